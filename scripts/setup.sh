@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Installs what a group of recipes needs and is missing; says so; silent when all is there.
+#
+#   scripts/setup.sh GROUP…      build | test | lint | bench | image
+#
+# System packages come from Debian, as root or with sudo. No service is started by it.
+set -euo pipefail
+
+CARGO_DENY_VERSION=0.20.2
+
+usage() {
+  sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+}
+
+say() {
+  printf 'setup: %s\n' "$*" >&2
+}
+
+fail() {
+  say "$*"
+  exit 1
+}
+
+# Packages still to be installed.
+missing=()
+
+# need_command COMMAND PACKAGE…: the packages are missing when the command is.
+need_command() {
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || missing+=("${@:2}")
+}
+
+# need_file FILE PACKAGE
+need_file() {
+  [ -e "$1" ] || missing+=("$2")
+}
+
+need_build() {
+  need_command cc gcc
+  need_command make make
+  need_command cmake cmake
+}
+
+need_test() {
+  need_command curl curl
+  need_command openssl openssl
+  need_command prometheus prometheus
+  need_command promtool prometheus
+  need_command python3 python3
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
+}
+
+need_bench() {
+  need_command haproxy haproxy
+  need_command nginx nginx
+  need_file /usr/lib/nginx/modules/ngx_http_lua_module.so libnginx-mod-http-lua
+  need_command wrk wrk
+  need_command h2load nghttp2-client
+  need_command openssl openssl
+  need_command python3 python3
+}
+
+need_image() {
+  need_command buildah buildah
+  need_command musl-gcc musl-tools
+  need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    env DEBIAN_FRONTEND=noninteractive "$@"
+  else
+    sudo env DEBIAN_FRONTEND=noninteractive "$@"
+  fi
+}
+
+# Debian starts a daemon as soon as it is installed. We want the programs alone: the policy file is Debian's way to say so.
+keep_services_stopped() {
+  local policy=/usr/sbin/policy-rc.d
+  [ -e "$policy" ] && return
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod 755 "$policy"
+  trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+}
+
+# Nor are they to start with the machine.
+disable_services() {
+  command -v systemctl >/dev/null || return 0
+  local service
+  for service in prometheus haproxy nginx; do
+    if printf '%s\n' "${missing[@]}" | grep -qx "$service"; then
+      as_root systemctl disable --quiet "$service" 2>/dev/null || true
+    fi
+  done
+}
+
+install_missing() {
+  [ ${#missing[@]} -gt 0 ] || return 0
+  mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+  command -v apt-get >/dev/null || fail "needs ${missing[*]}, by their names in Debian; install them and run this again"
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "needs ${missing[*]}; run this as root or install sudo"
+  say "installing from Debian: ${missing[*]}"
+  keep_services_stopped
+  as_root apt-get -qq update </dev/null >/dev/null || say "the package lists could not be renewed; trying with the present ones"
+  as_root apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+  disable_services
+}
+
+# The linter of dependencies has no Debian package; it stays beside cargo, for every checkout.
+install_cargo_deny() {
+  cargo deny --version >/dev/null 2>&1 && return
+  say "installing with cargo, in a few minutes: cargo-deny $CARGO_DENY_VERSION"
+  cargo install --quiet --locked cargo-deny --version "$CARGO_DENY_VERSION" </dev/null
+}
+
+[ $# -gt 0 ] || usage
+command -v cargo >/dev/null || fail "needs Rust (cargo); see https://rustup.rs"
+lint=no
+for group in "$@"; do
+  case "$group" in
+    build) need_build ;;
+    test) need_build; need_test ;;
+    lint) need_build; lint=yes ;;
+    bench) need_build; need_bench ;;
+    image) need_build; need_image ;;
+    *) usage ;;
+  esac
+done
+install_missing
+[ "$lint" = no ] || install_cargo_deny
