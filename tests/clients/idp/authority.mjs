@@ -1,0 +1,182 @@
+// The authorization server itself: npm `oidc-provider`, with resource indicators (RFC 8707), `at+jwt` access tokens
+// (RFC 9068), open registration (RFC 7591), client metadata documents, and nobody to ask: whoever the login hint names
+// is logged in, and what was asked for is granted.
+
+import { randomBytes, randomUUID } from 'node:crypto';
+
+import { CompactSign, importJWK } from 'jose';
+import { Provider, errors, interactionPolicy } from 'oidc-provider';
+
+import { generateKey } from './keys.mjs';
+import { memoryStore } from './store.mjs';
+
+const LOOPBACK_HOSTS = new Set(['127.0.0.1', 'localhost', '[::1]']);
+
+export class Authority {
+  #store = memoryStore();
+
+  #cookieKeys = [randomBytes(16).toString('hex')];
+
+  #provider;
+
+  /**
+   * `settings`: issuer, account (the default subject), alg (the default signature), ttl (seconds), clients
+   * (`{ id, secret }`), defaultResource; `keyring`: what signs.
+   */
+  constructor(settings, keyring) {
+    this.settings = settings;
+    this.keyring = keyring;
+    this.resources = new Map();
+    this.rebuild();
+  }
+
+  /** Registers or replaces a resource: `{ resource, scopes, alg, audience, ttl }`. */
+  addResource(entry) {
+    this.resources.set(entry.resource, entry);
+    this.rebuild();
+  }
+
+  /** Keys and scopes are read once by oidc-provider: after a change a new instance takes over, on the same store. */
+  rebuild() {
+    this.#provider = new Provider(this.settings.issuer, this.#configuration());
+    this.#provider.on('server_error', (_ctx, error) => console.error(error));
+    this.callback = this.#provider.callback();
+  }
+
+  /** Signs a token of any shape: `claims` and `header` are laid over the usual ones, a null removes one. */
+  async mint({ alg = this.settings.alg, claims = {}, header = {}, signer = 'current' }) {
+    const key = this.keyring.current(alg);
+    const signingKey = signer === 'foreign' ? generateKey(alg) : key;
+    const now = Math.floor(Date.now() / 1000);
+    const resource = claims.aud ?? this.#defaultResource();
+    const payload = overlay({
+      iss: this.settings.issuer,
+      sub: this.settings.account,
+      aud: resource,
+      client_id: 'minted',
+      scope: this.resources.get(resource)?.scopes.join(' '),
+      jti: randomUUID(),
+      iat: now,
+      exp: now + this.settings.ttl,
+    }, claims);
+    return new CompactSign(Buffer.from(JSON.stringify(payload)))
+      .setProtectedHeader(overlay({ alg, typ: 'at+jwt', kid: key.kid }, header))
+      .sign(await importJWK(signingKey, alg));
+  }
+
+  #defaultResource() {
+    return this.settings.defaultResource ?? this.resources.keys().next().value;
+  }
+
+  #scopes() {
+    const ofResources = [...this.resources.values()].flatMap(({ scopes }) => scopes);
+    return [...new Set(['openid', 'offline_access', ...ofResources])];
+  }
+
+  #configuration() {
+    return {
+      adapter: this.#store,
+      jwks: { keys: this.keyring.published() },
+      clients: this.settings.clients.map(machineClient),
+      cookies: { keys: this.#cookieKeys },
+      scopes: this.#scopes(),
+      clientBasedCORS: () => true,
+      pkce: { required: () => true },
+      ttl: lifetimes(this.settings.ttl),
+      issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+      expiresWithSession: () => false,
+      rotateRefreshToken: true,
+      findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+      loadExistingGrant: grantWhatIsAsked,
+      interactions: { policy: promptless() },
+      extraParams: { login_hint: (ctx, hint) => this.#login(ctx, hint) },
+      fetch: fetchFromLoopback,
+      features: {
+        devInteractions: { enabled: false },
+        clientCredentials: { enabled: true },
+        registration: { enabled: true },
+        revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+        clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
+        resourceIndicators: {
+          enabled: true,
+          defaultResource: (_ctx, _client, oneOf) => oneOf?.[0] ?? this.#defaultResource(),
+          useGrantedResource: () => true,
+          getResourceServerInfo: (ctx, resource) => this.#resourceServer(ctx, resource),
+        },
+      },
+    };
+  }
+
+  /** oidc-provider runs the checks of extra parameters before it looks for the account: the place to log in. */
+  #login(ctx, hint) {
+    ctx.oidc.session.loginAccount({ accountId: hint || this.settings.account });
+  }
+
+  #resourceServer(ctx, resource) {
+    const entry = this.resources.get(resource);
+    if (!entry) throw new errors.InvalidTarget();
+    defaultScope(ctx, entry.scopes);
+    const alg = entry.alg ?? this.settings.alg;
+    return {
+      audience: entry.audience ?? resource,
+      scope: entry.scopes.join(' '),
+      accessTokenFormat: 'jwt',
+      accessTokenTTL: entry.ttl ?? this.settings.ttl,
+      jwt: { sign: { alg, kid: this.keyring.current(alg).kid } },
+    };
+  }
+}
+
+/** A request without `scope` asks for all that the resource has (RFC 6749 §3.3 lets the server choose). */
+function defaultScope(ctx, scopes) {
+  const opensGrant = ctx.oidc.route === 'authorization' || ctx.oidc.params.grant_type === 'client_credentials';
+  if (opensGrant) ctx.oidc.params.scope ??= scopes.join(' ');
+}
+
+function machineClient({ id, secret }) {
+  return {
+    client_id: id,
+    client_secret: secret,
+    grant_types: ['client_credentials'],
+    response_types: [],
+    redirect_uris: [],
+  };
+}
+
+/** Lifetimes in seconds; those of access tokens are set, the others long enough for any test. */
+function lifetimes(accessToken) {
+  const ofToken = (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessToken;
+  const day = 86_400;
+  return { AccessToken: ofToken, ClientCredentials: ofToken, IdToken: 3600, RefreshToken: day, Grant: day, Session: day };
+}
+
+/** The prompts clients may ask for (`login`, `consent`), each satisfied without a person. */
+function promptless() {
+  const policy = interactionPolicy.base();
+  for (const prompt of policy) prompt.checks.clear();
+  return policy;
+}
+
+async function grantWhatIsAsked(ctx) {
+  const { account, client, provider, resourceServers } = ctx.oidc;
+  const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId });
+  grant.addOIDCScope(ctx.oidc.requestParamOIDCScopes);
+  for (const [identifier, { scopes }] of Object.entries(resourceServers)) {
+    const asked = [...ctx.oidc.requestParamScopes].filter((scope) => scopes.has(scope));
+    grant.addResourceScope(identifier, asked);
+  }
+  await grant.save();
+  return grant;
+}
+
+/** oidc-provider fetches client metadata documents, but never from special-use addresses; here there are no others. */
+function fetchFromLoopback(url, { dispatcher: _guard, ...options }) {
+  const { hostname } = new URL(url);
+  if (!LOOPBACK_HOSTS.has(hostname)) throw new Error(`${hostname} is not a loopback address`);
+  return fetch(url, options);
+}
+
+function overlay(base, changes) {
+  const merged = Object.entries({ ...base, ...changes });
+  return Object.fromEntries(merged.filter(([, value]) => value !== null && value !== undefined));
+}
