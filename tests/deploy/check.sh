@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Checks what is under deploy/: the manifests are rendered as `kubectl apply -k` would, judged by Kubernetes' own schemas and by
+# manifests.py, and what they hold is given to the programs that read it: the gateway and Prometheus.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cd "$root"
+"$here/setup.sh"
+
+tools=$root/.tools/deploy
+gateway=${MCP_GATEWAY:-${CARGO_TARGET_DIR:-target}/debug/mcp-gateway}
+# The version of Kubernetes whose schemas judge; the kubectl is of the same.
+kubernetes=1.35
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+python() {
+  "$tools/venv/bin/python" "$@"
+}
+
+# quietly WHAT COMMAND…: shows what the command said only when it fails. (Not `if ! COMMAND`: that would let the command's
+# own first failure pass.)
+quietly() {
+  local what=$1 code
+  shift
+  set +e
+  (set -e; "$@") >"$work/said" 2>&1
+  code=$?
+  set -e
+  if [ "$code" -ne 0 ]; then
+    cat "$work/said" >&2
+    printf 'deploy: FAILED: %s\n' "$what" >&2
+    exit 1
+  fi
+  printf 'deploy: ok: %s\n' "$what"
+}
+
+# refused EXIT-CODE TEXT COMMAND…: the command must end with that code and say that text.
+refused() {
+  local code=$1 text=$2 got=0
+  shift 2
+  "$@" >"$work/refusal" 2>&1 || got=$?
+  [ "$got" -eq "$code" ] && grep -q -- "$text" "$work/refusal" && return
+  printf 'expected exit code %s and "%s"; got %s and:\n' "$code" "$text" "$got"
+  cat "$work/refusal"
+  return 1
+}
+
+render() {
+  "$tools/kubectl" kustomize deploy/kubernetes -o "$work/rendered.yaml"
+}
+
+schemas() {
+  "$tools/venv/bin/kubernetes-validate" --kubernetes-version "$kubernetes" --strict "$@"
+}
+
+unknown_key() {
+  sed 's/readOnlyRootFilesystem:/readOnlyRootFileSystem:/' "$work/rendered.yaml" >"$work/unknown-key.yaml"
+  refused 1 readOnlyRootFileSystem schemas "$work/unknown-key.yaml"
+}
+
+judge() {
+  python "$here/manifests.py" judge "$1"
+}
+
+# Each line breaks one promise of the manifests, which must be noticed: what sed does to the rendering, then what is found.
+promises() {
+  local edit finding
+  while IFS='|' read -r edit finding; do
+    sed "$edit" "$work/rendered.yaml" >"$work/broken.yaml"
+    refused 1 "$finding" judge "$work/broken.yaml"
+  done <<'EOF'
+s/runAsNonRoot: true/runAsNonRoot: false/|may run as root
+s/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/|may write to its root
+s/automountServiceAccountToken: false/automountServiceAccountToken: true/|token of its service account
+s/- ALL/- CHOWN/|keeps capabilities
+s/defaultMode: .*/defaultMode: 292/|not mounted with mode 0440
+s/fsGroup: 65532/fsGroup: 0/|no fsGroup
+s/terminationGracePeriodSeconds: .*/terminationGracePeriodSeconds: 30/|killed before its drain
+s/address: 0.0.0.0:9090/address: 0.0.0.0:9191/|the configuration listens at
+s/path: .readyz/path: \/livez/|does not ask /readyz
+s/minAvailable: 1/minAvailable: 2/|never lets a pod go
+s/- 169.254.0.0.16/- 192.0.2.0\/24/|link-local
+s/upstream-tasks:9000/upstream-tasks:9001/|has no port 9001
+EOF
+}
+
+# The files the configuration names, made up: `check` looks for them.
+lay_out_mounts() {
+  mkdir -p "$work/etc/tls" "$work/etc/session"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=mcp.example.com \
+    -addext subjectAltName=DNS:mcp.example.com -keyout "$work/etc/tls/tls.key" -out "$work/etc/tls/tls.crt" 2>/dev/null
+  openssl rand -out "$work/etc/session/session.key" 32
+  chmod 440 "$work/etc/tls/tls.key" "$work/etc/session/session.key"
+  python "$here/manifests.py" config "$work/rendered.yaml" "$work/etc"
+}
+
+configuration() {
+  lay_out_mounts
+  "$gateway" check "$work/etc/gateway.yaml"
+}
+
+broken_configuration() {
+  sed 's/^public_url:/public_uri:/' "$work/etc/gateway.yaml" >"$work/etc/broken.yaml"
+  refused 2 public_uri "$gateway" check "$work/etc/broken.yaml"
+}
+
+rules() {
+  promtool check rules deploy/prometheus/alerts.yml
+  sed "s|ALERTS|$root/deploy/prometheus/alerts.yml|" "$here/alerts.test.yml" >"$work/alerts.test.yml"
+  promtool test rules "$work/alerts.test.yml"
+}
+
+# Debian's Prometheus knows no Kubernetes: the pods are laid before it in a file, with the labels Kubernetes would give them.
+scraped_pods() {
+  python "$here/manifests.py" targets "$work/rendered.yaml" >"$work/targets.json"
+  python "$here/manifests.py" by-file deploy/prometheus/prometheus-kubernetes.yml "$work/targets.json" >"$work/prometheus.yml"
+  promtool check config "$work/prometheus.yml"
+  promtool check service-discovery --timeout=5s "$work/prometheus.yml" pods >"$work/discovered.json"
+  python - "$work/discovered.json" <<'EOF'
+import json, sys
+
+kept = [target["labels"] for target in json.load(open(sys.argv[1])) if target.get("labels")]
+seen = {(pod["pod"], pod["__address__"], pod["__metrics_path__"], pod["job"], pod["namespace"]) for pod in kept}
+expected = {("mcp-gateway-0", "10.0.0.1:9090", "/metrics", "mcp-gateway", "mcp")}
+assert seen == expected, f"Prometheus would scrape {seen}"
+EOF
+}
+
+[ -x "$gateway" ] || { printf 'deploy: %s is not built; run this by "make deploy-check"\n' "$gateway" >&2; exit 1; }
+quietly "kubectl renders the manifests" render
+quietly "they pass the strict schemas of Kubernetes $kubernetes" schemas "$work/rendered.yaml"
+quietly "an unknown key would not" unknown_key
+quietly "pods are restricted, keys closed, names and ports meet" judge "$work/rendered.yaml"
+quietly "a broken promise would be noticed" promises
+quietly "the gateway accepts the configuration in the ConfigMap" configuration
+quietly "a broken one it would not" broken_configuration
+quietly "Prometheus accepts its configuration" promtool check config deploy/prometheus/prometheus.yml
+quietly "alerts fire when they should" rules
+quietly "Prometheus scrapes the gateway's pods and no others" scraped_pods
+printf 'deploy: manifests, configuration, scraping and alerts checked against Kubernetes %s, %s and %s\n' "$kubernetes" \
+  "$("$gateway" --version)" "$(promtool --version 2>&1 | sed -n '1s/^promtool, version \([^ ]*\).*/Prometheus \1/p')"

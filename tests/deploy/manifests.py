@@ -1,0 +1,236 @@
+"""What the schemas cannot say about the rendered manifests, and what they hold for others to check.
+
+    manifests.py judge RENDERED                 every pod is restricted, keys are closed, names and ports meet
+    manifests.py config RENDERED DIRECTORY      write gateway.yaml, its paths under /etc/mcp-gateway moved to DIRECTORY
+    manifests.py targets RENDERED               the pods as a Prometheus file of targets, with Kubernetes' discovery labels
+    manifests.py by-file CONFIG TARGETS         a Prometheus configuration that discovers those targets instead of pods
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+import yaml
+
+GATEWAY = "mcp-gateway"
+MOUNTS = "/etc/mcp-gateway"
+# The default of the gateway's `shutdown` drain, in seconds.
+DRAIN = 30
+
+
+class Manifests:
+    def __init__(self, path):
+        with open(path) as file:
+            self.all = [document for document in yaml.safe_load_all(file) if document]
+
+    def of(self, kind):
+        return [document for document in self.all if document["kind"] == kind]
+
+    def one(self, kind, name):
+        (found,) = [document for document in self.of(kind) if document["metadata"]["name"] == name]
+        return found
+
+    def config_text(self):
+        (config,) = self.of("ConfigMap")
+        return config["data"]["gateway.yaml"]
+
+
+def judge(manifests):
+    """Every finding, as (where, what)."""
+    for deployment in manifests.of("Deployment"):
+        name = deployment["metadata"]["name"]
+        for finding in [*restricted(deployment), *reachable(manifests, deployment), *isolated(manifests, deployment)]:
+            yield name, finding
+    for finding in [*closed_keys(manifests), *probes_and_end(manifests), *agrees_with_config(manifests)]:
+        yield GATEWAY, finding
+
+
+def restricted(deployment):
+    """The profile `restricted` of the pod security standards, and two things it leaves open: root file system and token."""
+    pod = deployment["spec"]["template"]["spec"]
+    context = pod.get("securityContext", {})
+    if context.get("runAsNonRoot") is not True or not context.get("runAsUser"):
+        yield "the pod may run as root"
+    if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        yield "the pod has no seccomp profile"
+    if pod.get("automountServiceAccountToken") is not False:
+        yield "the pod gets a token of its service account"
+    for forbidden in ("hostNetwork", "hostPID", "hostIPC"):
+        if pod.get(forbidden):
+            yield f"the pod uses {forbidden}"
+    for volume in pod.get("volumes", []):
+        if not volume.keys() & {"configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected"}:
+            yield f"volume {volume['name']} is of a kind that is not allowed"
+    for container in pod["containers"]:
+        context = container.get("securityContext", {})
+        if context.get("allowPrivilegeEscalation") is not False:
+            yield f"container {container['name']} may gain privileges"
+        if context.get("capabilities") != {"drop": ["ALL"]}:
+            yield f"container {container['name']} keeps capabilities"
+        if context.get("readOnlyRootFilesystem") is not True:
+            yield f"container {container['name']} may write to its root"
+        if "memory" not in container.get("resources", {}).get("limits", {}):
+            yield f"container {container['name']} has no memory limit"
+        if not re.fullmatch(r"[\w./-]+:[\w.-]+", container["image"]):
+            yield f"image {container['image']} has no tag"
+
+
+def reachable(manifests, deployment):
+    """A service selects the pods and leads to a port they have."""
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    if deployment["spec"]["selector"]["matchLabels"].items() - labels.items():
+        yield "the deployment does not select its own pods"
+    services = [service for service in manifests.of("Service") if selects(service["spec"]["selector"], labels)]
+    if len(services) != 1:
+        yield f"{len(services)} services lead to the pods"
+    for service in services:
+        for port in service["spec"]["ports"]:
+            if port["targetPort"] not in ports(deployment):
+                yield f"service port {port['name']} leads to {port['targetPort']}, which the pods do not have"
+
+
+def isolated(manifests, deployment):
+    """One network policy covers the pods in both directions, and no rule of it lets out to everywhere on every port."""
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    policies = [policy for policy in manifests.of("NetworkPolicy") if selects(policy["spec"]["podSelector"]["matchLabels"], labels)]
+    if len(policies) != 1:
+        yield f"{len(policies)} network policies cover the pods"
+    for policy in policies:
+        if set(policy["spec"]["policyTypes"]) != {"Ingress", "Egress"}:
+            yield "the network policy leaves a direction open"
+        for rule in policy["spec"].get("egress", []):
+            if not rule.get("to") or not rule.get("ports"):
+                yield "the network policy lets out to anywhere, or on any port"
+            for peer in rule.get("to", []):
+                block = peer.get("ipBlock")
+                if block and (rule["ports"] != [{"port": 443, "protocol": "TCP"}] or "169.254.0.0/16" not in block.get("except", [])):
+                    yield f"the network policy lets out to {block['cidr']} beyond https, or to the link-local range"
+        for rule in policy["spec"].get("ingress", []):
+            for port in rule["ports"]:
+                if port["port"] not in ports(deployment):
+                    yield f"the network policy names the port {port['port']}, which the pods do not have"
+                if port["port"] == "admin" and not rule.get("from"):
+                    yield "the network policy opens the admin port to everybody"
+
+
+def closed_keys(manifests):
+    """Secrets are read by the pod's group and nobody else."""
+    pod = manifests.one("Deployment", GATEWAY)["spec"]["template"]["spec"]
+    if not pod["securityContext"].get("fsGroup"):
+        yield "the pod has no fsGroup to read its keys by"
+    secrets = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
+    for name, secret in secrets.items():
+        if secret.get("defaultMode") != 0o440:
+            yield f"secret {name} is not mounted with mode 0440"
+    if manifests.of("Secret"):
+        yield "a secret is part of the manifests; it is to be referred to"
+    for mount in pod["containers"][0]["volumeMounts"]:
+        if mount.get("readOnly") is not True:
+            yield f"{mount['name']} is mounted to be written"
+
+
+def probes_and_end(manifests):
+    """The kubelet asks the admin port, and waits for longer than the drain takes."""
+    deployment = manifests.one("Deployment", GATEWAY)
+    pod = deployment["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    for probe, path in {"startupProbe": "/livez", "readinessProbe": "/readyz", "livenessProbe": "/livez"}.items():
+        asked = container.get(probe, {}).get("httpGet", {})
+        if (asked.get("path"), asked.get("port")) != (path, "admin"):
+            yield f"the {probe} does not ask {path} at the admin port"
+    before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    if pod["terminationGracePeriodSeconds"] <= before + DRAIN:
+        yield "the pod is killed before its drain is over"
+    (budget,) = manifests.of("PodDisruptionBudget")
+    if not selects(budget["spec"]["selector"]["matchLabels"], deployment["spec"]["template"]["metadata"]["labels"]):
+        yield "the disruption budget covers no pod of the gateway"
+    if deployment["spec"]["replicas"] <= budget["spec"]["minAvailable"]:
+        yield "the disruption budget never lets a pod go"
+
+
+def agrees_with_config(manifests):
+    """The configuration listens where the pod is asked, reads what is mounted, and finds its upstream."""
+    deployment = manifests.one("Deployment", GATEWAY)
+    pod = deployment["spec"]["template"]
+    config = yaml.safe_load(manifests.config_text())
+    listens = {"https": port_of(config["listen"][0]["address"]), "admin": port_of(config["admin"]["address"])}
+    if listens != ports(deployment):
+        yield f"the configuration listens at {listens}, the pod declares {ports(deployment)}"
+    if pod["metadata"]["annotations"].get("prometheus.io/port") != str(listens["admin"]):
+        yield "Prometheus is sent to another port than the admin listener's"
+    mounts = {mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]}
+    paths = re.findall(re.escape(MOUNTS) + r"[\w./-]+", manifests.config_text()) + pod["spec"]["containers"][0]["args"][1:]
+    for path in paths:
+        if str(pathlib.PurePath(path).parent) not in mounts:
+            yield f"{path} is in no mounted folder"
+    for resource in config["resources"]:
+        host, port = re.match(r"http://([\w-]+):(\d+)/", resource["upstream"]).groups()
+        if int(port) not in [port["port"] for port in manifests.one("Service", host)["spec"]["ports"]]:
+            yield f"the service {host} has no port {port}"
+        allowed = [
+            rule
+            for rule in manifests.one("NetworkPolicy", GATEWAY)["spec"]["egress"]
+            if {"podSelector": {"matchLabels": manifests.one("Service", host)["spec"]["selector"]}} in rule["to"]
+            and {"port": ports(manifests.one("Deployment", host))["mcp"], "protocol": "TCP"} in rule["ports"]
+        ]
+        if not allowed:
+            yield f"the network policy does not let the gateway out to {host}"
+
+
+def selects(selector, labels):
+    return not selector.items() - labels.items()
+
+
+def ports(deployment):
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return {port["name"]: port["containerPort"] for container in containers for port in container["ports"]}
+
+
+def port_of(address):
+    return int(address.rpartition(":")[2])
+
+
+def discovered_targets(manifests):
+    """The pods as Kubernetes' discovery shows them to Prometheus: one target for each declared port."""
+    for number, deployment in enumerate(manifests.of("Deployment"), 1):
+        metadata = deployment["spec"]["template"]["metadata"]
+        address = f"10.0.0.{number}"
+        labels = {
+            "__meta_kubernetes_namespace": deployment["metadata"]["namespace"],
+            "__meta_kubernetes_pod_name": f"{deployment['metadata']['name']}-0",
+            "__meta_kubernetes_pod_ip": address,
+        }
+        for kind in ("labels", "annotations"):
+            for name, value in metadata.get(kind, {}).items():
+                labels[f"__meta_kubernetes_pod_{kind[:-1]}_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}"] = value
+        for port in ports(deployment).values():
+            yield {"targets": [f"{address}:{port}"], "labels": labels}
+
+
+def discover_by_file(config, targets):
+    config = yaml.safe_load(pathlib.Path(config).read_text())
+    (job,) = config["scrape_configs"]
+    del job["kubernetes_sd_configs"]
+    job["file_sd_configs"] = [{"files": [targets]}]
+    return yaml.safe_dump({"scrape_configs": [job]})
+
+
+def main(command, path, *rest):
+    if command == "by-file":
+        print(discover_by_file(path, *rest))
+        return
+    manifests = Manifests(path)
+    if command == "judge":
+        findings = list(judge(manifests))
+        for where, what in findings:
+            print(f"{where}: {what}", file=sys.stderr)
+        sys.exit(1 if findings else 0)
+    elif command == "config":
+        pathlib.Path(rest[0], "gateway.yaml").write_text(manifests.config_text().replace(MOUNTS, rest[0]))
+    elif command == "targets":
+        json.dump(list(discovered_targets(manifests)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
