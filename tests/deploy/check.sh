@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks what is under deploy/: the manifests are rendered as `kubectl apply -k` would, judged by Kubernetes' own schemas and by
-# manifests.py, and what they hold is given to the programs that read it: the gateway and Prometheus.
+# manifests.py, and what they hold is given to the programs that read it: the gateway, the task server and Prometheus.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,7 +9,8 @@ cd "$root"
 "$here/setup.sh"
 
 tools=$root/.tools/deploy
-gateway=${MCP_GATEWAY:-${CARGO_TARGET_DIR:-target}/debug/mcp-gateway}
+binaries=${CARGO_TARGET_DIR:-target}/debug
+gateway=${MCP_GATEWAY:-$binaries/mcp-gateway}
 # The version of Kubernetes whose schemas judge; the kubectl is of the same.
 kubernetes=1.35
 work=$(mktemp -d)
@@ -106,6 +107,28 @@ broken_configuration() {
   refused 2 public_uri "$gateway" check "$work/etc/broken.yaml"
 }
 
+# The task server, started as its manifest says but for the port and the folder, must know the name of its service.
+task_server() {
+  local arguments address= status
+  mapfile -t arguments < <(python "$here/manifests.py" arguments "$work/rendered.yaml" upstream-tasks |
+    sed "s|0.0.0.0:9000|127.0.0.1:0|; s|/data/|$work/|")
+  "$binaries/upstream-tasks" "${arguments[@]}" >"$work/upstream.log" 2>&1 &
+  trap 'kill $! 2>/dev/null' EXIT
+  for _ in {1..100}; do
+    address=$(sed 's/\x1b\[[0-9;]*m//g' "$work/upstream.log" | sed -n 's/.*address=\(127[^ ]*\).*/\1/p')
+    [ -z "$address" ] || break
+    sleep 0.1
+  done
+  for host in upstream-tasks:9000 elsewhere:9000; do
+    curl -sS -o /dev/null -w "$host %{http_code}\n" "http://$address/mcp" -H "Host: $host" \
+      -H 'Accept: application/json, text/event-stream' -H 'Content-Type: application/json' \
+      -d '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"check","version":"1"}}}'
+  done >"$work/answers"
+  cat "$work/upstream.log" "$work/answers"
+  grep -qx 'upstream-tasks:9000 200' "$work/answers"
+  grep -qx 'elsewhere:9000 403' "$work/answers"
+}
+
 rules() {
   promtool check rules deploy/prometheus/alerts.yml
   sed "s|ALERTS|$root/deploy/prometheus/alerts.yml|" "$here/alerts.test.yml" >"$work/alerts.test.yml"
@@ -128,7 +151,9 @@ assert seen == expected, f"Prometheus would scrape {seen}"
 EOF
 }
 
-[ -x "$gateway" ] || { printf 'deploy: %s is not built; run this by "make deploy-check"\n' "$gateway" >&2; exit 1; }
+for binary in "$gateway" "$binaries/upstream-tasks"; do
+  [ -x "$binary" ] || { printf 'deploy: %s is not built; run this by "make deploy-check"\n' "$binary" >&2; exit 1; }
+done
 quietly "kubectl renders the manifests" render
 quietly "they pass the strict schemas of Kubernetes $kubernetes" schemas "$work/rendered.yaml"
 quietly "an unknown key would not" unknown_key
@@ -136,6 +161,7 @@ quietly "pods are restricted, keys closed, names and ports meet" judge "$work/re
 quietly "a broken promise would be noticed" promises
 quietly "the gateway accepts the configuration in the ConfigMap" configuration
 quietly "a broken one it would not" broken_configuration
+quietly "the task server starts by its manifest and knows its name" task_server
 quietly "Prometheus accepts its configuration" promtool check config deploy/prometheus/prometheus.yml
 quietly "alerts fire when they should" rules
 quietly "Prometheus scrapes the gateway's pods and no others" scraped_pods

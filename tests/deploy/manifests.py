@@ -2,6 +2,7 @@
 
     manifests.py judge RENDERED                 every pod is restricted, keys are closed, names and ports meet
     manifests.py config RENDERED DIRECTORY      write gateway.yaml, its paths under /etc/mcp-gateway moved to DIRECTORY
+    manifests.py arguments RENDERED NAME        the arguments of that deployment's container, one a line
     manifests.py targets RENDERED               the pods as a Prometheus file of targets, with Kubernetes' discovery labels
     manifests.py by-file CONFIG TARGETS         a Prometheus configuration that discovers those targets instead of pods
 """
@@ -228,6 +229,8 @@ def main(command, path, *rest):
         sys.exit(1 if findings else 0)
     elif command == "config":
         pathlib.Path(rest[0], "gateway.yaml").write_text(manifests.config_text().replace(MOUNTS, rest[0]))
+    elif command == "arguments":
+        print(*manifests.one("Deployment", rest[0])["spec"]["template"]["spec"]["containers"][0]["args"], sep="\n")
     elif command == "targets":
         json.dump(list(discovered_targets(manifests)), sys.stdout)
 
