@@ -1,0 +1,150 @@
+"""A client on PyPI `mcp`: finds its way to a token, then uses everything the task server has.
+
+Prints its findings on standard output as one line of JSON; exit code 0 when all of it worked.
+"""
+
+import argparse
+import json
+import logging
+import ssl
+import sys
+import traceback
+import uuid
+from importlib.metadata import version
+
+import anyio
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from oauth import AutomaticUser, MemoryStorage, oauth_provider
+from steps import Recorder
+
+# Seconds for the whole walk.
+DEADLINE = 60
+
+# What the SDK's `mode` is called here; `modern` skips the probe.
+MODES = {"modern": "2026-07-28", "auto": "auto", "legacy": "legacy"}
+
+TOOLS = ["create_task", "list_tasks", "secure_echo", "generate_report"]
+
+# Slow enough for the steps to travel one by one.
+REPORT = {"steps": 4, "delay_ms": 100}
+
+
+class Failure(Exception):
+    """The server did not do what the walk expects."""
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", help="the MCP server, for example http://localhost:8080/mcp")
+    parser.add_argument("--mode", choices=MODES, default="auto")
+    parser.add_argument("--login-hint", help="who logs in at the identity provider")
+    parser.add_argument("--client-metadata-url", help="use this client metadata document instead of registering")
+    parser.add_argument("--ca", help="PEM file of a certificate authority to trust besides the usual ones")
+    return parser.parse_args()
+
+
+async def walk(options: argparse.Namespace) -> dict:
+    tls = ssl.create_default_context()
+    if options.ca:
+        tls.load_verify_locations(options.ca)
+    recorder = Recorder(options.url)
+    storage = MemoryStorage()
+    user = AutomaticUser(recorder.record, options.login_hint, tls)
+    auth = oauth_provider(options.url, user, storage, options.client_metadata_url)
+    hooks = {"response": [recorder.observe]}
+    async with httpx2.AsyncClient(auth=auth, event_hooks=hooks, verify=tls, timeout=DEADLINE) as http:
+        transport = streamable_http_client(options.url, http_client=http)
+        async with Client(transport, mode=MODES[options.mode]) as client:
+            protocol_version = client.protocol_version
+            seen = await use_server(client)
+    token = storage.identity()
+    expect(seen["subject"] == (token["sub"] if token else "anonymous"), "secure_echo names another subject")
+    return {"protocol_version": protocol_version, "auth": {"steps": recorder.steps, "token": token}, **seen}
+
+
+async def use_server(client: Client) -> dict:
+    tools = [tool.name for tool in (await client.list_tools()).tools]
+    for tool in TOOLS:
+        expect(tool in tools, f"tool {tool} is not listed")
+
+    title = f"Task {uuid.uuid4()}"
+    created = content(await client.call_tool("create_task", {"title": title}))
+    expect(created["title"] == title, "create_task")
+    listed = content(await client.call_tool("list_tasks", {}))
+    expect(any(task["title"] == title for task in listed["tasks"]), "list_tasks lacks the new task")
+    echo = content(await client.call_tool("secure_echo", {"message": "hello"}))
+    expect(echo["message"] == "hello", "secure_echo")
+
+    resource = await client.read_resource("tasks://all")
+    text = "\n".join(part.text for part in resource.contents)
+    expect(title in text, "tasks://all lacks the new task")
+    prompt = await client.get_prompt("prioritize_tasks", {"focus": "urgency"})
+    words = "\n".join(message.content.text for message in prompt.messages)
+    expect(title in words, "prioritize_tasks lacks the new task")
+
+    progress = 0
+
+    async def count(_progress, _total, _message) -> None:
+        nonlocal progress
+        progress += 1
+
+    report = content(await client.call_tool("generate_report", REPORT, progress_callback=count))
+    expect(progress == REPORT["steps"], f"generate_report: {progress} progress notifications of {REPORT['steps']}")
+    return {
+        "tools": tools,
+        "created": created,
+        "listed": len(listed["tasks"]),
+        "subject": echo["subject"],
+        "resource": text,
+        "prompt": words,
+        "progress": progress,
+        "report": report,
+    }
+
+
+def content(result) -> dict:
+    """The structured content of a tool result, which must not be an error."""
+    expect(not result.is_error, f"tool error: {result.content}")
+    expect(result.structured_content, f"no structured content: {result.content}")
+    return result.structured_content
+
+
+def expect(condition, message: str) -> None:
+    if not condition:
+        raise Failure(message)
+
+
+async def bounded(options: argparse.Namespace) -> dict:
+    with anyio.fail_after(DEADLINE):
+        return await walk(options)
+
+
+def root_causes(error: BaseException):
+    """The errors inside nested task groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from root_causes(inner)
+    else:
+        yield error
+
+
+def main() -> int:
+    options = arguments()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    try:
+        findings = anyio.run(bounded, options)
+    except Exception as error:
+        traceback.print_exc()
+        for cause in root_causes(error):
+            print(f"python: {type(cause).__name__}: {cause}", file=sys.stderr)
+        return 1
+    name = f"python mcp {version('mcp')}"
+    print(json.dumps({"client": name, "mode": options.mode, **findings}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

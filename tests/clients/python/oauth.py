@@ -1,0 +1,97 @@
+"""The OAuth side of the Python client: the SDK's provider with everything in memory.
+
+In place of a person with a browser a plain HTTP request goes to the authorization endpoint, whose redirect is caught
+before it is followed.
+"""
+
+import base64
+import json
+import ssl
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import httpx2
+from mcp.client.auth import OAuthClientProvider, OAuthFlowError, TokenStorage
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+
+# Never connected to: the redirect is read from the answer. Identity providers let the port of a loopback vary.
+REDIRECT_URL = "http://127.0.0.1:53682/callback"
+
+# Redirects followed within the identity provider before giving up.
+MAX_REDIRECTS = 5
+
+
+class MemoryStorage(TokenStorage):
+    """Tokens and the registration, for as long as the program runs."""
+
+    def __init__(self):
+        self.tokens: OAuthToken | None = None
+        self.client: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self):
+        return self.tokens
+
+    async def set_tokens(self, tokens):
+        self.tokens = tokens
+
+    async def get_client_info(self):
+        return self.client
+
+    async def set_client_info(self, client_info):
+        self.client = client_info
+
+    def identity(self):
+        """What the access token says, read without checking the signature: that is the server's part."""
+        if self.tokens is None:
+            return None
+        payload = self.tokens.access_token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return {name: claims.get(name) for name in ("iss", "sub", "aud", "scope")}
+
+
+class AutomaticUser:
+    """Follows the authorization redirect and hands back what the callback brought."""
+
+    def __init__(self, record, login_hint: str | None, tls: ssl.SSLContext):
+        self._record = record
+        self._login_hint = login_hint
+        self._tls = tls
+        self._callback: dict[str, list[str]] = {}
+
+    async def redirect(self, url: str) -> None:
+        if self._login_hint:
+            url = f"{url}&{urlencode({'login_hint': self._login_hint})}"
+        self._record("authorization")
+        async with httpx2.AsyncClient(verify=self._tls) as http:
+            for _ in range(MAX_REDIRECTS):
+                response = await http.get(url)
+                location = response.headers.get("location")
+                if location is None:
+                    raise OAuthFlowError(f"authorization endpoint: {response.status_code} {response.text}")
+                url = urljoin(url, location)
+                if url.startswith(REDIRECT_URL):
+                    self._callback = parse_qs(urlsplit(url).query)
+                    return
+        raise OAuthFlowError(f"authorization endpoint: more than {MAX_REDIRECTS} redirects")
+
+    async def callback(self) -> AuthorizationCodeResult:
+        if "error" in self._callback:
+            raise OAuthFlowError(f"authorization refused: {self._callback}")
+        first = {name: values[0] for name, values in self._callback.items()}
+        return AuthorizationCodeResult(code=first["code"], state=first.get("state"), iss=first.get("iss"))
+
+
+def oauth_provider(url: str, user: AutomaticUser, storage: MemoryStorage, client_metadata_url: str | None):
+    """The SDK's provider, which does discovery, registration and the code flow by itself."""
+    metadata = OAuthClientMetadata(
+        client_name="Python test client",
+        redirect_uris=[REDIRECT_URL],
+        token_endpoint_auth_method="none",
+    )
+    return OAuthClientProvider(
+        server_url=url,
+        client_metadata=metadata,
+        storage=storage,
+        redirect_handler=user.redirect,
+        callback_handler=user.callback,
+        client_metadata_url=client_metadata_url,
+    )

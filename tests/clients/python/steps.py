@@ -1,0 +1,34 @@
+"""What the client did to get in, seen from its own requests: each step of the discovery by name."""
+
+from urllib.parse import urlsplit
+
+
+class Recorder:
+    """Collects steps; `observe` is a response hook of the HTTP client."""
+
+    def __init__(self, target: str):
+        self._target = target
+        self.steps: list[str] = []
+
+    def record(self, step: str) -> None:
+        self.steps.append(step)
+
+    async def observe(self, response) -> None:
+        step = self._step(response.request, response.status_code)
+        if step:
+            self.steps.append(step)
+
+    def _step(self, request, status: int) -> str | None:
+        url = str(request.url)
+        path = urlsplit(url).path
+        suffix = "" if status < 400 else f":{status}"
+        if url == self._target:
+            return {401: "challenge", 403: "step_up"}.get(status)
+        if "/.well-known/oauth-protected-resource" in path:
+            return f"resource_metadata{suffix}"
+        if "/.well-known/" in path:
+            return f"server_metadata{suffix}"
+        if request.method != "POST":
+            return None
+        is_json = request.headers.get("content-type", "").startswith("application/json")
+        return f"{'registration' if is_json else 'token'}{suffix}"

@@ -1,0 +1,132 @@
+// The OAuth side of both TypeScript clients: what the SDKs call an `OAuthClientProvider`. Everything is kept in memory,
+// and in place of a person with a browser a plain HTTP request goes to the authorization endpoint, whose redirect is
+// caught before it is followed.
+
+import { randomUUID } from 'node:crypto';
+
+/** Never connected to: the redirect is read from the answer. Identity providers let the port of a loopback vary. */
+const REDIRECT_URL = 'http://127.0.0.1:53682/callback';
+
+/** Redirects followed within the identity provider before giving up. */
+const MAX_REDIRECTS = 5;
+
+export class AutomaticUser {
+  #clientInformation;
+
+  #tokens;
+
+  #codeVerifier;
+
+  #discovery;
+
+  #state;
+
+  #callback;
+
+  /** `record`: told of each authorization; `loginHint`: who logs in; `grantTypes`: what the client registers for. */
+  constructor({ record, loginHint, clientMetadataUrl, grantTypes }) {
+    this.record = record;
+    this.loginHint = loginHint;
+    this.clientMetadataUrl = clientMetadataUrl;
+    this.grantTypes = grantTypes;
+  }
+
+  get redirectUrl() {
+    return REDIRECT_URL;
+  }
+
+  get clientMetadata() {
+    return {
+      client_name: 'TypeScript test client',
+      application_type: 'native',
+      redirect_uris: [REDIRECT_URL],
+      grant_types: this.grantTypes,
+      response_types: ['code'],
+      token_endpoint_auth_method: 'none',
+    };
+  }
+
+  state() {
+    this.#state = randomUUID();
+    return this.#state;
+  }
+
+  clientInformation() {
+    return this.#clientInformation;
+  }
+
+  saveClientInformation(information) {
+    this.#clientInformation = information;
+  }
+
+  tokens() {
+    return this.#tokens;
+  }
+
+  saveTokens(tokens) {
+    this.#tokens = tokens;
+  }
+
+  codeVerifier() {
+    return this.#codeVerifier;
+  }
+
+  saveCodeVerifier(verifier) {
+    this.#codeVerifier = verifier;
+  }
+
+  discoveryState() {
+    return this.#discovery;
+  }
+
+  saveDiscoveryState(discovery) {
+    this.#discovery = discovery;
+  }
+
+  async redirectToAuthorization(authorizationUrl) {
+    const url = new URL(authorizationUrl);
+    if (this.loginHint) url.searchParams.set('login_hint', this.loginHint);
+    this.record('authorization');
+    const callback = await followToCallback(url);
+    const error = callback.get('error');
+    if (error) throw new Error(`authorization refused: ${error}: ${callback.get('error_description')}`);
+    if (callback.get('state') !== this.#state) throw new Error('the callback carries another state');
+    this.#callback = callback;
+  }
+
+  /** The parameters the last redirect brought, once. */
+  takeCallback() {
+    const callback = this.#callback;
+    this.#callback = undefined;
+    if (!callback) throw new Error('not authorized, and no authorization was begun');
+    return callback;
+  }
+}
+
+/**
+ * Makes operations that may end in `Unauthorized` complete: `authorize` redeems what the redirect brought, then the
+ * operation is made again. A first connection ends so, and so does a call that needs a wider token.
+ */
+export function retrying(Unauthorized, authorize) {
+  return async (operation) => {
+    try {
+      return await operation();
+    } catch (error) {
+      if (!(error instanceof Unauthorized)) throw error;
+      await authorize();
+      return operation();
+    }
+  };
+}
+
+async function followToCallback(start) {
+  let url = start;
+  for (let followed = 0; followed < MAX_REDIRECTS; followed += 1) {
+    const response = await fetch(url, { redirect: 'manual' });
+    const location = response.headers.get('location');
+    if (!location) throw new Error(`authorization endpoint: ${response.status} ${await response.text()}`);
+    url = new URL(location, url);
+    if (url.href.startsWith(REDIRECT_URL)) return url.searchParams;
+  }
+  throw new Error(`authorization endpoint: more than ${MAX_REDIRECTS} redirects`);
+}

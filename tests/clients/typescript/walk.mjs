@@ -1,0 +1,118 @@
+// What both TypeScript clients do once they are in, and the frame around it: arguments, findings on standard output as
+// one line of JSON, exit code.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import tls from 'node:tls';
+import { parseArgs } from 'node:util';
+
+import { decodeJwt } from 'jose';
+
+import { AutomaticUser } from './oauth.mjs';
+import { recorder } from './steps.mjs';
+
+/** Milliseconds for the whole walk. */
+const DEADLINE = 60_000;
+
+const TOOLS = ['create_task', 'list_tasks', 'secure_echo', 'generate_report'];
+
+/** Slow enough for the steps to travel one by one. */
+const REPORT = { steps: 4, delay_ms: 100 };
+
+/**
+ * Runs a client program. `connect({ url, mode, user, fetch })` resolves to a connection: `protocolVersion`,
+ * `listTools()`, `callTool(name, arguments, onprogress)`, `readResource(uri)`, `getPrompt(name, arguments)`, `close()`.
+ */
+export async function run({ name, modes, grantTypes, connect }) {
+  try {
+    const options = parse(modes);
+    if (options.ca) trust(options.ca);
+    setTimeout(() => fail(name, new Error(`not done within ${DEADLINE} ms`)), DEADLINE).unref();
+    const findings = await walk(options, { grantTypes, connect });
+    process.stdout.write(`${JSON.stringify({ client: name, mode: options.mode, ...findings })}\n`);
+    process.exitCode = 0;
+  } catch (error) {
+    fail(name, error);
+  }
+}
+
+function parse(modes) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      mode: { type: 'string', default: modes[0] },
+      'login-hint': { type: 'string' },
+      'client-metadata-url': { type: 'string' },
+      ca: { type: 'string' },
+    },
+  });
+  if (positionals.length !== 1) throw new Error('give the URL of the MCP server');
+  if (!modes.includes(values.mode)) throw new Error(`--mode is one of ${modes.join(', ')}`);
+  return {
+    url: new URL(positionals[0]),
+    mode: values.mode,
+    loginHint: values['login-hint'],
+    clientMetadataUrl: values['client-metadata-url'],
+    ca: values.ca,
+  };
+}
+
+function trust(file) {
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), readFileSync(file, 'utf8')]);
+}
+
+function fail(name, error) {
+  console.error(`${name}: ${error.message}`);
+  console.error(error);
+  process.exit(1);
+}
+
+async function walk({ url, mode, loginHint, clientMetadataUrl }, { grantTypes, connect }) {
+  const { steps, fetch, record } = recorder(url);
+  const user = new AutomaticUser({ record, loginHint, clientMetadataUrl, grantTypes });
+  const connection = await connect({ url, mode, user, fetch });
+  const seen = await useServer(connection);
+  await connection.close();
+  const token = identity(user.tokens());
+  assert.equal(seen.subject, token?.sub ?? 'anonymous', 'secure_echo names another subject than the token');
+  return { protocol_version: connection.protocolVersion, auth: { steps, token }, ...seen };
+}
+
+async function useServer(connection) {
+  const tools = await connection.listTools();
+  for (const tool of TOOLS) assert(tools.includes(tool), `tool ${tool} is not listed`);
+
+  const title = `Task ${crypto.randomUUID()}`;
+  const created = content(await connection.callTool('create_task', { title }));
+  assert.equal(created.title, title, 'create_task');
+  const listed = content(await connection.callTool('list_tasks', {}));
+  assert(listed.tasks.some((task) => task.title === title), 'list_tasks lacks the new task');
+  const echo = content(await connection.callTool('secure_echo', { message: 'hello' }));
+  assert.equal(echo.message, 'hello', 'secure_echo');
+
+  const resource = await connection.readResource('tasks://all');
+  const text = resource.contents.map((part) => part.text).join('\n');
+  assert(text.includes(title), 'tasks://all lacks the new task');
+  const prompt = await connection.getPrompt('prioritize_tasks', { focus: 'urgency' });
+  const words = prompt.messages.map((message) => message.content.text).join('\n');
+  assert(words.includes(title), 'prioritize_tasks lacks the new task');
+
+  let progress = 0;
+  const report = content(await connection.callTool('generate_report', REPORT, () => { progress += 1; }));
+  assert.equal(progress, REPORT.steps, 'progress notifications of generate_report');
+  return { tools, created, listed: listed.tasks.length, subject: echo.subject, resource: text, prompt: words, progress, report };
+}
+
+/** The structured content of a tool result, which must not be an error. */
+function content(result) {
+  assert(!result.isError, `tool error: ${JSON.stringify(result.content)}`);
+  assert(result.structuredContent, `no structured content: ${JSON.stringify(result.content)}`);
+  return result.structuredContent;
+}
+
+/** What the access token says, read without checking the signature: that is the server's part. */
+function identity(tokens) {
+  if (!tokens) return null;
+  const { iss, sub, aud, scope } = decodeJwt(tokens.access_token);
+  return { iss, sub, aud, scope };
+}
