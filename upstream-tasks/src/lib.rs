@@ -1,0 +1,40 @@
+//! A complete MCP task server without authentication: the example upstream of mcp-gateway.
+//!
+//! It speaks Streamable HTTP in both eras (2025-11-25 with sessions, 2026-07-28 without) and believes what the gateway's
+//! identity headers say, so nobody but the gateway should be able to reach it. The tour, in the order of a request:
+//!
+//! - [`listen`](Listener): TCP or a unix socket;
+//! - [`serve`]: the HTTP endpoint, its limits, and the end of it;
+//! - `server`: what the server says it can do, and where each MCP method goes;
+//! - `tools`, `resources`, `prompts`: the methods themselves; `identity`: who calls;
+//! - `subscriptions`: who is told when a task changes, in either era;
+//! - `task`: the model, pure; [`TaskStore`]: the model in memory and on the disk.
+//!
+//! To run it inside another program:
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use upstream_tasks::{Listener, ServeConfig, TaskStore};
+//!
+//! let store = TaskStore::open("tasks.json")?;
+//! let listener = Listener::bind_tcp("127.0.0.1:0".parse()?).await?;
+//! println!("{}", listener.address());
+//! upstream_tasks::serve(listener, store, ServeConfig::default(), std::future::pending()).await?;
+//! # Ok(()) }
+//! ```
+
+mod identity;
+mod listen;
+mod prompts;
+mod report;
+mod resources;
+mod serve;
+mod server;
+mod store;
+mod subscriptions;
+mod task;
+mod tools;
+
+pub use listen::{BoundAddress, ListenError, Listener};
+pub use serve::{InvalidPath, McpPath, ServeConfig, ServeError, serve};
+pub use store::{StoreError, TaskStore};
