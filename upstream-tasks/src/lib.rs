@@ -28,6 +28,7 @@ mod listen;
 mod prompts;
 mod report;
 mod resources;
+mod schema;
 mod serve;
 mod server;
 mod store;

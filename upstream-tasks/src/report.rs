@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::task::{Priority, Status, Task, TaskList};
+use crate::{
+    schema::plain_integers,
+    task::{Priority, Status, Task, TaskList},
+};
 
 /// Most steps a report may have.
 const MAX_STEPS: u32 = 100;
@@ -16,6 +19,7 @@ const MAX_DELAY_MS: u64 = 5_000;
 /// In how many steps, and how slowly, a report is made.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = plain_integers)]
 pub(crate) struct ReportArguments {
     /// How many steps to take, each reported as progress.
     #[serde(default)]
@@ -107,6 +111,7 @@ enum OutOfRange {
 
 /// How many tasks there are, by status and priority.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(transform = plain_integers)]
 pub(crate) struct Report {
     pub(crate) total: usize,
     completed: usize,

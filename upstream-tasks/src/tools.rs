@@ -11,6 +11,7 @@ use crate::{
     StoreError,
     identity::Caller,
     report::{Report, ReportArguments},
+    schema::plain_integers,
     server::TaskServer,
     task::{NewTask, Priority, Status, Task, TaskId, TaskList},
 };
@@ -30,6 +31,7 @@ pub(crate) struct ListFilter {
 
 /// The tasks that passed a filter, oldest first.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(transform = plain_integers)]
 pub(crate) struct Listing {
     count: usize,
     tasks: Vec<Task>,

@@ -359,6 +359,11 @@ async fn tools_describe_themselves() {
             ("secure_echo", Some(true), None),
         ];
         assert_eq!(hints, expected, "{era}");
+        let text = serde_json::to_string(&tools).unwrap();
+        assert!(
+            !text.contains("\"uint"),
+            "no format JSON Schema does not know: {text}"
+        );
         let create = tools
             .iter()
             .find(|tool| tool.name == "create_task")

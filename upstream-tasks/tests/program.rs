@@ -29,7 +29,6 @@ fn program(directory: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(directory)
         .env_clear()
-        .env("NO_COLOR", "1")
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command

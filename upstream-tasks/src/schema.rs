@@ -1,0 +1,19 @@
+//! Schemas as every client understands them.
+
+use rmcp::schemars::Schema;
+use serde_json::Value;
+
+/// Takes the names of Rust's integer types out of the properties of a schema: `uint32` is no format JSON Schema knows,
+/// and strict validators warn about it. The bounds stay.
+pub(crate) fn plain_integers(schema: &mut Schema) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties
+        .into_iter()
+        .flat_map(|properties| properties.values_mut())
+    {
+        let integer = property.get("type").is_some_and(|kind| kind == "integer");
+        if let (true, Some(property)) = (integer, property.as_object_mut()) {
+            property.remove("format");
+        }
+    }
+}
