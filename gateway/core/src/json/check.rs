@@ -1,0 +1,463 @@
+//! One walk over a whole document: grammar, depth, number of members, and names that are repeated.
+//!
+//! The walk keeps its own stack, so that a limit set too high cannot overflow the thread's.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::lexer::Lexer;
+use super::{JsonError, JsonLimits, text};
+
+/// Judges a whole document, of any kind of value.
+///
+/// # Errors
+/// What is wrong with it. [`JsonError::Duplicate`] and [`JsonError::NameNotText`] come only when everything else is
+/// right, so that a caller may still read from the document what is not ambiguous (the id of a request).
+pub fn check(bytes: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
+    std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    let mut walk = Walk {
+        lexer: Lexer::new(bytes),
+        limits,
+        members: 0,
+        open: Vec::new(),
+        names: Vec::new(),
+        flaw: None,
+    };
+    walk.value()?;
+    walk.lexer.end()?;
+    walk.flaw.map_or(Ok(()), Err)
+}
+
+/// Up to this many names of one object are compared one by one; beyond it a set is quicker.
+const FEW_NAMES: usize = 16;
+
+struct Walk<'a, 'l> {
+    lexer: Lexer<'a>,
+    limits: &'l JsonLimits,
+    members: usize,
+    open: Vec<Open<'a>>,
+    /// The names of all open objects with few of them, the innermost object's last.
+    names: Vec<Cow<'a, str>>,
+    /// The first name that is repeated or no text: reported only when the rest is well-formed.
+    flaw: Option<JsonError>,
+}
+
+enum Open<'a> {
+    Array,
+    Object(Names<'a>),
+}
+
+/// The names an open object has so far.
+struct Names<'a> {
+    /// Where they begin in [`Walk::names`].
+    from: usize,
+    /// All of them, once they are many.
+    many: Option<HashSet<Cow<'a, str>>>,
+}
+
+impl<'a> Walk<'a, '_> {
+    /// One value with everything inside it.
+    fn value(&mut self) -> Result<(), JsonError> {
+        loop {
+            if self.begin_value()? && !self.next_or_close()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a simple value, or opens an object or array; true when a value has ended, or its end comes next.
+    fn begin_value(&mut self) -> Result<bool, JsonError> {
+        match self.lexer.take_token()? {
+            b'{' => {
+                let from = self.names.len();
+                self.open(Open::Object(Names { from, many: None }))?;
+                if self.lexer.peek_token() == Some(b'}') {
+                    return self.close().map(|()| true);
+                }
+                return self.name().map(|()| false);
+            }
+            b'[' => {
+                self.open(Open::Array)?;
+                if self.lexer.peek_token() == Some(b']') {
+                    return self.close().map(|()| true);
+                }
+                return Ok(false);
+            }
+            b'"' => self.lexer.string().map(|_| ())?,
+            b't' => self.lexer.literal(b"rue")?,
+            b'f' => self.lexer.literal(b"alse")?,
+            b'n' => self.lexer.literal(b"ull")?,
+            first => self.lexer.number(first)?,
+        }
+        Ok(true)
+    }
+
+    /// After a value: true when another one follows, false when the outermost one has ended.
+    fn next_or_close(&mut self) -> Result<bool, JsonError> {
+        loop {
+            let in_object = match self.open.last() {
+                None => return Ok(false),
+                Some(Open::Object(_)) => true,
+                Some(Open::Array) => false,
+            };
+            match (self.lexer.peek_token(), in_object) {
+                (Some(b','), _) => {
+                    self.lexer.take()?;
+                    if in_object {
+                        self.name()?;
+                    }
+                    return Ok(true);
+                }
+                (Some(b'}'), true) | (Some(b']'), false) => self.close()?,
+                _ => return Err(JsonError::Syntax),
+            }
+        }
+    }
+
+    fn open(&mut self, open: Open<'a>) -> Result<(), JsonError> {
+        if self.open.len() >= self.limits.depth {
+            return Err(JsonError::TooDeep);
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), JsonError> {
+        self.lexer.take()?;
+        if let Some(Open::Object(names)) = self.open.pop() {
+            self.names.truncate(names.from);
+        }
+        Ok(())
+    }
+
+    /// A member's name and the colon behind it.
+    fn name(&mut self) -> Result<(), JsonError> {
+        self.lexer.expect(b'"')?;
+        let escaped = self.lexer.string()?;
+        self.lexer.expect(b':')?;
+        self.members += 1;
+        if self.members > self.limits.members {
+            return Err(JsonError::TooManyMembers);
+        }
+        let flaw = match text::unescape(escaped).map(|name| self.is_new(name)) {
+            Some(true) => return Ok(()),
+            Some(false) => JsonError::Duplicate,
+            None => JsonError::NameNotText,
+        };
+        self.flaw.get_or_insert(flaw);
+        Ok(())
+    }
+
+    /// Remembers a name of the innermost object; false when it had that name already.
+    fn is_new(&mut self, name: Cow<'a, str>) -> bool {
+        let Some(Open::Object(names)) = self.open.last_mut() else {
+            return true;
+        };
+        if let Some(many) = &mut names.many {
+            return many.insert(name);
+        }
+        let before = self.names.get(names.from..).unwrap_or_default();
+        if before.contains(&name) {
+            return false;
+        }
+        if before.len() < FEW_NAMES {
+            self.names.push(name);
+        } else {
+            let many = self.names.drain(names.from..).chain([name]).collect();
+            names.many = Some(many);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(document: &[u8]) -> Result<(), JsonError> {
+        check(document, &JsonLimits::default())
+    }
+
+    #[test]
+    fn a_document_that_every_reader_understands_alike_is_accepted() {
+        let documents: &[&str] = &[
+            "0",
+            "-0",
+            "1.5e+10",
+            "-12E-3",
+            "true",
+            "false",
+            "null",
+            "\"\"",
+            "[]",
+            "{}",
+            " \t\r\n[ ] \n",
+            "[1,2,[3]]",
+            "[{},[],{}]",
+            r#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#,
+            r#""\"\\\/\b\f\n\r\t\u00e9""#,
+            r#"{"path":1,"PATH":2,"path\u0000":3}"#,
+            r#"{"":1}"#,
+            "\"grüße 世界 😀\"",
+        ];
+        for document in documents {
+            assert_eq!(judge(document.as_bytes()), Ok(()), "{document}");
+        }
+    }
+
+    #[test]
+    fn huge_numbers_and_lone_surrogates_pass_unread() {
+        for document in [
+            r#"[1e999999, -123456789012345678901234567890]"#,
+            r#"["\ud800","\udc00x","\ud800\ud800"]"#,
+        ] {
+            assert_eq!(judge(document.as_bytes()), Ok(()), "{document}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_json_document_is_refused() {
+        let documents: &[&[u8]] = &[
+            b"",
+            b" ",
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b"[1",
+            b"[1,",
+            b"[1,]",
+            b"[,1]",
+            b"[1 2]",
+            b"{,}",
+            b"{\"a\"}",
+            b"{\"a\":}",
+            b"{\"a\":1,}",
+            b"{\"a\" 1}",
+            b"{a:1}",
+            b"{'a':1}",
+            b"{1:1}",
+            b"{\"a\":1]",
+            b"[1}",
+            b"{}{}",
+            b"{} {}",
+            b"[]x",
+            b"{\"a\":1}\0",
+            b"NaN",
+            b"Infinity",
+            b"-Infinity",
+            b"-",
+            b"+1",
+            b"01",
+            b"-01",
+            b"1.",
+            b".5",
+            b"1e",
+            b"1e+",
+            b"1.e1",
+            b"0x10",
+            b"1_000",
+            b"tru",
+            b"truee",
+            b"True",
+            b"nul",
+            b"undefined",
+            b"\"",
+            b"\"a",
+            b"\"\\\"",
+            b"\"\\x41\"",
+            b"\"\\u12g4\"",
+            b"\"\\u12\"",
+            b"\"a\nb\"",
+            b"\"a\0b\"",
+            b"\"\x1f\"",
+            b"'a'",
+            b"// c\n1",
+            b"/**/1",
+            b"1 // c",
+            b"\xef\xbb\xbf{}",
+            b"{\0}\0",
+            b"\0{\0}",
+            b"[1]\x0b",
+            b"\x0c[1]",
+            "\u{a0}[1]".as_bytes(),
+            "\u{2028}1".as_bytes(),
+        ];
+        for document in documents {
+            assert_eq!(
+                judge(document),
+                Err(JsonError::Syntax),
+                "{:?}",
+                String::from_utf8_lossy(document)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused() {
+        let documents: &[&[u8]] = &[
+            b"\"\xff\"",
+            b"\"\xc0\x80\"",
+            b"\"\xed\xa0\x80\"",
+            b"\"\xf5\x80\x80\x80\"",
+            b"\xff\xfe{\0}\0",
+            b"\"\xe4\xb8\"",
+        ];
+        for document in documents {
+            assert_eq!(judge(document), Err(JsonError::NotUtf8), "{document:?}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_name_is_refused_at_every_depth() {
+        let documents = [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"é":1,"\u00e9":2}"#,
+            r#"{"😀":1,"\ud83d\uDE00":2}"#,
+            r#"{"/":1,"\/":2}"#,
+            r#"{"":1,"":2}"#,
+            r#"{"x":{"y":[{"a":1},{"a":1,"b":0,"a":2}]}}"#,
+            r#"[[[{"a":1,"b":{"c":1},"a":2}]]]"#,
+        ];
+        for document in documents {
+            assert_eq!(
+                judge(document.as_bytes()),
+                Err(JsonError::Duplicate),
+                "{document}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_repeated_name_is_found_among_many() {
+        for count in [1, FEW_NAMES - 1, FEW_NAMES, FEW_NAMES + 1, 1_000] {
+            let members: Vec<String> = (0..count)
+                .map(|n| format!("\"n{n}\":{{\"n{n}\":0}}"))
+                .collect();
+            let members = members.join(",");
+            assert_eq!(
+                judge(format!("{{{members}}}").as_bytes()),
+                Ok(()),
+                "{count}"
+            );
+            for twice in [0, count / 2, count - 1] {
+                let document = format!("{{{members},\"n{twice}\":0}}");
+                assert_eq!(
+                    judge(document.as_bytes()),
+                    Err(JsonError::Duplicate),
+                    "{twice} of {count}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_with_half_a_surrogate_pair_is_refused() {
+        for document in [
+            r#"{"\ud800":1}"#,
+            r#"[{"a\udc00":1}]"#,
+            r#"{"\ud800\u0061":1}"#,
+        ] {
+            assert_eq!(
+                judge(document.as_bytes()),
+                Err(JsonError::NameNotText),
+                "{document}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_outweighs_a_repeated_name() {
+        assert_eq!(judge(br#"{"a":1,"a":2"#), Err(JsonError::Syntax));
+    }
+
+    #[test]
+    fn depth_ends_at_its_limit() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(judge(nested(64).as_bytes()), Ok(()));
+        assert_eq!(judge(nested(65).as_bytes()), Err(JsonError::TooDeep));
+        assert_eq!(
+            judge("[".repeat(1_000_000).as_bytes()),
+            Err(JsonError::TooDeep)
+        );
+        assert_eq!(
+            judge("{\"a\":".repeat(65).as_bytes()),
+            Err(JsonError::TooDeep)
+        );
+        let wide = JsonLimits {
+            depth: 1_000_000,
+            members: 0,
+        };
+        assert_eq!(
+            check(nested(1_000_000).as_bytes(), &wide),
+            Ok(()),
+            "no stack to overflow"
+        );
+    }
+
+    #[test]
+    fn members_end_at_their_limit_over_the_whole_document() {
+        let limits = JsonLimits {
+            depth: 8,
+            members: 4,
+        };
+        assert_eq!(check(br#"[{"a":{"b":1}},{"c":1,"d":1}]"#, &limits), Ok(()));
+        assert_eq!(
+            check(br#"[{"a":{"b":1}},{"c":1,"d":1,"e":1}]"#, &limits),
+            Err(JsonError::TooManyMembers)
+        );
+    }
+
+    #[test]
+    fn strings_around_the_block_length_end_where_they_end() {
+        for length in 0..100 {
+            let text = "x".repeat(length);
+            assert_eq!(
+                judge(format!("[\"{text}\",\"{text}\\n{text}\"]").as_bytes()),
+                Ok(()),
+                "{length}"
+            );
+            assert_eq!(
+                judge(format!("\"{text}\n{text}\"").as_bytes()),
+                Err(JsonError::Syntax),
+                "{length}"
+            );
+            assert_eq!(
+                judge(format!("\"{text}").as_bytes()),
+                Err(JsonError::Syntax),
+                "{length}"
+            );
+        }
+    }
+
+    /// Mutates documents byte by byte and asks another reader whether they are still JSON.
+    #[test]
+    fn it_agrees_with_another_reader_on_what_is_json() {
+        let seeds = [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"n":-1.5e3,"t":true}}}"#,
+            r#"[null,false,"\u00e9\n\"",[],{},[{"a":[0,10,1E2]}]]"#,
+            " { \"a\" : [ 1 , 2 ] , \"b\" : \"\\\\\" } ",
+        ];
+        let bytes = b"\"\\{}[],:0-+.eE1tu /\x00\x0a\x7f\xc3\xff";
+        let mut compared = 0;
+        for seed in seeds {
+            for at in 0..seed.len() {
+                for byte in bytes {
+                    let mut replaced = seed.as_bytes().to_vec();
+                    replaced[at] = *byte;
+                    let mut inserted = seed.as_bytes().to_vec();
+                    inserted.insert(at, *byte);
+                    let cut = seed.as_bytes()[..at].to_vec();
+                    for document in [replaced, inserted, cut] {
+                        let theirs = serde_json::from_slice::<serde_json::Value>(&document).is_ok();
+                        let ours = matches!(judge(&document), Ok(()) | Err(JsonError::Duplicate));
+                        assert_eq!(ours, theirs, "{:?}", String::from_utf8_lossy(&document));
+                        compared += 1;
+                    }
+                }
+            }
+        }
+        assert!(compared > 10_000);
+    }
+}

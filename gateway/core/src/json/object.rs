@@ -1,0 +1,202 @@
+//! Re-reading: the members of one object, the elements of one array, each left raw.
+//!
+//! For documents that passed [`check`](super::check()). Others never make it panic, but it may see members in them where
+//! a strict reader sees none.
+
+use std::borrow::Cow;
+
+use super::lexer::Lexer;
+use super::{JsonError, text};
+
+/// The members of one object, in order, their values raw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Object<'a> {
+    members: Vec<(Cow<'a, str>, &'a [u8])>,
+}
+
+impl<'a> Object<'a> {
+    /// The raw value of the first member of this name.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.iter()
+            .find(|(member, _)| *member == name)
+            .map(|(_, raw)| raw)
+    }
+
+    /// Every member: its name, unescaped, and its raw value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a [u8])> {
+        self.members.iter().map(|(name, raw)| (name.as_ref(), *raw))
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+}
+
+/// The members of an object.
+///
+/// # Errors
+/// [`JsonError::Syntax`] when the value is no object, [`JsonError::NameNotText`] when a name is no Unicode text.
+pub fn object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
+    let mut members = Vec::new();
+    each(bytes, b"{}", |lexer| {
+        lexer.expect(b'"')?;
+        let name = text::unescape(lexer.string()?).ok_or(JsonError::NameNotText)?;
+        lexer.expect(b':')?;
+        members.push((name, raw(lexer)?));
+        Ok(())
+    })?;
+    Ok(Object { members })
+}
+
+/// The elements of an array, raw.
+///
+/// # Errors
+/// [`JsonError::Syntax`] when the value is no array.
+pub fn array(bytes: &[u8]) -> Result<Vec<&[u8]>, JsonError> {
+    let mut elements = Vec::new();
+    each(bytes, b"[]", |lexer| {
+        elements.push(raw(lexer)?);
+        Ok(())
+    })?;
+    Ok(elements)
+}
+
+/// Calls `item` for everything that stands, separated by commas, between these brackets.
+fn each<'a>(
+    bytes: &'a [u8],
+    [open, close]: &[u8; 2],
+    mut item: impl FnMut(&mut Lexer<'a>) -> Result<(), JsonError>,
+) -> Result<(), JsonError> {
+    let mut lexer = Lexer::new(bytes);
+    lexer.expect(*open)?;
+    if lexer.peek_token() == Some(*close) {
+        lexer.take()?;
+        return lexer.end();
+    }
+    loop {
+        item(&mut lexer)?;
+        match lexer.take_token()? {
+            b',' => {}
+            byte if byte == *close => return lexer.end(),
+            _ => return Err(JsonError::Syntax),
+        }
+    }
+}
+
+/// Passes over one value, however nested, and returns its bytes.
+fn raw<'a>(lexer: &mut Lexer<'a>) -> Result<&'a [u8], JsonError> {
+    lexer.peek_token();
+    let start = lexer.at();
+    let mut open = 0_usize;
+    loop {
+        match lexer.take_token()? {
+            b'"' => lexer.string().map(|_| ())?,
+            b'{' | b'[' => open += 1,
+            b'}' | b']' => open = open.checked_sub(1).ok_or(JsonError::Syntax)?,
+            b',' | b':' if open > 0 => continue,
+            b',' | b':' => return Err(JsonError::Syntax),
+            _ => lexer.skip_word(),
+        }
+        if open == 0 {
+            return Ok(lexer.since(start));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{JsonLimits, check};
+
+    #[test]
+    fn the_members_of_an_object_are_left_raw() {
+        let document =
+            br#" { "a" : 1 , "b\u0021":[1,{"c":"]}"}], "":"x\"" ,"n":null,"e":{ } , "f":-1.5e3} "#;
+        let object = object(document).unwrap();
+        let members: Vec<(&str, &[u8])> = object.iter().collect();
+        let expected: [(&str, &[u8]); 6] = [
+            ("a", b"1"),
+            ("b!", br#"[1,{"c":"]}"}]"#),
+            ("", br#""x\"""#),
+            ("n", b"null"),
+            ("e", b"{ }"),
+            ("f", b"-1.5e3"),
+        ];
+        assert_eq!(members, expected);
+        assert_eq!(object.get("b!"), Some(expected[1].1));
+        assert_eq!(object.get("A"), None);
+        assert_eq!(object.len(), 6);
+    }
+
+    #[test]
+    fn the_elements_of_an_array_are_left_raw() {
+        assert_eq!(array(b"[]").unwrap(), Vec::<&[u8]>::new());
+        let expected: [&[u8]; 4] = [b"1", b"\"a,]\"", b"[2,[3]]", b"{\"b\": [4]}"];
+        assert_eq!(
+            array(b" [ 1, \"a,]\" ,[2,[3]],{\"b\": [4]} ] ").unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn another_kind_of_value_is_refused() {
+        for document in ["", "1", "\"a\"", "null", "[1]", "{\"a\":1}x", "{\"a\"}"] {
+            assert_eq!(
+                object(document.as_bytes()).err(),
+                Some(JsonError::Syntax),
+                "{document}"
+            );
+        }
+        for document in ["", "1", "\"a\"", "null", "{\"a\":1}", "[1]x"] {
+            assert_eq!(
+                array(document.as_bytes()).err(),
+                Some(JsonError::Syntax),
+                "{document}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_document_nobody_checked_makes_it_err_at_worst() {
+        for document in [
+            "{",
+            "[",
+            "{\"a\":",
+            "{\"a\":}",
+            "[1",
+            "[[1]",
+            "[}",
+            "{\"a\":1,}",
+            "[,]",
+            "[\"a",
+            "{\"\\ud800\":1}",
+        ] {
+            assert!(object(document.as_bytes()).is_err(), "{document}");
+            assert!(array(document.as_bytes()).is_err(), "{document}");
+        }
+    }
+
+    #[test]
+    fn it_sees_the_members_another_reader_sees() {
+        let document =
+            br#"{"a":{"b":[1,2,{"c":"d"}]},"e":[[],[{}],"]"],"f":"\\","g":1e5,"h":{"i":"}\""}}"#;
+        assert_eq!(check(document, &JsonLimits::default()), Ok(()));
+        let theirs: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(document).unwrap();
+        let ours = object(document).unwrap();
+        assert_eq!(ours.len(), theirs.len());
+        for (name, raw) in ours.iter() {
+            assert_eq!(
+                serde_json::from_slice::<serde_json::Value>(raw).unwrap(),
+                theirs[name],
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What is called? The JSON-RPC envelope, the headers that mirror it, sessions and event streams.
+
+pub mod envelope;
+pub mod headers;
+mod look_alike;
+mod naming;
+pub mod session;
+pub mod sse;
+pub mod version;

@@ -1,0 +1,706 @@
+//! The strict envelope: one JSON-RPC request, notification or response, and what it calls.
+//!
+//! Policy, sessions and the mirrored headers all read this one view of the body, and the upstream gets the same bytes.
+//! So whatever two readers might see differently is refused (MCP transports; JSON-RPC 2.0 §4, §5).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::look_alike;
+use super::naming::naming;
+use super::version::META_KEY;
+use crate::auth::reason::Reason;
+use crate::json::{self, JsonError, JsonLimits, Object};
+
+/// The three kinds of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A method and an id: an answer is due.
+    Request,
+    /// A method without an id: no answer.
+    Notification,
+    /// A result or an error: the answer to a request of the server. Legacy only.
+    Response,
+}
+
+/// One message, borrowing from the body it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    kind: Kind,
+    id: Option<RequestId>,
+    method: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
+    meta_version: Option<Cow<'a, str>>,
+}
+
+/// Why a body is no envelope, with the id of the request it may have been: clients match errors by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What is wrong.
+    pub reason: Reason,
+    /// The id, where it could be read.
+    pub id: Option<RequestId>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a whole body.
+    ///
+    /// # Errors
+    /// [`Reason::ParseError`] where it is not one JSON document within the limits, [`Reason::AmbiguousJson`] for repeated
+    /// or look-alike member names, [`Reason::InvalidRequest`] where it is not one message (batches included), and
+    /// [`Reason::VersionMissing`] where `_meta` names a protocol version that is no text.
+    pub fn read(body: &'a [u8], limits: &JsonLimits) -> Result<Self, Unreadable> {
+        let checked = json::check(body, limits).map_err(unreadable);
+        // The walk reports names last, so what it refuses for their sake alone can still be asked for its id.
+        let readable = checked.is_ok() || checked == Err(Reason::AmbiguousJson);
+        let message = json::object(body).ok().filter(|_| readable);
+        checked
+            .and_then(|()| Self::of(message.as_ref().ok_or(Reason::InvalidRequest)?))
+            .map_err(|reason| Unreadable {
+                reason,
+                id: message.as_ref().and_then(sole_id),
+            })
+    }
+
+    /// Request, notification or response.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The id of a request or of the request that a response answers.
+    pub const fn id(&self) -> Option<&RequestId> {
+        self.id.as_ref()
+    }
+
+    /// The method; none on a response.
+    pub fn method(&self) -> Option<&str> {
+        self.method.as_deref()
+    }
+
+    /// What the method acts on, where a policy may speak of it: the name of a tool or prompt, the URI of a resource, the
+    /// id of a task.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The protocol version in `_meta` (MCP 2026-07-28).
+    pub fn meta_version(&self) -> Option<&str> {
+        self.meta_version.as_deref()
+    }
+
+    fn of(message: &Object<'a>) -> Result<Self, Reason> {
+        if look_alike::ambiguous(
+            message,
+            &["jsonrpc", "id", "method", "params", "result", "error"],
+        ) {
+            return Err(Reason::AmbiguousJson);
+        }
+        if text(message, "jsonrpc")?.as_deref() != Some("2.0") {
+            return Err(Reason::InvalidRequest);
+        }
+        let id = message
+            .get("id")
+            .map(|raw| RequestId::read(raw).ok_or(Reason::InvalidRequest))
+            .transpose()?;
+        let method = text(message, "method")?;
+        let kind = kind(message, id.is_some())?;
+        let params = member_object(message, "params", &["_meta"])?;
+        let (name, meta_version) = match &params {
+            Some(params) => (name(params, method.as_deref())?, meta_version(params)?),
+            None => (None, None),
+        };
+        if name.is_none() && method.as_deref().and_then(naming).is_some() {
+            return Err(Reason::InvalidRequest);
+        }
+        Ok(Self {
+            kind,
+            id,
+            method,
+            name,
+            meta_version,
+        })
+    }
+}
+
+/// The id of a request: a string or an integer, kept as the JSON it was sent in, so that it goes back unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(Box<str>);
+
+impl RequestId {
+    /// The longest id that is accepted, as JSON.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// The id as JSON text.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// From a raw JSON value: a string that is text, or an integer of 64 bits without fraction or exponent (MCP basic,
+    /// *Requests*: string or integer, never null).
+    fn read(raw: &[u8]) -> Option<Self> {
+        let json = std::str::from_utf8(raw)
+            .ok()
+            .filter(|json| json.len() <= Self::MAX_BYTES)?;
+        let usable = json::string(raw).is_some() || json.parse::<i64>().is_ok();
+        usable.then(|| Self(json.into()))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_json())
+    }
+}
+
+const fn unreadable(error: JsonError) -> Reason {
+    match error {
+        JsonError::Duplicate | JsonError::NameNotText => Reason::AmbiguousJson,
+        JsonError::Syntax | JsonError::NotUtf8 | JsonError::TooDeep | JsonError::TooManyMembers => {
+            Reason::ParseError
+        }
+    }
+}
+
+/// The id of a message that is refused, unless that is what is ambiguous in it.
+fn sole_id(message: &Object<'_>) -> Option<RequestId> {
+    let mut ids = message.iter().filter(|(name, _)| *name == "id");
+    match (ids.next(), ids.next()) {
+        (Some((_, raw)), None) => RequestId::read(raw),
+        _ => None,
+    }
+}
+
+/// JSON-RPC 2.0 §4 and §5: a method, or else a result or an error. An error may lack the id of what it answers.
+fn kind(message: &Object<'_>, has_id: bool) -> Result<Kind, Reason> {
+    let has = |name| message.get(name).is_some();
+    match (has("method"), has("result"), has("error"), has_id) {
+        (true, false, false, true) => Ok(Kind::Request),
+        (true, false, false, false) => Ok(Kind::Notification),
+        (false, true, false, true) | (false, false, true, _) => Ok(Kind::Response),
+        _ => Err(Reason::InvalidRequest),
+    }
+}
+
+/// A member that must be text where it is there.
+fn text<'a>(object: &Object<'a>, member: &str) -> Result<Option<Cow<'a, str>>, Reason> {
+    object
+        .get(member)
+        .map(|raw| json::string(raw).ok_or(Reason::InvalidRequest))
+        .transpose()
+}
+
+/// A member that must be an object without look-alikes where it is there.
+fn member_object<'a>(
+    object: &Object<'a>,
+    member: &str,
+    known: &[&str],
+) -> Result<Option<Object<'a>>, Reason> {
+    let Some(raw) = object.get(member) else {
+        return Ok(None);
+    };
+    let inner = json::object(raw).map_err(|_| Reason::InvalidRequest)?;
+    if look_alike::ambiguous(&inner, known) {
+        return Err(Reason::AmbiguousJson);
+    }
+    Ok(Some(inner))
+}
+
+fn name<'a>(params: &Object<'a>, method: Option<&str>) -> Result<Option<Cow<'a, str>>, Reason> {
+    method
+        .and_then(naming)
+        .map_or(Ok(None), |naming| text(params, naming.member))
+}
+
+fn meta_version<'a>(params: &Object<'a>) -> Result<Option<Cow<'a, str>>, Reason> {
+    let Some(meta) = member_object(params, "_meta", &[META_KEY])? else {
+        return Ok(None);
+    };
+    text(&meta, META_KEY).map_err(|_| Reason::VersionMissing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Envelope<'_>, Unreadable> {
+        Envelope::read(body.as_bytes(), &JsonLimits::default())
+    }
+
+    fn refused(body: &[u8]) -> (Reason, Option<String>) {
+        let unreadable = Envelope::read(body, &JsonLimits::default()).unwrap_err();
+        (unreadable.reason, unreadable.id.map(|id| id.to_string()))
+    }
+
+    /// kind, id, method, name
+    type Seen<'a> = (Kind, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+    #[test]
+    fn a_message_is_read() {
+        use Kind::{Notification, Request, Response};
+        let cases: &[(&str, Seen<'_>)] = &[
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+                (Request, Some("1"), Some("ping"), None),
+            ),
+            (
+                r#"{"method":"ping","id":"a","jsonrpc":"2.0"}"#,
+                (Request, Some("\"a\""), Some("ping"), None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":"\u0061\"","method":"ping"}"#,
+                (Request, Some(r#""\u0061\"""#), Some("ping"), None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":-0,"method":"ping"}"#,
+                (Request, Some("-0"), Some("ping"), None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":"","method":"ping"}"#,
+                (Request, Some("\"\""), Some("ping"), None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"p\u0069ng"}"#,
+                (Request, Some("1"), Some("ping"), None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+                (Notification, None, Some("notifications/initialized"), None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"result":{}}"#,
+                (Response, Some("7"), None, None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no"}}"#,
+                (Response, Some("7"), None, None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"no"}}"#,
+                (Response, None, None, None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#,
+                (Request, Some("1"), Some("tools/call"), Some("add")),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","params":{"arguments":{},"name":"\u0061dd"},"method":"tools/call"}"#,
+                (Notification, None, Some("tools/call"), Some("add")),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"p"}}"#,
+                (Request, Some("1"), Some("prompts/get"), Some("p")),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a://b","name":"n"}}"#,
+                (Request, Some("1"), Some("resources/read"), Some("a://b")),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"u"}}"#,
+                (Request, Some("1"), Some("resources/subscribe"), Some("u")),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"resources/unsubscribe","params":{"uri":"u"}}"#,
+                (Request, Some("1"), Some("resources/unsubscribe"), Some("u")),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t"}}"#,
+                (Request, Some("1"), Some("tasks/get"), Some("t")),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tasks/result","params":{"taskId":"t"}}"#,
+                (Request, Some("1"), Some("tasks/result"), Some("t")),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"name":"unread","uri":1}}"#,
+                (Request, Some("1"), Some("tools/list"), None),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"x/y","params":{"Name":1},"extra":[1]}"#,
+                (Request, Some("1"), Some("x/y"), None),
+            ),
+        ];
+        for (body, expected) in cases {
+            let envelope = read(body).unwrap_or_else(|error| panic!("{body}: {error:?}"));
+            let seen = (
+                envelope.kind(),
+                envelope.id().map(RequestId::as_json),
+                envelope.method(),
+                envelope.name(),
+            );
+            assert_eq!(seen, *expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_version_in_meta_is_read() {
+        let meta = |meta: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"_meta":{meta}}}}}"#)
+        };
+        assert_eq!(
+            read(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}"#)
+                .unwrap()
+                .meta_version(),
+            None
+        );
+        assert_eq!(read(&meta("{}")).unwrap().meta_version(), None);
+        assert_eq!(
+            read(&meta(r#"{"progressToken":1}"#))
+                .unwrap()
+                .meta_version(),
+            None
+        );
+        let versioned =
+            meta(r#"{"progressToken":1,"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#);
+        assert_eq!(read(&versioned).unwrap().meta_version(), Some("2026-07-28"));
+        for value in ["null", "1", "{}", r#""\ud800""#] {
+            let body = meta(&format!(
+                r#"{{"io.modelcontextprotocol/protocolVersion":{value}}}"#
+            ));
+            assert_eq!(
+                refused(body.as_bytes()),
+                (Reason::VersionMissing, Some("1".into())),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_need_not_be_copied_is_borrowed() {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#;
+        let envelope = read(body).unwrap();
+        assert!(matches!(envelope.method, Some(Cow::Borrowed("tools/call"))));
+        assert!(matches!(envelope.name, Some(Cow::Borrowed("add"))));
+    }
+
+    #[test]
+    fn what_is_not_one_json_document_is_a_parse_error_without_id() {
+        let deep = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{}{}}}"#,
+            "[".repeat(64),
+            "]".repeat(64)
+        );
+        let many: Vec<String> = (0..10_001).map(|n| format!("\"m{n}\":0")).collect();
+        let many = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{{}}}}}"#,
+            many.join(",")
+        );
+        let utf16: Vec<u8> = r#"{"id":1}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let cases: &[(&str, &[u8])] = &[
+            ("empty", b""),
+            ("cut", br#"{"jsonrpc":"2.0","id":1,"method":"ping""#),
+            ("byte order mark", b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"),
+            ("UTF-16", &utf16),
+            ("invalid UTF-8", b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"p\xff\"}"),
+            ("two documents", br#"{"jsonrpc":"2.0","id":1,"method":"ping"}{"jsonrpc":"2.0","id":2,"method":"ping"}"#),
+            ("trailing bytes", br#"{"jsonrpc":"2.0","id":1,"method":"ping"}x"#),
+            ("NaN", br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}"#),
+            ("too deep", deep.as_bytes()),
+            ("too many members", many.as_bytes()),
+        ];
+        for (name, body) in cases {
+            assert_eq!(refused(body), (Reason::ParseError, None), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_message_is_an_invalid_request() {
+        let cases = [
+            (
+                "batch",
+                r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+                None,
+            ),
+            ("empty batch", "[]", None),
+            ("string", r#""ping""#, None),
+            ("null", "null", None),
+            ("empty object", "{}", None),
+            ("no jsonrpc", r#"{"id":1,"method":"ping"}"#, Some("1")),
+            (
+                "jsonrpc 1.0",
+                r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+                Some("1"),
+            ),
+            (
+                "jsonrpc as number",
+                r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#,
+                Some("1"),
+            ),
+            (
+                "id null",
+                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+                None,
+            ),
+            (
+                "id bool",
+                r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+                None,
+            ),
+            (
+                "id fraction",
+                r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#,
+                None,
+            ),
+            (
+                "id exponent",
+                r#"{"jsonrpc":"2.0","id":1e0,"method":"ping"}"#,
+                None,
+            ),
+            (
+                "id object",
+                r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+                None,
+            ),
+            (
+                "id array",
+                r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
+                None,
+            ),
+            (
+                "id beyond 64 bits",
+                r#"{"jsonrpc":"2.0","id":9223372036854775808,"method":"ping"}"#,
+                None,
+            ),
+            (
+                "id half a pair",
+                r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#,
+                None,
+            ),
+            (
+                "neither method nor result",
+                r#"{"jsonrpc":"2.0","id":1}"#,
+                Some("1"),
+            ),
+            (
+                "method and result",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
+                Some("1"),
+            ),
+            (
+                "method and error",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":{}}"#,
+                Some("1"),
+            ),
+            (
+                "result and error",
+                r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+                Some("1"),
+            ),
+            (
+                "result without id",
+                r#"{"jsonrpc":"2.0","result":{}}"#,
+                None,
+            ),
+            (
+                "response with id null",
+                r#"{"jsonrpc":"2.0","id":null,"error":{}}"#,
+                None,
+            ),
+            (
+                "method null",
+                r#"{"jsonrpc":"2.0","id":1,"method":null}"#,
+                Some("1"),
+            ),
+            (
+                "method as number",
+                r#"{"jsonrpc":"2.0","id":1,"method":1}"#,
+                Some("1"),
+            ),
+            (
+                "method half a pair",
+                r#"{"jsonrpc":"2.0","id":1,"method":"\udc00"}"#,
+                Some("1"),
+            ),
+            (
+                "params array",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
+                Some("1"),
+            ),
+            (
+                "params null",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#,
+                Some("1"),
+            ),
+            (
+                "_meta array",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":[]}}"#,
+                Some("1"),
+            ),
+            (
+                "call without params",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
+                Some("1"),
+            ),
+            (
+                "call without name",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#,
+                Some("1"),
+            ),
+            (
+                "name in other case",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"a"}}"#,
+                Some("1"),
+            ),
+            (
+                "name as array",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["a"]}}"#,
+                Some("1"),
+            ),
+            (
+                "name half a pair",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\ud800"}}"#,
+                Some("1"),
+            ),
+            (
+                "read without uri",
+                r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"name":"a"}}"#,
+                Some("1"),
+            ),
+            (
+                "subscribe without uri",
+                r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe"}"#,
+                Some("1"),
+            ),
+            (
+                "task without id",
+                r#"{"jsonrpc":"2.0","id":"t","method":"tasks/cancel","params":{"taskid":"a"}}"#,
+                Some("\"t\""),
+            ),
+        ];
+        for (name, body, id) in cases {
+            assert_eq!(
+                refused(body.as_bytes()),
+                (Reason::InvalidRequest, id.map(str::to_owned)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn ambiguous_names_are_refused_with_the_id_where_that_is_not_ambiguous() {
+        let cases = [
+            (
+                "method twice",
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
+                Some("1"),
+            ),
+            (
+                "id twice",
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","id":2}"#,
+                None,
+            ),
+            (
+                "id escaped twice",
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","\u0069d":2}"#,
+                None,
+            ),
+            (
+                "twice in arguments",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[{"y":1,"y":2}]}}}"#,
+                Some("1"),
+            ),
+            (
+                "name twice",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
+                Some("1"),
+            ),
+            (
+                "Method beside method",
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}"#,
+                Some("1"),
+            ),
+            (
+                "Method alone",
+                r#"{"jsonrpc":"2.0","id":1,"Method":"a"}"#,
+                Some("1"),
+            ),
+            (
+                "Method on a response",
+                r#"{"jsonrpc":"2.0","id":1,"result":{},"Method":"tools/call"}"#,
+                Some("1"),
+            ),
+            (
+                "Params",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"Params":{"name":"b"}}"#,
+                Some("1"),
+            ),
+            (
+                "long s in params",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"paramſ":{}}"#,
+                Some("1"),
+            ),
+            (
+                "unknown pair",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","x":1,"X":2}"#,
+                Some("1"),
+            ),
+            (
+                "Name beside name",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
+                Some("1"),
+            ),
+            (
+                "name with NUL",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name\u0000":"b"}}"#,
+                Some("1"),
+            ),
+            (
+                "Kelvin in taskId",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"a","tas\u212aId":"b"}}"#,
+                Some("1"),
+            ),
+            (
+                "_Meta alone",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_Meta":{}}}"#,
+                Some("1"),
+            ),
+            (
+                "pair in _meta",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"a":1,"A":2}}}"#,
+                Some("1"),
+            ),
+            (
+                "version look-alike",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolversion":"2026-07-28"}}}"#,
+                Some("1"),
+            ),
+            (
+                "name that is no text",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"\ud800":1}}"#,
+                Some("1"),
+            ),
+        ];
+        for (name, body, id) in cases {
+            assert_eq!(
+                refused(body.as_bytes()),
+                (Reason::AmbiguousJson, id.map(str::to_owned)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_legal_where_the_gateway_does_not_read() {
+        for body in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"path":1,"PATH":2,"path\u0000":3}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"a":{"b":1,"B":2}},"n":1e999,"s":"\ud800"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"a":1,"A":2}}"#,
+        ] {
+            assert!(read(body).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_id_ends_at_its_limit() {
+        let body = |length| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#,
+                "x".repeat(length)
+            )
+        };
+        assert!(read(&body(RequestId::MAX_BYTES - 2)).is_ok());
+        assert_eq!(
+            refused(body(RequestId::MAX_BYTES - 1).as_bytes()),
+            (Reason::InvalidRequest, None)
+        );
+    }
+}

@@ -1,0 +1,550 @@
+//! Do the headers say what the body says? (MCP 2026-07-28, Streamable HTTP, *Request Metadata*.)
+//!
+//! In the modern era whoever stands between may act on `Mcp-Method` and `Mcp-Name` without reading the body, so a request
+//! whose headers and body differ is two requests in one. In the legacy era these headers mean nothing.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::envelope::{Envelope, Kind};
+use super::naming::{Mirror, naming};
+use super::version::{Era, era};
+use crate::auth::reason::Reason;
+
+/// `MCP-Protocol-Version`, in both eras.
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// `Mcp-Method`, which mirrors the method.
+pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// `Mcp-Name`, which mirrors what the method acts on.
+pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// `Mcp-Session-Id`, legacy only.
+pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// How the headers begin that mirror tool arguments: forwarded untouched, never read here.
+pub const PARAM_PREFIX: &str = "mcp-param-";
+
+/// The era of a message, once its headers are known to agree with it.
+///
+/// # Errors
+/// In this order: [`Reason::InvalidRequest`] for a response in the modern era, [`Reason::VersionMissing`] for a modern
+/// request without a version in `_meta`, [`Reason::HeaderMismatch`] for a header that is missing, doubled, not readable
+/// or different.
+pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason> {
+    if any_era(headers, envelope.meta_version()) == Era::Legacy {
+        return agree_without_body(headers);
+    }
+    let due = match envelope.kind() {
+        Kind::Response => return Err(Reason::InvalidRequest),
+        Kind::Request if envelope.meta_version().is_none() => return Err(Reason::VersionMissing),
+        Kind::Request => true,
+        // The revision defines no headers for notifications: what is there must still be true.
+        Kind::Notification => false,
+    };
+    let version = plain(headers, PROTOCOL_VERSION)?;
+    if envelope.meta_version().is_some() {
+        mirrors(version, envelope.meta_version(), due)?;
+    }
+    mirrors(plain(headers, METHOD)?, envelope.method(), due)?;
+    name_agrees(envelope, headers, due)?;
+    Ok(Era::Modern)
+}
+
+/// The era of a request without a body: GET and DELETE.
+///
+/// # Errors
+/// [`Reason::HeaderMismatch`] when the version is given twice or is no plain text.
+pub fn agree_without_body(headers: &HeaderMap) -> Result<Era, Reason> {
+    Ok(era(plain(headers, PROTOCOL_VERSION)?.as_deref(), None))
+}
+
+/// The text of a header value: `=?base64?…?=` decoded, anything else as it stands.
+///
+/// `None` where it is neither plain ASCII nor well encoded. The markers count in lower case only; other spellings are
+/// literal text (*Value Encoding*).
+pub fn decode_sentinel(value: &HeaderValue) -> Option<Cow<'_, str>> {
+    let text = value.to_str().ok()?;
+    if !(text.starts_with(SENTINEL_START) && text.ends_with(SENTINEL_END)) {
+        return Some(Cow::Borrowed(text));
+    }
+    let encoded = text
+        .strip_prefix(SENTINEL_START)?
+        .strip_suffix(SENTINEL_END)?;
+    String::from_utf8(STANDARD.decode(encoded).ok()?)
+        .ok()
+        .map(Cow::Owned)
+}
+
+const SENTINEL_START: &str = "=?base64?";
+const SENTINEL_END: &str = "?=";
+
+/// The era when a version that is given twice counts as modern as soon as one of the two is.
+fn any_era(headers: &HeaderMap, meta: Option<&str>) -> Era {
+    let legacy =
+        |value: &HeaderValue| era(Some(value.to_str().unwrap_or_default()), meta) == Era::Legacy;
+    if era(None, meta) == Era::Legacy && headers.get_all(PROTOCOL_VERSION).iter().all(legacy) {
+        Era::Legacy
+    } else {
+        Era::Modern
+    }
+}
+
+fn name_agrees(envelope: &Envelope<'_>, headers: &HeaderMap, due: bool) -> Result<(), Reason> {
+    let value = single(headers, NAME)?;
+    let mirror = envelope
+        .method()
+        .and_then(naming)
+        .map_or(Mirror::Never, |naming| naming.mirror);
+    if mirror == Mirror::Never {
+        return Ok(());
+    }
+    let text = value
+        .map(|value| decode_sentinel(value).ok_or(Reason::HeaderMismatch))
+        .transpose()?;
+    mirrors(text, envelope.name(), due && mirror == Mirror::Required)
+}
+
+fn mirrors(header: Option<Cow<'_, str>>, body: Option<&str>, due: bool) -> Result<(), Reason> {
+    match header.as_deref() {
+        None if !due => Ok(()),
+        Some(_) if header.as_deref() == body => Ok(()),
+        _ => Err(Reason::HeaderMismatch),
+    }
+}
+
+/// A header that knows no encoding.
+fn plain(headers: &HeaderMap, name: HeaderName) -> Result<Option<Cow<'_, str>>, Reason> {
+    single(headers, name)?
+        .map(|value| {
+            value
+                .to_str()
+                .map(Cow::Borrowed)
+                .map_err(|_| Reason::HeaderMismatch)
+        })
+        .transpose()
+}
+
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Reason> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => Err(Reason::HeaderMismatch),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonLimits;
+
+    const MODERN: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    const VERSION: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
+
+    fn judge(body: &str, headers: &[(&str, &str)]) -> Result<Era, Reason> {
+        let envelope = Envelope::read(body.as_bytes(), &JsonLimits::default()).unwrap();
+        agree(&envelope, &map(headers))
+    }
+
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value);
+        }
+        map
+    }
+
+    fn call(method: &str, member: &str, name: &str) -> String {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"{member}":"{name}",{MODERN}}}}}"#
+        )
+    }
+
+    fn plain_request(method: &str) -> String {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{MODERN}}}}}"#)
+    }
+
+    #[test]
+    fn a_legacy_message_is_not_compared() {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#;
+        for headers in [
+            &[][..],
+            &[("mcp-protocol-version", "2025-06-18")],
+            &[
+                ("mcp-protocol-version", "2025-11-25"),
+                ("mcp-method", "other"),
+                ("mcp-method", "x"),
+                ("mcp-name", "b"),
+            ],
+            &[("mcp-method", "tools/list")],
+        ] {
+            assert_eq!(judge(body, headers), Ok(Era::Legacy), "{headers:?}");
+        }
+        assert_eq!(
+            judge(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, &[]),
+            Ok(Era::Legacy)
+        );
+    }
+
+    #[test]
+    fn a_modern_request_that_agrees_is_modern() {
+        let cases = [
+            (
+                plain_request("tools/list"),
+                vec![("mcp-method", "tools/list")],
+            ),
+            (
+                call("tools/call", "name", "add"),
+                vec![("mcp-method", "tools/call"), ("mcp-name", "add")],
+            ),
+            (
+                call("tools/call", "name", "two words"),
+                vec![("mcp-method", "tools/call"), ("mcp-name", "two words")],
+            ),
+            (
+                call("tools/call", "name", "größe"),
+                vec![
+                    ("mcp-method", "tools/call"),
+                    ("mcp-name", "=?base64?Z3LDtsOfZQ==?="),
+                ],
+            ),
+            (
+                call("tools/call", "name", "add"),
+                vec![
+                    ("mcp-method", "tools/call"),
+                    ("mcp-name", "=?base64?YWRk?="),
+                ],
+            ),
+            (
+                call("tools/call", "name", "=?base64?literal?="),
+                vec![
+                    ("mcp-method", "tools/call"),
+                    ("mcp-name", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="),
+                ],
+            ),
+            (
+                call("tools/call", "name", "=?BASE64?YWRk?="),
+                vec![
+                    ("mcp-method", "tools/call"),
+                    ("mcp-name", "=?BASE64?YWRk?="),
+                ],
+            ),
+            (
+                call("prompts/get", "name", "p"),
+                vec![("mcp-method", "prompts/get"), ("mcp-name", "p")],
+            ),
+            (
+                call("resources/read", "uri", "a://b?c"),
+                vec![("mcp-method", "resources/read"), ("mcp-name", "a://b?c")],
+            ),
+            (
+                call("tasks/get", "taskId", "t"),
+                vec![("mcp-method", "tasks/get"), ("mcp-name", "t")],
+            ),
+            (
+                call("tasks/result", "taskId", "t"),
+                vec![("mcp-method", "tasks/result"), ("mcp-name", "unread")],
+            ),
+            (
+                call("resources/subscribe", "uri", "u"),
+                vec![("mcp-method", "resources/subscribe")],
+            ),
+            (
+                call("resources/subscribe", "uri", "u"),
+                vec![("mcp-method", "resources/subscribe"), ("mcp-name", "u")],
+            ),
+            (
+                plain_request("tools/list"),
+                vec![("mcp-method", "tools/list"), ("mcp-name", "anything")],
+            ),
+            (
+                plain_request("tools/list"),
+                vec![
+                    ("mcp-method", "tools/list"),
+                    ("mcp-param-a_b", "1"),
+                    ("mcp-param-a_b", "2"),
+                ],
+            ),
+        ];
+        for (body, mut headers) in cases {
+            headers.push(VERSION);
+            assert_eq!(
+                judge(&body, &headers),
+                Ok(Era::Modern),
+                "{body} {headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_modern_request_without_a_version_in_meta_says_so_first() {
+        for body in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{}}}"#,
+        ] {
+            for headers in [
+                &[VERSION][..],
+                &[
+                    ("mcp-protocol-version", "1900-01-01"),
+                    ("mcp-method", "tools/list"),
+                ],
+                &[VERSION, VERSION],
+                &[("mcp-protocol-version", "2025-06-18"), VERSION],
+                &[("mcp-protocol-version", "")],
+                &[("mcp-protocol-version", "2025-06-18\u{e9}")],
+            ] {
+                assert_eq!(
+                    judge(body, headers),
+                    Err(Reason::VersionMissing),
+                    "{body} {headers:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_whose_headers_differ_from_its_body_is_refused() {
+        let listing = plain_request("tools/list");
+        let calling = call("tools/call", "name", "add");
+        let method = ("mcp-method", "tools/call");
+        let cases: &[(&str, &str, &[(&str, &str)])] = &[
+            ("version missing", &listing, &[("mcp-method", "tools/list")]),
+            (
+                "version different",
+                &listing,
+                &[
+                    ("mcp-protocol-version", "2027-01-01"),
+                    ("mcp-method", "tools/list"),
+                ],
+            ),
+            (
+                "version legacy",
+                &listing,
+                &[
+                    ("mcp-protocol-version", "2025-06-18"),
+                    ("mcp-method", "tools/list"),
+                ],
+            ),
+            (
+                "version doubled",
+                &listing,
+                &[VERSION, VERSION, ("mcp-method", "tools/list")],
+            ),
+            (
+                "version encoded",
+                &listing,
+                &[
+                    ("mcp-protocol-version", "=?base64?MjAyNi0wNy0yOA==?="),
+                    ("mcp-method", "tools/list"),
+                ],
+            ),
+            ("method missing", &listing, &[VERSION]),
+            (
+                "method different",
+                &listing,
+                &[VERSION, ("mcp-method", "tools/call")],
+            ),
+            (
+                "method in other case",
+                &listing,
+                &[VERSION, ("mcp-method", "Tools/List")],
+            ),
+            (
+                "method doubled",
+                &listing,
+                &[
+                    VERSION,
+                    ("mcp-method", "tools/list"),
+                    ("mcp-method", "tools/list"),
+                ],
+            ),
+            (
+                "method encoded",
+                &listing,
+                &[VERSION, ("mcp-method", "=?base64?dG9vbHMvbGlzdA==?=")],
+            ),
+            (
+                "name doubled where unread",
+                &listing,
+                &[
+                    VERSION,
+                    ("mcp-method", "tools/list"),
+                    ("mcp-name", "a"),
+                    ("mcp-name", "a"),
+                ],
+            ),
+            ("name missing", &calling, &[VERSION, method]),
+            (
+                "name different",
+                &calling,
+                &[VERSION, method, ("mcp-name", "sub")],
+            ),
+            (
+                "name in other case",
+                &calling,
+                &[VERSION, method, ("mcp-name", "Add")],
+            ),
+            (
+                "name doubled",
+                &calling,
+                &[VERSION, method, ("mcp-name", "add"), ("mcp-name", "add")],
+            ),
+            (
+                "name not plain",
+                &calling,
+                &[VERSION, method, ("mcp-name", "\u{e4}dd")],
+            ),
+            (
+                "name badly encoded",
+                &calling,
+                &[VERSION, method, ("mcp-name", "=?base64?YWR?=")],
+            ),
+            (
+                "name in upper-case markers",
+                &calling,
+                &[VERSION, method, ("mcp-name", "=?BASE64?YWRk?=")],
+            ),
+            (
+                "name encoded with white space",
+                &calling,
+                &[VERSION, method, ("mcp-name", "=?base64? YWRk?=")],
+            ),
+            (
+                "name encoded for URLs",
+                &call("tools/call", "name", "???"),
+                &[VERSION, method, ("mcp-name", "=?base64?Pz8_?=")],
+            ),
+            (
+                "literal that looks encoded",
+                &call("tools/call", "name", "=?base64?x?="),
+                &[VERSION, method, ("mcp-name", "=?base64?x?=")],
+            ),
+            (
+                "markers that overlap",
+                &call("tools/call", "name", "=?base64?="),
+                &[VERSION, method, ("mcp-name", "=?base64?=")],
+            ),
+            (
+                "subscribe different",
+                &call("resources/subscribe", "uri", "u"),
+                &[
+                    VERSION,
+                    ("mcp-method", "resources/subscribe"),
+                    ("mcp-name", "v"),
+                ],
+            ),
+            (
+                "task missing",
+                &call("tasks/update", "taskId", "t"),
+                &[VERSION, ("mcp-method", "tasks/update")],
+            ),
+        ];
+        for (name, body, headers) in cases {
+            assert_eq!(judge(body, headers), Err(Reason::HeaderMismatch), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_a_notification_only_the_headers_that_are_there_are_compared() {
+        let bare = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
+        let versioned =
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/x","params":{{{MODERN}}}}}"#);
+        let accepted: &[(&str, &[(&str, &str)])] = &[
+            (bare, &[VERSION]),
+            (
+                bare,
+                &[
+                    VERSION,
+                    ("mcp-method", "notifications/x"),
+                    ("mcp-name", "unread"),
+                ],
+            ),
+            (&versioned, &[]),
+            (&versioned, &[VERSION]),
+        ];
+        for (body, headers) in accepted {
+            assert_eq!(judge(body, headers), Ok(Era::Modern), "{body} {headers:?}");
+        }
+        let refused: &[(&str, &[(&str, &str)])] = &[
+            (bare, &[VERSION, VERSION]),
+            (bare, &[VERSION, ("mcp-method", "notifications/y")]),
+            (&versioned, &[("mcp-protocol-version", "2027-01-01")]),
+        ];
+        for (body, headers) in refused {
+            assert_eq!(
+                judge(body, headers),
+                Err(Reason::HeaderMismatch),
+                "{body} {headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_modern_response_is_refused() {
+        let body = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+        assert_eq!(judge(body, &[VERSION]), Err(Reason::InvalidRequest));
+        assert_eq!(
+            judge(body, &[("mcp-protocol-version", "2025-11-25")]),
+            Ok(Era::Legacy)
+        );
+    }
+
+    #[test]
+    fn a_doubled_version_is_refused_in_the_legacy_era_too() {
+        let twice = [
+            ("mcp-protocol-version", "2025-06-18"),
+            ("mcp-protocol-version", "2025-06-18"),
+        ];
+        assert_eq!(
+            judge(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &twice),
+            Err(Reason::HeaderMismatch)
+        );
+        assert_eq!(
+            agree_without_body(&map(&twice)),
+            Err(Reason::HeaderMismatch)
+        );
+    }
+
+    #[test]
+    fn without_a_body_the_header_alone_tells_the_era() {
+        assert_eq!(agree_without_body(&map(&[])), Ok(Era::Legacy));
+        assert_eq!(
+            agree_without_body(&map(&[("mcp-protocol-version", "2024-11-05")])),
+            Ok(Era::Legacy)
+        );
+        assert_eq!(agree_without_body(&map(&[VERSION])), Ok(Era::Modern));
+        assert_eq!(
+            agree_without_body(&map(&[("mcp-protocol-version", "\u{e9}")])),
+            Err(Reason::HeaderMismatch)
+        );
+    }
+
+    #[test]
+    fn a_sentinel_is_decoded_and_nothing_else_is() {
+        let cases = [
+            ("us-west1", Some("us-west1")),
+            ("", Some("")),
+            ("a\tb c", Some("a\tb c")),
+            ("=?base64?SGVsbG8sIOS4lueVjA==?=", Some("Hello, 世界")),
+            ("=?base64?IHBhZGRlZCA=?=", Some(" padded ")),
+            ("=?base64?bGluZTEKbGluZTI=?=", Some("line1\nline2")),
+            ("=?base64??=", Some("")),
+            ("=?Base64?YWRk?=", Some("=?Base64?YWRk?=")),
+            ("=?base64?YWRk", Some("=?base64?YWRk")),
+            ("x=?base64?YWRk?=", Some("x=?base64?YWRk?=")),
+            ("=?base64?YWRk?= ", Some("=?base64?YWRk?= ")),
+            ("=?base64?=", None),
+            ("=?base64?YWR?=", None),
+            ("=?base64?YWRk=?=", None),
+            ("=?base64?YW\u{e9}k?=", None),
+            ("=?base64?/w==?=", None),
+            ("=?base64?YR==?=", None),
+            ("größe", None),
+        ];
+        for (value, text) in cases {
+            let header = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            assert_eq!(decode_sentinel(&header).as_deref(), text, "{value}");
+        }
+    }
+}

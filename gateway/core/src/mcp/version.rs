@@ -1,0 +1,67 @@
+//! Which era of MCP a message belongs to.
+//!
+//! Up to 2025-11-25 a client opens with `initialize` and a session may follow; since 2026-07-28 every request stands
+//! alone and its headers mirror its body. One endpoint may serve both.
+
+/// The two shapes of Streamable HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Era {
+    /// Up to 2025-11-25: `initialize`, sessions, only the body counts.
+    Legacy,
+    /// Since 2026-07-28: stateless, headers mirror the body.
+    Modern,
+}
+
+/// The revisions of the legacy era; any other version, known or not, is of the modern one.
+pub const LEGACY: &[&str] = &[
+    "2024-10-07",
+    "2024-11-05",
+    "2025-03-26",
+    "2025-06-18",
+    "2025-11-25",
+];
+
+/// The member of `params._meta` that carries the protocol version (MCP 2026-07-28, basic).
+pub const META_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// The era of a message, from its `MCP-Protocol-Version` header and the version in its `_meta`.
+///
+/// An absent header means 2025-03-26 (MCP 2025-11-25, transports), so nothing at all is legacy.
+pub fn era(header: Option<&str>, meta: Option<&str>) -> Era {
+    let legacy_header = header.is_none_or(|version| LEGACY.contains(&version));
+    if legacy_header && meta.is_none() {
+        Era::Legacy
+    } else {
+        Era::Modern
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_era_follows_from_header_and_meta() {
+        let cases = [
+            (None, None, Era::Legacy),
+            (Some("2024-10-07"), None, Era::Legacy),
+            (Some("2024-11-05"), None, Era::Legacy),
+            (Some("2025-03-26"), None, Era::Legacy),
+            (Some("2025-06-18"), None, Era::Legacy),
+            (Some("2025-11-25"), None, Era::Legacy),
+            (Some("2026-07-28"), None, Era::Modern),
+            (Some("2026-07-28"), Some("2026-07-28"), Era::Modern),
+            (None, Some("2026-07-28"), Era::Modern),
+            (None, Some("2025-06-18"), Era::Modern),
+            (None, Some(""), Era::Modern),
+            (Some("2025-06-18"), Some("2025-06-18"), Era::Modern),
+            (Some("1900-01-01"), None, Era::Modern),
+            (Some(""), None, Era::Modern),
+            (Some("2025-06-18 "), None, Era::Modern),
+            (Some("DRAFT-2025-11-25"), None, Era::Modern),
+        ];
+        for (header, meta, expected) in cases {
+            assert_eq!(era(header, meta), expected, "{header:?} {meta:?}");
+        }
+    }
+}
