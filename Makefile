@@ -15,7 +15,8 @@ CARGO ?= cargo
 .PHONY: demo
 demo: ## Start the example: a task server, the gateway in front of it, and a token to try it with (ARGS=--tls for https)
 	scripts/setup.sh build
-	$(CARGO) run --locked -p mcp-gateway -- demo $(ARGS)
+	$(CARGO) build --locked --bins -p mcp-gateway -p upstream-tasks
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/mcp-gateway" demo $(ARGS)
 
 ##@ Work
 .PHONY: fmt

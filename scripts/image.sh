@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target="$(uname -m)-unknown-linux-musl"
-context=target/image
+output=${CARGO_TARGET_DIR:-target}
+context=$output/image
 
 fail() {
   printf 'image: %s\n' "$*" >&2
@@ -30,7 +31,7 @@ refuse_dynamic() {
   ! LC_ALL=C readelf --program-headers "$1" | grep -q INTERP || fail "$1 is linked dynamically; the image has no libraries."
 }
 
-binaries=${1:-target/$target/release}
+binaries=${1:-$output/$target/release}
 [ $# -gt 0 ] || build_binaries
 
 rm -rf "$context"
