@@ -139,14 +139,15 @@ mod tests {
     use crate::json::JsonLimits;
 
     const MODERN: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    type Headers<'a> = &'a [(&'a str, &'a str)];
     const VERSION: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
 
-    fn judge(body: &str, headers: &[(&str, &str)]) -> Result<Era, Reason> {
+    fn judge(body: &str, headers: Headers<'_>) -> Result<Era, Reason> {
         let envelope = Envelope::read(body.as_bytes(), &JsonLimits::default()).unwrap();
         agree(&envelope, &map(headers))
     }
 
-    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+    fn map(headers: Headers<'_>) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
@@ -308,7 +309,7 @@ mod tests {
         let listing = plain_request("tools/list");
         let calling = call("tools/call", "name", "add");
         let method = ("mcp-method", "tools/call");
-        let cases: &[(&str, &str, &[(&str, &str)])] = &[
+        let cases: &[(&str, &str, Headers<'_>)] = &[
             ("version missing", &listing, &[("mcp-method", "tools/list")]),
             (
                 "version different",
@@ -450,7 +451,7 @@ mod tests {
         let bare = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
         let versioned =
             format!(r#"{{"jsonrpc":"2.0","method":"notifications/x","params":{{{MODERN}}}}}"#);
-        let accepted: &[(&str, &[(&str, &str)])] = &[
+        let accepted: &[(&str, Headers<'_>)] = &[
             (bare, &[VERSION]),
             (
                 bare,
@@ -466,7 +467,7 @@ mod tests {
         for (body, headers) in accepted {
             assert_eq!(judge(body, headers), Ok(Era::Modern), "{body} {headers:?}");
         }
-        let refused: &[(&str, &[(&str, &str)])] = &[
+        let refused: &[(&str, Headers<'_>)] = &[
             (bare, &[VERSION, VERSION]),
             (bare, &[VERSION, ("mcp-method", "notifications/y")]),
             (&versioned, &[("mcp-protocol-version", "2027-01-01")]),

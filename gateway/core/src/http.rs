@@ -1,0 +1,10 @@
+//! Is the request one request, and for us? And what of it is passed on.
+
+pub mod authority;
+pub mod cors;
+pub mod forwarding;
+pub mod framing;
+pub mod media_type;
+pub mod origin;
+pub mod path;
+pub mod resource_metadata;

@@ -1,0 +1,177 @@
+//! What a browser must be told before it lets a page read an answer (WHATWG Fetch, *CORS protocol*).
+//!
+//! `*` does not cover `Authorization`, so the headers a page asks for are echoed one by one; and a client in a browser
+//! that cannot read `WWW-Authenticate` never finds its way to a token.
+
+use http::Method;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
+    HeaderValue, ORIGIN, VARY,
+};
+
+/// A header to put on an answer.
+pub type Header = (HeaderName, HeaderValue);
+
+/// Whether a browser asks for leave: needs no token, and is never forwarded.
+pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer (204) to a preflight from an allowed origin; `requested` is its `Access-Control-Request-Headers`.
+pub fn preflight_headers(origin: &HeaderValue, requested: Option<&HeaderValue>) -> Vec<Header> {
+    let methods = (
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, DELETE"),
+    );
+    answer_headers(Some(origin))
+        .chain([methods])
+        .chain(allow_headers(requested))
+        .collect()
+}
+
+/// What stands on every answer of a protected path, refusals too; `origin` is the allowed one, if any.
+pub fn answer_headers(origin: Option<&HeaderValue>) -> impl Iterator<Item = Header> + use<> {
+    let exposed =
+        HeaderValue::from_static("WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version");
+    let readable = origin.map(|origin| {
+        [
+            (ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+            (ACCESS_CONTROL_EXPOSE_HEADERS, exposed),
+        ]
+    });
+    // Also without an origin: a cache must not give that answer to a page.
+    readable
+        .into_iter()
+        .flatten()
+        .chain([(VARY, HeaderValue::from_static("Origin"))])
+}
+
+/// What stands on every public document: any page may read it.
+pub fn public_header() -> Header {
+    (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
+}
+
+/// The answer (204) to a preflight for a public document: clients send `MCP-Protocol-Version` there, so browsers ask.
+pub fn public_preflight_headers(requested: Option<&HeaderValue>) -> Vec<Header> {
+    let methods = (
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET"),
+    );
+    [public_header(), methods]
+        .into_iter()
+        .chain(allow_headers(requested))
+        .collect()
+}
+
+/// Echoes what MCP clients send, and nothing else.
+fn allow_headers(requested: Option<&HeaderValue>) -> Option<Header> {
+    let requested = requested?.to_str().ok()?.to_ascii_lowercase();
+    let names: Vec<&str> = requested
+        .split(',')
+        .map(str::trim)
+        .filter(|name| is_allowed(name))
+        .collect();
+    let value = HeaderValue::from_str(&names.join(", ")).ok()?;
+    (!names.is_empty()).then_some((ACCESS_CONTROL_ALLOW_HEADERS, value))
+}
+
+fn is_allowed(name: &str) -> bool {
+    let known = matches!(
+        name,
+        "authorization" | "content-type" | "accept" | "last-event-id"
+    ) || name.starts_with("mcp-");
+    known && HeaderName::from_bytes(name.as_bytes()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(headers: impl IntoIterator<Item = Header>) -> Vec<String> {
+        headers
+            .into_iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_preflight_is_known_by_method_origin_and_what_it_asks() {
+        let mut headers = HeaderMap::new();
+        assert!(!is_preflight(&Method::OPTIONS, &headers));
+        headers.insert(ORIGIN, HeaderValue::from_static("https://a"));
+        assert!(!is_preflight(&Method::OPTIONS, &headers));
+        headers.insert(
+            ACCESS_CONTROL_REQUEST_METHOD,
+            HeaderValue::from_static("POST"),
+        );
+        assert!(is_preflight(&Method::OPTIONS, &headers));
+        assert!(!is_preflight(&Method::POST, &headers));
+    }
+
+    #[test]
+    fn an_answer_can_be_read_by_the_origin_that_asked() {
+        let origin = HeaderValue::from_static("https://a.example");
+        let expected = [
+            "access-control-allow-origin: https://a.example",
+            "access-control-expose-headers: WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version",
+            "vary: Origin",
+        ];
+        assert_eq!(lines(answer_headers(Some(&origin))), expected);
+        assert_eq!(lines(answer_headers(None)), ["vary: Origin"]);
+    }
+
+    #[test]
+    fn a_preflight_is_granted_the_headers_that_clients_send() {
+        let origin = HeaderValue::from_static("https://a.example");
+        let cases = [
+            (
+                "authorization,content-type",
+                Some("authorization, content-type"),
+            ),
+            (
+                "Authorization , MCP-Protocol-Version,mcp-session-id, accept,last-event-id",
+                Some("authorization, mcp-protocol-version, mcp-session-id, accept, last-event-id"),
+            ),
+            ("mcp-param-a_b", Some("mcp-param-a_b")),
+            (
+                "authorization, x-mcp-subject, cookie, *",
+                Some("authorization"),
+            ),
+            ("x-mcp-subject", None),
+            ("mcp-a b, mcp-a\"", None),
+            ("", None),
+            (",,", None),
+        ];
+        for (requested, granted) in cases {
+            let headers = lines(preflight_headers(
+                &origin,
+                Some(&HeaderValue::from_static(requested)),
+            ));
+            assert!(headers.contains(&"access-control-allow-origin: https://a.example".to_owned()));
+            assert!(
+                headers.contains(&"access-control-allow-methods: GET, POST, DELETE".to_owned())
+            );
+            assert!(headers.contains(&"vary: Origin".to_owned()));
+            let allowed = headers
+                .iter()
+                .find_map(|line| line.strip_prefix("access-control-allow-headers: "));
+            assert_eq!(allowed, granted, "{requested}");
+        }
+        assert_eq!(preflight_headers(&origin, None).len(), 4);
+    }
+
+    #[test]
+    fn a_public_document_is_for_every_page() {
+        assert_eq!(lines([public_header()]), ["access-control-allow-origin: *"]);
+        let requested = HeaderValue::from_static("mcp-protocol-version");
+        let expected = [
+            "access-control-allow-origin: *",
+            "access-control-allow-methods: GET",
+            "access-control-allow-headers: mcp-protocol-version",
+        ];
+        assert_eq!(lines(public_preflight_headers(Some(&requested))), expected);
+    }
+}

@@ -1,0 +1,279 @@
+//! Which headers pass, in either direction: those on a list, and no others.
+//!
+//! So no credential, no cookie, no spoofed identity in whatever spelling (CVE-2024-45806, CVE-2025-64484) and no field of
+//! one connection can pass. What the gateway says itself (identity, session, `Last-Event-ID`, `Host`, CORS) is added by the
+//! caller, after this.
+
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+
+use crate::mcp::headers::{PARAM_PREFIX, SESSION_ID};
+use crate::mcp::version::Era;
+
+/// The longest value of an identity header, in bytes, as it is sent.
+pub const MAX_IDENTITY: usize = 4096;
+
+/// What of the client's headers goes to the upstream.
+///
+/// In the legacy era the headers that mirror the body mean nothing and are left out.
+pub fn to_upstream(client: &HeaderMap, era: Era) -> HeaderMap {
+    passed(client, |name| match name {
+        "accept"
+        | "accept-language"
+        | "content-type"
+        | "user-agent"
+        | "traceparent"
+        | "tracestate"
+        | "baggage"
+        | "mcp-protocol-version" => true,
+        "mcp-method" | "mcp-name" => era == Era::Modern,
+        name => era == Era::Modern && name.starts_with(PARAM_PREFIX),
+    })
+}
+
+/// What of the upstream's headers goes to the client.
+///
+/// Not its length, which is a matter of framing, and not its session id, which is sealed.
+pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
+    passed(upstream, |name| match name {
+        "content-type" | "content-encoding" | "content-language" | "cache-control" | "expires"
+        | "etag" | "last-modified" | "allow" | "retry-after" | "x-accel-buffering" => true,
+        name => name.starts_with("mcp-") && name != SESSION_ID,
+    })
+}
+
+/// A claim as the value of an identity header.
+///
+/// Visible ASCII and inner spaces stand for themselves; `%`, every other byte of the UTF-8, and a space at either end are
+/// percent-encoded, so that decoding always gives the claim back (RFC 9110 §5.5, RFC 3986 §2.1). `None` when that is longer
+/// than [`MAX_IDENTITY`].
+pub fn identity_value(claim: &str) -> Option<HeaderValue> {
+    if claim.len() > MAX_IDENTITY {
+        return None;
+    }
+    let mut value = String::with_capacity(claim.len());
+    for (at, byte) in claim.bytes().enumerate() {
+        let at_end = at == 0 || at + 1 == claim.len();
+        match byte {
+            b'!'..=b'~' if byte != b'%' => value.push(char::from(byte)),
+            b' ' if !at_end => value.push(' '),
+            _ => value.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Some(value)
+        .filter(|value| value.len() <= MAX_IDENTITY)
+        .and_then(|value| HeaderValue::try_from(value).ok())
+}
+
+/// The fields that `passes`, less those that `Connection` reserves for this hop (RFC 9110 §7.6.1).
+fn passed(headers: &HeaderMap, passes: impl Fn(&str) -> bool) -> HeaderMap {
+    let hop = hop_by_hop(headers);
+    let mut passed = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers
+        .iter()
+        .filter(|(name, _)| passes(name.as_str()) && !hop.contains(name))
+    {
+        passed.append(name, value.clone());
+    }
+    passed
+}
+
+fn hop_by_hop(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers
+        .get_all(CONNECTION)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let names = values
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
+    names
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
+        }
+        map
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn only_what_is_listed_goes_to_the_upstream() {
+        let listed = [
+            ("accept", "application/json, text/event-stream"),
+            ("accept-language", "de"),
+            ("baggage", "a=b"),
+            ("content-type", "application/json"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "add"),
+            ("mcp-param-a", "1"),
+            ("mcp-param-b_c", "2"),
+            ("mcp-protocol-version", "2026-07-28"),
+            ("traceparent", "00-1-2-01"),
+            ("tracestate", "a=b"),
+            ("user-agent", "client/1"),
+        ];
+        let others = [
+            ("authorization", "Bearer secret"),
+            ("proxy-authorization", "Basic secret"),
+            ("cookie", "a=secret"),
+            ("x-mcp-subject", "root"),
+            ("x_mcp_subject", "root"),
+            ("x-auth-subject", "root"),
+            ("x-forwarded-user", "root"),
+            ("x_forwarded_user", "root"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-host", "a"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=a"),
+            ("x-real-ip", "10.0.0.1"),
+            ("origin", "https://a"),
+            ("referer", "https://a"),
+            ("host", "mcp.example.com"),
+            ("accept-encoding", "gzip"),
+            ("content-length", "5"),
+            ("content-encoding", "gzip"),
+            ("transfer-encoding", "chunked"),
+            ("te", "trailers"),
+            ("trailer", "authorization"),
+            ("connection", "close"),
+            ("keep-alive", "1"),
+            ("upgrade", "h2c"),
+            ("expect", "100-continue"),
+            ("mcp-session-id", "sealed"),
+            ("mcp_session_id", "raw"),
+            ("mcp-other", "1"),
+            ("mcp_name", "other"),
+            ("last-event-id", "7"),
+            ("x-mcp-param-a", "1"),
+        ];
+        let client = map(&[&listed[..], &others[..]].concat());
+        let passed = to_upstream(&client, Era::Modern);
+        assert_eq!(names(&passed), listed.map(|(name, _)| name));
+        assert_eq!(passed["accept"], "application/json, text/event-stream");
+        let legacy = [
+            "accept",
+            "accept-language",
+            "baggage",
+            "content-type",
+            "mcp-protocol-version",
+            "traceparent",
+            "tracestate",
+            "user-agent",
+        ];
+        assert_eq!(names(&to_upstream(&client, Era::Legacy)), legacy);
+    }
+
+    #[test]
+    fn a_field_that_comes_more_than_once_passes_in_order() {
+        let passed = to_upstream(
+            &map(&[("accept", "a"), ("tracestate", "b"), ("accept", "c")]),
+            Era::Legacy,
+        );
+        let values: Vec<_> = passed.get_all("accept").iter().collect();
+        assert_eq!(values, ["a", "c"]);
+    }
+
+    #[test]
+    fn a_field_that_connection_names_does_not_pass() {
+        let client = map(&[
+            ("connection", "close, Mcp-Name ,"),
+            ("connection", "tracestate"),
+            ("mcp-name", "a"),
+            ("tracestate", "b"),
+            ("accept", "c"),
+        ]);
+        assert_eq!(names(&to_upstream(&client, Era::Modern)), ["accept"]);
+    }
+
+    #[test]
+    fn only_what_is_listed_goes_to_the_client() {
+        let listed = [
+            ("allow", "POST"),
+            ("cache-control", "no-cache"),
+            ("content-encoding", "gzip"),
+            ("content-language", "de"),
+            ("content-type", "text/event-stream"),
+            ("etag", "\"a\""),
+            ("last-modified", "yesterday"),
+            ("mcp-other", "1"),
+            ("mcp-protocol-version", "2025-06-18"),
+            ("retry-after", "5"),
+            ("x-accel-buffering", "no"),
+        ];
+        let others = [
+            ("set-cookie", "a=b"),
+            ("www-authenticate", "Bearer"),
+            ("proxy-authenticate", "Basic"),
+            ("server", "upstream/1"),
+            ("x-powered-by", "upstream"),
+            ("via", "1.1 upstream"),
+            ("location", "http://127.0.0.1:9000/mcp/"),
+            ("access-control-allow-origin", "*"),
+            ("access-control-allow-credentials", "true"),
+            ("vary", "accept"),
+            ("mcp-session-id", "raw"),
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("connection", "keep-alive"),
+            ("keep-alive", "timeout=5"),
+            ("trailer", "a"),
+            ("upgrade", "h2c"),
+            ("alt-svc", "h3=\":443\""),
+            ("x-mcp-subject", "alice"),
+        ];
+        let passed = to_client(&map(&[&listed[..], &others[..]].concat()));
+        assert_eq!(names(&passed), listed.map(|(name, _)| name));
+    }
+
+    #[test]
+    fn a_claim_becomes_a_header_value_that_can_be_decoded() {
+        let cases = [
+            ("", ""),
+            ("alice", "alice"),
+            (
+                "auth0|5f7c8ec7c33c6c004bbafe82",
+                "auth0|5f7c8ec7c33c6c004bbafe82",
+            ),
+            ("tasks:read tasks:write", "tasks:read tasks:write"),
+            ("a%20b", "a%2520b"),
+            ("100%", "100%25"),
+            (" a ", "%20a%20"),
+            ("  a  b  ", "%20 a  b %20"),
+            (" ", "%20"),
+            ("grüße", "gr%C3%BC%C3%9Fe"),
+            ("a\r\nx-admin: 1", "a%0D%0Ax-admin: 1"),
+            ("a\0\t\u{7f}", "a%00%09%7F"),
+            ("\u{85}\u{2028}", "%C2%85%E2%80%A8"),
+        ];
+        for (claim, value) in cases {
+            assert_eq!(identity_value(claim).unwrap(), value, "{claim:?}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_too_long_becomes_none() {
+        assert!(identity_value(&"a".repeat(MAX_IDENTITY)).is_some());
+        assert_eq!(identity_value(&"a".repeat(MAX_IDENTITY + 1)), None);
+        assert_eq!(
+            identity_value(&"ä".repeat(MAX_IDENTITY / 6 + 1)),
+            None,
+            "counted as it is sent"
+        );
+        assert_eq!(identity_value(&" ".repeat(64 * 1024)), None);
+    }
+}

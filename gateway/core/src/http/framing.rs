@@ -1,0 +1,375 @@
+//! Is this exactly one request? (RFC 9112 §6, RFC 9110 §8.6, RFC 9113 §8.2.)
+//!
+//! The gateway frames every request anew towards the upstream, but it must not guess: whatever two readers could cut
+//! differently is refused, whether or not the framework in front of this would let it pass.
+
+use http::header::{
+    CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Method, Version};
+
+use super::path::{self, Target};
+use crate::auth::reason::Reason;
+
+/// What the head of a request says, as it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLine<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The request target, not normalised.
+    pub raw_target: &'a str,
+    /// All header fields.
+    pub headers: &'a HeaderMap,
+    /// Whether it came over HTTP/2.
+    pub http2: bool,
+}
+
+impl<'a> RequestLine<'a> {
+    /// Path and query of the target; see [`path::target`].
+    ///
+    /// # Errors
+    /// [`Reason::AmbiguousPath`].
+    pub fn target(&self, authority: Option<&str>) -> Result<Target<'a>, Reason> {
+        path::target(self.raw_target, authority)
+    }
+}
+
+/// Judges framing first, then the method.
+///
+/// # Errors
+/// [`Reason::BadFraming`], [`Reason::MethodNotAllowed`].
+pub fn framing(request: &RequestLine<'_>) -> Result<(), Reason> {
+    let headers = request.headers;
+    let sound = is_http(request)
+        && (if request.http2 {
+            http2_fields(headers)
+        } else {
+            http1_fields(request)
+        })
+        && content_length(headers)
+        && !headers.contains_key(UPGRADE)
+        && expectation(headers);
+    if !sound {
+        return Err(Reason::BadFraming);
+    }
+    if !ALLOWED.contains(request.method) {
+        return Err(Reason::MethodNotAllowed);
+    }
+    Ok(())
+}
+
+/// Judges the size of the header block, as HTTP/1.1 would write it.
+///
+/// # Errors
+/// [`Reason::HeadersTooLarge`] beyond `max_bytes` or `max_fields`.
+pub fn header_limits(
+    headers: &HeaderMap,
+    max_bytes: usize,
+    max_fields: usize,
+) -> Result<(), Reason> {
+    // A colon, a space, a line end.
+    let field =
+        |(name, value): (&HeaderName, &http::HeaderValue)| name.as_str().len() + value.len() + 4;
+    let bytes: usize = headers.iter().map(field).sum();
+    if bytes > max_bytes || headers.len() > max_fields {
+        return Err(Reason::HeadersTooLarge);
+    }
+    Ok(())
+}
+
+/// The methods that MCP transports, their metadata and browsers use.
+const ALLOWED: &[Method] = &[
+    Method::POST,
+    Method::GET,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::HEAD,
+];
+
+/// Fields that belong to one connection, which HTTP/2 does not have (RFC 9113 §8.2.2).
+const CONNECTION_FIELDS: &[&str] = &[
+    "connection",
+    "proxy-connection",
+    "keep-alive",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn is_http(request: &RequestLine<'_>) -> bool {
+    match request.version {
+        Version::HTTP_10 | Version::HTTP_11 => !request.http2,
+        Version::HTTP_2 => request.http2,
+        _ => false,
+    }
+}
+
+/// HTTP/2 names the host in `:authority`; a `Host` beside it may be there once.
+fn http2_fields(headers: &HeaderMap) -> bool {
+    !CONNECTION_FIELDS
+        .iter()
+        .any(|name| headers.contains_key(*name))
+        && headers.get_all(HOST).iter().count() <= 1
+}
+
+/// One `Host` (RFC 9112 §3.2), and at most one of length and encoding, the latter only where the version knows it.
+fn http1_fields(request: &RequestLine<'_>) -> bool {
+    let headers = request.headers;
+    let encoded = match sole(headers, &TRANSFER_ENCODING) {
+        Fields::None => false,
+        Fields::One(b"chunked") => true,
+        _ => return false,
+    };
+    let encoding_fits =
+        !encoded || (request.version == Version::HTTP_11 && !headers.contains_key(CONTENT_LENGTH));
+    encoding_fits && matches!(sole(headers, &HOST), Fields::One(_))
+}
+
+/// Absent, or once and digits only, within 64 bits.
+fn content_length(headers: &HeaderMap) -> bool {
+    match sole(headers, &CONTENT_LENGTH) {
+        Fields::None => true,
+        // `parse` would take a sign.
+        Fields::One(value) => {
+            value.iter().all(u8::is_ascii_digit)
+                && std::str::from_utf8(value).is_ok_and(|digits| digits.parse::<u64>().is_ok())
+        }
+        Fields::Many => false,
+    }
+}
+
+/// The one expectation there is (RFC 9110 §10.1.1).
+fn expectation(headers: &HeaderMap) -> bool {
+    match sole(headers, &EXPECT) {
+        Fields::None => true,
+        Fields::One(value) => value.eq_ignore_ascii_case(b"100-continue"),
+        Fields::Many => false,
+    }
+}
+
+enum Fields<'a> {
+    None,
+    One(&'a [u8]),
+    Many,
+}
+
+fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Fields<'a> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Fields::None,
+        (Some(value), None) => Fields::One(value.as_bytes()),
+        _ => Fields::Many,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    fn map(headers: Headers<'_>) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value);
+        }
+        map
+    }
+
+    fn judge(version: Version, method: &str, headers: Headers<'_>) -> Result<(), Reason> {
+        framing(&RequestLine {
+            method: &Method::from_bytes(method.as_bytes()).unwrap(),
+            version,
+            raw_target: "/mcp",
+            headers: &map(headers),
+            http2: version == Version::HTTP_2,
+        })
+    }
+
+    const HOST: (&str, &str) = ("host", "mcp.example.com");
+
+    #[test]
+    fn a_request_that_is_one_request_passes() {
+        let cases: &[(Version, &str, Headers<'_>)] = &[
+            (Version::HTTP_11, "GET", &[HOST]),
+            (Version::HTTP_11, "POST", &[HOST, ("content-length", "0")]),
+            (
+                Version::HTTP_11,
+                "POST",
+                &[HOST, ("content-length", "18446744073709551615")],
+            ),
+            (
+                Version::HTTP_11,
+                "POST",
+                &[HOST, ("transfer-encoding", "chunked")],
+            ),
+            (
+                Version::HTTP_11,
+                "POST",
+                &[HOST, ("content-length", "5"), ("expect", "100-Continue")],
+            ),
+            (
+                Version::HTTP_11,
+                "DELETE",
+                &[HOST, ("connection", "keep-alive")],
+            ),
+            (Version::HTTP_10, "POST", &[HOST, ("content-length", "5")]),
+            (Version::HTTP_2, "OPTIONS", &[]),
+            (Version::HTTP_2, "HEAD", &[HOST]),
+            (
+                Version::HTTP_2,
+                "POST",
+                &[("content-length", "5"), ("te", "trailers")],
+            ),
+        ];
+        for (version, method, headers) in cases {
+            assert_eq!(
+                judge(*version, method, headers),
+                Ok(()),
+                "{version:?} {method} {headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn ambiguous_framing_is_refused() {
+        let cases: &[(&str, Headers<'_>)] = &[
+            ("no host", &[]),
+            ("two hosts", &[HOST, ("host", "other.example.com")]),
+            ("the same host twice", &[HOST, HOST]),
+            (
+                "length and encoding",
+                &[
+                    HOST,
+                    ("content-length", "5"),
+                    ("transfer-encoding", "chunked"),
+                ],
+            ),
+            (
+                "encoding twice",
+                &[
+                    HOST,
+                    ("transfer-encoding", "chunked"),
+                    ("transfer-encoding", "chunked"),
+                ],
+            ),
+            (
+                "encoding and another",
+                &[
+                    HOST,
+                    ("transfer-encoding", "chunked"),
+                    ("transfer-encoding", "identity"),
+                ],
+            ),
+            (
+                "list of encodings",
+                &[HOST, ("transfer-encoding", "identity, chunked")],
+            ),
+            (
+                "list behind chunked",
+                &[HOST, ("transfer-encoding", "chunked, identity")],
+            ),
+            (
+                "chunked twice in one",
+                &[HOST, ("transfer-encoding", "chunked, chunked")],
+            ),
+            ("xchunked", &[HOST, ("transfer-encoding", "xchunked")]),
+            ("identity", &[HOST, ("transfer-encoding", "identity")]),
+            ("gzip", &[HOST, ("transfer-encoding", "gzip")]),
+            ("other case", &[HOST, ("transfer-encoding", "Chunked")]),
+            ("tab", &[HOST, ("transfer-encoding", "\tchunked")]),
+            ("parameter", &[HOST, ("transfer-encoding", "chunked;q=1")]),
+            ("empty encoding", &[HOST, ("transfer-encoding", "")]),
+            ("length with sign", &[HOST, ("content-length", "+5")]),
+            ("negative length", &[HOST, ("content-length", "-5")]),
+            ("length list", &[HOST, ("content-length", "5, 5")]),
+            (
+                "length twice",
+                &[HOST, ("content-length", "5"), ("content-length", "5")],
+            ),
+            (
+                "length of 2^64",
+                &[HOST, ("content-length", "18446744073709551616")],
+            ),
+            ("length in hexadecimal", &[HOST, ("content-length", "0x5")]),
+            ("length with space", &[HOST, ("content-length", "5 ")]),
+            ("empty length", &[HOST, ("content-length", "")]),
+            (
+                "upgrade",
+                &[HOST, ("upgrade", "websocket"), ("connection", "upgrade")],
+            ),
+            ("upgrade to h2c", &[HOST, ("upgrade", "h2c")]),
+            ("another expectation", &[HOST, ("expect", "200-ok")]),
+            (
+                "two expectations",
+                &[HOST, ("expect", "100-continue"), ("expect", "100-continue")],
+            ),
+        ];
+        for (name, headers) in cases {
+            assert_eq!(
+                judge(Version::HTTP_11, "POST", headers),
+                Err(Reason::BadFraming),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_version_brings_its_own_rules() {
+        let cases: &[(Version, Headers<'_>)] = &[
+            (Version::HTTP_09, &[HOST]),
+            (Version::HTTP_3, &[HOST]),
+            (Version::HTTP_10, &[]),
+            (Version::HTTP_10, &[HOST, ("transfer-encoding", "chunked")]),
+            (Version::HTTP_2, &[("transfer-encoding", "chunked")]),
+            (Version::HTTP_2, &[("connection", "close")]),
+            (Version::HTTP_2, &[("keep-alive", "1")]),
+            (Version::HTTP_2, &[("proxy-connection", "close")]),
+            (Version::HTTP_2, &[("upgrade", "h2c")]),
+            (Version::HTTP_2, &[HOST, HOST]),
+            (
+                Version::HTTP_2,
+                &[("content-length", "5"), ("content-length", "5")],
+            ),
+        ];
+        for (version, headers) in cases {
+            assert_eq!(
+                judge(*version, "POST", headers),
+                Err(Reason::BadFraming),
+                "{version:?} {headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_method_is_refused() {
+        for method in [
+            "TRACE", "CONNECT", "PUT", "PATCH", "PRI", "PROPFIND", "INVENTED", "post", "Get",
+        ] {
+            assert_eq!(
+                judge(Version::HTTP_11, method, &[HOST]),
+                Err(Reason::MethodNotAllowed),
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_header_block_ends_at_its_limits() {
+        let headers = map(&[("a", "1"), ("bb", "22"), ("a", "3")]);
+        let bytes = 6 + 8 + 6;
+        assert_eq!(header_limits(&headers, bytes, 3), Ok(()));
+        assert_eq!(
+            header_limits(&headers, bytes - 1, 3),
+            Err(Reason::HeadersTooLarge)
+        );
+        assert_eq!(
+            header_limits(&headers, bytes, 2),
+            Err(Reason::HeadersTooLarge)
+        );
+    }
+}

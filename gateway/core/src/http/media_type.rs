@@ -1,0 +1,106 @@
+//! Is the body JSON that can be read as it came? (MCP transports; RFC 9110 §8.3, §8.4.)
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use crate::auth::reason::Reason;
+
+/// A body must be `application/json`, in UTF-8 and not encoded.
+///
+/// # Errors
+/// [`Reason::UnsupportedMediaType`].
+pub fn json_body(headers: &HeaderMap) -> Result<(), Reason> {
+    let json = sole(headers, &CONTENT_TYPE).is_some_and(|value| value.is_some_and(is_json));
+    let plain = sole(headers, &CONTENT_ENCODING)
+        .is_some_and(|value| value.is_none_or(|value| value.eq_ignore_ascii_case("identity")));
+    if json && plain {
+        Ok(())
+    } else {
+        Err(Reason::UnsupportedMediaType)
+    }
+}
+
+fn is_json(value: &str) -> bool {
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8)
+}
+
+/// JSON knows no parameters (RFC 8259 §11), but `charset=utf-8` is sent widely and says nothing new.
+fn is_utf8(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let value = value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'))
+        .unwrap_or(value);
+    name.eq_ignore_ascii_case("charset") && value.eq_ignore_ascii_case("utf-8")
+}
+
+/// The text of a field that is there at most once; `None` where it is doubled or no text.
+fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter().map(HeaderValue::to_str);
+    match (values.next(), values.next()) {
+        (value, None) => value.transpose().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(headers: &[(HeaderName, &str)]) -> bool {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        json_body(&map).is_ok()
+    }
+
+    #[test]
+    fn json_passes() {
+        for value in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+        ] {
+            assert!(judge(&[(CONTENT_TYPE, value)]), "{value}");
+        }
+        assert!(judge(&[
+            (CONTENT_TYPE, "application/json"),
+            (CONTENT_ENCODING, "identity")
+        ]));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let json = (CONTENT_TYPE, "application/json");
+        let cases: &[&[(HeaderName, &str)]] = &[
+            &[],
+            &[(CONTENT_TYPE, "")],
+            &[(CONTENT_TYPE, "text/plain")],
+            &[(CONTENT_TYPE, "application/jsonp")],
+            &[(CONTENT_TYPE, "application/x+json")],
+            &[(CONTENT_TYPE, "application/json-rpc")],
+            &[(CONTENT_TYPE, "application/json, text/plain")],
+            &[(CONTENT_TYPE, "application/json; charset=utf-16")],
+            &[(CONTENT_TYPE, "application/json; charset=utf-7")],
+            &[(CONTENT_TYPE, "application/json; boundary=x")],
+            &[(CONTENT_TYPE, "multipart/form-data; boundary=x")],
+            &[(CONTENT_TYPE, "application/x-www-form-urlencoded")],
+            &[(CONTENT_TYPE, "application/json\u{e9}")],
+            &[json.clone(), json.clone()],
+            &[json.clone(), (CONTENT_ENCODING, "gzip")],
+            &[json.clone(), (CONTENT_ENCODING, "identity, gzip")],
+            &[
+                json.clone(),
+                (CONTENT_ENCODING, "identity"),
+                (CONTENT_ENCODING, "identity"),
+            ],
+            &[json.clone(), (CONTENT_ENCODING, "")],
+        ];
+        for headers in cases {
+            assert!(!judge(headers), "{headers:?}");
+        }
+    }
+}

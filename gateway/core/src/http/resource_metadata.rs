@@ -1,0 +1,123 @@
+//! The document that tells a client where to get a token (RFC 9728).
+
+use serde::Serialize;
+
+/// Where protected resources publish their metadata (RFC 9728 §3).
+pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// What a protected resource says of itself (RFC 9728 §2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceMetadata<'a> {
+    /// The resource's URI, exactly as clients type it.
+    pub resource: &'a str,
+    /// The issuers whose tokens are accepted.
+    pub authorization_servers: Vec<&'a str>,
+    /// Scopes a client may ask for; `offline_access` is the authorization server's own and is left out.
+    pub scopes_supported: Vec<&'a str>,
+    /// A name for people.
+    pub resource_name: Option<&'a str>,
+    /// A page for developers.
+    pub resource_documentation: Option<&'a str>,
+}
+
+impl ResourceMetadata<'_> {
+    /// The document.
+    pub fn to_json(&self) -> Vec<u8> {
+        let document = Document {
+            resource: self.resource,
+            authorization_servers: &self.authorization_servers,
+            scopes_supported: self
+                .scopes_supported
+                .iter()
+                .copied()
+                .filter(|scope| *scope != OFFLINE_ACCESS)
+                .collect(),
+            bearer_methods_supported: ["header"],
+            resource_name: self.resource_name,
+            resource_documentation: self.resource_documentation,
+        };
+        // Strings and lists of strings always serialise.
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+}
+
+/// Where the metadata of a resource stands: its path behind the well-known one (RFC 9728 §3.1).
+pub fn well_known_path(resource_path: &str) -> String {
+    let path = if resource_path == "/" {
+        ""
+    } else {
+        resource_path
+    };
+    format!("{WELL_KNOWN}{path}")
+}
+
+/// Asks an authorization server for a refresh token (OpenID Connect Core §11); no resource needs it.
+const OFFLINE_ACCESS: &str = "offline_access";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    resource: &'a str,
+    authorization_servers: &'a [&'a str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scopes_supported: Vec<&'a str>,
+    bearer_methods_supported: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_documentation: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(metadata: &ResourceMetadata<'_>) -> String {
+        String::from_utf8(metadata.to_json()).unwrap()
+    }
+
+    #[test]
+    fn the_document_says_where_to_get_a_token() {
+        let metadata = ResourceMetadata {
+            resource: "https://mcp.example.com/mcp",
+            authorization_servers: vec!["https://issuer.example.com/", "http://localhost:9000"],
+            scopes_supported: vec!["tasks:read", "offline_access", "tasks:write"],
+            resource_name: Some("Tasks \"of\" ours"),
+            resource_documentation: Some("https://docs.example.com"),
+        };
+        let expected = concat!(
+            r#"{"resource":"https://mcp.example.com/mcp","#,
+            r#""authorization_servers":["https://issuer.example.com/","http://localhost:9000"],"#,
+            r#""scopes_supported":["tasks:read","tasks:write"],"bearer_methods_supported":["header"],"#,
+            r#""resource_name":"Tasks \"of\" ours","resource_documentation":"https://docs.example.com"}"#
+        );
+        assert_eq!(text(&metadata), expected);
+    }
+
+    #[test]
+    fn what_is_not_set_is_left_out() {
+        let metadata = ResourceMetadata {
+            resource: "https://mcp.example.com/mcp",
+            authorization_servers: vec!["https://issuer.example.com"],
+            scopes_supported: vec!["offline_access"],
+            ..ResourceMetadata::default()
+        };
+        let expected = concat!(
+            r#"{"resource":"https://mcp.example.com/mcp","authorization_servers":["https://issuer.example.com"],"#,
+            r#""bearer_methods_supported":["header"]}"#
+        );
+        assert_eq!(text(&metadata), expected);
+    }
+
+    #[test]
+    fn the_path_of_the_resource_is_inserted_behind_the_well_known_one() {
+        let cases = [
+            ("/", "/.well-known/oauth-protected-resource"),
+            ("/mcp", "/.well-known/oauth-protected-resource/mcp"),
+            ("/a/b", "/.well-known/oauth-protected-resource/a/b"),
+            ("/mcp/", "/.well-known/oauth-protected-resource/mcp/"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(well_known_path(path), expected, "{path}");
+        }
+    }
+}
