@@ -1,0 +1,479 @@
+//! Every way the gateway refuses a request, and the one table that fixes how each is answered.
+//!
+//! A [`Reason`] alone decides the status, the form of the challenge, the JSON-RPC code, the metric label, the sentence
+//! the client reads and the level it is logged at. Nothing else in the gateway chooses any of these.
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    // Admission: is this one request, and for us?
+    /// Framing that two readers could understand differently (RFC 9112 §6, RFC 9110 §8.6).
+    BadFraming,
+    /// A target with dot segments, encoded separators, a fragment or an unexpected form.
+    AmbiguousPath,
+    /// The header block is over its limit (RFC 6585 §5).
+    HeadersTooLarge,
+    /// A `Host` this gateway does not serve.
+    Host,
+    /// A method that no MCP transport uses.
+    MethodNotAllowed,
+    /// No resource or document has this path.
+    NotFound,
+    /// An `Origin` that is not allowed here (MCP transports, DNS rebinding).
+    Origin,
+
+    // Credentials: RFC 6750 §3.1.
+    /// No credentials at all: a challenge without an error.
+    NoCredentials,
+    /// Another scheme than Bearer.
+    UnsupportedScheme,
+    /// More than one set of credentials.
+    MultipleCredentials,
+    /// `access_token` in the query (OAuth 2.1 §5.1 forbids it).
+    TokenInQuery,
+    /// A Bearer header that holds no token68.
+    MalformedCredentials,
+
+    // Tokens: RFC 7519, RFC 8725, RFC 9068.
+    /// The token is over its limit.
+    TokenTooLarge,
+    /// Not a JWT of three canonical base64url parts with strict JSON in them.
+    MalformedToken,
+    /// `alg` is not one this issuer may use.
+    AlgNotAllowed,
+    /// `alg` does not fit the key.
+    AlgKeyMismatch,
+    /// No key of the issuer fits the token.
+    UnknownKey,
+    /// The signature does not verify.
+    BadSignature,
+    /// A header parameter we refuse to follow (`jku`, `x5u`, `jwk`, `crit`, …).
+    HeaderNotAllowed,
+    /// `typ` is not that of an access token.
+    WrongTokenType,
+    /// `exp`, `aud`, `iss` or the subject claim is missing.
+    MissingClaim,
+    /// The issuer is none of this resource's.
+    WrongIssuer,
+    /// The token is for another audience.
+    WrongAudience,
+    /// The token has expired.
+    Expired,
+    /// `nbf` or `iat` lies ahead.
+    NotYetValid,
+    /// The token lives longer than the issuer's `max_lifetime`.
+    LifetimeTooLong,
+    /// The token is bound to a sender (`cnf`), which cannot be proven here yet.
+    SenderConstrained,
+    /// The subject cannot be passed on as a header.
+    UnusableSubject,
+    /// The issuer's keys cannot be had. Never a 401: clients throw their tokens away on 401.
+    KeysUnavailable,
+
+    // The message: MCP transports, JSON-RPC.
+    /// The body is over its limit.
+    BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// Not `application/json`, or an encoded body.
+    UnsupportedMediaType,
+    /// Not one JSON document.
+    ParseError,
+    /// JSON that two readers could understand differently.
+    AmbiguousJson,
+    /// Not one JSON-RPC request, notification or response.
+    InvalidRequest,
+    /// `_meta` lacks the protocol version (MCP 2026-07-28).
+    VersionMissing,
+    /// Headers and body disagree (MCP 2026-07-28, `HeaderMismatch`).
+    HeaderMismatch,
+
+    // Authorization.
+    /// A scope is missing: the client may step up.
+    InsufficientScope,
+    /// The policy says no, whatever the scope.
+    PolicyDenied,
+    /// The session id does not open.
+    SessionUnknown,
+    /// The session id is genuine, but another's.
+    SessionMismatch,
+
+    // Upstream.
+    /// No connection to the upstream.
+    UpstreamUnreachable,
+    /// The upstream's response head did not come in time.
+    UpstreamTimeout,
+    /// The upstream broke off before its response head, or its answer is no HTTP.
+    UpstreamBroken,
+    /// The upstream itself asks for credentials.
+    UpstreamAuth,
+    /// The upstream answered with another session than the one opened.
+    UpstreamSession,
+    /// The gateway failed: a defect.
+    Internal,
+}
+
+/// How a refusal challenges the client (RFC 6750 §3, RFC 9728 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChallengeForm {
+    /// No `WWW-Authenticate`.
+    None,
+    /// `Bearer` with `resource_metadata` and `scope`, no error.
+    Bare,
+    /// The same with this `error`.
+    Error(&'static str),
+}
+
+/// At which level a refusal is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// An ordinary part of the protocol: a first call without a token, a step-up.
+    Expected,
+    /// Somebody sends what they should not.
+    Suspicious,
+    /// The gateway, an issuer or an upstream is at fault: somebody should look.
+    Fault,
+}
+
+/// One row of the table: everything a [`Reason`] fixes.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Metric label and log value.
+    pub label: &'static str,
+    /// HTTP status code.
+    pub status: u16,
+    /// The `WWW-Authenticate` it brings.
+    pub challenge: ChallengeForm,
+    /// JSON-RPC error code, where a message is at fault.
+    pub rpc_code: Option<i32>,
+    /// `error` of the JSON body.
+    pub error: &'static str,
+    /// The sentence the client reads.
+    pub description: &'static str,
+    /// The level of the log line.
+    pub severity: Severity,
+}
+
+impl Reason {
+    /// Every reason, for tests and for metrics that start at zero.
+    pub const ALL: &'static [Self] = &[
+        Self::BadFraming,
+        Self::AmbiguousPath,
+        Self::HeadersTooLarge,
+        Self::Host,
+        Self::MethodNotAllowed,
+        Self::NotFound,
+        Self::Origin,
+        Self::NoCredentials,
+        Self::UnsupportedScheme,
+        Self::MultipleCredentials,
+        Self::TokenInQuery,
+        Self::MalformedCredentials,
+        Self::TokenTooLarge,
+        Self::MalformedToken,
+        Self::AlgNotAllowed,
+        Self::AlgKeyMismatch,
+        Self::UnknownKey,
+        Self::BadSignature,
+        Self::HeaderNotAllowed,
+        Self::WrongTokenType,
+        Self::MissingClaim,
+        Self::WrongIssuer,
+        Self::WrongAudience,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::LifetimeTooLong,
+        Self::SenderConstrained,
+        Self::UnusableSubject,
+        Self::KeysUnavailable,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::UnsupportedMediaType,
+        Self::ParseError,
+        Self::AmbiguousJson,
+        Self::InvalidRequest,
+        Self::VersionMissing,
+        Self::HeaderMismatch,
+        Self::InsufficientScope,
+        Self::PolicyDenied,
+        Self::SessionUnknown,
+        Self::SessionMismatch,
+        Self::UpstreamUnreachable,
+        Self::UpstreamTimeout,
+        Self::UpstreamBroken,
+        Self::UpstreamAuth,
+        Self::UpstreamSession,
+        Self::Internal,
+    ];
+
+    /// The row of this reason.
+    pub const fn row(self) -> Row {
+        match self {
+            Self::BadFraming => plain("bad_framing", 400, "The request's framing is ambiguous."),
+            Self::AmbiguousPath => plain("ambiguous_path", 400, "The request target is ambiguous."),
+            Self::HeadersTooLarge => {
+                plain("headers_too_large", 431, "The header block is too large.")
+            }
+            Self::Host => plain("host", 403, "This host is not served here."),
+            Self::MethodNotAllowed => {
+                plain("method_not_allowed", 405, "This method is not used here.")
+            }
+            Self::NotFound => plain("not_found", 404, "Nothing is served at this path."),
+            Self::Origin => plain("origin", 403, "This origin is not allowed."),
+
+            Self::NoCredentials => bare("no_credentials", "An access token is required."),
+            Self::UnsupportedScheme => bare(
+                "unsupported_scheme",
+                "Use the Bearer scheme with an access token.",
+            ),
+            Self::MultipleCredentials => request(
+                "multiple_credentials",
+                "More than one set of credentials was sent.",
+            ),
+            Self::TokenInQuery => request(
+                "token_in_query",
+                "Send the access token in the Authorization header, never in the URL.",
+            ),
+            Self::MalformedCredentials => request(
+                "malformed_credentials",
+                "The Authorization header holds no well-formed token.",
+            ),
+
+            Self::TokenTooLarge => token("token_too_large", "The token is too large."),
+            Self::MalformedToken => token("malformed_token", "The token is malformed."),
+            Self::AlgNotAllowed => {
+                token("alg_not_allowed", "The token's algorithm is not allowed.")
+            }
+            Self::AlgKeyMismatch => token(
+                "alg_key_mismatch",
+                "The token's algorithm does not fit its key.",
+            ),
+            Self::UnknownKey => token("unknown_key", "The token's key is unknown."),
+            Self::BadSignature => token("bad_signature", "The token's signature is not valid."),
+            Self::HeaderNotAllowed => token(
+                "header_not_allowed",
+                "The token's header has a parameter that is not allowed.",
+            ),
+            Self::WrongTokenType => token("wrong_token_type", "The token is not an access token."),
+            Self::MissingClaim => token("missing_claim", "The token lacks a required claim."),
+            Self::WrongIssuer => token("wrong_issuer", "The token's issuer is not accepted here."),
+            Self::WrongAudience => token("wrong_audience", "The token is for another resource."),
+            Self::Expired => expected_token("expired", "The token has expired."),
+            Self::NotYetValid => token("not_yet_valid", "The token is not valid yet."),
+            Self::LifetimeTooLong => {
+                token("lifetime_too_long", "The token's lifetime is too long.")
+            }
+            Self::SenderConstrained => token(
+                "sender_constrained",
+                "Sender-constrained tokens are not supported here.",
+            ),
+            Self::UnusableSubject => token(
+                "unusable_subject",
+                "The token's subject cannot be used here.",
+            ),
+            Self::KeysUnavailable => fault(
+                "keys_unavailable",
+                503,
+                "The token cannot be checked right now. Try again.",
+            ),
+
+            Self::BodyTooLarge => plain("body_too_large", 413, "The body is too large."),
+            Self::BodyTimeout => plain("body_timeout", 408, "The body did not arrive in time."),
+            Self::UnsupportedMediaType => plain(
+                "unsupported_media_type",
+                415,
+                "Send application/json without a content encoding.",
+            ),
+            Self::ParseError => {
+                message("parse_error", -32700, "The body is not one JSON document.")
+            }
+            Self::AmbiguousJson => message(
+                "ambiguous_json",
+                -32600,
+                "The message has ambiguous member names.",
+            ),
+            Self::InvalidRequest => message(
+                "invalid_request",
+                -32600,
+                "The body is not one JSON-RPC message.",
+            ),
+            Self::VersionMissing => message(
+                "version_missing",
+                -32602,
+                "_meta lacks io.modelcontextprotocol/protocolVersion.",
+            ),
+            Self::HeaderMismatch => message(
+                "header_mismatch",
+                -32020,
+                "The MCP headers and the body disagree.",
+            ),
+
+            Self::InsufficientScope => Row {
+                challenge: ChallengeForm::Error("insufficient_scope"),
+                error: "insufficient_scope",
+                severity: Severity::Expected,
+                ..plain(
+                    "insufficient_scope",
+                    403,
+                    "The access token lacks a scope this call needs.",
+                )
+            },
+            Self::PolicyDenied => plain("policy_denied", 403, "This call is not allowed."),
+            Self::SessionUnknown => session("session_unknown"),
+            Self::SessionMismatch => session("session_mismatch"),
+
+            Self::UpstreamUnreachable => fault(
+                "upstream_unreachable",
+                502,
+                "The MCP server cannot be reached.",
+            ),
+            Self::UpstreamTimeout => fault(
+                "upstream_timeout",
+                504,
+                "The MCP server did not answer in time.",
+            ),
+            Self::UpstreamBroken => fault(
+                "upstream_broken",
+                502,
+                "The MCP server broke off its answer.",
+            ),
+            Self::UpstreamAuth => {
+                fault("upstream_auth", 502, "The MCP server refused the gateway.")
+            }
+            Self::UpstreamSession => fault(
+                "upstream_session",
+                502,
+                "The MCP server answered for another session.",
+            ),
+            Self::Internal => fault("internal", 500, "The gateway failed."),
+        }
+    }
+
+    /// Metric label and log value.
+    pub const fn label(self) -> &'static str {
+        self.row().label
+    }
+
+    /// HTTP status code.
+    pub const fn status(self) -> u16 {
+        self.row().status
+    }
+}
+
+const fn plain(label: &'static str, status: u16, description: &'static str) -> Row {
+    Row {
+        label,
+        status,
+        challenge: ChallengeForm::None,
+        rpc_code: None,
+        error: label,
+        description,
+        severity: Severity::Suspicious,
+    }
+}
+
+const fn bare(label: &'static str, description: &'static str) -> Row {
+    Row {
+        challenge: ChallengeForm::Bare,
+        error: "unauthorized",
+        severity: Severity::Expected,
+        ..plain(label, 401, description)
+    }
+}
+
+const fn token(label: &'static str, description: &'static str) -> Row {
+    Row {
+        challenge: ChallengeForm::Error("invalid_token"),
+        error: "invalid_token",
+        ..plain(label, 401, description)
+    }
+}
+
+const fn expected_token(label: &'static str, description: &'static str) -> Row {
+    Row {
+        severity: Severity::Expected,
+        ..token(label, description)
+    }
+}
+
+const fn request(label: &'static str, description: &'static str) -> Row {
+    Row {
+        challenge: ChallengeForm::Error("invalid_request"),
+        error: "invalid_request",
+        ..plain(label, 400, description)
+    }
+}
+
+const fn message(label: &'static str, code: i32, description: &'static str) -> Row {
+    Row {
+        rpc_code: Some(code),
+        ..plain(label, 400, description)
+    }
+}
+
+/// Foreign, altered and unknown sessions read alike: the label, in metrics and logs only, tells them apart.
+const fn session(label: &'static str) -> Row {
+    Row {
+        error: "session_not_found",
+        severity: Severity::Expected,
+        ..plain(label, 404, "The session is not known. Initialize again.")
+    }
+}
+
+const fn fault(label: &'static str, status: u16, description: &'static str) -> Row {
+    Row {
+        severity: Severity::Fault,
+        ..plain(label, status, description)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_label_of_its_own() {
+        let labels: HashSet<_> = Reason::ALL.iter().map(|reason| reason.label()).collect();
+        assert_eq!(labels.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn a_challenge_comes_with_401_403_or_400_only() {
+        for reason in Reason::ALL {
+            let row = reason.row();
+            match row.challenge {
+                ChallengeForm::None => assert_ne!(row.status, 401, "{}", row.label),
+                ChallengeForm::Bare => assert_eq!(row.status, 401, "{}", row.label),
+                ChallengeForm::Error("invalid_token") => {
+                    assert_eq!(row.status, 401, "{}", row.label)
+                }
+                ChallengeForm::Error("invalid_request") => {
+                    assert_eq!(row.status, 400, "{}", row.label)
+                }
+                ChallengeForm::Error("insufficient_scope") => {
+                    assert_eq!(row.status, 403, "{}", row.label)
+                }
+                ChallengeForm::Error(other) => panic!("{other} is no RFC 6750 error"),
+            }
+        }
+    }
+
+    #[test]
+    fn session_refusals_read_alike() {
+        let (unknown, mismatch) = (Reason::SessionUnknown.row(), Reason::SessionMismatch.row());
+        assert_eq!(unknown.status, mismatch.status);
+        assert_eq!(unknown.error, mismatch.error);
+        assert_eq!(unknown.description, mismatch.description);
+    }
+
+    #[test]
+    fn descriptions_fit_a_quoted_string() {
+        for reason in Reason::ALL {
+            let text = reason.row().description;
+            assert!(text.is_ascii() && !text.contains(['"', '\\']), "{text}");
+        }
+    }
+}

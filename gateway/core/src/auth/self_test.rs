@@ -1,0 +1,81 @@
+//! The verifier tried on itself at start: a backend that is missing, or that accepts what it must not, ends the process
+//! before the first request.
+
+use super::algorithm::Algorithm;
+use super::jose::base64url;
+use super::key_set::KeySet;
+
+/// One public key of each kind; the private ones were thrown away.
+const KEYS: &[u8] = include_bytes!("self_test/keys.json");
+
+/// One line for each algorithm: its name, and a signature over [`MESSAGE`].
+const SIGNATURES: &str = include_str!("self_test/signatures.txt");
+
+const MESSAGE: &[u8] = b"eyJhbGciOiJ0ZXN0In0.e30";
+
+/// Why the verifier cannot be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelfTestError {
+    /// The keys of the self-test do not load.
+    #[error("the self-test's own keys do not load")]
+    Keys,
+    /// No vector for this algorithm.
+    #[error("the self-test has no signature for {0}")]
+    NoVector(Algorithm),
+    /// A good signature is refused.
+    #[error("the verifier refuses a good {0} signature")]
+    GoodRefused(Algorithm),
+    /// A bad signature is accepted.
+    #[error("the verifier accepts a bad {0} signature")]
+    BadAccepted(Algorithm),
+}
+
+/// Verifies one good and one altered signature, and one altered message, for every algorithm.
+///
+/// # Errors
+/// [`SelfTestError`] at the first surprise.
+pub fn self_test() -> Result<(), SelfTestError> {
+    let keys = KeySet::parse(KEYS).map_err(|_| SelfTestError::Keys)?;
+    Algorithm::ALL
+        .into_iter()
+        .try_for_each(|algorithm| try_algorithm(&keys.keys, algorithm))
+}
+
+fn try_algorithm(keys: &KeySet, algorithm: Algorithm) -> Result<(), SelfTestError> {
+    let key = keys
+        .find(None, algorithm)
+        .map_err(|_| SelfTestError::Keys)?;
+    let signature = vector(algorithm).ok_or(SelfTestError::NoVector(algorithm))?;
+    if !key.verifies(algorithm, MESSAGE, &signature) {
+        return Err(SelfTestError::GoodRefused(algorithm));
+    }
+    let mut altered = signature.clone();
+    if let Some(byte) = altered.last_mut() {
+        *byte ^= 1;
+    }
+    let is_bad_accepted = key.verifies(algorithm, MESSAGE, &altered)
+        || key.verifies(algorithm, b"another message", &signature)
+        || key.verifies(algorithm, MESSAGE, &Vec::new());
+    if is_bad_accepted {
+        return Err(SelfTestError::BadAccepted(algorithm));
+    }
+    Ok(())
+}
+
+fn vector(algorithm: Algorithm) -> Option<Vec<u8>> {
+    let lines = SIGNATURES.lines().filter_map(|line| line.split_once(' '));
+    let (_, signature) = lines
+        .into_iter()
+        .find(|(name, _)| *name == algorithm.as_str())?;
+    base64url(signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verifier_passes_its_self_test() {
+        assert_eq!(self_test(), Ok(()));
+    }
+}
