@@ -2,7 +2,7 @@
 //!
 //! Two readers of one document must not be able to see different things in it, so what RFC 8259 leaves open is refused
 //! here: repeated member names at any depth, names that are no Unicode text, a byte order mark, a second document. The
-//! work is split in two. [`check`] walks the whole document once and judges it; [`object`], [`array`] and [`string`] then
+//! work is split in two. [`check()`] walks the whole document once and judges it; [`object()`], [`array()`] and [`string()`] then
 //! re-read the few values a decision needs, borrowing from the body. Numbers and texts nobody reads pass unread.
 
 mod check;
