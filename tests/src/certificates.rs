@@ -1,0 +1,121 @@
+//! A private certificate authority and the leaves it signs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// A certificate authority.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate with its private key.
+pub struct Leaf {
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// The private key, PEM.
+    pub private_key: String,
+    der: CertificateDer<'static>,
+    key_der: Vec<u8>,
+}
+
+impl Authority {
+    /// A new authority.
+    pub fn new() -> Self {
+        let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        parameters
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "test authority");
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(parameters, key).expect("signs itself"))
+    }
+
+    /// Its certificate, PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A server certificate for these names or addresses.
+    pub fn leaf(&self, names: &[&str]) -> Leaf {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).expect("well-formed names");
+        parameters.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters.signed_by(&key, &self.0).expect("signs");
+        Leaf {
+            certificate: certificate.pem(),
+            private_key: key.serialize_pem(),
+            der: certificate.der().clone(),
+            key_der: key.serialize_der(),
+        }
+    }
+
+    /// What a client trusts that knows this authority alone.
+    pub fn roots(&self) -> rustls::RootCertStore {
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(self.0.der().clone())
+            .expect("a well-formed authority");
+        roots
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Leaf {
+    /// Writes both files into `folder`, the key readable by its owner alone, and returns their paths.
+    pub fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+        let (certificate, key) = (
+            folder.join(format!("{name}.crt")),
+            folder.join(format!("{name}.key")),
+        );
+        std::fs::write(&certificate, &self.certificate).expect("the folder is writable");
+        write_secret(&key, &self.private_key);
+        (certificate, key)
+    }
+
+    /// The certificate as it is shown in a handshake.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// A server's settings with this certificate.
+    pub fn server(&self) -> Arc<rustls::ServerConfig> {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_der.clone()));
+        let config = rustls::ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows them")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der.clone()], key)
+            .expect("key and certificate fit");
+        Arc::new(config)
+    }
+}
+
+/// A client's settings that trust `authority` and offer these application protocols.
+pub fn client(authority: &Authority, protocols: &[&[u8]]) -> Arc<rustls::ClientConfig> {
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows them")
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(config)
+}
+
+/// Writes a file that only its owner can read.
+pub fn write_secret(path: &Path, text: impl AsRef<[u8]>) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).expect("the folder is writable");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}

@@ -1,0 +1,148 @@
+//! The gateway's configuration file for a test: the common case, and anything changed in it by its path.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::issuer::Issuer;
+use crate::port;
+use crate::tokens::{Key, key_set};
+use crate::upstream::Upstream;
+
+/// The issuer identifier of the common case; nothing listens there, its keys come from a file.
+pub const ISSUER: &str = "https://issuer.test/";
+
+/// A configuration in the making, with a folder of its own.
+#[derive(Clone)]
+pub struct Config {
+    /// The public listener.
+    pub public: SocketAddr,
+    /// The admin listener.
+    pub admin: SocketAddr,
+    value: Value,
+    folder: Arc<TempDir>,
+}
+
+impl Config {
+    /// One resource `/mcp` in front of `upstream`; `tasks:read` opens it, `tasks:write` the changing tools; the issuer
+    /// [`ISSUER`] with these keys in a file.
+    pub fn new(upstream: &str, keys: &[&Key]) -> Self {
+        let config = Self::empty();
+        let file = config.write("jwks.json", key_set(keys).to_string());
+        config
+            .set(
+                "/issuers/corporate",
+                json!({ "issuer": ISSUER, "jwks_file": file }),
+            )
+            .set(
+                "/resources",
+                json!([resource("/mcp", upstream, &["corporate"])]),
+            )
+    }
+
+    /// The same with keys by discovery from `issuer`.
+    pub fn discovering(upstream: &Upstream, issuer: &Issuer) -> Self {
+        Self::empty()
+            .set(
+                "/issuers/corporate",
+                json!({ "issuer": issuer.identifier() }),
+            )
+            .set(
+                "/resources",
+                json!([resource("/mcp", &upstream.url(), &["corporate"])]),
+            )
+    }
+
+    /// Listeners only.
+    pub fn empty() -> Self {
+        let (public, admin) = (port::free(), port::free());
+        let value = json!({
+            "public_url": format!("http://{public}"),
+            "listen": [{ "address": public.to_string() }],
+            "admin": { "address": admin.to_string() },
+            "log": { "level": "debug", "format": "json" },
+        });
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        Self {
+            public,
+            admin,
+            value,
+            folder,
+        }
+    }
+
+    /// Sets what the JSON pointer names; missing objects on the way are made.
+    pub fn set(mut self, pointer: &str, value: impl Into<Value>) -> Self {
+        let mut place = &mut self.value;
+        for step in pointer.trim_start_matches('/').split('/') {
+            let step = step.replace("~1", "/");
+            place = match place {
+                Value::Array(items) => {
+                    let index: usize = step
+                        .parse()
+                        .unwrap_or_else(|_| panic!("{pointer}: {step} is no index"));
+                    items.resize(items.len().max(index + 1), Value::Null);
+                    &mut items[index]
+                }
+                other => &mut other[step],
+            };
+        }
+        *place = value.into();
+        self
+    }
+
+    /// Writes a file beside the configuration and returns its path.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).expect("the folder is writable");
+        path
+    }
+
+    /// The folder of the configuration.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What clients type, without a path.
+    pub fn public_url(&self) -> String {
+        self.value["public_url"]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    }
+
+    /// The upstream of the first resource.
+    pub fn upstream(&self) -> String {
+        self.value["resources"][0]["upstream"]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    }
+
+    /// The configuration file, written now.
+    pub fn file(&self) -> PathBuf {
+        self.write(
+            "gateway.yaml",
+            serde_yaml::to_string(&self.value).expect("plain values"),
+        )
+    }
+}
+
+/// A protected resource of the common case.
+pub fn resource(path: &str, upstream: &str, issuers: &[&str]) -> Value {
+    json!({
+        "path": path,
+        "upstream": upstream,
+        "issuers": issuers,
+        "scopes": { "required": ["tasks:read"], "supported": ["tasks:read", "tasks:write"] },
+        "policy": {
+            "default": "allow",
+            "rules": [
+                { "method": "tools/call", "name": ["create_task", "complete_task"], "scopes": ["tasks:write"] },
+            ],
+        },
+    })
+}

@@ -1,0 +1,244 @@
+//! Browsers: which pages may call (threat 55, MCP transports), and what CORS tells them (threat 59, Fetch).
+
+use e2e::client::{initialize, tool};
+use e2e::world::{Table, World};
+use http::Method;
+use serde_json::json;
+
+const LISTED: &str = "https://inspector.example";
+
+async fn world() -> World {
+    World::with(|config| config.set("/origins", json!([LISTED]))).await
+}
+
+#[tokio::test]
+async fn a_foreign_origin_is_refused_before_anything_else() {
+    let world = world().await;
+    let own = world.gateway.config.public_url();
+    let token = world.reader();
+    let mut table = Table::default();
+    for origin in [
+        "https://evil.example",
+        "null",
+        "https://inspector.example.evil.example",
+        "https://inspector.example:444",
+        "http://inspector.example",
+        "https://user@inspector.example",
+        "https://inspector.example/",
+        "https://inspector.example https://inspector.example",
+        "",
+        &own.replace("http://", "https://"),
+        "http://localhost:1",
+    ] {
+        let with = world
+            .gateway
+            .post(initialize())
+            .token(&token)
+            .with("origin", origin);
+        if let Some(reply) = table.row(origin, world.refusal(with, 403, "origin").await) {
+            table.check(
+                origin,
+                reply.header("access-control-allow-origin").is_empty(),
+                || format!("{:?}", reply.headers),
+            );
+            table.check(origin, reply.challenge().is_empty(), || {
+                "a challenge".to_owned()
+            });
+        }
+        let without = world.gateway.post(initialize()).with("origin", origin);
+        table.row(
+            &format!("{origin} without a token"),
+            world.refusal(without, 403, "origin").await,
+        );
+    }
+    let twice = world
+        .gateway
+        .post(initialize())
+        .token(&token)
+        .with("origin", LISTED)
+        .also("origin", LISTED);
+    table.row("two Origins", world.refusal(twice, 403, "origin").await);
+}
+
+#[tokio::test]
+async fn allowed_origins_are_told_so_on_every_answer() {
+    let world = world().await;
+    let own = world.gateway.config.public_url();
+    let mut table = Table::default();
+    for origin in [LISTED, own.as_str()] {
+        for (name, call, status) in [
+            ("no token", world.gateway.post(initialize()), 401),
+            (
+                "a bad token",
+                world.gateway.post(initialize()).token("x"),
+                401,
+            ),
+            (
+                "a missing scope",
+                world
+                    .gateway
+                    .post(tool(1, "create_task"))
+                    .token(&world.reader()),
+                403,
+            ),
+            (
+                "no JSON",
+                world.gateway.post("{").token(&world.reader()),
+                400,
+            ),
+            (
+                "success",
+                world.gateway.post(initialize()).token(&world.reader()),
+                200,
+            ),
+        ] {
+            let reply = call.with("origin", origin).send().await;
+            let name = format!("{name} from {origin}");
+            table.check(&name, reply.status == status, || {
+                format!("{}", reply.status)
+            });
+            let headers = format!("{:?}", reply.headers);
+            table.check(
+                &name,
+                reply.header("access-control-allow-origin") == origin,
+                || headers.clone(),
+            );
+            table.check(
+                &name,
+                reply.header("vary").to_lowercase().contains("origin"),
+                || headers.clone(),
+            );
+            let exposed = reply.header("access-control-expose-headers").to_lowercase();
+            for header in ["www-authenticate", "mcp-session-id", "mcp-protocol-version"] {
+                table.check(&name, exposed.contains(header), || headers.clone());
+            }
+            table.check(
+                &name,
+                reply.header("access-control-allow-credentials").is_empty(),
+                || headers.clone(),
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_an_origin_every_client_is_served() {
+    // 56
+    let world = world().await;
+    world
+        .acceptance(world.gateway.post(initialize()).token(&world.reader()))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_origin_never_reaches_the_upstream() {
+    let world = world().await;
+    world
+        .acceptance(
+            world
+                .gateway
+                .post(initialize())
+                .token(&world.reader())
+                .with("origin", LISTED),
+        )
+        .await
+        .unwrap();
+    assert_eq!(world.upstream.last().header("origin"), None);
+}
+
+#[tokio::test]
+async fn a_preflight_needs_no_token_and_echoes_what_mcp_needs() {
+    // 59
+    let world = world().await;
+    let reply = preflight(&world, "/mcp", LISTED)
+        .with(
+            "access-control-request-headers",
+            "authorization,content-type,mcp-param-region,last-event-id,x-evil",
+        )
+        .send()
+        .await;
+    assert_eq!(reply.status, 204);
+    assert_eq!(reply.header("access-control-allow-origin"), LISTED);
+    let headers: Vec<_> = reply
+        .header("access-control-allow-headers")
+        .split(',')
+        .map(|name| name.trim().to_lowercase())
+        .collect();
+    assert_eq!(
+        headers,
+        [
+            "authorization",
+            "content-type",
+            "mcp-param-region",
+            "last-event-id"
+        ]
+    );
+    let methods = reply.header("access-control-allow-methods");
+    for method in ["GET", "POST", "DELETE"] {
+        assert!(methods.contains(method), "{methods}");
+    }
+    assert!(reply.header("vary").to_lowercase().contains("origin"));
+    assert_eq!(world.upstream.hits(), 0);
+}
+
+#[tokio::test]
+async fn a_preflight_from_a_foreign_page_learns_nothing() {
+    let world = world().await;
+    let reply = world
+        .refusal(
+            preflight(&world, "/mcp", "https://evil.example"),
+            403,
+            "origin",
+        )
+        .await
+        .unwrap();
+    assert!(
+        !reply
+            .headers
+            .keys()
+            .any(|name| name.as_str().starts_with("access-control-")),
+        "{:?}",
+        reply.headers
+    );
+}
+
+#[tokio::test]
+async fn documents_are_open_to_every_page() {
+    let world = world().await;
+    let path = "/.well-known/oauth-protected-resource/mcp";
+    let reply = world
+        .gateway
+        .get(path)
+        .with("origin", "https://anywhere.example")
+        .send()
+        .await;
+    assert_eq!(
+        (reply.status, reply.header("access-control-allow-origin")),
+        (200, "*")
+    );
+    let reply = preflight(&world, path, "https://anywhere.example")
+        .with("access-control-request-headers", "mcp-protocol-version")
+        .send()
+        .await;
+    assert_eq!(
+        (reply.status, reply.header("access-control-allow-origin")),
+        (204, "*")
+    );
+    assert!(
+        reply
+            .header("access-control-allow-headers")
+            .to_lowercase()
+            .contains("mcp-protocol-version"),
+        "{:?}",
+        reply.headers
+    );
+}
+
+fn preflight(world: &World, path: &str, origin: &str) -> e2e::client::Call {
+    world
+        .gateway
+        .request(Method::OPTIONS, path)
+        .with("origin", origin)
+        .with("access-control-request-method", "POST")
+}

@@ -1,0 +1,565 @@
+//! Where keys come from and what happens when they do not (threats 6, 19–29, 122): an issuer with faults as switches.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use e2e::certificates::Authority;
+use e2e::client::initialize;
+use e2e::config::{Config, ISSUER, resource};
+use e2e::eventually;
+use e2e::gateway::Gateway;
+use e2e::issuer::{Fault, Issuer};
+use e2e::tokens::{Key, Token, key_set};
+use e2e::upstream::Upstream;
+use e2e::world::Table;
+use serde_json::json;
+
+const RFC8414: &str = "/.well-known/oauth-authorization-server";
+const OPENID: &str = "/.well-known/openid-configuration";
+
+struct Setting {
+    gateway: Gateway,
+    upstream: Upstream,
+    issuer: Issuer,
+}
+
+impl Setting {
+    async fn start(change: impl FnOnce(Config) -> Config) -> Self {
+        Self::with(Issuer::start().await, change).await
+    }
+
+    async fn with(issuer: Issuer, change: impl FnOnce(Config) -> Config) -> Self {
+        let upstream = Upstream::start().await;
+        let config = change(Config::discovering(&upstream, &issuer));
+        Self {
+            gateway: Gateway::start(config).await,
+            upstream,
+            issuer,
+        }
+    }
+
+    /// A token of the issuer's first key.
+    fn token(&self) -> Token {
+        self.issuer.token(&self.gateway.uri("/mcp"))
+    }
+
+    async fn status(&self, token: &Token) -> u16 {
+        self.gateway
+            .post(initialize())
+            .token(&token.sign())
+            .send()
+            .await
+            .status
+    }
+}
+
+#[tokio::test]
+async fn keys_are_found_by_each_form_of_discovery() {
+    // RFC 8414 §3.1 first, then both forms of OpenID Connect Discovery.
+    let mut table = Table::default();
+    for (path, document) in [
+        ("", RFC8414.to_owned()),
+        ("/", RFC8414.to_owned()),
+        ("", OPENID.to_owned()),
+        ("/", OPENID.to_owned()),
+        ("/tenant", format!("{RFC8414}/tenant")),
+        ("/tenant", format!("{OPENID}/tenant")),
+        ("/tenant", format!("/tenant{OPENID}")),
+        ("/tenant/", format!("/tenant{OPENID}")),
+    ] {
+        let name = format!("{path:?} at {document}");
+        let issuer = Issuer::start_at(path, &[&document]).await;
+        let setting = Setting::with(issuer, |config| config).await;
+        let status = setting.status(&setting.token()).await;
+        table.check(&name, status == 200, || {
+            format!("{status}: {:?}", setting.issuer.counts())
+        });
+    }
+}
+
+#[tokio::test]
+async fn an_explicit_key_set_needs_no_discovery() {
+    let issuer = Issuer::start_at("", &[]).await;
+    let uri = issuer.jwks_uri();
+    let setting = Setting::with(issuer, |config| {
+        config.set("/issuers/corporate/jwks_uri", uri)
+    })
+    .await;
+    assert_eq!(setting.status(&setting.token()).await, 200);
+    assert_eq!(setting.issuer.fetches(RFC8414), 0);
+}
+
+#[tokio::test]
+async fn a_private_authority_vouches_for_the_issuer() {
+    // Split horizon: the public name is not reachable from here, the key set inside the cluster is.
+    let authority = Authority::new();
+    let issuer = Issuer::start_tls(&authority.leaf(&["localhost"])).await;
+    let upstream = Upstream::start().await;
+    let start = async |trusted: bool| {
+        let config = Config::discovering(&upstream, &issuer).set(
+            "/issuers/corporate",
+            json!({ "issuer": ISSUER, "jwks_uri": issuer.jwks_uri() }),
+        );
+        let ca = config.write("ca.pem", authority.pem());
+        let gateway = Gateway::start(if trusted {
+            config.set("/issuers/corporate/ca_file", json!(ca))
+        } else {
+            config
+        })
+        .await;
+        let token = Token::new(&issuer.key, ISSUER, &gateway.uri("/mcp")).sign();
+        gateway.post(initialize()).token(&token).send().await.status
+    };
+    assert_eq!(start(true).await, 200);
+    assert_eq!(
+        start(false).await,
+        503,
+        "a certificate of an unknown authority was trusted"
+    );
+}
+
+#[tokio::test]
+async fn metadata_of_somebody_else_is_not_used() {
+    // 122
+    let issuer = Issuer::start().await;
+    issuer.claim_to_be("https://evil.example");
+    let setting = Setting::with(issuer, |config| config).await;
+    let reply = setting
+        .gateway
+        .post(initialize())
+        .token(&setting.token().sign())
+        .send()
+        .await;
+    assert_eq!(reply.status, 503);
+    assert_eq!(setting.issuer.fetches("/jwks"), 0);
+}
+
+#[tokio::test]
+async fn an_error_says_when_only_the_final_slash_differs() {
+    let issuer = Issuer::start().await;
+    let claimed = format!("{}/", issuer.identifier());
+    issuer.claim_to_be(&claimed);
+    let setting = Setting::with(issuer, |config| config).await;
+    assert_eq!(setting.status(&setting.token()).await, 503);
+    let log = setting.gateway.log().to_lowercase();
+    assert!(log.contains("slash"), "{log}");
+}
+
+#[tokio::test]
+async fn a_new_key_is_fetched_once_and_used_at_once() {
+    // 25
+    let setting = Setting::start(|config| config).await;
+    let old = setting.token();
+    assert_eq!(setting.status(&old).await, 200);
+    let next = Key::eddsa("second");
+    setting.issuer.publish(&[&setting.issuer.key, &next]);
+    let before = setting.issuer.fetches("/jwks");
+    let new = Token::new(
+        &next,
+        &setting.issuer.identifier(),
+        &setting.gateway.uri("/mcp"),
+    );
+    let (one, two, three, kept) = tokio::join!(
+        setting.status(&new),
+        setting.status(&new),
+        setting.status(&new),
+        setting.status(&old)
+    );
+    assert_eq!([one, two, three, kept], [200; 4]);
+    assert_eq!(
+        setting.issuer.fetches("/jwks") - before,
+        1,
+        "one fetch in flight"
+    );
+}
+
+#[tokio::test]
+async fn a_storm_of_unknown_key_ids_costs_one_fetch_and_no_valid_request() {
+    // 6
+    let setting = Setting::start(|config| config).await;
+    let good = setting.token();
+    assert_eq!(setting.status(&good).await, 200);
+    let before = setting.issuer.fetches("/jwks");
+    for index in 0..60 {
+        let stranger = setting.token().header("kid", format!("unknown-{index}"));
+        assert_eq!(setting.status(&stranger).await, 401);
+        if index % 10 == 0 {
+            assert_eq!(setting.status(&setting.token()).await, 200);
+        }
+    }
+    assert!(
+        setting.issuer.fetches("/jwks") - before <= 1,
+        "{} fetches",
+        setting.issuer.fetches("/jwks") - before
+    );
+}
+
+#[tokio::test]
+async fn after_the_cool_down_unknown_keys_are_asked_for_again() {
+    let setting = Setting::start(|config| config.set("/jwks/cool_down", "1s")).await;
+    assert_eq!(
+        setting
+            .status(&setting.token().header("kid", "unknown"))
+            .await,
+        401
+    );
+    let next = Key::es256("second");
+    setting.issuer.publish(&[&setting.issuer.key, &next]);
+    let token = Token::new(
+        &next,
+        &setting.issuer.identifier(),
+        &setting.gateway.uri("/mcp"),
+    );
+    eventually("the new key is fetched", async || {
+        setting.status(&token).await == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removed_key_is_forgotten_at_the_next_refresh() {
+    // 26, 169: the cached verdict goes with the key.
+    let setting = Setting::start(|config| {
+        config
+            .set("/jwks/refresh", "1s")
+            .set("/jwks/cool_down", "1s")
+    })
+    .await;
+    let token = setting.token();
+    assert_eq!(setting.status(&token).await, 200);
+    setting.issuer.publish(&[&Key::es256("second")]);
+    eventually("the old key is refused", async || {
+        setting.status(&token).await == 401
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tokens_verify_while_the_issuer_is_down_until_the_keys_are_stale() {
+    // 27
+    let mut setting = Setting::start(|config| {
+        config
+            .set("/jwks/refresh", "1s")
+            .set("/jwks/cool_down", "1s")
+            .set("/jwks/stale", "3s")
+    })
+    .await;
+    let token = setting.token();
+    assert_eq!(setting.status(&token).await, 200);
+    setting.issuer.stop();
+    let down = Instant::now();
+    while down.elapsed() < Duration::from_millis(1500) {
+        assert_eq!(setting.status(&setting.token()).await, 200);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    eventually("stale keys are given up, cached verdicts too", async || {
+        setting.status(&token).await == 503
+    })
+    .await;
+    assert!(
+        down.elapsed() > Duration::from_secs(2),
+        "given up after {:?}",
+        down.elapsed()
+    );
+    setting.issuer.resume().await;
+    eventually("the issuer is back", async || {
+        setting.status(&token).await == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_issuer_down_at_start_leaves_others_serving() {
+    // 28
+    let mut down = Issuer::start().await;
+    let up = Issuer::start().await;
+    down.stop();
+    let upstream = Upstream::start().await;
+    let config = Config::discovering(&upstream, &down)
+        .set("/issuers/other", json!({ "issuer": up.identifier() }))
+        .set(
+            "/resources/1",
+            resource("/other", &upstream.url(), &["other"]),
+        )
+        .set("/jwks/cool_down", "1s");
+    let gateway = Gateway::start(config).await;
+
+    let token = up.token(&gateway.uri("/other")).sign();
+    assert_eq!(
+        gateway
+            .post_to("/other", initialize())
+            .token(&token)
+            .send()
+            .await
+            .status,
+        200
+    );
+
+    let token = down.token(&gateway.uri("/mcp")).sign();
+    let reply = gateway.post(initialize()).token(&token).send().await;
+    assert_eq!(
+        reply.status, 503,
+        "never 401: clients throw their tokens away"
+    );
+    assert!(
+        reply
+            .header("retry-after")
+            .parse::<u32>()
+            .is_ok_and(|seconds| seconds > 0),
+        "{:?}",
+        reply.headers
+    );
+    assert_eq!(
+        (reply.challenge(), reply.header("cache-control")),
+        ("", "no-store")
+    );
+    gateway.counted("keys_unavailable", 1.0).await;
+
+    let ready = gateway.admin("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert!(
+        ready.text().contains("corporate"),
+        "an issuer without keys shows: {}",
+        ready.text()
+    );
+
+    down.resume().await;
+    eventually("its keys are fetched", async || {
+        gateway.post(initialize()).token(&token).send().await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hanging_issuer_holds_no_request_longer_than_its_wait() {
+    // 29
+    for fault in [Fault::Hang, Fault::Drip] {
+        let setting = Setting::start(|config| config).await;
+        assert_eq!(setting.status(&setting.token()).await, 200);
+        setting.issuer.keys(fault);
+        let began = Instant::now();
+        let status = setting
+            .status(&setting.token().header("kid", "unknown"))
+            .await;
+        assert!(matches!(status, 401 | 503), "{status}");
+        assert!(
+            began.elapsed() < Duration::from_secs(4),
+            "held for {:?}",
+            began.elapsed()
+        );
+        assert_eq!(
+            setting.status(&setting.token()).await,
+            200,
+            "known keys go on"
+        );
+    }
+}
+
+#[tokio::test]
+async fn hostile_answers_never_replace_good_keys() {
+    // 24, 119
+    let setting = Setting::start(|config| {
+        config
+            .set("/jwks/refresh", "1s")
+            .set("/jwks/cool_down", "1s")
+    })
+    .await;
+    let stranger = Issuer::start().await;
+    let mut table = Table::default();
+    for (name, fault) in [
+        (
+            "HTML",
+            Fault::Body("text/html", Bytes::from_static(b"<html>sign in</html>")),
+        ),
+        (
+            "truncated",
+            Fault::Body(
+                "application/json",
+                Bytes::from_static(b"{\"keys\":[{\"kty\":"),
+            ),
+        ),
+        (
+            "not a set",
+            Fault::Body("application/json", Bytes::from_static(b"[]")),
+        ),
+        (
+            "1 MiB",
+            Fault::Body(
+                "application/json",
+                Bytes::from(format!("{{\"keys\":[],\"x\":\"{}\"}}", "y".repeat(1 << 20))),
+            ),
+        ),
+        ("500", Fault::Status(500)),
+        ("404", Fault::Status(404)),
+        ("a redirect", Fault::Redirect(stranger.jwks_uri())),
+    ] {
+        let before = setting.issuer.fetches("/jwks");
+        setting.issuer.keys(fault);
+        eventually("two more fetches", async || {
+            setting.issuer.fetches("/jwks") >= before + 2
+        })
+        .await;
+        let status = setting.status(&setting.token()).await;
+        table.check(name, status == 200, || format!("{status}"));
+    }
+    assert_eq!(stranger.fetches("/jwks"), 0, "a redirect was followed");
+    let metrics = setting.gateway.metrics().await;
+    let all = metrics.sum("mcp_gateway_jwks_fetches_total", &[("issuer", "corporate")]);
+    let good = metrics.sum(
+        "mcp_gateway_jwks_fetches_total",
+        &[("issuer", "corporate"), ("result", "ok")],
+    );
+    assert!(
+        good >= 1.0 && all - good >= 7.0,
+        "{good} of {all} fetches counted as good"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_set_is_believed_at_the_second_time_only() {
+    // 24
+    let setting = Setting::start(|config| {
+        config
+            .set("/jwks/refresh", "1s")
+            .set("/jwks/cool_down", "1s")
+    })
+    .await;
+    let before = setting.issuer.fetches("/jwks");
+    setting.issuer.publish(&[]);
+    eventually("a fetch", async || setting.issuer.fetches("/jwks") > before).await;
+    assert_eq!(setting.status(&setting.token()).await, 200);
+}
+
+#[tokio::test]
+async fn keys_are_judged_one_by_one() {
+    // 19–23
+    let setting = Setting::start(|config| {
+        config
+            .set("/jwks/refresh", "1s")
+            .set("/jwks/cool_down", "1s")
+    })
+    .await;
+    let good = setting.issuer.key.jwk();
+    let strange = [
+        json!({ "kty": "AKP", "alg": "ML-DSA-44", "kid": "pq", "pub": "AAAA" }),
+        json!({ "kty": "EC", "crv": "secp256k1", "kid": "k1", "x": "AAAA", "y": "AAAA" }),
+        json!({ "kty": "OKP", "crv": "Ed448", "kid": "448", "x": "AAAA" }),
+        json!({ "kty": "oct", "kid": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQ" }),
+        json!({ "kty": "RSA", "kid": "weak", "n": "AAAA", "e": "AQAB" }),
+        json!({ "kty": "EC", "crv": "P-256", "kid": "off", "x": good["x"], "y": good["x"] }),
+        json!({ "kty": "EC", "crv": "P-256", "kid": "enc", "use": "enc", "x": good["x"], "y": good["y"] }),
+        json!(5),
+    ];
+    let mut keys = strange.to_vec();
+    keys.push(good);
+    let before = setting.issuer.fetches("/jwks");
+    setting.issuer.publish_set(json!({ "keys": keys }));
+    eventually("a fetch", async || {
+        setting.issuer.fetches("/jwks") >= before + 2
+    })
+    .await;
+    assert_eq!(setting.status(&setting.token()).await, 200);
+    for kid in ["pq", "k1", "448", "oct", "weak", "off", "enc"] {
+        assert_eq!(
+            setting.status(&setting.token().header("kid", kid)).await,
+            401,
+            "{kid}"
+        );
+    }
+    let rejected = setting.gateway.metrics().await.sum(
+        "mcp_gateway_jwks_keys_rejected_total",
+        &[("issuer", "corporate")],
+    );
+    assert!(rejected >= 6.0, "{rejected} keys counted as rejected");
+    assert!(
+        !setting
+            .gateway
+            .log()
+            .contains("c2VjcmV0LXNlY3JldC1zZWNyZXQ"),
+        "a published secret was logged"
+    );
+}
+
+#[tokio::test]
+async fn each_issuer_has_its_own_keys() {
+    // 11: the right issuer with a key of another one.
+    let upstream = Upstream::start().await;
+    let (one, two) = (Issuer::start().await, Issuer::start().await);
+    let config = Config::discovering(&upstream, &one)
+        .set("/issuers/second", json!({ "issuer": two.identifier() }))
+        .set("/resources/0/issuers", json!(["corporate", "second"]));
+    let gateway = Gateway::start(config).await;
+    let uri = gateway.uri("/mcp");
+    let status = async |token: Token| {
+        gateway
+            .post(initialize())
+            .token(&token.sign())
+            .send()
+            .await
+            .status
+    };
+    assert_eq!(status(one.token(&uri)).await, 200);
+    assert_eq!(status(two.token(&uri)).await, 200);
+    assert_eq!(status(one.token(&uri).signed_by(&two.key)).await, 401);
+    let metadata = gateway
+        .get("/.well-known/oauth-protected-resource/mcp")
+        .send()
+        .await
+        .json();
+    assert_eq!(
+        metadata["authorization_servers"],
+        json!([one.identifier(), two.identifier()])
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_issuer_is_never_asked() {
+    let setting = Setting::start(|config| config).await;
+    let stranger = Issuer::start().await;
+    assert_eq!(
+        setting
+            .status(&stranger.token(&setting.gateway.uri("/mcp")))
+            .await,
+        401
+    );
+    assert_eq!(stranger.counts().len(), 0);
+    assert_eq!(setting.upstream.hits(), 0);
+}
+
+#[tokio::test]
+async fn proxy_settings_of_the_environment_are_ignored() {
+    // 121
+    let issuer = Issuer::start().await;
+    let (upstream, proxy) = (Upstream::start().await, Upstream::start().await);
+    let config = Config::discovering(&upstream, &issuer);
+    let url = format!("http://{}", proxy.address());
+    let gateway = Gateway::start_with(
+        config,
+        &[
+            ("HTTP_PROXY", &url),
+            ("http_proxy", &url),
+            ("ALL_PROXY", &url),
+        ],
+    )
+    .await;
+    let token = issuer.token(&gateway.uri("/mcp")).sign();
+    assert_eq!(
+        gateway.post(initialize()).token(&token).send().await.status,
+        200
+    );
+    assert_eq!(proxy.accepted(), 0);
+}
+
+#[tokio::test]
+async fn keys_from_a_file_need_nobody() {
+    let upstream = Upstream::start().await;
+    let key = Key::rsa("file");
+    let config = Config::new(&upstream.url(), &[&key]);
+    config.write("jwks.json", key_set(&[&key]).to_string());
+    let gateway = Gateway::start(config).await;
+    let token = Token::new(&key, ISSUER, &gateway.uri("/mcp")).sign();
+    assert_eq!(
+        gateway.post(initialize()).token(&token).send().await.status,
+        200
+    );
+}

@@ -1,0 +1,29 @@
+//! The gateway from outside: the real binary, a recording upstream behind it, hostile and ordinary clients before it.
+//!
+//! Numbers in comments are rows of the threat table: each test that stands for one names it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod challenge_and_metadata;
+mod cors_and_origin;
+mod credentials;
+mod demo;
+mod framing;
+mod identity;
+mod keys;
+mod messages;
+mod process;
+mod prometheus;
+mod sessions;
+mod streams;
+mod telemetry;
+mod tls;
+mod tokens;
+mod upstreams;
+mod walkthrough;

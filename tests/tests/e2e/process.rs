@@ -1,0 +1,355 @@
+//! The gateway as a process (threats 148, 149, 154, 155, 157, 158): starting, refusing to start, ending.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use e2e::SOON;
+use e2e::certificates::Authority;
+use e2e::client::{initialize, request};
+use e2e::config::Config;
+use e2e::gateway::{Gateway, bare, command};
+use e2e::port;
+use e2e::process::Process;
+use e2e::sse::{Events, Item};
+use e2e::tokens::Key;
+use e2e::upstream::Answer;
+use e2e::world::{Table, World};
+use serde_json::json;
+
+/// Runs the binary to its end: exit code and everything it printed.
+async fn run(arguments: &[&str], config: &Config) -> (Option<i32>, String) {
+    let mut process = Process::spawn(command(arguments, config));
+    let code = process.exit(SOON).await.code();
+    // The readers of the output may be a moment behind the end.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    (code, process.output())
+}
+
+fn good() -> Config {
+    Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")])
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_ends_it_with_1() {
+    // 155
+    for admin in [false, true] {
+        let config = good();
+        let address = if admin { config.admin } else { config.public };
+        let _taken = TcpListener::bind(address).unwrap();
+        let (code, output) = run(&["run", "--config"], &config).await;
+        assert_eq!(code, Some(1), "{output}");
+        assert!(output.contains(&address.to_string()), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_configuration_never_starts_and_says_everything() {
+    // 149
+    let config = good()
+        .set("/timeouts/header", "10 parsecs")
+        .set("/resources/0/upstrem", "http://127.0.0.1:9/mcp")
+        .set("/resources/0/issuers", json!(["nobody"]))
+        .set("/limits/body_bytes", -5)
+        .set("/listen/0/address", "somewhere");
+    for arguments in [["run", "--config"], ["check", "--config"]] {
+        let began = Instant::now();
+        let (code, output) = run(&arguments, &config).await;
+        assert_eq!(code, Some(2), "{arguments:?}: {output}");
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            began.elapsed()
+        );
+        for part in [
+            "timeouts.header",
+            "upstrem",
+            "nobody",
+            "limits.body_bytes",
+            "listen",
+        ] {
+            assert!(output.contains(part), "{arguments:?}: {part} in {output}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn broken_files_are_told_apart() {
+    let mut table = Table::default();
+    let config = good();
+    let rows = [
+        ("no YAML", "listen: [\n"),
+        ("nothing", ""),
+        ("a list", "- a\n- b\n"),
+        (
+            "a duplicate key",
+            "public_url: http://127.0.0.1:1\npublic_url: http://127.0.0.1:2\n",
+        ),
+    ];
+    for (name, text) in rows {
+        let file = config.write("broken.yaml", text);
+        let mut command = bare(&["check"]);
+        command.arg(file);
+        let mut process = Process::spawn(command);
+        let code = process.exit(SOON).await.code();
+        table.check(name, code == Some(2), || {
+            format!("{code:?}: {}", process.output())
+        });
+    }
+    let mut command = bare(&["check", "--config", "/nowhere/at/all.yaml"]);
+    command.env_clear();
+    let mut process = Process::spawn(command);
+    let code = process.exit(SOON).await.code();
+    table.check("no file", matches!(code, Some(1 | 2)), || {
+        format!("{code:?}: {}", process.output())
+    });
+}
+
+#[tokio::test]
+async fn a_good_configuration_is_told_so() {
+    let (code, output) = run(&["check"], &good()).await;
+    assert_eq!(code, Some(0), "{output}");
+}
+
+#[tokio::test]
+async fn values_come_from_the_environment_and_a_file() {
+    let config = good()
+        .set("/issuers/corporate/issuer", "https://${AUTH0_DOMAIN}/")
+        .set("/public_url", "${PUBLIC:-http://127.0.0.1:1}");
+    let (code, output) = run(&["check", "--config"], &config).await;
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("AUTH0_DOMAIN"), "{output}");
+    let env = config.write(".env", "# comment\nAUTH0_DOMAIN=tenant.example\n");
+    let env = env.to_string_lossy().into_owned();
+    let (code, output) = run(&["check", "--env-file", &env, "--config"], &config).await;
+    assert_eq!(code, Some(0), "{output}");
+    let mut command = command(&["check", "--config"], &config);
+    command.env("AUTH0_DOMAIN", "other.example");
+    let mut process = Process::spawn(command);
+    assert_eq!(
+        process.exit(SOON).await.code(),
+        Some(0),
+        "{}",
+        process.output()
+    );
+}
+
+#[tokio::test]
+async fn plain_http_beyond_loopback_must_be_said() {
+    // 157
+    let open = || {
+        good().set(
+            "/listen/0/address",
+            format!("0.0.0.0:{}", port::free().port()),
+        )
+    };
+    let (code, output) = run(&["check", "--config"], &open()).await;
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("plain_http"), "{output}");
+    let (code, output) = run(
+        &["check", "--config"],
+        &open().set("/listen/0/plain_http", true),
+    )
+    .await;
+    assert_eq!(code, Some(0), "{output}");
+}
+
+#[tokio::test]
+async fn a_private_key_others_can_read_is_refused() {
+    // 148
+    let leaf = Authority::new().leaf(&["localhost"]);
+    let mut table = Table::default();
+    for (mode, expected) in [
+        (0o600, Some(0)),
+        (0o440, Some(0)),
+        (0o644, Some(2)),
+        (0o602, Some(2)),
+    ] {
+        let config = good();
+        let (certificate, private_key) = leaf.write(config.folder(), "tls");
+        std::fs::set_permissions(&private_key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let files = json!([{ "certificate": certificate, "private_key": private_key }]);
+        let (code, output) = run(
+            &["check", "--config"],
+            &config.set("/listen/0/tls", json!({ "certificates": files })),
+        )
+        .await;
+        table.check(&format!("{mode:o}"), code == expected, || {
+            format!("{code:?}: {output}")
+        });
+    }
+}
+
+#[tokio::test]
+async fn several_listeners_serve_the_same() {
+    let second = port::free();
+    let world =
+        World::with(|config| config.set("/listen/1", json!({ "address": second.to_string() })))
+            .await;
+    let host = world.gateway.config.public.to_string();
+    let url = format!("http://{second}/mcp");
+    let http = e2e::client::http();
+    let call = e2e::client::Call::post(&http, url, initialize())
+        .with("host", &host)
+        .token(&world.reader());
+    world.acceptance(call).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_gateway_ends_at_once_on_sigterm_and_sigint() {
+    // 154
+    for signal in ["TERM", "INT"] {
+        let mut world = World::start().await;
+        world
+            .gateway
+            .post(initialize())
+            .token(&world.reader())
+            .send()
+            .await;
+        let began = Instant::now();
+        world.gateway.process.signal(signal);
+        let status = world.gateway.process.exit(SOON).await;
+        assert_eq!(status.code(), Some(0), "SIG{signal}");
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "SIG{signal}: {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[tokio::test]
+async fn work_in_flight_is_finished() {
+    // 154
+    let mut world = World::start().await;
+    let mut feeds = world.upstream.streams("application/json");
+    let call = tokio::spawn(
+        world
+            .gateway
+            .post(request(1, "tools/call", json!({ "name": "slow" })))
+            .token(&world.reader())
+            .send(),
+    );
+    let feed = feeds.next().await;
+    world.gateway.process.signal("TERM");
+    refuses_connections(&world.gateway).await;
+    assert!(world.gateway.process.runs(), "it did not wait");
+    feed.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}");
+    drop(feed);
+    let reply = call.await.unwrap();
+    assert_eq!((reply.status, reply.json()["id"].as_i64()), (200, Some(1)));
+    assert_eq!(world.gateway.process.exit(SOON).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn open_streams_are_told_to_end_cleanly() {
+    // 154; never a JSON-RPC message, only the framing.
+    let mut world = World::start().await;
+    let mut feeds = world.upstream.streams("text/event-stream");
+    let answer = tokio::spawn(
+        world
+            .gateway
+            .get("/mcp")
+            .token(&world.reader())
+            .with("accept", "text/event-stream")
+            .open(),
+    );
+    let feed = feeds.next().await;
+    feed.event("first");
+    let mut events = Events::new(answer.await.unwrap());
+    assert_eq!(events.data().await, "first");
+    world.gateway.process.signal("TERM");
+    loop {
+        match events.next().await {
+            Item::Comment(_) => {}
+            end => break assert_eq!(end, Item::End),
+        }
+    }
+    assert_eq!(world.gateway.process.exit(SOON).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_drain_has_an_end() {
+    let mut world = World::with(|config| config.set("/shutdown/drain", "1s")).await;
+    world.upstream.script(|_| Answer::Hang);
+    let call = tokio::spawn(
+        world
+            .gateway
+            .post(request(1, "tools/list", json!({})))
+            .token(&world.reader())
+            .attempt(),
+    );
+    world.upstream.received(1).await;
+    let began = Instant::now();
+    world.gateway.process.signal("TERM");
+    world.gateway.process.exit(SOON).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+    drop(call);
+}
+
+#[tokio::test]
+async fn during_the_delay_it_is_not_ready_and_still_serves() {
+    // 154
+    let mut world = World::with(|config| config.set("/shutdown/delay", "2s")).await;
+    world.gateway.process.signal("TERM");
+    world.gateway.readiness(503).await;
+    assert_eq!(world.gateway.admin("/livez").await.status, 200);
+    world
+        .acceptance(world.gateway.post(initialize()).token(&world.reader()))
+        .await
+        .unwrap();
+    assert_eq!(world.gateway.process.exit(SOON).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sighup_does_no_harm() {
+    let mut world = World::start().await;
+    for _ in 0..3 {
+        world.gateway.process.signal("HUP");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    world
+        .acceptance(world.gateway.post(initialize()).token(&world.reader()))
+        .await
+        .unwrap();
+    assert!(world.gateway.process.runs());
+}
+
+#[tokio::test]
+async fn the_admin_listener_answers_and_names_nobody() {
+    // 146, 158
+    let world = World::start().await;
+    world
+        .acceptance(world.gateway.post(initialize()).token(&world.reader()))
+        .await
+        .unwrap();
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let reply = world.gateway.admin(path).await;
+        assert_eq!(reply.status, 200, "{path}");
+        assert!(!reply.text().contains("alice"), "{path}: {}", reply.text());
+    }
+    assert!(
+        world
+            .gateway
+            .admin("/metrics")
+            .await
+            .header("content-type")
+            .starts_with("text/plain")
+    );
+    for path in ["/mcp", "/.well-known/oauth-protected-resource/mcp", "/"] {
+        assert_eq!(world.gateway.admin(path).await.status, 404, "{path}");
+    }
+}
+
+async fn refuses_connections(gateway: &Gateway) {
+    e2e::eventually("the listener closes", async || {
+        tokio::net::TcpStream::connect(gateway.config.public)
+            .await
+            .is_err()
+    })
+    .await;
+}

@@ -1,0 +1,400 @@
+//! TLS at the listener (threats 94, 100, 156, 157): versions, ALPN, the certificate by name, and HTTP/2 behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use e2e::certificates::{Authority, Leaf, client};
+use e2e::client::{Call, initialize, request};
+use e2e::config::{Config, ISSUER};
+use e2e::gateway::Gateway;
+use e2e::raw::{self, Raw};
+use e2e::sse::{Events, Item};
+use e2e::tokens::{Key, Token};
+use e2e::upstream::{Answer, Chunk, Upstream, head, steps};
+use http::Version;
+use rustls::pki_types::ServerName;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+struct Setting {
+    gateway: Gateway,
+    upstream: Upstream,
+    authority: Authority,
+    leaves: [Leaf; 2],
+    key: Key,
+}
+
+impl Setting {
+    async fn start() -> Self {
+        let (authority, upstream, key) = (
+            Authority::new(),
+            Upstream::start().await,
+            Key::es256("first"),
+        );
+        let leaves = [
+            authority.leaf(&["localhost"]),
+            authority.leaf(&["tasks.example", "*.wild.example"]),
+        ];
+        let config = Config::new(&upstream.url(), &[&key]);
+        let files = ["one", "two"].iter().zip(&leaves).map(|(name, leaf)| {
+            let (certificate, private_key) = leaf.write(config.folder(), name);
+            json!({ "certificate": certificate, "private_key": private_key })
+        });
+        let files: Vec<_> = files.collect();
+        let port = config.public.port();
+        let config = config
+            .set("/public_url", format!("https://localhost:{port}"))
+            .set("/hosts", json!([format!("tasks.example:{port}")]))
+            .set("/listen/0/tls", json!({ "certificates": files }))
+            .set("/timeouts/handshake", "1s");
+        Self {
+            gateway: Gateway::start(config).await,
+            upstream,
+            authority,
+            leaves,
+            key,
+        }
+    }
+
+    fn token(&self) -> String {
+        Token::new(&self.key, ISSUER, &self.gateway.uri("/mcp")).sign()
+    }
+
+    /// An HTTP client that trusts the authority; `http1` keeps it from HTTP/2.
+    fn http(&self, http1: bool) -> reqwest::Client {
+        let authority = reqwest::Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([authority])
+            .resolve("localhost", self.gateway.config.public)
+            .resolve("tasks.example", self.gateway.config.public);
+        if http1 { builder.http1_only() } else { builder }
+            .build()
+            .unwrap()
+    }
+
+    fn post(&self, http: &reqwest::Client, body: String) -> Call {
+        Call::post(http, self.gateway.uri("/mcp"), body).token(&self.token())
+    }
+
+    /// The certificate shown for this name, and the protocol agreed on.
+    async fn handshake(
+        &self,
+        name: &'static str,
+        protocols: &[&[u8]],
+    ) -> (Vec<u8>, Option<Vec<u8>>) {
+        let mut config = Arc::unwrap_or_clone(client(&self.authority, protocols));
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::new(Anyone));
+        let stream = TcpStream::connect(self.gateway.config.public)
+            .await
+            .unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = connector
+            .connect(ServerName::try_from(name).unwrap(), stream)
+            .await
+            .unwrap();
+        let (_, session) = stream.get_ref();
+        (
+            session.peer_certificates().unwrap()[0].to_vec(),
+            session.alpn_protocol().map(<[u8]>::to_vec),
+        )
+    }
+}
+
+#[tokio::test]
+async fn both_versions_of_http_are_offered() {
+    let setting = Setting::start().await;
+    for (http1, version) in [(true, Version::HTTP_11), (false, Version::HTTP_2)] {
+        let answer = setting
+            .post(&setting.http(http1), initialize())
+            .open()
+            .await;
+        assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
+    }
+    assert_eq!(setting.upstream.hits(), 2);
+    assert_eq!(
+        setting
+            .handshake("localhost", &[b"h2", b"http/1.1"])
+            .await
+            .1
+            .as_deref(),
+        Some(b"h2".as_slice())
+    );
+    assert_eq!(
+        setting
+            .handshake("localhost", &[b"http/1.1"])
+            .await
+            .1
+            .as_deref(),
+        Some(b"http/1.1".as_slice())
+    );
+}
+
+#[tokio::test]
+async fn the_certificate_is_chosen_by_name() {
+    let setting = Setting::start().await;
+    let [first, second] = [setting.leaves[0].der(), setting.leaves[1].der()];
+    for (name, expected) in [
+        ("localhost", first),
+        ("tasks.example", second),
+        ("TASKS.example", second),
+        ("a.wild.example", second),
+        ("a.b.wild.example", first),
+        ("unknown.example", first),
+        ("127.0.0.1", first),
+    ] {
+        assert!(
+            setting.handshake(name, &[b"http/1.1"]).await.0 == expected,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn old_versions_of_tls_are_refused() {
+    // 156
+    let setting = Setting::start().await;
+    for (version, accepted) in [
+        ("-tls1", false),
+        ("-tls1_1", false),
+        ("-tls1_2", true),
+        ("-tls1_3", true),
+    ] {
+        let address = setting.gateway.config.public.to_string();
+        let output = Command::new("openssl")
+            .args([
+                "s_client",
+                "-connect",
+                &address,
+                "-servername",
+                "localhost",
+                version,
+                "-cipher",
+                "DEFAULT@SECLEVEL=0",
+            ])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .await
+            .expect("openssl runs");
+        assert_eq!(
+            output.status.success(),
+            accepted,
+            "{version}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[tokio::test]
+async fn plain_http_on_the_tls_port_gets_nothing() {
+    // 157
+    let setting = Setting::start().await;
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\r\n",
+        setting.token()
+    );
+    let reply = raw::once(setting.gateway.config.public, request).await;
+    assert!(reply.is_none() || reply.is_some_and(|reply| reply.status == 400));
+    assert_eq!(setting.upstream.hits(), 0);
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_comes_is_closed() {
+    // 100
+    let setting = Setting::start().await;
+    let mut silent = Raw::connect(setting.gateway.config.public).await;
+    assert!(silent.closes(Duration::from_secs(4)).await);
+    let mut half = Raw::connect(setting.gateway.config.public).await;
+    half.send(b"\x16\x03\x01").await;
+    assert!(half.closes(Duration::from_secs(4)).await);
+}
+
+#[tokio::test]
+async fn refusals_over_http_2_leave_the_connection_usable() {
+    let setting = Setting::start().await;
+    let http = setting.http(false);
+    let answer = setting
+        .post(&http, initialize())
+        .without("authorization")
+        .open()
+        .await;
+    assert_eq!(
+        (answer.status().as_u16(), answer.version()),
+        (401, Version::HTTP_2)
+    );
+    let challenge = answer.headers()["www-authenticate"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        challenge.contains(
+            &setting
+                .gateway
+                .uri("/.well-known/oauth-protected-resource/mcp")
+        ),
+        "{challenge}"
+    );
+    assert_eq!(setting.post(&http, initialize()).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn repeated_credentials_over_http_2_are_bad_requests() {
+    // 41
+    let setting = Setting::start().await;
+    let call = setting
+        .post(&setting.http(false), initialize())
+        .also("authorization", "Bearer x");
+    assert_eq!(call.send().await.status, 400);
+    assert_eq!(setting.upstream.hits(), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_disagrees_with_the_authority_is_refused() {
+    // 58
+    let setting = Setting::start().await;
+    let answer = setting
+        .post(&setting.http(false), initialize())
+        .with("host", "evil.example")
+        .attempt()
+        .await;
+    if let Ok(answer) = answer {
+        assert!(
+            matches!(answer.status().as_u16(), 400 | 403),
+            "{}",
+            answer.status()
+        );
+    }
+    assert_eq!(setting.upstream.hits(), 0);
+}
+
+#[tokio::test]
+async fn events_come_promptly_over_both_versions() {
+    // 115
+    let setting = Setting::start().await;
+    for http1 in [true, false] {
+        let mut feeds = setting.upstream.streams("text/event-stream");
+        let answer = tokio::spawn(
+            setting
+                .post(&setting.http(http1), request(1, "tools/list", json!({})))
+                .open(),
+        );
+        let feed = feeds.next().await;
+        feed.event("first");
+        let mut events = Events::new(answer.await.unwrap());
+        assert_eq!(events.data().await, "first");
+        feed.event("second");
+        assert_eq!(events.data().await, "second");
+        drop(feed);
+        assert_eq!(events.next().await, Item::End);
+    }
+}
+
+#[tokio::test]
+async fn a_break_in_mid_stream_is_visible_over_both_versions() {
+    // 114
+    let setting = Setting::start().await;
+    setting.upstream.script(|_| {
+        let head = head(200, &[("content-type", "text/event-stream")]);
+        Answer::Stream(
+            head,
+            steps([Chunk::Data("data: x\n\n".into()), Chunk::Break]),
+        )
+    });
+    for http1 in [true, false] {
+        let mut events = Events::new(
+            setting
+                .post(&setting.http(http1), initialize())
+                .open()
+                .await,
+        );
+        // HTTP/2 may drop what came before the reset.
+        let end = match events.next().await {
+            Item::Event(_) => events.next().await,
+            end => end,
+        };
+        assert_eq!(end, Item::Broken, "http1: {http1}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_left_over_http_2_frees_the_upstream_and_keeps_the_connection() {
+    // 116
+    let setting = Setting::start().await;
+    let http = setting.http(false);
+    let mut feeds = setting.upstream.streams("text/event-stream");
+    let answer = tokio::spawn(setting.post(&http, initialize()).open());
+    let feed = feeds.next().await;
+    feed.event("first");
+    let mut events = Events::new(answer.await.unwrap());
+    assert_eq!(events.data().await, "first");
+    drop(events);
+    feed.gone(Duration::from_secs(1)).await;
+    setting.upstream.script(e2e::upstream::echo);
+    assert_eq!(setting.post(&http, initialize()).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn large_bodies_pass_over_http_2() {
+    let setting = Setting::start().await;
+    let body = request(1, "ping", json!({ "x": "y".repeat(1 << 20) }));
+    let reply = setting
+        .post(&setting.http(false), body.clone())
+        .send()
+        .await;
+    assert_eq!(reply.status, 200);
+    assert!(setting.upstream.last().body == body.as_bytes());
+    let too_large = request(1, "ping", json!({ "x": "y".repeat(5 << 20) }));
+    match setting
+        .post(&setting.http(false), too_large)
+        .attempt()
+        .await
+    {
+        Ok(answer) => assert_eq!(answer.status(), 413),
+        Err(error) => assert!(error.is_request() || error.is_body(), "{error:?}"),
+    }
+    assert_eq!(setting.upstream.hits(), 1);
+}
+
+/// Trusts whatever certificate is shown: the test looks at which one it is.
+#[derive(Debug)]
+struct Anyone;
+
+impl rustls::client::danger::ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &[rustls::pki_types::CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        rustls::crypto::aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
