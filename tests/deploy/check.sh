@@ -78,7 +78,7 @@ s/automountServiceAccountToken: false/automountServiceAccountToken: true/|token 
 s/- ALL/- CHOWN/|keeps capabilities
 s/defaultMode: .*/defaultMode: 292/|not mounted with mode 0440
 s/fsGroup: 65532/fsGroup: 0/|no fsGroup
-s/terminationGracePeriodSeconds: .*/terminationGracePeriodSeconds: 30/|killed before its drain
+s/terminationGracePeriodSeconds: .*/terminationGracePeriodSeconds: 35/|killed before its drain
 s/address: 0.0.0.0:9090/address: 0.0.0.0:9191/|the configuration listens at
 s/path: .readyz/path: \/livez/|does not ask /readyz
 s/minAvailable: 1/minAvailable: 2/|never lets a pod go

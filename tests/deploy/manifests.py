@@ -16,8 +16,6 @@ import yaml
 
 GATEWAY = "mcp-gateway"
 MOUNTS = "/etc/mcp-gateway"
-# The default of the gateway's `shutdown` drain, in seconds.
-DRAIN = 30
 
 
 class Manifests:
@@ -140,8 +138,8 @@ def probes_and_end(manifests):
         asked = container.get(probe, {}).get("httpGet", {})
         if (asked.get("path"), asked.get("port")) != (path, "admin"):
             yield f"the {probe} does not ask {path} at the admin port"
-    before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    if pod["terminationGracePeriodSeconds"] <= before + DRAIN:
+    shutdown = yaml.safe_load(manifests.config_text())["shutdown"]
+    if pod["terminationGracePeriodSeconds"] <= seconds(shutdown["delay"]) + seconds(shutdown["drain"]):
         yield "the pod is killed before its drain is over"
     (budget,) = manifests.of("PodDisruptionBudget")
     if not selects(budget["spec"]["selector"]["matchLabels"], deployment["spec"]["template"]["metadata"]["labels"]):
@@ -186,6 +184,10 @@ def selects(selector, labels):
 def ports(deployment):
     containers = deployment["spec"]["template"]["spec"]["containers"]
     return {port["name"]: port["containerPort"] for container in containers for port in container["ports"]}
+
+
+def seconds(duration):
+    return int(re.fullmatch(r"(\d+)s", duration).group(1))
 
 
 def port_of(address):
