@@ -22,6 +22,12 @@ const FOREIGN: [&str; 8] = [
     "nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu", "ath",
 ];
 
+/// Claims by which Keycloak and Cognito tell their tokens apart.
+const KIND_CLAIMS: [&str; 2] = ["typ", "token_use"];
+
+/// What those claims say in tokens that are no access tokens.
+const FOREIGN_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];
+
 /// What of the claims counts.
 #[derive(Debug)]
 pub(super) struct Claims {
@@ -101,13 +107,16 @@ fn object(payload: &[u8]) -> Result<Object<'_>, Reason> {
 }
 
 fn refuse_other_tokens(claims: &Object<'_>) -> Result<(), Reason> {
-    let is = |name: &str, wanted: &str| match claims.get(name) {
-        None => true,
-        Some(raw) => json::string(raw).is_some_and(|value| value.eq_ignore_ascii_case(wanted)),
+    let has_foreign_claim = FOREIGN.iter().any(|name| claims.get(name).is_some());
+    let mut kinds = KIND_CLAIMS
+        .iter()
+        .filter_map(|name| json::string(claims.get(name)?));
+    let is_foreign_kind = |kind: &str| {
+        FOREIGN_KINDS
+            .iter()
+            .any(|foreign| kind.eq_ignore_ascii_case(foreign))
     };
-    // Cognito and Keycloak tell their tokens apart by a claim.
-    let is_access_token = is("token_use", "access") && is("typ", "Bearer");
-    if !is_access_token || FOREIGN.iter().any(|name| claims.get(name).is_some()) {
+    if has_foreign_claim || kinds.any(|kind| is_foreign_kind(&kind)) {
         return Err(Reason::WrongTokenType);
     }
     Ok(())
@@ -136,10 +145,8 @@ fn date(claims: &Object<'_>, name: &str) -> Result<Option<UnixTime>, Reason> {
     let seconds = text
         .and_then(|text| text.parse().ok())
         .filter(|seconds: &f64| *seconds <= MAX_NUMERIC_DATE);
-    // Within the bounds above, so the cut is exact.
-    #[allow(clippy::cast_possible_truncation, reason = "0 to 253402300799")]
-    let seconds = seconds.ok_or(Reason::MalformedToken)? as i64;
-    Ok(Some(UnixTime::new(seconds)))
+    let seconds = seconds.ok_or(Reason::MalformedToken)?;
+    Ok(Some(UnixTime::new(seconds as i64)))
 }
 
 fn subject(claims: &Object<'_>, name: &str) -> Result<String, Reason> {

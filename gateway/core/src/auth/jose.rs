@@ -16,7 +16,7 @@ pub const IGNORABLE: [&str; 4] = ["jku", "x5u", "jwk", "x5c"];
 const MEANING: [&str; 3] = ["crit", "b64", "zip"];
 
 /// A key id may be this long, in bytes; longer ones name no key.
-const MAX_KEY_ID_BYTES: usize = 1024;
+pub(super) const MAX_KEY_ID_BYTES: usize = 1024;
 
 /// An escaped key id is cut to this many characters.
 const MAX_PRINTED_KEY_ID: usize = 64;

@@ -208,144 +208,65 @@ impl Reason {
     ];
 
     /// The row of this reason.
+    #[rustfmt::skip] // A table: one reason, one line.
     pub const fn row(self) -> Row {
         match self {
             Self::BadFraming => plain("bad_framing", 400, "The request's framing is ambiguous."),
             Self::AmbiguousPath => plain("ambiguous_path", 400, "The request target is ambiguous."),
-            Self::HeadersTooLarge => {
-                plain("headers_too_large", 431, "The header block is too large.")
-            }
+            Self::HeadersTooLarge => plain("headers_too_large", 431, "The header block is too large."),
             Self::Host => plain("host", 403, "This host is not served here."),
-            Self::MethodNotAllowed => {
-                plain("method_not_allowed", 405, "This method is not used here.")
-            }
+            Self::MethodNotAllowed => plain("method_not_allowed", 405, "This method is not used here."),
             Self::NotFound => plain("not_found", 404, "Nothing is served at this path."),
             Self::Origin => plain("origin", 403, "This origin is not allowed."),
 
             Self::NoCredentials => bare("no_credentials", "An access token is required."),
-            Self::UnsupportedScheme => bare(
-                "unsupported_scheme",
-                "Use the Bearer scheme with an access token.",
-            ),
-            Self::MultipleCredentials => request(
-                "multiple_credentials",
-                "More than one set of credentials was sent.",
-            ),
-            Self::TokenInQuery => request(
-                "token_in_query",
-                "Send the access token in the Authorization header, never in the URL.",
-            ),
-            Self::MalformedCredentials => request(
-                "malformed_credentials",
-                "The Authorization header holds no well-formed token.",
-            ),
+            Self::UnsupportedScheme => bare("unsupported_scheme", "Use the Bearer scheme with an access token."),
+            Self::MultipleCredentials => request("multiple_credentials", "More than one set of credentials was sent."),
+            Self::TokenInQuery => request("token_in_query", "Send the access token in the Authorization header, never in the URL."),
+            Self::MalformedCredentials => request("malformed_credentials", "The Authorization header holds no well-formed token."),
 
             Self::TokenTooLarge => token("token_too_large", "The token is too large."),
             Self::MalformedToken => token("malformed_token", "The token is malformed."),
-            Self::AlgNotAllowed => {
-                token("alg_not_allowed", "The token's algorithm is not allowed.")
-            }
-            Self::AlgKeyMismatch => token(
-                "alg_key_mismatch",
-                "The token's algorithm does not fit its key.",
-            ),
+            Self::AlgNotAllowed => token("alg_not_allowed", "The token's algorithm is not allowed."),
+            Self::AlgKeyMismatch => token("alg_key_mismatch", "The token's algorithm does not fit its key."),
             Self::UnknownKey => token("unknown_key", "The token's key is unknown."),
             Self::BadSignature => token("bad_signature", "The token's signature is not valid."),
-            Self::HeaderNotAllowed => token(
-                "header_not_allowed",
-                "The token's header has a parameter that is not allowed.",
-            ),
+            Self::HeaderNotAllowed => token("header_not_allowed", "The token's header has a parameter that is not allowed."),
             Self::WrongTokenType => token("wrong_token_type", "The token is not an access token."),
             Self::MissingClaim => token("missing_claim", "The token lacks a required claim."),
             Self::WrongIssuer => token("wrong_issuer", "The token's issuer is not accepted here."),
             Self::WrongAudience => token("wrong_audience", "The token is for another resource."),
             Self::Expired => expected_token("expired", "The token has expired."),
             Self::NotYetValid => token("not_yet_valid", "The token is not valid yet."),
-            Self::LifetimeTooLong => {
-                token("lifetime_too_long", "The token's lifetime is too long.")
-            }
-            Self::SenderConstrained => token(
-                "sender_constrained",
-                "Sender-constrained tokens are not supported here.",
-            ),
-            Self::UnusableSubject => token(
-                "unusable_subject",
-                "The token's subject cannot be used here.",
-            ),
-            Self::KeysUnavailable => fault(
-                "keys_unavailable",
-                503,
-                "The token cannot be checked right now. Try again.",
-            ),
+            Self::LifetimeTooLong => token("lifetime_too_long", "The token's lifetime is too long."),
+            Self::SenderConstrained => token("sender_constrained", "Sender-constrained tokens are not supported here."),
+            Self::UnusableSubject => token("unusable_subject", "The token's subject cannot be used here."),
+            Self::KeysUnavailable => fault("keys_unavailable", 503, "The token cannot be checked right now. Try again."),
 
             Self::BodyTooLarge => plain("body_too_large", 413, "The body is too large."),
             Self::BodyTimeout => plain("body_timeout", 408, "The body did not arrive in time."),
-            Self::UnsupportedMediaType => plain(
-                "unsupported_media_type",
-                415,
-                "Send application/json without a content encoding.",
-            ),
-            Self::ParseError => {
-                message("parse_error", -32700, "The body is not one JSON document.")
-            }
-            Self::AmbiguousJson => message(
-                "ambiguous_json",
-                -32600,
-                "The message has ambiguous member names.",
-            ),
-            Self::InvalidRequest => message(
-                "invalid_request",
-                -32600,
-                "The body is not one JSON-RPC message.",
-            ),
-            Self::VersionMissing => message(
-                "version_missing",
-                -32602,
-                "_meta lacks io.modelcontextprotocol/protocolVersion.",
-            ),
-            Self::HeaderMismatch => message(
-                "header_mismatch",
-                -32020,
-                "The MCP headers and the body disagree.",
-            ),
+            Self::UnsupportedMediaType => plain("unsupported_media_type", 415, "Send application/json without a content encoding."),
+            Self::ParseError => message("parse_error", -32700, "The body is not one JSON document."),
+            Self::AmbiguousJson => message("ambiguous_json", -32600, "The message has ambiguous member names."),
+            Self::InvalidRequest => message("invalid_request", -32600, "The body is not one JSON-RPC message."),
+            Self::VersionMissing => message("version_missing", -32602, "_meta lacks io.modelcontextprotocol/protocolVersion."),
+            Self::HeaderMismatch => message("header_mismatch", -32020, "The MCP headers and the body disagree."),
 
             Self::InsufficientScope => Row {
                 challenge: ChallengeForm::Error("insufficient_scope"),
                 error: "insufficient_scope",
                 severity: Severity::Expected,
-                ..plain(
-                    "insufficient_scope",
-                    403,
-                    "The access token lacks a scope this call needs.",
-                )
+                ..plain("insufficient_scope", 403, "The access token lacks a scope this call needs.")
             },
             Self::PolicyDenied => plain("policy_denied", 403, "This call is not allowed."),
             Self::SessionUnknown => session("session_unknown"),
             Self::SessionMismatch => session("session_mismatch"),
 
-            Self::UpstreamUnreachable => fault(
-                "upstream_unreachable",
-                502,
-                "The MCP server cannot be reached.",
-            ),
-            Self::UpstreamTimeout => fault(
-                "upstream_timeout",
-                504,
-                "The MCP server did not answer in time.",
-            ),
-            Self::UpstreamBroken => fault(
-                "upstream_broken",
-                502,
-                "The MCP server broke off its answer.",
-            ),
-            Self::UpstreamAuth => {
-                fault("upstream_auth", 502, "The MCP server refused the gateway.")
-            }
-            Self::UpstreamSession => fault(
-                "upstream_session",
-                502,
-                "The MCP server answered for another session.",
-            ),
+            Self::UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),
+            Self::UpstreamTimeout => fault("upstream_timeout", 504, "The MCP server did not answer in time."),
+            Self::UpstreamBroken => fault("upstream_broken", 502, "The MCP server broke off its answer."),
+            Self::UpstreamAuth => fault("upstream_auth", 502, "The MCP server refused the gateway."),
+            Self::UpstreamSession => fault("upstream_session", 502, "The MCP server answered for another session."),
             Self::Internal => fault("internal", 500, "The gateway failed."),
         }
     }

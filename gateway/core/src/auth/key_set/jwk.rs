@@ -9,11 +9,8 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
 use super::KeyRejection;
 use crate::auth::algorithm::Algorithm;
-use crate::auth::jose::base64url;
+use crate::auth::jose::{MAX_KEY_ID_BYTES, base64url};
 use crate::json::{self, Object};
-
-/// A key id may be this long, in bytes: no token may name a longer one.
-const MAX_KEY_ID_BYTES: usize = 1024;
 
 /// The sizes an RSA modulus may have, in bits (RFC 7518 §3.3; the upper one is the backend's).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
