@@ -353,6 +353,14 @@ fn identical_keys_count_once_and_different_ones_of_one_id_are_left_out() {
             (0, "duplicate_key_id duplicate_key_id"),
         ),
         (
+            "different, without an id",
+            vec![
+                RSA.jwk_with("a", json!({ "kid": null })),
+                OTHER_RSA.jwk_with("a", json!({ "kid": null })),
+            ],
+            (2, ""),
+        ),
+        (
             "one key, two ids",
             vec![RSA.jwk("a"), RSA.jwk("b")],
             (2, ""),
