@@ -135,6 +135,14 @@ rules() {
   promtool test rules "$work/alerts.test.yml"
 }
 
+# An alert on a metric that was renamed would never fire again.
+known_metrics() {
+  local metric
+  for metric in $(grep -o 'mcp_gateway_[a-z_]*' deploy/prometheus/alerts.yml | sort -u); do
+    grep -q "\"${metric#mcp_gateway_}\"" gateway/src/telemetry/metrics.rs || { echo "no metric $metric"; return 1; }
+  done
+}
+
 # Debian's Prometheus knows no Kubernetes: the pods are laid before it in a file, with the labels Kubernetes would give them.
 scraped_pods() {
   python "$here/manifests.py" targets "$work/rendered.yaml" >"$work/targets.json"
@@ -164,6 +172,7 @@ quietly "a broken one it would not" broken_configuration
 quietly "the task server starts by its manifest and knows its name" task_server
 quietly "Prometheus accepts its configuration" promtool check config deploy/prometheus/prometheus.yml
 quietly "alerts fire when they should" rules
+quietly "they ask for metrics the gateway has" known_metrics
 quietly "Prometheus scrapes the gateway's pods and no others" scraped_pods
 printf 'deploy: manifests, configuration, scraping and alerts checked against Kubernetes %s, %s and %s\n' "$kubernetes" \
   "$("$gateway" --version)" "$(promtool --version 2>&1 | sed -n '1s/^promtool, version \([^ ]*\).*/Prometheus \1/p')"
