@@ -44,11 +44,15 @@ impl Gateway {
         };
         let started = Instant::now();
         while !gateway.is_ready().await {
-            assert!(
-                gateway.process.runs(),
-                "the gateway ended:\n{}",
-                gateway.process.output()
-            );
+            if !gateway.process.runs() {
+                // What it said last may still be in the pipe.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                panic!(
+                    "the gateway ended:
+{}",
+                    gateway.process.output()
+                );
+            }
             assert!(
                 started.elapsed() < START,
                 "not ready within {START:?}:\n{}",

@@ -1,6 +1,5 @@
 //! The example MCP server as the real upstream.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -9,30 +8,33 @@ use tokio::process::Command;
 
 use crate::binary::binary;
 use crate::process::Process;
+use crate::relay::Relay;
 use crate::{eventually, port};
 
 /// A running task server with seed data of its own.
 pub struct Tasks {
+    /// What watches over a server on a port.
+    pub relay: Option<Relay>,
     process: Process,
-    address: SocketAddr,
     _folder: TempDir,
 }
 
 impl Tasks {
-    /// Starts one on a free port.
+    /// Starts one on a free port, behind a relay.
     pub async fn start() -> Self {
         let address = port::free();
-        let tasks = Self::spawn(&["--address", &address.to_string()], address);
+        let mut tasks = Self::spawn(&["--address", &address.to_string()]);
         eventually("the task server listens", async || {
             TcpStream::connect(address).await.is_ok()
         })
         .await;
+        tasks.relay = Some(Relay::start(address).await);
         tasks
     }
 
     /// Starts one on a unix socket.
     pub async fn start_unix(socket: &Path) -> Self {
-        let tasks = Self::spawn(&["--unix-socket", &socket.to_string_lossy()], port::free());
+        let tasks = Self::spawn(&["--unix-socket", &socket.to_string_lossy()]);
         eventually("the task server listens", async || {
             UnixStream::connect(socket).await.is_ok()
         })
@@ -40,9 +42,9 @@ impl Tasks {
         tasks
     }
 
-    /// Its MCP endpoint.
+    /// Its MCP endpoint, where a relay watches.
     pub fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        self.relay.as_ref().expect("it listens on a port").url()
     }
 
     /// Everything it printed.
@@ -50,7 +52,7 @@ impl Tasks {
         self.process.output()
     }
 
-    fn spawn(arguments: &[&str], address: SocketAddr) -> Self {
+    fn spawn(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(binary("upstream-tasks"));
         command
@@ -59,8 +61,8 @@ impl Tasks {
             .arg(folder.path().join("tasks.json"))
             .env_remove("RUST_LOG");
         Self {
+            relay: None,
             process: Process::spawn(command),
-            address,
             _folder: folder,
         }
     }

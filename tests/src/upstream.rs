@@ -411,7 +411,7 @@ pub(crate) fn streamed(
     head: Response<()>,
     chunks: mpsc::UnboundedReceiver<Chunk>,
 ) -> Response<Body> {
-    head.map(|()| Fed(chunks).boxed())
+    head.map(|()| Fed(chunks, false).boxed())
 }
 
 /// Counts a request whose sender went away before it had an answer.
@@ -425,8 +425,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// A body read from a channel.
-struct Fed(mpsc::UnboundedReceiver<Chunk>);
+/// A body read from a channel, and whether it breaks off next.
+struct Fed(mpsc::UnboundedReceiver<Chunk>, bool);
 
 impl hyper::body::Body for Fed {
     type Data = Bytes;
@@ -436,12 +436,18 @@ impl hyper::body::Body for Fed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.1 {
+            return Poll::Ready(Some(Err(io::Error::other("broken off by the script"))));
+        }
         match self.0.poll_recv(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Chunk::Data(data))) => Poll::Ready(Some(Ok(Frame::data(data)))),
             Poll::Ready(Some(Chunk::Break)) => {
-                Poll::Ready(Some(Err(io::Error::other("broken off by the script"))))
+                // Not at once: the server would throw away what it has not flushed.
+                self.1 = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
         }
     }

@@ -1,2 +1,16 @@
-//! x
-fn main() {}
+//! Real clients through the gateway: each finds its way from a challenge to a token of a certified identity provider, and
+//! uses everything the task server has. Needs what `tests/clients/setup.sh` installs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod keys;
+mod programs;
+mod provider;
+mod rust_sdk;
+mod setting;

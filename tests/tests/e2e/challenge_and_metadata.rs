@@ -144,10 +144,12 @@ async fn a_token_without_the_required_scope_learns_all_scopes_of_the_call() {
 #[tokio::test]
 async fn without_required_scopes_the_supported_ones_are_hinted_but_never_offline_access() {
     let world = World::with(|config| {
-        config.set(
-            "/resources/0/scopes",
-            json!({ "required": [], "supported": ["tasks:read", "offline_access"] }),
-        )
+        config
+            .set(
+                "/resources/0/scopes",
+                json!({ "required": [], "supported": ["tasks:read", "offline_access"] }),
+            )
+            .set("/resources/0/policy/rules", json!([]))
     })
     .await;
     let reply = world.gateway.post(initialize()).send().await;
@@ -185,9 +187,9 @@ async fn the_metadata_document_names_what_people_type() {
     let world = World::with(|config| {
         config
             .set("/resources/0/audience", json!(["https://mcp-tasks-api"]))
-            .set("/resources/0/resource_name", json!("Tasks"))
+            .set("/resources/0/name", json!("Tasks"))
             .set(
-                "/resources/0/resource_documentation",
+                "/resources/0/documentation",
                 json!("https://docs.example/tasks"),
             )
     })

@@ -9,14 +9,14 @@ use e2e::{SOON, eventually, port};
 use tokio::process::Command;
 
 async fn demo(extra: &[&str]) -> (Process, String) {
-    let address = port::free().to_string();
-    let mut command = bare(&["demo", "--address", &address]);
+    let (address, admin) = (port::free().to_string(), port::free().to_string());
+    let mut command = bare(&["demo", "--address", &address, "--admin", &admin]);
     let folder = tempfile::tempdir().unwrap().keep();
     command.args(extra).current_dir(&folder);
     let process = Process::spawn(command);
     eventually("the demo prints its lines", async || {
         let output = process.output();
-        output.matches("curl ").count() >= 3 && output.contains("mcpServers")
+        output.matches("curl ").count() >= 3 && output.contains("Ctrl-C")
     })
     .await;
     // Whatever belongs to the last command is printed in one go.
@@ -35,7 +35,7 @@ fn commands(output: &str) -> Vec<String> {
     {
         if goes_on {
             found.last_mut().unwrap().push_str(&format!("\n{line}"));
-        } else if ["curl ", "TOKEN=", "export ", "SESSION="]
+        } else if ["curl ", "TOKEN=", "READ_ONLY=", "export "]
             .iter()
             .any(|start| line.starts_with(start))
         {
@@ -71,11 +71,13 @@ async fn works(extra: &[&str]) {
     let commands = commands(&output);
     let said = paste(&commands, Path::new("/")).await;
     for part in [
+        "401",
         "WWW-Authenticate",
-        "resource_metadata",
         "authorization_servers",
-        "2025-11-25",
-        "list_tasks",
+        "task-1",
+        "Try the gateway",
+        "403",
+        "insufficient_scope",
     ] {
         assert!(
             said.to_lowercase().contains(&part.to_lowercase()),

@@ -166,11 +166,14 @@ async fn ambiguous_lengths_are_refused_and_close_the_connection() {
     ];
     let mut table = Table::default();
     for (name, lines, body) in rows {
+        let before = world.gateway.refusals("bad_framing").await;
         let mut connection = world.gateway.raw().await;
         connection.send(with_lines(&world, &lines, body)).await;
         let reply = connection.reply().await;
         let status = reply.as_ref().map(|reply| reply.status);
         table.check(name, status == Some(400), || format!("{status:?}"));
+        let counted = world.gateway.counted("bad_framing", before + 1.0).await - before;
+        table.check(name, counted == 1.0, || format!("counted {counted} times"));
         table.check(
             name,
             connection.closes(Duration::from_secs(2)).await,

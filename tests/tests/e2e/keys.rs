@@ -174,6 +174,35 @@ async fn a_new_key_is_fetched_once_and_used_at_once() {
 }
 
 #[tokio::test]
+async fn a_storm_of_unknown_key_ids_at_once_costs_one_fetch_too() {
+    // 6: a fetch in flight must not be an invitation to the next.
+    let setting = Setting::start(|config| config).await;
+    assert_eq!(setting.status(&setting.token()).await, 200);
+    setting.issuer.keys(Fault::Slow(Duration::from_millis(50)));
+    let before = setting.issuer.fetches("/jwks");
+    let mut storm = tokio::task::JoinSet::new();
+    for worker in 0..8 {
+        let calls: Vec<_> = (0..10)
+            .map(|index| {
+                setting
+                    .token()
+                    .header("kid", format!("unknown-{worker}-{index}"))
+                    .sign()
+            })
+            .map(|token| setting.gateway.post(initialize()).token(&token))
+            .collect();
+        storm.spawn(async move {
+            for call in calls {
+                assert_eq!(call.send().await.status, 401);
+            }
+        });
+    }
+    storm.join_all().await;
+    let fetches = setting.issuer.fetches("/jwks") - before;
+    assert!(fetches <= 1, "{fetches} fetches");
+}
+
+#[tokio::test]
 async fn a_storm_of_unknown_key_ids_costs_one_fetch_and_no_valid_request() {
     // 6
     let setting = Setting::start(|config| config).await;
@@ -416,7 +445,7 @@ async fn hostile_answers_never_replace_good_keys() {
 }
 
 #[tokio::test]
-async fn an_empty_set_is_believed_at_the_second_time_only() {
+async fn an_empty_set_is_not_believed_at_once() {
     // 24
     let setting = Setting::start(|config| {
         config

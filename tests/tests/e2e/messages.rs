@@ -231,6 +231,9 @@ async fn errors_of_the_gateway_carry_the_id_they_answer() {
 async fn legal_json_passes_byte_for_byte() {
     // 71, 73: look-alikes and odd numbers inside arguments are the tool's business.
     let world = World::start().await;
+    world.upstream.script(|_| {
+        e2e::upstream::Answer::Full(e2e::upstream::with(200, "application/json", "{}"))
+    });
     let token = world.reader();
     let mut table = Table::default();
     for body in [
@@ -554,6 +557,10 @@ async fn notifications_and_answers_of_a_legacy_client_pass_without_a_rule() {
 #[tokio::test]
 async fn a_default_of_deny_lets_only_what_rules_name_pass() {
     let world = World::with(|config| {
+        let config = config.set(
+            "/resources/0/scopes/supported",
+            json!(["tasks:list", "tasks:read"]),
+        );
         config.set(
             "/resources/0/policy",
             json!({ "default": "deny", "rules": [

@@ -169,6 +169,7 @@ async fn a_private_key_others_can_read_is_refused() {
         let (certificate, private_key) = leaf.write(config.folder(), "tls");
         std::fs::set_permissions(&private_key, std::fs::Permissions::from_mode(mode)).unwrap();
         let files = json!([{ "certificate": certificate, "private_key": private_key }]);
+        let config = config.set("/public_url", "https://localhost");
         let (code, output) = run(
             &["check", "--config"],
             &config.set("/listen/0/tls", json!({ "certificates": files })),

@@ -458,9 +458,9 @@ async fn a_body_shorter_than_its_length_is_a_visible_truncation() {
             body.len()
         ))
         .await;
-    match connection.reply().await {
-        Some(reply) if reply.status == 200 => assert!(!reply.complete, "{reply:?}"),
-        other => assert_eq!(other.map(|reply| reply.status), Some(502)),
+    // Cut after the head, cut before it, or told as a failure: never a whole answer.
+    if let Some(reply) = connection.reply().await {
+        assert!(reply.status == 502 || !reply.complete, "{reply:?}");
     }
 }
 

@@ -163,7 +163,29 @@ async fn no_secret_is_in_any_output_at_debug_level() {
     world.gateway.post(carried).token(&token).send().await;
     let text = world.gateway.admin("/metrics").await.text();
     assert_eq!(leaks::find(&text), None);
-    e2e::eventually("lines are logged", async || access(&world).len() >= 8).await;
+    e2e::eventually("lines are logged", async || access(&world).len() >= 6).await;
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_has_a_line_too() {
+    let world = World::start().await;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nno colon\r\n\r\n",
+        world.gateway.config.public
+    );
+    let reply = world.raw_refusal(head, 400, "bad_framing").await.unwrap();
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    let line = &lines(&world, 1).await[0];
+    assert_eq!(
+        (&line["reason"], &line["status"]),
+        (&json!("bad_framing"), &json!(400))
+    );
+    assert!(
+        body["request_id"]
+            .as_str()
+            .is_some_and(|id| !id.is_empty() && id == line["request_id"]),
+        "{body} {line}"
+    );
 }
 
 #[tokio::test]
@@ -300,10 +322,29 @@ async fn hostile_requests_add_no_series() {
     // 145
     let world = World::start().await;
     hostile(&world, 0).await;
+    // The last answer may come a moment before it is counted.
+    e2e::eventually("all are counted", async || {
+        world
+            .gateway
+            .metrics()
+            .await
+            .sum("mcp_gateway_requests_total", &[])
+            >= 8.0
+    })
+    .await;
     let before = world.gateway.metrics().await;
     for index in 1..15 {
         hostile(&world, index).await;
     }
+    e2e::eventually("all are counted", async || {
+        world
+            .gateway
+            .metrics()
+            .await
+            .sum("mcp_gateway_requests_total", &[])
+            >= 120.0
+    })
+    .await;
     let after = world.gateway.metrics().await;
     let new: Vec<_> = added(&before, &after);
     assert!(new.is_empty(), "{new:#?}");

