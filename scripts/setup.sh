@@ -54,7 +54,6 @@ need_test() {
 need_bench() {
   need_command haproxy haproxy
   need_command nginx nginx
-  need_file /usr/lib/nginx/modules/ngx_http_lua_module.so libnginx-mod-http-lua
   need_command wrk wrk
   need_command h2load nghttp2-client
   need_command openssl openssl

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Runs the same load against every server in turn, A B C, B C A, C A B, and writes one JSON line per measurement.
+
+Called by run.sh, which makes what it needs; report.py tells the outcome.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from servers import BODY, DIR, GATEWAY, HEADERS, HERE, LOAD_CPU, TOOL, compared, pinned, preflight, program, token, upstream
+
+SECONDS = 2  # of each test at saturation
+SETTLE = 12  # seconds: jemalloc gives unused pages back within ten
+
+
+def run(command, timeout=240, env=None):
+    command = pinned(LOAD_CPU, command)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env={**os.environ, **(env or {})})
+    if done.returncode:
+        raise RuntimeError(f"{command}: {done.stdout[-300:]} {done.stderr[-300:]}")
+    return done.stdout
+
+
+def wrk(server, connections, tokens="hot.txt", path="/mcp"):
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "-s", HERE / "wrk/post.lua", server.url + path]
+    out = run(command, env={"TOKENS": str(DIR / tokens)})
+    result = json.loads(next(line for line in out.splitlines() if line.startswith("JSON "))[5:])
+    return {**result, "per_s": result["requests"] / result["secs"]}
+
+
+def h2load(server, clients, streams):
+    body = DIR / "body.json"
+    body.write_text(BODY)
+    headers = [f"{name.lower()}: {value}" for name, value in {**HEADERS, "Authorization": f"Bearer {token()}"}.items()]
+    command = ["h2load", "-D", SECONDS, "-c", clients, "-m", streams, "-d", body, server.url + "/mcp"]
+    out = run(command + [part for header in headers for part in ("-H", header)])
+    codes = next(line for line in out.splitlines() if line.startswith("status codes:")).split(":")[1]
+    good, *others = [int(part.split()[0]) for part in codes.split(",")]
+    return {"requests": good, "errors": sum(others), "per_s": good / SECONDS}
+
+
+def tool(command, server, path, *args):
+    arguments = ["--url", server.url + path, "--ca", DIR / "ca.pem", "--tokens", DIR / "hot.txt"]
+    return json.loads(run([TOOL, command, *arguments, *args]))
+
+
+def pace(server, *args):
+    return tool("pace", server, "/mcp", "--rate", 1000, "--conns", 32, "--secs", 3, *args)
+
+
+def handshakes(server):
+    result = tool("conn", server, "/mcp", "--conns", 16, "--count", 1500)
+    return {**result, "requests": result["ok"]}
+
+
+def hold(server, streams, interval_ms, *args):
+    """Holds event streams open; the memory is that of the server's processes."""
+    pids = ["--pids", ",".join(map(str, server.pids()))]
+    path = f"/mcp-stream?interval_ms={interval_ms}"
+    return tool("sse", server, path, "--streams", streams, "--secs", 2, *pids, *args)
+
+
+def memory(server, streams, *args):
+    """In a fresh process, so that what grows is the streams' and no earlier run's."""
+    server.restart()
+    time.sleep(0.5)
+    return hold(server, streams, 60_000, *args)
+
+
+def churn(server, streams=9000):
+    """The same streams come and go twice: does the second time leave more behind than the first?"""
+    server.restart()
+    left, errors = [], 0
+    for _ in range(2):
+        errors += hold(server, streams, 60_000)["errors"]
+        time.sleep(SETTLE)
+        # A few calls let the allocator notice that time has passed: it acts when it is used.
+        tool("pace", server, "/mcp", "--rate", 500, "--conns", 8, "--secs", 1)
+        left.append(server.rss_kib())
+    return {"errors": errors, "left_first_kib": left[0], "left_second_kib": left[1], "left_ratio": left[1] / left[0]}
+
+
+ALL = ("direct", "direct-tls", "nginx", "haproxy", "gateway")
+TLS = ALL[1:]
+PROXIES = ALL[2:]
+
+
+@dataclass(frozen=True)
+class Test:
+    run: Callable
+    on: tuple = ALL
+    cpu: bool = True  # whether CPU time per request is a figure of this test
+    once: bool = False  # memory repeats within a few hundredths: one round tells
+    quick: bool = True
+
+
+TESTS = {
+    "h1-hot": Test(lambda s: wrk(s, 32), ALL + ("gateway-log",)),
+    "h1-c128": Test(lambda s: wrk(s, 128), quick=False),
+    "h1-many": Test(lambda s: wrk(s, 32, "many.txt")),
+    "h1-sse": Test(lambda s: wrk(s, 32, path="/mcp-sse"), ALL + ("gateway-log",)),
+    "h2-hot": Test(lambda s: h2load(s, 8, 16), ALL + ("gateway-log",)),
+    "handshakes": Test(handshakes, TLS),
+    "pace-h1": Test(pace),
+    "pace-h2": Test(lambda s: pace(s, "--h2"), TLS, quick=False),
+    "events": Test(lambda s: hold(s, 200, 100), cpu=False),
+    "memory-h1": Test(lambda s: memory(s, 2000), PROXIES, cpu=False, once=True),
+    "memory-h2": Test(lambda s: memory(s, 2000, "--h2"), PROXIES, cpu=False, once=True),
+    "memory-9000": Test(lambda s: memory(s, 9000), PROXIES, cpu=False, once=True, quick=False),
+    "churn": Test(churn, ("gateway",), cpu=False, once=True),
+}
+
+
+def measure(test, server):
+    """One measurement. The CPU time is that of the server's threads, taken right before and after."""
+    before = server.cpu_ns()
+    try:
+        result = test.run(server)
+    except (RuntimeError, subprocess.TimeoutExpired, StopIteration) as error:
+        return {"failed": str(error)[-300:]}
+    if test.cpu and result.get("requests"):
+        result["cpu_us"] = (server.cpu_ns() - before) / 1e3 / result["requests"]
+    return result
+
+
+def version(command):
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    return (done.stdout + done.stderr).splitlines()[0].strip()
+
+
+def setting():
+    """What stands above the figures: the machine, the versions, and how busy the machine was beforehand."""
+    cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    return {
+        "setting": {
+            "date": time.strftime("%Y-%m-%d"),
+            "cpu": f"{cpu}, {os.cpu_count()} cores",
+            "kernel": os.uname().release,
+            "gateway": version(["git", "-C", HERE, "describe", "--always", "--dirty"]),
+            "haproxy": version([program("haproxy"), "-v"]).split()[2],
+            "nginx": version([program("nginx"), "-v"]).split("/")[-1],
+            "rustc": version(["rustc", "--version"]).split()[1],
+            "binary_mib": round(Path(GATEWAY).stat().st_size / 2**20, 1),
+            "load_before": os.getloadavg()[0],
+        }
+    }
+
+
+def start(servers):
+    for server in servers:
+        server.start()
+        wrong = preflight(server)
+        if wrong:
+            raise SystemExit(f"{server.name} answers wrongly, so it is not timed: {'; '.join(wrong)}")
+        print(f"{server.name}: answers as it must, {server.rss_kib() / 1024:.1f} MiB", file=sys.stderr)
+
+
+def rounds(servers, tests, number, emit):
+    for rnd in range(number):
+        for name, test in tests.items():
+            if test.once and rnd:
+                continue
+            first = rnd % len(servers)  # another goes first in each round: what ran just before matters
+            for server in servers[first:] + servers[:first]:
+                if server.name not in test.on:
+                    continue
+                record = {"round": rnd, "test": name, "server": server.name, "load": os.getloadavg()[0]}
+                emit({**record, **measure(test, server)})
+        print(f"round {rnd + 1} of {number} is done", file=sys.stderr)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="run.sh", description="Measures the gateway against HAProxy, nginx and no proxy.")
+    parser.add_argument("--quick", action="store_true", help="three rounds of the tests that matter, in a few minutes")
+    parser.add_argument("--rounds", type=int, help="rounds of every test that is repeated (default 5)")
+    parser.add_argument("--tests", default="", help="only these, comma-separated; the beginning of a name is enough")
+    parser.add_argument("--only", default="", help="only these servers, comma-separated")
+    parser.add_argument("--check", action="store_true", help="start everything, check every answer, time nothing")
+    return parser.parse_args()
+
+
+def main():
+    chosen = arguments()
+    resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)[1:] * 2)
+    only = tuple(filter(None, chosen.only.split(",")))
+    prefixes = tuple(filter(None, chosen.tests.split(",")))
+    wanted = lambda name, test: name.startswith(prefixes) if prefixes else test.quick or not chosen.quick
+    tests = {name: test for name, test in TESTS.items() if wanted(name, test)}
+    number = chosen.rounds or (3 if chosen.quick else 5)
+
+    source = upstream()
+    source.start()
+    servers = [server for server in compared(source) if not only or server.name in only]
+    try:
+        with open(DIR / "results.jsonl", "w") as out:
+            emit = lambda record: print(json.dumps(record), file=out, flush=True)
+            emit(setting())
+            start(servers)
+            for server in servers:
+                emit({"round": 0, "test": "idle", "server": server.name, "rss_kib": server.rss_kib()})
+            if not chosen.check:
+                rounds(servers, tests, number, emit)
+    finally:
+        for server in reversed([source, *servers]):
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()

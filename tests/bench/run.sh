@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Measures the gateway against HAProxy, nginx and no proxy at all, side by side on one pinned core, and prints the
+# tables. `--quick` takes some minutes; README.md beside this file tells how to read them.
+#
+#   tests/bench/run.sh [--quick] [--rounds N] [--tests NAMES] [--only SERVERS] [--check]
+set -euo pipefail
+cd "$(dirname "$0")"
+export BENCH_DIR="${BENCH_DIR:-${TMPDIR:-/tmp}/mcp-gateway-bench}"
+
+say() {
+  printf 'bench: %s\n' "$*" >&2
+}
+
+# A throw-away CA, a certificate (ECDSA P-256) for 127.0.0.1, and the issuer's signing key (RSA-2048).
+make_keys() {
+  openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.pem
+  openssl pkey -in rsa.pem -pubout -out rsa.pub.pem
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -keyout ca.key -out ca.pem \
+    -subj "/CN=bench CA" -addext "basicConstraints=critical,CA:TRUE" 2>/dev/null
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key -out leaf.csr \
+    -subj "/CN=localhost" 2>/dev/null
+  openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -out leaf.pem -extfile - 2>/dev/null <<'EOF'
+subjectAltName=DNS:localhost,IP:127.0.0.1
+basicConstraints=CA:FALSE
+keyUsage=digitalSignature
+extendedKeyUsage=serverAuth
+EOF
+  cat leaf.pem leaf.key >leaf.both.pem
+  chmod 600 ./*.key rsa.pem leaf.both.pem
+}
+
+case " $* " in
+  *" --help "* | *" -h "*) exec python3 bench.py --help ;;
+esac
+[ "$(nproc)" -ge 2 ] || { say "needs two processors: one for the proxy, one for the load"; exit 1; }
+[ "$(ulimit -Hn)" -ge 20000 ] || { say "needs 20,000 file descriptors (ulimit -Hn)"; exit 1; }
+
+mkdir -p "$BENCH_DIR"
+say "building the gateway and the load tool, with optimisation: minutes when nothing is built yet"
+target="${CARGO_TARGET_DIR:-$PWD/../../target}"
+export GATEWAY_BIN="${GATEWAY_BIN:-$target/release/mcp-gateway}"
+if [ -z "${BENCH_KEEP_BUILD:-}" ]; then
+  (cd ../.. && cargo build --quiet --locked --release -p mcp-gateway --no-default-features)
+  CARGO_TARGET_DIR="$BENCH_DIR/target" cargo build --quiet --locked --release
+fi
+[ -f "$BENCH_DIR/leaf.both.pem" ] || (cd "$BENCH_DIR" && make_keys)
+"$BENCH_DIR/target/release/mcpbench" mint --dir "$BENCH_DIR"
+
+python3 bench.py "$@"
+python3 report.py | tee "$BENCH_DIR/report.md"
