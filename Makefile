@@ -11,6 +11,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 CARGO ?= cargo
 
+# The documentation is for those who work on the gateway: private items are in it, so links to them lead somewhere.
+DOC = RUSTDOCFLAGS="-Dwarnings -Arustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --workspace --document-private-items
+
 ##@ Use
 .PHONY: demo
 demo: ## Start the example: a task server, the gateway in front of it, and a token to try it with (ARGS=--tls for https)
@@ -28,7 +31,7 @@ check: ## What must hold before a test is worth running: format, lints, docs, de
 	scripts/setup.sh build lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps --workspace
+	$(DOC)
 	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 
 .PHONY: test

@@ -4,7 +4,7 @@
 //! identity headers say, so nobody but the gateway should be able to reach it. The tour, in the order of a request:
 //!
 //! - [`listen`](Listener): TCP or a unix socket;
-//! - [`serve`]: the HTTP endpoint, its limits, and the end of it;
+//! - [`serve`](mod@serve): the HTTP endpoint, its limits, and the end of it;
 //! - `server`: what the server says it can do, and where each MCP method goes;
 //! - `tools`, `resources`, `prompts`: the methods themselves; `identity`: who calls;
 //! - `subscriptions`: who is told when a task changes, in either era;
