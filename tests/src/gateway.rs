@@ -183,6 +183,16 @@ impl Gateway {
         ready.is_ok_and(|answer| answer.status() == 200)
     }
 
+    /// Waits until the admin listener answers at all.
+    pub async fn serves_admin(&self) {
+        let up = async || {
+            tokio::net::TcpStream::connect(self.config.admin)
+                .await
+                .is_ok()
+        };
+        eventually("the admin listener", up).await;
+    }
+
     /// Waits until `/readyz` answers with `status`.
     pub async fn readiness(&self, status: u16) {
         eventually(&format!("/readyz {status}"), async || {

@@ -95,3 +95,23 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, keep: impl Fn(&[u
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Call, http, initialize};
+    use crate::upstream::Upstream;
+
+    #[tokio::test]
+    #[should_panic(expected = "cookie: sid=1 reached the upstream")]
+    async fn a_credential_on_its_way_fails_the_test() {
+        let upstream = Upstream::start().await;
+        let relay = Relay::start(upstream.address()).await;
+        // The recording upstream would complain first.
+        let _forget = std::mem::ManuallyDrop::new(upstream);
+        Call::post(&http(), relay.url(), initialize())
+            .with("cookie", "sid=1")
+            .send()
+            .await;
+    }
+}

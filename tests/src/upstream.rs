@@ -452,3 +452,29 @@ impl hyper::body::Body for Fed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Call, http, initialize};
+
+    #[tokio::test]
+    #[should_panic(expected = "authorization reached the upstream")]
+    async fn a_credential_in_the_head_fails_the_test() {
+        let upstream = Upstream::start().await;
+        Call::post(&http(), upstream.url(), initialize())
+            .token("x")
+            .send()
+            .await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a credential reached the upstream")]
+    async fn a_token_in_the_body_fails_the_test() {
+        let upstream = Upstream::start().await;
+        let token = format!("eyJ{}", "x".repeat(40));
+        Call::post(&http(), upstream.url(), format!("{{\"x\":\"{token}\"}}"))
+            .send()
+            .await;
+    }
+}

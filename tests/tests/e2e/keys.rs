@@ -385,6 +385,44 @@ async fn a_hanging_issuer_holds_no_request_longer_than_its_wait() {
 }
 
 #[tokio::test]
+async fn it_is_ready_when_every_issuer_was_tried_once() {
+    let issuer = Issuer::start().await;
+    issuer.metadata(Fault::Hang);
+    let upstream = Upstream::start().await;
+    let began = Instant::now();
+    let gateway = Gateway::spawn(Config::discovering(&upstream, &issuer).set("/jwks/fetch", "2s"));
+    gateway.serves_admin().await;
+    assert_eq!(gateway.admin("/readyz").await.status, 503);
+    gateway.readiness(200).await;
+    assert!(
+        began.elapsed() > Duration::from_millis(1500),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn the_age_of_keys_is_told() {
+    let setting = Setting::start(|config| config).await;
+    let labels = [("issuer", "corporate")];
+    let age = setting
+        .gateway
+        .metrics()
+        .await
+        .sum("mcp_gateway_jwks_age_seconds", &labels);
+    assert!(age > 0.0 && age < 30.0, "{age}");
+    let fetched = [("issuer", "corporate"), ("result", "ok")];
+    assert_eq!(
+        setting
+            .gateway
+            .metrics()
+            .await
+            .sum("mcp_gateway_jwks_fetches_total", &fetched),
+        1.0
+    );
+}
+
+#[tokio::test]
 async fn hostile_answers_never_replace_good_keys() {
     // 24, 119
     let setting = Setting::start(|config| {

@@ -17,6 +17,7 @@ mod demo;
 mod framing;
 mod identity;
 mod keys;
+mod limits;
 mod messages;
 mod process;
 mod prometheus;

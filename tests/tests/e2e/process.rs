@@ -112,6 +112,15 @@ async fn a_good_configuration_is_told_so() {
 }
 
 #[tokio::test]
+async fn the_schema_for_editors_is_printed() {
+    let mut process = Process::spawn(bare(&["schema"]));
+    assert_eq!(process.exit(SOON).await.code(), Some(0));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let schema: serde_json::Value = serde_json::from_str(&process.output()).unwrap();
+    assert!(schema["properties"]["resources"].is_object(), "{schema}");
+}
+
+#[tokio::test]
 async fn values_come_from_the_environment_and_a_file() {
     let config = good()
         .set("/issuers/corporate/issuer", "https://${AUTH0_DOMAIN}/")

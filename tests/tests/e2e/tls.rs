@@ -47,7 +47,8 @@ impl Setting {
             .set("/public_url", format!("https://localhost:{port}"))
             .set("/hosts", json!([format!("tasks.example:{port}")]))
             .set("/listen/0/tls", json!({ "certificates": files }))
-            .set("/timeouts/handshake", "1s");
+            .set("/timeouts/handshake", "1s")
+            .set("/timeouts/header", "2s");
         Self {
             gateway: Gateway::start(config).await,
             upstream,
@@ -356,6 +357,34 @@ async fn large_bodies_pass_over_http_2() {
         Err(error) => assert!(error.is_request() || error.is_body(), "{error:?}"),
     }
     assert_eq!(setting.upstream.hits(), 1);
+}
+
+#[tokio::test]
+async fn http_2_without_a_preface_or_a_request_is_closed() {
+    // Silence behind a finished handshake.
+    let setting = Setting::start().await;
+    let connect = async || {
+        let config = client(&setting.authority, &[b"h2"]);
+        Raw::connect_tls(setting.gateway.config.public, config, "localhost").await
+    };
+    let mut silent = connect().await;
+    assert!(silent.closes(Duration::from_secs(5)).await, "no preface");
+    let mut preface = connect().await;
+    preface
+        .send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await;
+    assert!(preface.closes(Duration::from_secs(5)).await, "no request");
+}
+
+#[tokio::test]
+async fn the_expiry_of_each_certificate_is_told() {
+    let setting = Setting::start().await;
+    let metrics = setting.gateway.metrics().await;
+    let name = "mcp_gateway_certificate_expiry_timestamp_seconds";
+    assert!(
+        metrics.has(name, &[]) && metrics.sum(name, &[]) > 2.0 * e2e::now() as f64,
+        "{metrics:?}"
+    );
 }
 
 /// Trusts whatever certificate is shown: the test looks at which one it is.
