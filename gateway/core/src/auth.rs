@@ -8,7 +8,7 @@
 //! 3. [`policy`]: may this [`principal`], with these [`scope`]s, call this? What comes out is a [`decision`].
 //! 4. [`challenge`]: how a refusal tells the client where to get a token, or a better one.
 //!
-//! [`reason`] is the one table of refusals; [`self_test`] is run once at start.
+//! [`reason`] is the one table of refusals; [`self_test`](mod@self_test) is run once at start.
 
 pub mod algorithm;
 pub mod challenge;
