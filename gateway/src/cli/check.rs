@@ -1,0 +1,198 @@
+//! `check` tells everything that is wrong with a configuration; `schema` describes its keys to editors.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use crate::config::{self, Config, Environment, Finding, Listener, Resource, UpstreamTarget};
+
+/// Exit code: all is well.
+const FINE: u8 = 0;
+
+/// Exit code: the configuration is wrong.
+pub(super) const WRONG: u8 = 2;
+
+/// Checks a configuration and tells what is in it, or every finding. Gives the exit code: 0, or 2 with findings.
+///
+/// # Errors
+/// `out` takes nothing.
+pub(super) fn check(file: &Path, env_file: Option<&Path>, out: &mut impl Write) -> io::Result<u8> {
+    match load(file, env_file) {
+        Ok(config) => summary(file, &config, out).map(|()| FINE),
+        Err(findings) => report(file, &findings, out).map(|()| WRONG),
+    }
+}
+
+/// Loads a configuration with the process's environment and, behind it, an environment file.
+///
+/// # Errors
+/// Everything that is wrong with it; never empty.
+pub(super) fn load(file: &Path, env_file: Option<&Path>) -> Result<Config, Vec<Finding>> {
+    let environment = match env_file {
+        Some(path) => Environment::process()
+            .with_file(path)
+            .map_err(|error| vec![Finding::of_env_file(path, &error)])?,
+        None => Environment::process(),
+    };
+    config::load(file, &environment)
+}
+
+/// Writes each finding as a line, and how many there are.
+///
+/// # Errors
+/// `out` takes nothing.
+pub(super) fn report(file: &Path, findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    for finding in findings {
+        writeln!(out, "{}", finding.in_file(file))?;
+    }
+    let plural = if findings.len() == 1 { "" } else { "s" };
+    writeln!(
+        out,
+        "{} problem{plural} found in {}.",
+        findings.len(),
+        file.display()
+    )
+}
+
+/// Writes the JSON Schema of the configuration. Gives the exit code.
+///
+/// # Errors
+/// `out` takes nothing.
+pub(super) fn schema(out: &mut impl Write) -> io::Result<u8> {
+    serde_json::to_writer_pretty(&mut *out, &config::schema::json_schema())?;
+    writeln!(out)?;
+    Ok(FINE)
+}
+
+fn summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{} is fine.", file.display())?;
+    for listener in &config.listen {
+        writeln!(out, "listener  {} {}", listener.address, protocol(listener))?;
+    }
+    writeln!(out, "admin     {}", config.admin.address)?;
+    for resource in &config.resources {
+        writeln!(
+            out,
+            "resource  {} -> {}",
+            resource.uri,
+            destination(resource)
+        )?;
+        writeln!(out, "          metadata {}", metadata_url(config, resource))?;
+        writeln!(out, "          issuers  {}", resource.issuers.join(", "))?;
+    }
+    for issuer in config.issuers.values() {
+        writeln!(out, "issuer    {} = {}", issuer.name, issuer.issuer)?;
+    }
+    Ok(())
+}
+
+const fn protocol(listener: &Listener) -> &'static str {
+    match listener.tls {
+        Some(_) => "(TLS)",
+        None => "(plain HTTP)",
+    }
+}
+
+fn destination(resource: &Resource) -> String {
+    let path = &resource.upstream.path;
+    match &resource.upstream.target {
+        UpstreamTarget::Http { authority } => format!("http://{authority}{path}"),
+        UpstreamTarget::Https { authority, .. } => format!("https://{authority}{path}"),
+        UpstreamTarget::Unix { socket } => format!("unix:{} {path}", socket.display()),
+    }
+}
+
+fn metadata_url(config: &Config, resource: &Resource) -> String {
+    let path = mcp_gateway_core::http::resource_metadata::well_known_path(&resource.path);
+    match &resource.host {
+        Some(host) => format!("{}://{host}{path}", config.public_url.scheme),
+        None => config.public_url.join(&path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use std::fs;
+
+    use super::*;
+
+    const SOUND: &str = "\
+public_url: https://mcp.example.com
+listen: [{ address: '0.0.0.0:8080', plain_http: true }]
+issuers: { corporate: { issuer: '${ISSUER_OF_THIS_TEST}' } }
+resources:
+  - path: /mcp
+    upstream: http://127.0.0.1:9000/mcp
+    issuers: [corporate]
+    policy: { default: allow }
+";
+
+    /// The exit code for a configuration and an environment file, and what is printed, the directory left out.
+    fn checked(text: &str, environment: &str) -> (u8, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, env_file) = (
+            directory.path().join("g.yaml"),
+            directory.path().join("env"),
+        );
+        fs::write(&file, text).unwrap();
+        fs::write(&env_file, environment).unwrap();
+        let mut out = Vec::new();
+        let code = check(&file, Some(&env_file), &mut out).unwrap();
+        let printed = String::from_utf8(out).unwrap();
+        (
+            code,
+            printed.replace(&format!("{}/", directory.path().display()), ""),
+        )
+    }
+
+    #[test]
+    fn a_sound_configuration_is_summed_up() {
+        let (code, printed) = checked(SOUND, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
+        let expected = "\
+g.yaml is fine.
+listener  0.0.0.0:8080 (plain HTTP)
+admin     127.0.0.1:9090
+resource  https://mcp.example.com/mcp -> http://127.0.0.1:9000/mcp
+          metadata https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+          issuers  corporate
+issuer    corporate = https://login.example.com/
+";
+        assert_eq!((code, printed.as_str()), (0, expected));
+    }
+
+    #[test]
+    fn each_finding_is_a_line() {
+        let text = SOUND
+            .replace("allow", "maybe")
+            .replace("plain_http: true", "plain_htp: true");
+        let (code, printed) = checked(&text, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
+        let expected = "\
+g.yaml:2:10: listen[0]: speaks plain HTTP beyond this machine, where tokens can be read on the way. Add tls, or plain_http: true if something in front of it speaks TLS.
+g.yaml:2:37: listen[0].plain_htp: is no key that is known here. Perhaps plain_http is meant.
+g.yaml:8:15: resources[0].policy.default: is none of allow, deny. Write one of them.
+3 problems found in g.yaml.
+";
+        assert_eq!((code, printed.as_str()), (2, expected));
+    }
+
+    #[test]
+    fn a_wrong_environment_file_is_a_finding() {
+        let (code, printed) = checked(SOUND, "nonsense\n");
+        let expected = "\
+g.yaml: needs the environment file env, which has another line than NAME=value: line 1. Write NAME=value lines, # comments and empty lines.
+1 problem found in g.yaml.
+";
+        assert_eq!((code, printed.as_str()), (2, expected));
+    }
+
+    #[test]
+    fn the_schema_is_json_with_every_section() {
+        let mut out = Vec::new();
+        assert_eq!(schema(&mut out).unwrap(), 0);
+        let schema: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(schema["properties"]["resources"]["type"], "array");
+        assert_eq!(schema["additionalProperties"], false);
+    }
+}

@@ -1,0 +1,99 @@
+//! The configuration: one YAML file, read whole, checked whole, told whole.
+//!
+//! Reading makes two passes. The first ([`position`]) walks the parser's events, indexes where each key stands, and
+//! refuses what is ambiguous in the YAML itself. The second ([`check`]) walks the values section by section through a
+//! [`reader`], collecting every finding: unknown keys, wrong types, values that make no sense together, files that will
+//! not do. What comes out is the checked form ([`model`]), or all findings with key path, line, column, and how to mend
+//! each. Nothing outside this module names a YAML library.
+//!
+//! `schema` describes the same keys to editors; tests hold that it, the reader and `config/gateway.yaml` know the same.
+
+mod check;
+mod environment;
+pub mod files;
+mod finding;
+mod key_path;
+mod methods;
+mod model;
+mod position;
+mod reader;
+pub mod schema;
+pub mod secret;
+mod similar;
+mod unit;
+mod url;
+
+use std::{fs, io::Read, path::Path};
+
+use serde_yaml::Value;
+
+pub use environment::{Environment, EnvironmentError};
+pub use finding::Finding;
+pub use model::*;
+
+#[cfg(test)]
+mod tests;
+
+use position::Positions;
+use reader::Reader;
+
+/// Bytes in a configuration file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Reads and checks a configuration file. Relative paths in it are relative to its directory.
+///
+/// # Errors
+/// Everything that is wrong with it; never empty.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, Vec<Finding>> {
+    let text = read(path).map_err(|finding| vec![finding])?;
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    parse(&text, base, environment)
+}
+
+/// Checks a configuration. Relative paths in it are relative to `base`.
+///
+/// # Errors
+/// Everything that is wrong with it; never empty.
+pub fn parse(text: &str, base: &Path, environment: &Environment) -> Result<Config, Vec<Finding>> {
+    let positions = Positions::read(text)?;
+    let document = values(text).map_err(|finding| vec![finding])?;
+    let reader = Reader::new(&positions, environment, base);
+    let config = check::config(reader.root(&document));
+    let findings = reader.into_findings();
+    match config {
+        Some(config) if findings.is_empty() => Ok(config),
+        _ => Err(findings),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Finding> {
+    let unreadable = |error| {
+        Finding::of_file(
+            format!("cannot be read: {error}"),
+            "Check the name and the permissions",
+        )
+    };
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let problem = format!("is larger than {MAX_FILE_BYTES} bytes");
+        return Err(Finding::of_file(problem, "Is this the configuration"));
+    }
+    String::from_utf8(bytes).map_err(|_| Finding::of_file("is no UTF-8 text", "Save it as UTF-8"))
+}
+
+fn values(text: &str) -> Result<Value, Finding> {
+    serde_yaml::from_str(text).map_err(|error| {
+        let at = error.location();
+        Finding {
+            path: String::new(),
+            line: at.as_ref().map_or(1, serde_yaml::Location::line),
+            column: at.as_ref().map_or(1, serde_yaml::Location::column),
+            problem: format!("is no YAML: {error}"),
+            mend: "Mend the syntax here or just before; the rest was not read".to_owned(),
+        }
+    })
+}

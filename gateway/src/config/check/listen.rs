@@ -1,0 +1,233 @@
+//! Where clients connect and what they type: listeners with their certificates, the public URL, hosts and origins, the
+//! admin listener, and the keys that seal sessions.
+
+use std::net::{IpAddr, SocketAddr};
+
+use mcp_gateway_core::http::{
+    authority::{Authority, Scheme},
+    origin::Origin,
+};
+
+use super::{
+    super::{
+        Admin, CertificateFiles, Listener, PublicUrl, Sessions, Tls,
+        files::{self, CertifiedKeyError},
+        reader::{Item, Section},
+        url::{HttpUrl, UrlError},
+    },
+    without_repeats,
+};
+
+/// Where the admin listener is unless configured.
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
+
+const ADDRESS_FORM: &str = "Write an IP address and a port, such as 127.0.0.1:8443 or [::]:8443";
+const AUTHORITY_FORM: &str =
+    "Write a host name, with a port where it is not the usual one, such as mcp.example.com:8443";
+
+pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
+    let items = root.required_list(
+        "listen",
+        "Write one address at least, such as - address: 127.0.0.1:8080",
+    );
+    let listeners = items
+        .into_iter()
+        .filter_map(|item| Some((item.clone(), listener(item.section())?)));
+    let mut taken: Vec<Listener> = Vec::new();
+    for (item, listener) in listeners {
+        if taken
+            .iter()
+            .any(|other| overlap(other.address, listener.address))
+        {
+            item.report(
+                "has an address that another listener takes",
+                "Change the address or the port",
+            );
+        }
+        taken.push(listener);
+    }
+    taken
+}
+
+fn listener(section: Section<'_>) -> Option<Listener> {
+    let address = address(section.required("address", ADDRESS_FORM));
+    let plain_http = section.flag("plain_http", false);
+    let tls = section.get("tls").map(|item| tls(item.section()));
+    if plain_http && tls.is_some() {
+        section.report_at(
+            "plain_http",
+            "stands beside tls",
+            "Keep one of the two: a listener speaks either",
+        );
+    }
+    if tls.is_none() && !plain_http && address.is_some_and(|address| !address.ip().is_loopback()) {
+        section.report(
+            "speaks plain HTTP beyond this machine, where tokens can be read on the way",
+            "Add tls, or plain_http: true if something in front of it speaks TLS",
+        );
+    }
+    section.finish();
+    Some(Listener {
+        address: address?,
+        tls,
+        plain_http,
+    })
+}
+
+fn tls(section: Section<'_>) -> Tls {
+    let mend = "Write one pair at least, such as - { certificate: tls.crt, private_key: tls.key }";
+    let items = section.required_list("certificates", mend);
+    section.finish();
+    let pairs = items.into_iter().filter_map(|item| {
+        let files = certificate(item.section())?;
+        Some((item, files))
+    });
+    Tls {
+        certificates: without_repeats(pairs.collect()),
+    }
+}
+
+fn certificate(section: Section<'_>) -> Option<CertificateFiles> {
+    let certificate = section.required(
+        "certificate",
+        "Write the file with the PEM certificate chain",
+    );
+    let private_key = section.required("private_key", "Write the file with the PEM private key");
+    section.finish();
+    let (certificate, private_key) = (certificate?, private_key?);
+    let files = (certificate.file(), private_key.file());
+    let files = CertificateFiles {
+        certificate: files.0?,
+        private_key: files.1?,
+    };
+    match files::certified_key(&files) {
+        Ok(_) => {}
+        Err(CertifiedKeyError::Certificate(error)) => certificate.report(
+            error,
+            "Name a readable PEM file with the server's certificate first; relative paths start at this file's directory",
+        ),
+        Err(CertifiedKeyError::PrivateKey(error)) => private_key.report(
+            error,
+            "Name the PEM key of this certificate, mode 0640 or stricter; relative paths start at this file's directory",
+        ),
+    }
+    Some(files)
+}
+
+pub(super) fn public_url(root: &Section<'_>, listen: &[Listener]) -> Option<PublicUrl> {
+    let mend = "Write what clients type, without a path: https://mcp.example.com";
+    let item = root.required("public_url", mend)?;
+    let url = item.parsed(HttpUrl::without_query, mend)?;
+    if !matches!(url.path.as_str(), "" | "/") {
+        item.report(
+            "has a path",
+            "Keep scheme and host; the path is the resource's",
+        );
+        return None;
+    }
+    if url.is_exposed() && !listen.iter().any(|listener| listener.plain_http) {
+        item.report(
+            "is plain HTTP to another machine, where tokens can be read on the way",
+            "Write https, or plain_http: true at a listener",
+        );
+    }
+    if url.scheme == Scheme::Http
+        && !listen.is_empty()
+        && listen.iter().all(|listener| listener.tls.is_some())
+    {
+        item.report("is http, but every listener speaks TLS", "Write https");
+    }
+    Some(PublicUrl {
+        scheme: url.scheme,
+        authority: url.authority,
+    })
+}
+
+pub(super) fn admin(root: &Section<'_>, listen: &[Listener]) -> Option<Admin> {
+    let section = root.section("admin");
+    let item = section.get("address");
+    section.finish();
+    let address = match item {
+        Some(item) => address(Some(item))?,
+        None => ADMIN,
+    };
+    if listen
+        .iter()
+        .any(|listener| overlap(listener.address, address))
+    {
+        root.report_at(
+            "admin",
+            "has an address that a listener takes",
+            "Change its address or port",
+        );
+    }
+    Some(Admin { address })
+}
+
+pub(super) fn hosts(root: &Section<'_>, public_url: Option<&PublicUrl>) -> Vec<Authority> {
+    let scheme = public_url.map_or(Scheme::Https, PublicUrl::scheme);
+    let hosts = root.list("hosts").into_iter().filter_map(|item| {
+        let host = authority(&item, scheme)?;
+        Some((item, host))
+    });
+    without_repeats(hosts.collect())
+}
+
+/// A host with its port, the scheme's default port left out.
+pub(super) fn authority(item: &Item<'_>, scheme: Scheme) -> Option<Authority> {
+    let parse = |text: &str| Authority::parse(text).map_err(|_| "is no host with an optional port");
+    Some(item.parsed(parse, AUTHORITY_FORM)?.for_scheme(scheme))
+}
+
+pub(super) fn origins(root: &Section<'_>) -> Vec<Origin> {
+    let origins = root.list("origins").into_iter().filter_map(|item| {
+        let origin = item.parsed(
+            origin,
+            "Write scheme and host, such as https://app.example.com; * and null allow everybody",
+        )?;
+        Some((item, origin))
+    });
+    without_repeats(origins.collect())
+}
+
+fn origin(text: &str) -> Result<Origin, UrlError> {
+    let url = HttpUrl::without_query(text)?;
+    if url.path.is_empty() {
+        return Ok(Origin::new(url.scheme, url.authority));
+    }
+    Err(UrlError::Path)
+}
+
+pub(super) fn sessions(root: &Section<'_>) -> Sessions {
+    let section = root.section("sessions");
+    let items = section.list("key_files");
+    section.finish();
+    let files = items.into_iter().filter_map(|item| {
+        let path = item.file()?;
+        if let Err(error) = files::sealing_key(&path) {
+            item.report(
+                error,
+                "Write 32 random bytes to it: openssl rand -hex 32, mode 0640 or stricter",
+            );
+        }
+        Some((item, path))
+    });
+    Sessions {
+        key_files: without_repeats(files.collect()),
+    }
+}
+
+fn address(item: Option<Item<'_>>) -> Option<SocketAddr> {
+    item?.parsed(
+        |text| text.parse().map_err(|_| "is no IP address with a port"),
+        ADDRESS_FORM,
+    )
+}
+
+/// Whether the second of two addresses could not be bound. Port 0 takes any free one.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_address = one.ip() == other.ip()
+        || (one.is_ipv4() == other.is_ipv4()
+            && (one.ip().is_unspecified() || other.ip().is_unspecified()));
+    one.port() != 0 && one.port() == other.port() && same_address
+}

@@ -1,0 +1,350 @@
+//! Protected resources: each for itself, and all of them together, because two resources that accept the same token
+//! are one.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use mcp_gateway_core::http::authority::{Authority, Scheme};
+
+use super::{
+    super::{
+        IdentityHeaders, Listener, PublicUrl, Resource,
+        reader::{Item, Section},
+        similar,
+        url::HttpUrl,
+    },
+    issuers::Issuers,
+    listen,
+    numbers::RESPONSE_HEAD,
+    policy, quoted, upstream, without_repeats,
+};
+
+/// What a resource depends on.
+pub(super) struct Surroundings<'a> {
+    /// None where it is wrong: resource URIs cannot be told then.
+    pub(super) public_url: Option<&'a PublicUrl>,
+    pub(super) issuers: &'a Issuers,
+    pub(super) listen: &'a [Listener],
+    /// The default of `response_head`.
+    pub(super) response_head: Duration,
+}
+
+/// A resource with what is needed to compare it with the others.
+struct Candidate<'a> {
+    item: Item<'a>,
+    resource: Resource,
+    shared_audience: bool,
+}
+
+/// Headers that mean something to HTTP, to MCP or to whatever stands between: an identity header of this name would
+/// override it or be taken for it.
+const TAKEN: [&str; 28] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "connection",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "range",
+    "referer",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
+
+/// Beginnings of such headers.
+const TAKEN_PREFIXES: [&str; 6] = [
+    "mcp-",
+    "content-",
+    "proxy-",
+    "if-",
+    "sec-",
+    "access-control-",
+];
+
+pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Resource> {
+    let mend = "Write one at least: path, upstream, issuers, policy";
+    let items = root.required_list("resources", mend);
+    let candidates: Vec<_> = items
+        .into_iter()
+        .filter_map(|item| candidate(item, around))
+        .collect();
+    for (index, later) in candidates.iter().enumerate() {
+        for earlier in candidates.iter().take(index) {
+            refuse_same_path(earlier, later, around);
+            refuse_same_audience(earlier, later);
+        }
+    }
+    candidates
+        .into_iter()
+        .map(|candidate| candidate.resource)
+        .collect()
+}
+
+fn candidate<'a>(item: Item<'a>, around: &Surroundings<'_>) -> Option<Candidate<'a>> {
+    let section = item.section();
+    let shared_audience = section.flag("shared_audience", false);
+    let resource = resource(&section, around);
+    section.finish();
+    Some(Candidate {
+        item,
+        resource: resource?,
+        shared_audience,
+    })
+}
+
+fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource> {
+    let path = section
+        .required("path", "Write the path that clients type, such as /mcp")
+        .and_then(|item| path(&item));
+    let host = host(section, around);
+    let upstream = section
+        .required(
+            "upstream",
+            "Write the MCP server's URL, such as http://127.0.0.1:9000/mcp",
+        )
+        .and_then(|item| upstream::upstream(&item, path.as_deref(), around.listen));
+    let issuers = issuers(section, around.issuers);
+    let audience = audience(section);
+    let name = section.text("name");
+    let documentation = section
+        .get("documentation")
+        .and_then(|item| documentation(&item));
+    let policy = policy::policy(section);
+    let identity_headers = identity_headers(section);
+    let response_head = section.duration("response_head", around.response_head, RESPONSE_HEAD);
+    let (path, policy) = (path?, policy?);
+    let uri = uri(around.public_url?, host.as_ref(), &path);
+    Some(Resource {
+        audience: or_own(audience, &uri),
+        path,
+        host,
+        uri,
+        upstream: upstream?,
+        issuers,
+        name,
+        documentation,
+        scopes_required: policy.required.clone(),
+        scopes_supported: policy.supported.clone(),
+        policy,
+        identity_headers,
+        response_head,
+    })
+}
+
+/// The path, matched to the letter: characters that stand for themselves, no trailing slash, not among the gateway's own.
+fn path(item: &Item<'_>) -> Option<String> {
+    let path = item.text()?;
+    if path == "/" {
+        return Some(path);
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let segment = |segment: &str| {
+        !segment.is_empty() && segment != "." && segment != ".." && segment.chars().all(plain)
+    };
+    if path == "/.well-known" || path.starts_with("/.well-known/") {
+        item.report(
+            "is below /.well-known/, where the gateway's own documents are",
+            "Choose another path",
+        );
+        return None;
+    }
+    match path.strip_prefix('/') {
+        Some(rest) if rest.split('/').all(segment) => Some(path),
+        _ => {
+            item.report(
+                "is no plain absolute path",
+                "Write a slash, then letters, digits, -, ., _ and ~, with single slashes between and none at the end",
+            );
+            None
+        }
+    }
+}
+
+fn host(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Authority> {
+    let scheme = around.public_url.map_or(Scheme::Https, PublicUrl::scheme);
+    listen::authority(&section.get("host")?, scheme)
+}
+
+fn uri(public_url: &PublicUrl, host: Option<&Authority>, path: &str) -> String {
+    match host {
+        Some(host) => format!("{}://{host}{path}", public_url.scheme),
+        None => public_url.join(path),
+    }
+}
+
+fn issuers(section: &Section<'_>, known: &Issuers) -> Vec<String> {
+    let mend = "Name one issuer at least, such as [corporate]";
+    let listed = section
+        .required_list("issuers", mend)
+        .into_iter()
+        .filter_map(|item| {
+            let name = item.text()?;
+            if !known.names.contains(&name) {
+                let problem = format!("{} is no issuer of this configuration", quoted(&name));
+                match similar::nearest(&name, known.names.iter().map(String::as_str)) {
+                    Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
+                    None => item.report(problem, "Define it below issuers, or remove it here"),
+                }
+            }
+            Some((item, name))
+        });
+    let listed: Vec<_> = listed.collect();
+    for (index, (item, name)) in listed.iter().enumerate() {
+        let issuer = |name: &String| known.usable.get(name).map(|issuer| &issuer.issuer);
+        let mut before = listed.iter().take(index).filter(|(_, other)| other != name);
+        if issuer(name).is_some() && before.any(|(_, other)| issuer(other) == issuer(name)) {
+            item.report(
+                "has the same issuer URL as another one here",
+                "Keep one of the two",
+            );
+        }
+    }
+    without_repeats(listed)
+}
+
+fn audience(section: &Section<'_>) -> Vec<String> {
+    let values = section
+        .one_or_many("audience")
+        .into_iter()
+        .filter_map(|item| {
+            let value = item.text()?;
+            if !value.chars().all(|c| c.is_ascii_graphic()) {
+                item.report(
+                    "has spaces or characters beyond ASCII",
+                    "Write the aud of the tokens, to the letter",
+                );
+            }
+            Some((item, value))
+        });
+    without_repeats(values.collect())
+}
+
+/// Without a configured audience, tokens are for the resource URI (RFC 8707). For the root path clients send it with and
+/// without the closing slash, which RFC 3986 §6.2.3 holds to be the same.
+fn or_own(configured: Vec<String>, uri: &str) -> Vec<String> {
+    if !configured.is_empty() {
+        return configured;
+    }
+    let mut own = vec![uri.to_owned()];
+    own.extend(uri.strip_suffix('/').map(str::to_owned));
+    own
+}
+
+fn documentation(item: &Item<'_>) -> Option<String> {
+    item.parsed(
+        HttpUrl::parse,
+        "Write the URL of a page for people, such as https://docs.example.com/tasks",
+    )?;
+    item.text()
+}
+
+fn identity_headers(section: &Section<'_>) -> IdentityHeaders {
+    if section
+        .raw("identity_headers")
+        .is_some_and(|item| item.is_null())
+    {
+        section.report_at(
+            "identity_headers",
+            "is empty",
+            "Write null at each header that is not to be sent, or remove the key",
+        );
+    }
+    let section = section.section("identity_headers");
+    let default = IdentityHeaders::default();
+    let mut named = Vec::new();
+    let mut header = |key: &'static str, default: Option<HeaderName>| match section.raw(key) {
+        Some(item) if item.is_null() => None,
+        Some(item) => {
+            let name = identity_header(&item)?;
+            if named.contains(&name) {
+                item.report(
+                    "has the same name as another identity header",
+                    "Choose another name",
+                );
+            }
+            named.push(name.clone());
+            Some(name)
+        }
+        None => {
+            named.extend(default.clone());
+            default
+        }
+    };
+    let headers = IdentityHeaders {
+        subject: header("subject", default.subject),
+        issuer: header("issuer", default.issuer),
+        client: header("client", default.client),
+        scope: header("scope", default.scope),
+    };
+    section.finish();
+    headers
+}
+
+/// Underscores are refused: some servers read them as hyphens, so that a client could send the header under both names.
+fn identity_header(item: &Item<'_>) -> Option<HeaderName> {
+    let name = item.text()?.to_ascii_lowercase();
+    let mend =
+        "Write a name of letters, digits and hyphens, such as x-mcp-subject; null sends none";
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        item.report("is no header name of letters, digits and hyphens", mend);
+        return None;
+    }
+    if TAKEN.contains(&name.as_str())
+        || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    {
+        item.report("is a header that already means something else", mend);
+    }
+    HeaderName::from_bytes(name.as_bytes()).ok()
+}
+
+fn refuse_same_path(earlier: &Candidate<'_>, later: &Candidate<'_>, around: &Surroundings<'_>) {
+    let own = around.public_url.map(|url| &url.authority);
+    let host = |candidate: &Candidate<'_>| candidate.resource.host.clone().or_else(|| own.cloned());
+    if earlier.resource.path == later.resource.path && host(earlier) == host(later) {
+        later.item.report(
+            "has the path and host of another resource",
+            "Change one of them",
+        );
+    }
+}
+
+/// A token for one of two such resources would open the other (RFC 8707 §2, threat 15).
+fn refuse_same_audience(earlier: &Candidate<'_>, later: &Candidate<'_>) {
+    if earlier.shared_audience && later.shared_audience {
+        return;
+    }
+    let (one, other) = (&earlier.resource, &later.resource);
+    let shares_issuer = one.issuers.iter().any(|name| other.issuers.contains(name));
+    let shares_audience = one
+        .audience
+        .iter()
+        .any(|value| other.audience.contains(value));
+    let same_resource = one.uri == other.uri;
+    if shares_issuer && shares_audience && !same_resource {
+        later.item.report(
+            format_args!(
+                "accepts the tokens of {}: they share an issuer and an audience",
+                one.path
+            ),
+            "Give each an audience of its own, or write shared_audience: true at both",
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! The MCP server behind a resource: `http://127.0.0.1:9000/mcp`, `{ url: https://…, ca_file: … }` or
+//! `{ unix: /run/tasks.sock, path: /mcp }`.
+
+use mcp_gateway_core::http::authority::{Authority, Scheme};
+
+use super::{
+    super::{
+        Listener, Upstream, UpstreamTarget,
+        reader::{Item, Section},
+        url::{HttpUrl, UrlError},
+    },
+    issuers::ca_file,
+};
+
+/// Bytes in a unix socket's path (`sun_path` of unix(7), less the closing zero).
+const MAX_SOCKET_PATH: usize = 107;
+
+const URL_FORM: &str =
+    "Write the MCP server's URL with its path, such as http://127.0.0.1:9000/mcp";
+
+/// Reads an upstream. The resource's path is that of a unix socket's upstream, unless it has its own.
+pub(super) fn upstream(
+    item: &Item<'_>,
+    resource_path: Option<&str>,
+    listen: &[Listener],
+) -> Option<Upstream> {
+    if !item.is_mapping() {
+        return by_url(item, None, listen);
+    }
+    let section = item.section();
+    let upstream = match (section.get("url"), section.get("unix")) {
+        (Some(url), None) => {
+            let ca_file = ca_file(&section, "ca_file");
+            by_url(&url, ca_file, listen)
+        }
+        (None, Some(socket)) => by_socket(&socket, &section, resource_path),
+        (Some(_), Some(socket)) => {
+            socket.report("stands beside url", "Keep one of the two");
+            None
+        }
+        (None, None) => {
+            section.report("has neither url nor unix", "Write one of the two");
+            None
+        }
+    };
+    section.finish();
+    upstream
+}
+
+fn by_url(
+    item: &Item<'_>,
+    ca_file: Option<std::path::PathBuf>,
+    listen: &[Listener],
+) -> Option<Upstream> {
+    let url = item.parsed(HttpUrl::without_query, URL_FORM)?;
+    if url.path.is_empty() {
+        item.report(
+            "has no path",
+            format_args!("{URL_FORM}, or end it with a slash"),
+        );
+    }
+    if listen
+        .iter()
+        .any(|listener| reaches(&url.authority, url.scheme, listener))
+    {
+        item.report(
+            "is a listener of this gateway",
+            "Write the MCP server's own address",
+        );
+    }
+    let host = url.authority.to_string();
+    let authority = url.authority;
+    let target = match url.scheme {
+        Scheme::Https => UpstreamTarget::Https { authority, ca_file },
+        Scheme::Http => {
+            if ca_file.is_some() {
+                item.report(
+                    "is http beside ca_file, which does nothing there",
+                    "Write https, or remove ca_file",
+                );
+            }
+            UpstreamTarget::Http { authority }
+        }
+    };
+    Some(Upstream {
+        target,
+        host,
+        path: url.path,
+    })
+}
+
+fn by_socket(
+    item: &Item<'_>,
+    section: &Section<'_>,
+    resource_path: Option<&str>,
+) -> Option<Upstream> {
+    let path = match section.get("path") {
+        Some(item) => item.parsed(own_path, "Write an absolute path, such as /mcp"),
+        None => resource_path.map(str::to_owned),
+    };
+    let socket = item.file()?;
+    if socket.as_os_str().len() > MAX_SOCKET_PATH {
+        item.report(
+            format_args!("is longer than {MAX_SOCKET_PATH} bytes"),
+            "Move the socket: the system takes no longer path",
+        );
+    }
+    Some(Upstream {
+        target: UpstreamTarget::Unix { socket },
+        host: "localhost".to_owned(),
+        path: path?,
+    })
+}
+
+fn own_path(text: &str) -> Result<String, UrlError> {
+    if !text.starts_with('/') {
+        return Err(UrlError::Path);
+    }
+    let url = HttpUrl::without_query(&format!("http://localhost{text}"))?;
+    Ok(url.path)
+}
+
+/// Whether an upstream is this gateway itself: its requests would go round until a limit ends them.
+fn reaches(upstream: &Authority, scheme: Scheme, listener: &Listener) -> bool {
+    let ip = listener.address.ip();
+    let host = upstream.host().trim_matches(['[', ']']);
+    let same_host = host == ip.to_string()
+        || (upstream.is_loopback() && (ip.is_loopback() || ip.is_unspecified()));
+    listener.address.port() != 0
+        && upstream.port_or_default(scheme) == listener.address.port()
+        && same_host
+}

@@ -1,0 +1,233 @@
+//! Variables for `${NAME}` and `${NAME:-default}` in scalar values: the process's environment, and behind it the file
+//! given by `--env-file`.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, fs, path::Path};
+
+use thiserror::Error;
+
+/// Bytes in an environment file.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
+
+/// The variables a configuration may use.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+/// Why an environment file cannot be used.
+#[derive(Debug, Error)]
+pub enum EnvironmentError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    /// It is larger than an environment file is.
+    #[error("is larger than {MAX_FILE_BYTES} bytes")]
+    TooLarge,
+    /// A line is not `NAME=value`.
+    #[error("has another line than NAME=value: line {0}")]
+    Line(usize),
+}
+
+/// Why a text cannot be expanded.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(super) enum ExpandError {
+    /// The variable is not set and has no default.
+    #[error("uses ${{{0}}}, which is not set")]
+    Unset(String),
+    /// `${` without a name and a closing brace.
+    #[error("has a ${{…}} that names no variable")]
+    Malformed,
+}
+
+impl Environment {
+    /// The environment of this process; variables that are no UTF-8 are left out.
+    pub fn process() -> Self {
+        let texts = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self(texts.collect())
+    }
+
+    /// An environment of these variables alone.
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self(variables.into_iter().map(own).collect())
+    }
+
+    /// Adds the variables of a file of `NAME=value` lines. What is set already stays: the environment wins.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has a line of another form.
+    pub fn with_file(mut self, path: &Path) -> Result<Self, EnvironmentError> {
+        if fs::metadata(path)?.len() > MAX_FILE_BYTES {
+            return Err(EnvironmentError::TooLarge);
+        }
+        for (name, value) in lines(&fs::read_to_string(path)?)? {
+            self.0.entry(name).or_insert(value);
+        }
+        Ok(self)
+    }
+
+    /// Puts variables in: `${NAME}`, `${NAME:-default}` (taken when the variable is unset or empty), `$$` for `$`.
+    pub(super) fn expand<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, ExpandError> {
+        if !text.contains('$') {
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('$') {
+            expanded.push_str(before);
+            rest = if let Some(after) = after.strip_prefix('$') {
+                expanded.push('$');
+                after
+            } else if let Some(after) = after.strip_prefix('{') {
+                let (variable, after) = after.split_once('}').ok_or(ExpandError::Malformed)?;
+                expanded.push_str(self.value(variable)?);
+                after
+            } else {
+                expanded.push('$');
+                after
+            };
+        }
+        expanded.push_str(rest);
+        Ok(Cow::Owned(expanded))
+    }
+
+    /// The value of what stands between the braces.
+    fn value<'a>(&'a self, variable: &'a str) -> Result<&'a str, ExpandError> {
+        let (name, default) = match variable.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (variable, None),
+        };
+        if !is_name(name) {
+            return Err(ExpandError::Malformed);
+        }
+        let set = self.0.get(name).map(String::as_str);
+        match default {
+            Some(default) => Ok(set.filter(|value| !value.is_empty()).unwrap_or(default)),
+            None => set.ok_or_else(|| ExpandError::Unset(name.to_owned())),
+        }
+    }
+}
+
+/// Values may be secret: only names are shown.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+fn lines(text: &str) -> Result<Vec<(String, String)>, EnvironmentError> {
+    let numbered = text
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim()));
+    let written = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    written
+        .map(|(number, line)| pair(line).ok_or(EnvironmentError::Line(number)))
+        .collect()
+}
+
+fn pair(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once('=')?;
+    is_name(name).then(|| (name.to_owned(), unquoted(value.trim()).to_owned()))
+}
+
+fn unquoted(value: &str) -> &str {
+    let within = |quote: char| {
+        value
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+    };
+    within('"').or_else(|| within('\'')).unwrap_or(value)
+}
+
+/// POSIX: letters, digits and underscores, no digit first.
+fn is_name(name: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(letters)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn variables_are_put_into_text() {
+        let environment = Environment::of([("DOMAIN", "example.com"), ("EMPTY", "")]);
+        let unset = |name: &str| Err(ExpandError::Unset(name.to_owned()));
+        let cases = [
+            ("plain", Ok("plain")),
+            ("https://${DOMAIN}/", Ok("https://example.com/")),
+            ("${DOMAIN}${DOMAIN}", Ok("example.comexample.com")),
+            ("${MISSING:-other}", Ok("other")),
+            ("${MISSING:-}", Ok("")),
+            ("${EMPTY:-other}", Ok("other")),
+            ("${EMPTY}", Ok("")),
+            ("${DOMAIN:-other}", Ok("example.com")),
+            ("$${DOMAIN}", Ok("${DOMAIN}")),
+            ("a$b", Ok("a$b")),
+            ("costs $", Ok("costs $")),
+            ("${MISSING}", unset("MISSING")),
+            ("${DOMAIN", Err(ExpandError::Malformed)),
+            ("${}", Err(ExpandError::Malformed)),
+            ("${1A}", Err(ExpandError::Malformed)),
+            ("${A B}", Err(ExpandError::Malformed)),
+        ];
+        for (text, expected) in cases {
+            let expanded = environment.expand(text);
+            assert_eq!(
+                expanded.as_deref().map_err(|error| error.to_string()),
+                expected.map_err(|error| error.to_string()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_variable_holds_is_not_expanded_again() {
+        let environment = Environment::of([("A", "${B}"), ("B", "b")]);
+        assert_eq!(environment.expand("${A}").unwrap(), "${B}");
+    }
+
+    #[test]
+    fn a_file_adds_what_the_environment_lacks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("env");
+        fs::write(
+            &path,
+            "# comment\n\nA=file\nB=\"two words\"\nC='x'\nD=a=b\n",
+        )
+        .unwrap();
+        let environment = Environment::of([("A", "process")])
+            .with_file(&path)
+            .unwrap();
+        assert_eq!(
+            environment.expand("${A} ${B} ${C} ${D}").unwrap(),
+            "process two words x a=b"
+        );
+    }
+
+    #[test]
+    fn a_file_with_other_lines_is_refused() {
+        for (text, line) in [
+            ("A=1\nnonsense\n", 2),
+            ("export A=1\n", 1),
+            ("=1\n", 1),
+            ("A-B=1\n", 1),
+        ] {
+            let Err(EnvironmentError::Line(found)) = lines(text) else {
+                panic!("{text:?} was taken");
+            };
+            assert_eq!(found, line, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let shown = format!("{:?}", Environment::of([("PASSWORD", "hunter2")]));
+        assert!(
+            shown.contains("PASSWORD") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}

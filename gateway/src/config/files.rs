@@ -1,0 +1,177 @@
+//! The files a configuration names: certificates, keys, key sets. `check` reads each of them, so that a file that will
+//! not do is a finding and not a failure at the first request.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use mcp_gateway_core::{
+    auth::key_set::{KeySet, KeySetError, ParsedKeySet},
+    mcp::session::{SealingKey, SealingKeyError},
+};
+use rustls::{
+    RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use thiserror::Error;
+
+use super::{CertificateFiles, secret::Secret};
+
+/// Bytes in a file that a configuration names.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Permission bits that let users other than owner and group read or write. The group is let be: Kubernetes mounts
+/// secrets 0440 for the pod's group (threat 148).
+const OTHERS: u32 = 0o006;
+
+/// Why a file cannot be used. Tells nothing of what is in it.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// It cannot be opened or read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// A directory, device or pipe.
+    #[error("is no file")]
+    NotAFile,
+    /// Larger than any such file is.
+    #[error("is larger than {MAX_FILE_BYTES} bytes")]
+    TooLarge,
+    /// Nothing in it.
+    #[error("is an empty file")]
+    Empty,
+    /// A secret that every user of the machine can read or overwrite.
+    #[error("can be read or written by every user of the machine")]
+    Exposed,
+    /// No PEM certificate in it.
+    #[error("holds no PEM certificate")]
+    NoCertificate,
+    /// No PEM private key in it.
+    #[error("holds no PEM private key that is supported")]
+    NoPrivateKey,
+    /// The private key belongs to another certificate.
+    #[error("does not belong to the certificate")]
+    KeyMismatch,
+    /// Not what a sealing key looks like.
+    #[error("holds no sealing key: {0}")]
+    SealingKey(#[from] SealingKeyError),
+    /// Not a JWK set.
+    #[error("holds no JWK set: {0}")]
+    KeySet(#[from] KeySetError),
+    /// A JWK set in which no key can verify anything.
+    #[error("holds no key that can verify a signature")]
+    NoKeys,
+}
+
+/// Reads a certificate chain with its key, and sees to it that they belong together.
+///
+/// # Errors
+/// Which of the two files will not do, and why.
+pub fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, CertifiedKeyError> {
+    let chain = certificates(&files.certificate).map_err(CertifiedKeyError::Certificate)?;
+    let key = private_key(&files.private_key).map_err(CertifiedKeyError::PrivateKey)?;
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(
+        |error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                CertifiedKeyError::PrivateKey(FileError::KeyMismatch)
+            }
+            rustls::Error::InvalidCertificate(_) => {
+                CertifiedKeyError::Certificate(FileError::NoCertificate)
+            }
+            _ => CertifiedKeyError::PrivateKey(FileError::NoPrivateKey),
+        },
+    )
+}
+
+/// Which of a certificate's two files will not do.
+#[derive(Debug, Error)]
+pub enum CertifiedKeyError {
+    /// The certificate chain.
+    #[error("the certificate {0}")]
+    Certificate(#[source] FileError),
+    /// The private key.
+    #[error("the private key {0}")]
+    PrivateKey(#[source] FileError),
+}
+
+/// Reads the certificates of a CA file.
+///
+/// # Errors
+/// The file cannot be read, or a certificate in it cannot be trusted as a root.
+pub fn roots(path: &Path) -> Result<RootCertStore, FileError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        store
+            .add(certificate)
+            .map_err(|_| FileError::NoCertificate)?;
+    }
+    Ok(store)
+}
+
+/// Reads a key that seals session ids.
+///
+/// # Errors
+/// The file cannot be read, is exposed, or holds something else.
+pub fn sealing_key(path: &Path) -> Result<SealingKey, FileError> {
+    Ok(SealingKey::from_bytes(read_secret(path)?.expose())?)
+}
+
+/// Reads an issuer's keys.
+///
+/// # Errors
+/// The file cannot be read, or no key in it is usable.
+pub fn key_set(path: &Path) -> Result<ParsedKeySet, FileError> {
+    let parsed = KeySet::parse(&read(path)?)?;
+    if parsed.keys.is_empty() {
+        return Err(FileError::NoKeys);
+    }
+    Ok(parsed)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let pem = read(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(FileError::NoCertificate),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
+    PrivateKeyDer::from_pem_slice(read_secret(path)?.expose()).map_err(|_| FileError::NoPrivateKey)
+}
+
+fn read_secret(path: &Path) -> Result<Secret, FileError> {
+    let file = open(path)?;
+    if file.metadata()?.permissions().mode() & OTHERS != 0 {
+        return Err(FileError::Exposed);
+    }
+    contents(&file).map(Secret::new)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    contents(&open(path)?)
+}
+
+/// Opens a regular file, through symbolic links (Kubernetes mounts secrets by them). Looks before it opens: opening a
+/// pipe would wait for its writer.
+fn open(path: &Path) -> Result<File, FileError> {
+    if !path.metadata()?.is_file() {
+        return Err(FileError::NotAFile);
+    }
+    Ok(File::open(path)?)
+}
+
+fn contents(file: &File) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        0 => Err(FileError::Empty),
+        1..=MAX_FILE_BYTES => Ok(bytes),
+        _ => Err(FileError::TooLarge),
+    }
+}

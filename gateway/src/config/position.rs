@@ -1,0 +1,386 @@
+//! The first pass over a configuration: where each key stands, and everything in the YAML that is refused before a
+//! value is looked at.
+//!
+//! Values carry no positions, so an event parser builds an index from key path to line and column. The same pass
+//! refuses what two readers could understand differently or what could grow without end: repeated keys, anchors,
+//! aliases, tags, several documents, deep nesting (threat 149).
+
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Marker, Parser};
+
+use super::{Finding, key_path};
+
+/// Levels of nesting in a configuration; the deepest that means anything is 7. This limit and the next two together
+/// bound the index.
+const MAX_DEPTH: usize = 16;
+
+/// Characters in a key.
+const MAX_KEY: usize = 128;
+
+/// Keys and values in a configuration.
+const MAX_NODES: usize = 20_000;
+
+/// A place in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    /// From 1.
+    pub(super) line: usize,
+    /// In characters, from 1.
+    pub(super) column: usize,
+}
+
+impl From<Marker> for Position {
+    fn from(marker: Marker) -> Self {
+        Self {
+            line: marker.line(),
+            column: marker.col() + 1,
+        }
+    }
+}
+
+/// Where each key path of a document stands: an entry by its key, a list's element by its beginning.
+#[derive(Debug, Default)]
+pub(super) struct Positions(HashMap<String, Position>);
+
+impl Positions {
+    /// Reads the positions of one document.
+    ///
+    /// # Errors
+    /// The first syntax error; or else every construct that is refused.
+    pub(super) fn read(text: &str) -> Result<Self, Vec<Finding>> {
+        let mut index = Index::default();
+        let mut parser = Parser::new_from_str(text);
+        while let Some(event) = parser.next_event() {
+            match event {
+                Ok((event, span)) => index.take(event, span.start.into())?,
+                Err(error) => {
+                    return Err(vec![syntax_error(error.info(), (*error.marker()).into())]);
+                }
+            }
+        }
+        if index.findings.is_empty() {
+            return Ok(index.positions);
+        }
+        Err(index.findings)
+    }
+
+    /// Where `path` stands; what is missing stands where its nearest parent does.
+    pub(super) fn find(&self, path: &str) -> Position {
+        let mut path = Some(path);
+        while let Some(candidate) = path {
+            if let Some(position) = self.0.get(candidate) {
+                return *position;
+            }
+            path = key_path::parent(candidate);
+        }
+        Position { line: 1, column: 1 }
+    }
+
+    /// Every path of the document.
+    #[cfg(test)]
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+/// The index while it is built: the containers that are open, innermost last.
+#[derive(Default)]
+struct Index {
+    positions: Positions,
+    open: Vec<Container>,
+    documents: usize,
+    nodes: usize,
+    findings: Vec<Finding>,
+}
+
+enum Container {
+    Mapping {
+        path: String,
+        /// The key whose value comes next.
+        key: Option<String>,
+        seen: HashSet<String>,
+    },
+    List {
+        path: String,
+        next: usize,
+    },
+}
+
+impl Index {
+    /// # Errors
+    /// What makes reading on pointless.
+    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Vec<Finding>> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            let problem = format!("has more than {MAX_NODES} keys and values");
+            return self.give_up(String::new(), at, &problem, "Split it");
+        }
+        match event {
+            Event::DocumentStart(_) => self.document(at),
+            Event::Alias(_) => {
+                let path = self.value(at);
+                self.refuse(
+                    path,
+                    at,
+                    "is an alias",
+                    "Write the value out: anchors and aliases are not used here",
+                );
+            }
+            Event::Scalar(text, _, anchor, tag) => {
+                if !self.is_key(&text, at)? {
+                    let path = self.value(at);
+                    self.plain(path, at, anchor, tag.is_some());
+                }
+            }
+            Event::SequenceStart(anchor, tag) => {
+                let path = self.container(at, anchor, tag.is_some())?;
+                self.open.push(Container::List { path, next: 0 });
+            }
+            Event::MappingStart(anchor, tag) => {
+                let path = self.container(at, anchor, tag.is_some())?;
+                let seen = HashSet::new();
+                self.open.push(Container::Mapping {
+                    path,
+                    key: None,
+                    seen,
+                });
+            }
+            Event::SequenceEnd | Event::MappingEnd => drop(self.open.pop()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn document(&mut self, at: Position) {
+        self.documents += 1;
+        if self.documents > 1 {
+            self.refuse(
+                String::new(),
+                at,
+                "a second document begins",
+                "Keep one document in the file",
+            );
+        }
+    }
+
+    /// Whether this scalar is a mapping's key; if so, its value comes next.
+    fn is_key(&mut self, text: &str, at: Position) -> Result<bool, Vec<Finding>> {
+        let Some(Container::Mapping {
+            path,
+            key: key @ None,
+            seen,
+        }) = self.open.last_mut()
+        else {
+            return Ok(false);
+        };
+        if text.chars().nth(MAX_KEY).is_some() {
+            let (path, problem) = (
+                path.clone(),
+                format!("has a key of more than {MAX_KEY} characters"),
+            );
+            return self.give_up(path, at, &problem, "Shorten it");
+        }
+        let path = key_path::entry(path, text);
+        *key = Some(text.to_owned());
+        if seen.insert(text.to_owned()) {
+            self.positions.0.insert(path, at);
+        } else {
+            let first = self.positions.find(&path).line;
+            let problem = format!("is written twice, first in line {first}");
+            self.refuse(path, at, &problem, "Keep one of the two");
+        }
+        Ok(true)
+    }
+
+    /// The path of the value that begins here.
+    fn value(&mut self, at: Position) -> String {
+        let path = match self.open.last_mut() {
+            None => key_path::ROOT.to_owned(),
+            Some(Container::List { path, next }) => {
+                *next += 1;
+                key_path::element(path, *next - 1)
+            }
+            Some(Container::Mapping { path, key, .. }) => match key.take() {
+                Some(key) => return key_path::entry(path, &key),
+                None => {
+                    let path = path.clone();
+                    self.refuse(
+                        path.clone(),
+                        at,
+                        "has a key that is no text",
+                        "Write a plain key",
+                    );
+                    return path;
+                }
+            },
+        };
+        self.positions.0.entry(path.clone()).or_insert(at);
+        path
+    }
+
+    fn container(
+        &mut self,
+        at: Position,
+        anchor: usize,
+        tagged: bool,
+    ) -> Result<String, Vec<Finding>> {
+        let path = self.value(at);
+        self.plain(path.clone(), at, anchor, tagged);
+        if self.open.len() < MAX_DEPTH {
+            return Ok(path);
+        }
+        let problem = format!("lies deeper than {MAX_DEPTH} levels");
+        self.give_up(path, at, &problem, "Remove the nesting")
+    }
+
+    fn plain(&mut self, path: String, at: Position, anchor: usize, tagged: bool) {
+        if anchor != 0 {
+            self.refuse(
+                path.clone(),
+                at,
+                "has an anchor",
+                "Remove it: anchors and aliases are not used here",
+            );
+        }
+        if tagged {
+            self.refuse(path, at, "has a tag", "Remove it: tags are not used here");
+        }
+    }
+
+    /// Refuses what would make the index too large to go on.
+    fn give_up<T>(
+        &mut self,
+        path: String,
+        at: Position,
+        problem: &str,
+        mend: &str,
+    ) -> Result<T, Vec<Finding>> {
+        self.refuse(path, at, problem, mend);
+        Err(std::mem::take(&mut self.findings))
+    }
+
+    fn refuse(&mut self, path: String, at: Position, problem: &str, mend: &str) {
+        self.findings.push(Finding {
+            path,
+            line: at.line,
+            column: at.column,
+            problem: problem.to_owned(),
+            mend: mend.to_owned(),
+        });
+    }
+}
+
+fn syntax_error(info: &str, at: Position) -> Finding {
+    Finding {
+        path: String::new(),
+        line: at.line,
+        column: at.column,
+        problem: format!("is no YAML: {info}"),
+        mend: "Mend the syntax here or just before; the rest was not read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use super::*;
+
+    const TEXT: &str =
+        "listen:\n  - address: a\n    tls:\n      names: [x, y]\n  - address: b\nadmin: {}\n";
+
+    #[test]
+    fn every_key_and_element_has_its_place() {
+        let positions = Positions::read(TEXT).unwrap();
+        let cases = [
+            ("listen", (1, 1)),
+            ("listen[0]", (2, 5)),
+            ("listen[0].address", (2, 5)),
+            ("listen[0].tls", (3, 5)),
+            ("listen[0].tls.names", (4, 7)),
+            ("listen[0].tls.names[1]", (4, 18)),
+            ("listen[1].address", (5, 5)),
+            ("admin", (6, 1)),
+            // What is missing stands where its nearest parent does.
+            ("admin.address", (6, 1)),
+            ("listen[1].tls.names[0]", (5, 5)),
+            ("resources", (1, 1)),
+        ];
+        for (path, (line, column)) in cases {
+            assert_eq!(positions.find(path), Position { line, column }, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_twice_is_refused() {
+        let deepest = format!("a{}", "[0]".repeat(15));
+        let (long, wide) = ("k".repeat(129), format!("a: [{}]", "1,".repeat(20_000)));
+        let long = format!("a: {{ {long}: 1 }}");
+        let deep = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
+        let cases = [
+            (
+                "a: 1\nb: 2\na: 3\n",
+                "a",
+                3,
+                1,
+                "is written twice, first in line 1",
+            ),
+            (
+                "a: {b: 1, b: 2}\n",
+                "a.b",
+                1,
+                11,
+                "is written twice, first in line 1",
+            ),
+            ("a: &x 1\n", "a", 1, 4, "has an anchor"),
+            ("a: !int 1\n", "a", 1, 4, "has a tag"),
+            ("? [a]\n: 1\n", "", 1, 3, "has a key that is no text"),
+            ("a: 1\n---\nb: 1\n", "", 2, 1, "a second document begins"),
+            (
+                deep.as_str(),
+                deepest.as_str(),
+                1,
+                19,
+                "lies deeper than 16 levels",
+            ),
+            (
+                long.as_str(),
+                "a",
+                1,
+                6,
+                "has a key of more than 128 characters",
+            ),
+            (
+                wide.as_str(),
+                "",
+                1,
+                39_995,
+                "has more than 20000 keys and values",
+            ),
+            ("a: [1, 2\nb: 3\n", "", 2, 2, "is no YAML"),
+            ("a:\n\t- b\n", "", 2, 2, "is no YAML"),
+            ("a: \"unclosed\n", "", 1, 4, "is no YAML"),
+        ];
+        for (text, path, line, column, problem) in cases {
+            let findings = Positions::read(text).unwrap_err();
+            let first = &findings[0];
+            assert!(first.problem.starts_with(problem), "{text:?}: {first:?}");
+            assert_eq!(
+                (first.path.as_str(), first.line, first.column),
+                (path, line, column),
+                "{text:?} {first:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused_where_it_begins() {
+        let text = "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n";
+        let findings = Positions::read(text).unwrap_err();
+        let problems: Vec<_> = findings
+            .iter()
+            .map(|finding| finding.path.as_str())
+            .collect();
+        assert_eq!(problems, ["a", "b", "b[0]", "b[1]", "c[0]", "c[1]"]);
+    }
+}

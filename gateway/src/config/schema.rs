@@ -1,0 +1,407 @@
+//! The configuration's keys as a JSON Schema, for editors: completion, help on hover, and a mark under what is wrong.
+//!
+//! These types mirror the YAML and are never filled; the reading is done elsewhere, because it has to tell every problem
+//! with its place. Tests hold that both know the same keys. A comment here is what an editor shows.
+
+#![allow(dead_code, reason = "only the shape of these types is used")]
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+
+/// The JSON Schema (2020-12) of the configuration.
+pub fn json_schema() -> Schema {
+    SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<Document>()
+}
+
+/// Configuration of mcp-gateway. ${NAME} and ${NAME:-default} are taken from the environment; $$ is a dollar sign.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "mcp-gateway")]
+struct Document {
+    /// What clients type: scheme and host, without a path. Resource URIs are built from it, never from a request.
+    public_url: String,
+    /// Where clients connect.
+    #[schemars(length(min = 1))]
+    listen: Vec<Listen>,
+    /// The listener for /metrics, /livez and /readyz.
+    admin: Option<Admin>,
+    /// Host values served besides the public URL's and the resources' own, such as mcp.internal:8443. Default: none.
+    hosts: Option<Vec<String>>,
+    /// Browser origins allowed besides the public URL's own, such as `https://app.example.com`. Default: none.
+    origins: Option<Vec<String>>,
+    /// Authorization servers whose tokens are accepted, by a name that resources use.
+    issuers: BTreeMap<String, Issuer>,
+    /// The protected resources: one for each MCP server.
+    #[schemars(length(min = 1))]
+    resources: Vec<Resource>,
+    /// How session ids are sealed.
+    sessions: Option<Sessions>,
+    /// Sizes and counts.
+    limits: Option<Limits>,
+    /// Deadlines and idle times.
+    timeouts: Option<Timeouts>,
+    /// How issuers' keys are fetched and kept.
+    jwks: Option<Jwks>,
+    /// How the process ends.
+    shutdown: Option<Shutdown>,
+    /// What is logged.
+    log: Option<Log>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Listen {
+    /// IP address and port, such as 0.0.0.0:8443.
+    address: String,
+    /// Speak TLS 1.2 and 1.3. Without it the listener speaks plain HTTP.
+    tls: Option<Tls>,
+    /// Speak plain HTTP beyond loopback, where something in front speaks TLS. Default: false.
+    plain_http: Option<Flag>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Tls {
+    /// Chosen by SNI from the names in them; the first answers everything else.
+    #[schemars(length(min = 1))]
+    certificates: Vec<Certificate>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Certificate {
+    /// PEM file with the chain, the server's own certificate first.
+    certificate: String,
+    /// PEM file with its private key, readable by the owner and group only.
+    private_key: String,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Admin {
+    /// IP address and port. Default: 127.0.0.1:9090.
+    address: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Issuer {
+    /// The iss of its tokens, to the letter. Keys are found by RFC 8414, then OpenID Connect Discovery.
+    issuer: String,
+    /// Accepted typ values; "" for none at all. Default: at+jwt. Most providers send JWT.
+    token_types: Option<OneOrMany>,
+    /// Accepted alg values. Default: every asymmetric one, RS256 to EdDSA.
+    algorithms: Option<OneOrMany>,
+    /// The URL of its JWK set, instead of discovery.
+    jwks_uri: Option<String>,
+    /// A file with its JWK set, instead of discovery.
+    jwks_file: Option<String>,
+    /// PEM file with the certificates that are trusted when fetching, instead of the system's.
+    ca_file: Option<String>,
+    /// Fetch over plain HTTP beyond loopback. Default: false.
+    allow_http: Option<Flag>,
+    /// Claims that hold scopes. Default: scope, scp.
+    scope_claim: Option<OneOrMany>,
+    /// The claim that names the principal. Default: sub.
+    subject_claim: Option<String>,
+    /// How far clocks may differ. Default: 30s.
+    clock_skew: Option<Time>,
+    /// The longest life of a token, from iat to exp. Default: 31d.
+    max_lifetime: Option<Time>,
+    /// JOSE header parameters that are ignored rather than refused: some of jku, x5u, jwk, x5c. Default: none.
+    ignored_headers: Option<OneOrMany>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Resource {
+    /// The exact path that clients type, such as /mcp.
+    path: String,
+    /// Serve it under this host alone. Default: every host.
+    host: Option<String>,
+    /// The MCP server.
+    upstream: Upstream,
+    /// Names of the issuers whose tokens are accepted.
+    #[schemars(length(min = 1))]
+    issuers: Vec<String>,
+    /// Accepted aud values, instead of the resource URI (public_url and path).
+    audience: Option<OneOrMany>,
+    /// Accept tokens that another resource accepts too; both must say so. Default: false.
+    shared_audience: Option<Flag>,
+    /// The name that clients show.
+    name: Option<String>,
+    /// The URL of a page for people.
+    documentation: Option<String>,
+    /// Scopes that calls take, and those told to clients.
+    scopes: Option<Scopes>,
+    /// What a principal may call.
+    policy: Policy,
+    /// Headers that tell the upstream who calls.
+    identity_headers: Option<IdentityHeaders>,
+    /// How long the upstream may take until its response head. Default: timeouts.response_head.
+    response_head: Option<Time>,
+}
+
+/// A URL with its path; or url with ca_file; or unix with path.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Upstream {
+    Url(String),
+    Parts(UpstreamParts),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct UpstreamParts {
+    /// The MCP server's URL with its path.
+    url: Option<String>,
+    /// PEM file with the certificates that are trusted instead of the system's.
+    ca_file: Option<String>,
+    /// The unix socket on which the MCP server listens.
+    unix: Option<String>,
+    /// The path asked for over the unix socket. Default: the resource's.
+    path: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Scopes {
+    /// Scopes that every call takes. Default: none.
+    required: Option<OneOrMany>,
+    /// Scopes told in the metadata. Default: the required ones and those of the rules.
+    supported: Option<OneOrMany>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Policy {
+    /// What no rule matches: allow (the required scopes suffice) or deny.
+    default: Decision,
+    /// The first that matches decides. Default: none.
+    rules: Option<Vec<Rule>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Rule {
+    /// The exact MCP method, such as tools/call.
+    method: String,
+    /// Exact names: of tools, of prompts, URIs of resources, ids of tasks. Default: any.
+    name: Option<OneOrMany>,
+    /// What these calls take besides the required scopes. Default: nothing.
+    scopes: Option<OneOrMany>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct IdentityHeaders {
+    /// Carries the subject; null sends none. Default: x-mcp-subject.
+    subject: Option<String>,
+    /// Carries the issuer; null sends none. Default: x-mcp-issuer.
+    issuer: Option<String>,
+    /// Carries the client id; null sends none. Default: x-mcp-client.
+    client: Option<String>,
+    /// Carries the scopes; null sends none. Default: x-mcp-scope.
+    scope: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Sessions {
+    /// Files with 32 random bytes each: the first seals, every one opens. Default: a random key at each start.
+    key_files: Option<Vec<String>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Limits {
+    /// Bytes in a request's header block. Default: 32KiB.
+    header_bytes: Option<Size>,
+    /// Fields in a request's header block. Default: 100.
+    header_fields: Option<Count>,
+    /// Bytes in an access token. Default: 8KiB.
+    token_bytes: Option<Size>,
+    /// Bytes in a request's body. Default: 4MiB.
+    body_bytes: Option<Size>,
+    /// Levels of nesting in a JSON body. Default: 64.
+    json_depth: Option<Count>,
+    /// Members and elements in a JSON body. Default: 10000.
+    json_members: Option<Count>,
+    /// Connections open at once. Default: 10000.
+    connections: Option<Count>,
+    /// Streams open at once on one HTTP/2 connection. Default: 100.
+    streams_per_connection: Option<Count>,
+    /// Verified tokens remembered, for each resource. Default: 10000.
+    verified_tokens: Option<Count>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Timeouts {
+    /// Deadline of the TLS handshake. Default: 10s.
+    handshake: Option<Time>,
+    /// Deadline of a request's header block. Default: 10s.
+    header: Option<Time>,
+    /// How long a connection may wait for its next request. Default: 60s.
+    keep_alive: Option<Time>,
+    /// How long a request's body may pause. Default: 10s.
+    body_idle: Option<Time>,
+    /// Deadline of a request's body. Default: 60s.
+    body_total: Option<Time>,
+    /// Deadline of the upstream's response head; none for GET and subscriptions. Default: 5m.
+    response_head: Option<Time>,
+    /// How long a client may leave written bytes unread. Default: 30s.
+    write_idle: Option<Time>,
+    /// Silence on an event stream before a comment is sent; 0s sends none. Default: 25s.
+    sse_comment: Option<Time>,
+    /// Deadline of a connection to the upstream, TLS included. Default: 5s.
+    upstream_connect: Option<Time>,
+    /// How long an unused connection to the upstream is kept. Default: 4s.
+    upstream_keep_alive: Option<Time>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Jwks {
+    /// Time between refreshes in the background. Default: 5m.
+    refresh: Option<Time>,
+    /// Least time between fetches that an unknown key id sets off. Default: 30s.
+    cool_down: Option<Time>,
+    /// How long keys are used while the issuer cannot be reached. Default: 1h.
+    stale: Option<Time>,
+    /// Deadline of one fetch. Default: 5s.
+    fetch: Option<Time>,
+    /// How long a request waits for a fetch. Default: 2s.
+    wait: Option<Time>,
+    /// Bytes in a metadata document or key set. Default: 512KiB.
+    bytes: Option<Size>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Shutdown {
+    /// How long connections are still accepted after SIGTERM. Default: 0s.
+    delay: Option<Time>,
+    /// How long requests and streams may then take to end. Default: 30s.
+    drain: Option<Time>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Log {
+    /// json or text. Default: json.
+    format: Option<LogFormat>,
+    /// The least severe events that are written. Default: info.
+    level: Option<Level>,
+    /// Whether each request has a line. Default: true.
+    access: Option<Flag>,
+}
+
+/// A list, or its only element.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// A duration: a whole number with ms, s, m, h or d.
+struct Time;
+
+/// A size: a whole number with B, KiB, MiB or GiB.
+struct Size;
+
+/// A whole number, or a variable that holds one.
+struct Count;
+
+/// true or false, or a variable that holds one.
+struct Flag;
+
+/// What happens to a call that no rule matches.
+struct Decision;
+
+/// The shape of a log line.
+struct LogFormat;
+
+/// How severe an event is.
+struct Level;
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^([0-9]+(ms|s|m|h|d)|.*\$\{.+\}.*)$" })
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^([0-9]+(B|KiB|MiB|GiB)|.*\$\{.+\}.*)$" })
+    }
+}
+
+impl JsonSchema for Count {
+    fn schema_name() -> Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, variable()] })
+    }
+}
+
+impl JsonSchema for Flag {
+    fn schema_name() -> Cow<'static, str> {
+        "Flag".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, variable()] })
+    }
+}
+
+impl JsonSchema for Decision {
+    fn schema_name() -> Cow<'static, str> {
+        "Decision".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(&["allow", "deny"])
+    }
+}
+
+impl JsonSchema for LogFormat {
+    fn schema_name() -> Cow<'static, str> {
+        "LogFormat".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(&["json", "text"])
+    }
+}
+
+impl JsonSchema for Level {
+    fn schema_name() -> Cow<'static, str> {
+        "Level".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(&["error", "warn", "info", "debug"])
+    }
+}
+
+fn words(words: &[&str]) -> Schema {
+    json_schema!({ "anyOf": [{ "enum": words }, variable()] })
+}
+
+fn variable() -> Schema {
+    json_schema!({ "type": "string", "pattern": r"\$\{.+\}" })
+}

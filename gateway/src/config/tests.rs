@@ -1,0 +1,244 @@
+//! Broken configurations and what is said about them; and that reader, schema and example files know the same keys.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod examples;
+mod files;
+mod values;
+
+use std::path::Path;
+
+use super::*;
+
+/// A sound configuration, one key a line, so that a test can exchange one and name its place.
+const SOUND: &str = "\
+public_url: https://mcp.example.com
+listen:
+  - address: 127.0.0.1:8080
+issuers:
+  corporate:
+    issuer: https://login.example.com/
+  partner:
+    issuer: https://partner.example.com
+resources:
+  - path: /mcp
+    upstream: http://127.0.0.1:9000/mcp
+    issuers: [corporate]
+    scopes:
+      required: [read]
+      supported: [read, write]
+    policy:
+      default: allow
+      rules:
+        - { method: tools/call, name: [create], scopes: [write] }
+  - path: /other
+    upstream: https://other.internal/mcp
+    issuers: [partner]
+    policy: { default: deny }
+";
+
+/// What [`SOUND`] becomes with one piece of it exchanged.
+fn edited(from: &str, to: &str) -> String {
+    assert_eq!(
+        SOUND.matches(from).count(),
+        1,
+        "{from:?} must stand there once"
+    );
+    SOUND.replace(from, to)
+}
+
+fn parsed(text: &str) -> Config {
+    parse(text, Path::new("/nonexistent"), &Environment::default())
+        .unwrap_or_else(|findings| panic!("{text}\n{findings:#?}"))
+}
+
+fn findings(text: &str) -> Vec<Finding> {
+    match parse(text, Path::new("/nonexistent"), &Environment::default()) {
+        Ok(_) => panic!("accepted:\n{text}"),
+        Err(findings) => findings,
+    }
+}
+
+/// `PATH:LINE:COLUMN problem` of the only finding in `text`.
+fn only_finding(text: &str) -> String {
+    let findings = findings(text);
+    assert_eq!(findings.len(), 1, "{findings:#?}\n{text}");
+    let Finding {
+        path,
+        line,
+        column,
+        problem,
+        mend,
+    } = &findings[0];
+    assert!(
+        !mend.is_empty() && !mend.ends_with('.') && !problem.ends_with('.'),
+        "{findings:?}"
+    );
+    format!("{path}:{line}:{column} {problem}")
+}
+
+/// One piece of [`SOUND`] exchanged for another, and the only finding of that.
+type Row = (&'static str, &'static str, &'static str);
+
+fn each_has_its_finding(rows: &[Row]) {
+    for (from, to, expected) in rows {
+        assert_eq!(
+            only_finding(&edited(from, to)),
+            *expected,
+            "{from:?} -> {to:?}"
+        );
+    }
+}
+
+/// One piece of [`SOUND`] exchanged for another, and all is well.
+fn each_is_sound(rows: &[(&str, &str)]) {
+    for (from, to) in rows {
+        parsed(&edited(from, to));
+    }
+}
+
+#[test]
+fn a_sound_configuration_has_its_defaults() {
+    let config = parsed(SOUND);
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.timeouts, Timeouts::default());
+    assert_eq!(config.jwks, Jwks::default());
+    assert_eq!(config.shutdown, Shutdown::default());
+    assert_eq!(config.log, Log::default());
+    assert_eq!(config.admin.address.to_string(), "127.0.0.1:9090");
+    let resource = &config.resources[0];
+    assert_eq!(resource.uri, "https://mcp.example.com/mcp");
+    assert_eq!(resource.audience, ["https://mcp.example.com/mcp"]);
+    assert_eq!(resource.identity_headers, IdentityHeaders::default());
+    assert_eq!(resource.response_head, config.timeouts.response_head);
+    assert_eq!(resource.policy.rules[0].names, ["create"]);
+    let issuer = &config.issuers["corporate"];
+    assert_eq!(issuer.token_types, ["at+jwt"]);
+    assert_eq!(issuer.algorithms.len(), 9);
+    assert_eq!(issuer.scope_claims, ["scope", "scp"]);
+    assert_eq!(issuer.keys, KeySource::Discovery);
+}
+
+#[test]
+fn everything_is_told_at_once_and_in_order() {
+    let text = "\
+public_url: http://mcp.example.com
+lisen: []
+listen:
+  - address: 0.0.0.0:8080
+issuers:
+  corporate:
+    issuer: login.example.com
+    algorithms: [HS256, none]
+resources:
+  - path: mcp/
+    upstream: http://127.0.0.1:9000/mcp
+    issuers: [corporat]
+    policy:
+      rules:
+        - { method: tools/cal, scopes: write read }
+limits: { body_bytes: 4MB, json_depth: \"64\" }
+";
+    let told: Vec<_> = findings(text)
+        .iter()
+        .map(|f| f.in_file(Path::new("g.yaml")).to_string())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "g.yaml:1:1: public_url: is plain HTTP to another machine, where tokens can be read on the way. Write https, or plain_http: true at a listener.",
+            "g.yaml:2:1: lisen: is no key that is known here. Perhaps listen is meant.",
+            "g.yaml:4:5: listen[0]: speaks plain HTTP beyond this machine, where tokens can be read on the way. Add tls, or plain_http: true if something in front of it speaks TLS.",
+            "g.yaml:7:5: issuers.corporate.issuer: is no http or https URL. Write it as the issuer's metadata and tokens have it, such as https://login.example.com/.",
+            "g.yaml:8:18: issuers.corporate.algorithms[0]: HS256 is symmetric: whoever can check such a token can make one. Let the issuer sign with RS256 or ES256.",
+            "g.yaml:8:25: issuers.corporate.algorithms[1]: none means that tokens are not signed. Let the issuer sign with RS256 or ES256.",
+            "g.yaml:10:5: resources[0].path: is no plain absolute path. Write a slash, then letters, digits, -, ., _ and ~, with single slashes between and none at the end.",
+            "g.yaml:12:15: resources[0].issuers[0]: corporat is no issuer of this configuration. Perhaps corporate is meant.",
+            "g.yaml:13:5: resources[0].policy.default: is missing. Write allow, where the required scopes suffice for what no rule matches, or deny.",
+            "g.yaml:15:13: resources[0].policy.rules[0].method: tools/cal is no MCP method. Perhaps tools/call is meant.",
+            "g.yaml:15:32: resources[0].policy.rules[0].scopes: write read is not one scope. Write each scope apart, [a, b], without spaces, quotes and backslashes in them.",
+            "g.yaml:16:11: limits.body_bytes: is no size. Write a whole number with B, KiB, MiB or GiB, such as 4MiB.",
+            "g.yaml:16:28: limits.json_depth: must be a whole number. Write digits alone, without quotes.",
+        ]
+    );
+}
+
+#[test]
+fn an_empty_file_lacks_what_is_required() {
+    for text in ["", "# nothing\n", "---\n", "~\n", "{}\n"] {
+        let paths: Vec<_> = findings(text)
+            .into_iter()
+            .map(|finding| finding.path)
+            .collect();
+        assert_eq!(
+            paths,
+            ["issuers", "listen", "public_url", "resources"],
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_document_that_is_no_mapping_is_told() {
+    for text in ["[]\n", "text\n", "1\n"] {
+        assert_eq!(
+            findings(text)[0].problem,
+            "must be a mapping of keys to values",
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_configuration_always_says_why() {
+    let lines: Vec<_> = SOUND.lines().collect();
+    for left_out in 0..lines.len() {
+        let rest = lines
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != left_out);
+        let text: Vec<_> = rest.map(|(_, line)| *line).collect();
+        if let Err(findings) = parse(&text.join("\n"), Path::new("."), &Environment::default()) {
+            assert!(!findings.is_empty(), "without line {}", left_out + 1);
+        }
+    }
+}
+
+#[test]
+fn nonsense_in_any_place_is_a_finding() {
+    for nonsense in [
+        "~",
+        "[]",
+        "{}",
+        "[[1]]",
+        "{a: b}",
+        "1",
+        "true",
+        "''",
+        "\"\\0\"",
+        "${NOT_SET}",
+    ] {
+        for (index, line) in SOUND.lines().enumerate() {
+            let Some((key, value)) = line
+                .split_once(": ")
+                .filter(|(_, value)| *value != nonsense)
+            else {
+                continue;
+            };
+            let text = SOUND.replacen(line, &format!("{key}: {nonsense}"), 1);
+            if let Err(findings) = parse(&text, Path::new("."), &Environment::default()) {
+                assert!(
+                    !findings.is_empty(),
+                    "{nonsense} for {value} in line {}",
+                    index + 1
+                );
+            }
+        }
+    }
+}

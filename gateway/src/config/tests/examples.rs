@@ -1,0 +1,258 @@
+//! The example files load; and `config/gateway.yaml`, the reader and the JSON Schema know the same keys.
+
+use std::{collections::BTreeSet, fs};
+
+use serde_json::Value as Json;
+
+use super::{
+    files::{Files, JWK_SET},
+    *,
+};
+
+/// The example files, with the variables each needs.
+const EXAMPLES: [(&str, &[(&str, &str)]); 5] = [
+    ("minimal.yaml", &[]),
+    (
+        "auth0.yaml",
+        &[
+            ("AUTH0_DOMAIN", "tenant.eu.auth0.com"),
+            ("AUTH0_AUDIENCE", "http://localhost:8080/mcp"),
+        ],
+    ),
+    (
+        "keycloak.yaml",
+        &[
+            ("KEYCLOAK_URL", "https://keycloak.example.com"),
+            ("KEYCLOAK_REALM", "tasks"),
+        ],
+    ),
+    (
+        "entra.yaml",
+        &[("ENTRA_TENANT", "tenant"), ("ENTRA_CLIENT", "client")],
+    ),
+    ("gateway.yaml", &[]),
+];
+
+fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../config")
+        .join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files that `gateway.yaml` names.
+fn files() -> Files {
+    let files = Files::new();
+    files.certificate("tls/tls.crt", "tls/tls.key");
+    files.certificate("tls/ca.crt", "tls/ca.key");
+    files.write("keys/offline.json", JWK_SET, 0o644);
+    files.write("keys/session.key", &"5a".repeat(32), 0o600);
+    files
+}
+
+fn load_example(name: &str, variables: &[(&'static str, &'static str)]) -> Config {
+    let environment = Environment::of(variables.iter().copied());
+    parse(&example(name), files().path(), &environment)
+        .unwrap_or_else(|findings| panic!("{name}: {findings:#?}"))
+}
+
+#[test]
+fn every_example_loads() {
+    for (name, variables) in EXAMPLES {
+        load_example(name, variables);
+    }
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let present: BTreeSet<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(present, EXAMPLES.map(|(name, _)| name.to_owned()).into());
+}
+
+#[test]
+fn every_example_takes_just_the_variables_it_names() {
+    for (name, variables) in EXAMPLES
+        .iter()
+        .filter(|(_, variables)| !variables.is_empty())
+    {
+        for left_out in *variables {
+            let rest = variables
+                .iter()
+                .filter(|variable| *variable != left_out)
+                .copied();
+            let findings =
+                parse(&example(name), files().path(), &Environment::of(rest)).unwrap_err();
+            let expected = format!("uses ${{{}}}, which is not set", left_out.0);
+            assert!(
+                findings.iter().all(|finding| finding.problem == expected),
+                "{name}: {findings:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_auth0_example_reads_as_auth0_needs_it() {
+    let (name, variables) = EXAMPLES[1];
+    let config = load_example(name, variables);
+    assert_eq!(
+        config.issuers["auth0"].issuer,
+        "https://tenant.eu.auth0.com/"
+    );
+    assert_eq!(config.issuers["auth0"].token_types, ["at+jwt", "jwt"]);
+    assert_eq!(config.resources[0].audience, ["http://localhost:8080/mcp"]);
+}
+
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    let config = load_example("gateway.yaml", &[]);
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.timeouts, Timeouts::default());
+    assert_eq!(config.jwks, Jwks::default());
+    assert_eq!(config.shutdown, Shutdown::default());
+    assert_eq!(config.log, Log::default());
+    let (documented, default) = (&config.issuers["corporate"], &config.issuers["offline"]);
+    assert_eq!(documented.token_types, default.token_types);
+    assert_eq!(documented.algorithms, default.algorithms);
+    assert_eq!(documented.scope_claims, default.scope_claims);
+    assert_eq!(documented.subject_claim, default.subject_claim);
+    assert_eq!(
+        (documented.clock_skew, documented.max_lifetime),
+        (default.clock_skew, default.max_lifetime)
+    );
+    let (documented, default) = (&config.resources[0], &config.resources[1]);
+    assert_eq!(documented.identity_headers, default.identity_headers);
+    assert_eq!(documented.response_head, default.response_head);
+}
+
+#[test]
+fn every_line_that_tells_a_default_shows_it() {
+    for line in example("gateway.yaml").lines() {
+        let Some((setting, told)) = line.split_once("# default ") else {
+            continue;
+        };
+        let value = setting
+            .split_once(':')
+            .map_or("", |(_, value)| value)
+            .trim();
+        let told = told.split([';', ':', ',']).next().unwrap().trim();
+        let shows_an_instance = told.starts_with("none")
+            || told.starts_with("any")
+            || told.contains(' ')
+            || told.contains('.');
+        let listed = value.starts_with('[');
+        assert!(
+            value == told
+                || shows_an_instance
+                || listed
+                || (value, told) == ("/mcp", "the resource's path"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn reader_schema_and_documentation_know_the_same_keys() {
+    let text = example("gateway.yaml");
+    let positions = Positions::read(&text).unwrap();
+    let documented: BTreeSet<String> = positions
+        .paths()
+        .filter(|path| !path.is_empty() && !path.ends_with(']'))
+        .map(pattern)
+        .collect();
+    let documented = documented
+        .into_iter()
+        .filter(|path| path != "issuers.*")
+        .collect::<BTreeSet<_>>();
+
+    let document: Value = serde_yaml::from_str(&text).unwrap();
+    let (environment, files) = (Environment::default(), files());
+    let reader = Reader::new(&positions, &environment, files.path());
+    check::config(reader.root(&document)).unwrap();
+    let read: BTreeSet<String> = reader.asked().iter().map(|path| pattern(path)).collect();
+
+    let schema = schema::json_schema().to_value();
+    let mut described = BTreeSet::new();
+    keys(&schema, &schema, "", &mut described);
+
+    assert_eq!(documented, read, "config/gateway.yaml and the reader");
+    assert_eq!(described, read, "the schema and the reader");
+}
+
+#[test]
+fn every_key_of_the_schema_is_explained() {
+    fn unexplained(schema: &Json) -> Vec<String> {
+        let properties = schema
+            .get("properties")
+            .and_then(Json::as_object)
+            .into_iter()
+            .flatten();
+        let own = properties
+            .filter(|(_, value)| value.get("description").is_none())
+            .map(|(key, _)| key.clone());
+        let definitions = schema
+            .get("$defs")
+            .and_then(Json::as_object)
+            .into_iter()
+            .flatten();
+        own.chain(definitions.flat_map(|(_, schema)| unexplained(schema)))
+            .collect()
+    }
+    assert_eq!(
+        unexplained(&schema::json_schema().to_value()),
+        Vec::<String>::new()
+    );
+}
+
+/// A key path with indices and issuers' names left out.
+fn pattern(path: &str) -> String {
+    let without_indices = path.split('[').map(|piece| {
+        piece
+            .split_once(']')
+            .map_or_else(|| piece.to_owned(), |(_, rest)| format!("[]{rest}"))
+    });
+    let path: String = without_indices.collect();
+    match path.strip_prefix("issuers.") {
+        Some(rest) => rest.split_once('.').map_or_else(
+            || "issuers.*".to_owned(),
+            |(_, key)| format!("issuers.*.{key}"),
+        ),
+        None => path,
+    }
+}
+
+/// Every key that a schema describes, as patterns.
+fn keys(root: &Json, schema: &Json, path: &str, found: &mut BTreeSet<String>) {
+    if let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
+        keys(
+            root,
+            root.pointer(reference.trim_start_matches('#')).unwrap(),
+            path,
+            found,
+        );
+    }
+    for (key, schema) in schema
+        .get("properties")
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let path = key_path::entry(path, key);
+        keys(root, schema, &path, found);
+        found.insert(path);
+    }
+    if let Some(items) = schema.get("items") {
+        keys(root, items, &format!("{path}[]"), found);
+    }
+    if let Some(entries) = schema.get("additionalProperties") {
+        keys(root, entries, &format!("{path}.*"), found);
+    }
+    for variant in schema
+        .get("anyOf")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+    {
+        keys(root, variant, path, found);
+    }
+}

@@ -1,0 +1,305 @@
+//! Files that a configuration names: what is wrong with them is a finding too.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// The key of RFC 7517 appendix A.1, for signatures.
+pub(super) const JWK_SET: &str = r#"{ "keys": [ { "kty": "EC", "crv": "P-256", "use": "sig", "kid": "1",
+  "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" } ] }"#;
+
+/// A directory with files in it.
+pub(super) struct Files(TempDir);
+
+impl Files {
+    pub(super) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(super) fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// A certificate with its key.
+    pub(super) fn certificate(&self, certificate: &str, private_key: &str) {
+        let made = rcgen::generate_simple_self_signed(["mcp.example.com".to_owned()]).unwrap();
+        self.write(certificate, &made.cert.pem(), 0o644);
+        self.write(private_key, &made.signing_key.serialize_pem(), 0o600);
+    }
+
+    /// The only finding, or nothing.
+    fn finding(&self, text: &str) -> Option<String> {
+        let findings = parse(text, self.path(), &Environment::default()).err()?;
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        Some(format!(
+            "{}:{} {}",
+            findings[0].path, findings[0].line, findings[0].problem
+        ))
+    }
+}
+
+fn with_tls(certificate: &str, private_key: &str) -> String {
+    edited(
+        "  - address: 127.0.0.1:8080",
+        &format!(
+            "  - address: 0.0.0.0:8443\n    tls:\n      certificates:\n        - certificate: {certificate}\n          private_key: {private_key}"
+        ),
+    )
+}
+
+#[test]
+fn certificates_must_be_there_and_fit_their_keys() {
+    let files = Files::new();
+    files.certificate("tls.crt", "tls.key");
+    files.certificate("other.crt", "other.key");
+    files.write("empty", "", 0o600);
+    files.write("text", "nothing", 0o600);
+    let key = fs::read_to_string(files.path().join("tls.key")).unwrap();
+    files.write("exposed.key", &key, 0o644);
+    files.write("overwritable.key", &key, 0o602);
+    files.write("group.key", &key, 0o440);
+    std::os::unix::fs::symlink("tls.key", files.path().join("link.key")).unwrap();
+    std::os::unix::fs::symlink("loop.key", files.path().join("loop.key")).unwrap();
+    let certificate = "listen[0].tls.certificates[0].certificate:6";
+    let private_key = "listen[0].tls.certificates[0].private_key:7";
+    let cases = [
+        ("tls.crt", "tls.key", None),
+        ("tls.crt", "group.key", None),
+        ("tls.crt", "link.key", None),
+        (
+            "missing.crt",
+            "tls.key",
+            Some(format!(
+                "{certificate} cannot be read: No such file or directory (os error 2)"
+            )),
+        ),
+        (
+            "empty",
+            "tls.key",
+            Some(format!("{certificate} is an empty file")),
+        ),
+        (
+            "text",
+            "tls.key",
+            Some(format!("{certificate} holds no PEM certificate")),
+        ),
+        (
+            "tls.key",
+            "tls.key",
+            Some(format!("{certificate} holds no PEM certificate")),
+        ),
+        (".", "tls.key", Some(format!("{certificate} is no file"))),
+        (
+            "tls.crt",
+            "missing.key",
+            Some(format!(
+                "{private_key} cannot be read: No such file or directory (os error 2)"
+            )),
+        ),
+        (
+            "tls.crt",
+            "empty",
+            Some(format!("{private_key} is an empty file")),
+        ),
+        (
+            "tls.crt",
+            "text",
+            Some(format!(
+                "{private_key} holds no PEM private key that is supported"
+            )),
+        ),
+        (
+            "tls.crt",
+            "other.key",
+            Some(format!("{private_key} does not belong to the certificate")),
+        ),
+        (
+            "tls.crt",
+            "exposed.key",
+            Some(format!(
+                "{private_key} can be read or written by every user of the machine"
+            )),
+        ),
+        (
+            "tls.crt",
+            "overwritable.key",
+            Some(format!(
+                "{private_key} can be read or written by every user of the machine"
+            )),
+        ),
+        (
+            "tls.crt",
+            "loop.key",
+            Some(format!(
+                "{private_key} cannot be read: Too many levels of symbolic links (os error 40)"
+            )),
+        ),
+    ];
+    for (certificate, private_key, expected) in cases {
+        assert_eq!(
+            files.finding(&with_tls(certificate, private_key)),
+            expected,
+            "{certificate} {private_key}"
+        );
+    }
+}
+
+#[test]
+fn a_listener_speaks_tls_or_plain_http() {
+    let files = Files::new();
+    files.certificate("tls.crt", "tls.key");
+    let both =
+        with_tls("tls.crt", "tls.key").replace("    tls:\n", "    plain_http: true\n    tls:\n");
+    assert_eq!(
+        files.finding(&both).as_deref(),
+        Some("listen[0].plain_http:4 stands beside tls")
+    );
+    let http =
+        with_tls("tls.crt", "tls.key").replace("https://mcp.example.com", "http://localhost");
+    assert_eq!(
+        files.finding(&http).as_deref(),
+        Some("public_url:1 is http, but every listener speaks TLS")
+    );
+    let none = edited(
+        "  - address: 127.0.0.1:8080",
+        "  - { address: '127.0.0.1:8080', tls: {} }",
+    );
+    assert_eq!(
+        files.finding(&none).as_deref(),
+        Some("listen[0].tls.certificates:3 is missing")
+    );
+}
+
+#[test]
+fn key_sets_must_hold_a_key_that_verifies() {
+    let files = Files::new();
+    files.write("keys.json", JWK_SET, 0o644);
+    files.write("empty.json", r#"{ "keys": [] }"#, 0o644);
+    files.write("none.json", "[]", 0o644);
+    files.certificate("ca.crt", "ca.key");
+    let with = |more: &str| {
+        edited(
+            "    issuer: https://partner.example.com",
+            &format!("    issuer: https://partner.example.com\n    {more}"),
+        )
+    };
+    assert_eq!(files.finding(&with("jwks_file: keys.json")), None);
+    assert_eq!(files.finding(&with("ca_file: ca.crt")), None);
+    let cases = [
+        (
+            "jwks_file: empty.json",
+            "issuers.partner.jwks_file:9 holds no key that can verify a signature",
+        ),
+        (
+            "jwks_file: missing.json",
+            "issuers.partner.jwks_file:9 cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "ca_file: keys.json",
+            "issuers.partner.ca_file:9 holds no PEM certificate",
+        ),
+        (
+            "jwks_file: keys.json\n    jwks_uri: https://partner.example.com/keys",
+            "issuers.partner.jwks_file:9 stands beside jwks_uri",
+        ),
+        (
+            "jwks_file: keys.json\n    ca_file: ca.crt",
+            "issuers.partner.ca_file:10 does nothing beside jwks_file",
+        ),
+    ];
+    for (more, expected) in cases {
+        assert_eq!(
+            files.finding(&with(more)).as_deref(),
+            Some(expected),
+            "{more}"
+        );
+    }
+    let found = files.finding(&with("jwks_file: none.json")).unwrap();
+    assert!(
+        found.starts_with("issuers.partner.jwks_file:9 holds no JWK set"),
+        "{found}"
+    );
+}
+
+#[test]
+fn sealing_keys_are_32_bytes_and_private() {
+    let files = Files::new();
+    files.write("good.key", &"5a".repeat(32), 0o640);
+    files.write("newline.key", &format!("{}\n", "5a".repeat(32)), 0o600);
+    files.write("short.key", "5a5a", 0o600);
+    files.write("exposed.key", &"5a".repeat(32), 0o604);
+    let with = |list: &str| format!("{SOUND}sessions: {{ key_files: {list} }}\n");
+    assert_eq!(files.finding(&with("[good.key, newline.key]")), None);
+    let found = files.finding(&with("[short.key]")).unwrap();
+    assert!(
+        found.starts_with("sessions.key_files[0]:24 holds no sealing key"),
+        "{found}"
+    );
+    let cases = [
+        (
+            "[exposed.key]",
+            "sessions.key_files[0]:24 can be read or written by every user of the machine",
+        ),
+        (
+            "[good.key, good.key]",
+            "sessions.key_files[1]:24 is listed twice",
+        ),
+    ];
+    for (list, expected) in cases {
+        assert_eq!(
+            files.finding(&with(list)).as_deref(),
+            Some(expected),
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn a_ca_file_is_for_https_only() {
+    let files = Files::new();
+    files.certificate("ca.crt", "ca.key");
+    let with = |url: &str| {
+        edited(
+            "upstream: https://other.internal/mcp",
+            &format!("upstream: {{ url: '{url}', ca_file: ca.crt }}"),
+        )
+    };
+    assert_eq!(files.finding(&with("https://other.internal/mcp")), None);
+    assert_eq!(
+        files.finding(&with("http://other.internal/mcp")).as_deref(),
+        Some("resources[1].upstream.url:21 is http beside ca_file, which does nothing there")
+    );
+}
+
+#[test]
+fn the_configuration_file_itself_may_be_unreadable() {
+    let files = Files::new();
+    let large = files.write("large.yaml", &"#\n".repeat(600_000), 0o644);
+    let binary = files.path().join("binary.yaml");
+    fs::write(&binary, [0xff, 0xfe]).unwrap();
+    let cases = [
+        (
+            files.path().join("missing.yaml"),
+            "cannot be read: No such file or directory (os error 2)",
+        ),
+        (large, "is larger than 1048576 bytes"),
+        (binary, "is no UTF-8 text"),
+    ];
+    for (path, expected) in cases {
+        let findings = load(&path, &Environment::default()).unwrap_err();
+        assert_eq!(
+            (findings.len(), findings[0].problem.as_str()),
+            (1, expected)
+        );
+    }
+}
