@@ -271,6 +271,19 @@ impl Reason {
         }
     }
 
+    /// Whether the connection closes behind the answer: where this request ends, or what of it is still to come, is in
+    /// doubt.
+    pub const fn closes_connection(self) -> bool {
+        matches!(
+            self,
+            Self::BadFraming
+                | Self::AmbiguousPath
+                | Self::HeadersTooLarge
+                | Self::BodyTooLarge
+                | Self::BodyTimeout
+        )
+    }
+
     /// Metric label and log value.
     pub const fn label(self) -> &'static str {
         self.row().label

@@ -1,0 +1,97 @@
+//! What people type: `run`, `check`, `schema`, `demo`.
+//!
+//! Exit codes: 0 when all went well, 1 when the gateway cannot run, 2 when the configuration is wrong.
+
+mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod start;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Exit code of a gateway that cannot run.
+const CANNOT_RUN: u8 = 1;
+
+/// An authenticating gateway in front of MCP servers that have no authentication.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-gateway", version, about)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Run(Source),
+    /// Say everything that is wrong with a configuration, or what it would do.
+    Check(Source),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Try it without any set-up: a task server, the gateway in front of it, and a token.
+    #[cfg(feature = "demo")]
+    Demo(demo::Options),
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Debug)]
+struct Source {
+    /// The configuration file.
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "config",
+        conflicts_with = "config"
+    )]
+    file: Option<PathBuf>,
+    /// The configuration file, by name.
+    #[arg(long, short, value_name = "FILE", env = "MCP_GATEWAY_CONFIG")]
+    config: Option<PathBuf>,
+    /// A file of NAME=VALUE lines that `${NAME}` in the configuration is taken from, where the environment lacks it.
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+}
+
+impl Source {
+    fn path(&self) -> PathBuf {
+        let named = self.file.as_ref().or(self.config.as_ref());
+        named.cloned().unwrap_or_default()
+    }
+}
+
+impl Arguments {
+    /// Does what was asked and says how it went.
+    pub fn execute(self) -> ExitCode {
+        let (mut out, mut errors) = (io::stdout(), io::stderr());
+        match self.command {
+            Command::Run(source) => {
+                start::run(&source.path(), source.env_file.as_deref(), &mut errors)
+            }
+            Command::Check(source) => said(check::check(
+                &source.path(),
+                source.env_file.as_deref(),
+                &mut out,
+            )),
+            Command::Schema => said(check::schema(&mut out)),
+            #[cfg(feature = "demo")]
+            Command::Demo(options) => demo::demo(&options, &mut out, &mut errors),
+        }
+    }
+}
+
+/// The exit code of a command that only prints; one that could not print has failed.
+fn said(printed: io::Result<u8>) -> ExitCode {
+    ExitCode::from(printed.unwrap_or(CANNOT_RUN))
+}
+
+/// Prints one clear line and gives the exit code of a gateway that cannot run.
+fn cannot_run(error: &dyn std::fmt::Display, to: &mut dyn Write) -> ExitCode {
+    // Nobody reads it when stderr is closed.
+    let _ = writeln!(to, "mcp-gateway: {error}");
+    ExitCode::from(CANNOT_RUN)
+}

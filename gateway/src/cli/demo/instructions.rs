@@ -1,0 +1,52 @@
+//! What the demonstration prints: tokens, and lines to paste for curl, the Inspector and an `mcp.json`.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use super::credentials::Credentials;
+
+/// Everything the printed lines name.
+pub(super) struct Instructions<'a> {
+    pub(super) url: String,
+    /// The CA file, when the demonstration serves https.
+    pub(super) authority: Option<PathBuf>,
+    pub(super) config: &'a Path,
+    pub(super) credentials: &'a Credentials,
+    pub(super) admin: SocketAddr,
+}
+
+impl Instructions<'_> {
+    /// Prints them.
+    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let resource = format!("{}/mcp", self.url);
+        let sign = |scope| {
+            self.credentials
+                .token(&resource, scope)
+                .map_err(io::Error::other)
+        };
+        let (full, read_only) = (sign("tasks:read tasks:write")?, sign("tasks:read")?);
+        let (curl, node) = match &self.authority {
+            Some(file) => (
+                format!("curl --cacert {}", file.display()),
+                format!("NODE_EXTRA_CA_CERTS={} ", file.display()),
+            ),
+            None => ("curl".to_owned(), String::new()),
+        };
+        write!(
+            out,
+            include_str!("instructions.txt"),
+            resource = resource,
+            url = self.url,
+            token = full,
+            read_only = read_only,
+            curl = curl,
+            node = node,
+            config = self.config.display(),
+            admin = self.admin,
+        )?;
+        out.flush()
+    }
+}

@@ -1,0 +1,132 @@
+//! The documents the gateway serves itself: RFC 9728 metadata, at the path-inserted URL of each resource and, where a
+//! host has one resource only, at the root as well.
+//!
+//! They are an axum router called in-process, so they are tested without sockets. They are public: no token, no Origin
+//! check, readable from every web page.
+
+use std::{collections::HashMap, convert::Infallible};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
+    response::IntoResponse,
+    routing::{MethodRouter, get},
+};
+use bytes::Bytes;
+use mcp_gateway_core::http::{
+    authority::Authority,
+    cors,
+    resource_metadata::{ResourceMetadata, WELL_KNOWN, well_known_path},
+};
+use tower::ServiceExt;
+
+use crate::config::{Config, Resource};
+
+/// How long clients may keep a document.
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// Documents are looked for under this prefix only.
+const PREFIX: &str = "/.well-known/";
+
+/// The routers, one for each host that has resources of its own and one for all others.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    by_host: HashMap<Authority, Router>,
+    every_host: Router,
+}
+
+impl Documents {
+    /// The documents of every resource in `config`.
+    pub(crate) fn new(config: &Config) -> Self {
+        let scheme = config.public_url.scheme();
+        let mut by_host: HashMap<Authority, Vec<&Resource>> = HashMap::new();
+        let mut shared = Vec::new();
+        for resource in &config.resources {
+            match &resource.host {
+                Some(host) => by_host
+                    .entry(host.clone().for_scheme(scheme))
+                    .or_default()
+                    .push(resource),
+                None => shared.push(resource),
+            }
+        }
+        let router = |own: &[&Resource]| {
+            let of_others = shared
+                .iter()
+                .filter(|shared| own.iter().all(|own| own.path != shared.path));
+            let all: Vec<_> = own.iter().chain(of_others).copied().collect();
+            router(config, &all)
+        };
+        Self {
+            by_host: by_host
+                .iter()
+                .map(|(host, own)| (host.clone(), router(own)))
+                .collect(),
+            every_host: router(&[]),
+        }
+    }
+
+    /// Whether `path` belongs to the documents; none of them is ever asked of an upstream.
+    pub(crate) fn claims(path: &str) -> bool {
+        path.starts_with(PREFIX)
+    }
+
+    /// Answers a request for a document.
+    pub(crate) async fn answer(&self, host: &Authority, request: Request) -> Response<Body> {
+        let router = self.by_host.get(host).unwrap_or(&self.every_host);
+        let answered: Result<_, Infallible> = router.clone().oneshot(request).await;
+        match answered {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+fn router(config: &Config, resources: &[&Resource]) -> Router {
+    let mut router = Router::new();
+    for resource in resources {
+        let document = document(config, resource);
+        let path = well_known_path(&resource.path);
+        if resources.len() == 1 && path != WELL_KNOWN {
+            router = router.route(WELL_KNOWN, serve(document.clone()));
+        }
+        router = router.route(&path, serve(document));
+    }
+    router
+}
+
+fn document(config: &Config, resource: &Resource) -> Bytes {
+    let issuers = resource.issuers.iter();
+    let servers = issuers.filter_map(|name| config.issuers.get(name));
+    ResourceMetadata {
+        resource: &resource.uri,
+        authorization_servers: servers.map(|issuer| issuer.issuer.as_str()).collect(),
+        scopes_supported: resource.scopes_supported.iter().collect(),
+        resource_name: resource.name.as_deref(),
+        resource_documentation: resource.documentation.as_deref(),
+    }
+    .to_json()
+    .into()
+}
+
+fn serve(document: Bytes) -> MethodRouter {
+    let json = HeaderValue::from_static("application/json");
+    let headers = [
+        (header::CONTENT_TYPE, json),
+        (header::CACHE_CONTROL, CACHE_CONTROL),
+        cors::public_header(),
+    ];
+    get(async move || (headers, document)).options(preflight)
+}
+
+async fn preflight(method: Method, headers: HeaderMap) -> Response<Body> {
+    let requested = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    debug_assert_eq!(method, Method::OPTIONS);
+    response
+        .headers_mut()
+        .extend(cors::public_preflight_headers(requested));
+    response
+}

@@ -1,0 +1,138 @@
+//! What every request shares: the snapshot of the configuration, metrics, logs, and whether the process is draining.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    snapshot::Snapshot,
+    telemetry::{access_log::AccessLog, metrics::Metrics},
+};
+
+/// The running gateway.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    metrics: Arc<Metrics>,
+    access_log: AccessLog,
+    connections: Arc<Semaphore>,
+    connection_limit: usize,
+    draining: watch::Sender<bool>,
+    ready: watch::Sender<bool>,
+    request_ids: RequestIds,
+}
+
+impl Gateway {
+    /// A gateway that serves `snapshot`; not ready until [`Gateway::set_ready`].
+    pub(crate) fn new(snapshot: Snapshot, metrics: Arc<Metrics>, access_log: AccessLog) -> Self {
+        let connection_limit = snapshot.limits.connections;
+        Self {
+            connections: Arc::new(Semaphore::new(connection_limit)),
+            connection_limit,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            metrics,
+            access_log,
+            draining: watch::Sender::new(false),
+            ready: watch::Sender::new(false),
+            request_ids: RequestIds::new(),
+        }
+    }
+
+    /// The configuration in use. A request loads it once and keeps it to its end.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    pub(crate) fn access_log(&self) -> &AccessLog {
+        &self.access_log
+    }
+
+    /// One permit for each connection that may be open.
+    pub(crate) fn connections(&self) -> Arc<Semaphore> {
+        self.connections.clone()
+    }
+
+    /// Turns true when no new connection is accepted any more.
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// Whether new connections are refused and idle ones closed.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Stops accepting; requests under way go on.
+    pub(crate) fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Waits until the last connection has ended.
+    pub(crate) async fn idle(&self) {
+        let all = u32::try_from(self.connection_limit).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let _ = self.connections.acquire_many(all).await;
+    }
+
+    /// Whether the listeners are bound and the process is not about to end.
+    pub(crate) fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Says whether traffic should come here.
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.send_replace(ready);
+    }
+
+    /// A request id that no other request of this process has.
+    pub(crate) fn request_id(&self) -> String {
+        self.request_ids.next()
+    }
+}
+
+/// Ids of 16 hexadecimal digits: a random start, then counting, spread so that neighbours do not look alike.
+#[derive(Debug)]
+struct RequestIds {
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let mut seed = [0; 8];
+        // Without randomness ids start at zero: they tell requests apart, they are no secret.
+        let _ = aws_lc_rs::rand::fill(&mut seed);
+        Self {
+            next: AtomicU64::new(u64::from_le_bytes(seed)),
+        }
+    }
+
+    fn next(&self) -> String {
+        /// Odd, so that multiplying by it maps 64 bits one to one (2^64 divided by the golden ratio).
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}", count.wrapping_mul(SPREAD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn request_ids_differ() {
+        let ids = RequestIds::new();
+        let made: HashSet<_> = (0..1000).map(|_| ids.next()).collect();
+        assert_eq!(made.len(), 1000);
+        assert!(made.iter().all(|id| id.len() == 16));
+    }
+}

@@ -1,0 +1,25 @@
+//! `mcp-gateway`: the gateway that stands in front of MCP servers which have no authentication of their own.
+//!
+//! The story of a request begins in [`proxy`], is decided by the values of `mcp-gateway-core`, and is told by
+//! [`telemetry`]. Around it:
+//!
+//! * [`config`] reads the one configuration file; [`snapshot`] makes it ready for requests;
+//! * [`upstream`] is where requests go; [`outbound`] fetches what issuers publish; [`documents`] is what the gateway
+//!   itself publishes;
+//! * [`gateway`] is what all requests share; [`run`] puts everything together; [`signals`] ends it; [`admin`] shows it
+//!   to operators;
+//! * [`cli`] is what people type.
+
+mod admin;
+pub mod cli;
+mod clock;
+pub mod config;
+mod documents;
+mod gateway;
+mod outbound;
+mod proxy;
+pub mod run;
+mod signals;
+mod snapshot;
+mod telemetry;
+mod upstream;

@@ -1,0 +1,14 @@
+//! The `mcp-gateway` binary: arguments in, exit code out. Everything else is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mcp_gateway::cli::Arguments;
+
+// Event streams come and go by the thousand: jemalloc gives their memory back, glibc's allocator does not.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    Arguments::parse().execute()
+}

@@ -1,0 +1,8 @@
+//! Requests the gateway makes on its own behalf: to the issuers it trusts, and to nobody else.
+//!
+//! The only module that names `reqwest`. Every fetch has a deadline and a size limit, follows no redirect, uses no
+//! proxy from the environment and sends no secret.
+
+mod client;
+mod discovery;
+pub(crate) mod jwks;

@@ -1,0 +1,316 @@
+//! The keys of one issuer, kept fresh in the background.
+//!
+//! Each issuer has one [`IssuerKeys`] and one task that runs it, so at most one fetch is ever in flight. The task
+//! fetches at start, then every `refresh`, sooner after failures (with growing, jittered pauses), and at once when a
+//! request meets an unknown key id, at most once per `cool_down`. Keys that were good stay in use while the issuer is
+//! down, for `stale`; after that its resources answer 503. A request never waits longer than `wait`.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use mcp_gateway_core::auth::{
+    key_set::{KeySet, ParsedKeySet},
+    reason::Reason,
+};
+use tokio::sync::{Notify, watch};
+
+use super::{
+    client::{FetchError, Fetcher},
+    discovery,
+};
+use crate::{
+    config::{Issuer, Jwks, KeySource},
+    telemetry::metrics::Metrics,
+};
+
+/// The first pause after a failed fetch; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is known of an issuer's keys at one moment. Never changed, only replaced.
+#[derive(Debug, Default)]
+pub(crate) struct KeyState {
+    keys: KeySet,
+    /// Counts up whenever a key was removed or altered: verdicts of an older generation are void.
+    generation: u64,
+    /// When the issuer last confirmed these keys.
+    confirmed: Option<Instant>,
+}
+
+impl KeyState {
+    /// The keys.
+    pub(crate) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// The generation that a cached verdict must match.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+/// How many fetches were asked for and how many have ended: what waiting requests watch. They differ by one while a
+/// fetch is due or under way, and by no more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    asked: u64,
+    ended: u64,
+}
+
+impl Progress {
+    const fn is_under_way(self) -> bool {
+        self.asked > self.ended
+    }
+}
+
+/// The keys of one issuer.
+#[derive(Debug)]
+pub(crate) struct IssuerKeys {
+    issuer: Issuer,
+    settings: Jwks,
+    fetcher: Option<Fetcher>,
+    metrics: Arc<Metrics>,
+    state: ArcSwap<KeyState>,
+    progress: watch::Sender<Progress>,
+    wanted: Notify,
+    last_wanted: Mutex<Option<Instant>>,
+    discovered: Mutex<Option<String>>,
+}
+
+impl IssuerKeys {
+    /// Keys of `issuer`, none yet: they come with [`IssuerKeys::run`].
+    ///
+    /// # Errors
+    /// The issuer's CA file cannot be used.
+    pub(crate) fn new(
+        issuer: Issuer,
+        settings: Jwks,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, FetchError> {
+        let fetcher = match issuer.keys {
+            KeySource::File(_) => None,
+            KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(
+                issuer.ca_file.as_deref(),
+                issuer.allow_http,
+                settings.fetch,
+                settings.bytes,
+            )?),
+        };
+        Ok(Self {
+            issuer,
+            settings,
+            fetcher,
+            metrics,
+            state: ArcSwap::default(),
+            progress: watch::Sender::default(),
+            wanted: Notify::new(),
+            last_wanted: Mutex::default(),
+            discovered: Mutex::default(),
+        })
+    }
+
+    /// The name in the configuration.
+    pub(crate) fn name(&self) -> &str {
+        &self.issuer.name
+    }
+
+    /// The keys in use, waiting for the first fetch if it has not ended yet.
+    ///
+    /// # Errors
+    /// [`Reason::KeysUnavailable`] when there are none, or they are older than the stale window.
+    pub(crate) async fn current(&self) -> Result<Arc<KeyState>, Reason> {
+        if self.progress.borrow().ended == 0 {
+            self.wait(0).await;
+        }
+        self.usable().ok_or(Reason::KeysUnavailable)
+    }
+
+    /// The keys after one more fetch, because `seen` lacks a key. Asks for that fetch at most once per cool-down, but
+    /// waits for one that is under way in any case.
+    ///
+    /// # Errors
+    /// As [`IssuerKeys::current`].
+    pub(crate) async fn after(&self, seen: &Arc<KeyState>) -> Result<Arc<KeyState>, Reason> {
+        let now = self.usable().ok_or(Reason::KeysUnavailable)?;
+        if !Arc::ptr_eq(&now, seen) {
+            return Ok(now);
+        }
+        let before = *self.progress.borrow();
+        if before.is_under_way() || self.ask() {
+            self.wait(before.ended).await;
+        }
+        self.usable().ok_or(Reason::KeysUnavailable)
+    }
+
+    /// The keys in use, without waiting: for cache hits and the readiness page.
+    pub(crate) fn usable(&self) -> Option<Arc<KeyState>> {
+        let state = self.state.load_full();
+        let age = state.confirmed?.elapsed();
+        (age <= self.settings.stale && !state.keys.is_empty()).then_some(state)
+    }
+
+    /// Whether a first fetch has ended, well or not.
+    pub(crate) fn was_tried(&self) -> bool {
+        self.progress.borrow().ended > 0
+    }
+
+    /// Puts the age of the keys into the metrics.
+    pub(crate) fn observe_age(&self) {
+        if let Some(confirmed) = self.state.load().confirmed {
+            self.metrics
+                .jwks_age
+                .with_label_values(&[self.name()])
+                .set(confirmed.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Keeps the keys fresh, for ever.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let mut failures = 0;
+        loop {
+            self.mark_asked();
+            let fetched = self.fetch().await;
+            failures = if self.apply(fetched) { 0 } else { failures + 1 };
+            self.progress
+                .send_modify(|progress| progress.ended = progress.asked);
+            tokio::select! {
+                () = tokio::time::sleep(self.pause(failures)) => {}
+                () = self.wanted.notified() => {}
+            }
+        }
+    }
+
+    async fn wait(&self, ended: u64) {
+        let mut progress = self.progress.subscribe();
+        let next = progress.wait_for(|progress| progress.ended > ended);
+        // Late or not, what there is then is used.
+        let _ = tokio::time::timeout(self.settings.wait, next).await;
+    }
+
+    fn mark_asked(&self) {
+        self.progress
+            .send_modify(|progress| progress.asked = progress.ended + 1);
+    }
+
+    /// Asks for a fetch, unless a request did so within the cool-down. Others that come by meanwhile find it under way.
+    fn ask(&self) -> bool {
+        let mut last = self
+            .last_wanted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let ready = last.is_none_or(|last| last.elapsed() >= self.settings.cool_down);
+        if ready {
+            *last = Some(Instant::now());
+            self.mark_asked();
+            self.wanted.notify_one();
+        }
+        ready
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        if failures == 0 {
+            return self.settings.refresh;
+        }
+        let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(6));
+        jittered(doubled.min(LONGEST_PAUSE).min(self.settings.refresh))
+    }
+
+    async fn fetch(&self) -> Result<ParsedKeySet, FetchError> {
+        let body = self.document().await?;
+        KeySet::parse(&body).map_err(|error| FetchError::Document(format!("no key set: {error}")))
+    }
+
+    async fn document(&self) -> Result<Bytes, FetchError> {
+        match (&self.issuer.keys, &self.fetcher) {
+            (KeySource::Uri(uri), Some(fetcher)) => fetcher.get(uri).await,
+            (KeySource::Discovery, Some(fetcher)) => self.discover(fetcher).await,
+            (KeySource::File(path), _) => std::fs::read(path)
+                .map(Bytes::from)
+                .map_err(|error| FetchError::Document(format!("{}: {error}", path.display()))),
+            (_, None) => Err(FetchError::Document("no client for this issuer".into())),
+        }
+    }
+
+    /// Asks for the key set where discovery found it, and forgets that place when it fails.
+    async fn discover(&self, fetcher: &Fetcher) -> Result<Bytes, FetchError> {
+        let known = self.lock_discovered().clone();
+        let uri = match known {
+            Some(uri) => uri,
+            None => discovery::jwks_uri(fetcher, &self.issuer.issuer).await?,
+        };
+        let body = fetcher.get(&uri).await;
+        *self.lock_discovered() = body.is_ok().then_some(uri);
+        body
+    }
+
+    fn lock_discovered(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.discovered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a fetch's outcome in. Whether it was a success.
+    fn apply(&self, fetched: Result<ParsedKeySet, FetchError>) -> bool {
+        let outcome = fetched.and_then(|parsed| self.replace(parsed));
+        let label = outcome.as_ref().err().map_or("ok", FetchError::label);
+        self.metrics
+            .jwks_fetches
+            .with_label_values(&[self.name(), label])
+            .inc();
+        if let Err(error) = &outcome {
+            tracing::error!(
+                issuer = self.name(),
+                "the issuer's keys cannot be had: {error}"
+            );
+        }
+        outcome.is_ok()
+    }
+
+    fn replace(&self, parsed: ParsedKeySet) -> Result<(), FetchError> {
+        for rejected in &parsed.rejected {
+            let reason = rejected.reason.label();
+            self.metrics
+                .jwks_keys_rejected
+                .with_label_values(&[self.name(), reason])
+                .inc();
+            tracing::warn!(
+                issuer = self.name(),
+                kid = rejected.kid.as_deref(),
+                reason,
+                "a published key is not used"
+            );
+        }
+        if parsed.keys.is_empty() {
+            return Err(FetchError::Document("the key set has no usable key".into()));
+        }
+        let old = self.state.load_full();
+        let voided = old.keys.removes_or_alters(&parsed.keys);
+        if old.confirmed.is_none() {
+            tracing::info!(
+                issuer = self.name(),
+                keys = parsed.keys.len(),
+                "keys loaded"
+            );
+        }
+        self.state.store(Arc::new(KeyState {
+            keys: parsed.keys,
+            generation: old.generation + u64::from(voided),
+            confirmed: Some(Instant::now()),
+        }));
+        Ok(())
+    }
+}
+
+/// Between half and the whole of `pause`, so that replicas do not ask together.
+fn jittered(pause: Duration) -> Duration {
+    let mut random = [0_u8; 2];
+    if aws_lc_rs::rand::fill(&mut random).is_err() {
+        return pause;
+    }
+    let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
+    pause.mul_f64(0.5 + share / 2.0)
+}

@@ -1,0 +1,256 @@
+//! Phase 8: what is told of a request, gathered on its way and written once, when it is over.
+//!
+//! The account closes even when its connection is torn down in the middle: dropped unclosed, it counts the request as
+//! truncated.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{Method, StatusCode};
+use mcp_gateway_core::auth::{
+    principal::Principal,
+    reason::{Reason, Severity},
+};
+use pingora::http::RequestHeader;
+use prometheus::IntGauge;
+
+use super::read::Message;
+use crate::{
+    gateway::Gateway,
+    snapshot::Protected,
+    telemetry::{
+        access_log::{AccessLine, cut, milliseconds},
+        metrics::{Metrics, NO_RESOURCE, method_label},
+    },
+};
+
+/// nginx's status for a client that closed before it was answered; it appears in logs and metrics only.
+const CLIENT_CLOSED: u16 = 499;
+
+/// One request's account.
+pub(super) struct Account {
+    gateway: Arc<Gateway>,
+    started: Instant,
+    request_id: String,
+    peer: SocketAddr,
+    http_method: Option<Method>,
+    path: String,
+    resource: Option<Arc<Protected>>,
+    principal: Option<Arc<Principal>>,
+    mcp_method: Option<String>,
+    mcp_name: Option<String>,
+    listens: bool,
+    status: u16,
+    reason: Option<Reason>,
+    upstream: Option<Duration>,
+    closed: bool,
+}
+
+impl Account {
+    /// Opens the account of a request whose head has just been read, or could not be.
+    pub(super) fn open(
+        gateway: &Arc<Gateway>,
+        peer: SocketAddr,
+        head: Option<&RequestHeader>,
+    ) -> Self {
+        Self {
+            started: Instant::now(),
+            request_id: gateway.request_id(),
+            gateway: gateway.clone(),
+            peer,
+            http_method: head.map(|head| head.method.clone()),
+            path: String::new(),
+            resource: None,
+            principal: None,
+            mcp_method: None,
+            mcp_name: None,
+            listens: false,
+            status: CLIENT_CLOSED,
+            reason: None,
+            upstream: None,
+            closed: false,
+        }
+    }
+
+    pub(super) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        self.gateway.metrics()
+    }
+
+    /// The status of the answer.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The open streams of this request's resource.
+    pub(super) fn stream_gauge(&self) -> IntGauge {
+        self.metrics()
+            .streams_active
+            .with_label_values(&[self.resource_label()])
+    }
+
+    pub(super) fn path(&mut self, path: &str) {
+        path.clone_into(&mut self.path);
+    }
+
+    pub(super) fn resource(&mut self, resource: &Arc<Protected>) {
+        self.resource = Some(resource.clone());
+    }
+
+    pub(super) fn principal(&mut self, principal: &Arc<Principal>) {
+        self.principal = Some(principal.clone());
+    }
+
+    pub(super) fn message(&mut self, message: &Message) {
+        self.mcp_method.clone_from(&message.method);
+        self.mcp_name.clone_from(&message.name);
+        self.listens = message.listens;
+    }
+
+    pub(super) fn upstream_answered(&mut self, after: Duration) {
+        self.upstream = Some(after);
+    }
+
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    /// Notes a refusal: its metric, and a log line of its own where somebody should look.
+    pub(super) fn refused(&mut self, reason: Reason) {
+        self.status = reason.status();
+        self.reason = Some(reason);
+        let resource = self.resource_label();
+        self.metrics().refused(resource, reason);
+        let (request_id, label) = (self.request_id.as_str(), reason.label());
+        match reason.row().severity {
+            Severity::Fault => {
+                tracing::error!(
+                    request_id,
+                    resource,
+                    reason = label,
+                    "{}",
+                    reason.row().description
+                );
+            }
+            Severity::Suspicious => {
+                tracing::debug!(request_id, resource, reason = label, "refused")
+            }
+            Severity::Expected => {}
+        }
+        if let Some(kind) = upstream_kind(reason) {
+            self.upstream_error(kind);
+        }
+    }
+
+    /// Counts a failure of the upstream.
+    pub(super) fn upstream_error(&self, kind: &str) {
+        self.metrics()
+            .upstream_errors
+            .with_label_values(&[self.resource_label(), kind])
+            .inc();
+    }
+
+    /// Closes the account: the request is over.
+    pub(super) fn close(mut self: Box<Self>, bytes_sent: usize, truncated: bool) {
+        self.write(bytes_sent, truncated);
+    }
+
+    fn write(&mut self, bytes_sent: usize, truncated: bool) {
+        self.closed = true;
+        let duration = self.started.elapsed();
+        self.count(duration);
+        if self.gateway.access_log().is_on() {
+            self.log(duration, bytes_sent, truncated);
+        }
+    }
+
+    fn count(&self, duration: Duration) {
+        let metrics = self.metrics();
+        let resource = self.resource_label();
+        let method = method_label(self.mcp_method.as_deref());
+        let mut digits = itoa::Buffer::new();
+        let status = digits.format(self.status);
+        metrics
+            .requests
+            .with_label_values(&[resource, method, status])
+            .inc();
+        if !self.listens {
+            metrics
+                .request_duration
+                .with_label_values(&[resource, method])
+                .observe(duration.as_secs_f64());
+        }
+        if let (Some("tools/call"), Some(protected)) = (self.mcp_method.as_deref(), &self.resource)
+        {
+            let tool = protected
+                .policy
+                .tool_label(self.mcp_name.as_deref().unwrap_or_default());
+            metrics
+                .tool_calls
+                .with_label_values(&[resource, tool, status])
+                .inc();
+        }
+    }
+
+    fn log(&self, duration: Duration, bytes_sent: usize, truncated: bool) {
+        let client = self.peer.to_string();
+        let principal = self.principal.as_deref();
+        self.gateway.access_log().write(&AccessLine {
+            request_id: &self.request_id,
+            client: &client,
+            http_method: self
+                .http_method
+                .as_ref()
+                .map_or("-", |method| cut(method.as_str())),
+            path: cut(&self.path),
+            resource: self
+                .resource
+                .as_deref()
+                .map(|resource| resource.label.as_str()),
+            mcp_method: self.mcp_method.as_deref().map(cut),
+            mcp_name: self.mcp_name.as_deref().map(cut),
+            issuer: principal.map(|principal| cut(&principal.issuer)),
+            subject: principal.map(|principal| cut(&principal.subject)),
+            client_id: principal
+                .and_then(|principal| principal.client.as_deref())
+                .map(cut),
+            status: self.status,
+            reason: self.reason.map(Reason::label),
+            duration_ms: milliseconds(duration),
+            upstream_ms: self.upstream.map(milliseconds),
+            bytes_sent: bytes_sent as u64,
+            truncated,
+        });
+    }
+
+    fn resource_label(&self) -> &str {
+        self.resource
+            .as_deref()
+            .map_or(NO_RESOURCE, |resource| resource.label.as_str())
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.write(0, true);
+        }
+    }
+}
+
+fn upstream_kind(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::UpstreamUnreachable => Some("unreachable"),
+        Reason::UpstreamTimeout => Some("timeout"),
+        Reason::UpstreamBroken => Some("broken"),
+        Reason::UpstreamAuth => Some("auth"),
+        Reason::UpstreamSession => Some("session"),
+        _ => None,
+    }
+}

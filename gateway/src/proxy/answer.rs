@@ -1,0 +1,220 @@
+//! Answers the gateway makes itself: refusals, documents, preflights.
+//!
+//! A refusal is written from its row of the table alone. Its body is short and fixed; what went wrong in detail stands
+//! in the log under the same request id.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, StatusCode, Version,
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
+        WWW_AUTHENTICATE,
+    },
+};
+use http_body_util::BodyExt;
+use mcp_gateway_core::{
+    auth::{decision::Refusal, reason::Reason},
+    http::cors,
+};
+use pingora::{http::ResponseHeader, protocols::http::ServerSession};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{
+    account::Account,
+    admit::Admitted,
+    journey::{Broken, Exchange, Next, Stop},
+};
+
+/// What of an unread body is read and thrown away before a refusal, and for how long: several clients lose an answer
+/// that comes before they have sent their body.
+const DISCARD_BYTES: usize = 64 * 1024;
+const DISCARD_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Seconds after which a client may ask again when keys or an upstream are not to be had.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
+
+/// Tells the client why its request goes no further.
+pub(super) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<Next, Broken> {
+    exchange.account.refused(refusal.reason);
+    if refusal.reason.closes_connection() {
+        exchange.session.set_keepalive(None);
+    } else {
+        discard_body(exchange.session).await;
+    }
+    let body = body(exchange, refusal.reason);
+    let headers = headers(exchange, refusal);
+    let status = exchange.account.status();
+    write(exchange.session, status, headers, body).await?;
+    Ok(Next::Answered)
+}
+
+/// Serves a document of the gateway's own.
+pub(super) async fn document(
+    exchange: &mut Exchange<'_>,
+    admitted: &Admitted,
+) -> Result<Next, Stop> {
+    let head = exchange.session.req_header();
+    let mut request = http::Request::new(Body::empty());
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = admitted.path.parse().map_err(|_| Reason::NotFound)?;
+    *request.headers_mut() = head.headers.clone();
+    let documents = &exchange.snapshot.documents;
+    let (parts, body) = documents.answer(&admitted.host, request).await.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map_err(|_| Reason::Internal)?
+        .to_bytes();
+    let reason = match parts.status {
+        StatusCode::NOT_FOUND => Some(Reason::NotFound),
+        StatusCode::METHOD_NOT_ALLOWED => Some(Reason::MethodNotAllowed),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        return Err(reason.into());
+    }
+    discard_body(exchange.session).await;
+    exchange.account.answered(parts.status);
+    let headers = parts
+        .headers
+        .into_iter()
+        .filter_map(|(name, value)| Some((name?, value)));
+    write(exchange.session, parts.status, headers.collect(), body).await?;
+    Ok(Next::Answered)
+}
+
+/// Answers a CORS preflight of an allowed origin; it needs no token.
+pub(super) async fn preflight(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
+    let asked = &exchange.session.req_header().headers;
+    let requested = asked.get(http::header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let origin = exchange.origin.as_ref().ok_or(Reason::Origin)?;
+    let headers = cors::preflight_headers(origin, requested);
+    exchange.account.answered(StatusCode::NO_CONTENT);
+    write(
+        exchange.session,
+        StatusCode::NO_CONTENT,
+        headers,
+        Bytes::new(),
+    )
+    .await?;
+    Ok(Next::Answered)
+}
+
+/// Answers a head that could not be parsed. Nothing of it is known, so nothing of it is logged.
+pub(super) async fn unreadable_head(session: &mut ServerSession, account: &mut Account) {
+    account.refused(Reason::BadFraming);
+    session.set_keepalive(None);
+    let body = refusal_json(Reason::BadFraming, account.request_id())
+        .to_string()
+        .into();
+    let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
+    // A client that sends garbage need not be told twice.
+    let _ = write(session, account.status(), headers, body).await;
+    session.shutdown().await;
+}
+
+/// Writes a response's head, framed as the client's version of HTTP has it.
+pub(super) async fn write_head(
+    session: &mut ServerSession,
+    mut head: Box<ResponseHeader>,
+) -> Result<(), Broken> {
+    let has_length = head.headers.contains_key(CONTENT_LENGTH);
+    if !has_length && session.req_header().version == Version::HTTP_11 {
+        head.insert_header(TRANSFER_ENCODING, "chunked")
+            .map_err(|_| Broken)?;
+    }
+    session
+        .write_response_header(head)
+        .await
+        .map_err(|_| Broken)
+}
+
+fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
+    let challenge = exchange
+        .resource
+        .as_ref()
+        .and_then(|resource| resource.challenger.header(refusal));
+    headers.extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
+    match exchange.account.status() {
+        StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, METHODS)),
+        StatusCode::SERVICE_UNAVAILABLE => headers.push((RETRY_AFTER, RETRY_SECONDS)),
+        _ => {}
+    }
+    if exchange.resource.is_some() {
+        headers.extend(cors::answer_headers(exchange.origin.as_ref()));
+    }
+    headers
+}
+
+fn body(exchange: &Exchange<'_>, reason: Reason) -> Bytes {
+    let request_id = exchange.account.request_id();
+    let Some(code) = reason.row().rpc_code else {
+        return refusal_json(reason, request_id).to_string().into();
+    };
+    let id = exchange.rpc_id.as_ref().map_or("null", |id| id.as_json());
+    let error = json!({
+        "code": code,
+        "message": reason.row().description,
+        "data": { "request_id": request_id },
+    });
+    // The id goes back exactly as it came: a number stays the number it was.
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).into()
+}
+
+fn refusal_json(reason: Reason, request_id: &str) -> serde_json::Value {
+    json!({
+        "error": reason.row().error,
+        "error_description": reason.row().description,
+        "request_id": request_id,
+    })
+}
+
+/// Reads what is left of the request body, within bounds. A client that waits for `100 Continue` sends none.
+async fn discard_body(session: &mut ServerSession) {
+    if session.is_body_done() || session.req_header().headers.contains_key(EXPECT) {
+        return;
+    }
+    let discard = async {
+        let mut left = DISCARD_BYTES;
+        while let Ok(Some(chunk)) = session.read_request_body().await {
+            let Some(rest) = left.checked_sub(chunk.len()) else {
+                break;
+            };
+            left = rest;
+        }
+    };
+    // Late or too much: the answer goes out all the same, and the connection closes behind it.
+    let _ = timeout(DISCARD_DEADLINE, discard).await;
+}
+
+async fn write(
+    session: &mut ServerSession,
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+) -> Result<(), Broken> {
+    let mut head =
+        ResponseHeader::build_no_case(status, Some(headers.len() + 3)).map_err(|_| Broken)?;
+    for (name, value) in headers {
+        head.append_header(name, value).map_err(|_| Broken)?;
+    }
+    if status != StatusCode::NO_CONTENT {
+        head.insert_header(CONTENT_LENGTH, body.len())
+            .map_err(|_| Broken)?;
+    }
+    let written = session.write_response_header(Box::new(head)).await;
+    written.map_err(|_| Broken)?;
+    session
+        .write_response_body(body, true)
+        .await
+        .map_err(|_| Broken)
+}

@@ -1,0 +1,116 @@
+//! Phase 3: exactly one bearer token, verified for this resource, or a challenge.
+//!
+//! A token that was verified before is found by its SHA-256 and checked again only for what time and key rotation can
+//! change.
+
+use std::time::Instant;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use mcp_gateway_core::{
+    auth::{
+        jwt::{Unverified, Verified},
+        reason::Reason,
+        token::{BearerToken, bearer},
+    },
+    time::UnixTime,
+};
+
+use super::journey::{Exchange, Stop};
+use crate::{
+    clock,
+    outbound::jwks::KeyState,
+    snapshot::{Protected, Trusted, Verdict},
+    telemetry::metrics::Metrics,
+};
+
+/// Who calls this resource.
+pub(super) async fn authenticate(
+    exchange: &Exchange<'_>,
+    resource: &Protected,
+    query: Option<&str>,
+) -> Result<Verified, Stop> {
+    let started = Instant::now();
+    let headers = &exchange.session.req_header().headers;
+    let token = bearer(headers, query, exchange.snapshot.limits.token_bytes)?;
+    let metrics = exchange.account.metrics();
+    let verified = verified(&token, resource, metrics).await;
+    metrics.authenticated(started.elapsed());
+    Ok(verified?)
+}
+
+async fn verified(
+    token: &BearerToken<'_>,
+    resource: &Protected,
+    metrics: &Metrics,
+) -> Result<Verified, Reason> {
+    let now = clock::now();
+    let key = fingerprint(token);
+    if let Some(verified) = remembered(resource, &key, now)? {
+        metrics.token_cache.with_label_values(&["hit"]).inc();
+        return Ok(verified);
+    }
+    metrics.token_cache.with_label_values(&["miss"]).inc();
+    let verdict = verify(token, resource, now).await?;
+    resource.verified.insert(key, verdict.clone());
+    Ok(verdict.verified)
+}
+
+/// A verdict that still stands: its keys are still the issuer's and fresh enough, and it has not expired.
+fn remembered(
+    resource: &Protected,
+    key: &[u8; 32],
+    now: UnixTime,
+) -> Result<Option<Verified>, Reason> {
+    let Some(verdict) = resource.verified.get(key) else {
+        return Ok(None);
+    };
+    let Some(trusted) = resource.issuers.get(verdict.issuer) else {
+        return Ok(None);
+    };
+    let keys = trusted.keys.usable().ok_or(Reason::KeysUnavailable)?;
+    if keys.generation() != verdict.generation {
+        resource.verified.remove(key);
+        return Ok(None);
+    }
+    verdict
+        .verified
+        .still_valid(trusted.profile.clock_skew, now)?;
+    Ok(Some(verdict.verified))
+}
+
+async fn verify(
+    token: &BearerToken<'_>,
+    resource: &Protected,
+    now: UnixTime,
+) -> Result<Verdict, Reason> {
+    let unverified = Unverified::parse(token)?;
+    let (issuer, trusted) = issuer_of(&unverified, resource).ok_or(Reason::WrongIssuer)?;
+    let check = |state: &KeyState| {
+        let keys = state.keys();
+        let verified = unverified.verify(&trusted.profile, keys, &resource.audience, now)?;
+        Ok(Verdict {
+            verified,
+            issuer,
+            generation: state.generation(),
+        })
+    };
+    let state = trusted.keys.current().await?;
+    match check(&state) {
+        Err(Reason::UnknownKey) => check(&*trusted.keys.after(&state).await?),
+        decided => decided,
+    }
+}
+
+fn issuer_of<'a>(token: &Unverified<'_>, resource: &'a Protected) -> Option<(usize, &'a Trusted)> {
+    resource
+        .issuers
+        .iter()
+        .enumerate()
+        .find(|(_, trusted)| *trusted.profile.issuer == *token.issuer())
+}
+
+fn fingerprint(token: &BearerToken<'_>) -> [u8; 32] {
+    let mut key = [0; 32];
+    key.copy_from_slice(digest(&SHA256, token.expose().as_bytes()).as_ref());
+    key
+}

@@ -1,0 +1,202 @@
+//! One client connection: its requests one after the other, each wait under its own deadline.
+//!
+//! Three waits are told apart: for the first request (a silent client is closed by the header deadline, HTTP/2 clients
+//! that never open a stream included), for the rest of a request's head (one deadline for the whole head, however it
+//! drips), and for the next request of a kept connection (the keep-alive idle timeout).
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use pingora::{
+    apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
+    protocols::{
+        Stream,
+        http::{
+            ServerSession,
+            v2::server::{H2Options, default_h2_options},
+        },
+    },
+    server::ShutdownWatch,
+};
+use tokio::{
+    io::AsyncReadExt,
+    sync::OwnedSemaphorePermit,
+    time::{sleep, timeout},
+};
+
+use super::{
+    account::Account,
+    answer,
+    journey::{self, Exchange, Next},
+    relay,
+};
+use crate::{gateway::Gateway, snapshot::Snapshot};
+
+/// Room for the head of the next request on a kept connection, in bytes; a longer head makes it grow.
+const NEXT_HEAD: usize = 4096;
+
+/// One client connection; it holds its place among the limited number of connections until it is dropped.
+pub(super) struct Connection {
+    gateway: Arc<Gateway>,
+    peer: SocketAddr,
+    options: HttpServerOptions,
+    header_deadline: Duration,
+    streams: usize,
+    header_bytes: usize,
+    /// A first request has arrived.
+    seen: AtomicBool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let snapshot = gateway.snapshot();
+        let mut options = HttpServerOptions::default();
+        options.h2_idle_timeout = Some(snapshot.timeouts.keep_alive);
+        Self {
+            options,
+            peer,
+            header_deadline: snapshot.timeouts.header,
+            streams: snapshot.limits.streams_per_connection,
+            header_bytes: snapshot.limits.header_bytes,
+            seen: AtomicBool::new(false),
+            _permit: permit,
+            gateway,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn serve(self, stream: Stream) {
+        let draining = self.gateway.draining();
+        let deadline = self.header_deadline;
+        let connection = Arc::new(self);
+        tokio::select! {
+            _ = connection.process_new(stream, &draining) => {}
+            () = connection.unseen(deadline) => {
+                tracing::debug!("a connection brought no request within the header deadline");
+            }
+        }
+    }
+
+    /// Ends when the deadline passes without a first request; never once there was one.
+    async fn unseen(&self, deadline: Duration) {
+        sleep(deadline).await;
+        if self.seen.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+    }
+
+    /// The head of the next request, or nothing when the client is gone or sent none that can be read.
+    async fn read_head(&self, session: &mut ServerSession, snapshot: &Snapshot) -> Option<()> {
+        match timeout(snapshot.timeouts.header, session.read_request()).await {
+            Ok(Ok(true)) => {
+                self.seen.store(true, Ordering::Relaxed);
+                Some(())
+            }
+            Ok(Ok(false)) => None,
+            // The error's text holds the raw head, credentials included: it is never printed.
+            Ok(Err(_)) => {
+                let mut account = Box::new(Account::open(&self.gateway, self.peer, None));
+                answer::unreadable_head(session, &mut account).await;
+                account.close(session.body_bytes_sent(), false);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn exchange(&self, session: &mut ServerSession, snapshot: Arc<Snapshot>) -> Option<()> {
+        session.set_write_timeout(Some(snapshot.timeouts.write_idle));
+        session.set_read_timeout(None);
+        session.set_pipelining_enabled(true);
+        if self.gateway.is_draining() {
+            session.set_keepalive(None);
+        }
+        let mut account = Box::new(Account::open(
+            &self.gateway,
+            self.peer,
+            Some(session.req_header()),
+        ));
+        // The decision's future is large and short-lived: it is gone before a stream starts.
+        let mut exchange = Exchange::new(session, snapshot, &mut account);
+        let next = Box::pin(journey::decide(&mut exchange)).await;
+        let ended = match next {
+            Ok(Next::Answered) => Ok(()),
+            Ok(Next::Relay(relay)) => {
+                Box::pin(relay::relay(relay, session, &self.gateway, &mut account)).await
+            }
+            Err(broken) => Err(broken),
+        };
+        account.close(session.body_bytes_sent(), ended.is_err());
+        if ended.is_err() {
+            // What was relayed so far still goes out; without its end, the client sees that it was cut.
+            session.shutdown().await;
+        }
+        ended.ok()
+    }
+
+    /// Waits for the next request on a kept connection, holding no session meanwhile.
+    async fn next_request(
+        &self,
+        session: Box<ServerSession>,
+        idle: Duration,
+    ) -> Option<ReusedHttpStream> {
+        let mut settings = HttpPersistentSettings::for_session(&session);
+        let reusable = session.finish().await.ok()??;
+        let (mut stream, prefix) = reusable.into_parts();
+        let mut head = prefix.unwrap_or_default();
+        if head.is_empty() {
+            head = BytesMut::with_capacity(NEXT_HEAD);
+            let mut draining = self.gateway.draining();
+            let read = tokio::select! {
+                read = timeout(idle, stream.read_buf(&mut head)) => read.ok()?.ok()?,
+                _ = draining.wait_for(|draining| *draining) => 0,
+            };
+            if read == 0 {
+                stream.shutdown().await;
+                return None;
+            }
+        }
+        settings.set_pipelined_prefix(head);
+        Some(ReusedHttpStream::new(stream, Some(settings)))
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Connection {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        _: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let mut session = Box::new(session);
+        let snapshot = self.gateway.snapshot();
+        let idle = snapshot.timeouts.keep_alive;
+        Box::pin(self.read_head(&mut session, &snapshot)).await?;
+        self.exchange(&mut session, snapshot).await?;
+        Box::pin(self.next_request(session, idle)).await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = default_h2_options();
+        options.max_concurrent_streams(u32::try_from(self.streams).unwrap_or(u32::MAX));
+        options.max_header_list_size(u32::try_from(self.header_bytes).unwrap_or(u32::MAX));
+        Some(options)
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}

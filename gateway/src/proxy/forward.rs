@@ -1,0 +1,247 @@
+//! Phases 6 and 7: open the session, ask the upstream, write the head of its answer.
+//!
+//! Forwarding demands a [`Permit`], which only a policy can make. To the upstream go the headers of an allow-list, the
+//! caller's identity and never the caller's token; back come the headers of another.
+
+use std::time::Duration;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, HOST},
+};
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use hyper_util::client::legacy::Error as SendError;
+use mcp_gateway_core::{
+    auth::{decision::Permit, reason::Reason},
+    http::{cors, forwarding},
+    mcp::{headers::SESSION_ID, session::Binding, version::Era},
+};
+use pingora::{http::ResponseHeader, protocols::http::ServerSession};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    answer::write_head,
+    journey::{Exchange, Next, Stop},
+    read::Message,
+    relay::Relay,
+};
+use crate::{config::IdentityHeaders, snapshot::Protected};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// A legacy session that the client named and that opened.
+struct Opened {
+    sealed: HeaderValue,
+    upstream_id: String,
+}
+
+/// Sends a permitted message to the resource's upstream, and the head of the answer to the client.
+pub(super) async fn forward(
+    exchange: &mut Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    message: Message,
+    query: Option<&str>,
+) -> Result<Next, Stop> {
+    let binding = binding(resource, permit);
+    let session = open(exchange, &message, &binding)?;
+    let listens = message.listens;
+    let era = message.era;
+    let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
+    let deadline = (!listens).then_some(resource.response_head);
+    let started = Instant::now();
+    let response = ask(exchange.session, resource, request, deadline).await;
+    exchange.account.upstream_answered(started.elapsed());
+    let response = response?;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        return Err(Reason::UpstreamAuth.into());
+    }
+    let session_id = session_id(exchange, &response, era, session, &binding)?;
+    let head = response_head(exchange, &response, session_id)?;
+    exchange.account.answered(response.status());
+    write_head(exchange.session, head).await?;
+    Ok(Next::Relay(Relay::of(response, listens, exchange.account)))
+}
+
+/// What a sealed session id is bound to.
+fn binding<'a>(resource: &'a Protected, permit: &'a Permit) -> Binding<'a> {
+    let principal = permit.principal();
+    Binding {
+        resource: &resource.uri,
+        issuer: &principal.issuer,
+        subject: &principal.subject,
+        client: principal.client.as_deref(),
+        endpoint: resource.upstream.endpoint(),
+    }
+}
+
+/// Opens the sealed session id that a legacy client sends along. A foreign, altered or unknown one is refused alike.
+fn open(
+    exchange: &Exchange<'_>,
+    message: &Message,
+    binding: &Binding<'_>,
+) -> Result<Option<Opened>, Reason> {
+    if message.era == Era::Modern || message.initializes() {
+        return Ok(None);
+    }
+    let mut sent = exchange
+        .session
+        .req_header()
+        .headers
+        .get_all(SESSION_ID)
+        .iter();
+    let Some(sealed) = sent.next() else {
+        return Ok(None);
+    };
+    if sent.next().is_some() {
+        return Err(Reason::SessionUnknown);
+    }
+    let text = sealed.to_str().map_err(|_| Reason::SessionUnknown)?;
+    let upstream_id = exchange.snapshot.sealer.open(binding, text)?;
+    Ok(Some(Opened {
+        sealed: sealed.clone(),
+        upstream_id,
+    }))
+}
+
+fn request(
+    exchange: &Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    message: Message,
+    session: Option<&Opened>,
+    query: Option<&str>,
+) -> Result<Request<Full<bytes::Bytes>>, Reason> {
+    let client = exchange.session.req_header();
+    let mut headers = forwarding::to_upstream(&client.headers, message.era);
+    headers.insert(HOST, resource.upstream.host().clone());
+    identify(&mut headers, &resource.identity_headers, permit)?;
+    if let Some(session) = session {
+        let id = HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
+        headers.insert(SESSION_ID, id);
+        // Some servers replay anybody's events: only within a session that opened.
+        if let Some(event) = client.headers.get(LAST_EVENT_ID) {
+            headers.insert(LAST_EVENT_ID, event.clone());
+        }
+    }
+    let mut request = Request::new(Full::new(message.body.unwrap_or_default()));
+    *request.method_mut() = client.method.clone();
+    *request.uri_mut() = resource.upstream.uri(query);
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// Adds the caller's identity. These names are in no allow-list, so a client's own never get this far.
+fn identify(
+    headers: &mut HeaderMap,
+    names: &IdentityHeaders,
+    permit: &Permit,
+) -> Result<(), Reason> {
+    let principal = permit.principal();
+    let scope = names.scope.as_ref().map(|_| principal.scopes.to_string());
+    let values = [
+        (&names.subject, Some(&*principal.subject)),
+        (&names.issuer, Some(&*principal.issuer)),
+        (&names.client, principal.client.as_deref()),
+        (&names.scope, scope.as_deref()),
+    ];
+    for (name, value) in values {
+        if let (Some(name), Some(value)) = (name, value) {
+            let value = forwarding::identity_value(value).ok_or(Reason::UnusableSubject)?;
+            headers.insert(name.clone(), value);
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the head of the answer, for the deadline, and for the client to go away, whichever is first.
+async fn ask(
+    session: &mut ServerSession,
+    resource: &Protected,
+    request: Request<Full<bytes::Bytes>>,
+    deadline: Option<Duration>,
+) -> Result<Response<Incoming>, Stop> {
+    let late = async {
+        match deadline {
+            Some(deadline) => sleep_until(Instant::now() + deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        answered = resource.upstream.send(request) => answered.map_err(|error| failed(&error).into()),
+        // Dropping the request closes its connection: the upstream learns of it at once.
+        _ = session.read_body_or_idle(true) => Err(Stop::Broken),
+        () = late => Err(Reason::UpstreamTimeout.into()),
+    }
+}
+
+fn failed(error: &SendError) -> Reason {
+    tracing::warn!("an upstream failed: {}", innermost(error));
+    if error.is_connect() {
+        Reason::UpstreamUnreachable
+    } else {
+        Reason::UpstreamBroken
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// The session id the client gets to see: the one it sent, or the upstream's, sealed. Never the upstream's own.
+fn session_id(
+    exchange: &Exchange<'_>,
+    response: &Response<Incoming>,
+    era: Era,
+    opened: Option<Opened>,
+    binding: &Binding<'_>,
+) -> Result<Option<HeaderValue>, Reason> {
+    let given = response
+        .headers()
+        .get(SESSION_ID)
+        .filter(|_| era == Era::Legacy);
+    match (given, opened) {
+        (None, _) => Ok(None),
+        (Some(given), Some(opened)) if given.as_bytes() == opened.upstream_id.as_bytes() => {
+            Ok(Some(opened.sealed))
+        }
+        (Some(_), Some(_)) => Err(Reason::UpstreamSession),
+        (Some(given), None) => {
+            let id = given.to_str().map_err(|_| Reason::UpstreamSession)?;
+            let sealed = exchange.snapshot.sealer.seal(binding, id);
+            let sealed = sealed.ok_or(Reason::UpstreamSession)?;
+            HeaderValue::from_str(&sealed)
+                .map(Some)
+                .map_err(|_| Reason::Internal)
+        }
+    }
+}
+
+fn response_head(
+    exchange: &Exchange<'_>,
+    response: &Response<Incoming>,
+    session_id: Option<HeaderValue>,
+) -> Result<Box<ResponseHeader>, Reason> {
+    let internal = |_| Reason::Internal;
+    let mut head = ResponseHeader::build_no_case(response.status(), None).map_err(internal)?;
+    for (name, value) in forwarding::to_client(response.headers()).iter() {
+        head.append_header(name, value).map_err(internal)?;
+    }
+    for (name, value) in cors::answer_headers(exchange.origin.as_ref()) {
+        head.append_header(name, value).map_err(internal)?;
+    }
+    if let Some(id) = session_id {
+        head.insert_header(SESSION_ID, id).map_err(internal)?;
+    }
+    if let Some(length) = response.body().size_hint().exact() {
+        head.insert_header(CONTENT_LENGTH, length)
+            .map_err(internal)?;
+    }
+    Ok(Box::new(head))
+}

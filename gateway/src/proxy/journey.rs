@@ -1,0 +1,147 @@
+//! The request's journey, in its order. Everything a request goes through is called from [`travel`].
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+use mcp_gateway_core::{
+    auth::{decision::Refusal, policy::Operation, reason::Reason},
+    http::cors,
+    mcp::envelope::RequestId,
+};
+use pingora::protocols::http::ServerSession;
+
+use super::{
+    account::Account,
+    admit::{self, Destination},
+    answer, authenticate, forward, read,
+    relay::Relay,
+};
+use crate::snapshot::{Protected, Snapshot};
+
+/// The client or the upstream went away in the middle: nothing more can be said, the connection ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Broken;
+
+/// What is left to do once a request is decided.
+pub(super) enum Next {
+    /// Nothing: the answer is written.
+    Answered,
+    /// The head is written, the upstream's body follows.
+    Relay(Relay),
+}
+
+/// Why a request goes no further.
+pub(super) enum Stop {
+    /// It is refused, and the client is told.
+    Refused(Refusal),
+    /// There is nobody to tell.
+    Broken,
+}
+
+/// One request on its way, with what has been learned of it.
+pub(super) struct Exchange<'a> {
+    pub(super) session: &'a mut ServerSession,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) account: &'a mut Account,
+    /// Known once routed: whose challenge a refusal carries.
+    pub(super) resource: Option<Arc<Protected>>,
+    /// An `Origin` that is allowed: every answer names it.
+    pub(super) origin: Option<HeaderValue>,
+    /// The message's id, once read: errors about the message carry it.
+    pub(super) rpc_id: Option<RequestId>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(
+        session: &'a mut ServerSession,
+        snapshot: Arc<Snapshot>,
+        account: &'a mut Account,
+    ) -> Self {
+        Self {
+            session,
+            snapshot,
+            account,
+            resource: None,
+            origin: None,
+            rpc_id: None,
+        }
+    }
+}
+
+/// Takes a request to its decision and, unless a body is left to relay, to its answer.
+pub(super) async fn decide(exchange: &mut Exchange<'_>) -> Result<Next, Broken> {
+    match travel(exchange).await {
+        Ok(next) => Ok(next),
+        Err(Stop::Refused(refusal)) => answer::refuse(exchange, &refusal).await,
+        Err(Stop::Broken) => Err(Broken),
+    }
+}
+
+async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
+    // 1 admit, 2 route
+    let admitted = admit::admit(exchange.session, &exchange.snapshot)?;
+    exchange.account.path(&admitted.path);
+    let resource = match admit::route(&admitted, &exchange.snapshot)? {
+        Destination::Document => return answer::document(exchange, &admitted).await,
+        Destination::Resource(resource) => resource,
+    };
+    exchange.account.resource(&resource);
+    exchange.resource = Some(resource.clone());
+    let headers = &exchange.session.req_header().headers;
+    exchange.origin = exchange.snapshot.origins.judge(headers)?.cloned();
+    if cors::is_preflight(&exchange.session.req_header().method, headers) {
+        return answer::preflight(exchange).await;
+    }
+
+    // 3 authenticate
+    let verified =
+        authenticate::authenticate(exchange, &resource, admitted.query.as_deref()).await?;
+    exchange.account.principal(&verified.principal);
+
+    // 4 read
+    if !is_mcp(&exchange.session.req_header().method) {
+        return Err(Reason::MethodNotAllowed.into());
+    }
+    let message = read::message(exchange).await?;
+    exchange.account.message(&message);
+
+    // 5 authorize
+    let operation = Operation {
+        method: message.method.as_deref(),
+        name: message.name.as_deref(),
+    };
+    let permit = resource.policy.authorize(verified.principal, &operation)?;
+
+    // 6 session, 7 forward
+    forward::forward(
+        exchange,
+        &resource,
+        &permit,
+        message,
+        admitted.query.as_deref(),
+    )
+    .await
+}
+
+/// The methods of the Streamable HTTP transport.
+fn is_mcp(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::GET | Method::DELETE)
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason.into())
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(_: Broken) -> Self {
+        Self::Broken
+    }
+}

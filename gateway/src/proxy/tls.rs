@@ -1,0 +1,163 @@
+//! A listener's TLS: rustls with the certificates of the configuration, chosen by the name the client asks for.
+
+use std::{collections::HashMap, fmt, fs, path::Path, sync::Arc};
+
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use thiserror::Error;
+use x509_parser::{extensions::GeneralName, prelude::parse_x509_certificate};
+
+use crate::config::Tls;
+
+/// Why a certificate cannot be served.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The file cannot be read, or holds nothing usable.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// rustls does not take the configuration.
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+}
+
+/// A certificate's expiry, for the metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct Expiry {
+    /// The certificate's file name as configured.
+    pub(crate) certificate: String,
+    /// Unix seconds.
+    pub(crate) not_after: i64,
+}
+
+/// The rustls configuration of one listener, with HTTP/2 and HTTP/1.1 offered, TLS 1.2 and 1.3 (RFC 9325).
+///
+/// # Errors
+/// A file cannot be read or does not hold a certificate with its key.
+pub(crate) fn server_config(tls: &Tls) -> Result<(ServerConfig, Vec<Expiry>), TlsError> {
+    let mut resolver = Resolver::default();
+    let mut expiries = Vec::new();
+    for files in &tls.certificates {
+        let key = certified_key(&files.certificate, &files.private_key)?;
+        let (names, not_after) = names_and_expiry(&files.certificate, &key)?;
+        expiries.push(Expiry {
+            certificate: files.certificate.display().to_string(),
+            not_after,
+        });
+        resolver.add(names, Arc::new(key));
+    }
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    // One ticket is enough for clients that come back, and half the work of the default two.
+    config.send_tls13_tickets = 1;
+    Ok((config, expiries))
+}
+
+/// Certificates by the name in the ClientHello; the first one answers every other name, and clients that send none.
+#[derive(Default)]
+struct Resolver {
+    exact: HashMap<String, Arc<CertifiedKey>>,
+    /// Keyed by what follows `*.`.
+    wildcard: HashMap<String, Arc<CertifiedKey>>,
+    default: Option<Arc<CertifiedKey>>,
+}
+
+impl Resolver {
+    fn add(&mut self, names: Vec<String>, key: Arc<CertifiedKey>) {
+        for name in names {
+            match name.strip_prefix("*.") {
+                Some(parent) => self
+                    .wildcard
+                    .entry(parent.to_owned())
+                    .or_insert_with(|| key.clone()),
+                None => self.exact.entry(name).or_insert_with(|| key.clone()),
+            };
+        }
+        self.default.get_or_insert(key);
+    }
+
+    fn by_name(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+        let name = name.to_ascii_lowercase();
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        self.exact.get(&name).or_else(|| self.wildcard.get(parent?))
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        hello
+            .server_name()
+            .and_then(|name| self.by_name(name))
+            .or(self.default.as_ref())
+            .cloned()
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver")
+            .field("names", &self.exact.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+fn certified_key(certificate: &Path, private_key: &Path) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad(certificate, &format!("no PEM certificates: {error:?}")))?;
+    if chain.is_empty() {
+        return Err(bad(certificate, "no certificate in it"));
+    }
+    let key = PrivateKeyDer::from_pem_slice(&read(private_key)?)
+        .map_err(|_| bad(private_key, "no PEM private key in it"))?;
+    let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(|error| bad(private_key, &error.to_string()))?;
+    Ok(key)
+}
+
+fn names_and_expiry(path: &Path, key: &CertifiedKey) -> Result<(Vec<String>, i64), TlsError> {
+    let der = key.end_entity_cert()?;
+    let (_, parsed) = parse_x509_certificate(der).map_err(|error| bad(path, &error.to_string()))?;
+    let alternatives = parsed
+        .subject_alternative_name()
+        .map_err(|error| bad(path, &error.to_string()))?;
+    let names = alternatives.map_or_else(Vec::new, |extension| {
+        extension
+            .value
+            .general_names
+            .iter()
+            .filter_map(dns_name)
+            .collect()
+    });
+    Ok((names, parsed.validity().not_after.timestamp()))
+}
+
+fn dns_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| bad(path, &error.to_string()))
+}
+
+fn bad(path: &Path, problem: &str) -> TlsError {
+    TlsError::File {
+        path: path.display().to_string(),
+        problem: problem.to_owned(),
+    }
+}

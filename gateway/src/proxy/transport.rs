@@ -1,0 +1,251 @@
+//! A client connection as Pingora reads and writes it: TCP, with or without TLS, and one write buffer above both.
+//!
+//! Pingora's own stream keeps its buffers for the connection's whole life and writes a response's head, and each chunk
+//! of its body, as TLS records of their own. Here what is written gathers until there is nothing more to say at once:
+//! until the connection is waited on. So an answer that is ready is one record and one system call, an event goes out
+//! as soon as no other is ready, and an idle connection holds no buffer at all.
+
+use std::{
+    fmt, io,
+    os::fd::AsRawFd,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use async_trait::async_trait;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
+
+/// The most that gathers before it is written out, in bytes.
+const GATHER_LIMIT: usize = 16 * 1024;
+
+/// One client connection.
+pub(super) struct Transport {
+    wire: Wire,
+    gathered: Vec<u8>,
+    written: usize,
+    /// Flushing waits until the connection is read. HTTP/2 flushes when it is done reading, so there it does not wait.
+    lazy: bool,
+}
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Transport {
+    /// A connection without TLS.
+    pub(super) fn plain(tcp: TcpStream) -> Self {
+        Self::over(Wire::Plain(tcp))
+    }
+
+    /// A connection whose handshake is done.
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self::over(Wire::Tls(Box::new(stream)))
+    }
+
+    fn over(wire: Wire) -> Self {
+        let lazy = !matches!(wire.alpn(), Some(ALPN::H2));
+        Self {
+            wire,
+            gathered: Vec::new(),
+            written: 0,
+            lazy,
+        }
+    }
+
+    /// Writes out what has gathered, and gives its memory back.
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self
+            .gathered
+            .get(self.written..)
+            .filter(|rest| !rest.is_empty())
+        {
+            let wrote = ready!(self.wire.pinned().poll_write(cx, rest))?;
+            if wrote == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += wrote;
+        }
+        self.gathered = Vec::new();
+        self.written = 0;
+        self.wire.pinned().poll_flush(cx)
+    }
+}
+
+impl Wire {
+    fn pinned(&mut self) -> Pin<&mut dyn Duplex> {
+        match self {
+            Self::Plain(tcp) => Pin::new(tcp),
+            Self::Tls(tls) => Pin::new(tls.as_mut()),
+        }
+    }
+
+    fn alpn(&self) -> Option<ALPN> {
+        match self {
+            Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => Some(ALPN::H2),
+            Self::Tls(_) => Some(ALPN::H1),
+            Self::Plain(_) => None,
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.gathered.is_empty()
+            && let Poll::Ready(Err(error)) = self.poll_write_out(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
+        self.wire.pinned().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.gathered.len() + buf.len() > GATHER_LIMIT {
+            ready!(self.poll_write_out(cx))?;
+        }
+        if buf.len() >= GATHER_LIMIT {
+            return self.wire.pinned().poll_write(cx, buf);
+        }
+        self.gathered.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lazy {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_write_out(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_out(cx))?;
+        self.wire.pinned().poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Shutdown for Transport {
+    async fn shutdown(&mut self) {
+        // The peer may be gone already: there is nobody left to tell.
+        let _ = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl UniqueID for Transport {
+    fn id(&self) -> UniqueIDType {
+        self.wire.tcp().as_raw_fd()
+    }
+}
+
+impl Ssl for Transport {
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.wire.alpn()
+    }
+}
+
+impl GetTimingDigest for Transport {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Transport {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Transport {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for Transport {}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    async fn pair() -> (Transport, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        (Transport::plain(accepted.unwrap().0), client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_written_goes_out_when_the_connection_is_waited_on_and_holds_no_memory_then() {
+        let (mut transport, mut client) = pair().await;
+        transport.write_all(b"head").await.unwrap();
+        transport.flush().await.unwrap();
+        transport.write_all(b"body").await.unwrap();
+        transport.flush().await.unwrap();
+        let silent = client.try_read(&mut [0; 8]).unwrap_err();
+        assert_eq!(silent.kind(), io::ErrorKind::WouldBlock);
+        let mut read = [0; 8];
+        tokio::select! {
+            _ = transport.read_u8() => panic!("the client says nothing"),
+            got = client.read_exact(&mut read) => assert_eq!(got.unwrap(), 8),
+        }
+        assert_eq!(&read, b"headbody");
+        assert_eq!(transport.gathered.capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn large_and_small_writes_keep_their_order() {
+        let (mut transport, mut client) = pair().await;
+        let large = vec![b'x'; 5 * GATHER_LIMIT];
+        let write = async {
+            transport.write_all(b"a").await.unwrap();
+            transport.write_all(&large).await.unwrap();
+            transport.write_all(b"z").await.unwrap();
+            AsyncWriteExt::shutdown(&mut transport).await.unwrap();
+        };
+        let mut read = Vec::new();
+        let (_, result) = tokio::join!(write, client.read_to_end(&mut read));
+        result.unwrap();
+        assert_eq!(read.len(), large.len() + 2);
+        assert_eq!((read.first(), read.last()), (Some(&b'a'), Some(&b'z')));
+    }
+}

@@ -1,0 +1,240 @@
+//! The configuration made ready for requests: built whole, checked whole, exchanged whole.
+//!
+//! A [`Snapshot`] holds everything a request needs to be decided, with nothing left to look up, parse or build. It is
+//! never changed; a request loads it once and keeps it to its end.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use mcp_gateway_core::{
+    auth::{
+        challenge::Challenger,
+        jwt::{IssuerProfile, Verified},
+        policy::Policy,
+    },
+    http::{
+        authority::{Authority, Scheme},
+        origin::Origins,
+        resource_metadata::well_known_path,
+    },
+    json::JsonLimits,
+    mcp::session::{Sealer, SealingKey, SealingKeyError},
+};
+use quick_cache::sync::Cache;
+use thiserror::Error;
+
+use crate::{
+    config::{Config, IdentityHeaders, Issuer, Limits, Resource, Timeouts},
+    documents::Documents,
+    outbound::jwks::IssuerKeys,
+    upstream::{Upstream, UpstreamError},
+};
+
+/// The keys of every configured issuer, by its name in the configuration.
+pub(crate) type Keys = BTreeMap<String, Arc<IssuerKeys>>;
+
+/// Why a checked configuration cannot be put to use.
+#[derive(Debug, Error)]
+pub(crate) enum SnapshotError {
+    #[error("resource {path}: {error}")]
+    Upstream { path: String, error: UpstreamError },
+    #[error("session key {path}: {error}")]
+    SessionKey { path: String, error: String },
+    #[error("no sealing key: {0}")]
+    Sealing(#[from] SealingKeyError),
+}
+
+/// Everything that decides a request.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) scheme: Scheme,
+    pub(crate) origins: Origins,
+    pub(crate) documents: Documents,
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) json: JsonLimits,
+    pub(crate) sealer: Sealer,
+    pub(crate) keys: Keys,
+    hosts: HashSet<Authority>,
+    /// By path, then by host; a resource without a host answers on every host served.
+    resources: HashMap<String, Vec<Arc<Protected>>>,
+}
+
+/// One protected resource.
+#[derive(Debug)]
+pub(crate) struct Protected {
+    /// Metric label: the path, with the host before it where one is configured.
+    pub(crate) label: String,
+    /// The resource URI (RFC 8707).
+    pub(crate) uri: String,
+    pub(crate) host: Option<Authority>,
+    pub(crate) issuers: Vec<Trusted>,
+    pub(crate) audience: Vec<String>,
+    pub(crate) policy: Policy,
+    pub(crate) challenger: Challenger,
+    pub(crate) upstream: Upstream,
+    pub(crate) identity_headers: IdentityHeaders,
+    /// How long the upstream's response head may take.
+    pub(crate) response_head: Duration,
+    /// Tokens verified for this resource, by their SHA-256.
+    pub(crate) verified: Cache<[u8; 32], Verdict>,
+}
+
+/// An issuer as one resource trusts it.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    pub(crate) profile: IssuerProfile,
+    pub(crate) keys: Arc<IssuerKeys>,
+}
+
+/// A cached verification. Void once its issuer's key set has lost or altered a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) verified: Verified,
+    /// Index into [`Protected::issuers`].
+    pub(crate) issuer: usize,
+    pub(crate) generation: u64,
+}
+
+impl Snapshot {
+    /// Makes `config` ready.
+    ///
+    /// # Errors
+    /// A file that was there when the configuration was checked cannot be used any more.
+    pub(crate) fn build(config: &Config, keys: Keys) -> Result<Self, SnapshotError> {
+        let mut resources: HashMap<String, Vec<Arc<Protected>>> = HashMap::new();
+        for resource in &config.resources {
+            let protected = Arc::new(Protected::build(config, resource, &keys)?);
+            resources
+                .entry(resource.path.clone())
+                .or_default()
+                .push(protected);
+        }
+        // The one with a host goes before the one without, which is for every other host.
+        for sharing in resources.values_mut() {
+            sharing.sort_by_key(|protected| protected.host.is_none());
+        }
+        Ok(Self {
+            scheme: config.public_url.scheme(),
+            origins: Origins::new(config.public_url.origin(), config.origins.clone()),
+            documents: Documents::new(config),
+            limits: config.limits,
+            timeouts: config.timeouts,
+            json: JsonLimits {
+                depth: config.limits.json_depth,
+                members: config.limits.json_members,
+            },
+            sealer: sealer(config)?,
+            keys,
+            hosts: hosts(config),
+            resources,
+        })
+    }
+
+    /// Whether requests for this authority are served.
+    pub(crate) fn serves(&self, host: &Authority) -> bool {
+        self.hosts.contains(host)
+    }
+
+    /// The resource at exactly this path of this host.
+    pub(crate) fn resource(&self, host: &Authority, path: &str) -> Option<&Arc<Protected>> {
+        self.resources
+            .get(path)?
+            .iter()
+            .find(|resource| resource.host.as_ref().is_none_or(|own| own == host))
+    }
+}
+
+impl Protected {
+    fn build(config: &Config, resource: &Resource, keys: &Keys) -> Result<Self, SnapshotError> {
+        let upstream = Upstream::new(&resource.upstream, &config.timeouts).map_err(|error| {
+            SnapshotError::Upstream {
+                path: resource.path.clone(),
+                error,
+            }
+        })?;
+        let trusted = resource.issuers.iter().filter_map(|name| {
+            Some(Trusted {
+                profile: profile(config.issuers.get(name)?),
+                keys: keys.get(name)?.clone(),
+            })
+        });
+        Ok(Self {
+            label: label(resource),
+            uri: resource.uri.clone(),
+            host: resource.host.clone(),
+            issuers: trusted.collect(),
+            audience: resource.audience.clone(),
+            policy: resource.policy.clone(),
+            challenger: challenger(config, resource),
+            upstream,
+            identity_headers: resource.identity_headers.clone(),
+            response_head: resource.response_head,
+            verified: Cache::new(config.limits.verified_tokens),
+        })
+    }
+}
+
+fn label(resource: &Resource) -> String {
+    resource.host.as_ref().map_or_else(
+        || resource.path.clone(),
+        |host| format!("{host}{}", resource.path),
+    )
+}
+
+fn challenger(config: &Config, resource: &Resource) -> Challenger {
+    let base = resource.uri.strip_suffix(&resource.path);
+    let path = well_known_path(&resource.path);
+    let url = base.map_or_else(
+        || config.public_url.join(&path),
+        |base| format!("{base}{path}"),
+    );
+    let scopes = if resource.scopes_required.is_empty() {
+        &resource.scopes_supported
+    } else {
+        &resource.scopes_required
+    };
+    Challenger::new(&url, scopes)
+}
+
+fn profile(issuer: &Issuer) -> IssuerProfile {
+    IssuerProfile {
+        issuer: issuer.issuer.as_str().into(),
+        token_types: issuer.token_types.clone(),
+        algorithms: issuer.algorithms.clone(),
+        scope_claims: issuer.scope_claims.clone(),
+        subject_claim: issuer.subject_claim.clone(),
+        clock_skew: issuer.clock_skew,
+        max_lifetime: issuer.max_lifetime,
+        ignored_headers: issuer.ignored_headers.clone(),
+    }
+}
+
+fn hosts(config: &Config) -> HashSet<Authority> {
+    let scheme = config.public_url.scheme();
+    let of_resources = config
+        .resources
+        .iter()
+        .filter_map(|resource| resource.host.clone());
+    std::iter::once(config.public_url.authority.clone())
+        .chain(config.hosts.iter().cloned())
+        .chain(of_resources)
+        .map(|host| host.for_scheme(scheme))
+        .collect()
+}
+
+fn sealer(config: &Config) -> Result<Sealer, SnapshotError> {
+    let read = |path: &std::path::PathBuf| {
+        let failed = |error: String| SnapshotError::SessionKey {
+            path: path.display().to_string(),
+            error,
+        };
+        let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        SealingKey::from_bytes(&bytes).map_err(|error| failed(error.to_string()))
+    };
+    let keys = config.sessions.key_files.iter().map(read);
+    Ok(Sealer::new(keys.collect::<Result<_, _>>()?)?)
+}

@@ -1,0 +1,5 @@
+//! What an operator sees: metrics, the access log, operational logs. No token ever passes through here.
+
+pub(crate) mod access_log;
+pub(crate) mod logging;
+pub(crate) mod metrics;

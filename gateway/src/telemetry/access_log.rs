@@ -1,0 +1,211 @@
+//! One line for each request, as JSON or as text, written beside the operational logs.
+//!
+//! A line says who called what and how it ended. It holds no token, no query and no body: names and subjects are cut
+//! and escaped, so that one request is always one line.
+
+use std::{borrow::Cow, io::Write, time::Duration};
+
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tracing_appender::non_blocking::NonBlocking;
+
+use crate::config::{Log, LogFormat};
+
+/// The longest name, subject or path in a line, in characters.
+const FIELD_LENGTH: usize = 256;
+
+/// Writes access lines; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessLog {
+    writer: Option<NonBlocking>,
+    format: LogFormat,
+}
+
+/// What one request was and how it ended. Absent values are left out of the line.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct AccessLine<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) client: &'a str,
+    pub(crate) http_method: &'a str,
+    pub(crate) path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mcp_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mcp_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) issuer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream_ms: Option<f64>,
+    pub(crate) bytes_sent: u64,
+    /// The answer broke off: the client or the upstream went away in the middle of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) truncated: bool,
+}
+
+#[derive(Serialize)]
+struct Stamped<'a> {
+    timestamp: &'a str,
+    level: &'static str,
+    message: &'static str,
+    #[serde(flatten)]
+    line: &'a AccessLine<'a>,
+}
+
+impl AccessLog {
+    /// A log that writes where `writer` does, unless the configuration switches it off.
+    pub(crate) fn new(log: &Log, writer: NonBlocking) -> Self {
+        Self {
+            writer: log.access.then_some(writer),
+            format: log.format,
+        }
+    }
+
+    /// Whether lines are written at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// Writes one line. A full queue drops it.
+    pub(crate) fn write(&self, line: &AccessLine<'_>) {
+        let Some(mut writer) = self.writer.clone() else {
+            return;
+        };
+        let timestamp = timestamp();
+        let mut text = match self.format {
+            LogFormat::Json => json(&timestamp, line),
+            LogFormat::Text => text(&timestamp, line),
+        };
+        text.push(b'\n');
+        // The queue never fails; a closed one means that the process is ending.
+        let _ = writer.write_all(&text);
+    }
+}
+
+/// A value cut to what a line may hold.
+pub(crate) fn cut(value: &str) -> &str {
+    value
+        .char_indices()
+        .nth(FIELD_LENGTH)
+        .map_or(value, |(end, _)| value.get(..end).unwrap_or(value))
+}
+
+/// Milliseconds with a resolution of a microsecond.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn timestamp() -> String {
+    OffsetDateTime::now_utc()
+        .format(&Rfc3339)
+        .unwrap_or_default()
+}
+
+fn json(timestamp: &str, line: &AccessLine<'_>) -> Vec<u8> {
+    let stamped = Stamped {
+        timestamp,
+        level: "INFO",
+        message: "request",
+        line,
+    };
+    serde_json::to_vec(&stamped).unwrap_or_default()
+}
+
+/// What people look for first, then `key=value` pairs. A value that is not plain is written as a JSON string, so that
+/// nothing can forge a second line.
+fn text(timestamp: &str, line: &AccessLine<'_>) -> Vec<u8> {
+    let mut out = format!(
+        "{timestamp}  INFO {} {}",
+        line.status,
+        plain(line.http_method)
+    );
+    let mut say = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            out.extend([" ", name, &plain(value)]);
+        }
+    };
+    say("", Some(line.path));
+    say("", line.mcp_method);
+    say("", line.mcp_name);
+    say("reason=", line.reason);
+    say("subject=", line.subject);
+    say("client_id=", line.client_id);
+    say("issuer=", line.issuer);
+    say("resource=", line.resource);
+    say("truncated=", line.truncated.then_some("true"));
+    say("duration_ms=", Some(&line.duration_ms.to_string()));
+    say(
+        "upstream_ms=",
+        line.upstream_ms.map(|ms| ms.to_string()).as_deref(),
+    );
+    say("bytes_sent=", Some(&line.bytes_sent.to_string()));
+    say("client=", Some(line.client));
+    say("request_id=", Some(line.request_id));
+    out.into_bytes()
+}
+
+fn plain(value: &str) -> Cow<'_, str> {
+    if is_plain(value) {
+        return Cow::Borrowed(value);
+    }
+    serde_json::to_string(value).unwrap_or_default().into()
+}
+
+fn is_plain(value: &str) -> bool {
+    !value.is_empty()
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line<'a>() -> AccessLine<'a> {
+        AccessLine {
+            request_id: "r1",
+            path: "/mcp",
+            http_method: "POST",
+            status: 200,
+            mcp_name: Some("evil\n\"name\u{1b}[31m"),
+            ..AccessLine::default()
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_stays_within_its_json_line() {
+        let bytes = json("2026-01-01T00:00:00Z", &line());
+        assert!(!bytes.contains(&b'\n'));
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(value["mcp_name"], "evil\n\"name\u{1b}[31m");
+    }
+
+    #[test]
+    fn a_hostile_name_stays_within_its_text_line() {
+        let bytes = text("2026-01-01T00:00:00Z", &line());
+        assert!(!bytes.contains(&b'\n') && !bytes.contains(&0x1b));
+    }
+
+    #[test]
+    fn absent_values_are_left_out() {
+        let bytes = json("2026-01-01T00:00:00Z", &line());
+        assert!(!String::from_utf8(bytes).unwrap().contains("subject"));
+    }
+
+    #[test]
+    fn long_values_are_cut_at_a_character() {
+        let long = "ä".repeat(FIELD_LENGTH + 10);
+        assert_eq!(cut(&long).chars().count(), FIELD_LENGTH);
+        assert_eq!(cut("short"), "short");
+    }
+}

@@ -1,0 +1,264 @@
+//! The metrics, all named here. Labels come from closed sets only: what a client sends never becomes a label value.
+
+use std::time::Duration;
+
+use mcp_gateway_core::auth::reason::Reason;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+/// The `resource` label of a request that matches no resource.
+pub(crate) const NO_RESOURCE: &str = "none";
+
+/// MCP methods that are labels of their own; every other one is [`OTHER`].
+const METHODS: &[&str] = &[
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
+    "tools/call",
+    "tools/list",
+];
+
+/// The label of everything that is not in a closed set.
+pub(crate) const OTHER: &str = "other";
+
+/// Seconds; from a cached verdict to a slow tool.
+const DURATION_BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
+
+/// Seconds; from a cached verdict (a few microseconds) to a wait for keys.
+const AUTHENTICATION_BUCKETS: &[f64] = &[
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1, 0.5, 1.0, 2.5,
+];
+
+/// Every metric of the gateway, in a registry of its own.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: IntCounterVec,
+    pub(crate) request_duration: HistogramVec,
+    pub(crate) authentication_duration: Histogram,
+    pub(crate) refusals: IntCounterVec,
+    pub(crate) tool_calls: IntCounterVec,
+    pub(crate) streams_active: IntGaugeVec,
+    pub(crate) connections_active: IntGauge,
+    pub(crate) upstream_errors: IntCounterVec,
+    pub(crate) jwks_fetches: IntCounterVec,
+    pub(crate) jwks_age: GaugeVec,
+    pub(crate) jwks_keys_rejected: IntCounterVec,
+    pub(crate) token_cache: IntCounterVec,
+    pub(crate) config_reloads: IntCounterVec,
+    pub(crate) config_last_reload: Gauge,
+    pub(crate) certificate_expiry: GaugeVec,
+}
+
+impl Metrics {
+    /// All metrics, registered.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let register = Registrar::new()?;
+        let metrics = Self {
+            requests: register.counters("requests_total", "Requests answered.", &["resource", "mcp_method", "status"])?,
+            request_duration: register.durations(
+                "request_duration_seconds",
+                "From the request's head to the end of its answer; streams that only listen are left out.",
+                &["resource", "mcp_method"],
+            )?,
+            authentication_duration: register.authentication()?,
+            refusals: register.counters("refusals_total", "Requests refused by the gateway.", &["resource", "reason"])?,
+            tool_calls: register.counters(
+                "tool_calls_total",
+                "Calls of tools; tools that no rule names are \"other\".",
+                &["resource", "tool", "status"],
+            )?,
+            streams_active: register.gauges("streams_active", "Event streams that are open.", &["resource"])?,
+            connections_active: register.gauge("connections_active", "Client connections that are open.")?,
+            upstream_errors: register.counters("upstream_errors_total", "Failures of upstreams.", &["resource", "kind"])?,
+            jwks_fetches: register.counters("jwks_fetches_total", "Fetches of key sets.", &["issuer", "result"])?,
+            jwks_age: register.values("jwks_age_seconds", "Age of the keys in use.", &["issuer"])?,
+            jwks_keys_rejected: register.counters(
+                "jwks_keys_rejected_total",
+                "Keys of a key set that are not used.",
+                &["issuer", "reason"],
+            )?,
+            token_cache: register.counters("token_cache_total", "Look-ups of verified tokens.", &["result"])?,
+            config_reloads: register.counters(
+                "config_reloads_total",
+                "Configurations loaded, the one at start included.",
+                &["result"],
+            )?,
+            config_last_reload: register.value(
+                "config_last_reload_timestamp_seconds",
+                "When the configuration in use was loaded.",
+            )?,
+            certificate_expiry: register.values(
+                "certificate_expiry_timestamp_seconds",
+                "When a certificate of a listener expires.",
+                &["listener", "certificate"],
+            )?,
+            registry: register.registry,
+        };
+        metrics.build_info()?;
+        Ok(metrics)
+    }
+
+    /// Everything in the Prometheus text format.
+    pub(crate) fn render(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap_or_default()
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn refused(&self, resource: &str, reason: Reason) {
+        self.refusals
+            .with_label_values(&[resource, reason.label()])
+            .inc();
+    }
+
+    /// Observes how long an authentication took.
+    pub(crate) fn authenticated(&self, took: Duration) {
+        self.authentication_duration.observe(took.as_secs_f64());
+    }
+
+    fn build_info(&self) -> Result<(), prometheus::Error> {
+        let info = IntGaugeVec::new(
+            Opts::new("build_info", "The version that runs."),
+            &["version"],
+        )?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        self.registry.register(Box::new(info))
+    }
+}
+
+/// Counts one thing that is open, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted(IntGauge);
+
+impl Counted {
+    pub(crate) fn new(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The label of an MCP method: itself if it is a known one.
+pub(crate) fn method_label(method: Option<&str>) -> &'static str {
+    let Some(method) = method else { return "none" };
+    if method.starts_with("notifications/") {
+        return "notification";
+    }
+    METHODS
+        .binary_search(&method)
+        .ok()
+        .and_then(|index| METHODS.get(index).copied())
+        .unwrap_or(OTHER)
+}
+
+const NAMESPACE: &str = "mcp_gateway";
+
+/// Makes metrics and registers them, so that each is named once.
+struct Registrar {
+    registry: Registry,
+}
+
+type Made<T> = Result<T, prometheus::Error>;
+
+impl Registrar {
+    fn new() -> Made<Self> {
+        Ok(Self {
+            registry: Registry::new_custom(Some(NAMESPACE.into()), None)?,
+        })
+    }
+
+    fn keep<M: prometheus::core::Collector + Clone + 'static>(&self, metric: M) -> Made<M> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
+        self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntGaugeVec> {
+        self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Made<IntGauge> {
+        self.keep(IntGauge::new(name, help)?)
+    }
+
+    fn values(&self, name: &str, help: &str, labels: &[&str]) -> Made<GaugeVec> {
+        self.keep(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn value(&self, name: &str, help: &str) -> Made<Gauge> {
+        self.keep(Gauge::new(name, help)?)
+    }
+
+    fn durations(&self, name: &str, help: &str, labels: &[&str]) -> Made<HistogramVec> {
+        let options = HistogramOpts::new(name, help).buckets(DURATION_BUCKETS.to_vec());
+        self.keep(HistogramVec::new(options, labels)?)
+    }
+
+    fn authentication(&self) -> Made<Histogram> {
+        let options = HistogramOpts::new(
+            "authentication_duration_seconds",
+            "From the bearer token to its principal, waits for keys included.",
+        );
+        self.keep(Histogram::with_opts(
+            options.buckets(AUTHENTICATION_BUCKETS.to_vec()),
+        )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn method_labels_are_a_closed_set() {
+        assert_eq!(method_label(Some("tools/call")), "tools/call");
+        assert_eq!(method_label(Some("tools/call\n")), OTHER);
+        assert_eq!(method_label(Some("notifications/anything")), "notification");
+        assert_eq!(method_label(None), "none");
+    }
+
+    #[test]
+    fn the_method_list_is_sorted_for_the_binary_search() {
+        assert!(METHODS.is_sorted());
+    }
+
+    #[test]
+    fn metrics_carry_the_prefix() {
+        let metrics = Metrics::new().unwrap();
+        metrics.refused(NO_RESOURCE, Reason::NotFound);
+        let text = metrics.render();
+        assert!(
+            text.contains("mcp_gateway_refusals_total{reason=\"not_found\",resource=\"none\"} 1")
+        );
+        assert!(text.contains("mcp_gateway_build_info{version="));
+    }
+}
