@@ -10,6 +10,9 @@
 
 mod examples;
 mod files;
+mod issuers;
+mod resources;
+mod rules;
 mod values;
 
 use std::path::Path;

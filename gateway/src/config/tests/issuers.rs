@@ -1,0 +1,134 @@
+//! What is said about issuers.
+
+use super::*;
+
+#[test]
+fn issuers_are_https_and_asymmetric() {
+    const ISSUER: &str = "issuer: https://partner.example.com";
+    each_has_its_finding(&[
+        (
+            ISSUER,
+            "issuer: http://partner.example.com",
+            "issuers.partner.issuer:8:5 is plain HTTP to another machine, where the keys can be exchanged on the way",
+        ),
+        (
+            ISSUER,
+            "issuer: https://partner.example.com/?x=1",
+            "issuers.partner.issuer:8:5 has a query, which is not allowed here",
+        ),
+        (
+            ISSUER,
+            "issuer: https://partner.example.com/#x",
+            "issuers.partner.issuer:8:5 has a fragment (#), which is not allowed here",
+        ),
+        (
+            ISSUER,
+            "algorithms: [RS256]",
+            "issuers.partner.issuer:7:3 is missing",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', algorithms: [HS384] }",
+            "issuers.partner.algorithms[0]:8:49 HS384 is symmetric: whoever can check such a token can make one",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', algorithms: None }",
+            "issuers.partner.algorithms:8:36 none means that tokens are not signed",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', algorithms: [RS265] }",
+            "issuers.partner.algorithms[0]:8:49 RS265 is no known algorithm",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', algorithms: [rot13] }",
+            "issuers.partner.algorithms[0]:8:49 rot13 is no known algorithm",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', ignored_headers: [crit] }",
+            "issuers.partner.ignored_headers[0]:8:54 crit cannot be ignored",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', jwks_uri: 'http://p.example/keys' }",
+            "issuers.partner.jwks_uri:8:36 is plain HTTP to another machine, where the keys can be exchanged on the way",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', jwks_uri: keys.json }",
+            "issuers.partner.jwks_uri:8:36 is no http or https URL",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', clock_skew: 1h }",
+            "issuers.partner.clock_skew:8:36 is out of range",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', token_types: ['a b'] }",
+            "issuers.partner.token_types[0]:8:50 is no media type",
+        ),
+    ]);
+    each_is_sound(&[
+        (
+            ISSUER,
+            "{ issuer: 'http://partner.example.com', allow_http: true }",
+        ),
+        (ISSUER, "issuer: http://localhost:9000/"),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', jwks_uri: 'https://p.example/keys?p=b2c_1' }",
+        ),
+    ]);
+}
+
+#[test]
+fn issuers_may_shape_their_tokens() {
+    let config = parsed(&edited(
+        "issuer: https://partner.example.com",
+        "{ issuer: 'https://p.example', token_types: [application/AT+JWT, JWT, ''], algorithms: RS256, scope_claim: [scp, roles], subject_claim: oid, ignored_headers: [jku] }",
+    ));
+    let issuer = &config.issuers["partner"];
+    assert_eq!(issuer.token_types, ["at+jwt", "jwt", ""]);
+    assert_eq!(issuer.algorithms.len(), 1);
+    assert_eq!(issuer.scope_claims, ["scp", "roles"]);
+    assert_eq!(
+        (
+            issuer.subject_claim.as_str(),
+            issuer.ignored_headers.as_slice()
+        ),
+        ("oid", ["jku".to_owned()].as_slice())
+    );
+}
+
+#[test]
+fn issuer_names_are_plain_and_known() {
+    each_has_its_finding(&[
+        (
+            "issuers: [corporate]",
+            "issuers: [corporat]",
+            "resources[0].issuers[0]:12:15 corporat is no issuer of this configuration",
+        ),
+        (
+            "issuers: [corporate]",
+            "issuers: [corporate, corporate]",
+            "resources[0].issuers[1]:12:26 is listed twice",
+        ),
+    ]);
+    let twins = edited("https://partner.example.com", "https://login.example.com/")
+        .replace("[corporate]", "[corporate, partner]");
+    assert_eq!(
+        only_finding(&twins),
+        "resources[0].issuers[1]:12:26 has the same issuer URL as another one here"
+    );
+    let spaced = SOUND
+        .replace("partner:", "\"part ner\":")
+        .replace("[partner]", "[\"part ner\"]");
+    assert_eq!(
+        only_finding(&spaced),
+        "issuers[\"part ner\"]:7:3 has a name with other characters than letters, digits, - and _"
+    );
+}

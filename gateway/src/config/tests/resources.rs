@@ -1,0 +1,224 @@
+//! What is said about resources: paths, audiences, upstreams, identity headers.
+
+use super::*;
+
+#[test]
+fn resource_paths_are_plain() {
+    const PLAIN: &str = "resources[1].path:20:5 is no plain absolute path";
+    for path in [
+        "other", "/other/", "//other", "/a//b", "/a/../b", "/./a", "/a%2fb", "/a;b", "/a?b",
+        "/a#b", "/a\\b", "/ä", "'/a b'", "'/*'",
+    ] {
+        assert_eq!(
+            only_finding(&edited("path: /other", &format!("path: {path}"))),
+            PLAIN,
+            "{path}"
+        );
+    }
+    each_has_its_finding(&[
+        (
+            "path: /other",
+            "path: /.well-known/x",
+            "resources[1].path:20:5 is below /.well-known/, where the gateway's own documents are",
+        ),
+        (
+            "path: /other",
+            "path: /mcp",
+            "resources[1]:20:5 has the path and host of another resource",
+        ),
+        (
+            "path: /other",
+            "path: /mcp\n    host: mcp.example.com",
+            "resources[1]:20:5 has the path and host of another resource",
+        ),
+        (
+            "path: /other",
+            "host: a.example",
+            "resources[1].path:20:5 is missing",
+        ),
+    ]);
+    each_is_sound(&[
+        ("path: /other", "path: /mcp\n    host: other.example.com"),
+        ("path: /other", "path: /a/b.c_d~e-F"),
+    ]);
+}
+
+#[test]
+fn the_root_path_is_its_own_audience_with_and_without_the_slash() {
+    let config = parsed(&edited("path: /other", "path: /"));
+    assert_eq!(config.resources[1].uri, "https://mcp.example.com/");
+    assert_eq!(
+        config.resources[1].audience,
+        ["https://mcp.example.com/", "https://mcp.example.com"]
+    );
+}
+
+#[test]
+fn a_resource_with_a_host_has_its_uri_there() {
+    let config = parsed(&edited(
+        "path: /other",
+        "path: /other\n    host: Other.example.com:443",
+    ));
+    assert_eq!(config.resources[1].uri, "https://other.example.com/other");
+}
+
+#[test]
+fn resources_that_accept_the_same_token_must_say_so() {
+    let shared = |one: &str, other: &str| {
+        SOUND
+            .replace(
+                "issuers: [partner]",
+                &format!("issuers: [partner, corporate]\n    audience: [b, tasks]\n    {other}"),
+            )
+            .replace(
+                "issuers: [corporate]",
+                &format!("issuers: [corporate]\n    audience: tasks\n    {one}"),
+            )
+    };
+    const SAYS: &str = "shared_audience: true";
+    const FINDING: &str =
+        "resources[1]:22:5 accepts the tokens of /mcp: they share an issuer and an audience";
+    for (one, other) in [("name: a", "name: b"), (SAYS, "name: b"), ("name: a", SAYS)] {
+        assert_eq!(only_finding(&shared(one, other)), FINDING, "{one} {other}");
+    }
+    parsed(&shared(SAYS, SAYS));
+    parsed(&shared("name: a", "name: b").replace("[partner, corporate]", "[partner]"));
+}
+
+#[test]
+fn upstreams_are_urls_with_a_path_or_sockets() {
+    const UPSTREAM: &str = "upstream: https://other.internal/mcp";
+    each_has_its_finding(&[
+        (
+            UPSTREAM,
+            "upstream: https://other.internal",
+            "resources[1].upstream:21:5 has no path",
+        ),
+        (
+            UPSTREAM,
+            "upstream: other.internal:9000",
+            "resources[1].upstream:21:5 is no http or https URL",
+        ),
+        (
+            UPSTREAM,
+            "upstream: https://u:p@other.internal/mcp",
+            "resources[1].upstream:21:5 has no plain host and port after the scheme",
+        ),
+        (
+            UPSTREAM,
+            "upstream: https://other.internal/mcp?x=1",
+            "resources[1].upstream:21:5 has a query, which is not allowed here",
+        ),
+        (
+            UPSTREAM,
+            "upstream: http://localhost:8080/mcp",
+            "resources[1].upstream:21:5 is a listener of this gateway",
+        ),
+        (
+            UPSTREAM,
+            "upstream: {}",
+            "resources[1].upstream:21:5 has neither url nor unix",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { url: 'http://a/mcp', unix: /a }",
+            "resources[1].upstream.unix:21:38 stands beside url",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { url: 'http://a/mcp', path: /a }",
+            "resources[1].upstream.path:21:38 is no key that is known here",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { unix: /a, ca_file: /b }",
+            "resources[1].upstream.ca_file:21:27 is no key that is known here",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { unix: /a, path: mcp }",
+            "resources[1].upstream.path:21:27 has a path with spaces, dot segments or other characters that are ambiguous",
+        ),
+        (UPSTREAM, "name: x", "resources[1].upstream:20:5 is missing"),
+    ]);
+    let long = format!("upstream: {{ unix: /{} }}", "a".repeat(110));
+    assert_eq!(
+        only_finding(&edited(UPSTREAM, &long)),
+        "resources[1].upstream.unix:21:17 is longer than 107 bytes"
+    );
+}
+
+#[test]
+fn an_upstream_has_its_own_host_and_path() {
+    const UPSTREAM: &str = "upstream: https://other.internal/mcp";
+    let upstream = |to: &str| parsed(&edited(UPSTREAM, to)).resources[1].upstream.clone();
+    let by_url = upstream("upstream: https://Other.internal:443/a/b");
+    assert_eq!(
+        (by_url.host.as_str(), by_url.path.as_str()),
+        ("other.internal", "/a/b")
+    );
+    let by_socket = upstream("upstream: { unix: run/tasks.sock }");
+    let socket = Path::new("/nonexistent/run/tasks.sock").to_owned();
+    assert_eq!(by_socket.target, UpstreamTarget::Unix { socket });
+    assert_eq!(
+        (by_socket.host.as_str(), by_socket.path.as_str()),
+        ("localhost", "/other")
+    );
+    assert_eq!(upstream("upstream: { unix: /a, path: /b }").path, "/b");
+}
+
+#[test]
+fn identity_headers_have_names_of_their_own() {
+    const POLICY: &str = "policy: { default: deny }";
+    let with = |headers: &str| {
+        edited(
+            POLICY,
+            &format!("{POLICY}\n    identity_headers: {headers}"),
+        )
+    };
+    for name in [
+        "mcp-session-id",
+        "Authorization",
+        "cookie",
+        "host",
+        "content-type",
+        "connection",
+        "transfer-encoding",
+        "proxy-authorization",
+        "user-agent",
+    ] {
+        let finding = only_finding(&with(&format!("{{ subject: {name} }}")));
+        assert_eq!(
+            finding,
+            "resources[1].identity_headers.subject:24:25 is a header that already means something else",
+            "{name}"
+        );
+    }
+    let cases = [
+        (
+            "{ subject: x_user }",
+            "resources[1].identity_headers.subject:24:25 is no header name of letters, digits and hyphens",
+        ),
+        (
+            "{ subject: 'x user' }",
+            "resources[1].identity_headers.subject:24:25 is no header name of letters, digits and hyphens",
+        ),
+        (
+            "{ subject: x-a, issuer: X-A }",
+            "resources[1].identity_headers.issuer:24:39 has the same name as another identity header",
+        ),
+        (
+            "{ issuer: x-mcp-subject }",
+            "resources[1].identity_headers.issuer:24:25 has the same name as another identity header",
+        ),
+        ("~", "resources[1].identity_headers:24:5 is empty"),
+    ];
+    for (headers, expected) in cases {
+        assert_eq!(only_finding(&with(headers)), expected, "{headers}");
+    }
+    let config = parsed(&with("{ subject: X-User, client: null }"));
+    let headers = &config.resources[1].identity_headers;
+    assert_eq!(headers.subject.as_ref().unwrap(), "x-user");
+    assert_eq!(headers.issuer.as_ref().unwrap(), "x-mcp-issuer");
+    assert_eq!(headers.client, None);
+}
