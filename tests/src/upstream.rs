@@ -351,6 +351,12 @@ pub fn head(status: u16, headers: &[(&str, &str)]) -> Response<()> {
     builder.body(()).expect("a well-formed head")
 }
 
+/// A body fed by the test, for scripts that make their own head.
+pub fn feed() -> (Feed, mpsc::UnboundedReceiver<Chunk>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Feed(sender), receiver)
+}
+
 /// A body of fixed steps, for scripts: what is listed is written, then it ends, or breaks off at [`Chunk::Break`].
 pub fn steps(steps: impl IntoIterator<Item = Chunk>) -> mpsc::UnboundedReceiver<Chunk> {
     let (sender, receiver) = mpsc::unbounded_channel();

@@ -12,6 +12,19 @@ use crate::setting::Setting;
 const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
 
+/// The way in: the challenge asks for the scope to read, the first changing tool for one more, once.
+const STEPS: [&str; 9] = [
+    "challenge",
+    "resource_metadata",
+    "server_metadata",
+    "registration",
+    "authorization",
+    "token",
+    "step_up",
+    "authorization",
+    "token",
+];
+
 fn python() -> Command {
     program("python", "python/client.py")
 }
@@ -66,16 +79,7 @@ async fn walk(setting: &Setting, mut command: Command, mode: &str, version: &str
         .iter()
         .filter_map(Value::as_str)
         .collect();
-    for step in [
-        "challenge",
-        "resource_metadata",
-        "server_metadata",
-        "registration",
-        "authorization",
-        "token",
-    ] {
-        assert!(steps.contains(&step), "{step} in {steps:?}");
-    }
+    assert_eq!(steps, STEPS);
     let sent = setting.tasks.relay.as_ref().unwrap().sent();
     assert!(sent.contains("x-mcp-subject: carol") && sent.contains("generate_report"));
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rmcp::model::{
     CallToolRequestParams, GetPromptRequestParams, ProgressNotificationParam, ProtocolVersion,
-    ReadResourceRequestParams,
+    ReadResourceRequestParams, ResourceUpdatedNotificationParam, ServerNotification,
+    SubscribeRequestParams, SubscriptionFilter,
 };
 use rmcp::service::{NotificationContext, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
@@ -19,13 +20,24 @@ use crate::setting::Setting;
 /// Never connected to: the redirect is read from the answer.
 const REDIRECT: &str = "http://127.0.0.1:53682/callback";
 
-/// A client that counts progress.
+/// A client that counts what it is told.
 #[derive(Clone, Default)]
-struct Counting(Arc<AtomicUsize>);
+struct Listener {
+    progress: Arc<AtomicUsize>,
+    updates: Arc<AtomicUsize>,
+}
 
-impl ClientHandler for Counting {
+impl ClientHandler for Listener {
     async fn on_progress(&self, _: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.progress.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn on_resource_updated(
+        &self,
+        _: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.updates.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -62,19 +74,25 @@ async fn authorize(url: &str) -> AuthorizationManager {
     panic!("the provider redirects on and on: {address}");
 }
 
-async fn walk(lifecycle: ClientLifecycleMode) {
-    let setting = Setting::start().await;
+/// A client that is in.
+async fn connect(
+    setting: &Setting,
+    lifecycle: ClientLifecycleMode,
+) -> RunningService<RoleClient, Listener> {
     let client = AuthClient::new(e2e::client::http(), authorize(&setting.url()).await);
     let transport = StreamableHttpClientTransport::with_client(
         client,
         StreamableHttpClientTransportConfig::with_uri(setting.url()),
     );
-    let handler = Counting::default();
-    let progress = Arc::clone(&handler.0);
-    let client = handler
+    Listener::default()
         .serve_with_lifecycle(transport, lifecycle)
         .await
-        .unwrap();
+        .unwrap()
+}
+
+async fn walk(lifecycle: ClientLifecycleMode) {
+    let setting = Setting::start().await;
+    let client = connect(&setting, lifecycle).await;
 
     let tools = client.list_all_tools().await.unwrap();
     assert!(
@@ -116,12 +134,12 @@ async fn walk(lifecycle: ClientLifecycleMode) {
         json!({ "steps": 4, "delay_ms": 50 }),
     )
     .await;
-    assert_eq!(progress.load(Ordering::SeqCst), 4);
+    assert_eq!(client.service().progress.load(Ordering::SeqCst), 4);
     client.cancel().await.unwrap();
 }
 
 async fn call(
-    client: &RunningService<RoleClient, Counting>,
+    client: &RunningService<RoleClient, Listener>,
     name: &'static str,
     arguments: Value,
 ) -> Value {
@@ -152,4 +170,50 @@ async fn rust_sdk_by_itself() {
         legacy_version: None,
     })
     .await;
+}
+
+#[tokio::test]
+#[allow(deprecated, reason = "resources/subscribe is what the legacy era has")]
+async fn a_legacy_subscriber_hears_of_a_change() {
+    let setting = Setting::start().await;
+    let client = connect(&setting, ClientLifecycleMode::Initialize).await;
+    client
+        .subscribe(SubscribeRequestParams::new("tasks://all"))
+        .await
+        .unwrap();
+    let updates = Arc::clone(&client.service().updates);
+    e2e::eventually("the stream tells of a change", async || {
+        call(&client, "create_task", json!({ "title": "new" })).await;
+        call(&client, "complete_task", json!({ "id": "task-1" })).await;
+        updates.load(Ordering::SeqCst) > 0
+    })
+    .await;
+    client.cancel().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_modern_listener_hears_of_a_change() {
+    let setting = Setting::start().await;
+    let lifecycle = ClientLifecycleMode::Discover {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+    };
+    let client = connect(&setting, lifecycle).await;
+    let filter = SubscriptionFilter::builder()
+        .resource_subscriptions(["tasks://all"])
+        .build();
+    let mut subscription = client.listen(filter).await.unwrap();
+    call(&client, "complete_task", json!({ "id": "task-1" })).await;
+    let told = tokio::time::timeout(e2e::SOON, subscription.next())
+        .await
+        .expect("told in time")
+        .unwrap();
+    assert!(
+        matches!(
+            told,
+            Some(ServerNotification::ResourceUpdatedNotification(_))
+        ),
+        "{told:?}"
+    );
+    subscription.cancel().await.unwrap();
+    client.cancel().await.unwrap();
 }

@@ -84,6 +84,12 @@ async fn works(extra: &[&str]) {
             "{part} in what the printed lines gave:\n{said}\n{output}"
         );
     }
+    let line = output
+        .lines()
+        .find(|line| line.contains("gateway.yaml"))
+        .expect("where its configuration is");
+    let file = Path::new(line.split_whitespace().last().expect("a path"));
+    assert!(file.is_file(), "{}", file.display());
     process.signal("INT");
     assert_eq!(
         process.exit(SOON).await.code(),
@@ -91,6 +97,7 @@ async fn works(extra: &[&str]) {
         "{}",
         process.output()
     );
+    assert!(!file.exists(), "{} is left behind", file.display());
 }
 
 #[tokio::test]

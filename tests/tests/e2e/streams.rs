@@ -175,6 +175,35 @@ async fn no_comment_is_put_into_anything_but_an_event_stream() {
 }
 
 #[tokio::test]
+async fn no_comment_is_put_into_an_encoded_or_sized_stream() {
+    for extra in [("content-encoding", "gzip"), ("content-length", "21")] {
+        let world = World::with(|config| config.set("/timeouts/sse_comment", "1s")).await;
+        let (feed, chunks) = e2e::upstream::feed();
+        let chunks = std::sync::Mutex::new(Some(chunks));
+        world.upstream.script(move |_| {
+            let head = head(200, &[("content-type", "text/event-stream"), extra]);
+            Answer::Stream(head, chunks.lock().unwrap().take().unwrap())
+        });
+        let answer = tokio::spawn(
+            world
+                .gateway
+                .post(initialize())
+                .token(&world.reader())
+                .open(),
+        );
+        feed.send("data: 345\n\n");
+        tokio::time::sleep(Duration::from_millis(2200)).await;
+        feed.send("data: 67\n\n");
+        drop(feed);
+        assert_eq!(
+            answer.await.unwrap().text().await.unwrap(),
+            "data: 345\n\ndata: 67\n\n",
+            "{extra:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn buffering_hints_pass() {
     let world = World::start().await;
     world.upstream.script(|_| {
