@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -21,13 +22,16 @@ use mcp_gateway_core::{
         resource_metadata::well_known_path,
     },
     json::JsonLimits,
-    mcp::session::{Sealer, SealingKey, SealingKeyError},
+    mcp::session::{Sealer, SealingKeyError},
 };
 use quick_cache::sync::Cache;
 use thiserror::Error;
 
 use crate::{
-    config::{Config, IdentityHeaders, Issuer, Limits, Resource, Timeouts},
+    config::{
+        Config, IdentityHeaders, Issuer, Limits, Resource, Timeouts,
+        files::{self, FileError},
+    },
     documents::Documents,
     outbound::jwks::IssuerKeys,
     upstream::{Upstream, UpstreamError},
@@ -41,8 +45,8 @@ pub(crate) type Keys = BTreeMap<String, Arc<IssuerKeys>>;
 pub(crate) enum SnapshotError {
     #[error("resource {path}: {error}")]
     Upstream { path: String, error: UpstreamError },
-    #[error("session key {path}: {error}")]
-    SessionKey { path: String, error: String },
+    #[error("the session key {} {error}", path.display())]
+    SessionKey { path: PathBuf, error: FileError },
     #[error("no sealing key: {0}")]
     Sealing(#[from] SealingKeyError),
 }
@@ -227,14 +231,11 @@ fn hosts(config: &Config) -> HashSet<Authority> {
 }
 
 fn sealer(config: &Config) -> Result<Sealer, SnapshotError> {
-    let read = |path: &std::path::PathBuf| {
-        let failed = |error: String| SnapshotError::SessionKey {
-            path: path.display().to_string(),
+    let keys = config.sessions.key_files.iter().map(|path| {
+        files::sealing_key(path).map_err(|error| SnapshotError::SessionKey {
+            path: path.clone(),
             error,
-        };
-        let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        SealingKey::from_bytes(&bytes).map_err(|error| failed(error.to_string()))
-    };
-    let keys = config.sessions.key_files.iter().map(read);
+        })
+    });
     Ok(Sealer::new(keys.collect::<Result<_, _>>()?)?)
 }

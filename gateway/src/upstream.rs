@@ -25,15 +25,15 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
+use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error as ThisError;
 use tokio::net::UnixStream;
 use tower_service::Service;
 
-use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget};
+use crate::config::{
+    Timeouts, Upstream as Configured, UpstreamTarget,
+    files::{self, FileError},
+};
 
 /// Idle connections kept for each upstream.
 const IDLE_CONNECTIONS: usize = 256;
@@ -52,8 +52,8 @@ const KEEP_ALIVE_RETRIES: u32 = 4;
 pub(crate) enum UpstreamError {
     #[error("the upstream's URL cannot be used: {0}")]
     Url(String),
-    #[error("the upstream's CA file {path} cannot be used: {problem}")]
-    Authorities { path: String, problem: String },
+    #[error("the upstream's CA file {} {error}", path.display())]
+    Authorities { path: PathBuf, error: FileError },
 }
 
 /// Where a resource's requests go.
@@ -184,7 +184,12 @@ fn roots(ca_file: Option<Option<&Path>>) -> Result<RootCertStore, UpstreamError>
     let mut roots = RootCertStore::empty();
     match ca_file {
         None => {}
-        Some(Some(path)) => add_file(&mut roots, path)?,
+        Some(Some(path)) => {
+            return files::roots(path).map_err(|error| UpstreamError::Authorities {
+                path: path.to_owned(),
+                error,
+            });
+        }
         Some(None) => {
             let system = rustls_native_certs::load_native_certs();
             let (added, _) = roots.add_parsable_certificates(system.certs);
@@ -194,24 +199,6 @@ fn roots(ca_file: Option<Option<&Path>>) -> Result<RootCertStore, UpstreamError>
         }
     }
     Ok(roots)
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), UpstreamError> {
-    let bad = |problem: String| UpstreamError::Authorities {
-        path: path.display().to_string(),
-        problem,
-    };
-    let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| bad(format!("{error:?}")))?;
-        roots
-            .add(certificate)
-            .map_err(|error| bad(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(bad("no certificate in it".into()));
-    }
-    Ok(())
 }
 
 /// Connects to a unix socket, whatever the URI says.

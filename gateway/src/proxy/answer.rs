@@ -28,6 +28,7 @@ use super::{
     admit::Admitted,
     journey::{Broken, Exchange, Next, Stop},
 };
+use crate::documents::Documents;
 
 /// What of an unread body is read and thrown away before a refusal, and for how long: several clients lose an answer
 /// that comes before they have sent their body.
@@ -39,7 +40,10 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
+
+/// What resources and documents are asked with (RFC 9110 §10.2.1).
+const RESOURCE_METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
+const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// Tells the client why its request goes no further.
 pub(super) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<Next, Broken> {
@@ -145,7 +149,7 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
         .and_then(|resource| resource.challenger.header(refusal));
     headers.extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
     match exchange.account.status() {
-        StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, METHODS)),
+        StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, methods(exchange))),
         StatusCode::SERVICE_UNAVAILABLE => headers.push((RETRY_AFTER, RETRY_SECONDS)),
         _ => {}
     }
@@ -153,6 +157,14 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
         headers.extend(cors::answer_headers(exchange.origin.as_ref()));
     }
     headers
+}
+
+fn methods(exchange: &Exchange<'_>) -> HeaderValue {
+    if Documents::claims(exchange.session.req_header().uri.path()) {
+        DOCUMENT_METHODS
+    } else {
+        RESOURCE_METHODS
+    }
 }
 
 fn body(exchange: &Exchange<'_>, reason: Reason) -> Bytes {

@@ -79,8 +79,10 @@ pub(super) async fn decide(exchange: &mut Exchange<'_>) -> Result<Next, Broken> 
 
 async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
     // 1 admit, 2 route
+    exchange
+        .account
+        .path(exchange.session.req_header().uri.path());
     let admitted = admit::admit(exchange.session, &exchange.snapshot)?;
-    exchange.account.path(&admitted.path);
     let resource = match admit::route(&admitted, &exchange.snapshot)? {
         Destination::Document => return answer::document(exchange, &admitted).await,
         Destination::Resource(resource) => resource,

@@ -5,7 +5,12 @@
 //! cleanly when the gateway drains. The gateway never writes a message into a stream, only comments between events, so
 //! that load balancers do not cut what is merely quiet.
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::{Future, pending, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{
@@ -124,6 +129,10 @@ async fn next(
             None => pending().await,
         }
     };
+    let is_open_ended = body.size_hint().exact().is_none();
+    if is_open_ended && let Some(event) = at_once(body).await {
+        return event;
+    }
     tokio::select! {
         biased;
         event = data(body) => event,
@@ -131,6 +140,23 @@ async fn next(
         () = quiet => Event::Silence,
         () = drain => Event::Drain,
     }
+}
+
+/// What the upstream has said already. hyper hands a stream over frame by frame, so its connection gets one turn to
+/// bring the next before the client is waited on, which is when what was written goes out: frames that came in one
+/// read leave in one write.
+async fn at_once(body: &mut Incoming) -> Option<Event> {
+    let mut gave_way = false;
+    poll_fn(|cx| match pin!(data(body)).poll(cx) {
+        Poll::Ready(event) => Poll::Ready(Some(event)),
+        Poll::Pending if gave_way => Poll::Ready(None),
+        Poll::Pending => {
+            gave_way = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// The upstream's next bytes; trailers are dropped.

@@ -1,33 +1,48 @@
 //! A listener's TLS: rustls with the certificates of the configuration, chosen by the name the client asks for.
 
-use std::{collections::HashMap, fmt, fs, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use thiserror::Error;
 use x509_parser::{extensions::GeneralName, prelude::parse_x509_certificate};
 
-use crate::config::Tls;
+use crate::config::{
+    Tls,
+    files::{self, CertifiedKeyError},
+};
 
 /// Why a certificate cannot be served.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// The file cannot be read, or holds nothing usable.
-    #[error("{path}: {problem}")]
-    File {
-        /// The file.
-        path: String,
+    /// One of its two files cannot be used.
+    #[error("{}: {error}", certificate.display())]
+    Files {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// Which of the two files, and why.
+        error: CertifiedKeyError,
+    },
+    /// rustls or the X.509 reader does not take it.
+    #[error("{}: {problem}", certificate.display())]
+    Certificate {
+        /// The certificate's file.
+        certificate: PathBuf,
         /// What is wrong with it.
         problem: String,
     },
-    /// rustls does not take the configuration.
-    #[error(transparent)]
-    Rustls(#[from] rustls::Error),
+    /// Session tickets cannot be made.
+    #[error("no session tickets: {0}")]
+    Tickets(#[source] rustls::Error),
 }
 
 /// A certificate's expiry, for the metrics.
@@ -46,11 +61,14 @@ pub(crate) struct Expiry {
 pub(crate) fn server_config(tls: &Tls) -> Result<(ServerConfig, Vec<Expiry>), TlsError> {
     let mut resolver = Resolver::default();
     let mut expiries = Vec::new();
-    for files in &tls.certificates {
-        let key = certified_key(&files.certificate, &files.private_key)?;
-        let (names, not_after) = names_and_expiry(&files.certificate, &key)?;
+    for pair in &tls.certificates {
+        let key = files::certified_key(pair).map_err(|error| TlsError::Files {
+            certificate: pair.certificate.clone(),
+            error,
+        })?;
+        let (names, not_after) = names_and_expiry(&pair.certificate, &key)?;
         expiries.push(Expiry {
-            certificate: files.certificate.display().to_string(),
+            certificate: pair.certificate.display().to_string(),
             not_after,
         });
         resolver.add(names, Arc::new(key));
@@ -59,7 +77,7 @@ pub(crate) fn server_config(tls: &Tls) -> Result<(ServerConfig, Vec<Expiry>), Tl
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Tickets)?;
     // One ticket is enough for clients that come back, and half the work of the default two.
     config.send_tls13_tickets = 1;
     Ok((config, expiries))
@@ -113,33 +131,19 @@ impl fmt::Debug for Resolver {
     }
 }
 
-fn certified_key(certificate: &Path, private_key: &Path) -> Result<CertifiedKey, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad(certificate, &format!("no PEM certificates: {error:?}")))?;
-    if chain.is_empty() {
-        return Err(bad(certificate, "no certificate in it"));
-    }
-    let key = PrivateKeyDer::from_pem_slice(&read(private_key)?)
-        .map_err(|_| bad(private_key, "no PEM private key in it"))?;
-    let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-        .map_err(|error| bad(private_key, &error.to_string()))?;
-    Ok(key)
-}
-
 fn names_and_expiry(path: &Path, key: &CertifiedKey) -> Result<(Vec<String>, i64), TlsError> {
-    let der = key.end_entity_cert()?;
-    let (_, parsed) = parse_x509_certificate(der).map_err(|error| bad(path, &error.to_string()))?;
+    let bad = |error: &dyn fmt::Display| TlsError::Certificate {
+        certificate: path.to_owned(),
+        problem: error.to_string(),
+    };
+    let der = key.end_entity_cert().map_err(|error| bad(&error))?;
+    let (_, parsed) = parse_x509_certificate(der).map_err(|error| bad(&error))?;
     let alternatives = parsed
         .subject_alternative_name()
-        .map_err(|error| bad(path, &error.to_string()))?;
+        .map_err(|error| bad(&error))?;
     let names = alternatives.map_or_else(Vec::new, |extension| {
-        extension
-            .value
-            .general_names
-            .iter()
-            .filter_map(dns_name)
-            .collect()
+        let names = extension.value.general_names.iter();
+        names.filter_map(dns_name).collect()
     });
     Ok((names, parsed.validity().not_after.timestamp()))
 }
@@ -148,16 +152,5 @@ fn dns_name(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         _ => None,
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|error| bad(path, &error.to_string()))
-}
-
-fn bad(path: &Path, problem: &str) -> TlsError {
-    TlsError::File {
-        path: path.display().to_string(),
-        problem: problem.to_owned(),
     }
 }

@@ -32,13 +32,20 @@ pub fn to_upstream(client: &HeaderMap, era: Era) -> HeaderMap {
 
 /// What of the upstream's headers goes to the client.
 ///
-/// Not its length, which is a matter of framing, and not its session id, which is sealed.
+/// Not its length, which is a matter of framing, and not its session id, which is sealed. The values are copies: as
+/// slices they would hold on to the buffer they were read into for as long as an event stream is open.
 pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
-    passed(upstream, |name| match name {
+    let mut passed = passed(upstream, |name| match name {
         "content-type" | "content-encoding" | "content-language" | "cache-control" | "expires"
         | "etag" | "last-modified" | "allow" | "retry-after" | "x-accel-buffering" => true,
         name => name.starts_with("mcp-") && name != SESSION_ID,
-    })
+    });
+    for value in passed.values_mut() {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+    passed
 }
 
 /// A claim as the value of an identity header.
