@@ -11,6 +11,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -21,11 +22,15 @@ use pingora::protocols::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::server::TlsStream;
 
 /// The most that gathers before it is written out, in bytes.
 const GATHER_LIMIT: usize = 16 * 1024;
+
+/// How long a connection that is being closed may take to accept the rest of what was written.
+const PARTING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One client connection.
 pub(super) struct Transport {
@@ -161,8 +166,8 @@ impl fmt::Debug for Transport {
 #[async_trait]
 impl Shutdown for Transport {
     async fn shutdown(&mut self) {
-        // The peer may be gone already: there is nobody left to tell.
-        let _ = AsyncWriteExt::shutdown(self).await;
+        // The peer may be gone already, or read nothing: there is nobody left to tell.
+        let _ = timeout(PARTING_DEADLINE, AsyncWriteExt::shutdown(self)).await;
     }
 }
 
@@ -247,5 +252,17 @@ mod tests {
         result.unwrap();
         assert_eq!(read.len(), large.len() + 2);
         assert_eq!((read.first(), read.last()), (Some(&b'a'), Some(&b'z')));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_does_not_hold_up_its_own_end() {
+        let (mut transport, _client) = pair().await;
+        let full = async {
+            loop {
+                transport.write_all(&[0; GATHER_LIMIT]).await.unwrap();
+            }
+        };
+        assert!(timeout(Duration::from_secs(60), full).await.is_err());
+        Shutdown::shutdown(&mut transport).await;
     }
 }
