@@ -18,5 +18,6 @@ mod journey;
 pub(crate) mod listener;
 mod read;
 mod relay;
+mod session;
 pub(crate) mod tls;
 mod transport;

@@ -1,4 +1,4 @@
-//! Phases 6 and 7: open the session, ask the upstream, write the head of its answer.
+//! Phase 7: ask the upstream, and write the head of its answer.
 //!
 //! Forwarding demands a [`Permit`], which only a policy can make. To the upstream go the headers of an allow-list, the
 //! caller's identity and never the caller's token; back come the headers of another.
@@ -15,7 +15,7 @@ use hyper_util::client::legacy::Error as SendError;
 use mcp_gateway_core::{
     auth::{decision::Permit, reason::Reason},
     http::{cors, forwarding},
-    mcp::{headers::SESSION_ID, session::Binding, version::Era},
+    mcp::headers::SESSION_ID,
 };
 use pingora::{http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::{Instant, sleep_until};
@@ -25,16 +25,11 @@ use super::{
     journey::{Exchange, Next, Stop},
     read::Message,
     relay::Relay,
+    session::{self, Opened},
 };
 use crate::{config::IdentityHeaders, snapshot::Protected};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// A legacy session that the client named and that opened.
-struct Opened {
-    sealed: HeaderValue,
-    upstream_id: String,
-}
 
 /// Sends a permitted message to the resource's upstream, and the head of the answer to the client.
 pub(super) async fn forward(
@@ -42,10 +37,9 @@ pub(super) async fn forward(
     resource: &Protected,
     permit: &Permit,
     message: Message,
+    session: Option<Opened>,
     query: Option<&str>,
 ) -> Result<Next, Stop> {
-    let binding = binding(resource, permit);
-    let session = open(exchange, &message, &binding)?;
     let listens = message.listens;
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
@@ -57,52 +51,11 @@ pub(super) async fn forward(
     if response.status() == StatusCode::UNAUTHORIZED {
         return Err(Reason::UpstreamAuth.into());
     }
-    let session_id = session_id(exchange, &response, era, session, &binding)?;
+    let session_id = session::answer_id(exchange, resource, permit, &response, era, session)?;
     let head = response_head(exchange, &response, session_id)?;
     exchange.account.answered(response.status());
     write_head(exchange.session, head).await?;
     Ok(Next::Relay(Relay::of(response, listens, exchange.account)))
-}
-
-/// What a sealed session id is bound to.
-fn binding<'a>(resource: &'a Protected, permit: &'a Permit) -> Binding<'a> {
-    let principal = permit.principal();
-    Binding {
-        resource: &resource.uri,
-        issuer: &principal.issuer,
-        subject: &principal.subject,
-        client: principal.client.as_deref(),
-        endpoint: resource.upstream.endpoint(),
-    }
-}
-
-/// Opens the sealed session id that a legacy client sends along. A foreign, altered or unknown one is refused alike.
-fn open(
-    exchange: &Exchange<'_>,
-    message: &Message,
-    binding: &Binding<'_>,
-) -> Result<Option<Opened>, Reason> {
-    if message.era == Era::Modern || message.initializes() {
-        return Ok(None);
-    }
-    let mut sent = exchange
-        .session
-        .req_header()
-        .headers
-        .get_all(SESSION_ID)
-        .iter();
-    let Some(sealed) = sent.next() else {
-        return Ok(None);
-    };
-    if sent.next().is_some() {
-        return Err(Reason::SessionUnknown);
-    }
-    let text = sealed.to_str().map_err(|_| Reason::SessionUnknown)?;
-    let upstream_id = exchange.snapshot.sealer.open(binding, text)?;
-    Ok(Some(Opened {
-        sealed: sealed.clone(),
-        upstream_id,
-    }))
 }
 
 fn request(
@@ -192,35 +145,6 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
-}
-
-/// The session id the client gets to see: the one it sent, or the upstream's, sealed. Never the upstream's own.
-fn session_id(
-    exchange: &Exchange<'_>,
-    response: &Response<Incoming>,
-    era: Era,
-    opened: Option<Opened>,
-    binding: &Binding<'_>,
-) -> Result<Option<HeaderValue>, Reason> {
-    let given = response
-        .headers()
-        .get(SESSION_ID)
-        .filter(|_| era == Era::Legacy);
-    match (given, opened) {
-        (None, _) => Ok(None),
-        (Some(given), Some(opened)) if given.as_bytes() == opened.upstream_id.as_bytes() => {
-            Ok(Some(opened.sealed))
-        }
-        (Some(_), Some(_)) => Err(Reason::UpstreamSession),
-        (Some(given), None) => {
-            let id = given.to_str().map_err(|_| Reason::UpstreamSession)?;
-            let sealed = exchange.snapshot.sealer.seal(binding, id);
-            let sealed = sealed.ok_or(Reason::UpstreamSession)?;
-            HeaderValue::from_str(&sealed)
-                .map(Some)
-                .map_err(|_| Reason::Internal)
-        }
-    }
 }
 
 fn response_head(

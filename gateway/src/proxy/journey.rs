@@ -15,6 +15,7 @@ use super::{
     admit::{self, Destination},
     answer, authenticate, forward, read,
     relay::Relay,
+    session,
 };
 use crate::snapshot::{Protected, Snapshot};
 
@@ -114,15 +115,12 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
     };
     let permit = resource.policy.authorize(verified.principal, &operation)?;
 
-    // 6 session, 7 forward
-    forward::forward(
-        exchange,
-        &resource,
-        &permit,
-        message,
-        admitted.query.as_deref(),
-    )
-    .await
+    // 6 session
+    let session = session::open(exchange, &resource, &permit, &message)?;
+
+    // 7 forward
+    let query = admitted.query.as_deref();
+    forward::forward(exchange, &resource, &permit, message, session, query).await
 }
 
 /// The methods of the Streamable HTTP transport.
