@@ -38,7 +38,7 @@ check: ## What must hold before a test is worth running: format, lints, docs, de
 test: binaries ## All tests: unit tests, end to end with the real identity provider and clients, deployment files
 	scripts/setup.sh test
 	tests/clients/setup.sh
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-fail-fast
 	tests/deploy/check.sh
 
 .PHONY: unit
