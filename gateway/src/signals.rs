@@ -5,38 +5,52 @@
 //! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. SIGHUP never
 //! kills.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, thread};
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
+    sync::{Mutex, mpsc},
     time::{sleep, timeout},
 };
 
 use crate::{config::Shutdown, gateway::Gateway};
 
-/// Handlers installed, nothing waiting on them yet.
-pub(crate) struct Signals;
+/// Ends asked for and not acted upon yet; a third one changes nothing.
+const WAITING_ENDS: usize = 2;
+
+/// Signals as they come, from the first moment on: one that arrives while the gateway starts is not lost.
+pub(crate) struct Signals {
+    ends: mpsc::Receiver<()>,
+}
 
 impl Signals {
-    /// Installs the handlers. They stay for the life of the process, so no signal of ours has its default action any
-    /// more, whichever runtime listens later.
+    /// Installs the handlers, and a thread that listens to them.
     pub(crate) fn install() -> io::Result<Self> {
+        let (heard, ends) = mpsc::channel(WAITING_ENDS);
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { Waiting::new().map(drop) })?;
-        Ok(Self)
+        let mut handlers = runtime.block_on(async { Handlers::new() })?;
+        thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || runtime.block_on(handlers.listen(&heard)))?;
+        Ok(Self { ends })
     }
 
     /// What Pingora waits on: returns when the gateway has drained.
     pub(crate) fn draining(self, gateway: Arc<Gateway>, shutdown: Shutdown) -> Drain {
-        Drain { gateway, shutdown }
+        Drain {
+            ends: Mutex::new(self.ends),
+            gateway,
+            shutdown,
+        }
     }
 }
 
 /// Waits for the end and leads to it.
 pub(crate) struct Drain {
+    ends: Mutex<mpsc::Receiver<()>>,
     gateway: Arc<Gateway>,
     shutdown: Shutdown,
 }
@@ -44,15 +58,11 @@ pub(crate) struct Drain {
 #[async_trait]
 impl ShutdownSignalWatch for Drain {
     async fn recv(&self) -> ShutdownSignal {
-        match Waiting::new() {
-            Ok(mut waiting) => {
-                waiting.for_end().await;
-                tokio::select! {
-                    () = self.drain() => {}
-                    () = waiting.for_end() => tracing::warn!("a second signal: ending at once"),
-                }
-            }
-            Err(error) => tracing::error!("signals cannot be received: {error}"),
+        let mut ends = self.ends.lock().await;
+        ends.recv().await;
+        tokio::select! {
+            () = self.drain() => {}
+            _ = ends.recv() => tracing::warn!("a second signal: ending at once"),
         }
         // Pingora's graceful shutdown would now sleep its whole grace period, idle or not.
         ShutdownSignal::FastShutdown
@@ -75,14 +85,15 @@ impl Drain {
     }
 }
 
-struct Waiting {
+/// The handlers of every signal the gateway knows.
+struct Handlers {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
 }
 
-impl Waiting {
+impl Handlers {
     fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -92,16 +103,19 @@ impl Waiting {
         })
     }
 
-    async fn for_end(&mut self) {
+    async fn listen(&mut self, heard: &mpsc::Sender<()>) {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.quit.recv() => return,
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                _ = self.quit.recv() => {}
                 _ = self.hangup.recv() => {
                     tracing::warn!("SIGHUP: the configuration is read at start only; restart to change it");
+                    continue;
                 }
             }
+            // A full channel has said it already.
+            let _ = heard.try_send(());
         }
     }
 }

@@ -85,6 +85,11 @@ impl Raw {
             })
     }
 
+    /// Whether these bytes arrive soon, as they come over the wire.
+    pub async fn brings(&mut self, bytes: &[u8]) -> bool {
+        matches!(timeout(SOON, self.until(bytes)).await, Ok(Some(_)))
+    }
+
     /// Whether the other side closes within `within`; what it still sends is thrown away.
     pub async fn closes(&mut self, within: Duration) -> bool {
         let end = async { while self.fill().await {} };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, StatusCode, Version,
+    HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{
         ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
         WWW_AUTHENTICATE,
@@ -135,10 +135,20 @@ pub(super) async fn write_head(
         head.insert_header(TRANSFER_ENCODING, "chunked")
             .map_err(|_| Broken)?;
     }
-    session
-        .write_response_header(head)
-        .await
-        .map_err(|_| Broken)
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_header(head)).await
+}
+
+/// A write under its deadline: a client that reads nothing is not waited for.
+pub(super) async fn within<T>(
+    deadline: Option<Duration>,
+    write: impl Future<Output = pingora::Result<T>>,
+) -> Result<T, Broken> {
+    let written = match deadline {
+        Some(deadline) => timeout(deadline, write).await.map_err(|_| Broken)?,
+        None => write.await,
+    };
+    written.map_err(|_| Broken)
 }
 
 fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {
@@ -197,15 +207,16 @@ async fn discard_body(session: &mut ServerSession) {
     }
     let discard = async {
         let mut left = DISCARD_BYTES;
-        while let Ok(Some(chunk)) = session.read_request_body().await {
-            let Some(rest) = left.checked_sub(chunk.len()) else {
-                break;
-            };
-            left = rest;
+        while let Some(chunk) = session.read_request_body().await.ok()? {
+            left = left.checked_sub(chunk.len())?;
         }
+        Some(())
     };
-    // Late or too much: the answer goes out all the same, and the connection closes behind it.
-    let _ = timeout(DISCARD_DEADLINE, discard).await;
+    let discarded = timeout(DISCARD_DEADLINE, discard).await;
+    if !matches!(discarded, Ok(Some(()))) {
+        // Late, too much, or badly framed: what follows on this connection is no request.
+        session.set_keepalive(None);
+    }
 }
 
 async fn write(
@@ -223,10 +234,9 @@ async fn write(
         head.insert_header(CONTENT_LENGTH, body.len())
             .map_err(|_| Broken)?;
     }
-    let written = session.write_response_header(Box::new(head)).await;
-    written.map_err(|_| Broken)?;
-    session
-        .write_response_body(body, true)
-        .await
-        .map_err(|_| Broken)
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_header(Box::new(head))).await?;
+    let is_head = session.is_http2() && session.req_header().method == Method::HEAD;
+    let body = if is_head { Bytes::new() } else { body };
+    within(deadline, session.write_response_body(body, true)).await
 }

@@ -43,6 +43,9 @@ use crate::{gateway::Gateway, snapshot::Snapshot};
 /// Room for the head of the next request on a kept connection, in bytes; a longer head makes it grow.
 const NEXT_HEAD: usize = 4096;
 
+/// How long the frames of a broken answer have until the stream is reset.
+const LAST_WORDS: Duration = Duration::from_millis(10);
+
 /// One client connection; it holds its place among the limited number of connections until it is dropped.
 pub(super) struct Connection {
     gateway: Arc<Gateway>,
@@ -120,7 +123,6 @@ impl Connection {
     async fn exchange(&self, session: &mut ServerSession, snapshot: Arc<Snapshot>) -> Option<()> {
         session.set_write_timeout(Some(snapshot.timeouts.write_idle));
         session.set_read_timeout(None);
-        session.set_pipelining_enabled(true);
         if self.gateway.is_draining() {
             session.set_keepalive(None);
         }
@@ -141,7 +143,11 @@ impl Connection {
         };
         account.close(session.body_bytes_sent(), ended.is_err());
         if ended.is_err() {
-            // What was relayed so far still goes out; without its end, the client sees that it was cut.
+            // What was relayed so far still goes out; without its end, the client sees that it was cut. An HTTP/2 reset
+            // would overtake it.
+            if session.is_http2() {
+                sleep(LAST_WORDS).await;
+            }
             session.shutdown().await;
         }
         ended.ok()
@@ -154,20 +160,19 @@ impl Connection {
         idle: Duration,
     ) -> Option<ReusedHttpStream> {
         let mut settings = HttpPersistentSettings::for_session(&session);
-        let reusable = session.finish().await.ok()??;
-        let (mut stream, prefix) = reusable.into_parts();
-        let mut head = prefix.unwrap_or_default();
-        if head.is_empty() {
-            head = BytesMut::with_capacity(NEXT_HEAD);
-            let mut draining = self.gateway.draining();
-            let read = tokio::select! {
-                read = timeout(idle, stream.read_buf(&mut head)) => read.ok()?.ok()?,
-                _ = draining.wait_for(|draining| *draining) => 0,
-            };
-            if read == 0 {
-                stream.shutdown().await;
-                return None;
-            }
+        let write_idle = session.get_write_timeout();
+        let finished = answer::within(write_idle, session.finish()).await;
+        // Bytes behind a request are no second request here: its answer is the connection's last.
+        let (mut stream, _) = finished.ok()??.into_parts();
+        let mut head = BytesMut::with_capacity(NEXT_HEAD);
+        let mut draining = self.gateway.draining();
+        let read = tokio::select! {
+            read = timeout(idle, stream.read_buf(&mut head)) => read.ok()?.ok()?,
+            _ = draining.wait_for(|draining| *draining) => 0,
+        };
+        if read == 0 {
+            stream.shutdown().await;
+            return None;
         }
         settings.set_pipelined_prefix(head);
         Some(ReusedHttpStream::new(stream, Some(settings)))

@@ -9,9 +9,8 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, HOST},
 };
+use http_body::Body;
 use http_body_util::Full;
-use hyper::body::{Body, Incoming};
-use hyper_util::client::legacy::Error as SendError;
 use mcp_gateway_core::{
     auth::{decision::Permit, reason::Reason},
     http::{cors, forwarding},
@@ -27,7 +26,11 @@ use super::{
     relay::Relay,
     session::{self, Opened},
 };
-use crate::{config::IdentityHeaders, snapshot::Protected};
+use crate::{
+    config::IdentityHeaders,
+    snapshot::Protected,
+    upstream::{Answer, SendError},
+};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -80,7 +83,7 @@ fn request(
     }
     let mut request = Request::new(Full::new(message.body.unwrap_or_default()));
     *request.method_mut() = client.method.clone();
-    *request.uri_mut() = resource.upstream.uri(query);
+    *request.uri_mut() = resource.upstream.target(query);
     *request.headers_mut() = headers;
     Ok(request)
 }
@@ -114,7 +117,7 @@ async fn ask(
     resource: &Protected,
     request: Request<Full<bytes::Bytes>>,
     deadline: Option<Duration>,
-) -> Result<Response<Incoming>, Stop> {
+) -> Result<Response<Answer>, Stop> {
     let late = async {
         match deadline {
             Some(deadline) => sleep_until(Instant::now() + deadline).await,
@@ -131,25 +134,16 @@ async fn ask(
 }
 
 fn failed(error: &SendError) -> Reason {
-    tracing::warn!("an upstream failed: {}", innermost(error));
-    if error.is_connect() {
-        Reason::UpstreamUnreachable
-    } else {
-        Reason::UpstreamBroken
+    tracing::warn!("an upstream failed: {error}");
+    match error {
+        SendError::Unreachable(_) => Reason::UpstreamUnreachable,
+        SendError::Broken(_) => Reason::UpstreamBroken,
     }
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 fn response_head(
     exchange: &Exchange<'_>,
-    response: &Response<Incoming>,
+    response: &Response<Answer>,
     session_id: Option<HeaderValue>,
 ) -> Result<Box<ResponseHeader>, Reason> {
     let internal = |_| Reason::Internal;

@@ -6,7 +6,7 @@
 //! that load balancers do not cut what is merely quiet.
 
 use std::{
-    future::{Future, pending, poll_fn},
+    future::{pending, poll_fn},
     pin::pin,
     task::Poll,
     time::Duration,
@@ -17,18 +17,18 @@ use http::{
     Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
+use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
 use mcp_gateway_core::mcp::sse::{COMMENT, EventBoundary};
 use pingora::protocols::http::ServerSession;
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::yield_now, time::sleep};
 
-use super::{account::Account, journey::Broken};
-use crate::{gateway::Gateway, telemetry::metrics::Counted};
+use super::{account::Account, answer::within, journey::Broken};
+use crate::{gateway::Gateway, telemetry::metrics::Counted, upstream::Answer};
 
 /// An answer whose head is written and whose body is not.
 pub(super) struct Relay {
-    body: Incoming,
+    body: Answer,
     /// The answer is an event stream into which comments may go.
     comments: bool,
     /// The answer only listens, so it may be ended for the client to come back.
@@ -39,7 +39,7 @@ pub(super) struct Relay {
 
 impl Relay {
     /// The rest of `response`, whose head has been passed on.
-    pub(super) fn of(response: Response<Incoming>, listens: bool, account: &Account) -> Self {
+    pub(super) fn of(response: Response<Answer>, listens: bool, account: &Account) -> Self {
         let headers = response.headers();
         let is_stream = headers
             .get(CONTENT_TYPE)
@@ -111,7 +111,7 @@ pub(super) async fn relay(
 }
 
 async fn next(
-    body: &mut Incoming,
+    body: &mut Answer,
     session: &mut ServerSession,
     silence: Option<Duration>,
     draining: Option<&mut watch::Receiver<bool>>,
@@ -130,7 +130,7 @@ async fn next(
         }
     };
     let is_open_ended = body.size_hint().exact().is_none();
-    if is_open_ended && let Some(event) = at_once(body).await {
+    if is_open_ended && let Some(event) = this_turn(body).await {
         return event;
     }
     tokio::select! {
@@ -142,25 +142,28 @@ async fn next(
     }
 }
 
-/// What the upstream has said already. hyper hands a stream over frame by frame, so its connection gets one turn to
-/// bring the next before the client is waited on, which is when what was written goes out: frames that came in one
-/// read leave in one write.
-async fn at_once(body: &mut Incoming) -> Option<Event> {
-    let mut gave_way = false;
-    poll_fn(|cx| match pin!(data(body)).poll(cx) {
-        Poll::Ready(event) => Poll::Ready(Some(event)),
-        Poll::Pending if gave_way => Poll::Ready(None),
-        Poll::Pending => {
-            gave_way = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
+/// What the upstream says in this turn of the scheduler. What was written goes out when the client is waited on, so
+/// events that come together leave together: an idle process loses no time by it, a busy one saves a write for each.
+async fn this_turn(body: &mut Answer) -> Option<Event> {
+    if let Some(event) = ready(body).await {
+        return Some(event);
+    }
+    yield_now().await;
+    ready(body).await
+}
+
+async fn ready(body: &mut Answer) -> Option<Event> {
+    poll_fn(|cx| {
+        Poll::Ready(match pin!(data(body)).poll(cx) {
+            Poll::Ready(event) => Some(event),
+            Poll::Pending => None,
+        })
     })
     .await
 }
 
 /// The upstream's next bytes; trailers are dropped.
-async fn data(body: &mut Incoming) -> Event {
+async fn data(body: &mut Answer) -> Event {
     loop {
         match body.frame().await {
             None => return Event::End,
@@ -177,8 +180,6 @@ async fn data(body: &mut Incoming) -> Event {
 }
 
 async fn write(session: &mut ServerSession, data: Bytes, last: bool) -> Result<(), Broken> {
-    session
-        .write_response_body(data, last)
-        .await
-        .map_err(|_| Broken)
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_body(data, last)).await
 }

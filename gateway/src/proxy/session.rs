@@ -4,14 +4,13 @@
 //! sends that back. Nothing is stored, so every replica with the same key opens it.
 
 use http::{HeaderValue, Response};
-use hyper::body::Incoming;
 use mcp_gateway_core::{
     auth::{decision::Permit, reason::Reason},
     mcp::{headers::SESSION_ID, session::Binding, version::Era},
 };
 
 use super::{journey::Exchange, read::Message};
-use crate::snapshot::Protected;
+use crate::{snapshot::Protected, upstream::Answer};
 
 /// A legacy session that the client named and that opened.
 pub(super) struct Opened {
@@ -57,7 +56,7 @@ pub(super) fn answer_id(
     exchange: &Exchange<'_>,
     resource: &Protected,
     permit: &Permit,
-    response: &Response<Incoming>,
+    response: &Response<Answer>,
     era: Era,
     opened: Option<Opened>,
 ) -> Result<Option<HeaderValue>, Reason> {

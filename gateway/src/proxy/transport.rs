@@ -10,7 +10,7 @@ use std::{
     os::fd::AsRawFd,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Transport {
     wire: Wire,
     gathered: Vec<u8>,
     written: usize,
+    /// Something was handed to the wire since it was last flushed; TLS may still hold it.
+    unflushed: bool,
     /// Flushing waits until the connection is read. HTTP/2 flushes when it is done reading, so there it does not wait.
     lazy: bool,
 }
@@ -63,6 +65,7 @@ impl Transport {
             wire,
             gathered: Vec::new(),
             written: 0,
+            unflushed: false,
             lazy,
         }
     }
@@ -79,10 +82,15 @@ impl Transport {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += wrote;
+            self.unflushed = true;
         }
         self.gathered = Vec::new();
         self.written = 0;
-        self.wire.pinned().poll_flush(cx)
+        if self.unflushed {
+            ready!(self.wire.pinned().poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -119,7 +127,7 @@ impl AsyncRead for Transport {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.gathered.is_empty()
+        if (self.unflushed || !self.gathered.is_empty())
             && let Poll::Ready(Err(error)) = self.poll_write_out(cx)
         {
             return Poll::Ready(Err(error));
@@ -138,6 +146,7 @@ impl AsyncWrite for Transport {
             ready!(self.poll_write_out(cx))?;
         }
         if buf.len() >= GATHER_LIMIT {
+            self.unflushed = true;
             return self.wire.pinned().poll_write(cx, buf);
         }
         self.gathered.extend_from_slice(buf);
@@ -154,6 +163,13 @@ impl AsyncWrite for Transport {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_write_out(cx))?;
         self.wire.pinned().poll_shutdown(cx)
+    }
+}
+
+/// Not every end is a shutdown: what has gathered still goes out, as far as the socket takes it at once.
+impl Drop for Transport {
+    fn drop(&mut self) {
+        let _ = self.poll_write_out(&mut Context::from_waker(Waker::noop()));
     }
 }
 

@@ -1,0 +1,202 @@
+//! Opening a connection to an upstream: TCP, TLS over it, or a unix socket.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Uri;
+use hyper::{
+    client::conn::http1,
+    rt::{Read, ReadBufCursor, Write},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
+use tower_service::Service;
+
+use super::{SendError, UpstreamError, innermost, link::Link, pool::Pool};
+use crate::config::{UpstreamTarget, files};
+
+/// Room for the upstream's response head, and what is read of its body at once, in bytes. Small: an open event stream
+/// holds it for as long as it lives.
+const READ_BUFFER: usize = 8 * 1024;
+
+/// TCP keep-alive towards the upstream: comments hide a dead upstream from the client, so the gateway must notice.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_RETRIES: u32 = 4;
+
+/// How an upstream is reached.
+#[derive(Debug)]
+pub(super) struct Connector {
+    way: Way,
+    deadline: Duration,
+}
+
+#[derive(Debug)]
+enum Way {
+    Tcp(HttpsConnector<HttpConnector>),
+    Unix(PathBuf),
+}
+
+impl Connector {
+    /// A way to `target`; a connection takes `deadline` at most, TLS included.
+    pub(super) fn new(target: &UpstreamTarget, deadline: Duration) -> Result<Self, UpstreamError> {
+        let way = match target {
+            UpstreamTarget::Http { .. } => Way::Tcp(tcp(RootCertStore::empty())),
+            UpstreamTarget::Https { ca_file, .. } => Way::Tcp(tcp(roots(ca_file.as_deref())?)),
+            UpstreamTarget::Unix { socket } => Way::Unix(socket.clone()),
+        };
+        Ok(Self { way, deadline })
+    }
+
+    /// A new connection, ready for a request; it comes home to `pool` after it.
+    pub(super) async fn connect(&self, uri: &Uri, pool: &Arc<Pool>) -> Result<Link, SendError> {
+        let wire = timeout(self.deadline, self.wire(uri))
+            .await
+            .map_err(|_| {
+                SendError::Unreachable(format!("no connection within {:?}", self.deadline))
+            })?
+            .map_err(SendError::Unreachable)?;
+        let handshake = http1::Builder::new()
+            .read_buf_exact_size(Some(READ_BUFFER))
+            .handshake(wire);
+        let (sender, connection) = handshake
+            .await
+            .map_err(|error| SendError::Unreachable(innermost(&error)))?;
+        Ok(Link::new(sender, connection, pool.clone()))
+    }
+
+    async fn wire(&self, uri: &Uri) -> Result<Wire, String> {
+        match &self.way {
+            Way::Tcp(connector) => {
+                let connected = connector.clone().call(uri.clone()).await;
+                connected
+                    .map(Wire::from)
+                    .map_err(|error| innermost(&*error))
+            }
+            Way::Unix(socket) => {
+                let connected = UnixStream::connect(socket).await;
+                let wire = connected.map(|stream| Wire::Unix(TokioIo::new(stream)));
+                wire.map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+fn tcp(roots: RootCertStore) -> HttpsConnector<HttpConnector> {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(KEEP_ALIVE_IDLE));
+    connector.set_keepalive_interval(Some(KEEP_ALIVE_INTERVAL));
+    connector.set_keepalive_retries(Some(KEEP_ALIVE_RETRIES));
+    let tls = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector)
+}
+
+/// The authorities an upstream is verified against: those of the file, else the system's.
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamError> {
+    if let Some(path) = ca_file {
+        return files::roots(path).map_err(|error| UpstreamError::Authorities {
+            path: path.to_owned(),
+            error,
+        });
+    }
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    let (added, _) = roots.add_parsable_certificates(system.certs);
+    if added == 0 {
+        tracing::warn!("the system has no CA certificates: https upstreams need a ca_file");
+    }
+    Ok(roots)
+}
+
+/// A connection's bytes, whichever way they go.
+pub(super) enum Wire {
+    Tcp(TokioIo<TcpStream>),
+    Tls(Box<TokioIo<TlsStream<TokioIo<TokioIo<TcpStream>>>>>),
+    Unix(TokioIo<UnixStream>),
+}
+
+impl From<MaybeHttpsStream<TokioIo<TcpStream>>> for Wire {
+    fn from(stream: MaybeHttpsStream<TokioIo<TcpStream>>) -> Self {
+        match stream {
+            MaybeHttpsStream::Http(tcp) => Self::Tcp(tcp),
+            MaybeHttpsStream::Https(tls) => Self::Tls(Box::new(tls)),
+        }
+    }
+}
+
+trait Duplex: Read + Write + Unpin {}
+impl<T: Read + Write + Unpin> Duplex for T {}
+
+impl Wire {
+    fn pinned(&mut self) -> Pin<&mut dyn Duplex> {
+        match self {
+            Self::Tcp(tcp) => Pin::new(tcp),
+            Self::Tls(tls) => Pin::new(tls.as_mut()),
+            Self::Unix(unix) => Pin::new(unix),
+        }
+    }
+}
+
+impl Read for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().pinned().poll_read(cx, buf)
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().pinned().poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().pinned().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().pinned().poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(tcp) => tcp.is_write_vectored(),
+            Self::Tls(tls) => tls.is_write_vectored(),
+            Self::Unix(unix) => unix.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().pinned().poll_write_vectored(cx, bufs)
+    }
+}
