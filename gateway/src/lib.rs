@@ -11,6 +11,7 @@
 //! * [`cli`] is what people type.
 
 mod admin;
+mod cause;
 pub mod cli;
 mod clock;
 pub mod config;

@@ -23,6 +23,7 @@ use mcp_gateway_core::{
     },
     json::JsonLimits,
     mcp::session::{Sealer, SealingKeyError},
+    time::UnixTime,
 };
 use quick_cache::sync::Cache;
 use thiserror::Error;
@@ -101,6 +102,15 @@ pub(crate) struct Verdict {
     /// Index into [`Protected::issuers`].
     pub(crate) issuer: usize,
     pub(crate) generation: u64,
+}
+
+impl Verdict {
+    /// When the token has expired for everybody, clock skew included.
+    pub(crate) fn ends(&self, resource: &Protected) -> UnixTime {
+        let trusted = resource.issuers.get(self.issuer);
+        let skew = trusted.map_or(Duration::ZERO, |trusted| trusted.profile.clock_skew);
+        self.verified.expires.plus(skew)
+    }
 }
 
 impl Snapshot {
@@ -196,12 +206,7 @@ fn challenger(config: &Config, resource: &Resource) -> Challenger {
         || config.public_url.join(&path),
         |base| format!("{base}{path}"),
     );
-    let scopes = if resource.scopes_required.is_empty() {
-        &resource.scopes_supported
-    } else {
-        &resource.scopes_required
-    };
-    Challenger::new(&url, scopes)
+    Challenger::new(&url, &resource.policy.hinted_scopes())
 }
 
 fn profile(issuer: &Issuer) -> IssuerProfile {

@@ -53,6 +53,7 @@ pub(crate) struct Upstream {
     pool: Arc<Pool>,
     uri: Uri,
     host: HeaderValue,
+    endpoint: String,
 }
 
 impl Upstream {
@@ -67,6 +68,12 @@ impl Upstream {
             UpstreamTarget::Https { authority, .. } => format!("https://{authority}"),
             UpstreamTarget::Unix { .. } => "http://localhost".to_owned(),
         };
+        let endpoint = match &configured.target {
+            UpstreamTarget::Unix { socket } => {
+                format!("unix:{}{}", socket.display(), configured.path)
+            }
+            _ => format!("{origin}{}", configured.path),
+        };
         Ok(Self {
             connector: Connector::new(&configured.target, timeouts.upstream_connect)?,
             pool: Pool::new(timeouts.upstream_keep_alive),
@@ -74,6 +81,7 @@ impl Upstream {
                 .parse()
                 .map_err(|error: http::uri::InvalidUri| url(&error))?,
             host: HeaderValue::from_str(&configured.host).map_err(|error| url(&error))?,
+            endpoint,
         })
     }
 
@@ -84,9 +92,7 @@ impl Upstream {
 
     /// What a sealed session remembers of where it was opened.
     pub(crate) fn endpoint(&self) -> &str {
-        self.uri
-            .authority()
-            .map_or("", |authority| authority.as_str())
+        &self.endpoint
     }
 
     /// The request target at the upstream, with the client's query.
@@ -118,13 +124,4 @@ impl Upstream {
         let link = self.connector.connect(&self.uri, &self.pool).await?;
         link.exchange(request).await.map_err(|(error, _)| error)
     }
-}
-
-/// The cause at the bottom of an error chain, which names the fact (`connection refused`), not the layers above it.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import time
@@ -18,7 +17,8 @@ from typing import Callable
 
 from servers import BODY, DIR, GATEWAY, HEADERS, HERE, LOAD_CPU, TOOL, compared, pinned, preflight, program, token, upstream
 
-SECONDS = 2  # of each test at saturation
+SECONDS = {"saturated": 2, "paced": 3}  # of each test
+QUICK_SECONDS = {"saturated": 1, "paced": 2}
 SETTLE = 12  # seconds: jemalloc gives unused pages back within ten
 
 
@@ -31,7 +31,7 @@ def run(command, timeout=240, env=None):
 
 
 def wrk(server, connections, tokens="hot.txt", path="/mcp"):
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "-s", HERE / "wrk/post.lua", server.url + path]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS['saturated']}s", "-s", HERE / "wrk/post.lua", server.url + path]
     out = run(command, env={"TOKENS": str(DIR / tokens)})
     result = json.loads(next(line for line in out.splitlines() if line.startswith("JSON "))[5:])
     return {**result, "per_s": result["requests"] / result["secs"]}
@@ -41,11 +41,11 @@ def h2load(server, clients, streams):
     body = DIR / "body.json"
     body.write_text(BODY)
     headers = [f"{name.lower()}: {value}" for name, value in {**HEADERS, "Authorization": f"Bearer {token()}"}.items()]
-    command = ["h2load", "-D", SECONDS, "-c", clients, "-m", streams, "-d", body, server.url + "/mcp"]
+    command = ["h2load", "-D", SECONDS["saturated"], "-c", clients, "-m", streams, "-d", body, server.url + "/mcp"]
     out = run(command + [part for header in headers for part in ("-H", header)])
     codes = next(line for line in out.splitlines() if line.startswith("status codes:")).split(":")[1]
     good, *others = [int(part.split()[0]) for part in codes.split(",")]
-    return {"requests": good, "errors": sum(others), "per_s": good / SECONDS}
+    return {"requests": good, "errors": sum(others), "per_s": good / SECONDS["saturated"]}
 
 
 def tool(command, server, path, *args):
@@ -54,7 +54,7 @@ def tool(command, server, path, *args):
 
 
 def pace(server, *args):
-    return tool("pace", server, "/mcp", "--rate", 1000, "--conns", 32, "--secs", 3, *args)
+    return tool("pace", server, "/mcp", "--rate", 1000, "--conns", 32, "--secs", SECONDS["paced"], *args)
 
 
 def handshakes(server):
@@ -196,6 +196,7 @@ def main():
     wanted = lambda name, test: name.startswith(prefixes) if prefixes else test.quick or not chosen.quick
     tests = {name: test for name, test in TESTS.items() if wanted(name, test)}
     number = chosen.rounds or (3 if chosen.quick else 5)
+    SECONDS.update(QUICK_SECONDS if chosen.quick else {})
 
     source = upstream()
     source.start()

@@ -3,8 +3,11 @@
 use std::{path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use mcp_gateway_core::http::authority::Authority;
 use reqwest::{Certificate, Client, StatusCode, header::ACCEPT, redirect};
 use thiserror::Error;
+
+use crate::cause::innermost;
 
 /// Why a document could not be had.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -127,26 +130,12 @@ fn is_insecure(url: &str) -> bool {
     };
     match uri.scheme_str() {
         Some("https") => false,
-        Some("http") => !uri.host().is_some_and(is_loopback),
+        Some("http") => !uri
+            .authority()
+            .and_then(|authority| Authority::parse(authority.as_str()).ok())
+            .is_some_and(|authority| authority.is_loopback()),
         _ => true,
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost"
-        || bare
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// The cause at the bottom of an error chain, which names the fact (`connection refused`), not the layers above it.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

@@ -16,7 +16,10 @@ use mcp_gateway_core::auth::{
     key_set::{KeySet, ParsedKeySet},
     reason::Reason,
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 
 use super::{
     client::{FetchError, Fetcher},
@@ -188,7 +191,7 @@ impl IssuerKeys {
         let mut progress = self.progress.subscribe();
         let next = progress.wait_for(|progress| progress.ended > ended);
         // Late or not, what there is then is used.
-        let _ = tokio::time::timeout(self.settings.wait, next).await;
+        let _ = timeout(self.settings.wait, next).await;
     }
 
     fn mark_asked(&self) {
@@ -205,6 +208,8 @@ impl IssuerKeys {
         let ready = last.is_none_or(|last| last.elapsed() >= self.settings.cool_down);
         if ready {
             *last = Some(Instant::now());
+            // The issuer may have moved its keys.
+            *self.lock_discovered() = None;
             self.mark_asked();
             self.wanted.notify_one();
         }
@@ -219,9 +224,27 @@ impl IssuerKeys {
         jittered(doubled.min(LONGEST_PAUSE).min(self.settings.refresh))
     }
 
+    /// One attempt, under one deadline whatever it takes. What discovery found is forgotten when it comes to nothing.
     async fn fetch(&self) -> Result<ParsedKeySet, FetchError> {
+        let deadline = self.settings.fetch;
+        let fetched = timeout(deadline, self.key_set())
+            .await
+            .unwrap_or(Err(FetchError::Deadline(deadline)));
+        if fetched.is_err() {
+            *self.lock_discovered() = None;
+        }
+        fetched
+    }
+
+    async fn key_set(&self) -> Result<ParsedKeySet, FetchError> {
         let body = self.document().await?;
-        KeySet::parse(&body).map_err(|error| FetchError::Document(format!("no key set: {error}")))
+        let parsed = KeySet::parse(&body)
+            .map_err(|error| FetchError::Document(format!("no key set: {error}")))?;
+        if parsed.keys.is_empty() {
+            self.note_rejected(&parsed);
+            return Err(FetchError::Document("the key set has no usable key".into()));
+        }
+        Ok(parsed)
     }
 
     async fn document(&self) -> Result<Bytes, FetchError> {
@@ -235,16 +258,15 @@ impl IssuerKeys {
         }
     }
 
-    /// Asks for the key set where discovery found it, and forgets that place when it fails.
+    /// Asks for the key set where discovery found it, last time or now.
     async fn discover(&self, fetcher: &Fetcher) -> Result<Bytes, FetchError> {
         let known = self.lock_discovered().clone();
         let uri = match known {
             Some(uri) => uri,
             None => discovery::jwks_uri(fetcher, &self.issuer.issuer).await?,
         };
-        let body = fetcher.get(&uri).await;
-        *self.lock_discovered() = body.is_ok().then_some(uri);
-        body
+        *self.lock_discovered() = Some(uri.clone());
+        fetcher.get(&uri).await
     }
 
     fn lock_discovered(&self) -> std::sync::MutexGuard<'_, Option<String>> {
@@ -255,7 +277,7 @@ impl IssuerKeys {
 
     /// Takes a fetch's outcome in. Whether it was a success.
     fn apply(&self, fetched: Result<ParsedKeySet, FetchError>) -> bool {
-        let outcome = fetched.and_then(|parsed| self.replace(parsed));
+        let outcome = fetched.map(|parsed| self.replace(parsed));
         let label = outcome.as_ref().err().map_or("ok", FetchError::label);
         self.metrics
             .jwks_fetches
@@ -270,7 +292,7 @@ impl IssuerKeys {
         outcome.is_ok()
     }
 
-    fn replace(&self, parsed: ParsedKeySet) -> Result<(), FetchError> {
+    fn note_rejected(&self, parsed: &ParsedKeySet) {
         for rejected in &parsed.rejected {
             let reason = rejected.reason.label();
             self.metrics
@@ -284,9 +306,10 @@ impl IssuerKeys {
                 "a published key is not used"
             );
         }
-        if parsed.keys.is_empty() {
-            return Err(FetchError::Document("the key set has no usable key".into()));
-        }
+    }
+
+    fn replace(&self, parsed: ParsedKeySet) {
+        self.note_rejected(&parsed);
         let old = self.state.load_full();
         let voided = old.keys.removes_or_alters(&parsed.keys);
         if old.confirmed.is_none() {
@@ -301,7 +324,6 @@ impl IssuerKeys {
             generation: old.generation + u64::from(voided),
             confirmed: Some(Instant::now()),
         }));
-        Ok(())
     }
 }
 

@@ -75,6 +75,10 @@ impl Account {
         }
     }
 
+    pub(super) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     pub(super) fn request_id(&self) -> &str {
         &self.request_id
     }

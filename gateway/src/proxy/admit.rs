@@ -97,12 +97,16 @@ impl RawTarget {
         if hides_content_length(session, &head) {
             return Err(Reason::BadFraming);
         }
-        let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let start = line
+        // Empty lines before the request line are ignored (RFC 9112 §2.2).
+        let blank = head
             .iter()
-            .position(|byte| *byte == b' ')
-            .map_or(0, |space| space + 1);
-        let end = line.iter().rposition(|byte| *byte == b' ').unwrap_or(0);
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        let line = head.get(blank..).unwrap_or_default();
+        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let space = |at: Option<usize>| at.map(|at| blank + at);
+        let start = space(line.iter().position(|byte| *byte == b' ')).map_or(0, |at| at + 1);
+        let end = space(line.iter().rposition(|byte| *byte == b' ')).unwrap_or(0);
         let target = head.get(start..end).ok_or(Reason::BadFraming)?;
         std::str::from_utf8(target).map_err(|_| Reason::AmbiguousPath)?;
         Ok(Self::Http1(head, start..end))

@@ -30,12 +30,11 @@ use super::{
 };
 use crate::documents::Documents;
 
-/// What of an unread body is read and thrown away before a refusal, and for how long: several clients lose an answer
-/// that comes before they have sent their body.
-const DISCARD_BYTES: usize = 64 * 1024;
-const DISCARD_DEADLINE: Duration = Duration::from_secs(1);
+/// How long what is left of a body is read and thrown away before a refusal: several clients lose an answer that comes
+/// before they have sent everything. Never more than twice the body limit.
+const DISCARD_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Seconds after which a client may ask again when keys or an upstream are not to be had.
+/// Seconds after which a client may ask again when keys are not to be had.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -48,10 +47,13 @@ const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIO
 /// Tells the client why its request goes no further.
 pub(super) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<Next, Broken> {
     exchange.account.refused(refusal.reason);
-    if refusal.reason.closes_connection() {
+    if refusal.reason.leaves_body_in_doubt() {
         exchange.session.set_keepalive(None);
     } else {
-        discard_body(exchange.session).await;
+        discard_body(exchange).await;
+    }
+    if refusal.reason.closes_connection() {
+        exchange.session.set_keepalive(None);
     }
     let body = body(exchange, refusal.reason);
     let headers = headers(exchange, refusal);
@@ -85,7 +87,7 @@ pub(super) async fn document(
     if let Some(reason) = reason {
         return Err(reason.into());
     }
-    discard_body(exchange.session).await;
+    discard_body(exchange).await;
     exchange.account.answered(parts.status);
     let headers = parts
         .headers
@@ -130,8 +132,12 @@ pub(super) async fn write_head(
     session: &mut ServerSession,
     mut head: Box<ResponseHeader>,
 ) -> Result<(), Broken> {
-    let has_length = head.headers.contains_key(CONTENT_LENGTH);
-    if !has_length && session.req_header().version == Version::HTTP_11 {
+    let is_bodiless = matches!(
+        head.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let is_framed = is_bodiless || head.headers.contains_key(CONTENT_LENGTH);
+    if !is_framed && session.req_header().version == Version::HTTP_11 {
         head.insert_header(TRANSFER_ENCODING, "chunked")
             .map_err(|_| Broken)?;
     }
@@ -165,6 +171,8 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
     }
     if exchange.resource.is_some() {
         headers.extend(cors::answer_headers(exchange.origin.as_ref()));
+    } else if Documents::claims(exchange.session.req_header().uri.path()) {
+        headers.push(cors::public_header());
     }
     headers
 }
@@ -201,12 +209,14 @@ fn refusal_json(reason: Reason, request_id: &str) -> serde_json::Value {
 }
 
 /// Reads what is left of the request body, within bounds. A client that waits for `100 Continue` sends none.
-async fn discard_body(session: &mut ServerSession) {
+async fn discard_body(exchange: &mut Exchange<'_>) {
+    let limit = exchange.snapshot.limits.body_bytes.saturating_mul(2);
+    let session = &mut *exchange.session;
     if session.is_body_done() || session.req_header().headers.contains_key(EXPECT) {
         return;
     }
     let discard = async {
-        let mut left = DISCARD_BYTES;
+        let mut left = limit;
         while let Some(chunk) = session.read_request_body().await.ok()? {
             left = left.checked_sub(chunk.len())?;
         }

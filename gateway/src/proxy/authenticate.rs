@@ -8,7 +8,7 @@ use std::time::Instant;
 use aws_lc_rs::digest::{SHA256, digest};
 use mcp_gateway_core::{
     auth::{
-        jwt::{Unverified, Verified},
+        jwt::Unverified,
         reason::Reason,
         token::{BearerToken, bearer},
     },
@@ -28,31 +28,31 @@ pub(super) async fn authenticate(
     exchange: &Exchange<'_>,
     resource: &Protected,
     query: Option<&str>,
-) -> Result<Verified, Stop> {
+) -> Result<Verdict, Stop> {
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
     let token = bearer(headers, query, exchange.snapshot.limits.token_bytes)?;
     let metrics = exchange.account.metrics();
-    let verified = verified(&token, resource, metrics).await;
+    let verdict = verdict(&token, resource, metrics).await;
     metrics.authenticated(started.elapsed());
-    Ok(verified?)
+    Ok(verdict?)
 }
 
-async fn verified(
+async fn verdict(
     token: &BearerToken<'_>,
     resource: &Protected,
     metrics: &Metrics,
-) -> Result<Verified, Reason> {
+) -> Result<Verdict, Reason> {
     let now = clock::now();
     let key = fingerprint(token);
-    if let Some(verified) = remembered(resource, &key, now)? {
+    if let Some(verdict) = remembered(resource, &key, now)? {
         metrics.token_cache.with_label_values(&["hit"]).inc();
-        return Ok(verified);
+        return Ok(verdict);
     }
     metrics.token_cache.with_label_values(&["miss"]).inc();
     let verdict = verify(token, resource, now).await?;
     resource.verified.insert(key, verdict.clone());
-    Ok(verdict.verified)
+    Ok(verdict)
 }
 
 /// A verdict that still stands: its keys are still the issuer's and fresh enough, and it has not expired.
@@ -60,7 +60,7 @@ fn remembered(
     resource: &Protected,
     key: &[u8; 32],
     now: UnixTime,
-) -> Result<Option<Verified>, Reason> {
+) -> Result<Option<Verdict>, Reason> {
     let Some(verdict) = resource.verified.get(key) else {
         return Ok(None);
     };
@@ -75,7 +75,7 @@ fn remembered(
     verdict
         .verified
         .still_valid(trusted.profile.clock_skew, now)?;
-    Ok(Some(verdict.verified))
+    Ok(Some(verdict))
 }
 
 async fn verify(

@@ -28,7 +28,7 @@ use pingora::{
 };
 use tokio::{
     io::AsyncReadExt,
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, watch},
     time::{sleep, timeout},
 };
 
@@ -54,6 +54,8 @@ pub(super) struct Connection {
     header_deadline: Duration,
     streams: usize,
     header_bytes: usize,
+    /// From before the handshake, so that an end that comes during it is not missed.
+    draining: watch::Receiver<bool>,
     /// A first request has arrived.
     seen: AtomicBool,
     _permit: OwnedSemaphorePermit,
@@ -74,6 +76,7 @@ impl Connection {
             header_deadline: snapshot.timeouts.header,
             streams: snapshot.limits.streams_per_connection,
             header_bytes: snapshot.limits.header_bytes,
+            draining: gateway.draining(),
             seen: AtomicBool::new(false),
             _permit: permit,
             gateway,
@@ -82,7 +85,7 @@ impl Connection {
 
     /// Serves the connection to its end.
     pub(super) async fn serve(self, stream: Stream) {
-        let draining = self.gateway.draining();
+        let draining = self.draining.clone();
         let deadline = self.header_deadline;
         let connection = Arc::new(self);
         tokio::select! {
@@ -136,9 +139,7 @@ impl Connection {
         let next = Box::pin(journey::decide(&mut exchange)).await;
         let ended = match next {
             Ok(Next::Answered) => Ok(()),
-            Ok(Next::Relay(relay)) => {
-                Box::pin(relay::relay(relay, session, &self.gateway, &mut account)).await
-            }
+            Ok(Next::Relay(relay)) => Box::pin(relay::relay(relay, session, &mut account)).await,
             Err(broken) => Err(broken),
         };
         account.close(session.body_bytes_sent(), ended.is_err());

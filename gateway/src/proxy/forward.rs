@@ -3,8 +3,6 @@
 //! Forwarding demands a [`Permit`], which only a policy can make. To the upstream go the headers of an allow-list, the
 //! caller's identity and never the caller's token; back come the headers of another.
 
-use std::time::Duration;
-
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, HOST},
@@ -17,16 +15,17 @@ use mcp_gateway_core::{
     mcp::headers::SESSION_ID,
 };
 use pingora::{http::ResponseHeader, protocols::http::ServerSession};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::{
     answer::write_head,
     journey::{Exchange, Next, Stop},
     read::Message,
-    relay::Relay,
+    relay::{Dismissal, Relay},
     session::{self, Opened},
 };
 use crate::{
+    clock,
     config::IdentityHeaders,
     snapshot::Protected,
     upstream::{Answer, SendError},
@@ -46,19 +45,24 @@ pub(super) async fn forward(
     let listens = message.listens;
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
-    let deadline = (!listens).then_some(resource.response_head);
+    let token_left = exchange.token_ends.since(clock::now());
+    let mut dismissal = listens.then(|| Dismissal::new(exchange.account.gateway(), token_left));
     let started = Instant::now();
-    let response = ask(exchange.session, resource, request, deadline).await;
+    let response = ask(exchange.session, resource, request, dismissal.as_mut()).await;
     exchange.account.upstream_answered(started.elapsed());
     let response = response?;
-    if response.status() == StatusCode::UNAUTHORIZED {
-        return Err(Reason::UpstreamAuth.into());
-    }
+    judge(response.status())?;
     let session_id = session::answer_id(exchange, resource, permit, &response, era, session)?;
     let head = response_head(exchange, &response, session_id)?;
     exchange.account.answered(response.status());
     write_head(exchange.session, head).await?;
-    Ok(Next::Relay(Relay::of(response, listens, exchange.account)))
+    let silence = exchange.snapshot.timeouts.sse_comment;
+    Ok(Next::Relay(Relay::of(
+        response,
+        silence,
+        dismissal,
+        exchange.account,
+    )))
 }
 
 fn request(
@@ -111,17 +115,24 @@ fn identify(
     Ok(())
 }
 
-/// Waits for the head of the answer, for the deadline, and for the client to go away, whichever is first.
+/// Waits for the head of the answer and for the client to go away; for the deadline too, unless the answer is one that
+/// only listens: that is given up when it is time.
 async fn ask(
     session: &mut ServerSession,
     resource: &Protected,
     request: Request<Full<bytes::Bytes>>,
-    deadline: Option<Duration>,
+    dismissal: Option<&mut Dismissal>,
 ) -> Result<Response<Answer>, Stop> {
     let late = async {
-        match deadline {
-            Some(deadline) => sleep_until(Instant::now() + deadline).await,
-            None => std::future::pending().await,
+        match dismissal {
+            None => {
+                sleep(resource.response_head).await;
+                Stop::from(Reason::UpstreamTimeout)
+            }
+            Some(dismissal) => {
+                dismissal.comes().await;
+                Stop::Broken
+            }
         }
     };
     tokio::select! {
@@ -129,7 +140,7 @@ async fn ask(
         answered = resource.upstream.send(request) => answered.map_err(|error| failed(&error).into()),
         // Dropping the request closes its connection: the upstream learns of it at once.
         _ = session.read_body_or_idle(true) => Err(Stop::Broken),
-        () = late => Err(Reason::UpstreamTimeout.into()),
+        stop = late => Err(stop),
     }
 }
 
@@ -139,6 +150,23 @@ fn failed(error: &SendError) -> Reason {
         SendError::Unreachable(_) => Reason::UpstreamUnreachable,
         SendError::Broken(_) => Reason::UpstreamBroken,
     }
+}
+
+/// An upstream that asks for credentials itself, or sends the client elsewhere, is no MCP server to pass on.
+fn judge(status: StatusCode) -> Result<(), Reason> {
+    match status {
+        StatusCode::UNAUTHORIZED => Err(Reason::UpstreamAuth),
+        StatusCode::NOT_MODIFIED => Ok(()),
+        status if status.is_informational() || status.is_redirection() => {
+            Err(Reason::UpstreamBroken)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// RFC 9110 §8.6: these statuses come without a length.
+fn has_length(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn response_head(
@@ -157,7 +185,12 @@ fn response_head(
     if let Some(id) = session_id {
         head.insert_header(SESSION_ID, id).map_err(internal)?;
     }
-    if let Some(length) = response.body().size_hint().exact() {
+    if let Some(length) = response
+        .body()
+        .size_hint()
+        .exact()
+        .filter(|_| has_length(response.status()))
+    {
         head.insert_header(CONTENT_LENGTH, length)
             .map_err(internal)?;
     }

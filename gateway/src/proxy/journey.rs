@@ -7,6 +7,7 @@ use mcp_gateway_core::{
     auth::{decision::Refusal, policy::Operation, reason::Reason},
     http::cors,
     mcp::envelope::RequestId,
+    time::UnixTime,
 };
 use pingora::protocols::http::ServerSession;
 
@@ -50,6 +51,8 @@ pub(super) struct Exchange<'a> {
     pub(super) origin: Option<HeaderValue>,
     /// The message's id, once read: errors about the message carry it.
     pub(super) rpc_id: Option<RequestId>,
+    /// When the caller's token has expired, clock skew included; streams that only listen end then.
+    pub(super) token_ends: UnixTime,
 }
 
 impl<'a> Exchange<'a> {
@@ -65,6 +68,7 @@ impl<'a> Exchange<'a> {
             resource: None,
             origin: None,
             rpc_id: None,
+            token_ends: UnixTime::new(0),
         }
     }
 }
@@ -97,9 +101,10 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
     }
 
     // 3 authenticate
-    let verified =
-        authenticate::authenticate(exchange, &resource, admitted.query.as_deref()).await?;
-    exchange.account.principal(&verified.principal);
+    let query = admitted.query.as_deref();
+    let verdict = authenticate::authenticate(exchange, &resource, query).await?;
+    exchange.account.principal(&verdict.verified.principal);
+    exchange.token_ends = verdict.ends(&resource);
 
     // 4 read
     if !is_mcp(&exchange.session.req_header().method) {
@@ -113,13 +118,14 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
         method: message.method.as_deref(),
         name: message.name.as_deref(),
     };
-    let permit = resource.policy.authorize(verified.principal, &operation)?;
+    let permit = resource
+        .policy
+        .authorize(verdict.verified.principal, &operation)?;
 
     // 6 session
     let session = session::open(exchange, &resource, &permit, &message)?;
 
     // 7 forward
-    let query = admitted.query.as_deref();
     forward::forward(exchange, &resource, &permit, message, session, query).await
 }
 

@@ -17,10 +17,10 @@ use pingora::{
     server::{ListenFds, ShutdownWatch},
     services::Service,
 };
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, watch},
+    sync::watch,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -30,6 +30,11 @@ use crate::{gateway::Gateway, telemetry::metrics::Counted};
 
 /// Connections the kernel holds for us between two accepts.
 const BACKLOG: i32 = 4096;
+
+/// TCP keep-alive towards clients: a vanished one would hold its streams for a quarter of an hour.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_RETRIES: u32 = 4;
 
 /// How long to pause when the process is out of descriptors; existing connections go on meanwhile.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -113,6 +118,7 @@ async fn accept(
         };
         match accepted {
             Ok((tcp, peer)) => admit(tcp, peer, tls.clone(), &gateway),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
@@ -127,13 +133,15 @@ fn admit(tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, gateway: &A
         tracing::warn!("too many connections: one was closed");
         return;
     };
+    if let Err(error) = tune(&tcp) {
+        tracing::debug!("a client's socket takes no options: {error}");
+    }
+    let connection = Connection::new(gateway.clone(), peer, permit);
     let gateway = gateway.clone();
     tokio::spawn(async move {
-        if let Err(error) = tcp.set_nodelay(true) {
-            tracing::debug!("no TCP_NODELAY: {error}");
-        }
+        let _open = Counted::new(gateway.metrics().connections_active.clone());
         if let Some(stream) = handshake(tcp, tls, &gateway).await {
-            serve(stream, peer, permit, gateway).await;
+            connection.serve(stream).await;
         }
     });
 }
@@ -157,12 +165,12 @@ async fn handshake(tcp: TcpStream, tls: Option<TlsAcceptor>, gateway: &Gateway) 
     }
 }
 
-async fn serve(
-    stream: Stream,
-    peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    gateway: Arc<Gateway>,
-) {
-    let _open = Counted::new(gateway.metrics().connections_active.clone());
-    Connection::new(gateway, peer, permit).serve(stream).await;
+/// What is written leaves at once, and a client that vanished is noticed.
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let keep_alive = TcpKeepalive::new()
+        .with_time(KEEP_ALIVE_IDLE)
+        .with_interval(KEEP_ALIVE_INTERVAL)
+        .with_retries(KEEP_ALIVE_RETRIES);
+    SockRef::from(tcp).set_tcp_keepalive(&keep_alive)
 }

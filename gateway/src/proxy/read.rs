@@ -1,7 +1,7 @@
 //! Phase 4: the request body, up to its limits, and the one message in it.
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, header};
+use http::{Method, Version, header};
 use mcp_gateway_core::{
     auth::reason::Reason,
     http::media_type,
@@ -87,7 +87,8 @@ async fn body(
     if announced(session).is_some_and(|length| length > limits.body_bytes) {
         return Err(Reason::BodyTooLarge.into());
     }
-    if session.req_header().headers.contains_key(header::EXPECT) {
+    let head = session.req_header();
+    if head.version == Version::HTTP_11 && head.headers.contains_key(header::EXPECT) {
         session
             .write_continue_response()
             .await

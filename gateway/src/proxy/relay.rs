@@ -2,7 +2,7 @@
 //!
 //! Nothing is buffered and nothing limits the silence between two events. The client going away closes the upstream's
 //! connection at once; the upstream breaking off breaks the client's answer visibly. A stream that only listens ends
-//! cleanly when the gateway drains. The gateway never writes a message into a stream, only comments between events, so
+//! cleanly when the gateway drains or the caller's token expires. The gateway never writes a message into a stream, only comments between events, so
 //! that load balancers do not cut what is merely quiet.
 
 use std::{
@@ -14,14 +14,18 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    Response, StatusCode,
+    HeaderValue, Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body::Body;
 use http_body_util::BodyExt;
 use mcp_gateway_core::mcp::sse::{COMMENT, EventBoundary};
 use pingora::protocols::http::ServerSession;
-use tokio::{sync::watch, task::yield_now, time::sleep};
+use tokio::{
+    sync::watch,
+    task::yield_now,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{account::Account, answer::within, journey::Broken};
 use crate::{gateway::Gateway, telemetry::metrics::Counted, upstream::Answer};
@@ -29,30 +33,68 @@ use crate::{gateway::Gateway, telemetry::metrics::Counted, upstream::Answer};
 /// An answer whose head is written and whose body is not.
 pub(super) struct Relay {
     body: Answer,
-    /// The answer is an event stream into which comments may go.
-    comments: bool,
+    /// The silence after which a comment goes into the stream; none where no comment may.
+    silence: Option<Duration>,
     /// The answer only listens, so it may be ended for the client to come back.
-    listens: bool,
+    dismissal: Option<Dismissal>,
     /// Counts the stream for as long as it is open.
     _open: Option<Counted>,
 }
 
 impl Relay {
-    /// The rest of `response`, whose head has been passed on.
-    pub(super) fn of(response: Response<Answer>, listens: bool, account: &Account) -> Self {
+    /// The rest of `response`, whose head has been passed on. A silence of zero means no comments.
+    pub(super) fn of(
+        response: Response<Answer>,
+        silence: Duration,
+        dismissal: Option<Dismissal>,
+        account: &Account,
+    ) -> Self {
         let headers = response.headers();
-        let is_stream = headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-        let is_open_ended = response.body().size_hint().exact().is_none();
+        let is_stream = headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
+        let takes_comments = is_stream
+            && response.body().size_hint().exact().is_none()
+            && response.status() == StatusCode::OK
+            && !headers.contains_key(CONTENT_ENCODING)
+            && !silence.is_zero();
         Self {
-            comments: is_stream
-                && is_open_ended
-                && response.status() == StatusCode::OK
-                && !headers.contains_key(CONTENT_ENCODING),
-            listens: listens && is_stream,
+            silence: takes_comments.then_some(silence),
+            dismissal: dismissal.filter(|_| is_stream),
             _open: is_stream.then(|| Counted::new(account.stream_gauge())),
             body: response.into_body(),
+        }
+    }
+}
+
+/// The media type alone counts, whatever its case and parameters.
+fn is_event_stream(value: &HeaderValue) -> bool {
+    let essence = value.as_bytes().split(|byte| *byte == b';').next();
+    essence.is_some_and(|essence| {
+        essence
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"text/event-stream")
+    })
+}
+
+/// When a stream that only listens ends: the gateway drains, or the caller's token has expired.
+pub(super) struct Dismissal {
+    draining: watch::Receiver<bool>,
+    expires: Instant,
+}
+
+impl Dismissal {
+    pub(super) fn new(gateway: &Gateway, token_left: Duration) -> Self {
+        Self {
+            draining: gateway.draining(),
+            expires: Instant::now() + token_left,
+        }
+    }
+
+    /// Comes when it is time.
+    pub(super) async fn comes(&mut self) {
+        tokio::select! {
+            // The sender lives as long as the gateway.
+            _ = self.draining.wait_for(|draining| *draining) => {}
+            () = sleep_until(self.expires) => {}
         }
     }
 }
@@ -68,8 +110,8 @@ enum Event {
     Gone,
     /// Nothing happened for a while.
     Silence,
-    /// The gateway drains.
-    Drain,
+    /// The stream is to end.
+    Dismissed,
 }
 
 /// Relays to the end.
@@ -79,18 +121,13 @@ enum Event {
 pub(super) async fn relay(
     mut relay: Relay,
     session: &mut ServerSession,
-    gateway: &Gateway,
     account: &mut Account,
 ) -> Result<(), Broken> {
-    let silence = gateway.snapshot().timeouts.sse_comment;
-    let comments = relay.comments && !silence.is_zero();
     let mut boundary = EventBoundary::new();
-    let mut draining = relay.listens.then(|| gateway.draining());
     loop {
-        let silence = (comments && boundary.at_boundary()).then_some(silence);
-        match next(&mut relay.body, session, silence, draining.as_mut()).await {
+        match next(&mut relay, session, boundary.at_boundary()).await {
             Event::Data(data) => {
-                if comments {
+                if relay.silence.is_some() {
                     boundary.push(&data);
                 }
                 let last = relay.body.is_end_stream();
@@ -100,7 +137,7 @@ pub(super) async fn relay(
                 }
             }
             Event::Silence => write(session, Bytes::from_static(COMMENT), false).await?,
-            Event::End | Event::Drain => return write(session, Bytes::new(), true).await,
+            Event::End | Event::Dismissed => return write(session, Bytes::new(), true).await,
             Event::Truncated => {
                 account.upstream_error("reset");
                 return Err(Broken);
@@ -110,35 +147,29 @@ pub(super) async fn relay(
     }
 }
 
-async fn next(
-    body: &mut Answer,
-    session: &mut ServerSession,
-    silence: Option<Duration>,
-    draining: Option<&mut watch::Receiver<bool>>,
-) -> Event {
+async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool) -> Event {
+    let is_open_ended = relay.body.size_hint().exact().is_none();
+    if is_open_ended && let Some(event) = this_turn(&mut relay.body).await {
+        return event;
+    }
     let quiet = async {
-        match silence {
+        match relay.silence.filter(|_| at_boundary) {
             Some(silence) => sleep(silence).await,
             None => pending().await,
         }
     };
-    let drain = async {
-        match draining {
-            // The sender lives as long as the gateway.
-            Some(draining) => drop(draining.wait_for(|draining| *draining).await),
+    let dismissed = async {
+        match &mut relay.dismissal {
+            Some(dismissal) => dismissal.comes().await,
             None => pending().await,
         }
     };
-    let is_open_ended = body.size_hint().exact().is_none();
-    if is_open_ended && let Some(event) = this_turn(body).await {
-        return event;
-    }
     tokio::select! {
         biased;
-        event = data(body) => event,
+        event = data(&mut relay.body) => event,
         _ = session.read_body_or_idle(true) => Event::Gone,
         () = quiet => Event::Silence,
-        () = drain => Event::Drain,
+        () = dismissed => Event::Dismissed,
     }
 }
 

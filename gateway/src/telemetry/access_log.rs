@@ -120,8 +120,8 @@ fn json(timestamp: &str, line: &AccessLine<'_>) -> Vec<u8> {
     serde_json::to_vec(&stamped).unwrap_or_default()
 }
 
-/// What people look for first, then `key=value` pairs. A value that is not plain is written as a JSON string, so that
-/// nothing can forge a second line.
+/// What people look for first, then `key=value` pairs. A value that is not plain is quoted and escaped, so that nothing
+/// can forge a second line or another field.
 fn text(timestamp: &str, line: &AccessLine<'_>) -> Vec<u8> {
     let mut out = format!(
         "{timestamp}  INFO {} {}",
@@ -133,9 +133,9 @@ fn text(timestamp: &str, line: &AccessLine<'_>) -> Vec<u8> {
             out.extend([" ", name, &plain(value)]);
         }
     };
-    say("", Some(line.path));
-    say("", line.mcp_method);
-    say("", line.mcp_name);
+    say("path=", Some(line.path));
+    say("method=", line.mcp_method);
+    say("name=", line.mcp_name);
     say("reason=", line.reason);
     say("subject=", line.subject);
     say("client_id=", line.client_id);
@@ -157,14 +157,12 @@ fn plain(value: &str) -> Cow<'_, str> {
     if is_plain(value) {
         return Cow::Borrowed(value);
     }
-    serde_json::to_string(value).unwrap_or_default().into()
+    format!("\"{}\"", value.escape_default()).into()
 }
 
 fn is_plain(value: &str) -> bool {
-    !value.is_empty()
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'"')
+    let is_fine = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
+    !value.is_empty() && value.bytes().all(is_fine)
 }
 
 #[cfg(test)]
@@ -194,6 +192,17 @@ mod tests {
     fn a_hostile_name_stays_within_its_text_line() {
         let bytes = text("2026-01-01T00:00:00Z", &line());
         assert!(!bytes.contains(&b'\n') && !bytes.contains(&0x1b));
+    }
+
+    #[test]
+    fn a_hostile_name_forges_no_field_of_a_text_line() {
+        let forging = AccessLine {
+            mcp_name: Some("subject=admin\u{9b}31m\u{202e}"),
+            ..line()
+        };
+        let bytes = text("2026-01-01T00:00:00Z", &forging);
+        assert!(!bytes.windows(9).any(|part| part == b" subject="));
+        assert!(bytes.is_ascii());
     }
 
     #[test]

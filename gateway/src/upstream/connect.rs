@@ -24,8 +24,11 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use super::{SendError, UpstreamError, innermost, link::Link, pool::Pool};
-use crate::config::{UpstreamTarget, files};
+use super::{SendError, UpstreamError, link::Link, pool::Pool};
+use crate::{
+    cause::innermost,
+    config::{UpstreamTarget, files},
+};
 
 /// Room for the upstream's response head, and what is read of its body at once, in bytes. Small: an open event stream
 /// holds it for as long as it lives.

@@ -20,7 +20,8 @@ use hyper::{
     client::conn::http1::{Connection, SendRequest},
 };
 
-use super::{SendError, connect::Wire, innermost, pool::Pool};
+use super::{SendError, connect::Wire, pool::Pool};
+use crate::cause::innermost;
 
 type Sent = Request<Full<Bytes>>;
 

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 
 use super::link::Link;
 
@@ -59,10 +62,12 @@ impl Pool {
         if kept.links.len() < KEPT {
             kept.links.push((Instant::now(), link));
         }
-        if !kept.swept {
+        if !kept.swept
+            && let Ok(runtime) = Handle::try_current()
+        {
             kept.swept = true;
             drop(kept);
-            tokio::spawn(self.sweep());
+            runtime.spawn(self.sweep());
         }
     }
 

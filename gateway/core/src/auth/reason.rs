@@ -271,16 +271,16 @@ impl Reason {
         }
     }
 
-    /// Whether the connection closes behind the answer: where this request ends, or what of it is still to come, is in
-    /// doubt.
+    /// Whether the connection closes behind the answer.
     pub const fn closes_connection(self) -> bool {
+        self.leaves_body_in_doubt() || matches!(self, Self::BodyTooLarge)
+    }
+
+    /// Whether nothing more is read of this request: where it ends is in doubt, or it does not come.
+    pub const fn leaves_body_in_doubt(self) -> bool {
         matches!(
             self,
-            Self::BadFraming
-                | Self::AmbiguousPath
-                | Self::HeadersTooLarge
-                | Self::BodyTooLarge
-                | Self::BodyTimeout
+            Self::BadFraming | Self::AmbiguousPath | Self::HeadersTooLarge | Self::BodyTimeout
         )
     }
 
