@@ -22,6 +22,7 @@ pub(crate) struct Gateway {
     connections: Arc<Semaphore>,
     connection_limit: usize,
     draining: watch::Sender<bool>,
+    cut: watch::Sender<bool>,
     ready: watch::Sender<bool>,
     request_ids: RequestIds,
 }
@@ -37,6 +38,7 @@ impl Gateway {
             metrics,
             access_log,
             draining: watch::Sender::new(false),
+            cut: watch::Sender::new(false),
             ready: watch::Sender::new(false),
             request_ids: RequestIds::new(),
         }
@@ -73,6 +75,17 @@ impl Gateway {
     /// Stops accepting; requests under way go on.
     pub(crate) fn drain(&self) {
         self.draining.send_replace(true);
+    }
+
+    /// Comes when connections that are still open must end.
+    pub(crate) async fn is_cut(&self) {
+        // The sender lives as long as the gateway.
+        let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
+    }
+
+    /// Ends what is still open, so that each request is at least accounted for.
+    pub(crate) fn cut(&self) {
+        self.cut.send_replace(true);
     }
 
     /// Waits until the last connection has ended.

@@ -150,6 +150,13 @@ fn port(listen: &Listener, metrics: &Metrics) -> Result<Port, RunError> {
 fn note_expiries(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) {
     let listener = address.to_string();
     for expiry in expiries {
+        if expiry.not_after < clock::now().secs() {
+            tracing::error!(
+                listener,
+                "the certificate {} has expired",
+                expiry.certificate
+            );
+        }
         #[expect(
             clippy::cast_precision_loss,
             reason = "seconds fit a double for the next hundred million years"

@@ -5,7 +5,7 @@
 //! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. SIGHUP never
 //! kills.
 
-use std::{io, sync::Arc, thread};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
@@ -20,6 +20,9 @@ use crate::{config::Shutdown, gateway::Gateway};
 
 /// Ends asked for and not acted upon yet; a third one changes nothing.
 const WAITING_ENDS: usize = 2;
+
+/// How long connections that were cut may take to write their access lines.
+const ACCOUNTS_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Signals as they come, from the first moment on: one that arrives while the gateway starts is not lost.
 pub(crate) struct Signals {
@@ -80,7 +83,11 @@ impl Drain {
         self.gateway.drain();
         match timeout(self.shutdown.drain, self.gateway.idle()).await {
             Ok(()) => tracing::info!("drained: every connection has ended"),
-            Err(_) => tracing::warn!("drain limit reached: open connections are cut"),
+            Err(_) => {
+                tracing::warn!("drain limit reached: open connections are cut");
+                self.gateway.cut();
+                let _ = timeout(ACCOUNTS_DEADLINE, self.gateway.idle()).await;
+            }
         }
     }
 }

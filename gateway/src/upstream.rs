@@ -121,7 +121,9 @@ impl Upstream {
                 Err((error, None)) => return Err(error),
             }
         }
-        let link = self.connector.connect(&self.uri, &self.pool).await?;
+        let connected = self.connector.connect(&self.uri, &self.pool).await;
+        let link = connected
+            .map_err(|problem| SendError::Unreachable(format!("{}: {problem}", self.endpoint)))?;
         link.exchange(request).await.map_err(|(error, _)| error)
     }
 }

@@ -16,14 +16,14 @@ pub(crate) enum FetchError {
     Authority(String),
     #[error("no answer within {0:?}")]
     Deadline(Duration),
-    #[error("the connection failed: {0}")]
-    Connection(String),
-    #[error("the answer's status is {0}, not 200")]
-    Status(u16),
-    #[error("the answer redirects, which is not followed")]
-    Redirect,
-    #[error("the answer is larger than {0} bytes")]
-    TooLarge(usize),
+    #[error("{url}: {problem}")]
+    Connection { url: String, problem: String },
+    #[error("{url} answers with status {status}, not 200")]
+    Status { url: String, status: u16 },
+    #[error("{0} redirects, which is not followed")]
+    Redirect(String),
+    #[error("{url} is larger than {limit} bytes")]
+    TooLarge { url: String, limit: usize },
     #[error("{0}")]
     Document(String),
     #[error("{0} is plain HTTP to another machine; use https, or set allow_http on the issuer")]
@@ -36,10 +36,10 @@ impl FetchError {
         match self {
             Self::Authority(_) => "ca",
             Self::Deadline(_) => "timeout",
-            Self::Connection(_) => "connection",
-            Self::Status(_) => "status",
-            Self::Redirect => "redirect",
-            Self::TooLarge(_) => "too_large",
+            Self::Connection { .. } => "connection",
+            Self::Status { .. } => "status",
+            Self::Redirect(_) => "redirect",
+            Self::TooLarge { .. } => "too_large",
             Self::Document(_) => "document",
             Self::Insecure(_) => "insecure",
         }
@@ -92,19 +92,31 @@ impl Fetcher {
             .unwrap_or(Err(FetchError::Deadline(self.deadline)))
     }
 
-    async fn fetch(&self, url: &str) -> Result<Bytes, FetchError> {
-        let connection = |error: reqwest::Error| FetchError::Connection(innermost(&error));
-        let request = self.client.get(url).header(ACCEPT, "application/json");
+    async fn fetch(&self, address: &str) -> Result<Bytes, FetchError> {
+        let url = address.to_owned();
+        let connection = |error: reqwest::Error| FetchError::Connection {
+            url: address.to_owned(),
+            problem: innermost(&error),
+        };
+        let request = self.client.get(address).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(connection)?;
         match response.status() {
             StatusCode::OK => {}
-            status if status.is_redirection() => return Err(FetchError::Redirect),
-            status => return Err(FetchError::Status(status.as_u16())),
+            status if status.is_redirection() => return Err(FetchError::Redirect(url)),
+            status => {
+                return Err(FetchError::Status {
+                    url,
+                    status: status.as_u16(),
+                });
+            }
         }
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(connection)? {
             if body.len() + chunk.len() > self.max_bytes {
-                return Err(FetchError::TooLarge(self.max_bytes));
+                return Err(FetchError::TooLarge {
+                    url,
+                    limit: self.max_bytes,
+                });
             }
             body.extend_from_slice(&chunk);
         }

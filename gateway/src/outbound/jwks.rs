@@ -6,7 +6,11 @@
 //! down, for `stale`; after that its resources answer 503. A request never waits longer than `wait`.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -26,7 +30,7 @@ use super::{
     discovery,
 };
 use crate::{
-    config::{Issuer, Jwks, KeySource},
+    config::{Issuer, Jwks, KeySource, files},
     telemetry::metrics::Metrics,
 };
 
@@ -76,12 +80,15 @@ pub(crate) struct IssuerKeys {
     issuer: Issuer,
     settings: Jwks,
     fetcher: Option<Fetcher>,
+    begun: Instant,
     metrics: Arc<Metrics>,
     state: ArcSwap<KeyState>,
     progress: watch::Sender<Progress>,
     wanted: Notify,
     last_wanted: Mutex<Option<Instant>>,
     discovered: Mutex<Option<String>>,
+    /// The last fetch came to nothing: the next good one is news.
+    failing: AtomicBool,
 }
 
 impl IssuerKeys {
@@ -107,12 +114,14 @@ impl IssuerKeys {
             issuer,
             settings,
             fetcher,
+            begun: Instant::now(),
             metrics,
             state: ArcSwap::default(),
             progress: watch::Sender::default(),
             wanted: Notify::new(),
             last_wanted: Mutex::default(),
             discovered: Mutex::default(),
+            failing: AtomicBool::new(false),
         })
     }
 
@@ -161,14 +170,13 @@ impl IssuerKeys {
         self.progress.borrow().ended > 0
     }
 
-    /// Puts the age of the keys into the metrics.
+    /// Puts the age of the keys into the metrics: since the gateway began to ask, while there are none.
     pub(crate) fn observe_age(&self) {
-        if let Some(confirmed) = self.state.load().confirmed {
-            self.metrics
-                .jwks_age
-                .with_label_values(&[self.name()])
-                .set(confirmed.elapsed().as_secs_f64());
-        }
+        let since = self.state.load().confirmed.unwrap_or(self.begun);
+        self.metrics
+            .jwks_age
+            .with_label_values(&[self.name()])
+            .set(since.elapsed().as_secs_f64());
     }
 
     /// Keeps the keys fresh, for ever.
@@ -237,7 +245,12 @@ impl IssuerKeys {
     }
 
     async fn key_set(&self) -> Result<ParsedKeySet, FetchError> {
-        let body = self.document().await?;
+        let body = match (&self.issuer.keys, &self.fetcher) {
+            (KeySource::File(path), _) => return from_file(path),
+            (KeySource::Uri(uri), Some(fetcher)) => fetcher.get(uri).await?,
+            (KeySource::Discovery, Some(fetcher)) => self.discover(fetcher).await?,
+            (_, None) => return Err(FetchError::Document("no client for this issuer".into())),
+        };
         let parsed = KeySet::parse(&body)
             .map_err(|error| FetchError::Document(format!("no key set: {error}")))?;
         if parsed.keys.is_empty() {
@@ -245,17 +258,6 @@ impl IssuerKeys {
             return Err(FetchError::Document("the key set has no usable key".into()));
         }
         Ok(parsed)
-    }
-
-    async fn document(&self) -> Result<Bytes, FetchError> {
-        match (&self.issuer.keys, &self.fetcher) {
-            (KeySource::Uri(uri), Some(fetcher)) => fetcher.get(uri).await,
-            (KeySource::Discovery, Some(fetcher)) => self.discover(fetcher).await,
-            (KeySource::File(path), _) => std::fs::read(path)
-                .map(Bytes::from)
-                .map_err(|error| FetchError::Document(format!("{}: {error}", path.display()))),
-            (_, None) => Err(FetchError::Document("no client for this issuer".into())),
-        }
     }
 
     /// Asks for the key set where discovery found it, last time or now.
@@ -284,10 +286,18 @@ impl IssuerKeys {
             .with_label_values(&[self.name(), label])
             .inc();
         if let Err(error) = &outcome {
+            let serving = if self.usable().is_some() {
+                "the old ones still serve"
+            } else {
+                "its resources answer 503"
+            };
             tracing::error!(
                 issuer = self.name(),
-                "the issuer's keys cannot be had: {error}"
+                "no keys could be fetched, {serving}: {error}"
             );
+        }
+        if outcome.is_err() {
+            self.failing.store(true, Ordering::Relaxed);
         }
         outcome.is_ok()
     }
@@ -299,12 +309,15 @@ impl IssuerKeys {
                 .jwks_keys_rejected
                 .with_label_values(&[self.name(), reason])
                 .inc();
-            tracing::warn!(
-                issuer = self.name(),
-                kid = rejected.kid.as_deref(),
-                reason,
-                "a published key is not used"
-            );
+            // Said once, not at every refresh.
+            if !self.was_tried() {
+                tracing::warn!(
+                    issuer = self.name(),
+                    kid = rejected.kid.as_deref(),
+                    reason,
+                    "a published key is not used"
+                );
+            }
         }
     }
 
@@ -312,12 +325,9 @@ impl IssuerKeys {
         self.note_rejected(&parsed);
         let old = self.state.load_full();
         let voided = old.keys.removes_or_alters(&parsed.keys);
-        if old.confirmed.is_none() {
-            tracing::info!(
-                issuer = self.name(),
-                keys = parsed.keys.len(),
-                "keys loaded"
-            );
+        if !old.keys.same_keys(&parsed.keys) || self.failing.swap(false, Ordering::Relaxed) {
+            let keys = parsed.keys.len();
+            tracing::info!(issuer = self.name(), keys, "keys loaded");
         }
         self.state.store(Arc::new(KeyState {
             keys: parsed.keys,
@@ -325,6 +335,11 @@ impl IssuerKeys {
             confirmed: Some(Instant::now()),
         }));
     }
+}
+
+fn from_file(path: &Path) -> Result<ParsedKeySet, FetchError> {
+    files::key_set(path)
+        .map_err(|error| FetchError::Document(format!("{} {error}", path.display())))
 }
 
 /// Between half and the whole of `pause`, so that replicas do not ask together.

@@ -1,7 +1,7 @@
 //! Phase 8: what is told of a request, gathered on its way and written once, when it is over.
 //!
-//! The account closes even when its connection is torn down in the middle: dropped unclosed, it counts the request as
-//! truncated.
+//! The account closes even when its connection is torn down in the middle: dropped unclosed, it says that the
+//! gateway broke it off.
 
 use std::{
     net::SocketAddr,
@@ -24,8 +24,12 @@ use crate::{
     telemetry::{
         access_log::{AccessLine, cut, milliseconds},
         metrics::{Metrics, NO_RESOURCE, method_label},
+        pace::Pace,
     },
 };
+
+/// Faults are also told in the access log, each with its request; here, whoever looks needs one a second.
+static FAULTS: Pace = Pace::every(Duration::from_secs(1));
 
 /// nginx's status for a client that closed before it was answered; it appears in logs and metrics only.
 const CLIENT_CLOSED: u16 = 499;
@@ -46,6 +50,10 @@ pub(super) struct Account {
     status: u16,
     reason: Option<Reason>,
     upstream: Option<Duration>,
+    /// What was wrong, in words no client is told.
+    detail: Option<String>,
+    /// Who ended the request before its answer was whole.
+    broken_by: Option<&'static str>,
     closed: bool,
 }
 
@@ -71,6 +79,8 @@ impl Account {
             status: CLIENT_CLOSED,
             reason: None,
             upstream: None,
+            detail: None,
+            broken_by: None,
             closed: false,
         }
     }
@@ -117,6 +127,16 @@ impl Account {
         self.listens = message.listens;
     }
 
+    /// Notes what was wrong, for the operator.
+    pub(super) fn detail(&mut self, detail: impl Into<String>) {
+        self.detail = Some(detail.into());
+    }
+
+    /// Notes who went away in the middle; whoever was first.
+    pub(super) fn broken_by(&mut self, whom: &'static str) {
+        self.broken_by.get_or_insert(whom);
+    }
+
     pub(super) fn upstream_answered(&mut self, after: Duration) {
         self.upstream = Some(after);
     }
@@ -131,21 +151,17 @@ impl Account {
         self.reason = Some(reason);
         let resource = self.resource_label();
         self.metrics().refused(resource, reason);
+        let detail = self.detail.as_deref().unwrap_or_default();
         let (request_id, label) = (self.request_id.as_str(), reason.label());
         match reason.row().severity {
-            Severity::Fault => {
-                tracing::error!(
-                    request_id,
-                    resource,
-                    reason = label,
-                    "{}",
-                    reason.row().description
-                );
+            Severity::Fault if FAULTS.is_due() => {
+                let what = reason.row().description;
+                tracing::error!(request_id, resource, reason = label, detail, "{what}");
             }
             Severity::Suspicious => {
-                tracing::debug!(request_id, resource, reason = label, "refused")
+                tracing::debug!(request_id, resource, reason = label, detail, "refused");
             }
-            Severity::Expected => {}
+            Severity::Fault | Severity::Expected => {}
         }
         if let Some(kind) = upstream_kind(reason) {
             self.upstream_error(kind);
@@ -161,16 +177,16 @@ impl Account {
     }
 
     /// Closes the account: the request is over.
-    pub(super) fn close(mut self: Box<Self>, bytes_sent: usize, truncated: bool) {
-        self.write(bytes_sent, truncated);
+    pub(super) fn close(mut self: Box<Self>, bytes_sent: usize) {
+        self.write(bytes_sent);
     }
 
-    fn write(&mut self, bytes_sent: usize, truncated: bool) {
+    fn write(&mut self, bytes_sent: usize) {
         self.closed = true;
         let duration = self.started.elapsed();
         self.count(duration);
         if self.gateway.access_log().is_on() {
-            self.log(duration, bytes_sent, truncated);
+            self.log(duration, bytes_sent);
         }
     }
 
@@ -202,7 +218,7 @@ impl Account {
         }
     }
 
-    fn log(&self, duration: Duration, bytes_sent: usize, truncated: bool) {
+    fn log(&self, duration: Duration, bytes_sent: usize) {
         let client = self.peer.to_string();
         let principal = self.principal.as_deref();
         self.gateway.access_log().write(&AccessLine {
@@ -229,7 +245,8 @@ impl Account {
             duration_ms: milliseconds(duration),
             upstream_ms: self.upstream.map(milliseconds),
             bytes_sent: bytes_sent as u64,
-            truncated,
+            detail: self.detail.as_deref().map(cut),
+            broken_by: self.broken_by,
         });
     }
 
@@ -243,7 +260,8 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         if !self.closed {
-            self.write(0, true);
+            self.broken_by.get_or_insert("gateway");
+            self.write(0);
         }
     }
 }

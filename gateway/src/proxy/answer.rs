@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
-        WWW_AUTHENTICATE,
+        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, ORIGIN, RETRY_AFTER,
+        TRANSFER_ENCODING, WWW_AUTHENTICATE,
     },
 };
 use http_body_util::BodyExt;
@@ -46,6 +46,9 @@ const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIO
 
 /// Tells the client why its request goes no further.
 pub(super) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<Next, Broken> {
+    if let Some(sent) = sent(exchange, refusal.reason) {
+        exchange.account.detail(sent);
+    }
     exchange.account.refused(refusal.reason);
     if refusal.reason.leaves_body_in_doubt() {
         exchange.session.set_keepalive(None);
@@ -155,6 +158,17 @@ pub(super) async fn within<T>(
         None => write.await,
     };
     written.map_err(|_| Broken)
+}
+
+/// The value that was refused, where it is no secret: whoever configures hosts and origins wants to know.
+fn sent(exchange: &Exchange<'_>, reason: Reason) -> Option<String> {
+    let head = exchange.session.req_header();
+    let value = match reason {
+        Reason::Host => head.headers.get(HOST).map(HeaderValue::as_bytes),
+        Reason::Origin => head.headers.get(ORIGIN).map(HeaderValue::as_bytes),
+        _ => None,
+    };
+    value.map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
 fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {

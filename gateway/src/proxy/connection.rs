@@ -90,6 +90,7 @@ impl Connection {
         let connection = Arc::new(self);
         tokio::select! {
             _ = connection.process_new(stream, &draining) => {}
+            () = connection.gateway.is_cut() => {}
             () = connection.unseen(deadline) => {
                 tracing::debug!("a connection brought no request within the header deadline");
             }
@@ -116,7 +117,7 @@ impl Connection {
             Ok(Err(_)) => {
                 let mut account = Box::new(Account::open(&self.gateway, self.peer, None));
                 answer::unreadable_head(session, &mut account).await;
-                account.close(session.body_bytes_sent(), false);
+                account.close(session.body_bytes_sent());
                 None
             }
             Err(_) => None,
@@ -142,7 +143,10 @@ impl Connection {
             Ok(Next::Relay(relay)) => Box::pin(relay::relay(relay, session, &mut account)).await,
             Err(broken) => Err(broken),
         };
-        account.close(session.body_bytes_sent(), ended.is_err());
+        if ended.is_err() {
+            account.broken_by("client");
+        }
+        account.close(session.body_bytes_sent());
         if ended.is_err() {
             // What was relayed so far still goes out; without its end, the client sees that it was cut. An HTTP/2 reset
             // would overtake it.

@@ -14,10 +14,11 @@ use mcp_gateway_core::{
     http::{cors, forwarding},
     mcp::headers::SESSION_ID,
 };
-use pingora::{http::ResponseHeader, protocols::http::ServerSession};
+use pingora::http::ResponseHeader;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    account::Account,
     answer::write_head,
     journey::{Exchange, Next, Stop},
     read::Message,
@@ -48,7 +49,7 @@ pub(super) async fn forward(
     let token_left = exchange.token_ends.since(clock::now());
     let mut dismissal = listens.then(|| Dismissal::new(exchange.account.gateway(), token_left));
     let started = Instant::now();
-    let response = ask(exchange.session, resource, request, dismissal.as_mut()).await;
+    let response = ask(exchange, resource, request, dismissal.as_mut()).await;
     exchange.account.upstream_answered(started.elapsed());
     let response = response?;
     judge(response.status())?;
@@ -118,7 +119,7 @@ fn identify(
 /// Waits for the head of the answer and for the client to go away; for the deadline too, unless the answer is one that
 /// only listens: that is given up when it is time.
 async fn ask(
-    session: &mut ServerSession,
+    exchange: &mut Exchange<'_>,
     resource: &Protected,
     request: Request<Full<bytes::Bytes>>,
     dismissal: Option<&mut Dismissal>,
@@ -137,15 +138,17 @@ async fn ask(
     };
     tokio::select! {
         biased;
-        answered = resource.upstream.send(request) => answered.map_err(|error| failed(&error).into()),
+        answered = resource.upstream.send(request) => {
+            answered.map_err(|error| failed(exchange.account, &error).into())
+        }
         // Dropping the request closes its connection: the upstream learns of it at once.
-        _ = session.read_body_or_idle(true) => Err(Stop::Broken),
+        _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
         stop = late => Err(stop),
     }
 }
 
-fn failed(error: &SendError) -> Reason {
-    tracing::warn!("an upstream failed: {error}");
+fn failed(account: &mut Account, error: &SendError) -> Reason {
+    account.detail(error.to_string());
     match error {
         SendError::Unreachable(_) => Reason::UpstreamUnreachable,
         SendError::Broken(_) => Reason::UpstreamBroken,

@@ -140,6 +140,7 @@ pub(super) async fn relay(
             Event::End | Event::Dismissed => return write(session, Bytes::new(), true).await,
             Event::Truncated => {
                 account.upstream_error("reset");
+                account.broken_by("upstream");
                 return Err(Broken);
             }
             Event::Gone => return Err(Broken),

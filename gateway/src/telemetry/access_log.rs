@@ -47,9 +47,12 @@ pub(crate) struct AccessLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) upstream_ms: Option<f64>,
     pub(crate) bytes_sent: u64,
-    /// The answer broke off: the client or the upstream went away in the middle of it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) truncated: bool,
+    /// What was wrong, in words no client is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<&'a str>,
+    /// The answer is not whole: the `client`, the `upstream` or the `gateway` went away in the middle of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) broken_by: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -141,7 +144,8 @@ fn text(timestamp: &str, line: &AccessLine<'_>) -> Vec<u8> {
     say("client_id=", line.client_id);
     say("issuer=", line.issuer);
     say("resource=", line.resource);
-    say("truncated=", line.truncated.then_some("true"));
+    say("detail=", line.detail);
+    say("broken_by=", line.broken_by);
     say("duration_ms=", Some(&line.duration_ms.to_string()));
     say(
         "upstream_ms=",

@@ -91,7 +91,7 @@ impl Metrics {
             connections_active: register.gauge("connections_active", "Client connections that are open.")?,
             upstream_errors: register.counters("upstream_errors_total", "Failures of upstreams.", &["resource", "kind"])?,
             jwks_fetches: register.counters("jwks_fetches_total", "Fetches of key sets.", &["issuer", "result"])?,
-            jwks_age: register.values("jwks_age_seconds", "Age of the keys in use.", &["issuer"])?,
+            jwks_age: register.values("jwks_age_seconds", "Seconds since the issuer last confirmed its keys; since the start, while it has not.", &["issuer"])?,
             jwks_keys_rejected: register.counters(
                 "jwks_keys_rejected_total",
                 "Keys of a key set that are not used.",

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use super::{SendError, UpstreamError, link::Link, pool::Pool};
+use super::{UpstreamError, link::Link, pool::Pool};
 use crate::{
     cause::innermost,
     config::{UpstreamTarget, files},
@@ -64,19 +64,14 @@ impl Connector {
     }
 
     /// A new connection, ready for a request; it comes home to `pool` after it.
-    pub(super) async fn connect(&self, uri: &Uri, pool: &Arc<Pool>) -> Result<Link, SendError> {
+    pub(super) async fn connect(&self, uri: &Uri, pool: &Arc<Pool>) -> Result<Link, String> {
         let wire = timeout(self.deadline, self.wire(uri))
             .await
-            .map_err(|_| {
-                SendError::Unreachable(format!("no connection within {:?}", self.deadline))
-            })?
-            .map_err(SendError::Unreachable)?;
+            .map_err(|_| format!("no connection within {:?}", self.deadline))??;
         let handshake = http1::Builder::new()
             .read_buf_exact_size(Some(READ_BUFFER))
             .handshake(wire);
-        let (sender, connection) = handshake
-            .await
-            .map_err(|error| SendError::Unreachable(innermost(&error)))?;
+        let (sender, connection) = handshake.await.map_err(|error| innermost(&error))?;
         Ok(Link::new(sender, connection, pool.clone()))
     }
 

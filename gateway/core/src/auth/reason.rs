@@ -260,7 +260,10 @@ impl Reason {
             },
             Self::PolicyDenied => plain("policy_denied", 403, "This call is not allowed."),
             Self::SessionUnknown => session("session_unknown"),
-            Self::SessionMismatch => session("session_mismatch"),
+            Self::SessionMismatch => Row {
+                severity: Severity::Suspicious,
+                ..session("session_mismatch")
+            },
 
             Self::UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),
             Self::UpstreamTimeout => fault("upstream_timeout", 504, "The MCP server did not answer in time."),
