@@ -42,12 +42,8 @@ enum Command {
 /// Where the configuration comes from.
 #[derive(Args, Debug)]
 struct Source {
-    /// The configuration file.
-    #[arg(
-        value_name = "FILE",
-        required_unless_present = "config",
-        conflicts_with = "config"
-    )]
+    /// The configuration file. It wins over --config and MCP_GATEWAY_CONFIG.
+    #[arg(value_name = "FILE", required_unless_present = "config")]
     file: Option<PathBuf>,
     /// The configuration file, by name.
     #[arg(long, short, value_name = "FILE", env = "MCP_GATEWAY_CONFIG")]
@@ -94,4 +90,26 @@ fn cannot_run(error: &dyn std::fmt::Display, to: &mut dyn Write) -> ExitCode {
     // Nobody reads it when stderr is closed.
     let _ = writeln!(to, "mcp-gateway: {error}");
     ExitCode::from(CANNOT_RUN)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_file_on_the_command_line_wins() {
+        let cases: [(&[&str], &str); 3] = [
+            (&["a.yaml"], "a.yaml"),
+            (&["--config", "b.yaml"], "b.yaml"),
+            (&["--config", "b.yaml", "a.yaml"], "a.yaml"),
+        ];
+        for (typed, expected) in cases {
+            let line = ["mcp-gateway", "check"].iter().chain(typed);
+            let Command::Check(source) = Arguments::try_parse_from(line).unwrap().command else {
+                panic!("{typed:?} is another command");
+            };
+            assert_eq!(source.path(), PathBuf::from(expected), "{typed:?}");
+        }
+    }
 }

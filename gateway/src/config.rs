@@ -40,6 +40,8 @@ use reader::Reader;
 /// Bytes in a configuration file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Reads and checks a configuration file. Relative paths in it are relative to its directory.
 ///
 /// # Errors
@@ -55,6 +57,8 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Vec<Findin
 /// # Errors
 /// Everything that is wrong with it; never empty.
 pub fn parse(text: &str, base: &Path, environment: &Environment) -> Result<Config, Vec<Finding>> {
+    // Some editors begin a file with a byte order mark, which YAML 1.2 §5.2 allows.
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let positions = Positions::read(text)?;
     let document = values(text).map_err(|finding| vec![finding])?;
     let reader = Reader::new(&positions, environment, base);

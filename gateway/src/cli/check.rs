@@ -5,7 +5,12 @@ use std::{
     path::Path,
 };
 
-use crate::config::{self, Config, Environment, Finding, Listener, Resource, UpstreamTarget};
+use time::OffsetDateTime;
+
+use crate::{
+    clock,
+    config::{self, Config, Environment, Finding, Listener, Resource, UpstreamTarget, files},
+};
 
 /// Exit code: all is well.
 const FINE: u8 = 0;
@@ -84,7 +89,33 @@ fn summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Result<()>
     for issuer in config.issuers.values() {
         writeln!(out, "issuer    {} = {}", issuer.name, issuer.issuer)?;
     }
+    let certificates = config
+        .listen
+        .iter()
+        .filter_map(|listener| listener.tls.as_ref());
+    for pair in certificates.flat_map(|tls| &tls.certificates) {
+        if let Some(warning) = out_of_date(&pair.certificate, clock::now().secs()) {
+            writeln!(out, "warning   {warning}")?;
+        }
+    }
     Ok(())
+}
+
+/// What clients will say about a certificate outside its validity; the file was read before, and found good otherwise.
+fn out_of_date(certificate: &Path, now: i64) -> Option<String> {
+    let validity = files::validity(certificate).ok()?;
+    let (problem, at) = if now > validity.not_after {
+        ("expired on", validity.not_after)
+    } else if now < validity.not_before {
+        ("is not valid before", validity.not_before)
+    } else {
+        return None;
+    };
+    let date = OffsetDateTime::from_unix_timestamp(at).ok()?.date();
+    Some(format!(
+        "certificate {} {problem} {date}: clients will refuse it",
+        certificate.display()
+    ))
 }
 
 const fn protocol(listener: &Listener) -> &'static str {
@@ -114,7 +145,7 @@ fn metadata_url(config: &Config, resource: &Resource) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -185,6 +216,74 @@ g.yaml: needs the environment file env, which has another line than NAME=value: 
 1 problem found in g.yaml.
 ";
         assert_eq!((code, printed.as_str()), (2, expected));
+    }
+
+    #[test]
+    fn a_missing_environment_file_is_told_as_missing() {
+        let findings = load(Path::new("g.yaml"), Some(Path::new("/nonexistent/env"))).unwrap_err();
+        assert_eq!(
+            findings[0].in_file(Path::new("g.yaml")).to_string(),
+            "g.yaml: needs the environment file /nonexistent/env, which cannot be read: No such file or directory (os error 2). Check the name and the permissions."
+        );
+    }
+
+    #[test]
+    fn a_certificate_outside_its_validity_is_warned_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tls.crt");
+        let mut made = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        made.not_before = rcgen::date_time_ymd(2020, 1, 2);
+        made.not_after = rcgen::date_time_ymd(2020, 3, 4);
+        let key = rcgen::KeyPair::generate().unwrap();
+        fs::write(&path, made.self_signed(&key).unwrap().pem()).unwrap();
+        let (begins, ends) = (made.not_before, made.not_after);
+        let cases = [
+            (
+                begins.unix_timestamp() - 1,
+                Some("is not valid before 2020-01-02"),
+            ),
+            (begins.unix_timestamp(), None),
+            (ends.unix_timestamp(), None),
+            (ends.unix_timestamp() + 1, Some("expired on 2020-03-04")),
+        ];
+        for (now, expected) in cases {
+            let expected = expected.map(|problem| {
+                let path = path.display();
+                format!("certificate {path} {problem}: clients will refuse it")
+            });
+            assert_eq!(out_of_date(&path, now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn an_expired_certificate_does_not_make_a_configuration_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut made = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        made.not_after = rcgen::date_time_ymd(2020, 3, 4);
+        made.not_before = rcgen::date_time_ymd(2020, 1, 2);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let write = |name: &str, text: String| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            path
+        };
+        write("tls.crt", made.self_signed(&key).unwrap().pem());
+        write("tls.key", key.serialize_pem());
+        let text = SOUND
+            .replace("${ISSUER_OF_THIS_TEST}", "https://login.example.com/")
+            .replace(
+                "plain_http: true",
+                "tls: { certificates: [{ certificate: tls.crt, private_key: tls.key }] }",
+            );
+        let file = write("g.yaml", text);
+        let mut out = Vec::new();
+        assert_eq!(check(&file, None, &mut out).unwrap(), FINE);
+        let printed = String::from_utf8(out).unwrap();
+        assert!(
+            printed.contains("tls.crt expired on 2020-03-04"),
+            "{printed}"
+        );
     }
 
     #[test]

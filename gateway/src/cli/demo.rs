@@ -10,7 +10,7 @@ mod instructions;
 use std::{
     fs,
     io::Write,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
     thread::JoinHandle,
@@ -51,6 +51,12 @@ enum DemoError {
         "the demonstration's tokens are for anybody to copy, so it listens on loopback only, not on {0}"
     )]
     NotLoopback(SocketAddr),
+    #[error(
+        "the demonstration's tokens and lines name the port, so it needs one that is known: --address {0}:18080, for one"
+    )]
+    NoPort(IpAddr),
+    #[error("{0}; --address and --admin choose other addresses")]
+    Taken(RunError),
     #[error("cannot write {path}: {error}")]
     File { path: String, error: std::io::Error },
     #[error("cannot make a signing key: {0}")]
@@ -62,7 +68,16 @@ enum DemoError {
     #[error("the demonstration's own configuration is wrong, which is a defect: {0}")]
     Config(String),
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(RunError),
+}
+
+impl From<RunError> for DemoError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Bind { .. } => Self::Taken(error),
+            _ => Self::Run(error),
+        }
+    }
 }
 
 /// Runs the demonstration until Ctrl-C.
@@ -120,6 +135,9 @@ impl Stage {
             .unwrap_or_else(|| ([127, 0, 0, 1], port).into());
         if !address.ip().is_loopback() {
             return Err(DemoError::NotLoopback(address));
+        }
+        if address.port() == 0 {
+            return Err(DemoError::NoPort(address.ip()));
         }
         let directory = tempfile::Builder::new()
             .prefix("mcp-gateway-demo-")
@@ -230,5 +248,30 @@ impl Tasks {
         // A server that has ended already needs no word, and a panicked one has said its own.
         let _ = self.stop.send(());
         let _ = self.thread.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn refusal(address: &str) -> Option<String> {
+        let options = Options {
+            tls: false,
+            address: Some(address.parse().unwrap()),
+            admin: ([127, 0, 0, 1], 9090).into(),
+        };
+        let refused = Stage::set(&options).err();
+        refused.map(|error| error.to_string())
+    }
+
+    #[test]
+    fn it_listens_on_a_known_port_of_loopback() {
+        assert_eq!(refusal("127.0.0.1:18080"), None);
+        let no_port = refusal("127.0.0.1:0").unwrap();
+        assert!(no_port.contains("--address 127.0.0.1:18080"), "{no_port}");
+        let elsewhere = refusal("192.0.2.1:8080").unwrap();
+        assert!(elsewhere.contains("loopback only"), "{elsewhere}");
     }
 }

@@ -24,6 +24,9 @@ pub enum EnvironmentError {
     /// A line is not `NAME=value`.
     #[error("has another line than NAME=value: line {0}")]
     Line(usize),
+    /// A value without quotes has ` #` in it: some readers take the rest for a comment, others for the value.
+    #[error("has a # after a value without quotes: line {0}")]
+    Comment(usize),
 }
 
 /// Why a text cannot be expanded.
@@ -117,27 +120,32 @@ impl fmt::Debug for Environment {
 
 fn lines(text: &str) -> Result<Vec<(String, String)>, EnvironmentError> {
     let numbered = text
+        .trim_start_matches(super::BYTE_ORDER_MARK)
         .lines()
         .enumerate()
         .map(|(index, line)| (index + 1, line.trim()));
     let written = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    written
-        .map(|(number, line)| pair(line).ok_or(EnvironmentError::Line(number)))
-        .collect()
+    written.map(|(number, line)| pair(number, line)).collect()
 }
 
-fn pair(line: &str) -> Option<(String, String)> {
-    let (name, value) = line.split_once('=')?;
-    is_name(name).then(|| (name.to_owned(), unquoted(value.trim()).to_owned()))
-}
-
-fn unquoted(value: &str) -> &str {
-    let within = |quote: char| {
-        value
-            .strip_prefix(quote)
-            .and_then(|rest| rest.strip_suffix(quote))
+fn pair(number: usize, line: &str) -> Result<(String, String), EnvironmentError> {
+    let pair = line.split_once('=').filter(|(name, _)| is_name(name));
+    let (name, value) = pair.ok_or(EnvironmentError::Line(number))?;
+    let value = value.trim();
+    let value = match quoted(value) {
+        Some(value) => value,
+        None if value.contains(" #") || value.contains("\t#") => {
+            return Err(EnvironmentError::Comment(number));
+        }
+        None => value,
     };
-    within('"').or_else(|| within('\'')).unwrap_or(value)
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// What stands within quotes; `None` without them.
+fn quoted(value: &str) -> Option<&str> {
+    let within = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\''))
 }
 
 /// POSIX: letters, digits and underscores, no digit first.
@@ -195,7 +203,7 @@ mod tests {
         let path = directory.path().join("env");
         fs::write(
             &path,
-            "# comment\n\nA=file\nB=\"two words\"\nC='x'\nD=a=b\n",
+            "\u{feff}# comment\n\nA=file\nB=\"two words\"\nC='x # y'\nD=a=b#c\n",
         )
         .unwrap();
         let environment = Environment::of([("A", "process")])
@@ -203,7 +211,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             environment.expand("${A} ${B} ${C} ${D}").unwrap(),
-            "process two words x a=b"
+            "process two words x # y a=b#c"
         );
     }
 
@@ -219,6 +227,17 @@ mod tests {
                 panic!("{text:?} was taken");
             };
             assert_eq!(found, line, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_comment_behind_a_value_is_refused() {
+        for text in ["A=b # note\n", "A=b\t# note\n", "A=\"b\" # note\n"] {
+            let refused = lines(text);
+            assert!(
+                matches!(refused, Err(EnvironmentError::Comment(1))),
+                "{text:?}: {refused:?}"
+            );
         }
     }
 

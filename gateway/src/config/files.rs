@@ -19,6 +19,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use thiserror::Error;
+use x509_parser::{prelude::parse_x509_certificate, x509::X509Version};
 
 use super::{CertificateFiles, secret::Secret};
 
@@ -50,8 +51,14 @@ pub enum FileError {
     /// No PEM certificate in it.
     #[error("holds no PEM certificate")]
     NoCertificate,
+    /// An X.509 certificate of version 1 or 2, which cannot say whom it is for (RFC 5280 §4.1.2.1).
+    #[error("holds a certificate of X.509 {0}; only v3 can be used")]
+    CertificateVersion(X509Version),
+    /// A certificate, but none that can be used.
+    #[error("holds a certificate that cannot be used: {0}")]
+    UnusableCertificate(String),
     /// No PEM private key in it.
-    #[error("holds no PEM private key that is supported")]
+    #[error("holds no PEM private key that is supported (encrypted ones are not)")]
     NoPrivateKey,
     /// The private key belongs to another certificate.
     #[error("does not belong to the certificate")]
@@ -72,19 +79,56 @@ pub enum FileError {
 /// # Errors
 /// Which of the two files will not do, and why.
 pub fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, CertifiedKeyError> {
-    let chain = certificates(&files.certificate).map_err(CertifiedKeyError::Certificate)?;
-    let key = private_key(&files.private_key).map_err(CertifiedKeyError::PrivateKey)?;
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(
-        |error| match error {
-            rustls::Error::InconsistentKeys(_) => {
+    let read = (
+        certificates(&files.certificate),
+        private_key(&files.private_key),
+    );
+    let (chain, key) = match read {
+        (Ok(chain), Ok(key)) => (chain, key),
+        (Err(error), Ok(_)) => return Err(CertifiedKeyError::Certificate(error)),
+        (Ok(_), Err(error)) => return Err(CertifiedKeyError::PrivateKey(error)),
+        (Err(one), Err(other)) => return Err(CertifiedKeyError::Both(one, other)),
+    };
+    let version = chain.first().and_then(|certificate| version(certificate));
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| {
+        match (error, version) {
+            (rustls::Error::InconsistentKeys(_), _) => {
                 CertifiedKeyError::PrivateKey(FileError::KeyMismatch)
             }
-            rustls::Error::InvalidCertificate(_) => {
-                CertifiedKeyError::Certificate(FileError::NoCertificate)
+            (rustls::Error::InvalidCertificate(_), Some(version)) if version != X509Version::V3 => {
+                CertifiedKeyError::Certificate(FileError::CertificateVersion(version))
+            }
+            (rustls::Error::InvalidCertificate(error), _) => {
+                CertifiedKeyError::Certificate(FileError::UnusableCertificate(error.to_string()))
             }
             _ => CertifiedKeyError::PrivateKey(FileError::NoPrivateKey),
-        },
-    )
+        }
+    })
+}
+
+/// When a certificate may be used, in Unix seconds (RFC 5280 §4.1.2.5).
+#[derive(Clone, Copy, Debug)]
+pub struct Validity {
+    /// From then on.
+    pub not_before: i64,
+    /// Until then.
+    pub not_after: i64,
+}
+
+/// When the first certificate of a file, the server's own, may be used.
+///
+/// # Errors
+/// The file cannot be read, or holds no certificate.
+pub fn validity(path: &Path) -> Result<Validity, FileError> {
+    let chain = certificates(path)?;
+    let first = chain.first().ok_or(FileError::NoCertificate)?;
+    let (_, certificate) = parse_x509_certificate(first)
+        .map_err(|error| FileError::UnusableCertificate(error.to_string()))?;
+    let validity = certificate.validity();
+    Ok(Validity {
+        not_before: validity.not_before.timestamp(),
+        not_after: validity.not_after.timestamp(),
+    })
 }
 
 /// Which of a certificate's two files will not do.
@@ -96,6 +140,9 @@ pub enum CertifiedKeyError {
     /// The private key.
     #[error("the private key {0}")]
     PrivateKey(#[source] FileError),
+    /// Each of them.
+    #[error("the certificate {0}, and the private key {1}")]
+    Both(FileError, FileError),
 }
 
 /// Reads the certificates of a CA file.
@@ -107,7 +154,7 @@ pub fn roots(path: &Path) -> Result<RootCertStore, FileError> {
     for certificate in certificates(path)? {
         store
             .add(certificate)
-            .map_err(|_| FileError::NoCertificate)?;
+            .map_err(|error| FileError::UnusableCertificate(error.to_string()))?;
     }
     Ok(store)
 }
@@ -139,6 +186,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> 
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         _ => Err(FileError::NoCertificate),
     }
+}
+
+fn version(certificate: &CertificateDer<'_>) -> Option<X509Version> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    Some(certificate.version())
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {

@@ -45,10 +45,15 @@ impl Finding {
             "needs the environment file {}, which {error}",
             path.display()
         );
-        Self::of_file(
-            problem,
-            "Write NAME=value lines, # comments and empty lines",
-        )
+        let mend = match error {
+            EnvironmentError::Unreadable(_) => "Check the name and the permissions",
+            EnvironmentError::TooLarge => "Is this the environment file",
+            EnvironmentError::Line(_) => "Write NAME=value lines, # comments and empty lines",
+            EnvironmentError::Comment(_) => {
+                "Give the comment a line of its own, or put the value in quotes"
+            }
+        };
+        Self::of_file(problem, mend)
     }
 
     /// The order in which findings are told: as they stand in the file.

@@ -14,7 +14,7 @@ use std::{
 
 use serde_yaml::{Mapping, Value};
 
-use super::{Environment, Finding, key_path, position::Positions, similar, unit};
+use super::{Environment, Finding, files::FileError, key_path, position::Positions, similar, unit};
 
 /// What reading needs besides the values, and the findings so far.
 pub(super) struct Reader<'a> {
@@ -162,6 +162,10 @@ impl<'a> Item<'a> {
         match self.value {
             Value::String(text) => self.expanded(text),
             Value::Null => self.bad("is empty", "Write a value"),
+            Value::Mapping(_) => self.wrong(
+                "text",
+                "Write text, in quotes where it has a colon and a space: they make a key with a value",
+            ),
             _ => self.wrong(
                 "text",
                 "Write text; a number or true and false stand in quotes",
@@ -183,7 +187,10 @@ impl<'a> Item<'a> {
 
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
-        let text = self.text()?;
+        let text = match self.value {
+            Value::Bool(_) | Value::Number(_) => self.scalar()?,
+            _ => self.text()?,
+        };
         if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
@@ -197,6 +204,11 @@ impl<'a> Item<'a> {
     /// A file, relative to the configuration's directory.
     pub(super) fn file(&self) -> Option<PathBuf> {
         Some(self.reader.base.join(self.text()?))
+    }
+
+    /// Records that a file named here will not do, with the path it was looked for at.
+    pub(super) fn report_file(&self, path: &Path, error: &FileError, mend: impl fmt::Display) {
+        self.report(format_args!("{} {error}", path.display()), mend);
     }
 
     /// `true` or `false`.

@@ -9,6 +9,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 
+use super::methods::{METHODS, MethodKind};
+
 /// The JSON Schema (2020-12) of the configuration.
 pub fn json_schema() -> Schema {
     SchemaSettings::draft2020_12()
@@ -187,7 +189,7 @@ struct Policy {
 #[schemars(deny_unknown_fields)]
 struct Rule {
     /// The exact MCP method, such as tools/call.
-    method: String,
+    method: Method,
     /// Exact names: of tools, of prompts, URIs of resources, ids of tasks. Default: any.
     name: Option<OneOrMany>,
     /// What these calls take besides the required scopes. Default: nothing.
@@ -319,6 +321,9 @@ struct Count;
 /// true or false, or a variable that holds one.
 struct Flag;
 
+/// A method that a rule can speak of.
+struct Method;
+
 /// What happens to a call that no rule matches.
 struct Decision;
 
@@ -365,6 +370,19 @@ impl JsonSchema for Flag {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "type": "boolean" }, variable()] })
+    }
+}
+
+impl JsonSchema for Method {
+    fn schema_name() -> Cow<'static, str> {
+        "Method".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let ruled = METHODS
+            .iter()
+            .filter(|(_, kind)| matches!(kind, MethodKind::Named | MethodKind::Nameless));
+        words(&ruled.map(|(name, _)| *name).collect::<Vec<_>>())
     }
 }
 

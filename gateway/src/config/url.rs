@@ -29,6 +29,8 @@ pub(super) enum UrlError {
     Fragment,
     #[error("has a path with spaces, dot segments or other characters that are ambiguous")]
     Path,
+    #[error("has two slashes in a row in its path, as when a variable already ends with one")]
+    EmptySegment,
 }
 
 impl HttpUrl {
@@ -49,6 +51,9 @@ impl HttpUrl {
         let authority = Authority::parse(authority).map_err(|_| UrlError::Authority)?;
         if !is_plain(path) || !query.iter().all(|query| query.chars().all(is_url_char)) {
             return Err(UrlError::Path);
+        }
+        if path.contains("//") {
+            return Err(UrlError::EmptySegment);
         }
         Ok(Self {
             scheme,
@@ -113,6 +118,8 @@ mod tests {
             ("https://example.com/a/../b", UrlError::Path),
             ("https://example.com/a\\b", UrlError::Path),
             ("https://example.com/a b", UrlError::Path),
+            ("https://example.com//a", UrlError::EmptySegment),
+            ("https://example.com/a//", UrlError::EmptySegment),
             ("https://example.com/ä", UrlError::Path),
         ];
         for (text, expected) in cases {

@@ -28,12 +28,15 @@ impl Instructions<'_> {
                 .map_err(io::Error::other)
         };
         let (full, read_only) = (sign("tasks:read tasks:write")?, sign("tasks:read")?);
-        let (curl, node) = match &self.authority {
+        let (curl, node, trust) = match self.authority.as_deref().map(Path::display) {
             Some(file) => (
-                format!("curl --cacert {}", file.display()),
-                format!("NODE_EXTRA_CA_CERTS={} ", file.display()),
+                format!("curl --cacert {file}"),
+                format!("NODE_EXTRA_CA_CERTS={file} "),
+                format!(
+                    " (the client must trust this run's CA: start it with NODE_EXTRA_CA_CERTS={file})"
+                ),
             ),
-            None => ("curl".to_owned(), String::new()),
+            None => ("curl".to_owned(), String::new(), String::new()),
         };
         write!(
             out,
@@ -44,6 +47,7 @@ impl Instructions<'_> {
             read_only = read_only,
             curl = curl,
             node = node,
+            trust = trust,
             config = self.config.display(),
             admin = self.admin,
         )?;

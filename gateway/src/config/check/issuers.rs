@@ -99,6 +99,12 @@ fn identifier(item: &Item<'_>, allow_http: bool) -> Option<String> {
         "Write it as the issuer's metadata and tokens have it, such as https://login.example.com/";
     let url = item.parsed(HttpUrl::without_query, mend)?;
     refuse_exposed(item, &url, allow_http);
+    if format!("{}/", url.path).contains("/.well-known/") {
+        item.report(
+            "is where the issuer's metadata stands, not the issuer",
+            "Write the value of issuer in the document at this URL, to the letter",
+        );
+    }
     item.text()
 }
 
@@ -117,8 +123,9 @@ fn keys(section: &Section<'_>, allow_http: bool) -> KeySource {
     let file = file.and_then(|item| {
         let path = item.file()?;
         if let Err(error) = files::key_set(&path) {
-            item.report(
-                error,
+            item.report_file(
+                &path,
+                &error,
                 "Name a JWK set with public keys: { \"keys\": [ … ] }",
             );
         }
@@ -151,7 +158,11 @@ pub(super) fn ca_file(section: &Section<'_>, key: &'static str) -> Option<std::p
     let item = section.get(key)?;
     let path = item.file()?;
     if let Err(error) = files::roots(&path) {
-        item.report(error, "Name a PEM file with the certificates to trust");
+        item.report_file(
+            &path,
+            &error,
+            "Name a PEM file with the certificates to trust",
+        );
     }
     Some(path)
 }

@@ -13,7 +13,7 @@ use super::{
         Admin, CertificateFiles, Listener, PublicUrl, Sessions, Tls,
         files::{self, CertifiedKeyError},
         reader::{Item, Section},
-        url::{HttpUrl, UrlError},
+        url::HttpUrl,
     },
     without_repeats,
 };
@@ -24,6 +24,9 @@ const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHO
 const ADDRESS_FORM: &str = "Write an IP address and a port, such as 127.0.0.1:8443 or [::]:8443";
 const AUTHORITY_FORM: &str =
     "Write a host name, with a port where it is not the usual one, such as mcp.example.com:8443";
+
+const CERTIFICATE_MEND: &str = "Name a readable PEM file with the server's certificate first; relative paths start at this file's directory";
+const PRIVATE_KEY_MEND: &str = "Name the PEM key of this certificate, mode 0640 or stricter; relative paths start at this file's directory";
 
 pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
     let items = root.required_list(
@@ -100,16 +103,17 @@ fn certificate(section: Section<'_>) -> Option<CertificateFiles> {
         certificate: files.0?,
         private_key: files.1?,
     };
-    match files::certified_key(&files) {
-        Ok(_) => {}
-        Err(CertifiedKeyError::Certificate(error)) => certificate.report(
-            error,
-            "Name a readable PEM file with the server's certificate first; relative paths start at this file's directory",
-        ),
-        Err(CertifiedKeyError::PrivateKey(error)) => private_key.report(
-            error,
-            "Name the PEM key of this certificate, mode 0640 or stricter; relative paths start at this file's directory",
-        ),
+    let (of_certificate, of_key) = match files::certified_key(&files) {
+        Ok(_) => (None, None),
+        Err(CertifiedKeyError::Certificate(error)) => (Some(error), None),
+        Err(CertifiedKeyError::PrivateKey(error)) => (None, Some(error)),
+        Err(CertifiedKeyError::Both(one, other)) => (Some(one), Some(other)),
+    };
+    if let Some(error) = of_certificate {
+        certificate.report_file(&files.certificate, &error, CERTIFICATE_MEND);
+    }
+    if let Some(error) = of_key {
+        private_key.report_file(&files.private_key, &error, PRIVATE_KEY_MEND);
     }
     Some(files)
 }
@@ -183,19 +187,24 @@ pub(super) fn origins(root: &Section<'_>) -> Vec<Origin> {
     let origins = root.list("origins").into_iter().filter_map(|item| {
         let origin = item.parsed(
             origin,
-            "Write scheme and host, such as https://app.example.com; * and null allow everybody",
+            "Name each origin by scheme and host alone, such as https://app.example.com",
         )?;
         Some((item, origin))
     });
     without_repeats(origins.collect())
 }
 
-fn origin(text: &str) -> Result<Origin, UrlError> {
-    let url = HttpUrl::without_query(text)?;
-    if url.path.is_empty() {
-        return Ok(Origin::new(url.scheme, url.authority));
+/// An origin (RFC 6454 §6.2), which has no path: browsers send none, not even a slash.
+fn origin(text: &str) -> Result<Origin, String> {
+    if matches!(text, "*" | "null") {
+        return Err(format!("is {text}, which would allow everybody"));
     }
-    Err(UrlError::Path)
+    let url = HttpUrl::without_query(text).map_err(|error| error.to_string())?;
+    match url.path.as_str() {
+        "" => Ok(Origin::new(url.scheme, url.authority)),
+        "/" => Err("ends with a slash, which no origin has".to_owned()),
+        _ => Err("has a path, which no origin has".to_owned()),
+    }
 }
 
 pub(super) fn sessions(root: &Section<'_>) -> Sessions {
@@ -205,8 +214,9 @@ pub(super) fn sessions(root: &Section<'_>) -> Sessions {
     let files = items.into_iter().filter_map(|item| {
         let path = item.file()?;
         if let Err(error) = files::sealing_key(&path) {
-            item.report(
-                error,
+            item.report_file(
+                &path,
+                &error,
                 "Write 32 random bytes to it: openssl rand -hex 32, mode 0640 or stricter",
             );
         }

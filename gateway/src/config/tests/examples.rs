@@ -204,6 +204,25 @@ fn every_key_of_the_schema_is_explained() {
     );
 }
 
+#[test]
+fn the_schema_names_the_methods_that_a_rule_takes() {
+    let schema = schema::json_schema().to_value();
+    let listed = schema.pointer("/$defs/Method/anyOf/0/enum").unwrap();
+    let listed: Vec<_> = listed.as_array().unwrap().iter().collect();
+    for (method, kind) in methods::METHODS {
+        let text = SOUND.replace(
+            "{ method: tools/call, name: [create], scopes: [write] }",
+            &format!("{{ method: {method} }}"),
+        );
+        let taken = parse(&text, Path::new("/nonexistent"), &Environment::default()).is_ok();
+        assert_eq!(
+            listed.contains(&&Json::from(method)),
+            taken,
+            "{method} {kind:?}"
+        );
+    }
+}
+
 /// A key path with indices and issuers' names left out.
 fn pattern(path: &str) -> String {
     let without_indices = path.split('[').map(|piece| {

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 
 use super::*;
@@ -39,12 +40,20 @@ impl Files {
 
     /// The only finding, or nothing.
     fn finding(&self, text: &str) -> Option<String> {
-        let findings = parse(text, self.path(), &Environment::default()).err()?;
-        assert_eq!(findings.len(), 1, "{findings:#?}");
-        Some(format!(
-            "{}:{} {}",
-            findings[0].path, findings[0].line, findings[0].problem
-        ))
+        let mut findings = self.findings(text);
+        assert!(findings.len() <= 1, "{findings:#?}");
+        findings.pop()
+    }
+
+    /// `PATH:LINE PROBLEM` of each finding, the directory left out.
+    fn findings(&self, text: &str) -> Vec<String> {
+        let directory = format!("{}/", self.path().display());
+        let findings = parse(text, self.path(), &Environment::default()).err();
+        let told = findings.into_iter().flatten().map(|finding| {
+            let problem = finding.problem.replace(&directory, "");
+            format!("{}:{} {problem}", finding.path, finding.line)
+        });
+        told.collect()
     }
 }
 
@@ -80,68 +89,70 @@ fn certificates_must_be_there_and_fit_their_keys() {
             "missing.crt",
             "tls.key",
             Some(format!(
-                "{certificate} cannot be read: No such file or directory (os error 2)"
+                "{certificate} missing.crt cannot be read: No such file or directory (os error 2)"
             )),
         ),
         (
             "empty",
             "tls.key",
-            Some(format!("{certificate} is an empty file")),
+            Some(format!("{certificate} empty is an empty file")),
         ),
         (
             "text",
             "tls.key",
-            Some(format!("{certificate} holds no PEM certificate")),
+            Some(format!("{certificate} text holds no PEM certificate")),
         ),
         (
             "tls.key",
             "tls.key",
-            Some(format!("{certificate} holds no PEM certificate")),
+            Some(format!("{certificate} tls.key holds no PEM certificate")),
         ),
-        (".", "tls.key", Some(format!("{certificate} is no file"))),
+        (".", "tls.key", Some(format!("{certificate} . is no file"))),
         (
             "tls.crt",
             "missing.key",
             Some(format!(
-                "{private_key} cannot be read: No such file or directory (os error 2)"
+                "{private_key} missing.key cannot be read: No such file or directory (os error 2)"
             )),
         ),
         (
             "tls.crt",
             "empty",
-            Some(format!("{private_key} is an empty file")),
+            Some(format!("{private_key} empty is an empty file")),
         ),
         (
             "tls.crt",
             "text",
             Some(format!(
-                "{private_key} holds no PEM private key that is supported"
+                "{private_key} text holds no PEM private key that is supported (encrypted ones are not)"
             )),
         ),
         (
             "tls.crt",
             "other.key",
-            Some(format!("{private_key} does not belong to the certificate")),
+            Some(format!(
+                "{private_key} other.key does not belong to the certificate"
+            )),
         ),
         (
             "tls.crt",
             "exposed.key",
             Some(format!(
-                "{private_key} can be read or written by every user of the machine"
+                "{private_key} exposed.key can be read or written by every user of the machine"
             )),
         ),
         (
             "tls.crt",
             "overwritable.key",
             Some(format!(
-                "{private_key} can be read or written by every user of the machine"
+                "{private_key} overwritable.key can be read or written by every user of the machine"
             )),
         ),
         (
             "tls.crt",
             "loop.key",
             Some(format!(
-                "{private_key} cannot be read: Too many levels of symbolic links (os error 40)"
+                "{private_key} loop.key cannot be read: Too many levels of symbolic links (os error 40)"
             )),
         ),
     ];
@@ -152,6 +163,59 @@ fn certificates_must_be_there_and_fit_their_keys() {
             "{certificate} {private_key}"
         );
     }
+}
+
+#[test]
+fn both_files_of_a_pair_are_told() {
+    let files = Files::new();
+    assert_eq!(
+        files.findings(&with_tls("a.crt", "a.key")),
+        [
+            "listen[0].tls.certificates[0].certificate:6 a.crt cannot be read: No such file or directory (os error 2)",
+            "listen[0].tls.certificates[0].private_key:7 a.key cannot be read: No such file or directory (os error 2)",
+        ]
+    );
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_told_as_one() {
+    const VERSION_3: [u8; 5] = [0xa0, 0x03, 0x02, 0x01, 0x02];
+    let files = Files::new();
+    let made = rcgen::generate_simple_self_signed(["mcp.example.com".to_owned()]).unwrap();
+    files.write("tls.key", &made.signing_key.serialize_pem(), 0o600);
+    let mut version_1 = made.cert.der().to_vec();
+    let at = version_1
+        .windows(VERSION_3.len())
+        .position(|window| window == VERSION_3)
+        .unwrap();
+    version_1[at + VERSION_3.len() - 1] = 0;
+    for (name, der) in [("v1.crt", version_1.as_slice()), ("cut.crt", b"nothing")] {
+        let body = BASE64_STANDARD.encode(der);
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+        files.write(name, &pem, 0o644);
+    }
+    let place = "listen[0].tls.certificates[0].certificate:6";
+    assert_eq!(
+        files.finding(&with_tls("v1.crt", "tls.key")),
+        Some(format!(
+            "{place} v1.crt holds a certificate of X.509 V1; only v3 can be used"
+        ))
+    );
+    let cut = files.finding(&with_tls("cut.crt", "tls.key")).unwrap();
+    assert!(
+        cut.starts_with(&format!(
+            "{place} cut.crt holds a certificate that cannot be used: "
+        )),
+        "{cut}"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    let files = Files::new();
+    let path = files.write("bom.yaml", &format!("\u{feff}{SOUND}"), 0o644);
+    let config = load(&path, &Environment::default()).unwrap();
+    assert_eq!(config.resources.len(), 2);
 }
 
 #[test]
@@ -198,15 +262,15 @@ fn key_sets_must_hold_a_key_that_verifies() {
     let cases = [
         (
             "jwks_file: empty.json",
-            "issuers.partner.jwks_file:9 holds no key that can verify a signature",
+            "issuers.partner.jwks_file:9 empty.json holds no key that can verify a signature",
         ),
         (
             "jwks_file: missing.json",
-            "issuers.partner.jwks_file:9 cannot be read: No such file or directory (os error 2)",
+            "issuers.partner.jwks_file:9 missing.json cannot be read: No such file or directory (os error 2)",
         ),
         (
             "ca_file: keys.json",
-            "issuers.partner.ca_file:9 holds no PEM certificate",
+            "issuers.partner.ca_file:9 keys.json holds no PEM certificate",
         ),
         (
             "jwks_file: keys.json\n    jwks_uri: https://partner.example.com/keys",
@@ -226,7 +290,7 @@ fn key_sets_must_hold_a_key_that_verifies() {
     }
     let found = files.finding(&with("jwks_file: none.json")).unwrap();
     assert!(
-        found.starts_with("issuers.partner.jwks_file:9 holds no JWK set"),
+        found.starts_with("issuers.partner.jwks_file:9 none.json holds no JWK set"),
         "{found}"
     );
 }
@@ -242,13 +306,13 @@ fn sealing_keys_are_32_bytes_and_private() {
     assert_eq!(files.finding(&with("[good.key, newline.key]")), None);
     let found = files.finding(&with("[short.key]")).unwrap();
     assert!(
-        found.starts_with("sessions.key_files[0]:24 holds no sealing key"),
+        found.starts_with("sessions.key_files[0]:24 short.key holds no sealing key"),
         "{found}"
     );
     let cases = [
         (
             "[exposed.key]",
-            "sessions.key_files[0]:24 can be read or written by every user of the machine",
+            "sessions.key_files[0]:24 exposed.key can be read or written by every user of the machine",
         ),
         (
             "[good.key, good.key]",

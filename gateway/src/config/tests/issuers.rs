@@ -23,6 +23,21 @@ fn issuers_are_https_and_asymmetric() {
         ),
         (
             ISSUER,
+            "issuer: https://partner.example.com/.well-known/openid-configuration",
+            "issuers.partner.issuer:8:5 is where the issuer's metadata stands, not the issuer",
+        ),
+        (
+            ISSUER,
+            "issuer: https://partner.example.com/.well-known/oauth-authorization-server/tenant",
+            "issuers.partner.issuer:8:5 is where the issuer's metadata stands, not the issuer",
+        ),
+        (
+            ISSUER,
+            "issuer: https://partner.example.com//realms/tasks",
+            "issuers.partner.issuer:8:5 has two slashes in a row in its path, as when a variable already ends with one",
+        ),
+        (
+            ISSUER,
             "algorithms: [RS256]",
             "issuers.partner.issuer:7:3 is missing",
         ),

@@ -86,9 +86,25 @@ fn wrong_types_are_refused() {
         (
             "default: deny",
             "default: true",
-            "resources[1].policy.default:23:15 must be text",
+            "resources[1].policy.default:23:15 is none of allow, deny",
+        ),
+        (
+            "default: deny",
+            "default: 1",
+            "resources[1].policy.default:23:15 is none of allow, deny",
+        ),
+        (
+            "required: [read]",
+            "required: [tasks: write]",
+            "resources[0].scopes.required[0]:14:18 must be text",
         ),
     ]);
+}
+
+#[test]
+fn text_that_reads_as_a_mapping_is_mended_by_quotes() {
+    let found = findings(&edited("required: [read]", "required: [tasks: write]"));
+    assert!(found[0].mend.contains("in quotes"), "{found:?}");
 }
 
 #[test]
@@ -351,11 +367,25 @@ fn hosts_and_origins_are_named_exactly() {
             "hosts[0] is no host with an optional port",
         ),
         ("hosts: [a, A]", "hosts[1] is listed twice"),
-        ("origins: ['*']", "origins[0] is no http or https URL"),
-        ("origins: ['null']", "origins[0] is no http or https URL"),
+        (
+            "origins: ['*']",
+            "origins[0] is *, which would allow everybody",
+        ),
+        (
+            "origins: ['null']",
+            "origins[0] is null, which would allow everybody",
+        ),
         (
             "origins: ['https://a/']",
-            "origins[0] has a path with spaces, dot segments or other characters that are ambiguous",
+            "origins[0] ends with a slash, which no origin has",
+        ),
+        (
+            "origins: ['https://a/b']",
+            "origins[0] has a path, which no origin has",
+        ),
+        (
+            "origins: ['https://a?b']",
+            "origins[0] has a query, which is not allowed here",
         ),
         (
             "origins: [https://a, 'https://a:443']",
