@@ -10,6 +10,7 @@
 
 mod account;
 mod admit;
+mod allowance;
 mod answer;
 mod authenticate;
 mod connection;

@@ -118,10 +118,14 @@ pub(super) async fn preflight(exchange: &mut Exchange<'_>) -> Result<Next, Stop>
 }
 
 /// Answers a head that could not be parsed. Nothing of it is known, so nothing of it is logged.
-pub(super) async fn unreadable_head(session: &mut ServerSession, account: &mut Account) {
-    account.refused(Reason::BadFraming);
+pub(super) async fn unreadable_head(
+    session: &mut ServerSession,
+    account: &mut Account,
+    reason: Reason,
+) {
+    account.refused(reason);
     session.set_keepalive(None);
-    let body = refusal_json(Reason::BadFraming, account.request_id())
+    let body = refusal_json(reason, account.request_id())
         .to_string()
         .into();
     let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];

@@ -15,6 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use mcp_gateway_core::auth::reason::Reason;
 use pingora::{
     apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
     protocols::{
@@ -34,6 +35,7 @@ use tokio::{
 
 use super::{
     account::Account,
+    allowance::Allowance,
     answer,
     journey::{self, Exchange, Next},
     relay,
@@ -54,6 +56,7 @@ pub(super) struct Connection {
     header_deadline: Duration,
     streams: usize,
     header_bytes: usize,
+    allowance: Arc<Allowance>,
     /// From before the handshake, so that an end that comes during it is not missed.
     draining: watch::Receiver<bool>,
     /// A first request has arrived.
@@ -76,11 +79,17 @@ impl Connection {
             header_deadline: snapshot.timeouts.header,
             streams: snapshot.limits.streams_per_connection,
             header_bytes: snapshot.limits.header_bytes,
+            allowance: Arc::new(Allowance::unlimited()),
             draining: gateway.draining(),
             seen: AtomicBool::new(false),
             _permit: permit,
             gateway,
         }
+    }
+
+    /// What the transport counts against.
+    pub(super) fn allowance(&self) -> Arc<Allowance> {
+        self.allowance.clone()
     }
 
     /// Serves the connection to its end.
@@ -107,7 +116,14 @@ impl Connection {
 
     /// The head of the next request, or nothing when the client is gone or sent none that can be read.
     async fn read_head(&self, session: &mut ServerSession, snapshot: &Snapshot) -> Option<()> {
-        match timeout(snapshot.timeouts.header, session.read_request()).await {
+        if !session.is_http2() {
+            // Twice the limit, since what is read last may hold a part of the body; the limit itself is judged later.
+            self.allowance.begin(2 * self.header_bytes + NEXT_HEAD);
+        }
+        let read = timeout(snapshot.timeouts.header, session.read_request()).await;
+        let is_too_large = self.allowance.is_used_up();
+        self.allowance.end();
+        match read {
             Ok(Ok(true)) => {
                 self.seen.store(true, Ordering::Relaxed);
                 Some(())
@@ -116,7 +132,12 @@ impl Connection {
             // The error's text holds the raw head, credentials included: it is never printed.
             Ok(Err(_)) => {
                 let mut account = Box::new(Account::open(&self.gateway, self.peer, None));
-                answer::unreadable_head(session, &mut account).await;
+                let reason = if is_too_large {
+                    Reason::HeadersTooLarge
+                } else {
+                    Reason::BadFraming
+                };
+                answer::unreadable_head(session, &mut account, reason).await;
                 account.close(session.body_bytes_sent());
                 None
             }

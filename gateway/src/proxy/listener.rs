@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{connection::Connection, transport::Transport};
+use super::{allowance::Allowance, connection::Connection, transport::Transport};
 use crate::{gateway::Gateway, telemetry::metrics::Counted};
 
 /// Connections the kernel holds for us between two accepts.
@@ -140,20 +140,26 @@ fn admit(tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, gateway: &A
     let gateway = gateway.clone();
     tokio::spawn(async move {
         let _open = Counted::new(gateway.metrics().connections_active.clone());
-        if let Some(stream) = handshake(tcp, tls, &gateway).await {
+        let allowance = connection.allowance();
+        if let Some(stream) = handshake(tcp, tls, allowance, &gateway).await {
             connection.serve(stream).await;
         }
     });
 }
 
 /// The stream of a connection; nothing when the client does not complete its handshake in time.
-async fn handshake(tcp: TcpStream, tls: Option<TlsAcceptor>, gateway: &Gateway) -> Option<Stream> {
+async fn handshake(
+    tcp: TcpStream,
+    tls: Option<TlsAcceptor>,
+    allowance: Arc<Allowance>,
+    gateway: &Gateway,
+) -> Option<Stream> {
     let Some(tls) = tls else {
-        return Some(Box::new(Transport::plain(tcp)));
+        return Some(Box::new(Transport::plain(tcp, allowance)));
     };
     let deadline = gateway.snapshot().timeouts.handshake;
     match timeout(deadline, tls.accept(tcp)).await {
-        Ok(Ok(stream)) => Some(Box::new(Transport::tls(stream))),
+        Ok(Ok(stream)) => Some(Box::new(Transport::tls(stream, allowance))),
         Ok(Err(error)) => {
             tracing::debug!("a TLS handshake failed: {error}");
             None

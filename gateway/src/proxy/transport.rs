@@ -26,6 +26,8 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+use super::allowance::Allowance;
+
 /// The most that gathers before it is written out, in bytes.
 const GATHER_LIMIT: usize = 16 * 1024;
 
@@ -35,6 +37,7 @@ const PARTING_DEADLINE: Duration = Duration::from_secs(5);
 /// One client connection.
 pub(super) struct Transport {
     wire: Wire,
+    allowance: Arc<Allowance>,
     gathered: Vec<u8>,
     written: usize,
     /// Something was handed to the wire since it was last flushed; TLS may still hold it.
@@ -50,19 +53,20 @@ enum Wire {
 
 impl Transport {
     /// A connection without TLS.
-    pub(super) fn plain(tcp: TcpStream) -> Self {
-        Self::over(Wire::Plain(tcp))
+    pub(super) fn plain(tcp: TcpStream, allowance: Arc<Allowance>) -> Self {
+        Self::over(Wire::Plain(tcp), allowance)
     }
 
     /// A connection whose handshake is done.
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self::over(Wire::Tls(Box::new(stream)))
+    pub(super) fn tls(stream: TlsStream<TcpStream>, allowance: Arc<Allowance>) -> Self {
+        Self::over(Wire::Tls(Box::new(stream)), allowance)
     }
 
-    fn over(wire: Wire) -> Self {
+    fn over(wire: Wire, allowance: Arc<Allowance>) -> Self {
         let lazy = !matches!(wire.alpn(), Some(ALPN::H2));
         Self {
             wire,
+            allowance,
             gathered: Vec::new(),
             written: 0,
             unflushed: false,
@@ -132,7 +136,13 @@ impl AsyncRead for Transport {
         {
             return Poll::Ready(Err(error));
         }
-        self.wire.pinned().poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(self.wire.pinned().poll_read(cx, buf))?;
+        if self.allowance.take(buf.filled().len() - before) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()))
+        }
     }
 }
 
@@ -232,7 +242,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
-        (Transport::plain(accepted.unwrap().0), client.unwrap())
+        (
+            Transport::plain(accepted.unwrap().0, Arc::new(Allowance::unlimited())),
+            client.unwrap(),
+        )
     }
 
     #[tokio::test]

@@ -399,6 +399,23 @@ async fn header_blocks_are_limited() {
 }
 
 #[tokio::test]
+async fn a_head_without_end_is_cut_long_before_it_is_a_megabyte() {
+    // 102
+    let world = World::start().await;
+    let mut connection = world.gateway.raw().await;
+    connection
+        .send(format!(
+            "POST /mcp HTTP/1.1\r\nX-Long: {}",
+            "x".repeat(100_000)
+        ))
+        .await;
+    assert_eq!(
+        connection.reply().await.map(|reply| reply.status),
+        Some(431)
+    );
+}
+
+#[tokio::test]
 async fn no_second_request_is_parsed_from_a_body() {
     // 91, 95
     let world = World::start().await;
