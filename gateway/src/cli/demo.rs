@@ -10,7 +10,7 @@ mod instructions;
 use std::{
     fs,
     io::Write,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     thread::JoinHandle,
@@ -52,9 +52,9 @@ enum DemoError {
     )]
     NotLoopback(SocketAddr),
     #[error(
-        "the demonstration's tokens and lines name the port, so it needs one that is known: --address {0}:18080, for one"
+        "the demonstration's tokens and lines name the port, so it needs one that is known: --address {0}, for one"
     )]
-    NoPort(IpAddr),
+    NoPort(SocketAddr),
     #[error("{0}; --address and --admin choose other addresses")]
     Taken(RunError),
     #[error("cannot write {path}: {error}")]
@@ -137,7 +137,7 @@ impl Stage {
             return Err(DemoError::NotLoopback(address));
         }
         if address.port() == 0 {
-            return Err(DemoError::NoPort(address.ip()));
+            return Err(DemoError::NoPort((address.ip(), 18080).into()));
         }
         let directory = tempfile::Builder::new()
             .prefix("mcp-gateway-demo-")
@@ -271,6 +271,8 @@ mod tests {
         assert_eq!(refusal("127.0.0.1:18080"), None);
         let no_port = refusal("127.0.0.1:0").unwrap();
         assert!(no_port.contains("--address 127.0.0.1:18080"), "{no_port}");
+        let no_port = refusal("[::1]:0").unwrap();
+        assert!(no_port.contains("--address [::1]:18080"), "{no_port}");
         let elsewhere = refusal("192.0.2.1:8080").unwrap();
         assert!(elsewhere.contains("loopback only"), "{elsewhere}");
     }
