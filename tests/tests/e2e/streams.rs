@@ -441,6 +441,22 @@ async fn an_upstream_that_speaks_no_http_is_502() {
 }
 
 #[tokio::test]
+async fn a_stream_that_only_listens_ends_with_its_token() {
+    // 110
+    let world = World::with(|config| config.set("/issuers/corporate/clock_skew", "0s")).await;
+    let mut feeds = world.upstream.streams("text/event-stream");
+    let token = world.token().claim("exp", e2e::now() + 2).sign();
+    let get = world.gateway.get("/mcp").token(&token);
+    let opened = tokio::spawn(get.open());
+    let feed = feeds.next().await;
+    feed.event("first");
+    let mut events = Events::new(opened.await.unwrap());
+    assert_eq!(events.data().await, "first");
+    assert_eq!(events.next().await, Item::End);
+    feed.gone(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
 async fn a_break_in_mid_stream_is_a_visible_truncation() {
     // 114; HTTP/2 in the suite of TLS.
     let world = World::start().await;
