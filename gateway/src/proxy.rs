@@ -1,11 +1,11 @@
-//! From an accepted connection to an answered request: the only place that names Pingora's types.
+//! From an accepted connection to an answered request: the only place that names Pingora's sessions.
 //!
 //! Read in this order, it is the request's journey:
 //!
 //! * [`listener`] accepts, within the connection limit; [`tls`] and [`transport`] make it a stream Pingora can read;
-//! * [`connection`] reads one request after the other under its deadlines and hands each to
-//! * [`journey`], which is the whole story in one function: admit, route, authenticate, read, authorize, open the
-//!   session, forward;
+//! * [`connection`] reads one request after the other under its deadlines and its [`allowance`], and hands each to
+//! * [`journey`], which is the whole story in one function: [`admit`] and route, [`authenticate`], [`read`], authorize,
+//!   open the [`session`], [`forward`];
 //! * [`answer`] writes what was decided, [`relay`] streams what the upstream says, [`account`] tells the operator.
 
 mod account;

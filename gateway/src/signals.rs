@@ -1,6 +1,6 @@
 //! Signals, and the drain they begin.
 //!
-//! SIGTERM and SIGINT end the process in good order: not ready at once, accepting on for the configured delay (load
+//! SIGTERM, SIGINT and SIGQUIT end the process in good order: not ready at once, accepting on for the configured delay (load
 //! balancers need a moment), then no new connections, listening streams ended, requests under way finished, and out as
 //! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. SIGHUP never
 //! kills.

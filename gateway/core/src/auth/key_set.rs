@@ -82,7 +82,7 @@ pub enum KeySetError {
 }
 
 impl KeyRejection {
-    /// Every rejection, for metrics that start at zero.
+    /// Every rejection.
     pub const ALL: &'static [Self] = &[
         Self::Symmetric,
         Self::Private,

@@ -156,7 +156,7 @@ pub struct Row {
 }
 
 impl Reason {
-    /// Every reason, for tests and for metrics that start at zero.
+    /// Every reason.
     pub const ALL: &'static [Self] = &[
         Self::BadFraming,
         Self::AmbiguousPath,
