@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::SOON;
@@ -51,26 +51,6 @@ impl Raw {
         host: &'static str,
     ) -> Self {
         let stream = TcpStream::connect(address).await.expect("it listens");
-        Self::over_tls(stream, config, host).await
-    }
-
-    /// The same, with a kernel that holds little for a client that is slow to read.
-    pub async fn connect_tls_narrow(
-        address: SocketAddr,
-        config: Arc<rustls::ClientConfig>,
-        host: &'static str,
-    ) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(4096).expect("a small buffer");
-        let stream = socket.connect(address).await.expect("it listens");
-        Self::over_tls(stream, config, host).await
-    }
-
-    async fn over_tls(
-        stream: TcpStream,
-        config: Arc<rustls::ClientConfig>,
-        host: &'static str,
-    ) -> Self {
         let name = ServerName::try_from(host).expect("a host name");
         let stream = tokio_rustls::TlsConnector::from(config)
             .connect(name, stream)

@@ -231,6 +231,8 @@ impl Peek for Transport {}
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -293,5 +295,52 @@ mod tests {
         };
         assert!(timeout(Duration::from_secs(60), full).await.is_err());
         Shutdown::shutdown(&mut transport).await;
+    }
+
+    /// A transport with TLS and the client's end of it.
+    async fn secured_pair() -> (Transport, tokio_rustls::client::TlsStream<TcpStream>) {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
+        let server = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.unwrap());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap());
+        let (tcp, accepted) = tokio::join!(tcp, listener.accept());
+        let server = tokio_rustls::TlsAcceptor::from(Arc::new(server.unwrap()));
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let (server, client) = tokio::join!(
+            server.accept(accepted.unwrap().0),
+            connector.connect(name, tcp.unwrap())
+        );
+        let allowance = Arc::new(Allowance::unlimited());
+        (Transport::tls(server.unwrap(), allowance), client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_tls_took_while_the_socket_was_full_still_arrives() {
+        let (mut transport, mut client) = secured_pair().await;
+        // The client reads nothing yet: at some point the socket is full, then TLS takes a last piece, then none.
+        let mut taken = 0;
+        while let Poll::Ready(wrote) =
+            poll_fn(|cx| Poll::Ready(Pin::new(&mut transport).poll_write(cx, &[7; GATHER_LIMIT])))
+                .await
+        {
+            taken += wrote.unwrap();
+        }
+        let mut read = vec![0; taken];
+        tokio::select! {
+            _ = transport.read_u8() => panic!("the client says nothing"),
+            got = client.read_exact(&mut read) => assert_eq!(got.unwrap(), taken),
+            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("the end stays behind"),
+        }
     }
 }

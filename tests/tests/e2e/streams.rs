@@ -445,7 +445,7 @@ async fn a_stream_that_only_listens_ends_with_its_token() {
     // 110
     let world = World::with(|config| config.set("/issuers/corporate/clock_skew", "0s")).await;
     let mut feeds = world.upstream.streams("text/event-stream");
-    let token = world.token().claim("exp", e2e::now() + 2).sign();
+    let token = world.token().claim("exp", e2e::now() + 4).sign();
     let get = world.gateway.get("/mcp").token(&token);
     let opened = tokio::spawn(get.open());
     let feed = feeds.next().await;

@@ -307,12 +307,15 @@ async fn a_break_in_mid_stream_is_visible_over_both_versions() {
         )
     });
     for http1 in [true, false] {
-        let mut events = Events::new(
-            setting
-                .post(&setting.http(http1), initialize())
-                .open()
-                .await,
-        );
+        let call = setting.post(&setting.http(http1), initialize());
+        let mut events = match call.attempt().await {
+            Ok(answer) => Events::new(answer),
+            // A reset may overtake everything before it, the head included.
+            Err(error) => {
+                assert!(!http1 && error.is_request(), "{error:?}");
+                continue;
+            }
+        };
         // HTTP/2 may drop what came before the reset.
         let end = match events.next().await {
             Item::Event(_) => events.next().await,
@@ -359,37 +362,6 @@ async fn large_bodies_pass_over_http_2() {
         Err(error) => assert!(error.is_request() || error.is_body(), "{error:?}"),
     }
     assert_eq!(setting.upstream.hits(), 1);
-}
-
-#[tokio::test]
-async fn a_large_answer_reaches_a_slow_reader_whole() {
-    // TLS may hold back the end of an answer when the socket is full: it has to be flushed, not just written.
-    let setting = Setting::start().await;
-    let large = "x".repeat(3_300_000);
-    let text = large.clone();
-    setting.upstream.script(move |_| {
-        let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"{text}\"}}");
-        let answer = http::Response::builder().header("content-type", "application/json");
-        Answer::Full(answer.body(body.into()).unwrap())
-    });
-    let config = client(&setting.authority, &[b"http/1.1"]);
-    let address = setting.gateway.config.public;
-    let mut connection = Raw::connect_tls_narrow(address, config, "localhost").await;
-    let body = initialize();
-    let authority = setting.gateway.config.public_url().replace("https://", "");
-    connection
-        .send(format!(
-            "POST /mcp HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            setting.token(),
-            body.len()
-        ))
-        .await;
-    let reply = connection
-        .reply_within(Duration::from_secs(30))
-        .await
-        .unwrap();
-    assert_eq!((reply.status, reply.complete), (200, true));
-    assert!(reply.text().contains(&large));
 }
 
 #[tokio::test]
