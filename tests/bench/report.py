@@ -20,7 +20,7 @@ SERVERS = {
 CPU = {
     "h1-hot": "JSON, HTTP/1.1, one token",
     "h1-c128": "the same on 128 connections",
-    "h1-many": "JSON, HTTP/1.1, 20,000 tokens in turn",
+    "h1-many": "JSON, HTTP/1.1, every token verified anew",
     "h1-sse": "answer of three events, HTTP/1.1",
     "h2-hot": "JSON, HTTP/2, one token",
     "handshakes": "new TLS connection and one request",
