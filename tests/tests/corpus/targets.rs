@@ -1,0 +1,59 @@
+//! Request targets: which path is asked for, and does the query carry a token?
+
+use libtest_mimic::{Failed, Trial};
+use mcp_gateway_core::{auth::reason::Reason, http::path};
+use serde::Deserialize;
+
+use crate::{suite, text};
+
+/// The `Host` of every case that names none.
+const HOST: &str = "mcp.example.com";
+
+/// How many cases there must be.
+const PROMISED: usize = 1;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// As it stands in the request line.
+    target: String,
+    /// What `Host` says; empty for none.
+    host: Option<String>,
+    /// `accepted`, or the label of the reason.
+    expect: String,
+    /// The path that routes are compared with, where it is accepted; the whole target unless given.
+    path: Option<String>,
+    /// What follows the question mark.
+    query: Option<String>,
+    /// Where the case comes from.
+    #[serde(rename = "source")]
+    _source: Option<String>,
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    suite::trials::<Case>("targets", PROMISED)
+}
+
+impl suite::Case for Case {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self) -> Result<(), Failed> {
+        let raw = text::text(&self.target);
+        let host = self.host.as_deref().unwrap_or(HOST);
+        let judged = path::target(&raw, Some(host).filter(|host| !host.is_empty()));
+        let judged = judged.and_then(|target| match target.query.is_some_and(path::has_token) {
+            true => Err(Reason::TokenInQuery),
+            false => Ok(target),
+        });
+        let outcome = judged.map_or_else(Reason::label, |_| "accepted");
+        suite::expect_equal("outcome", outcome, self.expect.as_str())?;
+        let Ok(target) = judged else { return Ok(()) };
+        let path = self.path.as_deref().unwrap_or(&self.target);
+        suite::expect_equal("path", target.path, &text::text(path))?;
+        let query = self.query.as_deref().map(text::text);
+        suite::expect_equal("query", target.query, query.as_deref())
+    }
+}

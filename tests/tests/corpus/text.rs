@@ -1,0 +1,45 @@
+//! How the data files write what YAML cannot say in a readable way.
+//!
+//! `⟨3×ab⟩` is `ababab`, `⟨hex ff fe⟩` is these bytes, `⟨now+60⟩` is a second of the corpus' own clock. Everything else
+//! stands for itself.
+
+/// The instant at which every case is judged, in seconds since the epoch.
+pub(crate) const NOW: i64 = 1_800_000_000;
+
+/// The bytes that a text stands for.
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((plain, behind)) = rest.split_once('⟨') {
+        let (inner, behind) = behind.split_once('⟩').expect("⟨ and ⟩ come in pairs");
+        bytes.extend_from_slice(plain.as_bytes());
+        bytes.extend(expand(inner));
+        rest = behind;
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
+/// The same where it must be text.
+pub(crate) fn text(text: &str) -> String {
+    String::from_utf8(bytes(text)).expect("text")
+}
+
+fn expand(inner: &str) -> Vec<u8> {
+    if let Some(offset) = inner.strip_prefix("now") {
+        let offset: i64 = if offset.is_empty() {
+            0
+        } else {
+            offset.parse().expect("seconds")
+        };
+        return (NOW + offset).to_string().into_bytes();
+    }
+    if let Some(digits) = inner.strip_prefix("hex ") {
+        let octet = |digits| u8::from_str_radix(digits, 16).expect("two hexadecimal digits");
+        return digits.split(' ').map(octet).collect();
+    }
+    let (times, repeated) = inner.split_once('×').expect("⟨COUNT×TEXT⟩");
+    repeated
+        .repeat(times.parse().expect("a count"))
+        .into_bytes()
+}
