@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    listening::ListeningStreams,
     snapshot::Snapshot,
     telemetry::{access_log::AccessLog, metrics::Metrics},
 };
@@ -21,6 +22,7 @@ pub(crate) struct Gateway {
     access_log: AccessLog,
     connections: Arc<Semaphore>,
     connection_limit: usize,
+    listening: Arc<ListeningStreams>,
     draining: watch::Sender<bool>,
     cut: watch::Sender<bool>,
     ready: watch::Sender<bool>,
@@ -34,6 +36,7 @@ impl Gateway {
         Self {
             connections: Arc::new(Semaphore::new(connection_limit)),
             connection_limit,
+            listening: Arc::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             metrics,
             access_log,
@@ -60,6 +63,11 @@ impl Gateway {
     /// One permit for each connection that may be open.
     pub(crate) fn connections(&self) -> Arc<Semaphore> {
         self.connections.clone()
+    }
+
+    /// The streams that only listen.
+    pub(crate) fn listening(&self) -> &Arc<ListeningStreams> {
+        &self.listening
     }
 
     /// Turns true when no new connection is accepted any more.

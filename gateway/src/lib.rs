@@ -6,7 +6,7 @@
 //! * [`config`] reads the one configuration file; [`snapshot`] makes it ready for requests;
 //! * [`upstream`] is where requests go; [`outbound`] fetches what issuers publish; [`documents`] is what the gateway
 //!   itself publishes;
-//! * [`gateway`] is what all requests share; [`run`] puts everything together; [`signals`] ends it; [`admin`] shows it
+//! * [`gateway`] is what all requests share, [`listening`] what is counted of their streams; [`run`] puts everything together; [`signals`] ends it; [`admin`] shows it
 //!   to operators;
 //! * [`cli`] is what people type.
 
@@ -17,6 +17,7 @@ mod clock;
 pub mod config;
 mod documents;
 mod gateway;
+mod listening;
 mod outbound;
 mod proxy;
 pub mod run;

@@ -153,6 +153,17 @@ impl Snapshot {
         self.hosts.contains(host)
     }
 
+    /// Whether a connection opened for `server_name` is one for another host than `host` (RFC 9110 §15.5.20). Names that
+    /// are not served here are not judged: behind a load balancer, clients name whatever it is known by. Nor does the
+    /// certificate matter: that it covers both hosts, by a wildcard perhaps, does not make them one.
+    pub(crate) fn is_another_host(&self, server_name: &str, host: &Authority) -> bool {
+        !server_name.eq_ignore_ascii_case(host.host())
+            && self
+                .hosts
+                .iter()
+                .any(|served| server_name.eq_ignore_ascii_case(served.host()))
+    }
+
     /// The resource at exactly this path of this host.
     pub(crate) fn resource(&self, host: &Authority, path: &str) -> Option<&Arc<Protected>> {
         self.resources

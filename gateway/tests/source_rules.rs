@@ -74,6 +74,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("snapshot", &["proxy", "gateway", "run", "cli", "admin"]),
+    ("listening", &["proxy", "gateway", "run", "cli", "admin"]),
     ("gateway", &["proxy", "run", "cli", "admin"]),
     ("proxy", &["run", "cli", "admin"]),
     ("admin", &["proxy", "run", "cli"]),

@@ -86,6 +86,8 @@ pub struct Listener {
 pub struct Tls {
     /// Chosen by SNI from the names in them; the first answers everything else.
     pub certificates: Vec<CertificateFiles>,
+    /// Authorities of client certificates: with them, a client without a certificate of theirs is not served.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// A certificate chain and its key, both PEM.
@@ -251,6 +253,10 @@ pub struct Limits {
     pub connections: usize,
     /// Streams open at once on one HTTP/2 connection.
     pub streams_per_connection: usize,
+    /// Streams that only listen, open at once for one principal, over all resources.
+    pub listening_streams_per_principal: usize,
+    /// Streams that only listen, open at once in all.
+    pub listening_streams: usize,
     /// Verified tokens remembered, for each resource.
     pub verified_tokens: usize,
 }
@@ -266,6 +272,8 @@ impl Default for Limits {
             json_members: 10_000,
             connections: 10_000,
             streams_per_connection: 100,
+            listening_streams_per_principal: 16,
+            listening_streams: 10_000,
             verified_tokens: 10_000,
         }
     }

@@ -69,6 +69,8 @@ struct Tls {
     /// Chosen by SNI from the names in them; the first answers everything else.
     #[schemars(length(min = 1))]
     certificates: Vec<Certificate>,
+    /// PEM file with the authorities of client certificates: every client must then show one. Default: none.
+    client_ca: Option<String>,
 }
 
 #[derive(JsonSchema)]
@@ -235,6 +237,10 @@ struct Limits {
     connections: Option<Count>,
     /// Streams open at once on one HTTP/2 connection. Default: 100.
     streams_per_connection: Option<Count>,
+    /// Streams that only listen, open at once for one principal. Default: 16.
+    listening_streams_per_principal: Option<Count>,
+    /// Streams that only listen, open at once in all. Default: 10000.
+    listening_streams: Option<Count>,
     /// Verified tokens remembered, for each resource. Default: 10000.
     verified_tokens: Option<Count>,
 }

@@ -36,7 +36,11 @@ pub(super) enum Destination {
 }
 
 /// Judges framing, limits, target and host.
-pub(super) fn admit(session: &ServerSession, snapshot: &Snapshot) -> Result<Admitted, Reason> {
+pub(super) fn admit(
+    session: &ServerSession,
+    server_name: Option<&str>,
+    snapshot: &Snapshot,
+) -> Result<Admitted, Reason> {
     let head = session.req_header();
     let limits = &snapshot.limits;
     framing::header_limits(&head.headers, limits.header_bytes, limits.header_fields)?;
@@ -61,6 +65,9 @@ pub(super) fn admit(session: &ServerSession, snapshot: &Snapshot) -> Result<Admi
     let target = path::target(raw.text(), named)?;
     if !snapshot.serves(&host) {
         return Err(Reason::Host);
+    }
+    if server_name.is_some_and(|name| snapshot.is_another_host(name, &host)) {
+        return Err(Reason::Misdirected);
     }
     Ok(Admitted {
         host,

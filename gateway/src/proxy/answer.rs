@@ -34,7 +34,7 @@ use crate::documents::Documents;
 /// before they have sent everything. Never more than twice the body limit.
 const DISCARD_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Seconds after which a client may ask again when keys are not to be had.
+/// Seconds after which a client may ask again for what is not to be had now: keys, or one more stream.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -184,7 +184,9 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
     headers.extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
     match exchange.account.status() {
         StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, methods(exchange))),
-        StatusCode::SERVICE_UNAVAILABLE => headers.push((RETRY_AFTER, RETRY_SECONDS)),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            headers.push((RETRY_AFTER, RETRY_SECONDS));
+        }
         _ => {}
     }
     if exchange.resource.is_some() {

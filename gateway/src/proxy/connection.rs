@@ -57,6 +57,8 @@ pub(super) struct Connection {
     streams: usize,
     header_bytes: usize,
     allowance: Arc<Allowance>,
+    /// The host the client named in its TLS handshake.
+    server_name: Option<String>,
     /// From before the handshake, so that an end that comes during it is not missed.
     draining: watch::Receiver<bool>,
     /// A first request has arrived.
@@ -80,6 +82,7 @@ impl Connection {
             streams: snapshot.limits.streams_per_connection,
             header_bytes: snapshot.limits.header_bytes,
             allowance: Arc::new(Allowance::unlimited()),
+            server_name: None,
             draining: gateway.draining(),
             seen: AtomicBool::new(false),
             _permit: permit,
@@ -92,8 +95,9 @@ impl Connection {
         self.allowance.clone()
     }
 
-    /// Serves the connection to its end.
-    pub(super) async fn serve(self, stream: Stream) {
+    /// Serves the connection to its end. `server_name` is the host the client named in its TLS handshake.
+    pub(super) async fn serve(mut self, stream: Stream, server_name: Option<String>) {
+        self.server_name = server_name;
         let draining = self.draining.clone();
         let deadline = self.header_deadline;
         let connection = Arc::new(self);
@@ -157,7 +161,8 @@ impl Connection {
             Some(session.req_header()),
         ));
         // The decision's future is large and short-lived: it is gone before a stream starts.
-        let mut exchange = Exchange::new(session, snapshot, &mut account);
+        let server_name = self.server_name.as_deref();
+        let mut exchange = Exchange::new(session, server_name, snapshot, &mut account);
         let next = Box::pin(journey::decide(&mut exchange)).await;
         let ended = match next {
             Ok(Next::Answered) => Ok(()),

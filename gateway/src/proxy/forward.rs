@@ -28,6 +28,7 @@ use super::{
 use crate::{
     clock,
     config::IdentityHeaders,
+    listening::Listening,
     snapshot::Protected,
     upstream::{Answer, SendError},
 };
@@ -41,13 +42,16 @@ pub(super) async fn forward(
     permit: &Permit,
     message: Message,
     session: Option<Opened>,
+    listening: Option<Listening>,
     query: Option<&str>,
 ) -> Result<Next, Stop> {
-    let listens = message.listens;
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
     let token_left = exchange.token_ends.since(clock::now());
-    let mut dismissal = listens.then(|| Dismissal::new(exchange.account.gateway(), token_left));
+    let gateway = exchange.account.gateway();
+    let mut dismissal = listening
+        .is_some()
+        .then(|| Dismissal::new(gateway, token_left));
     let started = Instant::now();
     let response = ask(exchange, resource, request, dismissal.as_mut()).await;
     exchange.account.upstream_answered(started.elapsed());
@@ -62,6 +66,7 @@ pub(super) async fn forward(
         response,
         silence,
         dismissal,
+        listening,
         exchange.account,
     )))
 }

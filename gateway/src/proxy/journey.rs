@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 use mcp_gateway_core::{
-    auth::{decision::Refusal, policy::Operation, reason::Reason},
+    auth::{
+        decision::{Permit, Refusal},
+        policy::Operation,
+        reason::Reason,
+    },
     http::cors,
     mcp::envelope::RequestId,
     time::UnixTime,
@@ -18,7 +22,10 @@ use super::{
     relay::Relay,
     session,
 };
-use crate::snapshot::{Protected, Snapshot};
+use crate::{
+    listening::Listening,
+    snapshot::{Protected, Snapshot},
+};
 
 /// The client or the upstream went away in the middle: nothing more can be said, the connection ends.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +50,8 @@ pub(super) enum Stop {
 /// One request on its way, with what has been learned of it.
 pub(super) struct Exchange<'a> {
     pub(super) session: &'a mut ServerSession,
+    /// The host the client named in its TLS handshake.
+    pub(super) server_name: Option<&'a str>,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) account: &'a mut Account,
     /// Known once routed: whose challenge a refusal carries.
@@ -58,11 +67,13 @@ pub(super) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     pub(super) fn new(
         session: &'a mut ServerSession,
+        server_name: Option<&'a str>,
         snapshot: Arc<Snapshot>,
         account: &'a mut Account,
     ) -> Self {
         Self {
             session,
+            server_name,
             snapshot,
             account,
             resource: None,
@@ -87,7 +98,7 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
     exchange
         .account
         .path(exchange.session.req_header().uri.path());
-    let admitted = admit::admit(exchange.session, &exchange.snapshot)?;
+    let admitted = admit::admit(exchange.session, exchange.server_name, &exchange.snapshot)?;
     let resource = match admit::route(&admitted, &exchange.snapshot)? {
         Destination::Document => return answer::document(exchange, &admitted).await,
         Destination::Resource(resource) => resource,
@@ -126,7 +137,20 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
     let session = session::open(exchange, &resource, &permit, &message)?;
 
     // 7 forward
-    forward::forward(exchange, &resource, &permit, message, session, query).await
+    let listening = match message.listens {
+        true => Some(open_stream(exchange, &permit)?),
+        false => None,
+    };
+    forward::forward(
+        exchange, &resource, &permit, message, session, listening, query,
+    )
+    .await
+}
+
+/// A place among the streams that only listen.
+fn open_stream(exchange: &Exchange<'_>, permit: &Permit) -> Result<Listening, Reason> {
+    let streams = exchange.account.gateway().listening();
+    streams.open(permit.principal(), &exchange.snapshot.limits)
 }
 
 /// The methods of the Streamable HTTP transport.

@@ -141,25 +141,29 @@ fn admit(tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, gateway: &A
     tokio::spawn(async move {
         let _open = Counted::new(gateway.metrics().connections_active.clone());
         let allowance = connection.allowance();
-        if let Some(stream) = handshake(tcp, tls, allowance, &gateway).await {
-            connection.serve(stream).await;
+        if let Some((stream, server_name)) = handshake(tcp, tls, allowance, &gateway).await {
+            connection.serve(stream, server_name).await;
         }
     });
 }
 
-/// The stream of a connection; nothing when the client does not complete its handshake in time.
+/// The stream of a connection, and the name its client asked for in the handshake (RFC 6066 §3); nothing when the client
+/// does not complete its handshake in time.
 async fn handshake(
     tcp: TcpStream,
     tls: Option<TlsAcceptor>,
     allowance: Arc<Allowance>,
     gateway: &Gateway,
-) -> Option<Stream> {
+) -> Option<(Stream, Option<String>)> {
     let Some(tls) = tls else {
-        return Some(Box::new(Transport::plain(tcp, allowance)));
+        return Some((Box::new(Transport::plain(tcp, allowance)), None));
     };
     let deadline = gateway.snapshot().timeouts.handshake;
     match timeout(deadline, tls.accept(tcp)).await {
-        Ok(Ok(stream)) => Some(Box::new(Transport::tls(stream, allowance))),
+        Ok(Ok(stream)) => {
+            let name = stream.get_ref().1.server_name().map(str::to_owned);
+            Some((Box::new(Transport::tls(stream, allowance)), name))
+        }
         Ok(Err(error)) => {
             tracing::debug!("a TLS handshake failed: {error}");
             None

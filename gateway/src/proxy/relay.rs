@@ -28,7 +28,9 @@ use tokio::{
 };
 
 use super::{account::Account, answer::within, journey::Broken};
-use crate::{gateway::Gateway, telemetry::metrics::Counted, upstream::Answer};
+use crate::{
+    gateway::Gateway, listening::Listening, telemetry::metrics::Counted, upstream::Answer,
+};
 
 /// An answer whose head is written and whose body is not.
 pub(super) struct Relay {
@@ -37,6 +39,8 @@ pub(super) struct Relay {
     silence: Option<Duration>,
     /// The answer only listens, so it may be ended for the client to come back.
     dismissal: Option<Dismissal>,
+    /// The place of an answer that only listens.
+    _place: Option<Listening>,
     /// Counts the stream for as long as it is open.
     _open: Option<Counted>,
 }
@@ -47,6 +51,7 @@ impl Relay {
         response: Response<Answer>,
         silence: Duration,
         dismissal: Option<Dismissal>,
+        place: Option<Listening>,
         account: &Account,
     ) -> Self {
         let headers = response.headers();
@@ -59,6 +64,7 @@ impl Relay {
         Self {
             silence: takes_comments.then_some(silence),
             dismissal: dismissal.filter(|_| is_stream),
+            _place: place,
             _open: is_stream.then(|| Counted::new(account.stream_gauge())),
             body: response.into_body(),
         }

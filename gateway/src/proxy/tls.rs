@@ -10,7 +10,10 @@ use std::{
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
-    server::{ClientHello, ResolvesServerCert},
+    server::{
+        ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+        danger::ClientCertVerifier,
+    },
     sign::CertifiedKey,
 };
 use thiserror::Error;
@@ -37,6 +40,14 @@ pub enum TlsError {
     Certificate {
         /// The certificate's file.
         certificate: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The authorities of client certificates cannot be used.
+    #[error("{}: {problem}", file.display())]
+    ClientCa {
+        /// The file.
+        file: PathBuf,
         /// What is wrong with it.
         problem: String,
     },
@@ -73,14 +84,35 @@ pub(crate) fn server_config(tls: &Tls) -> Result<(ServerConfig, Vec<Expiry>), Tl
         });
         resolver.add(names, Arc::new(key));
     }
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(resolver));
+    let verifier = tls.client_ca.as_deref().map(client_verifier).transpose()?;
+    let builder = match verifier.clone() {
+        Some(verifier) => ServerConfig::builder().with_client_cert_verifier(verifier),
+        None => ServerConfig::builder().with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Tickets)?;
-    // One ticket is enough for clients that come back, and half the work of the default two.
-    config.send_tls13_tickets = 1;
+    if verifier.is_some() {
+        // A resumed session is not verified again: its certificate may have expired meanwhile. So nothing is resumed.
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+    } else {
+        // One ticket is enough for clients that come back, and half the work of the default two.
+        config.send_tls13_tickets = 1;
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Tickets)?;
+    }
     Ok((config, expiries))
+}
+
+/// Demands a certificate that one of the authorities in `file` signed.
+fn client_verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let bad = |problem: String| TlsError::ClientCa {
+        file: file.to_owned(),
+        problem,
+    };
+    let roots = files::roots(file).map_err(|error| bad(error.to_string()))?;
+    WebPkiClientVerifier::builder(Arc::new(roots))
+        .build()
+        .map_err(|error| bad(error.to_string()))
 }
 
 /// Certificates by the name in the ClientHello; the first one answers every other name, and clients that send none.

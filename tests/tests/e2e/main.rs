@@ -11,6 +11,7 @@
 )]
 
 mod challenge_and_metadata;
+mod client_certificates;
 mod cors_and_origin;
 mod credentials;
 mod demo;
@@ -18,7 +19,9 @@ mod framing;
 mod identity;
 mod keys;
 mod limits;
+mod listening;
 mod messages;
+mod misdirected;
 mod process;
 mod prometheus;
 mod sessions;

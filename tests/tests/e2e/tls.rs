@@ -1,111 +1,18 @@
 //! TLS at the listener (threats 94, 100, 156, 157): versions, ALPN, the certificate by name, and HTTP/2 behind it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::certificates::{Authority, Leaf, client};
-use e2e::client::{Call, initialize, request};
-use e2e::config::{Config, ISSUER};
-use e2e::gateway::Gateway;
+use e2e::certificates::client;
+use e2e::client::{initialize, request};
 use e2e::raw::{self, Raw};
 use e2e::raw_http2::{Outcome, RawHttp2};
+use e2e::secure::Secure as Setting;
 use e2e::sse::{Events, Item};
-use e2e::tokens::{Key, Token};
-use e2e::upstream::{Answer, Chunk, Upstream, head, steps};
+use e2e::upstream::{Answer, Chunk, head, steps};
 use e2e::world::Table;
 use http::Version;
-use rustls::pki_types::ServerName;
 use serde_json::json;
-use tokio::net::TcpStream;
 use tokio::process::Command;
-
-struct Setting {
-    gateway: Gateway,
-    upstream: Upstream,
-    authority: Authority,
-    leaves: [Leaf; 2],
-    key: Key,
-}
-
-impl Setting {
-    async fn start() -> Self {
-        let (authority, upstream, key) = (
-            Authority::new(),
-            Upstream::start().await,
-            Key::es256("first"),
-        );
-        let leaves = [
-            authority.leaf(&["localhost"]),
-            authority.leaf(&["tasks.example", "*.wild.example"]),
-        ];
-        let config = Config::new(&upstream.url(), &[&key]);
-        let files = ["one", "two"].iter().zip(&leaves).map(|(name, leaf)| {
-            let (certificate, private_key) = leaf.write(config.folder(), name);
-            json!({ "certificate": certificate, "private_key": private_key })
-        });
-        let files: Vec<_> = files.collect();
-        let port = config.public.port();
-        let config = config
-            .set("/public_url", format!("https://localhost:{port}"))
-            .set("/hosts", json!([format!("tasks.example:{port}")]))
-            .set("/listen/0/tls", json!({ "certificates": files }))
-            .set("/timeouts/handshake", "1s")
-            .set("/timeouts/header", "2s");
-        Self {
-            gateway: Gateway::start(config).await,
-            upstream,
-            authority,
-            leaves,
-            key,
-        }
-    }
-
-    fn token(&self) -> String {
-        Token::new(&self.key, ISSUER, &self.gateway.uri("/mcp")).sign()
-    }
-
-    /// An HTTP client that trusts the authority; `http1` keeps it from HTTP/2.
-    fn http(&self, http1: bool) -> reqwest::Client {
-        let authority = reqwest::Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
-        let builder = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([authority])
-            .resolve("localhost", self.gateway.config.public)
-            .resolve("tasks.example", self.gateway.config.public);
-        if http1 { builder.http1_only() } else { builder }
-            .build()
-            .unwrap()
-    }
-
-    fn post(&self, http: &reqwest::Client, body: String) -> Call {
-        Call::post(http, self.gateway.uri("/mcp"), body).token(&self.token())
-    }
-
-    /// The certificate shown for this name, and the protocol agreed on.
-    async fn handshake(
-        &self,
-        name: &'static str,
-        protocols: &[&[u8]],
-    ) -> (Vec<u8>, Option<Vec<u8>>) {
-        let mut config = Arc::unwrap_or_clone(client(&self.authority, protocols));
-        config
-            .dangerous()
-            .set_certificate_verifier(Arc::new(Anyone));
-        let stream = TcpStream::connect(self.gateway.config.public)
-            .await
-            .unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = connector
-            .connect(ServerName::try_from(name).unwrap(), stream)
-            .await
-            .unwrap();
-        let (_, session) = stream.get_ref();
-        (
-            session.peer_certificates().unwrap()[0].to_vec(),
-            session.alpn_protocol().map(<[u8]>::to_vec),
-        )
-    }
-}
 
 #[tokio::test]
 async fn both_versions_of_http_are_offered() {
@@ -505,45 +412,4 @@ async fn fields_that_http_2_forbids_never_reach_the_upstream() {
             .iter()
             .all(|request| request.target == "/mcp")
     );
-}
-
-/// Trusts whatever certificate is shown: the test looks at which one it is.
-#[derive(Debug)]
-struct Anyone;
-
-impl rustls::client::danger::ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &rustls::pki_types::CertificateDer<'_>,
-        _: &[rustls::pki_types::CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: rustls::pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &rustls::pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &rustls::pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

@@ -14,8 +14,12 @@ pub enum Reason {
     AmbiguousPath,
     /// The header block is over its limit (RFC 6585 §5).
     HeadersTooLarge,
+    /// The header block did not arrive in time.
+    HeaderDeadline,
     /// A `Host` this gateway does not serve.
     Host,
+    /// A `Host` other than the one the TLS connection was opened for (RFC 9110 §15.5.20).
+    Misdirected,
     /// A method that no MCP transport uses.
     MethodNotAllowed,
     /// No resource or document has this path.
@@ -99,6 +103,12 @@ pub enum Reason {
     /// The session id is genuine, but another's.
     SessionMismatch,
 
+    // Streams.
+    /// The principal has as many listening streams as one may have.
+    TooManyStreams,
+    /// There are as many listening streams as there may be.
+    StreamsExhausted,
+
     // Upstream.
     /// No connection to the upstream.
     UpstreamUnreachable,
@@ -161,7 +171,9 @@ impl Reason {
         Self::BadFraming,
         Self::AmbiguousPath,
         Self::HeadersTooLarge,
+        Self::HeaderDeadline,
         Self::Host,
+        Self::Misdirected,
         Self::MethodNotAllowed,
         Self::NotFound,
         Self::Origin,
@@ -199,6 +211,8 @@ impl Reason {
         Self::PolicyDenied,
         Self::SessionUnknown,
         Self::SessionMismatch,
+        Self::TooManyStreams,
+        Self::StreamsExhausted,
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
         Self::UpstreamBroken,
@@ -214,7 +228,9 @@ impl Reason {
             Self::BadFraming => plain("bad_framing", 400, "The request's framing is ambiguous."),
             Self::AmbiguousPath => plain("ambiguous_path", 400, "The request target is ambiguous."),
             Self::HeadersTooLarge => plain("headers_too_large", 431, "The header block is too large."),
+            Self::HeaderDeadline => plain("header_deadline", 408, "The header block did not arrive in time."),
             Self::Host => plain("host", 403, "This host is not served here."),
+            Self::Misdirected => plain("misdirected", 421, "This connection was opened for another host. Open a new one."),
             Self::MethodNotAllowed => plain("method_not_allowed", 405, "This method is not used here."),
             Self::NotFound => plain("not_found", 404, "Nothing is served at this path."),
             Self::Origin => plain("origin", 403, "This origin is not allowed."),
@@ -265,6 +281,9 @@ impl Reason {
                 ..session("session_mismatch")
             },
 
+            Self::TooManyStreams => plain("too_many_streams", 429, "Too many streams are open already. Close one, or try again later."),
+            Self::StreamsExhausted => fault("streams_exhausted", 503, "No more streams can be opened right now. Try again later."),
+
             Self::UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),
             Self::UpstreamTimeout => fault("upstream_timeout", 504, "The MCP server did not answer in time."),
             Self::UpstreamBroken => fault("upstream_broken", 502, "The MCP server broke off its answer."),
@@ -283,7 +302,11 @@ impl Reason {
     pub const fn leaves_body_in_doubt(self) -> bool {
         matches!(
             self,
-            Self::BadFraming | Self::AmbiguousPath | Self::HeadersTooLarge | Self::BodyTimeout
+            Self::BadFraming
+                | Self::AmbiguousPath
+                | Self::HeadersTooLarge
+                | Self::HeaderDeadline
+                | Self::BodyTimeout
         )
     }
 

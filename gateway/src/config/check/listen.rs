@@ -15,6 +15,7 @@ use super::{
         reader::{Item, Section},
         url::HttpUrl,
     },
+    issuers::ca_file,
     without_repeats,
 };
 
@@ -80,6 +81,7 @@ fn listener(section: Section<'_>) -> Option<Listener> {
 fn tls(section: Section<'_>) -> Tls {
     let mend = "Write one pair at least, such as - { certificate: tls.crt, private_key: tls.key }";
     let items = section.required_list("certificates", mend);
+    let client_ca = ca_file(&section, "client_ca");
     section.finish();
     let pairs = items.into_iter().filter_map(|item| {
         let files = certificate(item.section())?;
@@ -87,6 +89,7 @@ fn tls(section: Section<'_>) -> Tls {
     });
     Tls {
         certificates: without_repeats(pairs.collect()),
+        client_ca,
     }
 }
 

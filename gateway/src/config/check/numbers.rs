@@ -41,6 +41,16 @@ pub(super) fn limits(section: Section<'_>) -> Limits {
             default.streams_per_connection,
             1..=10_000,
         ),
+        listening_streams_per_principal: section.count(
+            "listening_streams_per_principal",
+            default.listening_streams_per_principal,
+            1..=1_000_000,
+        ),
+        listening_streams: section.count(
+            "listening_streams",
+            default.listening_streams,
+            1..=1_000_000,
+        ),
         verified_tokens: section.count("verified_tokens", default.verified_tokens, 1..=10_000_000),
     };
     if limits.token_bytes > limits.header_bytes {

@@ -45,6 +45,7 @@ fn files() -> Files {
     let files = Files::new();
     files.certificate("tls/tls.crt", "tls/tls.key");
     files.certificate("tls/ca.crt", "tls/ca.key");
+    files.certificate("tls/client-ca.crt", "tls/client-ca.key");
     files.write("keys/offline.json", JWK_SET, 0o644);
     files.write("keys/session.key", &"5a".repeat(32), 0o600);
     files

@@ -329,6 +329,33 @@ fn sealing_keys_are_32_bytes_and_private() {
 }
 
 #[test]
+fn the_authorities_of_client_certificates_must_be_there() {
+    let files = Files::new();
+    files.certificate("tls.crt", "tls.key");
+    files.write("text", "nothing", 0o644);
+    let with = |name: &str| {
+        let tls = with_tls("tls.crt", "tls.key");
+        tls.replace(
+            "    tls:\n",
+            &format!("    tls:\n      client_ca: {name}\n"),
+        )
+    };
+    let cases = [
+        ("tls.crt", None),
+        ("text", Some("text holds no PEM certificate")),
+        ("tls.key", Some("tls.key holds no PEM certificate")),
+        (
+            "missing",
+            Some("missing cannot be read: No such file or directory (os error 2)"),
+        ),
+    ];
+    for (name, expected) in cases {
+        let expected = expected.map(|problem| format!("listen[0].tls.client_ca:5 {problem}"));
+        assert_eq!(files.finding(&with(name)), expected, "{name}");
+    }
+}
+
+#[test]
 fn a_ca_file_is_for_https_only() {
     let files = Files::new();
     files.certificate("ca.crt", "ca.key");
