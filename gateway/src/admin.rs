@@ -43,7 +43,12 @@ impl Service for Admin {
             return;
         };
         let served = match TcpListener::from_std(socket) {
-            Ok(socket) => axum::serve(socket, router(self.gateway.clone())).await,
+            Ok(socket) => {
+                // A successor's pages are asked for at the same socket.
+                axum::serve(socket, router(self.gateway.clone()))
+                    .with_graceful_shutdown(self.gateway.clone().is_handed_over())
+                    .await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = served {

@@ -15,6 +15,8 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::run::Start;
+
 /// Exit code of a gateway that cannot run.
 const CANNOT_RUN: u8 = 1;
 
@@ -29,7 +31,14 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway.
-    Run(Source),
+    Run {
+        #[command(flatten)]
+        source: Source,
+        /// Take the listening sockets over from the process that runs with the same upgrade_socket; it ends when what it
+        /// has begun is done.
+        #[arg(long)]
+        upgrade: bool,
+    },
     /// Say everything that is wrong with a configuration, or what it would do.
     Check(Source),
     /// Print the JSON Schema of the configuration, for editors.
@@ -65,9 +74,12 @@ impl Arguments {
     pub fn execute(self) -> ExitCode {
         let (mut out, mut errors) = (io::stdout(), io::stderr());
         match self.command {
-            Command::Run(source) => {
-                start::run(&source.path(), source.env_file.as_deref(), &mut errors)
-            }
+            Command::Run { source, upgrade } => start::run(
+                &source.path(),
+                source.env_file.as_deref(),
+                Start::of(upgrade),
+                &mut errors,
+            ),
             Command::Check(source) => said(check::check(
                 &source.path(),
                 source.env_file.as_deref(),

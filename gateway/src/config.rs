@@ -12,6 +12,7 @@ mod check;
 mod environment;
 pub mod files;
 mod finding;
+pub mod folder;
 mod key_path;
 mod methods;
 mod model;

@@ -24,6 +24,7 @@ pub(crate) struct Gateway {
     connection_limit: usize,
     listening: Arc<ListeningStreams>,
     draining: watch::Sender<bool>,
+    handed_over: watch::Sender<bool>,
     cut: watch::Sender<bool>,
     ready: watch::Sender<bool>,
     request_ids: RequestIds,
@@ -41,6 +42,7 @@ impl Gateway {
             metrics,
             access_log,
             draining: watch::Sender::new(false),
+            handed_over: watch::Sender::new(false),
             cut: watch::Sender::new(false),
             ready: watch::Sender::new(false),
             request_ids: RequestIds::new(),
@@ -72,7 +74,12 @@ impl Gateway {
 
     /// Turns true when no new connection is accepted any more.
     pub(crate) fn draining(&self) -> watch::Receiver<bool> {
-        self.draining.subscribe()
+        let mut draining = self.draining.subscribe();
+        if *draining.borrow() {
+            // A connection that was accepted in the last moment hears it too.
+            draining.mark_changed();
+        }
+        draining
     }
 
     /// Whether new connections are refused and idle ones closed.
@@ -83,6 +90,17 @@ impl Gateway {
     /// Stops accepting; requests under way go on.
     pub(crate) fn drain(&self) {
         self.draining.send_replace(true);
+    }
+
+    /// Says that another process accepts on our sockets, the admin one included.
+    pub(crate) fn hand_over(&self) {
+        self.handed_over.send_replace(true);
+    }
+
+    /// Comes when another process accepts on our sockets.
+    pub(crate) async fn is_handed_over(self: Arc<Self>) {
+        // The sender lives as long as the gateway.
+        let _ = self.handed_over.subscribe().wait_for(|over| *over).await;
     }
 
     /// Comes when connections that are still open must end.

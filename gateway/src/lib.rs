@@ -6,8 +6,8 @@
 //! * [`config`] reads the one configuration file; [`snapshot`] makes it ready for requests;
 //! * [`upstream`] is where requests go; [`outbound`] fetches what issuers publish; [`documents`] is what the gateway
 //!   itself publishes;
-//! * [`gateway`] is what all requests share, [`listening`] what is counted of their streams; [`run`] puts everything together; [`signals`] ends it; [`admin`] shows it
-//!   to operators;
+//! * [`gateway`] is what all requests share, [`listening`] what is counted of their streams; [`run`] puts everything
+//!   together; [`signals`] ends it, [`upgrade`] puts another process in its place; [`admin`] shows it to operators;
 //! * [`cli`] is what people type.
 
 mod admin;
@@ -24,4 +24,5 @@ pub mod run;
 mod signals;
 mod snapshot;
 mod telemetry;
+mod upgrade;
 mod upstream;

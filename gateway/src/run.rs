@@ -4,7 +4,9 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,7 +20,7 @@ use thiserror::Error;
 use crate::{
     admin::Admin,
     clock,
-    config::{Config, Listener, Shutdown},
+    config::{Config, Shutdown},
     gateway::Gateway,
     outbound::jwks::IssuerKeys,
     proxy::{
@@ -28,7 +30,27 @@ use crate::{
     signals::Signals,
     snapshot::{Keys, Snapshot},
     telemetry::{access_log::AccessLog, logging::Logging, metrics::Metrics},
+    upgrade::{Door, DoorError, HandOverError, Inherited, Predecessor},
 };
+
+/// How long to pause between two looks at whether an issuer's keys have come.
+const KEYS_PAUSE: Duration = Duration::from_millis(10);
+
+/// How a process begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// By itself.
+    Fresh,
+    /// In the place of the process that runs.
+    Upgrade,
+}
+
+impl Start {
+    /// What was typed.
+    pub const fn of(upgrade: bool) -> Self {
+        if upgrade { Self::Upgrade } else { Self::Fresh }
+    }
+}
 
 /// Why the gateway cannot run. The process ends with exit code 1.
 #[derive(Debug, Error)]
@@ -55,6 +77,28 @@ pub enum RunError {
     /// The cryptography does not do what it must.
     #[error("the start-up self-test failed: {0}")]
     SelfTest(#[from] SelfTestError),
+    /// The running process cannot be replaced; it goes on.
+    #[error("cannot take over at {path}: {error}")]
+    Upgrade {
+        /// The upgrade socket.
+        path: PathBuf,
+        /// Why.
+        error: HandOverError,
+    },
+    /// Replacing was asked for, but nothing says where.
+    #[error(
+        "--upgrade needs upgrade_socket in the configuration, the same as in the running process's"
+    )]
+    NoUpgradeSocket,
+    /// An issuer's keys cannot be fetched, so this process could not do what the running one does.
+    #[error(
+        "the running process is not replaced, because the keys of issuer {0} cannot be fetched: \
+         upgrade when they can, or stop it and start anew"
+    )]
+    KeysUnavailable(String),
+    /// No successor could replace this process.
+    #[error(transparent)]
+    Door(#[from] DoorError),
     /// The process cannot be set up.
     #[error("cannot start: {0}")]
     Start(String),
@@ -66,7 +110,16 @@ pub struct Prepared {
     signals: Signals,
     server: Server,
     shutdown: Shutdown,
+    inherited: Inherited,
+    waiting: Option<Waiting>,
     _logging: Logging,
+}
+
+/// What a successor will be given, and where.
+struct Waiting {
+    door: Door,
+    path: PathBuf,
+    sockets: Vec<TcpListener>,
 }
 
 impl Prepared {
@@ -74,7 +127,7 @@ impl Prepared {
     ///
     /// # Errors
     /// The gateway cannot run; nothing was served.
-    pub fn new(config: &Config) -> Result<Self, RunError> {
+    pub fn new(config: &Config, start: Start) -> Result<Self, RunError> {
         // A SIGHUP kills a process that has no handler: this comes before everything else.
         let signals = Signals::install().map_err(|error| RunError::Start(error.to_string()))?;
         install_crypto();
@@ -82,11 +135,14 @@ impl Prepared {
         let logging = Logging::install(&config.log);
         let metrics = Metrics::new().map_err(|error| RunError::Start(error.to_string()))?;
         let metrics = Arc::new(metrics);
-        let ports = ports(config, &metrics)?;
-        let admin = bind(config.admin.address)?;
+        let tls = tls(config, &metrics)?;
         let keys = keys(config, &metrics)?;
         let snapshot = Snapshot::build(config, keys.clone());
         let snapshot = snapshot.map_err(|error| RunError::Config(error.to_string()))?;
+        let mut inherited = inherited(config, start, &keys)?;
+        let ports = ports(config, tls, &mut inherited)?;
+        let admin = bind(config.admin.address, &mut inherited)?;
+        let waiting = waiting(config, &ports, &admin)?;
         note_loaded(&metrics);
 
         let access_log = AccessLog::new(&config.log, logging.writer());
@@ -101,19 +157,120 @@ impl Prepared {
             signals,
             server,
             shutdown: config.shutdown,
+            inherited,
+            waiting,
             _logging: logging,
         })
     }
 
-    /// Serves until a signal ends it, and drains then.
-    pub fn serve(self) {
+    /// Serves until a signal or a successor ends it, and drains then.
+    ///
+    /// # Errors
+    /// The process that runs does not give its place away; nothing was served.
+    pub fn serve(mut self) -> Result<(), RunError> {
+        if let Some(waiting) = self.waiting.take() {
+            let predecessor = take_place(waiting, self.inherited, &self.gateway, &self.signals)?;
+            self.server.add_service(predecessor);
+        }
         self.gateway.set_ready(true);
         let drain = self.signals.draining(self.gateway, self.shutdown);
         self.server.run(RunArgs {
             shutdown_signal: Box::new(drain),
         });
         tracing::info!("ended");
+        Ok(())
     }
+}
+
+/// Asks the running process for its sockets. Whatever this process needs besides them is there by then.
+fn inherited(config: &Config, start: Start, keys: &Keys) -> Result<Inherited, RunError> {
+    if start == Start::Fresh {
+        return Ok(Inherited::default());
+    }
+    let path = config.upgrade_socket.as_deref();
+    let path = path.ok_or(RunError::NoUpgradeSocket)?;
+    if config.sessions.key_files.is_empty() {
+        tracing::warn!(
+            "sessions of clients end with this upgrade: without sessions.key_files each process has a key of its own"
+        );
+    }
+    fetch_keys(config, keys)?;
+    Inherited::from(path).map_err(|error| upgrade(path, error))
+}
+
+fn upgrade(path: &Path, error: HandOverError) -> RunError {
+    RunError::Upgrade {
+        path: path.to_owned(),
+        error,
+    }
+}
+
+/// Fetches each issuer's keys once: the process that is replaced has them, so none of its requests may wait for them.
+fn fetch_keys(config: &Config, keys: &Keys) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RunError::Start(error.to_string()))?;
+    runtime.block_on(async {
+        let fetching = keys.values().cloned().map(IssuerKeys::run);
+        let _running: tokio::task::JoinSet<()> = fetching.collect();
+        let deadline = tokio::time::Instant::now() + config.jwks.fetch + KEYS_PAUSE;
+        while !keys.values().all(|keys| keys.was_tried()) && tokio::time::Instant::now() < deadline
+        {
+            tokio::time::sleep(KEYS_PAUSE).await;
+        }
+    });
+    let missing = keys.iter().find(|(_, keys)| keys.usable().is_none());
+    missing.map_or(Ok(()), |(name, _)| {
+        Err(RunError::KeysUnavailable(name.clone()))
+    })
+}
+
+/// Makes ready for a successor, under a name that nobody asks for yet.
+fn waiting(
+    config: &Config,
+    ports: &[Port],
+    admin: &TcpListener,
+) -> Result<Option<Waiting>, RunError> {
+    let Some(path) = config.upgrade_socket.clone() else {
+        return Ok(None);
+    };
+    let sockets = ports.iter().filter_map(|port| port.socket.as_ref());
+    let sockets: Result<Vec<_>, _> = sockets.chain([admin]).map(TcpListener::try_clone).collect();
+    Ok(Some(Waiting {
+        door: Door::build(&path)?,
+        path,
+        sockets: sockets.map_err(|error| RunError::Start(error.to_string()))?,
+    }))
+}
+
+/// From here on this process is the one that runs.
+fn take_place(
+    waiting: Waiting,
+    inherited: Inherited,
+    gateway: &Arc<Gateway>,
+    signals: &Signals,
+) -> Result<Predecessor, RunError> {
+    let Waiting {
+        mut door,
+        path,
+        sockets,
+    } = waiting;
+    if inherited.is_empty() {
+        door.open_first(&path)?;
+    } else {
+        inherited.confirm().map_err(|error| upgrade(&path, error))?;
+        tracing::info!("in the place of the process that ran, on the sockets it had");
+        if let Err(error) = door.open(&path) {
+            tracing::error!("this process cannot be upgraded in turn: {error}");
+        }
+    }
+    Ok(Predecessor::new(
+        door,
+        sockets,
+        gateway.clone(),
+        signals.ends(),
+    ))
 }
 
 /// Chooses the cryptography for the whole process. Without this rustls would not know which of two linked ones to use.
@@ -122,29 +279,39 @@ pub fn install_crypto() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-fn ports(config: &Config, metrics: &Metrics) -> Result<Vec<Port>, RunError> {
+/// The TLS of each listener, in their order.
+fn tls(
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<Vec<Option<Arc<rustls::ServerConfig>>>, RunError> {
     config
         .listen
         .iter()
-        .map(|listen| port(listen, metrics))
-        .collect()
-}
-
-fn port(listen: &Listener, metrics: &Metrics) -> Result<Port, RunError> {
-    let address = listen.address;
-    let tls = match &listen.tls {
-        None => None,
-        Some(tls) => {
+        .map(|listen| {
+            let address = listen.address;
+            let Some(tls) = &listen.tls else {
+                return Ok(None);
+            };
             let (config, expiries) =
                 tls::server_config(tls).map_err(|error| RunError::Tls { address, error })?;
             note_expiries(metrics, address, &expiries);
-            Some(Arc::new(config))
-        }
-    };
-    Ok(Port {
-        socket: Some(bind(address)?),
-        tls,
-    })
+            Ok(Some(Arc::new(config)))
+        })
+        .collect()
+}
+
+fn ports(
+    config: &Config,
+    tls: Vec<Option<Arc<rustls::ServerConfig>>>,
+    inherited: &mut Inherited,
+) -> Result<Vec<Port>, RunError> {
+    let listeners = config.listen.iter().zip(tls);
+    listeners
+        .map(|(listen, tls)| {
+            let socket = Some(bind(listen.address, inherited)?);
+            Ok(Port { socket, tls })
+        })
+        .collect()
 }
 
 fn note_expiries(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) {
@@ -168,7 +335,11 @@ fn note_expiries(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, RunError> {
+/// The socket that the predecessor had, or a new one.
+fn bind(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, RunError> {
+    if let Some(socket) = inherited.socket(address) {
+        return Ok(socket);
+    }
     listener::bind(address).map_err(|error| RunError::Bind { address, error })
 }
 

@@ -3,7 +3,7 @@
 //! SIGTERM, SIGINT and SIGQUIT end the process in good order: not ready at once, accepting on for the configured delay (load
 //! balancers need a moment), then no new connections, listening streams ended, requests under way finished, and out as
 //! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. SIGHUP never
-//! kills.
+//! kills. A successor that has taken the sockets begins the same, without the delay.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -26,7 +26,17 @@ const ACCOUNTS_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Signals as they come, from the first moment on: one that arrives while the gateway starts is not lost.
 pub(crate) struct Signals {
-    ends: mpsc::Receiver<()>,
+    ends: mpsc::Receiver<End>,
+    heard: mpsc::Sender<End>,
+}
+
+/// What ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Somebody sent a signal.
+    Signal,
+    /// Another process accepts on our sockets.
+    HandedOver,
 }
 
 impl Signals {
@@ -35,10 +45,16 @@ impl Signals {
         let (heard, ends) = mpsc::channel(WAITING_ENDS);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let mut handlers = runtime.block_on(async { Handlers::new() })?;
-        thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || runtime.block_on(handlers.listen(&heard)))?;
-        Ok(Self { ends })
+        thread::Builder::new().name("signals".into()).spawn({
+            let heard = heard.clone();
+            move || runtime.block_on(handlers.listen(&heard))
+        })?;
+        Ok(Self { ends, heard })
+    }
+
+    /// Where else an end may come from.
+    pub(crate) fn ends(&self) -> mpsc::Sender<End> {
+        self.heard.clone()
     }
 
     /// What Pingora waits on: returns when the gateway has drained.
@@ -53,7 +69,7 @@ impl Signals {
 
 /// Waits for the end and leads to it.
 pub(crate) struct Drain {
-    ends: Mutex<mpsc::Receiver<()>>,
+    ends: Mutex<mpsc::Receiver<End>>,
     gateway: Arc<Gateway>,
     shutdown: Shutdown,
 }
@@ -62,9 +78,13 @@ pub(crate) struct Drain {
 impl ShutdownSignalWatch for Drain {
     async fn recv(&self) -> ShutdownSignal {
         let mut ends = self.ends.lock().await;
-        ends.recv().await;
+        let delay = match ends.recv().await {
+            // Nobody is sent here any more, so there is nobody to wait for.
+            Some(End::HandedOver) => Duration::ZERO,
+            Some(End::Signal) | None => self.shutdown.delay,
+        };
         tokio::select! {
-            () = self.drain() => {}
+            () = self.drain(delay) => {}
             _ = ends.recv() => tracing::warn!("a second signal: ending at once"),
         }
         // Pingora's graceful shutdown would now sleep its whole grace period, idle or not.
@@ -73,13 +93,10 @@ impl ShutdownSignalWatch for Drain {
 }
 
 impl Drain {
-    async fn drain(&self) {
+    async fn drain(&self, delay: Duration) {
         self.gateway.set_ready(false);
-        tracing::info!(
-            "ending: not ready any more, accepting for {:?}",
-            self.shutdown.delay
-        );
-        sleep(self.shutdown.delay).await;
+        tracing::info!("ending: not ready any more, accepting for {delay:?}");
+        sleep(delay).await;
         self.gateway.drain();
         match timeout(self.shutdown.drain, self.gateway.idle()).await {
             Ok(()) => tracing::info!("drained: every connection has ended"),
@@ -110,7 +127,7 @@ impl Handlers {
         })
     }
 
-    async fn listen(&mut self, heard: &mpsc::Sender<()>) {
+    async fn listen(&mut self, heard: &mpsc::Sender<End>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
@@ -122,7 +139,7 @@ impl Handlers {
                 }
             }
             // A full channel has said it already.
-            let _ = heard.try_send(());
+            let _ = heard.try_send(End::Signal);
         }
     }
 }

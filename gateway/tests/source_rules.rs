@@ -78,12 +78,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gateway", &["proxy", "run", "cli", "admin"]),
     ("proxy", &["run", "cli", "admin"]),
     ("admin", &["proxy", "run", "cli"]),
+    ("upgrade", &["proxy", "run", "cli", "admin"]),
     ("run", &["cli"]),
 ];
 
 /// A crate and the modules that may name it.
 const NAMED_BY: &[(&str, &[&str])] = &[
-    ("pingora", &["proxy", "admin", "run", "signals"]),
+    ("pingora", &["proxy", "admin", "run", "signals", "upgrade"]),
     ("reqwest", &["outbound"]),
     ("hyper_util", &["proxy", "upstream"]),
     ("serde_yaml", &["config"]),

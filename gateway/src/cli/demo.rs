@@ -25,7 +25,7 @@ use upstream_tasks::{Listener, ServeConfig, TaskStore};
 use super::{cannot_run, check};
 use crate::{
     config::Finding,
-    run::{Prepared, RunError},
+    run::{Prepared, RunError, Start},
 };
 use credentials::Credentials;
 use instructions::Instructions;
@@ -92,7 +92,7 @@ fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
     let stage = Stage::set(options)?;
     let config = check::load(&stage.config, None).map_err(|findings| defect(&stage, &findings))?;
     let tasks = Tasks::start(&stage)?;
-    let gateway = Prepared::new(&config)?;
+    let gateway = Prepared::new(&config, Start::Fresh)?;
     let instructions = Instructions {
         url: stage.url(),
         authority: options.tls.then(|| stage.file("ca.pem")),
@@ -102,9 +102,9 @@ fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
     };
     // The demonstration runs on even when nobody reads what it prints.
     let _ = instructions.print(out);
-    gateway.serve();
+    let served = gateway.serve();
     tasks.stop();
-    Ok(())
+    Ok(served?)
 }
 
 fn defect(stage: &Stage, findings: &[Finding]) -> DemoError {

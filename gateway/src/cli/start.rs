@@ -3,19 +3,24 @@
 use std::{io::Write, path::Path, process::ExitCode};
 
 use super::{cannot_run, check};
-use crate::{config::Finding, run::Prepared};
+use crate::{
+    config::Finding,
+    run::{Prepared, Start},
+};
 
 /// Runs the gateway with the configuration at `path`.
-pub(super) fn run(path: &Path, env_file: Option<&Path>, errors: &mut impl Write) -> ExitCode {
+pub(super) fn run(
+    path: &Path,
+    env_file: Option<&Path>,
+    start: Start,
+    errors: &mut impl Write,
+) -> ExitCode {
     let config = match check::load(path, env_file) {
         Ok(config) => config,
         Err(findings) => return wrong(path, &findings, errors),
     };
-    match Prepared::new(&config) {
-        Ok(gateway) => {
-            gateway.serve();
-            ExitCode::SUCCESS
-        }
+    match Prepared::new(&config, start).and_then(Prepared::serve) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_run(&error, errors),
     }
 }

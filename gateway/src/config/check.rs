@@ -27,6 +27,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let timeouts = numbers::timeouts(root.section("timeouts"));
     let jwks = numbers::jwks(root.section("jwks"));
     let shutdown = numbers::shutdown(root.section("shutdown"));
+    let upgrade_socket = listen::upgrade_socket(&root);
     let log = numbers::log(root.section("log"));
     let sessions = listen::sessions(&root);
     let issuers = issuers::issuers(&root);
@@ -50,6 +51,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         timeouts,
         jwks,
         shutdown,
+        upgrade_socket,
         sessions,
         log,
     })

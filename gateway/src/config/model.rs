@@ -38,6 +38,8 @@ pub struct Config {
     pub jwks: Jwks,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// Where a running process hands its sockets to its successor; none without it.
+    pub upgrade_socket: Option<PathBuf>,
     /// How session ids are sealed.
     pub sessions: Sessions,
     /// What is logged.

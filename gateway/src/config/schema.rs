@@ -48,6 +48,9 @@ struct Document {
     jwks: Option<Jwks>,
     /// How the process ends.
     shutdown: Option<Shutdown>,
+    /// Unix socket by which `run --upgrade` takes over without a refused connection, in a folder that only the gateway's
+    /// own user can write to. Default: none, no upgrade.
+    upgrade_socket: Option<String>,
     /// What is logged.
     log: Option<Log>,
 }

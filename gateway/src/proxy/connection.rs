@@ -45,6 +45,10 @@ use crate::{gateway::Gateway, snapshot::Snapshot};
 /// Room for the head of the next request on a kept connection, in bytes; a longer head makes it grow.
 const NEXT_HEAD: usize = 4096;
 
+/// How long a kept connection may still bring a request when the gateway drains: one that is on its way is answered, as
+/// the connection's last, and not cut off.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How long the frames of a broken answer have until the stream is reset.
 const LAST_WORDS: Duration = Duration::from_millis(10);
 
@@ -199,7 +203,7 @@ impl Connection {
         let mut draining = self.gateway.draining();
         let read = tokio::select! {
             read = timeout(idle, stream.read_buf(&mut head)) => read.ok()?.ok()?,
-            _ = draining.wait_for(|draining| *draining) => 0,
+            () = lingering(&mut draining) => 0,
         };
         if read == 0 {
             stream.shutdown().await;
@@ -208,6 +212,13 @@ impl Connection {
         settings.set_pipelined_prefix(head);
         Some(ReusedHttpStream::new(stream, Some(settings)))
     }
+}
+
+/// Ends a while after the gateway has begun to drain.
+async fn lingering(draining: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the gateway.
+    let _ = draining.wait_for(|draining| *draining).await;
+    sleep(LINGER).await;
 }
 
 #[async_trait]

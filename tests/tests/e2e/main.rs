@@ -29,5 +29,6 @@ mod streams;
 mod telemetry;
 mod tls;
 mod tokens;
+mod upgrade;
 mod upstreams;
 mod walkthrough;

@@ -1,7 +1,10 @@
 //! Where clients connect and what they type: listeners with their certificates, the public URL, hosts and origins, the
-//! admin listener, and the keys that seal sessions.
+//! admin listener, the upgrade socket, and the keys that seal sessions.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use mcp_gateway_core::http::{
     authority::{Authority, Scheme},
@@ -12,12 +15,16 @@ use super::{
     super::{
         Admin, CertificateFiles, Listener, PublicUrl, Sessions, Tls,
         files::{self, CertifiedKeyError},
+        folder,
         reader::{Item, Section},
         url::HttpUrl,
     },
     issuers::ca_file,
     without_repeats,
 };
+
+/// Bytes of a unix socket's path: the system takes 107, and a process that starts adds its id for a moment.
+const MAX_SOCKET_PATH: usize = 96;
 
 /// Where the admin listener is unless configured.
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
@@ -169,6 +176,24 @@ pub(super) fn admin(root: &Section<'_>, listen: &[Listener]) -> Option<Admin> {
         );
     }
     Some(Admin { address })
+}
+
+/// Where a successor asks for the listening sockets.
+pub(super) fn upgrade_socket(root: &Section<'_>) -> Option<PathBuf> {
+    let item = root.get("upgrade_socket")?;
+    let path = item.file()?;
+    if path.as_os_str().len() > MAX_SOCKET_PATH {
+        item.report(
+            format_args!("is a path of more than {MAX_SOCKET_PATH} bytes, too long for a socket"),
+            "Choose a shorter one, such as /run/mcp-gateway/upgrade.sock",
+        );
+    } else if let Err(error) = folder::of_our_own(&path) {
+        item.report(
+            error,
+            "Use a folder that belongs to the gateway's user and that nobody else can write to: mode 0700",
+        );
+    }
+    Some(path)
 }
 
 pub(super) fn hosts(root: &Section<'_>, public_url: Option<&PublicUrl>) -> Vec<Authority> {

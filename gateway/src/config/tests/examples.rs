@@ -48,6 +48,7 @@ fn files() -> Files {
     files.certificate("tls/client-ca.crt", "tls/client-ca.key");
     files.write("keys/offline.json", JWK_SET, 0o644);
     files.write("keys/session.key", &"5a".repeat(32), 0o600);
+    files.folder("run", 0o700);
     files
 }
 

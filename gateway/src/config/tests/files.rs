@@ -31,6 +31,12 @@ impl Files {
         path
     }
 
+    pub(super) fn folder(&self, name: &str, mode: u32) {
+        let path = self.path().join(name);
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     /// A certificate with its key.
     pub(super) fn certificate(&self, certificate: &str, private_key: &str) {
         let made = rcgen::generate_simple_self_signed(["mcp.example.com".to_owned()]).unwrap();
@@ -392,5 +398,32 @@ fn the_configuration_file_itself_may_be_unreadable() {
             (findings.len(), findings[0].problem.as_str()),
             (1, expected)
         );
+    }
+}
+
+#[test]
+fn the_upgrade_socket_stands_where_nobody_else_can_write() {
+    let files = Files::new();
+    files.folder("ours", 0o700);
+    files.folder("open", 0o777);
+    let long = "x".repeat(97);
+    let cases = [
+        ("ours/upgrade.sock", None),
+        (
+            "open/upgrade.sock",
+            Some("upgrade_socket:1 stands below open, where others can write".to_owned()),
+        ),
+        (
+            "missing/upgrade.sock",
+            Some("upgrade_socket:1 stands in missing, which cannot be used: No such file or directory (os error 2)".to_owned()),
+        ),
+        (
+            &long,
+            Some("upgrade_socket:1 is a path of more than 96 bytes, too long for a socket".to_owned()),
+        ),
+    ];
+    for (path, expected) in cases {
+        let text = format!("upgrade_socket: {path}\n{SOUND}");
+        assert_eq!(files.finding(&text), expected, "{path}");
     }
 }
