@@ -30,6 +30,21 @@ pub(super) struct Position {
     pub(super) column: usize,
 }
 
+impl Position {
+    /// This place, or the end of `text` where it lies behind it: the parser ends a last line that nobody ended.
+    fn inside(self, text: &str) -> Self {
+        let lines = text.lines().count().max(1);
+        if self.line <= lines {
+            return self;
+        }
+        let last = text.lines().last().unwrap_or_default();
+        Self {
+            line: lines,
+            column: last.chars().count() + 1,
+        }
+    }
+}
+
 impl From<Marker> for Position {
     fn from(marker: Marker) -> Self {
         Self {
@@ -55,7 +70,8 @@ impl Positions {
             match event {
                 Ok((event, span)) => index.take(event, span.start.into())?,
                 Err(error) => {
-                    return Err(vec![syntax_error(error.info(), (*error.marker()).into())]);
+                    let at = Position::from(*error.marker()).inside(text);
+                    return Err(vec![syntax_error(error.info(), at)]);
                 }
             }
         }
@@ -288,6 +304,18 @@ mod tests {
 
     const TEXT: &str =
         "listen:\n  - address: a\n    tls:\n      names: [x, y]\n  - address: b\nadmin: {}\n";
+
+    #[test]
+    fn a_text_that_breaks_off_is_told_where_it_ends() {
+        for (text, line, column) in [("a: 1\nlisten", 2, 7), ("a: 1\n\"listen", 2, 1)] {
+            let findings = Positions::read(text).unwrap_err();
+            assert_eq!(
+                (findings[0].line, findings[0].column),
+                (line, column),
+                "{text:?}"
+            );
+        }
+    }
 
     #[test]
     fn every_key_and_element_has_its_place() {
