@@ -10,7 +10,7 @@ use crate::{suite, text};
 const HOST: &str = "mcp.example.com";
 
 /// How many cases there must be.
-const PROMISED: usize = 1;
+const PROMISED: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

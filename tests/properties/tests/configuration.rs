@@ -1,0 +1,37 @@
+//! The configuration's property, over the examples of the project, every cut of them, and whatever fuzzing found. The other
+//! properties are replayed by the target `corpus` of package `e2e`, which does without the gateway.
+
+#![cfg(feature = "configuration")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(folder);
+    let entries = fs::read_dir(&folder).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn the_property_holds_for_every_example_and_every_beginning_of_one() {
+    let examples = files("config");
+    assert!(!examples.is_empty(), "there are examples");
+    for example in examples {
+        let text = fs::read_to_string(example).unwrap();
+        for end in (0..=text.len()).step_by(17).chain([text.len()]) {
+            properties::configuration(&text.as_bytes()[..end]);
+        }
+    }
+}
+
+#[test]
+fn the_property_holds_for_what_fuzzing_found() {
+    for found in files("gateway/core/fuzz/regressions/configuration") {
+        properties::configuration(&fs::read(found).unwrap());
+    }
+}
