@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod messages;
 mod suite;
 mod targets;
 mod text;
@@ -22,6 +23,7 @@ use libtest_mimic::Arguments;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
+    trials.extend(messages::trials());
     trials.extend(targets::trials());
     trials.extend(suite::names_are_unique(&trials));
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -1,7 +1,7 @@
 //! How the data files write what YAML cannot say in a readable way.
 //!
-//! `⟨3×ab⟩` is `ababab`, `⟨hex ff fe⟩` is these bytes, `⟨now+60⟩` is a second of the corpus' own clock. Everything else
-//! stands for itself.
+//! `⟨3×ab⟩` is `ababab`, `⟨hex ff fe⟩` is these bytes, `⟨now+60⟩` is a second of the corpus' own clock,
+//! `⟨modern⟩` the member that makes a message one of MCP 2026-07-28. Everything else stands for itself.
 
 /// The instant at which every case is judged, in seconds since the epoch.
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -25,7 +25,12 @@ pub(crate) fn text(text: &str) -> String {
     String::from_utf8(bytes(text)).expect("text")
 }
 
+const MODERN: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+
 fn expand(inner: &str) -> Vec<u8> {
+    if inner == "modern" {
+        return MODERN.into();
+    }
     if let Some(offset) = inner.strip_prefix("now") {
         let offset: i64 = if offset.is_empty() {
             0

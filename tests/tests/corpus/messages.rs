@@ -1,0 +1,176 @@
+//! Messages: a body and the headers beside it, read as the gateway reads them, and put to a policy where a case says what
+//! the caller was granted.
+
+use std::sync::{Arc, LazyLock};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use libtest_mimic::{Failed, Trial};
+use mcp_gateway_core::{
+    auth::{
+        policy::{DefaultDecision, Operation, Policy, Rule},
+        principal::Principal,
+        reason::Reason,
+        scope::ScopeSet,
+    },
+    http::media_type,
+    json::JsonLimits,
+    mcp::{
+        envelope::{Envelope, Kind},
+        headers,
+        version::Era,
+    },
+};
+use serde::Deserialize;
+
+use crate::{suite, text};
+
+/// How many cases there must be.
+const PROMISED: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// Header lines, `Name: value`. `Content-Type: application/json` is there unless one of them is a content type.
+    #[serde(default)]
+    headers: Vec<String>,
+    /// No content type either.
+    #[serde(default)]
+    untyped: bool,
+    body: String,
+    /// `legacy` or `modern` where it is accepted, or the label of the reason.
+    expect: String,
+    /// `request`, `notification` or `response`.
+    kind: Option<String>,
+    method: Option<String>,
+    /// What the method acts on, as policy sees it.
+    acts_on: Option<String>,
+    /// The id, as JSON; that of the error where the message is refused. `none` where there must be none.
+    id: Option<String>,
+    /// Scopes of the caller, for a policy: `mcp` for every call, besides it `write` for the tools `add` and `größe` and for
+    /// `resources/read` of `file:///secret`; no tool else, whatever the scope.
+    granted: Option<String>,
+    #[serde(rename = "source")]
+    _source: Option<String>,
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    suite::trials::<Case>("messages", PROMISED)
+}
+
+impl suite::Case for Case {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self) -> Result<(), Failed> {
+        let body = text::bytes(&self.body);
+        properties::envelope(&body);
+        let (outcome, id) = self.judge(&body)?;
+        let outcome = match outcome {
+            Ok(Era::Legacy) => "legacy",
+            Ok(Era::Modern) => "modern",
+            Err(reason) => reason.label(),
+        };
+        suite::expect_equal("outcome", outcome, self.expect.as_str())?;
+        let Some(expected) = &self.id else {
+            return Ok(());
+        };
+        let id = id.unwrap_or_else(|| "none".to_owned());
+        suite::expect_equal("id", id, text::text(expected))
+    }
+}
+
+impl Case {
+    /// The outcome, and the id that the answer carries.
+    fn judge(&self, body: &[u8]) -> Result<(Result<Era, Reason>, Option<String>), Failed> {
+        let headers = self.header_map();
+        if let Err(reason) = media_type::json_body(&headers) {
+            return Ok((Err(reason), None));
+        }
+        match Envelope::read(body, &JsonLimits::default()) {
+            Err(unreadable) => {
+                let id = unreadable.id.map(|id| id.to_string());
+                Ok((Err(unreadable.reason), id))
+            }
+            Ok(envelope) => {
+                let id = envelope.id().map(ToString::to_string);
+                let era = headers::agree(&envelope, &headers);
+                self.compare(&envelope)?;
+                Ok((
+                    era.and_then(|era| self.allowed(&envelope).map(|()| era)),
+                    id,
+                ))
+            }
+        }
+    }
+
+    fn header_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for line in &self.headers {
+            let line = text::bytes(line);
+            let colon = line.iter().position(|byte| *byte == b':').expect("a colon");
+            let name = HeaderName::from_bytes(&line[..colon]).expect("a name");
+            let value = line[colon + 1..].trim_ascii();
+            map.append(name, HeaderValue::from_bytes(value).expect("a value"));
+        }
+        if !self.untyped && !map.contains_key("content-type") {
+            map.insert("content-type", HeaderValue::from_static("application/json"));
+        }
+        map
+    }
+
+    fn compare(&self, envelope: &Envelope<'_>) -> Result<(), Failed> {
+        let kind = match envelope.kind() {
+            Kind::Request => "request",
+            Kind::Notification => "notification",
+            Kind::Response => "response",
+        };
+        if let Some(expected) = &self.kind {
+            suite::expect_equal("kind", kind, expected.as_str())?;
+        }
+        if let Some(expected) = &self.method {
+            suite::expect_equal("method", envelope.method(), Some(&*text::text(expected)))?;
+        }
+        if let Some(expected) = &self.acts_on {
+            suite::expect_equal("acts_on", envelope.name(), Some(&*text::text(expected)))?;
+        }
+        Ok(())
+    }
+
+    fn allowed(&self, envelope: &Envelope<'_>) -> Result<(), Reason> {
+        let Some(granted) = &self.granted else {
+            return Ok(());
+        };
+        let principal = Principal {
+            issuer: "https://issuer.example".into(),
+            subject: "alice".into(),
+            client: None,
+            scopes: ScopeSet::parse(granted).expect("scopes"),
+        };
+        let operation = Operation {
+            method: envelope.method(),
+            name: envelope.name(),
+        };
+        let decided = POLICY.authorize(Arc::new(principal), &operation);
+        decided.map(drop).map_err(|refusal| refusal.reason)
+    }
+}
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let scopes = |text| ScopeSet::parse(text).expect("scopes");
+    let rule = |method: &str, names: &[&str]| Rule {
+        method: method.to_owned(),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        scopes: scopes("write"),
+    };
+    Policy {
+        required: scopes("mcp"),
+        supported: ScopeSet::default(),
+        default: DefaultDecision::Deny,
+        rules: vec![
+            rule("tools/call", &["add", "größe"]),
+            rule("resources/read", &["file:///secret"]),
+        ],
+    }
+});
