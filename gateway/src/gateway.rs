@@ -1,15 +1,21 @@
 //! What every request shares: the snapshot of the configuration, metrics, logs, and whether the process is draining.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
+use mcp_gateway_core::http::{client_address::counted_as, refusal_budget::RefusalBudget};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
     listening::ListeningStreams,
+    places::Places,
     snapshot::Snapshot,
     telemetry::{access_log::AccessLog, metrics::Metrics},
 };
@@ -23,6 +29,9 @@ pub(crate) struct Gateway {
     connections: Arc<Semaphore>,
     connection_limit: usize,
     listening: Arc<ListeningStreams>,
+    places: Places,
+    refusals: Mutex<RefusalBudget>,
+    started: Instant,
     draining: watch::Sender<bool>,
     handed_over: watch::Sender<bool>,
     cut: watch::Sender<bool>,
@@ -38,6 +47,9 @@ impl Gateway {
             connections: Arc::new(Semaphore::new(connection_limit)),
             connection_limit,
             listening: Arc::default(),
+            places: Places::default(),
+            refusals: Mutex::default(),
+            started: Instant::now(),
             snapshot: ArcSwap::from_pointee(snapshot),
             metrics,
             access_log,
@@ -70,6 +82,38 @@ impl Gateway {
     /// The streams that only listen.
     pub(crate) fn listening(&self) -> &Arc<ListeningStreams> {
         &self.listening
+    }
+
+    /// The connections that each address has open.
+    pub(crate) const fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Counts a refusal against the address that caused it, unless none is counted there.
+    pub(crate) fn count_refusal(&self, client: IpAddr) {
+        let snapshot = self.snapshot.load();
+        if !snapshot.addresses.exempt.contains(client) {
+            let per_minute = snapshot.limits.refusals_per_address;
+            let client = counted_as(client);
+            self.refusals()
+                .spend(client, per_minute, self.started.elapsed());
+        }
+    }
+
+    /// How long an address that caused too many refusals must wait until it is looked at with care again.
+    pub(crate) fn refusal_wait(&self, client: IpAddr) -> Option<Duration> {
+        let snapshot = self.snapshot.load();
+        if snapshot.addresses.exempt.contains(client) {
+            return None;
+        }
+        let per_minute = snapshot.limits.refusals_per_address;
+        let client = counted_as(client);
+        self.refusals()
+            .wait(client, per_minute, self.started.elapsed())
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, RefusalBudget> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Turns true when no new connection is accepted any more.

@@ -6,8 +6,9 @@
 //! * [`config`] reads the one configuration file; [`snapshot`] makes it ready for requests;
 //! * [`upstream`] is where requests go; [`outbound`] fetches what issuers publish; [`documents`] is what the gateway
 //!   itself publishes;
-//! * [`gateway`] is what all requests share, [`listening`] what is counted of their streams; [`run`] puts everything
-//!   together; [`signals`] ends it, [`upgrade`] puts another process in its place; [`admin`] shows it to operators;
+//! * [`gateway`] is what all requests share, [`listening`] what is counted of their streams, [`places`] of their
+//!   connections; [`run`] puts everything together; [`signals`] ends it, [`upgrade`] puts another process in its place;
+//!   [`admin`] shows it to operators;
 //! * [`cli`] is what people type.
 
 mod admin;
@@ -19,6 +20,7 @@ mod documents;
 mod gateway;
 mod listening;
 mod outbound;
+mod places;
 mod proxy;
 pub mod run;
 mod signals;

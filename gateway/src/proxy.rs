@@ -2,7 +2,8 @@
 //!
 //! Read in this order, it is the request's journey:
 //!
-//! * [`listener`] accepts, within the connection limit; [`tls`] and [`transport`] make it a stream Pingora can read;
+//! * [`listener`] accepts, within the limits of connections; [`closing`] tells of those beyond; [`client`] says who is at
+//!   the other end; [`tls`] and [`transport`] make it a stream Pingora can read;
 //! * [`connection`] reads one request after the other under its deadlines and its [`allowance`], and hands each to
 //! * [`journey`], which is the whole story in one function: [`admit`] and route, [`authenticate`], [`read`], authorize,
 //!   open the [`session`], [`forward`];
@@ -13,6 +14,8 @@ mod admit;
 mod allowance;
 mod answer;
 mod authenticate;
+mod client;
+mod closing;
 mod connection;
 mod forward;
 mod journey;

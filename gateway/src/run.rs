@@ -309,7 +309,11 @@ fn ports(
     listeners
         .map(|(listen, tls)| {
             let socket = Some(bind(listen.address, inherited)?);
-            Ok(Port { socket, tls })
+            Ok(Port {
+                socket,
+                tls,
+                proxy_protocol: listen.proxy_protocol,
+            })
         })
         .collect()
 }

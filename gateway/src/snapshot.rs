@@ -30,7 +30,7 @@ use thiserror::Error;
 
 use crate::{
     config::{
-        Config, IdentityHeaders, Issuer, Limits, Resource, Timeouts,
+        Addresses, Config, IdentityHeaders, Issuer, Limits, Resource, Timeouts,
         files::{self, FileError},
     },
     documents::Documents,
@@ -58,6 +58,7 @@ pub(crate) struct Snapshot {
     pub(crate) scheme: Scheme,
     pub(crate) origins: Origins,
     pub(crate) documents: Documents,
+    pub(crate) addresses: Addresses,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) json: JsonLimits,
@@ -135,6 +136,7 @@ impl Snapshot {
             scheme: config.public_url.scheme(),
             origins: Origins::new(config.public_url.origin(), config.origins.clone()),
             documents: Documents::new(config),
+            addresses: config.addresses.clone(),
             limits: config.limits,
             timeouts: config.timeouts,
             json: JsonLimits {

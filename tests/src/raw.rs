@@ -1,12 +1,12 @@
 //! HTTP/1.1 byte by byte: what no well-behaved client library would send.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::SOON;
@@ -41,6 +41,32 @@ impl Raw {
         Self {
             stream: Box::new(stream),
             buffer: Vec::new(),
+        }
+    }
+
+    /// Connects without TLS from this address of the machine, such as 127.0.0.2.
+    pub async fn connect_from(from: &str, address: SocketAddr) -> Self {
+        let from: IpAddr = from.parse().expect("an address");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((from, 0).into()).expect("a loopback address");
+        let stream = socket.connect(address).await.expect("it listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        Self {
+            stream: Box::new(stream),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Goes on with TLS, naming `host`.
+    pub async fn secure(self, config: Arc<rustls::ClientConfig>, host: &'static str) -> Self {
+        let name = ServerName::try_from(host).expect("a host name");
+        let stream = tokio_rustls::TlsConnector::from(config)
+            .connect(name, self.stream)
+            .await
+            .expect("a handshake");
+        Self {
+            stream: Box::new(stream),
+            buffer: self.buffer,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The second pass: the whole configuration, section by section, and what the sections mean together.
 
+mod addresses;
 mod issuers;
 mod listen;
 mod numbers;
@@ -23,7 +24,8 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let admin = listen::admin(&root, &listen);
     let hosts = listen::hosts(&root, public_url.as_ref());
     let origins = listen::origins(&root);
-    let limits = numbers::limits(root.section("limits"));
+    let (limits, exempt) = numbers::limits(root.section("limits"));
+    let addresses = addresses::addresses(&root, &listen, exempt);
     let timeouts = numbers::timeouts(root.section("timeouts"));
     let jwks = numbers::jwks(root.section("jwks"));
     let shutdown = numbers::shutdown(root.section("shutdown"));
@@ -47,6 +49,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         issuers: issuers.usable,
         resources,
         origins,
+        addresses,
         limits,
         timeouts,
         jwks,

@@ -2,13 +2,20 @@
 //! every number lies in its range. Nothing parses YAML into these types directly, so the file format and they can
 //! change apart.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use http::HeaderName;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mcp_gateway_core::{
     auth::{algorithm::Algorithm, policy::Policy, scope::ScopeSet},
     http::{
         authority::{Authority, Scheme},
+        client_address::{ForwardedHeader, Networks},
         origin::Origin,
     },
 };
@@ -30,6 +37,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// Browser origins allowed besides the public URL's own.
     pub origins: Vec<Origin>,
+    /// Whose word on a client's address counts, and who is not limited by it.
+    pub addresses: Addresses,
     /// Sizes and counts.
     pub limits: Limits,
     /// Deadlines and idle times.
@@ -81,6 +90,8 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Plain HTTP was asked for in so many words: needed beyond loopback.
     pub plain_http: bool,
+    /// Listed proxies connect here and send a PROXY protocol header (version 2) first; nobody else is served.
+    pub proxy_protocol: bool,
 }
 
 /// A listener's certificates.
@@ -236,6 +247,48 @@ pub enum UpstreamTarget {
     },
 }
 
+/// Whose word on a client's address counts, and who is not limited by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Peers whose PROXY protocol header or forwarded header is believed.
+    pub trusted_proxies: Networks,
+    /// The header they name the client in, on listeners without PROXY protocol.
+    pub forwarded_header: ForwardedHeader,
+    /// Clients that no limit by address applies to.
+    pub exempt: Networks,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Networks::default(),
+            forwarded_header: ForwardedHeader::XForwardedFor,
+            exempt: Networks::new(PRIVATE.to_vec()),
+        }
+    }
+}
+
+/// Loopback, private (RFC 1918), unique local (RFC 4193) and link-local addresses: one's own machines.
+const PRIVATE: [IpNet; 8] = [
+    v4([127, 0, 0, 0], 8),
+    v4([10, 0, 0, 0], 8),
+    v4([172, 16, 0, 0], 12),
+    v4([192, 168, 0, 0], 16),
+    v4([169, 254, 0, 0], 16),
+    v6([0, 0, 0, 0, 0, 0, 0, 1], 128),
+    v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
+    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+];
+
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix))
+}
+
+const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> IpNet {
+    let address = Ipv6Addr::new(a, b, c, d, e, f, g, h);
+    IpNet::V6(Ipv6Net::new_assert(address, prefix))
+}
+
 /// Sizes and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -253,6 +306,12 @@ pub struct Limits {
     pub json_members: usize,
     /// Connections open at once.
     pub connections: usize,
+    /// Connections open at once from one address.
+    pub connections_per_address: usize,
+    /// Refusals in a minute that one address may cause before its requests are put off.
+    pub refusals_per_address: u32,
+    /// Bytes of memory the process may take; none where no limit is known.
+    pub memory: Option<usize>,
     /// Streams open at once on one HTTP/2 connection.
     pub streams_per_connection: usize,
     /// Streams that only listen, open at once for one principal, over all resources.
@@ -273,6 +332,9 @@ impl Default for Limits {
             json_depth: 64,
             json_members: 10_000,
             connections: 10_000,
+            connections_per_address: 200,
+            refusals_per_address: 120,
+            memory: None,
             streams_per_connection: 100,
             listening_streams_per_principal: 16,
             listening_streams: 10_000,

@@ -221,7 +221,7 @@ impl<'a> Item<'a> {
     }
 
     /// A whole number within `range`.
-    fn count(&self, range: &RangeInclusive<usize>) -> Option<usize> {
+    pub(super) fn count(&self, range: &RangeInclusive<usize>) -> Option<usize> {
         let Ok(count) = self.scalar()?.parse() else {
             return self.wrong("a whole number", "Write digits alone, without quotes");
         };
@@ -414,6 +414,15 @@ impl<'a> Section<'a> {
         self.get(key)
             .and_then(|item| item.size(&range))
             .unwrap_or(default)
+    }
+
+    /// A size below a key, in bytes; none where the key is missing.
+    pub(super) fn optional_size(
+        &self,
+        key: &'static str,
+        range: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        self.get(key)?.size(&range)
     }
 
     /// A duration below a key.

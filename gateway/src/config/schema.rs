@@ -31,6 +31,10 @@ struct Document {
     admin: Option<Admin>,
     /// Host values served besides the public URL's and the resources' own, such as mcp.internal:8443. Default: none.
     hosts: Option<Vec<String>>,
+    /// Addresses and networks of proxies whose PROXY protocol or forwarded header is believed. Default: none.
+    trusted_proxies: Option<Vec<String>>,
+    /// The one header in which they name the client: x-forwarded-for or forwarded (RFC 7239). Default: x-forwarded-for.
+    forwarded_header: Option<ForwardedHeader>,
     /// Browser origins allowed besides the public URL's own, such as `https://app.example.com`. Default: none.
     origins: Option<Vec<String>>,
     /// Authorization servers whose tokens are accepted, by a name that resources use.
@@ -64,6 +68,8 @@ struct Listen {
     tls: Option<Tls>,
     /// Speak plain HTTP beyond loopback, where something in front speaks TLS. Default: false.
     plain_http: Option<Flag>,
+    /// Take connections of trusted_proxies alone, each beginning with a PROXY protocol header, version 2. Default: false.
+    proxy_protocol: Option<Flag>,
 }
 
 #[derive(JsonSchema)]
@@ -238,6 +244,14 @@ struct Limits {
     json_members: Option<Count>,
     /// Connections open at once. Default: 10000.
     connections: Option<Count>,
+    /// Connections open at once from one address (IPv6: from one /64); trusted_proxies have no such limit. Default: 200.
+    connections_per_address: Option<Count>,
+    /// Refusals in a minute that one address may cause before it is answered 429. Default: 120.
+    refusals_per_address: Option<Count>,
+    /// Addresses and networks that limits by address leave alone. Default: loopback, private and link-local ones.
+    exempt_addresses: Option<Vec<String>>,
+    /// Memory the process may take; no connection is accepted above 85 %. Default: the limit of the cgroup, if any.
+    memory: Option<Size>,
     /// Streams open at once on one HTTP/2 connection. Default: 100.
     streams_per_connection: Option<Count>,
     /// Streams that only listen, open at once for one principal. Default: 16.
@@ -336,6 +350,9 @@ struct Method;
 /// What happens to a call that no rule matches.
 struct Decision;
 
+/// The header in which proxies name the client.
+struct ForwardedHeader;
+
 /// The shape of a log line.
 struct LogFormat;
 
@@ -402,6 +419,16 @@ impl JsonSchema for Decision {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         words(&["allow", "deny"])
+    }
+}
+
+impl JsonSchema for ForwardedHeader {
+    fn schema_name() -> Cow<'static, str> {
+        "ForwardedHeader".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(&["x-forwarded-for", "forwarded"])
     }
 }
 

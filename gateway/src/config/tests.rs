@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod addresses;
 mod examples;
 mod files;
 mod issuers;
@@ -110,6 +111,7 @@ fn each_is_sound(rows: &[(&str, &str)]) {
 fn a_sound_configuration_has_its_defaults() {
     let config = parsed(SOUND);
     assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.addresses, Addresses::default());
     assert_eq!(config.timeouts, Timeouts::default());
     assert_eq!(config.jwks, Jwks::default());
     assert_eq!(config.shutdown, Shutdown::default());

@@ -4,7 +4,6 @@
 //! gateway broke it off.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +16,7 @@ use mcp_gateway_core::auth::{
 use pingora::http::RequestHeader;
 use prometheus::IntGauge;
 
-use super::read::Message;
+use super::{client::Client, read::Message};
 use crate::{
     gateway::Gateway,
     snapshot::Protected,
@@ -39,7 +38,7 @@ pub(super) struct Account {
     gateway: Arc<Gateway>,
     started: Instant,
     request_id: String,
-    peer: SocketAddr,
+    client: Client,
     http_method: Option<Method>,
     path: String,
     resource: Option<Arc<Protected>>,
@@ -61,14 +60,14 @@ impl Account {
     /// Opens the account of a request whose head has just been read, or could not be.
     pub(super) fn open(
         gateway: &Arc<Gateway>,
-        peer: SocketAddr,
+        client: Client,
         head: Option<&RequestHeader>,
     ) -> Self {
         Self {
             started: Instant::now(),
             request_id: gateway.request_id(),
             gateway: gateway.clone(),
-            peer,
+            client,
             http_method: head.map(|head| head.method.clone()),
             path: String::new(),
             resource: None,
@@ -95,6 +94,11 @@ impl Account {
 
     pub(super) fn metrics(&self) -> &Metrics {
         self.gateway.metrics()
+    }
+
+    /// How long the client must wait before its credentials are looked at again.
+    pub(super) fn refusal_wait(&self) -> Option<Duration> {
+        self.gateway.refusal_wait(self.client.ip())
     }
 
     /// The status of the answer.
@@ -149,6 +153,9 @@ impl Account {
     pub(super) fn refused(&mut self, reason: Reason) {
         self.status = reason.status();
         self.reason = Some(reason);
+        if reason.counts_against_address() {
+            self.gateway.count_refusal(self.client.ip());
+        }
         let resource = self.resource_label();
         self.metrics().refused(resource, reason);
         let detail = self.detail.as_deref().unwrap_or_default();
@@ -219,7 +226,7 @@ impl Account {
     }
 
     fn log(&self, duration: Duration, bytes_sent: usize) {
-        let client = self.peer.to_string();
+        let client = self.client.to_string();
         let principal = self.principal.as_deref();
         self.gateway.access_log().write(&AccessLine {
             request_id: &self.request_id,

@@ -34,8 +34,8 @@ use crate::documents::Documents;
 /// before they have sent everything. Never more than twice the body limit.
 const DISCARD_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Seconds after which a client may ask again for what is not to be had now: keys, or one more stream.
-const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+/// When a client may ask again, where nobody knows better.
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -185,7 +185,7 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
     match exchange.account.status() {
         StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, methods(exchange))),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            headers.push((RETRY_AFTER, RETRY_SECONDS));
+            headers.push((RETRY_AFTER, retry_after(refusal)));
         }
         _ => {}
     }
@@ -195,6 +195,13 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
         headers.push(cors::public_header());
     }
     headers
+}
+
+/// Whole seconds (RFC 9110 §10.2.3), rounded up: whoever comes then is not too early.
+fn retry_after(refusal: &Refusal) -> HeaderValue {
+    let wait = refusal.retry_after.unwrap_or(RETRY_AFTER_DEFAULT);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from(seconds.max(1))
 }
 
 fn methods(exchange: &Exchange<'_>) -> HeaderValue {

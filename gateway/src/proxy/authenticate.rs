@@ -1,13 +1,14 @@
 //! Phase 3: exactly one bearer token, verified for this resource, or a challenge.
 //!
 //! A token that was verified before is found by its SHA-256 and checked again only for what time and key rotation can
-//! change.
+//! change. Any other costs a signature, which an address that caused too many refusals is not granted.
 
 use std::time::Instant;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use mcp_gateway_core::{
     auth::{
+        decision::Refusal,
         jwt::Unverified,
         reason::Reason,
         token::{BearerToken, bearer},
@@ -15,12 +16,14 @@ use mcp_gateway_core::{
     time::UnixTime,
 };
 
-use super::journey::{Exchange, Stop};
+use super::{
+    account::Account,
+    journey::{Exchange, Stop},
+};
 use crate::{
     clock,
     outbound::jwks::KeyState,
     snapshot::{Protected, Trusted, Verdict},
-    telemetry::metrics::Metrics,
 };
 
 /// Who calls this resource.
@@ -32,17 +35,17 @@ pub(super) async fn authenticate(
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
     let token = bearer(headers, query, exchange.snapshot.limits.token_bytes)?;
-    let metrics = exchange.account.metrics();
-    let verdict = verdict(&token, resource, metrics).await;
-    metrics.authenticated(started.elapsed());
+    let verdict = verdict(&token, resource, exchange.account).await;
+    exchange.account.metrics().authenticated(started.elapsed());
     Ok(verdict?)
 }
 
 async fn verdict(
     token: &BearerToken<'_>,
     resource: &Protected,
-    metrics: &Metrics,
-) -> Result<Verdict, Reason> {
+    account: &Account,
+) -> Result<Verdict, Refusal> {
+    let metrics = account.metrics();
     let now = clock::now();
     let key = fingerprint(token);
     if let Some(verdict) = remembered(resource, &key, now)? {
@@ -50,6 +53,12 @@ async fn verdict(
         return Ok(verdict);
     }
     metrics.token_cache.with_label_values(&["miss"]).inc();
+    if let wait @ Some(_) = account.refusal_wait() {
+        return Err(Refusal {
+            retry_after: wait,
+            ..Reason::TooManyRefusals.into()
+        });
+    }
     let verdict = verify(token, resource, now).await?;
     resource.verified.insert(key, verdict.clone());
     Ok(verdict)

@@ -5,7 +5,6 @@
 //! drips), and for the next request of a kept connection (the keep-alive idle timeout).
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -37,10 +36,11 @@ use super::{
     account::Account,
     allowance::Allowance,
     answer,
+    client::Peer,
     journey::{self, Exchange, Next},
     relay,
 };
-use crate::{gateway::Gateway, snapshot::Snapshot};
+use crate::{gateway::Gateway, places::Place, snapshot::Snapshot};
 
 /// Room for the head of the next request on a kept connection, in bytes; a longer head makes it grow.
 const NEXT_HEAD: usize = 4096;
@@ -55,7 +55,7 @@ const LAST_WORDS: Duration = Duration::from_millis(10);
 /// One client connection; it holds its place among the limited number of connections until it is dropped.
 pub(super) struct Connection {
     gateway: Arc<Gateway>,
-    peer: SocketAddr,
+    peer: Peer,
     options: HttpServerOptions,
     header_deadline: Duration,
     streams: usize,
@@ -68,14 +68,12 @@ pub(super) struct Connection {
     /// A first request has arrived.
     seen: AtomicBool,
     _permit: OwnedSemaphorePermit,
+    /// Its place among those of its address, where these are limited.
+    _place: Option<Place>,
 }
 
 impl Connection {
-    pub(super) fn new(
-        gateway: Arc<Gateway>,
-        peer: SocketAddr,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, peer: Peer, permit: OwnedSemaphorePermit) -> Self {
         let snapshot = gateway.snapshot();
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(snapshot.timeouts.keep_alive);
@@ -90,8 +88,15 @@ impl Connection {
             draining: gateway.draining(),
             seen: AtomicBool::new(false),
             _permit: permit,
+            _place: None,
             gateway,
         }
+    }
+
+    /// Says who is at the other end, and gives the connection its place among those of this address.
+    pub(super) fn comes_from(&mut self, peer: Peer, place: Option<Place>) {
+        self.peer = peer;
+        self._place = place;
     }
 
     /// What the transport counts against.
@@ -139,7 +144,8 @@ impl Connection {
             Ok(Ok(false)) => None,
             // The error's text holds the raw head, credentials included: it is never printed.
             Ok(Err(_)) => {
-                let mut account = Box::new(Account::open(&self.gateway, self.peer, None));
+                let client = self.peer.client(None, &snapshot.addresses);
+                let mut account = Box::new(Account::open(&self.gateway, client, None));
                 let reason = if is_too_large {
                     Reason::HeadersTooLarge
                 } else {
@@ -159,11 +165,9 @@ impl Connection {
         if self.gateway.is_draining() {
             session.set_keepalive(None);
         }
-        let mut account = Box::new(Account::open(
-            &self.gateway,
-            self.peer,
-            Some(session.req_header()),
-        ));
+        let head = session.req_header();
+        let client = self.peer.client(Some(&head.headers), &snapshot.addresses);
+        let mut account = Box::new(Account::open(&self.gateway, client, Some(head)));
         // The decision's future is large and short-lived: it is gone before a stream starts.
         let server_name = self.server_name.as_deref();
         let mut exchange = Exchange::new(session, server_name, snapshot, &mut account);

@@ -25,8 +25,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{allowance::Allowance, connection::Connection, transport::Transport};
-use crate::{gateway::Gateway, telemetry::metrics::Counted};
+use super::{
+    allowance::Allowance,
+    client::Peer,
+    closing::{Cause, closed},
+    connection::Connection,
+    transport::Transport,
+};
+use crate::{gateway::Gateway, places::Place, snapshot::Snapshot, telemetry::metrics::Counted};
 
 /// Connections the kernel holds for us between two accepts.
 const BACKLOG: i32 = 4096;
@@ -44,6 +50,14 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Port {
     pub(crate) socket: Option<StdListener>,
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) proxy_protocol: bool,
+}
+
+/// What every connection of one listener goes through.
+#[derive(Clone)]
+struct Door {
+    tls: Option<TlsAcceptor>,
+    proxy_protocol: bool,
 }
 
 /// Binds `address`, so that a port in use is an error at start and not a process without a listener.
@@ -83,15 +97,18 @@ impl Service for Listeners {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
         let loops = self.ports.iter_mut().filter_map(|port| {
             let socket = TcpListener::from_std(port.socket.take()?);
-            let tls = port.tls.clone().map(TlsAcceptor::from);
-            Some((socket, tls))
+            let door = Door {
+                tls: port.tls.clone().map(TlsAcceptor::from),
+                proxy_protocol: port.proxy_protocol,
+            };
+            Some((socket, door))
         });
         let mut running = tokio::task::JoinSet::new();
-        for (socket, tls) in loops {
+        for (socket, door) in loops {
             match socket {
                 Ok(socket) => {
                     let accepting =
-                        accept(socket, tls, self.gateway.clone(), self.draining.clone());
+                        accept(socket, door, self.gateway.clone(), self.draining.clone());
                     running.spawn(accepting);
                 }
                 Err(error) => tracing::error!("a listener cannot be used: {error}"),
@@ -107,7 +124,7 @@ impl Service for Listeners {
 
 async fn accept(
     socket: TcpListener,
-    tls: Option<TlsAcceptor>,
+    door: Door,
     gateway: Arc<Gateway>,
     mut draining: watch::Receiver<bool>,
 ) {
@@ -117,7 +134,7 @@ async fn accept(
             _ = draining.wait_for(|draining| *draining) => return,
         };
         match accepted {
-            Ok((tcp, peer)) => admit(tcp, peer, tls.clone(), &gateway),
+            Ok((tcp, peer)) => admit(tcp, peer, door.clone(), &gateway),
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
@@ -128,23 +145,79 @@ async fn accept(
 }
 
 /// Starts serving a connection, or closes it at once when there are too many.
-fn admit(tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, gateway: &Arc<Gateway>) {
+fn admit(tcp: TcpStream, address: SocketAddr, door: Door, gateway: &Arc<Gateway>) {
     let Ok(permit) = gateway.connections().try_acquire_owned() else {
-        tracing::warn!("too many connections: one was closed");
-        return;
+        return closed(gateway.metrics(), Cause::Limit);
+    };
+    let peer = Peer::connected(address);
+    let place = match place(&peer, &door, gateway) {
+        Ok(place) => place,
+        Err(cause) => return closed(gateway.metrics(), cause),
     };
     if let Err(error) = tune(&tcp) {
         tracing::debug!("a client's socket takes no options: {error}");
     }
-    let connection = Connection::new(gateway.clone(), peer, permit);
+    let mut connection = Connection::new(gateway.clone(), peer, permit);
+    connection.comes_from(peer, place);
     let gateway = gateway.clone();
     tokio::spawn(async move {
         let _open = Counted::new(gateway.metrics().connections_active.clone());
+        let mut tcp = tcp;
+        if door.proxy_protocol {
+            match told(&mut tcp, address, &gateway).await {
+                Ok((peer, place)) => connection.comes_from(peer, place),
+                Err(cause) => return closed(gateway.metrics(), cause),
+            }
+        }
         let allowance = connection.allowance();
-        if let Some((stream, server_name)) = handshake(tcp, tls, allowance, &gateway).await {
+        if let Some((stream, server_name)) = handshake(tcp, door.tls, allowance, &gateway).await {
             connection.serve(stream, server_name).await;
         }
     });
+}
+
+/// The place of a connection among those of its address, none for those that are not counted: proxies, who speak for
+/// many, and exempt addresses.
+fn place(peer: &Peer, door: &Door, gateway: &Gateway) -> Result<Option<Place>, Cause> {
+    let snapshot = gateway.snapshot();
+    match snapshot.addresses.trusted_proxies.contains(peer.ip()) {
+        true => Ok(None),
+        false if door.proxy_protocol => Err(Cause::ProxyHeader),
+        false => counted(peer, &snapshot, gateway),
+    }
+}
+
+fn counted(peer: &Peer, snapshot: &Snapshot, gateway: &Gateway) -> Result<Option<Place>, Cause> {
+    if snapshot.addresses.exempt.contains(peer.ip()) {
+        return Ok(None);
+    }
+    let most = snapshot.limits.connections_per_address;
+    let place = gateway.places().take(peer.ip(), most);
+    place.map(Some).ok_or(Cause::AddressLimit)
+}
+
+/// Whom the proxy at the other end speaks for, and the place of the connection among those of that address.
+async fn told(
+    tcp: &mut TcpStream,
+    proxy: SocketAddr,
+    gateway: &Gateway,
+) -> Result<(Peer, Option<Place>), Cause> {
+    let snapshot = gateway.snapshot();
+    let told = timeout(snapshot.timeouts.handshake, Peer::told(tcp, proxy)).await;
+    let peer = match told {
+        Ok(Ok(peer)) => peer,
+        Ok(Err(error)) => {
+            tracing::debug!("a PROXY protocol header cannot be used: {error}");
+            return Err(Cause::ProxyHeader);
+        }
+        Err(_) => return Err(Cause::ProxyHeader),
+    };
+    // A proxy that speaks for itself, as its health checks do, is no client to be counted.
+    if peer.ip() == proxy.ip() {
+        return Ok((peer, None));
+    }
+    let place = counted(&peer, &snapshot, gateway)?;
+    Ok((peer, place))
 }
 
 /// The stream of a connection, and the name its client asked for in the handshake (RFC 6066 §3); nothing when the client

@@ -1,4 +1,4 @@
-//! Log lines that would come by the thousand, one at a time.
+//! Log lines that would come by the thousand, one at a time, each telling of how many.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -9,7 +9,14 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Pace {
     span: Duration,
-    last: Mutex<Option<Instant>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    last: Option<Instant>,
+    /// Since the last line, this one included.
+    count: u64,
 }
 
 impl Pace {
@@ -17,18 +24,27 @@ impl Pace {
     pub(crate) const fn every(span: Duration) -> Self {
         Self {
             span,
-            last: Mutex::new(None),
+            state: Mutex::new(State {
+                last: None,
+                count: 0,
+            }),
         }
     }
 
     /// Whether it is time for the next line.
     pub(crate) fn is_due(&self) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|last| last.elapsed() >= self.span);
-        if is_due {
-            *last = Some(Instant::now());
+        self.tally().is_some()
+    }
+
+    /// When it is time for the next line: how often it was asked for since the last one.
+    pub(crate) fn tally(&self) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.count += 1;
+        if state.last.is_some_and(|last| last.elapsed() < self.span) {
+            return None;
         }
-        is_due
+        state.last = Some(Instant::now());
+        Some(std::mem::take(&mut state.count))
     }
 }
 
@@ -44,5 +60,16 @@ mod tests {
             [true, false, false]
         );
         assert!(Pace::every(Duration::ZERO).is_due());
+    }
+
+    #[test]
+    fn a_line_tells_how_many_were_held_back() {
+        let pace = Pace::every(Duration::from_millis(200));
+        assert_eq!(
+            [pace.tally(), pace.tally(), pace.tally()],
+            [Some(1), None, None]
+        );
+        std::thread::sleep(Duration::from_millis(250));
+        assert_eq!(pace.tally(), Some(3));
     }
 }

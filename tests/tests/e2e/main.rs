@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod addresses;
 mod challenge_and_metadata;
 mod client_certificates;
 mod cors_and_origin;

@@ -145,6 +145,7 @@ mod tests {
         let refusal = Refusal {
             reason: Reason::InsufficientScope,
             scopes: Some(set("tasks:write tasks:read offline_access")),
+            retry_after: None,
         };
         assert_eq!(
             header("tasks:read", refusal),

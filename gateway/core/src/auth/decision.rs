@@ -1,6 +1,6 @@
 //! The two ends of every request: a [`Permit`] or a [`Refusal`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::principal::Principal;
 use super::reason::Reason;
@@ -32,6 +32,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// Every scope the call takes, where it was refused for want of one.
     pub scopes: Option<ScopeSet>,
+    /// How long the client is asked to wait, where more is known than that it should.
+    pub retry_after: Option<Duration>,
 }
 
 impl From<Reason> for Refusal {
@@ -39,6 +41,7 @@ impl From<Reason> for Refusal {
         Self {
             reason,
             scopes: None,
+            retry_after: None,
         }
     }
 }

@@ -79,6 +79,7 @@ impl Policy {
                 || self.required.clone(),
                 |scopes| self.required.union(scopes),
             )),
+            retry_after: None,
         })
     }
 
@@ -184,6 +185,7 @@ mod tests {
             Err(Refusal {
                 reason: Reason::InsufficientScope,
                 scopes,
+                ..
             }) => Err(scopes.unwrap().to_string()),
             Err(refusal) => {
                 assert_eq!(refusal, Reason::PolicyDenied.into());

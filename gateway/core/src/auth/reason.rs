@@ -27,6 +27,9 @@ pub enum Reason {
     /// An `Origin` that is not allowed here (MCP transports, DNS rebinding).
     Origin,
 
+    /// More refused requests came from this address than are answered with care (RFC 6585 §4).
+    TooManyRefusals,
+
     // Credentials: RFC 6750 §3.1.
     /// No credentials at all: a challenge without an error.
     NoCredentials,
@@ -177,6 +180,7 @@ impl Reason {
         Self::MethodNotAllowed,
         Self::NotFound,
         Self::Origin,
+        Self::TooManyRefusals,
         Self::NoCredentials,
         Self::UnsupportedScheme,
         Self::MultipleCredentials,
@@ -234,6 +238,7 @@ impl Reason {
             Self::MethodNotAllowed => plain("method_not_allowed", 405, "This method is not used here."),
             Self::NotFound => plain("not_found", 404, "Nothing is served at this path."),
             Self::Origin => plain("origin", 403, "This origin is not allowed."),
+            Self::TooManyRefusals => plain("too_many_refusals", 429, "Too many refused requests came from this address. Try again later."),
 
             Self::NoCredentials => bare("no_credentials", "An access token is required."),
             Self::UnsupportedScheme => bare("unsupported_scheme", "Use the Bearer scheme with an access token."),
@@ -308,6 +313,19 @@ impl Reason {
                 | Self::HeaderDeadline
                 | Self::BodyTimeout
         )
+    }
+
+    /// Whether it counts against the address it came from: no honest client sends this, or looking at it cost a signature.
+    /// A challenge, an expired token, a missing scope and whatever a verified caller does wrong count for nothing.
+    pub const fn counts_against_address(self) -> bool {
+        let row = self.row();
+        match row.challenge {
+            ChallengeForm::Error(_) => matches!(row.severity, Severity::Suspicious),
+            ChallengeForm::None | ChallengeForm::Bare => matches!(
+                self,
+                Self::BadFraming | Self::AmbiguousPath | Self::HeadersTooLarge | Self::Host
+            ),
+        }
     }
 
     /// Metric label and log value.
@@ -419,6 +437,37 @@ mod tests {
                 ChallengeForm::Error(other) => panic!("{other} is no RFC 6750 error"),
             }
         }
+    }
+
+    #[test]
+    fn hostile_requests_count_against_their_address_and_no_others() {
+        let counted = Reason::ALL.iter().filter(|r| r.counts_against_address());
+        let labels: Vec<_> = counted.map(|reason| reason.label()).collect();
+        let expected = [
+            "bad_framing",
+            "ambiguous_path",
+            "headers_too_large",
+            "host",
+            "multiple_credentials",
+            "token_in_query",
+            "malformed_credentials",
+            "token_too_large",
+            "malformed_token",
+            "alg_not_allowed",
+            "alg_key_mismatch",
+            "unknown_key",
+            "bad_signature",
+            "header_not_allowed",
+            "wrong_token_type",
+            "missing_claim",
+            "wrong_issuer",
+            "wrong_audience",
+            "not_yet_valid",
+            "lifetime_too_long",
+            "sender_constrained",
+            "unusable_subject",
+        ];
+        assert_eq!(labels, expected);
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
 fn listener(section: Section<'_>) -> Option<Listener> {
     let address = address(section.required("address", ADDRESS_FORM));
     let plain_http = section.flag("plain_http", false);
+    let proxy_protocol = section.flag("proxy_protocol", false);
     let tls = section.get("tls").map(|item| tls(item.section()));
     if plain_http && tls.is_some() {
         section.report_at(
@@ -82,6 +83,7 @@ fn listener(section: Section<'_>) -> Option<Listener> {
         address: address?,
         tls,
         plain_http,
+        proxy_protocol,
     })
 }
 

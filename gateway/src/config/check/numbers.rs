@@ -3,7 +3,12 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::super::{Jwks, Level, Limits, Log, LogFormat, Shutdown, Timeouts, reader::Section};
+use mcp_gateway_core::http::client_address::Networks;
+
+use super::{
+    super::{Jwks, Level, Limits, Log, LogFormat, Shutdown, Timeouts, reader::Section},
+    addresses,
+};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -26,7 +31,8 @@ pub(super) const CLOCK_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duratio
 pub(super) const MAX_LIFETIME: RangeInclusive<Duration> =
     SECOND..=Duration::from_secs(366 * 86_400);
 
-pub(super) fn limits(section: Section<'_>) -> Limits {
+/// The limits, and the addresses that limits by address leave alone.
+pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
     let default = Limits::default();
     let limits = Limits {
         header_bytes: section.size("header_bytes", default.header_bytes, KIB..=MIB),
@@ -36,6 +42,13 @@ pub(super) fn limits(section: Section<'_>) -> Limits {
         json_depth: section.count("json_depth", default.json_depth, 4..=256),
         json_members: section.count("json_members", default.json_members, 100..=10_000_000),
         connections: section.count("connections", default.connections, 1..=1_000_000),
+        connections_per_address: section.count(
+            "connections_per_address",
+            default.connections_per_address,
+            1..=1_000_000,
+        ),
+        refusals_per_address: refusals(&section, default.refusals_per_address),
+        memory: section.optional_size("memory", 16 * MIB..=1024 * GIB),
         streams_per_connection: section.count(
             "streams_per_connection",
             default.streams_per_connection,
@@ -60,8 +73,17 @@ pub(super) fn limits(section: Section<'_>) -> Limits {
             "Lower it, or raise header_bytes",
         );
     }
+    let exempt = addresses::exempt(&section);
     section.finish();
-    limits
+    (limits, exempt)
+}
+
+fn refusals(section: &Section<'_>, default: u32) -> u32 {
+    let item = section.get("refusals_per_address");
+    let count = item.and_then(|item| item.count(&(1..=1_000_000)));
+    count
+        .and_then(|count| u32::try_from(count).ok())
+        .unwrap_or(default)
 }
 
 pub(super) fn timeouts(section: Section<'_>) -> Timeouts {

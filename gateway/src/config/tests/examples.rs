@@ -108,7 +108,15 @@ fn the_auth0_example_reads_as_auth0_needs_it() {
 #[test]
 fn the_documented_defaults_are_the_defaults() {
     let config = load_example("gateway.yaml", &[]);
-    assert_eq!(config.limits, Limits::default());
+    let documented = Limits {
+        // The default is no figure but the cgroup's limit.
+        memory: None,
+        ..config.limits
+    };
+    assert_eq!(documented, Limits::default());
+    assert_eq!(config.addresses.exempt, Addresses::default().exempt);
+    let header = config.addresses.forwarded_header;
+    assert_eq!(header, Addresses::default().forwarded_header);
     assert_eq!(config.timeouts, Timeouts::default());
     assert_eq!(config.jwks, Jwks::default());
     assert_eq!(config.shutdown, Shutdown::default());

@@ -9,8 +9,8 @@ fn keys_that_do_not_exist_are_refused() {
     each_has_its_finding(&[
         (
             "public_url: https://mcp.example.com",
-            "public_url: https://mcp.example.com\ntrusted_proxies: []",
-            "trusted_proxies:2:1 is no key that is known here",
+            "public_url: https://mcp.example.com\ntrusted_peers: []",
+            "trusted_peers:2:1 is no key that is known here",
         ),
         (
             "    scopes:\n",

@@ -1,0 +1,179 @@
+//! The PROXY protocol, version 2: what a listed proxy sends before everything else to name the client (the protocol's
+//! specification, §2.2). Version 1, which is text, is refused.
+
+use std::net::{IpAddr, SocketAddr};
+
+use thiserror::Error;
+
+/// Bytes of the fixed part: signature, version and command, family, length of the rest.
+pub const FIXED_LENGTH: usize = 16;
+
+/// Most bytes after the fixed part: addresses and the extensions that some balancers add.
+pub const MAX_REST: usize = 4096;
+
+const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+const LOCAL: u8 = 0x20;
+const PROXY: u8 = 0x21;
+const UNSPECIFIED: u8 = 0x00;
+const TCP_OVER_IPV4: u8 = 0x11;
+const TCP_OVER_IPV6: u8 = 0x21;
+
+/// Why a header cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ProxyHeaderError {
+    /// It does not begin as version 2 does.
+    #[error("no PROXY protocol version 2")]
+    Signature,
+    /// A command that is neither LOCAL nor PROXY, or another version.
+    #[error("an unknown version or command")]
+    Command,
+    /// Not TCP over IPv4 or IPv6.
+    #[error("an address family that no TCP client has")]
+    Family,
+    /// Too short for its addresses, or longer than [`MAX_REST`].
+    #[error("a length that does not fit")]
+    Length,
+}
+
+/// What the fixed part says of the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyHeader {
+    family: Option<Family>,
+    rest: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+impl ProxyHeader {
+    /// Reads the fixed part.
+    ///
+    /// # Errors
+    /// It is no version 2, or announces what is not taken here.
+    pub fn read(fixed: &[u8; FIXED_LENGTH]) -> Result<Self, ProxyHeaderError> {
+        let Some([command, family, high, low]) = fixed.strip_prefix(SIGNATURE) else {
+            return Err(ProxyHeaderError::Signature);
+        };
+        let family = match (*command, *family) {
+            // The proxy speaks for itself, or does not know: the rest is skipped.
+            (LOCAL, _) | (PROXY, UNSPECIFIED) => None,
+            (PROXY, TCP_OVER_IPV4) => Some(Family::V4),
+            (PROXY, TCP_OVER_IPV6) => Some(Family::V6),
+            (PROXY, _) => return Err(ProxyHeaderError::Family),
+            _ => return Err(ProxyHeaderError::Command),
+        };
+        let rest = usize::from(u16::from_be_bytes([*high, *low]));
+        if rest > MAX_REST {
+            return Err(ProxyHeaderError::Length);
+        }
+        Ok(Self { family, rest })
+    }
+
+    /// Bytes that follow the fixed part.
+    pub const fn rest(&self) -> usize {
+        self.rest
+    }
+
+    /// The client's address, from all that follows the fixed part; `None` when the proxy speaks for itself.
+    ///
+    /// # Errors
+    /// The addresses are not whole.
+    pub fn source(&self, rest: &[u8]) -> Result<Option<SocketAddr>, ProxyHeaderError> {
+        let source = match self.family {
+            None => return Ok(None),
+            Some(Family::V4) => source::<4>(rest),
+            Some(Family::V6) => source::<16>(rest),
+        };
+        source.map(Some).ok_or(ProxyHeaderError::Length)
+    }
+}
+
+/// Source address, destination address, source port, destination port; extensions behind them are not read.
+fn source<const N: usize>(rest: &[u8]) -> Option<SocketAddr>
+where
+    IpAddr: From<[u8; N]>,
+{
+    let (address, rest) = rest.split_first_chunk::<N>()?;
+    let (_, rest) = rest.split_first_chunk::<N>()?;
+    let (port, rest) = rest.split_first_chunk::<2>()?;
+    rest.split_first_chunk::<2>()?;
+    let address = IpAddr::from(*address).to_canonical();
+    Some(SocketAddr::new(address, u16::from_be_bytes(*port)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = SIGNATURE.to_vec();
+        bytes.extend([command, family]);
+        bytes.extend(u16::try_from(rest.len()).unwrap().to_be_bytes());
+        bytes.extend(rest);
+        bytes
+    }
+
+    fn parsed(bytes: &[u8]) -> Result<Option<String>, ProxyHeaderError> {
+        let (fixed, rest) = bytes.split_first_chunk().unwrap();
+        let source = ProxyHeader::read(fixed)?.source(rest)?;
+        Ok(source.map(|source| source.to_string()))
+    }
+
+    const V4: &[u8] = &[198, 51, 100, 7, 10, 0, 0, 1, 0x12, 0x67, 0x01, 0xbb];
+
+    fn v6() -> Vec<u8> {
+        let mut rest = [0; 36];
+        rest[..2].copy_from_slice(&[0x20, 0x01]);
+        rest[15] = 7;
+        rest[32..].copy_from_slice(&[0x12, 0x67, 0x01, 0xbb]);
+        rest.to_vec()
+    }
+
+    #[test]
+    fn clients_over_ipv4_and_ipv6_are_named() {
+        let named = |name: &str| Ok(Some(name.to_owned()));
+        assert_eq!(parsed(&header(0x21, 0x11, V4)), named("198.51.100.7:4711"));
+        assert_eq!(parsed(&header(0x21, 0x21, &v6())), named("[2001::7]:4711"));
+        let with_extensions = [V4, &[0x04, 0, 1, 0]].concat();
+        assert_eq!(
+            parsed(&header(0x21, 0x11, &with_extensions)),
+            named("198.51.100.7:4711")
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_speaks_for_itself_names_nobody() {
+        assert_eq!(parsed(&header(0x20, 0x00, &[])), Ok(None));
+        assert_eq!(parsed(&header(0x20, 0x11, V4)), Ok(None));
+        assert_eq!(parsed(&header(0x21, 0x00, &[1, 2, 3])), Ok(None));
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        use ProxyHeaderError::{Command, Family, Length, Signature};
+        let mut other_signature = header(0x21, 0x11, V4);
+        other_signature[11] = b'\r';
+        let cases = [
+            (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n".to_vec(), Signature),
+            (b"POST /mcp HTTP/1.1\r\n".to_vec(), Signature),
+            (vec![0x16; 32], Signature),
+            (other_signature, Signature),
+            (header(0x11, 0x11, V4), Command),
+            (header(0x22, 0x11, V4), Command),
+            (header(0x21, 0x12, V4), Family),
+            (header(0x21, 0x31, &[0; 216]), Family),
+            (header(0x21, 0x13, V4), Family),
+            (header(0x21, 0x11, &V4[..11]), Length),
+            (header(0x21, 0x21, V4), Length),
+            (header(0x20, 0x00, &vec![0; MAX_REST + 1]), Length),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(parsed(&bytes), Err(expected), "{bytes:?}");
+        }
+        assert_eq!(parsed(&header(0x20, 0x00, &vec![0; MAX_REST])), Ok(None));
+    }
+}

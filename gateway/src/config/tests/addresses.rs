@@ -1,0 +1,125 @@
+//! Proxies that are believed, and addresses that are not limited.
+
+use super::*;
+
+const URL: &str = "public_url: https://mcp.example.com";
+
+fn with_key(key: &str) -> String {
+    edited(URL, &format!("{URL}\n{key}"))
+}
+
+#[test]
+fn networks_are_addresses_or_prefixes() {
+    let text = with_key("trusted_proxies: [192.0.2.7, 10.0.0.0/8, \"2001:db8::/32\", \"::1\"]");
+    let proxies = parsed(&text).addresses.trusted_proxies;
+    for (address, is_listed) in [
+        ("192.0.2.7", true),
+        ("192.0.2.8", false),
+        ("10.255.0.1", true),
+        ("::ffff:10.0.0.1", true),
+        ("2001:db8:ffff::1", true),
+        ("::1", true),
+        ("::2", false),
+    ] {
+        let listed = proxies.contains(address.parse().unwrap());
+        assert_eq!(listed, is_listed, "{address}");
+    }
+}
+
+#[test]
+fn what_is_no_network_is_told() {
+    let cases = [
+        ("everywhere", "is no IP address or network"),
+        (
+            "10.0.0.1/8",
+            "has bits beyond its prefix; 10.0.0.0/8 has none",
+        ),
+        ("10.0.0.0/33", "is no IP address or network"),
+        ("10.0.0.1:80", "is no IP address or network"),
+        ("0.0.0.0/0", "is everybody, who could then take any address"),
+        ("\"::/0\"", "is everybody, who could then take any address"),
+        (
+            "\"::ffff:10.0.0.1\"",
+            "is an IPv4 address within IPv6, which is taken as what it is",
+        ),
+        ("\"\"", "is empty"),
+    ];
+    for (network, problem) in cases {
+        let found = only_finding(&with_key(&format!("trusted_proxies: [{network}]")));
+        assert_eq!(found, format!("trusted_proxies[0]:2:19 {problem}"));
+    }
+    assert_eq!(
+        only_finding(&with_key("trusted_proxies: [10.0.0.1, 10.0.0.1/32]")),
+        "trusted_proxies[1]:2:29 is listed twice"
+    );
+    assert_eq!(
+        only_finding(&with_key("forwarded_header: x-real-ip")),
+        "forwarded_header:2:1 is none of x-forwarded-for, forwarded"
+    );
+}
+
+#[test]
+fn the_proxy_protocol_needs_a_proxy() {
+    let listening = "  - address: 127.0.0.1:8080";
+    let text = edited(listening, &format!("{listening}\n    proxy_protocol: true"));
+    assert_eq!(
+        only_finding(&text),
+        "trusted_proxies:1:1 is empty, so that a listener with proxy_protocol would serve nobody"
+    );
+    let text = text.replace(URL, &format!("{URL}\ntrusted_proxies: [10.0.0.1]"));
+    assert!(parsed(&text).listen[0].proxy_protocol);
+}
+
+#[test]
+fn a_list_of_exempt_addresses_replaces_the_default() {
+    let exempt = |text: &str| parsed(text).addresses.exempt;
+    let loopback = "127.0.0.1".parse().unwrap();
+    assert!(exempt(SOUND).contains(loopback));
+    for (address, is_exempt) in [
+        ("172.31.0.1", true),
+        ("172.32.0.1", false),
+        ("192.168.1.1", true),
+        ("169.254.1.1", true),
+        ("fd00::1", true),
+        ("fe80::1", true),
+        ("::1", true),
+        ("2001:db8::1", false),
+        ("198.51.100.1", false),
+    ] {
+        assert_eq!(
+            exempt(SOUND).contains(address.parse().unwrap()),
+            is_exempt,
+            "{address}"
+        );
+    }
+    assert!(!exempt(&with_key("limits: { exempt_addresses: [] }")).contains(loopback));
+    let all = exempt(&with_key("limits: { exempt_addresses: [0.0.0.0/0] }"));
+    assert!(all.contains("198.51.100.1".parse().unwrap()));
+}
+
+#[test]
+fn limits_by_address_and_of_memory_have_ranges() {
+    let limits = parsed(&with_key(
+        "limits: { connections_per_address: 5, refusals_per_address: 7, memory: 256MiB }",
+    ))
+    .limits;
+    assert_eq!(
+        (limits.connections_per_address, limits.refusals_per_address),
+        (5, 7)
+    );
+    assert_eq!(limits.memory, Some(256 << 20));
+    for (key, least) in [
+        (
+            "connections_per_address: 0",
+            "limits.connections_per_address:2:11",
+        ),
+        (
+            "refusals_per_address: 0",
+            "limits.refusals_per_address:2:11",
+        ),
+        ("memory: 1MiB", "limits.memory:2:11"),
+    ] {
+        let found = only_finding(&with_key(&format!("limits: {{ {key} }}")));
+        assert_eq!(found, format!("{least} is out of range"));
+    }
+}
