@@ -119,7 +119,7 @@ impl Gateway {
         .await
     }
 
-    /// A scrape.
+    /// A scrape; no token may stand in it ([`Call::send`] looks).
     pub async fn metrics(&self) -> Metrics {
         Metrics::parse(&self.admin("/metrics").await.text())
     }

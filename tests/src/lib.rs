@@ -4,7 +4,7 @@
 //! - [`gateway`] is the gateway under test, [`config`] writes its YAML file, [`world`] is the common case of both;
 //! - [`upstream`] is an MCP server that records every request and fails the test if a credential arrived;
 //! - [`issuer`] is an authorization server with faults as switches, [`tokens`] mints what it would have issued;
-//! - [`secure`] is the common case behind TLS;
+//! - [`refusal`] is what every refusal owes, checked in one place; [`secure`] is the common case behind TLS;
 //! - [`client`], [`raw`], [`raw_http2`], [`sse`] and [`metrics`] are the ways in: ordinary HTTP, exact bytes, event streams, scrapes;
 //! - [`tasks`] is the example MCP server, where a real upstream is wanted, and [`relay`] watches what it is sent;
 //! - [`certificates`] makes a CA and leaves; [`serve`] is the small HTTP server under both doubles.
@@ -29,6 +29,7 @@ pub mod port;
 pub mod process;
 pub mod raw;
 pub mod raw_http2;
+pub mod refusal;
 pub mod relay;
 pub mod secure;
 pub mod serve;

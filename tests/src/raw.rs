@@ -10,6 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::SOON;
+use crate::client::Reply;
 
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
@@ -212,6 +213,20 @@ impl RawReply {
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The same as an ordinary answer.
+    pub fn to_reply(&self) -> Reply {
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in &self.headers {
+            let name: http::HeaderName = name.parse().expect("a header name");
+            headers.append(name, value.parse().expect("a header value"));
+        }
+        Reply {
+            status: self.status,
+            headers,
+            body: self.body.clone().into(),
+        }
     }
 }
 

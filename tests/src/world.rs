@@ -1,9 +1,11 @@
 //! The common case whole: a recording upstream, a gateway in front of it, and tokens that fit.
 
+use crate::SOON;
 use crate::client::{Call, Reply};
 use crate::config::{Config, ISSUER};
 use crate::gateway::Gateway;
-use crate::raw::{self, RawReply};
+use crate::raw::RawReply;
+use crate::refusal::Watch;
 use crate::tokens::{Key, Token};
 use crate::upstream::Upstream;
 
@@ -63,52 +65,31 @@ impl World {
 }
 
 impl World {
-    /// Sends `call` and demands this refusal: the status, one more refusal counted under this reason, nothing at the upstream.
+    /// Sends `call` and demands this refusal and everything a refusal owes ([`Watch`]).
     pub async fn refusal(&self, call: Call, status: u16, reason: &str) -> Result<Reply, String> {
-        let (hits, before) = (self.upstream.hits(), self.gateway.refusals(reason).await);
+        let watch = Watch::begin(&self.gateway, &self.upstream, reason).await;
         let reply = call.send().await;
-        if reply.status != status {
-            return Err(format!(
-                "{} instead of {status} {reason}: {}",
-                reply.status,
-                reply.text()
-            ));
-        }
-        self.counted(reason, before, hits).await.map(|()| reply)
+        watch.judge(&reply, status).await.map(|()| reply)
     }
 
-    /// The same with exact bytes on a connection of their own.
+    /// The same with exact bytes on a connection of their own, which closes behind a request that could not be read.
     pub async fn raw_refusal(
         &self,
         bytes: impl AsRef<[u8]>,
         status: u16,
         reason: &str,
     ) -> Result<RawReply, String> {
-        let (hits, before) = (self.upstream.hits(), self.gateway.refusals(reason).await);
-        let reply = raw::once(self.gateway.config.public, bytes)
-            .await
-            .ok_or("closed without an answer")?;
-        if reply.status != status {
-            return Err(format!(
-                "{} instead of {status} {reason}: {}",
-                reply.status,
-                reply.text()
-            ));
+        let watch = Watch::begin(&self.gateway, &self.upstream, reason).await;
+        let mut connection = self.gateway.raw().await;
+        connection.send(bytes).await;
+        let raw = connection.reply().await.ok_or("closed without an answer")?;
+        let reply = raw.to_reply();
+        watch.judge(&reply, status).await?;
+        let is_unreadable = matches!(status, 400 | 431) && reply.challenge().is_empty();
+        if is_unreadable && reply.rpc_code().is_none() && !connection.closes(SOON).await {
+            return Err("the connection stays open".to_owned());
         }
-        self.counted(reason, before, hits).await.map(|()| reply)
-    }
-
-    async fn counted(&self, reason: &str, before: f64, hits: usize) -> Result<(), String> {
-        let after = self.gateway.counted(reason, before + 1.0).await;
-        if after != before + 1.0 {
-            return Err(format!(
-                "refusals_total{{reason={reason}}} went from {before} to {after}"
-            ));
-        }
-        if self.upstream.hits() != hits {
-            return Err(format!("the upstream saw {:?}", self.upstream.last()));
-        }
-        Ok(())
+        Ok(raw)
     }
 
     /// Sends `call` and demands that it is forwarded and answered with 200.

@@ -17,7 +17,7 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use mcp_gateway_core::auth::{
-    key_set::{KeySet, ParsedKeySet},
+    key_set::{KeyRejection, KeySet, ParsedKeySet, RejectedKey},
     reason::Reason,
 };
 use tokio::{
@@ -89,6 +89,8 @@ pub(crate) struct IssuerKeys {
     discovered: Mutex<Option<String>>,
     /// The last fetch came to nothing: the next good one is news.
     failing: AtomicBool,
+    /// The unfit keys of the last set, which have been told.
+    told: Mutex<Vec<RejectedKey>>,
 }
 
 impl IssuerKeys {
@@ -122,6 +124,7 @@ impl IssuerKeys {
             last_wanted: Mutex::default(),
             discovered: Mutex::default(),
             failing: AtomicBool::new(false),
+            told: Mutex::default(),
         })
     }
 
@@ -302,22 +305,39 @@ impl IssuerKeys {
         outcome.is_ok()
     }
 
+    /// Counts them at every fetch, tells each once: when it is published, not at every refresh.
     fn note_rejected(&self, parsed: &ParsedKeySet) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         for rejected in &parsed.rejected {
-            let reason = rejected.reason.label();
+            let label = rejected.reason.label();
             self.metrics
                 .jwks_keys_rejected
-                .with_label_values(&[self.name(), reason])
+                .with_label_values(&[self.name(), label])
                 .inc();
-            // Said once, not at every refresh.
-            if !self.was_tried() {
-                tracing::warn!(
-                    issuer = self.name(),
-                    kid = rejected.kid.as_deref(),
-                    reason,
-                    "a published key is not used"
-                );
+            if !told.contains(rejected) {
+                self.tell(rejected);
             }
+        }
+        told.clone_from(&parsed.rejected);
+    }
+
+    fn tell(&self, rejected: &RejectedKey) {
+        let (issuer, kid, reason) = (self.name(), rejected.kid.as_deref(), rejected.reason);
+        // Whoever read the key set can sign: somebody must act.
+        if matches!(reason, KeyRejection::Symmetric | KeyRejection::Private) {
+            tracing::error!(
+                issuer,
+                kid,
+                reason = reason.label(),
+                "a published key is not used: {reason}"
+            );
+        } else {
+            tracing::warn!(
+                issuer,
+                kid,
+                reason = reason.label(),
+                "a published key is not used: {reason}"
+            );
         }
     }
 

@@ -1,0 +1,14 @@
+//! The threat list, shown: one test for each number of `tests/attacks.md` that applies, named by it, with every variant
+//! of its row as a table inside. [`numbers`] compares that list with these sources.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod keys;
+mod numbers;
+mod tokens;
