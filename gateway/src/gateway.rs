@@ -11,7 +11,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use mcp_gateway_core::http::{client_address::counted_as, refusal_budget::RefusalBudget};
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::sleep,
+};
 
 use crate::{
     listening::ListeningStreams,
@@ -19,6 +22,9 @@ use crate::{
     snapshot::Snapshot,
     telemetry::{access_log::AccessLog, metrics::Metrics},
 };
+
+/// How long to pause between two looks at whether the last connection has ended.
+const IDLE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The running gateway.
 #[derive(Debug)]
@@ -34,6 +40,7 @@ pub(crate) struct Gateway {
     started: Instant,
     draining: watch::Sender<bool>,
     handed_over: watch::Sender<bool>,
+    accepting: Arc<()>,
     cut: watch::Sender<bool>,
     ready: watch::Sender<bool>,
     request_ids: RequestIds,
@@ -55,6 +62,7 @@ impl Gateway {
             access_log,
             draining: watch::Sender::new(false),
             handed_over: watch::Sender::new(false),
+            accepting: Arc::new(()),
             cut: watch::Sender::new(false),
             ready: watch::Sender::new(false),
             request_ids: RequestIds::new(),
@@ -158,11 +166,20 @@ impl Gateway {
         self.cut.send_replace(true);
     }
 
-    /// Waits until the last connection has ended.
+    /// Held by whoever holds listening sockets: while one does, the gateway is not idle.
+    pub(crate) fn accepting(&self) -> Arc<()> {
+        self.accepting.clone()
+    }
+
+    /// Waits until nobody holds listening sockets any more and the last connection has ended.
+    ///
+    /// It looks on and takes no permit: a connection that was accepted in the last moment needs one.
     pub(crate) async fn idle(&self) {
-        let all = u32::try_from(self.connection_limit).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
-        let _ = self.connections.acquire_many(all).await;
+        while Arc::strong_count(&self.accepting) > 1
+            || self.connections.available_permits() < self.connection_limit
+        {
+            sleep(IDLE_PAUSE).await;
+        }
     }
 
     /// Whether the listeners are bound and the process is not about to end.

@@ -132,9 +132,10 @@ impl Prepared {
         let signals = Signals::install().map_err(|error| RunError::Start(error.to_string()))?;
         install_crypto();
         auth::self_test()?;
-        let logging = Logging::install(&config.log);
         let metrics = Metrics::new().map_err(|error| RunError::Start(error.to_string()))?;
         let metrics = Arc::new(metrics);
+        let logging = Logging::install(&config.log, metrics.log_lines_dropped.clone());
+        let logging = logging.map_err(|error| RunError::Start(error.to_string()))?;
         let tls = tls(config, &metrics)?;
         let keys = keys(config, &metrics)?;
         let snapshot = Snapshot::build(config, keys.clone());

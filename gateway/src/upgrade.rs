@@ -75,6 +75,8 @@ pub(crate) struct Predecessor {
     sockets: Arc<[TcpListener]>,
     gateway: Arc<Gateway>,
     ends: mpsc::Sender<End>,
+    /// The process does not end while its sockets and its door are held here.
+    holding: Option<Arc<()>>,
 }
 
 impl Predecessor {
@@ -88,8 +90,28 @@ impl Predecessor {
         Self {
             door: Some(door),
             sockets: sockets.into(),
+            holding: Some(gateway.accepting()),
             gateway,
             ends,
+        }
+    }
+
+    /// Waits at `door` until a successor has the sockets or this process drains.
+    async fn offer(&self, door: Door) {
+        let mut draining = self.gateway.draining();
+        match door.listener() {
+            Ok(listener) => tokio::select! {
+                () = self.wait(&listener) => {
+                    tracing::info!("a successor has the sockets: it accepts from now on");
+                    self.gateway.hand_over();
+                    // A full channel has said it already.
+                    let _ = self.ends.try_send(End::HandedOver);
+                    // The path is the successor's now.
+                    door.leave();
+                }
+                _ = draining.wait_for(|draining| *draining) => {}
+            },
+            Err(error) => tracing::error!("the upgrade socket cannot be used: {error}"),
         }
     }
 
@@ -130,26 +152,12 @@ impl Predecessor {
 #[async_trait]
 impl Service for Predecessor {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
-        let Some(door) = self.door.take() else {
-            return;
-        };
-        let mut draining = self.gateway.draining();
-        match door.listener() {
-            Ok(listener) => tokio::select! {
-                () = self.wait(&listener) => {
-                    tracing::info!("a successor has the sockets: it accepts from now on");
-                    self.gateway.hand_over();
-                    // A full channel has said it already.
-                    let _ = self.ends.try_send(End::HandedOver);
-                    // The path is the successor's now.
-                    door.leave();
-                }
-                _ = draining.wait_for(|draining| *draining) => {}
-            },
-            Err(error) => tracing::error!("the upgrade socket cannot be used: {error}"),
+        if let Some(door) = self.door.take() {
+            self.offer(door).await;
         }
         // A socket that is held here would go on collecting connections which nobody accepts.
         self.sockets = Arc::new([]);
+        self.holding = None;
     }
 
     fn name(&self) -> &str {

@@ -1,5 +1,6 @@
 //! The gateway under test: the real binary with a configuration of its own, ready when it is handed out.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -37,8 +38,18 @@ impl Gateway {
     pub async fn start_with(config: Config, environment: &[(&str, &str)]) -> Self {
         let mut command = command(&["run", "--config"], &config);
         command.envs(environment.iter().copied());
+        Self::ready(Process::spawn(command), config).await
+    }
+
+    /// Starts it with its log going there and waits until it is ready.
+    pub async fn start_writing_to(config: Config, log: impl Into<Stdio>) -> Self {
+        let command = command(&["run", "--config"], &config);
+        Self::ready(Process::spawn_writing_to(command, log.into()), config).await
+    }
+
+    async fn ready(process: Process, config: Config) -> Self {
         let mut gateway = Self {
-            process: Process::spawn(command),
+            process,
             config,
             http: client::http(),
         };

@@ -22,16 +22,23 @@ pub struct Output(Arc<Mutex<String>>);
 
 impl Process {
     /// Starts `command` without input.
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(command: Command) -> Self {
+        Self::spawn_writing_to(command, Stdio::piped())
+    }
+
+    /// The same with its standard output going somewhere; unless that is a pipe made here, it is not kept.
+    pub fn spawn_writing_to(mut command: Command, stdout: Stdio) -> Self {
         let mut child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{:?}: {error}", command.as_std().get_program()));
         let output = Output::default();
-        output.follow(child.stdout.take().expect("piped"));
+        if let Some(stdout) = child.stdout.take() {
+            output.follow(stdout);
+        }
         output.follow(child.stderr.take().expect("piped"));
         Self { child, output }
     }

@@ -78,16 +78,19 @@ pub(crate) struct Listeners {
     ports: Vec<Port>,
     gateway: Arc<Gateway>,
     draining: watch::Receiver<bool>,
+    accepting: Option<Arc<()>>,
 }
 
 impl Listeners {
     /// The service that accepts on `ports` until the gateway drains.
     pub(crate) fn new(ports: Vec<Port>, gateway: Arc<Gateway>) -> Self {
         let draining = gateway.draining();
+        let accepting = Some(gateway.accepting());
         Self {
             ports,
             gateway,
             draining,
+            accepting,
         }
     }
 }
@@ -115,6 +118,7 @@ impl Service for Listeners {
             }
         }
         while running.join_next().await.is_some() {}
+        self.accepting = None;
     }
 
     fn name(&self) -> &str {

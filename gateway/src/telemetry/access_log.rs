@@ -3,12 +3,12 @@
 //! A line says who called what and how it ended. It holds no token, no query and no body: names and subjects are cut
 //! and escaped, so that one request is always one line.
 
-use std::{borrow::Cow, io::Write, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tracing_appender::non_blocking::NonBlocking;
 
+use super::log_queue::LogWriter;
 use crate::config::{Log, LogFormat};
 
 /// The longest name, subject or path in a line, in characters.
@@ -17,7 +17,7 @@ const FIELD_LENGTH: usize = 256;
 /// Writes access lines; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessLog {
-    writer: Option<NonBlocking>,
+    writer: Option<LogWriter>,
     format: LogFormat,
 }
 
@@ -66,7 +66,7 @@ struct Stamped<'a> {
 
 impl AccessLog {
     /// A log that writes where `writer` does, unless the configuration switches it off.
-    pub(crate) fn new(log: &Log, writer: NonBlocking) -> Self {
+    pub(crate) fn new(log: &Log, writer: LogWriter) -> Self {
         Self {
             writer: log.access.then_some(writer),
             format: log.format,
@@ -80,7 +80,7 @@ impl AccessLog {
 
     /// Writes one line. A full queue drops it.
     pub(crate) fn write(&self, line: &AccessLine<'_>) {
-        let Some(mut writer) = self.writer.clone() else {
+        let Some(writer) = &self.writer else {
             return;
         };
         let timestamp = timestamp();
@@ -89,8 +89,7 @@ impl AccessLog {
             LogFormat::Text => text(&timestamp, line),
         };
         text.push(b'\n');
-        // The queue never fails; a closed one means that the process is ending.
-        let _ = writer.write_all(&text);
+        writer.line(text);
     }
 }
 

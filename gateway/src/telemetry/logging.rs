@@ -2,64 +2,122 @@
 //!
 //! The framework's own log lines are switched off: some of them print raw request heads, tokens included.
 
-use std::io;
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd,
+    panic::{self, PanicHookInfo},
+};
 
+use prometheus::IntCounter;
 use tracing::Subscriber;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, filter::Targets, fmt, layer::SubscriberExt, registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
+use super::log_queue::LogWriter;
 use crate::config::{Level, Log, LogFormat};
 
-/// Lines waiting for the writer; beyond it new lines are dropped, never requests held up.
-const WAITING_LINES: usize = 16_384;
-
-/// Keeps the writer thread alive; dropped last, it writes out what waits.
+/// Keeps the last lines: dropped at the end, it writes out what waits.
 #[derive(Debug)]
 pub(crate) struct Logging {
-    writer: NonBlocking,
-    _guard: WorkerGuard,
+    writer: LogWriter,
 }
 
 impl Logging {
     /// Starts the writer and installs the subscriber, once per process. A second call keeps the first subscriber.
-    pub(crate) fn install(log: &Log) -> Self {
-        let (writer, guard) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(WAITING_LINES)
-            .thread_name("log")
-            .finish(io::stdout());
+    ///
+    /// # Errors
+    /// The system gives no thread or no descriptor.
+    pub(crate) fn install(log: &Log, dropped: IntCounter) -> io::Result<Self> {
+        // Not the shared handle, whose lock a blocked reader would keep for ever.
+        let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let writer = LogWriter::start(output, dropped, say_dropped)?;
         let subscriber = tracing_subscriber::registry()
             .with(lines(log.format, writer.clone()).with_filter(ours(log.level)));
         // Only a test that starts two gateways in one process gets here twice.
-        let _ = subscriber.try_init();
-        Self {
-            writer,
-            _guard: guard,
+        if subscriber.try_init().is_ok() {
+            panic::set_hook(Box::new(say_panic));
         }
+        Ok(Self { writer })
     }
 
     /// The writer, for the access log: both share one queue, so their lines never mix.
-    pub(crate) fn writer(&self) -> NonBlocking {
+    pub(crate) fn writer(&self) -> LogWriter {
         self.writer.clone()
     }
 }
 
-fn lines<S>(format: LogFormat, writer: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.writer.finish();
+    }
+}
+
+fn say_dropped(lines: u64) {
+    tracing::warn!(
+        lines,
+        "log lines were dropped: standard output could not be written, or was not read fast enough"
+    );
+}
+
+/// Where it happened, and what is known of it beforehand. A message that was put together may hold anything, what a client
+/// sent included.
+fn say_panic(info: &PanicHookInfo<'_>) {
+    let location = info.location().map(ToString::to_string);
+    let message = info.payload().downcast_ref::<&'static str>();
+    tracing::error!(
+        location,
+        "a task panicked, which is a defect: {}",
+        message.unwrap_or(&"no fixed message")
+    );
+}
+
+fn lines<S>(format: LogFormat, writer: LogWriter) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let lines = fmt::layer().with_writer(writer).with_target(false);
+    let lines = fmt::layer().with_target(false);
     match format {
         LogFormat::Json => lines
+            .with_writer(move || writer.clone())
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .boxed(),
-        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Text => lines
+            .with_writer(move || OneLine(writer.clone()))
+            .with_ansi(false)
+            .boxed(),
     }
+}
+
+/// Keeps an event on one line, whatever stands in it: issuers and upstreams have words in some of them.
+struct OneLine(LogWriter);
+
+impl Write for OneLine {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.line(one_line(event).into_bytes());
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn one_line(event: &[u8]) -> String {
+    let text = String::from_utf8_lossy(event);
+    let mut line = String::with_capacity(event.len());
+    for character in text.trim_end_matches('\n').chars() {
+        match character {
+            ' '..='~' => line.push(character),
+            _ => line.extend(character.escape_default()),
+        }
+    }
+    line.push('\n');
+    line
 }
 
 fn ours(level: Level) -> Targets {
@@ -70,4 +128,20 @@ fn ours(level: Level) -> Targets {
         Level::Debug => tracing::Level::DEBUG,
     };
     Targets::new().with_target("mcp_gateway", level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_of_text_whatever_stands_in_it() {
+        let event = "WARN it said \"a\nINFO forged\r\u{1b}[31m\u{202e}\"\n";
+        let line = one_line(event.as_bytes());
+        assert_eq!(
+            line,
+            "WARN it said \"a\\nINFO forged\\r\\u{1b}[31m\\u{202e}\"\n"
+        );
+        assert_eq!(one_line(b"plain\n"), "plain\n");
+    }
 }

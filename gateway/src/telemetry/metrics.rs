@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mcp_gateway_core::auth::reason::Reason;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// The `resource` label of a request that matches no resource.
@@ -68,6 +68,7 @@ pub(crate) struct Metrics {
     pub(crate) config_reloads: IntCounterVec,
     pub(crate) config_last_reload: Gauge,
     pub(crate) certificate_expiry: GaugeVec,
+    pub(crate) log_lines_dropped: IntCounter,
 }
 
 impl Metrics {
@@ -117,6 +118,10 @@ impl Metrics {
                 "certificate_expiry_timestamp_seconds",
                 "When a certificate of a listener expires.",
                 &["listener", "certificate"],
+            )?,
+            log_lines_dropped: register.counter(
+                "log_lines_dropped_total",
+                "Log lines given up because standard output could not be written, or was not read fast enough.",
             )?,
             registry: register.registry,
         };
@@ -206,6 +211,10 @@ impl Registrar {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
         self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Made<IntCounter> {
+        self.keep(IntCounter::new(name, help)?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntGaugeVec> {

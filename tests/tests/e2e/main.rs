@@ -21,6 +21,7 @@ mod identity;
 mod keys;
 mod limits;
 mod listening;
+mod logs;
 mod messages;
 mod misdirected;
 mod process;

@@ -1,0 +1,337 @@
+//! The queue between whoever logs and standard output: a full disk, a broken pipe, or a reader that has stopped reading
+//! costs lines and never a request.
+//!
+//! One thread writes. Whoever logs leaves a line in the queue, or, when the queue is full, drops it. Lines that could not
+//! be queued or written are counted, and told once when writing works again.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use prometheus::IntCounter;
+
+use super::pace::Pace;
+
+/// Lines waiting for the writer.
+const WAITING_LINES: usize = 16_384;
+
+/// Bytes of the lines that wait for the writer.
+const WAITING_BYTES: usize = 4 << 20;
+
+/// Bytes that are written in one go, as far as lines are there.
+const BATCH: usize = 16 << 10;
+
+/// How long to wait before trying again where another process made standard output non-blocking.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// Least time between two words about dropped lines.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// How long the last lines may take at the end of the process.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Where to leave lines; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct LogWriter {
+    queue: SyncSender<Message>,
+    waiting: Arc<AtomicUsize>,
+    dropped: IntCounter,
+}
+
+#[derive(Debug)]
+enum Message {
+    /// One line with its end.
+    Line(Vec<u8>),
+    /// Says when everything before it is written.
+    End(SyncSender<()>),
+}
+
+impl LogWriter {
+    /// Starts the thread that writes to `output` and counts into `dropped`. Once lines were lost and the next one was
+    /// written, `recovered` hears how many.
+    pub(crate) fn start(
+        output: impl Write + Send + 'static,
+        dropped: IntCounter,
+        recovered: fn(u64),
+    ) -> io::Result<Self> {
+        let (queue, lines) = sync_channel(WAITING_LINES);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut drain = Drain {
+            output,
+            waiting: waiting.clone(),
+            dropped: dropped.clone(),
+            told: 0,
+            pace: Pace::every(TOLD_EVERY),
+            is_torn: false,
+            recovered,
+        };
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(move || drain.run(&lines))?;
+        Ok(Self {
+            queue,
+            waiting,
+            dropped,
+        })
+    }
+
+    /// Leaves one line, its end included; drops it when the queue is full.
+    pub(crate) fn line(&self, line: Vec<u8>) {
+        let size = line.len();
+        let waiting = self.waiting.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > WAITING_BYTES || self.queue.try_send(Message::Line(line)).is_err() {
+            self.waiting.fetch_sub(size, Ordering::Relaxed);
+            self.dropped.inc();
+        }
+    }
+
+    /// Waits until what was left so far is written, or [`LAST_LINES`] have gone.
+    pub(crate) fn finish(&self) {
+        let deadline = Instant::now() + LAST_LINES;
+        let (written, done) = sync_channel(1);
+        let mut end = Message::End(written);
+        while let Err(TrySendError::Full(again)) = self.queue.try_send(end) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            thread::sleep(RETRY);
+            end = again;
+        }
+        let _ = done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+}
+
+impl Write for LogWriter {
+    /// Takes all of `line`, which is a whole one.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.line(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The end of the queue, on its own thread.
+struct Drain<W> {
+    output: W,
+    waiting: Arc<AtomicUsize>,
+    dropped: IntCounter,
+    /// Dropped lines that were told already.
+    told: u64,
+    pace: Pace,
+    /// The last line that was begun has no end.
+    is_torn: bool,
+    recovered: fn(u64),
+}
+
+impl<W: Write> Drain<W> {
+    fn run(&mut self, lines: &Receiver<Message>) {
+        let mut batch = Vec::new();
+        while let Ok(first) = lines.recv() {
+            let mut next = Some(first);
+            let mut end = None;
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Line(line) => batch.extend_from_slice(&line),
+                    Message::End(written) => end = Some(written),
+                }
+                if end.is_none() && batch.len() < BATCH {
+                    next = lines.try_recv().ok();
+                }
+            }
+            self.write(&batch);
+            self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+            batch.clear();
+            if let Some(written) = end {
+                // Whoever asked may have stopped waiting.
+                let _ = written.try_send(());
+            }
+        }
+    }
+
+    /// Writes lines, or counts those that have to be given up.
+    fn write(&mut self, lines: &[u8]) {
+        if lines.is_empty() {
+            return;
+        }
+        if self.is_torn && self.whole(b"\n").is_ok() {
+            self.is_torn = false;
+        }
+        match self.whole(lines) {
+            Ok(()) => self.tell(),
+            Err(written) => {
+                let (out, lost) = lines.split_at(written);
+                self.is_torn |= out.last().is_some_and(|last| *last != b'\n');
+                self.dropped.inc_by(ends(lost));
+            }
+        }
+    }
+
+    /// Everything, or how many bytes were written before it failed.
+    fn whole(&mut self, bytes: &[u8]) -> Result<(), usize> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.output.write(rest) {
+                Ok(0) => return Err(bytes.len() - rest.len()),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY),
+                Err(_) => return Err(bytes.len() - rest.len()),
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self) {
+        let dropped = self.dropped.get();
+        if dropped > self.told && self.pace.is_due() {
+            (self.recovered)(dropped - self.told);
+            self.told = dropped;
+        }
+    }
+}
+
+fn ends(lines: &[u8]) -> u64 {
+    lines.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::sync::{Mutex, mpsc::channel};
+
+    use super::*;
+
+    /// An output that fails, blocks or takes a few bytes only, as told.
+    #[derive(Clone, Default)]
+    struct Output(Arc<Mutex<State>>);
+
+    #[derive(Default)]
+    struct State {
+        written: Vec<u8>,
+        room: Option<usize>,
+    }
+
+    impl Output {
+        fn set_room(&self, room: Option<usize>) {
+            self.0.lock().unwrap().room = room;
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().written.clone()).unwrap()
+        }
+    }
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut state = self.0.lock().unwrap();
+            let count = state.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+            if count == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            if let Some(room) = &mut state.room {
+                *room -= count;
+            }
+            state.written.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn counter() -> IntCounter {
+        IntCounter::new("dropped", "Dropped.").unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_costs_lines_that_are_counted_and_told_once() {
+        static TOLD: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+        let (output, dropped) = (Output::default(), counter());
+        let writer = LogWriter::start(output.clone(), dropped.clone(), |lost| {
+            TOLD.lock().unwrap().push(lost);
+        })
+        .unwrap();
+        let say = |line: &str| {
+            writer.line(line.as_bytes().to_vec());
+            writer.finish();
+        };
+        say("one\n");
+        output.set_room(Some(2));
+        say("two\n");
+        say("three\n");
+        assert_eq!(dropped.get(), 2);
+        output.set_room(None);
+        say("four\n");
+        say("five\n");
+        // What was begun stands on a line of its own.
+        assert_eq!(output.text(), "one\ntw\nfour\nfive\n");
+        assert_eq!(
+            (dropped.get(), TOLD.lock().unwrap().as_slice()),
+            (2, [2].as_slice())
+        );
+    }
+
+    #[test]
+    fn a_reader_that_stops_costs_no_time_and_bounded_memory() {
+        struct Blocked(Receiver<()>);
+        impl Write for Blocked {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                // Until the other end is gone.
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (release, blocked) = channel();
+        let dropped = counter();
+        let writer = LogWriter::start(Blocked(blocked), dropped.clone(), |_| {}).unwrap();
+        let line = vec![b'x'; 1000];
+        for _ in 0..2 * WAITING_BYTES / line.len() {
+            writer.line(line.clone());
+        }
+        assert!(writer.waiting.load(Ordering::Relaxed) <= WAITING_BYTES);
+        assert!(dropped.get() >= (WAITING_BYTES / line.len()) as u64);
+        // The end of the process does not wait for the reader either.
+        let began = Instant::now();
+        writer.finish();
+        assert!(began.elapsed() < 10 * LAST_LINES);
+        drop(release);
+    }
+
+    #[test]
+    fn short_lines_are_bounded_too() {
+        let (release, blocked) = channel::<()>();
+        struct Never(Receiver<()>);
+        impl Write for Never {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let dropped = counter();
+        let writer = LogWriter::start(Never(blocked), dropped.clone(), |_| {}).unwrap();
+        for _ in 0..2 * WAITING_LINES + BATCH {
+            writer.line(b"\n".to_vec());
+        }
+        assert!(dropped.get() >= WAITING_LINES as u64);
+        drop(release);
+    }
+}
