@@ -2,9 +2,11 @@
 //!
 //! Read in this order, it is the request's journey:
 //!
-//! * [`listener`] accepts, within the limits of connections; [`closing`] tells of those beyond; [`client`] says who is at
-//!   the other end; [`tls`] and [`transport`] make it a stream Pingora can read;
-//! * [`connection`] reads one request after the other under its deadlines and its [`allowance`], and hands each to
+//! * [`listener`] accepts, within the limits of connections; [`client`] says who is at the other end; [`tls`] and
+//!   [`transport`] make it a stream Pingora can read, whose client must make [`progress`]; [`closing`] tells of those that
+//!   bring no request;
+//! * [`connection`] reads one request after the other under its deadlines, its [`allowance`] and the limits of [`http2`],
+//!   and hands each to
 //! * [`journey`], which is the whole story in one function: [`admit`] and route, [`authenticate`], [`read`], authorize,
 //!   open the [`session`], [`forward`];
 //! * [`answer`] writes what was decided, [`relay`] streams what the upstream says, [`account`] tells the operator.
@@ -18,8 +20,10 @@ mod client;
 mod closing;
 mod connection;
 mod forward;
+mod http2;
 mod journey;
 pub(crate) mod listener;
+mod progress;
 mod read;
 mod relay;
 mod session;

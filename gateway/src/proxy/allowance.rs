@@ -32,16 +32,21 @@ impl Allowance {
 
     /// Takes what was read off. Whether it was still allowed.
     pub(super) fn take(&self, bytes: usize) -> bool {
-        let left = self.left.load(Ordering::Relaxed);
+        let left = self.left();
         if left != usize::MAX {
             self.begin(left.saturating_sub(bytes));
         }
         bytes <= left
     }
 
+    /// The bytes that are left.
+    pub(super) fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+
     /// Whether a head has used it up.
     pub(super) fn is_used_up(&self) -> bool {
-        self.left.load(Ordering::Relaxed) == 0
+        self.left() == 0
     }
 }
 

@@ -1,13 +1,14 @@
 //! One client connection: its requests one after the other, each wait under its own deadline.
 //!
 //! Three waits are told apart: for the first request (a silent client is closed by the header deadline, HTTP/2 clients
-//! that never open a stream included), for the rest of a request's head (one deadline for the whole head, however it
+//! that never bring a whole request included), for the rest of a request's head (one deadline for the whole head, however it
 //! drips), and for the next request of a kept connection (the keep-alive idle timeout).
 
 use std::{
+    future::pending,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,17 +19,14 @@ use mcp_gateway_core::auth::reason::Reason;
 use pingora::{
     apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
     protocols::{
-        Stream,
-        http::{
-            ServerSession,
-            v2::server::{H2Options, default_h2_options},
-        },
+        ALPN, Stream,
+        http::{ServerSession, v2::server::H2Options},
     },
     server::ShutdownWatch,
 };
 use tokio::{
     io::AsyncReadExt,
-    sync::{OwnedSemaphorePermit, watch},
+    sync::{Notify, OwnedSemaphorePermit, watch},
     time::{sleep, timeout},
 };
 
@@ -37,6 +35,8 @@ use super::{
     allowance::Allowance,
     answer,
     client::Peer,
+    closing::{Cause, closed},
+    http2,
     journey::{self, Exchange, Next},
     relay,
 };
@@ -48,6 +48,9 @@ const NEXT_HEAD: usize = 4096;
 /// How long a kept connection may still bring a request when the gateway drains: one that is on its way is answered, as
 /// the connection's last, and not cut off.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Streams of one HTTP/2 connection that may be reset before they are answered, beyond those that are answered.
+const UNWANTED_STREAMS: usize = 100;
 
 /// How long the frames of a broken answer have until the stream is reset.
 const LAST_WORDS: Duration = Duration::from_millis(10);
@@ -67,6 +70,10 @@ pub(super) struct Connection {
     draining: watch::Receiver<bool>,
     /// A first request has arrived.
     seen: AtomicBool,
+    /// Streams reset before they were answered, less those that were not.
+    unwanted: AtomicUsize,
+    /// There were too many of them.
+    abused: Notify,
     _permit: OwnedSemaphorePermit,
     /// Its place among those of its address, where these are limited.
     _place: Option<Place>,
@@ -87,6 +94,8 @@ impl Connection {
             server_name: None,
             draining: gateway.draining(),
             seen: AtomicBool::new(false),
+            unwanted: AtomicUsize::new(0),
+            abused: Notify::new(),
             _permit: permit,
             _place: None,
             gateway,
@@ -108,33 +117,79 @@ impl Connection {
     pub(super) async fn serve(mut self, stream: Stream, server_name: Option<String>) {
         self.server_name = server_name;
         let draining = self.draining.clone();
-        let deadline = self.header_deadline;
         let connection = Arc::new(self);
-        tokio::select! {
-            _ = connection.process_new(stream, &draining) => {}
-            () = connection.gateway.is_cut() => {}
-            () = connection.unseen(deadline) => {
-                tracing::debug!("a connection brought no request within the header deadline");
+        let serve = async {
+            match stream.selected_alpn_proto() {
+                Some(ALPN::H2) => connection.serve_http2(stream, draining).await,
+                _ => drop(connection.process_new(stream, &draining).await),
             }
+        };
+        tokio::select! {
+            () = serve => {}
+            () = connection.gateway.is_cut() => {}
         }
     }
 
-    /// Ends when the deadline passes without a first request; never once there was one.
-    async fn unseen(&self, deadline: Duration) {
-        sleep(deadline).await;
+    /// Serves an HTTP/2 connection until it ends, brings no request, or is one of those that open streams to no purpose.
+    async fn serve_http2(self: &Arc<Self>, stream: Stream, mut draining: watch::Receiver<bool>) {
+        // Pingora sends GOAWAY when this turns true.
+        let ending = watch::Sender::new(false);
+        let watched = ending.subscribe();
+        let abused = async {
+            let is_abused = tokio::select! {
+                () = self.abused.notified() => true,
+                _ = draining.wait_for(|draining| *draining) => false,
+            };
+            ending.send_replace(true);
+            match is_abused {
+                true => sleep(LAST_WORDS).await,
+                false => pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.process_new(stream, &watched) => {}
+            () = abused => tracing::debug!("a connection opened streams only to reset them"),
+            () = self.unseen() => closed(self.gateway.metrics(), Cause::Silent),
+        }
+    }
+
+    /// Ends when the header deadline passes without a first request; never once there was one.
+    async fn unseen(&self) {
+        sleep(self.header_deadline).await;
         if self.seen.load(Ordering::Relaxed) {
-            std::future::pending().await
+            pending().await
+        }
+    }
+
+    /// Notes how an HTTP/2 request ended. Streams that their client reset before there was an answer cost work that
+    /// nobody wanted; a client that does little else is let go (rapid reset, CVE-2023-44487; streams that we are made
+    /// to reset, CVE-2025-8671).
+    fn note_end(&self, is_wanted: bool) {
+        let unwanted = if is_wanted {
+            let less = |unwanted: usize| Some(unwanted.saturating_sub(1));
+            let _ = self
+                .unwanted
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            return;
+        } else {
+            self.unwanted.fetch_add(1, Ordering::Relaxed)
+        };
+        if unwanted >= UNWANTED_STREAMS {
+            self.abused.notify_one();
         }
     }
 
     /// The head of the next request, or nothing when the client is gone or sent none that can be read.
     async fn read_head(&self, session: &mut ServerSession, snapshot: &Snapshot) -> Option<()> {
+        // Twice the limit, since what is read last may hold a part of the body; the limit itself is judged later.
+        let head_bytes = 2 * self.header_bytes + NEXT_HEAD;
         if !session.is_http2() {
-            // Twice the limit, since what is read last may hold a part of the body; the limit itself is judged later.
-            self.allowance.begin(2 * self.header_bytes + NEXT_HEAD);
+            self.allowance.begin(head_bytes);
         }
         let read = timeout(snapshot.timeouts.header, session.read_request()).await;
         let is_too_large = self.allowance.is_used_up();
+        // A kept connection is only read anew once its next head has begun.
+        let has_begun = self.seen.load(Ordering::Relaxed) || self.allowance.left() < head_bytes;
         self.allowance.end();
         match read {
             Ok(Ok(true)) => {
@@ -143,20 +198,36 @@ impl Connection {
             }
             Ok(Ok(false)) => None,
             // The error's text holds the raw head, credentials included: it is never printed.
-            Ok(Err(_)) => {
-                let client = self.peer.client(None, &snapshot.addresses);
-                let mut account = Box::new(Account::open(&self.gateway, client, None));
-                let reason = if is_too_large {
+            Ok(Err(error)) => {
+                let reason = if is_too_large || has_too_many_fields(&error) {
                     Reason::HeadersTooLarge
                 } else {
                     Reason::BadFraming
                 };
-                answer::unreadable_head(session, &mut account, reason).await;
-                account.close(session.body_bytes_sent());
+                self.refuse_head(session, snapshot, reason).await
+            }
+            Err(_) if has_begun => {
+                self.refuse_head(session, snapshot, Reason::HeaderDeadline)
+                    .await
+            }
+            Err(_) => {
+                closed(self.gateway.metrics(), Cause::Silent);
                 None
             }
-            Err(_) => None,
         }
+    }
+
+    async fn refuse_head(
+        &self,
+        session: &mut ServerSession,
+        snapshot: &Snapshot,
+        reason: Reason,
+    ) -> Option<()> {
+        let client = self.peer.client(None, &snapshot.addresses);
+        let mut account = Box::new(Account::open(&self.gateway, client, None));
+        answer::unreadable_head(session, &mut account, reason).await;
+        account.close(session.body_bytes_sent());
+        None
     }
 
     async fn exchange(&self, session: &mut ServerSession, snapshot: Arc<Snapshot>) -> Option<()> {
@@ -179,6 +250,9 @@ impl Connection {
         };
         if ended.is_err() {
             account.broken_by("client");
+        }
+        if session.is_http2() {
+            self.note_end(ended.is_ok() || session.response_written().is_some());
         }
         account.close(session.body_bytes_sent());
         if ended.is_err() {
@@ -225,6 +299,12 @@ async fn lingering(draining: &mut watch::Receiver<bool>) {
     sleep(LINGER).await;
 }
 
+/// Pingora's parser has room for 256 fields, whatever the limit; its error tells by this cause alone.
+fn has_too_many_fields(error: &pingora::Error) -> bool {
+    let cause = error.cause.as_ref();
+    cause.is_some_and(|cause| cause.to_string() == "too many headers")
+}
+
 #[async_trait]
 impl HttpServerApp for Connection {
     async fn process_new_http(
@@ -241,10 +321,7 @@ impl HttpServerApp for Connection {
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        let mut options = default_h2_options();
-        options.max_concurrent_streams(u32::try_from(self.streams).unwrap_or(u32::MAX));
-        options.max_header_list_size(u32::try_from(self.header_bytes).unwrap_or(u32::MAX));
-        Some(options)
+        Some(http2::options(self.streams, self.header_bytes))
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {

@@ -32,7 +32,10 @@ use super::{
     connection::Connection,
     transport::Transport,
 };
-use crate::{gateway::Gateway, places::Place, snapshot::Snapshot, telemetry::metrics::Counted};
+use crate::{
+    config::Timeouts, gateway::Gateway, places::Place, snapshot::Snapshot,
+    telemetry::metrics::Counted,
+};
 
 /// Connections the kernel holds for us between two accepts.
 const BACKLOG: i32 = 4096;
@@ -41,6 +44,9 @@ const BACKLOG: i32 = 4096;
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_RETRIES: u32 = 4;
+
+/// Bytes the kernel takes from us before the client has room for them: what a slow reader can make it hold.
+const UNSENT: u32 = 128 * 1024;
 
 /// How long to pause when the process is out of descriptors; existing connections go on meanwhile.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -232,29 +238,31 @@ async fn handshake(
     allowance: Arc<Allowance>,
     gateway: &Gateway,
 ) -> Option<(Stream, Option<String>)> {
+    let Timeouts {
+        handshake,
+        write_idle,
+        ..
+    } = gateway.snapshot().timeouts;
     let Some(tls) = tls else {
-        return Some((Box::new(Transport::plain(tcp, allowance)), None));
+        return Some((Box::new(Transport::plain(tcp, allowance, write_idle)), None));
     };
-    let deadline = gateway.snapshot().timeouts.handshake;
-    match timeout(deadline, tls.accept(tcp)).await {
+    match timeout(handshake, tls.accept(tcp)).await {
         Ok(Ok(stream)) => {
             let name = stream.get_ref().1.server_name().map(str::to_owned);
-            Some((Box::new(Transport::tls(stream, allowance)), name))
+            let transport = Transport::tls(stream, allowance, write_idle);
+            return Some((Box::new(transport), name));
         }
-        Ok(Err(error)) => {
-            tracing::debug!("a TLS handshake failed: {error}");
-            None
-        }
-        Err(_) => {
-            tracing::debug!("a TLS handshake took too long");
-            None
-        }
+        Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
+    closed(gateway.metrics(), Cause::Handshake);
+    None
 }
 
 /// What is written leaves at once, and a client that vanished is noticed.
 fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
+    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
     let keep_alive = TcpKeepalive::new()
         .with_time(KEEP_ALIVE_IDLE)
         .with_interval(KEEP_ALIVE_INTERVAL)

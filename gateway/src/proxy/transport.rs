@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::allowance::Allowance;
+use super::{allowance::Allowance, progress::Progress};
 
 /// The most that gathers before it is written out, in bytes.
 const GATHER_LIMIT: usize = 16 * 1024;
@@ -38,6 +38,7 @@ const PARTING_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) struct Transport {
     wire: Wire,
     allowance: Arc<Allowance>,
+    progress: Progress,
     gathered: Vec<u8>,
     written: usize,
     /// Something was handed to the wire since it was last flushed; TLS may still hold it.
@@ -53,20 +54,25 @@ enum Wire {
 
 impl Transport {
     /// A connection without TLS.
-    pub(super) fn plain(tcp: TcpStream, allowance: Arc<Allowance>) -> Self {
-        Self::over(Wire::Plain(tcp), allowance)
+    pub(super) fn plain(tcp: TcpStream, allowance: Arc<Allowance>, write_idle: Duration) -> Self {
+        Self::over(Wire::Plain(tcp), allowance, write_idle)
     }
 
     /// A connection whose handshake is done.
-    pub(super) fn tls(stream: TlsStream<TcpStream>, allowance: Arc<Allowance>) -> Self {
-        Self::over(Wire::Tls(Box::new(stream)), allowance)
+    pub(super) fn tls(
+        stream: TlsStream<TcpStream>,
+        allowance: Arc<Allowance>,
+        write_idle: Duration,
+    ) -> Self {
+        Self::over(Wire::Tls(Box::new(stream)), allowance, write_idle)
     }
 
-    fn over(wire: Wire, allowance: Arc<Allowance>) -> Self {
+    fn over(wire: Wire, allowance: Arc<Allowance>, write_idle: Duration) -> Self {
         let lazy = !matches!(wire.alpn(), Some(ALPN::H2));
         Self {
             wire,
             allowance,
+            progress: Progress::new(write_idle),
             gathered: Vec::new(),
             written: 0,
             unflushed: false,
@@ -81,7 +87,11 @@ impl Transport {
             .get(self.written..)
             .filter(|rest| !rest.is_empty())
         {
-            let wrote = ready!(self.wire.pinned().poll_write(cx, rest))?;
+            let Poll::Ready(wrote) = self.wire.pinned().poll_write(cx, rest) else {
+                return self.progress.poll_wait(cx).map(Err);
+            };
+            let wrote = wrote?;
+            self.progress.took(wrote);
             if wrote == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -91,9 +101,13 @@ impl Transport {
         self.gathered = Vec::new();
         self.written = 0;
         if self.unflushed {
-            ready!(self.wire.pinned().poll_flush(cx))?;
+            let Poll::Ready(flushed) = self.wire.pinned().poll_flush(cx) else {
+                return self.progress.poll_wait(cx).map(Err);
+            };
+            flushed?;
             self.unflushed = false;
         }
+        self.progress.is_done();
         Poll::Ready(Ok(()))
     }
 }
@@ -157,7 +171,11 @@ impl AsyncWrite for Transport {
         }
         if buf.len() >= GATHER_LIMIT {
             self.unflushed = true;
-            return self.wire.pinned().poll_write(cx, buf);
+            let Poll::Ready(wrote) = self.wire.pinned().poll_write(cx, buf) else {
+                return self.progress.poll_wait(cx).map(Err);
+            };
+            self.progress.took(*wrote.as_ref().unwrap_or(&0));
+            return Poll::Ready(wrote);
         }
         self.gathered.extend_from_slice(buf);
         Poll::Ready(Ok(buf.len()))
@@ -179,7 +197,13 @@ impl AsyncWrite for Transport {
 /// Not every end is a shutdown: what has gathered still goes out, as far as the socket takes it at once.
 impl Drop for Transport {
     fn drop(&mut self) {
-        let _ = self.poll_write_out(&mut Context::from_waker(Waker::noop()));
+        let cx = &mut Context::from_waker(Waker::noop());
+        while let Some(rest) = self.gathered.get(self.written..)
+            && let Poll::Ready(Ok(wrote @ 1..)) = self.wire.pinned().poll_write(cx, rest)
+        {
+            self.written += wrote;
+        }
+        let _ = self.wire.pinned().poll_flush(cx);
     }
 }
 
@@ -240,12 +264,18 @@ mod tests {
 
     use super::*;
 
+    const WRITE_IDLE: Duration = Duration::from_secs(30);
+
     async fn pair() -> (Transport, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
         (
-            Transport::plain(accepted.unwrap().0, Arc::new(Allowance::unlimited())),
+            Transport::plain(
+                accepted.unwrap().0,
+                Arc::new(Allowance::unlimited()),
+                WRITE_IDLE,
+            ),
             client.unwrap(),
         )
     }
@@ -285,16 +315,30 @@ mod tests {
         assert_eq!((read.first(), read.last()), (Some(&b'a'), Some(&b'z')));
     }
 
+    /// Writes until the client's silence is held against it.
+    async fn write_in_vain(transport: &mut Transport) -> io::ErrorKind {
+        loop {
+            if let Err(error) = transport.write_all(&[0; GATHER_LIMIT / 4]).await {
+                return error.kind();
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_does_not_hold_up_its_own_end() {
         let (mut transport, _client) = pair().await;
-        let full = async {
-            loop {
-                transport.write_all(&[0; GATHER_LIMIT]).await.unwrap();
-            }
-        };
-        assert!(timeout(Duration::from_secs(60), full).await.is_err());
+        let ended = timeout(2 * WRITE_IDLE, write_in_vain(&mut transport)).await;
+        assert_eq!(ended.unwrap(), io::ErrorKind::TimedOut);
         Shutdown::shutdown(&mut transport).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_to_be_taken_ends_a_connection_that_nobody_writes_to() {
+        let (mut transport, _client) = pair().await;
+        let waiting = timeout(WRITE_IDLE / 2, write_in_vain(&mut transport)).await;
+        assert!(waiting.is_err(), "it is not yet time");
+        let read = timeout(2 * WRITE_IDLE, transport.read_u8()).await;
+        assert_eq!(read.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     /// A transport with TLS and the client's end of it.
@@ -322,7 +366,10 @@ mod tests {
             connector.connect(name, tcp.unwrap())
         );
         let allowance = Arc::new(Allowance::unlimited());
-        (Transport::tls(server.unwrap(), allowance), client.unwrap())
+        (
+            Transport::tls(server.unwrap(), allowance, WRITE_IDLE),
+            client.unwrap(),
+        )
     }
 
     #[tokio::test]

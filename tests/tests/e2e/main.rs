@@ -27,6 +27,7 @@ mod misdirected;
 mod process;
 mod prometheus;
 mod sessions;
+mod slow_peers;
 mod streams;
 mod telemetry;
 mod tls;
