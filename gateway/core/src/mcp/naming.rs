@@ -5,7 +5,7 @@
 pub(super) enum Mirror {
     /// It must be there and equal.
     Required,
-    /// It must be equal where it is there.
+    /// It must be equal where it is there. These methods are of the legacy era alone.
     IfPresent,
     /// It is forwarded unread.
     Never,
