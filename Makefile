@@ -38,6 +38,7 @@ check: ## What must hold before a test is worth running: format, lints, docs, de
 test: binaries ## All tests: unit tests, end to end with the real identity provider and clients, deployment files
 	scripts/setup.sh test
 	tests/clients/setup.sh
+	tests/conformance/setup.sh
 	$(CARGO) test --locked --workspace --no-fail-fast
 	tests/deploy/check.sh
 
@@ -50,7 +51,12 @@ unit: ## The unit tests alone: no binaries, no network, no Python or Node
 e2e: binaries ## The end-to-end tests alone (ARGS="--test NAME" for one suite)
 	scripts/setup.sh test
 	tests/clients/setup.sh
+	tests/conformance/setup.sh
 	$(CARGO) test --locked -p e2e $(ARGS)
+
+.PHONY: conformance
+conformance: ## The official MCP conformance suite, straight at a server and through the gateway, version by version
+	$(MAKE) e2e ARGS="--test conformance"
 
 .PHONY: deploy-check
 deploy-check: binaries ## The manifests, the image's recipe and the Prometheus rules

@@ -7,6 +7,7 @@
 //! - [`refusal`] is what every refusal owes, checked in one place; [`secure`] is the common case behind TLS;
 //! - [`client`], [`raw`], [`raw_http2`], [`sse`] and [`metrics`] are the ways in: ordinary HTTP, exact bytes, event streams, scrapes;
 //! - [`tasks`] is the example MCP server, where a real upstream is wanted, and [`relay`] watches what it is sent;
+//! - [`tool`] finds Python and Node.js, for the suites with programs of theirs;
 //! - [`certificates`] makes a CA and leaves; [`serve`] is the small HTTP server under both doubles.
 
 #![allow(
@@ -36,6 +37,7 @@ pub mod serve;
 pub mod sse;
 pub mod tasks;
 pub mod tokens;
+pub mod tool;
 pub mod upstream;
 pub mod world;
 

@@ -3,10 +3,10 @@
 use std::process::Stdio;
 
 use e2e::binary::repository;
+use e2e::tool::tool;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::provider::tool;
 use crate::setting::Setting;
 
 const MODERN: &str = "2026-07-28";

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Installs the conformance suite beside this file, with the Node.js that tests/clients/setup.sh brings.
+# Repeatable; does nothing when all is there.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+venv=$root/.tools/venv
+stamp=$here/node_modules/.stamp
+
+wanted() {
+    cat "$here/package.json" "$here/package-lock.json" "$here/.npmrc" | sha256sum
+}
+
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]; then exit 0; fi
+if [ ! -x "$venv/bin/node" ]; then
+    echo "tests/conformance: no Node.js yet; run tests/clients/setup.sh first" >&2
+    exit 1
+fi
+echo "tests/conformance: installing npm packages into tests/conformance/node_modules" >&2
+(cd "$here" && PATH="$venv/bin:$PATH" npm ci --silent)
+wanted >"$stamp"
