@@ -10,7 +10,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use mcp_gateway_core::auth::{self, SelfTestError};
+use mcp_gateway_core::{
+    auth::{self, SelfTestError},
+    mcp::session::{self, SealingTestError},
+};
 use pingora::{
     server::{ListenFds, RunArgs, Server, ShutdownWatch, configuration::ServerConf},
     services::Service,
@@ -77,6 +80,9 @@ pub enum RunError {
     /// The cryptography does not do what it must.
     #[error("the start-up self-test failed: {0}")]
     SelfTest(#[from] SelfTestError),
+    /// Sealing does not do what it must.
+    #[error("the start-up self-test failed: {0}")]
+    Sealing(#[from] SealingTestError),
     /// The running process cannot be replaced; it goes on.
     #[error("cannot take over at {path}: {error}")]
     Upgrade {
@@ -132,6 +138,7 @@ impl Prepared {
         let signals = Signals::install().map_err(|error| RunError::Start(error.to_string()))?;
         install_crypto();
         auth::self_test()?;
+        session::self_test()?;
         let metrics = Metrics::new().map_err(|error| RunError::Start(error.to_string()))?;
         let metrics = Arc::new(metrics);
         let logging = Logging::install(&config.log, metrics.log_lines_dropped.clone());

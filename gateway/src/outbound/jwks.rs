@@ -38,6 +38,9 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// The longest key id in a log line, in characters.
+const SHOWN_KEY_ID: usize = 64;
+
 /// What is known of an issuer's keys at one moment. Never changed, only replaced.
 #[derive(Debug, Default)]
 pub(crate) struct KeyState {
@@ -322,7 +325,8 @@ impl IssuerKeys {
     }
 
     fn tell(&self, rejected: &RejectedKey) {
-        let (issuer, kid, reason) = (self.name(), rejected.kid.as_deref(), rejected.reason);
+        let (issuer, reason) = (self.name(), rejected.reason);
+        let kid = rejected.kid.as_deref().map(shown);
         // Whoever read the key set can sign: somebody must act.
         if matches!(reason, KeyRejection::Symmetric | KeyRejection::Private) {
             tracing::error!(
@@ -370,4 +374,10 @@ fn jittered(pause: Duration) -> Duration {
     }
     let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
     pause.mul_f64(0.5 + share / 2.0)
+}
+
+/// A key id, cut to what a log line may hold.
+fn shown(kid: &str) -> &str {
+    let end = kid.char_indices().nth(SHOWN_KEY_ID);
+    end.map_or(kid, |(end, _)| kid.get(..end).unwrap_or(kid))
 }

@@ -22,7 +22,7 @@ use crate::{
     snapshot::Protected,
     telemetry::{
         access_log::{AccessLine, cut, milliseconds},
-        metrics::{Metrics, NO_RESOURCE, method_label},
+        metrics::{Metrics, NO_RESOURCE, method_label, status_label},
         pace::Pace,
     },
 };
@@ -201,8 +201,7 @@ impl Account {
         let metrics = self.metrics();
         let resource = self.resource_label();
         let method = method_label(self.mcp_method.as_deref());
-        let mut digits = itoa::Buffer::new();
-        let status = digits.format(self.status);
+        let status = status_label(self.status);
         metrics
             .requests
             .with_label_values(&[resource, method, status])

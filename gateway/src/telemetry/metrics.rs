@@ -35,6 +35,56 @@ const METHODS: &[&str] = &[
     "tools/list",
 ];
 
+/// Statuses that are labels of their own: the registered ones that HTTP answers use, and 499 for a client that went away.
+const STATUSES: &[(u16, &str)] = &[
+    (200, "200"),
+    (201, "201"),
+    (202, "202"),
+    (203, "203"),
+    (204, "204"),
+    (205, "205"),
+    (206, "206"),
+    (300, "300"),
+    (301, "301"),
+    (302, "302"),
+    (303, "303"),
+    (304, "304"),
+    (307, "307"),
+    (308, "308"),
+    (400, "400"),
+    (401, "401"),
+    (402, "402"),
+    (403, "403"),
+    (404, "404"),
+    (405, "405"),
+    (406, "406"),
+    (407, "407"),
+    (408, "408"),
+    (409, "409"),
+    (410, "410"),
+    (411, "411"),
+    (412, "412"),
+    (413, "413"),
+    (414, "414"),
+    (415, "415"),
+    (416, "416"),
+    (417, "417"),
+    (421, "421"),
+    (422, "422"),
+    (426, "426"),
+    (428, "428"),
+    (429, "429"),
+    (431, "431"),
+    (451, "451"),
+    (499, "499"),
+    (500, "500"),
+    (501, "501"),
+    (502, "502"),
+    (503, "503"),
+    (504, "504"),
+    (505, "505"),
+];
+
 /// The label of everything that is not in a closed set.
 pub(crate) const OTHER: &str = "other";
 
@@ -175,6 +225,19 @@ impl Drop for Counted {
     }
 }
 
+/// The label of a status: itself where RFC 9110 or nginx knows it, else its class. An upstream may answer with any number.
+pub(crate) fn status_label(status: u16) -> &'static str {
+    let known = STATUSES.binary_search_by_key(&status, |(known, _)| *known);
+    match known.ok().and_then(|index| STATUSES.get(index)) {
+        Some((_, label)) => label,
+        None if status < 200 => "1xx",
+        None if status < 300 => "2xx",
+        None if status < 400 => "3xx",
+        None if status < 500 => "4xx",
+        None => "5xx",
+    }
+}
+
 /// The label of an MCP method: itself if it is a known one.
 pub(crate) fn method_label(method: Option<&str>) -> &'static str {
     let Some(method) = method else { return "none" };
@@ -259,6 +322,26 @@ mod tests {
         assert_eq!(method_label(Some("tools/call\n")), OTHER);
         assert_eq!(method_label(Some("notifications/anything")), "notification");
         assert_eq!(method_label(None), "none");
+    }
+
+    #[test]
+    fn status_labels_are_a_closed_set() {
+        assert!(STATUSES.is_sorted());
+        for (status, label) in [
+            (200, "200"),
+            (299, "2xx"),
+            (399, "3xx"),
+            (418, "4xx"),
+            (499, "499"),
+            (503, "503"),
+            (599, "5xx"),
+            (999, "5xx"),
+            (103, "1xx"),
+        ] {
+            assert_eq!(status_label(status), label);
+        }
+        let labels: std::collections::HashSet<_> = (100..1000).map(status_label).collect();
+        assert_eq!(labels.len(), STATUSES.len() + 5);
     }
 
     #[test]

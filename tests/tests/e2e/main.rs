@@ -16,6 +16,7 @@ mod client_certificates;
 mod cors_and_origin;
 mod credentials;
 mod demo;
+mod drain;
 mod framing;
 mod identity;
 mod keys;

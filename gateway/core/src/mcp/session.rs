@@ -226,6 +226,69 @@ impl fmt::Debug for SealingKey {
     }
 }
 
+/// Why sealing cannot be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealingTestError {
+    /// A sealed id of an earlier time, or one sealed just now, does not open.
+    #[error("a good sealed session id does not open")]
+    GoodRefused,
+    /// An altered id, or another's, opens.
+    #[error("a bad sealed session id opens")]
+    BadAccepted,
+}
+
+/// Tries sealing on itself at start: a vector that must open, the same altered in its last byte, and for another
+/// caller; then an id sealed by this very process.
+///
+/// # Errors
+/// [`SealingTestError`] at the first surprise.
+pub fn self_test() -> Result<(), SealingTestError> {
+    let broken = |_| SealingTestError::GoodRefused;
+    let key = SealingKey::from_bytes(TEST_KEY).map_err(broken)?;
+    let sealer = Sealer::new(vec![key]).map_err(broken)?;
+    let fresh = sealer.seal(&TEST_BINDING, TEST_ID);
+    try_sealed(TEST_SEALED, |binding, sealed| sealer.open(binding, sealed))?;
+    try_sealed(
+        &fresh.ok_or(SealingTestError::GoodRefused)?,
+        |binding, sealed| sealer.open(binding, sealed),
+    )
+}
+
+fn try_sealed(
+    sealed: &str,
+    open: impl Fn(&Binding<'_>, &str) -> Result<String, SessionError>,
+) -> Result<(), SealingTestError> {
+    if open(&TEST_BINDING, sealed).as_deref() != Ok(TEST_ID) {
+        return Err(SealingTestError::GoodRefused);
+    }
+    let mut altered = URL_SAFE_NO_PAD.decode(sealed).unwrap_or_default();
+    if let Some(byte) = altered.last_mut() {
+        *byte ^= 1;
+    }
+    let another = Binding {
+        subject: "mallory",
+        ..TEST_BINDING
+    };
+    let altered = URL_SAFE_NO_PAD.encode(altered);
+    if open(&TEST_BINDING, &altered).is_ok() || open(&another, sealed).is_ok() {
+        return Err(SealingTestError::BadAccepted);
+    }
+    Ok(())
+}
+
+/// A key that seals nothing but the self-test's id.
+const TEST_KEY: &[u8] = b"for the self-test of sealing it.";
+const TEST_BINDING: Binding<'static> = Binding {
+    resource: "https://mcp.example.com/mcp",
+    issuer: "https://issuer.example.com",
+    subject: "alice",
+    client: Some("app"),
+    endpoint: "http://127.0.0.1:9000/mcp",
+};
+const TEST_ID: &str = "session-of-the-self-test";
+/// [`TEST_ID`], sealed for [`TEST_BINDING`] with [`TEST_KEY`].
+const TEST_SEALED: &str = "AaV784lErAlR1ERCk1V-36h9eXNeRlwNGD9sPzxvZDoIGLsUGkrOE7xAORr5W5CBHYq1rwI6lklUvNWFKOmpEpM8IpcEexNK9GVXD3Aicn_ktZZ1hAcHdQ0";
+
 /// A sealed id, taken apart.
 struct Parts {
     head: [u8; HEAD],
@@ -308,6 +371,38 @@ mod tests {
 
     fn sealer(keys: &[u8]) -> Sealer {
         Sealer::new(keys.iter().map(|byte| key(*byte)).collect()).unwrap()
+    }
+
+    #[test]
+    fn sealing_passes_its_self_test() {
+        assert_eq!(self_test(), Ok(()));
+    }
+
+    #[test]
+    fn sealing_that_refuses_or_opens_what_it_must_not_is_caught() {
+        let outcome = |open: fn(&Binding<'_>, &str) -> Result<String, SessionError>| {
+            try_sealed(TEST_SEALED, open)
+        };
+        assert_eq!(
+            outcome(|_, _| Err(SessionError::Unknown)),
+            Err(SealingTestError::GoodRefused)
+        );
+        let accepted = Err(SealingTestError::BadAccepted);
+        assert_eq!(outcome(|_, _| Ok(TEST_ID.to_owned())), accepted);
+        assert_eq!(
+            outcome(|binding, _| match binding.subject {
+                "alice" => Ok(TEST_ID.to_owned()),
+                _ => Err(SessionError::Mismatch),
+            }),
+            accepted
+        );
+        assert_eq!(
+            outcome(|_, sealed| match sealed {
+                TEST_SEALED => Ok(TEST_ID.to_owned()),
+                _ => Err(SessionError::Unknown),
+            }),
+            accepted
+        );
     }
 
     #[test]
