@@ -8,19 +8,22 @@ mod prompts;
 mod resources;
 mod streaming;
 mod subscriptions;
+mod tasks;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::{
-    CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResponse,
-    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter,
-    UnsubscribeRequestParams,
+    CancelTaskParams, CompleteRequestParams, CompleteResult, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::task_manager::TaskManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
@@ -35,6 +38,7 @@ static TOOLS: LazyLock<ToolRouter<Fixture>> = LazyLock::new(|| {
         + Fixture::asking_tools()
         + Fixture::input_required_tools()
         + Fixture::subscription_tools()
+        + Fixture::task_tools()
 });
 
 /// A running server; it goes away when dropped.
@@ -72,6 +76,7 @@ impl Drop for Server {
 fn service(address: SocketAddr) -> StreamableHttpService<Fixture, LocalSessionManager> {
     let sessions = Arc::new(LocalSessionManager::default());
     let changes = Changes::default();
+    let tasks = TaskManager::new();
     let config =
         StreamableHttpServerConfig::default().with_allowed_origins([format!("http://{address}")]);
     let handlers = Arc::clone(&sessions);
@@ -79,6 +84,7 @@ fn service(address: SocketAddr) -> StreamableHttpService<Fixture, LocalSessionMa
         Ok(Fixture {
             sessions: Arc::clone(&handlers),
             changes: changes.clone(),
+            tasks: tasks.clone(),
             subscription: Subscription::default(),
         })
     };
@@ -89,6 +95,7 @@ fn service(address: SocketAddr) -> StreamableHttpService<Fixture, LocalSessionMa
 struct Fixture {
     sessions: Arc<LocalSessionManager>,
     changes: Changes,
+    tasks: TaskManager,
     subscription: Subscription,
 }
 
@@ -104,8 +111,20 @@ impl ServerHandler for Fixture {
             .enable_prompts_list_changed()
             .enable_completions()
             .enable_logging()
+            .enable_tasks()
             .build();
         ServerConfig::new(capabilities).with_server_info(Implementation::new("fixture", "1.0.0"))
+    }
+
+    /// A scenario takes the first tool and calls it without arguments, expecting an answer.
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let mut tools = TOOLS.list_all();
+        tools.sort_by_key(|tool| tool.name != "test_simple_text");
+        Ok(ListToolsResult::with_all_items(tools))
     }
 
     async fn list_resources(
@@ -178,6 +197,33 @@ impl ServerHandler for Fixture {
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         Ok(())
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.tasks
+            .get_task(&request.task_id)
+            .map(GetTaskResult::new)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.tasks
+            .update_task(&request.task_id, request.input_responses)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.tasks.cancel_task(&request.task_id)
     }
 
     fn accepted_subscription_filter(

@@ -24,8 +24,22 @@ use e2e::gateway::Gateway;
 use e2e::tokens::{Key, Token};
 
 use fixture::Server;
-use suite::Target;
+use suite::{Selection, Target};
 use verdict::Verdicts;
+
+/// The scenarios of the tasks extension (SEP-2663).
+const TASKS: [&str; 10] = [
+    "tasks-lifecycle",
+    "tasks-capability-negotiation",
+    "tasks-wire-fields",
+    "tasks-request-state-removal",
+    "tasks-mrtr-input",
+    "tasks-request-headers",
+    "tasks-dispatch-and-envelope",
+    "tasks-status-notifications",
+    "tasks-required-task-error",
+    "tasks-mrtr-composition",
+];
 
 /// What a run of the suite must at least bring, so that one that does nothing does not pass.
 struct Floor {
@@ -39,7 +53,7 @@ async fn what_conforms_to_2025_06_18_conforms_behind_the_gateway() {
         scenarios: 27,
         passed: 56,
     };
-    compare("2025-06-18", &floor).await;
+    compare("2025-06-18", Selection::Version, &floor).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,7 +62,7 @@ async fn what_conforms_to_2025_11_25_conforms_behind_the_gateway() {
         scenarios: 33,
         passed: 84,
     };
-    compare("2025-11-25", &floor).await;
+    compare("2025-11-25", Selection::Version, &floor).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,15 +71,26 @@ async fn what_conforms_to_2026_07_28_conforms_behind_the_gateway() {
         scenarios: 40,
         passed: 151,
     };
-    compare("2026-07-28", &floor).await;
+    compare("2026-07-28", Selection::Version, &floor).await;
 }
 
-async fn compare(version: &str, floor: &Floor) {
-    let (straight, through) = tokio::join!(straight(version), through(version));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_conform_behind_the_gateway() {
+    let floor = Floor {
+        scenarios: 10,
+        passed: 44,
+    };
+    compare("2026-07-28", Selection::Extension(&TASKS), &floor).await;
+}
+
+async fn compare(version: &str, selection: Selection, floor: &Floor) {
+    let (straight, through) =
+        tokio::join!(straight(version, selection), through(version, selection));
     // Past the capture of the test runner: the figure is what the run is for.
     let _ = writeln!(
         std::io::stderr(),
-        "conformance {version}: {} scenarios; checks passed straight: {}, through the gateway: {}",
+        "conformance {version}{}: {} scenarios; checks passed straight: {}, through the gateway: {}",
+        selection.suffix(),
         straight.scenarios(),
         straight.passed(),
         through.passed()
@@ -90,16 +115,16 @@ async fn compare(version: &str, floor: &Floor) {
     );
 }
 
-async fn straight(version: &str) -> Verdicts {
+async fn straight(version: &str, selection: Selection) -> Verdicts {
     let server = Server::start().await;
     let target = Target {
         url: server.url(),
         token: None,
     };
-    Verdicts::new(suite::run(&target, version).await)
+    Verdicts::new(suite::run(&target, version, selection).await)
 }
 
-async fn through(version: &str) -> Verdicts {
+async fn through(version: &str, selection: Selection) -> Verdicts {
     let server = Server::start().await;
     let key = Key::es256("first");
     let gateway = Gateway::start(Config::new(&server.url(), &[&key])).await;
@@ -108,5 +133,5 @@ async fn through(version: &str) -> Verdicts {
         url: gateway.uri("/mcp"),
         token: Some(token),
     };
-    Verdicts::new(suite::run(&target, version).await)
+    Verdicts::new(suite::run(&target, version, selection).await)
 }

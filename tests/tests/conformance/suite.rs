@@ -54,17 +54,50 @@ impl Check {
     }
 }
 
-/// Runs every scenario that applies to `version`, and those that fail again.
-pub(crate) async fn run(target: &Target, version: &str) -> Vec<Check> {
-    let mut checks = attempt(target, version, &["--suite", "all"]).await;
+/// Which scenarios to run.
+#[derive(Clone, Copy)]
+pub(crate) enum Selection {
+    /// All that apply to the version.
+    Version,
+    /// These, of extensions, which belong to no version.
+    Extension(&'static [&'static str]),
+}
+
+impl Selection {
+    /// What to print behind the version.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Version => "",
+            Self::Extension(_) => ", extension",
+        }
+    }
+}
+
+/// Runs the scenarios, and those that fail again.
+pub(crate) async fn run(target: &Target, version: &str, selection: Selection) -> Vec<Check> {
+    let mut checks = match selection {
+        Selection::Version => attempt(target, version, &["--suite", "all"]).await,
+        Selection::Extension(scenarios) => {
+            let mut checks = Vec::new();
+            for scenario in scenarios {
+                checks.extend(one(target, version, scenario).await);
+            }
+            checks
+        }
+    };
     for _ in 0..REPEATS {
         for scenario in failing(&checks) {
-            let again = attempt(target, version, &["--scenario", &scenario]).await;
+            let again = one(target, version, &scenario).await;
             checks.retain(|check| check.scenario != scenario);
             checks.extend(again);
         }
     }
     checks
+}
+
+/// One scenario, whatever it applies to.
+async fn one(target: &Target, version: &str, scenario: &str) -> Vec<Check> {
+    attempt(target, version, &["--force", "--scenario", scenario]).await
 }
 
 fn failing(checks: &[Check]) -> BTreeSet<String> {
