@@ -1,7 +1,8 @@
 //! The admin listener: metrics for Prometheus, liveness and readiness for whoever runs the process. Never on a public
-//! address; nothing in it names a caller, a session or a token.
+//! address; nothing in it names a caller, a session or a token. Each connection brings one request, and every wait and
+//! count has a limit here too.
 
-use std::{net::TcpListener as StdListener, sync::Arc};
+use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::{
@@ -11,14 +12,35 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use pingora::{
     server::{ListenFds, ShutdownWatch},
     services::Service,
 };
 use serde::Serialize;
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
 
 use crate::gateway::Gateway;
+
+/// Connections open at once; the next one waits.
+const MAX_CONNECTIONS: usize = 32;
+
+/// Deadline of a request's head.
+const HEADER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Deadline of a connection, which brings one request.
+const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long to pause when no connection can be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The admin listener as a Pingora service, with a thread of its own: it answers when the gateway is busy.
 pub(crate) struct Admin {
@@ -42,17 +64,13 @@ impl Service for Admin {
         let Some(socket) = self.socket.take() else {
             return;
         };
-        let served = match TcpListener::from_std(socket) {
-            Ok(socket) => {
+        match TcpListener::from_std(socket) {
+            Ok(socket) => tokio::select! {
+                () = accept(socket, router(self.gateway.clone())) => {}
                 // A successor's pages are asked for at the same socket.
-                axum::serve(socket, router(self.gateway.clone()))
-                    .with_graceful_shutdown(self.gateway.clone().is_handed_over())
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = served {
-            tracing::error!("the admin listener failed: {error}");
+                () = self.gateway.clone().is_handed_over() => {}
+            },
+            Err(error) => tracing::error!("the admin listener failed: {error}"),
         }
     }
 
@@ -62,6 +80,36 @@ impl Service for Admin {
 
     fn threads(&self) -> Option<usize> {
         Some(1)
+    }
+}
+
+async fn accept(socket: TcpListener, router: Router) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // The semaphore is never closed.
+    while let Ok(place) = places.clone().acquire_owned().await {
+        let accepted = socket.accept().await;
+        let router = router.clone();
+        match accepted {
+            Ok((tcp, _)) => drop(tokio::spawn(async move {
+                let _place = place;
+                answer(tcp, router).await;
+            })),
+            Err(error) => {
+                tracing::debug!("an operator's connection could not be accepted: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(tcp: TcpStream, router: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_DEADLINE)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(tcp), TowerToHyperService::new(router));
+    if let Ok(Err(error)) = timeout(CONNECTION_DEADLINE, connection).await {
+        tracing::debug!("an operator's request could not be answered: {error}");
     }
 }
 
@@ -90,6 +138,9 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
 struct Readiness {
     ready: bool,
     draining: bool,
+    /// Descriptors or memory, while either is short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortage: Option<&'static str>,
     issuers: Vec<IssuerState>,
 }
 
@@ -104,10 +155,12 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let snapshot = gateway.snapshot();
     let issuers = snapshot.keys.values();
     let tried = issuers.clone().all(|keys| keys.was_tried());
-    let ready = gateway.is_ready() && tried;
+    let shortage = gateway.pressure().shortage();
+    let ready = gateway.is_ready() && tried && shortage.is_none();
     let page = Readiness {
         ready,
         draining: gateway.is_draining(),
+        shortage,
         issuers: issuers.map(|keys| state(keys)).collect(),
     };
     let status = if ready {

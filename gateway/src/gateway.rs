@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     listening::ListeningStreams,
     places::Places,
+    pressure::Pressure,
     snapshot::Snapshot,
     telemetry::{access_log::AccessLog, metrics::Metrics},
 };
@@ -36,6 +37,7 @@ pub(crate) struct Gateway {
     connection_limit: usize,
     listening: Arc<ListeningStreams>,
     places: Places,
+    pressure: Pressure,
     refusals: Mutex<RefusalBudget>,
     started: Instant,
     draining: watch::Sender<bool>,
@@ -47,14 +49,19 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway that serves `snapshot`; not ready until [`Gateway::set_ready`].
-    pub(crate) fn new(snapshot: Snapshot, metrics: Arc<Metrics>, access_log: AccessLog) -> Self {
-        let connection_limit = snapshot.limits.connections;
+    /// A gateway that serves `snapshot`, with so many connections at most; not ready until [`Gateway::set_ready`].
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        connection_limit: usize,
+        metrics: Arc<Metrics>,
+        access_log: AccessLog,
+    ) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(connection_limit)),
             connection_limit,
             listening: Arc::default(),
             places: Places::default(),
+            pressure: Pressure::default(),
             refusals: Mutex::default(),
             started: Instant::now(),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -95,6 +102,11 @@ impl Gateway {
     /// The connections that each address has open.
     pub(crate) const fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// What is short.
+    pub(crate) const fn pressure(&self) -> &Pressure {
+        &self.pressure
     }
 
     /// Counts a refusal against the address that caused it, unless none is counted there.

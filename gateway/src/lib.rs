@@ -7,7 +7,7 @@
 //! * [`upstream`] is where requests go; [`outbound`] fetches what issuers publish; [`documents`] is what the gateway
 //!   itself publishes;
 //! * [`gateway`] is what all requests share, [`listening`] what is counted of their streams, [`places`] of their
-//!   connections; [`run`] puts everything together; [`signals`] ends it, [`upgrade`] puts another process in its place;
+//!   connections, [`pressure`] whether descriptors or memory are short; [`run`] puts everything together; [`signals`] ends it, [`upgrade`] puts another process in its place;
 //!   [`admin`] shows it to operators;
 //! * [`cli`] is what people type.
 
@@ -21,6 +21,7 @@ mod gateway;
 mod listening;
 mod outbound;
 mod places;
+mod pressure;
 mod proxy;
 pub mod run;
 mod signals;

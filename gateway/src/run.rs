@@ -26,6 +26,7 @@ use crate::{
     config::{Config, Shutdown},
     gateway::Gateway,
     outbound::jwks::IssuerKeys,
+    pressure::{descriptors, memory},
     proxy::{
         listener::{self, Listeners, Port},
         tls::{self, Expiry, TlsError},
@@ -153,11 +154,15 @@ impl Prepared {
         let waiting = waiting(config, &ports, &admin)?;
         note_loaded(&metrics);
 
+        let connections = descriptors::connections(config.limits.connections, descriptors::raise());
         let access_log = AccessLog::new(&config.log, logging.writer());
-        let gateway = Arc::new(Gateway::new(snapshot, metrics, access_log));
+        let gateway = Arc::new(Gateway::new(snapshot, connections, metrics, access_log));
         announce(config);
         let mut server = server();
         server.add_service(KeyKeeper { keys });
+        server.add_service(MemoryWatch {
+            gateway: gateway.clone(),
+        });
         server.add_service(Admin::new(admin, gateway.clone()));
         server.add_service(Listeners::new(ports, gateway.clone()));
         Ok(Self {
@@ -417,6 +422,28 @@ impl Service for KeyKeeper {
 
     fn name(&self) -> &str {
         "keys"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
+    }
+}
+
+/// Looks at the memory in use, on a thread of its own: a busy gateway is when it matters.
+struct MemoryWatch {
+    gateway: Arc<Gateway>,
+}
+
+#[async_trait]
+impl Service for MemoryWatch {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        let granted = memory::cgroup_limit();
+        let limit = || self.gateway.snapshot().limits.memory.or(granted);
+        memory::watch(self.gateway.pressure(), limit).await;
+    }
+
+    fn name(&self) -> &str {
+        "memory"
     }
 
     fn threads(&self) -> Option<usize> {

@@ -73,6 +73,24 @@ const LAYERS: &[(&str, &[&str])] = &[
             "admin",
         ],
     ),
+    (
+        "pressure",
+        &[
+            "proxy",
+            "gateway",
+            "snapshot",
+            "upstream",
+            "outbound",
+            "documents",
+            "run",
+            "cli",
+            "admin",
+        ],
+    ),
+    (
+        "places",
+        &["proxy", "gateway", "snapshot", "run", "cli", "admin"],
+    ),
     ("snapshot", &["proxy", "gateway", "run", "cli", "admin"]),
     ("listening", &["proxy", "gateway", "run", "cli", "admin"]),
     ("gateway", &["proxy", "run", "cli", "admin"]),
@@ -86,7 +104,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const NAMED_BY: &[(&str, &[&str])] = &[
     ("pingora", &["proxy", "admin", "run", "signals", "upgrade"]),
     ("reqwest", &["outbound"]),
-    ("hyper_util", &["proxy", "upstream"]),
+    ("hyper_util", &["admin", "proxy", "upstream"]),
     ("serde_yaml", &["config"]),
     ("saphyr_parser", &["config"]),
     ("upstream_tasks", &["cli"]),

@@ -74,6 +74,24 @@ impl Gateway {
         gateway
     }
 
+    /// Starts it with so many open files at most and waits until it is ready.
+    pub async fn start_with_files(config: Config, count: usize) -> Self {
+        let mut command = Command::new("prlimit");
+        command
+            .arg(format!("--nofile={count}:{count}"))
+            .arg(binary("mcp-gateway"))
+            .args(["run", "--config"])
+            .arg(config.file())
+            .current_dir(config.folder());
+        let gateway = Self {
+            process: Process::spawn(command),
+            config,
+            http: client::http(),
+        };
+        eventually("it is ready", async || gateway.is_ready().await).await;
+        gateway
+    }
+
     /// Starts it without waiting.
     pub fn spawn(config: Config) -> Self {
         let process = Process::spawn(command(&["run", "--config"], &config));

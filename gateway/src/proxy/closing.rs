@@ -15,6 +15,8 @@ pub(super) enum Cause {
     Limit,
     /// As many as may be open from its address are.
     AddressLimit,
+    /// Memory is short.
+    Memory,
     /// It brought no PROXY protocol header, or may not bring one.
     ProxyHeader,
     /// Its TLS handshake failed, or was not done in time.
@@ -39,6 +41,7 @@ impl Cause {
         match self {
             Self::Limit => "limit",
             Self::AddressLimit => "address_limit",
+            Self::Memory => "memory",
             Self::ProxyHeader => "proxy_header",
             Self::Handshake => "handshake",
             Self::Silent => "silent",
@@ -49,6 +52,7 @@ impl Cause {
     fn told(self) -> Option<(&'static str, &'static Pace)> {
         static LIMIT: Pace = Pace::every(PACE);
         static ADDRESS_LIMIT: Pace = Pace::every(PACE);
+        static MEMORY: Pace = Pace::every(PACE);
         static PROXY_HEADER: Pace = Pace::every(PACE);
         match self {
             Self::Limit => Some(("as many as may be open are", &LIMIT)),
@@ -56,6 +60,7 @@ impl Cause {
                 "as many as may be open from one address are",
                 &ADDRESS_LIMIT,
             )),
+            Self::Memory => Some(("memory is short", &MEMORY)),
             Self::ProxyHeader => Some((
                 "no trusted proxy began them with a PROXY protocol header, version 2",
                 &PROXY_HEADER,

@@ -33,8 +33,12 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    config::Timeouts, gateway::Gateway, places::Place, snapshot::Snapshot,
-    telemetry::metrics::Counted,
+    config::Timeouts,
+    gateway::Gateway,
+    places::Place,
+    pressure::descriptors,
+    snapshot::Snapshot,
+    telemetry::{metrics::Counted, pace::Pace},
 };
 
 /// Connections the kernel holds for us between two accepts.
@@ -147,15 +151,29 @@ async fn accept(
             Ok((tcp, peer)) => admit(tcp, peer, door.clone(), &gateway),
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!("a connection could not be accepted: {error}");
+                not_accepted(&error, &gateway);
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
         }
     }
 }
 
+fn not_accepted(error: &io::Error, gateway: &Gateway) {
+    /// Time between two lines.
+    static PACE: Pace = Pace::every(Duration::from_secs(5));
+    if descriptors::are_exhausted(error) {
+        gateway.pressure().out_of_descriptors();
+    }
+    if let Some(count) = PACE.tally() {
+        tracing::warn!(count, "connections could not be accepted: {error}");
+    }
+}
+
 /// Starts serving a connection, or closes it at once when there are too many.
 fn admit(tcp: TcpStream, address: SocketAddr, door: Door, gateway: &Arc<Gateway>) {
+    if gateway.pressure().is_short_of_memory() {
+        return closed(gateway.metrics(), Cause::Memory);
+    }
     let Ok(permit) = gateway.connections().try_acquire_owned() else {
         return closed(gateway.metrics(), Cause::Limit);
     };
@@ -216,6 +234,10 @@ async fn told(
     let told = timeout(snapshot.timeouts.handshake, Peer::told(tcp, proxy)).await;
     let peer = match told {
         Ok(Ok(peer)) => peer,
+        // As a proxy's health checks do, which only connect.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(Cause::Silent);
+        }
         Ok(Err(error)) => {
             tracing::debug!("a PROXY protocol header cannot be used: {error}");
             return Err(Cause::ProxyHeader);

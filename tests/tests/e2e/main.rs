@@ -25,6 +25,7 @@ mod listening;
 mod logs;
 mod messages;
 mod misdirected;
+mod pressure;
 mod process;
 mod prometheus;
 mod sessions;

@@ -1,0 +1,52 @@
+//! What the machine lets this process have, descriptors and memory, and whether either is short. While one is, the process
+//! says that it is not ready, and what is open goes on.
+
+pub(crate) mod descriptors;
+pub(crate) mod memory;
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// How long a connection that could not be accepted makes the process short of descriptors; the next such one renews it.
+const EXHAUSTED_SPAN: Duration = Duration::from_secs(1);
+
+/// What is short right now.
+#[derive(Debug, Default)]
+pub(crate) struct Pressure {
+    memory: AtomicBool,
+    exhausted: Mutex<Option<Instant>>,
+}
+
+impl Pressure {
+    /// Whether so much memory is in use that no connection may be added.
+    pub(crate) fn is_short_of_memory(&self) -> bool {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a connection could not be accepted for want of a descriptor.
+    pub(crate) fn out_of_descriptors(&self) {
+        *self
+            .exhausted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// What is short, in the words of the readiness page.
+    pub(crate) fn shortage(&self) -> Option<&'static str> {
+        if self.is_short_of_memory() {
+            return Some("memory");
+        }
+        let exhausted = *self
+            .exhausted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        exhausted
+            .is_some_and(|at| at.elapsed() < EXHAUSTED_SPAN)
+            .then_some("descriptors")
+    }
+}
