@@ -2,9 +2,11 @@
 
 use e2e::client::{Call, request};
 use e2e::eventually;
+use e2e::secure::Secure;
 use e2e::sse::{Events, Item};
 use e2e::upstream::{self, Answer, Feed, Feeds, Recorded};
 use e2e::world::World;
+use http::Method;
 use serde_json::json;
 
 async fn world(own: usize, all: usize) -> World {
@@ -103,6 +105,38 @@ async fn a_place_comes_back_whichever_way_a_stream_ends() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_its_client_resets_gives_its_place_back() {
+    let setting =
+        Secure::with(|config| config.set("/limits/listening_streams_per_principal", 1)).await;
+    let http = setting.http(false);
+    let listen = || {
+        let call = Call::new(&http, Method::GET, setting.gateway.uri("/mcp"));
+        let call = call.token(&setting.token());
+        call.with("accept", "text/event-stream")
+    };
+    let mut feeds = setting.upstream.streams("text/event-stream");
+    let held = open(&mut feeds, listen()).await;
+    assert_eq!(listen().send().await.status, 429);
+    setting.upstream.script(no_streams);
+    drop(held.events);
+    eventually("there is a place again", async || {
+        listen().send().await.status == 405
+    })
+    .await;
+    // Resetting it before it is answered gives it back as well.
+    setting.upstream.script(|_| Answer::Hang);
+    let hits = setting.upstream.hits();
+    let waiting = tokio::spawn(listen().open());
+    eventually("it is under way", async || setting.upstream.hits() > hits).await;
+    waiting.abort();
+    setting.upstream.script(no_streams);
+    eventually("there is a place again", async || {
+        listen().send().await.status == 405
+    })
+    .await;
 }
 
 #[tokio::test]

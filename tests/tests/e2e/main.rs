@@ -18,6 +18,7 @@ mod credentials;
 mod demo;
 mod drain;
 mod framing;
+mod http2_attacks;
 mod identity;
 mod keys;
 mod limits;
