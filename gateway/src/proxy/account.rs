@@ -21,7 +21,7 @@ use crate::{
     gateway::Gateway,
     snapshot::Protected,
     telemetry::{
-        access_log::{AccessLine, cut, milliseconds},
+        access_log::{AccessLine, cut, cut_name, cut_unknown_path, cut_word, milliseconds},
         metrics::{Metrics, NO_RESOURCE, method_label, status_label},
         pace::Pace,
     },
@@ -158,7 +158,7 @@ impl Account {
         }
         let resource = self.resource_label();
         self.metrics().refused(resource, reason);
-        let detail = self.detail.as_deref().unwrap_or_default();
+        let detail = cut(self.detail.as_deref().unwrap_or_default());
         let (request_id, label) = (self.request_id.as_str(), reason.label());
         match reason.row().severity {
             Severity::Fault if FAULTS.is_due() => {
@@ -233,14 +233,18 @@ impl Account {
             http_method: self
                 .http_method
                 .as_ref()
-                .map_or("-", |method| cut(method.as_str())),
-            path: cut(&self.path),
+                .map_or("-", |method| cut(cut_word(method.as_str()))),
+            path: if self.resource.is_some() {
+                cut(&self.path)
+            } else {
+                cut_unknown_path(&self.path)
+            },
             resource: self
                 .resource
                 .as_deref()
                 .map(|resource| resource.label.as_str()),
             mcp_method: self.mcp_method.as_deref().map(cut),
-            mcp_name: self.mcp_name.as_deref().map(cut),
+            mcp_name: self.mcp_name.as_deref().map(cut_name),
             issuer: principal.map(|principal| cut(&principal.issuer)),
             subject: principal.map(|principal| cut(&principal.subject)),
             client_id: principal

@@ -29,6 +29,7 @@ mod misdirected;
 mod pressure;
 mod process;
 mod prometheus;
+mod secrets;
 mod sessions;
 mod slow_peers;
 mod streams;
