@@ -154,9 +154,8 @@ struct IssuerState {
 async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let snapshot = gateway.snapshot();
     let issuers = snapshot.keys.values();
-    let tried = issuers.clone().all(|keys| keys.was_tried());
     let shortage = gateway.pressure().shortage();
-    let ready = gateway.is_ready() && tried && shortage.is_none();
+    let ready = gateway.is_ready() && gateway.has_asked_issuers() && shortage.is_none();
     let page = Readiness {
         ready,
         draining: gateway.is_draining(),

@@ -13,6 +13,7 @@ mod environment;
 pub mod files;
 mod finding;
 pub mod folder;
+mod inputs;
 mod key_path;
 mod methods;
 mod model;
@@ -21,16 +22,24 @@ mod reader;
 pub mod schema;
 pub mod secret;
 mod similar;
+mod source;
 mod unit;
 mod url;
 
-use std::{fs, io::Read, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use serde_yaml::Value;
 
 pub use environment::{Environment, EnvironmentError};
 pub use finding::Finding;
+pub use inputs::Inputs;
 pub use model::*;
+pub use source::{Loaded, Reading, Source};
 
 #[cfg(test)]
 mod tests;
@@ -43,14 +52,15 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Reads and checks a configuration file. Relative paths in it are relative to its directory.
-///
-/// # Errors
-/// Everything that is wrong with it; never empty.
-pub fn load(path: &Path, environment: &Environment) -> Result<Config, Vec<Finding>> {
+/// Reads and checks a configuration file. Relative paths in it are relative to its directory. Adds the files it names.
+fn load(
+    path: &Path,
+    environment: &Environment,
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Config, Vec<Finding>> {
     let text = read(path).map_err(|finding| vec![finding])?;
     let base = path.parent().unwrap_or_else(|| Path::new(""));
-    parse(&text, base, environment)
+    parse_naming(&text, base, environment, files)
 }
 
 /// Checks a configuration. Relative paths in it are relative to `base`.
@@ -58,12 +68,22 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Vec<Findin
 /// # Errors
 /// Everything that is wrong with it; never empty.
 pub fn parse(text: &str, base: &Path, environment: &Environment) -> Result<Config, Vec<Finding>> {
+    parse_naming(text, base, environment, &mut BTreeSet::new())
+}
+
+fn parse_naming(
+    text: &str,
+    base: &Path,
+    environment: &Environment,
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Config, Vec<Finding>> {
     // Some editors begin a file with a byte order mark, which YAML 1.2 §5.2 allows.
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let positions = Positions::read(text)?;
     let document = values(text).map_err(|finding| vec![finding])?;
     let reader = Reader::new(&positions, environment, base);
     let config = check::config(reader.root(&document));
+    files.extend(reader.files());
     let findings = reader.into_findings();
     match config {
         Some(config) if findings.is_empty() => Ok(config),

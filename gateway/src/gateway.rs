@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -45,6 +45,7 @@ pub(crate) struct Gateway {
     accepting: Arc<()>,
     cut: watch::Sender<bool>,
     ready: watch::Sender<bool>,
+    asked_issuers: AtomicBool,
     request_ids: RequestIds,
 }
 
@@ -72,8 +73,14 @@ impl Gateway {
             accepting: Arc::new(()),
             cut: watch::Sender::new(false),
             ready: watch::Sender::new(false),
+            asked_issuers: AtomicBool::new(false),
             request_ids: RequestIds::new(),
         }
+    }
+
+    /// Puts another configuration to use, for requests that begin from now on.
+    pub(crate) fn exchange(&self, snapshot: Arc<Snapshot>) {
+        self.snapshot.store(snapshot);
     }
 
     /// The configuration in use. A request loads it once and keeps it to its end.
@@ -197,6 +204,17 @@ impl Gateway {
     /// Whether the listeners are bound and the process is not about to end.
     pub(crate) fn is_ready(&self) -> bool {
         *self.ready.borrow()
+    }
+
+    /// Whether every issuer has been asked once since the start. It stays so: an issuer that a reload brings keeps no
+    /// traffic away from the others.
+    pub(crate) fn has_asked_issuers(&self) -> bool {
+        if !self.asked_issuers.load(Ordering::Relaxed) {
+            let snapshot = self.snapshot();
+            let tried = snapshot.keys.values().all(|keys| keys.was_tried());
+            self.asked_issuers.store(tried, Ordering::Relaxed);
+        }
+        self.asked_issuers.load(Ordering::Relaxed)
     }
 
     /// Says whether traffic should come here.

@@ -23,6 +23,7 @@ mod outbound;
 mod places;
 mod pressure;
 mod proxy;
+mod reload;
 pub mod run;
 mod signals;
 mod snapshot;

@@ -3,6 +3,7 @@
 //! The only module that names `reqwest`. Every fetch has a deadline and a size limit, follows no redirect, uses no
 //! proxy from the environment and sends no secret.
 
-mod client;
+pub(crate) mod client;
 mod discovery;
 pub(crate) mod jwks;
+pub(crate) mod keeper;

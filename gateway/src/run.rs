@@ -19,17 +19,24 @@ use pingora::{
     services::Service,
 };
 use thiserror::Error;
+use tokio::sync::mpsc;
 
 use crate::{
     admin::Admin,
-    clock,
-    config::{Config, Shutdown},
+    config::{Config, Loaded, Shutdown},
     gateway::Gateway,
-    outbound::jwks::IssuerKeys,
+    outbound::{
+        jwks::IssuerKeys,
+        keeper::{self, Order},
+    },
     pressure::{descriptors, memory},
     proxy::{
         listener::{self, Listeners, Port},
-        tls::{self, Expiry, TlsError},
+        tls::{ServedTls, TlsError},
+    },
+    reload::{
+        self, Bell, Reloader,
+        certificates::{Certificates, CertificatesError},
     },
     signals::Signals,
     snapshot::{Keys, Snapshot},
@@ -111,9 +118,17 @@ pub enum RunError {
     Start(String),
 }
 
+impl From<CertificatesError> for RunError {
+    fn from(error: CertificatesError) -> Self {
+        let CertificatesError { address, error } = error;
+        Self::Tls { address, error }
+    }
+}
+
 /// A gateway whose sockets are bound and whose configuration is in use, one step before it serves.
 pub struct Prepared {
     gateway: Arc<Gateway>,
+    reloader: Reloader,
     signals: Signals,
     server: Server,
     shutdown: Shutdown,
@@ -134,9 +149,12 @@ impl Prepared {
     ///
     /// # Errors
     /// The gateway cannot run; nothing was served.
-    pub fn new(config: &Config, start: Start) -> Result<Self, RunError> {
+    pub fn new(loaded: &Loaded, start: Start) -> Result<Self, RunError> {
+        let config = &loaded.config;
+        let (bell, rings) = Bell::new();
         // A SIGHUP kills a process that has no handler: this comes before everything else.
-        let signals = Signals::install().map_err(|error| RunError::Start(error.to_string()))?;
+        let signals = Signals::install(bell.clone());
+        let signals = signals.map_err(|error| RunError::Start(error.to_string()))?;
         install_crypto();
         auth::self_test()?;
         session::self_test()?;
@@ -144,29 +162,37 @@ impl Prepared {
         let metrics = Arc::new(metrics);
         let logging = Logging::install(&config.log, metrics.log_lines_dropped.clone());
         let logging = logging.map_err(|error| RunError::Start(error.to_string()))?;
-        let tls = tls(config, &metrics)?;
-        let keys = keys(config, &metrics)?;
-        let snapshot = Snapshot::build(config, keys.clone());
+        let certificates = Certificates::read(&config.listen, &metrics)?;
+        let snapshot = Snapshot::build(config, &metrics, None);
         let snapshot = snapshot.map_err(|error| RunError::Config(error.to_string()))?;
-        let mut inherited = inherited(config, start, &keys)?;
-        let ports = ports(config, tls, &mut inherited)?;
+        let mut inherited = inherited(config, start, &snapshot.keys)?;
+        let ports = ports(config, certificates.served(), &mut inherited)?;
         let admin = bind(config.admin.address, &mut inherited)?;
         let waiting = waiting(config, &ports, &admin)?;
-        note_loaded(&metrics);
+        reload::note_start(&metrics);
 
         let connections = descriptors::connections(config.limits.connections, descriptors::raise());
         let access_log = AccessLog::new(&config.log, logging.writer());
         let gateway = Arc::new(Gateway::new(snapshot, connections, metrics, access_log));
         announce(config);
+        let (orders, ordered) = keeper::orders();
         let mut server = server();
-        server.add_service(KeyKeeper { keys });
+        server.add_service(KeyKeeper::new(&gateway, ordered));
         server.add_service(MemoryWatch {
             gateway: gateway.clone(),
         });
         server.add_service(Admin::new(admin, gateway.clone()));
         server.add_service(Listeners::new(ports, gateway.clone()));
+        let reloader = Reloader::new(
+            loaded.clone(),
+            (bell, rings),
+            gateway.clone(),
+            certificates,
+            orders,
+        );
         Ok(Self {
             gateway,
+            reloader,
             signals,
             server,
             shutdown: config.shutdown,
@@ -184,6 +210,9 @@ impl Prepared {
         if let Some(waiting) = self.waiting.take() {
             let predecessor = take_place(waiting, self.inherited, &self.gateway, &self.signals)?;
             self.server.add_service(predecessor);
+        }
+        if let Err(error) = self.reloader.start() {
+            tracing::error!("the configuration cannot be reloaded: {error}");
         }
         self.gateway.set_ready(true);
         let drain = self.signals.draining(self.gateway, self.shutdown);
@@ -292,30 +321,9 @@ pub fn install_crypto() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-/// The TLS of each listener, in their order.
-fn tls(
-    config: &Config,
-    metrics: &Metrics,
-) -> Result<Vec<Option<Arc<rustls::ServerConfig>>>, RunError> {
-    config
-        .listen
-        .iter()
-        .map(|listen| {
-            let address = listen.address;
-            let Some(tls) = &listen.tls else {
-                return Ok(None);
-            };
-            let (config, expiries) =
-                tls::server_config(tls).map_err(|error| RunError::Tls { address, error })?;
-            note_expiries(metrics, address, &expiries);
-            Ok(Some(Arc::new(config)))
-        })
-        .collect()
-}
-
 fn ports(
     config: &Config,
-    tls: Vec<Option<Arc<rustls::ServerConfig>>>,
+    tls: Vec<Option<Arc<ServedTls>>>,
     inherited: &mut Inherited,
 ) -> Result<Vec<Port>, RunError> {
     let listeners = config.listen.iter().zip(tls);
@@ -331,54 +339,12 @@ fn ports(
         .collect()
 }
 
-fn note_expiries(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) {
-    let listener = address.to_string();
-    for expiry in expiries {
-        if expiry.not_after < clock::now().secs() {
-            tracing::error!(
-                listener,
-                "the certificate {} has expired",
-                expiry.certificate
-            );
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "seconds fit a double for the next hundred million years"
-        )]
-        metrics
-            .certificate_expiry
-            .with_label_values(&[&listener, &expiry.certificate])
-            .set(expiry.not_after as f64);
-    }
-}
-
 /// The socket that the predecessor had, or a new one.
 fn bind(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, RunError> {
     if let Some(socket) = inherited.socket(address) {
         return Ok(socket);
     }
     listener::bind(address).map_err(|error| RunError::Bind { address, error })
-}
-
-fn keys(config: &Config, metrics: &Arc<Metrics>) -> Result<Keys, RunError> {
-    let keys = config.issuers.iter().map(|(name, issuer)| {
-        let keys = IssuerKeys::new(issuer.clone(), config.jwks, metrics.clone());
-        let keys = keys.map_err(|error| RunError::Config(format!("issuer {name}: {error}")))?;
-        Ok((name.clone(), Arc::new(keys)))
-    });
-    keys.collect()
-}
-
-fn note_loaded(metrics: &Metrics) {
-    metrics
-        .config_reloads
-        .with_label_values(&["accepted"])
-        .inc();
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "seconds fit a double for the next hundred million years"
-    )]
-    metrics.config_last_reload.set(clock::now().secs() as f64);
 }
 
 fn announce(config: &Config) {
@@ -409,15 +375,25 @@ fn server() -> Server {
 
 /// Runs the key tasks of all issuers, on a thread of their own: a slow issuer holds up no request.
 struct KeyKeeper {
-    keys: Keys,
+    /// The keys to begin with, and the orders that come later; taken at the start.
+    work: Option<(Vec<Arc<IssuerKeys>>, mpsc::Receiver<Order>)>,
+}
+
+impl KeyKeeper {
+    fn new(gateway: &Gateway, orders: mpsc::Receiver<Order>) -> Self {
+        let first = gateway.snapshot().keys.values().cloned().collect();
+        Self {
+            work: Some((first, orders)),
+        }
+    }
 }
 
 #[async_trait]
 impl Service for KeyKeeper {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
-        let tasks = self.keys.values().cloned().map(IssuerKeys::run);
-        let mut running: tokio::task::JoinSet<()> = tasks.collect();
-        while running.join_next().await.is_some() {}
+        if let Some((first, orders)) = self.work.take() {
+            keeper::keep(first, orders).await;
+        }
     }
 
     fn name(&self) -> &str {

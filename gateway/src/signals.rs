@@ -2,8 +2,8 @@
 //!
 //! SIGTERM, SIGINT and SIGQUIT end the process in good order: not ready at once, accepting on for the configured delay (load
 //! balancers need a moment), then no new connections, listening streams ended, requests under way finished, and out as
-//! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. SIGHUP never
-//! kills. A successor that has taken the sockets begins the same, without the delay.
+//! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. A successor that
+//! has taken the sockets begins the same, without the delay. SIGHUP has the configuration read again.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{config::Shutdown, gateway::Gateway};
+use crate::{config::Shutdown, gateway::Gateway, reload::Bell};
 
 /// Ends asked for and not acted upon yet; a third one changes nothing.
 const WAITING_ENDS: usize = 2;
@@ -41,10 +41,10 @@ pub(crate) enum End {
 
 impl Signals {
     /// Installs the handlers, and a thread that listens to them.
-    pub(crate) fn install() -> io::Result<Self> {
+    pub(crate) fn install(reload: Bell) -> io::Result<Self> {
         let (heard, ends) = mpsc::channel(WAITING_ENDS);
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let mut handlers = runtime.block_on(async { Handlers::new() })?;
+        let mut handlers = runtime.block_on(async { Handlers::new(reload) })?;
         thread::Builder::new().name("signals".into()).spawn({
             let heard = heard.clone();
             move || runtime.block_on(handlers.listen(&heard))
@@ -115,15 +115,17 @@ struct Handlers {
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
+    reload: Bell,
 }
 
 impl Handlers {
-    fn new() -> io::Result<Self> {
+    fn new(reload: Bell) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
+            reload,
         })
     }
 
@@ -134,7 +136,7 @@ impl Handlers {
                 _ = self.interrupt.recv() => {}
                 _ = self.quit.recv() => {}
                 _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: the configuration is read at start only; restart to change it");
+                    self.reload.ask();
                     continue;
                 }
             }

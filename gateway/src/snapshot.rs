@@ -3,6 +3,8 @@
 //! A [`Snapshot`] holds everything a request needs to be decided, with nothing left to look up, parse or build. It is
 //! never changed; a request loads it once and keeps it to its end.
 
+mod predecessor;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
@@ -34,18 +36,25 @@ use crate::{
         files::{self, FileError},
     },
     documents::Documents,
-    outbound::jwks::IssuerKeys,
+    outbound::{client::FetchError, jwks::IssuerKeys},
+    telemetry::metrics::Metrics,
     upstream::{Upstream, UpstreamError},
 };
+pub(crate) use predecessor::Predecessor;
 
 /// The keys of every configured issuer, by its name in the configuration.
 pub(crate) type Keys = BTreeMap<String, Arc<IssuerKeys>>;
+
+/// Tokens verified for one resource, by their SHA-256.
+pub(crate) type VerifiedTokens = Cache<[u8; 32], Verdict>;
 
 /// Why a checked configuration cannot be put to use.
 #[derive(Debug, Error)]
 pub(crate) enum SnapshotError {
     #[error("resource {path}: {error}")]
     Upstream { path: String, error: UpstreamError },
+    #[error("issuer {name}: {error}")]
+    Issuer { name: String, error: FetchError },
     #[error("the session key {} {error}", path.display())]
     SessionKey { path: PathBuf, error: FileError },
     #[error("no sealing key: {0}")]
@@ -62,7 +71,7 @@ pub(crate) struct Snapshot {
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) json: JsonLimits,
-    pub(crate) sealer: Sealer,
+    pub(crate) sealer: Arc<Sealer>,
     pub(crate) keys: Keys,
     hosts: HashSet<Authority>,
     /// By path, then by host; a resource without a host answers on every host served.
@@ -81,12 +90,11 @@ pub(crate) struct Protected {
     pub(crate) audience: Vec<String>,
     pub(crate) policy: Policy,
     pub(crate) challenger: Challenger,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Arc<Upstream>,
     pub(crate) identity_headers: IdentityHeaders,
     /// How long the upstream's response head may take.
     pub(crate) response_head: Duration,
-    /// Tokens verified for this resource, by their SHA-256.
-    pub(crate) verified: Cache<[u8; 32], Verdict>,
+    pub(crate) verified: Arc<VerifiedTokens>,
 }
 
 /// An issuer as one resource trusts it.
@@ -115,14 +123,19 @@ impl Verdict {
 }
 
 impl Snapshot {
-    /// Makes `config` ready.
+    /// Makes `config` ready, with what goes on from the snapshot before.
     ///
     /// # Errors
     /// A file that was there when the configuration was checked cannot be used any more.
-    pub(crate) fn build(config: &Config, keys: Keys) -> Result<Self, SnapshotError> {
+    pub(crate) fn build(
+        config: &Config,
+        metrics: &Arc<Metrics>,
+        before: Option<Predecessor<'_>>,
+    ) -> Result<Self, SnapshotError> {
+        let keys = keys(config, metrics, before)?;
         let mut resources: HashMap<String, Vec<Arc<Protected>>> = HashMap::new();
         for resource in &config.resources {
-            let protected = Arc::new(Protected::build(config, resource, &keys)?);
+            let protected = Arc::new(Protected::build(config, resource, &keys, before)?);
             resources
                 .entry(resource.path.clone())
                 .or_default()
@@ -143,7 +156,7 @@ impl Snapshot {
                 depth: config.limits.json_depth,
                 members: config.limits.json_members,
             },
-            sealer: sealer(config)?,
+            sealer: sealer(config, before)?,
             keys,
             hosts: hosts(config),
             resources,
@@ -176,33 +189,66 @@ impl Snapshot {
 }
 
 impl Protected {
-    fn build(config: &Config, resource: &Resource, keys: &Keys) -> Result<Self, SnapshotError> {
-        let upstream = Upstream::new(&resource.upstream, &config.timeouts).map_err(|error| {
-            SnapshotError::Upstream {
-                path: resource.path.clone(),
-                error,
-            }
-        })?;
+    fn build(
+        config: &Config,
+        resource: &Resource,
+        keys: &Keys,
+        before: Option<Predecessor<'_>>,
+    ) -> Result<Self, SnapshotError> {
+        let kept = before.and_then(|before| before.upstream(config, resource));
+        let upstream = kept.map_or_else(|| upstream(config, resource), Ok)?;
         let trusted = resource.issuers.iter().filter_map(|name| {
             Some(Trusted {
                 profile: profile(config.issuers.get(name)?),
                 keys: keys.get(name)?.clone(),
             })
         });
+        let trusted: Vec<_> = trusted.collect();
+        let verified = before.and_then(|before| before.verified(config, resource, &trusted));
         Ok(Self {
             label: label(resource),
             uri: resource.uri.clone(),
             host: resource.host.clone(),
-            issuers: trusted.collect(),
+            issuers: trusted,
             audience: resource.audience.clone(),
             policy: resource.policy.clone(),
             challenger: challenger(config, resource),
             upstream,
             identity_headers: resource.identity_headers.clone(),
             response_head: resource.response_head,
-            verified: Cache::new(config.limits.verified_tokens),
+            verified: verified
+                .unwrap_or_else(|| Arc::new(Cache::new(config.limits.verified_tokens))),
         })
     }
+}
+
+fn keys(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    before: Option<Predecessor<'_>>,
+) -> Result<Keys, SnapshotError> {
+    let keys = config.issuers.iter().map(|(name, issuer)| {
+        if let Some(kept) = before.and_then(|before| before.keys(issuer, &config.jwks)) {
+            return Ok((name.clone(), kept));
+        }
+        let keys = IssuerKeys::new(issuer.clone(), config.jwks, metrics.clone());
+        let keys = keys.map_err(|error| SnapshotError::Issuer {
+            name: name.clone(),
+            error,
+        })?;
+        Ok((name.clone(), Arc::new(keys)))
+    });
+    keys.collect()
+}
+
+fn upstream(config: &Config, resource: &Resource) -> Result<Arc<Upstream>, SnapshotError> {
+    let upstream = Upstream::new(&resource.upstream, &config.timeouts);
+    upstream
+        .map(Arc::new)
+        .map_err(|error| SnapshotError::Upstream {
+            path: resource.path.clone(),
+            error,
+        })
 }
 
 fn label(resource: &Resource) -> String {
@@ -248,12 +294,15 @@ fn hosts(config: &Config) -> HashSet<Authority> {
         .collect()
 }
 
-fn sealer(config: &Config) -> Result<Sealer, SnapshotError> {
+fn sealer(config: &Config, before: Option<Predecessor<'_>>) -> Result<Arc<Sealer>, SnapshotError> {
+    if let Some(kept) = before.and_then(|before| before.sealer(config)) {
+        return Ok(kept);
+    }
     let keys = config.sessions.key_files.iter().map(|path| {
         files::sealing_key(path).map_err(|error| SnapshotError::SessionKey {
             path: path.clone(),
             error,
         })
     });
-    Ok(Sealer::new(keys.collect::<Result<_, _>>()?)?)
+    Ok(Arc::new(Sealer::new(keys.collect::<Result<_, _>>()?)?))
 }

@@ -97,6 +97,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proxy", &["run", "cli", "admin"]),
     ("admin", &["proxy", "run", "cli"]),
     ("upgrade", &["proxy", "run", "cli", "admin"]),
+    ("reload", &["run", "cli", "admin", "signals"]),
     ("run", &["cli"]),
 ];
 
@@ -105,6 +106,7 @@ const NAMED_BY: &[(&str, &[&str])] = &[
     ("pingora", &["proxy", "admin", "run", "signals", "upgrade"]),
     ("reqwest", &["outbound"]),
     ("hyper_util", &["admin", "proxy", "upstream"]),
+    ("notify", &["reload"]),
     ("serde_yaml", &["config"]),
     ("saphyr_parser", &["config"]),
     ("upstream_tasks", &["cli"]),

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::{
     clock,
-    config::{self, Config, Environment, Finding, Listener, Resource, UpstreamTarget, files},
+    config::{self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget, files},
 };
 
 /// Exit code: all is well.
@@ -24,7 +24,7 @@ pub(super) const WRONG: u8 = 2;
 /// `out` takes nothing.
 pub(super) fn check(file: &Path, env_file: Option<&Path>, out: &mut impl Write) -> io::Result<u8> {
     match load(file, env_file) {
-        Ok(config) => summary(file, &config, out).map(|()| FINE),
+        Ok(loaded) => summary(file, &loaded.config, out).map(|()| FINE),
         Err(findings) => report(file, &findings, out).map(|()| WRONG),
     }
 }
@@ -33,14 +33,8 @@ pub(super) fn check(file: &Path, env_file: Option<&Path>, out: &mut impl Write) 
 ///
 /// # Errors
 /// Everything that is wrong with it; never empty.
-pub(super) fn load(file: &Path, env_file: Option<&Path>) -> Result<Config, Vec<Finding>> {
-    let environment = match env_file {
-        Some(path) => Environment::process()
-            .with_file(path)
-            .map_err(|error| vec![Finding::of_env_file(path, &error)])?,
-        None => Environment::process(),
-    };
-    config::load(file, &environment)
+pub(super) fn load(file: &Path, env_file: Option<&Path>) -> Result<Loaded, Vec<Finding>> {
+    Source::new(file, env_file).load()
 }
 
 /// Writes each finding as a line, and how many there are.

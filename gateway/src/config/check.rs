@@ -28,6 +28,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let addresses = addresses::addresses(&root, &listen, exempt);
     let timeouts = numbers::timeouts(root.section("timeouts"));
     let jwks = numbers::jwks(root.section("jwks"));
+    let reload = numbers::reload(root.section("reload"));
     let shutdown = numbers::shutdown(root.section("shutdown"));
     let upgrade_socket = listen::upgrade_socket(&root);
     let log = numbers::log(root.section("log"));
@@ -53,6 +54,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         limits,
         timeouts,
         jwks,
+        reload,
         shutdown,
         upgrade_socket,
         sessions,

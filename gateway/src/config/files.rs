@@ -211,14 +211,15 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 
 /// Opens a regular file, through symbolic links (Kubernetes mounts secrets by them). Looks before it opens: opening a
 /// pipe would wait for its writer.
-fn open(path: &Path) -> Result<File, FileError> {
+pub(super) fn open(path: &Path) -> Result<File, FileError> {
     if !path.metadata()?.is_file() {
         return Err(FileError::NotAFile);
     }
     Ok(File::open(path)?)
 }
 
-fn contents(file: &File) -> Result<Vec<u8>, FileError> {
+/// What is in it, up to a limit.
+pub(super) fn contents(file: &File) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 {

@@ -45,6 +45,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How issuers' keys are fetched and kept.
     pub jwks: Jwks,
+    /// How changes of the configuration are taken.
+    pub reload: Reload,
     /// How the process ends.
     pub shutdown: Shutdown,
     /// Where a running process hands its sockets to its successor; none without it.
@@ -101,6 +103,16 @@ pub struct Tls {
     pub certificates: Vec<CertificateFiles>,
     /// Authorities of client certificates: with them, a client without a certificate of theirs is not served.
     pub client_ca: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Every file that decides a handshake: when one changes, handshakes change.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let pairs = self.certificates.iter();
+        pairs
+            .flat_map(|pair| [&pair.certificate, &pair.private_key])
+            .chain(&self.client_ca)
+    }
 }
 
 /// A certificate chain and its key, both PEM.
@@ -160,7 +172,7 @@ pub enum KeySource {
 }
 
 /// One protected resource: an MCP server behind the gateway.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
     /// The exact path.
     pub path: String,
@@ -411,6 +423,24 @@ impl Default for Jwks {
             fetch: Duration::from_secs(5),
             wait: Duration::from_secs(2),
             bytes: 512 * 1024,
+        }
+    }
+}
+
+/// How changes of the configuration are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// Files are watched; without it SIGHUP alone reads them again.
+    pub watch: bool,
+    /// How long files must have stayed as they are.
+    pub settle: Duration,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self {
+            watch: true,
+            settle: Duration::from_millis(200),
         }
     }
 }

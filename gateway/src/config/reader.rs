@@ -6,6 +6,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     fmt,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -23,9 +24,10 @@ pub(super) struct Reader<'a> {
     /// What relative file paths are relative to.
     base: &'a Path,
     findings: RefCell<Vec<Finding>>,
+    files: RefCell<BTreeSet<PathBuf>>,
     /// Every key path that was asked for.
     #[cfg(test)]
-    asked: RefCell<std::collections::BTreeSet<String>>,
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Reader<'a> {
@@ -39,6 +41,7 @@ impl<'a> Reader<'a> {
             environment,
             base,
             findings: RefCell::default(),
+            files: RefCell::default(),
             #[cfg(test)]
             asked: RefCell::default(),
         }
@@ -52,6 +55,11 @@ impl<'a> Reader<'a> {
             value: document,
         };
         item.section()
+    }
+
+    /// Every file that was named so far, whether it will do or not.
+    pub(super) fn files(&self) -> BTreeSet<PathBuf> {
+        self.files.borrow().clone()
     }
 
     /// The findings, as they stand in the file.
@@ -201,8 +209,15 @@ impl<'a> Item<'a> {
         )
     }
 
-    /// A file, relative to the configuration's directory.
+    /// A file that is read, relative to the configuration's directory: when it changes, the configuration is read again.
     pub(super) fn file(&self) -> Option<PathBuf> {
+        let path = self.path()?;
+        self.reader.files.borrow_mut().insert(path.clone());
+        Some(path)
+    }
+
+    /// A place in the file system, relative to the configuration's directory.
+    pub(super) fn path(&self) -> Option<PathBuf> {
         Some(self.reader.base.join(self.text()?))
     }
 

@@ -50,6 +50,8 @@ struct Document {
     timeouts: Option<Timeouts>,
     /// How issuers' keys are fetched and kept.
     jwks: Option<Jwks>,
+    /// How changes of the configuration are taken.
+    reload: Option<Reload>,
     /// How the process ends.
     shutdown: Option<Shutdown>,
     /// Unix socket by which `run --upgrade` takes over without a refused connection, in a folder that only the gateway's
@@ -302,6 +304,15 @@ struct Jwks {
     wait: Option<Time>,
     /// Bytes in a metadata document or key set. Default: 512KiB.
     bytes: Option<Size>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Reload {
+    /// Watch every file the configuration is made of; SIGHUP reads them again in any case. Default: true.
+    watch: Option<Flag>,
+    /// How long files must have stayed as they are before they are read. Default: 200ms.
+    settle: Option<Time>,
 }
 
 #[derive(JsonSchema)]

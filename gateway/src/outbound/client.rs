@@ -82,6 +82,15 @@ impl Fetcher {
         })
     }
 
+    /// The same client with other limits.
+    pub(crate) fn within(&self, deadline: Duration, max_bytes: usize) -> Self {
+        Self {
+            deadline,
+            max_bytes,
+            ..self.clone()
+        }
+    }
+
     /// The body of a 200 answer to `GET url`, whole, within the deadline.
     pub(crate) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
         if !self.allow_http && is_insecure(url) {

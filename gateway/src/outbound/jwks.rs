@@ -4,11 +4,14 @@
 //! fetches at start, then every `refresh`, sooner after failures (with growing, jittered pauses), and at once when a
 //! request meets an unknown key id, at most once per `cool_down`. Keys that were good stay in use while the issuer is
 //! down, for `stale`; after that its resources answer 503. A request never waits longer than `wait`.
+//!
+//! The task lives as long as somebody may use the keys: the snapshot in use, and requests under way with an older one.
 
 use std::{
-    path::Path,
+    collections::BTreeSet,
+    path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -40,6 +43,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The longest key id in a log line, in characters.
 const SHOWN_KEY_ID: usize = 64;
+
+/// The least time between two fetches that an operator asked for.
+const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
 
 /// What is known of an issuer's keys at one moment. Never changed, only replaced.
 #[derive(Debug, Default)]
@@ -87,13 +93,17 @@ pub(crate) struct IssuerKeys {
     metrics: Arc<Metrics>,
     state: ArcSwap<KeyState>,
     progress: watch::Sender<Progress>,
-    wanted: Notify,
+    /// Wakes the task: a fetch is wanted, or nobody is left to fetch for.
+    wanted: Arc<Notify>,
     last_wanted: Mutex<Option<Instant>>,
     discovered: Mutex<Option<String>>,
     /// The last fetch came to nothing: the next good one is news.
     failing: AtomicBool,
     /// The unfit keys of the last set, which have been told.
     told: Mutex<Vec<RejectedKey>>,
+    /// The configuration names this issuer no more: nothing is fetched but what a request under way asks for.
+    retired: AtomicBool,
+    last_refresh: Mutex<Option<Instant>>,
 }
 
 impl IssuerKeys {
@@ -123,12 +133,70 @@ impl IssuerKeys {
             metrics,
             state: ArcSwap::default(),
             progress: watch::Sender::default(),
-            wanted: Notify::new(),
+            wanted: Arc::default(),
             last_wanted: Mutex::default(),
             discovered: Mutex::default(),
             failing: AtomicBool::new(false),
             told: Mutex::default(),
+            retired: AtomicBool::new(false),
+            last_refresh: Mutex::default(),
         })
+    }
+
+    /// Whether `issuer` has its keys where these come from. What its CA file holds is not compared.
+    pub(crate) fn are_of(&self, issuer: &Issuer) -> bool {
+        let source = |issuer: &Issuer| {
+            let Issuer {
+                name,
+                issuer,
+                keys,
+                ca_file,
+                allow_http,
+                ..
+            } = issuer.clone();
+            (name, issuer, keys, ca_file, allow_http)
+        };
+        source(&self.issuer) == source(issuer)
+    }
+
+    /// Whether they stand in one of these files.
+    pub(crate) fn stand_in(&self, files: &BTreeSet<PathBuf>) -> bool {
+        matches!(&self.issuer.keys, KeySource::File(file) if files.contains(file))
+    }
+
+    /// How they are fetched and kept.
+    pub(crate) const fn settings(&self) -> &Jwks {
+        &self.settings
+    }
+
+    /// The same keys, fetched and kept otherwise from now on.
+    pub(crate) fn with_settings(&self, settings: Jwks) -> Self {
+        let fetcher = self.fetcher.as_ref();
+        let tried = u64::from(self.was_tried());
+        Self {
+            issuer: self.issuer.clone(),
+            settings,
+            fetcher: fetcher.map(|fetcher| fetcher.within(settings.fetch, settings.bytes)),
+            begun: self.begun,
+            metrics: self.metrics.clone(),
+            state: ArcSwap::new(self.state.load_full()),
+            progress: watch::Sender::new(Progress {
+                asked: tried,
+                ended: tried,
+            }),
+            wanted: Arc::default(),
+            last_wanted: Mutex::default(),
+            discovered: Mutex::default(),
+            failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
+            told: Mutex::new(
+                self.told
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
+            ),
+            retired: AtomicBool::new(false),
+            last_refresh: Mutex::default(),
+        }
     }
 
     /// The name in the configuration.
@@ -185,20 +253,46 @@ impl IssuerKeys {
             .set(since.elapsed().as_secs_f64());
     }
 
-    /// Keeps the keys fresh, for ever.
-    pub(crate) async fn run(self: Arc<Self>) {
-        let mut failures = 0;
-        loop {
-            self.mark_asked();
-            let fetched = self.fetch().await;
-            failures = if self.apply(fetched) { 0 } else { failures + 1 };
-            self.progress
-                .send_modify(|progress| progress.ended = progress.asked);
-            tokio::select! {
-                () = tokio::time::sleep(self.pause(failures)) => {}
-                () = self.wanted.notified() => {}
+    /// Keeps the keys fresh for as long as somebody holds them.
+    pub(crate) fn run(self: Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
+        let wanted = self.wanted.clone();
+        keep_fresh(Arc::downgrade(&self), wanted)
+    }
+
+    /// Fetches the keys anew, as an operator asked for: at once, or a moment after the last time.
+    pub(crate) async fn refresh(self: Arc<Self>) {
+        let now = Instant::now();
+        let due = {
+            let mut last = self
+                .last_refresh
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let due = last.map_or(now, |last| now.max(last + LEAST_BETWEEN_REFRESHES));
+            if last.is_some_and(|last| last > now) {
+                // One is on its way.
+                return;
             }
-        }
+            *last = Some(due);
+            due
+        };
+        tokio::time::sleep_until(due.into()).await;
+        self.want();
+    }
+
+    /// The configuration in use names this issuer no more.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.wanted.notify_one();
+    }
+
+    /// One fetch and what it comes to; how many have failed since the last good one.
+    async fn round(&self, failures: u32) -> u32 {
+        self.mark_asked();
+        let fetched = self.fetch().await;
+        let failures = if self.apply(fetched) { 0 } else { failures + 1 };
+        self.progress
+            .send_modify(|progress| progress.ended = progress.asked);
+        failures
     }
 
     async fn wait(&self, ended: u64) {
@@ -222,12 +316,17 @@ impl IssuerKeys {
         let ready = last.is_none_or(|last| last.elapsed() >= self.settings.cool_down);
         if ready {
             *last = Some(Instant::now());
-            // The issuer may have moved its keys.
-            *self.lock_discovered() = None;
-            self.mark_asked();
-            self.wanted.notify_one();
+            self.want();
         }
         ready
+    }
+
+    /// Asks for a fetch, whatever was before.
+    pub(crate) fn want(&self) {
+        // The issuer may have moved its keys.
+        *self.lock_discovered() = None;
+        self.mark_asked();
+        self.wanted.notify_one();
     }
 
     fn pause(&self, failures: u32) -> Duration {
@@ -358,6 +457,33 @@ impl IssuerKeys {
             generation: old.generation + u64::from(voided),
             confirmed: Some(Instant::now()),
         }));
+    }
+}
+
+impl Drop for IssuerKeys {
+    fn drop(&mut self) {
+        self.wanted.notify_one();
+    }
+}
+
+/// Fetches, and pauses without holding the keys: the last one to let go of them ends it.
+async fn keep_fresh(keys: Weak<IssuerKeys>, wanted: Arc<Notify>) {
+    let mut failures = 0;
+    loop {
+        let Some(held) = keys.upgrade() else { return };
+        let is_asked = held.progress.borrow().is_under_way();
+        let is_retired = || held.retired.load(Ordering::Relaxed);
+        if is_asked || !is_retired() {
+            failures = held.round(failures).await;
+        }
+        let pause = (!is_retired()).then(|| held.pause(failures));
+        drop(held);
+        match pause {
+            Some(pause) => {
+                let _ = timeout(pause, wanted.notified()).await;
+            }
+            None => wanted.notified().await,
+        }
     }
 }
 

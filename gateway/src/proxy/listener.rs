@@ -30,6 +30,7 @@ use super::{
     client::Peer,
     closing::{Cause, closed},
     connection::Connection,
+    tls::ServedTls,
     transport::Transport,
 };
 use crate::{
@@ -59,14 +60,14 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) socket: Option<StdListener>,
-    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) tls: Option<Arc<ServedTls>>,
     pub(crate) proxy_protocol: bool,
 }
 
 /// What every connection of one listener goes through.
 #[derive(Clone)]
 struct Door {
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServedTls>>,
     proxy_protocol: bool,
 }
 
@@ -111,7 +112,7 @@ impl Service for Listeners {
         let loops = self.ports.iter_mut().filter_map(|port| {
             let socket = TcpListener::from_std(port.socket.take()?);
             let door = Door {
-                tls: port.tls.clone().map(TlsAcceptor::from),
+                tls: port.tls.clone(),
                 proxy_protocol: port.proxy_protocol,
             };
             Some((socket, door))
@@ -256,7 +257,7 @@ async fn told(
 /// does not complete its handshake in time.
 async fn handshake(
     tcp: TcpStream,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServedTls>>,
     allowance: Arc<Allowance>,
     gateway: &Gateway,
 ) -> Option<(Stream, Option<String>)> {
@@ -268,6 +269,7 @@ async fn handshake(
     let Some(tls) = tls else {
         return Some((Box::new(Transport::plain(tcp, allowance, write_idle)), None));
     };
+    let tls = TlsAcceptor::from(tls.current());
     match timeout(handshake, tls.accept(tcp)).await {
         Ok(Ok(stream)) => {
             let name = stream.get_ref().1.server_name().map(str::to_owned);

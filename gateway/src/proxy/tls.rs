@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -54,6 +55,31 @@ pub enum TlsError {
     /// Session tickets cannot be made.
     #[error("no session tickets: {0}")]
     Tickets(#[source] rustls::Error),
+}
+
+/// What a listener's handshakes are made with. It is exchanged whole; open connections keep what they began with.
+#[derive(Debug)]
+pub(crate) struct ServedTls(ArcSwap<ServerConfig>);
+
+impl ServedTls {
+    /// Serves this.
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        Self(ArcSwap::from_pointee(config))
+    }
+
+    /// What the next handshake is made with.
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        self.0.load_full()
+    }
+
+    /// Serves this from the next handshake on. The keys of session tickets stay, so that clients can still resume.
+    pub(crate) fn exchange(&self, mut config: ServerConfig) {
+        let before = self.current();
+        if config.ticketer.enabled() && before.ticketer.enabled() {
+            config.ticketer = before.ticketer.clone();
+        }
+        self.0.store(Arc::new(config));
+    }
 }
 
 /// A certificate's expiry, for the metrics.

@@ -157,7 +157,7 @@ impl Metrics {
             token_cache: register.counters("token_cache_total", "Look-ups of verified tokens.", &["result"])?,
             config_reloads: register.counters(
                 "config_reloads_total",
-                "Configurations loaded, the one at start included.",
+                "Reloads of the configuration; accepted ones are in use, rejected ones left everything as it was.",
                 &["result"],
             )?,
             config_last_reload: register.value(

@@ -298,7 +298,7 @@ async fn every_metric_is_there_and_counts() {
         ("mcp_gateway_streams_active", &[], 1.0),
         ("mcp_gateway_connections_active", &[], 1.0),
         ("mcp_gateway_token_cache_total", &[("result", "miss")], 1.0),
-        ("mcp_gateway_config_reloads_total", &[], 1.0),
+        ("mcp_gateway_config_reloads_total", &[], 0.0),
         ("mcp_gateway_config_last_reload_timestamp_seconds", &[], 1.0),
         ("mcp_gateway_build_info", &[], 1.0),
     ] {

@@ -183,7 +183,7 @@ pub(super) fn admin(root: &Section<'_>, listen: &[Listener]) -> Option<Admin> {
 /// Where a successor asks for the listening sockets.
 pub(super) fn upgrade_socket(root: &Section<'_>) -> Option<PathBuf> {
     let item = root.get("upgrade_socket")?;
-    let path = item.file()?;
+    let path = item.path()?;
     if path.as_os_str().len() > MAX_SOCKET_PATH {
         item.report(
             format_args!("is a path of more than {MAX_SOCKET_PATH} bytes, too long for a socket"),

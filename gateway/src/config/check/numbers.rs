@@ -6,7 +6,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use mcp_gateway_core::http::client_address::Networks;
 
 use super::{
-    super::{Jwks, Level, Limits, Log, LogFormat, Shutdown, Timeouts, reader::Section},
+    super::{Jwks, Level, Limits, Log, LogFormat, Reload, Shutdown, Timeouts, reader::Section},
     addresses,
 };
 
@@ -135,6 +135,16 @@ pub(super) fn jwks(section: Section<'_>) -> Jwks {
     };
     section.finish();
     jwks
+}
+
+pub(super) fn reload(section: Section<'_>) -> Reload {
+    let default = Reload::default();
+    let reload = Reload {
+        watch: section.flag("watch", default.watch),
+        settle: section.duration("settle", default.settle, MOMENT..=MINUTE),
+    };
+    section.finish();
+    reload
 }
 
 pub(super) fn shutdown(section: Section<'_>) -> Shutdown {

@@ -98,7 +98,7 @@ fn by_socket(
         Some(item) => item.parsed(own_path, "Write an absolute path, such as /mcp"),
         None => resource_path.map(str::to_owned),
     };
-    let socket = item.file()?;
+    let socket = item.path()?;
     if socket.as_os_str().len() > MAX_SOCKET_PATH {
         item.report(
             format_args!("is longer than {MAX_SOCKET_PATH} bytes"),

@@ -220,7 +220,7 @@ fn a_certificate_that_cannot_be_used_is_told_as_one() {
 fn a_byte_order_mark_is_passed_over() {
     let files = Files::new();
     let path = files.write("bom.yaml", &format!("\u{feff}{SOUND}"), 0o644);
-    let config = load(&path, &Environment::default()).unwrap();
+    let config = Source::new(&path, None).load().unwrap().config;
     assert_eq!(config.resources.len(), 2);
 }
 
@@ -393,7 +393,7 @@ fn the_configuration_file_itself_may_be_unreadable() {
         (binary, "is no UTF-8 text"),
     ];
     for (path, expected) in cases {
-        let findings = load(&path, &Environment::default()).unwrap_err();
+        let findings = Source::new(&path, None).load().unwrap_err();
         assert_eq!(
             (findings.len(), findings[0].problem.as_str()),
             (1, expected)

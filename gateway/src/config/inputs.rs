@@ -1,0 +1,128 @@
+//! What a configuration is made of: its file, the environment file, and every file it names, each by a digest of what is
+//! in it. Two readings that compare equal read the same.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{
+    files::{self, FileError},
+    secret::Secret,
+};
+
+/// Files and the state each was found in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs(BTreeMap<PathBuf, State>);
+
+/// What was found at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing that can be read.
+    Unreadable,
+    /// A file: its permissions, which decide whether a secret may be in it, and the SHA-256 of its content.
+    File { mode: u32, digest: [u8; 32] },
+}
+
+impl Inputs {
+    /// The state of these files now.
+    pub fn of<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        let states = files
+            .into_iter()
+            .map(|path| (path.clone(), state(path).unwrap_or(State::Unreadable)));
+        Self(states.collect())
+    }
+
+    /// The files.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.keys()
+    }
+
+    /// Whether each of these files is in the state in which `other` found it.
+    pub fn are_within(&self, other: &Self) -> bool {
+        self.0
+            .iter()
+            .all(|(path, state)| other.0.get(path) == Some(state))
+    }
+
+    /// Files that one of both lacks, or found in another state.
+    pub fn differing_from(&self, other: &Self) -> BTreeSet<PathBuf> {
+        let all = self.0.keys().chain(other.0.keys());
+        all.filter(|path| self.0.get(*path) != other.0.get(*path))
+            .cloned()
+            .collect()
+    }
+
+    /// Adds what `other` found.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}
+
+fn state(path: &Path) -> Result<State, FileError> {
+    let file = files::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    let content = match files::contents(&file) {
+        Ok(content) => Secret::new(content),
+        Err(FileError::Empty) => Secret::new(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut digest = Context::new(&SHA256);
+    digest.update(content.expose());
+    let digest = digest.finish();
+    Ok(State::File {
+        mode,
+        digest: digest.as_ref().first_chunk().copied().unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::fs::{self, Permissions};
+
+    use super::*;
+
+    #[test]
+    fn only_content_and_permissions_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let files = [path.clone()];
+        let look = || Inputs::of(&files);
+        let missing = look();
+        fs::write(&path, "").unwrap();
+        let empty = look();
+        fs::write(&path, "content").unwrap();
+        let written = look();
+        assert!(missing != empty && empty != written && missing != written);
+
+        fs::write(&path, "content").unwrap();
+        assert_eq!(written, look(), "written again");
+        let other = folder.path().join("other");
+        fs::write(&other, "content").unwrap();
+        fs::set_permissions(&other, fs::metadata(&path).unwrap().permissions()).unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(written, look(), "exchanged for a like one");
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_ne!(written, look(), "closed to others");
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a", "b", "c"].map(|name| folder.path().join(name));
+        for path in &paths {
+            fs::write(path, "1").unwrap();
+        }
+        let [a, b, c] = &paths;
+        let before = Inputs::of([a, b]);
+        fs::write(b, "2").unwrap();
+        let after = Inputs::of([a, b, c]);
+        let differing: Vec<_> = after.differing_from(&before).into_iter().collect();
+        assert_eq!(differing, [b.clone(), c.clone()]);
+        assert!(Inputs::of([a]).are_within(&before) && !after.are_within(&before));
+    }
+}

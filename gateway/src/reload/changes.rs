@@ -1,0 +1,155 @@
+//! What a reload changed, in words for the log: the sections that differ, and those keys that only a restart changes.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
+
+use crate::config::Config;
+
+/// Says what changed.
+pub(super) fn tell(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
+    let sections = sections(old, new).join(", ");
+    let files: Vec<_> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    tracing::info!(
+        changed = if sections.is_empty() {
+            "nothing"
+        } else {
+            &sections
+        },
+        files = files.join(", "),
+        "the configuration was reloaded"
+    );
+}
+
+/// Says what will differ only after a restart.
+pub(super) fn warn_of_restart(started: &Config, new: &Config) {
+    for key in needing_restart(started, new) {
+        tracing::warn!(
+            "{key} differs from what it was at start: that takes a restart, everything else is in use"
+        );
+    }
+}
+
+fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
+    differing(&[
+        ("public_url", old.public_url != new.public_url),
+        ("listen", old.listen != new.listen),
+        ("admin", old.admin != new.admin),
+        ("hosts", old.hosts != new.hosts),
+        ("issuers", old.issuers != new.issuers),
+        ("resources", old.resources != new.resources),
+        ("origins", old.origins != new.origins),
+        (
+            "trusted_proxies",
+            old.addresses.trusted_proxies != new.addresses.trusted_proxies,
+        ),
+        (
+            "forwarded_header",
+            old.addresses.forwarded_header != new.addresses.forwarded_header,
+        ),
+        (
+            "limits",
+            old.limits != new.limits || old.addresses.exempt != new.addresses.exempt,
+        ),
+        ("timeouts", old.timeouts != new.timeouts),
+        ("jwks", old.jwks != new.jwks),
+        ("reload", old.reload != new.reload),
+        ("shutdown", old.shutdown != new.shutdown),
+        ("sessions", old.sessions != new.sessions),
+        ("log", old.log != new.log),
+        ("upgrade_socket", old.upgrade_socket != new.upgrade_socket),
+    ])
+}
+
+fn needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
+    differing(&[
+        (
+            "listen (its addresses, and whether they have tls or proxy_protocol)",
+            places(started) != places(new),
+        ),
+        (
+            "upgrade_socket",
+            started.upgrade_socket != new.upgrade_socket,
+        ),
+        ("admin.address", started.admin != new.admin),
+        (
+            "limits.connections",
+            started.limits.connections != new.limits.connections,
+        ),
+        ("shutdown", started.shutdown != new.shutdown),
+        ("log", started.log != new.log),
+    ])
+}
+
+/// Where clients connect, whether by TLS and whether through a proxy, whatever the order.
+fn places(config: &Config) -> Vec<(SocketAddr, bool, bool)> {
+    let places = config.listen.iter();
+    let mut places: Vec<_> = places
+        .map(|listener| {
+            (
+                listener.address,
+                listener.tls.is_some(),
+                listener.proxy_protocol,
+            )
+        })
+        .collect();
+    places.sort_unstable();
+    places
+}
+
+fn differing(compared: &[(&'static str, bool)]) -> Vec<&'static str> {
+    let differing = compared.iter().filter(|(_, differs)| *differs);
+    differing.map(|(name, _)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Environment, parse};
+
+    fn config(more: &str, address: &str) -> Config {
+        let text = format!(
+            "public_url: http://127.0.0.1:1\nlisten: [{{ address: {address} }}]\n\
+             issuers: {{ a: {{ issuer: 'https://a.example' }} }}\n\
+             resources: [{{ path: /mcp, upstream: 'http://127.0.0.1:9/mcp', issuers: [a], policy: {{ default: allow }} }}]\n{more}"
+        );
+        parse(&text, Path::new(""), &Environment::default()).unwrap()
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let old = config("", "127.0.0.1:1");
+        let cases = [
+            ("", "127.0.0.1:1", vec![], 0),
+            (
+                "timeouts: { header: 9s }",
+                "127.0.0.1:1",
+                vec!["timeouts"],
+                0,
+            ),
+            (
+                "limits: { body_bytes: 1MiB }",
+                "127.0.0.1:1",
+                vec!["limits"],
+                0,
+            ),
+            (
+                "limits: { connections: 9 }",
+                "127.0.0.1:1",
+                vec!["limits"],
+                1,
+            ),
+            ("log: { level: debug }", "127.0.0.1:1", vec!["log"], 1),
+            ("", "127.0.0.1:2", vec!["listen"], 1),
+        ];
+        for (more, address, expected, restart) in cases {
+            let new = config(more, address);
+            assert_eq!(sections(&old, &new), expected, "{more}");
+            assert_eq!(needing_restart(&old, &new).len(), restart, "{more}");
+        }
+    }
+}
