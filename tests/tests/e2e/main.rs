@@ -30,6 +30,7 @@ mod pressure;
 mod process;
 mod prometheus;
 mod secrets;
+mod reload;
 mod sessions;
 mod slow_peers;
 mod streams;
