@@ -11,7 +11,9 @@ use e2e::sse::{Events, Item};
 use e2e::upstream::{Answer, Chunk, head, steps};
 use e2e::world::Table;
 use http::Version;
+use rustls::pki_types::ServerName;
 use serde_json::json;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 #[tokio::test]
@@ -63,6 +65,19 @@ async fn the_certificate_is_chosen_by_name() {
     }
 }
 
+/// What openssl's client makes of the gateway with these arguments.
+async fn openssl(setting: &Setting, arguments: &[&str]) -> std::process::Output {
+    let address = setting.gateway.config.public.to_string();
+    Command::new("openssl")
+        .args(["s_client", "-connect", &address])
+        .args(["-servername", "localhost"])
+        .args(arguments)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .expect("openssl runs")
+}
+
 #[tokio::test]
 async fn old_versions_of_tls_are_refused() {
     // 156
@@ -73,22 +88,7 @@ async fn old_versions_of_tls_are_refused() {
         ("-tls1_2", true),
         ("-tls1_3", true),
     ] {
-        let address = setting.gateway.config.public.to_string();
-        let output = Command::new("openssl")
-            .args([
-                "s_client",
-                "-connect",
-                &address,
-                "-servername",
-                "localhost",
-                version,
-                "-cipher",
-                "DEFAULT@SECLEVEL=0",
-            ])
-            .stdin(std::process::Stdio::null())
-            .output()
-            .await
-            .expect("openssl runs");
+        let output = openssl(&setting, &[version, "-cipher", "DEFAULT@SECLEVEL=0"]).await;
         assert_eq!(
             output.status.success(),
             accepted,
@@ -96,6 +96,42 @@ async fn old_versions_of_tls_are_refused() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+}
+
+#[tokio::test]
+async fn ciphers_without_authentication_of_what_they_encrypt_are_refused() {
+    // 156: CBC and its kin, and what has no forward secrecy.
+    let setting = Setting::start().await;
+    for (cipher, accepted) in [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", true),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", true),
+        ("ECDHE-ECDSA-AES128-SHA", false),
+        ("ECDHE-ECDSA-AES128-SHA256", false),
+        ("ECDHE-ECDSA-AES256-SHA384", false),
+        ("ECDHE-ECDSA-AES128-CCM", false),
+        ("AES128-GCM-SHA256", false),
+        ("DHE-RSA-AES128-GCM-SHA256", false),
+    ] {
+        let output = openssl(&setting, &["-tls1_2", "-cipher", cipher]).await;
+        assert_eq!(
+            output.status.success(),
+            accepted,
+            "{cipher}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_neither_version_of_http_gets_no_handshake() {
+    // 156
+    let setting = Setting::start().await;
+    let config = client(&setting.authority, &[b"acme-tls/1"]);
+    let address = setting.gateway.config.public;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(config);
+    let name = ServerName::try_from("localhost").unwrap();
+    assert!(connector.connect(name, stream).await.is_err());
 }
 
 #[tokio::test]
