@@ -11,20 +11,40 @@
     reason = "tests"
 )]
 
+mod key_sets;
 mod messages;
+mod minting;
+mod replay;
 mod suite;
 mod targets;
 mod text;
+mod tokens;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
+    if let Some(folder) = std::env::var_os("CORPUS_SEEDS") {
+        write_seeds(Path::new(&folder));
+        return ExitCode::SUCCESS;
+    }
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
+    trials.extend(tokens::trials());
+    trials.extend(key_sets::trials());
     trials.extend(messages::trials());
     trials.extend(targets::trials());
+    trials.extend(replay::trials());
     trials.extend(suite::names_are_unique(&trials));
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What fuzzing begins with (`make fuzz`).
+fn write_seeds(folder: &Path) {
+    tokens::write_seeds(folder);
+    key_sets::write_seeds(folder);
+    messages::write_seeds(folder);
+    targets::write_seeds(folder);
+    replay::write_seeds(folder);
 }

@@ -1,7 +1,10 @@
 //! Messages: a body and the headers beside it, read as the gateway reads them, and put to a policy where a case says what
 //! the caller was granted.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libtest_mimic::{Failed, Trial};
@@ -25,7 +28,7 @@ use serde::Deserialize;
 use crate::{suite, text};
 
 /// How many cases there must be.
-const PROMISED: usize = 200;
+const PROMISED: usize = 270;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +61,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     suite::trials::<Case>("messages", PROMISED)
 }
 
+pub(crate) fn write_seeds(into: &Path) {
+    suite::write_seeds::<Case>("messages", into);
+}
+
 impl suite::Case for Case {
     fn name(&self) -> &str {
         &self.name
@@ -65,7 +72,6 @@ impl suite::Case for Case {
 
     fn run(&self) -> Result<(), Failed> {
         let body = text::bytes(&self.body);
-        properties::envelope(&body);
         let (outcome, id) = self.judge(&body)?;
         let outcome = match outcome {
             Ok(Era::Legacy) => "legacy",
@@ -78,6 +84,17 @@ impl suite::Case for Case {
         };
         let id = id.unwrap_or_else(|| "none".to_owned());
         suite::expect_equal("id", id, text::text(expected))
+    }
+
+    fn seeds(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let body = text::bytes(&self.body);
+        let name = self
+            .headers
+            .iter()
+            .find_map(|line| line.strip_prefix("Mcp-Name: "));
+        let mut seeds = vec![("envelope", body.clone()), ("json", body)];
+        seeds.extend(name.map(|value| ("mcp_headers", text::bytes(value))));
+        seeds
     }
 }
 

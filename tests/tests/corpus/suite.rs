@@ -17,6 +17,11 @@ pub(crate) trait Case: DeserializeOwned + Send + 'static {
 
     /// Tries it.
     fn run(&self) -> Result<(), Failed>;
+
+    /// What of it is the input of a property: the property's name, and the bytes. Each must hold; and fuzzing begins here.
+    fn seeds(&self) -> Vec<(&'static str, Vec<u8>)> {
+        Vec::new()
+    }
 }
 
 /// The tests of one corpus: each case, and that there are at least as many as promised.
@@ -39,6 +44,25 @@ pub(crate) fn trials<C: Case>(subject: &'static str, promised: usize) -> Vec<Tri
     let name = format!("the corpus of {subject} holds {promised} cases or more");
     trials.push(Trial::test(name, counted).with_kind(subject));
     trials
+}
+
+/// Writes what fuzzing begins with, a folder a property and a file an input.
+pub(crate) fn write_seeds<C: Case>(subject: &str, into: &Path) {
+    let cases = files(&folder(subject))
+        .into_iter()
+        .flat_map(|file| cases::<C>(&file).expect("a list of cases"));
+    let seeds = cases.flat_map(|case| case.seeds());
+    for (number, (property, bytes)) in seeds.enumerate() {
+        let folder = into.join(property);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(format!("{subject}-{number}")), bytes).expect("written");
+    }
+}
+
+/// The property of this name.
+pub(crate) fn property(name: &str) -> fn(&[u8]) {
+    let found = properties::ALL.iter().find(|(own, _)| *own == name);
+    found.unwrap_or_else(|| panic!("no property {name}")).1
 }
 
 /// That every name is a sentence, and stands for one case alone.
@@ -72,7 +96,14 @@ pub(crate) fn expect_equal<T: PartialEq + std::fmt::Debug>(
 }
 
 fn trial<C: Case>(subject: &str, case: C) -> Trial {
-    Trial::test(case.name().to_owned(), move || case.run()).with_kind(subject)
+    let name = case.name().to_owned();
+    let run = move || {
+        for (name, bytes) in case.seeds() {
+            property(name)(&bytes);
+        }
+        case.run()
+    };
+    Trial::test(name, run).with_kind(subject)
 }
 
 fn failing(subject: &str, file: &Path, problem: String) -> Trial {

@@ -1,5 +1,7 @@
 //! Request targets: which path is asked for, and does the query carry a token?
 
+use std::path::Path;
+
 use libtest_mimic::{Failed, Trial};
 use mcp_gateway_core::{auth::reason::Reason, http::path};
 use serde::Deserialize;
@@ -10,7 +12,7 @@ use crate::{suite, text};
 const HOST: &str = "mcp.example.com";
 
 /// How many cases there must be.
-const PROMISED: usize = 100;
+const PROMISED: usize = 150;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +37,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     suite::trials::<Case>("targets", PROMISED)
 }
 
+pub(crate) fn write_seeds(into: &Path) {
+    suite::write_seeds::<Case>("targets", into);
+}
+
 impl suite::Case for Case {
     fn name(&self) -> &str {
         &self.name
@@ -55,5 +61,13 @@ impl suite::Case for Case {
         suite::expect_equal("path", target.path, &text::text(path))?;
         let query = self.query.as_deref().map(text::text);
         suite::expect_equal("query", target.query, query.as_deref())
+    }
+
+    fn seeds(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let mut seed = text::bytes(&self.target);
+        if let Some(host) = &self.host {
+            seed.extend_from_slice(format!("\n{host}").as_bytes());
+        }
+        vec![("target", seed)]
     }
 }

@@ -1,7 +1,9 @@
 //! How the data files write what YAML cannot say in a readable way.
 //!
-//! `⟨3×ab⟩` is `ababab`, `⟨hex ff fe⟩` is these bytes, `⟨now+60⟩` is a second of the corpus' own clock,
-//! `⟨modern⟩` the member that makes a message one of MCP 2026-07-28. Everything else stands for itself.
+//! `⟨3×ab⟩` is `ababab`, `⟨hex ff fe⟩` is these bytes, `⟨now+60⟩` is a second of the corpus' own clock, and `⟨NAME⟩` is
+//! what `tests/corpus/values.txt` says. Everything else stands for itself.
+
+use std::{collections::HashMap, sync::LazyLock};
 
 /// The instant at which every case is judged, in seconds since the epoch.
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -25,11 +27,15 @@ pub(crate) fn text(text: &str) -> String {
     String::from_utf8(bytes(text)).expect("text")
 }
 
-const MODERN: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+static VALUES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    let lines = include_str!("../../corpus/values.txt").lines();
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(' ')).collect()
+});
 
 fn expand(inner: &str) -> Vec<u8> {
-    if inner == "modern" {
-        return MODERN.into();
+    if let Some(value) = VALUES.get(inner) {
+        return value.as_bytes().to_vec();
     }
     if let Some(offset) = inner.strip_prefix("now") {
         let offset: i64 = if offset.is_empty() {

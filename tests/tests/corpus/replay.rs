@@ -1,0 +1,90 @@
+//! What fuzzing has found once, and event streams: inputs of properties that belong to no other subject.
+
+use std::{fs, path::Path};
+
+use libtest_mimic::Trial;
+
+use crate::suite;
+
+/// Where findings are kept, a folder a property.
+const FOUND: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../gateway/core/fuzz/regressions"
+);
+
+/// Event streams that differ in where their lines end.
+const STREAMS: &[&str] = &[
+    "data: a\n\ndata: b\n\n",
+    "data: a\r\n\r\ndata: b\r\n\r\n",
+    "data: a\r\rdata: b\r\r",
+    "data: a\n\r\ndata: b\r\n\n",
+    "data: a\r\n\rdata: b\n",
+    "event: message\nid: 1\ndata: {\"jsonrpc\":\"2.0\"}\n\n: keep\n\ndata\n\n",
+    "id: 1\n\nretry: 10\n\ndata: a\ndata: b\n\n",
+    "data: breaks off\n",
+    "data: \u{feff}a\n\n\u{feff}data: b\n\n",
+];
+
+/// The property that is replayed by package `properties` itself, because it needs the gateway.
+const ELSEWHERE: &str = "configuration";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for (property, stream, cut) in streams() {
+        let name = format!(
+            "the property {property} holds for {stream:?} in pieces of {}",
+            cut + 1
+        );
+        let seed = seed(stream, cut);
+        trials.push(trial(property, name, seed));
+    }
+    for folder in fs::read_dir(FOUND).into_iter().flatten() {
+        let folder = folder.expect("readable").path();
+        let property = file_name(&folder);
+        if property == ELSEWHERE {
+            continue;
+        }
+        for found in fs::read_dir(&folder).expect("a folder") {
+            let found = found.expect("readable").path();
+            let name = format!(
+                "the property {property} holds for the finding {}",
+                file_name(&found)
+            );
+            trials.push(trial(&property, name, fs::read(&found).expect("readable")));
+        }
+    }
+    trials
+}
+
+pub(crate) fn write_seeds(into: &Path) {
+    for (number, (property, stream, cut)) in streams().enumerate() {
+        let folder = into.join(property);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(number.to_string()), seed(stream, cut)).expect("written");
+    }
+}
+
+fn streams() -> impl Iterator<Item = (&'static str, &'static str, u8)> {
+    let cuts = |stream: &'static str| [0_u8, 2].map(|cut| ("event_stream", stream, cut));
+    STREAMS.iter().copied().flat_map(cuts)
+}
+
+fn seed(stream: &str, cut: u8) -> Vec<u8> {
+    [&[cut], stream.as_bytes()].concat()
+}
+
+fn trial(property: &str, name: String, bytes: Vec<u8>) -> Trial {
+    let property = suite::property(property);
+    let run = move || {
+        property(&bytes);
+        Ok(())
+    };
+    Trial::test(name, run).with_kind("replay")
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
