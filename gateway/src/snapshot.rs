@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mcp_gateway_core::{
@@ -111,9 +111,21 @@ pub(crate) struct Verdict {
     /// Index into [`Protected::issuers`].
     pub(crate) issuer: usize,
     pub(crate) generation: u64,
+    /// When the token's life is over by a clock that nobody sets; never, where that lies beyond all clocks.
+    pub(crate) until: Option<Instant>,
 }
 
 impl Verdict {
+    /// The end of a life that is `left` long at `now`.
+    pub(crate) fn until(now: Instant, left: Duration) -> Option<Instant> {
+        now.checked_add(left)
+    }
+
+    /// Whether the token's life is over, wherever the wall clock was set meanwhile.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+
     /// When the token has expired for everybody, clock skew included.
     pub(crate) fn ends(&self, resource: &Protected) -> UnixTime {
         let trusted = resource.issuers.get(self.issuer);
@@ -305,4 +317,42 @@ fn sealer(config: &Config, before: Option<Predecessor<'_>>) -> Result<Arc<Sealer
         })
     });
     Ok(Arc::new(Sealer::new(keys.collect::<Result<_, _>>()?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_gateway_core::auth::{principal::Principal, scope::ScopeSet};
+
+    use super::*;
+
+    fn verdict(until: Option<Instant>) -> Verdict {
+        let principal = Principal {
+            issuer: "https://issuer.test/".into(),
+            subject: "alice".into(),
+            client: None,
+            scopes: ScopeSet::default(),
+        };
+        Verdict {
+            verified: Verified {
+                principal: Arc::new(principal),
+                expires: UnixTime::new(1000),
+                not_before: None,
+            },
+            issuer: 0,
+            generation: 0,
+            until,
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_does_not_prolong_a_verdict() {
+        let (began, left) = (Instant::now(), Duration::from_secs(60));
+        let kept = verdict(Verdict::until(began, left));
+        // An hour back, the wall clock says that it still stands.
+        let set_back = UnixTime::new(1000 - 60 - 3600);
+        assert_eq!(kept.verified.still_valid(Duration::ZERO, set_back), Ok(()));
+        assert!(!kept.is_over(began + left - Duration::from_secs(1)));
+        assert!(kept.is_over(began + left));
+        assert!(!verdict(Verdict::until(began, Duration::MAX)).is_over(began + left));
+    }
 }

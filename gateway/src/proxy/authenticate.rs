@@ -35,7 +35,7 @@ pub(super) async fn authenticate(
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
     let token = bearer(headers, query, exchange.snapshot.limits.token_bytes)?;
-    let verdict = verdict(&token, resource, exchange.account).await;
+    let verdict = verdict(&token, resource, exchange.account, started).await;
     exchange.account.metrics().authenticated(started.elapsed());
     Ok(verdict?)
 }
@@ -44,11 +44,12 @@ async fn verdict(
     token: &BearerToken<'_>,
     resource: &Protected,
     account: &Account,
+    started: Instant,
 ) -> Result<Verdict, Refusal> {
     let metrics = account.metrics();
     let now = clock::now();
     let key = fingerprint(token);
-    if let Some(verdict) = remembered(resource, &key, now)? {
+    if let Some(verdict) = remembered(resource, &key, now, started)? {
         metrics.token_cache.with_label_values(&["hit"]).inc();
         return Ok(verdict);
     }
@@ -59,7 +60,7 @@ async fn verdict(
             ..Reason::TooManyRefusals.into()
         });
     }
-    let verdict = verify(token, resource, now).await?;
+    let verdict = verify(token, resource, now, started).await?;
     resource.verified.insert(key, verdict.clone());
     Ok(verdict)
 }
@@ -69,6 +70,7 @@ fn remembered(
     resource: &Protected,
     key: &[u8; 32],
     now: UnixTime,
+    started: Instant,
 ) -> Result<Option<Verdict>, Reason> {
     let Some(verdict) = resource.verified.get(key) else {
         return Ok(None);
@@ -77,7 +79,8 @@ fn remembered(
         return Ok(None);
     };
     let keys = trusted.keys.usable().ok_or(Reason::KeysUnavailable)?;
-    if keys.generation() != verdict.generation {
+    // A wall clock that was set back would keep a verdict for as much longer.
+    if keys.generation() != verdict.generation || verdict.is_over(started) {
         resource.verified.remove(key);
         return Ok(None);
     }
@@ -91,13 +94,16 @@ async fn verify(
     token: &BearerToken<'_>,
     resource: &Protected,
     now: UnixTime,
+    started: Instant,
 ) -> Result<Verdict, Reason> {
     let unverified = Unverified::parse(token)?;
     let (issuer, trusted) = issuer_of(&unverified, resource).ok_or(Reason::WrongIssuer)?;
     let check = |state: &KeyState| {
         let keys = state.keys();
         let verified = unverified.verify(&trusted.profile, keys, &resource.audience, now)?;
+        let ends = verified.expires.plus(trusted.profile.clock_skew);
         Ok(Verdict {
+            until: Verdict::until(started, ends.since(now)),
             verified,
             issuer,
             generation: state.generation(),
