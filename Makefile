@@ -11,6 +11,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 CARGO ?= cargo
 
+# How long `make fuzz` stays with each target.
+SECONDS = 60
+
 # The documentation is for those who work on the gateway: private items are in it, so links to them lead somewhere.
 DOC = RUSTDOCFLAGS="-Dwarnings -Arustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --workspace --document-private-items
 
@@ -67,6 +70,17 @@ deploy-check: binaries ## The manifests, the image's recipe and the Prometheus r
 bench: ## Measure the gateway against HAProxy, nginx and no proxy at all, on one pinned core
 	scripts/setup.sh bench
 	tests/bench/run.sh $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## Look for inputs that break a property, SECONDS=60 for each target (ARGS=target for one)
+	scripts/setup.sh build fuzz
+	gateway/core/fuzz/run.sh $(SECONDS) $(ARGS)
+
+.PHONY: mutants
+mutants: ## Change the core bit by bit, and tell which change no test notices (ARGS="--shard 0/40" for a part)
+	scripts/setup.sh build mutants
+	mkdir -p target
+	$(CARGO) mutants --package mcp-gateway-core --output target $(ARGS)
 
 .PHONY: advisories
 advisories: ## Look our dependencies up in the RustSec database (needs a network)

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what a group of recipes needs and is missing; says so; silent when all is there.
 #
-#   scripts/setup.sh GROUP…      build | test | lint | bench | image
+#   scripts/setup.sh GROUP…      build | test | lint | fuzz | mutants | bench | image
 #
 # System packages come from Debian, as root or with sudo. No service is started by it.
 set -euo pipefail
 
 CARGO_DENY_VERSION=0.20.2
+CARGO_FUZZ_VERSION=0.13.2
+CARGO_MUTANTS_VERSION=27.1.0
 
 usage() {
   sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
@@ -60,6 +62,10 @@ need_bench() {
   need_command python3 python3
 }
 
+need_fuzz() {
+  need_command c++ g++
+}
+
 need_image() {
   need_command buildah buildah
   need_command musl-gcc musl-tools
@@ -106,25 +112,30 @@ install_missing() {
   disable_services
 }
 
-# The linter of dependencies has no Debian package; it stays beside cargo, for every checkout.
-install_cargo_deny() {
-  cargo deny --version >/dev/null 2>&1 && return
-  say "installing with cargo, in a few minutes: cargo-deny $CARGO_DENY_VERSION"
-  cargo install --quiet --locked cargo-deny --version "$CARGO_DENY_VERSION" </dev/null
+# Tools that have no Debian package; they stay beside cargo, for every checkout.
+install_cargo_tool() {
+  cargo "${1#cargo-}" --version >/dev/null 2>&1 && return
+  say "installing with cargo, in a few minutes: $1 $2"
+  cargo install --quiet --locked "$1" --version "$2" </dev/null
 }
 
 [ $# -gt 0 ] || usage
 command -v cargo >/dev/null || fail "needs Rust (cargo); see https://rustup.rs"
-lint=no
+tools=()
 for group in "$@"; do
   case "$group" in
     build) need_build ;;
     test) need_build; need_test ;;
-    lint) need_build; lint=yes ;;
+    lint) need_build; tools+=("cargo-deny $CARGO_DENY_VERSION") ;;
+    fuzz) need_build; need_fuzz; tools+=("cargo-fuzz $CARGO_FUZZ_VERSION") ;;
+    mutants) need_build; tools+=("cargo-mutants $CARGO_MUTANTS_VERSION") ;;
     bench) need_build; need_bench ;;
     image) need_build; need_image ;;
     *) usage ;;
   esac
 done
 install_missing
-[ "$lint" = no ] || install_cargo_deny
+for tool in "${tools[@]}"; do
+  read -r name version <<<"$tool"
+  install_cargo_tool "$name" "$version"
+done

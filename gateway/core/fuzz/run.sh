@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Runs fuzz targets one after the other, each for a time, and tells how often it ran and what it found.
+#
+#   gateway/core/fuzz/run.sh SECONDS [TARGET…]      all targets unless named
+#
+# It begins with the corpora of tests/corpus. What it finds lies in gateway/core/fuzz/artifacts/TARGET; mended, it goes to
+# regressions/TARGET under a name that says what it is, and `make test` replays it.
+set -euo pipefail
+
+cd "$(dirname "$0")"
+seconds=$1
+shift
+root=$PWD/../../..
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+  mapfile -t targets < <(sed -n 's/^path = "fuzz_targets\/\(.*\)\.rs"$/\1/p' Cargo.toml)
+fi
+
+# Instrumentation is an unstable option of the compiler. Sanitizers would watch unsafe code, of which there is none here.
+export RUSTC_BOOTSTRAP=1
+fuzz() {
+  local features=()
+  [ "$2" != configuration ] || features=(--features configuration)
+  (cd "$root" && cargo fuzz "$1" --fuzz-dir gateway/core/fuzz --target-dir target/fuzz --sanitizer none \
+    "${features[@]}" "$2" "${@:3}")
+}
+
+CORPUS_SEEDS=$PWD/corpus cargo test --quiet --manifest-path "$root/Cargo.toml" -p e2e --test corpus
+mkdir -p corpus/configuration
+cp "$root"/config/*.yaml corpus/configuration/
+
+failed=0
+for target in "${targets[@]}"; do
+  mkdir -p "artifacts/$target" "corpus/$target"
+  before=$(find "artifacts/$target" -type f | wc -l)
+  log=artifacts/$target.log
+  fuzz build "$target" 2>"$log" || { cat "$log" >&2; exit 1; }
+  fuzz run "$target" -- -max_total_time="$seconds" -timeout=10 -max_len=8192 -print_final_stats=1 2>"$log" || failed=1
+  found=$(($(find "artifacts/$target" -type f | wc -l) - before))
+  executions=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
+  printf '%-14s %10s executions, %s findings\n' "$target" "${executions:-?}" "$found"
+  [ "$found" -eq 0 ] || { failed=1; grep -A3 panicked "$log" || true; }
+done
+exit $failed
