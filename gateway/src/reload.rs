@@ -145,7 +145,9 @@ impl Reloader {
 
     fn run(mut self) {
         // What changed while the process started is found at the first turn.
-        self.bell.ring();
+        if self.config.reload.watch {
+            self.bell.ring();
+        }
         while self.rings.0.recv().is_ok() {
             let turn = catch_unwind(AssertUnwindSafe(|| self.turn()));
             if turn.is_err() {

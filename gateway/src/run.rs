@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     admin::Admin,
-    config::{Config, Loaded, Shutdown},
+    config::{Config, Loaded},
     gateway::Gateway,
     outbound::{
         jwks::IssuerKeys,
@@ -131,7 +131,6 @@ pub struct Prepared {
     reloader: Reloader,
     signals: Signals,
     server: Server,
-    shutdown: Shutdown,
     inherited: Inherited,
     waiting: Option<Waiting>,
     _logging: Logging,
@@ -195,7 +194,6 @@ impl Prepared {
             reloader,
             signals,
             server,
-            shutdown: config.shutdown,
             inherited,
             waiting,
             _logging: logging,
@@ -215,7 +213,7 @@ impl Prepared {
             tracing::error!("the configuration cannot be reloaded: {error}");
         }
         self.gateway.set_ready(true);
-        let drain = self.signals.draining(self.gateway, self.shutdown);
+        let drain = self.signals.draining(self.gateway);
         self.server.run(RunArgs {
             shutdown_signal: Box::new(drain),
         });

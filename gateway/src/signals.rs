@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{config::Shutdown, gateway::Gateway, reload::Bell};
+use crate::{gateway::Gateway, reload::Bell};
 
 /// Ends asked for and not acted upon yet; a third one changes nothing.
 const WAITING_ENDS: usize = 2;
@@ -58,11 +58,10 @@ impl Signals {
     }
 
     /// What Pingora waits on: returns when the gateway has drained.
-    pub(crate) fn draining(self, gateway: Arc<Gateway>, shutdown: Shutdown) -> Drain {
+    pub(crate) fn draining(self, gateway: Arc<Gateway>) -> Drain {
         Drain {
             ends: Mutex::new(self.ends),
             gateway,
-            shutdown,
         }
     }
 }
@@ -71,7 +70,6 @@ impl Signals {
 pub(crate) struct Drain {
     ends: Mutex<mpsc::Receiver<End>>,
     gateway: Arc<Gateway>,
-    shutdown: Shutdown,
 }
 
 #[async_trait]
@@ -81,7 +79,7 @@ impl ShutdownSignalWatch for Drain {
         let delay = match ends.recv().await {
             // Nobody is sent here any more, so there is nobody to wait for.
             Some(End::HandedOver) => Duration::ZERO,
-            Some(End::Signal) | None => self.shutdown.delay,
+            Some(End::Signal) | None => self.gateway.snapshot().shutdown.delay,
         };
         tokio::select! {
             () = self.drain(delay) => {}
@@ -98,7 +96,7 @@ impl Drain {
         tracing::info!("ending: not ready any more, accepting for {delay:?}");
         sleep(delay).await;
         self.gateway.drain();
-        match timeout(self.shutdown.drain, self.gateway.idle()).await {
+        match timeout(self.gateway.snapshot().shutdown.drain, self.gateway.idle()).await {
             Ok(()) => tracing::info!("drained: every connection has ended"),
             Err(_) => {
                 tracing::warn!("drain limit reached: open connections are cut");

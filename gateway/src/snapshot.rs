@@ -32,7 +32,7 @@ use thiserror::Error;
 
 use crate::{
     config::{
-        Addresses, Config, IdentityHeaders, Issuer, Limits, Resource, Timeouts,
+        Addresses, Config, IdentityHeaders, Issuer, Limits, Resource, Shutdown, Timeouts,
         files::{self, FileError},
     },
     documents::Documents,
@@ -70,6 +70,7 @@ pub(crate) struct Snapshot {
     pub(crate) addresses: Addresses,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
+    pub(crate) shutdown: Shutdown,
     pub(crate) json: JsonLimits,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) keys: Keys,
@@ -164,6 +165,7 @@ impl Snapshot {
             addresses: config.addresses.clone(),
             limits: config.limits,
             timeouts: config.timeouts,
+            shutdown: config.shutdown,
             json: JsonLimits {
                 depth: config.limits.json_depth,
                 members: config.limits.json_members,

@@ -77,7 +77,6 @@ fn needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
             "limits.connections",
             started.limits.connections != new.limits.connections,
         ),
-        ("shutdown", started.shutdown != new.shutdown),
         ("log", started.log != new.log),
     ])
 }
