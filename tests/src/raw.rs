@@ -117,6 +117,18 @@ impl Raw {
         matches!(timeout(SOON, self.until(bytes)).await, Ok(Some(_)))
     }
 
+    /// Says that nothing more will be sent; answers can still be read.
+    pub async fn end(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Everything that still comes until the other side closes, or `None` when it does not close within `within`.
+    pub async fn rest(&mut self, within: Duration) -> Option<Vec<u8>> {
+        let end = async { while self.fill().await {} };
+        timeout(within, end).await.ok()?;
+        Some(std::mem::take(&mut self.buffer))
+    }
+
     /// Whether the other side closes within `within`; what it still sends is thrown away.
     pub async fn closes(&mut self, within: Duration) -> bool {
         let end = async { while self.fill().await {} };

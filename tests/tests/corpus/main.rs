@@ -19,6 +19,7 @@ mod suite;
 mod targets;
 mod text;
 mod tokens;
+mod wire;
 
 use std::{path::Path, process::ExitCode};
 
@@ -36,8 +37,11 @@ fn main() -> ExitCode {
     trials.extend(messages::trials());
     trials.extend(targets::trials());
     trials.extend(replay::trials());
+    trials.extend(wire::trials());
     trials.extend(suite::names_are_unique(&trials));
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    wire::finish();
+    conclusion.exit_code()
 }
 
 /// What fuzzing begins with (`make fuzz`).
