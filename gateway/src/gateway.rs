@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    bodies::Bodies,
     listening::ListeningStreams,
     places::Places,
     pressure::Pressure,
@@ -36,6 +37,7 @@ pub(crate) struct Gateway {
     connections: Arc<Semaphore>,
     connection_limit: usize,
     listening: Arc<ListeningStreams>,
+    bodies: Arc<Bodies>,
     places: Places,
     pressure: Pressure,
     refusals: Mutex<RefusalBudget>,
@@ -61,6 +63,7 @@ impl Gateway {
             connections: Arc::new(Semaphore::new(connection_limit)),
             connection_limit,
             listening: Arc::default(),
+            bodies: Arc::default(),
             places: Places::default(),
             pressure: Pressure::default(),
             refusals: Mutex::default(),
@@ -104,6 +107,11 @@ impl Gateway {
     /// The streams that only listen.
     pub(crate) fn listening(&self) -> &Arc<ListeningStreams> {
         &self.listening
+    }
+
+    /// The request bodies in memory.
+    pub(crate) fn bodies(&self) -> &Arc<Bodies> {
+        &self.bodies
     }
 
     /// The connections that each address has open.

@@ -12,6 +12,7 @@
 //! * [`cli`] is what people type.
 
 mod admin;
+mod bodies;
 mod cause;
 pub mod cli;
 mod clock;

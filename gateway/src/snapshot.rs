@@ -31,12 +31,14 @@ use quick_cache::sync::Cache;
 use thiserror::Error;
 
 use crate::{
+    bodies,
     config::{
         Addresses, Config, IdentityHeaders, Issuer, Limits, Resource, Shutdown, Timeouts,
         files::{self, FileError},
     },
     documents::Documents,
     outbound::{client::FetchError, jwks::IssuerKeys},
+    pressure::memory,
     telemetry::metrics::Metrics,
     upstream::{Upstream, UpstreamError},
 };
@@ -69,6 +71,8 @@ pub(crate) struct Snapshot {
     pub(crate) documents: Documents,
     pub(crate) addresses: Addresses,
     pub(crate) limits: Limits,
+    /// Bytes that all request bodies may take together.
+    pub(crate) bodies: usize,
     pub(crate) timeouts: Timeouts,
     pub(crate) shutdown: Shutdown,
     pub(crate) json: JsonLimits,
@@ -164,6 +168,7 @@ impl Snapshot {
             documents: Documents::new(config),
             addresses: config.addresses.clone(),
             limits: config.limits,
+            bodies: bodies(&config.limits),
             timeouts: config.timeouts,
             shutdown: config.shutdown,
             json: JsonLimits {
@@ -263,6 +268,12 @@ fn upstream(config: &Config, resource: &Resource) -> Result<Arc<Upstream>, Snaps
             path: resource.path.clone(),
             error,
         })
+}
+
+fn bodies(limits: &Limits) -> usize {
+    let memory = || limits.memory.or_else(memory::cgroup_limit);
+    let configured = limits.bodies_bytes;
+    configured.unwrap_or_else(|| bodies::default_limit(memory()))
 }
 
 fn label(resource: &Resource) -> String {

@@ -92,6 +92,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["proxy", "gateway", "snapshot", "run", "cli", "admin"],
     ),
     ("snapshot", &["proxy", "gateway", "run", "cli", "admin"]),
+    (
+        "bodies",
+        &["proxy", "gateway", "snapshot", "run", "cli", "admin"],
+    ),
     ("listening", &["proxy", "gateway", "run", "cli", "admin"]),
     ("gateway", &["proxy", "run", "cli", "admin"]),
     ("proxy", &["run", "cli", "admin"]),

@@ -312,6 +312,8 @@ pub struct Limits {
     pub token_bytes: usize,
     /// Bytes in a request's body.
     pub body_bytes: usize,
+    /// Bytes in all requests' bodies together; none where it follows from the memory.
+    pub bodies_bytes: Option<usize>,
     /// Levels of nesting in a JSON body.
     pub json_depth: usize,
     /// Members and elements in a JSON body.
@@ -341,6 +343,7 @@ impl Default for Limits {
             header_fields: 100,
             token_bytes: 8 * 1024,
             body_bytes: 4 * 1024 * 1024,
+            bodies_bytes: None,
             json_depth: 64,
             json_members: 10_000,
             connections: 10_000,

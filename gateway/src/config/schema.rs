@@ -240,6 +240,8 @@ struct Limits {
     token_bytes: Option<Size>,
     /// Bytes in a request's body. Default: 4MiB.
     body_bytes: Option<Size>,
+    /// Bytes in all requests' bodies together; more is answered 503. Default: 128MiB, at most a quarter of memory.
+    bodies_bytes: Option<Size>,
     /// Levels of nesting in a JSON body. Default: 64.
     json_depth: Option<Count>,
     /// Members and elements in a JSON body. Default: 10000.

@@ -1,5 +1,7 @@
 //! Phase 4: the request body, up to its limits, and the one message in it.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::{Method, Version, header};
 use mcp_gateway_core::{
@@ -15,7 +17,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::time::timeout;
 
 use super::journey::{Broken, Exchange, Stop};
-use crate::config::{Limits, Timeouts};
+use crate::{bodies::Held, snapshot::Snapshot};
 
 /// What a client asks for, and the bytes it said it with.
 pub(super) struct Message {
@@ -26,6 +28,8 @@ pub(super) struct Message {
     pub(super) name: Option<String>,
     /// The message as it came; none for GET and DELETE.
     pub(super) body: Option<Bytes>,
+    /// Its place among all bodies in memory.
+    _held: Option<Held>,
     /// The answer is a stream that only listens: it has no end of its own.
     pub(super) listens: bool,
 }
@@ -50,7 +54,8 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
     }
     media_type::json_body(&head.headers)?;
     let snapshot = exchange.snapshot.clone();
-    let body = body(exchange.session, &snapshot.limits, &snapshot.timeouts).await?;
+    let mut held = exchange.account.gateway().bodies().begin();
+    let body = body(exchange.session, &snapshot, &mut held).await?;
     let envelope = Envelope::read(&body, &snapshot.json).map_err(|unreadable| {
         exchange.rpc_id = unreadable.id;
         unreadable.reason
@@ -66,6 +71,7 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
         method: method.map(str::to_owned),
         name: envelope.name().map(str::to_owned),
         body: Some(body.clone()),
+        _held: Some(held),
     })
 }
 
@@ -75,16 +81,19 @@ fn without_body(era: Era, method: &Method) -> Message {
         method: None,
         name: None,
         body: None,
+        _held: None,
         listens: method == Method::GET,
     }
 }
 
 async fn body(
     session: &mut ServerSession,
-    limits: &Limits,
-    timeouts: &Timeouts,
+    snapshot: &Snapshot,
+    held: &mut Held,
 ) -> Result<Bytes, Stop> {
-    if announced(session).is_some_and(|length| length > limits.body_bytes) {
+    let (limits, timeouts) = (&snapshot.limits, &snapshot.timeouts);
+    let announced = announced(session);
+    if announced.is_some_and(|length| length > limits.body_bytes) {
         return Err(Reason::BodyTooLarge.into());
     }
     let head = session.req_header();
@@ -94,10 +103,33 @@ async fn body(
             .await
             .map_err(|_| Broken)?;
     }
-    let whole = collect(session, limits.body_bytes, timeouts.body_idle);
+    let whole = collect(session, snapshot, held, announced);
     timeout(timeouts.body_total, whole)
         .await
         .unwrap_or(Err(Reason::BodyTimeout.into()))
+}
+
+async fn collect(
+    session: &mut ServerSession,
+    snapshot: &Snapshot,
+    held: &mut Held,
+    announced: Option<usize>,
+) -> Result<Bytes, Stop> {
+    let mut body = Collected::new(announced);
+    while let Some(chunk) = chunk(session, snapshot.timeouts.body_idle).await? {
+        if body.len() + chunk.len() > snapshot.limits.body_bytes {
+            return Err(Reason::BodyTooLarge.into());
+        }
+        held.grow(chunk.len(), snapshot.bodies)?;
+        body.add(chunk);
+    }
+    Ok(body.whole())
+}
+
+async fn chunk(session: &mut ServerSession, idle: Duration) -> Result<Option<Bytes>, Stop> {
+    let read = timeout(idle, session.read_request_body()).await;
+    read.map_err(|_| Reason::BodyTimeout)?
+        .map_err(|error| unread(&error))
 }
 
 fn announced(session: &ServerSession) -> Option<usize> {
@@ -114,33 +146,44 @@ fn unread(error: &pingora::Error) -> Stop {
     }
 }
 
-async fn collect(
-    session: &mut ServerSession,
-    limit: usize,
-    idle: std::time::Duration,
-) -> Result<Bytes, Stop> {
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    loop {
-        let read = timeout(idle, session.read_request_body()).await;
-        let chunk = read
-            .map_err(|_| Reason::BodyTimeout)?
-            .map_err(|error| unread(&error))?;
-        let Some(chunk) = chunk else { break };
-        if first.len() + rest.len() + chunk.len() > limit {
-            return Err(Reason::BodyTooLarge.into());
-        }
-        match first.is_empty() {
-            true => first = chunk,
-            false => rest.extend_from_slice(&chunk),
+/// What has come of a body. Usually one read brings it all, and nothing is copied.
+struct Collected {
+    first: Bytes,
+    rest: BytesMut,
+    announced: Option<usize>,
+}
+
+impl Collected {
+    fn new(announced: Option<usize>) -> Self {
+        Self {
+            first: Bytes::new(),
+            rest: BytesMut::new(),
+            announced,
         }
     }
-    if rest.is_empty() {
-        // The usual case: one read held it all, and nothing is copied.
-        return Ok(first);
+
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
     }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+
+    fn add(&mut self, chunk: Bytes) {
+        if self.len() == 0 {
+            self.first = chunk;
+            return;
+        }
+        if self.rest.is_empty() {
+            // Where the length was announced, it never moves again; what is not used yet takes no memory.
+            self.rest.reserve(self.announced.unwrap_or_default());
+            self.rest
+                .extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&chunk);
+    }
+
+    fn whole(self) -> Bytes {
+        match self.rest.is_empty() {
+            true => self.first,
+            false => self.rest.freeze(),
+        }
+    }
 }

@@ -228,3 +228,33 @@ async fn a_resource_may_have_a_deadline_of_its_own() {
         began.elapsed()
     );
 }
+
+#[tokio::test]
+async fn bodies_that_take_too_much_together_are_put_off() {
+    let world = World::with(|config| {
+        config
+            .set("/limits/body_bytes", "1MiB")
+            .set("/limits/bodies_bytes", "1MiB")
+    })
+    .await;
+    let part =
+        format!("{}Content-Length: 1000000\r\n\r\n", world.raw_head()) + &" ".repeat(900_000);
+    let (mut one, mut other) = (world.gateway.raw().await, world.gateway.raw().await);
+    one.send(&part).await;
+    other.send(&part).await;
+    // Whichever came second.
+    let reply = tokio::select! {
+        reply = one.reply() => reply,
+        reply = other.reply() => reply,
+    };
+    let reply = reply.expect("an answer");
+    assert_eq!((reply.status, reply.header("retry-after")), (503, "5"));
+    assert_eq!(world.gateway.counted("bodies_too_large", 1.0).await, 1.0);
+    drop((one, other));
+    eventually("there is room again", async || {
+        let body = initialize() + &" ".repeat(300_000);
+        let reply = world.gateway.post(body).token(&world.reader()).send().await;
+        reply.status == 200
+    })
+    .await;
+}

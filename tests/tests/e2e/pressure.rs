@@ -167,7 +167,12 @@ async fn short_of_memory_no_connection_is_added_and_streams_go_on() {
     // 107
     let at_rest = resident(&World::start().await.gateway);
     let limit = at_rest + 64 * MIB;
-    let world = World::with(|config| config.set("/limits/memory", format!("{limit}B"))).await;
+    let world = World::with(|config| {
+        config
+            .set("/limits/memory", format!("{limit}B"))
+            .set("/limits/bodies_bytes", "1GiB")
+    })
+    .await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let stream = world
         .gateway

@@ -81,6 +81,8 @@ pub enum Reason {
     // The message: MCP transports, JSON-RPC.
     /// The body is over its limit.
     BodyTooLarge,
+    /// All bodies in memory together are at their limit.
+    BodiesTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
     /// Not `application/json`, or an encoded body.
@@ -204,6 +206,7 @@ impl Reason {
         Self::UnusableSubject,
         Self::KeysUnavailable,
         Self::BodyTooLarge,
+        Self::BodiesTooLarge,
         Self::BodyTimeout,
         Self::UnsupportedMediaType,
         Self::ParseError,
@@ -265,6 +268,7 @@ impl Reason {
             Self::KeysUnavailable => fault("keys_unavailable", 503, "The token cannot be checked right now. Try again."),
 
             Self::BodyTooLarge => plain("body_too_large", 413, "The body is too large."),
+            Self::BodiesTooLarge => fault("bodies_too_large", 503, "Too much is being sent to the gateway right now. Try again later."),
             Self::BodyTimeout => plain("body_timeout", 408, "The body did not arrive in time."),
             Self::UnsupportedMediaType => plain("unsupported_media_type", 415, "Send application/json without a content encoding."),
             Self::ParseError => message("parse_error", -32700, "The body is not one JSON document."),
@@ -300,7 +304,7 @@ impl Reason {
 
     /// Whether the connection closes behind the answer.
     pub const fn closes_connection(self) -> bool {
-        self.leaves_body_in_doubt() || matches!(self, Self::BodyTooLarge)
+        self.leaves_body_in_doubt() || matches!(self, Self::BodyTooLarge | Self::BodiesTooLarge)
     }
 
     /// Whether nothing more is read of this request: where it ends is in doubt, or it does not come.

@@ -39,6 +39,7 @@ pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
         header_fields: section.count("header_fields", default.header_fields, 10..=10_000),
         token_bytes: section.size("token_bytes", default.token_bytes, 256..=64 * KIB),
         body_bytes: section.size("body_bytes", default.body_bytes, KIB..=GIB),
+        bodies_bytes: section.optional_size("bodies_bytes", MIB..=1024 * GIB),
         json_depth: section.count("json_depth", default.json_depth, 4..=256),
         json_members: section.count("json_members", default.json_members, 100..=10_000_000),
         connections: section.count("connections", default.connections, 1..=1_000_000),
@@ -71,6 +72,16 @@ pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
             "token_bytes",
             "is more than header_bytes, so that no such token could arrive",
             "Lower it, or raise header_bytes",
+        );
+    }
+    if limits
+        .bodies_bytes
+        .is_some_and(|all| all < limits.body_bytes)
+    {
+        section.report_at(
+            "bodies_bytes",
+            "is less than body_bytes, so that no body of that size could arrive",
+            "Raise it, or lower body_bytes",
         );
     }
     let exempt = addresses::exempt(&section);

@@ -109,8 +109,9 @@ fn the_auth0_example_reads_as_auth0_needs_it() {
 fn the_documented_defaults_are_the_defaults() {
     let config = load_example("gateway.yaml", &[]);
     let documented = Limits {
-        // The default is no figure but the cgroup's limit.
+        // The defaults are no figures but the cgroup's limit, and a share of it.
         memory: None,
+        bodies_bytes: None,
         ..config.limits
     };
     assert_eq!(documented, Limits::default());

@@ -1,0 +1,91 @@
+//! Request bodies in memory, counted in bytes over all requests.
+//!
+//! A body is read whole before its request is decided, and a client may take a minute to send it. So all bodies together
+//! have a limit: what comes beyond it is told to try again.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use mcp_gateway_core::auth::reason::Reason;
+
+/// Bytes of all bodies together, unless configured or memory is little: 32 of the largest.
+const DEFAULT_BYTES: usize = 128 * 1024 * 1024;
+
+/// The share of all memory that bodies may take unless configured, as a divisor: while one grows it may be there twice.
+const MEMORY_DIVISOR: usize = 4;
+
+/// What bodies may take together, in bytes, where it is not configured.
+pub(crate) fn default_limit(memory: Option<usize>) -> usize {
+    memory.map_or(DEFAULT_BYTES, |memory| {
+        DEFAULT_BYTES.min(memory / MEMORY_DIVISOR)
+    })
+}
+
+/// The bytes of all bodies in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Bodies(AtomicUsize);
+
+impl Bodies {
+    /// A body of which nothing is here yet.
+    pub(crate) fn begin(self: &Arc<Self>) -> Held {
+        Held {
+            bodies: self.clone(),
+            bytes: 0,
+        }
+    }
+}
+
+/// What one body takes; dropping it gives that back.
+#[derive(Debug)]
+pub(crate) struct Held {
+    bodies: Arc<Bodies>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Takes room for more of this body.
+    ///
+    /// # Errors
+    /// [`Reason::BodiesTooLarge`] where all bodies together would take more than `limit` bytes.
+    pub(crate) fn grow(&mut self, bytes: usize, limit: usize) -> Result<(), Reason> {
+        self.bytes += bytes;
+        let before = self.bodies.0.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > limit {
+            return Err(Reason::BodiesTooLarge);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.bodies.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bodies_share_one_limit_and_give_back_what_they_took() {
+        let bodies = Arc::new(Bodies::default());
+        let (mut one, mut other) = (bodies.begin(), bodies.begin());
+        assert_eq!(one.grow(60, 100), Ok(()));
+        assert_eq!(other.grow(40, 100), Ok(()));
+        assert_eq!(other.grow(1, 100), Err(Reason::BodiesTooLarge));
+        drop(other);
+        assert_eq!(one.grow(40, 100), Ok(()));
+        drop(one);
+        assert_eq!(bodies.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn little_memory_means_fewer_bodies() {
+        assert_eq!(default_limit(None), DEFAULT_BYTES);
+        assert_eq!(default_limit(Some(1 << 40)), DEFAULT_BYTES);
+        assert_eq!(default_limit(Some(256 << 20)), 64 << 20);
+    }
+}
