@@ -9,6 +9,12 @@
     reason = "tests"
 )]
 
+mod browser_and_headers;
+mod framing;
 mod keys;
+mod messages;
 mod numbers;
+mod passing_on;
+mod presenting;
+mod targets;
 mod tokens;

@@ -238,57 +238,6 @@ async fn with_two_resources_each_has_its_own_document_and_the_root_has_none() {
 }
 
 #[tokio::test]
-async fn a_token_for_one_resource_is_refused_by_the_other() {
-    // 13
-    let world = two_resources().await;
-    let token = world.token_for("/other/mcp").sign();
-    world
-        .refusal(
-            world.gateway.post(initialize()).token(&token),
-            401,
-            "wrong_audience",
-        )
-        .await
-        .unwrap();
-    world
-        .acceptance(
-            world
-                .gateway
-                .post_to("/other/mcp", initialize())
-                .token(&token),
-        )
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
-async fn other_well_known_paths_are_not_found_and_never_forwarded() {
-    // 84
-    let world = World::start().await;
-    let mut table = Table::default();
-    for path in [
-        "/.well-known/oauth-protected-resource/other",
-        "/.well-known/oauth-protected-resource/mcp/extra",
-        "/.well-known/oauth-protected-resource/mcp/",
-        "/.well-known/oauth-protected-resource/",
-        "/mcp/.well-known/oauth-protected-resource",
-        "/.well-known/oauth-authorization-server",
-        "/.well-known/openid-configuration",
-        "/",
-        "/metrics",
-        "/livez",
-        "/readyz",
-    ] {
-        table.row(
-            path,
-            world
-                .refusal(world.gateway.get(path), 404, "not_found")
-                .await,
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_document_is_only_read() {
     let world = World::start().await;
     let mut table = Table::default();

@@ -1,4 +1,4 @@
-//! Browsers: which pages may call (threat 55, MCP transports), and what CORS tells them (threat 59, Fetch).
+//! Browsers: which pages may call (MCP transports), and what CORS tells them (Fetch).
 
 use e2e::client::{initialize, tool};
 use e2e::world::{Table, World};
@@ -9,55 +9,6 @@ const LISTED: &str = "https://inspector.example";
 
 async fn world() -> World {
     World::with(|config| config.set("/origins", json!([LISTED]))).await
-}
-
-#[tokio::test]
-async fn a_foreign_origin_is_refused_before_anything_else() {
-    let world = world().await;
-    let own = world.gateway.config.public_url();
-    let token = world.reader();
-    let mut table = Table::default();
-    for origin in [
-        "https://evil.example",
-        "null",
-        "https://inspector.example.evil.example",
-        "https://inspector.example:444",
-        "http://inspector.example",
-        "https://user@inspector.example",
-        "https://inspector.example/",
-        "https://inspector.example https://inspector.example",
-        "",
-        &own.replace("http://", "https://"),
-        "http://localhost:1",
-    ] {
-        let with = world
-            .gateway
-            .post(initialize())
-            .token(&token)
-            .with("origin", origin);
-        if let Some(reply) = table.row(origin, world.refusal(with, 403, "origin").await) {
-            table.check(
-                origin,
-                reply.header("access-control-allow-origin").is_empty(),
-                || format!("{:?}", reply.headers),
-            );
-            table.check(origin, reply.challenge().is_empty(), || {
-                "a challenge".to_owned()
-            });
-        }
-        let without = world.gateway.post(initialize()).with("origin", origin);
-        table.row(
-            &format!("{origin} without a token"),
-            world.refusal(without, 403, "origin").await,
-        );
-    }
-    let twice = world
-        .gateway
-        .post(initialize())
-        .token(&token)
-        .with("origin", LISTED)
-        .also("origin", LISTED);
-    table.row("two Origins", world.refusal(twice, 403, "origin").await);
 }
 
 #[tokio::test]
@@ -122,16 +73,6 @@ async fn allowed_origins_are_told_so_on_every_answer() {
 }
 
 #[tokio::test]
-async fn without_an_origin_every_client_is_served() {
-    // 56
-    let world = world().await;
-    world
-        .acceptance(world.gateway.post(initialize()).token(&world.reader()))
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
 async fn the_origin_never_reaches_the_upstream() {
     let world = world().await;
     world
@@ -180,27 +121,6 @@ async fn a_preflight_needs_no_token_and_echoes_what_mcp_needs() {
     }
     assert!(reply.header("vary").to_lowercase().contains("origin"));
     assert_eq!(world.upstream.hits(), 0);
-}
-
-#[tokio::test]
-async fn a_preflight_from_a_foreign_page_learns_nothing() {
-    let world = world().await;
-    let reply = world
-        .refusal(
-            preflight(&world, "/mcp", "https://evil.example"),
-            403,
-            "origin",
-        )
-        .await
-        .unwrap();
-    assert!(
-        !reply
-            .headers
-            .keys()
-            .any(|name| name.as_str().starts_with("access-control-")),
-        "{:?}",
-        reply.headers
-    );
 }
 
 #[tokio::test]

@@ -14,7 +14,6 @@ mod addresses;
 mod challenge_and_metadata;
 mod client_certificates;
 mod cors_and_origin;
-mod credentials;
 mod demo;
 mod drain;
 mod framing;

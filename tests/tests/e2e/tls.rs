@@ -1,4 +1,4 @@
-//! TLS at the listener (threats 94, 100, 156, 157): versions, ALPN, the certificate by name, and HTTP/2 behind it.
+//! TLS at the listener: versions, ALPN, the certificate by name, and HTTP/2 behind it.
 
 use std::time::Duration;
 
@@ -182,36 +182,6 @@ async fn refusals_over_http_2_leave_the_connection_usable() {
         "{challenge}"
     );
     assert_eq!(setting.post(&http, initialize()).send().await.status, 200);
-}
-
-#[tokio::test]
-async fn repeated_credentials_over_http_2_are_bad_requests() {
-    // 41
-    let setting = Setting::start().await;
-    let call = setting
-        .post(&setting.http(false), initialize())
-        .also("authorization", "Bearer x");
-    assert_eq!(call.send().await.status, 400);
-    assert_eq!(setting.upstream.hits(), 0);
-}
-
-#[tokio::test]
-async fn a_host_that_disagrees_with_the_authority_is_refused() {
-    // 58
-    let setting = Setting::start().await;
-    let answer = setting
-        .post(&setting.http(false), initialize())
-        .with("host", "evil.example")
-        .attempt()
-        .await;
-    if let Ok(answer) = answer {
-        assert!(
-            matches!(answer.status().as_u16(), 400 | 403),
-            "{}",
-            answer.status()
-        );
-    }
-    assert_eq!(setting.upstream.hits(), 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,542 @@
+//! Numbers 67–79: what a message says, and what its headers say of it.
+
+use e2e::client::{self, Call, MODERN, initialize, notification, request, tool};
+use e2e::world::{Table, World};
+use serde_json::{Value, json};
+
+const MISMATCH: (i64, &str) = (-32020, "header_mismatch");
+
+/// These calls are refused with 400, this code and this reason.
+async fn refuse<'a>(
+    world: &World,
+    rows: impl IntoIterator<Item = (&'a str, Call)>,
+    as_: (i64, &str),
+) {
+    let (code, reason) = as_;
+    let mut table = Table::default();
+    for (name, call) in rows {
+        if let Some(reply) = table.row(name, world.refusal(call, 400, reason).await) {
+            table.check(name, reply.rpc_code() == Some(code), || reply.text());
+        }
+    }
+}
+
+/// The same for bodies of legacy calls.
+async fn refuse_bodies<'a>(
+    world: &World,
+    rows: impl IntoIterator<Item = (&'a str, Vec<u8>)>,
+    as_: (i64, &str),
+) {
+    let token = world.reader();
+    let calls = rows
+        .into_iter()
+        .map(|(name, body)| (name, world.gateway.post(body).token(&token)));
+    refuse(world, calls, as_).await;
+}
+
+/// A request of id 7 with the rest of its members as written.
+fn written(rest: &str) -> Vec<u8> {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":7,{rest}}}").into_bytes()
+}
+
+fn list() -> String {
+    client::modern(7, "tools/list", json!({}))
+}
+
+fn call() -> String {
+    client::modern(
+        7,
+        "tools/call",
+        json!({ "name": "list_tasks", "arguments": {} }),
+    )
+}
+
+fn read() -> String {
+    client::modern(7, "resources/read", json!({ "uri": "tasks://ünï" }))
+}
+
+#[tokio::test]
+async fn attack_067_mirror_headers_must_agree_with_the_body() {
+    let world = World::start().await;
+    let token = world.reader();
+    let post = |body: String| world.gateway.post(body).token(&token);
+    let rows = [
+        ("the method differs", post(list()).modern("ping", None)),
+        (
+            "letter case of the method",
+            post(list()).modern("Tools/List", None),
+        ),
+        (
+            "the name differs",
+            post(call()).modern("tools/call", Some("create_task")),
+        ),
+        (
+            "letter case of the name",
+            post(call()).modern("tools/call", Some("List_Tasks")),
+        ),
+        (
+            "a name with a tail",
+            post(call()).modern("tools/call", Some("list_tasks2")),
+        ),
+        (
+            "allowed in the header, not in the body",
+            post(client::modern(
+                7,
+                "tools/call",
+                json!({ "name": "create_task" }),
+            ))
+            .modern("tools/call", Some("list_tasks")),
+        ),
+    ];
+    refuse(&world, rows, MISMATCH).await;
+    let good = post(call()).modern("tools/call", Some("list_tasks"));
+    world.acceptance(good).await.unwrap();
+}
+
+#[tokio::test]
+async fn attack_068_mirror_headers_must_be_there_once_and_well_encoded() {
+    let world = World::start().await;
+    let token = world.reader();
+    let post = |body: String| world.gateway.post(body).token(&token);
+    let named = |name: &str| post(read()).modern("resources/read", Some(name));
+    let literal = || client::modern(7, "resources/read", json!({ "uri": "=?base64?eA==?=" }));
+    let rows = [
+        (
+            "no method",
+            post(list()).with("mcp-protocol-version", MODERN),
+        ),
+        ("no name", post(call()).modern("tools/call", None)),
+        (
+            "two methods",
+            post(list())
+                .modern("tools/list", None)
+                .also("mcp-method", "tools/list"),
+        ),
+        (
+            "two names",
+            post(call())
+                .modern("tools/call", Some("list_tasks"))
+                .also("mcp-name", "list_tasks"),
+        ),
+        ("no base64", named("=?base64?%%%?=")),
+        ("base64 that is no UTF-8", named("=?base64?//8=?=")),
+        (
+            "base64 without padding",
+            named("=?base64?dGFza3M6Ly/DvG7Drw?="),
+        ),
+        ("in upper case", named("=?BASE64?dGFza3M6Ly/DvG7Drw==?=")),
+        (
+            "a name that looks encoded",
+            post(literal()).modern("resources/read", Some("=?base64?eA==?=")),
+        ),
+    ];
+    refuse(&world, rows, MISMATCH).await;
+    world
+        .acceptance(named("=?base64?dGFza3M6Ly/DvG7Drw==?="))
+        .await
+        .unwrap();
+    // Whoever means a text that looks encoded encodes it.
+    let encoded = "=?base64?PT9iYXNlNjQ/ZUE9PT89?=";
+    world
+        .acceptance(post(literal()).modern("resources/read", Some(encoded)))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn attack_069_the_protocol_version_is_one_and_the_same() {
+    let world = World::start().await;
+    let token = world.reader();
+    let post = |body: String| world.gateway.post(body).token(&token);
+    let plain = request(7, "tools/list", json!({}));
+    let missing = [(
+        "in the header only",
+        post(plain.clone()).modern("tools/list", None),
+    )];
+    refuse(&world, missing, (-32602, "version_missing")).await;
+    let rows = [
+        (
+            "in the body only",
+            post(list()).with("mcp-method", "tools/list"),
+        ),
+        (
+            "another one",
+            post(list())
+                .modern("tools/list", None)
+                .with("mcp-protocol-version", "2027-01-01"),
+        ),
+        (
+            "two",
+            post(list())
+                .modern("tools/list", None)
+                .also("mcp-protocol-version", MODERN),
+        ),
+        (
+            "a legacy header over a modern body",
+            post(list()).with("mcp-protocol-version", "2025-11-25"),
+        ),
+    ];
+    refuse(&world, rows, MISMATCH).await;
+    let unknown = list().replace(MODERN, "2027-01-01");
+    let unknown = post(unknown)
+        .modern("tools/list", None)
+        .with("mcp-protocol-version", "2027-01-01");
+    world.acceptance(unknown).await.unwrap();
+    assert_eq!(
+        world.upstream.last().header("mcp-protocol-version"),
+        Some("2027-01-01")
+    );
+    // Without any version the request is a legacy one, and its body is judged.
+    world.acceptance(post(plain)).await.unwrap();
+    let writing = post(tool(7, "create_task"));
+    world
+        .refusal(writing, 403, "insufficient_scope")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn attack_070_an_old_version_avoids_no_rule() {
+    let world = World::start().await;
+    let token = world.reader();
+    let mut table = Table::default();
+    for (version, status, reason) in [
+        ("2024-11-05", 403, "insufficient_scope"),
+        ("2025-03-26", 403, "insufficient_scope"),
+        ("2025-06-18", 403, "insufficient_scope"),
+        ("2025-11-25", 403, "insufficient_scope"),
+        // Versions nobody knows are held to the rules of the newest.
+        ("1.0", 400, "version_missing"),
+        ("", 400, "version_missing"),
+    ] {
+        let call = world.gateway.post(tool(7, "create_task")).token(&token);
+        let call = call
+            .with("mcp-protocol-version", version)
+            .with("mcp-method", "tools/call")
+            .with("mcp-name", "list_tasks");
+        table.row(version, world.refusal(call, status, reason).await);
+    }
+    let call = world.gateway.post(tool(7, "list_tasks")).token(&token);
+    table.row(
+        "mirrors",
+        world
+            .acceptance(call.with("mcp-method", "ping").with("mcp-name", "x"))
+            .await,
+    );
+    let last = world.upstream.last();
+    assert_eq!(
+        (last.header("mcp-method"), last.header("mcp-name")),
+        (None, None)
+    );
+}
+
+#[tokio::test]
+async fn attack_071_ambiguous_member_names_are_refused() {
+    let world = World::start().await;
+    let rows = [
+        (
+            "method twice",
+            written(r#""method":"ping","method":"tools/call""#),
+        ),
+        (
+            "equal values",
+            written(r#""method":"ping","method":"ping""#),
+        ),
+        ("Method", written(r#""method":"ping","Method":"x""#)),
+        (
+            "name twice",
+            written(r#""method":"tools/call","params":{"name":"a","name":"b"}"#),
+        ),
+        (
+            "Name",
+            written(r#""method":"tools/call","params":{"name":"a","Name":"b"}"#),
+        ),
+        (
+            "NUL",
+            written(r#""method":"tools/call","params":{"name":"a","name\u0000":"b"}"#),
+        ),
+        (
+            "long s",
+            written("\"method\":\"tools/call\",\"param\u{17f}\":{},\"params\":{\"name\":\"a\"}"),
+        ),
+        (
+            "kelvin sign",
+            written("\"method\":\"ping\",\"params\":{\"k\":1,\"\u{212a}\":2}"),
+        ),
+        (
+            "in _meta",
+            written(r#""method":"ping","params":{"_meta":{"a":1,"A":2}}"#),
+        ),
+        (
+            "deep inside",
+            written(
+                r#""method":"tools/call","params":{"name":"a","arguments":{"x":{"y":1,"y":2}}}"#,
+            ),
+        ),
+        (
+            "in an array",
+            written(r#""method":"tools/call","params":{"name":"a","arguments":[{"y":1,"y":2}]}"#),
+        ),
+        (
+            "an escape",
+            written(r#""method":"ping","m\u0065thod":"tools/call""#),
+        ),
+    ];
+    refuse_bodies(&world, rows, (-32600, "ambiguous_json")).await;
+    let legal = written(
+        r#""method":"tools/call","params":{"name":"list_tasks","arguments":{"path":1,"PATH":2}}"#,
+    );
+    world
+        .acceptance(world.gateway.post(legal.clone()).token(&world.reader()))
+        .await
+        .unwrap();
+    assert_eq!(world.upstream.last().body, legal);
+}
+
+#[tokio::test]
+async fn attack_072_a_batch_is_refused() {
+    let world = World::start().await;
+    let one = request(7, "ping", json!({}));
+    let rows = [
+        ("of one", format!("[{one}]")),
+        (
+            "of two",
+            format!("[{one},{}]", request(8, "ping", json!({}))),
+        ),
+        ("of none", "[]".to_owned()),
+        (
+            "of notifications",
+            format!("[{}]", notification("notifications/initialized")),
+        ),
+    ];
+    let rows = rows.map(|(name, body)| (name, body.into_bytes()));
+    refuse_bodies(&world, rows, (-32600, "invalid_request")).await;
+}
+
+#[tokio::test]
+async fn attack_073_a_body_is_one_document_in_utf_8() {
+    let world = World::start().await;
+    let ping = request(7, "ping", json!({}));
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| ping.encode_utf16().flat_map(bytes).collect::<Vec<_>>();
+    let rows = [
+        (
+            "a BOM",
+            [b"\xef\xbb\xbf".as_slice(), ping.as_bytes()].concat(),
+        ),
+        ("UTF-16LE", utf16(u16::to_le_bytes)),
+        ("UTF-16BE", utf16(u16::to_be_bytes)),
+        (
+            "no UTF-8",
+            written("\"method\":\"ping\",\"x\":\"\u{1}\"")
+                .iter()
+                .map(|byte| if *byte == 1 { 0xff } else { *byte })
+                .collect(),
+        ),
+        (
+            "a control byte",
+            written("\"method\":\"ping\",\"params\":{\"x\":\"\u{1}\"}"),
+        ),
+        ("two documents", format!("{ping}{ping}").into_bytes()),
+        ("trailing bytes", format!("{ping} x").into_bytes()),
+        ("a trailing NUL", format!("{ping}\0").into_bytes()),
+        ("NaN", written(r#""method":"ping","params":{"x":NaN}"#)),
+        ("a comment", written(r#""method":"ping"/**/"#)),
+        ("nothing", Vec::new()),
+        ("cut", b"{\"jsonrpc\":\"2.0\",\"id\":7".to_vec()),
+    ];
+    refuse_bodies(&world, rows, (-32700, "parse_error")).await;
+    let odd = written(
+        r#""method":"tools/call","params":{"name":"list_tasks","arguments":{"n":1e999,"s":"\ud800"}}"#,
+    );
+    let call = world.gateway.post(odd.clone()).token(&world.reader());
+    assert_eq!(call.send().await.status, 202, "what this upstream answers");
+    assert_eq!(world.upstream.last().body, odd);
+}
+
+#[tokio::test]
+async fn attack_074_deep_wide_and_large_bodies_are_cut() {
+    let world = World::with(|config| config.set("/limits/body_bytes", "256KiB")).await;
+    let deep = |levels: usize| {
+        let nested = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        written(&format!("\"method\":\"ping\",\"params\":{nested}"))
+    };
+    let wide = |members: usize| {
+        let members: Vec<_> = (0..members).map(|index| format!("\"{index}\":1")).collect();
+        written(&format!(
+            "\"method\":\"ping\",\"params\":{{{}}}",
+            members.join(",")
+        ))
+    };
+    let rows = [
+        ("100 levels", deep(100)),
+        ("100,000 levels", deep(100_000)),
+        ("12,000 members", wide(12_000)),
+    ];
+    refuse_bodies(&world, rows, (-32700, "parse_error")).await;
+    let large = request(1, "ping", json!({ "x": "y".repeat(300 << 10) }));
+    let framings = [
+        (
+            "announced",
+            format!("Content-Length: {}\r\n\r\n{large}", large.len()),
+        ),
+        (
+            "in chunks",
+            format!(
+                "Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n",
+                large.len()
+            ),
+        ),
+    ];
+    let mut table = Table::default();
+    for (name, rest) in framings {
+        let bytes = format!("{}{rest}", world.raw_head());
+        if let Some(reply) = table.row(name, world.raw_refusal(bytes, 413, "body_too_large").await)
+        {
+            table.check(name, reply.header("connection") == "close", || {
+                format!("{reply:?}")
+            });
+        }
+    }
+}
+
+#[tokio::test]
+async fn attack_075_only_plain_json_is_read() {
+    let world = World::start().await;
+    let token = world.reader();
+    let post = || world.gateway.post(initialize()).token(&token);
+    let mut table = Table::default();
+    for (name, call) in [
+        ("none", post().without("content-type")),
+        ("text", post().with("content-type", "text/plain")),
+        (
+            "multipart",
+            post().with("content-type", "multipart/form-data; boundary=x"),
+        ),
+        (
+            "a look-alike",
+            post().with("content-type", "application/jsonp"),
+        ),
+        ("two", post().also("content-type", "application/json")),
+        ("gzip", post().with("content-encoding", "gzip")),
+        (
+            "br, identity",
+            post().with("content-encoding", "br, identity"),
+        ),
+    ] {
+        table.row(
+            name,
+            world.refusal(call, 415, "unsupported_media_type").await,
+        );
+    }
+    for (name, call) in [
+        (
+            "a charset",
+            post().with("content-type", "application/json; charset=utf-8"),
+        ),
+        (
+            "letter case",
+            post().with("content-type", "Application/JSON"),
+        ),
+        ("identity", post().with("content-encoding", "identity")),
+    ] {
+        table.row(name, world.acceptance(call).await);
+    }
+}
+
+#[tokio::test]
+async fn attack_076_an_incomplete_accept_is_the_upstreams_to_judge() {
+    let world = World::start().await;
+    let mut table = Table::default();
+    for accept in ["application/json", "text/event-stream", "*/*", "text/html"] {
+        let call = world
+            .gateway
+            .post(initialize())
+            .token(&world.reader())
+            .with("accept", accept);
+        table.row(accept, world.acceptance(call).await);
+        let seen = world.upstream.last().header("accept").map(str::to_owned);
+        table.check(accept, seen.as_deref() == Some(accept), || {
+            format!("{seen:?}")
+        });
+    }
+}
+
+#[tokio::test]
+async fn attack_077_responses_pass_in_the_legacy_era_alone() {
+    let world = World::with(|config| config.set("/resources/0/policy/default", "deny")).await;
+    let token = world.reader();
+    let mut table = Table::default();
+    let answers = [
+        json!({ "jsonrpc": "2.0", "id": 3, "result": { "roots": [] } }),
+        json!({ "jsonrpc": "2.0", "id": "a", "error": { "code": -1, "message": "no" } }),
+    ];
+    for answer in &answers {
+        let name = answer.to_string();
+        let hits = world.upstream.hits();
+        let reply = world.gateway.post(name.clone()).token(&token).send().await;
+        let passed = reply.status == 202 && world.upstream.hits() == hits + 1;
+        table.check(&name, passed, || format!("{reply:?}"));
+        let bare = world.gateway.post(name.clone());
+        table.row(&name, world.refusal(bare, 401, "no_credentials").await);
+        let modern = world
+            .gateway
+            .post(name.clone())
+            .token(&token)
+            .modern("tools/list", None);
+        table.row(&name, world.refusal(modern, 400, "invalid_request").await);
+    }
+    drop(table);
+    let rows = ["null", "1.5", "{}", "[]", "true", "1e3"].map(|id| {
+        (
+            id,
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}").into_bytes(),
+        )
+    });
+    refuse_bodies(&world, rows, (-32600, "invalid_request")).await;
+}
+
+#[tokio::test]
+async fn attack_078_a_missing_scope_is_named_and_a_better_token_passes() {
+    let world = World::start().await;
+    let call = || world.gateway.post(tool(1, "create_task"));
+    let reader = call().token(&world.reader());
+    let reply = world
+        .refusal(reader, 403, "insufficient_scope")
+        .await
+        .unwrap();
+    assert!(
+        reply
+            .challenge()
+            .contains("scope=\"tasks:read tasks:write\""),
+        "{}",
+        reply.challenge()
+    );
+    world
+        .acceptance(call().token(&world.writer()))
+        .await
+        .unwrap();
+    let other = world
+        .gateway
+        .post(tool(1, "list_tasks"))
+        .token(&world.reader());
+    world.acceptance(other).await.unwrap();
+}
+
+#[tokio::test]
+async fn attack_079_an_unknown_notification_is_forwarded() {
+    let world = World::with(|config| config.set("/resources/0/policy/default", "deny")).await;
+    let body = notification("notifications/never/heard/of");
+    let reply = world
+        .gateway
+        .post(body.clone())
+        .token(&world.reader())
+        .send()
+        .await;
+    assert_eq!((reply.status, reply.body.len()), (202, 0));
+    assert_eq!(
+        world.upstream.last().json(),
+        serde_json::from_str::<Value>(&body).unwrap()
+    );
+    let bare = world.gateway.post(body);
+    world.refusal(bare, 401, "no_credentials").await.unwrap();
+}
