@@ -12,9 +12,13 @@
 mod browser_and_headers;
 mod framing;
 mod keys;
+mod lifecycle;
 mod messages;
 mod numbers;
+mod outbound;
 mod passing_on;
 mod presenting;
+mod secrets;
+mod streams;
 mod targets;
 mod tokens;

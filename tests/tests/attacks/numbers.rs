@@ -36,10 +36,8 @@ fn every_number_has_one_test_or_one_reason() {
                 table.check(&name, row.last.len() > 4, || "no reason".to_owned());
             }
         }
-        for path in row.paths() {
-            table.check(&name, repository(path).exists(), || {
-                format!("{path} does not exist")
-            });
+        for place in row.places() {
+            table.check(&name, exists(place), || format!("{place} does not exist"));
         }
     }
     for test in &tests {
@@ -61,11 +59,18 @@ impl Row {
         name.starts_with("attack_").then_some(name)
     }
 
-    /// What a reason names in backticks that is a path, up to the first colon.
-    fn paths(&self) -> impl Iterator<Item = &str> {
+    /// What a reason names in backticks that is a path, or a path and a test in that file: `path:test`.
+    fn places(&self) -> impl Iterator<Item = &str> {
         let quoted = self.last.split('`').skip(1).step_by(2);
-        let paths = quoted.filter(|word| word.contains('/') && !word.contains(' '));
-        paths.map(|word| word.split(':').next().unwrap_or(word))
+        quoted.filter(|word| word.contains('/') && !word.contains(' '))
+    }
+}
+
+fn exists(place: &str) -> bool {
+    match place.split_once(':') {
+        None => repository(place).exists(),
+        Some((path, test)) => std::fs::read_to_string(repository(path))
+            .is_ok_and(|source| source.contains(&format!("fn {test}("))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::client::initialize;
 use e2e::upstream::{Answer, with};
-use e2e::world::{Table, World};
+use e2e::world::World;
 
 /// A raw request with these lines after the head of [`World::raw_head`].
 fn with_lines(world: &World, lines: &str, body: &str) -> String {

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use e2e::certificates::Authority;
 use e2e::client::initialize;
 use e2e::config::{Config, ISSUER};
@@ -119,22 +118,6 @@ async fn a_private_authority_vouches_for_the_issuer() {
 }
 
 #[tokio::test]
-async fn metadata_of_somebody_else_is_not_used() {
-    // 122
-    let issuer = Issuer::start().await;
-    issuer.claim_to_be("https://evil.example");
-    let setting = Setting::with(issuer, |config| config).await;
-    let reply = setting
-        .gateway
-        .post(initialize())
-        .token(&setting.token().sign())
-        .send()
-        .await;
-    assert_eq!(reply.status, 503);
-    assert_eq!(setting.issuer.fetches("/jwks"), 0);
-}
-
-#[tokio::test]
 async fn an_error_says_when_only_the_final_slash_differs() {
     let issuer = Issuer::start().await;
     let claimed = format!("{}/", issuer.identifier());
@@ -206,98 +189,6 @@ async fn the_age_of_keys_is_told() {
 }
 
 #[tokio::test]
-async fn hostile_answers_never_replace_good_keys() {
-    // 24, 119
-    let setting = Setting::start(|config| {
-        config
-            .set("/jwks/refresh", "1s")
-            .set("/jwks/cool_down", "1s")
-    })
-    .await;
-    let stranger = Issuer::start().await;
-    let mut table = Table::default();
-    for (name, fault) in [
-        (
-            "HTML",
-            Fault::Body("text/html", Bytes::from_static(b"<html>sign in</html>")),
-        ),
-        (
-            "truncated",
-            Fault::Body(
-                "application/json",
-                Bytes::from_static(b"{\"keys\":[{\"kty\":"),
-            ),
-        ),
-        (
-            "not a set",
-            Fault::Body("application/json", Bytes::from_static(b"[]")),
-        ),
-        (
-            "1 MiB",
-            Fault::Body(
-                "application/json",
-                Bytes::from(format!("{{\"keys\":[],\"x\":\"{}\"}}", "y".repeat(1 << 20))),
-            ),
-        ),
-        ("500", Fault::Status(500)),
-        ("404", Fault::Status(404)),
-        ("a redirect", Fault::Redirect(stranger.jwks_uri())),
-    ] {
-        let before = setting.issuer.fetches("/jwks");
-        setting.issuer.keys(fault);
-        eventually("two more fetches", async || {
-            setting.issuer.fetches("/jwks") >= before + 2
-        })
-        .await;
-        let status = setting.status(&setting.token()).await;
-        table.check(name, status == 200, || format!("{status}"));
-    }
-    assert_eq!(stranger.fetches("/jwks"), 0, "a redirect was followed");
-    let metrics = setting.gateway.metrics().await;
-    let all = metrics.sum("mcp_gateway_jwks_fetches_total", &[("issuer", "corporate")]);
-    let good = metrics.sum(
-        "mcp_gateway_jwks_fetches_total",
-        &[("issuer", "corporate"), ("result", "ok")],
-    );
-    assert!(
-        good >= 1.0 && all - good >= 7.0,
-        "{good} of {all} fetches counted as good"
-    );
-}
-
-#[tokio::test]
-async fn each_issuer_has_its_own_keys() {
-    // 11: the right issuer with a key of another one.
-    let upstream = Upstream::start().await;
-    let (one, two) = (Issuer::start().await, Issuer::start().await);
-    let config = Config::discovering(&upstream, &one)
-        .set("/issuers/second", json!({ "issuer": two.identifier() }))
-        .set("/resources/0/issuers", json!(["corporate", "second"]));
-    let gateway = Gateway::start(config).await;
-    let uri = gateway.uri("/mcp");
-    let status = async |token: Token| {
-        gateway
-            .post(initialize())
-            .token(&token.sign())
-            .send()
-            .await
-            .status
-    };
-    assert_eq!(status(one.token(&uri)).await, 200);
-    assert_eq!(status(two.token(&uri)).await, 200);
-    assert_eq!(status(one.token(&uri).signed_by(&two.key)).await, 401);
-    let metadata = gateway
-        .get("/.well-known/oauth-protected-resource/mcp")
-        .send()
-        .await
-        .json();
-    assert_eq!(
-        metadata["authorization_servers"],
-        json!([one.identifier(), two.identifier()])
-    );
-}
-
-#[tokio::test]
 async fn an_unknown_issuer_is_never_asked() {
     let setting = Setting::start(|config| config).await;
     let stranger = Issuer::start().await;
@@ -309,30 +200,6 @@ async fn an_unknown_issuer_is_never_asked() {
     );
     assert_eq!(stranger.counts().len(), 0);
     assert_eq!(setting.upstream.hits(), 0);
-}
-
-#[tokio::test]
-async fn proxy_settings_of_the_environment_are_ignored() {
-    // 121
-    let issuer = Issuer::start().await;
-    let (upstream, proxy) = (Upstream::start().await, Upstream::start().await);
-    let config = Config::discovering(&upstream, &issuer);
-    let url = format!("http://{}", proxy.address());
-    let gateway = Gateway::start_with(
-        config,
-        &[
-            ("HTTP_PROXY", &url),
-            ("http_proxy", &url),
-            ("ALL_PROXY", &url),
-        ],
-    )
-    .await;
-    let token = issuer.token(&gateway.uri("/mcp")).sign();
-    assert_eq!(
-        gateway.post(initialize()).token(&token).send().await.status,
-        200
-    );
-    assert_eq!(proxy.accepted(), 0);
 }
 
 #[tokio::test]

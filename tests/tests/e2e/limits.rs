@@ -3,13 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use e2e::client::{initialize, request};
+use e2e::client::initialize;
 use e2e::eventually;
 use e2e::raw::Raw;
-use e2e::sse::Events;
 use e2e::upstream::{Answer, Chunk, head, steps};
 use e2e::world::World;
-use serde_json::json;
 
 #[tokio::test]
 async fn silent_connections_do_not_slow_a_normal_request() {
@@ -164,47 +162,6 @@ async fn a_client_that_never_reads_is_cut() {
     world.upstream.received(1).await;
     world.upstream.deserted(Duration::from_secs(6)).await;
     drop(connection);
-}
-
-#[tokio::test]
-async fn streams_that_come_and_go_leave_nothing_behind() {
-    // 116
-    let world = World::start().await;
-    let mut feeds = world.upstream.streams("text/event-stream");
-    let token = world.reader();
-    for _ in 0..100 {
-        let call = world
-            .gateway
-            .get("/mcp")
-            .token(&token)
-            .with("accept", "text/event-stream");
-        let answer = tokio::spawn(call.open());
-        let feed = feeds.next().await;
-        feed.event("x");
-        let mut events = Events::new(answer.await.unwrap());
-        assert_eq!(events.data().await, "x");
-        drop(events);
-        feed.gone(Duration::from_secs(1)).await;
-    }
-    eventually("no stream is counted", async || {
-        world
-            .gateway
-            .metrics()
-            .await
-            .sum("mcp_gateway_streams_active", &[])
-            == 0.0
-    })
-    .await;
-    world.upstream.script(e2e::upstream::echo);
-    world
-        .acceptance(
-            world
-                .gateway
-                .post(request(1, "ping", json!({})))
-                .token(&token),
-        )
-        .await
-        .unwrap();
 }
 
 #[tokio::test]

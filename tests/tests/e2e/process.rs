@@ -1,11 +1,8 @@
 //! The gateway as a process (threats 148, 149, 154, 155, 157, 158): starting, refusing to start, ending.
 
-use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use e2e::SOON;
-use e2e::certificates::Authority;
 use e2e::client::{initialize, request};
 use e2e::config::Config;
 use e2e::gateway::{Gateway, bare, command};
@@ -28,49 +25,6 @@ async fn run(arguments: &[&str], config: &Config) -> (Option<i32>, String) {
 
 fn good() -> Config {
     Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")])
-}
-
-#[tokio::test]
-async fn an_address_that_is_taken_ends_it_with_1() {
-    // 155
-    for admin in [false, true] {
-        let config = good();
-        let address = if admin { config.admin } else { config.public };
-        let _taken = TcpListener::bind(address).unwrap();
-        let (code, output) = run(&["run", "--config"], &config).await;
-        assert_eq!(code, Some(1), "{output}");
-        assert!(output.contains(&address.to_string()), "{output}");
-    }
-}
-
-#[tokio::test]
-async fn a_broken_configuration_never_starts_and_says_everything() {
-    // 149
-    let config = good()
-        .set("/timeouts/header", "10 parsecs")
-        .set("/resources/0/upstrem", "http://127.0.0.1:9/mcp")
-        .set("/resources/0/issuers", json!(["nobody"]))
-        .set("/limits/body_bytes", -5)
-        .set("/listen/0/address", "somewhere");
-    for arguments in [["run", "--config"], ["check", "--config"]] {
-        let began = Instant::now();
-        let (code, output) = run(&arguments, &config).await;
-        assert_eq!(code, Some(2), "{arguments:?}: {output}");
-        assert!(
-            began.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            began.elapsed()
-        );
-        for part in [
-            "timeouts.header",
-            "upstrem",
-            "nobody",
-            "limits.body_bytes",
-            "listen",
-        ] {
-            assert!(output.contains(part), "{arguments:?}: {part} in {output}");
-        }
-    }
 }
 
 #[tokio::test]
@@ -141,53 +95,6 @@ async fn values_come_from_the_environment_and_a_file() {
         "{}",
         process.output()
     );
-}
-
-#[tokio::test]
-async fn plain_http_beyond_loopback_must_be_said() {
-    // 157
-    let open = || {
-        good().set(
-            "/listen/0/address",
-            format!("0.0.0.0:{}", port::free().port()),
-        )
-    };
-    let (code, output) = run(&["check", "--config"], &open()).await;
-    assert_eq!(code, Some(2), "{output}");
-    assert!(output.contains("plain_http"), "{output}");
-    let (code, output) = run(
-        &["check", "--config"],
-        &open().set("/listen/0/plain_http", true),
-    )
-    .await;
-    assert_eq!(code, Some(0), "{output}");
-}
-
-#[tokio::test]
-async fn a_private_key_others_can_read_is_refused() {
-    // 148
-    let leaf = Authority::new().leaf(&["localhost"]);
-    let mut table = Table::default();
-    for (mode, expected) in [
-        (0o600, Some(0)),
-        (0o440, Some(0)),
-        (0o644, Some(2)),
-        (0o602, Some(2)),
-    ] {
-        let config = good();
-        let (certificate, private_key) = leaf.write(config.folder(), "tls");
-        std::fs::set_permissions(&private_key, std::fs::Permissions::from_mode(mode)).unwrap();
-        let files = json!([{ "certificate": certificate, "private_key": private_key }]);
-        let config = config.set("/public_url", "https://localhost");
-        let (code, output) = run(
-            &["check", "--config"],
-            &config.set("/listen/0/tls", json!({ "certificates": files })),
-        )
-        .await;
-        table.check(&format!("{mode:o}"), code == expected, || {
-            format!("{code:?}: {output}")
-        });
-    }
 }
 
 #[tokio::test]
