@@ -61,6 +61,10 @@ e2e: binaries ## The end-to-end tests alone (ARGS="--test NAME" for one suite)
 conformance: ## The official MCP conformance suite, straight at a server and through the gateway, version by version
 	$(MAKE) e2e ARGS="--test conformance"
 
+.PHONY: reliability
+reliability: binaries ## What must hold while something fails, at full length, with figures (ARGS=NAME for one scenario)
+	RELIABILITY=full $(CARGO) test --locked -p e2e --test reliability -- $(ARGS)
+
 .PHONY: deploy-check
 deploy-check: binaries ## The manifests, the image's recipe and the Prometheus rules
 	scripts/setup.sh test

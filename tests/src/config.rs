@@ -124,10 +124,12 @@ impl Config {
 
     /// The configuration file, written now.
     pub fn file(&self) -> PathBuf {
-        self.write(
-            "gateway.yaml",
-            serde_yaml::to_string(&self.value).expect("plain values"),
-        )
+        self.write("gateway.yaml", self.text())
+    }
+
+    /// What the configuration file says.
+    pub fn text(&self) -> String {
+        serde_yaml::to_string(&self.value).expect("plain values")
     }
 }
 

@@ -47,7 +47,8 @@ impl Gateway {
         Self::ready(Process::spawn_writing_to(command, log.into()), config).await
     }
 
-    async fn ready(process: Process, config: Config) -> Self {
+    /// Waits until the gateway in this process, started by the test in its own way, is ready.
+    pub async fn ready(process: Process, config: Config) -> Self {
         let mut gateway = Self {
             process,
             config,
@@ -58,11 +59,7 @@ impl Gateway {
             if !gateway.process.runs() {
                 // What it said last may still be in the pipe.
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                panic!(
-                    "the gateway ended:
-{}",
-                    gateway.process.output()
-                );
+                panic!("the gateway ended:\n{}", gateway.process.output());
             }
             assert!(
                 started.elapsed() < START,
