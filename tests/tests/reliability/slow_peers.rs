@@ -21,8 +21,8 @@ const SLOWEST: Duration = Duration::from_secs(1);
 /// Between two bytes of a slow client.
 const DRIP: Duration = Duration::from_millis(500);
 
-/// Bytes of an answer that is not read.
-const UNREAD: usize = 4 * 1024 * 1024;
+/// Bytes of an answer that is not read, or of a body that is not sent: more than the system's buffers take.
+const UNREAD: usize = 512 * 1024;
 
 /// Between two ordinary calls of a client: the machine is not to be busy by itself.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -35,7 +35,7 @@ pub async fn headers(scale: Scale) -> Figures {
 /// A body that never ends.
 pub async fn bodies(scale: Scale) -> Figures {
     scenario(scale, |site| {
-        Slow::Drip(head(site, UNREAD / 2) + "{\"jsonrpc\": \"2.0\", \"method\": \"")
+        Slow::Drip(head(site, UNREAD) + "{\"jsonrpc\": \"2.0\", \"method\": \"")
     })
     .await
 }
