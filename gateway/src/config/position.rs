@@ -31,18 +31,36 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// This place, or the end of `text` where it lies behind it: the parser ends a last line that nobody ended.
-    fn inside(self, text: &str) -> Self {
-        let lines = text.lines().count().max(1);
-        if self.line <= lines {
-            return self;
-        }
-        let last = text.lines().last().unwrap_or_default();
+    /// The end of a text.
+    fn end_of(text: &str) -> Self {
+        let text = unix(text);
         Self {
-            line: lines,
-            column: last.chars().count() + 1,
+            line: text.lines().count().max(1),
+            column: text.lines().last().unwrap_or_default().chars().count() + 1,
         }
     }
+
+    /// This place, or the end of the text where it lies behind it: the parser ends a last line that nobody ended.
+    const fn not_behind(self, end: Self) -> Self {
+        if self.line > end.line { end } else { self }
+    }
+
+    /// This place, or the end of its line where it lies behind it: the parser miscounts around some control characters.
+    fn in_line_of(self, text: &str) -> Self {
+        let text = unix(text);
+        let line = text.lines().nth(self.line.saturating_sub(1));
+        Self {
+            column: self
+                .column
+                .min(line.unwrap_or_default().chars().count() + 1),
+            ..self
+        }
+    }
+}
+
+/// A text whose lines end with a line feed alone; a carriage return ends a line of YAML too (YAML 1.2 §5.4).
+fn unix(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 impl From<Marker> for Position {
@@ -64,13 +82,17 @@ impl Positions {
     /// # Errors
     /// The first syntax error; or else every construct that is refused.
     pub(super) fn read(text: &str) -> Result<Self, Vec<Finding>> {
+        let end = Position::end_of(text);
         let mut index = Index::default();
         let mut parser = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
             match event {
-                Ok((event, span)) => index.take(event, span.start.into())?,
+                Ok((event, span)) => {
+                    index.take(event, Position::from(span.start).not_behind(end))?
+                }
                 Err(error) => {
-                    let at = Position::from(*error.marker()).inside(text);
+                    let at = Position::from(*error.marker()).not_behind(end);
+                    let at = at.in_line_of(text);
                     return Err(vec![syntax_error(error.info(), at)]);
                 }
             }
@@ -307,13 +329,15 @@ mod tests {
 
     #[test]
     fn a_text_that_breaks_off_is_told_where_it_ends() {
-        for (text, line, column) in [("a: 1\nlisten", 2, 7), ("a: 1\n\"listen", 2, 1)] {
+        for (text, line, column) in [
+            ("a: 1\nlisten", 2, 7),
+            ("a: 1\rb: 2\rlisten", 3, 7),
+            ("a: 1\n\"listen", 2, 1),
+            ("%˔{˔{\tAnE\0\n\0\01", 1, 11),
+        ] {
             let findings = Positions::read(text).unwrap_err();
-            assert_eq!(
-                (findings[0].line, findings[0].column),
-                (line, column),
-                "{text:?}"
-            );
+            let found = (findings[0].line, findings[0].column);
+            assert_eq!(found, (line, column), "{text:?}");
         }
     }
 

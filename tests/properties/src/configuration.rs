@@ -15,12 +15,10 @@ pub fn configuration(bytes: &[u8]) {
         return;
     };
     assert!(!findings.is_empty(), "refused without saying why");
-    let lines: Vec<usize> = text
-        .strip_prefix('\u{feff}')
-        .unwrap_or(text)
-        .split('\n')
-        .map(|line| line.chars().count())
-        .collect();
+    // A carriage return alone ends a line too (YAML 1.2 §5.4).
+    let text_only = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let unix = text_only.replace("\r\n", "\n").replace('\r', "\n");
+    let lines: Vec<usize> = unix.split('\n').map(|line| line.chars().count()).collect();
     for finding in &findings {
         in_file(finding, &lines);
     }
