@@ -333,7 +333,7 @@ mod tests {
             ("a: 1\nlisten", 2, 7),
             ("a: 1\rb: 2\rlisten", 3, 7),
             ("a: 1\n\"listen", 2, 1),
-            ("%˔{˔{\tAnE\0\n\0\01", 1, 11),
+            ("%˔{˔{\tAnE\0\n\0\x001", 1, 11),
         ] {
             let findings = Positions::read(text).unwrap_err();
             let found = (findings[0].line, findings[0].column);
