@@ -373,6 +373,8 @@ pub struct Timeouts {
     pub body_total: Duration,
     /// Deadline of the upstream's response head; none for GET and subscriptions.
     pub response_head: Duration,
+    /// How long an answer to a call may go on after the caller's token has expired.
+    pub max_after_expiry: Duration,
     /// How long a client may leave written bytes unread.
     pub write_idle: Duration,
     /// Silence on an event stream before a comment is sent; zero sends none.
@@ -392,6 +394,7 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(10),
             body_total: Duration::from_secs(60),
             response_head: Duration::from_secs(300),
+            max_after_expiry: Duration::from_secs(600),
             write_idle: Duration::from_secs(30),
             sse_comment: Duration::from_secs(25),
             upstream_connect: Duration::from_secs(5),

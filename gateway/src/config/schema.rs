@@ -281,6 +281,8 @@ struct Timeouts {
     body_total: Option<Time>,
     /// Deadline of the upstream's response head; none for GET and subscriptions. Default: 5m.
     response_head: Option<Time>,
+    /// How long an answer to a call may go on after the caller's token has expired. Default: 10m.
+    max_after_expiry: Option<Time>,
     /// How long a client may leave written bytes unread. Default: 30s.
     write_idle: Option<Time>,
     /// Silence on an event stream before a comment is sent; 0s sends none. Default: 25s.

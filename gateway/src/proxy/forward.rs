@@ -15,7 +15,7 @@ use mcp_gateway_core::{
     mcp::headers::SESSION_ID,
 };
 use pingora::http::ResponseHeader;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     account::Account,
@@ -49,11 +49,19 @@ pub(super) async fn forward(
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
     let token_left = exchange.token_ends.since(clock::now());
     let gateway = exchange.account.gateway();
-    let mut dismissal = listening
-        .is_some()
-        .then(|| Dismissal::new(gateway, token_left));
+    let mut dismissal = match listening {
+        Some(_) => Dismissal::of_listening(gateway, token_left),
+        None => Dismissal::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
+    };
     let started = Instant::now();
-    let response = ask(exchange, resource, request, dismissal.as_mut()).await;
+    let response = ask(
+        exchange,
+        resource,
+        request,
+        listening.is_some(),
+        &mut dismissal,
+    )
+    .await;
     exchange.account.upstream_answered(started.elapsed());
     let response = response?;
     judge(response.status())?;
@@ -127,19 +135,20 @@ async fn ask(
     exchange: &mut Exchange<'_>,
     resource: &Protected,
     request: Request<Full<bytes::Bytes>>,
-    dismissal: Option<&mut Dismissal>,
+    listens: bool,
+    dismissal: &mut Dismissal,
 ) -> Result<Response<Answer>, Stop> {
     let late = async {
-        match dismissal {
-            None => {
-                sleep(resource.response_head).await;
-                Stop::from(Reason::UpstreamTimeout)
-            }
-            Some(dismissal) => {
-                dismissal.comes().await;
-                Stop::Broken
-            }
+        if listens {
+            dismissal.comes().await;
+            return Stop::Broken;
         }
+        let deadline = Instant::now() + resource.response_head;
+        sleep_until(deadline.min(dismissal.expires())).await;
+        Stop::from(match deadline <= dismissal.expires() {
+            true => Reason::UpstreamTimeout,
+            false => Reason::Expired,
+        })
     };
     tokio::select! {
         biased;

@@ -2,7 +2,7 @@
 //!
 //! Nothing is buffered and nothing limits the silence between two events. The client going away closes the upstream's
 //! connection at once; the upstream breaking off breaks the client's answer visibly. A stream that only listens ends
-//! cleanly when the gateway drains or the caller's token expires. The gateway never writes a message into a stream, only comments between events, so
+//! cleanly when the gateway drains or the caller's token expires; an answer to a call may go on for a while after that. The gateway never writes a message into a stream, only comments between events, so
 //! that load balancers do not cut what is merely quiet.
 
 use std::{
@@ -37,8 +37,10 @@ pub(super) struct Relay {
     body: Answer,
     /// The silence after which a comment goes into the stream; none where no comment may.
     silence: Option<Duration>,
-    /// The answer only listens, so it may be ended for the client to come back.
-    dismissal: Option<Dismissal>,
+    /// When the answer is ended though the upstream has more to say.
+    dismissal: Dismissal,
+    /// An end in between leaves whole events behind, so it may be a clean one.
+    is_stream: bool,
     /// The place of an answer that only listens.
     _place: Option<Listening>,
     /// Counts the stream for as long as it is open.
@@ -50,7 +52,7 @@ impl Relay {
     pub(super) fn of(
         response: Response<Answer>,
         silence: Duration,
-        dismissal: Option<Dismissal>,
+        dismissal: Dismissal,
         place: Option<Listening>,
         account: &Account,
     ) -> Self {
@@ -63,7 +65,8 @@ impl Relay {
             && !silence.is_zero();
         Self {
             silence: takes_comments.then_some(silence),
-            dismissal: dismissal.filter(|_| is_stream),
+            dismissal,
+            is_stream,
             _place: place,
             _open: is_stream.then(|| Counted::new(account.stream_gauge())),
             body: response.into_body(),
@@ -81,27 +84,54 @@ fn is_event_stream(value: &HeaderValue) -> bool {
     })
 }
 
-/// When a stream that only listens ends: the gateway drains, or the caller's token has expired.
+/// When an answer is ended though its upstream has more to say.
 pub(super) struct Dismissal {
-    draining: watch::Receiver<bool>,
+    /// An answer that only listens ends when the gateway drains: its client comes back.
+    draining: Option<watch::Receiver<bool>>,
     expires: Instant,
 }
 
 impl Dismissal {
-    pub(super) fn new(gateway: &Gateway, token_left: Duration) -> Self {
+    /// Of an answer that only listens: with the caller's token, or when the gateway drains.
+    pub(super) fn of_listening(gateway: &Gateway, token_left: Duration) -> Self {
         Self {
-            draining: gateway.draining(),
+            draining: Some(gateway.draining()),
             expires: Instant::now() + token_left,
         }
     }
 
+    /// Of an answer to a call: `after` the caller's token.
+    pub(super) fn of_call(token_left: Duration, after: Duration) -> Self {
+        Self {
+            draining: None,
+            expires: Instant::now() + token_left + after,
+        }
+    }
+
+    /// When the caller's token no longer carries the answer.
+    pub(super) const fn expires(&self) -> Instant {
+        self.expires
+    }
+
     /// Comes when it is time.
     pub(super) async fn comes(&mut self) {
+        let drained = async {
+            match &mut self.draining {
+                // The sender lives as long as the gateway.
+                Some(draining) => drop(draining.wait_for(|draining| *draining).await),
+                None => pending().await,
+            }
+        };
         tokio::select! {
-            // The sender lives as long as the gateway.
-            _ = self.draining.wait_for(|draining| *draining) => {}
+            () = drained => {}
             () = sleep_until(self.expires) => {}
         }
+    }
+
+    /// Whether it has come: asked where a stream that never pauses would not wait for it.
+    fn is_due(&self) -> bool {
+        let drains = self.draining.as_ref();
+        drains.is_some_and(|draining| *draining.borrow()) || Instant::now() >= self.expires
     }
 }
 
@@ -141,9 +171,13 @@ pub(super) async fn relay(
                 if last {
                     return Ok(());
                 }
+                if relay.dismissal.is_due() {
+                    return dismiss(&relay, session, account).await;
+                }
             }
             Event::Silence => write(session, Bytes::from_static(COMMENT), false).await?,
-            Event::End | Event::Dismissed => return write(session, Bytes::new(), true).await,
+            Event::End => return write(session, Bytes::new(), true).await,
+            Event::Dismissed => return dismiss(&relay, session, account).await,
             Event::Truncated => {
                 account.upstream_error("reset");
                 account.broken_by("upstream");
@@ -152,6 +186,19 @@ pub(super) async fn relay(
             Event::Gone => return Err(Broken),
         }
     }
+}
+
+/// Ends an answer before its upstream does: a stream cleanly, anything else visibly cut.
+async fn dismiss(
+    relay: &Relay,
+    session: &mut ServerSession,
+    account: &mut Account,
+) -> Result<(), Broken> {
+    if relay.is_stream {
+        return write(session, Bytes::new(), true).await;
+    }
+    account.broken_by("gateway");
+    Err(Broken)
 }
 
 async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool) -> Event {
@@ -165,18 +212,12 @@ async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool)
             None => pending().await,
         }
     };
-    let dismissed = async {
-        match &mut relay.dismissal {
-            Some(dismissal) => dismissal.comes().await,
-            None => pending().await,
-        }
-    };
     tokio::select! {
         biased;
         event = data(&mut relay.body) => event,
         _ = session.read_body_or_idle(true) => Event::Gone,
         () = quiet => Event::Silence,
-        () = dismissed => Event::Dismissed,
+        () = relay.dismissal.comes() => Event::Dismissed,
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::client::{initialize, request};
+use e2e::client::{initialize, request, tool};
 use e2e::sse::{Events, Item};
 use e2e::upstream::{Answer, Chunk, Feed, Feeds, head, steps};
 use e2e::world::{Table, World};
 use e2e::{SOON, eventually};
 use serde_json::json;
+use tokio::time::timeout;
 
 /// Opens a stream that only listens, with its first event read.
 async fn listen(world: &World, feeds: &mut Feeds, token: &str) -> (Events, Feed) {
@@ -86,7 +87,12 @@ async fn attack_102_header_blocks_have_limits() {
 
 #[tokio::test]
 async fn attack_110_a_listening_stream_ends_with_its_token() {
-    let world = World::with(|config| config.set("/issuers/corporate/clock_skew", "0s")).await;
+    let world = World::with(|config| {
+        config
+            .set("/issuers/corporate/clock_skew", "0s")
+            .set("/timeouts/max_after_expiry", "2s")
+    })
+    .await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let token = world.token().claim("exp", e2e::now() + 3).sign();
     let call = world
@@ -105,6 +111,35 @@ async fn attack_110_a_listening_stream_ends_with_its_token() {
     world.refusal(next, 401, "expired").await.unwrap();
     running.event("the rest");
     assert_eq!(answer.data().await, "the rest", "a running call may finish");
+    // But not for ever, whether it is quiet, never pauses, or has not answered yet.
+    assert_eq!(answer.next().await, Item::End);
+    running.gone(SOON).await;
+    let token = world.token().claim("exp", e2e::now() + 1).sign();
+    world.upstream.script(|_| Answer::Hang);
+    let silent = world.gateway.post(tool(1, "slow")).token(&token);
+    let reply = silent.send().await;
+    assert_eq!(reply.status, 401, "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_stream_that_never_pauses_ends_with_its_token_too() {
+    let world = World::with(|config| config.set("/issuers/corporate/clock_skew", "0s")).await;
+    let mut feeds = world.upstream.streams("text/event-stream");
+    let token = world.token().claim("exp", e2e::now() + 2).sign();
+    let (mut events, feed) = listen(&world, &mut feeds, &token).await;
+    let flood = tokio::spawn(async move {
+        while !feed.is_gone() {
+            for _ in 0..64 {
+                feed.event("more");
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    while matches!(events.next().await, Item::Event(_)) {}
+    timeout(SOON, flood)
+        .await
+        .expect("the upstream is let go")
+        .unwrap();
 }
 
 #[tokio::test]

@@ -106,6 +106,11 @@ pub(super) fn timeouts(section: Section<'_>) -> Timeouts {
         body_idle: section.duration("body_idle", default.body_idle, MOMENT..=HOUR),
         body_total: section.duration("body_total", default.body_total, MOMENT..=HOUR),
         response_head: section.duration("response_head", default.response_head, RESPONSE_HEAD),
+        max_after_expiry: section.duration(
+            "max_after_expiry",
+            default.max_after_expiry,
+            Duration::ZERO..=DAY,
+        ),
         write_idle: section.duration("write_idle", default.write_idle, MOMENT..=HOUR),
         sse_comment: section.duration("sse_comment", default.sse_comment, Duration::ZERO..=HOUR),
         upstream_connect: section.duration(
