@@ -64,7 +64,7 @@ pub async fn run(scale: Scale) -> Figures {
         .collect();
     assert!(!refused.is_empty(), "stale keys were never given up");
     let right = |(status, retry): &&(u16, String)| *status == 503 && !retry.is_empty();
-    assert!(refused.iter().all(|answer| right(answer)), "{refused:?}");
+    assert!(refused.iter().all(right), "{refused:?}");
 
     issuer.resume().await;
     let back = Instant::now();
