@@ -94,6 +94,7 @@ mod tests {
     fn every_name_reads_back() {
         for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
+            assert_eq!(algorithm.to_string(), algorithm.as_str());
         }
         assert_eq!(Algorithm::parse("Ed25519"), Some(Algorithm::EdDsa));
     }

@@ -312,6 +312,16 @@ mod tests {
     }
 
     #[test]
+    fn only_a_subtype_may_come_without_its_application() {
+        let mut profile = IssuerProfile::new("https://issuer.example");
+        profile.token_types = vec!["x/at+jwt".to_owned()];
+        let same = r#"{"alg":"RS256","typ":"X/at+jwt"}"#;
+        assert_eq!(judge(same, &profile), Ok(()));
+        let other = r#"{"alg":"RS256","typ":"application/x/at+jwt"}"#;
+        assert_eq!(judge(other, &profile), Err(Reason::WrongTokenType));
+    }
+
+    #[test]
     fn an_issuer_may_use_its_own_algorithms_only() {
         let mut profile = IssuerProfile::new("https://issuer.example");
         profile.algorithms = vec![Algorithm::Es256];

@@ -279,7 +279,6 @@ impl Reason {
 
             Self::InsufficientScope => Row {
                 challenge: ChallengeForm::Error("insufficient_scope"),
-                error: "insufficient_scope",
                 severity: Severity::Expected,
                 ..plain("insufficient_scope", 403, "The access token lacks a scope this call needs.")
             },
@@ -472,6 +471,71 @@ mod tests {
             "unusable_subject",
         ];
         assert_eq!(labels, expected);
+    }
+
+    #[test]
+    #[rustfmt::skip] // A table: one family, one line.
+    fn each_family_of_reasons_is_answered_in_a_way_of_its_own() {
+        use ChallengeForm::{Bare, Error};
+        use Severity::{Expected, Fault, Suspicious};
+        const NONE: ChallengeForm = ChallengeForm::None;
+        let (token, request, scope) = ("invalid_token", "invalid_request", "insufficient_scope");
+        for (reason, status, challenge, error, severity) in [
+            (Reason::Host, 403, NONE, "host", Suspicious),
+            (Reason::NoCredentials, 401, Bare, "unauthorized", Expected),
+            (Reason::TokenInQuery, 400, Error(request), request, Suspicious),
+            (Reason::BadSignature, 401, Error(token), token, Suspicious),
+            (Reason::Expired, 401, Error(token), token, Expected),
+            (Reason::ParseError, 400, NONE, "parse_error", Suspicious),
+            (Reason::InsufficientScope, 403, Error(scope), scope, Expected),
+            (Reason::SessionUnknown, 404, NONE, "session_not_found", Expected),
+            (Reason::SessionMismatch, 404, NONE, "session_not_found", Suspicious),
+            (Reason::UpstreamTimeout, 504, NONE, "upstream_timeout", Fault),
+        ] {
+            let row = reason.row();
+            assert_eq!(
+                (reason.status(), row.challenge, row.error, row.severity),
+                (status, challenge, error, severity),
+                "{}", row.label
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_at_fault_has_the_code_of_its_specification() {
+        let codes = Reason::ALL
+            .iter()
+            .filter_map(|reason| Some((*reason, reason.row().rpc_code?)));
+        let expected = [
+            (Reason::ParseError, -32700),
+            (Reason::AmbiguousJson, -32600),
+            (Reason::InvalidRequest, -32600),
+            (Reason::VersionMissing, -32602),
+            (Reason::HeaderMismatch, -32020),
+        ];
+        assert_eq!(codes.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_connection_closes_where_the_end_of_the_body_is_in_doubt_or_far_away() {
+        let labels = |chosen: fn(Reason) -> bool| -> Vec<_> {
+            let chosen = Reason::ALL.iter().filter(|reason| chosen(**reason));
+            chosen.map(|reason| reason.label()).collect()
+        };
+        let in_doubt = [
+            "bad_framing",
+            "ambiguous_path",
+            "headers_too_large",
+            "header_deadline",
+            "body_timeout",
+        ];
+        assert_eq!(labels(Reason::leaves_body_in_doubt), in_doubt);
+        let closes = [
+            &in_doubt[..4],
+            &["body_too_large", "bodies_too_large", "body_timeout"],
+        ]
+        .concat();
+        assert_eq!(labels(Reason::closes_connection), closes);
     }
 
     #[test]

@@ -86,6 +86,23 @@ mod tests {
     }
 
     #[test]
+    fn an_algorithm_without_a_key_fails() {
+        let outcome = try_algorithm(&KeySet::default(), Algorithm::EdDsa);
+        assert_eq!(outcome, Err(SelfTestError::Keys));
+    }
+
+    #[test]
+    fn the_altered_signature_is_another_whatever_its_last_byte() {
+        for last in [0, 1, 0xff] {
+            let good = vec![7, last];
+            let outcome = try_verifier(Algorithm::EdDsa, &good, |message, signature| {
+                message == MESSAGE && *signature == good
+            });
+            assert_eq!(outcome, Ok(()), "{last}");
+        }
+    }
+
+    #[test]
     fn a_verifier_that_refuses_or_accepts_what_it_must_not_is_caught() {
         let algorithm = Algorithm::EdDsa;
         let good = vector(algorithm).unwrap();

@@ -117,6 +117,17 @@ mod tests {
     }
 
     #[test]
+    fn everybody_is_remembered_while_there_is_room() {
+        let mut budget = RefusalBudget::default();
+        for number in 0..1000 {
+            budget.spend(address(number), 1, START);
+        }
+        assert_eq!(budget.addresses(), 1000);
+        let waits = (0..1000).filter_map(|number| budget.wait(address(number), 1, START));
+        assert_eq!(waits.count(), 1000);
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded_and_the_newest_stays() {
         let mut budget = RefusalBudget::default();
         for number in 0..300_000 {

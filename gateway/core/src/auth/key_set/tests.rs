@@ -428,6 +428,7 @@ fn sets_are_compared_by_their_keys() {
     assert!(
         old.removes_or_alters(&KeySet::default()) && !KeySet::default().removes_or_alters(&old)
     );
+    assert!(KeySet::default().is_empty() && !old.is_empty());
 }
 
 #[test]
