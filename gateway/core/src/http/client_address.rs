@@ -159,14 +159,14 @@ mod tests {
 
     fn client(header: ForwardedHeader, fields: &[&str]) -> String {
         let mut headers = HeaderMap::new();
-        for field in fields {
-            headers.append(header.name(), field.parse().unwrap());
-        }
         // The other header is never read.
-        let other = match header {
-            ForwardedHeader::XForwardedFor => "forwarded",
-            ForwardedHeader::Forwarded => "x-forwarded-for",
+        let (own, other) = match header {
+            ForwardedHeader::XForwardedFor => ("x-forwarded-for", "forwarded"),
+            ForwardedHeader::Forwarded => ("forwarded", "x-forwarded-for"),
         };
+        for field in fields {
+            headers.append(own, field.parse().unwrap());
+        }
         headers.append(other, "203.0.113.99".parse().unwrap());
         headers.append("x-real-ip", "203.0.113.98".parse().unwrap());
         let proxies = networks(&["10.0.0.0/8", "2001:db8:ffff::/48"]);

@@ -360,8 +360,8 @@ mod tests {
 
     #[test]
     fn the_header_block_ends_at_its_limits() {
-        let headers = map(&[("a", "1"), ("bb", "22"), ("a", "3")]);
-        let bytes = 6 + 8 + 6;
+        let headers = map(&[("a", "1"), ("bb", "333"), ("a", "3")]);
+        let bytes = 6 + 9 + 6;
         assert_eq!(header_limits(&headers, bytes, 3), Ok(()));
         assert_eq!(
             header_limits(&headers, bytes - 1, 3),

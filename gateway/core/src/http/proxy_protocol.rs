@@ -119,7 +119,9 @@ mod tests {
 
     fn parsed(bytes: &[u8]) -> Result<Option<String>, ProxyHeaderError> {
         let (fixed, rest) = bytes.split_first_chunk().unwrap();
-        let source = ProxyHeader::read(fixed)?.source(rest)?;
+        let header = ProxyHeader::read(fixed)?;
+        assert_eq!(header.rest(), rest.len());
+        let source = header.source(rest)?;
         Ok(source.map(|source| source.to_string()))
     }
 

@@ -81,6 +81,7 @@ mod tests {
             ("NUL behind", r#"{"name":1,"name\u0000":2}"#),
             ("NUL in front", r#"{"name":1,"\u0000name":2}"#),
             ("what follows a NUL", r#"{"name":1,"name\u0000x":2}"#),
+            ("nothing but a NUL", r#"{"":1,"\u0000":2}"#),
             ("case and NUL", r#"{"name":1,"NAME\u0000\u0000":2}"#),
             ("long s", r#"{"params":1,"paramſ":2}"#),
             ("long s, escaped", r#"{"params":1,"param\u017f":2}"#),
