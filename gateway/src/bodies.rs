@@ -14,7 +14,7 @@ use mcp_gateway_core::auth::reason::Reason;
 const DEFAULT_BYTES: usize = 128 * 1024 * 1024;
 
 /// The share of all memory that bodies may take unless configured, as a divisor: while one grows it may be there twice.
-const MEMORY_DIVISOR: usize = 4;
+const MEMORY_DIVISOR: usize = 8;
 
 /// What bodies may take together, in bytes, where it is not configured.
 pub(crate) fn default_limit(memory: Option<usize>) -> usize {
@@ -86,6 +86,6 @@ mod tests {
     fn little_memory_means_fewer_bodies() {
         assert_eq!(default_limit(None), DEFAULT_BYTES);
         assert_eq!(default_limit(Some(1 << 40)), DEFAULT_BYTES);
-        assert_eq!(default_limit(Some(256 << 20)), 64 << 20);
+        assert_eq!(default_limit(Some(256 << 20)), 32 << 20);
     }
 }

@@ -240,7 +240,7 @@ struct Limits {
     token_bytes: Option<Size>,
     /// Bytes in a request's body. Default: 4MiB.
     body_bytes: Option<Size>,
-    /// Bytes in all requests' bodies together; more is answered 503. Default: 128MiB, at most a quarter of memory.
+    /// Bytes in all requests' bodies together; more is answered 503. Default: 128MiB, at most an eighth of memory.
     bodies_bytes: Option<Size>,
     /// Levels of nesting in a JSON body. Default: 64.
     json_depth: Option<Count>,

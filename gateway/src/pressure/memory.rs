@@ -10,7 +10,7 @@ use std::{
 use super::Pressure;
 
 /// Time between two looks.
-const INTERVAL: Duration = Duration::from_millis(250);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Above this many hundredths of the limit no connection is accepted.
 const HIGH_MARK: usize = 85;

@@ -15,6 +15,8 @@ use super::load::{Load, Tally};
 use super::scale::Scale;
 use super::site::{Site, call};
 
+const REQUESTS: &str = "mcp_gateway_requests_total";
+
 /// What no ordinary call may take.
 const SLOWEST: Duration = Duration::from_secs(1);
 
@@ -22,7 +24,10 @@ const SLOWEST: Duration = Duration::from_secs(1);
 const DRIP: Duration = Duration::from_millis(500);
 
 /// Bytes of an answer that is not read, or of a body that is not sent: more than the system's buffers take.
-const UNREAD: usize = 512 * 1024;
+const UNREAD: usize = 256 * 1024;
+
+/// Between the arrivals of two slow clients: this is about slow clients, not about a rush of them.
+const ARRIVAL: Duration = Duration::from_millis(5);
 
 /// Between two ordinary calls of a client: the machine is not to be busy by itself.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -93,10 +98,22 @@ async fn measure(scale: Scale, site: &Site, address: SocketAddr, slow: Slow) -> 
     let (clients, length) = (scale.count(200, 2000), scale.seconds(3, 30));
     let alone = ordinary(site, length / 3).await;
     let mut crowd = JoinSet::new();
-    for _ in 0..clients {
-        crowd.spawn(hold(address, slow.clone()));
+    for number in 0..clients {
+        let slow = slow.clone();
+        crowd.spawn(async move {
+            tokio::time::sleep(ARRIVAL * number as u32).await;
+            hold(address, slow).await;
+        });
     }
     let beside = ordinary(site, length).await;
+    if matches!(slow, Slow::Deaf(_)) {
+        let answered = site.gateway.metrics().await.sum(REQUESTS, &[]);
+        let ordinary = (alone.calls() + beside.calls()) as f64;
+        assert!(
+            answered <= ordinary,
+            "answers went out to who does not read"
+        );
+    }
     crowd.shutdown().await;
     assert!(
         beside.slowest() < SLOWEST,
