@@ -406,6 +406,18 @@ mod tests {
     }
 
     #[test]
+    fn the_altered_id_is_another_whatever_its_last_byte() {
+        for last in [0, 1, 0xff] {
+            let good = URL_SAFE_NO_PAD.encode([7, last]);
+            let outcome = try_sealed(&good, |binding, sealed| match binding.subject {
+                "alice" if sealed == good => Ok(TEST_ID.to_owned()),
+                _ => Err(SessionError::Unknown),
+            });
+            assert_eq!(outcome, Ok(()), "{last}");
+        }
+    }
+
+    #[test]
     fn what_was_sealed_opens_for_the_same_binding() {
         let sealer = sealer(&[1]);
         for id in ["a", "0f3c-55", "!~", &"x".repeat(MAX_UPSTREAM_ID)] {
