@@ -110,6 +110,9 @@ pub enum RunError {
          upgrade when they can, or stop it and start anew"
     )]
     KeysUnavailable(String),
+    /// A signal came while this process began; the running one goes on.
+    #[error("the running process is not replaced, because a signal ended this one before")]
+    Ended,
     /// No successor could replace this process.
     #[error(transparent)]
     Door(#[from] DoorError),
@@ -298,6 +301,9 @@ fn take_place(
     } = waiting;
     if inherited.is_empty() {
         door.open_first(&path)?;
+    } else if signals.is_ending() {
+        // It would take the sockets only to close them.
+        return Err(RunError::Ended);
     } else {
         inherited.confirm().map_err(|error| upgrade(&path, error))?;
         tracing::info!("in the place of the process that ran, on the sockets it had");

@@ -3,7 +3,8 @@
 //! SIGTERM, SIGINT and SIGQUIT end the process in good order: not ready at once, accepting on for the configured delay (load
 //! balancers need a moment), then no new connections, listening streams ended, requests under way finished, and out as
 //! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. A successor that
-//! has taken the sockets begins the same, without the delay. SIGHUP has the configuration read again.
+//! has taken the sockets begins the same, or goes on with what a signal began, without the delay. SIGHUP has the
+//! configuration read again.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -52,6 +53,11 @@ impl Signals {
         Ok(Self { ends, heard })
     }
 
+    /// Whether an end was asked for already.
+    pub(crate) fn is_ending(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
     /// Where else an end may come from.
     pub(crate) fn ends(&self) -> mpsc::Sender<End> {
         self.heard.clone()
@@ -76,14 +82,12 @@ pub(crate) struct Drain {
 impl ShutdownSignalWatch for Drain {
     async fn recv(&self) -> ShutdownSignal {
         let mut ends = self.ends.lock().await;
-        let delay = match ends.recv().await {
-            // Nobody is sent here any more, so there is nobody to wait for.
-            Some(End::HandedOver) => Duration::ZERO,
-            Some(End::Signal) | None => self.gateway.snapshot().shutdown.delay,
-        };
+        let first = ends.recv().await;
         tokio::select! {
-            () = self.drain(delay) => {}
-            _ = ends.recv() => tracing::warn!("a second signal: ending at once"),
+            () = self.drain() => {}
+            () = second_signal(&mut ends, first) => {
+                tracing::warn!("a second signal: ending at once");
+            }
         }
         // Pingora's graceful shutdown would now sleep its whole grace period, idle or not.
         ShutdownSignal::FastShutdown
@@ -91,10 +95,18 @@ impl ShutdownSignalWatch for Drain {
 }
 
 impl Drain {
-    async fn drain(&self, delay: Duration) {
+    async fn drain(&self) {
         self.gateway.set_ready(false);
-        tracing::info!("ending: not ready any more, accepting for {delay:?}");
-        sleep(delay).await;
+        let delay = self.gateway.snapshot().shutdown.delay;
+        tracing::info!(
+            "ending: not ready any more, accepting for {delay:?} or until a successor does"
+        );
+        tokio::select! {
+            biased;
+            // Nobody is sent here any more, so there is nobody to wait for.
+            () = self.gateway.clone().is_handed_over() => {}
+            () = sleep(delay) => {}
+        }
         self.gateway.drain();
         match timeout(self.gateway.snapshot().shutdown.drain, self.gateway.idle()).await {
             Ok(()) => tracing::info!("drained: every connection has ended"),
@@ -104,6 +116,17 @@ impl Drain {
                 let _ = timeout(ACCOUNTS_DEADLINE, self.gateway.idle()).await;
             }
         }
+    }
+}
+
+/// Comes with the second signal after this beginning. That a successor has the sockets is none: what is under way here
+/// still ends well.
+async fn second_signal(ends: &mut mpsc::Receiver<End>, first: Option<End>) {
+    let mut signals = usize::from(first == Some(End::Signal));
+    while signals < 2
+        && let Some(end) = ends.recv().await
+    {
+        signals += usize::from(end == End::Signal);
     }
 }
 
@@ -140,6 +163,34 @@ impl Handlers {
             }
             // A full channel has said it already.
             let _ = heard.try_send(End::Signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_signals_count_as_signals() {
+        use End::{HandedOver, Signal};
+        for (first, others, is_enough) in [
+            (Signal, &[Signal] as &[End], true),
+            (Signal, &[HandedOver], false),
+            (Signal, &[HandedOver, Signal], true),
+            (HandedOver, &[Signal], false),
+            (HandedOver, &[Signal, Signal], true),
+        ] {
+            let (asking, mut ends) = mpsc::channel(WAITING_ENDS);
+            for end in others {
+                asking.try_send(*end).unwrap();
+            }
+            let came = tokio::select! {
+                biased;
+                () = second_signal(&mut ends, Some(first)) => true,
+                () = std::future::ready(()) => false,
+            };
+            assert_eq!(came, is_enough, "{first:?}, then {others:?}");
         }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use e2e::certificates::{Authority, client};
 use e2e::client::{Call, http, initialize, request};
 use e2e::config::Config;
+use e2e::eventually;
 use e2e::gateway::command;
+use e2e::issuer::{Fault, Issuer};
 use e2e::leaks;
 use e2e::port;
 use e2e::process::Process;
@@ -223,6 +225,55 @@ async fn a_successor_that_cannot_serve_changes_nothing() {
         table.row(name, world.acceptance(call).await);
     }
     assert_eq!(world.gateway.admin("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_successor_that_is_ended_while_it_starts_takes_nothing() {
+    let world = World::with(|config| replaceable(config).set("/reload/watch", false)).await;
+    let issuer = Issuer::start().await;
+    issuer.keys(Fault::Slow(Duration::from_secs(3)));
+    let config = world.gateway.config.clone().set(
+        "/issuers/corporate",
+        json!({ "issuer": e2e::config::ISSUER, "jwks_uri": issuer.jwks_uri() }),
+    );
+    let mut next = successor(&config);
+    eventually("it asks for keys", async || {
+        issuer.counts().values().sum::<usize>() > 0
+    })
+    .await;
+    next.signal("TERM");
+    assert_eq!(next.exit(A_WHILE).await.code(), Some(1));
+    eventually("it says why", async || next.output().contains("a signal")).await;
+    let call = world.gateway.post(initialize()).token(&world.reader());
+    world.acceptance(call).await.unwrap();
+    assert_eq!(world.gateway.admin("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_upgrade_while_the_old_process_ends_cuts_nothing() {
+    let mut world = World::with(|config| replaceable(config).set("/shutdown/delay", "5m")).await;
+    let mut feeds = world.upstream.streams("application/json");
+    let call = world
+        .gateway
+        .post(request(7, "tools/call", json!({ "name": "slow" })))
+        .token(&world.reader());
+    let call = tokio::spawn(call.send());
+    let slow = feeds.next().await;
+    world.gateway.process.signal("TERM");
+    world.gateway.readiness(503).await;
+
+    let next = successor(&world.gateway.config);
+    let mut last = std::mem::replace(&mut world.gateway.process, next);
+    world.gateway.logged("in the place of").await;
+    world.gateway.readiness(200).await;
+    // One signal is not two, whatever came between.
+    assert!(last.runs(), "a call is under way: {}", last.output());
+    slow.send(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+    drop(slow);
+    let reply = call.await.unwrap();
+    assert_eq!((reply.status, reply.json()["id"].as_i64()), (200, Some(7)));
+    // Nobody is sent to it any more: it does not wait for its delay.
+    assert_eq!(last.exit(A_WHILE).await.code(), Some(0));
 }
 
 #[tokio::test]
