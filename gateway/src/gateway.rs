@@ -127,7 +127,7 @@ impl Gateway {
     /// Counts a refusal against the address that caused it, unless none is counted there.
     pub(crate) fn count_refusal(&self, client: IpAddr) {
         let snapshot = self.snapshot.load();
-        if !snapshot.addresses.exempt.contains(client) {
+        if snapshot.addresses.is_limited(client) {
             let per_minute = snapshot.limits.refusals_per_address;
             let client = counted_as(client);
             self.refusals()
@@ -138,7 +138,7 @@ impl Gateway {
     /// How long an address that caused too many refusals must wait until it is looked at with care again.
     pub(crate) fn refusal_wait(&self, client: IpAddr) -> Option<Duration> {
         let snapshot = self.snapshot.load();
-        if snapshot.addresses.exempt.contains(client) {
+        if !snapshot.addresses.is_limited(client) {
             return None;
         }
         let per_minute = snapshot.limits.refusals_per_address;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -277,6 +277,13 @@ impl Default for Addresses {
             forwarded_header: ForwardedHeader::XForwardedFor,
             exempt: Networks::new(PRIVATE.to_vec()),
         }
+    }
+}
+
+impl Addresses {
+    /// Whether limits by address apply to this one: not to proxies, who speak for many, and not to exempt ones.
+    pub fn is_limited(&self, address: IpAddr) -> bool {
+        !self.trusted_proxies.contains(address) && !self.exempt.contains(address)
     }
 }
 

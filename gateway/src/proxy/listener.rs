@@ -217,7 +217,7 @@ fn place(peer: &Peer, door: &Door, gateway: &Gateway) -> Result<Option<Place>, C
 }
 
 fn counted(peer: &Peer, snapshot: &Snapshot, gateway: &Gateway) -> Result<Option<Place>, Cause> {
-    if snapshot.addresses.exempt.contains(peer.ip()) {
+    if !snapshot.addresses.is_limited(peer.ip()) {
         return Ok(None);
     }
     let most = snapshot.limits.connections_per_address;

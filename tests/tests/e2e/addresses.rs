@@ -449,6 +449,21 @@ async fn behind_a_proxy_refusals_count_against_the_client_that_it_names() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_names_nobody_is_not_locked_out_for_everybody() {
+    // 104
+    let world =
+        World::with(|config| limiting(behind_proxy(config)).set("/limits/refusals_per_address", 1))
+            .await;
+    let forged = format!("{}AAAA", world.reader());
+    for lines in ["", "X-Forwarded-For: unknown\r\n", ""] {
+        let call = call_with(&world, &forged, lines);
+        assert_eq!(status_from(&world, PROXY, call).await, Some(401));
+    }
+    let call = call(&world, "");
+    assert_eq!(status_from(&world, PROXY, call).await, Some(200));
+}
+
+#[tokio::test]
 async fn ones_own_machines_are_exempt_unless_a_list_says_otherwise() {
     // 101, 104
     let world = World::with(|config| {
