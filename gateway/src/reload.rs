@@ -180,7 +180,13 @@ impl Reloader {
             .map_err(|findings| told(&self.source, &findings))
             .and_then(|config| self.apply(config, reading.inputs.clone()));
         match applied {
-            Ok(()) => self.seen = reading.inputs,
+            Ok(()) => {
+                self.seen = reading.inputs;
+                // One more look, which watches what is to be watched from now on.
+                if self.config.reload.watch {
+                    self.bell.ring();
+                }
+            }
             Err(problem) => {
                 self.seen = found.inputs;
                 self.seen.extend(reading.inputs);

@@ -121,6 +121,21 @@ async fn sighup_reads_everything_again_where_nothing_is_watched() {
 }
 
 #[tokio::test]
+async fn files_are_watched_from_the_reload_on_that_says_so() {
+    let mut world = World::with(|config| config.set("/reload/watch", false)).await;
+    rewrite(&mut world.gateway, |config| {
+        config.set("/reload/watch", true)
+    });
+    world.gateway.process.signal("HUP");
+    reloaded(&world.gateway, "accepted", 1.0).await;
+    rewrite(&mut world.gateway, |config| {
+        config.set("/resources/0/policy/rules", writers_only())
+    });
+    reloaded(&world.gateway, "accepted", 2.0).await;
+    assert_eq!(call(&world).await, 403);
+}
+
+#[tokio::test]
 async fn a_file_that_is_only_touched_is_not_reloaded() {
     let mut world = World::start().await;
     for _ in 0..3 {
