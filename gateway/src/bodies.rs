@@ -1,13 +1,14 @@
 //! Request bodies in memory, counted in bytes over all requests.
 //!
-//! A body is read whole before its request is decided, and a client may take a minute to send it. So all bodies together
-//! have a limit: what comes beyond it is told to try again.
+//! A body is read whole before its request is decided; a client may take a minute to send it, and an upstream as long to
+//! take it. So all bodies together have a limit: what comes beyond it is told to try again.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use bytes::Bytes;
 use mcp_gateway_core::auth::reason::Reason;
 
 /// Bytes of all bodies together, unless configured or memory is little: 32 of the largest.
@@ -57,6 +58,22 @@ impl Held {
         }
         Ok(())
     }
+
+    /// The whole body, which takes its room until nobody has it any more.
+    pub(crate) fn keep(self, body: Bytes) -> Bytes {
+        Bytes::from_owner(Kept { body, _held: self })
+    }
+}
+
+struct Kept {
+    body: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl Drop for Held {
@@ -79,6 +96,19 @@ mod tests {
         drop(other);
         assert_eq!(one.grow(40, 100), Ok(()));
         drop(one);
+        assert_eq!(bodies.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_whole_body_takes_its_room_until_nobody_has_it() {
+        let bodies = Arc::new(Bodies::default());
+        let mut held = bodies.begin();
+        assert_eq!(held.grow(4, 100), Ok(()));
+        let body = held.keep(Bytes::from_static(b"body"));
+        let part = body.slice(1..2);
+        drop(body);
+        assert_eq!((&*part, bodies.0.load(Ordering::Relaxed)), (&b"o"[..], 4));
+        drop(part);
         assert_eq!(bodies.0.load(Ordering::Relaxed), 0);
     }
 

@@ -1,6 +1,6 @@
 //! Phase 4: the request body, up to its limits, and the one message in it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Version, header};
@@ -17,7 +17,10 @@ use pingora::protocols::http::ServerSession;
 use tokio::time::timeout;
 
 use super::journey::{Broken, Exchange, Stop};
-use crate::{bodies::Held, snapshot::Snapshot};
+use crate::{
+    bodies::{Bodies, Held},
+    snapshot::Snapshot,
+};
 
 /// What a client asks for, and the bytes it said it with.
 pub(super) struct Message {
@@ -28,8 +31,6 @@ pub(super) struct Message {
     pub(super) name: Option<String>,
     /// The message as it came; none for GET and DELETE.
     pub(super) body: Option<Bytes>,
-    /// Its place among all bodies in memory.
-    _held: Option<Held>,
     /// The answer is a stream that only listens: it has no end of its own.
     pub(super) listens: bool,
 }
@@ -54,8 +55,8 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
     }
     media_type::json_body(&head.headers)?;
     let snapshot = exchange.snapshot.clone();
-    let mut held = exchange.account.gateway().bodies().begin();
-    let body = body(exchange.session, &snapshot, &mut held).await?;
+    let bodies = exchange.account.gateway().bodies();
+    let body = body(exchange.session, &snapshot, bodies).await?;
     let envelope = Envelope::read(&body, &snapshot.json).map_err(|unreadable| {
         exchange.rpc_id = unreadable.id;
         unreadable.reason
@@ -71,7 +72,6 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
         method: method.map(str::to_owned),
         name: envelope.name().map(str::to_owned),
         body: Some(body.clone()),
-        _held: Some(held),
     })
 }
 
@@ -81,7 +81,6 @@ fn without_body(era: Era, method: &Method) -> Message {
         method: None,
         name: None,
         body: None,
-        _held: None,
         listens: method == Method::GET,
     }
 }
@@ -89,7 +88,7 @@ fn without_body(era: Era, method: &Method) -> Message {
 async fn body(
     session: &mut ServerSession,
     snapshot: &Snapshot,
-    held: &mut Held,
+    bodies: &Arc<Bodies>,
 ) -> Result<Bytes, Stop> {
     let (limits, timeouts) = (&snapshot.limits, &snapshot.timeouts);
     let announced = announced(session);
@@ -103,7 +102,7 @@ async fn body(
             .await
             .map_err(|_| Broken)?;
     }
-    let whole = collect(session, snapshot, held, announced);
+    let whole = collect(session, snapshot, bodies.begin(), announced);
     timeout(timeouts.body_total, whole)
         .await
         .unwrap_or(Err(Reason::BodyTimeout.into()))
@@ -112,7 +111,7 @@ async fn body(
 async fn collect(
     session: &mut ServerSession,
     snapshot: &Snapshot,
-    held: &mut Held,
+    mut held: Held,
     announced: Option<usize>,
 ) -> Result<Bytes, Stop> {
     let mut body = Collected::new(announced);
@@ -123,7 +122,7 @@ async fn collect(
         held.grow(chunk.len(), snapshot.bodies)?;
         body.add(chunk);
     }
-    Ok(body.whole())
+    Ok(held.keep(body.whole()))
 }
 
 async fn chunk(session: &mut ServerSession, idle: Duration) -> Result<Option<Bytes>, Stop> {

@@ -215,3 +215,34 @@ async fn bodies_that_take_too_much_together_are_put_off() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_body_counts_until_the_upstream_has_taken_it() {
+    // More than sockets hold on both sides of a connection of which nobody reads.
+    const LARGE: usize = 24 << 20;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let world = World::with(|config| {
+        config
+            .set("/limits/body_bytes", "25MiB")
+            .set("/limits/bodies_bytes", "25MiB")
+            .set("/resources/0/upstream", format!("http://{address}/mcp"))
+    })
+    .await;
+    let body = |padding: usize| initialize() + &" ".repeat(padding);
+    let large = world.gateway.post(body(LARGE)).token(&world.reader());
+    let large = tokio::spawn(large.send());
+    let (upstream, _) = silent.accept().await.unwrap();
+    let other = world.gateway.post(body(2 << 20)).token(&world.reader());
+    let other = tokio::time::timeout(Duration::from_secs(20), other.send()).await;
+    assert_eq!(other.expect("an answer").status, 503);
+    // Once it is gone there is room again.
+    drop(upstream);
+    large.abort();
+    drop(silent);
+    eventually("there is room again", async || {
+        let call = world.gateway.post(body(2 << 20)).token(&world.reader());
+        call.send().await.status == 502
+    })
+    .await;
+}
