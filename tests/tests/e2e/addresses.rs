@@ -410,6 +410,10 @@ async fn ordinary_refusals_count_for_nothing() {
             403,
         ),
         ("nothing there", gateway.get("/nothing"), 404),
+        // What a web page anywhere has its readers' browsers ask for.
+        ("in the URL", gateway.get("/mcp?access_token=x"), 400),
+        ("an odd path", gateway.get("/mcp//x"), 400),
+        ("a host", gateway.get("/mcp").with("host", "a.example"), 403),
         ("no JSON", gateway.post("{").token(&world.reader()), 400),
     ];
     let mut table = Table::default();

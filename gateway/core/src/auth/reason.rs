@@ -318,17 +318,14 @@ impl Reason {
         )
     }
 
-    /// Whether it counts against the address it came from: no honest client sends this, or looking at it cost a signature.
-    /// A challenge, an expired token, a missing scope and whatever a verified caller does wrong count for nothing.
+    /// Whether it counts against the address it came from: a token that no honest client sends, in the place for tokens.
+    /// A challenge, an expired token, a missing scope and whatever a verified caller does wrong count for nothing. Nor does
+    /// what any web page can have its readers' browsers send, such as a token in a URL: it would put them off.
     pub const fn counts_against_address(self) -> bool {
         let row = self.row();
-        match row.challenge {
-            ChallengeForm::Error(_) => matches!(row.severity, Severity::Suspicious),
-            ChallengeForm::None | ChallengeForm::Bare => matches!(
-                self,
-                Self::BadFraming | Self::AmbiguousPath | Self::HeadersTooLarge | Self::Host
-            ),
-        }
+        matches!(row.challenge, ChallengeForm::Error(_))
+            && matches!(row.severity, Severity::Suspicious)
+            && !matches!(self, Self::MultipleCredentials | Self::TokenInQuery)
     }
 
     /// Metric label and log value.
@@ -443,16 +440,10 @@ mod tests {
     }
 
     #[test]
-    fn hostile_requests_count_against_their_address_and_no_others() {
+    fn hostile_tokens_count_against_their_address_and_nothing_else_does() {
         let counted = Reason::ALL.iter().filter(|r| r.counts_against_address());
         let labels: Vec<_> = counted.map(|reason| reason.label()).collect();
         let expected = [
-            "bad_framing",
-            "ambiguous_path",
-            "headers_too_large",
-            "host",
-            "multiple_credentials",
-            "token_in_query",
             "malformed_credentials",
             "token_too_large",
             "malformed_token",
