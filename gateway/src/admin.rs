@@ -66,9 +66,10 @@ impl Service for Admin {
         };
         match TcpListener::from_std(socket) {
             Ok(socket) => tokio::select! {
-                () = accept(socket, router(self.gateway.clone())) => {}
-                // A successor's pages are asked for at the same socket.
+                // First: a successor's pages are asked for at the same socket.
+                biased;
                 () = self.gateway.clone().is_handed_over() => {}
+                () = accept(socket, router(self.gateway.clone())) => {}
             },
             Err(error) => tracing::error!("the admin listener failed: {error}"),
         }
