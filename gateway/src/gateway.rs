@@ -188,6 +188,11 @@ impl Gateway {
         let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
     }
 
+    /// Whether that has come.
+    pub(crate) fn was_cut(&self) -> bool {
+        *self.cut.borrow()
+    }
+
     /// Ends what is still open, so that each request is at least accounted for.
     pub(crate) fn cut(&self) {
         self.cut.send_replace(true);

@@ -294,6 +294,7 @@ pub(crate) fn note_start(metrics: &Metrics) {
         metrics.config_reloads.with_label_values(&[result]);
     }
     note_loaded(metrics);
+    metrics.config_last_reload_successful.set(1);
 }
 
 fn note_loaded(metrics: &Metrics) {
@@ -306,6 +307,8 @@ fn note_loaded(metrics: &Metrics) {
 
 fn count(metrics: &Metrics, result: &str) {
     metrics.config_reloads.with_label_values(&[result]).inc();
+    let was_accepted = i64::from(result == "accepted");
+    metrics.config_last_reload_successful.set(was_accepted);
 }
 
 /// Those of `keys` that are not among `others`.

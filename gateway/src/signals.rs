@@ -98,20 +98,23 @@ impl Drain {
     async fn drain(&self) {
         self.gateway.set_ready(false);
         let delay = self.gateway.snapshot().shutdown.delay;
-        tracing::info!(
-            "ending: not ready any more, accepting for {delay:?} or until a successor does"
-        );
+        if !delay.is_zero() {
+            tracing::info!(
+                "ending: not ready any more, accepting for another {delay:?} or until a successor does"
+            );
+        }
         tokio::select! {
             biased;
             // Nobody is sent here any more, so there is nobody to wait for.
             () = self.gateway.clone().is_handed_over() => {}
             () = sleep(delay) => {}
         }
+        tracing::info!("ending: no new connections, what is open may take its time to end");
         self.gateway.drain();
         match timeout(self.gateway.snapshot().shutdown.drain, self.gateway.idle()).await {
             Ok(()) => tracing::info!("drained: every connection has ended"),
             Err(_) => {
-                tracing::warn!("drain limit reached: open connections are cut");
+                tracing::warn!("shutdown.drain is over: open connections are cut");
                 self.gateway.cut();
                 let _ = timeout(ACCOUNTS_DEADLINE, self.gateway.idle()).await;
             }

@@ -1,7 +1,10 @@
 //! Connections that are closed before they bring a request: each is counted, and what an operator can mend is told of, at a
 //! pace that no flood sets.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use crate::telemetry::{metrics::Metrics, pace::Pace};
 
@@ -14,11 +17,11 @@ pub(super) enum Cause {
     /// As many as may be open are.
     Limit,
     /// As many as may be open from its address are.
-    AddressLimit,
+    AddressLimit(IpAddr),
     /// Memory is short.
     Memory,
     /// It brought no PROXY protocol header, or may not bring one.
-    ProxyHeader,
+    ProxyHeader(IpAddr),
     /// Its TLS handshake failed, or was not done in time.
     Handshake,
     /// It did not begin a request in time; over HTTP/2, it did not bring a whole one.
@@ -32,7 +35,30 @@ pub(super) fn closed(metrics: &Metrics, cause: Cause) {
     if let Some((what, pace)) = cause.told()
         && let Some(count) = pace.tally()
     {
-        tracing::warn!(cause = label, count, "connections were closed: {what}");
+        let address = cause.address().map(tracing::field::display);
+        tracing::warn!(
+            cause = label,
+            count,
+            address,
+            "connections were closed: {what}"
+        );
+    }
+}
+
+/// Makes every cause known, as zero: what begins at one is no increase to Prometheus.
+pub(super) fn note_start(metrics: &Metrics) {
+    const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    for cause in [
+        Cause::Limit,
+        Cause::AddressLimit(NOBODY),
+        Cause::Memory,
+        Cause::ProxyHeader(NOBODY),
+        Cause::Handshake,
+        Cause::Silent,
+    ] {
+        metrics
+            .connections_closed
+            .with_label_values(&[cause.label()]);
     }
 }
 
@@ -40,11 +66,19 @@ impl Cause {
     const fn label(self) -> &'static str {
         match self {
             Self::Limit => "limit",
-            Self::AddressLimit => "address_limit",
+            Self::AddressLimit(_) => "address_limit",
             Self::Memory => "memory",
-            Self::ProxyHeader => "proxy_header",
+            Self::ProxyHeader(_) => "proxy_header",
             Self::Handshake => "handshake",
             Self::Silent => "silent",
+        }
+    }
+
+    /// Whose it was, where that is what an operator has to know; the last one's of many.
+    const fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::AddressLimit(address) | Self::ProxyHeader(address) => Some(address),
+            Self::Limit | Self::Memory | Self::Handshake | Self::Silent => None,
         }
     }
 
@@ -55,14 +89,15 @@ impl Cause {
         static MEMORY: Pace = Pace::every(PACE);
         static PROXY_HEADER: Pace = Pace::every(PACE);
         match self {
-            Self::Limit => Some(("as many as may be open are", &LIMIT)),
-            Self::AddressLimit => Some((
-                "as many as may be open from one address are",
+            Self::Limit => Some(("as many as may be open are (limits.connections)", &LIMIT)),
+            Self::AddressLimit(_) => Some((
+                "as many as may be open from one address are (limits.connections_per_address); \
+                 a load balancer belongs into trusted_proxies",
                 &ADDRESS_LIMIT,
             )),
-            Self::Memory => Some(("memory is short", &MEMORY)),
-            Self::ProxyHeader => Some((
-                "no trusted proxy began them with a PROXY protocol header, version 2",
+            Self::Memory => Some(("memory is short (limits.memory)", &MEMORY)),
+            Self::ProxyHeader(_) => Some((
+                "a listener with proxy_protocol takes trusted_proxies alone, each with a PROXY header of version 2",
                 &PROXY_HEADER,
             )),
             Self::Handshake | Self::Silent => None,

@@ -249,7 +249,11 @@ impl Connection {
             Err(broken) => Err(broken),
         };
         if ended.is_err() {
-            account.broken_by("client");
+            account.broken_by(if self.gateway.was_cut() {
+                "gateway"
+            } else {
+                "client"
+            });
         }
         if session.is_http2() {
             self.note_end(ended.is_ok() || session.response_written().is_some());

@@ -28,7 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     allowance::Allowance,
     client::Peer,
-    closing::{Cause, closed},
+    closing::{self, Cause, closed},
     connection::Connection,
     tls::ServedTls,
     transport::Transport,
@@ -95,6 +95,7 @@ pub(crate) struct Listeners {
 impl Listeners {
     /// The service that accepts on `ports` until the gateway drains.
     pub(crate) fn new(ports: Vec<Port>, gateway: Arc<Gateway>) -> Self {
+        closing::note_start(gateway.metrics());
         let draining = gateway.draining();
         let accepting = Some(gateway.accepting());
         Self {
@@ -162,11 +163,15 @@ async fn accept(
 fn not_accepted(error: &io::Error, gateway: &Gateway) {
     /// Time between two lines.
     static PACE: Pace = Pace::every(Duration::from_secs(5));
-    if descriptors::are_exhausted(error) {
+    gateway.metrics().accept_errors.inc();
+    let mend = if descriptors::are_exhausted(error) {
         gateway.pressure().out_of_descriptors();
-    }
+        ": raise the limit of open files (ulimit -n)"
+    } else {
+        ""
+    };
     if let Some(count) = PACE.tally() {
-        tracing::warn!(count, "connections could not be accepted: {error}");
+        tracing::warn!(count, "connections could not be accepted: {error}{mend}");
     }
 }
 
@@ -211,7 +216,7 @@ fn place(peer: &Peer, door: &Door, gateway: &Gateway) -> Result<Option<Place>, C
     let snapshot = gateway.snapshot();
     match snapshot.addresses.trusted_proxies.contains(peer.ip()) {
         true => Ok(None),
-        false if door.proxy_protocol => Err(Cause::ProxyHeader),
+        false if door.proxy_protocol => Err(Cause::ProxyHeader(peer.ip())),
         false => counted(peer, &snapshot, gateway),
     }
 }
@@ -222,7 +227,9 @@ fn counted(peer: &Peer, snapshot: &Snapshot, gateway: &Gateway) -> Result<Option
     }
     let most = snapshot.limits.connections_per_address;
     let place = gateway.places().take(peer.ip(), most);
-    place.map(Some).ok_or(Cause::AddressLimit)
+    place
+        .map(Some)
+        .ok_or_else(|| Cause::AddressLimit(peer.ip()))
 }
 
 /// Whom the proxy at the other end speaks for, and the place of the connection among those of that address.
@@ -241,9 +248,9 @@ async fn told(
         }
         Ok(Err(error)) => {
             tracing::debug!("a PROXY protocol header cannot be used: {error}");
-            return Err(Cause::ProxyHeader);
+            return Err(Cause::ProxyHeader(proxy.ip()));
         }
-        Err(_) => return Err(Cause::ProxyHeader),
+        Err(_) => return Err(Cause::ProxyHeader(proxy.ip())),
     };
     // A proxy that speaks for itself, as its health checks do, is no client to be counted.
     if peer.ip() == proxy.ip() {

@@ -11,12 +11,13 @@ pub(super) fn tell(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
         .iter()
         .map(|file| file.display().to_string())
         .collect();
+    if sections.is_empty() && files.is_empty() {
+        return tracing::info!("the configuration was reloaded: nothing in it has changed");
+    }
+    // A certificate or a key is no section: its file says it.
+    let changed = (!sections.is_empty()).then_some(sections.as_str());
     tracing::info!(
-        changed = if sections.is_empty() {
-            "nothing"
-        } else {
-            &sections
-        },
+        changed,
         files = files.join(", "),
         "the configuration was reloaded"
     );

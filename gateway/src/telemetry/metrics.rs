@@ -110,6 +110,7 @@ pub(crate) struct Metrics {
     pub(crate) streams_active: IntGaugeVec,
     pub(crate) connections_active: IntGauge,
     pub(crate) connections_closed: IntCounterVec,
+    pub(crate) accept_errors: IntCounter,
     pub(crate) upstream_errors: IntCounterVec,
     pub(crate) jwks_fetches: IntCounterVec,
     pub(crate) jwks_age: GaugeVec,
@@ -117,6 +118,7 @@ pub(crate) struct Metrics {
     pub(crate) token_cache: IntCounterVec,
     pub(crate) config_reloads: IntCounterVec,
     pub(crate) config_last_reload: Gauge,
+    pub(crate) config_last_reload_successful: IntGauge,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
 }
@@ -146,6 +148,10 @@ impl Metrics {
                 "Client connections closed before a request was read.",
                 &["cause"],
             )?,
+            accept_errors: register.counter(
+                "accept_errors_total",
+                "Client connections that could not be accepted, most often for want of open files.",
+            )?,
             upstream_errors: register.counters("upstream_errors_total", "Failures of upstreams.", &["resource", "kind"])?,
             jwks_fetches: register.counters("jwks_fetches_total", "Fetches of key sets.", &["issuer", "result"])?,
             jwks_age: register.values("jwks_age_seconds", "Seconds since the issuer last confirmed its keys; since the start, while it has not.", &["issuer"])?,
@@ -163,6 +169,10 @@ impl Metrics {
             config_last_reload: register.value(
                 "config_last_reload_timestamp_seconds",
                 "When the configuration in use was loaded.",
+            )?,
+            config_last_reload_successful: register.gauge(
+                "config_last_reload_successful",
+                "Whether the last reload was accepted; 0 says that the files are wrong and a start would fail.",
             )?,
             certificate_expiry: register.values(
                 "certificate_expiry_timestamp_seconds",

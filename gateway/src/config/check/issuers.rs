@@ -126,7 +126,7 @@ fn keys(section: &Section<'_>, allow_http: bool) -> KeySource {
             item.report_file(
                 &path,
                 &error,
-                "Name a JWK set with public keys: { \"keys\": [ … ] }",
+                "Name a JWK set with public keys: { \"keys\": [...] }",
             );
         }
         Some(KeySource::File(path))
