@@ -132,6 +132,7 @@ mod tests {
         assert_eq!(object.get("b!"), Some(expected[1].1));
         assert_eq!(object.get("A"), None);
         assert_eq!(object.len(), 6);
+        assert!(!object.is_empty() && Object::default().is_empty());
     }
 
     #[test]
@@ -174,6 +175,11 @@ mod tests {
             "[}",
             "{\"a\":1,}",
             "[,]",
+            "[,1]",
+            "[:1]",
+            "[1}",
+            "{\"a\":1]",
+            "{\"a\":,1}",
             "[\"a",
             "{\"\\ud800\":1}",
         ] {

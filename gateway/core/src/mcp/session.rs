@@ -435,6 +435,12 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_id_takes_all_the_room_there_is() {
+        let sealed = sealer(&[1]).seal(&BINDING, &"x".repeat(MAX_UPSTREAM_ID));
+        assert_eq!(sealed.unwrap().len(), MAX_SEALED);
+    }
+
+    #[test]
     fn another_binding_is_a_mismatch() {
         let sealer = sealer(&[1]);
         let sealed = sealer.seal(&BINDING, "abc").unwrap();
