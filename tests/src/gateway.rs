@@ -229,7 +229,7 @@ impl Gateway {
 }
 
 impl Drop for Gateway {
-    /// No token may stand in any log line, at debug level too (`threats.md` 144).
+    /// No token may stand in any log line, at debug level too (`tests/attacks.md` 144).
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- the gateway's log:\n{}", self.log());

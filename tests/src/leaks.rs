@@ -1,4 +1,4 @@
-//! What must never be seen: JSON Web Tokens and registered secrets (`threats.md` 43, 44, 144).
+//! What must never be seen: JSON Web Tokens and registered secrets (`tests/attacks.md` 43, 44, 144).
 
 use std::sync::Mutex;
 

@@ -1,5 +1,5 @@
 //! A relay between the gateway and a real upstream: it passes every byte on, keeps what went towards the upstream, and
-//! fails the test at its end if a credential was among it (`threats.md` 43).
+//! fails the test at its end if a credential was among it (`tests/attacks.md` 43).
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
 //! The recording upstream: an MCP server whose answers a test scripts, which keeps every request it saw, and which
-//! fails the test at its end if a credential ever arrived (`threats.md` 43).
+//! fails the test at its end if a credential ever arrived (`tests/attacks.md` 43).
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
