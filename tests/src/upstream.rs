@@ -478,7 +478,7 @@ mod tests {
     #[should_panic(expected = "a credential reached the upstream")]
     async fn a_token_in_the_body_fails_the_test() {
         let upstream = Upstream::start().await;
-        let token = format!("eyJ{}", "x".repeat(40));
+        let token = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9";
         Call::post(&http(), upstream.url(), format!("{{\"x\":\"{token}\"}}"))
             .send()
             .await;
