@@ -58,7 +58,7 @@ pub(super) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Re
     if refusal.reason.closes_connection() {
         exchange.session.set_keepalive(None);
     }
-    let body = body(exchange, refusal.reason);
+    let body = body(exchange, refusal);
     let headers = headers(exchange, refusal);
     let status = exchange.account.status();
     write(exchange.session, status, headers, body).await?;
@@ -125,9 +125,8 @@ pub(super) async fn unreadable_head(
 ) {
     account.refused(reason);
     session.set_keepalive(None);
-    let body = refusal_json(reason, account.request_id())
-        .to_string()
-        .into();
+    let row = reason.row();
+    let body = refusal_json(row.error, row.description, account.request_id());
     let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
     // A client that sends garbage need not be told twice.
     let _ = write(session, account.status(), headers, body).await;
@@ -212,27 +211,30 @@ fn methods(exchange: &Exchange<'_>) -> HeaderValue {
     }
 }
 
-fn body(exchange: &Exchange<'_>, reason: Reason) -> Bytes {
+fn body(exchange: &Exchange<'_>, refusal: &Refusal) -> Bytes {
     let request_id = exchange.account.request_id();
-    let Some(code) = reason.row().rpc_code else {
-        return refusal_json(reason, request_id).to_string().into();
+    let row = refusal.reason.row();
+    let description = refusal.text.as_deref().unwrap_or(row.description);
+    let Some(code) = row.rpc_code else {
+        return refusal_json(row.error, description, request_id);
     };
     let id = exchange.rpc_id.as_ref().map_or("null", |id| id.as_json());
     let error = json!({
         "code": code,
-        "message": reason.row().description,
+        "message": description,
         "data": { "request_id": request_id },
     });
     // The id goes back exactly as it came: a number stays the number it was.
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).into()
 }
 
-fn refusal_json(reason: Reason, request_id: &str) -> serde_json::Value {
-    json!({
-        "error": reason.row().error,
-        "error_description": reason.row().description,
+fn refusal_json(error: &str, description: &str, request_id: &str) -> Bytes {
+    let body = json!({
+        "error": error,
+        "error_description": description,
         "request_id": request_id,
-    })
+    });
+    body.to_string().into()
 }
 
 /// Reads what is left of the request body, within bounds. A client that waits for `100 Continue` sends none.

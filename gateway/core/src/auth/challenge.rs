@@ -143,9 +143,8 @@ mod tests {
     #[test]
     fn a_missing_scope_names_every_scope_the_call_takes() {
         let refusal = Refusal {
-            reason: Reason::InsufficientScope,
             scopes: Some(set("tasks:write tasks:read offline_access")),
-            retry_after: None,
+            ..Reason::InsufficientScope.into()
         };
         assert_eq!(
             header("tasks:read", refusal),

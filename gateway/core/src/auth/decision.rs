@@ -34,6 +34,8 @@ pub struct Refusal {
     pub scopes: Option<ScopeSet>,
     /// How long the client is asked to wait, where more is known than that it should.
     pub retry_after: Option<Duration>,
+    /// What the client is told in place of the reason's own sentence: the words of the rule that denied.
+    pub text: Option<Arc<str>>,
 }
 
 impl From<Reason> for Refusal {
@@ -42,6 +44,7 @@ impl From<Reason> for Refusal {
             reason,
             scopes: None,
             retry_after: None,
+            text: None,
         }
     }
 }

@@ -74,12 +74,11 @@ impl Policy {
             return Ok(Permit::new(principal));
         }
         Err(Refusal {
-            reason: Reason::InsufficientScope,
             scopes: Some(extra.map_or_else(
                 || self.required.clone(),
                 |scopes| self.required.union(scopes),
             )),
-            retry_after: None,
+            ..Reason::InsufficientScope.into()
         })
     }
 

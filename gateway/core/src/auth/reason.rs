@@ -97,16 +97,36 @@ pub enum Reason {
     VersionMissing,
     /// Headers and body disagree (MCP 2026-07-28, `HeaderMismatch`).
     HeaderMismatch,
+    /// A protocol version that this resource does not list (MCP 2026-07-28, `UnsupportedProtocolVersion`).
+    UnsupportedVersion,
+    /// A resource URI that two readers could resolve differently, where rules speak of URIs.
+    AmbiguousUri,
+    /// The request state of another caller or another call, altered, or unknown (MCP 2026-07-28, multi round-trip requests).
+    RequestState,
 
     // Authorization.
     /// A scope is missing: the client may step up.
     InsufficientScope,
     /// The policy says no, whatever the scope.
     PolicyDenied,
+    /// A condition of the policy could not be judged, which denies.
+    ConditionFailed,
+    /// Task ids are bound to nobody here, so nobody may use one (MCP tasks, *Security Considerations*).
+    TasksRefused,
+    /// The task id does not open.
+    TaskUnknown,
+    /// The task id is genuine, but another's.
+    TaskMismatch,
+    /// The answer to a request of the server, outside any session.
+    SessionRequired,
     /// The session id does not open.
     SessionUnknown,
     /// The session id is genuine, but another's.
     SessionMismatch,
+    /// More calls than a rate limit grants (RFC 6585 §4).
+    RateLimited,
+    /// More callers are counted for rate limits than can be.
+    RateLimitsExhausted,
 
     // Streams.
     /// The principal has as many listening streams as one may have.
@@ -125,6 +145,10 @@ pub enum Reason {
     UpstreamAuth,
     /// The upstream answered with another session than the one opened.
     UpstreamSession,
+    /// An answer that must be read whole is over its limit.
+    AnswerTooLarge,
+    /// An answer that must be read is not JSON-RPC.
+    AnswerUnreadable,
     /// The gateway failed: a defect.
     Internal,
 }
@@ -214,10 +238,20 @@ impl Reason {
         Self::InvalidRequest,
         Self::VersionMissing,
         Self::HeaderMismatch,
+        Self::UnsupportedVersion,
+        Self::AmbiguousUri,
+        Self::RequestState,
         Self::InsufficientScope,
         Self::PolicyDenied,
+        Self::ConditionFailed,
+        Self::TasksRefused,
+        Self::TaskUnknown,
+        Self::TaskMismatch,
+        Self::SessionRequired,
         Self::SessionUnknown,
         Self::SessionMismatch,
+        Self::RateLimited,
+        Self::RateLimitsExhausted,
         Self::TooManyStreams,
         Self::StreamsExhausted,
         Self::UpstreamUnreachable,
@@ -225,6 +259,8 @@ impl Reason {
         Self::UpstreamBroken,
         Self::UpstreamAuth,
         Self::UpstreamSession,
+        Self::AnswerTooLarge,
+        Self::AnswerUnreadable,
         Self::Internal,
     ];
 
@@ -276,6 +312,9 @@ impl Reason {
             Self::InvalidRequest => message("invalid_request", -32600, "The body is not one JSON-RPC message."),
             Self::VersionMissing => message("version_missing", -32602, "_meta lacks io.modelcontextprotocol/protocolVersion."),
             Self::HeaderMismatch => message("header_mismatch", -32020, "The MCP headers and the body disagree."),
+            Self::UnsupportedVersion => message("unsupported_version", -32022, "This protocol version is not served here."),
+            Self::AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous."),
+            Self::RequestState => message("request_state", -32602, "The request state is not known. Begin the call again."),
 
             Self::InsufficientScope => Row {
                 challenge: ChallengeForm::Error("insufficient_scope"),
@@ -283,11 +322,26 @@ impl Reason {
                 ..plain("insufficient_scope", 403, "The access token lacks a scope this call needs.")
             },
             Self::PolicyDenied => plain("policy_denied", 403, "This call is not allowed."),
+            Self::ConditionFailed => Row {
+                error: "policy_denied",
+                ..fault("condition_failed", 403, "This call is not allowed.")
+            },
+            Self::TasksRefused => plain("tasks_refused", 403, "Tasks cannot be used here: their ids belong to nobody."),
+            Self::TaskUnknown => task("task_unknown"),
+            Self::TaskMismatch => task("task_mismatch"),
+            Self::SessionRequired => message("session_required", -32600, "An answer to the server needs the session it was asked in."),
             Self::SessionUnknown => session("session_unknown"),
             Self::SessionMismatch => Row {
                 severity: Severity::Suspicious,
                 ..session("session_mismatch")
             },
+
+            Self::RateLimited => Row {
+                rpc_code: Some(-32000),
+                severity: Severity::Expected,
+                ..plain("rate_limited", 429, "Too many calls. Try again later.")
+            },
+            Self::RateLimitsExhausted => fault("rate_limits_exhausted", 503, "Too many callers at once. Try again later."),
 
             Self::TooManyStreams => plain("too_many_streams", 429, "Too many streams are open already. Close one, or try again later."),
             Self::StreamsExhausted => fault("streams_exhausted", 503, "No more streams can be opened right now. Try again later."),
@@ -297,6 +351,8 @@ impl Reason {
             Self::UpstreamBroken => fault("upstream_broken", 502, "The MCP server broke off its answer."),
             Self::UpstreamAuth => fault("upstream_auth", 502, "The MCP server refused the gateway."),
             Self::UpstreamSession => fault("upstream_session", 502, "The MCP server answered for another session."),
+            Self::AnswerTooLarge => fault("answer_too_large", 502, "The MCP server's answer is too large to be checked."),
+            Self::AnswerUnreadable => fault("answer_unreadable", 502, "The MCP server's answer cannot be read."),
             Self::Internal => fault("internal", 500, "The gateway failed."),
         }
     }
@@ -397,6 +453,11 @@ const fn session(label: &'static str) -> Row {
         severity: Severity::Expected,
         ..plain(label, 404, "The session is not known. Initialize again.")
     }
+}
+
+/// Foreign, altered and unknown task ids read alike, too.
+const fn task(label: &'static str) -> Row {
+    message(label, -32602, "The task is not known.")
 }
 
 const fn fault(label: &'static str, status: u16, description: &'static str) -> Row {
@@ -503,6 +564,13 @@ mod tests {
             (Reason::InvalidRequest, -32600),
             (Reason::VersionMissing, -32602),
             (Reason::HeaderMismatch, -32020),
+            (Reason::UnsupportedVersion, -32022),
+            (Reason::AmbiguousUri, -32602),
+            (Reason::RequestState, -32602),
+            (Reason::TaskUnknown, -32602),
+            (Reason::TaskMismatch, -32602),
+            (Reason::SessionRequired, -32600),
+            (Reason::RateLimited, -32000),
         ];
         assert_eq!(codes.collect::<Vec<_>>(), expected);
     }
