@@ -1,6 +1,6 @@
 // The authorization server itself: npm `oidc-provider`, with resource indicators (RFC 8707), `at+jwt` access tokens
 // (RFC 9068), open registration (RFC 7591), client metadata documents, and nobody to ask: whoever the login hint names
-// is logged in, and what was asked for is granted.
+// is logged in, and what was asked for is granted, but for what `Consent` withholds.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 
@@ -21,11 +21,12 @@ export class Authority {
 
   /**
    * `settings`: issuer, account (the default subject), alg (the default signature), ttl (seconds), clients
-   * (`{ id, secret }`), defaultResource; `keyring`: what signs.
+   * (`{ id, secret }`), defaultResource; `keyring`: what signs; `consent`: what is granted.
    */
-  constructor(settings, keyring) {
+  constructor(settings, keyring, consent) {
     this.settings = settings;
     this.keyring = keyring;
+    this.consent = consent;
     this.resources = new Map();
     this.rebuild();
   }
@@ -87,7 +88,7 @@ export class Authority {
       expiresWithSession: () => false,
       rotateRefreshToken: true,
       findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
-      loadExistingGrant: grantWhatIsAsked,
+      loadExistingGrant: (ctx) => grantWhatIsAsked(ctx, this.consent),
       interactions: { policy: promptless() },
       extraParams: { login_hint: (ctx, hint) => this.#login(ctx, hint) },
       fetch: fetchFromLoopback,
@@ -157,13 +158,14 @@ function promptless() {
   return policy;
 }
 
-async function grantWhatIsAsked(ctx) {
+async function grantWhatIsAsked(ctx, consent) {
   const { account, client, provider, resourceServers } = ctx.oidc;
   const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId });
   grant.addOIDCScope(ctx.oidc.requestParamOIDCScopes);
   for (const [identifier, { scopes }] of Object.entries(resourceServers)) {
-    const asked = [...ctx.oidc.requestParamScopes].filter((scope) => scopes.has(scope));
-    grant.addResourceScope(identifier, asked);
+    const granted = consent.decide([...ctx.oidc.requestParamScopes].filter((scope) => scopes.has(scope)));
+    if (!granted) throw new errors.AccessDenied('the user withholds a scope');
+    grant.addResourceScope(identifier, granted);
   }
   await grant.save();
   return grant;

@@ -1,6 +1,7 @@
 // The control endpoints under `/__control/`, by which a test turns keys, breaks the provider and reads what was asked
 // of it. Parameters travel in the query, or as a JSON body where they have a shape.
 
+import { ANSWERS } from './consent.mjs';
 import { ALGORITHMS, isAlgorithm } from './keys.mjs';
 
 /** Bytes of a control request's body that are read. */
@@ -17,6 +18,8 @@ export function controls({ authority, outage, stats }) {
     'POST alg': ({ query }) => chooseAlgorithm(authority, query),
     'POST outage': ({ query }) => outage.set(oneOf('mode', query.get('mode'), OUTAGES), Number(query.get('ms') ?? 0)),
     'POST resource': ({ body }) => addResource(authority, body),
+    'POST consent': ({ body }) => withhold(authority, body),
+    'GET consent': () => authority.consent.read(),
     'POST token': async ({ body }) => ({ access_token: await authority.mint(checkedToken(body)) }),
     'GET stats': () => stats.read(),
     'POST stats/reset': () => stats.reset(),
@@ -59,6 +62,11 @@ function addResource(authority, entry) {
   }
   if (entry.alg) oneOf('alg', entry.alg, ALGORITHMS);
   authority.addResource(entry);
+}
+
+function withhold(authority, { withhold: scopes, answer: kind = 'narrow' }) {
+  if (!Array.isArray(scopes)) throw new BadRequest('give {"withhold": [SCOPE, ...]}, and answer if you like');
+  authority.consent.withhold(scopes, oneOf('answer', kind, ANSWERS));
 }
 
 function checkedToken(body) {

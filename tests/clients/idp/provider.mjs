@@ -10,6 +10,7 @@ import https from 'node:https';
 import { parseArgs } from 'node:util';
 
 import { Authority } from './authority.mjs';
+import { Consent } from './consent.mjs';
 import { controls } from './control.mjs';
 import { Outage, Stats } from './faults.mjs';
 import { ALGORITHMS, Keyring, isAlgorithm } from './keys.mjs';
@@ -121,7 +122,7 @@ async function main() {
     account: values.account,
     defaultResource: values['default-resource'],
   };
-  const authority = new Authority(settings, new Keyring());
+  const authority = new Authority(settings, new Keyring(), new Consent());
   for (const resource of resources) authority.addResource(resource);
   server.on('request', handler({ authority, outage: new Outage(), stats: new Stats(), mount: values.path }));
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(0));

@@ -1,4 +1,4 @@
-"""A client on PyPI `mcp`: finds its way to a token, then uses everything the task server has.
+"""A client on PyPI `mcp`: finds its way to a token, then uses everything the task server has, or does what `step_up` has.
 
 Prints its findings on standard output as one line of JSON; exit code 0 when all of it worked.
 """
@@ -18,6 +18,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from oauth import AutomaticUser, MemoryStorage, oauth_provider
+from step_up import name_only_missing, step_up
 from steps import Recorder
 
 # Seconds for the whole walk.
@@ -40,29 +41,53 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="the MCP server, for example http://localhost:8080/mcp")
     parser.add_argument("--mode", choices=MODES, default="auto")
+    parser.add_argument("--scenario", choices=["walk", "step-up"], default="walk")
+    parser.add_argument(
+        "--challenge",
+        choices=["whole", "missing"],
+        default="whole",
+        help="what a refusal names: all scopes for the call, as the server says, or only those that the token lacks",
+    )
+    parser.add_argument("--sparing", action="store_true", help="a step-up that fails ends the call, not the client")
     parser.add_argument("--login-hint", help="who logs in at the identity provider")
     parser.add_argument("--client-metadata-url", help="use this client metadata document instead of registering")
     parser.add_argument("--ca", help="PEM file of a certificate authority to trust besides the usual ones")
     return parser.parse_args()
 
 
-async def walk(options: argparse.Namespace) -> dict:
+async def findings_of(options: argparse.Namespace) -> dict:
     tls = ssl.create_default_context()
     if options.ca:
         tls.load_verify_locations(options.ca)
-    recorder = Recorder(options.url)
     storage = MemoryStorage()
+    recorder = Recorder(options.url, alteration(options, storage))
     user = AutomaticUser(recorder.record, options.login_hint, tls)
-    auth = oauth_provider(options.url, user, storage, options.client_metadata_url)
+    auth = oauth_provider(options.url, user, storage, options.client_metadata_url, options.sparing)
     hooks = {"response": [recorder.observe]}
     async with httpx2.AsyncClient(auth=auth, event_hooks=hooks, verify=tls, timeout=DEADLINE) as http:
         transport = streamable_http_client(options.url, http_client=http)
         async with Client(transport, mode=MODES[options.mode]) as client:
             protocol_version = client.protocol_version
-            seen = await use_server(client)
+            if options.scenario == "step-up":
+                seen = await step_up(client, storage.scope)
+            else:
+                seen = await walk(client, storage)
+    auth = {"steps": recorder.steps, "token": storage.identity()}
+    return {"protocol_version": protocol_version, "auth": auth, **seen}
+
+
+def alteration(options: argparse.Namespace, storage: MemoryStorage):
+    """What is done to a refusal before the SDK sees it."""
+    if options.challenge == "missing":
+        return lambda response: name_only_missing(response, storage.scope())
+    return lambda _response: None
+
+
+async def walk(client: Client, storage: MemoryStorage) -> dict:
+    seen = await use_server(client)
     token = storage.identity()
     expect(seen["subject"] == (token["sub"] if token else "anonymous"), "secure_echo names another subject")
-    return {"protocol_version": protocol_version, "auth": {"steps": recorder.steps, "token": token}, **seen}
+    return seen
 
 
 async def use_server(client: Client) -> dict:
@@ -119,7 +144,7 @@ def expect(condition, message: str) -> None:
 
 async def bounded(options: argparse.Namespace) -> dict:
     with anyio.fail_after(DEADLINE):
-        return await walk(options)
+        return await findings_of(options)
 
 
 def root_causes(error: BaseException):

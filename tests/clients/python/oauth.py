@@ -47,6 +47,11 @@ class MemoryStorage(TokenStorage):
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return {name: claims.get(name) for name in ("iss", "sub", "aud", "scope")}
 
+    def scope(self) -> str | None:
+        """The scope that the access token carries."""
+        token = self.identity()
+        return token["scope"] if token else None
+
 
 class AutomaticUser:
     """Follows the authorization redirect and hands back what the callback brought."""
@@ -80,14 +85,39 @@ class AutomaticUser:
         return AuthorizationCodeResult(code=first["code"], state=first.get("state"), iss=first.get("iss"))
 
 
-def oauth_provider(url: str, user: AutomaticUser, storage: MemoryStorage, client_metadata_url: str | None):
+class SparingProvider(OAuthClientProvider):
+    """The SDK's provider, but a step-up that fails ends the call with the server's refusal.
+
+    With `mcp` 2.3 itself the error leaves the call's task and ends the whole client, whatever else it was doing.
+    """
+
+    async def async_auth_flow(self, request):
+        flow = super().async_auth_flow(request)
+        try:
+            outgoing = await anext(flow)
+            while True:
+                response = yield outgoing
+                outgoing = await flow.asend(response)
+        except StopAsyncIteration:
+            return
+        except OAuthFlowError:
+            if response.status_code != 403:
+                raise
+        finally:
+            await flow.aclose()
+
+
+def oauth_provider(
+    url: str, user: AutomaticUser, storage: MemoryStorage, client_metadata_url: str | None, sparing: bool
+):
     """The SDK's provider, which does discovery, registration and the code flow by itself."""
     metadata = OAuthClientMetadata(
         client_name="Python test client",
         redirect_uris=[REDIRECT_URL],
         token_endpoint_auth_method="none",
     )
-    return OAuthClientProvider(
+    provider = SparingProvider if sparing else OAuthClientProvider
+    return provider(
         server_url=url,
         client_metadata=metadata,
         storage=storage,

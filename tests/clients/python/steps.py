@@ -4,10 +4,12 @@ from urllib.parse import urlsplit
 
 
 class Recorder:
-    """Collects steps; `observe` is a response hook of the HTTP client."""
+    """Collects steps; `observe` is a response hook of the HTTP client. `alter` is handed each refusal with 403 before the
+    client sees it."""
 
-    def __init__(self, target: str):
+    def __init__(self, target: str, alter):
         self._target = target
+        self._alter = alter
         self.steps: list[str] = []
 
     def record(self, step: str) -> None:
@@ -17,6 +19,8 @@ class Recorder:
         step = self._step(response.request, response.status_code)
         if step:
             self.steps.append(step)
+        if step == "step_up":
+            self._alter(response)
 
     def _step(self, request, status: int) -> str | None:
         url = str(request.url)
@@ -31,4 +35,7 @@ class Recorder:
         if request.method != "POST":
             return None
         is_json = request.headers.get("content-type", "").startswith("application/json")
-        return f"{'registration' if is_json else 'token'}{suffix}"
+        if is_json:
+            return f"registration{suffix}"
+        is_refresh = b"grant_type=refresh_token" in request.content
+        return f"{'refresh' if is_refresh else 'token'}{suffix}"

@@ -26,8 +26,11 @@ async function connect({ url, user, fetch }) {
     readResource: (uri) => call(() => client.readResource({ uri })),
     getPrompt: (name, args) => call(() => client.getPrompt({ name, arguments: args })),
     close: async () => {
-      await transport.terminateSession();
-      await client.close();
+      try {
+        await transport.terminateSession();
+      } finally {
+        await client.close();
+      }
     },
   };
 }
@@ -36,6 +39,6 @@ await run({
   name: 'typescript-legacy',
   modes: ['legacy'],
   // With a refresh token this SDK answers a step-up by refreshing, which cannot widen the scope.
-  grantTypes: ['authorization_code'],
+  refreshTokens: 'none',
   connect,
 });

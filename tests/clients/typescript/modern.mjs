@@ -27,8 +27,11 @@ async function connect({ url, mode, user, fetch }) {
     readResource: (uri) => call(() => client.readResource({ uri })),
     getPrompt: (name, args) => call(() => client.getPrompt({ name, arguments: args })),
     close: async () => {
-      if (transport.sessionId) await transport.terminateSession();
-      await client.close();
+      try {
+        if (transport.sessionId) await transport.terminateSession();
+      } finally {
+        await client.close();
+      }
     },
   };
 }
@@ -36,6 +39,6 @@ async function connect({ url, mode, user, fetch }) {
 await run({
   name: 'typescript-modern',
   modes: ['modern', 'auto', 'legacy'],
-  grantTypes: ['authorization_code', 'refresh_token'],
+  refreshTokens: 'kept',
   connect,
 });

@@ -10,6 +10,12 @@ const REDIRECT_URL = 'http://127.0.0.1:53682/callback';
 /** Redirects followed within the identity provider before giving up. */
 const MAX_REDIRECTS = 5;
 
+/**
+ * Refresh tokens: `none` are asked for; `kept` and used as the SDK likes; or `hidden` from the SDK while a step-up is under
+ * way, as a refresh cannot widen the scope (RFC 6749 §6).
+ */
+export const REFRESH_TOKENS = ['none', 'kept', 'hidden'];
+
 export class AutomaticUser {
   #clientInformation;
 
@@ -23,12 +29,14 @@ export class AutomaticUser {
 
   #callback;
 
-  /** `record`: told of each authorization; `loginHint`: who logs in; `grantTypes`: what the client registers for. */
-  constructor({ record, loginHint, clientMetadataUrl, grantTypes }) {
+  #steppingUp = false;
+
+  /** `record`: told of each authorization; `loginHint`: who logs in; `refreshTokens`: one of `REFRESH_TOKENS`. */
+  constructor({ record, loginHint, clientMetadataUrl, refreshTokens }) {
     this.record = record;
     this.loginHint = loginHint;
     this.clientMetadataUrl = clientMetadataUrl;
-    this.grantTypes = grantTypes;
+    this.refreshTokens = refreshTokens;
   }
 
   get redirectUrl() {
@@ -40,7 +48,7 @@ export class AutomaticUser {
       client_name: 'TypeScript test client',
       application_type: 'native',
       redirect_uris: [REDIRECT_URL],
-      grant_types: this.grantTypes,
+      grant_types: ['authorization_code', ...(this.refreshTokens === 'none' ? [] : ['refresh_token'])],
       response_types: ['code'],
       token_endpoint_auth_method: 'none',
     };
@@ -60,11 +68,19 @@ export class AutomaticUser {
   }
 
   tokens() {
-    return this.#tokens;
+    if (!this.#steppingUp || this.refreshTokens !== 'hidden') return this.#tokens;
+    const { refresh_token: _hidden, ...tokens } = this.#tokens;
+    return tokens;
+  }
+
+  /** To be told when a call needs a wider token. */
+  stepsUp() {
+    this.#steppingUp = true;
   }
 
   saveTokens(tokens) {
     this.#tokens = tokens;
+    this.#steppingUp = false;
   }
 
   codeVerifier() {

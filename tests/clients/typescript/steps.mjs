@@ -1,13 +1,16 @@
 // What a client did to get in, seen from its own requests: a `fetch` that names each step of the discovery.
 
-/** A recorder for the server at `target`: `steps` grows as requests pass through `fetch`. */
-export function recorder(target) {
+/**
+ * A recorder for the server at `target`: `steps` grows as requests pass through `fetch`. `alter(response)` may put another
+ * answer of the server in place of a refusal before the client sees it.
+ */
+export function recorder(target, alter = (response) => response) {
   const steps = [];
   const recordingFetch = async (input, init) => {
     const response = await fetch(input, init);
     const step = stepOf(target, new URL(input), init, response.status);
     if (step) steps.push(step);
-    return response;
+    return step === 'step_up' ? alter(response) : response;
   };
   return { steps, fetch: recordingFetch, record: (step) => steps.push(step) };
 }
@@ -19,5 +22,6 @@ function stepOf(target, url, init, status) {
   if (url.pathname.includes('/.well-known/')) return `server_metadata${suffix}`;
   if (init?.method !== 'POST') return undefined;
   const type = new Headers(init.headers).get('content-type') ?? '';
-  return `${type.startsWith('application/json') ? 'registration' : 'token'}${suffix}`;
+  if (type.startsWith('application/json')) return `registration${suffix}`;
+  return `${new URLSearchParams(init.body).get('grant_type') === 'refresh_token' ? 'refresh' : 'token'}${suffix}`;
 }

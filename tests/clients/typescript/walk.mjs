@@ -1,5 +1,5 @@
 // What both TypeScript clients do once they are in, and the frame around it: arguments, findings on standard output as
-// one line of JSON, exit code.
+// one line of JSON, exit code. `--scenario step-up` does what `step_up.mjs` has in place of the walk.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -8,11 +8,17 @@ import { parseArgs } from 'node:util';
 
 import { decodeJwt } from 'jose';
 
-import { AutomaticUser } from './oauth.mjs';
+import { AutomaticUser, REFRESH_TOKENS } from './oauth.mjs';
+import { namingOnlyMissing, stepUp } from './step_up.mjs';
 import { recorder } from './steps.mjs';
 
 /** Milliseconds for the whole walk. */
 const DEADLINE = 60_000;
+
+const SCENARIOS = ['walk', 'step-up'];
+
+/** What a refusal names: all scopes for the call, as the server says, or only those that the token lacks. */
+const CHALLENGES = ['whole', 'missing'];
 
 const TOOLS = ['create_task', 'list_tasks', 'secure_echo', 'generate_report'];
 
@@ -23,12 +29,12 @@ const REPORT = { steps: 4, delay_ms: 100 };
  * Runs a client program. `connect({ url, mode, user, fetch })` resolves to a connection: `protocolVersion`,
  * `listTools()`, `callTool(name, arguments, onprogress)`, `readResource(uri)`, `getPrompt(name, arguments)`, `close()`.
  */
-export async function run({ name, modes, grantTypes, connect }) {
+export async function run({ name, modes, refreshTokens, connect }) {
   try {
-    const options = parse(modes);
+    const options = parse(modes, refreshTokens);
     if (options.ca) trust(options.ca);
     setTimeout(() => fail(name, new Error(`not done within ${DEADLINE} ms`)), DEADLINE).unref();
-    const findings = await walk(options, { grantTypes, connect });
+    const findings = await findingsOf(options, connect);
     process.stdout.write(`${JSON.stringify({ client: name, mode: options.mode, ...findings })}\n`);
     process.exitCode = 0;
   } catch (error) {
@@ -36,25 +42,38 @@ export async function run({ name, modes, grantTypes, connect }) {
   }
 }
 
-function parse(modes) {
+function parse(modes, refreshTokens) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       mode: { type: 'string', default: modes[0] },
+      scenario: { type: 'string', default: 'walk' },
+      challenge: { type: 'string', default: 'whole' },
+      'refresh-tokens': { type: 'string', default: refreshTokens },
       'login-hint': { type: 'string' },
       'client-metadata-url': { type: 'string' },
       ca: { type: 'string' },
     },
   });
   if (positionals.length !== 1) throw new Error('give the URL of the MCP server');
-  if (!modes.includes(values.mode)) throw new Error(`--mode is one of ${modes.join(', ')}`);
+  oneOf('mode', values.mode, modes);
+  oneOf('scenario', values.scenario, SCENARIOS);
+  oneOf('challenge', values.challenge, CHALLENGES);
+  oneOf('refresh-tokens', values['refresh-tokens'], REFRESH_TOKENS);
   return {
     url: new URL(positionals[0]),
     mode: values.mode,
+    scenario: values.scenario,
+    challenge: values.challenge,
+    refreshTokens: values['refresh-tokens'],
     loginHint: values['login-hint'],
     clientMetadataUrl: values['client-metadata-url'],
     ca: values.ca,
   };
+}
+
+function oneOf(name, value, allowed) {
+  if (!allowed.includes(value)) throw new Error(`--${name} is one of ${allowed.join(', ')}`);
 }
 
 function trust(file) {
@@ -67,15 +86,25 @@ function fail(name, error) {
   process.exit(1);
 }
 
-async function walk({ url, mode, loginHint, clientMetadataUrl }, { grantTypes, connect }) {
-  const { steps, fetch, record } = recorder(url);
-  const user = new AutomaticUser({ record, loginHint, clientMetadataUrl, grantTypes });
+async function findingsOf({ url, mode, scenario, challenge, ...choices }, connect) {
+  const { steps, fetch, record } = recorder(url, (response) => refused(response));
+  const user = new AutomaticUser({ record, ...choices });
+  const scope = () => identity(user.tokens())?.scope;
+  function refused(response) {
+    user.stepsUp();
+    return challenge === 'missing' ? namingOnlyMissing(response, scope()) : response;
+  }
   const connection = await connect({ url, mode, user, fetch });
+  const seen = scenario === 'step-up' ? await stepUp(connection, scope) : await walk(connection, user);
+  return { protocol_version: connection.protocolVersion, auth: { steps, token: identity(user.tokens()) }, ...seen };
+}
+
+async function walk(connection, user) {
   const seen = await useServer(connection);
   await connection.close();
-  const token = identity(user.tokens());
-  assert.equal(seen.subject, token?.sub ?? 'anonymous', 'secure_echo names another subject than the token');
-  return { protocol_version: connection.protocolVersion, auth: { steps, token }, ...seen };
+  const subject = identity(user.tokens())?.sub ?? 'anonymous';
+  assert.equal(seen.subject, subject, 'secure_echo names another subject than the token');
+  return seen;
 }
 
 async function useServer(connection) {

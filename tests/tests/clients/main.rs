@@ -13,4 +13,6 @@ mod keys;
 mod programs;
 mod provider;
 mod rust_sdk;
+mod rust_step_up;
 mod setting;
+mod step_up;

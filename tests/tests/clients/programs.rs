@@ -13,7 +13,7 @@ const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
 
 /// The way in: the challenge asks for the scope to read, the first changing tool for one more, once.
-const STEPS: [&str; 9] = [
+pub(crate) const STEPS: [&str; 9] = [
     "challenge",
     "resource_metadata",
     "server_metadata",
@@ -25,15 +25,15 @@ const STEPS: [&str; 9] = [
     "token",
 ];
 
-fn python() -> Command {
+pub(crate) fn python() -> Command {
     program("python", "python/client.py")
 }
 
-fn typescript() -> Command {
+pub(crate) fn typescript() -> Command {
     program("node", "typescript/modern.mjs")
 }
 
-fn typescript_1() -> Command {
+pub(crate) fn typescript_1() -> Command {
     program("node", "typescript/legacy.mjs")
 }
 

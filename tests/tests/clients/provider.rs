@@ -13,6 +13,13 @@ pub(crate) struct Provider {
     _process: Process,
 }
 
+/// One decision of the person: scopes asked for and granted, each separated by spaces.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Consent {
+    pub(crate) asked: String,
+    pub(crate) granted: String,
+}
+
 impl Provider {
     /// Starts one that knows this resource.
     pub(crate) async fn start(resource: &str) -> Self {
@@ -46,9 +53,37 @@ impl Provider {
 
     /// How often each of its endpoints was asked.
     pub(crate) async fn stats(&self) -> Value {
+        self.read("stats").await
+    }
+
+    /// Lets the person agree to everything but these scopes from now on: a request for one is answered in this way
+    /// (`narrow`, `deny`).
+    pub(crate) async fn withhold(&self, scopes: &[&str], answer: &str) {
+        self.control("consent", json!({ "withhold": scopes, "answer": answer }))
+            .await;
+    }
+
+    /// What was asked of the person and what they granted, since the last [`Self::withhold`].
+    pub(crate) async fn consents(&self) -> Vec<Consent> {
+        let scopes = |list: &Value| -> Vec<String> {
+            let list = list.as_array().unwrap().iter();
+            list.map(|scope| scope.as_str().unwrap().to_owned())
+                .collect()
+        };
+        let decisions = self.read("consent").await;
+        let decisions = decisions.as_array().unwrap().iter();
+        decisions
+            .map(|decision| Consent {
+                asked: scopes(&decision["asked"]).join(" "),
+                granted: scopes(&decision["granted"]).join(" "),
+            })
+            .collect()
+    }
+
+    async fn read(&self, path: &str) -> Value {
         let answer = self
             .http
-            .get(format!("{}/__control/stats", self.issuer))
+            .get(format!("{}/__control/{path}", self.issuer))
             .send()
             .await
             .unwrap();

@@ -41,17 +41,22 @@ impl ClientHandler for Listener {
     }
 }
 
-/// Discovery, registration and the authorization code flow by the SDK; the person with a browser is played here.
-async fn authorize(url: &str) -> AuthorizationManager {
+/// Discovery, registration and the authorization code flow by the SDK.
+pub(crate) async fn authorize(url: &str, scopes: &[&str]) -> AuthorizationManager {
     let mut state = OAuthState::new(url, None).await.unwrap();
     let request = AuthorizationRequest::new(REDIRECT)
         .with_client_name("Rust test client")
-        .with_scopes(["tasks:read", "tasks:write"]);
+        .with_scopes(scopes.iter().copied());
     state.start_authorization(request).await.unwrap();
-    let mut address = format!(
-        "{}&login_hint=dave",
-        state.get_authorization_url().await.unwrap()
-    );
+    let address = state.get_authorization_url().await.unwrap();
+    let callback = visit(&address).await;
+    state.handle_callback_url(&callback).await.unwrap();
+    state.into_authorization_manager().unwrap()
+}
+
+/// Plays the person with a browser: from the authorization URL to the callback's.
+pub(crate) async fn visit(address: &str) -> String {
+    let mut address = format!("{address}&login_hint=dave");
     let http = e2e::client::http();
     for _ in 0..5 {
         let answer = http.get(&address).send().await.unwrap();
@@ -67,8 +72,7 @@ async fn authorize(url: &str) -> AuthorizationManager {
             .unwrap()
             .to_string();
         if address.starts_with(REDIRECT) {
-            state.handle_callback_url(&address).await.unwrap();
-            return state.into_authorization_manager().unwrap();
+            return address;
         }
     }
     panic!("the provider redirects on and on: {address}");
@@ -79,7 +83,8 @@ async fn connect(
     setting: &Setting,
     lifecycle: ClientLifecycleMode,
 ) -> RunningService<RoleClient, Listener> {
-    let client = AuthClient::new(e2e::client::http(), authorize(&setting.url()).await);
+    let manager = authorize(&setting.url(), &["tasks:read", "tasks:write"]).await;
+    let client = AuthClient::new(e2e::client::http(), manager);
     let transport = StreamableHttpClientTransport::with_client(
         client,
         StreamableHttpClientTransportConfig::with_uri(setting.url()),
