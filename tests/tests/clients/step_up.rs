@@ -202,7 +202,7 @@ async fn a_token_without_the_scope_ends_in_an_error_and_not_in_a_loop() {
     for (program, error, consents, tokens) in [
         (
             program(python, &[]),
-            "MCPError: Server returned an error response",
+            "MCPError: The access token lacks a scope this call needs.",
             &once,
             2,
         ),
@@ -240,7 +240,7 @@ async fn a_person_who_refuses_ends_the_call_alone() {
     for (program, error) in [
         (
             program(python, &["--sparing"]),
-            "MCPError: Server returned an error response",
+            "MCPError: The access token lacks a scope this call needs.",
         ),
         (program(typescript, &[]), told),
         (program(typescript_1, &[]), told),

@@ -83,7 +83,10 @@ async fn a_refusal_is_found_by_the_id_its_client_was_told() {
         .await
         .unwrap();
     let line = &lines(&world, 1).await[0];
-    assert_eq!(line["request_id"], reply.json()["request_id"]);
+    assert_eq!(
+        line["request_id"],
+        reply.json()["error"]["data"]["request_id"]
+    );
     assert_eq!(
         (&line["reason"], &line["status"], &line["subject"]),
         (&json!("insufficient_scope"), &json!(403), &json!("alice"))

@@ -184,7 +184,8 @@ pub struct Row {
     pub status: u16,
     /// The `WWW-Authenticate` it brings.
     pub challenge: ChallengeForm,
-    /// JSON-RPC error code, where a message is at fault.
+    /// JSON-RPC error code, where a message is at fault or denied: clients show their callers the words of such an error
+    /// alone. New codes are HTTP statuses, as they stay outside the range that JSON-RPC reserves (MCP basic, *Error Codes*).
     pub rpc_code: Option<i32>,
     /// `error` of the JSON body.
     pub error: &'static str,
@@ -319,14 +320,15 @@ impl Reason {
             Self::InsufficientScope => Row {
                 challenge: ChallengeForm::Error("insufficient_scope"),
                 severity: Severity::Expected,
-                ..plain("insufficient_scope", 403, "The access token lacks a scope this call needs.")
+                ..denied("insufficient_scope", "The access token lacks a scope this call needs.")
             },
-            Self::PolicyDenied => plain("policy_denied", 403, "This call is not allowed."),
+            Self::PolicyDenied => denied("policy_denied", "This call is not allowed."),
             Self::ConditionFailed => Row {
                 error: "policy_denied",
-                ..fault("condition_failed", 403, "This call is not allowed.")
+                severity: Severity::Fault,
+                ..denied("condition_failed", "This call is not allowed.")
             },
-            Self::TasksRefused => plain("tasks_refused", 403, "Tasks cannot be used here: their ids belong to nobody."),
+            Self::TasksRefused => denied("tasks_refused", "Tasks cannot be used here: their ids belong to nobody."),
             Self::TaskUnknown => task("task_unknown"),
             Self::TaskMismatch => task("task_mismatch"),
             Self::SessionRequired => message("session_required", -32600, "An answer to the server needs the session it was asked in."),
@@ -337,7 +339,7 @@ impl Reason {
             },
 
             Self::RateLimited => Row {
-                rpc_code: Some(-32000),
+                rpc_code: Some(429),
                 severity: Severity::Expected,
                 ..plain("rate_limited", 429, "Too many calls. Try again later.")
             },
@@ -443,6 +445,14 @@ const fn message(label: &'static str, code: i32, description: &'static str) -> R
     Row {
         rpc_code: Some(code),
         ..plain(label, 400, description)
+    }
+}
+
+/// A message that was read and may not go on.
+const fn denied(label: &'static str, description: &'static str) -> Row {
+    Row {
+        rpc_code: Some(403),
+        ..plain(label, 403, description)
     }
 }
 
@@ -554,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_at_fault_has_the_code_of_its_specification() {
+    fn a_message_at_fault_or_denied_has_a_code() {
         let codes = Reason::ALL
             .iter()
             .filter_map(|reason| Some((*reason, reason.row().rpc_code?)));
@@ -567,10 +577,14 @@ mod tests {
             (Reason::UnsupportedVersion, -32022),
             (Reason::AmbiguousUri, -32602),
             (Reason::RequestState, -32602),
+            (Reason::InsufficientScope, 403),
+            (Reason::PolicyDenied, 403),
+            (Reason::ConditionFailed, 403),
+            (Reason::TasksRefused, 403),
             (Reason::TaskUnknown, -32602),
             (Reason::TaskMismatch, -32602),
             (Reason::SessionRequired, -32600),
-            (Reason::RateLimited, -32000),
+            (Reason::RateLimited, 429),
         ];
         assert_eq!(codes.collect::<Vec<_>>(), expected);
     }
