@@ -24,7 +24,10 @@ use mcp_gateway_core::{
         resource_metadata::well_known_path,
     },
     json::JsonLimits,
-    mcp::session::{Sealer, SealingKeyError},
+    mcp::{
+        session::{Sealer, SealingKeyError},
+        supported::Supported,
+    },
     time::UnixTime,
 };
 use quick_cache::sync::Cache;
@@ -99,6 +102,8 @@ pub(crate) struct Protected {
     pub(crate) identity_headers: IdentityHeaders,
     /// How long the upstream's response head may take.
     pub(crate) response_head: Duration,
+    /// The protocol versions listed; without a list the upstream decides.
+    pub(crate) supported: Option<Supported>,
     pub(crate) verified: Arc<VerifiedTokens>,
 }
 
@@ -235,6 +240,7 @@ impl Protected {
             upstream,
             identity_headers: resource.identity_headers.clone(),
             response_head: resource.response_head,
+            supported: resource.supported.clone(),
             verified: verified
                 .unwrap_or_else(|| Arc::new(Cache::new(config.limits.verified_tokens))),
         })

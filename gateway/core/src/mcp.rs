@@ -6,4 +6,5 @@ mod look_alike;
 mod naming;
 pub mod session;
 pub mod sse;
+pub mod supported;
 pub mod version;

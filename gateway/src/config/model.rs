@@ -18,6 +18,7 @@ use mcp_gateway_core::{
         client_address::{ForwardedHeader, Networks},
         origin::Origin,
     },
+    mcp::supported::Supported,
 };
 
 /// The whole configuration.
@@ -55,6 +56,20 @@ pub struct Config {
     pub sessions: Sessions,
     /// What is logged.
     pub log: Log,
+}
+
+impl Config {
+    /// Whether sessions can begin that nobody but this process can open: there is no key for them, and a resource that may
+    /// be of the legacy era.
+    pub fn has_lone_sessions(&self) -> bool {
+        let may_be_legacy = |resource: &Resource| {
+            resource
+                .supported
+                .as_ref()
+                .is_none_or(Supported::has_legacy)
+        };
+        self.sessions.key_files.is_empty() && self.resources.iter().any(may_be_legacy)
+    }
 }
 
 /// Scheme and authority that clients type: no path, no query.
@@ -200,6 +215,8 @@ pub struct Resource {
     pub identity_headers: IdentityHeaders,
     /// How long the upstream may take until its response head.
     pub response_head: Duration,
+    /// The protocol versions that are served; none where the upstream decides.
+    pub supported: Option<Supported>,
 }
 
 /// Headers that tell the upstream who calls; `None` sends none.

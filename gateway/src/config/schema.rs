@@ -157,6 +157,9 @@ struct Resource {
     identity_headers: Option<IdentityHeaders>,
     /// How long the upstream may take until its response head. Default: timeouts.response_head.
     response_head: Option<Time>,
+    /// The MCP revisions that are served, such as [2025-11-25, 2026-07-28]; others are refused. Default: the upstream
+    /// decides.
+    protocol_versions: Option<OneOrMany>,
 }
 
 /// A URL with its path; or url with ca_file; or unix with path.

@@ -20,7 +20,7 @@ use mcp_gateway_core::{
     http::cors,
 };
 use pingora::{http::ResponseHeader, protocols::http::ServerSession};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
@@ -42,6 +42,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// What resources and documents are asked with (RFC 9110 §10.2.1).
 const RESOURCE_METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
+const MODERN_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// Tells the client why its request goes no further.
@@ -204,8 +205,12 @@ fn retry_after(refusal: &Refusal) -> HeaderValue {
 }
 
 fn methods(exchange: &Exchange<'_>) -> HeaderValue {
+    let resource = exchange.resource.as_ref();
+    let supported = resource.and_then(|resource| resource.supported.as_ref());
     if Documents::claims(exchange.session.req_header().uri.path()) {
         DOCUMENT_METHODS
+    } else if supported.is_some_and(|supported| !supported.has_legacy()) {
+        MODERN_METHODS
     } else {
         RESOURCE_METHODS
     }
@@ -222,10 +227,24 @@ fn body(exchange: &Exchange<'_>, refusal: &Refusal) -> Bytes {
     let error = json!({
         "code": code,
         "message": description,
-        "data": { "request_id": request_id },
+        "data": error_data(exchange, request_id),
     });
     // The id goes back exactly as it came: a number stays the number it was.
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).into()
+}
+
+/// `data` of a JSON-RPC error; where a version is refused, with those that are not (`UnsupportedProtocolVersionError`).
+fn error_data(exchange: &Exchange<'_>, request_id: &str) -> Value {
+    let resource = exchange.resource.as_ref();
+    let supported = resource.and_then(|resource| resource.supported.as_ref());
+    match (supported, &exchange.refused_version) {
+        (Some(supported), Some(requested)) => json!({
+            "supported": supported.versions(),
+            "requested": requested,
+            "request_id": request_id,
+        }),
+        _ => json!({ "request_id": request_id }),
+    }
 }
 
 fn refusal_json(error: &str, description: &str, request_id: &str) -> Bytes {

@@ -60,6 +60,8 @@ pub(super) struct Exchange<'a> {
     pub(super) origin: Option<HeaderValue>,
     /// The message's id, once read: errors about the message carry it.
     pub(super) rpc_id: Option<RequestId>,
+    /// The version asked for, where that is why the request is refused: the error names it.
+    pub(super) refused_version: Option<String>,
     /// When the caller's token has expired, clock skew included; streams that only listen end then.
     pub(super) token_ends: UnixTime,
 }
@@ -79,6 +81,7 @@ impl<'a> Exchange<'a> {
             resource: None,
             origin: None,
             rpc_id: None,
+            refused_version: None,
             token_ends: UnixTime::new(0),
         }
     }

@@ -10,6 +10,7 @@ use mcp_gateway_core::{
     mcp::{
         envelope::{Envelope, Kind},
         headers,
+        supported::Asked,
         version::Era,
     },
 };
@@ -40,6 +41,11 @@ impl Message {
     pub(super) fn initializes(&self) -> bool {
         self.era == Era::Legacy && self.method.as_deref() == Some("initialize")
     }
+
+    /// Whether this answers a request of the server: a message that calls nothing.
+    pub(super) const fn answers(&self) -> bool {
+        self.body.is_some() && self.method.is_none()
+    }
 }
 
 /// Reads the message of a POST; GET and DELETE have none.
@@ -51,6 +57,7 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
         if !exchange.session.is_body_empty() {
             return Err(Reason::BadFraming.into());
         }
+        refuse_version(exchange, era, None, Asked::Bodiless)?;
         return Ok(without_body(era, &method));
     }
     media_type::json_body(&head.headers)?;
@@ -66,12 +73,35 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
     let method = (envelope.kind() != Kind::Response)
         .then(|| envelope.method())
         .flatten();
+    let asked = match method {
+        Some("initialize") => Asked::Opening(envelope.proposed_version()),
+        _ => Asked::Message,
+    };
+    refuse_version(exchange, era, envelope.meta_version(), asked)?;
     Ok(Message {
         era,
         listens: method == Some("subscriptions/listen"),
         method: method.map(str::to_owned),
         name: envelope.name().map(str::to_owned),
         body: Some(body.clone()),
+    })
+}
+
+/// Refuses a version that the resource does not list, where it lists any.
+fn refuse_version(
+    exchange: &mut Exchange<'_>,
+    era: Era,
+    in_meta: Option<&str>,
+    asked: Asked<'_>,
+) -> Result<(), Reason> {
+    let resource = exchange.resource.as_ref();
+    let Some(supported) = resource.and_then(|resource| resource.supported.as_ref()) else {
+        return Ok(());
+    };
+    let version = in_meta.or_else(|| headers::version(&exchange.session.req_header().headers));
+    supported.judge(era, version, asked).map_err(|unsupported| {
+        exchange.refused_version = Some(unsupported.requested);
+        unsupported.reason
     })
 }
 

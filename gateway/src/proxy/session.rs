@@ -35,7 +35,11 @@ pub(super) fn open(
         .get_all(SESSION_ID)
         .iter();
     let Some(sealed) = sent.next() else {
-        return Ok(None);
+        // Only a session tells whom the server asked: without one, anybody could answer for anybody.
+        return match message.answers() {
+            true => Err(Reason::SessionRequired),
+            false => Ok(None),
+        };
     };
     if sent.next().is_some() {
         return Err(Reason::SessionUnknown);

@@ -1,9 +1,12 @@
 //! Numbers 67–79: what a message says, and what its headers say of it.
 
 use e2e::client::{self, Call, MODERN, initialize, notification, request, tool};
+use e2e::upstream::sessions;
 use e2e::world::{Table, World};
 use serde_json::{Value, json};
 
+const UNSUPPORTED: (i64, &str) = (-32022, "unsupported_version");
+const SESSION: &str = "mcp-session-id";
 const MISMATCH: (i64, &str) = (-32020, "header_mismatch");
 
 /// These calls are refused with 400, this code and this reason.
@@ -51,6 +54,10 @@ fn call() -> String {
     )
 }
 
+fn task(method: &str) -> String {
+    client::modern(7, method, json!({ "taskId": "task-1" }))
+}
+
 fn read() -> String {
     client::modern(7, "resources/read", json!({ "uri": "tasks://ünï" }))
 }
@@ -87,8 +94,16 @@ async fn attack_067_mirror_headers_must_agree_with_the_body() {
             ))
             .modern("tools/call", Some("list_tasks")),
         ),
+        (
+            "another URI",
+            post(read()).modern("resources/read", Some("tasks://all")),
+        ),
     ];
     refuse(&world, rows, MISMATCH).await;
+    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        let other = post(task(method)).modern(method, Some("task-2"));
+        refuse(&world, [(method, other)], MISMATCH).await;
+    }
     let good = post(call()).modern("tools/call", Some("list_tasks"));
     world.acceptance(good).await.unwrap();
 }
@@ -128,6 +143,15 @@ async fn attack_068_mirror_headers_must_be_there_once_and_well_encoded() {
         (
             "a name that looks encoded",
             post(literal()).modern("resources/read", Some("=?base64?eA==?=")),
+        ),
+        ("no task", post(task("tasks/get")).modern("tasks/get", None)),
+        (
+            "no task to update",
+            post(task("tasks/update")).modern("tasks/update", None),
+        ),
+        (
+            "no task to cancel",
+            post(task("tasks/cancel")).modern("tasks/cancel", None),
         ),
     ];
     refuse(&world, rows, MISMATCH).await;
@@ -177,15 +201,19 @@ async fn attack_069_the_protocol_version_is_one_and_the_same() {
         ),
     ];
     refuse(&world, rows, MISMATCH).await;
-    let unknown = list().replace(MODERN, "2027-01-01");
-    let unknown = post(unknown)
-        .modern("tools/list", None)
-        .with("mcp-protocol-version", "2027-01-01");
-    world.acceptance(unknown).await.unwrap();
+    world.acceptance(unknown(&world)).await.unwrap();
     assert_eq!(
         world.upstream.last().header("mcp-protocol-version"),
         Some("2027-01-01")
     );
+    let listing = World::with(|config| {
+        config.set(
+            "/resources/0/protocol_versions",
+            json!(["2025-11-25", MODERN]),
+        )
+    });
+    let listing = listing.await;
+    refuse(&listing, [("not listed", unknown(&listing))], UNSUPPORTED).await;
     // Without any version the request is a legacy one, and its body is judged.
     world.acceptance(post(plain)).await.unwrap();
     let writing = post(tool(7, "create_task"));
@@ -193,6 +221,14 @@ async fn attack_069_the_protocol_version_is_one_and_the_same() {
         .refusal(writing, 403, "insufficient_scope")
         .await
         .unwrap();
+}
+
+/// A modern request of a version that nobody knows yet.
+fn unknown(world: &World) -> Call {
+    let body = list().replace(MODERN, "2027-01-01");
+    let call = world.gateway.post(body).token(&world.reader());
+    call.modern("tools/list", None)
+        .with("mcp-protocol-version", "2027-01-01")
 }
 
 #[tokio::test]
@@ -228,6 +264,24 @@ async fn attack_070_an_old_version_avoids_no_rule() {
         (last.header("mcp-method"), last.header("mcp-name")),
         (None, None)
     );
+    drop(table);
+
+    let modern_only =
+        World::with(|config| config.set("/resources/0/protocol_versions", json!([MODERN]))).await;
+    let token = modern_only.reader();
+    let old = |body: String, version: &str| {
+        let call = modern_only.gateway.post(body).token(&token);
+        call.with("mcp-protocol-version", version)
+    };
+    let rows = [
+        ("a tool", old(tool(7, "list_tasks"), "2025-11-25")),
+        ("initialize", old(initialize(), "2025-11-25")),
+        (
+            "without a header",
+            old(initialize(), "").without("mcp-protocol-version"),
+        ),
+    ];
+    refuse(&modern_only, rows, UNSUPPORTED).await;
 }
 
 #[tokio::test]
@@ -462,9 +516,14 @@ async fn attack_076_an_incomplete_accept_is_the_upstreams_to_judge() {
 }
 
 #[tokio::test]
-async fn attack_077_responses_pass_in_the_legacy_era_alone() {
+async fn attack_077_responses_pass_in_a_legacy_session_alone() {
     let world = World::with(|config| config.set("/resources/0/policy/default", "deny")).await;
+    world.upstream.script(sessions());
     let token = world.reader();
+    let opened = world.gateway.post(initialize()).token(&token).send().await;
+    let session = opened.header(SESSION);
+    let bob = world.token().subject("bob").sign();
+    let narrow = world.token().scope("other").sign();
     let mut table = Table::default();
     let answers = [
         json!({ "jsonrpc": "2.0", "id": 3, "result": { "roots": [] } }),
@@ -473,15 +532,37 @@ async fn attack_077_responses_pass_in_the_legacy_era_alone() {
     for answer in &answers {
         let name = answer.to_string();
         let hits = world.upstream.hits();
-        let reply = world.gateway.post(name.clone()).token(&token).send().await;
+        let answer = |token: &str| world.gateway.post(name.clone()).token(token);
+        let reply = answer(&token).with(SESSION, session).send().await;
         let passed = reply.status == 202 && world.upstream.hits() == hits + 1;
         table.check(&name, passed, || format!("{reply:?}"));
+        let last = world.upstream.last();
+        let arrived = last.body == name && last.header(SESSION) == Some("upstream-session-1");
+        table.check(&name, arrived, || format!("{last:?}"));
+        // Nobody answers for somebody else: not without a session, not in another's, not with a guess.
+        let outcome = world.refusal(answer(&token), 400, "session_required").await;
+        if let Some(reply) = table.row(&name, outcome) {
+            let id = &serde_json::from_str::<Value>(&name).unwrap()["id"];
+            let is_told = reply.rpc_code() == Some(-32600) && reply.json()["id"] == *id;
+            table.check(&name, is_told, || reply.text());
+        }
+        let stolen = answer(&bob).with(SESSION, session);
+        table.row(&name, world.refusal(stolen, 404, "session_mismatch").await);
+        let guessed = answer(&token).with(SESSION, "guess");
+        table.row(&name, world.refusal(guessed, 404, "session_unknown").await);
+        // Policy never speaks of answers, but the required scopes hold for them too.
+        let narrow = answer(&narrow).with(SESSION, session);
+        table.row(
+            &name,
+            world.refusal(narrow, 403, "insufficient_scope").await,
+        );
         let bare = world.gateway.post(name.clone());
         table.row(&name, world.refusal(bare, 401, "no_credentials").await);
         let modern = world
             .gateway
             .post(name.clone())
             .token(&token)
+            .with(SESSION, session)
             .modern("tools/list", None);
         table.row(&name, world.refusal(modern, 400, "invalid_request").await);
     }

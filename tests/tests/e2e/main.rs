@@ -38,4 +38,5 @@ mod tls;
 mod tokens;
 mod upgrade;
 mod upstreams;
+mod versions;
 mod walkthrough;

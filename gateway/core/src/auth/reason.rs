@@ -99,6 +99,8 @@ pub enum Reason {
     HeaderMismatch,
     /// A protocol version that this resource does not list (MCP 2026-07-28, `UnsupportedProtocolVersion`).
     UnsupportedVersion,
+    /// The same, where only versions up to 2025-11-25 are listed: a modern error would keep clients from falling back.
+    LegacyOnly,
     /// A resource URI that two readers could resolve differently, where rules speak of URIs.
     AmbiguousUri,
     /// The request state of another caller or another call, altered, or unknown (MCP 2026-07-28, multi round-trip requests).
@@ -240,6 +242,7 @@ impl Reason {
         Self::VersionMissing,
         Self::HeaderMismatch,
         Self::UnsupportedVersion,
+        Self::LegacyOnly,
         Self::AmbiguousUri,
         Self::RequestState,
         Self::InsufficientScope,
@@ -314,6 +317,7 @@ impl Reason {
             Self::VersionMissing => message("version_missing", -32602, "_meta lacks io.modelcontextprotocol/protocolVersion."),
             Self::HeaderMismatch => message("header_mismatch", -32020, "The MCP headers and the body disagree."),
             Self::UnsupportedVersion => message("unsupported_version", -32022, "This protocol version is not served here."),
+            Self::LegacyOnly => message("legacy_only", -32600, "This protocol version is not served here. Begin with initialize."),
             Self::AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous."),
             Self::RequestState => message("request_state", -32602, "The request state is not known. Begin the call again."),
 
@@ -575,6 +579,7 @@ mod tests {
             (Reason::VersionMissing, -32602),
             (Reason::HeaderMismatch, -32020),
             (Reason::UnsupportedVersion, -32022),
+            (Reason::LegacyOnly, -32600),
             (Reason::AmbiguousUri, -32602),
             (Reason::RequestState, -32602),
             (Reason::InsufficientScope, 403),

@@ -12,6 +12,9 @@ use super::version::META_KEY;
 use crate::auth::reason::Reason;
 use crate::json::{self, JsonError, JsonLimits, Object};
 
+/// The longest name, URI or task id that is accepted, in bytes: patterns are matched against them.
+pub const MAX_NAME: usize = 8 * 1024;
+
 /// The three kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -31,6 +34,7 @@ pub struct Envelope<'a> {
     method: Option<Cow<'a, str>>,
     name: Option<Cow<'a, str>>,
     meta_version: Option<Cow<'a, str>>,
+    proposed_version: Option<Cow<'a, str>>,
 }
 
 /// Why a body is no envelope, with the id of the request it may have been: clients match errors by it.
@@ -88,6 +92,11 @@ impl<'a> Envelope<'a> {
         self.meta_version.as_deref()
     }
 
+    /// The protocol version that an `initialize` proposes, where it is text.
+    pub fn proposed_version(&self) -> Option<&str> {
+        self.proposed_version.as_deref()
+    }
+
     fn of(message: &Object<'a>) -> Result<Self, Reason> {
         if look_alike::ambiguous(
             message,
@@ -115,12 +124,19 @@ impl<'a> Envelope<'a> {
         {
             return Err(Reason::InvalidRequest);
         }
+        let proposed_version = match (&params, method.as_deref()) {
+            (Some(params), Some("initialize")) => {
+                params.get("protocolVersion").and_then(json::string)
+            }
+            _ => None,
+        };
         Ok(Self {
             kind,
             id,
             method,
             name,
             meta_version,
+            proposed_version,
         })
     }
 }
@@ -209,9 +225,13 @@ fn member_object<'a>(
 }
 
 fn name<'a>(params: &Object<'a>, method: Option<&str>) -> Result<Option<Cow<'a, str>>, Reason> {
-    method
-        .and_then(naming)
-        .map_or(Ok(None), |naming| text(params, naming.member))
+    let Some(naming) = method.and_then(naming) else {
+        return Ok(None);
+    };
+    match text(params, naming.member)? {
+        Some(name) if name.len() > MAX_NAME => Err(Reason::InvalidRequest),
+        name => Ok(name),
+    }
 }
 
 /// Whether a modern request without a name may pass: its method is one that the modern era has no more, which the upstream says
@@ -716,6 +736,48 @@ mod tests {
         ] {
             assert!(read(body).is_ok(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_name_ends_at_its_limit() {
+        for (method, member) in [
+            ("tools/call", "name"),
+            ("prompts/get", "name"),
+            ("resources/read", "uri"),
+            ("resources/subscribe", "uri"),
+            ("tasks/cancel", "taskId"),
+        ] {
+            // An escape counts as what it stands for.
+            let body = |length| {
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"{member}":"\u0078{}"}}}}"#,
+                    "x".repeat(length - 1)
+                )
+            };
+            assert!(read(&body(MAX_NAME)).is_ok(), "{method}");
+            assert_eq!(
+                refused(body(MAX_NAME + 1).as_bytes()),
+                (Reason::InvalidRequest, Some("1".into())),
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_version_that_is_proposed_is_read_from_initialize_alone() {
+        let proposed = |method: &str, version: &str| {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"protocolVersion":{version}}}}}"#
+            );
+            let envelope = read(&body).unwrap();
+            envelope.proposed_version().map(str::to_owned)
+        };
+        assert_eq!(
+            proposed("initialize", r#""2025-06-18""#).as_deref(),
+            Some("2025-06-18")
+        );
+        assert_eq!(proposed("initialize", "1"), None);
+        assert_eq!(proposed("ping", r#""2025-06-18""#), None);
     }
 
     #[test]

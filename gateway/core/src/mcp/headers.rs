@@ -59,6 +59,11 @@ pub fn agree_without_body(headers: &HeaderMap) -> Result<Era, Reason> {
     Ok(era(plain(headers, PROTOCOL_VERSION)?.as_deref(), None))
 }
 
+/// The version in the header, once the headers are known to agree: it is there once at most, and plain text.
+pub fn version(headers: &HeaderMap) -> Option<&str> {
+    headers.get(PROTOCOL_VERSION)?.to_str().ok()
+}
+
 /// The text of a header value: `=?base64?…?=` decoded, anything else as it stands.
 ///
 /// `None` where it is neither plain ASCII nor well encoded. The markers count in lower case only; other spellings are

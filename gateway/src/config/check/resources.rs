@@ -4,7 +4,13 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use mcp_gateway_core::http::authority::{Authority, Scheme};
+use mcp_gateway_core::{
+    http::authority::{Authority, Scheme},
+    mcp::{
+        supported::{FIRST_MODERN, Supported, is_revision},
+        version::LEGACY,
+    },
+};
 
 use super::{
     super::{
@@ -130,6 +136,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let policy = policy::policy(section);
     let identity_headers = identity_headers(section);
     let response_head = section.duration("response_head", around.response_head, RESPONSE_HEAD);
+    let supported = supported(section);
     let (path, policy) = (path?, policy?);
     let uri = uri(around.public_url?, host.as_ref(), &path);
     Some(Resource {
@@ -146,6 +153,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         policy,
         identity_headers,
         response_head,
+        supported,
     })
 }
 
@@ -254,6 +262,36 @@ fn documentation(item: &Item<'_>) -> Option<String> {
         "Write the URL of a page for people, such as https://docs.example.com/tasks",
     )?;
     item.text()
+}
+
+fn supported(section: &Section<'_>) -> Option<Supported> {
+    const KEY: &str = "protocol_versions";
+    section.raw(KEY)?;
+    let items = section.one_or_many(KEY);
+    if items.is_empty() {
+        section.report_at(
+            KEY,
+            "is empty",
+            "List what is served, such as [2025-11-25, 2026-07-28], or remove the key: the upstream decides then",
+        );
+    }
+    let listed = items.into_iter().filter_map(|item| {
+        let version = item.text()?;
+        if !is_revision(&version) {
+            let problem = format!("{} is no revision of MCP", quoted(&version));
+            match similar::nearest(&version, revisions()) {
+                Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
+                None => item.report(problem, "Write its date, such as 2026-07-28"),
+            }
+        }
+        Some((item, version))
+    });
+    Some(Supported::new(without_repeats(listed.collect())))
+}
+
+/// The revisions there are.
+fn revisions() -> impl Iterator<Item = &'static str> {
+    LEGACY.iter().copied().chain([FIRST_MODERN])
 }
 
 fn identity_headers(section: &Section<'_>) -> IdentityHeaders {

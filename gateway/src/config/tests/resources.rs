@@ -168,6 +168,48 @@ fn an_upstream_has_its_own_host_and_path() {
 }
 
 #[test]
+fn protocol_versions_are_revisions_of_mcp() {
+    const POLICY: &str = "policy: { default: deny }";
+    let with = |versions: &str| {
+        edited(
+            POLICY,
+            &format!("{POLICY}\n    protocol_versions: {versions}"),
+        )
+    };
+    for (versions, expected) in [
+        ("[]", ":24:5 is empty"),
+        ("~", ":24:5 is empty"),
+        (
+            "[2025-11-25, 2025-11-24]",
+            "[1]:24:37 2025-11-24 is no revision of MCP",
+        ),
+        ("'2026'", ":24:5 2026 is no revision of MCP"),
+        ("[latest]", "[0]:24:25 latest is no revision of MCP"),
+        (
+            "[2026-07-28, 2025-11-25, 2026-07-28]",
+            "[2]:24:49 is listed twice",
+        ),
+        ("[2026]", "[0]:24:25 must be text"),
+    ] {
+        let expected = format!("resources[1].protocol_versions{expected}");
+        assert_eq!(only_finding(&with(versions)), expected, "{versions}");
+    }
+    let near = findings(&with("[2025-11-26]"));
+    assert_eq!(near[0].mend, "Perhaps 2025-11-25 is meant");
+    let supported = |text: &str| parsed(text).resources[1].supported.clone();
+    assert_eq!(supported(SOUND), None);
+    let listed = supported(&with("[2026-07-28, 2025-11-25, 2027-01-31]")).unwrap();
+    assert_eq!(
+        listed.versions(),
+        ["2026-07-28", "2025-11-25", "2027-01-31"]
+    );
+    assert_eq!(
+        supported(&with("2026-07-28")).unwrap().versions(),
+        ["2026-07-28"]
+    );
+}
+
+#[test]
 fn identity_headers_have_names_of_their_own() {
     const POLICY: &str = "policy: { default: deny }";
     let with = |headers: &str| {
