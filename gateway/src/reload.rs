@@ -8,7 +8,7 @@
 //! All of it runs on a thread of its own: no slow disk holds up a request.
 
 pub(crate) mod certificates;
-mod changes;
+pub(crate) mod changes;
 mod watch;
 
 use std::{
@@ -251,6 +251,7 @@ impl Reloader {
             .for_each(|keys| keys.want());
         changes::tell(&self.config, &config, &changed);
         changes::warn_of_restart(&self.started, &config);
+        changes::warn_of_lone_sessions(Some(&self.config), &config);
         note_loaded(self.gateway.metrics());
         count(self.gateway.metrics(), "accepted");
         self.config = config;

@@ -37,6 +37,7 @@ use crate::{
     reload::{
         self, Bell, Reloader,
         certificates::{Certificates, CertificatesError},
+        changes,
     },
     signals::Signals,
     snapshot::{Keys, Snapshot},
@@ -365,6 +366,7 @@ fn announce(config: &Config) {
     for resource in &config.resources {
         tracing::info!("protecting {}", resource.uri);
     }
+    changes::warn_of_lone_sessions(None, config);
 }
 
 fn server() -> Server {

@@ -32,6 +32,16 @@ pub(super) fn warn_of_restart(started: &Config, new: &Config) {
     }
 }
 
+/// Says that sessions end with this process and that no replica shares them, where that is how it begins to be.
+pub(crate) fn warn_of_lone_sessions(before: Option<&Config>, new: &Config) {
+    if new.has_lone_sessions() && !before.is_some_and(Config::has_lone_sessions) {
+        tracing::warn!(
+            "sessions are sealed with a random key, because there are no sessions.key_files: \
+             replicas do not share them, and a restart ends them"
+        );
+    }
+}
+
 fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     differing(&[
         ("public_url", old.public_url != new.public_url),

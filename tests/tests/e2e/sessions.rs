@@ -2,14 +2,15 @@
 
 use aws_lc_rs::rand;
 use e2e::certificates::write_secret;
-use e2e::client::{Call, LEGACY, initialize, modern, notification, request};
+use e2e::client::{Call, LEGACY, MODERN, initialize, modern, notification, request};
 use e2e::config::Config;
+use e2e::eventually;
 use e2e::gateway::Gateway;
 use e2e::tokens::{Key, Token};
 use e2e::upstream::{self, Answer, Upstream, sessions, with};
 use e2e::world::World;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const HEADER: &str = "mcp-session-id";
 
@@ -152,6 +153,163 @@ async fn a_session_the_upstream_has_forgotten_is_404() {
         (reply.status, reply.text().as_str()),
         (404, "{\"upstream\":\"forgot\"}")
     );
+}
+
+/// Keys as files of the configuration's folder, by their names.
+fn key_files(config: &Config, names: &[&str]) -> Value {
+    let files = names.iter().map(|name| {
+        let file = config.folder().join(name);
+        if !file.exists() {
+            let mut secret = [0; 32];
+            rand::fill(&mut secret).unwrap();
+            write_secret(&file, secret);
+        }
+        json!(file)
+    });
+    files.collect()
+}
+
+fn keyed(config: Config, names: &[&str]) -> Config {
+    let files = key_files(&config, names);
+    config.set("/sessions/key_files", files)
+}
+
+/// Gives the running gateway these keys, and waits until it has them.
+async fn rekey(world: &mut World, names: &[&str], reloads: usize) {
+    world.gateway.config = keyed(world.gateway.config.clone(), names);
+    world.gateway.config.file();
+    let accepted = [("result", "accepted")];
+    eventually(&format!("reload {reloads}"), async || {
+        let metrics = world.gateway.metrics().await;
+        metrics.sum("mcp_gateway_config_reloads_total", &accepted) >= reloads as f64
+    })
+    .await;
+}
+
+/// Ends the gateway and starts it anew, at the same address, with the configuration it had.
+async fn restart(mut world: World) -> World {
+    assert_eq!(world.gateway.stop().await, Some(0));
+    let config = world.gateway.config.clone();
+    world.gateway = Gateway::start(config).await;
+    world
+}
+
+#[tokio::test]
+async fn keys_are_exchanged_without_ending_a_session() {
+    let mut world = World::with(|config| keyed(config, &["old"])).await;
+    world.upstream.script(sessions());
+    let token = world.reader();
+    let early = open(&world, &token).await;
+
+    // The new key opens first, seals then, and the old one goes at last.
+    rekey(&mut world, &["old", "new"], 1).await;
+    assert_eq!(list(&world, &token, &early).send().await.status, 200);
+    rekey(&mut world, &["new", "old"], 2).await;
+    let late = open(&world, &token).await;
+    for session in [&early, &late] {
+        assert_eq!(list(&world, &token, session).send().await.status, 200);
+    }
+    rekey(&mut world, &["new"], 3).await;
+    assert_eq!(list(&world, &token, &late).send().await.status, 200);
+    let ended = list(&world, &token, &early);
+    world.refusal(ended, 404, "session_unknown").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_file_with_another_content_is_another_key() {
+    let mut world = World::with(|config| keyed(config, &["session.key"])).await;
+    world.upstream.script(sessions());
+    let token = world.reader();
+    let early = open(&world, &token).await;
+    let file = world.gateway.config.folder().join("session.key");
+    std::fs::remove_file(&file).unwrap();
+    rekey(&mut world, &["session.key"], 1).await;
+    let ended = list(&world, &token, &early);
+    world.refusal(ended, 404, "session_unknown").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_restart_and_its_token() {
+    let world = World::with(|config| keyed(config, &["session.key"])).await;
+    world.upstream.script(sessions());
+    let sealed = open(&world, &world.reader()).await;
+    let world = restart(world).await;
+
+    // Another token of the same person and client: other scopes, another id, another life.
+    let renewed = world.writer();
+    assert_ne!(renewed, world.reader());
+    let reply = world.acceptance(list(&world, &renewed, &sealed)).await;
+    assert_eq!(reply.unwrap().header(HEADER), sealed);
+    let call = |method: Method| {
+        let call = world.gateway.request(method, "/mcp").token(&renewed);
+        call.with("accept", "text/event-stream")
+            .with(HEADER, &sealed)
+    };
+    let stream = call(Method::GET).with("last-event-id", "41").send().await;
+    assert_eq!(stream.status, 200);
+    assert_eq!(world.upstream.last().header("last-event-id"), Some("41"));
+    assert_eq!(call(Method::DELETE).send().await.status, 202);
+    let last = world.upstream.last();
+    assert_eq!(last.header(HEADER), Some("upstream-session-1"));
+}
+
+#[tokio::test]
+async fn without_keys_a_restart_ends_sessions_and_the_log_says_so_before() {
+    let mut world = world().await;
+    let warned = world.gateway.logged("sessions.key_files").await;
+    assert!(
+        warned.contains("WARN") && warned.contains("restart"),
+        "{warned}"
+    );
+    let token = world.reader();
+    let sealed = open(&world, &token).await;
+
+    // Keys end that state, and the log says so when it comes back; no other reload repeats it.
+    let warnings = |world: &World| world.gateway.log().matches("no sessions.key_files").count();
+    rekey(&mut world, &["session.key"], 1).await;
+    let kept = open(&world, &token).await;
+    assert_eq!(warnings(&world), 1);
+    rekey(&mut world, &[], 2).await;
+    assert_eq!(warnings(&world), 2);
+    world.gateway.config = world.gateway.config.clone().set("/limits/json_depth", 32);
+    rekey(&mut world, &[], 3).await;
+    assert_eq!(warnings(&world), 2);
+    for session in [&sealed, &kept] {
+        let ended = list(&world, &token, session);
+        world.refusal(ended, 404, "session_unknown").await.unwrap();
+    }
+
+    let last = open(&world, &token).await;
+    let world = restart(world).await;
+    let ended = list(&world, &token, &last);
+    world.refusal(ended, 404, "session_unknown").await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_warned_of_where_keys_are_given_or_no_session_can_begin() {
+    for world in [
+        World::with(|config| keyed(config, &["session.key"])).await,
+        World::with(|config| config.set("/resources/0/protocol_versions", json!([MODERN]))).await,
+    ] {
+        assert!(!world.gateway.log().contains("sessions.key_files"));
+    }
+}
+
+#[tokio::test]
+async fn a_session_belongs_to_a_client_whatever_claim_names_it() {
+    // Some providers name the client in azp at first and in client_id later, or the other way round.
+    let world = world().await;
+    let nameless = || world.token().without("client_id");
+    let opened = open(&world, &world.token().claim("client_id", "app").sign()).await;
+    let same = nameless().claim("azp", "app").sign();
+    world
+        .acceptance(list(&world, &same, &opened))
+        .await
+        .unwrap();
+    for other in [nameless().claim("azp", "APP"), nameless()] {
+        let call = list(&world, &other.sign(), &opened);
+        world.refusal(call, 404, "session_mismatch").await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -377,7 +377,7 @@ async fn sessions_outlive_an_upgrade_when_a_key_is_configured_and_else_it_warns(
         .await;
         upgrade(&mut world).await;
         world.gateway.readiness(200).await;
-        let warned = world.gateway.log().contains("sessions.key_files");
+        let warned = world.gateway.log().contains("end with this upgrade");
         assert_eq!(warned, !keyed);
     }
 }
