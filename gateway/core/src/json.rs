@@ -3,15 +3,18 @@
 //! Two readers of one document must not be able to see different things in it, so what RFC 8259 leaves open is refused
 //! here: repeated member names at any depth, names that are no Unicode text, a byte order mark, a second document. The
 //! work is split in two. [`check()`] walks the whole document once and judges it; [`object()`], [`array()`] and [`string()`] then
-//! re-read the few values a decision needs, borrowing from the body. Numbers and texts nobody reads pass unread.
+//! re-read the few values a decision needs, borrowing from the body; [`outline()`] does both in one walk where much is to be
+//! found. Numbers and texts nobody reads pass unread.
 
 mod check;
 mod lexer;
 mod object;
+mod outline;
 mod text;
 
 pub use check::check;
 pub use object::{Object, array, object};
+pub use outline::{Outline, Value, outline};
 pub use text::string;
 
 /// How much of a document is read before it is refused.

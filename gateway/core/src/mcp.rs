@@ -1,5 +1,6 @@
-//! What is called? The JSON-RPC envelope, the headers that mirror it, sessions and event streams.
+//! What is called? The JSON-RPC envelope, the headers that mirror it, sessions, event streams, and what answers are edited.
 
+pub mod answer;
 pub mod envelope;
 pub mod headers;
 mod look_alike;

@@ -1,5 +1,7 @@
 //! What a principal may call: the resource's required scopes, then rules of which the first that matches decides.
 
+pub mod hide;
+
 use std::sync::Arc;
 
 use super::decision::{Permit, Refusal};

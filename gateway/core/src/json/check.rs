@@ -14,6 +14,15 @@ use super::{JsonError, JsonLimits, text};
 /// What is wrong with it. [`JsonError::Duplicate`] and [`JsonError::NameNotText`] come only when everything else is
 /// right, so that a caller may still read from the document what is not ambiguous (the id of a request).
 pub fn check(bytes: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
+    observe(bytes, limits, Nobody).map(|_| ())
+}
+
+/// Judges a whole document as [`check`] does, and shows it to an observer on the way, which is given back.
+pub(super) fn observe<'a, O: Observer<'a>>(
+    bytes: &'a [u8],
+    limits: &JsonLimits,
+    observer: O,
+) -> Result<O, JsonError> {
     std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
     let mut walk = Walk {
         lexer: Lexer::new(bytes),
@@ -22,16 +31,44 @@ pub fn check(bytes: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
         open: Vec::new(),
         names: Vec::new(),
         flaw: None,
+        observer,
     };
     walk.value()?;
     walk.lexer.end()?;
-    walk.flaw.map_or(Ok(()), Err)
+    match walk.flaw {
+        None => Ok(walk.observer),
+        Some(flaw) => Err(flaw),
+    }
+}
+
+/// Sees the values of a document while it is judged. A depth is the number of objects and arrays around a value.
+pub(super) trait Observer<'a> {
+    /// Whether it wants the names of the members at this depth.
+    fn wants_names(&self, depth: usize) -> bool;
+    /// The next value is a member of this name.
+    fn name(&mut self, name: Cow<'a, str>);
+    /// A value begins with the byte here.
+    fn begin(&mut self, depth: usize, at: usize);
+    /// The innermost value that began at this depth ends in front of the byte here.
+    fn end(&mut self, depth: usize, at: usize);
+}
+
+/// The observer of whoever only wants the judgement.
+struct Nobody;
+
+impl<'a> Observer<'a> for Nobody {
+    fn wants_names(&self, _: usize) -> bool {
+        false
+    }
+    fn name(&mut self, _: Cow<'a, str>) {}
+    fn begin(&mut self, _: usize, _: usize) {}
+    fn end(&mut self, _: usize, _: usize) {}
 }
 
 /// Up to this many names of one object are compared one by one; beyond it a set is quicker.
 const FEW_NAMES: usize = 16;
 
-struct Walk<'a, 'l> {
+struct Walk<'a, 'l, O> {
     lexer: Lexer<'a>,
     limits: &'l JsonLimits,
     members: usize,
@@ -40,6 +77,7 @@ struct Walk<'a, 'l> {
     names: Vec<Cow<'a, str>>,
     /// The first name that is repeated or no text: reported only when the rest is well-formed.
     flaw: Option<JsonError>,
+    observer: O,
 }
 
 enum Open<'a> {
@@ -55,7 +93,7 @@ struct Names<'a> {
     many: Option<HashSet<Cow<'a, str>>>,
 }
 
-impl<'a> Walk<'a, '_> {
+impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
     /// One value with everything inside it.
     fn value(&mut self) -> Result<(), JsonError> {
         loop {
@@ -67,7 +105,9 @@ impl<'a> Walk<'a, '_> {
 
     /// Takes a simple value, or opens an object or array; true when a value has ended, or its end comes next.
     fn begin_value(&mut self) -> Result<bool, JsonError> {
-        match self.lexer.take_token()? {
+        let first = self.lexer.take_token()?;
+        self.observer.begin(self.open.len(), self.lexer.at() - 1);
+        match first {
             b'{' => {
                 let from = self.names.len();
                 self.open(Open::Object(Names { from, many: None }))?;
@@ -89,6 +129,7 @@ impl<'a> Walk<'a, '_> {
             b'n' => self.lexer.literal(b"ull")?,
             first => self.lexer.number(first)?,
         }
+        self.observer.end(self.open.len(), self.lexer.at());
         Ok(true)
     }
 
@@ -127,6 +168,7 @@ impl<'a> Walk<'a, '_> {
         if let Some(Open::Object(names)) = self.open.pop() {
             self.names.truncate(names.from);
         }
+        self.observer.end(self.open.len(), self.lexer.at());
         Ok(())
     }
 
@@ -139,7 +181,13 @@ impl<'a> Walk<'a, '_> {
         if self.members > self.limits.members {
             return Err(JsonError::TooManyMembers);
         }
-        let flaw = match text::unescape(escaped).map(|name| self.is_new(name)) {
+        let name = text::unescape(escaped);
+        if let Some(name) = &name
+            && self.observer.wants_names(self.open.len())
+        {
+            self.observer.name(name.clone());
+        }
+        let flaw = match name.map(|name| self.is_new(name)) {
             Some(true) => return Ok(()),
             Some(false) => JsonError::Duplicate,
             None => JsonError::NameNotText,

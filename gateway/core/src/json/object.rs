@@ -23,7 +23,7 @@ impl<'a> Object<'a> {
     }
 
     /// Every member: its name, unescaped, and its raw value.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a [u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a [u8])> + Clone {
         self.members.iter().map(|(name, raw)| (name.as_ref(), *raw))
     }
 

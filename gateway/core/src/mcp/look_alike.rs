@@ -12,10 +12,18 @@ use crate::json::Object;
 
 /// Whether two members of `object` look alike, or one looks like a member of `known` without being it.
 pub(super) fn ambiguous(object: &Object<'_>, known: &[&str]) -> bool {
-    if object.len() <= FEW && object.iter().all(|(name, _)| is_simple(name)) {
-        simple_ambiguous(object, known)
+    ambiguous_names(object.iter().map(|(name, _)| name), known)
+}
+
+/// The same of an object of which only the names are at hand.
+pub(super) fn ambiguous_names<'a>(
+    names: impl Iterator<Item = &'a str> + Clone,
+    known: &[&str],
+) -> bool {
+    if names.clone().take(FEW + 1).count() <= FEW && names.clone().all(is_simple) {
+        simple_ambiguous(names, known)
     } else {
-        folded_ambiguous(object, known)
+        folded_ambiguous(names, known)
     }
 }
 
@@ -27,18 +35,18 @@ fn is_simple(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii() && byte != 0)
 }
 
-fn simple_ambiguous(object: &Object<'_>, known: &[&str]) -> bool {
-    object.iter().enumerate().any(|(at, (name, _))| {
+fn simple_ambiguous<'a>(names: impl Iterator<Item = &'a str> + Clone, known: &[&str]) -> bool {
+    names.clone().enumerate().any(|(at, name)| {
         let alike = |other: &str| other.eq_ignore_ascii_case(name);
         known.iter().any(|known| *known != name && alike(known))
-            || object.iter().take(at).any(|(other, _)| alike(other))
+            || names.clone().take(at).any(alike)
     })
 }
 
-fn folded_ambiguous(object: &Object<'_>, known: &[&str]) -> bool {
+fn folded_ambiguous<'a>(mut names: impl Iterator<Item = &'a str>, known: &[&str]) -> bool {
     let known: Vec<(&str, String)> = known.iter().map(|known| (*known, fold(known))).collect();
-    let mut seen = HashSet::with_capacity(object.len());
-    object.iter().any(|(name, _)| {
+    let mut seen = HashSet::new();
+    names.any(|name| {
         let folded = fold(name);
         known
             .iter()

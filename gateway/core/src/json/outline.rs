@@ -1,0 +1,241 @@
+//! An outline: the values of a document down to a depth, each with where it stands, found in the walk that judges it.
+//!
+//! For whoever changes a document and must leave the rest of it as it is, byte for byte.
+
+use std::{borrow::Cow, ops::Range};
+
+use super::check::{Observer, observe};
+use super::{JsonError, JsonLimits, text};
+
+/// The values of a document that passed [`check`](super::check()), down to a depth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline<'a> {
+    bytes: &'a [u8],
+    /// In the order in which they begin.
+    nodes: Vec<Node<'a>>,
+}
+
+/// Judges a document as [`check`](super::check()) does and remembers the values that at most `depth` objects and arrays are
+/// around.
+///
+/// # Errors
+/// What is wrong with the document.
+pub fn outline<'a>(
+    bytes: &'a [u8],
+    limits: &JsonLimits,
+    depth: usize,
+) -> Result<Outline<'a>, JsonError> {
+    let recorder = Recorder {
+        depth,
+        nodes: Vec::new(),
+        open: Vec::new(),
+        name: None,
+    };
+    let nodes = observe(bytes, limits, recorder)?.nodes;
+    Ok(Outline { bytes, nodes })
+}
+
+impl<'a> Outline<'a> {
+    /// The document's one value.
+    pub const fn root(&self) -> Value<'_, 'a> {
+        Value {
+            outline: self,
+            index: 0,
+        }
+    }
+
+    fn node(&self, index: usize) -> Option<&Node<'a>> {
+        self.nodes.get(index)
+    }
+}
+
+/// One value of an outline.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'o, 'a> {
+    outline: &'o Outline<'a>,
+    index: usize,
+}
+
+impl<'o, 'a> Value<'o, 'a> {
+    /// Where it stands in the document.
+    pub fn span(&self) -> Range<usize> {
+        self.outline
+            .node(self.index)
+            .map_or(0..0, |node| node.start..node.end)
+    }
+
+    /// The bytes it is written with.
+    pub fn raw(&self) -> &'a [u8] {
+        self.outline.bytes.get(self.span()).unwrap_or_default()
+    }
+
+    /// The text of a string.
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        text::string(self.raw())
+    }
+
+    /// Whether this is an object.
+    pub fn is_object(&self) -> bool {
+        self.raw().first() == Some(&b'{')
+    }
+
+    /// Whether this is an array.
+    pub fn is_array(&self) -> bool {
+        self.raw().first() == Some(&b'[')
+    }
+
+    /// The members of an object, in order; none of anything else, or below the outline's depth.
+    pub fn members(&self) -> impl Iterator<Item = (&'o str, Self)> + Clone + use<'o, 'a> {
+        let outline = self.outline;
+        self.inner().filter_map(move |value| {
+            let name = outline.node(value.index)?.name.as_deref()?;
+            Some((name, value))
+        })
+    }
+
+    /// The member of this name.
+    pub fn get(&self, name: &str) -> Option<Self> {
+        let mut members = self.members();
+        members.find_map(|(own, value)| (own == name).then_some(value))
+    }
+
+    /// The elements of an array, in order; none of anything else, or below the outline's depth.
+    pub fn elements(&self) -> impl Iterator<Item = Self> + Clone + use<'o, 'a> {
+        let inner = self.is_array().then(|| self.inner());
+        inner.into_iter().flatten()
+    }
+
+    fn inner(&self) -> impl Iterator<Item = Self> + Clone + use<'o, 'a> {
+        let outline = self.outline;
+        let behind = outline.node(self.index).map_or(0, |node| node.behind);
+        let from = move |index: usize| (index < behind).then_some(index);
+        let indices = std::iter::successors(from(self.index + 1), move |index| {
+            outline.node(*index).and_then(|node| from(node.behind))
+        });
+        indices.map(move |index| Self { outline, index })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Node<'a> {
+    /// None of an element and of the root.
+    name: Option<Cow<'a, str>>,
+    start: usize,
+    end: usize,
+    /// The index of the first value behind this one that is not inside it.
+    behind: usize,
+}
+
+struct Recorder<'a> {
+    depth: usize,
+    nodes: Vec<Node<'a>>,
+    /// The indices of the values that have begun and not ended.
+    open: Vec<usize>,
+    /// The name of the next value.
+    name: Option<Cow<'a, str>>,
+}
+
+impl<'a> Observer<'a> for Recorder<'a> {
+    fn wants_names(&self, depth: usize) -> bool {
+        depth <= self.depth
+    }
+
+    fn name(&mut self, name: Cow<'a, str>) {
+        self.name = Some(name);
+    }
+
+    fn begin(&mut self, depth: usize, at: usize) {
+        if depth <= self.depth {
+            self.open.push(self.nodes.len());
+            self.nodes.push(Node {
+                name: self.name.take(),
+                start: at,
+                end: at,
+                behind: 0,
+            });
+        }
+    }
+
+    fn end(&mut self, depth: usize, at: usize) {
+        if depth > self.depth {
+            return;
+        }
+        let behind = self.nodes.len();
+        let index = self.open.pop();
+        if let Some(node) = index.and_then(|index| self.nodes.get_mut(index)) {
+            (node.end, node.behind) = (at, behind);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str =
+        r#" { "a" : [ 1, "x\u0021", {"deep": [ ]} ] , "b\u0021":{}, "c": null } "#;
+
+    fn of(document: &str, depth: usize) -> Outline<'_> {
+        outline(document.as_bytes(), &JsonLimits::default(), depth).unwrap()
+    }
+
+    #[test]
+    fn every_value_stands_where_it_is_written() {
+        let outline = of(DOCUMENT, 4);
+        let root = outline.root();
+        assert!(root.is_object() && !root.is_array());
+        assert_eq!(root.raw(), DOCUMENT.trim().as_bytes());
+        let members: Vec<(&str, &[u8])> = root
+            .members()
+            .map(|(name, value)| (name, value.raw()))
+            .collect();
+        let expected: [(&str, &[u8]); 3] = [
+            ("a", br#"[ 1, "x\u0021", {"deep": [ ]} ]"#),
+            ("b!", b"{}"),
+            ("c", b"null"),
+        ];
+        assert_eq!(members, expected);
+        let elements: Vec<_> = root.get("a").unwrap().elements().collect();
+        assert_eq!(elements.len(), 3);
+        assert_eq!(elements[1].text().as_deref(), Some("x!"));
+        assert_eq!(elements[0].text(), None);
+        assert_eq!(elements[2].get("deep").unwrap().raw(), b"[ ]");
+        for value in elements {
+            assert_eq!(&DOCUMENT.as_bytes()[value.span()], value.raw());
+        }
+    }
+
+    #[test]
+    fn another_kind_of_value_has_no_members_and_no_elements() {
+        let outline = of(DOCUMENT, 4);
+        let root = outline.root();
+        assert_eq!(root.elements().count(), 0);
+        assert_eq!(root.get("a").unwrap().members().count(), 0);
+        assert_eq!(root.get("b!").unwrap().members().count(), 0);
+        assert_eq!(root.get("c").unwrap().elements().count(), 0);
+        assert!(root.get("d").is_none());
+    }
+
+    #[test]
+    fn what_lies_deeper_is_passed_over() {
+        let outline = of(DOCUMENT, 1);
+        let names: Vec<_> = outline.root().members().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b!", "c"]);
+        assert_eq!(outline.root().get("a").unwrap().elements().count(), 0);
+        assert_eq!(of(DOCUMENT, 0).root().members().count(), 0);
+    }
+
+    #[test]
+    fn what_is_refused_has_no_outline() {
+        for (document, error) in [
+            (r#"{"a":1"#, JsonError::Syntax),
+            (r#"{"a":1,"a":2}"#, JsonError::Duplicate),
+            (r#"{"a":[{"b":1,"\u0062":2}]}"#, JsonError::Duplicate),
+            (r#"{"\ud800":1}"#, JsonError::NameNotText),
+            (r#"{} {}"#, JsonError::Syntax),
+        ] {
+            let refused = outline(document.as_bytes(), &JsonLimits::default(), 1);
+            assert_eq!(refused.err(), Some(error), "{document}");
+        }
+    }
+}
