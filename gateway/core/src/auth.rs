@@ -5,7 +5,8 @@
 //! 1. [`token`]: exactly one bearer token, or none.
 //! 2. [`jwt`]: the token read strictly, header by [`jose`], its signature verified by a key of its own issuer
 //!    ([`key_set`]), its claims judged at an instant. What comes out is a [`principal`].
-//! 3. [`policy`]: may this [`principal`], with these [`scope`]s, call this? What comes out is a [`decision`].
+//! 3. [`policy`]: may this [`principal`], with these [`scope`]s, call this? What comes out is a [`decision`]. A rule may
+//!    have a [`condition`], which reads [`kept_claims`].
 //! 4. [`challenge`]: how a refusal tells the client where to get a token, or a better one.
 //!
 //! [`reason`] is the one table of refusals; [`self_test`](mod@self_test) is run once at start.
@@ -13,9 +14,11 @@
 pub mod algorithm;
 pub mod challenge;
 mod claims;
+pub mod condition;
 pub mod decision;
 pub mod jose;
 pub mod jwt;
+pub mod kept_claims;
 pub mod key_set;
 pub mod policy;
 pub mod principal;

@@ -7,9 +7,11 @@
 //! * [`mcp`]: what is called? The strict JSON-RPC envelope, the headers that mirror it, sessions, event streams.
 //! * [`http`]: is the request one request, and for us? Framing, targets, origins, what is passed on.
 //! * [`json`]: the strict reader that all of them share.
+//! * [`similar`]: what a mistyped word may have meant.
 
 pub mod auth;
 pub mod http;
 pub mod json;
 pub mod mcp;
+pub mod similar;
 pub mod time;

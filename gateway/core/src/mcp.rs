@@ -3,7 +3,7 @@
 pub mod answer;
 pub mod envelope;
 pub mod headers;
-mod look_alike;
+pub(crate) mod look_alike;
 mod naming;
 pub mod session;
 pub mod sse;

@@ -27,6 +27,11 @@ impl<'a> Object<'a> {
         self.members.iter().map(|(name, raw)| (name.as_ref(), *raw))
     }
 
+    /// Every member, as [`iter`](Self::iter) has them, with names that live as long as the document.
+    pub fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, &'a [u8])> {
+        self.members.into_iter()
+    }
+
     /// How many members there are.
     pub fn len(&self) -> usize {
         self.members.len()

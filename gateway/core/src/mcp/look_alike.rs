@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use crate::json::Object;
 
 /// Whether two members of `object` look alike, or one looks like a member of `known` without being it.
-pub(super) fn ambiguous(object: &Object<'_>, known: &[&str]) -> bool {
+pub(crate) fn ambiguous(object: &Object<'_>, known: &[&str]) -> bool {
     ambiguous_names(object.iter().map(|(name, _)| name), known)
 }
 

@@ -1,0 +1,63 @@
+//! What people read of a condition that cannot be compiled.
+
+use cel::ParseErrors;
+
+use super::ConditionError;
+
+/// Where in a source something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    line: usize,
+    column: usize,
+}
+
+impl Spot {
+    /// The first character.
+    pub(super) const START: Self = Self { line: 1, column: 1 };
+
+    /// The character that has this many bytes before it.
+    pub(super) fn of(source: &str, bytes: u32) -> Self {
+        let before = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let mut spot = Self::START;
+        let characters = source.char_indices();
+        for (_, character) in characters.take_while(|(at, _)| *at < before) {
+            if character == '\n' {
+                spot.line += 1;
+                spot.column = 1;
+            } else {
+                spot.column += 1;
+            }
+        }
+        spot
+    }
+}
+
+impl ConditionError {
+    pub(super) fn new(at: Spot, problem: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            line: at.line,
+            column: at.column,
+            problem: problem.into(),
+            mend: mend.into(),
+        }
+    }
+
+    /// The first thing the parser stumbled over.
+    pub(super) fn syntax(errors: &ParseErrors) -> Self {
+        let first = errors.errors.first();
+        let (line, column) = first.map_or((0, 0), |error| error.pos);
+        let known = |number: isize| usize::try_from(number).ok().filter(|number| *number > 0);
+        let at = Spot {
+            line: known(line).unwrap_or(1),
+            column: known(column).unwrap_or(1),
+        };
+        let said = first.map_or("", |error| error.msg.as_str());
+        let said = said.strip_prefix("Syntax error: ").unwrap_or(said);
+        let said = said.lines().next().unwrap_or_default();
+        Self::new(
+            at,
+            format!("is no CEL: {said}"),
+            "Text stands in quotes, == compares, && and || join.",
+        )
+    }
+}

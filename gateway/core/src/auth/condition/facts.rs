@@ -1,0 +1,139 @@
+//! What a condition is judged by, and how it finds its variables.
+
+use std::net::IpAddr;
+
+use cel::common::types::{CelMap, CelString, CelTimestamp};
+use cel::common::value::CowVal;
+use cel::context::VariableResolver;
+use chrono::DateTime;
+
+use super::super::kept_claims::KeptClaims;
+use super::super::principal::Principal;
+use super::ConditionFault;
+use super::check::Reads;
+use super::value::{ValueError, Values};
+use crate::mcp::look_alike;
+use crate::time::UnixTime;
+
+/// Values that are made of the arguments of one call, those that the condition reads: beyond it, it fails.
+const MAX_ARGUMENT_VALUES: usize = 10_000;
+
+/// What a condition is judged by. Nothing else of a request decides: what a client can write into a header without
+/// being asked for it is not here.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Who calls.
+    pub principal: &'a Principal,
+    /// The claims of the token, those that are kept.
+    pub claims: &'a KeptClaims,
+    /// The JSON-RPC method.
+    pub method: &'a str,
+    /// What the method is about: tool, prompt, resource.
+    pub name: Option<&'a str>,
+    /// The arguments, a raw value of a document that passed [`json::check`](crate::json::check()).
+    pub arguments: Option<&'a [u8]>,
+    /// The version of the protocol.
+    pub version: Option<&'a str>,
+    /// The HTTP request.
+    pub request: RequestFacts<'a>,
+}
+
+/// What is known of the HTTP request itself.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// Its method.
+    pub http_method: &'a str,
+    /// Its path, that of the resource.
+    pub path: &'a str,
+    /// The host it is for.
+    pub host: &'a str,
+    /// Where it comes from; `None` where that is no IP address.
+    pub client_address: Option<IpAddr>,
+    /// When it is judged.
+    pub now: UnixTime,
+}
+
+/// The variables of one evaluation, made of the facts without copying them; what the condition does not read is not made.
+pub(super) struct Variables<'a> {
+    claims: &'a CelMap<'static>,
+    arguments: CelMap<'a>,
+    client_id: CelString<'a>,
+    client_address: CelString<'a>,
+    method: CelString<'a>,
+    name: CelString<'a>,
+    version: CelString<'a>,
+    http_method: CelString<'a>,
+    path: CelString<'a>,
+    host: CelString<'a>,
+    time: Option<CelTimestamp>,
+}
+
+impl<'a> Variables<'a> {
+    pub(super) fn new(facts: &Facts<'a>, reads: &Reads) -> Result<Self, ConditionFault> {
+        if facts.claims.misses(&reads.claims) {
+            return Err(ConditionFault::Error(
+                "a claim that it reads is too large to be kept, or no CEL value",
+            ));
+        }
+        let text = |text: Option<&'a str>| CelString::from(text.unwrap_or_default());
+        let address = facts.request.client_address.filter(|_| reads.address);
+        let time = reads.time.then_some(facts.request.now.secs());
+        Ok(Self {
+            claims: facts.claims.map(),
+            arguments: arguments(facts.arguments, reads)?,
+            client_id: text(facts.principal.client.as_deref()),
+            client_address: address.map_or_else(|| text(None), |ip| ip.to_string().into()),
+            method: facts.method.into(),
+            name: text(facts.name),
+            version: text(facts.version),
+            http_method: facts.request.http_method.into(),
+            path: facts.request.path.into(),
+            host: facts.request.host.into(),
+            time: time
+                .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+                .map(|time| time.fixed_offset().into()),
+        })
+    }
+}
+
+impl VariableResolver for Variables<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        Some(match variable {
+            "claims" => CowVal::Borrowed(self.claims),
+            "mcp.name" => CowVal::Borrowed(&self.name),
+            "mcp.arguments" => CowVal::Borrowed(&self.arguments),
+            "mcp.method" => CowVal::Borrowed(&self.method),
+            "mcp.version" => CowVal::Borrowed(&self.version),
+            "client.id" => CowVal::Borrowed(&self.client_id),
+            "client.address" => CowVal::Borrowed(&self.client_address),
+            "request.time" => CowVal::Borrowed(self.time.as_ref()?),
+            "request.method" => CowVal::Borrowed(&self.http_method),
+            "request.path" => CowVal::Borrowed(&self.path),
+            "request.host" => CowVal::Borrowed(&self.host),
+            _ => return None,
+        })
+    }
+}
+
+/// The arguments that are read, as a map; without any, an empty one.
+fn arguments<'a>(raw: Option<&'a [u8]>, reads: &Reads) -> Result<CelMap<'a>, ConditionFault> {
+    let Some(raw) = raw.filter(|_| !reads.arguments.is_empty()) else {
+        return Ok(CelMap::default());
+    };
+    let known: Vec<&str> = reads.argument_names.iter().map(String::as_str).collect();
+    let mut values = Values::borrowed(
+        |object| !look_alike::ambiguous(object, &known),
+        MAX_ARGUMENT_VALUES,
+    );
+    let map = values.members(raw, |name| reads.arguments.contains(name));
+    map.map_err(|error| match error {
+        ValueError::Syntax => ConditionFault::Error("the arguments are no object"),
+        ValueError::LookAlike => {
+            ConditionFault::Error("the arguments have members that look alike")
+        }
+        ValueError::TooDeep => ConditionFault::Error("an argument is nested too deeply"),
+        ValueError::TooMany => ConditionFault::Error("the arguments have too many values"),
+        ValueError::Number => ConditionFault::Error("an argument is a number that is too large"),
+        ValueError::Text => ConditionFault::Error("an argument is text that is no Unicode"),
+    })
+}
