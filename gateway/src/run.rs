@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use mcp_gateway_core::{
     auth::{self, SelfTestError},
-    mcp::session::{self, SealingTestError},
+    mcp::sealed::{self, SealingTestError},
 };
 use pingora::{
     server::{ListenFds, RunArgs, Server, ShutdownWatch, configuration::ServerConf},
@@ -160,7 +160,7 @@ impl Prepared {
         let signals = signals.map_err(|error| RunError::Start(error.to_string()))?;
         install_crypto();
         auth::self_test()?;
-        session::self_test()?;
+        sealed::self_test()?;
         let metrics = Metrics::new().map_err(|error| RunError::Start(error.to_string()))?;
         let metrics = Arc::new(metrics);
         let logging = Logging::install(&config.log, metrics.log_lines_dropped.clone());

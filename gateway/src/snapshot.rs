@@ -25,7 +25,7 @@ use mcp_gateway_core::{
     },
     json::JsonLimits,
     mcp::{
-        session::{Sealer, SealingKeyError},
+        sealed::{Sealer, SealingKeyError},
         supported::Supported,
     },
     time::UnixTime,

@@ -6,12 +6,14 @@
 //! re-read the few values a decision needs, borrowing from the body; [`outline()`] does both in one walk where much is to be
 //! found. Numbers and texts nobody reads pass unread.
 
+mod canonical;
 mod check;
 mod lexer;
 mod object;
 mod outline;
 mod text;
 
+pub use canonical::canonical;
 pub use check::check;
 pub use object::{Object, array, object};
 pub use outline::{Outline, Value, outline};

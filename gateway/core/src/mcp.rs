@@ -5,7 +5,7 @@ pub mod envelope;
 pub mod headers;
 pub(crate) mod look_alike;
 mod naming;
-pub mod session;
+pub mod sealed;
 pub mod sse;
 pub mod supported;
 pub mod version;

@@ -10,7 +10,7 @@ use std::{
 
 use mcp_gateway_core::{
     auth::key_set::{KeySet, KeySetError, ParsedKeySet},
-    mcp::session::{SealingKey, SealingKeyError},
+    mcp::sealed::{SealingKey, SealingKeyError},
 };
 use rustls::{
     RootCertStore,

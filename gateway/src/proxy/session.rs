@@ -6,7 +6,7 @@
 use http::{HeaderValue, Response};
 use mcp_gateway_core::{
     auth::{decision::Permit, reason::Reason},
-    mcp::{headers::SESSION_ID, session::Binding, version::Era},
+    mcp::{headers::SESSION_ID, sealed::Binding, version::Era},
 };
 
 use super::{journey::Exchange, read::Message};
@@ -48,7 +48,7 @@ pub(super) fn open(
     let upstream_id = exchange
         .snapshot
         .sealer
-        .open(&binding(resource, permit), text)?;
+        .open(&binding(resource, permit).session(), text)?;
     Ok(Some(Opened {
         sealed: sealed.clone(),
         upstream_id,
@@ -79,7 +79,7 @@ pub(super) fn answer_id(
             let sealed = exchange
                 .snapshot
                 .sealer
-                .seal(&binding(resource, permit), id);
+                .seal(&binding(resource, permit).session(), id);
             let sealed = sealed.ok_or(Reason::UpstreamSession)?;
             HeaderValue::from_str(&sealed)
                 .map(Some)
@@ -88,8 +88,8 @@ pub(super) fn answer_id(
     }
 }
 
-/// What a sealed session id is bound to.
-fn binding<'a>(resource: &'a Protected, permit: &'a Permit) -> Binding<'a> {
+/// What sealed values are bound to.
+pub(super) fn binding<'a>(resource: &'a Protected, permit: &'a Permit) -> Binding<'a> {
     let principal = permit.principal();
     Binding {
         resource: &resource.uri,

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use mcp_gateway_core::mcp::session::Sealer;
+use mcp_gateway_core::mcp::sealed::Sealer;
 
 use super::{Protected, Snapshot, Trusted, VerifiedTokens};
 use crate::{
