@@ -21,6 +21,7 @@ use crate::{
     listening::ListeningStreams,
     places::Places,
     pressure::Pressure,
+    rates::Rates,
     snapshot::Snapshot,
     telemetry::{access_log::AccessLog, metrics::Metrics},
 };
@@ -41,6 +42,7 @@ pub(crate) struct Gateway {
     places: Places,
     pressure: Pressure,
     refusals: Mutex<RefusalBudget>,
+    rates: Rates,
     started: Instant,
     draining: watch::Sender<bool>,
     handed_over: watch::Sender<bool>,
@@ -67,6 +69,7 @@ impl Gateway {
             places: Places::default(),
             pressure: Pressure::default(),
             refusals: Mutex::default(),
+            rates: Rates::new(),
             started: Instant::now(),
             snapshot: ArcSwap::from_pointee(snapshot),
             metrics,
@@ -122,6 +125,11 @@ impl Gateway {
     /// What is short.
     pub(crate) const fn pressure(&self) -> &Pressure {
         &self.pressure
+    }
+
+    /// The calls that rate limits count.
+    pub(crate) const fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// Counts a refusal against the address that caused it, unless none is counted there.

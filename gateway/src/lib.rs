@@ -24,6 +24,7 @@ mod outbound;
 mod places;
 mod pressure;
 mod proxy;
+mod rates;
 mod reload;
 pub mod run;
 mod signals;

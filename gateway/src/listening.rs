@@ -9,12 +9,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use mcp_gateway_core::auth::{principal::Principal, reason::Reason};
+use mcp_gateway_core::auth::{
+    principal::{Principal, Who},
+    reason::Reason,
+};
 
 use crate::config::Limits;
-
-/// Who a principal is: issuer, subject, client.
-type Who = (Arc<str>, Arc<str>, Option<Arc<str>>);
 
 /// The listening streams of the process. An entry has one stream at least, so there are never more entries than streams.
 #[derive(Debug, Default)]
@@ -37,11 +37,7 @@ impl ListeningStreams {
         principal: &Principal,
         limits: &Limits,
     ) -> Result<Listening, Reason> {
-        let who = (
-            principal.issuer.clone(),
-            principal.subject.clone(),
-            principal.client.clone(),
-        );
+        let who = principal.who();
         let mut open = self.lock();
         let own = open.by_principal.get(&who).copied().unwrap_or(0);
         if own >= limits.listening_streams_per_principal {

@@ -17,6 +17,7 @@ use mcp_gateway_core::{
         challenge::Challenger,
         jwt::{IssuerProfile, Verified},
         policy::Policy,
+        rate::{Limiter, Per, RateLimit},
     },
     http::{
         authority::{Authority, Scheme},
@@ -29,6 +30,7 @@ use mcp_gateway_core::{
         supported::Supported,
     },
     time::UnixTime,
+    token_bucket::Rate,
 };
 use quick_cache::sync::Cache;
 use thiserror::Error;
@@ -42,6 +44,7 @@ use crate::{
     documents::Documents,
     outbound::{client::FetchError, jwks::IssuerKeys},
     pressure::memory,
+    rates,
     telemetry::metrics::Metrics,
     upstream::{Upstream, UpstreamError},
 };
@@ -81,6 +84,8 @@ pub(crate) struct Snapshot {
     pub(crate) json: JsonLimits,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) keys: Keys,
+    /// How often each principal may open a legacy session.
+    pub(crate) initializations: Limiter,
     hosts: HashSet<Authority>,
     /// By path, then by host; a resource without a host answers on every host served.
     resources: HashMap<String, Vec<Arc<Protected>>>,
@@ -97,6 +102,7 @@ pub(crate) struct Protected {
     pub(crate) issuers: Vec<Trusted>,
     pub(crate) audience: Vec<String>,
     pub(crate) policy: Policy,
+    pub(crate) rate_limits: Vec<Limiter>,
     pub(crate) challenger: Challenger,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) identity_headers: IdentityHeaders,
@@ -182,6 +188,7 @@ impl Snapshot {
             },
             sealer: sealer(config, before)?,
             keys,
+            initializations: initializations(config, before),
             hosts: hosts(config),
             resources,
         })
@@ -236,6 +243,7 @@ impl Protected {
             issuers: trusted,
             audience: resource.audience.clone(),
             policy: resource.policy.clone(),
+            rate_limits: rate_limits(resource, before),
             challenger: challenger(config, resource),
             upstream,
             identity_headers: resource.identity_headers.clone(),
@@ -274,6 +282,28 @@ fn upstream(config: &Config, resource: &Resource) -> Result<Arc<Upstream>, Snaps
             path: resource.path.clone(),
             error,
         })
+}
+
+/// The limits of a resource, those that are unchanged with their buckets.
+fn rate_limits(resource: &Resource, before: Option<Predecessor<'_>>) -> Vec<Limiter> {
+    let limiters = resource.rate_limits.iter().map(|limit| {
+        let kept = before.and_then(|before| before.rate_limit(resource, limit));
+        kept.unwrap_or_else(|| rates::limiter(limit.clone()))
+    });
+    limiters.collect()
+}
+
+fn initializations(config: &Config, before: Option<Predecessor<'_>>) -> Limiter {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let count = config.limits.initializations_per_principal;
+    let limit = RateLimit {
+        per: Per::Principal,
+        rate: Rate::new(count, MINUTE, count),
+        methods: vec!["initialize".to_owned()],
+        names: Vec::new(),
+    };
+    let kept = before.and_then(|before| before.initializations(&limit));
+    kept.unwrap_or_else(|| rates::limiter(limit))
 }
 
 fn bodies(limits: &Limits) -> usize {

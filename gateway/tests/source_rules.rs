@@ -97,6 +97,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["proxy", "gateway", "snapshot", "run", "cli", "admin"],
     ),
     ("listening", &["proxy", "gateway", "run", "cli", "admin"]),
+    (
+        "rates",
+        &["proxy", "gateway", "snapshot", "run", "cli", "admin"],
+    ),
     ("gateway", &["proxy", "run", "cli", "admin"]),
     ("proxy", &["run", "cli", "admin"]),
     ("admin", &["proxy", "run", "cli"]),

@@ -64,6 +64,8 @@ impl Config {
             "listen": [{ "address": public.to_string() }],
             "admin": { "address": admin.to_string() },
             "log": { "level": "debug", "format": "json" },
+            // The ordinary request of many tests is the opening of a session.
+            "limits": { "initializations_per_principal": 1_000_000 },
         });
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         Self {

@@ -7,7 +7,8 @@
 //!    ([`key_set`]), its claims judged at an instant. What comes out is a [`principal`].
 //! 3. [`policy`]: may this [`principal`], with these [`scope`]s, call this? What comes out is a [`decision`]. A rule may
 //!    have a [`condition`], which reads [`kept_claims`].
-//! 4. [`challenge`]: how a refusal tells the client where to get a token, or a better one.
+//! 4. [`rate`]: not more often than fair use allows.
+//! 5. [`challenge`]: how a refusal tells the client where to get a token, or a better one.
 //!
 //! [`reason`] is the one table of refusals; [`self_test`](mod@self_test) is run once at start.
 
@@ -22,6 +23,7 @@ pub mod kept_claims;
 pub mod key_set;
 pub mod policy;
 pub mod principal;
+pub mod rate;
 pub mod reason;
 pub mod scope;
 mod self_test;

@@ -15,3 +15,4 @@ pub mod json;
 pub mod mcp;
 pub mod similar;
 pub mod time;
+pub mod token_bucket;

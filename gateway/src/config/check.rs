@@ -5,6 +5,7 @@ mod issuers;
 mod listen;
 mod numbers;
 mod policy;
+mod rate_limits;
 mod resources;
 mod rules;
 mod upstream;

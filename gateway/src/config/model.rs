@@ -12,7 +12,7 @@ use std::{
 use http::HeaderName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mcp_gateway_core::{
-    auth::{algorithm::Algorithm, policy::Policy, scope::ScopeSet},
+    auth::{algorithm::Algorithm, policy::Policy, rate::RateLimit, scope::ScopeSet},
     http::{
         authority::{Authority, Scheme},
         client_address::{ForwardedHeader, Networks},
@@ -211,6 +211,8 @@ pub struct Resource {
     pub scopes_supported: ScopeSet,
     /// What a principal may call.
     pub policy: Policy,
+    /// How often it may be called; every limit holds.
+    pub rate_limits: Vec<RateLimit>,
     /// Headers that tell the upstream who calls.
     pub identity_headers: IdentityHeaders,
     /// How long the upstream may take until its response head.
@@ -356,6 +358,10 @@ pub struct Limits {
     pub listening_streams_per_principal: usize,
     /// Streams that only listen, open at once in all.
     pub listening_streams: usize,
+    /// Legacy sessions that one principal may open in a minute, over all resources.
+    pub initializations_per_principal: u32,
+    /// Callers whose calls are counted for rate limits at once, over all limits.
+    pub rate_limited_callers: usize,
     /// Verified tokens remembered, for each resource.
     pub verified_tokens: usize,
 }
@@ -377,6 +383,8 @@ impl Default for Limits {
             streams_per_connection: 100,
             listening_streams_per_principal: 16,
             listening_streams: 10_000,
+            initializations_per_principal: 60,
+            rate_limited_callers: 100_000,
             verified_tokens: 10_000,
         }
     }

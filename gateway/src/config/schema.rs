@@ -153,6 +153,8 @@ struct Resource {
     scopes: Option<Scopes>,
     /// What a principal may call.
     policy: Policy,
+    /// How often it may be called; a call must be within every limit that counts it. Default: no limits.
+    rate_limits: Option<Vec<RateLimit>>,
     /// Headers that tell the upstream who calls.
     identity_headers: Option<IdentityHeaders>,
     /// How long the upstream may take until its response head. Default: timeouts.response_head.
@@ -214,6 +216,23 @@ struct Rule {
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+struct RateLimit {
+    /// What has calls of its own: each principal, each client, each tool of name, or the resource.
+    per: Per,
+    /// How many calls are granted within the time: 1 to 1000000.
+    calls: Count,
+    /// The time in which they are: 1s to 1d.
+    within: Time,
+    /// How many at once. Default: calls.
+    burst: Option<Count>,
+    /// Methods that count. Default: every one that rules can speak of; tools/call with per: tool.
+    method: Option<MethodOrMany>,
+    /// Names that count, exact or with * and **; per: tool takes exact ones and must have them. Default: any.
+    name: Option<OneOrMany>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct IdentityHeaders {
     /// Carries the subject; null sends none. Default: x-mcp-subject.
     subject: Option<String>,
@@ -265,6 +284,10 @@ struct Limits {
     listening_streams_per_principal: Option<Count>,
     /// Streams that only listen, open at once in all. Default: 10000.
     listening_streams: Option<Count>,
+    /// Legacy sessions that one principal may open in a minute, over all resources. Default: 60.
+    initializations_per_principal: Option<Count>,
+    /// Callers whose calls are counted for rate limits at once; whoever comes beyond is answered 503. Default: 100000.
+    rate_limited_callers: Option<Count>,
     /// Verified tokens remembered, for each resource. Default: 10000.
     verified_tokens: Option<Count>,
 }
@@ -350,6 +373,14 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
+/// A list of methods, or its only element.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum MethodOrMany {
+    One(Method),
+    Many(Vec<Method>),
+}
+
 /// A duration: a whole number with ms, s, m, h or d.
 struct Time;
 
@@ -367,6 +398,9 @@ struct Method;
 
 /// What happens to a call that no rule matches.
 struct Decision;
+
+/// What has calls of its own.
+struct Per;
 
 /// The header in which proxies name the client.
 struct ForwardedHeader;
@@ -437,6 +471,16 @@ impl JsonSchema for Decision {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         words(&["allow", "deny"])
+    }
+}
+
+impl JsonSchema for Per {
+    fn schema_name() -> Cow<'static, str> {
+        "Per".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(&["principal", "client", "tool", "resource"])
     }
 }
 

@@ -12,6 +12,7 @@ mod addresses;
 mod examples;
 mod files;
 mod issuers;
+mod rate_limits;
 mod resources;
 mod rules;
 mod values;

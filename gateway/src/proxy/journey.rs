@@ -1,6 +1,6 @@
 //! The request's journey, in its order. Everything a request goes through is called from [`travel`].
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use http::{HeaderValue, Method};
 use mcp_gateway_core::{
@@ -18,7 +18,8 @@ use pingora::protocols::http::ServerSession;
 use super::{
     account::Account,
     admit::{self, Destination},
-    answer, authenticate, forward, read,
+    answer, authenticate, forward,
+    read::{self, Message},
     relay::Relay,
     session,
 };
@@ -136,6 +137,8 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
         .policy
         .authorize(verdict.verified.principal, &operation)?;
 
+    count(exchange, &resource, &permit, &message)?;
+
     // 6 session
     let session = session::open(exchange, &resource, &permit, &message)?;
 
@@ -148,6 +151,29 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
         exchange, &resource, &permit, message, session, listening, query,
     )
     .await
+}
+
+/// Counts a call that is permitted, as far as rate limits do.
+fn count(
+    exchange: &Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    message: &Message,
+) -> Result<(), Refusal> {
+    let snapshot = &exchange.snapshot;
+    let limiters = match message.initializes() {
+        true => slice::from_ref(&snapshot.initializations),
+        false => resource.rate_limits.as_slice(),
+    };
+    let Some(method) = message.method.as_deref().filter(|_| !limiters.is_empty()) else {
+        return Ok(());
+    };
+    exchange.account.gateway().rates().take(
+        limiters,
+        permit.principal(),
+        (method, message.name.as_deref()),
+        snapshot.limits.rate_limited_callers,
+    )
 }
 
 /// A place among the streams that only listen.

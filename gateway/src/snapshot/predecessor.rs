@@ -1,5 +1,5 @@
 //! What goes on from one snapshot to the next. Whatever a change does not touch is kept: connections to upstreams, keys of
-//! issuers, verified tokens, and the random key that seals sessions.
+//! issuers, verified tokens, what rate limits have counted, and the random key that seals sessions.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use mcp_gateway_core::mcp::sealed::Sealer;
+use mcp_gateway_core::{
+    auth::rate::{Limiter, RateLimit},
+    mcp::sealed::Sealer,
+};
 
 use super::{Protected, Snapshot, Trusted, VerifiedTokens};
 use crate::{
@@ -78,6 +81,19 @@ impl Predecessor<'_> {
                 .zip(trusted)
                 .all(|(old, new)| Arc::ptr_eq(&old.keys, &new.keys));
         is_same.then(|| protected.verified.clone())
+    }
+
+    /// A rate limit of a resource that says what it said: a reload is no way to begin anew.
+    pub(super) fn rate_limit(&self, resource: &Resource, limit: &RateLimit) -> Option<Limiter> {
+        let (_, protected) = self.resource(resource)?;
+        let same = |limiter: &&Limiter| limiter.limit == *limit;
+        protected.rate_limits.iter().find(same).cloned()
+    }
+
+    /// The limit on legacy sessions, where it is what it was.
+    pub(super) fn initializations(&self, limit: &RateLimit) -> Option<Limiter> {
+        let before = &self.snapshot.initializations;
+        (before.limit == *limit).then(|| before.clone())
     }
 
     /// The sealer with the random key, where there was and is no other: no session ends because something else changed.

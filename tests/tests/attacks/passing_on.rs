@@ -225,7 +225,10 @@ async fn attack_050_a_session_of_one_resource_is_unknown_to_another() {
 
 #[tokio::test]
 async fn attack_051_a_flood_of_sessions_is_stored_nowhere() {
-    let world = with_sessions().await;
+    // The default of a limit that other tests are in the way of.
+    let limit = "/limits/initializations_per_principal";
+    let world = World::with(|config| config.set(limit, 60)).await;
+    world.upstream.script(sessions());
     let token = world.reader();
     let mut table = Table::default();
     // Before authentication and the check of the host, a session means nothing.
@@ -256,6 +259,32 @@ async fn attack_051_a_flood_of_sessions_is_stored_nowhere() {
             world.acceptance(list(&world, &token, sealed)).await,
         );
     }
+    table.row("beyond the limit", flood(&world, &token).await);
+    // Those that are open go on, and others may open theirs.
+    let sealed = opened.iter().next().unwrap();
+    table.row("open", world.acceptance(list(&world, &token, sealed)).await);
+    open(&world, &world.token().subject("bob").sign()).await;
+}
+
+/// Opens sessions until the gateway refuses, which it must.
+async fn flood(world: &World, token: &str) -> Result<(), String> {
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..1000 {
+        let call = world.gateway.post(initialize()).token(token);
+        calls.spawn(call.send());
+    }
+    let statuses: Vec<_> = calls
+        .join_all()
+        .await
+        .iter()
+        .map(|reply| reply.status)
+        .collect();
+    let opened = statuses.iter().filter(|status| **status == 200).count();
+    if opened > 500 || !statuses.iter().all(|status| matches!(status, 200 | 429)) {
+        return Err(format!("{opened} sessions: {statuses:?}"));
+    }
+    let call = world.gateway.post(initialize()).token(token);
+    world.refusal(call, 429, "rate_limited").await.map(|_| ())
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod misdirected;
 mod pressure;
 mod process;
 mod prometheus;
+mod rate_limits;
 mod reload;
 mod secrets;
 mod sessions;

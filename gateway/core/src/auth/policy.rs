@@ -1,6 +1,7 @@
 //! What a principal may call: the resource's required scopes, then rules of which the first that matches decides.
 
 pub mod hide;
+pub mod pattern;
 
 use std::sync::Arc;
 
@@ -126,7 +127,7 @@ impl Rule {
     }
 }
 
-fn is_always_open(method: &str) -> bool {
+pub(super) fn is_always_open(method: &str) -> bool {
     ALWAYS_OPEN.contains(&method) || method.starts_with("notifications/")
 }
 

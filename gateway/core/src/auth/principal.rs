@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use super::scope::ScopeSet;
 
+/// Who a principal is: issuer, subject, client.
+pub type Who = (Arc<str>, Arc<str>, Option<Arc<str>>);
+
 /// The caller. Who it *is* are the first three together: a client acting for itself is another caller than the user
 /// whose subject happens to read the same (RFC 9068 §5, RFC 9700 §4.15).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,4 +19,15 @@ pub struct Principal {
     pub client: Option<Arc<str>>,
     /// What the token grants.
     pub scopes: ScopeSet,
+}
+
+impl Principal {
+    /// Who this is, whatever the token grants: what is counted for one caller is counted under this.
+    pub fn who(&self) -> Who {
+        (
+            self.issuer.clone(),
+            self.subject.clone(),
+            self.client.clone(),
+        )
+    }
 }

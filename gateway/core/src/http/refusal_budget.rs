@@ -1,10 +1,12 @@
 //! How many refusals an address may cause before its requests cost nothing more: a token bucket for each address.
 //!
-//! A bucket is one moment, the one at which it will be full again, as the time since the start on a clock that only goes
-//! forward. Addresses are kept in two generations, each for the time it takes to fill a bucket: whoever is in neither
-//! has a full one.
+//! Anybody can be refused, from as many addresses as they have, so the oldest buckets are forgotten where there are too
+//! many. Addresses are kept in two generations, each for the time it takes to fill a bucket: whoever is in neither has a
+//! full one.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
+
+use crate::token_bucket::Rate;
 
 /// Addresses that are remembered; beyond, the oldest half is forgotten.
 pub const MAX_ADDRESSES: usize = 100_000;
@@ -23,9 +25,8 @@ pub struct RefusalBudget {
 impl RefusalBudget {
     /// Takes one refusal from an address that may cause `per_minute`.
     pub fn spend(&mut self, address: IpAddr, per_minute: u32, now: Duration) {
-        let full_at = self.full_at(address).map_or(now, |at| at.max(now)) + one(per_minute);
         // No debt: however many requests are refused at once, a minute pays for all.
-        let full_at = full_at.min(now + SPAN);
+        let full_at = rate(per_minute).after(self.full_at(address).unwrap_or(now), now);
         let is_full = self.young.len() >= MAX_ADDRESSES / 2 && !self.young.contains_key(&address);
         if is_full || now.saturating_sub(self.turned) >= SPAN {
             self.old = std::mem::take(&mut self.young);
@@ -36,8 +37,7 @@ impl RefusalBudget {
 
     /// How long an address has to wait until it may cause another refusal; `None` when it may at once.
     pub fn wait(&self, address: IpAddr, per_minute: u32, now: Duration) -> Option<Duration> {
-        let missing = self.full_at(address)?.saturating_sub(now);
-        let wait = (missing + one(per_minute)).saturating_sub(SPAN);
+        let wait = rate(per_minute).wait(self.full_at(address)?, now);
         (!wait.is_zero()).then_some(wait)
     }
 
@@ -52,9 +52,8 @@ impl RefusalBudget {
     }
 }
 
-/// How long it takes until one more refusal is allowed.
-fn one(per_minute: u32) -> Duration {
-    SPAN / per_minute.max(1)
+fn rate(per_minute: u32) -> Rate {
+    Rate::new(per_minute, SPAN, per_minute)
 }
 
 #[cfg(test)]

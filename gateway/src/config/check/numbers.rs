@@ -6,13 +6,19 @@ use std::{ops::RangeInclusive, time::Duration};
 use mcp_gateway_core::http::client_address::Networks;
 
 use super::{
-    super::{Jwks, Level, Limits, Log, LogFormat, Reload, Shutdown, Timeouts, reader::Section},
+    super::{
+        Jwks, Level, Limits, Log, LogFormat, Reload, Shutdown, Timeouts,
+        reader::{Item, Section},
+    },
     addresses,
 };
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
+
+/// How many in a minute, where nobody knows a better bound.
+const MANY: RangeInclusive<usize> = 1..=1_000_000;
 
 /// The shortest deadline that is taken: anything less is a slip.
 const MOMENT: Duration = Duration::from_millis(10);
@@ -48,7 +54,10 @@ pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
             default.connections_per_address,
             1..=1_000_000,
         ),
-        refusals_per_address: refusals(&section, default.refusals_per_address),
+        refusals_per_address: section
+            .get("refusals_per_address")
+            .and_then(|item| number(&item, &MANY))
+            .unwrap_or(default.refusals_per_address),
         memory: section.optional_size("memory", 16 * MIB..=1024 * GIB),
         streams_per_connection: section.count(
             "streams_per_connection",
@@ -64,6 +73,15 @@ pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
             "listening_streams",
             default.listening_streams,
             1..=1_000_000,
+        ),
+        initializations_per_principal: section
+            .get("initializations_per_principal")
+            .and_then(|item| number(&item, &MANY))
+            .unwrap_or(default.initializations_per_principal),
+        rate_limited_callers: section.count(
+            "rate_limited_callers",
+            default.rate_limited_callers,
+            1..=10_000_000,
         ),
         verified_tokens: section.count("verified_tokens", default.verified_tokens, 1..=10_000_000),
     };
@@ -89,12 +107,9 @@ pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
     (limits, exempt)
 }
 
-fn refusals(section: &Section<'_>, default: u32) -> u32 {
-    let item = section.get("refusals_per_address");
-    let count = item.and_then(|item| item.count(&(1..=1_000_000)));
-    count
-        .and_then(|count| u32::try_from(count).ok())
-        .unwrap_or(default)
+/// A whole number of 32 bits within `range`.
+pub(super) fn number(item: &Item<'_>, range: &RangeInclusive<usize>) -> Option<u32> {
+    u32::try_from(item.count(range)?).ok()
 }
 
 pub(super) fn timeouts(section: Section<'_>) -> Timeouts {

@@ -22,7 +22,7 @@ use super::{
     issuers::Issuers,
     listen,
     numbers::RESPONSE_HEAD,
-    policy, quoted, upstream, without_repeats,
+    policy, quoted, rate_limits, upstream, without_repeats,
 };
 
 /// What a resource depends on.
@@ -134,6 +134,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .get("documentation")
         .and_then(|item| documentation(&item));
     let policy = policy::policy(section);
+    let rate_limits = rate_limits::rate_limits(section);
     let identity_headers = identity_headers(section);
     let response_head = section.duration("response_head", around.response_head, RESPONSE_HEAD);
     let supported = supported(section);
@@ -151,6 +152,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         scopes_required: policy.required.clone(),
         scopes_supported: policy.supported.clone(),
         policy,
+        rate_limits,
         identity_headers,
         response_head,
         supported,

@@ -1,0 +1,147 @@
+//! The rate limits of a resource: that each counts calls that exist, and that what it counts by cannot be made up.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use mcp_gateway_core::{
+    auth::{
+        policy::pattern::Pattern,
+        rate::{Per, RateLimit},
+    },
+    token_bucket::Rate,
+};
+
+use super::{
+    super::{
+        methods::{self, METHODS, MethodKind},
+        reader::{Item, Section},
+        similar,
+    },
+    numbers, quoted, without_repeats,
+};
+
+/// Calls within the time, and at once.
+const CALLS: RangeInclusive<usize> = 1..=1_000_000;
+
+const WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+
+const CALL_TOOL: &str = "tools/call";
+
+/// Reads `rate_limits` of a resource.
+pub(super) fn rate_limits(resource: &Section<'_>) -> Vec<RateLimit> {
+    let limits = resource.list("rate_limits").into_iter().filter_map(|item| {
+        let section = item.section();
+        let limit = rate_limit(&section);
+        section.finish();
+        Some((item, limit?))
+    });
+    without_repeats(limits.collect())
+}
+
+fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
+    let kinds = [
+        ("principal", Per::Principal),
+        ("client", Per::Client),
+        ("tool", Per::Tool),
+        ("resource", Per::Resource),
+    ];
+    let per = section
+        .required("per", "Write principal, client, tool or resource")
+        .and_then(|item| item.choice(&kinds));
+    let rate = rate(section);
+    let methods = methods(section);
+    let names = names(section, &methods);
+    let per = per?;
+    if per == Per::Tool {
+        refuse_other_than_tools(section, &methods, &names);
+    }
+    Some(RateLimit {
+        per,
+        rate: rate?,
+        methods: match per {
+            Per::Tool => vec![CALL_TOOL.to_owned()],
+            _ => methods,
+        },
+        names,
+    })
+}
+
+fn rate(section: &Section<'_>) -> Option<Rate> {
+    let calls = section
+        .required("calls", "Write how many calls are granted, such as 60")
+        .and_then(|item| numbers::number(&item, &CALLS));
+    let within = section
+        .required("within", "Write the time in which they are, such as 1m")
+        .and_then(|item| item.duration(&WITHIN));
+    let burst = section
+        .get("burst")
+        .map_or(calls, |item| numbers::number(&item, &CALLS));
+    Some(Rate::new(calls?, within?, burst?))
+}
+
+fn methods(section: &Section<'_>) -> Vec<String> {
+    let items = section.one_or_many("method").into_iter();
+    let methods = items.filter_map(|item| Some((method(&item)?, item)));
+    without_repeats(methods.map(|(method, item)| (item, method)).collect())
+}
+
+fn method(item: &Item<'_>) -> Option<String> {
+    let method = item.text()?;
+    let name = quoted(&method);
+    match methods::kind(&method) {
+        Some(MethodKind::Named | MethodKind::Nameless) => {}
+        Some(MethodKind::AlwaysOpen) => item.report(
+            format_args!("{name} is not counted here"),
+            "Remove it: limits.initializations_per_principal counts initialize, nothing counts the others",
+        ),
+        Some(MethodKind::FromServer) => item.report(
+            format_args!("{name} goes from the server to the client"),
+            "Remove it",
+        ),
+        None => {
+            let problem = format!("{name} is no MCP method");
+            match similar::nearest(&method, METHODS.iter().map(|(name, _)| *name)) {
+                Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
+                None => item.report(problem, "Write an MCP method, or remove the key to mean any"),
+            }
+        }
+    }
+    Some(method)
+}
+
+fn names(section: &Section<'_>, methods: &[String]) -> Vec<Pattern> {
+    let items = section.one_or_many("name");
+    let is_nameless = |method: &&String| methods::kind(method) == Some(MethodKind::Nameless);
+    if let Some(method) = methods.iter().find(is_nameless)
+        && !items.is_empty()
+    {
+        section.report_at(
+            "name",
+            format_args!("stands beside {method}, which acts on nothing with a name"),
+            "Remove it, or give that method an entry of its own",
+        );
+    }
+    let mend = "Write an exact name, or one with * and **";
+    let names = items.into_iter().filter_map(|item| {
+        let name = item.parsed(Pattern::parse, mend)?;
+        Some((item, name))
+    });
+    without_repeats(names.collect())
+}
+
+/// A tool that nobody named has no bucket: with names that callers make up they could take every place there is.
+fn refuse_other_than_tools(section: &Section<'_>, methods: &[String], names: &[Pattern]) {
+    if methods.iter().any(|method| method != CALL_TOOL) {
+        section.report_at(
+            "method",
+            "names calls of no tool, which per: tool cannot count",
+            "Remove it: per: tool counts tools/call",
+        );
+    }
+    if names.is_empty() || !names.iter().all(Pattern::is_exact) {
+        section.report_at(
+            "name",
+            "does not name each tool, which per: tool counts one by one",
+            "Write out each name: callers could make up others without end",
+        );
+    }
+}

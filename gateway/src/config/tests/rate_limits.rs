@@ -1,0 +1,167 @@
+//! What is said about rate limits.
+
+use std::time::Duration;
+
+use mcp_gateway_core::{
+    auth::{
+        policy::pattern::Pattern,
+        rate::{Per, RateLimit},
+    },
+    token_bucket::Rate,
+};
+
+use super::*;
+
+/// [`SOUND`] with these rate limits at its first resource.
+fn limited(limits: &str) -> String {
+    edited(
+        "    policy:\n",
+        &format!("    rate_limits: [{limits}]\n    policy:\n"),
+    )
+}
+
+#[test]
+fn a_limit_is_read_with_its_defaults() {
+    let text = limited(
+        "{ per: principal, calls: 60, within: 1m }, \
+         { per: client, calls: 1000000, within: 1d, burst: 1, method: [tools/call, prompts/get], name: ['report_*', x] }, \
+         { per: tool, calls: 1, within: 1s, name: x }, \
+         { per: resource, calls: 1, within: 1s, method: tools/list }",
+    );
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| Pattern::parse(name).unwrap())
+            .collect()
+    };
+    let limit = |per, (calls, within, burst), methods: &[&str], own: &[&str]| RateLimit {
+        per,
+        rate: Rate::new(calls, Duration::from_secs(within), burst),
+        methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+        names: names(own),
+    };
+    assert_eq!(
+        parsed(&text).resources[0].rate_limits,
+        [
+            limit(Per::Principal, (60, 60, 60), &[], &[]),
+            limit(
+                Per::Client,
+                (1_000_000, 86_400, 1),
+                &["tools/call", "prompts/get"],
+                &["report_*", "x"]
+            ),
+            limit(Per::Tool, (1, 1, 1), &["tools/call"], &["x"]),
+            limit(Per::Resource, (1, 1, 1), &["tools/list"], &[]),
+        ]
+    );
+    assert_eq!(parsed(SOUND).resources[0].rate_limits, []);
+}
+
+#[test]
+fn a_limit_says_what_how_many_and_within_what() {
+    for (limit, path, problem) in [
+        ("{ calls: 1, within: 1s }", "per", "is missing"),
+        ("{ per: principal, within: 1s }", "calls", "is missing"),
+        ("{ per: principal, calls: 1 }", "within", "is missing"),
+        (
+            "{ per: everybody, calls: 1, within: 1s }",
+            "per",
+            "is none of principal, client, tool, resource",
+        ),
+        (
+            "{ per: client, calls: 0, within: 1s }",
+            "calls",
+            "is out of range",
+        ),
+        (
+            "{ per: client, calls: 1000001, within: 1s }",
+            "calls",
+            "is out of range",
+        ),
+        (
+            "{ per: client, calls: 1, within: 999ms }",
+            "within",
+            "is out of range",
+        ),
+        (
+            "{ per: client, calls: 1, within: 2d }",
+            "within",
+            "is out of range",
+        ),
+        (
+            "{ per: client, calls: 1, within: 60 }",
+            "within",
+            "is no duration",
+        ),
+        (
+            "{ per: client, calls: 1, within: 1s, burst: 0 }",
+            "burst",
+            "is out of range",
+        ),
+        (
+            "{ per: client, calls: 1, within: 1s, bursts: 1 }",
+            "bursts",
+            "is no key that is known here",
+        ),
+        (
+            "{ per: client, calls: 1, within: 1s, method: tools/cal }",
+            "method",
+            "tools/cal is no MCP method",
+        ),
+        (
+            "{ per: client, calls: 1, within: 1s, method: [tools/call, initialize] }",
+            "method[1]",
+            "initialize is not counted here",
+        ),
+        (
+            "{ per: client, calls: 1, within: 1s, method: roots/list }",
+            "method",
+            "roots/list goes from the server to the client",
+        ),
+        (
+            "{ per: client, calls: 1, within: 1s, method: [tools/call, tools/call] }",
+            "method[1]",
+            "is listed twice",
+        ),
+        (
+            "{ per: client, calls: 1, within: 1s, method: [tools/call, tools/list], name: x }",
+            "name",
+            "stands beside tools/list, which acts on nothing with a name",
+        ),
+        (
+            "{ per: client, calls: 1, within: 1s, name: 'a***' }",
+            "name",
+            "has more than two * in a row",
+        ),
+        (
+            "{ per: tool, calls: 1, within: 1s }",
+            "name",
+            "does not name each tool, which per: tool counts one by one",
+        ),
+        (
+            "{ per: tool, calls: 1, within: 1s, name: [x, 'y*'] }",
+            "name",
+            "does not name each tool, which per: tool counts one by one",
+        ),
+        (
+            "{ per: tool, calls: 1, within: 1s, name: x, method: prompts/get }",
+            "method",
+            "names calls of no tool, which per: tool cannot count",
+        ),
+    ] {
+        let findings = findings(&limited(limit));
+        let told: Vec<_> = findings
+            .iter()
+            .map(|finding| (finding.path.as_str(), finding.problem.as_str()))
+            .collect();
+        let path = format!("resources[0].rate_limits[0].{path}");
+        assert_eq!(told, [(path.as_str(), problem)], "{limit}");
+    }
+}
+
+#[test]
+fn the_same_limit_twice_is_a_slip() {
+    let limit = "{ per: client, calls: 60, within: 1m }";
+    let finding = only_finding(&limited(&format!("{limit}, {limit}")));
+    assert_eq!(finding, "resources[0].rate_limits[1]:16:59 is listed twice");
+}
