@@ -9,10 +9,13 @@
     reason = "tests"
 )]
 
+mod asking;
 mod keys;
 mod programs;
 mod provider;
 mod rust_sdk;
 mod rust_step_up;
+mod sessions;
 mod setting;
 mod step_up;
+mod versions;

@@ -9,8 +9,8 @@ use tokio::process::Command;
 
 use crate::setting::Setting;
 
-const MODERN: &str = "2026-07-28";
-const LEGACY: &str = "2025-11-25";
+pub(crate) const MODERN: &str = "2026-07-28";
+pub(crate) const LEGACY: &str = "2025-11-25";
 
 /// The way in: the challenge asks for the scope to read, the first changing tool for one more, once.
 pub(crate) const STEPS: [&str; 9] = [
@@ -44,7 +44,7 @@ fn program(interpreter: &str, path: &str) -> Command {
 }
 
 /// Runs the program through the gateway and judges its findings.
-async fn walk(setting: &Setting, mut command: Command, mode: &str, version: &str) {
+pub(crate) async fn walk(setting: &Setting, mut command: Command, mode: &str, version: &str) {
     command
         .args([&setting.url(), "--mode", mode, "--login-hint", "carol"])
         .stdin(Stdio::null())

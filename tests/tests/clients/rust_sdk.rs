@@ -95,9 +95,8 @@ async fn connect(
         .unwrap()
 }
 
-async fn walk(lifecycle: ClientLifecycleMode) {
-    let setting = Setting::start().await;
-    let client = connect(&setting, lifecycle).await;
+pub(crate) async fn walk(setting: &Setting, lifecycle: ClientLifecycleMode) {
+    let client = connect(setting, lifecycle).await;
 
     let tools = client.list_all_tools().await.unwrap();
     assert!(
@@ -157,24 +156,24 @@ async fn call(
 
 #[tokio::test]
 async fn rust_sdk_modern() {
-    walk(ClientLifecycleMode::Discover {
+    let lifecycle = ClientLifecycleMode::Discover {
         preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-    })
-    .await;
+    };
+    walk(&Setting::start().await, lifecycle).await;
 }
 
 #[tokio::test]
 async fn rust_sdk_legacy() {
-    walk(ClientLifecycleMode::Initialize).await;
+    walk(&Setting::start().await, ClientLifecycleMode::Initialize).await;
 }
 
 #[tokio::test]
 async fn rust_sdk_by_itself() {
-    walk(ClientLifecycleMode::Auto {
+    let lifecycle = ClientLifecycleMode::Auto {
         preferred_versions: vec![ProtocolVersion::V_2026_07_28],
         legacy_version: None,
-    })
-    .await;
+    };
+    walk(&Setting::start().await, lifecycle).await;
 }
 
 #[tokio::test]

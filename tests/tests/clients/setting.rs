@@ -19,7 +19,12 @@ pub(crate) struct Setting {
 impl Setting {
     /// Over plain HTTP on loopback.
     pub(crate) async fn start() -> Self {
-        Self::with(Config::empty()).await
+        Self::changed(|config| config).await
+    }
+
+    /// The same with changes to the configuration.
+    pub(crate) async fn changed(change: impl FnOnce(Config) -> Config) -> Self {
+        Self::with(Config::empty(), change).await
     }
 
     /// Over HTTPS with a private authority, whose certificate is in the file `ca.pem` of the configuration's folder.
@@ -35,11 +40,12 @@ impl Setting {
             config
                 .set("/public_url", url)
                 .set("/listen/0/tls", json!({ "certificates": files })),
+            |config| config,
         )
         .await
     }
 
-    async fn with(config: Config) -> Self {
+    async fn with(config: Config, change: impl FnOnce(Config) -> Config) -> Self {
         let uri = format!("{}/mcp", config.public_url());
         let (tasks, provider) = tokio::join!(Tasks::start(), Provider::start(&uri));
         let config = config
@@ -50,7 +56,7 @@ impl Setting {
             )
             .set("/jwks/cool_down", "1s");
         Self {
-            gateway: Gateway::start(config).await,
+            gateway: Gateway::start(change(config)).await,
             provider,
             tasks,
         }
