@@ -427,6 +427,12 @@ async fn attack_074_deep_wide_and_large_bodies_are_cut() {
         ("12,000 members", wide(12_000)),
     ];
     refuse_bodies(&world, rows, (-32700, "parse_error")).await;
+    // Patterns are matched against names.
+    let named = |length: usize| tool(7, &"x".repeat(length)).into_bytes();
+    let long = [("a long name", named(8 * 1024 + 1))];
+    refuse_bodies(&world, long, (-32600, "invalid_request")).await;
+    let longest = world.gateway.post(named(8 * 1024)).token(&world.reader());
+    world.acceptance(longest).await.unwrap();
     let large = request(1, "ping", json!({ "x": "y".repeat(300 << 10) }));
     let framings = [
         (

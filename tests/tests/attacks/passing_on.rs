@@ -3,6 +3,7 @@
 use e2e::client::{Call, LEGACY, Reply, initialize, modern, request};
 use e2e::config::resource;
 use e2e::leaks;
+use e2e::tokens::{Key, Token, key_set};
 use e2e::upstream::{Answer, Chunk, head, sessions, steps, with};
 use e2e::world::{Table, World};
 use http::Method;
@@ -224,6 +225,28 @@ async fn attack_050_a_session_of_one_resource_is_unknown_to_another() {
 }
 
 #[tokio::test]
+async fn a_session_of_one_issuers_subject_is_unknown_to_anothers() {
+    const SECOND: &str = "https://second.test/";
+    let key = Key::es256("second");
+    let world = World::with(|config| {
+        let file = config.write("second.json", key_set(&[&key]).to_string());
+        config
+            .set(
+                "/issuers/second",
+                json!({ "issuer": SECOND, "jwks_file": file }),
+            )
+            .set("/resources/0/issuers", json!(["corporate", "second"]))
+    })
+    .await;
+    world.upstream.script(sessions());
+    let sealed = open(&world, &world.reader()).await;
+    // Everything but the issuer is the same.
+    let namesake = Token::new(&key, SECOND, &world.gateway.uri("/mcp")).sign();
+    let call = list(&world, &namesake, &sealed);
+    world.refusal(call, 404, "session_mismatch").await.unwrap();
+}
+
+#[tokio::test]
 async fn attack_051_a_flood_of_sessions_is_stored_nowhere() {
     // The default of a limit that other tests are in the way of.
     let limit = "/limits/initializations_per_principal";
@@ -425,6 +448,13 @@ async fn attack_164_last_event_id_goes_on_only_with_a_session() {
     assert_eq!(world.upstream.last().header("last-event-id"), None);
     let modern = get().with("mcp-protocol-version", e2e::client::MODERN);
     modern.with(SESSION, &sealed).send().await;
+    for body in [initialize(), request(2, "tools/list", json!({}))] {
+        let call = world.gateway.post(body).token(&token);
+        world
+            .acceptance(call.with("last-event-id", "41"))
+            .await
+            .unwrap();
+    }
     let seen = world.upstream.seen();
     let carried = seen
         .iter()
