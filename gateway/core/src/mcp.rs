@@ -5,6 +5,7 @@ pub mod envelope;
 pub mod headers;
 pub(crate) mod look_alike;
 mod naming;
+mod references;
 pub mod sealed;
 pub mod sse;
 pub mod supported;

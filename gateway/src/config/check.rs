@@ -1,12 +1,15 @@
 //! The second pass: the whole configuration, section by section, and what the sections mean together.
 
 mod addresses;
+mod conditions;
+mod identities;
 mod issuers;
 mod listen;
 mod numbers;
 mod policy;
 mod rate_limits;
 mod resources;
+mod rule_arguments;
 mod rules;
 mod upstream;
 

@@ -101,6 +101,17 @@ impl<'a> Item<'a> {
         self.reader.report(&self.path, problem, mend);
     }
 
+    /// Records what is wrong at a place within this text: line and column from 1.
+    pub(super) fn report_inside(
+        &self,
+        line: usize,
+        column: usize,
+        problem: impl fmt::Display,
+        mend: impl fmt::Display,
+    ) {
+        self.report(format_args!("{line}:{column}: {problem}"), mend);
+    }
+
     /// A mapping; anything else is a finding and reads as an empty one.
     pub(super) fn section(&self) -> Section<'a> {
         let entries = match self.value {
@@ -226,8 +237,26 @@ impl<'a> Item<'a> {
         self.report(format_args!("{} {error}", path.display()), mend);
     }
 
+    /// Whether this is `true` or `false`, as YAML reads them.
+    pub(super) const fn is_flag(&self) -> bool {
+        matches!(self.value, Value::Bool(_))
+    }
+
+    /// Whether this is a number, as YAML reads one.
+    pub(super) const fn is_number(&self) -> bool {
+        matches!(self.value, Value::Number(_))
+    }
+
+    /// A whole number within `range`, of either sign.
+    pub(super) fn whole_number(&self, range: &RangeInclusive<i64>) -> Option<i64> {
+        let Ok(number) = self.scalar()?.parse() else {
+            return self.wrong("a whole number", "Write digits alone, without quotes");
+        };
+        self.within(number, range, i64::to_string)
+    }
+
     /// `true` or `false`.
-    fn flag(&self) -> Option<bool> {
+    pub(super) fn flag(&self) -> Option<bool> {
         match self.scalar()?.as_str() {
             "true" => Some(true),
             "false" => Some(false),

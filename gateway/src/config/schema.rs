@@ -192,6 +192,8 @@ struct Scopes {
     required: Option<OneOrMany>,
     /// Scopes told in the metadata. Default: the required ones and those of the rules.
     supported: Option<OneOrMany>,
+    /// Broader scopes, each with the narrower ones that it grants too. Default: none.
+    implies: Option<BTreeMap<String, OneOrMany>>,
 }
 
 #[derive(JsonSchema)]
@@ -206,12 +208,22 @@ struct Policy {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Rule {
-    /// The exact MCP method, such as tools/call.
-    method: Method,
-    /// Exact names: of tools, of prompts, URIs of resources, ids of tasks. Default: any.
+    /// The MCP method, such as tools/call; one or a list, or "*" for every one.
+    method: Methods,
+    /// Names of tools and prompts, URIs of resources; * stands for what has no slash, ** for anything. Default: any.
     name: Option<OneOrMany>,
+    /// Top-level arguments and what they must be: texts with * and **, whole numbers, true or false. Default: any.
+    arguments: Option<BTreeMap<String, ArgumentValues>>,
     /// What these calls take besides the required scopes. Default: nothing.
     scopes: Option<OneOrMany>,
+    /// The subjects it lets pass, or denies. Default: all.
+    principals: Option<Principals>,
+    /// The clients it lets pass, or denies. Default: all.
+    clients: Option<Clients>,
+    /// When it lets pass, or denies: CEL over claims, client, mcp and request. Default: always.
+    condition: Option<String>,
+    /// The words it denies with. Default: it allows.
+    deny: Option<String>,
 }
 
 #[derive(JsonSchema)]
@@ -226,7 +238,7 @@ struct RateLimit {
     /// How many at once. Default: calls.
     burst: Option<Count>,
     /// Methods that count. Default: every one that rules can speak of; tools/call with per: tool.
-    method: Option<MethodOrMany>,
+    method: Option<Methods>,
     /// Names that count, exact or with * and **; per: tool takes exact ones and must have them. Default: any.
     name: Option<OneOrMany>,
 }
@@ -373,12 +385,79 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// A list of methods, or its only element.
+/// One method, or several.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
-enum MethodOrMany {
+enum Methods {
     One(Method),
     Many(Vec<Method>),
+}
+
+/// What an argument must be: one value, or several of which one.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum ArgumentValues {
+    One(ArgumentValue),
+    Many(Vec<ArgumentValue>),
+}
+
+/// A text with * and ** in it, a whole number, or true or false.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum ArgumentValue {
+    Text(String),
+    Number(i64),
+    Flag(bool),
+}
+
+/// One subject, or several.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Principals {
+    One(Principal),
+    Many(Vec<Principal>),
+}
+
+/// A subject of the resource's one issuer, or of an issuer by its name.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Principal {
+    Subject(String),
+    OfIssuer(PrincipalOfIssuer),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct PrincipalOfIssuer {
+    /// The name of an issuer of the resource.
+    issuer: String,
+    /// The subject, as the issuer's tokens have it.
+    subject: String,
+}
+
+/// One client, or several.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Clients {
+    One(Client),
+    Many(Vec<Client>),
+}
+
+/// A client id of the resource's one issuer, or of an issuer by its name.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Client {
+    Id(String),
+    OfIssuer(ClientOfIssuer),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ClientOfIssuer {
+    /// The name of an issuer of the resource.
+    issuer: String,
+    /// The client id, as the issuer's tokens have it.
+    client: String,
 }
 
 /// A duration: a whole number with ms, s, m, h or d.
@@ -460,7 +539,8 @@ impl JsonSchema for Method {
         let ruled = METHODS
             .iter()
             .filter(|(_, kind)| matches!(kind, MethodKind::Named | MethodKind::Nameless));
-        words(&ruled.map(|(name, _)| *name).collect::<Vec<_>>())
+        let ruled = ruled.map(|(name, _)| *name);
+        words(&ruled.chain(["*"]).collect::<Vec<_>>())
     }
 }
 

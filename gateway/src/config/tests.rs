@@ -123,7 +123,8 @@ fn a_sound_configuration_has_its_defaults() {
     assert_eq!(resource.audience, ["https://mcp.example.com/mcp"]);
     assert_eq!(resource.identity_headers, IdentityHeaders::default());
     assert_eq!(resource.response_head, config.timeouts.response_head);
-    assert_eq!(resource.policy.rules[0].names, ["create"]);
+    let names = &resource.policy.rules.all()[0].names;
+    assert_eq!(names[0].as_str(), "create");
     let issuer = &config.issuers["corporate"];
     assert_eq!(issuer.token_types, ["at+jwt"]);
     assert_eq!(issuer.algorithms.len(), 9);

@@ -4,12 +4,15 @@
 //! gateway broke it off.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::{Method, StatusCode};
 use mcp_gateway_core::auth::{
+    condition::ConditionFault,
+    policy::By,
     principal::Principal,
     reason::{Reason, Severity},
 };
@@ -99,6 +102,20 @@ impl Account {
     /// How long the client must wait before its credentials are looked at again.
     pub(super) fn refusal_wait(&self) -> Option<Duration> {
         self.gateway.refusal_wait(self.client.ip())
+    }
+
+    /// Where the client is, as far as is known.
+    pub(super) fn client_ip(&self) -> IpAddr {
+        self.client.ip()
+    }
+
+    /// Notes that a condition of the policy could not be judged, and counts it.
+    pub(super) fn condition_failed(&mut self, by: By, fault: ConditionFault) {
+        self.detail(format!("policy.{by}: {fault}"));
+        self.metrics()
+            .condition_failures
+            .with_label_values(&[self.resource_label(), fault.cause()])
+            .inc();
     }
 
     /// The status of the answer.

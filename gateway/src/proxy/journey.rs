@@ -5,8 +5,10 @@ use std::{slice, sync::Arc};
 use http::{HeaderValue, Method};
 use mcp_gateway_core::{
     auth::{
+        condition::RequestFacts,
         decision::{Permit, Refusal},
-        policy::Operation,
+        kept_claims::KeptClaims,
+        policy::Caller,
         reason::Reason,
     },
     http::cors,
@@ -17,15 +19,16 @@ use pingora::protocols::http::ServerSession;
 
 use super::{
     account::Account,
-    admit::{self, Destination},
+    admit::{self, Admitted, Destination},
     answer, authenticate, forward,
     read::{self, Message},
     relay::Relay,
     session,
 };
 use crate::{
+    clock,
     listening::Listening,
-    snapshot::{Protected, Snapshot},
+    snapshot::{Protected, Snapshot, Verdict},
 };
 
 /// The client or the upstream went away in the middle: nothing more can be said, the connection ends.
@@ -129,13 +132,7 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
     exchange.account.message(&message);
 
     // 5 authorize
-    let operation = Operation {
-        method: message.method.as_deref(),
-        name: message.name.as_deref(),
-    };
-    let permit = resource
-        .policy
-        .authorize(verdict.verified.principal, &operation)?;
+    let permit = authorize(exchange, &resource, &verdict, &message, &admitted)?;
 
     count(exchange, &resource, &permit, &message)?;
 
@@ -174,6 +171,32 @@ fn count(
         (method, message.name.as_deref()),
         snapshot.limits.rate_limited_callers,
     )
+}
+
+/// Asks the resource's policy.
+fn authorize(
+    exchange: &mut Exchange<'_>,
+    resource: &Protected,
+    verdict: &Verdict,
+    message: &Message,
+    admitted: &Admitted,
+) -> Result<Permit, Refusal> {
+    let caller = Caller {
+        principal: &verdict.verified.principal,
+        claims: &KeptClaims::none(),
+        request: RequestFacts {
+            http_method: exchange.session.req_header().method.as_str(),
+            path: &admitted.path,
+            host: admitted.host.host(),
+            client_address: Some(exchange.account.client_ip()),
+            now: clock::now(),
+        },
+    };
+    let judged = resource.policy.authorize(&caller, &message.operation());
+    if let Some(fault) = judged.fault {
+        exchange.account.condition_failed(judged.by, fault);
+    }
+    judged.decision
 }
 
 /// A place among the streams that only listen.

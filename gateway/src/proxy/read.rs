@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{Method, Version, header};
 use mcp_gateway_core::{
-    auth::reason::Reason,
+    auth::{
+        policy::{Operation, Reference},
+        reason::Reason,
+    },
     http::media_type,
     mcp::{
         envelope::{Envelope, Kind},
@@ -30,6 +33,12 @@ pub(super) struct Message {
     pub(super) method: Option<String>,
     /// What the method is applied to: a tool, a prompt, a resource URI, a task.
     pub(super) name: Option<String>,
+    /// What the message touches besides its name.
+    pub(super) references: Vec<Reference>,
+    /// The arguments of a tool or prompt: a part of the body.
+    pub(super) arguments: Option<Bytes>,
+    /// The protocol version that the message or its header names.
+    pub(super) version: Option<String>,
     /// The message as it came; none for GET and DELETE.
     pub(super) body: Option<Bytes>,
     /// The answer is a stream that only listens: it has no end of its own.
@@ -37,6 +46,17 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// What the policy judges.
+    pub(super) fn operation(&self) -> Operation<'_> {
+        Operation {
+            method: self.method.as_deref(),
+            name: self.name.as_deref(),
+            references: &self.references,
+            arguments: self.arguments.as_deref(),
+            version: self.version.as_deref(),
+        }
+    }
+
     /// Whether this opens a legacy session.
     pub(super) fn initializes(&self) -> bool {
         self.era == Era::Legacy && self.method.as_deref() == Some("initialize")
@@ -54,11 +74,12 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
     let method = head.method.clone();
     if method != Method::POST {
         let era = headers::agree_without_body(&head.headers)?;
+        let version = headers::version(&head.headers).map(str::to_owned);
         if !exchange.session.is_body_empty() {
             return Err(Reason::BadFraming.into());
         }
         refuse_version(exchange, era, None, Asked::Bodiless)?;
-        return Ok(without_body(era, &method));
+        return Ok(without_body(era, &method, version));
     }
     media_type::json_body(&head.headers)?;
     let snapshot = exchange.snapshot.clone();
@@ -78,11 +99,18 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
         _ => Asked::Message,
     };
     refuse_version(exchange, era, envelope.meta_version(), asked)?;
+    let sent = &exchange.session.req_header().headers;
     Ok(Message {
         era,
         listens: method == Some("subscriptions/listen"),
         method: method.map(str::to_owned),
         name: envelope.name().map(str::to_owned),
+        references: envelope.references().to_vec(),
+        arguments: envelope.arguments().map(|raw| body.slice_ref(raw)),
+        version: envelope
+            .meta_version()
+            .or_else(|| headers::version(sent))
+            .map(str::to_owned),
         body: Some(body.clone()),
     })
 }
@@ -105,11 +133,14 @@ fn refuse_version(
     })
 }
 
-fn without_body(era: Era, method: &Method) -> Message {
+fn without_body(era: Era, method: &Method, version: Option<String>) -> Message {
     Message {
         era,
         method: None,
         name: None,
+        references: Vec::new(),
+        arguments: None,
+        version,
         body: None,
         listens: method == Method::GET,
     }

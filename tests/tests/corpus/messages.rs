@@ -10,7 +10,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use libtest_mimic::{Failed, Trial};
 use mcp_gateway_core::{
     auth::{
-        policy::{DefaultDecision, Operation, Policy, Rule},
+        condition::RequestFacts,
+        kept_claims::KeptClaims,
+        policy::{
+            Caller, DefaultDecision, Hierarchy, Methods, Operation, Pattern, Policy, Rule, Rules,
+            hide::Hide,
+        },
         principal::Principal,
         reason::Reason,
         scope::ScopeSet,
@@ -22,6 +27,7 @@ use mcp_gateway_core::{
         headers,
         version::Era,
     },
+    time::UnixTime,
 };
 use serde::Deserialize;
 
@@ -168,26 +174,46 @@ impl Case {
         let operation = Operation {
             method: envelope.method(),
             name: envelope.name(),
+            references: envelope.references(),
+            arguments: envelope.arguments(),
+            version: envelope.meta_version(),
         };
-        let decided = POLICY.authorize(Arc::new(principal), &operation);
-        decided.map(drop).map_err(|refusal| refusal.reason)
+        let caller = Caller {
+            principal: &Arc::new(principal),
+            claims: &KeptClaims::none(),
+            request: RequestFacts {
+                http_method: "POST",
+                path: "/mcp",
+                host: "mcp.example.com",
+                client_address: None,
+                now: UnixTime::new(0),
+            },
+        };
+        let judged = POLICY.authorize(&caller, &operation);
+        judged.decision.map(drop).map_err(|refusal| refusal.reason)
     }
 }
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let scopes = |text| ScopeSet::parse(text).expect("scopes");
     let rule = |method: &str, names: &[&str]| Rule {
-        method: method.to_owned(),
-        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        methods: Methods::Of(vec![method.to_owned()]),
+        names: names
+            .iter()
+            .map(|name| Pattern::parse(name).expect("a name"))
+            .collect(),
         scopes: scopes("write"),
+        ..Rule::default()
     };
     Policy {
         required: scopes("mcp"),
         supported: ScopeSet::default(),
+        implies: Hierarchy::default(),
         default: DefaultDecision::Deny,
-        rules: vec![
+        rules: Rules::new(vec![
             rule("tools/call", &["add", "größe"]),
             rule("resources/read", &["file:///secret"]),
-        ],
+        ]),
+        hide: Hide::Nothing,
     }
 });

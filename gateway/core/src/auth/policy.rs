@@ -1,12 +1,37 @@
 //! What a principal may call: the resource's required scopes, then rules of which the first that matches decides.
+//!
+//! A rule speaks of calls by method, name and arguments. One that allows refuses whoever does not meet its callers, its
+//! condition and its scopes; one that denies refuses whoever meets its callers and its condition, and is passed over
+//! otherwise. So a mistake in either is a refusal. What a call touches besides its name (the resources of a
+//! subscription, the object of a completion) is judged as well, and everything must be allowed.
 
+mod arguments;
+mod callers;
 pub mod hide;
+mod hierarchy;
+mod index;
+mod operation;
 pub mod pattern;
+mod rule;
+mod uri;
 
+use std::fmt;
 use std::sync::Arc;
 
+pub use self::arguments::{Argument, MAX_NUMBER, Value};
+pub use self::callers::{Callers, Identity};
+pub use self::hierarchy::Hierarchy;
+pub use self::index::Rules;
+pub use self::operation::{Caller, Operation, Reference};
+pub use self::pattern::Pattern;
+pub use self::rule::{Methods, Rule};
+
+use self::arguments::Arguments;
+use self::hide::{Hide, Listed};
+use self::operation::Target;
+use super::condition::{Condition, ConditionFault, Facts};
 use super::decision::{Permit, Refusal};
-use super::principal::Principal;
+use super::kept_claims::ClaimNames;
 use super::reason::Reason;
 use super::scope::{OFFLINE_ACCESS, ScopeSet};
 
@@ -23,10 +48,14 @@ pub struct Policy {
     pub required: ScopeSet,
     /// Scopes that the resource knows: told to clients, not judged.
     pub supported: ScopeSet,
+    /// Scopes that imply others.
+    pub implies: Hierarchy,
     /// What happens to a call that no rule matches.
     pub default: DefaultDecision,
     /// First match decides.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
+    /// What lists keep from callers that may not use it.
+    pub hide: Hide,
 }
 
 /// What happens to a call that no rule matches.
@@ -38,58 +67,124 @@ pub enum DefaultDecision {
     Deny,
 }
 
-/// One rule: which calls it speaks of, and what they take beyond the required scopes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// The exact JSON-RPC method.
-    pub method: String,
-    /// The exact names (tool, prompt, resource URI, task); none means any.
-    pub names: Vec<String>,
-    /// What a call takes besides the required scopes.
-    pub scopes: ScopeSet,
+/// What decided a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Nothing but the required scopes: the call is one that no rule is asked about.
+    Required,
+    /// No rule spoke of it.
+    Default,
+    /// The rule at this position.
+    Rule(usize),
 }
 
-/// What is called.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Operation<'a> {
-    /// The JSON-RPC method. None for GET, DELETE and the answer to a server's request: they call nothing.
-    pub method: Option<&'a str>,
-    /// The tool, prompt, resource URI or task that the method is about.
-    pub name: Option<&'a str>,
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("required"),
+            Self::Default => f.write_str("default"),
+            Self::Rule(at) => write!(f, "rules[{at}]"),
+        }
+    }
+}
+
+/// A judged call: the decision, what made it, and the condition that failed on the way.
+#[derive(Debug)]
+pub struct Judged {
+    /// What decided; of several things that a call touches, the one that was refused, else the last.
+    pub by: By,
+    /// Why a condition could not be judged, where that is why the call is refused.
+    pub fault: Option<ConditionFault>,
+    /// The permit, or why there is none.
+    pub decision: Result<Permit, Refusal>,
+}
+
+/// How far an entry of a list is from being used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// The policy says no, whatever the scope.
+    Denied,
+    /// A scope is missing.
+    StepUp,
+    /// The caller may use it, if its arguments are right.
+    Usable,
 }
 
 impl Policy {
     /// Judges one call.
     ///
-    /// # Errors
-    /// [`Reason::InsufficientScope`] with every scope the call takes, so that the client steps up once;
-    /// [`Reason::PolicyDenied`] when no scope would help.
-    pub fn authorize(
-        &self,
-        principal: Arc<Principal>,
-        operation: &Operation<'_>,
-    ) -> Result<Permit, Refusal> {
-        let extra = self.extra_scopes(operation)?;
-        let granted = &principal.scopes;
-        if granted.contains_all(&self.required)
-            && extra.is_none_or(|scopes| granted.contains_all(scopes))
-        {
-            return Ok(Permit::new(principal));
+    /// The decision's refusal is [`Reason::InsufficientScope`] with every scope the call takes, so that the client steps
+    /// up once; [`Reason::PolicyDenied`] when no scope would help, with the words of the rule that denied;
+    /// [`Reason::ConditionFailed`] when a condition could not be judged; [`Reason::AmbiguousUri`],
+    /// [`Reason::AmbiguousJson`] or [`Reason::InvalidRequest`] when rules read a URI or arguments in which two readers
+    /// could see different things.
+    pub fn authorize(&self, caller: &Caller<'_>, operation: &Operation<'_>) -> Judged {
+        let judged = self.judge(caller, operation);
+        let (by, extra) = match judged {
+            Ok(allowed) => allowed,
+            Err(denied) => return denied.into(),
+        };
+        let granted = &caller.principal.scopes;
+        let suffices = |scopes: &ScopeSet| self.implies.suffices(granted, scopes);
+        let decision = if suffices(&self.required) && extra.iter().all(|scopes| suffices(scopes)) {
+            Ok(Permit::new(Arc::clone(caller.principal)))
+        } else {
+            Err(Refusal {
+                scopes: Some(
+                    extra
+                        .iter()
+                        .fold(self.required.clone(), |all, scopes| all.union(scopes)),
+                ),
+                ..Reason::InsufficientScope.into()
+            })
+        };
+        Judged {
+            by,
+            fault: None,
+            decision,
         }
-        Err(Refusal {
-            scopes: Some(extra.map_or_else(
-                || self.required.clone(),
-                |scopes| self.required.union(scopes),
-            )),
-            ..Reason::InsufficientScope.into()
-        })
+    }
+
+    /// How far this caller is from using an entry of a list, whose arguments nobody knows yet.
+    pub fn reach(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> Reach {
+        let target = Target {
+            method: listed.used_by(),
+            name: Some(name),
+        };
+        let mut best = Reach::Denied;
+        for (_, rule) in self.rules.that_speak_of(&target) {
+            let reach = self.rule_reach(rule, caller, &target);
+            best = best.max(reach.unwrap_or(Reach::Denied));
+            // Behind a rule that asks for arguments, calls with others come to the next one.
+            if reach.is_some() && rule.arguments.is_empty() {
+                return best;
+            }
+        }
+        match self.default {
+            DefaultDecision::Allow => best.max(self.scope_reach(caller, None)),
+            DefaultDecision::Deny => best,
+        }
+    }
+
+    /// Whether this caller is shown an entry of a list.
+    pub fn shows(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> bool {
+        match self.hide {
+            Hide::Nothing => true,
+            Hide::Denied => self.reach(caller, listed, name) > Reach::Denied,
+            Hide::Unusable => self.reach(caller, listed, name) == Reach::Usable,
+        }
+    }
+
+    /// Whether the policy makes the answer to a list depend on who asks.
+    pub fn depends_on_caller(&self, listed: Listed) -> bool {
+        let spoken = self.rules.all().iter();
+        let mut spoken = spoken.filter(|rule| rule.methods.cover(listed.used_by()));
+        spoken.any(|rule| !rule.is_for_everybody() || !rule.scopes.is_empty())
     }
 
     /// The metric label of a tool: its name where a rule names it, else `other`, so that labels stay a closed set.
     pub fn tool_label<'a>(&'a self, name: &str) -> &'a str {
-        let tools = self.rules.iter().filter(|rule| rule.method == "tools/call");
-        let label = tools.flat_map(|rule| &rule.names).find(|own| *own == name);
-        label.map_or(OTHER_TOOL, String::as_str)
+        self.rules.tool(name).unwrap_or(OTHER_TOOL)
     }
 
     /// What a client without a token is told to ask for: the required scopes, else the supported ones, never
@@ -102,28 +197,248 @@ impl Policy {
         required
     }
 
-    /// The scopes beyond the required ones, by the rule that decides.
-    fn extra_scopes(&self, operation: &Operation<'_>) -> Result<Option<&ScopeSet>, Reason> {
+    /// The claims that its conditions read.
+    pub fn claims_read(&self) -> ClaimNames {
+        let mut names = ClaimNames::default();
+        for rule in self.rules.all() {
+            if let Some(condition) = &rule.condition {
+                names.extend(condition.claims_read());
+            }
+        }
+        names
+    }
+
+    /// What decides everything that a call touches, with the scopes that takes; or the first thing that is denied.
+    fn judge<'p>(
+        &'p self,
+        caller: &Caller<'_>,
+        operation: &Operation<'_>,
+    ) -> Result<(By, Vec<&'p ScopeSet>), Denied> {
         let Some(method) = operation.method.filter(|method| !is_always_open(method)) else {
-            return Ok(None);
+            return Ok((By::Required, Vec::new()));
         };
-        match self
-            .rules
-            .iter()
-            .find(|rule| rule.matches(method, operation.name))
-        {
-            Some(rule) => Ok(Some(&rule.scopes)),
-            None if self.default == DefaultDecision::Allow => Ok(None),
-            None => Err(Reason::PolicyDenied),
+        let call = Call {
+            caller,
+            version: operation.version,
+            arguments: Arguments::new(operation.arguments),
+        };
+        let itself = Target {
+            method,
+            name: operation.name,
+        };
+        let touched = operation.references.iter().map(Target::from);
+        let (mut by, mut extra) = (By::Default, Vec::new());
+        for target in std::iter::once(itself).chain(touched) {
+            let (decided_by, scopes) = self.judge_target(&call, &target)?;
+            by = decided_by;
+            extra.extend(scopes);
+        }
+        Ok((by, extra))
+    }
+
+    fn judge_target<'p>(
+        &'p self,
+        call: &Call<'_>,
+        target: &Target<'_>,
+    ) -> Result<(By, Option<&'p ScopeSet>), Denied> {
+        if self.rules.name_resources() && target.is_resource() {
+            let uri = target.name.unwrap_or_default();
+            if uri::is_ambiguous(uri) {
+                return Err(Denied::new(By::Default, Reason::AmbiguousUri));
+            }
+        }
+        for (at, rule) in self.rules.that_speak_of(target) {
+            let by = By::Rule(at);
+            match rule.answer(call, target) {
+                Answer::PassedOver(_) => {}
+                Answer::Allows => return Ok((by, Some(&rule.scopes))),
+                Answer::Denies(text) => {
+                    return Err(Denied {
+                        text: Some(Arc::clone(text)),
+                        ..Denied::new(by, Reason::PolicyDenied)
+                    });
+                }
+                Answer::Refuses(_) => return Err(Denied::new(by, Reason::PolicyDenied)),
+                Answer::Unreadable(reason) => return Err(Denied::new(by, reason)),
+                Answer::Fails(fault) => {
+                    return Err(Denied {
+                        fault: Some(fault),
+                        ..Denied::new(by, Reason::ConditionFailed)
+                    });
+                }
+            }
+        }
+        match self.default {
+            DefaultDecision::Allow => Ok((By::Default, None)),
+            DefaultDecision::Deny => Err(Denied::new(By::Default, Reason::PolicyDenied)),
+        }
+    }
+
+    /// What a rule makes of an entry; none where it leaves it to the rules behind it.
+    fn rule_reach(&self, rule: &Rule, caller: &Caller<'_>, target: &Target<'_>) -> Option<Reach> {
+        if rule.unmet_caller(caller).is_some() {
+            return rule.deny.is_none().then_some(Reach::Denied);
+        }
+        let condition = rule.condition.as_ref();
+        let condition_asks = condition.is_some_and(Condition::reads_arguments);
+        let call = Call {
+            caller,
+            version: None,
+            arguments: Arguments::new(None),
+        };
+        let holds = condition_asks
+            || match rule.condition_holds(&call, target) {
+                Ok(holds) => holds,
+                Err(_) => return Some(Reach::Denied),
+            };
+        match &rule.deny {
+            // With other arguments the call may pass.
+            Some(_) if condition_asks || !rule.arguments.is_empty() => None,
+            Some(_) => holds.then_some(Reach::Denied),
+            None if holds => Some(self.scope_reach(caller, Some(&rule.scopes))),
+            None => Some(Reach::Denied),
+        }
+    }
+
+    fn scope_reach(&self, caller: &Caller<'_>, extra: Option<&ScopeSet>) -> Reach {
+        let granted = &caller.principal.scopes;
+        let suffices = |scopes: &ScopeSet| self.implies.suffices(granted, scopes);
+        match suffices(&self.required) && extra.is_none_or(suffices) {
+            true => Reach::Usable,
+            false => Reach::StepUp,
         }
     }
 }
 
+/// One call, with its arguments as far as they have been read.
+struct Call<'a> {
+    caller: &'a Caller<'a>,
+    version: Option<&'a str>,
+    arguments: Arguments<'a>,
+}
+
+/// What a rule says to a call whose method and name it speaks of.
+#[derive(Clone, Debug, PartialEq)]
+enum Answer<'p> {
+    /// Nothing: the next rule is asked.
+    PassedOver(Unmet),
+    /// It may pass, with the rule's scopes.
+    Allows,
+    /// The rule's words.
+    Denies(&'p Arc<str>),
+    /// It allows others.
+    Refuses(Unmet),
+    /// The arguments cannot be judged.
+    Unreadable(Reason),
+    /// The condition cannot be judged.
+    Fails(ConditionFault),
+}
+
+/// What of a rule a call does not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    /// The arguments.
+    Arguments,
+    /// The subject.
+    Principal,
+    /// The client.
+    Client,
+    /// The condition.
+    Condition,
+}
+
 impl Rule {
-    fn matches(&self, method: &str, name: Option<&str>) -> bool {
-        self.method == method
-            && (self.names.is_empty()
-                || name.is_some_and(|name| self.names.iter().any(|own| own == name)))
+    fn answer<'p>(&'p self, call: &Call<'_>, target: &Target<'_>) -> Answer<'p> {
+        if !self.arguments.is_empty() {
+            match call.arguments.are(&self.arguments) {
+                Ok(true) => {}
+                Ok(false) => return Answer::PassedOver(Unmet::Arguments),
+                Err(reason) => return Answer::Unreadable(reason),
+            }
+        }
+        let unmet = match self.unmet(call, target) {
+            Ok(unmet) => unmet,
+            Err(answer) => return answer,
+        };
+        match (&self.deny, unmet) {
+            (Some(text), None) => Answer::Denies(text),
+            (Some(_), Some(unmet)) => Answer::PassedOver(unmet),
+            (None, None) => Answer::Allows,
+            (None, Some(unmet)) => Answer::Refuses(unmet),
+        }
+    }
+
+    fn unmet(&self, call: &Call<'_>, target: &Target<'_>) -> Result<Option<Unmet>, Answer<'_>> {
+        if let unmet @ Some(_) = self.unmet_caller(call.caller) {
+            return Ok(unmet);
+        }
+        if let Some(condition) = &self.condition
+            && condition.reads_arguments()
+        {
+            let known: Vec<&str> = condition.argument_names().collect();
+            let alike = call.arguments.refuse_look_alikes(&known);
+            alike.map_err(Answer::Unreadable)?;
+        }
+        let holds = self.condition_holds(call, target);
+        Ok((!holds.map_err(Answer::Fails)?).then_some(Unmet::Condition))
+    }
+
+    fn unmet_caller(&self, caller: &Caller<'_>) -> Option<Unmet> {
+        if !self.callers.has_principal(caller.principal) {
+            return Some(Unmet::Principal);
+        }
+        (!self.callers.has_client(caller.principal)).then_some(Unmet::Client)
+    }
+
+    fn condition_holds(
+        &self,
+        call: &Call<'_>,
+        target: &Target<'_>,
+    ) -> Result<bool, ConditionFault> {
+        let Some(condition) = &self.condition else {
+            return Ok(true);
+        };
+        condition.judge(&Facts {
+            principal: call.caller.principal,
+            claims: call.caller.claims,
+            method: target.method,
+            name: target.name,
+            arguments: call.arguments.raw(),
+            version: call.version,
+            request: call.caller.request,
+        })
+    }
+}
+
+/// A call that is refused whatever its scopes.
+struct Denied {
+    by: By,
+    reason: Reason,
+    text: Option<Arc<str>>,
+    fault: Option<ConditionFault>,
+}
+
+impl Denied {
+    const fn new(by: By, reason: Reason) -> Self {
+        Self {
+            by,
+            reason,
+            text: None,
+            fault: None,
+        }
+    }
+}
+
+impl From<Denied> for Judged {
+    fn from(denied: Denied) -> Self {
+        Self {
+            by: denied.by,
+            fault: denied.fault,
+            decision: Err(Refusal {
+                text: denied.text,
+                ..denied.reason.into()
+            }),
+        }
     }
 }
 
@@ -132,230 +447,4 @@ pub(super) fn is_always_open(method: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    fn set(text: &str) -> ScopeSet {
-        ScopeSet::parse(text).unwrap()
-    }
-
-    fn rule(method: &str, names: &[&str], scopes: &str) -> Rule {
-        Rule {
-            method: method.to_owned(),
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            scopes: set(scopes),
-        }
-    }
-
-    fn policy(default: DefaultDecision) -> Policy {
-        Policy {
-            required: set("read"),
-            supported: set("read write admin offline_access"),
-            default,
-            rules: vec![
-                rule("tools/call", &["create", "complete"], "write"),
-                rule("tools/call", &["wipe"], "admin write"),
-                rule("tools/call", &["wipe"], ""),
-                rule("resources/read", &[], "docs"),
-                rule("initialize", &[], "admin"),
-            ],
-        }
-    }
-
-    fn principal(scopes: &str) -> Arc<Principal> {
-        Arc::new(Principal {
-            issuer: "https://issuer.example".into(),
-            subject: "alice".into(),
-            client: None,
-            scopes: set(scopes),
-        })
-    }
-
-    /// `Ok` or the scopes that are asked for; `Err("")` stands for a policy that says no.
-    fn judge(
-        default: DefaultDecision,
-        scopes: &str,
-        method: Option<&str>,
-        name: Option<&str>,
-    ) -> Result<(), String> {
-        match policy(default).authorize(principal(scopes), &Operation { method, name }) {
-            Ok(permit) => {
-                assert_eq!(permit.principal().subject.as_ref(), "alice");
-                Ok(())
-            }
-            Err(Refusal {
-                reason: Reason::InsufficientScope,
-                scopes,
-                ..
-            }) => Err(scopes.unwrap().to_string()),
-            Err(refusal) => {
-                assert_eq!(refusal, Reason::PolicyDenied.into());
-                Err(String::new())
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_rule_that_matches_decides_and_lists_every_scope_it_takes() {
-        use DefaultDecision::{Allow, Deny};
-        let call = Some("tools/call");
-        for (case, default, scopes, method, name, expected) in [
-            ("no rule, allow", Allow, "read", call, Some("list"), Ok(())),
-            (
-                "no rule, allow, required missing",
-                Allow,
-                "write",
-                call,
-                Some("list"),
-                Err("read"),
-            ),
-            (
-                "no rule, deny",
-                Deny,
-                "read write admin",
-                call,
-                Some("list"),
-                Err(""),
-            ),
-            (
-                "rule, all there",
-                Deny,
-                "read write",
-                call,
-                Some("create"),
-                Ok(()),
-            ),
-            (
-                "rule's scope missing",
-                Allow,
-                "read",
-                call,
-                Some("create"),
-                Err("read write"),
-            ),
-            (
-                "only the required one missing",
-                Allow,
-                "write",
-                call,
-                Some("complete"),
-                Err("read write"),
-            ),
-            (
-                "both missing",
-                Allow,
-                "",
-                call,
-                Some("create"),
-                Err("read write"),
-            ),
-            (
-                "first of two rules",
-                Allow,
-                "read",
-                call,
-                Some("wipe"),
-                Err("admin read write"),
-            ),
-            (
-                "names are exact",
-                Deny,
-                "read write",
-                call,
-                Some("Create"),
-                Err(""),
-            ),
-            (
-                "no prefix",
-                Deny,
-                "read write",
-                call,
-                Some("create2"),
-                Err(""),
-            ),
-            (
-                "methods are exact",
-                Deny,
-                "read write",
-                Some("tools/Call"),
-                Some("create"),
-                Err(""),
-            ),
-            (
-                "a rule with names needs a name",
-                Deny,
-                "read write",
-                call,
-                None,
-                Err(""),
-            ),
-            (
-                "a rule without names is for any",
-                Deny,
-                "read docs",
-                Some("resources/read"),
-                Some("tasks://all"),
-                Ok(()),
-            ),
-            (
-                "another method",
-                Deny,
-                "read",
-                Some("tools/list"),
-                None,
-                Err(""),
-            ),
-        ] {
-            let expected = expected.map_err(str::to_owned);
-            assert_eq!(judge(default, scopes, method, name), expected, "{case}");
-        }
-    }
-
-    #[test]
-    fn what_calls_nothing_takes_the_required_scopes_only() {
-        let methods = [
-            Some("initialize"),
-            Some("server/discover"),
-            Some("ping"),
-            Some("notifications/initialized"),
-            Some("notifications/of-tomorrow"),
-            None,
-        ];
-        for method in methods {
-            assert_eq!(
-                judge(DefaultDecision::Deny, "read", method, None),
-                Ok(()),
-                "{method:?}"
-            );
-            assert_eq!(
-                judge(DefaultDecision::Deny, "write", method, None),
-                Err("read".to_owned()),
-                "{method:?}"
-            );
-        }
-        for method in ["notifications", "pings", "initialize/x"] {
-            assert_eq!(
-                judge(DefaultDecision::Deny, "read", Some(method), None),
-                Err(String::new()),
-                "{method}"
-            );
-        }
-    }
-
-    #[test]
-    fn tool_labels_are_a_closed_set() {
-        let policy = policy(DefaultDecision::Allow);
-        assert_eq!(policy.tool_label("complete"), "complete");
-        assert_eq!(policy.tool_label("anything"), "other");
-        assert_eq!(policy.tool_label(""), "other");
-    }
-
-    #[test]
-    fn the_hint_is_the_required_scopes_else_the_supported_ones() {
-        let mut policy = policy(DefaultDecision::Allow);
-        assert_eq!(policy.hinted_scopes(), set("read"));
-        policy.required = set("offline_access");
-        assert_eq!(policy.hinted_scopes(), set("admin read write"));
-    }
-}
+mod tests;

@@ -8,7 +8,9 @@ use std::fmt;
 
 use super::look_alike;
 use super::naming::{Mirror, Naming, naming};
+use super::references;
 use super::version::META_KEY;
+use crate::auth::policy::Reference;
 use crate::auth::reason::Reason;
 use crate::json::{self, JsonError, JsonLimits, Object};
 
@@ -35,6 +37,8 @@ pub struct Envelope<'a> {
     name: Option<Cow<'a, str>>,
     meta_version: Option<Cow<'a, str>>,
     proposed_version: Option<Cow<'a, str>>,
+    arguments: Option<&'a [u8]>,
+    references: Vec<Reference>,
 }
 
 /// Why a body is no envelope, with the id of the request it may have been: clients match errors by it.
@@ -97,6 +101,16 @@ impl<'a> Envelope<'a> {
         self.proposed_version.as_deref()
     }
 
+    /// The arguments of a tool or prompt, as they came: a raw JSON value.
+    pub const fn arguments(&self) -> Option<&'a [u8]> {
+        self.arguments
+    }
+
+    /// What the message touches besides its name.
+    pub fn references(&self) -> &[Reference] {
+        &self.references
+    }
+
     fn of(message: &Object<'a>) -> Result<Self, Reason> {
         if look_alike::ambiguous(
             message,
@@ -113,7 +127,7 @@ impl<'a> Envelope<'a> {
             .transpose()?;
         let method = text(message, "method")?;
         let kind = kind(message, id.is_some())?;
-        let params = member_object(message, "params", &["_meta"])?;
+        let params = member_object(message, "params", references::members(method.as_deref()))?;
         let (name, meta_version) = match &params {
             Some(params) => (name(params, method.as_deref())?, meta_version(params)?),
             None => (None, None),
@@ -130,6 +144,10 @@ impl<'a> Envelope<'a> {
             }
             _ => None,
         };
+        let arguments = params
+            .as_ref()
+            .and_then(|params| references::arguments(params, method.as_deref()));
+        let references = references::references(params.as_ref(), method.as_deref())?;
         Ok(Self {
             kind,
             id,
@@ -137,6 +155,8 @@ impl<'a> Envelope<'a> {
             name,
             meta_version,
             proposed_version,
+            arguments,
+            references,
         })
     }
 }

@@ -19,6 +19,7 @@ use super::{
         similar,
         url::HttpUrl,
     },
+    identities,
     issuers::Issuers,
     listen,
     numbers::RESPONSE_HEAD,
@@ -133,7 +134,16 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let documentation = section
         .get("documentation")
         .and_then(|item| documentation(&item));
-    let policy = policy::policy(section);
+    let named: Vec<_> = issuers
+        .iter()
+        .filter_map(|name| {
+            Some((
+                name.clone(),
+                around.issuers.usable.get(name)?.issuer.clone(),
+            ))
+        })
+        .collect();
+    let policy = policy::policy(section, identities::Issuers { named: &named });
     let rate_limits = rate_limits::rate_limits(section);
     let identity_headers = identity_headers(section);
     let response_head = section.duration("response_head", around.response_head, RESPONSE_HEAD);

@@ -1,6 +1,6 @@
 //! The rules of a policy: that each speaks of calls that exist, and is not hidden behind an earlier one.
 
-use mcp_gateway_core::auth::policy::Rule;
+use mcp_gateway_core::auth::policy::{Methods, Pattern, Rule};
 
 use super::{
     super::{
@@ -8,15 +8,24 @@ use super::{
         reader::{Item, Section},
         similar,
     },
+    conditions, identities,
     policy::{scope_set, scope_tokens},
-    quoted, without_repeats,
+    quoted, rule_arguments, without_repeats,
 };
 
-/// Reads the rules below `rules`. `supported` is what scopes must be among, where the resource lists them.
-pub(super) fn rules(policy: &Section<'_>, supported: Option<&[String]>) -> Vec<Rule> {
+/// What a rule may refer to.
+pub(super) struct Vocabulary<'a> {
+    /// What scopes must be among, where the resource lists them.
+    pub(super) scopes: Option<&'a [String]>,
+    /// The resource's issuers.
+    pub(super) issuers: identities::Issuers<'a>,
+}
+
+/// Reads the rules below `rules`.
+pub(super) fn rules(policy: &Section<'_>, vocabulary: &Vocabulary<'_>) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     for item in policy.list("rules") {
-        let Some(rule) = rule(item.section(), supported) else {
+        let Some(rule) = rule(item.section(), vocabulary) else {
             continue;
         };
         refuse_hidden(&item, &rule, &rules);
@@ -25,26 +34,49 @@ pub(super) fn rules(policy: &Section<'_>, supported: Option<&[String]>) -> Vec<R
     rules
 }
 
-fn rule(section: Section<'_>, supported: Option<&[String]>) -> Option<Rule> {
-    let method = section
-        .required("method", "Write an MCP method, such as tools/call")
-        .and_then(|item| method(&item));
-    let names = names(&section, method.as_deref());
-    let scopes = scope_tokens(&section, "scopes");
-    section.finish();
-    for (item, scope) in &scopes {
-        if supported.is_some_and(|supported| !supported.contains(scope)) {
-            item.report(
-                format_args!("{} is not in scopes.supported", quoted(scope)),
-                "Add it there, so that clients know of it",
-            );
-        }
+fn rule(section: Section<'_>, vocabulary: &Vocabulary<'_>) -> Option<Rule> {
+    let methods = methods(&section);
+    let names = names(&section, methods.as_ref());
+    let arguments = rule_arguments::arguments(&section, methods.as_ref());
+    let scopes = scopes(&section, vocabulary.scopes);
+    let callers = identities::callers(&section, &vocabulary.issuers);
+    let condition = section.get("condition");
+    let condition = condition.and_then(|item| conditions::condition(&item));
+    let deny = section.text("deny").map(Into::into);
+    if deny.is_some() && section.get("scopes").is_some() {
+        section.report_at(
+            "scopes",
+            "stands beside deny: what is denied is denied whatever the scope",
+            "Remove it, or remove deny to ask for the scopes",
+        );
     }
+    section.finish();
     Some(Rule {
-        method: method?,
+        methods: methods?,
         names,
-        scopes: scope_set(&scopes),
+        arguments,
+        scopes,
+        callers,
+        condition,
+        deny,
     })
+}
+
+/// One method, several, or `*` for every one that rules are asked about.
+pub(super) fn methods(section: &Section<'_>) -> Option<Methods> {
+    let mend = "Write an MCP method, such as tools/call, or \"*\" for every one";
+    let items = section.required("method", mend)?.one_or_many();
+    if let [item] = &*items
+        && item.any_text().as_deref() == Some("*")
+    {
+        return Some(Methods::Any);
+    }
+    let methods = items.into_iter().filter_map(|item| {
+        let method = method(&item)?;
+        Some((item, method))
+    });
+    let methods = without_repeats(methods.collect());
+    (!methods.is_empty()).then_some(Methods::Of(methods))
 }
 
 fn method(item: &Item<'_>) -> Option<String> {
@@ -76,36 +108,61 @@ fn method(item: &Item<'_>) -> Option<String> {
     Some(method)
 }
 
-fn names(section: &Section<'_>, method: Option<&str>) -> Vec<String> {
-    let nameless = method.is_some_and(|method| methods::kind(method) == Some(MethodKind::Nameless));
+/// Exact names and globs.
+pub(super) fn names(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Pattern> {
     let items = section.one_or_many("name");
-    if nameless && !items.is_empty() {
+    if !items.is_empty() && methods.is_some_and(|methods| !act_on_names(methods)) {
         section.report_at(
             "name",
             "stands beside a method that acts on nothing with a name",
-            "Remove it",
+            "Remove it, or write methods such as tools/call alone",
         );
     }
     let names = items.into_iter().filter_map(|item| {
-        let name = item.text()?;
-        if name.contains('*') {
-            item.report(
-                "has a *, but names are exact",
-                "Write out each name, or remove the key to mean any",
-            );
-        }
-        Some((item, name))
+        let pattern = pattern(&item)?;
+        Some((item, pattern))
     });
     without_repeats(names.collect())
 }
 
-/// First match decides: a call that an earlier rule matches never comes to this one.
+/// A text with `*` and `**` in it, or without.
+pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
+    item.parsed(
+        Pattern::parse,
+        "Write a name, with * for what has no slash and ** for anything",
+    )
+}
+
+fn act_on_names(methods: &Methods) -> bool {
+    match methods {
+        Methods::Any => false,
+        Methods::Of(methods) => methods
+            .iter()
+            .all(|method| methods::kind(method) != Some(MethodKind::Nameless)),
+    }
+}
+
+fn scopes(
+    section: &Section<'_>,
+    supported: Option<&[String]>,
+) -> mcp_gateway_core::auth::scope::ScopeSet {
+    let scopes = scope_tokens(section, "scopes");
+    for (item, scope) in &scopes {
+        if supported.is_some_and(|supported| !supported.contains(scope)) {
+            item.report(
+                format_args!("{} is not in scopes.supported", quoted(scope)),
+                "Add it there, so that clients know of it",
+            );
+        }
+    }
+    scope_set(&scopes)
+}
+
+/// First match decides: a call that an earlier rule decides never comes to this one.
 fn refuse_hidden(item: &Item<'_>, rule: &Rule, earlier: &[Rule]) {
     let earlier = || {
-        earlier
-            .iter()
-            .enumerate()
-            .filter(|(_, earlier)| earlier.method == rule.method)
+        let earlier = earlier.iter().enumerate();
+        earlier.filter(|(_, earlier)| decides_all(earlier) && covers(earlier, rule))
     };
     let mend = "Move it before that one, or remove it: the first match decides";
     if let Some((index, _)) = earlier().find(|(_, earlier)| earlier.names.is_empty()) {
@@ -114,8 +171,10 @@ fn refuse_hidden(item: &Item<'_>, rule: &Rule, earlier: &[Rule]) {
             mend,
         );
     }
-    for name in &rule.names {
-        if let Some((index, _)) = earlier().find(|(_, earlier)| earlier.names.contains(name)) {
+    for name in rule.names.iter().filter(|name| name.is_exact()) {
+        let name = name.as_str();
+        let hides = |earlier: &Rule| earlier.names.iter().any(|own| own.matches(name));
+        if let Some((index, _)) = earlier().find(|(_, earlier)| hides(earlier)) {
             item.report(
                 format_args!(
                     "is never reached for {}: rules[{index}] matches it",
@@ -124,5 +183,19 @@ fn refuse_hidden(item: &Item<'_>, rule: &Rule, earlier: &[Rule]) {
                 mend,
             );
         }
+    }
+}
+
+/// Whether no call that it speaks of goes on to the next rule. A rule that denies some leaves the others.
+fn decides_all(rule: &Rule) -> bool {
+    let denies_some = rule.condition.is_some() || !rule.callers.is_everybody();
+    rule.arguments.is_empty() && (rule.deny.is_none() || !denies_some)
+}
+
+/// Whether every method of `rule` is one of `earlier`.
+fn covers(earlier: &Rule, rule: &Rule) -> bool {
+    match &rule.methods {
+        Methods::Any => earlier.methods == Methods::Any,
+        Methods::Of(methods) => methods.iter().all(|method| earlier.methods.cover(method)),
     }
 }

@@ -1,5 +1,7 @@
 //! What is said about scopes and rules.
 
+use mcp_gateway_core::auth::policy::Methods;
+
 use super::*;
 
 #[test]
@@ -18,8 +20,8 @@ fn rules_speak_of_calls_that_exist() {
         ),
         (
             RULE,
-            "{ method: '*' }",
-            "resources[0].policy.rules[0].method:19:13 * is no MCP method",
+            "{ method: ['*'] , deny: no, method_: x }",
+            "resources[0].policy.rules[0].method_:19:39 is no key that is known here",
         ),
         (
             RULE,
@@ -48,8 +50,73 @@ fn rules_speak_of_calls_that_exist() {
         ),
         (
             RULE,
-            "{ method: tools/call, name: 'create_*' }",
-            "resources[0].policy.rules[0].name:19:33 has a *, but names are exact",
+            "{ method: tools/call, name: 'create_***' }",
+            "resources[0].policy.rules[0].name:19:33 has more than two * in a row",
+        ),
+        (
+            RULE,
+            "{ method: [tools/call, tools/list], name: a }",
+            "resources[0].policy.rules[0].name:19:47 stands beside a method that acts on nothing with a name",
+        ),
+        (
+            RULE,
+            "{ method: '*', name: a }",
+            "resources[0].policy.rules[0].name:19:26 stands beside a method that acts on nothing with a name",
+        ),
+        (
+            RULE,
+            "{ method: [tools/call, '*'] }",
+            "resources[0].policy.rules[0].method[1]:19:34 * is no MCP method",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, scopes: write, deny: no }",
+            "resources[0].policy.rules[0].scopes:19:33 stands beside deny: what is denied is denied whatever the scope",
+        ),
+        (
+            RULE,
+            "{ method: resources/read, arguments: { a: 1 } }",
+            "resources[0].policy.rules[0].arguments:19:37 stands beside a method that takes no arguments",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, arguments: { a: 1.5 } }",
+            "resources[0].policy.rules[0].arguments.a:19:46 must be a whole number",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, arguments: { a: 9007199254740993 } }",
+            "resources[0].policy.rules[0].arguments.a:19:46 is out of range",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, arguments: { a: [b, '***'] } }",
+            "resources[0].policy.rules[0].arguments.a[1]:19:53 has more than two * in a row",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, clients: [{ issuer: corporat, client: a }] }",
+            "resources[0].policy.rules[0].clients[0].issuer:19:45 corporat is no issuer of this resource",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, principals: [a, { issuer: corporate, subject: a }] }",
+            "resources[0].policy.rules[0].principals[1]:19:49 is listed twice",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, principals: [{ issuer: corporate }] }",
+            "resources[0].policy.rules[0].principals[0].subject:19:46 is missing",
+        ),
+        (
+            "required: [read]",
+            "required: [read]\n      implies: { write: write }",
+            "resources[0].scopes.implies.write:15:18 implies itself in the end",
+        ),
+        (
+            "required: [read]",
+            "required: [read]\n      implies: { 'a b': write }",
+            "resources[0].scopes.implies[\"a b\"]:15:18 a b is not one scope",
         ),
         (
             RULE,
@@ -107,6 +174,45 @@ fn rules_behind_a_broader_one_are_refused() {
         only_finding(&repeated),
         "resources[0].policy.rules[1]:20:11 is never reached for b: rules[0] matches it"
     );
+    for hidden in [
+        ["{ method: '*' }", "{ method: tools/call, name: a }"],
+        [
+            "{ method: resources/read }",
+            "{ method: resources/subscribe }",
+        ],
+        [
+            "{ method: tools/call, deny: no }",
+            "{ method: tools/call, name: a }",
+        ],
+        [
+            "{ method: tools/call, name: 'a*' }",
+            "{ method: tools/call, name: ab }",
+        ],
+        [
+            "{ method: [tools/call, prompts/get] }",
+            "{ method: tools/call }",
+        ],
+    ] {
+        let finding = only_finding(&rules(&hidden));
+        assert!(finding.contains("is never reached"), "{finding}");
+    }
+    for reached in [
+        [
+            "{ method: tools/call, clients: a, deny: no }",
+            "{ method: tools/call }",
+        ],
+        [
+            "{ method: tools/call, arguments: { a: 1 } }",
+            "{ method: tools/call }",
+        ],
+        ["{ method: tools/call }", "{ method: '*' }"],
+        [
+            "{ method: tools/call, name: ab }",
+            "{ method: tools/call, name: 'a*' }",
+        ],
+    ] {
+        parsed(&rules(&reached));
+    }
     parsed(&rules(&[
         "{ method: tools/call, name: a }",
         "{ method: tools/call }",
@@ -120,5 +226,42 @@ fn scopes_that_are_not_listed_are_those_in_use() {
     assert_eq!(
         config.resources[0].scopes_supported.to_string(),
         "read write"
+    );
+}
+
+#[test]
+fn a_rule_is_read_with_everything_in_it() {
+    let config = parsed(&edited(
+        "{ method: tools/call, name: [create], scopes: [write] }",
+        "{ method: [tools/call, prompts/get], name: 'create_*', arguments: { urgent: true, level: [3, 'high*'] }, \
+         principals: alice, clients: [{ issuer: corporate, client: app }], condition: 'client.id == \"app\"', deny: Not now. }",
+    ));
+    let rule = &config.resources[0].policy.rules.all()[0];
+    let methods = ["tools/call", "prompts/get"].map(str::to_owned);
+    assert_eq!(rule.methods, Methods::Of(methods.into()));
+    assert!(rule.names[0].matches("create_task"));
+    let arguments: Vec<_> = rule
+        .arguments
+        .iter()
+        .map(|own| (&*own.name, own.values.len()))
+        .collect();
+    assert_eq!(arguments, [("urgent", 1), ("level", 2)]);
+    let issuer = &config.issuers["corporate"].issuer;
+    assert_eq!(*rule.callers.principals[0].issuer, **issuer);
+    assert_eq!(&*rule.callers.principals[0].id, "alice");
+    assert_eq!(rule.callers.clients.len(), 1);
+    assert!(rule.condition.is_some());
+    assert_eq!(rule.deny.as_deref(), Some("Not now."));
+}
+
+#[test]
+fn a_condition_is_compiled_when_the_configuration_is_read() {
+    let finding = only_finding(&edited(
+        "{ method: tools/call, name: [create], scopes: [write] }",
+        "{ method: tools/call, condition: claim.department == 'ops' }",
+    ));
+    assert!(
+        finding.starts_with("resources[0].policy.rules[0].condition:19:33"),
+        "{finding}"
     );
 }

@@ -1,0 +1,220 @@
+//! The arguments of a call, as far as a rule asks for them.
+//!
+//! They are read only where a rule asks, and then strictly: members that a lenient reader takes for one another are
+//! refused, because the server behind might see the other one (CVE-2026-27896).
+
+use std::cell::OnceCell;
+
+use super::super::reason::Reason;
+use super::pattern::Pattern;
+use crate::json::{self, Object};
+use crate::mcp::look_alike;
+
+/// The largest whole number that JSON readers agree on (RFC 8259 §6).
+pub const MAX_NUMBER: i64 = (1 << 53) - 1;
+
+/// What a rule asks of one top-level argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// The argument's name.
+    pub name: Box<str>,
+    /// One of these it must be.
+    pub values: Vec<Value>,
+}
+
+/// A value that an argument may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A text that this pattern stands for.
+    Text(Pattern),
+    /// A number of this value, however it is written; at most [`MAX_NUMBER`] either way.
+    Number(i64),
+    /// `true` or `false`.
+    Flag(bool),
+}
+
+impl Value {
+    fn is(&self, raw: &[u8]) -> bool {
+        match self {
+            Self::Text(pattern) => json::string(raw).is_some_and(|text| pattern.matches(&text)),
+            Self::Number(number) => number_of(raw) == Some(*number as f64),
+            Self::Flag(flag) => raw == if *flag { &b"true"[..] } else { b"false" },
+        }
+    }
+}
+
+/// `5`, `5.0` and `5e0` are one number to whoever runs the call.
+fn number_of(raw: &[u8]) -> Option<f64> {
+    let is_number = matches!(raw.first(), Some(b'-' | b'0'..=b'9'));
+    let text = std::str::from_utf8(raw).ok().filter(|_| is_number)?;
+    text.parse().ok()
+}
+
+/// The arguments of one call, read at most once.
+#[derive(Debug)]
+pub(super) struct Arguments<'a> {
+    raw: Option<&'a [u8]>,
+    read: OnceCell<Result<Object<'a>, Reason>>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(raw: Option<&'a [u8]>) -> Self {
+        Self {
+            raw: raw.filter(|raw| *raw != b"null"),
+            read: OnceCell::new(),
+        }
+    }
+
+    /// As they came; none where they are missing or null.
+    pub(super) const fn raw(&self) -> Option<&'a [u8]> {
+        self.raw
+    }
+
+    /// Whether the call's arguments are what a rule asks for.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidRequest`] where they are no object, [`Reason::AmbiguousJson`] where a name looks like one that is
+    /// asked for, or like another.
+    pub(super) fn are(&self, asked: &[Argument]) -> Result<bool, Reason> {
+        let arguments = self.object()?;
+        let known: Vec<&str> = asked.iter().map(|argument| &*argument.name).collect();
+        if look_alike::ambiguous(arguments, &known) {
+            return Err(Reason::AmbiguousJson);
+        }
+        Ok(asked.iter().all(|argument| {
+            arguments
+                .get(&argument.name)
+                .is_some_and(|raw| argument.values.iter().any(|value| value.is(raw)))
+        }))
+    }
+
+    /// Refuses look-alikes of these names, and of each other, in every object of the arguments.
+    ///
+    /// # Errors
+    /// As [`are`](Self::are).
+    pub(super) fn refuse_look_alikes(&self, known: &[&str]) -> Result<(), Reason> {
+        self.object()?;
+        match self.raw.is_some_and(|raw| is_ambiguous(raw, known)) {
+            true => Err(Reason::AmbiguousJson),
+            false => Ok(()),
+        }
+    }
+
+    fn object(&self) -> Result<&Object<'a>, Reason> {
+        let read = self.read.get_or_init(|| match self.raw {
+            None => Ok(Object::default()),
+            Some(raw) => json::object(raw).map_err(|_| Reason::InvalidRequest),
+        });
+        read.as_ref().map_err(|reason| *reason)
+    }
+}
+
+/// At any depth; that is bounded, since the message was checked before.
+fn is_ambiguous(raw: &[u8], known: &[&str]) -> bool {
+    match raw.first() {
+        Some(b'{') => json::object(raw).is_ok_and(|object| {
+            look_alike::ambiguous(&object, known)
+                || object.iter().any(|(_, inner)| is_ambiguous(inner, known))
+        }),
+        Some(b'[') => json::array(raw)
+            .is_ok_and(|elements| elements.iter().any(|inner| is_ambiguous(inner, known))),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn text(pattern: &str) -> Value {
+        Value::Text(Pattern::parse(pattern).unwrap())
+    }
+
+    fn asked(name: &str, values: Vec<Value>) -> Argument {
+        Argument {
+            name: name.into(),
+            values,
+        }
+    }
+
+    fn are(raw: &str, asked: &[Argument]) -> Result<bool, Reason> {
+        Arguments::new(Some(raw.as_bytes())).are(asked)
+    }
+
+    #[test]
+    fn every_argument_asked_for_has_one_of_its_values() {
+        let asked = [
+            asked("priority", vec![text("high"), text("urg*")]),
+            asked("count", vec![Value::Number(5)]),
+        ];
+        for (arguments, expected) in [
+            (r#"{"priority":"high","count":5}"#, true),
+            (r#"{"count":5.0,"x":1,"priority":"urgent"}"#, true),
+            (r#"{"priority":"\u0068igh","count":5e0}"#, true),
+            (r#"{"priority":"high","count":"5"}"#, false),
+            (r#"{"priority":"High","count":5}"#, false),
+            (r#"{"priority":["high"],"count":5}"#, false),
+            (r#"{"priority":"high"}"#, false),
+            (r#"{"priority":"high","count":5.5}"#, false),
+            ("{}", false),
+            ("null", false),
+        ] {
+            assert_eq!(are(arguments, &asked), Ok(expected), "{arguments}");
+        }
+        assert_eq!(Arguments::new(None).are(&asked), Ok(false));
+        assert_eq!(Arguments::new(None).are(&[]), Ok(true));
+    }
+
+    #[test]
+    fn types_are_not_mixed() {
+        let flag = [asked("force", vec![Value::Flag(true)])];
+        for (raw, expected) in [
+            ("true", true),
+            ("false", false),
+            ("\"true\"", false),
+            ("1", false),
+        ] {
+            assert_eq!(are(&format!(r#"{{"force":{raw}}}"#), &flag), Ok(expected));
+        }
+        let number = [asked("n", vec![Value::Number(-3)])];
+        for (raw, expected) in [
+            ("-3", true),
+            ("-30e-1", true),
+            ("3", false),
+            ("null", false),
+        ] {
+            assert_eq!(are(&format!(r#"{{"n":{raw}}}"#), &number), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn what_a_lenient_reader_could_take_for_the_argument_is_refused() {
+        let asked = [asked("path", vec![text("**")])];
+        for raw in [
+            r#"{"PATH":"x"}"#,
+            r#"{"path":"x","Path":"y"}"#,
+            r#"{"path\u0000":"x"}"#,
+            r#"{"a":1,"A":2,"path":"x"}"#,
+        ] {
+            assert_eq!(are(raw, &asked), Err(Reason::AmbiguousJson), "{raw}");
+        }
+        for raw in ["[]", "\"path\"", "1"] {
+            assert_eq!(are(raw, &asked), Err(Reason::InvalidRequest), "{raw}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_found_at_every_depth() {
+        for (raw, expected) in [
+            (r#"{"a":{"b":[{"owner":1}]}}"#, Ok(())),
+            (r#"{"a":{"b":[{"Owner":1}]}}"#, Err(Reason::AmbiguousJson)),
+            (r#"{"a":[[{"x":1,"X":2}]]}"#, Err(Reason::AmbiguousJson)),
+            ("7", Err(Reason::InvalidRequest)),
+        ] {
+            let arguments = Arguments::new(Some(raw.as_bytes()));
+            assert_eq!(arguments.refuse_look_alikes(&["owner"]), expected, "{raw}");
+        }
+        assert_eq!(Arguments::new(None).refuse_look_alikes(&["owner"]), Ok(()));
+    }
+}

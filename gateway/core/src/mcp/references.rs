@@ -1,0 +1,204 @@
+//! What a message touches besides what it is named for: the resources that `subscriptions/listen` follows, the prompt or
+//! resource template that `completion/complete` completes. And the arguments of tools and prompts, left raw.
+
+use super::look_alike;
+use crate::auth::policy::Reference;
+use crate::auth::reason::Reason;
+use crate::json::{self, Object};
+
+/// Resources that one `subscriptions/listen` may follow: each is judged by the policy.
+pub(super) const MAX_SUBSCRIPTIONS: usize = 256;
+
+/// The members of `params` that are read for a method; `_meta` is read for all.
+pub(super) fn members(method: Option<&str>) -> &'static [&'static str] {
+    match method {
+        Some("tools/call" | "prompts/get") => &["_meta", "arguments"],
+        Some("subscriptions/listen") => &["_meta", "notifications"],
+        Some("completion/complete") => &["_meta", "ref"],
+        _ => &["_meta"],
+    }
+}
+
+/// The arguments of a tool or prompt, as they came.
+pub(super) fn arguments<'a>(params: &Object<'a>, method: Option<&str>) -> Option<&'a [u8]> {
+    let takes_arguments = matches!(method, Some("tools/call" | "prompts/get"));
+    params.get("arguments").filter(|_| takes_arguments)
+}
+
+/// What the message touches besides its name.
+///
+/// # Errors
+/// [`Reason::InvalidRequest`] where it is not as the specification has it, or lists more than [`MAX_SUBSCRIPTIONS`];
+/// [`Reason::AmbiguousJson`] where two readers could see different things in it.
+pub(super) fn references(
+    params: Option<&Object<'_>>,
+    method: Option<&str>,
+) -> Result<Vec<Reference>, Reason> {
+    match method {
+        Some("subscriptions/listen") => params.map_or(Ok(Vec::new()), subscriptions),
+        Some("completion/complete") => {
+            let params = params.ok_or(Reason::InvalidRequest)?;
+            Ok(vec![completed(params)?])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// MCP 2026-07-28, *Subscriptions*: `notifications.resourceSubscriptions` is a list of URIs.
+fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Reason> {
+    let Some(raw) = params.get("notifications") else {
+        return Ok(Vec::new());
+    };
+    let notifications = strict_object(raw, &["resourceSubscriptions"])?;
+    let Some(raw) = notifications.get("resourceSubscriptions") else {
+        return Ok(Vec::new());
+    };
+    let uris = json::array(raw).map_err(|_| Reason::InvalidRequest)?;
+    if uris.len() > MAX_SUBSCRIPTIONS {
+        return Err(Reason::InvalidRequest);
+    }
+    uris.into_iter()
+        .map(|raw| text(Some(raw)).map(Reference::Resource))
+        .collect()
+}
+
+/// MCP, *Completion*: `ref` is a `ref/prompt` with its name or a `ref/resource` with its URI.
+fn completed(params: &Object<'_>) -> Result<Reference, Reason> {
+    let raw = params.get("ref").ok_or(Reason::InvalidRequest)?;
+    let completed = strict_object(raw, &["type", "name", "uri"])?;
+    match &*text(completed.get("type"))? {
+        "ref/prompt" => text(completed.get("name")).map(Reference::Prompt),
+        "ref/resource" => text(completed.get("uri")).map(Reference::Resource),
+        _ => Err(Reason::InvalidRequest),
+    }
+}
+
+fn strict_object<'a>(raw: &'a [u8], known: &[&str]) -> Result<Object<'a>, Reason> {
+    let object = json::object(raw).map_err(|_| Reason::InvalidRequest)?;
+    match look_alike::ambiguous(&object, known) {
+        true => Err(Reason::AmbiguousJson),
+        false => Ok(object),
+    }
+}
+
+fn text(raw: Option<&[u8]>) -> Result<Box<str>, Reason> {
+    let text = raw.and_then(json::string).ok_or(Reason::InvalidRequest)?;
+    Ok(text.as_ref().into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn read(method: &str, params: &str) -> Result<Vec<Reference>, Reason> {
+        let params = json::object(params.as_bytes()).unwrap();
+        references(Some(&params), Some(method))
+    }
+
+    fn resource(uri: &str) -> Reference {
+        Reference::Resource(uri.into())
+    }
+
+    #[test]
+    fn the_resources_of_a_subscription_are_read() {
+        for (params, expected) in [
+            ("{}", vec![]),
+            (r#"{"notifications":{"toolsListChanged":true}}"#, vec![]),
+            (r#"{"notifications":{"resourceSubscriptions":[]}}"#, vec![]),
+            (
+                r#"{"notifications":{"resourceSubscriptions":["a://b","\u0061://c"]}}"#,
+                vec![resource("a://b"), resource("a://c")],
+            ),
+        ] {
+            assert_eq!(
+                read("subscriptions/listen", params),
+                Ok(expected),
+                "{params}"
+            );
+        }
+        for params in [
+            r#"{"notifications":[]}"#,
+            r#"{"notifications":{"resourceSubscriptions":"a://b"}}"#,
+            r#"{"notifications":{"resourceSubscriptions":[1]}}"#,
+            r#"{"notifications":{"resourceSubscriptions":["\ud800"]}}"#,
+        ] {
+            assert_eq!(
+                read("subscriptions/listen", params),
+                Err(Reason::InvalidRequest),
+                "{params}"
+            );
+        }
+        assert_eq!(
+            read(
+                "subscriptions/listen",
+                r#"{"notifications":{"ResourceSubscriptions":["a"]}}"#
+            ),
+            Err(Reason::AmbiguousJson)
+        );
+    }
+
+    #[test]
+    fn subscriptions_end_at_their_limit() {
+        let params = |count| {
+            let uris = vec![r#""a""#; count].join(",");
+            format!(r#"{{"notifications":{{"resourceSubscriptions":[{uris}]}}}}"#)
+        };
+        let read = |count| read("subscriptions/listen", &params(count)).map(|read| read.len());
+        assert_eq!(read(MAX_SUBSCRIPTIONS), Ok(MAX_SUBSCRIPTIONS));
+        assert_eq!(read(MAX_SUBSCRIPTIONS + 1), Err(Reason::InvalidRequest));
+    }
+
+    #[test]
+    fn the_object_of_a_completion_is_read() {
+        for (params, expected) in [
+            (
+                r#"{"ref":{"type":"ref/prompt","name":"p"}}"#,
+                Ok(vec![Reference::Prompt("p".into())]),
+            ),
+            (
+                r#"{"ref":{"type":"ref/resource","uri":"a://{b}"}}"#,
+                Ok(vec![resource("a://{b}")]),
+            ),
+            (
+                r#"{"ref":{"type":"ref/prompt","uri":"p"}}"#,
+                Err(Reason::InvalidRequest),
+            ),
+            (
+                r#"{"ref":{"type":"ref/tool","name":"p"}}"#,
+                Err(Reason::InvalidRequest),
+            ),
+            (r#"{"ref":"p"}"#, Err(Reason::InvalidRequest)),
+            ("{}", Err(Reason::InvalidRequest)),
+            (
+                r#"{"ref":{"type":"ref/prompt","name":"p","Name":"q"}}"#,
+                Err(Reason::AmbiguousJson),
+            ),
+            (
+                r#"{"ref":{"type":"ref/prompt","name":"p","URI":"q"}}"#,
+                Err(Reason::AmbiguousJson),
+            ),
+        ] {
+            assert_eq!(read("completion/complete", params), expected, "{params}");
+        }
+        assert_eq!(
+            references(None, Some("completion/complete")),
+            Err(Reason::InvalidRequest)
+        );
+    }
+
+    #[test]
+    fn other_methods_touch_nothing_else() {
+        assert_eq!(read("tools/call", r#"{"ref":1}"#), Ok(Vec::new()));
+        let params = json::object(br#"{"arguments":{"a":1}}"#).unwrap();
+        assert_eq!(
+            arguments(&params, Some("tools/call")),
+            Some(&br#"{"a":1}"#[..])
+        );
+        assert_eq!(
+            arguments(&params, Some("prompts/get")),
+            Some(&br#"{"a":1}"#[..])
+        );
+        assert_eq!(arguments(&params, Some("tools/list")), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! Whom a rule speaks of: subjects and clients, each of an issuer of the resource.
+
+use mcp_gateway_core::auth::policy::{Callers, Identity};
+
+use super::{
+    super::{
+        reader::{Item, Section},
+        similar,
+    },
+    quoted, without_repeats,
+};
+
+/// The issuers that a resource trusts: the names it lists, and the identifiers behind them.
+#[derive(Clone, Copy)]
+pub(super) struct Issuers<'a> {
+    pub(super) named: &'a [(String, String)],
+}
+
+/// Reads `principals` and `clients` of a rule.
+pub(super) fn callers(section: &Section<'_>, issuers: &Issuers<'_>) -> Callers {
+    Callers {
+        principals: identities(section, "principals", "subject", issuers),
+        clients: identities(section, "clients", "client", issuers),
+    }
+}
+
+fn identities(
+    section: &Section<'_>,
+    key: &'static str,
+    id: &'static str,
+    issuers: &Issuers<'_>,
+) -> Vec<Identity> {
+    let items = section.one_or_many(key).into_iter();
+    let found = items.filter_map(|item| {
+        let identity = identity(&item, id, issuers)?;
+        Some((item, identity))
+    });
+    without_repeats(found.collect())
+}
+
+/// A text, where the resource has one issuer; or the issuer's name and the id.
+fn identity(item: &Item<'_>, id: &'static str, issuers: &Issuers<'_>) -> Option<Identity> {
+    if item.is_mapping() {
+        let section = item.section();
+        let issuer = section.required("issuer", "Name one of the resource's issuers");
+        let issuer = issuer.and_then(|item| known(&item, issuers));
+        let value = section.required(id, "Write it as the tokens have it");
+        let value = value.and_then(|item| item.text());
+        section.finish();
+        return Some(Identity {
+            issuer: issuer?.into(),
+            id: value?.into(),
+        });
+    }
+    let text = item.text()?;
+    match issuers.named {
+        [(_, issuer)] => Some(Identity {
+            issuer: issuer.as_str().into(),
+            id: text.into(),
+        }),
+        // Without issuers there is a finding already.
+        [] => None,
+        _ => {
+            item.report(
+                "does not say whose it is, and the resource has several issuers",
+                format_args!("Write {{ issuer: NAME, {id}: {} }}", quoted(&text)),
+            );
+            None
+        }
+    }
+}
+
+fn known(item: &Item<'_>, issuers: &Issuers<'_>) -> Option<String> {
+    let name = item.text()?;
+    let found = issuers.named.iter().find(|(own, _)| *own == name);
+    if let Some((_, issuer)) = found {
+        return Some(issuer.clone());
+    }
+    let problem = format!("{} is no issuer of this resource", quoted(&name));
+    match similar::nearest(&name, issuers.named.iter().map(|(name, _)| name.as_str())) {
+        Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
+        None => item.report(
+            problem,
+            "Add it to the resource's issuers, or remove it here",
+        ),
+    }
+    None
+}

@@ -1,0 +1,48 @@
+//! What a rule asks of a call's arguments.
+
+use mcp_gateway_core::auth::policy::{Argument, MAX_NUMBER, Methods, Value};
+
+use super::{
+    super::reader::{Item, Section},
+    rules::pattern,
+};
+
+/// Reads `arguments` of a rule.
+pub(super) fn arguments(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Argument> {
+    let Some(item) = section.get("arguments") else {
+        return Vec::new();
+    };
+    if methods.is_some_and(|methods| !take_arguments(methods)) {
+        item.report(
+            "stands beside a method that takes no arguments",
+            "Remove it, or write the methods tools/call and prompts/get alone",
+        );
+    }
+    let entries = item.section().entries().into_iter();
+    entries
+        .map(|(name, item)| Argument {
+            name: name.into(),
+            values: item.one_or_many().iter().filter_map(value).collect(),
+        })
+        .collect()
+}
+
+fn take_arguments(methods: &Methods) -> bool {
+    match methods {
+        Methods::Any => false,
+        Methods::Of(methods) => methods
+            .iter()
+            .all(|method| matches!(&**method, "tools/call" | "prompts/get")),
+    }
+}
+
+fn value(item: &Item<'_>) -> Option<Value> {
+    if item.is_flag() {
+        return item.flag().map(Value::Flag);
+    }
+    if item.is_number() {
+        let number = item.whole_number(&(-MAX_NUMBER..=MAX_NUMBER));
+        return number.map(Value::Number);
+    }
+    pattern(item).map(Value::Text)
+}
