@@ -10,7 +10,8 @@ pub(super) fn condition(item: &Item<'_>) -> Option<Condition> {
     match Condition::compile(&source) {
         Ok(condition) => Some(condition),
         Err(error) => {
-            item.report_inside(error.line, error.column, &error.problem, &error.mend);
+            let mend = error.mend.trim_end_matches('.');
+            item.report_inside(error.line, error.column, &error.problem, mend);
             None
         }
     }
