@@ -10,9 +10,11 @@
 )]
 
 mod asking;
+mod denial;
 mod keys;
 mod programs;
 mod provider;
+mod run;
 mod rust_sdk;
 mod rust_step_up;
 mod sessions;

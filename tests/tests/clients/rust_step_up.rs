@@ -19,7 +19,7 @@ const BOTH: &str = "tasks:read tasks:write";
 const TITLE: &str = "once and only once";
 
 /// A client that began with the scope to read.
-struct Caller {
+pub(crate) struct Caller {
     setting: Setting,
     auth: AuthClient<reqwest::Client>,
     client: RunningService<RoleClient, ()>,
@@ -27,7 +27,11 @@ struct Caller {
 
 impl Caller {
     async fn start(lifecycle: ClientLifecycleMode) -> Self {
-        let setting = Setting::start().await;
+        Self::of(Setting::start().await, lifecycle).await
+    }
+
+    /// One in this setting.
+    pub(crate) async fn of(setting: Setting, lifecycle: ClientLifecycleMode) -> Self {
         let manager = authorize(&setting.url(), &[READ]).await;
         let auth = AuthClient::new(e2e::client::http(), manager);
         let config = StreamableHttpClientTransportConfig::with_uri(setting.url());
@@ -40,13 +44,13 @@ impl Caller {
         }
     }
 
-    async fn list(&self) -> Result<CallToolResult, ServiceError> {
+    pub(crate) async fn list(&self) -> Result<CallToolResult, ServiceError> {
         self.client
             .call_tool(CallToolRequestParams::new("list_tasks"))
             .await
     }
 
-    async fn create(&self) -> Result<CallToolResult, ServiceError> {
+    pub(crate) async fn create(&self) -> Result<CallToolResult, ServiceError> {
         let arguments = json!({ "title": TITLE }).as_object().cloned().unwrap();
         let call = CallToolRequestParams::new("create_task").with_arguments(arguments);
         self.client.call_tool(call).await
