@@ -21,7 +21,6 @@ mod position;
 mod reader;
 pub mod schema;
 pub mod secret;
-mod similar;
 mod source;
 mod unit;
 mod url;
@@ -33,6 +32,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use mcp_gateway_core::similar;
 use serde_yaml::Value;
 
 pub use environment::{Environment, EnvironmentError};

@@ -16,6 +16,7 @@ use mcp_gateway_core::{
     auth::{
         challenge::Challenger,
         jwt::{IssuerProfile, Verified},
+        kept_claims::ClaimNames,
         policy::Policy,
         rate::{Limiter, Per, RateLimit},
     },
@@ -230,7 +231,7 @@ impl Protected {
         let upstream = kept.map_or_else(|| upstream(config, resource), Ok)?;
         let trusted = resource.issuers.iter().filter_map(|name| {
             Some(Trusted {
-                profile: profile(config.issuers.get(name)?),
+                profile: profile(config.issuers.get(name)?, resource.policy.claims_read()),
                 keys: keys.get(name)?.clone(),
             })
         });
@@ -329,7 +330,7 @@ fn challenger(config: &Config, resource: &Resource) -> Challenger {
     Challenger::new(&url, &resource.policy.hinted_scopes())
 }
 
-fn profile(issuer: &Issuer) -> IssuerProfile {
+fn profile(issuer: &Issuer, kept_claims: ClaimNames) -> IssuerProfile {
     IssuerProfile {
         issuer: issuer.issuer.as_str().into(),
         token_types: issuer.token_types.clone(),
@@ -339,6 +340,7 @@ fn profile(issuer: &Issuer) -> IssuerProfile {
         clock_skew: issuer.clock_skew,
         max_lifetime: issuer.max_lifetime,
         ignored_headers: issuer.ignored_headers.clone(),
+        kept_claims,
     }
 }
 
@@ -370,7 +372,7 @@ fn sealer(config: &Config, before: Option<Predecessor<'_>>) -> Result<Arc<Sealer
 
 #[cfg(test)]
 mod tests {
-    use mcp_gateway_core::auth::{principal::Principal, scope::ScopeSet};
+    use mcp_gateway_core::auth::{kept_claims::KeptClaims, principal::Principal, scope::ScopeSet};
 
     use super::*;
 
@@ -384,6 +386,7 @@ mod tests {
         Verdict {
             verified: Verified {
                 principal: Arc::new(principal),
+                claims: KeptClaims::none(),
                 expires: UnixTime::new(1000),
                 not_before: None,
             },

@@ -7,7 +7,6 @@ use mcp_gateway_core::{
     auth::{
         condition::RequestFacts,
         decision::{Permit, Refusal},
-        kept_claims::KeptClaims,
         policy::Caller,
         reason::Reason,
     },
@@ -183,7 +182,7 @@ fn authorize(
 ) -> Result<Permit, Refusal> {
     let caller = Caller {
         principal: &verdict.verified.principal,
-        claims: &KeptClaims::none(),
+        claims: &verdict.verified.claims,
         request: RequestFacts {
             http_method: exchange.session.req_header().method.as_str(),
             path: &admitted.path,

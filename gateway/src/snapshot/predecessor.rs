@@ -75,11 +75,10 @@ impl Predecessor<'_> {
             && issuers(self.config, &before.issuers) == issuers(config, &resource.issuers)
             && self.config.limits.verified_tokens == config.limits.verified_tokens
             && protected.issuers.len() == trusted.len()
-            && protected
-                .issuers
-                .iter()
-                .zip(trusted)
-                .all(|(old, new)| Arc::ptr_eq(&old.keys, &new.keys));
+            && protected.issuers.iter().zip(trusted).all(|(old, new)| {
+                Arc::ptr_eq(&old.keys, &new.keys)
+                    && old.profile.kept_claims == new.profile.kept_claims
+            });
         is_same.then(|| protected.verified.clone())
     }
 

@@ -14,6 +14,7 @@
 
 mod bearer_header;
 mod claims;
+mod condition;
 #[cfg(feature = "configuration")]
 mod configuration;
 mod envelope;
@@ -27,6 +28,7 @@ mod target;
 
 pub use bearer_header::bearer_header;
 pub use claims::claims;
+pub use condition::condition;
 #[cfg(feature = "configuration")]
 pub use configuration::configuration;
 pub use envelope::envelope;
@@ -45,6 +47,7 @@ pub const ALL: &[Property] = &[
     ("bearer_header", bearer_header),
     ("jose_header", jose_header),
     ("claims", claims),
+    ("condition", condition),
     ("key_set", key_set),
     ("json", json),
     ("envelope", envelope),

@@ -1,4 +1,4 @@
-//! What fuzzing has found once, and event streams: inputs of properties that belong to no other subject.
+//! What fuzzing has found once, event streams and conditions: inputs of properties that belong to no other subject.
 
 use std::{fs, path::Path};
 
@@ -25,6 +25,23 @@ const STREAMS: &[&str] = &[
     "data: \u{feff}a\n\n\u{feff}data: b\n\n",
 ];
 
+/// Conditions, each with the claims and the arguments that it is judged by.
+const CONDITIONS: &[&str] = &[
+    "claims.department == \"ops\" && mcp.name.startsWith(\"report_\")\n{\"department\":\"ops\"}",
+    "client.id == \"agent\" && request.time.getHours(\"Europe/Berlin\") < 18",
+    "\"admins\" in claims.groups || has(claims.team.id)\n{\"groups\":[\"admins\"],\"team\":{\"id\":1}}",
+    "claims[\"https://a.example/b\"] > 1.5 ? true : false\n{\"https://a.example/b\":18446744073709551615}",
+    "mcp.arguments.priority in [\"high\"] ¶ && size(mcp.arguments) < 3\n{}\n{\"priority\":\"high\",\"n\":-1e5}",
+    "mcp.arguments[\"owner\"].id == claims.sub\n{\"sub\":\"dont-say-this\"}\n{\"owner\":{\"id\":\"dont-say-this\"}}",
+    "int(claims.a) / claims.b % 2 == -1\n{\"a\":\"-9223372036854775808\",\"b\":-1}",
+    "request.time - timestamp(claims.a) > duration(claims.b)\n{\"a\":\"0001-01-01T00:00:00Z\",\"b\":\"-2562047h47m\"}",
+    "claims == {\"a\": [1, 2.0, null, true]} && string(claims.a[0]) + \"u\" == \"1u\"\n{\"a\":[1,2,null,true]}",
+    "claims[claims.a] == mcp.arguments\n{\"a\":\"b\",\"b\":{\"c\":{}}}\n{\"c\":{}}",
+    "client.address.contains(\"192.\") && request.host != request.path && mcp.version >= \"2025\"",
+    "[1, [2]].exists(x, x == 1)",
+    "mcp.tool == 3 ||",
+];
+
 /// The property that is replayed by package `properties` itself, because it needs the gateway.
 const ELSEWHERE: &str = "configuration";
 
@@ -37,6 +54,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         );
         let seed = seed(stream, cut);
         trials.push(trial(property, name, seed));
+    }
+    for condition in CONDITIONS {
+        let name = format!("the property condition holds for {condition:?}");
+        trials.push(trial("condition", name, condition.as_bytes().to_vec()));
     }
     for folder in fs::read_dir(FOUND).into_iter().flatten() {
         let folder = folder.expect("readable").path();
@@ -61,6 +82,11 @@ pub(crate) fn write_seeds(into: &Path) {
         let folder = into.join(property);
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join(number.to_string()), seed(stream, cut)).expect("written");
+    }
+    let folder = into.join("condition");
+    fs::create_dir_all(&folder).expect("a folder");
+    for (number, condition) in CONDITIONS.iter().enumerate() {
+        fs::write(folder.join(number.to_string()), condition).expect("written");
     }
 }
 

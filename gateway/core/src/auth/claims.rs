@@ -2,9 +2,11 @@
 //! or the token is refused.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::jwt::IssuerProfile;
+use super::kept_claims::KeptClaims;
 use super::reason::Reason;
 use super::scope::ScopeSet;
 use crate::json::{self, Object};
@@ -37,6 +39,7 @@ pub(super) struct Claims {
     pub(super) subject: String,
     pub(super) client: Option<String>,
     pub(super) scopes: ScopeSet,
+    pub(super) kept: Arc<KeptClaims>,
 }
 
 impl Claims {
@@ -59,6 +62,7 @@ impl Claims {
             subject: subject(&claims, &profile.subject_claim)?,
             client: client(&claims)?,
             scopes: scopes(&claims, &profile.scope_claims)?,
+            kept: KeptClaims::of(&claims, &profile.kept_claims),
         })
     }
 

@@ -24,6 +24,7 @@ mod error;
 mod facts;
 mod fault;
 mod functions;
+mod slots;
 pub(super) mod value;
 
 use std::fmt;
@@ -31,7 +32,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cel::common::types::CelBool;
-use cel::{Context, Program, Value};
+use cel::parser::Expression;
+use cel::{Context, Value};
 
 use super::kept_claims::ClaimNames;
 use check::Reads;
@@ -39,6 +41,7 @@ use environment::environment;
 use error::Spot;
 use facts::Variables;
 pub use facts::{Facts, RequestFacts};
+use slots::Slot;
 
 /// A condition, compiled.
 #[derive(Clone)]
@@ -46,7 +49,8 @@ pub struct Condition(Arc<Compiled>);
 
 struct Compiled {
     source: String,
-    program: Program,
+    expression: Expression,
+    slots: Vec<Slot>,
     reads: Reads,
 }
 
@@ -105,13 +109,25 @@ impl Condition {
                 format!("At most {} are allowed.", Self::MAX_BYTES),
             ));
         }
-        let program = environment()
-            .compile(source)
-            .map_err(|errors| ConditionError::syntax(&errors))?;
+        catch_unwind(|| Self::read(source)).unwrap_or_else(|_| {
+            Err(ConditionError::new(
+                Spot::START,
+                "makes CEL's parser fail",
+                "Say it in another way.",
+            ))
+        })
+    }
+
+    fn read(source: &str) -> Result<Self, ConditionError> {
+        let program = environment().compile(source);
+        let program = program.map_err(|errors| ConditionError::syntax(&errors))?;
         let reads = check::check(&program)?;
+        let mut expression = program.expression().clone();
+        let slots = slots::assign(&mut expression);
         Ok(Self(Arc::new(Compiled {
             source: source.to_owned(),
-            program,
+            expression,
+            slots,
             reads,
         })))
     }
@@ -148,10 +164,10 @@ impl Condition {
     }
 
     fn evaluate(&self, facts: &Facts<'_>) -> Result<bool, ConditionFault> {
-        let variables = Variables::new(facts, &self.0.reads)?;
+        let variables = Variables::new(facts, &self.0.reads, &self.0.slots)?;
         let mut context = Context::with_env(environment());
         context.set_variable_resolver(&variables);
-        let value = Value::resolve_val(self.0.program.expression(), &context);
+        let value = Value::resolve_val(&self.0.expression, &context);
         let value = value.map_err(|error| ConditionFault::Error(fault::words(&error)))?;
         let holds = value.downcast_ref::<CelBool>();
         holds

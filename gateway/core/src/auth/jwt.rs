@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::algorithm::Algorithm;
 use super::claims::{Claims, judge_times, read_issuer};
 use super::jose::{Header, base64url, json_part};
+use super::kept_claims::{ClaimNames, KeptClaims};
 use super::key_set::KeySet;
 use super::principal::Principal;
 use super::reason::Reason;
@@ -39,6 +40,8 @@ pub struct IssuerProfile {
     pub max_lifetime: Duration,
     /// Header parameters that are ignored instead of refused; only those of `jose::IGNORABLE` can be.
     pub ignored_headers: Vec<String>,
+    /// The claims that are kept of a verified token, for conditions to read.
+    pub kept_claims: ClaimNames,
 }
 
 impl IssuerProfile {
@@ -53,6 +56,7 @@ impl IssuerProfile {
             clock_skew: DEFAULT_CLOCK_SKEW,
             max_lifetime: DEFAULT_MAX_LIFETIME,
             ignored_headers: Vec::new(),
+            kept_claims: ClaimNames::default(),
         }
     }
 }
@@ -143,6 +147,8 @@ impl fmt::Debug for Unverified<'_> {
 pub struct Verified {
     /// The caller.
     pub principal: Arc<Principal>,
+    /// The claims that the profile keeps.
+    pub claims: Arc<KeptClaims>,
     /// `exp`, without skew.
     pub expires: UnixTime,
     /// `nbf`, without skew.
@@ -166,6 +172,7 @@ impl Verified {
                 client: claims.client.map(Into::into),
                 scopes: claims.scopes,
             }),
+            claims: claims.kept,
             expires: claims.expires,
             not_before: claims.not_before,
         }

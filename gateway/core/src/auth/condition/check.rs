@@ -12,7 +12,7 @@ use cel::{Context, Program, Value};
 use super::super::kept_claims::{ClaimNames, MemberNames};
 use super::ConditionError;
 use super::environment::environment;
-use super::error::Spot;
+use super::error::{FLATTER, Spot, TOO_DEEP};
 use super::functions::{self, Kind};
 use crate::similar;
 
@@ -64,11 +64,15 @@ const LIST_MACROS: [&str; 7] = [
     "matches",
 ];
 
+/// Parts within one another. The interpreter calls itself for each, and has the stack of a worker thread.
+const MAX_DEPTH: usize = 32;
+
 /// What a condition reads, if nothing is wrong with it.
 pub(super) fn check(program: &Program) -> Result<Reads, ConditionError> {
     let mut checker = Checker {
         program,
         reads: Reads::default(),
+        depth: 0,
     };
     let root = program.expression();
     let kind = checker.node(root)?.kind;
@@ -85,6 +89,7 @@ pub(super) fn check(program: &Program) -> Result<Reads, ConditionError> {
 struct Checker<'p> {
     program: &'p Program,
     reads: Reads,
+    depth: usize,
 }
 
 /// What is known of a part.
@@ -142,6 +147,16 @@ impl Checker<'_> {
 
     /// A part of which one member may be all that counts.
     fn base(&mut self, expr: &IdedExpr) -> Result<Node, ConditionError> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.error(expr, TOO_DEEP, FLATTER));
+        }
+        self.depth += 1;
+        let node = self.part(expr);
+        self.depth -= 1;
+        node
+    }
+
+    fn part(&mut self, expr: &IdedExpr) -> Result<Node, ConditionError> {
         match &expr.expr {
             Expr::Literal(literal) => self.literal(expr, literal),
             Expr::Ident(name) => self.variable(expr, name),

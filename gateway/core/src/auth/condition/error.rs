@@ -4,6 +4,12 @@ use cel::ParseErrors;
 
 use super::ConditionError;
 
+/// What is said of a condition whose parts stand in one another too often, by the parser or by the check.
+pub(super) const TOO_DEEP: &str = "has too many parts within one another";
+
+/// How that is mended.
+pub(super) const FLATTER: &str = "Use fewer brackets, or in with a list instead of a chain.";
+
 /// Where in a source something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
@@ -53,6 +59,9 @@ impl ConditionError {
         };
         let said = first.map_or("", |error| error.msg.as_str());
         let said = said.strip_prefix("Syntax error: ").unwrap_or(said);
+        if said.contains("Recursion limit") {
+            return Self::new(at, TOO_DEEP, FLATTER);
+        }
         let said = said.lines().next().unwrap_or_default();
         Self::new(
             at,

@@ -1,9 +1,10 @@
 //! What a condition is judged by, and how it finds its variables.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use cel::common::types::{CelMap, CelString, CelTimestamp};
-use cel::common::value::CowVal;
+use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use chrono::DateTime;
 
@@ -11,12 +12,16 @@ use super::super::kept_claims::KeptClaims;
 use super::super::principal::Principal;
 use super::ConditionFault;
 use super::check::Reads;
+use super::slots::{self, Fact, Slot};
 use super::value::{ValueError, Values};
 use crate::mcp::look_alike;
 use crate::time::UnixTime;
 
 /// Values that are made of the arguments of one call, those that the condition reads: beyond it, it fails.
 const MAX_ARGUMENT_VALUES: usize = 10_000;
+
+/// The times that CEL has, from the year 1 to 9999 (CEL's language definition, Overflow).
+const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// What a condition is judged by. Nothing else of a request decides: what a client can write into a header without
 /// being asked for it is not here.
@@ -66,10 +71,15 @@ pub(super) struct Variables<'a> {
     path: CelString<'a>,
     host: CelString<'a>,
     time: Option<CelTimestamp>,
+    slots: &'a [Slot],
 }
 
 impl<'a> Variables<'a> {
-    pub(super) fn new(facts: &Facts<'a>, reads: &Reads) -> Result<Self, ConditionFault> {
+    pub(super) fn new(
+        facts: &Facts<'a>,
+        reads: &Reads,
+        slots: &'a [Slot],
+    ) -> Result<Self, ConditionFault> {
         if facts.claims.misses(&reads.claims) {
             return Err(ConditionFault::Error(
                 "a claim that it reads is too large to be kept, or no CEL value",
@@ -77,7 +87,6 @@ impl<'a> Variables<'a> {
         }
         let text = |text: Option<&'a str>| CelString::from(text.unwrap_or_default());
         let address = facts.request.client_address.filter(|_| reads.address);
-        let time = reads.time.then_some(facts.request.now.secs());
         Ok(Self {
             claims: facts.claims.map(),
             arguments: arguments(facts.arguments, reads)?,
@@ -89,30 +98,49 @@ impl<'a> Variables<'a> {
             http_method: facts.request.http_method.into(),
             path: facts.request.path.into(),
             host: facts.request.host.into(),
-            time: time
-                .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
-                .map(|time| time.fixed_offset().into()),
+            time: reads.time.then(|| time(facts.request.now)).transpose()?,
+            slots,
+        })
+    }
+
+    fn fact(&self, fact: Fact) -> Option<&(dyn Val + '_)> {
+        Some(match fact {
+            Fact::ClientId => &self.client_id,
+            Fact::ClientAddress => &self.client_address,
+            Fact::Method => &self.method,
+            Fact::Name => &self.name,
+            Fact::Version => &self.version,
+            Fact::HttpMethod => &self.http_method,
+            Fact::Path => &self.path,
+            Fact::Host => &self.host,
+            Fact::Time => self.time.as_ref()?,
         })
     }
 }
 
 impl VariableResolver for Variables<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        Some(match variable {
-            "claims" => CowVal::Borrowed(self.claims),
-            "mcp.name" => CowVal::Borrowed(&self.name),
-            "mcp.arguments" => CowVal::Borrowed(&self.arguments),
-            "mcp.method" => CowVal::Borrowed(&self.method),
-            "mcp.version" => CowVal::Borrowed(&self.version),
-            "client.id" => CowVal::Borrowed(&self.client_id),
-            "client.address" => CowVal::Borrowed(&self.client_address),
-            "request.time" => CowVal::Borrowed(self.time.as_ref()?),
-            "request.method" => CowVal::Borrowed(&self.http_method),
-            "request.path" => CowVal::Borrowed(&self.path),
-            "request.host" => CowVal::Borrowed(&self.host),
-            _ => return None,
-        })
+        Some(CowVal::Borrowed(match slots::find(self.slots, variable)? {
+            Slot::Constant(value) => value.as_ref(),
+            Slot::Claims => self.claims,
+            Slot::Claim(name) => self.claims.inner().get(name)?.as_ref(),
+            Slot::Arguments => &self.arguments,
+            Slot::Argument(name) => self.arguments.inner().get(name)?.as_ref(),
+            Slot::Fact(fact) => self.fact(*fact)?,
+        }))
     }
+}
+
+/// The time as a timestamp. Beyond those that CEL has, its arithmetic panics.
+fn time(now: UnixTime) -> Result<CelTimestamp, ConditionFault> {
+    let seconds = now.secs();
+    let time = TIMES
+        .contains(&seconds)
+        .then(|| DateTime::from_timestamp(seconds, 0));
+    let time = time
+        .flatten()
+        .ok_or(ConditionFault::Error("the time is out of range"))?;
+    Ok(time.fixed_offset().into())
 }
 
 /// The arguments that are read, as a map; without any, an empty one.

@@ -5,7 +5,10 @@ use cel::ExecutionError;
 /// The words for an error.
 pub(super) const fn words(error: &ExecutionError) -> &'static str {
     match error {
-        ExecutionError::NoSuchKey(_) => "a claim or argument that it reads is missing",
+        // All names were checked when the condition was compiled: what is not found is a member.
+        ExecutionError::NoSuchKey(_) | ExecutionError::UndeclaredReference(_) => {
+            "a claim or argument that it reads is missing"
+        }
         ExecutionError::NoSuchOverload(_)
         | ExecutionError::UnexpectedType { .. }
         | ExecutionError::UnsupportedBinaryOperator(..)

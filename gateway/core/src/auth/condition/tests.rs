@@ -43,9 +43,17 @@ fn kept(condition: &Condition, claims: &str) -> Arc<KeptClaims> {
 
 fn judge_with(source: &str, claims: &str, arguments: Option<&str>) -> Result<bool, ConditionFault> {
     let condition = Condition::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+    judge_compiled(&condition, claims, arguments)
+}
+
+fn judge_compiled(
+    condition: &Condition,
+    claims: &str,
+    arguments: Option<&str>,
+) -> Result<bool, ConditionFault> {
     let facts = Facts {
         principal: &principal(Some("agent")),
-        claims: &kept(&condition, claims),
+        claims: &kept(condition, claims),
         method: "tools/call",
         name: Some("report_daily"),
         arguments: arguments.map(str::as_bytes),
@@ -348,4 +356,320 @@ fn what_cannot_hold_is_refused_where_it_stands() {
         );
         assert!(error.mend.ends_with(['.', '}']), "{source}: {error}");
     }
+}
+
+/// As deep as a source of this length can be, in each way that CEL nests.
+fn deep_sources(most_times: usize) -> Vec<String> {
+    let most = Condition::MAX_BYTES;
+    let around = |open: &str, inner: &str, close: &str| {
+        let times = (most - inner.len()) / (open.len() + close.len()).max(1);
+        let times = times.min(most_times);
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    };
+    let nested = [
+        ("(", "true", ")"),
+        ("[", "1", "]"),
+        ("{1:", "1", "}"),
+        ("size(", "claims.a", ")"),
+        ("string(", "1", ")"),
+        ("!", "true", ""),
+        ("!(", "true", ")"),
+        ("-", "1", ""),
+        ("-(", "1", ")"),
+        ("", "true", "&&true"),
+        ("", "true", "||true"),
+        ("true&&(", "true", ")"),
+        ("", "1", "+1"),
+        ("1+(", "1", ")"),
+        ("", "1", "==1"),
+        ("", "1", "<1"),
+        ("", "claims.a", "==claims.a"),
+        ("", "claims.a", "+claims.a"),
+        ("", "claims", ".a"),
+        ("", "mcp.arguments", ".a"),
+        ("", "claims", "[0]"),
+        ("claims[", "0", "]"),
+        ("", "claims.a", ".size()"),
+        ("claims.a.contains(", "claims.a", ")"),
+        ("true?true:", "true", ""),
+        ("true?", "true", ":true"),
+        ("claims.a?claims.b:", "claims.a", ""),
+        ("", "1", " in[1]"),
+        ("has(", "claims.a", ")"),
+        ("has(", "claims.a", ").a"),
+        ("a{a:", "1", "}"),
+        ("\"", "", "\""),
+        ("r'", "", "'"),
+    ];
+    nested
+        .iter()
+        .flat_map(|(open, inner, close)| {
+            let whole = around(open, inner, close);
+            let unclosed = open.repeat(most / open.len().max(1));
+            let unopened = close.repeat(most / close.len().max(1));
+            [format!("{whole} == 1"), whole, unclosed, unopened]
+        })
+        .filter(|source| source.len() <= most)
+        .collect()
+}
+
+#[test]
+fn no_source_overflows_the_stack_of_a_thread() {
+    let compile = || {
+        let sources = deep_sources(usize::MAX).into_iter().chain(deep_sources(27));
+        sources
+            .filter_map(|source| Condition::compile(&source).ok())
+            .collect::<Vec<_>>()
+    };
+    let conditions = within(STACK, compile);
+    assert!(conditions.len() > 10, "some are not too deep");
+    // A worker has more on its stack than this, and its stack is no larger.
+    within(STACK / 4, move || {
+        let nested = format!("{}1{}", r#"{"a":"#.repeat(60), "}".repeat(60));
+        for condition in conditions {
+            let _ = judge_compiled(&condition, &nested, Some(&nested));
+        }
+    });
+}
+
+fn within<T: Send + 'static>(stack: usize, run: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = std::thread::Builder::new().stack_size(stack);
+    thread.spawn(run).unwrap().join().unwrap()
+}
+
+#[test]
+fn what_is_nested_too_deeply_is_refused_where_it_becomes_so() {
+    for (source, column) in [
+        (format!("{}true{}", "(".repeat(200), ")".repeat(200)), 97),
+        (format!("claims{} == 1", ".a".repeat(40)), 23),
+        (format!("1{} == 41", "+1".repeat(40)), 18),
+    ] {
+        let error = Condition::compile(&source).expect_err(&source);
+        assert!(error.problem.contains("within one another"), "{error}");
+        assert_eq!((error.line, error.column), (1, column), "{source}: {error}");
+    }
+    for source in [
+        format!("claims.level == 3{}", " || claims.level == 3".repeat(45)),
+        format!("{}true{}", "(".repeat(90), ")".repeat(90)),
+        format!("claims.level in [{}3]", "1, ".repeat(300)),
+    ] {
+        assert_eq!(judge(&source), Ok(true), "{source}");
+    }
+}
+
+/// What tokio and `std` give a thread, in bytes.
+const STACK: usize = 2 << 20;
+
+#[test]
+fn it_is_known_what_a_condition_reads() {
+    let all = || ClaimNames::All;
+    let these =
+        |names: &[&str]| ClaimNames::These(names.iter().map(|name| (*name).to_owned()).collect());
+    let cases: [(&str, ClaimNames, bool, &[&str]); 12] = [
+        ("client.id == \"a\"", these(&[]), false, &[]),
+        (
+            "claims.a == 1 || claims[\"b c\"] == 2",
+            these(&["a", "b c"]),
+            false,
+            &[],
+        ),
+        (
+            "has(claims.a.b) && claims.c.d.e == 1",
+            these(&["a", "c"]),
+            false,
+            &[],
+        ),
+        (
+            "\"a\" in claims && \"x\" in claims.b",
+            these(&["a", "b"]),
+            false,
+            &[],
+        ),
+        ("size(claims) == 1 && claims.a == 1", all(), false, &[]),
+        ("claims[client.id] == 1", all(), false, &[]),
+        ("client.id in claims", all(), false, &[]),
+        (
+            "mcp.arguments.a == 1 && has(mcp.arguments.b)",
+            these(&[]),
+            true,
+            &["a", "b"],
+        ),
+        (
+            "mcp.arguments.a.b[\"c\"].d == 1",
+            these(&[]),
+            true,
+            &["a", "b", "c", "d"],
+        ),
+        ("\"a\" in mcp.arguments", these(&[]), true, &["a"]),
+        ("mcp.arguments == {\"a\": 1}", these(&[]), true, &[]),
+        ("mcp.arguments[claims.a] == 1", these(&["a"]), true, &[]),
+    ];
+    for (source, claims, arguments, names) in cases {
+        let condition = Condition::compile(source).unwrap();
+        assert_eq!(condition.claims_read(), &claims, "{source}");
+        assert_eq!(condition.reads_arguments(), arguments, "{source}");
+        assert_eq!(
+            condition.argument_names().collect::<Vec<_>>(),
+            names,
+            "{source}"
+        );
+        assert_eq!(condition, condition.clone());
+        assert_eq!(condition.source(), source);
+    }
+}
+
+#[test]
+fn a_claim_that_is_not_kept_fails_what_reads_it() {
+    const NOT_KEPT: Result<bool, ConditionFault> = Err(ConditionFault::Error(
+        "a claim that it reads is too large to be kept, or no CEL value",
+    ));
+    let large = format!(
+        r#"{{"small":1,"large":"{}","b":2}}"#,
+        "x".repeat(KeptClaims::MAX_BYTES)
+    );
+    let deep = format!(
+        r#"{{"large":{}1{},"small":1}}"#,
+        "[".repeat(65),
+        "]".repeat(65)
+    );
+    for claims in [
+        large.as_str(),
+        &deep,
+        r#"{"large":18446744073709551616,"small":1}"#,
+        r#"{"large":[1e999],"small":1}"#,
+        r#"{"large":"\ud800","small":1}"#,
+    ] {
+        for source in [
+            "claims.large != \"contractor\"",
+            "!has(claims.large)",
+            "size(claims) < 9",
+        ] {
+            assert_eq!(judge_with(source, claims, None), NOT_KEPT, "{source}");
+        }
+        assert_eq!(judge_with("claims.small == 1", claims, None), Ok(true));
+    }
+    let fitting = format!(r#"{{"a":"{}"}}"#, "x".repeat(KeptClaims::MAX_BYTES - 2));
+    assert_eq!(
+        judge_with("size(claims.a) > 8000", &fitting, None),
+        Ok(true)
+    );
+    let one_more = format!(
+        r#"{{"a":"{}","b":1}}"#,
+        "x".repeat(KeptClaims::MAX_BYTES - 2)
+    );
+    assert_eq!(
+        judge_with("has(claims.a) && has(claims.b)", &one_more, None),
+        NOT_KEPT
+    );
+    assert!(
+        !format!(
+            "{:?}",
+            kept(
+                &Condition::compile("claims.a == 1").unwrap(),
+                r#"{"a":"secret"}"#
+            )
+        )
+        .contains("secret")
+    );
+}
+
+#[test]
+fn arguments_that_two_readers_may_read_differently_fail_what_reads_them() {
+    let cases = [
+        (
+            r#"{"priority":"low","Priority":"high"}"#,
+            "the arguments have members that look alike",
+        ),
+        (
+            r#"{"PRIORITY":"high"}"#,
+            "the arguments have members that look alike",
+        ),
+        (
+            r#"{"priority":{"a":1,"A":2}}"#,
+            "the arguments have members that look alike",
+        ),
+        (r#"["priority"]"#, "the arguments are no object"),
+        ("null", "the arguments are no object"),
+        (
+            r#"{"priority":1e999}"#,
+            "an argument is a number that is too large",
+        ),
+        (
+            r#"{"priority":"\udc00"}"#,
+            "an argument is text that is no Unicode",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let judged = judge_with("has(mcp.arguments.priority)", "{}", Some(arguments));
+        assert_eq!(judged, Err(ConditionFault::Error(expected)), "{arguments}");
+        assert_eq!(
+            judge_with("client.id == \"agent\"", "{}", Some(arguments)),
+            Ok(true)
+        );
+    }
+    let many = format!(r#"{{"tags":[{}0],"other":1}}"#, "0,".repeat(10_000));
+    let judged = judge_with("0 in mcp.arguments.tags", "{}", Some(&many));
+    assert_eq!(
+        judged,
+        Err(ConditionFault::Error("the arguments have too many values"))
+    );
+    assert_eq!(
+        judge_with("mcp.arguments.other == 1", "{}", Some(&many)),
+        Ok(true)
+    );
+}
+
+#[test]
+fn a_time_that_is_none_fails_what_reads_it() {
+    let condition =
+        Condition::compile("request.time + duration(\"2562047h\") > request.time").unwrap();
+    for (now, expected) in [
+        (
+            i64::MIN,
+            Err(ConditionFault::Error("the time is out of range")),
+        ),
+        (
+            i64::MAX,
+            Err(ConditionFault::Error("the time is out of range")),
+        ),
+        (
+            8_210_266_876_799,
+            Err(ConditionFault::Error("the time is out of range")),
+        ),
+        (
+            253_402_300_799,
+            Err(ConditionFault::Error("a number or time is out of range")),
+        ),
+        (0, Ok(true)),
+    ] {
+        let principal = principal(None);
+        let facts = Facts {
+            principal: &principal,
+            claims: &KeptClaims::none(),
+            method: "ping",
+            name: None,
+            arguments: None,
+            version: None,
+            request: RequestFacts {
+                http_method: "POST",
+                path: "/",
+                host: "",
+                client_address: None,
+                now: UnixTime::new(now),
+            },
+        };
+        assert_eq!(condition.judge(&facts), expected, "{now}");
+        let empty =
+            Condition::compile("mcp.name + mcp.version + client.id + client.address == \"\"")
+                .unwrap();
+        assert_eq!(empty.judge(&facts), Ok(true));
+    }
+}
+
+#[test]
+fn a_source_may_be_so_long_and_no_longer() {
+    let source = |bytes| format!("claims.a == \"{}\"", "x".repeat(bytes - 14));
+    assert!(Condition::compile(&source(Condition::MAX_BYTES)).is_ok());
+    let error = Condition::compile(&source(Condition::MAX_BYTES + 1)).unwrap_err();
+    assert_eq!(error.problem, "is 1025 bytes long");
 }

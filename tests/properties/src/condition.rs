@@ -1,0 +1,99 @@
+//! Conditions: whatever somebody writes is refused or compiled, and whatever it is then judged by, it holds, does not, or
+//! fails; it never panics, and never lets in by failing.
+
+use std::time::{Duration, Instant};
+
+use mcp_gateway_core::{
+    auth::{
+        condition::{Condition, ConditionFault, Facts, RequestFacts},
+        kept_claims::KeptClaims,
+        principal::Principal,
+        scope::ScopeSet,
+    },
+    json::{self, JsonLimits},
+    time::UnixTime,
+};
+
+use crate::oracle::Members;
+
+/// Far beyond what any takes, so that a machine with other things to do does not count.
+const LONG: Duration = Duration::from_secs(5);
+
+/// Stands in a claim, and must never stand in what is said of a failure.
+const SECRET: &str = "dont-say-this";
+
+/// Lines: the condition's source, the claims, the arguments. In the source, ¶ stands for an end of line.
+pub fn condition(input: &[u8]) {
+    let Ok(input) = std::str::from_utf8(input) else {
+        return;
+    };
+    let mut lines = input.splitn(3, '\n');
+    let source = lines.next().unwrap_or_default().replace('¶', "\n");
+    let (claims, arguments) = (lines.next().unwrap_or("{}"), lines.next());
+    let began = Instant::now();
+    match Condition::compile(&source) {
+        Ok(condition) => judged(&condition, claims, arguments),
+        Err(error) => {
+            assert!(error.line > 0 && error.column > 0, "{error}");
+            assert!(error.line <= source.split('\n').count(), "{error}");
+            assert!(!error.problem.is_empty() && !error.mend.is_empty());
+        }
+    }
+    assert!(began.elapsed() < LONG, "{source}");
+}
+
+fn judged(condition: &Condition, claims: &str, arguments: Option<&str>) {
+    let again = Condition::compile(condition.source());
+    assert_eq!(again.as_ref(), Ok(condition));
+    let is_object = |text: &&str| {
+        json::check(text.as_bytes(), &JsonLimits::default()).is_ok() && Members::of(text).is_some()
+    };
+    let claims = Some(claims).filter(is_object).unwrap_or("{}");
+    let object = json::object(claims.as_bytes()).expect("an object");
+    let kept = KeptClaims::of(&object, condition.claims_read());
+    let arguments =
+        arguments.filter(|text| json::check(text.as_bytes(), &JsonLimits::default()).is_ok());
+    let judge = |arguments: Option<&str>, claims: &KeptClaims| {
+        let facts = Facts {
+            principal: &Principal {
+                issuer: "https://issuer.example".into(),
+                subject: "alice".into(),
+                client: Some("agent".into()),
+                scopes: ScopeSet::default(),
+            },
+            claims,
+            method: "tools/call",
+            name: Some("report_daily"),
+            arguments: arguments.map(str::as_bytes),
+            version: Some("2025-11-25"),
+            request: RequestFacts {
+                http_method: "POST",
+                path: "/mcp",
+                host: "mcp.example.com",
+                client_address: Some([192, 0, 2, 7].into()),
+                now: UnixTime::new(1_800_000_000),
+            },
+        };
+        condition.judge(&facts)
+    };
+    let first = judge(arguments, &kept);
+    assert_ne!(first, Err(ConditionFault::Panic), "{condition:?}");
+    assert_eq!(
+        judge(arguments, &kept),
+        first,
+        "the same facts, judged again"
+    );
+    // What it does not read makes no difference.
+    if !condition.reads_arguments() {
+        assert_eq!(judge(None, &kept), first, "{condition:?}");
+        assert_eq!(condition.argument_names().count(), 0);
+    }
+    if condition.claims_read().is_empty() {
+        assert_eq!(judge(arguments, &KeptClaims::none()), first);
+    }
+    let said = format!("{first:?} {kept:?}");
+    assert!(
+        !said.contains(SECRET) || condition.source().contains(SECRET),
+        "{said}"
+    );
+}
