@@ -1,21 +1,31 @@
-//! What a decision costs: conditions.
+//! What a decision costs: conditions, and the count of rate limits.
 //!
 //! `cargo bench -p mcp-gateway-core --bench policy`
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
+};
 use mcp_gateway_core::{
     auth::{
         condition::{Condition, Facts, RequestFacts},
         kept_claims::KeptClaims,
+        policy::pattern::Pattern,
         principal::Principal,
+        rate::{Buckets, LimitId, Limiter, Per, RateLimit},
         scope::ScopeSet,
     },
     json,
     time::UnixTime,
+    token_bucket::Rate,
 };
 
 const CLAIMS: &str = r#"{"department":"ops","level":3,"groups":["staff","admins","oncall","eu"],
@@ -87,5 +97,109 @@ fn condition(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, condition);
+/// A limit that never refuses here, and counts calls of a tool by a pattern.
+fn limiter(id: u64, per: Per) -> Limiter {
+    Limiter {
+        id: LimitId::new(id),
+        limit: RateLimit {
+            per,
+            rate: Rate::new(1_000_000, Duration::from_secs(1), 1_000_000),
+            methods: vec!["tools/call".to_owned()],
+            names: vec![Pattern::parse("report_*").unwrap()],
+        },
+    }
+}
+
+fn caller(number: u32) -> Principal {
+    Principal {
+        issuer: "https://issuer.example".into(),
+        subject: format!("auth0|64f1c0ffee{number:08}").into(),
+        client: Some("console".into()),
+        scopes: ScopeSet::default(),
+    }
+}
+
+/// One call: which limits count it, and what it takes of them.
+fn take(buckets: &mut Buckets, limits: &[Limiter], caller: &Principal, now: Duration) -> bool {
+    let shares = limits
+        .iter()
+        .filter_map(|limit| limit.share(caller, "tools/call", Some("report_daily")));
+    buckets.take(shares.collect(), 1_000_000, now).is_ok()
+}
+
+/// Calls of two threads under one lock, as the gateway holds it: the time for one call of each.
+fn two_threads(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    limits: &[Limiter],
+    callers: &[Principal],
+) {
+    let buckets = Mutex::new(Buckets::default());
+    let started = Instant::now();
+    let calls = |callers: &[Principal], count: u64| {
+        for (caller, _) in callers.iter().cycle().zip(0..count) {
+            let shares = limits
+                .iter()
+                .filter_map(|limit| limit.share(caller, "tools/call", Some("report_daily")));
+            let shares = shares.collect();
+            let mut buckets = buckets.lock().unwrap();
+            black_box(buckets.take(shares, 1_000_000, started.elapsed())).unwrap();
+        }
+    };
+    let (one, other) = callers.split_at(callers.len() / 2);
+    group.bench_function("two_threads", |bencher| {
+        bencher.iter_custom(|count| {
+            let began = Instant::now();
+            thread::scope(|scope| {
+                scope.spawn(|| calls(one, count));
+                scope.spawn(|| calls(other, count));
+            });
+            began.elapsed()
+        });
+    });
+}
+
+fn rate(criterion: &mut Criterion) {
+    let kinds = [Per::Principal, Per::Client, Per::Resource];
+    let limits: Vec<_> = (0..).zip(kinds).map(|(id, per)| limiter(id, per)).collect();
+    let callers: Vec<_> = (0..100_000).map(caller).collect();
+    let mut group = criterion.benchmark_group("rate");
+    for (name, limits, callers) in [
+        ("one_limit", &limits[..1], &callers[..1]),
+        ("three_limits", &limits[..], &callers[..1]),
+        ("one_limit_100000_callers", &limits[..1], &callers[..]),
+    ] {
+        let mut buckets = Buckets::default();
+        let mut now = Duration::ZERO;
+        let mut next = callers.iter().cycle();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                // 50,000 calls a second: buckets fill again and are forgotten meanwhile.
+                now += Duration::from_micros(20);
+                let caller = next.next().unwrap();
+                assert!(take(&mut buckets, black_box(limits), caller, now));
+            });
+        });
+    }
+    two_threads(&mut group, &limits[..1], &callers);
+    // Of a limit that everybody has used up: what a refusal costs.
+    let slow = Rate::new(1, Duration::from_secs(86_400), 1);
+    let mut used = limiter(9, Per::Principal);
+    used.limit.rate = slow;
+    let mut buckets = Buckets::default();
+    let used = [used];
+    assert!(take(&mut buckets, &used, &callers[0], Duration::ZERO));
+    group.bench_function("refused", |bencher| {
+        bencher.iter(|| {
+            assert!(!take(
+                &mut buckets,
+                black_box(&used),
+                &callers[0],
+                Duration::ZERO
+            ))
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, condition, rate);
 criterion_main!(benches);

@@ -132,7 +132,6 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
 
     // 5 authorize
     let permit = authorize(exchange, &resource, &verdict, &message, &admitted)?;
-
     count(exchange, &resource, &permit, &message)?;
 
     // 6 session

@@ -11,6 +11,7 @@
 
 mod asking;
 mod denial;
+mod fair_use;
 mod keys;
 mod programs;
 mod provider;

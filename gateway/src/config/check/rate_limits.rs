@@ -16,7 +16,7 @@ use super::{
         reader::{Item, Section},
         similar,
     },
-    numbers, quoted, without_repeats,
+    numbers, quoted, rules, without_repeats,
 };
 
 /// Calls within the time, and at once.
@@ -120,9 +120,8 @@ fn names(section: &Section<'_>, methods: &[String]) -> Vec<Pattern> {
             "Remove it, or give that method an entry of its own",
         );
     }
-    let mend = "Write an exact name, or one with * and **";
     let names = items.into_iter().filter_map(|item| {
-        let name = item.parsed(Pattern::parse, mend)?;
+        let name = rules::pattern(&item)?;
         Some((item, name))
     });
     without_repeats(names.collect())
