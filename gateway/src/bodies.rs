@@ -1,7 +1,8 @@
-//! Request bodies in memory, counted in bytes over all requests.
+//! Bodies in memory, counted in bytes over all requests.
 //!
 //! A body is read whole before its request is decided; a client may take a minute to send it, and an upstream as long to
-//! take it. So all bodies together have a limit: what comes beyond it is told to try again.
+//! take it. An answer that is edited is read whole as well, event by event where it is a stream. So all bodies together have
+//! a limit: what comes beyond it is told to try again.
 
 use std::sync::{
     Arc,
@@ -59,6 +60,21 @@ impl Held {
         Ok(())
     }
 
+    /// Takes room for this much in all, or gives back what was more.
+    ///
+    /// # Errors
+    /// As [`grow`](Self::grow).
+    pub(crate) fn resize(&mut self, bytes: usize, limit: usize) -> Result<(), Reason> {
+        if bytes > self.bytes {
+            return self.grow(bytes - self.bytes, limit);
+        }
+        self.bodies
+            .0
+            .fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+        Ok(())
+    }
+
     /// The whole body, which takes its room until nobody has it any more.
     pub(crate) fn keep(self, body: Bytes) -> Bytes {
         Bytes::from_owner(Kept { body, _held: self })
@@ -96,6 +112,19 @@ mod tests {
         drop(other);
         assert_eq!(one.grow(40, 100), Ok(()));
         drop(one);
+        assert_eq!(bodies.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_body_may_shrink() {
+        let bodies = Arc::new(Bodies::default());
+        let mut held = bodies.begin();
+        for (bytes, taken) in [(60, 60), (20, 20), (20, 20), (100, 100), (0, 0)] {
+            assert_eq!(held.resize(bytes, 100), Ok(()));
+            assert_eq!(bodies.0.load(Ordering::Relaxed), taken);
+        }
+        assert_eq!(held.resize(101, 100), Err(Reason::BodiesTooLarge));
+        drop(held);
         assert_eq!(bodies.0.load(Ordering::Relaxed), 0);
     }
 

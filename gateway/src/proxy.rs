@@ -9,7 +9,8 @@
 //!   and hands each to
 //! * [`journey`], which is the whole story in one function: [`admit`] and route, [`authenticate`], [`read`], authorize,
 //!   open the [`session`], [`forward`];
-//! * [`answer`] writes what was decided, [`relay`] streams what the upstream says, [`account`] tells the operator.
+//! * [`answer`] writes what was decided, [`relay`] streams what the upstream says, [`edited`] what is left of it where
+//!   [`lists`] hides something, [`account`] tells the operator.
 
 mod account;
 mod admit;
@@ -19,10 +20,12 @@ mod authenticate;
 mod client;
 mod closing;
 mod connection;
+mod edited;
 mod forward;
 mod http2;
 mod journey;
 pub(crate) mod listener;
+mod lists;
 mod progress;
 mod read;
 mod relay;

@@ -78,7 +78,7 @@ pub(crate) struct Snapshot {
     pub(crate) documents: Documents,
     pub(crate) addresses: Addresses,
     pub(crate) limits: Limits,
-    /// Bytes that all request bodies may take together.
+    /// Bytes that all bodies held whole may take together.
     pub(crate) bodies: usize,
     pub(crate) timeouts: Timeouts,
     pub(crate) shutdown: Shutdown,

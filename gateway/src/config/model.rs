@@ -340,6 +340,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes in all requests' bodies together; none where it follows from the memory.
     pub bodies_bytes: Option<usize>,
+    /// Bytes of an upstream's answer, or of one of its events, that has to be read whole.
+    pub answer_bytes: usize,
     /// Levels of nesting in a JSON body.
     pub json_depth: usize,
     /// Members and elements in a JSON body.
@@ -374,6 +376,7 @@ impl Default for Limits {
             token_bytes: 8 * 1024,
             body_bytes: 4 * 1024 * 1024,
             bodies_bytes: None,
+            answer_bytes: 16 * 1024 * 1024,
             json_depth: 64,
             json_members: 10_000,
             connections: 10_000,

@@ -5,11 +5,15 @@
 
 #![allow(dead_code, reason = "only the shape of these types is used")]
 
-use std::{borrow::Cow, collections::BTreeMap};
+mod values;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use std::collections::BTreeMap;
 
-use super::methods::{METHODS, MethodKind};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+
+use values::{
+    Count, Decision, Flag, ForwardedHeader, Hide, Level, LogFormat, Method, Per, Size, Time,
+};
 
 /// The JSON Schema (2020-12) of the configuration.
 pub fn json_schema() -> Schema {
@@ -201,6 +205,9 @@ struct Scopes {
 struct Policy {
     /// What no rule matches: allow (the required scopes suffice) or deny.
     default: Decision,
+    /// What of tools/list, prompts/list, resources/list and resources/templates/list a caller does not see: nothing, denied
+    /// (what no scope would open to it) or unusable (what its token cannot call). Default: nothing.
+    hide: Option<Hide>,
     /// The first that matches decides. Default: none.
     rules: Option<Vec<Rule>>,
 }
@@ -274,8 +281,10 @@ struct Limits {
     token_bytes: Option<Size>,
     /// Bytes in a request's body. Default: 4MiB.
     body_bytes: Option<Size>,
-    /// Bytes in all requests' bodies together; more is answered 503. Default: 128MiB, at most an eighth of memory.
+    /// Bytes in all requests' bodies, and in answers that are read whole, together; more is answered 503. Default: 128MiB, at most an eighth of memory.
     bodies_bytes: Option<Size>,
+    /// Bytes of an upstream's answer, or of one of its events, that has to be read whole; more is refused. Default: 16MiB.
+    answer_bytes: Option<Size>,
     /// Levels of nesting in a JSON body. Default: 64.
     json_depth: Option<Count>,
     /// Members and elements in a JSON body. Default: 10000.
@@ -458,146 +467,4 @@ struct ClientOfIssuer {
     issuer: String,
     /// The client id, as the issuer's tokens have it.
     client: String,
-}
-
-/// A duration: a whole number with ms, s, m, h or d.
-struct Time;
-
-/// A size: a whole number with B, KiB, MiB or GiB.
-struct Size;
-
-/// A whole number, or a variable that holds one.
-struct Count;
-
-/// true or false, or a variable that holds one.
-struct Flag;
-
-/// A method that a rule can speak of.
-struct Method;
-
-/// What happens to a call that no rule matches.
-struct Decision;
-
-/// What has calls of its own.
-struct Per;
-
-/// The header in which proxies name the client.
-struct ForwardedHeader;
-
-/// The shape of a log line.
-struct LogFormat;
-
-/// How severe an event is.
-struct Level;
-
-impl JsonSchema for Time {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^([0-9]+(ms|s|m|h|d)|.*\$\{.+\}.*)$" })
-    }
-}
-
-impl JsonSchema for Size {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^([0-9]+(B|KiB|MiB|GiB)|.*\$\{.+\}.*)$" })
-    }
-}
-
-impl JsonSchema for Count {
-    fn schema_name() -> Cow<'static, str> {
-        "Count".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, variable()] })
-    }
-}
-
-impl JsonSchema for Flag {
-    fn schema_name() -> Cow<'static, str> {
-        "Flag".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "boolean" }, variable()] })
-    }
-}
-
-impl JsonSchema for Method {
-    fn schema_name() -> Cow<'static, str> {
-        "Method".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let ruled = METHODS
-            .iter()
-            .filter(|(_, kind)| matches!(kind, MethodKind::Named | MethodKind::Nameless));
-        let ruled = ruled.map(|(name, _)| *name);
-        words(&ruled.chain(["*"]).collect::<Vec<_>>())
-    }
-}
-
-impl JsonSchema for Decision {
-    fn schema_name() -> Cow<'static, str> {
-        "Decision".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        words(&["allow", "deny"])
-    }
-}
-
-impl JsonSchema for Per {
-    fn schema_name() -> Cow<'static, str> {
-        "Per".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        words(&["principal", "client", "tool", "resource"])
-    }
-}
-
-impl JsonSchema for ForwardedHeader {
-    fn schema_name() -> Cow<'static, str> {
-        "ForwardedHeader".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        words(&["x-forwarded-for", "forwarded"])
-    }
-}
-
-impl JsonSchema for LogFormat {
-    fn schema_name() -> Cow<'static, str> {
-        "LogFormat".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        words(&["json", "text"])
-    }
-}
-
-impl JsonSchema for Level {
-    fn schema_name() -> Cow<'static, str> {
-        "Level".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        words(&["error", "warn", "info", "debug"])
-    }
-}
-
-fn words(words: &[&str]) -> Schema {
-    json_schema!({ "anyOf": [{ "enum": words }, variable()] })
-}
-
-fn variable() -> Schema {
-    json_schema!({ "type": "string", "pattern": r"\$\{.+\}" })
 }

@@ -192,6 +192,15 @@ impl Account {
         }
     }
 
+    /// Notes that an answer is cut short in the middle, for a reason that would have refused it before.
+    pub(super) fn cut(&mut self, reason: Reason, detail: impl Into<String>) {
+        self.detail(detail);
+        self.broken_by("gateway");
+        if let Some(kind) = upstream_kind(reason) {
+            self.upstream_error(kind);
+        }
+    }
+
     /// Counts a failure of the upstream.
     pub(super) fn upstream_error(&self, kind: &str) {
         self.metrics()
@@ -300,6 +309,8 @@ fn upstream_kind(reason: Reason) -> Option<&'static str> {
         Reason::UpstreamBroken => Some("broken"),
         Reason::UpstreamAuth => Some("auth"),
         Reason::UpstreamSession => Some("session"),
+        Reason::AnswerTooLarge => Some("too_large"),
+        Reason::AnswerUnreadable => Some("unreadable"),
         _ => None,
     }
 }

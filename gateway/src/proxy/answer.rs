@@ -152,6 +152,12 @@ pub(super) async fn write_head(
     within(deadline, session.write_response_header(head)).await
 }
 
+/// Writes a body whose head is written, to its end.
+pub(super) async fn write_whole(session: &mut ServerSession, body: Bytes) -> Result<(), Broken> {
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_body(body, true)).await
+}
+
 /// A write under its deadline: a client that reads nothing is not waited for.
 pub(super) async fn within<T>(
     deadline: Option<Duration>,

@@ -1,10 +1,11 @@
 //! Phase 7: ask the upstream, and write the head of its answer.
 //!
 //! Forwarding demands a [`Permit`], which only a policy can make. To the upstream go the headers of an allow-list, the
-//! caller's identity and never the caller's token; back come the headers of another.
+//! caller's identity and never the caller's token; back come the headers of another. An answer that is edited and no
+//! stream is written here to its end.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, HOST},
 };
 use http_body::Body;
@@ -19,7 +20,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     account::Account,
-    answer::write_head,
+    answer::{write_head, write_whole},
+    edited::{self, Editing, Form, Source},
     journey::{Exchange, Next, Stop},
     read::Message,
     relay::{Dismissal, Relay},
@@ -66,7 +68,26 @@ pub(super) async fn forward(
     let response = response?;
     judge(response.status())?;
     let session_id = session::answer_id(exchange, resource, permit, &response, era, session)?;
-    let head = response_head(exchange, &response, session_id)?;
+    let response = match exchange.edit.take().filter(|_| may_list(&response)) {
+        None => response.map(Source::Plain),
+        Some(edit) => match Form::of(response.headers(), exchange.account)? {
+            Form::Events => edited_events(exchange, response, edit),
+            Form::Document => {
+                let deadline = started + resource.response_head;
+                return edited_document(
+                    exchange,
+                    response,
+                    edit,
+                    deadline,
+                    &mut dismissal,
+                    session_id,
+                )
+                .await;
+            }
+        },
+    };
+    let length = response.body().size_hint().exact();
+    let head = response_head(exchange, &response, length, session_id)?;
     exchange.account.answered(response.status());
     write_head(exchange.session, head).await?;
     let silence = exchange.snapshot.timeouts.sse_comment;
@@ -77,6 +98,41 @@ pub(super) async fn forward(
         listening,
         exchange.account,
     )))
+}
+
+/// Whether there is a body in which somebody might find a result.
+fn may_list(response: &Response<Answer>) -> bool {
+    response.status().is_success() && !response.body().is_end_stream()
+}
+
+fn edited_events(
+    exchange: &Exchange<'_>,
+    mut response: Response<Answer>,
+    edit: Editing,
+) -> Response<Source> {
+    edited::forget_validators(response.headers_mut());
+    let held = exchange.account.gateway().bodies().begin();
+    response.map(|body| Source::edited(body, edit, held, &exchange.snapshot))
+}
+
+/// Writes an answer that is edited whole, and so has no head before its body has come to its end.
+async fn edited_document(
+    exchange: &mut Exchange<'_>,
+    mut response: Response<Answer>,
+    edit: Editing,
+    deadline: Instant,
+    dismissal: &mut Dismissal,
+    session_id: Option<HeaderValue>,
+) -> Result<Next, Stop> {
+    edited::forget_validators(response.headers_mut());
+    let (parts, body) = response.into_parts();
+    let body = edited::document(exchange, body, edit, deadline, dismissal).await?;
+    let response = Response::from_parts(parts, ());
+    let head = response_head(exchange, &response, Some(body.len() as u64), session_id)?;
+    exchange.account.answered(response.status());
+    write_head(exchange.session, head).await?;
+    write_whole(exchange.session, body).await?;
+    Ok(Next::Answered)
 }
 
 fn request(
@@ -94,8 +150,11 @@ fn request(
     if let Some(session) = session {
         let id = HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
         headers.insert(SESSION_ID, id);
-        // Some servers replay anybody's events: only within a session that opened.
-        if let Some(event) = client.headers.get(LAST_EVENT_ID) {
+        // Some servers replay anybody's events: only within a session that opened, and on a stream that is known to
+        // resume one (MCP 2025-11-25, transports: always by GET).
+        if client.method == Method::GET
+            && let Some(event) = client.headers.get(LAST_EVENT_ID)
+        {
             headers.insert(LAST_EVENT_ID, event.clone());
         }
     }
@@ -186,9 +245,10 @@ fn has_length(status: StatusCode) -> bool {
     !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn response_head(
+fn response_head<B>(
     exchange: &Exchange<'_>,
-    response: &Response<Answer>,
+    response: &Response<B>,
+    length: Option<u64>,
     session_id: Option<HeaderValue>,
 ) -> Result<Box<ResponseHeader>, Reason> {
     let internal = |_| Reason::Internal;
@@ -202,12 +262,7 @@ fn response_head(
     if let Some(id) = session_id {
         head.insert_header(SESSION_ID, id).map_err(internal)?;
     }
-    if let Some(length) = response
-        .body()
-        .size_hint()
-        .exact()
-        .filter(|_| has_length(response.status()))
-    {
+    if let Some(length) = length.filter(|_| has_length(response.status())) {
         head.insert_header(CONTENT_LENGTH, length)
             .map_err(internal)?;
     }

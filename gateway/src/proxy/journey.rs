@@ -19,7 +19,9 @@ use pingora::protocols::http::ServerSession;
 use super::{
     account::Account,
     admit::{self, Admitted, Destination},
-    answer, authenticate, forward,
+    answer, authenticate,
+    edited::Editing,
+    forward, lists,
     read::{self, Message},
     relay::Relay,
     session,
@@ -65,6 +67,8 @@ pub(super) struct Exchange<'a> {
     pub(super) rpc_id: Option<RequestId>,
     /// The version asked for, where that is why the request is refused: the error names it.
     pub(super) refused_version: Option<String>,
+    /// What its answer is edited by, where it must not pass as it is.
+    pub(super) edit: Option<Editing>,
     /// When the caller's token has expired, clock skew included; streams that only listen end then.
     pub(super) token_ends: UnixTime,
 }
@@ -85,6 +89,7 @@ impl<'a> Exchange<'a> {
             origin: None,
             rpc_id: None,
             refused_version: None,
+            edit: None,
             token_ends: UnixTime::new(0),
         }
     }
@@ -133,6 +138,7 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
     // 5 authorize
     let permit = authorize(exchange, &resource, &verdict, &message, &admitted)?;
     count(exchange, &resource, &permit, &message)?;
+    exchange.edit = lists::edit(exchange, &resource, &verdict, &message, &admitted);
 
     // 6 session
     let session = session::open(exchange, &resource, &permit, &message)?;

@@ -3,7 +3,8 @@
 //! Nothing is buffered and nothing limits the silence between two events. The client going away closes the upstream's
 //! connection at once; the upstream breaking off breaks the client's answer visibly. A stream that only listens ends
 //! cleanly when the gateway drains or the caller's token expires; an answer to a call may go on for a while after that. The gateway never writes a message into a stream, only comments between events, so
-//! that load balancers do not cut what is merely quiet.
+//! that load balancers do not cut what is merely quiet. Where events are edited on their way, what comes here is what is
+//! left of them ([`edited`](super::edited)).
 
 use std::{
     future::{pending, poll_fn},
@@ -27,14 +28,17 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{account::Account, answer::within, journey::Broken};
-use crate::{
-    gateway::Gateway, listening::Listening, telemetry::metrics::Counted, upstream::Answer,
+use super::{
+    account::Account,
+    answer::within,
+    edited::{Cut, Source},
+    journey::Broken,
 };
+use crate::{gateway::Gateway, listening::Listening, telemetry::metrics::Counted};
 
 /// An answer whose head is written and whose body is not.
 pub(super) struct Relay {
-    body: Answer,
+    body: Source,
     /// The silence after which a comment goes into the stream; none where no comment may.
     silence: Option<Duration>,
     /// When the answer is ended though the upstream has more to say.
@@ -50,7 +54,7 @@ pub(super) struct Relay {
 impl Relay {
     /// The rest of `response`, whose head has been passed on. A silence of zero means no comments.
     pub(super) fn of(
-        response: Response<Answer>,
+        response: Response<Source>,
         silence: Duration,
         dismissal: Dismissal,
         place: Option<Listening>,
@@ -74,13 +78,17 @@ impl Relay {
     }
 }
 
-/// The media type alone counts, whatever its case and parameters.
 fn is_event_stream(value: &HeaderValue) -> bool {
+    is_media_type(value, "text/event-stream")
+}
+
+/// The media type alone counts, whatever its case and parameters.
+pub(super) fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
     let essence = value.as_bytes().split(|byte| *byte == b';').next();
     essence.is_some_and(|essence| {
         essence
             .trim_ascii()
-            .eq_ignore_ascii_case(b"text/event-stream")
+            .eq_ignore_ascii_case(media_type.as_bytes())
     })
 }
 
@@ -140,8 +148,8 @@ enum Event {
     Data(Bytes),
     /// The upstream has said everything.
     End,
-    /// The upstream broke off.
-    Truncated,
+    /// The upstream broke off, or says what must not pass.
+    Cut(Cut),
     /// The client is gone.
     Gone,
     /// Nothing happened for a while.
@@ -178,9 +186,13 @@ pub(super) async fn relay(
             Event::Silence => write(session, Bytes::from_static(COMMENT), false).await?,
             Event::End => return write(session, Bytes::new(), true).await,
             Event::Dismissed => return dismiss(&relay, session, account).await,
-            Event::Truncated => {
+            Event::Cut(Cut::Upstream) => {
                 account.upstream_error("reset");
                 account.broken_by("upstream");
+                return Err(Broken);
+            }
+            Event::Cut(Cut::Refused(reason, why)) => {
+                account.cut(reason, why);
                 return Err(Broken);
             }
             Event::Gone => return Err(Broken),
@@ -223,7 +235,7 @@ async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool)
 
 /// What the upstream says in this turn of the scheduler. What was written goes out when the client is waited on, so
 /// events that come together leave together: an idle process loses no time by it, a busy one saves a write for each.
-async fn this_turn(body: &mut Answer) -> Option<Event> {
+async fn this_turn(body: &mut Source) -> Option<Event> {
     if let Some(event) = ready(body).await {
         return Some(event);
     }
@@ -231,7 +243,7 @@ async fn this_turn(body: &mut Answer) -> Option<Event> {
     ready(body).await
 }
 
-async fn ready(body: &mut Answer) -> Option<Event> {
+async fn ready(body: &mut Source) -> Option<Event> {
     poll_fn(|cx| {
         Poll::Ready(match pin!(data(body)).poll(cx) {
             Poll::Ready(event) => Some(event),
@@ -242,11 +254,11 @@ async fn ready(body: &mut Answer) -> Option<Event> {
 }
 
 /// The upstream's next bytes; trailers are dropped.
-async fn data(body: &mut Answer) -> Event {
+async fn data(body: &mut Source) -> Event {
     loop {
         match body.frame().await {
             None => return Event::End,
-            Some(Err(_)) => return Event::Truncated,
+            Some(Err(cut)) => return Event::Cut(cut),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data()
                     && !data.is_empty()

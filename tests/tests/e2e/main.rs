@@ -22,6 +22,7 @@ mod identity;
 mod keys;
 mod limits;
 mod listening;
+mod lists;
 mod logs;
 mod messages;
 mod misdirected;

@@ -46,6 +46,7 @@ pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
         token_bytes: section.size("token_bytes", default.token_bytes, 256..=64 * KIB),
         body_bytes: section.size("body_bytes", default.body_bytes, KIB..=GIB),
         bodies_bytes: section.optional_size("bodies_bytes", MIB..=1024 * GIB),
+        answer_bytes: section.size("answer_bytes", default.answer_bytes, 64 * KIB..=GIB),
         json_depth: section.count("json_depth", default.json_depth, 4..=256),
         json_members: section.count("json_members", default.json_members, 100..=10_000_000),
         connections: section.count("connections", default.connections, 1..=1_000_000),

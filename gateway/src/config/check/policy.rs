@@ -11,6 +11,13 @@ use super::{
     rules::{self, Vocabulary},
 };
 
+/// The words for what is hidden.
+const HIDE: [(&str, Hide); 3] = [
+    ("nothing", Hide::Nothing),
+    ("denied", Hide::Denied),
+    ("unusable", Hide::Unusable),
+];
+
 /// Reads `scopes` and `policy` of a resource that trusts these issuers.
 pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -> Option<Policy> {
     let scopes = resource.section("scopes");
@@ -44,6 +51,7 @@ pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -
                 ("deny", DefaultDecision::Deny),
             ])
         });
+    let hide = section.choice("hide", Hide::default(), &HIDE);
     let vocabulary = Vocabulary {
         scopes: listed.then_some(&names),
         issuers,
@@ -63,7 +71,7 @@ pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -
         implies,
         default: default?,
         rules: Rules::new(rules),
-        hide: Hide::Nothing,
+        hide,
     })
 }
 

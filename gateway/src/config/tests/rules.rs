@@ -265,3 +265,31 @@ fn a_condition_is_compiled_when_the_configuration_is_read() {
         "{finding}"
     );
 }
+
+#[test]
+fn what_is_hidden_is_one_of_three_words() {
+    use mcp_gateway_core::auth::policy::hide::Hide;
+    const POLICY: &str = "policy: { default: deny }";
+    each_has_its_finding(&[
+        (
+            POLICY,
+            "policy: { default: deny, hide: all }",
+            "resources[1].policy.hide:23:30 is none of nothing, denied, unusable",
+        ),
+        (
+            POLICY,
+            "policy: { default: deny, hide: true }",
+            "resources[1].policy.hide:23:30 is none of nothing, denied, unusable",
+        ),
+    ]);
+    for (written, hide) in [
+        ("", Hide::Nothing),
+        (", hide: nothing", Hide::Nothing),
+        (", hide: denied", Hide::Denied),
+        (", hide: unusable", Hide::Unusable),
+    ] {
+        let text = SOUND.replace(POLICY, &format!("policy: {{ default: deny{written} }}"));
+        let config = parsed(&text);
+        assert_eq!(config.resources[1].policy.hide, hide, "{written}");
+    }
+}

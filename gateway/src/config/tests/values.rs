@@ -123,6 +123,10 @@ fn numbers_have_their_range_and_unit() {
             "limits.body_bytes is out of range",
         ),
         (
+            "limits: { answer_bytes: 63KiB }",
+            "limits.answer_bytes is out of range",
+        ),
+        (
             "limits: { connections: 0 }",
             "limits.connections is out of range",
         ),
