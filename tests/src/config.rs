@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::binary::repository;
 use crate::issuer::Issuer;
 use crate::port;
 use crate::tokens::{Key, key_set};
@@ -54,6 +55,30 @@ impl Config {
                 "/resources",
                 json!([resource("/mcp", &upstream.url(), &["corporate"])]),
             )
+    }
+
+    /// A file of `config/` as it stands, but for addresses and issuers: listeners on free ports, every resource in front of
+    /// `upstream`, every issuer [`ISSUER`] with these keys in a file.
+    pub fn example(name: &str, upstream: &str, keys: &[&Key]) -> Self {
+        let text = std::fs::read_to_string(repository("config").join(name)).expect("an example");
+        let mut value: Value = serde_yaml::from_str(&text).expect("YAML");
+        let mut config = Self::empty();
+        for (key, own) in config.value.as_object().expect("a mapping") {
+            value[key] = own.clone();
+        }
+        let file = config.write("jwks.json", key_set(keys).to_string());
+        for issuer in value["issuers"]
+            .as_object_mut()
+            .expect("issuers")
+            .values_mut()
+        {
+            *issuer = json!({ "issuer": ISSUER, "jwks_file": file });
+        }
+        for resource in value["resources"].as_array_mut().expect("resources") {
+            resource["upstream"] = json!(upstream);
+        }
+        config.value = value;
+        config
     }
 
     /// Listeners only.

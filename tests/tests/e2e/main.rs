@@ -26,6 +26,7 @@ mod lists;
 mod logs;
 mod messages;
 mod misdirected;
+mod policy_examples;
 mod pressure;
 mod process;
 mod prometheus;

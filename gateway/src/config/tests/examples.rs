@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 5] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -31,6 +31,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 5] = [
         &[("ENTRA_TENANT", "tenant"), ("ENTRA_CLIENT", "client")],
     ),
     ("gateway.yaml", &[]),
+    ("policy-examples.yaml", &[]),
 ];
 
 fn example(name: &str) -> String {
