@@ -8,9 +8,9 @@
 //! * [`connection`] reads one request after the other under its deadlines, its [`allowance`] and the limits of [`http2`],
 //!   and hands each to
 //! * [`journey`], which is the whole story in one function: [`admit`] and route, [`authenticate`], [`read`], authorize,
-//!   open the [`session`], [`forward`];
+//!   open the [`session`] and what is [`sealing`]ed besides, [`forward`];
 //! * [`answer`] writes what was decided, [`relay`] streams what the upstream says, [`edited`] what is left of it where
-//!   [`lists`] hides something, [`account`] tells the operator.
+//!   [`lists`] hides something or [`sealing`] seals it, [`account`] tells the operator.
 
 mod account;
 mod admit;
@@ -29,6 +29,7 @@ mod lists;
 mod progress;
 mod read;
 mod relay;
+mod sealing;
 mod session;
 pub(crate) mod tls;
 mod transport;

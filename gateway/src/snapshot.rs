@@ -29,6 +29,7 @@ use mcp_gateway_core::{
     mcp::{
         sealed::{Sealer, SealingKeyError},
         supported::Supported,
+        tasks::Tasks,
     },
     time::UnixTime,
     token_bucket::Rate,
@@ -39,7 +40,8 @@ use thiserror::Error;
 use crate::{
     bodies,
     config::{
-        Addresses, Config, IdentityHeaders, Issuer, Limits, Resource, Shutdown, Timeouts,
+        Addresses, Config, IdentityHeaders, Issuer, Limits, RequestState, Resource, Shutdown,
+        Timeouts,
         files::{self, FileError},
     },
     documents::Documents,
@@ -106,6 +108,8 @@ pub(crate) struct Protected {
     pub(crate) rate_limits: Vec<Limiter>,
     pub(crate) challenger: Challenger,
     pub(crate) upstream: Arc<Upstream>,
+    pub(crate) tasks: Tasks,
+    pub(crate) request_state: RequestState,
     pub(crate) identity_headers: IdentityHeaders,
     /// How long the upstream's response head may take.
     pub(crate) response_head: Duration,
@@ -247,6 +251,8 @@ impl Protected {
             rate_limits: rate_limits(resource, before),
             challenger: challenger(config, resource),
             upstream,
+            tasks: resource.tasks,
+            request_state: resource.request_state,
             identity_headers: resource.identity_headers.clone(),
             response_head: resource.response_head,
             supported: resource.supported.clone(),

@@ -15,7 +15,7 @@ mod text;
 
 pub use canonical::canonical;
 pub use check::check;
-pub use object::{Object, array, object};
+pub use object::{Object, array, object, span};
 pub use outline::{Outline, Value, outline};
 pub use text::string;
 

@@ -9,4 +9,5 @@ mod references;
 pub mod sealed;
 pub mod sse;
 pub mod supported;
+pub mod tasks;
 pub mod version;

@@ -18,7 +18,7 @@ use mcp_gateway_core::{
         client_address::{ForwardedHeader, Networks},
         origin::Origin,
     },
-    mcp::supported::Supported,
+    mcp::{supported::Supported, tasks::Tasks},
 };
 
 /// The whole configuration.
@@ -213,12 +213,26 @@ pub struct Resource {
     pub policy: Policy,
     /// How often it may be called; every limit holds.
     pub rate_limits: Vec<RateLimit>,
+    /// What happens to the ids of tasks.
+    pub tasks: Tasks,
+    /// What happens to request states.
+    pub request_state: RequestState,
     /// Headers that tell the upstream who calls.
     pub identity_headers: IdentityHeaders,
     /// How long the upstream may take until its response head.
     pub response_head: Duration,
     /// The protocol versions that are served; none where the upstream decides.
     pub supported: Option<Supported>,
+}
+
+/// What happens to request states (MCP 2026-07-28, multi round-trip requests).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestState {
+    /// They pass: the upstream protects them itself.
+    #[default]
+    Upstream,
+    /// Clients get them sealed, bound to the caller and the call.
+    Seal,
 }
 
 /// Headers that tell the upstream who calls; `None` sends none.

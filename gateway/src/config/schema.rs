@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
 use values::{
-    Count, Decision, Flag, ForwardedHeader, Hide, Level, LogFormat, Method, Per, Size, Time,
+    Count, Decision, Flag, ForwardedHeader, Hide, Level, LogFormat, Method, Per, RequestState,
+    Size, Tasks, Time,
 };
 
 /// The JSON Schema (2020-12) of the configuration.
@@ -159,6 +160,10 @@ struct Resource {
     policy: Policy,
     /// How often it may be called; a call must be within every limit that counts it. Default: no limits.
     rate_limits: Option<Vec<RateLimit>>,
+    /// Ids of tasks: refuse; seal (bound to the caller); or upstream (which binds them itself). Default: refuse.
+    tasks: Option<Tasks>,
+    /// Request states: upstream (which protects them itself), or seal (bound to the caller and the call). Default: upstream.
+    request_state: Option<RequestState>,
     /// Headers that tell the upstream who calls.
     identity_headers: Option<IdentityHeaders>,
     /// How long the upstream may take until its response head. Default: timeouts.response_head.

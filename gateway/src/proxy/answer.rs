@@ -18,6 +18,7 @@ use http_body_util::BodyExt;
 use mcp_gateway_core::{
     auth::{decision::Refusal, reason::Reason},
     http::cors,
+    mcp::tasks::EXTENSION as TASKS_EXTENSION,
 };
 use pingora::{http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::{Value, json};
@@ -233,14 +234,21 @@ fn body(exchange: &Exchange<'_>, refusal: &Refusal) -> Bytes {
     let error = json!({
         "code": code,
         "message": description,
-        "data": error_data(exchange, request_id),
+        "data": error_data(exchange, refusal.reason, request_id),
     });
     // The id goes back exactly as it came: a number stays the number it was.
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).into()
 }
 
-/// `data` of a JSON-RPC error; where a version is refused, with those that are not (`UnsupportedProtocolVersionError`).
-fn error_data(exchange: &Exchange<'_>, request_id: &str) -> Value {
+/// `data` of a JSON-RPC error; where a version is refused, with those that are not (`UnsupportedProtocolVersionError`), and
+/// where a capability is missing, with that (`MissingRequiredClientCapabilityError`).
+fn error_data(exchange: &Exchange<'_>, reason: Reason, request_id: &str) -> Value {
+    if reason == Reason::TasksUndeclared {
+        return json!({
+            "requiredCapabilities": { "extensions": { TASKS_EXTENSION: {} } },
+            "request_id": request_id,
+        });
+    }
     let resource = exchange.resource.as_ref();
     let supported = resource.and_then(|resource| resource.supported.as_ref());
     match (supported, &exchange.refused_version) {

@@ -33,6 +33,14 @@ use crate::{bodies::Held, snapshot::Snapshot, upstream::Answer};
 /// An edit of a request's answer.
 pub(super) type Editing = Box<dyn Edit + Send + Sync>;
 
+/// The edits of a request's answer as one.
+pub(super) fn both(one: Option<Editing>, other: Option<Editing>) -> Option<Editing> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Box::new((one, other))),
+        (one, other) => one.or(other),
+    }
+}
+
 /// What an answer that is to be edited is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {

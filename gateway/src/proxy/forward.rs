@@ -13,7 +13,7 @@ use http_body_util::Full;
 use mcp_gateway_core::{
     auth::{decision::Permit, reason::Reason},
     http::{cors, forwarding},
-    mcp::headers::SESSION_ID,
+    mcp::headers::{NAME, SESSION_ID},
 };
 use pingora::http::ResponseHeader;
 use tokio::time::{Instant, sleep_until};
@@ -147,6 +147,9 @@ fn request(
     let mut headers = forwarding::to_upstream(&client.headers, message.era);
     headers.insert(HOST, resource.upstream.host().clone());
     identify(&mut headers, &resource.identity_headers, permit)?;
+    if let Some(name) = message.mirror.filter(|_| headers.contains_key(NAME)) {
+        headers.insert(NAME, name);
+    }
     if let Some(session) = session {
         let id = HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
         headers.insert(SESSION_ID, id);

@@ -24,7 +24,7 @@ use super::{
     forward, lists,
     read::{self, Message},
     relay::Relay,
-    session,
+    sealing, session,
 };
 use crate::{
     clock,
@@ -132,7 +132,7 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
     if !is_mcp(&exchange.session.req_header().method) {
         return Err(Reason::MethodNotAllowed.into());
     }
-    let message = read::message(exchange).await?;
+    let mut message = read::message(exchange).await?;
     exchange.account.message(&message);
 
     // 5 authorize
@@ -142,6 +142,7 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
 
     // 6 session
     let session = session::open(exchange, &resource, &permit, &message)?;
+    sealing::open(exchange, &resource, &permit, &mut message)?;
 
     // 7 forward
     let listening = match message.listens {

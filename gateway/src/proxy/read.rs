@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Version, header};
+use http::{HeaderValue, Method, Version, header};
 use mcp_gateway_core::{
     auth::{
         policy::{Operation, Reference},
@@ -14,6 +14,7 @@ use mcp_gateway_core::{
         envelope::{Envelope, Kind},
         headers,
         supported::Asked,
+        tasks::TaskUse,
         version::Era,
     },
 };
@@ -41,6 +42,10 @@ pub(super) struct Message {
     pub(super) version: Option<String>,
     /// The message as it came; none for GET and DELETE.
     pub(super) body: Option<Bytes>,
+    /// What the message has to do with tasks, besides what its method says.
+    pub(super) task_use: TaskUse,
+    /// `Mcp-Name` for the upstream, where that is another than the client's.
+    pub(super) mirror: Option<HeaderValue>,
     /// The answer is a stream that only listens: it has no end of its own.
     pub(super) listens: bool,
 }
@@ -111,6 +116,8 @@ pub(super) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
             .meta_version()
             .or_else(|| headers::version(sent))
             .map(str::to_owned),
+        task_use: envelope.task_use(),
+        mirror: None,
         body: Some(body.clone()),
     })
 }
@@ -142,6 +149,8 @@ fn without_body(era: Era, method: &Method, version: Option<String>) -> Message {
         arguments: None,
         version,
         body: None,
+        task_use: TaskUse::None,
+        mirror: None,
         listens: method == Method::GET,
     }
 }

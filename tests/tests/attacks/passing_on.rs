@@ -1,4 +1,4 @@
-//! Numbers 43–54, 164, 167 and 172: what is passed on, in both directions, and whose session it is.
+//! Numbers 43–54, 164–167 and 172: what is passed on, in both directions, and whose session it is.
 
 use e2e::client::{Call, LEGACY, Reply, initialize, modern, request};
 use e2e::config::resource;
@@ -7,7 +7,7 @@ use e2e::tokens::{Key, Token, key_set};
 use e2e::upstream::{Answer, Chunk, head, sessions, steps, with};
 use e2e::world::{Table, World};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SESSION: &str = "mcp-session-id";
 
@@ -460,6 +460,85 @@ async fn attack_164_last_event_id_goes_on_only_with_a_session() {
         .iter()
         .filter(|request| request.headers.contains_key("last-event-id"));
     assert_eq!(carried.count(), 1);
+}
+
+/// A server of tasks that knows no principal, and that asks before it pays.
+fn binds_nobody(request: &e2e::upstream::Recorded) -> e2e::upstream::Answer {
+    let message = request.json();
+    let params = &message["params"];
+    let answer = match (message["method"].as_str(), &params["requestState"]) {
+        (Some("tasks/get"), _) => json!({ "taskId": params["taskId"], "status": "working" }),
+        (_, Value::Null) => json!({ "task": { "taskId": "1" }, "requestState": "asked" }),
+        (_, state) => json!({ "paid": state }),
+    };
+    e2e::upstream::result(&message["id"], answer)
+}
+
+/// A call of `pay`; what is repeated has a state.
+fn pay(to: &str, state: Option<&str>) -> String {
+    let mut params = json!({ "name": "pay", "arguments": { "to": to } });
+    if let Some(state) = state {
+        params["requestState"] = json!(state);
+    }
+    request(7, "tools/call", params)
+}
+
+#[tokio::test]
+async fn attack_165_a_task_is_its_own_callers_or_nobodys() {
+    let get = |task: &str| request(8, "tasks/get", json!({ "taskId": task }));
+    let refusing = World::start().await;
+    refusing.upstream.script(binds_nobody);
+    let guess = refusing.gateway.post(get("1")).token(&refusing.reader());
+    refusing.refusal(guess, 403, "tasks_refused").await.unwrap();
+
+    let world = World::with(|config| config.set("/resources/0/tasks", "seal")).await;
+    world.upstream.script(binds_nobody);
+    let (alice, mallory) = (world.reader(), world.token().subject("mallory").sign());
+    let post = |body: String, token: &str| world.gateway.post(body).token(token);
+    let created = world
+        .acceptance(post(pay("bob", None), &alice))
+        .await
+        .unwrap()
+        .json();
+    let sealed = created["result"]["task"]["taskId"].as_str().unwrap();
+    world.acceptance(post(get(sealed), &alice)).await.unwrap();
+    assert_eq!(world.upstream.last().json()["params"]["taskId"], "1");
+    let mut table = Table::default();
+    let list = request(8, "tasks/list", json!({}));
+    for (name, call, reason) in [
+        ("another's", post(get(sealed), &mallory), "task_mismatch"),
+        ("guessed", post(get("1"), &mallory), "task_unknown"),
+        ("everybody's", post(list, &mallory), "tasks_method"),
+    ] {
+        table.row(name, world.refusal(call, 400, reason).await);
+    }
+}
+
+#[tokio::test]
+async fn attack_166_a_request_state_serves_its_own_caller_and_call() {
+    let world = World::with(|config| config.set("/resources/0/request_state", "seal")).await;
+    world.upstream.script(binds_nobody);
+    let (alice, mallory) = (world.reader(), world.token().subject("mallory").sign());
+    let post = |body: String, token: &str| world.gateway.post(body).token(token);
+    let asked = world
+        .acceptance(post(pay("bob", None), &alice))
+        .await
+        .unwrap()
+        .json();
+    let sealed = asked["result"]["requestState"].as_str();
+    let paid = world
+        .acceptance(post(pay("bob", sealed), &alice))
+        .await
+        .unwrap();
+    assert_eq!(paid.json()["result"]["paid"], "asked");
+    let mut table = Table::default();
+    for (name, call) in [
+        ("another's", post(pay("bob", sealed), &mallory)),
+        ("another call's", post(pay("mallory", sealed), &alice)),
+        ("made up", post(pay("bob", Some("asked")), &alice)),
+    ] {
+        table.row(name, world.refusal(call, 400, "request_state").await);
+    }
 }
 
 #[tokio::test]

@@ -127,7 +127,11 @@ async fn straight(version: &str, selection: Selection) -> Verdicts {
 async fn through(version: &str, selection: Selection) -> Verdicts {
     let server = Server::start().await;
     let key = Key::es256("first");
-    let gateway = Gateway::start(Config::new(&server.url(), &[&key])).await;
+    // Sealing must not be noticed.
+    let config = Config::new(&server.url(), &[&key])
+        .set("/resources/0/tasks", "seal")
+        .set("/resources/0/request_state", "seal");
+    let gateway = Gateway::start(config).await;
     let token = Token::new(&key, ISSUER, &gateway.uri("/mcp")).sign();
     let target = Target {
         url: gateway.uri("/mcp"),

@@ -115,6 +115,10 @@ pub enum Reason {
     ConditionFailed,
     /// Task ids are bound to nobody here, so nobody may use one (MCP tasks, *Security Considerations*).
     TasksRefused,
+    /// A method on tasks that names no one task, where their ids are sealed, or that the era does not have.
+    TasksMethod,
+    /// A call about a task from a client that does not say that it knows tasks (SEP-2663, *Protocol Errors*).
+    TasksUndeclared,
     /// The task id does not open.
     TaskUnknown,
     /// The task id is genuine, but another's.
@@ -249,6 +253,8 @@ impl Reason {
         Self::PolicyDenied,
         Self::ConditionFailed,
         Self::TasksRefused,
+        Self::TasksMethod,
+        Self::TasksUndeclared,
         Self::TaskUnknown,
         Self::TaskMismatch,
         Self::SessionRequired,
@@ -333,6 +339,8 @@ impl Reason {
                 ..denied("condition_failed", "This call is not allowed.")
             },
             Self::TasksRefused => denied("tasks_refused", "Tasks cannot be used here: their ids belong to nobody."),
+            Self::TasksMethod => message("tasks_method", -32601, "This method on tasks is not served here."),
+            Self::TasksUndeclared => message("tasks_undeclared", -32021, "This call takes the client capability io.modelcontextprotocol/tasks."),
             Self::TaskUnknown => task("task_unknown"),
             Self::TaskMismatch => task("task_mismatch"),
             Self::SessionRequired => message("session_required", -32600, "An answer to the server needs the session it was asked in."),
@@ -586,6 +594,8 @@ mod tests {
             (Reason::PolicyDenied, 403),
             (Reason::ConditionFailed, 403),
             (Reason::TasksRefused, 403),
+            (Reason::TasksMethod, -32601),
+            (Reason::TasksUndeclared, -32021),
             (Reason::TaskUnknown, -32602),
             (Reason::TaskMismatch, -32602),
             (Reason::SessionRequired, -32600),
@@ -621,6 +631,14 @@ mod tests {
         let (unknown, mismatch) = (Reason::SessionUnknown.row(), Reason::SessionMismatch.row());
         assert_eq!(unknown.status, mismatch.status);
         assert_eq!(unknown.error, mismatch.error);
+        assert_eq!(unknown.description, mismatch.description);
+    }
+
+    #[test]
+    fn task_refusals_read_alike() {
+        let (unknown, mismatch) = (Reason::TaskUnknown.row(), Reason::TaskMismatch.row());
+        assert_eq!(unknown.status, mismatch.status);
+        assert_eq!(unknown.rpc_code, mismatch.rpc_code);
         assert_eq!(unknown.description, mismatch.description);
     }
 

@@ -4,6 +4,7 @@
 //! a strict reader sees none.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::lexer::Lexer;
 use super::{JsonError, text};
@@ -41,6 +42,13 @@ impl<'a> Object<'a> {
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
+}
+
+/// Where a part of a document stands in it, such as a value that was re-read; nowhere, where it is no part of it.
+pub fn span(document: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(document.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= document.len()).then_some(start..end)
 }
 
 /// The members of an object.
@@ -138,6 +146,21 @@ mod tests {
         assert_eq!(object.get("A"), None);
         assert_eq!(object.len(), 6);
         assert!(!object.is_empty() && Object::default().is_empty());
+    }
+
+    #[test]
+    fn a_value_is_found_where_it_stands() {
+        let document = br#"{"a":1,"b":[1,{"c":1}]}"#;
+        let b = object(document).unwrap().get("b").unwrap();
+        let c = object(array(b).unwrap()[1]).unwrap().get("c").unwrap();
+        for part in [&document[..], b, c] {
+            let span = span(document, part).unwrap();
+            assert_eq!(document[span].as_ptr(), part.as_ptr());
+        }
+        assert_eq!(span(b, c), Some(8..9));
+        assert_eq!(span(b, document), None);
+        assert_eq!(span(c, b), None);
+        assert_eq!(span(document, b"1"), None);
     }
 
     #[test]

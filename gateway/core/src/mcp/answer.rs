@@ -7,6 +7,7 @@
 pub mod document;
 pub mod events;
 pub mod lists;
+pub mod sealing;
 mod splice;
 
 use crate::auth::reason::Reason;

@@ -9,6 +9,7 @@ use std::fmt;
 use super::look_alike;
 use super::naming::{Mirror, Naming, naming};
 use super::references;
+use super::tasks::{self, TaskUse};
 use super::version::META_KEY;
 use crate::auth::policy::Reference;
 use crate::auth::reason::Reason;
@@ -39,6 +40,7 @@ pub struct Envelope<'a> {
     proposed_version: Option<Cow<'a, str>>,
     arguments: Option<&'a [u8]>,
     references: Vec<Reference>,
+    task_use: TaskUse,
 }
 
 /// Why a body is no envelope, with the id of the request it may have been: clients match errors by it.
@@ -111,6 +113,11 @@ impl<'a> Envelope<'a> {
         &self.references
     }
 
+    /// What it has to do with tasks, besides what its method says.
+    pub const fn task_use(&self) -> TaskUse {
+        self.task_use
+    }
+
     fn of(message: &Object<'a>) -> Result<Self, Reason> {
         if look_alike::ambiguous(
             message,
@@ -148,6 +155,10 @@ impl<'a> Envelope<'a> {
             .as_ref()
             .and_then(|params| references::arguments(params, method.as_deref()));
         let references = references::references(params.as_ref(), method.as_deref())?;
+        let task_use = match &params {
+            Some(params) => tasks::used(params, method.as_deref())?,
+            None => TaskUse::None,
+        };
         Ok(Self {
             kind,
             id,
@@ -157,6 +168,7 @@ impl<'a> Envelope<'a> {
             proposed_version,
             arguments,
             references,
+            task_use,
         })
     }
 }

@@ -81,6 +81,19 @@ pub fn decode_sentinel(value: &HeaderValue) -> Option<Cow<'_, str>> {
         .map(Cow::Owned)
 }
 
+/// A text as the value of a header that [`decode_sentinel`] reads: as it stands where it is plain ASCII, without white space at
+/// its ends, and does not look encoded. `None` where it is too long for a header.
+pub fn encode_sentinel(text: &str) -> Option<HeaderValue> {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && text.trim_matches(' ') == text
+        && !(text.starts_with(SENTINEL_START) && text.ends_with(SENTINEL_END));
+    if is_plain {
+        return HeaderValue::from_str(text).ok();
+    }
+    let encoded = STANDARD.encode(text);
+    HeaderValue::try_from(format!("{SENTINEL_START}{encoded}{SENTINEL_END}")).ok()
+}
+
 const SENTINEL_START: &str = "=?base64?";
 const SENTINEL_END: &str = "?=";
 
@@ -524,6 +537,29 @@ mod tests {
             agree_without_body(&map(&[("mcp-protocol-version", "\u{e9}")])),
             Err(Reason::HeaderMismatch)
         );
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_to_the_same() {
+        for text in ["a", "a b", "", "786512e2-9e0d", "~!"] {
+            assert_eq!(encode_sentinel(text).unwrap(), text);
+        }
+        for text in [
+            "größe",
+            " a",
+            "a ",
+            "a\tb",
+            "a\r\nx-admin: 1",
+            "=?base64?YWRk?=",
+            "=?base64?=",
+        ] {
+            let value = encode_sentinel(text).unwrap();
+            assert!(
+                value.to_str().unwrap().starts_with(SENTINEL_START),
+                "{text:?}"
+            );
+            assert_eq!(decode_sentinel(&value).as_deref(), Some(text));
+        }
     }
 
     #[test]

@@ -10,10 +10,12 @@
 //! and key id as associated data: SHA-256 of the binding (32), the upstream's value, tag (16). The binding is inside, not in
 //! the associated data, so that a genuine value in the wrong hands can be told from a forged one, in metrics only. Each kind
 //! of value has bindings of its own, so none opens as another. GCM-SIV, because its nonces may be random on any number of
-//! replicas.
+//! replicas, and may repeat with the text: clients know a task by its id, so that one is sealed to the same text each time,
+//! with a nonce that follows from it.
 
 mod call;
 mod key;
+mod request;
 mod self_test;
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
@@ -25,6 +27,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use call::CallDigest;
 pub use key::{SealingKey, SealingKeyError};
+pub use request::{Opened, Opening};
 pub use self_test::{SealingTestError, self_test};
 
 use crate::auth::reason::Reason;
@@ -93,10 +96,12 @@ impl Sealer {
         if !bound.purpose.takes(value) {
             return None;
         }
-        let mut nonce = [0; NONCE_LEN];
-        rand::fill(&mut nonce).ok()?;
         let head = self.first.head();
         let mut sealed = [&bound.digest, value.as_bytes()].concat();
+        let nonce = match bound.purpose {
+            Purpose::Task => self.first.nonce_of(&sealed),
+            Purpose::Session | Purpose::RequestState => random_nonce()?,
+        };
         let nonce_used = Nonce::assume_unique_for_key(nonce);
         self.first
             .key
@@ -218,6 +223,12 @@ impl Purpose {
             Self::RequestState => Reason::RequestState,
         }
     }
+}
+
+fn random_nonce() -> Option<[u8; NONCE_LEN]> {
+    let mut nonce = [0; NONCE_LEN];
+    rand::fill(&mut nonce).ok()?;
+    Some(nonce)
 }
 
 fn hash_part(context: &mut Context, part: &[u8]) {
@@ -567,6 +578,26 @@ mod tests {
             sealer.seal(&BINDING.session(), "abc"),
             sealer.seal(&BINDING.session(), "abc")
         );
+    }
+
+    #[test]
+    fn a_task_has_one_sealed_id_for_each_caller() {
+        let sealer = sealer(&[1]);
+        let sealed = |bound: &Bound, id| sealer.seal(bound, id).unwrap();
+        let mallory = Binding {
+            subject: "mallory",
+            ..BINDING
+        };
+        let alices = sealed(&BINDING.task(), "abc");
+        assert_eq!(sealed(&BINDING.task(), "abc"), alices);
+        let nonce = |sealed: &str| sealed[..22].to_owned();
+        for other in [
+            sealed(&BINDING.task(), "abd"),
+            sealed(&mallory.task(), "abc"),
+            self::sealer(&[2]).seal(&BINDING.task(), "abc").unwrap(),
+        ] {
+            assert_ne!(nonce(&other), nonce(&alices));
+        }
     }
 
     #[test]

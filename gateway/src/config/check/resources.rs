@@ -8,13 +8,14 @@ use mcp_gateway_core::{
     http::authority::{Authority, Scheme},
     mcp::{
         supported::{FIRST_MODERN, Supported, is_revision},
+        tasks::Tasks,
         version::LEGACY,
     },
 };
 
 use super::{
     super::{
-        IdentityHeaders, Listener, PublicUrl, Resource,
+        IdentityHeaders, Listener, PublicUrl, RequestState, Resource,
         reader::{Item, Section},
         similar,
         url::HttpUrl,
@@ -86,6 +87,17 @@ const TAKEN_PREFIXES: [&str; 6] = [
     "access-control-",
 ];
 
+const TASKS: [(&str, Tasks); 3] = [
+    ("refuse", Tasks::Refuse),
+    ("seal", Tasks::Seal),
+    ("upstream", Tasks::Upstream),
+];
+
+const REQUEST_STATE: [(&str, RequestState); 2] = [
+    ("upstream", RequestState::Upstream),
+    ("seal", RequestState::Seal),
+];
+
 pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Resource> {
     let mend = "Write one at least: path, upstream, issuers, policy";
     let items = root.required_list("resources", mend);
@@ -145,6 +157,8 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .collect();
     let policy = policy::policy(section, identities::Issuers { named: &named });
     let rate_limits = rate_limits::rate_limits(section);
+    let tasks = section.choice("tasks", Tasks::default(), &TASKS);
+    let request_state = section.choice("request_state", RequestState::default(), &REQUEST_STATE);
     let identity_headers = identity_headers(section);
     let response_head = section.duration("response_head", around.response_head, RESPONSE_HEAD);
     let supported = supported(section);
@@ -163,6 +177,8 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         scopes_supported: policy.supported.clone(),
         policy,
         rate_limits,
+        tasks,
+        request_state,
         identity_headers,
         response_head,
         supported,

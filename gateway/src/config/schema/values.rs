@@ -30,6 +30,12 @@ pub(super) struct Per;
 /// What of lists is hidden.
 pub(super) struct Hide;
 
+/// What happens to the ids of tasks.
+pub(super) struct Tasks;
+
+/// What happens to request states.
+pub(super) struct RequestState;
+
 /// The header in which proxies name the client.
 pub(super) struct ForwardedHeader;
 
@@ -120,6 +126,26 @@ impl JsonSchema for Hide {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         words(&["nothing", "denied", "unusable"])
+    }
+}
+
+impl JsonSchema for Tasks {
+    fn schema_name() -> Cow<'static, str> {
+        "Tasks".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(&["refuse", "seal", "upstream"])
+    }
+}
+
+impl JsonSchema for RequestState {
+    fn schema_name() -> Cow<'static, str> {
+        "RequestState".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(&["upstream", "seal"])
     }
 }
 

@@ -135,6 +135,10 @@ fn the_documented_defaults_are_the_defaults() {
     let (documented, default) = (&config.resources[0], &config.resources[1]);
     assert_eq!(documented.identity_headers, default.identity_headers);
     assert_eq!(documented.response_head, default.response_head);
+    assert_eq!(
+        (documented.tasks, documented.request_state),
+        (default.tasks, default.request_state)
+    );
 }
 
 #[test]

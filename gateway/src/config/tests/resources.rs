@@ -1,5 +1,7 @@
 //! What is said about resources: paths, audiences, upstreams, identity headers.
 
+use mcp_gateway_core::mcp::tasks::Tasks;
+
 use super::*;
 
 #[test]
@@ -263,4 +265,35 @@ fn identity_headers_have_names_of_their_own() {
     assert_eq!(headers.subject.as_ref().unwrap(), "x-user");
     assert_eq!(headers.issuer.as_ref().unwrap(), "x-mcp-issuer");
     assert_eq!(headers.client, None);
+}
+
+#[test]
+fn tasks_are_refused_and_request_states_the_upstreams_unless_said_otherwise() {
+    const POLICY: &str = "policy: { default: deny }";
+    let with = |keys: &str| edited(POLICY, &format!("{POLICY}\n    {keys}"));
+    let of = |keys: &str| {
+        let config = parsed(&with(keys));
+        (config.resources[1].tasks, config.resources[1].request_state)
+    };
+    assert_eq!(of("name: a"), (Tasks::Refuse, RequestState::Upstream));
+    assert_eq!(
+        of("tasks: refuse\n    request_state: upstream"),
+        (Tasks::Refuse, RequestState::Upstream)
+    );
+    assert_eq!(
+        of("tasks: seal\n    request_state: seal"),
+        (Tasks::Seal, RequestState::Seal)
+    );
+    assert_eq!(
+        of("tasks: upstream"),
+        (Tasks::Upstream, RequestState::Upstream)
+    );
+    for (keys, expected) in [
+        ("tasks: allow", "resources[1].tasks:24:5 "),
+        ("tasks: true", "resources[1].tasks:24:5 "),
+        ("request_state: refuse", "resources[1].request_state:24:5 "),
+    ] {
+        let finding = only_finding(&with(keys));
+        assert!(finding.starts_with(expected), "{keys}: {finding}");
+    }
 }

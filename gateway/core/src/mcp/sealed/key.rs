@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::rand;
+use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -17,6 +17,7 @@ const KEY: usize = 32;
 pub struct SealingKey {
     pub(super) key: LessSafeKey,
     id: [u8; KEY_ID],
+    nonces: hmac::Key,
 }
 
 /// Why bytes are no [`SealingKey`].
@@ -64,9 +65,11 @@ impl SealingKey {
         let key = UnboundKey::new(&AES_256_GCM_SIV, secret).map_err(|_| SealingKeyError::Form)?;
         let named = digest(&SHA256, &[b"mcp-gateway session key id 1", secret].concat());
         let id = named.as_ref().first_chunk().copied().unwrap_or_default();
+        let nonces = digest(&SHA256, &[b"mcp-gateway nonce key 1", secret].concat());
         Ok(Self {
             key: LessSafeKey::new(key),
             id,
+            nonces: hmac::Key::new(hmac::HMAC_SHA256, nonces.as_ref()),
         })
     }
 
@@ -74,6 +77,12 @@ impl SealingKey {
     pub(super) fn head(&self) -> [u8; HEAD] {
         let [a, b, c, d] = self.id;
         [FORM, a, b, c, d]
+    }
+
+    /// The same nonce for the same text, and as good as random for another one.
+    pub(super) fn nonce_of(&self, text: &[u8]) -> [u8; NONCE_LEN] {
+        let tag = hmac::sign(&self.nonces, text);
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
     }
 
     pub(super) fn open(&self, mut parts: Parts) -> Option<Vec<u8>> {

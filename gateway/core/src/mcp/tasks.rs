@@ -1,0 +1,240 @@
+//! Tasks: what a resource lets clients say of them.
+//!
+//! An upstream that knows no principal binds its tasks to nobody, so that whoever learns or guesses an id has the task (MCP
+//! 2025-11-25, tasks, *Task Isolation and Access Control*; SEP-2663, *Security Implications*).
+
+use super::look_alike;
+use super::version::Era;
+use crate::auth::reason::Reason;
+use crate::json::{self, Object};
+
+/// What happens to the ids of tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tasks {
+    /// Nobody may use one.
+    #[default]
+    Refuse,
+    /// Clients get them sealed, bound to the caller.
+    Seal,
+    /// They pass: the upstream binds them itself.
+    Upstream,
+}
+
+/// What a message has to do with tasks, besides what its method says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskUse {
+    /// Nothing.
+    #[default]
+    None,
+    /// It asks for a task in place of its result (`params.task`, MCP 2025-11-25; nothing since).
+    Asks,
+    /// It asks to be told of tasks (`params.notifications.taskIds`, SEP-2663).
+    Watches,
+}
+
+/// The extension by which modern clients say that they know tasks (SEP-2663, *Extension Identifier*).
+pub const EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+/// The member of `_meta` that names the task a message belongs to (MCP 2025-11-25, tasks, *Related Task Metadata*).
+pub(super) const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
+/// How the methods begin that are reserved for tasks.
+const METHODS: &str = "tasks/";
+
+impl Tasks {
+    /// Whether a message may go on.
+    ///
+    /// # Errors
+    /// [`Reason::TasksRefused`] for what is about tasks where nobody may use one. [`Reason::TasksMethod`], where ids are
+    /// sealed, for what cannot be: a list of everybody's tasks, and methods that the era does not have.
+    pub fn judge(self, era: Era, method: Option<&str>, used: TaskUse) -> Result<(), Reason> {
+        let method = method.filter(|method| method.starts_with(METHODS));
+        match (self, method, used) {
+            (Self::Upstream, ..) => Ok(()),
+            (Self::Seal, Some(method), _) if !names_a_task(era, method) => Err(Reason::TasksMethod),
+            (Self::Seal, ..) => Ok(()),
+            (Self::Refuse, Some(_), _) | (Self::Refuse, _, TaskUse::Watches) => {
+                Err(Reason::TasksRefused)
+            }
+            (Self::Refuse, None, TaskUse::Asks) if era == Era::Legacy => Err(Reason::TasksRefused),
+            (Self::Refuse, None, TaskUse::Asks | TaskUse::None) => Ok(()),
+        }
+    }
+}
+
+/// Whether a method acts on the one task that `params.taskId` names.
+fn names_a_task(era: Era, method: &str) -> bool {
+    match method {
+        "tasks/get" | "tasks/update" | "tasks/cancel" => true,
+        "tasks/result" => era == Era::Legacy,
+        _ => false,
+    }
+}
+
+/// What a message with these `params` has to do with tasks.
+///
+/// # Errors
+/// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] where what
+/// should tell what to be told of is no object.
+pub(super) fn used(params: &Object<'_>, method: Option<&str>) -> Result<TaskUse, Reason> {
+    let watching = method == Some("subscriptions/listen");
+    let known: &[&str] = if watching {
+        &["task", "notifications"]
+    } else {
+        &["task"]
+    };
+    if look_alike::ambiguous(params, known) {
+        return Err(Reason::AmbiguousJson);
+    }
+    if let Some(raw) = params.get("notifications").filter(|_| watching) {
+        let filter = json::object(raw).map_err(|_| Reason::InvalidRequest)?;
+        if look_alike::ambiguous(&filter, &["taskIds"]) {
+            return Err(Reason::AmbiguousJson);
+        }
+        if filter.get("taskIds").is_some() {
+            return Ok(TaskUse::Watches);
+        }
+    }
+    Ok(match params.get("task") {
+        Some(_) => TaskUse::Asks,
+        None => TaskUse::None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSED: Result<(), Reason> = Err(Reason::TasksRefused);
+
+    #[test]
+    fn where_tasks_are_refused_nothing_about_them_goes_on() {
+        let judge = |era, method, used| Tasks::Refuse.judge(era, Some(method), used);
+        for era in [Era::Legacy, Era::Modern] {
+            for method in [
+                "tasks/get",
+                "tasks/update",
+                "tasks/cancel",
+                "tasks/result",
+                "tasks/list",
+                "tasks/",
+                "tasks/more",
+            ] {
+                assert_eq!(judge(era, method, TaskUse::None), REFUSED, "{method}");
+                assert_eq!(judge(era, method, TaskUse::Asks), REFUSED, "{method}");
+            }
+            assert_eq!(
+                judge(era, "subscriptions/listen", TaskUse::Watches),
+                REFUSED
+            );
+            for method in [
+                "tools/call",
+                "subscriptions/listen",
+                "tasks",
+                "notifications/tasks",
+            ] {
+                assert_eq!(judge(era, method, TaskUse::None), Ok(()), "{method}");
+            }
+            assert_eq!(Tasks::Refuse.judge(era, None, TaskUse::None), Ok(()));
+        }
+        assert_eq!(judge(Era::Legacy, "tools/call", TaskUse::Asks), REFUSED);
+        // Modern servers ignore the member.
+        assert_eq!(judge(Era::Modern, "tools/call", TaskUse::Asks), Ok(()));
+    }
+
+    #[test]
+    fn where_ids_are_sealed_what_names_one_task_goes_on() {
+        let judge = |era, method| Tasks::Seal.judge(era, Some(method), TaskUse::None);
+        for era in [Era::Legacy, Era::Modern] {
+            for method in ["tasks/get", "tasks/update", "tasks/cancel", "tools/call"] {
+                assert_eq!(judge(era, method), Ok(()), "{method}");
+            }
+            for method in ["tasks/list", "tasks/more", "tasks/"] {
+                assert_eq!(judge(era, method), Err(Reason::TasksMethod), "{method}");
+            }
+            for used in [TaskUse::Asks, TaskUse::Watches] {
+                assert_eq!(Tasks::Seal.judge(era, Some("tools/call"), used), Ok(()));
+            }
+        }
+        assert_eq!(judge(Era::Legacy, "tasks/result"), Ok(()));
+        assert_eq!(judge(Era::Modern, "tasks/result"), Err(Reason::TasksMethod));
+    }
+
+    #[test]
+    fn an_upstream_that_binds_ids_itself_gets_everything() {
+        for method in ["tasks/get", "tasks/list", "tasks/more"] {
+            for used in [TaskUse::None, TaskUse::Asks, TaskUse::Watches] {
+                let judged = Tasks::Upstream.judge(Era::Legacy, Some(method), used);
+                assert_eq!(judged, Ok(()), "{method}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_message_has_to_do_with_tasks_is_read_from_its_params() {
+        let used =
+            |method, params: &str| used(&json::object(params.as_bytes()).unwrap(), Some(method));
+        const LISTEN: &str = "subscriptions/listen";
+        let cases = [
+            (
+                "tools/call",
+                r#"{"name":"a","arguments":{"task":{}}}"#,
+                Ok(TaskUse::None),
+            ),
+            (
+                "tools/call",
+                r#"{"name":"a","task":{"ttl":1}}"#,
+                Ok(TaskUse::Asks),
+            ),
+            (
+                "tools/call",
+                r#"{"name":"a","task":null}"#,
+                Ok(TaskUse::Asks),
+            ),
+            (
+                "tools/call",
+                r#"{"name":"a","t\u0061sk":{}}"#,
+                Ok(TaskUse::Asks),
+            ),
+            (
+                "tools/call",
+                r#"{"name":"a","Task":{}}"#,
+                Err(Reason::AmbiguousJson),
+            ),
+            (
+                "tools/call",
+                r#"{"name":"a","notifications":{"taskIds":[]}}"#,
+                Ok(TaskUse::None),
+            ),
+            (LISTEN, "{}", Ok(TaskUse::None)),
+            (
+                LISTEN,
+                r#"{"notifications":{"toolsListChanged":true}}"#,
+                Ok(TaskUse::None),
+            ),
+            (
+                LISTEN,
+                r#"{"notifications":{"taskIds":[]}}"#,
+                Ok(TaskUse::Watches),
+            ),
+            (
+                LISTEN,
+                r#"{"notifications":{"taskids":[]}}"#,
+                Err(Reason::AmbiguousJson),
+            ),
+            (
+                LISTEN,
+                r#"{"Notifications":{}}"#,
+                Err(Reason::AmbiguousJson),
+            ),
+            (
+                LISTEN,
+                r#"{"notifications":[]}"#,
+                Err(Reason::InvalidRequest),
+            ),
+        ];
+        for (method, params, expected) in cases {
+            assert_eq!(used(method, params), expected, "{method} {params}");
+        }
+    }
+}
