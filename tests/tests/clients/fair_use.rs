@@ -3,12 +3,10 @@
 //! None of them asks again by itself, whatever `Retry-After` says. The call alone fails, and its error has the gateway's
 //! sentence: Python's in its own words, those of TypeScript within the whole body.
 
-use std::process::Stdio;
-
-use serde_json::{Value, json};
-use tokio::process::Command;
+use serde_json::json;
 
 use crate::programs::{python, typescript, typescript_1};
+use crate::run::program;
 use crate::setting::Setting;
 
 const REASON: &str = "rate_limited";
@@ -21,25 +19,15 @@ async fn a_call_beyond_a_limit_fails_alone_and_is_not_repeated() {
     });
     let limits = "/resources/0/rate_limits";
     let setting = Setting::changed(|config| config.set(limits, json!([limit]))).await;
-    let programs: [(fn() -> Command, &[&str], &str); 5] = [
-        (python, &["--mode", "modern"], "MCPError"),
-        (python, &["--mode", "legacy"], "MCPError"),
-        (typescript, &["--mode", "modern"], "SdkHttpError"),
-        (typescript, &["--mode", "legacy"], "SdkHttpError"),
-        (typescript_1, &[], "StreamableHTTPError"),
-    ];
-    for (index, (start, arguments, error)) in (1..).zip(programs) {
+    for (index, (program, error)) in (1..).zip([
+        (program(python, &["--mode", "modern"]), "MCPError"),
+        (program(python, &["--mode", "legacy"]), "MCPError"),
+        (program(typescript, &["--mode", "modern"]), "SdkHttpError"),
+        (program(typescript, &["--mode", "legacy"]), "SdkHttpError"),
+        (program(typescript_1, &[]), "StreamableHTTPError"),
+    ]) {
         setting.provider.withhold(&[], "narrow").await;
-        // It lists, creates and lists again.
-        let mut command = start();
-        command
-            .args([&setting.url(), "--scenario", "step-up"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let output = command.output().await.unwrap();
-        let line = String::from_utf8_lossy(&output.stdout);
-        let findings: Value = serde_json::from_str(line.trim_end()).unwrap_or(Value::Null);
+        let findings = program.run(&setting, 1).await.findings;
         let calls = &findings["calls"];
         let passed = [0, 1, 2].map(|call| calls[call]["passed"] == true);
         assert_eq!(passed, [true, true, false], "{findings}");
