@@ -1,12 +1,17 @@
-//! What a decision costs: conditions, and the count of rate limits.
+//! What a decision costs: conditions, the count of rate limits, filtering a list.
 //!
 //! `cargo bench -p mcp-gateway-core --bench policy`
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a benchmark"
+)]
 
 use std::{
     hint::black_box,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -18,12 +23,16 @@ use mcp_gateway_core::{
     auth::{
         condition::{Condition, Facts, RequestFacts},
         kept_claims::KeptClaims,
-        policy::pattern::Pattern,
+        policy::{
+            Caller, DefaultDecision, Hierarchy, Methods, Policy, Rule, Rules, hide::Hide,
+            pattern::Pattern,
+        },
         principal::Principal,
         rate::{Buckets, LimitId, Limiter, Per, RateLimit},
         scope::ScopeSet,
     },
     json,
+    mcp::answer::{Edit, lists::ListFilter},
     time::UnixTime,
     token_bucket::Rate,
 };
@@ -201,5 +210,68 @@ fn rate(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, condition, rate);
+/// The answer to `tools/list` of a server with this many tools, some 640 bytes each.
+fn tool_list(tools: usize) -> String {
+    let tools = (0..tools).map(|number| {
+        format!(
+            r#"{{"name":"tool_{number}","title":"Tool number {number}","description":"Creates something of importance in the project that is named, and returns what it has made of it; fails where the project is not known, or where the caller may not write to it.","inputSchema":{{"type":"object","properties":{{"project":{{"type":"string","description":"The project's short name"}},"title":{{"type":"string","description":"One line, at most 200 characters"}},"priority":{{"type":"string","enum":["low","normal","high","urgent"]}},"labels":{{"type":"array","items":{{"type":"string"}}}}}},"required":["project","title"]}},"annotations":{{"readOnlyHint":false,"destructiveHint":false}}}}"#
+        )
+    });
+    let tools: Vec<String> = tools.collect();
+    format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{}],"nextCursor":"2"}}}}"#,
+        tools.join(",")
+    )
+}
+
+/// A policy that hides every other one of them.
+fn hiding(tools: usize) -> Policy {
+    let names = (0..tools).step_by(2);
+    let names = names.map(|number| Pattern::parse(&format!("tool_{number}")).unwrap());
+    let rule = Rule {
+        methods: Methods::Of(vec!["tools/call".to_owned()]),
+        names: names.collect(),
+        scopes: ScopeSet::parse("tasks:admin").unwrap(),
+        ..Rule::default()
+    };
+    Policy {
+        required: ScopeSet::parse("tasks:read").unwrap(),
+        supported: ScopeSet::default(),
+        implies: Hierarchy::default(),
+        default: DefaultDecision::Allow,
+        rules: Rules::new(vec![rule]),
+        hide: Hide::Unusable,
+    }
+}
+
+fn lists(criterion: &mut Criterion) {
+    let (list, policy) = (tool_list(200), hiding(200));
+    let principal = Arc::new(Principal {
+        issuer: "https://issuer.example".into(),
+        subject: "alice".into(),
+        client: Some("agent".into()),
+        scopes: ScopeSet::parse("tasks:read").unwrap(),
+    });
+    let claims = KeptClaims::none();
+    let caller = Caller {
+        principal: &principal,
+        claims: &claims,
+        request: RequestFacts {
+            http_method: "POST",
+            path: "/mcp",
+            host: "mcp.example.com",
+            client_address: None,
+            now: UnixTime::new(1_800_000_000),
+        },
+    };
+    let mut group = criterion.benchmark_group("lists");
+    group.bench_function("200_tools", |bencher| {
+        let shows = |listed, name: &str| policy.shows(&caller, listed, name);
+        let mut filter = ListFilter::new(shows, |_, _| {});
+        bencher.iter(|| filter.edit(black_box(list.as_bytes())).unwrap());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, condition, rate, lists);
 criterion_main!(benches);

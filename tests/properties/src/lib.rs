@@ -12,6 +12,7 @@
     reason = "a property fails by panicking"
 )]
 
+mod answer_events;
 mod bearer_header;
 mod claims;
 mod condition;
@@ -26,6 +27,7 @@ mod mcp_headers;
 mod oracle;
 mod target;
 
+pub use answer_events::answer_events;
 pub use bearer_header::bearer_header;
 pub use claims::claims;
 pub use condition::condition;
@@ -54,6 +56,7 @@ pub const ALL: &[Property] = &[
     ("mcp_headers", mcp_headers),
     ("target", target),
     ("event_stream", event_stream),
+    ("answer_events", answer_events),
     #[cfg(feature = "configuration")]
     ("configuration", configuration),
 ];

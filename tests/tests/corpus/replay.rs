@@ -25,6 +25,15 @@ const STREAMS: &[&str] = &[
     "data: \u{feff}a\n\n\u{feff}data: b\n\n",
 ];
 
+/// Lists of tools, some of them hidden, as events and as documents.
+const LISTS: &[&str] = &[
+    "data: {\"id\":1,\"result\":{\"tools\":[{\"name\":\"x\"},{\"name\":\"a\"}]}}\n\n",
+    "id: 1\r\ndata: {\"result\":{\r\ndata:\"tools\":[{\"name\":\"x\"}]}}\r\n\r\n",
+    "\u{feff}data:[{\"result\":{\"prompts\":[{\"name\":\"x\"}]}},{\"method\":\"a\"}]\r\r: c\n",
+    "{\"result\":{\"tools\":[ {\"name\":\"x\"} , {\"name\":\"a\"},{\"Name\":\"b\"} ],\"cacheScope\":\"public\"}}",
+    "{\"result\":{\"resources\":[{\"uri\":\"x\"}],\"resourceTemplates\":[{\"uriTemplate\":\"u{x}\"}],\"tools\":null}}",
+];
+
 /// Conditions, each with the claims and the arguments that it is judged by.
 const CONDITIONS: &[&str] = &[
     "claims.department == \"ops\" && mcp.name.startsWith(\"report_\")\n{\"department\":\"ops\"}",
@@ -91,8 +100,12 @@ pub(crate) fn write_seeds(into: &Path) {
 }
 
 fn streams() -> impl Iterator<Item = (&'static str, &'static str, u8)> {
-    let cuts = |stream: &'static str| [0_u8, 2].map(|cut| ("event_stream", stream, cut));
-    STREAMS.iter().copied().flat_map(cuts)
+    let cuts = |stream: &'static str| {
+        let properties = ["event_stream", "answer_events"];
+        properties.map(|property| [0_u8, 2].map(|cut| (property, stream, cut)))
+    };
+    let all = STREAMS.iter().chain(LISTS).copied();
+    all.flat_map(cuts).flatten()
 }
 
 fn seed(stream: &str, cut: u8) -> Vec<u8> {

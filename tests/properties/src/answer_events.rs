@@ -1,0 +1,102 @@
+//! Event streams that are edited: the same comes out however the stream was cut, what needs no edit comes out as it went in,
+//! and an entry that is hidden comes out nowhere.
+
+use std::cell::Cell;
+
+use mcp_gateway_core::mcp::answer::{
+    Edit, EditError, document, events::EventEditor, lists::ListFilter,
+};
+
+use crate::oracle::Members;
+
+/// Bytes of one event that are held.
+const LIMIT: usize = 4096;
+
+/// One byte that says how the stream is cut, then the stream; and the same as a document.
+pub fn answer_events(bytes: &[u8]) {
+    let Some((cut, stream)) = bytes.split_first() else {
+        return;
+    };
+    let size = usize::from(*cut % 7) + 1;
+    let filter = || ListFilter::new(|_, name: &str| !name.starts_with('x'), |_, _| {});
+    for chunk in [1, size] {
+        assert_eq!(
+            edited(stream, chunk, filter()),
+            edited(stream, stream.len().max(1), filter())
+        );
+    }
+    let (same, done) = edited(stream, size, Nothing);
+    assert!(stream.starts_with(&same), "changed without need");
+    assert!(done.is_err() || same == stream, "lost without need");
+    filtered(stream);
+}
+
+/// Leaves every message as it is.
+struct Nothing;
+
+impl Edit for Nothing {
+    fn edit(&mut self, _: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+        Ok(None)
+    }
+}
+
+fn edited(stream: &[u8], size: usize, edit: impl Edit) -> (Vec<u8>, Result<(), EditError>) {
+    let mut editor = EventEditor::new(edit, LIMIT);
+    let mut out = Vec::new();
+    for chunk in stream.chunks(size) {
+        if let Err(error) = editor.push(chunk, &mut out) {
+            return (out, Err(error));
+        }
+    }
+    let done = editor.finish(&mut out);
+    (out, done)
+}
+
+/// What is left of a document that lists tools: another reader finds in it exactly what was shown.
+fn filtered(document: &[u8]) {
+    let shown = Cell::new(0);
+    let shows = |_, name: &str| {
+        let shows = !name.starts_with('x');
+        shown.set(shown.get() + usize::from(shows));
+        shows
+    };
+    let mut filter = ListFilter::new(shows, |_, _| {});
+    let Ok(Some(left)) = document::edit(document, &mut filter) else {
+        return;
+    };
+    let left = std::str::from_utf8(&left).expect("UTF-8");
+    let Some(message) = Members::of(left) else {
+        return;
+    };
+    let result = message
+        .get("result")
+        .and_then(Members::of)
+        .expect("a result");
+    assert_eq!(result.text("cacheScope").as_deref(), Some("private"));
+    let lists = [
+        ("tools", "name"),
+        ("prompts", "name"),
+        ("resources", "uri"),
+        ("resourceTemplates", "uriTemplate"),
+    ];
+    let mut found = 0;
+    for (member, key) in lists {
+        let entries: Option<Vec<&serde_json::value::RawValue>> = result.get(member).map(|list| {
+            serde_json::from_str::<Option<_>>(list)
+                .expect("a list")
+                .unwrap_or_default()
+        });
+        for entry in entries.unwrap_or_default() {
+            let name = Members::of(entry.get()).and_then(|entry| entry.text(key));
+            assert!(!name.expect("a name").starts_with('x'), "hidden, and there");
+            found += 1;
+        }
+    }
+    assert_eq!(found, shown.get(), "not what was shown");
+    let mut again = ListFilter::new(|_, name: &str| !name.starts_with('x'), |_, _| {});
+    assert_eq!(
+        document::edit(left.as_bytes(), &mut again),
+        Ok(None),
+        "twice is not once"
+    );
+}
