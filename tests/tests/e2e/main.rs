@@ -13,6 +13,7 @@
 mod addresses;
 mod challenge_and_metadata;
 mod client_certificates;
+mod conditions;
 mod cors_and_origin;
 mod demo;
 mod drain;

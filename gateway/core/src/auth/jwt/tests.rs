@@ -759,6 +759,21 @@ fn the_caller_is_issuer_subject_and_client() {
 }
 
 #[test]
+fn a_verified_token_keeps_the_claims_that_are_read_and_no_others() {
+    let token = token_with(json!({ "department": "ops", "groups": ["a", "b"] }));
+    let kept = |names: ClaimNames| {
+        let mut gateway = Gateway::new();
+        gateway.profile.kept_claims = names;
+        let claims = gateway.judge(&token).unwrap().claims;
+        claims.map().inner().len()
+    };
+    let these = ["groups", "department", "absent"].map(str::to_owned);
+    assert_eq!(kept(ClaimNames::default()), 0);
+    assert_eq!(kept(ClaimNames::These(these.into())), 2);
+    assert_eq!(kept(ClaimNames::All), 9);
+}
+
+#[test]
 fn a_resource_may_accept_several_audiences_or_none() {
     let mut gateway = Gateway::new();
     gateway.audience = vec!["api://tasks".to_owned(), "0b1c".to_owned()];
