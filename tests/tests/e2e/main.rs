@@ -27,6 +27,7 @@ mod lists;
 mod logs;
 mod messages;
 mod misdirected;
+mod policy;
 mod policy_examples;
 mod pressure;
 mod process;
