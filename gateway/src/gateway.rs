@@ -23,7 +23,7 @@ use crate::{
     pressure::Pressure,
     rates::Rates,
     snapshot::Snapshot,
-    telemetry::{access_log::AccessLog, metrics::Metrics},
+    telemetry::{access_log::AccessLog, audit_log::AuditLog, metrics::Metrics},
 };
 
 /// How long to pause between two looks at whether the last connection has ended.
@@ -35,6 +35,7 @@ pub(crate) struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     metrics: Arc<Metrics>,
     access_log: AccessLog,
+    audit_log: AuditLog,
     connections: Arc<Semaphore>,
     connection_limit: usize,
     listening: Arc<ListeningStreams>,
@@ -59,7 +60,7 @@ impl Gateway {
         snapshot: Snapshot,
         connection_limit: usize,
         metrics: Arc<Metrics>,
-        access_log: AccessLog,
+        (access_log, audit_log): (AccessLog, AuditLog),
     ) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(connection_limit)),
@@ -74,6 +75,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             metrics,
             access_log,
+            audit_log,
             draining: watch::Sender::new(false),
             handed_over: watch::Sender::new(false),
             accepting: Arc::new(()),
@@ -100,6 +102,10 @@ impl Gateway {
 
     pub(crate) fn access_log(&self) -> &AccessLog {
         &self.access_log
+    }
+
+    pub(crate) const fn audit_log(&self) -> &AuditLog {
+        &self.audit_log
     }
 
     /// One permit for each connection that may be open.

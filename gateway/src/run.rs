@@ -41,7 +41,10 @@ use crate::{
     },
     signals::Signals,
     snapshot::{Keys, Snapshot},
-    telemetry::{access_log::AccessLog, logging::Logging, metrics::Metrics},
+    telemetry::{
+        access_log::AccessLog, audit_log::AuditLog, log_queue::LastLines, logging::Logging,
+        metrics::Metrics,
+    },
     upgrade::{Door, DoorError, HandOverError, Inherited, Predecessor},
 };
 
@@ -114,6 +117,14 @@ pub enum RunError {
     /// A signal came while this process began; the running one goes on.
     #[error("the running process is not replaced, because a signal ended this one before")]
     Ended,
+    /// Decisions could not be told.
+    #[error("audit.file {path} cannot be written: {error}", path = path.display())]
+    Audit {
+        /// Where lines were to go.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// No successor could replace this process.
     #[error(transparent)]
     Door(#[from] DoorError),
@@ -137,6 +148,7 @@ pub struct Prepared {
     server: Server,
     inherited: Inherited,
     waiting: Option<Waiting>,
+    _audit: Option<LastLines>,
     _logging: Logging,
 }
 
@@ -176,7 +188,9 @@ impl Prepared {
 
         let connections = descriptors::connections(config.limits.connections, descriptors::raise());
         let access_log = AccessLog::new(&config.log, logging.writer());
-        let gateway = Arc::new(Gateway::new(snapshot, connections, metrics, access_log));
+        let (audit_log, audit) = audit(config, &logging, &metrics)?;
+        let logs = (access_log, audit_log);
+        let gateway = Arc::new(Gateway::new(snapshot, connections, metrics, logs));
         announce(config);
         let (orders, ordered) = keeper::orders();
         let mut server = server();
@@ -200,6 +214,7 @@ impl Prepared {
             server,
             inherited,
             waiting,
+            _audit: audit,
             _logging: logging,
         })
     }
@@ -267,6 +282,20 @@ fn fetch_keys(config: &Config, keys: &Keys) -> Result<(), RunError> {
     let missing = keys.iter().find(|(_, keys)| keys.usable().is_none());
     missing.map_or(Ok(()), |(name, _)| {
         Err(RunError::KeysUnavailable(name.clone()))
+    })
+}
+
+fn audit(
+    config: &Config,
+    logging: &Logging,
+    metrics: &Metrics,
+) -> Result<(AuditLog, Option<LastLines>), RunError> {
+    let dropped = metrics.audit_lines_dropped.clone();
+    AuditLog::start(&config.audit, (&config.log, logging.writer()), dropped).map_err(|error| {
+        RunError::Audit {
+            path: config.audit.file.clone().unwrap_or_default(),
+            error,
+        }
     })
 }
 

@@ -1,6 +1,8 @@
-//! What an operator sees: metrics, the access log, operational logs. No token ever passes through here.
+//! What an operator sees: metrics, the access log, the audit log, operational logs. No token ever passes through here.
 
 pub(crate) mod access_log;
+mod audit_file;
+pub(crate) mod audit_log;
 pub(crate) mod log_queue;
 pub(crate) mod logging;
 pub(crate) mod metrics;

@@ -149,6 +149,16 @@ impl Config {
             .to_owned()
     }
 
+    /// What stands in `audit.file`, where that is a file.
+    pub fn audit(&self) -> String {
+        let file = self.value["audit"]["file"].as_str();
+        let file = file.map(|file| self.folder().join(file));
+        let file = file.filter(|file| file.is_file());
+        file.map_or_else(String::new, |file| {
+            std::fs::read_to_string(file).expect("the audit file is text")
+        })
+    }
+
     /// The configuration file, written now.
     pub fn file(&self) -> PathBuf {
         self.write("gateway.yaml", self.text())

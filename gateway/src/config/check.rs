@@ -36,6 +36,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let shutdown = numbers::shutdown(root.section("shutdown"));
     let upgrade_socket = listen::upgrade_socket(&root);
     let log = numbers::log(root.section("log"));
+    let audit = numbers::audit(root.section("audit"));
     let sessions = listen::sessions(&root);
     let issuers = issuers::issuers(&root);
     let surroundings = resources::Surroundings {
@@ -63,6 +64,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         upgrade_socket,
         sessions,
         log,
+        audit,
     })
 }
 

@@ -56,6 +56,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// What is logged.
     pub log: Log,
+    /// What is told of calls that may change something.
+    pub audit: Audit,
 }
 
 impl Config {
@@ -542,6 +544,24 @@ impl Default for Log {
             format: LogFormat::Json,
             level: Level::Info,
             access: true,
+        }
+    }
+}
+
+/// What is told of decisions on calls that may change something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Whether each decision has a line.
+    pub enabled: bool,
+    /// Where lines are appended; among the log's without it.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            file: None,
         }
     }
 }

@@ -64,6 +64,8 @@ struct Document {
     upgrade_socket: Option<String>,
     /// What is logged.
     log: Option<Log>,
+    /// What is told of calls that may change something: one line for each decision.
+    audit: Option<Audit>,
 }
 
 #[derive(JsonSchema)]
@@ -389,6 +391,15 @@ struct Log {
     level: Option<Level>,
     /// Whether each request has a line. Default: true.
     access: Option<Flag>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Audit {
+    /// Whether each decision has a line. Default: true.
+    enabled: Option<Flag>,
+    /// File that lines are appended to as JSON, made where there is none. Default: none, they go among the log's lines.
+    file: Option<String>,
 }
 
 /// A list, or its only element.

@@ -117,6 +117,7 @@ fn a_sound_configuration_has_its_defaults() {
     assert_eq!(config.jwks, Jwks::default());
     assert_eq!(config.shutdown, Shutdown::default());
     assert_eq!(config.log, Log::default());
+    assert_eq!(config.audit, Audit::default());
     assert_eq!(config.admin.address.to_string(), "127.0.0.1:9090");
     let resource = &config.resources[0];
     assert_eq!(resource.uri, "https://mcp.example.com/mcp");

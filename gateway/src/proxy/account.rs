@@ -3,6 +3,8 @@
 //! The account closes even when its connection is torn down in the middle: dropped unclosed, it says that the
 //! gateway broke it off.
 
+mod audit;
+
 use std::{
     net::IpAddr,
     sync::Arc,
@@ -16,6 +18,7 @@ use mcp_gateway_core::auth::{
     principal::Principal,
     reason::{Reason, Severity},
 };
+use mcp_gateway_core::mcp::change::Change;
 use pingora::http::RequestHeader;
 use prometheus::IntGauge;
 
@@ -48,6 +51,11 @@ pub(super) struct Account {
     principal: Option<Arc<Principal>>,
     mcp_method: Option<String>,
     mcp_name: Option<String>,
+    mcp_version: Option<String>,
+    /// What it may change, until the decision on that is told.
+    change: Option<Change>,
+    /// What the policy decided by.
+    judged_by: Option<By>,
     listens: bool,
     status: u16,
     reason: Option<Reason>,
@@ -77,6 +85,9 @@ impl Account {
             principal: None,
             mcp_method: None,
             mcp_name: None,
+            mcp_version: None,
+            change: None,
+            judged_by: None,
             listens: false,
             status: CLIENT_CLOSED,
             reason: None,
@@ -146,6 +157,9 @@ impl Account {
         self.mcp_method.clone_from(&message.method);
         self.mcp_name.clone_from(&message.name);
         self.listens = message.listens;
+        if self.gateway.audit_log().is_on() {
+            self.expect_decision(message);
+        }
     }
 
     /// Notes what was wrong, for the operator.

@@ -51,6 +51,7 @@ pub(super) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Re
     if let Some(sent) = sent(exchange, refusal.reason) {
         exchange.account.detail(sent);
     }
+    exchange.account.tell_refused(refusal);
     exchange.account.refused(refusal.reason);
     if refusal.reason.leaves_body_in_doubt() {
         exchange.session.set_keepalive(None);

@@ -49,6 +49,7 @@ pub(super) async fn forward(
 ) -> Result<Next, Stop> {
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
+    exchange.account.tell_allowed();
     let token_left = exchange.token_ends.since(clock::now());
     let gateway = exchange.account.gateway();
     let mut dismissal = match listening {

@@ -198,6 +198,7 @@ fn authorize(
         },
     };
     let judged = resource.policy.authorize(&caller, &message.operation());
+    exchange.account.judged(judged.by);
     if let Some(fault) = judged.fault {
         exchange.account.condition_failed(judged.by, fault);
     }

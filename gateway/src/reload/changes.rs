@@ -69,6 +69,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("shutdown", old.shutdown != new.shutdown),
         ("sessions", old.sessions != new.sessions),
         ("log", old.log != new.log),
+        ("audit", old.audit != new.audit),
         ("upgrade_socket", old.upgrade_socket != new.upgrade_socket),
     ])
 }
@@ -89,6 +90,7 @@ fn needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
             started.limits.connections != new.limits.connections,
         ),
         ("log", started.log != new.log),
+        ("audit", started.audit != new.audit),
     ])
 }
 
@@ -154,6 +156,7 @@ mod tests {
                 1,
             ),
             ("log: { level: debug }", "127.0.0.1:1", vec!["log"], 1),
+            ("audit: { enabled: false }", "127.0.0.1:1", vec!["audit"], 1),
             ("", "127.0.0.1:2", vec!["listen"], 1),
         ];
         for (more, address, expected, restart) in cases {

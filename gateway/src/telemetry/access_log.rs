@@ -164,7 +164,8 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn timestamp() -> String {
+/// Now, as lines say it (RFC 3339).
+pub(super) fn timestamp() -> String {
     OffsetDateTime::now_utc()
         .format(&Rfc3339)
         .unwrap_or_default()
@@ -214,7 +215,8 @@ fn text(timestamp: &str, line: &AccessLine<'_>) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn plain(value: &str) -> Cow<'_, str> {
+/// A value as text lines show it: quoted and escaped where it is not plain.
+pub(super) fn plain(value: &str) -> Cow<'_, str> {
     if is_plain(value) {
         return Cow::Borrowed(value);
     }

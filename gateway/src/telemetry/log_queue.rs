@@ -120,6 +120,22 @@ impl Write for LogWriter {
     }
 }
 
+/// Keeps the last lines: dropped at the end, it writes out what waits.
+#[derive(Debug)]
+pub(crate) struct LastLines(LogWriter);
+
+impl LastLines {
+    pub(super) const fn of(writer: LogWriter) -> Self {
+        Self(writer)
+    }
+}
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
 /// The end of the queue, on its own thread.
 struct Drain<W> {
     output: W,

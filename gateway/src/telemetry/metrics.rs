@@ -123,6 +123,7 @@ pub(crate) struct Metrics {
     pub(crate) config_last_reload_successful: IntGauge,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
+    pub(crate) audit_lines_dropped: IntCounter,
 }
 
 impl Metrics {
@@ -194,6 +195,10 @@ impl Metrics {
             log_lines_dropped: register.counter(
                 "log_lines_dropped_total",
                 "Log lines given up because standard output could not be written, or was not read fast enough.",
+            )?,
+            audit_lines_dropped: register.counter(
+                "audit_lines_dropped_total",
+                "Audit lines given up because their file could not be written, or not fast enough.",
             )?,
             registry: register.registry,
         };

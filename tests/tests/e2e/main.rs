@@ -11,6 +11,7 @@
 )]
 
 mod addresses;
+mod audit;
 mod challenge_and_metadata;
 mod client_certificates;
 mod conditions;

@@ -206,7 +206,7 @@ async fn text_lines_cannot_be_forged() {
         .token(&world.reader())
         .send()
         .await;
-    let line = world.gateway.logged("tools/call").await;
+    let line = world.gateway.logged("path=/mcp method=tools/call").await;
     assert!(line.contains("POST") && line.contains("/mcp"), "{line}");
     let log = world.gateway.log();
     assert!(!log.lines().any(|line| line.starts_with("FORGED")), "{log}");

@@ -7,7 +7,7 @@ use mcp_gateway_core::http::client_address::Networks;
 
 use super::{
     super::{
-        Jwks, Level, Limits, Log, LogFormat, Reload, Shutdown, Timeouts,
+        Audit, Jwks, Level, Limits, Log, LogFormat, Reload, Shutdown, Timeouts,
         reader::{Item, Section},
     },
     addresses,
@@ -205,4 +205,13 @@ pub(super) fn log(section: Section<'_>) -> Log {
     };
     section.finish();
     log
+}
+
+pub(super) fn audit(section: Section<'_>) -> Audit {
+    let audit = Audit {
+        enabled: section.flag("enabled", Audit::default().enabled),
+        file: section.get("file").and_then(|file| file.path()),
+    };
+    section.finish();
+    audit
 }

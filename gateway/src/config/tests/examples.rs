@@ -123,6 +123,7 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(config.jwks, Jwks::default());
     assert_eq!(config.shutdown, Shutdown::default());
     assert_eq!(config.log, Log::default());
+    assert_eq!(config.audit.enabled, Audit::default().enabled);
     let (documented, default) = (&config.issuers["corporate"], &config.issuers["offline"]);
     assert_eq!(documented.token_types, default.token_types);
     assert_eq!(documented.algorithms, default.algorithms);

@@ -170,6 +170,15 @@ fn numbers_have_their_range_and_unit() {
         ),
         ("log: { access: yes }", "log.access must be true or false"),
         (
+            "audit: { enabled: sometimes }",
+            "audit.enabled must be true or false",
+        ),
+        ("audit: { file: '' }", "audit.file is empty"),
+        (
+            "audit: { path: a }",
+            "audit.path is no key that is known here",
+        ),
+        (
             "log: { access: 'true' }",
             "log.access must be true or false",
         ),
@@ -189,8 +198,11 @@ fn numbers_have_their_range_and_unit() {
 #[test]
 fn numbers_replace_their_defaults() {
     let config = parsed(&format!(
-        "{SOUND}limits: {{ body_bytes: 1MiB, connections: 7 }}\ntimeouts: {{ sse_comment: 0s, response_head: 90s }}\nlog: {{ format: text, level: debug, access: false }}\n"
+        "{SOUND}limits: {{ body_bytes: 1MiB, connections: 7 }}\ntimeouts: {{ sse_comment: 0s, response_head: 90s }}\nlog: {{ format: text, level: debug, access: false }}\naudit: {{ enabled: false, file: audit.log }}\n"
     ));
+    assert!(!config.audit.enabled);
+    let file = config.audit.file.unwrap();
+    assert_eq!(file, Path::new("/nonexistent/audit.log"));
     assert_eq!(
         (config.limits.body_bytes, config.limits.connections),
         (1 << 20, 7)
