@@ -306,8 +306,16 @@ async fn flood(world: &World, token: &str) -> Result<(), String> {
     if opened > 500 || !statuses.iter().all(|status| matches!(status, 200 | 429)) {
         return Err(format!("{opened} sessions: {statuses:?}"));
     }
-    let call = world.gateway.post(initialize()).token(token);
-    world.refusal(call, 429, "rate_limited").await.map(|_| ())
+    // One a second is granted again, and a busy machine may have taken its time: then the next one is refused.
+    let mut last = Ok(());
+    for _ in 0..10 {
+        let call = world.gateway.post(initialize()).token(token);
+        last = world.refusal(call, 429, "rate_limited").await.map(drop);
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
 }
 
 #[tokio::test]
