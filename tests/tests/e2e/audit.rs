@@ -255,15 +255,16 @@ async fn sessions_answers_and_rate_limits_are_decided_upon_too() {
 #[tokio::test]
 async fn a_call_is_told_before_its_upstream_answers_and_told_once() {
     let world = World::with(with_file).await;
-    let feeds = world.upstream.streams("text/event-stream");
+    world.upstream.script(|_| Answer::Hang);
     let open = world
         .gateway
         .post(tool(1, "list_tasks"))
         .token(&world.reader());
     let call = tokio::spawn(open.attempt());
+    world.upstream.received(1).await;
     assert_eq!(lines(&world, 1).await[0]["decision"], "allowed");
+    assert!(!call.is_finished());
     call.abort();
-    drop(feeds);
     world.upstream.script(|_| Answer::Drop);
     let reply = world
         .gateway
