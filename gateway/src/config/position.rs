@@ -5,9 +5,11 @@
 //! refuses what two readers could understand differently or what could grow without end: repeated keys, anchors,
 //! aliases, tags, several documents, deep nesting (threat 149).
 
+mod written;
+
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Marker, Parser};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use super::{Finding, key_path};
 
@@ -31,6 +33,22 @@ pub(super) struct Position {
 }
 
 impl Position {
+    /// This place, so many lines further down.
+    const fn below(self, lines: usize) -> Self {
+        Self {
+            line: self.line + lines,
+            ..self
+        }
+    }
+
+    /// This place, so many characters further on.
+    const fn right(self, columns: usize) -> Self {
+        Self {
+            column: self.column + columns,
+            ..self
+        }
+    }
+
     /// The end of a text.
     fn end_of(text: &str) -> Self {
         let text = unix(text);
@@ -74,7 +92,13 @@ impl From<Marker> for Position {
 
 /// Where each key path of a document stands: an entry by its key, a list's element by its beginning.
 #[derive(Debug, Default)]
-pub(super) struct Positions(HashMap<String, Position>);
+pub(super) struct Positions {
+    paths: HashMap<String, Position>,
+    /// Where the text, number or flag of a path begins, and how it is written.
+    scalars: HashMap<String, (Position, ScalarStyle)>,
+    /// The document.
+    lines: Vec<String>,
+}
 
 impl Positions {
     /// Reads the positions of one document.
@@ -98,16 +122,50 @@ impl Positions {
             }
         }
         if index.findings.is_empty() {
-            return Ok(index.positions);
+            let lines = unix(text).lines().map(str::to_owned).collect();
+            return Ok(Self {
+                lines,
+                ..index.positions
+            });
         }
         Err(index.findings)
+    }
+
+    /// Where a place within the text of `path` stands, as far as the file has that text letter by letter; else where it
+    /// begins.
+    pub(super) fn find_within(&self, path: &str, text: &str, place: Position) -> Position {
+        let Some((start, style)) = self.scalars.get(path).copied() else {
+            return self.find(path);
+        };
+        let found = match style {
+            // Its first line is the one below the key.
+            ScalarStyle::Literal => self.below(path).and_then(|(header, below)| {
+                let found = written::in_literal(below, text, place)?;
+                Some(found.below(header))
+            }),
+            ScalarStyle::Folded => self.below(path).and_then(|(header, below)| {
+                let found = written::in_folded(below, text, place)?;
+                Some(found.below(header))
+            }),
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+                written::in_line(&self.lines, start.right(1), text, place)
+            }
+            ScalarStyle::Plain => written::in_line(&self.lines, start, text, place),
+        };
+        found.unwrap_or(start)
+    }
+
+    /// The line of a key, and the lines below it.
+    fn below(&self, path: &str) -> Option<(usize, &[String])> {
+        let header = self.find(path).line;
+        Some((header, self.lines.get(header..)?))
     }
 
     /// Where `path` stands; what is missing stands where its nearest parent does.
     pub(super) fn find(&self, path: &str) -> Position {
         let mut path = Some(path);
         while let Some(candidate) = path {
-            if let Some(position) = self.0.get(candidate) {
+            if let Some(position) = self.paths.get(candidate) {
                 return *position;
             }
             path = key_path::parent(candidate);
@@ -118,7 +176,7 @@ impl Positions {
     /// Every path of the document.
     #[cfg(test)]
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.paths.keys().map(String::as_str)
     }
 }
 
@@ -165,9 +223,10 @@ impl Index {
                     "Write the value out: anchors and aliases are not used here",
                 );
             }
-            Event::Scalar(text, _, anchor, tag) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 if !self.is_key(&text, at)? {
                     let path = self.value(at);
+                    self.positions.scalars.insert(path.clone(), (at, style));
                     self.plain(path, at, anchor, tag.is_some());
                 }
             }
@@ -222,7 +281,7 @@ impl Index {
         let path = key_path::entry(path, text);
         *key = Some(text.to_owned());
         if seen.insert(text.to_owned()) {
-            self.positions.0.insert(path, at);
+            self.positions.paths.insert(path, at);
         } else {
             let first = self.positions.find(&path).line;
             let problem = format!("is written twice, first in line {first}");
@@ -253,7 +312,7 @@ impl Index {
                 }
             },
         };
-        self.positions.0.entry(path.clone()).or_insert(at);
+        self.positions.paths.entry(path.clone()).or_insert(at);
         path
     }
 

@@ -15,7 +15,13 @@ use std::{
 
 use serde_yaml::{Mapping, Value};
 
-use super::{Environment, Finding, files::FileError, key_path, position::Positions, similar, unit};
+use super::{
+    Environment, Finding,
+    files::FileError,
+    key_path,
+    position::{Position, Positions},
+    similar, unit,
+};
 
 /// What reading needs besides the values, and the findings so far.
 pub(super) struct Reader<'a> {
@@ -76,7 +82,16 @@ impl<'a> Reader<'a> {
     }
 
     fn report(&self, path: &str, problem: impl fmt::Display, mend: impl fmt::Display) {
-        let at = self.positions.find(path);
+        self.report_there(path, self.positions.find(path), problem, mend);
+    }
+
+    fn report_there(
+        &self,
+        path: &str,
+        at: Position,
+        problem: impl fmt::Display,
+        mend: impl fmt::Display,
+    ) {
         self.findings.borrow_mut().push(Finding {
             path: path.to_owned(),
             line: at.line,
@@ -101,15 +116,16 @@ impl<'a> Item<'a> {
         self.reader.report(&self.path, problem, mend);
     }
 
-    /// Records what is wrong at a place within this text: line and column from 1.
-    pub(super) fn report_inside(
+    /// Records what is wrong at a place within this item's text.
+    pub(super) fn report_within(
         &self,
-        line: usize,
-        column: usize,
+        text: &str,
+        place: Position,
         problem: impl fmt::Display,
         mend: impl fmt::Display,
     ) {
-        self.report(format_args!("{line}:{column}: {problem}"), mend);
+        let at = self.reader.positions.find_within(&self.path, text, place);
+        self.reader.report_there(&self.path, at, problem, mend);
     }
 
     /// A mapping; anything else is a finding and reads as an empty one.

@@ -2,7 +2,7 @@
 
 use mcp_gateway_core::auth::condition::Condition;
 
-use super::super::reader::Item;
+use super::super::{position::Position, reader::Item};
 
 /// Compiles a condition.
 pub(super) fn condition(item: &Item<'_>) -> Option<Condition> {
@@ -11,7 +11,11 @@ pub(super) fn condition(item: &Item<'_>) -> Option<Condition> {
         Ok(condition) => Some(condition),
         Err(error) => {
             let mend = error.mend.trim_end_matches('.');
-            item.report_inside(error.line, error.column, &error.problem, mend);
+            let place = Position {
+                line: error.line,
+                column: error.column,
+            };
+            item.report_within(&source, place, &error.problem, mend);
             None
         }
     }

@@ -255,15 +255,49 @@ fn a_rule_is_read_with_everything_in_it() {
 }
 
 #[test]
-fn a_condition_is_compiled_when_the_configuration_is_read() {
-    let finding = only_finding(&edited(
-        "{ method: tools/call, name: [create], scopes: [write] }",
-        "{ method: tools/call, condition: claim.department == 'ops' }",
-    ));
-    assert!(
-        finding.starts_with("resources[0].policy.rules[0].condition:19:33"),
-        "{finding}"
-    );
+fn what_is_wrong_in_a_condition_is_told_where_it_stands() {
+    let flow = |condition: &str| format!("{{ method: tools/call, condition: {condition} }}");
+    let block = |condition: &str| format!("method: tools/call\n          condition: {condition}");
+    let indented = |first: &str, lines: &[&str]| {
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|line| format!("\n            {line}"))
+            .collect();
+        block(&format!("{first}{}", lines.concat()))
+    };
+    for (rule, at) in [
+        (flow("claims.a == 'b' && WRONG == 1"), "WRONG"),
+        (flow("'claims.a && WRONG == 1'"), "WRONG"),
+        (flow("\"WRONG == 'ops'\""), "WRONG"),
+        (block("claims.a && WRONG == 1"), "WRONG"),
+        (indented("|", &["claims.a", "  && WRONG == 1"]), "WRONG"),
+        (indented("|-", &["", "claims.a &&", "WRONG == 1"]), "WRONG"),
+        (
+            indented(">", &["claims.a", "&& claims.b", "&& WRONG == 1"]),
+            "WRONG",
+        ),
+        (indented(">-", &["claims.a && WRONG"]), "WRONG"),
+        // Where the file has other letters than the text, its beginning is told.
+        (block("claims.a\n            && WRONG == 1"), "claims.a"),
+        (flow("'claims.a == ''b'' && WRONG'"), "'claims.a"),
+        (flow(r#""claims.a == \"b\" && WRONG""#), "\"claims.a"),
+        (block("claims.a == '${NO:-b}' && WRONG"), "claims.a"),
+        (indented(">", &["claims.a", "", "&& WRONG"]), "claims.a"),
+    ] {
+        let text = edited(
+            "{ method: tools/call, name: [create], scopes: [write] }",
+            &rule,
+        );
+        let lines = text.lines().zip(1..);
+        let found = lines.filter_map(|(line, number)| Some((number, line.find(at)? + 1)));
+        let (line, column) = found.last().unwrap();
+        let finding = only_finding(&text);
+        let expected = format!("resources[0].policy.rules[0].condition:{line}:{column} ");
+        assert!(
+            finding.starts_with(&expected),
+            "{rule}: {finding}, not {expected}"
+        );
+    }
 }
 
 #[test]
