@@ -1,10 +1,12 @@
 //! What people type: `run`, `check`, `schema`, `demo`.
 //!
-//! Exit codes: 0 when all went well, 1 when the gateway cannot run, 2 when the configuration is wrong.
+//! Exit codes: 0 when all went well, 1 when the gateway cannot run, or refuses the call that is explained, 2 when the
+//! configuration is wrong, or the question.
 
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod start;
 
 use std::{
@@ -15,7 +17,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::run::Start;
+use crate::{clock, run::Start};
 
 /// Exit code of a gateway that cannot run.
 const CANNOT_RUN: u8 = 1;
@@ -40,7 +42,12 @@ enum Command {
         upgrade: bool,
     },
     /// Say everything that is wrong with a configuration, or what it would do.
-    Check(Source),
+    Check {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        question: Box<explain::Question>,
+    },
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
     /// Try it without any set-up: a task server, the gateway in front of it, and a token.
@@ -80,7 +87,10 @@ impl Arguments {
                 Start::of(upgrade),
                 &mut errors,
             ),
-            Command::Check(source) => said(check::check(
+            Command::Check { source, question } if question.explain => {
+                said(explained(&source, &question, &mut out, &mut errors))
+            }
+            Command::Check { source, .. } => said(check::check(
                 &source.path(),
                 source.env_file.as_deref(),
                 &mut out,
@@ -89,6 +99,30 @@ impl Arguments {
             #[cfg(feature = "demo")]
             Command::Demo(options) => demo::demo(&options, &mut out, &mut errors),
         }
+    }
+}
+
+/// Explains a call under a configuration, or says what is wrong with it.
+fn explained(
+    source: &Source,
+    question: &explain::Question,
+    out: &mut impl Write,
+    errors: &mut dyn Write,
+) -> io::Result<u8> {
+    let file = source.path();
+    match check::load(&file, source.env_file.as_deref()) {
+        Ok(loaded) => {
+            let mut stdin = io::stdin().lock();
+            explain::explain(
+                &loaded.config,
+                question,
+                clock::now(),
+                &mut stdin,
+                out,
+                errors,
+            )
+        }
+        Err(findings) => check::report(&file, &findings, out).map(|()| check::WRONG),
     }
 }
 
@@ -118,7 +152,8 @@ mod tests {
         ];
         for (typed, expected) in cases {
             let line = ["mcp-gateway", "check"].iter().chain(typed);
-            let Command::Check(source) = Arguments::try_parse_from(line).unwrap().command else {
+            let Command::Check { source, .. } = Arguments::try_parse_from(line).unwrap().command
+            else {
                 panic!("{typed:?} is another command");
             };
             assert_eq!(source.path(), PathBuf::from(expected), "{typed:?}");

@@ -15,7 +15,7 @@ mod finding;
 pub mod folder;
 mod inputs;
 mod key_path;
-mod methods;
+pub(crate) mod methods;
 mod model;
 mod position;
 mod reader;

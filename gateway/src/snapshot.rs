@@ -326,7 +326,8 @@ fn label(resource: &Resource) -> String {
     )
 }
 
-fn challenger(config: &Config, resource: &Resource) -> Challenger {
+/// Writes the challenges of this resource.
+pub(crate) fn challenger(config: &Config, resource: &Resource) -> Challenger {
     let base = resource.uri.strip_suffix(&resource.path);
     let path = well_known_path(&resource.path);
     let url = base.map_or_else(
@@ -336,7 +337,8 @@ fn challenger(config: &Config, resource: &Resource) -> Challenger {
     Challenger::new(&url, &resource.policy.hinted_scopes())
 }
 
-fn profile(issuer: &Issuer, kept_claims: ClaimNames) -> IssuerProfile {
+/// What this issuer's tokens look like.
+pub(crate) fn profile(issuer: &Issuer, kept_claims: ClaimNames) -> IssuerProfile {
     IssuerProfile {
         issuer: issuer.issuer.as_str().into(),
         token_types: issuer.token_types.clone(),

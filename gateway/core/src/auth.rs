@@ -28,6 +28,7 @@ pub mod reason;
 pub mod scope;
 mod self_test;
 pub mod token;
+pub mod unproven;
 
 pub use self_test::{SelfTestError, self_test};
 

@@ -2,7 +2,7 @@
 
 /// What a rule can say about a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MethodKind {
+pub(crate) enum MethodKind {
     /// Takes the required scopes only; no rule is ever asked.
     AlwaysOpen,
     /// Acts on something that has a name.
@@ -16,7 +16,7 @@ pub(super) enum MethodKind {
 use MethodKind::{AlwaysOpen, FromServer, Named, Nameless};
 
 /// Every method of MCP up to 2026-07-28 and its tasks extension.
-pub(super) const METHODS: [(&str, MethodKind); 23] = [
+pub(crate) const METHODS: [(&str, MethodKind); 23] = [
     ("initialize", AlwaysOpen),
     ("ping", AlwaysOpen),
     ("server/discover", AlwaysOpen),
@@ -43,7 +43,7 @@ pub(super) const METHODS: [(&str, MethodKind); 23] = [
 ];
 
 /// What a rule can say about `method`; `None` where MCP has no such method.
-pub(super) fn kind(method: &str) -> Option<MethodKind> {
+pub(crate) fn kind(method: &str) -> Option<MethodKind> {
     if method.starts_with("notifications/") {
         return Some(AlwaysOpen);
     }

@@ -66,6 +66,46 @@ async fn a_good_configuration_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_call_is_explained_without_a_running_gateway() {
+    let config = good().set(
+        "/resources/0/policy",
+        json!({ "default": "deny", "rules": [{ "method": "tools/call", "name": "create_task" }] }),
+    );
+    let token = config.write("token", "no-token\n");
+    let token = token.to_string_lossy().into_owned();
+    let claims = r#"{"sub":"alice","scope":"tasks:read tasks:write"}"#;
+    for (who, name, expected, told) in [
+        (
+            ["--claims", claims],
+            "create_task",
+            0,
+            "rules[0]  decides: allows",
+        ),
+        (["--claims", claims], "wipe", 1, "default   decides: deny"),
+        (
+            ["--token-file", token.as_str()],
+            "create_task",
+            1,
+            "401 malformed_token",
+        ),
+        (["--claims", "{}"], "create_task", 2, "--claims name nobody"),
+    ] {
+        let call = [
+            "check",
+            "--explain",
+            "--method",
+            "tools/call",
+            "--name",
+            name,
+        ];
+        let typed: Vec<_> = call.into_iter().chain(who).chain(["--config"]).collect();
+        let (code, output) = run(&typed, &config).await;
+        assert_eq!(code, Some(expected), "{output}");
+        assert!(output.contains(told), "{told}: {output}");
+    }
+}
+
+#[tokio::test]
 async fn the_schema_for_editors_is_printed() {
     let mut process = Process::spawn(bare(&["schema"]));
     assert_eq!(process.exit(SOON).await.code(), Some(0));

@@ -55,14 +55,19 @@ impl Claims {
             return Err(Reason::SenderConstrained);
         }
         require_audience(&claims, audience)?;
+        Self::of(&claims, profile)
+    }
+
+    /// Reads those that say whom a token of this issuer is about, and when it is valid.
+    pub(super) fn of(claims: &Object<'_>, profile: &IssuerProfile) -> Result<Self, Reason> {
         Ok(Self {
-            expires: date(&claims, "exp")?.ok_or(Reason::MissingClaim)?,
-            not_before: date(&claims, "nbf")?,
-            issued_at: date(&claims, "iat")?,
-            subject: subject(&claims, &profile.subject_claim)?,
-            client: client(&claims)?,
-            scopes: scopes(&claims, &profile.scope_claims)?,
-            kept: KeptClaims::of(&claims, &profile.kept_claims),
+            expires: date(claims, "exp")?.ok_or(Reason::MissingClaim)?,
+            not_before: date(claims, "nbf")?,
+            issued_at: date(claims, "iat")?,
+            subject: subject(claims, &profile.subject_claim)?,
+            client: client(claims)?,
+            scopes: scopes(claims, &profile.scope_claims)?,
+            kept: KeptClaims::of(claims, &profile.kept_claims),
         })
     }
 
@@ -106,11 +111,11 @@ pub(super) fn read_issuer(payload: &[u8]) -> Result<String, Reason> {
     Ok(issuer.into_owned())
 }
 
-fn object(payload: &[u8]) -> Result<Object<'_>, Reason> {
+pub(super) fn object(payload: &[u8]) -> Result<Object<'_>, Reason> {
     json::object(payload).map_err(|_| Reason::MalformedToken)
 }
 
-fn refuse_other_tokens(claims: &Object<'_>) -> Result<(), Reason> {
+pub(super) fn refuse_other_tokens(claims: &Object<'_>) -> Result<(), Reason> {
     let has_foreign_claim = FOREIGN.iter().any(|name| claims.get(name).is_some());
     let mut kinds = KIND_CLAIMS
         .iter()
@@ -127,7 +132,7 @@ fn refuse_other_tokens(claims: &Object<'_>) -> Result<(), Reason> {
 }
 
 /// One audience or several, all of them strings, one of them ours letter by letter.
-fn require_audience(claims: &Object<'_>, accepted: &[String]) -> Result<(), Reason> {
+pub(super) fn require_audience(claims: &Object<'_>, accepted: &[String]) -> Result<(), Reason> {
     let raw = claims.get("aud").ok_or(Reason::MissingClaim)?;
     let named = texts(raw).ok_or(Reason::WrongAudience)?;
     if named
@@ -153,7 +158,7 @@ fn date(claims: &Object<'_>, name: &str) -> Result<Option<UnixTime>, Reason> {
     Ok(Some(UnixTime::new(seconds as i64)))
 }
 
-fn subject(claims: &Object<'_>, name: &str) -> Result<String, Reason> {
+pub(super) fn subject(claims: &Object<'_>, name: &str) -> Result<String, Reason> {
     let raw = claims.get(name).ok_or(Reason::MissingClaim)?;
     let subject = json::string(raw).ok_or(Reason::MalformedToken)?;
     match subject.len() {
@@ -164,7 +169,7 @@ fn subject(claims: &Object<'_>, name: &str) -> Result<String, Reason> {
 }
 
 /// `client_id` (RFC 9068 §2.2), else `azp` (OpenID Connect Core §2).
-fn client(claims: &Object<'_>) -> Result<Option<String>, Reason> {
+pub(super) fn client(claims: &Object<'_>) -> Result<Option<String>, Reason> {
     let Some(raw) = claims.get("client_id").or_else(|| claims.get("azp")) else {
         return Ok(None);
     };
@@ -173,7 +178,7 @@ fn client(claims: &Object<'_>) -> Result<Option<String>, Reason> {
 }
 
 /// Scopes of every claim that may hold some: a string with spaces between them (RFC 8693 §4.2), or an array.
-fn scopes(claims: &Object<'_>, names: &[String]) -> Result<ScopeSet, Reason> {
+pub(super) fn scopes(claims: &Object<'_>, names: &[String]) -> Result<ScopeSet, Reason> {
     let mut found = Vec::new();
     for raw in names.iter().filter_map(|name| claims.get(name)) {
         match json::string(raw) {

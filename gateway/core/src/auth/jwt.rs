@@ -107,6 +107,16 @@ impl<'a> Unverified<'a> {
         self.header.key_id.as_deref()
     }
 
+    /// Its claims, for those who only tell what they say.
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Whether this issuer's access tokens have such a header.
+    pub(super) fn judge_header(&self, profile: &IssuerProfile) -> Result<(), Reason> {
+        self.header.judge(profile)
+    }
+
     /// Verifies the token as one of this issuer's, signed by one of these keys of its, for one of these audiences.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod callers;
+pub mod explain;
 pub mod hide;
 mod hierarchy;
 mod index;
@@ -214,21 +215,12 @@ impl Policy {
         caller: &Caller<'_>,
         operation: &Operation<'_>,
     ) -> Result<(By, Vec<&'p ScopeSet>), Denied> {
-        let Some(method) = operation.method.filter(|method| !is_always_open(method)) else {
+        let Some(touched) = touched(operation) else {
             return Ok((By::Required, Vec::new()));
         };
-        let call = Call {
-            caller,
-            version: operation.version,
-            arguments: Arguments::new(operation.arguments),
-        };
-        let itself = Target {
-            method,
-            name: operation.name,
-        };
-        let touched = operation.references.iter().map(Target::from);
+        let call = Call::new(caller, operation);
         let (mut by, mut extra) = (By::Default, Vec::new());
-        for target in std::iter::once(itself).chain(touched) {
+        for target in touched {
             let (decided_by, scopes) = self.judge_target(&call, &target)?;
             by = decided_by;
             extra.extend(scopes);
@@ -317,9 +309,19 @@ struct Call<'a> {
     arguments: Arguments<'a>,
 }
 
+impl<'a> Call<'a> {
+    fn new(caller: &'a Caller<'a>, operation: &Operation<'a>) -> Self {
+        Self {
+            caller,
+            version: operation.version,
+            arguments: Arguments::new(operation.arguments),
+        }
+    }
+}
+
 /// What a rule says to a call whose method and name it speaks of.
 #[derive(Clone, Debug, PartialEq)]
-enum Answer<'p> {
+pub enum Answer<'p> {
     /// Nothing: the next rule is asked.
     PassedOver(Unmet),
     /// It may pass, with the rule's scopes.
@@ -427,6 +429,13 @@ impl Denied {
             fault: None,
         }
     }
+
+    fn refusal(self) -> Refusal {
+        Refusal {
+            text: self.text,
+            ..self.reason.into()
+        }
+    }
 }
 
 impl From<Denied> for Judged {
@@ -434,12 +443,20 @@ impl From<Denied> for Judged {
         Self {
             by: denied.by,
             fault: denied.fault,
-            decision: Err(Refusal {
-                text: denied.text,
-                ..denied.reason.into()
-            }),
+            decision: Err(denied.refusal()),
         }
     }
+}
+
+/// Everything that a call touches, itself first; none where no rule is asked about it.
+fn touched<'a>(operation: &Operation<'a>) -> Option<impl Iterator<Item = Target<'a>>> {
+    let method = operation.method.filter(|method| !is_always_open(method))?;
+    let itself = Target {
+        method,
+        name: operation.name,
+    };
+    let references = operation.references.iter().map(Target::from);
+    Some(std::iter::once(itself).chain(references))
 }
 
 pub(super) fn is_always_open(method: &str) -> bool {

@@ -40,6 +40,11 @@ impl Hierarchy {
         ScopeSet::from_tokens(missing).unwrap_or_default()
     }
 
+    /// The scopes that grant this one too.
+    pub fn broader(&self, scope: &str) -> ScopeSet {
+        self.broader.get(scope).cloned().unwrap_or_default()
+    }
+
     fn grants(&self, granted: &ScopeSet, needed: &str) -> bool {
         granted.contains(needed)
             || self

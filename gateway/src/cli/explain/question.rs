@@ -1,0 +1,160 @@
+//! Whether the question makes sense: that the resource, the issuer and the method exist, and what belongs to them is there.
+
+use std::{io, path::PathBuf};
+
+use mcp_gateway_core::{
+    auth::{policy::Reference, reason::Reason},
+    json::{self, JsonError, JsonLimits},
+};
+
+use crate::config::{
+    Config, Issuer, Resource,
+    methods::{self, MethodKind},
+};
+
+/// Bytes that are read of a file with a token.
+pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// What is wrong with a question: a sentence without its full stop.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Wrong {
+    #[error("there are several resources: add --resource with one of {0}")]
+    WhichResource(String),
+    #[error("there is no resource {0}: write one of {1}")]
+    NoResource(String, String),
+    #[error("the resource has several issuers: add --issuer with one of {0}, or iss to the claims")]
+    WhichIssuer(String),
+    #[error("{0} is no issuer of the resource: write one of {1}")]
+    NoIssuer(String, String),
+    #[error("--issuer {0} and iss in the claims are not the same issuer: remove one of them")]
+    TwoIssuers(String),
+    #[error("--claims are refused as {}: write a JSON object with claims as a token has them", .0.label())]
+    Claims(Reason),
+    #[error("--claims name nobody: add {0}, the claim that says who calls")]
+    NoSubject(String),
+    #[error("the token file {} cannot be read: {error}", file.display())]
+    TokenFile { file: PathBuf, error: io::Error },
+    #[error("{0} acts on something with a name: add --name")]
+    NoName(String),
+    #[error("{0} acts on nothing with a name: remove --name")]
+    Name(String),
+    #[error("{0} is sent by servers, never by clients: write a method that clients call")]
+    FromServer(String),
+    #[error("{0} has no arguments that rules read: remove --arguments")]
+    Arguments(String),
+    #[error("--arguments are {0}: write a JSON object")]
+    ArgumentsJson(JsonError),
+    #[error("{0} touches nothing else: remove --reference")]
+    Reference(String),
+    #[error("subscriptions/listen follows resources alone: write --reference resource:URI")]
+    Followed,
+    #[error("completion/complete completes one thing: add one --reference")]
+    Completed,
+}
+
+/// The resource of this path or URI, or the only one.
+pub(super) fn resource<'a>(config: &'a Config, asked: Option<&str>) -> Result<&'a Resource, Wrong> {
+    let known = || {
+        list(
+            config
+                .resources
+                .iter()
+                .map(|resource| resource.uri.as_str()),
+        )
+    };
+    let mut fitting = config.resources.iter().filter(|resource| {
+        asked.is_none_or(|asked| resource.path == asked || resource.uri == asked)
+    });
+    match (fitting.next(), fitting.next(), asked) {
+        (Some(one), None, _) => Ok(one),
+        (None, _, Some(asked)) => Err(Wrong::NoResource(asked.to_owned(), known())),
+        _ => Err(Wrong::WhichResource(known())),
+    }
+}
+
+/// The issuers that a resource trusts.
+pub(super) fn issuers<'a>(
+    config: &'a Config,
+    resource: &'a Resource,
+) -> impl Iterator<Item = &'a Issuer> {
+    resource
+        .issuers
+        .iter()
+        .filter_map(|name| config.issuers.get(name))
+}
+
+/// The issuer of claims: by its name in the configuration, by `iss`, or the only one.
+pub(super) fn issuer<'a>(
+    config: &'a Config,
+    resource: &Resource,
+    name: Option<&str>,
+    iss: Option<&str>,
+) -> Result<&'a Issuer, Wrong> {
+    let trusted: Vec<&Issuer> = resource
+        .issuers
+        .iter()
+        .filter_map(|name| config.issuers.get(name))
+        .collect();
+    let names = || list(trusted.iter().map(|issuer| issuer.name.as_str()));
+    let identifiers = || list(trusted.iter().map(|issuer| issuer.issuer.as_str()));
+    let found = match (name, iss, &*trusted) {
+        (Some(name), _, _) => {
+            let found = trusted.iter().find(|issuer| issuer.name == name);
+            found.ok_or_else(|| Wrong::NoIssuer(name.to_owned(), names()))?
+        }
+        (None, Some(iss), _) => {
+            let found = trusted.iter().find(|issuer| issuer.issuer == iss);
+            found.ok_or_else(|| Wrong::NoIssuer(iss.to_owned(), identifiers()))?
+        }
+        (None, None, [one]) => one,
+        (None, None, _) => return Err(Wrong::WhichIssuer(names())),
+    };
+    if iss.is_some_and(|iss| iss != found.issuer) {
+        return Err(Wrong::TwoIssuers(found.name.clone()));
+    }
+    Ok(found)
+}
+
+/// Whether a method that acts on something with a name has one, and no other does.
+pub(super) fn named(method: &str, name: Option<&str>) -> Result<(), Wrong> {
+    match (methods::kind(method), name) {
+        (Some(MethodKind::FromServer), _) => Err(Wrong::FromServer(method.to_owned())),
+        (Some(MethodKind::Named), None) => Err(Wrong::NoName(method.to_owned())),
+        (Some(MethodKind::Named), Some(_)) | (_, None) => Ok(()),
+        (_, Some(_)) => Err(Wrong::Name(method.to_owned())),
+    }
+}
+
+/// Whether what is touched besides fits the method.
+pub(super) fn references(method: &str, references: &[Reference]) -> Result<(), Wrong> {
+    let follows = |one: &Reference| matches!(one, Reference::Resource(_));
+    match (method, references) {
+        ("subscriptions/listen", all) if all.iter().all(follows) => Ok(()),
+        ("subscriptions/listen", _) => Err(Wrong::Followed),
+        ("completion/complete", [_]) => Ok(()),
+        ("completion/complete", _) => Err(Wrong::Completed),
+        (_, []) => Ok(()),
+        _ => Err(Wrong::Reference(method.to_owned())),
+    }
+}
+
+/// Whether the method has arguments, and they are such as the gateway lets pass.
+pub(super) fn arguments(method: &str, text: &str, limits: &JsonLimits) -> Result<(), Wrong> {
+    if !matches!(method, "tools/call" | "prompts/get") {
+        return Err(Wrong::Arguments(method.to_owned()));
+    }
+    json::check(text.as_bytes(), limits).map_err(Wrong::ArgumentsJson)
+}
+
+/// Reads `resource:URI` or `prompt:NAME`.
+pub(super) fn reference(text: &str) -> Result<Reference, &'static str> {
+    match text.split_once(':') {
+        Some(("resource", uri)) if !uri.is_empty() => Ok(Reference::Resource(uri.into())),
+        Some(("prompt", name)) if !name.is_empty() => Ok(Reference::Prompt(name.into())),
+        _ => Err("write resource:URI or prompt:NAME"),
+    }
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}

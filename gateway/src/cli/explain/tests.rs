@@ -1,0 +1,363 @@
+//! What an operator reads.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use clap::Parser;
+
+use super::*;
+use crate::config::{self, Environment};
+
+const CONFIG: &str = r#"
+public_url: https://mcp.example.com
+listen: [{ address: '127.0.0.1:8080' }]
+issuers:
+  corporate: { issuer: 'https://login.example.com/' }
+  partner: { issuer: 'https://partner.example.com', subject_claim: email }
+resources:
+  - path: /mcp
+    upstream: http://127.0.0.1:9000/mcp
+    issuers: [corporate]
+    scopes:
+      required: [tasks:read]
+      implies: { tasks:admin: [tasks:write], tasks:write: [tasks:read] }
+    policy:
+      default: deny
+      rules:
+        - { method: resources/read, name: ["tasks://**"] }
+        - { method: tools/call, principals: bob, deny: "Not Bob." }
+        - { method: tools/call, arguments: { priority: [high, urgent] }, scopes: [tasks:admin] }
+        - { method: tools/call, name: create_task, scopes: [tasks:write] }
+        - { method: tools/call, name: ops, condition: claims.department == "ops" }
+        - { method: tools/call, name: hers, clients: console }
+        - { method: subscriptions/listen }
+  - path: /both
+    upstream: http://127.0.0.1:9001/mcp
+    issuers: [corporate, partner]
+    policy: { default: allow }
+"#;
+
+const ALICE: &str = r#"{"sub":"alice","scope":"tasks:read"}"#;
+
+#[derive(Parser)]
+struct Typed {
+    #[command(flatten)]
+    question: Question,
+}
+
+/// The exit code, and what is printed on stdout and on stderr.
+fn explained(typed: &[&str], stdin: &str) -> (u8, String) {
+    let config = config::parse(CONFIG, Path::new("/"), &Environment::default()).unwrap();
+    let line = ["check", "--explain"].iter().chain(typed);
+    let question = Typed::try_parse_from(line).unwrap().question;
+    let (mut out, mut errors) = (Vec::new(), Vec::new());
+    let now = UnixTime::new(1_000_000);
+    let mut stdin = stdin.as_bytes();
+    let code = explain(&config, &question, now, &mut stdin, &mut out, &mut errors).unwrap();
+    out.extend(errors);
+    (code, String::from_utf8(out).unwrap())
+}
+
+/// A call of a tool of `/mcp` with these claims.
+fn call(claims: &str, name: &str, more: &[&str]) -> (u8, String) {
+    let resource = ["--resource", "/mcp", "--claims", claims];
+    let tool = ["--method", "tools/call", "--name", name];
+    explained(&[&resource[..], &tool, more].concat(), "")
+}
+
+#[test]
+fn a_call_is_explained_from_the_caller_to_the_outcome() {
+    let (code, printed) = call(ALICE, "create_task", &[]);
+    let expected = "\
+resource  https://mcp.example.com/mcp
+issuer    corporate = https://login.example.com/
+subject   alice
+client    none
+scopes    tasks:read
+offline   neither the token's signature nor a rate limit is checked
+call      tools/call create_task
+
+rules[0]  passed over: it is for resources/read
+rules[1]  passed over: it denies the principals bob
+rules[2]  passed over: it asks for priority \"high\" or \"urgent\"
+rules[3]  decides: takes tasks:write
+
+takes     tasks:read tasks:write
+missing   tasks:write (tasks:admin implies it)
+outcome   refused with 403 insufficient_scope: The access token lacks a scope this call needs.
+challenge scope=\"tasks:read tasks:write\"
+";
+    assert_eq!((code, printed.as_str()), (REFUSED, expected));
+}
+
+#[test]
+fn each_outcome_has_its_words_and_its_exit_code() {
+    let admin = r#"{"sub":"alice","scope":"tasks:admin"}"#;
+    let bob = r#"{"sub":"bob","scope":"tasks:read"}"#;
+    let ops = r#"{"sub":"alice","scope":"tasks:read","department":"ops"}"#;
+    let other = r#"{"sub":"alice","scope":"tasks:read","department":"sales"}"#;
+    let late = r#"{"sub":"alice","scope":"tasks:write","exp":5}"#;
+    let high = ["--arguments", r#"{"priority":"high"}"#];
+    let look_alike = ["--arguments", r#"{"Priority":"high"}"#];
+    let cases: [(&str, &str, &[&str], u8, &str); 10] = [
+        (
+            admin,
+            "any",
+            &high,
+            ALLOWED,
+            "rules[2]  decides: takes tasks:admin\n",
+        ),
+        (
+            bob,
+            "ops",
+            &[],
+            REFUSED,
+            "rules[1]  decides: denies, \"Not Bob.\"\n\noutcome   refused with 403 policy_denied: Not Bob.\n",
+        ),
+        (
+            ops,
+            "ops",
+            &[],
+            ALLOWED,
+            "rules[4]  decides: allows\n\ntakes     tasks:read\noutcome   allowed\n",
+        ),
+        (
+            other,
+            "ops",
+            &[],
+            REFUSED,
+            "decides: refuses, it allows where this holds: claims.department == \"ops\"\n",
+        ),
+        (
+            ALICE,
+            "ops",
+            &[],
+            REFUSED,
+            "decides: refuses, the condition failed: ",
+        ),
+        (
+            ALICE,
+            "hers",
+            &[],
+            REFUSED,
+            "rules[5]  decides: refuses, it allows the clients console\n",
+        ),
+        (
+            ALICE,
+            "none",
+            &[],
+            REFUSED,
+            "rules[6]  passed over: it is for subscriptions/listen\ndefault   decides: deny\n",
+        ),
+        (
+            ALICE,
+            "any",
+            &look_alike,
+            REFUSED,
+            "decides: refuses the arguments, ambiguous_json\n",
+        ),
+        (
+            late,
+            "create_task",
+            &[],
+            REFUSED,
+            "policy    allowed\noutcome   refused with 401 expired: The token has expired.\nchallenge scope=\"tasks:read\"\n",
+        ),
+        (
+            late,
+            "a\u{1b}[2J",
+            &[],
+            REFUSED,
+            "call      tools/call a\\u{1b}[2J\n",
+        ),
+    ];
+    for (claims, name, more, expected, told) in cases {
+        let (code, printed) = call(claims, name, more);
+        assert_eq!(code, expected, "{claims} {name}: {printed}");
+        assert!(printed.contains(told), "{told:?}: {printed}");
+        assert!(!printed.contains('\u{1b}'), "{printed}");
+    }
+}
+
+#[test]
+fn everything_that_a_call_touches_is_told() {
+    let resource = ["--resource", "/mcp", "--claims", ALICE];
+    let listen = [
+        "--method",
+        "subscriptions/listen",
+        "--reference",
+        "resource:tasks://1",
+    ];
+    let another = ["--reference", "resource:tasks://../2"];
+    let (code, printed) = explained(&[&resource[..], &listen, &another].concat(), "");
+    let expected = "\
+touched   resources/read tasks://1
+rules[0]  decides: allows
+touched   resources/read tasks://../2
+rules     none is asked: two readers could resolve the URI differently
+
+outcome   refused with 400 ambiguous_uri: The resource URI is ambiguous.
+";
+    assert!(printed.ends_with(expected), "{printed}");
+    assert_eq!(code, REFUSED);
+    let (code, printed) = explained(&[&resource[..], &["--method", "ping"]].concat(), "");
+    assert!(printed.contains("rules     none is asked"), "{printed}");
+    assert_eq!(code, ALLOWED);
+}
+
+#[test]
+fn a_token_is_read_from_stdin_and_names_its_issuer() {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    let token = |claims: &str| {
+        let header = part(r#"{"typ":"at+jwt","alg":"RS256"}"#);
+        format!("{header}.{}.AAAA\n", part(claims))
+    };
+    let good = r#"{"iss":"https://partner.example.com","email":"eve","exp":1000060,"aud":"https://mcp.example.com/both"}"#;
+    let cases = [
+        (
+            token(good),
+            ALLOWED,
+            "issuer    partner = https://partner.example.com\nsubject   eve\n",
+        ),
+        (token(&good.replace("1000060", "5")), REFUSED, "401 expired"),
+        (
+            token(&good.replace("/both", "/mcp")),
+            REFUSED,
+            "401 wrong_audience",
+        ),
+        (
+            token(&good.replace("partner", "stranger")),
+            REFUSED,
+            "401 wrong_issuer",
+        ),
+        (
+            token(&good.replace("email", "mail")),
+            REFUSED,
+            "401 missing_claim",
+        ),
+        ("nonsense".to_owned(), REFUSED, "401 malformed_token"),
+        (String::new(), REFUSED, "400 malformed_credentials"),
+    ];
+    let typed = [
+        "--resource",
+        "/both",
+        "--token-file",
+        "-",
+        "--method",
+        "tools/list",
+    ];
+    for (token, expected, told) in cases {
+        let (code, printed) = explained(&typed, &token);
+        assert_eq!(code, expected, "{told}: {printed}");
+        assert!(printed.contains(told), "{told}: {printed}");
+    }
+}
+
+#[test]
+fn a_question_that_makes_no_sense_is_told_so() {
+    let mcp = ["--resource", "/mcp", "--claims", ALICE];
+    let both = ["--resource", "/both", "--claims", ALICE];
+    let with = |claims| ["--resource", "/both", "--claims", claims];
+    let iss = with(r#"{"sub":"a","iss":"https://login.example.com/"}"#);
+    let list = with("[]");
+    let cases: [(&[&str], &[&str], &str); 13] = [
+        (
+            &["--claims", ALICE],
+            &["tools/list"],
+            "there are several resources",
+        ),
+        (
+            &["--resource", "/x", "--claims", ALICE],
+            &["tools/list"],
+            "there is no resource /x",
+        ),
+        (
+            &both,
+            &["tools/list"],
+            "add --issuer with one of corporate, partner",
+        ),
+        (
+            &both,
+            &["tools/list", "--issuer", "x"],
+            "x is no issuer of the resource",
+        ),
+        (
+            &both,
+            &["tools/list", "--issuer", "partner"],
+            "add email, the claim that says who calls",
+        ),
+        (
+            &iss,
+            &["tools/list", "--issuer", "partner"],
+            "are not the same issuer",
+        ),
+        (
+            &list,
+            &["tools/list"],
+            "--claims are refused as malformed_token",
+        ),
+        (&mcp, &["tools/call"], "add --name"),
+        (&mcp, &["tools/list", "--name", "x"], "remove --name"),
+        (
+            &mcp,
+            &["tools/list", "--arguments", "{}"],
+            "remove --arguments",
+        ),
+        (
+            &mcp,
+            &["tools/call", "--name", "x", "--arguments", "{"],
+            "--arguments are not one JSON document",
+        ),
+        (&mcp, &["completion/complete"], "add one --reference"),
+        (&mcp, &["roots/list"], "is sent by servers"),
+    ];
+    for (who, method, told) in cases {
+        let (code, printed) = explained(&[who, &["--method"], method].concat(), "");
+        assert!(printed.contains(told), "{told}: {printed}");
+        assert_eq!((code, printed.lines().count()), (WRONG, 1), "{printed}");
+    }
+    let typed = [
+        "--resource",
+        "/mcp",
+        "--token-file",
+        "/nonexistent",
+        "--method",
+        "tools/list",
+    ];
+    let (code, printed) = explained(&typed, "");
+    let told = "the token file /nonexistent cannot be read";
+    assert!(printed.contains(told), "{printed}");
+    assert_eq!(code, WRONG);
+}
+
+#[test]
+fn what_belongs_together_is_typed_together() {
+    let cases: [&[&str]; 6] = [
+        &["--method", "tools/list"],
+        &["--claims", "{}"],
+        &["--explain", "--method", "tools/list"],
+        &["--explain", "--claims", "{}"],
+        &[
+            "--explain",
+            "--method",
+            "x",
+            "--claims",
+            "{}",
+            "--token-file",
+            "-",
+        ],
+        &[
+            "--explain",
+            "--method",
+            "x",
+            "--claims",
+            "{}",
+            "--reference",
+            "task:1",
+        ],
+    ];
+    for typed in cases {
+        let line = ["check"].iter().chain(typed);
+        assert!(Typed::try_parse_from(line).is_err(), "{typed:?}");
+    }
+}
