@@ -1,4 +1,4 @@
-//! What a decision costs: conditions, the count of rate limits, filtering a list.
+//! What a decision costs: a whole call, many rules, conditions, the count of rate limits, filtering a list.
 //!
 //! `cargo bench -p mcp-gateway-core --bench policy`
 
@@ -24,15 +24,19 @@ use mcp_gateway_core::{
         condition::{Condition, Facts, RequestFacts},
         kept_claims::KeptClaims,
         policy::{
-            Caller, DefaultDecision, Hierarchy, Methods, Policy, Rule, Rules, hide::Hide,
-            pattern::Pattern,
+            Caller, DefaultDecision, Hierarchy, Methods, Operation, Policy, Rule, Rules,
+            hide::Hide, pattern::Pattern,
         },
         principal::Principal,
         rate::{Buckets, LimitId, Limiter, Per, RateLimit},
         scope::ScopeSet,
     },
     json,
-    mcp::answer::{Edit, lists::ListFilter},
+    mcp::{
+        answer::{Edit, lists::ListFilter},
+        envelope::Envelope,
+        sealed::{Binding, Sealer, SealingKey},
+    },
     time::UnixTime,
     token_bucket::Rate,
 };
@@ -273,5 +277,140 @@ fn lists(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, condition, rate, lists);
+/// A call of a tool whose body has about 1 KiB.
+fn call_body() -> String {
+    let text = "x".repeat(850);
+    format!(
+        r#"{{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{{"name":"create_task","arguments":{{"title":"disk full","priority":"high","note":"{text}"}},"_meta":{{"progressToken":17}}}}}}"#
+    )
+}
+
+fn scoped(method: &str, name: &str, scopes: &str) -> Rule {
+    Rule {
+        methods: Methods::Of(vec![method.to_owned()]),
+        names: vec![Pattern::parse(name).unwrap()],
+        scopes: ScopeSet::parse(scopes).unwrap(),
+        ..Rule::default()
+    }
+}
+
+fn policy(rules: Vec<Rule>) -> Policy {
+    Policy {
+        required: ScopeSet::parse("tasks:read").unwrap(),
+        supported: ScopeSet::default(),
+        implies: Hierarchy::default(),
+        default: DefaultDecision::Deny,
+        rules: Rules::new(rules),
+        hide: Hide::Nothing,
+    }
+}
+
+/// Many rules of each kind, of which the last one is meant.
+fn many(name: impl Fn(usize) -> String) -> Policy {
+    let mut rules: Vec<_> = (0..999)
+        .map(|number| scoped("tools/call", &name(number), "tasks:write"))
+        .collect();
+    rules.push(scoped("tools/call", "create_*", "tasks:write"));
+    policy(rules)
+}
+
+fn judged(policy: &Policy, principal: &Arc<Principal>, body: &[u8]) -> bool {
+    let envelope = Envelope::read(body, &json::JsonLimits::default()).unwrap();
+    let operation = Operation {
+        method: envelope.method(),
+        name: envelope.name(),
+        references: envelope.references(),
+        arguments: envelope.arguments(),
+        version: None,
+    };
+    let claims = KeptClaims::none();
+    let caller = Caller {
+        principal,
+        claims: &claims,
+        request: REQUEST,
+    };
+    policy.authorize(&caller, &operation).decision.is_ok()
+}
+
+const REQUEST: RequestFacts<'static> = RequestFacts {
+    http_method: "POST",
+    path: "/mcp",
+    host: "mcp.example.com",
+    client_address: None,
+    now: UnixTime::new(0),
+};
+
+/// What a legacy call of 1 KiB pays besides HTTP and its token: the envelope, the policy, the session.
+fn call(criterion: &mut Criterion) {
+    let principal = Arc::new(Principal {
+        scopes: ScopeSet::parse("tasks:read tasks:write").unwrap(),
+        ..caller(1)
+    });
+    let body = call_body();
+    let rules = policy(vec![
+        scoped("tools/call", "list_tasks", ""),
+        scoped("tools/call", "create_*", "tasks:write"),
+    ]);
+    let sealer = Sealer::new(vec![SealingKey::from_bytes(&[7; 32]).unwrap()]).unwrap();
+    let binding = Binding {
+        resource: "https://mcp.example.com/mcp",
+        issuer: &principal.issuer,
+        subject: &principal.subject,
+        client: principal.client.as_deref(),
+        endpoint: "http://127.0.0.1:9000/mcp",
+    };
+    let sealed = sealer
+        .seal(&binding.session(), "0b9a3c1e-6f6c-4c3f-9d0e-1f2a3b4c5d6e")
+        .unwrap();
+    let mut group = criterion.benchmark_group("call");
+    group.bench_function("envelope", |bencher| {
+        let limits = json::JsonLimits::default();
+        bencher.iter(|| Envelope::read(black_box(body.as_bytes()), &limits).is_ok());
+    });
+    group.bench_function("envelope_policy_session", |bencher| {
+        bencher.iter(|| {
+            let allowed = judged(&rules, &principal, black_box(body.as_bytes()));
+            allowed && sealer.open(&binding.session(), black_box(&sealed)).is_ok()
+        });
+    });
+    group.finish();
+}
+
+/// A thousand rules, of which the last decides: named exactly, by beginnings, by globs that begin with a wildcard.
+fn rules(criterion: &mut Criterion) {
+    let principal = Arc::new(Principal {
+        scopes: ScopeSet::parse("tasks:read tasks:write").unwrap(),
+        ..caller(1)
+    });
+    let claims = KeptClaims::none();
+    let asks = Caller {
+        principal: &principal,
+        claims: &claims,
+        request: REQUEST,
+    };
+    let operation = Operation {
+        method: Some("tools/call"),
+        name: Some("create_task"),
+        ..Operation::default()
+    };
+    let mut group = criterion.benchmark_group("1000_rules");
+    for (name, policy) in [
+        ("exact", many(|number| format!("tool_{number}"))),
+        ("beginnings", many(|number| format!("tool_{number}_*"))),
+        ("ends", many(|number| format!("*_tool_{number}"))),
+        ("middles", many(|number| format!("*_{number}_*"))),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                policy
+                    .authorize(black_box(&asks), &operation)
+                    .decision
+                    .is_ok()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, call, rules, condition, rate, lists);
 criterion_main!(benches);

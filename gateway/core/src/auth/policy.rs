@@ -176,13 +176,6 @@ impl Policy {
         }
     }
 
-    /// Whether the policy makes the answer to a list depend on who asks.
-    pub fn depends_on_caller(&self, listed: Listed) -> bool {
-        let spoken = self.rules.all().iter();
-        let mut spoken = spoken.filter(|rule| rule.methods.cover(listed.used_by()));
-        spoken.any(|rule| !rule.is_for_everybody() || !rule.scopes.is_empty())
-    }
-
     /// The metric label of a tool: its name where a rule names it, else `other`, so that labels stay a closed set.
     pub fn tool_label<'a>(&'a self, name: &str) -> &'a str {
         self.rules.tool(name).unwrap_or(OTHER_TOOL)

@@ -56,11 +56,6 @@ impl Rule {
         self.names.is_empty()
             || name.is_some_and(|name| self.names.iter().any(|own| own.matches(name)))
     }
-
-    /// Whether it asks for nothing but scopes of whoever calls.
-    pub(super) fn is_for_everybody(&self) -> bool {
-        self.callers.is_everybody() && self.condition.is_none()
-    }
 }
 
 /// Whoever may read a resource may follow it, and nobody else (MCP 2025-11-25, resources).
