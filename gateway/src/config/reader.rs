@@ -166,6 +166,21 @@ impl<'a> Item<'a> {
         matches!(self.value, Value::Null)
     }
 
+    /// Whether nothing is said here: no value, or a list or mapping without entries.
+    pub(super) fn is_vacant(&self) -> bool {
+        match self.value {
+            Value::Null => true,
+            Value::Sequence(values) => values.is_empty(),
+            Value::Mapping(entries) => entries.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// How many findings there are by now, wherever.
+    pub(super) fn findings(&self) -> usize {
+        self.reader.findings.borrow().len()
+    }
+
     /// The elements of a list, or the one value that stands in its place.
     pub(super) fn one_or_many(&self) -> Vec<Self> {
         match self.value {

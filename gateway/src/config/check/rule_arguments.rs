@@ -20,9 +20,14 @@ pub(super) fn arguments(section: &Section<'_>, methods: Option<&Methods>) -> Vec
     }
     let entries = item.section().entries().into_iter();
     entries
-        .map(|(name, item)| Argument {
-            name: name.into(),
-            values: item.one_or_many().iter().filter_map(value).collect(),
+        .map(|(name, item)| {
+            if item.is_vacant() && !item.is_null() {
+                item.report("is empty", "Write a value, or remove the key");
+            }
+            Argument {
+                name: name.into(),
+                values: item.one_or_many().iter().filter_map(value).collect(),
+            }
         })
         .collect()
 }

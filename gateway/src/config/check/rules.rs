@@ -23,18 +23,22 @@ pub(super) struct Vocabulary<'a> {
 
 /// Reads the rules below `rules`.
 pub(super) fn rules(policy: &Section<'_>, vocabulary: &Vocabulary<'_>) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = Vec::new();
-    for item in policy.list("rules") {
-        let Some(rule) = rule(item.section(), vocabulary) else {
+    let mut rules = Vec::new();
+    for (index, item) in policy.list("rules").into_iter().enumerate() {
+        let before = item.findings();
+        let rule = rule(item.section(), vocabulary);
+        // What is wrong with a rule may have left it broader than it is meant: others are not measured by it.
+        let Some(rule) = rule.filter(|_| item.findings() == before) else {
             continue;
         };
         refuse_hidden(&item, &rule, &rules);
-        rules.push(rule);
+        rules.push((index, rule));
     }
-    rules
+    rules.into_iter().map(|(_, rule)| rule).collect()
 }
 
 fn rule(section: Section<'_>, vocabulary: &Vocabulary<'_>) -> Option<Rule> {
+    refuse_vacant(&section);
     let methods = methods(&section);
     let names = names(&section, methods.as_ref());
     let arguments = rule_arguments::arguments(&section, methods.as_ref());
@@ -60,6 +64,18 @@ fn rule(section: Section<'_>, vocabulary: &Vocabulary<'_>) -> Option<Rule> {
         condition,
         deny,
     })
+}
+
+/// A key that says nothing reads like one that asks for nothing, and so lets pass what it was to hold back.
+fn refuse_vacant(section: &Section<'_>) {
+    for (key, item) in section.entries() {
+        if item.is_vacant() && !(key == "method" && item.is_null()) {
+            item.report(
+                "is empty",
+                "Write a value, or remove the key: without it the rule asks for nothing here",
+            );
+        }
+    }
 }
 
 /// One method, several, or `*` for every one that rules are asked about.
@@ -159,9 +175,9 @@ fn scopes(
 }
 
 /// First match decides: a call that an earlier rule decides never comes to this one.
-fn refuse_hidden(item: &Item<'_>, rule: &Rule, earlier: &[Rule]) {
+fn refuse_hidden(item: &Item<'_>, rule: &Rule, earlier: &[(usize, Rule)]) {
     let earlier = || {
-        let earlier = earlier.iter().enumerate();
+        let earlier = earlier.iter();
         earlier.filter(|(_, earlier)| decides_all(earlier) && covers(earlier, rule))
     };
     let mend = "Move it before that one, or remove it: the first match decides";

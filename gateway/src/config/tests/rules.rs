@@ -80,6 +80,41 @@ fn rules_speak_of_calls_that_exist() {
         ),
         (
             RULE,
+            "{ method: tools/call, clients: [] }",
+            "resources[0].policy.rules[0].clients:19:33 is empty",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, condition: }",
+            "resources[0].policy.rules[0].condition:19:33 is empty",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, deny: ~ }",
+            "resources[0].policy.rules[0].deny:19:33 is empty",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, arguments: {} }",
+            "resources[0].policy.rules[0].arguments:19:33 is empty",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, arguments: { a: [] } }",
+            "resources[0].policy.rules[0].arguments.a:19:46 is empty",
+        ),
+        (
+            RULE,
+            "{ method: [] }",
+            "resources[0].policy.rules[0].method:19:13 is empty",
+        ),
+        (
+            RULE,
+            "{ method: tools/call, clients: [{ issuer: corporat, client: a }], deny: no }\n        - { method: tools/call }",
+            "resources[0].policy.rules[0].clients[0].issuer:19:45 corporat is no issuer of this resource",
+        ),
+        (
+            RULE,
             "{ method: tools/call, arguments: { a: 1.5 } }",
             "resources[0].policy.rules[0].arguments.a:19:46 must be a whole number",
         ),
