@@ -14,6 +14,7 @@ use std::{
 use http::{Method, StatusCode};
 use mcp_gateway_core::auth::{
     condition::ConditionFault,
+    decision::Refusal,
     policy::By,
     principal::Principal,
     reason::{Reason, Severity},
@@ -127,6 +128,19 @@ impl Account {
             .condition_failures
             .with_label_values(&[self.resource_label(), fault.cause()])
             .inc();
+    }
+
+    /// Notes what of the policy refused, and the scopes that are missing.
+    pub(super) fn denied(&mut self, by: By, refusal: &Refusal) {
+        let by = match (by, refusal.reason) {
+            (_, Reason::AmbiguousUri) => return,
+            (By::Required, _) => "scopes.required".to_owned(),
+            (by, _) => format!("policy.{by}"),
+        };
+        match self.missing_scopes(refusal) {
+            Some(missing) => self.detail(format!("{by}: the token lacks {missing}")),
+            None => self.detail(by),
+        }
     }
 
     /// The status of the answer.

@@ -8,6 +8,7 @@ use mcp_gateway_core::{
         condition::RequestFacts,
         decision::{Permit, Refusal},
         policy::Caller,
+        rate::Limiter,
         reason::Reason,
     },
     http::cors,
@@ -137,7 +138,11 @@ async fn travel(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
 
     // 5 authorize
     let permit = authorize(exchange, &resource, &verdict, &message, &admitted)?;
-    count(exchange, &resource, &permit, &message)?;
+    if let Err(refusal) = count(exchange, &resource, &permit, &message) {
+        let counted_by = counted_by(&resource, &permit, &message);
+        exchange.account.detail(counted_by);
+        return Err(refusal.into());
+    }
     exchange.edit = lists::edit(exchange, &resource, &verdict, &message, &admitted);
 
     // 6 session
@@ -178,6 +183,22 @@ fn count(
     )
 }
 
+/// The limits that count a call, in words for the operator: one of them refused it.
+fn counted_by(resource: &Protected, permit: &Permit, message: &Message) -> String {
+    if message.initializes() {
+        return "limits.initializations_per_principal".to_owned();
+    }
+    let method = message.method.as_deref().unwrap_or_default();
+    let counts = |limiter: &Limiter| {
+        let share = limiter.share(permit.principal(), method, message.name.as_deref());
+        share.is_some()
+    };
+    let limits = resource.rate_limits.iter().enumerate();
+    let limits = limits.filter(|(_, limiter)| counts(limiter));
+    let limits: Vec<_> = limits.map(|(at, _)| format!("rate_limits[{at}]")).collect();
+    limits.join(" or ")
+}
+
 /// Asks the resource's policy.
 fn authorize(
     exchange: &mut Exchange<'_>,
@@ -201,6 +222,8 @@ fn authorize(
     exchange.account.judged(judged.by);
     if let Some(fault) = judged.fault {
         exchange.account.condition_failed(judged.by, fault);
+    } else if let Err(refusal) = &judged.decision {
+        exchange.account.denied(judged.by, refusal);
     }
     judged.decision
 }

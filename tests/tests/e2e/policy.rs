@@ -296,6 +296,28 @@ async fn a_condition_reads_claims_arguments_and_the_request() {
 }
 
 #[tokio::test]
+async fn the_log_names_what_refused() {
+    let world = world(
+        "deny",
+        json!([
+            { "method": "tools/call", "name": "step", "scopes": ["tasks:write"] },
+            { "method": "tools/call", "name": "purge", "deny": "Ask the platform team." },
+        ]),
+    )
+    .await;
+    for (name, detail) in [
+        ("step", "policy.rules[0]: the token lacks tasks:write"),
+        ("purge", "policy.rules[1]"),
+        ("other", "policy.default"),
+    ] {
+        let reply = tool(&world, name, json!({})).send().await;
+        assert_eq!(reply.status, 403);
+        let told = format!("\"detail\":\"{detail}\"");
+        world.gateway.logged(&told).await;
+    }
+}
+
+#[tokio::test]
 async fn a_condition_is_told_of_in_the_log_without_the_values_it_read() {
     let world = world(
         "deny",

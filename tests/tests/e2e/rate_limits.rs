@@ -54,6 +54,8 @@ async fn a_principal_has_its_calls_and_no_more() {
         (28_000..=28_800).contains(&retry_after(&reply)),
         "{reply:?}"
     );
+    let log = world.gateway.log();
+    assert!(log.contains("\"detail\":\"rate_limits[0]\""), "{log}");
     assert_eq!(reply.rpc_code(), Some(429));
     assert_eq!(reply.json()["id"], 1);
 

@@ -71,7 +71,7 @@ impl Account {
     }
 
     /// Those that the call takes and the caller lacks, with spaces between them.
-    fn missing_scopes(&self, refusal: &Refusal) -> Option<String> {
+    pub(super) fn missing_scopes(&self, refusal: &Refusal) -> Option<String> {
         let (resource, principal) = (self.resource.as_deref()?, self.principal.as_deref()?);
         let hierarchy = &resource.policy.implies;
         let missing = hierarchy.missing(&principal.scopes, refusal.scopes.as_ref()?);
