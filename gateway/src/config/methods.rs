@@ -1,5 +1,7 @@
 //! The methods that a client may send, as far as a policy can speak of them.
 
+use mcp_gateway_core::similar;
+
 /// What a rule can say about a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MethodKind {
@@ -51,4 +53,12 @@ pub(crate) fn kind(method: &str) -> Option<MethodKind> {
         .iter()
         .find(|(name, _)| *name == method)
         .map(|(_, kind)| *kind)
+}
+
+/// The method that a word which is none may have meant.
+pub(crate) fn mistyped(method: &str) -> Option<&'static str> {
+    match kind(method) {
+        Some(_) => None,
+        None => similar::nearest(method, METHODS.iter().map(|(name, _)| *name)),
+    }
 }

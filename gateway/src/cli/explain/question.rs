@@ -34,6 +34,8 @@ pub(super) enum Wrong {
     NoSubject(String),
     #[error("the token file {} cannot be read: {error}", file.display())]
     TokenFile { file: PathBuf, error: io::Error },
+    #[error("{0} is no MCP method: perhaps {1} is meant")]
+    Method(String, &'static str),
     #[error("{0} acts on something with a name: add --name")]
     NoName(String),
     #[error("{0} acts on nothing with a name: remove --name")]
@@ -117,6 +119,9 @@ pub(super) fn issuer<'a>(
 
 /// Whether a method that acts on something with a name has one, and no other does.
 pub(super) fn named(method: &str, name: Option<&str>) -> Result<(), Wrong> {
+    if let Some(near) = methods::mistyped(method) {
+        return Err(Wrong::Method(method.to_owned(), near));
+    }
     match (methods::kind(method), name) {
         (Some(MethodKind::FromServer), _) => Err(Wrong::FromServer(method.to_owned())),
         (Some(MethodKind::Named), None) => Err(Wrong::NoName(method.to_owned())),

@@ -91,7 +91,7 @@ impl Shown<'_> {
         line(
             out,
             "offline",
-            "neither the token's signature nor a rate limit is checked",
+            "neither the token's signature nor rate_limits, tasks and protocol_versions are checked",
         )
     }
 

@@ -73,7 +73,7 @@ issuer    corporate = https://login.example.com/
 subject   alice
 client    none
 scopes    tasks:read
-offline   neither the token's signature nor a rate limit is checked
+offline   neither the token's signature nor rate_limits, tasks and protocol_versions are checked
 call      tools/call create_task
 
 rules[0]  passed over: it is for resources/read
@@ -260,7 +260,7 @@ fn a_question_that_makes_no_sense_is_told_so() {
     let with = |claims| ["--resource", "/both", "--claims", claims];
     let iss = with(r#"{"sub":"a","iss":"https://login.example.com/"}"#);
     let list = with("[]");
-    let cases: [(&[&str], &[&str], &str); 13] = [
+    let cases: [(&[&str], &[&str], &str); 14] = [
         (
             &["--claims", ALICE],
             &["tools/list"],
@@ -298,6 +298,7 @@ fn a_question_that_makes_no_sense_is_told_so() {
         ),
         (&mcp, &["tools/call"], "add --name"),
         (&mcp, &["tools/list", "--name", "x"], "remove --name"),
+        (&mcp, &["tool/call"], "perhaps tools/call is meant"),
         (
             &mcp,
             &["tools/list", "--arguments", "{}"],

@@ -4,9 +4,8 @@ use mcp_gateway_core::auth::policy::{Methods, Pattern, Rule};
 
 use super::{
     super::{
-        methods::{self, METHODS, MethodKind},
+        methods::{self, MethodKind},
         reader::{Item, Section},
-        similar,
     },
     conditions, identities,
     policy::{scope_set, scope_tokens},
@@ -115,7 +114,7 @@ fn method(item: &Item<'_>) -> Option<String> {
         ),
         None => {
             let problem = format!("{} is no MCP method", quoted(&method));
-            match similar::nearest(&method, METHODS.iter().map(|(name, _)| *name)) {
+            match methods::mistyped(&method) {
                 Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
                 None => item.report(problem, "Write an MCP method, such as tools/call"),
             }
