@@ -1,4 +1,5 @@
-//! Who is at the other end: of a connection, and of each request on it. For limits and logs; nothing is permitted by it.
+//! Who is at the other end: of a connection, and of each request on it. For limits and logs, and for conditions that read
+//! `client.address`; nothing else is permitted by it.
 
 use std::{
     fmt, io,

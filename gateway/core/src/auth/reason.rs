@@ -338,7 +338,7 @@ impl Reason {
                 severity: Severity::Fault,
                 ..denied("condition_failed", "This call is not allowed.")
             },
-            Self::TasksRefused => denied("tasks_refused", "Tasks cannot be used here: their ids belong to nobody."),
+            Self::TasksRefused => denied("tasks_refused", "Tasks are not served here."),
             Self::TasksMethod => message("tasks_method", -32601, "This method on tasks is not served here."),
             Self::TasksUndeclared => message("tasks_undeclared", -32021, "This call takes the client capability io.modelcontextprotocol/tasks."),
             Self::TaskUnknown => task("task_unknown"),
