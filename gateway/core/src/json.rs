@@ -52,6 +52,9 @@ pub enum JsonError {
     /// More members than [`JsonLimits::members`].
     #[error("too many members")]
     TooManyMembers,
+    /// More values than are remembered of one document.
+    #[error("too many values")]
+    TooManyValues,
     /// An object names a member twice, after unescaping (RFC 8259 §4 leaves open which one counts).
     #[error("a member name is repeated")]
     Duplicate,

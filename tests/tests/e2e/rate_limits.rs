@@ -353,6 +353,20 @@ async fn sessions_are_opened_so_often_and_no_more() {
 }
 
 #[tokio::test]
+async fn an_opening_counts_as_one_whatever_revision_it_names() {
+    let world = World::with(|config| config.set("/limits/initializations_per_principal", 1)).await;
+    let token = world.reader();
+    let opening = || {
+        let call = world.gateway.post(modern(1, "initialize", json!({})));
+        call.modern("initialize", None).token(&token)
+    };
+    assert_eq!(opening().send().await.status, 200);
+    assert_eq!(opening().send().await.status, 429);
+    let legacy = world.gateway.post(initialize()).token(&token);
+    assert_eq!(legacy.send().await.status, 429);
+}
+
+#[tokio::test]
 async fn over_http_2_and_in_the_modern_revision_it_is_the_same() {
     let setting = Secure::with(|config| config.set(LIMITS, json!([limit("principal", 1)]))).await;
     let http = setting.http(false);

@@ -142,6 +142,11 @@ impl Condition {
         !self.0.reads.arguments.is_empty()
     }
 
+    /// Whether it reads what the call is about: the tool, prompt or resource.
+    pub fn reads_name(&self) -> bool {
+        self.0.reads.name
+    }
+
     /// Every name by which it reads arguments, or members of what is in them. Where it reads all arguments there may be
     /// none.
     pub fn argument_names(&self) -> impl Iterator<Item = &str> {

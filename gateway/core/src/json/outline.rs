@@ -7,6 +7,9 @@ use std::{borrow::Cow, ops::Range};
 use super::check::{Observer, observe};
 use super::{JsonError, JsonLimits, text};
 
+/// Values that an outline remembers at most: each takes some fifty bytes, however few it is written with.
+pub const MAX_VALUES: usize = 250_000;
+
 /// The values of a document that passed [`check`](super::check()), down to a depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outline<'a> {
@@ -19,7 +22,7 @@ pub struct Outline<'a> {
 /// around.
 ///
 /// # Errors
-/// What is wrong with the document.
+/// What is wrong with the document; [`JsonError::TooManyValues`] where these are more than [`MAX_VALUES`].
 pub fn outline<'a>(
     bytes: &'a [u8],
     limits: &JsonLimits,
@@ -30,9 +33,13 @@ pub fn outline<'a>(
         nodes: Vec::new(),
         open: Vec::new(),
         name: None,
+        is_full: false,
     };
-    let nodes = observe(bytes, limits, recorder)?.nodes;
-    Ok(Outline { bytes, nodes })
+    let Recorder { nodes, is_full, .. } = observe(bytes, limits, recorder)?;
+    match is_full {
+        true => Err(JsonError::TooManyValues),
+        false => Ok(Outline { bytes, nodes }),
+    }
 }
 
 impl<'a> Outline<'a> {
@@ -133,6 +140,8 @@ struct Recorder<'a> {
     open: Vec<usize>,
     /// The name of the next value.
     name: Option<Cow<'a, str>>,
+    /// There are more values than may be remembered.
+    is_full: bool,
 }
 
 impl<'a> Observer<'a> for Recorder<'a> {
@@ -145,7 +154,8 @@ impl<'a> Observer<'a> for Recorder<'a> {
     }
 
     fn begin(&mut self, depth: usize, at: usize) {
-        if depth <= self.depth {
+        self.is_full |= depth <= self.depth && self.nodes.len() == MAX_VALUES;
+        if depth <= self.depth && !self.is_full {
             self.open.push(self.nodes.len());
             self.nodes.push(Node {
                 name: self.name.take(),
@@ -223,6 +233,19 @@ mod tests {
         assert_eq!(names, ["a", "b!", "c"]);
         assert_eq!(outline.root().get("a").unwrap().elements().count(), 0);
         assert_eq!(of(DOCUMENT, 0).root().members().count(), 0);
+    }
+
+    #[test]
+    fn values_end_at_their_limit_and_those_below_the_depth_do_not_count() {
+        let outlined = |count: usize, depth| {
+            let document = format!("[{}]", vec!["1"; count].join(","));
+            outline(document.as_bytes(), &JsonLimits::default(), depth)
+                .map(|outline| outline.root().elements().count())
+        };
+        // The array is a value itself.
+        assert_eq!(outlined(MAX_VALUES - 1, 1), Ok(MAX_VALUES - 1));
+        assert_eq!(outlined(MAX_VALUES, 1), Err(JsonError::TooManyValues));
+        assert_eq!(outlined(MAX_VALUES, 0), Ok(0));
     }
 
     #[test]

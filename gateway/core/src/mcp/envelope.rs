@@ -206,9 +206,11 @@ impl fmt::Display for RequestId {
 const fn unreadable(error: JsonError) -> Reason {
     match error {
         JsonError::Duplicate | JsonError::NameNotText => Reason::AmbiguousJson,
-        JsonError::Syntax | JsonError::NotUtf8 | JsonError::TooDeep | JsonError::TooManyMembers => {
-            Reason::ParseError
-        }
+        JsonError::Syntax
+        | JsonError::NotUtf8
+        | JsonError::TooDeep
+        | JsonError::TooManyMembers
+        | JsonError::TooManyValues => Reason::ParseError,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a message touches besides what it is named for: the resources that `subscriptions/listen` follows, the prompt or
 //! resource template that `completion/complete` completes. And the arguments of tools and prompts, left raw.
 
+use super::envelope::MAX_NAME;
 use super::look_alike;
 use crate::auth::policy::Reference;
 use crate::auth::reason::Reason;
@@ -8,6 +9,9 @@ use crate::json::{self, Object};
 
 /// Resources that one `subscriptions/listen` may follow: each is judged by the policy.
 pub(super) const MAX_SUBSCRIPTIONS: usize = 256;
+
+/// Bytes of their URIs together: every rule may compare its patterns with all of them.
+const MAX_SUBSCRIPTION_BYTES: usize = 64 * 1024;
 
 /// The members of `params` that are read for a method; `_meta` is read for all.
 pub(super) fn members(method: Option<&str>) -> &'static [&'static str] {
@@ -28,7 +32,8 @@ pub(super) fn arguments<'a>(params: &Object<'a>, method: Option<&str>) -> Option
 /// What the message touches besides its name.
 ///
 /// # Errors
-/// [`Reason::InvalidRequest`] where it is not as the specification has it, or lists more than [`MAX_SUBSCRIPTIONS`];
+/// [`Reason::InvalidRequest`] where it is not as the specification has it, or lists more than [`MAX_SUBSCRIPTIONS`], or where a
+/// name or URI is longer than [`MAX_NAME`] or all are longer than [`MAX_SUBSCRIPTION_BYTES`];
 /// [`Reason::AmbiguousJson`] where two readers could see different things in it.
 pub(super) fn references(
     params: Option<&Object<'_>>,
@@ -54,7 +59,8 @@ fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Reason> {
         return Ok(Vec::new());
     };
     let uris = json::array(raw).map_err(|_| Reason::InvalidRequest)?;
-    if uris.len() > MAX_SUBSCRIPTIONS {
+    let bytes: usize = uris.iter().map(|uri| uri.len()).sum();
+    if uris.len() > MAX_SUBSCRIPTIONS || bytes > MAX_SUBSCRIPTION_BYTES {
         return Err(Reason::InvalidRequest);
     }
     uris.into_iter()
@@ -82,7 +88,9 @@ fn strict_object<'a>(raw: &'a [u8], known: &[&str]) -> Result<Object<'a>, Reason
 }
 
 fn text(raw: Option<&[u8]>) -> Result<Box<str>, Reason> {
-    let text = raw.and_then(json::string).ok_or(Reason::InvalidRequest)?;
+    let text = raw.and_then(json::string);
+    let text = text.filter(|text| text.len() <= MAX_NAME);
+    let text = text.ok_or(Reason::InvalidRequest)?;
     Ok(text.as_ref().into())
 }
 
@@ -147,6 +155,27 @@ mod tests {
         let read = |count| read("subscriptions/listen", &params(count)).map(|read| read.len());
         assert_eq!(read(MAX_SUBSCRIPTIONS), Ok(MAX_SUBSCRIPTIONS));
         assert_eq!(read(MAX_SUBSCRIPTIONS + 1), Err(Reason::InvalidRequest));
+    }
+
+    #[test]
+    fn what_patterns_are_compared_with_is_not_long() {
+        let completed = |length: usize| {
+            let uri = "x".repeat(length);
+            let params = format!(r#"{{"ref":{{"type":"ref/resource","uri":"{uri}"}}}}"#);
+            read("completion/complete", &params).map(|read| read.len())
+        };
+        assert_eq!(completed(MAX_NAME), Ok(1));
+        assert_eq!(completed(MAX_NAME + 1), Err(Reason::InvalidRequest));
+        let followed = |count, length: usize| {
+            let uris = vec![format!("\"{}\"", "x".repeat(length - 2)); count].join(",");
+            let params = format!(r#"{{"notifications":{{"resourceSubscriptions":[{uris}]}}}}"#);
+            read("subscriptions/listen", &params).map(|read| read.len())
+        };
+        assert_eq!(followed(1, MAX_NAME + 2), Ok(1));
+        assert_eq!(followed(1, MAX_NAME + 3), Err(Reason::InvalidRequest));
+        let most = MAX_SUBSCRIPTION_BYTES / 256;
+        assert_eq!(followed(256, most), Ok(256));
+        assert_eq!(followed(256, most + 1), Err(Reason::InvalidRequest));
     }
 
     #[test]

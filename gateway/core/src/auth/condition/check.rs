@@ -24,6 +24,8 @@ pub(super) struct Reads {
     pub(super) arguments: MemberNames,
     /// Those, and members of what is in them.
     pub(super) argument_names: BTreeSet<String>,
+    /// What the call is about.
+    pub(super) name: bool,
     pub(super) address: bool,
     pub(super) time: bool,
 }
@@ -261,6 +263,7 @@ impl Checker<'_> {
                 "It is empty where there is none: compare it with \"\" or {}.",
             ));
         }
+        self.reads.name |= (variable, field) == ("mcp", "name");
         self.reads.address |= (variable, field) == ("client", "address");
         self.reads.time |= *kind == Kind::Time;
         let is_arguments = *kind == Kind::Map;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::super::condition::Condition;
 use super::operation::{CALL_TOOL, READ_RESOURCE, Target};
 use super::rule::{Methods, Rule};
 
@@ -129,7 +130,8 @@ fn name_resources(all: &[Rule]) -> bool {
             .iter()
             .any(|method| method.starts_with("resources/")),
     };
-    all.iter()
-        .filter(resources)
-        .any(|rule| !rule.names.is_empty())
+    all.iter().filter(resources).any(|rule| {
+        let condition = rule.condition.as_ref();
+        !rule.names.is_empty() || condition.is_some_and(Condition::reads_name)
+    })
 }

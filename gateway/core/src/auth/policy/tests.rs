@@ -563,6 +563,23 @@ fn an_ambiguous_uri_is_refused_where_rules_speak_of_uris() {
 }
 
 #[test]
+fn an_ambiguous_uri_is_refused_where_conditions_speak_of_uris() {
+    let conditional = |source| Rule {
+        condition: Some(Condition::compile(source).unwrap()),
+        ..rule("resources/read", &[], "")
+    };
+    let read = |source, uri| {
+        let policy = policy_of(DefaultDecision::Deny, vec![conditional(source)]);
+        told(&policy, "read", &named("resources/read", uri)).1
+    };
+    let source = r#"mcp.name.startsWith("file:///public/")"#;
+    assert_eq!(read(source, "file:///public/a"), "ok");
+    assert_eq!(read(source, "file:///public/../a"), "ambiguous_uri");
+    let source = r#"mcp.method == "resources/read""#;
+    assert_eq!(read(source, "file:///public/../a"), "ok");
+}
+
+#[test]
 fn how_far_a_caller_is_from_an_entry_of_a_list() {
     let asks = |rule: Rule| Rule {
         arguments: vec![Argument {

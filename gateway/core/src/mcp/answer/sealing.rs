@@ -13,6 +13,9 @@ use crate::mcp::look_alike::ambiguous;
 use crate::mcp::sealed::{Bound, Sealer};
 use crate::mcp::tasks::RELATED_TASK;
 
+/// Tasks that one acknowledgement may name: each is sealed.
+const MAX_WATCHED: usize = 10_000;
+
 /// Seals values in the messages of one answer.
 #[derive(Debug)]
 pub struct Sealing {
@@ -114,7 +117,11 @@ impl<'a> Reading<'_, 'a> {
         };
         refuse_ambiguous(&watched, &["taskIds"])?;
         let ids = watched.get("taskIds").and_then(|raw| json::array(raw).ok());
-        for id in ids.into_iter().flatten() {
+        let ids = ids.unwrap_or_default();
+        if ids.len() > MAX_WATCHED {
+            return Err(EditError::Unfit("it names too many tasks"));
+        }
+        for id in ids {
             self.seal(bound, Some(id))?;
         }
         Ok(())
@@ -260,6 +267,20 @@ mod tests {
         sealing.state = None;
         let expected = message("under-an-older-key", &task("abd"));
         assert_eq!(edited(sealing, &message("abc", "abd")), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn what_is_watched_ends_at_its_limit() {
+        let acknowledged = |count| {
+            let ids = vec![r#""abc""#; count].join(",");
+            let message = format!(
+                r#"{{"method":"notifications/subscriptions/acknowledged","params":{{"notifications":{{"taskIds":[{ids}]}}}}}}"#
+            );
+            edited(sealing(), &message).map(|edited| edited.is_some())
+        };
+        assert_eq!(acknowledged(MAX_WATCHED), Ok(true));
+        let refused = EditError::Unfit("it names too many tasks");
+        assert_eq!(acknowledged(MAX_WATCHED + 1), Err(refused));
     }
 
     #[test]

@@ -22,6 +22,9 @@ const DECLARED: [&str; 3] = [
     EXTENSION,
 ];
 
+/// Tasks that one `subscriptions/listen` may follow where ids are sealed.
+const MAX_WATCHED: usize = 256;
+
 /// What is opened in a caller's messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening<'a> {
@@ -131,11 +134,11 @@ impl<'a> Reading<'_, 'a> {
         {
             refuse_ambiguous(&watched, &["taskIds"])?;
             let ids = watched.get("taskIds").map(json::array).transpose();
-            for raw in ids
-                .map_err(|_| Reason::InvalidRequest)?
-                .into_iter()
-                .flatten()
-            {
+            let ids = ids.map_err(|_| Reason::InvalidRequest)?.unwrap_or_default();
+            if ids.len() > MAX_WATCHED {
+                return Err(Reason::InvalidRequest);
+            }
+            for raw in ids {
                 self.task(raw)?;
             }
         }
@@ -319,6 +322,17 @@ mod tests {
                 assert_eq!(open(&body).unwrap(), expected);
             }
         }
+    }
+
+    #[test]
+    fn what_is_watched_ends_at_its_limit() {
+        let watch = |count| {
+            let ids = vec![format!("\"{}\"", task("abc")); count].join(",");
+            let params = format!(r#"{{"notifications":{{"taskIds":[{ids}]}}}}"#);
+            open(&message("subscriptions/listen", &params)).map(|_| ())
+        };
+        assert_eq!(watch(MAX_WATCHED), Ok(()));
+        assert_eq!(watch(MAX_WATCHED + 1), Err(Reason::InvalidRequest));
     }
 
     #[test]
