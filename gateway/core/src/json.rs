@@ -9,12 +9,14 @@
 mod canonical;
 mod check;
 mod lexer;
+mod names;
 mod object;
 mod outline;
 mod text;
 
 pub use canonical::canonical;
 pub use check::check;
+pub use names::names;
 pub use object::{Object, array, object, span};
 pub use outline::{Outline, Value, outline};
 pub use text::string;

@@ -8,7 +8,7 @@ use super::check::{Observer, observe};
 use super::{JsonError, JsonLimits, text};
 
 /// Values that an outline remembers at most: each takes some fifty bytes, however few it is written with.
-pub const MAX_VALUES: usize = 250_000;
+pub(super) const MAX_VALUES: usize = 250_000;
 
 /// The values of a document that passed [`check`](super::check()), down to a depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Outline<'a> {
 /// around.
 ///
 /// # Errors
-/// What is wrong with the document; [`JsonError::TooManyValues`] where these are more than [`MAX_VALUES`].
+/// What is wrong with the document; [`JsonError::TooManyValues`] where these are more than 250,000.
 pub fn outline<'a>(
     bytes: &'a [u8],
     limits: &JsonLimits,

@@ -6,7 +6,7 @@
 //!
 //! [`json::check`]: crate::json::check()
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::json::Object;
 
@@ -24,6 +24,41 @@ pub(super) fn ambiguous_names<'a>(
         simple_ambiguous(names, known)
     } else {
         folded_ambiguous(names, known)
+    }
+}
+
+/// Names of many objects, folded once, to be compared with known ones again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Spellings {
+    by_fold: HashMap<String, HashSet<Box<str>>>,
+    /// Two members of one object look alike.
+    are_ambiguous: bool,
+}
+
+impl Spellings {
+    /// Of names, each with a number that those of one object share.
+    pub(crate) fn of<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> Self {
+        let mut spellings = Self::default();
+        let mut seen = HashSet::new();
+        for (object, name) in names {
+            let folded = fold(name);
+            spellings.are_ambiguous |= !seen.insert((object, folded.clone()));
+            spellings
+                .by_fold
+                .entry(folded)
+                .or_default()
+                .insert(name.into());
+        }
+        spellings
+    }
+
+    /// Whether two members of one object look alike, or one of any looks like one of `known` without being it.
+    pub(crate) fn ambiguous(&self, known: &[&str]) -> bool {
+        let looks_like = |known: &&str| {
+            let own = self.by_fold.get(&fold(known));
+            own.is_some_and(|own| own.iter().any(|own| **own != **known))
+        };
+        self.are_ambiguous || known.iter().any(looks_like)
     }
 }
 

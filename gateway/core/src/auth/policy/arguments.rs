@@ -7,11 +7,17 @@ use std::cell::OnceCell;
 
 use super::super::reason::Reason;
 use super::pattern::Pattern;
-use crate::json::{self, Object};
-use crate::mcp::look_alike;
+use crate::json::{self, JsonLimits, Object};
+use crate::mcp::look_alike::Spellings;
 
 /// The largest whole number that JSON readers agree on (RFC 8259 §6).
 pub const MAX_NUMBER: i64 = (1 << 53) - 1;
+
+/// The message was checked before, within its own limits.
+const ANY: JsonLimits = JsonLimits {
+    depth: usize::MAX,
+    members: usize::MAX,
+};
 
 /// What a rule asks of one top-level argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +61,10 @@ fn number_of(raw: &[u8]) -> Option<f64> {
 pub(super) struct Arguments<'a> {
     raw: Option<&'a [u8]>,
     read: OnceCell<Result<Object<'a>, Reason>>,
+    /// The names of the arguments themselves.
+    own: OnceCell<Spellings>,
+    /// Those and the names of all that is in them.
+    all: OnceCell<Result<Spellings, Reason>>,
 }
 
 impl<'a> Arguments<'a> {
@@ -62,6 +72,8 @@ impl<'a> Arguments<'a> {
         Self {
             raw: raw.filter(|raw| *raw != b"null"),
             read: OnceCell::new(),
+            own: OnceCell::new(),
+            all: OnceCell::new(),
         }
     }
 
@@ -78,7 +90,8 @@ impl<'a> Arguments<'a> {
     pub(super) fn are(&self, asked: &[Argument]) -> Result<bool, Reason> {
         let arguments = self.object()?;
         let known: Vec<&str> = asked.iter().map(|argument| &*argument.name).collect();
-        if look_alike::ambiguous(arguments, &known) {
+        let own = || Spellings::of(arguments.iter().map(|(name, _)| (0, name)));
+        if self.own.get_or_init(own).ambiguous(&known) {
             return Err(Reason::AmbiguousJson);
         }
         Ok(asked.iter().all(|argument| {
@@ -94,7 +107,12 @@ impl<'a> Arguments<'a> {
     /// As [`are`](Self::are).
     pub(super) fn refuse_look_alikes(&self, known: &[&str]) -> Result<(), Reason> {
         self.object()?;
-        match self.raw.is_some_and(|raw| is_ambiguous(raw, known)) {
+        let all = self.all.get_or_init(|| {
+            let names = json::names(self.raw.unwrap_or(b"{}"), &ANY);
+            let names = names.map_err(|_| Reason::AmbiguousJson)?;
+            Ok(Spellings::of(names.iter().map(|(at, name)| (*at, &**name))))
+        });
+        match all.as_ref().map_err(|reason| *reason)?.ambiguous(known) {
             true => Err(Reason::AmbiguousJson),
             false => Ok(()),
         }
@@ -106,19 +124,6 @@ impl<'a> Arguments<'a> {
             Some(raw) => json::object(raw).map_err(|_| Reason::InvalidRequest),
         });
         read.as_ref().map_err(|reason| *reason)
-    }
-}
-
-/// At any depth; that is bounded, since the message was checked before.
-fn is_ambiguous(raw: &[u8], known: &[&str]) -> bool {
-    match raw.first() {
-        Some(b'{') => json::object(raw).is_ok_and(|object| {
-            look_alike::ambiguous(&object, known)
-                || object.iter().any(|(_, inner)| is_ambiguous(inner, known))
-        }),
-        Some(b'[') => json::array(raw)
-            .is_ok_and(|elements| elements.iter().any(|inner| is_ambiguous(inner, known))),
-        _ => false,
     }
 }
 

@@ -579,6 +579,24 @@ fn an_ambiguous_uri_is_refused_where_conditions_speak_of_uris() {
     assert_eq!(read(source, "file:///public/../a"), "ok");
 }
 
+/// Not by a clock: walked again for every rule and every depth, this does not come to an end worth waiting for.
+#[test]
+fn nested_arguments_are_walked_once_however_many_rules_ask() {
+    let asks = Rule {
+        condition: Some(Condition::compile("mcp.arguments.a == 1").unwrap()),
+        ..rule("tools/call", &[], "")
+    };
+    let policy = policy_of(DefaultDecision::Allow, vec![denies(asks, "no"); 1000]);
+    let (open, close) = ("[".repeat(60), "]".repeat(60));
+    let values = vec!["1"; 20_000].join(",");
+    let arguments = format!(r#"{{"a":2,"b":{open}{values}{close}}}"#);
+    let operation = Operation {
+        arguments: Some(arguments.as_bytes()),
+        ..named("tools/call", "x")
+    };
+    assert_eq!(told(&policy, "read", &operation).1, "ok");
+}
+
 #[test]
 fn how_far_a_caller_is_from_an_entry_of_a_list() {
     let asks = |rule: Rule| Rule {
