@@ -135,6 +135,8 @@ fn refuse_version(
     };
     let version = in_meta.or_else(|| headers::version(&exchange.session.req_header().headers));
     supported.judge(era, version, asked).map_err(|unsupported| {
+        let told = format!("protocol version {}", unsupported.requested);
+        exchange.account.detail(told);
         exchange.refused_version = Some(unsupported.requested);
         unsupported.reason
     })

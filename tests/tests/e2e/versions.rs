@@ -67,6 +67,8 @@ async fn a_version_that_is_not_listed_is_refused_and_those_listed_are_named() {
             table.check(name, tells(&reply, -32022, &listed, requested), || {
                 reply.text()
             });
+            let told = format!("\"detail\":\"protocol version {requested}\"");
+            world.gateway.logged(&told).await;
         }
     }
     for (name, call) in [
