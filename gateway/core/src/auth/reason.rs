@@ -335,7 +335,6 @@ impl Reason {
             Self::PolicyDenied => denied("policy_denied", "This call is not allowed."),
             Self::ConditionFailed => Row {
                 error: "policy_denied",
-                severity: Severity::Fault,
                 ..denied("condition_failed", "This call is not allowed.")
             },
             Self::TasksRefused => denied("tasks_refused", "Tasks are not served here."),

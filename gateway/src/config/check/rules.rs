@@ -133,8 +133,15 @@ pub(super) fn names(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Pat
             "Remove it, or write methods such as tools/call alone",
         );
     }
+    let are_uris = methods.is_some_and(act_on_uris);
     let names = items.into_iter().filter_map(|item| {
         let pattern = pattern(&item)?;
+        if !are_uris && pattern.as_str().contains(LOOK_LIKE_WILDCARDS) {
+            item.report(
+                "has one of ? [ ] { } ^ $, which stand for themselves here",
+                "Write each name apart, with * and ** alone for what differs",
+            );
+        }
         Some((item, pattern))
     });
     without_repeats(names.collect())
@@ -146,6 +153,19 @@ pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
         Pattern::parse,
         "Write a name, with * for what has no slash and ** for anything",
     )
+}
+
+/// In other languages of patterns. No tool or prompt is named so (MCP 2025-11-25, *Tool Names*).
+const LOOK_LIKE_WILDCARDS: [char; 7] = ['?', '[', ']', '{', '}', '^', '$'];
+
+/// URIs and their templates may have any of these.
+fn act_on_uris(methods: &Methods) -> bool {
+    match methods {
+        Methods::Any => false,
+        Methods::Of(methods) => methods
+            .iter()
+            .any(|method| method.starts_with("resources/")),
+    }
 }
 
 fn act_on_names(methods: &Methods) -> bool {

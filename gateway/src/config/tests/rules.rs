@@ -50,6 +50,11 @@ fn rules_speak_of_calls_that_exist() {
         ),
         (
             RULE,
+            "{ method: tools/call, name: 'create_?' }",
+            "resources[0].policy.rules[0].name:19:33 has one of ? [ ] { } ^ $, which stand for themselves here",
+        ),
+        (
+            RULE,
             "{ method: tools/call, name: 'create_***' }",
             "resources[0].policy.rules[0].name:19:33 has more than two * in a row",
         ),

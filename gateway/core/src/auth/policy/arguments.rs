@@ -49,6 +49,15 @@ impl Value {
     }
 }
 
+/// Whether a raw value is of the type of one of these.
+fn is_of_their_type(raw: &[u8], values: &[Value]) -> bool {
+    values.iter().any(|value| match value {
+        Value::Text(_) => raw.starts_with(b"\""),
+        Value::Number(_) => matches!(raw.first(), Some(b'-' | b'0'..=b'9')),
+        Value::Flag(_) => matches!(raw, b"true" | b"false"),
+    })
+}
+
 /// `5`, `5.0` and `5e0` are one number to whoever runs the call.
 fn number_of(raw: &[u8]) -> Option<f64> {
     let is_number = matches!(raw.first(), Some(b'-' | b'0'..=b'9'));
@@ -86,7 +95,8 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     /// [`Reason::InvalidRequest`] where they are no object, [`Reason::AmbiguousJson`] where a name looks like one that is
-    /// asked for, or like another.
+    /// asked for, or like another. [`Reason::PolicyDenied`] where a value is of another type than those asked for: a server
+    /// that takes `"true"` for `true` would do what the rule did not see. One that is missing or null is not asked for.
     pub(super) fn are(&self, asked: &[Argument]) -> Result<bool, Reason> {
         let arguments = self.object()?;
         let known: Vec<&str> = asked.iter().map(|argument| &*argument.name).collect();
@@ -94,11 +104,15 @@ impl<'a> Arguments<'a> {
         if self.own.get_or_init(own).ambiguous(&known) {
             return Err(Reason::AmbiguousJson);
         }
-        Ok(asked.iter().all(|argument| {
-            arguments
-                .get(&argument.name)
-                .is_some_and(|raw| argument.values.iter().any(|value| value.is(raw)))
-        }))
+        let mut all = true;
+        for Argument { name, values } in asked {
+            match arguments.get(name).filter(|raw| *raw != b"null") {
+                None => all = false,
+                Some(raw) if !is_of_their_type(raw, values) => return Err(Reason::PolicyDenied),
+                Some(raw) => all &= values.iter().any(|value| value.is(raw)),
+            }
+        }
+        Ok(all)
     }
 
     /// Refuses look-alikes of these names, and of each other, in every object of the arguments.
@@ -157,9 +171,8 @@ mod tests {
             (r#"{"priority":"high","count":5}"#, true),
             (r#"{"count":5.0,"x":1,"priority":"urgent"}"#, true),
             (r#"{"priority":"\u0068igh","count":5e0}"#, true),
-            (r#"{"priority":"high","count":"5"}"#, false),
             (r#"{"priority":"High","count":5}"#, false),
-            (r#"{"priority":["high"],"count":5}"#, false),
+            (r#"{"priority":null,"count":5}"#, false),
             (r#"{"priority":"high"}"#, false),
             (r#"{"priority":"high","count":5.5}"#, false),
             ("{}", false),
@@ -172,24 +185,37 @@ mod tests {
     }
 
     #[test]
-    fn types_are_not_mixed() {
+    fn a_value_of_another_type_is_refused() {
         let flag = [asked("force", vec![Value::Flag(true)])];
         for (raw, expected) in [
-            ("true", true),
-            ("false", false),
-            ("\"true\"", false),
-            ("1", false),
+            ("true", Ok(true)),
+            ("false", Ok(false)),
+            ("null", Ok(false)),
+            ("\"true\"", Err(Reason::PolicyDenied)),
+            ("1", Err(Reason::PolicyDenied)),
+            ("[true]", Err(Reason::PolicyDenied)),
         ] {
-            assert_eq!(are(&format!(r#"{{"force":{raw}}}"#), &flag), Ok(expected));
+            assert_eq!(
+                are(&format!(r#"{{"force":{raw}}}"#), &flag),
+                expected,
+                "{raw}"
+            );
         }
-        let number = [asked("n", vec![Value::Number(-3)])];
+        let either = [asked("n", vec![Value::Number(-3), text("low")])];
         for (raw, expected) in [
-            ("-3", true),
-            ("-30e-1", true),
-            ("3", false),
-            ("null", false),
+            ("-3", Ok(true)),
+            ("-30e-1", Ok(true)),
+            ("3", Ok(false)),
+            ("\"low\"", Ok(true)),
+            ("\"-3\"", Ok(false)),
+            ("true", Err(Reason::PolicyDenied)),
+            ("{}", Err(Reason::PolicyDenied)),
         ] {
-            assert_eq!(are(&format!(r#"{{"n":{raw}}}"#), &number), Ok(expected));
+            assert_eq!(
+                are(&format!(r#"{{"n":{raw}}}"#), &either),
+                expected,
+                "{raw}"
+            );
         }
     }
 
