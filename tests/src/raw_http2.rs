@@ -44,7 +44,10 @@ pub const END_HEADERS: u8 = 4;
 pub const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// An open connection.
-pub struct RawHttp2(TlsStream<TcpStream>);
+pub struct RawHttp2(TlsStream<TcpStream>, HasSaidGoaway);
+
+/// Whether GOAWAY came, whoever read it.
+type HasSaidGoaway = bool;
 
 /// One frame as it came.
 #[derive(Debug)]
@@ -108,7 +111,8 @@ impl RawHttp2 {
         stream.set_nodelay(true).expect("a TCP socket");
         let name = ServerName::try_from("localhost").expect("a host name");
         let connector = tokio_rustls::TlsConnector::from(config);
-        Self(connector.connect(name, stream).await.expect("a handshake"))
+        let stream = connector.connect(name, stream).await;
+        Self(stream.expect("a handshake"), false)
     }
 
     /// Sends these bytes; whether the other side still took them.
@@ -124,6 +128,7 @@ impl RawHttp2 {
         let stream = [stream[0] & 0x7f, stream[1], stream[2], stream[3]];
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         self.0.read_exact(&mut payload).await.ok()?;
+        self.1 |= kind == GOAWAY;
         Some(Frame {
             kind,
             flags,
@@ -144,14 +149,9 @@ impl RawHttp2 {
 
     /// Reads until the connection ends; `None` if it does not within `within`, else whether GOAWAY said so.
     pub async fn ends(&mut self, within: Duration) -> Option<bool> {
-        let mut said = false;
-        let end = async {
-            while let Some(frame) = self.next().await {
-                said |= frame.kind == GOAWAY;
-            }
-        };
+        let end = async { while self.next().await.is_some() {} };
         let ended = timeout(within, end).await.is_ok();
-        ended.then_some(said)
+        ended.then_some(self.1)
     }
 
     /// The halves, to write and read at the same time.

@@ -68,7 +68,9 @@ fn rule(section: Section<'_>, vocabulary: &Vocabulary<'_>) -> Option<Rule> {
 /// A key that says nothing reads like one that asks for nothing, and so lets pass what it was to hold back.
 fn refuse_vacant(section: &Section<'_>) {
     for (key, item) in section.entries() {
-        if item.is_vacant() && !(key == "method" && item.is_null()) {
+        // An empty list of scopes says in so many words that none is asked for.
+        let says_none = key == "scopes" && !item.is_null();
+        if item.is_vacant() && !says_none && !(key == "method" && item.is_null()) {
             item.report(
                 "is empty",
                 "Write a value, or remove the key: without it the rule asks for nothing here",
