@@ -171,7 +171,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     (status, Json(page))
 }
 
-fn state(keys: &crate::outbound::jwks::IssuerKeys) -> IssuerState {
+fn state(keys: &crate::verify::keys::IssuerKeys) -> IssuerState {
     let usable = keys.usable();
     IssuerState {
         name: keys.name().to_owned(),

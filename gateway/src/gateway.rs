@@ -10,18 +10,17 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use mcp_gateway_core::http::{client_address::counted_as, refusal_budget::RefusalBudget};
+use mcp_gateway_core::{http::client_address::counted_as, rate::refusal_budget::RefusalBudget};
 use tokio::{
     sync::{Semaphore, watch},
     time::sleep,
 };
 
 use crate::{
-    bodies::Bodies,
-    listening::ListeningStreams,
-    places::Places,
-    pressure::Pressure,
-    rates::Rates,
+    limits::{
+        body_budget::Bodies, listening_streams::ListeningStreams, overload::Pressure,
+        per_address::Places, rate_limiter::Rates,
+    },
     snapshot::Snapshot,
     telemetry::{access_log::AccessLog, audit_log::AuditLog, metrics::Metrics},
 };

@@ -1,34 +1,31 @@
 //! `mcp-gateway`: the gateway that stands in front of MCP servers which have no authentication of their own.
 //!
-//! The story of a request begins in [`proxy`], is decided by the values of `mcp-gateway-core`, and is told by
-//! [`telemetry`]. Around it:
+//! The rooms, from the outermost to the innermost; a module names only what stands below it (`tests/source_rules.rs`):
 //!
-//! * [`config`] reads the one configuration file; [`snapshot`] makes it ready for requests;
-//! * [`upstream`] is where requests go; [`outbound`] fetches what issuers publish; [`documents`] is what the gateway
-//!   itself publishes;
-//! * [`gateway`] is what all requests share, [`listening`] what is counted of their streams, [`places`] of their
-//!   connections, [`pressure`] whether descriptors or memory are short; [`run`] puts everything together; [`signals`] ends it, [`upgrade`] puts another process in its place;
-//!   [`admin`] shows it to operators;
-//! * [`cli`] is what people type.
+//! * [`cli`]: what people type; [`app`]: assembly and start; [`lifecycle`]: reload, upgrade, signals and the end.
+//! * [`admin`]: metrics and probes for operators.
+//! * [`downstream`]: client connections; [`request`]: the phases of a request.
+//! * [`gateway`]: what all requests share; [`snapshot`]: the configuration made ready for requests.
+//! * [`local`]: what the gateway answers itself; [`verify`]: issuers' keys; [`upstream`]: MCP servers; [`fetch`]: the outbound
+//!   client.
+//! * [`limits`]: what is counted; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
+//!
+//! The decisions themselves are pure and stand in `mcp-gateway-core`.
 
 mod admin;
-mod bodies;
-mod cause;
+pub mod app;
 pub mod cli;
 mod clock;
 pub mod config;
-mod documents;
+mod downstream;
+mod error_source;
+mod fetch;
 mod gateway;
-mod listening;
-mod outbound;
-mod places;
-mod pressure;
-mod proxy;
-mod rates;
-mod reload;
-pub mod run;
-mod signals;
+mod lifecycle;
+mod limits;
+mod local;
+mod request;
 mod snapshot;
 mod telemetry;
-mod upgrade;
 mod upstream;
+mod verify;

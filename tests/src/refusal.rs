@@ -3,7 +3,7 @@
 //! reason and the id the client was told; an untouched upstream. That no token stands in an answer, a metric or a log
 //! line is checked where those are read.
 
-use mcp_gateway_core::auth::reason::Reason;
+use mcp_gateway_core::refusal::reason::Reason;
 use serde_json::Value;
 
 use crate::client::Reply;

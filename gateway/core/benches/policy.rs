@@ -20,25 +20,19 @@ use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
 use mcp_gateway_core::{
-    auth::{
-        condition::{Condition, Facts, RequestFacts},
-        kept_claims::KeptClaims,
-        policy::{
-            Caller, DefaultDecision, Hierarchy, Methods, Operation, Policy, Rule, Rules,
-            hide::Hide, pattern::Pattern,
-        },
-        principal::Principal,
-        rate::{Buckets, LimitId, Limiter, Per, RateLimit},
-        scope::ScopeSet,
-    },
+    cel::{Condition, Facts, RequestFacts, kept_claims::KeptClaims},
     json,
-    mcp::{
-        answer::{Edit, lists::ListFilter},
-        envelope::Envelope,
-        sealed::{Binding, Sealer, SealingKey},
+    mcp::envelope::Envelope,
+    policy::{
+        Caller, DefaultDecision, Hierarchy, Methods, Operation, Policy, Rule, Rules, hide::Hide,
+        pattern::Pattern,
     },
+    principal::Principal,
+    rate::{Buckets, LimitId, Limiter, Per, RateLimit, token_bucket::Rate},
+    rewrite::{edit::Edit, lists::ListFilter},
+    scope::ScopeSet,
+    seal::{Binding, Sealer, SealingKey},
     time::UnixTime,
-    token_bucket::Rate,
 };
 
 const CLAIMS: &str = r#"{"department":"ops","level":3,"groups":["staff","admins","oncall","eu"],

@@ -3,16 +3,29 @@
 //! Nothing here opens a socket, reads a clock, writes a log or waits. That is what makes every rule of the gateway a
 //! table in a test, and it is why this is a crate of its own: Cargo holds the border.
 //!
-//! * [`auth`]: who calls, and may they? Tokens, keys, scopes, policy, and the one table of refusals.
-//! * [`mcp`]: what is called? The strict JSON-RPC envelope, the headers that mirror it, sessions, event streams.
+//! A module names only those that stand above it in this list (`gateway/tests/source_rules` holds the order):
+//!
+//! * [`time`], [`similar`], [`scope`], [`principal`]: small values that everything shares.
+//! * [`json`]: the strict reader of client bytes. [`sse`]: the events of a stream.
+//! * [`refusal`]: why a request goes no further; the one table of reasons.
+//! * [`mcp`]: what is called? The table of methods, the message, the headers that mirror it.
 //! * [`http`]: is the request one request, and for us? Framing, targets, origins, what is passed on.
-//! * [`json`]: the strict reader that all of them share.
-//! * [`similar`]: what a mistyped word may have meant.
+//! * [`seal`]: ids that clients hold and cannot read. [`rewrite`]: answers of upstreams, edited.
+//! * [`cel`]: conditions of rules. [`token`]: tokens, keys and claims.
+//! * [`policy`]: may this principal call this? What comes out is a [`Permit`](policy::permit::Permit). [`rate`]: how often?
 
-pub mod auth;
+pub mod cel;
 pub mod http;
 pub mod json;
 pub mod mcp;
+pub mod policy;
+pub mod principal;
+pub mod rate;
+pub mod refusal;
+pub mod rewrite;
+pub mod scope;
+pub mod seal;
 pub mod similar;
+pub mod sse;
 pub mod time;
-pub mod token_bucket;
+pub mod token;

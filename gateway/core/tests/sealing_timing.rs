@@ -9,8 +9,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use mcp_gateway_core::auth::reason::Reason;
-use mcp_gateway_core::mcp::sealed::{Binding, Sealer, SealingKey};
+use mcp_gateway_core::refusal::reason::Reason;
+use mcp_gateway_core::seal::{Binding, Sealer, SealingKey};
 
 /// Attempts of each kind.
 const ROUNDS: usize = 25_000;

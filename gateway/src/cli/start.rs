@@ -4,8 +4,8 @@ use std::{io::Write, path::Path, process::ExitCode};
 
 use super::{cannot_run, check};
 use crate::{
+    app::{Prepared, Start},
     config::Finding,
-    run::{Prepared, Start},
 };
 
 /// Runs the gateway with the configuration at `path`.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use mcp_gateway_core::{
-    auth::key_set::{KeySet, KeySetError, ParsedKeySet},
-    mcp::sealed::{SealingKey, SealingKeyError},
+    seal::{SealingKey, SealingKeyError},
+    token::key_set::{KeySet, KeySetError, ParsedKeySet},
 };
 use rustls::{
     RootCertStore,

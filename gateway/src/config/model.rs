@@ -12,13 +12,16 @@ use std::{
 use http::HeaderName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mcp_gateway_core::{
-    auth::{algorithm::Algorithm, policy::Policy, rate::RateLimit, scope::ScopeSet},
     http::{
         authority::{Authority, Scheme},
         client_address::{ForwardedHeader, Networks},
         origin::Origin,
     },
     mcp::{supported::Supported, tasks::Tasks},
+    policy::Policy,
+    rate::RateLimit,
+    scope::ScopeSet,
+    token::algorithm::Algorithm,
 };
 
 /// The whole configuration.

@@ -8,15 +8,15 @@ use std::{
 };
 
 use mcp_gateway_core::{
-    auth::rate::{Limiter, RateLimit},
-    mcp::sealed::Sealer,
+    rate::{Limiter, RateLimit},
+    seal::Sealer,
 };
 
 use super::{Protected, Snapshot, Trusted, VerifiedTokens};
 use crate::{
     config::{Config, Issuer, Jwks, Resource, UpstreamTarget},
-    outbound::jwks::IssuerKeys,
     upstream::Upstream,
+    verify::keys::IssuerKeys,
 };
 
 /// The snapshot that is in use while the next one is made.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_gateway_core::auth::reason::Reason;
+use mcp_gateway_core::refusal::reason::Reason;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,

@@ -26,8 +26,8 @@ use tower_service::Service;
 
 use super::{UpstreamError, link::Link, pool::Pool};
 use crate::{
-    cause::innermost,
     config::{UpstreamTarget, files},
+    error_source::innermost,
 };
 
 /// Room for the upstream's response head, and what is read of its body at once, in bytes. Small: an open event stream

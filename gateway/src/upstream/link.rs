@@ -21,7 +21,7 @@ use hyper::{
 };
 
 use super::{SendError, connect::Wire, pool::Pool};
-use crate::cause::innermost;
+use crate::error_source::innermost;
 
 type Sent = Request<Full<Bytes>>;
 

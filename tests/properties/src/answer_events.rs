@@ -3,8 +3,11 @@
 
 use std::cell::Cell;
 
-use mcp_gateway_core::mcp::answer::{
-    Edit, EditError, document, events::EventEditor, lists::ListFilter,
+use mcp_gateway_core::rewrite::{
+    document,
+    edit::{Edit, EditError},
+    events::EventEditor,
+    lists::ListFilter,
 };
 
 use crate::oracle::Members;

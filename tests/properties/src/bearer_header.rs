@@ -1,7 +1,7 @@
 //! The `Authorization` header: a token comes out of exactly one line, and is what stands there.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use mcp_gateway_core::auth::{reason::Reason, token::bearer};
+use mcp_gateway_core::{refusal::reason::Reason, token::bearer::bearer};
 
 const MAX_BYTES: usize = 512;
 

@@ -7,13 +7,14 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use mcp_gateway_core::{
-    auth::{
-        jwt::{IssuerProfile, Unverified, Verified},
-        key_set::KeySet,
-        reason::Reason,
-        token::bearer,
-    },
+    refusal::reason::Reason,
     time::UnixTime,
+    token::{
+        bearer::bearer,
+        issuer_profile::IssuerProfile,
+        jwt::{Unverified, Verified},
+        key_set::KeySet,
+    },
 };
 use serde_json::Value;
 

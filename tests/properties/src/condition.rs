@@ -4,13 +4,10 @@
 use std::time::{Duration, Instant};
 
 use mcp_gateway_core::{
-    auth::{
-        condition::{Condition, ConditionFault, Facts, RequestFacts},
-        kept_claims::KeptClaims,
-        principal::Principal,
-        scope::ScopeSet,
-    },
+    cel::{Condition, ConditionFault, Facts, RequestFacts, kept_claims::KeptClaims},
     json::{self, JsonLimits},
+    principal::Principal,
+    scope::ScopeSet,
     time::UnixTime,
 };
 

@@ -1,9 +1,9 @@
 //! The envelope: what policy is asked about is what any reader of the body runs, a lenient one too.
 
 use mcp_gateway_core::{
-    auth::reason::Reason,
     json::JsonLimits,
     mcp::envelope::{Envelope, Kind},
+    refusal::reason::Reason,
 };
 
 use crate::oracle::{self, Members};

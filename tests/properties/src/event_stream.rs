@@ -1,6 +1,6 @@
 //! Event streams: a comment put in at a boundary changes no event, however the stream was cut on its way.
 
-use mcp_gateway_core::mcp::sse::{COMMENT, EventBoundary};
+use mcp_gateway_core::sse::{COMMENT, EventBoundary};
 
 /// One byte that says how the stream is cut, then the stream.
 pub fn event_stream(bytes: &[u8]) {

@@ -3,7 +3,7 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use mcp_gateway_core::auth::{algorithm::Algorithm, jwt::Unverified, token::bearer};
+use mcp_gateway_core::token::{algorithm::Algorithm, bearer::bearer, jwt::Unverified};
 
 use crate::oracle::{self, Members};
 

@@ -1,6 +1,6 @@
 //! Key sets: each key is judged by itself, and none serves that could sign or is no signature key.
 
-use mcp_gateway_core::auth::key_set::{KeyRejection, KeySet};
+use mcp_gateway_core::token::key_set::{KeyRejection, KeySet};
 use serde_json::value::RawValue;
 
 use crate::oracle::{self, Members};

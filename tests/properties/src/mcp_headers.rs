@@ -3,9 +3,9 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderValue};
 use mcp_gateway_core::{
-    auth::reason::Reason,
     json::JsonLimits,
     mcp::{envelope::Envelope, headers, version::Era},
+    refusal::reason::Reason,
 };
 
 const START: &str = "=?base64?";

@@ -2,7 +2,7 @@
 //! forms.
 
 use http::Uri;
-use mcp_gateway_core::{auth::reason::Reason, http::path};
+use mcp_gateway_core::{http::path, refusal::reason::Reason};
 
 /// A request target; behind a line feed, what `Host` says.
 pub fn target(bytes: &[u8]) {

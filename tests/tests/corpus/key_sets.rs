@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
-use mcp_gateway_core::auth::key_set::{KeySet, KeySetError};
+use mcp_gateway_core::token::key_set::{KeySet, KeySetError};
 use serde::Deserialize;
 
 use crate::{suite, text};

@@ -9,17 +9,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libtest_mimic::{Failed, Trial};
 use mcp_gateway_core::{
-    auth::{
-        condition::RequestFacts,
-        kept_claims::KeptClaims,
-        policy::{
-            Caller, DefaultDecision, Hierarchy, Methods, Operation, Pattern, Policy, Rule, Rules,
-            hide::Hide,
-        },
-        principal::Principal,
-        reason::Reason,
-        scope::ScopeSet,
-    },
+    cel::{RequestFacts, kept_claims::KeptClaims},
     http::media_type,
     json::JsonLimits,
     mcp::{
@@ -27,6 +17,13 @@ use mcp_gateway_core::{
         headers,
         version::Era,
     },
+    policy::{
+        Caller, DefaultDecision, Hierarchy, Methods, Operation, Pattern, Policy, Rule, Rules,
+        hide::Hide,
+    },
+    principal::Principal,
+    refusal::reason::Reason,
+    scope::ScopeSet,
     time::UnixTime,
 };
 use serde::Deserialize;

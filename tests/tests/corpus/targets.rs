@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
-use mcp_gateway_core::{auth::reason::Reason, http::path};
+use mcp_gateway_core::{http::path, refusal::reason::Reason};
 use serde::Deserialize;
 
 use crate::{suite, text};

@@ -5,14 +5,15 @@ use std::{path::Path, time::Duration};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use libtest_mimic::{Failed, Trial};
 use mcp_gateway_core::{
-    auth::{
-        algorithm::Algorithm,
-        jwt::{IssuerProfile, Unverified, Verified},
-        key_set::KeySet,
-        reason::Reason,
-        token::bearer,
-    },
+    refusal::reason::Reason,
     time::UnixTime,
+    token::{
+        algorithm::Algorithm,
+        bearer::bearer,
+        issuer_profile::IssuerProfile,
+        jwt::{Unverified, Verified},
+        key_set::KeySet,
+    },
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

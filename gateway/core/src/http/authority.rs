@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use http::header::{HOST, HeaderMap};
 
-use crate::auth::reason::Reason;
+use crate::refusal::reason::Reason;
 
 /// The two schemes there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use http::header::{
 use http::{Method, Version};
 
 use super::path::{self, Target};
-use crate::auth::reason::Reason;
+use crate::refusal::reason::Reason;
 
 /// What the head of a request says, as it was received.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-use crate::auth::reason::Reason;
+use crate::refusal::reason::Reason;
 
 /// A body must be `application/json`, in UTF-8 and not encoded.
 ///

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use http::header::{HeaderMap, HeaderValue, ORIGIN};
 
 use super::authority::{Authority, AuthorityError, Scheme};
-use crate::auth::reason::Reason;
+use crate::refusal::reason::Reason;
 
 /// Scheme, host and port of a web page, without the port that is the scheme's own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

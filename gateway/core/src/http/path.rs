@@ -4,7 +4,7 @@
 //! here, and a path that some reader would normalise into another one is refused (GHSA-p224-6x5r-fjpm, CVE-2026-3872).
 
 use super::authority::{Authority, Scheme};
-use crate::auth::reason::Reason;
+use crate::refusal::reason::Reason;
 
 /// The parts of a request target that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,10 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::error::JsonError;
 use super::lexer::Lexer;
-use super::{JsonError, JsonLimits, text};
+use super::limits::JsonLimits;
+use super::text;
 
 /// Judges a whole document, of any kind of value.
 ///

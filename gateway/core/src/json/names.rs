@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::check::{Observer, observe};
-use super::{JsonError, JsonLimits};
+use super::error::JsonError;
+use super::limits::JsonLimits;
 
 /// Every member's name, in order, each with a number that the members of one object share.
 ///

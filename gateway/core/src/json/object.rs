@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::error::JsonError;
 use super::lexer::Lexer;
-use super::{JsonError, text};
+use super::text;
 
 /// The members of one object, in order, their values raw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

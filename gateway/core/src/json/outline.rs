@@ -5,7 +5,9 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::check::{Observer, observe};
-use super::{JsonError, JsonLimits, text};
+use super::error::JsonError;
+use super::limits::JsonLimits;
+use super::text;
 
 /// Values that an outline remembers at most: each takes some fifty bytes, however few it is written with.
 pub(super) const MAX_VALUES: usize = 250_000;

@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::look_alike;
 use super::naming::{Mirror, Naming, naming};
 use super::references;
 use super::tasks::{self, TaskUse};
 use super::version::META_KEY;
-use crate::auth::policy::Reference;
-use crate::auth::reason::Reason;
+use crate::json::look_alike;
 use crate::json::{self, JsonError, JsonLimits, Object};
+use crate::policy::Reference;
+use crate::refusal::reason::Reason;
 
 /// The longest name, URI or task id that is accepted, in bytes: patterns are matched against them.
 pub const MAX_NAME: usize = 8 * 1024;

@@ -12,7 +12,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::envelope::{Envelope, Kind};
 use super::naming::{Mirror, naming};
 use super::version::{Era, era};
-use crate::auth::reason::Reason;
+use crate::refusal::reason::Reason;
 
 /// `MCP-Protocol-Version`, in both eras.
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");

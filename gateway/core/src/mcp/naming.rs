@@ -2,7 +2,7 @@
 
 /// When `Mcp-Name` must stand on a request of the modern era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mirror {
+pub(crate) enum Mirror {
     /// It must be there and equal.
     Required,
     /// It must be equal where it is there. These methods are of the legacy era alone.
@@ -13,17 +13,17 @@ pub(super) enum Mirror {
 
 /// How a method names what it acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Naming {
+pub(crate) struct Naming {
     /// The member of `params`.
-    pub(super) member: &'static str,
+    pub(crate) member: &'static str,
     /// Whether `Mcp-Name` mirrors it.
-    pub(super) mirror: Mirror,
+    pub(crate) mirror: Mirror,
 }
 
 /// The naming of a method; `None` where it names nothing that a policy speaks of.
 ///
 /// MCP 2026-07-28, Streamable HTTP, *Standard Request Headers*; the tasks extension for `tasks/*`.
-pub(super) fn naming(method: &str) -> Option<Naming> {
+pub(crate) fn naming(method: &str) -> Option<Naming> {
     let (member, mirror) = match method {
         "tools/call" | "prompts/get" => ("name", Mirror::Required),
         "resources/read" => ("uri", Mirror::Required),

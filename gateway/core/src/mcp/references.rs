@@ -2,19 +2,19 @@
 //! resource template that `completion/complete` completes. And the arguments of tools and prompts, left raw.
 
 use super::envelope::MAX_NAME;
-use super::look_alike;
-use crate::auth::policy::Reference;
-use crate::auth::reason::Reason;
+use crate::json::look_alike;
 use crate::json::{self, Object};
+use crate::policy::Reference;
+use crate::refusal::reason::Reason;
 
 /// Resources that one `subscriptions/listen` may follow: each is judged by the policy.
-pub(super) const MAX_SUBSCRIPTIONS: usize = 256;
+pub(crate) const MAX_SUBSCRIPTIONS: usize = 256;
 
 /// Bytes of their URIs together: every rule may compare its patterns with all of them.
 const MAX_SUBSCRIPTION_BYTES: usize = 64 * 1024;
 
 /// The members of `params` that are read for a method; `_meta` is read for all.
-pub(super) fn members(method: Option<&str>) -> &'static [&'static str] {
+pub(crate) fn members(method: Option<&str>) -> &'static [&'static str] {
     match method {
         Some("tools/call" | "prompts/get") => &["_meta", "arguments"],
         Some("subscriptions/listen") => &["_meta", "notifications"],
@@ -24,7 +24,7 @@ pub(super) fn members(method: Option<&str>) -> &'static [&'static str] {
 }
 
 /// The arguments of a tool or prompt, as they came.
-pub(super) fn arguments<'a>(params: &Object<'a>, method: Option<&str>) -> Option<&'a [u8]> {
+pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<&str>) -> Option<&'a [u8]> {
     let takes_arguments = matches!(method, Some("tools/call" | "prompts/get"));
     params.get("arguments").filter(|_| takes_arguments)
 }
@@ -35,7 +35,7 @@ pub(super) fn arguments<'a>(params: &Object<'a>, method: Option<&str>) -> Option
 /// [`Reason::InvalidRequest`] where it is not as the specification has it, or lists more than [`MAX_SUBSCRIPTIONS`], or where a
 /// name or URI is longer than [`MAX_NAME`] or all are longer than [`MAX_SUBSCRIPTION_BYTES`];
 /// [`Reason::AmbiguousJson`] where two readers could see different things in it.
-pub(super) fn references(
+pub(crate) fn references(
     params: Option<&Object<'_>>,
     method: Option<&str>,
 ) -> Result<Vec<Reference>, Reason> {

@@ -7,7 +7,7 @@
 //! `initialize` (MCP 2026-07-28, Streamable HTTP, *Backward Compatibility*).
 
 use super::version::{Era, LEGACY};
-use crate::auth::reason::Reason;
+use crate::refusal::reason::Reason;
 
 /// What a request without a version header counts as (MCP 2025-11-25, transports).
 const WITHOUT_HEADER: &str = "2025-03-26";

@@ -3,10 +3,10 @@
 //! An upstream that knows no principal binds its tasks to nobody, so that whoever learns or guesses an id has the task (MCP
 //! 2025-11-25, tasks, *Task Isolation and Access Control*; SEP-2663, *Security Implications*).
 
-use super::look_alike;
 use super::version::Era;
-use crate::auth::reason::Reason;
+use crate::json::look_alike;
 use crate::json::{self, Object};
+use crate::refusal::reason::Reason;
 
 /// What happens to the ids of tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum TaskUse {
 pub const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// The member of `_meta` that names the task a message belongs to (MCP 2025-11-25, tasks, *Related Task Metadata*).
-pub(super) const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+pub(crate) const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
 /// How the methods begin that are reserved for tasks.
 const METHODS: &str = "tasks/";
@@ -76,7 +76,7 @@ fn names_a_task(era: Era, method: &str) -> bool {
 /// # Errors
 /// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] where what
 /// should tell what to be told of is no object.
-pub(super) fn used(params: &Object<'_>, method: Option<&str>) -> Result<TaskUse, Reason> {
+pub(crate) fn used(params: &Object<'_>, method: Option<&str>) -> Result<TaskUse, Reason> {
     let watching = method == Some("subscriptions/listen");
     let known: &[&str] = if watching {
         &["task", "notifications"]

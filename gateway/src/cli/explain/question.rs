@@ -3,8 +3,9 @@
 use std::{io, path::PathBuf};
 
 use mcp_gateway_core::{
-    auth::{policy::Reference, reason::Reason},
     json::{self, JsonError, JsonLimits},
+    policy::Reference,
+    refusal::reason::Reason,
 };
 
 use crate::config::{

@@ -6,17 +6,15 @@ use std::{
     io::{self, Write},
 };
 
-use mcp_gateway_core::auth::{
-    challenge::Challenger,
-    decision::Refusal,
+use mcp_gateway_core::{
     policy::{
         Answer, Argument, By, DefaultDecision, Identity, Methods, Operation, Pattern, Rule, Unmet,
         Value,
         explain::{Explanation, Said, Step, Touched},
     },
-    reason::Reason,
+    refusal::{Refusal, challenge::Challenger, reason::Reason},
     scope::ScopeSet,
-    unproven::Unproven,
+    token::unproven::Unproven,
 };
 
 use crate::config::{Issuer, Resource, methods};

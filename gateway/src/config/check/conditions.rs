@@ -1,6 +1,6 @@
 //! The condition of a rule, compiled when the configuration is read.
 
-use mcp_gateway_core::auth::condition::Condition;
+use mcp_gateway_core::cel::Condition;
 
 use super::super::{position::Position, reader::Item};
 

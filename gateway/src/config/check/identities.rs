@@ -1,6 +1,6 @@
 //! Whom a rule speaks of: subjects and clients, each of an issuer of the resource.
 
-use mcp_gateway_core::auth::policy::{Callers, Identity};
+use mcp_gateway_core::policy::{Callers, Identity};
 
 use super::{
     super::{

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mcp_gateway_core::auth::{algorithm::Algorithm, jose::IGNORABLE};
+use mcp_gateway_core::token::{algorithm::Algorithm, jose::IGNORABLE};
 
 use super::{
     super::{

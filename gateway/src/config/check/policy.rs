@@ -1,6 +1,6 @@
 //! A resource's scopes and its policy.
 
-use mcp_gateway_core::auth::{
+use mcp_gateway_core::{
     policy::{DefaultDecision, Hierarchy, Policy, Rules, hide::Hide},
     scope::ScopeSet,
 };

@@ -1,6 +1,6 @@
 //! What a rule asks of a call's arguments.
 
-use mcp_gateway_core::auth::policy::{Argument, MAX_NUMBER, Methods, Value};
+use mcp_gateway_core::policy::{Argument, MAX_NUMBER, Methods, Value};
 
 use super::{
     super::reader::{Item, Section},

@@ -1,6 +1,6 @@
 //! The rules of a policy: that each speaks of calls that exist, and is not hidden behind an earlier one.
 
-use mcp_gateway_core::auth::policy::{Methods, Pattern, Rule};
+use mcp_gateway_core::policy::{Methods, Pattern, Rule};
 
 use super::{
     super::{
@@ -182,7 +182,7 @@ fn act_on_names(methods: &Methods) -> bool {
 fn scopes(
     section: &Section<'_>,
     supported: Option<&[String]>,
-) -> mcp_gateway_core::auth::scope::ScopeSet {
+) -> mcp_gateway_core::scope::ScopeSet {
     let scopes = scope_tokens(section, "scopes");
     for (item, scope) in &scopes {
         if supported.is_some_and(|supported| !supported.contains(scope)) {

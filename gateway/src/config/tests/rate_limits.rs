@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use mcp_gateway_core::{
-    auth::{
-        policy::pattern::Pattern,
-        rate::{Per, RateLimit},
-    },
-    token_bucket::Rate,
+    policy::pattern::Pattern,
+    rate::{Per, RateLimit, token_bucket::Rate},
 };
 
 use super::*;

@@ -1,6 +1,6 @@
 //! What is said about scopes and rules.
 
-use mcp_gateway_core::auth::policy::Methods;
+use mcp_gateway_core::policy::Methods;
 
 use super::*;
 
@@ -342,7 +342,7 @@ fn what_is_wrong_in_a_condition_is_told_where_it_stands() {
 
 #[test]
 fn what_is_hidden_is_one_of_three_words() {
-    use mcp_gateway_core::auth::policy::hide::Hide;
+    use mcp_gateway_core::policy::hide::Hide;
     const POLICY: &str = "policy: { default: deny }";
     each_has_its_finding(&[
         (

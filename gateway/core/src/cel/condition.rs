@@ -1,0 +1,130 @@
+//! A condition: compiled and checked when the configuration is read, judged by the facts of a request.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use cel::common::types::CelBool;
+use cel::parser::Expression;
+use cel::{Context, Value};
+
+use super::check::{self, Reads};
+use super::environment::environment;
+use super::error::{ConditionError, Spot};
+use super::facts::{Facts, Variables};
+use super::fault::{self, ConditionFault};
+use super::kept_claims::ClaimNames;
+use super::slots::{self, Slot};
+
+/// A condition, compiled.
+#[derive(Clone)]
+pub struct Condition(Arc<Compiled>);
+
+struct Compiled {
+    source: String,
+    expression: Expression,
+    slots: Vec<Slot>,
+    reads: Reads,
+}
+
+impl Condition {
+    /// Bytes of a condition's source.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// Reads and checks a condition.
+    ///
+    /// # Errors
+    /// What is wrong with it, where, and how to mend it.
+    pub fn compile(source: &str) -> Result<Self, ConditionError> {
+        if source.len() > Self::MAX_BYTES {
+            return Err(ConditionError::new(
+                Spot::START,
+                format!("is {} bytes long", source.len()),
+                format!("At most {} are allowed.", Self::MAX_BYTES),
+            ));
+        }
+        catch_unwind(|| Self::read(source)).unwrap_or_else(|_| {
+            Err(ConditionError::new(
+                Spot::START,
+                "makes CEL's parser fail",
+                "Say it in another way.",
+            ))
+        })
+    }
+
+    fn read(source: &str) -> Result<Self, ConditionError> {
+        let program = environment().compile(source);
+        let program = program.map_err(|errors| ConditionError::syntax(&errors))?;
+        let reads = check::check(&program)?;
+        let mut expression = program.expression().clone();
+        let slots = slots::assign(&mut expression);
+        Ok(Self(Arc::new(Compiled {
+            source: source.to_owned(),
+            expression,
+            slots,
+            reads,
+        })))
+    }
+
+    /// The text it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// Whether it reads arguments of the call.
+    pub fn reads_arguments(&self) -> bool {
+        !self.0.reads.arguments.is_empty()
+    }
+
+    /// Whether it reads what the call is about: the tool, prompt or resource.
+    pub fn reads_name(&self) -> bool {
+        self.0.reads.name
+    }
+
+    /// Every name by which it reads arguments, or members of what is in them. Where it reads all arguments there may be
+    /// none.
+    pub fn argument_names(&self) -> impl Iterator<Item = &str> {
+        self.0.reads.argument_names.iter().map(String::as_str)
+    }
+
+    /// The claims it reads.
+    pub fn claims_read(&self) -> &ClaimNames {
+        &self.0.reads.claims
+    }
+
+    /// Whether it holds.
+    ///
+    /// # Errors
+    /// It is not known whether it holds, which must deny.
+    pub fn judge(&self, facts: &Facts<'_>) -> Result<bool, ConditionFault> {
+        // The interpreter is a dependency, and what it evaluates comes from clients.
+        catch_unwind(AssertUnwindSafe(|| self.evaluate(facts)))
+            .unwrap_or(Err(ConditionFault::Panic))
+    }
+
+    fn evaluate(&self, facts: &Facts<'_>) -> Result<bool, ConditionFault> {
+        let variables = Variables::new(facts, &self.0.reads, &self.0.slots)?;
+        let mut context = Context::with_env(environment());
+        context.set_variable_resolver(&variables);
+        let value = Value::resolve_val(&self.0.expression, &context);
+        let value = value.map_err(|error| ConditionFault::Error(fault::words(&error)))?;
+        let holds = value.downcast_ref::<CelBool>();
+        holds
+            .map(|holds| *holds.inner())
+            .ok_or(ConditionFault::NotBoolean)
+    }
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.source == other.0.source
+    }
+}
+
+impl Eq for Condition {}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Condition").field(&self.0.source).finish()
+    }
+}

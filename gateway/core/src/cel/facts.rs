@@ -1,0 +1,167 @@
+//! What a condition is judged by, and how it finds its variables.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use cel::common::types::{CelMap, CelString, CelTimestamp};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use chrono::DateTime;
+
+use super::check::Reads;
+use super::fault::ConditionFault;
+use super::kept_claims::KeptClaims;
+use super::slots::{self, Fact, Slot};
+use super::value::{ValueError, Values};
+use crate::json::look_alike;
+use crate::principal::Principal;
+use crate::time::UnixTime;
+
+/// Values that are made of the arguments of one call, those that the condition reads: beyond it, it fails.
+const MAX_ARGUMENT_VALUES: usize = 10_000;
+
+/// The times that CEL has, from the year 1 to 9999 (CEL's language definition, Overflow).
+const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
+/// What a condition is judged by. Nothing else of a request decides: what a client can write into a header without
+/// being asked for it is not here.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Who calls.
+    pub principal: &'a Principal,
+    /// The claims of the token, those that are kept.
+    pub claims: &'a KeptClaims,
+    /// The JSON-RPC method.
+    pub method: &'a str,
+    /// What the method is about: tool, prompt, resource.
+    pub name: Option<&'a str>,
+    /// The arguments, a raw value of a document that passed [`json::check`](crate::json::check()).
+    pub arguments: Option<&'a [u8]>,
+    /// The version of the protocol.
+    pub version: Option<&'a str>,
+    /// The HTTP request.
+    pub request: RequestFacts<'a>,
+}
+
+/// What is known of the HTTP request itself.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// Its method.
+    pub http_method: &'a str,
+    /// Its path, that of the resource.
+    pub path: &'a str,
+    /// The host it is for.
+    pub host: &'a str,
+    /// Where it comes from; `None` where that is no IP address.
+    pub client_address: Option<IpAddr>,
+    /// When it is judged.
+    pub now: UnixTime,
+}
+
+/// The variables of one evaluation, made of the facts without copying them; what the condition does not read is not made.
+pub(crate) struct Variables<'a> {
+    claims: &'a CelMap<'static>,
+    arguments: CelMap<'a>,
+    client_id: CelString<'a>,
+    client_address: CelString<'a>,
+    method: CelString<'a>,
+    name: CelString<'a>,
+    version: CelString<'a>,
+    http_method: CelString<'a>,
+    path: CelString<'a>,
+    host: CelString<'a>,
+    time: Option<CelTimestamp>,
+    slots: &'a [Slot],
+}
+
+impl<'a> Variables<'a> {
+    pub(crate) fn new(
+        facts: &Facts<'a>,
+        reads: &Reads,
+        slots: &'a [Slot],
+    ) -> Result<Self, ConditionFault> {
+        if facts.claims.misses(&reads.claims) {
+            return Err(ConditionFault::Error(
+                "a claim that it reads is too large to be kept, or no CEL value",
+            ));
+        }
+        let text = |text: Option<&'a str>| CelString::from(text.unwrap_or_default());
+        let address = facts.request.client_address.filter(|_| reads.address);
+        Ok(Self {
+            claims: facts.claims.map(),
+            arguments: arguments(facts.arguments, reads)?,
+            client_id: text(facts.principal.client.as_deref()),
+            client_address: address.map_or_else(|| text(None), |ip| ip.to_string().into()),
+            method: facts.method.into(),
+            name: text(facts.name),
+            version: text(facts.version),
+            http_method: facts.request.http_method.into(),
+            path: facts.request.path.into(),
+            host: facts.request.host.into(),
+            time: reads.time.then(|| time(facts.request.now)).transpose()?,
+            slots,
+        })
+    }
+
+    fn fact(&self, fact: Fact) -> Option<&(dyn Val + '_)> {
+        Some(match fact {
+            Fact::ClientId => &self.client_id,
+            Fact::ClientAddress => &self.client_address,
+            Fact::Method => &self.method,
+            Fact::Name => &self.name,
+            Fact::Version => &self.version,
+            Fact::HttpMethod => &self.http_method,
+            Fact::Path => &self.path,
+            Fact::Host => &self.host,
+            Fact::Time => self.time.as_ref()?,
+        })
+    }
+}
+
+impl VariableResolver for Variables<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        Some(CowVal::Borrowed(match slots::find(self.slots, variable)? {
+            Slot::Constant(value) => value.as_ref(),
+            Slot::Claims => self.claims,
+            Slot::Claim(name) => self.claims.inner().get(name)?.as_ref(),
+            Slot::Arguments => &self.arguments,
+            Slot::Argument(name) => self.arguments.inner().get(name)?.as_ref(),
+            Slot::Fact(fact) => self.fact(*fact)?,
+        }))
+    }
+}
+
+/// The time as a timestamp. Beyond those that CEL has, its arithmetic panics.
+fn time(now: UnixTime) -> Result<CelTimestamp, ConditionFault> {
+    let seconds = now.secs();
+    let time = TIMES
+        .contains(&seconds)
+        .then(|| DateTime::from_timestamp(seconds, 0));
+    let time = time
+        .flatten()
+        .ok_or(ConditionFault::Error("the time is out of range"))?;
+    Ok(time.fixed_offset().into())
+}
+
+/// The arguments that are read, as a map; without any, an empty one.
+fn arguments<'a>(raw: Option<&'a [u8]>, reads: &Reads) -> Result<CelMap<'a>, ConditionFault> {
+    let Some(raw) = raw.filter(|_| !reads.arguments.is_empty()) else {
+        return Ok(CelMap::default());
+    };
+    let known: Vec<&str> = reads.argument_names.iter().map(String::as_str).collect();
+    let mut values = Values::borrowed(
+        |object| !look_alike::ambiguous(object, &known),
+        MAX_ARGUMENT_VALUES,
+    );
+    let map = values.members(raw, |name| reads.arguments.contains(name));
+    map.map_err(|error| match error {
+        ValueError::Syntax => ConditionFault::Error("the arguments are no object"),
+        ValueError::LookAlike => {
+            ConditionFault::Error("the arguments have members that look alike")
+        }
+        ValueError::TooDeep => ConditionFault::Error("an argument is nested too deeply"),
+        ValueError::TooMany => ConditionFault::Error("the arguments have too many values"),
+        ValueError::Number => ConditionFault::Error("an argument is a number that is too large"),
+        ValueError::Text => ConditionFault::Error("an argument is text that is no Unicode"),
+    })
+}

@@ -1,0 +1,153 @@
+//! JSON as CEL values.
+//!
+//! A whole number is an `int`, or a `uint` where it is too large for one; any other number is a `double`. CEL compares the
+//! three by value. A number that none of them holds as it stands is refused rather than rounded.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use cel::common::types::{
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
+};
+use cel::common::value::Val;
+
+use crate::json::{self, Object};
+
+/// Objects and arrays within one another.
+const MAX_DEPTH: usize = 64;
+
+/// A value that cannot be had in CEL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ValueError {
+    #[error("what it reads is nested too deeply")]
+    TooDeep,
+    #[error("what it reads has too many values")]
+    TooMany,
+    #[error("it reads a number that is too large")]
+    Number,
+    #[error("it reads text that is no Unicode")]
+    Text,
+    #[error("an object that it reads has members that look alike")]
+    LookAlike,
+    #[error("what it reads is no JSON")]
+    Syntax,
+}
+
+/// Makes values, up to a number of them, out of documents that passed [`json::check`](crate::json::check()).
+pub(crate) struct Values<'a, 'v, F> {
+    text: fn(Cow<'a, str>) -> Cow<'v, str>,
+    /// Judges an object before it becomes a map.
+    judge: F,
+    left: usize,
+    depth: usize,
+}
+
+impl<'a> Values<'a, 'static, fn(&Object<'_>) -> bool> {
+    /// Values that own their text.
+    pub(crate) fn owned(most: usize) -> Self {
+        Self::new(|text| Cow::Owned(text.into_owned()), |_| true, most)
+    }
+}
+
+impl<'a, F: Fn(&Object<'_>) -> bool> Values<'a, 'a, F> {
+    /// Values that borrow their text, of objects of which `judge` says that they are unambiguous.
+    pub(crate) fn borrowed(judge: F, most: usize) -> Self {
+        Self::new(|text| text, judge, most)
+    }
+}
+
+impl<'a, 'v, F: Fn(&Object<'_>) -> bool> Values<'a, 'v, F> {
+    fn new(text: fn(Cow<'a, str>) -> Cow<'v, str>, judge: F, left: usize) -> Self {
+        Self {
+            text,
+            judge,
+            left,
+            depth: 0,
+        }
+    }
+
+    /// One value.
+    pub(crate) fn value(&mut self, raw: &'a [u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
+        self.left = self.left.checked_sub(1).ok_or(ValueError::TooMany)?;
+        Ok(match raw.first() {
+            Some(b'"') => Box::new(CelString::from((self.text)(
+                json::string(raw).ok_or(ValueError::Text)?,
+            ))),
+            Some(b'{') => self.nested(|values| values.map(raw))?,
+            Some(b'[') => self.nested(|values| values.list(raw))?,
+            Some(b't') => Box::new(CelBool::from(true)),
+            Some(b'f') => Box::new(CelBool::from(false)),
+            Some(b'n') => Box::new(CelNull),
+            _ => number(raw)?,
+        })
+    }
+
+    fn nested(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<Box<dyn Val + 'v>, ValueError>,
+    ) -> Result<Box<dyn Val + 'v>, ValueError> {
+        if self.depth == MAX_DEPTH {
+            return Err(ValueError::TooDeep);
+        }
+        self.depth += 1;
+        let value = read(self);
+        self.depth -= 1;
+        value
+    }
+
+    fn list(&mut self, raw: &'a [u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
+        let elements = json::array(raw).map_err(|_| ValueError::Syntax)?;
+        let values = elements.into_iter().map(|raw| self.value(raw));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        Ok(Box::new(CelList::from(values)))
+    }
+
+    fn map(&mut self, raw: &'a [u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
+        Ok(Box::new(self.members(raw, |_| true)?))
+    }
+
+    /// The members of an object that `keep` wants.
+    pub(crate) fn members(
+        &mut self,
+        raw: &'a [u8],
+        keep: impl Fn(&str) -> bool,
+    ) -> Result<CelMap<'v>, ValueError> {
+        let object = json::object(raw).map_err(|_| ValueError::Syntax)?;
+        if !(self.judge)(&object) {
+            return Err(ValueError::LookAlike);
+        }
+        let mut map = HashMap::new();
+        for (name, raw) in object.into_members().filter(|(name, _)| keep(name)) {
+            map.insert(key((self.text)(name)), self.value(raw)?);
+        }
+        Ok(CelMap::from(map))
+    }
+}
+
+/// A member's name as CEL looks it up.
+pub(crate) fn key(name: Cow<'_, str>) -> CelMapKey<'_> {
+    CelMapKey::String(CelString::from(name))
+}
+
+fn number<'v>(raw: &[u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
+    let text = std::str::from_utf8(raw).map_err(|_| ValueError::Syntax)?;
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-')
+    {
+        return whole(text);
+    }
+    let number: f64 = text.parse().map_err(|_| ValueError::Syntax)?;
+    if !number.is_finite() {
+        return Err(ValueError::Number);
+    }
+    Ok(Box::new(CelDouble::from(number)))
+}
+
+fn whole<'v>(text: &str) -> Result<Box<dyn Val + 'v>, ValueError> {
+    if let Ok(number) = text.parse::<i64>() {
+        return Ok(Box::new(CelInt::from(number)));
+    }
+    let number: u64 = text.parse().map_err(|_| ValueError::Number)?;
+    Ok(Box::new(CelUInt::from(number)))
+}

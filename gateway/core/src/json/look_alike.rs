@@ -1,0 +1,179 @@
+//! Member names that a lenient reader takes for one another.
+//!
+//! Some JSON readers match names without regard to case, with Unicode's idea of case (`ſ` is an `s`, the Kelvin sign a
+//! `k`), or end them at a NUL. Where such a reader stands behind the gateway, `{"method":…,"Method":…}` is read as two
+//! different calls (CVE-2026-27896, GHSA-q382-vc8q-7jhj). Exact repetitions are refused by [`json::check`] already.
+//!
+//! [`json::check`]: crate::json::check()
+
+use std::collections::{HashMap, HashSet};
+
+use super::object::Object;
+
+/// Whether two members of `object` look alike, or one looks like a member of `known` without being it.
+pub(crate) fn ambiguous(object: &Object<'_>, known: &[&str]) -> bool {
+    ambiguous_names(object.iter().map(|(name, _)| name), known)
+}
+
+/// The same of an object of which only the names are at hand.
+pub(crate) fn ambiguous_names<'a>(
+    names: impl Iterator<Item = &'a str> + Clone,
+    known: &[&str],
+) -> bool {
+    if names.clone().take(FEW + 1).count() <= FEW && names.clone().all(is_simple) {
+        simple_ambiguous(names, known)
+    } else {
+        folded_ambiguous(names, known)
+    }
+}
+
+/// Names of many objects, folded once, to be compared with known ones again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Spellings {
+    by_fold: HashMap<String, HashSet<Box<str>>>,
+    /// Two members of one object look alike.
+    are_ambiguous: bool,
+}
+
+impl Spellings {
+    /// Of names, each with a number that those of one object share.
+    pub(crate) fn of<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> Self {
+        let mut spellings = Self::default();
+        let mut seen = HashSet::new();
+        for (object, name) in names {
+            let folded = fold(name);
+            spellings.are_ambiguous |= !seen.insert((object, folded.clone()));
+            spellings
+                .by_fold
+                .entry(folded)
+                .or_default()
+                .insert(name.into());
+        }
+        spellings
+    }
+
+    /// Whether two members of one object look alike, or one of any looks like one of `known` without being it.
+    pub(crate) fn ambiguous(&self, known: &[&str]) -> bool {
+        let looks_like = |known: &&str| {
+            let own = self.by_fold.get(&fold(known));
+            own.is_some_and(|own| own.iter().any(|own| **own != **known))
+        };
+        self.are_ambiguous || known.iter().any(looks_like)
+    }
+}
+
+/// Up to this many names are compared pair by pair; beyond it a set is quicker.
+const FEW: usize = 16;
+
+/// Of these, only the letters A to Z have a look-alike: themselves in the other case.
+fn is_simple(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii() && byte != 0)
+}
+
+fn simple_ambiguous<'a>(names: impl Iterator<Item = &'a str> + Clone, known: &[&str]) -> bool {
+    names.clone().enumerate().any(|(at, name)| {
+        let alike = |other: &str| other.eq_ignore_ascii_case(name);
+        known.iter().any(|known| *known != name && alike(known))
+            || names.clone().take(at).any(alike)
+    })
+}
+
+fn folded_ambiguous<'a>(mut names: impl Iterator<Item = &'a str>, known: &[&str]) -> bool {
+    let known: Vec<(&str, String)> = known.iter().map(|known| (*known, fold(known))).collect();
+    let mut seen = HashSet::new();
+    names.any(|name| {
+        let folded = fold(name);
+        known
+            .iter()
+            .any(|(known, folded_known)| *known != name && *folded_known == folded)
+            || !seen.insert(folded)
+    })
+}
+
+/// The form in which look-alikes are equal: NULs trimmed and what follows an inner one cut off, full case folding.
+///
+/// Lower, upper and lower again brings every letter to the end of its case mappings; the dot that the lower case of `İ`
+/// keeps is dropped, because readers that map single characters make it a plain `i`.
+fn fold(name: &str) -> String {
+    let name = name.trim_start_matches('\0');
+    let name = name.split('\0').next().unwrap_or(name);
+    name.chars()
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .filter(|character| *character != '\u{307}')
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn is_ambiguous(document: &str) -> bool {
+        ambiguous(
+            &json::object(document.as_bytes()).unwrap(),
+            &["task", "skip", "id"],
+        )
+    }
+
+    #[test]
+    fn names_that_look_alike_are_ambiguous() {
+        let cases = [
+            ("case", r#"{"name":1,"Name":2}"#),
+            ("NUL behind", r#"{"name":1,"name\u0000":2}"#),
+            ("NUL in front", r#"{"name":1,"\u0000name":2}"#),
+            ("what follows a NUL", r#"{"name":1,"name\u0000x":2}"#),
+            ("nothing but a NUL", r#"{"":1,"\u0000":2}"#),
+            ("case and NUL", r#"{"name":1,"NAME\u0000\u0000":2}"#),
+            ("long s", r#"{"params":1,"paramſ":2}"#),
+            ("long s, escaped", r#"{"params":1,"param\u017f":2}"#),
+            ("Kelvin", r#"{"token":1,"to\u212Aen":2}"#),
+            ("dotless i", r#"{"uri":1,"ur\u0131":2}"#),
+            ("dotted I", r#"{"uri":1,"ur\u0130":2}"#),
+            ("sharp s", r#"{"class":1,"cla\u00df":2}"#),
+            ("capital sharp s", r#"{"class":1,"cla\u1e9e":2}"#),
+            ("ligature", r#"{"field":1,"\ufb01eld":2}"#),
+            ("Angstrom", r#"{"å":1,"\u212b":2}"#),
+            ("final sigma", r#"{"ς":1,"σ":2}"#),
+            ("like a known one, alone", r#"{"Task":1}"#),
+            ("like a known one, by Kelvin", r#"{"s\u212aip":1}"#),
+            ("like a known one, by NUL", r#"{"id\u0000":1}"#),
+        ];
+        for (name, document) in cases {
+            assert!(is_ambiguous(document), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_otherwise_are_not() {
+        let cases = [
+            r#"{}"#,
+            r#"{"task":1,"skip":2,"id":3}"#,
+            r#"{"name":1,"names":2,"_name":3,"name ":4,"na me":5}"#,
+            r#"{"name":1,"nаme":2}"#, // Cyrillic а: no reader takes it for the Latin one
+            r#"{"é":1,"e":2}"#,
+            r#"{"ſhort":1,"long":2}"#,
+        ];
+        for document in cases {
+            assert!(!is_ambiguous(document), "{document}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_found_among_many() {
+        for count in [FEW - 2, FEW, 100] {
+            let members: Vec<String> = (0..count).map(|n| format!("\"member{n}\":0")).collect();
+            let members = members.join(",");
+            assert!(!is_ambiguous(&format!("{{{members}}}")), "{count}");
+            assert!(
+                is_ambiguous(&format!("{{{members},\"MEMBER1\":0}}")),
+                "{count}"
+            );
+            assert!(
+                is_ambiguous(&format!("{{{members},\"TASK\":0}}")),
+                "{count}"
+            );
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What is called? The JSON-RPC envelope, the headers that mirror it, sessions, event streams, and what answers are edited.
+
+pub mod change;
+pub mod envelope;
+pub mod headers;
+pub(crate) mod naming;
+pub(crate) mod references;
+pub mod supported;
+pub mod tasks;
+pub mod version;

@@ -1,0 +1,251 @@
+//! The arguments of a call, as far as a rule asks for them.
+//!
+//! They are read only where a rule asks, and then strictly: members that a lenient reader takes for one another are
+//! refused, because the server behind might see the other one (CVE-2026-27896).
+
+use std::cell::OnceCell;
+
+use super::pattern::Pattern;
+use crate::json::look_alike::Spellings;
+use crate::json::{self, JsonLimits, Object};
+use crate::refusal::reason::Reason;
+
+/// The largest whole number that JSON readers agree on (RFC 8259 §6).
+pub const MAX_NUMBER: i64 = (1 << 53) - 1;
+
+/// The message was checked before, within its own limits.
+const ANY: JsonLimits = JsonLimits {
+    depth: usize::MAX,
+    members: usize::MAX,
+};
+
+/// What a rule asks of one top-level argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// The argument's name.
+    pub name: Box<str>,
+    /// One of these it must be.
+    pub values: Vec<Value>,
+}
+
+/// A value that an argument may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A text that this pattern stands for.
+    Text(Pattern),
+    /// A number of this value, however it is written; at most [`MAX_NUMBER`] either way.
+    Number(i64),
+    /// `true` or `false`.
+    Flag(bool),
+}
+
+impl Value {
+    fn is(&self, raw: &[u8]) -> bool {
+        match self {
+            Self::Text(pattern) => json::string(raw).is_some_and(|text| pattern.matches(&text)),
+            Self::Number(number) => number_of(raw) == Some(*number as f64),
+            Self::Flag(flag) => raw == if *flag { &b"true"[..] } else { b"false" },
+        }
+    }
+}
+
+/// Whether a raw value is of the type of one of these.
+fn is_of_their_type(raw: &[u8], values: &[Value]) -> bool {
+    values.iter().any(|value| match value {
+        Value::Text(_) => raw.starts_with(b"\""),
+        Value::Number(_) => matches!(raw.first(), Some(b'-' | b'0'..=b'9')),
+        Value::Flag(_) => matches!(raw, b"true" | b"false"),
+    })
+}
+
+/// `5`, `5.0` and `5e0` are one number to whoever runs the call.
+fn number_of(raw: &[u8]) -> Option<f64> {
+    let is_number = matches!(raw.first(), Some(b'-' | b'0'..=b'9'));
+    let text = std::str::from_utf8(raw).ok().filter(|_| is_number)?;
+    text.parse().ok()
+}
+
+/// The arguments of one call, read at most once.
+#[derive(Debug)]
+pub(crate) struct Arguments<'a> {
+    raw: Option<&'a [u8]>,
+    read: OnceCell<Result<Object<'a>, Reason>>,
+    /// The names of the arguments themselves.
+    own: OnceCell<Spellings>,
+    /// Those and the names of all that is in them.
+    all: OnceCell<Result<Spellings, Reason>>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(crate) fn new(raw: Option<&'a [u8]>) -> Self {
+        Self {
+            raw: raw.filter(|raw| *raw != b"null"),
+            read: OnceCell::new(),
+            own: OnceCell::new(),
+            all: OnceCell::new(),
+        }
+    }
+
+    /// As they came; none where they are missing or null.
+    pub(crate) const fn raw(&self) -> Option<&'a [u8]> {
+        self.raw
+    }
+
+    /// Whether the call's arguments are what a rule asks for.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidRequest`] where they are no object, [`Reason::AmbiguousJson`] where a name looks like one that is
+    /// asked for, or like another. [`Reason::PolicyDenied`] where a value is of another type than those asked for: a server
+    /// that takes `"true"` for `true` would do what the rule did not see. One that is missing or null is not asked for.
+    pub(crate) fn are(&self, asked: &[Argument]) -> Result<bool, Reason> {
+        let arguments = self.object()?;
+        let known: Vec<&str> = asked.iter().map(|argument| &*argument.name).collect();
+        let own = || Spellings::of(arguments.iter().map(|(name, _)| (0, name)));
+        if self.own.get_or_init(own).ambiguous(&known) {
+            return Err(Reason::AmbiguousJson);
+        }
+        let mut all = true;
+        for Argument { name, values } in asked {
+            match arguments.get(name).filter(|raw| *raw != b"null") {
+                None => all = false,
+                Some(raw) if !is_of_their_type(raw, values) => return Err(Reason::PolicyDenied),
+                Some(raw) => all &= values.iter().any(|value| value.is(raw)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Refuses look-alikes of these names, and of each other, in every object of the arguments.
+    ///
+    /// # Errors
+    /// As [`are`](Self::are).
+    pub(crate) fn refuse_look_alikes(&self, known: &[&str]) -> Result<(), Reason> {
+        self.object()?;
+        let all = self.all.get_or_init(|| {
+            let names = json::names(self.raw.unwrap_or(b"{}"), &ANY);
+            let names = names.map_err(|_| Reason::AmbiguousJson)?;
+            Ok(Spellings::of(names.iter().map(|(at, name)| (*at, &**name))))
+        });
+        match all.as_ref().map_err(|reason| *reason)?.ambiguous(known) {
+            true => Err(Reason::AmbiguousJson),
+            false => Ok(()),
+        }
+    }
+
+    fn object(&self) -> Result<&Object<'a>, Reason> {
+        let read = self.read.get_or_init(|| match self.raw {
+            None => Ok(Object::default()),
+            Some(raw) => json::object(raw).map_err(|_| Reason::InvalidRequest),
+        });
+        read.as_ref().map_err(|reason| *reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn text(pattern: &str) -> Value {
+        Value::Text(Pattern::parse(pattern).unwrap())
+    }
+
+    fn asked(name: &str, values: Vec<Value>) -> Argument {
+        Argument {
+            name: name.into(),
+            values,
+        }
+    }
+
+    fn are(raw: &str, asked: &[Argument]) -> Result<bool, Reason> {
+        Arguments::new(Some(raw.as_bytes())).are(asked)
+    }
+
+    #[test]
+    fn every_argument_asked_for_has_one_of_its_values() {
+        let asked = [
+            asked("priority", vec![text("high"), text("urg*")]),
+            asked("count", vec![Value::Number(5)]),
+        ];
+        for (arguments, expected) in [
+            (r#"{"priority":"high","count":5}"#, true),
+            (r#"{"count":5.0,"x":1,"priority":"urgent"}"#, true),
+            (r#"{"priority":"\u0068igh","count":5e0}"#, true),
+            (r#"{"priority":"High","count":5}"#, false),
+            (r#"{"priority":null,"count":5}"#, false),
+            (r#"{"priority":"high"}"#, false),
+            (r#"{"priority":"high","count":5.5}"#, false),
+            ("{}", false),
+            ("null", false),
+        ] {
+            assert_eq!(are(arguments, &asked), Ok(expected), "{arguments}");
+        }
+        assert_eq!(Arguments::new(None).are(&asked), Ok(false));
+        assert_eq!(Arguments::new(None).are(&[]), Ok(true));
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused() {
+        let flag = [asked("force", vec![Value::Flag(true)])];
+        for (raw, expected) in [
+            ("true", Ok(true)),
+            ("false", Ok(false)),
+            ("null", Ok(false)),
+            ("\"true\"", Err(Reason::PolicyDenied)),
+            ("1", Err(Reason::PolicyDenied)),
+            ("[true]", Err(Reason::PolicyDenied)),
+        ] {
+            assert_eq!(
+                are(&format!(r#"{{"force":{raw}}}"#), &flag),
+                expected,
+                "{raw}"
+            );
+        }
+        let either = [asked("n", vec![Value::Number(-3), text("low")])];
+        for (raw, expected) in [
+            ("-3", Ok(true)),
+            ("-30e-1", Ok(true)),
+            ("3", Ok(false)),
+            ("\"low\"", Ok(true)),
+            ("\"-3\"", Ok(false)),
+            ("true", Err(Reason::PolicyDenied)),
+            ("{}", Err(Reason::PolicyDenied)),
+        ] {
+            assert_eq!(
+                are(&format!(r#"{{"n":{raw}}}"#), &either),
+                expected,
+                "{raw}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_lenient_reader_could_take_for_the_argument_is_refused() {
+        let asked = [asked("path", vec![text("**")])];
+        for raw in [
+            r#"{"PATH":"x"}"#,
+            r#"{"path":"x","Path":"y"}"#,
+            r#"{"path\u0000":"x"}"#,
+            r#"{"a":1,"A":2,"path":"x"}"#,
+        ] {
+            assert_eq!(are(raw, &asked), Err(Reason::AmbiguousJson), "{raw}");
+        }
+        for raw in ["[]", "\"path\"", "1"] {
+            assert_eq!(are(raw, &asked), Err(Reason::InvalidRequest), "{raw}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_found_at_every_depth() {
+        for (raw, expected) in [
+            (r#"{"a":{"b":[{"owner":1}]}}"#, Ok(())),
+            (r#"{"a":{"b":[{"Owner":1}]}}"#, Err(Reason::AmbiguousJson)),
+            (r#"{"a":[[{"x":1,"X":2}]]}"#, Err(Reason::AmbiguousJson)),
+            ("7", Err(Reason::InvalidRequest)),
+        ] {
+            let arguments = Arguments::new(Some(raw.as_bytes()));
+            assert_eq!(arguments.refuse_look_alikes(&["owner"]), expected, "{raw}");
+        }
+        assert_eq!(Arguments::new(None).refuse_look_alikes(&["owner"]), Ok(()));
+    }
+}

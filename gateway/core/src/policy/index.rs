@@ -1,0 +1,137 @@
+//! Finding the rules that speak of a call without asking each: by method, then by exact name.
+
+use std::collections::{HashMap, HashSet};
+
+use super::operation::{CALL_TOOL, READ_RESOURCE, Target};
+use super::rule::{Methods, Rule};
+use crate::cel::Condition;
+
+/// The rules of a policy, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    all: Vec<Rule>,
+    /// The tools that are named exactly.
+    tools: HashSet<Box<str>>,
+    /// Whether a rule tells resources apart by their URIs.
+    name_resources: bool,
+    by_method: HashMap<Box<str>, Slots>,
+    /// For methods that no rule names.
+    others: Slots,
+}
+
+/// Positions of the rules for one method, ascending.
+#[derive(Clone, Debug, Default)]
+struct Slots {
+    /// Rules with nothing but exact names, under each.
+    exact: HashMap<Box<str>, Vec<usize>>,
+    /// Rules for any name, or with globs.
+    scanned: Vec<usize>,
+}
+
+impl Eq for Rules {}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all
+    }
+}
+
+impl Rules {
+    /// From rules in their order.
+    pub fn new(all: Vec<Rule>) -> Self {
+        let mut rules = Self {
+            tools: tools(&all),
+            name_resources: name_resources(&all),
+            others: Slots::of(&all, |rule| rule.methods == Methods::Any),
+            ..Self::default()
+        };
+        let named = all.iter().filter_map(|rule| match &rule.methods {
+            Methods::Any => None,
+            Methods::Of(methods) => Some(methods),
+        });
+        let mut methods: Vec<&str> = named.flatten().map(String::as_str).collect();
+        if methods.contains(&READ_RESOURCE) {
+            methods.extend(["resources/subscribe", "resources/unsubscribe"]);
+        }
+        for method in methods {
+            let slots = Slots::of(&all, |rule| rule.methods.cover(method));
+            rules.by_method.insert(method.into(), slots);
+        }
+        rules.all = all;
+        rules
+    }
+
+    /// Every rule, in order.
+    pub fn all(&self) -> &[Rule] {
+        &self.all
+    }
+
+    /// This tool's name, where a rule names it exactly.
+    pub(crate) fn tool(&self, name: &str) -> Option<&str> {
+        self.tools.get(name).map(|name| &**name)
+    }
+
+    /// Whether a rule tells resources apart by their URIs.
+    pub(crate) const fn name_resources(&self) -> bool {
+        self.name_resources
+    }
+
+    /// The rules that speak of this method and name, with their positions, in order.
+    pub(crate) fn that_speak_of<'p, 't>(
+        &'p self,
+        target: &'t Target<'_>,
+    ) -> impl Iterator<Item = (usize, &'p Rule)> + use<'p, 't> {
+        let slots = self.by_method.get(target.method).unwrap_or(&self.others);
+        let exact = target.name.and_then(|name| slots.exact.get(name));
+        let mut exact = exact.map_or(&[][..], Vec::as_slice).iter().peekable();
+        let mut scanned = slots.scanned.iter().peekable();
+        let next = move || match (exact.peek(), scanned.peek()) {
+            (Some(one), Some(other)) if one < other => exact.next(),
+            (Some(_), None) => exact.next(),
+            _ => scanned.next(),
+        };
+        let name = target.name;
+        std::iter::from_fn(next)
+            .filter_map(|at| Some((*at, self.all.get(*at)?)))
+            .filter(move |(_, rule)| rule.names_match(name))
+    }
+}
+
+impl Slots {
+    fn of(all: &[Rule], covers: impl Fn(&Rule) -> bool) -> Self {
+        let mut slots = Self::default();
+        for (at, rule) in all.iter().enumerate().filter(|(_, rule)| covers(rule)) {
+            if rule.names.is_empty() || !rule.names.iter().all(|name| name.is_exact()) {
+                slots.scanned.push(at);
+                continue;
+            }
+            for name in &rule.names {
+                let under = slots.exact.entry(name.as_str().into()).or_default();
+                if under.last() != Some(&at) {
+                    under.push(at);
+                }
+            }
+        }
+        slots
+    }
+}
+
+fn tools(all: &[Rule]) -> HashSet<Box<str>> {
+    let named = all.iter().filter(|rule| rule.methods.cover(CALL_TOOL));
+    let names = named.flat_map(|rule| &rule.names);
+    let exact = names.filter(|name| name.is_exact());
+    exact.map(|name| name.as_str().into()).collect()
+}
+
+fn name_resources(all: &[Rule]) -> bool {
+    let resources = |rule: &&Rule| match &rule.methods {
+        Methods::Any => true,
+        Methods::Of(methods) => methods
+            .iter()
+            .any(|method| method.starts_with("resources/")),
+    };
+    all.iter().filter(resources).any(|rule| {
+        let condition = rule.condition.as_ref();
+        !rule.names.is_empty() || condition.is_some_and(Condition::reads_name)
+    })
+}

@@ -1,0 +1,461 @@
+//! What a principal may call: the resource's required scopes, then rules of which the first that matches decides.
+//!
+//! A rule speaks of calls by method, name and arguments. One that allows refuses whoever does not meet its callers, its
+//! condition and its scopes; one that denies refuses whoever meets its callers and its condition, and is passed over
+//! otherwise. So a mistake in either is a refusal. What a call touches besides its name (the resources of a
+//! subscription, the object of a completion) is judged as well, and everything must be allowed.
+
+mod arguments;
+mod callers;
+pub mod explain;
+pub mod hide;
+mod hierarchy;
+mod index;
+mod operation;
+pub mod pattern;
+pub mod permit;
+mod rule;
+mod uri;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::arguments::{Argument, MAX_NUMBER, Value};
+pub use self::callers::{Callers, Identity};
+pub use self::hierarchy::Hierarchy;
+pub use self::index::Rules;
+pub use self::operation::{Caller, Operation, Reference};
+pub use self::pattern::Pattern;
+pub use self::rule::{Methods, Rule};
+
+use self::arguments::Arguments;
+use self::hide::{Hide, Listed};
+use self::operation::Target;
+use super::scope::{OFFLINE_ACCESS, ScopeSet};
+use crate::cel::kept_claims::ClaimNames;
+use crate::cel::{Condition, ConditionFault, Facts};
+use crate::refusal::reason::Reason;
+use crate::{policy::permit::Permit, refusal::Refusal};
+
+/// Methods that open or keep a connection and call nothing: the required scopes suffice, whatever the rules say.
+const ALWAYS_OPEN: [&str; 3] = ["initialize", "server/discover", "ping"];
+
+/// The label of tools that no rule names.
+const OTHER_TOOL: &str = "other";
+
+/// The policy of one protected resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Scopes that every call takes.
+    pub required: ScopeSet,
+    /// Scopes that the resource knows: told to clients, not judged.
+    pub supported: ScopeSet,
+    /// Scopes that imply others.
+    pub implies: Hierarchy,
+    /// What happens to a call that no rule matches.
+    pub default: DefaultDecision,
+    /// First match decides.
+    pub rules: Rules,
+    /// What lists keep from callers that may not use it.
+    pub hide: Hide,
+}
+
+/// What happens to a call that no rule matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultDecision {
+    /// The required scopes suffice.
+    Allow,
+    /// Refused, whatever the scope.
+    Deny,
+}
+
+/// What decided a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Nothing but the required scopes: the call is one that no rule is asked about.
+    Required,
+    /// No rule spoke of it.
+    Default,
+    /// The rule at this position.
+    Rule(usize),
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("required"),
+            Self::Default => f.write_str("default"),
+            Self::Rule(at) => write!(f, "rules[{at}]"),
+        }
+    }
+}
+
+/// A judged call: the decision, what made it, and the condition that failed on the way.
+#[derive(Debug)]
+pub struct Judged {
+    /// What decided; of several things that a call touches, the one that was refused, else the last.
+    pub by: By,
+    /// Why a condition could not be judged, where that is why the call is refused.
+    pub fault: Option<ConditionFault>,
+    /// The permit, or why there is none.
+    pub decision: Result<Permit, Refusal>,
+}
+
+/// How far an entry of a list is from being used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// The policy says no, whatever the scope.
+    Denied,
+    /// A scope is missing.
+    StepUp,
+    /// The caller may use it, if its arguments are right.
+    Usable,
+}
+
+impl Policy {
+    /// Judges one call.
+    ///
+    /// The decision's refusal is [`Reason::InsufficientScope`] with every scope the call takes, so that the client steps
+    /// up once; [`Reason::PolicyDenied`] when no scope would help, with the words of the rule that denied;
+    /// [`Reason::ConditionFailed`] when a condition could not be judged; [`Reason::AmbiguousUri`],
+    /// [`Reason::AmbiguousJson`] or [`Reason::InvalidRequest`] when rules read a URI or arguments in which two readers
+    /// could see different things.
+    pub fn authorize(&self, caller: &Caller<'_>, operation: &Operation<'_>) -> Judged {
+        let judged = self.judge(caller, operation);
+        let (by, extra) = match judged {
+            Ok(allowed) => allowed,
+            Err(denied) => return denied.into(),
+        };
+        let granted = &caller.principal.scopes;
+        let suffices = |scopes: &ScopeSet| self.implies.suffices(granted, scopes);
+        let decision = if suffices(&self.required) && extra.iter().all(|scopes| suffices(scopes)) {
+            Ok(Permit::new(Arc::clone(caller.principal)))
+        } else {
+            Err(Refusal {
+                scopes: Some(
+                    extra
+                        .iter()
+                        .fold(self.required.clone(), |all, scopes| all.union(scopes)),
+                ),
+                ..Reason::InsufficientScope.into()
+            })
+        };
+        Judged {
+            by,
+            fault: None,
+            decision,
+        }
+    }
+
+    /// How far this caller is from using an entry of a list, whose arguments nobody knows yet.
+    pub fn reach(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> Reach {
+        let target = Target {
+            method: listed.used_by(),
+            name: Some(name),
+        };
+        let mut best = Reach::Denied;
+        for (_, rule) in self.rules.that_speak_of(&target) {
+            let reach = self.rule_reach(rule, caller, &target);
+            best = best.max(reach.unwrap_or(Reach::Denied));
+            // Behind a rule that asks for arguments, calls with others come to the next one.
+            if reach.is_some() && rule.arguments.is_empty() {
+                return best;
+            }
+        }
+        match self.default {
+            DefaultDecision::Allow => best.max(self.scope_reach(caller, None)),
+            DefaultDecision::Deny => best,
+        }
+    }
+
+    /// Whether this caller is shown an entry of a list.
+    pub fn shows(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> bool {
+        match self.hide {
+            Hide::Nothing => true,
+            Hide::Denied => self.reach(caller, listed, name) > Reach::Denied,
+            Hide::Unusable => self.reach(caller, listed, name) == Reach::Usable,
+        }
+    }
+
+    /// The metric label of a tool: its name where a rule names it, else `other`, so that labels stay a closed set.
+    pub fn tool_label<'a>(&'a self, name: &str) -> &'a str {
+        self.rules.tool(name).unwrap_or(OTHER_TOOL)
+    }
+
+    /// What a client without a token is told to ask for: the required scopes, else the supported ones, never
+    /// `offline_access`.
+    pub fn hinted_scopes(&self) -> ScopeSet {
+        let required = self.required.without(OFFLINE_ACCESS);
+        if required.is_empty() {
+            return self.supported.without(OFFLINE_ACCESS);
+        }
+        required
+    }
+
+    /// The claims that its conditions read.
+    pub fn claims_read(&self) -> ClaimNames {
+        let mut names = ClaimNames::default();
+        for rule in self.rules.all() {
+            if let Some(condition) = &rule.condition {
+                names.extend(condition.claims_read());
+            }
+        }
+        names
+    }
+
+    /// What decides everything that a call touches, with the scopes that takes; or the first thing that is denied.
+    fn judge<'p>(
+        &'p self,
+        caller: &Caller<'_>,
+        operation: &Operation<'_>,
+    ) -> Result<(By, Vec<&'p ScopeSet>), Denied> {
+        let Some(touched) = touched(operation) else {
+            return Ok((By::Required, Vec::new()));
+        };
+        let call = Call::new(caller, operation);
+        let (mut by, mut extra) = (By::Default, Vec::new());
+        for target in touched {
+            let (decided_by, scopes) = self.judge_target(&call, &target)?;
+            by = decided_by;
+            extra.extend(scopes);
+        }
+        Ok((by, extra))
+    }
+
+    fn judge_target<'p>(
+        &'p self,
+        call: &Call<'_>,
+        target: &Target<'_>,
+    ) -> Result<(By, Option<&'p ScopeSet>), Denied> {
+        if self.rules.name_resources() && target.is_resource() {
+            let uri = target.name.unwrap_or_default();
+            if uri::is_ambiguous(uri) {
+                return Err(Denied::new(By::Default, Reason::AmbiguousUri));
+            }
+        }
+        for (at, rule) in self.rules.that_speak_of(target) {
+            let by = By::Rule(at);
+            match rule.answer(call, target) {
+                Answer::PassedOver(_) => {}
+                Answer::Allows => return Ok((by, Some(&rule.scopes))),
+                Answer::Denies(text) => {
+                    return Err(Denied {
+                        text: Some(Arc::clone(text)),
+                        ..Denied::new(by, Reason::PolicyDenied)
+                    });
+                }
+                Answer::Refuses(_) => return Err(Denied::new(by, Reason::PolicyDenied)),
+                Answer::Unreadable(reason) => return Err(Denied::new(by, reason)),
+                Answer::Fails(fault) => {
+                    return Err(Denied {
+                        fault: Some(fault),
+                        ..Denied::new(by, Reason::ConditionFailed)
+                    });
+                }
+            }
+        }
+        match self.default {
+            DefaultDecision::Allow => Ok((By::Default, None)),
+            DefaultDecision::Deny => Err(Denied::new(By::Default, Reason::PolicyDenied)),
+        }
+    }
+
+    /// What a rule makes of an entry; none where it leaves it to the rules behind it.
+    fn rule_reach(&self, rule: &Rule, caller: &Caller<'_>, target: &Target<'_>) -> Option<Reach> {
+        if rule.unmet_caller(caller).is_some() {
+            return rule.deny.is_none().then_some(Reach::Denied);
+        }
+        let condition = rule.condition.as_ref();
+        let condition_asks = condition.is_some_and(Condition::reads_arguments);
+        let call = Call {
+            caller,
+            version: None,
+            arguments: Arguments::new(None),
+        };
+        let holds = condition_asks
+            || match rule.condition_holds(&call, target) {
+                Ok(holds) => holds,
+                Err(_) => return Some(Reach::Denied),
+            };
+        match &rule.deny {
+            // With other arguments the call may pass.
+            Some(_) if condition_asks || !rule.arguments.is_empty() => None,
+            Some(_) => holds.then_some(Reach::Denied),
+            None if holds => Some(self.scope_reach(caller, Some(&rule.scopes))),
+            None => Some(Reach::Denied),
+        }
+    }
+
+    fn scope_reach(&self, caller: &Caller<'_>, extra: Option<&ScopeSet>) -> Reach {
+        let granted = &caller.principal.scopes;
+        let suffices = |scopes: &ScopeSet| self.implies.suffices(granted, scopes);
+        match suffices(&self.required) && extra.is_none_or(suffices) {
+            true => Reach::Usable,
+            false => Reach::StepUp,
+        }
+    }
+}
+
+/// One call, with its arguments as far as they have been read.
+struct Call<'a> {
+    caller: &'a Caller<'a>,
+    version: Option<&'a str>,
+    arguments: Arguments<'a>,
+}
+
+impl<'a> Call<'a> {
+    fn new(caller: &'a Caller<'a>, operation: &Operation<'a>) -> Self {
+        Self {
+            caller,
+            version: operation.version,
+            arguments: Arguments::new(operation.arguments),
+        }
+    }
+}
+
+/// What a rule says to a call whose method and name it speaks of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer<'p> {
+    /// Nothing: the next rule is asked.
+    PassedOver(Unmet),
+    /// It may pass, with the rule's scopes.
+    Allows,
+    /// The rule's words.
+    Denies(&'p Arc<str>),
+    /// It allows others.
+    Refuses(Unmet),
+    /// The arguments cannot be judged.
+    Unreadable(Reason),
+    /// The condition cannot be judged.
+    Fails(ConditionFault),
+}
+
+/// What of a rule a call does not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    /// The arguments.
+    Arguments,
+    /// The subject.
+    Principal,
+    /// The client.
+    Client,
+    /// The condition.
+    Condition,
+}
+
+impl Rule {
+    fn answer<'p>(&'p self, call: &Call<'_>, target: &Target<'_>) -> Answer<'p> {
+        if !self.arguments.is_empty() {
+            match call.arguments.are(&self.arguments) {
+                Ok(true) => {}
+                Ok(false) => return Answer::PassedOver(Unmet::Arguments),
+                Err(reason) => return Answer::Unreadable(reason),
+            }
+        }
+        let unmet = match self.unmet(call, target) {
+            Ok(unmet) => unmet,
+            Err(answer) => return answer,
+        };
+        match (&self.deny, unmet) {
+            (Some(text), None) => Answer::Denies(text),
+            (Some(_), Some(unmet)) => Answer::PassedOver(unmet),
+            (None, None) => Answer::Allows,
+            (None, Some(unmet)) => Answer::Refuses(unmet),
+        }
+    }
+
+    fn unmet(&self, call: &Call<'_>, target: &Target<'_>) -> Result<Option<Unmet>, Answer<'_>> {
+        if let unmet @ Some(_) = self.unmet_caller(call.caller) {
+            return Ok(unmet);
+        }
+        if let Some(condition) = &self.condition
+            && condition.reads_arguments()
+        {
+            let known: Vec<&str> = condition.argument_names().collect();
+            let alike = call.arguments.refuse_look_alikes(&known);
+            alike.map_err(Answer::Unreadable)?;
+        }
+        let holds = self.condition_holds(call, target);
+        Ok((!holds.map_err(Answer::Fails)?).then_some(Unmet::Condition))
+    }
+
+    fn unmet_caller(&self, caller: &Caller<'_>) -> Option<Unmet> {
+        if !self.callers.has_principal(caller.principal) {
+            return Some(Unmet::Principal);
+        }
+        (!self.callers.has_client(caller.principal)).then_some(Unmet::Client)
+    }
+
+    fn condition_holds(
+        &self,
+        call: &Call<'_>,
+        target: &Target<'_>,
+    ) -> Result<bool, ConditionFault> {
+        let Some(condition) = &self.condition else {
+            return Ok(true);
+        };
+        condition.judge(&Facts {
+            principal: call.caller.principal,
+            claims: call.caller.claims,
+            method: target.method,
+            name: target.name,
+            arguments: call.arguments.raw(),
+            version: call.version,
+            request: call.caller.request,
+        })
+    }
+}
+
+/// A call that is refused whatever its scopes.
+struct Denied {
+    by: By,
+    reason: Reason,
+    text: Option<Arc<str>>,
+    fault: Option<ConditionFault>,
+}
+
+impl Denied {
+    const fn new(by: By, reason: Reason) -> Self {
+        Self {
+            by,
+            reason,
+            text: None,
+            fault: None,
+        }
+    }
+
+    fn refusal(self) -> Refusal {
+        Refusal {
+            text: self.text,
+            ..self.reason.into()
+        }
+    }
+}
+
+impl From<Denied> for Judged {
+    fn from(denied: Denied) -> Self {
+        Self {
+            by: denied.by,
+            fault: denied.fault,
+            decision: Err(denied.refusal()),
+        }
+    }
+}
+
+/// Everything that a call touches, itself first; none where no rule is asked about it.
+fn touched<'a>(operation: &Operation<'a>) -> Option<impl Iterator<Item = Target<'a>>> {
+    let method = operation.method.filter(|method| !is_always_open(method))?;
+    let itself = Target {
+        method,
+        name: operation.name,
+    };
+    let references = operation.references.iter().map(Target::from);
+    Some(std::iter::once(itself).chain(references))
+}
+
+pub(crate) fn is_always_open(method: &str) -> bool {
+    ALWAYS_OPEN.contains(&method) || method.starts_with("notifications/")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,685 @@
+//! Decisions, in tables.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+use super::super::principal::Principal;
+use super::*;
+use crate::cel::RequestFacts;
+use crate::cel::kept_claims::KeptClaims;
+use crate::time::UnixTime;
+
+fn set(text: &str) -> ScopeSet {
+    ScopeSet::parse(text).unwrap()
+}
+
+fn rule(method: &str, names: &[&str], scopes: &str) -> Rule {
+    Rule {
+        methods: Methods::Of(vec![method.to_owned()]),
+        names: patterns(names),
+        scopes: set(scopes),
+        ..Rule::default()
+    }
+}
+
+fn patterns(names: &[&str]) -> Vec<Pattern> {
+    names
+        .iter()
+        .map(|name| Pattern::parse(name).unwrap())
+        .collect()
+}
+
+fn denies(rule: Rule, text: &str) -> Rule {
+    Rule {
+        deny: Some(text.into()),
+        ..rule
+    }
+}
+
+fn policy_of(default: DefaultDecision, rules: Vec<Rule>) -> Policy {
+    Policy {
+        required: set("read"),
+        supported: set("read write admin offline_access"),
+        implies: Hierarchy::default(),
+        default,
+        rules: Rules::new(rules),
+        hide: Hide::Nothing,
+    }
+}
+
+fn policy(default: DefaultDecision) -> Policy {
+    policy_of(
+        default,
+        vec![
+            rule("tools/call", &["create", "complete"], "write"),
+            rule("tools/call", &["wipe"], "admin write"),
+            rule("tools/call", &["wipe"], ""),
+            rule("resources/read", &[], "docs"),
+            rule("initialize", &[], "admin"),
+        ],
+    )
+}
+
+fn principal(scopes: &str) -> Arc<Principal> {
+    Arc::new(Principal {
+        issuer: "https://issuer.example".into(),
+        subject: "alice".into(),
+        client: Some("app".into()),
+        scopes: set(scopes),
+    })
+}
+
+fn identity(id: &str) -> Identity {
+    Identity {
+        issuer: "https://issuer.example".into(),
+        id: id.into(),
+    }
+}
+
+fn with_caller<T>(scopes: &str, ask: impl FnOnce(&Caller<'_>) -> T) -> T {
+    let (principal, claims) = (principal(scopes), KeptClaims::none());
+    ask(&Caller {
+        principal: &principal,
+        claims: &claims,
+        request: RequestFacts {
+            http_method: "POST",
+            path: "/mcp",
+            host: "mcp.example.com",
+            client_address: None,
+            now: UnixTime::new(0),
+        },
+    })
+}
+
+fn authorize(policy: &Policy, scopes: &str, operation: &Operation<'_>) -> Judged {
+    with_caller(scopes, |caller| policy.authorize(caller, operation))
+}
+
+/// What decided, and `ok`, the scopes that are asked for, or the reason with the rule's words.
+fn told(policy: &Policy, scopes: &str, operation: &Operation<'_>) -> (String, String) {
+    let judged = authorize(policy, scopes, operation);
+    let decision = match judged.decision {
+        Ok(permit) => {
+            assert_eq!(permit.principal().subject.as_ref(), "alice");
+            "ok".to_owned()
+        }
+        Err(refusal) => match (refusal.scopes, refusal.text) {
+            (Some(scopes), _) => scopes.to_string(),
+            (None, Some(text)) => format!("{}: {text}", refusal.reason.label()),
+            (None, None) => refusal.reason.label().to_owned(),
+        },
+    };
+    (judged.by.to_string(), decision)
+}
+
+fn named<'a>(method: &'a str, name: &'a str) -> Operation<'a> {
+    Operation {
+        method: Some(method),
+        name: Some(name),
+        ..Operation::default()
+    }
+}
+
+/// `Ok` or the scopes that are asked for; `Err("")` stands for a policy that says no.
+fn judge(
+    default: DefaultDecision,
+    scopes: &str,
+    method: Option<&str>,
+    name: Option<&str>,
+) -> Result<(), String> {
+    let operation = Operation {
+        method,
+        name,
+        ..Operation::default()
+    };
+    match authorize(&policy(default), scopes, &operation).decision {
+        Ok(_) => Ok(()),
+        Err(Refusal {
+            reason: Reason::InsufficientScope,
+            scopes,
+            ..
+        }) => Err(scopes.unwrap().to_string()),
+        Err(refusal) => {
+            assert_eq!(refusal, Reason::PolicyDenied.into());
+            Err(String::new())
+        }
+    }
+}
+
+#[test]
+fn the_first_rule_that_matches_decides_and_lists_every_scope_it_takes() {
+    use DefaultDecision::{Allow, Deny};
+    let call = Some("tools/call");
+    for (case, default, scopes, method, name, expected) in [
+        ("no rule, allow", Allow, "read", call, Some("list"), Ok(())),
+        (
+            "no rule, allow, required missing",
+            Allow,
+            "write",
+            call,
+            Some("list"),
+            Err("read"),
+        ),
+        (
+            "no rule, deny",
+            Deny,
+            "read write admin",
+            call,
+            Some("list"),
+            Err(""),
+        ),
+        (
+            "rule, all there",
+            Deny,
+            "read write",
+            call,
+            Some("create"),
+            Ok(()),
+        ),
+        (
+            "rule's scope missing",
+            Allow,
+            "read",
+            call,
+            Some("create"),
+            Err("read write"),
+        ),
+        (
+            "only the required one missing",
+            Allow,
+            "write",
+            call,
+            Some("complete"),
+            Err("read write"),
+        ),
+        (
+            "both missing",
+            Allow,
+            "",
+            call,
+            Some("create"),
+            Err("read write"),
+        ),
+        (
+            "first of two rules",
+            Allow,
+            "read",
+            call,
+            Some("wipe"),
+            Err("admin read write"),
+        ),
+        (
+            "names are exact",
+            Deny,
+            "read write",
+            call,
+            Some("Create"),
+            Err(""),
+        ),
+        (
+            "no prefix",
+            Deny,
+            "read write",
+            call,
+            Some("create2"),
+            Err(""),
+        ),
+        (
+            "methods are exact",
+            Deny,
+            "read write",
+            Some("tools/Call"),
+            Some("create"),
+            Err(""),
+        ),
+        (
+            "a rule with names needs a name",
+            Deny,
+            "read write",
+            call,
+            None,
+            Err(""),
+        ),
+        (
+            "a rule without names is for any",
+            Deny,
+            "read docs",
+            Some("resources/read"),
+            Some("tasks://all"),
+            Ok(()),
+        ),
+        (
+            "another method",
+            Deny,
+            "read",
+            Some("tools/list"),
+            None,
+            Err(""),
+        ),
+    ] {
+        let expected = expected.map_err(str::to_owned);
+        assert_eq!(judge(default, scopes, method, name), expected, "{case}");
+    }
+}
+
+#[test]
+fn what_calls_nothing_takes_the_required_scopes_only() {
+    let methods = [
+        Some("initialize"),
+        Some("server/discover"),
+        Some("ping"),
+        Some("notifications/initialized"),
+        Some("notifications/of-tomorrow"),
+        None,
+    ];
+    for method in methods {
+        assert_eq!(
+            judge(DefaultDecision::Deny, "read", method, None),
+            Ok(()),
+            "{method:?}"
+        );
+        assert_eq!(
+            judge(DefaultDecision::Deny, "write", method, None),
+            Err("read".to_owned()),
+            "{method:?}"
+        );
+    }
+    for method in ["notifications", "pings", "initialize/x"] {
+        assert_eq!(
+            judge(DefaultDecision::Deny, "read", Some(method), None),
+            Err(String::new()),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn tool_labels_are_a_closed_set() {
+    let policy = policy(DefaultDecision::Allow);
+    assert_eq!(policy.tool_label("complete"), "complete");
+    assert_eq!(policy.tool_label("anything"), "other");
+    assert_eq!(policy.tool_label(""), "other");
+}
+
+#[test]
+fn the_hint_is_the_required_scopes_else_the_supported_ones() {
+    let mut policy = policy(DefaultDecision::Allow);
+    assert_eq!(policy.hinted_scopes(), set("read"));
+    policy.required = set("offline_access");
+    assert_eq!(policy.hinted_scopes(), set("admin read write"));
+}
+
+#[test]
+fn a_rule_that_denies_does_so_in_its_own_words_and_lets_others_pass_by() {
+    let ours = |callers: Callers| Rule {
+        callers,
+        ..denies(rule("tools/call", &["wipe"], ""), "Ask the owners.")
+    };
+    let client = |id| Callers {
+        clients: vec![identity(id)],
+        ..Callers::default()
+    };
+    for (callers, expected) in [
+        (
+            Callers::default(),
+            ("rules[0]", "policy_denied: Ask the owners."),
+        ),
+        (
+            client("app"),
+            ("rules[0]", "policy_denied: Ask the owners."),
+        ),
+        (client("other"), ("default", "ok")),
+    ] {
+        let policy = policy_of(DefaultDecision::Allow, vec![ours(callers)]);
+        let expected = (expected.0.to_owned(), expected.1.to_owned());
+        assert_eq!(
+            told(&policy, "read", &named("tools/call", "wipe")),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_rule_that_allows_refuses_whom_it_does_not_mean() {
+    let only = |callers: Callers| Rule {
+        callers,
+        ..rule("tools/call", &["create"], "write")
+    };
+    let subject = |id| Callers {
+        principals: vec![identity(id)],
+        ..Callers::default()
+    };
+    for (callers, scopes, expected) in [
+        (subject("alice"), "read write", "ok"),
+        (subject("alice"), "read", "read write"),
+        // A scope would not help.
+        (subject("bob"), "read", "policy_denied"),
+        (subject("bob"), "read write", "policy_denied"),
+    ] {
+        // What no rule names is allowed, but this one is named.
+        let policy = policy_of(DefaultDecision::Allow, vec![only(callers)]);
+        let (by, decision) = told(&policy, scopes, &named("tools/call", "create"));
+        assert_eq!((by.as_str(), decision.as_str()), ("rules[0]", expected));
+    }
+}
+
+#[test]
+fn the_order_of_rules_is_kept_whatever_they_match_by() {
+    let policy = policy_of(
+        DefaultDecision::Deny,
+        vec![
+            rule("tools/call", &["a_special"], "first"),
+            rule("tools/call", &["a_*"], "second"),
+            rule("tools/call", &["a_special", "b"], "third"),
+            denies(
+                Rule {
+                    methods: Methods::Any,
+                    ..Rule::default()
+                },
+                "no",
+            ),
+            rule("tools/call", &[], "never"),
+        ],
+    );
+    for (name, by, decision) in [
+        ("a_special", "rules[0]", "first read"),
+        ("a_other", "rules[1]", "read second"),
+        ("b", "rules[2]", "read third"),
+        ("c", "rules[3]", "policy_denied: no"),
+    ] {
+        let told = told(&policy, "read", &named("tools/call", name));
+        assert_eq!(told, (by.to_owned(), decision.to_owned()), "{name}");
+    }
+    let (by, _) = told(&policy, "read", &named("of/tomorrow", "x"));
+    assert_eq!(by, "rules[3]");
+}
+
+#[test]
+fn a_rule_may_ask_for_arguments() {
+    let asks = Rule {
+        arguments: vec![Argument {
+            name: "priority".into(),
+            values: vec![Value::Text(Pattern::parse("high").unwrap())],
+        }],
+        ..rule("tools/call", &["create"], "write")
+    };
+    let policy = policy_of(DefaultDecision::Allow, vec![asks]);
+    for (arguments, expected) in [
+        (Some(r#"{"priority":"high"}"#), "read write"),
+        (Some(r#"{"priority":"low"}"#), "ok"),
+        (Some("{}"), "ok"),
+        (None, "ok"),
+        (Some(r#"{"Priority":"high"}"#), "ambiguous_json"),
+        (Some("[]"), "invalid_request"),
+    ] {
+        let operation = Operation {
+            arguments: arguments.map(str::as_bytes),
+            ..named("tools/call", "create")
+        };
+        let (_, decision) = told(&policy, "read", &operation);
+        assert_eq!(decision, expected, "{arguments:?}");
+    }
+    // Where no rule asks, nobody reads them.
+    let operation = Operation {
+        arguments: Some(br#"{"Priority":"high"}"#),
+        ..named("tools/call", "list")
+    };
+    assert_eq!(told(&policy, "read", &operation).1, "ok");
+}
+
+#[test]
+fn a_broader_scope_lets_pass_and_the_narrow_one_is_asked_for() {
+    let mut policy = policy(DefaultDecision::Deny);
+    let (write, read) = (set("write"), set("read"));
+    policy.implies = Hierarchy::new([("admin", &write), ("write", &read)]);
+    for (scopes, expected) in [
+        ("admin", "ok"),
+        ("write", "ok"),
+        ("read", "read write"),
+        ("docs", "read write"),
+    ] {
+        let (_, decision) = told(&policy, scopes, &named("tools/call", "create"));
+        assert_eq!(decision, expected, "{scopes}");
+    }
+}
+
+#[test]
+fn a_rule_on_a_resource_judges_everything_that_touches_it() {
+    let policy = policy_of(
+        DefaultDecision::Deny,
+        vec![
+            rule("resources/read", &["tasks://open"], "docs"),
+            rule("resources/read", &["tasks://public/*"], ""),
+            rule("prompts/get", &["plan"], "plan"),
+            Rule {
+                methods: Methods::Of(vec![
+                    "subscriptions/listen".to_owned(),
+                    "completion/complete".to_owned(),
+                ]),
+                ..Rule::default()
+            },
+        ],
+    );
+    for method in [
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+    ] {
+        let told = |name| told(&policy, "read", &named(method, name)).1;
+        assert_eq!(told("tasks://open"), "docs read", "{method}");
+        assert_eq!(told("tasks://public/a"), "ok", "{method}");
+        assert_eq!(told("tasks://other"), "policy_denied", "{method}");
+    }
+    let resource = |uri: &str| Reference::Resource(uri.into());
+    let prompt = |name: &str| Reference::Prompt(name.into());
+    for (method, references, expected) in [
+        ("subscriptions/listen", vec![], "ok"),
+        (
+            "subscriptions/listen",
+            vec![resource("tasks://public/a")],
+            "ok",
+        ),
+        (
+            "subscriptions/listen",
+            vec![resource("tasks://public/a"), resource("tasks://open")],
+            "docs read",
+        ),
+        (
+            "subscriptions/listen",
+            vec![resource("tasks://public/a"), resource("tasks://other")],
+            "policy_denied",
+        ),
+        ("completion/complete", vec![prompt("plan")], "plan read"),
+        (
+            "completion/complete",
+            vec![prompt("other")],
+            "policy_denied",
+        ),
+        (
+            "completion/complete",
+            vec![resource("tasks://public/{id}")],
+            "ok",
+        ),
+    ] {
+        let operation = Operation {
+            method: Some(method),
+            references: &references,
+            ..Operation::default()
+        };
+        let (_, decision) = told(&policy, "read", &operation);
+        assert_eq!(decision, expected, "{method} {references:?}");
+    }
+}
+
+#[test]
+fn a_subscription_takes_every_scope_of_what_it_follows() {
+    let policy = policy_of(
+        DefaultDecision::Allow,
+        vec![
+            rule("resources/read", &["a://**"], "a"),
+            rule("resources/read", &["b://**"], "b"),
+        ],
+    );
+    let references = ["a://1", "b://1", "c://1"].map(|uri| Reference::Resource(uri.into()));
+    let operation = Operation {
+        method: Some("subscriptions/listen"),
+        references: &references,
+        ..Operation::default()
+    };
+    assert_eq!(told(&policy, "read", &operation).1, "a b read");
+    assert_eq!(told(&policy, "read a b", &operation).1, "ok");
+}
+
+#[test]
+fn an_ambiguous_uri_is_refused_where_rules_speak_of_uris() {
+    let speaking = policy_of(
+        DefaultDecision::Allow,
+        vec![denies(
+            rule("resources/read", &["file:///secret/**"], ""),
+            "no",
+        )],
+    );
+    let silent = policy_of(
+        DefaultDecision::Allow,
+        vec![rule("resources/read", &[], "")],
+    );
+    let hidden = "file:///public/../secret/key";
+    for method in ["resources/read", "resources/subscribe"] {
+        assert_eq!(
+            told(&speaking, "read", &named(method, hidden)).1,
+            "ambiguous_uri"
+        );
+        assert_eq!(told(&silent, "read", &named(method, hidden)).1, "ok");
+    }
+    let references = [Reference::Resource(hidden.into())];
+    let operation = Operation {
+        method: Some("subscriptions/listen"),
+        references: &references,
+        ..Operation::default()
+    };
+    assert_eq!(told(&speaking, "read", &operation).1, "ambiguous_uri");
+    assert_eq!(
+        told(&speaking, "read", &named("tools/call", "../x")).1,
+        "ok"
+    );
+}
+
+#[test]
+fn an_ambiguous_uri_is_refused_where_conditions_speak_of_uris() {
+    let conditional = |source| Rule {
+        condition: Some(Condition::compile(source).unwrap()),
+        ..rule("resources/read", &[], "")
+    };
+    let read = |source, uri| {
+        let policy = policy_of(DefaultDecision::Deny, vec![conditional(source)]);
+        told(&policy, "read", &named("resources/read", uri)).1
+    };
+    let source = r#"mcp.name.startsWith("file:///public/")"#;
+    assert_eq!(read(source, "file:///public/a"), "ok");
+    assert_eq!(read(source, "file:///public/../a"), "ambiguous_uri");
+    let source = r#"mcp.method == "resources/read""#;
+    assert_eq!(read(source, "file:///public/../a"), "ok");
+}
+
+/// Not by a clock: walked again for every rule and every depth, this does not come to an end worth waiting for.
+#[test]
+fn nested_arguments_are_walked_once_however_many_rules_ask() {
+    let asks = Rule {
+        condition: Some(Condition::compile("mcp.arguments.a == 1").unwrap()),
+        ..rule("tools/call", &[], "")
+    };
+    let policy = policy_of(DefaultDecision::Allow, vec![denies(asks, "no"); 1000]);
+    let (open, close) = ("[".repeat(60), "]".repeat(60));
+    let values = vec!["1"; 20_000].join(",");
+    let arguments = format!(r#"{{"a":2,"b":{open}{values}{close}}}"#);
+    let operation = Operation {
+        arguments: Some(arguments.as_bytes()),
+        ..named("tools/call", "x")
+    };
+    assert_eq!(told(&policy, "read", &operation).1, "ok");
+}
+
+#[test]
+fn how_far_a_caller_is_from_an_entry_of_a_list() {
+    let asks = |rule: Rule| Rule {
+        arguments: vec![Argument {
+            name: "force".into(),
+            values: vec![Value::Flag(true)],
+        }],
+        ..rule
+    };
+    let stranger = Callers {
+        clients: vec![identity("other")],
+        ..Callers::default()
+    };
+    let policy = policy_of(
+        DefaultDecision::Deny,
+        vec![
+            rule("tools/call", &["list"], ""),
+            rule("tools/call", &["create"], "write"),
+            Rule {
+                callers: stranger.clone(),
+                ..rule("tools/call", &["theirs"], "")
+            },
+            denies(rule("tools/call", &["gone"], ""), "no"),
+            Rule {
+                callers: stranger,
+                ..denies(rule("tools/call", &["open"], ""), "no")
+            },
+            rule("tools/call", &["open"], ""),
+            asks(denies(rule("tools/call", &["wipe"], ""), "no")),
+            rule("tools/call", &["wipe"], ""),
+            asks(rule("tools/call", &["forced"], "")),
+            asks(rule("tools/call", &["either"], "write")),
+            rule("tools/call", &["either"], ""),
+            rule("resources/read", &["a://**"], ""),
+        ],
+    );
+    use Listed::{Prompts, Resources, Templates, Tools};
+    use Reach::{Denied, StepUp, Usable};
+    for (listed, name, expected) in [
+        (Tools, "list", Usable),
+        (Tools, "create", StepUp),
+        (Tools, "theirs", Denied),
+        (Tools, "gone", Denied),
+        (Tools, "open", Usable),
+        (Tools, "wipe", Usable),
+        (Tools, "forced", Usable),
+        (Tools, "either", Usable),
+        (Tools, "unknown", Denied),
+        (Prompts, "list", Denied),
+        (Resources, "a://1", Usable),
+        (Templates, "a://{id}", Usable),
+        (Resources, "b://1", Denied),
+    ] {
+        let reach = with_caller("read", |caller| policy.reach(caller, listed, name));
+        assert_eq!(reach, expected, "{listed:?} {name}");
+    }
+    for (hide, shown) in [
+        (Hide::Nothing, [true, true, true]),
+        (Hide::Denied, [false, true, true]),
+        (Hide::Unusable, [false, false, true]),
+    ] {
+        let policy = Policy {
+            hide,
+            ..policy.clone()
+        };
+        let names = ["theirs", "create", "list"];
+        let found =
+            names.map(|name| with_caller("read", |caller| policy.shows(caller, Tools, name)));
+        assert_eq!(found, shown, "{hide:?}");
+    }
+    let without_required = with_caller("", |caller| policy.reach(caller, Tools, "list"));
+    assert_eq!(without_required, StepUp);
+}
+
+#[test]
+fn what_is_shown_as_usable_is_allowed_with_some_arguments_and_nothing_else_is() {
+    let policy = policy(DefaultDecision::Deny);
+    for scopes in ["", "read", "read write", "read write admin"] {
+        for name in ["create", "complete", "wipe", "list"] {
+            let usable = with_caller(scopes, |caller| policy.reach(caller, Listed::Tools, name));
+            let allowed = authorize(&policy, scopes, &named("tools/call", name));
+            let allowed = allowed.decision.is_ok();
+            assert_eq!(usable == Reach::Usable, allowed, "{scopes} {name}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! One rate limit, and what a call takes by it.
+
+use std::sync::Arc;
+
+use super::token_bucket::Rate;
+use crate::policy::{self, pattern::Pattern};
+use crate::principal::{Principal, Who};
+
+/// One rate limit of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// What has a bucket of its own.
+    pub per: Per,
+    /// How often, and how often at once.
+    pub rate: Rate,
+    /// The methods that it counts; none means every one that a policy judges.
+    pub methods: Vec<String>,
+    /// The names that it counts (tool, prompt, resource URI, task); none means any.
+    pub names: Vec<Pattern>,
+}
+
+/// What has a bucket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// Each principal.
+    Principal,
+    /// Each client of each issuer, whoever its users are. Tokens without a client id count for their principal.
+    Client,
+    /// Each tool among the limit's names, which are exact: callers can make up names, and must not make up buckets.
+    Tool,
+    /// The resource.
+    Resource,
+}
+
+/// Tells the buckets of one limit in use from those of every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LimitId(u64);
+
+impl LimitId {
+    /// The id of this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// A rate limit in use.
+#[derive(Clone, Debug)]
+pub struct Limiter {
+    /// Its buckets.
+    pub id: LimitId,
+    /// What it says.
+    pub limit: RateLimit,
+}
+
+/// What one call takes by one limit.
+#[derive(Clone, Debug)]
+pub struct Share {
+    pub(super) bucket: Bucket,
+    pub(super) rate: Rate,
+}
+
+/// Which bucket of which limit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Bucket {
+    limit: LimitId,
+    pub(super) of: Counted,
+}
+
+/// Whose bucket it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Counted {
+    Principal(Who),
+    /// Issuer and client id.
+    Client(Arc<str>, Arc<str>),
+    /// The place among the limit's names.
+    Tool(usize),
+    Resource,
+}
+
+impl Limiter {
+    /// What this call takes; `None` where the limit does not count it.
+    pub fn share(&self, caller: &Principal, method: &str, name: Option<&str>) -> Option<Share> {
+        let named = self.limit.counts(method, name)?;
+        let of = match (self.limit.per, &caller.client) {
+            (Per::Client, Some(client)) => Counted::Client(caller.issuer.clone(), client.clone()),
+            (Per::Principal | Per::Client, _) => Counted::Principal(caller.who()),
+            (Per::Tool, _) => Counted::Tool(named),
+            (Per::Resource, _) => Counted::Resource,
+        };
+        Some(Share {
+            bucket: Bucket { limit: self.id, of },
+            rate: self.limit.rate,
+        })
+    }
+}
+
+impl RateLimit {
+    /// Whether this call is counted, and by which of the names.
+    fn counts(&self, method: &str, name: Option<&str>) -> Option<usize> {
+        let is_counted = match self.methods.as_slice() {
+            [] => !policy::is_always_open(method),
+            methods => methods.iter().any(|own| own == method),
+        };
+        if !is_counted {
+            return None;
+        }
+        match (self.names.as_slice(), name) {
+            ([], _) => Some(0),
+            (_, None) => None,
+            (names, Some(name)) => names.iter().position(|own| own.matches(name)),
+        }
+    }
+}
+
+impl Counted {
+    /// Whether there are as many of them as there are callers; of the others there are as many as are configured.
+    pub(super) const fn is_caller(&self) -> bool {
+        matches!(self, Self::Principal(_) | Self::Client(..))
+    }
+}

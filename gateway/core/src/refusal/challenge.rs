@@ -1,0 +1,186 @@
+//! `WWW-Authenticate`: where to get a token, or a better one (RFC 6750 §3, RFC 9728 §5.1, MCP authorization).
+//!
+//! One order for every form: `Bearer resource_metadata="…", scope="…"` comes first and an error follows it, so that the
+//! challenge to a first call is the beginning of all the others.
+
+use std::fmt::Write as _;
+
+use http::HeaderValue;
+
+use super::reason::ChallengeForm;
+use crate::refusal::Refusal;
+use crate::scope::{OFFLINE_ACCESS, ScopeSet};
+
+/// Writes the challenges of one protected resource.
+#[derive(Clone, Debug)]
+pub struct Challenger {
+    metadata: String,
+    bare: String,
+}
+
+impl Challenger {
+    /// A challenger that points to this metadata document and asks for these scopes: the required ones, else the
+    /// supported ones (see `Policy::hinted_scopes`). `offline_access` is never asked for.
+    pub fn new(metadata_url: &str, scopes: &ScopeSet) -> Self {
+        let metadata = format!("Bearer resource_metadata=\"{}\"", quotable(metadata_url));
+        let bare = with_scope(&metadata, scopes);
+        Self { metadata, bare }
+    }
+
+    /// The value of `WWW-Authenticate`; none where the reason brings no challenge.
+    pub fn header(&self, refusal: &Refusal) -> Option<HeaderValue> {
+        let text = match refusal.reason.row().challenge {
+            ChallengeForm::None => return None,
+            ChallengeForm::Bare => self.bare.clone(),
+            ChallengeForm::Error(error) => self.with_error(error, refusal),
+        };
+        HeaderValue::try_from(text).ok()
+    }
+
+    fn with_error(&self, error: &str, refusal: &Refusal) -> String {
+        let mut text = match &refusal.scopes {
+            Some(scopes) => with_scope(&self.metadata, scopes),
+            None => self.bare.clone(),
+        };
+        let description = refusal.reason.row().description;
+        let _ = write!(
+            text,
+            ", error=\"{error}\", error_description=\"{description}\""
+        );
+        text
+    }
+}
+
+/// `scope=""` is not grammatical: without scopes the parameter is left out.
+fn with_scope(metadata: &str, scopes: &ScopeSet) -> String {
+    let scopes = scopes.without(OFFLINE_ACCESS);
+    if scopes.is_empty() {
+        return metadata.to_owned();
+    }
+    format!("{metadata}, scope=\"{scopes}\"")
+}
+
+/// A URL has nothing but visible ASCII and neither quote nor backslash; what is none is percent-encoded rather than
+/// let out of its quotes.
+fn quotable(url: &str) -> String {
+    let mut text = String::with_capacity(url.len());
+    for byte in url.bytes() {
+        match byte {
+            b'"' | b'\\' | 0..=0x20 | 0x7f.. => {
+                let _ = write!(text, "%{byte:02X}");
+            }
+            _ => text.push(char::from(byte)),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::super::reason::Reason;
+    use super::*;
+
+    const URL: &str = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
+
+    fn set(text: &str) -> ScopeSet {
+        ScopeSet::parse(text).unwrap()
+    }
+
+    fn header(scopes: &str, refusal: impl Into<Refusal>) -> Option<String> {
+        let value = Challenger::new(URL, &set(scopes)).header(&refusal.into())?;
+        Some(value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn without_a_token_there_is_no_error() {
+        let expected = format!("Bearer resource_metadata=\"{URL}\", scope=\"tasks:read\"");
+        assert_eq!(
+            header("tasks:read", Reason::NoCredentials),
+            Some(expected.clone())
+        );
+        assert_eq!(
+            header("tasks:read", Reason::UnsupportedScheme),
+            Some(expected)
+        );
+    }
+
+    #[test]
+    fn without_scopes_the_parameter_is_left_out_and_offline_access_is_never_asked_for() {
+        let expected = Some(format!("Bearer resource_metadata=\"{URL}\""));
+        assert_eq!(header("", Reason::NoCredentials), expected);
+        assert_eq!(header("offline_access", Reason::NoCredentials), expected);
+        assert_eq!(
+            header("tasks:read offline_access", Reason::NoCredentials),
+            Some(format!(
+                "Bearer resource_metadata=\"{URL}\", scope=\"tasks:read\""
+            ))
+        );
+    }
+
+    #[test]
+    fn a_refused_token_is_told_so_after_the_bare_form() {
+        assert_eq!(
+            header("tasks:read", Reason::Expired),
+            Some(format!(
+                "Bearer resource_metadata=\"{URL}\", scope=\"tasks:read\", error=\"invalid_token\", \
+                 error_description=\"The token has expired.\""
+            ))
+        );
+    }
+
+    #[test]
+    fn malformed_credentials_are_an_invalid_request() {
+        assert_eq!(
+            header("", Reason::TokenInQuery),
+            Some(format!(
+                "Bearer resource_metadata=\"{URL}\", error=\"invalid_request\", error_description=\"Send the access \
+                 token in the Authorization header, never in the URL.\""
+            ))
+        );
+    }
+
+    #[test]
+    fn a_missing_scope_names_every_scope_the_call_takes() {
+        let refusal = Refusal {
+            scopes: Some(set("tasks:write tasks:read offline_access")),
+            ..Reason::InsufficientScope.into()
+        };
+        assert_eq!(
+            header("tasks:read", refusal),
+            Some(format!(
+                "Bearer resource_metadata=\"{URL}\", scope=\"tasks:read tasks:write\", error=\"insufficient_scope\", \
+                 error_description=\"The access token lacks a scope this call needs.\""
+            ))
+        );
+    }
+
+    #[test]
+    fn every_reason_has_a_header_exactly_when_its_row_says_so_and_begins_with_the_bare_form() {
+        let bare = header("a", Reason::NoCredentials).unwrap();
+        for reason in Reason::ALL {
+            let header = header("a", *reason);
+            assert_eq!(
+                header.is_none(),
+                reason.row().challenge == ChallengeForm::None,
+                "{}",
+                reason.label()
+            );
+            assert!(
+                header.is_none_or(|text| text.starts_with(&bare)),
+                "{}",
+                reason.label()
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_the_quotes() {
+        let challenger = Challenger::new("https://x/\"\\ \r\nä", &set(""));
+        let value = challenger.header(&Reason::NoCredentials.into()).unwrap();
+        assert_eq!(
+            value,
+            "Bearer resource_metadata=\"https://x/%22%5C%20%0D%0A%C3%A4\""
+        );
+    }
+}

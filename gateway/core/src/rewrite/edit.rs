@@ -1,0 +1,120 @@
+//! An edit of one JSON-RPC message, and why it may refuse.
+
+use crate::json::{JsonError, JsonLimits};
+use crate::refusal::reason::Reason;
+
+/// How much of one message of an upstream is read. Lists of tools carry schemas, so this is more than a client gets.
+pub const MESSAGE_LIMITS: JsonLimits = JsonLimits {
+    depth: 128,
+    members: 1_000_000,
+};
+
+/// Changes one JSON-RPC message of an upstream.
+pub trait Edit {
+    /// What is to stand in place of `message`; `None` leaves it as it is, byte for byte.
+    ///
+    /// Nobody has looked at the message before, which may be any text at all: an edit reads it strictly, within
+    /// [`MESSAGE_LIMITS`].
+    ///
+    /// # Errors
+    /// The message must not pass: it cannot be read, or two readers might see different things in it.
+    fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError>;
+}
+
+/// Why an answer cannot be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// A message is no JSON that every reader understands alike.
+    #[error("a message of the upstream cannot be read: {0}")]
+    Json(#[from] JsonError),
+    /// A message is not what the protocol says it is.
+    #[error("a message of the upstream cannot be edited: {0}")]
+    Unfit(&'static str),
+    /// An answer or event is longer than what may be held of it.
+    #[error("the upstream's answer is longer than limits.answer_bytes")]
+    TooLarge,
+}
+
+impl EditError {
+    /// What the client is told.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Json(_) | Self::Unfit(_) => Reason::AnswerUnreadable,
+            Self::TooLarge => Reason::AnswerTooLarge,
+        }
+    }
+}
+
+/// One edit behind the other: the second reads what the first wrote.
+impl<A: Edit, B: Edit> Edit for (A, B) {
+    fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+        let first = self.0.edit(message)?;
+        let second = self.1.edit(first.as_deref().unwrap_or(message))?;
+        Ok(second.or(first))
+    }
+}
+
+/// An edit that may not be needed.
+impl<E: Edit> Edit for Option<E> {
+    fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+        self.as_mut().map_or(Ok(None), |edit| edit.edit(message))
+    }
+}
+
+impl<E: Edit + ?Sized> Edit for Box<E> {
+    fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+        (**self).edit(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Puts a text in place of another one.
+    struct Swap(&'static str, &'static str);
+
+    impl Edit for Swap {
+        fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+            let text = std::str::from_utf8(message).unwrap();
+            let swapped = text.contains(self.0).then(|| text.replace(self.0, self.1));
+            Ok(swapped.map(String::into_bytes))
+        }
+    }
+
+    struct Refuse;
+
+    impl Edit for Refuse {
+        fn edit(&mut self, _: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+            Err(EditError::Unfit("always"))
+        }
+    }
+
+    fn edited(mut edit: impl Edit, message: &str) -> Option<String> {
+        let edited = edit.edit(message.as_bytes()).unwrap();
+        edited.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn the_second_edit_reads_what_the_first_wrote() {
+        let both = || (Swap("a", "b"), Swap("b", "c"));
+        assert_eq!(edited(both(), "a").as_deref(), Some("c"));
+        assert_eq!(edited(both(), "b").as_deref(), Some("c"));
+        assert_eq!(edited(both(), "x"), None);
+        assert_eq!(
+            edited((Swap("a", "b"), Swap("x", "y")), "a").as_deref(),
+            Some("b")
+        );
+        let boxed: Box<dyn Edit> = Box::new(both());
+        assert_eq!(
+            edited((Some(boxed), None::<Refuse>), "a").as_deref(),
+            Some("c")
+        );
+    }
+
+    #[test]
+    fn what_one_edit_refuses_is_refused() {
+        assert!((Refuse, Swap("a", "b")).edit(b"a").is_err());
+        assert!((Swap("a", "b"), Refuse).edit(b"a").is_err());
+    }
+}

@@ -1,0 +1,452 @@
+//! An event stream of an upstream (WHATWG HTML, *Server-sent events*), edited event by event.
+//!
+//! Nothing of an event leaves before it is whole, because only then it is known what its data says. What needs no edit leaves
+//! byte for byte; comments between events leave as soon as their line ends, so that they keep the stream open. However the
+//! stream is cut into chunks, the same bytes leave.
+
+use std::borrow::Cow;
+
+use super::document;
+use crate::rewrite::edit::{Edit, EditError};
+
+/// A byte order mark, which readers drop at the start of a stream.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+const DATA: &[u8] = b"data";
+
+/// Edits a stream chunk by chunk.
+#[derive(Debug)]
+pub struct EventEditor<E> {
+    edit: E,
+    /// Bytes of one event that are held at most.
+    limit: usize,
+    /// What has come and not left: at most one event that is not whole, once a chunk is worked off.
+    held: Vec<u8>,
+    /// Where the event in hand begins in `held`.
+    start: usize,
+    /// Where the line in hand begins in `held`.
+    line: usize,
+    /// How far `held` has been searched for the end of that line.
+    searched: usize,
+    /// The start of the stream lies behind, with the mark that may stand there.
+    begun: bool,
+    /// The last event ended with a CR, of which a LF may be the second half.
+    after_cr: bool,
+}
+
+impl<E: Edit> EventEditor<E> {
+    /// At the start of a stream. Of an event at most `limit` bytes are held.
+    pub const fn new(edit: E, limit: usize) -> Self {
+        Self {
+            edit,
+            limit,
+            held: Vec::new(),
+            start: 0,
+            line: 0,
+            searched: 0,
+            begun: false,
+            after_cr: false,
+        }
+    }
+
+    /// Takes the next bytes of the stream and adds to `out` what may leave by now.
+    ///
+    /// # Errors
+    /// An event that must not pass. What stood before it is in `out`; the stream cannot go on.
+    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), EditError> {
+        self.held.extend_from_slice(chunk);
+        let done = self.advance(out);
+        self.let_go();
+        done
+    }
+
+    /// Takes note of the end of the stream: what is left is judged as if it were whole, because some readers take it so.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), EditError> {
+        self.emit(self.held.len(), out)
+    }
+
+    /// How many bytes are held back.
+    pub const fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    fn advance(&mut self, out: &mut Vec<u8>) -> Result<(), EditError> {
+        if !self.begin(out) {
+            return Ok(());
+        }
+        while let Some(line) = self.next_line(out) {
+            if line.leaves {
+                self.emit(self.line, out)?;
+                self.after_cr = line.ends_in_cr;
+            }
+        }
+        if self.held.len() - self.start > self.limit {
+            return Err(EditError::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// Passes over the byte order mark; false while it cannot be told whether there is one.
+    fn begin(&mut self, out: &mut Vec<u8>) -> bool {
+        if self.begun {
+            return true;
+        }
+        if self.held.len() < BOM.len() && BOM.starts_with(&self.held) {
+            return false;
+        }
+        self.begun = true;
+        if self.held.starts_with(BOM) {
+            out.extend_from_slice(BOM);
+            self.move_to(BOM.len());
+        }
+        true
+    }
+
+    /// Passes over the next line whose end is known.
+    fn next_line(&mut self, out: &mut Vec<u8>) -> Option<Line> {
+        self.pass_second_half(out)?;
+        let rest = self.held.get(self.searched..)?;
+        let Some(found) = rest.iter().position(|byte| is_line_end(*byte)) else {
+            self.searched = self.held.len();
+            return None;
+        };
+        let at = self.searched + found;
+        let is_comment = self.held.get(self.line) == Some(&b':');
+        let leaves = at == self.line || (is_comment && self.line == self.start);
+        let is_cr = self.held.get(at) == Some(&b'\r');
+        let mut end = at + 1;
+        // What leaves does so at once; the other half of its line end follows. Inside an event more has to come anyway.
+        if is_cr && !leaves {
+            match self.held.get(end) {
+                None => {
+                    self.searched = at;
+                    return None;
+                }
+                Some(next) => end += usize::from(*next == b'\n'),
+            }
+        }
+        (self.line, self.searched) = (end, end);
+        Some(Line {
+            leaves,
+            ends_in_cr: is_cr,
+        })
+    }
+
+    /// Passes on the LF behind a CR that has left; none while it cannot be told whether there is one.
+    fn pass_second_half(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        if self.after_cr {
+            if *self.held.get(self.line)? == b'\n' {
+                out.push(b'\n');
+                self.move_to(self.line + 1);
+            }
+            self.after_cr = false;
+        }
+        Some(())
+    }
+
+    /// Lets the event in hand leave, which ends here.
+    fn emit(&mut self, end: usize, out: &mut Vec<u8>) -> Result<(), EditError> {
+        if end - self.start > self.limit {
+            return Err(EditError::TooLarge);
+        }
+        let event = self.held.get(self.start..end).unwrap_or_default();
+        match edited(event, &mut self.edit)? {
+            None => out.extend_from_slice(event),
+            Some(edited) => out.extend_from_slice(&edited),
+        }
+        self.move_to(end);
+        Ok(())
+    }
+
+    fn move_to(&mut self, at: usize) {
+        (self.start, self.line, self.searched) = (at, at, at);
+    }
+
+    /// Gives back what has left.
+    fn let_go(&mut self) {
+        let left = self.start;
+        if left == self.held.len() {
+            // A stream may be silent for long: it keeps no memory meanwhile.
+            self.held = Vec::new();
+        } else {
+            self.held.drain(..left);
+        }
+        self.start = 0;
+        self.line -= left;
+        self.searched -= left;
+    }
+}
+
+/// A line whose end is known.
+struct Line {
+    /// It ends an event, or is a comment in front of one.
+    leaves: bool,
+    ends_in_cr: bool,
+}
+
+/// What is to stand in place of an event; `None` where nothing changes.
+fn edited(event: &[u8], edit: &mut impl Edit) -> Result<Option<Vec<u8>>, EditError> {
+    let Some(data) = data(event) else {
+        return Ok(None);
+    };
+    if !could_be_message(&data) {
+        return Ok(None);
+    }
+    let edited = document::edit(&data, edit)?;
+    Ok(edited.map(|new| rewritten(event, &new)))
+}
+
+/// The event's data: the values of its `data` lines, joined by line feeds.
+fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut values = lines(event).filter_map(|(line, _)| data_of(line));
+    let mut data = Cow::Borrowed(values.next()?);
+    for value in values {
+        let data = data.to_mut();
+        data.push(b'\n');
+        data.extend_from_slice(value);
+    }
+    Some(data)
+}
+
+/// The event with other data, which stands where its first `data` line stood; everything else is as it was.
+fn rewritten(event: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(event.len().max(new.len()));
+    let mut written = false;
+    for (line, end) in lines(event) {
+        if data_of(line).is_none() {
+            out.extend_from_slice(line);
+            out.extend_from_slice(end);
+            continue;
+        }
+        if written {
+            continue;
+        }
+        written = true;
+        let between = if end.is_empty() { b"\n" } else { end };
+        for (number, piece) in new.split(|byte| is_line_end(*byte)).enumerate() {
+            out.extend_from_slice(if number > 0 { between } else { b"" });
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(piece);
+        }
+        out.extend_from_slice(end);
+    }
+    out
+}
+
+/// The value of a line, where its field is `data`: what follows the colon and one space.
+fn data_of(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(DATA)?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    let value = rest.strip_prefix(b":")?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// The lines of an event, each with its end.
+fn lines(event: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = event;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let at = rest
+            .iter()
+            .position(|byte| is_line_end(*byte))
+            .unwrap_or(rest.len());
+        let (line, behind) = rest.split_at(at);
+        let length = match behind {
+            [b'\r', b'\n', ..] => 2,
+            [] => 0,
+            _ => 1,
+        };
+        let (end, behind) = behind.split_at(length);
+        rest = behind;
+        Some((line, end))
+    })
+}
+
+const fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// Whether some reader might find an object or an array in this text: its first visible ASCII character opens one. What else
+/// servers put into events (the URI of an `endpoint` event, nothing at all) is no message.
+fn could_be_message(text: &[u8]) -> bool {
+    let visible = text.iter().find(|byte| byte.is_ascii_graphic());
+    matches!(visible, Some(b'{' | b'['))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Puts `two` in place of `one`, on two lines; refuses `bad`.
+    struct Two;
+
+    impl Edit for Two {
+        fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+            let text = std::str::from_utf8(message).unwrap();
+            if text.contains("bad") {
+                return Err(EditError::Unfit("bad"));
+            }
+            let edited = text.contains("one").then(|| text.replace("one", "two\n"));
+            Ok(edited.map(String::into_bytes))
+        }
+    }
+
+    type Edited = (String, Result<(), EditError>);
+
+    fn edited(chunks: &[&str], limit: usize) -> Edited {
+        let mut editor = EventEditor::new(Two, limit);
+        let mut out = Vec::new();
+        let mut done = Ok(());
+        for chunk in chunks {
+            done = done.and_then(|()| editor.push(chunk.as_bytes(), &mut out));
+        }
+        let done = done.and_then(|()| editor.finish(&mut out));
+        (String::from_utf8(out).unwrap(), done)
+    }
+
+    const UNTOUCHED: &[&str] = &[
+        "",
+        "\n",
+        "\r",
+        "\r\n\r\n",
+        ":\n\n",
+        ": comment\n: {one}\ndata: {}\n\n",
+        "data: {\"a\":1}\n\n",
+        "data:{}\r\rdata: []\r\n\r\n",
+        "id: 1\ndata:\n\n",
+        "id: 1\ndata\n\n",
+        "id: {one}\nevent: {one}\nretry: 5\n: {one}\nother: {one}\ndata:  {}\n\n",
+        "event: endpoint\ndata: /messages?session=one\n\n",
+        "data: one\n\n",
+        "Data: {one}\n\n data: {one}\n\ndata : {one}\n\n",
+        "data: {}",
+        "data: {}\n",
+        "\u{feff}data: {}\n\n",
+        "\n\n\n\ndata: {}\n\n\n",
+    ];
+
+    const CHANGED: &[(&str, &str)] = &[
+        ("data: {one}\n\n", "data: {two\ndata: }\n\n"),
+        ("data:{one}\r\n\r\n", "data: {two\r\ndata: }\r\n\r\n"),
+        ("data:{one}\r\r", "data: {two\rdata: }\r\r"),
+        (
+            "id: 7\r\ndata: {\nevent: x\ndata\ndata: one}\n: c\nretry: 1\n\n",
+            "id: 7\r\ndata: {\ndata: \ndata: two\ndata: }\nevent: x\n: c\nretry: 1\n\n",
+        ),
+        (
+            "data: {}\n\ndata: [{\"a\":\"one\"}]\n\n: c\n\ndata: {}\n\n",
+            "data: {}\n\ndata: [{\"a\":\"two\ndata: \"}]\n\n: c\n\ndata: {}\n\n",
+        ),
+        ("data\ndata: {one}\n\n", "data: \ndata: {two\ndata: }\n\n"),
+        ("\u{feff}data: {one}\n\n", "\u{feff}data: {two\ndata: }\n\n"),
+        ("data: {one}", "data: {two\ndata: }"),
+        ("data: {one}\r", "data: {two\rdata: }\r"),
+        (": c\rdata: {one}\n\n", ": c\rdata: {two\ndata: }\n\n"),
+    ];
+
+    #[test]
+    fn events_that_need_no_edit_leave_byte_for_byte() {
+        for stream in UNTOUCHED {
+            assert_eq!(edited(&[stream], 1000), ((*stream).to_owned(), Ok(())));
+        }
+    }
+
+    #[test]
+    fn edited_data_stands_where_its_first_line_stood() {
+        for (stream, expected) in CHANGED {
+            assert_eq!(edited(&[stream], 1000), ((*expected).to_owned(), Ok(())));
+        }
+    }
+
+    #[test]
+    fn it_does_not_matter_how_the_stream_is_cut() {
+        let streams = UNTOUCHED
+            .iter()
+            .chain(CHANGED.iter().map(|(stream, _)| stream));
+        let refused = ["data: {}\n\ndata: {bad}\n\n", ": c\r\n\r\ndata: {}\r\n\r\n"];
+        for stream in streams.chain(&refused) {
+            for limit in [9, 10, 11, 12, 1000] {
+                let whole = edited(&[stream], limit);
+                for first in (0..=stream.len()).filter(|at| stream.is_char_boundary(*at)) {
+                    for second in (first..=stream.len()).filter(|at| stream.is_char_boundary(*at)) {
+                        let chunks = [&stream[..first], &stream[first..second], &stream[second..]];
+                        assert_eq!(edited(&chunks, limit), whole, "{chunks:?} {limit}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_of_an_event_leaves_before_it_is_whole() {
+        let mut editor = EventEditor::new(Two, 1000);
+        let steps = [
+            (": keep", ""),
+            ("-alive\n", ": keep-alive\n"),
+            ("id: 1\n: not alone\ndata: {}", ""),
+            ("\n", ""),
+            ("\n", "id: 1\n: not alone\ndata: {}\n\n"),
+            ("data: {}\r\n\r", "data: {}\r\n\r"),
+            ("\n", "\n"),
+            ("data: {}\r", ""),
+            ("\r", "data: {}\r\r"),
+        ];
+        for (chunk, expected) in steps {
+            let mut out = Vec::new();
+            editor.push(chunk.as_bytes(), &mut out).unwrap();
+            assert_eq!(out, expected.as_bytes(), "{chunk:?}");
+        }
+        assert_eq!(editor.held(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_stream_behind_what_came_before() {
+        let (out, done) = edited(&["data: {}\n\ndata: {bad}\n\ndata: {}\n\n"], 1000);
+        assert_eq!(
+            (&*out, done),
+            ("data: {}\n\n", Err(EditError::Unfit("bad")))
+        );
+        let (out, done) = edited(&["data: {}\n\ndata: {bad}"], 1000);
+        assert_eq!(
+            (&*out, done),
+            ("data: {}\n\n", Err(EditError::Unfit("bad")))
+        );
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_ends_the_stream() {
+        let whole = "data: {}\n\n";
+        let (out, done) = edited(&[whole, "data: {}x\n\n"], whole.len());
+        assert_eq!((&*out, done), (whole, Err(EditError::TooLarge)));
+        let mut editor = EventEditor::new(Two, 4);
+        let mut out = Vec::new();
+        assert_eq!(editor.push(b"data", &mut out), Ok(()));
+        assert_eq!(editor.push(b":", &mut out), Err(EditError::TooLarge));
+        assert_eq!(out, b"");
+    }
+
+    #[test]
+    fn text_that_opens_nothing_is_no_message() {
+        for text in [
+            "",
+            " ",
+            "/messages?session=1",
+            "\"{\"",
+            "1",
+            "null",
+            "\u{feff}x{",
+        ] {
+            assert!(!could_be_message(text.as_bytes()), "{text}");
+        }
+        for text in ["{}", " \n[", "\u{feff}{", "\u{a0}{", "\u{0}[1]"] {
+            assert!(could_be_message(text.as_bytes()), "{text}");
+        }
+    }
+}

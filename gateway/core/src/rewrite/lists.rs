@@ -1,0 +1,343 @@
+//! Lists of tools, prompts, resources and templates, less what the caller may not see.
+//!
+//! A list is known by its shape (`result.tools` and its like), not by the request it answers: a stream that is resumed
+//! replays answers whose requests nobody remembers. What stays keeps its order and its bytes; the cursor of the next page is
+//! not touched, so a page may become empty. Every list that was filtered says that it is for this caller alone
+//! (`cacheScope`, MCP 2026-07-28, *Caching*): without the member it is not defined who may share it.
+
+use std::ops::Range;
+
+use crate::json::look_alike::ambiguous_names;
+use crate::json::{Value, outline};
+use crate::policy::hide::Listed;
+use crate::{
+    json::Splices,
+    rewrite::edit::{Edit, EditError, MESSAGE_LIMITS},
+};
+
+/// Objects and arrays around what is read: the message, its result, the list, the entry.
+const DEPTH: usize = 4;
+
+const RESULT: &str = "result";
+const CACHE_SCOPE: &str = "cacheScope";
+
+/// The members of a result that are read or written here.
+const KNOWN: [&str; 5] = [
+    Listed::Tools.member(),
+    Listed::Prompts.member(),
+    Listed::Resources.member(),
+    Listed::Templates.member(),
+    CACHE_SCOPE,
+];
+
+/// Drops from every list the entries that are not shown.
+#[derive(Debug)]
+pub struct ListFilter<S, H> {
+    shows: S,
+    hid: H,
+}
+
+impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> ListFilter<S, H> {
+    /// A filter that asks `shows` about every entry that has a name, and tells `hid` how many of a list it dropped.
+    pub const fn new(shows: S, hid: H) -> Self {
+        Self { shows, hid }
+    }
+
+    /// Whether an entry stays. One without a name, or whose name may be read in two ways, does not.
+    fn keeps(&self, listed: Listed, entry: Value<'_, '_>) -> bool {
+        let names = entry.members().map(|(name, _)| name);
+        if ambiguous_names(names, &[listed.key()]) {
+            return false;
+        }
+        let name = entry.get(listed.key()).and_then(|name| name.text());
+        name.is_some_and(|name| (self.shows)(listed, &name))
+    }
+
+    fn filter(
+        &mut self,
+        listed: Listed,
+        list: Value<'_, '_>,
+        changes: &mut Splices,
+    ) -> Result<(), EditError> {
+        // Some servers write an empty list so.
+        if list.raw() == b"null" {
+            return Ok(());
+        }
+        if !list.is_array() {
+            return Err(EditError::Unfit("a list is no array"));
+        }
+        let entries = list.elements().map(|entry| Entry {
+            span: entry.span(),
+            stays: self.keeps(listed, entry),
+        });
+        let entries: Vec<Entry> = entries.collect();
+        let dropped = entries.iter().filter(|entry| !entry.stays).count();
+        if dropped > 0 {
+            drop_entries(&entries, changes);
+            (self.hid)(listed, dropped);
+        }
+        Ok(())
+    }
+}
+
+impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> Edit for ListFilter<S, H> {
+    fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+        let outline = outline(message, &MESSAGE_LIMITS, DEPTH)?;
+        let root = outline.root();
+        refuse_ambiguous(root, &[RESULT])?;
+        let Some(result) = root.get(RESULT) else {
+            return Ok(None);
+        };
+        refuse_ambiguous(result, &KNOWN)?;
+        let mut changes = Splices::default();
+        let mut lists = false;
+        for listed in Listed::ALL {
+            if let Some(list) = result.get(listed.member()) {
+                self.filter(listed, list, &mut changes)?;
+                lists = true;
+            }
+        }
+        if lists {
+            make_private(result, &mut changes);
+        }
+        Ok(changes.apply(message))
+    }
+}
+
+fn refuse_ambiguous(object: Value<'_, '_>, known: &[&str]) -> Result<(), EditError> {
+    match ambiguous_names(object.members().map(|(name, _)| name), known) {
+        true => Err(EditError::Unfit("two of its members look alike")),
+        false => Ok(()),
+    }
+}
+
+struct Entry {
+    span: Range<usize>,
+    stays: bool,
+}
+
+/// Each dropped entry takes one separator with it: the one in front, or, where nothing stays in front, the one behind.
+fn drop_entries(entries: &[Entry], changes: &mut Splices) {
+    let mut kept = false;
+    let mut before = 0;
+    let mut entries = entries.iter().peekable();
+    while let Some(entry) = entries.next() {
+        let next = entries
+            .peek()
+            .map_or(entry.span.end, |next| next.span.start);
+        match (entry.stays, kept) {
+            (true, _) => kept = true,
+            (false, true) => changes.cut(before..entry.span.end),
+            (false, false) => changes.cut(entry.span.start..next),
+        }
+        before = entry.span.end;
+    }
+}
+
+fn make_private(result: Value<'_, '_>, changes: &mut Splices) {
+    match result.get(CACHE_SCOPE) {
+        Some(scope) if scope.text().as_deref() == Some("private") => {}
+        Some(scope) => changes.put(scope.span(), *br#""private""#),
+        None => {
+            let end = result.members().last().map(|(_, last)| last.span().end);
+            if let Some(end) = end {
+                changes.put(end..end, *br#","cacheScope":"private""#);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonError;
+
+    type Filtered = (Option<String>, Vec<(Listed, usize)>);
+
+    /// Filters by what begins with `x`; what was hidden comes second.
+    fn filtered(message: &str) -> Result<Filtered, EditError> {
+        let mut hidden = Vec::new();
+        let shows = |_: Listed, name: &str| !name.starts_with('x');
+        let mut filter = ListFilter::new(shows, |listed, count| hidden.push((listed, count)));
+        let edited = filter.edit(message.as_bytes())?;
+        Ok((
+            edited.map(|bytes| String::from_utf8(bytes).unwrap()),
+            hidden,
+        ))
+    }
+
+    fn answer(result: &str) -> String {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#)
+    }
+
+    #[test]
+    fn entries_that_are_not_shown_are_cut_and_the_rest_stays_byte_for_byte() {
+        let cases = [
+            (r#"{"tools":[{"name":"a"}]"#, r#"{"tools":[{"name":"a"}]"#),
+            (r#"{"tools":[{"name":"x"}]"#, r#"{"tools":[]"#),
+            (
+                r#"{"tools":[{"name":"x"},{"name":"a"}]"#,
+                r#"{"tools":[{"name":"a"}]"#,
+            ),
+            (
+                r#"{"tools":[{"name":"a"},{"name":"x"}]"#,
+                r#"{"tools":[{"name":"a"}]"#,
+            ),
+            (
+                r#"{"tools":[ {"name":"x1"} , {"name":"x2"}	,{"n":1.50e0,"name" : "a"} , {"name":"x"},{"name":"b"}, {"name":"x"} ]"#,
+                r#"{"tools":[ {"n":1.50e0,"name" : "a"},{"name":"b"} ]"#,
+            ),
+            (
+                r#"{"tools":[ {"name":"x1"} , {"name":"x2"} ]"#,
+                r#"{"tools":[  ]"#,
+            ),
+            (r#"{"tools":[ ]"#, r#"{"tools":[ ]"#),
+            (r#"{"tools":null"#, r#"{"tools":null"#),
+            (
+                r#"{"prompts":[{"name":"x"},{"name":"p"}]"#,
+                r#"{"prompts":[{"name":"p"}]"#,
+            ),
+            (
+                r#"{"resources":[{"name":"x","uri":"u"},{"name":"u","uri":"x"}]"#,
+                r#"{"resources":[{"name":"x","uri":"u"}]"#,
+            ),
+            (
+                r#"{"resourceTemplates":[{"uriTemplate":"x{id}"},{"uriTemplate":"u{id}"}]"#,
+                r#"{"resourceTemplates":[{"uriTemplate":"u{id}"}]"#,
+            ),
+            (
+                r#"{"tools":[{"name":"\u0078"},{"name":"\u0061"}]"#,
+                r#"{"tools":[{"name":"\u0061"}]"#,
+            ),
+        ];
+        for (before, after) in cases {
+            let before = answer(&format!(r#"{before},"nextCursor":"x" }}"#));
+            let after = answer(&format!(
+                r#"{after},"nextCursor":"x","cacheScope":"private" }}"#
+            ));
+            let (edited, _) = filtered(&before).unwrap();
+            assert_eq!(edited.as_deref(), Some(&*after), "{before}");
+        }
+    }
+
+    #[test]
+    fn an_entry_without_a_name_that_every_reader_sees_is_cut() {
+        for entry in [
+            r#"{}"#,
+            r#"{"title":"a"}"#,
+            r#"{"name":1}"#,
+            r#"{"name":null}"#,
+            r#"{"name":"\ud800"}"#,
+            r#"{"Name":"a"}"#,
+            r#"{"name":"a","NAME":"x"}"#,
+            r#"{"name":"a","name\u0000":"x"}"#,
+            r#"["a"]"#,
+            r#""a""#,
+            "1",
+            "null",
+        ] {
+            let message = answer(&format!(r#"{{"tools":[{entry}],"cacheScope":"private"}}"#));
+            let (edited, hidden) = filtered(&message).unwrap();
+            let expected = answer(r#"{"tools":[],"cacheScope":"private"}"#);
+            assert_eq!(edited.as_deref(), Some(&*expected), "{entry}");
+            assert_eq!(hidden, [(Listed::Tools, 1)], "{entry}");
+        }
+    }
+
+    #[test]
+    fn a_filtered_list_is_for_this_caller_alone() {
+        let cases = [
+            (r#""cacheScope":"public","#, r#""cacheScope":"private","#),
+            (r#""cacheScope": 1,"#, r#""cacheScope": "private","#),
+            (r#""cacheScope":null,"#, r#""cacheScope":"private","#),
+        ];
+        for (before, after) in cases {
+            let list = |scope| answer(&format!(r#"{{{scope}"tools":[{{"name":"a"}}],"ttlMs":5}}"#));
+            let (edited, hidden) = filtered(&list(before)).unwrap();
+            assert_eq!(edited.as_deref(), Some(&*list(after)), "{before}");
+            assert_eq!(hidden, []);
+        }
+        for scope in [r#""private""#, r#""priv\u0061te""#] {
+            let private = answer(&format!(
+                r#"{{"cacheScope":{scope},"tools":[{{"name":"a"}}]}}"#
+            ));
+            assert_eq!(filtered(&private).unwrap().0, None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_stays_as_it_is() {
+        for message in [
+            r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"cacheScope":"public"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"capabilities":{"tools":{}}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no","data":{"tools":[{"name":"x"}]}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{"tools":[{"name":"x"}]}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#,
+            "7",
+            "\"a\"",
+        ] {
+            assert_eq!(filtered(message).unwrap(), (None, vec![]), "{message}");
+        }
+    }
+
+    #[test]
+    fn several_lists_in_one_result_are_all_filtered() {
+        let message = answer(
+            r#"{"prompts":[{"name":"x"},{"name":"x2"}],"tools":[{"name":"x"},{"name":"a"}],"cacheScope":"private"}"#,
+        );
+        let (edited, hidden) = filtered(&message).unwrap();
+        let expected = answer(r#"{"prompts":[],"tools":[{"name":"a"}],"cacheScope":"private"}"#);
+        assert_eq!(edited.as_deref(), Some(&*expected));
+        assert_eq!(hidden, [(Listed::Tools, 1), (Listed::Prompts, 2)]);
+    }
+
+    #[test]
+    fn what_readers_may_see_differently_is_refused() {
+        for (message, error) in [
+            (
+                r#"{"id":1,"result":{"tools":[]},"result":{"tools":[{"name":"x"}]}}"#,
+                EditError::Json(JsonError::Duplicate),
+            ),
+            (
+                r#"{"id":1,"result":{"tools":[],"tools":[{"name":"x"}]}}"#,
+                EditError::Json(JsonError::Duplicate),
+            ),
+            (
+                r#"{"id":1,"result":{"tools":[{"name":"a","name":"x"}]}}"#,
+                EditError::Json(JsonError::Duplicate),
+            ),
+            (
+                r#"{"id":1,"Result":{"tools":[{"name":"x"}]}}"#,
+                EditError::Unfit("two of its members look alike"),
+            ),
+            (
+                r#"{"id":1,"result":{"toolſ":[{"name":"x"}]}}"#,
+                EditError::Unfit("two of its members look alike"),
+            ),
+            (
+                r#"{"id":1,"result":{"tools":[],"CacheScope":"public"}}"#,
+                EditError::Unfit("two of its members look alike"),
+            ),
+            (
+                r#"{"id":1,"result":{"tools":{"x":{"name":"x"}}}}"#,
+                EditError::Unfit("a list is no array"),
+            ),
+            (
+                r#"{"id":1,"result":{"tools":"x"}}"#,
+                EditError::Unfit("a list is no array"),
+            ),
+            (
+                r#"{"id":1,"result":{"tools":[{"name":"a"}]}"#,
+                EditError::Json(JsonError::Syntax),
+            ),
+            (
+                "\u{feff}{\"result\":{\"tools\":[]}}",
+                EditError::Json(JsonError::Syntax),
+            ),
+        ] {
+            assert_eq!(filtered(message).err(), Some(error), "{message}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Whom a sealed value belongs to: principal, resource and upstream, and the kind of value.
+
+use aws_lc_rs::aead::NONCE_LEN;
+use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
+
+use super::call::CallDigest;
+use super::digest::{finish, hash_part};
+use super::form::{HEAD, TAG};
+use crate::refusal::reason::Reason;
+
+/// The longest session id of an upstream that is sealed, in bytes.
+pub const MAX_SESSION_ID: usize = 1024;
+/// The longest task id of an upstream that is sealed, in bytes.
+pub const MAX_TASK_ID: usize = 1024;
+/// The longest request state of an upstream that is sealed, in bytes. Servers keep whole conversations in it.
+pub const MAX_REQUEST_STATE: usize = 16 * 1024;
+
+/// Whom a sealed value belongs to, and where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding<'a> {
+    /// URI of the protected resource.
+    pub resource: &'a str,
+    /// Issuer of the principal.
+    pub issuer: &'a str,
+    /// Subject of the principal.
+    pub subject: &'a str,
+    /// Client of the principal, where its token names one.
+    pub client: Option<&'a str>,
+    /// The upstream endpoint that knows the value.
+    pub endpoint: &'a str,
+}
+
+/// A [`Binding`] of one kind of value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub(crate) purpose: Purpose,
+    pub(crate) digest: [u8; SHA256_OUTPUT_LEN],
+}
+
+/// What is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Session,
+    Task,
+    RequestState,
+}
+
+impl Binding<'_> {
+    /// For the id of a legacy session.
+    pub fn session(&self) -> Bound {
+        self.bound(Purpose::Session, None)
+    }
+
+    /// For the id of a task.
+    pub fn task(&self) -> Bound {
+        self.bound(Purpose::Task, None)
+    }
+
+    /// For the request state of one call.
+    pub fn request_state(&self, call: &CallDigest) -> Bound {
+        self.bound(Purpose::RequestState, Some(call))
+    }
+
+    /// Every part with its length before it, so that no two bindings read alike.
+    fn bound(&self, purpose: Purpose, call: Option<&CallDigest>) -> Bound {
+        let mut context = Context::new(&SHA256);
+        context.update(purpose.domain());
+        for part in [self.resource, self.issuer, self.subject, self.endpoint] {
+            hash_part(&mut context, part.as_bytes());
+        }
+        if let Some(call) = call {
+            hash_part(&mut context, call.as_bytes());
+        }
+        // A client that is absent is another one than a client that is empty.
+        if let Some(client) = self.client {
+            hash_part(&mut context, client.as_bytes());
+        }
+        Bound {
+            purpose,
+            digest: finish(context),
+        }
+    }
+}
+
+impl Purpose {
+    /// What sets the bindings of one kind apart from those of the others.
+    const fn domain(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"mcp-gateway session binding 1",
+            Self::Task => b"mcp-gateway task binding 1",
+            Self::RequestState => b"mcp-gateway request state binding 1",
+        }
+    }
+
+    /// The longest value, in bytes.
+    const fn longest(self) -> usize {
+        match self {
+            Self::Session => MAX_SESSION_ID,
+            Self::Task => MAX_TASK_ID,
+            Self::RequestState => MAX_REQUEST_STATE,
+        }
+    }
+
+    /// The longest sealed value, in characters.
+    pub(crate) const fn longest_sealed(self) -> usize {
+        (HEAD + NONCE_LEN + SHA256_OUTPUT_LEN + self.longest() + TAG).div_ceil(3) * 4
+    }
+
+    /// Session ids are visible ASCII (MCP transports, *Session Management*); the others are any text.
+    pub(crate) fn takes(self, value: &str) -> bool {
+        let is_session_id =
+            || !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+        value.len() <= self.longest() && (self != Self::Session || is_session_id())
+    }
+
+    /// Not sealed here, or altered.
+    pub(crate) const fn unknown(self) -> Reason {
+        match self {
+            Self::Session => Reason::SessionUnknown,
+            Self::Task => Reason::TaskUnknown,
+            Self::RequestState => Reason::RequestState,
+        }
+    }
+
+    /// Genuine, but another's.
+    pub(crate) const fn mismatch(self) -> Reason {
+        match self {
+            Self::Session => Reason::SessionMismatch,
+            Self::Task => Reason::TaskMismatch,
+            Self::RequestState => Reason::RequestState,
+        }
+    }
+}

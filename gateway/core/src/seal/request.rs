@@ -1,0 +1,558 @@
+//! What a client sends back sealed, opened for the upstream: the ids of tasks, and the state of a request it repeats.
+//!
+//! The client's bytes stay as they are but for these values. Tasks that the client itself hosts (MCP 2025-11-25: for sampling
+//! and elicitation) have ids of the client's own: they pass where a method of the server's or the client's own notification
+//! names them, and are refused as the related task of any other message, which could be anybody's.
+
+use std::borrow::Cow;
+
+use super::binding::{Binding, Bound};
+use super::call::CallDigest;
+use super::sealer::Sealer;
+use crate::json::Splices;
+use crate::json::look_alike::ambiguous;
+use crate::json::{self, Object};
+use crate::mcp::naming::naming;
+use crate::mcp::tasks::{EXTENSION, RELATED_TASK};
+use crate::mcp::version::META_KEY;
+use crate::refusal::reason::Reason;
+
+/// Where in `_meta` a modern request says that its client knows tasks (SEP-2663, *Capability Negotiation*).
+const DECLARED: [&str; 3] = [
+    "io.modelcontextprotocol/clientCapabilities",
+    "extensions",
+    EXTENSION,
+];
+
+/// Tasks that one `subscriptions/listen` may follow where ids are sealed.
+const MAX_WATCHED: usize = 256;
+
+/// What is opened in a caller's messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// Opens it.
+    pub sealer: &'a Sealer,
+    /// Whom it must belong to.
+    pub binding: Binding<'a>,
+    /// Whether ids of tasks are sealed.
+    pub tasks: bool,
+    /// Whether request states are sealed.
+    pub request_state: bool,
+}
+
+/// A message whose sealed values have been opened.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// The message for the upstream, where it is another than the client's.
+    pub body: Option<Vec<u8>>,
+    /// The upstream's id of the task that the message acts on.
+    pub task: Option<String>,
+    /// Every id that was opened, and what the client calls it.
+    pub tasks: Vec<(String, String)>,
+    /// What a request state in the answer belongs to.
+    pub state: Option<Bound>,
+}
+
+impl Opening<'_> {
+    /// Opens what is sealed in a message that is a strict [`Envelope`](crate::mcp::envelope::Envelope).
+    ///
+    /// # Errors
+    /// [`Reason::AmbiguousJson`] and [`Reason::InvalidRequest`] for what cannot be read in one way only;
+    /// [`Reason::TaskUnknown`], [`Reason::TaskMismatch`] and [`Reason::RequestState`] for what does not open;
+    /// [`Reason::TasksUndeclared`] in place of the first two where a modern client does not say that it knows tasks.
+    pub fn open(&self, body: &[u8]) -> Result<Opened, Reason> {
+        let message = object(body)?;
+        let method = message.get("method").and_then(json::string);
+        let mut reading = Reading {
+            opening: self,
+            body,
+            changes: Splices::default(),
+            opened: Opened::default(),
+        };
+        match (&method, message.get("params"), message.get("result")) {
+            (Some(method), Some(params), _) => reading.params(method, &object(params)?)?,
+            (Some(method), None, _) => reading.state(method, &Object::default())?,
+            (None, _, Some(result)) if self.tasks => reading.result(result)?,
+            _ => {}
+        }
+        let Reading {
+            changes, opened, ..
+        } = reading;
+        Ok(Opened {
+            body: changes.apply(body),
+            ..opened
+        })
+    }
+}
+
+struct Reading<'o, 'a> {
+    opening: &'o Opening<'o>,
+    body: &'a [u8],
+    changes: Splices,
+    opened: Opened,
+}
+
+impl<'a> Reading<'_, 'a> {
+    fn params(&mut self, method: &str, params: &Object<'a>) -> Result<(), Reason> {
+        let known = [
+            "_meta",
+            "taskId",
+            "notifications",
+            "requestState",
+            "arguments",
+        ];
+        refuse_ambiguous(params, &known)?;
+        if self.opening.tasks {
+            let meta = member(params, "_meta")?;
+            self.tasks(method, params, meta.as_ref())
+                .map_err(|reason| match reason {
+                    Reason::TaskUnknown | Reason::TaskMismatch
+                        if meta.as_ref().is_some_and(lacks_extension) =>
+                    {
+                        Reason::TasksUndeclared
+                    }
+                    reason => reason,
+                })?;
+        }
+        self.state(method, params)
+    }
+
+    fn tasks(
+        &mut self,
+        method: &str,
+        params: &Object<'a>,
+        meta: Option<&Object<'a>>,
+    ) -> Result<(), Reason> {
+        if let Some(meta) = meta {
+            self.related(meta)?;
+        }
+        if method.starts_with("tasks/")
+            && let Some(raw) = params.get("taskId")
+        {
+            self.opened.task = Some(self.task(raw)?);
+        }
+        if method == "subscriptions/listen"
+            && let Some(watched) = member(params, "notifications")?
+        {
+            refuse_ambiguous(&watched, &["taskIds"])?;
+            let ids = watched.get("taskIds").map(json::array).transpose();
+            let ids = ids.map_err(|_| Reason::InvalidRequest)?.unwrap_or_default();
+            if ids.len() > MAX_WATCHED {
+                return Err(Reason::InvalidRequest);
+            }
+            for raw in ids {
+                self.task(raw)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The result that a legacy client answers a request of the server with.
+    fn result(&mut self, raw: &'a [u8]) -> Result<(), Reason> {
+        // Whatever else it is, it holds no `_meta`.
+        let Ok(result) = json::object(raw) else {
+            return Ok(());
+        };
+        refuse_ambiguous(&result, &["_meta"])?;
+        match member(&result, "_meta")? {
+            Some(meta) => {
+                refuse_ambiguous(&meta, &[RELATED_TASK])?;
+                self.related(&meta)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn related(&mut self, meta: &Object<'a>) -> Result<(), Reason> {
+        refuse_ambiguous(meta, &[META_KEY, RELATED_TASK])?;
+        let Some(related) = member(meta, RELATED_TASK)? else {
+            return Ok(());
+        };
+        refuse_ambiguous(&related, &["taskId"])?;
+        related
+            .get("taskId")
+            .map_or(Ok(()), |raw| self.task(raw).map(|_| ()))
+    }
+
+    fn task(&mut self, raw: &'a [u8]) -> Result<String, Reason> {
+        let sealed = text(raw)?;
+        let bound = self.opening.binding.task();
+        let id = self.opening.sealer.open(&bound, &sealed)?;
+        self.put(raw, &id)?;
+        self.opened.tasks.push((id.clone(), sealed.into_owned()));
+        Ok(id)
+    }
+
+    fn state(&mut self, method: &str, params: &Object<'a>) -> Result<(), Reason> {
+        if !self.opening.request_state {
+            return Ok(());
+        }
+        let named = naming(method).and_then(|naming| params.get(naming.member));
+        let name = named.map(text).transpose()?;
+        let call = CallDigest::of(method, name.as_deref(), params.get("arguments"));
+        let call = call.map_err(|_| Reason::InvalidRequest)?;
+        let bound = self.opening.binding.request_state(&call);
+        if let Some(raw) = params.get("requestState") {
+            let state = self.opening.sealer.open(&bound, &text(raw)?)?;
+            self.put(raw, &state)?;
+        }
+        self.opened.state = Some(bound);
+        Ok(())
+    }
+
+    fn put(&mut self, raw: &[u8], text: &str) -> Result<(), Reason> {
+        let place = json::span(self.body, raw).ok_or(Reason::Internal)?;
+        let text = serde_json::to_vec(text).map_err(|_| Reason::Internal)?;
+        self.changes.put(place, text);
+        Ok(())
+    }
+}
+
+fn lacks_extension(meta: &Object<'_>) -> bool {
+    let is_modern = meta.get(META_KEY).is_some();
+    let declared = DECLARED.iter().try_fold(meta.clone(), |object, name| {
+        json::object(object.get(name)?).ok()
+    });
+    is_modern && declared.is_none()
+}
+
+fn refuse_ambiguous(object: &Object<'_>, known: &[&str]) -> Result<(), Reason> {
+    match ambiguous(object, known) {
+        true => Err(Reason::AmbiguousJson),
+        false => Ok(()),
+    }
+}
+
+fn member<'a>(object: &Object<'a>, name: &str) -> Result<Option<Object<'a>>, Reason> {
+    object.get(name).map(self::object).transpose()
+}
+
+fn object(raw: &[u8]) -> Result<Object<'_>, Reason> {
+    json::object(raw).map_err(|_| Reason::InvalidRequest)
+}
+
+fn text(raw: &[u8]) -> Result<Cow<'_, str>, Reason> {
+    json::string(raw).ok_or(Reason::InvalidRequest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::SealingKey;
+
+    const ALICE: Binding<'static> = Binding {
+        resource: "https://mcp.example.com/mcp",
+        issuer: "https://issuer.example.com",
+        subject: "alice",
+        client: Some("app"),
+        endpoint: "http://127.0.0.1:9000/mcp",
+    };
+    const MALLORY: Binding<'static> = Binding {
+        subject: "mallory",
+        ..ALICE
+    };
+    const MODERN: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
+
+    fn sealer() -> Sealer {
+        Sealer::new(vec![SealingKey::from_bytes(&[7; 32]).unwrap()]).unwrap()
+    }
+
+    fn task(id: &str) -> String {
+        sealer().seal(&ALICE.task(), id).unwrap()
+    }
+
+    fn open_as(binding: Binding<'_>, body: &str) -> Result<(String, Opened), Reason> {
+        let sealer = sealer();
+        let opening = Opening {
+            sealer: &sealer,
+            binding,
+            tasks: true,
+            request_state: true,
+        };
+        let mut opened = opening.open(body.as_bytes())?;
+        let sent = opened.body.take().unwrap_or_else(|| body.into());
+        Ok((String::from_utf8(sent).unwrap(), opened))
+    }
+
+    fn open(body: &str) -> Result<String, Reason> {
+        open_as(ALICE, body).map(|(sent, _)| sent)
+    }
+
+    fn message(method: &str, params: &str) -> String {
+        format!(r#"{{ "jsonrpc":"2.0","id":1, "method":"{method}","params":{params} }}"#)
+    }
+
+    /// Every message that may name a task, with `ID` where it does; what reaches the upstream has its id there.
+    fn naming_a_task() -> Vec<String> {
+        let related = r#""io.modelcontextprotocol/related-task": {"taskId" : "ID"}"#;
+        vec![
+            message("tasks/get", r#"{"taskId":"ID"}"#),
+            message(
+                "tasks/update",
+                r#"{ "inputResponses":{"taskId":"a"} , "taskId" : "ID" }"#,
+            ),
+            message("tasks/cancel", r#"{"\u0074askId":"ID"}"#),
+            message("tasks/result", r#"{"taskId":"ID"}"#),
+            message(
+                "tools/call",
+                &format!(r#"{{"_meta":{{{related}}},"name":"a"}}"#),
+            ),
+            message(
+                "notifications/progress",
+                &format!(r#"{{"_meta":{{"a":1,{related}}}}}"#),
+            ),
+            message(
+                "tasks/get",
+                &format!(r#"{{"taskId":"ID","_meta":{{{related}}}}}"#),
+            ),
+            message(
+                "subscriptions/listen",
+                r#"{"notifications":{"taskIds":["ID", "ID"]}}"#,
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":7,"result":{{"action":"accept","_meta":{{{related}}}}}}}"#
+            ),
+        ]
+    }
+
+    #[test]
+    fn an_id_is_opened_wherever_it_stands_and_the_rest_stays_byte_for_byte() {
+        for template in naming_a_task() {
+            for (id, written) in [("abc", "abc"), ("a\"b\\ü\n", "a\\\"b\\\\ü\\n"), ("", "")] {
+                let body = template.replace("ID", &task(id));
+                let expected = template.replace("ID", written);
+                assert_eq!(open(&body).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_watched_ends_at_its_limit() {
+        let watch = |count| {
+            let ids = vec![format!("\"{}\"", task("abc")); count].join(",");
+            let params = format!(r#"{{"notifications":{{"taskIds":[{ids}]}}}}"#);
+            open(&message("subscriptions/listen", &params)).map(|_| ())
+        };
+        assert_eq!(watch(MAX_WATCHED), Ok(()));
+        assert_eq!(watch(MAX_WATCHED + 1), Err(Reason::InvalidRequest));
+    }
+
+    #[test]
+    fn an_id_that_does_not_open_for_the_caller_is_refused() {
+        let sealed = task("abc");
+        let state = ALICE.request_state(&CallDigest::of("tasks/get", None, None).unwrap());
+        let as_state = sealer().seal(&state, "abc").unwrap();
+        let session = sealer().seal(&ALICE.session(), "abc").unwrap();
+        for template in naming_a_task() {
+            let body = |id: &str| template.replace("ID", id);
+            let refused = |binding, id| open_as(binding, &body(id)).map(|(sent, _)| sent);
+            assert_eq!(
+                refused(MALLORY, &sealed),
+                Err(Reason::TaskMismatch),
+                "{template}"
+            );
+            for other in [&as_state, &session] {
+                assert_eq!(
+                    refused(ALICE, other),
+                    Err(Reason::TaskMismatch),
+                    "{template}"
+                );
+            }
+            for unknown in ["abc", "", &sealed[1..]] {
+                assert_eq!(
+                    refused(ALICE, unknown),
+                    Err(Reason::TaskUnknown),
+                    "{template}"
+                );
+            }
+            let number = template.replace("\"ID\"", "1");
+            assert_eq!(open(&number), Err(Reason::InvalidRequest), "{template}");
+        }
+    }
+
+    #[test]
+    fn one_id_that_does_not_open_refuses_the_whole_list() {
+        let listen = |ids: &str| {
+            open(&message(
+                "subscriptions/listen",
+                &format!(r#"{{"notifications":{{"taskIds":{ids}}}}}"#),
+            ))
+        };
+        let known = task("abc");
+        assert!(listen(&format!(r#"["{known}"]"#)).is_ok());
+        assert!(listen("[]").is_ok());
+        assert_eq!(
+            listen(&format!(r#"["{known}","abd"]"#)),
+            Err(Reason::TaskUnknown)
+        );
+        assert_eq!(
+            listen(&format!(r#""{known}""#)),
+            Err(Reason::InvalidRequest)
+        );
+    }
+
+    #[test]
+    fn the_id_a_message_acts_on_is_told_apart_from_those_it_names() {
+        let body = message("tasks/get", &format!(r#"{{"taskId":"{}"}}"#, task("abc")));
+        let (_, opened) = open_as(ALICE, &body).unwrap();
+        assert_eq!(opened.task.as_deref(), Some("abc"));
+        assert_eq!(opened.tasks, [("abc".to_owned(), task("abc"))]);
+        let related = format!(
+            r#"{{"_meta":{{"io.modelcontextprotocol/related-task":{{"taskId":"{}"}}}}}}"#,
+            task("abc")
+        );
+        let (_, opened) = open_as(ALICE, &message("tools/call", &related)).unwrap();
+        assert_eq!((opened.task, opened.tasks.len()), (None, 1));
+    }
+
+    #[test]
+    fn what_names_no_task_of_the_servers_stays_as_it_is() {
+        for body in [
+            message(
+                "tools/call",
+                r#"{"name":"a","taskId":"abc","arguments":{"taskId":"abc"}}"#,
+            ),
+            message(
+                "notifications/tasks/status",
+                r#"{"taskId":"the clients own","status":"working"}"#,
+            ),
+            message(
+                "subscriptions/listen",
+                r#"{"notifications":{"toolsListChanged":true}}"#,
+            ),
+            message("tools/list", r#"{"_meta":{"progressToken":"abc"}}"#),
+            r#"{"jsonrpc":"2.0","id":7,"result":{"task":{"taskId":"the clients own"}}}"#.to_owned(),
+            r#"{"jsonrpc":"2.0","id":7,"result":{"taskId":"the clients own"}}"#.to_owned(),
+            r#"{"jsonrpc":"2.0","id":7,"result":null}"#.to_owned(),
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":"no"}}"#.to_owned(),
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#.to_owned(),
+        ] {
+            assert_eq!(open(&body).as_deref(), Ok(&*body));
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_member_that_is_read_is_refused() {
+        let id = task("abc");
+        for params in [
+            format!(r#"{{"taskId":"{id}","TaskId":"abc"}}"#),
+            format!(r#"{{"taskId":"{id}","requeststate":"a"}}"#),
+            format!(r#"{{"taskId":"{id}","Notifications":{{}}}}"#),
+            r#"{"_meta":{"io.modelcontextprotocol/Related-Task":{"taskId":"abc"}}}"#.to_owned(),
+            r#"{"_meta":{"io.modelcontextprotocol/related-task":{"taskid":"abc"}}}"#.to_owned(),
+            r#"{"name":"a","Arguments":{}}"#.to_owned(),
+        ] {
+            assert_eq!(
+                open(&message("tasks/get", &params)),
+                Err(Reason::AmbiguousJson),
+                "{params}"
+            );
+        }
+        let watched = r#"{"notifications":{"TaskIds":["abc"]}}"#;
+        assert_eq!(
+            open(&message("subscriptions/listen", watched)),
+            Err(Reason::AmbiguousJson)
+        );
+        for result in [
+            r#"{"_Meta":{}}"#,
+            r#"{"_meta":{"IO.modelcontextprotocol/related-task":{"taskId":"abc"}}}"#,
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{result}}}"#);
+            assert_eq!(open(&body), Err(Reason::AmbiguousJson), "{result}");
+        }
+        let related = r#"{"_meta":{"io.modelcontextprotocol/related-task":["abc"]}}"#;
+        assert_eq!(
+            open(&message("tools/call", related)),
+            Err(Reason::InvalidRequest)
+        );
+    }
+
+    #[test]
+    fn a_modern_client_that_does_not_know_tasks_is_told_so() {
+        let get = |id: &str, meta: &str| {
+            open(&message(
+                "tasks/get",
+                &format!(r#"{{"taskId":"{id}","_meta":{{{meta}}}}}"#),
+            ))
+        };
+        let declared = format!(
+            r#"{MODERN},"io.modelcontextprotocol/clientCapabilities":{{"extensions":{{"io.modelcontextprotocol/tasks":{{}}}}}}"#
+        );
+        let without = format!(r#"{MODERN},"io.modelcontextprotocol/clientCapabilities":{{}}"#);
+        assert_eq!(get("abc", &declared), Err(Reason::TaskUnknown));
+        assert_eq!(get("abc", &without), Err(Reason::TasksUndeclared));
+        assert_eq!(get("abc", MODERN), Err(Reason::TasksUndeclared));
+        assert_eq!(get("abc", ""), Err(Reason::TaskUnknown), "legacy");
+        // What opens is the upstream's to judge.
+        assert!(get(&task("abc"), &without).is_ok());
+    }
+
+    /// A call with these arguments, and the state if there is one.
+    fn call(method: &str, name: &str, arguments: &str, state: Option<&str>) -> String {
+        let state = state.map_or_else(String::new, |state| {
+            format!(r#","inputResponses":{{"a":{{}}}},"requestState":"{state}""#)
+        });
+        message(
+            method,
+            &format!(r#"{{{name},"arguments":{arguments},"_meta":{{{MODERN}}}{state}}}"#),
+        )
+    }
+
+    #[test]
+    fn a_state_opens_on_the_repeated_call_alone() {
+        let (name, arguments) = (r#""name":"pay""#, r#"{"to":"bob","amount":5}"#);
+        let first = call("tools/call", name, arguments, None);
+        let (sent, opened) = open_as(ALICE, &first).unwrap();
+        assert_eq!(sent, first);
+        let sealed = sealer().seal(&opened.state.unwrap(), "as\"ked").unwrap();
+        for arguments in [arguments, r#"{ "amount": 5, "t\u006f": "bob" }"#] {
+            let again = call("tools/call", name, arguments, Some(&sealed));
+            let expected = call("tools/call", name, arguments, Some(r#"as\"ked"#));
+            assert_eq!(open(&again).unwrap(), expected);
+        }
+        let others = [
+            call(
+                "tools/call",
+                name,
+                r#"{"to":"eve","amount":5}"#,
+                Some(&sealed),
+            ),
+            call("tools/call", name, "{}", Some(&sealed)),
+            call("tools/call", r#""name":"refund""#, arguments, Some(&sealed)),
+            call("prompts/get", name, arguments, Some(&sealed)),
+            call("tools/call", name, arguments, Some("asked")),
+            call("tools/call", name, arguments, Some(&sealed[1..])),
+            call("tools/call", name, arguments, Some(&task("asked"))),
+        ];
+        for other in others {
+            assert_eq!(open(&other), Err(Reason::RequestState), "{other}");
+        }
+        let again = call("tools/call", name, arguments, Some(&sealed));
+        let stolen = open_as(MALLORY, &again).map(|(sent, _)| sent);
+        assert_eq!(stolen, Err(Reason::RequestState));
+        let number = again.replace(&format!("\"{sealed}\""), "1");
+        assert_eq!(open(&number), Err(Reason::InvalidRequest));
+    }
+
+    #[test]
+    fn what_is_not_sealed_here_is_not_touched() {
+        let sealer = sealer();
+        let opening = |tasks, request_state| Opening {
+            sealer: &sealer,
+            binding: ALICE,
+            tasks,
+            request_state,
+        };
+        let get = message("tasks/get", r#"{"taskId":"abc"}"#);
+        assert!(
+            opening(false, true)
+                .open(get.as_bytes())
+                .unwrap()
+                .body
+                .is_none()
+        );
+        let state = message("tools/call", r#"{"name":"a","requestState":"abc"}"#);
+        let opened = opening(true, false).open(state.as_bytes()).unwrap();
+        assert!(opened.body.is_none() && opened.state.is_none());
+    }
+}

@@ -1,0 +1,434 @@
+//! Seals what an upstream gave, and opens it again for the same binding.
+
+use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::SHA256_OUTPUT_LEN;
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::binding::{Bound, Purpose};
+use super::form::Parts;
+use super::key::{SealingKey, SealingKeyError};
+use crate::refusal::reason::Reason;
+
+/// Seals with the first of its keys and opens with every one of them.
+#[derive(Debug)]
+pub struct Sealer {
+    first: SealingKey,
+    others: Vec<SealingKey>,
+}
+
+impl Sealer {
+    /// From keys, newest first; none at all makes a random one, which no other replica and no restart shares.
+    ///
+    /// # Errors
+    /// [`SealingKeyError::Random`] when there is no key and no randomness for one.
+    pub fn new(keys: Vec<SealingKey>) -> Result<Self, SealingKeyError> {
+        let mut keys = keys.into_iter();
+        let first = keys.next().map_or_else(SealingKey::random, Ok)?;
+        Ok(Self {
+            first,
+            others: keys.collect(),
+        })
+    }
+
+    /// Seals what an upstream gave. `None` when that is too long, or no session id where it should be one, or when there is
+    /// no randomness.
+    pub fn seal(&self, bound: &Bound, value: &str) -> Option<String> {
+        if !bound.purpose.takes(value) {
+            return None;
+        }
+        let head = self.first.head();
+        let mut sealed = [&bound.digest, value.as_bytes()].concat();
+        let nonce = match bound.purpose {
+            Purpose::Task => self.first.nonce_of(&sealed),
+            Purpose::Session | Purpose::RequestState => random_nonce()?,
+        };
+        let nonce_used = Nonce::assume_unique_for_key(nonce);
+        self.first
+            .key
+            .seal_in_place_append_tag(nonce_used, Aad::from(head), &mut sealed)
+            .ok()?;
+        Some(URL_SAFE_NO_PAD.encode([&head[..], &nonce, &sealed].concat()))
+    }
+
+    /// Opens what [`seal`](Self::seal) made, for the same binding.
+    ///
+    /// # Errors
+    /// The reason of this kind of value, for what was not sealed here or was altered, or for what is genuine but another's;
+    /// they are answered alike. Every path runs the AEAD once, so that the time tells nothing.
+    pub fn open(&self, bound: &Bound, sealed: &str) -> Result<String, Reason> {
+        let unknown = bound.purpose.unknown();
+        let parts = Parts::of(sealed, bound.purpose.longest_sealed());
+        let known = parts.as_ref().and_then(|parts| self.key_of(&parts.head));
+        let parts = parts.unwrap_or_else(Parts::dummy);
+        let opened = known
+            .unwrap_or(&self.first)
+            .open(parts)
+            .filter(|_| known.is_some());
+        let opened = opened.ok_or(unknown)?;
+        let (digest, value) = opened.split_at_checked(SHA256_OUTPUT_LEN).ok_or(unknown)?;
+        verify_slices_are_equal(digest, &bound.digest).map_err(|_| bound.purpose.mismatch())?;
+        String::from_utf8(value.to_vec()).map_err(|_| unknown)
+    }
+
+    fn key_of(&self, head: &[u8]) -> Option<&SealingKey> {
+        [&self.first]
+            .into_iter()
+            .chain(&self.others)
+            .find(|key| key.head() == head)
+    }
+}
+
+fn random_nonce() -> Option<[u8; NONCE_LEN]> {
+    let mut nonce = [0; NONCE_LEN];
+    rand::fill(&mut nonce).ok()?;
+    Some(nonce)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::{Binding, CallDigest, MAX_REQUEST_STATE, MAX_SESSION_ID, MAX_TASK_ID};
+
+    const BINDING: Binding<'static> = Binding {
+        resource: "https://mcp.example.com/mcp",
+        issuer: "https://issuer.example.com",
+        subject: "alice",
+        client: Some("app"),
+        endpoint: "http://127.0.0.1:9000/mcp",
+    };
+
+    fn key(byte: u8) -> SealingKey {
+        SealingKey::from_bytes(&[byte; 32]).unwrap()
+    }
+
+    fn sealer(keys: &[u8]) -> Sealer {
+        Sealer::new(keys.iter().map(|byte| key(*byte)).collect()).unwrap()
+    }
+
+    #[test]
+    fn what_was_sealed_opens_for_the_same_binding() {
+        let sealer = sealer(&[1]);
+        for id in ["a", "0f3c-55", "!~", &"x".repeat(MAX_SESSION_ID)] {
+            let sealed = sealer.seal(&BINDING.session(), id).unwrap();
+            assert!(
+                sealed
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+                "{sealed}"
+            );
+            assert!(sealed.len() <= Purpose::Session.longest_sealed());
+            assert!(!sealed.contains(id) || id.len() == 1, "{sealed}");
+            assert_eq!(sealer.open(&BINDING.session(), &sealed).as_deref(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn the_longest_id_takes_all_the_room_there_is() {
+        let sealed = sealer(&[1]).seal(&BINDING.session(), &"x".repeat(MAX_SESSION_ID));
+        assert_eq!(sealed.unwrap().len(), Purpose::Session.longest_sealed());
+    }
+
+    #[test]
+    fn another_binding_is_a_mismatch() {
+        let sealer = sealer(&[1]);
+        let sealed = sealer.seal(&BINDING.session(), "abc").unwrap();
+        let cases = [
+            (
+                "subject",
+                Binding {
+                    subject: "mallory",
+                    ..BINDING
+                },
+            ),
+            (
+                "issuer",
+                Binding {
+                    issuer: "https://issuer.example.com/",
+                    ..BINDING
+                },
+            ),
+            (
+                "client",
+                Binding {
+                    client: Some("other"),
+                    ..BINDING
+                },
+            ),
+            (
+                "no client",
+                Binding {
+                    client: None,
+                    ..BINDING
+                },
+            ),
+            (
+                "empty client",
+                Binding {
+                    client: Some(""),
+                    ..BINDING
+                },
+            ),
+            (
+                "resource",
+                Binding {
+                    resource: "https://mcp.example.com/other",
+                    ..BINDING
+                },
+            ),
+            (
+                "endpoint",
+                Binding {
+                    endpoint: "http://127.0.0.1:9001/mcp",
+                    ..BINDING
+                },
+            ),
+            (
+                "border moved",
+                Binding {
+                    issuer: "https://issuer.example.coma",
+                    subject: "lice",
+                    ..BINDING
+                },
+            ),
+        ];
+        for (name, binding) in cases {
+            assert_eq!(
+                sealer.open(&binding.session(), &sealed),
+                Err(Reason::SessionMismatch),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_absent_client_is_not_an_empty_one() {
+        let sealer = sealer(&[1]);
+        let absent = Binding {
+            client: None,
+            ..BINDING
+        };
+        let sealed = sealer.seal(&absent.session(), "abc").unwrap();
+        assert_eq!(
+            sealer.open(&absent.session(), &sealed).as_deref(),
+            Ok("abc")
+        );
+        assert_eq!(
+            sealer.open(
+                &Binding {
+                    client: Some(""),
+                    ..BINDING
+                }
+                .session(),
+                &sealed
+            ),
+            Err(Reason::SessionMismatch)
+        );
+    }
+
+    fn call(arguments: &str) -> CallDigest {
+        CallDigest::of("tools/call", Some("pay"), Some(arguments.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn no_kind_opens_as_another() {
+        let sealer = sealer(&[1]);
+        let kinds = [
+            BINDING.session(),
+            BINDING.task(),
+            BINDING.request_state(&call("{}")),
+        ];
+        let mismatches = [
+            Reason::SessionMismatch,
+            Reason::TaskMismatch,
+            Reason::RequestState,
+        ];
+        for one in &kinds {
+            let sealed = sealer.seal(one, "abc").unwrap();
+            for (other, mismatch) in kinds.iter().zip(mismatches) {
+                let expected = if one == other {
+                    Ok("abc")
+                } else {
+                    Err(mismatch)
+                };
+                let opened = sealer.open(other, &sealed);
+                assert_eq!(opened.as_deref().map_err(|reason| *reason), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn tasks_and_request_states_are_any_text() {
+        let sealer = sealer(&[1]);
+        let state = BINDING.request_state(&call("{}"));
+        for (bound, longest) in [(BINDING.task(), MAX_TASK_ID), (state, MAX_REQUEST_STATE)] {
+            for value in ["", "a b", "größe\n\0", &"x".repeat(longest)] {
+                let sealed = sealer.seal(&bound, value).unwrap();
+                assert!(sealed.len() <= bound.purpose.longest_sealed());
+                assert_eq!(sealer.open(&bound, &sealed).as_deref(), Ok(value));
+            }
+            assert_eq!(sealer.seal(&bound, &"x".repeat(longest + 1)), None);
+        }
+    }
+
+    #[test]
+    fn a_request_state_opens_on_its_own_call_alone() {
+        let sealer = sealer(&[1]);
+        let bound = BINDING.request_state(&call(r#"{"to":"bob","amount":5}"#));
+        let sealed = sealer.seal(&bound, "asked").unwrap();
+        let again = BINDING.request_state(&call(r#"{ "amount": 5, "to": "bob" }"#));
+        assert_eq!(sealer.open(&again, &sealed).as_deref(), Ok("asked"));
+        let mallory = Binding {
+            subject: "mallory",
+            ..BINDING
+        };
+        let elsewhere = [
+            BINDING.request_state(&call(r#"{"to":"eve","amount":5}"#)),
+            mallory.request_state(&call(r#"{"to":"bob","amount":5}"#)),
+        ];
+        for bound in elsewhere {
+            assert_eq!(sealer.open(&bound, &sealed), Err(Reason::RequestState));
+        }
+    }
+
+    #[test]
+    fn an_altered_id_is_unknown() {
+        let sealer = sealer(&[1]);
+        let sealed = sealer.seal(&BINDING.session(), "abc").unwrap();
+        for at in 0..sealed.len() {
+            let mut altered = sealed.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert_eq!(
+                sealer.open(&BINDING.session(), &altered),
+                Err(Reason::SessionUnknown),
+                "at {at}"
+            );
+            assert_eq!(
+                sealer.open(&BINDING.session(), &sealed[..at]),
+                Err(Reason::SessionUnknown),
+                "cut at {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn garbage_is_unknown() {
+        let sealer = sealer(&[1]);
+        let sealed = sealer.seal(&BINDING.session(), "abc").unwrap();
+        let long = "A".repeat(8 * 1024);
+        let padded = format!("{sealed}=");
+        let longer = format!("{sealed}AAAA");
+        for garbage in [
+            "",
+            "A",
+            "abc",
+            "0f3c55d4-8a4c-4b1e-9a1c-000000000000",
+            "größe",
+            " ",
+            "+/+/",
+            &long,
+            &padded,
+            &longer,
+        ] {
+            assert_eq!(
+                sealer.open(&BINDING.session(), garbage),
+                Err(Reason::SessionUnknown),
+                "{garbage}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_key_opens_elsewhere_and_another_does_not() {
+        let sealed = sealer(&[1]).seal(&BINDING.session(), "abc").unwrap();
+        assert_eq!(
+            sealer(&[1]).open(&BINDING.session(), &sealed).as_deref(),
+            Ok("abc")
+        );
+        assert_eq!(
+            sealer(&[2]).open(&BINDING.session(), &sealed),
+            Err(Reason::SessionUnknown)
+        );
+        assert_eq!(
+            sealer(&[]).open(&BINDING.session(), &sealed),
+            Err(Reason::SessionUnknown)
+        );
+    }
+
+    #[test]
+    fn a_rotated_key_still_opens_but_seals_no_more() {
+        let sealed = sealer(&[1]).seal(&BINDING.session(), "abc").unwrap();
+        let rotated = sealer(&[2, 1]);
+        assert_eq!(
+            rotated.open(&BINDING.session(), &sealed).as_deref(),
+            Ok("abc")
+        );
+        let anew = rotated.seal(&BINDING.session(), "abc").unwrap();
+        assert_eq!(
+            sealer(&[2]).open(&BINDING.session(), &anew).as_deref(),
+            Ok("abc")
+        );
+        assert_eq!(
+            sealer(&[1]).open(&BINDING.session(), &anew),
+            Err(Reason::SessionUnknown)
+        );
+    }
+
+    #[test]
+    fn sealing_twice_gives_two_ids() {
+        let sealer = sealer(&[1]);
+        assert_ne!(
+            sealer.seal(&BINDING.session(), "abc"),
+            sealer.seal(&BINDING.session(), "abc")
+        );
+    }
+
+    #[test]
+    fn a_task_has_one_sealed_id_for_each_caller() {
+        let sealer = sealer(&[1]);
+        let sealed = |bound: &Bound, id| sealer.seal(bound, id).unwrap();
+        let mallory = Binding {
+            subject: "mallory",
+            ..BINDING
+        };
+        let alices = sealed(&BINDING.task(), "abc");
+        assert_eq!(sealed(&BINDING.task(), "abc"), alices);
+        let nonce = |sealed: &str| sealed[..22].to_owned();
+        for other in [
+            sealed(&BINDING.task(), "abd"),
+            sealed(&mallory.task(), "abc"),
+            self::sealer(&[2]).seal(&BINDING.task(), "abc").unwrap(),
+        ] {
+            assert_ne!(nonce(&other), nonce(&alices));
+        }
+    }
+
+    #[test]
+    fn two_random_keys_differ() {
+        let (one, other) = (sealer(&[]), sealer(&[]));
+        let sealed = one.seal(&BINDING.session(), "abc").unwrap();
+        assert_eq!(one.open(&BINDING.session(), &sealed).as_deref(), Ok("abc"));
+        assert_eq!(
+            other.open(&BINDING.session(), &sealed),
+            Err(Reason::SessionUnknown)
+        );
+    }
+
+    #[test]
+    fn an_upstream_id_that_is_none_is_not_sealed() {
+        let sealer = sealer(&[1]);
+        for id in [
+            "",
+            "a b",
+            "a\n",
+            "\u{7f}",
+            "größe",
+            &"x".repeat(MAX_SESSION_ID + 1),
+        ] {
+            assert_eq!(sealer.seal(&BINDING.session(), id), None, "{id:?}");
+        }
+    }
+}

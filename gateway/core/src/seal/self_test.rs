@@ -1,0 +1,132 @@
+//! Sealing tried on itself at start, so that a build that seals badly serves nobody.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::binding::{Binding, Bound};
+use super::key::SealingKey;
+use super::sealer::Sealer;
+use crate::refusal::reason::Reason;
+
+/// Why sealing cannot be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealingTestError {
+    /// A sealed id of an earlier time, or one sealed just now, does not open.
+    #[error("a good sealed session id does not open")]
+    GoodRefused,
+    /// An altered id, another's, or one that is no session's opens.
+    #[error("a bad sealed session id opens")]
+    BadAccepted,
+}
+
+/// Tries a vector that must open, the same altered in its last byte, for another caller, and as what it is not; then an
+/// id sealed by this very process.
+///
+/// # Errors
+/// [`SealingTestError`] at the first surprise.
+pub fn self_test() -> Result<(), SealingTestError> {
+    let broken = |_| SealingTestError::GoodRefused;
+    let key = SealingKey::from_bytes(TEST_KEY).map_err(broken)?;
+    let sealer = Sealer::new(vec![key]).map_err(broken)?;
+    let fresh = sealer.seal(&TEST_BINDING.session(), TEST_ID);
+    let fresh = fresh.ok_or(SealingTestError::GoodRefused)?;
+    try_sealed(TEST_SEALED, |bound, sealed| sealer.open(bound, sealed))?;
+    try_sealed(&fresh, |bound, sealed| sealer.open(bound, sealed))
+}
+
+fn try_sealed(
+    sealed: &str,
+    open: impl Fn(&Bound, &str) -> Result<String, Reason>,
+) -> Result<(), SealingTestError> {
+    let good = TEST_BINDING.session();
+    if open(&good, sealed).as_deref() != Ok(TEST_ID) {
+        return Err(SealingTestError::GoodRefused);
+    }
+    let mut altered = URL_SAFE_NO_PAD.decode(sealed).unwrap_or_default();
+    if let Some(byte) = altered.last_mut() {
+        *byte ^= 1;
+    }
+    let altered = URL_SAFE_NO_PAD.encode(altered);
+    let another = Binding {
+        subject: "mallory",
+        ..TEST_BINDING
+    };
+    let opens = open(&good, &altered).is_ok()
+        || open(&another.session(), sealed).is_ok()
+        || open(&TEST_BINDING.task(), sealed).is_ok();
+    match opens {
+        true => Err(SealingTestError::BadAccepted),
+        false => Ok(()),
+    }
+}
+
+/// A key that seals nothing but the self-test's id.
+const TEST_KEY: &[u8] = b"for the self-test of sealing it.";
+const TEST_BINDING: Binding<'static> = Binding {
+    resource: "https://mcp.example.com/mcp",
+    issuer: "https://issuer.example.com",
+    subject: "alice",
+    client: Some("app"),
+    endpoint: "http://127.0.0.1:9000/mcp",
+};
+const TEST_ID: &str = "session-of-the-self-test";
+/// [`TEST_ID`], sealed for [`TEST_BINDING`] with [`TEST_KEY`].
+const TEST_SEALED: &str = "AaV784lErAlR1ERCk1V-36h9eXNeRlwNGD9sPzxvZDoIGLsUGkrOE7xAORr5W5CBHYq1rwI6lklUvNWFKOmpEpM8IpcEexNK9GVXD3Aicn_ktZZ1hAcHdQ0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealing_passes_its_self_test() {
+        assert_eq!(self_test(), Ok(()));
+    }
+
+    /// Opens the vector for whomever `accepts`, and nothing else.
+    fn outcome(accepts: impl Fn(&Bound) -> bool) -> Result<(), SealingTestError> {
+        try_sealed(TEST_SEALED, |bound, sealed| {
+            match accepts(bound) && sealed == TEST_SEALED {
+                true => Ok(TEST_ID.to_owned()),
+                false => Err(Reason::SessionUnknown),
+            }
+        })
+    }
+
+    #[test]
+    fn sealing_that_refuses_or_opens_what_it_must_not_is_caught() {
+        let good = TEST_BINDING.session();
+        let accepted = Err(SealingTestError::BadAccepted);
+        assert_eq!(outcome(|bound| *bound == good), Ok(()));
+        assert_eq!(outcome(|_| false), Err(SealingTestError::GoodRefused));
+        assert_eq!(
+            try_sealed(TEST_SEALED, |_, _| Ok(TEST_ID.to_owned())),
+            accepted
+        );
+        assert_eq!(outcome(|_| true), accepted, "for another");
+        assert_eq!(
+            outcome(|bound| *bound == good || *bound == TEST_BINDING.task()),
+            accepted,
+            "as a task"
+        );
+        let altered_too = try_sealed(TEST_SEALED, |bound, _| match *bound == good {
+            true => Ok(TEST_ID.to_owned()),
+            false => Err(Reason::SessionUnknown),
+        });
+        assert_eq!(altered_too, accepted);
+    }
+
+    #[test]
+    fn the_altered_id_is_another_whatever_its_last_byte() {
+        let good_binding = TEST_BINDING.session();
+        for last in [0, 1, 0xff] {
+            let good = URL_SAFE_NO_PAD.encode([7, last]);
+            let outcome = try_sealed(&good, |bound, sealed| {
+                match *bound == good_binding && sealed == good {
+                    true => Ok(TEST_ID.to_owned()),
+                    false => Err(Reason::SessionUnknown),
+                }
+            });
+            assert_eq!(outcome, Ok(()), "{last}");
+        }
+    }
+}

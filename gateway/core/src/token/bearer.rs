@@ -1,0 +1,259 @@
+//! The bearer token, taken from where it may be and nowhere else (RFC 6750 §2.1, OAuth 2.1 §5.1).
+
+use std::fmt;
+
+use http::header::{AUTHORIZATION, HeaderMap};
+
+use crate::http::path::has_token;
+use crate::refusal::reason::Reason;
+
+/// A token as it was presented: token68, within its limit, not verified. It never prints itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BearerToken<'a>(&'a str);
+
+impl<'a> BearerToken<'a> {
+    /// The token itself: for verifying it and for the key of a cache, nothing else.
+    pub const fn expose(&self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Debug for BearerToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken([redacted])")
+    }
+}
+
+/// Exactly one bearer token of at most `max_bytes`.
+///
+/// # Errors
+/// [`Reason::NoCredentials`], [`Reason::UnsupportedScheme`], [`Reason::MultipleCredentials`],
+/// [`Reason::TokenInQuery`], [`Reason::MalformedCredentials`] or [`Reason::TokenTooLarge`].
+pub fn bearer<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&str>,
+    max_bytes: usize,
+) -> Result<BearerToken<'a>, Reason> {
+    if query.is_some_and(has_token) {
+        return Err(Reason::TokenInQuery);
+    }
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let line = lines.next().ok_or(Reason::NoCredentials)?;
+    if lines.next().is_some() {
+        return Err(Reason::MultipleCredentials);
+    }
+    let (scheme, credentials) = split_scheme(line.as_bytes());
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Err(refuse_scheme(scheme, credentials));
+    }
+    // The size first: nothing is spent on what is too large.
+    if credentials.len() > max_bytes {
+        return Err(Reason::TokenTooLarge);
+    }
+    // No token68 holds a comma: this is a list of credentials that something on the way joined (RFC 9110 §5.3).
+    if credentials.contains(&b',') {
+        return Err(Reason::MultipleCredentials);
+    }
+    token68(credentials)
+        .map(BearerToken)
+        .ok_or(Reason::MalformedCredentials)
+}
+
+/// The scheme, and what follows the spaces after it. Spaces around the whole value mean nothing (RFC 9110 §5.5).
+fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
+    let value = trim_spaces(value);
+    let end = value
+        .iter()
+        .position(|byte| *byte == b' ')
+        .unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(end);
+    (scheme, trim_spaces(rest))
+}
+
+fn refuse_scheme(scheme: &[u8], credentials: &[u8]) -> Reason {
+    let mut others = credentials.split(|byte| *byte == b',').skip(1);
+    if others.any(|part| split_scheme(part).0.eq_ignore_ascii_case(b"bearer")) {
+        return Reason::MultipleCredentials;
+    }
+    // A token glued to the scheme, a tab between them, or no scheme at all.
+    let glued = scheme
+        .get(..6)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"bearer"));
+    if glued || !is_scheme(scheme) {
+        return Reason::MalformedCredentials;
+    }
+    Reason::UnsupportedScheme
+}
+
+/// `token` of RFC 9110 §5.6.2.
+fn is_scheme(text: &[u8]) -> bool {
+    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(is_tchar)
+}
+
+/// `token68` of RFC 9110 §11.2: some characters, then padding.
+fn token68(text: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(text).ok()?;
+    let unpadded = text.trim_end_matches('=');
+    // Without an early end: tokens are long, every request brings one, and this way whole words are compared at once.
+    let all_fine = unpadded
+        .bytes()
+        .fold(true, |fine, byte| fine & is_token68(byte));
+    (all_fine && !unpadded.is_empty()).then_some(text)
+}
+
+const fn is_token68(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+}
+
+fn trim_spaces(text: &[u8]) -> &[u8] {
+    let is_other = |byte: &u8| *byte != b' ';
+    let start = text.iter().position(is_other).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .rposition(is_other)
+        .map_or(start, |last| last + 1);
+    text.get(start..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use http::HeaderValue;
+
+    use super::*;
+
+    const LIMIT: usize = 32;
+
+    fn read(lines: &[&[u8]], query: Option<&str>) -> Result<String, Reason> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
+        }
+        bearer(&headers, query, LIMIT).map(|token| token.expose().to_owned())
+    }
+
+    #[test]
+    fn one_authorization_line_gives_one_token_or_one_reason() {
+        use Reason::{MalformedCredentials, MultipleCredentials, TokenTooLarge, UnsupportedScheme};
+        for (line, expected) in [
+            // 35: the scheme in any letter case.
+            ("Bearer abc", Ok("abc")),
+            ("bearer abc", Ok("abc")),
+            ("BEARER abc", Ok("abc")),
+            ("bEaReR abc", Ok("abc")),
+            // 36: spaces.
+            ("Bearer   abc", Ok("abc")),
+            (" Bearer abc ", Ok("abc")),
+            ("Bearer\tabc", Err(MalformedCredentials)),
+            ("Bearer \tabc", Err(MalformedCredentials)),
+            ("Bearer abc\t", Err(MalformedCredentials)),
+            ("\tBearer abc", Err(MalformedCredentials)),
+            ("Bearerabc", Err(MalformedCredentials)),
+            ("Bearer", Err(MalformedCredentials)),
+            ("Bearer ", Err(MalformedCredentials)),
+            ("Bearer    ", Err(MalformedCredentials)),
+            ("", Err(MalformedCredentials)),
+            (" ", Err(MalformedCredentials)),
+            // 37: token68.
+            ("Bearer a-b.c_d~e+f/g0==", Ok("a-b.c_d~e+f/g0==")),
+            ("Bearer abc def", Err(MalformedCredentials)),
+            ("Bearer =abc", Err(MalformedCredentials)),
+            ("Bearer a=b", Err(MalformedCredentials)),
+            ("Bearer ==", Err(MalformedCredentials)),
+            ("Bearer \"abc\"", Err(MalformedCredentials)),
+            ("Bearer abc;x", Err(MalformedCredentials)),
+            ("Bearer tökén", Err(MalformedCredentials)),
+            ("Beärer abc", Err(MalformedCredentials)),
+            // 38: other schemes.
+            ("Basic YWxpY2U6c2VjcmV0", Err(UnsupportedScheme)),
+            ("DPoP abc", Err(UnsupportedScheme)),
+            ("Negotiate abc", Err(UnsupportedScheme)),
+            ("Digest username=\"a\", realm=\"b\"", Err(UnsupportedScheme)),
+            ("Bear abc", Err(UnsupportedScheme)),
+            // 32: a pair joined by a comma.
+            ("Bearer abc, Bearer abc", Err(MultipleCredentials)),
+            ("Bearer abc,def", Err(MultipleCredentials)),
+            ("Bearer abc,", Err(MultipleCredentials)),
+            ("Basic YWxpY2U, bearer abc", Err(MultipleCredentials)),
+            // 17: the limit, exactly.
+            (
+                "Bearer 12345678901234567890123456789012",
+                Ok("12345678901234567890123456789012"),
+            ),
+            (
+                "Bearer 123456789012345678901234567890123",
+                Err(TokenTooLarge),
+            ),
+            (
+                "Bearer .....................................",
+                Err(TokenTooLarge),
+            ),
+        ] {
+            assert_eq!(
+                read(&[line.as_bytes()], None),
+                expected.map(str::to_owned),
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_malformed() {
+        assert_eq!(
+            read(&[b"Bearer ab\xffc"], None),
+            Err(Reason::MalformedCredentials)
+        );
+    }
+
+    #[test]
+    fn without_the_header_there_are_no_credentials_whatever_else_is_sent() {
+        let mut headers = HeaderMap::new();
+        for name in ["proxy-authorization", "x-access-token", "cookie"] {
+            headers.insert(name, HeaderValue::from_static("Bearer abc"));
+        }
+        assert_eq!(
+            bearer(&headers, Some("a=b"), LIMIT),
+            Err(Reason::NoCredentials)
+        );
+    }
+
+    #[test]
+    fn two_lines_are_refused_equal_or_not() {
+        for pair in [
+            [b"Bearer a".as_slice(), b"Bearer a"],
+            [b"Bearer a", b"Bearer b"],
+            [b"Basic a", b"Bearer b"],
+        ] {
+            assert_eq!(read(&pair, None), Err(Reason::MultipleCredentials));
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_refused_with_and_without_the_header() {
+        for query in [
+            "access_token=abc",
+            "a=b&access_token=abc",
+            "%61ccess_token=abc",
+        ] {
+            assert_eq!(read(&[], Some(query)), Err(Reason::TokenInQuery), "{query}");
+            assert_eq!(
+                read(&[b"Bearer abc"], Some(query)),
+                Err(Reason::TokenInQuery),
+                "{query}"
+            );
+        }
+        assert_eq!(
+            read(&[b"Bearer abc"], Some("token=abc")),
+            Ok("abc".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_token_never_prints_itself() {
+        assert_eq!(
+            format!("{:?}", BearerToken("secret")),
+            "BearerToken([redacted])"
+        );
+    }
+}

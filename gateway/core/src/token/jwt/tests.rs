@@ -1,0 +1,804 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use serde_json::{Value, json};
+
+use super::super::test_issuer::{
+    ED25519, OTHER_RSA, P256, P384, RSA, TestKey, encode, key_set, public_der, with,
+};
+use super::*;
+use crate::cel::kept_claims::ClaimNames;
+use crate::token::algorithm::Algorithm;
+use crate::token::bearer::bearer;
+
+const ISSUER: &str = "https://issuer.example/";
+const RESOURCE: &str = "https://mcp.example.com/mcp";
+const NOW: i64 = 1_800_000_000;
+const HEADER: &str = r#"{"alg":"RS256","typ":"at+jwt","kid":"rsa"}"#;
+
+/// What a gateway knows when a token arrives.
+struct Gateway {
+    profile: IssuerProfile,
+    keys: KeySet,
+    audience: Vec<String>,
+    now: i64,
+}
+
+impl Gateway {
+    fn new() -> Self {
+        let jwks = [
+            RSA.jwk("rsa"),
+            P256.jwk("p256"),
+            P384.jwk("p384"),
+            ED25519.jwk("ed"),
+        ];
+        Self {
+            profile: IssuerProfile::new(ISSUER),
+            keys: keys(&jwks),
+            audience: vec![RESOURCE.to_owned()],
+            now: NOW,
+        }
+    }
+
+    fn judge(&self, token: &str) -> Result<Verified, Reason> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").try_into().unwrap());
+        let token = bearer(&headers, None, 8 * 1024)?;
+        let token = Unverified::parse(&token)?;
+        token.verify(
+            &self.profile,
+            &self.keys,
+            &self.audience,
+            UnixTime::new(self.now),
+        )
+    }
+
+    fn refusal(&self, token: &str) -> Option<Reason> {
+        self.judge(token).err()
+    }
+}
+
+fn keys(jwks: &[Value]) -> KeySet {
+    KeySet::parse(&key_set(jwks)).unwrap().keys
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "sub": "alice", "aud": RESOURCE, "client_id": "inspector",
+        "iat": NOW - 60, "exp": NOW + 600, "scope": "tasks:read tasks:write",
+    })
+}
+
+fn sign(header: &str, claims: &str) -> String {
+    RSA.token(Algorithm::Rs256, header, claims)
+}
+
+/// A good token with these claims changed; null takes one away.
+fn token_with(members: Value) -> String {
+    sign(HEADER, &with(claims(), members).to_string())
+}
+
+#[test]
+fn a_good_token_of_every_algorithm_gives_its_caller() {
+    let gateway = Gateway::new();
+    for algorithm in Algorithm::ALL {
+        let key = TestKey::of(algorithm);
+        let header = json!({ "alg": algorithm.as_str(), "typ": "at+jwt", "kid": key.jwk("x")["crv"].as_str().map_or("rsa", |curve| match curve {
+            "P-256" => "p256",
+            "P-384" => "p384",
+            _ => "ed",
+        }) });
+        let verified = gateway
+            .judge(&key.token(algorithm, &header.to_string(), &claims().to_string()))
+            .unwrap();
+        assert_eq!(verified.principal.issuer.as_ref(), ISSUER, "{algorithm}");
+        assert_eq!(verified.principal.subject.as_ref(), "alice", "{algorithm}");
+        assert_eq!(
+            verified.principal.client.as_deref(),
+            Some("inspector"),
+            "{algorithm}"
+        );
+        assert_eq!(
+            verified.principal.scopes.to_string(),
+            "tasks:read tasks:write",
+            "{algorithm}"
+        );
+        assert_eq!(verified.expires.secs(), NOW + 600, "{algorithm}");
+    }
+}
+
+#[test]
+fn an_altered_part_of_every_algorithm_is_a_bad_signature() {
+    let gateway = Gateway::new();
+    for (algorithm, kid) in [
+        (Algorithm::Rs256, "rsa"),
+        (Algorithm::Ps512, "rsa"),
+        (Algorithm::Es256, "p256"),
+        (Algorithm::Es384, "p384"),
+        (Algorithm::EdDsa, "ed"),
+    ] {
+        let header = json!({ "alg": algorithm.as_str(), "typ": "at+jwt", "kid": kid }).to_string();
+        let key = TestKey::of(algorithm);
+        let good = key.token(algorithm, &header, &claims().to_string());
+        let (input, _) = good.rsplit_once('.').unwrap();
+        let (header_part, _) = good.split_once('.').unwrap();
+        let other_claims = encode(with(claims(), json!({ "sub": "mallory" })).to_string());
+        let mut signature = key.sign(algorithm, input);
+        let other_signature = format!("{header_part}.{other_claims}.{}", encode(&signature));
+        assert_eq!(
+            gateway.refusal(&other_signature),
+            Some(Reason::BadSignature),
+            "{algorithm}"
+        );
+        signature[10] ^= 1;
+        let altered = format!("{input}.{}", encode(&signature));
+        assert_eq!(
+            gateway.refusal(&altered),
+            Some(Reason::BadSignature),
+            "{algorithm}"
+        );
+        let cut = format!("{input}.{}", encode(&signature[1..]));
+        assert_eq!(
+            gateway.refusal(&cut),
+            Some(Reason::BadSignature),
+            "{algorithm}"
+        );
+        assert_eq!(
+            gateway.refusal(&format!("{input}.")),
+            Some(Reason::BadSignature),
+            "{algorithm}"
+        );
+    }
+}
+
+#[test]
+fn an_unsigned_token_is_told_by_its_algorithm_with_and_without_a_signature() {
+    let gateway = Gateway::new();
+    for alg in ["none", "None", "NONE", "nOnE"] {
+        let input = format!(
+            "{}.{}",
+            encode(json!({ "alg": alg, "typ": "at+jwt" }).to_string()),
+            encode(claims().to_string())
+        );
+        for token in [input.clone(), format!("{input}."), format!("{input}.YWJj")] {
+            assert_eq!(
+                gateway.refusal(&token),
+                Some(Reason::AlgNotAllowed),
+                "{token}"
+            );
+        }
+    }
+    let (unsigned, _) = sign(HEADER, &claims().to_string())
+        .rsplit_once('.')
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    assert_eq!(gateway.refusal(&unsigned), Some(Reason::MalformedToken));
+}
+
+#[test]
+fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
+    use aws_lc_rs::hmac;
+    let gateway = Gateway::new();
+    let input = format!(
+        "{}.{}",
+        encode(HEADER.replace("RS256", "HS256")),
+        encode(claims().to_string())
+    );
+    for secret in [public_der(&RSA), RSA.jwk("rsa").to_string().into_bytes()] {
+        let tag = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            input.as_bytes(),
+        );
+        assert_eq!(
+            gateway.refusal(&format!("{input}.{}", encode(tag))),
+            Some(Reason::AlgNotAllowed)
+        );
+    }
+}
+
+#[test]
+fn the_algorithm_must_fit_the_key() {
+    let mut gateway = Gateway::new();
+    gateway.keys = keys(&[
+        RSA.jwk_with("rsa", json!({ "alg": "RS256" })),
+        P256.jwk("p256"),
+    ]);
+    let ps256 = RSA.token(
+        Algorithm::Ps256,
+        r#"{"alg":"PS256","typ":"at+jwt","kid":"rsa"}"#,
+        &claims().to_string(),
+    );
+    assert_eq!(gateway.refusal(&ps256), Some(Reason::AlgKeyMismatch));
+    let es384 = P384.token(
+        Algorithm::Es384,
+        r#"{"alg":"ES384","typ":"at+jwt","kid":"p256"}"#,
+        &claims().to_string(),
+    );
+    assert_eq!(gateway.refusal(&es384), Some(Reason::AlgKeyMismatch));
+    let rs256 = RSA.token(
+        Algorithm::Rs256,
+        r#"{"alg":"RS256","typ":"at+jwt","kid":"p256"}"#,
+        &claims().to_string(),
+    );
+    assert_eq!(gateway.refusal(&rs256), Some(Reason::AlgKeyMismatch));
+}
+
+#[test]
+fn a_key_id_is_looked_up_and_nothing_else() {
+    let gateway = Gateway::new();
+    for kid in [
+        "../rsa",
+        "rsa\u{0}",
+        "rsa'; DROP TABLE keys",
+        "rsa\n",
+        "RSA",
+        "",
+        "r",
+    ] {
+        let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": kid }).to_string();
+        assert_eq!(
+            gateway.refusal(&sign(&header, &claims().to_string())),
+            Some(Reason::UnknownKey),
+            "{kid:?}"
+        );
+    }
+}
+
+#[test]
+fn without_a_key_id_the_one_fitting_key_is_taken_and_several_are_unknown() {
+    let token = sign(r#"{"alg":"RS256","typ":"at+jwt"}"#, &claims().to_string());
+    let mut gateway = Gateway::new();
+    assert_eq!(gateway.refusal(&token), None);
+    gateway.keys = keys(&[
+        RSA.jwk("a"),
+        OTHER_RSA.jwk_with("b", json!({ "alg": "PS256" })),
+    ]);
+    assert_eq!(gateway.refusal(&token), None);
+    gateway.keys = keys(&[RSA.jwk("a"), RSA.jwk("b")]);
+    assert_eq!(gateway.refusal(&token), None, "one key under two ids");
+    gateway.keys = keys(&[RSA.jwk("a"), OTHER_RSA.jwk("b")]);
+    assert_eq!(gateway.refusal(&token), Some(Reason::UnknownKey));
+    gateway.keys = KeySet::default();
+    assert_eq!(gateway.refusal(&token), Some(Reason::UnknownKey));
+}
+
+#[test]
+fn another_issuers_key_of_the_same_id_verifies_nothing() {
+    let gateway = Gateway::new();
+    let token = OTHER_RSA.token(Algorithm::Rs256, HEADER, &claims().to_string());
+    assert_eq!(gateway.refusal(&token), Some(Reason::BadSignature));
+}
+
+#[test]
+fn a_key_that_the_token_brings_is_not_used() {
+    let gateway = Gateway::new();
+    let header =
+        json!({ "alg": "RS256", "typ": "at+jwt", "kid": "evil", "jwk": OTHER_RSA.jwk("evil") })
+            .to_string();
+    let token = OTHER_RSA.token(Algorithm::Rs256, &header, &claims().to_string());
+    assert_eq!(gateway.refusal(&token), Some(Reason::HeaderNotAllowed));
+    let mut lenient = Gateway::new();
+    lenient.profile.ignored_headers = vec!["jwk".to_owned()];
+    assert_eq!(lenient.refusal(&token), Some(Reason::UnknownKey));
+}
+
+#[test]
+fn claims_are_judged_one_reason_each() {
+    use Reason::{
+        LifetimeTooLong, MalformedToken, MissingClaim, SenderConstrained, UnusableSubject,
+        WrongAudience, WrongIssuer, WrongTokenType,
+    };
+    let gateway = Gateway::new();
+    for (case, members, expected) in [
+        ("nothing changed", json!({}), None),
+        // 9: other tokens.
+        ("ID token", json!({ "nonce": "n" }), Some(WrongTokenType)),
+        (
+            "ID token by its hash",
+            json!({ "at_hash": "h" }),
+            Some(WrongTokenType),
+        ),
+        (
+            "logout token",
+            json!({ "events": {} }),
+            Some(WrongTokenType),
+        ),
+        (
+            "DPoP proof",
+            json!({ "htm": "POST", "htu": RESOURCE }),
+            Some(WrongTokenType),
+        ),
+        (
+            "Cognito's ID token",
+            json!({ "token_use": "id" }),
+            Some(WrongTokenType),
+        ),
+        (
+            "Cognito's access token",
+            json!({ "token_use": "access" }),
+            None,
+        ),
+        (
+            "Keycloak's ID token",
+            json!({ "typ": "ID" }),
+            Some(WrongTokenType),
+        ),
+        (
+            "Keycloak's refresh token",
+            json!({ "typ": "Refresh" }),
+            Some(WrongTokenType),
+        ),
+        (
+            "Keycloak's access token",
+            json!({ "typ": "Bearer", "azp": "inspector" }),
+            None,
+        ),
+        // 10: required claims.
+        ("no exp", json!({ "exp": null }), Some(MissingClaim)),
+        ("no aud", json!({ "aud": null }), Some(MissingClaim)),
+        ("no iss", json!({ "iss": null }), Some(MissingClaim)),
+        ("no sub", json!({ "sub": null }), Some(MissingClaim)),
+        ("empty sub", json!({ "sub": "" }), Some(MissingClaim)),
+        ("sub a number", json!({ "sub": 7 }), Some(MalformedToken)),
+        ("sub at its limit", json!({ "sub": "s".repeat(1024) }), None),
+        (
+            "sub over its limit",
+            json!({ "sub": "s".repeat(1025) }),
+            Some(UnusableSubject),
+        ),
+        // 11: issuers.
+        (
+            "another issuer",
+            json!({ "iss": "https://other.example/" }),
+            Some(WrongIssuer),
+        ),
+        (
+            "issuer without its slash",
+            json!({ "iss": "https://issuer.example" }),
+            Some(WrongIssuer),
+        ),
+        (
+            "issuer in capitals",
+            json!({ "iss": "https://ISSUER.example/" }),
+            Some(WrongIssuer),
+        ),
+        (
+            "issuers in an array",
+            json!({ "iss": [ISSUER] }),
+            Some(WrongIssuer),
+        ),
+        // 12, 13: audiences.
+        (
+            "another resource",
+            json!({ "aud": "https://mcp.example.com/other" }),
+            Some(WrongAudience),
+        ),
+        (
+            "a prefix of ours",
+            json!({ "aud": "https://mcp.example.com/mc" }),
+            Some(WrongAudience),
+        ),
+        (
+            "ours and more",
+            json!({ "aud": "https://mcp.example.com/mcp/" }),
+            Some(WrongAudience),
+        ),
+        (
+            "an array with ours",
+            json!({ "aud": ["https://other.example", RESOURCE] }),
+            None,
+        ),
+        (
+            "an array without ours",
+            json!({ "aud": ["https://other.example"] }),
+            Some(WrongAudience),
+        ),
+        (
+            "an array with ours and a number",
+            json!({ "aud": [RESOURCE, 7] }),
+            Some(WrongAudience),
+        ),
+        (
+            "an array in an array",
+            json!({ "aud": [[RESOURCE]] }),
+            Some(WrongAudience),
+        ),
+        ("an empty array", json!({ "aud": [] }), Some(WrongAudience)),
+        (
+            "an empty audience",
+            json!({ "aud": "" }),
+            Some(WrongAudience),
+        ),
+        (
+            "an object",
+            json!({ "aud": { "a": RESOURCE } }),
+            Some(WrongAudience),
+        ),
+        (
+            "the client's id",
+            json!({ "aud": "inspector" }),
+            Some(WrongAudience),
+        ),
+        // 15: dates.
+        (
+            "exp a string",
+            json!({ "exp": (NOW + 600).to_string() }),
+            Some(MalformedToken),
+        ),
+        ("exp negative", json!({ "exp": -1 }), Some(MalformedToken)),
+        ("exp 1e300", json!({ "exp": 1e300 }), Some(MalformedToken)),
+        (
+            "exp 2^64-1",
+            json!({ "exp": u64::MAX }),
+            Some(MalformedToken),
+        ),
+        ("exp true", json!({ "exp": true }), Some(MalformedToken)),
+        (
+            "exp in an array",
+            json!({ "exp": [NOW + 600] }),
+            Some(MalformedToken),
+        ),
+        ("exp a fraction", json!({ "exp": NOW as f64 + 600.5 }), None),
+        ("nbf a string", json!({ "nbf": "0" }), Some(MalformedToken)),
+        ("iat a string", json!({ "iat": "0" }), Some(MalformedToken)),
+        ("iat a fraction", json!({ "iat": NOW as f64 - 0.25 }), None),
+        (
+            "the year 9999",
+            json!({ "exp": 253_402_300_799_i64 }),
+            Some(LifetimeTooLong),
+        ),
+        (
+            "the year 10000",
+            json!({ "exp": 253_402_300_800_i64 }),
+            Some(MalformedToken),
+        ),
+        // Scopes and clients of the wrong type.
+        (
+            "scope a number",
+            json!({ "scope": 7 }),
+            Some(MalformedToken),
+        ),
+        (
+            "scp with a number",
+            json!({ "scp": ["a", 7] }),
+            Some(MalformedToken),
+        ),
+        (
+            "client a number",
+            json!({ "client_id": 7 }),
+            Some(MalformedToken),
+        ),
+        (
+            "client empty",
+            json!({ "client_id": "" }),
+            Some(MalformedToken),
+        ),
+        // 170: proofs are not implemented.
+        (
+            "bound to a key",
+            json!({ "cnf": { "jkt": "x" } }),
+            Some(SenderConstrained),
+        ),
+        (
+            "bound to nothing",
+            json!({ "cnf": {} }),
+            Some(SenderConstrained),
+        ),
+    ] {
+        assert_eq!(gateway.refusal(&token_with(members)), expected, "{case}");
+    }
+}
+
+#[test]
+fn null_is_no_absent_claim() {
+    let gateway = Gateway::new();
+    for (name, expected) in [
+        ("iss", Reason::WrongIssuer),
+        ("aud", Reason::WrongAudience),
+        ("exp", Reason::MalformedToken),
+        ("nbf", Reason::MalformedToken),
+        ("sub", Reason::MalformedToken),
+        ("scope", Reason::MalformedToken),
+        ("cnf", Reason::SenderConstrained),
+        ("nonce", Reason::WrongTokenType),
+    ] {
+        let mut claims = claims();
+        claims[name] = Value::Null;
+        assert_eq!(
+            gateway.refusal(&sign(HEADER, &claims.to_string())),
+            Some(expected),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn times_are_judged_to_the_second_on_both_sides_of_the_skew() {
+    use Reason::{Expired, LifetimeTooLong, NotYetValid};
+    let day = 24 * 60 * 60;
+    let gateway = Gateway::new();
+    for (case, members, expected) in [
+        ("expires in a second", json!({ "exp": NOW + 1 }), None),
+        ("expires now", json!({ "exp": NOW }), None),
+        ("expired 29 s ago", json!({ "exp": NOW - 29 }), None),
+        (
+            "expired 30 s ago",
+            json!({ "exp": NOW - 30 }),
+            Some(Expired),
+        ),
+        (
+            "expired 29.5 s ago, cut to 30",
+            json!({ "exp": NOW as f64 - 29.5 }),
+            Some(Expired),
+        ),
+        ("expired at the epoch", json!({ "exp": 0 }), Some(Expired)),
+        ("valid in 30 s", json!({ "nbf": NOW + 30 }), None),
+        (
+            "valid in 31 s",
+            json!({ "nbf": NOW + 31 }),
+            Some(NotYetValid),
+        ),
+        ("issued in 30 s", json!({ "iat": NOW + 30 }), None),
+        (
+            "issued in 31 s",
+            json!({ "iat": NOW + 31 }),
+            Some(NotYetValid),
+        ),
+        (
+            "issued tomorrow",
+            json!({ "iat": NOW + day, "exp": NOW + 2 * day }),
+            Some(NotYetValid),
+        ),
+        (
+            "lives 31 days",
+            json!({ "iat": NOW - 60, "exp": NOW - 60 + 31 * day }),
+            None,
+        ),
+        (
+            "lives a second longer",
+            json!({ "iat": NOW - 60, "exp": NOW - 59 + 31 * day }),
+            Some(LifetimeTooLong),
+        ),
+        (
+            "31 days left, no iat",
+            json!({ "iat": null, "exp": NOW + 31 * day }),
+            None,
+        ),
+        (
+            "a second more, no iat",
+            json!({ "iat": null, "exp": NOW + 31 * day + 1 }),
+            Some(LifetimeTooLong),
+        ),
+    ] {
+        assert_eq!(gateway.refusal(&token_with(members)), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_cached_verdict_is_judged_again() {
+    let skew = Duration::from_secs(30);
+    let verified = Gateway::new()
+        .judge(&token_with(json!({ "nbf": NOW })))
+        .unwrap();
+    let at = |now: i64| verified.still_valid(skew, UnixTime::new(now));
+    assert_eq!(at(NOW + 629), Ok(()));
+    assert_eq!(at(NOW + 630), Err(Reason::Expired));
+    assert_eq!(at(NOW - 30), Ok(()));
+    assert_eq!(
+        at(NOW - 31),
+        Err(Reason::NotYetValid),
+        "the clock was set back"
+    );
+}
+
+#[test]
+fn duplicate_members_are_refused_wherever_they_are() {
+    let gateway = Gateway::new();
+    let good = claims().to_string();
+    let inner = good.strip_prefix('{').unwrap();
+    for first in [
+        r#""scope":"admin","#,
+        r#""sub":"mallory","#,
+        r#""exp":1,"#,
+        r#""\u0073cope":"admin","#,
+        r#""other":1,"other":1,"#,
+        r#""deep":{"a":{"b":1,"b":2}},"#,
+    ] {
+        let token = sign(HEADER, &format!("{{{first}{inner}"));
+        assert_eq!(
+            gateway.refusal(&token),
+            Some(Reason::MalformedToken),
+            "{first}"
+        );
+    }
+    let token = sign(
+        r#"{"alg":"RS256","typ":"at+jwt","kid":"rsa","kid":"rsa"}"#,
+        &good,
+    );
+    assert_eq!(gateway.refusal(&token), Some(Reason::MalformedToken));
+}
+
+#[test]
+fn what_is_no_compact_jws_is_malformed() {
+    let gateway = Gateway::new();
+    let good = sign(HEADER, &claims().to_string());
+    let (input, signature) = good.rsplit_once('.').unwrap();
+    let (header, payload) = input.split_once('.').unwrap();
+    let jwe = encode(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#);
+    for (case, token) in [
+        ("opaque", "c29tZSBvcGFxdWUgdG9rZW4".to_owned()),
+        ("opaque with a dot", "abc.def".to_owned()),
+        ("five parts", format!("{jwe}.a.b.c.d")),
+        ("four parts", format!("{good}.x")),
+        ("a dot at the end", format!("{good}.")),
+        ("a dot at the start", format!(".{good}")),
+        ("a padded signature", format!("{good}==")),
+        (
+            "another alphabet",
+            format!("{header}.{payload}+.{signature}"),
+        ),
+        ("dots only", ".".repeat(8000)),
+        ("two dots", "..".to_owned()),
+        ("claims that are no JSON", sign(HEADER, "{")),
+        ("claims that are an array", sign(HEADER, "[]")),
+        (
+            "claims in two documents",
+            sign(HEADER, &format!("{}{{}}", claims())),
+        ),
+        (
+            "claims with a byte order mark",
+            sign(HEADER, &format!("\u{feff}{}", claims())),
+        ),
+        (
+            "claims too deep",
+            sign(
+                HEADER,
+                &with(claims(), json!({ "deep": deep(70) })).to_string(),
+            ),
+        ),
+        (
+            "a token in a token",
+            sign(
+                r#"{"alg":"RS256","typ":"at+jwt","kid":"rsa","cty":"JWT"}"#,
+                &good,
+            ),
+        ),
+    ] {
+        assert_eq!(
+            gateway.refusal(&token),
+            Some(Reason::MalformedToken),
+            "{case}"
+        );
+    }
+    // A token68 has padding at its end only, so this is not even one.
+    let padded = format!("{header}.{payload}=.{signature}");
+    assert_eq!(gateway.refusal(&padded), Some(Reason::MalformedCredentials));
+}
+
+fn deep(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!([inner]))
+}
+
+#[test]
+fn a_last_character_with_stray_bits_is_malformed() {
+    // 32 bytes of the signature's 256 leave two bits unused in the last character.
+    let good = sign(HEADER, &claims().to_string());
+    let last = good.chars().last().unwrap();
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let position = alphabet.find(last).unwrap();
+    let stray = alphabet.chars().nth(position + 1).unwrap();
+    let token = format!("{}{stray}", &good[..good.len() - 1]);
+    assert_eq!(Gateway::new().refusal(&token), Some(Reason::MalformedToken));
+}
+
+#[test]
+fn scopes_are_the_union_of_the_issuers_scope_claims() {
+    let mut gateway = Gateway::new();
+    let scopes = |gateway: &Gateway, members: Value| {
+        gateway
+            .judge(&token_with(members))
+            .unwrap()
+            .principal
+            .scopes
+            .to_string()
+    };
+    for (members, expected) in [
+        (json!({ "scope": null }), ""),
+        (json!({ "scope": "" }), ""),
+        (json!({ "scope": " b  a " }), "a b"),
+        (json!({ "scope": null, "scp": "a b" }), "a b"),
+        (json!({ "scope": null, "scp": ["b", "a"] }), "a b"),
+        (json!({ "scope": "a", "scp": ["b"] }), "a b"),
+        (json!({ "scope": ["a", "two words", "ä"] }), "a"),
+        (json!({ "scope": "a", "permissions": ["b"] }), "a"),
+    ] {
+        assert_eq!(scopes(&gateway, members.clone()), expected, "{members}");
+    }
+    gateway.profile.scope_claims = vec!["permissions".to_owned()];
+    assert_eq!(
+        scopes(&gateway, json!({ "scope": "a", "permissions": ["b"] })),
+        "b"
+    );
+}
+
+#[test]
+fn the_caller_is_issuer_subject_and_client() {
+    let mut gateway = Gateway::new();
+    let caller =
+        |gateway: &Gateway, members: Value| gateway.judge(&token_with(members)).unwrap().principal;
+    let user = caller(&gateway, json!({}));
+    assert_eq!(
+        user,
+        caller(&gateway, json!({ "exp": NOW + 900, "jti": "refreshed" })),
+        "42: a refreshed token"
+    );
+    assert_ne!(
+        user,
+        caller(&gateway, json!({ "client_id": "alice" })),
+        "167: a client named like the user"
+    );
+    assert_eq!(
+        caller(&gateway, json!({ "client_id": null, "azp": "b" }))
+            .client
+            .as_deref(),
+        Some("b")
+    );
+    assert_eq!(
+        caller(&gateway, json!({ "azp": "b" })).client.as_deref(),
+        Some("inspector")
+    );
+    assert_eq!(caller(&gateway, json!({ "client_id": null })).client, None);
+    gateway.profile.subject_claim = "oid".to_owned();
+    assert_eq!(
+        caller(&gateway, json!({ "oid": "guid" })).subject.as_ref(),
+        "guid"
+    );
+    assert_eq!(
+        gateway.refusal(&token_with(json!({}))),
+        Some(Reason::MissingClaim)
+    );
+}
+
+#[test]
+fn a_verified_token_keeps_the_claims_that_are_read_and_no_others() {
+    let token = token_with(json!({ "department": "ops", "groups": ["a", "b"] }));
+    let kept = |names: ClaimNames| {
+        let mut gateway = Gateway::new();
+        gateway.profile.kept_claims = names;
+        let claims = gateway.judge(&token).unwrap().claims;
+        claims.map().inner().len()
+    };
+    let these = ["groups", "department", "absent"].map(str::to_owned);
+    assert_eq!(kept(ClaimNames::default()), 0);
+    assert_eq!(kept(ClaimNames::These(these.into())), 2);
+    assert_eq!(kept(ClaimNames::All), 9);
+}
+
+#[test]
+fn a_resource_may_accept_several_audiences_or_none() {
+    let mut gateway = Gateway::new();
+    gateway.audience = vec!["api://tasks".to_owned(), "0b1c".to_owned()];
+    assert_eq!(gateway.refusal(&token_with(json!({ "aud": "0b1c" }))), None);
+    assert_eq!(
+        gateway.refusal(&token_with(json!({}))),
+        Some(Reason::WrongAudience)
+    );
+    gateway.audience.clear();
+    assert_eq!(
+        gateway.refusal(&token_with(json!({}))),
+        Some(Reason::WrongAudience)
+    );
+}
+
+#[test]
+fn an_unverified_token_shows_neither_claims_nor_signature() {
+    let token = token_with(json!({ "sub": "secret" }));
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, format!("Bearer {token}").try_into().unwrap());
+    let unverified = Unverified::parse(&bearer(&headers, None, 8192).unwrap()).unwrap();
+    assert_eq!(unverified.issuer(), ISSUER);
+    assert_eq!(unverified.key_id(), Some("rsa"));
+    let expected = format!("Unverified {{ issuer: {ISSUER:?}, key_id: Some(\"rsa\"), .. }}");
+    assert_eq!(format!("{unverified:?}"), expected);
+}

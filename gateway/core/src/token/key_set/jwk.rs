@@ -1,0 +1,304 @@
+//! One key of a set (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2): judged, and made ready to verify.
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+
+use crate::json::{self, Object};
+use crate::token::algorithm::Algorithm;
+use crate::token::jose::{MAX_KEY_ID_BYTES, base64url};
+use crate::token::key_set::rejection::KeyRejection;
+
+/// The sizes an RSA modulus may have, in bits (RFC 7518 §3.3; the upper one is the backend's).
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// The public exponents RSA may have (FIPS 186-5 §5.1; the upper bound is the backend's, 33 bits).
+const RSA_EXPONENTS: std::ops::Range<u64> = 65_537..1 << 33;
+
+const RSA_ALGORITHMS: &[Algorithm] = &[
+    Algorithm::Rs256,
+    Algorithm::Rs384,
+    Algorithm::Rs512,
+    Algorithm::Ps256,
+    Algorithm::Ps384,
+    Algorithm::Ps512,
+];
+
+/// Members that hold private parts (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2).
+const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
+/// The Edwards points of order eight, sign bit cleared; those of smaller order are told by their pattern.
+const ORDER_8: [[u8; 32]; 2] = [
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+];
+
+/// A key that may verify tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    id: Option<Box<str>>,
+    algorithms: Vec<Algorithm>,
+    public: PublicKey,
+    decoding: DecodingKey,
+}
+
+/// The kinds of keys that can verify here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Rsa,
+    P256,
+    P384,
+    Ed25519,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum PublicKey {
+    /// Big-endian, no zero octets in front.
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+    /// Uncompressed, `04 ‖ x ‖ y`.
+    Weierstrass(Vec<u8>),
+    Edwards(Vec<u8>),
+}
+
+impl Key {
+    pub(crate) fn read(raw: &[u8]) -> Result<Self, KeyRejection> {
+        let jwk = json::object(raw).map_err(|_| KeyRejection::InvalidKey)?;
+        let kty = required(&jwk, "kty")?;
+        if kty == "oct" {
+            return Err(KeyRejection::Symmetric);
+        }
+        if PRIVATE.iter().any(|name| jwk.get(name).is_some()) {
+            return Err(KeyRejection::Private);
+        }
+        require_signature_use(&jwk)?;
+        let id = text(&jwk, "kid")?.filter(|id| id.len() <= MAX_KEY_ID_BYTES);
+        if id.is_none() && jwk.get("kid").is_some() {
+            return Err(KeyRejection::InvalidKey);
+        }
+        let kind = Kind::read(&jwk, &kty)?;
+        let algorithms = match text(&jwk, "alg")? {
+            None => kind.algorithms().to_vec(),
+            Some(name) => vec![kind.own_algorithm(&name)?],
+        };
+        let public = PublicKey::read(&jwk, kind)?;
+        Ok(Self {
+            id: id.map(Into::into),
+            algorithms,
+            decoding: public.decoding_key(),
+            public,
+        })
+    }
+
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    pub(crate) fn serves(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm)
+    }
+
+    pub(crate) fn is_same_public_key(&self, other: &Self) -> bool {
+        self.public == other.public
+    }
+
+    /// Whether both have one id and are different keys for the same algorithm.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        let has_common_algorithm = || self.algorithms.iter().any(|own| other.serves(*own));
+        self.id.is_some()
+            && self.id == other.id
+            && !self.is_same_public_key(other)
+            && has_common_algorithm()
+    }
+
+    /// Whether `signature` is one of `message` by this key. The backend is named, not looked up: a process-wide default
+    /// panics when none or two of them are compiled in.
+    pub(crate) fn verifies(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &Vec<u8>,
+    ) -> bool {
+        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm.backend(), &self.decoding);
+        verifier.is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+    }
+}
+
+/// Two keys are one when nothing in them tells them apart.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.algorithms == other.algorithms && self.public == other.public
+    }
+}
+
+impl Kind {
+    fn read(jwk: &Object<'_>, kty: &str) -> Result<Self, KeyRejection> {
+        match kty {
+            "RSA" => return Ok(Self::Rsa),
+            "EC" | "OKP" => {}
+            _ => return Err(KeyRejection::UnknownType),
+        }
+        match (kty, required(jwk, "crv")?.as_str()) {
+            ("EC", "P-256") => Ok(Self::P256),
+            ("EC", "P-384") => Ok(Self::P384),
+            ("OKP", "Ed25519") => Ok(Self::Ed25519),
+            _ => Err(KeyRejection::UnknownCurve),
+        }
+    }
+
+    /// What such a key can be for; a key need not say (RFC 7517 §4.4).
+    const fn algorithms(self) -> &'static [Algorithm] {
+        match self {
+            Self::Rsa => RSA_ALGORITHMS,
+            Self::P256 => &[Algorithm::Es256],
+            Self::P384 => &[Algorithm::Es384],
+            Self::Ed25519 => &[Algorithm::EdDsa],
+        }
+    }
+
+    fn own_algorithm(self, name: &str) -> Result<Algorithm, KeyRejection> {
+        Algorithm::parse(name)
+            .filter(|algorithm| self.algorithms().contains(algorithm))
+            .ok_or(KeyRejection::Algorithm)
+    }
+}
+
+impl PublicKey {
+    fn read(jwk: &Object<'_>, kind: Kind) -> Result<Self, KeyRejection> {
+        match kind {
+            Kind::Rsa => rsa(jwk),
+            Kind::P256 => weierstrass(jwk, 32, &ECDSA_P256_SHA256_FIXED),
+            Kind::P384 => weierstrass(jwk, 48, &ECDSA_P384_SHA384_FIXED),
+            Kind::Ed25519 => edwards(jwk),
+        }
+    }
+
+    fn decoding_key(&self) -> DecodingKey {
+        match self {
+            Self::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
+            Self::Weierstrass(point) => DecodingKey::from_ec_der(point),
+            Self::Edwards(point) => DecodingKey::from_ed_der(point),
+        }
+    }
+}
+
+/// The id of a key that may be unfit otherwise.
+pub(crate) fn key_id(raw: &[u8]) -> Option<String> {
+    text(&json::object(raw).ok()?, "kid").ok().flatten()
+}
+
+fn require_signature_use(jwk: &Object<'_>) -> Result<(), KeyRejection> {
+    if text(jwk, "use")?.is_some_and(|usage| usage != "sig") {
+        return Err(KeyRejection::NotForSignatures);
+    }
+    let Some(raw) = jwk.get("key_ops") else {
+        return Ok(());
+    };
+    let operations = json::array(raw).map_err(|_| KeyRejection::InvalidKey)?;
+    if operations
+        .iter()
+        .any(|raw| json::string(raw).is_some_and(|name| name == "verify"))
+    {
+        return Ok(());
+    }
+    Err(KeyRejection::NotForSignatures)
+}
+
+fn rsa(jwk: &Object<'_>) -> Result<PublicKey, KeyRejection> {
+    let (n, e) = (integer(jwk, "n")?, integer(jwk, "e")?);
+    let exponent = e.iter().try_fold(0_u64, |sum, byte| {
+        sum.checked_mul(256)?.checked_add(u64::from(*byte))
+    });
+    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
+    let is_good_exponent =
+        exponent.is_some_and(|exponent| RSA_EXPONENTS.contains(&exponent)) && is_odd(&e);
+    if !RSA_BITS.contains(&bits(&n)) || !is_odd(&n) || !is_good_exponent {
+        return Err(KeyRejection::WeakKey);
+    }
+    let components = RsaPublicKeyComponents { n: &n, e: &e };
+    components
+        .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+        .map_err(|_| KeyRejection::InvalidKey)?;
+    Ok(PublicKey::Rsa { n, e })
+}
+
+/// Reading the point is what checks that it lies on the curve.
+fn weierstrass(
+    jwk: &Object<'_>,
+    size: usize,
+    curve: &'static dyn VerificationAlgorithm,
+) -> Result<PublicKey, KeyRejection> {
+    let point = [vec![4], octets(jwk, "x", size)?, octets(jwk, "y", size)?].concat();
+    ParsedPublicKey::new(curve, &point).map_err(|_| KeyRejection::InvalidKey)?;
+    Ok(PublicKey::Weierstrass(point))
+}
+
+fn edwards(jwk: &Object<'_>) -> Result<PublicKey, KeyRejection> {
+    let point = octets(jwk, "x", 32)?;
+    if is_small_order(&point) {
+        return Err(KeyRejection::WeakKey);
+    }
+    Ok(PublicKey::Edwards(point))
+}
+
+/// Whether a point has order 1, 2, 4 or 8, in any encoding: under such a key signatures can be had without a private
+/// part. A placeholder of zeros is one of them.
+fn is_small_order(point: &[u8]) -> bool {
+    let [first, middle @ .., last] = point else {
+        return false;
+    };
+    let last = last & 0x7f;
+    let all = |value: u8| middle.iter().all(|byte| *byte == value);
+    // y is 0 or 1; or the prime less one, the prime, or one more than it.
+    (*first <= 1 && all(0) && last == 0)
+        || (matches!(first, 0xec..=0xee) && all(0xff) && last == 0x7f)
+        || ORDER_8
+            .iter()
+            .any(|[a, b @ .., c]| a == first && b == middle && *c == last)
+}
+
+/// An octet string of exactly this size.
+fn octets(jwk: &Object<'_>, name: &str, size: usize) -> Result<Vec<u8>, KeyRejection> {
+    base64url(&required(jwk, name)?)
+        .filter(|bytes| bytes.len() == size)
+        .ok_or(KeyRejection::InvalidKey)
+}
+
+/// An unsigned integer; zero octets in front of it, which some libraries write, do not change it (RFC 7518 §6.3.1.1).
+fn integer(jwk: &Object<'_>, name: &str) -> Result<Vec<u8>, KeyRejection> {
+    let bytes = base64url(&required(jwk, name)?).ok_or(KeyRejection::InvalidKey)?;
+    Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
+}
+
+fn bits(number: &[u8]) -> usize {
+    let unused = number
+        .first()
+        .map_or(0, |first| first.leading_zeros() as usize);
+    number.len() * 8 - unused
+}
+
+fn required(jwk: &Object<'_>, name: &str) -> Result<String, KeyRejection> {
+    text(jwk, name)?.ok_or(KeyRejection::InvalidKey)
+}
+
+/// A member that must be a string where it is there.
+fn text(jwk: &Object<'_>, name: &str) -> Result<Option<String>, KeyRejection> {
+    let Some(raw) = jwk.get(name) else {
+        return Ok(None);
+    };
+    let text = json::string(raw).ok_or(KeyRejection::InvalidKey)?;
+    Ok(Some(text.into_owned()))
+}

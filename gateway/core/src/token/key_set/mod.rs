@@ -1,0 +1,136 @@
+//! An issuer's keys (RFC 7517 §5), each judged by itself: one that is unfit is left out and told, the others serve.
+
+mod jwk;
+mod rejection;
+
+use super::algorithm::Algorithm;
+use super::jose::printable_key_id;
+use crate::json::{self, JsonError, JsonLimits};
+use crate::refusal::reason::Reason;
+use jwk::Key;
+pub use rejection::KeyRejection;
+
+/// A set may hold this many keys; later ones are not looked at.
+const MAX_KEYS: usize = 100;
+
+/// The keys of one issuer that may verify its tokens.
+#[derive(Clone, Debug, Default)]
+pub struct KeySet {
+    keys: Vec<Key>,
+}
+
+/// What reading a key set gave.
+#[derive(Clone, Debug)]
+pub struct ParsedKeySet {
+    /// The keys that are fit.
+    pub keys: KeySet,
+    /// The others.
+    pub rejected: Vec<RejectedKey>,
+}
+
+/// A key that does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedKey {
+    /// Its id, escaped and cut for a log.
+    pub kid: Option<String>,
+    /// Why.
+    pub reason: KeyRejection,
+}
+
+/// Why a document is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// Not strict JSON.
+    #[error("not a JSON document: {0}")]
+    Json(JsonError),
+    /// No object with an array `keys`.
+    #[error("not a JSON Web Key Set: there is no array `keys`")]
+    NotAKeySet,
+}
+
+impl KeySet {
+    /// Reads a JSON Web Key Set, key by key.
+    ///
+    /// # Errors
+    /// [`KeySetError`] when the document as a whole is no key set.
+    pub fn parse(bytes: &[u8]) -> Result<ParsedKeySet, KeySetError> {
+        json::check(bytes, &JsonLimits::default()).map_err(KeySetError::Json)?;
+        let set = json::object(bytes).map_err(|_| KeySetError::NotAKeySet)?;
+        let list = set.get("keys").ok_or(KeySetError::NotAKeySet)?;
+        let list = json::array(list).map_err(|_| KeySetError::NotAKeySet)?;
+        let (mut keys, mut rejected) = (Vec::new(), Vec::new());
+        for raw in list.iter().take(MAX_KEYS) {
+            match Key::read(raw) {
+                Ok(key) => keys.push(key),
+                Err(reason) => rejected.push(reject(jwk::key_id(raw).as_deref(), reason)),
+            }
+        }
+        if list.len() > MAX_KEYS {
+            rejected.push(reject(None, KeyRejection::TooMany));
+        }
+        let keys = without_doubles(keys, &mut rejected);
+        Ok(ParsedKeySet {
+            keys: Self { keys },
+            rejected,
+        })
+    }
+
+    /// Whether no key serves.
+    pub const fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// How many keys serve.
+    pub const fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether both hold the same keys, in whatever order.
+    pub fn same_keys(&self, other: &Self) -> bool {
+        !self.removes_or_alters(other) && !other.removes_or_alters(self)
+    }
+
+    /// Whether a key of this set is gone or different in a newer one: verdicts by it must not outlive it.
+    pub fn removes_or_alters(&self, newer: &Self) -> bool {
+        !self.keys.iter().all(|key| newer.keys.contains(key))
+    }
+
+    /// The one key that may verify a token with this header (RFC 7515 §6).
+    pub(crate) fn find(&self, key_id: Option<&str>, algorithm: Algorithm) -> Result<&Key, Reason> {
+        let named = || {
+            self.keys
+                .iter()
+                .filter(|key| key_id.is_none() || key.id() == key_id)
+        };
+        let mut fitting = named().filter(|key| key.serves(algorithm));
+        match fitting.next() {
+            Some(first) if fitting.all(|other| other.is_same_public_key(first)) => Ok(first),
+            None if key_id.is_some() && named().next().is_some() => Err(Reason::AlgKeyMismatch),
+            _ => Err(Reason::UnknownKey),
+        }
+    }
+}
+
+fn reject(kid: Option<&str>, reason: KeyRejection) -> RejectedKey {
+    RejectedKey {
+        kid: kid.map(printable_key_id),
+        reason,
+    }
+}
+
+/// Identical keys count once. Different ones of one id that could verify the same token are all left out: which of them
+/// is meant cannot be known.
+fn without_doubles(keys: Vec<Key>, rejected: &mut Vec<RejectedKey>) -> Vec<Key> {
+    let mut kept: Vec<Key> = Vec::new();
+    for key in &keys {
+        if keys.iter().any(|other| key.contradicts(other)) {
+            rejected.push(reject(key.id(), KeyRejection::DuplicateKeyId));
+        } else if !kept.contains(key) {
+            kept.push(key.clone());
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! What a token or its claims say while nobody verified them: to explain how a call would be judged, never to judge one.
+
+use std::sync::Arc;
+
+use super::claims::{self, Claims};
+use super::jwt::Unverified;
+use crate::cel::kept_claims::KeptClaims;
+use crate::json::{self, JsonLimits};
+use crate::principal::Principal;
+use crate::refusal::reason::Reason;
+use crate::time::UnixTime;
+use crate::token::issuer_profile::IssuerProfile;
+
+/// Whom a token would be about, if it were genuine.
+#[derive(Clone, Debug)]
+pub struct Unproven {
+    /// Whom its claims name.
+    pub principal: Arc<Principal>,
+    /// The claims that conditions read.
+    pub claims: Arc<KeptClaims>,
+    /// What it would be refused for in any case, the first reason first; its signature is not looked at.
+    pub refusals: Vec<Reason>,
+}
+
+/// What a token says, as one of this issuer's for one of these audiences.
+///
+/// # Errors
+/// The [`Reason`] for which it names no caller.
+pub fn of_token(
+    token: &Unverified<'_>,
+    profile: &IssuerProfile,
+    audience: &[String],
+    now: UnixTime,
+) -> Result<Unproven, Reason> {
+    let payload = token.payload();
+    let object = claims::object(payload)?;
+    let times = Claims::of(&object, profile).and_then(|claims| claims.judge(profile, now));
+    let found = [
+        token.judge_header(profile),
+        Claims::read(payload, profile, audience).map(drop),
+        times,
+    ];
+    unproven(&object, profile, &found)
+}
+
+/// What claims say that somebody wrote down. Those that only a token must have may be missing.
+///
+/// # Errors
+/// The [`Reason`] for which they name no caller.
+pub fn of_claims(
+    payload: &[u8],
+    profile: &IssuerProfile,
+    audience: &[String],
+    now: UnixTime,
+) -> Result<Unproven, Reason> {
+    check(payload)?;
+    let object = claims::object(payload)?;
+    let has = |name| object.get(name).is_some();
+    let aud = has("aud").then(|| claims::require_audience(&object, audience));
+    let times = || Claims::of(&object, profile)?.judge(profile, now);
+    let found = [
+        claims::refuse_other_tokens(&object),
+        has("cnf")
+            .then_some(Reason::SenderConstrained)
+            .map_or(Ok(()), Err),
+        aud.unwrap_or(Ok(())),
+        has("exp").then(times).unwrap_or(Ok(())),
+    ];
+    unproven(&object, profile, &found)
+}
+
+/// The issuer that written claims name; none where they name none.
+///
+/// # Errors
+/// The [`Reason`] for which they cannot be read.
+pub fn issuer_of(payload: &[u8]) -> Result<Option<String>, Reason> {
+    check(payload)?;
+    match claims::object(payload)?.get("iss") {
+        Some(raw) => {
+            let issuer = json::string(raw).ok_or(Reason::WrongIssuer)?;
+            Ok(Some(issuer.into_owned()))
+        }
+        None => Ok(None),
+    }
+}
+
+/// As strictly as a token's own parts.
+fn check(payload: &[u8]) -> Result<(), Reason> {
+    json::check(payload, &JsonLimits::default()).map_err(|_| Reason::MalformedToken)
+}
+
+fn unproven(
+    object: &json::Object<'_>,
+    profile: &IssuerProfile,
+    found: &[Result<(), Reason>],
+) -> Result<Unproven, Reason> {
+    let mut refusals: Vec<Reason> = found.iter().filter_map(|found| found.err()).collect();
+    let mut seen = Vec::new();
+    refusals.retain(|reason| {
+        let is_new = !seen.contains(reason);
+        seen.push(*reason);
+        is_new
+    });
+    Ok(Unproven {
+        principal: Arc::new(Principal {
+            issuer: Arc::clone(&profile.issuer),
+            subject: claims::subject(object, &profile.subject_claim)?.into(),
+            client: claims::client(object)?.map(Into::into),
+            scopes: claims::scopes(object, &profile.scope_claims)?,
+        }),
+        claims: KeptClaims::of(object, &profile.kept_claims),
+        refusals,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+
+    use super::*;
+    use crate::token::bearer::bearer;
+
+    const NOW: UnixTime = UnixTime::new(1_000_000);
+
+    fn profile() -> IssuerProfile {
+        IssuerProfile::new("https://issuer.example")
+    }
+
+    fn audience() -> [String; 1] {
+        ["https://mcp.example.com/mcp".to_owned()]
+    }
+
+    /// Who is named with which scopes and for what it is refused, or why nobody is named.
+    fn told(found: Result<Unproven, Reason>) -> Result<(String, Vec<Reason>), Reason> {
+        found.map(|found| {
+            let Principal {
+                subject,
+                client,
+                scopes,
+                ..
+            } = &*found.principal;
+            let client = client.as_deref().unwrap_or("-");
+            (format!("{subject} {client} {scopes}"), found.refusals)
+        })
+    }
+
+    fn of_parts(header: &str, payload: &str) -> Result<(String, Vec<Reason>), Reason> {
+        let [header, payload] = [header, payload].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let line = format!("Bearer {header}.{payload}.AAAA");
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(&line).unwrap());
+        let token = bearer(&headers, None, 8192).unwrap();
+        let token = Unverified::parse(&token).unwrap();
+        told(of_token(&token, &profile(), &audience(), NOW))
+    }
+
+    #[test]
+    fn a_token_is_told_with_everything_it_would_be_refused_for() {
+        use Reason::{Expired, MissingClaim, WrongAudience, WrongTokenType};
+        let good = r#"{"typ":"at+jwt","alg":"RS256"}"#;
+        let plain = r#"{"typ":"JWT","alg":"RS256"}"#;
+        for (header, rest, refusals) in [
+            (
+                good,
+                r#""exp":1000600,"aud":"https://mcp.example.com/mcp""#,
+                vec![],
+            ),
+            (
+                good,
+                r#""exp":1000,"aud":"https://mcp.example.com/mcp""#,
+                vec![Expired],
+            ),
+            (
+                good,
+                r#""exp":1000,"aud":"https://other.example.com/""#,
+                vec![WrongAudience, Expired],
+            ),
+            (
+                good,
+                r#""aud":"https://mcp.example.com/mcp""#,
+                vec![MissingClaim],
+            ),
+            (
+                plain,
+                r#""exp":1000600,"aud":"x""#,
+                vec![WrongTokenType, WrongAudience],
+            ),
+        ] {
+            let payload = format!(
+                r#"{{"iss":"https://issuer.example","sub":"alice","azp":"app","scope":"b a",{rest}}}"#
+            );
+            let expected = Ok(("alice app a b".to_owned(), refusals));
+            assert_eq!(of_parts(header, &payload), expected, "{header} {rest}");
+        }
+    }
+
+    #[test]
+    fn written_claims_need_no_more_than_a_subject_and_are_read_as_strictly() {
+        use Reason::{Expired, MalformedToken, MissingClaim, SenderConstrained, WrongAudience};
+        for (claims, expected) in [
+            (r#"{"sub":"alice","scp":["a"]}"#, Ok(("alice - a", vec![]))),
+            (
+                r#"{"sub":"alice","client_id":"app","exp":1}"#,
+                Ok(("alice app ", vec![Expired])),
+            ),
+            (
+                r#"{"sub":"alice","aud":"x","cnf":{}}"#,
+                Ok(("alice - ", vec![SenderConstrained, WrongAudience])),
+            ),
+            (r#"{"scope":"a"}"#, Err(MissingClaim)),
+            (r#"{"sub":1}"#, Err(MalformedToken)),
+            (r#"{"sub":"alice","sub":"bob"}"#, Err(MalformedToken)),
+            (r#"{"sub":"alice","scope":5}"#, Err(MalformedToken)),
+            ("alice", Err(MalformedToken)),
+        ] {
+            let found = told(of_claims(claims.as_bytes(), &profile(), &audience(), NOW));
+            let expected = expected.map(|(who, refusals)| (who.to_owned(), refusals));
+            assert_eq!(found, expected, "{claims}");
+        }
+    }
+
+    #[test]
+    fn the_issuer_of_written_claims_may_be_missing_and_must_be_text() {
+        for (claims, expected) in [
+            (r#"{"iss":"https://a"}"#, Ok(Some("https://a".to_owned()))),
+            ("{}", Ok(None)),
+            (r#"{"iss":1}"#, Err(Reason::WrongIssuer)),
+            ("[]", Err(Reason::MalformedToken)),
+        ] {
+            assert_eq!(issuer_of(claims.as_bytes()), expected, "{claims}");
+        }
+    }
+}

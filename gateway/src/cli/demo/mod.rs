@@ -1,0 +1,279 @@
+//! `mcp-gateway demo`: a first authorized call without any set-up.
+//!
+//! Starts the task server on a unix socket in a throw-away directory, puts the gateway in front of it, signs tokens
+//! with a key made a moment ago, and prints lines to paste. The configuration is an ordinary file, checked and loaded
+//! like any other. Everything is gone when it ends.
+
+mod credentials;
+mod instructions;
+
+use std::{
+    fs,
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    thread::JoinHandle,
+};
+
+use clap::Args;
+use tempfile::TempDir;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use upstream_tasks::{Listener, ServeConfig, TaskStore};
+
+use super::{cannot_run, check};
+use crate::{
+    app::{Prepared, RunError, Start},
+    config::Finding,
+};
+use credentials::Credentials;
+use instructions::Instructions;
+
+/// What `demo` takes.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// Serve https with a certificate made for this run (on port 8443 unless --address says otherwise).
+    #[arg(long)]
+    tls: bool,
+    /// Where to listen; loopback only.
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<SocketAddr>,
+    /// Where metrics and probes are served.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    admin: SocketAddr,
+}
+
+/// Why the demonstration cannot run.
+#[derive(Debug, Error)]
+enum DemoError {
+    #[error(
+        "the demonstration's tokens are for anybody to copy, so it listens on loopback only, not on {0}"
+    )]
+    NotLoopback(SocketAddr),
+    #[error(
+        "the demonstration's tokens and lines name the port, so it needs one that is known: --address {0}, for one"
+    )]
+    NoPort(SocketAddr),
+    #[error("{0}; --address and --admin choose other addresses")]
+    Taken(RunError),
+    #[error("cannot write {path}: {error}")]
+    File { path: String, error: std::io::Error },
+    #[error("cannot make a signing key: {0}")]
+    Key(String),
+    #[error("cannot make a certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
+    #[error("the task server cannot start: {0}")]
+    Tasks(String),
+    #[error("the demonstration's own configuration is wrong, which is a defect: {0}")]
+    Config(String),
+    #[error(transparent)]
+    Run(RunError),
+}
+
+impl From<RunError> for DemoError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Bind { .. } => Self::Taken(error),
+            _ => Self::Run(error),
+        }
+    }
+}
+
+/// Runs the demonstration until Ctrl-C.
+pub(super) fn demo(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> ExitCode {
+    match try_demo(options, out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cannot_run(&error, errors),
+    }
+}
+
+fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
+    let stage = Stage::set(options)?;
+    let config = check::load(&stage.config, None).map_err(|findings| defect(&stage, &findings))?;
+    let tasks = Tasks::start(&stage)?;
+    let gateway = Prepared::new(&config, Start::Fresh)?;
+    let instructions = Instructions {
+        url: stage.url(),
+        authority: options.tls.then(|| stage.file("ca.pem")),
+        config: &stage.config,
+        credentials: &stage.credentials,
+        admin: options.admin,
+    };
+    // The demonstration runs on even when nobody reads what it prints.
+    let _ = instructions.print(out);
+    let served = gateway.serve();
+    tasks.stop();
+    Ok(served?)
+}
+
+fn defect(stage: &Stage, findings: &[Finding]) -> DemoError {
+    let all = findings
+        .iter()
+        .map(|finding| finding.in_file(&stage.config).to_string());
+    DemoError::Config(all.collect::<Vec<_>>().join("; "))
+}
+
+/// The throw-away directory and what stands in it.
+struct Stage {
+    directory: TempDir,
+    config: PathBuf,
+    credentials: Credentials,
+    scheme: &'static str,
+    port: u16,
+}
+
+impl Stage {
+    fn set(options: &Options) -> Result<Self, DemoError> {
+        let (scheme, port) = if options.tls {
+            ("https", 8443)
+        } else {
+            ("http", 8080)
+        };
+        let address = options
+            .address
+            .unwrap_or_else(|| ([127, 0, 0, 1], port).into());
+        if !address.ip().is_loopback() {
+            return Err(DemoError::NotLoopback(address));
+        }
+        if address.port() == 0 {
+            return Err(DemoError::NoPort((address.ip(), 18080).into()));
+        }
+        let directory = tempfile::Builder::new()
+            .prefix("mcp-gateway-demo-")
+            .tempdir()
+            .map_err(|error| unwritable(&std::env::temp_dir(), error))?;
+        let stage = Self {
+            config: directory.path().join("gateway.yaml"),
+            credentials: Credentials::make()?,
+            port: address.port(),
+            directory,
+            scheme,
+        };
+        stage.write("jwks.json", &stage.credentials.jwks())?;
+        if options.tls {
+            let (authority, certificate, key) = credentials::certificates()?;
+            stage.write("ca.pem", &authority)?;
+            stage.write("tls.crt", &certificate)?;
+            stage.write("tls.key", &key)?;
+        }
+        stage.write("gateway.yaml", &stage.yaml(address, options))?;
+        Ok(stage)
+    }
+
+    fn url(&self) -> String {
+        format!("{}://localhost:{}", self.scheme, self.port)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) -> Result<(), DemoError> {
+        let path = self.file(name);
+        private(&path)
+            .and_then(|mut file| file.write_all(content.as_bytes()))
+            .map_err(|error| unwritable(&path, error))
+    }
+
+    fn yaml(&self, address: SocketAddr, options: &Options) -> String {
+        let tls = if options.tls {
+            "\n    tls: { certificates: [ { certificate: tls.crt, private_key: tls.key } ] }"
+        } else {
+            ""
+        };
+        format!(
+            include_str!("gateway.yaml"),
+            url = self.url(),
+            address = address,
+            tls = tls,
+            admin = options.admin,
+            host = address,
+            issuer = credentials::ISSUER,
+        )
+    }
+}
+
+/// A file that only its owner reads: some of them are keys.
+fn private(path: &Path) -> std::io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> DemoError {
+    DemoError::File {
+        path: path.display().to_string(),
+        error,
+    }
+}
+
+/// The task server on a thread of its own.
+struct Tasks {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Tasks {
+    fn start(stage: &Stage) -> Result<Self, DemoError> {
+        let failed = |error: &dyn std::fmt::Display| DemoError::Tasks(error.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| failed(&error))?;
+        let store = TaskStore::open(stage.file("tasks.json")).map_err(|error| failed(&error))?;
+        let listener = runtime
+            .block_on(Listener::bind_unix(stage.file("tasks.sock")))
+            .map_err(|error| failed(&error))?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let stopped = async { drop(stopped.await) };
+            let served = runtime.block_on(upstream_tasks::serve(
+                listener,
+                store,
+                ServeConfig::default(),
+                stopped,
+            ));
+            if let Err(error) = served {
+                tracing::error!("the task server failed: {error}");
+            }
+        });
+        Ok(Self { stop, thread })
+    }
+
+    fn stop(self) {
+        // A server that has ended already needs no word, and a panicked one has said its own.
+        let _ = self.stop.send(());
+        let _ = self.thread.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn refusal(address: &str) -> Option<String> {
+        let options = Options {
+            tls: false,
+            address: Some(address.parse().unwrap()),
+            admin: ([127, 0, 0, 1], 9090).into(),
+        };
+        let refused = Stage::set(&options).err();
+        refused.map(|error| error.to_string())
+    }
+
+    #[test]
+    fn it_listens_on_a_known_port_of_loopback() {
+        assert_eq!(refusal("127.0.0.1:18080"), None);
+        let no_port = refusal("127.0.0.1:0").unwrap();
+        assert!(no_port.contains("--address 127.0.0.1:18080"), "{no_port}");
+        let no_port = refusal("[::1]:0").unwrap();
+        assert!(no_port.contains("--address [::1]:18080"), "{no_port}");
+        let elsewhere = refusal("192.0.2.1:8080").unwrap();
+        assert!(elsewhere.contains("loopback only"), "{elsewhere}");
+    }
+}

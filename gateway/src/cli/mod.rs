@@ -1,0 +1,162 @@
+//! What people type: `run`, `check`, `schema`, `demo`.
+//!
+//! Exit codes: 0 when all went well, 1 when the gateway cannot run, or refuses the call that is explained, 2 when the
+//! configuration is wrong, or the question.
+
+mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod explain;
+mod start;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{app::Start, clock};
+
+/// Exit code of a gateway that cannot run.
+const CANNOT_RUN: u8 = 1;
+
+/// An authenticating gateway in front of MCP servers that have no authentication.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-gateway", version, about)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Run {
+        #[command(flatten)]
+        source: Source,
+        /// Take the listening sockets over from the process that runs with the same upgrade_socket; it ends when what it
+        /// has begun is done.
+        #[arg(long)]
+        upgrade: bool,
+    },
+    /// Say everything that is wrong with a configuration, or what it would do.
+    Check {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        question: Box<explain::Question>,
+    },
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Try it without any set-up: a task server, the gateway in front of it, and a token.
+    #[cfg(feature = "demo")]
+    Demo(demo::Options),
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Debug)]
+struct Source {
+    /// The configuration file. It wins over --config and MCP_GATEWAY_CONFIG.
+    #[arg(value_name = "FILE", required_unless_present = "config")]
+    file: Option<PathBuf>,
+    /// The configuration file, by name.
+    #[arg(long, short, value_name = "FILE", env = "MCP_GATEWAY_CONFIG")]
+    config: Option<PathBuf>,
+    /// A file of NAME=VALUE lines that `${NAME}` in the configuration is taken from, where the environment lacks it.
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+}
+
+impl Source {
+    fn path(&self) -> PathBuf {
+        let named = self.file.as_ref().or(self.config.as_ref());
+        named.cloned().unwrap_or_default()
+    }
+}
+
+impl Arguments {
+    /// Does what was asked and says how it went.
+    pub fn execute(self) -> ExitCode {
+        let (mut out, mut errors) = (io::stdout(), io::stderr());
+        match self.command {
+            Command::Run { source, upgrade } => start::run(
+                &source.path(),
+                source.env_file.as_deref(),
+                Start::of(upgrade),
+                &mut errors,
+            ),
+            Command::Check { source, question } if question.explain => {
+                said(explained(&source, &question, &mut out, &mut errors))
+            }
+            Command::Check { source, .. } => said(check::check(
+                &source.path(),
+                source.env_file.as_deref(),
+                &mut out,
+            )),
+            Command::Schema => said(check::schema(&mut out)),
+            #[cfg(feature = "demo")]
+            Command::Demo(options) => demo::demo(&options, &mut out, &mut errors),
+        }
+    }
+}
+
+/// Explains a call under a configuration, or says what is wrong with it.
+fn explained(
+    source: &Source,
+    question: &explain::Question,
+    out: &mut impl Write,
+    errors: &mut dyn Write,
+) -> io::Result<u8> {
+    let file = source.path();
+    match check::load(&file, source.env_file.as_deref()) {
+        Ok(loaded) => {
+            let mut stdin = io::stdin().lock();
+            explain::explain(
+                &loaded.config,
+                question,
+                clock::now(),
+                &mut stdin,
+                out,
+                errors,
+            )
+        }
+        Err(findings) => check::report(&file, &findings, out).map(|()| check::WRONG),
+    }
+}
+
+/// The exit code of a command that only prints; one that could not print has failed.
+fn said(printed: io::Result<u8>) -> ExitCode {
+    ExitCode::from(printed.unwrap_or(CANNOT_RUN))
+}
+
+/// Prints one clear line and gives the exit code of a gateway that cannot run.
+fn cannot_run(error: &dyn std::fmt::Display, to: &mut dyn Write) -> ExitCode {
+    // Nobody reads it when stderr is closed.
+    let _ = writeln!(to, "mcp-gateway: {error}");
+    ExitCode::from(CANNOT_RUN)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_file_on_the_command_line_wins() {
+        let cases: [(&[&str], &str); 3] = [
+            (&["a.yaml"], "a.yaml"),
+            (&["--config", "b.yaml"], "b.yaml"),
+            (&["--config", "b.yaml", "a.yaml"], "a.yaml"),
+        ];
+        for (typed, expected) in cases {
+            let line = ["mcp-gateway", "check"].iter().chain(typed);
+            let Command::Check { source, .. } = Arguments::try_parse_from(line).unwrap().command
+            else {
+                panic!("{typed:?} is another command");
+            };
+            assert_eq!(source.path(), PathBuf::from(expected), "{typed:?}");
+        }
+    }
+}

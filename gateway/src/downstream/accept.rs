@@ -1,0 +1,299 @@
+//! Accepting connections: our own loop as a Pingora service.
+//!
+//! Pingora's listening service gives a handshake 60 s, panics in a task when it cannot bind, and has no limit of
+//! connections. Here sockets are bound before anything starts, each connection holds a permit for as long as it lives,
+//! and the handshake has a deadline.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pingora::{
+    protocols::Stream,
+    server::{ListenFds, ShutdownWatch},
+    services::Service,
+};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{connection::Connection, tls::ServedTls, transport::Transport};
+use crate::downstream::{
+    head_allowance::Allowance,
+    peer::Peer,
+    rejected::{self, Cause, closed},
+};
+use crate::{
+    config::Timeouts,
+    gateway::Gateway,
+    limits::{overload::descriptors, per_address::Place},
+    snapshot::Snapshot,
+    telemetry::{metrics::Counted, pace::Pace},
+};
+
+/// Connections the kernel holds for us between two accepts.
+const BACKLOG: i32 = 4096;
+
+/// TCP keep-alive towards clients: a vanished one would hold its streams for a quarter of an hour.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_RETRIES: u32 = 4;
+
+/// Bytes the kernel takes from us before the client has room for them: what a slow reader can make it hold.
+const UNSENT: u32 = 128 * 1024;
+
+/// How long to pause when the process is out of descriptors; existing connections go on meanwhile.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// One address that accepts, with or without TLS.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) socket: Option<StdListener>,
+    pub(crate) tls: Option<Arc<ServedTls>>,
+    pub(crate) proxy_protocol: bool,
+}
+
+/// What every connection of one listener goes through.
+#[derive(Clone)]
+struct Door {
+    tls: Option<Arc<ServedTls>>,
+    proxy_protocol: bool,
+}
+
+/// Binds `address`, so that a port in use is an error at start and not a process without a listener.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// All listeners as one Pingora service: one runtime serves every port.
+pub(crate) struct Listeners {
+    ports: Vec<Port>,
+    gateway: Arc<Gateway>,
+    draining: watch::Receiver<bool>,
+    accepting: Option<Arc<()>>,
+}
+
+impl Listeners {
+    /// The service that accepts on `ports` until the gateway drains.
+    pub(crate) fn new(ports: Vec<Port>, gateway: Arc<Gateway>) -> Self {
+        rejected::note_start(gateway.metrics());
+        let draining = gateway.draining();
+        let accepting = Some(gateway.accepting());
+        Self {
+            ports,
+            gateway,
+            draining,
+            accepting,
+        }
+    }
+}
+
+#[async_trait]
+impl Service for Listeners {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        let loops = self.ports.iter_mut().filter_map(|port| {
+            let socket = TcpListener::from_std(port.socket.take()?);
+            let door = Door {
+                tls: port.tls.clone(),
+                proxy_protocol: port.proxy_protocol,
+            };
+            Some((socket, door))
+        });
+        let mut running = tokio::task::JoinSet::new();
+        for (socket, door) in loops {
+            match socket {
+                Ok(socket) => {
+                    let accepting =
+                        accept(socket, door, self.gateway.clone(), self.draining.clone());
+                    running.spawn(accepting);
+                }
+                Err(error) => tracing::error!("a listener cannot be used: {error}"),
+            }
+        }
+        while running.join_next().await.is_some() {}
+        self.accepting = None;
+    }
+
+    fn name(&self) -> &str {
+        "gateway"
+    }
+}
+
+async fn accept(
+    socket: TcpListener,
+    door: Door,
+    gateway: Arc<Gateway>,
+    mut draining: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = draining.wait_for(|draining| *draining) => return,
+        };
+        match accepted {
+            Ok((tcp, peer)) => admit(tcp, peer, door.clone(), &gateway),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                not_accepted(&error, &gateway);
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn not_accepted(error: &io::Error, gateway: &Gateway) {
+    /// Time between two lines.
+    static PACE: Pace = Pace::every(Duration::from_secs(5));
+    gateway.metrics().accept_errors.inc();
+    let mend = if descriptors::are_exhausted(error) {
+        gateway.pressure().out_of_descriptors();
+        ": raise the limit of open files (ulimit -n)"
+    } else {
+        ""
+    };
+    if let Some(count) = PACE.tally() {
+        tracing::warn!(count, "connections could not be accepted: {error}{mend}");
+    }
+}
+
+/// Starts serving a connection, or closes it at once when there are too many.
+fn admit(tcp: TcpStream, address: SocketAddr, door: Door, gateway: &Arc<Gateway>) {
+    if gateway.pressure().is_short_of_memory() {
+        return closed(gateway.metrics(), Cause::Memory);
+    }
+    let Ok(permit) = gateway.connections().try_acquire_owned() else {
+        return closed(gateway.metrics(), Cause::Limit);
+    };
+    let peer = Peer::connected(address);
+    let place = match place(&peer, &door, gateway) {
+        Ok(place) => place,
+        Err(cause) => return closed(gateway.metrics(), cause),
+    };
+    if let Err(error) = tune(&tcp) {
+        tracing::debug!("a client's socket takes no options: {error}");
+    }
+    let mut connection = Connection::new(gateway.clone(), peer, permit);
+    connection.comes_from(peer, place);
+    let gateway = gateway.clone();
+    tokio::spawn(async move {
+        let _open = Counted::new(gateway.metrics().connections_active.clone());
+        let mut tcp = tcp;
+        if door.proxy_protocol {
+            match told(&mut tcp, address, &gateway).await {
+                Ok((peer, place)) => connection.comes_from(peer, place),
+                Err(cause) => return closed(gateway.metrics(), cause),
+            }
+        }
+        let allowance = connection.allowance();
+        if let Some((stream, server_name)) = handshake(tcp, door.tls, allowance, &gateway).await {
+            connection.serve(stream, server_name).await;
+        }
+    });
+}
+
+/// The place of a connection among those of its address, none for those that are not counted: proxies, who speak for
+/// many, and exempt addresses.
+fn place(peer: &Peer, door: &Door, gateway: &Gateway) -> Result<Option<Place>, Cause> {
+    let snapshot = gateway.snapshot();
+    match snapshot.addresses.trusted_proxies.contains(peer.ip()) {
+        true => Ok(None),
+        false if door.proxy_protocol => Err(Cause::ProxyHeader(peer.ip())),
+        false => counted(peer, &snapshot, gateway),
+    }
+}
+
+fn counted(peer: &Peer, snapshot: &Snapshot, gateway: &Gateway) -> Result<Option<Place>, Cause> {
+    if !snapshot.addresses.is_limited(peer.ip()) {
+        return Ok(None);
+    }
+    let most = snapshot.limits.connections_per_address;
+    let place = gateway.places().take(peer.ip(), most);
+    place
+        .map(Some)
+        .ok_or_else(|| Cause::AddressLimit(peer.ip()))
+}
+
+/// Whom the proxy at the other end speaks for, and the place of the connection among those of that address.
+async fn told(
+    tcp: &mut TcpStream,
+    proxy: SocketAddr,
+    gateway: &Gateway,
+) -> Result<(Peer, Option<Place>), Cause> {
+    let snapshot = gateway.snapshot();
+    let told = timeout(snapshot.timeouts.handshake, Peer::told(tcp, proxy)).await;
+    let peer = match told {
+        Ok(Ok(peer)) => peer,
+        // As a proxy's health checks do, which only connect.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(Cause::Silent);
+        }
+        Ok(Err(error)) => {
+            tracing::debug!("a PROXY protocol header cannot be used: {error}");
+            return Err(Cause::ProxyHeader(proxy.ip()));
+        }
+        Err(_) => return Err(Cause::ProxyHeader(proxy.ip())),
+    };
+    // A proxy that speaks for itself, as its health checks do, is no client to be counted.
+    if peer.ip() == proxy.ip() {
+        return Ok((peer, None));
+    }
+    let place = counted(&peer, &snapshot, gateway)?;
+    Ok((peer, place))
+}
+
+/// The stream of a connection, and the name its client asked for in the handshake (RFC 6066 §3); nothing when the client
+/// does not complete its handshake in time.
+async fn handshake(
+    tcp: TcpStream,
+    tls: Option<Arc<ServedTls>>,
+    allowance: Arc<Allowance>,
+    gateway: &Gateway,
+) -> Option<(Stream, Option<String>)> {
+    let Timeouts {
+        handshake,
+        write_idle,
+        ..
+    } = gateway.snapshot().timeouts;
+    let Some(tls) = tls else {
+        return Some((Box::new(Transport::plain(tcp, allowance, write_idle)), None));
+    };
+    let tls = TlsAcceptor::from(tls.current());
+    match timeout(handshake, tls.accept(tcp)).await {
+        Ok(Ok(stream)) => {
+            let name = stream.get_ref().1.server_name().map(str::to_owned);
+            let transport = Transport::tls(stream, allowance, write_idle);
+            return Some((Box::new(transport), name));
+        }
+        Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+    closed(gateway.metrics(), Cause::Handshake);
+    None
+}
+
+/// What is written leaves at once, and a client that vanished is noticed.
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
+    let keep_alive = TcpKeepalive::new()
+        .with_time(KEEP_ALIVE_IDLE)
+        .with_interval(KEEP_ALIVE_INTERVAL)
+        .with_retries(KEEP_ALIVE_RETRIES);
+    SockRef::from(tcp).set_tcp_keepalive(&keep_alive)
+}

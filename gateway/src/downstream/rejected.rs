@@ -1,0 +1,106 @@
+//! Connections that are closed before they bring a request: each is counted, and what an operator can mend is told of, at a
+//! pace that no flood sets.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use crate::telemetry::{metrics::Metrics, pace::Pace};
+
+/// Time between two lines for one cause.
+const PACE: Duration = Duration::from_secs(5);
+
+/// Why a connection is closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cause {
+    /// As many as may be open are.
+    Limit,
+    /// As many as may be open from its address are.
+    AddressLimit(IpAddr),
+    /// Memory is short.
+    Memory,
+    /// It brought no PROXY protocol header, or may not bring one.
+    ProxyHeader(IpAddr),
+    /// Its TLS handshake failed, or was not done in time.
+    Handshake,
+    /// It did not begin a request in time; over HTTP/2, it did not bring a whole one.
+    Silent,
+}
+
+/// Counts a connection that is closed, and says so when it is time to.
+pub(crate) fn closed(metrics: &Metrics, cause: Cause) {
+    let label = cause.label();
+    metrics.connections_closed.with_label_values(&[label]).inc();
+    if let Some((what, pace)) = cause.told()
+        && let Some(count) = pace.tally()
+    {
+        let address = cause.address().map(tracing::field::display);
+        tracing::warn!(
+            cause = label,
+            count,
+            address,
+            "connections were closed: {what}"
+        );
+    }
+}
+
+/// Makes every cause known, as zero: what begins at one is no increase to Prometheus.
+pub(crate) fn note_start(metrics: &Metrics) {
+    const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    for cause in [
+        Cause::Limit,
+        Cause::AddressLimit(NOBODY),
+        Cause::Memory,
+        Cause::ProxyHeader(NOBODY),
+        Cause::Handshake,
+        Cause::Silent,
+    ] {
+        metrics
+            .connections_closed
+            .with_label_values(&[cause.label()]);
+    }
+}
+
+impl Cause {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::AddressLimit(_) => "address_limit",
+            Self::Memory => "memory",
+            Self::ProxyHeader(_) => "proxy_header",
+            Self::Handshake => "handshake",
+            Self::Silent => "silent",
+        }
+    }
+
+    /// Whose it was, where that is what an operator has to know; the last one's of many.
+    const fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::AddressLimit(address) | Self::ProxyHeader(address) => Some(address),
+            Self::Limit | Self::Memory | Self::Handshake | Self::Silent => None,
+        }
+    }
+
+    /// What is told of it. Handshakes and silences are what every scanner and every TCP health check brings.
+    fn told(self) -> Option<(&'static str, &'static Pace)> {
+        static LIMIT: Pace = Pace::every(PACE);
+        static ADDRESS_LIMIT: Pace = Pace::every(PACE);
+        static MEMORY: Pace = Pace::every(PACE);
+        static PROXY_HEADER: Pace = Pace::every(PACE);
+        match self {
+            Self::Limit => Some(("as many as may be open are (limits.connections)", &LIMIT)),
+            Self::AddressLimit(_) => Some((
+                "as many as may be open from one address are (limits.connections_per_address); \
+                 a load balancer belongs into trusted_proxies",
+                &ADDRESS_LIMIT,
+            )),
+            Self::Memory => Some(("memory is short (limits.memory)", &MEMORY)),
+            Self::ProxyHeader(_) => Some((
+                "a listener with proxy_protocol takes trusted_proxies alone, each with a PROXY header of version 2",
+                &PROXY_HEADER,
+            )),
+            Self::Handshake | Self::Silent => None,
+        }
+    }
+}

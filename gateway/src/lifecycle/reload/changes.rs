@@ -1,0 +1,168 @@
+//! What a reload changed, in words for the log: the sections that differ, and those keys that only a restart changes.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
+
+use crate::config::Config;
+
+/// Says what changed.
+pub(crate) fn tell(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
+    let sections = sections(old, new).join(", ");
+    let files: Vec<_> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    if sections.is_empty() && files.is_empty() {
+        return tracing::info!("the configuration was reloaded: nothing in it has changed");
+    }
+    // A certificate or a key is no section: its file says it.
+    let changed = (!sections.is_empty()).then_some(sections.as_str());
+    tracing::info!(
+        changed,
+        files = files.join(", "),
+        "the configuration was reloaded"
+    );
+}
+
+/// Says what will differ only after a restart.
+pub(crate) fn warn_of_restart(started: &Config, new: &Config) {
+    for key in needing_restart(started, new) {
+        tracing::warn!(
+            "{key} differs from what it was at start: that takes a restart, everything else is in use"
+        );
+    }
+}
+
+/// Says that sessions end with this process and that no replica shares them, where that is how it begins to be.
+pub(crate) fn warn_of_lone_sessions(before: Option<&Config>, new: &Config) {
+    if new.has_lone_sessions() && !before.is_some_and(Config::has_lone_sessions) {
+        tracing::warn!(
+            "sessions are sealed with a random key, because there are no sessions.key_files: \
+             replicas do not share them, and a restart ends them"
+        );
+    }
+}
+
+fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
+    differing(&[
+        ("public_url", old.public_url != new.public_url),
+        ("listen", old.listen != new.listen),
+        ("admin", old.admin != new.admin),
+        ("hosts", old.hosts != new.hosts),
+        ("issuers", old.issuers != new.issuers),
+        ("resources", old.resources != new.resources),
+        ("origins", old.origins != new.origins),
+        (
+            "trusted_proxies",
+            old.addresses.trusted_proxies != new.addresses.trusted_proxies,
+        ),
+        (
+            "forwarded_header",
+            old.addresses.forwarded_header != new.addresses.forwarded_header,
+        ),
+        (
+            "limits",
+            old.limits != new.limits || old.addresses.exempt != new.addresses.exempt,
+        ),
+        ("timeouts", old.timeouts != new.timeouts),
+        ("jwks", old.jwks != new.jwks),
+        ("reload", old.reload != new.reload),
+        ("shutdown", old.shutdown != new.shutdown),
+        ("sessions", old.sessions != new.sessions),
+        ("log", old.log != new.log),
+        ("audit", old.audit != new.audit),
+        ("upgrade_socket", old.upgrade_socket != new.upgrade_socket),
+    ])
+}
+
+fn needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
+    differing(&[
+        (
+            "listen (its addresses, and whether they have tls or proxy_protocol)",
+            places(started) != places(new),
+        ),
+        (
+            "upgrade_socket",
+            started.upgrade_socket != new.upgrade_socket,
+        ),
+        ("admin.address", started.admin != new.admin),
+        (
+            "limits.connections",
+            started.limits.connections != new.limits.connections,
+        ),
+        ("log", started.log != new.log),
+        ("audit", started.audit != new.audit),
+    ])
+}
+
+/// Where clients connect, whether by TLS and whether through a proxy, whatever the order.
+fn places(config: &Config) -> Vec<(SocketAddr, bool, bool)> {
+    let places = config.listen.iter();
+    let mut places: Vec<_> = places
+        .map(|listener| {
+            (
+                listener.address,
+                listener.tls.is_some(),
+                listener.proxy_protocol,
+            )
+        })
+        .collect();
+    places.sort_unstable();
+    places
+}
+
+fn differing(compared: &[(&'static str, bool)]) -> Vec<&'static str> {
+    let differing = compared.iter().filter(|(_, differs)| *differs);
+    differing.map(|(name, _)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Environment, parse};
+
+    fn config(more: &str, address: &str) -> Config {
+        let text = format!(
+            "public_url: http://127.0.0.1:1\nlisten: [{{ address: {address} }}]\n\
+             issuers: {{ a: {{ issuer: 'https://a.example' }} }}\n\
+             resources: [{{ path: /mcp, upstream: 'http://127.0.0.1:9/mcp', issuers: [a], policy: {{ default: allow }} }}]\n{more}"
+        );
+        parse(&text, Path::new(""), &Environment::default()).unwrap()
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let old = config("", "127.0.0.1:1");
+        let cases = [
+            ("", "127.0.0.1:1", vec![], 0),
+            (
+                "timeouts: { header: 9s }",
+                "127.0.0.1:1",
+                vec!["timeouts"],
+                0,
+            ),
+            (
+                "limits: { body_bytes: 1MiB }",
+                "127.0.0.1:1",
+                vec!["limits"],
+                0,
+            ),
+            (
+                "limits: { connections: 9 }",
+                "127.0.0.1:1",
+                vec!["limits"],
+                1,
+            ),
+            ("log: { level: debug }", "127.0.0.1:1", vec!["log"], 1),
+            ("audit: { enabled: false }", "127.0.0.1:1", vec!["audit"], 1),
+            ("", "127.0.0.1:2", vec!["listen"], 1),
+        ];
+        for (more, address, expected, restart) in cases {
+            let new = config(more, address);
+            assert_eq!(sections(&old, &new), expected, "{more}");
+            assert_eq!(needing_restart(&old, &new).len(), restart, "{more}");
+        }
+    }
+}

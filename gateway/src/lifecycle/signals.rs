@@ -1,0 +1,199 @@
+//! Signals, and the drain they begin.
+//!
+//! SIGTERM, SIGINT and SIGQUIT end the process in good order: not ready at once, accepting on for the configured delay (load
+//! balancers need a moment), then no new connections, listening streams ended, requests under way finished, and out as
+//! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. A successor that
+//! has taken the sockets begins the same, or goes on with what a signal began, without the delay. SIGHUP has the
+//! configuration read again.
+
+use std::{io, sync::Arc, thread, time::Duration};
+
+use async_trait::async_trait;
+use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Mutex, mpsc},
+    time::{sleep, timeout},
+};
+
+use crate::{gateway::Gateway, lifecycle::reload::Bell};
+
+/// Ends asked for and not acted upon yet; a third one changes nothing.
+const WAITING_ENDS: usize = 2;
+
+/// How long connections that were cut may take to write their access lines.
+const ACCOUNTS_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Signals as they come, from the first moment on: one that arrives while the gateway starts is not lost.
+pub(crate) struct Signals {
+    ends: mpsc::Receiver<End>,
+    heard: mpsc::Sender<End>,
+}
+
+/// What ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Somebody sent a signal.
+    Signal,
+    /// Another process accepts on our sockets.
+    HandedOver,
+}
+
+impl Signals {
+    /// Installs the handlers, and a thread that listens to them.
+    pub(crate) fn install(reload: Bell) -> io::Result<Self> {
+        let (heard, ends) = mpsc::channel(WAITING_ENDS);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let mut handlers = runtime.block_on(async { Handlers::new(reload) })?;
+        thread::Builder::new().name("signals".into()).spawn({
+            let heard = heard.clone();
+            move || runtime.block_on(handlers.listen(&heard))
+        })?;
+        Ok(Self { ends, heard })
+    }
+
+    /// Whether an end was asked for already.
+    pub(crate) fn is_ending(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
+    /// Where else an end may come from.
+    pub(crate) fn ends(&self) -> mpsc::Sender<End> {
+        self.heard.clone()
+    }
+
+    /// What Pingora waits on: returns when the gateway has drained.
+    pub(crate) fn draining(self, gateway: Arc<Gateway>) -> Drain {
+        Drain {
+            ends: Mutex::new(self.ends),
+            gateway,
+        }
+    }
+}
+
+/// Waits for the end and leads to it.
+pub(crate) struct Drain {
+    ends: Mutex<mpsc::Receiver<End>>,
+    gateway: Arc<Gateway>,
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Drain {
+    async fn recv(&self) -> ShutdownSignal {
+        let mut ends = self.ends.lock().await;
+        let first = ends.recv().await;
+        tokio::select! {
+            () = self.drain() => {}
+            () = second_signal(&mut ends, first) => {
+                tracing::warn!("a second signal: ending at once");
+            }
+        }
+        // Pingora's graceful shutdown would now sleep its whole grace period, idle or not.
+        ShutdownSignal::FastShutdown
+    }
+}
+
+impl Drain {
+    async fn drain(&self) {
+        self.gateway.set_ready(false);
+        let delay = self.gateway.snapshot().shutdown.delay;
+        if !delay.is_zero() {
+            tracing::info!(
+                "ending: not ready any more, accepting for another {delay:?} or until a successor does"
+            );
+        }
+        tokio::select! {
+            biased;
+            // Nobody is sent here any more, so there is nobody to wait for.
+            () = self.gateway.clone().is_handed_over() => {}
+            () = sleep(delay) => {}
+        }
+        tracing::info!("ending: no new connections, what is open may take its time to end");
+        self.gateway.drain();
+        match timeout(self.gateway.snapshot().shutdown.drain, self.gateway.idle()).await {
+            Ok(()) => tracing::info!("drained: every connection has ended"),
+            Err(_) => {
+                tracing::warn!("shutdown.drain is over: open connections are cut");
+                self.gateway.cut();
+                let _ = timeout(ACCOUNTS_DEADLINE, self.gateway.idle()).await;
+            }
+        }
+    }
+}
+
+/// Comes with the second signal after this beginning. That a successor has the sockets is none: what is under way here
+/// still ends well.
+async fn second_signal(ends: &mut mpsc::Receiver<End>, first: Option<End>) {
+    let mut signals = usize::from(first == Some(End::Signal));
+    while signals < 2
+        && let Some(end) = ends.recv().await
+    {
+        signals += usize::from(end == End::Signal);
+    }
+}
+
+/// The handlers of every signal the gateway knows.
+struct Handlers {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    hangup: Signal,
+    reload: Bell,
+}
+
+impl Handlers {
+    fn new(reload: Bell) -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
+            reload,
+        })
+    }
+
+    async fn listen(&mut self, heard: &mpsc::Sender<End>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                _ = self.quit.recv() => {}
+                _ = self.hangup.recv() => {
+                    self.reload.ask();
+                    continue;
+                }
+            }
+            // A full channel has said it already.
+            let _ = heard.try_send(End::Signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_signals_count_as_signals() {
+        use End::{HandedOver, Signal};
+        for (first, others, is_enough) in [
+            (Signal, &[Signal] as &[End], true),
+            (Signal, &[HandedOver], false),
+            (Signal, &[HandedOver, Signal], true),
+            (HandedOver, &[Signal], false),
+            (HandedOver, &[Signal, Signal], true),
+        ] {
+            let (asking, mut ends) = mpsc::channel(WAITING_ENDS);
+            for end in others {
+                asking.try_send(*end).unwrap();
+            }
+            let came = tokio::select! {
+                biased;
+                () = second_signal(&mut ends, Some(first)) => true,
+                () = std::future::ready(()) => false,
+            };
+            assert_eq!(came, is_enough, "{first:?}, then {others:?}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What two processes say to each other when one takes the other's place.
+//!
+//! The running process greets, then sends one byte for each socket with the socket's descriptor beside it (SCM_RIGHTS,
+//! unix(7)), then an end mark. The successor answers one byte when it has all it needs, and the running process answers
+//! one in turn: from then on it accepts nothing. Addresses are not sent: a socket knows its own. Both sides demand that
+//! the other be their own user or root.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut, Read, Write},
+    mem::MaybeUninit,
+    net::TcpListener,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::Path,
+    time::Duration,
+};
+
+use rustix::{
+    cmsg_space,
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+        sockopt::{socket_acceptconn, socket_peercred},
+    },
+    process::geteuid,
+};
+use thiserror::Error;
+
+/// How long one side waits for a word of the other.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to pause after a successor that could not be heard.
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+
+/// Sockets one process takes at most.
+const MAX_SOCKETS: usize = 1024;
+
+/// What the running process says first: whom one talks to, and in which version.
+const GREETING: &[u8] = b"mcp-gateway sockets 1\n";
+
+const SOCKET: u8 = b'S';
+const END: u8 = b'.';
+const TAKEN: u8 = b'T';
+const YOURS: u8 = b'Y';
+
+/// Why a hand-over came to nothing.
+#[derive(Debug, Error)]
+pub enum HandOverError {
+    /// Nobody answers.
+    #[error("no gateway waits for a successor there ({0}): start without --upgrade")]
+    Nobody(io::Error),
+    /// The other process says something else, or nothing more.
+    #[error("the hand-over broke off: {0}")]
+    Broken(#[from] io::Error),
+    /// The other process is another user's.
+    #[error("the other process runs as user {0}, which is neither this one's user nor root")]
+    Stranger(u32),
+    /// What answers is no gateway that can be replaced by this one.
+    #[error("what answers there is no gateway of a version that this one can replace")]
+    Foreign,
+    /// A descriptor that is no listening socket, none at all, or too many.
+    #[error("the running process sent something that is no listening socket")]
+    NoSocket,
+}
+
+/// Connects to the running process.
+pub(crate) fn connect(path: &Path) -> Result<UnixStream, HandOverError> {
+    heard(UnixStream::connect(path).map_err(HandOverError::Nobody)?)
+}
+
+/// A stream to another process of our own user, or of root, with a limit to every wait.
+pub(crate) fn heard(stream: UnixStream) -> Result<UnixStream, HandOverError> {
+    let peer = socket_peercred(&stream).map_err(io::Error::from)?.uid;
+    if !peer.is_root() && peer != geteuid() {
+        return Err(HandOverError::Stranger(peer.as_raw()));
+    }
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Gives `sockets` to the successor, and waits until it has taken them.
+pub(crate) fn give(
+    successor: &mut UnixStream,
+    sockets: &[TcpListener],
+) -> Result<(), HandOverError> {
+    successor.write_all(GREETING)?;
+    for socket in sockets {
+        send(successor, socket)?;
+    }
+    successor.write_all(&[END])?;
+    expect(successor, TAKEN)?;
+    successor.write_all(&[YOURS])?;
+    Ok(())
+}
+
+/// Takes the sockets that the running process gives.
+pub(crate) fn take(predecessor: &mut UnixStream) -> Result<Vec<TcpListener>, HandOverError> {
+    let mut greeting = vec![0; GREETING.len()];
+    predecessor.read_exact(&mut greeting)?;
+    if greeting != GREETING {
+        return Err(HandOverError::Foreign);
+    }
+    let mut sockets = Vec::new();
+    while let Some(socket) = receive(predecessor)? {
+        if sockets.len() == MAX_SOCKETS {
+            return Err(HandOverError::NoSocket);
+        }
+        sockets.push(listening(socket)?);
+    }
+    Ok(sockets)
+}
+
+/// Tells the running process that its sockets are in use, and waits until it has heard.
+pub(crate) fn confirm(mut predecessor: UnixStream) -> Result<(), HandOverError> {
+    predecessor.write_all(&[TAKEN])?;
+    expect(&mut predecessor, YOURS)?;
+    Ok(())
+}
+
+fn expect(stream: &mut UnixStream, expected: u8) -> io::Result<()> {
+    let mut word = [0];
+    stream.read_exact(&mut word)?;
+    if word == [expected] {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+fn send(stream: &UnixStream, socket: &TcpListener) -> io::Result<()> {
+    let sockets = [socket.as_fd()];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    if !beside.push(SendAncillaryMessage::ScmRights(&sockets)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    sendmsg(
+        stream,
+        &[IoSlice::new(&[SOCKET])],
+        &mut beside,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
+}
+
+/// The next descriptor; nothing at the end mark.
+fn receive(stream: &UnixStream) -> Result<Option<OwnedFd>, HandOverError> {
+    let mut word = [0];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let got = recvmsg(
+        stream,
+        &mut [IoSliceMut::new(&mut word)],
+        &mut beside,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .map_err(io::Error::from)?;
+    let descriptor = beside.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
+        _ => None,
+    });
+    match (got.bytes, word, descriptor) {
+        (0, ..) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        (_, [END], None) => Ok(None),
+        (_, [SOCKET], Some(socket)) if !got.flags.contains(ReturnFlags::CTRUNC) => Ok(Some(socket)),
+        _ => Err(HandOverError::NoSocket),
+    }
+}
+
+fn listening(socket: OwnedFd) -> Result<TcpListener, HandOverError> {
+    if !socket_acceptconn(&socket).unwrap_or(false) {
+        return Err(HandOverError::NoSocket);
+    }
+    let socket = TcpListener::from(socket);
+    match socket.local_addr() {
+        Ok(_) => Ok(socket),
+        Err(_) => Err(HandOverError::NoSocket),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::{net::TcpStream, thread};
+
+    use super::*;
+
+    fn pair() -> (UnixStream, UnixStream) {
+        let (one, other) = UnixStream::pair().unwrap();
+        (heard(one).unwrap(), heard(other).unwrap())
+    }
+
+    fn bound() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").unwrap()
+    }
+
+    #[test]
+    fn the_sockets_are_the_same_ones() {
+        let (mut old, mut new) = pair();
+        let sockets = vec![bound(), bound(), bound()];
+        let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+        // Waits in the queue of the first socket from before the hand-over on.
+        let waiting = TcpStream::connect(addresses[0]).unwrap();
+        let giving = thread::spawn(move || give(&mut old, &sockets));
+        let taken = take(&mut new).unwrap();
+        confirm(new).unwrap();
+        giving.join().unwrap().unwrap();
+        let found: Vec<_> = taken.iter().map(|s| s.local_addr().unwrap()).collect();
+        assert_eq!(found, addresses);
+        let (_, peer) = taken[0].accept().unwrap();
+        assert_eq!(peer, waiting.local_addr().unwrap());
+    }
+
+    #[test]
+    fn a_successor_that_goes_away_leaves_everything_as_it_was() {
+        let (mut old, mut new) = pair();
+        let giving = thread::spawn(move || give(&mut old, &[bound()]));
+        assert_eq!(take(&mut new).unwrap().len(), 1);
+        drop(new);
+        assert!(matches!(
+            giving.join().unwrap(),
+            Err(HandOverError::Broken(_))
+        ));
+    }
+
+    #[test]
+    fn a_predecessor_that_has_given_up_is_not_replaced() {
+        let (mut old, mut new) = pair();
+        let giving = thread::spawn(move || {
+            old.write_all(GREETING)?;
+            send(&old, &bound())?;
+            old.write_all(&[END])
+        });
+        assert_eq!(take(&mut new).unwrap().len(), 1);
+        giving.join().unwrap().unwrap();
+        assert!(confirm(new).is_err());
+    }
+
+    #[test]
+    fn nothing_but_listening_sockets_is_taken() {
+        type Saying = fn(&mut UnixStream);
+        let cases: [(&str, Saying); 5] = [
+            ("another greeting", |old| {
+                old.write_all(b"mcp-gateway sockets 9\n").unwrap();
+            }),
+            ("silence", |_| {}),
+            ("a word without a socket", |old| {
+                old.write_all(GREETING).unwrap();
+                old.write_all(&[SOCKET]).unwrap();
+            }),
+            ("no end", |old| {
+                old.write_all(GREETING).unwrap();
+                send(old, &bound()).unwrap();
+            }),
+            ("a client's socket", |old| {
+                old.write_all(GREETING).unwrap();
+                let listener = bound();
+                let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                send(old, &TcpListener::from(OwnedFd::from(client))).unwrap();
+                old.write_all(&[END]).unwrap();
+            }),
+        ];
+        for (name, say) in cases {
+            let (mut old, mut new) = pair();
+            say(&mut old);
+            drop(old);
+            assert!(take(&mut new).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Streams that only listen, counted: for each principal, over all resources, and in all.
+//!
+//! Such a stream costs memory for as long as its client likes, and its client needs do nothing for it. So one principal
+//! may hold a few and everybody together a bounded number; answers to running calls are not counted. A place is given
+//! back when its [`Listening`] is dropped, whichever way the stream ends.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use mcp_gateway_core::{
+    principal::{Principal, Who},
+    refusal::reason::Reason,
+};
+
+use crate::config::Limits;
+
+/// The listening streams of the process. An entry has one stream at least, so there are never more entries than streams.
+#[derive(Debug, Default)]
+pub(crate) struct ListeningStreams(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    all: usize,
+    by_principal: HashMap<Who, usize>,
+}
+
+impl ListeningStreams {
+    /// Takes a place for one more stream of this principal.
+    ///
+    /// # Errors
+    /// [`Reason::TooManyStreams`] where the principal has its share, [`Reason::StreamsExhausted`] where nobody can have
+    /// another.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        principal: &Principal,
+        limits: &Limits,
+    ) -> Result<Listening, Reason> {
+        let who = principal.who();
+        let mut open = self.lock();
+        let own = open.by_principal.get(&who).copied().unwrap_or(0);
+        if own >= limits.listening_streams_per_principal {
+            return Err(Reason::TooManyStreams);
+        }
+        if open.all >= limits.listening_streams {
+            return Err(Reason::StreamsExhausted);
+        }
+        open.all += 1;
+        open.by_principal.insert(who.clone(), own + 1);
+        Ok(Listening {
+            streams: self.clone(),
+            who,
+        })
+    }
+
+    fn close(&self, who: &Who) {
+        let mut open = self.lock();
+        open.all = open.all.saturating_sub(1);
+        let is_last = match open.by_principal.get_mut(who) {
+            Some(own) => {
+                *own = own.saturating_sub(1);
+                *own == 0
+            }
+            None => false,
+        };
+        if is_last {
+            open.by_principal.remove(who);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One open listening stream; dropping it gives its place back.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    streams: Arc<ListeningStreams>,
+    who: Who,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.streams.close(&self.who);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_gateway_core::scope::ScopeSet;
+
+    use super::*;
+
+    fn principal(issuer: &str, subject: &str, client: Option<&str>) -> Principal {
+        Principal {
+            issuer: issuer.into(),
+            subject: subject.into(),
+            client: client.map(Into::into),
+            scopes: ScopeSet::default(),
+        }
+    }
+
+    fn limits(own: usize, all: usize) -> Limits {
+        Limits {
+            listening_streams_per_principal: own,
+            listening_streams: all,
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn a_principal_is_issuer_subject_and_client() {
+        let streams = Arc::new(ListeningStreams::default());
+        let limits = limits(1, 100);
+        let first = principal("a", "b", Some("c"));
+        let _held = streams.open(&first, &limits).unwrap();
+        assert_eq!(
+            streams.open(&first, &limits).unwrap_err(),
+            Reason::TooManyStreams
+        );
+        for other in [
+            principal("A", "b", Some("c")),
+            principal("a", "B", Some("c")),
+            principal("a", "b", Some("C")),
+            principal("a", "b", None),
+        ] {
+            streams.open(&other, &limits).unwrap();
+        }
+        let rescoped = Principal {
+            scopes: ScopeSet::parse("x").unwrap(),
+            ..first
+        };
+        assert!(streams.open(&rescoped, &limits).is_err());
+    }
+
+    #[test]
+    fn a_place_comes_back_and_nothing_is_left_behind() {
+        let streams = Arc::new(ListeningStreams::default());
+        let limits = limits(2, 3);
+        let (one, other) = (principal("a", "1", None), principal("a", "2", None));
+        let mut held = vec![
+            streams.open(&one, &limits).unwrap(),
+            streams.open(&one, &limits).unwrap(),
+            streams.open(&other, &limits).unwrap(),
+        ];
+        assert_eq!(
+            streams.open(&other, &limits).unwrap_err(),
+            Reason::StreamsExhausted
+        );
+        held.remove(0);
+        held.push(streams.open(&other, &limits).unwrap());
+        held.clear();
+        let open = streams.lock();
+        assert_eq!((open.all, open.by_principal.len()), (0, 0));
+    }
+}

@@ -1,0 +1,16 @@
+//! What is counted so that nobody's share is everybody's. Each limit counts one thing and gives out a guard that returns the
+//! share when it is dropped:
+//!
+//! | file | counts | configuration |
+//! |---|---|---|
+//! | [`per_address`] | open connections of one client address | `limits.connections_per_address` |
+//! | [`listening_streams`] | open streams that only listen, by principal and in all | `limits.listening_streams…` |
+//! | [`body_budget`] | bytes of all bodies in memory | `limits.bodies_bytes` |
+//! | [`rate_limiter`] | calls per time | `rate_limits`, `limits.initializations_per_principal` |
+//! | [`overload`] | descriptors and memory of the process | `limits.memory` |
+
+pub(crate) mod body_budget;
+pub(crate) mod listening_streams;
+pub(crate) mod overload;
+pub(crate) mod per_address;
+pub(crate) mod rate_limiter;

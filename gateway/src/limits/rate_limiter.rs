@@ -1,0 +1,161 @@
+//! Fair use, counted: the buckets of every rate limit of the process.
+//!
+//! They outlive a reload: whoever has used up a limit finds it used up, unless the limit itself was changed. One lock is
+//! held for one look and one change, a fraction of a microsecond, and only by calls that some limit counts.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use mcp_gateway_core::{
+    principal::Principal,
+    rate::{Buckets, LimitId, Limiter, RateLimit},
+    refusal::Refusal,
+};
+
+/// The buckets of every limit.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    buckets: Mutex<Buckets>,
+    started: Instant,
+}
+
+/// A limit with buckets that no other has.
+pub(crate) fn limiter(limit: RateLimit) -> Limiter {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    Limiter {
+        id: LimitId::new(NEXT.fetch_add(1, Ordering::Relaxed)),
+        limit,
+    }
+}
+
+impl Rates {
+    /// Full buckets for everybody.
+    pub(crate) fn new() -> Self {
+        Self {
+            buckets: Mutex::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Takes one call of this principal from every limit that counts it. `most` is how many callers are counted.
+    ///
+    /// # Errors
+    /// See [`Buckets::take`].
+    pub(crate) fn take(
+        &self,
+        limiters: &[Limiter],
+        caller: &Principal,
+        (method, name): (&str, Option<&str>),
+        most: usize,
+    ) -> Result<(), Refusal> {
+        let shares = limiters
+            .iter()
+            .filter_map(|limiter| limiter.share(caller, method, name));
+        let shares: Vec<_> = shares.collect();
+        if shares.is_empty() {
+            return Ok(());
+        }
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.take(shares, most, self.started.elapsed())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use mcp_gateway_core::{
+        rate::{Per, token_bucket::Rate},
+        refusal::reason::Reason,
+        scope::ScopeSet,
+    };
+
+    use super::*;
+
+    const CALL: (&str, Option<&str>) = ("tools/call", Some("x"));
+
+    fn limit(per: Per, calls: u32, within: Duration, burst: u32) -> Limiter {
+        limiter(RateLimit {
+            per,
+            rate: Rate::new(calls, within, burst),
+            methods: Vec::new(),
+            names: Vec::new(),
+        })
+    }
+
+    fn principal(subject: &str) -> Principal {
+        Principal {
+            issuer: "issuer".into(),
+            subject: subject.into(),
+            client: None,
+            scopes: ScopeSet::default(),
+        }
+    }
+
+    #[test]
+    fn callers_that_come_at_once_get_no_more_than_there_is() {
+        let within = Duration::from_secs(3600);
+        let limiters = [
+            limit(Per::Principal, 500, within, 500),
+            limit(Per::Resource, 1200, within, 1200),
+        ];
+        let rates = Rates::new();
+        let granted: Vec<usize> = thread::scope(|scope| {
+            let threads = (0..8).map(|thread| {
+                let caller = principal(&(thread % 4).to_string());
+                let (rates, limiters) = (&rates, &limiters);
+                scope.spawn(move || {
+                    let calls = (0..1000).map(|_| rates.take(limiters, &caller, CALL, 100));
+                    calls.filter(Result::is_ok).count()
+                })
+            });
+            let threads: Vec<_> = threads.collect();
+            let counts = threads.into_iter().map(|thread| thread.join().unwrap());
+            counts.collect()
+        });
+        // Each of four principals has two threads. What comes back within the test is at most one for three seconds.
+        let back = rates.started.elapsed().as_secs() / 3 + 1;
+        let all = granted.iter().sum::<usize>();
+        let most = 1200 + usize::try_from(back).unwrap();
+        assert!((1200..=most).contains(&all), "{all} of {most}");
+        for own in 0..4 {
+            let own = granted.iter().skip(own).step_by(4).sum::<usize>();
+            assert!(own <= 500 + usize::try_from(back).unwrap(), "{own}");
+        }
+    }
+
+    #[test]
+    fn places_run_out_exactly_where_callers_come_at_once() {
+        let limiters = [limit(Per::Principal, 1, Duration::from_secs(3600), 1)];
+        let rates = Rates::new();
+        thread::scope(|scope| {
+            for thread in 0..8 {
+                let (rates, limiters) = (&rates, &limiters);
+                scope.spawn(move || {
+                    for number in 0..50 {
+                        let caller = principal(&format!("{thread} {number}"));
+                        let _ = rates.take(limiters, &caller, CALL, 100);
+                    }
+                });
+            }
+        });
+        assert_eq!(rates.buckets.lock().unwrap().kept(), 100);
+        let outcome = rates.take(&limiters, &principal("late"), CALL, 100);
+        assert_eq!(outcome, Err(Reason::RateLimitsExhausted.into()));
+    }
+
+    #[test]
+    fn two_limits_that_say_the_same_have_buckets_of_their_own() {
+        let [one, other] = [(); 2].map(|()| limit(Per::Resource, 1, Duration::from_secs(3600), 1));
+        let rates = Rates::new();
+        let take = |limiter| rates.take(&[limiter], &principal("a"), CALL, 100);
+        assert!(take(one.clone()).is_ok() && take(one).is_err());
+        assert!(take(other).is_ok());
+    }
+}

@@ -1,0 +1,279 @@
+//! Phase 7: ask the upstream, and write the head of its answer.
+//!
+//! Forwarding demands a [`Permit`], which only a policy can make. To the upstream go the headers of an allow-list, the
+//! caller's identity and never the caller's token; back come the headers of another. An answer that is edited and no
+//! stream is written here to its end.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, HOST},
+};
+use http_body::Body;
+use http_body_util::Full;
+use mcp_gateway_core::{
+    http::{cors, forwarding},
+    mcp::headers::{NAME, SESSION_ID},
+    policy::permit::Permit,
+    refusal::reason::Reason,
+};
+use pingora::http::ResponseHeader;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    account::Account,
+    read::Message,
+    session::{self, Opened},
+};
+use crate::request::{
+    pipeline::{Exchange, Next, Stop},
+    response::{
+        relay::{Dismissal, Relay},
+        respond::{write_head, write_whole},
+        rewrite::{self, Editing, Form, Source},
+    },
+};
+use crate::{
+    clock,
+    config::IdentityHeaders,
+    limits::listening_streams::Listening,
+    snapshot::Protected,
+    upstream::{Answer, SendError},
+};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Sends a permitted message to the resource's upstream, and the head of the answer to the client.
+pub(crate) async fn forward(
+    exchange: &mut Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    message: Message,
+    session: Option<Opened>,
+    listening: Option<Listening>,
+    query: Option<&str>,
+) -> Result<Next, Stop> {
+    let era = message.era;
+    let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
+    exchange.account.tell_allowed();
+    let token_left = exchange.token_ends.since(clock::now());
+    let gateway = exchange.account.gateway();
+    let mut dismissal = match listening {
+        Some(_) => Dismissal::of_listening(gateway, token_left),
+        None => Dismissal::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
+    };
+    let started = Instant::now();
+    let response = ask(
+        exchange,
+        resource,
+        request,
+        listening.is_some(),
+        &mut dismissal,
+    )
+    .await;
+    exchange.account.upstream_answered(started.elapsed());
+    let response = response?;
+    judge(response.status())?;
+    let session_id = session::answer_id(exchange, resource, permit, &response, era, session)?;
+    let response = match exchange.edit.take().filter(|_| may_list(&response)) {
+        None => response.map(Source::Plain),
+        Some(edit) => match Form::of(response.headers(), exchange.account)? {
+            Form::Events => edited_events(exchange, response, edit),
+            Form::Document => {
+                let deadline = started + resource.response_head;
+                return edited_document(
+                    exchange,
+                    response,
+                    edit,
+                    deadline,
+                    &mut dismissal,
+                    session_id,
+                )
+                .await;
+            }
+        },
+    };
+    let length = response.body().size_hint().exact();
+    let head = response_head(exchange, &response, length, session_id)?;
+    exchange.account.answered(response.status());
+    write_head(exchange.session, head).await?;
+    let silence = exchange.snapshot.timeouts.sse_comment;
+    Ok(Next::Relay(Relay::of(
+        response,
+        silence,
+        dismissal,
+        listening,
+        exchange.account,
+    )))
+}
+
+/// Whether there is a body in which somebody might find a result.
+fn may_list(response: &Response<Answer>) -> bool {
+    response.status().is_success() && !response.body().is_end_stream()
+}
+
+fn edited_events(
+    exchange: &Exchange<'_>,
+    mut response: Response<Answer>,
+    edit: Editing,
+) -> Response<Source> {
+    rewrite::forget_validators(response.headers_mut());
+    let held = exchange.account.gateway().bodies().begin();
+    response.map(|body| Source::edited(body, edit, held, &exchange.snapshot))
+}
+
+/// Writes an answer that is edited whole, and so has no head before its body has come to its end.
+async fn edited_document(
+    exchange: &mut Exchange<'_>,
+    mut response: Response<Answer>,
+    edit: Editing,
+    deadline: Instant,
+    dismissal: &mut Dismissal,
+    session_id: Option<HeaderValue>,
+) -> Result<Next, Stop> {
+    rewrite::forget_validators(response.headers_mut());
+    let (parts, body) = response.into_parts();
+    let body = rewrite::document(exchange, body, edit, deadline, dismissal).await?;
+    let response = Response::from_parts(parts, ());
+    let head = response_head(exchange, &response, Some(body.len() as u64), session_id)?;
+    exchange.account.answered(response.status());
+    write_head(exchange.session, head).await?;
+    write_whole(exchange.session, body).await?;
+    Ok(Next::Answered)
+}
+
+fn request(
+    exchange: &Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    message: Message,
+    session: Option<&Opened>,
+    query: Option<&str>,
+) -> Result<Request<Full<bytes::Bytes>>, Reason> {
+    let client = exchange.session.req_header();
+    let mut headers = forwarding::to_upstream(&client.headers, message.era);
+    headers.insert(HOST, resource.upstream.host().clone());
+    identify(&mut headers, &resource.identity_headers, permit)?;
+    if let Some(name) = message.mirror.filter(|_| headers.contains_key(NAME)) {
+        headers.insert(NAME, name);
+    }
+    if let Some(session) = session {
+        let id = HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
+        headers.insert(SESSION_ID, id);
+        // Some servers replay anybody's events: only within a session that opened, and on a stream that is known to
+        // resume one (MCP 2025-11-25, transports: always by GET).
+        if client.method == Method::GET
+            && let Some(event) = client.headers.get(LAST_EVENT_ID)
+        {
+            headers.insert(LAST_EVENT_ID, event.clone());
+        }
+    }
+    let mut request = Request::new(Full::new(message.body.unwrap_or_default()));
+    *request.method_mut() = client.method.clone();
+    *request.uri_mut() = resource.upstream.target(query);
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// Adds the caller's identity. These names are in no allow-list, so a client's own never get this far.
+fn identify(
+    headers: &mut HeaderMap,
+    names: &IdentityHeaders,
+    permit: &Permit,
+) -> Result<(), Reason> {
+    let principal = permit.principal();
+    let scope = names.scope.as_ref().map(|_| principal.scopes.to_string());
+    let values = [
+        (&names.subject, Some(&*principal.subject)),
+        (&names.issuer, Some(&*principal.issuer)),
+        (&names.client, principal.client.as_deref()),
+        (&names.scope, scope.as_deref()),
+    ];
+    for (name, value) in values {
+        if let (Some(name), Some(value)) = (name, value) {
+            let value = forwarding::identity_value(value).ok_or(Reason::UnusableSubject)?;
+            headers.insert(name.clone(), value);
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the head of the answer and for the client to go away; for the deadline too, unless the answer is one that
+/// only listens: that is given up when it is time.
+async fn ask(
+    exchange: &mut Exchange<'_>,
+    resource: &Protected,
+    request: Request<Full<bytes::Bytes>>,
+    listens: bool,
+    dismissal: &mut Dismissal,
+) -> Result<Response<Answer>, Stop> {
+    let late = async {
+        if listens {
+            dismissal.comes().await;
+            return Stop::Broken;
+        }
+        let deadline = Instant::now() + resource.response_head;
+        sleep_until(deadline.min(dismissal.expires())).await;
+        Stop::from(match deadline <= dismissal.expires() {
+            true => Reason::UpstreamTimeout,
+            false => Reason::Expired,
+        })
+    };
+    tokio::select! {
+        biased;
+        answered = resource.upstream.send(request) => {
+            answered.map_err(|error| failed(exchange.account, &error).into())
+        }
+        // Dropping the request closes its connection: the upstream learns of it at once.
+        _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
+        stop = late => Err(stop),
+    }
+}
+
+fn failed(account: &mut Account, error: &SendError) -> Reason {
+    account.detail(error.to_string());
+    match error {
+        SendError::Unreachable(_) => Reason::UpstreamUnreachable,
+        SendError::Broken(_) => Reason::UpstreamBroken,
+    }
+}
+
+/// An upstream that asks for credentials itself, or sends the client elsewhere, is no MCP server to pass on.
+fn judge(status: StatusCode) -> Result<(), Reason> {
+    match status {
+        StatusCode::UNAUTHORIZED => Err(Reason::UpstreamAuth),
+        StatusCode::NOT_MODIFIED => Ok(()),
+        status if status.is_informational() || status.is_redirection() => {
+            Err(Reason::UpstreamBroken)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// RFC 9110 §8.6: these statuses come without a length.
+fn has_length(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn response_head<B>(
+    exchange: &Exchange<'_>,
+    response: &Response<B>,
+    length: Option<u64>,
+    session_id: Option<HeaderValue>,
+) -> Result<Box<ResponseHeader>, Reason> {
+    let internal = |_| Reason::Internal;
+    let mut head = ResponseHeader::build_no_case(response.status(), None).map_err(internal)?;
+    for (name, value) in forwarding::to_client(response.headers()).iter() {
+        head.append_header(name, value).map_err(internal)?;
+    }
+    for (name, value) in cors::answer_headers(exchange.origin.as_ref()) {
+        head.append_header(name, value).map_err(internal)?;
+    }
+    if let Some(id) = session_id {
+        head.insert_header(SESSION_ID, id).map_err(internal)?;
+    }
+    if let Some(length) = length.filter(|_| has_length(response.status())) {
+        head.insert_header(CONTENT_LENGTH, length)
+            .map_err(internal)?;
+    }
+    Ok(Box::new(head))
+}

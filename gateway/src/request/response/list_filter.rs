@@ -1,0 +1,84 @@
+//! Which answers list what a caller may not use, and the edit that hides it.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::Method;
+use mcp_gateway_core::{
+    cel::{RequestFacts, kept_claims::KeptClaims},
+    policy::{
+        Caller,
+        hide::{Hide, Listed},
+    },
+    principal::Principal,
+    rewrite::lists::ListFilter,
+};
+
+use crate::request::{
+    admit::Admitted, pipeline::Exchange, read::Message, response::rewrite::Editing,
+};
+use crate::{
+    clock,
+    snapshot::{Protected, Verdict},
+};
+
+/// The edit for the answer to this request; none where nothing is hidden, or nothing is listed.
+///
+/// A stream that a GET opens may replay any answer, so it is edited too: lists are known by their shape.
+pub(crate) fn edit(
+    exchange: &Exchange<'_>,
+    resource: &Arc<Protected>,
+    verdict: &Verdict,
+    message: &Message,
+    admitted: &Admitted,
+) -> Option<Editing> {
+    let http_method = &exchange.session.req_header().method;
+    let asked = message.method.as_deref().and_then(Listed::asked_by);
+    if resource.policy.hide == Hide::Nothing || (asked.is_none() && http_method != Method::GET) {
+        return None;
+    }
+    let viewer = Viewer {
+        principal: verdict.verified.principal.clone(),
+        claims: verdict.verified.claims.clone(),
+        http_method: http_method.clone(),
+        path: admitted.path.clone(),
+        host: admitted.host.host().to_owned(),
+        client_address: exchange.account.client_ip(),
+    };
+    let counters = exchange.account.metrics().list_entries_hidden.clone();
+    let (judge, counted) = (resource.clone(), resource.clone());
+    let shows = move |listed, name: &str| judge.policy.shows(&viewer.caller(), listed, name);
+    let hid = move |listed: Listed, count: usize| {
+        let labels = [counted.label.as_str(), listed.label()];
+        counters
+            .with_label_values(&labels)
+            .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    };
+    Some(Box::new(ListFilter::new(shows, hid)))
+}
+
+/// Who looks at a list, and by which request; kept for as long as its answer goes on.
+struct Viewer {
+    principal: Arc<Principal>,
+    claims: Arc<KeptClaims>,
+    http_method: Method,
+    path: String,
+    host: String,
+    client_address: IpAddr,
+}
+
+impl Viewer {
+    /// The caller as the policy sees it now.
+    fn caller(&self) -> Caller<'_> {
+        Caller {
+            principal: &self.principal,
+            claims: &self.claims,
+            request: RequestFacts {
+                http_method: self.http_method.as_str(),
+                path: &self.path,
+                host: &self.host,
+                client_address: Some(self.client_address),
+                now: clock::now(),
+            },
+        }
+    }
+}

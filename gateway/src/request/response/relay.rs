@@ -1,0 +1,278 @@
+//! The upstream's body on its way to the client, chunk by chunk, for as long as both want.
+//!
+//! Nothing is buffered and nothing limits the silence between two events. The client going away closes the upstream's
+//! connection at once; the upstream breaking off breaks the client's answer visibly. A stream that only listens ends
+//! cleanly when the gateway drains or the caller's token expires; an answer to a call may go on for a while after that. The gateway never writes a message into a stream, only comments between events, so
+//! that load balancers do not cut what is merely quiet. Where events are edited on their way, what comes here is what is
+//! left of them ([`edited`](crate::request::response::rewrite)).
+
+use std::{
+    future::{pending, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use http_body::Body;
+use http_body_util::BodyExt;
+use mcp_gateway_core::sse::{COMMENT, EventBoundary};
+use pingora::protocols::http::ServerSession;
+use tokio::{
+    sync::watch,
+    task::yield_now,
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::request::{
+    account::Account,
+    pipeline::Broken,
+    response::{
+        respond::within,
+        rewrite::{Cut, Source},
+    },
+};
+use crate::{gateway::Gateway, limits::listening_streams::Listening, telemetry::metrics::Counted};
+
+/// An answer whose head is written and whose body is not.
+pub(crate) struct Relay {
+    body: Source,
+    /// The silence after which a comment goes into the stream; none where no comment may.
+    silence: Option<Duration>,
+    /// When the answer is ended though the upstream has more to say.
+    dismissal: Dismissal,
+    /// An end in between leaves whole events behind, so it may be a clean one.
+    is_stream: bool,
+    /// The place of an answer that only listens.
+    _place: Option<Listening>,
+    /// Counts the stream for as long as it is open.
+    _open: Option<Counted>,
+}
+
+impl Relay {
+    /// The rest of `response`, whose head has been passed on. A silence of zero means no comments.
+    pub(crate) fn of(
+        response: Response<Source>,
+        silence: Duration,
+        dismissal: Dismissal,
+        place: Option<Listening>,
+        account: &Account,
+    ) -> Self {
+        let headers = response.headers();
+        let is_stream = headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
+        let takes_comments = is_stream
+            && response.body().size_hint().exact().is_none()
+            && response.status() == StatusCode::OK
+            && !headers.contains_key(CONTENT_ENCODING)
+            && !silence.is_zero();
+        Self {
+            silence: takes_comments.then_some(silence),
+            dismissal,
+            is_stream,
+            _place: place,
+            _open: is_stream.then(|| Counted::new(account.stream_gauge())),
+            body: response.into_body(),
+        }
+    }
+}
+
+fn is_event_stream(value: &HeaderValue) -> bool {
+    is_media_type(value, "text/event-stream")
+}
+
+/// The media type alone counts, whatever its case and parameters.
+pub(crate) fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
+    let essence = value.as_bytes().split(|byte| *byte == b';').next();
+    essence.is_some_and(|essence| {
+        essence
+            .trim_ascii()
+            .eq_ignore_ascii_case(media_type.as_bytes())
+    })
+}
+
+/// When an answer is ended though its upstream has more to say.
+pub(crate) struct Dismissal {
+    /// An answer that only listens ends when the gateway drains: its client comes back.
+    draining: Option<watch::Receiver<bool>>,
+    expires: Instant,
+}
+
+impl Dismissal {
+    /// Of an answer that only listens: with the caller's token, or when the gateway drains.
+    pub(crate) fn of_listening(gateway: &Gateway, token_left: Duration) -> Self {
+        Self {
+            draining: Some(gateway.draining()),
+            expires: Instant::now() + token_left,
+        }
+    }
+
+    /// Of an answer to a call: `after` the caller's token.
+    pub(crate) fn of_call(token_left: Duration, after: Duration) -> Self {
+        Self {
+            draining: None,
+            expires: Instant::now() + token_left + after,
+        }
+    }
+
+    /// When the caller's token no longer carries the answer.
+    pub(crate) const fn expires(&self) -> Instant {
+        self.expires
+    }
+
+    /// Comes when it is time.
+    pub(crate) async fn comes(&mut self) {
+        let drained = async {
+            match &mut self.draining {
+                // The sender lives as long as the gateway.
+                Some(draining) => drop(draining.wait_for(|draining| *draining).await),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = drained => {}
+            () = sleep_until(self.expires) => {}
+        }
+    }
+
+    /// Whether it has come: asked where a stream that never pauses would not wait for it.
+    fn is_due(&self) -> bool {
+        let drains = self.draining.as_ref();
+        drains.is_some_and(|draining| *draining.borrow()) || Instant::now() >= self.expires
+    }
+}
+
+/// What happens next on a relayed answer.
+enum Event {
+    Data(Bytes),
+    /// The upstream has said everything.
+    End,
+    /// The upstream broke off, or says what must not pass.
+    Cut(Cut),
+    /// The client is gone.
+    Gone,
+    /// Nothing happened for a while.
+    Silence,
+    /// The stream is to end.
+    Dismissed,
+}
+
+/// Relays to the end.
+///
+/// # Errors
+/// [`Broken`] when one side went away in the middle: the connection must not be used again.
+pub(crate) async fn relay(
+    mut relay: Relay,
+    session: &mut ServerSession,
+    account: &mut Account,
+) -> Result<(), Broken> {
+    let mut boundary = EventBoundary::new();
+    loop {
+        match next(&mut relay, session, boundary.at_boundary()).await {
+            Event::Data(data) => {
+                if relay.silence.is_some() {
+                    boundary.push(&data);
+                }
+                let last = relay.body.is_end_stream();
+                write(session, data, last).await?;
+                if last {
+                    return Ok(());
+                }
+                if relay.dismissal.is_due() {
+                    return dismiss(&relay, session, account).await;
+                }
+            }
+            Event::Silence => write(session, Bytes::from_static(COMMENT), false).await?,
+            Event::End => return write(session, Bytes::new(), true).await,
+            Event::Dismissed => return dismiss(&relay, session, account).await,
+            Event::Cut(Cut::Upstream) => {
+                account.upstream_error("reset");
+                account.broken_by("upstream");
+                return Err(Broken);
+            }
+            Event::Cut(Cut::Refused(reason, why)) => {
+                account.cut(reason, why);
+                return Err(Broken);
+            }
+            Event::Gone => return Err(Broken),
+        }
+    }
+}
+
+/// Ends an answer before its upstream does: a stream cleanly, anything else visibly cut.
+async fn dismiss(
+    relay: &Relay,
+    session: &mut ServerSession,
+    account: &mut Account,
+) -> Result<(), Broken> {
+    if relay.is_stream {
+        return write(session, Bytes::new(), true).await;
+    }
+    account.broken_by("gateway");
+    Err(Broken)
+}
+
+async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool) -> Event {
+    let is_open_ended = relay.body.size_hint().exact().is_none();
+    if is_open_ended && let Some(event) = this_turn(&mut relay.body).await {
+        return event;
+    }
+    let quiet = async {
+        match relay.silence.filter(|_| at_boundary) {
+            Some(silence) => sleep(silence).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        event = data(&mut relay.body) => event,
+        _ = session.read_body_or_idle(true) => Event::Gone,
+        () = quiet => Event::Silence,
+        () = relay.dismissal.comes() => Event::Dismissed,
+    }
+}
+
+/// What the upstream says in this turn of the scheduler. What was written goes out when the client is waited on, so
+/// events that come together leave together: an idle process loses no time by it, a busy one saves a write for each.
+async fn this_turn(body: &mut Source) -> Option<Event> {
+    if let Some(event) = ready(body).await {
+        return Some(event);
+    }
+    yield_now().await;
+    ready(body).await
+}
+
+async fn ready(body: &mut Source) -> Option<Event> {
+    poll_fn(|cx| {
+        Poll::Ready(match pin!(data(body)).poll(cx) {
+            Poll::Ready(event) => Some(event),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+/// The upstream's next bytes; trailers are dropped.
+async fn data(body: &mut Source) -> Event {
+    loop {
+        match body.frame().await {
+            None => return Event::End,
+            Some(Err(cut)) => return Event::Cut(cut),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data()
+                    && !data.is_empty()
+                {
+                    return Event::Data(data);
+                }
+            }
+        }
+    }
+}
+
+async fn write(session: &mut ServerSession, data: Bytes, last: bool) -> Result<(), Broken> {
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_body(data, last)).await
+}

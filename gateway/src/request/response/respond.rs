@@ -1,0 +1,315 @@
+//! Answers the gateway makes itself: refusals, documents, preflights.
+//!
+//! A refusal is written from its row of the table alone. Its body is short and fixed; what went wrong in detail stands
+//! in the log under the same request id.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Method, StatusCode, Version,
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, ORIGIN, RETRY_AFTER,
+        TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    },
+};
+use http_body_util::BodyExt;
+use mcp_gateway_core::{
+    http::cors,
+    mcp::tasks::EXTENSION as TASKS_EXTENSION,
+    refusal::{Refusal, reason::Reason},
+};
+use pingora::{http::ResponseHeader, protocols::http::ServerSession};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::local::documents::Documents;
+use crate::request::{
+    account::Account,
+    admit::Admitted,
+    pipeline::{Broken, Exchange, Next, Stop},
+};
+
+/// How long what is left of a body is read and thrown away before a refusal: several clients lose an answer that comes
+/// before they have sent everything. Never more than twice the body limit.
+const DISCARD_DEADLINE: Duration = Duration::from_secs(5);
+
+/// When a client may ask again, where nobody knows better.
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What resources and documents are asked with (RFC 9110 §10.2.1).
+const RESOURCE_METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
+const MODERN_METHODS: HeaderValue = HeaderValue::from_static("POST");
+const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// Tells the client why its request goes no further.
+pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<Next, Broken> {
+    if let Some(sent) = sent(exchange, refusal.reason) {
+        exchange.account.detail(sent);
+    }
+    exchange.account.tell_refused(refusal);
+    exchange.account.refused(refusal.reason);
+    if refusal.reason.leaves_body_in_doubt() {
+        exchange.session.set_keepalive(None);
+    } else {
+        discard_body(exchange).await;
+    }
+    if refusal.reason.closes_connection() {
+        exchange.session.set_keepalive(None);
+    }
+    let body = body(exchange, refusal);
+    let headers = headers(exchange, refusal);
+    let status = exchange.account.status();
+    write(exchange.session, status, headers, body).await?;
+    Ok(Next::Answered)
+}
+
+/// Serves a document of the gateway's own.
+pub(crate) async fn document(
+    exchange: &mut Exchange<'_>,
+    admitted: &Admitted,
+) -> Result<Next, Stop> {
+    let head = exchange.session.req_header();
+    let mut request = http::Request::new(Body::empty());
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = admitted.path.parse().map_err(|_| Reason::NotFound)?;
+    *request.headers_mut() = head.headers.clone();
+    let documents = &exchange.snapshot.documents;
+    let (parts, body) = documents.answer(&admitted.host, request).await.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map_err(|_| Reason::Internal)?
+        .to_bytes();
+    let reason = match parts.status {
+        StatusCode::NOT_FOUND => Some(Reason::NotFound),
+        StatusCode::METHOD_NOT_ALLOWED => Some(Reason::MethodNotAllowed),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        return Err(reason.into());
+    }
+    discard_body(exchange).await;
+    exchange.account.answered(parts.status);
+    let headers = parts
+        .headers
+        .into_iter()
+        .filter_map(|(name, value)| Some((name?, value)));
+    write(exchange.session, parts.status, headers.collect(), body).await?;
+    Ok(Next::Answered)
+}
+
+/// Answers a CORS preflight of an allowed origin; it needs no token.
+pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
+    let asked = &exchange.session.req_header().headers;
+    let requested = asked.get(http::header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let origin = exchange.origin.as_ref().ok_or(Reason::Origin)?;
+    let headers = cors::preflight_headers(origin, requested);
+    exchange.account.answered(StatusCode::NO_CONTENT);
+    write(
+        exchange.session,
+        StatusCode::NO_CONTENT,
+        headers,
+        Bytes::new(),
+    )
+    .await?;
+    Ok(Next::Answered)
+}
+
+/// Answers a head that could not be parsed. Nothing of it is known, so nothing of it is logged.
+pub(crate) async fn unreadable_head(
+    session: &mut ServerSession,
+    account: &mut Account,
+    reason: Reason,
+) {
+    account.refused(reason);
+    session.set_keepalive(None);
+    let row = reason.row();
+    let body = refusal_json(row.error, row.description, account.request_id());
+    let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
+    // A client that sends garbage need not be told twice.
+    let _ = write(session, account.status(), headers, body).await;
+    session.shutdown().await;
+}
+
+/// Writes a response's head, framed as the client's version of HTTP has it.
+pub(crate) async fn write_head(
+    session: &mut ServerSession,
+    mut head: Box<ResponseHeader>,
+) -> Result<(), Broken> {
+    let is_bodiless = matches!(
+        head.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let is_framed = is_bodiless || head.headers.contains_key(CONTENT_LENGTH);
+    if !is_framed && session.req_header().version == Version::HTTP_11 {
+        head.insert_header(TRANSFER_ENCODING, "chunked")
+            .map_err(|_| Broken)?;
+    }
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_header(head)).await
+}
+
+/// Writes a body whose head is written, to its end.
+pub(crate) async fn write_whole(session: &mut ServerSession, body: Bytes) -> Result<(), Broken> {
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_body(body, true)).await
+}
+
+/// A write under its deadline: a client that reads nothing is not waited for.
+pub(crate) async fn within<T>(
+    deadline: Option<Duration>,
+    write: impl Future<Output = pingora::Result<T>>,
+) -> Result<T, Broken> {
+    let written = match deadline {
+        Some(deadline) => timeout(deadline, write).await.map_err(|_| Broken)?,
+        None => write.await,
+    };
+    written.map_err(|_| Broken)
+}
+
+/// The value that was refused, where it is no secret: whoever configures hosts and origins wants to know.
+fn sent(exchange: &Exchange<'_>, reason: Reason) -> Option<String> {
+    let head = exchange.session.req_header();
+    let value = match reason {
+        Reason::Host => head.headers.get(HOST).map(HeaderValue::as_bytes),
+        Reason::Origin => head.headers.get(ORIGIN).map(HeaderValue::as_bytes),
+        _ => None,
+    };
+    value.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
+    let challenge = exchange
+        .resource
+        .as_ref()
+        .and_then(|resource| resource.challenger.header(refusal));
+    headers.extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
+    match exchange.account.status() {
+        StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, methods(exchange))),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            headers.push((RETRY_AFTER, retry_after(refusal)));
+        }
+        _ => {}
+    }
+    if exchange.resource.is_some() {
+        headers.extend(cors::answer_headers(exchange.origin.as_ref()));
+    } else if Documents::claims(exchange.session.req_header().uri.path()) {
+        headers.push(cors::public_header());
+    }
+    headers
+}
+
+/// Whole seconds (RFC 9110 §10.2.3), rounded up: whoever comes then is not too early.
+fn retry_after(refusal: &Refusal) -> HeaderValue {
+    let wait = refusal.retry_after.unwrap_or(RETRY_AFTER_DEFAULT);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from(seconds.max(1))
+}
+
+fn methods(exchange: &Exchange<'_>) -> HeaderValue {
+    let resource = exchange.resource.as_ref();
+    let supported = resource.and_then(|resource| resource.supported.as_ref());
+    if Documents::claims(exchange.session.req_header().uri.path()) {
+        DOCUMENT_METHODS
+    } else if supported.is_some_and(|supported| !supported.has_legacy()) {
+        MODERN_METHODS
+    } else {
+        RESOURCE_METHODS
+    }
+}
+
+fn body(exchange: &Exchange<'_>, refusal: &Refusal) -> Bytes {
+    let request_id = exchange.account.request_id();
+    let row = refusal.reason.row();
+    let description = refusal.text.as_deref().unwrap_or(row.description);
+    let Some(code) = row.rpc_code else {
+        return refusal_json(row.error, description, request_id);
+    };
+    let id = exchange.rpc_id.as_ref().map_or("null", |id| id.as_json());
+    let error = json!({
+        "code": code,
+        "message": description,
+        "data": error_data(exchange, refusal.reason, request_id),
+    });
+    // The id goes back exactly as it came: a number stays the number it was.
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).into()
+}
+
+/// `data` of a JSON-RPC error; where a version is refused, with those that are not (`UnsupportedProtocolVersionError`), and
+/// where a capability is missing, with that (`MissingRequiredClientCapabilityError`).
+fn error_data(exchange: &Exchange<'_>, reason: Reason, request_id: &str) -> Value {
+    if reason == Reason::TasksUndeclared {
+        return json!({
+            "requiredCapabilities": { "extensions": { TASKS_EXTENSION: {} } },
+            "request_id": request_id,
+        });
+    }
+    let resource = exchange.resource.as_ref();
+    let supported = resource.and_then(|resource| resource.supported.as_ref());
+    match (supported, &exchange.refused_version) {
+        (Some(supported), Some(requested)) => json!({
+            "supported": supported.versions(),
+            "requested": requested,
+            "request_id": request_id,
+        }),
+        _ => json!({ "request_id": request_id }),
+    }
+}
+
+fn refusal_json(error: &str, description: &str, request_id: &str) -> Bytes {
+    let body = json!({
+        "error": error,
+        "error_description": description,
+        "request_id": request_id,
+    });
+    body.to_string().into()
+}
+
+/// Reads what is left of the request body, within bounds. A client that waits for `100 Continue` sends none.
+async fn discard_body(exchange: &mut Exchange<'_>) {
+    let limit = exchange.snapshot.limits.body_bytes.saturating_mul(2);
+    let session = &mut *exchange.session;
+    if session.is_body_done() || session.req_header().headers.contains_key(EXPECT) {
+        return;
+    }
+    let discard = async {
+        let mut left = limit;
+        while let Some(chunk) = session.read_request_body().await.ok()? {
+            left = left.checked_sub(chunk.len())?;
+        }
+        Some(())
+    };
+    let discarded = timeout(DISCARD_DEADLINE, discard).await;
+    if !matches!(discarded, Ok(Some(()))) {
+        // Late, too much, or badly framed: what follows on this connection is no request.
+        session.set_keepalive(None);
+    }
+}
+
+async fn write(
+    session: &mut ServerSession,
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+) -> Result<(), Broken> {
+    let mut head =
+        ResponseHeader::build_no_case(status, Some(headers.len() + 3)).map_err(|_| Broken)?;
+    for (name, value) in headers {
+        head.append_header(name, value).map_err(|_| Broken)?;
+    }
+    if status != StatusCode::NO_CONTENT {
+        head.insert_header(CONTENT_LENGTH, body.len())
+            .map_err(|_| Broken)?;
+    }
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_header(Box::new(head))).await?;
+    let is_head = session.is_http2() && session.req_header().method == Method::HEAD;
+    let body = if is_head { Bytes::new() } else { body };
+    within(deadline, session.write_response_body(body, true)).await
+}

@@ -1,0 +1,92 @@
+//! Phase 6, continued: ids of tasks and request states, sealed like session ids where the resource says so.
+//!
+//! What the policy and the logs see is what the client sent. The upstream gets the client's bytes with these values opened; how
+//! its answers are edited follows from the request.
+
+use bytes::Bytes;
+use http::Method;
+use mcp_gateway_core::{
+    mcp::{headers::encode_sentinel, tasks::Tasks},
+    policy::permit::Permit,
+    refusal::reason::Reason,
+    rewrite::sealing::Sealing,
+    seal::{Opened, Opening},
+};
+
+use super::{read::Message, session};
+use crate::request::{
+    pipeline::Exchange,
+    response::rewrite::{self, Editing},
+};
+use crate::{config::RequestState, snapshot::Protected};
+
+/// What the operator is told where tasks are refused.
+const REFUSED: &str = "this resource has tasks: refuse; seal binds their ids to callers, upstream leaves it to the server";
+/// Opens what is sealed in a message, and sees to it that what its answer hands out is sealed.
+pub(crate) fn open(
+    exchange: &mut Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    message: &mut Message,
+) -> Result<(), Reason> {
+    judge(exchange, resource, message)?;
+    let tasks = resource.tasks == Tasks::Seal;
+    let request_state = resource.request_state == RequestState::Seal;
+    if !tasks && !request_state {
+        return Ok(());
+    }
+    let sealer = exchange.snapshot.sealer.clone();
+    let binding = session::binding(resource, permit);
+    let opening = Opening {
+        sealer: &sealer,
+        binding,
+        tasks,
+        request_state,
+    };
+    let body = message.body.as_deref();
+    let opened = body.map_or_else(|| Ok(Opened::default()), |body| opening.open(body))?;
+    if let Some(body) = opened.body {
+        message.body = Some(held(exchange, body)?);
+    }
+    if let Some(task) = opened.task {
+        message.mirror = Some(encode_sentinel(&task).ok_or(Reason::Internal)?);
+    }
+    let tasks = tasks.then(|| binding.task());
+    if is_answered(exchange, message) && (tasks.is_some() || opened.state.is_some()) {
+        let sealing: Editing = Box::new(Sealing {
+            sealer,
+            tasks,
+            known: opened.tasks,
+            state: opened.state,
+        });
+        exchange.edit = rewrite::both(exchange.edit.take(), Some(sealing));
+    }
+    Ok(())
+}
+
+/// Whether messages come back: notifications and responses are accepted without a body (MCP transports, *Sending Messages*).
+fn is_answered(exchange: &Exchange<'_>, message: &Message) -> bool {
+    let is_request = message.method.is_some() && exchange.rpc_id.is_some();
+    is_request || exchange.session.req_header().method == Method::GET
+}
+
+/// Whether the resource lets clients say this of tasks.
+fn judge(
+    exchange: &mut Exchange<'_>,
+    resource: &Protected,
+    message: &Message,
+) -> Result<(), Reason> {
+    let method = message.method.as_deref();
+    let judged = resource.tasks.judge(message.era, method, message.task_use);
+    if judged == Err(Reason::TasksRefused) {
+        exchange.account.detail(REFUSED);
+    }
+    judged
+}
+
+/// The body for the upstream takes its room among all bodies, as the client's did.
+fn held(exchange: &Exchange<'_>, body: Vec<u8>) -> Result<Bytes, Reason> {
+    let mut held = exchange.account.gateway().bodies().begin();
+    held.grow(body.len(), exchange.snapshot.bodies)?;
+    Ok(held.keep(body.into()))
+}

@@ -1,0 +1,104 @@
+//! Phase 6: legacy sessions, sealed.
+//!
+//! A client never sees an upstream's own session id: it gets it sealed, bound to resource, principal and upstream, and
+//! sends that back. Nothing is stored, so every replica with the same key opens it.
+
+use http::{HeaderValue, Response};
+use mcp_gateway_core::{
+    mcp::{headers::SESSION_ID, version::Era},
+    policy::permit::Permit,
+    refusal::reason::Reason,
+    seal::Binding,
+};
+
+use super::read::Message;
+use crate::request::pipeline::Exchange;
+use crate::{snapshot::Protected, upstream::Answer};
+
+/// A legacy session that the client named and that opened.
+pub(crate) struct Opened {
+    sealed: HeaderValue,
+    pub(crate) upstream_id: String,
+}
+
+/// Opens the sealed session id that a legacy client sends along. A foreign, altered or unknown one is refused alike.
+pub(crate) fn open(
+    exchange: &Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    message: &Message,
+) -> Result<Option<Opened>, Reason> {
+    if message.era == Era::Modern || message.initializes() {
+        return Ok(None);
+    }
+    let mut sent = exchange
+        .session
+        .req_header()
+        .headers
+        .get_all(SESSION_ID)
+        .iter();
+    let Some(sealed) = sent.next() else {
+        // Only a session tells whom the server asked: without one, anybody could answer for anybody.
+        return match message.answers() {
+            true => Err(Reason::SessionRequired),
+            false => Ok(None),
+        };
+    };
+    if sent.next().is_some() {
+        return Err(Reason::SessionUnknown);
+    }
+    let text = sealed.to_str().map_err(|_| Reason::SessionUnknown)?;
+    let upstream_id = exchange
+        .snapshot
+        .sealer
+        .open(&binding(resource, permit).session(), text)?;
+    Ok(Some(Opened {
+        sealed: sealed.clone(),
+        upstream_id,
+    }))
+}
+
+/// The session id the client gets to see: the one it sent, or the upstream's, sealed. Never the upstream's own.
+pub(crate) fn answer_id(
+    exchange: &Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    response: &Response<Answer>,
+    era: Era,
+    opened: Option<Opened>,
+) -> Result<Option<HeaderValue>, Reason> {
+    let given = response
+        .headers()
+        .get(SESSION_ID)
+        .filter(|_| era == Era::Legacy);
+    match (given, opened) {
+        (None, _) => Ok(None),
+        (Some(given), Some(opened)) if given.as_bytes() == opened.upstream_id.as_bytes() => {
+            Ok(Some(opened.sealed))
+        }
+        (Some(_), Some(_)) => Err(Reason::UpstreamSession),
+        (Some(given), None) => {
+            let id = given.to_str().map_err(|_| Reason::UpstreamSession)?;
+            let sealed = exchange
+                .snapshot
+                .sealer
+                .seal(&binding(resource, permit).session(), id);
+            let sealed = sealed.ok_or(Reason::UpstreamSession)?;
+            HeaderValue::from_str(&sealed)
+                .map(Some)
+                .map_err(|_| Reason::Internal)
+        }
+    }
+}
+
+/// What sealed values are bound to.
+pub(crate) fn binding<'a>(resource: &'a Protected, permit: &'a Permit) -> Binding<'a> {
+    let principal = permit.principal();
+    Binding {
+        resource: &resource.uri,
+        issuer: &principal.issuer,
+        subject: &principal.subject,
+        client: principal.client.as_deref(),
+        endpoint: resource.upstream.endpoint(),
+    }
+}

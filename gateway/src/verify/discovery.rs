@@ -1,0 +1,124 @@
+//! From an issuer to its key set: RFC 8414 first, then both OpenID Connect forms (MCP authorization, discovery).
+
+use serde::Deserialize;
+
+use crate::fetch::client::{FetchError, Fetcher};
+
+/// The member of authorization-server metadata that matters here (RFC 8414 §2).
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: Option<String>,
+}
+
+/// Finds the `jwks_uri` of `issuer`. A document that names another issuer is not used; the next form is tried
+/// (RFC 8414 §3.3).
+///
+/// # Errors
+/// What went wrong with the form that came closest: a document with a fault says more than a 404.
+pub(crate) async fn jwks_uri(fetcher: &Fetcher, issuer: &str) -> Result<String, FetchError> {
+    let mut closest = None;
+    for url in candidates(issuer) {
+        let found = match fetcher.get(&url).await {
+            Ok(body) => read(&body, issuer, &url),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(uri) => return Ok(uri),
+            Err(error) if closest.is_none() || says_more(&error) => closest = Some(error),
+            Err(_) => {}
+        }
+    }
+    Err(closest.unwrap_or_else(|| FetchError::Document(format!("{issuer} is no URL"))))
+}
+
+fn says_more(error: &FetchError) -> bool {
+    matches!(error, FetchError::Document(_))
+}
+
+fn read(body: &[u8], issuer: &str, url: &str) -> Result<String, FetchError> {
+    let metadata: Metadata = serde_json::from_slice(body)
+        .map_err(|error| FetchError::Document(format!("{url} is no metadata document: {error}")))?;
+    if metadata.issuer != issuer {
+        return Err(FetchError::Document(other_issuer(
+            &metadata.issuer,
+            issuer,
+            url,
+        )));
+    }
+    metadata
+        .jwks_uri
+        .ok_or_else(|| FetchError::Document(format!("{url} names no jwks_uri")))
+}
+
+fn other_issuer(found: &str, configured: &str, url: &str) -> String {
+    let hint = if found.trim_end_matches('/') == configured.trim_end_matches('/') {
+        "; only the final slash differs, write it as the document does"
+    } else {
+        ""
+    };
+    let found: String = found.chars().take(200).collect();
+    format!("{url} is of issuer {found:?}, not {configured:?}{hint}")
+}
+
+/// The three places, in order: RFC 8414 §3.1 (path inserted), OpenID Connect with the path inserted, and appended.
+fn candidates(issuer: &str) -> Vec<String> {
+    let Some((scheme, rest)) = issuer.split_once("://") else {
+        return Vec::new();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path = path.trim_end_matches('/');
+    let inserted = |name: &str| format!("{scheme}://{authority}/.well-known/{name}{path}");
+    let mut urls = vec![
+        inserted("oauth-authorization-server"),
+        inserted("openid-configuration"),
+    ];
+    if !path.is_empty() {
+        urls.push(format!(
+            "{scheme}://{authority}{path}/.well-known/openid-configuration"
+        ));
+    }
+    urls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_with_a_path_has_three_places() {
+        assert_eq!(
+            candidates("https://login.example/tenant/v2/"),
+            [
+                "https://login.example/.well-known/oauth-authorization-server/tenant/v2",
+                "https://login.example/.well-known/openid-configuration/tenant/v2",
+                "https://login.example/tenant/v2/.well-known/openid-configuration",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_issuer_without_a_path_has_two() {
+        assert_eq!(
+            candidates("https://tenant.example/"),
+            [
+                "https://tenant.example/.well-known/oauth-authorization-server",
+                "https://tenant.example/.well-known/openid-configuration",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_document_of_another_issuer_is_not_used() {
+        let body = br#"{"issuer":"https://evil.example","jwks_uri":"https://evil.example/keys"}"#;
+        let error = read(body, "https://good.example", "URL").unwrap_err();
+        assert!(error.to_string().contains("https://evil.example"));
+    }
+
+    #[test]
+    fn a_differing_final_slash_is_named() {
+        let body = br#"{"issuer":"https://good.example/","jwks_uri":"https://good.example/keys"}"#;
+        let error = read(body, "https://good.example", "URL").unwrap_err();
+        assert!(error.to_string().contains("only the final slash differs"));
+    }
+}

@@ -1,0 +1,507 @@
+//! The keys of one issuer, kept fresh in the background.
+//!
+//! Each issuer has one [`IssuerKeys`] and one task that runs it, so at most one fetch is ever in flight. The task
+//! fetches at start, then every `refresh`, sooner after failures (with growing, jittered pauses), and at once when a
+//! request meets an unknown key id, at most once per `cool_down`. Keys that were good stay in use while the issuer is
+//! down, for `stale`; after that its resources answer 503. A request never waits longer than `wait`.
+//!
+//! The task lives as long as somebody may use the keys: the snapshot in use, and requests under way with an older one.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use mcp_gateway_core::{
+    refusal::reason::Reason,
+    token::key_set::{KeyRejection, KeySet, ParsedKeySet, RejectedKey},
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
+
+use super::discovery;
+use crate::fetch::client::{FetchError, Fetcher};
+use crate::{
+    config::{Issuer, Jwks, KeySource, files},
+    telemetry::metrics::Metrics,
+};
+
+/// The first pause after a failed fetch; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The longest key id in a log line, in characters.
+const SHOWN_KEY_ID: usize = 64;
+
+/// The least time between two fetches that an operator asked for.
+const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
+
+/// What is known of an issuer's keys at one moment. Never changed, only replaced.
+#[derive(Debug, Default)]
+pub(crate) struct KeyState {
+    keys: KeySet,
+    /// Counts up whenever a key was removed or altered: verdicts of an older generation are void.
+    generation: u64,
+    /// When the issuer last confirmed these keys.
+    confirmed: Option<Instant>,
+}
+
+impl KeyState {
+    /// The keys.
+    pub(crate) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// The generation that a cached verdict must match.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+/// How many fetches were asked for and how many have ended: what waiting requests watch. They differ by one while a
+/// fetch is due or under way, and by no more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    asked: u64,
+    ended: u64,
+}
+
+impl Progress {
+    const fn is_under_way(self) -> bool {
+        self.asked > self.ended
+    }
+}
+
+/// The keys of one issuer.
+#[derive(Debug)]
+pub(crate) struct IssuerKeys {
+    issuer: Issuer,
+    settings: Jwks,
+    fetcher: Option<Fetcher>,
+    begun: Instant,
+    metrics: Arc<Metrics>,
+    state: ArcSwap<KeyState>,
+    progress: watch::Sender<Progress>,
+    /// Wakes the task: a fetch is wanted, or nobody is left to fetch for.
+    wanted: Arc<Notify>,
+    last_wanted: Mutex<Option<Instant>>,
+    discovered: Mutex<Option<String>>,
+    /// The last fetch came to nothing: the next good one is news.
+    failing: AtomicBool,
+    /// The unfit keys of the last set, which have been told.
+    told: Mutex<Vec<RejectedKey>>,
+    /// The configuration names this issuer no more: nothing is fetched but what a request under way asks for.
+    retired: AtomicBool,
+    last_refresh: Mutex<Option<Instant>>,
+}
+
+impl IssuerKeys {
+    /// Keys of `issuer`, none yet: they come with [`IssuerKeys::run`].
+    ///
+    /// # Errors
+    /// The issuer's CA file cannot be used.
+    pub(crate) fn new(
+        issuer: Issuer,
+        settings: Jwks,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, FetchError> {
+        let fetcher = match issuer.keys {
+            KeySource::File(_) => None,
+            KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(
+                issuer.ca_file.as_deref(),
+                issuer.allow_http,
+                settings.fetch,
+                settings.bytes,
+            )?),
+        };
+        Ok(Self {
+            issuer,
+            settings,
+            fetcher,
+            begun: Instant::now(),
+            metrics,
+            state: ArcSwap::default(),
+            progress: watch::Sender::default(),
+            wanted: Arc::default(),
+            last_wanted: Mutex::default(),
+            discovered: Mutex::default(),
+            failing: AtomicBool::new(false),
+            told: Mutex::default(),
+            retired: AtomicBool::new(false),
+            last_refresh: Mutex::default(),
+        })
+    }
+
+    /// Whether `issuer` has its keys where these come from. What its CA file holds is not compared.
+    pub(crate) fn are_of(&self, issuer: &Issuer) -> bool {
+        let source = |issuer: &Issuer| {
+            let Issuer {
+                name,
+                issuer,
+                keys,
+                ca_file,
+                allow_http,
+                ..
+            } = issuer.clone();
+            (name, issuer, keys, ca_file, allow_http)
+        };
+        source(&self.issuer) == source(issuer)
+    }
+
+    /// Whether they stand in one of these files.
+    pub(crate) fn stand_in(&self, files: &BTreeSet<PathBuf>) -> bool {
+        matches!(&self.issuer.keys, KeySource::File(file) if files.contains(file))
+    }
+
+    /// How they are fetched and kept.
+    pub(crate) const fn settings(&self) -> &Jwks {
+        &self.settings
+    }
+
+    /// The same keys, fetched and kept otherwise from now on.
+    pub(crate) fn with_settings(&self, settings: Jwks) -> Self {
+        let fetcher = self.fetcher.as_ref();
+        let tried = u64::from(self.was_tried());
+        Self {
+            issuer: self.issuer.clone(),
+            settings,
+            fetcher: fetcher.map(|fetcher| fetcher.within(settings.fetch, settings.bytes)),
+            begun: self.begun,
+            metrics: self.metrics.clone(),
+            state: ArcSwap::new(self.state.load_full()),
+            progress: watch::Sender::new(Progress {
+                asked: tried,
+                ended: tried,
+            }),
+            wanted: Arc::default(),
+            last_wanted: Mutex::default(),
+            discovered: Mutex::default(),
+            failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
+            told: Mutex::new(
+                self.told
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
+            ),
+            retired: AtomicBool::new(false),
+            last_refresh: Mutex::default(),
+        }
+    }
+
+    /// The name in the configuration.
+    pub(crate) fn name(&self) -> &str {
+        &self.issuer.name
+    }
+
+    /// The keys in use, waiting for the first fetch if it has not ended yet.
+    ///
+    /// # Errors
+    /// [`Reason::KeysUnavailable`] when there are none, or they are older than the stale window.
+    pub(crate) async fn current(&self) -> Result<Arc<KeyState>, Reason> {
+        if self.progress.borrow().ended == 0 {
+            self.wait(0).await;
+        }
+        self.usable().ok_or(Reason::KeysUnavailable)
+    }
+
+    /// The keys after one more fetch, because `seen` lacks a key. Asks for that fetch at most once per cool-down, but
+    /// waits for one that is under way in any case.
+    ///
+    /// # Errors
+    /// As [`IssuerKeys::current`].
+    pub(crate) async fn after(&self, seen: &Arc<KeyState>) -> Result<Arc<KeyState>, Reason> {
+        let now = self.usable().ok_or(Reason::KeysUnavailable)?;
+        if !Arc::ptr_eq(&now, seen) {
+            return Ok(now);
+        }
+        let before = *self.progress.borrow();
+        if before.is_under_way() || self.ask() {
+            self.wait(before.ended).await;
+        }
+        self.usable().ok_or(Reason::KeysUnavailable)
+    }
+
+    /// The keys in use, without waiting: for cache hits and the readiness page.
+    pub(crate) fn usable(&self) -> Option<Arc<KeyState>> {
+        let state = self.state.load_full();
+        let age = state.confirmed?.elapsed();
+        (age <= self.settings.stale && !state.keys.is_empty()).then_some(state)
+    }
+
+    /// Whether a first fetch has ended, well or not.
+    pub(crate) fn was_tried(&self) -> bool {
+        self.progress.borrow().ended > 0
+    }
+
+    /// Puts the age of the keys into the metrics: since the gateway began to ask, while there are none.
+    pub(crate) fn observe_age(&self) {
+        let since = self.state.load().confirmed.unwrap_or(self.begun);
+        self.metrics
+            .jwks_age
+            .with_label_values(&[self.name()])
+            .set(since.elapsed().as_secs_f64());
+    }
+
+    /// Keeps the keys fresh for as long as somebody holds them.
+    pub(crate) fn run(self: Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
+        let wanted = self.wanted.clone();
+        keep_fresh(Arc::downgrade(&self), wanted)
+    }
+
+    /// Fetches the keys anew, as an operator asked for: at once, or a moment after the last time.
+    pub(crate) async fn refresh(self: Arc<Self>) {
+        let now = Instant::now();
+        let due = {
+            let mut last = self
+                .last_refresh
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let due = last.map_or(now, |last| now.max(last + LEAST_BETWEEN_REFRESHES));
+            if last.is_some_and(|last| last > now) {
+                // One is on its way.
+                return;
+            }
+            *last = Some(due);
+            due
+        };
+        tokio::time::sleep_until(due.into()).await;
+        self.want();
+    }
+
+    /// The configuration in use names this issuer no more.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.wanted.notify_one();
+    }
+
+    /// One fetch and what it comes to; how many have failed since the last good one.
+    async fn round(&self, failures: u32) -> u32 {
+        self.mark_asked();
+        let fetched = self.fetch().await;
+        let failures = if self.apply(fetched) { 0 } else { failures + 1 };
+        self.progress
+            .send_modify(|progress| progress.ended = progress.asked);
+        failures
+    }
+
+    async fn wait(&self, ended: u64) {
+        let mut progress = self.progress.subscribe();
+        let next = progress.wait_for(|progress| progress.ended > ended);
+        // Late or not, what there is then is used.
+        let _ = timeout(self.settings.wait, next).await;
+    }
+
+    fn mark_asked(&self) {
+        self.progress
+            .send_modify(|progress| progress.asked = progress.ended + 1);
+    }
+
+    /// Asks for a fetch, unless a request did so within the cool-down. Others that come by meanwhile find it under way.
+    fn ask(&self) -> bool {
+        let mut last = self
+            .last_wanted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let ready = last.is_none_or(|last| last.elapsed() >= self.settings.cool_down);
+        if ready {
+            *last = Some(Instant::now());
+            self.want();
+        }
+        ready
+    }
+
+    /// Asks for a fetch, whatever was before.
+    pub(crate) fn want(&self) {
+        // The issuer may have moved its keys.
+        *self.lock_discovered() = None;
+        self.mark_asked();
+        self.wanted.notify_one();
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        if failures == 0 {
+            return self.settings.refresh;
+        }
+        let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(6));
+        jittered(doubled.min(LONGEST_PAUSE).min(self.settings.refresh))
+    }
+
+    /// One attempt, under one deadline whatever it takes. What discovery found is forgotten when it comes to nothing.
+    async fn fetch(&self) -> Result<ParsedKeySet, FetchError> {
+        let deadline = self.settings.fetch;
+        let fetched = timeout(deadline, self.key_set())
+            .await
+            .unwrap_or(Err(FetchError::Deadline(deadline)));
+        if fetched.is_err() {
+            *self.lock_discovered() = None;
+        }
+        fetched
+    }
+
+    async fn key_set(&self) -> Result<ParsedKeySet, FetchError> {
+        let body = match (&self.issuer.keys, &self.fetcher) {
+            (KeySource::File(path), _) => return from_file(path),
+            (KeySource::Uri(uri), Some(fetcher)) => fetcher.get(uri).await?,
+            (KeySource::Discovery, Some(fetcher)) => self.discover(fetcher).await?,
+            (_, None) => return Err(FetchError::Document("no client for this issuer".into())),
+        };
+        let parsed = KeySet::parse(&body)
+            .map_err(|error| FetchError::Document(format!("no key set: {error}")))?;
+        if parsed.keys.is_empty() {
+            self.note_rejected(&parsed);
+            return Err(FetchError::Document("the key set has no usable key".into()));
+        }
+        Ok(parsed)
+    }
+
+    /// Asks for the key set where discovery found it, last time or now.
+    async fn discover(&self, fetcher: &Fetcher) -> Result<Bytes, FetchError> {
+        let known = self.lock_discovered().clone();
+        let uri = match known {
+            Some(uri) => uri,
+            None => discovery::jwks_uri(fetcher, &self.issuer.issuer).await?,
+        };
+        *self.lock_discovered() = Some(uri.clone());
+        fetcher.get(&uri).await
+    }
+
+    fn lock_discovered(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.discovered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a fetch's outcome in. Whether it was a success.
+    fn apply(&self, fetched: Result<ParsedKeySet, FetchError>) -> bool {
+        let outcome = fetched.map(|parsed| self.replace(parsed));
+        let label = outcome.as_ref().err().map_or("ok", FetchError::label);
+        self.metrics
+            .jwks_fetches
+            .with_label_values(&[self.name(), label])
+            .inc();
+        if let Err(error) = &outcome {
+            let serving = if self.usable().is_some() {
+                "the old ones still serve"
+            } else {
+                "its resources answer 503"
+            };
+            tracing::error!(
+                issuer = self.name(),
+                "no keys could be fetched, {serving}: {error}"
+            );
+        }
+        if outcome.is_err() {
+            self.failing.store(true, Ordering::Relaxed);
+        }
+        outcome.is_ok()
+    }
+
+    /// Counts them at every fetch, tells each once: when it is published, not at every refresh.
+    fn note_rejected(&self, parsed: &ParsedKeySet) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for rejected in &parsed.rejected {
+            let label = rejected.reason.label();
+            self.metrics
+                .jwks_keys_rejected
+                .with_label_values(&[self.name(), label])
+                .inc();
+            if !told.contains(rejected) {
+                self.tell(rejected);
+            }
+        }
+        told.clone_from(&parsed.rejected);
+    }
+
+    fn tell(&self, rejected: &RejectedKey) {
+        let (issuer, reason) = (self.name(), rejected.reason);
+        let kid = rejected.kid.as_deref().map(shown);
+        // Whoever read the key set can sign: somebody must act.
+        if matches!(reason, KeyRejection::Symmetric | KeyRejection::Private) {
+            tracing::error!(
+                issuer,
+                kid,
+                reason = reason.label(),
+                "a published key is not used: {reason}"
+            );
+        } else {
+            tracing::warn!(
+                issuer,
+                kid,
+                reason = reason.label(),
+                "a published key is not used: {reason}"
+            );
+        }
+    }
+
+    fn replace(&self, parsed: ParsedKeySet) {
+        self.note_rejected(&parsed);
+        let old = self.state.load_full();
+        let voided = old.keys.removes_or_alters(&parsed.keys);
+        if !old.keys.same_keys(&parsed.keys) || self.failing.swap(false, Ordering::Relaxed) {
+            let keys = parsed.keys.len();
+            tracing::info!(issuer = self.name(), keys, "keys loaded");
+        }
+        self.state.store(Arc::new(KeyState {
+            keys: parsed.keys,
+            generation: old.generation + u64::from(voided),
+            confirmed: Some(Instant::now()),
+        }));
+    }
+}
+
+impl Drop for IssuerKeys {
+    fn drop(&mut self) {
+        self.wanted.notify_one();
+    }
+}
+
+/// Fetches, and pauses without holding the keys: the last one to let go of them ends it.
+async fn keep_fresh(keys: Weak<IssuerKeys>, wanted: Arc<Notify>) {
+    let mut failures = 0;
+    loop {
+        let Some(held) = keys.upgrade() else { return };
+        let is_asked = held.progress.borrow().is_under_way();
+        let is_retired = || held.retired.load(Ordering::Relaxed);
+        if is_asked || !is_retired() {
+            failures = held.round(failures).await;
+        }
+        let pause = (!is_retired()).then(|| held.pause(failures));
+        drop(held);
+        match pause {
+            Some(pause) => {
+                let _ = timeout(pause, wanted.notified()).await;
+            }
+            None => wanted.notified().await,
+        }
+    }
+}
+
+fn from_file(path: &Path) -> Result<ParsedKeySet, FetchError> {
+    files::key_set(path)
+        .map_err(|error| FetchError::Document(format!("{} {error}", path.display())))
+}
+
+/// Between half and the whole of `pause`, so that replicas do not ask together.
+fn jittered(pause: Duration) -> Duration {
+    let mut random = [0_u8; 2];
+    if aws_lc_rs::rand::fill(&mut random).is_err() {
+        return pause;
+    }
+    let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
+    pause.mul_f64(0.5 + share / 2.0)
+}
+
+/// A key id, cut to what a log line may hold.
+fn shown(kid: &str) -> &str {
+    let end = kid.char_indices().nth(SHOWN_KEY_ID);
+    end.map_or(kid, |(end, _)| kid.get(..end).unwrap_or(kid))
+}
