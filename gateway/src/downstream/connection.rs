@@ -39,8 +39,9 @@ use crate::{
     },
     request::{
         account::Account,
-        pipeline::{self, Exchange, Next},
-        response::{relay, respond},
+        exchange::Exchange,
+        pipeline,
+        response::{relay, respond, write::within},
     },
 };
 use crate::{gateway::Gateway, limits::per_address::Place, snapshot::Snapshot};
@@ -245,10 +246,10 @@ impl Connection {
         // The decision's future is large and short-lived: it is gone before a stream starts.
         let server_name = self.server_name.as_deref();
         let mut exchange = Exchange::new(session, server_name, snapshot, &mut account);
-        let next = Box::pin(pipeline::decide(&mut exchange)).await;
+        let next = Box::pin(pipeline::run(&mut exchange)).await;
         let ended = match next {
-            Ok(Next::Answered) => Ok(()),
-            Ok(Next::Relay(relay)) => Box::pin(relay::relay(relay, session, &mut account)).await,
+            Ok(None) => Ok(()),
+            Ok(Some(relay)) => Box::pin(relay::relay(relay, session, &mut account)).await,
             Err(broken) => Err(broken),
         };
         if ended.is_err() {
@@ -281,7 +282,7 @@ impl Connection {
     ) -> Option<ReusedHttpStream> {
         let mut settings = HttpPersistentSettings::for_session(&session);
         let write_idle = session.get_write_timeout();
-        let finished = respond::within(write_idle, session.finish()).await;
+        let finished = within(write_idle, session.finish()).await;
         // Bytes behind a request are no second request here: its answer is the connection's last.
         let (mut stream, _) = finished.ok()??.into_parts();
         let mut head = BytesMut::with_capacity(NEXT_HEAD);

@@ -1,7 +1,4 @@
-//! Phases 1 and 2: is this one request, for a host and a path that are served here? Ambiguity is refused, not
-//! normalised.
-
-use std::sync::Arc;
+//! Phase 1: is this one request, for a host that is served here? Ambiguity is refused, not normalised.
 
 use bytes::Bytes;
 use http::{header, uri};
@@ -15,24 +12,13 @@ use mcp_gateway_core::{
 };
 use pingora::protocols::http::ServerSession;
 
-use crate::{
-    local::documents::Documents,
-    snapshot::{Protected, Snapshot},
-};
+use crate::snapshot::Snapshot;
 
 /// A request whose framing, target and host are beyond doubt.
 pub(crate) struct Admitted {
     pub(crate) host: Authority,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
-}
-
-/// Where an admitted request goes.
-pub(crate) enum Destination {
-    /// A document of the gateway's own, or the 404 in its place.
-    Document,
-    /// A protected resource.
-    Resource(Arc<Protected>),
 }
 
 /// Judges framing, limits, target and host.
@@ -74,17 +60,6 @@ pub(crate) fn admit(
         path: target.path.to_owned(),
         query: target.query.map(str::to_owned),
     })
-}
-
-/// Finds what is at the path: exactly, or not at all.
-pub(crate) fn route(admitted: &Admitted, snapshot: &Snapshot) -> Result<Destination, Reason> {
-    if Documents::claims(&admitted.path) {
-        return Ok(Destination::Document);
-    }
-    snapshot
-        .resource(&admitted.host, &admitted.path)
-        .map(|resource| Destination::Resource(resource.clone()))
-        .ok_or(Reason::NotFound)
 }
 
 /// The target as it came over the wire: the parsed one has already lost its fragment.

@@ -15,8 +15,10 @@ use mcp_gateway_core::{
     },
 };
 
-use super::account::Account;
-use crate::request::pipeline::{Exchange, Stop};
+use super::{
+    account::Account,
+    exchange::{Exchange, Stop},
+};
 use crate::{
     clock,
     snapshot::{Protected, Trusted, Verdict},

@@ -21,16 +21,17 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     account::Account,
+    exchange::{Exchange, Stop},
     read::Message,
-    session::{self, Opened},
-};
-use crate::request::{
-    pipeline::{Exchange, Next, Stop},
     response::{
-        relay::{Dismissal, Relay},
-        respond::{write_head, write_whole},
-        rewrite::{self, Editing, Form, Source},
+        body::Source,
+        editing::Editing,
+        relay::Relay,
+        rewrite::{self, Form},
+        stream_end::StreamEnd,
+        write::{write_head, write_whole},
     },
+    session::session_id::{self, Opened},
 };
 use crate::{
     clock,
@@ -51,15 +52,15 @@ pub(crate) async fn forward(
     session: Option<Opened>,
     listening: Option<Listening>,
     query: Option<&str>,
-) -> Result<Next, Stop> {
+) -> Result<Option<Relay>, Stop> {
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
     exchange.account.tell_allowed();
     let token_left = exchange.token_ends.since(clock::now());
     let gateway = exchange.account.gateway();
-    let mut dismissal = match listening {
-        Some(_) => Dismissal::of_listening(gateway, token_left),
-        None => Dismissal::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
+    let mut stream_end = match listening {
+        Some(_) => StreamEnd::of_listening(gateway, token_left),
+        None => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
     };
     let started = Instant::now();
     let response = ask(
@@ -67,13 +68,13 @@ pub(crate) async fn forward(
         resource,
         request,
         listening.is_some(),
-        &mut dismissal,
+        &mut stream_end,
     )
     .await;
     exchange.account.upstream_answered(started.elapsed());
     let response = response?;
     judge(response.status())?;
-    let session_id = session::answer_id(exchange, resource, permit, &response, era, session)?;
+    let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)?;
     let response = match exchange.edit.take().filter(|_| may_list(&response)) {
         None => response.map(Source::Plain),
         Some(edit) => match Form::of(response.headers(), exchange.account)? {
@@ -85,7 +86,7 @@ pub(crate) async fn forward(
                     response,
                     edit,
                     deadline,
-                    &mut dismissal,
+                    &mut stream_end,
                     session_id,
                 )
                 .await;
@@ -97,10 +98,10 @@ pub(crate) async fn forward(
     exchange.account.answered(response.status());
     write_head(exchange.session, head).await?;
     let silence = exchange.snapshot.timeouts.sse_comment;
-    Ok(Next::Relay(Relay::of(
+    Ok(Some(Relay::of(
         response,
         silence,
-        dismissal,
+        stream_end,
         listening,
         exchange.account,
     )))
@@ -127,18 +128,18 @@ async fn edited_document(
     mut response: Response<Answer>,
     edit: Editing,
     deadline: Instant,
-    dismissal: &mut Dismissal,
+    stream_end: &mut StreamEnd,
     session_id: Option<HeaderValue>,
-) -> Result<Next, Stop> {
+) -> Result<Option<Relay>, Stop> {
     rewrite::forget_validators(response.headers_mut());
     let (parts, body) = response.into_parts();
-    let body = rewrite::document(exchange, body, edit, deadline, dismissal).await?;
+    let body = rewrite::document(exchange, body, edit, deadline, stream_end).await?;
     let response = Response::from_parts(parts, ());
     let head = response_head(exchange, &response, Some(body.len() as u64), session_id)?;
     exchange.account.answered(response.status());
     write_head(exchange.session, head).await?;
     write_whole(exchange.session, body).await?;
-    Ok(Next::Answered)
+    Ok(None)
 }
 
 fn request(
@@ -204,16 +205,16 @@ async fn ask(
     resource: &Protected,
     request: Request<Full<bytes::Bytes>>,
     listens: bool,
-    dismissal: &mut Dismissal,
+    stream_end: &mut StreamEnd,
 ) -> Result<Response<Answer>, Stop> {
     let late = async {
         if listens {
-            dismissal.comes().await;
+            stream_end.reached().await;
             return Stop::Broken;
         }
         let deadline = Instant::now() + resource.response_head;
-        sleep_until(deadline.min(dismissal.expires())).await;
-        Stop::from(match deadline <= dismissal.expires() {
+        sleep_until(deadline.min(stream_end.expires())).await;
+        Stop::from(match deadline <= stream_end.expires() {
             true => Reason::UpstreamTimeout,
             false => Reason::Expired,
         })

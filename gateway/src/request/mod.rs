@@ -4,20 +4,22 @@
 //! [`pipeline`] is the whole of it in one function; its phases have a file each:
 //!
 //! 1. [`admit`]: one request, for a host that is served here, without ambiguity.
-//! 2. route: the protected resource at its path.
+//! 2. [`route`]: the protected resource at its path.
 //! 3. [`authenticate`]: one bearer token, verified for this resource.
 //! 4. [`read`]: the body, and the one message in it.
-//! 5. authorize: policy and rate limits.
-//! 6. [`session`]: the session id opened, and what else is sealed ([`sealing`]).
-//! 7. [`forward`]: the upstream's answer, written by [`response`].
+//! 5. [`authorize`]: policy and rate limits.
+//! 6. [`session`]: the session id opened, and what else is sealed.
+//! 7. [`forward`]: the upstream asked; its answer goes back by [`response`].
 
 pub(crate) mod account;
 mod admit;
 mod authenticate;
+mod authorize;
 pub(crate) mod client;
+pub(crate) mod exchange;
 mod forward;
 pub(crate) mod pipeline;
 mod read;
 pub(crate) mod response;
-mod sealing;
+mod route;
 mod session;

@@ -19,7 +19,7 @@ use mcp_gateway_core::{
 use pingora::protocols::http::ServerSession;
 use tokio::time::timeout;
 
-use crate::request::pipeline::{Broken, Exchange, Stop};
+use crate::request::exchange::{Broken, Exchange, Stop};
 use crate::{
     limits::body_budget::{Bodies, Held},
     snapshot::Snapshot,

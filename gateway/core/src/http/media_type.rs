@@ -19,6 +19,16 @@ pub fn json_body(headers: &HeaderMap) -> Result<(), Reason> {
     }
 }
 
+/// The media type alone counts, whatever its case and parameters.
+pub fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
+    let essence = value.as_bytes().split(|byte| *byte == b';').next();
+    essence.is_some_and(|essence| {
+        essence
+            .trim_ascii()
+            .eq_ignore_ascii_case(media_type.as_bytes())
+    })
+}
+
 fn is_json(value: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();

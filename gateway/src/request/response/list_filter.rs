@@ -13,11 +13,10 @@ use mcp_gateway_core::{
     rewrite::lists::ListFilter,
 };
 
-use crate::request::{
-    admit::Admitted, pipeline::Exchange, read::Message, response::rewrite::Editing,
-};
+use super::editing::Editing;
 use crate::{
     clock,
+    request::{admit::Admitted, exchange::Exchange, read::Message},
     snapshot::{Protected, Verdict},
 };
 

@@ -1,7 +1,15 @@
-//! What goes back to the client: [`respond`] writes the gateway's own answers, [`relay`] streams the upstream's, [`rewrite`] changes
-//! those that must not pass as they are, by [`list_filter`] or by sealing.
+//! What goes back to the client.
+//!
+//! * [`respond`]: the gateway's own answers: refusals, documents, preflights.
+//! * [`relay`]: the upstream's [`body`], streamed until either side is done or its [`stream_end`] is reached.
+//! * [`rewrite`]: answers that must not pass as they are, and the edits for it ([`editing`]): the [`list_filter`], and sealing.
+//! * [`write`](mod@write): writing to the client, each write under its deadline.
 
+pub(crate) mod body;
+pub(crate) mod editing;
 pub(crate) mod list_filter;
 pub(crate) mod relay;
 pub(crate) mod respond;
 pub(crate) mod rewrite;
+pub(crate) mod stream_end;
+pub(crate) mod write;

@@ -4,7 +4,7 @@
 //! connection at once; the upstream breaking off breaks the client's answer visibly. A stream that only listens ends
 //! cleanly when the gateway drains or the caller's token expires; an answer to a call may go on for a while after that. The gateway never writes a message into a stream, only comments between events, so
 //! that load balancers do not cut what is merely quiet. Where events are edited on their way, what comes here is what is
-//! left of them ([`edited`](crate::request::response::rewrite)).
+//! left of them ([`body`](super::body)).
 
 use std::{
     future::{pending, poll_fn},
@@ -20,23 +20,23 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::BodyExt;
-use mcp_gateway_core::sse::{COMMENT, EventBoundary};
+use mcp_gateway_core::{
+    http::media_type::is_media_type,
+    sse::{COMMENT, EventBoundary},
+};
 use pingora::protocols::http::ServerSession;
-use tokio::{
-    sync::watch,
-    task::yield_now,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::{task::yield_now, time::sleep};
 
-use crate::request::{
-    account::Account,
-    pipeline::Broken,
-    response::{
-        respond::within,
-        rewrite::{Cut, Source},
-    },
+use super::{
+    body::{Cut, Source},
+    stream_end::StreamEnd,
+    write::within,
 };
-use crate::{gateway::Gateway, limits::listening_streams::Listening, telemetry::metrics::Counted};
+use crate::{
+    limits::listening_streams::Listening,
+    request::{account::Account, exchange::Broken},
+    telemetry::metrics::Counted,
+};
 
 /// An answer whose head is written and whose body is not.
 pub(crate) struct Relay {
@@ -44,7 +44,7 @@ pub(crate) struct Relay {
     /// The silence after which a comment goes into the stream; none where no comment may.
     silence: Option<Duration>,
     /// When the answer is ended though the upstream has more to say.
-    dismissal: Dismissal,
+    stream_end: StreamEnd,
     /// An end in between leaves whole events behind, so it may be a clean one.
     is_stream: bool,
     /// The place of an answer that only listens.
@@ -58,7 +58,7 @@ impl Relay {
     pub(crate) fn of(
         response: Response<Source>,
         silence: Duration,
-        dismissal: Dismissal,
+        stream_end: StreamEnd,
         place: Option<Listening>,
         account: &Account,
     ) -> Self {
@@ -71,7 +71,7 @@ impl Relay {
             && !silence.is_zero();
         Self {
             silence: takes_comments.then_some(silence),
-            dismissal,
+            stream_end,
             is_stream,
             _place: place,
             _open: is_stream.then(|| Counted::new(account.stream_gauge())),
@@ -82,67 +82,6 @@ impl Relay {
 
 fn is_event_stream(value: &HeaderValue) -> bool {
     is_media_type(value, "text/event-stream")
-}
-
-/// The media type alone counts, whatever its case and parameters.
-pub(crate) fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
-    let essence = value.as_bytes().split(|byte| *byte == b';').next();
-    essence.is_some_and(|essence| {
-        essence
-            .trim_ascii()
-            .eq_ignore_ascii_case(media_type.as_bytes())
-    })
-}
-
-/// When an answer is ended though its upstream has more to say.
-pub(crate) struct Dismissal {
-    /// An answer that only listens ends when the gateway drains: its client comes back.
-    draining: Option<watch::Receiver<bool>>,
-    expires: Instant,
-}
-
-impl Dismissal {
-    /// Of an answer that only listens: with the caller's token, or when the gateway drains.
-    pub(crate) fn of_listening(gateway: &Gateway, token_left: Duration) -> Self {
-        Self {
-            draining: Some(gateway.draining()),
-            expires: Instant::now() + token_left,
-        }
-    }
-
-    /// Of an answer to a call: `after` the caller's token.
-    pub(crate) fn of_call(token_left: Duration, after: Duration) -> Self {
-        Self {
-            draining: None,
-            expires: Instant::now() + token_left + after,
-        }
-    }
-
-    /// When the caller's token no longer carries the answer.
-    pub(crate) const fn expires(&self) -> Instant {
-        self.expires
-    }
-
-    /// Comes when it is time.
-    pub(crate) async fn comes(&mut self) {
-        let drained = async {
-            match &mut self.draining {
-                // The sender lives as long as the gateway.
-                Some(draining) => drop(draining.wait_for(|draining| *draining).await),
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            () = drained => {}
-            () = sleep_until(self.expires) => {}
-        }
-    }
-
-    /// Whether it has come: asked where a stream that never pauses would not wait for it.
-    fn is_due(&self) -> bool {
-        let drains = self.draining.as_ref();
-        drains.is_some_and(|draining| *draining.borrow()) || Instant::now() >= self.expires
-    }
 }
 
 /// What happens next on a relayed answer.
@@ -157,7 +96,7 @@ enum Event {
     /// Nothing happened for a while.
     Silence,
     /// The stream is to end.
-    Dismissed,
+    StreamEnd,
 }
 
 /// Relays to the end.
@@ -181,13 +120,13 @@ pub(crate) async fn relay(
                 if last {
                     return Ok(());
                 }
-                if relay.dismissal.is_due() {
-                    return dismiss(&relay, session, account).await;
+                if relay.stream_end.is_reached() {
+                    return end(&relay, session, account).await;
                 }
             }
             Event::Silence => write(session, Bytes::from_static(COMMENT), false).await?,
             Event::End => return write(session, Bytes::new(), true).await,
-            Event::Dismissed => return dismiss(&relay, session, account).await,
+            Event::StreamEnd => return end(&relay, session, account).await,
             Event::Cut(Cut::Upstream) => {
                 account.upstream_error("reset");
                 account.broken_by("upstream");
@@ -203,7 +142,7 @@ pub(crate) async fn relay(
 }
 
 /// Ends an answer before its upstream does: a stream cleanly, anything else visibly cut.
-async fn dismiss(
+async fn end(
     relay: &Relay,
     session: &mut ServerSession,
     account: &mut Account,
@@ -231,7 +170,7 @@ async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool)
         event = data(&mut relay.body) => event,
         _ = session.read_body_or_idle(true) => Event::Gone,
         () = quiet => Event::Silence,
-        () = relay.dismissal.comes() => Event::Dismissed,
+        () = relay.stream_end.reached() => Event::StreamEnd,
     }
 }
 

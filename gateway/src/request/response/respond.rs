@@ -8,10 +8,10 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Method, StatusCode, Version,
+    HeaderName, HeaderValue, Method, StatusCode,
     header::{
         ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, ORIGIN, RETRY_AFTER,
-        TRANSFER_ENCODING, WWW_AUTHENTICATE,
+        WWW_AUTHENTICATE,
     },
 };
 use http_body_util::BodyExt;
@@ -24,11 +24,14 @@ use pingora::{http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::local::documents::Documents;
-use crate::request::{
-    account::Account,
-    admit::Admitted,
-    pipeline::{Broken, Exchange, Next, Stop},
+use super::write::within;
+use crate::{
+    local::documents::Documents,
+    request::{
+        account::Account,
+        admit::Admitted,
+        exchange::{Broken, Exchange, Stop},
+    },
 };
 
 /// How long what is left of a body is read and thrown away before a refusal: several clients lose an answer that comes
@@ -47,7 +50,7 @@ const MODERN_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// Tells the client why its request goes no further.
-pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<Next, Broken> {
+pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<(), Broken> {
     if let Some(sent) = sent(exchange, refusal.reason) {
         exchange.account.detail(sent);
     }
@@ -65,14 +68,11 @@ pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Re
     let headers = headers(exchange, refusal);
     let status = exchange.account.status();
     write(exchange.session, status, headers, body).await?;
-    Ok(Next::Answered)
+    Ok(())
 }
 
 /// Serves a document of the gateway's own.
-pub(crate) async fn document(
-    exchange: &mut Exchange<'_>,
-    admitted: &Admitted,
-) -> Result<Next, Stop> {
+pub(crate) async fn document(exchange: &mut Exchange<'_>, admitted: &Admitted) -> Result<(), Stop> {
     let head = exchange.session.req_header();
     let mut request = http::Request::new(Body::empty());
     *request.method_mut() = head.method.clone();
@@ -100,11 +100,11 @@ pub(crate) async fn document(
         .into_iter()
         .filter_map(|(name, value)| Some((name?, value)));
     write(exchange.session, parts.status, headers.collect(), body).await?;
-    Ok(Next::Answered)
+    Ok(())
 }
 
 /// Answers a CORS preflight of an allowed origin; it needs no token.
-pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<Next, Stop> {
+pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
     let asked = &exchange.session.req_header().headers;
     let requested = asked.get(http::header::ACCESS_CONTROL_REQUEST_HEADERS);
     let origin = exchange.origin.as_ref().ok_or(Reason::Origin)?;
@@ -117,7 +117,7 @@ pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<Next, Stop>
         Bytes::new(),
     )
     .await?;
-    Ok(Next::Answered)
+    Ok(())
 }
 
 /// Answers a head that could not be parsed. Nothing of it is known, so nothing of it is logged.
@@ -134,42 +134,6 @@ pub(crate) async fn unreadable_head(
     // A client that sends garbage need not be told twice.
     let _ = write(session, account.status(), headers, body).await;
     session.shutdown().await;
-}
-
-/// Writes a response's head, framed as the client's version of HTTP has it.
-pub(crate) async fn write_head(
-    session: &mut ServerSession,
-    mut head: Box<ResponseHeader>,
-) -> Result<(), Broken> {
-    let is_bodiless = matches!(
-        head.status,
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-    );
-    let is_framed = is_bodiless || head.headers.contains_key(CONTENT_LENGTH);
-    if !is_framed && session.req_header().version == Version::HTTP_11 {
-        head.insert_header(TRANSFER_ENCODING, "chunked")
-            .map_err(|_| Broken)?;
-    }
-    let deadline = session.get_write_timeout();
-    within(deadline, session.write_response_header(head)).await
-}
-
-/// Writes a body whose head is written, to its end.
-pub(crate) async fn write_whole(session: &mut ServerSession, body: Bytes) -> Result<(), Broken> {
-    let deadline = session.get_write_timeout();
-    within(deadline, session.write_response_body(body, true)).await
-}
-
-/// A write under its deadline: a client that reads nothing is not waited for.
-pub(crate) async fn within<T>(
-    deadline: Option<Duration>,
-    write: impl Future<Output = pingora::Result<T>>,
-) -> Result<T, Broken> {
-    let written = match deadline {
-        Some(deadline) => timeout(deadline, write).await.map_err(|_| Broken)?,
-        None => write.await,
-    };
-    written.map_err(|_| Broken)
 }
 
 /// The value that was refused, where it is no secret: whoever configures hosts and origins wants to know.

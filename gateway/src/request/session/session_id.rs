@@ -8,12 +8,14 @@ use mcp_gateway_core::{
     mcp::{headers::SESSION_ID, version::Era},
     policy::permit::Permit,
     refusal::reason::Reason,
-    seal::Binding,
 };
 
-use super::read::Message;
-use crate::request::pipeline::Exchange;
-use crate::{snapshot::Protected, upstream::Answer};
+use super::binding::binding;
+use crate::{
+    request::{exchange::Exchange, read::Message},
+    snapshot::Protected,
+    upstream::Answer,
+};
 
 /// A legacy session that the client named and that opened.
 pub(crate) struct Opened {
@@ -88,17 +90,5 @@ pub(crate) fn answer_id(
                 .map(Some)
                 .map_err(|_| Reason::Internal)
         }
-    }
-}
-
-/// What sealed values are bound to.
-pub(crate) fn binding<'a>(resource: &'a Protected, permit: &'a Permit) -> Binding<'a> {
-    let principal = permit.principal();
-    Binding {
-        resource: &resource.uri,
-        issuer: &principal.issuer,
-        subject: &principal.subject,
-        client: principal.client.as_deref(),
-        endpoint: resource.upstream.endpoint(),
     }
 }

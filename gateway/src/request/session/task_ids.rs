@@ -13,15 +13,20 @@ use mcp_gateway_core::{
     seal::{Opened, Opening},
 };
 
-use super::{read::Message, session};
-use crate::request::{
-    pipeline::Exchange,
-    response::rewrite::{self, Editing},
+use super::binding::binding;
+use crate::{
+    config::RequestState,
+    request::{
+        exchange::Exchange,
+        read::Message,
+        response::editing::{self, Editing},
+    },
+    snapshot::Protected,
 };
-use crate::{config::RequestState, snapshot::Protected};
 
 /// What the operator is told where tasks are refused.
 const REFUSED: &str = "this resource has tasks: refuse; seal binds their ids to callers, upstream leaves it to the server";
+
 /// Opens what is sealed in a message, and sees to it that what its answer hands out is sealed.
 pub(crate) fn open(
     exchange: &mut Exchange<'_>,
@@ -36,7 +41,7 @@ pub(crate) fn open(
         return Ok(());
     }
     let sealer = exchange.snapshot.sealer.clone();
-    let binding = session::binding(resource, permit);
+    let binding = binding(resource, permit);
     let opening = Opening {
         sealer: &sealer,
         binding,
@@ -59,7 +64,7 @@ pub(crate) fn open(
             known: opened.tasks,
             state: opened.state,
         });
-        exchange.edit = rewrite::both(exchange.edit.take(), Some(sealing));
+        exchange.edit = editing::both(exchange.edit.take(), Some(sealing));
     }
     Ok(())
 }

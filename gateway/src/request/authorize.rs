@@ -1,0 +1,107 @@
+//! Phase 5: may this caller call this, and not more often than fair use allows?
+//!
+//! The policy's answer is a [`Permit`], without which nothing is forwarded. Rate limits count only what is permitted.
+
+use std::slice;
+
+use mcp_gateway_core::{
+    cel::RequestFacts,
+    policy::{Caller, permit::Permit},
+    rate::Limiter,
+    refusal::Refusal,
+};
+
+use super::{admit::Admitted, exchange::Exchange, read::Message};
+use crate::{
+    clock,
+    snapshot::{Protected, Verdict},
+};
+
+/// Asks the resource's policy, then its rate limits.
+///
+/// # Errors
+/// The refusal of either, with what refused in the account.
+pub(crate) fn authorize(
+    exchange: &mut Exchange<'_>,
+    resource: &Protected,
+    verdict: &Verdict,
+    message: &Message,
+    admitted: &Admitted,
+) -> Result<Permit, Refusal> {
+    let permit = ask_policy(exchange, resource, verdict, message, admitted)?;
+    if let Err(refusal) = count(exchange, resource, &permit, message) {
+        let counted_by = counted_by(resource, &permit, message);
+        exchange.account.detail(counted_by);
+        return Err(refusal);
+    }
+    Ok(permit)
+}
+
+/// Asks the resource's policy.
+fn ask_policy(
+    exchange: &mut Exchange<'_>,
+    resource: &Protected,
+    verdict: &Verdict,
+    message: &Message,
+    admitted: &Admitted,
+) -> Result<Permit, Refusal> {
+    let caller = Caller {
+        principal: &verdict.verified.principal,
+        claims: &verdict.verified.claims,
+        request: RequestFacts {
+            http_method: exchange.session.req_header().method.as_str(),
+            path: &admitted.path,
+            host: admitted.host.host(),
+            client_address: Some(exchange.account.client_ip()),
+            now: clock::now(),
+        },
+    };
+    let judged = resource.policy.authorize(&caller, &message.operation());
+    exchange.account.judged(judged.by);
+    if let Some(fault) = judged.fault {
+        exchange.account.condition_failed(judged.by, fault);
+    } else if let Err(refusal) = &judged.decision {
+        exchange.account.denied(judged.by, refusal);
+    }
+    judged.decision
+}
+
+/// Counts a call that is permitted, as far as rate limits do.
+fn count(
+    exchange: &Exchange<'_>,
+    resource: &Protected,
+    permit: &Permit,
+    message: &Message,
+) -> Result<(), Refusal> {
+    let snapshot = &exchange.snapshot;
+    // Of whatever revision it says it is: an upstream may open a session all the same.
+    let limiters = match message.method.as_deref() == Some("initialize") {
+        true => slice::from_ref(&snapshot.initializations),
+        false => resource.rate_limits.as_slice(),
+    };
+    let Some(method) = message.method.as_deref().filter(|_| !limiters.is_empty()) else {
+        return Ok(());
+    };
+    exchange.account.gateway().rates().take(
+        limiters,
+        permit.principal(),
+        (method, message.name.as_deref()),
+        snapshot.limits.rate_limited_callers,
+    )
+}
+
+/// The limits that count a call, in words for the operator: one of them refused it.
+fn counted_by(resource: &Protected, permit: &Permit, message: &Message) -> String {
+    if message.initializes() {
+        return "limits.initializations_per_principal".to_owned();
+    }
+    let method = message.method.as_deref().unwrap_or_default();
+    let counts = |limiter: &Limiter| {
+        let share = limiter.share(permit.principal(), method, message.name.as_deref());
+        share.is_some()
+    };
+    let limits = resource.rate_limits.iter().enumerate();
+    let limits = limits.filter(|(_, limiter)| counts(limiter));
+    let limits: Vec<_> = limits.map(|(at, _)| format!("rate_limits[{at}]")).collect();
+    limits.join(" or ")
+}

@@ -1,0 +1,49 @@
+//! Writing to the client, each write under its deadline.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{
+    StatusCode, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use pingora::{http::ResponseHeader, protocols::http::ServerSession};
+use tokio::time::timeout;
+
+use crate::request::exchange::Broken;
+
+/// Writes a response's head, framed as the client's version of HTTP has it.
+pub(crate) async fn write_head(
+    session: &mut ServerSession,
+    mut head: Box<ResponseHeader>,
+) -> Result<(), Broken> {
+    let is_bodiless = matches!(
+        head.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let is_framed = is_bodiless || head.headers.contains_key(CONTENT_LENGTH);
+    if !is_framed && session.req_header().version == Version::HTTP_11 {
+        head.insert_header(TRANSFER_ENCODING, "chunked")
+            .map_err(|_| Broken)?;
+    }
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_header(head)).await
+}
+
+/// Writes a body whose head is written, to its end.
+pub(crate) async fn write_whole(session: &mut ServerSession, body: Bytes) -> Result<(), Broken> {
+    let deadline = session.get_write_timeout();
+    within(deadline, session.write_response_body(body, true)).await
+}
+
+/// A write under its deadline: a client that reads nothing is not waited for.
+pub(crate) async fn within<T>(
+    deadline: Option<Duration>,
+    write: impl Future<Output = pingora::Result<T>>,
+) -> Result<T, Broken> {
+    let written = match deadline {
+        Some(deadline) => timeout(deadline, write).await.map_err(|_| Broken)?,
+        None => write.await,
+    };
+    written.map_err(|_| Broken)
+}

@@ -1,0 +1,17 @@
+//! What a sealed value is bound to: the resource, the principal and the upstream.
+
+use mcp_gateway_core::{policy::permit::Permit, seal::Binding};
+
+use crate::snapshot::Protected;
+
+/// What sealed values are bound to.
+pub(crate) fn binding<'a>(resource: &'a Protected, permit: &'a Permit) -> Binding<'a> {
+    let principal = permit.principal();
+    Binding {
+        resource: &resource.uri,
+        issuer: &principal.issuer,
+        subject: &principal.subject,
+        client: principal.client.as_deref(),
+        endpoint: resource.upstream.endpoint(),
+    }
+}
