@@ -36,7 +36,7 @@ use crate::{
     gateway::Gateway,
     limits::{overload::descriptors, per_address::Place},
     snapshot::Snapshot,
-    telemetry::{metrics::Counted, pace::Pace},
+    telemetry::{log_interval::LogInterval, metrics::Counted},
 };
 
 /// Connections the kernel holds for us between two accepts.
@@ -159,7 +159,7 @@ async fn accept(
 
 fn not_accepted(error: &io::Error, gateway: &Gateway) {
     /// Time between two lines.
-    static PACE: Pace = Pace::every(Duration::from_secs(5));
+    static INTERVAL: LogInterval = LogInterval::every(Duration::from_secs(5));
     gateway.metrics().accept_errors.inc();
     let mend = if descriptors::are_exhausted(error) {
         gateway.pressure().out_of_descriptors();
@@ -167,7 +167,7 @@ fn not_accepted(error: &io::Error, gateway: &Gateway) {
     } else {
         ""
     };
-    if let Some(count) = PACE.tally() {
+    if let Some(count) = INTERVAL.count_due() {
         tracing::warn!(count, "connections could not be accepted: {error}{mend}");
     }
 }

@@ -38,13 +38,16 @@ use crate::{
         rejected::{Cause, closed},
     },
     request::{
-        account::Account,
         exchange::Exchange,
         pipeline,
+        record::guard::RecordGuard,
         response::{relay, respond, write::within},
     },
 };
-use crate::{gateway::Gateway, limits::per_address::Place, snapshot::Snapshot};
+use crate::{
+    gateway::Gateway, limits::per_address::Place, snapshot::Snapshot,
+    telemetry::request_view::BrokenBy,
+};
 
 /// Room for the head of the next request on a kept connection, in bytes; a longer head makes it grow.
 const NEXT_HEAD: usize = 4096;
@@ -228,9 +231,9 @@ impl Connection {
         reason: Reason,
     ) -> Option<()> {
         let client = self.peer.client(None, &snapshot.addresses);
-        let mut account = Box::new(Account::open(&self.gateway, client, None));
-        respond::unreadable_head(session, &mut account, reason).await;
-        account.close(session.body_bytes_sent());
+        let mut guard = RecordGuard::open(&self.gateway, client, None);
+        respond::unreadable_head(session, &mut guard.record, &self.gateway, reason).await;
+        guard.finish(session.body_bytes_sent());
         None
     }
 
@@ -242,27 +245,30 @@ impl Connection {
         }
         let head = session.req_header();
         let client = self.peer.client(Some(&head.headers), &snapshot.addresses);
-        let mut account = Box::new(Account::open(&self.gateway, client, Some(head)));
+        let mut guard = RecordGuard::open(&self.gateway, client, Some(head));
         // The decision's future is large and short-lived: it is gone before a stream starts.
         let server_name = self.server_name.as_deref();
-        let mut exchange = Exchange::new(session, server_name, snapshot, &mut account);
+        let (gateway, record) = (&*self.gateway, &mut guard.record);
+        let mut exchange = Exchange::new(session, server_name, snapshot, gateway, record);
         let next = Box::pin(pipeline::run(&mut exchange)).await;
         let ended = match next {
             Ok(None) => Ok(()),
-            Ok(Some(relay)) => Box::pin(relay::relay(relay, session, &mut account)).await,
+            Ok(Some(relay)) => {
+                let metrics = gateway.metrics();
+                Box::pin(relay::relay(relay, session, &mut guard.record, metrics)).await
+            }
             Err(broken) => Err(broken),
         };
         if ended.is_err() {
-            account.broken_by(if self.gateway.was_cut() {
-                "gateway"
-            } else {
-                "client"
+            guard.record.set_broken_by(match gateway.was_cut() {
+                true => BrokenBy::Gateway,
+                false => BrokenBy::Client,
             });
         }
         if session.is_http2() {
             self.note_end(ended.is_ok() || session.response_written().is_some());
         }
-        account.close(session.body_bytes_sent());
+        guard.finish(session.body_bytes_sent());
         if ended.is_err() {
             // What was relayed so far still goes out; without its end, the client sees that it was cut. An HTTP/2 reset
             // would overtake it.

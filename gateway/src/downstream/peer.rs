@@ -12,7 +12,7 @@ use mcp_gateway_core::http::{
 };
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-use crate::{config::Addresses, request::client::Client};
+use crate::{config::Addresses, request::record::client::Client};
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]

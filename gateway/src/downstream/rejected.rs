@@ -1,15 +1,15 @@
-//! Connections that are closed before they bring a request: each is counted, and what an operator can mend is told of, at a
-//! pace that no flood sets.
+//! Connections that are closed before they bring a request: each is counted, and what an operator can mend is told of, at an
+//! interval that no flood shortens.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
 
-use crate::telemetry::{metrics::Metrics, pace::Pace};
+use crate::telemetry::{log_interval::LogInterval, metrics::Metrics};
 
 /// Time between two lines for one cause.
-const PACE: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +32,8 @@ pub(crate) enum Cause {
 pub(crate) fn closed(metrics: &Metrics, cause: Cause) {
     let label = cause.label();
     metrics.connections_closed.with_label_values(&[label]).inc();
-    if let Some((what, pace)) = cause.told()
-        && let Some(count) = pace.tally()
+    if let Some((what, interval)) = cause.told()
+        && let Some(count) = interval.count_due()
     {
         let address = cause.address().map(tracing::field::display);
         tracing::warn!(
@@ -83,11 +83,11 @@ impl Cause {
     }
 
     /// What is told of it. Handshakes and silences are what every scanner and every TCP health check brings.
-    fn told(self) -> Option<(&'static str, &'static Pace)> {
-        static LIMIT: Pace = Pace::every(PACE);
-        static ADDRESS_LIMIT: Pace = Pace::every(PACE);
-        static MEMORY: Pace = Pace::every(PACE);
-        static PROXY_HEADER: Pace = Pace::every(PACE);
+    fn told(self) -> Option<(&'static str, &'static LogInterval)> {
+        static LIMIT: LogInterval = LogInterval::every(INTERVAL);
+        static ADDRESS_LIMIT: LogInterval = LogInterval::every(INTERVAL);
+        static MEMORY: LogInterval = LogInterval::every(INTERVAL);
+        static PROXY_HEADER: LogInterval = LogInterval::every(INTERVAL);
         match self {
             Self::Limit => Some(("as many as may be open are (limits.connections)", &LIMIT)),
             Self::AddressLimit(_) => Some((

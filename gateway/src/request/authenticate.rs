@@ -15,10 +15,7 @@ use mcp_gateway_core::{
     },
 };
 
-use super::{
-    account::Account,
-    exchange::{Exchange, Stop},
-};
+use super::exchange::{Exchange, Stop};
 use crate::{
     clock,
     snapshot::{Protected, Trusted, Verdict},
@@ -34,18 +31,19 @@ pub(crate) async fn authenticate(
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
     let token = bearer(headers, query, exchange.snapshot.limits.token_bytes)?;
-    let verdict = verdict(&token, resource, exchange.account, started).await;
-    exchange.account.metrics().authenticated(started.elapsed());
+    let verdict = verdict(&token, resource, exchange, started).await;
+    let durations = &exchange.gateway.metrics().authentication_duration;
+    durations.observe(started.elapsed().as_secs_f64());
     Ok(verdict?)
 }
 
 async fn verdict(
     token: &BearerToken<'_>,
     resource: &Protected,
-    account: &Account,
+    exchange: &Exchange<'_>,
     started: Instant,
 ) -> Result<Verdict, Refusal> {
-    let metrics = account.metrics();
+    let metrics = exchange.gateway.metrics();
     let now = clock::now();
     let key = fingerprint(token);
     if let Some(verdict) = remembered(resource, &key, now, started)? {
@@ -53,7 +51,8 @@ async fn verdict(
         return Ok(verdict);
     }
     metrics.token_cache.with_label_values(&["miss"]).inc();
-    if let wait @ Some(_) = account.refusal_wait() {
+    let address = exchange.record.client_ip();
+    if let wait @ Some(_) = exchange.gateway.refusal_wait(address) {
         return Err(Refusal {
             retry_after: wait,
             ..Reason::TooManyRefusals.into()

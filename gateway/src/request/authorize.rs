@@ -20,7 +20,7 @@ use crate::{
 /// Asks the resource's policy, then its rate limits.
 ///
 /// # Errors
-/// The refusal of either, with what refused in the account.
+/// The refusal of either, with what refused in the record.
 pub(crate) fn authorize(
     exchange: &mut Exchange<'_>,
     resource: &Protected,
@@ -31,7 +31,7 @@ pub(crate) fn authorize(
     let permit = ask_policy(exchange, resource, verdict, message, admitted)?;
     if let Err(refusal) = count(exchange, resource, &permit, message) {
         let counted_by = counted_by(resource, &permit, message);
-        exchange.account.detail(counted_by);
+        exchange.record.set_detail(counted_by);
         return Err(refusal);
     }
     Ok(permit)
@@ -52,16 +52,21 @@ fn ask_policy(
             http_method: exchange.session.req_header().method.as_str(),
             path: &admitted.path,
             host: admitted.host.host(),
-            client_address: Some(exchange.account.client_ip()),
+            client_address: Some(exchange.record.client_ip()),
             now: clock::now(),
         },
     };
     let judged = resource.policy.authorize(&caller, &message.operation());
-    exchange.account.judged(judged.by);
+    exchange.record.set_decision_source(judged.by);
     if let Some(fault) = judged.fault {
-        exchange.account.condition_failed(judged.by, fault);
+        exchange.record.set_condition_failure(judged.by, fault);
+        let resource = exchange.record.resource_label();
+        exchange
+            .gateway
+            .metrics()
+            .count_condition_failure(resource, fault);
     } else if let Err(refusal) = &judged.decision {
-        exchange.account.denied(judged.by, refusal);
+        exchange.record.set_denial(judged.by, refusal);
     }
     judged.decision
 }
@@ -82,7 +87,7 @@ fn count(
     let Some(method) = message.method.as_deref().filter(|_| !limiters.is_empty()) else {
         return Ok(());
     };
-    exchange.account.gateway().rates().take(
+    exchange.gateway.rates().take(
         limiters,
         permit.principal(),
         (method, message.name.as_deref()),

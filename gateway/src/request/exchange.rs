@@ -10,8 +10,11 @@ use mcp_gateway_core::{
 };
 use pingora::protocols::http::ServerSession;
 
-use super::{account::Account, response::editing::Editing};
-use crate::snapshot::{Protected, Snapshot};
+use super::{record::Record, response::editing::Editing};
+use crate::{
+    gateway::Gateway,
+    snapshot::{Protected, Snapshot},
+};
 
 /// One request on its way, with what has been learned of it.
 pub(crate) struct Exchange<'a> {
@@ -19,7 +22,8 @@ pub(crate) struct Exchange<'a> {
     /// The host the client named in its TLS handshake.
     pub(crate) server_name: Option<&'a str>,
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) account: &'a mut Account,
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) record: &'a mut Record,
     /// Known once routed: whose challenge a refusal carries.
     pub(crate) resource: Option<Arc<Protected>>,
     /// An `Origin` that is allowed: every answer names it.
@@ -39,13 +43,15 @@ impl<'a> Exchange<'a> {
         session: &'a mut ServerSession,
         server_name: Option<&'a str>,
         snapshot: Arc<Snapshot>,
-        account: &'a mut Account,
+        gateway: &'a Gateway,
+        record: &'a mut Record,
     ) -> Self {
         Self {
             session,
             server_name,
             snapshot,
-            account,
+            gateway,
+            record,
             resource: None,
             origin: None,
             rpc_id: None,

@@ -20,9 +20,9 @@ use pingora::http::ResponseHeader;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    account::Account,
     exchange::{Exchange, Stop},
     read::Message,
+    record::{Record, audit},
     response::{
         body::Source,
         editing::Editing,
@@ -55,11 +55,10 @@ pub(crate) async fn forward(
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
-    exchange.account.tell_allowed();
+    audit::write_allowed(exchange.record, exchange.gateway);
     let token_left = exchange.token_ends.since(clock::now());
-    let gateway = exchange.account.gateway();
     let mut stream_end = match listening {
-        Some(_) => StreamEnd::of_listening(gateway, token_left),
+        Some(_) => StreamEnd::of_listening(exchange.gateway, token_left),
         None => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
     };
     let started = Instant::now();
@@ -71,13 +70,13 @@ pub(crate) async fn forward(
         &mut stream_end,
     )
     .await;
-    exchange.account.upstream_answered(started.elapsed());
+    exchange.record.set_upstream_duration(started.elapsed());
     let response = response?;
     judge(response.status())?;
     let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)?;
     let response = match exchange.edit.take().filter(|_| may_list(&response)) {
         None => response.map(Source::Plain),
-        Some(edit) => match Form::of(response.headers(), exchange.account)? {
+        Some(edit) => match Form::of(response.headers(), exchange.record)? {
             Form::Events => edited_events(exchange, response, edit),
             Form::Document => {
                 let deadline = started + resource.response_head;
@@ -95,16 +94,10 @@ pub(crate) async fn forward(
     };
     let length = response.body().size_hint().exact();
     let head = response_head(exchange, &response, length, session_id)?;
-    exchange.account.answered(response.status());
+    exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
-    let silence = exchange.snapshot.timeouts.sse_comment;
-    Ok(Some(Relay::of(
-        response,
-        silence,
-        stream_end,
-        listening,
-        exchange.account,
-    )))
+    let relay = Relay::of(exchange, response, stream_end, listening);
+    Ok(Some(relay))
 }
 
 /// Whether there is a body in which somebody might find a result.
@@ -118,7 +111,7 @@ fn edited_events(
     edit: Editing,
 ) -> Response<Source> {
     rewrite::forget_validators(response.headers_mut());
-    let held = exchange.account.gateway().bodies().begin();
+    let held = exchange.gateway.bodies().begin();
     response.map(|body| Source::edited(body, edit, held, &exchange.snapshot))
 }
 
@@ -136,7 +129,7 @@ async fn edited_document(
     let body = rewrite::document(exchange, body, edit, deadline, stream_end).await?;
     let response = Response::from_parts(parts, ());
     let head = response_head(exchange, &response, Some(body.len() as u64), session_id)?;
-    exchange.account.answered(response.status());
+    exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
     write_whole(exchange.session, body).await?;
     Ok(None)
@@ -222,7 +215,7 @@ async fn ask(
     tokio::select! {
         biased;
         answered = resource.upstream.send(request) => {
-            answered.map_err(|error| failed(exchange.account, &error).into())
+            answered.map_err(|error| failed(exchange.record, &error).into())
         }
         // Dropping the request closes its connection: the upstream learns of it at once.
         _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
@@ -230,8 +223,8 @@ async fn ask(
     }
 }
 
-fn failed(account: &mut Account, error: &SendError) -> Reason {
-    account.detail(error.to_string());
+fn failed(record: &mut Record, error: &SendError) -> Reason {
+    record.set_detail(error.to_string());
     match error {
         SendError::Unreachable(_) => Reason::UpstreamUnreachable,
         SendError::Broken(_) => Reason::UpstreamBroken,

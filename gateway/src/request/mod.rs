@@ -10,16 +10,17 @@
 //! 5. [`authorize`]: policy and rate limits.
 //! 6. [`session`]: the session id opened, and what else is sealed.
 //! 7. [`forward`]: the upstream asked; its answer goes back by [`response`].
+//!
+//! The [`exchange`] carries what the phases learn of the request, the [`record`] what logs and metrics get of it.
 
-pub(crate) mod account;
 mod admit;
 mod authenticate;
 mod authorize;
-pub(crate) mod client;
 pub(crate) mod exchange;
 mod forward;
 pub(crate) mod pipeline;
 mod read;
+pub(crate) mod record;
 pub(crate) mod response;
 mod route;
 mod session;

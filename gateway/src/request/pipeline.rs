@@ -7,6 +7,7 @@ use super::{
     admit, authenticate, authorize,
     exchange::{Broken, Exchange, Stop},
     forward, read,
+    record::audit,
     response::{list_filter, relay::Relay, respond},
     route::{self, Destination},
     session::{session_id, task_ids},
@@ -31,8 +32,8 @@ pub(crate) async fn run(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Br
 async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     // 1 admit
     exchange
-        .account
-        .path(exchange.session.req_header().uri.path());
+        .record
+        .set_path(exchange.session.req_header().uri.path());
     let admitted = admit::admit(exchange.session, exchange.server_name, &exchange.snapshot)?;
 
     // 2 route
@@ -43,7 +44,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         }
         Destination::Resource(resource) => resource,
     };
-    exchange.account.resource(&resource);
+    exchange.record.set_resource(&resource);
     exchange.resource = Some(resource.clone());
     let headers = &exchange.session.req_header().headers;
     exchange.origin = exchange.snapshot.origins.judge(headers)?.cloned();
@@ -55,7 +56,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     // 3 authenticate
     let query = admitted.query.as_deref();
     let verdict = authenticate::authenticate(exchange, &resource, query).await?;
-    exchange.account.principal(&verdict.verified.principal);
+    exchange.record.set_principal(&verdict.verified.principal);
     exchange.token_ends = verdict.ends(&resource);
 
     // 4 read
@@ -63,7 +64,8 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         return Err(Reason::MethodNotAllowed.into());
     }
     let mut message = read::message(exchange).await?;
-    exchange.account.message(&message);
+    exchange.record.set_message(&message);
+    audit::expect_decision(exchange.record, exchange.gateway, &message);
 
     // 5 authorize
     let permit = authorize::authorize(exchange, &resource, &verdict, &message, &admitted)?;
@@ -86,7 +88,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
 /// A place among the streams that only listen.
 fn open_stream(exchange: &Exchange<'_>, permit: &Permit) -> Result<Listening, Reason> {
-    let streams = exchange.account.gateway().listening();
+    let streams = exchange.gateway.listening();
     streams.open(permit.principal(), &exchange.snapshot.limits)
 }
 

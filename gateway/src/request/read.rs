@@ -86,7 +86,7 @@ pub(crate) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
     }
     media_type::json_body(&head.headers)?;
     let snapshot = exchange.snapshot.clone();
-    let bodies = exchange.account.gateway().bodies();
+    let bodies = exchange.gateway.bodies();
     let body = body(exchange.session, &snapshot, bodies).await?;
     let envelope = Envelope::read(&body, &snapshot.json).map_err(|unreadable| {
         exchange.rpc_id = unreadable.id;
@@ -134,7 +134,7 @@ fn refuse_version(
     let version = in_meta.or_else(|| headers::version(&exchange.session.req_header().headers));
     supported.judge(era, version, asked).map_err(|unsupported| {
         let told = format!("protocol version {}", unsupported.requested);
-        exchange.account.detail(told);
+        exchange.record.set_detail(told);
         exchange.refused_version = Some(unsupported.requested);
         unsupported.reason
     })

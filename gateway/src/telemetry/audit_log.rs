@@ -2,68 +2,30 @@
 //! lines in their format.
 //!
 //! A line says who may or may not do what, and what decided it. It is written when the decision falls, before the upstream is
-//! asked. It holds no token and no argument; names and subjects are cut as in the access log.
+//! asked. It holds no token and no argument.
 
 use std::io;
 
+use mcp_gateway_core::refusal::reason::Reason;
 use prometheus::IntCounter;
 use serde::Serialize;
 
 use super::{
-    access_log::{plain, timestamp},
     audit_file::AuditFile,
+    log_line::{
+        CallFields, CallerFields, LineWriter, LogLine, OriginFields, PrincipalFields, TextLine,
+    },
     log_queue::{LastLines, LogWriter},
+    metrics::NO_RESOURCE,
+    redaction::redact,
+    request_view::Decision,
 };
 use crate::config::{Audit, Log, LogFormat};
 
 /// Writes audit lines.
 #[derive(Debug)]
 pub(crate) struct AuditLog {
-    writer: Option<LogWriter>,
-    format: LogFormat,
-}
-
-/// One decision. Absent values are left out of the line.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct AuditLine<'a> {
-    pub(crate) request_id: &'a str,
-    pub(crate) client: &'a str,
-    pub(crate) resource: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) issuer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) subject: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) client_id: Option<&'a str>,
-    /// `call`, `answer` or `session_end`.
-    pub(crate) change: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) mcp_method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) mcp_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) mcp_version: Option<&'a str>,
-    /// `allowed` or `refused`.
-    pub(crate) decision: &'static str,
-    /// What the policy decided by: `rules[3]`, `default` or `required`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) rule: Option<String>,
-    /// Why it is refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<&'static str>,
-    /// The scopes the call takes and the caller lacks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) missing_scopes: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Stamped<'a> {
-    timestamp: &'a str,
-    level: &'static str,
-    target: &'static str,
-    message: &'static str,
-    #[serde(flatten)]
-    line: &'a AuditLine<'a>,
+    lines: LineWriter,
 }
 
 impl AuditLog {
@@ -79,72 +41,93 @@ impl AuditLog {
     ) -> io::Result<(Self, Option<LastLines>)> {
         let file = audit.file.as_deref().filter(|_| audit.enabled);
         let Some(file) = file else {
-            let among = Self {
-                writer: audit.enabled.then_some(beside),
-                format: log.format,
-            };
-            return Ok((among, None));
+            let lines = LineWriter::new(audit.enabled.then_some(beside), log.format);
+            return Ok((Self { lines }, None));
         };
         let writer = LogWriter::start(AuditFile::open(file)?, dropped, say_dropped)?;
         let last = LastLines::of(writer.clone());
-        let own = Self {
-            writer: Some(writer),
-            format: LogFormat::Json,
-        };
-        Ok((own, Some(last)))
+        let lines = LineWriter::new(Some(writer), LogFormat::Json);
+        Ok((Self { lines }, Some(last)))
     }
 
     /// Whether lines are written at all.
     pub(crate) const fn is_on(&self) -> bool {
-        self.writer.is_some()
+        self.lines.is_on()
     }
 
-    /// Writes one line. A full queue drops it.
-    pub(crate) fn write(&self, line: &AuditLine<'_>) {
-        if let Some(writer) = &self.writer {
-            let timestamp = timestamp();
-            let mut text = match self.format {
-                LogFormat::Json => json(&timestamp, line),
-                LogFormat::Text => text(&timestamp, line),
-            };
-            text.push(b'\n');
-            writer.line(text);
+    /// Writes the line of a decision, unless the log is off.
+    pub(crate) fn write(&self, decision: &Decision<'_>) {
+        if self.lines.is_on() {
+            let fields = CallerFields::new(&decision.request);
+            self.lines.write(&AuditLine::new(decision, &fields));
         }
     }
 }
 
-fn json(timestamp: &str, line: &AuditLine<'_>) -> Vec<u8> {
-    let stamped = Stamped {
-        timestamp,
-        level: "INFO",
-        target: "audit",
-        message: "decision",
-        line,
-    };
-    serde_json::to_vec(&stamped).unwrap_or_default()
+/// One decision. Absent values are left out of the line.
+#[derive(Serialize)]
+struct AuditLine<'a> {
+    #[serde(flatten)]
+    origin: &'a OriginFields<'a>,
+    resource: &'a str,
+    #[serde(flatten)]
+    principal: &'a PrincipalFields<'a>,
+    /// `call`, `answer` or `session_end`.
+    change: &'static str,
+    #[serde(flatten)]
+    call: &'a CallFields<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mcp_version: Option<&'a str>,
+    /// `allowed` or `refused`.
+    decision: &'static str,
+    /// What the policy decided by: `rules[3]`, `default` or `required`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    /// Why it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// The scopes the call takes and the caller lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_scopes: Option<&'a str>,
 }
 
-/// Like a line of the access log, `audit` in front.
-fn text(timestamp: &str, line: &AuditLine<'_>) -> Vec<u8> {
-    let mut out = format!("{timestamp}  INFO audit {} {}", line.decision, line.change);
-    let mut say = |name: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            out.extend([" ", name, &plain(value)]);
+impl<'a> AuditLine<'a> {
+    fn new(decision: &'a Decision<'a>, fields: &'a CallerFields<'a>) -> Self {
+        Self {
+            origin: &fields.origin,
+            resource: fields.resource.unwrap_or(NO_RESOURCE),
+            principal: &fields.principal,
+            change: decision.change.label(),
+            call: &fields.call,
+            mcp_version: decision.mcp_version.map(redact),
+            decision: match decision.refused {
+                None => "allowed",
+                Some(_) => "refused",
+            },
+            rule: decision.source.map(|source| source.to_string()),
+            reason: decision.refused.map(Reason::label),
+            missing_scopes: decision.missing_scopes.as_deref(),
         }
-    };
-    say("method=", line.mcp_method);
-    say("name=", line.mcp_name);
-    say("rule=", line.rule.as_deref());
-    say("reason=", line.reason);
-    say("missing_scopes=", line.missing_scopes.as_deref());
-    say("subject=", line.subject);
-    say("client_id=", line.client_id);
-    say("issuer=", line.issuer);
-    say("resource=", Some(line.resource));
-    say("version=", line.mcp_version);
-    say("client=", Some(line.client));
-    say("request_id=", Some(line.request_id));
-    out.into_bytes()
+    }
+}
+
+impl LogLine for AuditLine<'_> {
+    const TARGET: Option<&'static str> = Some("audit");
+    const MESSAGE: &'static str = "decision";
+
+    fn write_text(&self, text: &mut TextLine) {
+        text.word("audit");
+        text.word(self.decision);
+        text.word(self.change);
+        text.call(self.call);
+        text.field("rule", self.rule.as_deref());
+        text.field("reason", self.reason);
+        text.field("missing_scopes", self.missing_scopes);
+        text.principal(self.principal);
+        text.field("resource", Some(self.resource));
+        text.field("version", self.mcp_version);
+        text.origin(self.origin);
+    }
 }
 
 fn say_dropped(lines: u64) {
@@ -157,22 +140,37 @@ fn say_dropped(lines: u64) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use mcp_gateway_core::mcp::change::Change;
+
     use super::*;
+    use crate::telemetry::{log_line::encode, request_view::RequestView};
 
     const HOSTILE: &str = "evil\n\"decision\":\"allowed\" rule=x\u{1b}[31m\u{202e}";
 
-    fn line() -> AuditLine<'static> {
-        AuditLine {
-            mcp_name: Some(HOSTILE),
-            decision: "refused",
-            change: "call",
-            ..AuditLine::default()
-        }
+    fn encoded(format: LogFormat) -> Vec<u8> {
+        let decision = Decision {
+            request: RequestView {
+                request_id: "",
+                client: &"",
+                resource: None,
+                principal: None,
+                mcp_method: None,
+                mcp_name: Some(HOSTILE),
+            },
+            change: Change::Call,
+            mcp_version: None,
+            source: None,
+            refused: Some(Reason::PolicyDenied),
+            missing_scopes: None,
+        };
+        let fields = CallerFields::new(&decision.request);
+        let line = AuditLine::new(&decision, &fields);
+        encode(format, "2026-01-01T00:00:00Z", &line)
     }
 
     #[test]
     fn a_hostile_name_stays_within_its_json_line() {
-        let bytes = json("2026-01-01T00:00:00Z", &line());
+        let bytes = encoded(LogFormat::Json);
         assert!(!bytes.contains(&b'\n') && !bytes.contains(&0x1b));
         let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(value["mcp_name"], HOSTILE);
@@ -182,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_hostile_name_stays_within_its_text_line() {
-        let line = String::from_utf8(text("2026-01-01T00:00:00Z", &line())).unwrap();
+        let line = String::from_utf8(encoded(LogFormat::Text)).unwrap();
         assert!(line.starts_with("2026-01-01T00:00:00Z  INFO audit refused call name=\"evil\\n"));
         assert!(
             line.bytes().all(|byte| (b' '..=b'~').contains(&byte)),

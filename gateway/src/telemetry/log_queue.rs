@@ -17,7 +17,7 @@ use std::{
 
 use prometheus::IntCounter;
 
-use super::pace::Pace;
+use super::log_interval::LogInterval;
 
 /// Lines waiting for the writer.
 const WAITING_LINES: usize = 16_384;
@@ -68,7 +68,7 @@ impl LogWriter {
             waiting: waiting.clone(),
             dropped: dropped.clone(),
             told: 0,
-            pace: Pace::every(TOLD_EVERY),
+            interval: LogInterval::every(TOLD_EVERY),
             is_torn: false,
             recovered,
         };
@@ -143,7 +143,7 @@ struct Drain<W> {
     dropped: IntCounter,
     /// Dropped lines that were told already.
     told: u64,
-    pace: Pace,
+    interval: LogInterval,
     /// The last line that was begun has no end.
     is_torn: bool,
     recovered: fn(u64),
@@ -209,7 +209,7 @@ impl<W: Write> Drain<W> {
 
     fn tell(&mut self) {
         let dropped = self.dropped.get();
-        if dropped > self.told && self.pace.is_due() {
+        if dropped > self.told && self.interval.is_due() {
             (self.recovered)(dropped - self.told);
             self.told = dropped;
         }

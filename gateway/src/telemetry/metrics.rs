@@ -1,8 +1,5 @@
 //! The metrics, all named here. Labels come from closed sets only: what a client sends never becomes a label value.
 
-use std::time::Duration;
-
-use mcp_gateway_core::refusal::reason::Reason;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
@@ -213,18 +210,6 @@ impl Metrics {
             .unwrap_or_default()
     }
 
-    /// Counts a refusal.
-    pub(crate) fn refused(&self, resource: &str, reason: Reason) {
-        self.refusals
-            .with_label_values(&[resource, reason.label()])
-            .inc();
-    }
-
-    /// Observes how long an authentication took.
-    pub(crate) fn authenticated(&self, took: Duration) {
-        self.authentication_duration.observe(took.as_secs_f64());
-    }
-
     fn build_info(&self) -> Result<(), prometheus::Error> {
         let info = IntGaugeVec::new(
             Opts::new("build_info", "The version that runs."),
@@ -341,6 +326,8 @@ impl Registrar {
 
 #[cfg(test)]
 mod tests {
+    use mcp_gateway_core::refusal::reason::Reason;
+
     use super::*;
 
     #[test]
@@ -379,7 +366,7 @@ mod tests {
     #[test]
     fn metrics_carry_the_prefix() {
         let metrics = Metrics::new().unwrap();
-        metrics.refused(NO_RESOURCE, Reason::NotFound);
+        metrics.count_refusal(NO_RESOURCE, Reason::NotFound);
         let text = metrics.render();
         assert!(
             text.contains("mcp_gateway_refusals_total{reason=\"not_found\",resource=\"none\"} 1")

@@ -41,9 +41,9 @@ pub(crate) fn edit(
         http_method: http_method.clone(),
         path: admitted.path.clone(),
         host: admitted.host.host().to_owned(),
-        client_address: exchange.account.client_ip(),
+        client_address: exchange.record.client_ip(),
     };
-    let counters = exchange.account.metrics().list_entries_hidden.clone();
+    let counters = exchange.gateway.metrics().list_entries_hidden.clone();
     let (judge, counted) = (resource.clone(), resource.clone());
     let shows = move |listed, name: &str| judge.policy.shows(&viewer.caller(), listed, name);
     let hid = move |listed: Listed, count: usize| {

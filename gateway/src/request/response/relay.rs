@@ -34,8 +34,14 @@ use super::{
 };
 use crate::{
     limits::listening_streams::Listening,
-    request::{account::Account, exchange::Broken},
-    telemetry::metrics::Counted,
+    request::{
+        exchange::{Broken, Exchange},
+        record::Record,
+    },
+    telemetry::{
+        metrics::{Counted, Metrics},
+        request_view::BrokenBy,
+    },
 };
 
 /// An answer whose head is written and whose body is not.
@@ -54,14 +60,15 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// The rest of `response`, whose head has been passed on. A silence of zero means no comments.
+    /// The rest of `response`, whose head has been passed on.
     pub(crate) fn of(
+        exchange: &Exchange<'_>,
         response: Response<Source>,
-        silence: Duration,
         stream_end: StreamEnd,
         place: Option<Listening>,
-        account: &Account,
     ) -> Self {
+        // A silence of zero means no comments.
+        let silence = exchange.snapshot.timeouts.sse_comment;
         let headers = response.headers();
         let is_stream = headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
         let takes_comments = is_stream
@@ -74,7 +81,10 @@ impl Relay {
             stream_end,
             is_stream,
             _place: place,
-            _open: is_stream.then(|| Counted::new(account.stream_gauge())),
+            _open: is_stream.then(|| {
+                let resource = exchange.record.resource_label();
+                Counted::new(exchange.gateway.metrics().open_streams(resource))
+            }),
             body: response.into_body(),
         }
     }
@@ -106,7 +116,8 @@ enum Event {
 pub(crate) async fn relay(
     mut relay: Relay,
     session: &mut ServerSession,
-    account: &mut Account,
+    record: &mut Record,
+    metrics: &Metrics,
 ) -> Result<(), Broken> {
     let mut boundary = EventBoundary::new();
     loop {
@@ -121,19 +132,21 @@ pub(crate) async fn relay(
                     return Ok(());
                 }
                 if relay.stream_end.is_reached() {
-                    return end(&relay, session, account).await;
+                    return end(&relay, session, record).await;
                 }
             }
             Event::Silence => write(session, Bytes::from_static(COMMENT), false).await?,
             Event::End => return write(session, Bytes::new(), true).await,
-            Event::StreamEnd => return end(&relay, session, account).await,
+            Event::StreamEnd => return end(&relay, session, record).await,
             Event::Cut(Cut::Upstream) => {
-                account.upstream_error("reset");
-                account.broken_by("upstream");
+                metrics.count_upstream_reset(record.resource_label());
+                record.set_broken_by(BrokenBy::Upstream);
                 return Err(Broken);
             }
             Event::Cut(Cut::Refused(reason, why)) => {
-                account.cut(reason, why);
+                metrics.count_upstream_failure(record.resource_label(), reason);
+                record.set_detail(why);
+                record.set_broken_by(BrokenBy::Gateway);
                 return Err(Broken);
             }
             Event::Gone => return Err(Broken),
@@ -145,12 +158,12 @@ pub(crate) async fn relay(
 async fn end(
     relay: &Relay,
     session: &mut ServerSession,
-    account: &mut Account,
+    record: &mut Record,
 ) -> Result<(), Broken> {
     if relay.is_stream {
         return write(session, Bytes::new(), true).await;
     }
-    account.broken_by("gateway");
+    record.set_broken_by(BrokenBy::Gateway);
     Err(Broken)
 }
 

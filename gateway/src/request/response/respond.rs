@@ -26,12 +26,14 @@ use tokio::time::timeout;
 
 use super::write::within;
 use crate::{
+    gateway::Gateway,
     local::documents::Documents,
     request::{
-        account::Account,
         admit::Admitted,
         exchange::{Broken, Exchange, Stop},
+        record::{Record, audit},
     },
+    telemetry::refusal_log,
 };
 
 /// How long what is left of a body is read and thrown away before a refusal: several clients lose an answer that comes
@@ -52,10 +54,10 @@ const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIO
 /// Tells the client why its request goes no further.
 pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<(), Broken> {
     if let Some(sent) = sent(exchange, refusal.reason) {
-        exchange.account.detail(sent);
+        exchange.record.set_detail(sent);
     }
-    exchange.account.tell_refused(refusal);
-    exchange.account.refused(refusal.reason);
+    audit::write_refused(exchange.record, exchange.gateway, refusal);
+    note_refusal(exchange.record, exchange.gateway, refusal.reason);
     if refusal.reason.leaves_body_in_doubt() {
         exchange.session.set_keepalive(None);
     } else {
@@ -66,7 +68,7 @@ pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Re
     }
     let body = body(exchange, refusal);
     let headers = headers(exchange, refusal);
-    let status = exchange.account.status();
+    let status = exchange.record.status();
     write(exchange.session, status, headers, body).await?;
     Ok(())
 }
@@ -94,7 +96,7 @@ pub(crate) async fn document(exchange: &mut Exchange<'_>, admitted: &Admitted) -
         return Err(reason.into());
     }
     discard_body(exchange).await;
-    exchange.account.answered(parts.status);
+    exchange.record.set_status(parts.status);
     let headers = parts
         .headers
         .into_iter()
@@ -109,7 +111,7 @@ pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
     let requested = asked.get(http::header::ACCESS_CONTROL_REQUEST_HEADERS);
     let origin = exchange.origin.as_ref().ok_or(Reason::Origin)?;
     let headers = cors::preflight_headers(origin, requested);
-    exchange.account.answered(StatusCode::NO_CONTENT);
+    exchange.record.set_status(StatusCode::NO_CONTENT);
     write(
         exchange.session,
         StatusCode::NO_CONTENT,
@@ -123,17 +125,30 @@ pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
 /// Answers a head that could not be parsed. Nothing of it is known, so nothing of it is logged.
 pub(crate) async fn unreadable_head(
     session: &mut ServerSession,
-    account: &mut Account,
+    record: &mut Record,
+    gateway: &Gateway,
     reason: Reason,
 ) {
-    account.refused(reason);
+    note_refusal(record, gateway, reason);
     session.set_keepalive(None);
     let row = reason.row();
-    let body = refusal_json(row.error, row.description, account.request_id());
+    let body = refusal_json(row.error, row.description, record.request_id());
     let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
     // A client that sends garbage need not be told twice.
-    let _ = write(session, account.status(), headers, body).await;
+    let _ = write(session, record.status(), headers, body).await;
     session.shutdown().await;
+}
+
+/// Records a refusal, counts it, against the client's address too where it counts there, and logs it.
+pub(crate) fn note_refusal(record: &mut Record, gateway: &Gateway, reason: Reason) {
+    record.set_refusal(reason);
+    if reason.counts_against_address() {
+        gateway.count_refusal(record.client_ip());
+    }
+    let (resource, detail) = (record.resource_label(), record.detail());
+    gateway.metrics().count_refusal(resource, reason);
+    let detail = detail.unwrap_or_default();
+    refusal_log::write(record.request_id(), resource, reason, detail);
 }
 
 /// The value that was refused, where it is no secret: whoever configures hosts and origins wants to know.
@@ -154,7 +169,7 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
         .as_ref()
         .and_then(|resource| resource.challenger.header(refusal));
     headers.extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
-    match exchange.account.status() {
+    match exchange.record.status() {
         StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, methods(exchange))),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             headers.push((RETRY_AFTER, retry_after(refusal)));
@@ -189,7 +204,7 @@ fn methods(exchange: &Exchange<'_>) -> HeaderValue {
 }
 
 fn body(exchange: &Exchange<'_>, refusal: &Refusal) -> Bytes {
-    let request_id = exchange.account.request_id();
+    let request_id = exchange.record.request_id();
     let row = refusal.reason.row();
     let description = refusal.text.as_deref().unwrap_or(row.description);
     let Some(code) = row.rpc_code else {

@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{editing::Editing, stream_end::StreamEnd};
 use crate::request::{
-    account::Account,
     exchange::{Exchange, Stop},
+    record::Record,
 };
 use crate::{limits::body_budget::Held, snapshot::Snapshot, upstream::Answer};
 
@@ -37,12 +37,13 @@ impl Form {
     /// By the answer's headers.
     ///
     /// # Errors
-    /// [`Reason::AnswerUnreadable`], with what is wrong in the account.
-    pub(crate) fn of(headers: &HeaderMap, account: &mut Account) -> Result<Self, Reason> {
+    /// [`Reason::AnswerUnreadable`], with what is wrong in the record.
+    pub(crate) fn of(headers: &HeaderMap, record: &mut Record) -> Result<Self, Reason> {
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
         if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            account
-                .detail("the upstream's answer has a Content-Encoding, though none was asked for");
+            record.set_detail(
+                "the upstream's answer has a Content-Encoding, though none was asked for",
+            );
             return Err(Reason::AnswerUnreadable);
         }
         let mut types = headers.get_all(CONTENT_TYPE).iter();
@@ -54,7 +55,8 @@ impl Form {
                 return Ok(Self::Events);
             }
         }
-        account.detail("the upstream's answer is neither application/json nor text/event-stream");
+        record
+            .set_detail("the upstream's answer is neither application/json nor text/event-stream");
         Err(Reason::AnswerUnreadable)
     }
 }
@@ -77,7 +79,7 @@ pub(crate) async fn document(
     stream_end: &mut StreamEnd,
 ) -> Result<Bytes, Stop> {
     let snapshot = exchange.snapshot.clone();
-    let held = exchange.account.gateway().bodies().begin();
+    let held = exchange.gateway.bodies().begin();
     let whole = tokio::select! {
         biased;
         whole = collect(body, held, &snapshot) => whole,
@@ -93,7 +95,7 @@ pub(crate) async fn document(
     match document::edit(&whole, &mut edit) {
         Ok(edited) => Ok(held.keep(edited.map_or(whole, Bytes::from))),
         Err(error) => {
-            exchange.account.detail(error.to_string());
+            exchange.record.set_detail(error.to_string());
             Err(error.reason().into())
         }
     }

@@ -84,14 +84,14 @@ fn judge(
     let method = message.method.as_deref();
     let judged = resource.tasks.judge(message.era, method, message.task_use);
     if judged == Err(Reason::TasksRefused) {
-        exchange.account.detail(REFUSED);
+        exchange.record.set_detail(REFUSED);
     }
     judged
 }
 
 /// The body for the upstream takes its room among all bodies, as the client's did.
 fn held(exchange: &Exchange<'_>, body: Vec<u8>) -> Result<Bytes, Reason> {
-    let mut held = exchange.account.gateway().bodies().begin();
+    let mut held = exchange.gateway.bodies().begin();
     held.grow(body.len(), exchange.snapshot.bodies)?;
     Ok(held.keep(body.into()))
 }

@@ -1,0 +1,259 @@
+//! What is known of one request: values gathered on its way, for metrics and logs to read. It writes nothing itself: the
+//! [`guard`] writes metrics and the access line at the request's end, [`audit`] the line of a decision.
+
+pub(crate) mod audit;
+pub(crate) mod client;
+pub(crate) mod guard;
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{Method, StatusCode};
+use mcp_gateway_core::{
+    cel::ConditionFault,
+    mcp::change::Change,
+    policy::By,
+    principal::Principal,
+    refusal::{Refusal, reason::Reason},
+};
+use pingora::http::RequestHeader;
+
+use client::Client;
+
+use crate::{
+    request::read::Message,
+    snapshot::Protected,
+    telemetry::{
+        metrics::NO_RESOURCE,
+        request_view::{BrokenBy, Decision, FinishedRequest, RequestView},
+    },
+};
+
+/// nginx's status for a client that closed before it was answered; it appears in logs and metrics only.
+const CLIENT_CLOSED: u16 = 499;
+
+/// The record of one request.
+pub(crate) struct Record {
+    started: Instant,
+    request_id: String,
+    client: Client,
+    http_method: Option<Method>,
+    path: String,
+    resource: Option<Arc<Protected>>,
+    principal: Option<Arc<Principal>>,
+    mcp_method: Option<String>,
+    mcp_name: Option<String>,
+    mcp_version: Option<String>,
+    /// What the request may change, until the decision on it is taken.
+    change: Option<Change>,
+    decision_source: Option<By>,
+    listens: bool,
+    status: u16,
+    reason: Option<Reason>,
+    upstream: Option<Duration>,
+    detail: Option<String>,
+    broken_by: Option<BrokenBy>,
+}
+
+impl Record {
+    /// The record of a request whose head has just been read, or could not be.
+    pub(crate) fn new(request_id: String, client: Client, head: Option<&RequestHeader>) -> Self {
+        Self {
+            started: Instant::now(),
+            request_id,
+            client,
+            http_method: head.map(|head| head.method.clone()),
+            path: String::new(),
+            resource: None,
+            principal: None,
+            mcp_method: None,
+            mcp_name: None,
+            mcp_version: None,
+            change: None,
+            decision_source: None,
+            listens: false,
+            status: CLIENT_CLOSED,
+            reason: None,
+            upstream: None,
+            detail: None,
+            broken_by: None,
+        }
+    }
+
+    /// The id under which logs name the request, and refusals too.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// The client's address, as far as it is known.
+    pub(crate) const fn client_ip(&self) -> IpAddr {
+        self.client.ip()
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The metric label of the resource; [`NO_RESOURCE`] before the request is routed.
+    pub(crate) fn resource_label(&self) -> &str {
+        self.routed_label().unwrap_or(NO_RESOURCE)
+    }
+
+    /// What was wrong, for the operator alone.
+    pub(crate) fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    pub(crate) fn set_path(&mut self, path: &str) {
+        path.clone_into(&mut self.path);
+    }
+
+    pub(crate) fn set_resource(&mut self, resource: &Arc<Protected>) {
+        self.resource = Some(resource.clone());
+    }
+
+    pub(crate) fn set_principal(&mut self, principal: &Arc<Principal>) {
+        self.principal = Some(principal.clone());
+    }
+
+    /// Sets what the message calls.
+    pub(crate) fn set_message(&mut self, message: &Message) {
+        self.mcp_method.clone_from(&message.method);
+        self.mcp_name.clone_from(&message.name);
+        self.listens = message.listens;
+    }
+
+    /// Sets what the message may change: a decision on it is due then.
+    pub(crate) fn set_change(&mut self, message: &Message) {
+        let method = message.method.as_deref();
+        let http_method = self.http_method.as_ref();
+        self.change = http_method.and_then(|http_method| Change::of(http_method, method));
+        if self.change.is_some() {
+            self.mcp_version.clone_from(&message.version);
+        }
+    }
+
+    /// Sets what the policy decided by: a rule, the default or the required scopes.
+    pub(crate) const fn set_decision_source(&mut self, source: By) {
+        self.decision_source = Some(source);
+    }
+
+    /// Sets, as the detail, what of the policy refused and the scopes that are missing.
+    pub(crate) fn set_denial(&mut self, source: By, refusal: &Refusal) {
+        let source = match (source, refusal.reason) {
+            (_, Reason::AmbiguousUri) => return,
+            (By::Required, _) => "scopes.required".to_owned(),
+            (source, _) => format!("policy.{source}"),
+        };
+        match self.missing_scopes(refusal) {
+            Some(missing) => self.set_detail(format!("{source}: the token lacks {missing}")),
+            None => self.set_detail(source),
+        }
+    }
+
+    /// Sets, as the detail, why a condition of the policy could not be judged.
+    pub(crate) fn set_condition_failure(&mut self, source: By, fault: ConditionFault) {
+        self.set_detail(format!("policy.{source}: {fault}"));
+    }
+
+    /// Sets how long the head of the upstream's answer took.
+    pub(crate) const fn set_upstream_duration(&mut self, duration: Duration) {
+        self.upstream = Some(duration);
+    }
+
+    pub(crate) fn set_status(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    /// Sets why the request is refused, and the status of the answer with it.
+    pub(crate) fn set_refusal(&mut self, reason: Reason) {
+        self.status = reason.status();
+        self.reason = Some(reason);
+    }
+
+    /// Sets what was wrong, for the operator alone.
+    pub(crate) fn set_detail(&mut self, detail: impl Into<String>) {
+        self.detail = Some(detail.into());
+    }
+
+    /// Sets who ended the request before its answer was whole. The first one stands.
+    pub(crate) fn set_broken_by(&mut self, party: BrokenBy) {
+        self.broken_by.get_or_insert(party);
+    }
+
+    /// The decision on a request that may change something, once: allowed where there is no refusal.
+    pub(crate) fn take_decision(&mut self, refusal: Option<&Refusal>) -> Option<Decision<'_>> {
+        let change = self.change.take()?;
+        Some(Decision {
+            request: self.view(),
+            change,
+            mcp_version: self.mcp_version.as_deref(),
+            source: self.decision_source,
+            refused: refusal.map(|refusal| refusal.reason),
+            missing_scopes: refusal.and_then(|refusal| self.missing_scopes(refusal)),
+        })
+    }
+
+    /// The whole record, of a request that is over now.
+    pub(crate) fn finished(&self, bytes_sent: usize) -> FinishedRequest<'_> {
+        FinishedRequest {
+            request: self.view(),
+            http_method: self.http_method.as_ref().map(Method::as_str),
+            path: &self.path,
+            tool: self.tool_label(),
+            listens: self.listens,
+            status: self.status,
+            reason: self.reason,
+            duration: self.started.elapsed(),
+            upstream: self.upstream,
+            bytes_sent,
+            detail: self.detail(),
+            broken_by: self.broken_by,
+        }
+    }
+
+    fn view(&self) -> RequestView<'_> {
+        RequestView {
+            request_id: &self.request_id,
+            client: &self.client,
+            resource: self.routed_label(),
+            principal: self.principal.as_deref(),
+            mcp_method: self.mcp_method.as_deref(),
+            mcp_name: self.mcp_name.as_deref(),
+        }
+    }
+
+    fn routed_label(&self) -> Option<&str> {
+        let resource = self.resource.as_deref();
+        resource.map(|resource| resource.label.as_str())
+    }
+
+    /// The metric label of the tool, where one is called.
+    fn tool_label(&self) -> Option<&str> {
+        let resource = self.resource.as_deref()?;
+        let is_call = self.mcp_method.as_deref() == Some("tools/call");
+        let name = self.mcp_name.as_deref().unwrap_or_default();
+        is_call.then(|| resource.policy.tool_label(name))
+    }
+
+    /// The scopes that the call takes and the caller lacks, with spaces between them.
+    fn missing_scopes(&self, refusal: &Refusal) -> Option<String> {
+        let (resource, principal) = (self.resource.as_deref()?, self.principal.as_deref()?);
+        let hierarchy = &resource.policy.implies;
+        let missing = hierarchy.missing(&principal.scopes, refusal.scopes.as_ref()?);
+        Some(missing.to_string())
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests"
+)]
+mod tests;

@@ -1,0 +1,82 @@
+//! A limit on log lines that would come by the thousand: one line in an interval, with the number of events it stands for.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Lets one line through in each interval.
+#[derive(Debug)]
+pub(crate) struct LogInterval {
+    interval: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    last: Option<Instant>,
+    /// Events since the last line.
+    count: u64,
+}
+
+impl LogInterval {
+    /// One line in each `interval`.
+    pub(crate) const fn every(interval: Duration) -> Self {
+        Self {
+            interval,
+            state: Mutex::new(State {
+                last: None,
+                count: 0,
+            }),
+        }
+    }
+
+    /// Counts an event, and says whether it is time for the next line.
+    pub(crate) fn is_due(&self) -> bool {
+        self.count_due().is_some()
+    }
+
+    /// Counts an event. When it is time for the next line: the number of events since the last one, this one included.
+    pub(crate) fn count_due(&self) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.count += 1;
+        if state
+            .last
+            .is_some_and(|last| last.elapsed() < self.interval)
+        {
+            return None;
+        }
+        state.last = Some(Instant::now());
+        Some(std::mem::take(&mut state.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_passes_in_each_interval() {
+        let interval = LogInterval::every(Duration::from_secs(3600));
+        assert_eq!(
+            [interval.is_due(), interval.is_due(), interval.is_due()],
+            [true, false, false]
+        );
+        assert!(LogInterval::every(Duration::ZERO).is_due());
+    }
+
+    #[test]
+    fn a_line_tells_how_many_were_held_back() {
+        let interval = LogInterval::every(Duration::from_millis(200));
+        assert_eq!(
+            [
+                interval.count_due(),
+                interval.count_due(),
+                interval.count_due()
+            ],
+            [Some(1), None, None]
+        );
+        std::thread::sleep(Duration::from_millis(250));
+        assert_eq!(interval.count_due(), Some(3));
+    }
+}

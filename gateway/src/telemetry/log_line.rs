@@ -1,0 +1,215 @@
+//! A line of the access log or the audit log: the fields that both share, the time stamp, and the two formats.
+//!
+//! Values are redacted and escaped, so that one request is always one line and no value forges another field.
+
+use std::fmt::{Display, Write};
+
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    log_queue::LogWriter,
+    redaction::{redact, redact_name},
+    request_view::RequestView,
+};
+use crate::config::LogFormat;
+
+/// The level of every line.
+const LEVEL: &str = "INFO";
+
+/// The fields of a log's own line. JSON takes them from `Serialize`, in the struct's order.
+pub(super) trait LogLine: Serialize {
+    /// What sets the line apart from other events.
+    const TARGET: Option<&'static str>;
+    const MESSAGE: &'static str;
+
+    /// Adds the fields in the order of text lines: what people look for first comes first.
+    fn write_text(&self, text: &mut TextLine);
+}
+
+/// Writes the lines of one log, unless it is off. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct LineWriter {
+    queue: Option<LogWriter>,
+    format: LogFormat,
+}
+
+impl LineWriter {
+    /// Writes lines to `queue`; without one the log is off.
+    pub(super) const fn new(queue: Option<LogWriter>, format: LogFormat) -> Self {
+        Self { queue, format }
+    }
+
+    /// Whether lines are written at all.
+    pub(super) const fn is_on(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Writes one line. A full queue drops it.
+    pub(super) fn write(&self, line: &impl LogLine) {
+        if let Some(queue) = &self.queue {
+            let mut bytes = encode(self.format, &timestamp(), line);
+            bytes.push(b'\n');
+            queue.line(bytes);
+        }
+    }
+}
+
+/// What every line says of its request. The two logs have other fields between these groups.
+pub(super) struct CallerFields<'a> {
+    pub(super) origin: OriginFields<'a>,
+    pub(super) resource: Option<&'a str>,
+    pub(super) call: CallFields<'a>,
+    pub(super) principal: PrincipalFields<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct OriginFields<'a> {
+    request_id: &'a str,
+    client: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct CallFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mcp_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mcp_name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+pub(super) struct PrincipalFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+}
+
+impl<'a> CallerFields<'a> {
+    /// The fields of one line, redacted.
+    pub(super) fn new(request: &RequestView<'a>) -> Self {
+        let principal = request.principal;
+        let client_id = principal.and_then(|principal| principal.client.as_deref());
+        Self {
+            origin: OriginFields {
+                request_id: request.request_id,
+                client: request.client.to_string(),
+            },
+            resource: request.resource,
+            call: CallFields {
+                mcp_method: request.mcp_method.map(redact),
+                mcp_name: request.mcp_name.map(redact_name),
+            },
+            principal: PrincipalFields {
+                issuer: principal.map(|principal| redact(&principal.issuer)),
+                subject: principal.map(|principal| redact(&principal.subject)),
+                client_id: client_id.map(redact),
+            },
+        }
+    }
+}
+
+/// A line of text: words, then `key=value` pairs. A value that is not plain is quoted and escaped.
+pub(super) struct TextLine(String);
+
+impl TextLine {
+    fn new(timestamp: &str) -> Self {
+        Self(format!("{timestamp}  {LEVEL}"))
+    }
+
+    /// Adds a value without a key.
+    pub(super) fn word(&mut self, value: &str) {
+        self.0.push(' ');
+        self.value(value);
+    }
+
+    /// Adds a pair, unless the value is absent.
+    pub(super) fn field(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.0.extend([" ", key, "="]);
+            self.value(value);
+        }
+    }
+
+    /// Adds a pair with a number, unless it is absent.
+    pub(super) fn number(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            // Writing to a string does not fail.
+            let _ = write!(self.0, " {key}={value}");
+        }
+    }
+
+    /// Adds what is called.
+    pub(super) fn call(&mut self, fields: &CallFields<'_>) {
+        self.field("method", fields.mcp_method);
+        self.field("name", fields.mcp_name);
+    }
+
+    /// Adds who calls.
+    pub(super) fn principal(&mut self, fields: &PrincipalFields<'_>) {
+        self.field("subject", fields.subject);
+        self.field("client_id", fields.client_id);
+        self.field("issuer", fields.issuer);
+    }
+
+    /// Adds where the request came from, and its id.
+    pub(super) fn origin(&mut self, fields: &OriginFields<'_>) {
+        self.field("client", Some(&fields.client));
+        self.field("request_id", Some(fields.request_id));
+    }
+
+    fn value(&mut self, value: &str) {
+        if is_plain(value) {
+            self.0.push_str(value);
+        } else {
+            self.0.push('"');
+            self.0.extend(value.escape_default());
+            self.0.push('"');
+        }
+    }
+}
+
+fn is_plain(value: &str) -> bool {
+    let is_fine = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
+    !value.is_empty() && value.bytes().all(is_fine)
+}
+
+/// The line without its end, stamped with the time (RFC 3339).
+pub(super) fn encode<L: LogLine>(format: LogFormat, timestamp: &str, line: &L) -> Vec<u8> {
+    match format {
+        LogFormat::Json => {
+            let stamped = Stamped {
+                timestamp,
+                level: LEVEL,
+                target: L::TARGET,
+                message: L::MESSAGE,
+                line,
+            };
+            serde_json::to_vec(&stamped).unwrap_or_default()
+        }
+        LogFormat::Text => {
+            let mut text = TextLine::new(timestamp);
+            line.write_text(&mut text);
+            text.0.into_bytes()
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Stamped<'a, L> {
+    timestamp: &'a str,
+    level: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'static str>,
+    message: &'static str,
+    #[serde(flatten)]
+    line: &'a L,
+}
+
+fn timestamp() -> String {
+    OffsetDateTime::now_utc()
+        .format(&Rfc3339)
+        .unwrap_or_default()
+}

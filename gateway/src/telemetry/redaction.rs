@@ -1,0 +1,119 @@
+//! What a log line may show of a value that a client sent.
+//!
+//! Values are shortened, and end before anything that may be a token: clients put tokens into every place there is.
+
+/// The longest name, subject or path in a line, in characters.
+const FIELD_LENGTH: usize = 256;
+
+/// How a part of a compact JSON Web Token begins: `{"` in base64url.
+const TOKEN_BEGIN: &str = "eyJ";
+
+/// Characters from which on a word that begins so is taken for a token.
+const TOKEN_PART: usize = 16;
+
+/// The longest word of an unknown path or method that is shown whole, in characters; the longest of a well-known path has 26.
+const WORD_LENGTH: usize = 32;
+const WORD_SHOWN: usize = 8;
+
+/// A value up to [`FIELD_LENGTH`], and up to the first part that reads like a JSON Web Token.
+pub(super) fn redact(value: &str) -> &str {
+    let value = head(value, FIELD_LENGTH);
+    let is_token = |at: &usize| {
+        let rest = value.get(*at..).unwrap_or_default();
+        rest.bytes().take_while(|byte| is_base64url(*byte)).count() >= TOKEN_PART
+    };
+    let mut begins = value.match_indices(TOKEN_BEGIN).map(|(at, _)| at);
+    begins
+        .find(is_token)
+        .map_or(value, |at| head_to(value, at + TOKEN_BEGIN.len()))
+}
+
+/// The name of a tool, prompt or resource. The name of a resource is a URI, whose query is left out as that of a request is.
+pub(super) fn redact_name(name: &str) -> &str {
+    let end = name.find('?');
+    redact(end.map_or(name, |end| head_to(name, end)))
+}
+
+/// A path that no resource has: a long segment may be an opaque token, so no more than its beginning is shown.
+pub(super) fn redact_unknown_path(path: &str) -> &str {
+    let mut begin = 0;
+    for segment in path.split('/') {
+        let shown = redact_word(segment);
+        if shown.len() < segment.len() {
+            return redact(head_to(path, begin + shown.len()));
+        }
+        begin += segment.len() + 1;
+    }
+    redact(path)
+}
+
+/// A word that the client chose, such as a method that HTTP does not know: its beginning, where it is long.
+pub(super) fn redact_word(word: &str) -> &str {
+    if word.chars().nth(WORD_LENGTH).is_some() {
+        head(word, WORD_SHOWN)
+    } else {
+        word
+    }
+}
+
+fn is_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// The first `length` characters.
+fn head(value: &str, length: usize) -> &str {
+    let end = value.char_indices().nth(length);
+    end.map_or(value, |(end, _)| head_to(value, end))
+}
+
+fn head_to(value: &str, end: usize) -> &str {
+    value.get(..end).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_token_is_not_shown() {
+        let token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
+        let cases = [
+            (format!("/{token}"), "/eyJ"),
+            (format!("a{token}"), "aeyJ"),
+            ("eyJ is how JSON begins".into(), "eyJ is how JSON begins"),
+            (format!("eyJ eyJ{}", "x".repeat(13)), "eyJ eyJ"),
+            ("create_task".into(), "create_task"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(redact(&value), expected);
+        }
+        assert_eq!(
+            redact_name("https://a.example/b?key=c"),
+            "https://a.example/b"
+        );
+        let opaque = "0123456789".repeat(4);
+        let cases = [
+            (format!("/mcp/{opaque}/x"), "/mcp/01234567"),
+            (
+                format!("/{}", &opaque[..32]),
+                &format!("/{}", &opaque[..32]),
+            ),
+            ("/ä".repeat(3), "/ä/ä/ä"),
+            (
+                format!("/{}", "ä".repeat(40)),
+                &format!("/{}", "ä".repeat(8)),
+            ),
+            (String::new(), ""),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(redact_unknown_path(&path), expected);
+        }
+    }
+
+    #[test]
+    fn long_values_are_cut_at_a_character() {
+        let long = "ä".repeat(FIELD_LENGTH + 10);
+        assert_eq!(redact(&long).chars().count(), FIELD_LENGTH);
+        assert_eq!(redact("short"), "short");
+    }
+}

@@ -1,0 +1,83 @@
+//! What metrics count of one request: on its way, when it is refused, and when it is over.
+
+use mcp_gateway_core::{cel::ConditionFault, refusal::reason::Reason};
+use prometheus::IntGauge;
+
+use super::{
+    metrics::{Metrics, NO_RESOURCE, method_label, status_label},
+    request_view::FinishedRequest,
+};
+
+impl Metrics {
+    /// Counts a request that is over.
+    pub(crate) fn count_request(&self, finished: &FinishedRequest<'_>) {
+        let resource = finished.request.resource.unwrap_or(NO_RESOURCE);
+        let method = method_label(finished.request.mcp_method);
+        let status = status_label(finished.status);
+        self.requests
+            .with_label_values(&[resource, method, status])
+            .inc();
+        if !finished.listens {
+            self.request_duration
+                .with_label_values(&[resource, method])
+                .observe(finished.duration.as_secs_f64());
+        }
+        if let Some(tool) = finished.tool {
+            self.tool_calls
+                .with_label_values(&[resource, tool, status])
+                .inc();
+        }
+    }
+
+    /// Counts a refusal, and the upstream's failure where that is the reason.
+    pub(crate) fn count_refusal(&self, resource: &str, reason: Reason) {
+        self.refusals
+            .with_label_values(&[resource, reason.label()])
+            .inc();
+        self.count_upstream_failure(resource, reason);
+    }
+
+    /// Counts the upstream's failure, where that is the reason for which an answer is refused or cut short.
+    pub(crate) fn count_upstream_failure(&self, resource: &str, reason: Reason) {
+        if let Some(kind) = upstream_error_kind(reason) {
+            self.count_upstream_error(resource, kind);
+        }
+    }
+
+    /// Counts an answer that the upstream broke off.
+    pub(crate) fn count_upstream_reset(&self, resource: &str) {
+        self.count_upstream_error(resource, "reset");
+    }
+
+    /// Counts a condition of the policy that could not be judged.
+    pub(crate) fn count_condition_failure(&self, resource: &str, fault: ConditionFault) {
+        self.condition_failures
+            .with_label_values(&[resource, fault.cause()])
+            .inc();
+    }
+
+    /// The open streams of a resource.
+    pub(crate) fn open_streams(&self, resource: &str) -> IntGauge {
+        self.streams_active.with_label_values(&[resource])
+    }
+
+    fn count_upstream_error(&self, resource: &str, kind: &str) {
+        self.upstream_errors
+            .with_label_values(&[resource, kind])
+            .inc();
+    }
+}
+
+/// The kind of the upstream's failure; none where the upstream is not at fault.
+fn upstream_error_kind(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::UpstreamUnreachable => Some("unreachable"),
+        Reason::UpstreamTimeout => Some("timeout"),
+        Reason::UpstreamBroken => Some("broken"),
+        Reason::UpstreamAuth => Some("auth"),
+        Reason::UpstreamSession => Some("session"),
+        Reason::AnswerTooLarge => Some("too_large"),
+        Reason::AnswerUnreadable => Some("unreadable"),
+        _ => None,
+    }
+}
