@@ -68,7 +68,7 @@ impl Service for Admin {
             Ok(socket) => tokio::select! {
                 // First: a successor's pages are asked for at the same socket.
                 biased;
-                () = self.gateway.clone().is_handed_over() => {}
+                () = self.gateway.lifecycle().wait_for_hand_over() => {}
                 () = accept(socket, router(self.gateway.clone())) => {}
             },
             Err(error) => tracing::error!("the admin listener failed: {error}"),
@@ -155,11 +155,11 @@ struct IssuerState {
 async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let snapshot = gateway.snapshot();
     let issuers = snapshot.keys.values();
-    let shortage = gateway.pressure().shortage();
-    let ready = gateway.is_ready() && gateway.has_asked_issuers() && shortage.is_none();
+    let shortage = gateway.overload().shortage();
+    let ready = gateway.lifecycle().is_ready() && gateway.has_asked_issuers() && shortage.is_none();
     let page = Readiness {
         ready,
-        draining: gateway.is_draining(),
+        draining: gateway.lifecycle().is_draining(),
         shortage,
         issuers: issuers.map(|keys| state(keys)).collect(),
     };

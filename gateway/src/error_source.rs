@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// The cause at the bottom of an error chain, which names the fact (`connection refused`), not the layers above it.
-pub(crate) fn innermost(error: &dyn Error) -> String {
+pub(crate) fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

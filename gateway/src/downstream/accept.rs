@@ -34,7 +34,7 @@ use crate::downstream::{
 use crate::{
     config::Timeouts,
     gateway::Gateway,
-    limits::{overload::descriptors, per_address::Place},
+    limits::{overload::descriptors, per_address::AddressSlot},
     snapshot::Snapshot,
     telemetry::{log_interval::LogInterval, metrics::Counted},
 };
@@ -93,8 +93,8 @@ impl Listeners {
     /// The service that accepts on `ports` until the gateway drains.
     pub(crate) fn new(ports: Vec<Port>, gateway: Arc<Gateway>) -> Self {
         rejected::note_start(gateway.metrics());
-        let draining = gateway.draining();
-        let accepting = Some(gateway.accepting());
+        let draining = gateway.lifecycle().draining();
+        let accepting = Some(gateway.lifecycle().accepting());
         Self {
             ports,
             gateway,
@@ -162,7 +162,7 @@ fn not_accepted(error: &io::Error, gateway: &Gateway) {
     static INTERVAL: LogInterval = LogInterval::every(Duration::from_secs(5));
     gateway.metrics().accept_errors.inc();
     let mend = if descriptors::are_exhausted(error) {
-        gateway.pressure().out_of_descriptors();
+        gateway.overload().note_descriptors_ran_out();
         ": raise the limit of open files (ulimit -n)"
     } else {
         ""
@@ -174,7 +174,7 @@ fn not_accepted(error: &io::Error, gateway: &Gateway) {
 
 /// Starts serving a connection, or closes it at once when there are too many.
 fn admit(tcp: TcpStream, address: SocketAddr, door: Door, gateway: &Arc<Gateway>) {
-    if gateway.pressure().is_short_of_memory() {
+    if gateway.overload().is_short_of_memory() {
         return closed(gateway.metrics(), Cause::Memory);
     }
     let Ok(permit) = gateway.connections().try_acquire_owned() else {
@@ -209,7 +209,7 @@ fn admit(tcp: TcpStream, address: SocketAddr, door: Door, gateway: &Arc<Gateway>
 
 /// The place of a connection among those of its address, none for those that are not counted: proxies, who speak for
 /// many, and exempt addresses.
-fn place(peer: &Peer, door: &Door, gateway: &Gateway) -> Result<Option<Place>, Cause> {
+fn place(peer: &Peer, door: &Door, gateway: &Gateway) -> Result<Option<AddressSlot>, Cause> {
     let snapshot = gateway.snapshot();
     match snapshot.addresses.trusted_proxies.contains(peer.ip()) {
         true => Ok(None),
@@ -218,12 +218,18 @@ fn place(peer: &Peer, door: &Door, gateway: &Gateway) -> Result<Option<Place>, C
     }
 }
 
-fn counted(peer: &Peer, snapshot: &Snapshot, gateway: &Gateway) -> Result<Option<Place>, Cause> {
+fn counted(
+    peer: &Peer,
+    snapshot: &Snapshot,
+    gateway: &Gateway,
+) -> Result<Option<AddressSlot>, Cause> {
     if !snapshot.addresses.is_limited(peer.ip()) {
         return Ok(None);
     }
     let most = snapshot.limits.connections_per_address;
-    let place = gateway.places().take(peer.ip(), most);
+    let place = gateway
+        .connections_per_address()
+        .try_acquire(peer.ip(), most);
     place
         .map(Some)
         .ok_or_else(|| Cause::AddressLimit(peer.ip()))
@@ -234,7 +240,7 @@ async fn told(
     tcp: &mut TcpStream,
     proxy: SocketAddr,
     gateway: &Gateway,
-) -> Result<(Peer, Option<Place>), Cause> {
+) -> Result<(Peer, Option<AddressSlot>), Cause> {
     let snapshot = gateway.snapshot();
     let told = timeout(snapshot.timeouts.handshake, Peer::told(tcp, proxy)).await;
     let peer = match told {

@@ -45,7 +45,7 @@ use crate::{
     },
 };
 use crate::{
-    gateway::Gateway, limits::per_address::Place, snapshot::Snapshot,
+    gateway::Gateway, limits::per_address::AddressSlot, snapshot::Snapshot,
     telemetry::request_view::BrokenBy,
 };
 
@@ -83,7 +83,7 @@ pub(crate) struct Connection {
     abused: Notify,
     _permit: OwnedSemaphorePermit,
     /// Its place among those of its address, where these are limited.
-    _place: Option<Place>,
+    _place: Option<AddressSlot>,
 }
 
 impl Connection {
@@ -99,7 +99,7 @@ impl Connection {
             header_bytes: snapshot.limits.header_bytes,
             allowance: Arc::new(Allowance::unlimited()),
             server_name: None,
-            draining: gateway.draining(),
+            draining: gateway.lifecycle().draining(),
             seen: AtomicBool::new(false),
             unwanted: AtomicUsize::new(0),
             abused: Notify::new(),
@@ -110,7 +110,7 @@ impl Connection {
     }
 
     /// Says who is at the other end, and gives the connection its place among those of this address.
-    pub(crate) fn comes_from(&mut self, peer: Peer, place: Option<Place>) {
+    pub(crate) fn comes_from(&mut self, peer: Peer, place: Option<AddressSlot>) {
         self.peer = peer;
         self._place = place;
     }
@@ -133,7 +133,7 @@ impl Connection {
         };
         tokio::select! {
             () = serve => {}
-            () = connection.gateway.is_cut() => {}
+            () = connection.gateway.lifecycle().wait_for_cut() => {}
         }
     }
 
@@ -240,7 +240,7 @@ impl Connection {
     async fn exchange(&self, session: &mut ServerSession, snapshot: Arc<Snapshot>) -> Option<()> {
         session.set_write_timeout(Some(snapshot.timeouts.write_idle));
         session.set_read_timeout(None);
-        if self.gateway.is_draining() {
+        if self.gateway.lifecycle().is_draining() {
             session.set_keepalive(None);
         }
         let head = session.req_header();
@@ -260,10 +260,12 @@ impl Connection {
             Err(broken) => Err(broken),
         };
         if ended.is_err() {
-            guard.record.set_broken_by(match gateway.was_cut() {
-                true => BrokenBy::Gateway,
-                false => BrokenBy::Client,
-            });
+            guard
+                .record
+                .set_broken_by(match gateway.lifecycle().is_cut() {
+                    true => BrokenBy::Gateway,
+                    false => BrokenBy::Client,
+                });
         }
         if session.is_http2() {
             self.note_end(ended.is_ok() || session.response_written().is_some());
@@ -292,7 +294,7 @@ impl Connection {
         // Bytes behind a request are no second request here: its answer is the connection's last.
         let (mut stream, _) = finished.ok()??.into_parts();
         let mut head = BytesMut::with_capacity(NEXT_HEAD);
-        let mut draining = self.gateway.draining();
+        let mut draining = self.gateway.lifecycle().draining();
         let read = tokio::select! {
             read = timeout(idle, stream.read_buf(&mut head)) => read.ok()?.ok()?,
             () = lingering(&mut draining) => 0,

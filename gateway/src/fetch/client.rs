@@ -7,7 +7,7 @@ use mcp_gateway_core::http::authority::Authority;
 use reqwest::{Certificate, Client, StatusCode, header::ACCEPT, redirect};
 use thiserror::Error;
 
-use crate::error_source::innermost;
+use crate::error_source::root_cause;
 
 /// Why a document could not be had.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Fetcher {
         }
         let client = builder
             .build()
-            .map_err(|error| FetchError::Authority(innermost(&error)))?;
+            .map_err(|error| FetchError::Authority(root_cause(&error)))?;
         Ok(Self {
             client,
             deadline,
@@ -105,7 +105,7 @@ impl Fetcher {
         let url = address.to_owned();
         let connection = |error: reqwest::Error| FetchError::Connection {
             url: address.to_owned(),
-            problem: innermost(&error),
+            problem: root_cause(&error),
         };
         let request = self.client.get(address).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(connection)?;
@@ -137,7 +137,7 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, FetchError> {
     let bad = |error: String| FetchError::Authority(format!("{}: {error}", path.display()));
     let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
     let certificates =
-        Certificate::from_pem_bundle(&pem).map_err(|error| bad(innermost(&error)))?;
+        Certificate::from_pem_bundle(&pem).map_err(|error| bad(root_cause(&error)))?;
     if certificates.is_empty() {
         return Err(bad("no certificate in it".into()));
     }

@@ -17,23 +17,23 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{gateway::Gateway, lifecycle::reload::Bell};
+use crate::{gateway::Gateway, lifecycle::reload::ReloadTrigger};
 
-/// Ends asked for and not acted upon yet; a third one changes nothing.
-const WAITING_ENDS: usize = 2;
+/// Ends that wait to be acted upon; a third one changes nothing.
+const MAX_WAITING_ENDS: usize = 2;
 
 /// How long connections that were cut may take to write their access lines.
 const ACCOUNTS_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Signals as they come, from the first moment on: one that arrives while the gateway starts is not lost.
 pub(crate) struct Signals {
-    ends: mpsc::Receiver<End>,
-    heard: mpsc::Sender<End>,
+    ends: mpsc::Receiver<EndReason>,
+    asking: mpsc::Sender<EndReason>,
 }
 
 /// What ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum EndReason {
     /// Somebody sent a signal.
     Signal,
     /// Another process accepts on our sockets.
@@ -42,15 +42,15 @@ pub(crate) enum End {
 
 impl Signals {
     /// Installs the handlers, and a thread that listens to them.
-    pub(crate) fn install(reload: Bell) -> io::Result<Self> {
-        let (heard, ends) = mpsc::channel(WAITING_ENDS);
+    pub(crate) fn install(reload: ReloadTrigger) -> io::Result<Self> {
+        let (asking, ends) = mpsc::channel(MAX_WAITING_ENDS);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let mut handlers = runtime.block_on(async { Handlers::new(reload) })?;
         thread::Builder::new().name("signals".into()).spawn({
-            let heard = heard.clone();
-            move || runtime.block_on(handlers.listen(&heard))
+            let asking = asking.clone();
+            move || runtime.block_on(handlers.listen(&asking))
         })?;
-        Ok(Self { ends, heard })
+        Ok(Self { ends, asking })
     }
 
     /// Whether an end was asked for already.
@@ -58,13 +58,13 @@ impl Signals {
         !self.ends.is_empty()
     }
 
-    /// Where else an end may come from.
-    pub(crate) fn ends(&self) -> mpsc::Sender<End> {
-        self.heard.clone()
+    /// Lets others than signals end the process.
+    pub(crate) fn end_sender(&self) -> mpsc::Sender<EndReason> {
+        self.asking.clone()
     }
 
     /// What Pingora waits on: returns when the gateway has drained.
-    pub(crate) fn draining(self, gateway: Arc<Gateway>) -> Drain {
+    pub(crate) fn drain_on_end(self, gateway: Arc<Gateway>) -> Drain {
         Drain {
             ends: Mutex::new(self.ends),
             gateway,
@@ -72,9 +72,9 @@ impl Signals {
     }
 }
 
-/// Waits for the end and leads to it.
+/// Waits until something ends the process, and drains then.
 pub(crate) struct Drain {
-    ends: Mutex<mpsc::Receiver<End>>,
+    ends: Mutex<mpsc::Receiver<EndReason>>,
     gateway: Arc<Gateway>,
 }
 
@@ -85,7 +85,7 @@ impl ShutdownSignalWatch for Drain {
         let first = ends.recv().await;
         tokio::select! {
             () = self.drain() => {}
-            () = second_signal(&mut ends, first) => {
+            () = wait_for_second_signal(&mut ends, first) => {
                 tracing::warn!("a second signal: ending at once");
             }
         }
@@ -96,7 +96,7 @@ impl ShutdownSignalWatch for Drain {
 
 impl Drain {
     async fn drain(&self) {
-        self.gateway.set_ready(false);
+        self.gateway.lifecycle().leave();
         let delay = self.gateway.snapshot().shutdown.delay;
         if !delay.is_zero() {
             tracing::info!(
@@ -105,31 +105,36 @@ impl Drain {
         }
         tokio::select! {
             biased;
-            // Nobody is sent here any more, so there is nobody to wait for.
-            () = self.gateway.clone().is_handed_over() => {}
+            // No connection comes here any more, so there is nothing to wait for.
+            () = self.gateway.lifecycle().wait_for_hand_over() => {}
             () = sleep(delay) => {}
         }
         tracing::info!("ending: no new connections, what is open may take its time to end");
-        self.gateway.drain();
-        match timeout(self.gateway.snapshot().shutdown.drain, self.gateway.idle()).await {
+        self.gateway.lifecycle().drain();
+        match timeout(
+            self.gateway.snapshot().shutdown.drain,
+            self.gateway.wait_until_idle(),
+        )
+        .await
+        {
             Ok(()) => tracing::info!("drained: every connection has ended"),
             Err(_) => {
                 tracing::warn!("shutdown.drain is over: open connections are cut");
-                self.gateway.cut();
-                let _ = timeout(ACCOUNTS_DEADLINE, self.gateway.idle()).await;
+                self.gateway.lifecycle().cut();
+                let _ = timeout(ACCOUNTS_DEADLINE, self.gateway.wait_until_idle()).await;
             }
         }
     }
 }
 
-/// Comes with the second signal after this beginning. That a successor has the sockets is none: what is under way here
-/// still ends well.
-async fn second_signal(ends: &mut mpsc::Receiver<End>, first: Option<End>) {
-    let mut signals = usize::from(first == Some(End::Signal));
+/// Returns with the second signal, where `first` may have been the first. A hand-over is not a signal: what is under way
+/// here still ends well.
+async fn wait_for_second_signal(ends: &mut mpsc::Receiver<EndReason>, first: Option<EndReason>) {
+    let mut signals = usize::from(first == Some(EndReason::Signal));
     while signals < 2
         && let Some(end) = ends.recv().await
     {
-        signals += usize::from(end == End::Signal);
+        signals += usize::from(end == EndReason::Signal);
     }
 }
 
@@ -139,11 +144,11 @@ struct Handlers {
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
-    reload: Bell,
+    reload: ReloadTrigger,
 }
 
 impl Handlers {
-    fn new(reload: Bell) -> io::Result<Self> {
+    fn new(reload: ReloadTrigger) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -153,19 +158,19 @@ impl Handlers {
         })
     }
 
-    async fn listen(&mut self, heard: &mpsc::Sender<End>) {
+    async fn listen(&mut self, asking: &mpsc::Sender<EndReason>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
                 _ = self.quit.recv() => {}
                 _ = self.hangup.recv() => {
-                    self.reload.ask();
+                    self.reload.force();
                     continue;
                 }
             }
-            // A full channel has said it already.
-            let _ = heard.try_send(End::Signal);
+            // A full channel holds as much already.
+            let _ = asking.try_send(EndReason::Signal);
         }
     }
 }
@@ -176,21 +181,21 @@ mod tests {
 
     #[tokio::test]
     async fn only_signals_count_as_signals() {
-        use End::{HandedOver, Signal};
+        use EndReason::{HandedOver, Signal};
         for (first, others, is_enough) in [
-            (Signal, &[Signal] as &[End], true),
+            (Signal, &[Signal] as &[EndReason], true),
             (Signal, &[HandedOver], false),
             (Signal, &[HandedOver, Signal], true),
             (HandedOver, &[Signal], false),
             (HandedOver, &[Signal, Signal], true),
         ] {
-            let (asking, mut ends) = mpsc::channel(WAITING_ENDS);
+            let (asking, mut ends) = mpsc::channel(MAX_WAITING_ENDS);
             for end in others {
                 asking.try_send(*end).unwrap();
             }
             let came = tokio::select! {
                 biased;
-                () = second_signal(&mut ends, Some(first)) => true,
+                () = wait_for_second_signal(&mut ends, Some(first)) => true,
                 () = std::future::ready(()) => false,
             };
             assert_eq!(came, is_enough, "{first:?}, then {others:?}");

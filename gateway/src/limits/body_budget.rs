@@ -1,8 +1,8 @@
-//! Bodies in memory, counted in bytes over all requests.
+//! Bytes of bodies in memory, counted over all requests (`limits.bodies_bytes`).
 //!
 //! A body is read whole before its request is decided; a client may take a minute to send it, and an upstream as long to
 //! take it. An answer that is edited is read whole as well, event by event where it is a stream. So all bodies together have
-//! a limit: what comes beyond it is told to try again.
+//! a limit: what goes beyond it is refused, to be tried again later.
 
 use std::sync::{
     Arc,
@@ -27,40 +27,40 @@ pub(crate) fn default_limit(memory: Option<usize>) -> usize {
 
 /// The bytes of all bodies in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Bodies(AtomicUsize);
+pub(crate) struct BodyBudget(AtomicUsize);
 
-impl Bodies {
-    /// A body of which nothing is here yet.
-    pub(crate) fn begin(self: &Arc<Self>) -> Held {
-        Held {
-            bodies: self.clone(),
+impl BodyBudget {
+    /// A reservation of no bytes yet, for one body.
+    pub(crate) fn reservation(self: &Arc<Self>) -> BodyReservation {
+        BodyReservation {
+            budget: self.clone(),
             bytes: 0,
         }
     }
 }
 
-/// What one body takes; dropping it gives that back.
+/// The bytes of one body; dropping it gives them back.
 #[derive(Debug)]
-pub(crate) struct Held {
-    bodies: Arc<Bodies>,
+pub(crate) struct BodyReservation {
+    budget: Arc<BodyBudget>,
     bytes: usize,
 }
 
-impl Held {
-    /// Takes room for more of this body.
+impl BodyReservation {
+    /// Reserves so many bytes more for this body. Where they are refused they count until the reservation is dropped.
     ///
     /// # Errors
     /// [`Reason::BodiesTooLarge`] where all bodies together would take more than `limit` bytes.
     pub(crate) fn grow(&mut self, bytes: usize, limit: usize) -> Result<(), Reason> {
         self.bytes += bytes;
-        let before = self.bodies.0.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.budget.0.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > limit {
             return Err(Reason::BodiesTooLarge);
         }
         Ok(())
     }
 
-    /// Takes room for this much in all, or gives back what was more.
+    /// Reserves so many bytes in all, or gives back those beyond.
     ///
     /// # Errors
     /// As [`grow`](Self::grow).
@@ -68,33 +68,36 @@ impl Held {
         if bytes > self.bytes {
             return self.grow(bytes - self.bytes, limit);
         }
-        self.bodies
+        self.budget
             .0
             .fetch_sub(self.bytes - bytes, Ordering::Relaxed);
         self.bytes = bytes;
         Ok(())
     }
 
-    /// The whole body, which takes its room until nobody has it any more.
-    pub(crate) fn keep(self, body: Bytes) -> Bytes {
-        Bytes::from_owner(Kept { body, _held: self })
+    /// The whole body, which counts until its last part is dropped.
+    pub(crate) fn attach_to(self, body: Bytes) -> Bytes {
+        Bytes::from_owner(ReservedBody {
+            body,
+            _reservation: self,
+        })
     }
 }
 
-struct Kept {
+struct ReservedBody {
     body: Bytes,
-    _held: Held,
+    _reservation: BodyReservation,
 }
 
-impl AsRef<[u8]> for Kept {
+impl AsRef<[u8]> for ReservedBody {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
 }
 
-impl Drop for Held {
+impl Drop for BodyReservation {
     fn drop(&mut self) {
-        self.bodies.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -104,41 +107,41 @@ mod tests {
 
     #[test]
     fn all_bodies_share_one_limit_and_give_back_what_they_took() {
-        let bodies = Arc::new(Bodies::default());
-        let (mut one, mut other) = (bodies.begin(), bodies.begin());
+        let budget = Arc::new(BodyBudget::default());
+        let (mut one, mut other) = (budget.reservation(), budget.reservation());
         assert_eq!(one.grow(60, 100), Ok(()));
         assert_eq!(other.grow(40, 100), Ok(()));
         assert_eq!(other.grow(1, 100), Err(Reason::BodiesTooLarge));
         drop(other);
         assert_eq!(one.grow(40, 100), Ok(()));
         drop(one);
-        assert_eq!(bodies.0.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn a_body_may_shrink() {
-        let bodies = Arc::new(Bodies::default());
-        let mut held = bodies.begin();
+        let budget = Arc::new(BodyBudget::default());
+        let mut reservation = budget.reservation();
         for (bytes, taken) in [(60, 60), (20, 20), (20, 20), (100, 100), (0, 0)] {
-            assert_eq!(held.resize(bytes, 100), Ok(()));
-            assert_eq!(bodies.0.load(Ordering::Relaxed), taken);
+            assert_eq!(reservation.resize(bytes, 100), Ok(()));
+            assert_eq!(budget.0.load(Ordering::Relaxed), taken);
         }
-        assert_eq!(held.resize(101, 100), Err(Reason::BodiesTooLarge));
-        drop(held);
-        assert_eq!(bodies.0.load(Ordering::Relaxed), 0);
+        assert_eq!(reservation.resize(101, 100), Err(Reason::BodiesTooLarge));
+        drop(reservation);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn a_whole_body_takes_its_room_until_nobody_has_it() {
-        let bodies = Arc::new(Bodies::default());
-        let mut held = bodies.begin();
-        assert_eq!(held.grow(4, 100), Ok(()));
-        let body = held.keep(Bytes::from_static(b"body"));
+        let budget = Arc::new(BodyBudget::default());
+        let mut reservation = budget.reservation();
+        assert_eq!(reservation.grow(4, 100), Ok(()));
+        let body = reservation.attach_to(Bytes::from_static(b"body"));
         let part = body.slice(1..2);
         drop(body);
-        assert_eq!((&*part, bodies.0.load(Ordering::Relaxed)), (&b"o"[..], 4));
+        assert_eq!((&*part, budget.0.load(Ordering::Relaxed)), (&b"o"[..], 4));
         drop(part);
-        assert_eq!(bodies.0.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Streams that only listen, counted: for each principal, over all resources, and in all.
 //!
-//! Such a stream costs memory for as long as its client likes, and its client needs do nothing for it. So one principal
-//! may hold a few and everybody together a bounded number; answers to running calls are not counted. A place is given
-//! back when its [`Listening`] is dropped, whichever way the stream ends.
+//! Such a stream costs memory for as long as its client likes, and its client need not do anything for it. So one principal
+//! may hold a few (`limits.listening_streams_per_principal`) and all together a bounded number
+//! (`limits.listening_streams`); answers to running calls are not counted. A stream is counted until its
+//! [`ListeningStream`] is dropped, whichever way it ends.
 
 use std::{
     collections::HashMap,
@@ -27,16 +28,15 @@ struct Open {
 }
 
 impl ListeningStreams {
-    /// Takes a place for one more stream of this principal.
+    /// Counts one more stream of this principal.
     ///
     /// # Errors
-    /// [`Reason::TooManyStreams`] where the principal has its share, [`Reason::StreamsExhausted`] where nobody can have
-    /// another.
-    pub(crate) fn open(
+    /// [`Reason::TooManyStreams`] at the principal's limit, [`Reason::StreamsExhausted`] at the limit of all together.
+    pub(crate) fn try_acquire(
         self: &Arc<Self>,
         principal: &Principal,
         limits: &Limits,
-    ) -> Result<Listening, Reason> {
+    ) -> Result<ListeningStream, Reason> {
         let who = principal.who();
         let mut open = self.lock();
         let own = open.by_principal.get(&who).copied().unwrap_or(0);
@@ -48,13 +48,13 @@ impl ListeningStreams {
         }
         open.all += 1;
         open.by_principal.insert(who.clone(), own + 1);
-        Ok(Listening {
+        Ok(ListeningStream {
             streams: self.clone(),
             who,
         })
     }
 
-    fn close(&self, who: &Who) {
+    fn release(&self, who: &Who) {
         let mut open = self.lock();
         open.all = open.all.saturating_sub(1);
         let is_last = match open.by_principal.get_mut(who) {
@@ -74,16 +74,16 @@ impl ListeningStreams {
     }
 }
 
-/// One open listening stream; dropping it gives its place back.
+/// One open listening stream; dropping it ends its being counted.
 #[derive(Debug)]
-pub(crate) struct Listening {
+pub(crate) struct ListeningStream {
     streams: Arc<ListeningStreams>,
     who: Who,
 }
 
-impl Drop for Listening {
+impl Drop for ListeningStream {
     fn drop(&mut self) {
-        self.streams.close(&self.who);
+        self.streams.release(&self.who);
     }
 }
 
@@ -115,9 +115,9 @@ mod tests {
         let streams = Arc::new(ListeningStreams::default());
         let limits = limits(1, 100);
         let first = principal("a", "b", Some("c"));
-        let _held = streams.open(&first, &limits).unwrap();
+        let _held = streams.try_acquire(&first, &limits).unwrap();
         assert_eq!(
-            streams.open(&first, &limits).unwrap_err(),
+            streams.try_acquire(&first, &limits).unwrap_err(),
             Reason::TooManyStreams
         );
         for other in [
@@ -126,31 +126,31 @@ mod tests {
             principal("a", "b", Some("C")),
             principal("a", "b", None),
         ] {
-            streams.open(&other, &limits).unwrap();
+            streams.try_acquire(&other, &limits).unwrap();
         }
         let rescoped = Principal {
             scopes: ScopeSet::parse("x").unwrap(),
             ..first
         };
-        assert!(streams.open(&rescoped, &limits).is_err());
+        assert!(streams.try_acquire(&rescoped, &limits).is_err());
     }
 
     #[test]
-    fn a_place_comes_back_and_nothing_is_left_behind() {
+    fn a_stream_that_ends_is_not_counted_any_more() {
         let streams = Arc::new(ListeningStreams::default());
         let limits = limits(2, 3);
         let (one, other) = (principal("a", "1", None), principal("a", "2", None));
         let mut held = vec![
-            streams.open(&one, &limits).unwrap(),
-            streams.open(&one, &limits).unwrap(),
-            streams.open(&other, &limits).unwrap(),
+            streams.try_acquire(&one, &limits).unwrap(),
+            streams.try_acquire(&one, &limits).unwrap(),
+            streams.try_acquire(&other, &limits).unwrap(),
         ];
         assert_eq!(
-            streams.open(&other, &limits).unwrap_err(),
+            streams.try_acquire(&other, &limits).unwrap_err(),
             Reason::StreamsExhausted
         );
         held.remove(0);
-        held.push(streams.open(&other, &limits).unwrap());
+        held.push(streams.try_acquire(&other, &limits).unwrap());
         held.clear();
         let open = streams.lock();
         assert_eq!((open.all, open.by_principal.len()), (0, 0));

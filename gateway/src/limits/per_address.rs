@@ -1,4 +1,4 @@
-//! How many connections each address has open. An address that has none takes no room here.
+//! How many connections each address has open (`limits.connections_per_address`). An address without one has no entry.
 
 use std::{
     collections::HashMap,
@@ -10,18 +10,18 @@ use mcp_gateway_core::http::client_address::counted_as;
 
 /// The open connections of every address; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct ConnectionsPerAddress(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// One connection's place, until it is dropped.
+/// One connection's share of its address's limit; dropping it gives the share back.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Places,
+pub(crate) struct AddressSlot {
+    connections: ConnectionsPerAddress,
     address: IpAddr,
 }
 
-impl Places {
-    /// A place for a connection of this address, unless it has `most` already.
-    pub(crate) fn take(&self, address: IpAddr, most: usize) -> Option<Place> {
+impl ConnectionsPerAddress {
+    /// A slot for one more connection of this address, unless it has `most` already.
+    pub(crate) fn try_acquire(&self, address: IpAddr, most: usize) -> Option<AddressSlot> {
         let address = counted_as(address);
         let mut open = self.open();
         let count = open.get(&address).copied().unwrap_or(0);
@@ -29,8 +29,8 @@ impl Places {
             return None;
         }
         open.insert(address, count + 1);
-        Some(Place {
-            places: self.clone(),
+        Some(AddressSlot {
+            connections: self.clone(),
             address,
         })
     }
@@ -40,9 +40,9 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for AddressSlot {
     fn drop(&mut self) {
-        let mut open = self.places.open();
+        let mut open = self.connections.open();
         if let Some(count) = open.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
@@ -58,25 +58,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_its_places_and_no_more() {
-        let places = Places::default();
-        let take = |address: &str| places.take(address.parse().unwrap(), 2);
-        let (one, two) = (take("198.51.100.7"), take("198.51.100.7"));
+    fn an_address_has_its_slots_and_no_more() {
+        let connections = ConnectionsPerAddress::default();
+        let acquire = |address: &str| connections.try_acquire(address.parse().unwrap(), 2);
+        let (one, two) = (acquire("198.51.100.7"), acquire("198.51.100.7"));
         assert!(one.is_some() && two.is_some());
-        assert!(take("198.51.100.7").is_none());
-        assert!(take("198.51.100.8").is_some());
+        assert!(acquire("198.51.100.7").is_none());
+        assert!(acquire("198.51.100.8").is_some());
         drop(one);
-        assert!(take("198.51.100.7").is_some());
+        assert!(acquire("198.51.100.7").is_some());
         drop(two);
-        assert!(places.open().is_empty());
+        assert!(connections.open().is_empty());
     }
 
     #[test]
-    fn ipv6_addresses_of_one_site_share_their_places() {
-        let places = Places::default();
-        let take = |address: &str| places.take(address.parse().unwrap(), 1);
-        let _first = take("2001:db8:1:2::1");
-        assert!(take("2001:db8:1:2:ffff::1").is_none());
-        assert!(take("2001:db8:1:3::1").is_some());
+    fn ipv6_addresses_of_one_site_share_their_slots() {
+        let connections = ConnectionsPerAddress::default();
+        let acquire = |address: &str| connections.try_acquire(address.parse().unwrap(), 1);
+        let _first = acquire("2001:db8:1:2::1");
+        assert!(acquire("2001:db8:1:2:ffff::1").is_none());
+        assert!(acquire("2001:db8:1:3::1").is_some());
     }
 }

@@ -1,7 +1,7 @@
 //! Fair use, counted: the buckets of every rate limit of the process.
 //!
-//! They outlive a reload: whoever has used up a limit finds it used up, unless the limit itself was changed. One lock is
-//! held for one look and one change, a fraction of a microsecond, and only by calls that some limit counts.
+//! They outlive a reload: a limit that is used up stays so, unless the limit itself was changed. One lock is held for one
+//! look and one change, a fraction of a microsecond, and only by calls that some limit counts.
 
 use std::{
     sync::{
@@ -19,13 +19,19 @@ use mcp_gateway_core::{
 
 /// The buckets of every limit.
 #[derive(Debug)]
-pub(crate) struct Rates {
+pub(crate) struct RateLimiter {
     buckets: Mutex<Buckets>,
     started: Instant,
 }
 
+/// The one among `previous` with the same limit, and so with its buckets: a reload does not fill them. Else a new one.
+pub(crate) fn reuse_or_new(previous: &[Limiter], limit: &RateLimit) -> Limiter {
+    let same = previous.iter().find(|previous| previous.limit == *limit);
+    same.map_or_else(|| with_own_buckets(limit.clone()), Limiter::clone)
+}
+
 /// A limit with buckets that no other has.
-pub(crate) fn limiter(limit: RateLimit) -> Limiter {
+fn with_own_buckets(limit: RateLimit) -> Limiter {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     Limiter {
         id: LimitId::new(NEXT.fetch_add(1, Ordering::Relaxed)),
@@ -33,7 +39,7 @@ pub(crate) fn limiter(limit: RateLimit) -> Limiter {
     }
 }
 
-impl Rates {
+impl RateLimiter {
     /// Full buckets for everybody.
     pub(crate) fn new() -> Self {
         Self {
@@ -81,7 +87,7 @@ mod tests {
     const CALL: (&str, Option<&str>) = ("tools/call", Some("x"));
 
     fn limit(per: Per, calls: u32, within: Duration, burst: u32) -> Limiter {
-        limiter(RateLimit {
+        with_own_buckets(RateLimit {
             per,
             rate: Rate::new(calls, within, burst),
             methods: Vec::new(),
@@ -105,13 +111,13 @@ mod tests {
             limit(Per::Principal, 500, within, 500),
             limit(Per::Resource, 1200, within, 1200),
         ];
-        let rates = Rates::new();
+        let rate_limiter = RateLimiter::new();
         let granted: Vec<usize> = thread::scope(|scope| {
             let threads = (0..8).map(|thread| {
                 let caller = principal(&(thread % 4).to_string());
-                let (rates, limiters) = (&rates, &limiters);
+                let (rate_limiter, limiters) = (&rate_limiter, &limiters);
                 scope.spawn(move || {
-                    let calls = (0..1000).map(|_| rates.take(limiters, &caller, CALL, 100));
+                    let calls = (0..1000).map(|_| rate_limiter.take(limiters, &caller, CALL, 100));
                     calls.filter(Result::is_ok).count()
                 })
             });
@@ -120,7 +126,7 @@ mod tests {
             counts.collect()
         });
         // Each of four principals has two threads. What comes back within the test is at most one for three seconds.
-        let back = rates.started.elapsed().as_secs() / 3 + 1;
+        let back = rate_limiter.started.elapsed().as_secs() / 3 + 1;
         let all = granted.iter().sum::<usize>();
         let most = 1200 + usize::try_from(back).unwrap();
         assert!((1200..=most).contains(&all), "{all} of {most}");
@@ -133,29 +139,56 @@ mod tests {
     #[test]
     fn places_run_out_exactly_where_callers_come_at_once() {
         let limiters = [limit(Per::Principal, 1, Duration::from_secs(3600), 1)];
-        let rates = Rates::new();
+        let rate_limiter = RateLimiter::new();
         thread::scope(|scope| {
             for thread in 0..8 {
-                let (rates, limiters) = (&rates, &limiters);
+                let (rate_limiter, limiters) = (&rate_limiter, &limiters);
                 scope.spawn(move || {
                     for number in 0..50 {
                         let caller = principal(&format!("{thread} {number}"));
-                        let _ = rates.take(limiters, &caller, CALL, 100);
+                        let _ = rate_limiter.take(limiters, &caller, CALL, 100);
                     }
                 });
             }
         });
-        assert_eq!(rates.buckets.lock().unwrap().kept(), 100);
-        let outcome = rates.take(&limiters, &principal("late"), CALL, 100);
+        assert_eq!(rate_limiter.buckets.lock().unwrap().kept(), 100);
+        let outcome = rate_limiter.take(&limiters, &principal("late"), CALL, 100);
         assert_eq!(outcome, Err(Reason::RateLimitsExhausted.into()));
     }
 
     #[test]
     fn two_limits_that_say_the_same_have_buckets_of_their_own() {
         let [one, other] = [(); 2].map(|()| limit(Per::Resource, 1, Duration::from_secs(3600), 1));
-        let rates = Rates::new();
-        let take = |limiter| rates.take(&[limiter], &principal("a"), CALL, 100);
+        let rate_limiter = RateLimiter::new();
+        let take = |limiter| rate_limiter.take(&[limiter], &principal("a"), CALL, 100);
         assert!(take(one.clone()).is_ok() && take(one).is_err());
         assert!(take(other).is_ok());
+    }
+
+    #[test]
+    fn a_limit_is_reused_where_it_says_the_same() {
+        let hour = Duration::from_secs(3600);
+        let previous = [
+            limit(Per::Principal, 1, hour, 1),
+            limit(Per::Resource, 1, hour, 1),
+        ];
+        let reused = |limit: &RateLimit| {
+            let new = reuse_or_new(&previous, limit);
+            previous.iter().position(|previous| previous.id == new.id)
+        };
+        assert_eq!(reused(&previous[0].limit), Some(0));
+        assert_eq!(reused(&previous[1].limit), Some(1));
+        for other in [
+            limit(Per::Client, 1, hour, 1),
+            limit(Per::Resource, 2, hour, 1),
+            limit(Per::Resource, 1, hour, 2),
+        ] {
+            assert_eq!(reused(&other.limit), None, "{other:?}");
+        }
+        let ping = RateLimit {
+            methods: vec!["ping".to_owned()],
+            ..previous[1].limit.clone()
+        };
+        assert_eq!(reused(&ping), None);
     }
 }

@@ -18,16 +18,16 @@ use mcp_gateway_core::{
 use super::exchange::{Exchange, Stop};
 use crate::{
     clock,
-    snapshot::{Protected, Trusted, Verdict},
+    snapshot::{ProtectedResource, TrustedIssuer, VerifiedToken},
     verify::keys::KeyState,
 };
 
 /// Who calls this resource.
 pub(crate) async fn authenticate(
     exchange: &Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     query: Option<&str>,
-) -> Result<Verdict, Stop> {
+) -> Result<VerifiedToken, Stop> {
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
     let token = bearer(headers, query, exchange.snapshot.limits.token_bytes)?;
@@ -39,10 +39,10 @@ pub(crate) async fn authenticate(
 
 async fn verdict(
     token: &BearerToken<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     exchange: &Exchange<'_>,
     started: Instant,
-) -> Result<Verdict, Refusal> {
+) -> Result<VerifiedToken, Refusal> {
     let metrics = exchange.gateway.metrics();
     let now = clock::now();
     let key = fingerprint(token);
@@ -59,18 +59,18 @@ async fn verdict(
         });
     }
     let verdict = verify(token, resource, now, started).await?;
-    resource.verified.insert(key, verdict.clone());
+    resource.verified_tokens.insert(key, verdict.clone());
     Ok(verdict)
 }
 
 /// A verdict that still stands: its keys are still the issuer's and fresh enough, and it has not expired.
 fn remembered(
-    resource: &Protected,
+    resource: &ProtectedResource,
     key: &[u8; 32],
     now: UnixTime,
     started: Instant,
-) -> Result<Option<Verdict>, Reason> {
-    let Some(verdict) = resource.verified.get(key) else {
+) -> Result<Option<VerifiedToken>, Reason> {
+    let Some(verdict) = resource.verified_tokens.get(key) else {
         return Ok(None);
     };
     let Some(trusted) = resource.issuers.get(verdict.issuer) else {
@@ -79,7 +79,7 @@ fn remembered(
     let keys = trusted.keys.usable().ok_or(Reason::KeysUnavailable)?;
     // A wall clock that was set back would keep a verdict for as much longer.
     if keys.generation() != verdict.generation || verdict.is_over(started) {
-        resource.verified.remove(key);
+        resource.verified_tokens.remove(key);
         return Ok(None);
     }
     verdict
@@ -90,18 +90,18 @@ fn remembered(
 
 async fn verify(
     token: &BearerToken<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     now: UnixTime,
     started: Instant,
-) -> Result<Verdict, Reason> {
+) -> Result<VerifiedToken, Reason> {
     let unverified = Unverified::parse(token)?;
     let (issuer, trusted) = issuer_of(&unverified, resource).ok_or(Reason::WrongIssuer)?;
     let check = |state: &KeyState| {
         let keys = state.keys();
         let verified = unverified.verify(&trusted.profile, keys, &resource.audience, now)?;
         let ends = verified.expires.plus(trusted.profile.clock_skew);
-        Ok(Verdict {
-            until: Verdict::until(started, ends.since(now)),
+        Ok(VerifiedToken {
+            deadline: VerifiedToken::deadline(started, ends.since(now)),
             verified,
             issuer,
             generation: state.generation(),
@@ -114,7 +114,10 @@ async fn verify(
     }
 }
 
-fn issuer_of<'a>(token: &Unverified<'_>, resource: &'a Protected) -> Option<(usize, &'a Trusted)> {
+fn issuer_of<'a>(
+    token: &Unverified<'_>,
+    resource: &'a ProtectedResource,
+) -> Option<(usize, &'a TrustedIssuer)> {
     resource
         .issuers
         .iter()

@@ -14,7 +14,7 @@ use mcp_gateway_core::{
 use super::{admit::Admitted, exchange::Exchange, read::Message};
 use crate::{
     clock,
-    snapshot::{Protected, Verdict},
+    snapshot::{ProtectedResource, VerifiedToken},
 };
 
 /// Asks the resource's policy, then its rate limits.
@@ -23,8 +23,8 @@ use crate::{
 /// The refusal of either, with what refused in the record.
 pub(crate) fn authorize(
     exchange: &mut Exchange<'_>,
-    resource: &Protected,
-    verdict: &Verdict,
+    resource: &ProtectedResource,
+    verdict: &VerifiedToken,
     message: &Message,
     admitted: &Admitted,
 ) -> Result<Permit, Refusal> {
@@ -40,8 +40,8 @@ pub(crate) fn authorize(
 /// Asks the resource's policy.
 fn ask_policy(
     exchange: &mut Exchange<'_>,
-    resource: &Protected,
-    verdict: &Verdict,
+    resource: &ProtectedResource,
+    verdict: &VerifiedToken,
     message: &Message,
     admitted: &Admitted,
 ) -> Result<Permit, Refusal> {
@@ -74,7 +74,7 @@ fn ask_policy(
 /// Counts a call that is permitted, as far as rate limits do.
 fn count(
     exchange: &Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     permit: &Permit,
     message: &Message,
 ) -> Result<(), Refusal> {
@@ -87,7 +87,7 @@ fn count(
     let Some(method) = message.method.as_deref().filter(|_| !limiters.is_empty()) else {
         return Ok(());
     };
-    exchange.gateway.rates().take(
+    exchange.gateway.rate_limiter().take(
         limiters,
         permit.principal(),
         (method, message.name.as_deref()),
@@ -96,7 +96,7 @@ fn count(
 }
 
 /// The limits that count a call, in words for the operator: one of them refused it.
-fn counted_by(resource: &Protected, permit: &Permit, message: &Message) -> String {
+fn counted_by(resource: &ProtectedResource, permit: &Permit, message: &Message) -> String {
     if message.initializes() {
         return "limits.initializations_per_principal".to_owned();
     }

@@ -13,7 +13,7 @@ use pingora::protocols::http::ServerSession;
 use super::{record::Record, response::editing::Editing};
 use crate::{
     gateway::Gateway,
-    snapshot::{Protected, Snapshot},
+    snapshot::{ProtectedResource, Snapshot},
 };
 
 /// One request on its way, with what has been learned of it.
@@ -25,7 +25,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) gateway: &'a Gateway,
     pub(crate) record: &'a mut Record,
     /// Known once routed: whose challenge a refusal carries.
-    pub(crate) resource: Option<Arc<Protected>>,
+    pub(crate) resource: Option<Arc<ProtectedResource>>,
     /// An `Origin` that is allowed: every answer names it.
     pub(crate) origin: Option<HeaderValue>,
     /// The message's id, once read: errors about the message carry it.

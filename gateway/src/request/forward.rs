@@ -36,9 +36,9 @@ use super::{
 use crate::{
     clock,
     config::IdentityHeaders,
-    limits::listening_streams::Listening,
-    snapshot::Protected,
-    upstream::{Answer, SendError},
+    limits::listening_streams::ListeningStream,
+    snapshot::ProtectedResource,
+    upstream::{SendError, UpstreamBody},
 };
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -46,11 +46,11 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Sends a permitted message to the resource's upstream, and the head of the answer to the client.
 pub(crate) async fn forward(
     exchange: &mut Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     permit: &Permit,
     message: Message,
     session: Option<Opened>,
-    listening: Option<Listening>,
+    listening: Option<ListeningStream>,
     query: Option<&str>,
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
@@ -101,24 +101,24 @@ pub(crate) async fn forward(
 }
 
 /// Whether there is a body in which somebody might find a result.
-fn may_list(response: &Response<Answer>) -> bool {
+fn may_list(response: &Response<UpstreamBody>) -> bool {
     response.status().is_success() && !response.body().is_end_stream()
 }
 
 fn edited_events(
     exchange: &Exchange<'_>,
-    mut response: Response<Answer>,
+    mut response: Response<UpstreamBody>,
     edit: Editing,
 ) -> Response<Source> {
     rewrite::forget_validators(response.headers_mut());
-    let held = exchange.gateway.bodies().begin();
+    let held = exchange.gateway.body_budget().reservation();
     response.map(|body| Source::edited(body, edit, held, &exchange.snapshot))
 }
 
 /// Writes an answer that is edited whole, and so has no head before its body has come to its end.
 async fn edited_document(
     exchange: &mut Exchange<'_>,
-    mut response: Response<Answer>,
+    mut response: Response<UpstreamBody>,
     edit: Editing,
     deadline: Instant,
     stream_end: &mut StreamEnd,
@@ -137,7 +137,7 @@ async fn edited_document(
 
 fn request(
     exchange: &Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     permit: &Permit,
     message: Message,
     session: Option<&Opened>,
@@ -195,11 +195,11 @@ fn identify(
 /// only listens: that is given up when it is time.
 async fn ask(
     exchange: &mut Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     request: Request<Full<bytes::Bytes>>,
     listens: bool,
     stream_end: &mut StreamEnd,
-) -> Result<Response<Answer>, Stop> {
+) -> Result<Response<UpstreamBody>, Stop> {
     let late = async {
         if listens {
             stream_end.reached().await;

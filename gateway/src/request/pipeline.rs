@@ -12,7 +12,7 @@ use super::{
     route::{self, Destination},
     session::{session_id, task_ids},
 };
-use crate::limits::listening_streams::Listening;
+use crate::limits::listening_streams::ListeningStream;
 
 /// Takes a request to its answer, except for a body that is left to relay: that is returned.
 ///
@@ -57,7 +57,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     let query = admitted.query.as_deref();
     let verdict = authenticate::authenticate(exchange, &resource, query).await?;
     exchange.record.set_principal(&verdict.verified.principal);
-    exchange.token_ends = verdict.ends(&resource);
+    exchange.token_ends = verdict.expires_at(&resource.issuers);
 
     // 4 read
     if !is_mcp(&exchange.session.req_header().method) {
@@ -87,9 +87,9 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 }
 
 /// A place among the streams that only listen.
-fn open_stream(exchange: &Exchange<'_>, permit: &Permit) -> Result<Listening, Reason> {
-    let streams = exchange.gateway.listening();
-    streams.open(permit.principal(), &exchange.snapshot.limits)
+fn open_stream(exchange: &Exchange<'_>, permit: &Permit) -> Result<ListeningStream, Reason> {
+    let streams = exchange.gateway.listening_streams();
+    streams.try_acquire(permit.principal(), &exchange.snapshot.limits)
 }
 
 /// The methods of the Streamable HTTP transport.

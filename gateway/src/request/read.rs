@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::request::exchange::{Broken, Exchange, Stop};
 use crate::{
-    limits::body_budget::{Bodies, Held},
+    limits::body_budget::{BodyBudget, BodyReservation},
     snapshot::Snapshot,
 };
 
@@ -86,7 +86,7 @@ pub(crate) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
     }
     media_type::json_body(&head.headers)?;
     let snapshot = exchange.snapshot.clone();
-    let bodies = exchange.gateway.bodies();
+    let bodies = exchange.gateway.body_budget();
     let body = body(exchange.session, &snapshot, bodies).await?;
     let envelope = Envelope::read(&body, &snapshot.json).map_err(|unreadable| {
         exchange.rpc_id = unreadable.id;
@@ -158,7 +158,7 @@ fn without_body(era: Era, method: &Method, version: Option<String>) -> Message {
 async fn body(
     session: &mut ServerSession,
     snapshot: &Snapshot,
-    bodies: &Arc<Bodies>,
+    bodies: &Arc<BodyBudget>,
 ) -> Result<Bytes, Stop> {
     let (limits, timeouts) = (&snapshot.limits, &snapshot.timeouts);
     let announced = announced(session);
@@ -172,7 +172,7 @@ async fn body(
             .await
             .map_err(|_| Broken)?;
     }
-    let whole = collect(session, snapshot, bodies.begin(), announced);
+    let whole = collect(session, snapshot, bodies.reservation(), announced);
     timeout(timeouts.body_total, whole)
         .await
         .unwrap_or(Err(Reason::BodyTimeout.into()))
@@ -181,7 +181,7 @@ async fn body(
 async fn collect(
     session: &mut ServerSession,
     snapshot: &Snapshot,
-    mut held: Held,
+    mut held: BodyReservation,
     announced: Option<usize>,
 ) -> Result<Bytes, Stop> {
     let mut body = Collected::new(announced);
@@ -189,10 +189,10 @@ async fn collect(
         if body.len() + chunk.len() > snapshot.limits.body_bytes {
             return Err(Reason::BodyTooLarge.into());
         }
-        held.grow(chunk.len(), snapshot.bodies)?;
+        held.grow(chunk.len(), snapshot.body_budget_bytes)?;
         body.add(chunk);
     }
-    Ok(held.keep(body.whole()))
+    Ok(held.attach_to(body.whole()))
 }
 
 async fn chunk(session: &mut ServerSession, idle: Duration) -> Result<Option<Bytes>, Stop> {

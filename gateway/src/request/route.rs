@@ -7,7 +7,7 @@ use mcp_gateway_core::refusal::reason::Reason;
 use super::admit::Admitted;
 use crate::{
     local::documents::Documents,
-    snapshot::{Protected, Snapshot},
+    snapshot::{ProtectedResource, Snapshot},
 };
 
 /// Where an admitted request goes.
@@ -15,7 +15,7 @@ pub(crate) enum Destination {
     /// A document of the gateway's own, or the 404 in its place.
     Document,
     /// A protected resource.
-    Resource(Arc<Protected>),
+    Resource(Arc<ProtectedResource>),
 }
 
 /// Finds what is at the path: exactly, or not at all.

@@ -1,33 +1,22 @@
 //! Opening a connection to an upstream: TCP, TLS over it, or a unix socket.
 
 use std::{
-    io,
     path::{Path, PathBuf},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
 use http::Uri;
-use hyper::{
-    client::conn::http1,
-    rt::{Read, ReadBufCursor, Write},
-};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper::client::conn::http1;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::{
-    net::{TcpStream, UnixStream},
-    time::timeout,
-};
-use tokio_rustls::client::TlsStream;
+use tokio::{net::UnixStream, time::timeout};
 use tower_service::Service;
 
-use super::{UpstreamError, link::Link, pool::Pool};
+use super::{error::UpstreamError, link::Link, wire::Wire};
 use crate::{
     config::{UpstreamTarget, files},
-    error_source::innermost,
+    error_source::root_cause,
 };
 
 /// Room for the upstream's response head, and what is read of its body at once, in bytes. Small: an open event stream
@@ -63,16 +52,16 @@ impl Connector {
         Ok(Self { way, deadline })
     }
 
-    /// A new connection, ready for a request; it comes home to `pool` after it.
-    pub(super) async fn connect(&self, uri: &Uri, pool: &Arc<Pool>) -> Result<Link, String> {
+    /// A new connection, ready for a request.
+    pub(super) async fn connect(&self, uri: &Uri) -> Result<Link, String> {
         let wire = timeout(self.deadline, self.wire(uri))
             .await
             .map_err(|_| format!("no connection within {:?}", self.deadline))??;
         let handshake = http1::Builder::new()
             .read_buf_exact_size(Some(READ_BUFFER))
             .handshake(wire);
-        let (sender, connection) = handshake.await.map_err(|error| innermost(&error))?;
-        Ok(Link::new(sender, connection, pool.clone()))
+        let (sender, connection) = handshake.await.map_err(|error| root_cause(&error))?;
+        Ok(Link::new(sender, connection))
     }
 
     async fn wire(&self, uri: &Uri) -> Result<Wire, String> {
@@ -81,7 +70,7 @@ impl Connector {
                 let connected = connector.clone().call(uri.clone()).await;
                 connected
                     .map(Wire::from)
-                    .map_err(|error| innermost(&*error))
+                    .map_err(|error| root_cause(&*error))
             }
             Way::Unix(socket) => {
                 let connected = UnixStream::connect(socket).await;
@@ -124,77 +113,4 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamError> {
         tracing::warn!("the system has no CA certificates: https upstreams need a ca_file");
     }
     Ok(roots)
-}
-
-/// A connection's bytes, whichever way they go.
-pub(super) enum Wire {
-    Tcp(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TokioIo<TokioIo<TcpStream>>>>>),
-    Unix(TokioIo<UnixStream>),
-}
-
-impl From<MaybeHttpsStream<TokioIo<TcpStream>>> for Wire {
-    fn from(stream: MaybeHttpsStream<TokioIo<TcpStream>>) -> Self {
-        match stream {
-            MaybeHttpsStream::Http(tcp) => Self::Tcp(tcp),
-            MaybeHttpsStream::Https(tls) => Self::Tls(Box::new(tls)),
-        }
-    }
-}
-
-trait Duplex: Read + Write + Unpin {}
-impl<T: Read + Write + Unpin> Duplex for T {}
-
-impl Wire {
-    fn pinned(&mut self) -> Pin<&mut dyn Duplex> {
-        match self {
-            Self::Tcp(tcp) => Pin::new(tcp),
-            Self::Tls(tls) => Pin::new(tls.as_mut()),
-            Self::Unix(unix) => Pin::new(unix),
-        }
-    }
-}
-
-impl Read for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.get_mut().pinned().poll_read(cx, buf)
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().pinned().poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().pinned().poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().pinned().poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(tcp) => tcp.is_write_vectored(),
-            Self::Tls(tls) => tls.is_write_vectored(),
-            Self::Unix(unix) => unix.is_write_vectored(),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().pinned().poll_write_vectored(cx, bufs)
-    }
 }

@@ -1,54 +1,58 @@
 //! One upstream: how it is reached, its kept connections, and the fixed parts of every request to it.
 //!
-//! * [`connect`] opens a connection over TCP, TLS or a unix socket;
+//! * [`wire`] is the byte stream of a connection, [`connect`] opens one over TCP, TLS or a unix socket;
 //! * [`link`] is a connection in use, driven by the request that uses it;
-//! * [`pool`] keeps connections between two requests.
+//! * [`pool`] keeps connections between two requests;
+//! * [`body`] is the body of an answer, which returns its connection to the pool.
 //!
 //! Each upstream has a pool of its own, so that no connection verified for one is ever used for another. Names are
 //! resolved at every new connection, off the worker threads.
 
+mod body;
 mod connect;
+mod error;
 mod link;
 mod pool;
+mod wire;
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::Full;
-use thiserror::Error;
+use http::{HeaderValue, Response, Uri};
 
-use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget, files::FileError};
+use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget};
+pub(crate) use body::UpstreamBody;
 use connect::Connector;
-pub(crate) use link::Answer;
+pub(crate) use error::{SendError, UpstreamError};
+use link::{Link, SentRequest};
 use pool::Pool;
 
-/// Why an upstream cannot be set up.
-#[derive(Debug, Error)]
-pub(crate) enum UpstreamError {
-    #[error("the upstream's URL cannot be used: {0}")]
-    Url(String),
-    #[error("the upstream's CA file {} {error}", path.display())]
-    Authorities {
-        path: std::path::PathBuf,
-        error: FileError,
-    },
+/// What an upstream was made from. One that would be made from the same is the same.
+#[derive(Debug, PartialEq, Eq)]
+struct Settings {
+    configured: Configured,
+    connect_deadline: Duration,
+    keep_alive: Duration,
 }
 
-/// Why an upstream did not answer.
-#[derive(Debug, Error)]
-pub(crate) enum SendError {
-    /// There is no connection to be had.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The connection broke off, or what came over it is no HTTP.
-    #[error("{0}")]
-    Broken(String),
+impl Settings {
+    /// The file that says which authorities are trusted; none where the system's are, or without TLS.
+    fn ca_file(&self) -> Option<&Path> {
+        match &self.configured.target {
+            UpstreamTarget::Https { ca_file, .. } => ca_file.as_deref(),
+            UpstreamTarget::Http { .. } | UpstreamTarget::Unix { .. } => None,
+        }
+    }
 }
 
 /// Where a resource's requests go.
 #[derive(Debug)]
 pub(crate) struct Upstream {
+    settings: Settings,
     connector: Connector,
     pool: Arc<Pool>,
     uri: Uri,
@@ -57,12 +61,35 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// An upstream as configured; nothing is connected yet.
+    /// `previous` with its open connections, where it was made from the same settings and its CA file is not among
+    /// `changed_files`; else a new one, with nothing connected yet.
     ///
     /// # Errors
     /// The URL or the CA file cannot be used.
-    pub(crate) fn new(configured: &Configured, timeouts: &Timeouts) -> Result<Self, UpstreamError> {
+    pub(crate) fn reuse_or_new(
+        previous: Option<&Arc<Self>>,
+        configured: &Configured,
+        timeouts: &Timeouts,
+        changed_files: &BTreeSet<PathBuf>,
+    ) -> Result<Arc<Self>, UpstreamError> {
+        let settings = Settings {
+            configured: configured.clone(),
+            connect_deadline: timeouts.upstream_connect,
+            keep_alive: timeouts.upstream_keep_alive,
+        };
+        let has_changed = |file| changed_files.contains(file);
+        let is_same = |previous: &&Arc<Self>| {
+            previous.settings == settings && !settings.ca_file().is_some_and(has_changed)
+        };
+        match previous.filter(is_same) {
+            Some(previous) => Ok(previous.clone()),
+            None => Self::new(settings).map(Arc::new),
+        }
+    }
+
+    fn new(settings: Settings) -> Result<Self, UpstreamError> {
         let url = |problem: &dyn std::fmt::Display| UpstreamError::Url(problem.to_string());
+        let configured = &settings.configured;
         let origin = match &configured.target {
             UpstreamTarget::Http { authority } => format!("http://{authority}"),
             UpstreamTarget::Https { authority, .. } => format!("https://{authority}"),
@@ -75,13 +102,14 @@ impl Upstream {
             _ => format!("{origin}{}", configured.path),
         };
         Ok(Self {
-            connector: Connector::new(&configured.target, timeouts.upstream_connect)?,
-            pool: Pool::new(timeouts.upstream_keep_alive),
+            connector: Connector::new(&configured.target, settings.connect_deadline)?,
+            pool: Pool::new(settings.keep_alive),
             uri: format!("{origin}{}", configured.path)
                 .parse()
                 .map_err(|error: http::uri::InvalidUri| url(&error))?,
             host: HeaderValue::from_str(&configured.host).map_err(|error| url(&error))?,
             endpoint,
+            settings,
         })
     }
 
@@ -112,18 +140,109 @@ impl Upstream {
     /// No connection, or one that broke off.
     pub(crate) async fn send(
         &self,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Answer>, SendError> {
+        mut request: SentRequest,
+    ) -> Result<Response<UpstreamBody>, SendError> {
         while let Some(link) = self.pool.take() {
-            match link.exchange(request).await {
-                Ok(answer) => return Ok(answer),
+            match self.exchange(link, request).await {
+                Ok(response) => return Ok(response),
                 Err((_, Some(unsent))) => request = unsent,
                 Err((error, None)) => return Err(error),
             }
         }
-        let connected = self.connector.connect(&self.uri, &self.pool).await;
+        let connected = self.connector.connect(&self.uri).await;
         let link = connected
             .map_err(|problem| SendError::Unreachable(format!("{}: {problem}", self.endpoint)))?;
-        link.exchange(request).await.map_err(|(error, _)| error)
+        self.exchange(link, request)
+            .await
+            .map_err(|(error, _)| error)
+    }
+
+    /// One request over one connection, whose answer returns it to the pool.
+    async fn exchange(
+        &self,
+        link: Link,
+        request: SentRequest,
+    ) -> Result<Response<UpstreamBody>, (SendError, Option<SentRequest>)> {
+        let (response, link) = link.exchange(request).await?;
+        Ok(response.map(|body| UpstreamBody::new(body, link, self.pool.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::fs;
+
+    use mcp_gateway_core::http::authority::Authority;
+
+    use super::*;
+
+    fn plain(host: &str, path: &str) -> Configured {
+        Configured {
+            target: UpstreamTarget::Http {
+                authority: Authority::parse("127.0.0.1:9").unwrap(),
+            },
+            host: host.to_owned(),
+            path: path.to_owned(),
+        }
+    }
+
+    fn is_reused(
+        (old, old_timeouts): (&Configured, &Timeouts),
+        (new, new_timeouts): (&Configured, &Timeouts),
+        changed_files: &BTreeSet<PathBuf>,
+    ) -> bool {
+        let nothing = BTreeSet::new();
+        let old = Upstream::reuse_or_new(None, old, old_timeouts, &nothing).unwrap();
+        let new = Upstream::reuse_or_new(Some(&old), new, new_timeouts, changed_files).unwrap();
+        Arc::ptr_eq(&old, &new)
+    }
+
+    #[test]
+    fn it_is_reused_unless_something_of_its_settings_differs() {
+        let (old, timeouts) = (plain("a.test", "/mcp"), Timeouts::default());
+        let connecting = Timeouts {
+            upstream_connect: timeouts.upstream_connect * 2,
+            ..timeouts
+        };
+        let keeping = Timeouts {
+            upstream_keep_alive: timeouts.upstream_keep_alive * 2,
+            ..timeouts
+        };
+        let header = Timeouts {
+            header: timeouts.header * 2,
+            ..timeouts
+        };
+        for (new, new_timeouts, expected) in [
+            (plain("a.test", "/mcp"), timeouts, true),
+            (plain("a.test", "/mcp"), header, true),
+            (plain("b.test", "/mcp"), timeouts, false),
+            (plain("a.test", "/other"), timeouts, false),
+            (plain("a.test", "/mcp"), connecting, false),
+            (plain("a.test", "/mcp"), keeping, false),
+        ] {
+            let found = is_reused((&old, &timeouts), (&new, &new_timeouts), &BTreeSet::new());
+            assert_eq!(found, expected, "{new:?} {new_timeouts:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_not_reused_where_the_content_of_its_ca_file_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca_file = folder.path().join("ca.pem");
+        let certified = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+        fs::write(&ca_file, certified.cert.pem()).unwrap();
+        let configured = Configured {
+            target: UpstreamTarget::Https {
+                authority: Authority::parse("127.0.0.1:9").unwrap(),
+                ca_file: Some(ca_file.clone()),
+            },
+            ..plain("a.test", "/mcp")
+        };
+        let timeouts = Timeouts::default();
+        let same = (&configured, &timeouts);
+        let others = BTreeSet::from([folder.path().join("other.pem")]);
+        assert!(is_reused(same, same, &others));
+        assert!(!is_reused(same, same, &BTreeSet::from([ca_file])));
     }
 }

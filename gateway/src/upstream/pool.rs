@@ -1,8 +1,8 @@
 //! Connections to one upstream between two requests.
 //!
-//! The newest is used first, so that the others may grow old and go. A connection is looked at when it comes home and
-//! again before it is used: one that the upstream has closed meanwhile is not used. What nobody asks for is closed by a
-//! sweep.
+//! The newest is used first, so that the others may grow old and be closed. A connection is checked when it returns and
+//! again before it is used: one that the upstream has closed meanwhile is not used. A sweep closes those that nobody asks
+//! for.
 
 use std::{
     fmt,
@@ -18,20 +18,20 @@ use tokio::{
 use super::link::Link;
 
 /// Connections kept for each upstream.
-const KEPT: usize = 256;
+const MAX_KEPT: usize = 256;
 
 /// Kept connections, the oldest first.
 pub(super) struct Pool {
     /// How long one is kept: shorter than the upstream keeps it, or requests would meet closed connections.
     keep_alive: Duration,
-    kept: Mutex<Kept>,
+    kept: Mutex<KeptLinks>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct KeptLinks {
     links: Vec<(Instant, Link)>,
-    /// A sweep is on its way.
-    swept: bool,
+    /// A sweep is scheduled.
+    is_sweep_scheduled: bool,
 }
 
 impl Pool {
@@ -43,7 +43,7 @@ impl Pool {
         })
     }
 
-    /// The connection that came home last, if one is still good.
+    /// The connection that returned last, if one can still be used.
     pub(super) fn take(&self) -> Option<Link> {
         loop {
             let (since, mut link) = self.lock().links.pop()?;
@@ -54,24 +54,24 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer has been read to its end, if it can be used again.
-    pub(super) fn put(self: Arc<Self>, mut link: Link) {
+    pub(super) fn put(self: &Arc<Self>, mut link: Link) {
         if !link.is_ready() {
             return;
         }
         let mut kept = self.lock();
-        if kept.links.len() < KEPT {
+        if kept.links.len() < MAX_KEPT {
             kept.links.push((Instant::now(), link));
         }
-        if !kept.swept
+        if !kept.is_sweep_scheduled
             && let Ok(runtime) = Handle::try_current()
         {
-            kept.swept = true;
+            kept.is_sweep_scheduled = true;
             drop(kept);
-            runtime.spawn(self.sweep());
+            runtime.spawn(self.clone().sweep());
         }
     }
 
-    /// Closes what has grown old, until nothing is left.
+    /// Closes the connections that have grown old, until none is left.
     async fn sweep(self: Arc<Self>) {
         loop {
             sleep(self.keep_alive).await;
@@ -80,8 +80,8 @@ impl Pool {
                 .links
                 .partition_point(|(since, _)| since.elapsed() >= self.keep_alive);
             let closing: Vec<_> = kept.links.drain(..old).collect();
-            kept.swept = !kept.links.is_empty();
-            let is_done = !kept.swept;
+            kept.is_sweep_scheduled = !kept.links.is_empty();
+            let is_done = !kept.is_sweep_scheduled;
             drop(kept);
             drop(closing);
             if is_done {
@@ -90,7 +90,7 @@ impl Pool {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, KeptLinks> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

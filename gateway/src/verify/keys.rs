@@ -40,7 +40,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The longest key id in a log line, in characters.
-const SHOWN_KEY_ID: usize = 64;
+const MAX_LOGGED_KEY_ID: usize = 64;
 
 /// The least time between two fetches that an operator asked for.
 const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct KeyState {
     keys: KeySet,
-    /// Counts up whenever a key was removed or altered: verdicts of an older generation are void.
+    /// Counts up whenever a key was removed or altered: verifications by an older generation are void.
     generation: u64,
     /// When the issuer last confirmed these keys.
     confirmed: Option<Instant>,
@@ -61,7 +61,7 @@ impl KeyState {
         &self.keys
     }
 
-    /// The generation that a cached verdict must match.
+    /// The generation that a cached verification must match.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -91,29 +91,46 @@ pub(crate) struct IssuerKeys {
     metrics: Arc<Metrics>,
     state: ArcSwap<KeyState>,
     progress: watch::Sender<Progress>,
-    /// Wakes the task: a fetch is wanted, or nobody is left to fetch for.
-    wanted: Arc<Notify>,
-    last_wanted: Mutex<Option<Instant>>,
+    /// Wakes the task: a fetch is requested, or nobody is left to fetch for.
+    wake: Arc<Notify>,
+    /// When a request last asked for a fetch; the cool-down counts from then.
+    last_asked: Mutex<Option<Instant>>,
     discovered: Mutex<Option<String>>,
-    /// The last fetch came to nothing: the next good one is news.
+    /// The last fetch failed: the next success is logged.
     failing: AtomicBool,
-    /// The unfit keys of the last set, which have been told.
-    told: Mutex<Vec<RejectedKey>>,
-    /// The configuration names this issuer no more: nothing is fetched but what a request under way asks for.
+    /// The keys of the last set that cannot be used, which have been logged.
+    logged_rejections: Mutex<Vec<RejectedKey>>,
+    /// The configuration does not name this issuer any more: only what a request under way asks for is fetched.
     retired: AtomicBool,
     last_refresh: Mutex<Option<Instant>>,
 }
 
 impl IssuerKeys {
-    /// Keys of `issuer`, none yet: they come with [`IssuerKeys::run`].
+    /// `previous`, where it has the keys of the same issuer from the same source and the issuer's CA file is not among
+    /// `changed_files`: without them the first requests would have to wait. Where only the settings differ, the same keys
+    /// under new settings. Else none yet: they come with [`IssuerKeys::run`].
     ///
     /// # Errors
     /// The issuer's CA file cannot be used.
-    pub(crate) fn new(
-        issuer: Issuer,
+    pub(crate) fn reuse_or_new(
+        previous: Option<&Arc<Self>>,
+        issuer: &Issuer,
         settings: Jwks,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, FetchError> {
+        metrics: &Arc<Metrics>,
+        changed_files: &BTreeSet<PathBuf>,
+    ) -> Result<Arc<Self>, FetchError> {
+        let has_changed = |file| changed_files.contains(file);
+        let is_same = |previous: &&Arc<Self>| {
+            previous.are_of(issuer) && !issuer.ca_file.as_ref().is_some_and(has_changed)
+        };
+        match previous.filter(is_same) {
+            Some(previous) if previous.settings == settings => Ok(previous.clone()),
+            Some(previous) => Ok(Arc::new(previous.with_settings(settings))),
+            None => Self::new(issuer.clone(), settings, metrics.clone()).map(Arc::new),
+        }
+    }
+
+    fn new(issuer: Issuer, settings: Jwks, metrics: Arc<Metrics>) -> Result<Self, FetchError> {
         let fetcher = match issuer.keys {
             KeySource::File(_) => None,
             KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(
@@ -131,18 +148,18 @@ impl IssuerKeys {
             metrics,
             state: ArcSwap::default(),
             progress: watch::Sender::default(),
-            wanted: Arc::default(),
-            last_wanted: Mutex::default(),
+            wake: Arc::default(),
+            last_asked: Mutex::default(),
             discovered: Mutex::default(),
             failing: AtomicBool::new(false),
-            told: Mutex::default(),
+            logged_rejections: Mutex::default(),
             retired: AtomicBool::new(false),
             last_refresh: Mutex::default(),
         })
     }
 
     /// Whether `issuer` has its keys where these come from. What its CA file holds is not compared.
-    pub(crate) fn are_of(&self, issuer: &Issuer) -> bool {
+    fn are_of(&self, issuer: &Issuer) -> bool {
         let source = |issuer: &Issuer| {
             let Issuer {
                 name,
@@ -157,18 +174,13 @@ impl IssuerKeys {
         source(&self.issuer) == source(issuer)
     }
 
-    /// Whether they stand in one of these files.
-    pub(crate) fn stand_in(&self, files: &BTreeSet<PathBuf>) -> bool {
+    /// Whether they come from one of these files.
+    pub(crate) fn come_from(&self, files: &BTreeSet<PathBuf>) -> bool {
         matches!(&self.issuer.keys, KeySource::File(file) if files.contains(file))
     }
 
-    /// How they are fetched and kept.
-    pub(crate) const fn settings(&self) -> &Jwks {
-        &self.settings
-    }
-
     /// The same keys, fetched and kept otherwise from now on.
-    pub(crate) fn with_settings(&self, settings: Jwks) -> Self {
+    fn with_settings(&self, settings: Jwks) -> Self {
         let fetcher = self.fetcher.as_ref();
         let tried = u64::from(self.was_tried());
         Self {
@@ -182,12 +194,12 @@ impl IssuerKeys {
                 asked: tried,
                 ended: tried,
             }),
-            wanted: Arc::default(),
-            last_wanted: Mutex::default(),
+            wake: Arc::default(),
+            last_asked: Mutex::default(),
             discovered: Mutex::default(),
             failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
-            told: Mutex::new(
-                self.told
+            logged_rejections: Mutex::new(
+                self.logged_rejections
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .clone(),
@@ -208,7 +220,7 @@ impl IssuerKeys {
     /// [`Reason::KeysUnavailable`] when there are none, or they are older than the stale window.
     pub(crate) async fn current(&self) -> Result<Arc<KeyState>, Reason> {
         if self.progress.borrow().ended == 0 {
-            self.wait(0).await;
+            self.wait_for_fetch(0).await;
         }
         self.usable().ok_or(Reason::KeysUnavailable)
     }
@@ -224,8 +236,8 @@ impl IssuerKeys {
             return Ok(now);
         }
         let before = *self.progress.borrow();
-        if before.is_under_way() || self.ask() {
-            self.wait(before.ended).await;
+        if before.is_under_way() || self.request_fetch_after_cool_down() {
+            self.wait_for_fetch(before.ended).await;
         }
         self.usable().ok_or(Reason::KeysUnavailable)
     }
@@ -253,8 +265,8 @@ impl IssuerKeys {
 
     /// Keeps the keys fresh for as long as somebody holds them.
     pub(crate) fn run(self: Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
-        let wanted = self.wanted.clone();
-        keep_fresh(Arc::downgrade(&self), wanted)
+        let wake = self.wake.clone();
+        keep_fresh(Arc::downgrade(&self), wake)
     }
 
     /// Fetches the keys anew, as an operator asked for: at once, or a moment after the last time.
@@ -274,17 +286,17 @@ impl IssuerKeys {
             due
         };
         tokio::time::sleep_until(due.into()).await;
-        self.want();
+        self.request_fetch();
     }
 
-    /// The configuration in use names this issuer no more.
+    /// Stops the refresh: the configuration in use does not name this issuer any more.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
-        self.wanted.notify_one();
+        self.wake.notify_one();
     }
 
-    /// One fetch and what it comes to; how many have failed since the last good one.
-    async fn round(&self, failures: u32) -> u32 {
+    /// Fetches once and applies the outcome. How many fetches have failed since the last good one.
+    async fn fetch_and_apply(&self, failures: u32) -> u32 {
         self.mark_asked();
         let fetched = self.fetch().await;
         let failures = if self.apply(fetched) { 0 } else { failures + 1 };
@@ -293,7 +305,8 @@ impl IssuerKeys {
         failures
     }
 
-    async fn wait(&self, ended: u64) {
+    /// Waits until more than `ended` fetches have ended, or for as long as a request may wait.
+    async fn wait_for_fetch(&self, ended: u64) {
         let mut progress = self.progress.subscribe();
         let next = progress.wait_for(|progress| progress.ended > ended);
         // Late or not, what there is then is used.
@@ -306,25 +319,25 @@ impl IssuerKeys {
     }
 
     /// Asks for a fetch, unless a request did so within the cool-down. Others that come by meanwhile find it under way.
-    fn ask(&self) -> bool {
+    fn request_fetch_after_cool_down(&self) -> bool {
         let mut last = self
-            .last_wanted
+            .last_asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let ready = last.is_none_or(|last| last.elapsed() >= self.settings.cool_down);
         if ready {
             *last = Some(Instant::now());
-            self.want();
+            self.request_fetch();
         }
         ready
     }
 
-    /// Asks for a fetch, whatever was before.
-    pub(crate) fn want(&self) {
+    /// Asks for a fetch, without regard to the cool-down.
+    pub(crate) fn request_fetch(&self) {
         // The issuer may have moved its keys.
         *self.lock_discovered() = None;
         self.mark_asked();
-        self.wanted.notify_one();
+        self.wake.notify_one();
     }
 
     fn pause(&self, failures: u32) -> Duration {
@@ -332,10 +345,10 @@ impl IssuerKeys {
             return self.settings.refresh;
         }
         let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(6));
-        jittered(doubled.min(LONGEST_PAUSE).min(self.settings.refresh))
+        with_jitter(doubled.min(LONGEST_PAUSE).min(self.settings.refresh))
     }
 
-    /// One attempt, under one deadline whatever it takes. What discovery found is forgotten when it comes to nothing.
+    /// One attempt, under one deadline whatever it takes. What discovery found is forgotten when it fails.
     async fn fetch(&self) -> Result<ParsedKeySet, FetchError> {
         let deadline = self.settings.fetch;
         let fetched = timeout(deadline, self.key_set())
@@ -380,7 +393,7 @@ impl IssuerKeys {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a fetch's outcome in. Whether it was a success.
+    /// Applies a fetch's outcome. Whether it was a success.
     fn apply(&self, fetched: Result<ParsedKeySet, FetchError>) -> bool {
         let outcome = fetched.map(|parsed| self.replace(parsed));
         let label = outcome.as_ref().err().map_or("ok", FetchError::label);
@@ -405,26 +418,29 @@ impl IssuerKeys {
         outcome.is_ok()
     }
 
-    /// Counts them at every fetch, tells each once: when it is published, not at every refresh.
+    /// Counts the keys that cannot be used at every fetch, and logs each once: when it is published, not at every refresh.
     fn note_rejected(&self, parsed: &ParsedKeySet) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self
+            .logged_rejections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for rejected in &parsed.rejected {
             let label = rejected.reason.label();
             self.metrics
                 .jwks_keys_rejected
                 .with_label_values(&[self.name(), label])
                 .inc();
-            if !told.contains(rejected) {
-                self.tell(rejected);
+            if !logged.contains(rejected) {
+                self.log_rejected(rejected);
             }
         }
-        told.clone_from(&parsed.rejected);
+        logged.clone_from(&parsed.rejected);
     }
 
-    fn tell(&self, rejected: &RejectedKey) {
+    fn log_rejected(&self, rejected: &RejectedKey) {
         let (issuer, reason) = (self.name(), rejected.reason);
-        let kid = rejected.kid.as_deref().map(shown);
-        // Whoever read the key set can sign: somebody must act.
+        let kid = rejected.kid.as_deref().map(shorten_key_id);
+        // Anybody who read the key set can sign: the issuer must act.
         if matches!(reason, KeyRejection::Symmetric | KeyRejection::Private) {
             tracing::error!(
                 issuer,
@@ -460,27 +476,27 @@ impl IssuerKeys {
 
 impl Drop for IssuerKeys {
     fn drop(&mut self) {
-        self.wanted.notify_one();
+        self.wake.notify_one();
     }
 }
 
 /// Fetches, and pauses without holding the keys: the last one to let go of them ends it.
-async fn keep_fresh(keys: Weak<IssuerKeys>, wanted: Arc<Notify>) {
+async fn keep_fresh(keys: Weak<IssuerKeys>, wake: Arc<Notify>) {
     let mut failures = 0;
     loop {
         let Some(held) = keys.upgrade() else { return };
         let is_asked = held.progress.borrow().is_under_way();
         let is_retired = || held.retired.load(Ordering::Relaxed);
         if is_asked || !is_retired() {
-            failures = held.round(failures).await;
+            failures = held.fetch_and_apply(failures).await;
         }
         let pause = (!is_retired()).then(|| held.pause(failures));
         drop(held);
         match pause {
             Some(pause) => {
-                let _ = timeout(pause, wanted.notified()).await;
+                let _ = timeout(pause, wake.notified()).await;
             }
-            None => wanted.notified().await,
+            None => wake.notified().await,
         }
     }
 }
@@ -491,7 +507,7 @@ fn from_file(path: &Path) -> Result<ParsedKeySet, FetchError> {
 }
 
 /// Between half and the whole of `pause`, so that replicas do not ask together.
-fn jittered(pause: Duration) -> Duration {
+fn with_jitter(pause: Duration) -> Duration {
     let mut random = [0_u8; 2];
     if aws_lc_rs::rand::fill(&mut random).is_err() {
         return pause;
@@ -501,7 +517,100 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 /// A key id, cut to what a log line may hold.
-fn shown(kid: &str) -> &str {
-    let end = kid.char_indices().nth(SHOWN_KEY_ID);
+fn shorten_key_id(kid: &str) -> &str {
+    let end = kid.char_indices().nth(MAX_LOGGED_KEY_ID);
     end.map_or(kid, |(end, _)| kid.get(..end).unwrap_or(kid))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use mcp_gateway_core::token::algorithm::Algorithm;
+
+    use super::*;
+
+    const KEYS: &str = "keys.json";
+    const CA: &str = "ca.pem";
+
+    /// Keys in a file, so that nothing is fetched and the CA file is not read.
+    fn issuer() -> Issuer {
+        Issuer {
+            name: "a".to_owned(),
+            issuer: "https://a.example".to_owned(),
+            token_types: Vec::new(),
+            algorithms: Algorithm::ALL.to_vec(),
+            keys: KeySource::File(KEYS.into()),
+            ca_file: Some(CA.into()),
+            allow_http: false,
+            scope_claims: Vec::new(),
+            subject_claim: "sub".to_owned(),
+            clock_skew: Duration::ZERO,
+            max_lifetime: Duration::from_secs(3600),
+            ignored_headers: Vec::new(),
+        }
+    }
+
+    fn reuse_or_new(
+        previous: Option<&Arc<IssuerKeys>>,
+        issuer: &Issuer,
+        settings: Jwks,
+        changed_files: &[&str],
+    ) -> Arc<IssuerKeys> {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let changed_files = changed_files.iter().map(PathBuf::from).collect();
+        IssuerKeys::reuse_or_new(previous, issuer, settings, &metrics, &changed_files).unwrap()
+    }
+
+    #[test]
+    fn keys_are_reused_unless_their_source_differs() {
+        let settings = Jwks::default();
+        let old = reuse_or_new(None, &issuer(), settings, &[]);
+        let is_reused = |issuer: &Issuer, changed_files: &[&str]| {
+            let new = reuse_or_new(Some(&old), issuer, settings, changed_files);
+            Arc::ptr_eq(&old, &new)
+        };
+        assert!(is_reused(&issuer(), &[]));
+        // The task reads the file of the keys again; what a token must look like is not a matter of keys.
+        assert!(is_reused(&issuer(), &[KEYS]));
+        let more_skew = Issuer {
+            clock_skew: Duration::from_secs(9),
+            ..issuer()
+        };
+        assert!(is_reused(&more_skew, &[]));
+
+        assert!(!is_reused(&issuer(), &[CA]));
+        let others: [fn(&mut Issuer); 4] = [
+            |issuer| issuer.issuer = "https://b.example".to_owned(),
+            |issuer| issuer.keys = KeySource::File("other.json".into()),
+            |issuer| issuer.ca_file = None,
+            |issuer| issuer.allow_http = true,
+        ];
+        for change in others {
+            let mut other = issuer();
+            change(&mut other);
+            assert!(!is_reused(&other, &[]), "{other:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_settings_apply_to_the_same_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(KEYS);
+        let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        std::fs::write(&file, key).unwrap();
+        let issuer = Issuer {
+            keys: KeySource::File(file),
+            ..issuer()
+        };
+        let old = reuse_or_new(None, &issuer, Jwks::default(), &[]);
+        old.fetch_and_apply(0).await;
+        let slower = Jwks {
+            refresh: Duration::from_secs(9999),
+            ..Jwks::default()
+        };
+        let new = reuse_or_new(Some(&old), &issuer, slower, &[]);
+        assert!(!Arc::ptr_eq(&old, &new));
+        assert_eq!((new.settings, new.was_tried()), (slower, true));
+        assert!(Arc::ptr_eq(&old.usable().unwrap(), &new.usable().unwrap()));
+    }
 }

@@ -1,4 +1,4 @@
-//! Where the tasks of all issuers run, those that come with a new configuration too.
+//! Runs the tasks that refresh the keys of all issuers, those of issuers that come with a reload too.
 
 use std::sync::Arc;
 
@@ -6,31 +6,34 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::verify::keys::IssuerKeys;
 
-/// Orders that wait to be carried out; whoever gives more of them waits.
-const WAITING_ORDERS: usize = 64;
+/// Orders that wait to be carried out; a sender waits where there are as many.
+const MAX_WAITING_ORDERS: usize = 64;
 
 /// Something to do about an issuer's keys.
 #[derive(Debug)]
-pub(crate) enum Order {
-    /// Keep them fresh from now on.
-    Keep(Arc<IssuerKeys>),
-    /// Fetch them anew.
-    Refresh(Arc<IssuerKeys>),
+pub(crate) enum RefreshOrder {
+    /// Refresh them regularly from now on.
+    Start(Arc<IssuerKeys>),
+    /// Fetch them at once.
+    FetchNow(Arc<IssuerKeys>),
 }
 
-/// A way to give orders, and where they arrive.
-pub(crate) fn orders() -> (mpsc::Sender<Order>, mpsc::Receiver<Order>) {
-    mpsc::channel(WAITING_ORDERS)
+/// A channel for orders.
+pub(crate) fn orders() -> (mpsc::Sender<RefreshOrder>, mpsc::Receiver<RefreshOrder>) {
+    mpsc::channel(MAX_WAITING_ORDERS)
 }
 
-/// Keeps these keys fresh, and does what is ordered. Ends never, as long as orders may come.
-pub(crate) async fn keep(first: Vec<Arc<IssuerKeys>>, mut orders: mpsc::Receiver<Order>) {
+/// Refreshes these keys regularly and carries out orders, until no more can come and every task has ended.
+pub(crate) async fn refresh_keys(
+    first: Vec<Arc<IssuerKeys>>,
+    mut orders: mpsc::Receiver<RefreshOrder>,
+) {
     let mut tasks: JoinSet<()> = first.into_iter().map(IssuerKeys::run).collect();
     loop {
         tokio::select! {
             order = orders.recv() => match order {
-                Some(Order::Keep(keys)) => _ = tasks.spawn(keys.run()),
-                Some(Order::Refresh(keys)) => _ = tasks.spawn(keys.refresh()),
+                Some(RefreshOrder::Start(keys)) => _ = tasks.spawn(keys.run()),
+                Some(RefreshOrder::FetchNow(keys)) => _ = tasks.spawn(keys.refresh()),
                 None => break,
             },
             Some(_) = tasks.join_next() => {}

@@ -12,7 +12,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// A certificate that expires sooner than this is told.
+/// A certificate that expires sooner than this is logged.
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
 
 /// A listener whose certificates cannot be used.
@@ -25,16 +25,16 @@ pub(crate) struct CertificatesError {
 
 /// What each listener serves, in their order.
 #[derive(Debug)]
-pub(crate) struct Certificates(Vec<Served>);
+pub(crate) struct Certificates(Vec<ListenerCertificates>);
 
 #[derive(Debug)]
-struct Served {
+struct ListenerCertificates {
     address: SocketAddr,
-    tls: Option<InUse>,
+    tls: Option<TlsInUse>,
 }
 
 #[derive(Debug)]
-struct InUse {
+struct TlsInUse {
     configured: Tls,
     served: Arc<ServedTls>,
     expiries: Vec<Expiry>,
@@ -42,7 +42,7 @@ struct InUse {
 
 /// What a listener is to serve from now on.
 #[derive(Debug)]
-pub(crate) struct Renewed {
+pub(crate) struct RenewedTls {
     index: usize,
     configured: Tls,
     config: ServerConfig,
@@ -58,16 +58,16 @@ impl Certificates {
         let served = listen.iter().map(|listener| {
             let address = listener.address;
             let Some(configured) = &listener.tls else {
-                return Ok(Served { address, tls: None });
+                return Ok(ListenerCertificates { address, tls: None });
             };
             let (config, expiries) = server_config(address, configured)?;
-            note(metrics, address, &expiries);
-            let tls = InUse {
+            record_expiries(metrics, address, &expiries);
+            let tls = TlsInUse {
                 configured: configured.clone(),
                 served: Arc::new(ServedTls::new(config)),
                 expiries,
             };
-            Ok(Served {
+            Ok(ListenerCertificates {
                 address,
                 tls: Some(tls),
             })
@@ -91,7 +91,7 @@ impl Certificates {
         &self,
         listen: &[Listener],
         changed: &BTreeSet<PathBuf>,
-    ) -> Result<Vec<Renewed>, CertificatesError> {
+    ) -> Result<Vec<RenewedTls>, CertificatesError> {
         let mut listen: Vec<_> = listen.iter().collect();
         let mut renewed = Vec::new();
         for (index, served) in self.0.iter().enumerate() {
@@ -109,7 +109,7 @@ impl Certificates {
                 continue;
             }
             let (config, expiries) = server_config(served.address, configured)?;
-            renewed.push(Renewed {
+            renewed.push(RenewedTls {
                 index,
                 configured: configured.clone(),
                 config,
@@ -120,9 +120,9 @@ impl Certificates {
     }
 
     /// Serves them from the next handshake on.
-    pub(crate) fn exchange(&mut self, renewed: Vec<Renewed>, metrics: &Metrics) {
+    pub(crate) fn exchange(&mut self, renewed: Vec<RenewedTls>, metrics: &Metrics) {
         for new in renewed {
-            let Some(Served {
+            let Some(ListenerCertificates {
                 address,
                 tls: Some(in_use),
             }) = self.0.get_mut(new.index)
@@ -131,8 +131,8 @@ impl Certificates {
             };
             in_use.served.exchange(new.config);
             in_use.configured = new.configured;
-            forget(metrics, *address, &in_use.expiries, &new.expiries);
-            note(metrics, *address, &new.expiries);
+            remove_expiries(metrics, *address, &in_use.expiries, &new.expiries);
+            record_expiries(metrics, *address, &new.expiries);
             in_use.expiries = new.expiries;
         }
     }
@@ -145,7 +145,7 @@ fn server_config(
     tls::server_config(tls).map_err(|error| CertificatesError { address, error })
 }
 
-fn note(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) {
+fn record_expiries(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) {
     let listener = address.to_string();
     let now = clock::now();
     for Expiry {
@@ -174,7 +174,7 @@ fn note(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) {
 }
 
 /// Takes certificates out of the metrics that are not served any more.
-fn forget(metrics: &Metrics, address: SocketAddr, old: &[Expiry], new: &[Expiry]) {
+fn remove_expiries(metrics: &Metrics, address: SocketAddr, old: &[Expiry], new: &[Expiry]) {
     let listener = address.to_string();
     for Expiry { certificate, .. } in old {
         if new.iter().all(|new| new.certificate != *certificate) {

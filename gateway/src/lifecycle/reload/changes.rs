@@ -1,12 +1,12 @@
-//! What a reload changed, in words for the log: the sections that differ, and those keys that only a restart changes.
+//! What a reload changed, for the log: the sections that differ, and those keys that only a restart changes.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 use crate::config::Config;
 
-/// Says what changed.
-pub(crate) fn tell(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
-    let sections = sections(old, new).join(", ");
+/// Logs what changed.
+pub(crate) fn log_changes(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
+    let sections = changed_sections(old, new).join(", ");
     let files: Vec<_> = files
         .iter()
         .map(|file| file.display().to_string())
@@ -14,7 +14,7 @@ pub(crate) fn tell(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
     if sections.is_empty() && files.is_empty() {
         return tracing::info!("the configuration was reloaded: nothing in it has changed");
     }
-    // A certificate or a key is no section: its file says it.
+    // A certificate or a key is not a section: its file is named instead.
     let changed = (!sections.is_empty()).then_some(sections.as_str());
     tracing::info!(
         changed,
@@ -23,16 +23,16 @@ pub(crate) fn tell(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
     );
 }
 
-/// Says what will differ only after a restart.
+/// Warns of what will differ only after a restart.
 pub(crate) fn warn_of_restart(started: &Config, new: &Config) {
-    for key in needing_restart(started, new) {
+    for key in keys_needing_restart(started, new) {
         tracing::warn!(
             "{key} differs from what it was at start: that takes a restart, everything else is in use"
         );
     }
 }
 
-/// Says that sessions end with this process and that no replica shares them, where that is how it begins to be.
+/// Warns that sessions end with this process and that replicas do not share them, where that was not so before.
 pub(crate) fn warn_of_lone_sessions(before: Option<&Config>, new: &Config) {
     if new.has_lone_sessions() && !before.is_some_and(Config::has_lone_sessions) {
         tracing::warn!(
@@ -42,8 +42,8 @@ pub(crate) fn warn_of_lone_sessions(before: Option<&Config>, new: &Config) {
     }
 }
 
-fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
-    differing(&[
+fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
+    names_of_differing(&[
         ("public_url", old.public_url != new.public_url),
         ("listen", old.listen != new.listen),
         ("admin", old.admin != new.admin),
@@ -74,11 +74,11 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     ])
 }
 
-fn needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
-    differing(&[
+fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
+    names_of_differing(&[
         (
             "listen (its addresses, and whether they have tls or proxy_protocol)",
-            places(started) != places(new),
+            listening_points(started) != listening_points(new),
         ),
         (
             "upgrade_socket",
@@ -95,9 +95,10 @@ fn needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// Where clients connect, whether by TLS and whether through a proxy, whatever the order.
-fn places(config: &Config) -> Vec<(SocketAddr, bool, bool)> {
-    let places = config.listen.iter();
-    let mut places: Vec<_> = places
+fn listening_points(config: &Config) -> Vec<(SocketAddr, bool, bool)> {
+    let mut points: Vec<_> = config
+        .listen
+        .iter()
         .map(|listener| {
             (
                 listener.address,
@@ -106,11 +107,11 @@ fn places(config: &Config) -> Vec<(SocketAddr, bool, bool)> {
             )
         })
         .collect();
-    places.sort_unstable();
-    places
+    points.sort_unstable();
+    points
 }
 
-fn differing(compared: &[(&'static str, bool)]) -> Vec<&'static str> {
+fn names_of_differing(compared: &[(&'static str, bool)]) -> Vec<&'static str> {
     let differing = compared.iter().filter(|(_, differs)| *differs);
     differing.map(|(name, _)| *name).collect()
 }
@@ -161,8 +162,8 @@ mod tests {
         ];
         for (more, address, expected, restart) in cases {
             let new = config(more, address);
-            assert_eq!(sections(&old, &new), expected, "{more}");
-            assert_eq!(needing_restart(&old, &new).len(), restart, "{more}");
+            assert_eq!(changed_sections(&old, &new), expected, "{more}");
+            assert_eq!(keys_needing_restart(&old, &new).len(), restart, "{more}");
         }
     }
 }

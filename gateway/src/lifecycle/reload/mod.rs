@@ -1,14 +1,15 @@
 //! Taking a changed configuration over while requests go on.
 //!
 //! On SIGHUP, and when a file changes that the configuration is made of ([`watch`]), everything is read and checked again
-//! as at start. What is good is made ready whole and then exchanged; requests under way keep what they began with. What
-//! is wrong changes nothing, and is told. Files are read once they have stayed the same for `reload.settle`, so that a
+//! as at start. A valid configuration is made ready whole and then exchanged; requests under way keep what they began
+//! with. An invalid one changes nothing and is logged. Files are read once they have stayed the same for `reload.settle`, so that a
 //! half-written one is neither used nor complained about.
 //!
 //! All of it runs on a thread of its own: no slow disk holds up a request.
 
 pub(crate) mod certificates;
 pub(crate) mod changes;
+mod trigger;
 mod watch;
 
 use std::{
@@ -16,11 +17,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    sync::Arc,
     thread,
     time::Instant,
 };
@@ -31,60 +28,28 @@ use crate::{
     clock,
     config::{Config, Finding, Inputs, Loaded, Source},
     gateway::Gateway,
-    snapshot::{Keys, Predecessor, Snapshot},
+    snapshot::{KeysByIssuer, Snapshot},
     telemetry::metrics::Metrics,
-    verify::{keys::IssuerKeys, refresher::Order},
+    verify::{keys::IssuerKeys, refresher::RefreshOrder},
 };
 use certificates::Certificates;
-use watch::Watch;
+pub(crate) use trigger::{ReloadRequests, ReloadTrigger};
+use watch::FileWatch;
 
 /// How many times `reload.settle` files may go on changing. Then what is there is taken if it is good, so that constant
 /// writing does not keep every change away.
 const PATIENCE: u32 = 10;
 
-/// Says that something may have changed. Rings that nobody has answered yet are one.
-#[derive(Clone, Debug)]
-pub(crate) struct Bell {
-    ring: SyncSender<()>,
-    /// An operator asks: everything is read again, changed or not.
-    asked: Arc<AtomicBool>,
-}
-
-/// Where the bell is heard.
-#[derive(Debug)]
-pub(crate) struct Rings(Receiver<()>);
-
-impl Bell {
-    /// A bell, and where it is heard.
-    pub(crate) fn new() -> (Self, Rings) {
-        let (ring, rings) = sync_channel(1);
-        let asked = Arc::default();
-        (Self { ring, asked }, Rings(rings))
-    }
-
-    /// A file may have changed.
-    fn ring(&self) {
-        // A full channel has said it already.
-        let _ = self.ring.try_send(());
-    }
-
-    /// SIGHUP.
-    pub(crate) fn ask(&self) {
-        self.asked.store(true, Ordering::Release);
-        self.ring();
-    }
-}
-
-/// Reads the configuration again when the bell rings.
+/// Reads the configuration again when the trigger asks for it.
 #[derive(Debug)]
 pub(crate) struct Reloader {
     source: Source,
-    bell: Bell,
-    rings: Rings,
+    trigger: ReloadTrigger,
+    requests: ReloadRequests,
     gateway: Arc<Gateway>,
     certificates: Certificates,
-    orders: mpsc::Sender<Order>,
-    watch: Watch,
+    key_orders: mpsc::Sender<RefreshOrder>,
+    watch: FileWatch,
     /// The configuration at start: what cannot change while the process runs is compared with it.
     started: Config,
     /// The configuration in use.
@@ -108,10 +73,10 @@ impl Reloader {
     /// For a gateway that serves `loaded`.
     pub(crate) fn new(
         loaded: Loaded,
-        (bell, rings): (Bell, Rings),
+        (trigger, requests): (ReloadTrigger, ReloadRequests),
         gateway: Arc<Gateway>,
         certificates: Certificates,
-        orders: mpsc::Sender<Order>,
+        key_orders: mpsc::Sender<RefreshOrder>,
     ) -> Self {
         let Loaded {
             config,
@@ -120,12 +85,12 @@ impl Reloader {
         } = loaded;
         Self {
             source,
-            watch: Watch::new(bell.clone()),
-            bell,
-            rings,
+            watch: FileWatch::new(trigger.clone()),
+            trigger,
+            requests,
             gateway,
             certificates,
-            orders,
+            key_orders,
             started: config.clone(),
             config,
             files: inputs.files().cloned().collect(),
@@ -134,23 +99,23 @@ impl Reloader {
         }
     }
 
-    /// Begins on a thread of its own, which lives as long as the process.
+    /// Starts on a thread of its own, which lives as long as the process.
     ///
     /// # Errors
-    /// There is no thread to be had.
+    /// The system grants no thread.
     pub(crate) fn start(self) -> io::Result<()> {
         let named = thread::Builder::new().name("reload".into());
         named.spawn(move || self.run()).map(drop)
     }
 
     fn run(mut self) {
-        // What changed while the process started is found at the first turn.
+        // What changed while the process started is found at once.
         if self.config.reload.watch {
-            self.bell.ring();
+            self.trigger.request();
         }
-        while self.rings.0.recv().is_ok() {
-            let turn = catch_unwind(AssertUnwindSafe(|| self.turn()));
-            if turn.is_err() {
+        while self.requests.wait() {
+            let reload = catch_unwind(AssertUnwindSafe(|| self.reload_if_changed()));
+            if reload.is_err() {
                 count(self.gateway.metrics(), "rejected");
                 tracing::error!(
                     "a reload broke off, which is a defect; the configuration stays as it was"
@@ -159,10 +124,10 @@ impl Reloader {
         }
     }
 
-    fn turn(&mut self) {
-        let found = self.settle();
-        let is_asked = self.bell.asked.swap(false, Ordering::Acquire);
-        if self.gateway.is_draining() || (found.inputs == self.seen && !is_asked) {
+    fn reload_if_changed(&mut self) {
+        let found = self.wait_until_settled();
+        let is_forced = self.trigger.take_forced();
+        if self.gateway.lifecycle().is_draining() || (found.inputs == self.seen && !is_forced) {
             return;
         }
         let reading = self.source.read();
@@ -170,21 +135,21 @@ impl Reloader {
         self.files.extend(reading.inputs.files().cloned());
         if (is_new && found.is_settled) || (reading.outcome.is_err() && !found.is_settled) {
             // Something is being written, or a file is named that was not looked at before.
-            if is_asked {
-                self.bell.ask();
+            if is_forced {
+                self.trigger.force();
             }
-            return self.bell.ring();
+            return self.trigger.request();
         }
         let applied = reading
             .outcome
-            .map_err(|findings| told(&self.source, &findings))
+            .map_err(|findings| join_findings(&self.source, &findings))
             .and_then(|config| self.apply(config, reading.inputs.clone()));
         match applied {
             Ok(()) => {
                 self.seen = reading.inputs;
-                // One more look, which watches what is to be watched from now on.
+                // Look once more, which watches the files that are to be watched from now on.
                 if self.config.reload.watch {
-                    self.bell.ring();
+                    self.trigger.request();
                 }
             }
             Err(problem) => {
@@ -193,19 +158,19 @@ impl Reloader {
                 self.reject(&problem);
             }
         }
-        if is_asked {
-            self.refresh();
+        if is_forced {
+            self.fetch_all_keys();
         }
     }
 
-    /// Looks until two looks are alike, or patience ends.
-    fn settle(&mut self) -> Found {
+    /// Looks at the files until two looks are alike, or [`PATIENCE`] ends.
+    fn wait_until_settled(&mut self) -> Found {
         let began = Instant::now();
-        let mut inputs = self.look();
+        let mut inputs = self.read_inputs();
         loop {
             let settle = self.config.reload.settle;
             thread::sleep(settle);
-            let next = self.look();
+            let next = self.read_inputs();
             let is_settled = next == inputs;
             inputs = next;
             if is_settled || began.elapsed() > settle.saturating_mul(PATIENCE) {
@@ -215,11 +180,11 @@ impl Reloader {
     }
 
     /// The state of every file, which are watched from before it is taken.
-    fn look(&mut self) -> Inputs {
+    fn read_inputs(&mut self) -> Inputs {
         if self.config.reload.watch {
-            self.watch.arm(&self.files);
+            self.watch.watch_files(&self.files);
         } else {
-            self.watch.disarm();
+            self.watch.stop();
         }
         Inputs::of(&self.files)
     }
@@ -228,28 +193,23 @@ impl Reloader {
     fn apply(&mut self, config: Config, inputs: Inputs) -> Result<(), String> {
         let changed = inputs.differing_from(&self.applied);
         let old = self.gateway.snapshot();
-        let before = Predecessor {
-            config: &self.config,
-            snapshot: &old,
-            changed: &changed,
-        };
-        let snapshot = Snapshot::build(&config, self.gateway.metrics(), Some(before));
+        let snapshot = Snapshot::build(&config, self.gateway.metrics(), Some(&old), &changed);
         let snapshot = Arc::new(snapshot.map_err(|error| error.to_string())?);
         let renewed = self.certificates.renew(&config.listen, &changed);
         let renewed = renewed.map_err(|error| error.to_string())?;
 
         // Nothing fails from here on.
-        self.keep(&snapshot.keys, &old.keys);
+        self.start_refreshing(&snapshot.keys, &old.keys);
         self.gateway.exchange(snapshot.clone());
         self.certificates.exchange(renewed, self.gateway.metrics());
         retire(&old.keys, &snapshot.keys, self.gateway.metrics());
-        let stale = |keys: &&Arc<IssuerKeys>| keys.stand_in(&changed);
+        let is_stale = |keys: &&Arc<IssuerKeys>| keys.come_from(&changed);
         snapshot
             .keys
             .values()
-            .filter(stale)
-            .for_each(|keys| keys.want());
-        changes::tell(&self.config, &config, &changed);
+            .filter(is_stale)
+            .for_each(|keys| keys.request_fetch());
+        changes::log_changes(&self.config, &config, &changed);
         changes::warn_of_restart(&self.started, &config);
         changes::warn_of_lone_sessions(Some(&self.config), &config);
         note_loaded(self.gateway.metrics());
@@ -261,15 +221,15 @@ impl Reloader {
     }
 
     /// Begins to fetch the keys that are new, before any request asks for them.
-    fn keep(&self, keys: &Keys, before: &Keys) {
-        for keys in other_than(keys, before) {
-            self.order(Order::Keep(keys.clone()));
+    fn start_refreshing(&self, keys: &KeysByIssuer, previous: &KeysByIssuer) {
+        for keys in keys_not_in(keys, previous) {
+            self.order(RefreshOrder::Start(keys.clone()));
         }
     }
 
-    fn order(&self, order: Order) {
-        // It is not carried out only where the process ends.
-        let _ = self.orders.blocking_send(order);
+    fn order(&self, order: RefreshOrder) {
+        // An order is lost only where the process ends.
+        let _ = self.key_orders.blocking_send(order);
     }
 
     fn reject(&mut self, problem: &str) {
@@ -282,9 +242,9 @@ impl Reloader {
     }
 
     /// An operator asks for everything anew, the keys of every issuer included.
-    fn refresh(&self) {
+    fn fetch_all_keys(&self) {
         for keys in self.gateway.snapshot().keys.values() {
-            self.order(Order::Refresh(keys.clone()));
+            self.order(RefreshOrder::FetchNow(keys.clone()));
         }
     }
 }
@@ -313,7 +273,10 @@ fn count(metrics: &Metrics, result: &str) {
 }
 
 /// Those of `keys` that are not among `others`.
-fn other_than<'a>(keys: &'a Keys, others: &'a Keys) -> impl Iterator<Item = &'a Arc<IssuerKeys>> {
+fn keys_not_in<'a>(
+    keys: &'a KeysByIssuer,
+    others: &'a KeysByIssuer,
+) -> impl Iterator<Item = &'a Arc<IssuerKeys>> {
     keys.iter()
         .filter(|(name, keys)| {
             !others
@@ -324,9 +287,9 @@ fn other_than<'a>(keys: &'a Keys, others: &'a Keys) -> impl Iterator<Item = &'a 
 }
 
 /// Stops fetching the keys that are replaced or gone. A counter stays where its issuer or resource goes, as Prometheus
-/// expects; the age of keys that nobody holds is no fact any more.
-fn retire(old: &Keys, new: &Keys, metrics: &Metrics) {
-    for keys in other_than(old, new) {
+/// expects; keys that nobody holds have no age.
+fn retire(old: &KeysByIssuer, new: &KeysByIssuer, metrics: &Metrics) {
+    for keys in keys_not_in(old, new) {
         keys.retire();
         if !new.contains_key(keys.name()) {
             // It has none if nobody has asked for it yet.
@@ -336,7 +299,7 @@ fn retire(old: &Keys, new: &Keys, metrics: &Metrics) {
 }
 
 /// Every finding, on one line.
-fn told(source: &Source, findings: &[Finding]) -> String {
+fn join_findings(source: &Source, findings: &[Finding]) -> String {
     let lines = findings
         .iter()
         .map(|finding| finding.in_file(source.file()).to_string());

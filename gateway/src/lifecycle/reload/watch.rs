@@ -1,4 +1,4 @@
-//! Rings the bell when a file may have changed.
+//! Requests a reload when a file may have changed.
 //!
 //! Directories are watched, not files: editors write a new file and rename it over the old one, and Kubernetes exchanges a
 //! symbolic link above all files of a mount. So every directory is watched in which a step on the way to a file is
@@ -17,37 +17,37 @@ use notify::{
     event::{AccessKind, AccessMode},
 };
 
-use super::Bell;
+use super::trigger::ReloadTrigger;
 
 /// Symbolic links on the way to one file; Linux follows as many.
 const MAX_LINKS: usize = 40;
 
 /// The watched directories.
 #[derive(Debug)]
-pub(crate) struct Watch {
-    bell: Bell,
+pub(crate) struct FileWatch {
+    trigger: ReloadTrigger,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
     has_warned: bool,
 }
 
-impl Watch {
-    pub(crate) const fn new(bell: Bell) -> Self {
+impl FileWatch {
+    pub(crate) const fn new(trigger: ReloadTrigger) -> Self {
         Self {
-            bell,
+            trigger,
             watcher: None,
             watched: BTreeSet::new(),
             has_warned: false,
         }
     }
 
-    /// Watches these files from now on, and no others. A failure is told once; SIGHUP works without.
-    pub(crate) fn arm(&mut self, files: &BTreeSet<PathBuf>) {
+    /// Watches these files from now on, and no others. A failure is logged once; SIGHUP works without.
+    pub(crate) fn watch_files(&mut self, files: &BTreeSet<PathBuf>) {
         let mut directories = BTreeSet::new();
         for file in files {
             add_directories(file, &mut directories);
         }
-        if let Err(error) = self.watch(directories)
+        if let Err(error) = self.watch_directories(directories)
             && !self.has_warned
         {
             self.has_warned = true;
@@ -57,17 +57,17 @@ impl Watch {
         }
     }
 
-    /// Watches nothing any more.
-    pub(crate) fn disarm(&mut self) {
+    /// Stops watching.
+    pub(crate) fn stop(&mut self) {
         self.watcher = None;
         self.watched.clear();
     }
 
     /// Those that are watched are watched again: another directory may stand in the place of one.
-    fn watch(&mut self, directories: BTreeSet<PathBuf>) -> notify::Result<()> {
+    fn watch_directories(&mut self, directories: BTreeSet<PathBuf>) -> notify::Result<()> {
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,
-            none => none.insert(watcher(self.bell.clone())?),
+            none => none.insert(watcher(self.trigger.clone())?),
         };
         for gone in self.watched.difference(&directories) {
             // A directory that was removed is not watched any more.
@@ -79,7 +79,9 @@ impl Watch {
             match watcher.watch(directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {}
                 // It went away this moment: the next look finds out what is there instead.
-                Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => self.bell.ring(),
+                Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {
+                    self.trigger.request()
+                }
                 Err(error) => watched = Err(error),
             }
         }
@@ -87,10 +89,10 @@ impl Watch {
     }
 }
 
-fn watcher(bell: Bell) -> notify::Result<RecommendedWatcher> {
+fn watcher(trigger: ReloadTrigger) -> notify::Result<RecommendedWatcher> {
     notify::recommended_watcher(move |event: notify::Result<Event>| {
         if !event.is_ok_and(|event| only_reads(event.kind)) {
-            bell.ring();
+            trigger.request();
         }
     })
 }

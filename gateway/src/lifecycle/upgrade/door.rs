@@ -1,5 +1,5 @@
 //! The unix socket at which a process waits for its successor: bound under a name of its own, then moved to the one that
-//! is configured, so that there is always one process that answers there and never none.
+//! is configured, so that at every moment one process answers there.
 
 use std::{
     fs, io,
@@ -15,9 +15,9 @@ use thiserror::Error;
 /// Only the process's own user may connect.
 const MODE: u32 = 0o600;
 
-/// Why a process cannot wait for a successor.
+/// Why a process cannot wait for its successor.
 #[derive(Debug, Error)]
-pub enum DoorError {
+pub enum UpgradeSocketError {
     /// The system refuses.
     #[error("cannot make the upgrade socket {}: {error}", .path.display())]
     Unusable {
@@ -29,76 +29,76 @@ pub enum DoorError {
     /// Another process waits there.
     #[error("a gateway runs already at {}: replace it with run --upgrade, or end it first", .0.display())]
     Taken(PathBuf),
-    /// Something that is no socket stands there.
+    /// Something else than a socket is there.
     #[error("{} is no socket: remove it, or choose another upgrade_socket", .0.display())]
-    NoSocket(PathBuf),
+    NotASocket(PathBuf),
 }
 
-/// A listening unix socket, and the file it stands at. The file goes with it, unless it is another's by then.
+/// A listening unix socket and its file. The file is removed with it, unless another process has it by then.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct UpgradeSocket {
     listener: UnixListener,
-    at: PathBuf,
+    path: PathBuf,
     /// Device and inode of the file.
     identity: (u64, u64),
-    is_left: bool,
+    is_left_to_successor: bool,
 }
 
-impl Door {
-    /// Listens under a name that nobody asks for yet: `path` with the process id behind it.
+impl UpgradeSocket {
+    /// Listens under a temporary name: `path` with the process id behind it.
     ///
     /// # Errors
     /// The system refuses.
-    pub(crate) fn build(path: &Path) -> Result<Self, DoorError> {
+    pub(crate) fn bind_aside(path: &Path) -> Result<Self, UpgradeSocketError> {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}", std::process::id()));
-        let at = PathBuf::from(name);
-        Self::listen(&at).map_err(|error| DoorError::Unusable { path: at, error })
+        let path = PathBuf::from(name);
+        Self::bind(&path).map_err(|error| UpgradeSocketError::Unusable { path, error })
     }
 
-    fn listen(at: &Path) -> io::Result<Self> {
+    fn bind(path: &Path) -> io::Result<Self> {
         // A process of the same id that was killed may have left it.
-        match fs::remove_file(at) {
+        match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(at)?;
-        fs::set_permissions(at, fs::Permissions::from_mode(MODE))?;
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
         listener.set_nonblocking(true)?;
-        let found = fs::symlink_metadata(at)?;
+        let found = fs::symlink_metadata(path)?;
         Ok(Self {
             listener,
-            at: at.to_owned(),
+            path: path.to_owned(),
             identity: (found.dev(), found.ino()),
-            is_left: false,
+            is_left_to_successor: false,
         })
     }
 
-    /// Moves to `path`, in place of whatever socket is there.
+    /// Moves to `path`, in place of the socket that may be there.
     ///
     /// # Errors
-    /// The system refuses, or what is there is no socket.
-    pub(crate) fn open(&mut self, path: &Path) -> Result<(), DoorError> {
+    /// The system refuses, or something else than a socket is there.
+    pub(crate) fn move_to(&mut self, path: &Path) -> Result<(), UpgradeSocketError> {
         if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
-            return Err(DoorError::NoSocket(path.to_owned()));
+            return Err(UpgradeSocketError::NotASocket(path.to_owned()));
         }
-        fs::rename(&self.at, path).map_err(|error| DoorError::Unusable {
+        fs::rename(&self.path, path).map_err(|error| UpgradeSocketError::Unusable {
             path: path.to_owned(),
             error,
         })?;
-        path.clone_into(&mut self.at);
+        path.clone_into(&mut self.path);
         Ok(())
     }
 
     /// The same, unless a process answers at `path`.
     ///
     /// # Errors
-    /// As [`Door::open`]; or a process answers there.
-    pub(crate) fn open_first(&mut self, path: &Path) -> Result<(), DoorError> {
+    /// As [`UpgradeSocket::move_to`]; or a process answers there.
+    pub(crate) fn move_to_unused(&mut self, path: &Path) -> Result<(), UpgradeSocketError> {
         if UnixStream::connect(path).is_ok() {
-            return Err(DoorError::Taken(path.to_owned()));
+            return Err(UpgradeSocketError::Taken(path.to_owned()));
         }
-        self.open(path)
+        self.move_to(path)
     }
 
     /// The listener, for an event loop.
@@ -106,19 +106,19 @@ impl Door {
         tokio::net::UnixListener::from_std(self.listener.try_clone()?)
     }
 
-    /// Leaves the file to a successor.
-    pub(crate) fn leave(mut self) {
-        self.is_left = true;
+    /// Leaves the file to the successor.
+    pub(crate) fn leave_to_successor(mut self) {
+        self.is_left_to_successor = true;
     }
 }
 
-impl Drop for Door {
+impl Drop for UpgradeSocket {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.at)
+        let is_ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
-        if is_ours && !self.is_left {
+        if is_ours && !self.is_left_to_successor {
             // One that stays is replaced at the next start.
-            let _ = fs::remove_file(&self.at);
+            let _ = fs::remove_file(&self.path);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What two processes say to each other when one takes the other's place.
+//! The protocol by which one process takes the other's place.
 //!
 //! The running process greets, then sends one byte for each socket with the socket's descriptor beside it (SCM_RIGHTS,
 //! unix(7)), then an end mark. The successor answers one byte when it has all it needs, and the running process answers
-//! one in turn: from then on it accepts nothing. Addresses are not sent: a socket knows its own. Both sides demand that
+//! one in turn: from then on it does not accept. Addresses are not sent: a socket knows its own. Both sides demand that
 //! the other be their own user or root.
 
 use std::{
@@ -28,16 +28,16 @@ use rustix::{
 };
 use thiserror::Error;
 
-/// How long one side waits for a word of the other.
+/// How long one side waits for the next byte of the other.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to pause after a successor that could not be heard.
+/// How long to pause after a successor whose connection could not be accepted.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sockets one process takes at most.
 const MAX_SOCKETS: usize = 1024;
 
-/// What the running process says first: whom one talks to, and in which version.
+/// What the running process sends first: which program it is, and the version of this protocol.
 const GREETING: &[u8] = b"mcp-gateway sockets 1\n";
 
 const SOCKET: u8 = b'S';
@@ -45,83 +45,94 @@ const END: u8 = b'.';
 const TAKEN: u8 = b'T';
 const YOURS: u8 = b'Y';
 
-/// Why a hand-over came to nothing.
+/// Why a hand-over failed.
 #[derive(Debug, Error)]
 pub enum HandOverError {
-    /// Nobody answers.
+    /// No process answers.
     #[error("no gateway waits for a successor there ({0}): start without --upgrade")]
     Nobody(io::Error),
-    /// The other process says something else, or nothing more.
+    /// The other process sends something else, or nothing more.
     #[error("the hand-over broke off: {0}")]
     Broken(#[from] io::Error),
     /// The other process is another user's.
     #[error("the other process runs as user {0}, which is neither this one's user nor root")]
     Stranger(u32),
-    /// What answers is no gateway that can be replaced by this one.
+    /// What answers is not a gateway that this one can replace.
     #[error("what answers there is no gateway of a version that this one can replace")]
     Foreign,
-    /// A descriptor that is no listening socket, none at all, or too many.
+    /// A descriptor that is not a listening socket, none at all, or too many.
     #[error("the running process sent something that is no listening socket")]
     NoSocket,
 }
 
 /// Connects to the running process.
 pub(crate) fn connect(path: &Path) -> Result<UnixStream, HandOverError> {
-    heard(UnixStream::connect(path).map_err(HandOverError::Nobody)?)
+    authenticate_peer(UnixStream::connect(path).map_err(HandOverError::Nobody)?)
 }
 
-/// A stream to another process of our own user, or of root, with a limit to every wait.
-pub(crate) fn heard(stream: UnixStream) -> Result<UnixStream, HandOverError> {
-    let peer = socket_peercred(&stream).map_err(io::Error::from)?.uid;
-    if !peer.is_root() && peer != geteuid() {
-        return Err(HandOverError::Stranger(peer.as_raw()));
-    }
+/// Makes a stream ready for the protocol, with a limit to every wait.
+///
+/// # Errors
+/// The process at the other end runs neither as this one's user nor as root.
+pub(crate) fn authenticate_peer(stream: UnixStream) -> Result<UnixStream, HandOverError> {
+    check_peer_user_id(&stream)?;
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)
 }
 
-/// Gives `sockets` to the successor, and waits until it has taken them.
-pub(crate) fn give(
+fn check_peer_user_id(stream: &UnixStream) -> Result<(), HandOverError> {
+    let peer = socket_peercred(stream).map_err(io::Error::from)?.uid;
+    if peer.is_root() || peer == geteuid() {
+        Ok(())
+    } else {
+        Err(HandOverError::Stranger(peer.as_raw()))
+    }
+}
+
+/// Sends `sockets` to the successor, and waits until it has taken them.
+pub(crate) fn send_sockets(
     successor: &mut UnixStream,
     sockets: &[TcpListener],
 ) -> Result<(), HandOverError> {
     successor.write_all(GREETING)?;
     for socket in sockets {
-        send(successor, socket)?;
+        send_socket(successor, socket)?;
     }
     successor.write_all(&[END])?;
-    expect(successor, TAKEN)?;
+    expect_byte(successor, TAKEN)?;
     successor.write_all(&[YOURS])?;
     Ok(())
 }
 
-/// Takes the sockets that the running process gives.
-pub(crate) fn take(predecessor: &mut UnixStream) -> Result<Vec<TcpListener>, HandOverError> {
+/// Receives the sockets that the running process sends.
+pub(crate) fn receive_sockets(
+    predecessor: &mut UnixStream,
+) -> Result<Vec<TcpListener>, HandOverError> {
     let mut greeting = vec![0; GREETING.len()];
     predecessor.read_exact(&mut greeting)?;
     if greeting != GREETING {
         return Err(HandOverError::Foreign);
     }
     let mut sockets = Vec::new();
-    while let Some(socket) = receive(predecessor)? {
+    while let Some(socket) = receive_socket(predecessor)? {
         if sockets.len() == MAX_SOCKETS {
             return Err(HandOverError::NoSocket);
         }
-        sockets.push(listening(socket)?);
+        sockets.push(check_is_listening(socket)?);
     }
     Ok(sockets)
 }
 
-/// Tells the running process that its sockets are in use, and waits until it has heard.
-pub(crate) fn confirm(mut predecessor: UnixStream) -> Result<(), HandOverError> {
+/// Confirms to the running process that its sockets are in use, and waits for its answer.
+pub(crate) fn confirm_taken(mut predecessor: UnixStream) -> Result<(), HandOverError> {
     predecessor.write_all(&[TAKEN])?;
-    expect(&mut predecessor, YOURS)?;
+    expect_byte(&mut predecessor, YOURS)?;
     Ok(())
 }
 
-fn expect(stream: &mut UnixStream, expected: u8) -> io::Result<()> {
+fn expect_byte(stream: &mut UnixStream, expected: u8) -> io::Result<()> {
     let mut word = [0];
     stream.read_exact(&mut word)?;
     if word == [expected] {
@@ -131,7 +142,7 @@ fn expect(stream: &mut UnixStream, expected: u8) -> io::Result<()> {
     }
 }
 
-fn send(stream: &UnixStream, socket: &TcpListener) -> io::Result<()> {
+fn send_socket(stream: &UnixStream, socket: &TcpListener) -> io::Result<()> {
     let sockets = [socket.as_fd()];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
@@ -148,7 +159,7 @@ fn send(stream: &UnixStream, socket: &TcpListener) -> io::Result<()> {
 }
 
 /// The next descriptor; nothing at the end mark.
-fn receive(stream: &UnixStream) -> Result<Option<OwnedFd>, HandOverError> {
+fn receive_socket(stream: &UnixStream) -> Result<Option<OwnedFd>, HandOverError> {
     let mut word = [0];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut beside = RecvAncillaryBuffer::new(&mut space);
@@ -171,7 +182,7 @@ fn receive(stream: &UnixStream) -> Result<Option<OwnedFd>, HandOverError> {
     }
 }
 
-fn listening(socket: OwnedFd) -> Result<TcpListener, HandOverError> {
+fn check_is_listening(socket: OwnedFd) -> Result<TcpListener, HandOverError> {
     if !socket_acceptconn(&socket).unwrap_or(false) {
         return Err(HandOverError::NoSocket);
     }
@@ -191,7 +202,10 @@ mod tests {
 
     fn pair() -> (UnixStream, UnixStream) {
         let (one, other) = UnixStream::pair().unwrap();
-        (heard(one).unwrap(), heard(other).unwrap())
+        (
+            authenticate_peer(one).unwrap(),
+            authenticate_peer(other).unwrap(),
+        )
     }
 
     fn bound() -> TcpListener {
@@ -205,9 +219,9 @@ mod tests {
         let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
         // Waits in the queue of the first socket from before the hand-over on.
         let waiting = TcpStream::connect(addresses[0]).unwrap();
-        let giving = thread::spawn(move || give(&mut old, &sockets));
-        let taken = take(&mut new).unwrap();
-        confirm(new).unwrap();
+        let giving = thread::spawn(move || send_sockets(&mut old, &sockets));
+        let taken = receive_sockets(&mut new).unwrap();
+        confirm_taken(new).unwrap();
         giving.join().unwrap().unwrap();
         let found: Vec<_> = taken.iter().map(|s| s.local_addr().unwrap()).collect();
         assert_eq!(found, addresses);
@@ -218,8 +232,8 @@ mod tests {
     #[test]
     fn a_successor_that_goes_away_leaves_everything_as_it_was() {
         let (mut old, mut new) = pair();
-        let giving = thread::spawn(move || give(&mut old, &[bound()]));
-        assert_eq!(take(&mut new).unwrap().len(), 1);
+        let giving = thread::spawn(move || send_sockets(&mut old, &[bound()]));
+        assert_eq!(receive_sockets(&mut new).unwrap().len(), 1);
         drop(new);
         assert!(matches!(
             giving.join().unwrap(),
@@ -232,12 +246,12 @@ mod tests {
         let (mut old, mut new) = pair();
         let giving = thread::spawn(move || {
             old.write_all(GREETING)?;
-            send(&old, &bound())?;
+            send_socket(&old, &bound())?;
             old.write_all(&[END])
         });
-        assert_eq!(take(&mut new).unwrap().len(), 1);
+        assert_eq!(receive_sockets(&mut new).unwrap().len(), 1);
         giving.join().unwrap().unwrap();
-        assert!(confirm(new).is_err());
+        assert!(confirm_taken(new).is_err());
     }
 
     #[test]
@@ -254,13 +268,13 @@ mod tests {
             }),
             ("no end", |old| {
                 old.write_all(GREETING).unwrap();
-                send(old, &bound()).unwrap();
+                send_socket(old, &bound()).unwrap();
             }),
             ("a client's socket", |old| {
                 old.write_all(GREETING).unwrap();
                 let listener = bound();
                 let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-                send(old, &TcpListener::from(OwnedFd::from(client))).unwrap();
+                send_socket(old, &TcpListener::from(OwnedFd::from(client))).unwrap();
                 old.write_all(&[END]).unwrap();
             }),
         ];
@@ -268,7 +282,7 @@ mod tests {
             let (mut old, mut new) = pair();
             say(&mut old);
             drop(old);
-            assert!(take(&mut new).is_err(), "{name}");
+            assert!(receive_sockets(&mut new).is_err(), "{name}");
         }
     }
 }

@@ -14,7 +14,7 @@ const RESERVE: usize = 96;
 const PER_CONNECTION: usize = 2;
 
 /// Raises the limit of open files as far as the system allows. How many there may be; `None` when there is no limit.
-pub(crate) fn raise() -> Option<usize> {
+pub(crate) fn raise_limit() -> Option<usize> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -29,7 +29,7 @@ pub(crate) fn raise() -> Option<usize> {
 }
 
 /// How many of the configured connections may be open with so many descriptors.
-pub(crate) fn connections(configured: usize, descriptors: Option<usize>) -> usize {
+pub(crate) fn connection_limit(configured: usize, descriptors: Option<usize>) -> usize {
     let Some(descriptors) = descriptors else {
         return configured;
     };
@@ -68,7 +68,7 @@ mod tests {
             (10, Some(50), 1),
         ] {
             assert_eq!(
-                connections(configured, descriptors),
+                connection_limit(configured, descriptors),
                 expected,
                 "{descriptors:?}"
             );

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::Pressure;
+use super::Overload;
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -23,18 +23,20 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// A limit so large that it stands for none, in bytes.
 const NO_LIMIT: usize = 1 << 60;
 
-/// Looks at the memory in use for as long as it runs. `limit` is asked each time; without one nothing is short.
-pub(crate) async fn watch(pressure: &Pressure, limit: impl Fn() -> Option<usize>) {
+/// Checks the memory in use for as long as it runs. `limit` (bytes) is asked each time; without one memory is never short.
+pub(crate) async fn watch(overload: &Overload, limit: impl Fn() -> Option<usize>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         ticks.tick().await;
         let (Some(limit), Some(used)) = (limit(), resident()) else {
-            pressure.memory.store(false, Ordering::Relaxed);
+            overload.is_short_of_memory.store(false, Ordering::Relaxed);
             continue;
         };
-        let was_short = pressure.is_short_of_memory();
-        let is_short = judge(was_short, used, limit);
-        pressure.memory.store(is_short, Ordering::Relaxed);
+        let was_short = overload.is_short_of_memory();
+        let is_short = is_above_mark(was_short, used, limit);
+        overload
+            .is_short_of_memory
+            .store(is_short, Ordering::Relaxed);
         match (was_short, is_short) {
             (false, true) => tracing::warn!(
                 used,
@@ -52,11 +54,11 @@ pub(crate) fn cgroup_limit() -> Option<usize> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let files = limit_files(&groups).into_iter();
     files
-        .filter_map(|file| limit_in(&fs::read_to_string(file).ok()?))
+        .filter_map(|file| parse_limit(&fs::read_to_string(file).ok()?))
         .min()
 }
 
-fn judge(was_short: bool, used: usize, limit: usize) -> bool {
+fn is_above_mark(was_short: bool, used: usize, limit: usize) -> bool {
     let mark = if was_short { LOW_MARK } else { HIGH_MARK };
     // Divided first: no limit is so small that the rest counts, nor so large that this overflows.
     used > limit / 100 * mark
@@ -83,16 +85,16 @@ fn limit_files(groups: &str) -> Vec<PathBuf> {
     files
 }
 
-fn limit_in(text: &str) -> Option<usize> {
+fn parse_limit(text: &str) -> Option<usize> {
     text.trim().parse().ok().filter(|limit| *limit < NO_LIMIT)
 }
 
 fn resident() -> Option<usize> {
-    resident_in(&fs::read_to_string("/proc/self/status").ok()?)
+    parse_resident(&fs::read_to_string("/proc/self/status").ok()?)
 }
 
 /// `VmRSS` of a process's status, in bytes.
-fn resident_in(status: &str) -> Option<usize> {
+fn parse_resident(status: &str) -> Option<usize> {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -114,7 +116,11 @@ mod tests {
             (true, 801, true),
             (true, 800, false),
         ] {
-            assert_eq!(judge(was_short, used, 1000), expected, "{was_short} {used}");
+            assert_eq!(
+                is_above_mark(was_short, used, 1000),
+                expected,
+                "{was_short} {used}"
+            );
         }
     }
 
@@ -146,17 +152,17 @@ mod tests {
 
     #[test]
     fn a_limit_is_a_number_and_a_huge_one_is_none() {
-        assert_eq!(limit_in("268435456\n"), Some(268_435_456));
-        assert_eq!(limit_in("max\n"), None);
-        assert_eq!(limit_in("9223372036854771712\n"), None);
-        assert_eq!(limit_in(""), None);
+        assert_eq!(parse_limit("268435456\n"), Some(268_435_456));
+        assert_eq!(parse_limit("max\n"), None);
+        assert_eq!(parse_limit("9223372036854771712\n"), None);
+        assert_eq!(parse_limit(""), None);
     }
 
     #[test]
     fn the_memory_in_use_is_read() {
         let status = "Name:\tmcp-gateway\nVmHWM:\t  9000 kB\nVmRSS:\t  1234 kB\n";
-        assert_eq!(resident_in(status), Some(1234 * 1024));
-        assert_eq!(resident_in("Name:\tx\n"), None);
+        assert_eq!(parse_resident(status), Some(1234 * 1024));
+        assert_eq!(parse_resident("Name:\tx\n"), None);
         assert!(resident().is_some_and(|bytes| bytes > 100_000));
     }
 }

@@ -17,21 +17,21 @@ const EXHAUSTED_SPAN: Duration = Duration::from_secs(1);
 
 /// What is short right now.
 #[derive(Debug, Default)]
-pub(crate) struct Pressure {
-    memory: AtomicBool,
-    exhausted: Mutex<Option<Instant>>,
+pub(crate) struct Overload {
+    is_short_of_memory: AtomicBool,
+    descriptors_ran_out: Mutex<Option<Instant>>,
 }
 
-impl Pressure {
+impl Overload {
     /// Whether so much memory is in use that no connection may be added.
     pub(crate) fn is_short_of_memory(&self) -> bool {
-        self.memory.load(Ordering::Relaxed)
+        self.is_short_of_memory.load(Ordering::Relaxed)
     }
 
     /// Notes that a connection could not be accepted for want of a descriptor.
-    pub(crate) fn out_of_descriptors(&self) {
+    pub(crate) fn note_descriptors_ran_out(&self) {
         *self
-            .exhausted
+            .descriptors_ran_out
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -41,11 +41,11 @@ impl Pressure {
         if self.is_short_of_memory() {
             return Some("memory");
         }
-        let exhausted = *self
-            .exhausted
+        let ran_out = *self
+            .descriptors_ran_out
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        exhausted
+        ran_out
             .is_some_and(|at| at.elapsed() < EXHAUSTED_SPAN)
             .then_some("descriptors")
     }

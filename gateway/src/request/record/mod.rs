@@ -25,7 +25,7 @@ use client::Client;
 
 use crate::{
     request::read::Message,
-    snapshot::Protected,
+    snapshot::ProtectedResource,
     telemetry::{
         metrics::NO_RESOURCE,
         request_view::{BrokenBy, Decision, FinishedRequest, RequestView},
@@ -42,7 +42,7 @@ pub(crate) struct Record {
     client: Client,
     http_method: Option<Method>,
     path: String,
-    resource: Option<Arc<Protected>>,
+    resource: Option<Arc<ProtectedResource>>,
     principal: Option<Arc<Principal>>,
     mcp_method: Option<String>,
     mcp_name: Option<String>,
@@ -112,7 +112,7 @@ impl Record {
         path.clone_into(&mut self.path);
     }
 
-    pub(crate) fn set_resource(&mut self, resource: &Arc<Protected>) {
+    pub(crate) fn set_resource(&mut self, resource: &Arc<ProtectedResource>) {
         self.resource = Some(resource.clone());
     }
 

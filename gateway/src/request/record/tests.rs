@@ -1,6 +1,7 @@
 //! What one request writes: its access line, its audit line and its metrics, byte for byte.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     net::SocketAddr,
     path::Path,
@@ -14,7 +15,7 @@ use super::{audit, client::Client, guard::RecordGuard};
 use crate::request::{read::Message, response::respond};
 use crate::{
     config::{self, Audit, Environment, Log, LogFormat},
-    snapshot::{Protected, Snapshot},
+    snapshot::{ProtectedResource, Snapshot},
     telemetry::{
         access_log::AccessLog, audit_log::AuditLog, log_queue::LogWriter, metrics::Metrics,
     },
@@ -81,7 +82,7 @@ impl Setting {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let config = config::parse(CONFIG, Path::new("."), &Environment::default()).unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
-        let snapshot = Snapshot::build(&config, &metrics, None).unwrap();
+        let snapshot = Snapshot::build(&config, &metrics, None, &BTreeSet::new()).unwrap();
         let output = Output::default();
         let dropped = metrics.log_lines_dropped.clone();
         let writer = LogWriter::start(output.clone(), dropped.clone(), |_| {}).unwrap();
@@ -103,7 +104,7 @@ impl Setting {
         }
     }
 
-    fn resource(&self) -> Arc<Protected> {
+    fn resource(&self) -> Arc<ProtectedResource> {
         let host = Authority::parse("mcp.example.com").unwrap();
         let snapshot = self.gateway.snapshot();
         snapshot.resource(&host, "/mcp").unwrap().clone()

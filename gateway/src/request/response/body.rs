@@ -13,7 +13,7 @@ use mcp_gateway_core::{
 };
 
 use super::editing::Editing;
-use crate::{limits::body_budget::Held, snapshot::Snapshot, upstream::Answer};
+use crate::{limits::body_budget::BodyReservation, snapshot::Snapshot, upstream::UpstreamBody};
 
 /// Why a relayed answer ends before it is whole.
 #[derive(Debug)]
@@ -27,19 +27,24 @@ pub(crate) enum Cut {
 /// The body of an answer as it is relayed.
 pub(crate) enum Source {
     /// As the upstream sends it.
-    Plain(Answer),
+    Plain(UpstreamBody),
     /// Its events edited.
     Edited(Box<Edited>),
 }
 
 impl Source {
     /// An event stream, to be edited within the limits of `snapshot`.
-    pub(crate) fn edited(body: Answer, edit: Editing, held: Held, snapshot: &Snapshot) -> Self {
+    pub(crate) fn edited(
+        body: UpstreamBody,
+        edit: Editing,
+        held: BodyReservation,
+        snapshot: &Snapshot,
+    ) -> Self {
         Self::Edited(Box::new(Edited {
             body,
             editor: Some(EventEditor::new(edit, snapshot.limits.answer_bytes)),
             held,
-            bodies: snapshot.bodies,
+            bodies: snapshot.body_budget_bytes,
             cut: None,
         }))
     }
@@ -81,11 +86,11 @@ impl Body for Source {
 
 /// An event stream, and what edits it.
 pub(crate) struct Edited {
-    body: Answer,
+    body: UpstreamBody,
     /// None once the stream has ended.
     editor: Option<EventEditor<Editing>>,
     /// What the editor holds back, counted among all bodies.
-    held: Held,
+    held: BodyReservation,
     bodies: usize,
     /// Told once what stood before it has been passed on.
     cut: Option<Cut>,

@@ -17,7 +17,7 @@ use super::editing::Editing;
 use crate::{
     clock,
     request::{admit::Admitted, exchange::Exchange, read::Message},
-    snapshot::{Protected, Verdict},
+    snapshot::{ProtectedResource, VerifiedToken},
 };
 
 /// The edit for the answer to this request; none where nothing is hidden, or nothing is listed.
@@ -25,8 +25,8 @@ use crate::{
 /// A stream that a GET opens may replay any answer, so it is edited too: lists are known by their shape.
 pub(crate) fn edit(
     exchange: &Exchange<'_>,
-    resource: &Arc<Protected>,
-    verdict: &Verdict,
+    resource: &Arc<ProtectedResource>,
+    verdict: &VerifiedToken,
     message: &Message,
     admitted: &Admitted,
 ) -> Option<Editing> {

@@ -33,7 +33,7 @@ use super::{
     write::within,
 };
 use crate::{
-    limits::listening_streams::Listening,
+    limits::listening_streams::ListeningStream,
     request::{
         exchange::{Broken, Exchange},
         record::Record,
@@ -54,7 +54,7 @@ pub(crate) struct Relay {
     /// An end in between leaves whole events behind, so it may be a clean one.
     is_stream: bool,
     /// The place of an answer that only listens.
-    _place: Option<Listening>,
+    _place: Option<ListeningStream>,
     /// Counts the stream for as long as it is open.
     _open: Option<Counted>,
 }
@@ -65,7 +65,7 @@ impl Relay {
         exchange: &Exchange<'_>,
         response: Response<Source>,
         stream_end: StreamEnd,
-        place: Option<Listening>,
+        place: Option<ListeningStream>,
     ) -> Self {
         // A silence of zero means no comments.
         let silence = exchange.snapshot.timeouts.sse_comment;

@@ -22,7 +22,7 @@ use crate::request::{
     exchange::{Exchange, Stop},
     record::Record,
 };
-use crate::{limits::body_budget::Held, snapshot::Snapshot, upstream::Answer};
+use crate::{limits::body_budget::BodyReservation, snapshot::Snapshot, upstream::UpstreamBody};
 
 /// What an answer that is to be edited is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +73,13 @@ pub(crate) fn forget_validators(headers: &mut HeaderMap) {
 /// A refusal, or the client has gone.
 pub(crate) async fn document(
     exchange: &mut Exchange<'_>,
-    body: Answer,
+    body: UpstreamBody,
     mut edit: Editing,
     deadline: Instant,
     stream_end: &mut StreamEnd,
 ) -> Result<Bytes, Stop> {
     let snapshot = exchange.snapshot.clone();
-    let held = exchange.gateway.bodies().begin();
+    let held = exchange.gateway.body_budget().reservation();
     let whole = tokio::select! {
         biased;
         whole = collect(body, held, &snapshot) => whole,
@@ -93,7 +93,7 @@ pub(crate) async fn document(
         return Ok(whole);
     }
     match document::edit(&whole, &mut edit) {
-        Ok(edited) => Ok(held.keep(edited.map_or(whole, Bytes::from))),
+        Ok(edited) => Ok(held.attach_to(edited.map_or(whole, Bytes::from))),
         Err(error) => {
             exchange.record.set_detail(error.to_string());
             Err(error.reason().into())
@@ -102,10 +102,10 @@ pub(crate) async fn document(
 }
 
 async fn collect(
-    mut body: Answer,
-    mut held: Held,
+    mut body: UpstreamBody,
+    mut held: BodyReservation,
     snapshot: &Snapshot,
-) -> Result<(Bytes, Held), Reason> {
+) -> Result<(Bytes, BodyReservation), Reason> {
     let limit = snapshot.limits.answer_bytes;
     let announced = body.size_hint().exact();
     if announced.is_some_and(|length| length > limit as u64) {
@@ -120,7 +120,7 @@ async fn collect(
         if whole.len() + data.len() > limit {
             return Err(Reason::AnswerTooLarge);
         }
-        held.grow(data.len(), snapshot.bodies)?;
+        held.grow(data.len(), snapshot.body_budget_bytes)?;
         whole.extend_from_slice(&data);
     }
     Ok((whole.freeze(), held))

@@ -20,7 +20,7 @@ impl StreamEnd {
     /// Of an answer that only listens: with the caller's token, or when the gateway drains.
     pub(crate) fn of_listening(gateway: &Gateway, token_left: Duration) -> Self {
         Self {
-            draining: Some(gateway.draining()),
+            draining: Some(gateway.lifecycle().draining()),
             expires: Instant::now() + token_left,
         }
     }

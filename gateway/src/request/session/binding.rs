@@ -2,10 +2,10 @@
 
 use mcp_gateway_core::{policy::permit::Permit, seal::Binding};
 
-use crate::snapshot::Protected;
+use crate::snapshot::ProtectedResource;
 
 /// What sealed values are bound to.
-pub(crate) fn binding<'a>(resource: &'a Protected, permit: &'a Permit) -> Binding<'a> {
+pub(crate) fn binding<'a>(resource: &'a ProtectedResource, permit: &'a Permit) -> Binding<'a> {
     let principal = permit.principal();
     Binding {
         resource: &resource.uri,

@@ -13,8 +13,8 @@ use mcp_gateway_core::{
 use super::binding::binding;
 use crate::{
     request::{exchange::Exchange, read::Message},
-    snapshot::Protected,
-    upstream::Answer,
+    snapshot::ProtectedResource,
+    upstream::UpstreamBody,
 };
 
 /// A legacy session that the client named and that opened.
@@ -26,7 +26,7 @@ pub(crate) struct Opened {
 /// Opens the sealed session id that a legacy client sends along. A foreign, altered or unknown one is refused alike.
 pub(crate) fn open(
     exchange: &Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     permit: &Permit,
     message: &Message,
 ) -> Result<Option<Opened>, Reason> {
@@ -52,7 +52,7 @@ pub(crate) fn open(
     let text = sealed.to_str().map_err(|_| Reason::SessionUnknown)?;
     let upstream_id = exchange
         .snapshot
-        .sealer
+        .sealer()
         .open(&binding(resource, permit).session(), text)?;
     Ok(Some(Opened {
         sealed: sealed.clone(),
@@ -63,9 +63,9 @@ pub(crate) fn open(
 /// The session id the client gets to see: the one it sent, or the upstream's, sealed. Never the upstream's own.
 pub(crate) fn answer_id(
     exchange: &Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     permit: &Permit,
-    response: &Response<Answer>,
+    response: &Response<UpstreamBody>,
     era: Era,
     opened: Option<Opened>,
 ) -> Result<Option<HeaderValue>, Reason> {
@@ -83,7 +83,7 @@ pub(crate) fn answer_id(
             let id = given.to_str().map_err(|_| Reason::UpstreamSession)?;
             let sealed = exchange
                 .snapshot
-                .sealer
+                .sealer()
                 .seal(&binding(resource, permit).session(), id);
             let sealed = sealed.ok_or(Reason::UpstreamSession)?;
             HeaderValue::from_str(&sealed)

@@ -21,7 +21,7 @@ use crate::{
         read::Message,
         response::editing::{self, Editing},
     },
-    snapshot::Protected,
+    snapshot::ProtectedResource,
 };
 
 /// What the operator is told where tasks are refused.
@@ -30,7 +30,7 @@ const REFUSED: &str = "this resource has tasks: refuse; seal binds their ids to 
 /// Opens what is sealed in a message, and sees to it that what its answer hands out is sealed.
 pub(crate) fn open(
     exchange: &mut Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     permit: &Permit,
     message: &mut Message,
 ) -> Result<(), Reason> {
@@ -40,7 +40,7 @@ pub(crate) fn open(
     if !tasks && !request_state {
         return Ok(());
     }
-    let sealer = exchange.snapshot.sealer.clone();
+    let sealer = exchange.snapshot.sealer().clone();
     let binding = binding(resource, permit);
     let opening = Opening {
         sealer: &sealer,
@@ -78,7 +78,7 @@ fn is_answered(exchange: &Exchange<'_>, message: &Message) -> bool {
 /// Whether the resource lets clients say this of tasks.
 fn judge(
     exchange: &mut Exchange<'_>,
-    resource: &Protected,
+    resource: &ProtectedResource,
     message: &Message,
 ) -> Result<(), Reason> {
     let method = message.method.as_deref();
@@ -91,7 +91,7 @@ fn judge(
 
 /// The body for the upstream takes its room among all bodies, as the client's did.
 fn held(exchange: &Exchange<'_>, body: Vec<u8>) -> Result<Bytes, Reason> {
-    let mut held = exchange.gateway.bodies().begin();
-    held.grow(body.len(), exchange.snapshot.bodies)?;
-    Ok(held.keep(body.into()))
+    let mut held = exchange.gateway.body_budget().reservation();
+    held.grow(body.len(), exchange.snapshot.body_budget_bytes)?;
+    Ok(held.attach_to(body.into()))
 }

@@ -1,0 +1,87 @@
+//! Why the gateway cannot run.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use mcp_gateway_core::{seal::SealingTestError, token::SelfTestError};
+use thiserror::Error;
+
+use crate::{
+    downstream::tls::TlsError,
+    lifecycle::{
+        reload::certificates::CertificatesError,
+        upgrade::{HandOverError, UpgradeSocketError},
+    },
+};
+
+/// Why the gateway cannot run. The process ends with exit code 1.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// An address is taken, or not allowed.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A listener's certificates cannot be used.
+    #[error("cannot serve TLS on {address}: {error}")]
+    Tls {
+        /// The listener.
+        address: SocketAddr,
+        /// What is wrong with its certificates.
+        error: TlsError,
+    },
+    /// A file the configuration names cannot be used any more.
+    #[error("the configuration cannot be used: {0}")]
+    Config(String),
+    /// The cryptography does not do what it must.
+    #[error("the start-up self-test failed: {0}")]
+    SelfTest(#[from] SelfTestError),
+    /// Sealing does not do what it must.
+    #[error("the start-up self-test failed: {0}")]
+    Sealing(#[from] SealingTestError),
+    /// The running process cannot be replaced; it goes on.
+    #[error("cannot take over at {path}: {error}")]
+    Upgrade {
+        /// The upgrade socket.
+        path: PathBuf,
+        /// Why.
+        error: HandOverError,
+    },
+    /// Replacing was asked for, but nothing says where.
+    #[error(
+        "--upgrade needs upgrade_socket in the configuration, the same as in the running process's"
+    )]
+    NoUpgradeSocket,
+    /// An issuer's keys cannot be fetched, so this process could not do what the running one does.
+    #[error(
+        "the running process is not replaced, because the keys of issuer {0} cannot be fetched: \
+         upgrade when they can, or stop it and start anew"
+    )]
+    KeysUnavailable(String),
+    /// A signal came while this process began; the running one goes on.
+    #[error("the running process is not replaced, because a signal ended this one before")]
+    Ended,
+    /// Decisions could not be recorded.
+    #[error("audit.file {path} cannot be written: {error}", path = path.display())]
+    Audit {
+        /// Where lines were to go.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A successor could not replace this process.
+    #[error(transparent)]
+    UpgradeSocket(#[from] UpgradeSocketError),
+    /// The process cannot be set up.
+    #[error("cannot start: {0}")]
+    Start(String),
+}
+
+impl From<CertificatesError> for RunError {
+    fn from(error: CertificatesError) -> Self {
+        let CertificatesError { address, error } = error;
+        Self::Tls { address, error }
+    }
+}

@@ -1,0 +1,208 @@
+//! Putting it together: configuration → sockets → snapshot → services → signals.
+//!
+//! What can fail fails here, before a request is accepted, with a sentence that says what and where.
+
+mod error;
+mod services;
+mod takeover;
+
+use std::{
+    collections::BTreeSet,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use mcp_gateway_core::{seal, token};
+use pingora::server::{RunArgs, Server, configuration::ServerConf};
+
+use crate::{
+    admin::Admin,
+    config::{Config, Loaded},
+    downstream::{
+        accept::{self, Listeners, Port},
+        tls::ServedTls,
+    },
+    gateway::Gateway,
+    lifecycle::{
+        reload::{self, ReloadTrigger, Reloader, certificates::Certificates, changes},
+        signals::Signals,
+        upgrade::InheritedSockets,
+    },
+    limits::overload::descriptors,
+    snapshot::Snapshot,
+    telemetry::{
+        access_log::AccessLog, audit_log::AuditLog, log_queue::LastLines, logging::Logging,
+        metrics::Metrics,
+    },
+    verify::refresher,
+};
+pub use error::RunError;
+use services::{KeyRefresher, MemoryWatch};
+pub use takeover::Start;
+use takeover::{PreparedOffer, inherit_sockets, prepare_offer, take_place};
+
+/// A gateway whose sockets are bound and whose configuration is in use, one step before it serves.
+pub struct Prepared {
+    gateway: Arc<Gateway>,
+    reloader: Reloader,
+    signals: Signals,
+    server: Server,
+    inherited: InheritedSockets,
+    offer: Option<PreparedOffer>,
+    _audit: Option<LastLines>,
+    _logging: Logging,
+}
+
+impl Prepared {
+    /// Does everything that can fail.
+    ///
+    /// # Errors
+    /// The gateway cannot run; nothing was served.
+    pub fn new(loaded: &Loaded, start: Start) -> Result<Self, RunError> {
+        let config = &loaded.config;
+        let (trigger, requests) = ReloadTrigger::new();
+        // A SIGHUP kills a process that has no handler: this comes before everything else.
+        let signals = Signals::install(trigger.clone());
+        let signals = signals.map_err(|error| RunError::Start(error.to_string()))?;
+        install_crypto();
+        token::self_test()?;
+        seal::self_test()?;
+        let metrics = Metrics::new().map_err(|error| RunError::Start(error.to_string()))?;
+        let metrics = Arc::new(metrics);
+        let logging = Logging::install(&config.log, metrics.log_lines_dropped.clone());
+        let logging = logging.map_err(|error| RunError::Start(error.to_string()))?;
+        let certificates = Certificates::read(&config.listen, &metrics)?;
+        let snapshot = Snapshot::build(config, &metrics, None, &BTreeSet::new());
+        let snapshot = snapshot.map_err(|error| RunError::Config(error.to_string()))?;
+        let mut inherited = inherit_sockets(config, start, &snapshot.keys)?;
+        let ports = bind_ports(config, certificates.served(), &mut inherited)?;
+        let admin = bind(config.admin.address, &mut inherited)?;
+        let offer = prepare_offer(config, &ports, &admin)?;
+        reload::note_start(&metrics);
+
+        let connections =
+            descriptors::connection_limit(config.limits.connections, descriptors::raise_limit());
+        let access_log = AccessLog::new(&config.log, logging.writer());
+        let (audit_log, last_lines) = start_audit(config, &logging, &metrics)?;
+        let logs = (access_log, audit_log);
+        let gateway = Arc::new(Gateway::new(snapshot, connections, metrics, logs));
+        announce(config);
+        let (key_orders, received_orders) = refresher::orders();
+        let mut server = server();
+        server.add_service(KeyRefresher::new(&gateway, received_orders));
+        server.add_service(MemoryWatch::new(gateway.clone()));
+        server.add_service(Admin::new(admin, gateway.clone()));
+        server.add_service(Listeners::new(ports, gateway.clone()));
+        let reloader = Reloader::new(
+            loaded.clone(),
+            (trigger, requests),
+            gateway.clone(),
+            certificates,
+            key_orders,
+        );
+        Ok(Self {
+            gateway,
+            reloader,
+            signals,
+            server,
+            inherited,
+            offer,
+            _audit: last_lines,
+            _logging: logging,
+        })
+    }
+
+    /// Serves until a signal or a successor ends it, and drains then.
+    ///
+    /// # Errors
+    /// The process that runs does not give its place away; nothing was served.
+    pub fn serve(mut self) -> Result<(), RunError> {
+        if let Some(offer) = self.offer.take() {
+            let service = take_place(offer, self.inherited, &self.gateway, &self.signals)?;
+            self.server.add_service(service);
+        }
+        if let Err(error) = self.reloader.start() {
+            tracing::error!("the configuration cannot be reloaded: {error}");
+        }
+        self.gateway.lifecycle().start_serving();
+        let drain = self.signals.drain_on_end(self.gateway);
+        self.server.run(RunArgs {
+            shutdown_signal: Box::new(drain),
+        });
+        tracing::info!("ended");
+        Ok(())
+    }
+}
+
+fn start_audit(
+    config: &Config,
+    logging: &Logging,
+    metrics: &Metrics,
+) -> Result<(AuditLog, Option<LastLines>), RunError> {
+    let dropped = metrics.audit_lines_dropped.clone();
+    AuditLog::start(&config.audit, (&config.log, logging.writer()), dropped).map_err(|error| {
+        RunError::Audit {
+            path: config.audit.file.clone().unwrap_or_default(),
+            error,
+        }
+    })
+}
+
+/// Chooses the cryptography for the whole process. Without this rustls would not know which of two linked ones to use.
+pub fn install_crypto() {
+    // A second call finds the same provider installed.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+fn bind_ports(
+    config: &Config,
+    tls: Vec<Option<Arc<ServedTls>>>,
+    inherited: &mut InheritedSockets,
+) -> Result<Vec<Port>, RunError> {
+    let listeners = config.listen.iter().zip(tls);
+    listeners
+        .map(|(listen, tls)| {
+            let socket = Some(bind(listen.address, inherited)?);
+            Ok(Port {
+                socket,
+                tls,
+                proxy_protocol: listen.proxy_protocol,
+            })
+        })
+        .collect()
+}
+
+/// The socket that the predecessor had, or a new one.
+fn bind(address: SocketAddr, inherited: &mut InheritedSockets) -> Result<TcpListener, RunError> {
+    if let Some(socket) = inherited.take_socket(address) {
+        return Ok(socket);
+    }
+    accept::bind(address).map_err(|error| RunError::Bind { address, error })
+}
+
+fn announce(config: &Config) {
+    for listen in &config.listen {
+        let address = listen.address;
+        let scheme = if listen.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        tracing::info!("listening on {scheme}://{address}");
+    }
+    tracing::info!("metrics and probes on http://{}", config.admin.address);
+    for resource in &config.resources {
+        tracing::info!("protecting {}", resource.uri);
+    }
+    changes::warn_of_lone_sessions(None, config);
+}
+
+fn server() -> Server {
+    let conf = ServerConf {
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+    server
+}

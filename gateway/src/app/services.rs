@@ -1,0 +1,79 @@
+//! The services in the background, each on a thread of its own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pingora::{
+    server::{ListenFds, ShutdownWatch},
+    services::Service,
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    gateway::Gateway,
+    limits::overload::memory,
+    verify::{
+        keys::IssuerKeys,
+        refresher::{self, RefreshOrder},
+    },
+};
+
+/// Refreshes the keys of all issuers, on a thread of its own: a slow issuer does not delay requests.
+pub(crate) struct KeyRefresher {
+    /// The keys to begin with, and the orders that come later; taken at the start.
+    work: Option<(Vec<Arc<IssuerKeys>>, mpsc::Receiver<RefreshOrder>)>,
+}
+
+impl KeyRefresher {
+    pub(crate) fn new(gateway: &Gateway, orders: mpsc::Receiver<RefreshOrder>) -> Self {
+        let first = gateway.snapshot().keys.values().cloned().collect();
+        Self {
+            work: Some((first, orders)),
+        }
+    }
+}
+
+#[async_trait]
+impl Service for KeyRefresher {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        if let Some((first, orders)) = self.work.take() {
+            refresher::refresh_keys(first, orders).await;
+        }
+    }
+
+    fn name(&self) -> &str {
+        "keys"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
+    }
+}
+
+/// Watches the memory in use, on a thread of its own: it matters most while the gateway is busy.
+pub(crate) struct MemoryWatch {
+    gateway: Arc<Gateway>,
+}
+
+impl MemoryWatch {
+    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+}
+
+#[async_trait]
+impl Service for MemoryWatch {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        let granted = memory::cgroup_limit();
+        let limit = || self.gateway.snapshot().limits.memory.or(granted);
+        memory::watch(self.gateway.overload(), limit).await;
+    }
+
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
+    }
+}

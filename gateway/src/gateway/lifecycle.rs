@@ -1,0 +1,178 @@
+//! Where the process stands between its start and its end: starting, ready, leaving, draining, cut. No state comes back.
+//!
+//! That another process accepts on our sockets is a fact of its own: it may come to be known in any state before the drain.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// The states, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// Nothing is served yet.
+    Starting,
+    /// Traffic should come here.
+    Ready,
+    /// Traffic should go elsewhere; what comes is still accepted.
+    Leaving,
+    /// New connections are not accepted; requests under way go on.
+    Draining,
+    /// Connections that are still open must end.
+    Cut,
+}
+
+/// The state of the process.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    state: watch::Sender<State>,
+    /// Whether the state is [`State::Draining`] or later, in the form that Pingora reads.
+    draining: watch::Sender<bool>,
+    handed_over: watch::Sender<bool>,
+    /// One reference for each holder of listening sockets, and this one.
+    accepting: Arc<()>,
+}
+
+impl Lifecycle {
+    /// A process that starts.
+    pub(super) fn new() -> Self {
+        Self {
+            state: watch::Sender::new(State::Starting),
+            draining: watch::Sender::new(false),
+            handed_over: watch::Sender::new(false),
+            accepting: Arc::new(()),
+        }
+    }
+
+    /// Traffic should come here from now on.
+    pub(crate) fn start_serving(&self) {
+        self.enter(State::Ready);
+    }
+
+    /// Traffic should go elsewhere from now on; what comes is still accepted.
+    pub(crate) fn leave(&self) {
+        self.enter(State::Leaving);
+    }
+
+    /// Stops accepting; requests under way go on.
+    pub(crate) fn drain(&self) {
+        self.enter(State::Draining);
+        self.draining.send_replace(true);
+    }
+
+    /// Ends what is still open, so that each request is at least accounted for.
+    pub(crate) fn cut(&self) {
+        self.enter(State::Cut);
+    }
+
+    /// Another process accepts on our sockets, the admin one included.
+    pub(crate) fn hand_over(&self) {
+        self.handed_over.send_replace(true);
+    }
+
+    fn enter(&self, next: State) {
+        self.state.send_if_modified(|state| {
+            let is_later = *state < next;
+            *state = next.max(*state);
+            is_later
+        });
+    }
+
+    /// Whether the listeners are bound and the process is not about to end.
+    pub(crate) fn is_ready(&self) -> bool {
+        *self.state.borrow() == State::Ready
+    }
+
+    /// Whether new connections are refused and idle ones closed.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Whether connections that are still open must end.
+    pub(crate) fn is_cut(&self) -> bool {
+        *self.state.borrow() == State::Cut
+    }
+
+    /// Turns true when no new connection is accepted any more.
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        let mut draining = self.draining.subscribe();
+        if *draining.borrow() {
+            // A connection that was accepted in the last moment sees the change too.
+            draining.mark_changed();
+        }
+        draining
+    }
+
+    /// Returns when connections that are still open must end.
+    pub(crate) async fn wait_for_cut(&self) {
+        let mut state = self.state.subscribe();
+        // The sender lives as long as the gateway.
+        let _ = state.wait_for(|state| *state == State::Cut).await;
+    }
+
+    /// Returns when another process accepts on our sockets.
+    pub(crate) async fn wait_for_hand_over(&self) {
+        // The sender lives as long as the gateway.
+        let _ = self.handed_over.subscribe().wait_for(|over| *over).await;
+    }
+
+    /// Held by each holder of listening sockets: while there is one, connections may still come.
+    pub(crate) fn accepting(&self) -> Arc<()> {
+        self.accepting.clone()
+    }
+
+    /// Whether anybody still holds listening sockets.
+    pub(super) fn is_accepting(&self) -> bool {
+        Arc::strong_count(&self.accepting) > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_states_follow_one_another_and_none_comes_back() {
+        let lifecycle = Lifecycle::new();
+        let shown = || {
+            let lifecycle = &lifecycle;
+            let (ready, draining) = (lifecycle.is_ready(), lifecycle.is_draining());
+            (ready, draining, lifecycle.is_cut())
+        };
+        assert_eq!(shown(), (false, false, false));
+        lifecycle.start_serving();
+        assert_eq!(shown(), (true, false, false));
+        lifecycle.leave();
+        assert_eq!(shown(), (false, false, false));
+        lifecycle.start_serving();
+        assert_eq!(shown(), (false, false, false));
+        lifecycle.drain();
+        assert_eq!(shown(), (false, true, false));
+        lifecycle.cut();
+        assert_eq!(shown(), (false, true, true));
+        lifecycle.drain();
+        assert_eq!(shown(), (false, true, true));
+    }
+
+    #[tokio::test]
+    async fn a_state_that_has_come_is_not_waited_for() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.drain();
+        let mut draining = lifecycle.draining();
+        assert!(draining.has_changed().unwrap());
+        assert!(draining.wait_for(|draining| *draining).await.is_ok());
+        lifecycle.cut();
+        lifecycle.wait_for_cut().await;
+        lifecycle.hand_over();
+        lifecycle.wait_for_hand_over().await;
+    }
+
+    #[test]
+    fn sockets_are_held_until_the_last_holder_is_gone() {
+        let lifecycle = Lifecycle::new();
+        let (one, other) = (lifecycle.accepting(), lifecycle.accepting());
+        drop(one);
+        assert!(lifecycle.is_accepting());
+        drop(other);
+        assert!(!lifecycle.is_accepting());
+    }
+}

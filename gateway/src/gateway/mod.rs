@@ -1,0 +1,183 @@
+//! What every request shares: the snapshot of the configuration, metrics, logs, limits, and the state of the process.
+
+mod lifecycle;
+mod refusals;
+mod request_ids;
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{sync::Semaphore, time::sleep};
+
+use crate::{
+    limits::{
+        body_budget::BodyBudget, listening_streams::ListeningStreams, overload::Overload,
+        per_address::ConnectionsPerAddress, rate_limiter::RateLimiter,
+    },
+    snapshot::Snapshot,
+    telemetry::{access_log::AccessLog, audit_log::AuditLog, metrics::Metrics},
+};
+use lifecycle::Lifecycle;
+use refusals::RefusalsPerAddress;
+use request_ids::RequestIds;
+
+/// How long to pause between two looks at whether the last connection has ended.
+const IDLE_PAUSE: Duration = Duration::from_millis(10);
+
+/// The running gateway.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    metrics: Arc<Metrics>,
+    access_log: AccessLog,
+    audit_log: AuditLog,
+    connections: Arc<Semaphore>,
+    connection_limit: usize,
+    listening_streams: Arc<ListeningStreams>,
+    body_budget: Arc<BodyBudget>,
+    connections_per_address: ConnectionsPerAddress,
+    overload: Overload,
+    refusals: RefusalsPerAddress,
+    rate_limiter: RateLimiter,
+    lifecycle: Lifecycle,
+    asked_issuers: AtomicBool,
+    request_ids: RequestIds,
+}
+
+impl Gateway {
+    /// A gateway that serves `snapshot`, with so many connections at most; not ready until [`Lifecycle::start_serving`].
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        connection_limit: usize,
+        metrics: Arc<Metrics>,
+        (access_log, audit_log): (AccessLog, AuditLog),
+    ) -> Self {
+        Self {
+            connections: Arc::new(Semaphore::new(connection_limit)),
+            connection_limit,
+            listening_streams: Arc::default(),
+            body_budget: Arc::default(),
+            connections_per_address: ConnectionsPerAddress::default(),
+            overload: Overload::default(),
+            refusals: RefusalsPerAddress::new(),
+            rate_limiter: RateLimiter::new(),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            metrics,
+            access_log,
+            audit_log,
+            lifecycle: Lifecycle::new(),
+            asked_issuers: AtomicBool::new(false),
+            request_ids: RequestIds::new(),
+        }
+    }
+
+    /// Puts another configuration to use, for requests that begin from now on.
+    pub(crate) fn exchange(&self, snapshot: Arc<Snapshot>) {
+        self.snapshot.store(snapshot);
+    }
+
+    /// The configuration in use. A request loads it once and keeps it to its end.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    pub(crate) fn access_log(&self) -> &AccessLog {
+        &self.access_log
+    }
+
+    pub(crate) const fn audit_log(&self) -> &AuditLog {
+        &self.audit_log
+    }
+
+    /// One permit for each connection that may be open.
+    pub(crate) fn connections(&self) -> Arc<Semaphore> {
+        self.connections.clone()
+    }
+
+    /// The streams that only listen.
+    pub(crate) fn listening_streams(&self) -> &Arc<ListeningStreams> {
+        &self.listening_streams
+    }
+
+    /// The bytes of all bodies in memory.
+    pub(crate) fn body_budget(&self) -> &Arc<BodyBudget> {
+        &self.body_budget
+    }
+
+    /// The connections that each address has open.
+    pub(crate) const fn connections_per_address(&self) -> &ConnectionsPerAddress {
+        &self.connections_per_address
+    }
+
+    /// Which of descriptors and memory is short.
+    pub(crate) const fn overload(&self) -> &Overload {
+        &self.overload
+    }
+
+    /// The calls that rate limits count.
+    pub(crate) const fn rate_limiter(&self) -> &RateLimiter {
+        &self.rate_limiter
+    }
+
+    /// Counts a refusal against the address that caused it, unless refusals of that address are not counted.
+    pub(crate) fn count_refusal(&self, client: IpAddr) {
+        let snapshot = self.snapshot.load();
+        if snapshot.addresses.is_limited(client) {
+            self.refusals
+                .count(client, snapshot.limits.refusals_per_address);
+        }
+    }
+
+    /// How long an address that caused too many refusals must wait until signatures are verified for it again.
+    pub(crate) fn refusal_wait(&self, client: IpAddr) -> Option<Duration> {
+        let snapshot = self.snapshot.load();
+        if !snapshot.addresses.is_limited(client) {
+            return None;
+        }
+        self.refusals
+            .wait(client, snapshot.limits.refusals_per_address)
+    }
+
+    /// Where the process stands between its start and its end.
+    pub(crate) const fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Waits until nobody holds listening sockets any more and the last connection has ended.
+    ///
+    /// It takes no permit itself: a connection that was accepted in the last moment needs one.
+    pub(crate) async fn wait_until_idle(&self) {
+        while self.lifecycle.is_accepting()
+            || self.connections.available_permits() < self.connection_limit
+        {
+            sleep(IDLE_PAUSE).await;
+        }
+    }
+
+    /// Whether every issuer has been asked once since the start. It stays so: an issuer that a reload brings keeps no
+    /// traffic away from the others.
+    pub(crate) fn has_asked_issuers(&self) -> bool {
+        if !self.asked_issuers.load(Ordering::Relaxed) {
+            let snapshot = self.snapshot();
+            let tried = snapshot.keys.values().all(|keys| keys.was_tried());
+            self.asked_issuers.store(tried, Ordering::Relaxed);
+        }
+        self.asked_issuers.load(Ordering::Relaxed)
+    }
+
+    /// A request id that no other request of this process has.
+    pub(crate) fn request_id(&self) -> String {
+        self.request_ids.next()
+    }
+}

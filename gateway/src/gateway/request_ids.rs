@@ -1,0 +1,43 @@
+//! Request ids of 16 hexadecimal digits: a random start, then counting, spread so that neighbours do not look alike.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Makes the ids of one process.
+#[derive(Debug)]
+pub(super) struct RequestIds {
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(super) fn new() -> Self {
+        let mut seed = [0; 8];
+        // Without randomness ids start at zero: they tell requests apart and need not be secret.
+        let _ = aws_lc_rs::rand::fill(&mut seed);
+        Self {
+            next: AtomicU64::new(u64::from_le_bytes(seed)),
+        }
+    }
+
+    /// An id that no other request of this process has.
+    pub(super) fn next(&self) -> String {
+        /// Odd, so that multiplying by it maps 64 bits one to one (2^64 divided by the golden ratio).
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}", count.wrapping_mul(SPREAD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn request_ids_differ() {
+        let ids = RequestIds::new();
+        let made: HashSet<_> = (0..1000).map(|_| ids.next()).collect();
+        assert_eq!(made.len(), 1000);
+        assert!(made.iter().all(|id| id.len() == 16));
+    }
+}

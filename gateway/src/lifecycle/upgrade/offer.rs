@@ -1,0 +1,113 @@
+//! The running process's side of an upgrade: it offers its sockets to successors until one has taken them.
+
+use std::{net::TcpListener, sync::Arc};
+
+use async_trait::async_trait;
+use pingora::{
+    server::{ListenFds, ShutdownWatch},
+    services::Service,
+};
+use tokio::{net::UnixListener, sync::mpsc};
+
+use super::{door::UpgradeSocket, hand_over};
+use crate::{gateway::Gateway, lifecycle::signals::EndReason};
+
+/// Waits for a successor and hands the listening sockets over to it.
+pub(crate) struct HandOverService {
+    upgrade_socket: Option<UpgradeSocket>,
+    sockets: Arc<[TcpListener]>,
+    gateway: Arc<Gateway>,
+    ends: mpsc::Sender<EndReason>,
+    /// The process does not end while its sockets and its upgrade socket are held here.
+    accepting: Option<Arc<()>>,
+}
+
+impl HandOverService {
+    /// Offers `sockets` at `upgrade_socket`; sends to `ends` when they are handed over.
+    pub(crate) fn new(
+        upgrade_socket: UpgradeSocket,
+        sockets: Vec<TcpListener>,
+        gateway: Arc<Gateway>,
+        ends: mpsc::Sender<EndReason>,
+    ) -> Self {
+        Self {
+            upgrade_socket: Some(upgrade_socket),
+            sockets: sockets.into(),
+            accepting: Some(gateway.lifecycle().accepting()),
+            gateway,
+            ends,
+        }
+    }
+
+    /// Waits until a successor has the sockets or this process drains.
+    async fn offer(&self, upgrade_socket: UpgradeSocket) {
+        let mut draining = self.gateway.lifecycle().draining();
+        match upgrade_socket.listener() {
+            Ok(listener) => tokio::select! {
+                () = self.wait_for_successor(&listener) => {
+                    tracing::info!("a successor has the sockets: it accepts from now on");
+                    self.gateway.lifecycle().hand_over();
+                    // A full channel holds as much already.
+                    let _ = self.ends.try_send(EndReason::HandedOver);
+                    // The path is the successor's now.
+                    upgrade_socket.leave_to_successor();
+                }
+                _ = draining.wait_for(|draining| *draining) => {}
+            },
+            Err(error) => tracing::error!("the upgrade socket cannot be used: {error}"),
+        }
+    }
+
+    /// Serves one successor after the other until one has everything.
+    async fn wait_for_successor(&self, listener: &UnixListener) {
+        loop {
+            match listener.accept().await {
+                Ok((successor, _)) => {
+                    if self.hand_over_to(successor).await {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!("a successor could not be heard: {error}");
+                    tokio::time::sleep(hand_over::PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn hand_over_to(&self, successor: tokio::net::UnixStream) -> bool {
+        let sockets = self.sockets.clone();
+        let handed_over = tokio::task::spawn_blocking(move || {
+            let mut successor = hand_over::authenticate_peer(successor.into_std()?)?;
+            hand_over::send_sockets(&mut successor, &sockets)
+        });
+        match handed_over.await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!("an upgrade came to nothing, this process goes on: {error}");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+#[async_trait]
+impl Service for HandOverService {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        if let Some(upgrade_socket) = self.upgrade_socket.take() {
+            self.offer(upgrade_socket).await;
+        }
+        // A socket that is held here would go on queueing connections that are never accepted.
+        self.sockets = Arc::new([]);
+        self.accepting = None;
+    }
+
+    fn name(&self) -> &str {
+        "upgrade"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
+    }
+}

@@ -1,0 +1,21 @@
+//! Why a checked configuration cannot be put to use.
+
+use std::path::PathBuf;
+
+use mcp_gateway_core::seal::SealingKeyError;
+use thiserror::Error;
+
+use crate::{config::files::FileError, fetch::client::FetchError, upstream::UpstreamError};
+
+/// A file that was there when the configuration was checked cannot be used any more, or there is no randomness for a key.
+#[derive(Debug, Error)]
+pub(crate) enum SnapshotError {
+    #[error("resource {path}: {error}")]
+    Upstream { path: String, error: UpstreamError },
+    #[error("issuer {name}: {error}")]
+    Issuer { name: String, error: FetchError },
+    #[error("the session key {} {error}", path.display())]
+    SessionKey { path: PathBuf, error: FileError },
+    #[error("no sealing key: {0}")]
+    Sealing(#[from] SealingKeyError),
+}

@@ -1,0 +1,117 @@
+//! A protected resource (RFC 9728): an MCP server behind the gateway, with everything that decides its requests.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use mcp_gateway_core::{
+    http::{authority::Authority, resource_metadata::well_known_path},
+    mcp::{supported::Supported, tasks::Tasks},
+    policy::Policy,
+    rate::Limiter,
+    refusal::challenge::Challenger,
+};
+
+use super::{
+    error::SnapshotError,
+    trusted_issuer::{KeysByIssuer, TrustedIssuer},
+    verified_tokens::VerifiedTokens,
+};
+use crate::{
+    config::{Config, IdentityHeaders, RequestState, Resource},
+    limits::rate_limiter,
+    upstream::Upstream,
+};
+
+/// One protected resource.
+#[derive(Debug)]
+pub(crate) struct ProtectedResource {
+    /// Metric label: the path, with the host before it where one is configured.
+    pub(crate) label: String,
+    /// The resource URI (RFC 8707).
+    pub(crate) uri: String,
+    pub(crate) host: Option<Authority>,
+    pub(crate) issuers: Arc<[TrustedIssuer]>,
+    pub(crate) audience: Arc<[String]>,
+    pub(crate) policy: Policy,
+    pub(crate) rate_limits: Vec<Limiter>,
+    pub(crate) challenger: Challenger,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) tasks: Tasks,
+    pub(crate) request_state: RequestState,
+    pub(crate) identity_headers: IdentityHeaders,
+    /// How long the upstream's response head may take.
+    pub(crate) response_head: Duration,
+    /// The protocol versions listed; without a list the upstream decides.
+    pub(crate) supported: Option<Supported>,
+    pub(crate) verified_tokens: Arc<VerifiedTokens>,
+}
+
+impl ProtectedResource {
+    /// Makes `resource` ready, with what can be reused of `previous`, the resource at the same place before.
+    ///
+    /// # Errors
+    /// The upstream cannot be set up.
+    pub(super) fn build(
+        config: &Config,
+        resource: &Resource,
+        keys: &KeysByIssuer,
+        previous: Option<&Self>,
+        changed_files: &BTreeSet<PathBuf>,
+    ) -> Result<Self, SnapshotError> {
+        let upstream = Upstream::reuse_or_new(
+            previous.map(|previous| &previous.upstream),
+            &resource.upstream,
+            &config.timeouts,
+            changed_files,
+        );
+        let issuers = TrustedIssuer::all_of(config, resource, keys);
+        let audience = resource.audience.clone().into();
+        let verified_tokens = VerifiedTokens::reuse_or_new(
+            previous.map(|previous| &previous.verified_tokens),
+            &issuers,
+            &audience,
+            config.limits.verified_tokens,
+        );
+        let limiters = previous.map_or(&[][..], |previous| &previous.rate_limits);
+        let rate_limits = resource.rate_limits.iter();
+        Ok(Self {
+            label: label(resource),
+            uri: resource.uri.clone(),
+            host: resource.host.clone(),
+            issuers,
+            audience,
+            policy: resource.policy.clone(),
+            rate_limits: rate_limits
+                .map(|limit| rate_limiter::reuse_or_new(limiters, limit))
+                .collect(),
+            challenger: challenger(config, resource),
+            upstream: upstream.map_err(|error| SnapshotError::Upstream {
+                path: resource.path.clone(),
+                error,
+            })?,
+            tasks: resource.tasks,
+            request_state: resource.request_state,
+            identity_headers: resource.identity_headers.clone(),
+            response_head: resource.response_head,
+            supported: resource.supported.clone(),
+            verified_tokens,
+        })
+    }
+}
+
+fn label(resource: &Resource) -> String {
+    resource.host.as_ref().map_or_else(
+        || resource.path.clone(),
+        |host| format!("{host}{}", resource.path),
+    )
+}
+
+/// Writes the challenges of this resource.
+pub(crate) fn challenger(config: &Config, resource: &Resource) -> Challenger {
+    let base = resource.uri.strip_suffix(&resource.path);
+    let path = well_known_path(&resource.path);
+    let url = base.map_or_else(
+        || config.public_url.join(&path),
+        |base| format!("{base}{path}"),
+    );
+    Challenger::new(&url, &resource.policy.hinted_scopes())
+}

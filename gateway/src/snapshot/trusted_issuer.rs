@@ -1,0 +1,81 @@
+//! An issuer as one resource trusts it: what its tokens look like, and the keys they are verified with.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use mcp_gateway_core::{cel::kept_claims::ClaimNames, token::issuer_profile::IssuerProfile};
+
+use super::error::SnapshotError;
+use crate::{
+    config::{Config, Issuer, Resource},
+    telemetry::metrics::Metrics,
+    verify::keys::IssuerKeys,
+};
+
+/// The keys of every configured issuer, by its name in the configuration.
+pub(crate) type KeysByIssuer = BTreeMap<String, Arc<IssuerKeys>>;
+
+/// An issuer as one resource trusts it.
+#[derive(Debug)]
+pub(crate) struct TrustedIssuer {
+    pub(crate) profile: IssuerProfile,
+    pub(crate) keys: Arc<IssuerKeys>,
+}
+
+impl TrustedIssuer {
+    /// The issuers that `resource` trusts, in its order.
+    pub(super) fn all_of(config: &Config, resource: &Resource, keys: &KeysByIssuer) -> Arc<[Self]> {
+        let trusted = resource.issuers.iter().filter_map(|name| {
+            Some(Self {
+                profile: profile(config.issuers.get(name)?, resource.policy.claims_read()),
+                keys: keys.get(name)?.clone(),
+            })
+        });
+        trusted.collect()
+    }
+
+    /// Whether a token that one of both verifies is verified by the other to the same result.
+    pub(super) fn verifies_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.keys, &other.keys) && self.profile == other.profile
+    }
+}
+
+/// The keys of every issuer of `config`, with those of `previous` that can be reused.
+///
+/// # Errors
+/// An issuer's CA file cannot be used.
+pub(super) fn keys_by_issuer(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    previous: Option<&KeysByIssuer>,
+    changed_files: &BTreeSet<PathBuf>,
+) -> Result<KeysByIssuer, SnapshotError> {
+    let keys = config.issuers.iter().map(|(name, issuer)| {
+        let previous = previous.and_then(|previous| previous.get(name));
+        let keys = IssuerKeys::reuse_or_new(previous, issuer, config.jwks, metrics, changed_files);
+        let keys = keys.map_err(|error| SnapshotError::Issuer {
+            name: name.clone(),
+            error,
+        });
+        Ok((name.clone(), keys?))
+    });
+    keys.collect()
+}
+
+/// What this issuer's tokens look like.
+pub(crate) fn profile(issuer: &Issuer, kept_claims: ClaimNames) -> IssuerProfile {
+    IssuerProfile {
+        issuer: issuer.issuer.as_str().into(),
+        token_types: issuer.token_types.clone(),
+        algorithms: issuer.algorithms.clone(),
+        scope_claims: issuer.scope_claims.clone(),
+        subject_claim: issuer.subject_claim.clone(),
+        clock_skew: issuer.clock_skew,
+        max_lifetime: issuer.max_lifetime,
+        ignored_headers: issuer.ignored_headers.clone(),
+        kept_claims,
+    }
+}

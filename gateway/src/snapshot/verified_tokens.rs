@@ -1,0 +1,210 @@
+//! The tokens that were verified for one resource a short while ago, so that their signatures are not verified again.
+//!
+//! A cached token is void once its issuer's key set has lost or altered a key, and once its life is over by either clock.
+//! What it may do is not cached: the policy decides that at each request.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mcp_gateway_core::{time::UnixTime, token::jwt::Verified};
+use quick_cache::sync::Cache;
+
+use super::trusted_issuer::TrustedIssuer;
+
+/// A token's SHA-256.
+pub(crate) type TokenDigest = [u8; 32];
+
+/// The outcome of a verification.
+#[derive(Clone, Debug)]
+pub(crate) struct VerifiedToken {
+    pub(crate) verified: Verified,
+    /// Index into the resource's issuers.
+    pub(crate) issuer: usize,
+    /// The generation of the issuer's keys that verified it.
+    pub(crate) generation: u64,
+    /// When the token's life is over by a clock that cannot be set; never, where that lies beyond what the clock can say.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl VerifiedToken {
+    /// The end of a life that is `left` long at `now`.
+    pub(crate) fn deadline(now: Instant, left: Duration) -> Option<Instant> {
+        now.checked_add(left)
+    }
+
+    /// Whether the token's life is over, even where the wall clock was set back meanwhile.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// When the token has expired for the resource with these `issuers`, clock skew included.
+    pub(crate) fn expires_at(&self, issuers: &[TrustedIssuer]) -> UnixTime {
+        let issuer = issuers.get(self.issuer);
+        let skew = issuer.map_or(Duration::ZERO, |issuer| issuer.profile.clock_skew);
+        self.verified.expires.plus(skew)
+    }
+}
+
+/// The verified tokens of one resource, and what they were verified against.
+#[derive(Debug)]
+pub(crate) struct VerifiedTokens {
+    cache: Cache<TokenDigest, VerifiedToken>,
+    /// Tokens that are kept at most (`limits.verified_tokens`).
+    capacity: usize,
+    issuers: Arc<[TrustedIssuer]>,
+    audience: Arc<[String]>,
+}
+
+impl VerifiedTokens {
+    /// `previous`, where each of its tokens would be verified to the same result now; else an empty cache for `capacity`
+    /// tokens.
+    pub(super) fn reuse_or_new(
+        previous: Option<&Arc<Self>>,
+        issuers: &Arc<[TrustedIssuer]>,
+        audience: &Arc<[String]>,
+        capacity: usize,
+    ) -> Arc<Self> {
+        let is_same = |previous: &&Arc<Self>| {
+            previous.capacity == capacity
+                && previous.audience == *audience
+                && previous.issuers.len() == issuers.len()
+                && previous
+                    .issuers
+                    .iter()
+                    .zip(&**issuers)
+                    .all(|(old, new)| old.verifies_like(new))
+        };
+        previous.filter(is_same).cloned().unwrap_or_else(|| {
+            Arc::new(Self {
+                cache: Cache::new(capacity),
+                capacity,
+                issuers: issuers.clone(),
+                audience: audience.clone(),
+            })
+        })
+    }
+
+    /// The token with this digest, where it was verified before. The caller judges whether that still holds.
+    pub(crate) fn get(&self, digest: &TokenDigest) -> Option<VerifiedToken> {
+        self.cache.get(digest)
+    }
+
+    /// Keeps a token, instead of another where there is no room.
+    pub(crate) fn insert(&self, digest: TokenDigest, token: VerifiedToken) {
+        self.cache.insert(digest, token);
+    }
+
+    /// Forgets a token whose verification does not hold any more.
+    pub(crate) fn remove(&self, digest: &TokenDigest) {
+        self.cache.remove(digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::{collections::BTreeSet, path::Path};
+
+    use mcp_gateway_core::{
+        cel::kept_claims::{KeptClaims, MemberNames},
+        principal::Principal,
+        scope::ScopeSet,
+        token::issuer_profile::IssuerProfile,
+    };
+
+    use super::*;
+    use crate::{
+        config::{Environment, Issuer, Jwks, KeySource, parse},
+        telemetry::metrics::Metrics,
+        verify::keys::IssuerKeys,
+    };
+
+    fn token(deadline: Option<Instant>) -> VerifiedToken {
+        let principal = Principal {
+            issuer: "https://issuer.test/".into(),
+            subject: "alice".into(),
+            client: None,
+            scopes: ScopeSet::default(),
+        };
+        VerifiedToken {
+            verified: Verified {
+                principal: Arc::new(principal),
+                claims: KeptClaims::none(),
+                expires: UnixTime::new(1000),
+                not_before: None,
+            },
+            issuer: 0,
+            generation: 0,
+            deadline,
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_does_not_prolong_a_verified_token() {
+        let (began, left) = (Instant::now(), Duration::from_secs(60));
+        let kept = token(VerifiedToken::deadline(began, left));
+        // An hour back, the wall clock says that it still stands.
+        let set_back = UnixTime::new(1000 - 60 - 3600);
+        assert_eq!(kept.verified.still_valid(Duration::ZERO, set_back), Ok(()));
+        assert!(!kept.is_over(began + left - Duration::from_secs(1)));
+        assert!(kept.is_over(began + left));
+        assert!(!token(VerifiedToken::deadline(began, Duration::MAX)).is_over(began + left));
+    }
+
+    fn keys() -> Arc<IssuerKeys> {
+        let text = "public_url: http://127.0.0.1:1\nlisten: [{ address: '127.0.0.1:1' }]\n\
+            issuers: { a: { issuer: 'https://a.example' } }\n\
+            resources: [{ path: /mcp, upstream: 'http://127.0.0.1:9/mcp', issuers: [a], policy: { default: allow } }]\n";
+        let config = parse(text, Path::new(""), &Environment::default()).unwrap();
+        let issuer = Issuer {
+            keys: KeySource::File("keys.json".into()),
+            ..config.issuers["a"].clone()
+        };
+        let metrics = Arc::new(Metrics::new().unwrap());
+        IssuerKeys::reuse_or_new(None, &issuer, Jwks::default(), &metrics, &BTreeSet::new())
+            .unwrap()
+    }
+
+    fn issuer(keys: &Arc<IssuerKeys>) -> TrustedIssuer {
+        TrustedIssuer {
+            profile: IssuerProfile::new("https://a.example"),
+            keys: keys.clone(),
+        }
+    }
+
+    #[test]
+    fn verified_tokens_are_reused_unless_they_would_be_verified_otherwise() {
+        const CAPACITY: usize = 100;
+        let keys = keys();
+        let audience: Arc<[String]> = ["https://mcp.example/mcp".to_owned()].into();
+        let old = VerifiedTokens::reuse_or_new(None, &[issuer(&keys)].into(), &audience, CAPACITY);
+        let is_reused = |issuers: Vec<TrustedIssuer>, audience: &Arc<[String]>, capacity| {
+            let issuers = issuers.into();
+            let new = VerifiedTokens::reuse_or_new(Some(&old), &issuers, audience, capacity);
+            Arc::ptr_eq(&old, &new)
+        };
+        assert!(is_reused(vec![issuer(&keys)], &audience, CAPACITY));
+
+        assert!(!is_reused(vec![issuer(&keys)], &audience, CAPACITY + 1));
+        let another = ["https://mcp.example/other".to_owned()].into();
+        assert!(!is_reused(vec![issuer(&keys)], &another, CAPACITY));
+        assert!(!is_reused(vec![], &audience, CAPACITY));
+        let two = vec![issuer(&keys), issuer(&keys)];
+        assert!(!is_reused(two, &audience, CAPACITY));
+        let with_other_keys = vec![issuer(&self::keys())];
+        assert!(!is_reused(with_other_keys, &audience, CAPACITY));
+        let changes: [fn(&mut IssuerProfile); 4] = [
+            |profile| profile.clock_skew = Duration::from_secs(9),
+            |profile| profile.kept_claims = MemberNames::All,
+            |profile| profile.token_types.clear(),
+            |profile| profile.algorithms.truncate(1),
+        ];
+        for change in changes {
+            let mut other = issuer(&keys);
+            change(&mut other.profile);
+            assert!(!is_reused(vec![other], &audience, CAPACITY));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Why an upstream cannot be set up, and why it did not answer.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::config::files::FileError;
+
+/// Why an upstream cannot be set up.
+#[derive(Debug, Error)]
+pub(crate) enum UpstreamError {
+    #[error("the upstream's URL cannot be used: {0}")]
+    Url(String),
+    #[error("the upstream's CA file {} {error}", path.display())]
+    Authorities { path: PathBuf, error: FileError },
+}
+
+/// Why an upstream did not answer.
+#[derive(Debug, Error)]
+pub(crate) enum SendError {
+    /// No connection could be opened.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The connection broke off, or what came over it is not HTTP.
+    #[error("{0}")]
+    Broken(String),
+}
