@@ -21,7 +21,7 @@ use rustls::{
 use thiserror::Error;
 use x509_parser::{prelude::parse_x509_certificate, x509::X509Version};
 
-use super::{CertificateFiles, secret::Secret};
+use crate::config::{model::CertificateFiles, secret::Secret};
 
 /// Bytes in a file that a configuration names.
 const MAX_FILE_BYTES: u64 = 1 << 20;

@@ -1,124 +1,42 @@
-//! The configuration: one YAML file, read whole, checked whole, told whole.
+//! The configuration: one YAML file, read whole, checked whole, reported whole.
 //!
-//! Reading makes two passes. The first ([`position`]) walks the parser's events, indexes where each key stands, and
-//! refuses what is ambiguous in the YAML itself. The second ([`check`]) walks the values section by section through a
-//! [`reader`], collecting every finding: unknown keys, wrong types, values that make no sense together, files that will
-//! not do. What comes out is the checked form ([`model`]), or all findings with key path, line, column, and how to mend
-//! each. Nothing outside this module names a YAML library.
+//! Each key is declared once ([`declaration`]): what it takes, its range, its default, and a sentence. Reading makes two
+//! passes ([`reading`]). The first walks the parser's events, indexes where each key stands, and refuses what is ambiguous
+//! in the YAML itself. The second ([`check`]) walks the values section by section, collecting every finding: unknown keys,
+//! wrong types, values that make no sense together, files that will not do. What comes out is the checked form
+//! ([`model`]), or all findings with key path, line, column, and how to fix each. Nothing outside this module names a YAML
+//! library.
 //!
-//! `schema` describes the same keys to editors; tests hold that it, the reader and `config/gateway.yaml` know the same.
+//! [`schema`] describes the keys to editors; tests hold the declarations, the checks and `config/gateway.yaml` together.
 
 mod check;
-mod environment;
+pub(crate) mod declaration;
 pub mod files;
-mod finding;
 pub mod folder;
-mod inputs;
-mod key_path;
+mod loading;
 pub(crate) mod methods;
 mod model;
-mod position;
-mod reader;
+mod reading;
 pub mod schema;
 pub mod secret;
-mod source;
-mod unit;
-mod url;
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::Read,
-    path::{Path, PathBuf},
+pub use declaration::{
+    identity_headers::IdentityHeaders,
+    limits::Limits,
+    process::{Audit, Level, Log, LogFormat, Reload, Shutdown},
+    resource::RequestState,
+    timeouts::{Jwks, Timeouts},
 };
-
-use mcp_gateway_core::similar;
-use serde_yaml::Value;
-
-pub use environment::{Environment, EnvironmentError};
-pub use finding::Finding;
-pub use inputs::Inputs;
+pub use loading::{
+    inputs::Inputs,
+    parse::parse,
+    source::{Loaded, Reading, Source},
+};
 pub use model::*;
-pub use source::{Loaded, Reading, Source};
+pub use reading::{
+    environment::{Environment, EnvironmentError},
+    finding::Finding,
+};
 
 #[cfg(test)]
 mod tests;
-
-use position::Positions;
-use reader::Reader;
-
-/// Bytes in a configuration file.
-const MAX_FILE_BYTES: u64 = 1 << 20;
-
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// Reads and checks a configuration file. Relative paths in it are relative to its directory. Adds the files it names.
-fn load(
-    path: &Path,
-    environment: &Environment,
-    files: &mut BTreeSet<PathBuf>,
-) -> Result<Config, Vec<Finding>> {
-    let text = read(path).map_err(|finding| vec![finding])?;
-    let base = path.parent().unwrap_or_else(|| Path::new(""));
-    parse_naming(&text, base, environment, files)
-}
-
-/// Checks a configuration. Relative paths in it are relative to `base`.
-///
-/// # Errors
-/// Everything that is wrong with it; never empty.
-pub fn parse(text: &str, base: &Path, environment: &Environment) -> Result<Config, Vec<Finding>> {
-    parse_naming(text, base, environment, &mut BTreeSet::new())
-}
-
-fn parse_naming(
-    text: &str,
-    base: &Path,
-    environment: &Environment,
-    files: &mut BTreeSet<PathBuf>,
-) -> Result<Config, Vec<Finding>> {
-    // Some editors begin a file with a byte order mark, which YAML 1.2 §5.2 allows.
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let positions = Positions::read(text)?;
-    let document = values(text).map_err(|finding| vec![finding])?;
-    let reader = Reader::new(&positions, environment, base);
-    let config = check::config(reader.root(&document));
-    files.extend(reader.files());
-    let findings = reader.into_findings();
-    match config {
-        Some(config) if findings.is_empty() => Ok(config),
-        _ => Err(findings),
-    }
-}
-
-fn read(path: &Path) -> Result<String, Finding> {
-    let unreadable = |error| {
-        Finding::of_file(
-            format!("cannot be read: {error}"),
-            "Check the name and the permissions",
-        )
-    };
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        let problem = format!("is larger than {MAX_FILE_BYTES} bytes");
-        return Err(Finding::of_file(problem, "Is this the configuration"));
-    }
-    String::from_utf8(bytes).map_err(|_| Finding::of_file("is no UTF-8 text", "Save it as UTF-8"))
-}
-
-fn values(text: &str) -> Result<Value, Finding> {
-    serde_yaml::from_str(text).map_err(|error| {
-        let at = error.location();
-        Finding {
-            path: String::new(),
-            line: at.as_ref().map_or(1, serde_yaml::Location::line),
-            column: at.as_ref().map_or(1, serde_yaml::Location::column),
-            problem: format!("is no YAML: {error}"),
-            mend: "Mend the syntax here or just before; the rest was not read".to_owned(),
-        }
-    })
-}

@@ -1,6 +1,6 @@
 //! The checked configuration, as the rest of the gateway reads it: every reference resolves, every file was found fit,
 //! every number lies in its range. Nothing parses YAML into these types directly, so the file format and they can
-//! change apart.
+//! change apart. Sections of numbers and switches are declared in [`declaration`](super::declaration).
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mcp_gateway_core::{
     http::{
@@ -22,6 +21,15 @@ use mcp_gateway_core::{
     rate::RateLimit,
     scope::ScopeSet,
     token::algorithm::Algorithm,
+};
+
+use crate::config::declaration::{
+    document::FORWARDED_HEADER,
+    identity_headers::IdentityHeaders,
+    limits::Limits,
+    process::{Audit, Log, Reload, Shutdown},
+    resource::RequestState,
+    timeouts::{Jwks, Timeouts},
 };
 
 /// The whole configuration.
@@ -230,40 +238,6 @@ pub struct Resource {
     pub supported: Option<Supported>,
 }
 
-/// What happens to request states (MCP 2026-07-28, multi round-trip requests).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RequestState {
-    /// They pass: the upstream protects them itself.
-    #[default]
-    Upstream,
-    /// Clients get them sealed, bound to the caller and the call.
-    Seal,
-}
-
-/// Headers that tell the upstream who calls; `None` sends none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityHeaders {
-    /// The subject claim.
-    pub subject: Option<HeaderName>,
-    /// The issuer identifier.
-    pub issuer: Option<HeaderName>,
-    /// The client id.
-    pub client: Option<HeaderName>,
-    /// The token's scopes.
-    pub scope: Option<HeaderName>,
-}
-
-impl Default for IdentityHeaders {
-    fn default() -> Self {
-        Self {
-            subject: Some(HeaderName::from_static("x-mcp-subject")),
-            issuer: Some(HeaderName::from_static("x-mcp-issuer")),
-            client: Some(HeaderName::from_static("x-mcp-client")),
-            scope: Some(HeaderName::from_static("x-mcp-scope")),
-        }
-    }
-}
-
 /// An MCP server behind the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
@@ -312,7 +286,7 @@ impl Default for Addresses {
     fn default() -> Self {
         Self {
             trusted_proxies: Networks::default(),
-            forwarded_header: ForwardedHeader::XForwardedFor,
+            forwarded_header: FORWARDED_HEADER.default(),
             exempt: Networks::new(PRIVATE.to_vec()),
         }
     }
@@ -346,247 +320,9 @@ const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(address, prefix))
 }
 
-/// Sizes and counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes in a request's header block.
-    pub header_bytes: usize,
-    /// Fields in a request's header block.
-    pub header_fields: usize,
-    /// Bytes in an access token.
-    pub token_bytes: usize,
-    /// Bytes in a request's body.
-    pub body_bytes: usize,
-    /// Bytes in all requests' bodies together; none where it follows from the memory.
-    pub bodies_bytes: Option<usize>,
-    /// Bytes of an upstream's answer, or of one of its events, that has to be read whole.
-    pub answer_bytes: usize,
-    /// Levels of nesting in a JSON body.
-    pub json_depth: usize,
-    /// Members and elements in a JSON body.
-    pub json_members: usize,
-    /// Connections open at once.
-    pub connections: usize,
-    /// Connections open at once from one address.
-    pub connections_per_address: usize,
-    /// Refusals in a minute that one address may cause before its requests are put off.
-    pub refusals_per_address: u32,
-    /// Bytes of memory the process may take; none where no limit is known.
-    pub memory: Option<usize>,
-    /// Streams open at once on one HTTP/2 connection.
-    pub streams_per_connection: usize,
-    /// Streams that only listen, open at once for one principal, over all resources.
-    pub listening_streams_per_principal: usize,
-    /// Streams that only listen, open at once in all.
-    pub listening_streams: usize,
-    /// Legacy sessions that one principal may open in a minute, over all resources.
-    pub initializations_per_principal: u32,
-    /// Callers whose calls are counted for rate limits at once, over all limits.
-    pub rate_limited_callers: usize,
-    /// Verified tokens remembered, for each resource.
-    pub verified_tokens: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            header_bytes: 32 * 1024,
-            header_fields: 100,
-            token_bytes: 8 * 1024,
-            body_bytes: 4 * 1024 * 1024,
-            bodies_bytes: None,
-            answer_bytes: 16 * 1024 * 1024,
-            json_depth: 64,
-            json_members: 10_000,
-            connections: 10_000,
-            connections_per_address: 200,
-            refusals_per_address: 120,
-            memory: None,
-            streams_per_connection: 100,
-            listening_streams_per_principal: 16,
-            listening_streams: 10_000,
-            initializations_per_principal: 60,
-            rate_limited_callers: 100_000,
-            verified_tokens: 10_000,
-        }
-    }
-}
-
-/// Deadlines (total) and idle times (between bytes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Deadline of the TLS handshake.
-    pub handshake: Duration,
-    /// Deadline of a request's header block.
-    pub header: Duration,
-    /// How long a connection may wait for its next request.
-    pub keep_alive: Duration,
-    /// How long a request's body may pause.
-    pub body_idle: Duration,
-    /// Deadline of a request's body.
-    pub body_total: Duration,
-    /// Deadline of the upstream's response head; none for GET and subscriptions.
-    pub response_head: Duration,
-    /// How long an answer to a call may go on after the caller's token has expired.
-    pub max_after_expiry: Duration,
-    /// How long a client may leave written bytes unread.
-    pub write_idle: Duration,
-    /// Silence on an event stream before a comment is sent; zero sends none.
-    pub sse_comment: Duration,
-    /// Deadline of a connection to the upstream, TLS included.
-    pub upstream_connect: Duration,
-    /// How long an unused connection to the upstream is kept.
-    pub upstream_keep_alive: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            handshake: Duration::from_secs(10),
-            header: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(60),
-            body_idle: Duration::from_secs(10),
-            body_total: Duration::from_secs(60),
-            response_head: Duration::from_secs(300),
-            max_after_expiry: Duration::from_secs(600),
-            write_idle: Duration::from_secs(30),
-            sse_comment: Duration::from_secs(25),
-            upstream_connect: Duration::from_secs(5),
-            upstream_keep_alive: Duration::from_secs(4),
-        }
-    }
-}
-
-/// How issuers' keys are fetched and kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Jwks {
-    /// Time between refreshes in the background.
-    pub refresh: Duration,
-    /// Least time between fetches that an unknown key id sets off.
-    pub cool_down: Duration,
-    /// How long keys are used while the issuer cannot be reached.
-    pub stale: Duration,
-    /// Deadline of one fetch.
-    pub fetch: Duration,
-    /// How long a request waits for a fetch.
-    pub wait: Duration,
-    /// Bytes in a metadata document or key set.
-    pub bytes: usize,
-}
-
-impl Default for Jwks {
-    fn default() -> Self {
-        Self {
-            refresh: Duration::from_secs(300),
-            cool_down: Duration::from_secs(30),
-            stale: Duration::from_secs(3600),
-            fetch: Duration::from_secs(5),
-            wait: Duration::from_secs(2),
-            bytes: 512 * 1024,
-        }
-    }
-}
-
-/// How changes of the configuration are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reload {
-    /// Files are watched; without it SIGHUP alone reads them again.
-    pub watch: bool,
-    /// How long files must have stayed as they are.
-    pub settle: Duration,
-}
-
-impl Default for Reload {
-    fn default() -> Self {
-        Self {
-            watch: true,
-            settle: Duration::from_millis(200),
-        }
-    }
-}
-
-/// How the process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shutdown {
-    /// How long new connections are still accepted after SIGTERM, until load balancers have noticed.
-    pub delay: Duration,
-    /// How long requests and streams may then take to end.
-    pub drain: Duration,
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self {
-            delay: Duration::ZERO,
-            drain: Duration::from_secs(30),
-        }
-    }
-}
-
 /// How session ids are sealed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sessions {
     /// Sealing keys: the first seals, every one opens; without any, a random one is made at each start.
     pub key_files: Vec<PathBuf>,
-}
-
-/// What is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// One JSON object or one line of text for each event.
-    pub format: LogFormat,
-    /// The least severe events that are written.
-    pub level: Level,
-    /// Whether each request has a line.
-    pub access: bool,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::Json,
-            level: Level::Info,
-            access: true,
-        }
-    }
-}
-
-/// What is told of decisions on calls that may change something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Audit {
-    /// Whether each decision has a line.
-    pub enabled: bool,
-    /// Where lines are appended; among the log's without it.
-    pub file: Option<PathBuf>,
-}
-
-impl Default for Audit {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            file: None,
-        }
-    }
-}
-
-/// The shape of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object.
-    Json,
-    /// Words for people.
-    Text,
-}
-
-/// How severe an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// The gateway, an issuer or an upstream is at fault.
-    Error,
-    /// Somebody should look.
-    Warn,
-    /// Ordinary events.
-    Info,
-    /// Everything.
-    Debug,
 }

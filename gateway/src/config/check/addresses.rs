@@ -1,17 +1,16 @@
 //! Addresses and networks: the proxies whose word on a client's address counts, and the clients that limits by address
 //! leave alone.
 
-use ipnet::IpNet;
 use std::net::IpAddr;
 
-use mcp_gateway_core::http::client_address::{ForwardedHeader, Networks};
+use ipnet::IpNet;
+use mcp_gateway_core::http::client_address::Networks;
 
-use super::{
-    super::{
-        Addresses, Listener,
-        reader::{Item, Section},
-    },
-    without_repeats,
+use super::common::without_repeats;
+use crate::config::{
+    declaration::document::FORWARDED_HEADER,
+    model::{Addresses, Listener},
+    reading::reader::{Item, Section},
 };
 
 const NETWORK_FORM: &str = "Write an IP address or a network, such as 192.0.2.7 or 10.0.0.0/8";
@@ -26,17 +25,9 @@ pub(super) fn addresses(root: &Section<'_>, listen: &[Listener], exempt: Network
             "List the addresses of the proxies, or remove proxy_protocol",
         );
     }
-    let headers = [
-        ("x-forwarded-for", ForwardedHeader::XForwardedFor),
-        ("forwarded", ForwardedHeader::Forwarded),
-    ];
     Addresses {
         trusted_proxies: networks(items, false),
-        forwarded_header: root.choice(
-            "forwarded_header",
-            Addresses::default().forwarded_header,
-            &headers,
-        ),
+        forwarded_header: FORWARDED_HEADER.read(root),
         exempt,
     }
 }

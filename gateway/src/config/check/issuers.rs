@@ -1,21 +1,23 @@
 //! Issuers: whose tokens are accepted, where their keys come from, and what their tokens look like.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
+use std::collections::{BTreeMap, BTreeSet};
+
+use mcp_gateway_core::{
+    similar,
+    token::{algorithm::Algorithm, jose::IGNORABLE},
 };
 
-use mcp_gateway_core::token::{algorithm::Algorithm, jose::IGNORABLE};
-
-use super::{
-    super::{
-        Issuer, KeySource, files,
+use super::common::{quoted, without_repeats};
+use crate::config::{
+    declaration::issuer::{
+        ALLOW_HTTP, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
+    },
+    files,
+    model::{Issuer, KeySource},
+    reading::{
         reader::{Item, Section},
-        similar,
         url::HttpUrl,
     },
-    numbers::{CLOCK_SKEW, MAX_LIFETIME},
-    quoted, without_repeats,
 };
 
 /// Algorithms whose key both signs and verifies (RFC 7518 §3.2).
@@ -55,7 +57,7 @@ pub(super) fn issuers(root: &Section<'_>) -> Issuers {
 }
 
 fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
-    let allow_http = section.flag("allow_http", false);
+    let allow_http = ALLOW_HTTP.read(&section);
     let issuer = section
         .required(
             "issuer",
@@ -70,16 +72,12 @@ fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
         keys: keys(&section, allow_http),
         ca_file: ca_file(&section, "ca_file"),
         allow_http,
-        scope_claims: names(&section, "scope_claim", &["scope", "scp"]),
+        scope_claims: scope_claims(&section),
         subject_claim: section
             .text("subject_claim")
-            .unwrap_or_else(|| "sub".to_owned()),
-        clock_skew: section.duration("clock_skew", Duration::from_secs(30), CLOCK_SKEW),
-        max_lifetime: section.duration(
-            "max_lifetime",
-            Duration::from_secs(31 * 86_400),
-            MAX_LIFETIME,
-        ),
+            .unwrap_or_else(|| SUBJECT_CLAIM.to_owned()),
+        clock_skew: CLOCK_SKEW.read(&section),
+        max_lifetime: MAX_LIFETIME.read(&section),
         ignored_headers: ignored_headers(&section),
     };
     if issuer.ca_file.is_some() && matches!(issuer.keys, KeySource::File(_)) {
@@ -186,7 +184,7 @@ fn token_types(section: &Section<'_>) -> Vec<String> {
             }
             Some((item, name))
         });
-    or_default(without_repeats(types.collect()), &["at+jwt"])
+    or_default(without_repeats(types.collect()), &TOKEN_TYPES)
 }
 
 fn algorithms(section: &Section<'_>) -> Vec<Algorithm> {
@@ -255,12 +253,15 @@ fn ignored_headers(section: &Section<'_>) -> Vec<String> {
     without_repeats(headers.collect())
 }
 
-fn names(section: &Section<'_>, key: &'static str, default: &[&str]) -> Vec<String> {
-    let names = section.one_or_many(key).into_iter().filter_map(|item| {
-        let name = item.text()?;
-        Some((item, name))
-    });
-    or_default(without_repeats(names.collect()), default)
+fn scope_claims(section: &Section<'_>) -> Vec<String> {
+    let names = section
+        .one_or_many("scope_claim")
+        .into_iter()
+        .filter_map(|item| {
+            let name = item.text()?;
+            Some((item, name))
+        });
+    or_default(without_repeats(names.collect()), &SCOPE_CLAIM)
 }
 
 fn or_default(listed: Vec<String>, default: &[&str]) -> Vec<String> {

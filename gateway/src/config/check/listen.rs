@@ -1,33 +1,27 @@
 //! Where clients connect and what they type: listeners with their certificates, the public URL, hosts and origins, the
 //! admin listener, the upgrade socket, and the keys that seal sessions.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use mcp_gateway_core::http::{
     authority::{Authority, Scheme},
     origin::Origin,
 };
 
-use super::{
-    super::{
-        Admin, CertificateFiles, Listener, PublicUrl, Sessions, Tls,
-        files::{self, CertifiedKeyError},
-        folder,
+use super::{common::without_repeats, issuers::ca_file};
+use crate::config::{
+    declaration::listen::{ADMIN_ADDRESS, PLAIN_HTTP, PROXY_PROTOCOL},
+    files::{self, CertifiedKeyError},
+    folder,
+    model::{Admin, CertificateFiles, Listener, PublicUrl, Sessions, Tls},
+    reading::{
         reader::{Item, Section},
         url::HttpUrl,
     },
-    issuers::ca_file,
-    without_repeats,
 };
 
 /// Bytes of a unix socket's path: the system takes 107, and a process that starts adds its id for a moment.
 const MAX_SOCKET_PATH: usize = 96;
-
-/// Where the admin listener is unless configured.
-const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
 
 const ADDRESS_FORM: &str = "Write an IP address and a port, such as 127.0.0.1:8443 or [::]:8443";
 const AUTHORITY_FORM: &str =
@@ -62,8 +56,8 @@ pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
 
 fn listener(section: Section<'_>) -> Option<Listener> {
     let address = address(section.required("address", ADDRESS_FORM));
-    let plain_http = section.flag("plain_http", false);
-    let proxy_protocol = section.flag("proxy_protocol", false);
+    let plain_http = PLAIN_HTTP.read(&section);
+    let proxy_protocol = PROXY_PROTOCOL.read(&section);
     let tls = section.get("tls").map(|item| tls(item.section()));
     if plain_http && tls.is_some() {
         section.report_at(
@@ -165,7 +159,7 @@ pub(super) fn admin(root: &Section<'_>, listen: &[Listener]) -> Option<Admin> {
     section.finish();
     let address = match item {
         Some(item) => address(Some(item))?,
-        None => ADMIN,
+        None => ADMIN_ADDRESS,
     };
     if listen
         .iter()

@@ -1,25 +1,16 @@
 //! The second pass: the whole configuration, section by section, and what the sections mean together.
 
 mod addresses;
-mod conditions;
-mod identities;
+mod common;
 mod issuers;
+mod limits;
 mod listen;
-mod numbers;
 mod policy;
 mod rate_limits;
 mod resources;
-mod rule_arguments;
-mod rules;
 mod upstream;
 
-use super::{
-    Config,
-    reader::{Item, Section},
-};
-
-/// Longest word from the file that a finding quotes, in characters.
-const MAX_QUOTED: usize = 64;
+use super::{declaration::parts::section::Settings, model::Config, reading::reader::Section};
 
 /// Reads the whole configuration. What comes out counts only if there are no findings.
 pub(super) fn config(root: Section<'_>) -> Option<Config> {
@@ -28,15 +19,15 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let admin = listen::admin(&root, &listen);
     let hosts = listen::hosts(&root, public_url.as_ref());
     let origins = listen::origins(&root);
-    let (limits, exempt) = numbers::limits(root.section("limits"));
+    let (limits, exempt) = limits::limits(root.section("limits"));
     let addresses = addresses::addresses(&root, &listen, exempt);
-    let timeouts = numbers::timeouts(root.section("timeouts"));
-    let jwks = numbers::jwks(root.section("jwks"));
-    let reload = numbers::reload(root.section("reload"));
-    let shutdown = numbers::shutdown(root.section("shutdown"));
+    let timeouts = limits::timeouts(root.section("timeouts"));
+    let jwks = settings(root.section("jwks"));
+    let reload = settings(root.section("reload"));
+    let shutdown = settings(root.section("shutdown"));
     let upgrade_socket = listen::upgrade_socket(&root);
-    let log = numbers::log(root.section("log"));
-    let audit = numbers::audit(root.section("audit"));
+    let log = settings(root.section("log"));
+    let audit = settings(root.section("audit"));
     let sessions = listen::sessions(&root);
     let issuers = issuers::issuers(&root);
     let surroundings = resources::Surroundings {
@@ -68,28 +59,9 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     })
 }
 
-/// Reports every item whose value stood in the list before, and gives the values.
-fn without_repeats<T: PartialEq>(values: Vec<(Item<'_>, T)>) -> Vec<T> {
-    let mut unique = Vec::with_capacity(values.len());
-    for (item, value) in values {
-        if unique.contains(&value) {
-            item.report("is listed twice", "Keep one of the two");
-        } else {
-            unique.push(value);
-        }
-    }
-    unique
-}
-
-/// A word from the file, fit to be shown: escaped and short.
-fn quoted(word: &str) -> String {
-    let mut shown: String = word
-        .chars()
-        .take(MAX_QUOTED)
-        .flat_map(char::escape_debug)
-        .collect();
-    if word.chars().nth(MAX_QUOTED).is_some() {
-        shown.push('…');
-    }
-    shown
+/// A section whose keys are read by themselves, and none of which depends on another.
+fn settings<T: Settings>(section: Section<'_>) -> T {
+    let settings = T::read(&section);
+    section.finish();
+    settings
 }

@@ -1,25 +1,23 @@
 //! The rate limits of a resource: that each counts calls that exist, and that what it counts by cannot be made up.
 
-use std::{ops::RangeInclusive, time::Duration};
-
 use mcp_gateway_core::{
     policy::pattern::Pattern,
     rate::{Per, RateLimit, token_bucket::Rate},
+    similar,
 };
 
 use super::{
-    super::{
-        methods::{self, METHODS, MethodKind},
-        reader::{Item, Section},
-        similar,
-    },
-    numbers, quoted, rules, without_repeats,
+    common::{quoted, without_repeats},
+    policy::pattern::pattern,
 };
-
-/// Calls within the time, and at once.
-const CALLS: RangeInclusive<usize> = 1..=1_000_000;
-
-const WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+use crate::config::{
+    declaration::{
+        parts::vocabulary::Vocabulary,
+        rate_limit::{CALLS, WITHIN},
+    },
+    methods::{self, METHODS, MethodKind},
+    reading::reader::{Item, Section},
+};
 
 const CALL_TOOL: &str = "tools/call";
 
@@ -35,15 +33,9 @@ pub(super) fn rate_limits(resource: &Section<'_>) -> Vec<RateLimit> {
 }
 
 fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
-    let kinds = [
-        ("principal", Per::Principal),
-        ("client", Per::Client),
-        ("tool", Per::Tool),
-        ("resource", Per::Resource),
-    ];
     let per = section
         .required("per", "Write principal, client, tool or resource")
-        .and_then(|item| item.choice(&kinds));
+        .and_then(|item| item.choice(Per::WORDS));
     let rate = rate(section);
     let methods = methods(section);
     let names = names(section, &methods);
@@ -65,14 +57,17 @@ fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
 fn rate(section: &Section<'_>) -> Option<Rate> {
     let calls = section
         .required("calls", "Write how many calls are granted, such as 60")
-        .and_then(|item| numbers::number(&item, &CALLS));
+        .and_then(|item| number(&item));
     let within = section
         .required("within", "Write the time in which they are, such as 1m")
         .and_then(|item| item.duration(&WITHIN));
-    let burst = section
-        .get("burst")
-        .map_or(calls, |item| numbers::number(&item, &CALLS));
+    let burst = section.get("burst").map_or(calls, |item| number(&item));
     Some(Rate::new(calls?, within?, burst?))
+}
+
+/// A number of calls.
+fn number(item: &Item<'_>) -> Option<u32> {
+    u32::try_from(item.count(&CALLS)?).ok()
 }
 
 fn methods(section: &Section<'_>) -> Vec<String> {
@@ -118,7 +113,7 @@ fn names(section: &Section<'_>, methods: &[String]) -> Vec<Pattern> {
         );
     }
     let names = items.into_iter().filter_map(|item| {
-        let name = rules::pattern(&item)?;
+        let name = pattern(&item)?;
         Some((item, name))
     });
     without_repeats(names.collect())

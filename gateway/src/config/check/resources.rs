@@ -8,23 +8,28 @@ use mcp_gateway_core::{
     http::authority::{Authority, Scheme},
     mcp::{
         supported::{FIRST_MODERN, Supported, is_revision},
-        tasks::Tasks,
         version::LEGACY,
     },
+    similar,
 };
 
 use super::{
-    super::{
-        IdentityHeaders, Listener, PublicUrl, RequestState, Resource,
-        reader::{Item, Section},
-        similar,
-        url::HttpUrl,
-    },
-    identities,
+    common::{quoted, without_repeats},
     issuers::Issuers,
     listen,
-    numbers::RESPONSE_HEAD,
-    policy, quoted, rate_limits, upstream, without_repeats,
+    policy::{self, identities},
+    rate_limits, upstream,
+};
+use crate::config::{
+    declaration::{
+        identity_headers::IdentityHeaders,
+        resource::{OWN_RESPONSE_HEAD, REQUEST_STATE, SHARED_AUDIENCE, TASKS},
+    },
+    model::{Listener, PublicUrl, Resource},
+    reading::{
+        reader::{Item, Section},
+        url::HttpUrl,
+    },
 };
 
 /// What a resource depends on.
@@ -87,17 +92,6 @@ const TAKEN_PREFIXES: [&str; 6] = [
     "access-control-",
 ];
 
-const TASKS: [(&str, Tasks); 3] = [
-    ("refuse", Tasks::Refuse),
-    ("seal", Tasks::Seal),
-    ("upstream", Tasks::Upstream),
-];
-
-const REQUEST_STATE: [(&str, RequestState); 2] = [
-    ("upstream", RequestState::Upstream),
-    ("seal", RequestState::Seal),
-];
-
 pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Resource> {
     let mend = "Write one at least: path, upstream, issuers, policy";
     let items = root.required_list("resources", mend);
@@ -119,7 +113,7 @@ pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Re
 
 fn candidate<'a>(item: Item<'a>, around: &Surroundings<'_>) -> Option<Candidate<'a>> {
     let section = item.section();
-    let shared_audience = section.flag("shared_audience", false);
+    let shared_audience = SHARED_AUDIENCE.read(&section);
     let resource = resource(&section, around);
     section.finish();
     Some(Candidate {
@@ -157,10 +151,12 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .collect();
     let policy = policy::policy(section, identities::Issuers { named: &named });
     let rate_limits = rate_limits::rate_limits(section);
-    let tasks = section.choice("tasks", Tasks::default(), &TASKS);
-    let request_state = section.choice("request_state", RequestState::default(), &REQUEST_STATE);
+    let tasks = TASKS.read(section);
+    let request_state = REQUEST_STATE.read(section);
     let identity_headers = identity_headers(section);
-    let response_head = section.duration("response_head", around.response_head, RESPONSE_HEAD);
+    let response_head = OWN_RESPONSE_HEAD
+        .read(section)
+        .unwrap_or(around.response_head);
     let supported = supported(section);
     let (path, policy) = (path?, policy?);
     let uri = uri(around.public_url?, host.as_ref(), &path);

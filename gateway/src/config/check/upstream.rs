@@ -3,13 +3,13 @@
 
 use mcp_gateway_core::http::authority::{Authority, Scheme};
 
-use super::{
-    super::{
-        Listener, Upstream, UpstreamTarget,
+use super::issuers::ca_file;
+use crate::config::{
+    model::{Listener, Upstream, UpstreamTarget},
+    reading::{
         reader::{Item, Section},
         url::{HttpUrl, UrlError},
     },
-    issuers::ca_file,
 };
 
 /// Bytes in a unix socket's path (`sun_path` of unix(7), less the closing zero).

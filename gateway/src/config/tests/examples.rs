@@ -1,11 +1,14 @@
-//! The example files load; and `config/gateway.yaml`, the reader and the JSON Schema know the same keys.
+//! The example files load; and `config/gateway.yaml`, the declarations, the reader and the JSON Schema know the same keys.
 
 use std::{collections::BTreeSet, fs};
 
 use serde_json::Value as Json;
 
+use serde_yaml::Value;
+
 use super::{
     files::{Files, JWK_SET},
+    reading::{key_path, positions::Positions, reader::Reader},
     *,
 };
 
@@ -34,7 +37,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
     ("policy-examples.yaml", &[]),
 ];
 
-fn example(name: &str) -> String {
+pub(super) fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../config")
         .join(name);
@@ -169,7 +172,7 @@ fn every_line_that_tells_a_default_shows_it() {
 }
 
 #[test]
-fn reader_schema_and_documentation_know_the_same_keys() {
+fn declarations_reader_schema_and_documentation_know_the_same_keys() {
     let text = example("gateway.yaml");
     let positions = Positions::read(&text).unwrap();
     let documented: BTreeSet<String> = positions
@@ -188,10 +191,15 @@ fn reader_schema_and_documentation_know_the_same_keys() {
     check::config(reader.root(&document)).unwrap();
     let read: BTreeSet<String> = reader.asked().iter().map(|path| pattern(path)).collect();
 
-    let schema = schema::json_schema().to_value();
+    let schema = schema::json_schema();
     let mut described = BTreeSet::new();
     keys(&schema, &schema, "", &mut described);
 
+    let declared: BTreeSet<String> = declarations::declared()
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(declared, read, "the declarations and the reader");
     assert_eq!(documented, read, "config/gateway.yaml and the reader");
     // One element or a list of them: a key is described for both.
     let described: BTreeSet<String> = described
@@ -223,15 +231,12 @@ fn every_key_of_the_schema_is_explained() {
         own.chain(definitions.flat_map(|(_, schema)| unexplained(schema)))
             .collect()
     }
-    assert_eq!(
-        unexplained(&schema::json_schema().to_value()),
-        Vec::<String>::new()
-    );
+    assert_eq!(unexplained(&schema::json_schema()), Vec::<String>::new());
 }
 
 #[test]
 fn the_schema_names_the_methods_that_a_rule_takes() {
-    let schema = schema::json_schema().to_value();
+    let schema = schema::json_schema();
     let listed = schema.pointer("/$defs/Method/anyOf/0/enum").unwrap();
     let listed: Vec<_> = listed.as_array().unwrap().iter().collect();
     for (method, kind) in methods::METHODS {

@@ -1,4 +1,5 @@
-//! Broken configurations and what is said about them; and that reader, schema and example files know the same keys.
+//! Broken configurations and what is said about them; and that declarations, checks, schema and example files know the
+//! same keys.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +10,7 @@
 )]
 
 mod addresses;
+mod declarations;
 mod examples;
 mod files;
 mod issuers;

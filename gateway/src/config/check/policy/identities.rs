@@ -1,19 +1,19 @@
 //! Whom a rule speaks of: subjects and clients, each of an issuer of the resource.
 
-use mcp_gateway_core::policy::{Callers, Identity};
+use mcp_gateway_core::{
+    policy::{Callers, Identity},
+    similar,
+};
 
-use super::{
-    super::{
-        reader::{Item, Section},
-        similar,
-    },
-    quoted, without_repeats,
+use crate::config::{
+    check::common::{quoted, without_repeats},
+    reading::reader::{Item, Section},
 };
 
 /// The issuers that a resource trusts: the names it lists, and the identifiers behind them.
 #[derive(Clone, Copy)]
-pub(super) struct Issuers<'a> {
-    pub(super) named: &'a [(String, String)],
+pub(crate) struct Issuers<'a> {
+    pub(crate) named: &'a [(String, String)],
 }
 
 /// Reads `principals` and `clients` of a rule.

@@ -5,13 +5,11 @@
 //! refuses what two readers could understand differently or what could grow without end: repeated keys, anchors,
 //! aliases, tags, several documents, deep nesting (threat 149).
 
-mod written;
-
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::{Finding, key_path};
+use super::{finding::Finding, key_path, position::Position, text::unix, written};
 
 /// Levels of nesting in a configuration; the deepest that means anything is 7. This limit and the next two together
 /// bound the index.
@@ -23,76 +21,9 @@ const MAX_KEY: usize = 128;
 /// Keys and values in a configuration.
 const MAX_NODES: usize = 20_000;
 
-/// A place in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    /// From 1.
-    pub(super) line: usize,
-    /// In characters, from 1.
-    pub(super) column: usize,
-}
-
-impl Position {
-    /// This place, so many lines further down.
-    const fn below(self, lines: usize) -> Self {
-        Self {
-            line: self.line + lines,
-            ..self
-        }
-    }
-
-    /// This place, so many characters further on.
-    const fn right(self, columns: usize) -> Self {
-        Self {
-            column: self.column + columns,
-            ..self
-        }
-    }
-
-    /// The end of a text.
-    fn end_of(text: &str) -> Self {
-        let text = unix(text);
-        Self {
-            line: text.lines().count().max(1),
-            column: text.lines().last().unwrap_or_default().chars().count() + 1,
-        }
-    }
-
-    /// This place, or the end of the text where it lies behind it: the parser ends a last line that nobody ended.
-    const fn not_behind(self, end: Self) -> Self {
-        if self.line > end.line { end } else { self }
-    }
-
-    /// This place, or the end of its line where it lies behind it: the parser miscounts around some control characters.
-    fn in_line_of(self, text: &str) -> Self {
-        let text = unix(text);
-        let line = text.lines().nth(self.line.saturating_sub(1));
-        Self {
-            column: self
-                .column
-                .min(line.unwrap_or_default().chars().count() + 1),
-            ..self
-        }
-    }
-}
-
-/// A text whose lines end with a line feed alone; a carriage return ends a line of YAML too (YAML 1.2 §5.4).
-fn unix(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n")
-}
-
-impl From<Marker> for Position {
-    fn from(marker: Marker) -> Self {
-        Self {
-            line: marker.line(),
-            column: marker.col() + 1,
-        }
-    }
-}
-
 /// Where each key path of a document stands: an entry by its key, a list's element by its beginning.
 #[derive(Debug, Default)]
-pub(super) struct Positions {
+pub(crate) struct Positions {
     paths: HashMap<String, Position>,
     /// Where the text, number or flag of a path begins, and how it is written.
     scalars: HashMap<String, (Position, ScalarStyle)>,
@@ -105,7 +36,7 @@ impl Positions {
     ///
     /// # Errors
     /// The first syntax error; or else every construct that is refused.
-    pub(super) fn read(text: &str) -> Result<Self, Vec<Finding>> {
+    pub(crate) fn read(text: &str) -> Result<Self, Vec<Finding>> {
         let end = Position::end_of(text);
         let mut index = Index::default();
         let mut parser = Parser::new_from_str(text);
@@ -133,7 +64,7 @@ impl Positions {
 
     /// Where a place within the text of `path` stands, as far as the file has that text letter by letter; else where it
     /// begins.
-    pub(super) fn find_within(&self, path: &str, text: &str, place: Position) -> Position {
+    pub(crate) fn find_within(&self, path: &str, text: &str, place: Position) -> Position {
         let Some((start, style)) = self.scalars.get(path).copied() else {
             return self.find(path);
         };
@@ -162,7 +93,7 @@ impl Positions {
     }
 
     /// Where `path` stands; what is missing stands where its nearest parent does.
-    pub(super) fn find(&self, path: &str) -> Position {
+    pub(crate) fn find(&self, path: &str) -> Position {
         let mut path = Some(path);
         while let Some(candidate) = path {
             if let Some(position) = self.paths.get(candidate) {
@@ -175,7 +106,7 @@ impl Positions {
 
     /// Every path of the document.
     #[cfg(test)]
-    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.paths.keys().map(String::as_str)
     }
 }

@@ -1,82 +1,14 @@
-//! A resource's scopes and its policy.
+//! Scopes: each one token (RFC 6749 §3.3), and which implies which.
 
-use mcp_gateway_core::{
-    policy::{DefaultDecision, Hierarchy, Policy, Rules, hide::Hide},
-    scope::ScopeSet,
+use mcp_gateway_core::{policy::Hierarchy, scope::ScopeSet};
+
+use crate::config::{
+    check::common::quoted,
+    reading::reader::{Item, Section},
 };
-
-use super::{
-    super::reader::{Item, Section},
-    identities, quoted,
-    rules::{self, Vocabulary},
-};
-
-/// The words for what is hidden.
-const HIDE: [(&str, Hide); 3] = [
-    ("nothing", Hide::Nothing),
-    ("denied", Hide::Denied),
-    ("unusable", Hide::Unusable),
-];
-
-/// Reads `scopes` and `policy` of a resource that trusts these issuers.
-pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -> Option<Policy> {
-    let scopes = resource.section("scopes");
-    let required = scope_tokens(&scopes, "required");
-    let listed = scopes.get("supported").is_some();
-    let supported = scope_tokens(&scopes, "supported");
-    let implies = hierarchy(&scopes);
-    scopes.finish();
-    let names: Vec<String> = supported.iter().map(|(_, scope)| scope.clone()).collect();
-    for (item, scope) in required
-        .iter()
-        .filter(|(_, scope)| listed && !names.contains(scope))
-    {
-        item.report(
-            format_args!("{} is not in scopes.supported", quoted(scope)),
-            "Add it there, so that clients know of it",
-        );
-    }
-    let required = scope_set(&required);
-    let section = resource
-        .required("policy", "Write policy: { default: allow }, or deny")?
-        .section();
-    let default = section
-        .required(
-            "default",
-            "Write allow, where the required scopes suffice for what no rule matches, or deny",
-        )
-        .and_then(|item| {
-            item.choice(&[
-                ("allow", DefaultDecision::Allow),
-                ("deny", DefaultDecision::Deny),
-            ])
-        });
-    let hide = section.choice("hide", Hide::default(), &HIDE);
-    let vocabulary = Vocabulary {
-        scopes: listed.then_some(&names),
-        issuers,
-    };
-    let rules = rules::rules(&section, &vocabulary);
-    section.finish();
-    let supported = if listed {
-        scope_set(&supported)
-    } else {
-        rules
-            .iter()
-            .fold(required.clone(), |all, rule| all.union(&rule.scopes))
-    };
-    Some(Policy {
-        required,
-        supported,
-        implies,
-        default: default?,
-        rules: Rules::new(rules),
-        hide,
-    })
-}
 
 /// Reads `implies`: each broader scope with the narrower ones that it grants too.
-fn hierarchy(scopes: &Section<'_>) -> Hierarchy {
+pub(super) fn hierarchy(scopes: &Section<'_>) -> Hierarchy {
     let section = scopes.section("implies");
     let entries: Vec<_> = section
         .entries()

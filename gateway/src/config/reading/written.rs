@@ -3,7 +3,7 @@
 //! A block's places are counted from the line below its key. Only what the file has letter by letter is found. Escapes, variables and folded lines with gaps between them make a
 //! place unsure.
 
-use super::Position;
+use super::position::Position;
 
 /// In a text of one line, which begins at `start`.
 pub(super) fn in_line(

@@ -1,10 +1,10 @@
 //! Key paths such as `resources[0].policy.rules[1].scopes`: what findings name, and what positions are looked up by.
 
 /// The path of the document itself.
-pub(super) const ROOT: &str = "";
+pub(crate) const ROOT: &str = "";
 
 /// The path of a mapping's entry. Keys with other characters than letters, digits, `-` and `_` stand in quotes.
-pub(super) fn entry(parent: &str, key: &str) -> String {
+pub(crate) fn entry(parent: &str, key: &str) -> String {
     if !is_plain(key) {
         return format!("{parent}[{key:?}]");
     }
@@ -15,12 +15,12 @@ pub(super) fn entry(parent: &str, key: &str) -> String {
 }
 
 /// The path of a list's element.
-pub(super) fn element(parent: &str, index: usize) -> String {
+pub(crate) fn element(parent: &str, index: usize) -> String {
     format!("{parent}[{index}]")
 }
 
 /// The path one level up; the document's own is above none.
-pub(super) fn parent(path: &str) -> Option<&str> {
+pub(crate) fn parent(path: &str) -> Option<&str> {
     if path.is_empty() {
         return None;
     }

@@ -9,7 +9,7 @@ use std::{
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::{
+use crate::config::{
     files::{self, FileError},
     secret::Secret,
 };

@@ -2,7 +2,7 @@
 
 use mcp_gateway_core::cel::Condition;
 
-use super::super::{position::Position, reader::Item};
+use crate::config::reading::{position::Position, reader::Item};
 
 /// Compiles a condition.
 pub(super) fn condition(item: &Item<'_>) -> Option<Condition> {

@@ -2,10 +2,8 @@
 
 use mcp_gateway_core::policy::{Argument, MAX_NUMBER, Methods, Value};
 
-use super::{
-    super::reader::{Item, Section},
-    rules::pattern,
-};
+use super::pattern::pattern;
+use crate::config::reading::reader::{Item, Section};
 
 /// Reads `arguments` of a rule.
 pub(super) fn arguments(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Argument> {

@@ -13,18 +13,16 @@ use std::{
     time::Duration,
 };
 
+use mcp_gateway_core::similar;
 use serde_yaml::{Mapping, Value};
 
 use super::{
-    Environment, Finding,
-    files::FileError,
-    key_path,
-    position::{Position, Positions},
-    similar, unit,
+    environment::Environment, finding::Finding, key_path, position::Position, positions::Positions,
+    unit,
 };
 
 /// What reading needs besides the values, and the findings so far.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     positions: &'a Positions,
     environment: &'a Environment,
     /// What relative file paths are relative to.
@@ -37,7 +35,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         positions: &'a Positions,
         environment: &'a Environment,
         base: &'a Path,
@@ -54,7 +52,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The document's mapping.
-    pub(super) fn root(&'a self, document: &'a Value) -> Section<'a> {
+    pub(crate) fn root(&'a self, document: &'a Value) -> Section<'a> {
         let item = Item {
             reader: self,
             path: key_path::ROOT.to_owned(),
@@ -64,12 +62,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Every file that was named so far, whether it will do or not.
-    pub(super) fn files(&self) -> BTreeSet<PathBuf> {
+    pub(crate) fn files(&self) -> BTreeSet<PathBuf> {
         self.files.borrow().clone()
     }
 
     /// The findings, as they stand in the file.
-    pub(super) fn into_findings(self) -> Vec<Finding> {
+    pub(crate) fn into_findings(self) -> Vec<Finding> {
         let mut findings = self.findings.into_inner();
         findings.sort_by(Finding::in_order);
         findings
@@ -77,7 +75,7 @@ impl<'a> Reader<'a> {
 
     /// Every key path that was asked for.
     #[cfg(test)]
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.borrow().iter().cloned().collect()
     }
 
@@ -104,7 +102,7 @@ impl<'a> Reader<'a> {
 
 /// One value and its key path.
 #[derive(Clone)]
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     reader: &'a Reader<'a>,
     path: String,
     value: &'a Value,
@@ -112,12 +110,12 @@ pub(super) struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// Records what is wrong here.
-    pub(super) fn report(&self, problem: impl fmt::Display, mend: impl fmt::Display) {
+    pub(crate) fn report(&self, problem: impl fmt::Display, mend: impl fmt::Display) {
         self.reader.report(&self.path, problem, mend);
     }
 
     /// Records what is wrong at a place within this item's text.
-    pub(super) fn report_within(
+    pub(crate) fn report_within(
         &self,
         text: &str,
         place: Position,
@@ -129,7 +127,7 @@ impl<'a> Item<'a> {
     }
 
     /// A mapping; anything else is a finding and reads as an empty one.
-    pub(super) fn section(&self) -> Section<'a> {
+    pub(crate) fn section(&self) -> Section<'a> {
         let entries = match self.value {
             Value::Mapping(entries) => Some(entries),
             Value::Null => None,
@@ -147,12 +145,12 @@ impl<'a> Item<'a> {
     }
 
     /// Whether this is a mapping: for keys that take one or else a text.
-    pub(super) const fn is_mapping(&self) -> bool {
+    pub(crate) const fn is_mapping(&self) -> bool {
         matches!(self.value, Value::Mapping(_))
     }
 
     /// The elements of a list; anything else is a finding and reads as none.
-    pub(super) fn list(&self) -> Vec<Self> {
+    pub(crate) fn list(&self) -> Vec<Self> {
         match self.value {
             Value::Sequence(values) => self.elements(values),
             _ => self
@@ -162,12 +160,12 @@ impl<'a> Item<'a> {
     }
 
     /// Whether there is no value: the key alone, or `null`.
-    pub(super) const fn is_null(&self) -> bool {
+    pub(crate) const fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
     }
 
     /// Whether nothing is said here: no value, or a list or mapping without entries.
-    pub(super) fn is_vacant(&self) -> bool {
+    pub(crate) fn is_vacant(&self) -> bool {
         match self.value {
             Value::Null => true,
             Value::Sequence(values) => values.is_empty(),
@@ -177,12 +175,12 @@ impl<'a> Item<'a> {
     }
 
     /// How many findings there are by now, wherever.
-    pub(super) fn findings(&self) -> usize {
+    pub(crate) fn findings(&self) -> usize {
         self.reader.findings.borrow().len()
     }
 
     /// The elements of a list, or the one value that stands in its place.
-    pub(super) fn one_or_many(&self) -> Vec<Self> {
+    pub(crate) fn one_or_many(&self) -> Vec<Self> {
         match self.value {
             Value::Sequence(values) => self.elements(values),
             _ => vec![self.clone()],
@@ -199,7 +197,7 @@ impl<'a> Item<'a> {
     }
 
     /// Text that is not empty, with variables put in.
-    pub(super) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         let text = self.any_text()?;
         if text.is_empty() {
             return self.bad("is empty", "Write a value, or remove the key");
@@ -208,7 +206,7 @@ impl<'a> Item<'a> {
     }
 
     /// Text, possibly empty, with variables put in.
-    pub(super) fn any_text(&self) -> Option<String> {
+    pub(crate) fn any_text(&self) -> Option<String> {
         match self.value {
             Value::String(text) => self.expanded(text),
             Value::Null => self.bad("is empty", "Write a value"),
@@ -224,7 +222,7 @@ impl<'a> Item<'a> {
     }
 
     /// Text as `parse` reads it.
-    pub(super) fn parsed<T, E: fmt::Display>(
+    pub(crate) fn parsed<T, E: fmt::Display>(
         &self,
         parse: impl FnOnce(&str) -> Result<T, E>,
         mend: &str,
@@ -236,7 +234,7 @@ impl<'a> Item<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
         let text = match self.value {
             Value::Bool(_) | Value::Number(_) => self.scalar()?,
             _ => self.text()?,
@@ -252,34 +250,39 @@ impl<'a> Item<'a> {
     }
 
     /// A file that is read, relative to the configuration's directory: when it changes, the configuration is read again.
-    pub(super) fn file(&self) -> Option<PathBuf> {
+    pub(crate) fn file(&self) -> Option<PathBuf> {
         let path = self.path()?;
         self.reader.files.borrow_mut().insert(path.clone());
         Some(path)
     }
 
     /// A place in the file system, relative to the configuration's directory.
-    pub(super) fn path(&self) -> Option<PathBuf> {
+    pub(crate) fn path(&self) -> Option<PathBuf> {
         Some(self.reader.base.join(self.text()?))
     }
 
     /// Records that a file named here will not do, with the path it was looked for at.
-    pub(super) fn report_file(&self, path: &Path, error: &FileError, mend: impl fmt::Display) {
+    pub(crate) fn report_file(
+        &self,
+        path: &Path,
+        error: impl fmt::Display,
+        mend: impl fmt::Display,
+    ) {
         self.report(format_args!("{} {error}", path.display()), mend);
     }
 
     /// Whether this is `true` or `false`, as YAML reads them.
-    pub(super) const fn is_flag(&self) -> bool {
+    pub(crate) const fn is_flag(&self) -> bool {
         matches!(self.value, Value::Bool(_))
     }
 
     /// Whether this is a number, as YAML reads one.
-    pub(super) const fn is_number(&self) -> bool {
+    pub(crate) const fn is_number(&self) -> bool {
         matches!(self.value, Value::Number(_))
     }
 
     /// A whole number within `range`, of either sign.
-    pub(super) fn whole_number(&self, range: &RangeInclusive<i64>) -> Option<i64> {
+    pub(crate) fn whole_number(&self, range: &RangeInclusive<i64>) -> Option<i64> {
         let Ok(number) = self.scalar()?.parse() else {
             return self.wrong("a whole number", "Write digits alone, without quotes");
         };
@@ -287,7 +290,7 @@ impl<'a> Item<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&self) -> Option<bool> {
+    pub(crate) fn flag(&self) -> Option<bool> {
         match self.scalar()?.as_str() {
             "true" => Some(true),
             "false" => Some(false),
@@ -296,7 +299,7 @@ impl<'a> Item<'a> {
     }
 
     /// A whole number within `range`.
-    pub(super) fn count(&self, range: &RangeInclusive<usize>) -> Option<usize> {
+    pub(crate) fn count(&self, range: &RangeInclusive<usize>) -> Option<usize> {
         let Ok(count) = self.scalar()?.parse() else {
             return self.wrong("a whole number", "Write digits alone, without quotes");
         };
@@ -304,7 +307,7 @@ impl<'a> Item<'a> {
     }
 
     /// A size within `range`, in bytes.
-    fn size(&self, range: &RangeInclusive<usize>) -> Option<usize> {
+    pub(crate) fn size(&self, range: &RangeInclusive<usize>) -> Option<usize> {
         let Some(size) = unit::size(&self.measure()?) else {
             return self.bad("is no size", format_args!("Write {}", unit::SIZE_FORM));
         };
@@ -312,7 +315,7 @@ impl<'a> Item<'a> {
     }
 
     /// A duration within `range`.
-    pub(super) fn duration(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
+    pub(crate) fn duration(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
         let Some(duration) = unit::duration(&self.measure()?) else {
             return self.bad(
                 "is no duration",
@@ -377,7 +380,7 @@ impl<'a> Item<'a> {
 }
 
 /// A mapping with a fixed set of keys. [`finish`](Section::finish) reports every other.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     reader: &'a Reader<'a>,
     path: String,
     /// None where the section is missing.
@@ -388,30 +391,30 @@ pub(super) struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// Records what is wrong with the section as a whole.
-    pub(super) fn report(&self, problem: impl fmt::Display, mend: impl fmt::Display) {
+    pub(crate) fn report(&self, problem: impl fmt::Display, mend: impl fmt::Display) {
         self.reader.report(&self.path, problem, mend);
     }
 
     /// Records what is wrong at a key that may be missing.
-    pub(super) fn report_at(&self, key: &str, problem: impl fmt::Display, mend: impl fmt::Display) {
+    pub(crate) fn report_at(&self, key: &str, problem: impl fmt::Display, mend: impl fmt::Display) {
         self.reader
             .report(&key_path::entry(&self.path, key), problem, mend);
     }
 
     /// The value of a key, `null` included; `None` where the key is missing.
-    pub(super) fn raw(&self, key: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn raw(&self, key: &'static str) -> Option<Item<'a>> {
         self.known.borrow_mut().push(key);
         let value = self.entries?.get(key)?;
         Some(self.item(key, value))
     }
 
     /// The value of a key; a key without a value counts as missing.
-    pub(super) fn get(&self, key: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn get(&self, key: &'static str) -> Option<Item<'a>> {
         self.raw(key).filter(|item| !item.value.is_null())
     }
 
     /// The value of a key that must be there.
-    pub(super) fn required(&self, key: &'static str, mend: &str) -> Option<Item<'a>> {
+    pub(crate) fn required(&self, key: &'static str, mend: &str) -> Option<Item<'a>> {
         let item = self.get(key);
         if item.is_none() {
             self.report_at(key, "is missing", mend);
@@ -420,7 +423,7 @@ impl<'a> Section<'a> {
     }
 
     /// The section below a key; a missing one reads as an empty one.
-    pub(super) fn section(&self, key: &'static str) -> Self {
+    pub(crate) fn section(&self, key: &'static str) -> Self {
         match self.get(key) {
             Some(item) => item.section(),
             None => Self {
@@ -433,12 +436,12 @@ impl<'a> Section<'a> {
     }
 
     /// The elements of the list below a key; a missing one has none.
-    pub(super) fn list(&self, key: &'static str) -> Vec<Item<'a>> {
+    pub(crate) fn list(&self, key: &'static str) -> Vec<Item<'a>> {
         self.get(key).map(|item| item.list()).unwrap_or_default()
     }
 
     /// The elements of the list below a key that must be there and have one at least.
-    pub(super) fn required_list(&self, key: &'static str, mend: &str) -> Vec<Item<'a>> {
+    pub(crate) fn required_list(&self, key: &'static str, mend: &str) -> Vec<Item<'a>> {
         let Some(item) = self.required(key, mend) else {
             return Vec::new();
         };
@@ -449,83 +452,19 @@ impl<'a> Section<'a> {
     }
 
     /// The elements of the list below a key, or the one value in its place; a missing one has none.
-    pub(super) fn one_or_many(&self, key: &'static str) -> Vec<Item<'a>> {
+    pub(crate) fn one_or_many(&self, key: &'static str) -> Vec<Item<'a>> {
         self.get(key)
             .map(|item| item.one_or_many())
             .unwrap_or_default()
     }
 
     /// Text below a key.
-    pub(super) fn text(&self, key: &'static str) -> Option<String> {
+    pub(crate) fn text(&self, key: &'static str) -> Option<String> {
         self.get(key)?.text()
     }
 
-    /// `true` or `false` below a key.
-    pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
-        self.get(key)
-            .and_then(|item| item.flag())
-            .unwrap_or(default)
-    }
-
-    /// A whole number below a key.
-    pub(super) fn count(
-        &self,
-        key: &'static str,
-        default: usize,
-        range: RangeInclusive<usize>,
-    ) -> usize {
-        self.get(key)
-            .and_then(|item| item.count(&range))
-            .unwrap_or(default)
-    }
-
-    /// A size below a key, in bytes.
-    pub(super) fn size(
-        &self,
-        key: &'static str,
-        default: usize,
-        range: RangeInclusive<usize>,
-    ) -> usize {
-        self.get(key)
-            .and_then(|item| item.size(&range))
-            .unwrap_or(default)
-    }
-
-    /// A size below a key, in bytes; none where the key is missing.
-    pub(super) fn optional_size(
-        &self,
-        key: &'static str,
-        range: RangeInclusive<usize>,
-    ) -> Option<usize> {
-        self.get(key)?.size(&range)
-    }
-
-    /// A duration below a key.
-    pub(super) fn duration(
-        &self,
-        key: &'static str,
-        default: Duration,
-        range: RangeInclusive<Duration>,
-    ) -> Duration {
-        self.get(key)
-            .and_then(|item| item.duration(&range))
-            .unwrap_or(default)
-    }
-
-    /// One of a few words below a key.
-    pub(super) fn choice<T: Copy>(
-        &self,
-        key: &'static str,
-        default: T,
-        choices: &[(&'static str, T)],
-    ) -> T {
-        self.get(key)
-            .and_then(|item| item.choice(choices))
-            .unwrap_or(default)
-    }
-
     /// Every entry, for mappings whose keys are names that the operator chooses.
-    pub(super) fn entries(&self) -> Vec<(String, Item<'a>)> {
+    pub(crate) fn entries(&self) -> Vec<(String, Item<'a>)> {
         let entries = self.entries.into_iter().flatten();
         entries
             .map(|(key, value)| {
@@ -537,7 +476,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reports every key that was not asked for.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         let known = self.known.borrow();
         #[cfg(test)]
         self.reader

@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Environment, Finding, inputs::Inputs};
+use super::{inputs::Inputs, parse::load};
+use crate::config::{
+    model::Config,
+    reading::{environment::Environment, finding::Finding},
+};
 
 /// How often a reading is begun again because a file changed under it; then what was read is taken for what it is.
 const READINGS: usize = 3;
@@ -99,6 +103,6 @@ impl Source {
                 .map_err(|error| vec![Finding::of_env_file(path, &error)])?,
             None => Environment::process(),
         };
-        super::load(&self.file, &environment, files)
+        load(&self.file, &environment, files)
     }
 }

@@ -3,13 +3,14 @@
 use mcp_gateway_core::policy::{Methods, Pattern, Rule};
 
 use super::{
-    super::{
-        methods::{self, MethodKind},
-        reader::{Item, Section},
-    },
-    conditions, identities,
-    policy::{scope_set, scope_tokens},
-    quoted, rule_arguments, without_repeats,
+    arguments, condition, identities,
+    pattern::pattern,
+    scopes::{scope_set, scope_tokens},
+};
+use crate::config::{
+    check::common::{quoted, without_repeats},
+    methods::{self, MethodKind},
+    reading::reader::{Item, Section},
 };
 
 /// What a rule may refer to.
@@ -40,11 +41,11 @@ fn rule(section: Section<'_>, vocabulary: &Vocabulary<'_>) -> Option<Rule> {
     refuse_vacant(&section);
     let methods = methods(&section);
     let names = names(&section, methods.as_ref());
-    let arguments = rule_arguments::arguments(&section, methods.as_ref());
+    let arguments = arguments::arguments(&section, methods.as_ref());
     let scopes = scopes(&section, vocabulary.scopes);
     let callers = identities::callers(&section, &vocabulary.issuers);
     let condition = section.get("condition");
-    let condition = condition.and_then(|item| conditions::condition(&item));
+    let condition = condition.and_then(|item| condition::condition(&item));
     let deny = section.text("deny").map(Into::into);
     if deny.is_some() && section.get("scopes").is_some() {
         section.report_at(
@@ -80,7 +81,7 @@ fn refuse_vacant(section: &Section<'_>) {
 }
 
 /// One method, several, or `*` for every one that rules are asked about.
-pub(super) fn methods(section: &Section<'_>) -> Option<Methods> {
+fn methods(section: &Section<'_>) -> Option<Methods> {
     let mend = "Write an MCP method, such as tools/call, or \"*\" for every one";
     let items = section.required("method", mend)?.one_or_many();
     if let [item] = &*items
@@ -126,7 +127,7 @@ fn method(item: &Item<'_>) -> Option<String> {
 }
 
 /// Exact names and globs.
-pub(super) fn names(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Pattern> {
+fn names(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Pattern> {
     let items = section.one_or_many("name");
     if !items.is_empty() && methods.is_some_and(|methods| !act_on_names(methods)) {
         section.report_at(
@@ -147,14 +148,6 @@ pub(super) fn names(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Pat
         Some((item, pattern))
     });
     without_repeats(names.collect())
-}
-
-/// A text with `*` and `**` in it, or without.
-pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
-    item.parsed(
-        Pattern::parse,
-        "Write a name, with * for what has no slash and ** for anything",
-    )
 }
 
 /// In other languages of patterns. No tool or prompt is named so (MCP 2025-11-25, *Tool Names*).

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt, path::Path};
 
-use super::EnvironmentError;
+use super::environment::EnvironmentError;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Finding {
     }
 
     /// A finding about the file as a whole, before any of it was read.
-    pub(super) fn of_file(problem: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(crate) fn of_file(problem: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             path: String::new(),
             line: 0,
@@ -57,7 +57,7 @@ impl Finding {
     }
 
     /// The order in which findings are told: as they stand in the file.
-    pub(super) fn in_order(&self, other: &Self) -> Ordering {
+    pub(crate) fn in_order(&self, other: &Self) -> Ordering {
         let key = |finding: &Self| (finding.line, finding.column);
         key(self)
             .cmp(&key(other))

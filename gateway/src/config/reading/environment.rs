@@ -5,6 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, fs, path::Path};
 
 use thiserror::Error;
 
+use super::text::BYTE_ORDER_MARK;
+
 /// Bytes in an environment file.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
 
@@ -31,7 +33,7 @@ pub enum EnvironmentError {
 
 /// Why a text cannot be expanded.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(super) enum ExpandError {
+pub(crate) enum ExpandError {
     /// The variable is not set and has no default.
     #[error("uses ${{{0}}}, which is not set")]
     Unset(String),
@@ -70,7 +72,7 @@ impl Environment {
     }
 
     /// Puts variables in: `${NAME}`, `${NAME:-default}` (taken when the variable is unset or empty), `$$` for `$`.
-    pub(super) fn expand<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, ExpandError> {
+    pub(crate) fn expand<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, ExpandError> {
         if !text.contains('$') {
             return Ok(Cow::Borrowed(text));
         }
@@ -120,7 +122,7 @@ impl fmt::Debug for Environment {
 
 fn lines(text: &str) -> Result<Vec<(String, String)>, EnvironmentError> {
     let numbered = text
-        .trim_start_matches(super::BYTE_ORDER_MARK)
+        .trim_start_matches(BYTE_ORDER_MARK)
         .lines()
         .enumerate()
         .map(|(index, line)| (index + 1, line.trim()));

@@ -19,29 +19,29 @@ const SIZES: [(&str, u64); 4] = [
 ];
 
 /// What a duration looks like, for findings.
-pub(super) const DURATION_FORM: &str = "a whole number with ms, s, m, h or d, such as 30s";
+pub(crate) const DURATION_FORM: &str = "a whole number with ms, s, m, h or d, such as 30s";
 
 /// What a size looks like, for findings.
-pub(super) const SIZE_FORM: &str = "a whole number with B, KiB, MiB or GiB, such as 4MiB";
+pub(crate) const SIZE_FORM: &str = "a whole number with B, KiB, MiB or GiB, such as 4MiB";
 
 /// A duration such as `500ms`, `30s`, `5m`, `1h`, `31d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     measure(text, &DURATIONS).map(Duration::from_millis)
 }
 
 /// A size in bytes, such as `512B`, `32KiB`, `4MiB`.
-pub(super) fn size(text: &str) -> Option<usize> {
+pub(crate) fn size(text: &str) -> Option<usize> {
     measure(text, &SIZES).and_then(|bytes| usize::try_from(bytes).ok())
 }
 
 /// A duration as [`duration`] reads it, in the largest unit that divides it.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     show(millis, &DURATIONS, "0s")
 }
 
 /// A size as [`size`] reads it, in the largest unit that divides it.
-pub(super) fn show_size(bytes: usize) -> String {
+pub(crate) fn show_size(bytes: usize) -> String {
     show(u64::try_from(bytes).unwrap_or(u64::MAX), &SIZES, "0B")
 }
 

@@ -5,20 +5,20 @@ use thiserror::Error;
 
 /// An `http` or `https` URL without user information and fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct HttpUrl {
+pub(crate) struct HttpUrl {
     /// The scheme.
-    pub(super) scheme: Scheme,
+    pub(crate) scheme: Scheme,
     /// Host and port, the scheme's default port left out.
-    pub(super) authority: Authority,
+    pub(crate) authority: Authority,
     /// The path: empty, or beginning with a slash.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The query, without its question mark.
-    pub(super) query: Option<String>,
+    pub(crate) query: Option<String>,
 }
 
 /// Why a text is no URL the gateway takes.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(super) enum UrlError {
+pub(crate) enum UrlError {
     #[error("is no http or https URL")]
     Scheme,
     #[error("has no plain host and port after the scheme")]
@@ -35,7 +35,7 @@ pub(super) enum UrlError {
 
 impl HttpUrl {
     /// A URL with a query at most.
-    pub(super) fn parse(text: &str) -> Result<Self, UrlError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
         let scheme = Scheme::parse(scheme).ok_or(UrlError::Scheme)?;
         if rest.contains('#') {
@@ -64,7 +64,7 @@ impl HttpUrl {
     }
 
     /// A URL without query.
-    pub(super) fn without_query(text: &str) -> Result<Self, UrlError> {
+    pub(crate) fn without_query(text: &str) -> Result<Self, UrlError> {
         let url = Self::parse(text)?;
         if url.query.is_some() {
             return Err(UrlError::Query);
@@ -73,7 +73,7 @@ impl HttpUrl {
     }
 
     /// Whether what is sent there can be read on the way: plain HTTP to another machine.
-    pub(super) fn is_exposed(&self) -> bool {
+    pub(crate) fn is_exposed(&self) -> bool {
         self.scheme == Scheme::Http && !self.authority.is_loopback()
     }
 }

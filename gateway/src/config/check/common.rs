@@ -1,0 +1,32 @@
+//! What many checks do: look for repeats, and quote words from the file.
+
+use crate::config::reading::reader::Item;
+
+/// Longest word from the file that a finding quotes, in characters.
+const MAX_QUOTED: usize = 64;
+
+/// Reports every item whose value stood in the list before, and gives the values.
+pub(super) fn without_repeats<T: PartialEq>(values: Vec<(Item<'_>, T)>) -> Vec<T> {
+    let mut unique = Vec::with_capacity(values.len());
+    for (item, value) in values {
+        if unique.contains(&value) {
+            item.report("is listed twice", "Keep one of the two");
+        } else {
+            unique.push(value);
+        }
+    }
+    unique
+}
+
+/// A word from the file, fit to be shown: escaped and short.
+pub(super) fn quoted(word: &str) -> String {
+    let mut shown: String = word
+        .chars()
+        .take(MAX_QUOTED)
+        .flat_map(char::escape_debug)
+        .collect();
+    if word.chars().nth(MAX_QUOTED).is_some() {
+        shown.push('…');
+    }
+    shown
+}

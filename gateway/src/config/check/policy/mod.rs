@@ -1,0 +1,72 @@
+//! A resource's scopes and its policy.
+
+mod arguments;
+mod condition;
+pub(super) mod identities;
+pub(super) mod pattern;
+mod rules;
+mod scopes;
+
+use mcp_gateway_core::policy::{DefaultDecision, Policy, Rules};
+
+use self::{
+    rules::Vocabulary as RuleVocabulary,
+    scopes::{hierarchy, scope_set, scope_tokens},
+};
+use super::common::quoted;
+use crate::config::{
+    declaration::{parts::vocabulary::Vocabulary, policy::HIDE},
+    reading::reader::Section,
+};
+
+/// Reads `scopes` and `policy` of a resource that trusts these issuers.
+pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -> Option<Policy> {
+    let scopes = resource.section("scopes");
+    let required = scope_tokens(&scopes, "required");
+    let listed = scopes.get("supported").is_some();
+    let supported = scope_tokens(&scopes, "supported");
+    let implies = hierarchy(&scopes);
+    scopes.finish();
+    let names: Vec<String> = supported.iter().map(|(_, scope)| scope.clone()).collect();
+    for (item, scope) in required
+        .iter()
+        .filter(|(_, scope)| listed && !names.contains(scope))
+    {
+        item.report(
+            format_args!("{} is not in scopes.supported", quoted(scope)),
+            "Add it there, so that clients know of it",
+        );
+    }
+    let required = scope_set(&required);
+    let section = resource
+        .required("policy", "Write policy: { default: allow }, or deny")?
+        .section();
+    let default = section
+        .required(
+            "default",
+            "Write allow, where the required scopes suffice for what no rule matches, or deny",
+        )
+        .and_then(|item| item.choice(DefaultDecision::WORDS));
+    let hide = HIDE.read(&section);
+    let vocabulary = RuleVocabulary {
+        scopes: listed.then_some(&names),
+        issuers,
+    };
+    let rules = rules::rules(&section, &vocabulary);
+    section.finish();
+    let supported = if listed {
+        scope_set(&supported)
+    } else {
+        rules
+            .iter()
+            .fold(required.clone(), |all, rule| all.union(&rule.scopes))
+    };
+    Some(Policy {
+        required,
+        supported,
+        implies,
+        default: default?,
+        rules: Rules::new(rules),
+        hide,
+    })
+}

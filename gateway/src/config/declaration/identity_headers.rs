@@ -1,0 +1,51 @@
+//! Headers that tell the upstream who calls: `identity_headers` of a resource.
+
+use http::HeaderName;
+
+use super::parts::key::{Key, Kind, Table, text};
+
+const SUBJECT: &str = "x-mcp-subject";
+const ISSUER: &str = "x-mcp-issuer";
+const CLIENT: &str = "x-mcp-client";
+const SCOPE: &str = "x-mcp-scope";
+
+/// Headers that tell the upstream who calls; `None` sends none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// The subject claim.
+    pub subject: Option<HeaderName>,
+    /// The issuer identifier.
+    pub issuer: Option<HeaderName>,
+    /// The client id.
+    pub client: Option<HeaderName>,
+    /// The token's scopes.
+    pub scope: Option<HeaderName>,
+}
+
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        Self {
+            subject: Some(HeaderName::from_static(SUBJECT)),
+            issuer: Some(HeaderName::from_static(ISSUER)),
+            client: Some(HeaderName::from_static(CLIENT)),
+            scope: Some(HeaderName::from_static(SCOPE)),
+        }
+    }
+}
+
+/// `identity_headers`.
+pub(super) fn identity_headers() -> Table {
+    Table {
+        name: "IdentityHeaders",
+        keys: vec![
+            header("subject", SUBJECT, "Carries the subject; null sends none."),
+            header("issuer", ISSUER, "Carries the issuer; null sends none."),
+            header("client", CLIENT, "Carries the client id; null sends none."),
+            header("scope", SCOPE, "Carries the scopes; null sends none."),
+        ],
+    }
+}
+
+fn header(name: &'static str, default: &str, sentence: &str) -> Key {
+    text(name, Kind::Text, &[default], sentence)
+}

@@ -1,0 +1,93 @@
+//! Reading and checking one text: the first pass finds places, the second values, and what comes out is the checked
+//! configuration or everything that is wrong with it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use serde_yaml::Value;
+
+use crate::config::{
+    check,
+    model::Config,
+    reading::{
+        environment::Environment, finding::Finding, positions::Positions, reader::Reader,
+        text::BYTE_ORDER_MARK,
+    },
+};
+
+/// Bytes in a configuration file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Reads and checks a configuration file. Relative paths in it are relative to its directory. Adds the files it names.
+pub(super) fn load(
+    path: &Path,
+    environment: &Environment,
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Config, Vec<Finding>> {
+    let text = read(path).map_err(|finding| vec![finding])?;
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    parse_naming(&text, base, environment, files)
+}
+
+/// Checks a configuration. Relative paths in it are relative to `base`.
+///
+/// # Errors
+/// Everything that is wrong with it; never empty.
+pub fn parse(text: &str, base: &Path, environment: &Environment) -> Result<Config, Vec<Finding>> {
+    parse_naming(text, base, environment, &mut BTreeSet::new())
+}
+
+fn parse_naming(
+    text: &str,
+    base: &Path,
+    environment: &Environment,
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Config, Vec<Finding>> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let positions = Positions::read(text)?;
+    let document = values(text).map_err(|finding| vec![finding])?;
+    let reader = Reader::new(&positions, environment, base);
+    let config = check::config(reader.root(&document));
+    files.extend(reader.files());
+    let findings = reader.into_findings();
+    match config {
+        Some(config) if findings.is_empty() => Ok(config),
+        _ => Err(findings),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Finding> {
+    let unreadable = |error| {
+        Finding::of_file(
+            format!("cannot be read: {error}"),
+            "Check the name and the permissions",
+        )
+    };
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let problem = format!("is larger than {MAX_FILE_BYTES} bytes");
+        return Err(Finding::of_file(problem, "Is this the configuration"));
+    }
+    String::from_utf8(bytes).map_err(|_| Finding::of_file("is no UTF-8 text", "Save it as UTF-8"))
+}
+
+fn values(text: &str) -> Result<Value, Finding> {
+    serde_yaml::from_str(text).map_err(|error| {
+        let at = error.location();
+        Finding {
+            path: String::new(),
+            line: at.as_ref().map_or(1, serde_yaml::Location::line),
+            column: at.as_ref().map_or(1, serde_yaml::Location::column),
+            problem: format!("is no YAML: {error}"),
+            mend: "Mend the syntax here or just before; the rest was not read".to_owned(),
+        }
+    })
+}

@@ -1,0 +1,145 @@
+//! What is declared of the keys holds together, and `config/gateway.yaml` shows it.
+
+use serde_yaml::Value;
+
+use super::{
+    declaration::{
+        document::document,
+        parts::key::{Fallback, Key, Kind, Table},
+    },
+    examples::example,
+    reading::{key_path, unit},
+};
+
+/// Every declared key by its path; `[]` stands for an element, `*` for a name that the operator chooses.
+pub(super) fn declared() -> Vec<(String, Key)> {
+    let mut found = Vec::new();
+    walk(document(), "", &mut found);
+    found
+}
+
+fn walk(table: Table, above: &str, found: &mut Vec<(String, Key)>) {
+    for key in table.keys {
+        let path = key_path::entry(above, key.name);
+        found.push((path.clone(), key.clone()));
+        let (below, path) = tables(key.kind, path);
+        if let Some(table) = below {
+            walk(table, &path, found);
+        }
+    }
+}
+
+/// The keys below a value, and the path they stand at.
+fn tables(kind: Kind, path: String) -> (Option<Table>, String) {
+    match kind {
+        Kind::Table(table) | Kind::TextOr(table) => (Some(table), path),
+        Kind::List(element) | Kind::OneOrMany(element) => tables(*element, format!("{path}[]")),
+        Kind::Map(value) => tables(*value, format!("{path}.*")),
+        _ => (None, path),
+    }
+}
+
+#[test]
+fn every_range_holds_its_default() {
+    for (path, key) in declared() {
+        let Fallback::Value(default) = &key.fallback else {
+            continue;
+        };
+        let holds = match &key.kind {
+            Kind::Count(range) => range.contains(&default.parse().unwrap()),
+            Kind::Size(range) => range.contains(&unit::size(default).unwrap()),
+            Kind::Time(range) => range.contains(&unit::duration(default).unwrap()),
+            Kind::Word(_, words) => words.contains(&default.as_str()),
+            _ => true,
+        };
+        assert!(holds, "{path}: {default}");
+    }
+}
+
+#[test]
+fn every_key_has_a_sentence_for_people() {
+    for (path, key) in declared() {
+        let sentence = &key.sentence;
+        assert!(sentence.ends_with('.'), "{path}: {sentence:?}");
+        assert!(
+            !sentence.contains("Default:") && !sentence.contains("  "),
+            "{path}: default and range are declared for themselves: {sentence:?}"
+        );
+    }
+}
+
+#[test]
+fn the_example_shows_every_default() {
+    let document: Value = serde_yaml::from_str(&example("gateway.yaml")).unwrap();
+    for (path, key) in declared() {
+        let Fallback::Value(default) = &key.fallback else {
+            continue;
+        };
+        let shown = shown(&document, &path);
+        let is_default = |shown: &String| match &key.kind {
+            Kind::Size(_) => unit::size(shown) == unit::size(default),
+            Kind::Time(_) => unit::duration(shown) == unit::duration(default),
+            _ => shown == default,
+        };
+        assert!(
+            shown.iter().any(is_default),
+            "{path}: {shown:?}, not {default}"
+        );
+    }
+}
+
+/// Every value that stands at a path, as text.
+fn shown(value: &Value, path: &str) -> Vec<String> {
+    let (key, rest) = path.split_once('.').unwrap_or((path, ""));
+    let (key, is_list) = match key.strip_suffix("[]") {
+        Some(key) => (key, true),
+        None => (key, false),
+    };
+    let mapping = value.as_mapping().into_iter().flatten();
+    let entries = mapping.filter(|(name, _)| key == "*" || name.as_str() == Some(key));
+    let values = entries.flat_map(|(_, value)| match value {
+        Value::Sequence(elements) if is_list => elements.iter().collect(),
+        value => vec![value],
+    });
+    if rest.is_empty() {
+        values.map(written).collect()
+    } else {
+        values.flat_map(|value| shown(value, rest)).collect()
+    }
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::Sequence(elements) => elements.iter().map(written).collect::<Vec<_>>().join(", "),
+        Value::String(text) => text.clone(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn the_example_tells_every_range() {
+    let text = example("gateway.yaml");
+    let lines: Vec<&str> = text.lines().collect();
+    for (path, key) in declared() {
+        let Some((least, most)) = key.kind.range() else {
+            continue;
+        };
+        let range = format!("{least} to {most}");
+        let named = format!("{}:", key.name);
+        let told = lines.iter().enumerate().any(|(index, line)| {
+            line.trim_start_matches([' ', '-']).starts_with(&named)
+                && around(&lines, index).any(|line| line.contains(&range))
+        });
+        assert!(told, "{path}: {range}");
+    }
+}
+
+/// A line, the comment above it, and the two lines below, on which a comment may go on.
+fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> {
+    let (above, below) = lines.split_at(index);
+    let is_comment = |line: &&&str| line.trim_start().starts_with('#');
+    let above = above.iter().rev().take_while(is_comment);
+    above.chain(below.iter().take(3)).copied()
+}
