@@ -1,18 +1,15 @@
 //! Tokens and the key set. The key comes from openssl (run.sh); this signs with it.
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use ring::rand::SystemRandom;
-use ring::{rsa, signature};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use test_support::{Key, KeyPair, base64url, base64url_decode, key_set, now};
 
 const ISSUER: &str = "https://issuer.bench.test";
 const AUDIENCE: &str = "https://mcp.bench.test/mcp";
 const SCOPE: &str = "mcp:tools mcp:read";
 
 /// One week, in seconds.
-const LIFE: u64 = 7 * 86_400;
+const LIFE: i64 = 7 * 86_400;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,9 +22,8 @@ pub struct Args {
 }
 
 struct Minter {
-    key: rsa::KeyPair,
-    random: SystemRandom,
-    now: u64,
+    key: Key,
+    now: i64,
 }
 
 impl Minter {
@@ -42,11 +38,8 @@ impl Minter {
     }
 
     fn sign(&self, claims: &Value) -> String {
-        let header = json!({"alg": "RS256", "kid": "bench-rsa", "typ": "at+jwt"});
-        let message = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
-        let mut out = vec![0; self.key.public().modulus_len()];
-        self.key.sign(&signature::RSA_PKCS1_SHA256, &self.random, message.as_bytes(), &mut out).unwrap();
-        format!("{message}.{}", B64.encode(out))
+        let header = json!({"alg": self.key.algorithm(), "kid": self.key.id, "typ": "at+jwt"});
+        self.key.sign(&header.to_string(), &claims.to_string())
     }
 
     /// A token that is good but for one claim.
@@ -55,25 +48,14 @@ impl Minter {
         claims[claim] = value;
         self.sign(&claims)
     }
-
-    fn key_set(&self) -> Value {
-        let public = rsa::PublicKeyComponents::<Vec<u8>>::from(self.key.public());
-        json!({"keys": [{
-            "kty": "RSA", "use": "sig", "alg": "RS256", "kid": "bench-rsa",
-            "n": B64.encode(public.n), "e": B64.encode(public.e),
-        }]})
-    }
 }
 
 pub fn run(a: Args) {
     let put = |file: &str, text: String| fs::write(format!("{}/{file}", a.dir), text).unwrap();
     let pkcs8 = PrivatePkcs8KeyDer::from_pem_file(format!("{}/rsa.pem", a.dir)).unwrap();
-    let minter = Minter {
-        key: rsa::KeyPair::from_pkcs8(pkcs8.secret_pkcs8_der()).unwrap(),
-        random: SystemRandom::new(),
-        now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs(),
-    };
-    put("jwks.json", minter.key_set().to_string());
+    let pair = KeyPair::rsa_from_pkcs8(pkcs8.secret_pkcs8_der());
+    let minter = Minter { key: Key::new("bench-rsa", pair), now: now() };
+    put("jwks.json", key_set(&[&minter.key]).to_string());
     let hot = minter.sign(&minter.claims(0));
     put("many.txt", (1..=a.many).map(|user| minter.sign(&minter.claims(user)) + "\n").collect());
 
@@ -89,7 +71,7 @@ pub fn run(a: Args) {
 /// The token with one bit of its signature turned.
 fn altered(token: &str) -> String {
     let (message, signature) = token.rsplit_once('.').unwrap();
-    let mut signature = B64.decode(signature).unwrap();
+    let mut signature = base64url_decode(signature);
     signature[100] ^= 1;
-    format!("{message}.{}", B64.encode(signature))
+    format!("{message}.{}", base64url(signature))
 }

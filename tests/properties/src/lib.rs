@@ -12,34 +12,40 @@
     reason = "a property fails by panicking"
 )]
 
-mod answer_events;
-mod bearer_header;
-mod claims;
 mod condition;
 #[cfg(feature = "configuration")]
 mod configuration;
-mod envelope;
-mod event_stream;
-mod jose_header;
-mod json;
-mod key_set;
-mod mcp_headers;
 mod oracle;
 mod target;
 
-pub use answer_events::answer_events;
-pub use bearer_header::bearer_header;
-pub use claims::claims;
+/// What a client sends and an upstream answers.
+mod messages {
+    pub(crate) mod answer_events;
+    pub(crate) mod envelope;
+    pub(crate) mod event_stream;
+    pub(crate) mod json;
+    pub(crate) mod mcp_headers;
+}
+
+/// How a token is presented, read, verified and judged.
+mod tokens {
+    pub(crate) mod bearer_header;
+    pub(crate) mod claims;
+    pub(crate) mod jose_header;
+    pub(crate) mod key_set;
+}
+
 pub use condition::condition;
 #[cfg(feature = "configuration")]
 pub use configuration::configuration;
-pub use envelope::envelope;
-pub use event_stream::event_stream;
-pub use jose_header::jose_header;
-pub use json::json;
-pub use key_set::key_set;
-pub use mcp_headers::mcp_headers;
+pub use messages::{
+    answer_events::answer_events, envelope::envelope, event_stream::event_stream, json::json,
+    mcp_headers::mcp_headers,
+};
 pub use target::target;
+pub use tokens::{
+    bearer_header::bearer_header, claims::claims, jose_header::jose_header, key_set::key_set,
+};
 
 /// A property and its name, which is also that of its fuzz target.
 pub type Property = (&'static str, fn(&[u8]));

@@ -17,8 +17,6 @@ pub mod jose;
 pub mod jwt;
 pub mod key_set;
 mod self_test;
-#[cfg(test)]
-mod test_issuer;
 pub mod unproven;
 
 pub use self_test::{SelfTestError, self_test};

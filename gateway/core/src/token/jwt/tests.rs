@@ -3,19 +3,17 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
-
-use super::super::test_issuer::{
-    ED25519, OTHER_RSA, P256, P384, RSA, TestKey, encode, key_set, public_der, with,
+use test_support::fixtures::{self, NOW, RESOURCE, RS256_HEADER as HEADER};
+use test_support::{
+    ED25519, KeyPair, OTHER_RSA, P256, P384, RSA, base64url, compact, hmac, jwk_set, with_members,
 };
+
 use super::*;
 use crate::cel::kept_claims::ClaimNames;
 use crate::token::algorithm::Algorithm;
 use crate::token::bearer::bearer;
 
 const ISSUER: &str = "https://issuer.example/";
-const RESOURCE: &str = "https://mcp.example.com/mcp";
-const NOW: i64 = 1_800_000_000;
-const HEADER: &str = r#"{"alg":"RS256","typ":"at+jwt","kid":"rsa"}"#;
 
 /// What a gateway knows when a token arrives.
 struct Gateway {
@@ -60,37 +58,40 @@ impl Gateway {
 }
 
 fn keys(jwks: &[Value]) -> KeySet {
-    KeySet::parse(&key_set(jwks)).unwrap().keys
+    KeySet::parse(jwk_set(jwks).to_string().as_bytes())
+        .unwrap()
+        .keys
 }
 
 fn claims() -> Value {
-    json!({
-        "iss": ISSUER, "sub": "alice", "aud": RESOURCE, "client_id": "inspector",
-        "iat": NOW - 60, "exp": NOW + 600, "scope": "tasks:read tasks:write",
-    })
+    fixtures::claims(ISSUER)
 }
 
 fn sign(header: &str, claims: &str) -> String {
-    RSA.token(Algorithm::Rs256, header, claims)
+    RSA.token("RS256", header, claims)
 }
 
 /// A good token with these claims changed; null takes one away.
 fn token_with(members: Value) -> String {
-    sign(HEADER, &with(claims(), members).to_string())
+    sign(HEADER, &with_members(claims(), members).to_string())
 }
 
 #[test]
 fn a_good_token_of_every_algorithm_gives_its_caller() {
     let gateway = Gateway::new();
     for algorithm in Algorithm::ALL {
-        let key = TestKey::of(algorithm);
+        let key = KeyPair::for_algorithm(algorithm.as_str());
         let header = json!({ "alg": algorithm.as_str(), "typ": "at+jwt", "kid": key.jwk("x")["crv"].as_str().map_or("rsa", |curve| match curve {
             "P-256" => "p256",
             "P-384" => "p384",
             _ => "ed",
         }) });
         let verified = gateway
-            .judge(&key.token(algorithm, &header.to_string(), &claims().to_string()))
+            .judge(&key.token(
+                algorithm.as_str(),
+                &header.to_string(),
+                &claims().to_string(),
+            ))
             .unwrap();
         assert_eq!(verified.principal.issuer.as_ref(), ISSUER, "{algorithm}");
         assert_eq!(verified.principal.subject.as_ref(), "alice", "{algorithm}");
@@ -119,26 +120,27 @@ fn an_altered_part_of_every_algorithm_is_a_bad_signature() {
         (Algorithm::EdDsa, "ed"),
     ] {
         let header = json!({ "alg": algorithm.as_str(), "typ": "at+jwt", "kid": kid }).to_string();
-        let key = TestKey::of(algorithm);
-        let good = key.token(algorithm, &header, &claims().to_string());
+        let key = KeyPair::for_algorithm(algorithm.as_str());
+        let good = key.token(algorithm.as_str(), &header, &claims().to_string());
         let (input, _) = good.rsplit_once('.').unwrap();
         let (header_part, _) = good.split_once('.').unwrap();
-        let other_claims = encode(with(claims(), json!({ "sub": "mallory" })).to_string());
-        let mut signature = key.sign(algorithm, input);
-        let other_signature = format!("{header_part}.{other_claims}.{}", encode(&signature));
+        let other_claims =
+            base64url(with_members(claims(), json!({ "sub": "mallory" })).to_string());
+        let mut signature = key.sign(algorithm.as_str(), input);
+        let other_signature = format!("{header_part}.{other_claims}.{}", base64url(&signature));
         assert_eq!(
             gateway.refusal(&other_signature),
             Some(Reason::BadSignature),
             "{algorithm}"
         );
         signature[10] ^= 1;
-        let altered = format!("{input}.{}", encode(&signature));
+        let altered = format!("{input}.{}", base64url(&signature));
         assert_eq!(
             gateway.refusal(&altered),
             Some(Reason::BadSignature),
             "{algorithm}"
         );
-        let cut = format!("{input}.{}", encode(&signature[1..]));
+        let cut = format!("{input}.{}", base64url(&signature[1..]));
         assert_eq!(
             gateway.refusal(&cut),
             Some(Reason::BadSignature),
@@ -158,8 +160,8 @@ fn an_unsigned_token_is_told_by_its_algorithm_with_and_without_a_signature() {
     for alg in ["none", "None", "NONE", "nOnE"] {
         let input = format!(
             "{}.{}",
-            encode(json!({ "alg": alg, "typ": "at+jwt" }).to_string()),
-            encode(claims().to_string())
+            base64url(json!({ "alg": alg, "typ": "at+jwt" }).to_string()),
+            base64url(claims().to_string())
         );
         for token in [input.clone(), format!("{input}."), format!("{input}.YWJj")] {
             assert_eq!(
@@ -178,22 +180,13 @@ fn an_unsigned_token_is_told_by_its_algorithm_with_and_without_a_signature() {
 
 #[test]
 fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
-    use aws_lc_rs::hmac;
     let gateway = Gateway::new();
-    let input = format!(
-        "{}.{}",
-        encode(HEADER.replace("RS256", "HS256")),
-        encode(claims().to_string())
-    );
-    for secret in [public_der(&RSA), RSA.jwk("rsa").to_string().into_bytes()] {
-        let tag = hmac::sign(
-            &hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            input.as_bytes(),
-        );
-        assert_eq!(
-            gateway.refusal(&format!("{input}.{}", encode(tag))),
-            Some(Reason::AlgNotAllowed)
-        );
+    let header = HEADER.replace("RS256", "HS256");
+    for secret in [RSA.public_der(), RSA.jwk("rsa").to_string().into_bytes()] {
+        let forged = compact(&header, claims().to_string(), |input| {
+            hmac("HS256", &secret, input)
+        });
+        assert_eq!(gateway.refusal(&forged), Some(Reason::AlgNotAllowed));
     }
 }
 
@@ -205,19 +198,19 @@ fn the_algorithm_must_fit_the_key() {
         P256.jwk("p256"),
     ]);
     let ps256 = RSA.token(
-        Algorithm::Ps256,
+        "PS256",
         r#"{"alg":"PS256","typ":"at+jwt","kid":"rsa"}"#,
         &claims().to_string(),
     );
     assert_eq!(gateway.refusal(&ps256), Some(Reason::AlgKeyMismatch));
     let es384 = P384.token(
-        Algorithm::Es384,
+        "ES384",
         r#"{"alg":"ES384","typ":"at+jwt","kid":"p256"}"#,
         &claims().to_string(),
     );
     assert_eq!(gateway.refusal(&es384), Some(Reason::AlgKeyMismatch));
     let rs256 = RSA.token(
-        Algorithm::Rs256,
+        "RS256",
         r#"{"alg":"RS256","typ":"at+jwt","kid":"p256"}"#,
         &claims().to_string(),
     );
@@ -266,7 +259,7 @@ fn without_a_key_id_the_one_fitting_key_is_taken_and_several_are_unknown() {
 #[test]
 fn another_issuers_key_of_the_same_id_verifies_nothing() {
     let gateway = Gateway::new();
-    let token = OTHER_RSA.token(Algorithm::Rs256, HEADER, &claims().to_string());
+    let token = OTHER_RSA.token("RS256", HEADER, &claims().to_string());
     assert_eq!(gateway.refusal(&token), Some(Reason::BadSignature));
 }
 
@@ -276,7 +269,7 @@ fn a_key_that_the_token_brings_is_not_used() {
     let header =
         json!({ "alg": "RS256", "typ": "at+jwt", "kid": "evil", "jwk": OTHER_RSA.jwk("evil") })
             .to_string();
-    let token = OTHER_RSA.token(Algorithm::Rs256, &header, &claims().to_string());
+    let token = OTHER_RSA.token("RS256", &header, &claims().to_string());
     assert_eq!(gateway.refusal(&token), Some(Reason::HeaderNotAllowed));
     let mut lenient = Gateway::new();
     lenient.profile.ignored_headers = vec!["jwk".to_owned()];
@@ -625,7 +618,7 @@ fn what_is_no_compact_jws_is_malformed() {
     let good = sign(HEADER, &claims().to_string());
     let (input, signature) = good.rsplit_once('.').unwrap();
     let (header, payload) = input.split_once('.').unwrap();
-    let jwe = encode(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#);
+    let jwe = base64url(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#);
     for (case, token) in [
         ("opaque", "c29tZSBvcGFxdWUgdG9rZW4".to_owned()),
         ("opaque with a dot", "abc.def".to_owned()),
@@ -654,7 +647,7 @@ fn what_is_no_compact_jws_is_malformed() {
             "claims too deep",
             sign(
                 HEADER,
-                &with(claims(), json!({ "deep": deep(70) })).to_string(),
+                &with_members(claims(), json!({ "deep": deep(70) })).to_string(),
             ),
         ),
         (

@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use serde_json::{Value, json};
+use test_support::{ED25519, OTHER_RSA, P256, P384, RSA, base64url, base64url_decode, jwk_set};
 
-use super::super::test_issuer::{ED25519, OTHER_RSA, P256, P384, RSA, encode, key_set};
 use super::*;
 
 fn parse(keys: &[Value]) -> ParsedKeySet {
-    KeySet::parse(&key_set(keys)).unwrap()
+    KeySet::parse(jwk_set(keys).to_string().as_bytes()).unwrap()
 }
 
 /// Why this one key is left out, beside a good one that must go on serving.
@@ -21,11 +21,11 @@ fn rsa_of(bytes: usize, first: u8, last: u8, exponent: &[u8]) -> Value {
     let mut modulus = vec![0xa5; bytes];
     modulus[0] = first;
     modulus[bytes - 1] = last;
-    json!({ "kty": "RSA", "kid": "k", "n": encode(modulus), "e": encode(exponent) })
+    json!({ "kty": "RSA", "kid": "k", "n": base64url(modulus), "e": base64url(exponent) })
 }
 
 fn edwards(point: [u8; 32]) -> Value {
-    json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(point) })
+    json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(point) })
 }
 
 #[test]
@@ -120,17 +120,20 @@ fn each_key_is_judged_by_itself_and_good_ones_go_on_serving() {
         ),
         (
             "the point at zero",
-            P256.jwk_with("k", json!({ "x": encode([0; 32]), "y": encode([0; 32]) })),
+            P256.jwk_with(
+                "k",
+                json!({ "x": base64url([0; 32]), "y": base64url([0; 32]) }),
+            ),
             Some(InvalidKey),
         ),
         (
             "a coordinate too short",
-            P256.jwk_with("k", json!({ "x": encode([1; 31]) })),
+            P256.jwk_with("k", json!({ "x": base64url([1; 31]) })),
             Some(InvalidKey),
         ),
         (
             "a coordinate too long",
-            P256.jwk_with("k", json!({ "x": encode([0; 33]) })),
+            P256.jwk_with("k", json!({ "x": base64url([0; 33]) })),
             Some(InvalidKey),
         ),
         (
@@ -298,11 +301,9 @@ fn edwards_points_of_small_order_are_weak_with_either_sign() {
 
 #[test]
 fn zero_octets_in_front_of_a_number_do_not_change_the_key() {
-    use base64::Engine as _;
     let plain = RSA.jwk("k");
-    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let n = engine.decode(plain["n"].as_str().unwrap()).unwrap();
-    let padded = RSA.jwk_with("k", json!({ "n": encode([vec![0], n].concat()) }));
+    let n = base64url_decode(plain["n"].as_str().unwrap());
+    let padded = RSA.jwk_with("k", json!({ "n": base64url([vec![0], n].concat()) }));
     let parsed = parse(&[plain, padded]);
     assert_eq!((parsed.keys.len(), parsed.rejected.len()), (1, 0));
 }

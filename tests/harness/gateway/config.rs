@@ -1,0 +1,187 @@
+//! The gateway's configuration file for a test: the common case, and anything changed in it by its path.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::issuer::Issuer;
+use crate::process::binary::repository;
+use crate::process::port;
+use crate::upstream::Upstream;
+use test_support::{Key, key_set};
+
+/// The issuer identifier of the common case; nothing listens there, its keys come from a file.
+pub const ISSUER: &str = "https://issuer.test/";
+
+/// A configuration in the making, with a folder of its own.
+#[derive(Clone)]
+pub struct Config {
+    /// The public listener.
+    pub public: SocketAddr,
+    /// The admin listener.
+    pub admin: SocketAddr,
+    value: Value,
+    folder: Arc<TempDir>,
+}
+
+impl Config {
+    /// One resource `/mcp` in front of `upstream`; `tasks:read` opens it, `tasks:write` the changing tools; the issuer
+    /// [`ISSUER`] with these keys in a file.
+    pub fn new(upstream: &str, keys: &[&Key]) -> Self {
+        let config = Self::empty();
+        let file = config.write("jwks.json", key_set(keys).to_string());
+        config
+            .set(
+                "/issuers/corporate",
+                json!({ "issuer": ISSUER, "jwks_file": file }),
+            )
+            .set(
+                "/resources",
+                json!([resource("/mcp", upstream, &["corporate"])]),
+            )
+    }
+
+    /// The same with keys by discovery from `issuer`.
+    pub fn discovering(upstream: &Upstream, issuer: &Issuer) -> Self {
+        Self::empty()
+            .set(
+                "/issuers/corporate",
+                json!({ "issuer": issuer.identifier() }),
+            )
+            .set(
+                "/resources",
+                json!([resource("/mcp", &upstream.url(), &["corporate"])]),
+            )
+    }
+
+    /// A file of `config/` as it stands, but for addresses and issuers: listeners on free ports, every resource in front of
+    /// `upstream`, every issuer [`ISSUER`] with these keys in a file.
+    pub fn example(name: &str, upstream: &str, keys: &[&Key]) -> Self {
+        let text = std::fs::read_to_string(repository("config").join(name)).expect("an example");
+        let mut value: Value = serde_yaml::from_str(&text).expect("YAML");
+        let mut config = Self::empty();
+        for (key, own) in config.value.as_object().expect("a mapping") {
+            value[key] = own.clone();
+        }
+        let file = config.write("jwks.json", key_set(keys).to_string());
+        for issuer in value["issuers"]
+            .as_object_mut()
+            .expect("issuers")
+            .values_mut()
+        {
+            *issuer = json!({ "issuer": ISSUER, "jwks_file": file });
+        }
+        for resource in value["resources"].as_array_mut().expect("resources") {
+            resource["upstream"] = json!(upstream);
+        }
+        config.value = value;
+        config
+    }
+
+    /// Listeners only.
+    pub fn empty() -> Self {
+        let (public, admin) = (port::free(), port::free());
+        let value = json!({
+            "public_url": format!("http://{public}"),
+            "listen": [{ "address": public.to_string() }],
+            "admin": { "address": admin.to_string() },
+            "log": { "level": "debug", "format": "json" },
+            // The ordinary request of many tests is the opening of a session.
+            "limits": { "initializations_per_principal": 1_000_000 },
+        });
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        Self {
+            public,
+            admin,
+            value,
+            folder,
+        }
+    }
+
+    /// Sets what the JSON pointer names; missing objects on the way are made.
+    pub fn set(mut self, pointer: &str, value: impl Into<Value>) -> Self {
+        let mut place = &mut self.value;
+        for step in pointer.trim_start_matches('/').split('/') {
+            let step = step.replace("~1", "/");
+            place = match place {
+                Value::Array(items) => {
+                    let index: usize = step
+                        .parse()
+                        .unwrap_or_else(|_| panic!("{pointer}: {step} is no index"));
+                    items.resize(items.len().max(index + 1), Value::Null);
+                    &mut items[index]
+                }
+                other => &mut other[step],
+            };
+        }
+        *place = value.into();
+        self
+    }
+
+    /// Writes a file beside the configuration and returns its path.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).expect("the folder is writable");
+        path
+    }
+
+    /// The folder of the configuration.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What clients type, without a path.
+    pub fn public_url(&self) -> String {
+        self.value["public_url"]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    }
+
+    /// The upstream of the first resource.
+    pub fn upstream(&self) -> String {
+        self.value["resources"][0]["upstream"]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    }
+
+    /// What stands in `audit.file`, where that is a file.
+    pub fn audit(&self) -> String {
+        let file = self.value["audit"]["file"].as_str();
+        let file = file.map(|file| self.folder().join(file));
+        let file = file.filter(|file| file.is_file());
+        file.map_or_else(String::new, |file| {
+            std::fs::read_to_string(file).expect("the audit file is text")
+        })
+    }
+
+    /// The configuration file, written now.
+    pub fn file(&self) -> PathBuf {
+        self.write("gateway.yaml", self.text())
+    }
+
+    /// What the configuration file says.
+    pub fn text(&self) -> String {
+        serde_yaml::to_string(&self.value).expect("plain values")
+    }
+}
+
+/// A protected resource of the common case.
+pub fn resource(path: &str, upstream: &str, issuers: &[&str]) -> Value {
+    json!({
+        "path": path,
+        "upstream": upstream,
+        "issuers": issuers,
+        "scopes": { "required": ["tasks:read"], "supported": ["tasks:read", "tasks:write"] },
+        "policy": {
+            "default": "allow",
+            "rules": [
+                { "method": "tools/call", "name": ["create_task", "complete_task"], "scopes": ["tasks:write"] },
+            ],
+        },
+    })
+}

@@ -1,0 +1,70 @@
+//! The example MCP server as the real upstream.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::process::Command;
+
+use crate::eventually;
+use crate::process::Process;
+use crate::process::binary::binary;
+use crate::process::port;
+use crate::upstream::relay::Relay;
+
+/// A running task server with seed data of its own.
+pub struct Tasks {
+    /// What watches over a server on a port.
+    pub relay: Option<Relay>,
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Tasks {
+    /// Starts one on a free port, behind a relay.
+    pub async fn start() -> Self {
+        let address = port::free();
+        let mut tasks = Self::spawn(&["--address", &address.to_string()]);
+        eventually("the task server listens", async || {
+            TcpStream::connect(address).await.is_ok()
+        })
+        .await;
+        tasks.relay = Some(Relay::start(address).await);
+        tasks
+    }
+
+    /// Starts one on a unix socket.
+    pub async fn start_unix(socket: &Path) -> Self {
+        let tasks = Self::spawn(&["--unix-socket", &socket.to_string_lossy()]);
+        eventually("the task server listens", async || {
+            UnixStream::connect(socket).await.is_ok()
+        })
+        .await;
+        tasks
+    }
+
+    /// Its MCP endpoint, where a relay watches.
+    pub fn url(&self) -> String {
+        self.relay.as_ref().expect("it listens on a port").url()
+    }
+
+    /// Everything it printed.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    fn spawn(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = Command::new(binary("upstream-tasks"));
+        command
+            .args(arguments)
+            .arg("--data-file")
+            .arg(folder.path().join("tasks.json"))
+            .env_remove("RUST_LOG");
+        Self {
+            relay: None,
+            process: Process::spawn(command),
+            _folder: folder,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Real clients through the gateway: each finds its way from a challenge to a token of a certified identity provider, and
+//! uses everything the task server has. Needs what `tests/clients/setup.sh` installs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod keys;
+mod setting;
+
+/// What the SDKs do with a gateway that lets them: every operation, both eras, sessions, and requests of the server.
+mod sdks {
+    pub(crate) mod asking;
+    pub(crate) mod programs;
+    pub(crate) mod rust_sdk;
+    pub(crate) mod sessions;
+    pub(crate) mod versions;
+}
+
+/// What the SDKs do with a refusal: step-up, denial by a rule, rate limits.
+mod refusals {
+    pub(crate) mod denial;
+    pub(crate) mod fair_use;
+    pub(crate) mod rust_step_up;
+    pub(crate) mod step_up;
+}

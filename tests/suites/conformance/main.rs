@@ -1,0 +1,141 @@
+//! The official conformance suite, straight at a server of our own and through the gateway in front of the same server: no check
+//! may end worse behind the gateway. Needs what `tests/clients/setup.sh` and `tests/conformance/setup.sh` install.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+#![allow(
+    deprecated,
+    reason = "2026-07-28 deprecates sampling, roots and logging, and legacy clients use them"
+)]
+
+mod fixture;
+mod suite;
+mod verdict;
+
+use std::io::Write;
+
+use e2e::gateway::Gateway;
+use e2e::gateway::config::{Config, ISSUER};
+use test_support::{Key, Token};
+
+use fixture::Server;
+use suite::{Selection, Target};
+use verdict::Verdicts;
+
+/// The scenarios of the tasks extension (SEP-2663).
+const TASKS: [&str; 10] = [
+    "tasks-lifecycle",
+    "tasks-capability-negotiation",
+    "tasks-wire-fields",
+    "tasks-request-state-removal",
+    "tasks-mrtr-input",
+    "tasks-request-headers",
+    "tasks-dispatch-and-envelope",
+    "tasks-status-notifications",
+    "tasks-required-task-error",
+    "tasks-mrtr-composition",
+];
+
+/// What a run of the suite must at least bring, so that one that does nothing does not pass.
+struct Floor {
+    scenarios: usize,
+    passed: usize,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_conforms_to_2025_06_18_conforms_behind_the_gateway() {
+    let floor = Floor {
+        scenarios: 27,
+        passed: 56,
+    };
+    compare("2025-06-18", Selection::Version, &floor).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_conforms_to_2025_11_25_conforms_behind_the_gateway() {
+    let floor = Floor {
+        scenarios: 33,
+        passed: 84,
+    };
+    compare("2025-11-25", Selection::Version, &floor).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_conforms_to_2026_07_28_conforms_behind_the_gateway() {
+    let floor = Floor {
+        scenarios: 40,
+        passed: 151,
+    };
+    compare("2026-07-28", Selection::Version, &floor).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_conform_behind_the_gateway() {
+    let floor = Floor {
+        scenarios: 10,
+        passed: 44,
+    };
+    compare("2026-07-28", Selection::Extension(&TASKS), &floor).await;
+}
+
+async fn compare(version: &str, selection: Selection, floor: &Floor) {
+    let (straight, through) =
+        tokio::join!(straight(version, selection), through(version, selection));
+    // Past the capture of the test runner: the figure is what the run is for.
+    let _ = writeln!(
+        std::io::stderr(),
+        "conformance {version}{}: {} scenarios; checks passed straight: {}, through the gateway: {}",
+        selection.suffix(),
+        straight.scenarios(),
+        straight.passed(),
+        through.passed()
+    );
+    let worse = straight.worse_in(&through);
+    assert!(
+        worse.is_empty(),
+        "worse behind the gateway:\n  {}",
+        worse.join("\n  ")
+    );
+    // The server itself has no fault, so nothing escapes the comparison.
+    assert_eq!(straight.faults(), [""; 0], "straight at the server");
+    assert!(
+        straight.scenarios() >= floor.scenarios,
+        "{} scenarios",
+        straight.scenarios()
+    );
+    assert!(
+        straight.passed() >= floor.passed,
+        "{} checks passed",
+        straight.passed()
+    );
+}
+
+async fn straight(version: &str, selection: Selection) -> Verdicts {
+    let server = Server::start().await;
+    let target = Target {
+        url: server.url(),
+        token: None,
+    };
+    Verdicts::new(suite::run(&target, version, selection).await)
+}
+
+async fn through(version: &str, selection: Selection) -> Verdicts {
+    let server = Server::start().await;
+    let key = Key::es256("first");
+    // Sealing must not be noticed.
+    let config = Config::new(&server.url(), &[&key])
+        .set("/resources/0/tasks", "seal")
+        .set("/resources/0/request_state", "seal");
+    let gateway = Gateway::start(config).await;
+    let token = Token::new(&key, ISSUER, &gateway.uri("/mcp")).sign();
+    let target = Target {
+        url: gateway.uri("/mcp"),
+        token: Some(token),
+    };
+    Verdicts::new(suite::run(&target, version, selection).await)
+}

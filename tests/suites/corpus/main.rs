@@ -1,0 +1,54 @@
+//! The corpora: hostile and ordinary inputs as data files, each case a test of its own.
+//!
+//! A module a subject. It says what a case of `tests/corpus/SUBJECT` looks like and what is done with it; [`suite`] reads
+//! the files and makes the tests. `cargo test -p e2e --test corpus 'dot segment'` runs those whose name says so.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod key_sets;
+mod messages;
+mod replay;
+mod signers;
+mod suite;
+mod targets;
+mod text;
+mod tokens;
+mod wire;
+
+use std::{path::Path, process::ExitCode};
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    if let Some(folder) = std::env::var_os("CORPUS_SEEDS") {
+        write_seeds(Path::new(&folder));
+        return ExitCode::SUCCESS;
+    }
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    trials.extend(tokens::trials());
+    trials.extend(key_sets::trials());
+    trials.extend(messages::trials());
+    trials.extend(targets::trials());
+    trials.extend(replay::trials());
+    trials.extend(wire::trials());
+    trials.extend(suite::names_are_unique(&trials));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    wire::finish();
+    conclusion.exit_code()
+}
+
+/// What fuzzing begins with (`make fuzz`).
+fn write_seeds(folder: &Path) {
+    tokens::write_seeds(folder);
+    key_sets::write_seeds(folder);
+    messages::write_seeds(folder);
+    targets::write_seeds(folder);
+    replay::write_seeds(folder);
+}

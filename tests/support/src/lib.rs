@@ -1,0 +1,34 @@
+//! Keys, key sets and tokens for every test, with every byte in the test's hands.
+//!
+//! - [`KeyPair`] signs by the names of the JOSE algorithms (RFC 7518 §3.1) and shows its public key in any form; the pairs
+//!   [`RSA`], [`OTHER_RSA`], [`P256`], [`P384`] and [`ED25519`] are made once a process;
+//! - [`Key`] is a pair with the id under which its issuer publishes it;
+//! - [`Token`] is an access token that is right in every respect until a test changes something;
+//! - [`fixtures`] are the resource, the instant and the claims of tests that judge tokens without a clock.
+//!
+//! It knows no crate of the gateway, so that the core's own tests can use it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod clock;
+mod encoding;
+pub mod fixtures;
+mod key;
+mod key_pair;
+mod public_key;
+mod signature;
+mod token;
+
+pub use clock::now;
+pub use encoding::{base64url, base64url_decode, with_members};
+pub use key::{Key, key_set};
+pub use key_pair::{ED25519, KeyPair, OTHER_RSA, P256, P384, RSA};
+pub use public_key::{jwk_set, public_key_pem};
+pub use signature::{compact, hmac};
+pub use token::Token;
