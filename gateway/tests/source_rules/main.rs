@@ -1,0 +1,220 @@
+//! Rules about the sources that no compiler holds: which module stands below which, who may name which crate, that no
+//! files name one another in a circle, and how large files and folders may grow. The lists come first, the rules that
+//! read them second; `forms` shows for each way to write an import that the rules see it.
+//!
+//! `syn` reads the sources. It is in the dependency tree through every derive macro, knows all of Rust's syntax, and
+//! gives lines; only paths in the arguments of macros, which are tokens to it, are found by a walk of our own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod circles;
+mod folders;
+mod forms;
+mod layers;
+mod outside;
+mod reader;
+mod tree;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use layers::Layers;
+use outside::NamedBy;
+use tree::{Tree, sources};
+
+/// The modules of `gateway/src`, lowest first: a module may name only what stands below it. Modules on one line may
+/// name one another.
+const RIM: Layers = &[
+    &["clock"],
+    &["error_source"],
+    &["config"],
+    &["telemetry"],
+    &["limits"],
+    &["fetch"],
+    &["upstream"],
+    &["verify"],
+    &["local"],
+    &["snapshot"],
+    &["gateway"],
+    &["request"],
+    &["downstream"],
+    &["admin"],
+    &["lifecycle"],
+    &["app"],
+    &["cli"],
+];
+
+/// The modules of `gateway/core/src`, in the same way.
+const CORE: Layers = &[
+    &["time"],
+    &["similar"],
+    &["scope"],
+    &["principal"],
+    &["json"],
+    &["sse"],
+    &["refusal"],
+    &["mcp"],
+    &["http"],
+    &["seal"],
+    &["cel"],
+    &["token"],
+    &["policy"],
+    &["rate"],
+    &["rewrite"],
+];
+
+/// Files of `gateway/src` that still name one another in a circle.
+const CIRCLES_OF_RIM: &[&[&str]] = &[];
+
+/// Files of `gateway/core/src` that still name one another in a circle.
+const CIRCLES_OF_CORE: &[&[&str]] = &[];
+
+/// Crates that only some modules of `gateway/src` may name, in tests too.
+const NAMED_BY: NamedBy = &[
+    ("pingora", &["request", "downstream", "admin", "app", "lifecycle"]),
+    ("reqwest", &["fetch"]),
+    ("hyper_util", &["admin", "upstream"]),
+    ("notify", &["lifecycle"]),
+    ("serde_yaml", &["config"]),
+    ("saphyr_parser", &["config"]),
+    ("upstream_tasks", &["cli"]),
+];
+
+/// Crates that the core may not depend on: they wait, read a clock, write a log or open a socket.
+const NOT_IN_CORE: &[&str] = &[
+    "tokio",
+    "pingora",
+    "reqwest",
+    "hyper",
+    "tracing",
+    "log",
+    "async-trait",
+    "futures-util",
+    "axum",
+];
+
+/// What the core may not name of the standard library and the language, as parts of paths.
+const IMPURE: &[&[&str]] = &[
+    &["SystemTime", "now"],
+    &["Instant", "now"],
+    &["std", "fs"],
+    &["TcpStream"],
+    &["async"],
+];
+
+/// Folders of sources, below the workspace. The first ones are the product.
+const PRODUCT: &[&str] = &["gateway/src", "gateway/core/src", "upstream-tasks/src"];
+const TESTS: &[&str] = &["gateway/tests", "tests"];
+
+/// Lines of a product's source file without its tests.
+const MAX_LINES: usize = 600;
+
+/// Files of one folder, without those of its folders.
+const MAX_FILES: usize = 12;
+
+/// Folders that hold more.
+const OVERFULL: &[&str] = &[
+    "gateway/core/src/auth",
+    "gateway/src",
+    "gateway/src/config",
+    "gateway/src/config/check",
+    "gateway/src/proxy",
+    "tests/properties/src",
+    "tests/src",
+    "tests/tests/attacks",
+    "tests/tests/clients",
+    "tests/tests/e2e",
+    "tests/tests/reliability",
+    "upstream-tasks/src",
+];
+
+#[test]
+fn modules_name_only_what_stands_below_them() {
+    assert_none(&layers::upward(&rim(), RIM));
+    assert_none(&layers::upward(&core(), CORE));
+}
+
+#[test]
+fn every_module_has_its_place() {
+    assert_none(&layers::misplaced(&rim(), RIM));
+    assert_none(&layers::misplaced(&core(), CORE));
+}
+
+#[test]
+fn no_files_name_one_another_in_a_circle() {
+    assert_none(&circles::unknown_circles(&rim(), CIRCLES_OF_RIM));
+    assert_none(&circles::unknown_circles(&core(), CIRCLES_OF_CORE));
+}
+
+#[test]
+fn each_framework_is_named_where_it_belongs() {
+    assert_none(&outside::misnamed(&rim(), NAMED_BY));
+}
+
+#[test]
+fn the_core_is_pure() {
+    let manifest = fs::read_to_string(workspace().join("gateway/core/Cargo.toml")).unwrap();
+    for name in NOT_IN_CORE {
+        let begins = [format!("{name}."), format!("{name} ")];
+        let named = |line: &str| begins.iter().any(|begin| line.starts_with(begin));
+        assert!(!manifest.lines().any(named), "the core depends on {name}");
+    }
+    assert_none(&outside::forbidden(&core(), IMPURE));
+}
+
+#[test]
+fn files_are_small_and_open_with_a_paragraph() {
+    for folder in PRODUCT.iter().chain(TESTS) {
+        let tree = Tree::read("", &workspace().join(folder));
+        for (_, file) in tree.files().filter(|(_, file)| !file.test) {
+            let path = format!("{folder}/{}", file.shown);
+            let source = &file.source;
+            assert!(
+                source.opens_with_paragraph,
+                "{path} must open with a paragraph about what it holds"
+            );
+            assert!(
+                TESTS.contains(folder) || source.lines <= MAX_LINES,
+                "{path} has {} lines, more than {MAX_LINES}",
+                source.lines
+            );
+        }
+    }
+}
+
+#[test]
+fn folders_hold_few_files() {
+    let workspace = workspace();
+    let folders = PRODUCT.iter().chain(TESTS);
+    let files: Vec<_> = folders
+        .flat_map(|folder| sources(&workspace.join(folder)))
+        .map(|(path, _)| path.strip_prefix(&workspace).unwrap().to_owned())
+        .collect();
+    let files = files.iter().map(PathBuf::as_path);
+    assert_none(&folders::overfull(files, MAX_FILES, OVERFULL));
+}
+
+fn rim() -> Tree {
+    Tree::read("mcp_gateway", &workspace().join("gateway/src"))
+}
+
+fn core() -> Tree {
+    Tree::read("mcp_gateway_core", &workspace().join("gateway/core/src"))
+}
+
+fn workspace() -> PathBuf {
+    let gateway = Path::new(env!("CARGO_MANIFEST_DIR"));
+    gateway.parent().unwrap().to_owned()
+}
+
+#[track_caller]
+fn assert_none(broken: &[String]) {
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
