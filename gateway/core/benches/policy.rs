@@ -22,9 +22,9 @@ use criterion::{
 use mcp_gateway_core::{
     cel::{Condition, Facts, RequestFacts, kept_claims::KeptClaims},
     json,
-    mcp::envelope::Envelope,
+    mcp::{envelope::Envelope, operation::Operation},
     policy::{
-        Caller, DefaultDecision, Hierarchy, Methods, Operation, Policy, Rule, Rules, hide::Hide,
+        Caller, DefaultDecision, Hierarchy, Methods, Policy, Rule, Rules, hide::Hide,
         pattern::Pattern,
     },
     principal::Principal,

@@ -1,6 +1,6 @@
 //! The methods that a client may send, as far as a policy can speak of them.
 
-use mcp_gateway_core::similar;
+use mcp_gateway_core::{mcp::method::Method, similar};
 
 /// What a rule can say about a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,50 +15,36 @@ pub(crate) enum MethodKind {
     FromServer,
 }
 
-use MethodKind::{AlwaysOpen, FromServer, Named, Nameless};
-
-/// Every method of MCP up to 2026-07-28 and its tasks extension.
-pub(crate) const METHODS: [(&str, MethodKind); 23] = [
-    ("initialize", AlwaysOpen),
-    ("ping", AlwaysOpen),
-    ("server/discover", AlwaysOpen),
-    ("tools/list", Nameless),
-    ("tools/call", Named),
-    ("prompts/list", Nameless),
-    ("prompts/get", Named),
-    ("resources/list", Nameless),
-    ("resources/read", Named),
-    ("resources/subscribe", Named),
-    ("resources/unsubscribe", Named),
-    ("resources/templates/list", Nameless),
-    ("completion/complete", Nameless),
-    ("logging/setLevel", Nameless),
-    ("subscriptions/listen", Nameless),
-    ("tasks/list", Nameless),
-    ("tasks/get", Named),
-    ("tasks/result", Named),
-    ("tasks/update", Named),
-    ("tasks/cancel", Named),
-    ("sampling/createMessage", FromServer),
-    ("elicitation/create", FromServer),
-    ("roots/list", FromServer),
-];
+/// Every method of MCP up to 2026-07-28 and its tasks extension, without the notifications.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, MethodKind)> {
+    let requests = Method::ALL
+        .iter()
+        .filter(|method| !method.is_notification());
+    requests.map(|method| (method.name(), kind_of(*method)))
+}
 
 /// What a rule can say about `method`; `None` where MCP has no such method.
 pub(crate) fn kind(method: &str) -> Option<MethodKind> {
-    if method.starts_with("notifications/") {
-        return Some(AlwaysOpen);
+    let method = Method::of(method);
+    (method.is_known() || method.is_notification()).then(|| kind_of(method))
+}
+
+fn kind_of(method: Method) -> MethodKind {
+    if method.is_always_open() {
+        MethodKind::AlwaysOpen
+    } else if method.is_sent_by_servers() {
+        MethodKind::FromServer
+    } else if method.target().is_some() {
+        MethodKind::Named
+    } else {
+        MethodKind::Nameless
     }
-    METHODS
-        .iter()
-        .find(|(name, _)| *name == method)
-        .map(|(_, kind)| *kind)
 }
 
 /// The method that a word which is none may have meant.
 pub(crate) fn mistyped(method: &str) -> Option<&'static str> {
     match kind(method) {
         Some(_) => None,
-        None => similar::nearest(method, METHODS.iter().map(|(name, _)| *name)),
+        None => similar::nearest(method, all().map(|(name, _)| name)),
     }
 }

@@ -6,12 +6,13 @@ use std::slice;
 
 use mcp_gateway_core::{
     cel::RequestFacts,
+    mcp::{message::Message, method::Method},
     policy::{Caller, permit::Permit},
     rate::Limiter,
     refusal::Refusal,
 };
 
-use super::{admit::Admitted, exchange::Exchange, read::Message};
+use super::{admit::Admitted, exchange::Exchange};
 use crate::{
     clock,
     snapshot::{ProtectedResource, VerifiedToken},
@@ -80,11 +81,11 @@ fn count(
 ) -> Result<(), Refusal> {
     let snapshot = &exchange.snapshot;
     // Of whatever revision it says it is: an upstream may open a session all the same.
-    let limiters = match message.method.as_deref() == Some("initialize") {
+    let limiters = match message.called().is_some_and(Method::opens_session) {
         true => slice::from_ref(&snapshot.initializations),
         false => resource.rate_limits.as_slice(),
     };
-    let Some(method) = message.method.as_deref().filter(|_| !limiters.is_empty()) else {
+    let Some(method) = message.method_name().filter(|_| !limiters.is_empty()) else {
         return Ok(());
     };
     exchange.gateway.rate_limiter().take(
@@ -100,7 +101,7 @@ fn counted_by(resource: &ProtectedResource, permit: &Permit, message: &Message) 
     if message.initializes() {
         return "limits.initializations_per_principal".to_owned();
     }
-    let method = message.method.as_deref().unwrap_or_default();
+    let method = message.method_name().unwrap_or_default();
     let counts = |limiter: &Limiter| {
         let share = limiter.share(permit.principal(), method, message.name.as_deref());
         share.is_some()

@@ -12,7 +12,10 @@ use http_body::Body;
 use http_body_util::Full;
 use mcp_gateway_core::{
     http::{cors, forwarding},
-    mcp::headers::{NAME, SESSION_ID},
+    mcp::{
+        headers::{NAME, SESSION_ID},
+        message::Message,
+    },
     policy::permit::Permit,
     refusal::reason::Reason,
 };
@@ -21,7 +24,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     exchange::{Exchange, Stop},
-    read::Message,
     record::{Record, audit},
     response::{
         body::Source,

@@ -27,6 +27,7 @@ use mcp_gateway_core::{
         origin::Origins,
     },
     json::JsonLimits,
+    mcp::method::Method,
     rate::{Limiter, Per, RateLimit, token_bucket::Rate},
     seal::Sealer,
 };
@@ -165,7 +166,7 @@ fn initializations(limits: &Limits) -> RateLimit {
     RateLimit {
         per: Per::Principal,
         rate: Rate::new(count, MINUTE, count),
-        methods: vec!["initialize".to_owned()],
+        methods: vec![Method::Initialize.name().to_owned()],
         names: Vec::new(),
     }
 }

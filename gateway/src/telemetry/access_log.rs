@@ -137,6 +137,7 @@ mod tests {
                 client: &"",
                 resource: None,
                 principal: None,
+                method: None,
                 mcp_method: None,
                 mcp_name: Some(name),
             },

@@ -154,6 +154,7 @@ mod tests {
                 client: &"",
                 resource: None,
                 principal: None,
+                method: None,
                 mcp_method: None,
                 mcp_name: Some(HOSTILE),
             },

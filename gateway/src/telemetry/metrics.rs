@@ -1,5 +1,6 @@
 //! The metrics, all named here. Labels come from closed sets only: what a client sends never becomes a label value.
 
+use mcp_gateway_core::mcp::method::Method;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
@@ -7,30 +8,6 @@ use prometheus::{
 
 /// The `resource` label of a request that matches no resource.
 pub(crate) const NO_RESOURCE: &str = "none";
-
-/// MCP methods that are labels of their own; every other one is [`OTHER`].
-const METHODS: &[&str] = &[
-    "completion/complete",
-    "initialize",
-    "logging/setLevel",
-    "ping",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "server/discover",
-    "subscriptions/listen",
-    "tasks/cancel",
-    "tasks/get",
-    "tasks/list",
-    "tasks/result",
-    "tasks/update",
-    "tools/call",
-    "tools/list",
-];
 
 /// Statuses that are labels of their own: the registered ones that HTTP answers use, and 499 for a client that went away.
 const STATUSES: &[(u16, &str)] = &[
@@ -81,9 +58,6 @@ const STATUSES: &[(u16, &str)] = &[
     (504, "504"),
     (505, "505"),
 ];
-
-/// The label of everything that is not in a closed set.
-pub(crate) const OTHER: &str = "other";
 
 /// Seconds; from a cached verdict to a slow tool.
 const DURATION_BUCKETS: &[f64] = &[
@@ -250,17 +224,9 @@ pub(crate) fn status_label(status: u16) -> &'static str {
     }
 }
 
-/// The label of an MCP method: itself if it is a known one.
-pub(crate) fn method_label(method: Option<&str>) -> &'static str {
-    let Some(method) = method else { return "none" };
-    if method.starts_with("notifications/") {
-        return "notification";
-    }
-    METHODS
-        .binary_search(&method)
-        .ok()
-        .and_then(|index| METHODS.get(index).copied())
-        .unwrap_or(OTHER)
+/// The label of the method of a message; some requests have no message.
+pub(crate) fn method_label(method: Option<Method>) -> &'static str {
+    method.map_or("none", Method::label)
 }
 
 const NAMESPACE: &str = "mcp_gateway";
@@ -332,8 +298,9 @@ mod tests {
 
     #[test]
     fn method_labels_are_a_closed_set() {
+        let method_label = |name: Option<&str>| method_label(name.map(Method::of));
         assert_eq!(method_label(Some("tools/call")), "tools/call");
-        assert_eq!(method_label(Some("tools/call\n")), OTHER);
+        assert_eq!(method_label(Some("tools/call\n")), "other");
         assert_eq!(method_label(Some("notifications/anything")), "notification");
         assert_eq!(method_label(None), "none");
     }
@@ -356,11 +323,6 @@ mod tests {
         }
         let labels: std::collections::HashSet<_> = (100..1000).map(status_label).collect();
         assert_eq!(labels.len(), STATUSES.len() + 5);
-    }
-
-    #[test]
-    fn the_method_list_is_sorted_for_the_binary_search() {
-        assert!(METHODS.is_sorted());
     }
 
     #[test]

@@ -12,7 +12,7 @@ impl Metrics {
     /// Counts a request that is over.
     pub(crate) fn count_request(&self, finished: &FinishedRequest<'_>) {
         let resource = finished.request.resource.unwrap_or(NO_RESOURCE);
-        let method = method_label(finished.request.mcp_method);
+        let method = method_label(finished.request.method);
         let status = status_label(finished.status);
         self.requests
             .with_label_values(&[resource, method, status])

@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use mcp_gateway_core::{
-    mcp::change::Change, policy::By, principal::Principal, refusal::reason::Reason,
+    mcp::{change::Change, method::Method},
+    policy::By,
+    principal::Principal,
+    refusal::reason::Reason,
 };
 
 /// Who called what.
@@ -14,6 +17,9 @@ pub(crate) struct RequestView<'a> {
     /// The label of the resource, once the request is routed.
     pub(crate) resource: Option<&'a str>,
     pub(crate) principal: Option<&'a Principal>,
+    /// The row of the message's method.
+    pub(crate) method: Option<Method>,
+    /// The method as the message has it.
     pub(crate) mcp_method: Option<&'a str>,
     pub(crate) mcp_name: Option<&'a str>,
 }

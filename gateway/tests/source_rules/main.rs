@@ -78,7 +78,10 @@ const CIRCLES_OF_CORE: &[&[&str]] = &[];
 
 /// Crates that only some modules of `gateway/src` may name, in tests too.
 const NAMED_BY: NamedBy = &[
-    ("pingora", &["request", "downstream", "admin", "app", "lifecycle"]),
+    (
+        "pingora",
+        &["request", "downstream", "admin", "app", "lifecycle"],
+    ),
     ("reqwest", &["fetch"]),
     ("hyper_util", &["admin", "upstream"]),
     ("notify", &["lifecycle"]),

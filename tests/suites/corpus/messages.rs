@@ -15,11 +15,11 @@ use mcp_gateway_core::{
     mcp::{
         envelope::{Envelope, Kind},
         headers,
+        operation::Operation,
         version::Era,
     },
     policy::{
-        Caller, DefaultDecision, Hierarchy, Methods, Operation, Pattern, Policy, Rule, Rules,
-        hide::Hide,
+        Caller, DefaultDecision, Hierarchy, Methods, Pattern, Policy, Rule, Rules, hide::Hide,
     },
     principal::Principal,
     refusal::reason::Reason,

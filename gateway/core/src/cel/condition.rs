@@ -4,17 +4,19 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use cel::common::types::CelBool;
+use cel::common::types::{CelBool, CelMap};
 use cel::parser::Expression;
 use cel::{Context, Value};
 
+use super::call_arguments::CallArguments;
 use super::check::{self, Reads};
 use super::environment::environment;
 use super::error::{ConditionError, Spot};
-use super::facts::{Facts, Variables};
+use super::facts::{self, Facts, Variables};
 use super::fault::{self, ConditionFault};
 use super::kept_claims::ClaimNames;
 use super::slots::{self, Slot};
+use crate::refusal::reason::Reason;
 
 /// A condition, compiled.
 #[derive(Clone)]
@@ -97,13 +99,51 @@ impl Condition {
     /// # Errors
     /// It is not known whether it holds, which must deny.
     pub fn judge(&self, facts: &Facts<'_>) -> Result<bool, ConditionFault> {
+        let arguments = CallArguments::new(facts.arguments, self.reads_arguments());
+        self.refuse_look_alikes(&arguments)
+            .map_err(|reason| match reason {
+                Reason::AmbiguousJson => "the arguments have members that look alike",
+                _ => "the arguments are no object",
+            })
+            .map_err(ConditionFault::Error)?;
+        self.judge_with(facts, &arguments)
+    }
+
+    /// Refuses arguments in which two readers may see different things, where it reads any.
+    ///
+    /// # Errors
+    /// Those of [`CallArguments::refuse_look_alikes_within`].
+    pub(crate) fn refuse_look_alikes(&self, arguments: &CallArguments<'_>) -> Result<(), Reason> {
+        if !self.reads_arguments() {
+            return Ok(());
+        }
+        let known: Vec<&str> = self.argument_names().collect();
+        arguments.refuse_look_alikes_within(&known)
+    }
+
+    /// As [`judge`](Self::judge) does, by arguments that other conditions ask about too and that were not
+    /// [refused](Self::refuse_look_alikes).
+    pub(crate) fn judge_with(
+        &self,
+        facts: &Facts<'_>,
+        arguments: &CallArguments<'_>,
+    ) -> Result<bool, ConditionFault> {
         // The interpreter is a dependency, and what it evaluates comes from clients.
-        catch_unwind(AssertUnwindSafe(|| self.evaluate(facts)))
+        catch_unwind(AssertUnwindSafe(|| self.evaluate(facts, arguments)))
             .unwrap_or(Err(ConditionFault::Panic))
     }
 
-    fn evaluate(&self, facts: &Facts<'_>) -> Result<bool, ConditionFault> {
-        let variables = Variables::new(facts, &self.0.reads, &self.0.slots)?;
+    fn evaluate(
+        &self,
+        facts: &Facts<'_>,
+        arguments: &CallArguments<'_>,
+    ) -> Result<bool, ConditionFault> {
+        let reads = &self.0.reads;
+        facts::refuse_missed_claims(facts.claims, reads)?;
+        let none = CelMap::default();
+        let arguments = facts::arguments(arguments, reads)?;
+        let arguments = arguments.as_deref().unwrap_or(&none);
+        let variables = Variables::new(facts, arguments, reads, &self.0.slots)?;
         let mut context = Context::with_env(environment());
         context.set_variable_resolver(&variables);
         let value = Value::resolve_val(&self.0.expression, &context);

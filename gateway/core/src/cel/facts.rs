@@ -1,5 +1,6 @@
 //! What a condition is judged by, and how it finds its variables.
 
+use std::cell::Ref;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -8,17 +9,14 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use chrono::DateTime;
 
+use super::call_arguments::CallArguments;
 use super::check::Reads;
 use super::fault::ConditionFault;
 use super::kept_claims::KeptClaims;
 use super::slots::{self, Fact, Slot};
-use super::value::{ValueError, Values};
-use crate::json::look_alike;
+use super::value::ValueError;
 use crate::principal::Principal;
 use crate::time::UnixTime;
-
-/// Values that are made of the arguments of one call, those that the condition reads: beyond it, it fails.
-const MAX_ARGUMENT_VALUES: usize = 10_000;
 
 /// The times that CEL has, from the year 1 to 9999 (CEL's language definition, Overflow).
 const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
@@ -61,7 +59,7 @@ pub struct RequestFacts<'a> {
 /// The variables of one evaluation, made of the facts without copying them; what the condition does not read is not made.
 pub(crate) struct Variables<'a> {
     claims: &'a CelMap<'static>,
-    arguments: CelMap<'a>,
+    arguments: &'a CelMap<'a>,
     client_id: CelString<'a>,
     client_address: CelString<'a>,
     method: CelString<'a>,
@@ -77,19 +75,15 @@ pub(crate) struct Variables<'a> {
 impl<'a> Variables<'a> {
     pub(crate) fn new(
         facts: &Facts<'a>,
+        arguments: &'a CelMap<'a>,
         reads: &Reads,
         slots: &'a [Slot],
     ) -> Result<Self, ConditionFault> {
-        if facts.claims.misses(&reads.claims) {
-            return Err(ConditionFault::Error(
-                "a claim that it reads is too large to be kept, or no CEL value",
-            ));
-        }
         let text = |text: Option<&'a str>| CelString::from(text.unwrap_or_default());
         let address = facts.request.client_address.filter(|_| reads.address);
         Ok(Self {
             claims: facts.claims.map(),
-            arguments: arguments(facts.arguments, reads)?,
+            arguments,
             client_id: text(facts.principal.client.as_deref()),
             client_address: address.map_or_else(|| text(None), |ip| ip.to_string().into()),
             method: facts.method.into(),
@@ -124,7 +118,7 @@ impl VariableResolver for Variables<'_> {
             Slot::Constant(value) => value.as_ref(),
             Slot::Claims => self.claims,
             Slot::Claim(name) => self.claims.inner().get(name)?.as_ref(),
-            Slot::Arguments => &self.arguments,
+            Slot::Arguments => self.arguments,
             Slot::Argument(name) => self.arguments.inner().get(name)?.as_ref(),
             Slot::Fact(fact) => self.fact(*fact)?,
         }))
@@ -143,22 +137,30 @@ fn time(now: UnixTime) -> Result<CelTimestamp, ConditionFault> {
     Ok(time.fixed_offset().into())
 }
 
-/// The arguments that are read, as a map; without any, an empty one.
-fn arguments<'a>(raw: Option<&'a [u8]>, reads: &Reads) -> Result<CelMap<'a>, ConditionFault> {
-    let Some(raw) = raw.filter(|_| !reads.arguments.is_empty()) else {
-        return Ok(CelMap::default());
-    };
-    let known: Vec<&str> = reads.argument_names.iter().map(String::as_str).collect();
-    let mut values = Values::borrowed(
-        |object| !look_alike::ambiguous(object, &known),
-        MAX_ARGUMENT_VALUES,
-    );
-    let map = values.members(raw, |name| reads.arguments.contains(name));
-    map.map_err(|error| match error {
+/// Refuses claims of which one that the condition reads is not at hand.
+pub(crate) fn refuse_missed_claims(
+    claims: &KeptClaims,
+    reads: &Reads,
+) -> Result<(), ConditionFault> {
+    match claims.misses(&reads.claims) {
+        true => Err(ConditionFault::Error(
+            "a claim that it reads is too large to be kept, or no CEL value",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The arguments that the condition reads, perhaps among others.
+pub(crate) fn arguments<'c, 'a>(
+    arguments: &'c CallArguments<'a>,
+    reads: &Reads,
+) -> Result<Option<Ref<'c, CelMap<'a>>>, ConditionFault> {
+    if reads.arguments.is_empty() {
+        return Ok(None);
+    }
+    let values = arguments.values(&reads.arguments);
+    values.map(Some).map_err(|error| match error {
         ValueError::Syntax => ConditionFault::Error("the arguments are no object"),
-        ValueError::LookAlike => {
-            ConditionFault::Error("the arguments have members that look alike")
-        }
         ValueError::TooDeep => ConditionFault::Error("an argument is nested too deeply"),
         ValueError::TooMany => ConditionFault::Error("the arguments have too many values"),
         ValueError::Number => ConditionFault::Error("an argument is a number that is too large"),

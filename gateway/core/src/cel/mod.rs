@@ -18,6 +18,7 @@
 //! **How much it can cost.** A condition is at most [`Condition::MAX_BYTES`] long and has no loops, no regular expressions
 //! and no functions of ours: its time is bounded by its length times the size of what it reads.
 
+pub(crate) mod call_arguments;
 mod check;
 mod condition;
 mod environment;

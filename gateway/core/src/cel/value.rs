@@ -11,7 +11,7 @@ use cel::common::types::{
 };
 use cel::common::value::Val;
 
-use crate::json::{self, Object};
+use crate::json;
 
 /// Objects and arrays within one another.
 const MAX_DEPTH: usize = 64;
@@ -27,43 +27,43 @@ pub(crate) enum ValueError {
     Number,
     #[error("it reads text that is no Unicode")]
     Text,
-    #[error("an object that it reads has members that look alike")]
-    LookAlike,
     #[error("what it reads is no JSON")]
     Syntax,
 }
 
 /// Makes values, up to a number of them, out of documents that passed [`json::check`](crate::json::check()).
-pub(crate) struct Values<'a, 'v, F> {
+pub(crate) struct Values<'a, 'v> {
     text: fn(Cow<'a, str>) -> Cow<'v, str>,
-    /// Judges an object before it becomes a map.
-    judge: F,
     left: usize,
     depth: usize,
 }
 
-impl<'a> Values<'a, 'static, fn(&Object<'_>) -> bool> {
+impl Values<'_, 'static> {
     /// Values that own their text.
     pub(crate) fn owned(most: usize) -> Self {
-        Self::new(|text| Cow::Owned(text.into_owned()), |_| true, most)
+        Self::new(|text| Cow::Owned(text.into_owned()), most)
     }
 }
 
-impl<'a, F: Fn(&Object<'_>) -> bool> Values<'a, 'a, F> {
-    /// Values that borrow their text, of objects of which `judge` says that they are unambiguous.
-    pub(crate) fn borrowed(judge: F, most: usize) -> Self {
-        Self::new(|text| text, judge, most)
+impl<'a> Values<'a, 'a> {
+    /// Values that borrow their text.
+    pub(crate) fn borrowed(most: usize) -> Self {
+        Self::new(|text| text, most)
     }
 }
 
-impl<'a, 'v, F: Fn(&Object<'_>) -> bool> Values<'a, 'v, F> {
-    fn new(text: fn(Cow<'a, str>) -> Cow<'v, str>, judge: F, left: usize) -> Self {
+impl<'a, 'v> Values<'a, 'v> {
+    fn new(text: fn(Cow<'a, str>) -> Cow<'v, str>, left: usize) -> Self {
         Self {
             text,
-            judge,
             left,
             depth: 0,
         }
+    }
+
+    /// How many may still be made.
+    pub(crate) const fn left(&self) -> usize {
+        self.left
     }
 
     /// One value.
@@ -103,24 +103,12 @@ impl<'a, 'v, F: Fn(&Object<'_>) -> bool> Values<'a, 'v, F> {
     }
 
     fn map(&mut self, raw: &'a [u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
-        Ok(Box::new(self.members(raw, |_| true)?))
-    }
-
-    /// The members of an object that `keep` wants.
-    pub(crate) fn members(
-        &mut self,
-        raw: &'a [u8],
-        keep: impl Fn(&str) -> bool,
-    ) -> Result<CelMap<'v>, ValueError> {
         let object = json::object(raw).map_err(|_| ValueError::Syntax)?;
-        if !(self.judge)(&object) {
-            return Err(ValueError::LookAlike);
-        }
         let mut map = HashMap::new();
-        for (name, raw) in object.into_members().filter(|(name, _)| keep(name)) {
+        for (name, raw) in object.into_members() {
             map.insert(key((self.text)(name)), self.value(raw)?);
         }
-        Ok(CelMap::from(map))
+        Ok(Box::new(CelMap::from(map)))
     }
 }
 

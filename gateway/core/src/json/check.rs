@@ -25,6 +25,20 @@ pub(super) fn observe<'a, O: Observer<'a>>(
     limits: &JsonLimits,
     observer: O,
 ) -> Result<O, JsonError> {
+    match observe_flawed(bytes, limits, observer)? {
+        (observer, None) => Ok(observer),
+        (_, Some(flaw)) => Err(flaw),
+    }
+}
+
+/// The same, but gives the observer back where nothing but a name is wrong, with what is wrong with it.
+pub(super) fn observe_flawed<'a, O: Observer<'a>>(
+    bytes: &'a [u8],
+    limits: &JsonLimits,
+    observer: O,
+) -> Result<(O, Option<JsonError>), JsonError> {
+    #[cfg(test)]
+    super::walks::count();
     std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
     let mut walk = Walk {
         lexer: Lexer::new(bytes),
@@ -37,10 +51,7 @@ pub(super) fn observe<'a, O: Observer<'a>>(
     };
     walk.value()?;
     walk.lexer.end()?;
-    match walk.flaw {
-        None => Ok(walk.observer),
-        Some(flaw) => Err(flaw),
-    }
+    Ok((walk.observer, walk.flaw))
 }
 
 /// Sees the values of a document while it is judged. A depth is the number of objects and arrays around a value.

@@ -5,22 +5,37 @@ use std::borrow::Cow;
 use super::check::{Observer, observe};
 use super::error::JsonError;
 use super::limits::JsonLimits;
+use super::object::Object;
 
-/// Every member's name, in order, each with a number that the members of one object share.
+/// What one walk found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// The document's own members, where it is an object.
+    pub object: Object<'a>,
+    /// Every member's name, in order, each with a number that the members of one object share.
+    pub all: Vec<(usize, Cow<'a, str>)>,
+}
+
+/// The members of a document that is an object, and the names of all members of all objects in it.
 ///
 /// # Errors
 /// What is wrong with the document.
-pub fn names<'a>(
-    bytes: &'a [u8],
-    limits: &JsonLimits,
-) -> Result<Vec<(usize, Cow<'a, str>)>, JsonError> {
-    let collector = Collector::default();
-    Ok(observe(bytes, limits, collector)?.names)
+pub fn names<'a>(bytes: &'a [u8], limits: &JsonLimits) -> Result<Names<'a>, JsonError> {
+    let collector = Collector {
+        bytes,
+        found: Names::default(),
+        own: None,
+        open: Vec::new(),
+        begun: 0,
+    };
+    Ok(observe(bytes, limits, collector)?.found)
 }
 
-#[derive(Default)]
 struct Collector<'a> {
-    names: Vec<(usize, Cow<'a, str>)>,
+    bytes: &'a [u8],
+    found: Names<'a>,
+    /// The name of the document's own member that is being walked over, and where its value begins.
+    own: Option<(Cow<'a, str>, usize)>,
     /// The values that have begun and not ended, by number; a name belongs to the last.
     open: Vec<usize>,
     /// How many values have begun.
@@ -34,16 +49,28 @@ impl<'a> Observer<'a> for Collector<'a> {
 
     fn name(&mut self, name: Cow<'a, str>) {
         let object = self.open.last().copied().unwrap_or_default();
-        self.names.push((object, name));
+        if self.open.len() == 1 {
+            self.own = Some((name.clone(), 0));
+        }
+        self.found.all.push((object, name));
     }
 
-    fn begin(&mut self, _: usize, _: usize) {
+    fn begin(&mut self, depth: usize, at: usize) {
+        if let Some((_, start)) = self.own.as_mut().filter(|_| depth == 1) {
+            *start = at;
+        }
         self.open.push(self.begun);
         self.begun += 1;
     }
 
-    fn end(&mut self, _: usize, _: usize) {
+    fn end(&mut self, depth: usize, at: usize) {
         self.open.pop();
+        if depth == 1
+            && let Some((name, start)) = self.own.take()
+        {
+            let raw = self.bytes.get(start..at).unwrap_or_default();
+            self.found.object.push(name, raw, None);
+        }
     }
 }
 
@@ -55,7 +82,7 @@ mod tests {
     #[test]
     fn every_name_is_told_with_its_object() {
         let document = br#"{"a":{"b":1,"c":[2,{"d":3}]},"\u0065":{},"f":4}"#;
-        let names = names(document, &JsonLimits::default()).unwrap();
+        let names = names(document, &JsonLimits::default()).unwrap().all;
         let names: Vec<(usize, &str)> = names.iter().map(|(at, name)| (*at, &**name)).collect();
         let expected = [(0, "a"), (1, "b"), (1, "c"), (5, "d"), (0, "e"), (0, "f")];
         assert_eq!(names, expected);

@@ -13,7 +13,15 @@ use super::text;
 /// The members of one object, in order, their values raw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<'a> {
-    members: Vec<(Cow<'a, str>, &'a [u8])>,
+    members: Vec<Member<'a>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Member<'a> {
+    name: Cow<'a, str>,
+    raw: &'a [u8],
+    /// What is in it, where that was read already.
+    inner: Option<Object<'a>>,
 }
 
 impl<'a> Object<'a> {
@@ -26,12 +34,41 @@ impl<'a> Object<'a> {
 
     /// Every member: its name, unescaped, and its raw value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a [u8])> + Clone {
-        self.members.iter().map(|(name, raw)| (name.as_ref(), *raw))
+        self.members
+            .iter()
+            .map(|member| (member.name.as_ref(), member.raw))
+    }
+
+    /// The first member of this name, which is to be an object; read now where it was not yet.
+    ///
+    /// # Errors
+    /// As [`object`].
+    pub fn object(&self, name: &str) -> Result<Option<Cow<'_, Self>>, JsonError> {
+        let member = self.members.iter().find(|member| member.name == name);
+        let Some(member) = member else {
+            return Ok(None);
+        };
+        match &member.inner {
+            Some(inner) => Ok(Some(Cow::Borrowed(inner))),
+            None => object(member.raw).map(|inner| Some(Cow::Owned(inner))),
+        }
+    }
+
+    /// Adds a member behind the others.
+    pub(super) fn push(&mut self, name: Cow<'a, str>, raw: &'a [u8], inner: Option<Self>) {
+        self.members.push(Member { name, raw, inner });
+    }
+
+    /// The same, with names that live as long as the document where they stand in it as they are.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&Cow<'a, str>, &'a [u8])> {
+        self.members.iter().map(|member| (&member.name, member.raw))
     }
 
     /// Every member, as [`iter`](Self::iter) has them, with names that live as long as the document.
     pub fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, &'a [u8])> {
-        self.members.into_iter()
+        self.members
+            .into_iter()
+            .map(|member| (member.name, member.raw))
     }
 
     /// How many members there are.
@@ -57,15 +94,17 @@ pub fn span(document: &[u8], part: &[u8]) -> Option<Range<usize>> {
 /// # Errors
 /// [`JsonError::Syntax`] when the value is no object, [`JsonError::NameNotText`] when a name is no Unicode text.
 pub fn object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
-    let mut members = Vec::new();
+    #[cfg(test)]
+    super::walks::count();
+    let mut read = Object::default();
     each(bytes, b"{}", |lexer| {
         lexer.expect(b'"')?;
         let name = text::unescape(lexer.string()?).ok_or(JsonError::NameNotText)?;
         lexer.expect(b':')?;
-        members.push((name, raw(lexer)?));
+        read.push(name, raw(lexer)?, None);
         Ok(())
     })?;
-    Ok(Object { members })
+    Ok(read)
 }
 
 /// The elements of an array, raw.

@@ -5,18 +5,21 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
-use super::naming::{Mirror, Naming, naming};
+use super::member;
+pub use super::member::MAX_NAME;
+use super::method::{Method, Mirror};
 use super::references;
 use super::tasks::{self, TaskUse};
 use super::version::META_KEY;
 use crate::json::look_alike;
 use crate::json::{self, JsonError, JsonLimits, Object};
-use crate::policy::Reference;
+use crate::mcp::operation::Reference;
 use crate::refusal::reason::Reason;
 
-/// The longest name, URI or task id that is accepted, in bytes: patterns are matched against them.
-pub const MAX_NAME: usize = 8 * 1024;
+/// The objects of a message that are read in the walk that judges it: `params`, and those of its members that are read.
+const READ: [&str; 4] = ["params", "_meta", "notifications", "ref"];
 
 /// The three kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,7 @@ pub struct Envelope<'a> {
     kind: Kind,
     id: Option<RequestId>,
     method: Option<Cow<'a, str>>,
+    called: Option<Method>,
     name: Option<Cow<'a, str>>,
     meta_version: Option<Cow<'a, str>>,
     proposed_version: Option<Cow<'a, str>>,
@@ -60,16 +64,21 @@ impl<'a> Envelope<'a> {
     /// or look-alike member names, [`Reason::InvalidRequest`] where it is not one message (batches included), and
     /// [`Reason::VersionMissing`] where `_meta` names a protocol version that is no text.
     pub fn read(body: &'a [u8], limits: &JsonLimits) -> Result<Self, Unreadable> {
-        let checked = json::check(body, limits).map_err(unreadable);
-        // The walk reports names last, so what it refuses for their sake alone can still be asked for its id.
-        let readable = checked.is_ok() || checked == Err(Reason::AmbiguousJson);
-        let message = json::object(body).ok().filter(|_| readable);
-        checked
-            .and_then(|()| Self::of(message.as_ref().ok_or(Reason::InvalidRequest)?))
-            .map_err(|reason| Unreadable {
-                reason,
-                id: message.as_ref().and_then(sole_id),
-            })
+        let read = json::members(body, limits, &READ).map_err(|error| Unreadable {
+            reason: unreadable(error),
+            id: None,
+        })?;
+        // What is refused for the sake of a name alone can still be asked for its id.
+        let message = read.object.as_ref();
+        let envelope = match (read.flaw, message) {
+            (Some(flaw), _) => Err(unreadable(flaw)),
+            (None, None) => Err(Reason::InvalidRequest),
+            (None, Some(message)) => Self::of(message),
+        };
+        envelope.map_err(|reason| Unreadable {
+            reason,
+            id: message.and_then(sole_id),
+        })
     }
 
     /// Request, notification or response.
@@ -85,6 +94,11 @@ impl<'a> Envelope<'a> {
     /// The method; none on a response.
     pub fn method(&self) -> Option<&str> {
         self.method.as_deref()
+    }
+
+    /// The row of the method.
+    pub const fn called(&self) -> Option<Method> {
+        self.called
     }
 
     /// What the method acts on, where a policy may speak of it: the name of a tool or prompt, the URI of a resource, the
@@ -113,6 +127,11 @@ impl<'a> Envelope<'a> {
         &self.references
     }
 
+    /// The same, taken out.
+    pub(crate) fn take_references(&mut self) -> Vec<Reference> {
+        std::mem::take(&mut self.references)
+    }
+
     /// What it has to do with tasks, besides what its method says.
     pub const fn task_use(&self) -> TaskUse {
         self.task_use
@@ -134,35 +153,36 @@ impl<'a> Envelope<'a> {
             .transpose()?;
         let method = text(message, "method")?;
         let kind = kind(message, id.is_some())?;
-        let params = member_object(message, "params", references::members(method.as_deref()))?;
+        let called = method.as_deref().map(Method::of);
+        let params = member::object(message, "params", references::members(called))?;
         let (name, meta_version) = match &params {
-            Some(params) => (name(params, method.as_deref())?, meta_version(params)?),
+            Some(params) => (name(params, called)?, meta_version(params)?),
             None => (None, None),
         };
+        let params = params.as_deref();
         if name.is_none()
-            && let Some(naming) = method.as_deref().and_then(naming)
-            && !(meta_version.is_some() && passes_nameless(&naming, params.as_ref()))
+            && let Some((method, target)) = called.and_then(with_target)
+            && !(meta_version.is_some() && passes_nameless(method, target, params))
         {
             return Err(Reason::InvalidRequest);
         }
-        let proposed_version = match (&params, method.as_deref()) {
-            (Some(params), Some("initialize")) => {
+        let proposed_version = match params {
+            Some(params) if called.is_some_and(Method::opens_session) => {
                 params.get("protocolVersion").and_then(json::string)
             }
             _ => None,
         };
-        let arguments = params
-            .as_ref()
-            .and_then(|params| references::arguments(params, method.as_deref()));
-        let references = references::references(params.as_ref(), method.as_deref())?;
-        let task_use = match &params {
-            Some(params) => tasks::used(params, method.as_deref())?,
+        let arguments = params.and_then(|params| references::arguments(params, called));
+        let references = references::references(params, called)?;
+        let task_use = match params {
+            Some(params) => tasks::used(params, called)?,
             None => TaskUse::None,
         };
         Ok(Self {
             kind,
             id,
             method,
+            called,
             name,
             meta_version,
             proposed_version,
@@ -175,7 +195,7 @@ impl<'a> Envelope<'a> {
 
 /// The id of a request: a string or an integer, kept as the JSON it was sent in, so that it goes back unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(Box<str>);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// The longest id that is accepted, as JSON.
@@ -242,27 +262,16 @@ fn text<'a>(object: &Object<'a>, member: &str) -> Result<Option<Cow<'a, str>>, R
         .transpose()
 }
 
-/// A member that must be an object without look-alikes where it is there.
-fn member_object<'a>(
-    object: &Object<'a>,
-    member: &str,
-    known: &[&str],
-) -> Result<Option<Object<'a>>, Reason> {
-    let Some(raw) = object.get(member) else {
-        return Ok(None);
-    };
-    let inner = json::object(raw).map_err(|_| Reason::InvalidRequest)?;
-    if look_alike::ambiguous(&inner, known) {
-        return Err(Reason::AmbiguousJson);
-    }
-    Ok(Some(inner))
+/// A method that acts on something with a name, and the member of `params` that names it.
+fn with_target(method: Method) -> Option<(Method, &'static str)> {
+    Some((method, method.target()?))
 }
 
-fn name<'a>(params: &Object<'a>, method: Option<&str>) -> Result<Option<Cow<'a, str>>, Reason> {
-    let Some(naming) = method.and_then(naming) else {
+fn name<'a>(params: &Object<'a>, method: Option<Method>) -> Result<Option<Cow<'a, str>>, Reason> {
+    let Some(target) = method.and_then(Method::target) else {
         return Ok(None);
     };
-    match text(params, naming.member)? {
+    match text(params, target)? {
         Some(name) if name.len() > MAX_NAME => Err(Reason::InvalidRequest),
         name => Ok(name),
     }
@@ -270,13 +279,13 @@ fn name<'a>(params: &Object<'a>, method: Option<&str>) -> Result<Option<Cow<'a, 
 
 /// Whether a modern request without a name may pass: its method is one that the modern era has no more, which the upstream says
 /// best (404, -32601), and nothing in it could be taken for the name.
-fn passes_nameless(naming: &Naming, params: Option<&Object<'_>>) -> bool {
-    naming.mirror == Mirror::IfPresent
-        && params.is_none_or(|params| !look_alike::ambiguous(params, &[naming.member]))
+fn passes_nameless(method: Method, target: &str, params: Option<&Object<'_>>) -> bool {
+    method.mirror() == Mirror::IfPresent
+        && params.is_none_or(|params| !look_alike::ambiguous(params, &[target]))
 }
 
 fn meta_version<'a>(params: &Object<'a>) -> Result<Option<Cow<'a, str>>, Reason> {
-    let Some(meta) = member_object(params, "_meta", &[META_KEY])? else {
+    let Some(meta) = member::object(params, "_meta", &[META_KEY])? else {
         return Ok(None);
     };
     text(&meta, META_KEY).map_err(|_| Reason::VersionMissing)

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::envelope::{Envelope, Kind};
-use super::naming::{Mirror, naming};
+use super::method::{Method, Mirror};
 use super::version::{Era, era};
 use crate::refusal::reason::Reason;
 
@@ -110,10 +110,7 @@ fn any_era(headers: &HeaderMap, meta: Option<&str>) -> Era {
 
 fn name_agrees(envelope: &Envelope<'_>, headers: &HeaderMap, due: bool) -> Result<(), Reason> {
     let value = single(headers, NAME)?;
-    let mirror = envelope
-        .method()
-        .and_then(naming)
-        .map_or(Mirror::Never, |naming| naming.mirror);
+    let mirror = envelope.called().map_or(Mirror::Never, Method::mirror);
     if mirror == Mirror::Never {
         return Ok(());
     }

@@ -3,7 +3,11 @@
 pub mod change;
 pub mod envelope;
 pub mod headers;
-pub(crate) mod naming;
+pub mod listed;
+mod member;
+pub mod message;
+pub mod method;
+pub mod operation;
 pub(crate) mod references;
 pub mod supported;
 pub mod tasks;

@@ -1,10 +1,10 @@
 //! What a message touches besides what it is named for: the resources that `subscriptions/listen` follows, the prompt or
 //! resource template that `completion/complete` completes. And the arguments of tools and prompts, left raw.
 
-use super::envelope::MAX_NAME;
-use crate::json::look_alike;
+use super::member::{self, MAX_NAME};
+use super::method::{Further, Method};
 use crate::json::{self, Object};
-use crate::policy::Reference;
+use crate::mcp::operation::Reference;
 use crate::refusal::reason::Reason;
 
 /// Resources that one `subscriptions/listen` may follow: each is judged by the policy.
@@ -14,19 +14,19 @@ pub(crate) const MAX_SUBSCRIPTIONS: usize = 256;
 const MAX_SUBSCRIPTION_BYTES: usize = 64 * 1024;
 
 /// The members of `params` that are read for a method; `_meta` is read for all.
-pub(crate) fn members(method: Option<&str>) -> &'static [&'static str] {
-    match method {
-        Some("tools/call" | "prompts/get") => &["_meta", "arguments"],
-        Some("subscriptions/listen") => &["_meta", "notifications"],
-        Some("completion/complete") => &["_meta", "ref"],
-        _ => &["_meta"],
+pub(crate) fn members(method: Option<Method>) -> &'static [&'static str] {
+    match method.map(Method::further) {
+        Some(Further::Arguments) => &["_meta", "arguments"],
+        Some(Further::Subscriptions) => &["_meta", "notifications"],
+        Some(Further::Completion) => &["_meta", "ref"],
+        Some(Further::Nothing | Further::Task | Further::Acknowledged) | None => &["_meta"],
     }
 }
 
 /// The arguments of a tool or prompt, as they came.
-pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<&str>) -> Option<&'a [u8]> {
-    let takes_arguments = matches!(method, Some("tools/call" | "prompts/get"));
-    params.get("arguments").filter(|_| takes_arguments)
+pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<Method>) -> Option<&'a [u8]> {
+    method.filter(|method| method.takes_arguments())?;
+    params.get("arguments")
 }
 
 /// What the message touches besides its name.
@@ -37,11 +37,11 @@ pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<&str>) -> Option
 /// [`Reason::AmbiguousJson`] where two readers could see different things in it.
 pub(crate) fn references(
     params: Option<&Object<'_>>,
-    method: Option<&str>,
+    method: Option<Method>,
 ) -> Result<Vec<Reference>, Reason> {
-    match method {
-        Some("subscriptions/listen") => params.map_or(Ok(Vec::new()), subscriptions),
-        Some("completion/complete") => {
+    match method.map(Method::further) {
+        Some(Further::Subscriptions) => params.map_or(Ok(Vec::new()), subscriptions),
+        Some(Further::Completion) => {
             let params = params.ok_or(Reason::InvalidRequest)?;
             Ok(vec![completed(params)?])
         }
@@ -51,10 +51,10 @@ pub(crate) fn references(
 
 /// MCP 2026-07-28, *Subscriptions*: `notifications.resourceSubscriptions` is a list of URIs.
 fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Reason> {
-    let Some(raw) = params.get("notifications") else {
+    let Some(notifications) = member::object(params, "notifications", &["resourceSubscriptions"])?
+    else {
         return Ok(Vec::new());
     };
-    let notifications = strict_object(raw, &["resourceSubscriptions"])?;
     let Some(raw) = notifications.get("resourceSubscriptions") else {
         return Ok(Vec::new());
     };
@@ -70,20 +70,12 @@ fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Reason> {
 
 /// MCP, *Completion*: `ref` is a `ref/prompt` with its name or a `ref/resource` with its URI.
 fn completed(params: &Object<'_>) -> Result<Reference, Reason> {
-    let raw = params.get("ref").ok_or(Reason::InvalidRequest)?;
-    let completed = strict_object(raw, &["type", "name", "uri"])?;
+    let completed = member::object(params, "ref", &["type", "name", "uri"])?;
+    let completed = completed.ok_or(Reason::InvalidRequest)?;
     match &*text(completed.get("type"))? {
         "ref/prompt" => text(completed.get("name")).map(Reference::Prompt),
         "ref/resource" => text(completed.get("uri")).map(Reference::Resource),
         _ => Err(Reason::InvalidRequest),
-    }
-}
-
-fn strict_object<'a>(raw: &'a [u8], known: &[&str]) -> Result<Object<'a>, Reason> {
-    let object = json::object(raw).map_err(|_| Reason::InvalidRequest)?;
-    match look_alike::ambiguous(&object, known) {
-        true => Err(Reason::AmbiguousJson),
-        false => Ok(object),
     }
 }
 
@@ -101,7 +93,7 @@ mod tests {
 
     fn read(method: &str, params: &str) -> Result<Vec<Reference>, Reason> {
         let params = json::object(params.as_bytes()).unwrap();
-        references(Some(&params), Some(method))
+        references(Some(&params), Some(Method::of(method)))
     }
 
     fn resource(uri: &str) -> Reference {
@@ -211,7 +203,7 @@ mod tests {
             assert_eq!(read("completion/complete", params), expected, "{params}");
         }
         assert_eq!(
-            references(None, Some("completion/complete")),
+            references(None, Some(Method::of("completion/complete"))),
             Err(Reason::InvalidRequest)
         );
     }
@@ -221,13 +213,13 @@ mod tests {
         assert_eq!(read("tools/call", r#"{"ref":1}"#), Ok(Vec::new()));
         let params = json::object(br#"{"arguments":{"a":1}}"#).unwrap();
         assert_eq!(
-            arguments(&params, Some("tools/call")),
+            arguments(&params, Some(Method::of("tools/call"))),
             Some(&br#"{"a":1}"#[..])
         );
         assert_eq!(
-            arguments(&params, Some("prompts/get")),
+            arguments(&params, Some(Method::of("prompts/get"))),
             Some(&br#"{"a":1}"#[..])
         );
-        assert_eq!(arguments(&params, Some("tools/list")), None);
+        assert_eq!(arguments(&params, Some(Method::of("tools/list"))), None);
     }
 }

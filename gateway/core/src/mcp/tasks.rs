@@ -3,9 +3,11 @@
 //! An upstream that knows no principal binds its tasks to nobody, so that whoever learns or guesses an id has the task (MCP
 //! 2025-11-25, tasks, *Task Isolation and Access Control*; SEP-2663, *Security Implications*).
 
+use super::member;
+use super::method::Method;
 use super::version::Era;
+use crate::json::Object;
 use crate::json::look_alike;
-use crate::json::{self, Object};
 use crate::refusal::reason::Reason;
 
 /// What happens to the ids of tasks.
@@ -38,9 +40,6 @@ pub const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 /// The member of `_meta` that names the task a message belongs to (MCP 2025-11-25, tasks, *Related Task Metadata*).
 pub(crate) const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
-/// How the methods begin that are reserved for tasks.
-const METHODS: &str = "tasks/";
-
 impl Tasks {
     /// Whether a message may go on.
     ///
@@ -48,10 +47,11 @@ impl Tasks {
     /// [`Reason::TasksRefused`] for what is about tasks where nobody may use one. [`Reason::TasksMethod`], where ids are
     /// sealed, for what cannot be: a list of everybody's tasks, and methods that the era does not have.
     pub fn judge(self, era: Era, method: Option<&str>, used: TaskUse) -> Result<(), Reason> {
-        let method = method.filter(|method| method.starts_with(METHODS));
+        let method = method.map(Method::of);
+        let method = method.filter(|method| method.is_about_tasks());
         match (self, method, used) {
             (Self::Upstream, ..) => Ok(()),
-            (Self::Seal, Some(method), _) if !names_a_task(era, method) => Err(Reason::TasksMethod),
+            (Self::Seal, Some(method), _) if !method.names_a_task(era) => Err(Reason::TasksMethod),
             (Self::Seal, ..) => Ok(()),
             (Self::Refuse, Some(_), _) | (Self::Refuse, _, TaskUse::Watches) => {
                 Err(Reason::TasksRefused)
@@ -62,22 +62,13 @@ impl Tasks {
     }
 }
 
-/// Whether a method acts on the one task that `params.taskId` names.
-fn names_a_task(era: Era, method: &str) -> bool {
-    match method {
-        "tasks/get" | "tasks/update" | "tasks/cancel" => true,
-        "tasks/result" => era == Era::Legacy,
-        _ => false,
-    }
-}
-
 /// What a message with these `params` has to do with tasks.
 ///
 /// # Errors
 /// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] where what
 /// should tell what to be told of is no object.
-pub(crate) fn used(params: &Object<'_>, method: Option<&str>) -> Result<TaskUse, Reason> {
-    let watching = method == Some("subscriptions/listen");
+pub(crate) fn used(params: &Object<'_>, method: Option<Method>) -> Result<TaskUse, Reason> {
+    let watching = method.is_some_and(Method::listens);
     let known: &[&str] = if watching {
         &["task", "notifications"]
     } else {
@@ -86,14 +77,11 @@ pub(crate) fn used(params: &Object<'_>, method: Option<&str>) -> Result<TaskUse,
     if look_alike::ambiguous(params, known) {
         return Err(Reason::AmbiguousJson);
     }
-    if let Some(raw) = params.get("notifications").filter(|_| watching) {
-        let filter = json::object(raw).map_err(|_| Reason::InvalidRequest)?;
-        if look_alike::ambiguous(&filter, &["taskIds"]) {
-            return Err(Reason::AmbiguousJson);
-        }
-        if filter.get("taskIds").is_some() {
-            return Ok(TaskUse::Watches);
-        }
+    if watching
+        && let Some(filter) = member::object(params, "notifications", &["taskIds"])?
+        && filter.get("taskIds").is_some()
+    {
+        return Ok(TaskUse::Watches);
     }
     Ok(match params.get("task") {
         Some(_) => TaskUse::Asks,
@@ -104,6 +92,7 @@ pub(crate) fn used(params: &Object<'_>, method: Option<&str>) -> Result<TaskUse,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json;
 
     const REFUSED: Result<(), Reason> = Err(Reason::TasksRefused);
 
@@ -172,8 +161,10 @@ mod tests {
 
     #[test]
     fn what_a_message_has_to_do_with_tasks_is_read_from_its_params() {
-        let used =
-            |method, params: &str| used(&json::object(params.as_bytes()).unwrap(), Some(method));
+        let used = |method, params: &str| {
+            let params = json::object(params.as_bytes()).unwrap();
+            used(&params, Some(Method::of(method)))
+        };
         const LISTEN: &str = "subscriptions/listen";
         let cases = [
             (

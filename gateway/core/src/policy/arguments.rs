@@ -1,23 +1,12 @@
-//! The arguments of a call, as far as a rule asks for them.
-//!
-//! They are read only where a rule asks, and then strictly: members that a lenient reader takes for one another are
-//! refused, because the server behind might see the other one (CVE-2026-27896).
-
-use std::cell::OnceCell;
+//! What a rule asks of the arguments of a call.
 
 use super::pattern::Pattern;
-use crate::json::look_alike::Spellings;
-use crate::json::{self, JsonLimits, Object};
+use crate::cel::call_arguments::CallArguments;
+use crate::json;
 use crate::refusal::reason::Reason;
 
 /// The largest whole number that JSON readers agree on (RFC 8259 §6).
 pub const MAX_NUMBER: i64 = (1 << 53) - 1;
-
-/// The message was checked before, within its own limits.
-const ANY: JsonLimits = JsonLimits {
-    depth: usize::MAX,
-    members: usize::MAX,
-};
 
 /// What a rule asks of one top-level argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,80 +54,25 @@ fn number_of(raw: &[u8]) -> Option<f64> {
     text.parse().ok()
 }
 
-/// The arguments of one call, read at most once.
-#[derive(Debug)]
-pub(crate) struct Arguments<'a> {
-    raw: Option<&'a [u8]>,
-    read: OnceCell<Result<Object<'a>, Reason>>,
-    /// The names of the arguments themselves.
-    own: OnceCell<Spellings>,
-    /// Those and the names of all that is in them.
-    all: OnceCell<Result<Spellings, Reason>>,
-}
-
-impl<'a> Arguments<'a> {
-    pub(crate) fn new(raw: Option<&'a [u8]>) -> Self {
-        Self {
-            raw: raw.filter(|raw| *raw != b"null"),
-            read: OnceCell::new(),
-            own: OnceCell::new(),
-            all: OnceCell::new(),
+/// Whether the call's arguments are what a rule asks for.
+///
+/// # Errors
+/// [`Reason::InvalidRequest`] where they are no object, [`Reason::AmbiguousJson`] where a name looks like one that is asked for,
+/// or like another. [`Reason::PolicyDenied`] where a value is of another type than those asked for: a server that takes
+/// `"true"` for `true` would do what the rule did not see. One that is missing or null is not asked for.
+pub(crate) fn are(arguments: &CallArguments<'_>, asked: &[Argument]) -> Result<bool, Reason> {
+    let known: Vec<&str> = asked.iter().map(|argument| &*argument.name).collect();
+    arguments.refuse_look_alikes(&known)?;
+    let arguments = arguments.object()?;
+    let mut all = true;
+    for Argument { name, values } in asked {
+        match arguments.get(name).filter(|raw| *raw != b"null") {
+            None => all = false,
+            Some(raw) if !is_of_their_type(raw, values) => return Err(Reason::PolicyDenied),
+            Some(raw) => all &= values.iter().any(|value| value.is(raw)),
         }
     }
-
-    /// As they came; none where they are missing or null.
-    pub(crate) const fn raw(&self) -> Option<&'a [u8]> {
-        self.raw
-    }
-
-    /// Whether the call's arguments are what a rule asks for.
-    ///
-    /// # Errors
-    /// [`Reason::InvalidRequest`] where they are no object, [`Reason::AmbiguousJson`] where a name looks like one that is
-    /// asked for, or like another. [`Reason::PolicyDenied`] where a value is of another type than those asked for: a server
-    /// that takes `"true"` for `true` would do what the rule did not see. One that is missing or null is not asked for.
-    pub(crate) fn are(&self, asked: &[Argument]) -> Result<bool, Reason> {
-        let arguments = self.object()?;
-        let known: Vec<&str> = asked.iter().map(|argument| &*argument.name).collect();
-        let own = || Spellings::of(arguments.iter().map(|(name, _)| (0, name)));
-        if self.own.get_or_init(own).ambiguous(&known) {
-            return Err(Reason::AmbiguousJson);
-        }
-        let mut all = true;
-        for Argument { name, values } in asked {
-            match arguments.get(name).filter(|raw| *raw != b"null") {
-                None => all = false,
-                Some(raw) if !is_of_their_type(raw, values) => return Err(Reason::PolicyDenied),
-                Some(raw) => all &= values.iter().any(|value| value.is(raw)),
-            }
-        }
-        Ok(all)
-    }
-
-    /// Refuses look-alikes of these names, and of each other, in every object of the arguments.
-    ///
-    /// # Errors
-    /// As [`are`](Self::are).
-    pub(crate) fn refuse_look_alikes(&self, known: &[&str]) -> Result<(), Reason> {
-        self.object()?;
-        let all = self.all.get_or_init(|| {
-            let names = json::names(self.raw.unwrap_or(b"{}"), &ANY);
-            let names = names.map_err(|_| Reason::AmbiguousJson)?;
-            Ok(Spellings::of(names.iter().map(|(at, name)| (*at, &**name))))
-        });
-        match all.as_ref().map_err(|reason| *reason)?.ambiguous(known) {
-            true => Err(Reason::AmbiguousJson),
-            false => Ok(()),
-        }
-    }
-
-    fn object(&self) -> Result<&Object<'a>, Reason> {
-        let read = self.read.get_or_init(|| match self.raw {
-            None => Ok(Object::default()),
-            Some(raw) => json::object(raw).map_err(|_| Reason::InvalidRequest),
-        });
-        read.as_ref().map_err(|reason| *reason)
-    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -157,8 +91,12 @@ mod tests {
         }
     }
 
+    fn call(raw: Option<&str>) -> CallArguments<'_> {
+        CallArguments::of_call(raw.map(str::as_bytes), false)
+    }
+
     fn are(raw: &str, asked: &[Argument]) -> Result<bool, Reason> {
-        Arguments::new(Some(raw.as_bytes())).are(asked)
+        super::are(&call(Some(raw)), asked)
     }
 
     #[test]
@@ -180,8 +118,8 @@ mod tests {
         ] {
             assert_eq!(are(arguments, &asked), Ok(expected), "{arguments}");
         }
-        assert_eq!(Arguments::new(None).are(&asked), Ok(false));
-        assert_eq!(Arguments::new(None).are(&[]), Ok(true));
+        assert_eq!(super::are(&call(None), &asked), Ok(false));
+        assert_eq!(super::are(&call(None), &[]), Ok(true));
     }
 
     #[test]
@@ -243,9 +181,13 @@ mod tests {
             (r#"{"a":[[{"x":1,"X":2}]]}"#, Err(Reason::AmbiguousJson)),
             ("7", Err(Reason::InvalidRequest)),
         ] {
-            let arguments = Arguments::new(Some(raw.as_bytes()));
-            assert_eq!(arguments.refuse_look_alikes(&["owner"]), expected, "{raw}");
+            let arguments = call(Some(raw));
+            assert_eq!(
+                arguments.refuse_look_alikes_within(&["owner"]),
+                expected,
+                "{raw}"
+            );
         }
-        assert_eq!(Arguments::new(None).refuse_look_alikes(&["owner"]), Ok(()));
+        assert_eq!(call(None).refuse_look_alikes_within(&["owner"]), Ok(()));
     }
 }

@@ -1,10 +1,11 @@
 //! Why a policy judges a call as it does, rule by rule: for people who ask. What it tells comes from the judging itself.
 
 use super::super::scope::ScopeSet;
-use super::arguments::Argument;
-use super::operation::{Caller, Operation, Target};
+use super::arguments::{self, Argument};
+use super::caller::{Caller, Target};
 use super::rule::Rule;
 use super::{Answer, By, Call, Policy, Unmet, touched};
+use crate::mcp::operation::Operation;
 use crate::refusal::Refusal;
 use crate::refusal::reason::Reason;
 
@@ -65,7 +66,7 @@ pub enum Said<'p> {
 impl Policy {
     /// Judges one call as [`authorize`](Self::authorize) does, and tells why.
     pub fn explain(&self, caller: &Caller<'_>, operation: &Operation<'_>) -> Explanation<'_> {
-        let call = Call::new(caller, operation);
+        let call = self.call(caller, operation);
         let touched: Vec<_> = touched(operation)
             .into_iter()
             .flatten()
@@ -132,7 +133,7 @@ fn said<'p>(rule: &'p Rule, call: &Call<'_>, target: &Target<'_>) -> Said<'p> {
         return Said::Answers(answer);
     }
     let differs = |asked: &&Argument| {
-        let met = call.arguments.are(std::slice::from_ref(*asked));
+        let met = arguments::are(&call.arguments, std::slice::from_ref(*asked));
         met == Ok(false)
     };
     Said::OtherArguments(rule.arguments.iter().filter(differs).collect())
@@ -146,12 +147,12 @@ mod tests {
     use super::super::super::principal::Principal;
     use super::super::hide::Hide;
     use super::super::{
-        Callers, DefaultDecision, Hierarchy, Identity, Judged, Methods, Pattern, Reference, Rules,
-        Value,
+        Callers, DefaultDecision, Hierarchy, Identity, Judged, Methods, Pattern, Rules, Value,
     };
     use super::*;
     use crate::cel::kept_claims::KeptClaims;
     use crate::cel::{Condition, RequestFacts};
+    use crate::mcp::operation::Reference;
     use crate::time::UnixTime;
 
     fn set(text: &str) -> ScopeSet {

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::operation::{CALL_TOOL, READ_RESOURCE, Target};
+use super::caller::Target;
 use super::rule::{Methods, Rule};
 use crate::cel::Condition;
+use crate::mcp::method::Method;
 
 /// The rules of a policy, in their order.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Rules {
     tools: HashSet<Box<str>>,
     /// Whether a rule tells resources apart by their URIs.
     name_resources: bool,
+    /// Whether a condition reads arguments, for which every name in them counts.
+    read_names_of_arguments: bool,
     by_method: HashMap<Box<str>, Slots>,
     /// For methods that no rule names.
     others: Slots,
@@ -42,6 +45,7 @@ impl Rules {
         let mut rules = Self {
             tools: tools(&all),
             name_resources: name_resources(&all),
+            read_names_of_arguments: all.iter().any(reads_arguments),
             others: Slots::of(&all, |rule| rule.methods == Methods::Any),
             ..Self::default()
         };
@@ -50,8 +54,9 @@ impl Rules {
             Methods::Of(methods) => Some(methods),
         });
         let mut methods: Vec<&str> = named.flatten().map(String::as_str).collect();
-        if methods.contains(&READ_RESOURCE) {
-            methods.extend(["resources/subscribe", "resources/unsubscribe"]);
+        if methods.contains(&Method::ReadResource.name()) {
+            let judged_as_reading = Method::ALL.iter().filter(|one| one.is_judged_as_reading());
+            methods.extend(judged_as_reading.map(|method| method.name()));
         }
         for method in methods {
             let slots = Slots::of(&all, |rule| rule.methods.cover(method));
@@ -74,6 +79,11 @@ impl Rules {
     /// Whether a rule tells resources apart by their URIs.
     pub(crate) const fn name_resources(&self) -> bool {
         self.name_resources
+    }
+
+    /// Whether a condition reads arguments, for which every name in them counts.
+    pub(crate) const fn read_names_of_arguments(&self) -> bool {
+        self.read_names_of_arguments
     }
 
     /// The rules that speak of this method and name, with their positions, in order.
@@ -117,10 +127,17 @@ impl Slots {
 }
 
 fn tools(all: &[Rule]) -> HashSet<Box<str>> {
-    let named = all.iter().filter(|rule| rule.methods.cover(CALL_TOOL));
+    let named = all
+        .iter()
+        .filter(|rule| rule.methods.cover(Method::CallTool.name()));
     let names = named.flat_map(|rule| &rule.names);
     let exact = names.filter(|name| name.is_exact());
     exact.map(|name| name.as_str().into()).collect()
+}
+
+fn reads_arguments(rule: &Rule) -> bool {
+    let condition = rule.condition.as_ref();
+    condition.is_some_and(Condition::reads_arguments)
 }
 
 fn name_resources(all: &[Rule]) -> bool {
@@ -128,7 +145,7 @@ fn name_resources(all: &[Rule]) -> bool {
         Methods::Any => true,
         Methods::Of(methods) => methods
             .iter()
-            .any(|method| method.starts_with("resources/")),
+            .any(|method| Method::of(method).is_about_resources()),
     };
     all.iter().filter(resources).any(|rule| {
         let condition = rule.condition.as_ref();

@@ -6,12 +6,12 @@
 //! subscription, the object of a completion) is judged as well, and everything must be allowed.
 
 mod arguments;
+mod caller;
 mod callers;
 pub mod explain;
 pub mod hide;
 mod hierarchy;
 mod index;
-mod operation;
 pub mod pattern;
 pub mod permit;
 mod rule;
@@ -21,24 +21,24 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::arguments::{Argument, MAX_NUMBER, Value};
+pub use self::caller::Caller;
 pub use self::callers::{Callers, Identity};
 pub use self::hierarchy::Hierarchy;
 pub use self::index::Rules;
-pub use self::operation::{Caller, Operation, Reference};
 pub use self::pattern::Pattern;
 pub use self::rule::{Methods, Rule};
 
-use self::arguments::Arguments;
-use self::hide::{Hide, Listed};
-use self::operation::Target;
+use self::caller::Target;
+use self::hide::Hide;
 use super::scope::{OFFLINE_ACCESS, ScopeSet};
+use crate::cel::call_arguments::CallArguments;
 use crate::cel::kept_claims::ClaimNames;
 use crate::cel::{Condition, ConditionFault, Facts};
+use crate::mcp::listed::Listed;
+use crate::mcp::method::Method;
+use crate::mcp::operation::Operation;
 use crate::refusal::reason::Reason;
 use crate::{policy::permit::Permit, refusal::Refusal};
-
-/// Methods that open or keep a connection and call nothing: the required scopes suffice, whatever the rules say.
-const ALWAYS_OPEN: [&str; 3] = ["initialize", "server/discover", "ping"];
 
 /// The label of tools that no rule names.
 const OTHER_TOOL: &str = "other";
@@ -150,7 +150,7 @@ impl Policy {
     /// How far this caller is from using an entry of a list, whose arguments nobody knows yet.
     pub fn reach(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> Reach {
         let target = Target {
-            method: listed.used_by(),
+            method: listed.used_by().name(),
             name: Some(name),
         };
         let mut best = Reach::Denied;
@@ -212,7 +212,7 @@ impl Policy {
         let Some(touched) = touched(operation) else {
             return Ok((By::Required, Vec::new()));
         };
-        let call = Call::new(caller, operation);
+        let call = self.call(caller, operation);
         let (mut by, mut extra) = (By::Default, Vec::new());
         for target in touched {
             let (decided_by, scopes) = self.judge_target(&call, &target)?;
@@ -260,6 +260,16 @@ impl Policy {
         }
     }
 
+    /// A call that is about to be judged.
+    fn call<'a>(&self, caller: &'a Caller<'a>, operation: &Operation<'a>) -> Call<'a> {
+        let with_names = self.rules.read_names_of_arguments();
+        Call {
+            caller,
+            version: operation.version,
+            arguments: CallArguments::of_call(operation.arguments, with_names),
+        }
+    }
+
     /// What a rule makes of an entry; none where it leaves it to the rules behind it.
     fn rule_reach(&self, rule: &Rule, caller: &Caller<'_>, target: &Target<'_>) -> Option<Reach> {
         if rule.unmet_caller(caller).is_some() {
@@ -270,7 +280,7 @@ impl Policy {
         let call = Call {
             caller,
             version: None,
-            arguments: Arguments::new(None),
+            arguments: CallArguments::new(None, false),
         };
         let holds = condition_asks
             || match rule.condition_holds(&call, target) {
@@ -300,17 +310,7 @@ impl Policy {
 struct Call<'a> {
     caller: &'a Caller<'a>,
     version: Option<&'a str>,
-    arguments: Arguments<'a>,
-}
-
-impl<'a> Call<'a> {
-    fn new(caller: &'a Caller<'a>, operation: &Operation<'a>) -> Self {
-        Self {
-            caller,
-            version: operation.version,
-            arguments: Arguments::new(operation.arguments),
-        }
-    }
+    arguments: CallArguments<'a>,
 }
 
 /// What a rule says to a call whose method and name it speaks of.
@@ -346,7 +346,7 @@ pub enum Unmet {
 impl Rule {
     fn answer<'p>(&'p self, call: &Call<'_>, target: &Target<'_>) -> Answer<'p> {
         if !self.arguments.is_empty() {
-            match call.arguments.are(&self.arguments) {
+            match arguments::are(&call.arguments, &self.arguments) {
                 Ok(true) => {}
                 Ok(false) => return Answer::PassedOver(Unmet::Arguments),
                 Err(reason) => return Answer::Unreadable(reason),
@@ -368,11 +368,8 @@ impl Rule {
         if let unmet @ Some(_) = self.unmet_caller(call.caller) {
             return Ok(unmet);
         }
-        if let Some(condition) = &self.condition
-            && condition.reads_arguments()
-        {
-            let known: Vec<&str> = condition.argument_names().collect();
-            let alike = call.arguments.refuse_look_alikes(&known);
+        if let Some(condition) = &self.condition {
+            let alike = condition.refuse_look_alikes(&call.arguments);
             alike.map_err(Answer::Unreadable)?;
         }
         let holds = self.condition_holds(call, target);
@@ -394,7 +391,7 @@ impl Rule {
         let Some(condition) = &self.condition else {
             return Ok(true);
         };
-        condition.judge(&Facts {
+        let facts = Facts {
             principal: call.caller.principal,
             claims: call.caller.claims,
             method: target.method,
@@ -402,7 +399,8 @@ impl Rule {
             arguments: call.arguments.raw(),
             version: call.version,
             request: call.caller.request,
-        })
+        };
+        condition.judge_with(&facts, &call.arguments)
     }
 }
 
@@ -444,17 +442,14 @@ impl From<Denied> for Judged {
 
 /// Everything that a call touches, itself first; none where no rule is asked about it.
 fn touched<'a>(operation: &Operation<'a>) -> Option<impl Iterator<Item = Target<'a>>> {
-    let method = operation.method.filter(|method| !is_always_open(method))?;
+    let judged = |method: &&str| !Method::of(method).is_always_open();
+    let method = operation.method.filter(judged)?;
     let itself = Target {
         method,
         name: operation.name,
     };
     let references = operation.references.iter().map(Target::from);
     Some(std::iter::once(itself).chain(references))
-}
-
-pub(crate) fn is_always_open(method: &str) -> bool {
-    ALWAYS_OPEN.contains(&method) || method.starts_with("notifications/")
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::super::scope::ScopeSet;
 use super::arguments::Argument;
 use super::callers::Callers;
-use super::operation::READ_RESOURCE;
 use super::pattern::Pattern;
 use crate::cel::Condition;
+use crate::mcp::method::Method;
 
 /// A rule. `methods`, `names` and `arguments` say which calls it speaks of, the rest what becomes of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,9 +43,12 @@ impl Methods {
     pub fn cover(&self, method: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Of(own) => own
-                .iter()
-                .any(|own| own == method || (own == READ_RESOURCE && is_subscription(method))),
+            Self::Of(own) => {
+                let reads = |own: &str| own == Method::ReadResource.name();
+                let is_judged_as_reading = Method::of(method).is_judged_as_reading();
+                own.iter()
+                    .any(|own| own == method || (is_judged_as_reading && reads(own)))
+            }
         }
     }
 }
@@ -56,9 +59,4 @@ impl Rule {
         self.names.is_empty()
             || name.is_some_and(|name| self.names.iter().any(|own| own.matches(name)))
     }
-}
-
-/// Whoever may read a resource may follow it, and nobody else (MCP 2025-11-25, resources).
-pub(crate) fn is_subscription(method: &str) -> bool {
-    matches!(method, "resources/subscribe" | "resources/unsubscribe")
 }

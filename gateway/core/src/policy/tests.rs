@@ -5,6 +5,8 @@ use super::super::principal::Principal;
 use super::*;
 use crate::cel::RequestFacts;
 use crate::cel::kept_claims::KeptClaims;
+use crate::json::walks;
+use crate::mcp::operation::Reference;
 use crate::time::UnixTime;
 
 fn set(text: &str) -> ScopeSet {
@@ -681,5 +683,52 @@ fn what_is_shown_as_usable_is_allowed_with_some_arguments_and_nothing_else_is() 
             let allowed = allowed.decision.is_ok();
             assert_eq!(usable == Reach::Usable, allowed, "{scopes} {name}");
         }
+    }
+}
+
+/// Rules that pass a call by on account of its arguments, each in its own way.
+fn asking_for_arguments(count: usize) -> Vec<Rule> {
+    let conditions = [
+        r#"mcp.arguments.owner.id == "u9""#,
+        r#"has(mcp.arguments.force) && mcp.arguments.count > 3"#,
+        r#"mcp.arguments == {"a": 1}"#,
+    ];
+    let rules = (0..count).flat_map(|_| {
+        let asking = Rule {
+            arguments: vec![Argument {
+                name: "count".into(),
+                values: vec![Value::Number(9)],
+            }],
+            ..denies(rule("tools/call", &["create"], ""), "no")
+        };
+        let conditional = conditions.map(|source| Rule {
+            condition: Some(Condition::compile(source).unwrap()),
+            ..denies(rule("tools/call", &["create"], ""), "no")
+        });
+        std::iter::once(asking).chain(conditional)
+    });
+    rules.collect()
+}
+
+#[test]
+fn arguments_are_walked_over_once_however_many_rules_ask() {
+    let walks = |rules: Vec<Rule>, arguments: &str| {
+        let policy = policy_of(DefaultDecision::Allow, rules);
+        let operation = Operation {
+            arguments: Some(arguments.as_bytes()),
+            ..named("tools/call", "create")
+        };
+        let (walks, judged) = walks::of(|| authorize(&policy, "read", &operation));
+        assert!(judged.decision.is_ok(), "{judged:?}");
+        walks
+    };
+    let flat = r#"{"owner":"u1","count":1,"tags":["a"]}"#;
+    assert_eq!(walks(Vec::new(), flat), 0);
+    let by_value = || asking_for_arguments(1).into_iter().take(1).collect();
+    assert_eq!(walks(by_value(), flat), 1);
+    // What is in an argument is read again when that is made into a value, but no more often than once.
+    let nested = r#"{"owner":{"id":"u1","of":{"a":1}},"count":1,"tags":["a"]}"#;
+    for count in [1, 2, 50] {
+        assert_eq!(walks(asking_for_arguments(count), nested), 3, "{count}");
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::json::look_alike::ambiguous_names;
 use crate::json::{Value, outline};
-use crate::policy::hide::Listed;
+use crate::mcp::listed::Listed;
 use crate::{
     json::Splices,
     rewrite::edit::{Edit, EditError, MESSAGE_LIMITS},

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::json::look_alike::ambiguous;
 use crate::json::{self, Object};
+use crate::mcp::method::{Further, Method};
 use crate::mcp::tasks::RELATED_TASK;
 use crate::seal::{Bound, Sealer};
 use crate::{
@@ -95,9 +96,9 @@ impl<'a> Reading<'_, 'a> {
     ) -> Result<(), EditError> {
         refuse_ambiguous(params, &["_meta", "taskId", "result", "notifications"])?;
         self.meta(bound, params)?;
-        match notification {
-            Some("notifications/tasks" | "notifications/tasks/status") => self.task(bound, params),
-            Some("notifications/subscriptions/acknowledged") => self.watched(bound, params),
+        match notification.map(|method| Method::of(method).further()) {
+            Some(Further::Task) => self.task(bound, params),
+            Some(Further::Acknowledged) => self.watched(bound, params),
             _ => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ use super::sealer::Sealer;
 use crate::json::Splices;
 use crate::json::look_alike::ambiguous;
 use crate::json::{self, Object};
-use crate::mcp::naming::naming;
+use crate::mcp::method::Method;
 use crate::mcp::tasks::{EXTENSION, RELATED_TASK};
 use crate::mcp::version::META_KEY;
 use crate::refusal::reason::Reason;
@@ -126,12 +126,13 @@ impl<'a> Reading<'_, 'a> {
         if let Some(meta) = meta {
             self.related(meta)?;
         }
-        if method.starts_with("tasks/")
+        let called = Method::of(method);
+        if called.is_about_tasks()
             && let Some(raw) = params.get("taskId")
         {
             self.opened.task = Some(self.task(raw)?);
         }
-        if method == "subscriptions/listen"
+        if called.listens()
             && let Some(watched) = member(params, "notifications")?
         {
             refuse_ambiguous(&watched, &["taskIds"])?;
@@ -187,7 +188,8 @@ impl<'a> Reading<'_, 'a> {
         if !self.opening.request_state {
             return Ok(());
         }
-        let named = naming(method).and_then(|naming| params.get(naming.member));
+        let target = Method::of(method).target();
+        let named = target.and_then(|target| params.get(target));
         let name = named.map(text).transpose()?;
         let call = CallDigest::of(method, name.as_deref(), params.get("arguments"));
         let call = call.map_err(|_| Reason::InvalidRequest)?;

@@ -18,7 +18,8 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use mcp_gateway_core::{
     cel::RequestFacts,
     json::JsonLimits,
-    policy::{Caller, Operation, Reference},
+    mcp::operation::{Operation, Reference},
+    policy::Caller,
     refusal::reason::Reason,
     time::UnixTime,
     token::{

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use mcp_gateway_core::{
     json::{self, JsonError, JsonLimits},
-    policy::Reference,
+    mcp::{method::Method, operation::Reference},
     refusal::reason::Reason,
 };
 
@@ -134,19 +134,19 @@ pub(super) fn named(method: &str, name: Option<&str>) -> Result<(), Wrong> {
 /// Whether what is touched besides fits the method.
 pub(super) fn references(method: &str, references: &[Reference]) -> Result<(), Wrong> {
     let follows = |one: &Reference| matches!(one, Reference::Resource(_));
-    match (method, references) {
-        ("subscriptions/listen", all) if all.iter().all(follows) => Ok(()),
-        ("subscriptions/listen", _) => Err(Wrong::Followed),
-        ("completion/complete", [_]) => Ok(()),
-        ("completion/complete", _) => Err(Wrong::Completed),
-        (_, []) => Ok(()),
+    let called = Method::of(method);
+    match references {
+        all if called.listens() => all.iter().all(follows).then_some(()).ok_or(Wrong::Followed),
+        [_] if called.completes() => Ok(()),
+        _ if called.completes() => Err(Wrong::Completed),
+        [] => Ok(()),
         _ => Err(Wrong::Reference(method.to_owned())),
     }
 }
 
 /// Whether the method has arguments, and they are such as the gateway lets pass.
 pub(super) fn arguments(method: &str, text: &str, limits: &JsonLimits) -> Result<(), Wrong> {
-    if !matches!(method, "tools/call" | "prompts/get") {
+    if !Method::of(method).takes_arguments() {
         return Err(Wrong::Arguments(method.to_owned()));
     }
     json::check(text.as_bytes(), limits).map_err(Wrong::ArgumentsJson)

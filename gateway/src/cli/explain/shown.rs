@@ -7,9 +7,9 @@ use std::{
 };
 
 use mcp_gateway_core::{
+    mcp::operation::Operation,
     policy::{
-        Answer, Argument, By, DefaultDecision, Identity, Methods, Operation, Pattern, Rule, Unmet,
-        Value,
+        Answer, Argument, By, DefaultDecision, Identity, Methods, Pattern, Rule, Unmet, Value,
         explain::{Explanation, Said, Step, Touched},
     },
     refusal::{Refusal, challenge::Challenger, reason::Reason},

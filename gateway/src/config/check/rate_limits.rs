@@ -1,9 +1,9 @@
 //! The rate limits of a resource: that each counts calls that exist, and that what it counts by cannot be made up.
 
 use mcp_gateway_core::{
+    mcp::method::Method,
     policy::pattern::Pattern,
     rate::{Per, RateLimit, token_bucket::Rate},
-    similar,
 };
 
 use super::{
@@ -15,11 +15,9 @@ use crate::config::{
         parts::vocabulary::Vocabulary,
         rate_limit::{CALLS, WITHIN},
     },
-    methods::{self, METHODS, MethodKind},
+    methods::{self, MethodKind},
     reading::reader::{Item, Section},
 };
-
-const CALL_TOOL: &str = "tools/call";
 
 /// Reads `rate_limits` of a resource.
 pub(super) fn rate_limits(resource: &Section<'_>) -> Vec<RateLimit> {
@@ -47,7 +45,7 @@ fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
         per,
         rate: rate?,
         methods: match per {
-            Per::Tool => vec![CALL_TOOL.to_owned()],
+            Per::Tool => vec![Method::CallTool.name().to_owned()],
             _ => methods,
         },
         names,
@@ -91,7 +89,7 @@ fn method(item: &Item<'_>) -> Option<String> {
         ),
         None => {
             let problem = format!("{name} is no MCP method");
-            match similar::nearest(&method, METHODS.iter().map(|(name, _)| *name)) {
+            match methods::mistyped(&method) {
                 Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
                 None => item.report(problem, "Write an MCP method, or remove the key to mean any"),
             }
@@ -121,7 +119,10 @@ fn names(section: &Section<'_>, methods: &[String]) -> Vec<Pattern> {
 
 /// A tool that nobody named has no bucket: with names that callers make up they could take every place there is.
 fn refuse_other_than_tools(section: &Section<'_>, methods: &[String], names: &[Pattern]) {
-    if methods.iter().any(|method| method != CALL_TOOL) {
+    if methods
+        .iter()
+        .any(|method| method != Method::CallTool.name())
+    {
         section.report_at(
             "method",
             "names calls of no tool, which per: tool cannot count",

@@ -8,7 +8,7 @@ use super::parts::{
     value::Word,
     vocabulary::{Vocabulary, words},
 };
-use crate::config::methods::{METHODS, MethodKind};
+use crate::config::methods::{self, MethodKind};
 
 impl Vocabulary for DefaultDecision {
     const NAME: &'static str = "Decision";
@@ -104,11 +104,10 @@ fn rule() -> Table {
 
 /// A method that rules can speak of, or `*`.
 pub(super) fn method() -> Kind {
-    let methods = METHODS
-        .iter()
-        .filter(|(_, kind)| matches!(kind, MethodKind::Named | MethodKind::Nameless));
-    let methods = methods.map(|(name, _)| *name);
-    Kind::Word("Method", methods.chain(["*"]).collect())
+    let ruled =
+        methods::all().filter(|(_, kind)| matches!(kind, MethodKind::Named | MethodKind::Nameless));
+    let ruled = ruled.map(|(name, _)| name);
+    Kind::Word("Method", ruled.chain(["*"]).collect())
 }
 
 fn principal() -> Table {

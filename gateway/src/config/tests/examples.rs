@@ -239,7 +239,7 @@ fn the_schema_names_the_methods_that_a_rule_takes() {
     let schema = schema::json_schema();
     let listed = schema.pointer("/$defs/Method/anyOf/0/enum").unwrap();
     let listed: Vec<_> = listed.as_array().unwrap().iter().collect();
-    for (method, kind) in methods::METHODS {
+    for (method, kind) in methods::all() {
         let text = SOUND.replace(
             "{ method: tools/call, name: [create], scopes: [write] }",
             &format!("{{ method: {method} }}"),

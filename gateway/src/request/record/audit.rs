@@ -4,10 +4,10 @@
 //! before anything can have happened. What refuses it between its reading and that moment is the decision on it. What becomes
 //! of it then stands in the access log, under the same request id.
 
-use mcp_gateway_core::refusal::Refusal;
+use mcp_gateway_core::{mcp::message::Message, refusal::Refusal};
 
 use super::Record;
-use crate::{gateway::Gateway, request::read::Message};
+use crate::gateway::Gateway;
 
 /// Expects a decision on the message, where it may change something and the audit log is on.
 pub(crate) fn expect_decision(record: &mut Record, gateway: &Gateway, message: &Message) {

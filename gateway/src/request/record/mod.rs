@@ -14,7 +14,10 @@ use std::{
 use http::{Method, StatusCode};
 use mcp_gateway_core::{
     cel::ConditionFault,
-    mcp::change::Change,
+    mcp::{
+        change::Change,
+        message::{Message, MethodName},
+    },
     policy::By,
     principal::Principal,
     refusal::{Refusal, reason::Reason},
@@ -24,7 +27,6 @@ use pingora::http::RequestHeader;
 use client::Client;
 
 use crate::{
-    request::read::Message,
     snapshot::ProtectedResource,
     telemetry::{
         metrics::NO_RESOURCE,
@@ -44,9 +46,9 @@ pub(crate) struct Record {
     path: String,
     resource: Option<Arc<ProtectedResource>>,
     principal: Option<Arc<Principal>>,
-    mcp_method: Option<String>,
-    mcp_name: Option<String>,
-    mcp_version: Option<String>,
+    mcp_method: Option<MethodName>,
+    mcp_name: Option<Arc<str>>,
+    mcp_version: Option<Box<str>>,
     /// What the request may change, until the decision on it is taken.
     change: Option<Change>,
     decision_source: Option<By>,
@@ -129,7 +131,7 @@ impl Record {
 
     /// Sets what the message may change: a decision on it is due then.
     pub(crate) fn set_change(&mut self, message: &Message) {
-        let method = message.method.as_deref();
+        let method = message.method_name();
         let http_method = self.http_method.as_ref();
         self.change = http_method.and_then(|http_method| Change::of(http_method, method));
         if self.change.is_some() {
@@ -222,7 +224,8 @@ impl Record {
             client: &self.client,
             resource: self.routed_label(),
             principal: self.principal.as_deref(),
-            mcp_method: self.mcp_method.as_deref(),
+            method: self.mcp_method.as_ref().map(MethodName::method),
+            mcp_method: self.mcp_method.as_ref().map(MethodName::as_str),
             mcp_name: self.mcp_name.as_deref(),
         }
     }
@@ -235,9 +238,11 @@ impl Record {
     /// The metric label of the tool, where one is called.
     fn tool_label(&self) -> Option<&str> {
         let resource = self.resource.as_deref()?;
-        let is_call = self.mcp_method.as_deref() == Some("tools/call");
+        let called = self.mcp_method.as_ref()?.method();
         let name = self.mcp_name.as_deref().unwrap_or_default();
-        is_call.then(|| resource.policy.tool_label(name))
+        called
+            .calls_a_tool()
+            .then(|| resource.policy.tool_label(name))
     }
 
     /// The scopes that the call takes and the caller lacks, with spaces between them.

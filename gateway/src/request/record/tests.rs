@@ -12,7 +12,7 @@ use std::{
 use pingora::http::RequestHeader;
 
 use super::{audit, client::Client, guard::RecordGuard};
-use crate::request::{read::Message, response::respond};
+use crate::request::response::respond;
 use crate::{
     config::{self, Audit, Environment, Log, LogFormat},
     snapshot::{ProtectedResource, Snapshot},
@@ -21,10 +21,11 @@ use crate::{
     },
 };
 use crate::{gateway::Gateway, telemetry::request_view::BrokenBy};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use mcp_gateway_core::{
     http::authority::Authority,
-    mcp::{tasks::TaskUse, version::Era},
+    json::JsonLimits,
+    mcp::message::Message,
     policy::By,
     principal::Principal,
     refusal::{Refusal, reason::Reason},
@@ -168,18 +169,18 @@ fn principal(client: Option<&str>) -> Arc<Principal> {
 }
 
 fn call(name: &str) -> Message {
-    Message {
-        era: Era::Modern,
-        method: Some("tools/call".into()),
-        name: Some(name.into()),
-        references: Vec::new(),
-        arguments: None,
-        version: Some("2026-07-28".into()),
-        body: None,
-        task_use: TaskUse::None,
-        mirror: None,
-        listens: false,
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}}}}"#
+    );
+    let mut headers = HeaderMap::new();
+    for (header, value) in [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", name),
+    ] {
+        headers.insert(header, value.parse().unwrap());
     }
+    Message::read(&body.into(), &headers, &JsonLimits::default()).unwrap()
 }
 
 fn open<'a>(setting: &'a Setting, method: &str) -> Box<RecordGuard<'a>> {

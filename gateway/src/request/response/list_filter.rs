@@ -5,10 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 use http::Method;
 use mcp_gateway_core::{
     cel::{RequestFacts, kept_claims::KeptClaims},
-    policy::{
-        Caller,
-        hide::{Hide, Listed},
-    },
+    mcp::{listed::Listed, message::Message, method::Method as McpMethod},
+    policy::{Caller, hide::Hide},
     principal::Principal,
     rewrite::lists::ListFilter,
 };
@@ -16,7 +14,7 @@ use mcp_gateway_core::{
 use super::editing::Editing;
 use crate::{
     clock,
-    request::{admit::Admitted, exchange::Exchange, read::Message},
+    request::{admit::Admitted, exchange::Exchange},
     snapshot::{ProtectedResource, VerifiedToken},
 };
 
@@ -31,7 +29,7 @@ pub(crate) fn edit(
     admitted: &Admitted,
 ) -> Option<Editing> {
     let http_method = &exchange.session.req_header().method;
-    let asked = message.method.as_deref().and_then(Listed::asked_by);
+    let asked = message.called().and_then(McpMethod::list);
     if resource.policy.hide == Hide::Nothing || (asked.is_none() && http_method != Method::GET) {
         return None;
     }

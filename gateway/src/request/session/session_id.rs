@@ -5,17 +5,13 @@
 
 use http::{HeaderValue, Response};
 use mcp_gateway_core::{
-    mcp::{headers::SESSION_ID, version::Era},
+    mcp::{headers::SESSION_ID, message::Message, version::Era},
     policy::permit::Permit,
     refusal::reason::Reason,
 };
 
 use super::binding::binding;
-use crate::{
-    request::{exchange::Exchange, read::Message},
-    snapshot::ProtectedResource,
-    upstream::UpstreamBody,
-};
+use crate::{request::exchange::Exchange, snapshot::ProtectedResource, upstream::UpstreamBody};
 
 /// A legacy session that the client named and that opened.
 pub(crate) struct Opened {

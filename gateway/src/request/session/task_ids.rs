@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::Method;
 use mcp_gateway_core::{
-    mcp::{headers::encode_sentinel, tasks::Tasks},
+    mcp::{headers::encode_sentinel, message::Message, tasks::Tasks},
     policy::permit::Permit,
     refusal::reason::Reason,
     rewrite::sealing::Sealing,
@@ -18,7 +18,6 @@ use crate::{
     config::RequestState,
     request::{
         exchange::Exchange,
-        read::Message,
         response::editing::{self, Editing},
     },
     snapshot::ProtectedResource,
@@ -81,7 +80,7 @@ fn judge(
     resource: &ProtectedResource,
     message: &Message,
 ) -> Result<(), Reason> {
-    let method = message.method.as_deref();
+    let method = message.method_name();
     let judged = resource.tasks.judge(message.era, method, message.task_use);
     if judged == Err(Reason::TasksRefused) {
         exchange.record.set_detail(REFUSED);

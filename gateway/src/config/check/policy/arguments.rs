@@ -1,6 +1,9 @@
 //! What a rule asks of a call's arguments.
 
-use mcp_gateway_core::policy::{Argument, MAX_NUMBER, Methods, Value};
+use mcp_gateway_core::{
+    mcp::method::Method,
+    policy::{Argument, MAX_NUMBER, Methods, Value},
+};
 
 use super::pattern::pattern;
 use crate::config::reading::reader::{Item, Section};
@@ -35,7 +38,7 @@ fn take_arguments(methods: &Methods) -> bool {
         Methods::Any => false,
         Methods::Of(methods) => methods
             .iter()
-            .all(|method| matches!(&**method, "tools/call" | "prompts/get")),
+            .all(|method| Method::of(method).takes_arguments()),
     }
 }
 

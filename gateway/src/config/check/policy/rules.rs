@@ -1,6 +1,9 @@
 //! The rules of a policy: that each speaks of calls that exist, and is not hidden behind an earlier one.
 
-use mcp_gateway_core::policy::{Methods, Pattern, Rule};
+use mcp_gateway_core::{
+    mcp::method::Method,
+    policy::{Methods, Pattern, Rule},
+};
 
 use super::{
     arguments, condition, identities,
@@ -159,7 +162,7 @@ fn act_on_uris(methods: &Methods) -> bool {
         Methods::Any => false,
         Methods::Of(methods) => methods
             .iter()
-            .any(|method| method.starts_with("resources/")),
+            .any(|method| Method::of(method).is_about_resources()),
     }
 }
 

@@ -1,0 +1,213 @@
+//! The members of a document's object, and of those in it that are asked for, found in the walk that judges it.
+
+use std::borrow::Cow;
+
+use super::check::{Observer, observe_flawed};
+use super::{JsonError, JsonLimits, Object};
+
+/// What one walk found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members<'a> {
+    /// The document's object; none where it is no object, or where one of its own names is no text.
+    pub object: Option<Object<'a>>,
+    /// What is wrong with a name, where nothing else is: [`JsonError::Duplicate`] or [`JsonError::NameNotText`].
+    pub flaw: Option<JsonError>,
+}
+
+/// Judges a document as [`check`](super::check()) does, and reads its object and the objects in it that stand under these names,
+/// each within another that is read. [`Object::object`] finds them without reading them again.
+///
+/// # Errors
+/// What is wrong with the document, but for a flaw of a name.
+pub fn members<'a>(
+    bytes: &'a [u8],
+    limits: &JsonLimits,
+    opened: &[&str],
+) -> Result<Members<'a>, JsonError> {
+    let reader = Reader {
+        bytes,
+        opened,
+        open: Vec::new(),
+        name: None,
+        is_nameless: false,
+        root: None,
+    };
+    let (reader, flaw) = observe_flawed(bytes, limits, reader)?;
+    Ok(Members {
+        object: reader.root.filter(|_| !reader.is_nameless),
+        flaw,
+    })
+}
+
+struct Reader<'a, 'o> {
+    bytes: &'a [u8],
+    /// The names under which objects are read.
+    opened: &'o [&'o str],
+    /// The values that have begun and not ended, outermost first, as far as each is a member of one that is read.
+    open: Vec<Open<'a>>,
+    /// The name of the next value.
+    name: Option<Cow<'a, str>>,
+    /// A member of the document's object has a name that is no text.
+    is_nameless: bool,
+    root: Option<Object<'a>>,
+}
+
+struct Open<'a> {
+    name: Cow<'a, str>,
+    start: usize,
+    /// What is read of it.
+    object: Option<Object<'a>>,
+}
+
+impl<'a> Reader<'a, '_> {
+    /// Whether the values at this depth are members of an object that is read.
+    fn reads(&self, depth: usize) -> bool {
+        let around = self.open.last().filter(|_| self.open.len() == depth);
+        around.is_some_and(|around| around.object.is_some())
+    }
+}
+
+impl<'a> Observer<'a> for Reader<'a, '_> {
+    fn wants_names(&self, depth: usize) -> bool {
+        self.reads(depth)
+    }
+
+    fn name(&mut self, name: Cow<'a, str>) {
+        self.name = Some(name);
+    }
+
+    fn begin(&mut self, depth: usize, at: usize) {
+        let name = match depth {
+            0 => Cow::Borrowed(""),
+            _ if !self.reads(depth) => return,
+            _ => match self.name.take() {
+                Some(name) => name,
+                None => {
+                    self.is_nameless |= depth == 1;
+                    return;
+                }
+            },
+        };
+        let is_object = self.bytes.get(at) == Some(&b'{');
+        let is_read = is_object && (depth == 0 || self.opened.contains(&&*name));
+        self.open.push(Open {
+            name,
+            start: at,
+            object: is_read.then(Object::default),
+        });
+    }
+
+    fn end(&mut self, depth: usize, at: usize) {
+        if self.open.len() != depth + 1 {
+            return;
+        }
+        let Some(ended) = self.open.pop() else {
+            return;
+        };
+        match self
+            .open
+            .last_mut()
+            .and_then(|around| around.object.as_mut())
+        {
+            Some(around) => {
+                let raw = self.bytes.get(ended.start..at).unwrap_or_default();
+                around.push(ended.name, raw, ended.object);
+            }
+            None => self.root = ended.object,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::json;
+
+    fn read(text: &str) -> Members<'_> {
+        members(
+            text.as_bytes(),
+            &JsonLimits::default(),
+            &["params", "_meta"],
+        )
+        .unwrap()
+    }
+
+    /// The members that a second reading of an object finds.
+    fn same(object: &Object<'_>, raw: &[u8]) {
+        let again = json::object(raw).unwrap();
+        assert!(object.iter().eq(again.iter()), "{object:?}");
+    }
+
+    #[test]
+    fn one_walk_finds_what_readings_of_each_object_find() {
+        for text in [
+            "{}",
+            r#" { "a" : 1 , "b" : [ { "params" : { } } ] , "c" : "d" } "#,
+            r#"{"params":{"name":"x","arguments":{"params":{"a":1},"b":[1,{"_meta":{}}]},"_meta":{"a":{"b":1},"c":[]}},"id":1}"#,
+            r#"{"p\u0061rams":{"n\u0061me":"x","_meta":{"_meta":{"_meta":1}}}}"#,
+            r#"{"params":[{"_meta":{}}],"_meta":{}}"#,
+            r#"{"params":"text","_meta":null}"#,
+        ] {
+            let root = read(text).object.unwrap();
+            same(&root, text.as_bytes());
+            for name in ["params", "_meta"] {
+                let Some(raw) = root.get(name).filter(|raw| raw.starts_with(b"{")) else {
+                    continue;
+                };
+                let inner = root.object(name).unwrap().unwrap();
+                assert!(matches!(inner, Cow::Borrowed(_)), "{text}");
+                same(&inner, raw);
+                if let Some(meta) = inner.get("_meta").filter(|raw| raw.starts_with(b"{")) {
+                    let inner = inner.object("_meta").unwrap().unwrap();
+                    assert!(matches!(inner, Cow::Borrowed(_)), "{text}");
+                    same(&inner, meta);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_object_that_was_not_asked_for_is_read_when_it_is() {
+        let root = read(r#"{"other":{"a":1},"text":"x"}"#).object.unwrap();
+        let other = root.object("other").unwrap().unwrap();
+        assert!(matches!(other, Cow::Owned(_)));
+        assert_eq!(other.get("a"), Some(&b"1"[..]));
+        assert_eq!(root.object("text"), Err(JsonError::Syntax));
+        assert_eq!(root.object("none"), Ok(None));
+    }
+
+    #[test]
+    fn a_flaw_of_a_name_leaves_what_can_be_read() {
+        for (text, flaw, is_read) in [
+            ("{}", None, true),
+            (r#"{"a":1,"a":2}"#, Some(JsonError::Duplicate), true),
+            (r#"{"a":{"b":1,"b":2}}"#, Some(JsonError::Duplicate), true),
+            (
+                r#"{"\ud800":{"a":1},"a":2}"#,
+                Some(JsonError::NameNotText),
+                false,
+            ),
+            (r#"{"a":{"\ud800":1}}"#, Some(JsonError::NameNotText), true),
+            (
+                r#"{"params":{"\ud800":1}}"#,
+                Some(JsonError::NameNotText),
+                true,
+            ),
+            ("[]", None, false),
+            (r#"[{"params":{}}]"#, None, false),
+            ("1", None, false),
+        ] {
+            let read = read(text);
+            assert_eq!(read.flaw, flaw, "{text}");
+            assert_eq!(read.object.is_some(), is_read, "{text}");
+        }
+        let limits = JsonLimits::default();
+        assert_eq!(members(b"{", &limits, &[]), Err(JsonError::Syntax));
+        let shallow = JsonLimits { depth: 1, ..limits };
+        assert_eq!(
+            members(b"{\"a\":{}}", &shallow, &[]),
+            Err(JsonError::TooDeep)
+        );
+    }
+}

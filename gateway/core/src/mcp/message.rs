@@ -1,0 +1,260 @@
+//! One message on its way from a client to an upstream: read once, then owned.
+//!
+//! Policy, rate limits, sealing, the logs and the request to the upstream all look at this one value. Its texts are kept once and
+//! shared; its body and its arguments are the bytes that came.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderValue};
+
+use super::envelope::{Envelope, RequestId, Unreadable};
+use super::headers;
+use super::method::Method;
+use super::supported::Asked;
+use super::tasks::TaskUse;
+use super::version::Era;
+use crate::json::JsonLimits;
+use crate::mcp::operation::{Operation, Reference};
+use crate::refusal::reason::Reason;
+
+/// What a client asks for, and the bytes it said it with.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The era that it is of.
+    pub era: Era,
+    /// Its id; none of GET, DELETE and notifications.
+    pub id: Option<RequestId>,
+    /// Its method; none of GET, DELETE and legacy responses.
+    pub method: Option<MethodName>,
+    /// What the method acts on: a tool, a prompt, a resource URI, a task.
+    pub name: Option<Arc<str>>,
+    /// What it touches besides its name.
+    pub references: Vec<Reference>,
+    /// The arguments of a tool or prompt: a part of the body.
+    pub arguments: Option<Bytes>,
+    /// The protocol version that it or its header names.
+    pub version: Option<Box<str>>,
+    /// The protocol version that an `initialize` proposes, where that is text.
+    pub proposed_version: Option<Box<str>>,
+    /// What it has to do with tasks, besides what its method says.
+    pub task_use: TaskUse,
+    /// The bytes for the upstream, those that came unless something sealed was opened in them; none of GET and DELETE.
+    pub body: Option<Bytes>,
+    /// `Mcp-Name` for the upstream, where that is another than the client's.
+    pub mirror: Option<HeaderValue>,
+    /// The answer is a stream that only listens: it has no end of its own.
+    pub listens: bool,
+}
+
+impl Message {
+    /// Reads the whole body of a POST, and holds it against the headers beside it.
+    ///
+    /// # Errors
+    /// Those of [`Envelope::read`] and [`headers::agree`], with the id of the request that it may have been.
+    pub fn read(
+        body: &Bytes,
+        headers: &HeaderMap,
+        limits: &JsonLimits,
+    ) -> Result<Self, Unreadable> {
+        let envelope = Envelope::read(body, limits)?;
+        match headers::agree(&envelope, headers) {
+            Ok(era) => Ok(Self::of(envelope, era, body, headers)),
+            Err(reason) => Err(Unreadable {
+                reason,
+                id: envelope.id().cloned(),
+            }),
+        }
+    }
+
+    /// A request without a body: a GET, which listens, or a DELETE.
+    ///
+    /// # Errors
+    /// Those of [`headers::agree_without_body`].
+    pub fn without_body(http_method: &http::Method, headers: &HeaderMap) -> Result<Self, Reason> {
+        Ok(Self {
+            era: headers::agree_without_body(headers)?,
+            id: None,
+            method: None,
+            name: None,
+            references: Vec::new(),
+            arguments: None,
+            version: headers::version(headers).map(Into::into),
+            proposed_version: None,
+            task_use: TaskUse::None,
+            body: None,
+            mirror: None,
+            listens: http_method == http::Method::GET,
+        })
+    }
+
+    fn of(mut envelope: Envelope<'_>, era: Era, body: &Bytes, headers: &HeaderMap) -> Self {
+        let version = envelope
+            .meta_version()
+            .or_else(|| headers::version(headers));
+        let method = envelope.method().zip(envelope.called());
+        Self {
+            era,
+            id: envelope.id().cloned(),
+            method: method.map(|(name, method)| MethodName::of(name, method)),
+            name: envelope.name().map(Into::into),
+            arguments: envelope.arguments().map(|raw| body.slice_ref(raw)),
+            version: version.map(Into::into),
+            proposed_version: envelope.proposed_version().map(Into::into),
+            task_use: envelope.task_use(),
+            body: Some(body.clone()),
+            mirror: None,
+            listens: envelope.called().is_some_and(Method::listens),
+            references: envelope.take_references(),
+        }
+    }
+
+    /// What the policy judges.
+    pub fn operation(&self) -> Operation<'_> {
+        Operation {
+            method: self.method_name(),
+            name: self.name.as_deref(),
+            references: &self.references,
+            arguments: self.arguments.as_deref(),
+            version: self.version.as_deref(),
+        }
+    }
+
+    /// The row of its method.
+    pub fn called(&self) -> Option<Method> {
+        self.method.as_ref().map(MethodName::method)
+    }
+
+    /// Its method as it is written.
+    pub fn method_name(&self) -> Option<&str> {
+        self.method.as_ref().map(MethodName::as_str)
+    }
+
+    /// Whether this opens a legacy session.
+    pub fn initializes(&self) -> bool {
+        self.era == Era::Legacy && self.called().is_some_and(Method::opens_session)
+    }
+
+    /// Whether this answers a request of the server: a message that calls nothing.
+    pub const fn answers(&self) -> bool {
+        self.body.is_some() && self.method.is_none()
+    }
+
+    /// How its protocol version is to be judged.
+    pub fn asked(&self) -> Asked<'_> {
+        match (&self.body, self.called()) {
+            (None, _) => Asked::Bodiless,
+            (Some(_), Some(Method::Initialize)) => Asked::Opening(self.proposed_version.as_deref()),
+            (Some(_), _) => Asked::Message,
+        }
+    }
+}
+
+/// A method as a message names it. Only one that MCP does not have takes room of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodName {
+    method: Method,
+    /// The name, where the row has another.
+    other: Option<Arc<str>>,
+}
+
+impl MethodName {
+    /// Of a name and its method.
+    fn of(name: &str, method: Method) -> Self {
+        Self {
+            method,
+            other: (!method.is_known()).then(|| name.into()),
+        }
+    }
+
+    /// Its row.
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        match &self.other {
+            Some(other) => other,
+            None => self.method.name(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::json::walks;
+
+    fn read(body: &'static str) -> Result<Message, Unreadable> {
+        let limits = JsonLimits::default();
+        Message::read(
+            &Bytes::from_static(body.as_bytes()),
+            &HeaderMap::new(),
+            &limits,
+        )
+    }
+
+    #[test]
+    fn a_message_keeps_what_its_envelope_says() {
+        let body = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"\u0061dd","arguments":{"x":1}}}"#;
+        let message = read(body).unwrap();
+        assert_eq!(message.era, Era::Legacy);
+        assert_eq!(message.id.as_ref().unwrap().as_json(), "7");
+        assert_eq!(message.called(), Some(Method::CallTool));
+        let operation = message.operation();
+        assert_eq!(operation.method, Some("tools/call"));
+        assert_eq!(operation.name, Some("add"));
+        assert_eq!(operation.arguments, Some(&br#"{"x":1}"#[..]));
+        assert_eq!(message.body.as_deref(), Some(body.as_bytes()));
+        assert!(!message.listens && !message.answers() && !message.initializes());
+    }
+
+    #[test]
+    fn a_method_that_mcp_does_not_have_keeps_its_name() {
+        for (method, known) in [
+            ("tools/call ", false),
+            ("tasks/more", false),
+            ("ping", true),
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            let limits = JsonLimits::default();
+            let message = Message::read(&body.into(), &HeaderMap::new(), &limits).unwrap();
+            assert_eq!(message.method_name(), Some(method));
+            assert_eq!(message.called().unwrap().is_known(), known);
+        }
+    }
+
+    #[test]
+    fn a_refused_message_keeps_its_id() {
+        for (body, reason) in [
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"tools/call"}"#,
+                Reason::InvalidRequest,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
+                Reason::HeaderMismatch,
+            ),
+        ] {
+            let unreadable = read(body).unwrap_err();
+            assert_eq!(unreadable.reason, reason);
+            assert_eq!(unreadable.id.unwrap().as_json(), "7");
+        }
+    }
+
+    #[test]
+    fn a_body_is_walked_over_once_whatever_is_read_of_it() {
+        for body in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":{"y":[1,2]}},"_meta":{"progressToken":1}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":"b"}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"taskIds":["a"]}}}"#,
+        ] {
+            let (walks, message) = walks::of(|| read(body));
+            assert!(message.is_ok(), "{body}");
+            assert_eq!(walks, 1, "{body}");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! The methods of MCP, one row each: everything that follows from a method alone.
+//!
+//! Configuration, policy, rate limits, sealing, logs and metrics ask these rows. No other file knows a method by its name, so a
+//! new method is one new row. A name without a row of its own gets the row of its family, which is the strictest: it may change
+//! something, rules are asked about it, and it has no metric label. Notifications are the exception, as no rule is ever asked
+//! about one: they are sent to a connection that the required scopes already opened.
+//!
+//! Sources: the schemas of MCP 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28, and of the tasks extension
+//! (SEP-2663). `method/published.txt` lists their names; a test holds the rows against that list.
+
+use super::listed::Listed;
+use super::version::Era;
+
+macro_rules! methods {
+    (
+        row $name:literal $is_family:literal $eras:ident $sender:ident $form:ident $about:ident $target:ident
+        $mirror:ident $further:ident $effect:ident $access:ident $list:expr
+    ) => {
+        &Row {
+            name: $name,
+            is_family: $is_family,
+            eras: Eras::$eras,
+            sender: Sender::$sender,
+            form: Form::$form,
+            about: About::$about,
+            target: Target::$target,
+            mirror: Mirror::$mirror,
+            further: Further::$further,
+            effect: Effect::$effect,
+            access: Access::$access,
+            list: $list,
+        }
+    };
+    (
+        known {
+            $($method:ident $name:literal
+                $eras:ident $sender:ident $form:ident $about:ident $target:ident
+                $mirror:ident $further:ident $effect:ident $access:ident $list:expr;)*
+        }
+        families {
+            $($family:ident $prefix:literal
+                $f_eras:ident $f_sender:ident $f_form:ident $f_about:ident $f_target:ident
+                $f_mirror:ident $f_further:ident $f_effect:ident $f_access:ident $f_list:expr;)*
+        }
+    ) => {
+        /// A method of MCP, or a family of names that have no row of their own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Method {
+            $(#[doc = concat!("`", $name, "`")] $method,)*
+            $(#[doc = concat!("Any other name that begins with `", $prefix, "`")] $family,)*
+        }
+
+        impl Method {
+            /// Every method with a name of its own, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$method),*];
+
+            /// The method of this name, compared byte by byte. Any text is some method's: those that MCP does not have are
+            /// a family's.
+            pub fn of(name: &str) -> Self {
+                match name {
+                    $($name => Self::$method,)*
+                    other => Self::family_of(other),
+                }
+            }
+
+            fn family_of(name: &str) -> Self {
+                $(if name.starts_with($prefix) { return Self::$family; })*
+                Self::Unknown
+            }
+
+            const fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$method => methods!(row $name false $eras $sender $form $about $target
+                        $mirror $further $effect $access $list),)*
+                    $(Self::$family => methods!(row $prefix true $f_eras $f_sender $f_form $f_about $f_target
+                        $f_mirror $f_further $f_effect $f_access $f_list),)*
+                }
+            }
+        }
+    };
+}
+
+// Each column is one of the enums below, which say what its values mean. The order is that in which operators see the methods.
+methods! {
+    known {
+        // method                 name                                       eras   sender form         about     target  mirror    further       effect  access      list
+        Initialize                "initialize"                               Legacy Client Request      Other     Nothing Never     Nothing       Reads   Open        None;
+        Ping                      "ping"                                     Legacy Either Request      Other     Nothing Never     Nothing       Reads   Open        None;
+        Discover                  "server/discover"                          Modern Client Request      Other     Nothing Never     Nothing       Reads   Open        None;
+        ListTools                 "tools/list"                               Both   Client Request      Other     Nothing Never     Nothing       Reads   Ruled       Some(Listed::Tools);
+        CallTool                  "tools/call"                               Both   Client Request      Other     Name    Required  Arguments     Changes Ruled       None;
+        ListPrompts               "prompts/list"                             Both   Client Request      Other     Nothing Never     Nothing       Reads   Ruled       Some(Listed::Prompts);
+        GetPrompt                 "prompts/get"                              Both   Client Request      Other     Name    Required  Arguments     Reads   Ruled       None;
+        ListResources             "resources/list"                           Both   Client Request      Resources Nothing Never     Nothing       Reads   Ruled       Some(Listed::Resources);
+        ReadResource              "resources/read"                           Both   Client Request      Resources Uri     Required  Nothing       Reads   Ruled       None;
+        Subscribe                 "resources/subscribe"                      Legacy Client Request      Resources Uri     IfPresent Nothing       Changes RuledAsRead None;
+        Unsubscribe               "resources/unsubscribe"                    Legacy Client Request      Resources Uri     IfPresent Nothing       Changes RuledAsRead None;
+        ListTemplates             "resources/templates/list"                 Both   Client Request      Resources Nothing Never     Nothing       Reads   Ruled       Some(Listed::Templates);
+        Complete                  "completion/complete"                      Both   Client Request      Other     Nothing Never     Completion    Reads   Ruled       None;
+        SetLogLevel               "logging/setLevel"                         Legacy Client Request      Other     Nothing Never     Nothing       Changes Ruled       None;
+        Listen                    "subscriptions/listen"                     Modern Client Request      Other     Nothing Never     Subscriptions Reads   Ruled       None;
+        ListTasks                 "tasks/list"                               Legacy Either Request      Tasks     Nothing Never     Nothing       Reads   Ruled       None;
+        GetTask                   "tasks/get"                                Both   Either Request      Tasks     TaskId  Required  Nothing       Reads   Ruled       None;
+        GetTaskResult             "tasks/result"                             Legacy Either Request      Tasks     TaskId  Never     Nothing       Reads   Ruled       None;
+        UpdateTask                "tasks/update"                             Modern Client Request      Tasks     TaskId  Required  Nothing       Changes Ruled       None;
+        CancelTask                "tasks/cancel"                             Both   Either Request      Tasks     TaskId  Required  Nothing       Changes Ruled       None;
+        CreateMessage             "sampling/createMessage"                   Both   Server Request      Other     Nothing Never     Nothing       Changes Ruled       None;
+        Elicit                    "elicitation/create"                       Both   Server Request      Other     Nothing Never     Nothing       Changes Ruled       None;
+        ListRoots                 "roots/list"                               Both   Server Request      Other     Nothing Never     Nothing       Changes Ruled       None;
+        Initialized               "notifications/initialized"                Legacy Client Notification Other     Nothing Never     Nothing       Reads   Open        None;
+        Cancelled                 "notifications/cancelled"                  Both   Either Notification Other     Nothing Never     Nothing       Reads   Open        None;
+        Progress                  "notifications/progress"                   Both   Either Notification Other     Nothing Never     Nothing       Reads   Open        None;
+        RootsChanged              "notifications/roots/list_changed"         Legacy Client Notification Other     Nothing Never     Nothing       Reads   Open        None;
+        TaskStatus                "notifications/tasks/status"               Legacy Either Notification Other     Nothing Never     Task          Changes Open        None;
+        Task                      "notifications/tasks"                      Modern Server Notification Other     Nothing Never     Task          Changes Open        None;
+        SubscriptionsAcknowledged "notifications/subscriptions/acknowledged" Modern Server Notification Other     Nothing Never     Acknowledged  Changes Open        None;
+        LogMessage                "notifications/message"                    Both   Server Notification Other     Nothing Never     Nothing       Changes Open        None;
+        ResourceUpdated           "notifications/resources/updated"          Both   Server Notification Other     Nothing Never     Nothing       Changes Open        None;
+        ResourcesChanged          "notifications/resources/list_changed"     Both   Server Notification Other     Nothing Never     Nothing       Changes Open        None;
+        ToolsChanged              "notifications/tools/list_changed"         Both   Server Notification Other     Nothing Never     Nothing       Changes Open        None;
+        PromptsChanged            "notifications/prompts/list_changed"       Both   Server Notification Other     Nothing Never     Nothing       Changes Open        None;
+        ElicitationCompleted      "notifications/elicitation/complete"       Legacy Server Notification Other     Nothing Never     Nothing       Changes Open        None;
+    }
+    families {
+        UnknownNotification       "notifications/"                           Both   Either Notification Other     Nothing Never     Nothing       Changes Open        None;
+        UnknownOfTasks            "tasks/"                                   Both   Either Request      Tasks     Nothing Never     Nothing       Changes Ruled       None;
+        UnknownOfResources        "resources/"                               Both   Either Request      Resources Nothing Never     Nothing       Changes Ruled       None;
+        Unknown                   ""                                         Both   Either Request      Other     Nothing Never     Nothing       Changes Ruled       None;
+    }
+}
+
+/// What a method alone decides.
+struct Row {
+    /// The method; of a family, how its names begin.
+    name: &'static str,
+    is_family: bool,
+    eras: Eras,
+    sender: Sender,
+    form: Form,
+    about: About,
+    target: Target,
+    mirror: Mirror,
+    further: Further,
+    effect: Effect,
+    access: Access,
+    /// The list that it asks for.
+    list: Option<Listed>,
+}
+
+/// The eras that have a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Eras {
+    Legacy,
+    Modern,
+    Both,
+}
+
+/// Who may send it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    Client,
+    Server,
+    Either,
+}
+
+/// Whether an answer is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Request,
+    Notification,
+}
+
+/// What a whole family of names is about, known or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Its name, where it has one, is a URI.
+    Resources,
+    /// Ids of tasks.
+    Tasks,
+    Other,
+}
+
+/// The member of `params` that names what a method acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// It acts on nothing that a policy could name.
+    Nothing,
+    /// A tool or a prompt.
+    Name,
+    /// A resource.
+    Uri,
+    /// A task.
+    TaskId,
+}
+
+/// When `Mcp-Name` must mirror the target on a request of the modern era (MCP 2026-07-28, Streamable HTTP, *Standard Request
+/// Headers*; the tasks extension for `tasks/*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mirror {
+    /// It must be there and equal.
+    Required,
+    /// It must be equal where it is there. These methods are of the legacy era alone.
+    IfPresent,
+    /// It is forwarded unread.
+    Never,
+}
+
+/// What else of `params` is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Further {
+    Nothing,
+    /// `arguments`, of a tool or prompt.
+    Arguments,
+    /// `notifications`: the resources and tasks to follow. The answer is a stream of what happens to them.
+    Subscriptions,
+    /// `ref`: the prompt or resource template that is completed.
+    Completion,
+    /// A task, which `params` itself is.
+    Task,
+    /// `notifications`: what is followed from now on.
+    Acknowledged,
+}
+
+/// What it may do, as far as a gateway can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// It reads, or opens, keeps or reports on a connection.
+    Reads,
+    /// It may change something.
+    Changes,
+}
+
+/// Who decides on it besides the required scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Nobody: it opens or keeps a connection and calls nothing.
+    Open,
+    /// The rules that name it.
+    Ruled,
+    /// These and the rules for `resources/read`: only clients that may read a resource may follow it (MCP 2025-11-25,
+    /// resources).
+    RuledAsRead,
+}
+
+impl Method {
+    /// The label of every name that MCP does not let a client send.
+    pub const OTHER_LABEL: &str = "other";
+
+    /// The name; of a family, how its names begin.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether it has a row of its own.
+    pub const fn is_known(self) -> bool {
+        !self.row().is_family
+    }
+
+    /// The metric label: a closed set.
+    pub fn label(self) -> &'static str {
+        let row = self.row();
+        match (row.form, row.sender) {
+            (Form::Notification, _) => "notification",
+            (Form::Request, Sender::Client | Sender::Either) if self.is_known() => row.name,
+            (Form::Request, _) => Self::OTHER_LABEL,
+        }
+    }
+
+    /// Whether no answer is due.
+    pub fn is_notification(self) -> bool {
+        self.row().form == Form::Notification
+    }
+
+    /// Whether servers alone send it.
+    pub fn is_sent_by_servers(self) -> bool {
+        self.row().sender == Sender::Server
+    }
+
+    /// Whether the required scopes suffice for it, whatever the rules say.
+    pub fn is_always_open(self) -> bool {
+        self.row().access == Access::Open
+    }
+
+    /// Whether rules for `resources/read` are asked about it too.
+    pub fn is_judged_as_reading(self) -> bool {
+        self.row().access == Access::RuledAsRead
+    }
+
+    /// Whether it only reads, as far as a gateway can know.
+    pub fn only_reads(self) -> bool {
+        self.row().effect == Effect::Reads
+    }
+
+    /// The member of `params` that names what it acts on; none where it acts on nothing that a policy could name.
+    pub const fn target(self) -> Option<&'static str> {
+        match self.row().target {
+            Target::Nothing => None,
+            Target::Name => Some("name"),
+            Target::Uri => Some("uri"),
+            Target::TaskId => Some("taskId"),
+        }
+    }
+
+    /// Whether `Mcp-Name` mirrors its target.
+    pub(super) const fn mirror(self) -> Mirror {
+        self.row().mirror
+    }
+
+    /// What else of `params` is read.
+    pub(crate) const fn further(self) -> Further {
+        self.row().further
+    }
+
+    /// Whether it has arguments, which rules may speak of.
+    pub fn takes_arguments(self) -> bool {
+        self.further() == Further::Arguments
+    }
+
+    /// Whether it follows resources and tasks: its answer is a stream that only listens.
+    pub fn listens(self) -> bool {
+        self.further() == Further::Subscriptions
+    }
+
+    /// Whether it completes a prompt or a resource template.
+    pub fn completes(self) -> bool {
+        self.further() == Further::Completion
+    }
+
+    /// Whether it is one of those about resources, whose names are URIs.
+    pub fn is_about_resources(self) -> bool {
+        self.row().about == About::Resources
+    }
+
+    /// Whether it is one of those that are reserved for tasks.
+    pub fn is_about_tasks(self) -> bool {
+        self.row().about == About::Tasks
+    }
+
+    /// Whether it acts on the one task that `params.taskId` names, and the era has it. A legacy server may know what came
+    /// later; a modern one does not know what is gone.
+    pub fn names_a_task(self, era: Era) -> bool {
+        let row = self.row();
+        let is_gone = row.eras == Eras::Legacy && era == Era::Modern;
+        row.target == Target::TaskId && !is_gone
+    }
+
+    /// The list that it asks for.
+    pub const fn list(self) -> Option<Listed> {
+        self.row().list
+    }
+
+    /// Whether it opens a session of the legacy era.
+    pub fn opens_session(self) -> bool {
+        self == Self::Initialize
+    }
+
+    /// Whether it calls a tool.
+    pub fn calls_a_tool(self) -> bool {
+        self == Self::CallTool
+    }
+}
+
+#[cfg(test)]
+mod tests;

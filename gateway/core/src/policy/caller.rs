@@ -1,0 +1,47 @@
+//! Who calls, and the one thing of a call that rules are compared with.
+
+use std::sync::Arc;
+
+use crate::cel::RequestFacts;
+use crate::cel::kept_claims::KeptClaims;
+use crate::mcp::method::Method;
+use crate::mcp::operation::Reference;
+use crate::principal::Principal;
+
+/// Who calls, and by which request.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Whom the token is about.
+    pub principal: &'a Arc<Principal>,
+    /// The claims that conditions read.
+    pub claims: &'a KeptClaims,
+    /// The HTTP request.
+    pub request: RequestFacts<'a>,
+}
+
+/// One thing that a call touches, as rules see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) name: Option<&'a str>,
+}
+
+impl Target<'_> {
+    /// Whether its name is a URI.
+    pub(crate) fn is_resource(&self) -> bool {
+        self.name.is_some() && Method::of(self.method).is_about_resources()
+    }
+}
+
+impl<'a> From<&'a Reference> for Target<'a> {
+    fn from(reference: &'a Reference) -> Self {
+        let (method, name) = match reference {
+            Reference::Resource(uri) => (Method::ReadResource, uri),
+            Reference::Prompt(name) => (Method::GetPrompt, name),
+        };
+        Self {
+            method: method.name(),
+            name: Some(name),
+        }
+    }
+}

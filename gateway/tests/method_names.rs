@@ -1,0 +1,81 @@
+//! One table knows MCP's methods by their names (`mcp::method` of the core); no other file decides by one.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use mcp_gateway_core::mcp::method::Method;
+
+/// How the names of whole families begin.
+const BEGINNINGS: &[&str] = &[
+    "tools/",
+    "prompts/",
+    "resources/",
+    "tasks/",
+    "notifications/",
+    "completion/",
+    "logging/",
+    "subscriptions/",
+    "sampling/",
+    "elicitation/",
+    "roots/",
+];
+
+/// The table itself, below the core's `src`.
+const TABLE: &str = "core/src/mcp/method/mod.rs";
+
+#[test]
+fn no_file_but_the_table_holds_the_name_of_a_method() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = Method::ALL.iter().map(|method| method.name());
+    let literals: Vec<String> = names
+        .chain(BEGINNINGS.iter().copied())
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    let mut found_in_table = 0;
+    for path in ["src", "core/src"]
+        .iter()
+        .flat_map(|folder| sources(&root.join(folder)))
+    {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut found = literals
+            .iter()
+            .filter(|literal| production(&text).contains(literal.as_str()));
+        if path == root.join(TABLE) {
+            found_in_table = found.count();
+            continue;
+        }
+        if let Some(literal) = found.next() {
+            panic!("{} holds {literal}: ask {TABLE} instead", path.display());
+        }
+    }
+    assert!(found_in_table >= Method::ALL.len());
+}
+
+/// What of a file is compiled into the gateway.
+fn production(text: &str) -> &str {
+    let tests = ["#[cfg(test)]\nmod ", "#[cfg(test)]\n#[allow("];
+    let ends = tests.iter().filter_map(|start| text.find(start));
+    text.get(..ends.min().unwrap_or(text.len())).unwrap()
+}
+
+/// The sources below a folder, but for files that are tests as a whole.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if name == "tests" || name == "test_issuer" {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
