@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcp_gateway_core::mcp::method::Method;
+use mcp_gateway_core::mcp::method::McpMethod;
 
 /// How the names of whole families begin.
 const BEGINNINGS: &[&str] = &[
@@ -30,7 +30,7 @@ const TABLE: &str = "core/src/mcp/method/mod.rs";
 #[test]
 fn no_file_but_the_table_holds_the_name_of_a_method() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let names = Method::ALL.iter().map(|method| method.name());
+    let names = McpMethod::ALL.iter().map(|method| method.name());
     let literals: Vec<String> = names
         .chain(BEGINNINGS.iter().copied())
         .map(|name| format!("\"{name}\""))
@@ -52,7 +52,7 @@ fn no_file_but_the_table_holds_the_name_of_a_method() {
             panic!("{} holds {literal}: ask {TABLE} instead", path.display());
         }
     }
-    assert!(found_in_table >= Method::ALL.len());
+    assert!(found_in_table >= McpMethod::ALL.len());
 }
 
 /// What of a file is compiled into the gateway.

@@ -6,9 +6,8 @@
 //! - [`listen`](Listener): TCP or a unix socket;
 //! - [`serve`](mod@serve): the HTTP endpoint, its limits, and the end of it;
 //! - `server`: what the server says it can do, and where each MCP method goes;
-//! - `tools`, `resources`, `prompts`: the methods themselves; `identity`: who calls;
-//! - `subscriptions`: who is told when a task changes, in either era;
-//! - `task`: the model, pure; [`TaskStore`]: the model in memory and on the disk.
+//! - `features`: the methods themselves, as tools, resources, prompts and subscriptions; `identity`: who calls;
+//! - `tasks`: the model, pure, and [`TaskStore`], the model in memory and on the disk.
 //!
 //! To run it inside another program:
 //!
@@ -23,19 +22,14 @@
 //! # Ok(()) }
 //! ```
 
+mod features;
 mod identity;
 mod listen;
-mod prompts;
-mod report;
-mod resources;
 mod schema;
 mod serve;
 mod server;
-mod store;
-mod subscriptions;
-mod task;
-mod tools;
+mod tasks;
 
 pub use listen::{BoundAddress, ListenError, Listener};
 pub use serve::{InvalidPath, McpPath, ServeConfig, ServeError, serve};
-pub use store::{StoreError, TaskStore};
+pub use tasks::store::{StoreError, TaskStore};

@@ -20,9 +20,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    TaskStore, prompts,
-    resources::{self, ResourceUri},
-    subscriptions::{ModernStream, SessionSubscriptions},
+    TaskStore,
+    features::{
+        prompts,
+        resources::{self, ResourceUri},
+        subscriptions::{ModernStream, SessionSubscriptions},
+    },
 };
 
 const INSTRUCTIONS: &str = "A list of tasks. Create, list and complete tasks with the tools; read them as the resource \

@@ -24,8 +24,7 @@ use mcp_gateway_core::{
     json,
     mcp::{envelope::Envelope, operation::Operation},
     policy::{
-        Caller, DefaultDecision, Hierarchy, Methods, Policy, Rule, Rules, hide::Hide,
-        pattern::Pattern,
+        Caller, DefaultDecision, Hierarchy, Methods, Pattern, Policy, Rule, Rules, hide::Hide,
     },
     principal::Principal,
     rate::{Buckets, LimitId, Limiter, Per, RateLimit, token_bucket::Rate},

@@ -31,8 +31,10 @@ use crate::{
     limits::overload::descriptors,
     snapshot::Snapshot,
     telemetry::{
-        access_log::AccessLog, audit_log::AuditLog, log_queue::LastLines, logging::Logging,
+        log_queue::LastLines,
+        logging::Logging,
         metrics::Metrics,
+        request_log::{access_log::AccessLog, audit_log::AuditLog},
     },
     verify::refresher,
 };

@@ -1,4 +1,4 @@
-//! `check` tells everything that is wrong with a configuration; `schema` describes its keys to editors.
+//! `check` says everything that is wrong with a configuration; `schema` describes its keys to editors.
 
 use std::{
     io::{self, Write},
@@ -7,24 +7,19 @@ use std::{
 
 use time::OffsetDateTime;
 
+use super::exit::{OK, WRONG};
 use crate::{
     clock,
     config::{self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget, files},
 };
 
-/// Exit code: all is well.
-const FINE: u8 = 0;
-
-/// Exit code: the configuration is wrong.
-pub(super) const WRONG: u8 = 2;
-
-/// Checks a configuration and tells what is in it, or every finding. Gives the exit code: 0, or 2 with findings.
+/// Checks a configuration and says what is in it, or every finding. Gives the exit code: 0, or 2 with findings.
 ///
 /// # Errors
 /// `out` takes nothing.
 pub(super) fn check(file: &Path, env_file: Option<&Path>, out: &mut impl Write) -> io::Result<u8> {
     match load(file, env_file) {
-        Ok(loaded) => summary(file, &loaded.config, out).map(|()| FINE),
+        Ok(loaded) => write_summary(file, &loaded.config, out).map(|()| OK),
         Err(findings) => report(file, &findings, out).map(|()| WRONG),
     }
 }
@@ -58,13 +53,13 @@ pub(super) fn report(file: &Path, findings: &[Finding], out: &mut impl Write) ->
 ///
 /// # Errors
 /// `out` takes nothing.
-pub(super) fn schema(out: &mut impl Write) -> io::Result<u8> {
+pub(super) fn write_schema(out: &mut impl Write) -> io::Result<u8> {
     serde_json::to_writer_pretty(&mut *out, &config::schema::json_schema())?;
     writeln!(out)?;
-    Ok(FINE)
+    Ok(OK)
 }
 
-fn summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Result<()> {
+fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{} is fine.", file.display())?;
     for listener in &config.listen {
         writeln!(out, "listener  {} {}", listener.address, protocol(listener))?;
@@ -88,7 +83,7 @@ fn summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Result<()>
         .iter()
         .filter_map(|listener| listener.tls.as_ref());
     for pair in certificates.flat_map(|tls| &tls.certificates) {
-        if let Some(warning) = out_of_date(&pair.certificate, clock::now().secs()) {
+        if let Some(warning) = validity_warning(&pair.certificate, clock::now().secs()) {
             writeln!(out, "warning   {warning}")?;
         }
     }
@@ -96,7 +91,7 @@ fn summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Result<()>
 }
 
 /// What clients will say about a certificate outside its validity; the file was read before, and found good otherwise.
-fn out_of_date(certificate: &Path, now: i64) -> Option<String> {
+fn validity_warning(certificate: &Path, now: i64) -> Option<String> {
     let validity = files::validity(certificate).ok()?;
     let (problem, at) = if now > validity.not_after {
         ("expired on", validity.not_after)
@@ -245,7 +240,7 @@ g.yaml: needs the environment file env, which has another line than NAME=value: 
                 let path = path.display();
                 format!("certificate {path} {problem}: clients will refuse it")
             });
-            assert_eq!(out_of_date(&path, now), expected, "{now}");
+            assert_eq!(validity_warning(&path, now), expected, "{now}");
         }
     }
 
@@ -272,7 +267,7 @@ g.yaml: needs the environment file env, which has another line than NAME=value: 
             );
         let file = write("g.yaml", text);
         let mut out = Vec::new();
-        assert_eq!(check(&file, None, &mut out).unwrap(), FINE);
+        assert_eq!(check(&file, None, &mut out).unwrap(), OK);
         let printed = String::from_utf8(out).unwrap();
         assert!(
             printed.contains("tls.crt expired on 2020-03-04"),
@@ -283,7 +278,7 @@ g.yaml: needs the environment file env, which has another line than NAME=value: 
     #[test]
     fn the_schema_is_json_with_every_section() {
         let mut out = Vec::new();
-        assert_eq!(schema(&mut out).unwrap(), 0);
+        assert_eq!(write_schema(&mut out).unwrap(), 0);
         let schema: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(schema["properties"]["resources"]["type"], "array");
         assert_eq!(schema["additionalProperties"], false);

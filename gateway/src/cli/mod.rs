@@ -6,6 +6,7 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod exit;
 mod explain;
 mod start;
 
@@ -17,10 +18,8 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+use self::exit::exit_code;
 use crate::{app::Start, clock};
-
-/// Exit code of a gateway that cannot run.
-const CANNOT_RUN: u8 = 1;
 
 /// An authenticating gateway in front of MCP servers that have no authentication.
 #[derive(Debug, Parser)]
@@ -88,14 +87,14 @@ impl Arguments {
                 &mut errors,
             ),
             Command::Check { source, question } if question.explain => {
-                said(explained(&source, &question, &mut out, &mut errors))
+                exit_code(explain_call(&source, &question, &mut out, &mut errors))
             }
-            Command::Check { source, .. } => said(check::check(
+            Command::Check { source, .. } => exit_code(check::check(
                 &source.path(),
                 source.env_file.as_deref(),
                 &mut out,
             )),
-            Command::Schema => said(check::schema(&mut out)),
+            Command::Schema => exit_code(check::write_schema(&mut out)),
             #[cfg(feature = "demo")]
             Command::Demo(options) => demo::demo(&options, &mut out, &mut errors),
         }
@@ -103,7 +102,7 @@ impl Arguments {
 }
 
 /// Explains a call under a configuration, or says what is wrong with it.
-fn explained(
+fn explain_call(
     source: &Source,
     question: &explain::Question,
     out: &mut impl Write,
@@ -122,20 +121,8 @@ fn explained(
                 errors,
             )
         }
-        Err(findings) => check::report(&file, &findings, out).map(|()| check::WRONG),
+        Err(findings) => check::report(&file, &findings, out).map(|()| exit::WRONG),
     }
-}
-
-/// The exit code of a command that only prints; one that could not print has failed.
-fn said(printed: io::Result<u8>) -> ExitCode {
-    ExitCode::from(printed.unwrap_or(CANNOT_RUN))
-}
-
-/// Prints one clear line and gives the exit code of a gateway that cannot run.
-fn cannot_run(error: &dyn std::fmt::Display, to: &mut dyn Write) -> ExitCode {
-    // Nobody reads it when stderr is closed.
-    let _ = writeln!(to, "mcp-gateway: {error}");
-    ExitCode::from(CANNOT_RUN)
 }
 
 #[cfg(test)]

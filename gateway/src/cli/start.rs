@@ -2,7 +2,10 @@
 
 use std::{io::Write, path::Path, process::ExitCode};
 
-use super::{cannot_run, check};
+use super::{
+    check,
+    exit::{self, report_cannot_run},
+};
 use crate::{
     app::{Prepared, Start},
     config::Finding,
@@ -17,16 +20,16 @@ pub(super) fn run(
 ) -> ExitCode {
     let config = match check::load(path, env_file) {
         Ok(config) => config,
-        Err(findings) => return wrong(path, &findings, errors),
+        Err(findings) => return report_findings(path, &findings, errors),
     };
     match Prepared::new(&config, start).and_then(Prepared::serve) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cannot_run(&error, errors),
+        Err(error) => report_cannot_run(&error, errors),
     }
 }
 
-fn wrong(path: &Path, findings: &[Finding], errors: &mut impl Write) -> ExitCode {
+fn report_findings(path: &Path, findings: &[Finding], errors: &mut impl Write) -> ExitCode {
     // Nobody reads it when stderr is closed; the exit code says it too.
     let _ = check::report(path, findings, errors);
-    ExitCode::from(check::WRONG)
+    ExitCode::from(exit::WRONG)
 }

@@ -1,6 +1,6 @@
 //! The methods that a client may send, as far as a policy can speak of them.
 
-use mcp_gateway_core::{mcp::method::Method, similar};
+use mcp_gateway_core::{mcp::method::McpMethod, similar};
 
 /// What a rule can say about a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum MethodKind {
 
 /// Every method of MCP up to 2026-07-28 and its tasks extension, without the notifications.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, MethodKind)> {
-    let requests = Method::ALL
+    let requests = McpMethod::ALL
         .iter()
         .filter(|method| !method.is_notification());
     requests.map(|method| (method.name(), kind_of(*method)))
@@ -25,11 +25,11 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, MethodKind)> {
 
 /// What a rule can say about `method`; `None` where MCP has no such method.
 pub(crate) fn kind(method: &str) -> Option<MethodKind> {
-    let method = Method::of(method);
+    let method = McpMethod::of(method);
     (method.is_known() || method.is_notification()).then(|| kind_of(method))
 }
 
-fn kind_of(method: Method) -> MethodKind {
+fn kind_of(method: McpMethod) -> MethodKind {
     if method.is_always_open() {
         MethodKind::AlwaysOpen
     } else if method.is_sent_by_servers() {

@@ -27,9 +27,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{connection::Connection, tls::ServedTls, transport::Transport};
 use crate::downstream::{
-    head_allowance::Allowance,
+    head_allowance::HeadAllowance,
     peer::Peer,
-    rejected::{self, Cause, closed},
+    rejected::{self, RejectionCause, count_rejected},
 };
 use crate::{
     config::Timeouts,
@@ -61,9 +61,9 @@ pub(crate) struct Port {
     pub(crate) proxy_protocol: bool,
 }
 
-/// What every connection of one listener goes through.
+/// How one listener's connections are taken.
 #[derive(Clone)]
-struct Door {
+struct ListenerSettings {
     tls: Option<Arc<ServedTls>>,
     proxy_protocol: bool,
 }
@@ -107,20 +107,24 @@ impl Listeners {
 #[async_trait]
 impl Service for Listeners {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
-        let loops = self.ports.iter_mut().filter_map(|port| {
+        let listeners = self.ports.iter_mut().filter_map(|port| {
             let socket = TcpListener::from_std(port.socket.take()?);
-            let door = Door {
+            let settings = ListenerSettings {
                 tls: port.tls.clone(),
                 proxy_protocol: port.proxy_protocol,
             };
-            Some((socket, door))
+            Some((socket, settings))
         });
         let mut running = tokio::task::JoinSet::new();
-        for (socket, door) in loops {
+        for (socket, settings) in listeners {
             match socket {
                 Ok(socket) => {
-                    let accepting =
-                        accept(socket, door, self.gateway.clone(), self.draining.clone());
+                    let accepting = accept_connections(
+                        socket,
+                        settings,
+                        self.gateway.clone(),
+                        self.draining.clone(),
+                    );
                     running.spawn(accepting);
                 }
                 Err(error) => tracing::error!("a listener cannot be used: {error}"),
@@ -135,9 +139,9 @@ impl Service for Listeners {
     }
 }
 
-async fn accept(
+async fn accept_connections(
     socket: TcpListener,
-    door: Door,
+    settings: ListenerSettings,
     gateway: Arc<Gateway>,
     mut draining: watch::Receiver<bool>,
 ) {
@@ -147,120 +151,135 @@ async fn accept(
             _ = draining.wait_for(|draining| *draining) => return,
         };
         match accepted {
-            Ok((tcp, peer)) => admit(tcp, peer, door.clone(), &gateway),
+            Ok((tcp, peer)) => admit_connection(tcp, peer, settings.clone(), &gateway),
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                not_accepted(&error, &gateway);
+                note_accept_error(&error, &gateway);
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
         }
     }
 }
 
-fn not_accepted(error: &io::Error, gateway: &Gateway) {
+fn note_accept_error(error: &io::Error, gateway: &Gateway) {
     /// Time between two lines.
     static INTERVAL: LogInterval = LogInterval::every(Duration::from_secs(5));
     gateway.metrics().accept_errors.inc();
-    let mend = if descriptors::are_exhausted(error) {
+    let advice = if descriptors::are_exhausted(error) {
         gateway.overload().note_descriptors_ran_out();
         ": raise the limit of open files (ulimit -n)"
     } else {
         ""
     };
     if let Some(count) = INTERVAL.count_due() {
-        tracing::warn!(count, "connections could not be accepted: {error}{mend}");
+        tracing::warn!(count, "connections could not be accepted: {error}{advice}");
     }
 }
 
 /// Starts serving a connection, or closes it at once when there are too many.
-fn admit(tcp: TcpStream, address: SocketAddr, door: Door, gateway: &Arc<Gateway>) {
+fn admit_connection(
+    tcp: TcpStream,
+    address: SocketAddr,
+    settings: ListenerSettings,
+    gateway: &Arc<Gateway>,
+) {
     if gateway.overload().is_short_of_memory() {
-        return closed(gateway.metrics(), Cause::Memory);
+        return count_rejected(gateway.metrics(), RejectionCause::Memory);
     }
     let Ok(permit) = gateway.connections().try_acquire_owned() else {
-        return closed(gateway.metrics(), Cause::Limit);
+        return count_rejected(gateway.metrics(), RejectionCause::Limit);
     };
     let peer = Peer::connected(address);
-    let place = match place(&peer, &door, gateway) {
-        Ok(place) => place,
-        Err(cause) => return closed(gateway.metrics(), cause),
+    let slot = match check_proxy_and_acquire_slot(&peer, &settings, gateway) {
+        Ok(slot) => slot,
+        Err(cause) => return count_rejected(gateway.metrics(), cause),
     };
-    if let Err(error) = tune(&tcp) {
+    if let Err(error) = set_socket_options(&tcp) {
         tracing::debug!("a client's socket takes no options: {error}");
     }
     let mut connection = Connection::new(gateway.clone(), peer, permit);
-    connection.comes_from(peer, place);
+    connection.set_peer(peer, slot);
     let gateway = gateway.clone();
     tokio::spawn(async move {
         let _open = Counted::new(gateway.metrics().connections_active.clone());
         let mut tcp = tcp;
-        if door.proxy_protocol {
-            match told(&mut tcp, address, &gateway).await {
-                Ok((peer, place)) => connection.comes_from(peer, place),
-                Err(cause) => return closed(gateway.metrics(), cause),
+        if settings.proxy_protocol {
+            match read_proxy_header(&mut tcp, address, &gateway).await {
+                Ok((peer, slot)) => connection.set_peer(peer, slot),
+                Err(cause) => return count_rejected(gateway.metrics(), cause),
             }
         }
-        let allowance = connection.allowance();
-        if let Some((stream, server_name)) = handshake(tcp, door.tls, allowance, &gateway).await {
+        let head_allowance = connection.head_allowance();
+        if let Some((stream, server_name)) =
+            handshake(tcp, settings.tls, head_allowance, &gateway).await
+        {
             connection.serve(stream, server_name).await;
         }
     });
 }
 
-/// The place of a connection among those of its address, none for those that are not counted: proxies, who speak for
-/// many, and exempt addresses.
-fn place(peer: &Peer, door: &Door, gateway: &Gateway) -> Result<Option<AddressSlot>, Cause> {
+/// Rejects a connection that is not a listed proxy's where the listener takes these alone, and acquires a slot of its
+/// address's limit; none for a connection that is not counted: a proxy speaks for many.
+fn check_proxy_and_acquire_slot(
+    peer: &Peer,
+    settings: &ListenerSettings,
+    gateway: &Gateway,
+) -> Result<Option<AddressSlot>, RejectionCause> {
     let snapshot = gateway.snapshot();
     match snapshot.addresses.trusted_proxies.contains(peer.ip()) {
         true => Ok(None),
-        false if door.proxy_protocol => Err(Cause::ProxyHeader(peer.ip())),
-        false => counted(peer, &snapshot, gateway),
+        false if settings.proxy_protocol => Err(RejectionCause::ProxyHeader(peer.ip())),
+        false => acquire_slot(peer, &snapshot, gateway),
     }
 }
 
-fn counted(
+/// A slot of the limit of an address; none for an exempt address.
+fn acquire_slot(
     peer: &Peer,
     snapshot: &Snapshot,
     gateway: &Gateway,
-) -> Result<Option<AddressSlot>, Cause> {
+) -> Result<Option<AddressSlot>, RejectionCause> {
     if !snapshot.addresses.is_limited(peer.ip()) {
         return Ok(None);
     }
     let most = snapshot.limits.connections_per_address;
-    let place = gateway
+    let slot = gateway
         .connections_per_address()
         .try_acquire(peer.ip(), most);
-    place
-        .map(Some)
-        .ok_or_else(|| Cause::AddressLimit(peer.ip()))
+    slot.map(Some)
+        .ok_or_else(|| RejectionCause::AddressLimit(peer.ip()))
 }
 
-/// Whom the proxy at the other end speaks for, and the place of the connection among those of that address.
-async fn told(
+/// Reads whom the proxy at the other end speaks for, and acquires a slot of that address's limit.
+async fn read_proxy_header(
     tcp: &mut TcpStream,
     proxy: SocketAddr,
     gateway: &Gateway,
-) -> Result<(Peer, Option<AddressSlot>), Cause> {
+) -> Result<(Peer, Option<AddressSlot>), RejectionCause> {
     let snapshot = gateway.snapshot();
-    let told = timeout(snapshot.timeouts.handshake, Peer::told(tcp, proxy)).await;
-    let peer = match told {
+    let read = timeout(
+        snapshot.timeouts.handshake,
+        Peer::from_proxy_header(tcp, proxy),
+    )
+    .await;
+    let peer = match read {
         Ok(Ok(peer)) => peer,
         // As a proxy's health checks do, which only connect.
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(Cause::Silent);
+            return Err(RejectionCause::Silent);
         }
         Ok(Err(error)) => {
             tracing::debug!("a PROXY protocol header cannot be used: {error}");
-            return Err(Cause::ProxyHeader(proxy.ip()));
+            return Err(RejectionCause::ProxyHeader(proxy.ip()));
         }
-        Err(_) => return Err(Cause::ProxyHeader(proxy.ip())),
+        Err(_) => return Err(RejectionCause::ProxyHeader(proxy.ip())),
     };
     // A proxy that speaks for itself, as its health checks do, is no client to be counted.
     if peer.ip() == proxy.ip() {
         return Ok((peer, None));
     }
-    let place = counted(&peer, &snapshot, gateway)?;
-    Ok((peer, place))
+    let slot = acquire_slot(&peer, &snapshot, gateway)?;
+    Ok((peer, slot))
 }
 
 /// The stream of a connection, and the name its client asked for in the handshake (RFC 6066 §3); nothing when the client
@@ -268,7 +287,7 @@ async fn told(
 async fn handshake(
     tcp: TcpStream,
     tls: Option<Arc<ServedTls>>,
-    allowance: Arc<Allowance>,
+    head_allowance: Arc<HeadAllowance>,
     gateway: &Gateway,
 ) -> Option<(Stream, Option<String>)> {
     let Timeouts {
@@ -277,24 +296,27 @@ async fn handshake(
         ..
     } = gateway.snapshot().timeouts;
     let Some(tls) = tls else {
-        return Some((Box::new(Transport::plain(tcp, allowance, write_idle)), None));
+        return Some((
+            Box::new(Transport::plain(tcp, head_allowance, write_idle)),
+            None,
+        ));
     };
     let tls = TlsAcceptor::from(tls.current());
     match timeout(handshake, tls.accept(tcp)).await {
         Ok(Ok(stream)) => {
             let name = stream.get_ref().1.server_name().map(str::to_owned);
-            let transport = Transport::tls(stream, allowance, write_idle);
+            let transport = Transport::tls(stream, head_allowance, write_idle);
             return Some((Box::new(transport), name));
         }
         Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
-    closed(gateway.metrics(), Cause::Handshake);
+    count_rejected(gateway.metrics(), RejectionCause::Handshake);
     None
 }
 
-/// What is written leaves at once, and a client that vanished is noticed.
-fn tune(tcp: &TcpStream) -> io::Result<()> {
+/// Lets what is written leave at once, and a client that vanished be noticed.
+fn set_socket_options(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
     let keep_alive = TcpKeepalive::new()

@@ -1,6 +1,6 @@
 //! One client connection: its requests one after the other, each wait under its own deadline.
 //!
-//! Three waits are told apart: for the first request (a silent client is closed by the header deadline, HTTP/2 clients
+//! There are three waits: for the first request (a silent client is closed by the header deadline, HTTP/2 clients
 //! that never bring a whole request included), for the rest of a request's head (one deadline for the whole head, however it
 //! drips), and for the next request of a kept connection (the keep-alive idle timeout).
 
@@ -32,10 +32,10 @@ use tokio::{
 
 use crate::{
     downstream::{
-        head_allowance::Allowance,
+        head_allowance::HeadAllowance,
         http2_limits,
         peer::Peer,
-        rejected::{Cause, closed},
+        rejected::{RejectionCause, count_rejected},
     },
     request::{
         exchange::Exchange,
@@ -54,15 +54,15 @@ const NEXT_HEAD: usize = 4096;
 
 /// How long a kept connection may still bring a request when the gateway drains: one that is on its way is answered, as
 /// the connection's last, and not cut off.
-const LINGER: Duration = Duration::from_secs(1);
+const LAST_REQUEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Streams of one HTTP/2 connection that may be reset before they are answered, beyond those that are answered.
-const UNWANTED_STREAMS: usize = 100;
+const MAX_RESET_STREAMS: usize = 100;
 
 /// How long the frames of a broken answer have until the stream is reset.
-const LAST_WORDS: Duration = Duration::from_millis(10);
+const RESET_DELAY: Duration = Duration::from_millis(10);
 
-/// One client connection; it holds its place among the limited number of connections until it is dropped.
+/// One client connection; it holds its permit and its slot until it is dropped.
 pub(crate) struct Connection {
     gateway: Arc<Gateway>,
     peer: Peer,
@@ -70,20 +70,20 @@ pub(crate) struct Connection {
     header_deadline: Duration,
     streams: usize,
     header_bytes: usize,
-    allowance: Arc<Allowance>,
+    head_allowance: Arc<HeadAllowance>,
     /// The host the client named in its TLS handshake.
     server_name: Option<String>,
     /// From before the handshake, so that an end that comes during it is not missed.
     draining: watch::Receiver<bool>,
     /// A first request has arrived.
-    seen: AtomicBool,
+    has_read_request: AtomicBool,
     /// Streams reset before they were answered, less those that were not.
-    unwanted: AtomicUsize,
+    reset_streams: AtomicUsize,
     /// There were too many of them.
-    abused: Notify,
+    too_many_resets: Notify,
     _permit: OwnedSemaphorePermit,
-    /// Its place among those of its address, where these are limited.
-    _place: Option<AddressSlot>,
+    /// Its slot of its address's limit, where there is one.
+    _address_slot: Option<AddressSlot>,
 }
 
 impl Connection {
@@ -97,27 +97,27 @@ impl Connection {
             header_deadline: snapshot.timeouts.header,
             streams: snapshot.limits.streams_per_connection,
             header_bytes: snapshot.limits.header_bytes,
-            allowance: Arc::new(Allowance::unlimited()),
+            head_allowance: Arc::new(HeadAllowance::unlimited()),
             server_name: None,
             draining: gateway.lifecycle().draining(),
-            seen: AtomicBool::new(false),
-            unwanted: AtomicUsize::new(0),
-            abused: Notify::new(),
+            has_read_request: AtomicBool::new(false),
+            reset_streams: AtomicUsize::new(0),
+            too_many_resets: Notify::new(),
             _permit: permit,
-            _place: None,
+            _address_slot: None,
             gateway,
         }
     }
 
-    /// Says who is at the other end, and gives the connection its place among those of this address.
-    pub(crate) fn comes_from(&mut self, peer: Peer, place: Option<AddressSlot>) {
+    /// Sets who is at the other end, and the slot of that address's limit.
+    pub(crate) fn set_peer(&mut self, peer: Peer, slot: Option<AddressSlot>) {
         self.peer = peer;
-        self._place = place;
+        self._address_slot = slot;
     }
 
     /// What the transport counts against.
-    pub(crate) fn allowance(&self) -> Arc<Allowance> {
-        self.allowance.clone()
+    pub(crate) fn head_allowance(&self) -> Arc<HeadAllowance> {
+        self.head_allowance.clone()
     }
 
     /// Serves the connection to its end. `server_name` is the host the client named in its TLS handshake.
@@ -142,47 +142,51 @@ impl Connection {
         // Pingora sends GOAWAY when this turns true.
         let ending = watch::Sender::new(false);
         let watched = ending.subscribe();
-        let abused = async {
-            let is_abused = tokio::select! {
-                () = self.abused.notified() => true,
+        let too_many_resets = async {
+            let has_too_many_resets = tokio::select! {
+                () = self.too_many_resets.notified() => true,
                 _ = draining.wait_for(|draining| *draining) => false,
             };
             ending.send_replace(true);
-            match is_abused {
-                true => sleep(LAST_WORDS).await,
+            match has_too_many_resets {
+                true => sleep(RESET_DELAY).await,
                 false => pending().await,
             }
         };
         tokio::select! {
             _ = self.process_new(stream, &watched) => {}
-            () = abused => tracing::debug!("a connection opened streams only to reset them"),
-            () = self.unseen() => closed(self.gateway.metrics(), Cause::Silent),
+            () = too_many_resets => {
+                tracing::debug!("a connection opened streams only to reset them");
+            }
+            () = self.wait_without_request() => {
+                count_rejected(self.gateway.metrics(), RejectionCause::Silent);
+            }
         }
     }
 
     /// Ends when the header deadline passes without a first request; never once there was one.
-    async fn unseen(&self) {
+    async fn wait_without_request(&self) {
         sleep(self.header_deadline).await;
-        if self.seen.load(Ordering::Relaxed) {
+        if self.has_read_request.load(Ordering::Relaxed) {
             pending().await
         }
     }
 
-    /// Notes how an HTTP/2 request ended. Streams that their client reset before there was an answer cost work that
-    /// nobody wanted; a client that does little else is let go (rapid reset, CVE-2023-44487; streams that we are made
-    /// to reset, CVE-2025-8671).
-    fn note_end(&self, is_wanted: bool) {
-        let unwanted = if is_wanted {
-            let less = |unwanted: usize| Some(unwanted.saturating_sub(1));
+    /// Counts the HTTP/2 requests that end without an answer. Streams that their client reset before there was an answer
+    /// cost work that nobody wanted; a client that does little else is let go (rapid reset, CVE-2023-44487; streams that
+    /// we are made to reset, CVE-2025-8671).
+    fn count_reset_stream(&self, is_answered: bool) {
+        let reset_streams = if is_answered {
+            let less = |reset_streams: usize| Some(reset_streams.saturating_sub(1));
             let _ = self
-                .unwanted
+                .reset_streams
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             return;
         } else {
-            self.unwanted.fetch_add(1, Ordering::Relaxed)
+            self.reset_streams.fetch_add(1, Ordering::Relaxed)
         };
-        if unwanted >= UNWANTED_STREAMS {
-            self.abused.notify_one();
+        if reset_streams >= MAX_RESET_STREAMS {
+            self.too_many_resets.notify_one();
         }
     }
 
@@ -191,16 +195,17 @@ impl Connection {
         // Twice the limit, since what is read last may hold a part of the body; the limit itself is judged later.
         let head_bytes = 2 * self.header_bytes + NEXT_HEAD;
         if !session.is_http2() {
-            self.allowance.begin(head_bytes);
+            self.head_allowance.begin(head_bytes);
         }
         let read = timeout(snapshot.timeouts.header, session.read_request()).await;
-        let is_too_large = self.allowance.is_used_up();
+        let is_too_large = self.head_allowance.is_used_up();
         // A kept connection is only read anew once its next head has begun.
-        let has_begun = self.seen.load(Ordering::Relaxed) || self.allowance.left() < head_bytes;
-        self.allowance.end();
+        let has_begun = self.has_read_request.load(Ordering::Relaxed)
+            || self.head_allowance.left() < head_bytes;
+        self.head_allowance.end();
         match read {
             Ok(Ok(true)) => {
-                self.seen.store(true, Ordering::Relaxed);
+                self.has_read_request.store(true, Ordering::Relaxed);
                 Some(())
             }
             Ok(Ok(false)) => None,
@@ -218,7 +223,7 @@ impl Connection {
                     .await
             }
             Err(_) => {
-                closed(self.gateway.metrics(), Cause::Silent);
+                count_rejected(self.gateway.metrics(), RejectionCause::Silent);
                 None
             }
         }
@@ -268,14 +273,14 @@ impl Connection {
                 });
         }
         if session.is_http2() {
-            self.note_end(ended.is_ok() || session.response_written().is_some());
+            self.count_reset_stream(ended.is_ok() || session.response_written().is_some());
         }
         guard.finish(session.body_bytes_sent());
         if ended.is_err() {
             // What was relayed so far still goes out; without its end, the client sees that it was cut. An HTTP/2 reset
             // would overtake it.
             if session.is_http2() {
-                sleep(LAST_WORDS).await;
+                sleep(RESET_DELAY).await;
             }
             session.shutdown().await;
         }
@@ -297,7 +302,7 @@ impl Connection {
         let mut draining = self.gateway.lifecycle().draining();
         let read = tokio::select! {
             read = timeout(idle, stream.read_buf(&mut head)) => read.ok()?.ok()?,
-            () = lingering(&mut draining) => 0,
+            () = wait_past_drain(&mut draining) => 0,
         };
         if read == 0 {
             stream.shutdown().await;
@@ -308,11 +313,11 @@ impl Connection {
     }
 }
 
-/// Ends a while after the gateway has begun to drain.
-async fn lingering(draining: &mut watch::Receiver<bool>) {
+/// Ends [`LAST_REQUEST_WAIT`] after the gateway has begun to drain.
+async fn wait_past_drain(draining: &mut watch::Receiver<bool>) {
     // The sender lives as long as the gateway.
     let _ = draining.wait_for(|draining| *draining).await;
-    sleep(LINGER).await;
+    sleep(LAST_REQUEST_WAIT).await;
 }
 
 /// Pingora's parser has room for 256 fields, whatever the limit; its error tells by this cause alone.

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The bytes a connection may still read; shared by the transport, which counts, and the connection, which knows when a
 /// head begins and ends.
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub(crate) struct HeadAllowance {
     left: AtomicUsize,
 }
 
-impl Allowance {
+impl HeadAllowance {
     /// No limit: no head is being read.
     pub(crate) const fn unlimited() -> Self {
         Self {
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_head_may_take_what_is_allowed_and_no_more() {
-        let allowance = Allowance::unlimited();
+        let allowance = HeadAllowance::unlimited();
         assert!(allowance.take(1 << 40));
         allowance.begin(10);
         assert!(allowance.take(4) && !allowance.is_used_up());

@@ -18,16 +18,16 @@ use crate::{config::Addresses, request::record::client::Client};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     address: SocketAddr,
-    /// A PROXY protocol header told it: no header of a request is asked.
-    is_told: bool,
+    /// A PROXY protocol header named the address: no header of a request is believed about it.
+    named_by_proxy_header: bool,
 }
 
 impl Peer {
-    /// Whoever connected.
+    /// The address that connected.
     pub(crate) const fn connected(address: SocketAddr) -> Self {
         Self {
             address,
-            is_told: false,
+            named_by_proxy_header: false,
         }
     }
 
@@ -35,7 +35,10 @@ impl Peer {
     ///
     /// # Errors
     /// The connection ends, or begins with something else.
-    pub(crate) async fn told(tcp: &mut TcpStream, proxy: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn from_proxy_header(
+        tcp: &mut TcpStream,
+        proxy: SocketAddr,
+    ) -> io::Result<Self> {
         let mut fixed = [0; FIXED_LENGTH];
         tcp.read_exact(&mut fixed).await?;
         let header = ProxyHeader::read(&fixed).map_err(io::Error::other)?;
@@ -44,7 +47,7 @@ impl Peer {
         let source = header.source(&rest).map_err(io::Error::other)?;
         Ok(Self {
             address: source.unwrap_or(proxy),
-            is_told: true,
+            named_by_proxy_header: true,
         })
     }
 
@@ -56,7 +59,9 @@ impl Peer {
     /// The client of a request with these headers, or of one whose headers are unknown.
     pub(crate) fn client(&self, headers: Option<&HeaderMap>, addresses: &Addresses) -> Client {
         let (peer, proxies) = (self.ip(), &addresses.trusted_proxies);
-        let Some(headers) = headers.filter(|_| !self.is_told && proxies.contains(peer)) else {
+        let Some(headers) =
+            headers.filter(|_| !self.named_by_proxy_header && proxies.contains(peer))
+        else {
             return Client::Peer(self.address);
         };
         let client = forwarded_client(headers, addresses.forwarded_header, proxies, peer);

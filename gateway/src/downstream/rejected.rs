@@ -1,4 +1,4 @@
-//! Connections that are closed before they bring a request: each is counted, and what an operator can mend is told of, at an
+//! Connections that are closed before they bring a request: each is counted, and what an operator can fix is logged, at an
 //! interval that no flood shortens.
 
 use std::{
@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Cause {
+pub(crate) enum RejectionCause {
     /// As many as may be open are.
     Limit,
     /// As many as may be open from its address are.
@@ -28,11 +28,11 @@ pub(crate) enum Cause {
     Silent,
 }
 
-/// Counts a connection that is closed, and says so when it is time to.
-pub(crate) fn closed(metrics: &Metrics, cause: Cause) {
+/// Counts a connection that is closed before a request, and logs it when a line is due.
+pub(crate) fn count_rejected(metrics: &Metrics, cause: RejectionCause) {
     let label = cause.label();
     metrics.connections_closed.with_label_values(&[label]).inc();
-    if let Some((what, interval)) = cause.told()
+    if let Some((what, interval)) = cause.log_text()
         && let Some(count) = interval.count_due()
     {
         let address = cause.address().map(tracing::field::display);
@@ -49,12 +49,12 @@ pub(crate) fn closed(metrics: &Metrics, cause: Cause) {
 pub(crate) fn note_start(metrics: &Metrics) {
     const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     for cause in [
-        Cause::Limit,
-        Cause::AddressLimit(NOBODY),
-        Cause::Memory,
-        Cause::ProxyHeader(NOBODY),
-        Cause::Handshake,
-        Cause::Silent,
+        RejectionCause::Limit,
+        RejectionCause::AddressLimit(NOBODY),
+        RejectionCause::Memory,
+        RejectionCause::ProxyHeader(NOBODY),
+        RejectionCause::Handshake,
+        RejectionCause::Silent,
     ] {
         metrics
             .connections_closed
@@ -62,7 +62,7 @@ pub(crate) fn note_start(metrics: &Metrics) {
     }
 }
 
-impl Cause {
+impl RejectionCause {
     const fn label(self) -> &'static str {
         match self {
             Self::Limit => "limit",
@@ -82,8 +82,9 @@ impl Cause {
         }
     }
 
-    /// What is told of it. Handshakes and silences are what every scanner and every TCP health check brings.
-    fn told(self) -> Option<(&'static str, &'static LogInterval)> {
+    /// What is logged of it, and how often: nothing for handshakes and silence, which every scanner and every TCP health
+    /// check brings.
+    fn log_text(self) -> Option<(&'static str, &'static LogInterval)> {
         static LIMIT: LogInterval = LogInterval::every(INTERVAL);
         static ADDRESS_LIMIT: LogInterval = LogInterval::every(INTERVAL);
         static MEMORY: LogInterval = LogInterval::every(INTERVAL);

@@ -26,25 +26,25 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::downstream::{head_allowance::Allowance, write_progress::Progress};
+use crate::downstream::{head_allowance::HeadAllowance, write_progress::WriteProgress};
 
 /// The most that gathers before it is written out, in bytes.
 const GATHER_LIMIT: usize = 16 * 1024;
 
 /// How long a connection that is being closed may take to accept the rest of what was written.
-const PARTING_DEADLINE: Duration = Duration::from_secs(5);
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One client connection.
 pub(crate) struct Transport {
     wire: Wire,
-    allowance: Arc<Allowance>,
-    progress: Progress,
+    head_allowance: Arc<HeadAllowance>,
+    progress: WriteProgress,
     gathered: Vec<u8>,
     written: usize,
     /// Something was handed to the wire since it was last flushed; TLS may still hold it.
-    unflushed: bool,
+    is_unflushed: bool,
     /// Flushing waits until the connection is read. HTTP/2 flushes when it is done reading, so there it does not wait.
-    lazy: bool,
+    flushes_when_read: bool,
 }
 
 enum Wire {
@@ -54,29 +54,33 @@ enum Wire {
 
 impl Transport {
     /// A connection without TLS.
-    pub(crate) fn plain(tcp: TcpStream, allowance: Arc<Allowance>, write_idle: Duration) -> Self {
-        Self::over(Wire::Plain(tcp), allowance, write_idle)
+    pub(crate) fn plain(
+        tcp: TcpStream,
+        head_allowance: Arc<HeadAllowance>,
+        write_idle: Duration,
+    ) -> Self {
+        Self::new(Wire::Plain(tcp), head_allowance, write_idle)
     }
 
     /// A connection whose handshake is done.
     pub(crate) fn tls(
         stream: TlsStream<TcpStream>,
-        allowance: Arc<Allowance>,
+        head_allowance: Arc<HeadAllowance>,
         write_idle: Duration,
     ) -> Self {
-        Self::over(Wire::Tls(Box::new(stream)), allowance, write_idle)
+        Self::new(Wire::Tls(Box::new(stream)), head_allowance, write_idle)
     }
 
-    fn over(wire: Wire, allowance: Arc<Allowance>, write_idle: Duration) -> Self {
-        let lazy = !matches!(wire.alpn(), Some(ALPN::H2));
+    fn new(wire: Wire, head_allowance: Arc<HeadAllowance>, write_idle: Duration) -> Self {
+        let flushes_when_read = !matches!(wire.alpn(), Some(ALPN::H2));
         Self {
             wire,
-            allowance,
-            progress: Progress::new(write_idle),
+            head_allowance,
+            progress: WriteProgress::new(write_idle),
             gathered: Vec::new(),
             written: 0,
-            unflushed: false,
-            lazy,
+            is_unflushed: false,
+            flushes_when_read,
         }
     }
 
@@ -87,33 +91,33 @@ impl Transport {
             .get(self.written..)
             .filter(|rest| !rest.is_empty())
         {
-            let Poll::Ready(wrote) = self.wire.pinned().poll_write(cx, rest) else {
+            let Poll::Ready(wrote) = self.wire.pin_mut().poll_write(cx, rest) else {
                 return self.progress.poll_wait(cx).map(Err);
             };
             let wrote = wrote?;
-            self.progress.took(wrote);
+            self.progress.count_taken(wrote);
             if wrote == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += wrote;
-            self.unflushed = true;
+            self.is_unflushed = true;
         }
         self.gathered = Vec::new();
         self.written = 0;
-        if self.unflushed {
-            let Poll::Ready(flushed) = self.wire.pinned().poll_flush(cx) else {
+        if self.is_unflushed {
+            let Poll::Ready(flushed) = self.wire.pin_mut().poll_flush(cx) else {
                 return self.progress.poll_wait(cx).map(Err);
             };
             flushed?;
-            self.unflushed = false;
+            self.is_unflushed = false;
         }
-        self.progress.is_done();
+        self.progress.reset();
         Poll::Ready(Ok(()))
     }
 }
 
 impl Wire {
-    fn pinned(&mut self) -> Pin<&mut dyn Duplex> {
+    fn pin_mut(&mut self) -> Pin<&mut dyn Duplex> {
         match self {
             Self::Plain(tcp) => Pin::new(tcp),
             Self::Tls(tls) => Pin::new(tls.as_mut()),
@@ -145,14 +149,14 @@ impl AsyncRead for Transport {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if (self.unflushed || !self.gathered.is_empty())
+        if (self.is_unflushed || !self.gathered.is_empty())
             && let Poll::Ready(Err(error)) = self.poll_write_out(cx)
         {
             return Poll::Ready(Err(error));
         }
         let before = buf.filled().len();
-        ready!(self.wire.pinned().poll_read(cx, buf))?;
-        if self.allowance.take(buf.filled().len() - before) {
+        ready!(self.wire.pin_mut().poll_read(cx, buf))?;
+        if self.head_allowance.take(buf.filled().len() - before) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()))
@@ -170,11 +174,11 @@ impl AsyncWrite for Transport {
             ready!(self.poll_write_out(cx))?;
         }
         if buf.len() >= GATHER_LIMIT {
-            self.unflushed = true;
-            let Poll::Ready(wrote) = self.wire.pinned().poll_write(cx, buf) else {
+            self.is_unflushed = true;
+            let Poll::Ready(wrote) = self.wire.pin_mut().poll_write(cx, buf) else {
                 return self.progress.poll_wait(cx).map(Err);
             };
-            self.progress.took(*wrote.as_ref().unwrap_or(&0));
+            self.progress.count_taken(*wrote.as_ref().unwrap_or(&0));
             return Poll::Ready(wrote);
         }
         self.gathered.extend_from_slice(buf);
@@ -182,7 +186,7 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.lazy {
+        if self.flushes_when_read {
             return Poll::Ready(Ok(()));
         }
         self.poll_write_out(cx)
@@ -190,7 +194,7 @@ impl AsyncWrite for Transport {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_write_out(cx))?;
-        self.wire.pinned().poll_shutdown(cx)
+        self.wire.pin_mut().poll_shutdown(cx)
     }
 }
 
@@ -199,11 +203,11 @@ impl Drop for Transport {
     fn drop(&mut self) {
         let cx = &mut Context::from_waker(Waker::noop());
         while let Some(rest) = self.gathered.get(self.written..)
-            && let Poll::Ready(Ok(wrote @ 1..)) = self.wire.pinned().poll_write(cx, rest)
+            && let Poll::Ready(Ok(wrote @ 1..)) = self.wire.pin_mut().poll_write(cx, rest)
         {
             self.written += wrote;
         }
-        let _ = self.wire.pinned().poll_flush(cx);
+        let _ = self.wire.pin_mut().poll_flush(cx);
     }
 }
 
@@ -217,7 +221,7 @@ impl fmt::Debug for Transport {
 impl Shutdown for Transport {
     async fn shutdown(&mut self) {
         // The peer may be gone already, or read nothing: there is nobody left to tell.
-        let _ = timeout(PARTING_DEADLINE, AsyncWriteExt::shutdown(self)).await;
+        let _ = timeout(CLOSE_DEADLINE, AsyncWriteExt::shutdown(self)).await;
     }
 }
 
@@ -273,7 +277,7 @@ mod tests {
         (
             Transport::plain(
                 accepted.unwrap().0,
-                Arc::new(Allowance::unlimited()),
+                Arc::new(HeadAllowance::unlimited()),
                 WRITE_IDLE,
             ),
             client.unwrap(),
@@ -365,9 +369,9 @@ mod tests {
             server.accept(accepted.unwrap().0),
             connector.connect(name, tcp.unwrap())
         );
-        let allowance = Arc::new(Allowance::unlimited());
+        let head_allowance = Arc::new(HeadAllowance::unlimited());
         (
-            Transport::tls(server.unwrap(), allowance, WRITE_IDLE),
+            Transport::tls(server.unwrap(), head_allowance, WRITE_IDLE),
             client.unwrap(),
         )
     }

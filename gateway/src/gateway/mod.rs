@@ -22,7 +22,10 @@ use crate::{
         per_address::ConnectionsPerAddress, rate_limiter::RateLimiter,
     },
     snapshot::Snapshot,
-    telemetry::{access_log::AccessLog, audit_log::AuditLog, metrics::Metrics},
+    telemetry::{
+        metrics::Metrics,
+        request_log::{access_log::AccessLog, audit_log::AuditLog},
+    },
 };
 use lifecycle::Lifecycle;
 use refusals::RefusalsPerAddress;

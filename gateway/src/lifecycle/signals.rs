@@ -23,12 +23,12 @@ use crate::{gateway::Gateway, lifecycle::reload::ReloadTrigger};
 const MAX_WAITING_ENDS: usize = 2;
 
 /// How long connections that were cut may take to write their access lines.
-const ACCOUNTS_DEADLINE: Duration = Duration::from_secs(1);
+const ACCESS_LINES_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Signals as they come, from the first moment on: one that arrives while the gateway starts is not lost.
 pub(crate) struct Signals {
     ends: mpsc::Receiver<EndReason>,
-    asking: mpsc::Sender<EndReason>,
+    sender: mpsc::Sender<EndReason>,
 }
 
 /// What ends the process.
@@ -43,14 +43,14 @@ pub(crate) enum EndReason {
 impl Signals {
     /// Installs the handlers, and a thread that listens to them.
     pub(crate) fn install(reload: ReloadTrigger) -> io::Result<Self> {
-        let (asking, ends) = mpsc::channel(MAX_WAITING_ENDS);
+        let (sender, ends) = mpsc::channel(MAX_WAITING_ENDS);
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let mut handlers = runtime.block_on(async { Handlers::new(reload) })?;
+        let mut handlers = runtime.block_on(async { SignalHandlers::new(reload) })?;
         thread::Builder::new().name("signals".into()).spawn({
-            let asking = asking.clone();
-            move || runtime.block_on(handlers.listen(&asking))
+            let sender = sender.clone();
+            move || runtime.block_on(handlers.forward(&sender))
         })?;
-        Ok(Self { ends, asking })
+        Ok(Self { ends, sender })
     }
 
     /// Whether an end was asked for already.
@@ -60,7 +60,7 @@ impl Signals {
 
     /// Lets others than signals end the process.
     pub(crate) fn end_sender(&self) -> mpsc::Sender<EndReason> {
-        self.asking.clone()
+        self.sender.clone()
     }
 
     /// What Pingora waits on: returns when the gateway has drained.
@@ -121,7 +121,7 @@ impl Drain {
             Err(_) => {
                 tracing::warn!("shutdown.drain is over: open connections are cut");
                 self.gateway.lifecycle().cut();
-                let _ = timeout(ACCOUNTS_DEADLINE, self.gateway.wait_until_idle()).await;
+                let _ = timeout(ACCESS_LINES_DEADLINE, self.gateway.wait_until_idle()).await;
             }
         }
     }
@@ -139,7 +139,7 @@ async fn wait_for_second_signal(ends: &mut mpsc::Receiver<EndReason>, first: Opt
 }
 
 /// The handlers of every signal the gateway knows.
-struct Handlers {
+struct SignalHandlers {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
@@ -147,7 +147,7 @@ struct Handlers {
     reload: ReloadTrigger,
 }
 
-impl Handlers {
+impl SignalHandlers {
     fn new(reload: ReloadTrigger) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -158,7 +158,7 @@ impl Handlers {
         })
     }
 
-    async fn listen(&mut self, asking: &mpsc::Sender<EndReason>) {
+    async fn forward(&mut self, sender: &mpsc::Sender<EndReason>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
@@ -169,8 +169,8 @@ impl Handlers {
                     continue;
                 }
             }
-            // A full channel holds as much already.
-            let _ = asking.try_send(EndReason::Signal);
+            // A full channel holds an end already.
+            let _ = sender.try_send(EndReason::Signal);
         }
     }
 }
@@ -189,9 +189,9 @@ mod tests {
             (HandedOver, &[Signal], false),
             (HandedOver, &[Signal, Signal], true),
         ] {
-            let (asking, mut ends) = mpsc::channel(MAX_WAITING_ENDS);
+            let (sender, mut ends) = mpsc::channel(MAX_WAITING_ENDS);
             for end in others {
-                asking.try_send(*end).unwrap();
+                sender.try_send(*end).unwrap();
             }
             let came = tokio::select! {
                 biased;

@@ -18,8 +18,8 @@ use mcp_gateway_core::{
 use super::exchange::{Exchange, Stop};
 use crate::{
     clock,
-    snapshot::{ProtectedResource, TrustedIssuer, VerifiedToken},
-    verify::keys::KeyState,
+    snapshot::{ProtectedResource, TokenDigest, TrustedIssuer, VerifiedToken},
+    verify::key_state::KeyState,
 };
 
 /// Who calls this resource.
@@ -31,13 +31,14 @@ pub(crate) async fn authenticate(
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
     let token = bearer(headers, query, exchange.snapshot.limits.token_bytes)?;
-    let verdict = verdict(&token, resource, exchange, started).await;
+    let token = verified_token(&token, resource, exchange, started).await;
     let durations = &exchange.gateway.metrics().authentication_duration;
     durations.observe(started.elapsed().as_secs_f64());
-    Ok(verdict?)
+    Ok(token?)
 }
 
-async fn verdict(
+/// The token, verified now or a short while ago.
+async fn verified_token(
     token: &BearerToken<'_>,
     resource: &ProtectedResource,
     exchange: &Exchange<'_>,
@@ -45,10 +46,10 @@ async fn verdict(
 ) -> Result<VerifiedToken, Refusal> {
     let metrics = exchange.gateway.metrics();
     let now = clock::now();
-    let key = fingerprint(token);
-    if let Some(verdict) = remembered(resource, &key, now, started)? {
+    let digest = digest_of(token);
+    if let Some(verified) = cached_token(resource, &digest, now, started)? {
         metrics.token_cache.with_label_values(&["hit"]).inc();
-        return Ok(verdict);
+        return Ok(verified);
     }
     metrics.token_cache.with_label_values(&["miss"]).inc();
     let address = exchange.record.client_ip();
@@ -58,34 +59,35 @@ async fn verdict(
             ..Reason::TooManyRefusals.into()
         });
     }
-    let verdict = verify(token, resource, now, started).await?;
-    resource.verified_tokens.insert(key, verdict.clone());
-    Ok(verdict)
+    let verified = verify(token, resource, now, started).await?;
+    resource.verified_tokens.insert(digest, verified.clone());
+    Ok(verified)
 }
 
-/// A verdict that still stands: its keys are still the issuer's and fresh enough, and it has not expired.
-fn remembered(
+/// A token that was verified before and still is valid: its keys are still the issuer's and fresh enough, and it has not
+/// expired.
+fn cached_token(
     resource: &ProtectedResource,
-    key: &[u8; 32],
+    digest: &TokenDigest,
     now: UnixTime,
     started: Instant,
 ) -> Result<Option<VerifiedToken>, Reason> {
-    let Some(verdict) = resource.verified_tokens.get(key) else {
+    let Some(token) = resource.verified_tokens.get(digest) else {
         return Ok(None);
     };
-    let Some(trusted) = resource.issuers.get(verdict.issuer) else {
+    let Some(trusted) = resource.issuers.get(token.issuer) else {
         return Ok(None);
     };
     let keys = trusted.keys.usable().ok_or(Reason::KeysUnavailable)?;
-    // A wall clock that was set back would keep a verdict for as much longer.
-    if keys.generation() != verdict.generation || verdict.is_over(started) {
-        resource.verified_tokens.remove(key);
+    // A wall clock that was set back would keep a token for as much longer.
+    if keys.generation() != token.generation || token.is_over(started) {
+        resource.verified_tokens.remove(digest);
         return Ok(None);
     }
-    verdict
+    token
         .verified
         .still_valid(trusted.profile.clock_skew, now)?;
-    Ok(Some(verdict))
+    Ok(Some(token))
 }
 
 async fn verify(
@@ -110,7 +112,7 @@ async fn verify(
     let state = trusted.keys.current().await?;
     match check(&state) {
         Err(Reason::UnknownKey) => check(&*trusted.keys.after(&state).await?),
-        decided => decided,
+        outcome => outcome,
     }
 }
 
@@ -125,8 +127,8 @@ fn issuer_of<'a>(
         .find(|(_, trusted)| *trusted.profile.issuer == *token.issuer())
 }
 
-fn fingerprint(token: &BearerToken<'_>) -> [u8; 32] {
-    let mut key = [0; 32];
-    key.copy_from_slice(digest(&SHA256, token.expose().as_bytes()).as_ref());
-    key
+fn digest_of(token: &BearerToken<'_>) -> TokenDigest {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, token.expose().as_bytes()).as_ref());
+    bytes
 }

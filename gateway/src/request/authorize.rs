@@ -6,7 +6,7 @@ use std::slice;
 
 use mcp_gateway_core::{
     cel::RequestFacts,
-    mcp::{message::Message, method::Method},
+    mcp::{message::Message, method::McpMethod},
     policy::{Caller, permit::Permit},
     rate::Limiter,
     refusal::Refusal,
@@ -25,14 +25,14 @@ use crate::{
 pub(crate) fn authorize(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
-    verdict: &VerifiedToken,
+    token: &VerifiedToken,
     message: &Message,
     admitted: &Admitted,
 ) -> Result<Permit, Refusal> {
-    let permit = ask_policy(exchange, resource, verdict, message, admitted)?;
-    if let Err(refusal) = count(exchange, resource, &permit, message) {
-        let counted_by = counted_by(resource, &permit, message);
-        exchange.record.set_detail(counted_by);
+    let permit = ask_policy(exchange, resource, token, message, admitted)?;
+    if let Err(refusal) = count_call(exchange, resource, &permit, message) {
+        let limits = limits_that_count(resource, &permit, message);
+        exchange.record.set_detail(limits);
         return Err(refusal);
     }
     Ok(permit)
@@ -42,13 +42,13 @@ pub(crate) fn authorize(
 fn ask_policy(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
-    verdict: &VerifiedToken,
+    token: &VerifiedToken,
     message: &Message,
     admitted: &Admitted,
 ) -> Result<Permit, Refusal> {
     let caller = Caller {
-        principal: &verdict.verified.principal,
-        claims: &verdict.verified.claims,
+        principal: &token.verified.principal,
+        claims: &token.verified.claims,
         request: RequestFacts {
             http_method: exchange.session.req_header().method.as_str(),
             path: &admitted.path,
@@ -57,23 +57,23 @@ fn ask_policy(
             now: clock::now(),
         },
     };
-    let judged = resource.policy.authorize(&caller, &message.operation());
-    exchange.record.set_decision_source(judged.by);
-    if let Some(fault) = judged.fault {
-        exchange.record.set_condition_failure(judged.by, fault);
+    let outcome = resource.policy.authorize(&caller, &message.operation());
+    exchange.record.set_decision_source(outcome.by);
+    if let Some(fault) = outcome.fault {
+        exchange.record.set_condition_failure(outcome.by, fault);
         let resource = exchange.record.resource_label();
         exchange
             .gateway
             .metrics()
             .count_condition_failure(resource, fault);
-    } else if let Err(refusal) = &judged.decision {
-        exchange.record.set_denial(judged.by, refusal);
+    } else if let Err(refusal) = &outcome.decision {
+        exchange.record.set_denial(outcome.by, refusal);
     }
-    judged.decision
+    outcome.decision
 }
 
 /// Counts a call that is permitted, as far as rate limits do.
-fn count(
+fn count_call(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,
     permit: &Permit,
@@ -81,7 +81,7 @@ fn count(
 ) -> Result<(), Refusal> {
     let snapshot = &exchange.snapshot;
     // Of whatever revision it says it is: an upstream may open a session all the same.
-    let limiters = match message.called().is_some_and(Method::opens_session) {
+    let limiters = match message.called().is_some_and(McpMethod::opens_session) {
         true => slice::from_ref(&snapshot.initializations),
         false => resource.rate_limits.as_slice(),
     };
@@ -97,7 +97,7 @@ fn count(
 }
 
 /// The limits that count a call, in words for the operator: one of them refused it.
-fn counted_by(resource: &ProtectedResource, permit: &Permit, message: &Message) -> String {
+fn limits_that_count(resource: &ProtectedResource, permit: &Permit, message: &Message) -> String {
     if message.initializes() {
         return "limits.initializations_per_principal".to_owned();
     }

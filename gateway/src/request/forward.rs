@@ -74,7 +74,7 @@ pub(crate) async fn forward(
     .await;
     exchange.record.set_upstream_duration(started.elapsed());
     let response = response?;
-    judge(response.status())?;
+    check_status(response.status())?;
     let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)?;
     let response = match exchange.edit.take().filter(|_| may_list(&response)) {
         None => response.map(Source::Plain),
@@ -113,8 +113,8 @@ fn edited_events(
     edit: Editing,
 ) -> Response<Source> {
     rewrite::forget_validators(response.headers_mut());
-    let held = exchange.gateway.body_budget().reservation();
-    response.map(|body| Source::edited(body, edit, held, &exchange.snapshot))
+    let reservation = exchange.gateway.body_budget().reservation();
+    response.map(|body| Source::edited(body, edit, reservation, &exchange.snapshot))
 }
 
 /// Writes an answer that is edited whole, and so has no head before its body has come to its end.
@@ -234,7 +234,7 @@ fn failed(record: &mut Record, error: &SendError) -> Reason {
 }
 
 /// An upstream that asks for credentials itself, or sends the client elsewhere, is no MCP server to pass on.
-fn judge(status: StatusCode) -> Result<(), Reason> {
+fn check_status(status: StatusCode) -> Result<(), Reason> {
     match status {
         StatusCode::UNAUTHORIZED => Err(Reason::UpstreamAuth),
         StatusCode::NOT_MODIFIED => Ok(()),

@@ -55,9 +55,9 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
     // 3 authenticate
     let query = admitted.query.as_deref();
-    let verdict = authenticate::authenticate(exchange, &resource, query).await?;
-    exchange.record.set_principal(&verdict.verified.principal);
-    exchange.token_ends = verdict.expires_at(&resource.issuers);
+    let token = authenticate::authenticate(exchange, &resource, query).await?;
+    exchange.record.set_principal(&token.verified.principal);
+    exchange.token_ends = token.expires_at(&resource.issuers);
 
     // 4 read
     if !is_mcp(&exchange.session.req_header().method) {
@@ -68,26 +68,35 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     audit::expect_decision(exchange.record, exchange.gateway, &message);
 
     // 5 authorize
-    let permit = authorize::authorize(exchange, &resource, &verdict, &message, &admitted)?;
-    exchange.edit = list_filter::edit(exchange, &resource, &verdict, &message, &admitted);
+    let permit = authorize::authorize(exchange, &resource, &token, &message, &admitted)?;
+    exchange.edit = list_filter::edit(exchange, &resource, &token, &message, &admitted);
 
     // 6 session
     let session = session_id::open(exchange, &resource, &permit, &message)?;
     task_ids::open(exchange, &resource, &permit, &mut message)?;
 
     // 7 forward
-    let listening = match message.listens {
-        true => Some(open_stream(exchange, &permit)?),
+    let listening_stream = match message.listens {
+        true => Some(acquire_listening_stream(exchange, &permit)?),
         false => None,
     };
     forward::forward(
-        exchange, &resource, &permit, message, session, listening, query,
+        exchange,
+        &resource,
+        &permit,
+        message,
+        session,
+        listening_stream,
+        query,
     )
     .await
 }
 
-/// A place among the streams that only listen.
-fn open_stream(exchange: &Exchange<'_>, permit: &Permit) -> Result<ListeningStream, Reason> {
+/// Acquires a slot for a stream that only listens.
+fn acquire_listening_stream(
+    exchange: &Exchange<'_>,
+    permit: &Permit,
+) -> Result<ListeningStream, Reason> {
     let streams = exchange.gateway.listening_streams();
     streams.try_acquire(permit.principal(), &exchange.snapshot.limits)
 }

@@ -46,10 +46,10 @@ fn refuse_version(exchange: &mut Exchange<'_>, message: &Message) -> Result<(), 
     let Some(supported) = resource.and_then(|resource| resource.supported.as_ref()) else {
         return Ok(());
     };
-    let judged = supported.judge(message.era, message.version.as_deref(), message.asked());
-    judged.map_err(|unsupported| {
-        let told = format!("protocol version {}", unsupported.requested);
-        exchange.record.set_detail(told);
+    let outcome = supported.judge(message.era, message.version.as_deref(), message.asked());
+    outcome.map_err(|unsupported| {
+        let detail = format!("protocol version {}", unsupported.requested);
+        exchange.record.set_detail(detail);
         exchange.refused_version = Some(unsupported.requested);
         unsupported.reason
     })
@@ -81,7 +81,7 @@ async fn body(
 async fn collect(
     session: &mut ServerSession,
     snapshot: &Snapshot,
-    mut held: BodyReservation,
+    mut reservation: BodyReservation,
     announced: Option<usize>,
 ) -> Result<Bytes, Stop> {
     let mut body = Collected::new(announced);
@@ -89,10 +89,10 @@ async fn collect(
         if body.len() + chunk.len() > snapshot.limits.body_bytes {
             return Err(Reason::BodyTooLarge.into());
         }
-        held.grow(chunk.len(), snapshot.body_budget_bytes)?;
+        reservation.grow(chunk.len(), snapshot.body_budget_bytes)?;
         body.add(chunk);
     }
-    Ok(held.attach_to(body.whole()))
+    Ok(reservation.attach_to(body.whole()))
 }
 
 async fn chunk(session: &mut ServerSession, idle: Duration) -> Result<Option<Bytes>, Stop> {

@@ -27,7 +27,7 @@ use mcp_gateway_core::{
         origin::Origins,
     },
     json::JsonLimits,
-    mcp::method::Method,
+    mcp::method::McpMethod,
     rate::{Limiter, Per, RateLimit, token_bucket::Rate},
     seal::Sealer,
 };
@@ -42,7 +42,7 @@ use configured_sealer::ConfiguredSealer;
 pub(crate) use error::SnapshotError;
 pub(crate) use protected_resource::{ProtectedResource, challenger};
 pub(crate) use trusted_issuer::{KeysByIssuer, TrustedIssuer, profile};
-pub(crate) use verified_tokens::VerifiedToken;
+pub(crate) use verified_tokens::{TokenDigest, VerifiedToken};
 
 /// Everything that decides a request.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ fn initializations(limits: &Limits) -> RateLimit {
     RateLimit {
         per: Per::Principal,
         rate: Rate::new(count, MINUTE, count),
-        methods: vec![Method::Initialize.name().to_owned()],
+        methods: vec![McpMethod::Initialize.name().to_owned()],
         names: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! The metrics, all named here. Labels come from closed sets only: what a client sends never becomes a label value.
 
-use mcp_gateway_core::mcp::method::Method;
+use mcp_gateway_core::mcp::method::McpMethod;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
@@ -225,8 +225,8 @@ pub(crate) fn status_label(status: u16) -> &'static str {
 }
 
 /// The label of the method of a message; some requests have no message.
-pub(crate) fn method_label(method: Option<Method>) -> &'static str {
-    method.map_or("none", Method::label)
+pub(crate) fn method_label(method: Option<McpMethod>) -> &'static str {
+    method.map_or("none", McpMethod::label)
 }
 
 const NAMESPACE: &str = "mcp_gateway";
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn method_labels_are_a_closed_set() {
-        let method_label = |name: Option<&str>| method_label(name.map(Method::of));
+        let method_label = |name: Option<&str>| method_label(name.map(McpMethod::of));
         assert_eq!(method_label(Some("tools/call")), "tools/call");
         assert_eq!(method_label(Some("tools/call\n")), "other");
         assert_eq!(method_label(Some("notifications/anything")), "notification");

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use mcp_gateway_core::{
-    mcp::{change::Change, method::Method},
+    mcp::{change::Change, method::McpMethod},
     policy::By,
     principal::Principal,
     refusal::reason::Reason,
@@ -18,7 +18,7 @@ pub(crate) struct RequestView<'a> {
     pub(crate) resource: Option<&'a str>,
     pub(crate) principal: Option<&'a Principal>,
     /// The row of the message's method.
-    pub(crate) method: Option<Method>,
+    pub(crate) method: Option<McpMethod>,
     /// The method as the message has it.
     pub(crate) mcp_method: Option<&'a str>,
     pub(crate) mcp_name: Option<&'a str>,

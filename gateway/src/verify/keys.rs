@@ -21,61 +21,34 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use mcp_gateway_core::{
     refusal::reason::Reason,
-    token::key_set::{KeyRejection, KeySet, ParsedKeySet, RejectedKey},
+    token::key_set::{KeySet, ParsedKeySet},
 };
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
 };
 
-use super::discovery;
+use super::{
+    discovery, fetch_pause::fetch_pause, key_state::KeyState, rejected_keys::RejectedKeys,
+};
 use crate::fetch::client::{FetchError, Fetcher};
 use crate::{
     config::{Issuer, Jwks, KeySource, files},
     telemetry::metrics::Metrics,
 };
 
-/// The first pause after a failed fetch; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// The longest key id in a log line, in characters.
-const MAX_LOGGED_KEY_ID: usize = 64;
-
 /// The least time between two fetches that an operator asked for.
 const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
-
-/// What is known of an issuer's keys at one moment. Never changed, only replaced.
-#[derive(Debug, Default)]
-pub(crate) struct KeyState {
-    keys: KeySet,
-    /// Counts up whenever a key was removed or altered: verifications by an older generation are void.
-    generation: u64,
-    /// When the issuer last confirmed these keys.
-    confirmed: Option<Instant>,
-}
-
-impl KeyState {
-    /// The keys.
-    pub(crate) fn keys(&self) -> &KeySet {
-        &self.keys
-    }
-
-    /// The generation that a cached verification must match.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
-    }
-}
 
 /// How many fetches were asked for and how many have ended: what waiting requests watch. They differ by one while a
 /// fetch is due or under way, and by no more.
 #[derive(Clone, Copy, Debug, Default)]
-struct Progress {
+struct FetchProgress {
     asked: u64,
     ended: u64,
 }
 
-impl Progress {
+impl FetchProgress {
     const fn is_under_way(self) -> bool {
         self.asked > self.ended
     }
@@ -90,7 +63,7 @@ pub(crate) struct IssuerKeys {
     begun: Instant,
     metrics: Arc<Metrics>,
     state: ArcSwap<KeyState>,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<FetchProgress>,
     /// Wakes the task: a fetch is requested, or nobody is left to fetch for.
     wake: Arc<Notify>,
     /// When a request last asked for a fetch; the cool-down counts from then.
@@ -98,8 +71,7 @@ pub(crate) struct IssuerKeys {
     discovered: Mutex<Option<String>>,
     /// The last fetch failed: the next success is logged.
     failing: AtomicBool,
-    /// The keys of the last set that cannot be used, which have been logged.
-    logged_rejections: Mutex<Vec<RejectedKey>>,
+    rejected_keys: RejectedKeys,
     /// The configuration does not name this issuer any more: only what a request under way asks for is fetched.
     retired: AtomicBool,
     last_refresh: Mutex<Option<Instant>>,
@@ -152,7 +124,7 @@ impl IssuerKeys {
             last_asked: Mutex::default(),
             discovered: Mutex::default(),
             failing: AtomicBool::new(false),
-            logged_rejections: Mutex::default(),
+            rejected_keys: RejectedKeys::default(),
             retired: AtomicBool::new(false),
             last_refresh: Mutex::default(),
         })
@@ -190,7 +162,7 @@ impl IssuerKeys {
             begun: self.begun,
             metrics: self.metrics.clone(),
             state: ArcSwap::new(self.state.load_full()),
-            progress: watch::Sender::new(Progress {
+            progress: watch::Sender::new(FetchProgress {
                 asked: tried,
                 ended: tried,
             }),
@@ -198,12 +170,7 @@ impl IssuerKeys {
             last_asked: Mutex::default(),
             discovered: Mutex::default(),
             failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
-            logged_rejections: Mutex::new(
-                self.logged_rejections
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone(),
-            ),
+            rejected_keys: self.rejected_keys.clone(),
             retired: AtomicBool::new(false),
             last_refresh: Mutex::default(),
         }
@@ -245,8 +212,7 @@ impl IssuerKeys {
     /// The keys in use, without waiting: for cache hits and the readiness page.
     pub(crate) fn usable(&self) -> Option<Arc<KeyState>> {
         let state = self.state.load_full();
-        let age = state.confirmed?.elapsed();
-        (age <= self.settings.stale && !state.keys.is_empty()).then_some(state)
+        state.is_usable(self.settings.stale).then_some(state)
     }
 
     /// Whether a first fetch has ended, well or not.
@@ -256,7 +222,7 @@ impl IssuerKeys {
 
     /// Puts the age of the keys into the metrics: since the gateway began to ask, while there are none.
     pub(crate) fn observe_age(&self) {
-        let since = self.state.load().confirmed.unwrap_or(self.begun);
+        let since = self.state.load().confirmed().unwrap_or(self.begun);
         self.metrics
             .jwks_age
             .with_label_values(&[self.name()])
@@ -340,15 +306,7 @@ impl IssuerKeys {
         self.wake.notify_one();
     }
 
-    fn pause(&self, failures: u32) -> Duration {
-        if failures == 0 {
-            return self.settings.refresh;
-        }
-        let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(6));
-        with_jitter(doubled.min(LONGEST_PAUSE).min(self.settings.refresh))
-    }
-
-    /// One attempt, under one deadline whatever it takes. What discovery found is forgotten when it fails.
+    /// One attempt, under one deadline for all of its requests. What discovery found is forgotten when it fails.
     async fn fetch(&self) -> Result<ParsedKeySet, FetchError> {
         let deadline = self.settings.fetch;
         let fetched = timeout(deadline, self.key_set())
@@ -370,7 +328,7 @@ impl IssuerKeys {
         let parsed = KeySet::parse(&body)
             .map_err(|error| FetchError::Document(format!("no key set: {error}")))?;
         if parsed.keys.is_empty() {
-            self.note_rejected(&parsed);
+            self.record_rejected(&parsed);
             return Err(FetchError::Document("the key set has no usable key".into()));
         }
         Ok(parsed)
@@ -418,59 +376,19 @@ impl IssuerKeys {
         outcome.is_ok()
     }
 
-    /// Counts the keys that cannot be used at every fetch, and logs each once: when it is published, not at every refresh.
-    fn note_rejected(&self, parsed: &ParsedKeySet) {
-        let mut logged = self
-            .logged_rejections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for rejected in &parsed.rejected {
-            let label = rejected.reason.label();
-            self.metrics
-                .jwks_keys_rejected
-                .with_label_values(&[self.name(), label])
-                .inc();
-            if !logged.contains(rejected) {
-                self.log_rejected(rejected);
-            }
-        }
-        logged.clone_from(&parsed.rejected);
-    }
-
-    fn log_rejected(&self, rejected: &RejectedKey) {
-        let (issuer, reason) = (self.name(), rejected.reason);
-        let kid = rejected.kid.as_deref().map(shorten_key_id);
-        // Anybody who read the key set can sign: the issuer must act.
-        if matches!(reason, KeyRejection::Symmetric | KeyRejection::Private) {
-            tracing::error!(
-                issuer,
-                kid,
-                reason = reason.label(),
-                "a published key is not used: {reason}"
-            );
-        } else {
-            tracing::warn!(
-                issuer,
-                kid,
-                reason = reason.label(),
-                "a published key is not used: {reason}"
-            );
-        }
+    fn record_rejected(&self, parsed: &ParsedKeySet) {
+        self.rejected_keys
+            .record(&parsed.rejected, self.name(), &self.metrics);
     }
 
     fn replace(&self, parsed: ParsedKeySet) {
-        self.note_rejected(&parsed);
+        self.record_rejected(&parsed);
         let old = self.state.load_full();
-        let voided = old.keys.removes_or_alters(&parsed.keys);
-        if !old.keys.same_keys(&parsed.keys) || self.failing.swap(false, Ordering::Relaxed) {
+        if !old.keys().same_keys(&parsed.keys) || self.failing.swap(false, Ordering::Relaxed) {
             let keys = parsed.keys.len();
             tracing::info!(issuer = self.name(), keys, "keys loaded");
         }
-        self.state.store(Arc::new(KeyState {
-            keys: parsed.keys,
-            generation: old.generation + u64::from(voided),
-            confirmed: Some(Instant::now()),
-        }));
+        self.state.store(Arc::new(old.next(parsed.keys)));
     }
 }
 
@@ -481,17 +399,17 @@ impl Drop for IssuerKeys {
 }
 
 /// Fetches, and pauses without holding the keys: the last one to let go of them ends it.
-async fn keep_fresh(keys: Weak<IssuerKeys>, wake: Arc<Notify>) {
+async fn keep_fresh(weak: Weak<IssuerKeys>, wake: Arc<Notify>) {
     let mut failures = 0;
     loop {
-        let Some(held) = keys.upgrade() else { return };
-        let is_asked = held.progress.borrow().is_under_way();
-        let is_retired = || held.retired.load(Ordering::Relaxed);
+        let Some(keys) = weak.upgrade() else { return };
+        let is_asked = keys.progress.borrow().is_under_way();
+        let is_retired = || keys.retired.load(Ordering::Relaxed);
         if is_asked || !is_retired() {
-            failures = held.fetch_and_apply(failures).await;
+            failures = keys.fetch_and_apply(failures).await;
         }
-        let pause = (!is_retired()).then(|| held.pause(failures));
-        drop(held);
+        let pause = (!is_retired()).then(|| fetch_pause(failures, keys.settings.refresh));
+        drop(keys);
         match pause {
             Some(pause) => {
                 let _ = timeout(pause, wake.notified()).await;
@@ -504,22 +422,6 @@ async fn keep_fresh(keys: Weak<IssuerKeys>, wake: Arc<Notify>) {
 fn from_file(path: &Path) -> Result<ParsedKeySet, FetchError> {
     files::key_set(path)
         .map_err(|error| FetchError::Document(format!("{} {error}", path.display())))
-}
-
-/// Between half and the whole of `pause`, so that replicas do not ask together.
-fn with_jitter(pause: Duration) -> Duration {
-    let mut random = [0_u8; 2];
-    if aws_lc_rs::rand::fill(&mut random).is_err() {
-        return pause;
-    }
-    let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
-    pause.mul_f64(0.5 + share / 2.0)
-}
-
-/// A key id, cut to what a log line may hold.
-fn shorten_key_id(kid: &str) -> &str {
-    let end = kid.char_indices().nth(MAX_LOGGED_KEY_ID);
-    end.map_or(kid, |(end, _)| kid.get(..end).unwrap_or(kid))
 }
 
 #[cfg(test)]

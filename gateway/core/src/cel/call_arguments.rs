@@ -11,7 +11,7 @@ use cel::common::types::CelMap;
 
 use super::value::{ValueError, Values, key};
 use crate::cel::kept_claims::MemberNames;
-use crate::json::look_alike::Spellings;
+use crate::json::names::look_alike::Spellings;
 use crate::json::{self, JsonError, JsonLimits, Names, Object};
 use crate::refusal::reason::Reason;
 

@@ -25,7 +25,6 @@ mod environment;
 mod error;
 mod facts;
 mod fault;
-mod functions;
 pub mod kept_claims;
 mod slots;
 #[cfg(test)]

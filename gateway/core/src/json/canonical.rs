@@ -1,7 +1,7 @@
 //! One form for all spellings of a value: to compare what was said, not how.
 
-use super::error::JsonError;
 use super::lexer::Lexer;
+use super::limits::JsonError;
 use super::text;
 
 /// The same bytes for every spelling of a value that [`check`](super::check()) passed, and for no other value: members are

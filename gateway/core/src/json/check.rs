@@ -5,9 +5,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::error::JsonError;
 use super::lexer::Lexer;
-use super::limits::JsonLimits;
+use super::limits::{JsonError, JsonLimits};
 use super::text;
 
 /// Judges a whole document, of any kind of value.

@@ -1,6 +1,6 @@
 //! The tokens of JSON (RFC 8259 §2, §6, §7), read from bytes that are already known to be UTF-8.
 
-use super::error::JsonError;
+use super::limits::JsonError;
 
 /// Bytes looked at together while skipping the plain part of a string; the loop over them becomes vector instructions.
 const BLOCK: usize = 32;

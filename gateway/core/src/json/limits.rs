@@ -1,4 +1,4 @@
-//! How much of a document the reader takes.
+//! How much of a document the reader takes, and why it refuses one.
 
 /// How much of a document is read before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,4 +16,30 @@ impl Default for JsonLimits {
             members: 10_000,
         }
     }
+}
+
+/// Why a document is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not one JSON document (RFC 8259).
+    #[error("not one JSON document")]
+    Syntax,
+    /// Not UTF-8 (RFC 8259 §8.1).
+    #[error("not UTF-8")]
+    NotUtf8,
+    /// More nested than `JsonLimits::depth`.
+    #[error("nested too deeply")]
+    TooDeep,
+    /// More members than `JsonLimits::members`.
+    #[error("too many members")]
+    TooManyMembers,
+    /// More values than are remembered of one document.
+    #[error("too many values")]
+    TooManyValues,
+    /// An object names a member twice, after unescaping (RFC 8259 §4 leaves open which one counts).
+    #[error("a member name is repeated")]
+    Duplicate,
+    /// A member name escapes half of a surrogate pair: readers replace it differently (RFC 8259 §8.2).
+    #[error("a member name is not Unicode text")]
+    NameNotText,
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::check::{Observer, observe_flawed};
-use super::{JsonError, JsonLimits, Object};
+use super::limits::{JsonError, JsonLimits};
+use super::object::Object;
 
 /// What one walk found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,12 +8,10 @@
 
 mod canonical;
 mod check;
-mod error;
 mod lexer;
 mod limits;
-pub mod look_alike;
 mod members;
-mod names;
+pub mod names;
 mod object;
 mod outline;
 mod splice;
@@ -23,8 +21,7 @@ pub(crate) mod walks;
 
 pub use canonical::canonical;
 pub use check::check;
-pub use error::JsonError;
-pub use limits::JsonLimits;
+pub use limits::{JsonError, JsonLimits};
 pub use members::{Members, members};
 pub use names::{Names, names};
 pub use object::{Object, array, object, span};

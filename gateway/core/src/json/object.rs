@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::error::JsonError;
 use super::lexer::Lexer;
+use super::limits::JsonError;
 use super::text;
 
 /// The members of one object, in order, their values raw.

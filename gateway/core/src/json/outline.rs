@@ -5,8 +5,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::check::{Observer, observe};
-use super::error::JsonError;
-use super::limits::JsonLimits;
+use super::limits::{JsonError, JsonLimits};
 use super::text;
 
 /// Values that an outline remembers at most: each takes some fifty bytes, however few it is written with.

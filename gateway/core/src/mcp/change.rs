@@ -5,7 +5,7 @@
 
 use http::Method;
 
-use super::method;
+use super::method::McpMethod;
 
 /// How a request may change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Change {
             (&Method::DELETE, _) => Some(Self::SessionEnd),
             (&Method::POST, None) => Some(Self::Answer),
             (&Method::POST, Some(method)) => {
-                let reads = method::Method::of(method).only_reads();
+                let reads = McpMethod::of(method).only_reads();
                 (!reads).then_some(Self::Call)
             }
             _ => None,

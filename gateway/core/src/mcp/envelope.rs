@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::member;
 pub use super::member::MAX_NAME;
-use super::method::{Method, Mirror};
+use super::method::{McpMethod, Mirror};
 use super::references;
 use super::tasks::{self, TaskUse};
 use super::version::META_KEY;
-use crate::json::look_alike;
+use crate::json::names::look_alike;
 use crate::json::{self, JsonError, JsonLimits, Object};
 use crate::mcp::operation::Reference;
 use crate::refusal::reason::Reason;
@@ -38,7 +38,7 @@ pub struct Envelope<'a> {
     kind: Kind,
     id: Option<RequestId>,
     method: Option<Cow<'a, str>>,
-    called: Option<Method>,
+    called: Option<McpMethod>,
     name: Option<Cow<'a, str>>,
     meta_version: Option<Cow<'a, str>>,
     proposed_version: Option<Cow<'a, str>>,
@@ -97,7 +97,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// The row of the method.
-    pub const fn called(&self) -> Option<Method> {
+    pub const fn called(&self) -> Option<McpMethod> {
         self.called
     }
 
@@ -153,7 +153,7 @@ impl<'a> Envelope<'a> {
             .transpose()?;
         let method = text(message, "method")?;
         let kind = kind(message, id.is_some())?;
-        let called = method.as_deref().map(Method::of);
+        let called = method.as_deref().map(McpMethod::of);
         let params = member::object(message, "params", references::members(called))?;
         let (name, meta_version) = match &params {
             Some(params) => (name(params, called)?, meta_version(params)?),
@@ -167,7 +167,7 @@ impl<'a> Envelope<'a> {
             return Err(Reason::InvalidRequest);
         }
         let proposed_version = match params {
-            Some(params) if called.is_some_and(Method::opens_session) => {
+            Some(params) if called.is_some_and(McpMethod::opens_session) => {
                 params.get("protocolVersion").and_then(json::string)
             }
             _ => None,
@@ -263,12 +263,15 @@ fn text<'a>(object: &Object<'a>, member: &str) -> Result<Option<Cow<'a, str>>, R
 }
 
 /// A method that acts on something with a name, and the member of `params` that names it.
-fn with_target(method: Method) -> Option<(Method, &'static str)> {
+fn with_target(method: McpMethod) -> Option<(McpMethod, &'static str)> {
     Some((method, method.target()?))
 }
 
-fn name<'a>(params: &Object<'a>, method: Option<Method>) -> Result<Option<Cow<'a, str>>, Reason> {
-    let Some(target) = method.and_then(Method::target) else {
+fn name<'a>(
+    params: &Object<'a>,
+    method: Option<McpMethod>,
+) -> Result<Option<Cow<'a, str>>, Reason> {
+    let Some(target) = method.and_then(McpMethod::target) else {
         return Ok(None);
     };
     match text(params, target)? {
@@ -279,7 +282,7 @@ fn name<'a>(params: &Object<'a>, method: Option<Method>) -> Result<Option<Cow<'a
 
 /// Whether a modern request without a name may pass: its method is one that the modern era has no more, which the upstream says
 /// best (404, -32601), and nothing in it could be taken for the name.
-fn passes_nameless(method: Method, target: &str, params: Option<&Object<'_>>) -> bool {
+fn passes_nameless(method: McpMethod, target: &str, params: Option<&Object<'_>>) -> bool {
     method.mirror() == Mirror::IfPresent
         && params.is_none_or(|params| !look_alike::ambiguous(params, &[target]))
 }

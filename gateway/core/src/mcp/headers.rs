@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::envelope::{Envelope, Kind};
-use super::method::{Method, Mirror};
+use super::method::{McpMethod, Mirror};
 use super::version::{Era, era};
 use crate::refusal::reason::Reason;
 
@@ -110,7 +110,7 @@ fn any_era(headers: &HeaderMap, meta: Option<&str>) -> Era {
 
 fn name_agrees(envelope: &Envelope<'_>, headers: &HeaderMap, due: bool) -> Result<(), Reason> {
     let value = single(headers, NAME)?;
-    let mirror = envelope.called().map_or(Mirror::Never, Method::mirror);
+    let mirror = envelope.called().map_or(Mirror::Never, McpMethod::mirror);
     if mirror == Mirror::Never {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::json::Object;
-use crate::json::look_alike;
+use crate::json::names::look_alike;
 use crate::refusal::reason::Reason;
 
 /// The longest name, URI or task id that is accepted, in bytes: patterns are matched against them.

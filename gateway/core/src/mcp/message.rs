@@ -10,7 +10,7 @@ use http::header::{HeaderMap, HeaderValue};
 
 use super::envelope::{Envelope, RequestId, Unreadable};
 use super::headers;
-use super::method::Method;
+use super::method::McpMethod;
 use super::supported::Asked;
 use super::tasks::TaskUse;
 use super::version::Era;
@@ -104,7 +104,7 @@ impl Message {
             task_use: envelope.task_use(),
             body: Some(body.clone()),
             mirror: None,
-            listens: envelope.called().is_some_and(Method::listens),
+            listens: envelope.called().is_some_and(McpMethod::listens),
             references: envelope.take_references(),
         }
     }
@@ -121,7 +121,7 @@ impl Message {
     }
 
     /// The row of its method.
-    pub fn called(&self) -> Option<Method> {
+    pub fn called(&self) -> Option<McpMethod> {
         self.method.as_ref().map(MethodName::method)
     }
 
@@ -132,7 +132,7 @@ impl Message {
 
     /// Whether this opens a legacy session.
     pub fn initializes(&self) -> bool {
-        self.era == Era::Legacy && self.called().is_some_and(Method::opens_session)
+        self.era == Era::Legacy && self.called().is_some_and(McpMethod::opens_session)
     }
 
     /// Whether this answers a request of the server: a message that calls nothing.
@@ -144,7 +144,9 @@ impl Message {
     pub fn asked(&self) -> Asked<'_> {
         match (&self.body, self.called()) {
             (None, _) => Asked::Bodiless,
-            (Some(_), Some(Method::Initialize)) => Asked::Opening(self.proposed_version.as_deref()),
+            (Some(_), Some(McpMethod::Initialize)) => {
+                Asked::Opening(self.proposed_version.as_deref())
+            }
             (Some(_), _) => Asked::Message,
         }
     }
@@ -153,14 +155,14 @@ impl Message {
 /// A method as a message names it. Only one that MCP does not have takes room of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodName {
-    method: Method,
+    method: McpMethod,
     /// The name, where the row has another.
     other: Option<Arc<str>>,
 }
 
 impl MethodName {
     /// Of a name and its method.
-    fn of(name: &str, method: Method) -> Self {
+    fn of(name: &str, method: McpMethod) -> Self {
         Self {
             method,
             other: (!method.is_known()).then(|| name.into()),
@@ -168,7 +170,7 @@ impl MethodName {
     }
 
     /// Its row.
-    pub const fn method(&self) -> Method {
+    pub const fn method(&self) -> McpMethod {
         self.method
     }
 
@@ -202,7 +204,7 @@ mod tests {
         let message = read(body).unwrap();
         assert_eq!(message.era, Era::Legacy);
         assert_eq!(message.id.as_ref().unwrap().as_json(), "7");
-        assert_eq!(message.called(), Some(Method::CallTool));
+        assert_eq!(message.called(), Some(McpMethod::CallTool));
         let operation = message.operation();
         assert_eq!(operation.method, Some("tools/call"));
         assert_eq!(operation.name, Some("add"));

@@ -2,7 +2,7 @@
 //! resource template that `completion/complete` completes. And the arguments of tools and prompts, left raw.
 
 use super::member::{self, MAX_NAME};
-use super::method::{Further, Method};
+use super::method::{Further, McpMethod};
 use crate::json::{self, Object};
 use crate::mcp::operation::Reference;
 use crate::refusal::reason::Reason;
@@ -14,8 +14,8 @@ pub(crate) const MAX_SUBSCRIPTIONS: usize = 256;
 const MAX_SUBSCRIPTION_BYTES: usize = 64 * 1024;
 
 /// The members of `params` that are read for a method; `_meta` is read for all.
-pub(crate) fn members(method: Option<Method>) -> &'static [&'static str] {
-    match method.map(Method::further) {
+pub(crate) fn members(method: Option<McpMethod>) -> &'static [&'static str] {
+    match method.map(McpMethod::further) {
         Some(Further::Arguments) => &["_meta", "arguments"],
         Some(Further::Subscriptions) => &["_meta", "notifications"],
         Some(Further::Completion) => &["_meta", "ref"],
@@ -24,7 +24,7 @@ pub(crate) fn members(method: Option<Method>) -> &'static [&'static str] {
 }
 
 /// The arguments of a tool or prompt, as they came.
-pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<Method>) -> Option<&'a [u8]> {
+pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<McpMethod>) -> Option<&'a [u8]> {
     method.filter(|method| method.takes_arguments())?;
     params.get("arguments")
 }
@@ -37,9 +37,9 @@ pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<Method>) -> Opti
 /// [`Reason::AmbiguousJson`] where two readers could see different things in it.
 pub(crate) fn references(
     params: Option<&Object<'_>>,
-    method: Option<Method>,
+    method: Option<McpMethod>,
 ) -> Result<Vec<Reference>, Reason> {
-    match method.map(Method::further) {
+    match method.map(McpMethod::further) {
         Some(Further::Subscriptions) => params.map_or(Ok(Vec::new()), subscriptions),
         Some(Further::Completion) => {
             let params = params.ok_or(Reason::InvalidRequest)?;
@@ -93,7 +93,7 @@ mod tests {
 
     fn read(method: &str, params: &str) -> Result<Vec<Reference>, Reason> {
         let params = json::object(params.as_bytes()).unwrap();
-        references(Some(&params), Some(Method::of(method)))
+        references(Some(&params), Some(McpMethod::of(method)))
     }
 
     fn resource(uri: &str) -> Reference {
@@ -203,7 +203,7 @@ mod tests {
             assert_eq!(read("completion/complete", params), expected, "{params}");
         }
         assert_eq!(
-            references(None, Some(Method::of("completion/complete"))),
+            references(None, Some(McpMethod::of("completion/complete"))),
             Err(Reason::InvalidRequest)
         );
     }
@@ -213,13 +213,13 @@ mod tests {
         assert_eq!(read("tools/call", r#"{"ref":1}"#), Ok(Vec::new()));
         let params = json::object(br#"{"arguments":{"a":1}}"#).unwrap();
         assert_eq!(
-            arguments(&params, Some(Method::of("tools/call"))),
+            arguments(&params, Some(McpMethod::of("tools/call"))),
             Some(&br#"{"a":1}"#[..])
         );
         assert_eq!(
-            arguments(&params, Some(Method::of("prompts/get"))),
+            arguments(&params, Some(McpMethod::of("prompts/get"))),
             Some(&br#"{"a":1}"#[..])
         );
-        assert_eq!(arguments(&params, Some(Method::of("tools/list"))), None);
+        assert_eq!(arguments(&params, Some(McpMethod::of("tools/list"))), None);
     }
 }

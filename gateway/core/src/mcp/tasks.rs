@@ -4,10 +4,10 @@
 //! 2025-11-25, tasks, *Task Isolation and Access Control*; SEP-2663, *Security Implications*).
 
 use super::member;
-use super::method::Method;
+use super::method::McpMethod;
 use super::version::Era;
 use crate::json::Object;
-use crate::json::look_alike;
+use crate::json::names::look_alike;
 use crate::refusal::reason::Reason;
 
 /// What happens to the ids of tasks.
@@ -47,7 +47,7 @@ impl Tasks {
     /// [`Reason::TasksRefused`] for what is about tasks where nobody may use one. [`Reason::TasksMethod`], where ids are
     /// sealed, for what cannot be: a list of everybody's tasks, and methods that the era does not have.
     pub fn judge(self, era: Era, method: Option<&str>, used: TaskUse) -> Result<(), Reason> {
-        let method = method.map(Method::of);
+        let method = method.map(McpMethod::of);
         let method = method.filter(|method| method.is_about_tasks());
         match (self, method, used) {
             (Self::Upstream, ..) => Ok(()),
@@ -67,8 +67,8 @@ impl Tasks {
 /// # Errors
 /// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] where what
 /// should tell what to be told of is no object.
-pub(crate) fn used(params: &Object<'_>, method: Option<Method>) -> Result<TaskUse, Reason> {
-    let watching = method.is_some_and(Method::listens);
+pub(crate) fn used(params: &Object<'_>, method: Option<McpMethod>) -> Result<TaskUse, Reason> {
+    let watching = method.is_some_and(McpMethod::listens);
     let known: &[&str] = if watching {
         &["task", "notifications"]
     } else {
@@ -163,7 +163,7 @@ mod tests {
     fn what_a_message_has_to_do_with_tasks_is_read_from_its_params() {
         let used = |method, params: &str| {
             let params = json::object(params.as_bytes()).unwrap();
-            used(&params, Some(Method::of(method)))
+            used(&params, Some(McpMethod::of(method)))
         };
         const LISTEN: &str = "subscriptions/listen";
         let cases = [

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cel::RequestFacts;
 use crate::cel::kept_claims::KeptClaims;
-use crate::mcp::method::Method;
+use crate::mcp::method::McpMethod;
 use crate::mcp::operation::Reference;
 use crate::principal::Principal;
 
@@ -29,15 +29,15 @@ pub(crate) struct Target<'a> {
 impl Target<'_> {
     /// Whether its name is a URI.
     pub(crate) fn is_resource(&self) -> bool {
-        self.name.is_some() && Method::of(self.method).is_about_resources()
+        self.name.is_some() && McpMethod::of(self.method).is_about_resources()
     }
 }
 
 impl<'a> From<&'a Reference> for Target<'a> {
     fn from(reference: &'a Reference) -> Self {
         let (method, name) = match reference {
-            Reference::Resource(uri) => (Method::ReadResource, uri),
-            Reference::Prompt(name) => (Method::GetPrompt, name),
+            Reference::Resource(uri) => (McpMethod::ReadResource, uri),
+            Reference::Prompt(name) => (McpMethod::GetPrompt, name),
         };
         Self {
             method: method.name(),

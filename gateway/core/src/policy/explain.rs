@@ -1,11 +1,11 @@
 //! Why a policy judges a call as it does, rule by rule: for people who ask. What it tells comes from the judging itself.
 
 use super::super::scope::ScopeSet;
-use super::arguments::{self, Argument};
 use super::caller::{Caller, Target};
 use super::rule::Rule;
 use super::{Answer, By, Call, Policy, Unmet, touched};
 use crate::mcp::operation::Operation;
+use crate::policy::rule::arguments::{self, Argument};
 use crate::refusal::Refusal;
 use crate::refusal::reason::Reason;
 

@@ -1,7 +1,7 @@
 //! What of an upstream's lists is kept from callers that may not use it.
 
 use crate::mcp::listed::Listed;
-use crate::mcp::method::Method;
+use crate::mcp::method::McpMethod;
 
 /// Which entries of a list are hidden.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,11 +17,11 @@ pub enum Hide {
 
 impl Listed {
     /// The method that uses an entry, and so the one whose rules say whether it is shown.
-    pub const fn used_by(self) -> Method {
+    pub const fn used_by(self) -> McpMethod {
         match self {
-            Self::Tools => Method::CallTool,
-            Self::Prompts => Method::GetPrompt,
-            Self::Resources | Self::Templates => Method::ReadResource,
+            Self::Tools => McpMethod::CallTool,
+            Self::Prompts => McpMethod::GetPrompt,
+            Self::Resources | Self::Templates => McpMethod::ReadResource,
         }
     }
 }

@@ -5,14 +5,10 @@
 //! otherwise. So a mistake in either is a refusal. What a call touches besides its name (the resources of a
 //! subscription, the object of a completion) is judged as well, and everything must be allowed.
 
-mod arguments;
 mod caller;
-mod callers;
 pub mod explain;
 pub mod hide;
 mod hierarchy;
-mod index;
-pub mod pattern;
 pub mod permit;
 mod rule;
 mod uri;
@@ -20,25 +16,26 @@ mod uri;
 use std::fmt;
 use std::sync::Arc;
 
-pub use self::arguments::{Argument, MAX_NUMBER, Value};
 pub use self::caller::Caller;
-pub use self::callers::{Callers, Identity};
 pub use self::hierarchy::Hierarchy;
-pub use self::index::Rules;
-pub use self::pattern::Pattern;
+pub use self::rule::arguments::{Argument, MAX_NUMBER, Value};
+pub use self::rule::callers::{Callers, Identity};
+pub use self::rule::index::Rules;
+pub use self::rule::pattern::Pattern;
 pub use self::rule::{Methods, Rule};
 
 use self::caller::Target;
 use self::hide::Hide;
-use super::scope::{OFFLINE_ACCESS, ScopeSet};
+use self::permit::Permit;
 use crate::cel::call_arguments::CallArguments;
 use crate::cel::kept_claims::ClaimNames;
 use crate::cel::{Condition, ConditionFault, Facts};
 use crate::mcp::listed::Listed;
-use crate::mcp::method::Method;
+use crate::mcp::method::McpMethod;
 use crate::mcp::operation::Operation;
+use crate::refusal::Refusal;
 use crate::refusal::reason::Reason;
-use crate::{policy::permit::Permit, refusal::Refusal};
+use crate::scope::{OFFLINE_ACCESS, ScopeSet};
 
 /// The label of tools that no rule names.
 const OTHER_TOOL: &str = "other";
@@ -346,7 +343,7 @@ pub enum Unmet {
 impl Rule {
     fn answer<'p>(&'p self, call: &Call<'_>, target: &Target<'_>) -> Answer<'p> {
         if !self.arguments.is_empty() {
-            match arguments::are(&call.arguments, &self.arguments) {
+            match rule::arguments::are(&call.arguments, &self.arguments) {
                 Ok(true) => {}
                 Ok(false) => return Answer::PassedOver(Unmet::Arguments),
                 Err(reason) => return Answer::Unreadable(reason),
@@ -442,7 +439,7 @@ impl From<Denied> for Judged {
 
 /// Everything that a call touches, itself first; none where no rule is asked about it.
 fn touched<'a>(operation: &Operation<'a>) -> Option<impl Iterator<Item = Target<'a>>> {
-    let judged = |method: &&str| !Method::of(method).is_always_open();
+    let judged = |method: &&str| !McpMethod::of(method).is_always_open();
     let method = operation.method.filter(judged)?;
     let itself = Target {
         method,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::token_bucket::Rate;
-use crate::mcp::method::Method;
-use crate::policy::pattern::Pattern;
+use crate::mcp::method::McpMethod;
+use crate::policy::Pattern;
 use crate::principal::{Principal, Who};
 
 /// One rate limit of a resource.
@@ -99,7 +99,7 @@ impl RateLimit {
     /// Whether this call is counted, and by which of the names.
     fn counts(&self, method: &str, name: Option<&str>) -> Option<usize> {
         let is_counted = match self.methods.as_slice() {
-            [] => !Method::of(method).is_always_open(),
+            [] => !McpMethod::of(method).is_always_open(),
             methods => methods.iter().any(|own| own == method),
         };
         if !is_counted {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::token_bucket::Rate;
 use super::*;
-use crate::policy::pattern::Pattern;
+use crate::policy::Pattern;
 use crate::principal::Principal;
 use crate::refusal::{Refusal, reason::Reason};
 use crate::scope::ScopeSet;

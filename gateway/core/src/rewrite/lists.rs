@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::json::look_alike::ambiguous_names;
+use crate::json::names::look_alike::ambiguous_names;
 use crate::json::{Value, outline};
 use crate::mcp::listed::Listed;
 use crate::{

@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
-use crate::json::look_alike::ambiguous;
+use crate::json::names::look_alike::ambiguous;
 use crate::json::{self, Object};
-use crate::mcp::method::{Further, Method};
+use crate::mcp::method::{Further, McpMethod};
 use crate::mcp::tasks::RELATED_TASK;
 use crate::seal::{Bound, Sealer};
 use crate::{
@@ -96,7 +96,7 @@ impl<'a> Reading<'_, 'a> {
     ) -> Result<(), EditError> {
         refuse_ambiguous(params, &["_meta", "taskId", "result", "notifications"])?;
         self.meta(bound, params)?;
-        match notification.map(|method| Method::of(method).further()) {
+        match notification.map(|method| McpMethod::of(method).further()) {
             Some(Further::Task) => self.task(bound, params),
             Some(Further::Acknowledged) => self.watched(bound, params),
             _ => Ok(()),

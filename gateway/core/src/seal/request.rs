@@ -10,9 +10,9 @@ use super::binding::{Binding, Bound};
 use super::call::CallDigest;
 use super::sealer::Sealer;
 use crate::json::Splices;
-use crate::json::look_alike::ambiguous;
+use crate::json::names::look_alike::ambiguous;
 use crate::json::{self, Object};
-use crate::mcp::method::Method;
+use crate::mcp::method::McpMethod;
 use crate::mcp::tasks::{EXTENSION, RELATED_TASK};
 use crate::mcp::version::META_KEY;
 use crate::refusal::reason::Reason;
@@ -126,7 +126,7 @@ impl<'a> Reading<'_, 'a> {
         if let Some(meta) = meta {
             self.related(meta)?;
         }
-        let called = Method::of(method);
+        let called = McpMethod::of(method);
         if called.is_about_tasks()
             && let Some(raw) = params.get("taskId")
         {
@@ -188,7 +188,7 @@ impl<'a> Reading<'_, 'a> {
         if !self.opening.request_state {
             return Ok(());
         }
-        let target = Method::of(method).target();
+        let target = McpMethod::of(method).target();
         let named = target.and_then(|target| params.get(target));
         let name = named.map(text).transpose()?;
         let call = CallDigest::of(method, name.as_deref(), params.get("arguments"));

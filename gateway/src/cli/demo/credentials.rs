@@ -11,7 +11,7 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 
-use super::DemoError;
+use super::error::DemoError;
 use crate::clock;
 
 /// Who the demonstration's tokens say they are from. No such host exists: nothing can be fetched from it.
@@ -61,7 +61,7 @@ impl Credentials {
             "iss": ISSUER, "sub": "demo-user", "aud": resource, "client_id": "demo-client",
             "scope": scope, "iat": now, "exp": now + LIFETIME,
         });
-        let signed = format!("{}.{}", encoded(&header), encoded(&claims));
+        let signed = format!("{}.{}", encode_json(&header), encode_json(&claims));
         let signature = self
             .key
             .sign(&self.random, signed.as_bytes())
@@ -70,12 +70,12 @@ impl Credentials {
     }
 }
 
-fn encoded(value: &Value) -> String {
+fn encode_json(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
 /// A CA, a certificate for `localhost` by it, and that certificate's key, all PEM.
-pub(super) fn certificates() -> Result<(String, String, String), DemoError> {
+pub(super) fn make_certificates() -> Result<(String, String, String), DemoError> {
     let authority_key = rcgen::KeyPair::generate()?;
     let mut authority = CertificateParams::default();
     authority

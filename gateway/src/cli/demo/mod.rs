@@ -5,6 +5,7 @@
 //! like any other. Everything is gone when it ends.
 
 mod credentials;
+mod error;
 mod instructions;
 
 use std::{
@@ -18,16 +19,16 @@ use std::{
 
 use clap::Args;
 use tempfile::TempDir;
-use thiserror::Error;
 use tokio::sync::oneshot;
 use upstream_tasks::{Listener, ServeConfig, TaskStore};
 
-use super::{cannot_run, check};
+use super::{check, exit::report_cannot_run};
 use crate::{
-    app::{Prepared, RunError, Start},
+    app::{Prepared, Start},
     config::Finding,
 };
 use credentials::Credentials;
+use error::DemoError;
 use instructions::Instructions;
 
 /// What `demo` takes.
@@ -44,60 +45,25 @@ pub(super) struct Options {
     admin: SocketAddr,
 }
 
-/// Why the demonstration cannot run.
-#[derive(Debug, Error)]
-enum DemoError {
-    #[error(
-        "the demonstration's tokens are for anybody to copy, so it listens on loopback only, not on {0}"
-    )]
-    NotLoopback(SocketAddr),
-    #[error(
-        "the demonstration's tokens and lines name the port, so it needs one that is known: --address {0}, for one"
-    )]
-    NoPort(SocketAddr),
-    #[error("{0}; --address and --admin choose other addresses")]
-    Taken(RunError),
-    #[error("cannot write {path}: {error}")]
-    File { path: String, error: std::io::Error },
-    #[error("cannot make a signing key: {0}")]
-    Key(String),
-    #[error("cannot make a certificate: {0}")]
-    Certificate(#[from] rcgen::Error),
-    #[error("the task server cannot start: {0}")]
-    Tasks(String),
-    #[error("the demonstration's own configuration is wrong, which is a defect: {0}")]
-    Config(String),
-    #[error(transparent)]
-    Run(RunError),
-}
-
-impl From<RunError> for DemoError {
-    fn from(error: RunError) -> Self {
-        match error {
-            RunError::Bind { .. } => Self::Taken(error),
-            _ => Self::Run(error),
-        }
-    }
-}
-
 /// Runs the demonstration until Ctrl-C.
 pub(super) fn demo(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> ExitCode {
     match try_demo(options, out) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cannot_run(&error, errors),
+        Err(error) => report_cannot_run(&error, errors),
     }
 }
 
 fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
-    let stage = Stage::set(options)?;
-    let config = check::load(&stage.config, None).map_err(|findings| defect(&stage, &findings))?;
-    let tasks = Tasks::start(&stage)?;
+    let files = DemoFiles::create(options)?;
+    let config = check::load(&files.config, None)
+        .map_err(|findings| configuration_error(&files, &findings))?;
+    let tasks = TaskServer::start(&files)?;
     let gateway = Prepared::new(&config, Start::Fresh)?;
     let instructions = Instructions {
-        url: stage.url(),
-        authority: options.tls.then(|| stage.file("ca.pem")),
-        config: &stage.config,
-        credentials: &stage.credentials,
+        url: files.url(),
+        authority: options.tls.then(|| files.file("ca.pem")),
+        config: &files.config,
+        credentials: &files.credentials,
         admin: options.admin,
     };
     // The demonstration runs on even when nobody reads what it prints.
@@ -107,15 +73,15 @@ fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
     Ok(served?)
 }
 
-fn defect(stage: &Stage, findings: &[Finding]) -> DemoError {
+fn configuration_error(files: &DemoFiles, findings: &[Finding]) -> DemoError {
     let all = findings
         .iter()
-        .map(|finding| finding.in_file(&stage.config).to_string());
+        .map(|finding| finding.in_file(&files.config).to_string());
     DemoError::Config(all.collect::<Vec<_>>().join("; "))
 }
 
-/// The throw-away directory and what stands in it.
-struct Stage {
+/// The throw-away directory and the files in it.
+struct DemoFiles {
     directory: TempDir,
     config: PathBuf,
     credentials: Credentials,
@@ -123,8 +89,8 @@ struct Stage {
     port: u16,
 }
 
-impl Stage {
-    fn set(options: &Options) -> Result<Self, DemoError> {
+impl DemoFiles {
+    fn create(options: &Options) -> Result<Self, DemoError> {
         let (scheme, port) = if options.tls {
             ("https", 8443)
         } else {
@@ -142,23 +108,23 @@ impl Stage {
         let directory = tempfile::Builder::new()
             .prefix("mcp-gateway-demo-")
             .tempdir()
-            .map_err(|error| unwritable(&std::env::temp_dir(), error))?;
-        let stage = Self {
+            .map_err(|error| DemoError::file(&std::env::temp_dir(), error))?;
+        let files = Self {
             config: directory.path().join("gateway.yaml"),
             credentials: Credentials::make()?,
             port: address.port(),
             directory,
             scheme,
         };
-        stage.write("jwks.json", &stage.credentials.jwks())?;
+        files.write("jwks.json", &files.credentials.jwks())?;
         if options.tls {
-            let (authority, certificate, key) = credentials::certificates()?;
-            stage.write("ca.pem", &authority)?;
-            stage.write("tls.crt", &certificate)?;
-            stage.write("tls.key", &key)?;
+            let (authority, certificate, key) = credentials::make_certificates()?;
+            files.write("ca.pem", &authority)?;
+            files.write("tls.crt", &certificate)?;
+            files.write("tls.key", &key)?;
         }
-        stage.write("gateway.yaml", &stage.yaml(address, options))?;
-        Ok(stage)
+        files.write("gateway.yaml", &files.yaml(address, options))?;
+        Ok(files)
     }
 
     fn url(&self) -> String {
@@ -171,9 +137,9 @@ impl Stage {
 
     fn write(&self, name: &str, content: &str) -> Result<(), DemoError> {
         let path = self.file(name);
-        private(&path)
+        create_private_file(&path)
             .and_then(|mut file| file.write_all(content.as_bytes()))
-            .map_err(|error| unwritable(&path, error))
+            .map_err(|error| DemoError::file(&path, error))
     }
 
     fn yaml(&self, address: SocketAddr, options: &Options) -> String {
@@ -195,7 +161,7 @@ impl Stage {
 }
 
 /// A file that only its owner reads: some of them are keys.
-fn private(path: &Path) -> std::io::Result<fs::File> {
+fn create_private_file(path: &Path) -> std::io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
     fs::OpenOptions::new()
         .write(true)
@@ -204,29 +170,22 @@ fn private(path: &Path) -> std::io::Result<fs::File> {
         .open(path)
 }
 
-fn unwritable(path: &Path, error: std::io::Error) -> DemoError {
-    DemoError::File {
-        path: path.display().to_string(),
-        error,
-    }
-}
-
 /// The task server on a thread of its own.
-struct Tasks {
+struct TaskServer {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Tasks {
-    fn start(stage: &Stage) -> Result<Self, DemoError> {
+impl TaskServer {
+    fn start(files: &DemoFiles) -> Result<Self, DemoError> {
         let failed = |error: &dyn std::fmt::Display| DemoError::Tasks(error.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| failed(&error))?;
-        let store = TaskStore::open(stage.file("tasks.json")).map_err(|error| failed(&error))?;
+        let store = TaskStore::open(files.file("tasks.json")).map_err(|error| failed(&error))?;
         let listener = runtime
-            .block_on(Listener::bind_unix(stage.file("tasks.sock")))
+            .block_on(Listener::bind_unix(files.file("tasks.sock")))
             .map_err(|error| failed(&error))?;
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -262,7 +221,7 @@ mod tests {
             address: Some(address.parse().unwrap()),
             admin: ([127, 0, 0, 1], 9090).into(),
         };
-        let refused = Stage::set(&options).err();
+        let refused = DemoFiles::create(&options).err();
         refused.map(|error| error.to_string())
     }
 

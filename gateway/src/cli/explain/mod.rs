@@ -1,10 +1,10 @@
 //! `check --explain`: which rule decides a call, and why, without a running gateway.
 //!
-//! Who asks is told by a token or by claims, and both are read as the gateway reads them. A token comes from a file or
+//! A token or claims say who calls, and both are read as the gateway reads them. A token comes from a file or
 //! from stdin, never from the command line: that stands in the list of processes and in the shell's history.
 
+mod output;
 mod question;
-mod shown;
 
 use std::{
     fs::File,
@@ -30,7 +30,8 @@ use mcp_gateway_core::{
     },
 };
 
-use self::question::Wrong;
+use self::question::QuestionError;
+use super::exit::WRONG;
 use crate::{
     config::{Config, Issuer, Resource},
     snapshot,
@@ -41,9 +42,6 @@ const ALLOWED: u8 = 0;
 
 /// Exit code: the call would be refused.
 const REFUSED: u8 = 1;
-
-/// Exit code: the question makes no sense.
-const WRONG: u8 = 2;
 
 /// A call, and who makes it.
 #[derive(Args, Debug, Default)]
@@ -75,7 +73,7 @@ pub(super) struct Question {
     #[arg(long, value_name = "JSON", requires = "explain")]
     arguments: Option<String>,
     /// What subscriptions/listen follows or completion/complete completes: resource:URI or prompt:NAME. Repeatable.
-    #[arg(long, value_name = "KIND:NAME", requires = "explain", value_parser = question::reference)]
+    #[arg(long, value_name = "KIND:NAME", requires = "explain", value_parser = question::parse_reference)]
     reference: Vec<Reference>,
     /// The protocol version of the call, for conditions that read it.
     #[arg(long, value_name = "VERSION", requires = "explain")]
@@ -85,12 +83,12 @@ pub(super) struct Question {
     client_address: Option<IpAddr>,
 }
 
-/// Who makes the call, as far as that can be told.
-enum Asking<'a> {
+/// Who makes the call, as far as that is known.
+enum CallerFound<'a> {
     /// Somebody, by this issuer.
     Caller(&'a Issuer, Unproven),
-    /// Nobody: this is what the token is refused for.
-    Nobody(Reason),
+    /// Refused: this is what the token is refused for.
+    Refused(Reason),
 }
 
 /// Explains one call. Gives the exit code.
@@ -120,14 +118,14 @@ fn answer(
     now: UnixTime,
     stdin: &mut dyn Read,
     out: &mut dyn Write,
-) -> Result<io::Result<u8>, Wrong> {
-    let resource = question::resource(config, question.resource.as_deref())?;
+) -> Result<io::Result<u8>, QuestionError> {
+    let resource = question::find_resource(config, question.resource.as_deref())?;
     let operation = operation(question, config)?;
-    let (issuer, unproven) = match asking(config, resource, question, now, stdin)? {
-        Asking::Caller(issuer, unproven) => (issuer, unproven),
-        Asking::Nobody(reason) => {
-            let shown = shown::nobody(resource, reason, out);
-            return Ok(shown.map(|()| REFUSED));
+    let (issuer, unproven) = match find_caller(config, resource, question, now, stdin)? {
+        CallerFound::Caller(issuer, unproven) => (issuer, unproven),
+        CallerFound::Refused(reason) => {
+            let written = output::write_refused_token(resource, reason, out);
+            return Ok(written.map(|()| REFUSED));
         }
     };
     let host = resource
@@ -147,7 +145,7 @@ fn answer(
     };
     let explanation = resource.policy.explain(&caller, &operation);
     let is_allowed = explanation.decision.is_ok() && unproven.refusals.is_empty();
-    let shown = shown::Shown {
+    let call = output::ExplainedCall {
         resource,
         issuer,
         unproven: &unproven,
@@ -156,20 +154,20 @@ fn answer(
         challenger: &snapshot::challenger(config, resource),
     };
     let code = if is_allowed { ALLOWED } else { REFUSED };
-    Ok(shown.write(out).map(|()| code))
+    Ok(call.write(out).map(|()| code))
 }
 
 /// The call, as the gateway would read it from a message.
-fn operation<'q>(question: &'q Question, config: &Config) -> Result<Operation<'q>, Wrong> {
+fn operation<'q>(question: &'q Question, config: &Config) -> Result<Operation<'q>, QuestionError> {
     let method = question.method.as_deref().unwrap_or_default();
-    question::named(method, question.name.as_deref())?;
-    question::references(method, &question.reference)?;
+    question::check_name(method, question.name.as_deref())?;
+    question::check_references(method, &question.reference)?;
     if let Some(arguments) = &question.arguments {
         let limits = JsonLimits {
             depth: config.limits.json_depth,
             members: config.limits.json_members,
         };
-        question::arguments(method, arguments, &limits)?;
+        question::check_arguments(method, arguments, &limits)?;
     }
     Ok(Operation {
         method: Some(method),
@@ -183,21 +181,21 @@ fn operation<'q>(question: &'q Question, config: &Config) -> Result<Operation<'q
     })
 }
 
-fn asking<'a>(
+fn find_caller<'a>(
     config: &'a Config,
     resource: &'a Resource,
     question: &Question,
     now: UnixTime,
     stdin: &mut dyn Read,
-) -> Result<Asking<'a>, Wrong> {
+) -> Result<CallerFound<'a>, QuestionError> {
     if let Some(file) = &question.token_file {
         let token = read_token(file, stdin)?;
-        let asking = by_token(&token, config, resource, now);
-        return Ok(asking.unwrap_or_else(Asking::Nobody));
+        let found = caller_of_token(&token, config, resource, now);
+        return Ok(found.unwrap_or_else(CallerFound::Refused));
     }
     let claims = question.claims.as_deref().unwrap_or_default().as_bytes();
-    let named = unproven::issuer_of(claims).map_err(Wrong::Claims)?;
-    let issuer = question::issuer(
+    let named = unproven::issuer_of(claims).map_err(QuestionError::Claims)?;
+    let issuer = question::find_issuer(
         config,
         resource,
         question.issuer.as_deref(),
@@ -206,29 +204,30 @@ fn asking<'a>(
     let profile = profile(issuer, resource);
     let unproven = unproven::of_claims(claims, &profile, &resource.audience, now);
     match unproven {
-        Ok(unproven) => Ok(Asking::Caller(issuer, unproven)),
-        Err(Reason::MissingClaim) => Err(Wrong::NoSubject(issuer.subject_claim.clone())),
-        Err(reason) => Err(Wrong::Claims(reason)),
+        Ok(unproven) => Ok(CallerFound::Caller(issuer, unproven)),
+        Err(Reason::MissingClaim) => Err(QuestionError::NoSubject(issuer.subject_claim.clone())),
+        Err(reason) => Err(QuestionError::Claims(reason)),
     }
 }
 
 /// Reads a token as a request brings it.
-fn by_token<'a>(
+fn caller_of_token<'a>(
     token: &str,
     config: &'a Config,
     resource: &'a Resource,
     now: UnixTime,
-) -> Result<Asking<'a>, Reason> {
+) -> Result<CallerFound<'a>, Reason> {
     let line = HeaderValue::try_from(format!("Bearer {token}"));
     let line = line.map_err(|_| Reason::MalformedCredentials)?;
     let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
     let token = bearer(&headers, None, config.limits.token_bytes)?;
     let token = Unverified::parse(&token)?;
-    let issuer = question::issuers(config, resource).find(|own| own.issuer == token.issuer());
+    let issuer =
+        question::trusted_issuers(config, resource).find(|own| own.issuer == token.issuer());
     let issuer = issuer.ok_or(Reason::WrongIssuer)?;
     let profile = profile(issuer, resource);
     let unproven = unproven::of_token(&token, &profile, &resource.audience, now)?;
-    Ok(Asking::Caller(issuer, unproven))
+    Ok(CallerFound::Caller(issuer, unproven))
 }
 
 fn profile(issuer: &Issuer, resource: &Resource) -> IssuerProfile {
@@ -236,7 +235,7 @@ fn profile(issuer: &Issuer, resource: &Resource) -> IssuerProfile {
 }
 
 /// The token in a file, or on stdin; what ends the line is no part of it.
-fn read_token(file: &Path, stdin: &mut dyn Read) -> Result<String, Wrong> {
+fn read_token(file: &Path, stdin: &mut dyn Read) -> Result<String, QuestionError> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         stdin
@@ -249,7 +248,7 @@ fn read_token(file: &Path, stdin: &mut dyn Read) -> Result<String, Wrong> {
         })
     };
     let file = file.to_owned();
-    read.map_err(|error| Wrong::TokenFile { file, error })?;
+    read.map_err(|error| QuestionError::TokenFile { file, error })?;
     Ok(text.trim().to_owned())
 }
 

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use mcp_gateway_core::{
     json::{self, JsonError, JsonLimits},
-    mcp::{method::Method, operation::Reference},
+    mcp::{method::McpMethod, operation::Reference},
     refusal::reason::Reason,
 };
 
@@ -18,7 +18,7 @@ pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// What is wrong with a question: a sentence without its full stop.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Wrong {
+pub(super) enum QuestionError {
     #[error("there are several resources: add --resource with one of {0}")]
     WhichResource(String),
     #[error("there is no resource {0}: write one of {1}")]
@@ -56,9 +56,12 @@ pub(super) enum Wrong {
 }
 
 /// The resource of this path or URI, or the only one.
-pub(super) fn resource<'a>(config: &'a Config, asked: Option<&str>) -> Result<&'a Resource, Wrong> {
+pub(super) fn find_resource<'a>(
+    config: &'a Config,
+    asked: Option<&str>,
+) -> Result<&'a Resource, QuestionError> {
     let known = || {
-        list(
+        join_names(
             config
                 .resources
                 .iter()
@@ -70,13 +73,13 @@ pub(super) fn resource<'a>(config: &'a Config, asked: Option<&str>) -> Result<&'
     });
     match (fitting.next(), fitting.next(), asked) {
         (Some(one), None, _) => Ok(one),
-        (None, _, Some(asked)) => Err(Wrong::NoResource(asked.to_owned(), known())),
-        _ => Err(Wrong::WhichResource(known())),
+        (None, _, Some(asked)) => Err(QuestionError::NoResource(asked.to_owned(), known())),
+        _ => Err(QuestionError::WhichResource(known())),
     }
 }
 
 /// The issuers that a resource trusts.
-pub(super) fn issuers<'a>(
+pub(super) fn trusted_issuers<'a>(
     config: &'a Config,
     resource: &'a Resource,
 ) -> impl Iterator<Item = &'a Issuer> {
@@ -87,73 +90,84 @@ pub(super) fn issuers<'a>(
 }
 
 /// The issuer of claims: by its name in the configuration, by `iss`, or the only one.
-pub(super) fn issuer<'a>(
+pub(super) fn find_issuer<'a>(
     config: &'a Config,
     resource: &Resource,
     name: Option<&str>,
     iss: Option<&str>,
-) -> Result<&'a Issuer, Wrong> {
+) -> Result<&'a Issuer, QuestionError> {
     let trusted: Vec<&Issuer> = resource
         .issuers
         .iter()
         .filter_map(|name| config.issuers.get(name))
         .collect();
-    let names = || list(trusted.iter().map(|issuer| issuer.name.as_str()));
-    let identifiers = || list(trusted.iter().map(|issuer| issuer.issuer.as_str()));
+    let names = || join_names(trusted.iter().map(|issuer| issuer.name.as_str()));
+    let identifiers = || join_names(trusted.iter().map(|issuer| issuer.issuer.as_str()));
     let found = match (name, iss, &*trusted) {
         (Some(name), _, _) => {
             let found = trusted.iter().find(|issuer| issuer.name == name);
-            found.ok_or_else(|| Wrong::NoIssuer(name.to_owned(), names()))?
+            found.ok_or_else(|| QuestionError::NoIssuer(name.to_owned(), names()))?
         }
         (None, Some(iss), _) => {
             let found = trusted.iter().find(|issuer| issuer.issuer == iss);
-            found.ok_or_else(|| Wrong::NoIssuer(iss.to_owned(), identifiers()))?
+            found.ok_or_else(|| QuestionError::NoIssuer(iss.to_owned(), identifiers()))?
         }
         (None, None, [one]) => one,
-        (None, None, _) => return Err(Wrong::WhichIssuer(names())),
+        (None, None, _) => return Err(QuestionError::WhichIssuer(names())),
     };
     if iss.is_some_and(|iss| iss != found.issuer) {
-        return Err(Wrong::TwoIssuers(found.name.clone()));
+        return Err(QuestionError::TwoIssuers(found.name.clone()));
     }
     Ok(found)
 }
 
 /// Whether a method that acts on something with a name has one, and no other does.
-pub(super) fn named(method: &str, name: Option<&str>) -> Result<(), Wrong> {
+pub(super) fn check_name(method: &str, name: Option<&str>) -> Result<(), QuestionError> {
     if let Some(near) = methods::mistyped(method) {
-        return Err(Wrong::Method(method.to_owned(), near));
+        return Err(QuestionError::Method(method.to_owned(), near));
     }
     match (methods::kind(method), name) {
-        (Some(MethodKind::FromServer), _) => Err(Wrong::FromServer(method.to_owned())),
-        (Some(MethodKind::Named), None) => Err(Wrong::NoName(method.to_owned())),
+        (Some(MethodKind::FromServer), _) => Err(QuestionError::FromServer(method.to_owned())),
+        (Some(MethodKind::Named), None) => Err(QuestionError::NoName(method.to_owned())),
         (Some(MethodKind::Named), Some(_)) | (_, None) => Ok(()),
-        (_, Some(_)) => Err(Wrong::Name(method.to_owned())),
+        (_, Some(_)) => Err(QuestionError::Name(method.to_owned())),
     }
 }
 
 /// Whether what is touched besides fits the method.
-pub(super) fn references(method: &str, references: &[Reference]) -> Result<(), Wrong> {
+pub(super) fn check_references(
+    method: &str,
+    references: &[Reference],
+) -> Result<(), QuestionError> {
     let follows = |one: &Reference| matches!(one, Reference::Resource(_));
-    let called = Method::of(method);
+    let called = McpMethod::of(method);
     match references {
-        all if called.listens() => all.iter().all(follows).then_some(()).ok_or(Wrong::Followed),
+        all if called.listens() => all
+            .iter()
+            .all(follows)
+            .then_some(())
+            .ok_or(QuestionError::Followed),
         [_] if called.completes() => Ok(()),
-        _ if called.completes() => Err(Wrong::Completed),
+        _ if called.completes() => Err(QuestionError::Completed),
         [] => Ok(()),
-        _ => Err(Wrong::Reference(method.to_owned())),
+        _ => Err(QuestionError::Reference(method.to_owned())),
     }
 }
 
 /// Whether the method has arguments, and they are such as the gateway lets pass.
-pub(super) fn arguments(method: &str, text: &str, limits: &JsonLimits) -> Result<(), Wrong> {
-    if !Method::of(method).takes_arguments() {
-        return Err(Wrong::Arguments(method.to_owned()));
+pub(super) fn check_arguments(
+    method: &str,
+    text: &str,
+    limits: &JsonLimits,
+) -> Result<(), QuestionError> {
+    if !McpMethod::of(method).takes_arguments() {
+        return Err(QuestionError::Arguments(method.to_owned()));
     }
-    json::check(text.as_bytes(), limits).map_err(Wrong::ArgumentsJson)
+    json::check(text.as_bytes(), limits).map_err(QuestionError::ArgumentsJson)
 }
 
 /// Reads `resource:URI` or `prompt:NAME`.
-pub(super) fn reference(text: &str) -> Result<Reference, &'static str> {
+pub(super) fn parse_reference(text: &str) -> Result<Reference, &'static str> {
     match text.split_once(':') {
         Some(("resource", uri)) if !uri.is_empty() => Ok(Reference::Resource(uri.into())),
         Some(("prompt", name)) if !name.is_empty() => Ok(Reference::Prompt(name.into())),
@@ -161,6 +175,6 @@ pub(super) fn reference(text: &str) -> Result<Reference, &'static str> {
     }
 }
 
-fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+fn join_names<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }

@@ -1,8 +1,8 @@
 //! The rate limits of a resource: that each counts calls that exist, and that what it counts by cannot be made up.
 
 use mcp_gateway_core::{
-    mcp::method::Method,
-    policy::pattern::Pattern,
+    mcp::method::McpMethod,
+    policy::Pattern,
     rate::{Per, RateLimit, token_bucket::Rate},
 };
 
@@ -45,7 +45,7 @@ fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
         per,
         rate: rate?,
         methods: match per {
-            Per::Tool => vec![Method::CallTool.name().to_owned()],
+            Per::Tool => vec![McpMethod::CallTool.name().to_owned()],
             _ => methods,
         },
         names,
@@ -121,7 +121,7 @@ fn names(section: &Section<'_>, methods: &[String]) -> Vec<Pattern> {
 fn refuse_other_than_tools(section: &Section<'_>, methods: &[String], names: &[Pattern]) {
     if methods
         .iter()
-        .any(|method| method != Method::CallTool.name())
+        .any(|method| method != McpMethod::CallTool.name())
     {
         section.report_at(
             "method",

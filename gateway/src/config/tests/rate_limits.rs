@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_gateway_core::{
-    policy::pattern::Pattern,
+    policy::Pattern,
     rate::{Per, RateLimit, token_bucket::Rate},
 };
 

@@ -94,7 +94,7 @@ fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
     ])
 }
 
-/// Where clients connect, whether by TLS and whether through a proxy, whatever the order.
+/// Where clients connect, whether by TLS and whether through a proxy; sorted, so that their order does not count.
 fn listening_points(config: &Config) -> Vec<(SocketAddr, bool, bool)> {
     let mut points: Vec<_> = config
         .listen

@@ -38,7 +38,7 @@ use watch::FileWatch;
 
 /// How many times `reload.settle` files may go on changing. Then what is there is taken if it is good, so that constant
 /// writing does not keep every change away.
-const PATIENCE: u32 = 10;
+const MAX_SETTLE_PAUSES: u32 = 10;
 
 /// Reads the configuration again when the trigger asks for it.
 #[derive(Debug)]
@@ -56,14 +56,14 @@ pub(crate) struct Reloader {
     config: Config,
     /// What it was read from.
     applied: Inputs,
-    /// What was found when everything was read last, whatever came of it.
-    seen: Inputs,
+    /// What was found when everything was read last, accepted or rejected.
+    last_read: Inputs,
     /// The files to look at: those of the configuration in use, and those that the last one read would be made of.
     files: BTreeSet<PathBuf>,
 }
 
 /// Files as they were found.
-struct Found {
+struct FoundInputs {
     inputs: Inputs,
     /// They have stayed so for long enough.
     is_settled: bool,
@@ -94,7 +94,7 @@ impl Reloader {
             started: config.clone(),
             config,
             files: inputs.files().cloned().collect(),
-            seen: inputs.clone(),
+            last_read: inputs.clone(),
             applied: inputs,
         }
     }
@@ -116,7 +116,7 @@ impl Reloader {
         while self.requests.wait() {
             let reload = catch_unwind(AssertUnwindSafe(|| self.reload_if_changed()));
             if reload.is_err() {
-                count(self.gateway.metrics(), "rejected");
+                count_reload(self.gateway.metrics(), "rejected");
                 tracing::error!(
                     "a reload broke off, which is a defect; the configuration stays as it was"
                 );
@@ -127,7 +127,8 @@ impl Reloader {
     fn reload_if_changed(&mut self) {
         let found = self.wait_until_settled();
         let is_forced = self.trigger.take_forced();
-        if self.gateway.lifecycle().is_draining() || (found.inputs == self.seen && !is_forced) {
+        if self.gateway.lifecycle().is_draining() || (found.inputs == self.last_read && !is_forced)
+        {
             return;
         }
         let reading = self.source.read();
@@ -146,15 +147,15 @@ impl Reloader {
             .and_then(|config| self.apply(config, reading.inputs.clone()));
         match applied {
             Ok(()) => {
-                self.seen = reading.inputs;
+                self.last_read = reading.inputs;
                 // Look once more, which watches the files that are to be watched from now on.
                 if self.config.reload.watch {
                     self.trigger.request();
                 }
             }
             Err(problem) => {
-                self.seen = found.inputs;
-                self.seen.extend(reading.inputs);
+                self.last_read = found.inputs;
+                self.last_read.extend(reading.inputs);
                 self.reject(&problem);
             }
         }
@@ -163,8 +164,8 @@ impl Reloader {
         }
     }
 
-    /// Looks at the files until two looks are alike, or [`PATIENCE`] ends.
-    fn wait_until_settled(&mut self) -> Found {
+    /// Looks at the files until two looks are alike, or [`MAX_SETTLE_PAUSES`] ends.
+    fn wait_until_settled(&mut self) -> FoundInputs {
         let began = Instant::now();
         let mut inputs = self.read_inputs();
         loop {
@@ -173,8 +174,8 @@ impl Reloader {
             let next = self.read_inputs();
             let is_settled = next == inputs;
             inputs = next;
-            if is_settled || began.elapsed() > settle.saturating_mul(PATIENCE) {
-                return Found { inputs, is_settled };
+            if is_settled || began.elapsed() > settle.saturating_mul(MAX_SETTLE_PAUSES) {
+                return FoundInputs { inputs, is_settled };
             }
         }
     }
@@ -202,7 +203,7 @@ impl Reloader {
         self.start_refreshing(&snapshot.keys, &old.keys);
         self.gateway.exchange(snapshot.clone());
         self.certificates.exchange(renewed, self.gateway.metrics());
-        retire(&old.keys, &snapshot.keys, self.gateway.metrics());
+        retire_unused_keys(&old.keys, &snapshot.keys, self.gateway.metrics());
         let is_stale = |keys: &&Arc<IssuerKeys>| keys.come_from(&changed);
         snapshot
             .keys
@@ -213,7 +214,7 @@ impl Reloader {
         changes::warn_of_restart(&self.started, &config);
         changes::warn_of_lone_sessions(Some(&self.config), &config);
         note_loaded(self.gateway.metrics());
-        count(self.gateway.metrics(), "accepted");
+        count_reload(self.gateway.metrics(), "accepted");
         self.config = config;
         self.files = inputs.files().cloned().collect();
         self.applied = inputs;
@@ -223,28 +224,28 @@ impl Reloader {
     /// Begins to fetch the keys that are new, before any request asks for them.
     fn start_refreshing(&self, keys: &KeysByIssuer, previous: &KeysByIssuer) {
         for keys in keys_not_in(keys, previous) {
-            self.order(RefreshOrder::Start(keys.clone()));
+            self.send_order(RefreshOrder::Start(keys.clone()));
         }
     }
 
-    fn order(&self, order: RefreshOrder) {
+    fn send_order(&self, order: RefreshOrder) {
         // An order is lost only where the process ends.
         let _ = self.key_orders.blocking_send(order);
     }
 
     fn reject(&mut self, problem: &str) {
-        count(self.gateway.metrics(), "rejected");
+        count_reload(self.gateway.metrics(), "rejected");
         tracing::error!(
             "the configuration was not taken over, the last good one stays in use: {problem}"
         );
-        let applied = self.applied.files().chain(self.seen.files());
+        let applied = self.applied.files().chain(self.last_read.files());
         self.files = applied.cloned().collect();
     }
 
     /// An operator asks for everything anew, the keys of every issuer included.
     fn fetch_all_keys(&self) {
         for keys in self.gateway.snapshot().keys.values() {
-            self.order(RefreshOrder::FetchNow(keys.clone()));
+            self.send_order(RefreshOrder::FetchNow(keys.clone()));
         }
     }
 }
@@ -266,7 +267,7 @@ fn note_loaded(metrics: &Metrics) {
     metrics.config_last_reload.set(clock::now().secs() as f64);
 }
 
-fn count(metrics: &Metrics, result: &str) {
+fn count_reload(metrics: &Metrics, result: &str) {
     metrics.config_reloads.with_label_values(&[result]).inc();
     let was_accepted = i64::from(result == "accepted");
     metrics.config_last_reload_successful.set(was_accepted);
@@ -288,7 +289,7 @@ fn keys_not_in<'a>(
 
 /// Stops fetching the keys that are replaced or gone. A counter stays where its issuer or resource goes, as Prometheus
 /// expects; keys that nobody holds have no age.
-fn retire(old: &KeysByIssuer, new: &KeysByIssuer, metrics: &Metrics) {
+fn retire_unused_keys(old: &KeysByIssuer, new: &KeysByIssuer, metrics: &Metrics) {
     for keys in keys_not_in(old, new) {
         keys.retire();
         if !new.contains_key(keys.name()) {

@@ -63,7 +63,7 @@ impl FileWatch {
         self.watched.clear();
     }
 
-    /// Those that are watched are watched again: another directory may stand in the place of one.
+    /// Directories that are watched already are watched anew: another one may have replaced them.
     fn watch_directories(&mut self, directories: BTreeSet<PathBuf>) -> notify::Result<()> {
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,

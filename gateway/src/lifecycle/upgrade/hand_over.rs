@@ -29,10 +29,10 @@ use rustix::{
 use thiserror::Error;
 
 /// How long one side waits for the next byte of the other.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// How long to pause after a successor whose connection could not be accepted.
-pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Sockets one process takes at most.
 const MAX_SOCKETS: usize = 1024;
@@ -77,8 +77,8 @@ pub(crate) fn connect(path: &Path) -> Result<UnixStream, HandOverError> {
 pub(crate) fn authenticate_peer(stream: UnixStream) -> Result<UnixStream, HandOverError> {
     check_peer_user_id(&stream)?;
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(MAX_WAIT))?;
+    stream.set_write_timeout(Some(MAX_WAIT))?;
     Ok(stream)
 }
 

@@ -5,9 +5,9 @@
 //! waits in a socket's queue waits for the successor: nothing is closed and bound again. A failure before that word leaves
 //! the running process as it was.
 
-mod door;
 mod hand_over;
 mod offer;
+mod upgrade_socket;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -15,9 +15,9 @@ use std::{
     path::Path,
 };
 
-pub(crate) use door::{UpgradeSocket, UpgradeSocketError};
 pub(crate) use hand_over::HandOverError;
 pub(crate) use offer::HandOverService;
+pub(crate) use upgrade_socket::{UpgradeSocket, UpgradeSocketError};
 
 /// The sockets a process starts with: what its predecessor gave it, or none.
 #[derive(Debug, Default)]

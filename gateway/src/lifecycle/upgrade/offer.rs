@@ -9,7 +9,7 @@ use pingora::{
 };
 use tokio::{net::UnixListener, sync::mpsc};
 
-use super::{door::UpgradeSocket, hand_over};
+use super::{hand_over, upgrade_socket::UpgradeSocket};
 use crate::{gateway::Gateway, lifecycle::signals::EndReason};
 
 /// Waits for a successor and hands the listening sockets over to it.
@@ -47,7 +47,7 @@ impl HandOverService {
                 () = self.wait_for_successor(&listener) => {
                     tracing::info!("a successor has the sockets: it accepts from now on");
                     self.gateway.lifecycle().hand_over();
-                    // A full channel holds as much already.
+                    // A full channel holds an end already.
                     let _ = self.ends.try_send(EndReason::HandedOver);
                     // The path is the successor's now.
                     upgrade_socket.leave_to_successor();
@@ -69,7 +69,7 @@ impl HandOverService {
                 }
                 Err(error) => {
                     tracing::warn!("a successor could not be heard: {error}");
-                    tokio::time::sleep(hand_over::PAUSE).await;
+                    tokio::time::sleep(hand_over::ACCEPT_PAUSE).await;
                 }
             }
         }

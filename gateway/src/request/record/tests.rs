@@ -17,15 +17,17 @@ use crate::{
     config::{self, Audit, Environment, Log, LogFormat},
     snapshot::{ProtectedResource, Snapshot},
     telemetry::{
-        access_log::AccessLog, audit_log::AuditLog, log_queue::LogWriter, metrics::Metrics,
+        log_queue::LogWriter,
+        metrics::Metrics,
+        request_log::{access_log::AccessLog, audit_log::AuditLog},
     },
 };
 use crate::{gateway::Gateway, telemetry::request_view::BrokenBy};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mcp_gateway_core::{
     http::authority::Authority,
     json::JsonLimits,
-    mcp::message::Message,
+    mcp::{headers::encode_sentinel, message::Message},
     policy::By,
     principal::Principal,
     refusal::{Refusal, reason::Reason},
@@ -169,18 +171,21 @@ fn principal(client: Option<&str>) -> Arc<Principal> {
 }
 
 fn call(name: &str) -> Message {
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}}}}"#
-    );
+    let body = serde_json::json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {
+            "name": name,
+            "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28" },
+        },
+    });
     let mut headers = HeaderMap::new();
-    for (header, value) in [
-        ("mcp-protocol-version", "2026-07-28"),
-        ("mcp-method", "tools/call"),
-        ("mcp-name", name),
-    ] {
-        headers.insert(header, value.parse().unwrap());
-    }
-    Message::read(&body.into(), &headers, &JsonLimits::default()).unwrap()
+    headers.insert(
+        "mcp-protocol-version",
+        HeaderValue::from_static("2026-07-28"),
+    );
+    headers.insert("mcp-method", HeaderValue::from_static("tools/call"));
+    headers.insert("mcp-name", encode_sentinel(name).unwrap());
+    Message::read(&body.to_string().into(), &headers, &JsonLimits::default()).unwrap()
 }
 
 fn open<'a>(setting: &'a Setting, method: &str) -> Box<RecordGuard<'a>> {
@@ -252,12 +257,7 @@ fn write_unreadable(setting: &Setting) {
 fn write_session_end(setting: &Setting) {
     let mut guard = open(setting, "DELETE");
     guard.record.set_path("/mcp");
-    let message = Message {
-        method: None,
-        name: None,
-        version: None,
-        ..call("")
-    };
+    let message = Message::without_body(&Method::DELETE, &HeaderMap::new()).unwrap();
     set_message(&mut guard, &message);
     decide(&mut guard, Some(&Reason::SessionUnknown.into()));
     refuse(&mut guard, Reason::SessionUnknown);

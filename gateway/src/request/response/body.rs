@@ -37,13 +37,13 @@ impl Source {
     pub(crate) fn edited(
         body: UpstreamBody,
         edit: Editing,
-        held: BodyReservation,
+        reservation: BodyReservation,
         snapshot: &Snapshot,
     ) -> Self {
         Self::Edited(Box::new(Edited {
             body,
             editor: Some(EventEditor::new(edit, snapshot.limits.answer_bytes)),
-            held,
+            reservation,
             bodies: snapshot.body_budget_bytes,
             cut: None,
         }))
@@ -90,7 +90,7 @@ pub(crate) struct Edited {
     /// None once the stream has ended.
     editor: Option<EventEditor<Editing>>,
     /// What the editor holds back, counted among all bodies.
-    held: BodyReservation,
+    reservation: BodyReservation,
     bodies: usize,
     /// Told once what stood before it has been passed on.
     cut: Option<Cut>,
@@ -129,7 +129,7 @@ impl Edited {
             return;
         };
         let pushed = editor.push(data, out);
-        let counted = self.held.resize(editor.held(), self.bodies);
+        let counted = self.reservation.resize(editor.held(), self.bodies);
         self.cut = match (pushed, counted) {
             (Err(error), _) => Some(error.into()),
             (_, Err(reason)) => Some(Cut::Refused(

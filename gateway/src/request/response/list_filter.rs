@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use http::Method;
 use mcp_gateway_core::{
     cel::{RequestFacts, kept_claims::KeptClaims},
-    mcp::{listed::Listed, message::Message, method::Method as McpMethod},
+    mcp::{listed::Listed, message::Message, method::McpMethod},
     policy::{Caller, hide::Hide},
     principal::Principal,
     rewrite::lists::ListFilter,
@@ -24,7 +24,7 @@ use crate::{
 pub(crate) fn edit(
     exchange: &Exchange<'_>,
     resource: &Arc<ProtectedResource>,
-    verdict: &VerifiedToken,
+    token: &VerifiedToken,
     message: &Message,
     admitted: &Admitted,
 ) -> Option<Editing> {
@@ -34,23 +34,23 @@ pub(crate) fn edit(
         return None;
     }
     let viewer = Viewer {
-        principal: verdict.verified.principal.clone(),
-        claims: verdict.verified.claims.clone(),
+        principal: token.verified.principal.clone(),
+        claims: token.verified.claims.clone(),
         http_method: http_method.clone(),
         path: admitted.path.clone(),
         host: admitted.host.host().to_owned(),
         client_address: exchange.record.client_ip(),
     };
     let counters = exchange.gateway.metrics().list_entries_hidden.clone();
-    let (judge, counted) = (resource.clone(), resource.clone());
-    let shows = move |listed, name: &str| judge.policy.shows(&viewer.caller(), listed, name);
-    let hid = move |listed: Listed, count: usize| {
+    let (resource, counted) = (resource.clone(), resource.clone());
+    let shows = move |listed, name: &str| resource.policy.shows(&viewer.caller(), listed, name);
+    let count_hidden = move |listed: Listed, count: usize| {
         let labels = [counted.label.as_str(), listed.label()];
         counters
             .with_label_values(&labels)
             .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     };
-    Some(Box::new(ListFilter::new(shows, hid)))
+    Some(Box::new(ListFilter::new(shows, count_hidden)))
 }
 
 /// Who looks at a list, and by which request; kept for as long as its answer goes on.

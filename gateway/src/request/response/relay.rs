@@ -53,8 +53,8 @@ pub(crate) struct Relay {
     stream_end: StreamEnd,
     /// An end in between leaves whole events behind, so it may be a clean one.
     is_stream: bool,
-    /// The place of an answer that only listens.
-    _place: Option<ListeningStream>,
+    /// The slot of an answer that only listens.
+    _listening_stream: Option<ListeningStream>,
     /// Counts the stream for as long as it is open.
     _open: Option<Counted>,
 }
@@ -65,7 +65,7 @@ impl Relay {
         exchange: &Exchange<'_>,
         response: Response<Source>,
         stream_end: StreamEnd,
-        place: Option<ListeningStream>,
+        listening_stream: Option<ListeningStream>,
     ) -> Self {
         // A silence of zero means no comments.
         let silence = exchange.snapshot.timeouts.sse_comment;
@@ -80,7 +80,7 @@ impl Relay {
             silence: takes_comments.then_some(silence),
             stream_end,
             is_stream,
-            _place: place,
+            _listening_stream: listening_stream,
             _open: is_stream.then(|| {
                 let resource = exchange.record.resource_label();
                 Counted::new(exchange.gateway.metrics().open_streams(resource))

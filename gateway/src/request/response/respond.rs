@@ -33,7 +33,7 @@ use crate::{
         exchange::{Broken, Exchange, Stop},
         record::{Record, audit},
     },
-    telemetry::refusal_log,
+    telemetry::request_log::refusal_log,
 };
 
 /// How long what is left of a body is read and thrown away before a refusal: several clients lose an answer that comes

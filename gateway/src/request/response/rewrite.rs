@@ -79,21 +79,21 @@ pub(crate) async fn document(
     stream_end: &mut StreamEnd,
 ) -> Result<Bytes, Stop> {
     let snapshot = exchange.snapshot.clone();
-    let held = exchange.gateway.body_budget().reservation();
+    let reservation = exchange.gateway.body_budget().reservation();
     let whole = tokio::select! {
         biased;
-        whole = collect(body, held, &snapshot) => whole,
+        whole = collect(body, reservation, &snapshot) => whole,
         _ = exchange.session.read_body_or_idle(true) => return Err(Stop::Broken),
         () = sleep_until(deadline) => Err(Reason::UpstreamTimeout),
         () = stream_end.reached() => Err(Reason::Expired),
     };
-    let (whole, held) = whole?;
+    let (whole, reservation) = whole?;
     // Nothing lists nothing.
     if whole.is_empty() {
         return Ok(whole);
     }
     match document::edit(&whole, &mut edit) {
-        Ok(edited) => Ok(held.attach_to(edited.map_or(whole, Bytes::from))),
+        Ok(edited) => Ok(reservation.attach_to(edited.map_or(whole, Bytes::from))),
         Err(error) => {
             exchange.record.set_detail(error.to_string());
             Err(error.reason().into())
@@ -103,7 +103,7 @@ pub(crate) async fn document(
 
 async fn collect(
     mut body: UpstreamBody,
-    mut held: BodyReservation,
+    mut reservation: BodyReservation,
     snapshot: &Snapshot,
 ) -> Result<(Bytes, BodyReservation), Reason> {
     let limit = snapshot.limits.answer_bytes;
@@ -120,8 +120,8 @@ async fn collect(
         if whole.len() + data.len() > limit {
             return Err(Reason::AnswerTooLarge);
         }
-        held.grow(data.len(), snapshot.body_budget_bytes)?;
+        reservation.grow(data.len(), snapshot.body_budget_bytes)?;
         whole.extend_from_slice(&data);
     }
-    Ok((whole.freeze(), held))
+    Ok((whole.freeze(), reservation))
 }

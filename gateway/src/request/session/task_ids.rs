@@ -23,7 +23,7 @@ use crate::{
     snapshot::ProtectedResource,
 };
 
-/// What the operator is told where tasks are refused.
+/// What is logged where tasks are refused.
 const REFUSED: &str = "this resource has tasks: refuse; seal binds their ids to callers, upstream leaves it to the server";
 
 /// Opens what is sealed in a message, and sees to it that what its answer hands out is sealed.
@@ -33,7 +33,7 @@ pub(crate) fn open(
     permit: &Permit,
     message: &mut Message,
 ) -> Result<(), Reason> {
-    judge(exchange, resource, message)?;
+    check_task_use(exchange, resource, message)?;
     let tasks = resource.tasks == Tasks::Seal;
     let request_state = resource.request_state == RequestState::Seal;
     if !tasks && !request_state {
@@ -50,7 +50,7 @@ pub(crate) fn open(
     let body = message.body.as_deref();
     let opened = body.map_or_else(|| Ok(Opened::default()), |body| opening.open(body))?;
     if let Some(body) = opened.body {
-        message.body = Some(held(exchange, body)?);
+        message.body = Some(reserve(exchange, body)?);
     }
     if let Some(task) = opened.task {
         message.mirror = Some(encode_sentinel(&task).ok_or(Reason::Internal)?);
@@ -74,23 +74,23 @@ fn is_answered(exchange: &Exchange<'_>, message: &Message) -> bool {
     is_request || exchange.session.req_header().method == Method::GET
 }
 
-/// Whether the resource lets clients say this of tasks.
-fn judge(
+/// Whether the resource allows what the message does with tasks.
+fn check_task_use(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
     message: &Message,
 ) -> Result<(), Reason> {
     let method = message.method_name();
-    let judged = resource.tasks.judge(message.era, method, message.task_use);
-    if judged == Err(Reason::TasksRefused) {
+    let outcome = resource.tasks.judge(message.era, method, message.task_use);
+    if outcome == Err(Reason::TasksRefused) {
         exchange.record.set_detail(REFUSED);
     }
-    judged
+    outcome
 }
 
-/// The body for the upstream takes its room among all bodies, as the client's did.
-fn held(exchange: &Exchange<'_>, body: Vec<u8>) -> Result<Bytes, Reason> {
-    let mut held = exchange.gateway.body_budget().reservation();
-    held.grow(body.len(), exchange.snapshot.body_budget_bytes)?;
-    Ok(held.attach_to(body.into()))
+/// Reserves memory for the body that goes upstream, as for the client's.
+fn reserve(exchange: &Exchange<'_>, body: Vec<u8>) -> Result<Bytes, Reason> {
+    let mut reservation = exchange.gateway.body_budget().reservation();
+    reservation.grow(body.len(), exchange.snapshot.body_budget_bytes)?;
+    Ok(reservation.attach_to(body.into()))
 }

@@ -45,12 +45,12 @@ macro_rules! methods {
     ) => {
         /// A method of MCP, or a family of names that have no row of their own.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Method {
+        pub enum McpMethod {
             $(#[doc = concat!("`", $name, "`")] $method,)*
             $(#[doc = concat!("Any other name that begins with `", $prefix, "`")] $family,)*
         }
 
-        impl Method {
+        impl McpMethod {
             /// Every method with a name of its own, in the order of the table.
             pub const ALL: &[Self] = &[$(Self::$method),*];
 
@@ -242,7 +242,7 @@ enum Access {
     RuledAsRead,
 }
 
-impl Method {
+impl McpMethod {
     /// The label of every name that MCP does not let a client send.
     pub const OTHER_LABEL: &str = "other";
 

@@ -80,7 +80,7 @@ fn every_published_method_has_the_row_that_its_schemas_say() {
     let known = LEGACY[1..].iter().chain(&["2026-07-28", TASKS_EXTENSION]);
     assert_eq!(revisions, known.collect());
     for (name, published) in &published {
-        let method = Method::of(name);
+        let method = McpMethod::of(name);
         assert!(method.is_known(), "{name} has no row");
         let row = method.row();
         assert_eq!(row.eras, published.eras(), "{name}");
@@ -91,15 +91,15 @@ fn every_published_method_has_the_row_that_its_schemas_say() {
         };
         assert_eq!(published.forms, BTreeSet::from([form]), "{name}");
     }
-    let rows: BTreeSet<_> = Method::ALL.iter().map(|method| method.name()).collect();
+    let rows: BTreeSet<_> = McpMethod::ALL.iter().map(|method| method.name()).collect();
     assert_eq!(rows, published.into_keys().collect());
 }
 
 #[test]
 fn every_row_is_found_by_its_name_alone() {
-    for method in Method::ALL {
+    for method in McpMethod::ALL {
         let name = method.name();
-        assert_eq!(Method::of(name), *method);
+        assert_eq!(McpMethod::of(name), *method);
         for near in [
             name.to_uppercase(),
             format!("{name} "),
@@ -109,7 +109,7 @@ fn every_row_is_found_by_its_name_alone() {
             name[..name.len() - 1].to_owned(),
         ] {
             // `notifications/tasks/status` without its end is still no other method.
-            assert!(!Method::of(&near).is_known(), "{near:?}");
+            assert!(!McpMethod::of(&near).is_known(), "{near:?}");
         }
     }
 }
@@ -117,18 +117,18 @@ fn every_row_is_found_by_its_name_alone() {
 #[test]
 fn the_families_are_those_of_which_more_is_known_than_nothing() {
     for (name, expected) in [
-        ("notifications/", Method::UnknownNotification),
-        ("notifications/anything", Method::UnknownNotification),
-        ("tasks/", Method::UnknownOfTasks),
-        ("tasks/more", Method::UnknownOfTasks),
-        ("tasks/get ", Method::UnknownOfTasks),
-        ("resources/more", Method::UnknownOfResources),
-        ("tasks", Method::Unknown),
-        ("Tasks/get", Method::Unknown),
-        ("notification/initialized", Method::Unknown),
-        ("", Method::Unknown),
+        ("notifications/", McpMethod::UnknownNotification),
+        ("notifications/anything", McpMethod::UnknownNotification),
+        ("tasks/", McpMethod::UnknownOfTasks),
+        ("tasks/more", McpMethod::UnknownOfTasks),
+        ("tasks/get ", McpMethod::UnknownOfTasks),
+        ("resources/more", McpMethod::UnknownOfResources),
+        ("tasks", McpMethod::Unknown),
+        ("Tasks/get", McpMethod::Unknown),
+        ("notification/initialized", McpMethod::Unknown),
+        ("", McpMethod::Unknown),
     ] {
-        assert_eq!(Method::of(name), expected, "{name:?}");
+        assert_eq!(McpMethod::of(name), expected, "{name:?}");
     }
 }
 
@@ -160,7 +160,7 @@ fn rules_are_asked_about_a_method_without_a_row() {
         ..Rule::default()
     };
     for method in WITHOUT_FAVOUR {
-        assert!(!Method::of(method).is_always_open(), "{method:?}");
+        assert!(!McpMethod::of(method).is_always_open(), "{method:?}");
         for (default, rules, expected) in [
             (DefaultDecision::Deny, vec![], Some(Reason::PolicyDenied)),
             (
@@ -208,19 +208,19 @@ fn a_method_without_a_row_is_counted_by_rate_limits() {
 fn a_method_without_a_row_has_no_metric_label() {
     for method in WITHOUT_FAVOUR {
         assert_eq!(
-            Method::of(method).label(),
-            Method::OTHER_LABEL,
+            McpMethod::of(method).label(),
+            McpMethod::OTHER_LABEL,
             "{method:?}"
         );
     }
-    let labels: BTreeSet<_> = Method::ALL.iter().map(|method| method.label()).collect();
+    let labels: BTreeSet<_> = McpMethod::ALL.iter().map(|method| method.label()).collect();
     assert_eq!(labels.len(), 22, "{labels:?}");
 }
 
 #[test]
 fn a_method_without_a_row_names_nothing_and_is_read_no_further() {
     for method in WITHOUT_FAVOUR {
-        let row = Method::of(method).row();
+        let row = McpMethod::of(method).row();
         assert_eq!(row.target, Target::Nothing, "{method:?}");
         assert_eq!(row.mirror, Mirror::Never, "{method:?}");
         assert_eq!(row.further, Further::Nothing, "{method:?}");
@@ -230,14 +230,14 @@ fn a_method_without_a_row_names_nothing_and_is_read_no_further() {
 
 #[test]
 fn notifications_alone_open_by_their_name() {
-    for method in Method::ALL {
-        let opens = [Method::Initialize, Method::Discover, Method::Ping];
+    for method in McpMethod::ALL {
+        let opens = [McpMethod::Initialize, McpMethod::Discover, McpMethod::Ping];
         let expected = method.is_notification() || opens.contains(method);
         assert_eq!(method.is_always_open(), expected, "{method:?}");
         let by_name = method.name().starts_with("notifications/");
         assert_eq!(method.is_notification(), by_name, "{method:?}");
     }
-    assert!(Method::of("notifications/anything").is_always_open());
+    assert!(McpMethod::of("notifications/anything").is_always_open());
 }
 
 fn alice() -> Principal {

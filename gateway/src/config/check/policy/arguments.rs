@@ -1,7 +1,7 @@
 //! What a rule asks of a call's arguments.
 
 use mcp_gateway_core::{
-    mcp::method::Method,
+    mcp::method::McpMethod,
     policy::{Argument, MAX_NUMBER, Methods, Value},
 };
 
@@ -38,7 +38,7 @@ fn take_arguments(methods: &Methods) -> bool {
         Methods::Any => false,
         Methods::Of(methods) => methods
             .iter()
-            .all(|method| Method::of(method).takes_arguments()),
+            .all(|method| McpMethod::of(method).takes_arguments()),
     }
 }
 

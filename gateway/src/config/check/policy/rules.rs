@@ -1,7 +1,7 @@
 //! The rules of a policy: that each speaks of calls that exist, and is not hidden behind an earlier one.
 
 use mcp_gateway_core::{
-    mcp::method::Method,
+    mcp::method::McpMethod,
     policy::{Methods, Pattern, Rule},
 };
 
@@ -162,7 +162,7 @@ fn act_on_uris(methods: &Methods) -> bool {
         Methods::Any => false,
         Methods::Of(methods) => methods
             .iter()
-            .any(|method| Method::of(method).is_about_resources()),
+            .any(|method| McpMethod::of(method).is_about_resources()),
     }
 }
 

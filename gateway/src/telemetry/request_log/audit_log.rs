@@ -11,16 +11,18 @@ use prometheus::IntCounter;
 use serde::Serialize;
 
 use super::{
-    audit_file::AuditFile,
     log_line::{
         CallFields, CallerFields, LineWriter, LogLine, OriginFields, PrincipalFields, TextLine,
     },
-    log_queue::{LastLines, LogWriter},
-    metrics::NO_RESOURCE,
     redaction::redact,
-    request_view::Decision,
 };
 use crate::config::{Audit, Log, LogFormat};
+use crate::telemetry::{
+    audit_file::AuditFile,
+    log_queue::{LastLines, LogWriter},
+    metrics::NO_RESOURCE,
+    request_view::Decision,
+};
 
 /// Writes audit lines.
 #[derive(Debug)]
@@ -143,7 +145,7 @@ mod tests {
     use mcp_gateway_core::mcp::change::Change;
 
     use super::*;
-    use crate::telemetry::{log_line::encode, request_view::RequestView};
+    use crate::telemetry::{request_log::log_line::encode, request_view::RequestView};
 
     const HOSTILE: &str = "evil\n\"decision\":\"allowed\" rule=x\u{1b}[31m\u{202e}";
 

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::object::Object;
+use crate::json::object::Object;
 
 /// Whether two members of `object` look alike, or one looks like a member of `known` without being it.
 pub(crate) fn ambiguous(object: &Object<'_>, known: &[&str]) -> bool {

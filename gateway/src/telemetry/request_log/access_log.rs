@@ -11,11 +11,13 @@ use super::{
     log_line::{
         CallFields, CallerFields, LineWriter, LogLine, OriginFields, PrincipalFields, TextLine,
     },
-    log_queue::LogWriter,
     redaction::{redact, redact_unknown_path, redact_word},
-    request_view::{BrokenBy, FinishedRequest},
 };
 use crate::config::Log;
+use crate::telemetry::{
+    log_queue::LogWriter,
+    request_view::{BrokenBy, FinishedRequest},
+};
 
 /// The HTTP method of a request whose head could not be read.
 const NO_METHOD: &str = "-";
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
     use crate::{
         config::LogFormat,
-        telemetry::{log_line::encode, request_view::RequestView},
+        telemetry::{request_log::log_line::encode, request_view::RequestView},
     };
 
     fn encoded(format: LogFormat, name: &str) -> Vec<u8> {

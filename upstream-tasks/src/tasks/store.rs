@@ -15,10 +15,10 @@ use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, broadcast};
 
-use crate::task::{NewTask, Task, TaskError, TaskId, TaskList};
+use crate::tasks::task::{NewTask, Task, TaskError, TaskId, TaskList};
 
 /// What the data file holds when there is none yet.
-const SEED: &str = include_str!("../tasks.json");
+const SEED: &str = include_str!("../../tasks.json");
 /// Largest data file that is read, in bytes; a list at all its limits is smaller.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// How many changes a slow subscriber may fall behind before it is told that everything may have changed.

@@ -11,7 +11,7 @@ use rmcp::{
 };
 use serde::Serialize;
 
-use crate::task::{Task, TaskId, TaskList};
+use crate::tasks::task::{Task, TaskId, TaskList};
 
 /// The template behind every single task.
 pub(crate) const TEMPLATE: &str = "tasks://{id}";

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::caller::Target;
-use super::rule::{Methods, Rule};
 use crate::cel::Condition;
-use crate::mcp::method::Method;
+use crate::mcp::method::McpMethod;
+use crate::policy::caller::Target;
+use crate::policy::rule::{Methods, Rule};
 
 /// The rules of a policy, in their order.
 #[derive(Clone, Debug, Default)]
@@ -54,8 +54,10 @@ impl Rules {
             Methods::Of(methods) => Some(methods),
         });
         let mut methods: Vec<&str> = named.flatten().map(String::as_str).collect();
-        if methods.contains(&Method::ReadResource.name()) {
-            let judged_as_reading = Method::ALL.iter().filter(|one| one.is_judged_as_reading());
+        if methods.contains(&McpMethod::ReadResource.name()) {
+            let judged_as_reading = McpMethod::ALL
+                .iter()
+                .filter(|one| one.is_judged_as_reading());
             methods.extend(judged_as_reading.map(|method| method.name()));
         }
         for method in methods {
@@ -129,7 +131,7 @@ impl Slots {
 fn tools(all: &[Rule]) -> HashSet<Box<str>> {
     let named = all
         .iter()
-        .filter(|rule| rule.methods.cover(Method::CallTool.name()));
+        .filter(|rule| rule.methods.cover(McpMethod::CallTool.name()));
     let names = named.flat_map(|rule| &rule.names);
     let exact = names.filter(|name| name.is_exact());
     exact.map(|name| name.as_str().into()).collect()
@@ -145,7 +147,7 @@ fn name_resources(all: &[Rule]) -> bool {
         Methods::Any => true,
         Methods::Of(methods) => methods
             .iter()
-            .any(|method| Method::of(method).is_about_resources()),
+            .any(|method| McpMethod::of(method).is_about_resources()),
     };
     all.iter().filter(resources).any(|rule| {
         let condition = rule.condition.as_ref();

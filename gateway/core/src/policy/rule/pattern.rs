@@ -4,7 +4,7 @@
 //! classes, alternatives or escapes, so a name with brackets is the name it looks like.
 
 /// The longest pattern, in bytes.
-pub const MAX_PATTERN_BYTES: usize = 256;
+pub(crate) const MAX_PATTERN_BYTES: usize = 256;
 
 /// A name, or many that read alike.
 #[derive(Clone, Debug, PartialEq, Eq)]

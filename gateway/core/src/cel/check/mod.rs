@@ -4,6 +4,8 @@
 //! Claims and arguments may be of any type, so whatever is done to them may be right. The type of everything else is
 //! known: `request.path > 3` is never right, and refused.
 
+mod functions;
+
 use std::collections::BTreeSet;
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, SelectExpr};
@@ -11,9 +13,9 @@ use cel::{Context, Program, Value};
 
 use super::environment::environment;
 use super::error::{ConditionError, FLATTER, Spot, TOO_DEEP};
-use super::functions::{self, Kind};
 use super::kept_claims::{ClaimNames, MemberNames};
 use crate::similar;
+use functions::Kind;
 
 /// What a condition reads.
 #[derive(Debug, Default)]

@@ -16,7 +16,7 @@ const WORD_LENGTH: usize = 32;
 const WORD_SHOWN: usize = 8;
 
 /// A value up to [`FIELD_LENGTH`], and up to the first part that reads like a JSON Web Token.
-pub(super) fn redact(value: &str) -> &str {
+pub(crate) fn redact(value: &str) -> &str {
     let value = head(value, FIELD_LENGTH);
     let is_token = |at: &usize| {
         let rest = value.get(*at..).unwrap_or_default();
@@ -29,13 +29,13 @@ pub(super) fn redact(value: &str) -> &str {
 }
 
 /// The name of a tool, prompt or resource. The name of a resource is a URI, whose query is left out as that of a request is.
-pub(super) fn redact_name(name: &str) -> &str {
+pub(crate) fn redact_name(name: &str) -> &str {
     let end = name.find('?');
     redact(end.map_or(name, |end| head_to(name, end)))
 }
 
 /// A path that no resource has: a long segment may be an opaque token, so no more than its beginning is shown.
-pub(super) fn redact_unknown_path(path: &str) -> &str {
+pub(crate) fn redact_unknown_path(path: &str) -> &str {
     let mut begin = 0;
     for segment in path.split('/') {
         let shown = redact_word(segment);
@@ -48,7 +48,7 @@ pub(super) fn redact_unknown_path(path: &str) -> &str {
 }
 
 /// A word that the client chose, such as a method that HTTP does not know: its beginning, where it is long.
-pub(super) fn redact_word(word: &str) -> &str {
+pub(crate) fn redact_word(word: &str) -> &str {
     if word.chars().nth(WORD_LENGTH).is_some() {
         head(word, WORD_SHOWN)
     } else {

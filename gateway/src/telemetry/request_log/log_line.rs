@@ -7,18 +7,15 @@ use std::fmt::{Display, Write};
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{
-    log_queue::LogWriter,
-    redaction::{redact, redact_name},
-    request_view::RequestView,
-};
+use super::redaction::{redact, redact_name};
 use crate::config::LogFormat;
+use crate::telemetry::{log_queue::LogWriter, request_view::RequestView};
 
 /// The level of every line.
 const LEVEL: &str = "INFO";
 
 /// The fields of a log's own line. JSON takes them from `Serialize`, in the struct's order.
-pub(super) trait LogLine: Serialize {
+pub(crate) trait LogLine: Serialize {
     /// What sets the line apart from other events.
     const TARGET: Option<&'static str>;
     const MESSAGE: &'static str;
@@ -29,24 +26,24 @@ pub(super) trait LogLine: Serialize {
 
 /// Writes the lines of one log, unless it is off. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct LineWriter {
+pub(crate) struct LineWriter {
     queue: Option<LogWriter>,
     format: LogFormat,
 }
 
 impl LineWriter {
     /// Writes lines to `queue`; without one the log is off.
-    pub(super) const fn new(queue: Option<LogWriter>, format: LogFormat) -> Self {
+    pub(crate) const fn new(queue: Option<LogWriter>, format: LogFormat) -> Self {
         Self { queue, format }
     }
 
     /// Whether lines are written at all.
-    pub(super) const fn is_on(&self) -> bool {
+    pub(crate) const fn is_on(&self) -> bool {
         self.queue.is_some()
     }
 
     /// Writes one line. A full queue drops it.
-    pub(super) fn write(&self, line: &impl LogLine) {
+    pub(crate) fn write(&self, line: &impl LogLine) {
         if let Some(queue) = &self.queue {
             let mut bytes = encode(self.format, &timestamp(), line);
             bytes.push(b'\n');
@@ -56,21 +53,21 @@ impl LineWriter {
 }
 
 /// What every line says of its request. The two logs have other fields between these groups.
-pub(super) struct CallerFields<'a> {
-    pub(super) origin: OriginFields<'a>,
-    pub(super) resource: Option<&'a str>,
-    pub(super) call: CallFields<'a>,
-    pub(super) principal: PrincipalFields<'a>,
+pub(crate) struct CallerFields<'a> {
+    pub(crate) origin: OriginFields<'a>,
+    pub(crate) resource: Option<&'a str>,
+    pub(crate) call: CallFields<'a>,
+    pub(crate) principal: PrincipalFields<'a>,
 }
 
 #[derive(Serialize)]
-pub(super) struct OriginFields<'a> {
+pub(crate) struct OriginFields<'a> {
     request_id: &'a str,
     client: String,
 }
 
 #[derive(Serialize)]
-pub(super) struct CallFields<'a> {
+pub(crate) struct CallFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     mcp_method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +75,7 @@ pub(super) struct CallFields<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct PrincipalFields<'a> {
+pub(crate) struct PrincipalFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +86,7 @@ pub(super) struct PrincipalFields<'a> {
 
 impl<'a> CallerFields<'a> {
     /// The fields of one line, redacted.
-    pub(super) fn new(request: &RequestView<'a>) -> Self {
+    pub(crate) fn new(request: &RequestView<'a>) -> Self {
         let principal = request.principal;
         let client_id = principal.and_then(|principal| principal.client.as_deref());
         Self {
@@ -112,7 +109,7 @@ impl<'a> CallerFields<'a> {
 }
 
 /// A line of text: words, then `key=value` pairs. A value that is not plain is quoted and escaped.
-pub(super) struct TextLine(String);
+pub(crate) struct TextLine(String);
 
 impl TextLine {
     fn new(timestamp: &str) -> Self {
@@ -120,13 +117,13 @@ impl TextLine {
     }
 
     /// Adds a value without a key.
-    pub(super) fn word(&mut self, value: &str) {
+    pub(crate) fn word(&mut self, value: &str) {
         self.0.push(' ');
         self.value(value);
     }
 
     /// Adds a pair, unless the value is absent.
-    pub(super) fn field(&mut self, key: &str, value: Option<&str>) {
+    pub(crate) fn field(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.0.extend([" ", key, "="]);
             self.value(value);
@@ -134,7 +131,7 @@ impl TextLine {
     }
 
     /// Adds a pair with a number, unless it is absent.
-    pub(super) fn number(&mut self, key: &str, value: Option<impl Display>) {
+    pub(crate) fn number(&mut self, key: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             // Writing to a string does not fail.
             let _ = write!(self.0, " {key}={value}");
@@ -142,20 +139,20 @@ impl TextLine {
     }
 
     /// Adds what is called.
-    pub(super) fn call(&mut self, fields: &CallFields<'_>) {
+    pub(crate) fn call(&mut self, fields: &CallFields<'_>) {
         self.field("method", fields.mcp_method);
         self.field("name", fields.mcp_name);
     }
 
     /// Adds who calls.
-    pub(super) fn principal(&mut self, fields: &PrincipalFields<'_>) {
+    pub(crate) fn principal(&mut self, fields: &PrincipalFields<'_>) {
         self.field("subject", fields.subject);
         self.field("client_id", fields.client_id);
         self.field("issuer", fields.issuer);
     }
 
     /// Adds where the request came from, and its id.
-    pub(super) fn origin(&mut self, fields: &OriginFields<'_>) {
+    pub(crate) fn origin(&mut self, fields: &OriginFields<'_>) {
         self.field("client", Some(&fields.client));
         self.field("request_id", Some(fields.request_id));
     }
@@ -177,7 +174,7 @@ fn is_plain(value: &str) -> bool {
 }
 
 /// The line without its end, stamped with the time (RFC 3339).
-pub(super) fn encode<L: LogLine>(format: LogFormat, timestamp: &str, line: &L) -> Vec<u8> {
+pub(crate) fn encode<L: LogLine>(format: LogFormat, timestamp: &str, line: &L) -> Vec<u8> {
     match format {
         LogFormat::Json => {
             let stamped = Stamped {

@@ -11,8 +11,8 @@ use rmcp::{
 };
 
 use crate::{
-    resources,
-    task::{Status, Task, TaskList},
+    features::resources,
+    tasks::task::{Status, Task, TaskList},
 };
 
 const NAME: &str = "prioritize_tasks";
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn completion_offers_what_begins_with_the_typed_text() {
-        let tasks: TaskList = serde_json::from_str(include_str!("../tasks.json")).unwrap();
+        let tasks: TaskList = serde_json::from_str(include_str!("../../tasks.json")).unwrap();
         let prompt = || Reference::for_prompt(NAME);
         let template = || Reference::for_resource(resources::TEMPLATE);
         let cases: [Case; 7] = [

@@ -18,7 +18,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::{TaskStore, resources::ResourceUri, store::Change};
+use crate::{TaskStore, features::resources::ResourceUri, tasks::store::Change};
 
 /// How many resources one session or stream may subscribe to.
 const MAX_SUBSCRIPTIONS: usize = 256;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::super::principal::Principal;
+use crate::principal::Principal;
 
 /// One subject or one client, by the issuer that vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,8 +53,8 @@ fn has(listed: &[Identity], issuer: &str, id: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::scope::ScopeSet;
     use super::*;
+    use crate::scope::ScopeSet;
 
     fn identity(issuer: &str, id: &str) -> Identity {
         Identity {

@@ -1,13 +1,21 @@
 //! One rule: which calls it speaks of, and what becomes of them.
+//!
+//! A rule compares names with a [`pattern`], looks at [`arguments`] and [`callers`]; the [`index`] finds the rules that may speak of
+//! a call.
+
+pub(crate) mod arguments;
+pub(crate) mod callers;
+pub(crate) mod index;
+pub(crate) mod pattern;
 
 use std::sync::Arc;
 
-use super::super::scope::ScopeSet;
-use super::arguments::Argument;
-use super::callers::Callers;
-use super::pattern::Pattern;
 use crate::cel::Condition;
-use crate::mcp::method::Method;
+use crate::mcp::method::McpMethod;
+use crate::policy::rule::arguments::Argument;
+use crate::policy::rule::callers::Callers;
+use crate::policy::rule::pattern::Pattern;
+use crate::scope::ScopeSet;
 
 /// A rule. `methods`, `names` and `arguments` say which calls it speaks of, the rest what becomes of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,8 +52,8 @@ impl Methods {
         match self {
             Self::Any => true,
             Self::Of(own) => {
-                let reads = |own: &str| own == Method::ReadResource.name();
-                let is_judged_as_reading = Method::of(method).is_judged_as_reading();
+                let reads = |own: &str| own == McpMethod::ReadResource.name();
+                let is_judged_as_reading = McpMethod::of(method).is_judged_as_reading();
                 own.iter()
                     .any(|own| own == method || (is_judged_as_reading && reads(own)))
             }

@@ -19,8 +19,8 @@ use mcp_gateway_core::{
 
 use crate::config::{Issuer, Resource, methods};
 
-/// What is told, and what it is told of.
-pub(super) struct Shown<'a> {
+/// An explanation, and what it is about.
+pub(super) struct ExplainedCall<'a> {
     pub(super) resource: &'a Resource,
     pub(super) issuer: &'a Issuer,
     pub(super) unproven: &'a Unproven,
@@ -29,26 +29,30 @@ pub(super) struct Shown<'a> {
     pub(super) challenger: &'a Challenger,
 }
 
-/// A token that names no caller.
+/// Writes why a token names no caller.
 ///
 /// # Errors
 /// `out` takes nothing.
-pub(super) fn nobody(resource: &Resource, reason: Reason, out: &mut dyn Write) -> io::Result<()> {
-    line(out, "resource", &resource.uri)?;
-    line(out, "outcome", refused(&reason.into()))
+pub(super) fn write_refused_token(
+    resource: &Resource,
+    reason: Reason,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    write_line(out, "resource", &resource.uri)?;
+    write_line(out, "outcome", refusal_text(&reason.into()))
 }
 
-impl Shown<'_> {
+impl ExplainedCall<'_> {
     /// Writes everything.
     ///
     /// # Errors
     /// `out` takes nothing.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.caller(out)?;
-        self.call(out)?;
+        self.write_caller(out)?;
+        self.write_call(out)?;
         writeln!(out)?;
         if self.explanation.touched.is_empty() {
-            line(
+            write_line(
                 out,
                 "rules",
                 "none is asked: the required scopes suffice for this method",
@@ -56,28 +60,28 @@ impl Shown<'_> {
         }
         for touched in &self.explanation.touched {
             if self.explanation.touched.len() > 1 {
-                line(
+                write_line(
                     out,
                     "touched",
-                    what(&touched.method, touched.name.as_deref()),
+                    call_text(&touched.method, touched.name.as_deref()),
                 )?;
             }
-            self.rules(touched, out)?;
+            self.write_rules(touched, out)?;
         }
         writeln!(out)?;
-        self.outcome(out)
+        self.write_outcome(out)
     }
 
-    fn caller(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn write_caller(&self, out: &mut dyn Write) -> io::Result<()> {
         let principal = &self.unproven.principal;
-        line(out, "resource", &self.resource.uri)?;
-        line(
+        write_line(out, "resource", &self.resource.uri)?;
+        write_line(
             out,
             "issuer",
             format_args!("{} = {}", self.issuer.name, self.issuer.issuer),
         )?;
-        line(out, "subject", visible(&principal.subject))?;
-        line(
+        write_line(out, "subject", visible(&principal.subject))?;
+        write_line(
             out,
             "client",
             principal
@@ -85,20 +89,20 @@ impl Shown<'_> {
                 .as_deref()
                 .map_or_else(|| "none".into(), visible),
         )?;
-        line(out, "scopes", scopes(&principal.scopes))?;
-        line(
+        write_line(out, "scopes", scopes(&principal.scopes))?;
+        write_line(
             out,
             "offline",
             "neither the token's signature nor rate_limits, tasks and protocol_versions are checked",
         )
     }
 
-    fn call(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn write_call(&self, out: &mut dyn Write) -> io::Result<()> {
         let operation = self.operation;
         let method = operation.method.unwrap_or_default();
-        line(out, "call", what(method, operation.name))?;
+        write_line(out, "call", call_text(method, operation.name))?;
         if methods::kind(method).is_none() {
-            line(
+            write_line(
                 out,
                 "note",
                 "this is no MCP method: only rules for \"*\" and the default speak of it",
@@ -106,31 +110,31 @@ impl Shown<'_> {
         }
         if let Some(arguments) = operation.arguments {
             let text = String::from_utf8_lossy(arguments);
-            line(out, "arguments", visible(&text))?;
+            write_line(out, "arguments", visible(&text))?;
         }
         Ok(())
     }
 
-    fn rules(&self, touched: &Touched<'_>, out: &mut dyn Write) -> io::Result<()> {
+    fn write_rules(&self, touched: &Touched<'_>, out: &mut dyn Write) -> io::Result<()> {
         for step in &touched.steps {
             let about = format!("rules[{}]", step.at);
-            line(out, &about, self.said(step))?;
+            write_line(out, &about, self.step_text(step))?;
         }
         match &touched.decision {
-            Err(refusal) if refusal.reason == Reason::AmbiguousUri => line(
+            Err(refusal) if refusal.reason == Reason::AmbiguousUri => write_line(
                 out,
                 "rules",
                 "none is asked: two readers could resolve the URI differently",
             ),
             _ if touched.by == By::Default => match self.resource.policy.default {
-                DefaultDecision::Allow => line(out, "default", "decides: allow"),
-                DefaultDecision::Deny => line(out, "default", "decides: deny"),
+                DefaultDecision::Allow => write_line(out, "default", "decides: allow"),
+                DefaultDecision::Deny => write_line(out, "default", "decides: deny"),
             },
             _ => Ok(()),
         }
     }
 
-    fn said(&self, step: &Step<'_>) -> String {
+    fn step_text(&self, step: &Step<'_>) -> String {
         let rule = step.rule;
         match &step.said {
             Said::OtherMethod => format!("passed over: it is for {}", for_methods(&rule.methods)),
@@ -139,13 +143,16 @@ impl Shown<'_> {
                 format!("passed over: it asks for {}", arguments(asked))
             }
             Said::Answers(Answer::PassedOver(unmet)) => {
-                format!("passed over: it denies {}", self.asks(rule, *unmet))
+                format!("passed over: it denies {}", self.unmet_text(rule, *unmet))
             }
             Said::Answers(Answer::Allows) if rule.scopes.is_empty() => "decides: allows".into(),
             Said::Answers(Answer::Allows) => format!("decides: takes {}", scopes(&rule.scopes)),
             Said::Answers(Answer::Denies(text)) => format!("decides: denies, \"{text}\""),
             Said::Answers(Answer::Refuses(unmet)) => {
-                format!("decides: refuses, it allows {}", self.asks(rule, *unmet))
+                format!(
+                    "decides: refuses, it allows {}",
+                    self.unmet_text(rule, *unmet)
+                )
             }
             Said::Answers(Answer::Unreadable(reason)) => {
                 format!("decides: refuses the arguments, {}", reason.label())
@@ -157,7 +164,7 @@ impl Shown<'_> {
     }
 
     /// What of a rule is not met: whom or when it is for.
-    fn asks(&self, rule: &Rule, unmet: Unmet) -> String {
+    fn unmet_text(&self, rule: &Rule, unmet: Unmet) -> String {
         match unmet {
             Unmet::Arguments => arguments(&rule.arguments.iter().collect::<Vec<_>>()),
             Unmet::Principal => format!(
@@ -169,7 +176,7 @@ impl Shown<'_> {
         }
     }
 
-    /// The issuer is told where it is another than the caller's.
+    /// The issuer is named where it is another than the caller's.
     fn identities(&self, identities: &[Identity]) -> String {
         let one = |identity: &Identity| match *identity.issuer == *self.issuer.issuer {
             true => visible(&identity.id).into_owned(),
@@ -178,7 +185,7 @@ impl Shown<'_> {
         identities.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
-    fn outcome(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn write_outcome(&self, out: &mut dyn Write) -> io::Result<()> {
         let Explanation {
             takes,
             missing,
@@ -186,18 +193,18 @@ impl Shown<'_> {
             ..
         } = self.explanation;
         if let Some(takes) = takes {
-            line(out, "takes", scopes(takes))?;
+            write_line(out, "takes", scopes(takes))?;
         }
         for scope in missing.iter() {
             let broader = self.resource.policy.implies.broader(scope);
             match broader.len() {
-                0 => line(out, "missing", scope)?,
-                1 => line(
+                0 => write_line(out, "missing", scope)?,
+                1 => write_line(
                     out,
                     "missing",
                     format_args!("{scope} ({broader} implies it)"),
                 )?,
-                _ => line(
+                _ => write_line(
                     out,
                     "missing",
                     format_args!("{scope} (each of {broader} implies it)"),
@@ -206,49 +213,49 @@ impl Shown<'_> {
         }
         let of_policy = match decision {
             Ok(()) => "allowed".to_owned(),
-            Err(refusal) => refused(refusal),
+            Err(refusal) => refusal_text(refusal),
         };
         let Some((first, others)) = self.unproven.refusals.split_first() else {
-            line(out, "outcome", of_policy)?;
+            write_line(out, "outcome", of_policy)?;
             return match decision {
                 Ok(()) => Ok(()),
-                Err(refusal) => self.challenge(refusal, out),
+                Err(refusal) => self.write_challenge(refusal, out),
             };
         };
-        line(out, "policy", of_policy)?;
+        write_line(out, "policy", of_policy)?;
         let refusal = Refusal::from(*first);
-        line(out, "outcome", refused(&refusal))?;
+        write_line(out, "outcome", refusal_text(&refusal))?;
         for other in others {
-            line(out, "also", refused(&(*other).into()))?;
+            write_line(out, "also", refusal_text(&(*other).into()))?;
         }
-        self.challenge(&refusal, out)
+        self.write_challenge(&refusal, out)
     }
 
-    /// What the client is told to ask for.
-    fn challenge(&self, refusal: &Refusal, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes what the challenge tells the client to ask for.
+    fn write_challenge(&self, refusal: &Refusal, out: &mut dyn Write) -> io::Result<()> {
         let header = self.challenger.header(refusal);
         let header = header.as_ref().and_then(|header| header.to_str().ok());
         let scope = header.and_then(|header| header.split_once("scope=\""));
         match scope.and_then(|(_, rest)| rest.split_once('"')) {
-            Some((scope, _)) => line(out, "challenge", format_args!("scope=\"{scope}\"")),
+            Some((scope, _)) => write_line(out, "challenge", format_args!("scope=\"{scope}\"")),
             None => Ok(()),
         }
     }
 }
 
-fn what(method: &str, name: Option<&str>) -> String {
+fn call_text(method: &str, name: Option<&str>) -> String {
     match name {
         Some(name) => format!("{} {}", visible(method), visible(name)),
         None => visible(method).into_owned(),
     }
 }
 
-fn line(out: &mut dyn Write, about: &str, told: impl Display) -> io::Result<()> {
-    writeln!(out, "{about:<9} {told}")
+fn write_line(out: &mut dyn Write, about: &str, value: impl Display) -> io::Result<()> {
+    writeln!(out, "{about:<9} {value}")
 }
 
 /// `403 policy_denied: the words the client reads`
-fn refused(refusal: &Refusal) -> String {
+fn refusal_text(refusal: &Refusal) -> String {
     let row = refusal.reason.row();
     let words = refusal.text.as_deref().unwrap_or(row.description);
     format!("refused with {} {}: {words}", row.status, row.label)

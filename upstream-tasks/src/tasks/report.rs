@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::{
     schema::plain_integers,
-    task::{Priority, Status, Task, TaskList},
+    tasks::task::{Priority, Status, Task, TaskList},
 };
 
 /// Most steps a report may have.
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_task_is_counted_once_whatever_the_steps() {
-        let tasks: TaskList = serde_json::from_str(include_str!("../tasks.json")).unwrap();
+        let tasks: TaskList = serde_json::from_str(include_str!("../../tasks.json")).unwrap();
         let now = time::macros::datetime!(2026-09-27 12:00 UTC);
         let expected = Report {
             total: 5,

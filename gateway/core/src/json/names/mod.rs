@@ -1,10 +1,11 @@
 //! The names of all members of a document, found in one walk whatever the depth.
 
+pub mod look_alike;
+
 use std::borrow::Cow;
 
 use super::check::{Observer, observe};
-use super::error::JsonError;
-use super::limits::JsonLimits;
+use super::limits::{JsonError, JsonLimits};
 use super::object::Object;
 
 /// What one walk found.

@@ -10,10 +10,12 @@ use time::OffsetDateTime;
 use crate::{
     StoreError,
     identity::Caller,
-    report::{Report, ReportArguments},
     schema::plain_integers,
     server::TaskServer,
-    task::{NewTask, Priority, Status, Task, TaskId, TaskList},
+    tasks::{
+        report::{Report, ReportArguments},
+        task::{NewTask, Priority, Status, Task, TaskId, TaskList},
+    },
 };
 
 /// Longest message `secure_echo` returns, in bytes.
@@ -187,6 +189,7 @@ fn tool_error(error: StoreError) -> String {
     if let StoreError::Refused(reason) = error {
         return reason;
     }
-    tracing::error!(%error, "the task could not be stored");
+    // The name by which log filters know it.
+    tracing::error!(target: "upstream_tasks::tools", %error, "the task could not be stored");
     "the task could not be stored".to_owned()
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mcp_gateway_core::refusal::reason::{Reason, Severity};
 
-use super::{log_interval::LogInterval, redaction::redact};
+use super::redaction::redact;
+use crate::telemetry::log_interval::LogInterval;
 
 /// Lines about faults: one a second is enough to look at.
 static FAULTS: LogInterval = LogInterval::every(Duration::from_secs(1));
