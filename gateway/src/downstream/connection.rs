@@ -320,7 +320,7 @@ async fn wait_past_drain(draining: &mut watch::Receiver<bool>) {
     sleep(LAST_REQUEST_WAIT).await;
 }
 
-/// Pingora's parser has room for 256 fields, whatever the limit; its error tells by this cause alone.
+/// Pingora's parser has room for 256 fields, whatever the limit; only this cause in its error says so.
 fn has_too_many_fields(error: &pingora::Error) -> bool {
     let cause = error.cause.as_ref();
     cause.is_some_and(|cause| cause.to_string() == "too many headers")

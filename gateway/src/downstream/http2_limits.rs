@@ -13,7 +13,7 @@ const RESETS_BEFORE_ACCEPT: usize = 20;
 /// (CVE-2025-8671). A client may open several hundred streams before it has read how many it may.
 const RESETS_FOR_ERRORS: usize = 1024;
 
-/// Streams remembered for a second after we have reset them, so that frames under way are told from errors.
+/// Streams remembered for a second after we have reset them, so that frames under way do not count as errors.
 const RESETS_REMEMBERED: usize = 50;
 
 /// Bytes of answers that wait in one stream for the connection to take them.

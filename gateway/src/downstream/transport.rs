@@ -220,7 +220,7 @@ impl fmt::Debug for Transport {
 #[async_trait]
 impl Shutdown for Transport {
     async fn shutdown(&mut self) {
-        // The peer may be gone already, or read nothing: there is nobody left to tell.
+        // The peer may be gone already, or read nothing: there is nobody left to report it to.
         let _ = timeout(CLOSE_DEADLINE, AsyncWriteExt::shutdown(self)).await;
     }
 }

@@ -1,7 +1,9 @@
 //! The path of a request, in its order: every phase is called from here, and nowhere else.
 
 use http::Method;
-use mcp_gateway_core::{http::cors, policy::permit::Permit, refusal::reason::Reason};
+use mcp_gateway_core::{
+    http::cors, mcp::message::Message, policy::permit::Permit, refusal::reason::Reason,
+};
 
 use super::{
     admit, authenticate, authorize,
@@ -76,29 +78,25 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     task_ids::open(exchange, &resource, &permit, &mut message)?;
 
     // 7 forward
-    let listening_stream = match message.listens {
-        true => Some(acquire_listening_stream(exchange, &permit)?),
-        false => None,
-    };
+    let stream = acquire_listening_stream(exchange, &permit, &message)?;
     forward::forward(
-        exchange,
-        &resource,
-        &permit,
-        message,
-        session,
-        listening_stream,
-        query,
+        exchange, &resource, &permit, message, session, stream, query,
     )
     .await
 }
 
-/// Acquires a slot for a stream that only listens.
+/// Acquires a slot for an answer that is a stream which only listens.
 fn acquire_listening_stream(
     exchange: &Exchange<'_>,
     permit: &Permit,
-) -> Result<ListeningStream, Reason> {
+    message: &Message,
+) -> Result<Option<ListeningStream>, Reason> {
+    if !message.listens {
+        return Ok(None);
+    }
     let streams = exchange.gateway.listening_streams();
-    streams.try_acquire(permit.principal(), &exchange.snapshot.limits)
+    let stream = streams.try_acquire(permit.principal(), &exchange.snapshot.limits)?;
+    Ok(Some(stream))
 }
 
 /// The methods of the Streamable HTTP transport.

@@ -9,7 +9,7 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -18,22 +18,19 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use mcp_gateway_core::{
-    refusal::reason::Reason,
-    token::key_set::{KeySet, ParsedKeySet},
-};
+use mcp_gateway_core::{refusal::reason::Reason, token::key_set::ParsedKeySet};
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
 };
 
 use super::{
-    discovery, fetch_pause::fetch_pause, key_state::KeyState, rejected_keys::RejectedKeys,
+    fetch_pause::fetch_pause, key_fetcher::KeyFetcher, key_state::KeyState,
+    rejected_keys::RejectedKeys,
 };
-use crate::fetch::client::{FetchError, Fetcher};
 use crate::{
-    config::{Issuer, Jwks, KeySource, files},
+    config::{Issuer, Jwks, KeySource},
+    fetch::client::FetchError,
     telemetry::metrics::Metrics,
 };
 
@@ -59,7 +56,7 @@ impl FetchProgress {
 pub(crate) struct IssuerKeys {
     issuer: Issuer,
     settings: Jwks,
-    fetcher: Option<Fetcher>,
+    fetcher: KeyFetcher,
     begun: Instant,
     metrics: Arc<Metrics>,
     state: ArcSwap<KeyState>,
@@ -68,7 +65,6 @@ pub(crate) struct IssuerKeys {
     wake: Arc<Notify>,
     /// When a request last asked for a fetch; the cool-down counts from then.
     last_asked: Mutex<Option<Instant>>,
-    discovered: Mutex<Option<String>>,
     /// The last fetch failed: the next success is logged.
     failing: AtomicBool,
     rejected_keys: RejectedKeys,
@@ -103,26 +99,16 @@ impl IssuerKeys {
     }
 
     fn new(issuer: Issuer, settings: Jwks, metrics: Arc<Metrics>) -> Result<Self, FetchError> {
-        let fetcher = match issuer.keys {
-            KeySource::File(_) => None,
-            KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(
-                issuer.ca_file.as_deref(),
-                issuer.allow_http,
-                settings.fetch,
-                settings.bytes,
-            )?),
-        };
         Ok(Self {
+            fetcher: KeyFetcher::new(&issuer, settings)?,
             issuer,
             settings,
-            fetcher,
             begun: Instant::now(),
             metrics,
             state: ArcSwap::default(),
             progress: watch::Sender::default(),
             wake: Arc::default(),
             last_asked: Mutex::default(),
-            discovered: Mutex::default(),
             failing: AtomicBool::new(false),
             rejected_keys: RejectedKeys::default(),
             retired: AtomicBool::new(false),
@@ -153,12 +139,11 @@ impl IssuerKeys {
 
     /// The same keys, fetched and kept otherwise from now on.
     fn with_settings(&self, settings: Jwks) -> Self {
-        let fetcher = self.fetcher.as_ref();
         let tried = u64::from(self.was_tried());
         Self {
             issuer: self.issuer.clone(),
             settings,
-            fetcher: fetcher.map(|fetcher| fetcher.within(settings.fetch, settings.bytes)),
+            fetcher: self.fetcher.with_settings(settings),
             begun: self.begun,
             metrics: self.metrics.clone(),
             state: ArcSwap::new(self.state.load_full()),
@@ -168,7 +153,6 @@ impl IssuerKeys {
             }),
             wake: Arc::default(),
             last_asked: Mutex::default(),
-            discovered: Mutex::default(),
             failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
             rejected_keys: self.rejected_keys.clone(),
             retired: AtomicBool::new(false),
@@ -301,54 +285,27 @@ impl IssuerKeys {
     /// Asks for a fetch, without regard to the cool-down.
     pub(crate) fn request_fetch(&self) {
         // The issuer may have moved its keys.
-        *self.lock_discovered() = None;
+        self.fetcher.forget_discovered();
         self.mark_asked();
         self.wake.notify_one();
     }
 
-    /// One attempt, under one deadline for all of its requests. What discovery found is forgotten when it fails.
+    /// One attempt. What discovery found is forgotten when it fails.
     async fn fetch(&self) -> Result<ParsedKeySet, FetchError> {
-        let deadline = self.settings.fetch;
-        let fetched = timeout(deadline, self.key_set())
-            .await
-            .unwrap_or(Err(FetchError::Deadline(deadline)));
+        let fetched = self.fetcher.fetch(&self.issuer, self.settings.fetch).await;
+        let fetched = fetched.and_then(|parsed| self.require_usable_key(parsed));
         if fetched.is_err() {
-            *self.lock_discovered() = None;
+            self.fetcher.forget_discovered();
         }
         fetched
     }
 
-    async fn key_set(&self) -> Result<ParsedKeySet, FetchError> {
-        let body = match (&self.issuer.keys, &self.fetcher) {
-            (KeySource::File(path), _) => return from_file(path),
-            (KeySource::Uri(uri), Some(fetcher)) => fetcher.get(uri).await?,
-            (KeySource::Discovery, Some(fetcher)) => self.discover(fetcher).await?,
-            (_, None) => return Err(FetchError::Document("no client for this issuer".into())),
-        };
-        let parsed = KeySet::parse(&body)
-            .map_err(|error| FetchError::Document(format!("no key set: {error}")))?;
+    fn require_usable_key(&self, parsed: ParsedKeySet) -> Result<ParsedKeySet, FetchError> {
         if parsed.keys.is_empty() {
             self.record_rejected(&parsed);
             return Err(FetchError::Document("the key set has no usable key".into()));
         }
         Ok(parsed)
-    }
-
-    /// Asks for the key set where discovery found it, last time or now.
-    async fn discover(&self, fetcher: &Fetcher) -> Result<Bytes, FetchError> {
-        let known = self.lock_discovered().clone();
-        let uri = match known {
-            Some(uri) => uri,
-            None => discovery::jwks_uri(fetcher, &self.issuer.issuer).await?,
-        };
-        *self.lock_discovered() = Some(uri.clone());
-        fetcher.get(&uri).await
-    }
-
-    fn lock_discovered(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.discovered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Applies a fetch's outcome. Whether it was a success.
@@ -417,11 +374,6 @@ async fn keep_fresh(weak: Weak<IssuerKeys>, wake: Arc<Notify>) {
             None => wake.notified().await,
         }
     }
-}
-
-fn from_file(path: &Path) -> Result<ParsedKeySet, FetchError> {
-    files::key_set(path)
-        .map_err(|error| FetchError::Document(format!("{} {error}", path.display())))
 }
 
 #[cfg(test)]

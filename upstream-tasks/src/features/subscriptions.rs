@@ -1,7 +1,7 @@
-//! Who is told when a task changes.
+//! Notifications to clients when a task changes.
 //!
 //! A legacy client subscribes with `resources/subscribe` and hears on its session's event stream; a modern client keeps
-//! a `subscriptions/listen` request open and hears on its answer. Both are told of a new task as a changed list.
+//! a `subscriptions/listen` request open and hears on its answer. Both hear of a new task as a changed list.
 
 use std::{
     collections::BTreeSet,
@@ -33,7 +33,7 @@ pub(crate) struct SessionSubscriptions {
 }
 
 impl SessionSubscriptions {
-    /// Begins to tell the client; a second call changes nothing.
+    /// Begins to notify the client; a second call changes nothing.
     pub(crate) fn start(&self, store: &TaskStore, peer: Peer<RoleServer>) {
         self.forwarder.get_or_init(|| {
             let changes = store.changes();
@@ -118,7 +118,7 @@ impl ModernStream {
         accepted
     }
 
-    /// Tells the client of every change it asked for, until it is gone.
+    /// Notifies the client of every change it asked for, until it is gone.
     pub(crate) async fn run(&self, store: &TaskStore, sink: &SubscriptionSink) {
         let subscribed = lock(&self.changes).take();
         let mut changes = subscribed.unwrap_or_else(|| store.changes());
@@ -147,7 +147,7 @@ async fn notify_sink(sink: &SubscriptionSink, notice: Notice) -> Result<(), Subs
     Ok(())
 }
 
-/// What a client is to be told of a change.
+/// What a client is notified of after a change.
 #[derive(Debug, PartialEq, Eq)]
 struct Notice {
     list_changed: bool,

@@ -1,4 +1,4 @@
-//! The tools. What fails inside a tool is a tool error, which the model behind the client can read and mend.
+//! The tools. What fails inside a tool is a tool error, which the model behind the client can read and correct.
 
 use rmcp::{
     Json, RoleServer, handler::server::wrapper::Parameters, model::ProgressNotificationParam,
@@ -169,7 +169,7 @@ impl ListFilter {
     }
 }
 
-/// Tells the client how far the report is, if it asked to be told.
+/// Reports progress to the client, if it asked for that.
 async fn progress(context: &RequestContext<RoleServer>, step: u32, steps: u32, report: &Report) {
     let Some(token) = context.meta.get_progress_token() else {
         return;

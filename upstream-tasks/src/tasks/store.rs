@@ -1,6 +1,6 @@
 //! Where tasks live: a list in memory, kept in a JSON file that is never half written.
 //!
-//! Readers take the present list without waiting. Writers take turns; a change counts, and is told to subscribers,
+//! Readers take the present list without waiting. Writers take turns; a change counts, and subscribers hear of it,
 //! only after the file that holds it is on the disk: temporary file beside it, `fsync`, rename, `fsync` of the
 //! directory. One process owns one file.
 
@@ -21,7 +21,7 @@ use crate::tasks::task::{NewTask, Task, TaskError, TaskId, TaskList};
 const SEED: &str = include_str!("../../tasks.json");
 /// Largest data file that is read, in bytes; a list at all its limits is smaller.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
-/// How many changes a slow subscriber may fall behind before it is told that everything may have changed.
+/// How many changes a slow subscriber may fall behind before it hears that everything may have changed.
 const CHANGES_KEPT: usize = 64;
 
 /// The tasks, and the file that holds them. Clones share both.
@@ -186,7 +186,7 @@ fn write(path: &Path, tasks: &TaskList) -> Result<(), StoreError> {
     replace(path, tasks).map_err(|source| StoreError::io(path, source))
 }
 
-/// Puts the new content in the place of the old: whoever reads sees one or the other, also after a power cut.
+/// Puts the new content in the place of the old: a reader sees one or the other, also after a power cut.
 fn replace(path: &Path, tasks: &TaskList) -> io::Result<()> {
     let directory = directory(path);
     // Removes itself when anything below fails.
