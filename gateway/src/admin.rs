@@ -28,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::gateway::Gateway;
+use crate::shared::Gateway;
 
 /// Connections open at once; the next one waits.
 const MAX_CONNECTIONS: usize = 32;
@@ -68,7 +68,7 @@ impl Service for Admin {
             Ok(socket) => tokio::select! {
                 // First: a successor's pages are asked for at the same socket.
                 biased;
-                () = self.gateway.lifecycle().wait_for_hand_over() => {}
+                () = self.gateway.process_state().wait_for_hand_over() => {}
                 () = accept(socket, router(self.gateway.clone())) => {}
             },
             Err(error) => tracing::error!("the admin listener failed: {error}"),
@@ -156,10 +156,11 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let snapshot = gateway.snapshot();
     let issuers = snapshot.keys.values();
     let shortage = gateway.overload().shortage();
-    let ready = gateway.lifecycle().is_ready() && gateway.has_asked_issuers() && shortage.is_none();
+    let ready =
+        gateway.process_state().is_ready() && gateway.has_asked_issuers() && shortage.is_none();
     let page = Readiness {
         ready,
-        draining: gateway.lifecycle().is_draining(),
+        draining: gateway.process_state().is_draining(),
         shortage,
         issuers: issuers.map(|keys| state(keys)).collect(),
     };
@@ -171,7 +172,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     (status, Json(page))
 }
 
-fn state(keys: &crate::verify::keys::IssuerKeys) -> IssuerState {
+fn state(keys: &crate::issuer_keys::keys::IssuerKeys) -> IssuerState {
     let usable = keys.usable();
     IssuerState {
         name: keys.name().to_owned(),

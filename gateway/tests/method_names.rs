@@ -22,6 +22,7 @@ const BEGINNINGS: &[&str] = &[
     "sampling/",
     "elicitation/",
     "roots/",
+    "server/",
 ];
 
 /// The table itself, below the core's `src`.

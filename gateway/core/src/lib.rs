@@ -10,9 +10,10 @@
 //! * [`refusal`]: why a request goes no further; the one table of reasons.
 //! * [`mcp`]: what is called? The table of methods, the message, the headers that mirror it.
 //! * [`http`]: is the request one request, and for us? Framing, targets, origins, what is passed on.
-//! * [`seal`]: ids that clients hold and cannot read. [`rewrite`]: answers of upstreams, edited.
+//! * [`seal`]: ids that clients hold and cannot read.
 //! * [`cel`]: conditions of rules. [`token`]: tokens, keys and claims.
 //! * [`policy`]: may this principal call this? What comes out is a [`Permit`](policy::permit::Permit). [`rate`]: how often?
+//! * [`rewrite`]: answers of upstreams, edited.
 
 pub mod cel;
 pub mod http;

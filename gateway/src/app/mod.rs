@@ -22,13 +22,14 @@ use crate::{
         accept::{self, Listeners, Port},
         tls::ServedTls,
     },
-    gateway::Gateway,
+    issuer_keys::refresher,
     lifecycle::{
         reload::{self, ReloadTrigger, Reloader, certificates::Certificates, changes},
         signals::Signals,
         upgrade::InheritedSockets,
     },
     limits::overload::descriptors,
+    shared::Gateway,
     snapshot::Snapshot,
     telemetry::{
         log_queue::LastLines,
@@ -36,7 +37,6 @@ use crate::{
         metrics::Metrics,
         request_log::{access_log::AccessLog, audit_log::AuditLog},
     },
-    verify::refresher,
 };
 pub use error::RunError;
 use services::{KeyRefresher, MemoryWatch};
@@ -126,7 +126,7 @@ impl Prepared {
         if let Err(error) = self.reloader.start() {
             tracing::error!("the configuration cannot be reloaded: {error}");
         }
-        self.gateway.lifecycle().start_serving();
+        self.gateway.process_state().start_serving();
         let drain = self.signals.drain_on_end(self.gateway);
         self.server.run(RunArgs {
             shutdown_signal: Box::new(drain),

@@ -10,12 +10,12 @@ use pingora::{
 use tokio::sync::mpsc;
 
 use crate::{
-    gateway::Gateway,
-    limits::overload::memory,
-    verify::{
+    issuer_keys::{
         keys::IssuerKeys,
         refresher::{self, RefreshOrder},
     },
+    limits::overload::memory,
+    shared::Gateway,
 };
 
 /// Refreshes the keys of all issuers, on a thread of its own: a slow issuer does not delay requests.

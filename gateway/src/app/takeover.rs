@@ -11,13 +11,13 @@ use super::error::RunError;
 use crate::{
     config::Config,
     downstream::accept::Port,
-    gateway::Gateway,
+    issuer_keys::keys::IssuerKeys,
     lifecycle::{
         signals::Signals,
         upgrade::{HandOverError, HandOverService, InheritedSockets, UpgradeSocket},
     },
+    shared::Gateway,
     snapshot::KeysByIssuer,
-    verify::keys::IssuerKeys,
 };
 
 /// How long to pause between two looks at whether an issuer's keys have come.

@@ -33,8 +33,8 @@ use crate::downstream::{
 };
 use crate::{
     config::Timeouts,
-    gateway::Gateway,
     limits::{overload::descriptors, per_address::AddressSlot},
+    shared::Gateway,
     snapshot::Snapshot,
     telemetry::{log_interval::LogInterval, metrics::Counted},
 };
@@ -93,8 +93,8 @@ impl Listeners {
     /// The service that accepts on `ports` until the gateway drains.
     pub(crate) fn new(ports: Vec<Port>, gateway: Arc<Gateway>) -> Self {
         rejected::note_start(gateway.metrics());
-        let draining = gateway.lifecycle().draining();
-        let accepting = Some(gateway.lifecycle().accepting());
+        let draining = gateway.process_state().draining();
+        let accepting = Some(gateway.process_state().accepting());
         Self {
             ports,
             gateway,

@@ -45,7 +45,7 @@ use crate::{
     },
 };
 use crate::{
-    gateway::Gateway, limits::per_address::AddressSlot, snapshot::Snapshot,
+    limits::per_address::AddressSlot, shared::Gateway, snapshot::Snapshot,
     telemetry::request_view::BrokenBy,
 };
 
@@ -99,7 +99,7 @@ impl Connection {
             header_bytes: snapshot.limits.header_bytes,
             head_allowance: Arc::new(HeadAllowance::unlimited()),
             server_name: None,
-            draining: gateway.lifecycle().draining(),
+            draining: gateway.process_state().draining(),
             has_read_request: AtomicBool::new(false),
             reset_streams: AtomicUsize::new(0),
             too_many_resets: Notify::new(),
@@ -133,7 +133,7 @@ impl Connection {
         };
         tokio::select! {
             () = serve => {}
-            () = connection.gateway.lifecycle().wait_for_cut() => {}
+            () = connection.gateway.process_state().wait_for_cut() => {}
         }
     }
 
@@ -245,7 +245,7 @@ impl Connection {
     async fn exchange(&self, session: &mut ServerSession, snapshot: Arc<Snapshot>) -> Option<()> {
         session.set_write_timeout(Some(snapshot.timeouts.write_idle));
         session.set_read_timeout(None);
-        if self.gateway.lifecycle().is_draining() {
+        if self.gateway.process_state().is_draining() {
             session.set_keepalive(None);
         }
         let head = session.req_header();
@@ -267,7 +267,7 @@ impl Connection {
         if ended.is_err() {
             guard
                 .record
-                .set_broken_by(match gateway.lifecycle().is_cut() {
+                .set_broken_by(match gateway.process_state().is_cut() {
                     true => BrokenBy::Gateway,
                     false => BrokenBy::Client,
                 });
@@ -299,7 +299,7 @@ impl Connection {
         // Bytes behind a request are no second request here: its answer is the connection's last.
         let (mut stream, _) = finished.ok()??.into_parts();
         let mut head = BytesMut::with_capacity(NEXT_HEAD);
-        let mut draining = self.gateway.lifecycle().draining();
+        let mut draining = self.gateway.process_state().draining();
         let read = tokio::select! {
             read = timeout(idle, stream.read_buf(&mut head)) => read.ok()?.ok()?,
             () = wait_past_drain(&mut draining) => 0,

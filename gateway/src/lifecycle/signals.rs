@@ -17,7 +17,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{gateway::Gateway, lifecycle::reload::ReloadTrigger};
+use crate::{lifecycle::reload::ReloadTrigger, shared::Gateway};
 
 /// Ends that wait to be acted upon; a third one changes nothing.
 const MAX_WAITING_ENDS: usize = 2;
@@ -96,7 +96,7 @@ impl ShutdownSignalWatch for Drain {
 
 impl Drain {
     async fn drain(&self) {
-        self.gateway.lifecycle().leave();
+        self.gateway.process_state().leave();
         let delay = self.gateway.snapshot().shutdown.delay;
         if !delay.is_zero() {
             tracing::info!(
@@ -106,11 +106,11 @@ impl Drain {
         tokio::select! {
             biased;
             // No connection comes here any more, so there is nothing to wait for.
-            () = self.gateway.lifecycle().wait_for_hand_over() => {}
+            () = self.gateway.process_state().wait_for_hand_over() => {}
             () = sleep(delay) => {}
         }
         tracing::info!("ending: no new connections, what is open may take its time to end");
-        self.gateway.lifecycle().drain();
+        self.gateway.process_state().drain();
         match timeout(
             self.gateway.snapshot().shutdown.drain,
             self.gateway.wait_until_idle(),
@@ -120,7 +120,7 @@ impl Drain {
             Ok(()) => tracing::info!("drained: every connection has ended"),
             Err(_) => {
                 tracing::warn!("shutdown.drain is over: open connections are cut");
-                self.gateway.lifecycle().cut();
+                self.gateway.process_state().cut();
                 let _ = timeout(ACCESS_LINES_DEADLINE, self.gateway.wait_until_idle()).await;
             }
         }

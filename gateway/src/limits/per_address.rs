@@ -20,12 +20,16 @@ pub(crate) struct AddressSlot {
 }
 
 impl ConnectionsPerAddress {
-    /// A slot for one more connection of this address, unless it has `most` already.
-    pub(crate) fn try_acquire(&self, address: IpAddr, most: usize) -> Option<AddressSlot> {
+    /// A slot for one more connection of this address, unless it has `max_connections` already.
+    pub(crate) fn try_acquire(
+        &self,
+        address: IpAddr,
+        max_connections: usize,
+    ) -> Option<AddressSlot> {
         let address = counted_as(address);
         let mut open = self.open();
         let count = open.get(&address).copied().unwrap_or(0);
-        if count >= most {
+        if count >= max_connections {
             return None;
         }
         open.insert(address, count + 1);

@@ -48,7 +48,7 @@ impl RateLimiter {
         }
     }
 
-    /// Takes one call of this principal from every limit that counts it. `most` is how many callers are counted.
+    /// Takes one call of this principal from every limit that counts it. `max_callers` is how many callers are counted.
     ///
     /// # Errors
     /// See [`Buckets::take`].
@@ -57,7 +57,7 @@ impl RateLimiter {
         limiters: &[Limiter],
         caller: &Principal,
         (method, name): (&str, Option<&str>),
-        most: usize,
+        max_callers: usize,
     ) -> Result<(), Refusal> {
         let shares = limiters
             .iter()
@@ -67,7 +67,7 @@ impl RateLimiter {
             return Ok(());
         }
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.take(shares, most, self.started.elapsed())
+        buckets.take(shares, max_callers, self.started.elapsed())
     }
 }
 

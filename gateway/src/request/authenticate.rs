@@ -18,8 +18,8 @@ use mcp_gateway_core::{
 use super::exchange::{Exchange, Stop};
 use crate::{
     clock,
+    issuer_keys::key_state::KeyState,
     snapshot::{ProtectedResource, TokenDigest, TrustedIssuer, VerifiedToken},
-    verify::key_state::KeyState,
 };
 
 /// Who calls this resource.
@@ -111,7 +111,7 @@ async fn verify(
     };
     let state = trusted.keys.current().await?;
     match check(&state) {
-        Err(Reason::UnknownKey) => check(&*trusted.keys.after(&state).await?),
+        Err(Reason::UnknownKey) => check(&*trusted.keys.refetch_unless_newer(&state).await?),
         outcome => outcome,
     }
 }

@@ -12,7 +12,7 @@ use pingora::protocols::http::ServerSession;
 
 use super::{record::Record, response::editing::Editing};
 use crate::{
-    gateway::Gateway,
+    shared::Gateway,
     snapshot::{ProtectedResource, Snapshot},
 };
 

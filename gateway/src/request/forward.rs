@@ -33,7 +33,7 @@ use super::{
         stream_end::StreamEnd,
         write::{write_head, write_whole},
     },
-    session::session_id::{self, Opened},
+    session::session_id::{self, OpenedSession},
 };
 use crate::{
     clock,
@@ -51,7 +51,7 @@ pub(crate) async fn forward(
     resource: &ProtectedResource,
     permit: &Permit,
     message: Message,
-    session: Option<Opened>,
+    session: Option<OpenedSession>,
     listening: Option<ListeningStream>,
     query: Option<&str>,
 ) -> Result<Option<Relay>, Stop> {
@@ -142,7 +142,7 @@ fn request(
     resource: &ProtectedResource,
     permit: &Permit,
     message: Message,
-    session: Option<&Opened>,
+    session: Option<&OpenedSession>,
     query: Option<&str>,
 ) -> Result<Request<Full<bytes::Bytes>>, Reason> {
     let client = exchange.session.req_header();

@@ -10,6 +10,7 @@
 //! 5. [`authorize`]: policy and rate limits.
 //! 6. [`session`]: the session id opened, and what else is sealed.
 //! 7. [`forward`]: the upstream asked; its answer goes back by [`response`].
+//! 8. [`record`]: when the request is over, its metrics and its access line are written (`record/guard.rs`).
 //!
 //! The [`exchange`] carries what the phases learn of the request, the [`record`] what logs and metrics get of it.
 

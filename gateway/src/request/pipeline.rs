@@ -1,4 +1,5 @@
-//! The path of a request, in its order: every phase is called from here, and nowhere else.
+//! The path of a request, in its order: phases 1 to 7 are called from here, and nowhere else. The connection relays what is left of
+//! the answer, and finishes the record (phase 8).
 
 use http::Method;
 use mcp_gateway_core::{

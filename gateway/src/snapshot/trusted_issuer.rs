@@ -11,8 +11,8 @@ use mcp_gateway_core::{cel::kept_claims::ClaimNames, token::issuer_profile::Issu
 use super::error::SnapshotError;
 use crate::{
     config::{Config, Issuer, Resource},
+    issuer_keys::keys::IssuerKeys,
     telemetry::metrics::Metrics,
-    verify::keys::IssuerKeys,
 };
 
 /// The keys of every configured issuer, by its name in the configuration.

@@ -117,8 +117,8 @@ mod tests {
     use super::*;
     use crate::{
         config::{Environment, Issuer, Jwks, KeySource, parse},
+        issuer_keys::keys::IssuerKeys,
         telemetry::metrics::Metrics,
-        verify::keys::IssuerKeys,
     };
 
     fn token(deadline: Option<Instant>) -> VerifiedToken {

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use mcp_gateway_core::{
     mcp::{change::Change, method::McpMethod},
-    policy::By,
+    policy::DecisionSource,
     principal::Principal,
     refusal::reason::Reason,
 };
@@ -52,7 +52,7 @@ pub(crate) struct Decision<'a> {
     pub(crate) change: Change,
     pub(crate) mcp_version: Option<&'a str>,
     /// What the policy decided by.
-    pub(crate) source: Option<By>,
+    pub(crate) source: Option<DecisionSource>,
     /// Why it is refused; none where it is allowed.
     pub(crate) refused: Option<Reason>,
     /// The scopes that the call takes and the caller lacks, with spaces between them.

@@ -3,7 +3,7 @@
 use super::super::scope::ScopeSet;
 use super::caller::{Caller, Target};
 use super::rule::Rule;
-use super::{Answer, By, Call, Policy, Unmet, touched};
+use super::{Answer, Call, DecisionSource, Policy, Unmet, touched};
 use crate::mcp::operation::Operation;
 use crate::policy::rule::arguments::{self, Argument};
 use crate::refusal::Refusal;
@@ -15,7 +15,7 @@ pub struct Explanation<'p> {
     /// What the call touches, itself first; nothing where no rule is asked about it.
     pub touched: Vec<Touched<'p>>,
     /// What decided; of several things that are touched, the first that was refused, else the last.
-    pub by: By,
+    pub by: DecisionSource,
     /// Every scope that the call takes; none where it is refused whatever its scopes.
     pub takes: Option<ScopeSet>,
     /// Those of them that neither the caller's scopes nor what they imply suffice for.
@@ -34,7 +34,7 @@ pub struct Touched<'p> {
     /// The rules in their order, up to the one that decides.
     pub steps: Vec<Step<'p>>,
     /// What decided about it.
-    pub by: By,
+    pub by: DecisionSource,
     /// The scopes that takes besides the required ones, or why it is refused whatever its scopes.
     pub decision: Result<ScopeSet, Refusal>,
 }
@@ -95,10 +95,10 @@ impl Policy {
             Err(denied) => (denied.by, Err(denied.refusal())),
         };
         let asked = match by {
-            By::Rule(at) => at + 1,
+            DecisionSource::Rule(at) => at + 1,
             // An ambiguous URI is refused before any rule is asked.
             _ if refused_for(&decision, Reason::AmbiguousUri) => 0,
-            By::Default | By::Required => self.rules.all().len(),
+            DecisionSource::Default | DecisionSource::Required => self.rules.all().len(),
         };
         let speaking: Vec<usize> = self.rules.that_speak_of(target).map(|(at, _)| at).collect();
         let rules = self.rules.all().iter().enumerate().take(asked);
@@ -268,7 +268,10 @@ mod tests {
         assert_eq!((explained.by, &explained.decision), (judged.by, &allowed));
         let refused = explained.touched.iter().find(|one| one.decision.is_err());
         let deciding = refused.or_else(|| explained.touched.last());
-        assert_eq!(deciding.map_or(By::Required, |one| one.by), explained.by);
+        assert_eq!(
+            deciding.map_or(DecisionSource::Required, |one| one.by),
+            explained.by
+        );
         assert_eq!(explained.takes.is_none(), refused.is_some());
         let is_allowed = refused.is_none() && explained.missing.is_empty();
         assert_eq!(explained.decision.is_ok(), is_allowed);
@@ -284,7 +287,7 @@ mod tests {
     fn agrees(touched: &Touched<'_>) {
         let decides = |step: &Step<'_>| matches!(&step.said, Said::Answers(answer) if !matches!(answer, Answer::PassedOver(_)));
         let deciding: Vec<_> = touched.steps.iter().filter(|step| decides(step)).collect();
-        let By::Rule(at) = touched.by else {
+        let DecisionSource::Rule(at) = touched.by else {
             assert!(deciding.is_empty(), "{touched:?}");
             return;
         };

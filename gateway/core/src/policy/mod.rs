@@ -68,7 +68,7 @@ pub enum DefaultDecision {
 
 /// What decided a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum DecisionSource {
     /// Nothing but the required scopes: the call is one that no rule is asked about.
     Required,
     /// No rule spoke of it.
@@ -77,7 +77,7 @@ pub enum By {
     Rule(usize),
 }
 
-impl fmt::Display for By {
+impl fmt::Display for DecisionSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Required => f.write_str("required"),
@@ -91,7 +91,7 @@ impl fmt::Display for By {
 #[derive(Debug)]
 pub struct Judged {
     /// What decided; of several things that a call touches, the one that was refused, else the last.
-    pub by: By,
+    pub by: DecisionSource,
     /// Why a condition could not be judged, where that is why the call is refused.
     pub fault: Option<ConditionFault>,
     /// The permit, or why there is none.
@@ -205,12 +205,12 @@ impl Policy {
         &'p self,
         caller: &Caller<'_>,
         operation: &Operation<'_>,
-    ) -> Result<(By, Vec<&'p ScopeSet>), Denied> {
+    ) -> Result<(DecisionSource, Vec<&'p ScopeSet>), Denied> {
         let Some(touched) = touched(operation) else {
-            return Ok((By::Required, Vec::new()));
+            return Ok((DecisionSource::Required, Vec::new()));
         };
         let call = self.call(caller, operation);
-        let (mut by, mut extra) = (By::Default, Vec::new());
+        let (mut by, mut extra) = (DecisionSource::Default, Vec::new());
         for target in touched {
             let (decided_by, scopes) = self.judge_target(&call, &target)?;
             by = decided_by;
@@ -223,15 +223,15 @@ impl Policy {
         &'p self,
         call: &Call<'_>,
         target: &Target<'_>,
-    ) -> Result<(By, Option<&'p ScopeSet>), Denied> {
+    ) -> Result<(DecisionSource, Option<&'p ScopeSet>), Denied> {
         if self.rules.name_resources() && target.is_resource() {
             let uri = target.name.unwrap_or_default();
             if uri::is_ambiguous(uri) {
-                return Err(Denied::new(By::Default, Reason::AmbiguousUri));
+                return Err(Denied::new(DecisionSource::Default, Reason::AmbiguousUri));
             }
         }
         for (at, rule) in self.rules.that_speak_of(target) {
-            let by = By::Rule(at);
+            let by = DecisionSource::Rule(at);
             match rule.answer(call, target) {
                 Answer::PassedOver(_) => {}
                 Answer::Allows => return Ok((by, Some(&rule.scopes))),
@@ -252,8 +252,10 @@ impl Policy {
             }
         }
         match self.default {
-            DefaultDecision::Allow => Ok((By::Default, None)),
-            DefaultDecision::Deny => Err(Denied::new(By::Default, Reason::PolicyDenied)),
+            DefaultDecision::Allow => Ok((DecisionSource::Default, None)),
+            DefaultDecision::Deny => {
+                Err(Denied::new(DecisionSource::Default, Reason::PolicyDenied))
+            }
         }
     }
 
@@ -403,14 +405,14 @@ impl Rule {
 
 /// A call that is refused whatever its scopes.
 struct Denied {
-    by: By,
+    by: DecisionSource,
     reason: Reason,
     text: Option<Arc<str>>,
     fault: Option<ConditionFault>,
 }
 
 impl Denied {
-    const fn new(by: By, reason: Reason) -> Self {
+    const fn new(by: DecisionSource, reason: Reason) -> Self {
         Self {
             by,
             reason,

@@ -21,12 +21,17 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// Takes what one call takes, all of it or nothing. `most` is how many buckets of callers are kept.
+    /// Takes what one call takes, all of it or nothing. `max_callers` is how many buckets of callers are kept.
     ///
     /// # Errors
     /// [`Reason::RateLimited`] with the time after which the same call passes, if nobody else takes from its buckets;
     /// [`Reason::RateLimitsExhausted`] where a new caller finds no place.
-    pub fn take(&mut self, shares: Vec<Share>, most: usize, now: Duration) -> Result<(), Refusal> {
+    pub fn take(
+        &mut self,
+        shares: Vec<Share>,
+        max_callers: usize,
+        now: Duration,
+    ) -> Result<(), Refusal> {
         self.now = self.now.max(now);
         let waits = shares.iter().map(|share| self.wait(share));
         let wait = waits.max().unwrap_or_default();
@@ -40,7 +45,7 @@ impl Buckets {
         for _ in &shares {
             self.forget_one();
         }
-        while self.callers + self.newcomers(&shares) > most {
+        while self.callers + self.newcomers(&shares) > max_callers {
             if !self.forget_one() {
                 return Err(Reason::RateLimitsExhausted.into());
             }

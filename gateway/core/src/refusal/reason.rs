@@ -3,160 +3,196 @@
 //! A [`Reason`] alone decides the status, the form of the challenge, the JSON-RPC code, the metric label, the sentence
 //! the client reads and the level it is logged at. Nothing else in the gateway chooses any of these.
 
-/// Why a request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
+/// Makes the enum, the list of all and the rows from one table.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident => $row:expr,)*) => {
+        /// Why a request was refused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$doc])* $reason,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$reason),*];
+
+            /// The row of this reason.
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Self::$reason => $row,)*
+                }
+            }
+        }
+    };
+}
+
+// A new refusal is a new row here. The functions below the table fill in what rows of one kind share.
+reasons! {
     // Admission: is this one request, and for us?
     /// Framing that two readers could understand differently (RFC 9112 §6, RFC 9110 §8.6).
-    BadFraming,
+    BadFraming => plain("bad_framing", 400, "The request's framing is ambiguous."),
     /// A target with dot segments, encoded separators, a fragment or an unexpected form.
-    AmbiguousPath,
+    AmbiguousPath => plain("ambiguous_path", 400, "The request target is ambiguous."),
     /// The header block is over its limit (RFC 6585 §5).
-    HeadersTooLarge,
+    HeadersTooLarge => plain("headers_too_large", 431, "The header block is too large."),
     /// The header block did not arrive in time.
-    HeaderDeadline,
+    HeaderDeadline => plain("header_deadline", 408, "The header block did not arrive in time."),
     /// A `Host` this gateway does not serve.
-    Host,
+    Host => plain("host", 403, "This host is not served here."),
     /// A `Host` other than the one the TLS connection was opened for (RFC 9110 §15.5.20).
-    Misdirected,
+    Misdirected => plain("misdirected", 421, "This connection was opened for another host. Open a new one."),
     /// A method that no MCP transport uses.
-    MethodNotAllowed,
+    MethodNotAllowed => plain("method_not_allowed", 405, "This method is not used here."),
     /// No resource or document has this path.
-    NotFound,
+    NotFound => plain("not_found", 404, "Nothing is served at this path."),
     /// An `Origin` that is not allowed here (MCP transports, DNS rebinding).
-    Origin,
+    Origin => plain("origin", 403, "This origin is not allowed."),
 
     /// More refused requests came from this address than are answered with care (RFC 6585 §4).
-    TooManyRefusals,
+    TooManyRefusals => plain("too_many_refusals", 429, "Too many refused requests came from this address. Try again later."),
 
     // Credentials: RFC 6750 §3.1.
     /// No credentials at all: a challenge without an error.
-    NoCredentials,
+    NoCredentials => bare("no_credentials", "An access token is required."),
     /// Another scheme than Bearer.
-    UnsupportedScheme,
+    UnsupportedScheme => bare("unsupported_scheme", "Use the Bearer scheme with an access token."),
     /// More than one set of credentials.
-    MultipleCredentials,
+    MultipleCredentials => request("multiple_credentials", "More than one set of credentials was sent."),
     /// `access_token` in the query (OAuth 2.1 §5.1 forbids it).
-    TokenInQuery,
+    TokenInQuery => request("token_in_query", "Send the access token in the Authorization header, never in the URL."),
     /// A Bearer header that holds no token68.
-    MalformedCredentials,
+    MalformedCredentials => request("malformed_credentials", "The Authorization header holds no well-formed token."),
 
     // Tokens: RFC 7519, RFC 8725, RFC 9068.
     /// The token is over its limit.
-    TokenTooLarge,
+    TokenTooLarge => token("token_too_large", "The token is too large."),
     /// Not a JWT of three canonical base64url parts with strict JSON in them.
-    MalformedToken,
+    MalformedToken => token("malformed_token", "The token is malformed."),
     /// `alg` is not one this issuer may use.
-    AlgNotAllowed,
+    AlgNotAllowed => token("alg_not_allowed", "The token's algorithm is not allowed."),
     /// `alg` does not fit the key.
-    AlgKeyMismatch,
+    AlgKeyMismatch => token("alg_key_mismatch", "The token's algorithm does not fit its key."),
     /// No key of the issuer fits the token.
-    UnknownKey,
+    UnknownKey => token("unknown_key", "The token's key is unknown."),
     /// The signature does not verify.
-    BadSignature,
+    BadSignature => token("bad_signature", "The token's signature is not valid."),
     /// A header parameter we refuse to follow (`jku`, `x5u`, `jwk`, `crit`, …).
-    HeaderNotAllowed,
+    HeaderNotAllowed => token("header_not_allowed", "The token's header has a parameter that is not allowed."),
     /// `typ` is not that of an access token.
-    WrongTokenType,
+    WrongTokenType => token("wrong_token_type", "The token is not an access token."),
     /// `exp`, `aud`, `iss` or the subject claim is missing.
-    MissingClaim,
+    MissingClaim => token("missing_claim", "The token lacks a required claim."),
     /// The issuer is none of this resource's.
-    WrongIssuer,
+    WrongIssuer => token("wrong_issuer", "The token's issuer is not accepted here."),
     /// The token is for another audience.
-    WrongAudience,
+    WrongAudience => token("wrong_audience", "The token is for another resource."),
     /// The token has expired.
-    Expired,
+    Expired => expected_token("expired", "The token has expired."),
     /// `nbf` or `iat` lies ahead.
-    NotYetValid,
+    NotYetValid => token("not_yet_valid", "The token is not valid yet."),
     /// The token lives longer than the issuer's `max_lifetime`.
-    LifetimeTooLong,
+    LifetimeTooLong => token("lifetime_too_long", "The token's lifetime is too long."),
     /// The token is bound to a sender (`cnf`), which cannot be proven here yet.
-    SenderConstrained,
+    SenderConstrained => token("sender_constrained", "Sender-constrained tokens are not supported here."),
     /// The subject cannot be passed on as a header.
-    UnusableSubject,
+    UnusableSubject => token("unusable_subject", "The token's subject cannot be used here."),
     /// The issuer's keys cannot be had. Never a 401: clients throw their tokens away on 401.
-    KeysUnavailable,
+    KeysUnavailable => fault("keys_unavailable", 503, "The token cannot be checked right now. Try again."),
 
     // The message: MCP transports, JSON-RPC.
     /// The body is over its limit.
-    BodyTooLarge,
+    BodyTooLarge => plain("body_too_large", 413, "The body is too large."),
     /// All bodies in memory together are at their limit.
-    BodiesTooLarge,
+    BodiesTooLarge => fault("bodies_too_large", 503, "Too much is being sent to the gateway right now. Try again later."),
     /// The body did not arrive in time.
-    BodyTimeout,
+    BodyTimeout => plain("body_timeout", 408, "The body did not arrive in time."),
     /// Not `application/json`, or an encoded body.
-    UnsupportedMediaType,
+    UnsupportedMediaType => plain("unsupported_media_type", 415, "Send application/json without a content encoding."),
     /// Not one JSON document.
-    ParseError,
+    ParseError => message("parse_error", -32700, "The body is not one JSON document."),
     /// JSON that two readers could understand differently.
-    AmbiguousJson,
+    AmbiguousJson => message("ambiguous_json", -32600, "The message has ambiguous member names."),
     /// Not one JSON-RPC request, notification or response.
-    InvalidRequest,
+    InvalidRequest => message("invalid_request", -32600, "The body is not one JSON-RPC message."),
     /// `_meta` lacks the protocol version (MCP 2026-07-28).
-    VersionMissing,
+    VersionMissing => message("version_missing", -32602, "_meta lacks io.modelcontextprotocol/protocolVersion."),
     /// Headers and body disagree (MCP 2026-07-28, `HeaderMismatch`).
-    HeaderMismatch,
+    HeaderMismatch => message("header_mismatch", -32020, "The MCP headers and the body disagree."),
     /// A protocol version that this resource does not list (MCP 2026-07-28, `UnsupportedProtocolVersion`).
-    UnsupportedVersion,
+    UnsupportedVersion => message("unsupported_version", -32022, "This protocol version is not served here."),
     /// The same, where only versions up to 2025-11-25 are listed: a modern error would keep clients from falling back.
-    LegacyOnly,
+    LegacyOnly => message("legacy_only", -32600, "This protocol version is not served here. Begin with initialize."),
     /// A resource URI that two readers could resolve differently, where rules speak of URIs.
-    AmbiguousUri,
+    AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous."),
     /// The request state of another caller or another call, altered, or unknown (MCP 2026-07-28, multi round-trip requests).
-    RequestState,
+    RequestState => message("request_state", -32602, "The request state is not known. Begin the call again."),
 
     // Authorization.
     /// A scope is missing: the client may step up.
-    InsufficientScope,
+    InsufficientScope => Row {
+        challenge: ChallengeForm::Error("insufficient_scope"),
+        severity: Severity::Expected,
+        ..denied("insufficient_scope", "The access token lacks a scope this call needs.")
+    },
     /// The policy says no, whatever the scope.
-    PolicyDenied,
+    PolicyDenied => denied("policy_denied", "This call is not allowed."),
     /// A condition of the policy could not be judged, which denies.
-    ConditionFailed,
+    ConditionFailed => Row {
+        error: "policy_denied",
+        ..denied("condition_failed", "This call is not allowed.")
+    },
     /// Task ids are bound to nobody here, so nobody may use one (MCP tasks, *Security Considerations*).
-    TasksRefused,
+    TasksRefused => denied("tasks_refused", "Tasks are not served here."),
     /// A method on tasks that names no one task, where their ids are sealed, or that the era does not have.
-    TasksMethod,
+    TasksMethod => message("tasks_method", -32601, "This method on tasks is not served here."),
     /// A call about a task from a client that does not say that it knows tasks (SEP-2663, *Protocol Errors*).
-    TasksUndeclared,
+    TasksUndeclared => message("tasks_undeclared", -32021, "This call takes the client capability io.modelcontextprotocol/tasks."),
     /// The task id does not open.
-    TaskUnknown,
+    TaskUnknown => task("task_unknown"),
     /// The task id is genuine, but another's.
-    TaskMismatch,
+    TaskMismatch => task("task_mismatch"),
     /// The answer to a request of the server, outside any session.
-    SessionRequired,
+    SessionRequired => message("session_required", -32600, "An answer to the server needs the session it was asked in."),
     /// The session id does not open.
-    SessionUnknown,
+    SessionUnknown => session("session_unknown"),
     /// The session id is genuine, but another's.
-    SessionMismatch,
+    SessionMismatch => Row {
+        severity: Severity::Suspicious,
+        ..session("session_mismatch")
+    },
     /// More calls than a rate limit grants (RFC 6585 §4).
-    RateLimited,
+    RateLimited => Row {
+        rpc_code: Some(429),
+        severity: Severity::Expected,
+        ..plain("rate_limited", 429, "Too many calls. Try again later.")
+    },
     /// More callers are counted for rate limits than can be.
-    RateLimitsExhausted,
+    RateLimitsExhausted => fault("rate_limits_exhausted", 503, "Too many callers at once. Try again later."),
 
     // Streams.
     /// The principal has as many listening streams as one may have.
-    TooManyStreams,
+    TooManyStreams => plain("too_many_streams", 429, "Too many streams are open already. Close one, or try again later."),
     /// There are as many listening streams as there may be.
-    StreamsExhausted,
+    StreamsExhausted => fault("streams_exhausted", 503, "No more streams can be opened right now. Try again later."),
 
     // Upstream.
     /// No connection to the upstream.
-    UpstreamUnreachable,
+    UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),
     /// The upstream's response head did not come in time.
-    UpstreamTimeout,
+    UpstreamTimeout => fault("upstream_timeout", 504, "The MCP server did not answer in time."),
     /// The upstream broke off before its response head, or its answer is no HTTP.
-    UpstreamBroken,
+    UpstreamBroken => fault("upstream_broken", 502, "The MCP server broke off its answer."),
     /// The upstream itself asks for credentials.
-    UpstreamAuth,
+    UpstreamAuth => fault("upstream_auth", 502, "The MCP server refused the gateway."),
     /// The upstream answered with another session than the one opened.
-    UpstreamSession,
+    UpstreamSession => fault("upstream_session", 502, "The MCP server answered for another session."),
     /// An answer that must be read whole is over its limit.
-    AnswerTooLarge,
+    AnswerTooLarge => fault("answer_too_large", 502, "The MCP server's answer is too large to be checked."),
     /// An answer that must be read is not JSON-RPC.
-    AnswerUnreadable,
+    AnswerUnreadable => fault("answer_unreadable", 502, "The MCP server's answer cannot be read."),
     /// The gateway failed: a defect.
-    Internal,
+    Internal => fault("internal", 500, "The gateway failed."),
 }
 
 /// How a refusal challenges the client (RFC 6750 §3, RFC 9728 §5.1).
@@ -202,174 +238,6 @@ pub struct Row {
 }
 
 impl Reason {
-    /// Every reason.
-    pub const ALL: &'static [Self] = &[
-        Self::BadFraming,
-        Self::AmbiguousPath,
-        Self::HeadersTooLarge,
-        Self::HeaderDeadline,
-        Self::Host,
-        Self::Misdirected,
-        Self::MethodNotAllowed,
-        Self::NotFound,
-        Self::Origin,
-        Self::TooManyRefusals,
-        Self::NoCredentials,
-        Self::UnsupportedScheme,
-        Self::MultipleCredentials,
-        Self::TokenInQuery,
-        Self::MalformedCredentials,
-        Self::TokenTooLarge,
-        Self::MalformedToken,
-        Self::AlgNotAllowed,
-        Self::AlgKeyMismatch,
-        Self::UnknownKey,
-        Self::BadSignature,
-        Self::HeaderNotAllowed,
-        Self::WrongTokenType,
-        Self::MissingClaim,
-        Self::WrongIssuer,
-        Self::WrongAudience,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::LifetimeTooLong,
-        Self::SenderConstrained,
-        Self::UnusableSubject,
-        Self::KeysUnavailable,
-        Self::BodyTooLarge,
-        Self::BodiesTooLarge,
-        Self::BodyTimeout,
-        Self::UnsupportedMediaType,
-        Self::ParseError,
-        Self::AmbiguousJson,
-        Self::InvalidRequest,
-        Self::VersionMissing,
-        Self::HeaderMismatch,
-        Self::UnsupportedVersion,
-        Self::LegacyOnly,
-        Self::AmbiguousUri,
-        Self::RequestState,
-        Self::InsufficientScope,
-        Self::PolicyDenied,
-        Self::ConditionFailed,
-        Self::TasksRefused,
-        Self::TasksMethod,
-        Self::TasksUndeclared,
-        Self::TaskUnknown,
-        Self::TaskMismatch,
-        Self::SessionRequired,
-        Self::SessionUnknown,
-        Self::SessionMismatch,
-        Self::RateLimited,
-        Self::RateLimitsExhausted,
-        Self::TooManyStreams,
-        Self::StreamsExhausted,
-        Self::UpstreamUnreachable,
-        Self::UpstreamTimeout,
-        Self::UpstreamBroken,
-        Self::UpstreamAuth,
-        Self::UpstreamSession,
-        Self::AnswerTooLarge,
-        Self::AnswerUnreadable,
-        Self::Internal,
-    ];
-
-    /// The row of this reason.
-    #[rustfmt::skip] // A table: one reason, one line.
-    pub const fn row(self) -> Row {
-        match self {
-            Self::BadFraming => plain("bad_framing", 400, "The request's framing is ambiguous."),
-            Self::AmbiguousPath => plain("ambiguous_path", 400, "The request target is ambiguous."),
-            Self::HeadersTooLarge => plain("headers_too_large", 431, "The header block is too large."),
-            Self::HeaderDeadline => plain("header_deadline", 408, "The header block did not arrive in time."),
-            Self::Host => plain("host", 403, "This host is not served here."),
-            Self::Misdirected => plain("misdirected", 421, "This connection was opened for another host. Open a new one."),
-            Self::MethodNotAllowed => plain("method_not_allowed", 405, "This method is not used here."),
-            Self::NotFound => plain("not_found", 404, "Nothing is served at this path."),
-            Self::Origin => plain("origin", 403, "This origin is not allowed."),
-            Self::TooManyRefusals => plain("too_many_refusals", 429, "Too many refused requests came from this address. Try again later."),
-
-            Self::NoCredentials => bare("no_credentials", "An access token is required."),
-            Self::UnsupportedScheme => bare("unsupported_scheme", "Use the Bearer scheme with an access token."),
-            Self::MultipleCredentials => request("multiple_credentials", "More than one set of credentials was sent."),
-            Self::TokenInQuery => request("token_in_query", "Send the access token in the Authorization header, never in the URL."),
-            Self::MalformedCredentials => request("malformed_credentials", "The Authorization header holds no well-formed token."),
-
-            Self::TokenTooLarge => token("token_too_large", "The token is too large."),
-            Self::MalformedToken => token("malformed_token", "The token is malformed."),
-            Self::AlgNotAllowed => token("alg_not_allowed", "The token's algorithm is not allowed."),
-            Self::AlgKeyMismatch => token("alg_key_mismatch", "The token's algorithm does not fit its key."),
-            Self::UnknownKey => token("unknown_key", "The token's key is unknown."),
-            Self::BadSignature => token("bad_signature", "The token's signature is not valid."),
-            Self::HeaderNotAllowed => token("header_not_allowed", "The token's header has a parameter that is not allowed."),
-            Self::WrongTokenType => token("wrong_token_type", "The token is not an access token."),
-            Self::MissingClaim => token("missing_claim", "The token lacks a required claim."),
-            Self::WrongIssuer => token("wrong_issuer", "The token's issuer is not accepted here."),
-            Self::WrongAudience => token("wrong_audience", "The token is for another resource."),
-            Self::Expired => expected_token("expired", "The token has expired."),
-            Self::NotYetValid => token("not_yet_valid", "The token is not valid yet."),
-            Self::LifetimeTooLong => token("lifetime_too_long", "The token's lifetime is too long."),
-            Self::SenderConstrained => token("sender_constrained", "Sender-constrained tokens are not supported here."),
-            Self::UnusableSubject => token("unusable_subject", "The token's subject cannot be used here."),
-            Self::KeysUnavailable => fault("keys_unavailable", 503, "The token cannot be checked right now. Try again."),
-
-            Self::BodyTooLarge => plain("body_too_large", 413, "The body is too large."),
-            Self::BodiesTooLarge => fault("bodies_too_large", 503, "Too much is being sent to the gateway right now. Try again later."),
-            Self::BodyTimeout => plain("body_timeout", 408, "The body did not arrive in time."),
-            Self::UnsupportedMediaType => plain("unsupported_media_type", 415, "Send application/json without a content encoding."),
-            Self::ParseError => message("parse_error", -32700, "The body is not one JSON document."),
-            Self::AmbiguousJson => message("ambiguous_json", -32600, "The message has ambiguous member names."),
-            Self::InvalidRequest => message("invalid_request", -32600, "The body is not one JSON-RPC message."),
-            Self::VersionMissing => message("version_missing", -32602, "_meta lacks io.modelcontextprotocol/protocolVersion."),
-            Self::HeaderMismatch => message("header_mismatch", -32020, "The MCP headers and the body disagree."),
-            Self::UnsupportedVersion => message("unsupported_version", -32022, "This protocol version is not served here."),
-            Self::LegacyOnly => message("legacy_only", -32600, "This protocol version is not served here. Begin with initialize."),
-            Self::AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous."),
-            Self::RequestState => message("request_state", -32602, "The request state is not known. Begin the call again."),
-
-            Self::InsufficientScope => Row {
-                challenge: ChallengeForm::Error("insufficient_scope"),
-                severity: Severity::Expected,
-                ..denied("insufficient_scope", "The access token lacks a scope this call needs.")
-            },
-            Self::PolicyDenied => denied("policy_denied", "This call is not allowed."),
-            Self::ConditionFailed => Row {
-                error: "policy_denied",
-                ..denied("condition_failed", "This call is not allowed.")
-            },
-            Self::TasksRefused => denied("tasks_refused", "Tasks are not served here."),
-            Self::TasksMethod => message("tasks_method", -32601, "This method on tasks is not served here."),
-            Self::TasksUndeclared => message("tasks_undeclared", -32021, "This call takes the client capability io.modelcontextprotocol/tasks."),
-            Self::TaskUnknown => task("task_unknown"),
-            Self::TaskMismatch => task("task_mismatch"),
-            Self::SessionRequired => message("session_required", -32600, "An answer to the server needs the session it was asked in."),
-            Self::SessionUnknown => session("session_unknown"),
-            Self::SessionMismatch => Row {
-                severity: Severity::Suspicious,
-                ..session("session_mismatch")
-            },
-
-            Self::RateLimited => Row {
-                rpc_code: Some(429),
-                severity: Severity::Expected,
-                ..plain("rate_limited", 429, "Too many calls. Try again later.")
-            },
-            Self::RateLimitsExhausted => fault("rate_limits_exhausted", 503, "Too many callers at once. Try again later."),
-
-            Self::TooManyStreams => plain("too_many_streams", 429, "Too many streams are open already. Close one, or try again later."),
-            Self::StreamsExhausted => fault("streams_exhausted", 503, "No more streams can be opened right now. Try again later."),
-
-            Self::UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),
-            Self::UpstreamTimeout => fault("upstream_timeout", 504, "The MCP server did not answer in time."),
-            Self::UpstreamBroken => fault("upstream_broken", 502, "The MCP server broke off its answer."),
-            Self::UpstreamAuth => fault("upstream_auth", 502, "The MCP server refused the gateway."),
-            Self::UpstreamSession => fault("upstream_session", 502, "The MCP server answered for another session."),
-            Self::AnswerTooLarge => fault("answer_too_large", 502, "The MCP server's answer is too large to be checked."),
-            Self::AnswerUnreadable => fault("answer_unreadable", 502, "The MCP server's answer cannot be read."),
-            Self::Internal => fault("internal", 500, "The gateway failed."),
-        }
-    }
-
     /// Whether the connection closes behind the answer.
     pub const fn closes_connection(self) -> bool {
         self.leaves_body_in_doubt() || matches!(self, Self::BodyTooLarge | Self::BodiesTooLarge)

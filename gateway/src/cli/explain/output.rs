@@ -9,7 +9,8 @@ use std::{
 use mcp_gateway_core::{
     mcp::operation::Operation,
     policy::{
-        Answer, Argument, By, DefaultDecision, Identity, Methods, Pattern, Rule, Unmet, Value,
+        Answer, Argument, DecisionSource, DefaultDecision, Identity, Methods, Pattern, Rule, Unmet,
+        Value,
         explain::{Explanation, Said, Step, Touched},
     },
     refusal::{Refusal, challenge::Challenger, reason::Reason},
@@ -126,7 +127,7 @@ impl ExplainedCall<'_> {
                 "rules",
                 "none is asked: two readers could resolve the URI differently",
             ),
-            _ if touched.by == By::Default => match self.resource.policy.default {
+            _ if touched.by == DecisionSource::Default => match self.resource.policy.default {
                 DefaultDecision::Allow => write_line(out, "default", "decides: allow"),
                 DefaultDecision::Deny => write_line(out, "default", "decides: deny"),
             },

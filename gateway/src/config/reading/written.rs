@@ -1,6 +1,7 @@
 //! How a text is written in YAML: plain, in quotes, or as a block below its key, and so where a place within it stands.
 //!
-//! A block's places are counted from the line below its key. Only what the file has letter by letter is found. Escapes, variables and folded lines with gaps between them make a
+//! A block's places are counted from the line below its key. Only what the file has letter by letter is found.
+//! Escapes, variables and folded lines with gaps between them make a
 //! place unsure.
 
 use super::position::Position;

@@ -27,10 +27,10 @@ use tokio::sync::mpsc;
 use crate::{
     clock,
     config::{Config, Finding, Inputs, Loaded, Source},
-    gateway::Gateway,
+    issuer_keys::{keys::IssuerKeys, refresher::RefreshOrder},
+    shared::Gateway,
     snapshot::{KeysByIssuer, Snapshot},
     telemetry::metrics::Metrics,
-    verify::{keys::IssuerKeys, refresher::RefreshOrder},
 };
 use certificates::Certificates;
 pub(crate) use trigger::{ReloadRequests, ReloadTrigger};
@@ -127,7 +127,8 @@ impl Reloader {
     fn reload_if_changed(&mut self) {
         let found = self.wait_until_settled();
         let is_forced = self.trigger.take_forced();
-        if self.gateway.lifecycle().is_draining() || (found.inputs == self.last_read && !is_forced)
+        if self.gateway.process_state().is_draining()
+            || (found.inputs == self.last_read && !is_forced)
         {
             return;
         }

@@ -10,7 +10,7 @@ use pingora::{
 use tokio::{net::UnixListener, sync::mpsc};
 
 use super::{hand_over, upgrade_socket::UpgradeSocket};
-use crate::{gateway::Gateway, lifecycle::signals::EndReason};
+use crate::{lifecycle::signals::EndReason, shared::Gateway};
 
 /// Waits for a successor and hands the listening sockets over to it.
 pub(crate) struct HandOverService {
@@ -33,7 +33,7 @@ impl HandOverService {
         Self {
             upgrade_socket: Some(upgrade_socket),
             sockets: sockets.into(),
-            accepting: Some(gateway.lifecycle().accepting()),
+            accepting: Some(gateway.process_state().accepting()),
             gateway,
             ends,
         }
@@ -41,12 +41,12 @@ impl HandOverService {
 
     /// Waits until a successor has the sockets or this process drains.
     async fn offer(&self, upgrade_socket: UpgradeSocket) {
-        let mut draining = self.gateway.lifecycle().draining();
+        let mut draining = self.gateway.process_state().draining();
         match upgrade_socket.listener() {
             Ok(listener) => tokio::select! {
                 () = self.wait_for_successor(&listener) => {
                     tracing::info!("a successor has the sockets: it accepts from now on");
-                    self.gateway.lifecycle().hand_over();
+                    self.gateway.process_state().hand_over();
                     // A full channel holds an end already.
                     let _ = self.ends.try_send(EndReason::HandedOver);
                     // The path is the successor's now.

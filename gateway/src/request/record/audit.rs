@@ -7,7 +7,7 @@
 use mcp_gateway_core::{mcp::message::Message, refusal::Refusal};
 
 use super::Record;
-use crate::gateway::Gateway;
+use crate::shared::Gateway;
 
 /// Expects a decision on the message, where it may change something and the audit log is on.
 pub(crate) fn expect_decision(record: &mut Record, gateway: &Gateway, message: &Message) {

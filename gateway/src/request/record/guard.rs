@@ -6,7 +6,7 @@
 use pingora::http::RequestHeader;
 
 use super::{Record, client::Client};
-use crate::{gateway::Gateway, telemetry::request_view::BrokenBy};
+use crate::{shared::Gateway, telemetry::request_view::BrokenBy};
 
 /// Holds a record and writes it at the end of its request.
 pub(crate) struct RecordGuard<'a> {

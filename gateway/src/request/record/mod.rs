@@ -18,7 +18,7 @@ use mcp_gateway_core::{
         change::Change,
         message::{Message, MethodName},
     },
-    policy::By,
+    policy::DecisionSource,
     principal::Principal,
     refusal::{Refusal, reason::Reason},
 };
@@ -51,7 +51,7 @@ pub(crate) struct Record {
     mcp_version: Option<Box<str>>,
     /// What the request may change, until the decision on it is taken.
     change: Option<Change>,
-    decision_source: Option<By>,
+    decision_source: Option<DecisionSource>,
     listens: bool,
     status: u16,
     reason: Option<Reason>,
@@ -140,15 +140,15 @@ impl Record {
     }
 
     /// Sets what the policy decided by: a rule, the default or the required scopes.
-    pub(crate) const fn set_decision_source(&mut self, source: By) {
+    pub(crate) const fn set_decision_source(&mut self, source: DecisionSource) {
         self.decision_source = Some(source);
     }
 
     /// Sets, as the detail, what of the policy refused and the scopes that are missing.
-    pub(crate) fn set_denial(&mut self, source: By, refusal: &Refusal) {
+    pub(crate) fn set_denial(&mut self, source: DecisionSource, refusal: &Refusal) {
         let source = match (source, refusal.reason) {
             (_, Reason::AmbiguousUri) => return,
-            (By::Required, _) => "scopes.required".to_owned(),
+            (DecisionSource::Required, _) => "scopes.required".to_owned(),
             (source, _) => format!("policy.{source}"),
         };
         match self.missing_scopes(refusal) {
@@ -158,7 +158,7 @@ impl Record {
     }
 
     /// Sets, as the detail, why a condition of the policy could not be judged.
-    pub(crate) fn set_condition_failure(&mut self, source: By, fault: ConditionFault) {
+    pub(crate) fn set_condition_failure(&mut self, source: DecisionSource, fault: ConditionFault) {
         self.set_detail(format!("policy.{source}: {fault}"));
     }
 

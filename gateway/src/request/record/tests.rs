@@ -22,13 +22,13 @@ use crate::{
         request_log::{access_log::AccessLog, audit_log::AuditLog},
     },
 };
-use crate::{gateway::Gateway, telemetry::request_view::BrokenBy};
+use crate::{shared::Gateway, telemetry::request_view::BrokenBy};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mcp_gateway_core::{
     http::authority::Authority,
     json::JsonLimits,
     mcp::{headers::encode_sentinel, message::Message},
-    policy::By,
+    policy::DecisionSource,
     principal::Principal,
     refusal::{Refusal, reason::Reason},
     scope::ScopeSet,
@@ -215,7 +215,7 @@ fn write_allowed(setting: &Setting) {
     guard.record.set_resource(&setting.resource());
     guard.record.set_principal(&principal(Some("app")));
     set_message(&mut guard, &call(&format!("create?{HOSTILE}")));
-    guard.record.set_decision_source(By::Rule(0));
+    guard.record.set_decision_source(DecisionSource::Rule(0));
     decide(&mut guard, None);
     decide(&mut guard, None);
     guard
@@ -235,12 +235,12 @@ fn write_refused(setting: &Setting) {
     guard.record.set_resource(&setting.resource());
     guard.record.set_principal(&principal(None));
     set_message(&mut guard, &call("create"));
-    guard.record.set_decision_source(By::Rule(0));
+    guard.record.set_decision_source(DecisionSource::Rule(0));
     let refusal = Refusal {
         scopes: Some(ScopeSet::parse("read write").unwrap()),
         ..Reason::InsufficientScope.into()
     };
-    guard.record.set_denial(By::Rule(0), &refusal);
+    guard.record.set_denial(DecisionSource::Rule(0), &refusal);
     decide(&mut guard, Some(&refusal));
     refuse(&mut guard, refusal.reason);
     guard.finish(7);

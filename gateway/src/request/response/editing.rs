@@ -6,9 +6,9 @@ use mcp_gateway_core::rewrite::edit::Edit;
 pub(crate) type Editing = Box<dyn Edit + Send + Sync>;
 
 /// The edits of a request's answer as one.
-pub(crate) fn both(one: Option<Editing>, other: Option<Editing>) -> Option<Editing> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(Box::new((one, other))),
-        (one, other) => one.or(other),
+pub(crate) fn combine(first: Option<Editing>, second: Option<Editing>) -> Option<Editing> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(Box::new((first, second))),
+        (first, second) => first.or(second),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Nothing is buffered and nothing limits the silence between two events. The client going away closes the upstream's
 //! connection at once; the upstream breaking off breaks the client's answer visibly. A stream that only listens ends
-//! cleanly when the gateway drains or the caller's token expires; an answer to a call may go on for a while after that. The gateway never writes a message into a stream, only comments between events, so
+//! cleanly when the gateway drains or the caller's token expires; an answer to a call may go on for a while after that. The
+//! gateway never writes a message into a stream, only comments between events, so
 //! that load balancers do not cut what is merely quiet. Where events are edited on their way, what comes here is what is
 //! left of them ([`body`](super::body)).
 

@@ -26,13 +26,13 @@ use tokio::time::timeout;
 
 use super::write::within;
 use crate::{
-    gateway::Gateway,
     local::documents::Documents,
     request::{
         admit::Admitted,
         exchange::{Broken, Exchange, Stop},
         record::{Record, audit},
     },
+    shared::Gateway,
     telemetry::request_log::refusal_log,
 };
 

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::gateway::Gateway;
+use crate::shared::Gateway;
 
 /// When an answer is ended though its upstream has more to say.
 pub(crate) struct StreamEnd {
@@ -20,16 +20,16 @@ impl StreamEnd {
     /// Of an answer that only listens: with the caller's token, or when the gateway drains.
     pub(crate) fn of_listening(gateway: &Gateway, token_left: Duration) -> Self {
         Self {
-            draining: Some(gateway.lifecycle().draining()),
+            draining: Some(gateway.process_state().draining()),
             expires: Instant::now() + token_left,
         }
     }
 
-    /// Of an answer to a call: `after` the caller's token.
-    pub(crate) fn of_call(token_left: Duration, after: Duration) -> Self {
+    /// Of an answer to a call: `max_after_expiry` after the caller's token.
+    pub(crate) fn of_call(token_left: Duration, max_after_expiry: Duration) -> Self {
         Self {
             draining: None,
-            expires: Instant::now() + token_left + after,
+            expires: Instant::now() + token_left + max_after_expiry,
         }
     }
 

@@ -14,7 +14,7 @@ use super::binding::binding;
 use crate::{request::exchange::Exchange, snapshot::ProtectedResource, upstream::UpstreamBody};
 
 /// A legacy session that the client named and that opened.
-pub(crate) struct Opened {
+pub(crate) struct OpenedSession {
     sealed: HeaderValue,
     pub(crate) upstream_id: String,
 }
@@ -25,7 +25,7 @@ pub(crate) fn open(
     resource: &ProtectedResource,
     permit: &Permit,
     message: &Message,
-) -> Result<Option<Opened>, Reason> {
+) -> Result<Option<OpenedSession>, Reason> {
     if message.era == Era::Modern || message.initializes() {
         return Ok(None);
     }
@@ -50,7 +50,7 @@ pub(crate) fn open(
         .snapshot
         .sealer()
         .open(&binding(resource, permit).session(), text)?;
-    Ok(Some(Opened {
+    Ok(Some(OpenedSession {
         sealed: sealed.clone(),
         upstream_id,
     }))
@@ -63,7 +63,7 @@ pub(crate) fn answer_id(
     permit: &Permit,
     response: &Response<UpstreamBody>,
     era: Era,
-    opened: Option<Opened>,
+    opened: Option<OpenedSession>,
 ) -> Result<Option<HeaderValue>, Reason> {
     let given = response
         .headers()

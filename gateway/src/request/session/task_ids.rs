@@ -63,7 +63,7 @@ pub(crate) fn open(
             known: opened.tasks,
             state: opened.state,
         });
-        exchange.edit = editing::both(exchange.edit.take(), Some(sealing));
+        exchange.edit = editing::combine(exchange.edit.take(), Some(sealing));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::verify::keys::IssuerKeys;
+use crate::issuer_keys::keys::IssuerKeys;
 
 /// Orders that wait to be carried out; a sender waits where there are as many.
 const MAX_WAITING_ORDERS: usize = 64;

@@ -10,14 +10,14 @@ use mcp_gateway_core::{http::client_address::counted_as, rate::refusal_budget::R
 
 /// What every address has left.
 #[derive(Debug)]
-pub(super) struct RefusalsPerAddress {
+pub(crate) struct RefusalsPerAddress {
     budget: Mutex<RefusalBudget>,
     started: Instant,
 }
 
 impl RefusalsPerAddress {
     /// Nothing was refused yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             budget: Mutex::default(),
             started: Instant::now(),
@@ -25,13 +25,13 @@ impl RefusalsPerAddress {
     }
 
     /// Counts a refusal that `client` caused, of `per_minute` that it may cause.
-    pub(super) fn count(&self, client: IpAddr, per_minute: u32) {
+    pub(crate) fn count(&self, client: IpAddr, per_minute: u32) {
         self.lock()
             .spend(counted_as(client), per_minute, self.started.elapsed());
     }
 
     /// How long an address that caused more than `per_minute` must wait.
-    pub(super) fn wait(&self, client: IpAddr, per_minute: u32) -> Option<Duration> {
+    pub(crate) fn wait(&self, client: IpAddr, per_minute: u32) -> Option<Duration> {
         self.lock()
             .wait(counted_as(client), per_minute, self.started.elapsed())
     }

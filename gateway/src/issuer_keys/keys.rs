@@ -181,7 +181,10 @@ impl IssuerKeys {
     ///
     /// # Errors
     /// As [`IssuerKeys::current`].
-    pub(crate) async fn after(&self, seen: &Arc<KeyState>) -> Result<Arc<KeyState>, Reason> {
+    pub(crate) async fn refetch_unless_newer(
+        &self,
+        seen: &Arc<KeyState>,
+    ) -> Result<Arc<KeyState>, Reason> {
         let now = self.usable().ok_or(Reason::KeysUnavailable)?;
         if !Arc::ptr_eq(&now, seen) {
             return Ok(now);

@@ -11,14 +11,14 @@ const MAX_LOGGED_KEY_ID: usize = 64;
 
 /// The keys of an issuer's last set that cannot be used, which have been logged.
 #[derive(Debug, Default)]
-pub(super) struct RejectedKeys {
+pub(crate) struct RejectedKeys {
     logged: Mutex<Vec<RejectedKey>>,
 }
 
 impl RejectedKeys {
     /// Counts every key that cannot be used, and logs those that are new: a key is logged when it is published, not at
     /// every refresh. `issuer` is the name in the configuration.
-    pub(super) fn record(&self, rejected: &[RejectedKey], issuer: &str, metrics: &Metrics) {
+    pub(crate) fn record(&self, rejected: &[RejectedKey], issuer: &str, metrics: &Metrics) {
         let mut logged = self.lock();
         for key in rejected {
             let label = key.reason.label();

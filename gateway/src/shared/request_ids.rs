@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes the ids of one process.
 #[derive(Debug)]
-pub(super) struct RequestIds {
+pub(crate) struct RequestIds {
     next: AtomicU64,
 }
 
 impl RequestIds {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut seed = [0; 8];
         // Without randomness ids start at zero: they tell requests apart and need not be secret.
         let _ = aws_lc_rs::rand::fill(&mut seed);
@@ -19,7 +19,7 @@ impl RequestIds {
     }
 
     /// An id that no other request of this process has.
-    pub(super) fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         /// Odd, so that multiplying by it maps 64 bits one to one (2^64 divided by the golden ratio).
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let count = self.next.fetch_add(1, Ordering::Relaxed);

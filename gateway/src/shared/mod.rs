@@ -1,6 +1,6 @@
 //! What every request shares: the snapshot of the configuration, metrics, logs, limits, and the state of the process.
 
-mod lifecycle;
+mod process_state;
 mod refusals;
 mod request_ids;
 
@@ -16,6 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{sync::Semaphore, time::sleep};
 
+use crate::shared::process_state::ProcessState;
 use crate::{
     limits::{
         body_budget::BodyBudget, listening_streams::ListeningStreams, overload::Overload,
@@ -27,7 +28,6 @@ use crate::{
         request_log::{access_log::AccessLog, audit_log::AuditLog},
     },
 };
-use lifecycle::Lifecycle;
 use refusals::RefusalsPerAddress;
 use request_ids::RequestIds;
 
@@ -49,13 +49,13 @@ pub(crate) struct Gateway {
     overload: Overload,
     refusals: RefusalsPerAddress,
     rate_limiter: RateLimiter,
-    lifecycle: Lifecycle,
+    state: ProcessState,
     asked_issuers: AtomicBool,
     request_ids: RequestIds,
 }
 
 impl Gateway {
-    /// A gateway that serves `snapshot`, with so many connections at most; not ready until [`Lifecycle::start_serving`].
+    /// A gateway that serves `snapshot`, with so many connections at most; not ready until [`ProcessState::start_serving`].
     pub(crate) fn new(
         snapshot: Snapshot,
         connection_limit: usize,
@@ -75,7 +75,7 @@ impl Gateway {
             metrics,
             access_log,
             audit_log,
-            lifecycle: Lifecycle::new(),
+            state: ProcessState::new(),
             asked_issuers: AtomicBool::new(false),
             request_ids: RequestIds::new(),
         }
@@ -153,15 +153,15 @@ impl Gateway {
     }
 
     /// Where the process stands between its start and its end.
-    pub(crate) const fn lifecycle(&self) -> &Lifecycle {
-        &self.lifecycle
+    pub(crate) const fn process_state(&self) -> &ProcessState {
+        &self.state
     }
 
     /// Waits until nobody holds listening sockets any more and the last connection has ended.
     ///
     /// It takes no permit itself: a connection that was accepted in the last moment needs one.
     pub(crate) async fn wait_until_idle(&self) {
-        while self.lifecycle.is_accepting()
+        while self.state.is_accepting()
             || self.connections.available_permits() < self.connection_limit
         {
             sleep(IDLE_PAUSE).await;

@@ -18,7 +18,7 @@ use crate::{
 
 /// What the key set of one issuer is fetched with.
 #[derive(Debug)]
-pub(super) struct KeyFetcher {
+pub(crate) struct KeyFetcher {
     /// None where the keys come from a file.
     client: Option<Fetcher>,
     /// The `jwks_uri` that discovery found last.
@@ -30,7 +30,7 @@ impl KeyFetcher {
     ///
     /// # Errors
     /// The issuer's CA file cannot be used.
-    pub(super) fn new(issuer: &Issuer, settings: Jwks) -> Result<Self, FetchError> {
+    pub(crate) fn new(issuer: &Issuer, settings: Jwks) -> Result<Self, FetchError> {
         let client = match issuer.keys {
             KeySource::File(_) => None,
             KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(
@@ -47,7 +47,7 @@ impl KeyFetcher {
     }
 
     /// The same client with the limits of `settings`; discovery begins anew.
-    pub(super) fn with_settings(&self, settings: Jwks) -> Self {
+    pub(crate) fn with_settings(&self, settings: Jwks) -> Self {
         let client = self.client.as_ref();
         Self {
             client: client.map(|client| client.within(settings.fetch, settings.bytes)),
@@ -60,7 +60,7 @@ impl KeyFetcher {
     ///
     /// # Errors
     /// No key set could be fetched or read, or not in time.
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         issuer: &Issuer,
         deadline: Duration,
@@ -71,7 +71,7 @@ impl KeyFetcher {
     }
 
     /// Lets the next fetch begin with discovery.
-    pub(super) fn forget_discovered(&self) {
+    pub(crate) fn forget_discovered(&self) {
         *self.lock_discovered() = None;
     }
 

@@ -7,7 +7,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The pause after so many failed fetches in a row: `refresh` after none, else growing, and never more than `refresh`.
-pub(super) fn fetch_pause(failures: u32, refresh: Duration) -> Duration {
+pub(crate) fn fetch_pause(failures: u32, refresh: Duration) -> Duration {
     if failures == 0 {
         return refresh;
     }

@@ -23,7 +23,7 @@ enum State {
 
 /// The state of the process.
 #[derive(Debug)]
-pub(crate) struct Lifecycle {
+pub(crate) struct ProcessState {
     state: watch::Sender<State>,
     /// Whether the state is [`State::Draining`] or later, in the form that Pingora reads.
     draining: watch::Sender<bool>,
@@ -32,9 +32,9 @@ pub(crate) struct Lifecycle {
     accepting: Arc<()>,
 }
 
-impl Lifecycle {
+impl ProcessState {
     /// A process that starts.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: watch::Sender::new(State::Starting),
             draining: watch::Sender::new(false),
@@ -121,7 +121,7 @@ impl Lifecycle {
     }
 
     /// Whether anybody still holds listening sockets.
-    pub(super) fn is_accepting(&self) -> bool {
+    pub(crate) fn is_accepting(&self) -> bool {
         Arc::strong_count(&self.accepting) > 1
     }
 }
@@ -132,47 +132,47 @@ mod tests {
 
     #[test]
     fn the_states_follow_one_another_and_none_comes_back() {
-        let lifecycle = Lifecycle::new();
+        let state = ProcessState::new();
         let shown = || {
-            let lifecycle = &lifecycle;
-            let (ready, draining) = (lifecycle.is_ready(), lifecycle.is_draining());
-            (ready, draining, lifecycle.is_cut())
+            let state = &state;
+            let (ready, draining) = (state.is_ready(), state.is_draining());
+            (ready, draining, state.is_cut())
         };
         assert_eq!(shown(), (false, false, false));
-        lifecycle.start_serving();
+        state.start_serving();
         assert_eq!(shown(), (true, false, false));
-        lifecycle.leave();
+        state.leave();
         assert_eq!(shown(), (false, false, false));
-        lifecycle.start_serving();
+        state.start_serving();
         assert_eq!(shown(), (false, false, false));
-        lifecycle.drain();
+        state.drain();
         assert_eq!(shown(), (false, true, false));
-        lifecycle.cut();
+        state.cut();
         assert_eq!(shown(), (false, true, true));
-        lifecycle.drain();
+        state.drain();
         assert_eq!(shown(), (false, true, true));
     }
 
     #[tokio::test]
     async fn a_state_that_has_come_is_not_waited_for() {
-        let lifecycle = Lifecycle::new();
-        lifecycle.drain();
-        let mut draining = lifecycle.draining();
+        let state = ProcessState::new();
+        state.drain();
+        let mut draining = state.draining();
         assert!(draining.has_changed().unwrap());
         assert!(draining.wait_for(|draining| *draining).await.is_ok());
-        lifecycle.cut();
-        lifecycle.wait_for_cut().await;
-        lifecycle.hand_over();
-        lifecycle.wait_for_hand_over().await;
+        state.cut();
+        state.wait_for_cut().await;
+        state.hand_over();
+        state.wait_for_hand_over().await;
     }
 
     #[test]
     fn sockets_are_held_until_the_last_holder_is_gone() {
-        let lifecycle = Lifecycle::new();
-        let (one, other) = (lifecycle.accepting(), lifecycle.accepting());
+        let state = ProcessState::new();
+        let (one, other) = (state.accepting(), state.accepting());
         drop(one);
-        assert!(lifecycle.is_accepting());
+        assert!(state.is_accepting());
         drop(other);
-        assert!(!lifecycle.is_accepting());
+        assert!(!state.is_accepting());
     }
 }
