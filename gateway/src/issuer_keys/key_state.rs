@@ -26,18 +26,18 @@ impl KeyState {
     }
 
     /// When the issuer last confirmed these keys; nothing before the first fetch that succeeded.
-    pub(crate) const fn confirmed(&self) -> Option<Instant> {
+    pub(super) const fn confirmed(&self) -> Option<Instant> {
         self.confirmed
     }
 
     /// Whether there are keys, and the issuer confirmed them within `stale`.
-    pub(crate) fn is_usable(&self, stale: Duration) -> bool {
+    pub(super) fn is_usable(&self, stale: Duration) -> bool {
         let is_fresh = |confirmed: Instant| confirmed.elapsed() <= stale;
         self.confirmed.is_some_and(is_fresh) && !self.keys.is_empty()
     }
 
     /// The state once the issuer has published `keys`, just now.
-    pub(crate) fn next(&self, keys: KeySet) -> Self {
+    pub(super) fn next(&self, keys: KeySet) -> Self {
         let is_voided = self.keys.removes_or_alters(&keys);
         Self {
             keys,

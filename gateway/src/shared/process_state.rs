@@ -27,6 +27,8 @@ pub(crate) struct ProcessState {
     state: watch::Sender<State>,
     /// Whether the state is [`State::Draining`] or later, in the form that Pingora reads.
     draining: watch::Sender<bool>,
+    /// Whether the state is [`State::Cut`]: every connection waits for this alone, so that no other state wakes it.
+    cut: watch::Sender<bool>,
     handed_over: watch::Sender<bool>,
     /// One reference for each holder of listening sockets, and this one.
     accepting: Arc<()>,
@@ -38,6 +40,7 @@ impl ProcessState {
         Self {
             state: watch::Sender::new(State::Starting),
             draining: watch::Sender::new(false),
+            cut: watch::Sender::new(false),
             handed_over: watch::Sender::new(false),
             accepting: Arc::new(()),
         }
@@ -62,6 +65,7 @@ impl ProcessState {
     /// Ends what is still open, so that each request is at least accounted for.
     pub(crate) fn cut(&self) {
         self.enter(State::Cut);
+        self.cut.send_replace(true);
     }
 
     /// Another process accepts on our sockets, the admin one included.
@@ -104,9 +108,8 @@ impl ProcessState {
 
     /// Returns when connections that are still open must end.
     pub(crate) async fn wait_for_cut(&self) {
-        let mut state = self.state.subscribe();
         // The sender lives as long as the gateway.
-        let _ = state.wait_for(|state| *state == State::Cut).await;
+        let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
     }
 
     /// Returns when another process accepts on our sockets.

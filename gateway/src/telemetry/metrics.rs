@@ -59,12 +59,12 @@ const STATUSES: &[(u16, &str)] = &[
     (505, "505"),
 ];
 
-/// Seconds; from a cached verdict to a slow tool.
+/// Seconds; from a cached verification to a slow tool.
 const DURATION_BUCKETS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
-/// Seconds; from a cached verdict (a few microseconds) to a wait for keys.
+/// Seconds; from a cached verification (a few microseconds) to a wait for keys.
 const AUTHENTICATION_BUCKETS: &[f64] = &[
     0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1, 0.5, 1.0, 2.5,
 ];

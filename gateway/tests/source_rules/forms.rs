@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     circles::{circles, unknown_circles},
     folders::overfull,
-    layers::{Layers, misplaced, upward},
+    layers::{Layers, misplaced, strangers, upward},
     outside::{forbidden, misnamed},
     reader::Source,
     tree::Tree,
@@ -363,6 +363,17 @@ fn the_crate_itself_stands_above_its_modules() {
 fn modules_of_one_place_may_name_one_another() {
     let tree = two_layers("use crate::high::X;");
     assert_eq!(upward(&tree, &[&["low", "high"]]), [""; 0]);
+}
+
+#[test]
+fn a_stranger_named_in_any_form_is_found_from_both_sides() {
+    for (form, text) in NAMES_HIGH {
+        let tree = two_layers(text);
+        for pair in [("low", "high"), ("high", "low")] {
+            assert!(!strangers(&tree, &[pair]).is_empty(), "{form}: {text}");
+        }
+        assert_eq!(strangers(&tree, &[("low", "elsewhere")]), [""; 0], "{form}");
+    }
 }
 
 #[test]

@@ -29,6 +29,25 @@ pub(crate) fn upward(tree: &Tree, layers: Layers) -> Vec<String> {
     found
 }
 
+/// Every line of production code by which one of two modules names the other, though neither may.
+pub(crate) fn strangers(tree: &Tree, pairs: &[(&str, &str)]) -> Vec<String> {
+    let is_pair = |one: Option<&String>, other: Option<&String>| {
+        pairs.iter().any(|(a, b)| {
+            let [one, other] = [one, other].map(|name| name.map(String::as_str));
+            (one == Some(a) && other == Some(b)) || (one == Some(b) && other == Some(a))
+        })
+    };
+    let mut found = Vec::new();
+    for (module, _) in tree.files().filter(|(module, _)| !is_root(module)) {
+        for (other, line) in tree.uses(module) {
+            if is_pair(module.first(), other.first()) {
+                found.push(format!("{line}: neither may name the other"));
+            }
+        }
+    }
+    found
+}
+
 /// The modules that have no place or two, and the places that no module has.
 pub(crate) fn misplaced(tree: &Tree, layers: Layers) -> Vec<String> {
     let modules = tree.files().map(|(module, _)| module);

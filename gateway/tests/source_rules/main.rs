@@ -51,6 +51,19 @@ const RIM: Layers = &[
     &["cli"],
 ];
 
+/// Modules of `gateway/src` that know nothing of one another, whichever stands lower.
+const STRANGERS: &[(&str, &str)] = &[
+    ("fetch", "upstream"),
+    ("issuer_keys", "upstream"),
+    ("local", "upstream"),
+    ("local", "issuer_keys"),
+    ("local", "fetch"),
+    ("admin", "request"),
+    ("admin", "downstream"),
+    ("admin", "lifecycle"),
+    ("telemetry", "limits"),
+];
+
 /// The modules of `gateway/core/src`, in the same way.
 const CORE: Layers = &[
     &["time"],
@@ -129,6 +142,11 @@ const OVERFULL: &[&str] = &[];
 fn modules_name_only_what_stands_below_them() {
     assert_none(&layers::upward(&rim(), RIM));
     assert_none(&layers::upward(&core(), CORE));
+}
+
+#[test]
+fn strangers_do_not_name_one_another() {
+    assert_none(&layers::strangers(&rim(), STRANGERS));
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::json::names::look_alike::Spellings;
 use crate::json::{self, JsonError, JsonLimits, Names, Object};
 use crate::refusal::reason::Reason;
 
-/// Values that are made of the arguments of one call, those that the condition reads: beyond it, it fails.
+/// Values that are made of the arguments that one condition reads: beyond it, the condition fails. What was made for other
+/// conditions is dropped where it is more.
 const MAX_VALUES: usize = 10_000;
 
 /// The message was checked before, within its own limits.
@@ -41,6 +42,8 @@ pub(crate) struct CallArguments<'a> {
 #[derive(Default)]
 struct Made<'a> {
     values: CelMap<'a>,
+    /// Values within `values`.
+    kept: usize,
     outcomes: Vec<Option<Outcome>>,
 }
 
@@ -114,6 +117,7 @@ impl<'a> CallArguments<'a> {
     pub(crate) fn values(&self, reads: &MemberNames) -> Result<Ref<'_, CelMap<'a>>, ValueError> {
         let object = self.object().map_err(|_| ValueError::Syntax)?;
         let mut left = MAX_VALUES;
+        self.made.borrow_mut().drop_too_many();
         let read = object.members().enumerate();
         for (at, (name, raw)) in read.filter(|(_, (name, _))| reads.contains(name)) {
             let outcome = self.made.borrow_mut().outcome(at, || (name.clone(), raw));
@@ -153,6 +157,13 @@ impl<'a> CallArguments<'a> {
 }
 
 impl<'a> Made<'a> {
+    /// So one call never holds more than twice [`MAX_VALUES`], however many conditions ask.
+    fn drop_too_many(&mut self) {
+        if self.kept > MAX_VALUES {
+            *self = Self::default();
+        }
+    }
+
     /// What became of the argument at this place, which is made into a value unless it was before.
     fn outcome(
         &mut self,
@@ -182,6 +193,7 @@ impl<'a> Made<'a> {
                 let mut all = std::mem::take(&mut self.values).into_inner();
                 all.insert(key(name), value);
                 self.values = all.into();
+                self.kept += used;
                 Outcome {
                     count: used,
                     failed: None,
@@ -204,5 +216,38 @@ fn refuse(spellings: &Spellings, known: &[&str]) -> Result<(), Reason> {
     match spellings.ambiguous(known) {
         true => Err(Reason::AmbiguousJson),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn these(name: &str) -> MemberNames {
+        MemberNames::These([name.to_owned()].into())
+    }
+
+    #[test]
+    fn what_was_made_for_other_conditions_is_bounded() {
+        let list = format!("[{}1]", "1,".repeat(6_000));
+        let text = format!(r#"{{"a":{list},"b":{list},"c":{list},"d":{list}}}"#);
+        let arguments = CallArguments::new(Some(text.as_bytes()), false);
+        for name in ["a", "b", "c", "d", "a"] {
+            assert!(arguments.values(&these(name)).is_ok(), "{name}");
+            let kept = arguments.made.borrow().kept;
+            assert!(kept <= 2 * MAX_VALUES, "{kept}");
+        }
+        let all = arguments.values(&MemberNames::All);
+        assert_eq!(all.err(), Some(ValueError::TooMany));
+    }
+
+    #[test]
+    fn an_argument_is_made_into_a_value_once() {
+        let arguments = CallArguments::new(Some(br#"{"a":[1,2],"b":3}"#), false);
+        for _ in 0..3 {
+            let values = arguments.values(&these("a")).unwrap();
+            assert_eq!(values.len(), 1);
+        }
+        assert_eq!(arguments.made.borrow().outcomes.len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 //! Policy, rate limits, sealing, the logs and the request to the upstream all look at this one value. Its texts are kept once and
 //! shared; its body and its arguments are the bytes that came.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
@@ -19,7 +19,6 @@ use crate::mcp::operation::{Operation, Reference};
 use crate::refusal::reason::Reason;
 
 /// What a client asks for, and the bytes it said it with.
-#[derive(Clone, Debug)]
 pub struct Message {
     /// The era that it is of.
     pub era: Era,
@@ -149,6 +148,17 @@ impl Message {
             }
             (Some(_), _) => Asked::Message,
         }
+    }
+}
+
+/// Without its texts: they are the client's, and what was unsealed in them is the upstream's.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("era", &self.era)
+            .field("method", &self.called())
+            .field("bytes", &self.body.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
     }
 }
 

@@ -261,7 +261,9 @@ impl Policy {
 
     /// A call that is about to be judged.
     fn call<'a>(&self, caller: &'a Caller<'a>, operation: &Operation<'a>) -> Call<'a> {
-        let with_names = self.rules.read_names_of_arguments();
+        let with_names = operation
+            .method
+            .is_some_and(|method| self.rules.read_arguments(method, operation.name));
         Call {
             caller,
             version: operation.version,

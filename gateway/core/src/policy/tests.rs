@@ -711,6 +711,36 @@ fn asking_for_arguments(count: usize) -> Vec<Rule> {
 }
 
 #[test]
+fn names_in_arguments_count_where_a_condition_may_ask_for_them() {
+    let condition = || Some(Condition::compile("has(mcp.arguments.force)").unwrap());
+    let rules = Rules::new(vec![
+        Rule {
+            condition: condition(),
+            ..denies(rule("tools/call", &["create", "delete"], ""), "no")
+        },
+        rule("tools/call", &["get_*"], ""),
+        Rule {
+            condition: condition(),
+            ..denies(rule("prompts/get", &["p*"], ""), "no")
+        },
+    ]);
+    for (method, name, expected) in [
+        ("tools/call", Some("create"), true),
+        ("tools/call", Some("delete"), true),
+        ("tools/call", Some("get_task"), false),
+        ("tools/call", None, false),
+        ("prompts/get", Some("anything"), true),
+        ("tools/list", None, false),
+    ] {
+        assert_eq!(
+            rules.read_arguments(method, name),
+            expected,
+            "{method} {name:?}"
+        );
+    }
+}
+
+#[test]
 fn arguments_are_walked_over_once_however_many_rules_ask() {
     let walks = |rules: Vec<Rule>, arguments: &str| {
         let policy = policy_of(DefaultDecision::Allow, rules);

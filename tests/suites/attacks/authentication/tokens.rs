@@ -89,6 +89,11 @@ async fn attack_002_a_public_key_is_no_hmac_secret() {
                 "alg_not_allowed",
             ),
             (
+                "raw bytes",
+                forge(key, "HS256", &key.pair.public_bytes()),
+                "alg_not_allowed",
+            ),
+            (
                 "JWK",
                 forge(key, "HS256", jwk.as_bytes()),
                 "alg_not_allowed",

@@ -15,8 +15,6 @@ pub struct Rules {
     tools: HashSet<Box<str>>,
     /// Whether a rule tells resources apart by their URIs.
     name_resources: bool,
-    /// Whether a condition reads arguments, for which every name in them counts.
-    read_names_of_arguments: bool,
     by_method: HashMap<Box<str>, Slots>,
     /// For methods that no rule names.
     others: Slots,
@@ -29,6 +27,10 @@ struct Slots {
     exact: HashMap<Box<str>, Vec<usize>>,
     /// Rules for any name, or with globs.
     scanned: Vec<usize>,
+    /// Whether a condition of a rule in `scanned` reads arguments.
+    scanned_read_arguments: bool,
+    /// The names in `exact` that have a rule whose condition does.
+    exact_read_arguments: HashSet<Box<str>>,
 }
 
 impl Eq for Rules {}
@@ -45,7 +47,6 @@ impl Rules {
         let mut rules = Self {
             tools: tools(&all),
             name_resources: name_resources(&all),
-            read_names_of_arguments: all.iter().any(reads_arguments),
             others: Slots::of(&all, |rule| rule.methods == Methods::Any),
             ..Self::default()
         };
@@ -83,9 +84,15 @@ impl Rules {
         self.name_resources
     }
 
-    /// Whether a condition reads arguments, for which every name in them counts.
-    pub(crate) const fn read_names_of_arguments(&self) -> bool {
-        self.read_names_of_arguments
+    /// Whether a condition may ask for the arguments of this call, for which every name in them counts.
+    pub(crate) fn read_arguments(&self, method: &str, name: Option<&str>) -> bool {
+        let slots = self.slots(method);
+        let is_read = |name| slots.exact_read_arguments.contains(name);
+        slots.scanned_read_arguments || name.is_some_and(is_read)
+    }
+
+    fn slots(&self, method: &str) -> &Slots {
+        self.by_method.get(method).unwrap_or(&self.others)
     }
 
     /// The rules that speak of this method and name, with their positions, in order.
@@ -93,7 +100,7 @@ impl Rules {
         &'p self,
         target: &'t Target<'_>,
     ) -> impl Iterator<Item = (usize, &'p Rule)> + use<'p, 't> {
-        let slots = self.by_method.get(target.method).unwrap_or(&self.others);
+        let slots = self.slots(target.method);
         let exact = target.name.and_then(|name| slots.exact.get(name));
         let mut exact = exact.map_or(&[][..], Vec::as_slice).iter().peekable();
         let mut scanned = slots.scanned.iter().peekable();
@@ -115,12 +122,16 @@ impl Slots {
         for (at, rule) in all.iter().enumerate().filter(|(_, rule)| covers(rule)) {
             if rule.names.is_empty() || !rule.names.iter().all(|name| name.is_exact()) {
                 slots.scanned.push(at);
+                slots.scanned_read_arguments |= reads_arguments(rule);
                 continue;
             }
             for name in &rule.names {
                 let under = slots.exact.entry(name.as_str().into()).or_default();
                 if under.last() != Some(&at) {
                     under.push(at);
+                }
+                if reads_arguments(rule) {
+                    slots.exact_read_arguments.insert(name.as_str().into());
                 }
             }
         }

@@ -119,7 +119,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Judges the times again: a verdict from a cache is no fresher than its token.
+    /// Judges the times again: a verification from a cache is no fresher than its token.
     ///
     /// # Errors
     /// [`Reason::Expired`] or [`Reason::NotYetValid`].

@@ -90,7 +90,7 @@ impl KeySet {
         !self.removes_or_alters(other) && !other.removes_or_alters(self)
     }
 
-    /// Whether a key of this set is gone or different in a newer one: verdicts by it must not outlive it.
+    /// Whether a key of this set is gone or different in a newer one: verifications by it must not outlive it.
     pub fn removes_or_alters(&self, newer: &Self) -> bool {
         !self.keys.iter().all(|key| newer.keys.contains(key))
     }
