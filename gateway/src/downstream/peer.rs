@@ -71,3 +71,135 @@ impl Peer {
         Client::Forwarded(client)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use http::HeaderValue;
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    use super::*;
+    use crate::{
+        config::{Environment, parse},
+        shared::test_gateway::CONFIG,
+    };
+
+    const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    const PROXY: &str = "10.0.0.1:1000";
+
+    /// A header with a command, a family and what follows.
+    fn header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+        [SIGNATURE, &[command, family], &length, rest].concat()
+    }
+
+    fn over_ipv4() -> Vec<u8> {
+        let ports = [0x12, 0x67, 0x01, 0xbb];
+        header(
+            0x21,
+            0x11,
+            &[&[192, 0, 2, 7][..], &[10, 0, 0, 9], &ports].concat(),
+        )
+    }
+
+    /// The peer that a connection with these bytes has, and what is left of them.
+    async fn read(bytes: &[u8]) -> io::Result<(Peer, Vec<u8>)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut client = TcpStream::connect(listener.local_addr()?).await?;
+        let (mut tcp, _) = listener.accept().await?;
+        client.write_all(bytes).await?;
+        drop(client);
+        let peer = Peer::from_proxy_header(&mut tcp, PROXY.parse().unwrap()).await?;
+        let mut left = Vec::new();
+        tcp.read_to_end(&mut left).await?;
+        Ok((peer, left))
+    }
+
+    #[tokio::test]
+    async fn a_header_names_the_client_and_not_a_byte_behind_it_is_read() {
+        let mut ipv6 = [0; 36];
+        ipv6[..2].copy_from_slice(&[0x20, 0x01]);
+        ipv6[15] = 5;
+        ipv6[32..34].copy_from_slice(&[0, 80]);
+        let mut extended = vec![192, 0, 2, 8, 10, 0, 0, 9, 0, 1, 0, 2];
+        extended.extend([0x04, 0, 3, 1, 2, 3]);
+        for (header, expected) in [
+            (over_ipv4(), "192.0.2.7:4711"),
+            (header(0x21, 0x21, &ipv6), "[2001::5]:80"),
+            (header(0x21, 0x11, &extended), "192.0.2.8:1"),
+            (header(0x20, 0x00, &[]), PROXY),
+        ] {
+            let (peer, left) = read(&[&header[..], b"GET /"].concat()).await.unwrap();
+            assert_eq!(peer.address.to_string(), expected);
+            assert_eq!(left, b"GET /");
+            assert!(peer.named_by_proxy_header);
+        }
+    }
+
+    #[tokio::test]
+    async fn anything_but_a_whole_header_of_version_2_is_an_error() {
+        let whole = over_ipv4();
+        for bytes in [
+            &[][..],
+            &whole[..5],
+            &whole[..16],
+            &whole[..whole.len() - 1],
+            b"PROXY TCP4 192.0.2.7 10.0.0.9 4711 443\r\n",
+            b"GET /mcp HTTP/1.1\r\nHost: mcp.example.com\r\n\r\n",
+            &header(0x11, 0x11, &whole[16..]),
+            &header(0x22, 0x11, &whole[16..]),
+            &header(0x21, 0x12, &whole[16..]),
+            &header(0x21, 0x11, &whole[16..24]),
+            &header(0x21, 0x11, &[0; 5000]),
+        ] {
+            assert!(read(bytes).await.is_err(), "{bytes:?}");
+        }
+    }
+
+    fn addresses() -> Addresses {
+        let text = format!("{CONFIG}trusted_proxies: [10.0.0.0/8]\n");
+        let config = parse(&text, Path::new("."), &Environment::default()).unwrap();
+        config.addresses
+    }
+
+    fn forwarded(value: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static(value));
+        headers
+    }
+
+    #[test]
+    fn only_a_listed_proxy_may_name_the_client_in_a_header() {
+        let (addresses, headers) = (addresses(), forwarded("203.0.113.9"));
+        for (peer, expected) in [
+            (PROXY, "203.0.113.9"),
+            ("192.0.2.1:1000", "192.0.2.1:1000"),
+            ("127.0.0.1:1000", "127.0.0.1:1000"),
+        ] {
+            let client = Peer::connected(peer.parse().unwrap()).client(Some(&headers), &addresses);
+            assert_eq!(client.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_names_nobody_or_itself_is_the_client() {
+        let (addresses, proxy) = (addresses(), Peer::connected(PROXY.parse().unwrap()));
+        let itself = forwarded("10.0.0.1");
+        for headers in [None, Some(&HeaderMap::new()), Some(&itself)] {
+            let client = proxy.client(headers, &addresses);
+            assert_eq!(client.to_string(), PROXY, "{headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_named_by_a_proxy_header_is_not_renamed_by_a_request() {
+        let (addresses, headers) = (addresses(), forwarded("203.0.113.9"));
+        let of_health_check = header(0x20, 0x00, &[]);
+        for (header, expected) in [(over_ipv4(), "192.0.2.7:4711"), (of_health_check, PROXY)] {
+            let (peer, _) = read(&header).await.unwrap();
+            let client = peer.client(Some(&headers), &addresses);
+            assert_eq!(client.to_string(), expected);
+        }
+    }
+}

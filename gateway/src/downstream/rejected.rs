@@ -105,3 +105,75 @@ impl RejectionCause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+    /// Each cause that is known, with its count.
+    fn counts(metrics: &Metrics) -> Vec<String> {
+        let rendered = metrics.render();
+        let lines = rendered.lines().filter_map(|line| {
+            let (_, labels) = line.split_once("connections_closed_total{cause=")?;
+            Some(labels.replace(['"', '}'], ""))
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn every_cause_is_known_as_zero_from_the_start() {
+        let metrics = Metrics::new().unwrap();
+        assert!(counts(&metrics).is_empty());
+        note_start(&metrics);
+        let expected = [
+            "address_limit 0",
+            "handshake 0",
+            "limit 0",
+            "memory 0",
+            "proxy_header 0",
+            "silent 0",
+        ];
+        assert_eq!(counts(&metrics), expected);
+    }
+
+    #[test]
+    fn each_connection_counts_under_its_cause_whether_or_not_a_line_is_due() {
+        let metrics = Metrics::new().unwrap();
+        for cause in [
+            RejectionCause::Silent,
+            RejectionCause::ProxyHeader(CLIENT),
+            RejectionCause::ProxyHeader(CLIENT),
+            RejectionCause::ProxyHeader(CLIENT),
+        ] {
+            count_rejected(&metrics, cause);
+        }
+        assert_eq!(counts(&metrics), ["proxy_header 3", "silent 1"]);
+    }
+
+    #[test]
+    fn what_an_operator_can_change_is_logged_and_scanners_are_not() {
+        for (cause, key, address) in [
+            (RejectionCause::Limit, "limits.connections", None),
+            (
+                RejectionCause::AddressLimit(CLIENT),
+                "limits.connections_per_address",
+                Some(CLIENT),
+            ),
+            (RejectionCause::Memory, "limits.memory", None),
+            (
+                RejectionCause::ProxyHeader(CLIENT),
+                "trusted_proxies",
+                Some(CLIENT),
+            ),
+        ] {
+            let (text, _) = cause.log_text().unwrap();
+            assert!(text.contains(key), "{text}");
+            assert_eq!(cause.address(), address);
+        }
+        for cause in [RejectionCause::Handshake, RejectionCause::Silent] {
+            assert!(cause.log_text().is_none() && cause.address().is_none());
+        }
+    }
+}

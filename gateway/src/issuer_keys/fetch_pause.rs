@@ -24,3 +24,51 @@ fn with_jitter(pause: Duration) -> Duration {
     let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
     pause.mul_f64(0.5 + share / 2.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn after_success_the_pause_is_the_refresh_itself() {
+        assert_eq!(fetch_pause(0, HOUR), HOUR);
+    }
+
+    #[test]
+    fn the_pause_doubles_with_each_failure_up_to_a_minute() {
+        for (failures, seconds) in [
+            (1, 1),
+            (2, 2),
+            (3, 4),
+            (6, 32),
+            (7, 60),
+            (8, 60),
+            (u32::MAX, 60),
+        ] {
+            let longest = Duration::from_secs(seconds);
+            for _ in 0..50 {
+                let pause = fetch_pause(failures, HOUR);
+                assert!(
+                    pause >= longest / 2 && pause <= longest,
+                    "{failures}: {pause:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_pause_after_a_failure_is_never_longer_than_the_refresh() {
+        let refresh = Duration::from_secs(3);
+        for failures in 1..20 {
+            assert!(fetch_pause(failures, refresh) <= refresh);
+        }
+    }
+
+    #[test]
+    fn replicas_that_fail_together_do_not_ask_together() {
+        let pauses: std::collections::BTreeSet<_> = (0..20).map(|_| fetch_pause(7, HOUR)).collect();
+        assert!(pauses.len() > 10, "{pauses:?}");
+    }
+}

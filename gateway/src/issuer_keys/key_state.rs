@@ -46,3 +46,69 @@ impl KeyState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A set of keys with these ids.
+    fn keys(ids: &[&str]) -> KeySet {
+        let key = |id: &&str| {
+            serde_json::json!({
+                "kty": "EC", "crv": "P-256", "use": "sig", "kid": id,
+                "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+                "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+            })
+        };
+        let set = serde_json::json!({ "keys": ids.iter().map(key).collect::<Vec<_>>() });
+        let parsed = KeySet::parse(set.to_string().as_bytes()).unwrap();
+        assert_eq!(parsed.keys.len(), ids.len());
+        parsed.keys
+    }
+
+    #[test]
+    fn before_the_first_fetch_there_is_nothing_to_use() {
+        let state = KeyState::default();
+        assert!(!state.is_usable(HOUR) && state.keys().is_empty());
+        assert_eq!((state.confirmed(), state.generation()), (None, 0));
+    }
+
+    #[test]
+    fn keys_are_used_until_they_are_stale() {
+        let state = KeyState::default().next(keys(&["1"]));
+        assert!(state.is_usable(HOUR));
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(!state.is_usable(Duration::from_millis(1)));
+        let confirmed = state.next(keys(&["1"]));
+        assert!(confirmed.confirmed() > state.confirmed());
+    }
+
+    #[test]
+    fn a_fresh_set_without_keys_cannot_be_used() {
+        let state = KeyState::default()
+            .next(keys(&["1"]))
+            .next(KeySet::default());
+        assert!(state.confirmed().is_some() && !state.is_usable(HOUR));
+    }
+
+    #[test]
+    fn only_a_key_that_goes_voids_what_was_verified() {
+        let mut state = KeyState::default();
+        for (ids, generation) in [
+            (&["1"][..], 0),
+            (&["1"], 0),
+            (&["1", "2"], 0),
+            (&["2", "1"], 0),
+            (&["2"], 1),
+            (&["3"], 2),
+            (&[], 3),
+            (&["3"], 3),
+        ] {
+            state = state.next(keys(ids));
+            assert_eq!(state.generation(), generation, "{ids:?}");
+            assert_eq!(state.keys().len(), ids.len());
+        }
+    }
+}

@@ -117,3 +117,128 @@ fn hides_content_length(session: &ServerSession, head: &[u8]) -> bool {
             .filter_map(|line| line.get(..15))
             .any(|name| name.eq_ignore_ascii_case(b"content-length:"))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::shared::test_gateway::gateway;
+
+    /// What is made of a request as it comes over the wire, on a connection that was opened for a name.
+    async fn admitted(head: &str, server_name: Option<&str>) -> Result<Admitted, Reason> {
+        let (mut client, server) = tokio::io::duplex(64 << 10);
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut session = ServerSession::new_http1(Box::new(server));
+        assert!(session.read_request().await.unwrap(), "{head}");
+        admit(&session, server_name, &gateway("").snapshot())
+    }
+
+    async fn refusal(head: &str) -> Option<Reason> {
+        admitted(head, None).await.err()
+    }
+
+    fn get(target: &str) -> String {
+        format!("GET {target} HTTP/1.1\r\nHost: mcp.example.com\r\n\r\n")
+    }
+
+    #[tokio::test]
+    async fn an_unambiguous_request_is_admitted_with_host_path_and_query() {
+        for (head, host, path, query) in [
+            (get("/mcp"), "mcp.example.com", "/mcp", None),
+            (get("/mcp?a=b?c"), "mcp.example.com", "/mcp", Some("a=b?c")),
+            (get("/mcp?"), "mcp.example.com", "/mcp", Some("")),
+            (
+                format!("\r\n{}", get("/mcp")),
+                "mcp.example.com",
+                "/mcp",
+                None,
+            ),
+            (
+                "GET /x HTTP/1.1\r\nHost: INTERNAL.example.com:8443\r\n\r\n".to_owned(),
+                "internal.example.com:8443",
+                "/x",
+                None,
+            ),
+        ] {
+            let admitted = admitted(&head, None)
+                .await
+                .unwrap_or_else(|reason| panic!("{head}: {reason:?}"));
+            assert_eq!(admitted.host.to_string(), host, "{head}");
+            assert_eq!(admitted.path, path, "{head}");
+            assert_eq!(admitted.query.as_deref(), query, "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_length_beside_an_encoding_is_refused_though_the_parser_drops_it() {
+        let head =
+            |fields: &str| format!("POST /mcp HTTP/1.1\r\nHost: mcp.example.com\r\n{fields}\r\n");
+        for fields in [
+            "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\ncontent-LENGTH: 3\r\n",
+        ] {
+            assert_eq!(
+                refusal(&head(fields)).await,
+                Some(Reason::BadFraming),
+                "{fields}"
+            );
+        }
+        assert_eq!(refusal(&head("Content-Length: 3\r\n")).await, None);
+        assert_eq!(refusal(&head("Transfer-Encoding: chunked\r\n")).await, None);
+        let other = head("X-Content-Length: 3\r\nTransfer-Encoding: chunked\r\n");
+        assert_eq!(refusal(&other).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_target_that_readers_may_take_differently_is_refused() {
+        for target in [
+            "/mcp#part",
+            "/mcp/../x",
+            "/mcp/%2e%2e/x",
+            "//mcp",
+            "/m%2fcp",
+        ] {
+            let reason = refusal(&get(target)).await;
+            assert_eq!(reason, Some(Reason::AmbiguousPath), "{target}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_hosts_that_are_served_are_admitted() {
+        for host in [
+            "evil.example.com",
+            "mcp.example.com:8443",
+            "internal.example.com",
+        ] {
+            let head = format!("GET /mcp HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(refusal(&head).await, Some(Reason::Host), "{host}");
+        }
+        let standard_port = "GET /mcp HTTP/1.1\r\nHost: mcp.example.com:443\r\n\r\n";
+        assert_eq!(refusal(standard_port).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_request_for_another_host_than_the_connection_is_misdirected() {
+        let head = get("/mcp");
+        for (name, expected) in [
+            (None, None),
+            (Some("MCP.example.com"), None),
+            (Some("balancer.example.net"), None),
+            (Some("own.example.com"), Some(Reason::Misdirected)),
+            (Some("internal.EXAMPLE.com"), Some(Reason::Misdirected)),
+        ] {
+            assert_eq!(admitted(&head, name).await.err(), expected, "{name:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_with_too_many_fields_or_bytes_is_refused() {
+        let with =
+            |fields: String| format!("GET /mcp HTTP/1.1\r\nHost: mcp.example.com\r\n{fields}\r\n");
+        assert_eq!(refusal(&with("A: b\r\n".repeat(99))).await, None);
+        let many = refusal(&with("A: b\r\n".repeat(100))).await;
+        let long = refusal(&with(format!("A: {}\r\n", "b".repeat(33 << 10)))).await;
+        assert_eq!([many, long], [Some(Reason::HeadersTooLarge); 2]);
+    }
+}

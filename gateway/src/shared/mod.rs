@@ -3,6 +3,8 @@
 mod process_state;
 mod refusals;
 mod request_ids;
+#[cfg(test)]
+pub(crate) mod test_gateway;
 
 use std::{
     net::IpAddr,

@@ -189,3 +189,75 @@ fn hosts(config: &Config) -> HashSet<Authority> {
         .map(|host| host.for_scheme(scheme))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::test_gateway::gateway;
+
+    fn authority(text: &str) -> Authority {
+        Authority::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_hosts_of_url_list_and_resources_are_served_with_their_ports() {
+        let snapshot = gateway("").snapshot();
+        for (host, expected) in [
+            ("mcp.example.com", true),
+            ("own.example.com", true),
+            ("internal.example.com:8443", true),
+            ("internal.example.com", false),
+            ("mcp.example.com:8443", false),
+            ("sub.mcp.example.com", false),
+        ] {
+            assert_eq!(snapshot.serves(&authority(host)), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_for_another_host_only_where_that_host_is_served() {
+        let snapshot = gateway("").snapshot();
+        let host = authority("mcp.example.com");
+        for (name, expected) in [
+            ("mcp.example.com", false),
+            ("MCP.EXAMPLE.COM", false),
+            ("own.example.com", true),
+            ("Internal.example.com", true),
+            ("balancer.example.net", false),
+            ("", false),
+        ] {
+            assert_eq!(snapshot.is_another_host(name, &host), expected, "{name}");
+        }
+        let other_port = authority("internal.example.com:8443");
+        assert!(!snapshot.is_another_host("internal.example.com", &other_port));
+    }
+
+    #[test]
+    fn the_session_limit_is_the_configured_one_a_minute_for_each_principal() {
+        let limits = Limits {
+            initializations_per_principal: 7,
+            ..Limits::default()
+        };
+        let limit = initializations(&limits);
+        assert_eq!(limit.per, Per::Principal);
+        assert_eq!(limit.rate, Rate::new(7, Duration::from_secs(60), 7));
+        assert_eq!(
+            (limit.methods, limit.names.len()),
+            (vec!["initialize".to_owned()], 0)
+        );
+    }
+
+    #[test]
+    fn bodies_take_what_is_configured_and_else_a_share_of_memory() {
+        let of = |bodies_bytes, memory| {
+            body_budget_bytes(&Limits {
+                bodies_bytes,
+                memory,
+                ..Limits::default()
+            })
+        };
+        assert_eq!(of(Some(5), Some(1 << 30)), 5);
+        assert_eq!(of(None, Some(80 << 20)), 10 << 20);
+        assert_eq!(of(None, Some(usize::MAX)), 128 << 20);
+    }
+}

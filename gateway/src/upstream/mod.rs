@@ -13,6 +13,8 @@ mod connect;
 mod error;
 mod link;
 mod pool;
+#[cfg(test)]
+pub(crate) mod test_server;
 mod wire;
 
 use std::{

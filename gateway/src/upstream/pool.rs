@@ -103,3 +103,93 @@ impl fmt::Debug for Pool {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::super::test_server::{TestServer, ask};
+    use super::*;
+
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn an_answer_read_to_its_end_leaves_its_connection_to_the_next_request() {
+        let server = TestServer::start(ANSWER, true).await;
+        let upstream = server.upstream(LONG);
+        for _ in 0..3 {
+            let body = ask(&upstream).await.into_body();
+            assert_eq!(body.collect().await.unwrap().to_bytes(), "{}");
+        }
+        assert_eq!(server.accepted(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_dropped_before_its_end_closes_its_connection() {
+        let half = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{}";
+        let server = TestServer::start(half, true).await;
+        let upstream = server.upstream(LONG);
+        for expected in 1..4 {
+            drop(ask(&upstream).await);
+            assert_eq!(server.accepted(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_body_needs_no_reading() {
+        let empty = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+        let server = TestServer::start(empty, true).await;
+        let upstream = server.upstream(LONG);
+        for _ in 0..3 {
+            drop(ask(&upstream).await);
+        }
+        assert_eq!(server.accepted(), 1);
+    }
+
+    #[tokio::test]
+    async fn requests_at_the_same_time_have_connections_of_their_own() {
+        let server = TestServer::start(ANSWER, true).await;
+        let upstream = server.upstream(LONG);
+        let (one, other) = (ask(&upstream).await, ask(&upstream).await);
+        assert_eq!(server.accepted(), 2);
+        for response in [one, other] {
+            response.into_body().collect().await.unwrap();
+        }
+        assert_eq!(upstream.pool.lock().links.len(), 2);
+        ask(&upstream).await.into_body().collect().await.unwrap();
+        assert_eq!(server.accepted(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_upstream_has_closed_is_not_used_again() {
+        let server = TestServer::start(ANSWER, false).await;
+        let upstream = server.upstream(LONG);
+        for expected in 1..4 {
+            ask(&upstream).await.into_body().collect().await.unwrap();
+            sleep(Duration::from_millis(50)).await;
+            assert_eq!(server.accepted(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_grown_old_is_closed_though_nobody_asks_for_it() {
+        let server = TestServer::start(ANSWER, true).await;
+        let upstream = server.upstream(Duration::from_millis(40));
+        ask(&upstream).await.into_body().collect().await.unwrap();
+        assert_eq!(upstream.pool.lock().links.len(), 1);
+        sleep(Duration::from_millis(200)).await;
+        let kept = upstream.pool.lock();
+        assert!(kept.links.is_empty() && !kept.is_sweep_scheduled);
+    }
+
+    #[tokio::test]
+    async fn without_a_time_to_keep_them_no_connection_is_used_twice() {
+        let server = TestServer::start(ANSWER, true).await;
+        let upstream = server.upstream(Duration::ZERO);
+        for expected in 1..4 {
+            ask(&upstream).await.into_body().collect().await.unwrap();
+            assert_eq!(server.accepted(), expected);
+        }
+    }
+}

@@ -3,11 +3,13 @@
 use serde_yaml::Value;
 
 use super::{
+    SOUND,
     declaration::{
         document::document,
         parts::key::{Fallback, Key, Kind, Table},
     },
     examples::example,
+    findings, parsed,
     reading::{key_path, unit},
 };
 
@@ -142,4 +144,89 @@ fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> 
     let is_comment = |line: &&&str| line.trim_start().starts_with('#');
     let above = above.iter().rev().take_while(is_comment);
     above.chain(below.iter().take(3)).copied()
+}
+
+/// Keys that another one must make room for, at a value that does.
+const COMPANIONS: [(&str, &str, &str); 5] = [
+    ("limits.header_bytes", "token_bytes", "256B"),
+    ("limits.token_bytes", "header_bytes", "1MiB"),
+    ("limits.bodies_bytes", "body_bytes", "1KiB"),
+    ("timeouts.body_idle", "body_total", "1h"),
+    ("timeouts.body_total", "body_idle", "10ms"),
+];
+
+/// A sound configuration with `value` at the place of a declared key, and the path of that place.
+fn with_value(path: &str, value: Value) -> (String, String) {
+    let path = path.replace('*', "partner").replace("[]", "[0]");
+    let sound = SOUND.replace(
+        "    scopes:\n",
+        "    rate_limits: [{ per: principal, calls: 1, within: 1m }]\n    scopes:\n",
+    );
+    let mut document: Value = serde_yaml::from_str(&sound).unwrap();
+    let mut place = &mut document;
+    let (above, name) = path.rsplit_once('.').unwrap();
+    for step in above.split('.') {
+        let (key, is_list) = match step.strip_suffix("[0]") {
+            Some(key) => (key, true),
+            None => (step, false),
+        };
+        let mapping = place.as_mapping_mut().unwrap();
+        let entry = mapping.entry(key.into());
+        place = entry.or_insert_with(|| Value::Mapping(serde_yaml::Mapping::new()));
+        if is_list {
+            place = &mut place[0];
+        }
+    }
+    let mapping = place.as_mapping_mut().unwrap();
+    mapping.insert(name.into(), value);
+    for (key, companion, value) in COMPANIONS {
+        if key == path {
+            mapping.insert(companion.into(), value.into());
+        }
+    }
+    (serde_yaml::to_string(&document).unwrap(), path)
+}
+
+/// The ends of a key's range, and what lies one beyond each.
+fn ends(kind: &Kind) -> Option<([Value; 2], Vec<Value>)> {
+    let written = |number: u128, unit: &str| match unit {
+        "" => Value::Number(u64::try_from(number).unwrap().into()),
+        unit => format!("{number}{unit}").into(),
+    };
+    let (least, most, unit) = match kind {
+        Kind::Count(range) => (*range.start() as u128, *range.end() as u128, ""),
+        Kind::Size(range) => (*range.start() as u128, *range.end() as u128, "B"),
+        Kind::Time(range) => (range.start().as_millis(), range.end().as_millis(), "ms"),
+        _ => return None,
+    };
+    let below = least.checked_sub(1).into_iter();
+    let beyond = below.chain([most + 1]).map(|number| written(number, unit));
+    Some((
+        [written(least, unit), written(most, unit)],
+        beyond.collect(),
+    ))
+}
+
+#[test]
+fn every_range_is_taken_to_its_ends_and_not_one_beyond() {
+    let mut ranges = 0;
+    for (path, key) in declared() {
+        let Some((inside, beyond)) = ends(&key.kind) else {
+            continue;
+        };
+        ranges += 1;
+        for value in inside {
+            parsed(&with_value(&path, value).0);
+        }
+        for value in beyond {
+            let (text, path) = with_value(&path, value.clone());
+            let found: Vec<_> = findings(&text)
+                .into_iter()
+                .map(|finding| (finding.path.to_string(), finding.problem))
+                .collect();
+            let expected = (path, "is out of range".to_owned());
+            assert_eq!(found, [expected], "{value:?}");
+        }
+    }
+    assert!(ranges > 40, "only {ranges} keys have a range");
 }

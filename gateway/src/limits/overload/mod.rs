@@ -50,3 +50,47 @@ impl Overload {
             .then_some("descriptors")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_short_for_a_second_after_the_last_connection_that_found_none() {
+        let overload = Overload::default();
+        assert_eq!(overload.shortage(), None);
+        overload.note_descriptors_ran_out();
+        assert_eq!(overload.shortage(), Some("descriptors"));
+        *overload.descriptors_ran_out.lock().unwrap() = Instant::now().checked_sub(EXHAUSTED_SPAN);
+        assert_eq!(overload.shortage(), None);
+        overload.note_descriptors_ran_out();
+        assert_eq!(overload.shortage(), Some("descriptors"));
+    }
+
+    #[tokio::test]
+    async fn memory_is_short_while_more_is_in_use_than_is_left() {
+        for (limit, expected) in [
+            (Some(1), Some("memory")),
+            (None, None),
+            (Some(usize::MAX), None),
+        ] {
+            let overload = Overload::default();
+            overload
+                .is_short_of_memory
+                .store(expected.is_none(), Ordering::Relaxed);
+            let watching = memory::watch(&overload, || limit);
+            let moment = Duration::from_millis(50);
+            assert!(tokio::time::timeout(moment, watching).await.is_err());
+            assert_eq!(overload.shortage(), expected, "{limit:?}");
+            assert_eq!(overload.is_short_of_memory(), expected.is_some());
+        }
+    }
+
+    #[test]
+    fn memory_is_named_before_descriptors() {
+        let overload = Overload::default();
+        overload.note_descriptors_ran_out();
+        overload.is_short_of_memory.store(true, Ordering::Relaxed);
+        assert_eq!(overload.shortage(), Some("memory"));
+    }
+}

@@ -153,3 +153,157 @@ impl From<EditError> for Cut {
         Self::Refused(error.reason(), error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http_body_util::BodyExt;
+    use mcp_gateway_core::rewrite::edit::Edit;
+
+    use super::*;
+    use crate::{
+        limits::body_budget::BodyBudget, shared::test_gateway::gateway, upstream::test_server,
+    };
+
+    const STREAM: &str =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+
+    /// Replaces a word, and refuses messages with another one.
+    struct Censor;
+
+    impl Edit for Censor {
+        fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+            let text = String::from_utf8_lossy(message);
+            if text.contains("forbidden") {
+                return Err(EditError::Unfit("forbidden"));
+            }
+            let edited = text.replace("secret", "hidden");
+            Ok((edited != text).then(|| edited.into_bytes()))
+        }
+    }
+
+    async fn edited(budget: &Arc<BodyBudget>, events: &str) -> Source {
+        let body = test_server::body(format!("{STREAM}{events}")).await;
+        let snapshot = gateway("limits: { answer_bytes: 64KiB }\n").snapshot();
+        Source::edited(body, Box::new(Censor), budget.reservation(), &snapshot)
+    }
+
+    /// What was passed on, and what it was cut by.
+    async fn read(source: &mut Source) -> (String, Option<Cut>) {
+        let mut text = String::new();
+        while let Some(frame) = source.frame().await {
+            match frame {
+                Ok(frame) => text += std::str::from_utf8(&frame.into_data().unwrap()).unwrap(),
+                Err(cut) => return (text, Some(cut)),
+            }
+        }
+        (text, None)
+    }
+
+    async fn read_edited(events: &str) -> (String, Option<Cut>) {
+        read(&mut edited(&Arc::default(), events).await).await
+    }
+
+    #[tokio::test]
+    async fn only_events_that_need_it_are_edited() {
+        let events = ": comment\n\nid: 1\ndata:  {\"a\":1}\n\ndata: {\"b\":\"secret\"}\n\n";
+        let (text, cut) = read_edited(events).await;
+        assert!(cut.is_none(), "{cut:?}");
+        let kept = text.strip_prefix(": comment\n\nid: 1\ndata:  {\"a\":1}\n\n");
+        let kept = kept.unwrap_or_else(|| panic!("{text}"));
+        assert!(kept.contains("{\"b\":\"hidden\"}"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_stands_before_a_refused_event_is_passed_on_and_nothing_behind_it() {
+        let events = "data: 1\n\ndata: {forbidden}\n\ndata: 3\n\n";
+        let mut source = edited(&Arc::default(), events).await;
+        let (text, cut) = read(&mut source).await;
+        assert_eq!(text, "data: 1\n\n");
+        assert!(matches!(
+            cut,
+            Some(Cut::Refused(Reason::AnswerUnreadable, _))
+        ));
+        assert!(source.is_end_stream());
+        assert!(source.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_event_without_its_end_is_judged_when_the_stream_ends() {
+        let (text, cut) = read_edited("data: 1\n\ndata: {secret}").await;
+        assert!(cut.is_none(), "{cut:?}");
+        assert!(
+            text.starts_with("data: 1\n\n") && !text.contains("secret"),
+            "{text}"
+        );
+        let (text, cut) = read_edited("data: 1\n\ndata: {forbidden}").await;
+        assert_eq!(text, "data: 1\n\n");
+        assert!(matches!(
+            cut,
+            Some(Cut::Refused(Reason::AnswerUnreadable, _))
+        ));
+    }
+
+    #[tokio::test]
+    async fn an_event_longer_than_may_be_held_cuts_the_stream() {
+        let long = format!("data: 1\n\ndata: {}\n\n", "x".repeat(65 << 10));
+        let (text, cut) = read_edited(&long).await;
+        assert!(matches!(cut, Some(Cut::Refused(Reason::AnswerTooLarge, _))));
+        assert_eq!(text, "data: 1\n\n");
+    }
+
+    #[tokio::test]
+    async fn what_is_held_of_an_event_counts_among_all_bodies() {
+        let budget: Arc<BodyBudget> = Arc::default();
+        let mut full = budget.reservation();
+        full.grow(usize::MAX / 2, usize::MAX).unwrap();
+        let mut source = edited(&budget, "data: 1\n\ndata: {half").await;
+        let (text, cut) = read(&mut source).await;
+        assert!(matches!(cut, Some(Cut::Refused(Reason::BodiesTooLarge, _))));
+        assert_eq!(text, "data: 1\n\n");
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_whole_events_needs_nothing_of_the_budget_once_it_has_passed() {
+        let budget: Arc<BodyBudget> = Arc::default();
+        let mut source = edited(&budget, "data: 1\n\n").await;
+        let (_, cut) = read(&mut source).await;
+        assert!(cut.is_none());
+        budget.reservation().grow(1, 1).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_breaks_off_cuts_either_answer() {
+        let short = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ndata: 1\n\ndata";
+        let snapshot = gateway("").snapshot();
+        let budget: Arc<BodyBudget> = Arc::default();
+        let edited = Source::edited(
+            test_server::body(short).await,
+            Box::new(Censor),
+            budget.reservation(),
+            &snapshot,
+        );
+        let plain = Source::Plain(test_server::body(short).await);
+        for (mut source, expected) in [(edited, "data: 1\n\n"), (plain, "data: 1\n\ndata")] {
+            let (text, cut) = read(&mut source).await;
+            assert_eq!(text, expected);
+            assert!(matches!(cut, Some(Cut::Upstream)), "{cut:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_plain_answer_keeps_its_length() {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ndata: 1\n\n";
+        let plain = Source::Plain(test_server::body(answer).await);
+        assert_eq!(plain.size_hint().exact(), Some(9));
+        let snapshot = gateway("").snapshot();
+        let budget: Arc<BodyBudget> = Arc::default();
+        let body = test_server::body(answer).await;
+        let edited = Source::edited(body, Box::new(Censor), budget.reservation(), &snapshot);
+        assert_eq!(edited.size_hint().exact(), None);
+        assert!(!edited.is_end_stream());
+        let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        assert!(Source::Plain(test_server::body(empty).await).is_end_stream());
+    }
+}

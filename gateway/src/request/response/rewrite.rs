@@ -125,3 +125,136 @@ async fn collect(
     }
     Ok((whole.freeze(), reservation))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, sync::Arc};
+
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+    use crate::{
+        limits::body_budget::BodyBudget, request::record::client::Client,
+        shared::test_gateway::gateway, upstream::test_server,
+    };
+
+    fn headers(fields: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let value = HeaderValue::from_static;
+        let fields = fields.iter();
+        let pairs = fields.map(|(name, text)| (name.clone(), value(text)));
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    /// What an answer with these headers is, or the detail of its refusal.
+    fn form(fields: &[(HeaderName, &'static str)]) -> Result<Form, String> {
+        let peer: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let mut record = Record::new("id".to_owned(), Client::Peer(peer), None);
+        Form::of(&headers(fields), &mut record).map_err(|reason| {
+            assert_eq!(reason, Reason::AnswerUnreadable);
+            record.detail().unwrap().to_owned()
+        })
+    }
+
+    #[test]
+    fn the_one_content_type_says_what_an_answer_is() {
+        for (value, expected) in [
+            ("application/json", Form::Document),
+            ("Application/JSON; charset=utf-8", Form::Document),
+            ("text/event-stream", Form::Events),
+            ("text/event-stream;charset=utf-8", Form::Events),
+        ] {
+            assert_eq!(form(&[(CONTENT_TYPE, value)]), Ok(expected), "{value}");
+        }
+        for fields in [
+            &[][..],
+            &[(CONTENT_TYPE, "")],
+            &[(CONTENT_TYPE, "text/plain")],
+            &[(CONTENT_TYPE, "application/jsonp")],
+            &[(CONTENT_TYPE, "application/json, text/event-stream")],
+            &[
+                (CONTENT_TYPE, "application/json"),
+                (CONTENT_TYPE, "application/json"),
+            ],
+        ] {
+            let detail = form(fields).unwrap_err();
+            assert!(detail.contains("neither"), "{fields:?}: {detail}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_answer_is_refused_whatever_it_is() {
+        let json = (CONTENT_TYPE, "application/json");
+        for identity in ["identity", "IDENTITY"] {
+            let fields = [json.clone(), (CONTENT_ENCODING, identity)];
+            assert_eq!(form(&fields), Ok(Form::Document));
+        }
+        for encoding in ["gzip", "", "identity, gzip", "br"] {
+            let detail = form(&[json.clone(), (CONTENT_ENCODING, encoding)]).unwrap_err();
+            assert!(detail.contains("Content-Encoding"), "{encoding}: {detail}");
+        }
+        let second = [
+            json,
+            (CONTENT_ENCODING, "identity"),
+            (CONTENT_ENCODING, "gzip"),
+        ];
+        assert!(form(&second).is_err());
+    }
+
+    #[test]
+    fn headers_about_the_former_bytes_go_and_others_stay() {
+        let mut headers = headers(&[
+            (ETAG, "\"1\""),
+            (ETAG, "\"2\""),
+            (LAST_MODIFIED, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (CONTENT_TYPE, "application/json"),
+        ]);
+        forget_validators(&mut headers);
+        let left: Vec<_> = headers.keys().collect();
+        assert_eq!(left, [CONTENT_TYPE]);
+    }
+
+    /// What is collected of an answer while other bodies take `taken` bytes.
+    async fn collected(answer: String, taken: usize) -> Result<Bytes, Reason> {
+        let snapshot = gateway("limits: { answer_bytes: 64KiB, bodies_bytes: 4MiB }\n").snapshot();
+        let budget: Arc<BodyBudget> = Arc::default();
+        let mut others = budget.reservation();
+        others.grow(taken, usize::MAX).unwrap();
+        let body = test_server::body(answer).await;
+        let (whole, _) = collect(body, budget.reservation(), &snapshot).await?;
+        Ok(whole)
+    }
+
+    fn sized(length: usize, body: &str) -> String {
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_collected_up_to_its_limit_and_not_beyond() {
+        const LIMIT: usize = 64 << 10;
+        let most = "x".repeat(LIMIT);
+        let unsized_answer =
+            |body: &str| format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}");
+        for answer in [sized(LIMIT, &most), unsized_answer(&most)] {
+            assert_eq!(collected(answer, 0).await.unwrap(), most);
+        }
+        let announced = sized(LIMIT + 1, "");
+        let unannounced = unsized_answer(&format!("{most}x"));
+        for answer in [announced, unannounced] {
+            assert_eq!(collected(answer, 0).await, Err(Reason::AnswerTooLarge));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_or_finds_no_room_is_refused() {
+        let broken = collected(sized(10, "{}"), 0).await;
+        assert_eq!(broken, Err(Reason::UpstreamBroken));
+        const BODIES: usize = 4 << 20;
+        assert_eq!(collected(sized(2, "{}"), BODIES - 2).await.unwrap(), "{}");
+        let crowded = collected(sized(2, "{}"), BODIES - 1).await;
+        assert_eq!(crowded, Err(Reason::BodiesTooLarge));
+    }
+}

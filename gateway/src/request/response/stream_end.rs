@@ -59,3 +59,86 @@ impl StreamEnd {
         drains.is_some_and(|draining| *draining.borrow()) || Instant::now() >= self.expires
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+    use crate::shared::test_gateway::gateway;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const MOMENT: Duration = Duration::from_millis(5);
+
+    /// How long it takes until the end is reached.
+    async fn waited(end: &mut StreamEnd) -> Duration {
+        let begun = Instant::now();
+        end.reached().await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_to_a_call_outlives_the_token_by_what_is_granted() {
+        let mut end = StreamEnd::of_call(MINUTE, 2 * MINUTE);
+        assert_eq!(end.expires() - Instant::now(), 3 * MINUTE);
+        assert!(!end.is_reached());
+        let waited = waited(&mut end).await;
+        assert!(
+            waited >= 3 * MINUTE && waited < 3 * MINUTE + MOMENT,
+            "{waited:?}"
+        );
+        assert!(end.is_reached());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_listens_ends_with_the_token() {
+        let gateway = gateway("");
+        let mut end = StreamEnd::of_listening(&gateway, MINUTE);
+        assert!(timeout(MINUTE - MOMENT, end.reached()).await.is_err());
+        assert!(!end.is_reached());
+        end.reached().await;
+        assert!(end.is_reached());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_has_expired_ends_its_answer_at_once() {
+        let mut end = StreamEnd::of_call(Duration::ZERO, Duration::ZERO);
+        assert!(end.is_reached());
+        assert!(waited(&mut end).await < MOMENT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_ends_what_listens_and_leaves_calls_alone() {
+        let gateway = gateway("");
+        let mut listening = StreamEnd::of_listening(&gateway, MINUTE);
+        let mut call = StreamEnd::of_call(MINUTE, MINUTE);
+        gateway.process_state().drain();
+        assert!(listening.is_reached() && !call.is_reached());
+        assert_eq!(waited(&mut listening).await, Duration::ZERO);
+        assert!(timeout(MINUTE, call.reached()).await.is_err());
+        let mut later = StreamEnd::of_listening(&gateway, MINUTE);
+        assert_eq!(waited(&mut later).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_wakes_who_waits_for_the_end() {
+        let gateway = gateway("");
+        let mut end = StreamEnd::of_listening(&gateway, 10 * MINUTE);
+        let waiting = tokio::spawn(async move { waited(&mut end).await });
+        advance(MINUTE).await;
+        assert!(!waiting.is_finished());
+        gateway.process_state().drain();
+        assert!(waiting.await.unwrap() < 2 * MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_given_up_can_be_taken_up_again() {
+        let mut end = StreamEnd::of_call(MINUTE, Duration::ZERO);
+        for _ in 0..59 {
+            let second = Duration::from_secs(1);
+            assert!(timeout(second - MOMENT, end.reached()).await.is_err());
+        }
+        assert!(timeout(2 * MOMENT, end.reached()).await.is_err());
+        assert!(timeout(MINUTE, end.reached()).await.is_ok());
+    }
+}

@@ -210,3 +210,85 @@ fn timestamp() -> String {
         .format(&Rfc3339)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line with a value that anybody may have sent.
+    #[derive(Serialize)]
+    struct Line<'a> {
+        value: Option<&'a str>,
+        count: u32,
+    }
+
+    impl LogLine for Line<'_> {
+        const TARGET: Option<&'static str> = None;
+        const MESSAGE: &'static str = "message";
+
+        fn write_text(&self, text: &mut TextLine) {
+            text.word("word");
+            text.field("value", self.value);
+            text.number("count", Some(self.count));
+            text.number("none", None::<u32>);
+        }
+    }
+
+    fn encoded(format: LogFormat, value: Option<&str>) -> String {
+        let line = Line { value, count: 7 };
+        String::from_utf8(encode(format, "TIME", &line)).unwrap()
+    }
+
+    #[test]
+    fn a_value_that_is_not_plain_is_quoted_so_that_it_forges_no_field() {
+        for (value, expected) in [
+            ("plain/value:1", "plain/value:1"),
+            ("", r#""""#),
+            ("a b", r#""a b""#),
+            ("a=b", r#""a=b""#),
+            ("a\"b", r#""a\"b""#),
+            ("a\\b", r#""a\\b""#),
+            ("a\r\nTIME  INFO", r#""a\r\nTIME  INFO""#),
+            ("\u{1b}[31m", r#""\u{1b}[31m""#),
+            ("\u{2028}ä", r#""\u{2028}\u{e4}""#),
+        ] {
+            let line = encoded(LogFormat::Text, Some(value));
+            assert_eq!(line, format!("TIME  INFO word value={expected} count=7"));
+        }
+    }
+
+    #[test]
+    fn what_is_absent_leaves_no_trace_in_a_text_line() {
+        assert_eq!(encoded(LogFormat::Text, None), "TIME  INFO word count=7");
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_on_one_line_whatever_its_values_are() {
+        let hostile = "a\n\"},{\"level\":\"ERROR\"\u{2028}";
+        let line = encoded(LogFormat::Json, Some(hostile));
+        assert!(!line.contains('\n') && line.starts_with(r#"{"timestamp":"TIME","level":"INFO","#));
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["value"], hostile);
+        assert_eq!(read["level"], LEVEL);
+        assert_eq!(read["message"], "message");
+        assert_eq!(read.get("target"), None);
+    }
+
+    #[test]
+    fn a_log_without_a_queue_is_off() {
+        let writer = LineWriter::new(None, LogFormat::Json);
+        assert!(!writer.is_on());
+        writer.write(&Line {
+            value: None,
+            count: 0,
+        });
+    }
+
+    #[test]
+    fn a_time_stamp_is_the_present_time_in_utc() {
+        let stamped = timestamp();
+        let read = OffsetDateTime::parse(&stamped, &Rfc3339).unwrap();
+        assert!(stamped.ends_with('Z'), "{stamped}");
+        assert!((OffsetDateTime::now_utc() - read).whole_seconds().abs() < 5);
+    }
+}

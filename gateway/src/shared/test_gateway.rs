@@ -1,0 +1,51 @@
+//! A gateway for tests: of any configuration, with both logs off.
+
+use std::{collections::BTreeSet, io, path::Path, sync::Arc};
+
+use super::Gateway;
+use crate::{
+    config::{self, Audit, Environment, Log},
+    snapshot::Snapshot,
+    telemetry::{
+        log_queue::LogWriter,
+        metrics::Metrics,
+        request_log::{access_log::AccessLog, audit_log::AuditLog},
+    },
+};
+
+/// Two hosts, the second with a resource of its own at the path that the first serves too.
+pub(crate) const CONFIG: &str = "\
+public_url: https://mcp.example.com
+listen:
+  - address: 127.0.0.1:8080
+hosts: [Internal.example.com:8443]
+issuers:
+  corporate: { issuer: https://login.example.com/ }
+resources:
+  - { path: /mcp, upstream: 'http://127.0.0.1:9/shared', issuers: [corporate], policy: { default: allow } }
+  - { path: /mcp, host: own.example.com, upstream: 'http://127.0.0.1:9/own', issuers: [corporate], policy: { default: allow } }
+  - { path: /second, host: own.example.com, upstream: 'http://127.0.0.1:9/second', issuers: [corporate], policy: { default: allow } }
+";
+
+/// The gateway of [`CONFIG`] with `more` keys behind it.
+pub(crate) fn gateway(more: &str) -> Arc<Gateway> {
+    // A second call finds the same provider installed.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let text = format!("{CONFIG}{more}");
+    let config = config::parse(&text, Path::new("."), &Environment::default()).unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let snapshot = Snapshot::build(&config, &metrics, None, &BTreeSet::new()).unwrap();
+    let dropped = metrics.log_lines_dropped.clone();
+    let writer = LogWriter::start(io::sink(), dropped.clone(), |_| {}).unwrap();
+    let log = Log {
+        access: false,
+        ..Log::default()
+    };
+    let audit = Audit {
+        enabled: false,
+        file: None,
+    };
+    let access = AccessLog::new(&log, writer.clone());
+    let (audit, _) = AuditLog::start(&audit, (&log, writer), dropped).unwrap();
+    Arc::new(Gateway::new(snapshot, 10, metrics, (access, audit)))
+}

@@ -1,0 +1,95 @@
+//! An upstream for tests: a server on a loopback port that answers every request with the same bytes.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::Full;
+use mcp_gateway_core::http::authority::Authority;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{Upstream, UpstreamBody};
+use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget};
+
+/// Counts the connections that it accepts.
+pub(crate) struct TestServer {
+    address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+}
+
+impl TestServer {
+    /// Answers with `answer` as it is; `is_kept` says whether the connection then takes another request.
+    pub(crate) async fn start(answer: impl Into<Vec<u8>>, is_kept: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (answer, count) = (answer.into(), accepted.clone());
+        tokio::spawn(async move {
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(tcp, answer.clone(), is_kept));
+            }
+        });
+        Self { address, accepted }
+    }
+
+    /// How many connections there were.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// The way there, with connections kept for so long.
+    pub(crate) fn upstream(&self, keep_alive: Duration) -> Arc<Upstream> {
+        let configured = Configured {
+            target: UpstreamTarget::Http {
+                authority: Authority::parse(&self.address.to_string()).unwrap(),
+            },
+            host: "upstream.test".to_owned(),
+            path: "/mcp".to_owned(),
+        };
+        let timeouts = Timeouts {
+            upstream_keep_alive: keep_alive,
+            ..Timeouts::default()
+        };
+        Upstream::reuse_or_new(None, &configured, &timeouts, &[].into()).unwrap()
+    }
+}
+
+async fn serve(mut tcp: TcpStream, answer: Vec<u8>, is_kept: bool) {
+    let mut head = Vec::new();
+    while tcp.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+        if head.ends_with(b"\r\n\r\n") {
+            head.clear();
+            if tcp.write_all(&answer).await.is_err() || !is_kept {
+                return;
+            }
+        }
+    }
+}
+
+/// The answer to one request.
+pub(crate) async fn ask(upstream: &Upstream) -> Response<UpstreamBody> {
+    let request = Request::get(upstream.target(None))
+        .header(header::HOST, upstream.host())
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    upstream.send(request).await.unwrap()
+}
+
+/// The body of an answer that is these bytes, behind which the connection closes.
+pub(crate) async fn body(answer: impl Into<Vec<u8>>) -> UpstreamBody {
+    let server = TestServer::start(answer, false).await;
+    let upstream = server.upstream(Duration::from_secs(60));
+    ask(&upstream).await.into_body()
+}
