@@ -1,5 +1,5 @@
-//! What is counted so that nobody's share is everybody's. Each limit counts one thing and gives out a guard that returns the
-//! share when it is dropped:
+//! What is counted so that nobody's share is everybody's. The first three give out a guard that returns
+//! the share when it is dropped:
 //!
 //! | file | counts | configuration |
 //! |---|---|---|
@@ -8,6 +8,9 @@
 //! | [`body_budget`] | bytes of all bodies in memory | `limits.bodies_bytes` |
 //! | [`rate_limiter`] | calls per time | `rate_limits`, `limits.initializations_per_principal` |
 //! | [`overload`] | descriptors and memory of the process | `limits.memory` |
+//!
+//! All connections together (`limits.connections`) and the refusals of an address (`limits.refusals_per_address`) are counted in
+//! [`shared`](crate::shared).
 
 pub(crate) mod body_budget;
 pub(crate) mod listening_streams;

@@ -16,7 +16,12 @@ pub const MAX_IDENTITY: usize = 4096;
 ///
 /// In the legacy era the headers that mirror the body mean nothing and are left out.
 pub fn to_upstream(client: &HeaderMap, era: Era) -> HeaderMap {
-    passed(client, |name| match name {
+    passed(client, |name| is_allowed_upstream(name, era))
+}
+
+/// Whether a client's header of this name, in lower case, goes to the upstream.
+pub fn is_allowed_upstream(name: &str, era: Era) -> bool {
+    match name {
         "accept"
         | "accept-language"
         | "content-type"
@@ -27,7 +32,7 @@ pub fn to_upstream(client: &HeaderMap, era: Era) -> HeaderMap {
         | "mcp-protocol-version" => true,
         "mcp-method" | "mcp-name" => era == Era::Modern,
         name => era == Era::Modern && name.starts_with(PARAM_PREFIX),
-    })
+    }
 }
 
 /// What of the upstream's headers goes to the client.

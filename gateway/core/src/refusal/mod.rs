@@ -3,7 +3,7 @@
 //! * [`reason`] is the one table of refusals: a row fixes status, challenge, JSON-RPC code, metric label, sentence and log level.
 //! * [`challenge`] writes `WWW-Authenticate` from a refusal.
 //!
-//! **A new refusal is a new row in [`reason`]**, and nothing else.
+//! **A new refusal is a new row in [`reason`]**, and the check that returns it.
 
 pub mod challenge;
 pub mod reason;

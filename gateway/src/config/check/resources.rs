@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use http::HeaderName;
 use mcp_gateway_core::{
-    http::authority::{Authority, Scheme},
+    http::{
+        authority::{Authority, Scheme},
+        forwarding::is_allowed_upstream,
+    },
     mcp::{
         supported::{FIRST_MODERN, Supported, is_revision},
-        version::LEGACY,
+        version::{Era, LEGACY},
     },
     similar,
 };
@@ -49,14 +52,11 @@ struct Candidate<'a> {
     shared_audience: bool,
 }
 
-/// Headers that mean something to HTTP, to MCP or to whatever stands between: an identity header of this name would
-/// override it or be taken for it.
-const TAKEN: [&str; 28] = [
-    "accept",
+/// Headers that mean something to HTTP or to what stands between, besides those that are allowed upstream: an identity header
+/// of this name would override it or be taken for it.
+const TAKEN: &[&str] = &[
     "accept-encoding",
-    "accept-language",
     "authorization",
-    "baggage",
     "cache-control",
     "connection",
     "cookie",
@@ -70,12 +70,9 @@ const TAKEN: [&str; 28] = [
     "range",
     "referer",
     "te",
-    "traceparent",
-    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "user-agent",
     "via",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -369,7 +366,8 @@ fn identity_header(item: &Item<'_>) -> Option<HeaderName> {
         item.report("is no header name of letters, digits and hyphens", mend);
         return None;
     }
-    if TAKEN.contains(&name.as_str())
+    if is_allowed_upstream(&name, Era::Modern)
+        || TAKEN.contains(&name.as_str())
         || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     {
         item.report("is a header that already means something else", mend);
