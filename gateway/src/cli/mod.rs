@@ -34,7 +34,7 @@ enum Command {
     /// Run the gateway.
     Run {
         #[command(flatten)]
-        source: Source,
+        source: SourceArguments,
         /// Take the listening sockets over from the process that runs with the same upgrade_socket; it ends when what it
         /// has begun is done.
         #[arg(long)]
@@ -43,7 +43,7 @@ enum Command {
     /// Say everything that is wrong with a configuration, or what it would do.
     Check {
         #[command(flatten)]
-        source: Source,
+        source: SourceArguments,
         #[command(flatten)]
         question: Box<explain::Question>,
     },
@@ -56,7 +56,7 @@ enum Command {
 
 /// Where the configuration comes from.
 #[derive(Args, Debug)]
-struct Source {
+struct SourceArguments {
     /// The configuration file. It wins over --config and MCP_GATEWAY_CONFIG.
     #[arg(value_name = "FILE", required_unless_present = "config")]
     file: Option<PathBuf>,
@@ -68,7 +68,7 @@ struct Source {
     env_file: Option<PathBuf>,
 }
 
-impl Source {
+impl SourceArguments {
     fn path(&self) -> PathBuf {
         let named = self.file.as_ref().or(self.config.as_ref());
         named.cloned().unwrap_or_default()
@@ -103,7 +103,7 @@ impl Arguments {
 
 /// Explains a call under a configuration, or says what is wrong with it.
 fn explain_call(
-    source: &Source,
+    source: &SourceArguments,
     question: &explain::Question,
     out: &mut impl Write,
     errors: &mut dyn Write,

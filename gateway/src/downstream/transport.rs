@@ -36,7 +36,7 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One client connection.
 pub(crate) struct Transport {
-    wire: Wire,
+    wire: ClientStream,
     head_allowance: Arc<HeadAllowance>,
     progress: WriteProgress,
     gathered: Vec<u8>,
@@ -47,7 +47,7 @@ pub(crate) struct Transport {
     flushes_when_read: bool,
 }
 
-enum Wire {
+enum ClientStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -59,7 +59,7 @@ impl Transport {
         head_allowance: Arc<HeadAllowance>,
         write_idle: Duration,
     ) -> Self {
-        Self::new(Wire::Plain(tcp), head_allowance, write_idle)
+        Self::new(ClientStream::Plain(tcp), head_allowance, write_idle)
     }
 
     /// A connection whose handshake is done.
@@ -68,10 +68,14 @@ impl Transport {
         head_allowance: Arc<HeadAllowance>,
         write_idle: Duration,
     ) -> Self {
-        Self::new(Wire::Tls(Box::new(stream)), head_allowance, write_idle)
+        Self::new(
+            ClientStream::Tls(Box::new(stream)),
+            head_allowance,
+            write_idle,
+        )
     }
 
-    fn new(wire: Wire, head_allowance: Arc<HeadAllowance>, write_idle: Duration) -> Self {
+    fn new(wire: ClientStream, head_allowance: Arc<HeadAllowance>, write_idle: Duration) -> Self {
         let flushes_when_read = !matches!(wire.alpn(), Some(ALPN::H2));
         Self {
             wire,
@@ -116,7 +120,7 @@ impl Transport {
     }
 }
 
-impl Wire {
+impl ClientStream {
     fn pin_mut(&mut self) -> Pin<&mut dyn Duplex> {
         match self {
             Self::Plain(tcp) => Pin::new(tcp),

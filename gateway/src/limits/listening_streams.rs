@@ -19,10 +19,10 @@ use crate::config::Limits;
 
 /// The listening streams of the process. An entry has one stream at least, so there are never more entries than streams.
 #[derive(Debug, Default)]
-pub(crate) struct ListeningStreams(Mutex<Open>);
+pub(crate) struct ListeningStreams(Mutex<OpenStreams>);
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenStreams {
     all: usize,
     by_principal: HashMap<Who, usize>,
 }
@@ -69,7 +69,7 @@ impl ListeningStreams {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, OpenStreams> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,10 +26,10 @@ use super::{
     exchange::{Exchange, Stop},
     record::{Record, audit},
     response::{
-        body::Source,
+        body::RelayedBody,
         editing::Editing,
         relay::Relay,
-        rewrite::{self, Form},
+        rewrite::{self, AnswerForm},
         stream_end::StreamEnd,
         write::{write_head, write_whole},
     },
@@ -77,10 +77,10 @@ pub(crate) async fn forward(
     check_status(response.status())?;
     let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)?;
     let response = match exchange.edit.take().filter(|_| may_list(&response)) {
-        None => response.map(Source::Plain),
-        Some(edit) => match Form::of(response.headers(), exchange.record)? {
-            Form::Events => edited_events(exchange, response, edit),
-            Form::Document => {
+        None => response.map(RelayedBody::Plain),
+        Some(edit) => match AnswerForm::of(response.headers(), exchange.record)? {
+            AnswerForm::Events => edited_events(exchange, response, edit),
+            AnswerForm::Document => {
                 let deadline = started + resource.response_head;
                 return edited_document(
                     exchange,
@@ -111,10 +111,10 @@ fn edited_events(
     exchange: &Exchange<'_>,
     mut response: Response<UpstreamBody>,
     edit: Editing,
-) -> Response<Source> {
+) -> Response<RelayedBody> {
     rewrite::forget_validators(response.headers_mut());
     let reservation = exchange.gateway.body_budget().reservation();
-    response.map(|body| Source::edited(body, edit, reservation, &exchange.snapshot))
+    response.map(|body| RelayedBody::edited(body, edit, reservation, &exchange.snapshot))
 }
 
 /// Writes an answer that is edited whole, and so has no head before its body has come to its end.

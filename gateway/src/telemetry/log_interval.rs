@@ -9,11 +9,11 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct LogInterval {
     interval: Duration,
-    state: Mutex<State>,
+    state: Mutex<IntervalState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct IntervalState {
     last: Option<Instant>,
     /// Events since the last line.
     count: u64,
@@ -24,7 +24,7 @@ impl LogInterval {
     pub(crate) const fn every(interval: Duration) -> Self {
         Self {
             interval,
-            state: Mutex::new(State {
+            state: Mutex::new(IntervalState {
                 last: None,
                 count: 0,
             }),

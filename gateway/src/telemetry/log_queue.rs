@@ -40,13 +40,13 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Where to leave lines; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct LogWriter {
-    queue: SyncSender<Message>,
+    queue: SyncSender<QueueMessage>,
     waiting: Arc<AtomicUsize>,
     dropped: IntCounter,
 }
 
 #[derive(Debug)]
-enum Message {
+enum QueueMessage {
     /// One line with its end.
     Line(Vec<u8>),
     /// Says when everything before it is written.
@@ -63,7 +63,7 @@ impl LogWriter {
     ) -> io::Result<Self> {
         let (queue, lines) = sync_channel(WAITING_LINES);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let mut drain = Drain {
+        let mut drain = QueueDrain {
             output,
             waiting: waiting.clone(),
             dropped: dropped.clone(),
@@ -86,7 +86,8 @@ impl LogWriter {
     pub(crate) fn line(&self, line: Vec<u8>) {
         let size = line.len();
         let waiting = self.waiting.fetch_add(size, Ordering::Relaxed);
-        if waiting + size > WAITING_BYTES || self.queue.try_send(Message::Line(line)).is_err() {
+        if waiting + size > WAITING_BYTES || self.queue.try_send(QueueMessage::Line(line)).is_err()
+        {
             self.waiting.fetch_sub(size, Ordering::Relaxed);
             self.dropped.inc();
         }
@@ -96,7 +97,7 @@ impl LogWriter {
     pub(crate) fn finish(&self) {
         let deadline = Instant::now() + LAST_LINES;
         let (written, done) = sync_channel(1);
-        let mut end = Message::End(written);
+        let mut end = QueueMessage::End(written);
         while let Err(TrySendError::Full(again)) = self.queue.try_send(end) {
             if Instant::now() >= deadline {
                 return;
@@ -137,7 +138,7 @@ impl Drop for LastLines {
 }
 
 /// The end of the queue, on its own thread.
-struct Drain<W> {
+struct QueueDrain<W> {
     output: W,
     waiting: Arc<AtomicUsize>,
     dropped: IntCounter,
@@ -149,16 +150,16 @@ struct Drain<W> {
     recovered: fn(u64),
 }
 
-impl<W: Write> Drain<W> {
-    fn run(&mut self, lines: &Receiver<Message>) {
+impl<W: Write> QueueDrain<W> {
+    fn run(&mut self, lines: &Receiver<QueueMessage>) {
         let mut batch = Vec::new();
         while let Ok(first) = lines.recv() {
             let mut next = Some(first);
             let mut end = None;
             while let Some(message) = next.take() {
                 match message {
-                    Message::Line(line) => batch.extend_from_slice(&line),
-                    Message::End(written) => end = Some(written),
+                    QueueMessage::Line(line) => batch.extend_from_slice(&line),
+                    QueueMessage::End(written) => end = Some(written),
                 }
                 if end.is_none() && batch.len() < BATCH {
                     next = lines.try_recv().ok();
@@ -229,10 +230,10 @@ mod tests {
 
     /// An output that fails, blocks or takes a few bytes only, as told.
     #[derive(Clone, Default)]
-    struct Output(Arc<Mutex<State>>);
+    struct Output(Arc<Mutex<QueueState>>);
 
     #[derive(Default)]
-    struct State {
+    struct QueueState {
         written: Vec<u8>,
         room: Option<usize>,
     }

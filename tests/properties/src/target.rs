@@ -20,7 +20,7 @@ pub fn target(bytes: &[u8]) {
     token(raw);
 }
 
-fn accepted(raw: &str, target: &path::Target<'_>) {
+fn accepted(raw: &str, target: &path::RequestTarget<'_>) {
     let path = target.path;
     let whole = match target.query {
         Some(query) => format!("{path}?{query}"),

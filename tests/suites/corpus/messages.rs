@@ -13,7 +13,7 @@ use mcp_gateway_core::{
     http::media_type,
     json::JsonLimits,
     mcp::{
-        envelope::{Envelope, Kind},
+        envelope::{Envelope, MessageKind},
         headers,
         operation::Operation,
         version::Era,
@@ -142,9 +142,9 @@ impl Case {
 
     fn compare(&self, envelope: &Envelope<'_>) -> Result<(), Failed> {
         let kind = match envelope.kind() {
-            Kind::Request => "request",
-            Kind::Notification => "notification",
-            Kind::Response => "response",
+            MessageKind::Request => "request",
+            MessageKind::Notification => "notification",
+            MessageKind::Response => "response",
         };
         if let Some(expected) = &self.kind {
             suite::expect_equal("kind", kind, expected.as_str())?;

@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{Method, Version};
 
-use super::path::{self, Target};
+use super::path::{self, RequestTarget};
 use crate::refusal::reason::Reason;
 
 /// What the head of a request says, as it was received.
@@ -31,7 +31,7 @@ impl<'a> RequestLine<'a> {
     ///
     /// # Errors
     /// [`Reason::AmbiguousPath`].
-    pub fn target(&self, authority: Option<&str>) -> Result<Target<'a>, Reason> {
+    pub fn target(&self, authority: Option<&str>) -> Result<RequestTarget<'a>, Reason> {
         path::target(self.raw_target, authority)
     }
 }

@@ -8,7 +8,7 @@ use crate::refusal::reason::Reason;
 
 /// The parts of a request target that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct RequestTarget<'a> {
     /// The path, beginning with a slash, as it was sent.
     pub path: &'a str,
     /// What follows the first question mark, as it was sent.
@@ -21,7 +21,7 @@ pub struct Target<'a> {
 /// # Errors
 /// [`Reason::AmbiguousPath`] for any other form, for characters that belong in no URI, for a fragment, and for a path
 /// with dot segments, empty segments, parameters, encoded separators or characters that need no encoding.
-pub fn target<'a>(raw: &'a str, authority: Option<&str>) -> Result<Target<'a>, Reason> {
+pub fn target<'a>(raw: &'a str, authority: Option<&str>) -> Result<RequestTarget<'a>, Reason> {
     if !raw
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'#')
@@ -38,7 +38,7 @@ pub fn target<'a>(raw: &'a str, authority: Option<&str>) -> Result<Target<'a>, R
         None => (origin_form, None),
     };
     if is_plain(path) {
-        Ok(Target { path, query })
+        Ok(RequestTarget { path, query })
     } else {
         Err(Reason::AmbiguousPath)
     }
@@ -150,7 +150,11 @@ mod tests {
             ),
         ];
         for (raw, path, query) in cases {
-            assert_eq!(target(raw, None), Ok(Target { path, query }), "{raw}");
+            assert_eq!(
+                target(raw, None),
+                Ok(RequestTarget { path, query }),
+                "{raw}"
+            );
         }
     }
 
@@ -163,7 +167,7 @@ mod tests {
             "HTTPS://mcp.example.com:443/mcp?a",
             "http://mcp.example.com:80/mcp?a",
         ] {
-            let expected = Target {
+            let expected = RequestTarget {
                 path: "/mcp",
                 query: Some("a"),
             };
@@ -171,7 +175,7 @@ mod tests {
         }
         assert_eq!(
             target("http://mcp.example.com", own),
-            Ok(Target {
+            Ok(RequestTarget {
                 path: "/",
                 query: None
             })
@@ -181,7 +185,7 @@ mod tests {
                 "http://mcp.example.com:8080/a",
                 Some("mcp.example.com:8080")
             ),
-            Ok(Target {
+            Ok(RequestTarget {
                 path: "/a",
                 query: None
             })

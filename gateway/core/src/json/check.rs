@@ -94,11 +94,11 @@ struct Walk<'a, 'l, O> {
 
 enum Open<'a> {
     Array,
-    Object(Names<'a>),
+    Object(SeenNames<'a>),
 }
 
 /// The names an open object has so far.
-struct Names<'a> {
+struct SeenNames<'a> {
     /// Where they begin in [`Walk::names`].
     from: usize,
     /// All of them, once they are many.
@@ -122,7 +122,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         match first {
             b'{' => {
                 let from = self.names.len();
-                self.open(Open::Object(Names { from, many: None }))?;
+                self.open(Open::Object(SeenNames { from, many: None }))?;
                 if self.lexer.peek_token() == Some(b'}') {
                     return self.close().map(|()| true);
                 }

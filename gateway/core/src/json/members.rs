@@ -25,7 +25,7 @@ pub fn members<'a>(
     limits: &JsonLimits,
     opened: &[&str],
 ) -> Result<Members<'a>, JsonError> {
-    let reader = Reader {
+    let reader = MembersReader {
         bytes,
         opened,
         open: Vec::new(),
@@ -40,12 +40,12 @@ pub fn members<'a>(
     })
 }
 
-struct Reader<'a, 'o> {
+struct MembersReader<'a, 'o> {
     bytes: &'a [u8],
     /// The names under which objects are read.
     opened: &'o [&'o str],
     /// The values that have begun and not ended, outermost first, as far as each is a member of one that is read.
-    open: Vec<Open<'a>>,
+    open: Vec<OpenObject<'a>>,
     /// The name of the next value.
     name: Option<Cow<'a, str>>,
     /// A member of the document's object has a name that is no text.
@@ -53,14 +53,14 @@ struct Reader<'a, 'o> {
     root: Option<Object<'a>>,
 }
 
-struct Open<'a> {
+struct OpenObject<'a> {
     name: Cow<'a, str>,
     start: usize,
     /// What is read of it.
     object: Option<Object<'a>>,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> MembersReader<'a, '_> {
     /// Whether the values at this depth are members of an object that is read.
     fn reads(&self, depth: usize) -> bool {
         let around = self.open.last().filter(|_| self.open.len() == depth);
@@ -68,7 +68,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-impl<'a> Observer<'a> for Reader<'a, '_> {
+impl<'a> Observer<'a> for MembersReader<'a, '_> {
     fn wants_names(&self, depth: usize) -> bool {
         self.reads(depth)
     }
@@ -91,7 +91,7 @@ impl<'a> Observer<'a> for Reader<'a, '_> {
         };
         let is_object = self.bytes.get(at) == Some(&b'{');
         let is_read = is_object && (depth == 0 || self.opened.contains(&&*name));
-        self.open.push(Open {
+        self.open.push(OpenObject {
             name,
             start: at,
             object: is_read.then(Object::default),

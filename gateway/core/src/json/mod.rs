@@ -25,6 +25,6 @@ pub use limits::{JsonError, JsonLimits};
 pub use members::{Members, members};
 pub use names::{Names, names};
 pub use object::{Object, array, object, span};
-pub use outline::{Outline, Value, outline};
+pub use outline::{Outline, OutlineValue, outline};
 pub use splice::Splices;
 pub use text::string;

@@ -45,8 +45,8 @@ pub fn outline<'a>(
 
 impl<'a> Outline<'a> {
     /// The document's one value.
-    pub const fn root(&self) -> Value<'_, 'a> {
-        Value {
+    pub const fn root(&self) -> OutlineValue<'_, 'a> {
+        OutlineValue {
             outline: self,
             index: 0,
         }
@@ -59,12 +59,12 @@ impl<'a> Outline<'a> {
 
 /// One value of an outline.
 #[derive(Clone, Copy, Debug)]
-pub struct Value<'o, 'a> {
+pub struct OutlineValue<'o, 'a> {
     outline: &'o Outline<'a>,
     index: usize,
 }
 
-impl<'o, 'a> Value<'o, 'a> {
+impl<'o, 'a> OutlineValue<'o, 'a> {
     /// Where it stands in the document.
     pub fn span(&self) -> Range<usize> {
         self.outline

@@ -23,7 +23,7 @@ const READ: [&str; 4] = ["params", "_meta", "notifications", "ref"];
 
 /// The three kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageKind {
     /// A method and an id: an answer is due.
     Request,
     /// A method without an id: no answer.
@@ -35,7 +35,7 @@ pub enum Kind {
 /// One message, borrowing from the body it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope<'a> {
-    kind: Kind,
+    kind: MessageKind,
     id: Option<RequestId>,
     method: Option<Cow<'a, str>>,
     called: Option<McpMethod>,
@@ -82,7 +82,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// Request, notification or response.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> MessageKind {
         self.kind
     }
 
@@ -244,12 +244,12 @@ fn sole_id(message: &Object<'_>) -> Option<RequestId> {
 }
 
 /// JSON-RPC 2.0 §4 and §5: a method, or else a result or an error. An error may lack the id of what it answers.
-fn kind(message: &Object<'_>, has_id: bool) -> Result<Kind, Reason> {
+fn kind(message: &Object<'_>, has_id: bool) -> Result<MessageKind, Reason> {
     let has = |name| message.get(name).is_some();
     match (has("method"), has("result"), has("error"), has_id) {
-        (true, false, false, true) => Ok(Kind::Request),
-        (true, false, false, false) => Ok(Kind::Notification),
-        (false, true, false, true) | (false, false, true, _) => Ok(Kind::Response),
+        (true, false, false, true) => Ok(MessageKind::Request),
+        (true, false, false, false) => Ok(MessageKind::Notification),
+        (false, true, false, true) | (false, false, true, _) => Ok(MessageKind::Response),
         _ => Err(Reason::InvalidRequest),
     }
 }
@@ -308,11 +308,16 @@ mod tests {
     }
 
     /// kind, id, method, name
-    type Seen<'a> = (Kind, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+    type Seen<'a> = (
+        MessageKind,
+        Option<&'a str>,
+        Option<&'a str>,
+        Option<&'a str>,
+    );
 
     #[test]
     fn a_message_is_read() {
-        use Kind::{Notification, Request, Response};
+        use MessageKind::{Notification, Request, Response};
         let cases: &[(&str, Seen<'_>)] = &[
             (
                 r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,

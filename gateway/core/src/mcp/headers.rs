@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::envelope::{Envelope, Kind};
+use super::envelope::{Envelope, MessageKind};
 use super::method::{McpMethod, Mirror};
 use super::version::{Era, era};
 use crate::refusal::reason::Reason;
@@ -36,11 +36,13 @@ pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason
         return agree_without_body(headers);
     }
     let due = match envelope.kind() {
-        Kind::Response => return Err(Reason::InvalidRequest),
-        Kind::Request if envelope.meta_version().is_none() => return Err(Reason::VersionMissing),
-        Kind::Request => true,
+        MessageKind::Response => return Err(Reason::InvalidRequest),
+        MessageKind::Request if envelope.meta_version().is_none() => {
+            return Err(Reason::VersionMissing);
+        }
+        MessageKind::Request => true,
         // The revision defines no headers for notifications: what is there must still be true.
-        Kind::Notification => false,
+        MessageKind::Notification => false,
     };
     let version = plain(headers, PROTOCOL_VERSION)?;
     if envelope.meta_version().is_some() {

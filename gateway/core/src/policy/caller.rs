@@ -21,19 +21,19 @@ pub struct Caller<'a> {
 
 /// One thing that a call touches, as rules see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Target<'a> {
+pub(crate) struct RuleTarget<'a> {
     pub(crate) method: &'a str,
     pub(crate) name: Option<&'a str>,
 }
 
-impl Target<'_> {
+impl RuleTarget<'_> {
     /// Whether its name is a URI.
     pub(crate) fn is_resource(&self) -> bool {
         self.name.is_some() && McpMethod::of(self.method).is_about_resources()
     }
 }
 
-impl<'a> From<&'a Reference> for Target<'a> {
+impl<'a> From<&'a Reference> for RuleTarget<'a> {
     fn from(reference: &'a Reference) -> Self {
         let (method, name) = match reference {
             Reference::Resource(uri) => (McpMethod::ReadResource, uri),

@@ -1,7 +1,7 @@
 //! Why a policy judges a call as it does, rule by rule: for people who ask. What it tells comes from the judging itself.
 
 use super::super::scope::ScopeSet;
-use super::caller::{Caller, Target};
+use super::caller::{Caller, RuleTarget};
 use super::rule::Rule;
 use super::{Answer, Call, DecisionSource, Policy, Unmet, touched};
 use crate::mcp::operation::Operation;
@@ -89,7 +89,7 @@ impl Policy {
         }
     }
 
-    fn explain_target<'p>(&'p self, call: &Call<'_>, target: &Target<'_>) -> Touched<'p> {
+    fn explain_target<'p>(&'p self, call: &Call<'_>, target: &RuleTarget<'_>) -> Touched<'p> {
         let (by, decision) = match self.judge_target(call, target) {
             Ok((by, scopes)) => (by, Ok(scopes.cloned().unwrap_or_default())),
             Err(denied) => (denied.by, Err(denied.refusal())),
@@ -127,7 +127,7 @@ fn refused_for<T>(decision: &Result<T, Refusal>, reason: Reason) -> bool {
         .is_err_and(|refusal| refusal.reason == reason)
 }
 
-fn said<'p>(rule: &'p Rule, call: &Call<'_>, target: &Target<'_>) -> Said<'p> {
+fn said<'p>(rule: &'p Rule, call: &Call<'_>, target: &RuleTarget<'_>) -> Said<'p> {
     let answer = rule.answer(call, target);
     if answer != Answer::PassedOver(Unmet::Arguments) {
         return Said::Answers(answer);

@@ -24,7 +24,7 @@ pub use self::rule::index::Rules;
 pub use self::rule::pattern::Pattern;
 pub use self::rule::{Methods, Rule};
 
-use self::caller::Target;
+use self::caller::RuleTarget;
 use self::hide::Hide;
 use self::permit::Permit;
 use crate::cel::call_arguments::CallArguments;
@@ -146,7 +146,7 @@ impl Policy {
 
     /// How far this caller is from using an entry of a list, whose arguments nobody knows yet.
     pub fn reach(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> Reach {
-        let target = Target {
+        let target = RuleTarget {
             method: listed.used_by().name(),
             name: Some(name),
         };
@@ -222,7 +222,7 @@ impl Policy {
     fn judge_target<'p>(
         &'p self,
         call: &Call<'_>,
-        target: &Target<'_>,
+        target: &RuleTarget<'_>,
     ) -> Result<(DecisionSource, Option<&'p ScopeSet>), Denied> {
         if self.rules.name_resources() && target.is_resource() {
             let uri = target.name.unwrap_or_default();
@@ -272,7 +272,12 @@ impl Policy {
     }
 
     /// What a rule makes of an entry; none where it leaves it to the rules behind it.
-    fn rule_reach(&self, rule: &Rule, caller: &Caller<'_>, target: &Target<'_>) -> Option<Reach> {
+    fn rule_reach(
+        &self,
+        rule: &Rule,
+        caller: &Caller<'_>,
+        target: &RuleTarget<'_>,
+    ) -> Option<Reach> {
         if rule.unmet_caller(caller).is_some() {
             return rule.deny.is_none().then_some(Reach::Denied);
         }
@@ -345,7 +350,7 @@ pub enum Unmet {
 }
 
 impl Rule {
-    fn answer<'p>(&'p self, call: &Call<'_>, target: &Target<'_>) -> Answer<'p> {
+    fn answer<'p>(&'p self, call: &Call<'_>, target: &RuleTarget<'_>) -> Answer<'p> {
         if !self.arguments.is_empty() {
             match rule::arguments::are(&call.arguments, &self.arguments) {
                 Ok(true) => {}
@@ -365,7 +370,7 @@ impl Rule {
         }
     }
 
-    fn unmet(&self, call: &Call<'_>, target: &Target<'_>) -> Result<Option<Unmet>, Answer<'_>> {
+    fn unmet(&self, call: &Call<'_>, target: &RuleTarget<'_>) -> Result<Option<Unmet>, Answer<'_>> {
         if let unmet @ Some(_) = self.unmet_caller(call.caller) {
             return Ok(unmet);
         }
@@ -387,7 +392,7 @@ impl Rule {
     fn condition_holds(
         &self,
         call: &Call<'_>,
-        target: &Target<'_>,
+        target: &RuleTarget<'_>,
     ) -> Result<bool, ConditionFault> {
         let Some(condition) = &self.condition else {
             return Ok(true);
@@ -442,14 +447,14 @@ impl From<Denied> for Judged {
 }
 
 /// Everything that a call touches, itself first; none where no rule is asked about it.
-fn touched<'a>(operation: &Operation<'a>) -> Option<impl Iterator<Item = Target<'a>>> {
+fn touched<'a>(operation: &Operation<'a>) -> Option<impl Iterator<Item = RuleTarget<'a>>> {
     let judged = |method: &&str| !McpMethod::of(method).is_always_open();
     let method = operation.method.filter(judged)?;
-    let itself = Target {
+    let itself = RuleTarget {
         method,
         name: operation.name,
     };
-    let references = operation.references.iter().map(Target::from);
+    let references = operation.references.iter().map(RuleTarget::from);
     Some(std::iter::once(itself).chain(references))
 }
 

@@ -64,12 +64,12 @@ pub struct Share {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Bucket {
     limit: LimitId,
-    pub(super) of: Counted,
+    pub(super) of: CountedBy,
 }
 
 /// Whose bucket it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Counted {
+pub(super) enum CountedBy {
     Principal(Who),
     /// Issuer and client id.
     Client(Arc<str>, Arc<str>),
@@ -83,10 +83,10 @@ impl Limiter {
     pub fn share(&self, caller: &Principal, method: &str, name: Option<&str>) -> Option<Share> {
         let named = self.limit.counts(method, name)?;
         let of = match (self.limit.per, &caller.client) {
-            (Per::Client, Some(client)) => Counted::Client(caller.issuer.clone(), client.clone()),
-            (Per::Principal | Per::Client, _) => Counted::Principal(caller.who()),
-            (Per::Tool, _) => Counted::Tool(named),
-            (Per::Resource, _) => Counted::Resource,
+            (Per::Client, Some(client)) => CountedBy::Client(caller.issuer.clone(), client.clone()),
+            (Per::Principal | Per::Client, _) => CountedBy::Principal(caller.who()),
+            (Per::Tool, _) => CountedBy::Tool(named),
+            (Per::Resource, _) => CountedBy::Resource,
         };
         Some(Share {
             bucket: Bucket { limit: self.id, of },
@@ -113,7 +113,7 @@ impl RateLimit {
     }
 }
 
-impl Counted {
+impl CountedBy {
     /// Whether there are as many of them as there are callers; of the others there are as many as are configured.
     pub(super) const fn is_caller(&self) -> bool {
         matches!(self, Self::Principal(_) | Self::Client(..))

@@ -3,7 +3,7 @@
 //! Up to 2025-03-26 a server may answer with an array of messages (JSON-RPC 2.0 §6). Each is edited on its own, and their
 //! order stays.
 
-use crate::json::{Value, outline};
+use crate::json::{OutlineValue, outline};
 use crate::{
     json::Splices,
     rewrite::edit::{Edit, EditError, MESSAGE_LIMITS},
@@ -20,7 +20,7 @@ pub fn edit(document: &[u8], edit: &mut impl Edit) -> Result<Option<Vec<u8>>, Ed
     }
     let batch = outline(document, &MESSAGE_LIMITS, 1)?;
     let mut changes = Splices::default();
-    for message in batch.root().elements().filter(Value::is_object) {
+    for message in batch.root().elements().filter(OutlineValue::is_object) {
         if let Some(edited) = edit.edit(message.raw())? {
             changes.put(message.span(), edited);
         }

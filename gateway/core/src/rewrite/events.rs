@@ -106,7 +106,7 @@ impl<E: Edit> EventEditor<E> {
     }
 
     /// Passes over the next line whose end is known.
-    fn next_line(&mut self, out: &mut Vec<u8>) -> Option<Line> {
+    fn next_line(&mut self, out: &mut Vec<u8>) -> Option<EventLine> {
         self.pass_second_half(out)?;
         let rest = self.held.get(self.searched..)?;
         let Some(found) = rest.iter().position(|byte| is_line_end(*byte)) else {
@@ -129,7 +129,7 @@ impl<E: Edit> EventEditor<E> {
             }
         }
         (self.line, self.searched) = (end, end);
-        Some(Line {
+        Some(EventLine {
             leaves,
             ends_in_cr: is_cr,
         })
@@ -181,7 +181,7 @@ impl<E: Edit> EventEditor<E> {
 }
 
 /// A line whose end is known.
-struct Line {
+struct EventLine {
     /// It ends an event, or is a comment in front of one.
     leaves: bool,
     ends_in_cr: bool,

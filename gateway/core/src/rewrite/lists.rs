@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::json::names::look_alike::ambiguous_names;
-use crate::json::{Value, outline};
+use crate::json::{OutlineValue, outline};
 use crate::mcp::listed::Listed;
 use crate::{
     json::Splices,
@@ -44,7 +44,7 @@ impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> ListFilter<S, H> {
     }
 
     /// Whether an entry stays. One without a name, or whose name may be read in two ways, does not.
-    fn keeps(&self, listed: Listed, entry: Value<'_, '_>) -> bool {
+    fn keeps(&self, listed: Listed, entry: OutlineValue<'_, '_>) -> bool {
         let names = entry.members().map(|(name, _)| name);
         if ambiguous_names(names, &[listed.key()]) {
             return false;
@@ -56,7 +56,7 @@ impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> ListFilter<S, H> {
     fn filter(
         &mut self,
         listed: Listed,
-        list: Value<'_, '_>,
+        list: OutlineValue<'_, '_>,
         changes: &mut Splices,
     ) -> Result<(), EditError> {
         // Some servers write an empty list so.
@@ -104,7 +104,7 @@ impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> Edit for ListFilter<S
     }
 }
 
-fn refuse_ambiguous(object: Value<'_, '_>, known: &[&str]) -> Result<(), EditError> {
+fn refuse_ambiguous(object: OutlineValue<'_, '_>, known: &[&str]) -> Result<(), EditError> {
     match ambiguous_names(object.members().map(|(name, _)| name), known) {
         true => Err(EditError::Unfit("two of its members look alike")),
         false => Ok(()),
@@ -134,7 +134,7 @@ fn drop_entries(entries: &[Entry], changes: &mut Splices) {
     }
 }
 
-fn make_private(result: Value<'_, '_>, changes: &mut Splices) {
+fn make_private(result: OutlineValue<'_, '_>, changes: &mut Splices) {
     match result.get(CACHE_SCOPE) {
         Some(scope) if scope.text().as_deref() == Some("private") => {}
         Some(scope) => changes.put(scope.span(), *br#""private""#),

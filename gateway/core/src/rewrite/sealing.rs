@@ -39,7 +39,7 @@ impl Edit for Sealing {
         let Some(root) = object(Some(message)) else {
             return Ok(None);
         };
-        let mut reading = Reading {
+        let mut reading = AnswerReading {
             sealing: self,
             message,
             changes: Splices::default(),
@@ -49,13 +49,13 @@ impl Edit for Sealing {
     }
 }
 
-struct Reading<'s, 'a> {
+struct AnswerReading<'s, 'a> {
     sealing: &'s Sealing,
     message: &'a [u8],
     changes: Splices,
 }
 
-impl<'a> Reading<'_, 'a> {
+impl<'a> AnswerReading<'_, 'a> {
     fn message(&mut self, root: &Object<'a>) -> Result<(), EditError> {
         refuse_ambiguous(root, &["id", "method", "params", "result"])?;
         if let Some(result) = object(root.get("result")) {

@@ -63,7 +63,7 @@ impl Opening<'_> {
     pub fn open(&self, body: &[u8]) -> Result<Opened, Reason> {
         let message = object(body)?;
         let method = message.get("method").and_then(json::string);
-        let mut reading = Reading {
+        let mut reading = MessageReading {
             opening: self,
             body,
             changes: Splices::default(),
@@ -75,7 +75,7 @@ impl Opening<'_> {
             (None, _, Some(result)) if self.tasks => reading.result(result)?,
             _ => {}
         }
-        let Reading {
+        let MessageReading {
             changes, opened, ..
         } = reading;
         Ok(Opened {
@@ -85,14 +85,14 @@ impl Opening<'_> {
     }
 }
 
-struct Reading<'o, 'a> {
+struct MessageReading<'o, 'a> {
     opening: &'o Opening<'o>,
     body: &'a [u8],
     changes: Splices,
     opened: Opened,
 }
 
-impl<'a> Reading<'_, 'a> {
+impl<'a> MessageReading<'_, 'a> {
     fn params(&mut self, method: &str, params: &Object<'a>) -> Result<(), Reason> {
         let known = [
             "_meta",

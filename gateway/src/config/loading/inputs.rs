@@ -16,11 +16,11 @@ use crate::config::{
 
 /// Files and the state each was found in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inputs(BTreeMap<PathBuf, State>);
+pub struct Inputs(BTreeMap<PathBuf, FileState>);
 
 /// What was found at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum FileState {
     /// Nothing that can be read.
     Unreadable,
     /// A file: its permissions, which decide whether a secret may be in it, and the SHA-256 of its content.
@@ -32,7 +32,7 @@ impl Inputs {
     pub fn of<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         let states = files
             .into_iter()
-            .map(|path| (path.clone(), state(path).unwrap_or(State::Unreadable)));
+            .map(|path| (path.clone(), state(path).unwrap_or(FileState::Unreadable)));
         Self(states.collect())
     }
 
@@ -62,7 +62,7 @@ impl Inputs {
     }
 }
 
-fn state(path: &Path) -> Result<State, FileError> {
+fn state(path: &Path) -> Result<FileState, FileError> {
     let file = files::open(path)?;
     let mode = file.metadata()?.permissions().mode();
     let content = match files::contents(&file) {
@@ -73,7 +73,7 @@ fn state(path: &Path) -> Result<State, FileError> {
     let mut digest = Context::new(&SHA256);
     digest.update(content.expose());
     let digest = digest.finish();
-    Ok(State::File {
+    Ok(FileState::File {
         mode,
         digest: digest.as_ref().first_chunk().copied().unwrap_or_default(),
     })

@@ -59,9 +59,9 @@ const HOSTILE: &str = "a\n\"b=c";
 
 /// What was written, shared with the thread that writes.
 #[derive(Clone, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
+struct SharedOutput(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Output {
+impl Write for SharedOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -73,20 +73,20 @@ impl Write for Output {
 }
 
 /// A gateway whose access and audit lines go to one place.
-struct Setting {
+struct TestGateway {
     gateway: Arc<Gateway>,
     writer: LogWriter,
-    output: Output,
+    output: SharedOutput,
 }
 
-impl Setting {
+impl TestGateway {
     fn new(format: LogFormat, is_on: bool) -> Self {
         // A second call finds the same provider installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let config = config::parse(CONFIG, Path::new("."), &Environment::default()).unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
         let snapshot = Snapshot::build(&config, &metrics, None, &BTreeSet::new()).unwrap();
-        let output = Output::default();
+        let output = SharedOutput::default();
         let dropped = metrics.log_lines_dropped.clone();
         let writer = LogWriter::start(output.clone(), dropped.clone(), |_| {}).unwrap();
         let log = Log {
@@ -188,7 +188,7 @@ fn call(name: &str) -> Message {
     Message::read(&body.to_string().into(), &headers, &JsonLimits::default()).unwrap()
 }
 
-fn open<'a>(setting: &'a Setting, method: &str) -> Box<RecordGuard<'a>> {
+fn open<'a>(setting: &'a TestGateway, method: &str) -> Box<RecordGuard<'a>> {
     RecordGuard::open(&setting.gateway, peer(), Some(&head(method)))
 }
 
@@ -209,7 +209,7 @@ fn refuse(guard: &mut RecordGuard<'_>, reason: Reason) {
 }
 
 /// A call that is allowed, answered, and broken off by its upstream.
-fn write_allowed(setting: &Setting) {
+fn write_allowed(setting: &TestGateway) {
     let mut guard = open(setting, "POST");
     guard.record.set_path("/mcp");
     guard.record.set_resource(&setting.resource());
@@ -229,7 +229,7 @@ fn write_allowed(setting: &Setting) {
 }
 
 /// A call that lacks a scope.
-fn write_refused(setting: &Setting) {
+fn write_refused(setting: &TestGateway) {
     let mut guard = open(setting, "POST");
     guard.record.set_path("/mcp");
     guard.record.set_resource(&setting.resource());
@@ -247,14 +247,14 @@ fn write_refused(setting: &Setting) {
 }
 
 /// A head that nothing is known of.
-fn write_unreadable(setting: &Setting) {
+fn write_unreadable(setting: &TestGateway) {
     let mut guard = RecordGuard::open(&setting.gateway, peer(), None);
     refuse(&mut guard, Reason::BadFraming);
     guard.finish(0);
 }
 
 /// A session that ends: the decision has neither method nor name, and no rule decided.
-fn write_session_end(setting: &Setting) {
+fn write_session_end(setting: &TestGateway) {
     let mut guard = open(setting, "DELETE");
     guard.record.set_path("/mcp");
     let message = Message::without_body(&Method::DELETE, &HeaderMap::new()).unwrap();
@@ -265,7 +265,7 @@ fn write_session_end(setting: &Setting) {
 }
 
 /// A request that is torn down before anything is known of it.
-fn write_torn(setting: &Setting) {
+fn write_torn(setting: &TestGateway) {
     let mut guard = open(setting, &"X".repeat(40));
     guard
         .record
@@ -273,7 +273,7 @@ fn write_torn(setting: &Setting) {
 }
 
 fn write_all(format: LogFormat) -> Vec<String> {
-    let setting = Setting::new(format, true);
+    let setting = TestGateway::new(format, true);
     write_allowed(&setting);
     write_refused(&setting);
     write_unreadable(&setting);
@@ -294,7 +294,7 @@ fn text_lines_keep_their_fields_and_their_order() {
 
 #[test]
 fn logs_that_are_off_have_no_line() {
-    let setting = Setting::new(LogFormat::Json, false);
+    let setting = TestGateway::new(LogFormat::Json, false);
     write_allowed(&setting);
     write_torn(&setting);
     assert!(setting.lines().is_empty());
@@ -302,7 +302,7 @@ fn logs_that_are_off_have_no_line() {
 
 #[test]
 fn a_request_is_counted_once_under_what_is_known_of_it() {
-    let setting = Setting::new(LogFormat::Json, false);
+    let setting = TestGateway::new(LogFormat::Json, false);
     write_allowed(&setting);
     write_refused(&setting);
     write_torn(&setting);

@@ -25,14 +25,14 @@ pub(crate) enum Cut {
 }
 
 /// The body of an answer as it is relayed.
-pub(crate) enum Source {
+pub(crate) enum RelayedBody {
     /// As the upstream sends it.
     Plain(UpstreamBody),
     /// Its events edited.
     Edited(Box<Edited>),
 }
 
-impl Source {
+impl RelayedBody {
     /// An event stream, to be edited within the limits of `snapshot`.
     pub(crate) fn edited(
         body: UpstreamBody,
@@ -50,7 +50,7 @@ impl Source {
     }
 }
 
-impl Body for Source {
+impl Body for RelayedBody {
     type Data = Bytes;
     type Error = Cut;
 
@@ -183,14 +183,14 @@ mod tests {
         }
     }
 
-    async fn edited(budget: &Arc<BodyBudget>, events: &str) -> Source {
+    async fn edited(budget: &Arc<BodyBudget>, events: &str) -> RelayedBody {
         let body = test_server::body(format!("{STREAM}{events}")).await;
         let snapshot = gateway("limits: { answer_bytes: 64KiB }\n").snapshot();
-        Source::edited(body, Box::new(Censor), budget.reservation(), &snapshot)
+        RelayedBody::edited(body, Box::new(Censor), budget.reservation(), &snapshot)
     }
 
     /// What was passed on, and what it was cut by.
-    async fn read(source: &mut Source) -> (String, Option<Cut>) {
+    async fn read(source: &mut RelayedBody) -> (String, Option<Cut>) {
         let mut text = String::new();
         while let Some(frame) = source.frame().await {
             match frame {
@@ -278,13 +278,13 @@ mod tests {
         let short = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ndata: 1\n\ndata";
         let snapshot = gateway("").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();
-        let edited = Source::edited(
+        let edited = RelayedBody::edited(
             test_server::body(short).await,
             Box::new(Censor),
             budget.reservation(),
             &snapshot,
         );
-        let plain = Source::Plain(test_server::body(short).await);
+        let plain = RelayedBody::Plain(test_server::body(short).await);
         for (mut source, expected) in [(edited, "data: 1\n\n"), (plain, "data: 1\n\ndata")] {
             let (text, cut) = read(&mut source).await;
             assert_eq!(text, expected);
@@ -295,15 +295,15 @@ mod tests {
     #[tokio::test]
     async fn only_a_plain_answer_keeps_its_length() {
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ndata: 1\n\n";
-        let plain = Source::Plain(test_server::body(answer).await);
+        let plain = RelayedBody::Plain(test_server::body(answer).await);
         assert_eq!(plain.size_hint().exact(), Some(9));
         let snapshot = gateway("").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();
         let body = test_server::body(answer).await;
-        let edited = Source::edited(body, Box::new(Censor), budget.reservation(), &snapshot);
+        let edited = RelayedBody::edited(body, Box::new(Censor), budget.reservation(), &snapshot);
         assert_eq!(edited.size_hint().exact(), None);
         assert!(!edited.is_end_stream());
         let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        assert!(Source::Plain(test_server::body(empty).await).is_end_stream());
+        assert!(RelayedBody::Plain(test_server::body(empty).await).is_end_stream());
     }
 }

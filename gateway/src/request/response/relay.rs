@@ -29,7 +29,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::{task::yield_now, time::sleep};
 
 use super::{
-    body::{Cut, Source},
+    body::{Cut, RelayedBody},
     stream_end::StreamEnd,
     write::within,
 };
@@ -47,7 +47,7 @@ use crate::{
 
 /// An answer whose head is written and whose body is not.
 pub(crate) struct Relay {
-    body: Source,
+    body: RelayedBody,
     /// The silence after which a comment goes into the stream; none where no comment may.
     silence: Option<Duration>,
     /// When the answer is ended though the upstream has more to say.
@@ -64,7 +64,7 @@ impl Relay {
     /// The rest of `response`, whose head has been passed on.
     pub(crate) fn of(
         exchange: &Exchange<'_>,
-        response: Response<Source>,
+        response: Response<RelayedBody>,
         stream_end: StreamEnd,
         listening_stream: Option<ListeningStream>,
     ) -> Self {
@@ -190,7 +190,7 @@ async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool)
 
 /// What the upstream says in this turn of the scheduler. What was written goes out when the client is waited on, so
 /// events that come together leave together: an idle process loses no time by it, a busy one saves a write for each.
-async fn this_turn(body: &mut Source) -> Option<Event> {
+async fn this_turn(body: &mut RelayedBody) -> Option<Event> {
     if let Some(event) = ready(body).await {
         return Some(event);
     }
@@ -198,7 +198,7 @@ async fn this_turn(body: &mut Source) -> Option<Event> {
     ready(body).await
 }
 
-async fn ready(body: &mut Source) -> Option<Event> {
+async fn ready(body: &mut RelayedBody) -> Option<Event> {
     poll_fn(|cx| {
         Poll::Ready(match pin!(data(body)).poll(cx) {
             Poll::Ready(event) => Some(event),
@@ -209,7 +209,7 @@ async fn ready(body: &mut Source) -> Option<Event> {
 }
 
 /// The upstream's next bytes; trailers are dropped.
-async fn data(body: &mut Source) -> Event {
+async fn data(body: &mut RelayedBody) -> Event {
     loop {
         match body.frame().await {
             None => return Event::End,

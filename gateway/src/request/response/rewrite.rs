@@ -26,14 +26,14 @@ use crate::{limits::body_budget::BodyReservation, snapshot::Snapshot, upstream::
 
 /// What an answer that is to be edited is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum AnswerForm {
     /// One JSON document.
     Document,
     /// An event stream.
     Events,
 }
 
-impl Form {
+impl AnswerForm {
     /// By the answer's headers.
     ///
     /// # Errors
@@ -150,10 +150,10 @@ mod tests {
     }
 
     /// What an answer with these headers is, or the detail of its refusal.
-    fn form(fields: &[(HeaderName, &'static str)]) -> Result<Form, String> {
+    fn form(fields: &[(HeaderName, &'static str)]) -> Result<AnswerForm, String> {
         let peer: SocketAddr = "127.0.0.1:1".parse().unwrap();
         let mut record = Record::new("id".to_owned(), Client::Peer(peer), None);
-        Form::of(&headers(fields), &mut record).map_err(|reason| {
+        AnswerForm::of(&headers(fields), &mut record).map_err(|reason| {
             assert_eq!(reason, Reason::AnswerUnreadable);
             record.detail().unwrap().to_owned()
         })
@@ -162,10 +162,10 @@ mod tests {
     #[test]
     fn the_one_content_type_says_what_an_answer_is() {
         for (value, expected) in [
-            ("application/json", Form::Document),
-            ("Application/JSON; charset=utf-8", Form::Document),
-            ("text/event-stream", Form::Events),
-            ("text/event-stream;charset=utf-8", Form::Events),
+            ("application/json", AnswerForm::Document),
+            ("Application/JSON; charset=utf-8", AnswerForm::Document),
+            ("text/event-stream", AnswerForm::Events),
+            ("text/event-stream;charset=utf-8", AnswerForm::Events),
         ] {
             assert_eq!(form(&[(CONTENT_TYPE, value)]), Ok(expected), "{value}");
         }
@@ -190,7 +190,7 @@ mod tests {
         let json = (CONTENT_TYPE, "application/json");
         for identity in ["identity", "IDENTITY"] {
             let fields = [json.clone(), (CONTENT_ENCODING, identity)];
-            assert_eq!(form(&fields), Ok(Form::Document));
+            assert_eq!(form(&fields), Ok(AnswerForm::Document));
         }
         for encoding in ["gzip", "", "identity, gzip", "br"] {
             let detail = form(&[json.clone(), (CONTENT_ENCODING, encoding)]).unwrap_err();

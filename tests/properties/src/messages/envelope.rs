@@ -2,7 +2,7 @@
 
 use mcp_gateway_core::{
     json::JsonLimits,
-    mcp::envelope::{Envelope, Kind},
+    mcp::envelope::{Envelope, MessageKind},
     refusal::reason::Reason,
 };
 
@@ -57,9 +57,9 @@ fn accepted(body: &[u8], envelope: &Envelope<'_>, limits: &JsonLimits) {
     assert_eq!(message.text("method").as_deref(), envelope.method());
     assert_eq!(message.get("id"), envelope.id().map(|id| id.as_json()));
     let expected = match (envelope.method(), envelope.id()) {
-        (Some(_), Some(_)) => Kind::Request,
-        (Some(_), None) => Kind::Notification,
-        (None, _) => Kind::Response,
+        (Some(_), Some(_)) => MessageKind::Request,
+        (Some(_), None) => MessageKind::Notification,
+        (None, _) => MessageKind::Response,
     };
     assert_eq!(envelope.kind(), expected);
     let params = message

@@ -3,12 +3,12 @@
 //! They are those of CEL's standard library, less what runs over lists (`all`, `exists`, `map` …), regular expressions, and
 //! what a condition has no use for (`bytes`, `type`, `dyn`).
 
-use Form::{Either, Global, Method, Operator};
-use Kind::{Any, Bool, Double, Duration, Int, List, Map, Number, Text, Time, Uint};
+use CallForm::{Either, Global, Method, Operator};
+use TypeKind::{Any, Bool, Double, Duration, Int, List, Map, Number, Text, Time, Uint};
 
 /// What is known of a value's type before there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TypeKind {
     /// Known when it is there: claims and arguments.
     Any,
     Bool,
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Duration,
 }
 
-impl Kind {
+impl TypeKind {
     /// Whether a value of this kind may turn out to be a `wanted` one.
     pub(crate) fn may_be(self, wanted: Self) -> bool {
         self == Any || wanted == Any || self == wanted || (wanted == Number && self.is_number())
@@ -61,7 +61,7 @@ impl Kind {
 
 /// How a function is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum CallForm {
     /// `f(x)`
     Global,
     /// `x.f()`
@@ -76,28 +76,28 @@ pub(crate) enum Form {
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) name: &'static str,
-    form: Form,
+    form: CallForm,
     /// What it takes, what it is called on being the first, and what it gives.
-    signatures: &'static [(&'static [Kind], Kind)],
+    signatures: &'static [(&'static [TypeKind], TypeKind)],
 }
 
-const GET: &[(&[Kind], Kind)] = &[(&[Time], Int), (&[Time, Text], Int)];
-const GET_TIME_OF_DAY: &[(&[Kind], Kind)] =
+const GET: &[(&[TypeKind], TypeKind)] = &[(&[Time], Int), (&[Time, Text], Int)];
+const GET_TIME_OF_DAY: &[(&[TypeKind], TypeKind)] =
     &[(&[Time], Int), (&[Time, Text], Int), (&[Duration], Int)];
-const IS_IN_TEXT: &[(&[Kind], Kind)] = &[(&[Text, Text], Bool)];
-const COMPARES: &[(&[Kind], Kind)] = &[
+const IS_IN_TEXT: &[(&[TypeKind], TypeKind)] = &[(&[Text, Text], Bool)];
+const COMPARES: &[(&[TypeKind], TypeKind)] = &[
     (&[Number, Number], Bool),
     (&[Text, Text], Bool),
     (&[Time, Time], Bool),
     (&[Duration, Duration], Bool),
     (&[Bool, Bool], Bool),
 ];
-const MULTIPLIES: &[(&[Kind], Kind)] = &[
+const MULTIPLIES: &[(&[TypeKind], TypeKind)] = &[
     (&[Int, Int], Int),
     (&[Uint, Uint], Uint),
     (&[Double, Double], Double),
 ];
-const JOINS: &[(&[Kind], Kind)] = &[(&[Bool, Bool], Bool)];
+const JOINS: &[(&[TypeKind], TypeKind)] = &[(&[Bool, Bool], Bool)];
 
 const FUNCTIONS: &[Function] = &[
     Function {
@@ -209,8 +209,8 @@ const FUNCTIONS: &[Function] = &[
 
 const fn function(
     name: &'static str,
-    form: Form,
-    signatures: &'static [(&'static [Kind], Kind)],
+    form: CallForm,
+    signatures: &'static [(&'static [TypeKind], TypeKind)],
 ) -> Function {
     Function {
         name,
@@ -243,8 +243,8 @@ impl Function {
     }
 
     /// What it gives for values of these kinds; `None` where it takes no such values.
-    pub(crate) fn gives(&self, kinds: &[Kind]) -> Option<Kind> {
-        let fitting = |(takes, _): &&(&[Kind], Kind)| {
+    pub(crate) fn gives(&self, kinds: &[TypeKind]) -> Option<TypeKind> {
+        let fitting = |(takes, _): &&(&[TypeKind], TypeKind)| {
             takes.len() == kinds.len()
                 && kinds
                     .iter()
@@ -270,7 +270,7 @@ impl Function {
         forms.collect::<Vec<_>>().join(", ")
     }
 
-    fn form_of(&self, takes: &[Kind]) -> String {
+    fn form_of(&self, takes: &[TypeKind]) -> String {
         let names: Vec<&str> = takes.iter().map(|kind| kind.name()).collect();
         match (self.form, names.as_slice()) {
             (Method, [on, rest @ ..]) => format!("{on}.{}({})", self.name, rest.join(", ")),

@@ -15,7 +15,7 @@ use super::environment::environment;
 use super::error::{ConditionError, FLATTER, Spot, TOO_DEEP};
 use super::kept_claims::{ClaimNames, MemberNames};
 use crate::similar;
-use functions::Kind;
+use functions::TypeKind;
 
 /// What a condition reads.
 #[derive(Debug, Default)]
@@ -32,24 +32,27 @@ pub(crate) struct Reads {
 }
 
 /// The variables whose members are fixed, and those members.
-const VARIABLES: [(&str, &[(&str, Kind)]); 3] = [
-    ("client", &[("id", Kind::Text), ("address", Kind::Text)]),
+const VARIABLES: [(&str, &[(&str, TypeKind)]); 3] = [
+    (
+        "client",
+        &[("id", TypeKind::Text), ("address", TypeKind::Text)],
+    ),
     (
         "mcp",
         &[
-            ("method", Kind::Text),
-            ("name", Kind::Text),
-            ("arguments", Kind::Map),
-            ("version", Kind::Text),
+            ("method", TypeKind::Text),
+            ("name", TypeKind::Text),
+            ("arguments", TypeKind::Map),
+            ("version", TypeKind::Text),
         ],
     ),
     (
         "request",
         &[
-            ("method", Kind::Text),
-            ("path", Kind::Text),
-            ("host", Kind::Text),
-            ("time", Kind::Time),
+            ("method", TypeKind::Text),
+            ("path", TypeKind::Text),
+            ("host", TypeKind::Text),
+            ("time", TypeKind::Time),
         ],
     ),
 ];
@@ -79,7 +82,7 @@ pub(crate) fn check(program: &Program) -> Result<Reads, ConditionError> {
     };
     let root = program.expression();
     let kind = checker.node(root)?.kind;
-    if !kind.may_be(Kind::Bool) {
+    if !kind.may_be(TypeKind::Bool) {
         return Err(checker.error(
             root,
             format!("gives a {}, not true or false", kind.name()),
@@ -97,15 +100,15 @@ struct Checker<'p> {
 
 /// What is known of a part.
 struct Node {
-    kind: Kind,
+    kind: TypeKind,
     /// Whether it is the same whatever the facts are.
     is_constant: bool,
-    origin: Origin,
+    origin: ValueOrigin,
 }
 
 /// Where a part's value comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
+enum ValueOrigin {
     Elsewhere,
     /// All claims.
     Claims,
@@ -116,18 +119,18 @@ enum Origin {
 }
 
 impl Node {
-    const fn of(kind: Kind) -> Self {
-        Self::from(kind, Origin::Elsewhere)
+    const fn of(kind: TypeKind) -> Self {
+        Self::from(kind, ValueOrigin::Elsewhere)
     }
 
-    const fn constant(kind: Kind) -> Self {
+    const fn constant(kind: TypeKind) -> Self {
         Self {
             is_constant: true,
             ..Self::of(kind)
         }
     }
 
-    const fn from(kind: Kind, origin: Origin) -> Self {
+    const fn from(kind: TypeKind, origin: ValueOrigin) -> Self {
         Self {
             kind,
             is_constant: false,
@@ -141,9 +144,9 @@ impl Checker<'_> {
     fn node(&mut self, expr: &IdedExpr) -> Result<Node, ConditionError> {
         let node = self.base(expr)?;
         match node.origin {
-            Origin::Claims => self.reads.claims = ClaimNames::All,
-            Origin::Arguments => self.reads.arguments = MemberNames::All,
-            Origin::InArguments | Origin::Elsewhere => {}
+            ValueOrigin::Claims => self.reads.claims = ClaimNames::All,
+            ValueOrigin::Arguments => self.reads.arguments = MemberNames::All,
+            ValueOrigin::InArguments | ValueOrigin::Elsewhere => {}
         }
         Ok(node)
     }
@@ -165,7 +168,7 @@ impl Checker<'_> {
             Expr::Ident(name) => self.variable(expr, name),
             Expr::Select(select) => self.select(expr, select),
             Expr::Call(call) => self.call(expr, call),
-            Expr::List(list) => self.all(&list.elements, Kind::List),
+            Expr::List(list) => self.all(&list.elements, TypeKind::List),
             Expr::Map(map) => self.map(expr, map),
             Expr::Struct(_) | Expr::Comprehension(_) | Expr::Unspecified => Err(self.error(
                 expr,
@@ -177,12 +180,12 @@ impl Checker<'_> {
 
     fn literal(&self, expr: &IdedExpr, literal: &LiteralValue) -> Result<Node, ConditionError> {
         Ok(Node::constant(match literal {
-            LiteralValue::Boolean(_) => Kind::Bool,
-            LiteralValue::Double(_) => Kind::Double,
-            LiteralValue::Int(_) => Kind::Int,
-            LiteralValue::Null => Kind::Null,
-            LiteralValue::String(_) => Kind::Text,
-            LiteralValue::UInt(_) => Kind::Uint,
+            LiteralValue::Boolean(_) => TypeKind::Bool,
+            LiteralValue::Double(_) => TypeKind::Double,
+            LiteralValue::Int(_) => TypeKind::Int,
+            LiteralValue::Null => TypeKind::Null,
+            LiteralValue::String(_) => TypeKind::Text,
+            LiteralValue::UInt(_) => TypeKind::Uint,
             LiteralValue::Bytes(_) => {
                 return Err(self.error(
                     expr,
@@ -195,7 +198,7 @@ impl Checker<'_> {
 
     fn variable(&self, expr: &IdedExpr, name: &str) -> Result<Node, ConditionError> {
         if name == "claims" {
-            return Ok(Node::from(Kind::Map, Origin::Claims));
+            return Ok(Node::from(TypeKind::Map, ValueOrigin::Claims));
         }
         if let Some((_, members)) = VARIABLES.iter().find(|(variable, _)| *variable == name) {
             let names: Vec<_> = members.iter().map(|(member, _)| *member).collect();
@@ -222,7 +225,7 @@ impl Checker<'_> {
             return self.fixed(expr, select, name, members);
         }
         let operand = self.base(&select.operand)?;
-        if !operand.kind.may_be(Kind::Map) {
+        if !operand.kind.may_be(TypeKind::Map) {
             return Err(self.error(
                 expr,
                 format!("a {} has no member", operand.kind.name()),
@@ -231,7 +234,7 @@ impl Checker<'_> {
         }
         let mut node = self.member(&operand, Some(&select.field));
         if select.test {
-            node = Node::of(Kind::Bool);
+            node = Node::of(TypeKind::Bool);
         }
         Ok(node)
     }
@@ -242,7 +245,7 @@ impl Checker<'_> {
         expr: &IdedExpr,
         select: &SelectExpr,
         variable: &str,
-        members: &[(&str, Kind)],
+        members: &[(&str, TypeKind)],
     ) -> Result<Node, ConditionError> {
         let field = select.field.as_str();
         let names: Vec<_> = members.iter().map(|(member, _)| *member).collect();
@@ -266,14 +269,14 @@ impl Checker<'_> {
         }
         self.reads.name |= (variable, field) == ("mcp", "name");
         self.reads.address |= (variable, field) == ("client", "address");
-        self.reads.time |= *kind == Kind::Time;
-        let is_arguments = *kind == Kind::Map;
+        self.reads.time |= *kind == TypeKind::Time;
+        let is_arguments = *kind == TypeKind::Map;
         Ok(Node::from(
             *kind,
             if is_arguments {
-                Origin::Arguments
+                ValueOrigin::Arguments
             } else {
-                Origin::Elsewhere
+                ValueOrigin::Elsewhere
             },
         ))
     }
@@ -281,24 +284,24 @@ impl Checker<'_> {
     /// A member of something whose members are not fixed. Without a name it may be any of them.
     fn member(&mut self, of: &Node, name: Option<&str>) -> Node {
         match (of.origin, name) {
-            (Origin::Claims, Some(name)) => self.reads.claims.insert(name),
-            (Origin::Claims, None) => self.reads.claims = ClaimNames::All,
-            (Origin::Arguments, Some(name)) => self.reads.arguments.insert(name),
-            (Origin::Arguments, None) => self.reads.arguments = MemberNames::All,
-            (Origin::InArguments | Origin::Elsewhere, _) => {}
+            (ValueOrigin::Claims, Some(name)) => self.reads.claims.insert(name),
+            (ValueOrigin::Claims, None) => self.reads.claims = ClaimNames::All,
+            (ValueOrigin::Arguments, Some(name)) => self.reads.arguments.insert(name),
+            (ValueOrigin::Arguments, None) => self.reads.arguments = MemberNames::All,
+            (ValueOrigin::InArguments | ValueOrigin::Elsewhere, _) => {}
         }
-        let in_arguments = matches!(of.origin, Origin::Arguments | Origin::InArguments);
+        let in_arguments = matches!(of.origin, ValueOrigin::Arguments | ValueOrigin::InArguments);
         if let Some(name) = name.filter(|_| in_arguments) {
             self.reads.argument_names.insert(name.to_owned());
         }
         let origin = if in_arguments {
-            Origin::InArguments
+            ValueOrigin::InArguments
         } else {
-            Origin::Elsewhere
+            ValueOrigin::Elsewhere
         };
         Node {
             is_constant: of.is_constant,
-            ..Node::from(Kind::Any, origin)
+            ..Node::from(TypeKind::Any, origin)
         }
     }
 
@@ -346,7 +349,7 @@ impl Checker<'_> {
         self.member(&container, text(name));
         Ok(Node {
             is_constant: name_node.is_constant && container.is_constant,
-            ..Node::of(Kind::Bool)
+            ..Node::of(TypeKind::Bool)
         })
     }
 
@@ -370,7 +373,7 @@ impl Checker<'_> {
         }
         Ok(Node {
             is_constant: left.is_constant && right.is_constant,
-            ..Node::of(Kind::Bool)
+            ..Node::of(TypeKind::Bool)
         })
     }
 
@@ -381,7 +384,7 @@ impl Checker<'_> {
         no: &IdedExpr,
     ) -> Result<Node, ConditionError> {
         let node = self.node(condition)?;
-        if !node.kind.may_be(Kind::Bool) {
+        if !node.kind.may_be(TypeKind::Bool) {
             return Err(self.error(
                 condition,
                 format!("a {} decides nothing", node.kind.name()),
@@ -392,7 +395,7 @@ impl Checker<'_> {
         let kind = if yes.kind == no.kind {
             yes.kind
         } else {
-            Kind::Any
+            TypeKind::Any
         };
         Ok(Node {
             is_constant: node.is_constant && yes.is_constant && no.is_constant,
@@ -424,8 +427,8 @@ impl Checker<'_> {
         &self,
         expr: &IdedExpr,
         call: &CallExpr,
-        kinds: &[Kind],
-    ) -> Result<Kind, ConditionError> {
+        kinds: &[TypeKind],
+    ) -> Result<TypeKind, ConditionError> {
         let function = functions::find(&call.func_name);
         let function = function.ok_or_else(|| self.unknown_function(expr, call))?;
         let kind = function.gives(kinds);
@@ -436,7 +439,7 @@ impl Checker<'_> {
         &self,
         expr: &IdedExpr,
         function: &functions::Function,
-        kinds: &[Kind],
+        kinds: &[TypeKind],
     ) -> ConditionError {
         let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         let problem = format!(
@@ -481,7 +484,7 @@ impl Checker<'_> {
     }
 
     /// Parts that all count.
-    fn all(&mut self, parts: &[IdedExpr], kind: Kind) -> Result<Node, ConditionError> {
+    fn all(&mut self, parts: &[IdedExpr], kind: TypeKind) -> Result<Node, ConditionError> {
         let mut is_constant = true;
         for part in parts {
             is_constant &= self.node(part)?.is_constant;
@@ -503,7 +506,7 @@ impl Checker<'_> {
         }
         let node = Node {
             is_constant,
-            ..Node::of(Kind::Map)
+            ..Node::of(TypeKind::Map)
         };
         if is_constant {
             self.evaluate(expr)?;

@@ -16,14 +16,14 @@ macro_rules! methods {
         row $name:literal $is_family:literal $eras:ident $sender:ident $form:ident $about:ident $target:ident
         $mirror:ident $further:ident $effect:ident $access:ident $list:expr
     ) => {
-        &Row {
+        &MethodRow {
             name: $name,
             is_family: $is_family,
             eras: Eras::$eras,
             sender: Sender::$sender,
-            form: Form::$form,
+            form: MessageForm::$form,
             about: About::$about,
-            target: Target::$target,
+            target: TargetMember::$target,
             mirror: Mirror::$mirror,
             further: Further::$further,
             effect: Effect::$effect,
@@ -68,7 +68,7 @@ macro_rules! methods {
                 Self::Unknown
             }
 
-            const fn row(self) -> &'static Row {
+            const fn row(self) -> &'static MethodRow {
                 match self {
                     $(Self::$method => methods!(row $name false $eras $sender $form $about $target
                         $mirror $further $effect $access $list),)*
@@ -130,15 +130,15 @@ methods! {
 }
 
 /// What a method alone decides.
-struct Row {
+struct MethodRow {
     /// The method; of a family, how its names begin.
     name: &'static str,
     is_family: bool,
     eras: Eras,
     sender: Sender,
-    form: Form,
+    form: MessageForm,
     about: About,
-    target: Target,
+    target: TargetMember,
     mirror: Mirror,
     further: Further,
     effect: Effect,
@@ -165,7 +165,7 @@ enum Sender {
 
 /// Whether an answer is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum MessageForm {
     Request,
     Notification,
 }
@@ -182,7 +182,7 @@ enum About {
 
 /// The member of `params` that names what a method acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+enum TargetMember {
     /// It acts on nothing that a policy could name.
     Nothing,
     /// A tool or a prompt.
@@ -260,15 +260,15 @@ impl McpMethod {
     pub fn label(self) -> &'static str {
         let row = self.row();
         match (row.form, row.sender) {
-            (Form::Notification, _) => "notification",
-            (Form::Request, Sender::Client | Sender::Either) if self.is_known() => row.name,
-            (Form::Request, _) => Self::OTHER_LABEL,
+            (MessageForm::Notification, _) => "notification",
+            (MessageForm::Request, Sender::Client | Sender::Either) if self.is_known() => row.name,
+            (MessageForm::Request, _) => Self::OTHER_LABEL,
         }
     }
 
     /// Whether no answer is due.
     pub fn is_notification(self) -> bool {
-        self.row().form == Form::Notification
+        self.row().form == MessageForm::Notification
     }
 
     /// Whether servers alone send it.
@@ -294,10 +294,10 @@ impl McpMethod {
     /// The member of `params` that names what it acts on; none where it acts on nothing that a policy could name.
     pub const fn target(self) -> Option<&'static str> {
         match self.row().target {
-            Target::Nothing => None,
-            Target::Name => Some("name"),
-            Target::Uri => Some("uri"),
-            Target::TaskId => Some("taskId"),
+            TargetMember::Nothing => None,
+            TargetMember::Name => Some("name"),
+            TargetMember::Uri => Some("uri"),
+            TargetMember::TaskId => Some("taskId"),
         }
     }
 
@@ -341,7 +341,7 @@ impl McpMethod {
     pub fn names_a_task(self, era: Era) -> bool {
         let row = self.row();
         let is_gone = row.eras == Eras::Legacy && era == Era::Modern;
-        row.target == Target::TaskId && !is_gone
+        row.target == TargetMember::TaskId && !is_gone
     }
 
     /// The list that it asks for.

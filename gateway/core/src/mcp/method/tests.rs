@@ -86,8 +86,8 @@ fn every_published_method_has_the_row_that_its_schemas_say() {
         assert_eq!(row.eras, published.eras(), "{name}");
         assert_eq!(row.sender, published.sender(), "{name}");
         let form = match row.form {
-            Form::Request => "request",
-            Form::Notification => "notification",
+            MessageForm::Request => "request",
+            MessageForm::Notification => "notification",
         };
         assert_eq!(published.forms, BTreeSet::from([form]), "{name}");
     }
@@ -221,7 +221,7 @@ fn a_method_without_a_row_has_no_metric_label() {
 fn a_method_without_a_row_names_nothing_and_is_read_no_further() {
     for method in WITHOUT_FAVOUR {
         let row = McpMethod::of(method).row();
-        assert_eq!(row.target, Target::Nothing, "{method:?}");
+        assert_eq!(row.target, TargetMember::Nothing, "{method:?}");
         assert_eq!(row.mirror, Mirror::Never, "{method:?}");
         assert_eq!(row.further, Further::Nothing, "{method:?}");
         assert_eq!(row.list, None, "{method:?}");

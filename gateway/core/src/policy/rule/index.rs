@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::cel::Condition;
 use crate::mcp::method::McpMethod;
-use crate::policy::caller::Target;
+use crate::policy::caller::RuleTarget;
 use crate::policy::rule::{Methods, Rule};
 
 /// The rules of a policy, in their order.
@@ -98,7 +98,7 @@ impl Rules {
     /// The rules that speak of this method and name, with their positions, in order.
     pub(crate) fn that_speak_of<'p, 't>(
         &'p self,
-        target: &'t Target<'_>,
+        target: &'t RuleTarget<'_>,
     ) -> impl Iterator<Item = (usize, &'p Rule)> + use<'p, 't> {
         let slots = self.slots(target.method);
         let exact = target.name.and_then(|name| slots.exact.get(name));

@@ -55,7 +55,7 @@ pub(crate) struct Key {
 
 /// The kinds of keys that can verify here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum KeyKind {
     Rsa,
     P256,
     P384,
@@ -89,7 +89,7 @@ impl Key {
         if id.is_none() && jwk.get("kid").is_some() {
             return Err(KeyRejection::InvalidKey);
         }
-        let kind = Kind::read(&jwk, &kty)?;
+        let kind = KeyKind::read(&jwk, &kty)?;
         let algorithms = match text(&jwk, "alg")? {
             None => kind.algorithms().to_vec(),
             Some(name) => vec![kind.own_algorithm(&name)?],
@@ -144,7 +144,7 @@ impl PartialEq for Key {
     }
 }
 
-impl Kind {
+impl KeyKind {
     fn read(jwk: &Object<'_>, kty: &str) -> Result<Self, KeyRejection> {
         match kty {
             "RSA" => return Ok(Self::Rsa),
@@ -177,12 +177,12 @@ impl Kind {
 }
 
 impl PublicKey {
-    fn read(jwk: &Object<'_>, kind: Kind) -> Result<Self, KeyRejection> {
+    fn read(jwk: &Object<'_>, kind: KeyKind) -> Result<Self, KeyRejection> {
         match kind {
-            Kind::Rsa => rsa(jwk),
-            Kind::P256 => weierstrass(jwk, 32, &ECDSA_P256_SHA256_FIXED),
-            Kind::P384 => weierstrass(jwk, 48, &ECDSA_P384_SHA384_FIXED),
-            Kind::Ed25519 => edwards(jwk),
+            KeyKind::Rsa => rsa(jwk),
+            KeyKind::P256 => weierstrass(jwk, 32, &ECDSA_P256_SHA256_FIXED),
+            KeyKind::P384 => weierstrass(jwk, 48, &ECDSA_P384_SHA384_FIXED),
+            KeyKind::Ed25519 => edwards(jwk),
         }
     }
 

@@ -10,7 +10,7 @@ mod scopes;
 use mcp_gateway_core::policy::{DefaultDecision, Policy, Rules};
 
 use self::{
-    rules::Vocabulary as RuleVocabulary,
+    rules::RuleVocabulary,
     scopes::{hierarchy, scope_set, scope_tokens},
 };
 use super::common::quoted;

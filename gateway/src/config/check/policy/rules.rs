@@ -17,7 +17,7 @@ use crate::config::{
 };
 
 /// What a rule may refer to.
-pub(super) struct Vocabulary<'a> {
+pub(super) struct RuleVocabulary<'a> {
     /// What scopes must be among, where the resource lists them.
     pub(super) scopes: Option<&'a [String]>,
     /// The resource's issuers.
@@ -25,7 +25,7 @@ pub(super) struct Vocabulary<'a> {
 }
 
 /// Reads the rules below `rules`.
-pub(super) fn rules(policy: &Section<'_>, vocabulary: &Vocabulary<'_>) -> Vec<Rule> {
+pub(super) fn rules(policy: &Section<'_>, vocabulary: &RuleVocabulary<'_>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for (index, item) in policy.list("rules").into_iter().enumerate() {
         let before = item.findings();
@@ -40,7 +40,7 @@ pub(super) fn rules(policy: &Section<'_>, vocabulary: &Vocabulary<'_>) -> Vec<Ru
     rules.into_iter().map(|(_, rule)| rule).collect()
 }
 
-fn rule(section: Section<'_>, vocabulary: &Vocabulary<'_>) -> Option<Rule> {
+fn rule(section: Section<'_>, vocabulary: &RuleVocabulary<'_>) -> Option<Rule> {
     refuse_vacant(&section);
     let methods = methods(&section);
     let names = names(&section, methods.as_ref());
