@@ -23,7 +23,8 @@ have_target() {
 build_binaries() {
   have_target || { command -v rustup >/dev/null && rustup target add "$target"; } || true
   have_target || fail "the image needs static binaries, and the Rust target $target is neither installed nor to be had with 'rustup target add'."
-  cargo build --locked --release --target "$target" -p mcp-gateway -p upstream-tasks
+  cargo build --locked --profile dist --target "$target" -p mcp-gateway --no-default-features --features jemalloc
+  cargo build --locked --profile dist --target "$target" -p upstream-tasks
 }
 
 # A binary that needs a loader would not start on an empty root.
@@ -31,7 +32,7 @@ refuse_dynamic() {
   ! LC_ALL=C readelf --program-headers "$1" | grep -q INTERP || fail "$1 is linked dynamically; the image has no libraries."
 }
 
-binaries=${1:-$output/$target/release}
+binaries=${1:-$output/$target/dist}
 [ $# -gt 0 ] || build_binaries
 
 rm -rf "$context"

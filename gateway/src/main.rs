@@ -6,6 +6,7 @@ use clap::Parser;
 use mcp_gateway::cli::Arguments;
 
 // Event streams come and go by the thousand: jemalloc gives their memory back, glibc's allocator does not.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

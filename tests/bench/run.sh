@@ -38,9 +38,9 @@ esac
 mkdir -p "$BENCH_DIR"
 say "building the gateway and the load tool, with optimisation: minutes when nothing is built yet"
 target="${CARGO_TARGET_DIR:-$PWD/../../target}"
-export GATEWAY_BIN="${GATEWAY_BIN:-$target/release/mcp-gateway}"
+export GATEWAY_BIN="${GATEWAY_BIN:-$target/dist/mcp-gateway}"
 if [ -z "${BENCH_KEEP_BUILD:-}" ]; then
-  (cd ../.. && cargo build --quiet --locked --release -p mcp-gateway --no-default-features)
+  (cd ../.. && cargo build --quiet --locked --profile dist -p mcp-gateway --no-default-features --features jemalloc)
   CARGO_TARGET_DIR="$BENCH_DIR/target" cargo build --quiet --locked --release
 fi
 [ -f "$BENCH_DIR/leaf.both.pem" ] || (cd "$BENCH_DIR" && make_keys)
