@@ -60,13 +60,6 @@ fn single(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Amb
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
 mod tests {
     use axum::http::HeaderValue;
 

@@ -142,7 +142,6 @@ fn is_scope_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn set(text: &str) -> ScopeSet {

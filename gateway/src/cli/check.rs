@@ -133,7 +133,6 @@ fn metadata_url(config: &Config, resource: &Resource) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;

@@ -127,7 +127,6 @@ fn explain_call(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]

@@ -100,7 +100,6 @@ fn unusable(path: &Path, error: io::Error) -> FolderError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;

@@ -381,7 +381,6 @@ async fn keep_fresh(weak: Weak<IssuerKeys>, wake: Arc<Notify>) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use mcp_gateway_core::token::algorithm::Algorithm;
 
     use super::*;

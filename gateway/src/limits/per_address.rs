@@ -57,7 +57,6 @@ impl Drop for AddressSlot {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

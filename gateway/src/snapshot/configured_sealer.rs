@@ -54,7 +54,6 @@ fn read_keys(key_files: &[PathBuf]) -> Result<Sealer, SnapshotError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;

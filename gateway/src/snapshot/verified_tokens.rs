@@ -104,7 +104,6 @@ impl VerifiedTokens {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::{collections::BTreeSet, path::Path};
 
     use mcp_gateway_core::{

@@ -66,7 +66,6 @@ fn identity(found: &fs::Metadata) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

@@ -223,7 +223,6 @@ fn ends(lines: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::sync::{Mutex, mpsc::channel};
 
     use super::*;

@@ -172,7 +172,6 @@ impl Upstream {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::fs;
 
     use mcp_gateway_core::http::authority::Authority;

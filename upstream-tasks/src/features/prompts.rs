@@ -140,13 +140,6 @@ fn line(text: &mut String, task: &Task) {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
 mod tests {
     use rmcp::model::ArgumentInfo;
 

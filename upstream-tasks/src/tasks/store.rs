@@ -256,13 +256,6 @@ impl From<TaskError> for StoreError {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
 mod tests {
     use std::collections::BTreeSet;
 

@@ -1,13 +1,5 @@
 //! Tables of conditions: what holds, what fails, what is refused and where.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
-
 use std::sync::Arc;
 
 use super::super::principal::Principal;

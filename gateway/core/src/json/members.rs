@@ -121,7 +121,6 @@ impl<'a> Observer<'a> for MembersReader<'a, '_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::json;
 

@@ -195,7 +195,6 @@ impl MethodName {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::json::walks;
 

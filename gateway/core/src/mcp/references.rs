@@ -88,7 +88,6 @@ fn text(raw: Option<&[u8]>) -> Result<Box<str>, Reason> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn read(method: &str, params: &str) -> Result<Vec<Reference>, Reason> {

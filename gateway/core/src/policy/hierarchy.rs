@@ -71,7 +71,6 @@ fn reach<'a>(from: &'a str, implies: &BTreeMap<&'a str, &'a ScopeSet>) -> Vec<&'
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn set(text: &str) -> ScopeSet {

@@ -1,6 +1,5 @@
 //! Decisions, in tables.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
 use super::super::principal::Principal;
 use super::*;
 use crate::cel::RequestFacts;

@@ -1,7 +1,5 @@
 //! Tables, and a comparison with a model that is as simple as can be.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use std::collections::HashMap;
 use std::time::Duration;
 

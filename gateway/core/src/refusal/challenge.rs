@@ -77,7 +77,6 @@ fn quotable(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::super::reason::Reason;
     use super::*;
 

@@ -118,7 +118,6 @@ fn trim_spaces(text: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use http::HeaderValue;
 
     use super::*;

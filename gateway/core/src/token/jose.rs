@@ -134,7 +134,6 @@ fn media_type(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn read(json: &str) -> Result<Header, Reason> {

@@ -212,7 +212,6 @@ impl TaskServer {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn refusal(address: &str) -> Option<String> {

@@ -1,7 +1,5 @@
 //! What an operator reads.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use clap::Parser;
 
 use super::*;

@@ -81,7 +81,6 @@ fn state(path: &Path) -> Result<FileState, FileError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::fs::{self, Permissions};
 
     use super::*;

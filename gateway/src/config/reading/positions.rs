@@ -311,7 +311,6 @@ fn syntax_error(info: &str, at: Position) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use super::*;
 
     const TEXT: &str =

@@ -1,14 +1,6 @@
 //! Broken configurations and what is said about them; and that declarations, checks, schema and example files know the
 //! same keys.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
-
 mod addresses;
 mod declarations;
 mod examples;

@@ -118,7 +118,6 @@ fn names_of_differing(compared: &[(&'static str, bool)]) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::path::Path;
 
     use super::*;

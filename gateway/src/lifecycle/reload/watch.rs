@@ -144,7 +144,6 @@ fn steps(path: &Path) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::os::unix::fs::symlink;
 
     use super::*;

@@ -195,7 +195,6 @@ fn check_is_listening(socket: OwnedFd) -> Result<TcpListener, HandOverError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::{net::TcpStream, thread};
 
     use super::*;

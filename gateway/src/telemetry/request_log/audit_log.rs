@@ -141,7 +141,6 @@ fn say_dropped(lines: u64) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use mcp_gateway_core::mcp::change::Change;
 
     use super::*;

@@ -77,7 +77,6 @@ impl<'a> Observer<'a> for Collector<'a> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]

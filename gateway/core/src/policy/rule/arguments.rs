@@ -77,7 +77,6 @@ pub(crate) fn are(arguments: &CallArguments<'_>, asked: &[Argument]) -> Result<b
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn text(pattern: &str) -> Value {

@@ -189,7 +189,6 @@ fn spread(ends: &[bool], name: &[u8], passes: impl Fn(u8) -> bool) -> Vec<bool> 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn matches(pattern: &str, name: &str) -> bool {

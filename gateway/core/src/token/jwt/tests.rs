@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};

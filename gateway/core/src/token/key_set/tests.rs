@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use serde_json::{Value, json};
 use test_support::{ED25519, OTHER_RSA, P256, P384, RSA, base64url, base64url_decode, jwk_set};
 
