@@ -21,8 +21,8 @@ DOC = RUSTDOCFLAGS="-Dwarnings -Arustdoc::private_intra_doc_links" $(CARGO) doc 
 .PHONY: demo
 demo: ## Start the example: a task server, the gateway in front of it, and a token to try it with (ARGS=--tls for https)
 	scripts/setup.sh build
-	$(CARGO) build --locked --bins -p mcp-gateway -p upstream-tasks
-	@exec "$${CARGO_TARGET_DIR:-target}/debug/mcp-gateway" demo $(ARGS)
+	$(CARGO) build --locked --profile demo -p mcp-gateway --bin mcp-gateway --no-default-features --features demo
+	@exec "$${CARGO_TARGET_DIR:-target}/demo/mcp-gateway" demo $(ARGS)
 
 ##@ Work
 .PHONY: fmt
@@ -36,6 +36,7 @@ check: ## What must hold before a test is worth running: format, lints, docs, de
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(DOC)
 	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
+	scripts/check-crates.sh
 
 .PHONY: test
 test: binaries ## All tests: unit tests, end to end with the real identity provider and clients, deployment files

@@ -1,7 +1,7 @@
 //! What the demonstration signs with: a P-256 key, two tokens, and a CA with a certificate for `localhost`.
 
 use aws_lc_rs::{
-    rand::SystemRandom,
+    rand::{self, SystemRandom},
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -68,6 +68,13 @@ impl Credentials {
             .map_err(|error| DemoError::Key(error.to_string()))?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
+}
+
+/// A random key for sealing session ids, 32 bytes.
+pub(super) fn make_session_key() -> Result<[u8; 32], DemoError> {
+    let mut key = [0; 32];
+    rand::fill(&mut key).map_err(|error| DemoError::Key(error.to_string()))?;
+    Ok(key)
 }
 
 fn encode_json(value: &Value) -> String {

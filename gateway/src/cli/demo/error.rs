@@ -10,24 +10,24 @@ use crate::app::RunError;
 #[derive(Debug, Error)]
 pub(super) enum DemoError {
     #[error(
-        "the demonstration's tokens are for anybody to copy, so it listens on loopback only, not on {0}"
+        "demo cannot listen on {0}: it prints its tokens, so it listens on loopback addresses only (--address)"
     )]
     NotLoopback(SocketAddr),
     #[error(
-        "the demonstration's tokens and lines name the port, so it needs one that is known: --address {0}, for one"
+        "demo cannot listen on port 0: its tokens and commands contain the port. Choose one, for example --address {0}"
     )]
     NoPort(SocketAddr),
-    #[error("{0}; --address and --admin choose other addresses")]
+    #[error("{0}. Choose other addresses with --address and --admin")]
     Taken(RunError),
     #[error("cannot write {path}: {error}")]
     File { path: String, error: io::Error },
-    #[error("cannot make a signing key: {0}")]
+    #[error("cannot generate a key: {0}")]
     Key(String),
-    #[error("cannot make a certificate: {0}")]
+    #[error("cannot generate a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
     #[error("the task server cannot start: {0}")]
     Tasks(String),
-    #[error("the demonstration's own configuration is wrong, which is a defect: {0}")]
+    #[error("the configuration of the demo is wrong; this is a defect of mcp-gateway: {0}")]
     Config(String),
     #[error(transparent)]
     Run(RunError),

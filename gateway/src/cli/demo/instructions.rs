@@ -14,6 +14,10 @@ pub(super) struct Instructions<'a> {
     /// The CA file, when the demonstration serves https.
     pub(super) authority: Option<PathBuf>,
     pub(super) config: &'a Path,
+    /// What `curl -K` reads to list the tasks.
+    pub(super) list_tasks: &'a Path,
+    /// What `curl -K` reads to create a task.
+    pub(super) create_task: &'a Path,
     pub(super) credentials: &'a Credentials,
     pub(super) admin: SocketAddr,
 }
@@ -49,6 +53,8 @@ impl Instructions<'_> {
             node = node,
             trust = trust,
             config = self.config.display(),
+            list = self.list_tasks.display(),
+            create = self.create_task.display(),
             admin = self.admin,
         )?;
         out.flush()

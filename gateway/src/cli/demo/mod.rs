@@ -1,11 +1,12 @@
 //! `mcp-gateway demo`: a first authorized call without any set-up.
 //!
-//! Starts the task server on a unix socket in a throw-away directory, puts the gateway in front of it, signs tokens
-//! with a key made a moment ago, and prints lines to paste. The configuration is an ordinary file, checked and loaded
-//! like any other. Everything is gone when it ends.
+//! Starts the task server on a unix socket in a temporary directory, puts the gateway in front of it, signs tokens
+//! with a new key, and prints commands to paste. The configuration is an ordinary file, checked and loaded
+//! like any other. The directory is removed at exit.
 
 mod credentials;
 mod error;
+mod example_calls;
 mod instructions;
 
 use std::{
@@ -29,6 +30,7 @@ use crate::{
 };
 use credentials::Credentials;
 use error::DemoError;
+use example_calls::ExampleCall;
 use instructions::Instructions;
 
 /// What `demo` takes.
@@ -61,12 +63,14 @@ fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
     let gateway = Prepared::new(&config, Start::Fresh)?;
     let instructions = Instructions {
         url: files.url(),
-        authority: options.tls.then(|| files.file("ca.pem")),
+        authority: files.authority(),
         config: &files.config,
+        list_tasks: &files.example(&ExampleCall::list_tasks())?,
+        create_task: &files.example(&ExampleCall::create_task())?,
         credentials: &files.credentials,
         admin: options.admin,
     };
-    // The demonstration runs on even when nobody reads what it prints.
+    // The demonstration keeps running when standard output is closed.
     let _ = instructions.print(out);
     let served = gateway.serve();
     tasks.stop();
@@ -80,7 +84,7 @@ fn configuration_error(files: &DemoFiles, findings: &[Finding]) -> DemoError {
     DemoError::Config(all.collect::<Vec<_>>().join("; "))
 }
 
-/// The throw-away directory and the files in it.
+/// The temporary directory and the files in it.
 struct DemoFiles {
     directory: TempDir,
     config: PathBuf,
@@ -116,14 +120,15 @@ impl DemoFiles {
             directory,
             scheme,
         };
-        files.write("jwks.json", &files.credentials.jwks())?;
+        files.write("jwks.json", files.credentials.jwks())?;
+        files.write("session.key", credentials::make_session_key()?)?;
         if options.tls {
             let (authority, certificate, key) = credentials::make_certificates()?;
-            files.write("ca.pem", &authority)?;
-            files.write("tls.crt", &certificate)?;
-            files.write("tls.key", &key)?;
+            files.write("ca.pem", authority)?;
+            files.write("tls.crt", certificate)?;
+            files.write("tls.key", key)?;
         }
-        files.write("gateway.yaml", &files.yaml(address, options))?;
+        files.write("gateway.yaml", files.yaml(address, options))?;
         Ok(files)
     }
 
@@ -131,15 +136,29 @@ impl DemoFiles {
         format!("{}://localhost:{}", self.scheme, self.port)
     }
 
+    /// The file of the CA, where the demonstration serves https.
+    fn authority(&self) -> Option<PathBuf> {
+        (self.scheme == "https").then(|| self.file("ca.pem"))
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn write(&self, name: &str, content: &str) -> Result<(), DemoError> {
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf, DemoError> {
         let path = self.file(name);
         create_private_file(&path)
-            .and_then(|mut file| file.write_all(content.as_bytes()))
-            .map_err(|error| DemoError::file(&path, error))
+            .and_then(|mut file| file.write_all(content.as_ref()))
+            .map_err(|error| DemoError::file(&path, error))?;
+        Ok(path)
+    }
+
+    /// Writes the files of an example call; what `curl -K` takes.
+    fn example(&self, call: &ExampleCall) -> Result<PathBuf, DemoError> {
+        let message = self.write(&format!("{}.json", call.tool), call.message())?;
+        let resource = format!("{}/mcp", self.url());
+        let options = call.curl(&resource, self.authority().as_deref(), &message);
+        self.write(&format!("{}.curl", call.tool), options)
     }
 
     fn yaml(&self, address: SocketAddr, options: &Options) -> String {
@@ -232,6 +251,6 @@ mod tests {
         let no_port = refusal("[::1]:0").unwrap();
         assert!(no_port.contains("--address [::1]:18080"), "{no_port}");
         let elsewhere = refusal("192.0.2.1:8080").unwrap();
-        assert!(elsewhere.contains("loopback only"), "{elsewhere}");
+        assert!(elsewhere.contains("loopback addresses only"), "{elsewhere}");
     }
 }
