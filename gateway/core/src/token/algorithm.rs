@@ -1,4 +1,4 @@
-//! The signature algorithms a token may use: asymmetric only, so that no key an issuer publishes can sign.
+//! The signature algorithms a token may use. They are asymmetric: a key that an issuer publishes can verify but not sign.
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ impl Algorithm {
     ];
 
     /// The algorithm of this registered name, letter for letter. `Ed25519` is the newer name of `EdDSA` over that curve
-    /// (RFC 9864 §2.2). `none`, the HMAC names and everything unknown are none of ours.
+    /// (RFC 9864 §2.2). `None` for the name `none`, for HMAC names and for every unknown name.
     pub fn parse(name: &str) -> Option<Self> {
         if name == "Ed25519" {
             return Some(Self::EdDsa);
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_algorithm_is_found_by_its_name() {
         for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
             assert_eq!(algorithm.to_string(), algorithm.as_str());
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn symmetric_unsigned_misspelt_and_unknown_names_are_none() {
+    fn symmetric_unsigned_misspelt_and_unknown_names_are_not_supported() {
         for name in [
             "", "none", "None", "NONE", "HS256", "HS384", "HS512", "rs256", "RS256 ", "ES512",
             "ES256K", "Ed448", "EDDSA",

@@ -1,4 +1,4 @@
-//! The bearer token, taken from where it may be and nowhere else (RFC 6750 §2.1, OAuth 2.1 §5.1).
+//! The bearer token, read from the `Authorization` header only (RFC 6750 §2.1, OAuth 2.1 §5.1).
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use crate::http::path::has_token;
 use crate::refusal::reason::Reason;
 
-/// A token as it was presented: token68, within its limit, not verified. It never prints itself.
+/// A token as the client sent it: token68, within its size limit, not verified. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BearerToken<'a>(&'a str);
 
 impl<'a> BearerToken<'a> {
-    /// The token itself: for verifying it and for the key of a cache, nothing else.
+    /// The token itself, only for verifying it and for the key of a cache.
     pub const fn expose(&self) -> &'a str {
         self.0
     }
@@ -24,7 +24,7 @@ impl fmt::Debug for BearerToken<'_> {
     }
 }
 
-/// Exactly one bearer token of at most `max_bytes`.
+/// Finds exactly one bearer token of at most `max_bytes` bytes.
 ///
 /// # Errors
 /// [`Reason::NoCredentials`], [`Reason::UnsupportedScheme`], [`Reason::MultipleCredentials`],
@@ -46,11 +46,11 @@ pub fn bearer<'a>(
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(refuse_scheme(scheme, credentials));
     }
-    // The size first: nothing is spent on what is too large.
+    // The size comes first: no work is done for a token that is too large.
     if credentials.len() > max_bytes {
         return Err(Reason::TokenTooLarge);
     }
-    // No token68 holds a comma: this is a list of credentials that something on the way joined (RFC 9110 §5.3).
+    // token68 has no comma. This is a list of credentials that an intermediary joined (RFC 9110 §5.3).
     if credentials.contains(&b',') {
         return Err(Reason::MultipleCredentials);
     }
@@ -59,7 +59,7 @@ pub fn bearer<'a>(
         .ok_or(Reason::MalformedCredentials)
 }
 
-/// The scheme, and what follows the spaces after it. Spaces around the whole value mean nothing (RFC 9110 §5.5).
+/// The scheme, and the text after the spaces that follow it. Spaces around the whole value have no meaning (RFC 9110 §5.5).
 fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
     let value = trim_spaces(value);
     let end = value
@@ -75,7 +75,7 @@ fn refuse_scheme(scheme: &[u8], credentials: &[u8]) -> Reason {
     if others.any(|part| split_scheme(part).0.eq_ignore_ascii_case(b"bearer")) {
         return Reason::MultipleCredentials;
     }
-    // A token glued to the scheme, a tab between them, or no scheme at all.
+    // There is no space between scheme and token, or there is a tab, or there is no scheme.
     let glued = scheme
         .get(..6)
         .is_some_and(|start| start.eq_ignore_ascii_case(b"bearer"));
@@ -95,11 +95,11 @@ fn is_scheme(text: &[u8]) -> bool {
 fn token68(text: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(text).ok()?;
     let unpadded = text.trim_end_matches('=');
-    // Without an early end: tokens are long, every request brings one, and this way whole words are compared at once.
-    let all_fine = unpadded
+    // No early exit: tokens are long, every request has one, and without branches the compiler compares whole words.
+    let all_valid = unpadded
         .bytes()
-        .fold(true, |fine, byte| fine & is_token68(byte));
-    (all_fine && !unpadded.is_empty()).then_some(text)
+        .fold(true, |valid, byte| valid & is_token68(byte));
+    (all_valid && !unpadded.is_empty()).then_some(text)
 }
 
 const fn is_token68(byte: u8) -> bool {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_malformed() {
+    fn bytes_outside_utf8_are_malformed() {
         assert_eq!(
             read(&[b"Bearer ab\xffc"], None),
             Err(Reason::MalformedCredentials)
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_header_there_are_no_credentials_whatever_else_is_sent() {
+    fn credentials_in_other_headers_do_not_count() {
         let mut headers = HeaderMap::new();
         for name in ["proxy-authorization", "x-access-token", "cookie"] {
             headers.insert(name, HeaderValue::from_static("Bearer abc"));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn two_lines_are_refused_equal_or_not() {
+    fn two_authorization_lines_are_refused_even_if_they_are_equal() {
         for pair in [
             [b"Bearer a".as_slice(), b"Bearer a"],
             [b"Bearer a", b"Bearer b"],
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_never_prints_itself() {
+    fn debug_does_not_show_the_token() {
         assert_eq!(
             format!("{:?}", BearerToken("secret")),
             "BearerToken([redacted])"

@@ -1,5 +1,5 @@
-//! The claims of a token (RFC 7519 §4, RFC 9068 §2.2), read strictly: each claim has the type its specification gives it
-//! or the token is refused.
+//! The claims of a token (RFC 7519 §4, RFC 9068 §2.2), read strictly: a claim whose type differs from its specification
+//! refuses the token.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::scope::ScopeSet;
 use crate::time::UnixTime;
 use crate::token::issuer_profile::IssuerProfile;
 
-/// 9999-12-31T23:59:59Z: whatever claims to be later is no date.
+/// 9999-12-31T23:59:59Z, in seconds. A later value is not accepted as a date.
 const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
 
-/// Subject and client id may be this long, in bytes.
+/// The longest subject or client id, in bytes.
 const MAX_ID_BYTES: usize = 1024;
 
 /// Claims that only other tokens have: ID tokens (OpenID Connect Core §2, §3.3.2.11), security events and logout tokens
@@ -24,13 +24,13 @@ const FOREIGN: [&str; 8] = [
     "nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu", "ath",
 ];
 
-/// Claims by which Keycloak and Cognito tell their tokens apart.
+/// Claims in which Keycloak and Cognito name the kind of a token.
 const KIND_CLAIMS: [&str; 2] = ["typ", "token_use"];
 
-/// What those claims say in tokens that are no access tokens.
+/// Values of those claims in tokens that are not access tokens.
 const FOREIGN_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];
 
-/// What of the claims counts.
+/// The claims that the gateway uses.
 #[derive(Debug)]
 pub(crate) struct Claims {
     pub(crate) expires: UnixTime,
@@ -43,7 +43,7 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// Reads the claims of one of this issuer's access tokens, which is for one of these audiences.
+    /// Reads the claims of an access token that this issuer issued for one of these audiences.
     pub(crate) fn read(
         payload: &[u8],
         profile: &IssuerProfile,
@@ -58,7 +58,7 @@ impl Claims {
         Self::of(&claims, profile)
     }
 
-    /// Reads those that say whom a token of this issuer is about, and when it is valid.
+    /// Reads the claims that name the caller, and those that say when the token is valid.
     pub(crate) fn of(claims: &Object<'_>, profile: &IssuerProfile) -> Result<Self, Reason> {
         Ok(Self {
             expires: date(claims, "exp")?.ok_or(Reason::MissingClaim)?,
@@ -71,9 +71,9 @@ impl Claims {
         })
     }
 
-    /// Judges the times at an instant.
-    pub(crate) fn judge(&self, profile: &IssuerProfile, now: UnixTime) -> Result<(), Reason> {
-        judge_times(self.expires, self.not_before, profile.clock_skew, now)?;
+    /// Checks the times at an instant.
+    pub(crate) fn check_times(&self, profile: &IssuerProfile, now: UnixTime) -> Result<(), Reason> {
+        check_times(self.expires, self.not_before, profile.clock_skew, now)?;
         if self
             .issued_at
             .is_some_and(|issued_at| issued_at > now.plus(profile.clock_skew))
@@ -87,8 +87,8 @@ impl Claims {
     }
 }
 
-/// A token is valid from `nbf` on, and no longer *at* `exp` (RFC 7519 §4.1.4, §4.1.5), give or take the skew.
-pub(crate) fn judge_times(
+/// A token is valid from `nbf` until just before `exp` (RFC 7519 §4.1.4, §4.1.5); the clock skew extends both ends.
+pub(crate) fn check_times(
     expires: UnixTime,
     not_before: Option<UnixTime>,
     skew: Duration,
@@ -103,7 +103,7 @@ pub(crate) fn judge_times(
     Ok(())
 }
 
-/// The issuer that the claims name, verified or not.
+/// The issuer that the claims name. It is not verified yet.
 pub(crate) fn read_issuer(payload: &[u8]) -> Result<String, Reason> {
     let claims = object(payload)?;
     let raw = claims.get("iss").ok_or(Reason::MissingClaim)?;
@@ -131,7 +131,7 @@ pub(crate) fn refuse_other_tokens(claims: &Object<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// One audience or several, all of them strings, one of them ours letter by letter.
+/// `aud` is a string or an array of strings. One of them must equal an accepted audience exactly (RFC 7519 §4.1.3).
 pub(crate) fn require_audience(claims: &Object<'_>, accepted: &[String]) -> Result<(), Reason> {
     let raw = claims.get("aud").ok_or(Reason::MissingClaim)?;
     let named = texts(raw).ok_or(Reason::WrongAudience)?;
@@ -144,7 +144,7 @@ pub(crate) fn require_audience(claims: &Object<'_>, accepted: &[String]) -> Resu
     Err(Reason::WrongAudience)
 }
 
-/// `NumericDate` (RFC 7519 §2), cut to whole seconds. Before the epoch and after the year 9999 there is none.
+/// `NumericDate` (RFC 7519 §2), truncated to whole seconds. Dates before the epoch and after the year 9999 are malformed.
 fn date(claims: &Object<'_>, name: &str) -> Result<Option<UnixTime>, Reason> {
     let Some(raw) = claims.get(name) else {
         return Ok(None);
@@ -177,7 +177,7 @@ pub(crate) fn client(claims: &Object<'_>) -> Result<Option<String>, Reason> {
     Ok(Some(client.ok_or(Reason::MalformedToken)?.into_owned()))
 }
 
-/// Scopes of every claim that may hold some: a string with spaces between them (RFC 8693 §4.2), or an array.
+/// The scopes of all scope claims. Each is a string of scopes separated by spaces (RFC 8693 §4.2), or an array.
 pub(crate) fn scopes(claims: &Object<'_>, names: &[String]) -> Result<ScopeSet, Reason> {
     let mut found = Vec::new();
     for raw in names.iter().filter_map(|name| claims.get(name)) {

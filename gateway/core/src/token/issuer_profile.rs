@@ -6,38 +6,38 @@ use std::time::Duration;
 use super::algorithm::Algorithm;
 use crate::cel::kept_claims::ClaimNames;
 
-/// How far the clocks of issuer and gateway may be apart, unless configured otherwise.
+/// How far the clocks of issuer and gateway may differ by default.
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
 
-/// How long a token may live, unless configured otherwise.
+/// The longest lifetime of a token by default.
 const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
-/// What the tokens of one issuer look like.
+/// What the access tokens of one issuer look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerProfile {
-    /// The issuer, compared with `iss` letter by letter.
+    /// The issuer. `iss` must equal it exactly.
     pub issuer: Arc<str>,
-    /// The values of `typ` that its access tokens have, case and `application/` apart; an empty one means that `typ`
-    /// may be missing.
+    /// The values of `typ` that its access tokens may have, compared without case and without `application/`. An empty value
+    /// means that `typ` may be missing.
     pub token_types: Vec<String>,
     /// The algorithms it may sign with.
     pub algorithms: Vec<Algorithm>,
-    /// The claims that hold scopes; their union counts.
+    /// The claims that hold scopes. A caller has the union of them.
     pub scope_claims: Vec<String>,
-    /// The claim that says who the caller is.
+    /// The claim that names the subject of the caller.
     pub subject_claim: String,
-    /// How far its clock and ours may be apart.
+    /// How far its clock and the gateway's may differ.
     pub clock_skew: Duration,
-    /// How long a token may live.
+    /// The longest lifetime of a token.
     pub max_lifetime: Duration,
-    /// Header parameters that are ignored instead of refused; only those of `jose::IGNORABLE` can be.
+    /// Header parameters that are ignored instead of refused. Only those of `jose::IGNORABLE` can be ignored.
     pub ignored_headers: Vec<String>,
-    /// The claims that are kept of a verified token, for conditions to read.
+    /// The claims of a verified token that are stored for conditions.
     pub kept_claims: ClaimNames,
 }
 
 impl IssuerProfile {
-    /// The profile of an issuer that keeps to RFC 9068.
+    /// The profile of an issuer that follows RFC 9068.
     pub fn new(issuer: impl Into<Arc<str>>) -> Self {
         Self {
             issuer: issuer.into(),

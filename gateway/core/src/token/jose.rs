@@ -1,4 +1,4 @@
-//! The header of a token (RFC 7515 §4), read strictly: nothing in it is followed, nothing unknown to it is trusted.
+//! The header of a token (RFC 7515 §4), read strictly: no URL or key in it is used, and unknown parameters have no effect.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,26 +8,26 @@ use crate::json::{self, JsonLimits, Object};
 use crate::refusal::reason::Reason;
 use crate::token::issuer_profile::IssuerProfile;
 
-/// Parameters that bring or point to a key. They are never followed; an issuer that puts them into every token may be
-/// configured to have them ignored. Nothing else may be.
+/// Parameters that contain a key or point to one. They are never used, and a token that has one is refused. For an issuer that
+/// puts them into every token, the configuration can have them ignored instead. No other parameter can be ignored.
 pub const IGNORABLE: [&str; 4] = ["jku", "x5u", "jwk", "x5c"];
 
 /// Parameters that change what the token means (RFC 7515 §4.1.11, RFC 7797 §3, RFC 7516 §4.1.3): never accepted.
 const MEANING: [&str; 3] = ["crit", "b64", "zip"];
 
-/// A key id may be this long, in bytes; longer ones name no key.
+/// The longest key id, in bytes. A longer one matches no key.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 1024;
 
-/// An escaped key id is cut to this many characters.
+/// An escaped key id is truncated to this many characters.
 const MAX_PRINTED_KEY_ID: usize = 64;
 
-/// What of a header counts.
+/// The header parameters that the gateway uses.
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: Option<String>,
     /// In lower case, without `application/`; empty when absent.
     token_type: String,
-    /// Those of [`IGNORABLE`] that are there.
+    /// The [`IGNORABLE`] parameters that the header has.
     pointers: Vec<&'static str>,
 }
 
@@ -53,7 +53,7 @@ impl Header {
     }
 
     /// Whether this issuer's access tokens have such a header.
-    pub(crate) fn judge(&self, profile: &IssuerProfile) -> Result<(), Reason> {
+    pub(crate) fn check(&self, profile: &IssuerProfile) -> Result<(), Reason> {
         if !profile.algorithms.contains(&self.algorithm) {
             return Err(Reason::AlgNotAllowed);
         }
@@ -72,7 +72,7 @@ impl Header {
     }
 }
 
-/// A key id as a log may show it: escaped, at most 64 characters.
+/// A key id for a log: escaped, at most 64 characters.
 pub fn printable_key_id(key_id: &str) -> String {
     key_id
         .chars()
@@ -81,19 +81,19 @@ pub fn printable_key_id(key_id: &str) -> String {
         .collect()
 }
 
-/// Base64url in its one canonical form: no padding, no whitespace, no stray bits (RFC 7515 §2).
+/// Decodes base64url in its canonical form: no padding, no whitespace, no unused bits set (RFC 7515 §2).
 pub(crate) fn base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// A part of a token that is base64url of strict JSON, decoded.
+/// Decodes a part of a token, which must be base64url of strict JSON.
 pub(crate) fn json_part(encoded: &str) -> Result<Vec<u8>, Reason> {
     let bytes = base64url(encoded).ok_or(Reason::MalformedToken)?;
     json::check(&bytes, &JsonLimits::default()).map_err(|_| Reason::MalformedToken)?;
     Ok(bytes)
 }
 
-/// A member that must be a string where it is there.
+/// A member that must be a string if it is present.
 fn text(header: &Object<'_>, name: &str) -> Result<Option<String>, Reason> {
     let Some(raw) = header.get(name) else {
         return Ok(None);
@@ -114,7 +114,7 @@ fn refuse_meaning(header: &Object<'_>) -> Result<(), Reason> {
     }
 }
 
-/// A key id is looked up and nothing else, so whatever cannot be the id of a key is the id of no key.
+/// A key id is only looked up, so an id that no key can have is refused like the id of an unknown key.
 fn key_id(header: &Object<'_>) -> Result<Option<String>, Reason> {
     let Some(raw) = header.get("kid") else {
         return Ok(None);
@@ -140,12 +140,12 @@ mod tests {
         Header::read(&URL_SAFE_NO_PAD.encode(json))
     }
 
-    fn judge(json: &str, profile: &IssuerProfile) -> Result<(), Reason> {
-        read(json)?.judge(profile)
+    fn check(json: &str, profile: &IssuerProfile) -> Result<(), Reason> {
+        read(json)?.check(profile)
     }
 
     #[test]
-    fn a_header_gives_one_reason_or_passes() {
+    fn a_header_is_accepted_or_refused_with_one_reason() {
         use Reason::{AlgNotAllowed, HeaderNotAllowed, MalformedToken, UnknownKey, WrongTokenType};
         let profile = IssuerProfile::new("https://issuer.example");
         for (header, expected) in [
@@ -183,7 +183,7 @@ mod tests {
                 r#"{"alg":"RS256","typ":"at+jwt","kid":"\ud800"}"#,
                 Err(UnknownKey),
             ),
-            // 7: keys of the sender's choice.
+            // 7: keys that the sender chooses.
             (
                 r#"{"alg":"RS256","typ":"at+jwt","jku":"https://evil.example"}"#,
                 Err(HeaderNotAllowed),
@@ -260,25 +260,25 @@ mod tests {
                 r#"{"alg":"none","\u0061lg":"RS256","typ":"at+jwt"}"#,
                 Err(MalformedToken),
             ),
-            // No object, or more than one document.
+            // Not an object, or more than one document.
             (r#"[]"#, Err(MalformedToken)),
             (r#""RS256""#, Err(MalformedToken)),
             (r#"{"alg":"RS256"}{}"#, Err(MalformedToken)),
             ("", Err(MalformedToken)),
         ] {
-            assert_eq!(judge(header, &profile), expected, "{header}");
+            assert_eq!(check(header, &profile), expected, "{header}");
         }
     }
 
     #[test]
-    fn a_key_id_may_be_one_kibibyte_long() {
+    fn a_key_id_has_at_most_1024_bytes() {
         let header = |length: usize| format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(length));
         assert!(read(&header(1024)).is_ok());
         assert_eq!(read(&header(1025)).err(), Some(Reason::UnknownKey));
     }
 
     #[test]
-    fn an_issuer_may_send_other_types_and_have_its_key_pointers_ignored_but_nothing_else() {
+    fn only_token_types_and_key_pointers_can_be_configured_for_an_issuer() {
         let mut profile = IssuerProfile::new("https://issuer.example");
         profile.token_types = vec!["JWT".to_owned(), String::new()];
         profile.ignored_headers = ["jku", "crit", "zip"].map(str::to_owned).to_vec();
@@ -306,33 +306,33 @@ mod tests {
                 Err(Reason::HeaderNotAllowed),
             ),
         ] {
-            assert_eq!(judge(header, &profile), expected, "{header}");
+            assert_eq!(check(header, &profile), expected, "{header}");
         }
     }
 
     #[test]
-    fn only_a_subtype_may_come_without_its_application() {
+    fn application_is_optional_only_before_a_bare_subtype() {
         let mut profile = IssuerProfile::new("https://issuer.example");
         profile.token_types = vec!["x/at+jwt".to_owned()];
         let same = r#"{"alg":"RS256","typ":"X/at+jwt"}"#;
-        assert_eq!(judge(same, &profile), Ok(()));
+        assert_eq!(check(same, &profile), Ok(()));
         let other = r#"{"alg":"RS256","typ":"application/x/at+jwt"}"#;
-        assert_eq!(judge(other, &profile), Err(Reason::WrongTokenType));
+        assert_eq!(check(other, &profile), Err(Reason::WrongTokenType));
     }
 
     #[test]
-    fn an_issuer_may_use_its_own_algorithms_only() {
+    fn an_issuer_may_use_only_its_configured_algorithms() {
         let mut profile = IssuerProfile::new("https://issuer.example");
         profile.algorithms = vec![Algorithm::Es256];
-        assert_eq!(judge(r#"{"alg":"ES256","typ":"at+jwt"}"#, &profile), Ok(()));
+        assert_eq!(check(r#"{"alg":"ES256","typ":"at+jwt"}"#, &profile), Ok(()));
         assert_eq!(
-            judge(r#"{"alg":"RS256","typ":"at+jwt"}"#, &profile),
+            check(r#"{"alg":"RS256","typ":"at+jwt"}"#, &profile),
             Err(Reason::AlgNotAllowed)
         );
     }
 
     #[test]
-    fn only_the_canonical_encoding_is_read() {
+    fn only_canonical_base64url_is_decoded() {
         assert_eq!(base64url("YWI"), Some(b"ab".to_vec()));
         for text in [
             "YWI=", "YWJ", "YW I", "YWI\n", " YWI", "YW+", "YW/", "Y", "YWÏ",

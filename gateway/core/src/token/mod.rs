@@ -1,13 +1,13 @@
 //! Tokens: from the `Authorization` header to a verified caller.
 //!
-//! The path of a token, one module a step:
+//! The steps, one module for each:
 //!
-//! 1. [`bearer`]: exactly one bearer token, or none (RFC 6750).
-//! 2. [`jwt`]: the token read strictly, its header by [`jose`], its signature verified by a key of its own issuer
-//!    ([`key_set`], `key_set/jwk.rs`), its claims judged at an instant by the [`issuer_profile`]. What comes out is a
+//! 1. [`bearer`]: finds exactly one bearer token, or none (RFC 6750).
+//! 2. [`jwt`]: reads the token strictly. [`jose`] reads its header, a key of its own issuer verifies its signature ([`key_set`],
+//!    `key_set/jwk.rs`), and its claims are checked at an instant against the [`issuer_profile`]. The result is a
 //!    [`Principal`](crate::principal::Principal).
 //!
-//! [`unproven`] reads claims without a signature, for `check --explain` alone. [`self_test`](mod@self_test) runs once at start.
+//! [`unproven`] reads claims without a signature, only for `check --explain`. [`self_test`](mod@self_test) runs once at start.
 
 pub mod algorithm;
 pub mod bearer;

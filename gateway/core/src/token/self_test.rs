@@ -1,11 +1,11 @@
-//! The verifier tried on itself at start: a backend that is missing, or that accepts what it must not, ends the process
-//! before the first request.
+//! The self-test of the verifier, run at start. If the cryptographic backend is missing or accepts an invalid signature, the
+//! process exits before the first request.
 
 use super::algorithm::Algorithm;
 use super::jose::base64url;
 use super::key_set::KeySet;
 
-/// One public key of each kind; the private ones were thrown away.
+/// One public key of each kind. Their private keys were deleted.
 const KEYS: &[u8] = include_bytes!("self_test/keys.json");
 
 /// One line for each algorithm: its name, and a signature over [`MESSAGE`].
@@ -13,27 +13,27 @@ const SIGNATURES: &str = include_str!("self_test/signatures.txt");
 
 const MESSAGE: &[u8] = b"eyJhbGciOiJ0ZXN0In0.e30";
 
-/// Why the verifier cannot be relied on.
+/// Why the verifier failed its self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelfTestError {
-    /// The keys of the self-test do not load.
-    #[error("the self-test's own keys do not load")]
+    /// The keys of the self-test cannot be loaded.
+    #[error("the test keys cannot be loaded")]
     Keys,
-    /// No vector for this algorithm.
-    #[error("the self-test has no signature for {0}")]
+    /// There is no test signature for this algorithm.
+    #[error("there is no test signature for {0}")]
     NoVector(Algorithm),
-    /// A good signature is refused.
-    #[error("the verifier refuses a good {0} signature")]
+    /// A valid signature was refused.
+    #[error("the verifier refused a valid {0} signature")]
     GoodRefused(Algorithm),
-    /// A bad signature is accepted.
-    #[error("the verifier accepts a bad {0} signature")]
+    /// An invalid signature was accepted.
+    #[error("the verifier accepted an invalid {0} signature")]
     BadAccepted(Algorithm),
 }
 
-/// Verifies one good and one altered signature, and one altered message, for every algorithm.
+/// Verifies one valid signature, one altered signature and one altered message for every algorithm.
 ///
 /// # Errors
-/// [`SelfTestError`] at the first surprise.
+/// [`SelfTestError`] for the first wrong result.
 pub fn self_test() -> Result<(), SelfTestError> {
     let keys = KeySet::parse(KEYS).map_err(|_| SelfTestError::Keys)?;
     Algorithm::ALL
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_altered_signature_is_another_whatever_its_last_byte() {
+    fn the_altered_signature_differs_for_every_last_byte() {
         for last in [0, 1, 0xff] {
             let good = vec![7, last];
             let outcome = try_verifier(Algorithm::EdDsa, &good, |message, signature| {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verifier_that_refuses_or_accepts_what_it_must_not_is_caught() {
+    fn a_verifier_with_a_wrong_result_fails_the_self_test() {
         let algorithm = Algorithm::EdDsa;
         let good = vector(algorithm).unwrap();
         let (refused, accepted) = (

@@ -1,4 +1,4 @@
-//! What a token or its claims say while nobody verified them: to explain how a call would be judged, never to judge one.
+//! Reads a token or claims without verifying them: to explain how a call would be decided, never to decide one.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
 use crate::token::issuer_profile::IssuerProfile;
 
-/// Whom a token would be about, if it were genuine.
+/// The caller that a token would name if its signature were valid.
 #[derive(Clone, Debug)]
 pub struct Unproven {
-    /// Whom its claims name.
+    /// The principal that its claims name.
     pub principal: Arc<Principal>,
     /// The claims that conditions read.
     pub claims: Arc<KeptClaims>,
-    /// What it would be refused for in any case, the first reason first; its signature is not looked at.
+    /// The reasons why it would be refused, in the order of the checks. Its signature is not checked.
     pub refusals: Vec<Reason>,
 }
 
-/// What a token says, as one of this issuer's for one of these audiences.
+/// Reads a token as one that this issuer issued for one of these audiences.
 ///
 /// # Errors
-/// The [`Reason`] for which it names no caller.
+/// The [`Reason`] why it names no caller.
 pub fn of_token(
     token: &Unverified<'_>,
     profile: &IssuerProfile,
@@ -34,19 +34,19 @@ pub fn of_token(
 ) -> Result<Unproven, Reason> {
     let payload = token.payload();
     let object = claims::object(payload)?;
-    let times = Claims::of(&object, profile).and_then(|claims| claims.judge(profile, now));
+    let times = Claims::of(&object, profile).and_then(|claims| claims.check_times(profile, now));
     let found = [
-        token.judge_header(profile),
+        token.check_header(profile),
         Claims::read(payload, profile, audience).map(drop),
         times,
     ];
     unproven(&object, profile, &found)
 }
 
-/// What claims say that somebody wrote down. Those that only a token must have may be missing.
+/// Reads claims from the command line. Claims that only a token must have may be missing.
 ///
 /// # Errors
-/// The [`Reason`] for which they name no caller.
+/// The [`Reason`] why they name no caller.
 pub fn of_claims(
     payload: &[u8],
     profile: &IssuerProfile,
@@ -57,7 +57,7 @@ pub fn of_claims(
     let object = claims::object(payload)?;
     let has = |name| object.get(name).is_some();
     let aud = has("aud").then(|| claims::require_audience(&object, audience));
-    let times = || Claims::of(&object, profile)?.judge(profile, now);
+    let times = || Claims::of(&object, profile)?.check_times(profile, now);
     let found = [
         claims::refuse_other_tokens(&object),
         has("cnf")
@@ -69,10 +69,10 @@ pub fn of_claims(
     unproven(&object, profile, &found)
 }
 
-/// The issuer that written claims name; none where they name none.
+/// The issuer that claims from the command line name; `None` if they have no `iss`.
 ///
 /// # Errors
-/// The [`Reason`] for which they cannot be read.
+/// The [`Reason`] why they cannot be read.
 pub fn issuer_of(payload: &[u8]) -> Result<Option<String>, Reason> {
     check(payload)?;
     match claims::object(payload)?.get("iss") {
@@ -84,7 +84,7 @@ pub fn issuer_of(payload: &[u8]) -> Result<Option<String>, Reason> {
     }
 }
 
-/// As strictly as a token's own parts.
+/// Applies the same strict reading as to the parts of a token.
 fn check(payload: &[u8]) -> Result<(), Reason> {
     json::check(payload, &JsonLimits::default()).map_err(|_| Reason::MalformedToken)
 }
@@ -132,8 +132,8 @@ mod tests {
         ["https://mcp.example.com/mcp".to_owned()]
     }
 
-    /// Who is named with which scopes and for what it is refused, or why nobody is named.
-    fn told(found: Result<Unproven, Reason>) -> Result<(String, Vec<Reason>), Reason> {
+    /// The caller with its scopes and the reasons of refusal, or the reason why there is no caller.
+    fn summary(found: Result<Unproven, Reason>) -> Result<(String, Vec<Reason>), Reason> {
         found.map(|found| {
             let Principal {
                 subject,
@@ -153,11 +153,11 @@ mod tests {
         headers.insert(AUTHORIZATION, HeaderValue::from_str(&line).unwrap());
         let token = bearer(&headers, None, 8192).unwrap();
         let token = Unverified::parse(&token).unwrap();
-        told(of_token(&token, &profile(), &audience(), NOW))
+        summary(of_token(&token, &profile(), &audience(), NOW))
     }
 
     #[test]
-    fn a_token_is_told_with_everything_it_would_be_refused_for() {
+    fn a_token_is_explained_with_all_reasons_of_refusal() {
         use Reason::{Expired, MissingClaim, WrongAudience, WrongTokenType};
         let good = r#"{"typ":"at+jwt","alg":"RS256"}"#;
         let plain = r#"{"typ":"JWT","alg":"RS256"}"#;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn written_claims_need_no_more_than_a_subject_and_are_read_as_strictly() {
+    fn claims_without_a_token_require_only_a_subject_and_are_read_as_strictly() {
         use Reason::{Expired, MalformedToken, MissingClaim, SenderConstrained, WrongAudience};
         for (claims, expected) in [
             (r#"{"sub":"alice","scp":["a"]}"#, Ok(("alice - a", vec![]))),
@@ -215,14 +215,14 @@ mod tests {
             (r#"{"sub":"alice","scope":5}"#, Err(MalformedToken)),
             ("alice", Err(MalformedToken)),
         ] {
-            let found = told(of_claims(claims.as_bytes(), &profile(), &audience(), NOW));
+            let found = summary(of_claims(claims.as_bytes(), &profile(), &audience(), NOW));
             let expected = expected.map(|(who, refusals)| (who.to_owned(), refusals));
             assert_eq!(found, expected, "{claims}");
         }
     }
 
     #[test]
-    fn the_issuer_of_written_claims_may_be_missing_and_must_be_text() {
+    fn the_issuer_of_claims_without_a_token_is_optional_and_a_string() {
         for (claims, expected) in [
             (r#"{"iss":"https://a"}"#, Ok(Some("https://a".to_owned()))),
             ("{}", Ok(None)),

@@ -1,10 +1,10 @@
-//! A token from its text to a verified caller (RFC 7519 §7.2, RFC 8725, RFC 9068 §4).
+//! Verifies a token: from its text to a verified caller (RFC 7519 §7.2, RFC 8725, RFC 9068 §4).
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{Claims, judge_times, read_issuer};
+use super::claims::{Claims, check_times, read_issuer};
 use super::issuer_profile::IssuerProfile;
 use super::jose::{Header, base64url, json_part};
 use super::key_set::KeySet;
@@ -14,7 +14,7 @@ use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
 use crate::token::bearer::BearerToken;
 
-/// A token that has been read, no more: good for finding its issuer, and for nothing else.
+/// A token that was read but not verified. It serves only to find its issuer and key.
 pub struct Unverified<'a> {
     signing_input: &'a str,
     header: Header,
@@ -27,10 +27,10 @@ impl<'a> Unverified<'a> {
     /// Reads the three parts of a token (RFC 7515 §3.1).
     ///
     /// # Errors
-    /// The [`Reason`] the token is refused for, whoever its issuer is.
+    /// The [`Reason`] why the token is refused for every issuer.
     pub fn parse(token: &BearerToken<'a>) -> Result<Self, Reason> {
         let token = token.expose();
-        // Two parts are read as far as the header, so that a token without a signature is told by its `alg`.
+        // The header of a token with two parts is read too: an unsigned token is refused for its `alg`.
         if !matches!(token.bytes().filter(|byte| *byte == b'.').count(), 1 | 2) {
             return Err(Reason::MalformedToken);
         }
@@ -50,30 +50,30 @@ impl<'a> Unverified<'a> {
         })
     }
 
-    /// Who the token says issued it.
+    /// The issuer that the token names. Not verified.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Which key the token says it is signed with, not escaped.
+    /// The key id that the token names. Not verified, not escaped.
     pub fn key_id(&self) -> Option<&str> {
         self.header.key_id.as_deref()
     }
 
-    /// Its claims, for those who only tell what they say.
+    /// Its claims, for code that only shows them.
     pub(crate) fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// Whether this issuer's access tokens have such a header.
-    pub(crate) fn judge_header(&self, profile: &IssuerProfile) -> Result<(), Reason> {
-        self.header.judge(profile)
+    /// Checks that access tokens of this issuer may have this header.
+    pub(crate) fn check_header(&self, profile: &IssuerProfile) -> Result<(), Reason> {
+        self.header.check(profile)
     }
 
-    /// Verifies the token as one of this issuer's, signed by one of these keys of its, for one of these audiences.
+    /// Verifies that this issuer issued the token, signed it with one of these keys, and meant it for one of these audiences.
     ///
     /// # Errors
-    /// The [`Reason`] it is refused for. [`Reason::UnknownKey`] may be gone after the keys were fetched anew.
+    /// The [`Reason`] why it is refused. After [`Reason::UnknownKey`], fetching the keys again can help.
     pub fn verify(
         &self,
         profile: &IssuerProfile,
@@ -84,14 +84,14 @@ impl<'a> Unverified<'a> {
         if self.issuer != *profile.issuer {
             return Err(Reason::WrongIssuer);
         }
-        self.header.judge(profile)?;
+        self.header.check(profile)?;
         let algorithm = self.header.algorithm;
         let key = keys.find(self.key_id(), algorithm)?;
         if !key.verifies(algorithm, self.signing_input.as_bytes(), &self.signature) {
             return Err(Reason::BadSignature);
         }
         let claims = Claims::read(&self.payload, profile, audience)?;
-        claims.judge(profile, now)?;
+        claims.check_times(profile, now)?;
         Ok(Verified::new(profile, claims))
     }
 }
@@ -105,26 +105,26 @@ impl fmt::Debug for Unverified<'_> {
     }
 }
 
-/// A verified token's caller, and for how long it is one. What a cache may keep.
+/// The caller of a verified token, and when the token is valid. A cache may store it.
 #[derive(Clone, Debug)]
 pub struct Verified {
     /// The caller.
     pub principal: Arc<Principal>,
-    /// The claims that the profile keeps.
+    /// The claims that conditions read (`IssuerProfile::kept_claims`).
     pub claims: Arc<KeptClaims>,
-    /// `exp`, without skew.
+    /// `exp`, without clock skew.
     pub expires: UnixTime,
-    /// `nbf`, without skew.
+    /// `nbf`, without clock skew.
     pub not_before: Option<UnixTime>,
 }
 
 impl Verified {
-    /// Judges the times again: a verification from a cache is no fresher than its token.
+    /// Checks the times again: a cached verification is valid no longer than its token.
     ///
     /// # Errors
     /// [`Reason::Expired`] or [`Reason::NotYetValid`].
     pub fn still_valid(&self, skew: Duration, now: UnixTime) -> Result<(), Reason> {
-        judge_times(self.expires, self.not_before, skew, now)
+        check_times(self.expires, self.not_before, skew, now)
     }
 
     fn new(profile: &IssuerProfile, claims: Claims) -> Self {

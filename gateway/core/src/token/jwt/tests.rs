@@ -13,7 +13,7 @@ use crate::token::bearer::bearer;
 
 const ISSUER: &str = "https://issuer.example/";
 
-/// What a gateway knows when a token arrives.
+/// What the gateway has when a token arrives.
 struct Gateway {
     profile: IssuerProfile,
     keys: KeySet,
@@ -37,7 +37,7 @@ impl Gateway {
         }
     }
 
-    fn judge(&self, token: &str) -> Result<Verified, Reason> {
+    fn verify(&self, token: &str) -> Result<Verified, Reason> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Bearer {token}").try_into().unwrap());
         let token = bearer(&headers, None, 8 * 1024)?;
@@ -51,7 +51,7 @@ impl Gateway {
     }
 
     fn refusal(&self, token: &str) -> Option<Reason> {
-        self.judge(token).err()
+        self.verify(token).err()
     }
 }
 
@@ -69,13 +69,13 @@ fn sign(header: &str, claims: &str) -> String {
     RSA.token("RS256", header, claims)
 }
 
-/// A good token with these claims changed; null takes one away.
+/// A valid token with these claims changed; null removes a claim.
 fn token_with(members: Value) -> String {
     sign(HEADER, &with_members(claims(), members).to_string())
 }
 
 #[test]
-fn a_good_token_of_every_algorithm_gives_its_caller() {
+fn a_valid_token_of_every_algorithm_names_its_caller() {
     let gateway = Gateway::new();
     for algorithm in Algorithm::ALL {
         let key = KeyPair::for_algorithm(algorithm.as_str());
@@ -85,7 +85,7 @@ fn a_good_token_of_every_algorithm_gives_its_caller() {
             _ => "ed",
         }) });
         let verified = gateway
-            .judge(&key.token(
+            .verify(&key.token(
                 algorithm.as_str(),
                 &header.to_string(),
                 &claims().to_string(),
@@ -153,7 +153,7 @@ fn an_altered_part_of_every_algorithm_is_a_bad_signature() {
 }
 
 #[test]
-fn an_unsigned_token_is_told_by_its_algorithm_with_and_without_a_signature() {
+fn an_unsigned_token_is_refused_for_its_algorithm_with_and_without_a_signature() {
     let gateway = Gateway::new();
     for alg in ["none", "None", "NONE", "nOnE"] {
         let input = format!(
@@ -177,7 +177,7 @@ fn an_unsigned_token_is_told_by_its_algorithm_with_and_without_a_signature() {
 }
 
 #[test]
-fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
+fn a_token_signed_with_the_public_key_as_an_hmac_secret_is_refused() {
     let gateway = Gateway::new();
     let header = HEADER.replace("RS256", "HS256");
     for secret in [RSA.public_der(), RSA.jwk("rsa").to_string().into_bytes()] {
@@ -216,7 +216,7 @@ fn the_algorithm_must_fit_the_key() {
 }
 
 #[test]
-fn a_key_id_is_looked_up_and_nothing_else() {
+fn a_key_id_is_only_looked_up() {
     let gateway = Gateway::new();
     for kid in [
         "../rsa",
@@ -237,7 +237,7 @@ fn a_key_id_is_looked_up_and_nothing_else() {
 }
 
 #[test]
-fn without_a_key_id_the_one_fitting_key_is_taken_and_several_are_unknown() {
+fn without_a_key_id_exactly_one_key_must_match() {
     let token = sign(r#"{"alg":"RS256","typ":"at+jwt"}"#, &claims().to_string());
     let mut gateway = Gateway::new();
     assert_eq!(gateway.refusal(&token), None);
@@ -255,14 +255,14 @@ fn without_a_key_id_the_one_fitting_key_is_taken_and_several_are_unknown() {
 }
 
 #[test]
-fn another_issuers_key_of_the_same_id_verifies_nothing() {
+fn a_key_of_another_issuer_with_the_same_id_does_not_verify() {
     let gateway = Gateway::new();
     let token = OTHER_RSA.token("RS256", HEADER, &claims().to_string());
     assert_eq!(gateway.refusal(&token), Some(Reason::BadSignature));
 }
 
 #[test]
-fn a_key_that_the_token_brings_is_not_used() {
+fn a_key_inside_the_token_is_not_used() {
     let gateway = Gateway::new();
     let header =
         json!({ "alg": "RS256", "typ": "at+jwt", "kid": "evil", "jwk": OTHER_RSA.jwk("evil") })
@@ -275,7 +275,7 @@ fn a_key_that_the_token_brings_is_not_used() {
 }
 
 #[test]
-fn claims_are_judged_one_reason_each() {
+fn each_wrong_claim_has_its_reason() {
     use Reason::{
         LifetimeTooLong, MalformedToken, MissingClaim, SenderConstrained, UnusableSubject,
         WrongAudience, WrongIssuer, WrongTokenType,
@@ -366,27 +366,27 @@ fn claims_are_judged_one_reason_each() {
             Some(WrongAudience),
         ),
         (
-            "a prefix of ours",
+            "a prefix of the resource",
             json!({ "aud": "https://mcp.example.com/mc" }),
             Some(WrongAudience),
         ),
         (
-            "ours and more",
+            "the resource and more",
             json!({ "aud": "https://mcp.example.com/mcp/" }),
             Some(WrongAudience),
         ),
         (
-            "an array with ours",
+            "an array with the resource",
             json!({ "aud": ["https://other.example", RESOURCE] }),
             None,
         ),
         (
-            "an array without ours",
+            "an array without the resource",
             json!({ "aud": ["https://other.example"] }),
             Some(WrongAudience),
         ),
         (
-            "an array with ours and a number",
+            "an array with the resource and a number",
             json!({ "aud": [RESOURCE, 7] }),
             Some(WrongAudience),
         ),
@@ -482,7 +482,7 @@ fn claims_are_judged_one_reason_each() {
 }
 
 #[test]
-fn null_is_no_absent_claim() {
+fn a_claim_that_is_null_is_not_absent() {
     let gateway = Gateway::new();
     for (name, expected) in [
         ("iss", Reason::WrongIssuer),
@@ -505,7 +505,7 @@ fn null_is_no_absent_claim() {
 }
 
 #[test]
-fn times_are_judged_to_the_second_on_both_sides_of_the_skew() {
+fn times_are_checked_to_the_second_on_both_sides_of_the_skew() {
     use Reason::{Expired, LifetimeTooLong, NotYetValid};
     let day = 24 * 60 * 60;
     let gateway = Gateway::new();
@@ -519,7 +519,7 @@ fn times_are_judged_to_the_second_on_both_sides_of_the_skew() {
             Some(Expired),
         ),
         (
-            "expired 29.5 s ago, cut to 30",
+            "expired 29.5 s ago, truncated to 30",
             json!({ "exp": NOW as f64 - 29.5 }),
             Some(Expired),
         ),
@@ -567,10 +567,10 @@ fn times_are_judged_to_the_second_on_both_sides_of_the_skew() {
 }
 
 #[test]
-fn a_cached_verdict_is_judged_again() {
+fn the_times_of_a_cached_verification_are_checked_again() {
     let skew = Duration::from_secs(30);
     let verified = Gateway::new()
-        .judge(&token_with(json!({ "nbf": NOW })))
+        .verify(&token_with(json!({ "nbf": NOW })))
         .unwrap();
     let at = |now: i64| verified.still_valid(skew, UnixTime::new(now));
     assert_eq!(at(NOW + 629), Ok(()));
@@ -584,7 +584,7 @@ fn a_cached_verdict_is_judged_again() {
 }
 
 #[test]
-fn duplicate_members_are_refused_wherever_they_are() {
+fn duplicate_members_are_refused_at_every_depth() {
     let gateway = Gateway::new();
     let good = claims().to_string();
     let inner = good.strip_prefix('{').unwrap();
@@ -611,7 +611,7 @@ fn duplicate_members_are_refused_wherever_they_are() {
 }
 
 #[test]
-fn what_is_no_compact_jws_is_malformed() {
+fn a_token_that_is_not_a_compact_jws_is_malformed() {
     let gateway = Gateway::new();
     let good = sign(HEADER, &claims().to_string());
     let (input, signature) = good.rsplit_once('.').unwrap();
@@ -631,7 +631,7 @@ fn what_is_no_compact_jws_is_malformed() {
         ),
         ("dots only", ".".repeat(8000)),
         ("two dots", "..".to_owned()),
-        ("claims that are no JSON", sign(HEADER, "{")),
+        ("claims that are not JSON", sign(HEADER, "{")),
         ("claims that are an array", sign(HEADER, "[]")),
         (
             "claims in two documents",
@@ -662,7 +662,7 @@ fn what_is_no_compact_jws_is_malformed() {
             "{case}"
         );
     }
-    // A token68 has padding at its end only, so this is not even one.
+    // token68 has padding only at its end, so these credentials are malformed.
     let padded = format!("{header}.{payload}=.{signature}");
     assert_eq!(gateway.refusal(&padded), Some(Reason::MalformedCredentials));
 }
@@ -672,8 +672,8 @@ fn deep(levels: usize) -> Value {
 }
 
 #[test]
-fn a_last_character_with_stray_bits_is_malformed() {
-    // 32 bytes of the signature's 256 leave two bits unused in the last character.
+fn a_last_character_with_unused_bits_set_is_malformed() {
+    // The last character of the signature's 256 bytes has unused bits.
     let good = sign(HEADER, &claims().to_string());
     let last = good.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -688,7 +688,7 @@ fn scopes_are_the_union_of_the_issuers_scope_claims() {
     let mut gateway = Gateway::new();
     let scopes = |gateway: &Gateway, members: Value| {
         gateway
-            .judge(&token_with(members))
+            .verify(&token_with(members))
             .unwrap()
             .principal
             .scopes
@@ -717,7 +717,7 @@ fn scopes_are_the_union_of_the_issuers_scope_claims() {
 fn the_caller_is_issuer_subject_and_client() {
     let mut gateway = Gateway::new();
     let caller =
-        |gateway: &Gateway, members: Value| gateway.judge(&token_with(members)).unwrap().principal;
+        |gateway: &Gateway, members: Value| gateway.verify(&token_with(members)).unwrap().principal;
     let user = caller(&gateway, json!({}));
     assert_eq!(
         user,
@@ -752,12 +752,12 @@ fn the_caller_is_issuer_subject_and_client() {
 }
 
 #[test]
-fn a_verified_token_keeps_the_claims_that_are_read_and_no_others() {
+fn a_verified_token_keeps_only_the_claims_that_conditions_read() {
     let token = token_with(json!({ "department": "ops", "groups": ["a", "b"] }));
     let kept = |names: ClaimNames| {
         let mut gateway = Gateway::new();
         gateway.profile.kept_claims = names;
-        let claims = gateway.judge(&token).unwrap().claims;
+        let claims = gateway.verify(&token).unwrap().claims;
         claims.map().inner().len()
     };
     let these = ["groups", "department", "absent"].map(str::to_owned);
@@ -767,7 +767,7 @@ fn a_verified_token_keeps_the_claims_that_are_read_and_no_others() {
 }
 
 #[test]
-fn a_resource_may_accept_several_audiences_or_none() {
+fn a_resource_can_accept_several_audiences_or_none() {
     let mut gateway = Gateway::new();
     gateway.audience = vec!["api://tasks".to_owned(), "0b1c".to_owned()];
     assert_eq!(gateway.refusal(&token_with(json!({ "aud": "0b1c" }))), None);
@@ -783,7 +783,7 @@ fn a_resource_may_accept_several_audiences_or_none() {
 }
 
 #[test]
-fn an_unverified_token_shows_neither_claims_nor_signature() {
+fn debug_of_an_unverified_token_shows_neither_claims_nor_signature() {
     let token = token_with(json!({ "sub": "secret" }));
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, format!("Bearer {token}").try_into().unwrap());

@@ -1,4 +1,4 @@
-//! One key of a set (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2): judged, and made ready to verify.
+//! One key of a set (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2): checked, and prepared for verifying.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
@@ -12,7 +12,7 @@ use crate::token::algorithm::Algorithm;
 use crate::token::jose::{MAX_KEY_ID_BYTES, base64url};
 use crate::token::key_set::rejection::KeyRejection;
 
-/// The sizes an RSA modulus may have, in bits (RFC 7518 §3.3; the upper one is the backend's).
+/// The sizes an RSA modulus may have, in bits (RFC 7518 §3.3; the upper bound is the backend's).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// The public exponents RSA may have (FIPS 186-5 §5.1; the upper bound is the backend's, 33 bits).
@@ -30,7 +30,7 @@ const RSA_ALGORITHMS: &[Algorithm] = &[
 /// Members that hold private parts (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2).
 const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
-/// The Edwards points of order eight, sign bit cleared; those of smaller order are told by their pattern.
+/// The Edwards points of order eight, sign bit cleared. Points of smaller order are recognised by their pattern.
 const ORDER_8: [[u8; 32]; 2] = [
     [
         0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
@@ -53,7 +53,7 @@ pub(crate) struct Key {
     decoding: DecodingKey,
 }
 
-/// The kinds of keys that can verify here.
+/// The kinds of keys that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeyKind {
     Rsa,
@@ -64,7 +64,7 @@ enum KeyKind {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PublicKey {
-    /// Big-endian, no zero octets in front.
+    /// Big-endian, without leading zero octets.
     Rsa {
         n: Vec<u8>,
         e: Vec<u8>,
@@ -115,7 +115,7 @@ impl Key {
         self.public == other.public
     }
 
-    /// Whether both have one id and are different keys for the same algorithm.
+    /// Whether both have the same id and an algorithm in common, but are different keys.
     pub(crate) fn contradicts(&self, other: &Self) -> bool {
         let has_common_algorithm = || self.algorithms.iter().any(|own| other.serves(*own));
         self.id.is_some()
@@ -124,8 +124,8 @@ impl Key {
             && has_common_algorithm()
     }
 
-    /// Whether `signature` is one of `message` by this key. The backend is named, not looked up: a process-wide default
-    /// panics when none or two of them are compiled in.
+    /// Whether this key verifies `signature` over `message`. The backend is named here and not looked up: the process-wide
+    /// default panics if no backend or two are compiled in.
     pub(crate) fn verifies(
         &self,
         algorithm: Algorithm,
@@ -137,7 +137,7 @@ impl Key {
     }
 }
 
-/// Two keys are one when nothing in them tells them apart.
+/// Keys are equal if id, algorithms and public key are equal.
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id && self.algorithms == other.algorithms && self.public == other.public
@@ -159,7 +159,7 @@ impl KeyKind {
         }
     }
 
-    /// What such a key can be for; a key need not say (RFC 7517 §4.4).
+    /// The algorithms of this kind of key; `alg` is optional (RFC 7517 §4.4).
     const fn algorithms(self) -> &'static [Algorithm] {
         match self {
             Self::Rsa => RSA_ALGORITHMS,
@@ -195,7 +195,7 @@ impl PublicKey {
     }
 }
 
-/// The id of a key that may be unfit otherwise.
+/// The id of a key that may be unusable for another reason.
 pub(crate) fn key_id(raw: &[u8]) -> Option<String> {
     text(&json::object(raw).ok()?, "kid").ok().flatten()
 }
@@ -235,7 +235,7 @@ fn rsa(jwk: &Object<'_>) -> Result<PublicKey, KeyRejection> {
     Ok(PublicKey::Rsa { n, e })
 }
 
-/// Reading the point is what checks that it lies on the curve.
+/// Parsing the point checks that it is on the curve.
 fn weierstrass(
     jwk: &Object<'_>,
     size: usize,
@@ -254,15 +254,15 @@ fn edwards(jwk: &Object<'_>) -> Result<PublicKey, KeyRejection> {
     Ok(PublicKey::Edwards(point))
 }
 
-/// Whether a point has order 1, 2, 4 or 8, in any encoding: under such a key signatures can be had without a private
-/// part. A placeholder of zeros is one of them.
+/// Whether a point has order 1, 2, 4 or 8, in any encoding: for such a key, signatures can be forged without a private key.
+/// A point of zeros is one of them.
 fn is_small_order(point: &[u8]) -> bool {
     let [first, middle @ .., last] = point else {
         return false;
     };
     let last = last & 0x7f;
     let all = |value: u8| middle.iter().all(|byte| *byte == value);
-    // y is 0 or 1; or the prime less one, the prime, or one more than it.
+    // y is 0 or 1, or p - 1, p or p + 1, where p is the prime of the field.
     (*first <= 1 && all(0) && last == 0)
         || (matches!(first, 0xec..=0xee) && all(0xff) && last == 0x7f)
         || ORDER_8
@@ -277,7 +277,7 @@ fn octets(jwk: &Object<'_>, name: &str, size: usize) -> Result<Vec<u8>, KeyRejec
         .ok_or(KeyRejection::InvalidKey)
 }
 
-/// An unsigned integer; zero octets in front of it, which some libraries write, do not change it (RFC 7518 §6.3.1.1).
+/// An unsigned integer. Leading zero octets, which some libraries write, do not change it (RFC 7518 §6.3.1.1).
 fn integer(jwk: &Object<'_>, name: &str) -> Result<Vec<u8>, KeyRejection> {
     let bytes = base64url(&required(jwk, name)?).ok_or(KeyRejection::InvalidKey)?;
     Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
@@ -294,7 +294,7 @@ fn required(jwk: &Object<'_>, name: &str) -> Result<String, KeyRejection> {
     text(jwk, name)?.ok_or(KeyRejection::InvalidKey)
 }
 
-/// A member that must be a string where it is there.
+/// A member that must be a string if it is present.
 fn text(jwk: &Object<'_>, name: &str) -> Result<Option<String>, KeyRejection> {
     let Some(raw) = jwk.get(name) else {
         return Ok(None);

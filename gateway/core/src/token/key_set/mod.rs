@@ -1,4 +1,4 @@
-//! An issuer's keys (RFC 7517 §5), each judged by itself: one that is unfit is left out and told, the others serve.
+//! An issuer's key set (RFC 7517 §5). Each key is checked by itself: an unusable key is left out and reported, the others serve.
 
 mod jwk;
 mod rejection;
@@ -10,7 +10,7 @@ use crate::refusal::reason::Reason;
 use jwk::Key;
 pub use rejection::KeyRejection;
 
-/// A set may hold this many keys; later ones are not looked at.
+/// The most keys that are read of one set. Later ones are ignored.
 const MAX_KEYS: usize = 100;
 
 /// The keys of one issuer that may verify its tokens.
@@ -22,29 +22,29 @@ pub struct KeySet {
 /// What reading a key set gave.
 #[derive(Clone, Debug)]
 pub struct ParsedKeySet {
-    /// The keys that are fit.
+    /// The keys that can be used.
     pub keys: KeySet,
     /// The others.
     pub rejected: Vec<RejectedKey>,
 }
 
-/// A key that does not serve.
+/// A key that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedKey {
-    /// Its id, escaped and cut for a log.
+    /// Its id, escaped and truncated for a log.
     pub kid: Option<String>,
-    /// Why.
+    /// Why it is not used.
     pub reason: KeyRejection,
 }
 
-/// Why a document is no key set.
+/// Why a document is not a key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
-    /// Not strict JSON.
-    #[error("not a JSON document: {0}")]
+    /// Not strict JSON, and why.
+    #[error("invalid JSON: {0}")]
     Json(JsonError),
-    /// No object with an array `keys`.
-    #[error("not a JSON Web Key Set: there is no array `keys`")]
+    /// Not an object with an array `keys`.
+    #[error("expected a JSON object with an array `keys` (RFC 7517 §5)")]
     NotAKeySet,
 }
 
@@ -52,7 +52,7 @@ impl KeySet {
     /// Reads a JSON Web Key Set, key by key.
     ///
     /// # Errors
-    /// [`KeySetError`] when the document as a whole is no key set.
+    /// [`KeySetError`] if the document as a whole is not a key set.
     pub fn parse(bytes: &[u8]) -> Result<ParsedKeySet, KeySetError> {
         json::check(bytes, &JsonLimits::default()).map_err(KeySetError::Json)?;
         let set = json::object(bytes).map_err(|_| KeySetError::NotAKeySet)?;
@@ -68,29 +68,29 @@ impl KeySet {
         if list.len() > MAX_KEYS {
             rejected.push(reject(None, KeyRejection::TooMany));
         }
-        let keys = without_doubles(keys, &mut rejected);
+        let keys = without_duplicates(keys, &mut rejected);
         Ok(ParsedKeySet {
             keys: Self { keys },
             rejected,
         })
     }
 
-    /// Whether no key serves.
+    /// Whether no key can be used.
     pub const fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// How many keys serve.
+    /// How many keys can be used.
     pub const fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether both hold the same keys, in whatever order.
+    /// Whether both hold the same keys, in any order.
     pub fn same_keys(&self, other: &Self) -> bool {
         !self.removes_or_alters(other) && !other.removes_or_alters(self)
     }
 
-    /// Whether a key of this set is gone or different in a newer one: verifications by it must not outlive it.
+    /// Whether the newer set lacks a key of this one, or has it changed: then tokens that this key verified must be verified again.
     pub fn removes_or_alters(&self, newer: &Self) -> bool {
         !self.keys.iter().all(|key| newer.keys.contains(key))
     }
@@ -102,9 +102,9 @@ impl KeySet {
                 .iter()
                 .filter(|key| key_id.is_none() || key.id() == key_id)
         };
-        let mut fitting = named().filter(|key| key.serves(algorithm));
-        match fitting.next() {
-            Some(first) if fitting.all(|other| other.is_same_public_key(first)) => Ok(first),
+        let mut matching = named().filter(|key| key.serves(algorithm));
+        match matching.next() {
+            Some(first) if matching.all(|other| other.is_same_public_key(first)) => Ok(first),
             None if key_id.is_some() && named().next().is_some() => Err(Reason::AlgKeyMismatch),
             _ => Err(Reason::UnknownKey),
         }
@@ -118,9 +118,9 @@ fn reject(kid: Option<&str>, reason: KeyRejection) -> RejectedKey {
     }
 }
 
-/// Identical keys count once. Different ones of one id that could verify the same token are all left out: which of them
-/// is meant cannot be known.
-fn without_doubles(keys: Vec<Key>, rejected: &mut Vec<RejectedKey>) -> Vec<Key> {
+/// Identical keys count once. Different keys with one id that could verify the same token are all left out, because the set
+/// does not say which of them is meant.
+fn without_duplicates(keys: Vec<Key>, rejected: &mut Vec<RejectedKey>) -> Vec<Key> {
     let mut kept: Vec<Key> = Vec::new();
     for key in &keys {
         if keys.iter().any(|other| key.contradicts(other)) {

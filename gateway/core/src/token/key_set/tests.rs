@@ -7,7 +7,7 @@ fn parse(keys: &[Value]) -> ParsedKeySet {
     KeySet::parse(jwk_set(keys).to_string().as_bytes()).unwrap()
 }
 
-/// Why this one key is left out, beside a good one that must go on serving.
+/// Why this key is left out. A usable key next to it must still be found.
 fn rejection(key: Value) -> Option<KeyRejection> {
     let parsed = parse(&[P256.jwk("good"), key]);
     assert!(parsed.keys.find(Some("good"), Algorithm::Es256).is_ok());
@@ -27,7 +27,7 @@ fn edwards(point: [u8; 32]) -> Value {
 }
 
 #[test]
-fn each_key_is_judged_by_itself_and_good_ones_go_on_serving() {
+fn each_key_is_checked_by_itself_and_usable_keys_stay_in_use() {
     use KeyRejection::{
         Algorithm, InvalidKey, NotForSignatures, Private, Symmetric, UnknownCurve, UnknownType,
         WeakKey,
@@ -61,7 +61,7 @@ fn each_key_is_judged_by_itself_and_good_ones_go_on_serving() {
             None,
         ),
         (
-            "members of tomorrow",
+            "unknown members",
             RSA.jwk_with("k", json!({ "x5c": ["a"], "exp": 1, "ext": true })),
             None,
         ),
@@ -164,7 +164,7 @@ fn each_key_is_judged_by_itself_and_good_ones_go_on_serving() {
             RSA.jwk(&"k".repeat(1025)),
             Some(InvalidKey),
         ),
-        ("no object", json!("key"), Some(InvalidKey)),
+        ("not an object", json!("key"), Some(InvalidKey)),
         // 20, 21: secrets.
         (
             "oct",
@@ -177,7 +177,7 @@ fn each_key_is_judged_by_itself_and_good_ones_go_on_serving() {
             Some(Private),
         ),
         (
-            "a prime of one",
+            "an RSA key with a private prime",
             RSA.jwk_with("k", json!({ "p": "AQAB" })),
             Some(Private),
         ),
@@ -222,7 +222,7 @@ fn each_key_is_judged_by_itself_and_good_ones_go_on_serving() {
             ED25519.jwk_with("k", json!({ "kty": "EC" })),
             Some(UnknownCurve),
         ),
-        // 23: for something else.
+        // 23: for another purpose.
         (
             "for encryption",
             RSA.jwk_with("k", json!({ "use": "enc", "alg": "RSA-OAEP" })),
@@ -298,7 +298,7 @@ fn edwards_points_of_small_order_are_weak_with_either_sign() {
 }
 
 #[test]
-fn zero_octets_in_front_of_a_number_do_not_change_the_key() {
+fn leading_zero_octets_of_a_number_do_not_change_the_key() {
     let plain = RSA.jwk("k");
     let n = base64url_decode(plain["n"].as_str().unwrap());
     let padded = RSA.jwk_with("k", json!({ "n": base64url([vec![0], n].concat()) }));
@@ -307,7 +307,7 @@ fn zero_octets_in_front_of_a_number_do_not_change_the_key() {
 }
 
 #[test]
-fn identical_keys_count_once_and_different_ones_of_one_id_are_left_out() {
+fn identical_keys_count_once_and_different_keys_with_one_id_are_left_out() {
     let labels = |keys: &[Value]| {
         let parsed = parse(keys);
         let rejected: Vec<_> = parsed
@@ -431,7 +431,7 @@ fn sets_are_compared_by_their_keys() {
 }
 
 #[test]
-fn only_so_many_keys_are_looked_at() {
+fn at_most_100_keys_are_read() {
     let mut keys: Vec<_> = (0..100)
         .map(|number| RSA.jwk(&number.to_string()))
         .collect();
@@ -457,7 +457,7 @@ fn a_rejected_keys_id_is_escaped_and_short() {
 }
 
 #[test]
-fn what_is_no_key_set_is_told() {
+fn a_document_that_is_not_a_key_set_is_refused() {
     for text in [
         "[]",
         "{}",
