@@ -8,7 +8,7 @@ use http::header::{HOST, HeaderMap};
 
 use crate::refusal::reason::Reason;
 
-/// The two schemes there are.
+/// The scheme of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scheme {
     /// Without TLS.
@@ -35,7 +35,7 @@ impl Scheme {
         }
     }
 
-    /// The port that need not be written (RFC 9110 §4.2).
+    /// The default port (RFC 9110 §4.2).
     pub const fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -50,29 +50,29 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A host in lower case and perhaps a port.
+/// A host in lower case and an optional port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Authority {
     host: String,
     port: Option<u16>,
 }
 
-/// Why a text is no [`Authority`].
+/// Why a text is not an [`Authority`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorityError {
-    /// The host is empty, too long, or has characters that belong in no host name (user names among them).
-    #[error("not a host name or address")]
+    /// The host is empty, too long, or has characters that host names do not have (a user name, for example).
+    #[error("the host must be a host name or an IP address")]
     Host,
-    /// The port is no number from 1 to 65535.
-    #[error("not a port")]
+    /// The port is not a number from 1 to 65535.
+    #[error("the port must be a number from 1 to 65535")]
     Port,
-    /// The host ends with a dot: the same host under another name.
-    #[error("the host ends with a dot")]
+    /// The host ends with a dot, so it is another spelling of the same host.
+    #[error("the host must not end with a dot")]
     TrailingDot,
 }
 
 impl Authority {
-    /// From `host` or `host:port`; the host may be a name, an IPv4 address or an IPv6 address in brackets.
+    /// From `host` or `host:port`. The host can be a name, an IPv4 address or an IPv6 address in brackets.
     ///
     /// # Errors
     /// [`AuthorityError`].
@@ -94,7 +94,7 @@ impl Authority {
         &self.host
     }
 
-    /// The port, where it is given.
+    /// The port, if it is given.
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
@@ -107,7 +107,7 @@ impl Authority {
         }
     }
 
-    /// The same without the port that is the scheme's own, so that equal authorities are equal values.
+    /// The same without the default port of the scheme, so that equal authorities are equal values.
     #[must_use]
     pub fn for_scheme(self, scheme: Scheme) -> Self {
         Self {
@@ -154,12 +154,12 @@ impl fmt::Display for Authority {
     }
 }
 
-/// Whom a request is for: its `Host` and the authority of HTTP/2 (`pseudo`), which must agree where both are there (RFC
-/// 9113 §8.3.1). The port of the scheme counts as none.
+/// The host that a request is for: its `Host`, or `:authority` of HTTP/2 (`pseudo`). If both are present, they must agree (RFC
+/// 9113 §8.3.1). The default port of the scheme is removed.
 ///
 /// # Errors
-/// [`Reason::BadFraming`] where it is missing, doubled, no authority or two different ones; [`Reason::Host`] where the
-/// host ends with a dot.
+/// [`Reason::BadFraming`] if it is missing, repeated, not an authority, or if both differ; [`Reason::Host`] if the host ends with
+/// a dot.
 pub fn requested(
     headers: &HeaderMap,
     pseudo: Option<&str>,
@@ -194,10 +194,10 @@ const fn refusal(error: AuthorityError) -> Reason {
     }
 }
 
-/// The longest host name (RFC 1035 §2.3.4).
+/// The longest host name, in bytes (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
 
-/// Host and port, cut at the colon behind the host.
+/// Splits host and port at the colon after the host.
 fn split(text: &str) -> (&str, Option<&str>) {
     let host_end = if text.starts_with('[') {
         text.find(']').map_or(0, |at| at + 1)
@@ -225,7 +225,7 @@ fn ipv6(host: &str) -> Result<String, AuthorityError> {
 
 fn name(host: &str) -> Result<String, AuthorityError> {
     let labels = host.strip_suffix('.').unwrap_or(host).split('.');
-    // Underscores are in no host name, but in many names of services inside clusters.
+    // Host names have no underscores, but many service names inside clusters do.
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let sound = host.len() <= MAX_NAME
         && labels
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_authority_is_a_host_and_perhaps_a_port() {
+    fn an_authority_is_a_host_with_an_optional_port() {
         let cases = [
             ("mcp.example.com", "mcp.example.com", None),
             ("MCP.Example.COM:8443", "mcp.example.com", Some(8443)),
@@ -326,17 +326,17 @@ mod tests {
     }
 
     #[test]
-    fn the_port_of_the_scheme_folds() {
-        let folded = |text, scheme| {
+    fn the_default_port_of_the_scheme_is_removed() {
+        let normalised = |text, scheme| {
             Authority::parse(text)
                 .unwrap()
                 .for_scheme(scheme)
                 .to_string()
         };
-        assert_eq!(folded("a:443", Scheme::Https), "a");
-        assert_eq!(folded("a:80", Scheme::Http), "a");
-        assert_eq!(folded("a:80", Scheme::Https), "a:80");
-        assert_eq!(folded("a:443", Scheme::Http), "a:443");
+        assert_eq!(normalised("a:443", Scheme::Https), "a");
+        assert_eq!(normalised("a:80", Scheme::Http), "a");
+        assert_eq!(normalised("a:80", Scheme::Https), "a:80");
+        assert_eq!(normalised("a:443", Scheme::Http), "a:443");
         assert_eq!(
             Authority::parse("a")
                 .unwrap()
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_from_the_rest() {
+    fn only_loopback_addresses_and_localhost_are_loopback() {
         for host in [
             "localhost",
             "LOCALHOST:80",
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_a_request_is_for() {
+    fn the_requested_host_is_read_from_host_and_authority() {
         type Case<'a> = (&'a [&'a str], Option<&'a str>, Result<&'a str, Reason>);
         let cases: &[Case<'_>] = &[
             (&["mcp.example.com"], None, Ok("mcp.example.com")),

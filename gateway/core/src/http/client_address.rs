@@ -1,6 +1,6 @@
-//! Whose address a request has: the peer's own, or the one that a listed proxy names in one configured header.
+//! The client address of a request: the peer's address, or the one that a trusted proxy names in one configured header.
 //!
-//! The address is used for limits and logs alone. No decision about who may do what ever reads it.
+//! The address is used for limits and logs. A permission depends on it only where a condition reads `client.address`.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -17,19 +17,19 @@ impl Networks {
         Self(networks)
     }
 
-    /// Whether an address lies in one of them; an IPv4 address mapped into IPv6 counts as what it is.
+    /// Whether an address is in one of them. An IPv4 address mapped into IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// The one header in which listed proxies name the client.
+/// The header in which trusted proxies name the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedHeader {
-    /// `X-Forwarded-For`: addresses, the nearest proxy's view last.
+    /// `X-Forwarded-For`: addresses; the nearest proxy adds the last one.
     XForwardedFor,
-    /// `Forwarded` (RFC 7239), of which the `for` parameters are read.
+    /// `Forwarded` (RFC 7239). Only its `for` parameters are read.
     Forwarded,
 }
 
@@ -43,9 +43,9 @@ impl ForwardedHeader {
     }
 }
 
-/// The client of a request that came from the listed proxy `peer`: the right-most address of the header that is not a
-/// listed proxy itself. What stands left of that one is the client's own word. An address that is missing or cannot be
-/// read makes it the peer.
+/// The client of a request that came from the trusted proxy `peer`: the right-most address of the header that is not a trusted
+/// proxy itself. Addresses to the left of it can be forged by the client and are not used. If that address is missing or
+/// unreadable, the result is the peer.
 pub fn forwarded_client(
     headers: &HeaderMap,
     header: ForwardedHeader,
@@ -77,7 +77,7 @@ pub fn forwarded_client(
     peer
 }
 
-/// What addresses are counted as: an IPv4 address as it is, an IPv6 address as its /64, which one site has to itself.
+/// The address that limits count: an IPv4 address itself, an IPv6 address by its /64, the smallest network of one site.
 pub fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
@@ -85,8 +85,8 @@ pub fn counted_as(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The last part of a text and what stands before it. Read from the right, so that a quote which a client left open
-/// cannot swallow what the proxy wrote behind it.
+/// The last part of a text, and the text before it. It is read from the right, so that an unclosed quote of a client cannot
+/// hide what the proxy wrote after it.
 fn split_last(text: &str, separator: char, quotes: bool) -> (Option<&str>, &str) {
     let mut quoted = false;
     for (at, found) in text.char_indices().rev() {
@@ -121,7 +121,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     found
 }
 
-/// A value without its quotes. No address needs an escape, so there is none.
+/// A value without its quotes. Addresses need no escapes, so a value with one is not read.
 fn unquoted(value: &str) -> Option<&str> {
     let inner = match value.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"')?,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn x_forwarded_for_names_the_right_most_address_that_is_no_proxy() {
+    fn x_forwarded_for_names_the_right_most_address_that_is_not_a_trusted_proxy() {
         let cases: &[(&[&str], &str)] = &[
             (&[], PEER),
             (&[""], PEER),
@@ -189,11 +189,11 @@ mod tests {
             (&["2001:db8::7, 2001:db8:ffff::1"], "2001:db8::7"),
             (&["::ffff:198.51.100.7"], "198.51.100.7"),
             (&["198.51.100.7, ::ffff:10.0.0.9"], "198.51.100.7"),
-            // What only proxies have written names no client.
+            // Addresses of proxies alone name no client.
             (&["10.1.1.1, 10.2.2.2"], PEER),
-            // Whatever the client puts before it changes nothing.
+            // Text that the client puts first changes nothing.
             (&["\", ;, unknown, 198.51.100.7"], "198.51.100.7"),
-            // What a proxy wrote and cannot be read is not guessed at.
+            // An unreadable address from a proxy is not guessed.
             (&["6.6.6.6, unknown"], PEER),
             (&["6.6.6.6,"], PEER),
             (&["6.6.6.6, 198.51.100.7 extra"], PEER),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_names_the_right_most_for_that_is_no_proxy() {
+    fn forwarded_names_the_right_most_for_that_is_not_a_trusted_proxy() {
         let cases: &[(&[&str], &str)] = &[
             (&[], PEER),
             (&["for=198.51.100.7"], "198.51.100.7"),
@@ -224,7 +224,7 @@ mod tests {
                 "198.51.100.7",
             ),
             (&["for=6.6.6.6", "for=198.51.100.7"], "198.51.100.7"),
-            // A quote that a client leaves open swallows nothing.
+            // An unclosed quote of a client hides nothing.
             (&["for=\"6.6.6.6, for=198.51.100.7"], "198.51.100.7"),
             (&["for=\"6.6.6.6", "for=198.51.100.7"], "198.51.100.7"),
             (&["for=unknown"], PEER),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_name_nobody() {
+    fn a_header_that_is_not_ascii_names_the_peer() {
         let mut headers = HeaderMap::new();
         let field = http::HeaderValue::from_bytes(b"198.51.100.7\xff").unwrap();
         headers.append("x-forwarded-for", field);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_is_counted_by_its_64() {
+    fn an_ipv6_address_is_counted_by_its_64() {
         let cases = [
             ("198.51.100.7", "198.51.100.7"),
             ("::ffff:198.51.100.7", "198.51.100.7"),

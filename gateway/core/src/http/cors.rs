@@ -1,7 +1,7 @@
-//! What a browser must be told before it lets a page read an answer (WHATWG Fetch, *CORS protocol*).
+//! The headers that a browser requires before a page may read a response (WHATWG Fetch, *CORS protocol*).
 //!
-//! `*` does not cover `Authorization`, so the headers a page asks for are echoed one by one; and a client in a browser
-//! that cannot read `WWW-Authenticate` never finds its way to a token.
+//! `*` does not cover `Authorization`, so the requested headers are allowed one by one. `WWW-Authenticate` is exposed because a
+//! client in a browser needs it to find the authorization server.
 
 use http::Method;
 use http::header::{
@@ -10,17 +10,17 @@ use http::header::{
     HeaderValue, ORIGIN, VARY,
 };
 
-/// A header to put on an answer.
+/// A header of a response.
 pub type Header = (HeaderName, HeaderValue);
 
-/// Whether a browser asks for leave: needs no token, and is never forwarded.
+/// Whether this is a CORS preflight. It requires no token and is never forwarded.
 pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS
         && headers.contains_key(ORIGIN)
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer (204) to a preflight from an allowed origin; `requested` is its `Access-Control-Request-Headers`.
+/// The headers of the response (204) to a preflight from an allowed origin. `requested` is its `Access-Control-Request-Headers`.
 pub fn preflight_headers(origin: &HeaderValue, requested: Option<&HeaderValue>) -> Vec<Header> {
     let methods = (
         ACCESS_CONTROL_ALLOW_METHODS,
@@ -32,7 +32,7 @@ pub fn preflight_headers(origin: &HeaderValue, requested: Option<&HeaderValue>) 
         .collect()
 }
 
-/// What stands on every answer of a protected path, refusals too; `origin` is the allowed one, if any.
+/// The CORS headers of every response of a protected path, refusals included. `origin` is the allowed origin, if any.
 pub fn answer_headers(origin: Option<&HeaderValue>) -> impl Iterator<Item = Header> + use<> {
     let exposed =
         HeaderValue::from_static("WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version");
@@ -42,19 +42,19 @@ pub fn answer_headers(origin: Option<&HeaderValue>) -> impl Iterator<Item = Head
             (ACCESS_CONTROL_EXPOSE_HEADERS, exposed),
         ]
     });
-    // Also without an origin: a cache must not give that answer to a page.
+    // `Vary` also without an origin: a cache must not give that response to a page.
     readable
         .into_iter()
         .flatten()
         .chain([(VARY, HeaderValue::from_static("Origin"))])
 }
 
-/// What stands on every public document: any page may read it.
+/// The CORS header of a public document: every page may read it.
 pub fn public_header() -> Header {
     (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
 }
 
-/// The answer (204) to a preflight for a public document: clients send `MCP-Protocol-Version` there, so browsers ask.
+/// The headers of the response (204) to a preflight for a public document. Clients send `MCP-Protocol-Version`, so browsers ask.
 pub fn public_preflight_headers(requested: Option<&HeaderValue>) -> Vec<Header> {
     let methods = (
         ACCESS_CONTROL_ALLOW_METHODS,
@@ -66,7 +66,7 @@ pub fn public_preflight_headers(requested: Option<&HeaderValue>) -> Vec<Header> 
         .collect()
 }
 
-/// Echoes what MCP clients send, and nothing else.
+/// Allows those of the requested headers that MCP clients send.
 fn allow_headers(requested: Option<&HeaderValue>) -> Option<Header> {
     let requested = requested?.to_str().ok()?.to_ascii_lowercase();
     let names: Vec<&str> = requested
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_is_known_by_method_origin_and_what_it_asks() {
+    fn a_preflight_has_method_options_an_origin_and_a_requested_method() {
         let mut headers = HeaderMap::new();
         assert!(!is_preflight(&Method::OPTIONS, &headers));
         headers.insert(ORIGIN, HeaderValue::from_static("https://a"));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_can_be_read_by_the_origin_that_asked() {
+    fn a_response_allows_the_origin_of_its_request() {
         let origin = HeaderValue::from_static("https://a.example");
         let expected = [
             "access-control-allow-origin: https://a.example",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_is_granted_the_headers_that_clients_send() {
+    fn a_preflight_allows_only_headers_that_mcp_clients_send() {
         let origin = HeaderValue::from_static("https://a.example");
         let cases = [
             (
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_document_is_for_every_page() {
+    fn every_page_may_read_a_public_document() {
         assert_eq!(lines([public_header()]), ["access-control-allow-origin: *"]);
         let requested = HeaderValue::from_static("mcp-protocol-version");
         let expected = [

@@ -1,25 +1,24 @@
-//! Which headers pass, in either direction: those on a list, and no others.
+//! The headers that are forwarded, in each direction: only those on an allow-list.
 //!
-//! So no credential, no cookie, no spoofed identity in whatever spelling (CVE-2024-45806, CVE-2025-64484) and no field of
-//! one connection can pass. What the gateway says itself (identity, session, `Last-Event-ID`, `Host`, CORS) is added by the
-//! caller, after this.
+//! So credentials, cookies, forged identity headers in any spelling (CVE-2024-45806, CVE-2025-64484) and fields of one connection
+//! are never forwarded. The caller adds the gateway's headers afterwards (identity, session, `Last-Event-ID`, `Host`, CORS).
 
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::mcp::headers::{PARAM_PREFIX, SESSION_ID};
 use crate::mcp::version::Era;
 
-/// The longest value of an identity header, in bytes, as it is sent.
+/// The longest value of an identity header, in bytes after encoding.
 pub const MAX_IDENTITY: usize = 4096;
 
-/// What of the client's headers goes to the upstream.
+/// The client's headers that are forwarded to the upstream.
 ///
-/// In the legacy era the headers that mirror the body mean nothing and are left out.
+/// In the legacy era the headers that mirror the body have no meaning and are left out.
 pub fn to_upstream(client: &HeaderMap, era: Era) -> HeaderMap {
     passed(client, |name| is_allowed_upstream(name, era))
 }
 
-/// Whether a client's header of this name, in lower case, goes to the upstream.
+/// Whether a client's header with this name, in lower case, is forwarded to the upstream.
 pub fn is_allowed_upstream(name: &str, era: Era) -> bool {
     match name {
         "accept"
@@ -35,10 +34,10 @@ pub fn is_allowed_upstream(name: &str, era: Era) -> bool {
     }
 }
 
-/// What of the upstream's headers goes to the client.
+/// The upstream's headers that are forwarded to the client.
 ///
-/// Not its length, which is a matter of framing, and not its session id, which is sealed. The values are copies: as
-/// slices they would hold on to the buffer they were read into for as long as an event stream is open.
+/// `Content-Length` is not one of them, because the gateway frames the response itself, and `Mcp-Session-Id` is not, because it
+/// is sealed. The values are copies: slices would keep the read buffer in memory for as long as an event stream is open.
 pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
     let mut passed = passed(upstream, |name| match name {
         "content-type" | "content-encoding" | "content-language" | "cache-control" | "expires"
@@ -55,8 +54,8 @@ pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
 
 /// A claim as the value of an identity header.
 ///
-/// Visible ASCII and inner spaces stand for themselves; `%`, every other byte of the UTF-8, and a space at either end are
-/// percent-encoded, so that decoding always gives the claim back (RFC 9110 §5.5, RFC 3986 §2.1). `None` when that is longer
+/// Visible ASCII and inner spaces are unchanged. `%`, every other byte of the UTF-8, and a space at either end are
+/// percent-encoded, so that decoding always returns the claim (RFC 9110 §5.5, RFC 3986 §2.1). `None` if the result is longer
 /// than [`MAX_IDENTITY`].
 pub fn identity_value(claim: &str) -> Option<HeaderValue> {
     if claim.len() > MAX_IDENTITY {
@@ -76,7 +75,7 @@ pub fn identity_value(claim: &str) -> Option<HeaderValue> {
         .and_then(|value| HeaderValue::try_from(value).ok())
 }
 
-/// The fields that `passes`, less those that `Connection` reserves for this hop (RFC 9110 §7.6.1).
+/// The fields for which `passes` is true, without those that `Connection` names for this hop (RFC 9110 §7.6.1).
 fn passed(headers: &HeaderMap, passes: impl Fn(&str) -> bool) -> HeaderMap {
     let hop = hop_by_hop(headers);
     let mut passed = HeaderMap::with_capacity(headers.len());
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_listed_goes_to_the_upstream() {
+    fn only_listed_headers_are_forwarded_to_the_upstream() {
         let listed = [
             ("accept", "application/json, text/event-stream"),
             ("accept-language", "de"),
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_comes_more_than_once_passes_in_order() {
+    fn a_repeated_field_is_forwarded_in_order() {
         let passed = to_upstream(
             &map(&[("accept", "a"), ("tracestate", "b"), ("accept", "c")]),
             Era::Legacy,
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_connection_names_does_not_pass() {
+    fn a_field_named_by_connection_is_not_forwarded() {
         let client = map(&[
             ("connection", "close, Mcp-Name ,"),
             ("connection", "tracestate"),
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_listed_goes_to_the_client() {
+    fn only_listed_headers_are_forwarded_to_the_client() {
         let listed = [
             ("allow", "POST"),
             ("cache-control", "no-cache"),
@@ -278,13 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_is_too_long_becomes_none() {
+    fn a_claim_that_is_too_long_has_no_header_value() {
         assert!(identity_value(&"a".repeat(MAX_IDENTITY)).is_some());
         assert_eq!(identity_value(&"a".repeat(MAX_IDENTITY + 1)), None);
         assert_eq!(
             identity_value(&"ä".repeat(MAX_IDENTITY / 6 + 1)),
             None,
-            "counted as it is sent"
+            "counted after encoding"
         );
         assert_eq!(identity_value(&" ".repeat(64 * 1024)), None);
     }

@@ -1,7 +1,7 @@
-//! Is this exactly one request? (RFC 9112 §6, RFC 9110 §8.6, RFC 9113 §8.2.)
+//! Checks that a request is exactly one request (RFC 9112 §6, RFC 9110 §8.6, RFC 9113 §8.2).
 //!
-//! The gateway frames every request anew towards the upstream, but it must not guess: whatever two readers could cut
-//! differently is refused, whether or not the framework in front of this would let it pass.
+//! The gateway frames every request to the upstream itself, but it must not guess. A request that two readers could split
+//! differently is refused, even if the HTTP framework accepts it.
 
 use http::header::{
     CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
@@ -11,7 +11,7 @@ use http::{Method, Version};
 use super::path::{self, RequestTarget};
 use crate::refusal::reason::Reason;
 
-/// What the head of a request says, as it was received.
+/// The head of a request, as it was received.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLine<'a> {
     /// The method.
@@ -22,7 +22,7 @@ pub struct RequestLine<'a> {
     pub raw_target: &'a str,
     /// All header fields.
     pub headers: &'a HeaderMap,
-    /// Whether it came over HTTP/2.
+    /// Whether it was received over HTTP/2.
     pub http2: bool,
 }
 
@@ -36,7 +36,7 @@ impl<'a> RequestLine<'a> {
     }
 }
 
-/// Judges framing first, then the method.
+/// Checks framing first, then the method.
 ///
 /// # Errors
 /// [`Reason::BadFraming`], [`Reason::MethodNotAllowed`].
@@ -60,10 +60,10 @@ pub fn framing(request: &RequestLine<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Judges the size of the header block, as HTTP/1.1 would write it.
+/// Checks the size of the header block, counted as HTTP/1.1 writes it.
 ///
 /// # Errors
-/// [`Reason::HeadersTooLarge`] beyond `max_bytes` or `max_fields`.
+/// [`Reason::HeadersTooLarge`] for more than `max_bytes` bytes or `max_fields` fields.
 pub fn header_limits(
     headers: &HeaderMap,
     max_bytes: usize,
@@ -105,7 +105,7 @@ fn is_http(request: &RequestLine<'_>) -> bool {
     }
 }
 
-/// HTTP/2 names the host in `:authority`; a `Host` beside it may be there once.
+/// HTTP/2 names the host in `:authority`. One `Host` field is allowed in addition.
 fn http2_fields(headers: &HeaderMap) -> bool {
     !CONNECTION_FIELDS
         .iter()
@@ -113,7 +113,7 @@ fn http2_fields(headers: &HeaderMap) -> bool {
         && headers.get_all(HOST).iter().count() <= 1
 }
 
-/// One `Host` (RFC 9112 §3.2), and at most one of length and encoding, the latter only where the version knows it.
+/// One `Host` (RFC 9112 §3.2), and at most one of `Content-Length` and `Transfer-Encoding`, the latter only in HTTP/1.1.
 fn http1_fields(request: &RequestLine<'_>) -> bool {
     let headers = request.headers;
     let encoded = match sole(headers, &TRANSFER_ENCODING) {
@@ -126,11 +126,11 @@ fn http1_fields(request: &RequestLine<'_>) -> bool {
     encoding_fits && matches!(sole(headers, &HOST), Fields::One(_))
 }
 
-/// Absent, or once and digits only, within 64 bits.
+/// Absent, or present once with digits only, within 64 bits.
 fn content_length(headers: &HeaderMap) -> bool {
     match sole(headers, &CONTENT_LENGTH) {
         Fields::None => true,
-        // `parse` would take a sign.
+        // `parse` alone would accept a sign.
         Fields::One(value) => {
             value.iter().all(u8::is_ascii_digit)
                 && std::str::from_utf8(value).is_ok_and(|digits| digits.parse::<u64>().is_ok())
@@ -139,7 +139,7 @@ fn content_length(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The one expectation there is (RFC 9110 §10.1.1).
+/// Absent, or the only expectation that HTTP defines (RFC 9110 §10.1.1).
 fn expectation(headers: &HeaderMap) -> bool {
     match sole(headers, &EXPECT) {
         Fields::None => true,
@@ -180,7 +180,7 @@ mod tests {
         map
     }
 
-    fn judge(version: Version, method: &str, headers: Headers<'_>) -> Result<(), Reason> {
+    fn checked(version: Version, method: &str, headers: Headers<'_>) -> Result<(), Reason> {
         framing(&RequestLine {
             method: &Method::from_bytes(method.as_bytes()).unwrap(),
             version,
@@ -193,7 +193,7 @@ mod tests {
     const HOST: (&str, &str) = ("host", "mcp.example.com");
 
     #[test]
-    fn a_request_that_is_one_request_passes() {
+    fn an_unambiguous_request_is_accepted() {
         let cases: &[(Version, &str, Headers<'_>)] = &[
             (Version::HTTP_11, "GET", &[HOST]),
             (Version::HTTP_11, "POST", &[HOST, ("content-length", "0")]),
@@ -228,7 +228,7 @@ mod tests {
         ];
         for (version, method, headers) in cases {
             assert_eq!(
-                judge(*version, method, headers),
+                checked(*version, method, headers),
                 Ok(()),
                 "{version:?} {method} {headers:?}"
             );
@@ -270,7 +270,7 @@ mod tests {
                 &[HOST, ("transfer-encoding", "identity, chunked")],
             ),
             (
-                "list behind chunked",
+                "list after chunked",
                 &[HOST, ("transfer-encoding", "chunked, identity")],
             ),
             (
@@ -311,7 +311,7 @@ mod tests {
         ];
         for (name, headers) in cases {
             assert_eq!(
-                judge(Version::HTTP_11, "POST", headers),
+                checked(Version::HTTP_11, "POST", headers),
                 Err(Reason::BadFraming),
                 "{name}"
             );
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_brings_its_own_rules() {
+    fn each_http_version_has_its_own_rules() {
         let cases: &[(Version, Headers<'_>)] = &[
             (Version::HTTP_09, &[HOST]),
             (Version::HTTP_3, &[HOST]),
@@ -338,7 +338,7 @@ mod tests {
         ];
         for (version, headers) in cases {
             assert_eq!(
-                judge(*version, "POST", headers),
+                checked(*version, "POST", headers),
                 Err(Reason::BadFraming),
                 "{version:?} {headers:?}"
             );
@@ -351,7 +351,7 @@ mod tests {
             "TRACE", "CONNECT", "PUT", "PATCH", "PRI", "PROPFIND", "INVENTED", "post", "Get",
         ] {
             assert_eq!(
-                judge(Version::HTTP_11, method, &[HOST]),
+                checked(Version::HTTP_11, method, &[HOST]),
                 Err(Reason::MethodNotAllowed),
                 "{method}"
             );
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_block_ends_at_its_limits() {
+    fn a_header_block_beyond_a_limit_is_refused() {
         let headers = map(&[("a", "1"), ("bb", "333"), ("a", "3")]);
         let bytes = 6 + 9 + 6;
         assert_eq!(header_limits(&headers, bytes, 3), Ok(()));

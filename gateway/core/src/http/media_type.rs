@@ -1,4 +1,4 @@
-//! Is the body JSON that can be read as it came? (MCP transports; RFC 9110 §8.3, §8.4.)
+//! Checks that the body is JSON without content encoding (MCP transports; RFC 9110 §8.3, §8.4).
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
@@ -19,7 +19,7 @@ pub fn json_body(headers: &HeaderMap) -> Result<(), Reason> {
     }
 }
 
-/// The media type alone counts, whatever its case and parameters.
+/// Compares the media type without case and without parameters.
 pub fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
     let essence = value.as_bytes().split(|byte| *byte == b';').next();
     essence.is_some_and(|essence| {
@@ -35,7 +35,7 @@ fn is_json(value: &str) -> bool {
     essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8)
 }
 
-/// JSON knows no parameters (RFC 8259 §11), but `charset=utf-8` is sent widely and says nothing new.
+/// JSON has no parameters (RFC 8259 §11), but many clients send `charset=utf-8`, which changes nothing.
 fn is_utf8(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     let value = value
@@ -45,7 +45,7 @@ fn is_utf8(parameter: &str) -> bool {
     name.eq_ignore_ascii_case("charset") && value.eq_ignore_ascii_case("utf-8")
 }
 
-/// The text of a field that is there at most once; `None` where it is doubled or no text.
+/// The text of a field that is present at most once; `None` if it is repeated or not plain text.
 fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {
     let mut values = headers.get_all(name).iter().map(HeaderValue::to_str);
     match (values.next(), values.next()) {
@@ -58,7 +58,7 @@ fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>
 mod tests {
     use super::*;
 
-    fn judge(headers: &[(HeaderName, &str)]) -> bool {
+    fn is_accepted(headers: &[(HeaderName, &str)]) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
@@ -67,16 +67,16 @@ mod tests {
     }
 
     #[test]
-    fn json_passes() {
+    fn json_is_accepted() {
         for value in [
             "application/json",
             "Application/JSON",
             "application/json; charset=utf-8",
             "application/json;charset=\"UTF-8\"",
         ] {
-            assert!(judge(&[(CONTENT_TYPE, value)]), "{value}");
+            assert!(is_accepted(&[(CONTENT_TYPE, value)]), "{value}");
         }
-        assert!(judge(&[
+        assert!(is_accepted(&[
             (CONTENT_TYPE, "application/json"),
             (CONTENT_ENCODING, "identity")
         ]));
@@ -110,7 +110,7 @@ mod tests {
             &[json.clone(), (CONTENT_ENCODING, "")],
         ];
         for headers in cases {
-            assert!(!judge(headers), "{headers:?}");
+            assert!(!is_accepted(headers), "{headers:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Is the request one request, and for us? And what of it is passed on.
+//! HTTP: whether the request is exactly one request and meant for the gateway, and what of it is forwarded.
 
 pub mod authority;
 pub mod client_address;

@@ -1,4 +1,4 @@
-//! Which web page sends this? (RFC 6454; MCP transports: servers must judge `Origin` against DNS rebinding.)
+//! The web page that sends a request (RFC 6454; MCP transports: servers must validate `Origin` against DNS rebinding).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,21 +8,21 @@ use http::header::{HeaderMap, HeaderValue, ORIGIN};
 use super::authority::{Authority, AuthorityError, Scheme};
 use crate::refusal::reason::Reason;
 
-/// Scheme, host and port of a web page, without the port that is the scheme's own.
+/// Scheme, host and port of a web page, without the default port of the scheme.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     scheme: Scheme,
     authority: Authority,
 }
 
-/// Why a text is no [`Origin`].
+/// Why a text is not an [`Origin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
     /// It does not begin with `http://` or `https://`.
-    #[error("an origin begins with http:// or https://")]
+    #[error("an origin must begin with http:// or https://")]
     Scheme,
-    /// What follows is not a host and perhaps a port, and nothing else.
-    #[error("an origin is a scheme, a host and perhaps a port: {0}")]
+    /// The rest is not a host with an optional port.
+    #[error("an origin must be a scheme, a host and an optional port: {0}")]
     Authority(#[from] AuthorityError),
 }
 
@@ -81,7 +81,7 @@ impl Origins {
         Self(allowed)
     }
 
-    /// The origin of a request as the answer must name it; none where there is none, because no browser sent it.
+    /// The origin of a request, as the response must repeat it; `None` if the request has none, because no browser sent it.
     ///
     /// # Errors
     /// [`Reason::Origin`] for any other, for `null`, and for more than one.
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_a_scheme_a_host_and_perhaps_a_port() {
+    fn an_origin_is_a_scheme_a_host_and_an_optional_port() {
         let cases = [
             ("https://mcp.example.com", "https://mcp.example.com"),
             ("https://mcp.example.com:443", "https://mcp.example.com"),
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    fn judge(values: &[&str]) -> Result<Option<String>, Reason> {
+    fn checked(values: &[&str]) -> Result<Option<String>, Reason> {
         let own = Origin::parse("https://mcp.example.com").unwrap();
         let origins = Origins::new(own, vec![Origin::parse("http://localhost:6274").unwrap()]);
         let mut headers = HeaderMap::new();
@@ -158,19 +158,19 @@ mod tests {
     }
 
     #[test]
-    fn none_and_those_that_are_listed_may_call() {
-        assert_eq!(judge(&[]), Ok(None));
+    fn a_request_without_an_origin_or_with_a_listed_one_is_allowed() {
+        assert_eq!(checked(&[]), Ok(None));
         for origin in [
             "https://mcp.example.com",
             "https://mcp.example.com:443",
             "http://localhost:6274",
         ] {
-            assert_eq!(judge(&[origin]), Ok(Some(origin.to_owned())), "{origin}");
+            assert_eq!(checked(&[origin]), Ok(Some(origin.to_owned())), "{origin}");
         }
     }
 
     #[test]
-    fn any_other_may_not() {
+    fn every_other_origin_is_refused() {
         let cases: &[&[&str]] = &[
             &[""],
             &["null"],
@@ -191,7 +191,7 @@ mod tests {
             &["https://mcp.example.com https://evil.example"],
         ];
         for values in cases {
-            assert_eq!(judge(values), Err(Reason::Origin), "{values:?}");
+            assert_eq!(checked(values), Err(Reason::Origin), "{values:?}");
         }
     }
 }

@@ -1,26 +1,26 @@
-//! Which path is asked for? (RFC 9112 §3.2, RFC 3986 §3.3.)
+//! The path of a request target (RFC 9112 §3.2, RFC 3986 §3.3).
 //!
-//! Routes match a path exactly, and the upstream's path comes from the configuration. So nothing needs to be normalised
-//! here, and a path that some reader would normalise into another one is refused (GHSA-p224-6x5r-fjpm, CVE-2026-3872).
+//! Routes match a path exactly, and the upstream's path comes from the configuration. So nothing is normalised here, and a path
+//! that any reader could normalise into another one is refused (GHSA-p224-6x5r-fjpm, CVE-2026-3872).
 
 use super::authority::{Authority, Scheme};
 use crate::refusal::reason::Reason;
 
-/// The parts of a request target that count.
+/// The parts of a request target that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTarget<'a> {
     /// The path, beginning with a slash, as it was sent.
     pub path: &'a str,
-    /// What follows the first question mark, as it was sent.
+    /// The text after the first question mark, as it was sent.
     pub query: Option<&'a str>,
 }
 
-/// Takes a request target apart: in origin form, or in absolute form where it names the same `authority` as the request's
-/// `Host` or `:authority`.
+/// Splits a request target in origin form, or in absolute form if it names the same `authority` as the request's `Host` or
+/// `:authority`.
 ///
 /// # Errors
-/// [`Reason::AmbiguousPath`] for any other form, for characters that belong in no URI, for a fragment, and for a path
-/// with dot segments, empty segments, parameters, encoded separators or characters that need no encoding.
+/// [`Reason::AmbiguousPath`] for any other form, for characters that URIs do not have, for a fragment, and for a path with dot
+/// segments, empty segments, parameters, encoded separators, or encoded characters that need no encoding.
 pub fn target<'a>(raw: &'a str, authority: Option<&str>) -> Result<RequestTarget<'a>, Reason> {
     if !raw
         .bytes()
@@ -44,8 +44,8 @@ pub fn target<'a>(raw: &'a str, authority: Option<&str>) -> Result<RequestTarget
     }
 }
 
-/// Whether a query carries an `access_token` (RFC 6750 §2.3, forbidden by OAuth 2.1 §5.1 and MCP authorization), however
-/// its name is written.
+/// Whether a query has an `access_token` (RFC 6750 §2.3, forbidden by OAuth 2.1 §5.1 and MCP authorization), in any spelling of
+/// the name.
 pub fn has_token(query: &str) -> bool {
     query
         .split(['&', ';'])
@@ -53,19 +53,19 @@ pub fn has_token(query: &str) -> bool {
         .any(|name| decoded(name).eq_ignore_ascii_case(b"access_token"))
 }
 
-/// What follows `http://authority` or `https://authority`.
+/// The text after `http://authority` or `https://authority`.
 fn without_authority<'a>(raw: &'a str, authority: Option<&str>) -> Option<&'a str> {
     let (scheme, rest) = raw.split_once("://")?;
     let scheme = Scheme::parse(&scheme.to_ascii_lowercase())?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (named, behind) = rest.split_at_checked(end)?;
+    let (named, path) = rest.split_at_checked(end)?;
     let named = Authority::parse(named).ok()?.for_scheme(scheme);
     let own = Authority::parse(authority?).ok()?.for_scheme(scheme);
-    let behind = if behind.is_empty() { "/" } else { behind };
-    (named == own && behind.starts_with('/')).then_some(behind)
+    let path = if path.is_empty() { "/" } else { path };
+    (named == own && path.starts_with('/')).then_some(path)
 }
 
-/// Segments that no reader removes, of characters that no reader changes.
+/// Whether no reader removes a segment of the path or changes a character.
 fn is_plain(path: &str) -> bool {
     path.starts_with('/')
         && !path.contains("//")
@@ -77,7 +77,7 @@ fn is_dots(segment: &str) -> bool {
     segment == "." || segment == ".."
 }
 
-/// Only what RFC 3986 allows in a path without `;`, and only escapes that are needed and that decode to UTF-8.
+/// Only characters that RFC 3986 allows in a path, without `;`, and only escapes that are needed and decode to UTF-8.
 fn characters(path: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/%".contains(&byte);
     path.bytes().all(legal) && (!path.contains('%') || escapes(path))
@@ -95,7 +95,7 @@ fn escapes(path: &str) -> bool {
     path.split('%').skip(1).all(needed) && String::from_utf8(decoded(path)).is_ok()
 }
 
-/// Percent-decoded where that is possible, left as it is where not.
+/// Percent-decodes a text. Invalid escapes stay as they are.
 fn decoded(text: &str) -> Vec<u8> {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_in_origin_form_is_taken_as_it_is() {
+    fn a_target_in_origin_form_is_not_changed() {
         let cases = [
             ("/", "/", None),
             ("/mcp", "/mcp", None),
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_the_query_is_found_however_its_name_is_written() {
+    fn a_token_in_the_query_is_found_in_any_spelling_of_its_name() {
         for query in [
             "access_token=x",
             "access_token",

@@ -1,4 +1,4 @@
-//! The PROXY protocol, version 2: what a listed proxy sends before everything else to name the client (the protocol's
+//! The PROXY protocol, version 2: the header that a trusted proxy sends first on a connection to name the client (the protocol's
 //! specification, §2.2). Version 1, which is text, is refused.
 
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use thiserror::Error;
 /// Bytes of the fixed part: signature, version and command, family, length of the rest.
 pub const FIXED_LENGTH: usize = 16;
 
-/// Most bytes after the fixed part: addresses and the extensions that some balancers add.
+/// The most bytes after the fixed part: addresses, and the extensions that some load balancers add.
 pub const MAX_REST: usize = 4096;
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -21,21 +21,21 @@ const TCP_OVER_IPV6: u8 = 0x21;
 /// Why a header cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ProxyHeaderError {
-    /// It does not begin as version 2 does.
-    #[error("no PROXY protocol version 2")]
+    /// It does not begin with the signature of version 2.
+    #[error("expected a PROXY protocol header of version 2")]
     Signature,
     /// A command that is neither LOCAL nor PROXY, or another version.
-    #[error("an unknown version or command")]
+    #[error("unknown PROXY protocol version or command")]
     Command,
     /// Not TCP over IPv4 or IPv6.
-    #[error("an address family that no TCP client has")]
+    #[error("unsupported address family: expected TCP over IPv4 or IPv6")]
     Family,
     /// Too short for its addresses, or longer than [`MAX_REST`].
-    #[error("a length that does not fit")]
+    #[error("the length is too short for the addresses, or more than {MAX_REST} bytes")]
     Length,
 }
 
-/// What the fixed part says of the rest.
+/// What the fixed part says about the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyHeader {
     family: Option<Family>,
@@ -52,13 +52,13 @@ impl ProxyHeader {
     /// Reads the fixed part.
     ///
     /// # Errors
-    /// It is no version 2, or announces what is not taken here.
+    /// It is not version 2, or announces something that is not supported.
     pub fn read(fixed: &[u8; FIXED_LENGTH]) -> Result<Self, ProxyHeaderError> {
         let Some([command, family, high, low]) = fixed.strip_prefix(SIGNATURE) else {
             return Err(ProxyHeaderError::Signature);
         };
         let family = match (*command, *family) {
-            // The proxy speaks for itself, or does not know: the rest is skipped.
+            // The proxy's own connection (a health check), or an unknown client: the rest is skipped.
             (LOCAL, _) | (PROXY, UNSPECIFIED) => None,
             (PROXY, TCP_OVER_IPV4) => Some(Family::V4),
             (PROXY, TCP_OVER_IPV6) => Some(Family::V6),
@@ -77,10 +77,10 @@ impl ProxyHeader {
         self.rest
     }
 
-    /// The client's address, from all that follows the fixed part; `None` when the proxy speaks for itself.
+    /// The client's address, from all bytes after the fixed part; `None` if the proxy names no client.
     ///
     /// # Errors
-    /// The addresses are not whole.
+    /// [`ProxyHeaderError::Length`] if the addresses are not complete.
     pub fn source(&self, rest: &[u8]) -> Result<Option<SocketAddr>, ProxyHeaderError> {
         let source = match self.family {
             None => return Ok(None),
@@ -91,7 +91,7 @@ impl ProxyHeader {
     }
 }
 
-/// Source address, destination address, source port, destination port; extensions behind them are not read.
+/// Source address, destination address, source port, destination port. The extensions after them are not read.
 fn source<const N: usize>(rest: &[u8]) -> Option<SocketAddr>
 where
     IpAddr: From<[u8; N]>,
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_speaks_for_itself_names_nobody() {
+    fn a_connection_of_the_proxy_itself_names_no_client() {
         assert_eq!(parsed(&header(0x20, 0x00, &[])), Ok(None));
         assert_eq!(parsed(&header(0x20, 0x11, V4)), Ok(None));
         assert_eq!(parsed(&header(0x21, 0x00, &[1, 2, 3])), Ok(None));

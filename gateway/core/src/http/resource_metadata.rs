@@ -1,18 +1,18 @@
-//! The document that tells a client where to get a token (RFC 9728).
+//! The protected resource metadata: it shows a client where to get a token (RFC 9728).
 
 use serde::Serialize;
 
 /// Where protected resources publish their metadata (RFC 9728 §3).
 pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-/// What a protected resource says of itself (RFC 9728 §2).
+/// The metadata of a protected resource (RFC 9728 §2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceMetadata<'a> {
-    /// The resource's URI, exactly as clients type it.
+    /// The resource's URI, exactly as clients use it.
     pub resource: &'a str,
     /// The issuers whose tokens are accepted.
     pub authorization_servers: Vec<&'a str>,
-    /// Scopes a client may ask for; `offline_access` is the authorization server's own and is left out.
+    /// Scopes that a client may request. `offline_access` belongs to the authorization server and is left out.
     pub scopes_supported: Vec<&'a str>,
     /// A name for people.
     pub resource_name: Option<&'a str>,
@@ -36,12 +36,12 @@ impl ResourceMetadata<'_> {
             resource_name: self.resource_name,
             resource_documentation: self.resource_documentation,
         };
-        // Strings and lists of strings always serialise.
+        // Cannot fail: strings and lists of strings always serialise.
         serde_json::to_vec(&document).unwrap_or_default()
     }
 }
 
-/// Where the metadata of a resource stands: its path behind the well-known one (RFC 9728 §3.1).
+/// The path of the metadata of a resource: the well-known path, then the resource's path (RFC 9728 §3.1).
 pub fn well_known_path(resource_path: &str) -> String {
     let path = if resource_path == "/" {
         ""
@@ -51,7 +51,7 @@ pub fn well_known_path(resource_path: &str) -> String {
     format!("{WELL_KNOWN}{path}")
 }
 
-/// Asks an authorization server for a refresh token (OpenID Connect Core §11); no resource needs it.
+/// The scope that requests a refresh token from an authorization server (OpenID Connect Core §11). No resource requires it.
 const OFFLINE_ACCESS: &str = "offline_access";
 
 #[derive(Serialize)]
@@ -76,25 +76,25 @@ mod tests {
     }
 
     #[test]
-    fn the_document_says_where_to_get_a_token() {
+    fn the_document_names_the_authorization_servers() {
         let metadata = ResourceMetadata {
             resource: "https://mcp.example.com/mcp",
             authorization_servers: vec!["https://issuer.example.com/", "http://localhost:9000"],
             scopes_supported: vec!["tasks:read", "offline_access", "tasks:write"],
-            resource_name: Some("Tasks \"of\" ours"),
+            resource_name: Some("Tasks \"of\" Example"),
             resource_documentation: Some("https://docs.example.com"),
         };
         let expected = concat!(
             r#"{"resource":"https://mcp.example.com/mcp","#,
             r#""authorization_servers":["https://issuer.example.com/","http://localhost:9000"],"#,
             r#""scopes_supported":["tasks:read","tasks:write"],"bearer_methods_supported":["header"],"#,
-            r#""resource_name":"Tasks \"of\" ours","resource_documentation":"https://docs.example.com"}"#
+            r#""resource_name":"Tasks \"of\" Example","resource_documentation":"https://docs.example.com"}"#
         );
         assert_eq!(text(&metadata), expected);
     }
 
     #[test]
-    fn what_is_not_set_is_left_out() {
+    fn members_that_are_not_set_are_left_out() {
         let metadata = ResourceMetadata {
             resource: "https://mcp.example.com/mcp",
             authorization_servers: vec!["https://issuer.example.com"],
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_of_the_resource_is_inserted_behind_the_well_known_one() {
+    fn the_path_of_the_resource_follows_the_well_known_path() {
         let cases = [
             ("/", "/.well-known/oauth-protected-resource"),
             ("/mcp", "/.well-known/oauth-protected-resource/mcp"),

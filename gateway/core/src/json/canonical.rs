@@ -1,15 +1,15 @@
-//! One form for all spellings of a value: to compare what was said, not how.
+//! One canonical form for all spellings of a value, to compare values and not their spelling.
 
 use super::lexer::Lexer;
 use super::limits::JsonError;
 use super::text;
 
-/// The same bytes for every spelling of a value that [`check`](super::check()) passed, and for no other value: members are
-/// ordered by name, white space and escapes are gone. Numbers count as they are written, because readers differ about their
-/// precision. It is no JSON.
+/// The same bytes for every spelling of a value that [`check`](super::check()) accepted, and for no other value: members are
+/// sorted by name, white space and escapes are removed. Numbers keep their spelling, because readers differ in their precision.
+/// The result is not JSON.
 ///
 /// # Errors
-/// [`JsonError`] where it is no JSON value.
+/// [`JsonError`] if it is not a JSON value.
 pub fn canonical(raw: &[u8]) -> Result<Vec<u8>, JsonError> {
     let mut lexer = Lexer::new(raw);
     let mut form = Vec::with_capacity(raw.len());
@@ -58,7 +58,7 @@ fn array(lexer: &mut Lexer<'_>, form: &mut Vec<u8>) -> Result<(), JsonError> {
     Ok(())
 }
 
-/// What stands, separated by commas, up to the bracket that closes.
+/// The values separated by commas, up to the closing bracket.
 fn items<'a>(
     lexer: &mut Lexer<'a>,
     close: u8,
@@ -77,7 +77,7 @@ fn items<'a>(
     }
 }
 
-/// Half a surrogate pair is no text, but a value all the same: as it was escaped, and marked.
+/// Half a surrogate pair is not text, but it is a value: it keeps its escape, with a marker.
 fn string(escaped: &[u8], form: &mut Vec<u8>) {
     match text::unescape(escaped) {
         Some(text) => sized(b'"', text.as_bytes(), form),
@@ -85,7 +85,7 @@ fn string(escaped: &[u8], form: &mut Vec<u8>) {
     }
 }
 
-/// A number or literal, of which one byte was taken.
+/// A number or literal whose first byte was read.
 fn word(lexer: &mut Lexer<'_>, form: &mut Vec<u8>) -> Result<(), JsonError> {
     let start = lexer.at().saturating_sub(1);
     lexer.skip_word();
@@ -101,7 +101,7 @@ fn word(lexer: &mut Lexer<'_>, form: &mut Vec<u8>) -> Result<(), JsonError> {
     Ok(())
 }
 
-/// The length comes first, so that nothing in a text can be taken for what follows it.
+/// The length comes first, so that no content of a text can be mistaken for the value after it.
 fn sized(mark: u8, text: &[u8], form: &mut Vec<u8>) {
     form.push(mark);
     form.extend(text.len().to_string().bytes());
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_makes_it_err_at_worst() {
+    fn invalid_json_never_panics() {
         for document in [
             "",
             "{",

@@ -1,6 +1,6 @@
-//! One walk over a whole document: grammar, depth, number of members, and names that are repeated.
+//! One walk over a whole document that checks grammar, depth, number of members, and repeated names.
 //!
-//! The walk keeps its own stack, so that a limit set too high cannot overflow the thread's.
+//! The walk has its own stack, so that a depth limit that is set too high cannot overflow the stack of the thread.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -9,16 +9,16 @@ use super::lexer::Lexer;
 use super::limits::{JsonError, JsonLimits};
 use super::text;
 
-/// Judges a whole document, of any kind of value.
+/// Checks a whole document, of any kind of value.
 ///
 /// # Errors
-/// What is wrong with it. [`JsonError::Duplicate`] and [`JsonError::NameNotText`] come only when everything else is
-/// right, so that a caller may still read from the document what is not ambiguous (the id of a request).
+/// What is wrong with it. [`JsonError::Duplicate`] and [`JsonError::NameNotText`] mean that everything else is correct, so a
+/// caller can still read unambiguous values of the document (the id of a request).
 pub fn check(bytes: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
     observe(bytes, limits, Nobody).map(|_| ())
 }
 
-/// Judges a whole document as [`check`] does, and shows it to an observer on the way, which is given back.
+/// Checks a whole document as [`check`] does, shows its values to an observer, and returns the observer.
 pub(super) fn observe<'a, O: Observer<'a>>(
     bytes: &'a [u8],
     limits: &JsonLimits,
@@ -30,7 +30,7 @@ pub(super) fn observe<'a, O: Observer<'a>>(
     }
 }
 
-/// The same, but gives the observer back where nothing but a name is wrong, with what is wrong with it.
+/// The same, but if only a name is wrong, it returns the observer together with that error.
 pub(super) fn observe_flawed<'a, O: Observer<'a>>(
     bytes: &'a [u8],
     limits: &JsonLimits,
@@ -53,19 +53,19 @@ pub(super) fn observe_flawed<'a, O: Observer<'a>>(
     Ok((walk.observer, walk.flaw))
 }
 
-/// Sees the values of a document while it is judged. A depth is the number of objects and arrays around a value.
+/// Sees the values of a document during the check. A depth is the number of objects and arrays around a value.
 pub(super) trait Observer<'a> {
-    /// Whether it wants the names of the members at this depth.
+    /// Whether it needs the names of the members at this depth.
     fn wants_names(&self, depth: usize) -> bool;
-    /// The next value is a member of this name.
+    /// The next value is a member with this name.
     fn name(&mut self, name: Cow<'a, str>);
-    /// A value begins with the byte here.
+    /// A value begins at this byte.
     fn begin(&mut self, depth: usize, at: usize);
-    /// The innermost value that began at this depth ends in front of the byte here.
+    /// The innermost value that began at this depth ends before this byte.
     fn end(&mut self, depth: usize, at: usize);
 }
 
-/// The observer of whoever only wants the judgement.
+/// The observer of a check that needs no values.
 struct Nobody;
 
 impl<'a> Observer<'a> for Nobody {
@@ -77,7 +77,7 @@ impl<'a> Observer<'a> for Nobody {
     fn end(&mut self, _: usize, _: usize) {}
 }
 
-/// Up to this many names of one object are compared one by one; beyond it a set is quicker.
+/// Up to this many names of one object are compared one by one. For more names a set is faster.
 const FEW_NAMES: usize = 16;
 
 struct Walk<'a, 'l, O> {
@@ -85,9 +85,9 @@ struct Walk<'a, 'l, O> {
     limits: &'l JsonLimits,
     members: usize,
     open: Vec<Open<'a>>,
-    /// The names of all open objects with few of them, the innermost object's last.
+    /// The names of all open objects that have few names; those of the innermost object are last.
     names: Vec<Cow<'a, str>>,
-    /// The first name that is repeated or no text: reported only when the rest is well-formed.
+    /// The error of the first name that is repeated or not Unicode text. It is returned only if the rest is well-formed.
     flaw: Option<JsonError>,
     observer: O,
 }
@@ -97,11 +97,11 @@ enum Open<'a> {
     Object(SeenNames<'a>),
 }
 
-/// The names an open object has so far.
+/// The names that an open object has so far.
 struct SeenNames<'a> {
     /// Where they begin in [`Walk::names`].
     from: usize,
-    /// All of them, once they are many.
+    /// All of them in a set, if they are many.
     many: Option<HashSet<Cow<'a, str>>>,
 }
 
@@ -115,7 +115,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         }
     }
 
-    /// Takes a simple value, or opens an object or array; true when a value has ended, or its end comes next.
+    /// Reads a simple value, or opens an object or array; true if a value has ended, or its end comes next.
     fn begin_value(&mut self) -> Result<bool, JsonError> {
         let first = self.lexer.take_token()?;
         self.observer.begin(self.open.len(), self.lexer.at() - 1);
@@ -145,7 +145,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         Ok(true)
     }
 
-    /// After a value: true when another one follows, false when the outermost one has ended.
+    /// After a value: true if another one follows, false if the outermost one has ended.
     fn next_or_close(&mut self) -> Result<bool, JsonError> {
         loop {
             let in_object = match self.open.last() {
@@ -184,7 +184,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         Ok(())
     }
 
-    /// A member's name and the colon behind it.
+    /// Reads the name of a member and the colon after it.
     fn name(&mut self) -> Result<(), JsonError> {
         self.lexer.expect(b'"')?;
         let escaped = self.lexer.string()?;
@@ -208,7 +208,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         Ok(())
     }
 
-    /// Remembers a name of the innermost object; false when it had that name already.
+    /// Stores a name of the innermost object; false if the object has that name already.
     fn is_new(&mut self, name: Cow<'a, str>) -> bool {
         let Some(Open::Object(names)) = self.open.last_mut() else {
             return true;
@@ -234,12 +234,12 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
 mod tests {
     use super::*;
 
-    fn judge(document: &[u8]) -> Result<(), JsonError> {
+    fn checked(document: &[u8]) -> Result<(), JsonError> {
         check(document, &JsonLimits::default())
     }
 
     #[test]
-    fn a_document_that_every_reader_understands_alike_is_accepted() {
+    fn an_unambiguous_document_is_accepted() {
         let documents: &[&str] = &[
             "0",
             "-0",
@@ -261,22 +261,22 @@ mod tests {
             "\"grüße 世界 😀\"",
         ];
         for document in documents {
-            assert_eq!(judge(document.as_bytes()), Ok(()), "{document}");
+            assert_eq!(checked(document.as_bytes()), Ok(()), "{document}");
         }
     }
 
     #[test]
-    fn huge_numbers_and_lone_surrogates_pass_unread() {
+    fn huge_numbers_and_lone_surrogates_in_values_are_accepted() {
         for document in [
             r#"[1e999999, -123456789012345678901234567890]"#,
             r#"["\ud800","\udc00x","\ud800\ud800"]"#,
         ] {
-            assert_eq!(judge(document.as_bytes()), Ok(()), "{document}");
+            assert_eq!(checked(document.as_bytes()), Ok(()), "{document}");
         }
     }
 
     #[test]
-    fn what_is_not_one_json_document_is_refused() {
+    fn input_that_is_not_one_json_document_is_refused() {
         let documents: &[&[u8]] = &[
             b"",
             b" ",
@@ -345,7 +345,7 @@ mod tests {
         ];
         for document in documents {
             assert_eq!(
-                judge(document),
+                checked(document),
                 Err(JsonError::Syntax),
                 "{:?}",
                 String::from_utf8_lossy(document)
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_refused() {
+    fn input_that_is_not_utf8_is_refused() {
         let documents: &[&[u8]] = &[
             b"\"\xff\"",
             b"\"\xc0\x80\"",
@@ -364,7 +364,7 @@ mod tests {
             b"\"\xe4\xb8\"",
         ];
         for document in documents {
-            assert_eq!(judge(document), Err(JsonError::NotUtf8), "{document:?}");
+            assert_eq!(checked(document), Err(JsonError::NotUtf8), "{document:?}");
         }
     }
 
@@ -382,7 +382,7 @@ mod tests {
         ];
         for document in documents {
             assert_eq!(
-                judge(document.as_bytes()),
+                checked(document.as_bytes()),
                 Err(JsonError::Duplicate),
                 "{document}"
             );
@@ -397,14 +397,14 @@ mod tests {
                 .collect();
             let members = members.join(",");
             assert_eq!(
-                judge(format!("{{{members}}}").as_bytes()),
+                checked(format!("{{{members}}}").as_bytes()),
                 Ok(()),
                 "{count}"
             );
             for twice in [0, count / 2, count - 1] {
                 let document = format!("{{{members},\"n{twice}\":0}}");
                 assert_eq!(
-                    judge(document.as_bytes()),
+                    checked(document.as_bytes()),
                     Err(JsonError::Duplicate),
                     "{twice} of {count}"
                 );
@@ -420,7 +420,7 @@ mod tests {
             r#"{"\ud800\u0061":1}"#,
         ] {
             assert_eq!(
-                judge(document.as_bytes()),
+                checked(document.as_bytes()),
                 Err(JsonError::NameNotText),
                 "{document}"
             );
@@ -428,21 +428,21 @@ mod tests {
     }
 
     #[test]
-    fn a_syntax_error_outweighs_a_repeated_name() {
-        assert_eq!(judge(br#"{"a":1,"a":2"#), Err(JsonError::Syntax));
+    fn a_syntax_error_is_returned_before_a_repeated_name() {
+        assert_eq!(checked(br#"{"a":1,"a":2"#), Err(JsonError::Syntax));
     }
 
     #[test]
-    fn depth_ends_at_its_limit() {
+    fn a_document_deeper_than_the_limit_is_refused() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(judge(nested(64).as_bytes()), Ok(()));
-        assert_eq!(judge(nested(65).as_bytes()), Err(JsonError::TooDeep));
+        assert_eq!(checked(nested(64).as_bytes()), Ok(()));
+        assert_eq!(checked(nested(65).as_bytes()), Err(JsonError::TooDeep));
         assert_eq!(
-            judge("[".repeat(1_000_000).as_bytes()),
+            checked("[".repeat(1_000_000).as_bytes()),
             Err(JsonError::TooDeep)
         );
         assert_eq!(
-            judge("{\"a\":".repeat(65).as_bytes()),
+            checked("{\"a\":".repeat(65).as_bytes()),
             Err(JsonError::TooDeep)
         );
         let wide = JsonLimits {
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn members_end_at_their_limit_over_the_whole_document() {
+    fn the_limit_of_members_counts_the_whole_document() {
         let limits = JsonLimits {
             depth: 8,
             members: 4,
@@ -470,30 +470,30 @@ mod tests {
     }
 
     #[test]
-    fn strings_around_the_block_length_end_where_they_end() {
+    fn strings_around_the_block_length_end_at_their_quote() {
         for length in 0..100 {
             let text = "x".repeat(length);
             assert_eq!(
-                judge(format!("[\"{text}\",\"{text}\\n{text}\"]").as_bytes()),
+                checked(format!("[\"{text}\",\"{text}\\n{text}\"]").as_bytes()),
                 Ok(()),
                 "{length}"
             );
             assert_eq!(
-                judge(format!("\"{text}\n{text}\"").as_bytes()),
+                checked(format!("\"{text}\n{text}\"").as_bytes()),
                 Err(JsonError::Syntax),
                 "{length}"
             );
             assert_eq!(
-                judge(format!("\"{text}").as_bytes()),
+                checked(format!("\"{text}").as_bytes()),
                 Err(JsonError::Syntax),
                 "{length}"
             );
         }
     }
 
-    /// Mutates documents byte by byte and asks another reader whether they are still JSON.
+    /// Mutates documents byte by byte and compares the result with another reader.
     #[test]
-    fn it_agrees_with_another_reader_on_what_is_json() {
+    fn it_agrees_with_another_reader_about_valid_json() {
         let seeds = [
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"n":-1.5e3,"t":true}}}"#,
             r#"[null,false,"\u00e9\n\"",[],{},[{"a":[0,10,1E2]}]]"#,
@@ -511,7 +511,7 @@ mod tests {
                     let cut = seed.as_bytes()[..at].to_vec();
                     for document in [replaced, inserted, cut] {
                         let theirs = serde_json::from_slice::<serde_json::Value>(&document).is_ok();
-                        let ours = matches!(judge(&document), Ok(()) | Err(JsonError::Duplicate));
+                        let ours = matches!(checked(&document), Ok(()) | Err(JsonError::Duplicate));
                         assert_eq!(ours, theirs, "{:?}", String::from_utf8_lossy(&document));
                         compared += 1;
                     }

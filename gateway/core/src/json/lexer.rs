@@ -2,7 +2,7 @@
 
 use super::limits::JsonError;
 
-/// Bytes looked at together while skipping the plain part of a string; the loop over them becomes vector instructions.
+/// How many bytes are checked together in the plain part of a string. The loop over them compiles to vector instructions.
 const BLOCK: usize = 32;
 
 /// A position in a document.
@@ -16,7 +16,7 @@ impl<'a> Lexer<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// How many bytes lie behind.
+    /// How many bytes have been read.
     pub(super) const fn at(&self) -> usize {
         self.at
     }
@@ -26,12 +26,12 @@ impl<'a> Lexer<'a> {
         self.bytes.get(start..self.at).unwrap_or_default()
     }
 
-    /// The next byte, without taking it.
+    /// The next byte, without consuming it.
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    /// The next byte behind white space, without taking it.
+    /// The next byte after white space, without consuming it.
     pub(super) fn peek_token(&mut self) -> Option<u8> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
@@ -39,20 +39,20 @@ impl<'a> Lexer<'a> {
         self.peek()
     }
 
-    /// Takes the next byte.
+    /// Consumes the next byte.
     pub(super) fn take(&mut self) -> Result<u8, JsonError> {
         let byte = self.peek().ok_or(JsonError::Syntax)?;
         self.at += 1;
         Ok(byte)
     }
 
-    /// Takes the next byte behind white space.
+    /// Consumes white space and the next byte.
     pub(super) fn take_token(&mut self) -> Result<u8, JsonError> {
         self.peek_token();
         self.take()
     }
 
-    /// Takes the next byte behind white space, which must be this one.
+    /// Consumes white space and the next byte, which must be this one.
     pub(super) fn expect(&mut self, wanted: u8) -> Result<(), JsonError> {
         if self.take_token()? == wanted {
             Ok(())
@@ -61,7 +61,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Nothing but white space may follow.
+    /// Checks that only white space follows.
     pub(super) fn end(&mut self) -> Result<(), JsonError> {
         match self.peek_token() {
             None => Ok(()),
@@ -69,7 +69,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The rest of a string whose opening quote was taken; returns what stands between the quotes, still escaped.
+    /// Consumes the rest of a string after its opening quote. Returns the bytes between the quotes, still escaped.
     pub(super) fn string(&mut self) -> Result<&'a [u8], JsonError> {
         let start = self.at;
         loop {
@@ -83,7 +83,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The rest of a number whose first byte was taken.
+    /// Consumes the rest of a number after its first byte.
     pub(super) fn number(&mut self, first: u8) -> Result<(), JsonError> {
         let lead = if first == b'-' { self.take()? } else { first };
         match lead {
@@ -105,7 +105,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// The rest of `true`, `false` or `null`.
+    /// Consumes the rest of `true`, `false` or `null`.
     pub(super) fn literal(&mut self, rest: &[u8]) -> Result<(), JsonError> {
         if self
             .bytes
@@ -119,7 +119,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The rest of a number or literal whose first byte was taken, unread.
+    /// Skips the rest of a number or literal after its first byte.
     pub(super) fn skip_word(&mut self) {
         while self
             .peek()
@@ -170,11 +170,11 @@ impl<'a> Lexer<'a> {
 }
 
 fn is_plain(block: &[u8]) -> bool {
-    // No short cut: looking at every byte is what lets the compiler look at all of them at once.
+    // No early exit: without branches the compiler can check all bytes at once.
     !block.iter().fold(false, |found, byte| found | stops(*byte))
 }
 
-/// Ends the plain part of a string: a quote, an escape, or a control character (which is an error, RFC 8259 §7).
+/// Whether this byte ends the plain part of a string: a quote, an escape, or a control character (an error, RFC 8259 §7).
 const fn stops(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }

@@ -1,6 +1,6 @@
-//! How much of a document the reader takes, and why it refuses one.
+//! The limits of the reader, and why it refuses a document.
 
-/// How much of a document is read before it is refused.
+/// The limits beyond which a document is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonLimits {
     /// Objects and arrays that may be open at once.
@@ -33,13 +33,13 @@ pub enum JsonError {
     /// More members than `JsonLimits::members`.
     #[error("too many members")]
     TooManyMembers,
-    /// More values than are remembered of one document.
+    /// More values than an outline stores ([`outline`](super::outline())).
     #[error("too many values")]
     TooManyValues,
-    /// An object names a member twice, after unescaping (RFC 8259 §4 leaves open which one counts).
-    #[error("a member name is repeated")]
+    /// An object has a member name twice, after unescaping (RFC 8259 §4 does not define which one counts).
+    #[error("an object repeats a member name")]
     Duplicate,
-    /// A member name escapes half of a surrogate pair: readers replace it differently (RFC 8259 §8.2).
+    /// A member name has an escape for half of a surrogate pair. Readers replace it differently (RFC 8259 §8.2).
     #[error("a member name is not Unicode text")]
     NameNotText,
 }

@@ -1,4 +1,4 @@
-//! The members of a document's object, and of those in it that are asked for, found in the walk that judges it.
+//! The members of a document's object, and of requested objects in it, found in the same walk that checks it.
 
 use std::borrow::Cow;
 
@@ -9,17 +9,17 @@ use super::object::Object;
 /// What one walk found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members<'a> {
-    /// The document's object; none where it is no object, or where one of its own names is no text.
+    /// The document's object; `None` if the document is not an object, or if one of its own names is not Unicode text.
     pub object: Option<Object<'a>>,
-    /// What is wrong with a name, where nothing else is: [`JsonError::Duplicate`] or [`JsonError::NameNotText`].
+    /// What is wrong with a name, if nothing else is wrong: [`JsonError::Duplicate`] or [`JsonError::NameNotText`].
     pub flaw: Option<JsonError>,
 }
 
-/// Judges a document as [`check`](super::check()) does, and reads its object and the objects in it that stand under these names,
-/// each within another that is read. [`Object::object`] finds them without reading them again.
+/// Checks a document as [`check`](super::check()) does, and reads its object and the objects in it with these names, each inside
+/// another object that is read. [`Object::object`] finds them without reading them again.
 ///
 /// # Errors
-/// What is wrong with the document, but for a flaw of a name.
+/// What is wrong with the document, except for a wrong name.
 pub fn members<'a>(
     bytes: &'a [u8],
     limits: &JsonLimits,
@@ -42,13 +42,13 @@ pub fn members<'a>(
 
 struct MembersReader<'a, 'o> {
     bytes: &'a [u8],
-    /// The names under which objects are read.
+    /// The names of the objects that are read.
     opened: &'o [&'o str],
-    /// The values that have begun and not ended, outermost first, as far as each is a member of one that is read.
+    /// The open values, outermost first, as long as each is a member of an object that is read.
     open: Vec<OpenObject<'a>>,
     /// The name of the next value.
     name: Option<Cow<'a, str>>,
-    /// A member of the document's object has a name that is no text.
+    /// A member of the document's object has a name that is not Unicode text.
     is_nameless: bool,
     root: Option<Object<'a>>,
 }
@@ -56,7 +56,7 @@ struct MembersReader<'a, 'o> {
 struct OpenObject<'a> {
     name: Cow<'a, str>,
     start: usize,
-    /// What is read of it.
+    /// The members that were read.
     object: Option<Object<'a>>,
 }
 
@@ -133,14 +133,14 @@ mod tests {
         .unwrap()
     }
 
-    /// The members that a second reading of an object finds.
+    /// The members that a separate reading of an object finds.
     fn same(object: &Object<'_>, raw: &[u8]) {
         let again = json::object(raw).unwrap();
         assert!(object.iter().eq(again.iter()), "{object:?}");
     }
 
     #[test]
-    fn one_walk_finds_what_readings_of_each_object_find() {
+    fn one_walk_finds_the_same_members_as_separate_readings() {
         for text in [
             "{}",
             r#" { "a" : 1 , "b" : [ { "params" : { } } ] , "c" : "d" } "#,
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_was_not_asked_for_is_read_when_it_is() {
+    fn an_object_that_was_not_requested_is_read_on_access() {
         let root = read(r#"{"other":{"a":1},"text":"x"}"#).object.unwrap();
         let other = root.object("other").unwrap().unwrap();
         assert!(matches!(other, Cow::Owned(_)));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flaw_of_a_name_leaves_what_can_be_read() {
+    fn other_members_stay_readable_if_a_name_is_wrong() {
         for (text, flaw, is_read) in [
             ("{}", None, true),
             (r#"{"a":1,"a":2}"#, Some(JsonError::Duplicate), true),

@@ -1,10 +1,10 @@
 //! The strict JSON reader that every parser of client bytes shares.
 //!
-//! Two readers of one document must not be able to see different things in it, so what RFC 8259 leaves open is refused
-//! here: repeated member names at any depth, names that are no Unicode text, a byte order mark, a second document. The
-//! work is split in two. [`check()`] walks the whole document once and judges it; [`object()`], [`array()`] and [`string()`] then
-//! re-read the few values a decision needs, borrowing from the body; [`members()`] and [`outline()`] do both in one walk, for
-//! messages and where much is to be found. Numbers and texts nobody reads pass unread.
+//! Two readers must not be able to read one document differently. So everything that RFC 8259 leaves open is refused: repeated
+//! member names at any depth, names that are not Unicode text, a byte order mark, a second document. The work has two steps.
+//! [`check()`] walks the whole document once and checks it. [`object()`], [`array()`] and [`string()`] then read the few values
+//! that a decision needs, borrowing from the body. [`members()`] and [`outline()`] do both in one walk, for messages and for documents
+//! of which many values are needed. Numbers and texts that are not needed are not decoded.
 
 mod canonical;
 mod check;

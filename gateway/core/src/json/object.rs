@@ -1,7 +1,7 @@
-//! Re-reading: the members of one object, the elements of one array, each left raw.
+//! Reads the members of one object, or the elements of one array, and leaves their values raw.
 //!
-//! For documents that passed [`check`](super::check()). Others never make it panic, but it may see members in them where
-//! a strict reader sees none.
+//! For documents that [`check`](super::check()) accepted. Other documents never cause a panic, but this reader may find members
+//! in them that a strict reader does not find.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,12 +20,12 @@ pub struct Object<'a> {
 struct Member<'a> {
     name: Cow<'a, str>,
     raw: &'a [u8],
-    /// What is in it, where that was read already.
+    /// Its members, if they were read already.
     inner: Option<Object<'a>>,
 }
 
 impl<'a> Object<'a> {
-    /// The raw value of the first member of this name.
+    /// The raw value of the first member with this name.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         self.iter()
             .find(|(member, _)| *member == name)
@@ -39,7 +39,7 @@ impl<'a> Object<'a> {
             .map(|member| (member.name.as_ref(), member.raw))
     }
 
-    /// The first member of this name, which is to be an object; read now where it was not yet.
+    /// The first member with this name, which must be an object. It is read now if it was not read before.
     ///
     /// # Errors
     /// As [`object`].
@@ -54,17 +54,17 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Adds a member behind the others.
+    /// Adds a member after the others.
     pub(super) fn push(&mut self, name: Cow<'a, str>, raw: &'a [u8], inner: Option<Self>) {
         self.members.push(Member { name, raw, inner });
     }
 
-    /// The same, with names that live as long as the document where they stand in it as they are.
+    /// The same; a name without escapes borrows from the document.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&Cow<'a, str>, &'a [u8])> {
         self.members.iter().map(|member| (&member.name, member.raw))
     }
 
-    /// Every member, as [`iter`](Self::iter) has them, with names that live as long as the document.
+    /// Every member as in [`iter`](Self::iter), with names that borrow from the document where possible.
     pub fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, &'a [u8])> {
         self.members
             .into_iter()
@@ -76,13 +76,13 @@ impl<'a> Object<'a> {
         self.members.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 }
 
-/// Where a part of a document stands in it, such as a value that was re-read; nowhere, where it is no part of it.
+/// The position in a document of a part of it, such as a raw value; `None` if it is not a part of the document.
 pub fn span(document: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(document.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
@@ -92,7 +92,7 @@ pub fn span(document: &[u8], part: &[u8]) -> Option<Range<usize>> {
 /// The members of an object.
 ///
 /// # Errors
-/// [`JsonError::Syntax`] when the value is no object, [`JsonError::NameNotText`] when a name is no Unicode text.
+/// [`JsonError::Syntax`] if the value is not an object, [`JsonError::NameNotText`] if a name is not Unicode text.
 pub fn object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
     #[cfg(test)]
     super::walks::count();
@@ -110,7 +110,7 @@ pub fn object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
 /// The elements of an array, raw.
 ///
 /// # Errors
-/// [`JsonError::Syntax`] when the value is no array.
+/// [`JsonError::Syntax`] if the value is not an array.
 pub fn array(bytes: &[u8]) -> Result<Vec<&[u8]>, JsonError> {
     let mut elements = Vec::new();
     each(bytes, b"[]", |lexer| {
@@ -120,7 +120,7 @@ pub fn array(bytes: &[u8]) -> Result<Vec<&[u8]>, JsonError> {
     Ok(elements)
 }
 
-/// Calls `item` for everything that stands, separated by commas, between these brackets.
+/// Calls `item` for each of the values, separated by commas, between these brackets.
 fn each<'a>(
     bytes: &'a [u8],
     [open, close]: &[u8; 2],
@@ -142,7 +142,7 @@ fn each<'a>(
     }
 }
 
-/// Passes over one value, however nested, and returns its bytes.
+/// Skips one value of any depth and returns its bytes.
 fn raw<'a>(lexer: &mut Lexer<'a>) -> Result<&'a [u8], JsonError> {
     lexer.peek_token();
     let start = lexer.at();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_found_where_it_stands() {
+    fn the_position_of_a_value_is_found() {
         let document = br#"{"a":1,"b":[1,{"c":1}]}"#;
         let b = object(document).unwrap().get("b").unwrap();
         let c = object(array(b).unwrap()[1]).unwrap().get("c").unwrap();
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_nobody_checked_makes_it_err_at_worst() {
+    fn an_unchecked_document_never_panics() {
         for document in [
             "{",
             "[",
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn it_sees_the_members_another_reader_sees() {
+    fn it_finds_the_members_that_another_reader_finds() {
         let document =
             br#"{"a":{"b":[1,2,{"c":"d"}]},"e":[[],[{}],"]"],"f":"\\","g":1e5,"h":{"i":"}\""}}"#;
         assert_eq!(check(document, &JsonLimits::default()), Ok(()));

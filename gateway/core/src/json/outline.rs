@@ -1,6 +1,6 @@
-//! An outline: the values of a document down to a depth, each with where it stands, found in the walk that judges it.
+//! An outline: the values of a document down to a depth, each with its position, found in the same walk that checks the document.
 //!
-//! For whoever changes a document and must leave the rest of it as it is, byte for byte.
+//! For edits that must leave the rest of a document unchanged, byte for byte.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -8,10 +8,10 @@ use super::check::{Observer, observe};
 use super::limits::{JsonError, JsonLimits};
 use super::text;
 
-/// Values that an outline remembers at most: each takes some fifty bytes, however few it is written with.
+/// The most values of an outline. Each uses about fifty bytes of memory, even if it is a single byte in the document.
 pub(super) const MAX_VALUES: usize = 250_000;
 
-/// The values of a document that passed [`check`](super::check()), down to a depth.
+/// The values of a document that [`check`](super::check()) accepted, down to a depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outline<'a> {
     bytes: &'a [u8],
@@ -19,11 +19,10 @@ pub struct Outline<'a> {
     nodes: Vec<Node<'a>>,
 }
 
-/// Judges a document as [`check`](super::check()) does and remembers the values that at most `depth` objects and arrays are
-/// around.
+/// Checks a document as [`check`](super::check()) does and stores the values inside at most `depth` objects and arrays.
 ///
 /// # Errors
-/// What is wrong with the document; [`JsonError::TooManyValues`] where these are more than 250,000.
+/// What is wrong with the document; [`JsonError::TooManyValues`] for more than 250,000 such values.
 pub fn outline<'a>(
     bytes: &'a [u8],
     limits: &JsonLimits,
@@ -65,14 +64,14 @@ pub struct OutlineValue<'o, 'a> {
 }
 
 impl<'o, 'a> OutlineValue<'o, 'a> {
-    /// Where it stands in the document.
+    /// Its position in the document.
     pub fn span(&self) -> Range<usize> {
         self.outline
             .node(self.index)
             .map_or(0..0, |node| node.start..node.end)
     }
 
-    /// The bytes it is written with.
+    /// Its bytes.
     pub fn raw(&self) -> &'a [u8] {
         self.outline.bytes.get(self.span()).unwrap_or_default()
     }
@@ -92,7 +91,7 @@ impl<'o, 'a> OutlineValue<'o, 'a> {
         self.raw().first() == Some(&b'[')
     }
 
-    /// The members of an object, in order; none of anything else, or below the outline's depth.
+    /// The members of an object, in order. Empty for other values, and below the outline's depth.
     pub fn members(&self) -> impl Iterator<Item = (&'o str, Self)> + Clone + use<'o, 'a> {
         let outline = self.outline;
         self.inner().filter_map(move |value| {
@@ -101,13 +100,13 @@ impl<'o, 'a> OutlineValue<'o, 'a> {
         })
     }
 
-    /// The member of this name.
+    /// The member with this name.
     pub fn get(&self, name: &str) -> Option<Self> {
         let mut members = self.members();
         members.find_map(|(own, value)| (own == name).then_some(value))
     }
 
-    /// The elements of an array, in order; none of anything else, or below the outline's depth.
+    /// The elements of an array, in order. Empty for other values, and below the outline's depth.
     pub fn elements(&self) -> impl Iterator<Item = Self> + Clone + use<'o, 'a> {
         let inner = self.is_array().then(|| self.inner());
         inner.into_iter().flatten()
@@ -126,22 +125,22 @@ impl<'o, 'a> OutlineValue<'o, 'a> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Node<'a> {
-    /// None of an element and of the root.
+    /// `None` for an element and for the root.
     name: Option<Cow<'a, str>>,
     start: usize,
     end: usize,
-    /// The index of the first value behind this one that is not inside it.
+    /// The index of the first value after this one that is not inside it.
     behind: usize,
 }
 
 struct Recorder<'a> {
     depth: usize,
     nodes: Vec<Node<'a>>,
-    /// The indices of the values that have begun and not ended.
+    /// The indices of the open values.
     open: Vec<usize>,
     /// The name of the next value.
     name: Option<Cow<'a, str>>,
-    /// There are more values than may be remembered.
+    /// There are more values than the limit.
     is_full: bool,
 }
 
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_stands_where_it_is_written() {
+    fn every_value_has_its_position() {
         let outline = of(DOCUMENT, 4);
         let root = outline.root();
         assert!(root.is_object() && !root.is_array());
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_deeper_is_passed_over() {
+    fn deeper_values_are_skipped() {
         let outline = of(DOCUMENT, 1);
         let names: Vec<_> = outline.root().members().map(|(name, _)| name).collect();
         assert_eq!(names, ["a", "b!", "c"]);
@@ -237,20 +236,20 @@ mod tests {
     }
 
     #[test]
-    fn values_end_at_their_limit_and_those_below_the_depth_do_not_count() {
+    fn the_limit_of_values_does_not_count_values_below_the_depth() {
         let outlined = |count: usize, depth| {
             let document = format!("[{}]", vec!["1"; count].join(","));
             outline(document.as_bytes(), &JsonLimits::default(), depth)
                 .map(|outline| outline.root().elements().count())
         };
-        // The array is a value itself.
+        // The array counts as a value too.
         assert_eq!(outlined(MAX_VALUES - 1, 1), Ok(MAX_VALUES - 1));
         assert_eq!(outlined(MAX_VALUES, 1), Err(JsonError::TooManyValues));
         assert_eq!(outlined(MAX_VALUES, 0), Ok(0));
     }
 
     #[test]
-    fn what_is_refused_has_no_outline() {
+    fn a_refused_document_has_no_outline() {
         for (document, error) in [
             (r#"{"a":1"#, JsonError::Syntax),
             (r#"{"a":1,"a":2}"#, JsonError::Duplicate),

@@ -1,23 +1,23 @@
-//! Changes of a text by where they stand in it.
+//! Replaces pieces of a text by their position.
 
 use std::ops::Range;
 
-/// Pieces of a text that are to be replaced; none overlaps another.
+/// Pieces of a text to replace. They must not overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Splices(Vec<(Range<usize>, Vec<u8>)>);
 
 impl Splices {
-    /// Puts `bytes` in place of this piece.
+    /// Replaces this piece with `bytes`.
     pub fn put(&mut self, piece: Range<usize>, bytes: impl Into<Vec<u8>>) {
         self.0.push((piece, bytes.into()));
     }
 
-    /// Cuts this piece.
+    /// Removes this piece.
     pub fn cut(&mut self, piece: Range<usize>) {
         self.0.push((piece, Vec::new()));
     }
 
-    /// The text with every change made; `None` where there is none.
+    /// The text with all changes; `None` if there are no changes.
     pub fn apply(mut self, text: &[u8]) -> Option<Vec<u8>> {
         if self.0.is_empty() {
             return None;
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_replaced_and_the_rest_stays() {
+    fn pieces_are_replaced_and_the_rest_is_unchanged() {
         let mut splices = Splices::default();
         splices.cut(0..1);
         splices.put(3..3, *b"!");
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_in_which_they_were_named_does_not_matter() {
+    fn the_order_in_which_changes_are_added_does_not_matter() {
         let mut splices = Splices::default();
         splices.put(5..6, *b"?");
         splices.cut(0..1);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_is_none() {
+    fn without_changes_there_is_no_new_text() {
         assert_eq!(Splices::default().apply(b"abc"), None);
     }
 }

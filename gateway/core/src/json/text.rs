@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-/// The text of a JSON string, given with its quotes, from a document that passed [`check`](super::check()).
+/// The text of a JSON string, passed with its quotes, from a document that [`check`](super::check()) accepted.
 ///
-/// `None` when the value is no string, or escapes half of a surrogate pair and so is no Unicode text.
+/// `None` if the value is not a string, or has an escape for half of a surrogate pair and so is not Unicode text.
 pub fn string(raw: &[u8]) -> Option<Cow<'_, str>> {
     unescape(raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?)
 }
 
-/// The text of what stands between the quotes.
+/// The text of the bytes between the quotes.
 pub(super) fn unescape(escaped: &[u8]) -> Option<Cow<'_, str>> {
     let text = std::str::from_utf8(escaped).ok()?;
     if !escaped.contains(&b'\\') {
@@ -27,7 +27,7 @@ pub(super) fn unescape(escaped: &[u8]) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(unescaped))
 }
 
-/// The character an escape stands for, given what follows its backslash, and what follows the escape.
+/// The character of an escape, and the text after it, from the text after its backslash.
 fn character(escape: &str) -> Option<(char, &str)> {
     let mut rest = escape.chars();
     let character = match rest.next()? {
@@ -43,7 +43,7 @@ fn character(escape: &str) -> Option<(char, &str)> {
     Some((character, rest.as_str()))
 }
 
-/// One or two UTF-16 units, given what follows `\u`.
+/// The character of one or two UTF-16 units, from the text after `\u`.
 fn unicode(digits: &str) -> Option<(char, &str)> {
     let (first, rest) = unit(digits)?;
     if let Some(character) = char::from_u32(first) {
@@ -59,7 +59,7 @@ fn unicode(digits: &str) -> Option<(char, &str)> {
 
 fn unit(digits: &str) -> Option<(u32, &str)> {
     let (unit, rest) = digits.split_at_checked(4)?;
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` alone would accept a sign.
     let hexadecimal = unit.bytes().all(|digit| digit.is_ascii_hexdigit());
     hexadecimal
         .then(|| u32::from_str_radix(unit, 16).ok())?
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_string_or_no_text_is_none() {
+    fn a_value_that_is_not_a_string_or_not_unicode_has_no_text() {
         let cases: &[&str] = &[
             "1",
             "null",

@@ -1,4 +1,4 @@
-//! How often documents were walked over, for tests that hold how often that may be.
+//! Counts the walks over documents, for tests that limit their number.
 
 use std::cell::Cell;
 
@@ -6,12 +6,12 @@ thread_local! {
     static WALKS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Notes one walk over a whole document or a part of it.
+/// Counts one walk over a whole document or a part of it.
 pub(super) fn count() {
     WALKS.set(WALKS.get() + 1);
 }
 
-/// The walks of this thread while something runs.
+/// The number of walks of this thread while a function runs.
 pub(crate) fn of<T>(run: impl FnOnce() -> T) -> (usize, T) {
     let before = WALKS.get();
     let done = run();

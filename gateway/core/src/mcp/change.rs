@@ -1,25 +1,25 @@
-//! Which requests change something, as far as a gateway can know.
+//! Which requests can change something, as far as a gateway can know.
 //!
-//! What is known to only read, or to open and keep a connection, changes nothing. Everything else may: a tool does what its
-//! server likes, an answer decides what the server does next, and of a method that nobody knows nothing is known.
+//! Methods that only read, or open or keep a connection, change nothing. Everything else can change something: a tool does
+//! what its server implements, a client's answer decides what the server does next, and an unknown method can do anything.
 
 use http::Method;
 
 use super::method::McpMethod;
 
-/// How a request may change something.
+/// How a request can change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It calls a method.
     Call,
-    /// It answers what the server asked: sampling, elicitation, roots.
+    /// It answers a request of the server: sampling, elicitation, roots.
     Answer,
     /// It ends a legacy session.
     SessionEnd,
 }
 
 impl Change {
-    /// What a request of this HTTP method may change, with this JSON-RPC method in it; none where it only reads.
+    /// How a request with this HTTP method and JSON-RPC method can change something; `None` if it only reads.
     pub fn of(http_method: &Method, method: Option<&str>) -> Option<Self> {
         match (http_method, method) {
             (&Method::DELETE, _) => Some(Self::SessionEnd),
@@ -32,7 +32,7 @@ impl Change {
         }
     }
 
-    /// As a log says it.
+    /// The value in logs.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Call => "call",
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_not_known_to_read_may_change_something() {
+    fn every_method_that_is_not_known_to_read_can_change_something() {
         let post = |method| Change::of(&Method::POST, Some(method));
         for method in [
             "tools/call",
@@ -56,8 +56,8 @@ mod tests {
             "tasks/update",
             "tasks/cancel",
             "logging/setLevel",
-            "nobody/knows",
-            "notifications/nobody/knows",
+            "unknown/method",
+            "notifications/unknown/method",
             "Tools/List",
             "tools/list ",
             "",
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_without_a_method_are_told_apart_by_that_of_http() {
+    fn the_http_method_decides_for_requests_without_a_json_rpc_method() {
         for (http_method, expected) in [
             (Method::POST, Some(Change::Answer)),
             (Method::DELETE, Some(Change::SessionEnd)),

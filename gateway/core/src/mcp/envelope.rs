@@ -1,7 +1,7 @@
-//! The strict envelope: one JSON-RPC request, notification or response, and what it calls.
+//! The strict envelope: one JSON-RPC request, notification or response, and the method it calls.
 //!
-//! Policy, sessions and the mirrored headers all read this one view of the body, and the upstream gets the same bytes.
-//! So whatever two readers might see differently is refused (MCP transports; JSON-RPC 2.0 §4, §5).
+//! Policy, sessions and the check of mirrored headers all use this one reading of the body, and the upstream gets the same bytes.
+//! So a body that two readers could read differently is refused (MCP transports; JSON-RPC 2.0 §4, §5).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,13 +18,13 @@ use crate::json::{self, JsonError, JsonLimits, Object};
 use crate::mcp::operation::Reference;
 use crate::refusal::reason::Reason;
 
-/// The objects of a message that are read in the walk that judges it: `params`, and those of its members that are read.
+/// The objects of a message that are read in the same walk that checks it: `params` and some of its members.
 const READ: [&str; 4] = ["params", "_meta", "notifications", "ref"];
 
 /// The three kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
-    /// A method and an id: an answer is due.
+    /// A method and an id: it requires an answer.
     Request,
     /// A method without an id: no answer.
     Notification,
@@ -47,7 +47,7 @@ pub struct Envelope<'a> {
     task_use: TaskUse,
 }
 
-/// Why a body is no envelope, with the id of the request it may have been: clients match errors by it.
+/// Why a body is not a valid message, with the id of the request if it could be read: clients match errors to requests by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// What is wrong.
@@ -60,15 +60,15 @@ impl<'a> Envelope<'a> {
     /// Reads a whole body.
     ///
     /// # Errors
-    /// [`Reason::ParseError`] where it is not one JSON document within the limits, [`Reason::AmbiguousJson`] for repeated
-    /// or look-alike member names, [`Reason::InvalidRequest`] where it is not one message (batches included), and
-    /// [`Reason::VersionMissing`] where `_meta` names a protocol version that is no text.
+    /// [`Reason::ParseError`] if it is not one JSON document within the limits, [`Reason::AmbiguousJson`] for repeated
+    /// or look-alike member names, [`Reason::InvalidRequest`] if it is not one message (batches included), and
+    /// [`Reason::VersionMissing`] if the protocol version in `_meta` is not a string.
     pub fn read(body: &'a [u8], limits: &JsonLimits) -> Result<Self, Unreadable> {
         let read = json::members(body, limits, &READ).map_err(|error| Unreadable {
             reason: unreadable(error),
             id: None,
         })?;
-        // What is refused for the sake of a name alone can still be asked for its id.
+        // A message that is refused only for a member name still has a readable id.
         let message = read.object.as_ref();
         let envelope = match (read.flaw, message) {
             (Some(flaw), _) => Err(unreadable(flaw)),
@@ -86,12 +86,12 @@ impl<'a> Envelope<'a> {
         self.kind
     }
 
-    /// The id of a request or of the request that a response answers.
+    /// The id of a request, or of the request that a response answers.
     pub const fn id(&self) -> Option<&RequestId> {
         self.id.as_ref()
     }
 
-    /// The method; none on a response.
+    /// The method. A response has none.
     pub fn method(&self) -> Option<&str> {
         self.method.as_deref()
     }
@@ -101,8 +101,8 @@ impl<'a> Envelope<'a> {
         self.called
     }
 
-    /// What the method acts on, where a policy may speak of it: the name of a tool or prompt, the URI of a resource, the
-    /// id of a task.
+    /// What the method acts on, where policy rules can name it: the name of a tool or prompt, the URI of a resource, the id of a
+    /// task.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -112,27 +112,27 @@ impl<'a> Envelope<'a> {
         self.meta_version.as_deref()
     }
 
-    /// The protocol version that an `initialize` proposes, where it is text.
+    /// The protocol version that an `initialize` proposes, if it is a string.
     pub fn proposed_version(&self) -> Option<&str> {
         self.proposed_version.as_deref()
     }
 
-    /// The arguments of a tool or prompt, as they came: a raw JSON value.
+    /// The arguments of a tool or prompt, as the client sent them: a raw JSON value.
     pub const fn arguments(&self) -> Option<&'a [u8]> {
         self.arguments
     }
 
-    /// What the message touches besides its name.
+    /// What the message uses in addition to its name.
     pub fn references(&self) -> &[Reference] {
         &self.references
     }
 
-    /// The same, taken out.
+    /// The same, moved out of the envelope.
     pub(crate) fn take_references(&mut self) -> Vec<Reference> {
         std::mem::take(&mut self.references)
     }
 
-    /// What it has to do with tasks, besides what its method says.
+    /// How it uses tasks, in addition to its method.
     pub const fn task_use(&self) -> TaskUse {
         self.task_use
     }
@@ -193,12 +193,12 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The id of a request: a string or an integer, kept as the JSON it was sent in, so that it goes back unchanged.
+/// The id of a request: a string or an integer. It is stored as the JSON text of the client and returned unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// The longest id that is accepted, as JSON.
+    /// The longest id that is accepted, in bytes of JSON.
     pub const MAX_BYTES: usize = 1024;
 
     /// The id as JSON text.
@@ -206,7 +206,7 @@ impl RequestId {
         &self.0
     }
 
-    /// From a raw JSON value: a string that is text, or an integer of 64 bits without fraction or exponent (MCP basic,
+    /// From a raw JSON value: a string of Unicode text, or an integer of 64 bits without fraction or exponent (MCP basic,
     /// *Requests*: string or integer, never null).
     fn read(raw: &[u8]) -> Option<Self> {
         let json = std::str::from_utf8(raw)
@@ -234,7 +234,7 @@ const fn unreadable(error: JsonError) -> Reason {
     }
 }
 
-/// The id of a message that is refused, unless that is what is ambiguous in it.
+/// The id of a refused message, unless the message has more than one.
 fn sole_id(message: &Object<'_>) -> Option<RequestId> {
     let mut ids = message.iter().filter(|(name, _)| *name == "id");
     match (ids.next(), ids.next()) {
@@ -243,7 +243,7 @@ fn sole_id(message: &Object<'_>) -> Option<RequestId> {
     }
 }
 
-/// JSON-RPC 2.0 §4 and §5: a method, or else a result or an error. An error may lack the id of what it answers.
+/// JSON-RPC 2.0 §4 and §5: a method, or else a result or an error. An error may have no id.
 fn kind(message: &Object<'_>, has_id: bool) -> Result<MessageKind, Reason> {
     let has = |name| message.get(name).is_some();
     match (has("method"), has("result"), has("error"), has_id) {
@@ -254,7 +254,7 @@ fn kind(message: &Object<'_>, has_id: bool) -> Result<MessageKind, Reason> {
     }
 }
 
-/// A member that must be text where it is there.
+/// A member that must be a string if it is present.
 fn text<'a>(object: &Object<'a>, member: &str) -> Result<Option<Cow<'a, str>>, Reason> {
     object
         .get(member)
@@ -262,7 +262,7 @@ fn text<'a>(object: &Object<'a>, member: &str) -> Result<Option<Cow<'a, str>>, R
         .transpose()
 }
 
-/// A method that acts on something with a name, and the member of `params` that names it.
+/// A method that acts on something named, and the member of `params` that names it.
 fn with_target(method: McpMethod) -> Option<(McpMethod, &'static str)> {
     Some((method, method.target()?))
 }
@@ -280,8 +280,8 @@ fn name<'a>(
     }
 }
 
-/// Whether a modern request without a name may pass: its method is one that the modern era has no more, which the upstream says
-/// best (404, -32601), and nothing in it could be taken for the name.
+/// Whether a modern request without a name is forwarded: its method no longer exists in the modern era, so the upstream answers
+/// it (404, -32601), and no member of it looks like the name.
 fn passes_nameless(method: McpMethod, target: &str, params: Option<&Object<'_>>) -> bool {
     method.mirror() == Mirror::IfPresent
         && params.is_none_or(|params| !look_alike::ambiguous(params, &[target]))
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_need_not_be_copied_is_borrowed() {
+    fn names_without_escapes_are_borrowed() {
         let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#;
         let envelope = read(body).unwrap();
         assert!(matches!(envelope.method, Some(Cow::Borrowed("tools/call"))));
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_json_document_is_a_parse_error_without_id() {
+    fn a_body_that_is_not_one_json_document_is_a_parse_error_without_id() {
         let deep = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{}{}}}"#,
             "[".repeat(64),
@@ -472,7 +472,7 @@ mod tests {
         let utf16: Vec<u8> = r#"{"id":1}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let cases: &[(&str, &[u8])] = &[
             ("empty", b""),
-            ("cut", br#"{"jsonrpc":"2.0","id":1,"method":"ping""#),
+            ("truncated", br#"{"jsonrpc":"2.0","id":1,"method":"ping""#),
             ("byte order mark", b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"),
             ("UTF-16", &utf16),
             ("invalid UTF-8", b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"p\xff\"}"),
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_message_is_an_invalid_request() {
+    fn a_body_that_is_not_one_message_is_an_invalid_request() {
         let cases = [
             (
                 "batch",
@@ -651,7 +651,7 @@ mod tests {
                 Some("1"),
             ),
             (
-                "modern subscribe with a uri that is no text",
+                "modern subscribe with a uri that is not a string",
                 r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":null,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
                 Some("1"),
             ),
@@ -704,7 +704,7 @@ mod tests {
                 Some("1"),
             ),
             (
-                "Method beside method",
+                "Method next to method",
                 r#"{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}"#,
                 Some("1"),
             ),
@@ -734,7 +734,7 @@ mod tests {
                 Some("1"),
             ),
             (
-                "Name beside name",
+                "Name next to name",
                 r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
                 Some("1"),
             ),
@@ -764,7 +764,7 @@ mod tests {
                 Some("1"),
             ),
             (
-                "name that is no text",
+                "name that is not Unicode text",
                 r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"\ud800":1}}"#,
                 Some("1"),
             ),
@@ -779,7 +779,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_legal_where_the_gateway_does_not_read() {
+    fn look_alike_names_are_allowed_in_objects_that_are_not_read() {
         for body in [
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"path":1,"PATH":2,"path\u0000":3}}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"a":{"b":1,"B":2}},"n":1e999,"s":"\ud800"}}"#,
@@ -790,7 +790,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_ends_at_its_limit() {
+    fn a_name_longer_than_the_limit_is_refused() {
         for (method, member) in [
             ("tools/call", "name"),
             ("prompts/get", "name"),
@@ -798,7 +798,7 @@ mod tests {
             ("resources/subscribe", "uri"),
             ("tasks/cancel", "taskId"),
         ] {
-            // An escape counts as what it stands for.
+            // An escape counts as the character it encodes.
             let body = |length| {
                 format!(
                     r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"{member}":"\u0078{}"}}}}"#,
@@ -815,7 +815,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_that_is_proposed_is_read_from_initialize_alone() {
+    fn the_proposed_version_is_read_only_from_initialize() {
         let proposed = |method: &str, version: &str| {
             let body = format!(
                 r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"protocolVersion":{version}}}}}"#
@@ -832,7 +832,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_ends_at_its_limit() {
+    fn an_id_longer_than_the_limit_is_refused() {
         let body = |length| {
             format!(
                 r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#,

@@ -1,7 +1,7 @@
-//! Do the headers say what the body says? (MCP 2026-07-28, Streamable HTTP, *Request Metadata*.)
+//! Compares the headers that mirror the body with the body (MCP 2026-07-28, Streamable HTTP, *Request Metadata*).
 //!
-//! In the modern era whoever stands between may act on `Mcp-Method` and `Mcp-Name` without reading the body, so a request
-//! whose headers and body differ is two requests in one. In the legacy era these headers mean nothing.
+//! In the modern era an intermediary can act on `Mcp-Method` and `Mcp-Name` without reading the body. So a request whose headers
+//! and body differ is two requests in one, and refused. In the legacy era these headers have no meaning.
 
 use std::borrow::Cow;
 
@@ -22,15 +22,15 @@ pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// `Mcp-Session-Id`, legacy only.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-/// How the headers begin that mirror tool arguments: forwarded untouched, never read here.
+/// The prefix of headers that mirror tool arguments. They are forwarded unchanged and never read.
 pub const PARAM_PREFIX: &str = "mcp-param-";
 
-/// The era of a message, once its headers are known to agree with it.
+/// Checks that the headers agree with the message, and returns its era.
 ///
 /// # Errors
 /// In this order: [`Reason::InvalidRequest`] for a response in the modern era, [`Reason::VersionMissing`] for a modern
-/// request without a version in `_meta`, [`Reason::HeaderMismatch`] for a header that is missing, doubled, not readable
-/// or different.
+/// request without a version in `_meta`, [`Reason::HeaderMismatch`] for a header that is missing, repeated, unreadable or
+/// different.
 pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason> {
     if any_era(headers, envelope.meta_version()) == Era::Legacy {
         return agree_without_body(headers);
@@ -41,7 +41,7 @@ pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason
             return Err(Reason::VersionMissing);
         }
         MessageKind::Request => true,
-        // The revision defines no headers for notifications: what is there must still be true.
+        // The revision defines no headers for notifications. Headers that are present must still agree.
         MessageKind::Notification => false,
     };
     let version = plain(headers, PROTOCOL_VERSION)?;
@@ -56,20 +56,20 @@ pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason
 /// The era of a request without a body: GET and DELETE.
 ///
 /// # Errors
-/// [`Reason::HeaderMismatch`] when the version is given twice or is no plain text.
+/// [`Reason::HeaderMismatch`] if the version header is repeated or is not plain text.
 pub fn agree_without_body(headers: &HeaderMap) -> Result<Era, Reason> {
     Ok(era(plain(headers, PROTOCOL_VERSION)?.as_deref(), None))
 }
 
-/// The version in the header, once the headers are known to agree: it is there once at most, and plain text.
+/// The version in the header. Call it only after [`agree`]: then there is at most one, in plain text.
 pub fn version(headers: &HeaderMap) -> Option<&str> {
     headers.get(PROTOCOL_VERSION)?.to_str().ok()
 }
 
-/// The text of a header value: `=?base64?…?=` decoded, anything else as it stands.
+/// The text of a header value: `=?base64?…?=` decoded, any other value unchanged.
 ///
-/// `None` where it is neither plain ASCII nor well encoded. The markers count in lower case only; other spellings are
-/// literal text (*Value Encoding*).
+/// `None` if it is neither plain ASCII nor correctly encoded. The markers are recognised in lower case only; other spellings
+/// are literal text (*Value Encoding*).
 pub fn decode_sentinel(value: &HeaderValue) -> Option<Cow<'_, str>> {
     let text = value.to_str().ok()?;
     if !(text.starts_with(SENTINEL_START) && text.ends_with(SENTINEL_END)) {
@@ -83,8 +83,8 @@ pub fn decode_sentinel(value: &HeaderValue) -> Option<Cow<'_, str>> {
         .map(Cow::Owned)
 }
 
-/// A text as the value of a header that [`decode_sentinel`] reads: as it stands where it is plain ASCII, without white space at
-/// its ends, and does not look encoded. `None` where it is too long for a header.
+/// A text as a header value that [`decode_sentinel`] reads: unchanged if it is plain ASCII, has no spaces at its ends and does
+/// not look encoded, otherwise encoded. `None` if it is too long for a header.
 pub fn encode_sentinel(text: &str) -> Option<HeaderValue> {
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         && text.trim_matches(' ') == text
@@ -99,7 +99,7 @@ pub fn encode_sentinel(text: &str) -> Option<HeaderValue> {
 const SENTINEL_START: &str = "=?base64?";
 const SENTINEL_END: &str = "?=";
 
-/// The era when a version that is given twice counts as modern as soon as one of the two is.
+/// The era. If the version header is repeated, one modern value is enough for the modern era.
 fn any_era(headers: &HeaderMap, meta: Option<&str>) -> Era {
     let legacy =
         |value: &HeaderValue| era(Some(value.to_str().unwrap_or_default()), meta) == Era::Legacy;
@@ -130,7 +130,7 @@ fn mirrors(header: Option<Cow<'_, str>>, body: Option<&str>, due: bool) -> Resul
     }
 }
 
-/// A header that knows no encoding.
+/// The text of a header without encoding.
 fn plain(headers: &HeaderMap, name: HeaderName) -> Result<Option<Cow<'_, str>>, Reason> {
     single(headers, name)?
         .map(|value| {
@@ -159,7 +159,7 @@ mod tests {
     type Headers<'a> = &'a [(&'a str, &'a str)];
     const VERSION: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
 
-    fn judge(body: &str, headers: Headers<'_>) -> Result<Era, Reason> {
+    fn agreed(body: &str, headers: Headers<'_>) -> Result<Era, Reason> {
         let envelope = Envelope::read(body.as_bytes(), &JsonLimits::default()).unwrap();
         agree(&envelope, &map(headers))
     }
@@ -197,10 +197,10 @@ mod tests {
             ],
             &[("mcp-method", "tools/list")],
         ] {
-            assert_eq!(judge(body, headers), Ok(Era::Legacy), "{headers:?}");
+            assert_eq!(agreed(body, headers), Ok(Era::Legacy), "{headers:?}");
         }
         assert_eq!(
-            judge(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, &[]),
+            agreed(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, &[]),
             Ok(Era::Legacy)
         );
     }
@@ -288,7 +288,7 @@ mod tests {
         for (body, mut headers) in cases {
             headers.push(VERSION);
             assert_eq!(
-                judge(&body, &headers),
+                agreed(&body, &headers),
                 Ok(Era::Modern),
                 "{body} {headers:?}"
             );
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modern_request_without_a_version_in_meta_says_so_first() {
+    fn a_version_missing_in_meta_is_refused_before_other_mismatches() {
         for body in [
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{}}}"#,
@@ -313,7 +313,7 @@ mod tests {
                 &[("mcp-protocol-version", "2025-06-18\u{e9}")],
             ] {
                 assert_eq!(
-                    judge(body, headers),
+                    agreed(body, headers),
                     Err(Reason::VersionMissing),
                     "{body} {headers:?}"
                 );
@@ -345,7 +345,7 @@ mod tests {
                 ],
             ),
             (
-                "version doubled",
+                "version repeated",
                 &listing,
                 &[VERSION, VERSION, ("mcp-method", "tools/list")],
             ),
@@ -369,7 +369,7 @@ mod tests {
                 &[VERSION, ("mcp-method", "Tools/List")],
             ),
             (
-                "method doubled",
+                "method repeated",
                 &listing,
                 &[
                     VERSION,
@@ -383,7 +383,7 @@ mod tests {
                 &[VERSION, ("mcp-method", "=?base64?dG9vbHMvbGlzdA==?=")],
             ),
             (
-                "name doubled where unread",
+                "name repeated where unread",
                 &listing,
                 &[
                     VERSION,
@@ -404,7 +404,7 @@ mod tests {
                 &[VERSION, method, ("mcp-name", "Add")],
             ),
             (
-                "name doubled",
+                "name repeated",
                 &calling,
                 &[VERSION, method, ("mcp-name", "add"), ("mcp-name", "add")],
             ),
@@ -459,12 +459,12 @@ mod tests {
             ),
         ];
         for (name, body, headers) in cases {
-            assert_eq!(judge(body, headers), Err(Reason::HeaderMismatch), "{name}");
+            assert_eq!(agreed(body, headers), Err(Reason::HeaderMismatch), "{name}");
         }
     }
 
     #[test]
-    fn of_a_notification_only_the_headers_that_are_there_are_compared() {
+    fn a_notification_is_compared_only_with_headers_that_are_present() {
         let bare = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
         let versioned =
             format!(r#"{{"jsonrpc":"2.0","method":"notifications/x","params":{{{MODERN}}}}}"#);
@@ -482,7 +482,7 @@ mod tests {
             (&versioned, &[VERSION]),
         ];
         for (body, headers) in accepted {
-            assert_eq!(judge(body, headers), Ok(Era::Modern), "{body} {headers:?}");
+            assert_eq!(agreed(body, headers), Ok(Era::Modern), "{body} {headers:?}");
         }
         let refused: &[(&str, Headers<'_>)] = &[
             (bare, &[VERSION, VERSION]),
@@ -491,7 +491,7 @@ mod tests {
         ];
         for (body, headers) in refused {
             assert_eq!(
-                judge(body, headers),
+                agreed(body, headers),
                 Err(Reason::HeaderMismatch),
                 "{body} {headers:?}"
             );
@@ -501,21 +501,21 @@ mod tests {
     #[test]
     fn a_modern_response_is_refused() {
         let body = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
-        assert_eq!(judge(body, &[VERSION]), Err(Reason::InvalidRequest));
+        assert_eq!(agreed(body, &[VERSION]), Err(Reason::InvalidRequest));
         assert_eq!(
-            judge(body, &[("mcp-protocol-version", "2025-11-25")]),
+            agreed(body, &[("mcp-protocol-version", "2025-11-25")]),
             Ok(Era::Legacy)
         );
     }
 
     #[test]
-    fn a_doubled_version_is_refused_in_the_legacy_era_too() {
+    fn a_repeated_version_header_is_refused_in_the_legacy_era_too() {
         let twice = [
             ("mcp-protocol-version", "2025-06-18"),
             ("mcp-protocol-version", "2025-06-18"),
         ];
         assert_eq!(
-            judge(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &twice),
+            agreed(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &twice),
             Err(Reason::HeaderMismatch)
         );
         assert_eq!(
@@ -525,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_body_the_header_alone_tells_the_era() {
+    fn without_a_body_the_header_alone_decides_the_era() {
         assert_eq!(agree_without_body(&map(&[])), Ok(Era::Legacy));
         assert_eq!(
             agree_without_body(&map(&[("mcp-protocol-version", "2024-11-05")])),
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded_to_the_same() {
+    fn an_encoded_text_is_decoded_to_the_same_text() {
         for text in ["a", "a b", "", "786512e2-9e0d", "~!"] {
             assert_eq!(encode_sentinel(text).unwrap(), text);
         }
@@ -562,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentinel_is_decoded_and_nothing_else_is() {
+    fn only_values_with_both_markers_are_decoded() {
         let cases = [
             ("us-west1", Some("us-west1")),
             ("", Some("")),

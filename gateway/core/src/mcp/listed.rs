@@ -1,4 +1,4 @@
-//! The lists of an MCP server: where they stand in an answer, and what their entries are known by.
+//! The lists of an MCP server: where they are in an answer, and which member identifies an entry.
 
 /// A list of an MCP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Listed {
         }
     }
 
-    /// The member of an entry that its use names it by.
+    /// The member of an entry that identifies it in calls.
     pub const fn key(self) -> &'static str {
         match self {
             Self::Tools | Self::Prompts => "name",

@@ -9,11 +9,10 @@ use crate::refusal::reason::Reason;
 /// The longest name, URI or task id that is accepted, in bytes: patterns are matched against them.
 pub const MAX_NAME: usize = 8 * 1024;
 
-/// A member that must be an object without look-alikes where it is there.
+/// A member that, if present, must be an object without look-alike names.
 ///
 /// # Errors
-/// [`Reason::InvalidRequest`] where it is no object, [`Reason::AmbiguousJson`] where two readers could see different things in
-/// it.
+/// [`Reason::InvalidRequest`] if it is not an object, [`Reason::AmbiguousJson`] if two readers could read it differently.
 pub(crate) fn object<'o, 'a>(
     object: &'o Object<'a>,
     member: &str,

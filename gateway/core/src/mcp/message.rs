@@ -1,7 +1,7 @@
 //! One message on its way from a client to an upstream: read once, then owned.
 //!
-//! Policy, rate limits, sealing, the logs and the request to the upstream all look at this one value. Its texts are kept once and
-//! shared; its body and its arguments are the bytes that came.
+//! Policy, rate limits, sealing, the logs and the request to the upstream all use this one value. Its texts are stored once and
+//! shared. Its body and arguments are the bytes that the client sent.
 
 use std::{fmt, sync::Arc};
 
@@ -18,39 +18,39 @@ use crate::json::JsonLimits;
 use crate::mcp::operation::{Operation, Reference};
 use crate::refusal::reason::Reason;
 
-/// What a client asks for, and the bytes it said it with.
+/// What a client requests, and the bytes that it sent.
 pub struct Message {
-    /// The era that it is of.
+    /// Its era.
     pub era: Era,
-    /// Its id; none of GET, DELETE and notifications.
+    /// Its id. GET, DELETE and notifications have none.
     pub id: Option<RequestId>,
-    /// Its method; none of GET, DELETE and legacy responses.
+    /// Its method. GET, DELETE and legacy responses have none.
     pub method: Option<MethodName>,
     /// What the method acts on: a tool, a prompt, a resource URI, a task.
     pub name: Option<Arc<str>>,
-    /// What it touches besides its name.
+    /// What it uses in addition to its name.
     pub references: Vec<Reference>,
-    /// The arguments of a tool or prompt: a part of the body.
+    /// The arguments of a tool or prompt: a slice of the body.
     pub arguments: Option<Bytes>,
-    /// The protocol version that it or its header names.
+    /// The protocol version from the message or its header.
     pub version: Option<Box<str>>,
-    /// The protocol version that an `initialize` proposes, where that is text.
+    /// The protocol version that an `initialize` proposes, if it is a string.
     pub proposed_version: Option<Box<str>>,
-    /// What it has to do with tasks, besides what its method says.
+    /// How it uses tasks, in addition to its method.
     pub task_use: TaskUse,
-    /// The bytes for the upstream, those that came unless something sealed was opened in them; none of GET and DELETE.
+    /// The bytes for the upstream: those of the client, with sealed values replaced by the upstream's. GET and DELETE have none.
     pub body: Option<Bytes>,
-    /// `Mcp-Name` for the upstream, where that is another than the client's.
+    /// `Mcp-Name` for the upstream, if it differs from the client's.
     pub mirror: Option<HeaderValue>,
-    /// The answer is a stream that only listens: it has no end of its own.
+    /// Whether the answer is a stream that only listens: it does not end by itself.
     pub listens: bool,
 }
 
 impl Message {
-    /// Reads the whole body of a POST, and holds it against the headers beside it.
+    /// Reads the whole body of a POST and compares it with its headers.
     ///
     /// # Errors
-    /// Those of [`Envelope::read`] and [`headers::agree`], with the id of the request that it may have been.
+    /// Those of [`Envelope::read`] and [`headers::agree`], with the id of the request if it could be read.
     pub fn read(
         body: &Bytes,
         headers: &HeaderMap,
@@ -108,7 +108,7 @@ impl Message {
         }
     }
 
-    /// What the policy judges.
+    /// What the policy decides about.
     pub fn operation(&self) -> Operation<'_> {
         Operation {
             method: self.method_name(),
@@ -124,7 +124,7 @@ impl Message {
         self.method.as_ref().map(MethodName::method)
     }
 
-    /// Its method as it is written.
+    /// Its method as the client wrote it.
     pub fn method_name(&self) -> Option<&str> {
         self.method.as_ref().map(MethodName::as_str)
     }
@@ -134,12 +134,12 @@ impl Message {
         self.era == Era::Legacy && self.called().is_some_and(McpMethod::opens_session)
     }
 
-    /// Whether this answers a request of the server: a message that calls nothing.
+    /// Whether this answers a request of the server. Such a message calls no method.
     pub const fn answers(&self) -> bool {
         self.body.is_some() && self.method.is_none()
     }
 
-    /// How its protocol version is to be judged.
+    /// How its protocol version is checked.
     pub fn asked(&self) -> Asked<'_> {
         match (&self.body, self.called()) {
             (None, _) => Asked::Bodiless,
@@ -151,7 +151,7 @@ impl Message {
     }
 }
 
-/// Without its texts: they are the client's, and what was unsealed in them is the upstream's.
+/// Shows no texts: they belong to the client, and unsealed values belong to the upstream.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
@@ -162,16 +162,16 @@ impl fmt::Debug for Message {
     }
 }
 
-/// A method as a message names it. Only one that MCP does not have takes room of its own.
+/// A method as a message names it. The name is stored only if the method has no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodName {
     method: McpMethod,
-    /// The name, where the row has another.
+    /// The name, if the method has no row.
     other: Option<Arc<str>>,
 }
 
 impl MethodName {
-    /// Of a name and its method.
+    /// From a name and its method.
     fn of(name: &str, method: McpMethod) -> Self {
         Self {
             method,
@@ -184,7 +184,7 @@ impl MethodName {
         self.method
     }
 
-    /// As it is written.
+    /// The name as the client wrote it.
     pub fn as_str(&self) -> &str {
         match &self.other {
             Some(other) => other,
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_keeps_what_its_envelope_says() {
+    fn a_message_has_the_values_of_its_envelope() {
         let body = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"\u0061dd","arguments":{"x":1}}}"#;
         let message = read(body).unwrap();
         assert_eq!(message.era, Era::Legacy);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_that_mcp_does_not_have_keeps_its_name() {
+    fn an_unknown_method_keeps_its_name() {
         for (method, known) in [
             ("tools/call ", false),
             ("tasks/more", false),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_walked_over_once_whatever_is_read_of_it() {
+    fn every_body_is_read_in_one_walk() {
         for body in [
             r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":{"y":[1,2]}},"_meta":{"progressToken":1}}}"#,

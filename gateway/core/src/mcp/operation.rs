@@ -3,11 +3,11 @@
 /// What is called.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Operation<'a> {
-    /// The JSON-RPC method. None for GET, DELETE and the answer to a server's request: they call nothing.
+    /// The JSON-RPC method. GET, DELETE and answers to a server's request have none: they call no method.
     pub method: Option<&'a str>,
     /// The tool, prompt, resource URI or task that the method is about.
     pub name: Option<&'a str>,
-    /// What the call touches besides.
+    /// What the call uses in addition to its name.
     pub references: &'a [Reference],
     /// The arguments of a tool or prompt: a raw JSON value.
     pub arguments: Option<&'a [u8]>,
@@ -15,8 +15,7 @@ pub struct Operation<'a> {
     pub version: Option<&'a str>,
 }
 
-/// What a call touches besides what it is named for: an entry of `subscriptions/listen`, the object of
-/// `completion/complete`.
+/// What a call uses in addition to its name: an entry of `subscriptions/listen`, the reference of `completion/complete`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
     /// A resource, or a template of resources, by its URI.

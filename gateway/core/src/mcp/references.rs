@@ -1,5 +1,5 @@
-//! What a message touches besides what it is named for: the resources that `subscriptions/listen` follows, the prompt or
-//! resource template that `completion/complete` completes. And the arguments of tools and prompts, left raw.
+//! What a message uses in addition to its name: the resources of `subscriptions/listen`, the prompt or resource template of
+//! `completion/complete`. And the raw arguments of tools and prompts.
 
 use super::member::{self, MAX_NAME};
 use super::method::{Further, McpMethod};
@@ -7,13 +7,13 @@ use crate::json::{self, Object};
 use crate::mcp::operation::Reference;
 use crate::refusal::reason::Reason;
 
-/// Resources that one `subscriptions/listen` may follow: each is judged by the policy.
+/// The most resources of one `subscriptions/listen`. The policy checks each of them.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 256;
 
-/// Bytes of their URIs together: every rule may compare its patterns with all of them.
+/// The most bytes of their URIs together: every rule can compare its patterns with all of them.
 const MAX_SUBSCRIPTION_BYTES: usize = 64 * 1024;
 
-/// The members of `params` that are read for a method; `_meta` is read for all.
+/// The members of `params` that are read for a method. `_meta` is read for every method.
 pub(crate) fn members(method: Option<McpMethod>) -> &'static [&'static str] {
     match method.map(McpMethod::further) {
         Some(Further::Arguments) => &["_meta", "arguments"],
@@ -23,18 +23,18 @@ pub(crate) fn members(method: Option<McpMethod>) -> &'static [&'static str] {
     }
 }
 
-/// The arguments of a tool or prompt, as they came.
+/// The arguments of a tool or prompt, as the client sent them.
 pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<McpMethod>) -> Option<&'a [u8]> {
     method.filter(|method| method.takes_arguments())?;
     params.get("arguments")
 }
 
-/// What the message touches besides its name.
+/// What the message uses in addition to its name.
 ///
 /// # Errors
-/// [`Reason::InvalidRequest`] where it is not as the specification has it, or lists more than [`MAX_SUBSCRIPTIONS`], or where a
-/// name or URI is longer than [`MAX_NAME`] or all are longer than [`MAX_SUBSCRIPTION_BYTES`];
-/// [`Reason::AmbiguousJson`] where two readers could see different things in it.
+/// [`Reason::InvalidRequest`] if it does not follow the specification, lists more than [`MAX_SUBSCRIPTIONS`] resources, has a
+/// name or URI longer than [`MAX_NAME`], or URIs longer than [`MAX_SUBSCRIPTION_BYTES`] together;
+/// [`Reason::AmbiguousJson`] if two readers could read it differently.
 pub(crate) fn references(
     params: Option<&Object<'_>>,
     method: Option<McpMethod>,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn subscriptions_end_at_their_limit() {
+    fn more_subscriptions_than_the_limit_are_refused() {
         let params = |count| {
             let uris = vec![r#""a""#; count].join(",");
             format!(r#"{{"notifications":{{"resourceSubscriptions":[{uris}]}}}}"#)
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_patterns_are_compared_with_is_not_long() {
+    fn long_names_and_uris_are_refused() {
         let completed = |length: usize| {
             let uri = "x".repeat(length);
             let params = format!(r#"{{"ref":{{"type":"ref/resource","uri":"{uri}"}}}}"#);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_object_of_a_completion_is_read() {
+    fn the_reference_of_a_completion_is_read() {
         for (params, expected) in [
             (
                 r#"{"ref":{"type":"ref/prompt","name":"p"}}"#,
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn other_methods_touch_nothing_else() {
+    fn other_methods_have_no_references() {
         assert_eq!(read("tools/call", r#"{"ref":1}"#), Ok(Vec::new()));
         let params = json::object(br#"{"arguments":{"a":1}}"#).unwrap();
         assert_eq!(

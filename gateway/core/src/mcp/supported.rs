@@ -1,48 +1,48 @@
-//! The protocol versions that a resource lists, and what becomes of a request that asks for another.
+//! The protocol versions that a resource lists (`protocol_versions`), and how a request with another version is refused.
 //!
-//! Without a list the upstream decides. With one, a request is refused before anything is forwarded; which error it gets
-//! depends on the list. A list with a modern revision makes the resource a modern server, which names what it supports
-//! (MCP 2026-07-28, *Protocol Version Negotiation*). A list without one makes it a legacy server, and that must not answer
-//! with an error of the modern era: a client that could speak either would take it for modern, and not fall back to
-//! `initialize` (MCP 2026-07-28, Streamable HTTP, *Backward Compatibility*).
+//! Without a list the upstream decides. With one, the request is refused before it is forwarded, and the error depends on the
+//! list. If the list has a modern revision, the resource is a modern server, and the error names the supported versions (MCP
+//! 2026-07-28, *Protocol Version Negotiation*). If not, it is a legacy server, which must not answer with an error of the modern
+//! era: a client of both eras would take it for a modern server and not fall back to `initialize` (MCP 2026-07-28, Streamable
+//! HTTP, *Backward Compatibility*).
 
 use super::version::{Era, LEGACY};
 use crate::refusal::reason::Reason;
 
-/// What a request without a version header counts as (MCP 2025-11-25, transports).
+/// The version of a request without a version header (MCP 2025-11-25, transports).
 const WITHOUT_HEADER: &str = "2025-03-26";
 
-/// The revisions that know no `MCP-Protocol-Version` header: their clients send none.
+/// The revisions without an `MCP-Protocol-Version` header: their clients send none.
 const HEADERLESS: &[&str] = &["2024-10-07", "2024-11-05", WITHOUT_HEADER];
 
 /// The first revision of the modern era.
 pub const FIRST_MODERN: &str = "2026-07-28";
 
-/// How much of a version that is refused is told back, in characters.
+/// The most characters of a refused version that the error repeats.
 const MAX_REQUESTED: usize = 64;
 
-/// Whether this names a revision that there is, or that there may be one day: a date from the first modern one on.
+/// Whether this names a known revision, or a possible later one: any date since the first modern revision.
 pub fn is_revision(version: &str) -> bool {
     LEGACY.contains(&version) || (is_date(version) && version >= FIRST_MODERN)
 }
 
-/// What a request asks for, as far as versions are concerned.
+/// The kind of a request, as far as versions are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked<'a> {
-    /// Legacy `initialize`, with the version it proposes: the upstream's answer to it is what counts.
+    /// Legacy `initialize`, with the version it proposes. The upstream's answer decides on the version.
     Opening(Option<&'a str>),
     /// Any other message.
     Message,
-    /// GET or DELETE: these have no message, and no place in the modern era.
+    /// GET or DELETE: they have no message and do not exist in the modern era.
     Bodiless,
 }
 
-/// A request that is refused for its version.
+/// Why a request is refused for its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The version it asked for, cut to what is worth telling.
+    /// The version it requested, truncated for the error.
     pub requested: String,
 }
 
@@ -56,7 +56,7 @@ pub struct Supported {
 }
 
 impl Supported {
-    /// From the versions listed; one at least.
+    /// From the listed versions, at least one.
     pub fn new(versions: Vec<String>) -> Self {
         let any = |is: fn(&str) -> bool| versions.iter().any(|version| is(version));
         Self {
@@ -72,18 +72,18 @@ impl Supported {
         &self.versions
     }
 
-    /// Whether a legacy session can begin here.
+    /// Whether a legacy session can begin.
     pub const fn has_legacy(&self) -> bool {
         self.has_legacy
     }
 
-    /// Judges a request of this era by its version: the one in `_meta`, or else in the header.
+    /// Checks the version of a request of this era: the one in `_meta`, or else in the header.
     ///
-    /// A request without a version passes where a revision is listed whose clients send none. `initialize` passes wherever
-    /// there is something it could agree upon.
+    /// A request without a version is allowed if the list has a revision whose clients send none. `initialize` is allowed if the
+    /// list has a legacy version.
     ///
     /// # Errors
-    /// [`Unsupported`], with [`Reason::MethodNotAllowed`] for GET and DELETE where only modern versions are listed.
+    /// [`Unsupported`], with [`Reason::MethodNotAllowed`] for GET and DELETE if only modern versions are listed.
     pub fn judge(
         &self,
         era: Era,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modern_request_passes_with_a_listed_version_alone() {
+    fn a_modern_request_is_allowed_only_with_a_listed_version() {
         let both = [LATEST_LEGACY, MODERN];
         for asked in [Asked::Message, Asked::Bodiless] {
             assert_eq!(judged(&both, Era::Modern, Some(MODERN), asked), Ok(()));
@@ -183,7 +183,7 @@ mod tests {
                 refused(Reason::UnsupportedVersion, "2027-01-01")
             );
         }
-        // A legacy version in `_meta` makes a message modern, and is none that is served in that shape.
+        // A version in `_meta` makes the message modern, and a legacy version is not served in the modern era.
         assert_eq!(
             judged(&[MODERN], Era::Modern, Some("2025-06-18"), Asked::Message),
             refused(Reason::UnsupportedVersion, "2025-06-18")
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_of_the_legacy_era_answers_as_such() {
+    fn a_resource_with_only_legacy_versions_refuses_with_a_legacy_error() {
         for (era, version) in [(Era::Modern, MODERN), (Era::Legacy, "2024-11-05")] {
             assert_eq!(
                 judged(&[LATEST_LEGACY], era, Some(version), Asked::Message),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_legacy_request_passes_with_a_listed_version_alone() {
+    fn a_legacy_request_is_allowed_only_with_a_listed_version() {
         let both = [LATEST_LEGACY, MODERN];
         for asked in [Asked::Message, Asked::Bodiless] {
             assert_eq!(
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_version_a_request_is_of_a_revision_that_sends_none() {
+    fn a_request_without_a_version_requires_a_listed_revision_without_the_header() {
         for asked in [Asked::Message, Asked::Bodiless] {
             for listed in ["2024-10-07", "2024-11-05", "2025-03-26"] {
                 assert_eq!(
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opening_passes_wherever_a_legacy_version_is_listed() {
+    fn initialize_is_allowed_if_a_legacy_version_is_listed() {
         let opening = |listed: &[&str], header, proposed| {
             judged(listed, Era::Legacy, header, Asked::Opening(proposed))
         };
@@ -248,7 +248,7 @@ mod tests {
             assert_eq!(opening(listed, None, Some("2024-11-05")), Ok(()));
             assert_eq!(opening(listed, Some("2025-06-18"), None), Ok(()));
         }
-        for (header, proposed, told) in [
+        for (header, proposed, requested) in [
             (None, Some("2025-11-25"), "2025-11-25"),
             (Some("2025-06-18"), Some("2025-11-25"), "2025-11-25"),
             (Some("2025-06-18"), None, "2025-06-18"),
@@ -256,13 +256,13 @@ mod tests {
         ] {
             assert_eq!(
                 opening(&[MODERN], header, proposed),
-                refused(Reason::UnsupportedVersion, told)
+                refused(Reason::UnsupportedVersion, requested)
             );
         }
     }
 
     #[test]
-    fn get_and_delete_have_no_place_in_the_modern_era() {
+    fn get_and_delete_are_refused_if_only_modern_versions_are_listed() {
         for (era, version) in [(Era::Legacy, None), (Era::Modern, Some(MODERN))] {
             let judged = judged(&[MODERN], era, version, Asked::Bodiless);
             assert_eq!(
@@ -274,14 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_back_is_short() {
+    fn the_requested_version_in_the_error_is_truncated() {
         let long = "ü".repeat(1000);
         let judged = judged(&[MODERN], Era::Modern, Some(&long), Asked::Message);
         assert_eq!(judged.unwrap_err().1, "ü".repeat(MAX_REQUESTED));
     }
 
     #[test]
-    fn a_revision_is_known_or_a_date_to_come() {
+    fn a_revision_is_known_or_a_date_since_the_first_modern_one() {
         for version in LEGACY.iter().chain(&[MODERN, "2026-11-30", "2031-01-01"]) {
             assert!(is_revision(version), "{version}");
         }

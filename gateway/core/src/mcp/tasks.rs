@@ -1,7 +1,7 @@
-//! Tasks: what a resource lets clients say of them.
+//! Tasks: which use of them a resource allows.
 //!
-//! An upstream that knows no principal binds its tasks to nobody, so that whoever learns or guesses an id has the task (MCP
-//! 2025-11-25, tasks, *Task Isolation and Access Control*; SEP-2663, *Security Implications*).
+//! An upstream without principals cannot bind a task to its caller. Then every client that learns or guesses the id of a task can
+//! use it (MCP 2025-11-25, tasks, *Task Isolation and Access Control*; SEP-2663, *Security Implications*).
 
 use super::member;
 use super::method::McpMethod;
@@ -13,39 +13,39 @@ use crate::refusal::reason::Reason;
 /// What happens to the ids of tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tasks {
-    /// Nobody may use one.
+    /// No client may use a task.
     #[default]
     Refuse,
-    /// Clients get them sealed, bound to the caller.
+    /// Clients get sealed ids, bound to the caller.
     Seal,
-    /// They pass: the upstream binds them itself.
+    /// Ids pass unchanged: the upstream binds them itself.
     Upstream,
 }
 
-/// What a message has to do with tasks, besides what its method says.
+/// How a message uses tasks, in addition to its method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TaskUse {
-    /// Nothing.
+    /// Not at all.
     #[default]
     None,
-    /// It asks for a task in place of its result (`params.task`, MCP 2025-11-25; nothing since).
+    /// It requests a task instead of a result (`params.task`, MCP 2025-11-25; no meaning in later revisions).
     Asks,
-    /// It asks to be told of tasks (`params.notifications.taskIds`, SEP-2663).
+    /// It subscribes to tasks (`params.notifications.taskIds`, SEP-2663).
     Watches,
 }
 
-/// The extension by which modern clients say that they know tasks (SEP-2663, *Extension Identifier*).
+/// The extension with which modern clients declare that they support tasks (SEP-2663, *Extension Identifier*).
 pub const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// The member of `_meta` that names the task a message belongs to (MCP 2025-11-25, tasks, *Related Task Metadata*).
 pub(crate) const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
 impl Tasks {
-    /// Whether a message may go on.
+    /// Whether a message is allowed.
     ///
     /// # Errors
-    /// [`Reason::TasksRefused`] for what is about tasks where nobody may use one. [`Reason::TasksMethod`], where ids are
-    /// sealed, for what cannot be: a list of everybody's tasks, and methods that the era does not have.
+    /// [`Reason::TasksRefused`] for every use of tasks on a resource that refuses them. [`Reason::TasksMethod`] on a resource
+    /// that seals ids, for methods with which that is not possible: a list of all tasks, and methods that the era does not have.
     pub fn judge(self, era: Era, method: Option<&str>, used: TaskUse) -> Result<(), Reason> {
         let method = method.map(McpMethod::of);
         let method = method.filter(|method| method.is_about_tasks());
@@ -62,11 +62,11 @@ impl Tasks {
     }
 }
 
-/// What a message with these `params` has to do with tasks.
+/// How a message with these `params` uses tasks.
 ///
 /// # Errors
-/// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] where what
-/// should tell what to be told of is no object.
+/// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] if `notifications`
+/// is not an object.
 pub(crate) fn used(params: &Object<'_>, method: Option<McpMethod>) -> Result<TaskUse, Reason> {
     let watching = method.is_some_and(McpMethod::listens);
     let known: &[&str] = if watching {
@@ -97,7 +97,7 @@ mod tests {
     const REFUSED: Result<(), Reason> = Err(Reason::TasksRefused);
 
     #[test]
-    fn where_tasks_are_refused_nothing_about_them_goes_on() {
+    fn a_resource_that_refuses_tasks_refuses_every_use_of_them() {
         let judge = |era, method, used| Tasks::Refuse.judge(era, Some(method), used);
         for era in [Era::Legacy, Era::Modern] {
             for method in [
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn where_ids_are_sealed_what_names_one_task_goes_on() {
+    fn a_resource_that_seals_ids_allows_methods_that_name_one_task() {
         let judge = |era, method| Tasks::Seal.judge(era, Some(method), TaskUse::None);
         for era in [Era::Legacy, Era::Modern] {
             for method in ["tasks/get", "tasks/update", "tasks/cancel", "tools/call"] {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_that_binds_ids_itself_gets_everything() {
+    fn an_upstream_that_binds_ids_itself_gets_every_message() {
         for method in ["tasks/get", "tasks/list", "tasks/more"] {
             for used in [TaskUse::None, TaskUse::Asks, TaskUse::Watches] {
                 let judged = Tasks::Upstream.judge(Era::Legacy, Some(method), used);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_has_to_do_with_tasks_is_read_from_its_params() {
+    fn the_use_of_tasks_is_read_from_params() {
         let used = |method, params: &str| {
             let params = json::object(params.as_bytes()).unwrap();
             used(&params, Some(McpMethod::of(method)))

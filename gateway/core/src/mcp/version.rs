@@ -1,18 +1,18 @@
 //! Which era of MCP a message belongs to.
 //!
-//! Up to 2025-11-25 a client opens with `initialize` and a session may follow; since 2026-07-28 every request stands
-//! alone and its headers mirror its body. One endpoint may serve both.
+//! Up to 2025-11-25 a client begins with `initialize`, and a session may follow. Since 2026-07-28 every request is independent
+//! and its headers mirror its body. One endpoint may serve both.
 
 /// The two shapes of Streamable HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Era {
-    /// Up to 2025-11-25: `initialize`, sessions, only the body counts.
+    /// Up to 2025-11-25: `initialize` and sessions; headers do not mirror the body.
     Legacy,
     /// Since 2026-07-28: stateless, headers mirror the body.
     Modern,
 }
 
-/// The revisions of the legacy era; any other version, known or not, is of the modern one.
+/// The revisions of the legacy era. Every other version, known or not, belongs to the modern era.
 pub const LEGACY: &[&str] = &[
     "2024-10-07",
     "2024-11-05",
@@ -26,7 +26,7 @@ pub const META_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// The era of a message, from its `MCP-Protocol-Version` header and the version in its `_meta`.
 ///
-/// An absent header means 2025-03-26 (MCP 2025-11-25, transports), so nothing at all is legacy.
+/// An absent header means 2025-03-26 (MCP 2025-11-25, transports), so a message without any version is legacy.
 pub fn era(header: Option<&str>, meta: Option<&str>) -> Era {
     let legacy_header = header.is_none_or(|version| LEGACY.contains(&version));
     if legacy_header && meta.is_none() {

@@ -1,4 +1,4 @@
-//! Whom a sealed value belongs to: principal, resource and upstream, and the kind of value.
+//! The owner of a sealed value: principal, resource and upstream, and the kind of value.
 
 use aws_lc_rs::aead::NONCE_LEN;
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
@@ -12,10 +12,10 @@ use crate::refusal::reason::Reason;
 pub const MAX_SESSION_ID: usize = 1024;
 /// The longest task id of an upstream that is sealed, in bytes.
 pub const MAX_TASK_ID: usize = 1024;
-/// The longest request state of an upstream that is sealed, in bytes. Servers keep whole conversations in it.
+/// The longest request state of an upstream that is sealed, in bytes. Servers store whole conversations in it.
 pub const MAX_REQUEST_STATE: usize = 16 * 1024;
 
-/// Whom a sealed value belongs to, and where it leads.
+/// The owner of a sealed value, and the upstream that issued it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding<'a> {
     /// URI of the protected resource.
@@ -24,13 +24,13 @@ pub struct Binding<'a> {
     pub issuer: &'a str,
     /// Subject of the principal.
     pub subject: &'a str,
-    /// Client of the principal, where its token names one.
+    /// Client of the principal, if its token names one.
     pub client: Option<&'a str>,
-    /// The upstream endpoint that knows the value.
+    /// The upstream endpoint that issued the value.
     pub endpoint: &'a str,
 }
 
-/// A [`Binding`] of one kind of value.
+/// A [`Binding`] for one kind of value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
     pub(crate) purpose: Purpose,
@@ -61,7 +61,7 @@ impl Binding<'_> {
         self.bound(Purpose::RequestState, Some(call))
     }
 
-    /// Every part with its length before it, so that no two bindings read alike.
+    /// Hashes every part with its length first, so that different bindings have different digests.
     fn bound(&self, purpose: Purpose, call: Option<&CallDigest>) -> Bound {
         let mut context = Context::new(&SHA256);
         context.update(purpose.domain());
@@ -71,7 +71,7 @@ impl Binding<'_> {
         if let Some(call) = call {
             hash_part(&mut context, call.as_bytes());
         }
-        // A client that is absent is another one than a client that is empty.
+        // An absent client differs from an empty one.
         if let Some(client) = self.client {
             hash_part(&mut context, client.as_bytes());
         }
@@ -83,7 +83,7 @@ impl Binding<'_> {
 }
 
 impl Purpose {
-    /// What sets the bindings of one kind apart from those of the others.
+    /// The prefix that separates the bindings of one kind from those of the others.
     const fn domain(self) -> &'static [u8] {
         match self {
             Self::Session => b"mcp-gateway session binding 1",
@@ -106,14 +106,14 @@ impl Purpose {
         (HEAD + NONCE_LEN + SHA256_OUTPUT_LEN + self.longest() + TAG).div_ceil(3) * 4
     }
 
-    /// Session ids are visible ASCII (MCP transports, *Session Management*); the others are any text.
+    /// Whether a value can be sealed. Session ids are visible ASCII (MCP transports, *Session Management*), others any text.
     pub(crate) fn takes(self, value: &str) -> bool {
         let is_session_id =
             || !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
         value.len() <= self.longest() && (self != Self::Session || is_session_id())
     }
 
-    /// Not sealed here, or altered.
+    /// The reason for a value that was not sealed with a known key, or was changed.
     pub(crate) const fn unknown(self) -> Reason {
         match self {
             Self::Session => Reason::SessionUnknown,
@@ -122,7 +122,7 @@ impl Purpose {
         }
     }
 
-    /// Genuine, but another's.
+    /// The reason for a genuine value of another owner.
     pub(crate) const fn mismatch(self) -> Reason {
         match self {
             Self::Session => Reason::SessionMismatch,

@@ -1,4 +1,4 @@
-//! Which call a request state belongs to.
+//! The call that a request state belongs to.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use super::digest::{finish, hash_part};
 use crate::json::{self, JsonError};
 
-/// A digest of a call: its method, what that acts on, and the arguments, whatever the order of their members and the white
-/// space between them. The client repeats exactly these when it calls again (MCP 2026-07-28, multi round-trip requests).
+/// A digest of a call: its method, what the method acts on, and the arguments, independent of white space and of the order of
+/// members. The client repeats exactly these when it calls again (MCP 2026-07-28, multi round-trip requests).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CallDigest([u8; SHA256_OUTPUT_LEN]);
 
 impl CallDigest {
-    /// Of a call whose body passed [`json::check`]; `arguments` as they stand in it.
+    /// From a call whose body [`json::check`] accepted; `arguments` are raw bytes of the body.
     ///
     /// # Errors
-    /// [`JsonError`] where the arguments are no JSON.
+    /// [`JsonError`] if the arguments are not JSON.
     ///
     /// [`json::check`]: crate::json::check()
     pub fn of(
@@ -29,7 +29,7 @@ impl CallDigest {
         hash_part(&mut context, method.as_bytes());
         let arguments = arguments.map(json::canonical).transpose()?;
         for part in [name.map(str::as_bytes), arguments.as_deref()] {
-            // What is absent is not what is empty.
+            // An absent part differs from an empty one.
             context.update(&[u8::from(part.is_some())]);
             hash_part(&mut context, part.unwrap_or_default());
         }
@@ -56,20 +56,20 @@ mod tests {
     }
 
     #[test]
-    fn the_same_call_said_otherwise_has_the_same_digest() {
+    fn every_spelling_of_a_call_has_the_same_digest() {
         let call = |arguments| of("tools/call", Some("pay"), Some(arguments));
-        let said = call(r#"{"to":"bob","amount":{"value":5,"of":["a",{"b":1,"c":2}]}}"#);
-        for otherwise in [
+        let first = call(r#"{"to":"bob","amount":{"value":5,"of":["a",{"b":1,"c":2}]}}"#);
+        for spelling in [
             r#" { "amount" : { "of" : [ "a" , {"c":2,"b":1} ] , "value" : 5 } , "to" : "bob" } "#,
             r#"{"to":"b\u006fb","amount":{"value":5,"\u006ff":["a",{"b":1,"c":2}]}}"#,
         ] {
-            assert_eq!(call(otherwise), said, "{otherwise}");
+            assert_eq!(call(spelling), first, "{spelling}");
         }
     }
 
     #[test]
     fn another_call_has_another_digest() {
-        let said = of(
+        let first = of(
             "tools/call",
             Some("pay"),
             Some(r#"{"to":"bob","of":[1,2]}"#),
@@ -106,13 +106,13 @@ mod tests {
             ),
         ];
         for (at, other) in others.iter().enumerate() {
-            assert_ne!(*other, said, "{at}");
+            assert_ne!(*other, first, "{at}");
             assert!(!others[..at].contains(other), "{at}");
         }
     }
 
     #[test]
-    fn absent_is_not_empty() {
+    fn an_absent_name_differs_from_an_empty_one() {
         assert_ne!(of("m", None, None), of("m", Some(""), None));
         assert_ne!(of("m", Some("a"), None), of("ma", None, None));
     }

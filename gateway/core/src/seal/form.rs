@@ -14,7 +14,7 @@ pub(crate) const HEAD: usize = 1 + KEY_ID;
 /// Bytes of the AEAD's tag.
 pub(crate) const TAG: usize = 16;
 
-/// A sealed value, taken apart.
+/// A sealed value, split into its parts.
 pub(crate) struct Parts {
     pub(crate) head: [u8; HEAD],
     pub(crate) nonce: [u8; NONCE_LEN],
@@ -36,7 +36,7 @@ impl Parts {
         })
     }
 
-    /// Stands in for a value that has no parts, to spend the same time on it.
+    /// Replaces a value that cannot be split, so that opening it takes the same time.
     pub(crate) fn dummy() -> Self {
         Self {
             head: [0; HEAD],

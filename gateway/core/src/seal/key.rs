@@ -1,4 +1,4 @@
-//! Keys that seal: how they come from files, and what tells one from another.
+//! Sealing keys: how they are read from files and generated, and their ids.
 
 use std::fmt;
 
@@ -13,29 +13,29 @@ use super::form::{FORM, HEAD, KEY_ID, Parts};
 /// Bytes of a key.
 const KEY: usize = 32;
 
-/// A key that seals. It never prints.
+/// A key for sealing. `Debug` does not show it.
 pub struct SealingKey {
     pub(crate) key: LessSafeKey,
     id: [u8; KEY_ID],
     nonces: hmac::Key,
 }
 
-/// Why bytes are no [`SealingKey`].
+/// Why there is no [`SealingKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealingKeyError {
     /// Not 256 bits in one of the accepted forms.
     #[error(
-        "a session key is 32 bytes, as they are, as 64 hexadecimal digits or as 44 characters of base64"
+        "expected a key of 32 bytes: raw, as 64 hexadecimal digits, or as 44 characters of base64"
     )]
     Form,
-    /// The random source of the system fails.
-    #[error("no randomness for a session key")]
+    /// The random source of the operating system failed.
+    #[error("the random source of the operating system failed")]
     Random,
 }
 
 impl SealingKey {
-    /// From the content of a key file: 32 bytes, or their 64 hexadecimal digits, or their 44 characters of base64; the
-    /// latter two may end with a line end.
+    /// From the content of a key file: 32 bytes, or 64 hexadecimal digits, or 44 characters of base64. The latter two may end
+    /// with a line break.
     ///
     /// # Errors
     /// [`SealingKeyError::Form`].
@@ -51,10 +51,10 @@ impl SealingKey {
         Self::from_secret(&secret.ok_or(SealingKeyError::Form)?)
     }
 
-    /// A new key from the random source of the system.
+    /// Generates a key from the random source of the operating system.
     ///
     /// # Errors
-    /// [`SealingKeyError::Random`] when that fails.
+    /// [`SealingKeyError::Random`] if the source fails.
     pub fn random() -> Result<Self, SealingKeyError> {
         let mut secret = [0; KEY];
         rand::fill(&mut secret).map_err(|_| SealingKeyError::Random)?;
@@ -73,13 +73,13 @@ impl SealingKey {
         })
     }
 
-    /// What a sealed value begins with: the version of the form, and which key it is.
+    /// The first bytes of a sealed value: the version of the form, and the id of the key.
     pub(crate) fn head(&self) -> [u8; HEAD] {
         let [a, b, c, d] = self.id;
         [FORM, a, b, c, d]
     }
 
-    /// The same nonce for the same text, and as good as random for another one.
+    /// A nonce derived from a text: the same for the same text, unpredictable for another one.
     pub(crate) fn nonce_of(&self, text: &[u8]) -> [u8; NONCE_LEN] {
         let tag = hmac::sign(&self.nonces, text);
         tag.as_ref().first_chunk().copied().unwrap_or_default()
@@ -146,14 +146,14 @@ mod tests {
             SealingKey::from_bytes(upper.as_bytes()).unwrap().head(),
             key(0xab).head()
         );
-        // Raw bytes are taken as they are, a line end among them too.
+        // Raw bytes are used unchanged, even if one is a line break.
         let mut raw = [7; 32];
         raw[31] = b'\n';
         assert!(SealingKey::from_bytes(&raw).is_ok());
     }
 
     #[test]
-    fn another_form_is_no_key() {
+    fn another_form_is_refused() {
         let cases: &[Vec<u8>] = &[
             vec![],
             vec![7; 31],
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_does_not_print() {
+    fn debug_does_not_show_a_key() {
         assert_eq!(format!("{:?}", key(7)), "SealingKey(…)");
         let sealer = Sealer::new(vec![key(7), key(8)]).unwrap();
         assert!(!format!("{sealer:?}").contains("7, 7"));

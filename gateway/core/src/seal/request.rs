@@ -1,8 +1,8 @@
-//! What a client sends back sealed, opened for the upstream: the ids of tasks, and the state of a request it repeats.
+//! Opens the sealed values in a client's message for the upstream: ids of tasks, and the state of a repeated request.
 //!
-//! The client's bytes stay as they are but for these values. Tasks that the client itself hosts (MCP 2025-11-25: for sampling
-//! and elicitation) have ids of the client's own: they pass where a method of the server's or the client's own notification
-//! names them, and are refused as the related task of any other message, which could be anybody's.
+//! All other bytes of the message stay unchanged. Tasks that the client itself hosts (MCP 2025-11-25: for sampling and
+//! elicitation) have ids of the client. They are forwarded where an answer to the server or a notification of the client names
+//! them. As the related task of any other message they are refused, because such an id could belong to any caller.
 
 use std::borrow::Cow;
 
@@ -17,22 +17,22 @@ use crate::mcp::tasks::{EXTENSION, RELATED_TASK};
 use crate::mcp::version::META_KEY;
 use crate::refusal::reason::Reason;
 
-/// Where in `_meta` a modern request says that its client knows tasks (SEP-2663, *Capability Negotiation*).
+/// The path in `_meta` where a modern client declares that it supports tasks (SEP-2663, *Capability Negotiation*).
 const DECLARED: [&str; 3] = [
     "io.modelcontextprotocol/clientCapabilities",
     "extensions",
     EXTENSION,
 ];
 
-/// Tasks that one `subscriptions/listen` may follow where ids are sealed.
+/// The most tasks of one `subscriptions/listen` on a resource that seals ids.
 const MAX_WATCHED: usize = 256;
 
-/// What is opened in a caller's messages.
+/// Which values are opened in a caller's messages, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening<'a> {
-    /// Opens it.
+    /// Opens the values.
     pub sealer: &'a Sealer,
-    /// Whom it must belong to.
+    /// The owner that they must have.
     pub binding: Binding<'a>,
     /// Whether ids of tasks are sealed.
     pub tasks: bool,
@@ -43,23 +43,23 @@ pub struct Opening<'a> {
 /// A message whose sealed values have been opened.
 #[derive(Debug, Default)]
 pub struct Opened {
-    /// The message for the upstream, where it is another than the client's.
+    /// The message for the upstream, if it differs from the client's.
     pub body: Option<Vec<u8>>,
     /// The upstream's id of the task that the message acts on.
     pub task: Option<String>,
-    /// Every id that was opened, and what the client calls it.
+    /// Every task id that was opened, with its sealed form.
     pub tasks: Vec<(String, String)>,
-    /// What a request state in the answer belongs to.
+    /// The binding for a request state in the answer.
     pub state: Option<Bound>,
 }
 
 impl Opening<'_> {
-    /// Opens what is sealed in a message that is a strict [`Envelope`](crate::mcp::envelope::Envelope).
+    /// Opens the sealed values in a message that was read as a strict [`Envelope`](crate::mcp::envelope::Envelope).
     ///
     /// # Errors
-    /// [`Reason::AmbiguousJson`] and [`Reason::InvalidRequest`] for what cannot be read in one way only;
-    /// [`Reason::TaskUnknown`], [`Reason::TaskMismatch`] and [`Reason::RequestState`] for what does not open;
-    /// [`Reason::TasksUndeclared`] in place of the first two where a modern client does not say that it knows tasks.
+    /// [`Reason::AmbiguousJson`] and [`Reason::InvalidRequest`] for members that could be read in more than one way;
+    /// [`Reason::TaskUnknown`], [`Reason::TaskMismatch`] and [`Reason::RequestState`] for values that do not open;
+    /// [`Reason::TasksUndeclared`] instead of the first two if a modern client does not declare that it supports tasks.
     pub fn open(&self, body: &[u8]) -> Result<Opened, Reason> {
         let message = object(body)?;
         let method = message.get("method").and_then(json::string);
@@ -148,9 +148,9 @@ impl<'a> MessageReading<'_, 'a> {
         Ok(())
     }
 
-    /// The result that a legacy client answers a request of the server with.
+    /// The result with which a legacy client answers a request of the server.
     fn result(&mut self, raw: &'a [u8]) -> Result<(), Reason> {
-        // Whatever else it is, it holds no `_meta`.
+        // A result that is not an object has no `_meta`.
         let Ok(result) = json::object(raw) else {
             return Ok(());
         };
@@ -284,7 +284,7 @@ mod tests {
         format!(r#"{{ "jsonrpc":"2.0","id":1, "method":"{method}","params":{params} }}"#)
     }
 
-    /// Every message that may name a task, with `ID` where it does; what reaches the upstream has its id there.
+    /// Every message that can name a task, with `ID` in place of the task's id.
     fn naming_a_task() -> Vec<String> {
         let related = r#""io.modelcontextprotocol/related-task": {"taskId" : "ID"}"#;
         vec![
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_opened_wherever_it_stands_and_the_rest_stays_byte_for_byte() {
+    fn an_id_is_opened_at_every_place_and_the_rest_is_unchanged_byte_for_byte() {
         for template in naming_a_task() {
             for (id, written) in [("abc", "abc"), ("a\"b\\ü\n", "a\\\"b\\\\ü\\n"), ("", "")] {
                 let body = template.replace("ID", &task(id));
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_watched_ends_at_its_limit() {
+    fn more_tasks_to_follow_than_the_limit_are_refused() {
         let watch = |count| {
             let ids = vec![format!("\"{}\"", task("abc")); count].join(",");
             let params = format!(r#"{{"notifications":{{"taskIds":[{ids}]}}}}"#);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_does_not_open_for_the_caller_is_refused() {
+    fn an_id_of_another_caller_or_kind_is_refused() {
         let sealed = task("abc");
         let state = ALICE.request_state(&CallDigest::of("tasks/get", None, None).unwrap());
         let as_state = sealer().seal(&state, "abc").unwrap();
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_a_message_acts_on_is_told_apart_from_those_it_names() {
+    fn the_task_that_a_message_acts_on_is_separate_from_tasks_that_it_names() {
         let body = message("tasks/get", &format!(r#"{{"taskId":"{}"}}"#, task("abc")));
         let (_, opened) = open_as(ALICE, &body).unwrap();
         assert_eq!(opened.task.as_deref(), Some("abc"));
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_task_of_the_servers_stays_as_it_is() {
+    fn a_message_without_a_task_of_the_server_is_unchanged() {
         for body in [
             message(
                 "tools/call",
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_member_that_is_read_is_refused() {
+    fn a_member_that_looks_like_one_that_is_read_is_refused() {
         let id = task("abc");
         for params in [
             format!(r#"{{"taskId":"{id}","TaskId":"abc"}}"#),
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modern_client_that_does_not_know_tasks_is_told_so() {
+    fn a_modern_client_that_does_not_declare_tasks_gets_its_own_reason() {
         let get = |id: &str, meta: &str| {
             open(&message(
                 "tasks/get",
@@ -485,7 +485,7 @@ mod tests {
         assert_eq!(get("abc", &without), Err(Reason::TasksUndeclared));
         assert_eq!(get("abc", MODERN), Err(Reason::TasksUndeclared));
         assert_eq!(get("abc", ""), Err(Reason::TaskUnknown), "legacy");
-        // What opens is the upstream's to judge.
+        // If the id opens, the upstream decides.
         assert!(get(&task("abc"), &without).is_ok());
     }
 
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_opens_on_the_repeated_call_alone() {
+    fn a_state_opens_only_on_the_repeated_call() {
         let (name, arguments) = (r#""name":"pay""#, r#"{"to":"bob","amount":5}"#);
         let first = call("tools/call", name, arguments, None);
         let (sent, opened) = open_as(ALICE, &first).unwrap();
@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sealed_here_is_not_touched() {
+    fn values_of_a_kind_that_is_not_sealed_are_unchanged() {
         let sealer = sealer();
         let opening = |tasks, request_state| Opening {
             sealer: &sealer,

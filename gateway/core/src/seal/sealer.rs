@@ -1,4 +1,4 @@
-//! Seals what an upstream gave, and opens it again for the same binding.
+//! Seals a value of an upstream, and opens it again for the same binding.
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -12,7 +12,7 @@ use super::form::Parts;
 use super::key::{SealingKey, SealingKeyError};
 use crate::refusal::reason::Reason;
 
-/// Seals with the first of its keys and opens with every one of them.
+/// Seals with its first key and opens with all of its keys.
 #[derive(Debug)]
 pub struct Sealer {
     first: SealingKey,
@@ -20,10 +20,10 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// From keys, newest first; none at all makes a random one, which no other replica and no restart shares.
+    /// From keys, newest first. Without keys it generates a random one, which is lost at a restart and unknown to other replicas.
     ///
     /// # Errors
-    /// [`SealingKeyError::Random`] when there is no key and no randomness for one.
+    /// [`SealingKeyError::Random`] if there are no keys and none can be generated.
     pub fn new(keys: Vec<SealingKey>) -> Result<Self, SealingKeyError> {
         let mut keys = keys.into_iter();
         let first = keys.next().map_or_else(SealingKey::random, Ok)?;
@@ -33,8 +33,8 @@ impl Sealer {
         })
     }
 
-    /// Seals what an upstream gave. `None` when that is too long, or no session id where it should be one, or when there is
-    /// no randomness.
+    /// Seals a value of an upstream. `None` if it is too long, or must be a session id and is not, or if the random source of the
+    /// operating system fails.
     pub fn seal(&self, bound: &Bound, value: &str) -> Option<String> {
         if !bound.purpose.takes(value) {
             return None;
@@ -53,11 +53,12 @@ impl Sealer {
         Some(URL_SAFE_NO_PAD.encode([&head[..], &nonce, &sealed].concat()))
     }
 
-    /// Opens what [`seal`](Self::seal) made, for the same binding.
+    /// Opens a value from [`seal`](Self::seal), for the same binding.
     ///
     /// # Errors
-    /// The reason of this kind of value, for what was not sealed here or was altered, or for what is genuine but another's;
-    /// they are answered alike. Every path runs the AEAD once, so that the time tells nothing.
+    /// The reason of this kind of value: one for a value that was not sealed with a known key or was changed, another for a genuine
+    /// value of another owner. Clients get the same answer for both. Every path runs the AEAD once, so that the time of the answer
+    /// does not distinguish them.
     pub fn open(&self, bound: &Bound, sealed: &str) -> Result<String, Reason> {
         let unknown = bound.purpose.unknown();
         let parts = Parts::of(sealed, bound.purpose.longest_sealed());
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_for_the_same_binding() {
+    fn a_sealed_value_opens_for_the_same_binding() {
         let sealer = sealer(&[1]);
         for id in ["a", "0f3c-55", "!~", &"x".repeat(MAX_SESSION_ID)] {
             let sealed = sealer.seal(&BINDING.session(), id).unwrap();
@@ -126,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_id_takes_all_the_room_there_is() {
+    fn the_longest_id_gives_the_longest_sealed_value() {
         let sealed = sealer(&[1]).seal(&BINDING.session(), &"x".repeat(MAX_SESSION_ID));
         assert_eq!(sealed.unwrap().len(), Purpose::Session.longest_sealed());
     }
 
     #[test]
-    fn another_binding_is_a_mismatch() {
+    fn a_value_with_another_binding_is_a_mismatch() {
         let sealer = sealer(&[1]);
         let sealed = sealer.seal(&BINDING.session(), "abc").unwrap();
         let cases = [
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_client_is_not_an_empty_one() {
+    fn an_absent_client_differs_from_an_empty_one() {
         let sealer = sealer(&[1]);
         let absent = Binding {
             client: None,
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn no_kind_opens_as_another() {
+    fn a_value_of_one_kind_does_not_open_as_another() {
         let sealer = sealer(&[1]);
         let kinds = [
             BINDING.session(),
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_and_request_states_are_any_text() {
+    fn task_ids_and_request_states_can_be_any_text() {
         let sealer = sealer(&[1]);
         let state = BINDING.request_state(&call("{}"));
         for (bound, longest) in [(BINDING.task(), MAX_TASK_ID), (state, MAX_REQUEST_STATE)] {
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_state_opens_on_its_own_call_alone() {
+    fn a_request_state_opens_only_on_its_own_call() {
         let sealer = sealer(&[1]);
         let bound = BINDING.request_state(&call(r#"{"to":"bob","amount":5}"#));
         let sealed = sealer.seal(&bound, "asked").unwrap();
@@ -309,7 +310,7 @@ mod tests {
             assert_eq!(
                 sealer.open(&BINDING.session(), &sealed[..at]),
                 Err(Reason::SessionUnknown),
-                "cut at {at}"
+                "truncated at {at}"
             );
         }
     }
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_key_opens_elsewhere_and_another_does_not() {
+    fn another_replica_opens_only_with_the_same_key() {
         let sealed = sealer(&[1]).seal(&BINDING.session(), "abc").unwrap();
         assert_eq!(
             sealer(&[1]).open(&BINDING.session(), &sealed).as_deref(),
@@ -359,26 +360,26 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_key_still_opens_but_seals_no_more() {
+    fn an_older_key_opens_but_does_not_seal() {
         let sealed = sealer(&[1]).seal(&BINDING.session(), "abc").unwrap();
         let rotated = sealer(&[2, 1]);
         assert_eq!(
             rotated.open(&BINDING.session(), &sealed).as_deref(),
             Ok("abc")
         );
-        let anew = rotated.seal(&BINDING.session(), "abc").unwrap();
+        let new = rotated.seal(&BINDING.session(), "abc").unwrap();
         assert_eq!(
-            sealer(&[2]).open(&BINDING.session(), &anew).as_deref(),
+            sealer(&[2]).open(&BINDING.session(), &new).as_deref(),
             Ok("abc")
         );
         assert_eq!(
-            sealer(&[1]).open(&BINDING.session(), &anew),
+            sealer(&[1]).open(&BINDING.session(), &new),
             Err(Reason::SessionUnknown)
         );
     }
 
     #[test]
-    fn sealing_twice_gives_two_ids() {
+    fn sealing_a_session_twice_gives_different_ids() {
         let sealer = sealer(&[1]);
         assert_ne!(
             sealer.seal(&BINDING.session(), "abc"),
@@ -418,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_id_that_is_none_is_not_sealed() {
+    fn an_invalid_session_id_is_not_sealed() {
         let sealer = sealer(&[1]);
         for id in [
             "",

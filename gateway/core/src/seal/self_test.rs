@@ -1,4 +1,4 @@
-//! Sealing tried on itself at start, so that a build that seals badly serves nobody.
+//! The self-test of sealing, run at start: a build in which sealing is broken exits before the first request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,22 +8,22 @@ use super::key::SealingKey;
 use super::sealer::Sealer;
 use crate::refusal::reason::Reason;
 
-/// Why sealing cannot be relied on.
+/// Why sealing failed its self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealingTestError {
-    /// A sealed id of an earlier time, or one sealed just now, does not open.
-    #[error("a good sealed session id does not open")]
+    /// The stored test vector, or an id that was sealed just now, did not open.
+    #[error("a valid sealed session id did not open")]
     GoodRefused,
-    /// An altered id, another's, or one that is no session's opens.
-    #[error("a bad sealed session id opens")]
+    /// A changed id, an id of another caller, or a session id as a task id opened.
+    #[error("an invalid sealed session id opened")]
     BadAccepted,
 }
 
-/// Tries a vector that must open, the same altered in its last byte, for another caller, and as what it is not; then an
-/// id sealed by this very process.
+/// Opens a stored test vector: as it is, with its last byte changed, for another caller, and as another kind of value. Then it
+/// does the same with an id that this process sealed.
 ///
 /// # Errors
-/// [`SealingTestError`] at the first surprise.
+/// [`SealingTestError`] for the first wrong result.
 pub fn self_test() -> Result<(), SealingTestError> {
     let broken = |_| SealingTestError::GoodRefused;
     let key = SealingKey::from_bytes(TEST_KEY).map_err(broken)?;
@@ -60,7 +60,7 @@ fn try_sealed(
     }
 }
 
-/// A key that seals nothing but the self-test's id.
+/// A key that is used only in the self-test.
 const TEST_KEY: &[u8] = b"for the self-test of sealing it.";
 const TEST_BINDING: Binding<'static> = Binding {
     resource: "https://mcp.example.com/mcp",
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(self_test(), Ok(()));
     }
 
-    /// Opens the vector for whomever `accepts`, and nothing else.
+    /// The result of the self-test if only the vector opens, for every binding that `accepts` allows.
     fn outcome(accepts: impl Fn(&Bound) -> bool) -> Result<(), SealingTestError> {
         try_sealed(TEST_SEALED, |bound, sealed| {
             match accepts(bound) && sealed == TEST_SEALED {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn sealing_that_refuses_or_opens_what_it_must_not_is_caught() {
+    fn sealing_with_a_wrong_result_fails_the_self_test() {
         let good = TEST_BINDING.session();
         let accepted = Err(SealingTestError::BadAccepted);
         assert_eq!(outcome(|bound| *bound == good), Ok(()));
@@ -102,7 +102,7 @@ mod tests {
             try_sealed(TEST_SEALED, |_, _| Ok(TEST_ID.to_owned())),
             accepted
         );
-        assert_eq!(outcome(|_| true), accepted, "for another");
+        assert_eq!(outcome(|_| true), accepted, "for another caller");
         assert_eq!(
             outcome(|bound| *bound == good || *bound == TEST_BINDING.task()),
             accepted,
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_altered_id_is_another_whatever_its_last_byte() {
+    fn the_altered_id_differs_for_every_last_byte() {
         let good_binding = TEST_BINDING.session();
         for last in [0, 1, 0xff] {
             let good = URL_SAFE_NO_PAD.encode([7, last]);

@@ -1,8 +1,8 @@
-//! Member names that a lenient reader takes for one another.
+//! Member names that a lenient reader treats as equal.
 //!
-//! Some JSON readers match names without regard to case, with Unicode's idea of case (`ſ` is an `s`, the Kelvin sign a
-//! `k`), or end them at a NUL. Where such a reader stands behind the gateway, `{"method":…,"Method":…}` is read as two
-//! different calls (CVE-2026-27896, GHSA-q382-vc8q-7jhj). Exact repetitions are refused by [`json::check`] already.
+//! Some JSON readers match names without case, with Unicode case rules (`ſ` is an `s`, the Kelvin sign is a `k`), or end them at
+//! a NUL. If the upstream has such a reader, it reads another call than the gateway in `{"method":…,"Method":…}`
+//! (CVE-2026-27896, GHSA-q382-vc8q-7jhj). [`json::check`] already refuses exact repetitions.
 //!
 //! [`json::check`]: crate::json::check()
 
@@ -10,12 +10,12 @@ use std::collections::{HashMap, HashSet};
 
 use crate::json::object::Object;
 
-/// Whether two members of `object` look alike, or one looks like a member of `known` without being it.
+/// Whether two members of `object` look alike, or one looks like a name in `known` without being equal.
 pub(crate) fn ambiguous(object: &Object<'_>, known: &[&str]) -> bool {
     ambiguous_names(object.iter().map(|(name, _)| name), known)
 }
 
-/// The same of an object of which only the names are at hand.
+/// The same for an object of which only the names are available.
 pub(crate) fn ambiguous_names<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
     known: &[&str],
@@ -27,7 +27,7 @@ pub(crate) fn ambiguous_names<'a>(
     }
 }
 
-/// Names of many objects, folded once, to be compared with known ones again and again.
+/// Names of many objects, folded once, for many comparisons with known names.
 #[derive(Debug, Default)]
 pub(crate) struct Spellings {
     by_fold: HashMap<String, HashSet<Box<str>>>,
@@ -36,7 +36,7 @@ pub(crate) struct Spellings {
 }
 
 impl Spellings {
-    /// Of names, each with a number that those of one object share.
+    /// From names, each with the number of its object.
     pub(crate) fn of<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> Self {
         let mut spellings = Self::default();
         let mut seen = HashSet::new();
@@ -52,7 +52,7 @@ impl Spellings {
         spellings
     }
 
-    /// Whether two members of one object look alike, or one of any looks like one of `known` without being it.
+    /// Whether two members of one object look alike, or any member looks like a name in `known` without being equal.
     pub(crate) fn ambiguous(&self, known: &[&str]) -> bool {
         let looks_like = |known: &&str| {
             let own = self.by_fold.get(&fold(known));
@@ -62,10 +62,10 @@ impl Spellings {
     }
 }
 
-/// Up to this many names are compared pair by pair; beyond it a set is quicker.
+/// Up to this many names are compared pair by pair. For more names a set is faster.
 const FEW: usize = 16;
 
-/// Of these, only the letters A to Z have a look-alike: themselves in the other case.
+/// Whether a name is ASCII without NUL. Of such names, only the letters A to Z have a look-alike: the same letter in the other case.
 fn is_simple(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii() && byte != 0)
 }
@@ -90,10 +90,10 @@ fn folded_ambiguous<'a>(mut names: impl Iterator<Item = &'a str>, known: &[&str]
     })
 }
 
-/// The form in which look-alikes are equal: NULs trimmed and what follows an inner one cut off, full case folding.
+/// The form in which look-alikes are equal: NULs at the ends removed, text after an inner NUL removed, full case folding.
 ///
-/// Lower, upper and lower again brings every letter to the end of its case mappings; the dot that the lower case of `İ`
-/// keeps is dropped, because readers that map single characters make it a plain `i`.
+/// Lower, upper and lower case again bring every letter to the end of its case mappings. The dot in the lower case of `İ` is
+/// removed, because readers that map single characters read a plain `i`.
 fn fold(name: &str) -> String {
     let name = name.trim_start_matches('\0');
     let name = name.split('\0').next().unwrap_or(name);
@@ -146,12 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_otherwise_are_not() {
+    fn names_that_do_not_look_alike_are_not_ambiguous() {
         let cases = [
             r#"{}"#,
             r#"{"task":1,"skip":2,"id":3}"#,
             r#"{"name":1,"names":2,"_name":3,"name ":4,"na me":5}"#,
-            r#"{"name":1,"nаme":2}"#, // Cyrillic а: no reader takes it for the Latin one
+            r#"{"name":1,"nаme":2}"#, // Cyrillic а: no reader treats it as the Latin one
             r#"{"é":1,"e":2}"#,
             r#"{"ſhort":1,"long":2}"#,
         ];

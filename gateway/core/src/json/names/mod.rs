@@ -1,4 +1,4 @@
-//! The names of all members of a document, found in one walk whatever the depth.
+//! The names of all members of a document, at every depth, found in one walk.
 
 pub mod look_alike;
 
@@ -11,9 +11,9 @@ use super::object::Object;
 /// What one walk found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names<'a> {
-    /// The document's own members, where it is an object.
+    /// The document's own members, if it is an object.
     pub object: Object<'a>,
-    /// Every member's name, in order, each with a number that the members of one object share.
+    /// The name of every member, in order, each with the number of its object.
     pub all: Vec<(usize, Cow<'a, str>)>,
 }
 
@@ -35,9 +35,9 @@ pub fn names<'a>(bytes: &'a [u8], limits: &JsonLimits) -> Result<Names<'a>, Json
 struct Collector<'a> {
     bytes: &'a [u8],
     found: Names<'a>,
-    /// The name of the document's own member that is being walked over, and where its value begins.
+    /// The name of the document's member in which the walk is, and the position of its value.
     own: Option<(Cow<'a, str>, usize)>,
-    /// The values that have begun and not ended, by number; a name belongs to the last.
+    /// The open values, by number. A name belongs to the last one.
     open: Vec<usize>,
     /// How many values have begun.
     begun: usize,
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_told_with_its_object() {
+    fn every_name_is_returned_with_its_object() {
         let document = br#"{"a":{"b":1,"c":[2,{"d":3}]},"\u0065":{},"f":4}"#;
         let names = names(document, &JsonLimits::default()).unwrap().all;
         let names: Vec<(usize, &str)> = names.iter().map(|(at, name)| (*at, &**name)).collect();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_has_no_names() {
+    fn a_refused_document_has_no_names() {
         let refused = names(br#"{"a":1"#, &JsonLimits::default());
         assert_eq!(refused, Err(JsonError::Syntax));
     }

@@ -1,12 +1,12 @@
 //! The methods of MCP, one row each: everything that follows from a method alone.
 //!
-//! Configuration, policy, rate limits, sealing, logs and metrics ask these rows. No other file knows a method by its name, so a
-//! new method is one new row. A name without a row of its own gets the row of its family, which is the strictest: it may change
-//! something, rules are asked about it, and it has no metric label. Notifications are the exception, as no rule is ever asked
-//! about one: they are sent to a connection that the required scopes already opened.
+//! Configuration, policy, rate limits, sealing, logs and metrics read these rows. No other file contains the name of a method, so
+//! a new method is one new row. A name without a row gets the row of its family, which is the strictest: the method can change
+//! something, policy rules apply to it, and it has no metric label. Notifications are the exception: no rule applies to them,
+//! because they use a connection that the required scopes already allowed.
 //!
 //! Sources: the schemas of MCP 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28, and of the tasks extension
-//! (SEP-2663). `method/published.txt` lists their names; a test holds the rows against that list.
+//! (SEP-2663). `method/published.txt` lists their names, and a test compares the rows with that list.
 
 use super::listed::Listed;
 use super::version::Era;
@@ -43,7 +43,7 @@ macro_rules! methods {
                 $f_mirror:ident $f_further:ident $f_effect:ident $f_access:ident $f_list:expr;)*
         }
     ) => {
-        /// A method of MCP, or a family of names that have no row of their own.
+        /// A method of MCP, or a family of names without a row.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum McpMethod {
             $(#[doc = concat!("`", $name, "`")] $method,)*
@@ -51,11 +51,10 @@ macro_rules! methods {
         }
 
         impl McpMethod {
-            /// Every method with a name of its own, in the order of the table.
+            /// Every method that has a row, in the order of the table.
             pub const ALL: &[Self] = &[$(Self::$method),*];
 
-            /// The method of this name, compared byte by byte. Any text is some method's: those that MCP does not have are
-            /// a family's.
+            /// The method with exactly this name. Every text gives a method: for a name that MCP does not have, its family.
             pub fn of(name: &str) -> Self {
                 match name {
                     $($name => Self::$method,)*
@@ -80,7 +79,7 @@ macro_rules! methods {
     };
 }
 
-// Each column is one of the enums below, which say what its values mean. The order is that in which operators see the methods.
+// Each column is one of the enums below, which document its values. Operators see the methods in this order.
 methods! {
     known {
         // method                 name                                       eras   sender form         about     target  mirror    further       effect  access      list
@@ -129,9 +128,9 @@ methods! {
     }
 }
 
-/// What a method alone decides.
+/// What follows from a method alone.
 struct MethodRow {
-    /// The method; of a family, how its names begin.
+    /// The name of the method; for a family, the prefix of its names.
     name: &'static str,
     is_family: bool,
     eras: Eras,
@@ -143,7 +142,7 @@ struct MethodRow {
     further: Further,
     effect: Effect,
     access: Access,
-    /// The list that it asks for.
+    /// The list that it requests.
     list: Option<Listed>,
 }
 
@@ -155,7 +154,7 @@ enum Eras {
     Both,
 }
 
-/// Who may send it.
+/// Which side can send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     Client,
@@ -163,19 +162,19 @@ enum Sender {
     Either,
 }
 
-/// Whether an answer is due.
+/// Whether it requires an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MessageForm {
     Request,
     Notification,
 }
 
-/// What a whole family of names is about, known or not.
+/// The subject of a family of names, for known and unknown methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// Its name, where it has one, is a URI.
+    /// Resources. If the method has a target, it is a URI.
     Resources,
-    /// Ids of tasks.
+    /// Tasks.
     Tasks,
     Other,
 }
@@ -183,7 +182,7 @@ enum About {
 /// The member of `params` that names what a method acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TargetMember {
-    /// It acts on nothing that a policy could name.
+    /// It acts on nothing that a policy rule can name.
     Nothing,
     /// A tool or a prompt.
     Name,
@@ -197,66 +196,66 @@ enum TargetMember {
 /// Headers*; the tasks extension for `tasks/*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mirror {
-    /// It must be there and equal.
+    /// It must be present and equal.
     Required,
-    /// It must be equal where it is there. These methods are of the legacy era alone.
+    /// It must be equal if it is present. These methods exist only in the legacy era.
     IfPresent,
     /// It is forwarded unread.
     Never,
 }
 
-/// What else of `params` is read.
+/// Which other members of `params` are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Further {
     Nothing,
     /// `arguments`, of a tool or prompt.
     Arguments,
-    /// `notifications`: the resources and tasks to follow. The answer is a stream of what happens to them.
+    /// `notifications`: the resources and tasks to follow. The answer is a stream of their changes.
     Subscriptions,
     /// `ref`: the prompt or resource template that is completed.
     Completion,
-    /// A task, which `params` itself is.
+    /// `params` itself, which is a task.
     Task,
-    /// `notifications`: what is followed from now on.
+    /// `notifications`: what the server follows from now on.
     Acknowledged,
 }
 
-/// What it may do, as far as a gateway can know.
+/// What it can do, as far as a gateway can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     /// It reads, or opens, keeps or reports on a connection.
     Reads,
-    /// It may change something.
+    /// It can change something.
     Changes,
 }
 
-/// Who decides on it besides the required scopes.
+/// What decides on it in addition to the required scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
-    /// Nobody: it opens or keeps a connection and calls nothing.
+    /// Nothing: it opens or keeps a connection and calls nothing.
     Open,
-    /// The rules that name it.
+    /// The policy rules that name it.
     Ruled,
-    /// These and the rules for `resources/read`: only clients that may read a resource may follow it (MCP 2025-11-25,
+    /// Those, and the rules for `resources/read`: only clients that may read a resource may follow it (MCP 2025-11-25,
     /// resources).
     RuledAsRead,
 }
 
 impl McpMethod {
-    /// The label of every name that MCP does not let a client send.
+    /// The metric label of every name that a client cannot send by the specification.
     pub const OTHER_LABEL: &str = "other";
 
-    /// The name; of a family, how its names begin.
+    /// The name; for a family, the prefix of its names.
     pub const fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Whether it has a row of its own.
+    /// Whether it has a row.
     pub const fn is_known(self) -> bool {
         !self.row().is_family
     }
 
-    /// The metric label: a closed set.
+    /// The metric label, one of a fixed set.
     pub fn label(self) -> &'static str {
         let row = self.row();
         match (row.form, row.sender) {
@@ -266,22 +265,22 @@ impl McpMethod {
         }
     }
 
-    /// Whether no answer is due.
+    /// Whether it requires no answer.
     pub fn is_notification(self) -> bool {
         self.row().form == MessageForm::Notification
     }
 
-    /// Whether servers alone send it.
+    /// Whether only servers send it.
     pub fn is_sent_by_servers(self) -> bool {
         self.row().sender == Sender::Server
     }
 
-    /// Whether the required scopes suffice for it, whatever the rules say.
+    /// Whether the required scopes are enough for it, without policy rules.
     pub fn is_always_open(self) -> bool {
         self.row().access == Access::Open
     }
 
-    /// Whether rules for `resources/read` are asked about it too.
+    /// Whether rules for `resources/read` apply to it too.
     pub fn is_judged_as_reading(self) -> bool {
         self.row().access == Access::RuledAsRead
     }
@@ -291,7 +290,7 @@ impl McpMethod {
         self.row().effect == Effect::Reads
     }
 
-    /// The member of `params` that names what it acts on; none where it acts on nothing that a policy could name.
+    /// The member of `params` that names what it acts on; `None` if it acts on nothing that a policy rule can name.
     pub const fn target(self) -> Option<&'static str> {
         match self.row().target {
             TargetMember::Nothing => None,
@@ -301,17 +300,17 @@ impl McpMethod {
         }
     }
 
-    /// Whether `Mcp-Name` mirrors its target.
+    /// When `Mcp-Name` mirrors its target.
     pub(super) const fn mirror(self) -> Mirror {
         self.row().mirror
     }
 
-    /// What else of `params` is read.
+    /// Which other members of `params` are read.
     pub(crate) const fn further(self) -> Further {
         self.row().further
     }
 
-    /// Whether it has arguments, which rules may speak of.
+    /// Whether it has arguments, which rules can name.
     pub fn takes_arguments(self) -> bool {
         self.further() == Further::Arguments
     }
@@ -326,25 +325,25 @@ impl McpMethod {
         self.further() == Further::Completion
     }
 
-    /// Whether it is one of those about resources, whose names are URIs.
+    /// Whether it is a method for resources, whose names are URIs.
     pub fn is_about_resources(self) -> bool {
         self.row().about == About::Resources
     }
 
-    /// Whether it is one of those that are reserved for tasks.
+    /// Whether it is a method for tasks.
     pub fn is_about_tasks(self) -> bool {
         self.row().about == About::Tasks
     }
 
-    /// Whether it acts on the one task that `params.taskId` names, and the era has it. A legacy server may know what came
-    /// later; a modern one does not know what is gone.
+    /// Whether it acts on the one task that `params.taskId` names, and exists in this era. A legacy server may support a later
+    /// method; a modern server does not support a removed one.
     pub fn names_a_task(self, era: Era) -> bool {
         let row = self.row();
         let is_gone = row.eras == Eras::Legacy && era == Era::Modern;
         row.target == TargetMember::TaskId && !is_gone
     }
 
-    /// The list that it asks for.
+    /// The list that it requests.
     pub const fn list(self) -> Option<Listed> {
         self.row().list
     }

@@ -1,4 +1,4 @@
-//! The rows against what is published, and what becomes of names without a row.
+//! The rows compared with the published schemas, and how names without a row are handled.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::{
     policy::{Caller, DefaultDecision, Hierarchy, Policy, Rule, Rules, hide::Hide},
 };
 
-/// The revision that the list of published methods gives those of the tasks extension, which is of the modern era.
+/// The revision of the methods of the tasks extension in the list of published methods. It belongs to the modern era.
 const TASKS_EXTENSION: &str = "tasks";
 
-/// What the published schemas say of one method: revisions, senders, and what it is.
+/// What the published schemas say about one method: revisions, senders and form.
 #[derive(Debug, Default)]
 struct Published<'a> {
     revisions: BTreeSet<&'a str>,
@@ -74,7 +74,7 @@ impl Published<'_> {
 }
 
 #[test]
-fn every_published_method_has_the_row_that_its_schemas_say() {
+fn every_published_method_has_a_row_that_agrees_with_its_schemas() {
     let published = published();
     let revisions: BTreeSet<_> = published.values().flat_map(|one| &one.revisions).collect();
     let known = LEGACY[1..].iter().chain(&["2026-07-28", TASKS_EXTENSION]);
@@ -96,7 +96,7 @@ fn every_published_method_has_the_row_that_its_schemas_say() {
 }
 
 #[test]
-fn every_row_is_found_by_its_name_alone() {
+fn every_row_is_found_only_by_its_exact_name() {
     for method in McpMethod::ALL {
         let name = method.name();
         assert_eq!(McpMethod::of(name), *method);
@@ -108,14 +108,14 @@ fn every_row_is_found_by_its_name_alone() {
             name[1..].to_owned(),
             name[..name.len() - 1].to_owned(),
         ] {
-            // `notifications/tasks/status` without its end is still no other method.
+            // A name that lacks a character does not match another row.
             assert!(!McpMethod::of(&near).is_known(), "{near:?}");
         }
     }
 }
 
 #[test]
-fn the_families_are_those_of_which_more_is_known_than_nothing() {
+fn an_unknown_name_belongs_to_the_family_of_its_prefix() {
     for (name, expected) in [
         ("notifications/", McpMethod::UnknownNotification),
         ("notifications/anything", McpMethod::UnknownNotification),
@@ -132,9 +132,9 @@ fn the_families_are_those_of_which_more_is_known_than_nothing() {
     }
 }
 
-/// Names that MCP does not have, and those that servers alone send: a client that sends one gets no favour for it.
-const WITHOUT_FAVOUR: &[&str] = &[
-    "nobody/knows",
+/// Names that MCP does not have, and methods that only servers send: the strictest treatment applies to a client that sends one.
+const STRICT: &[&str] = &[
+    "unknown/method",
     "Tools/Call",
     "tools/call ",
     "tools/call\0",
@@ -154,12 +154,12 @@ const WITHOUT_FAVOUR: &[&str] = &[
 ];
 
 #[test]
-fn rules_are_asked_about_a_method_without_a_row() {
+fn policy_rules_apply_to_a_method_without_a_row() {
     let denies_all = Rule {
         deny: Some("no".into()),
         ..Rule::default()
     };
-    for method in WITHOUT_FAVOUR {
+    for method in STRICT {
         assert!(!McpMethod::of(method).is_always_open(), "{method:?}");
         for (default, rules, expected) in [
             (DefaultDecision::Deny, vec![], Some(Reason::PolicyDenied)),
@@ -179,7 +179,7 @@ fn rules_are_asked_about_a_method_without_a_row() {
 fn a_method_without_a_row_counts_as_a_change() {
     let of_the_server = ["notifications/tasks", "notifications/message"];
     let unknown = ["notifications/", "notifications/anything"];
-    for method in WITHOUT_FAVOUR.iter().chain(&of_the_server).chain(&unknown) {
+    for method in STRICT.iter().chain(&of_the_server).chain(&unknown) {
         let change = Change::of(&http::Method::POST, Some(method));
         assert_eq!(change, Some(Change::Call), "{method:?}");
     }
@@ -196,7 +196,7 @@ fn a_method_without_a_row_is_counted_by_rate_limits() {
             names: Vec::new(),
         },
     };
-    for method in WITHOUT_FAVOUR {
+    for method in STRICT {
         assert!(
             limiter.share(&alice(), method, None).is_some(),
             "{method:?}"
@@ -206,7 +206,7 @@ fn a_method_without_a_row_is_counted_by_rate_limits() {
 
 #[test]
 fn a_method_without_a_row_has_no_metric_label() {
-    for method in WITHOUT_FAVOUR {
+    for method in STRICT {
         assert_eq!(
             McpMethod::of(method).label(),
             McpMethod::OTHER_LABEL,
@@ -218,8 +218,8 @@ fn a_method_without_a_row_has_no_metric_label() {
 }
 
 #[test]
-fn a_method_without_a_row_names_nothing_and_is_read_no_further() {
-    for method in WITHOUT_FAVOUR {
+fn a_method_without_a_row_has_no_target_and_no_members_that_are_read() {
+    for method in STRICT {
         let row = McpMethod::of(method).row();
         assert_eq!(row.target, TargetMember::Nothing, "{method:?}");
         assert_eq!(row.mirror, Mirror::Never, "{method:?}");
@@ -229,7 +229,7 @@ fn a_method_without_a_row_names_nothing_and_is_read_no_further() {
 }
 
 #[test]
-fn notifications_alone_open_by_their_name() {
+fn only_notifications_initialize_discover_and_ping_are_always_open() {
     for method in McpMethod::ALL {
         let opens = [McpMethod::Initialize, McpMethod::Discover, McpMethod::Ping];
         let expected = method.is_notification() || opens.contains(method);
@@ -249,7 +249,7 @@ fn alice() -> Principal {
     }
 }
 
-/// Why a policy that asks for no scope refuses a call.
+/// The reason why a policy without required scopes refuses a call, if it does.
 fn refused(default: DefaultDecision, rules: Vec<Rule>, method: &str) -> Option<Reason> {
     let policy = Policy {
         required: ScopeSet::default(),
