@@ -1,4 +1,4 @@
-//! One table knows MCP's methods by their names (`mcp::method` of the core); no other file decides by one.
+//! Only the table `mcp::method` of the core contains the names of MCP's methods. No other file depends on a name.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -9,7 +9,7 @@ use std::{
 
 use mcp_gateway_core::mcp::method::McpMethod;
 
-/// How the names of whole families begin.
+/// The prefixes of families of names.
 const BEGINNINGS: &[&str] = &[
     "tools/",
     "prompts/",
@@ -25,11 +25,11 @@ const BEGINNINGS: &[&str] = &[
     "server/",
 ];
 
-/// The table itself, below the core's `src`.
+/// The table itself, below `gateway`.
 const TABLE: &str = "core/src/mcp/method/mod.rs";
 
 #[test]
-fn no_file_but_the_table_holds_the_name_of_a_method() {
+fn only_the_table_contains_names_of_methods() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = McpMethod::ALL.iter().map(|method| method.name());
     let literals: Vec<String> = names
@@ -50,18 +50,18 @@ fn no_file_but_the_table_holds_the_name_of_a_method() {
             continue;
         }
         if let Some(literal) = found.next() {
-            panic!("{} holds {literal}: ask {TABLE} instead", path.display());
+            panic!("{} contains {literal}: use {TABLE} instead", path.display());
         }
     }
     assert!(found_in_table >= McpMethod::ALL.len());
 }
 
-/// What of a file is compiled into the gateway.
+/// The part of a file that is compiled into the gateway.
 fn production(text: &str) -> &str {
     text.split("\nmod tests {").next().unwrap()
 }
 
-/// The sources below a folder, but for files that are tests as a whole.
+/// The sources below a folder, without files that contain only tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

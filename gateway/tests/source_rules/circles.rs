@@ -1,18 +1,18 @@
-//! Finds files that name one another in a circle.
+//! Finds files that use one another in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree::{Module, Tree};
 
-/// Files each of which leads to every other one, and the lines by which they do.
+/// Files of which each reaches every other one, and the lines by which they do.
 #[derive(Debug)]
 pub(crate) struct Circle {
     pub(crate) files: BTreeSet<String>,
-    /// One line for each file that names another one of the circle.
+    /// One line for each file that uses another one of the circle.
     pub(crate) lines: Vec<String>,
 }
 
-/// The circles of a crate's production code. A parent that declares a child does not name it by that.
+/// The circles of a crate's production code. Declaring a child module does not count as using it.
 pub(crate) fn circles(tree: &Tree) -> Vec<Circle> {
     let modules = tree.files().map(|(module, _)| module);
     let edges: BTreeMap<_, _> = modules
@@ -36,7 +36,7 @@ pub(crate) fn circles(tree: &Tree) -> Vec<Circle> {
     found
 }
 
-/// The files that a file names, each with a line that does so.
+/// The files that a file uses, each with a line that does so.
 type Named = BTreeMap<Module, String>;
 
 fn reach(edges: &BTreeMap<Module, Named>, from: &Module) -> BTreeSet<Module> {

@@ -5,9 +5,9 @@ use std::{
     path::Path,
 };
 
-/// The folders that hold more files than they may, and the known ones that no longer do.
+/// The folders that hold more files than the limit, and the known ones that no longer do.
 ///
-/// A folder's own file counts among its files, whether it is `a/mod.rs` or `a.rs` beside `a`.
+/// A folder's own file counts as one of its files, both as `a/mod.rs` and as `a.rs` next to `a`.
 pub(crate) fn overfull<'a>(
     files: impl IntoIterator<Item = &'a Path>,
     limit: usize,

@@ -1,11 +1,11 @@
-//! Shows that the rules see an import in every form in which Rust lets one be written.
+//! Shows that the rules find an import in every form that Rust allows.
 
 use std::path::Path;
 
 use crate::{
     circles::{circles, unknown_circles},
     folders::overfull,
-    layers::{Layers, misplaced, strangers, upward},
+    layers::{Layers, misplaced, separate, upward},
     outside::{forbidden, misnamed},
     reader::Source,
     tree::Tree,
@@ -13,7 +13,7 @@ use crate::{
 
 const LAYERS: Layers = &[&["low"], &["high"]];
 
-/// Texts of `low/inner.rs` that name a file of `high`, which stands above.
+/// Texts of `low/inner.rs` that use a file of `high`, which is above.
 const NAMES_HIGH: &[(&str, &str)] = &[
     ("plain", "use crate::high::X;"),
     ("a module", "use crate::high;"),
@@ -141,7 +141,7 @@ const NAMES_HIGH: &[(&str, &str)] = &[
     ("after nested comments", "/* /* */ */ use crate::high::X;"),
 ];
 
-/// Texts of `low/inner.rs` in which production code does not name `high`.
+/// Texts of `low/inner.rs` in which production code does not use `high`.
 const NAMES_NOTHING: &[(&str, &str)] = &[
     ("a comment", "// use crate::high::X;"),
     ("a block comment", "/* /* */ use crate::high::X; */"),
@@ -202,7 +202,7 @@ const NAMES_NOTHING: &[(&str, &str)] = &[
     ),
 ];
 
-/// Texts that name the crate `outside`.
+/// Texts that use the crate `outside`.
 const NAMES_OUTSIDE: &[(&str, &str)] = &[
     ("plain", "use outside::X;"),
     ("alone", "use outside;"),
@@ -218,7 +218,7 @@ const NAMES_OUTSIDE: &[(&str, &str)] = &[
     ("in a macro", "fn f() { m!(a, b(outside::f())) }"),
     ("rooted in a macro", "fn f() { m!(::outside::f()) }"),
     (
-        "rooted behind an arrow",
+        "rooted after an arrow",
         "fn f() { m!(a => ::outside::f()) }",
     ),
     ("an attribute", "#[outside::main] fn f() {}"),
@@ -229,7 +229,7 @@ const NAMES_OUTSIDE: &[(&str, &str)] = &[
     ("in a test", "#[cfg(test)] mod tests { use outside::X; }"),
 ];
 
-/// Texts that the pure core may not hold.
+/// Texts that the pure core must not contain.
 const IMPURE: &[(&str, &str)] = &[
     ("plain", "use std::fs;"),
     ("below", "use std::fs::File;"),
@@ -261,7 +261,7 @@ const IMPURE: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn an_upward_name_of_any_form_is_found() {
+fn an_upward_use_in_any_form_is_found() {
     for (form, text) in NAMES_HIGH {
         let found = upward(&two_layers(text), LAYERS);
         assert!(!found.is_empty(), "{form}: {text}");
@@ -274,7 +274,7 @@ fn an_upward_name_of_any_form_is_found() {
 }
 
 #[test]
-fn a_circle_by_a_name_of_any_form_is_found() {
+fn a_circle_by_a_use_in_any_form_is_found() {
     for (form, text) in NAMES_HIGH {
         let found = circles(&two_layers(text));
         let found = found
@@ -285,7 +285,7 @@ fn a_circle_by_a_name_of_any_form_is_found() {
 }
 
 #[test]
-fn comments_strings_and_tests_name_nothing() {
+fn comments_strings_and_tests_use_nothing() {
     for (form, text) in NAMES_NOTHING {
         let tree = two_layers(text);
         assert_eq!(upward(&tree, LAYERS), [""; 0], "{form}: {text}");
@@ -294,7 +294,7 @@ fn comments_strings_and_tests_name_nothing() {
 }
 
 #[test]
-fn a_file_declared_for_tests_names_nothing() {
+fn a_file_declared_for_tests_uses_nothing() {
     let with = |declared| {
         tree(&[
             ("lib.rs", "mod low; mod high;"),
@@ -318,7 +318,7 @@ fn a_file_declared_for_tests_names_nothing() {
 }
 
 #[test]
-fn a_crate_named_in_any_form_is_found() {
+fn a_crate_used_in_any_form_is_found() {
     for (form, text) in NAMES_OUTSIDE {
         let tree = two_layers(text);
         let found = misnamed(&tree, &[("outside", &[])]);
@@ -327,11 +327,11 @@ fn a_crate_named_in_any_form_is_found() {
         assert_eq!(found, [""; 0], "{form}: {text}");
     }
     let found = misnamed(&two_layers("mod outside;"), &[("outside", &["low"])]);
-    assert_eq!(found, ["`low` may name outside and does not"]);
+    assert_eq!(found, ["`low` is allowed to use outside and does not"]);
 }
 
 #[test]
-fn an_impure_name_of_any_form_is_found() {
+fn an_impure_path_in_any_form_is_found() {
     for (form, text) in IMPURE {
         let found = forbidden(&two_layers(text), crate::IMPURE);
         assert_eq!(found.len(), 1, "{form}: {found:?}");
@@ -344,60 +344,60 @@ fn a_finding_names_file_line_and_path() {
     assert_eq!(
         upward(&tree, LAYERS),
         [
-            "low/inner.rs:5 names high.rs: crate::high::X, which stands above it",
-            "low/inner.rs:5 names high/deep.rs: crate::high::deep, which stands above it",
+            "low/inner.rs:5 names high.rs: crate::high::X, which is above it",
+            "low/inner.rs:5 names high/deep.rs: crate::high::deep, which is above it",
         ]
     );
 }
 
 #[test]
-fn the_crate_itself_stands_above_its_modules() {
+fn the_crate_root_is_above_its_modules() {
     let tree = two_layers("use crate::Item;");
     assert_eq!(
         upward(&tree, LAYERS),
-        ["low/inner.rs:1 names lib.rs: crate::Item, which stands above it"]
+        ["low/inner.rs:1 names lib.rs: crate::Item, which is above it"]
     );
 }
 
 #[test]
-fn modules_of_one_place_may_name_one_another() {
+fn modules_in_one_layer_may_use_one_another() {
     let tree = two_layers("use crate::high::X;");
     assert_eq!(upward(&tree, &[&["low", "high"]]), [""; 0]);
 }
 
 #[test]
-fn a_stranger_named_in_any_form_is_found_from_both_sides() {
+fn a_use_between_separate_modules_is_found_in_any_form_and_direction() {
     for (form, text) in NAMES_HIGH {
         let tree = two_layers(text);
         for pair in [("low", "high"), ("high", "low")] {
-            assert!(!strangers(&tree, &[pair]).is_empty(), "{form}: {text}");
+            assert!(!separate(&tree, &[pair]).is_empty(), "{form}: {text}");
         }
-        assert_eq!(strangers(&tree, &[("low", "elsewhere")]), [""; 0], "{form}");
+        assert_eq!(separate(&tree, &[("low", "elsewhere")]), [""; 0], "{form}");
     }
 }
 
 #[test]
-fn a_module_without_a_place_and_a_place_without_a_module_are_found() {
+fn a_module_without_a_layer_and_a_layer_without_a_module_are_found() {
     let tree = two_layers("");
     assert_eq!(misplaced(&tree, LAYERS), [""; 0]);
     assert_eq!(
         misplaced(&tree, &[&["low"]]),
-        ["`high` must have one place among the layers"]
+        ["`high` must be listed once among the layers"]
     );
     assert_eq!(
         misplaced(&tree, &[&["low"], &["high"], &["low"]]),
-        ["`low` must have one place among the layers"]
+        ["`low` must be listed once among the layers"]
     );
     assert_eq!(
         misplaced(&tree, &[&["low"], &["middle"], &["high"]]),
-        ["`middle` is a layer and not a module"]
+        ["`middle` is listed as a layer, but there is no such module"]
     );
 }
 
-/// Texts of `a.rs`, `a/b.rs` and `a/c.rs`, and the files of the circle that they make.
+/// Texts of `a.rs`, `a/b.rs` and `a/c.rs`, and the files of their circle.
 const FAMILIES: &[(&str, [&str; 3], &[&str])] = &[
     (
-        "a parent that declares a child does not name it",
+        "a parent that declares a child does not use it",
         [
             "mod b; mod c; pub struct X;",
             "use super::X;",
@@ -495,7 +495,7 @@ fn a_circle_in_a_family_of_files_is_found() {
 }
 
 #[test]
-fn a_known_circle_is_named_whole_and_while_it_lasts() {
+fn a_known_circle_must_be_complete_and_still_exist() {
     let circle = two_layers("use crate::high::X;");
     let found = unknown_circles(&circle, &[]);
     assert_eq!(
@@ -528,9 +528,9 @@ fn lines_are_counted_without_tests() {
 
 #[test]
 fn a_folder_is_counted_with_its_own_file() {
-    let beside = ["a.rs", "a/b.rs", "a/c.rs", "a/c/d.rs", "e.rs"].map(Path::new);
+    let next_to_folder = ["a.rs", "a/b.rs", "a/c.rs", "a/c/d.rs", "e.rs"].map(Path::new);
     let inside = ["a/mod.rs", "a/b.rs", "a/c.rs", "e.rs"].map(Path::new);
-    assert_eq!(overfull(beside, 2, &[]), [""; 0]);
+    assert_eq!(overfull(next_to_folder, 2, &[]), [""; 0]);
     assert_eq!(overfull(inside, 2, &[]), ["a holds 3 files, more than 2"]);
     assert_eq!(overfull(inside, 2, &["a"]), [""; 0]);
     assert_eq!(
@@ -539,7 +539,7 @@ fn a_folder_is_counted_with_its_own_file() {
     );
 }
 
-/// A crate with a lower and a higher module, and this text in the lower one's `inner`, which the higher one names.
+/// A crate with a lower and a higher module, and this text in the lower one's `inner`, which the higher one uses.
 fn two_layers(inner: &str) -> Tree {
     tree(&[
         ("lib.rs", "mod low; mod high; pub struct Item;"),

@@ -1,15 +1,15 @@
-//! Which module stands below which, as one ordered list for a crate.
+//! The order of modules, as one list for a crate.
 
 use std::collections::BTreeSet;
 
 use crate::tree::{Module, Tree};
 
-/// The modules at the top of a crate, lowest first. Those of one place may name one another.
+/// The top modules of a crate, lowest first. Modules in one entry may use one another.
 pub(crate) type Layers = &'static [&'static [&'static str]];
 
-/// Every line of production code that names a module which does not stand below its own.
+/// Every line of production code that uses a module above its own.
 ///
-/// The crate's root stands above all: it may name everything, and nothing names its items.
+/// The root of the crate is above all modules: it may use everything, and no module uses its items.
 pub(crate) fn upward(tree: &Tree, layers: Layers) -> Vec<String> {
     let place = |module: &Module| {
         let top = module.first().map(String::as_str);
@@ -22,15 +22,15 @@ pub(crate) fn upward(tree: &Tree, layers: Layers) -> Vec<String> {
     for (module, _) in tree.files().filter(|(module, _)| !is_root(module)) {
         for (other, line) in tree.uses(module) {
             if module.first() != other.first() && place(&other) > place(module) {
-                found.push(format!("{line}, which stands above it"));
+                found.push(format!("{line}, which is above it"));
             }
         }
     }
     found
 }
 
-/// Every line of production code by which one of two modules names the other, though neither may.
-pub(crate) fn strangers(tree: &Tree, pairs: &[(&str, &str)]) -> Vec<String> {
+/// Every line of production code in which one of two separate modules uses the other.
+pub(crate) fn separate(tree: &Tree, pairs: &[(&str, &str)]) -> Vec<String> {
     let is_pair = |one: Option<&String>, other: Option<&String>| {
         pairs.iter().any(|(a, b)| {
             let [one, other] = [one, other].map(|name| name.map(String::as_str));
@@ -41,14 +41,14 @@ pub(crate) fn strangers(tree: &Tree, pairs: &[(&str, &str)]) -> Vec<String> {
     for (module, _) in tree.files().filter(|(module, _)| !is_root(module)) {
         for (other, line) in tree.uses(module) {
             if is_pair(module.first(), other.first()) {
-                found.push(format!("{line}: neither may name the other"));
+                found.push(format!("{line}: these modules must not use one another"));
             }
         }
     }
     found
 }
 
-/// The modules that have no place or two, and the places that no module has.
+/// The modules that are listed not once, and the listed names that are not a module.
 pub(crate) fn misplaced(tree: &Tree, layers: Layers) -> Vec<String> {
     let modules = tree.files().map(|(module, _)| module);
     let modules: BTreeSet<_> = modules
@@ -60,8 +60,12 @@ pub(crate) fn misplaced(tree: &Tree, layers: Layers) -> Vec<String> {
     let without = modules.iter().filter(|module| !once(module));
     let unknown = listed.iter().filter(|module| !modules.contains(*module));
     without
-        .map(|module| format!("`{module}` must have one place among the layers"))
-        .chain(unknown.map(|module| format!("`{module}` is a layer and not a module")))
+        .map(|module| format!("`{module}` must be listed once among the layers"))
+        .chain(
+            unknown.map(|module| {
+                format!("`{module}` is listed as a layer, but there is no such module")
+            }),
+        )
         .collect()
 }
 

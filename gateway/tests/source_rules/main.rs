@@ -1,9 +1,9 @@
-//! Rules about the sources that no compiler holds: which module stands below which, who may name which crate, that no
-//! files name one another in a circle, and how large files and folders may grow. The lists come first, the rules that
-//! read them second; `forms` shows for each way to write an import that the rules see it.
+//! Rules about the sources that the compiler does not check: the order of modules, which module may use which crate, that no
+//! files use one another in a circle, and the size of files and folders. The lists come first, the rules that read them second.
+//! `forms` shows that the rules find every form of an import.
 //!
-//! `syn` reads the sources. It is in the dependency tree through every derive macro, knows all of Rust's syntax, and
-//! gives lines; only paths in the arguments of macros, which are tokens to it, are found by a walk of our own.
+//! `syn` parses the sources. It is in the dependency tree through every derive macro, supports all of Rust's syntax, and gives
+//! line numbers. Paths in the arguments of macros are only tokens to it; `reader` finds them itself.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,8 +29,8 @@ use layers::Layers;
 use outside::NamedBy;
 use tree::{Tree, sources};
 
-/// The modules of `gateway/src`, lowest first: a module may name only what stands below it. Modules on one line may
-/// name one another.
+/// The modules of `gateway/src`, lowest first: a module may use only modules before it in this list. Modules on one line may use
+/// one another.
 const RIM: Layers = &[
     &["clock"],
     &["error_source"],
@@ -51,8 +51,8 @@ const RIM: Layers = &[
     &["cli"],
 ];
 
-/// Modules of `gateway/src` that know nothing of one another, whichever stands lower.
-const STRANGERS: &[(&str, &str)] = &[
+/// Modules of `gateway/src` that must not use one another in either direction.
+const SEPARATE: &[(&str, &str)] = &[
     ("fetch", "upstream"),
     ("issuer_keys", "upstream"),
     ("local", "upstream"),
@@ -64,7 +64,7 @@ const STRANGERS: &[(&str, &str)] = &[
     ("telemetry", "limits"),
 ];
 
-/// The modules of `gateway/core/src`, in the same way.
+/// The modules of `gateway/core/src`, in the same order.
 const CORE: Layers = &[
     &["time"],
     &["similar"],
@@ -83,13 +83,13 @@ const CORE: Layers = &[
     &["rewrite"],
 ];
 
-/// Files of `gateway/src` that still name one another in a circle.
+/// Files of `gateway/src` that still use one another in a circle.
 const CIRCLES_OF_RIM: &[&[&str]] = &[];
 
-/// Files of `gateway/core/src` that still name one another in a circle.
+/// Files of `gateway/core/src` that still use one another in a circle.
 const CIRCLES_OF_CORE: &[&[&str]] = &[];
 
-/// Crates that only some modules of `gateway/src` may name, in tests too.
+/// Crates that only these modules of `gateway/src` may use, in tests too.
 const NAMED_BY: NamedBy = &[
     (
         "pingora",
@@ -103,7 +103,7 @@ const NAMED_BY: NamedBy = &[
     ("upstream_tasks", &["cli"]),
 ];
 
-/// Crates that the core may not depend on: they wait, read a clock, write a log or open a socket.
+/// Crates that the core must not depend on: they wait, read a clock, write a log or open a socket.
 const NOT_IN_CORE: &[&str] = &[
     "tokio",
     "pingora",
@@ -116,7 +116,7 @@ const NOT_IN_CORE: &[&str] = &[
     "axum",
 ];
 
-/// What the core may not name of the standard library and the language, as parts of paths.
+/// Parts of paths of the standard library and the language that the core must not use.
 const IMPURE: &[&[&str]] = &[
     &["SystemTime", "now"],
     &["Instant", "now"],
@@ -129,40 +129,40 @@ const IMPURE: &[&[&str]] = &[
 const PRODUCT: &[&str] = &["gateway/src", "gateway/core/src", "upstream-tasks/src"];
 const TESTS: &[&str] = &["gateway/tests", "tests"];
 
-/// Lines of a product's source file without its tests.
+/// The most lines of a product's source file, without its tests.
 const MAX_LINES: usize = 600;
 
-/// Files of one folder, without those of its folders.
+/// The most files of one folder, without those of its subfolders.
 const MAX_FILES: usize = 12;
 
-/// Folders that hold more.
+/// Folders that still hold more.
 const OVERFULL: &[&str] = &[];
 
 #[test]
-fn modules_name_only_what_stands_below_them() {
+fn modules_use_only_lower_modules() {
     assert_none(&layers::upward(&rim(), RIM));
     assert_none(&layers::upward(&core(), CORE));
 }
 
 #[test]
-fn strangers_do_not_name_one_another() {
-    assert_none(&layers::strangers(&rim(), STRANGERS));
+fn separate_modules_do_not_use_one_another() {
+    assert_none(&layers::separate(&rim(), SEPARATE));
 }
 
 #[test]
-fn every_module_has_its_place() {
+fn every_module_is_listed_once() {
     assert_none(&layers::misplaced(&rim(), RIM));
     assert_none(&layers::misplaced(&core(), CORE));
 }
 
 #[test]
-fn no_files_name_one_another_in_a_circle() {
+fn no_files_use_one_another_in_a_circle() {
     assert_none(&circles::unknown_circles(&rim(), CIRCLES_OF_RIM));
     assert_none(&circles::unknown_circles(&core(), CIRCLES_OF_CORE));
 }
 
 #[test]
-fn each_framework_is_named_where_it_belongs() {
+fn each_framework_is_used_only_in_its_modules() {
     assert_none(&outside::misnamed(&rim(), NAMED_BY));
 }
 
@@ -186,7 +186,7 @@ fn files_are_small_and_open_with_a_paragraph() {
             let source = &file.source;
             assert!(
                 source.opens_with_paragraph,
-                "{path} must open with a paragraph about what it holds"
+                "{path} must open with a `//!` paragraph about its content"
             );
             assert!(
                 TESTS.contains(folder) || source.lines <= MAX_LINES,

@@ -1,11 +1,11 @@
-//! Which modules may name which crates, and what nothing in a crate may name.
+//! Which modules may use which crates, and what no module may use.
 
 use crate::tree::{Target, Tree};
 
-/// A crate and the modules that may name it.
+/// A crate and the modules that may use it.
 pub(crate) type NamedBy = &'static [(&'static str, &'static [&'static str])];
 
-/// Every line, tests included, that names a crate outside its modules, and every permission that is not used.
+/// Every line, tests included, that uses a crate outside its modules, and every permission that is not used.
 pub(crate) fn misnamed(tree: &Tree, named_by: NamedBy) -> Vec<String> {
     let mut found = Vec::new();
     for (name, allowed) in named_by {
@@ -13,16 +13,18 @@ pub(crate) fn misnamed(tree: &Tree, named_by: NamedBy) -> Vec<String> {
         for (module, line) in naming(tree, &[name]) {
             unused.retain(|other| *other != module);
             if !allowed.contains(&module.as_str()) {
-                found.push(format!("{line}, which belongs in {allowed:?}"));
+                found.push(format!("{line}, which only {allowed:?} may use"));
             }
         }
         let unused = unused.iter();
-        found.extend(unused.map(|module| format!("`{module}` may name {name} and does not")));
+        found.extend(
+            unused.map(|module| format!("`{module}` is allowed to use {name} and does not")),
+        );
     }
     found
 }
 
-/// Every line, tests included, that names one of these runs of segments in another crate's path.
+/// Every line, tests included, that has one of these sequences of segments in a path of another crate.
 pub(crate) fn forbidden(tree: &Tree, runs: &[&[&str]]) -> Vec<String> {
     let lines = runs.iter().flat_map(|run| {
         let files = tree.files().map(|(module, _)| module);

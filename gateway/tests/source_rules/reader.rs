@@ -1,5 +1,5 @@
-//! Reads one Rust source and lists the paths it names: by `use` of any form, in code, in the arguments of macros and
-//! in attributes. `syn` parses, so comments, strings and characters cannot be mistaken for code.
+//! Reads one Rust source and lists the paths in it: in every form of `use`, in code, in the arguments of macros and in
+//! attributes. `syn` parses, so comments, strings and characters cannot be mistaken for code.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -12,11 +12,11 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// What the rules ask of one source.
+/// What the rules need of one source.
 #[derive(Default)]
 pub(crate) struct Source {
     pub(crate) names: Vec<Name>,
-    /// Modules declared here for tests alone, each as a path below this one.
+    /// Modules declared here only for tests, each as a path below this one.
     pub(crate) test_modules: Vec<Vec<String>>,
     /// Lines outside items for tests.
     pub(crate) lines: usize,
@@ -24,16 +24,16 @@ pub(crate) struct Source {
     pub(crate) opens_with_paragraph: bool,
 }
 
-/// One path as it is written, in the place where it is written.
+/// One path as it is written, with its position.
 pub(crate) struct Name {
     /// Its segments. The first one is empty after a leading `::`, the last one of `use a::*` is `a`.
     pub(crate) path: Vec<String>,
-    /// The name that a `use` makes known for it, `*` for a glob.
+    /// The name that a `use` gives it, `*` for a glob.
     pub(crate) bound: Option<String>,
     /// The inline modules around it, outermost first.
     pub(crate) inside: Vec<String>,
     pub(crate) line: usize,
-    /// Compiled for tests alone.
+    /// Compiled only for tests.
     pub(crate) test: bool,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for Name {
 impl Source {
     /// # Errors
     ///
-    /// The text is not Rust.
+    /// The text is not valid Rust.
     pub(crate) fn parse(text: &str) -> syn::Result<Self> {
         let file = syn::parse_file(text)?;
         let mut reader = Reader::default();
@@ -84,7 +84,7 @@ impl Reader {
         });
     }
 
-    /// Reads a node that attributes may keep for tests.
+    /// Reads a node that attributes can limit to tests.
     fn attributed<N: Spanned>(
         &mut self,
         attributes: &[Attribute],
@@ -120,7 +120,7 @@ impl Reader {
         }
     }
 
-    /// The end of an import: `self` in a group stands for what is before the group.
+    /// The end of an import: `self` in a group means the path before the group.
     fn leaf(&mut self, before: &[String], ident: &Ident, bound: &Ident) {
         let mut path = before.to_vec();
         if ident != "self" || before.is_empty() {
@@ -134,7 +134,7 @@ impl Reader {
         self.name(path, bound, ident.span().start().line);
     }
 
-    /// Paths among tokens that nothing parses: `a::b`, `::a::b`, `use a::{b, c};`, and strings where they may be paths.
+    /// Paths in tokens that are not parsed: `a::b`, `::a::b`, `use a::{b, c};`, and strings where they can be paths.
     fn tokens(&mut self, tokens: TokenStream, in_attribute: bool) {
         let trees: Vec<_> = tokens.into_iter().collect();
         let mut rest = trees.as_slice();
@@ -167,7 +167,7 @@ impl Reader {
         }
     }
 
-    /// A path in code. One of a single segment says nothing that the `use` behind it has not said.
+    /// A path in code. A path of one segment adds nothing to the `use` that imports it.
     fn inline(&mut self, path: Vec<String>, line: usize) {
         if path.len() > 1 || path.iter().any(|segment| segment == "async") {
             self.name(path, None, line);
@@ -175,7 +175,7 @@ impl Reader {
     }
 }
 
-/// Nodes that may carry `#[cfg(test)]`. One that is missing here is read as production code: the stricter way.
+/// Nodes that can have `#[cfg(test)]`. A node that is missing here is read as production code, which is stricter.
 macro_rules! attributed {
     ($($visit:ident: $node:ident,)*) => {
         $(fn $visit(&mut self, node: &'ast syn::$node) {
@@ -263,7 +263,7 @@ impl<'ast> Visit<'ast> for Reader {
         }
     }
 
-    /// `pub(in a::b)` says who may see, not what is used.
+    /// `pub(in a::b)` sets visibility and uses nothing.
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
 
     fn visit_signature(&mut self, node: &'ast syn::Signature) {
@@ -286,7 +286,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 }
 
-/// `#[test]`, `#[tokio::test]`, or a `#[cfg(...)]` that holds in tests alone.
+/// `#[test]`, `#[tokio::test]`, or a `#[cfg(...)]` that is true only in tests.
 fn keeps_for_tests(attribute: &Attribute) -> bool {
     let path = attribute.path();
     if path.is_ident("cfg") {
@@ -310,7 +310,7 @@ fn asks_for_test(condition: &Meta) -> bool {
     })
 }
 
-/// The import that tokens begin with, and what follows it.
+/// The import at the start of tokens, and the tokens after it.
 fn import(tokens: &[TokenTree]) -> Option<(ItemUse, &[TokenTree])> {
     let semicolon = tokens.iter().position(|tree| is_punct(tree, ';'))?;
     let (item, rest) = tokens.split_at(semicolon + 1);
@@ -318,9 +318,9 @@ fn import(tokens: &[TokenTree]) -> Option<(ItemUse, &[TokenTree])> {
     Some((item, rest))
 }
 
-/// The path that tokens begin with, and what follows it. It is only its root where they begin with no path.
+/// The path at the start of tokens, and the tokens after it. If they do not begin with a path, it is only the root.
 ///
-/// What goes on behind angle brackets, as `::new` in `Vec::<u8>::new`, looks like a path of its own and leads nowhere.
+/// A path after angle brackets, such as `::new` in `Vec::<u8>::new`, looks like a separate path and refers to nothing.
 fn path(tokens: &[TokenTree]) -> (Vec<String>, &[TokenTree]) {
     let (first, mut rest) = match tokens {
         [TokenTree::Ident(ident), rest @ ..] => (text(ident), rest),

@@ -1,4 +1,4 @@
-//! The files of one crate, and which of them each path leads to.
+//! The files of one crate, and the file that each path refers to.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::reader::{Name, Source};
 
-/// Renames that lead to renames are followed this many times.
+/// How many renames of renames are followed.
 const MAX_RENAMES: usize = 8;
 
 /// The path of a module below the crate, empty for the crate itself.
@@ -16,7 +16,7 @@ pub(crate) type Module = Vec<String>;
 
 /// A crate's sources. Module paths are unique, so `a.rs` and `a/mod.rs` are one.
 pub(crate) struct Tree {
-    /// The crate as its binary names it.
+    /// The name of the crate in its binary.
     name: &'static str,
     files: BTreeMap<Module, File>,
 }
@@ -25,16 +25,16 @@ pub(crate) struct File {
     /// Its path, for messages.
     pub(crate) shown: String,
     pub(crate) source: Source,
-    /// Compiled for tests alone.
+    /// Compiled only for tests.
     pub(crate) test: bool,
 }
 
-/// Where a path leads.
+/// What a path refers to.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Target {
-    /// To this file of the crate.
+    /// This file of the crate.
     File(Module),
-    /// Out of the crate: the whole path, the other crate's name first.
+    /// Another crate: the whole path, with the name of that crate first.
     Crate(Vec<String>),
 }
 
@@ -85,7 +85,7 @@ impl Tree {
         &self.files[module].shown
     }
 
-    /// Every name in a file with the place it leads to.
+    /// Every name in a file, with what it refers to.
     pub(crate) fn names(&self, module: &Module) -> impl Iterator<Item = (&Name, Target)> {
         let names = self.files[module].source.names.iter();
         names.map(move |name| {
@@ -94,7 +94,7 @@ impl Tree {
         })
     }
 
-    /// The other files that production code of a file names, each with the first line that does so.
+    /// The other files that the production code of a file uses, each with the first line that does so.
     pub(crate) fn uses(&self, module: &Module) -> BTreeMap<Module, String> {
         let mut found = BTreeMap::new();
         let test = self.files[module].test;
@@ -142,7 +142,7 @@ impl Tree {
         }
     }
 
-    /// A path that begins with a name which a `use` of the same file made known.
+    /// A path that begins with a name that a `use` of the same file imports.
     fn by_import(
         &self,
         module: &Module,
@@ -179,7 +179,7 @@ impl Tree {
             )
     }
 
-    /// The file that holds what a path below the crate names: the longest part of it that is a module with a file.
+    /// The file of the item in a path of the crate: the longest part of the path that is a module with a file.
     fn file(&self, path: &[String]) -> Target {
         let lengths = (0..=path.len()).rev();
         let mut parts = lengths.map(|length| &path[..length]);
