@@ -71,7 +71,7 @@ impl Service for Admin {
                 () = self.gateway.process_state().wait_for_hand_over() => {}
                 () = accept(socket, router(self.gateway.clone())) => {}
             },
-            Err(error) => tracing::error!("the admin listener failed: {error}"),
+            Err(error) => tracing::error!("admin listener failed (admin.address): {error}"),
         }
     }
 
@@ -96,7 +96,7 @@ async fn accept(socket: TcpListener, router: Router) {
                 answer(tcp, router).await;
             })),
             Err(error) => {
-                tracing::debug!("an operator's connection could not be accepted: {error}");
+                tracing::debug!("cannot accept an admin connection: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -110,7 +110,7 @@ async fn answer(tcp: TcpStream, router: Router) {
         .keep_alive(false)
         .serve_connection(TokioIo::new(tcp), TowerToHyperService::new(router));
     if let Ok(Err(error)) = timeout(CONNECTION_DEADLINE, connection).await {
-        tracing::debug!("an operator's request could not be answered: {error}");
+        tracing::debug!("admin request failed: {error}");
     }
 }
 

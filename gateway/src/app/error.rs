@@ -42,7 +42,9 @@ pub enum RunError {
     #[error("the start-up self-test failed: {0}")]
     Sealing(#[from] SealingTestError),
     /// The running process cannot be replaced; it goes on.
-    #[error("cannot take over at {path}: {error}")]
+    #[error(
+        "upgrade aborted: cannot take over the listening sockets (upgrade_socket {path}): {error}"
+    )]
     Upgrade {
         /// The upgrade socket.
         path: PathBuf,
@@ -51,17 +53,19 @@ pub enum RunError {
     },
     /// Replacing was asked for, but nothing says where.
     #[error(
-        "--upgrade needs upgrade_socket in the configuration, the same as in the running process's"
+        "--upgrade requires upgrade_socket in the configuration, with the same path as in the running process's"
     )]
     NoUpgradeSocket,
     /// An issuer's keys cannot be fetched, so this process could not do what the running one does.
     #[error(
-        "the running process is not replaced, because the keys of issuer {0} cannot be fetched: \
-         upgrade when they can, or stop it and start anew"
+        "upgrade aborted: the keys of issuer {0} cannot be fetched, the running process keeps serving. \
+         Retry when the issuer is available, or stop the running process and start without --upgrade"
     )]
     KeysUnavailable(String),
     /// A signal came while this process began; the running one goes on.
-    #[error("the running process is not replaced, because a signal ended this one before")]
+    #[error(
+        "upgrade aborted: this process received a signal to shut down, the running process keeps serving"
+    )]
     Ended,
     /// Decisions could not be recorded.
     #[error("audit.file {path} cannot be written: {error}", path = path.display())]

@@ -124,14 +124,16 @@ impl Prepared {
             self.server.add_service(service);
         }
         if let Err(error) = self.reloader.start() {
-            tracing::error!("the configuration cannot be reloaded: {error}");
+            tracing::error!(
+                "configuration reload disabled until restart: cannot start its thread: {error}"
+            );
         }
         self.gateway.process_state().start_serving();
         let drain = self.signals.drain_on_end(self.gateway);
         self.server.run(RunArgs {
             shutdown_signal: Box::new(drain),
         });
-        tracing::info!("ended");
+        tracing::info!("shutdown complete");
         Ok(())
     }
 }
@@ -194,7 +196,7 @@ fn announce(config: &Config) {
     }
     tracing::info!("metrics and probes on http://{}", config.admin.address);
     for resource in &config.resources {
-        tracing::info!("protecting {}", resource.uri);
+        tracing::info!("protecting resource {}", resource.uri);
     }
     changes::warn_of_lone_sessions(None, config);
 }

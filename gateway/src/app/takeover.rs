@@ -62,7 +62,7 @@ pub(crate) fn inherit_sockets(
     let path = path.ok_or(RunError::NoUpgradeSocket)?;
     if config.sessions.key_files.is_empty() {
         tracing::warn!(
-            "sessions of clients end with this upgrade: without sessions.key_files each process has a key of its own"
+            "client sessions end with this upgrade: each process has its own random session key. Set sessions.key_files to keep sessions"
         );
     }
     fetch_keys(config, keys)?;
@@ -142,9 +142,11 @@ pub(crate) fn take_place(
         inherited
             .confirm()
             .map_err(|error| upgrade_error(&path, error))?;
-        tracing::info!("in the place of the process that ran, on the sockets it had");
+        tracing::info!("took over the listening sockets of the previous process");
         if let Err(error) = upgrade_socket.move_to(&path) {
-            tracing::error!("this process cannot be upgraded in turn: {error}");
+            tracing::error!(
+                "upgrade socket unavailable (upgrade_socket), run --upgrade cannot replace this process: {error}"
+            );
         }
     }
     Ok(HandOverService::new(

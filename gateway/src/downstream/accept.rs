@@ -127,7 +127,7 @@ impl Service for Listeners {
                     );
                     running.spawn(accepting);
                 }
-                Err(error) => tracing::error!("a listener cannot be used: {error}"),
+                Err(error) => tracing::error!("listener failed (listen): {error}"),
             }
         }
         while running.join_next().await.is_some() {}
@@ -167,12 +167,12 @@ fn note_accept_error(error: &io::Error, gateway: &Gateway) {
     gateway.metrics().accept_errors.inc();
     let advice = if descriptors::are_exhausted(error) {
         gateway.overload().note_descriptors_ran_out();
-        ": raise the limit of open files (ulimit -n)"
+        ": raise the limit of open files (ulimit -n, systemd LimitNOFILE)"
     } else {
         ""
     };
     if let Some(count) = INTERVAL.count_due() {
-        tracing::warn!(count, "connections could not be accepted: {error}{advice}");
+        tracing::warn!(count, "cannot accept connections: {error}{advice}");
     }
 }
 
@@ -195,7 +195,7 @@ fn admit_connection(
         Err(cause) => return count_rejected(gateway.metrics(), cause),
     };
     if let Err(error) = set_socket_options(&tcp) {
-        tracing::debug!("a client's socket takes no options: {error}");
+        tracing::debug!("cannot set the options of a client's socket: {error}");
     }
     let mut connection = Connection::new(gateway.clone(), peer, permit);
     connection.set_peer(peer, slot);
@@ -269,7 +269,7 @@ async fn read_proxy_header(
             return Err(RejectionCause::Silent);
         }
         Ok(Err(error)) => {
-            tracing::debug!("a PROXY protocol header cannot be used: {error}");
+            tracing::debug!("PROXY protocol header rejected: {error}");
             return Err(RejectionCause::ProxyHeader(proxy.ip()));
         }
         Err(_) => return Err(RejectionCause::ProxyHeader(proxy.ip())),
@@ -308,8 +308,8 @@ async fn handshake(
             let transport = Transport::tls(stream, head_allowance, write_idle);
             return Some((Box::new(transport), name));
         }
-        Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
-        Err(_) => tracing::debug!("a TLS handshake took too long"),
+        Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
+        Err(_) => tracing::debug!("TLS handshake failed: deadline exceeded (timeouts.handshake)"),
     }
     count_rejected(gateway.metrics(), RejectionCause::Handshake);
     None

@@ -156,7 +156,7 @@ impl Connection {
         tokio::select! {
             _ = self.process_new(stream, &watched) => {}
             () = too_many_resets => {
-                tracing::debug!("a connection opened streams only to reset them");
+                tracing::debug!("HTTP/2 connection closed: the client reset too many streams");
             }
             () = self.wait_without_request() => {
                 count_rejected(self.gateway.metrics(), RejectionCause::Silent);

@@ -40,7 +40,7 @@ pub(crate) fn count_rejected(metrics: &Metrics, cause: RejectionCause) {
             cause = label,
             count,
             address,
-            "connections were closed: {what}"
+            "connections rejected: {what}"
         );
     }
 }
@@ -90,15 +90,15 @@ impl RejectionCause {
         static MEMORY: LogInterval = LogInterval::every(INTERVAL);
         static PROXY_HEADER: LogInterval = LogInterval::every(INTERVAL);
         match self {
-            Self::Limit => Some(("as many as may be open are (limits.connections)", &LIMIT)),
+            Self::Limit => Some(("connection limit reached (limits.connections)", &LIMIT)),
             Self::AddressLimit(_) => Some((
-                "as many as may be open from one address are (limits.connections_per_address); \
-                 a load balancer belongs into trusted_proxies",
+                "connection limit of an address reached (limits.connections_per_address); \
+                 add load balancers to trusted_proxies",
                 &ADDRESS_LIMIT,
             )),
-            Self::Memory => Some(("memory is short (limits.memory)", &MEMORY)),
+            Self::Memory => Some(("low on memory (limits.memory)", &MEMORY)),
             Self::ProxyHeader(_) => Some((
-                "a listener with proxy_protocol takes trusted_proxies alone, each with a PROXY header of version 2",
+                "the address is not in trusted_proxies, or sent no valid PROXY protocol header of version 2 (listen.proxy_protocol)",
                 &PROXY_HEADER,
             )),
             Self::Handshake | Self::Silent => None,

@@ -53,7 +53,7 @@ pub enum TlsError {
         problem: String,
     },
     /// Session tickets cannot be made.
-    #[error("no session tickets: {0}")]
+    #[error("cannot create TLS session tickets: {0}")]
     Tickets(#[source] rustls::Error),
 }
 

@@ -14,15 +14,15 @@ use crate::error_source::root_cause;
 pub(crate) enum FetchError {
     #[error("the CA file cannot be used: {0}")]
     Authority(String),
-    #[error("no answer within {0:?}")]
+    #[error("no response within {0:?} (jwks.fetch)")]
     Deadline(Duration),
     #[error("{url}: {problem}")]
     Connection { url: String, problem: String },
-    #[error("{url} answers with status {status}, not 200")]
+    #[error("{url} answered with status {status}, expected 200")]
     Status { url: String, status: u16 },
-    #[error("{0} redirects, which is not followed")]
+    #[error("{0} answered with a redirect, which is not followed")]
     Redirect(String),
-    #[error("{url} is larger than {limit} bytes")]
+    #[error("{url} is larger than {limit} bytes (jwks.bytes)")]
     TooLarge { url: String, limit: usize },
     #[error("{0}")]
     Document(String),

@@ -29,7 +29,7 @@ pub(crate) async fn jwks_uri(fetcher: &Fetcher, issuer: &str) -> Result<String, 
             Err(_) => {}
         }
     }
-    Err(closest.unwrap_or_else(|| FetchError::Document(format!("{issuer} is no URL"))))
+    Err(closest.unwrap_or_else(|| FetchError::Document(format!("{issuer} is not a URL"))))
 }
 
 fn says_more(error: &FetchError) -> bool {
@@ -37,8 +37,9 @@ fn says_more(error: &FetchError) -> bool {
 }
 
 fn read(body: &[u8], issuer: &str, url: &str) -> Result<String, FetchError> {
-    let metadata: Metadata = serde_json::from_slice(body)
-        .map_err(|error| FetchError::Document(format!("{url} is no metadata document: {error}")))?;
+    let metadata: Metadata = serde_json::from_slice(body).map_err(|error| {
+        FetchError::Document(format!("{url} is not a metadata document: {error}"))
+    })?;
     if metadata.issuer != issuer {
         return Err(FetchError::Document(other_issuer(
             &metadata.issuer,
@@ -48,17 +49,17 @@ fn read(body: &[u8], issuer: &str, url: &str) -> Result<String, FetchError> {
     }
     metadata
         .jwks_uri
-        .ok_or_else(|| FetchError::Document(format!("{url} names no jwks_uri")))
+        .ok_or_else(|| FetchError::Document(format!("{url} has no jwks_uri")))
 }
 
 fn other_issuer(found: &str, configured: &str, url: &str) -> String {
     let hint = if found.trim_end_matches('/') == configured.trim_end_matches('/') {
-        "; only the final slash differs, write it as the document does"
+        "; only the final slash differs: write the issuer as the document does"
     } else {
         ""
     };
     let found: String = found.chars().take(200).collect();
-    format!("{url} is of issuer {found:?}, not {configured:?}{hint}")
+    format!("{url} names issuer {found:?}, but the configuration names {configured:?}{hint}")
 }
 
 /// The three places, in order: RFC 8414 §3.1 (path inserted), OpenID Connect with the path inserted, and appended.

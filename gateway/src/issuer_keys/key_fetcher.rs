@@ -80,9 +80,14 @@ impl KeyFetcher {
             (KeySource::File(path), _) => return read_file(path),
             (KeySource::Uri(uri), Some(client)) => client.get(uri).await?,
             (KeySource::Discovery, Some(client)) => self.discover(client, issuer).await?,
-            (_, None) => return Err(FetchError::Document("no client for this issuer".into())),
+            (_, None) => {
+                return Err(FetchError::Document(
+                    "no HTTP client for this issuer".into(),
+                ));
+            }
         };
-        KeySet::parse(&body).map_err(|error| FetchError::Document(format!("no key set: {error}")))
+        KeySet::parse(&body)
+            .map_err(|error| FetchError::Document(format!("invalid key set: {error}")))
     }
 
     /// Asks for the key set where discovery found it, last time or now.

@@ -321,13 +321,13 @@ impl IssuerKeys {
             .inc();
         if let Err(error) = &outcome {
             let serving = if self.usable().is_some() {
-                "the old ones still serve"
+                "the previous keys stay in use (jwks.stale)"
             } else {
                 "its resources answer 503"
             };
             tracing::error!(
                 issuer = self.name(),
-                "no keys could be fetched, {serving}: {error}"
+                "key set fetch failed, {serving}: {error}"
             );
         }
         if outcome.is_err() {
@@ -346,7 +346,7 @@ impl IssuerKeys {
         let old = self.state.load_full();
         if !old.keys().same_keys(&parsed.keys) || self.failing.swap(false, Ordering::Relaxed) {
             let keys = parsed.keys.len();
-            tracing::info!(issuer = self.name(), keys, "keys loaded");
+            tracing::info!(issuer = self.name(), keys, "key set loaded");
         }
         self.state.store(Arc::new(old.next(parsed.keys)));
     }

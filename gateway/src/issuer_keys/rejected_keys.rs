@@ -55,14 +55,14 @@ fn log(rejected: &RejectedKey, issuer: &str) {
             issuer,
             kid,
             reason = reason.label(),
-            "a published key is not used: {reason}"
+            "key set contains an unusable key: {reason}"
         );
     } else {
         tracing::warn!(
             issuer,
             kid,
             reason = reason.label(),
-            "a published key is not used: {reason}"
+            "key set contains an unusable key: {reason}"
         );
     }
 }

@@ -86,7 +86,7 @@ impl ShutdownSignalWatch for Drain {
         tokio::select! {
             () = self.drain() => {}
             () = wait_for_second_signal(&mut ends, first) => {
-                tracing::warn!("a second signal: ending at once");
+                tracing::warn!("second signal received: shutting down at once");
             }
         }
         // Pingora's graceful shutdown would now sleep its whole grace period, idle or not.
@@ -100,7 +100,7 @@ impl Drain {
         let delay = self.gateway.snapshot().shutdown.delay;
         if !delay.is_zero() {
             tracing::info!(
-                "ending: not ready any more, accepting for another {delay:?} or until a successor does"
+                "shutting down: not ready, accepting connections for {delay:?} (shutdown.delay) or until a new process does"
             );
         }
         tokio::select! {
@@ -109,7 +109,7 @@ impl Drain {
             () = self.gateway.process_state().wait_for_hand_over() => {}
             () = sleep(delay) => {}
         }
-        tracing::info!("ending: no new connections, what is open may take its time to end");
+        tracing::info!("shutting down: draining open connections");
         self.gateway.process_state().drain();
         match timeout(
             self.gateway.snapshot().shutdown.drain,
@@ -117,9 +117,11 @@ impl Drain {
         )
         .await
         {
-            Ok(()) => tracing::info!("drained: every connection has ended"),
+            Ok(()) => tracing::info!("drained: all connections are closed"),
             Err(_) => {
-                tracing::warn!("shutdown.drain is over: open connections are cut");
+                tracing::warn!(
+                    "drain deadline exceeded (shutdown.drain): closing remaining connections"
+                );
                 self.gateway.process_state().cut();
                 let _ = timeout(ACCESS_LINES_DEADLINE, self.gateway.wait_until_idle()).await;
             }

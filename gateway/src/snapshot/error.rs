@@ -14,8 +14,8 @@ pub(crate) enum SnapshotError {
     Upstream { path: String, error: UpstreamError },
     #[error("issuer {name}: {error}")]
     Issuer { name: String, error: FetchError },
-    #[error("the session key {} {error}", path.display())]
+    #[error("the session key {} (sessions.key_files) {error}", path.display())]
     SessionKey { path: PathBuf, error: FileError },
-    #[error("no sealing key: {0}")]
+    #[error("cannot create the session key: {0}")]
     Sealing(#[from] SealingKeyError),
 }

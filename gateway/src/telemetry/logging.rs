@@ -58,7 +58,7 @@ impl Drop for Logging {
 fn say_dropped(lines: u64) {
     tracing::warn!(
         lines,
-        "log lines were dropped: standard output could not be written, or was not read fast enough"
+        "log lines dropped: writing to standard output failed (disk full?) or was too slow"
     );
 }
 
@@ -69,8 +69,8 @@ fn say_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload().downcast_ref::<&'static str>();
     tracing::error!(
         location,
-        "a task panicked, which is a defect: {}",
-        message.unwrap_or(&"no fixed message")
+        "task panicked (a bug, please report it): {}",
+        message.unwrap_or(&"message not logged, it may contain client data")
     );
 }
 

@@ -102,74 +102,74 @@ impl Metrics {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let register = Registrar::new()?;
         let metrics = Self {
-            requests: register.counters("requests_total", "Requests answered.", &["resource", "mcp_method", "status"])?,
+            requests: register.counters("requests_total", "Requests that ended, by resource, MCP method and HTTP status (499: the client disconnected).", &["resource", "mcp_method", "status"])?,
             request_duration: register.durations(
                 "request_duration_seconds",
-                "From the request's head to the end of its answer; streams that only listen are left out.",
+                "Seconds from a request's head to the end of its response, by resource and MCP method; listening streams are not included.",
                 &["resource", "mcp_method"],
             )?,
             authentication_duration: register.authentication()?,
-            refusals: register.counters("refusals_total", "Requests refused by the gateway.", &["resource", "reason"])?,
+            refusals: register.counters("refusals_total", "Requests refused by the gateway, by resource and reason.", &["resource", "reason"])?,
             tool_calls: register.counters(
                 "tool_calls_total",
-                "Calls of tools; tools that no rule names are \"other\".",
+                "Tool calls, by resource, tool and HTTP status; a tool that no policy rule names counts as \"other\".",
                 &["resource", "tool", "status"],
             )?,
             condition_failures: register.counters(
                 "condition_failures_total",
-                "Conditions of policies that could not be judged, which denied the call.",
+                "Policy conditions that could not be evaluated, so that the call was denied, by resource and cause.",
                 &["resource", "cause"],
             )?,
             list_entries_hidden: register.counters(
                 "list_entries_hidden_total",
-                "Entries of tools/list and its like that the policy kept from a caller.",
+                "List entries that the policy hid from a caller, by resource and kind of list.",
                 &["resource", "kind"],
             )?,
-            streams_active: register.gauges("streams_active", "Event streams that are open.", &["resource"])?,
-            connections_active: register.gauge("connections_active", "Client connections that are open.")?,
+            streams_active: register.gauges("streams_active", "Open event streams, by resource.", &["resource"])?,
+            connections_active: register.gauge("connections_active", "Open client connections.")?,
             connections_closed: register.counters(
                 "connections_closed_total",
-                "Client connections closed before a request was read.",
+                "Client connections closed before a request was read, by cause.",
                 &["cause"],
             )?,
             accept_errors: register.counter(
                 "accept_errors_total",
-                "Client connections that could not be accepted, most often for want of open files.",
+                "Errors of accepting client connections; the usual cause is the limit of open files.",
             )?,
-            upstream_errors: register.counters("upstream_errors_total", "Failures of upstreams.", &["resource", "kind"])?,
-            jwks_fetches: register.counters("jwks_fetches_total", "Fetches of key sets.", &["issuer", "result"])?,
-            jwks_age: register.values("jwks_age_seconds", "Seconds since the issuer last confirmed its keys; since the start, while it has not.", &["issuer"])?,
+            upstream_errors: register.counters("upstream_errors_total", "Upstream failures, by resource and kind of failure.", &["resource", "kind"])?,
+            jwks_fetches: register.counters("jwks_fetches_total", "Key set fetches, by issuer and result (ok, or the kind of failure).", &["issuer", "result"])?,
+            jwks_age: register.values("jwks_age_seconds", "Seconds since the last successful key set fetch of an issuer, or since the start if there was none.", &["issuer"])?,
             jwks_keys_rejected: register.counters(
                 "jwks_keys_rejected_total",
-                "Keys of a key set that are not used.",
+                "Keys of fetched key sets that cannot be used, by issuer and reason.",
                 &["issuer", "reason"],
             )?,
-            token_cache: register.counters("token_cache_total", "Look-ups of verified tokens.", &["result"])?,
+            token_cache: register.counters("token_cache_total", "Lookups in the cache of verified tokens, by result (hit or miss).", &["result"])?,
             config_reloads: register.counters(
                 "config_reloads_total",
-                "Reloads of the configuration; accepted ones are in use, rejected ones left everything as it was.",
+                "Configuration reloads, by result: accepted, or rejected (the previous configuration stays in use).",
                 &["result"],
             )?,
             config_last_reload: register.value(
                 "config_last_reload_timestamp_seconds",
-                "When the configuration in use was loaded.",
+                "Unix time in seconds at which the configuration in use was loaded.",
             )?,
             config_last_reload_successful: register.gauge(
                 "config_last_reload_successful",
-                "Whether the last reload was accepted; 0 says that the files are wrong and a start would fail.",
+                "1 if the last configuration reload was accepted, 0 if it was rejected: a restart would fail then.",
             )?,
             certificate_expiry: register.values(
                 "certificate_expiry_timestamp_seconds",
-                "When a certificate of a listener expires.",
+                "Unix time in seconds at which a certificate expires, by listener address and certificate file.",
                 &["listener", "certificate"],
             )?,
             log_lines_dropped: register.counter(
                 "log_lines_dropped_total",
-                "Log lines given up because standard output could not be written, or was not read fast enough.",
+                "Log lines dropped because writing to standard output failed or was too slow.",
             )?,
             audit_lines_dropped: register.counter(
                 "audit_lines_dropped_total",
-                "Audit lines given up because their file could not be written, or not fast enough.",
+                "Audit lines dropped because writing the audit log failed or was too slow.",
             )?,
             registry: register.registry,
         };
@@ -186,7 +186,10 @@ impl Metrics {
 
     fn build_info(&self) -> Result<(), prometheus::Error> {
         let info = IntGaugeVec::new(
-            Opts::new("build_info", "The version that runs."),
+            Opts::new(
+                "build_info",
+                "Always 1; the label is the version of the gateway.",
+            ),
             &["version"],
         )?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -282,7 +285,7 @@ impl Registrar {
     fn authentication(&self) -> Made<Histogram> {
         let options = HistogramOpts::new(
             "authentication_duration_seconds",
-            "From the bearer token to its principal, waits for keys included.",
+            "Seconds from reading the bearer token to its verified principal, waits for keys included.",
         );
         self.keep(Histogram::with_opts(
             options.buckets(AUTHENTICATION_BUCKETS.to_vec()),

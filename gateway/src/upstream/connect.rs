@@ -54,9 +54,12 @@ impl Connector {
 
     /// A new connection, ready for a request.
     pub(super) async fn connect(&self, uri: &Uri) -> Result<Link, String> {
-        let wire = timeout(self.deadline, self.wire(uri))
-            .await
-            .map_err(|_| format!("no connection within {:?}", self.deadline))??;
+        let wire = timeout(self.deadline, self.wire(uri)).await.map_err(|_| {
+            format!(
+                "no connection within {:?} (timeouts.upstream_connect)",
+                self.deadline
+            )
+        })??;
         let handshake = http1::Builder::new()
             .read_buf_exact_size(Some(READ_BUFFER))
             .handshake(wire);
@@ -110,7 +113,9 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamError> {
     let system = rustls_native_certs::load_native_certs();
     let (added, _) = roots.add_parsable_certificates(system.certs);
     if added == 0 {
-        tracing::warn!("the system has no CA certificates: https upstreams need a ca_file");
+        tracing::warn!(
+            "no system CA certificates found: https upstreams need ca_file (resources.upstream.ca_file)"
+        );
     }
     Ok(roots)
 }

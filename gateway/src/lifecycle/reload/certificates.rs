@@ -154,12 +154,12 @@ fn record_expiries(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) 
     } in expiries
     {
         if *not_after < now.secs() {
-            tracing::error!(listener, "the certificate {certificate} has expired");
+            tracing::error!(listener, "certificate expired: {certificate}");
         } else if *not_after < now.plus(EXPIRES_SOON).secs() {
             let days = (not_after - now.secs()) / 86_400;
             tracing::warn!(
                 listener,
-                "the certificate {certificate} expires in {days} days"
+                "certificate expires in {days} days: {certificate}"
             );
         }
         #[expect(

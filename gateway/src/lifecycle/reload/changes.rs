@@ -12,23 +12,17 @@ pub(crate) fn log_changes(old: &Config, new: &Config, files: &BTreeSet<PathBuf>)
         .map(|file| file.display().to_string())
         .collect();
     if sections.is_empty() && files.is_empty() {
-        return tracing::info!("the configuration was reloaded: nothing in it has changed");
+        return tracing::info!("configuration reloaded: no changes");
     }
     // A certificate or a key is not a section: its file is named instead.
     let changed = (!sections.is_empty()).then_some(sections.as_str());
-    tracing::info!(
-        changed,
-        files = files.join(", "),
-        "the configuration was reloaded"
-    );
+    tracing::info!(changed, files = files.join(", "), "configuration reloaded");
 }
 
 /// Warns of what will differ only after a restart.
 pub(crate) fn warn_of_restart(started: &Config, new: &Config) {
     for key in keys_needing_restart(started, new) {
-        tracing::warn!(
-            "{key} differs from what it was at start: that takes a restart, everything else is in use"
-        );
+        tracing::warn!("restart required to apply {key}: all other changes are in use");
     }
 }
 
@@ -36,8 +30,8 @@ pub(crate) fn warn_of_restart(started: &Config, new: &Config) {
 pub(crate) fn warn_of_lone_sessions(before: Option<&Config>, new: &Config) {
     if new.has_lone_sessions() && !before.is_some_and(Config::has_lone_sessions) {
         tracing::warn!(
-            "sessions are sealed with a random key, because there are no sessions.key_files: \
-             replicas do not share them, and a restart ends them"
+            "session key is random (sessions.key_files is not set): \
+             replicas do not share sessions, and a restart ends them"
         );
     }
 }
@@ -77,7 +71,7 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
 fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
     names_of_differing(&[
         (
-            "listen (its addresses, and whether they have tls or proxy_protocol)",
+            "listen (addresses, tls on or off, proxy_protocol on or off)",
             listening_points(started) != listening_points(new),
         ),
         (

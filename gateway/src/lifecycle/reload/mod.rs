@@ -118,7 +118,7 @@ impl Reloader {
             if reload.is_err() {
                 count_reload(self.gateway.metrics(), "rejected");
                 tracing::error!(
-                    "a reload broke off, which is a defect; the configuration stays as it was"
+                    "configuration reload panicked (a bug, please report it): still using the previous configuration"
                 );
             }
         }
@@ -237,7 +237,7 @@ impl Reloader {
     fn reject(&mut self, problem: &str) {
         count_reload(self.gateway.metrics(), "rejected");
         tracing::error!(
-            "the configuration was not taken over, the last good one stays in use: {problem}"
+            "configuration reload rejected: still using the previous configuration: {problem}"
         );
         let applied = self.applied.files().chain(self.last_read.files());
         self.files = applied.cloned().collect();

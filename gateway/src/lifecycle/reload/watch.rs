@@ -52,7 +52,7 @@ impl FileWatch {
         {
             self.has_warned = true;
             tracing::warn!(
-                "files cannot be watched, so that changes of the configuration take a SIGHUP: {error}"
+                "cannot watch the configuration files (reload.watch), send SIGHUP after each change: {error}"
             );
         }
     }

@@ -49,19 +49,21 @@ const YOURS: u8 = b'Y';
 #[derive(Debug, Error)]
 pub enum HandOverError {
     /// No process answers.
-    #[error("no gateway waits for a successor there ({0}): start without --upgrade")]
+    #[error("no running gateway answers there ({0}): start without --upgrade")]
     Nobody(io::Error),
     /// The other process sends something else, or nothing more.
-    #[error("the hand-over broke off: {0}")]
+    #[error("the connection to the other process failed: {0}")]
     Broken(#[from] io::Error),
     /// The other process is another user's.
-    #[error("the other process runs as user {0}, which is neither this one's user nor root")]
+    #[error(
+        "the other process runs as user id {0}, which must be root or the user of this process"
+    )]
     Stranger(u32),
     /// What answers is not a gateway that this one can replace.
-    #[error("what answers there is no gateway of a version that this one can replace")]
+    #[error("the other process is not a gateway of a compatible version")]
     Foreign,
     /// A descriptor that is not a listening socket, none at all, or too many.
-    #[error("the running process sent something that is no listening socket")]
+    #[error("the running process did not send valid listening sockets")]
     NoSocket,
 }
 

@@ -45,7 +45,7 @@ impl HandOverService {
         match upgrade_socket.listener() {
             Ok(listener) => tokio::select! {
                 () = self.wait_for_successor(&listener) => {
-                    tracing::info!("a successor has the sockets: it accepts from now on");
+                    tracing::info!("upgrade complete: the new process has the listening sockets");
                     self.gateway.process_state().hand_over();
                     // A full channel holds an end already.
                     let _ = self.ends.try_send(EndReason::HandedOver);
@@ -54,7 +54,7 @@ impl HandOverService {
                 }
                 _ = draining.wait_for(|draining| *draining) => {}
             },
-            Err(error) => tracing::error!("the upgrade socket cannot be used: {error}"),
+            Err(error) => tracing::error!("upgrade socket failed (upgrade_socket): {error}"),
         }
     }
 
@@ -68,7 +68,9 @@ impl HandOverService {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!("a successor could not be heard: {error}");
+                    tracing::warn!(
+                        "cannot accept a connection on the upgrade socket (upgrade_socket): {error}"
+                    );
                     tokio::time::sleep(hand_over::ACCEPT_PAUSE).await;
                 }
             }
@@ -84,7 +86,7 @@ impl HandOverService {
         match handed_over.await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
-                tracing::warn!("an upgrade came to nothing, this process goes on: {error}");
+                tracing::warn!("upgrade aborted: this process keeps serving: {error}");
                 false
             }
             Err(_) => false,

@@ -19,7 +19,7 @@ const MODE: u32 = 0o600;
 #[derive(Debug, Error)]
 pub enum UpgradeSocketError {
     /// The system refuses.
-    #[error("cannot make the upgrade socket {}: {error}", .path.display())]
+    #[error("cannot create the upgrade socket {} (upgrade_socket): {error}", .path.display())]
     Unusable {
         /// The path.
         path: PathBuf,
@@ -27,10 +27,10 @@ pub enum UpgradeSocketError {
         error: io::Error,
     },
     /// Another process waits there.
-    #[error("a gateway runs already at {}: replace it with run --upgrade, or end it first", .0.display())]
+    #[error("a gateway is already running at {} (upgrade_socket): replace it with run --upgrade, or stop it first", .0.display())]
     Taken(PathBuf),
     /// Something else than a socket is there.
-    #[error("{} is no socket: remove it, or choose another upgrade_socket", .0.display())]
+    #[error("{} is not a socket (upgrade_socket): remove it, or choose another path", .0.display())]
     NotASocket(PathBuf),
 }
 

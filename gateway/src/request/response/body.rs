@@ -134,7 +134,8 @@ impl Edited {
             (Err(error), _) => Some(error.into()),
             (_, Err(reason)) => Some(Cut::Refused(
                 reason,
-                "too much is held of event streams".to_owned(),
+                "body limit reached (limits.bodies_bytes): an event must be buffered to be edited"
+                    .to_owned(),
             )),
             (Ok(()), Ok(())) => None,
         };

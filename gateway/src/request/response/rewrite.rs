@@ -42,7 +42,7 @@ impl AnswerForm {
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
         if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             record.set_detail(
-                "the upstream's answer has a Content-Encoding, though none was asked for",
+                "the upstream's answer has a Content-Encoding, which the gateway did not request",
             );
             return Err(Reason::AnswerUnreadable);
         }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What is logged where tasks are refused.
-const REFUSED: &str = "this resource has tasks: refuse; seal binds their ids to callers, upstream leaves it to the server";
+const REFUSED: &str = "tasks are refused (resources.tasks: refuse); `seal` binds task ids to callers, `upstream` leaves that to the MCP server";
 
 /// Opens what is sealed in a message, and sees to it that what its answer hands out is sealed.
 pub(crate) fn open(

@@ -135,7 +135,7 @@ impl LogLine for AuditLine<'_> {
 fn say_dropped(lines: u64) {
     tracing::error!(
         lines,
-        "audit lines were dropped: their file could not be written, or not fast enough"
+        "audit lines dropped: writing the audit log failed (disk full?) or was too slow (audit.file)"
     );
 }
 

@@ -70,7 +70,7 @@ async fn a_changed_policy_decides_the_next_requests() {
     });
     reloaded(&world.gateway, "accepted", 1.0).await;
     assert_eq!(call(&world).await, 403);
-    let line = world.gateway.logged("was reloaded").await;
+    let line = world.gateway.logged("configuration reloaded").await;
     assert!(line.contains("resources"), "{line}");
 }
 
@@ -90,7 +90,7 @@ async fn a_broken_file_changes_nothing_and_is_told_whole() {
     reloaded(&world.gateway, "rejected", 1.0).await;
     assert_eq!(call(&world).await, 200);
     assert_eq!(world.gateway.metrics().await.sum(LAST, &[]), before);
-    let line = world.gateway.logged("the last good one stays in use").await;
+    let line = world.gateway.logged("configuration reload rejected").await;
     for part in ["ERROR", "timeouts.header", "upstrem"] {
         assert!(line.contains(part), "{part} in {line}");
     }
@@ -148,7 +148,7 @@ async fn a_file_that_is_only_touched_is_not_reloaded() {
     });
     reloaded(&world.gateway, "accepted", 1.0).await;
     assert_eq!(reloads(&world.gateway, "accepted").await, 1.0);
-    world.gateway.logged("that takes a restart").await;
+    world.gateway.logged("restart required").await;
 }
 
 #[tokio::test]
@@ -473,7 +473,7 @@ async fn a_renewed_certificate_is_shown_to_new_connections() {
     write_secret(&folder.join("tls.key"), &second.private_key);
     reloaded(&secure.gateway, "rejected", 1.0).await;
     assert!(secure.shown().await == first.der());
-    let line = secure.gateway.logged("the last good one stays").await;
+    let line = secure.gateway.logged("configuration reload rejected").await;
     assert!(
         line.contains("does not belong to the certificate"),
         "{line}"

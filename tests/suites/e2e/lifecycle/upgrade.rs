@@ -264,7 +264,10 @@ async fn an_upgrade_while_the_old_process_ends_cuts_nothing() {
 
     let next = successor(&world.gateway.config);
     let mut last = std::mem::replace(&mut world.gateway.process, next);
-    world.gateway.logged("in the place of").await;
+    world
+        .gateway
+        .logged("took over the listening sockets")
+        .await;
     world.gateway.readiness(200).await;
     // One signal is not two, whatever came between.
     assert!(last.runs(), "a call is under way: {}", last.output());
@@ -288,7 +291,7 @@ async fn a_second_process_does_not_take_the_upgrade_socket() {
     assert_eq!(second.exit(A_WHILE).await.code(), Some(1));
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(
-        second.output().contains("runs already"),
+        second.output().contains("already running"),
         "{}",
         second.output()
     );

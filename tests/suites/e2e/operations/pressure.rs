@@ -131,10 +131,14 @@ async fn out_of_descriptors_streams_go_on_and_accepting_resumes() {
     // The page can be asked for only when there is room again; it tells of the shortage for a moment longer.
     eventually("it says that it is not ready", async || {
         limit_files(&world.gateway, open_files(&world.gateway));
-        let before = world.gateway.log().matches("could not be accepted").count();
+        let before = world
+            .gateway
+            .log()
+            .matches("cannot accept connections")
+            .count();
         let waiting = world.gateway.raw().await;
         if before == 0 {
-            world.gateway.logged("could not be accepted").await;
+            world.gateway.logged("cannot accept connections").await;
             feed.event("meanwhile");
             assert_eq!(events.data().await, "meanwhile");
         } else {

@@ -265,7 +265,13 @@ async fn without_keys_a_restart_ends_sessions_and_the_log_says_so_before() {
     let sealed = open(&world, &token).await;
 
     // Keys end that state, and the log says so when it comes back; no other reload repeats it.
-    let warnings = |world: &World| world.gateway.log().matches("no sessions.key_files").count();
+    let warnings = |world: &World| {
+        world
+            .gateway
+            .log()
+            .matches("sessions.key_files is not set")
+            .count()
+    };
     rekey(&mut world, &["session.key"], 1).await;
     let kept = open(&world, &token).await;
     assert_eq!(warnings(&world), 1);

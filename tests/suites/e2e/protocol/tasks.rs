@@ -397,7 +397,7 @@ async fn tasks_are_refused_unless_the_resource_says_otherwise() {
     table.row("says nothing", world.acceptance(modern).await);
     world
         .gateway
-        .logged("this resource has tasks: refuse")
+        .logged("tasks are refused (resources.tasks: refuse)")
         .await;
 }
 
