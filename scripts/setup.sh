@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what a group of recipes needs and is missing; says so; silent when all is there.
+# Installs the missing programs of a group of recipes and names them; prints nothing when none is missing.
 #
 #   scripts/setup.sh GROUP…      build | test | lint | fuzz | mutants | bench | image
 #
-# System packages come from Debian, as root or with sudo. No service is started by it.
+# System packages come from Debian, installed as root or with sudo. It starts no service.
 set -euo pipefail
 
 CARGO_DENY_VERSION=0.20.2
@@ -27,12 +27,12 @@ fail() {
 # Packages still to be installed.
 missing=()
 
-# need_command COMMAND PACKAGE…: the packages are missing when the command is.
+# need_command COMMAND PACKAGE…: adds the packages if the command is not installed.
 need_command() {
   PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || missing+=("${@:2}")
 }
 
-# need_file FILE PACKAGE
+# need_file FILE PACKAGE: adds the package if the file does not exist.
 need_file() {
   [ -e "$1" ] || missing+=("$2")
 }
@@ -80,7 +80,7 @@ as_root() {
   fi
 }
 
-# Debian starts a daemon as soon as it is installed. We want the programs alone: the policy file is Debian's way to say so.
+# Debian starts a daemon as soon as it is installed. Only the programs are needed: this policy file prevents the start.
 keep_services_stopped() {
   local policy=/usr/sbin/policy-rc.d
   [ -e "$policy" ] && return
@@ -89,7 +89,7 @@ keep_services_stopped() {
   trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
 }
 
-# Nor are they to start with the machine.
+# Nor do they start when the machine boots.
 disable_services() {
   command -v systemctl >/dev/null || return 0
   local service
@@ -103,24 +103,24 @@ disable_services() {
 install_missing() {
   [ ${#missing[@]} -gt 0 ] || return 0
   mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
-  command -v apt-get >/dev/null || fail "needs ${missing[*]}, by their names in Debian; install them and run this again"
-  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "needs ${missing[*]}; run this as root or install sudo"
+  command -v apt-get >/dev/null || fail "missing packages (Debian names): ${missing[*]}; install them and run this again"
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "missing packages: ${missing[*]}; run this as root, or install sudo"
   say "installing from Debian: ${missing[*]}"
   keep_services_stopped
-  as_root apt-get -qq update </dev/null >/dev/null || say "the package lists could not be renewed; trying with the present ones"
+  as_root apt-get -qq update </dev/null >/dev/null || say "apt-get update failed; using the present package lists"
   as_root apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
   disable_services
 }
 
-# Tools that have no Debian package; they stay beside cargo, for every checkout.
+# Tools without a Debian package. They are installed next to cargo, for all checkouts.
 install_cargo_tool() {
   cargo "${1#cargo-}" --version >/dev/null 2>&1 && return
-  say "installing with cargo, in a few minutes: $1 $2"
+  say "installing with cargo (takes a few minutes): $1 $2"
   cargo install --quiet --locked "$1" --version "$2" </dev/null
 }
 
 [ $# -gt 0 ] || usage
-command -v cargo >/dev/null || fail "needs Rust (cargo); see https://rustup.rs"
+command -v cargo >/dev/null || fail "cargo (Rust) is not installed; see https://rustup.rs"
 tools=()
 for group in "$@"; do
   case "$group" in

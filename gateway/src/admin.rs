@@ -1,5 +1,5 @@
-//! The admin listener: metrics for Prometheus, liveness and readiness for whoever runs the process. Never on a public
-//! address; nothing in it names a caller, a session or a token. Each connection brings one request, and every wait and
+//! The admin listener: metrics for Prometheus, liveness and readiness for the operator of the process. It must not be on a
+//! public address; its pages name no caller, no session and no token. Each connection serves one request, and every wait and
 //! count has a limit here too.
 
 use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
@@ -36,7 +36,7 @@ const MAX_CONNECTIONS: usize = 32;
 /// Deadline of a request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Deadline of a connection, which brings one request.
+/// Deadline of a whole connection. A connection serves one request.
 const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long to pause when no connection can be accepted.
@@ -66,7 +66,7 @@ impl Service for Admin {
         };
         match TcpListener::from_std(socket) {
             Ok(socket) => tokio::select! {
-                // First: a successor's pages are asked for at the same socket.
+                // First, because the new process answers on the same socket.
                 biased;
                 () = self.gateway.process_state().wait_for_hand_over() => {}
                 () = accept(socket, router(self.gateway.clone())) => {}
@@ -133,13 +133,13 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     )
 }
 
-/// The readiness page: ready when the listeners are bound and every issuer has been asked once. An issuer without keys
-/// takes down its own resources only, so it shows here without making the process unready.
+/// The readiness page: ready when the listeners are bound and the keys of every issuer were requested once. An issuer
+/// without keys affects only its own resources: the page shows it, but it does not fail readiness.
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
     draining: bool,
-    /// Descriptors or memory, while either is short.
+    /// `descriptors` or `memory`, while there is not enough of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     shortage: Option<&'static str>,
     issuers: Vec<IssuerState>,

@@ -1,4 +1,4 @@
-//! The one place that reads the wall clock. Decisions take the time as a value; only the rim asks for it, here.
+//! The only place that reads the wall clock. Everything else gets the time as a value.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

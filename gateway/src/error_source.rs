@@ -1,8 +1,8 @@
-//! What an error says at its bottom.
+//! The root cause of an error.
 
 use std::error::Error;
 
-/// The cause at the bottom of an error chain, which names the fact (`connection refused`), not the layers above it.
+/// The last error of the chain: the fact (`connection refused`), without the layers above it.
 pub(crate) fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {

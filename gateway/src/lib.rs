@@ -1,17 +1,17 @@
-//! `mcp-gateway`: the gateway that stands in front of MCP servers which have no authentication of their own.
+//! `mcp-gateway`: a gateway in front of MCP servers that have no authentication of their own.
 //!
-//! The rooms, from the outermost to the innermost; a module names only what stands below it (`gateway/tests/source_rules`):
+//! The modules, from the outermost to the innermost. A module names only modules below it (`gateway/tests/source_rules`):
 //!
-//! * [`cli`]: what people type; [`app`]: assembly and start; [`lifecycle`]: reload, upgrade, signals and the end.
+//! * [`cli`]: the command line; [`app`]: assembly and start; [`lifecycle`]: reload, upgrade, signals and shutdown.
 //! * [`admin`]: metrics and probes for operators.
 //! * [`downstream`]: client connections; [`request`]: the phases of a request.
-//! * [`shared`]: what all requests share; [`snapshot`]: the configuration made ready for requests.
-//! * [`local`]: what the gateway answers itself; [`issuer_keys`]: issuers' keys; [`upstream`]: MCP servers; [`fetch`]: the outbound
-//!   client.
-//! * [`limits`]: what is counted; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
-//! * `clock` and `error_source`: the wall clock, and the cause at the bottom of an error.
+//! * [`shared`]: what all requests share; [`snapshot`]: the configuration prepared for requests.
+//! * [`local`]: documents that the gateway serves itself; [`issuer_keys`]: the keys of issuers; [`upstream`]: MCP servers;
+//!   [`fetch`]: the outbound client.
+//! * [`limits`]: counted limits; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
+//! * `clock` and `error_source`: the wall clock, and the root cause of an error.
 //!
-//! The decisions themselves are pure and stand in `mcp-gateway-core`.
+//! The decisions themselves are pure functions in `mcp-gateway-core`.
 
 mod admin;
 pub mod app;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mcp_gateway::cli::Arguments;
 
-// Event streams come and go by the thousand: jemalloc gives their memory back, glibc's allocator does not.
+// Thousands of event streams open and close: jemalloc returns their memory to the system, glibc's allocator does not.
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

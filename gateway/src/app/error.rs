@@ -16,12 +16,12 @@ use crate::{
 /// Why the gateway cannot run. The process ends with exit code 1.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// An address is taken, or not allowed.
+    /// The address is in use, or not allowed.
     #[error("cannot listen on {address}: {error}")]
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
     /// A listener's certificates cannot be used.
@@ -32,53 +32,54 @@ pub enum RunError {
         /// What is wrong with its certificates.
         error: TlsError,
     },
-    /// A file the configuration names cannot be used any more.
+    /// A file that the configuration names cannot be used any more.
     #[error("the configuration cannot be used: {0}")]
     Config(String),
-    /// The cryptography does not do what it must.
+    /// A signature check does not give the expected result.
     #[error("the start-up self-test failed: {0}")]
     SelfTest(#[from] SelfTestError),
-    /// Sealing does not do what it must.
+    /// Sealing does not give the expected result.
     #[error("the start-up self-test failed: {0}")]
     Sealing(#[from] SealingTestError),
-    /// The running process cannot be replaced; it goes on.
+    /// The sockets of the running process cannot be taken over; it keeps serving.
     #[error(
         "upgrade aborted: cannot take over the listening sockets (upgrade_socket {path}): {error}"
     )]
     Upgrade {
         /// The upgrade socket.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: HandOverError,
     },
-    /// Replacing was asked for, but nothing says where.
+    /// `--upgrade` was given, but the configuration has no upgrade socket.
     #[error(
         "--upgrade requires upgrade_socket in the configuration, with the same path as in the running process's"
     )]
     NoUpgradeSocket,
-    /// An issuer's keys cannot be fetched, so this process could not do what the running one does.
+    /// An issuer's keys cannot be fetched: unlike the running process, this one could not verify its tokens. The running one
+    /// keeps serving.
     #[error(
         "upgrade aborted: the keys of issuer {0} cannot be fetched, the running process keeps serving. \
          Retry when the issuer is available, or stop the running process and start without --upgrade"
     )]
     KeysUnavailable(String),
-    /// A signal came while this process began; the running one goes on.
+    /// This process received a signal during its start; the running one keeps serving.
     #[error(
         "upgrade aborted: this process received a signal to shut down, the running process keeps serving"
     )]
     Ended,
-    /// Decisions could not be recorded.
+    /// The audit log cannot be opened, so decisions could not be recorded.
     #[error("audit.file {path} cannot be written: {error}", path = path.display())]
     Audit {
-        /// Where lines were to go.
+        /// The path of the audit log.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: std::io::Error,
     },
-    /// A successor could not replace this process.
+    /// The upgrade socket cannot be used, so `run --upgrade` could not replace this process.
     #[error(transparent)]
     UpgradeSocket(#[from] UpgradeSocketError),
-    /// The process cannot be set up.
+    /// A resource of the system, such as a thread or a runtime, is not available.
     #[error("cannot start: {0}")]
     Start(String),
 }

@@ -1,6 +1,6 @@
-//! Putting it together: configuration → sockets → snapshot → services → signals.
+//! Assembly: configuration → sockets → snapshot → services → signals.
 //!
-//! What can fail fails here, before a request is accepted, with a sentence that says what and where.
+//! Every step that can fail runs here, before a request is accepted. The error says what failed and where.
 
 mod error;
 mod services;
@@ -43,7 +43,7 @@ use services::{KeyRefresher, MemoryWatch};
 pub use takeover::Start;
 use takeover::{PreparedOffer, inherit_sockets, prepare_offer, take_place};
 
-/// A gateway whose sockets are bound and whose configuration is in use, one step before it serves.
+/// A gateway with bound sockets and a configuration in use, ready to serve.
 pub struct Prepared {
     gateway: Arc<Gateway>,
     reloader: Reloader,
@@ -56,14 +56,14 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Does everything that can fail.
+    /// Runs every step that can fail.
     ///
     /// # Errors
     /// The gateway cannot run; nothing was served.
     pub fn new(loaded: &Loaded, start: Start) -> Result<Self, RunError> {
         let config = &loaded.config;
         let (trigger, requests) = ReloadTrigger::new();
-        // A SIGHUP kills a process that has no handler: this comes before everything else.
+        // A SIGHUP ends a process without a handler, so this is the first step.
         let signals = Signals::install(trigger.clone());
         let signals = signals.map_err(|error| RunError::Start(error.to_string()))?;
         install_crypto();
@@ -114,10 +114,10 @@ impl Prepared {
         })
     }
 
-    /// Serves until a signal or a successor ends it, and drains then.
+    /// Serves until a signal arrives or a new process takes over, then drains.
     ///
     /// # Errors
-    /// The process that runs does not give its place away; nothing was served.
+    /// Another process keeps the upgrade socket; nothing was served.
     pub fn serve(mut self) -> Result<(), RunError> {
         if let Some(offer) = self.offer.take() {
             let service = take_place(offer, self.inherited, &self.gateway, &self.signals)?;
@@ -152,7 +152,7 @@ fn start_audit(
     })
 }
 
-/// Chooses the cryptography for the whole process. Without this rustls would not know which of two linked ones to use.
+/// Installs the cryptography provider for the whole process. Two providers are linked, and rustls requires a choice.
 pub fn install_crypto() {
     // A second call finds the same provider installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -176,7 +176,7 @@ fn bind_ports(
         .collect()
 }
 
-/// The socket that the predecessor had, or a new one.
+/// The inherited socket for this address, or a new one.
 fn bind(address: SocketAddr, inherited: &mut InheritedSockets) -> Result<TcpListener, RunError> {
     if let Some(socket) = inherited.take_socket(address) {
         return Ok(socket);

@@ -1,4 +1,4 @@
-//! The services in the background, each on a thread of its own.
+//! Background services, each on its own thread.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use crate::{
     shared::Gateway,
 };
 
-/// Refreshes the keys of all issuers, on a thread of its own: a slow issuer does not delay requests.
+/// Refreshes the keys of all issuers on its own thread, so a slow issuer does not delay requests.
 pub(crate) struct KeyRefresher {
-    /// The keys to begin with, and the orders that come later; taken at the start.
+    /// The first keys, and the channel of later orders; taken at start.
     work: Option<(Vec<Arc<IssuerKeys>>, mpsc::Receiver<RefreshOrder>)>,
 }
 
@@ -50,7 +50,7 @@ impl Service for KeyRefresher {
     }
 }
 
-/// Watches the memory in use, on a thread of its own: it matters most while the gateway is busy.
+/// Watches the memory use on its own thread: this matters most while the gateway is busy.
 pub(crate) struct MemoryWatch {
     gateway: Arc<Gateway>,
 }

@@ -1,4 +1,4 @@
-//! How a process takes its place: by itself, or from the running process whose sockets it inherits.
+//! How a process gets its sockets: new ones, or those of the running process.
 
 use std::{
     net::TcpListener,
@@ -20,36 +20,36 @@ use crate::{
     snapshot::KeysByIssuer,
 };
 
-/// How long to pause between two looks at whether an issuer's keys have come.
+/// Time between two checks whether the keys of all issuers have arrived.
 const KEYS_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a process starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// By itself.
+    /// With new sockets.
     Fresh,
-    /// In the place of the running process.
+    /// With the sockets of the running process, which it replaces.
     Upgrade,
 }
 
 impl Start {
-    /// What was typed.
+    /// From the command line option `--upgrade`.
     pub const fn of(upgrade: bool) -> Self {
         if upgrade { Self::Upgrade } else { Self::Fresh }
     }
 }
 
-/// What a successor will be given, and where.
+/// The sockets for the next process, and the path of the upgrade socket.
 pub(crate) struct PreparedOffer {
     upgrade_socket: UpgradeSocket,
     path: PathBuf,
     sockets: Vec<TcpListener>,
 }
 
-/// The sockets of the running process, where it is to be replaced. What this process needs besides them is there by then.
+/// The sockets of the running process, when it is to be replaced. By then this process has everything else it needs.
 ///
 /// # Errors
-/// An issuer's keys cannot be fetched, or the running process does not give its sockets.
+/// An issuer's keys cannot be fetched, or the running process does not hand over its sockets.
 pub(crate) fn inherit_sockets(
     config: &Config,
     start: Start,
@@ -76,7 +76,7 @@ fn upgrade_error(path: &Path, error: HandOverError) -> RunError {
     }
 }
 
-/// Fetches each issuer's keys once: the process that is replaced has them, so none of its requests may wait for them.
+/// Fetches each issuer's keys once. The running process has them, so no request may wait for them after the upgrade.
 fn fetch_keys(config: &Config, keys: &KeysByIssuer) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,10 +97,10 @@ fn fetch_keys(config: &Config, keys: &KeysByIssuer) -> Result<(), RunError> {
     })
 }
 
-/// Prepares for a successor, with an upgrade socket under a temporary name; nothing where none is configured.
+/// Prepares the upgrade socket under a temporary name; none where `upgrade_socket` is not configured.
 ///
 /// # Errors
-/// The system refuses.
+/// The socket cannot be created.
 pub(crate) fn prepare_offer(
     config: &Config,
     ports: &[Port],
@@ -118,10 +118,10 @@ pub(crate) fn prepare_offer(
     }))
 }
 
-/// Takes the place of the running process, or an unused one. From then on this process is the one that runs.
+/// Takes over from the running process, or binds an unused upgrade socket. From then on this process is the running one.
 ///
 /// # Errors
-/// A process runs at the configured place already, or the running one has not confirmed; it goes on.
+/// A process is already running at the configured path, or the running one did not confirm; it keeps serving.
 pub(crate) fn take_place(
     offer: PreparedOffer,
     inherited: InheritedSockets,
@@ -136,7 +136,7 @@ pub(crate) fn take_place(
     if inherited.is_empty() {
         upgrade_socket.move_to_unused(&path)?;
     } else if signals.is_ending() {
-        // It would take the sockets only to close them.
+        // It would take the sockets and close them at once.
         return Err(RunError::Ended);
     } else {
         inherited

@@ -1,8 +1,8 @@
-//! Accepting connections: our own loop as a Pingora service.
+//! Accepting connections: an accept loop that runs as a Pingora service.
 //!
-//! Pingora's listening service gives a handshake 60 s, panics in a task when it cannot bind, and has no limit of
-//! connections. Here sockets are bound before anything starts, each connection holds a permit for as long as it lives,
-//! and the handshake has a deadline.
+//! Pingora's listening service allows a handshake 60 s, panics in a task when it cannot bind, and has no connection limit.
+//! Here sockets are bound before anything starts, each connection holds a permit until it closes, and the handshake has a
+//! deadline.
 
 use std::{
     io,
@@ -39,21 +39,21 @@ use crate::{
     telemetry::{log_interval::LogInterval, metrics::Counted},
 };
 
-/// Connections the kernel holds for us between two accepts.
+/// Connections that wait in the kernel's queue until they are accepted.
 const BACKLOG: i32 = 4096;
 
-/// TCP keep-alive towards clients: a vanished one would hold its streams for a quarter of an hour.
+/// TCP keep-alive towards clients. Without it, a client that disappeared would hold its streams for a quarter of an hour.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_RETRIES: u32 = 4;
 
-/// Bytes the kernel takes from us before the client has room for them: what a slow reader can make it hold.
+/// Unsent bytes that the kernel holds for one connection: the most that a slow reader can make it hold.
 const UNSENT: u32 = 128 * 1024;
 
-/// How long to pause when the process is out of descriptors; existing connections go on meanwhile.
+/// How long to pause when the process has no file descriptors left; existing connections are still served.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// One address that accepts, with or without TLS.
+/// One listening address, with or without TLS.
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) socket: Option<StdListener>,
@@ -61,17 +61,17 @@ pub(crate) struct Port {
     pub(crate) proxy_protocol: bool,
 }
 
-/// How one listener's connections are taken.
+/// The settings for connections of one listener.
 #[derive(Clone)]
 struct ListenerSettings {
     tls: Option<Arc<ServedTls>>,
     proxy_protocol: bool,
 }
 
-/// Binds `address`, so that a port in use is an error at start and not a process without a listener.
+/// Binds `address`, so that a port in use is an error at start.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -162,7 +162,7 @@ async fn accept_connections(
 }
 
 fn note_accept_error(error: &io::Error, gateway: &Gateway) {
-    /// Time between two lines.
+    /// Time between two log lines.
     static INTERVAL: LogInterval = LogInterval::every(Duration::from_secs(5));
     gateway.metrics().accept_errors.inc();
     let advice = if descriptors::are_exhausted(error) {
@@ -176,7 +176,7 @@ fn note_accept_error(error: &io::Error, gateway: &Gateway) {
     }
 }
 
-/// Starts serving a connection, or closes it at once when there are too many.
+/// Starts to serve a connection, or rejects it when a limit is reached.
 fn admit_connection(
     tcp: TcpStream,
     address: SocketAddr,
@@ -218,8 +218,8 @@ fn admit_connection(
     });
 }
 
-/// Rejects a connection that is not a listed proxy's where the listener takes these alone, and acquires a slot of its
-/// address's limit; none for a connection that is not counted: a proxy speaks for many.
+/// Rejects a connection that does not come from a trusted proxy where the listener requires one (`proxy_protocol`), and
+/// acquires a slot of its address's limit. No slot for a proxy: it connects for many clients.
 fn check_proxy_and_acquire_slot(
     peer: &Peer,
     settings: &ListenerSettings,
@@ -233,7 +233,7 @@ fn check_proxy_and_acquire_slot(
     }
 }
 
-/// A slot of the limit of an address; none for an exempt address.
+/// A slot of the address's limit; none for an exempt address.
 fn acquire_slot(
     peer: &Peer,
     snapshot: &Snapshot,
@@ -250,7 +250,7 @@ fn acquire_slot(
         .ok_or_else(|| RejectionCause::AddressLimit(peer.ip()))
 }
 
-/// Reads whom the proxy at the other end speaks for, and acquires a slot of that address's limit.
+/// Reads the client's address from the PROXY protocol header, and acquires a slot of that address's limit.
 async fn read_proxy_header(
     tcp: &mut TcpStream,
     proxy: SocketAddr,
@@ -264,7 +264,7 @@ async fn read_proxy_header(
     .await;
     let peer = match read {
         Ok(Ok(peer)) => peer,
-        // As a proxy's health checks do, which only connect.
+        // Health checks of a proxy only connect.
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Err(RejectionCause::Silent);
         }
@@ -274,7 +274,7 @@ async fn read_proxy_header(
         }
         Err(_) => return Err(RejectionCause::ProxyHeader(proxy.ip())),
     };
-    // A proxy that speaks for itself, as its health checks do, is no client to be counted.
+    // A header with the proxy's own address, as in health checks, is not from a client and is not counted.
     if peer.ip() == proxy.ip() {
         return Ok((peer, None));
     }
@@ -282,8 +282,8 @@ async fn read_proxy_header(
     Ok((peer, slot))
 }
 
-/// The stream of a connection, and the name its client asked for in the handshake (RFC 6066 §3); nothing when the client
-/// does not complete its handshake in time.
+/// The stream of a connection, and the name that the client requested in the handshake (RFC 6066 §3). None when the
+/// handshake is not complete in time.
 async fn handshake(
     tcp: TcpStream,
     tls: Option<Arc<ServedTls>>,
@@ -315,7 +315,7 @@ async fn handshake(
     None
 }
 
-/// Lets what is written leave at once, and a client that vanished be noticed.
+/// Sends without delay (TCP_NODELAY), and detects a client that disappeared.
 fn set_socket_options(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;

@@ -1,8 +1,8 @@
-//! One client connection: its requests one after the other, each wait under its own deadline.
+//! One client connection: its requests, one after the other. Each wait has its own deadline.
 //!
-//! There are three waits: for the first request (a silent client is closed by the header deadline, HTTP/2 clients
-//! that never bring a whole request included), for the rest of a request's head (one deadline for the whole head, however it
-//! drips), and for the next request of a kept connection (the keep-alive idle timeout).
+//! There are three waits. For the first request: a client that sends nothing, or an HTTP/2 client that never sends a whole
+//! request, is closed by the header deadline. For the rest of a request's head: one deadline for the whole head, even if it
+//! arrives byte by byte. For the next request of a persistent connection: the keep-alive idle timeout.
 
 use std::{
     future::pending,
@@ -49,17 +49,17 @@ use crate::{
     telemetry::request_view::BrokenBy,
 };
 
-/// Room for the head of the next request on a kept connection, in bytes; a longer head makes it grow.
+/// Room for the head of the next request on a persistent connection, in bytes. It grows for a longer head.
 const NEXT_HEAD: usize = 4096;
 
-/// How long a kept connection may still bring a request when the gateway drains: one that is on its way is answered, as
-/// the connection's last, and not cut off.
+/// How long an idle connection may still send a request when the gateway drains. A request that is already on its way is
+/// answered, as the last one of the connection.
 const LAST_REQUEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Streams of one HTTP/2 connection that may be reset before they are answered, beyond those that are answered.
+/// Streams of one HTTP/2 connection that may be reset before they are answered, in excess of those that are answered.
 const MAX_RESET_STREAMS: usize = 100;
 
-/// How long the frames of a broken answer have until the stream is reset.
+/// How long the frames of an incomplete answer have until the stream is reset.
 const RESET_DELAY: Duration = Duration::from_millis(10);
 
 /// One client connection; it holds its permit and its slot until it is dropped.
@@ -73,13 +73,13 @@ pub(crate) struct Connection {
     head_allowance: Arc<HeadAllowance>,
     /// The host the client named in its TLS handshake.
     server_name: Option<String>,
-    /// From before the handshake, so that an end that comes during it is not missed.
+    /// Subscribed before the handshake, so that a drain that begins during it is not missed.
     draining: watch::Receiver<bool>,
     /// A first request has arrived.
     has_read_request: AtomicBool,
-    /// Streams reset before they were answered, less those that were not.
+    /// Streams reset before they were answered, minus streams that were answered.
     reset_streams: AtomicUsize,
-    /// There were too many of them.
+    /// [`MAX_RESET_STREAMS`] was exceeded.
     too_many_resets: Notify,
     _permit: OwnedSemaphorePermit,
     /// Its slot of its address's limit, where there is one.
@@ -109,18 +109,18 @@ impl Connection {
         }
     }
 
-    /// Sets who is at the other end, and the slot of that address's limit.
+    /// Sets the peer, and the slot of that address's limit.
     pub(crate) fn set_peer(&mut self, peer: Peer, slot: Option<AddressSlot>) {
         self.peer = peer;
         self._address_slot = slot;
     }
 
-    /// What the transport counts against.
+    /// The allowance that the transport counts against.
     pub(crate) fn head_allowance(&self) -> Arc<HeadAllowance> {
         self.head_allowance.clone()
     }
 
-    /// Serves the connection to its end. `server_name` is the host the client named in its TLS handshake.
+    /// Serves the connection until it closes. `server_name` is the host that the client named in its TLS handshake.
     pub(crate) async fn serve(mut self, stream: Stream, server_name: Option<String>) {
         self.server_name = server_name;
         let draining = self.draining.clone();
@@ -137,7 +137,7 @@ impl Connection {
         }
     }
 
-    /// Serves an HTTP/2 connection until it ends, brings no request, or is one of those that open streams to no purpose.
+    /// Serves an HTTP/2 connection until it closes, sends no request in time, or resets too many streams.
     async fn serve_http2(self: &Arc<Self>, stream: Stream, mut draining: watch::Receiver<bool>) {
         // Pingora sends GOAWAY when this turns true.
         let ending = watch::Sender::new(false);
@@ -164,7 +164,7 @@ impl Connection {
         }
     }
 
-    /// Ends when the header deadline passes without a first request; never once there was one.
+    /// Returns when the header deadline passes without a first request; never after one.
     async fn wait_without_request(&self) {
         sleep(self.header_deadline).await;
         if self.has_read_request.load(Ordering::Relaxed) {
@@ -172,9 +172,9 @@ impl Connection {
         }
     }
 
-    /// Counts the HTTP/2 requests that end without an answer. Streams that their client reset before there was an answer
-    /// cost work that nobody wanted; a client that does little else is let go (rapid reset, CVE-2023-44487; streams that
-    /// we are made to reset, CVE-2025-8671).
+    /// Counts HTTP/2 requests that end without an answer. A stream that the client resets before its answer costs work for
+    /// nothing, so a connection with too many of them is closed (rapid reset, CVE-2023-44487; streams that the server is
+    /// made to reset, CVE-2025-8671).
     fn count_reset_stream(&self, is_answered: bool) {
         let reset_streams = if is_answered {
             let less = |reset_streams: usize| Some(reset_streams.saturating_sub(1));
@@ -190,16 +190,16 @@ impl Connection {
         }
     }
 
-    /// The head of the next request, or nothing when the client is gone or sent none that can be read.
+    /// The head of the next request; none when the client disconnected or sent a head that cannot be read.
     async fn read_head(&self, session: &mut ServerSession, snapshot: &Snapshot) -> Option<()> {
-        // Twice the limit, since what is read last may hold a part of the body; the limit itself is judged later.
+        // Twice the limit, because the last read may include a part of the body. The limit itself is checked later.
         let head_bytes = 2 * self.header_bytes + NEXT_HEAD;
         if !session.is_http2() {
             self.head_allowance.begin(head_bytes);
         }
         let read = timeout(snapshot.timeouts.header, session.read_request()).await;
         let is_too_large = self.head_allowance.is_used_up();
-        // A kept connection is only read anew once its next head has begun.
+        // On a persistent connection, the session reads only after the next head has begun.
         let has_begun = self.has_read_request.load(Ordering::Relaxed)
             || self.head_allowance.left() < head_bytes;
         self.head_allowance.end();
@@ -209,7 +209,7 @@ impl Connection {
                 Some(())
             }
             Ok(Ok(false)) => None,
-            // The error's text holds the raw head, credentials included: it is never printed.
+            // The error's text has the raw head with credentials, so it is never logged.
             Ok(Err(error)) => {
                 let reason = if is_too_large || has_too_many_fields(&error) {
                     Reason::HeadersTooLarge
@@ -251,7 +251,7 @@ impl Connection {
         let head = session.req_header();
         let client = self.peer.client(Some(&head.headers), &snapshot.addresses);
         let mut guard = RecordGuard::open(&self.gateway, client, Some(head));
-        // The decision's future is large and short-lived: it is gone before a stream starts.
+        // The future of the decision is large. It is dropped before a stream starts.
         let server_name = self.server_name.as_deref();
         let (gateway, record) = (&*self.gateway, &mut guard.record);
         let mut exchange = Exchange::new(session, server_name, snapshot, gateway, record);
@@ -277,8 +277,8 @@ impl Connection {
         }
         guard.finish(session.body_bytes_sent());
         if ended.is_err() {
-            // What was relayed so far still goes out; without its end, the client sees that it was cut. An HTTP/2 reset
-            // would overtake it.
+            // The data relayed so far is still sent. Without the final frame, the client sees that the answer is incomplete.
+            // An HTTP/2 reset would arrive before the data.
             if session.is_http2() {
                 sleep(RESET_DELAY).await;
             }
@@ -287,7 +287,7 @@ impl Connection {
         ended.ok()
     }
 
-    /// Waits for the next request on a kept connection, holding no session meanwhile.
+    /// Waits for the next request on a persistent connection, without a session in memory.
     async fn next_request(
         &self,
         session: Box<ServerSession>,
@@ -296,7 +296,7 @@ impl Connection {
         let mut settings = HttpPersistentSettings::for_session(&session);
         let write_idle = session.get_write_timeout();
         let finished = within(write_idle, session.finish()).await;
-        // Bytes behind a request are no second request here: its answer is the connection's last.
+        // Extra bytes after a request are not treated as a second request: the connection closes after this answer.
         let (mut stream, _) = finished.ok()??.into_parts();
         let mut head = BytesMut::with_capacity(NEXT_HEAD);
         let mut draining = self.gateway.process_state().draining();
@@ -313,14 +313,14 @@ impl Connection {
     }
 }
 
-/// Ends [`LAST_REQUEST_WAIT`] after the gateway has begun to drain.
+/// Returns [`LAST_REQUEST_WAIT`] after the gateway has begun to drain.
 async fn wait_past_drain(draining: &mut watch::Receiver<bool>) {
     // The sender lives as long as the gateway.
     let _ = draining.wait_for(|draining| *draining).await;
     sleep(LAST_REQUEST_WAIT).await;
 }
 
-/// Pingora's parser has room for 256 fields, whatever the limit; only this cause in its error says so.
+/// Pingora's parser accepts at most 256 fields, whatever the configured limit. Only this cause in its error shows it.
 fn has_too_many_fields(error: &pingora::Error) -> bool {
     let cause = error.cause.as_ref();
     cause.is_some_and(|cause| cause.to_string() == "too many headers")

@@ -1,12 +1,12 @@
-//! How much a client may send before its request's head is whole.
+//! How many bytes a client may send before the head of its request is complete.
 //!
-//! Pingora gathers a head of up to 1 MiB before anybody can judge it, and parses it anew at every read. The transport
-//! counts instead, and fails the read that goes beyond.
+//! Pingora collects a head of up to 1 MiB before the gateway can check it, and parses it again at every read. So the
+//! transport counts the bytes, and a read beyond the allowance fails.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The bytes a connection may still read; shared by the transport, which counts, and the connection, which knows when a
-/// head begins and ends.
+/// The bytes that a connection may still read. Shared by the transport, which counts, and the connection, which starts and
+/// ends the count.
 #[derive(Debug)]
 pub(crate) struct HeadAllowance {
     left: AtomicUsize,
@@ -20,17 +20,17 @@ impl HeadAllowance {
         }
     }
 
-    /// A head begins, and may take this many bytes.
+    /// Starts a head of at most this many bytes.
     pub(crate) fn begin(&self, bytes: usize) {
         self.left.store(bytes, Ordering::Relaxed);
     }
 
-    /// The head is whole: what follows has limits of its own.
+    /// The head is complete. What follows has other limits.
     pub(crate) fn end(&self) {
         self.begin(usize::MAX);
     }
 
-    /// Takes what was read off. Whether it was still allowed.
+    /// Subtracts the bytes that were read. Whether they were within the allowance.
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let left = self.left();
         if left != usize::MAX {
@@ -39,12 +39,12 @@ impl HeadAllowance {
         bytes <= left
     }
 
-    /// The bytes that are left.
+    /// The bytes left.
     pub(crate) fn left(&self) -> usize {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Whether a head has used it up.
+    /// Whether the head has used all of it.
     pub(crate) fn is_used_up(&self) -> bool {
         self.left() == 0
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_may_take_what_is_allowed_and_no_more() {
+    fn a_head_may_use_its_allowance_and_no_more() {
         let allowance = HeadAllowance::unlimited();
         assert!(allowance.take(1 << 40));
         allowance.begin(10);

@@ -1,13 +1,14 @@
-//! The side of the client: from an accepted connection to the requests on it.
+//! The client side: from an accepted connection to its requests.
 //!
-//! Read in this order, it is the path of a connection:
+//! In the order in which a connection passes through the files:
 //!
-//! * [`accept`] binds the listeners and accepts, within the limits of connections; [`rejected`] counts and logs the
+//! * [`accept`] binds the listeners and accepts connections, within the connection limits; [`rejected`] counts and logs
 //!   connections that are closed without a request;
-//! * [`peer`] is the other end of the connection, as the socket or the PROXY protocol header names it;
-//! * [`tls`] and [`transport`] make the stream that Pingora reads; [`write_progress`] ends it where the client takes nothing;
-//! * [`connection`] reads one request after the other, each head within [`head_allowance`], HTTP/2 within [`http2_limits`],
-//!   and hands it to [`request`](crate::request).
+//! * [`peer`] is the address of the client, from the socket or the PROXY protocol header;
+//! * [`tls`] and [`transport`] make the stream that Pingora reads; [`write_progress`] closes it when the client does not
+//!   read;
+//! * [`connection`] reads the requests one after the other, each head within [`head_allowance`], HTTP/2 within
+//!   [`http2_limits`], and passes each to [`request`](crate::request).
 
 pub(crate) mod accept;
 mod connection;

@@ -1,4 +1,4 @@
-//! The other end of a connection, as the socket names it or, behind a listed proxy, its PROXY protocol header.
+//! The peer of a connection: its address from the socket or, for a trusted proxy, from the PROXY protocol header.
 
 use std::{
     io,
@@ -14,11 +14,11 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::{config::Addresses, request::record::client::Client};
 
-/// The other end of a connection.
+/// The peer of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     address: SocketAddr,
-    /// A PROXY protocol header named the address: no header of a request is believed about it.
+    /// The address comes from a PROXY protocol header, so request headers must not change it.
     named_by_proxy_header: bool,
 }
 
@@ -31,10 +31,10 @@ impl Peer {
         }
     }
 
-    /// Reads the PROXY protocol header with which a listed proxy begins, and not a byte more.
+    /// Reads the PROXY protocol header of a trusted proxy, and not a byte more.
     ///
     /// # Errors
-    /// The connection ends, or begins with something else.
+    /// The connection closed, or does not begin with a valid header.
     pub(crate) async fn from_proxy_header(
         tcp: &mut TcpStream,
         proxy: SocketAddr,
@@ -51,7 +51,7 @@ impl Peer {
         })
     }
 
-    /// The address of the other end.
+    /// The address of the peer.
     pub(crate) const fn ip(&self) -> IpAddr {
         self.address.ip()
     }
@@ -88,7 +88,7 @@ mod tests {
     const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
     const PROXY: &str = "10.0.0.1:1000";
 
-    /// A header with a command, a family and what follows.
+    /// A header with a command, an address family and its data.
     fn header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
         let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
         [SIGNATURE, &[command, family], &length, rest].concat()
@@ -103,7 +103,7 @@ mod tests {
         )
     }
 
-    /// The peer that a connection with these bytes has, and what is left of them.
+    /// The peer of a connection with these bytes, and the bytes left after the header.
     async fn read(bytes: &[u8]) -> io::Result<(Peer, Vec<u8>)> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut client = TcpStream::connect(listener.local_addr()?).await?;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_header_names_the_client_and_not_a_byte_behind_it_is_read() {
+    async fn a_header_names_the_client_and_no_byte_after_it_is_read() {
         let mut ipv6 = [0; 36];
         ipv6[..2].copy_from_slice(&[0x20, 0x01]);
         ipv6[15] = 5;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn anything_but_a_whole_header_of_version_2_is_an_error() {
+    async fn anything_but_a_complete_header_of_version_2_is_an_error() {
         let whole = over_ipv4();
         for bytes in [
             &[][..],
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_names_nobody_or_itself_is_the_client() {
+    fn a_proxy_that_names_no_client_or_itself_is_the_client() {
         let (addresses, proxy) = (addresses(), Peer::connected(PROXY.parse().unwrap()));
         let itself = forwarded("10.0.0.1");
         for headers in [None, Some(&HeaderMap::new()), Some(&itself)] {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_named_by_a_proxy_header_is_not_renamed_by_a_request() {
+    async fn a_client_named_by_a_proxy_header_is_not_renamed_by_a_request_header() {
         let (addresses, headers) = (addresses(), forwarded("203.0.113.9"));
         let of_health_check = header(0x20, 0x00, &[]);
         for (header, expected) in [(over_ipv4(), "192.0.2.7:4711"), (of_health_check, PROXY)] {

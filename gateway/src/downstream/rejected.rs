@@ -1,5 +1,5 @@
-//! Connections that are closed before they bring a request: each is counted, and what an operator can fix is logged, at an
-//! interval that no flood shortens.
+//! Connections that are closed before a request was read. Each is counted. Causes that an operator can fix are logged, at
+//! most once per interval, even during a flood.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -14,17 +14,17 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RejectionCause {
-    /// As many as may be open are.
+    /// The connection limit is reached.
     Limit,
-    /// As many as may be open from its address are.
+    /// The connection limit of this address is reached.
     AddressLimit(IpAddr),
-    /// Memory is short.
+    /// Not enough memory is free.
     Memory,
-    /// It brought no PROXY protocol header, or may not bring one.
+    /// No valid PROXY protocol header, or not from a trusted proxy.
     ProxyHeader(IpAddr),
-    /// Its TLS handshake failed, or was not done in time.
+    /// The TLS handshake failed, or was not complete in time.
     Handshake,
-    /// It did not begin a request in time; over HTTP/2, it did not bring a whole one.
+    /// No request began in time; over HTTP/2, no complete request was received.
     Silent,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn count_rejected(metrics: &Metrics, cause: RejectionCause) {
     }
 }
 
-/// Makes every cause known, as zero: what begins at one is no increase to Prometheus.
+/// Exports every cause with the value zero. A counter that first appears as one is not an increase to Prometheus.
 pub(crate) fn note_start(metrics: &Metrics) {
     const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     for cause in [
@@ -74,7 +74,7 @@ impl RejectionCause {
         }
     }
 
-    /// Whose it was, where that is what an operator has to know; the last one's of many.
+    /// The address, where an operator needs it to fix the cause. Of many, the last one.
     const fn address(self) -> Option<IpAddr> {
         match self {
             Self::AddressLimit(address) | Self::ProxyHeader(address) => Some(address),
@@ -82,8 +82,7 @@ impl RejectionCause {
         }
     }
 
-    /// What is logged of it, and how often: nothing for handshakes and silence, which every scanner and every TCP health
-    /// check brings.
+    /// The log text and its interval. None for handshakes and silence: every port scanner and TCP health check causes them.
     fn log_text(self) -> Option<(&'static str, &'static LogInterval)> {
         static LIMIT: LogInterval = LogInterval::every(INTERVAL);
         static ADDRESS_LIMIT: LogInterval = LogInterval::every(INTERVAL);
@@ -112,7 +111,7 @@ mod tests {
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-    /// Each cause that is known, with its count.
+    /// Each exported cause, with its count.
     fn counts(metrics: &Metrics) -> Vec<String> {
         let rendered = metrics.render();
         let lines = rendered.lines().filter_map(|line| {
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_is_known_as_zero_from_the_start() {
+    fn every_cause_is_exported_as_zero_from_the_start() {
         let metrics = Metrics::new().unwrap();
         assert!(counts(&metrics).is_empty());
         note_start(&metrics);
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn each_connection_counts_under_its_cause_whether_or_not_a_line_is_due() {
+    fn each_connection_is_counted_by_cause_even_when_no_line_is_due() {
         let metrics = Metrics::new().unwrap();
         for cause in [
             RejectionCause::Silent,
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_can_change_is_logged_and_scanners_are_not() {
+    fn causes_that_an_operator_can_fix_are_logged_and_scanners_are_not() {
         for (cause, key, address) in [
             (RejectionCause::Limit, "limits.connections", None),
             (

@@ -1,4 +1,4 @@
-//! A listener's TLS: rustls with the certificates of the configuration, chosen by the name the client asks for.
+//! A listener's TLS: rustls with the configured certificates, selected by the name that the client requests.
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,7 @@ use crate::config::{
 /// Why a certificate cannot be served.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// One of its two files cannot be used.
+    /// The certificate file or the key file cannot be used.
     #[error("{}: {error}", certificate.display())]
     Files {
         /// The certificate's file.
@@ -36,7 +36,7 @@ pub enum TlsError {
         /// Which of the two files, and why.
         error: CertifiedKeyError,
     },
-    /// rustls or the X.509 reader does not take it.
+    /// rustls or the X.509 parser rejects it.
     #[error("{}: {problem}", certificate.display())]
     Certificate {
         /// The certificate's file.
@@ -44,7 +44,7 @@ pub enum TlsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The authorities of client certificates cannot be used.
+    /// The CA certificates for client certificates cannot be used.
     #[error("{}: {problem}", file.display())]
     ClientCa {
         /// The file.
@@ -52,27 +52,27 @@ pub enum TlsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Session tickets cannot be made.
+    /// The keys of session tickets cannot be created.
     #[error("cannot create TLS session tickets: {0}")]
     Tickets(#[source] rustls::Error),
 }
 
-/// What a listener's handshakes are made with. It is exchanged whole; open connections keep what they began with.
+/// The TLS configuration for new handshakes. It is replaced as a whole; open connections keep theirs.
 #[derive(Debug)]
 pub(crate) struct ServedTls(ArcSwap<ServerConfig>);
 
 impl ServedTls {
-    /// Serves this.
+    /// Serves this configuration.
     pub(crate) fn new(config: ServerConfig) -> Self {
         Self(ArcSwap::from_pointee(config))
     }
 
-    /// What the next handshake is made with.
+    /// The configuration for the next handshake.
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
         self.0.load_full()
     }
 
-    /// Serves this from the next handshake on. The keys of session tickets stay, so that clients can still resume.
+    /// Replaces the configuration for later handshakes. The keys of session tickets stay, so that clients can still resume.
     pub(crate) fn exchange(&self, mut config: ServerConfig) {
         let before = self.current();
         if config.ticketer.enabled() && before.ticketer.enabled() {
@@ -91,7 +91,7 @@ pub(crate) struct Expiry {
     pub(crate) not_after: i64,
 }
 
-/// The rustls configuration of one listener, with HTTP/2 and HTTP/1.1 offered, TLS 1.2 and 1.3 (RFC 9325).
+/// The rustls configuration of one listener: HTTP/2 and HTTP/1.1, TLS 1.2 and 1.3 (RFC 9325).
 ///
 /// # Errors
 /// A file cannot be read or does not hold a certificate with its key.
@@ -118,18 +118,18 @@ pub(crate) fn server_config(tls: &Tls) -> Result<(ServerConfig, Vec<Expiry>), Tl
     let mut config = builder.with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     if verifier.is_some() {
-        // A resumed session is not verified again: its certificate may have expired meanwhile. So nothing is resumed.
+        // A resumed session is not verified again, and its certificate may have expired since. So nothing is resumed.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
     } else {
-        // One ticket is enough for clients that come back, and half the work of the default two.
+        // One ticket is enough for returning clients, and costs half of the default two.
         config.send_tls13_tickets = 1;
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Tickets)?;
     }
     Ok((config, expiries))
 }
 
-/// Demands a certificate that one of the authorities in `file` signed.
+/// Requires a client certificate signed by a CA in `file`.
 fn client_verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let bad = |problem: String| TlsError::ClientCa {
         file: file.to_owned(),
@@ -141,11 +141,11 @@ fn client_verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError>
         .map_err(|error| bad(error.to_string()))
 }
 
-/// Certificates by the name in the ClientHello; the first one answers every other name, and clients that send none.
+/// Certificates by the name in the ClientHello. The first one is for every other name, and for clients that send none.
 #[derive(Default)]
 struct Resolver {
     exact: HashMap<String, Arc<CertifiedKey>>,
-    /// Keyed by what follows `*.`.
+    /// Keyed by the name after `*.`.
     wildcard: HashMap<String, Arc<CertifiedKey>>,
     default: Option<Arc<CertifiedKey>>,
 }

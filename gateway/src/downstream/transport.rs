@@ -1,9 +1,9 @@
-//! A client connection as Pingora reads and writes it: TCP, with or without TLS, and one write buffer above both.
+//! A client connection as Pingora reads and writes it: TCP, with or without TLS, with one write buffer on top.
 //!
-//! Pingora's own stream keeps its buffers for the connection's whole life and writes a response's head, and each chunk
-//! of its body, as TLS records of their own. Here what is written gathers until there is nothing more to say at once:
-//! until the connection is waited on. So an answer that is ready is one record and one system call, an event goes out
-//! as soon as no other is ready, and an idle connection holds no buffer at all.
+//! Pingora's own stream keeps its buffers for the whole life of the connection, and writes a response's head and each chunk
+//! of its body as separate TLS records. Here writes are collected until the connection is waited on. So an answer that is
+//! complete is one record and one system call, an event is sent as soon as no other is ready, and an idle connection holds
+//! no buffer.
 
 use std::{
     fmt, io,
@@ -28,10 +28,10 @@ use tokio_rustls::server::TlsStream;
 
 use crate::downstream::{head_allowance::HeadAllowance, write_progress::WriteProgress};
 
-/// The most that gathers before it is written out, in bytes.
+/// The most bytes that are collected before they are written.
 const GATHER_LIMIT: usize = 16 * 1024;
 
-/// How long a connection that is being closed may take to accept the rest of what was written.
+/// How long a closing connection may take to accept the remaining data.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One client connection.
@@ -41,9 +41,9 @@ pub(crate) struct Transport {
     progress: WriteProgress,
     gathered: Vec<u8>,
     written: usize,
-    /// Something was handed to the wire since it was last flushed; TLS may still hold it.
+    /// Data was passed to the wire since the last flush; TLS may still hold it.
     is_unflushed: bool,
-    /// Flushing waits until the connection is read. HTTP/2 flushes when it is done reading, so there it does not wait.
+    /// A flush waits until the connection is read. HTTP/2 flushes after reading, so there it does not wait.
     flushes_when_read: bool,
 }
 
@@ -62,7 +62,7 @@ impl Transport {
         Self::new(ClientStream::Plain(tcp), head_allowance, write_idle)
     }
 
-    /// A connection whose handshake is done.
+    /// A connection with a complete handshake.
     pub(crate) fn tls(
         stream: TlsStream<TcpStream>,
         head_allowance: Arc<HeadAllowance>,
@@ -88,7 +88,7 @@ impl Transport {
         }
     }
 
-    /// Writes out what has gathered, and gives its memory back.
+    /// Writes the collected data, and frees its memory.
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self
             .gathered
@@ -202,7 +202,7 @@ impl AsyncWrite for Transport {
     }
 }
 
-/// Not every end is a shutdown: what has gathered still goes out, as far as the socket takes it at once.
+/// Not every connection is shut down properly: the collected data is still sent, as far as the socket accepts it at once.
 impl Drop for Transport {
     fn drop(&mut self) {
         let cx = &mut Context::from_waker(Waker::noop());
@@ -224,7 +224,7 @@ impl fmt::Debug for Transport {
 #[async_trait]
 impl Shutdown for Transport {
     async fn shutdown(&mut self) {
-        // The peer may be gone already, or read nothing: there is nobody left to report it to.
+        // The peer may already be gone or not reading. There is nobody to report an error to.
         let _ = timeout(CLOSE_DEADLINE, AsyncWriteExt::shutdown(self)).await;
     }
 }
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_goes_out_when_the_connection_is_waited_on_and_holds_no_memory_then() {
+    async fn writes_are_sent_when_the_connection_is_waited_on_and_hold_no_memory_then() {
         let (mut transport, mut client) = pair().await;
         transport.write_all(b"head").await.unwrap();
         transport.flush().await.unwrap();
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!((read.first(), read.last()), (Some(&b'a'), Some(&b'z')));
     }
 
-    /// Writes until the client's silence is held against it.
+    /// Writes until the client has read nothing for too long.
     async fn write_in_vain(transport: &mut Transport) -> io::ErrorKind {
         loop {
             if let Err(error) = transport.write_all(&[0; GATHER_LIMIT / 4]).await {
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_nothing_does_not_hold_up_its_own_end() {
+    async fn a_client_that_reads_nothing_does_not_delay_the_close() {
         let (mut transport, _client) = pair().await;
         let ended = timeout(2 * WRITE_IDLE, write_in_vain(&mut transport)).await;
         assert_eq!(ended.unwrap(), io::ErrorKind::TimedOut);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_to_be_taken_ends_a_connection_that_nobody_writes_to() {
+    async fn data_that_is_not_read_closes_a_connection_without_further_writes() {
         let (mut transport, _client) = pair().await;
         let waiting = timeout(WRITE_IDLE / 2, write_in_vain(&mut transport)).await;
         assert!(waiting.is_err(), "it is not yet time");
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(read.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
-    /// A transport with TLS and the client's end of it.
+    /// A transport with TLS, and the client's side of it.
     async fn secured_pair() -> (Transport, tokio_rustls::client::TlsStream<TcpStream>) {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -381,9 +381,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_tls_took_while_the_socket_was_full_still_arrives() {
+    async fn data_that_tls_took_while_the_socket_was_full_still_arrives() {
         let (mut transport, mut client) = secured_pair().await;
-        // The client reads nothing yet: at some point the socket is full, then TLS takes a last piece, then none.
+        // The client does not read yet. At some point the socket is full, then TLS takes a last piece, then none.
         let mut taken = 0;
         while let Poll::Ready(wrote) =
             poll_fn(|cx| Poll::Ready(Pin::new(&mut transport).poll_write(cx, &[7; GATHER_LIMIT])))
@@ -395,7 +395,7 @@ mod tests {
         tokio::select! {
             _ = transport.read_u8() => panic!("the client says nothing"),
             got = client.read_exact(&mut read) => assert_eq!(got.unwrap(), taken),
-            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("the end stays behind"),
+            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("the last bytes did not arrive"),
         }
     }
 }

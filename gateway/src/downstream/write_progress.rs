@@ -1,7 +1,7 @@
-//! Whether a client takes what is written to it.
+//! Checks whether a client reads what is written to it.
 //!
-//! A write that waits has a deadline where it is made. But what a connection has gathered, and what HTTP/2 has queued,
-//! waits without anybody's write: here the connection itself notices that its client takes nothing, or next to nothing.
+//! Each write has a deadline where it is made. But data that the connection has collected, or that HTTP/2 has queued, waits
+//! without a pending write. So the connection itself checks whether its client reads nothing, or almost nothing.
 
 use std::{
     io,
@@ -12,16 +12,16 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-/// What a client must take within `timeouts.write_idle` while more is waiting, in bytes: 546 a second by default.
+/// Bytes that a client must read within `timeouts.write_idle` while more is waiting: 546 a second by default.
 const MIN_BYTES: usize = 16 * 1024;
 
-/// The progress of one connection's writes.
+/// The write progress of one connection.
 pub(crate) struct WriteProgress {
-    /// How long a client may take over [`MIN_BYTES`] bytes.
+    /// How long a client may take to read [`MIN_BYTES`] bytes.
     idle: Duration,
-    /// Bytes taken since something began to wait.
+    /// Bytes read by the client since data began to wait.
     taken: usize,
-    /// Runs while something waits; over when the client took too little.
+    /// Runs while data waits; it is reached when the client read too little.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -34,7 +34,7 @@ impl WriteProgress {
         }
     }
 
-    /// Counts bytes that went out.
+    /// Counts bytes that were sent.
     pub(crate) fn count_taken(&mut self, bytes: usize) {
         self.taken = self.taken.saturating_add(bytes);
         if self.taken >= MIN_BYTES {
@@ -42,16 +42,16 @@ impl WriteProgress {
         }
     }
 
-    /// Begins anew: nothing waits any more.
+    /// Resets the count: no data waits any more.
     pub(crate) fn reset(&mut self) {
         self.taken = 0;
         self.deadline = None;
     }
 
-    /// Called when something has to wait: pending as long as the client may still take it.
+    /// Call it when data has to wait: pending while the client may still take it.
     ///
     /// # Errors
-    /// The client has taken too little for too long.
+    /// The client read too little for too long.
     pub(crate) fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let idle = self.idle;
         if self.deadline.is_none() {
@@ -73,7 +73,7 @@ mod tests {
 
     const IDLE: Duration = Duration::from_secs(30);
 
-    /// How long a client is waited for that takes `bytes` every five seconds.
+    /// How long the gateway waits for a client that reads `bytes` every five seconds.
     async fn patience_with(bytes: usize) -> Duration {
         let started = Instant::now();
         let mut progress = WriteProgress::new(IDLE);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_or_next_to_nothing_is_not_waited_for() {
+    async fn a_client_that_reads_nothing_or_almost_nothing_is_not_waited_for() {
         let about = |waited: Duration| waited.as_secs() / 5 * 5;
         assert_eq!(about(patience_with(0).await), 30);
         assert_eq!(about(patience_with(1).await), 30);
@@ -98,12 +98,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_slow_is_waited_for() {
+    async fn a_slow_client_is_waited_for() {
         assert!(patience_with(MIN_BYTES / 4).await >= 10 * IDLE);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn patience_begins_anew_once_everything_is_taken() {
+    async fn the_wait_starts_again_once_everything_is_read() {
         let mut progress = WriteProgress::new(IDLE);
         for _ in 0..5 {
             let waits = poll_fn(|cx| Poll::Ready(progress.poll_wait(cx).is_pending())).await;

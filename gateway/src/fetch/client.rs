@@ -1,4 +1,4 @@
-//! One hardened HTTP client per issuer: GET a small JSON document, or say in a word why not.
+//! A hardened HTTP client for one issuer: it GETs a small JSON document, or returns why it could not.
 
 use std::{path::Path, time::Duration};
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::error_source::root_cause;
 
-/// Why a document could not be had.
+/// Why a document could not be fetched.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum FetchError {
     #[error("the CA file cannot be used: {0}")]
@@ -56,7 +56,7 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    /// A client that trusts the system's authorities, or only those in `ca_file`.
+    /// A client that trusts the system's CA certificates, or only those in `ca_file`.
     pub(crate) fn new(
         ca_file: Option<&Path>,
         allow_http: bool,
@@ -91,7 +91,7 @@ impl Fetcher {
         }
     }
 
-    /// The body of a 200 answer to `GET url`, whole, within the deadline.
+    /// The whole body of a 200 answer to `GET url`, within the deadline.
     pub(crate) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
         if !self.allow_http && is_insecure(url) {
             return Err(FetchError::Insecure(url.to_owned()));
@@ -144,7 +144,7 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, FetchError> {
     Ok(certificates)
 }
 
-/// Plain HTTP is for this machine only.
+/// Plain HTTP is allowed to loopback addresses only.
 fn is_insecure(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else {
         return true;

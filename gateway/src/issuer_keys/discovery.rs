@@ -1,4 +1,5 @@
-//! From an issuer to its key set: RFC 8414 first, then both OpenID Connect forms (MCP authorization, discovery).
+//! Discovery: from an issuer to its key set, by RFC 8414 first, then both OpenID Connect forms (MCP authorization,
+//! discovery).
 
 use serde::Deserialize;
 
@@ -15,7 +16,7 @@ struct Metadata {
 /// (RFC 8414 §3.3).
 ///
 /// # Errors
-/// What went wrong with the form that came closest: a document with a fault says more than a 404.
+/// The most useful error of all forms: a faulty document says more than a 404.
 pub(crate) async fn jwks_uri(fetcher: &Fetcher, issuer: &str) -> Result<String, FetchError> {
     let mut closest = None;
     for url in candidates(issuer) {
@@ -62,7 +63,7 @@ fn other_issuer(found: &str, configured: &str, url: &str) -> String {
     format!("{url} names issuer {found:?}, but the configuration names {configured:?}{hint}")
 }
 
-/// The three places, in order: RFC 8414 §3.1 (path inserted), OpenID Connect with the path inserted, and appended.
+/// The well-known URLs, in order: RFC 8414 §3.1 (path inserted), OpenID Connect with the path inserted, and appended.
 fn candidates(issuer: &str) -> Vec<String> {
     let Some((scheme, rest)) = issuer.split_once("://") else {
         return Vec::new();
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_issuer_with_a_path_has_three_places() {
+    fn an_issuer_with_a_path_has_three_metadata_urls() {
         assert_eq!(
             candidates("https://login.example/tenant/v2/"),
             [
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_without_a_path_has_two() {
+    fn an_issuer_without_a_path_has_two_metadata_urls() {
         assert_eq!(
             candidates("https://tenant.example/"),
             [
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_differing_final_slash_is_named() {
+    fn an_error_says_when_only_the_final_slash_differs() {
         let body = br#"{"issuer":"https://good.example/","jwks_uri":"https://good.example/keys"}"#;
         let error = read(body, "https://good.example", "URL").unwrap_err();
         assert!(error.to_string().contains("only the final slash differs"));

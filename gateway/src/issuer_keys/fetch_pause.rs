@@ -1,4 +1,4 @@
-//! How long to pause between two fetches of an issuer's keys.
+//! The pause between two fetches of an issuer's keys.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The pause after so many failed fetches in a row: `refresh` after none, else growing, and never more than `refresh`.
+/// The pause after this many failed fetches in a row: `refresh` after none, else growing, and never more than `refresh`.
 pub(crate) fn fetch_pause(failures: u32, refresh: Duration) -> Duration {
     if failures == 0 {
         return refresh;
@@ -15,7 +15,7 @@ pub(crate) fn fetch_pause(failures: u32, refresh: Duration) -> Duration {
     with_jitter(doubled.min(LONGEST_PAUSE).min(refresh))
 }
 
-/// Between half and the whole of `pause`, so that replicas do not ask together.
+/// Between half of `pause` and all of it, so that replicas do not fetch at the same time.
 fn with_jitter(pause: Duration) -> Duration {
     let mut random = [0_u8; 2];
     if aws_lc_rs::rand::fill(&mut random).is_err() {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_that_fail_together_do_not_ask_together() {
+    fn replicas_that_fail_together_do_not_fetch_together() {
         let pauses: std::collections::BTreeSet<_> = (0..20).map(|_| fetch_pause(7, HOUR)).collect();
         assert!(pauses.len() > 10, "{pauses:?}");
     }

@@ -1,4 +1,4 @@
-//! Fetches the key set of one issuer from where the configuration says it is: a file, a URI, or where discovery finds it.
+//! Fetches the key set of one issuer from its configured source: a file, a URI, or discovery.
 
 use std::{
     path::Path,
@@ -16,17 +16,17 @@ use crate::{
     fetch::client::{FetchError, Fetcher},
 };
 
-/// What the key set of one issuer is fetched with.
+/// The HTTP client for one issuer's key set, and the result of discovery.
 #[derive(Debug)]
 pub(crate) struct KeyFetcher {
-    /// None where the keys come from a file.
+    /// None where the keys are in a file.
     client: Option<Fetcher>,
-    /// The `jwks_uri` that discovery found last.
+    /// The `jwks_uri` that discovery last returned.
     discovered: Mutex<Option<String>>,
 }
 
 impl KeyFetcher {
-    /// For `issuer`, which is given at each fetch again.
+    /// A fetcher for `issuer`, which is passed again at each fetch.
     ///
     /// # Errors
     /// The issuer's CA file cannot be used.
@@ -46,7 +46,7 @@ impl KeyFetcher {
         })
     }
 
-    /// The same client with the limits of `settings`; discovery begins anew.
+    /// The same client with the limits of `settings`; discovery starts again.
     pub(crate) fn with_settings(&self, settings: Jwks) -> Self {
         let client = self.client.as_ref();
         Self {
@@ -55,11 +55,10 @@ impl KeyFetcher {
         }
     }
 
-    /// Fetches the key set once, under one `deadline` for all requests that this takes. A set that was fetched may have no
-    /// usable key.
+    /// Fetches the key set once, with one `deadline` for all requests that this needs. The set may have no usable key.
     ///
     /// # Errors
-    /// No key set could be fetched or read, or not in time.
+    /// The key set could not be fetched or parsed, or not in time.
     pub(crate) async fn fetch(
         &self,
         issuer: &Issuer,
@@ -70,7 +69,7 @@ impl KeyFetcher {
             .unwrap_or(Err(FetchError::Deadline(deadline)))
     }
 
-    /// Lets the next fetch begin with discovery.
+    /// Starts the next fetch with discovery.
     pub(crate) fn forget_discovered(&self) {
         *self.lock_discovered() = None;
     }
@@ -90,7 +89,7 @@ impl KeyFetcher {
             .map_err(|error| FetchError::Document(format!("invalid key set: {error}")))
     }
 
-    /// Asks for the key set where discovery found it, last time or now.
+    /// Fetches the key set from the `jwks_uri` of discovery, stored or new.
     async fn discover(&self, client: &Fetcher, issuer: &Issuer) -> Result<Bytes, FetchError> {
         let known = self.lock_discovered().clone();
         let uri = match known {

@@ -1,16 +1,16 @@
-//! The keys of an issuer at one moment, and whether they may still be used.
+//! The keys of an issuer at one moment, and whether they may be used.
 
 use std::time::{Duration, Instant};
 
 use mcp_gateway_core::token::key_set::KeySet;
 
-/// What is known of an issuer's keys at one moment. Never changed, only replaced.
+/// The keys of an issuer at one moment. Never changed, only replaced.
 #[derive(Debug, Default)]
 pub(crate) struct KeyState {
     keys: KeySet,
-    /// Counts up whenever a key was removed or altered: verifications by an older generation are void.
+    /// Increases whenever a key was removed or changed. Verifications of an older generation are void.
     generation: u64,
-    /// When the issuer last confirmed these keys.
+    /// When these keys were last fetched from the issuer.
     confirmed: Option<Instant>,
 }
 
@@ -25,18 +25,18 @@ impl KeyState {
         self.generation
     }
 
-    /// When the issuer last confirmed these keys; nothing before the first fetch that succeeded.
+    /// When these keys were last fetched from the issuer; none before the first successful fetch.
     pub(super) const fn confirmed(&self) -> Option<Instant> {
         self.confirmed
     }
 
-    /// Whether there are keys, and the issuer confirmed them within `stale`.
+    /// Whether there are keys, and they were fetched within `stale`.
     pub(super) fn is_usable(&self, stale: Duration) -> bool {
         let is_fresh = |confirmed: Instant| confirmed.elapsed() <= stale;
         self.confirmed.is_some_and(is_fresh) && !self.keys.is_empty()
     }
 
-    /// The state once the issuer has published `keys`, just now.
+    /// The next state, with `keys` that were fetched now.
     pub(super) fn next(&self, keys: KeySet) -> Self {
         let is_voided = self.keys.removes_or_alters(&keys);
         Self {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn before_the_first_fetch_there_is_nothing_to_use() {
+    fn before_the_first_fetch_there_is_no_usable_key() {
         let state = KeyState::default();
         assert!(!state.is_usable(HOUR) && state.keys().is_empty());
         assert_eq!((state.confirmed(), state.generation()), (None, 0));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_key_that_goes_voids_what_was_verified() {
+    fn only_a_removed_key_voids_earlier_verifications() {
         let mut state = KeyState::default();
         for (ids, generation) in [
             (&["1"][..], 0),

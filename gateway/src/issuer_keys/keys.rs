@@ -1,11 +1,11 @@
-//! The keys of one issuer, kept fresh in the background.
+//! The keys of one issuer, refreshed in the background.
 //!
-//! Each issuer has one [`IssuerKeys`] and one task that runs it, so at most one fetch is ever in flight. The task
-//! fetches at start, then every `refresh`, sooner after failures (with growing, jittered pauses), and at once when a
-//! request meets an unknown key id, at most once per `cool_down`. Keys that were good stay in use while the issuer is
-//! down, for `stale`; after that its resources answer 503. A request never waits longer than `wait`.
+//! Each issuer has one [`IssuerKeys`] and one task that runs it, so at most one fetch is active. The task fetches at start,
+//! then every `refresh`, sooner after failures (with growing, jittered pauses), and at once when a request has an unknown
+//! key id, at most once per `cool_down`. While the issuer is unavailable, fetched keys stay in use for `stale`; after that
+//! its resources answer 503. A request never waits longer than `wait`.
 //!
-//! The task lives as long as somebody may use the keys: the snapshot in use, and requests under way with an older one.
+//! The task lives as long as the keys may be used: by the current snapshot, and by requests that still use an older one.
 
 use std::{
     collections::BTreeSet,
@@ -34,11 +34,11 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// The least time between two fetches that an operator asked for.
+/// The least time between two fetches that an operator requested.
 const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
 
-/// How many fetches were asked for and how many have ended: what waiting requests watch. They differ by one while a
-/// fetch is due or under way, and by no more.
+/// The number of requested and of completed fetches, which waiting requests watch. They differ by one while a fetch is due
+/// or active, and never by more.
 #[derive(Clone, Copy, Debug, Default)]
 struct FetchProgress {
     asked: u64,
@@ -61,22 +61,22 @@ pub(crate) struct IssuerKeys {
     metrics: Arc<Metrics>,
     state: ArcSwap<KeyState>,
     progress: watch::Sender<FetchProgress>,
-    /// Wakes the task: a fetch is requested, or nobody is left to fetch for.
+    /// Wakes the task: a fetch is requested, or the keys are not used any more.
     wake: Arc<Notify>,
-    /// When a request last asked for a fetch; the cool-down counts from then.
+    /// When a request last caused a fetch; the cool-down counts from then.
     last_asked: Mutex<Option<Instant>>,
     /// The last fetch failed: the next success is logged.
     failing: AtomicBool,
     rejected_keys: RejectedKeys,
-    /// The configuration does not name this issuer any more: only what a request under way asks for is fetched.
+    /// The configuration does not have this issuer any more. Only fetches for requests in progress are made.
     retired: AtomicBool,
     last_refresh: Mutex<Option<Instant>>,
 }
 
 impl IssuerKeys {
-    /// `previous`, where it has the keys of the same issuer from the same source and the issuer's CA file is not among
-    /// `changed_files`: without them the first requests would have to wait. Where only the settings differ, the same keys
-    /// under new settings. Else none yet: they come with [`IssuerKeys::run`].
+    /// `previous`, if it has the keys of the same issuer from the same source and the issuer's CA file is not in
+    /// `changed_files`: otherwise the first requests would have to wait. If only the settings differ, the same keys with new
+    /// settings. Else no keys yet: [`IssuerKeys::run`] fetches them.
     ///
     /// # Errors
     /// The issuer's CA file cannot be used.
@@ -116,7 +116,7 @@ impl IssuerKeys {
         })
     }
 
-    /// Whether `issuer` has its keys where these come from. What its CA file holds is not compared.
+    /// Whether `issuer` has the same source of keys. The content of its CA file is not compared.
     fn are_of(&self, issuer: &Issuer) -> bool {
         let source = |issuer: &Issuer| {
             let Issuer {
@@ -132,12 +132,12 @@ impl IssuerKeys {
         source(&self.issuer) == source(issuer)
     }
 
-    /// Whether they come from one of these files.
+    /// Whether the keys come from one of these files.
     pub(crate) fn come_from(&self, files: &BTreeSet<PathBuf>) -> bool {
         matches!(&self.issuer.keys, KeySource::File(file) if files.contains(file))
     }
 
-    /// The same keys, fetched and kept otherwise from now on.
+    /// The same keys with other settings.
     fn with_settings(&self, settings: Jwks) -> Self {
         let tried = u64::from(self.was_tried());
         Self {
@@ -165,7 +165,7 @@ impl IssuerKeys {
         &self.issuer.name
     }
 
-    /// The keys in use, waiting for the first fetch if it has not ended yet.
+    /// The keys in use. Waits for the first fetch if it has not completed yet.
     ///
     /// # Errors
     /// [`Reason::KeysUnavailable`] when there are none, or they are older than the stale window.
@@ -176,8 +176,8 @@ impl IssuerKeys {
         self.usable().ok_or(Reason::KeysUnavailable)
     }
 
-    /// The keys after one more fetch, because `seen` lacks a key. Asks for that fetch at most once per cool-down, but
-    /// waits for one that is under way in any case.
+    /// The keys after one more fetch, because `seen` lacks a key. Requests that fetch at most once per cool-down, but always
+    /// waits for one that is active.
     ///
     /// # Errors
     /// As [`IssuerKeys::current`].
@@ -202,12 +202,12 @@ impl IssuerKeys {
         state.is_usable(self.settings.stale).then_some(state)
     }
 
-    /// Whether a first fetch has ended, well or not.
+    /// Whether a first fetch has completed, successful or not.
     pub(crate) fn was_tried(&self) -> bool {
         self.progress.borrow().ended > 0
     }
 
-    /// Puts the age of the keys into the metrics: since the gateway began to ask, while there are none.
+    /// Sets the metric for the age of the keys: since the start, while there are none.
     pub(crate) fn observe_age(&self) {
         let since = self.state.load().confirmed().unwrap_or(self.begun);
         self.metrics
@@ -216,13 +216,13 @@ impl IssuerKeys {
             .set(since.elapsed().as_secs_f64());
     }
 
-    /// Keeps the keys fresh for as long as somebody holds them.
+    /// Refreshes the keys as long as they are in use.
     pub(crate) fn run(self: Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
         let wake = self.wake.clone();
         keep_fresh(Arc::downgrade(&self), wake)
     }
 
-    /// Fetches the keys anew, as an operator asked for: at once, or a moment after the last time.
+    /// Fetches the keys because an operator requested it: at once, or [`LEAST_BETWEEN_REFRESHES`] after the last time.
     pub(crate) async fn refresh(self: Arc<Self>) {
         let now = Instant::now();
         let due = {
@@ -232,7 +232,7 @@ impl IssuerKeys {
                 .unwrap_or_else(PoisonError::into_inner);
             let due = last.map_or(now, |last| now.max(last + LEAST_BETWEEN_REFRESHES));
             if last.is_some_and(|last| last > now) {
-                // One is on its way.
+                // A fetch is already requested.
                 return;
             }
             *last = Some(due);
@@ -242,13 +242,13 @@ impl IssuerKeys {
         self.request_fetch();
     }
 
-    /// Stops the refresh: the configuration in use does not name this issuer any more.
+    /// Stops the refresh: the configuration in use does not have this issuer any more.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
         self.wake.notify_one();
     }
 
-    /// Fetches once and applies the outcome. How many fetches have failed since the last good one.
+    /// Fetches once and applies the outcome. Returns how many fetches have failed since the last success.
     async fn fetch_and_apply(&self, failures: u32) -> u32 {
         self.mark_asked();
         let fetched = self.fetch().await;
@@ -258,11 +258,11 @@ impl IssuerKeys {
         failures
     }
 
-    /// Waits until more than `ended` fetches have ended, or for as long as a request may wait.
+    /// Waits until more than `ended` fetches have completed, at most `wait`.
     async fn wait_for_fetch(&self, ended: u64) {
         let mut progress = self.progress.subscribe();
         let next = progress.wait_for(|progress| progress.ended > ended);
-        // Late or not, what there is then is used.
+        // In time or not, the present keys are used.
         let _ = timeout(self.settings.wait, next).await;
     }
 
@@ -271,7 +271,7 @@ impl IssuerKeys {
             .send_modify(|progress| progress.asked = progress.ended + 1);
     }
 
-    /// Asks for a fetch, unless a request did so within the cool-down. Others that come by meanwhile find it under way.
+    /// Requests a fetch, unless a request did so within the cool-down. Later requests wait for the same fetch.
     fn request_fetch_after_cool_down(&self) -> bool {
         let mut last = self
             .last_asked
@@ -285,7 +285,7 @@ impl IssuerKeys {
         ready
     }
 
-    /// Asks for a fetch, without regard to the cool-down.
+    /// Requests a fetch, regardless of the cool-down.
     pub(crate) fn request_fetch(&self) {
         // The issuer may have moved its keys.
         self.fetcher.forget_discovered();
@@ -293,7 +293,7 @@ impl IssuerKeys {
         self.wake.notify_one();
     }
 
-    /// One attempt. What discovery found is forgotten when it fails.
+    /// One attempt. A failure also drops the stored result of discovery.
     async fn fetch(&self) -> Result<ParsedKeySet, FetchError> {
         let fetched = self.fetcher.fetch(&self.issuer, self.settings.fetch).await;
         let fetched = fetched.and_then(|parsed| self.require_usable_key(parsed));
@@ -311,7 +311,7 @@ impl IssuerKeys {
         Ok(parsed)
     }
 
-    /// Applies a fetch's outcome. Whether it was a success.
+    /// Applies a fetch's outcome. Returns whether it was a success.
     fn apply(&self, fetched: Result<ParsedKeySet, FetchError>) -> bool {
         let outcome = fetched.map(|parsed| self.replace(parsed));
         let label = outcome.as_ref().err().map_or("ok", FetchError::label);
@@ -358,7 +358,7 @@ impl Drop for IssuerKeys {
     }
 }
 
-/// Fetches, and pauses without holding the keys: the last one to let go of them ends it.
+/// Fetches, then pauses without a strong reference to the keys: when the last one is dropped, this ends.
 async fn keep_fresh(weak: Weak<IssuerKeys>, wake: Arc<Notify>) {
     let mut failures = 0;
     loop {
@@ -426,7 +426,7 @@ mod tests {
             Arc::ptr_eq(&old, &new)
         };
         assert!(is_reused(&issuer(), &[]));
-        // The task reads the file of the keys again; what a token must look like is not a matter of keys.
+        // The task reads the key file again; the token settings of an issuer do not affect its keys.
         assert!(is_reused(&issuer(), &[KEYS]));
         let more_skew = Issuer {
             clock_skew: Duration::from_secs(9),

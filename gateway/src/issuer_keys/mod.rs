@@ -1,7 +1,9 @@
-//! What verifies tokens beyond the pure judgement of the core: each issuer's [`keys`], kept fresh by [`refresher`].
+//! The keys that tokens are verified with: each issuer's [`keys`], refreshed by [`refresher`]. The verification itself is in
+//! the core.
 //!
-//! [`key_fetcher`] gets them, where [`discovery`] finds them or the configuration says they are; [`fetch_pause`] is the time
-//! between two fetches. [`key_state`] is what is known of them at one moment; [`rejected_keys`] logs those that cannot be used.
+//! [`key_fetcher`] fetches them from the configured source, or from where [`discovery`] finds them; [`fetch_pause`] is the
+//! time between two fetches. [`key_state`] is the set of keys at one moment; [`rejected_keys`] logs keys that cannot be
+//! used.
 
 mod discovery;
 mod fetch_pause;

@@ -1,4 +1,4 @@
-//! Runs the tasks that refresh the keys of all issuers, those of issuers that come with a reload too.
+//! Runs the tasks that refresh the keys of all issuers, including issuers that a reload adds.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::issuer_keys::keys::IssuerKeys;
 
-/// Orders that wait to be carried out; a sender waits where there are as many.
+/// Orders that may wait; at this limit a sender waits.
 const MAX_WAITING_ORDERS: usize = 64;
 
-/// Something to do about an issuer's keys.
+/// An order about an issuer's keys.
 #[derive(Debug)]
 pub(crate) enum RefreshOrder {
     /// Refresh them regularly from now on.
@@ -18,12 +18,12 @@ pub(crate) enum RefreshOrder {
     FetchNow(Arc<IssuerKeys>),
 }
 
-/// A channel for orders.
+/// A channel of orders.
 pub(crate) fn orders() -> (mpsc::Sender<RefreshOrder>, mpsc::Receiver<RefreshOrder>) {
     mpsc::channel(MAX_WAITING_ORDERS)
 }
 
-/// Refreshes these keys regularly and carries out orders, until no more can come and every task has ended.
+/// Refreshes these keys regularly and carries out orders, until the channel is closed and every task has ended.
 pub(crate) async fn refresh_keys(
     first: Vec<Arc<IssuerKeys>>,
     mut orders: mpsc::Receiver<RefreshOrder>,

@@ -1,4 +1,4 @@
-//! Published keys that cannot be used: each is counted at every fetch, and logged once.
+//! Keys of a key set that cannot be used: each is counted at every fetch, and logged once.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,15 +9,15 @@ use crate::telemetry::metrics::Metrics;
 /// The longest key id in a log line, in characters.
 const MAX_LOGGED_KEY_ID: usize = 64;
 
-/// The keys of an issuer's last set that cannot be used, which have been logged.
+/// The unusable keys of an issuer's last key set, which have been logged.
 #[derive(Debug, Default)]
 pub(crate) struct RejectedKeys {
     logged: Mutex<Vec<RejectedKey>>,
 }
 
 impl RejectedKeys {
-    /// Counts every key that cannot be used, and logs those that are new: a key is logged when it is published, not at
-    /// every refresh. `issuer` is the name in the configuration.
+    /// Counts every unusable key, and logs the new ones: a key is logged when it is published, not at every refresh.
+    /// `issuer` is the name in the configuration.
     pub(crate) fn record(&self, rejected: &[RejectedKey], issuer: &str, metrics: &Metrics) {
         let mut logged = self.lock();
         for key in rejected {
@@ -49,7 +49,7 @@ impl Clone for RejectedKeys {
 fn log(rejected: &RejectedKey, issuer: &str) {
     let reason = rejected.reason;
     let kid = rejected.kid.as_deref().map(shorten_key_id);
-    // Anybody who read the key set can sign: the issuer must act.
+    // Everybody who read the key set can sign tokens: the issuer must act.
     if matches!(reason, KeyRejection::Symmetric | KeyRejection::Private) {
         tracing::error!(
             issuer,
@@ -67,7 +67,7 @@ fn log(rejected: &RejectedKey, issuer: &str) {
     }
 }
 
-/// A key id, cut to what a log line may hold.
+/// A key id, truncated for a log line.
 fn shorten_key_id(kid: &str) -> &str {
     let end = kid.char_indices().nth(MAX_LOGGED_KEY_ID);
     end.map_or(kid, |(end, _)| kid.get(..end).unwrap_or(kid))

@@ -1,10 +1,10 @@
-//! Signals, and the drain they begin.
+//! Signals, and the drain that they start.
 //!
-//! SIGTERM, SIGINT and SIGQUIT end the process in good order: not ready at once, accepting on for the configured delay (load
-//! balancers need a moment), then no new connections, listening streams ended, requests under way finished, and out as
-//! soon as the last connection is gone, or the drain limit is reached. A second signal ends it at once. A successor that
-//! has taken the sockets begins the same, or goes on with what a signal began, without the delay. SIGHUP has the
-//! configuration read again.
+//! SIGTERM, SIGINT and SIGQUIT shut the process down: it is not ready at once, and still accepts connections for
+//! `shutdown.delay` (load balancers need time to notice). Then it accepts no new connections, ends listening streams and
+//! finishes requests in progress, and exits when the last connection is closed or `shutdown.drain` has passed. A second
+//! signal shuts it down at once. When a new process has taken over the listening sockets, the same drain starts, or
+//! continues, without the delay. SIGHUP reloads the configuration.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -19,29 +19,29 @@ use tokio::{
 
 use crate::{lifecycle::reload::ReloadTrigger, shared::Gateway};
 
-/// Ends that wait to be acted upon; a third one changes nothing.
+/// Shutdown requests that may wait; a third one changes nothing.
 const MAX_WAITING_ENDS: usize = 2;
 
-/// How long connections that were cut may take to write their access lines.
+/// How long closed connections may take to write their access lines.
 const ACCESS_LINES_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Signals as they come, from the first moment on: one that arrives while the gateway starts is not lost.
+/// Signals from the start of the process on: one that arrives during the start is not lost.
 pub(crate) struct Signals {
     ends: mpsc::Receiver<EndReason>,
     sender: mpsc::Sender<EndReason>,
 }
 
-/// What ends the process.
+/// Why the process shuts down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndReason {
-    /// Somebody sent a signal.
+    /// A signal arrived.
     Signal,
-    /// Another process accepts on our sockets.
+    /// Another process accepts on the listening sockets.
     HandedOver,
 }
 
 impl Signals {
-    /// Installs the handlers, and a thread that listens to them.
+    /// Installs the handlers, and a thread that waits for signals.
     pub(crate) fn install(reload: ReloadTrigger) -> io::Result<Self> {
         let (sender, ends) = mpsc::channel(MAX_WAITING_ENDS);
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -53,17 +53,17 @@ impl Signals {
         Ok(Self { ends, sender })
     }
 
-    /// Whether an end was asked for already.
+    /// Whether a shutdown was requested already.
     pub(crate) fn is_ending(&self) -> bool {
         !self.ends.is_empty()
     }
 
-    /// Lets others than signals end the process.
+    /// A sender for shutdown requests that are not signals.
     pub(crate) fn end_sender(&self) -> mpsc::Sender<EndReason> {
         self.sender.clone()
     }
 
-    /// What Pingora waits on: returns when the gateway has drained.
+    /// The future that Pingora waits for: it returns when the gateway has drained.
     pub(crate) fn drain_on_end(self, gateway: Arc<Gateway>) -> Drain {
         Drain {
             ends: Mutex::new(self.ends),
@@ -72,7 +72,7 @@ impl Signals {
     }
 }
 
-/// Waits until something ends the process, and drains then.
+/// Waits for a shutdown request, then drains.
 pub(crate) struct Drain {
     ends: Mutex<mpsc::Receiver<EndReason>>,
     gateway: Arc<Gateway>,
@@ -89,7 +89,7 @@ impl ShutdownSignalWatch for Drain {
                 tracing::warn!("second signal received: shutting down at once");
             }
         }
-        // Pingora's graceful shutdown would now sleep its whole grace period, idle or not.
+        // Pingora's graceful shutdown would wait for its whole grace period, even without connections.
         ShutdownSignal::FastShutdown
     }
 }
@@ -105,7 +105,7 @@ impl Drain {
         }
         tokio::select! {
             biased;
-            // No connection comes here any more, so there is nothing to wait for.
+            // This process gets no new connections any more, so the delay is over.
             () = self.gateway.process_state().wait_for_hand_over() => {}
             () = sleep(delay) => {}
         }
@@ -129,8 +129,8 @@ impl Drain {
     }
 }
 
-/// Returns with the second signal, where `first` may have been the first. A hand-over is not a signal: what is under way
-/// here still ends well.
+/// Returns with the second signal; `first` may have been the first one. A hand-over is not a signal: requests in progress
+/// still finish.
 async fn wait_for_second_signal(ends: &mut mpsc::Receiver<EndReason>, first: Option<EndReason>) {
     let mut signals = usize::from(first == Some(EndReason::Signal));
     while signals < 2
@@ -140,7 +140,7 @@ async fn wait_for_second_signal(ends: &mut mpsc::Receiver<EndReason>, first: Opt
     }
 }
 
-/// The handlers of every signal the gateway knows.
+/// The handlers of all signals.
 struct SignalHandlers {
     terminate: Signal,
     interrupt: Signal,
@@ -171,7 +171,7 @@ impl SignalHandlers {
                     continue;
                 }
             }
-            // A full channel holds an end already.
+            // A full channel has a shutdown request already.
             let _ = sender.try_send(EndReason::Signal);
         }
     }

@@ -1,8 +1,8 @@
 //! Bytes of bodies in memory, counted over all requests (`limits.bodies_bytes`).
 //!
-//! A body is read whole before its request is decided; a client may take a minute to send it, and an upstream as long to
-//! take it. An answer that is edited is read whole as well, event by event where it is a stream. So all bodies together have
-//! a limit: what goes beyond it is refused, to be tried again later.
+//! A body is read completely before its request is decided; a client may take a minute to send it, and an upstream as long
+//! to receive it. An answer that is edited is read completely as well, or event by event in a stream. So all bodies together
+//! have a limit: a request beyond it is refused, and the client may retry later.
 
 use std::sync::{
     Arc,
@@ -12,13 +12,13 @@ use std::sync::{
 use bytes::Bytes;
 use mcp_gateway_core::refusal::reason::Reason;
 
-/// Bytes of all bodies together, unless configured or memory is little: 32 of the largest.
+/// Default limit of all bodies together, in bytes, unless memory is small: 32 of the largest bodies.
 const DEFAULT_BYTES: usize = 128 * 1024 * 1024;
 
-/// The share of all memory that bodies may take unless configured, as a divisor: while one grows it may be there twice.
+/// The default share of the memory that bodies may take, as a divisor. A body that grows may be in memory twice.
 const MEMORY_DIVISOR: usize = 8;
 
-/// What bodies may take together, in bytes, where it is not configured.
+/// The limit of all bodies together, in bytes, where it is not configured.
 pub(crate) fn default_limit(memory: Option<usize>) -> usize {
     memory.map_or(DEFAULT_BYTES, |memory| {
         DEFAULT_BYTES.min(memory / MEMORY_DIVISOR)
@@ -30,7 +30,7 @@ pub(crate) fn default_limit(memory: Option<usize>) -> usize {
 pub(crate) struct BodyBudget(AtomicUsize);
 
 impl BodyBudget {
-    /// A reservation of no bytes yet, for one body.
+    /// An empty reservation, for one body.
     pub(crate) fn reservation(self: &Arc<Self>) -> BodyReservation {
         BodyReservation {
             budget: self.clone(),
@@ -39,7 +39,7 @@ impl BodyBudget {
     }
 }
 
-/// The bytes of one body; dropping it gives them back.
+/// The bytes of one body; dropping it releases them.
 #[derive(Debug)]
 pub(crate) struct BodyReservation {
     budget: Arc<BodyBudget>,
@@ -47,7 +47,7 @@ pub(crate) struct BodyReservation {
 }
 
 impl BodyReservation {
-    /// Reserves so many bytes more for this body. Where they are refused they count until the reservation is dropped.
+    /// Reserves more bytes for this body. Refused bytes count until the reservation is dropped.
     ///
     /// # Errors
     /// [`Reason::BodiesTooLarge`] where all bodies together would take more than `limit` bytes.
@@ -60,7 +60,7 @@ impl BodyReservation {
         Ok(())
     }
 
-    /// Reserves so many bytes in all, or gives back those beyond.
+    /// Sets the reservation to this number of bytes.
     ///
     /// # Errors
     /// As [`grow`](Self::grow).
@@ -75,7 +75,7 @@ impl BodyReservation {
         Ok(())
     }
 
-    /// The whole body, which counts until its last part is dropped.
+    /// Ties the reservation to the whole body: it counts until the last part is dropped.
     pub(crate) fn attach_to(self, body: Bytes) -> Bytes {
         Bytes::from_owner(ReservedBody {
             body,
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_bodies_share_one_limit_and_give_back_what_they_took() {
+    fn all_bodies_share_one_limit_and_release_their_bytes() {
         let budget = Arc::new(BodyBudget::default());
         let (mut one, mut other) = (budget.reservation(), budget.reservation());
         assert_eq!(one.grow(60, 100), Ok(()));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_body_takes_its_room_until_nobody_has_it() {
+    fn a_whole_body_counts_until_its_last_holder_drops_it() {
         let budget = Arc::new(BodyBudget::default());
         let mut reservation = budget.reservation();
         assert_eq!(reservation.grow(4, 100), Ok(()));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn little_memory_means_fewer_bodies() {
+    fn with_little_memory_the_default_limit_is_smaller() {
         assert_eq!(default_limit(None), DEFAULT_BYTES);
         assert_eq!(default_limit(Some(1 << 40)), DEFAULT_BYTES);
         assert_eq!(default_limit(Some(256 << 20)), 32 << 20);

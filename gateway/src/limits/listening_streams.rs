@@ -1,9 +1,8 @@
-//! Streams that only listen, counted: for each principal, over all resources, and in all.
+//! The number of open listening streams: for each principal, over all resources, and in total.
 //!
-//! Such a stream costs memory for as long as its client likes, and its client need not do anything for it. So one principal
-//! may hold a few (`limits.listening_streams_per_principal`) and all together a bounded number
-//! (`limits.listening_streams`); answers to running calls are not counted. A stream is counted until its
-//! [`ListeningStream`] is dropped, whichever way it ends.
+//! A listening stream costs memory as long as its client likes, and costs the client nothing. So one principal may hold a
+//! few (`limits.listening_streams_per_principal`) and all together a limited number (`limits.listening_streams`); answers to
+//! running calls are not counted. A stream is counted until its [`ListeningStream`] is dropped, however it ends.
 
 use std::{
     collections::HashMap,
@@ -17,7 +16,7 @@ use mcp_gateway_core::{
 
 use crate::config::Limits;
 
-/// The listening streams of the process. An entry has one stream at least, so there are never more entries than streams.
+/// The listening streams of the process. An entry has at least one stream, so there are never more entries than streams.
 #[derive(Debug, Default)]
 pub(crate) struct ListeningStreams(Mutex<OpenStreams>);
 
@@ -31,7 +30,7 @@ impl ListeningStreams {
     /// Counts one more stream of this principal.
     ///
     /// # Errors
-    /// [`Reason::TooManyStreams`] at the principal's limit, [`Reason::StreamsExhausted`] at the limit of all together.
+    /// [`Reason::TooManyStreams`] at the principal's limit, [`Reason::StreamsExhausted`] at the total limit.
     pub(crate) fn try_acquire(
         self: &Arc<Self>,
         principal: &Principal,
@@ -74,7 +73,7 @@ impl ListeningStreams {
     }
 }
 
-/// One open listening stream; dropping it ends its being counted.
+/// One open listening stream; dropping it removes it from the count.
 #[derive(Debug)]
 pub(crate) struct ListeningStream {
     streams: Arc<ListeningStreams>,

@@ -1,5 +1,5 @@
-//! What is counted so that nobody's share is everybody's. The first three give out a guard that returns
-//! the share when it is dropped:
+//! Limits that keep one client from using up what all clients share. The first three return a guard that gives the share
+//! back when it is dropped:
 //!
 //! | file | counts | configuration |
 //! |---|---|---|

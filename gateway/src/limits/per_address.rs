@@ -12,7 +12,7 @@ use mcp_gateway_core::http::client_address::counted_as;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionsPerAddress(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// One connection's share of its address's limit; dropping it gives the share back.
+/// One connection counted for its address; dropping it releases it.
 #[derive(Debug)]
 pub(crate) struct AddressSlot {
     connections: ConnectionsPerAddress,
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_its_slots_and_no_more() {
+    fn an_address_gets_its_slots_and_no_more() {
         let connections = ConnectionsPerAddress::default();
         let acquire = |address: &str| connections.try_acquire(address.parse().unwrap(), 2);
         let (one, two) = (acquire("198.51.100.7"), acquire("198.51.100.7"));

@@ -1,7 +1,7 @@
-//! Fair use, counted: the buckets of every rate limit of the process.
+//! Rate limits: the token buckets of every limit of the process.
 //!
-//! They outlive a reload: a limit that is used up stays so, unless the limit itself was changed. One lock is held for one
-//! look and one change, a fraction of a microsecond, and only by calls that some limit counts.
+//! They survive a reload: a limit that is used up stays used up, unless the limit itself was changed. One lock is held for
+//! one lookup and one change, a fraction of a microsecond, and only by calls that a limit counts.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ pub(crate) struct RateLimiter {
     started: Instant,
 }
 
-/// The one among `previous` with the same limit, and so with its buckets: a reload does not fill them. Else a new one.
+/// The limiter in `previous` for the same limit, with its buckets: a reload does not refill them. Else a new one.
 pub(crate) fn reuse_or_new(previous: &[Limiter], limit: &RateLimit) -> Limiter {
     let same = previous.iter().find(|previous| previous.limit == *limit);
     same.map_or_else(|| with_own_buckets(limit.clone()), Limiter::clone)
@@ -40,7 +40,7 @@ fn with_own_buckets(limit: RateLimit) -> Limiter {
 }
 
 impl RateLimiter {
-    /// Full buckets for everybody.
+    /// A rate limiter with full buckets.
     pub(crate) fn new() -> Self {
         Self {
             buckets: Mutex::default(),
@@ -48,7 +48,8 @@ impl RateLimiter {
         }
     }
 
-    /// Takes one call of this principal from every limit that counts it. `max_callers` is how many callers are counted.
+    /// Takes one call of this principal from every limit that counts it. `max_callers` is the highest number of callers that
+    /// are counted.
     ///
     /// # Errors
     /// See [`Buckets::take`].
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_that_come_at_once_get_no_more_than_there_is() {
+    fn callers_at_the_same_time_get_no_more_than_the_limit() {
         let within = Duration::from_secs(3600);
         let limiters = [
             limit(Per::Principal, 500, within, 500),
@@ -124,7 +125,7 @@ mod tests {
             let counts = threads.into_iter().map(|thread| thread.join().unwrap());
             counts.collect()
         });
-        // Each of four principals has two threads. What comes back within the test is at most one for three seconds.
+        // Each of four principals has two threads. At most one call per three seconds is refilled during the test.
         let back = rate_limiter.started.elapsed().as_secs() / 3 + 1;
         let all = granted.iter().sum::<usize>();
         let most = 1200 + usize::try_from(back).unwrap();
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn places_run_out_exactly_where_callers_come_at_once() {
+    fn the_limit_of_callers_is_exact_when_callers_come_at_once() {
         let limiters = [limit(Per::Principal, 1, Duration::from_secs(3600), 1)];
         let rate_limiter = RateLimiter::new();
         thread::scope(|scope| {
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn two_limits_that_say_the_same_have_buckets_of_their_own() {
+    fn two_equal_limits_have_separate_buckets() {
         let [one, other] = [(); 2].map(|()| limit(Per::Resource, 1, Duration::from_secs(3600), 1));
         let rate_limiter = RateLimiter::new();
         let take = |limiter| rate_limiter.take(&[limiter], &principal("a"), CALL, 100);
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_reused_where_it_says_the_same() {
+    fn a_limit_that_did_not_change_is_reused() {
         let hour = Duration::from_secs(3600);
         let previous = [
             limit(Per::Principal, 1, hour, 1),

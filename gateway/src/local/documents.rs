@@ -1,5 +1,5 @@
-//! The documents the gateway serves itself: RFC 9728 metadata, at the path-inserted URL of each resource and, where a
-//! host has one resource only, at the root as well.
+//! The documents that the gateway serves itself: protected resource metadata (RFC 9728), at the path-inserted URL of each
+//! resource and, where a host has only one resource, at the root as well.
 //!
 //! They are an axum router called in-process, so they are tested without sockets. They are public: no token, no Origin
 //! check, readable from every web page.
@@ -24,13 +24,13 @@ use tower::ServiceExt;
 
 use crate::config::{Config, Resource};
 
-/// How long clients may keep a document.
+/// How long clients may cache a document.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// Documents are looked for under this prefix only.
+/// Documents are served under this prefix only.
 const PREFIX: &str = "/.well-known/";
 
-/// The routers, one for each host that has resources of its own and one for all others.
+/// The routers: one for each host that has its own resources, and one for all other hosts.
 #[derive(Debug)]
 pub(crate) struct Documents {
     by_host: HashMap<Authority, Router>,
@@ -68,7 +68,7 @@ impl Documents {
         }
     }
 
-    /// Whether `path` belongs to the documents; none of them is ever asked of an upstream.
+    /// Whether `path` is reserved for documents; such a path never goes to an upstream.
     pub(crate) fn claims(path: &str) -> bool {
         path.starts_with(PREFIX)
     }

@@ -1,3 +1,3 @@
-//! What the gateway answers itself, without an upstream: today the protected resource metadata (RFC 9728).
+//! What the gateway answers itself, without an upstream: the protected resource metadata (RFC 9728).
 
 pub(crate) mod documents;

@@ -1,4 +1,4 @@
-//! Phase 1: is this one request, for a host that is served here? Ambiguity is refused, not normalised.
+//! Phase 1: is this exactly one request, for a host that is served here? Ambiguity is refused, not normalised.
 
 use bytes::Bytes;
 use http::{header, uri};
@@ -14,14 +14,14 @@ use pingora::protocols::http::ServerSession;
 
 use crate::snapshot::Snapshot;
 
-/// A request whose framing, target and host are beyond doubt.
+/// A request whose framing, target and host are valid and unambiguous.
 pub(crate) struct Admitted {
     pub(crate) host: Authority,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
 }
 
-/// Judges framing, limits, target and host.
+/// Checks framing, limits, target and host.
 pub(crate) fn admit(
     session: &ServerSession,
     server_name: Option<&str>,
@@ -62,7 +62,7 @@ pub(crate) fn admit(
     })
 }
 
-/// The target as it came over the wire: the parsed one has already lost its fragment.
+/// The target as it was sent: the parsed one has already lost its fragment.
 enum RawTarget {
     Http1(Bytes, std::ops::Range<usize>),
     Http2(String),
@@ -105,8 +105,8 @@ impl RawTarget {
     }
 }
 
-/// Pingora drops a Content-Length that stands beside a Transfer-Encoding before anybody sees it; here such a request
-/// is refused (RFC 9112 §11.2, request smuggling).
+/// Pingora drops a Content-Length next to a Transfer-Encoding before the gateway sees it; here such a request is refused
+/// (RFC 9112 §11.2, request smuggling).
 fn hides_content_length(session: &ServerSession, head: &[u8]) -> bool {
     session
         .req_header()
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::shared::test_gateway::gateway;
 
-    /// What is made of a request as it comes over the wire, on a connection that was opened for a name.
+    /// The outcome for a request as it was sent, on a connection whose TLS handshake named `server_name`.
     async fn admitted(head: &str, server_name: Option<&str>) -> Result<Admitted, Reason> {
         let (mut client, server) = tokio::io::duplex(64 << 10);
         client.write_all(head.as_bytes()).await.unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_length_beside_an_encoding_is_refused_though_the_parser_drops_it() {
+    async fn a_content_length_next_to_a_transfer_encoding_is_refused_though_the_parser_drops_it() {
         let head =
             |fields: &str| format!("POST /mcp HTTP/1.1\r\nHost: mcp.example.com\r\n{fields}\r\n");
         for fields in [
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_target_that_readers_may_take_differently_is_refused() {
+    async fn an_ambiguous_target_is_refused() {
         for target in [
             "/mcp#part",
             "/mcp/../x",

@@ -1,7 +1,7 @@
 //! Phase 3: exactly one bearer token, verified for this resource, or a challenge.
 //!
-//! A token that was verified before is found by its SHA-256 and checked again only for what time and key rotation can
-//! change. Any other costs a signature, which an address that caused too many refusals is not granted.
+//! A token that was verified before is found by its SHA-256, and only its expiry and its keys are checked again. Any other
+//! token costs a signature verification, which is refused to an address that caused too many refusals.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ use crate::{
     snapshot::{ProtectedResource, TokenDigest, TrustedIssuer, VerifiedToken},
 };
 
-/// Who calls this resource.
+/// The verified token of the caller.
 pub(crate) async fn authenticate(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,
@@ -37,7 +37,7 @@ pub(crate) async fn authenticate(
     Ok(token?)
 }
 
-/// The token, verified now or a short while ago.
+/// The token, verified now or found in the cache.
 async fn verified_token(
     token: &BearerToken<'_>,
     resource: &ProtectedResource,
@@ -64,8 +64,7 @@ async fn verified_token(
     Ok(verified)
 }
 
-/// A token that was verified before and still is valid: its keys are still the issuer's and fresh enough, and it has not
-/// expired.
+/// A token from the cache that is still valid: its keys are still the issuer's and not stale, and it has not expired.
 fn cached_token(
     resource: &ProtectedResource,
     digest: &TokenDigest,
@@ -79,7 +78,7 @@ fn cached_token(
         return Ok(None);
     };
     let keys = trusted.keys.usable().ok_or(Reason::KeysUnavailable)?;
-    // A wall clock that was set back would keep a token for as much longer.
+    // By the wall clock alone, a token would live longer when that clock is set back.
     if keys.generation() != token.generation || token.is_over(started) {
         resource.verified_tokens.remove(digest);
         return Ok(None);

@@ -1,6 +1,6 @@
-//! Phase 5: may this caller call this, and not more often than fair use allows?
+//! Phase 5: may this caller make this call, within the rate limits?
 //!
-//! The policy's answer is a [`Permit`], without which nothing is forwarded. Rate limits count only what is permitted.
+//! The policy returns a [`Permit`], without which nothing is forwarded. Rate limits count only permitted calls.
 
 use std::slice;
 
@@ -18,10 +18,10 @@ use crate::{
     snapshot::{ProtectedResource, VerifiedToken},
 };
 
-/// Asks the resource's policy, then its rate limits.
+/// Checks the resource's policy, then its rate limits.
 ///
 /// # Errors
-/// The refusal of either, with what refused in the record.
+/// The refusal of either one; its cause is in the record.
 pub(crate) fn authorize(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
@@ -38,7 +38,7 @@ pub(crate) fn authorize(
     Ok(permit)
 }
 
-/// Asks the resource's policy.
+/// Evaluates the resource's policy.
 fn ask_policy(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
@@ -72,7 +72,7 @@ fn ask_policy(
     outcome.decision
 }
 
-/// Counts a call that is permitted, as far as rate limits do.
+/// Counts a permitted call in the rate limits that apply.
 fn count_call(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,
@@ -80,7 +80,7 @@ fn count_call(
     message: &Message,
 ) -> Result<(), Refusal> {
     let snapshot = &exchange.snapshot;
-    // Of whatever revision it says it is: an upstream may open a session all the same.
+    // Whatever revision the message names: an upstream may open a session in any case.
     let limiters = match message.called().is_some_and(McpMethod::opens_session) {
         true => slice::from_ref(&snapshot.initializations),
         false => resource.rate_limits.as_slice(),
@@ -96,7 +96,7 @@ fn count_call(
     )
 }
 
-/// The limits that count a call, in words for the operator: one of them refused it.
+/// The rate limits that count a call, for the operator: one of them refused it.
 fn limits_that_count(resource: &ProtectedResource, permit: &Permit, message: &Message) -> String {
     if message.initializes() {
         return "limits.initializations_per_principal".to_owned();

@@ -1,4 +1,4 @@
-//! One request on its way, and the ways in which it may go no further.
+//! A request in progress, and the reasons why it may stop.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     snapshot::{ProtectedResource, Snapshot},
 };
 
-/// One request on its way, with what has been learned of it.
+/// A request in progress, with what the phases have found so far.
 pub(crate) struct Exchange<'a> {
     pub(crate) session: &'a mut ServerSession,
     /// The host the client named in its TLS handshake.
@@ -24,17 +24,17 @@ pub(crate) struct Exchange<'a> {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) gateway: &'a Gateway,
     pub(crate) record: &'a mut Record,
-    /// Known once routed: whose challenge a refusal carries.
+    /// Known after routing: the challenge of a refusal is this resource's.
     pub(crate) resource: Option<Arc<ProtectedResource>>,
-    /// An `Origin` that is allowed: every answer names it.
+    /// An allowed `Origin`: every answer has it in its CORS headers.
     pub(crate) origin: Option<HeaderValue>,
-    /// The message's id, once read: errors about the message carry it.
+    /// The message's id, once read: error responses about the message have it.
     pub(crate) rpc_id: Option<RequestId>,
-    /// The version asked for, where that is why the request is refused: the error names it.
+    /// The requested version, when it is the reason of the refusal: the error has it.
     pub(crate) refused_version: Option<String>,
-    /// What its answer is edited by, where it must not pass as it is.
+    /// The edit of its answer, when the answer must not be forwarded unchanged.
     pub(crate) edit: Option<Editing>,
-    /// When the caller's token has expired, clock skew included; streams that only listen end then.
+    /// When the caller's token expires, clock skew included; listening streams end then.
     pub(crate) token_ends: UnixTime,
 }
 
@@ -62,15 +62,15 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// The client or the upstream went away in the middle: nothing more can be said, the connection ends.
+/// The client or the upstream disconnected in the middle: no answer can be written any more, the connection closes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Broken;
 
-/// Why a request goes no further.
+/// Why a request stops.
 pub(crate) enum Stop {
-    /// It is refused, and the client is told.
+    /// It is refused, and the client gets an answer.
     Refused(Refusal),
-    /// There is nobody to tell.
+    /// No answer can be written.
     Broken,
 }
 

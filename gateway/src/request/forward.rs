@@ -1,8 +1,8 @@
-//! Phase 7: ask the upstream, and write the head of its answer.
+//! Phase 7: sends the request to the upstream, and writes the head of its answer.
 //!
-//! Forwarding demands a [`Permit`], which only a policy can make. To the upstream go the headers of an allow-list, the
-//! caller's identity and never the caller's token; back come the headers of another. An answer that is edited and no
-//! stream is written here to its end.
+//! Forwarding requires a [`Permit`], which only a policy can create. The upstream gets the headers of an allow-list and the
+//! caller's identity, never the caller's token; the client gets the headers of another allow-list. An edited answer that is
+//! not a stream is written completely here.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
@@ -102,7 +102,7 @@ pub(crate) async fn forward(
     Ok(Some(relay))
 }
 
-/// Whether there is a body in which somebody might find a result.
+/// Whether there is a body that may hold a result.
 fn may_list(response: &Response<UpstreamBody>) -> bool {
     response.status().is_success() && !response.body().is_end_stream()
 }
@@ -117,7 +117,7 @@ fn edited_events(
     response.map(|body| RelayedBody::edited(body, edit, reservation, &exchange.snapshot))
 }
 
-/// Writes an answer that is edited whole, and so has no head before its body has come to its end.
+/// Writes an answer that is edited as a whole, so its head is written after its body is complete.
 async fn edited_document(
     exchange: &mut Exchange<'_>,
     mut response: Response<UpstreamBody>,
@@ -155,8 +155,8 @@ fn request(
     if let Some(session) = session {
         let id = HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
         headers.insert(SESSION_ID, id);
-        // Some servers replay anybody's events: only within a session that opened, and on a stream that is known to
-        // resume one (MCP 2025-11-25, transports: always by GET).
+        // Some servers replay the events of any caller. So the header is forwarded only within an opened session, and on a
+        // stream that is known to resume one (MCP 2025-11-25, transports: always by GET).
         if client.method == Method::GET
             && let Some(event) = client.headers.get(LAST_EVENT_ID)
         {
@@ -170,7 +170,7 @@ fn request(
     Ok(request)
 }
 
-/// Adds the caller's identity. These names are in no allow-list, so a client's own never get this far.
+/// Adds the caller's identity. These header names are in no allow-list, so a client's own headers never get here.
 fn identify(
     headers: &mut HeaderMap,
     names: &IdentityHeaders,
@@ -193,8 +193,8 @@ fn identify(
     Ok(())
 }
 
-/// Waits for the head of the answer and for the client to go away; for the deadline too, unless the answer is one that
-/// only listens: that is given up when it is time.
+/// Waits for the head of the answer and for the client to disconnect; also for the deadline, unless the answer is a
+/// listening stream: that wait ends with the stream's end.
 async fn ask(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
@@ -219,7 +219,7 @@ async fn ask(
         answered = resource.upstream.send(request) => {
             answered.map_err(|error| failed(exchange.record, &error).into())
         }
-        // Dropping the request closes its connection: the upstream learns of it at once.
+        // Dropping the request closes its connection, so the upstream notices at once.
         _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
         stop = late => Err(stop),
     }
@@ -233,7 +233,7 @@ fn failed(record: &mut Record, error: &SendError) -> Reason {
     }
 }
 
-/// An upstream that asks for credentials itself, or sends the client elsewhere, is no MCP server to pass on.
+/// Refuses the answer of an upstream that requests credentials itself, or redirects the client: it is not forwarded.
 fn check_status(status: StatusCode) -> Result<(), Reason> {
     match status {
         StatusCode::UNAUTHORIZED => Err(Reason::UpstreamAuth),
@@ -245,7 +245,7 @@ fn check_status(status: StatusCode) -> Result<(), Reason> {
     }
 }
 
-/// RFC 9110 §8.6: these statuses come without a length.
+/// These statuses have no Content-Length (RFC 9110 §8.6).
 fn has_length(status: StatusCode) -> bool {
     !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

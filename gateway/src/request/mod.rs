@@ -1,7 +1,7 @@
-//! The path of one request, from its head to its answer. With [`downstream`](crate::downstream), the only place that names
+//! The phases of a request, from its head to its answer. With [`downstream`](crate::downstream), the only module that names
 //! Pingora's sessions.
 //!
-//! [`pipeline`] is the whole of it in one function; its phases have a file each:
+//! [`pipeline`] calls all phases in one function; each phase has its own file:
 //!
 //! 1. [`admit`]: one request, for a host that is served here, without ambiguity.
 //! 2. [`route`]: the protected resource at its path.
@@ -12,7 +12,7 @@
 //! 7. [`forward`]: the upstream asked; its answer goes back by [`response`].
 //! 8. [`record`]: when the request is over, its metrics and its access line are written (`record/guard.rs`).
 //!
-//! The [`exchange`] carries what the phases learn of the request, the [`record`] what logs and metrics get of it.
+//! The [`exchange`] holds what the phases find, the [`record`] what logs and metrics get of it.
 
 mod admit;
 mod authenticate;

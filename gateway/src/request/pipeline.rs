@@ -1,5 +1,5 @@
-//! The path of a request, in its order: phases 1 to 7 are called from here, and nowhere else. The connection relays what is left of
-//! the answer, and finishes the record (phase 8).
+//! The phases of a request in their order: phases 1 to 7 are called from here, and nowhere else. The connection relays the
+//! rest of the answer, and finishes the record (phase 8).
 
 use http::Method;
 use mcp_gateway_core::{
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::limits::listening_streams::ListeningStream;
 
-/// Takes a request to its answer, except for a body that is left to relay: that is returned.
+/// Runs a request up to its answer. Returns the rest of a body that must still be relayed.
 ///
 /// # Errors
-/// The client or the upstream went away.
+/// The client or the upstream disconnected.
 pub(crate) async fn run(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Broken> {
     match phases(exchange).await {
         Ok(relay) => Ok(relay),
@@ -86,7 +86,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     .await
 }
 
-/// Acquires a slot for an answer that is a stream which only listens.
+/// Acquires a slot when the answer is a listening stream.
 fn acquire_listening_stream(
     exchange: &Exchange<'_>,
     permit: &Permit,

@@ -40,7 +40,7 @@ pub(crate) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
     Ok(message)
 }
 
-/// Refuses a version that the resource does not list, where it lists any.
+/// Refuses a version that the resource does not list, if it has a list.
 fn refuse_version(exchange: &mut Exchange<'_>, message: &Message) -> Result<(), Reason> {
     let resource = exchange.resource.as_ref();
     let Some(supported) = resource.and_then(|resource| resource.supported.as_ref()) else {
@@ -106,7 +106,7 @@ fn announced(session: &ServerSession) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// A body that breaks off has nobody left to tell; one whose chunks make no sense is refused.
+/// When a body breaks off, there is no client to answer; an invalid chunk is refused.
 fn unread(error: &pingora::Error) -> Stop {
     use pingora::ErrorType::{ConnectionClosed, H2Error, ReadError};
     match error.etype() {
@@ -115,7 +115,7 @@ fn unread(error: &pingora::Error) -> Stop {
     }
 }
 
-/// What has come of a body. Usually one read brings it all, and nothing is copied.
+/// The received part of a body. Usually one read returns all of it, and nothing is copied.
 struct Collected {
     first: Bytes,
     rest: BytesMut,
@@ -141,7 +141,7 @@ impl Collected {
             return;
         }
         if self.rest.is_empty() {
-            // Where the length was announced, it never moves again; what is not used yet takes no memory.
+            // With an announced length the buffer never moves again; unused pages take no memory.
             self.rest.reserve(self.announced.unwrap_or_default());
             self.rest
                 .extend_from_slice(&std::mem::take(&mut self.first));

@@ -1,4 +1,4 @@
-//! Phase 2: what is at the path of an admitted request, exactly or not at all.
+//! Phase 2: routes an admitted request by its exact path.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::{
 
 /// Where an admitted request goes.
 pub(crate) enum Destination {
-    /// A document of the gateway's own, or the 404 in its place.
+    /// One of the gateway's documents, or the 404 for a missing one.
     Document,
     /// A protected resource.
     Resource(Arc<ProtectedResource>),
 }
 
-/// Finds what is at the path: exactly, or not at all.
+/// Finds the destination with exactly this path.
 pub(crate) fn route(admitted: &Admitted, snapshot: &Snapshot) -> Result<Destination, Reason> {
     if Documents::claims(&admitted.path) {
         return Ok(Destination::Document);
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
     use crate::shared::test_gateway::gateway;
 
-    /// The endpoint of the resource, or `document`, at a path of a host.
+    /// The endpoint of the resource, or `document`, for a host and a path.
     fn routed(host: &str, path: &str) -> Result<String, Reason> {
         let admitted = Admitted {
             host: Authority::parse(host).unwrap(),
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_with_the_host_goes_before_the_one_for_every_host() {
+    fn a_resource_with_the_host_is_preferred_to_the_one_for_every_host() {
         for (host, path, endpoint) in [
             ("mcp.example.com", "/mcp", "http://127.0.0.1:9/shared"),
             ("own.example.com", "/mcp", "http://127.0.0.1:9/own"),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_well_known_is_a_document_and_never_a_resource() {
+    fn every_well_known_path_is_a_document_and_never_a_resource() {
         for path in [
             "/.well-known/oauth-protected-resource",
             "/.well-known/oauth-protected-resource/mcp",

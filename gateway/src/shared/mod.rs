@@ -1,4 +1,4 @@
-//! What every request shares: the snapshot of the configuration, metrics, logs, limits, and the state of the process.
+//! What all requests share: the configuration snapshot, metrics, logs, limits, and the state of the process.
 
 mod process_state;
 mod refusals;
@@ -33,7 +33,7 @@ use crate::{
 use refusals::RefusalsPerAddress;
 use request_ids::RequestIds;
 
-/// How long to pause between two looks at whether the last connection has ended.
+/// How long to pause between two checks whether the last connection has closed.
 const IDLE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The running gateway.
@@ -57,7 +57,8 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway that serves `snapshot`, with so many connections at most; not ready until [`ProcessState::start_serving`].
+    /// A gateway that serves `snapshot`, with at most this many connections; not ready until
+    /// [`ProcessState::start_serving`].
     pub(crate) fn new(
         snapshot: Snapshot,
         connection_limit: usize,
@@ -83,12 +84,12 @@ impl Gateway {
         }
     }
 
-    /// Puts another configuration to use, for requests that begin from now on.
+    /// Replaces the configuration for requests that begin from now on.
     pub(crate) fn exchange(&self, snapshot: Arc<Snapshot>) {
         self.snapshot.store(snapshot);
     }
 
-    /// The configuration in use. A request loads it once and keeps it to its end.
+    /// The configuration in use. A request loads it once and uses it until its end.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
@@ -110,7 +111,7 @@ impl Gateway {
         self.connections.clone()
     }
 
-    /// The streams that only listen.
+    /// The open listening streams.
     pub(crate) fn listening_streams(&self) -> &Arc<ListeningStreams> {
         &self.listening_streams
     }
@@ -125,17 +126,17 @@ impl Gateway {
         &self.connections_per_address
     }
 
-    /// Which of descriptors and memory is short.
+    /// Which of descriptors and memory is low.
     pub(crate) const fn overload(&self) -> &Overload {
         &self.overload
     }
 
-    /// The calls that rate limits count.
+    /// The rate limits.
     pub(crate) const fn rate_limiter(&self) -> &RateLimiter {
         &self.rate_limiter
     }
 
-    /// Counts a refusal against the address that caused it, unless refusals of that address are not counted.
+    /// Counts a refusal against the address that caused it, unless the address is exempt.
     pub(crate) fn count_refusal(&self, client: IpAddr) {
         let snapshot = self.snapshot.load();
         if snapshot.addresses.is_limited(client) {
@@ -144,7 +145,7 @@ impl Gateway {
         }
     }
 
-    /// How long an address that caused too many refusals must wait until signatures are verified for it again.
+    /// How long an address that caused too many refusals must wait before signatures are verified for it again.
     pub(crate) fn refusal_wait(&self, client: IpAddr) -> Option<Duration> {
         let snapshot = self.snapshot.load();
         if !snapshot.addresses.is_limited(client) {
@@ -154,14 +155,14 @@ impl Gateway {
             .wait(client, snapshot.limits.refusals_per_address)
     }
 
-    /// Where the process stands between its start and its end.
+    /// The state of the process.
     pub(crate) const fn process_state(&self) -> &ProcessState {
         &self.state
     }
 
-    /// Waits until nobody holds listening sockets any more and the last connection has ended.
+    /// Waits until no listening socket is held and the last connection has closed.
     ///
-    /// It takes no permit itself: a connection that was accepted in the last moment needs one.
+    /// It takes no permit itself: a connection that was accepted at the last moment needs one.
     pub(crate) async fn wait_until_idle(&self) {
         while self.state.is_accepting()
             || self.connections.available_permits() < self.connection_limit
@@ -170,8 +171,8 @@ impl Gateway {
         }
     }
 
-    /// Whether every issuer has been asked once since the start. It stays so: an issuer that a reload brings keeps no
-    /// traffic away from the others.
+    /// Whether the keys of every issuer were requested once since the start. It stays true: an issuer that a reload adds
+    /// does not make the process unready for the others.
     pub(crate) fn has_asked_issuers(&self) -> bool {
         if !self.asked_issuers.load(Ordering::Relaxed) {
             let snapshot = self.snapshot();
@@ -181,7 +182,7 @@ impl Gateway {
         self.asked_issuers.load(Ordering::Relaxed)
     }
 
-    /// A request id that no other request of this process has.
+    /// A request id that is unique in this process.
     pub(crate) fn request_id(&self) -> String {
         self.request_ids.next()
     }

@@ -1,6 +1,6 @@
-//! Where the process stands between its start and its end: starting, ready, leaving, draining, cut. No state comes back.
+//! The state of the process: starting, ready, leaving, draining, cut. No state returns.
 //!
-//! That another process accepts on our sockets is a fact of its own: it may come to be known in any state before the drain.
+//! Whether another process accepts on the listening sockets is separate: it may become true in any state before the drain.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use tokio::sync::watch;
 enum State {
     /// Nothing is served yet.
     Starting,
-    /// Traffic should come here.
+    /// Load balancers should send traffic here.
     Ready,
-    /// Traffic should go elsewhere; what comes is still accepted.
+    /// Load balancers should send traffic elsewhere; connections are still accepted.
     Leaving,
-    /// New connections are not accepted; requests under way go on.
+    /// New connections are not accepted; requests in progress continue.
     Draining,
-    /// Connections that are still open must end.
+    /// Open connections must close.
     Cut,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct ProcessState {
     state: watch::Sender<State>,
     /// Whether the state is [`State::Draining`] or later, in the form that Pingora reads.
     draining: watch::Sender<bool>,
-    /// Whether the state is [`State::Cut`]: every connection waits for this alone, so that no other state wakes it.
+    /// Whether the state is [`State::Cut`]. Every connection waits only for this, so other states do not wake it.
     cut: watch::Sender<bool>,
     handed_over: watch::Sender<bool>,
     /// One reference for each holder of listening sockets, and this one.
@@ -35,7 +35,7 @@ pub(crate) struct ProcessState {
 }
 
 impl ProcessState {
-    /// A process that starts.
+    /// The state of a starting process.
     pub(crate) fn new() -> Self {
         Self {
             state: watch::Sender::new(State::Starting),
@@ -46,29 +46,29 @@ impl ProcessState {
         }
     }
 
-    /// Traffic should come here from now on.
+    /// Turns readiness on.
     pub(crate) fn start_serving(&self) {
         self.enter(State::Ready);
     }
 
-    /// Traffic should go elsewhere from now on; what comes is still accepted.
+    /// Turns readiness off; connections are still accepted.
     pub(crate) fn leave(&self) {
         self.enter(State::Leaving);
     }
 
-    /// Stops accepting; requests under way go on.
+    /// Stops accepting connections; requests in progress continue.
     pub(crate) fn drain(&self) {
         self.enter(State::Draining);
         self.draining.send_replace(true);
     }
 
-    /// Ends what is still open, so that each request is at least accounted for.
+    /// Closes open connections, so that each request is at least recorded.
     pub(crate) fn cut(&self) {
         self.enter(State::Cut);
         self.cut.send_replace(true);
     }
 
-    /// Another process accepts on our sockets, the admin one included.
+    /// Another process accepts on the listening sockets, including the admin one.
     pub(crate) fn hand_over(&self) {
         self.handed_over.send_replace(true);
     }
@@ -81,17 +81,17 @@ impl ProcessState {
         });
     }
 
-    /// Whether the listeners are bound and the process is not about to end.
+    /// Whether the listeners are bound and the process is not shutting down.
     pub(crate) fn is_ready(&self) -> bool {
         *self.state.borrow() == State::Ready
     }
 
-    /// Whether new connections are refused and idle ones closed.
+    /// Whether new connections are not accepted and idle ones are closed.
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
 
-    /// Whether connections that are still open must end.
+    /// Whether open connections must close.
     pub(crate) fn is_cut(&self) -> bool {
         *self.state.borrow() == State::Cut
     }
@@ -100,30 +100,30 @@ impl ProcessState {
     pub(crate) fn draining(&self) -> watch::Receiver<bool> {
         let mut draining = self.draining.subscribe();
         if *draining.borrow() {
-            // A connection that was accepted in the last moment sees the change too.
+            // A connection that was accepted at the last moment sees the change too.
             draining.mark_changed();
         }
         draining
     }
 
-    /// Returns when connections that are still open must end.
+    /// Returns when open connections must close.
     pub(crate) async fn wait_for_cut(&self) {
         // The sender lives as long as the gateway.
         let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
     }
 
-    /// Returns when another process accepts on our sockets.
+    /// Returns when another process accepts on the listening sockets.
     pub(crate) async fn wait_for_hand_over(&self) {
         // The sender lives as long as the gateway.
         let _ = self.handed_over.subscribe().wait_for(|over| *over).await;
     }
 
-    /// Held by each holder of listening sockets: while there is one, connections may still come.
+    /// Held by each holder of listening sockets: while one exists, connections may still arrive.
     pub(crate) fn accepting(&self) -> Arc<()> {
         self.accepting.clone()
     }
 
-    /// Whether anybody still holds listening sockets.
+    /// Whether listening sockets are still held.
     pub(crate) fn is_accepting(&self) -> bool {
         Arc::strong_count(&self.accepting) > 1
     }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_states_follow_one_another_and_none_comes_back() {
+    fn the_states_follow_one_another_and_none_returns() {
         let state = ProcessState::new();
         let shown = || {
             let state = &state;
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_state_that_has_come_is_not_waited_for() {
+    async fn a_state_that_is_reached_is_not_waited_for() {
         let state = ProcessState::new();
         state.drain();
         let mut draining = state.draining();

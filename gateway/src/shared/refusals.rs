@@ -1,4 +1,5 @@
-//! The refusals that each address has caused (`limits.refusals_per_address`), counted at the rim: with a lock and a clock.
+//! The refusals that each address has caused (`limits.refusals_per_address`), with a lock and a clock around the core's
+//! limit.
 
 use std::{
     net::IpAddr,
@@ -8,7 +9,7 @@ use std::{
 
 use mcp_gateway_core::{http::client_address::counted_as, rate::refusal_budget::RefusalBudget};
 
-/// What every address has left.
+/// The remaining allowance of every address.
 #[derive(Debug)]
 pub(crate) struct RefusalsPerAddress {
     budget: Mutex<RefusalBudget>,
@@ -16,7 +17,7 @@ pub(crate) struct RefusalsPerAddress {
 }
 
 impl RefusalsPerAddress {
-    /// Nothing was refused yet.
+    /// Full allowances.
     pub(crate) fn new() -> Self {
         Self {
             budget: Mutex::default(),
@@ -24,13 +25,13 @@ impl RefusalsPerAddress {
         }
     }
 
-    /// Counts a refusal that `client` caused, of `per_minute` that it may cause.
+    /// Counts a refusal that `client` caused; `per_minute` is the limit.
     pub(crate) fn count(&self, client: IpAddr, per_minute: u32) {
         self.lock()
             .spend(counted_as(client), per_minute, self.started.elapsed());
     }
 
-    /// How long an address that caused more than `per_minute` must wait.
+    /// How long an address must wait that caused more than `per_minute`.
     pub(crate) fn wait(&self, client: IpAddr, per_minute: u32) -> Option<Duration> {
         self.lock()
             .wait(counted_as(client), per_minute, self.started.elapsed())
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_waits_once_it_has_caused_as_many_as_it_may() {
+    fn an_address_waits_once_it_has_caused_the_limit() {
         let refusals = RefusalsPerAddress::new();
         let client = address("192.0.2.1");
         refusals.count(client, 2);

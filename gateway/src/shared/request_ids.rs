@@ -1,4 +1,4 @@
-//! Request ids of 16 hexadecimal digits: a random start, then counting, spread so that neighbours do not look alike.
+//! Request ids of 16 hexadecimal digits: a random start and a counter, spread so that consecutive ids do not look similar.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,14 +11,14 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     pub(crate) fn new() -> Self {
         let mut seed = [0; 8];
-        // Without randomness ids start at zero: they tell requests apart and need not be secret.
+        // Without randomness, ids start at zero. They distinguish requests and need not be secret.
         let _ = aws_lc_rs::rand::fill(&mut seed);
         Self {
             next: AtomicU64::new(u64::from_le_bytes(seed)),
         }
     }
 
-    /// An id that no other request of this process has.
+    /// An id that is unique in this process.
     pub(crate) fn next(&self) -> String {
         /// Odd, so that multiplying by it maps 64 bits one to one (2^64 divided by the golden ratio).
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

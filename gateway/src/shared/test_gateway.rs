@@ -1,4 +1,4 @@
-//! A gateway for tests: of any configuration, with both logs off.
+//! A gateway for tests, with any configuration and both logs off.
 
 use std::{collections::BTreeSet, io, path::Path, sync::Arc};
 
@@ -27,7 +27,7 @@ resources:
   - { path: /second, host: own.example.com, upstream: 'http://127.0.0.1:9/second', issuers: [corporate], policy: { default: allow } }
 ";
 
-/// The gateway of [`CONFIG`] with `more` keys behind it.
+/// The gateway of [`CONFIG`] with `more` keys appended.
 pub(crate) fn gateway(more: &str) -> Arc<Gateway> {
     // A second call finds the same provider installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

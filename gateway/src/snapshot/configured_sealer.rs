@@ -1,5 +1,4 @@
-//! The sealer of session ids, task ids and request states, with the keys that are configured (`sessions.key_files`) or a
-//! random one.
+//! The sealer of session ids, task ids and request states, with the configured keys (`sessions.key_files`) or a random one.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -16,11 +15,11 @@ pub(crate) struct ConfiguredSealer {
 }
 
 impl ConfiguredSealer {
-    /// `previous`, where its key is random and is to stay so: no session ends because something else changed. Else one
-    /// with the keys as the files hold them now.
+    /// `previous`, if its key is random and stays random: no session ends because of another change. Else a sealer with the
+    /// current keys of the files.
     ///
     /// # Errors
-    /// A key file cannot be used, or there is no randomness for a key.
+    /// A key file cannot be used, or the system has no randomness for a key.
     pub(crate) fn reuse_or_new(
         previous: Option<&Self>,
         key_files: &[PathBuf],

@@ -1,4 +1,4 @@
-//! Why a checked configuration cannot be put to use.
+//! Why a checked configuration cannot be used.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{config::files::FileError, fetch::client::FetchError, upstream::UpstreamError};
 
-/// A file that was there when the configuration was checked cannot be used any more, or there is no randomness for a key.
+/// A file cannot be used any more since the configuration was checked, or the system has no randomness for a key.
 #[derive(Debug, Error)]
 pub(crate) enum SnapshotError {
     #[error("resource {path}: {error}")]

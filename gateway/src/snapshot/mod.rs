@@ -1,11 +1,11 @@
-//! The configuration made ready for requests: built whole, checked whole, exchanged whole.
+//! The configuration prepared for requests: built, checked and replaced as a whole.
 //!
-//! A [`Snapshot`] holds everything a request needs to be decided, with nothing left to look up, parse or build. It is
-//! never changed; a request loads it once and keeps it to its end.
+//! A [`Snapshot`] has everything that decides a request, with nothing left to look up, parse or build. It is never changed;
+//! a request loads it once and uses it until its end.
 //!
-//! A snapshot that is made from a changed configuration reuses what the change does not touch of the previous one:
-//! connections to upstreams, keys of issuers, verified tokens, what rate limits have counted, the random sealing key. Each
-//! of these decides beside its own type whether it can be reused (`reuse_or_new`).
+//! A snapshot of a changed configuration reuses the unchanged parts of the previous one: connections to upstreams, keys of
+//! issuers, verified tokens, the counts of rate limits, the random sealing key. Each type decides itself whether it can be
+//! reused (`reuse_or_new`).
 
 mod configured_sealer;
 mod error;
@@ -52,7 +52,7 @@ pub(crate) struct Snapshot {
     pub(crate) documents: Documents,
     pub(crate) addresses: Addresses,
     pub(crate) limits: Limits,
-    /// Bytes that all bodies held whole may take together.
+    /// The most bytes that all bodies in memory may take together.
     pub(crate) body_budget_bytes: usize,
     pub(crate) timeouts: Timeouts,
     pub(crate) shutdown: Shutdown,
@@ -67,11 +67,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Makes `config` ready, with what can be reused of `previous`. `changed_files` have another content than when
-    /// `previous` was made.
+    /// Prepares `config`, and reuses the unchanged parts of `previous`. The content of `changed_files` has changed since
+    /// `previous` was built.
     ///
     /// # Errors
-    /// A file that was there when the configuration was checked cannot be used any more.
+    /// A file cannot be used any more since the configuration was checked.
     pub(crate) fn build(
         config: &Config,
         metrics: &Arc<Metrics>,
@@ -90,7 +90,7 @@ impl Snapshot {
                 .or_default()
                 .push(Arc::new(protected));
         }
-        // The one with a host goes before the one without, which is for every other host.
+        // The one with a host is preferred to the one without, which is for every other host.
         for sharing in resources.values_mut() {
             sharing.sort_by_key(|protected| protected.host.is_none());
         }
@@ -132,9 +132,9 @@ impl Snapshot {
         self.hosts.contains(host)
     }
 
-    /// Whether a connection opened for `server_name` is one for another host than `host` (RFC 9110 §15.5.20). Names that
-    /// are not served here are not judged: behind a load balancer, clients name whatever it is known by. Nor does the
-    /// certificate matter: that it covers both hosts, by a wildcard perhaps, does not make them one.
+    /// Whether a connection opened for `server_name` is for another host than `host` (RFC 9110 §15.5.20). Names that are not
+    /// served here do not count: a load balancer may have any name. The certificate does not matter: one that covers both
+    /// hosts, perhaps by a wildcard, does not make them the same host.
     pub(crate) fn is_another_host(&self, server_name: &str, host: &Authority) -> bool {
         !server_name.eq_ignore_ascii_case(host.host())
             && self
@@ -151,7 +151,7 @@ impl Snapshot {
             .find(|resource| resource.host.as_ref().is_none_or(|own| own == host))
     }
 
-    /// The resource that was configured with the path and the host of this one.
+    /// The resource configured with the path and the host of this one.
     fn resource_configured_at(&self, resource: &Resource) -> Option<&ProtectedResource> {
         let sharing = self.resources.get(&resource.path)?.iter();
         let mut same = sharing.filter(|protected| protected.host == resource.host);
@@ -159,7 +159,7 @@ impl Snapshot {
     }
 }
 
-/// The limit on legacy sessions (`limits.initializations_per_principal`), a minute.
+/// The limit on new legacy sessions (`limits.initializations_per_principal`), per minute.
 fn initializations(limits: &Limits) -> RateLimit {
     const MINUTE: Duration = Duration::from_secs(60);
     let count = limits.initializations_per_principal;
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_take_what_is_configured_and_else_a_share_of_memory() {
+    fn the_body_limit_is_the_configured_one_or_a_share_of_memory() {
         let of = |bodies_bytes, memory| {
             body_budget_bytes(&Limits {
                 bodies_bytes,

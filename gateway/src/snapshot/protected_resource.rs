@@ -24,7 +24,7 @@ use crate::{
 /// One protected resource.
 #[derive(Debug)]
 pub(crate) struct ProtectedResource {
-    /// Metric label: the path, with the host before it where one is configured.
+    /// Metric label: the path, preceded by the host if one is configured.
     pub(crate) label: String,
     /// The resource URI (RFC 8707).
     pub(crate) uri: String,
@@ -38,7 +38,7 @@ pub(crate) struct ProtectedResource {
     pub(crate) tasks: Tasks,
     pub(crate) request_state: RequestState,
     pub(crate) identity_headers: IdentityHeaders,
-    /// How long the upstream's response head may take.
+    /// Deadline of the upstream's response head.
     pub(crate) response_head: Duration,
     /// The protocol versions listed; without a list the upstream decides.
     pub(crate) supported: Option<Supported>,
@@ -46,7 +46,7 @@ pub(crate) struct ProtectedResource {
 }
 
 impl ProtectedResource {
-    /// Makes `resource` ready, with what can be reused of `previous`, the resource at the same place before.
+    /// Prepares `resource`, and reuses the unchanged parts of `previous`, the resource with the same host and path before.
     ///
     /// # Errors
     /// The upstream cannot be set up.
@@ -105,7 +105,7 @@ fn label(resource: &Resource) -> String {
     )
 }
 
-/// Writes the challenges of this resource.
+/// The writer of this resource's challenges.
 pub(crate) fn challenger(config: &Config, resource: &Resource) -> Challenger {
     let base = resource.uri.strip_suffix(&resource.path);
     let path = well_known_path(&resource.path);

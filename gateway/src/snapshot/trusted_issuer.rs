@@ -1,4 +1,4 @@
-//! An issuer as one resource trusts it: what its tokens look like, and the keys they are verified with.
+//! An issuer as one resource trusts it: the requirements for its tokens, and the keys that verify them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,13 +37,13 @@ impl TrustedIssuer {
         trusted.collect()
     }
 
-    /// Whether a token that one of both verifies is verified by the other to the same result.
+    /// Whether both verify any token with the same result.
     pub(super) fn verifies_like(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.keys, &other.keys) && self.profile == other.profile
     }
 }
 
-/// The keys of every issuer of `config`, with those of `previous` that can be reused.
+/// The keys of every issuer of `config`; unchanged ones are reused from `previous`.
 ///
 /// # Errors
 /// An issuer's CA file cannot be used.
@@ -65,7 +65,7 @@ pub(super) fn keys_by_issuer(
     keys.collect()
 }
 
-/// What this issuer's tokens look like.
+/// The requirements for this issuer's tokens.
 pub(crate) fn profile(issuer: &Issuer, kept_claims: ClaimNames) -> IssuerProfile {
     IssuerProfile {
         issuer: issuer.issuer.as_str().into(),

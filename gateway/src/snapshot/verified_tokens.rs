@@ -1,7 +1,7 @@
-//! The tokens that were verified for one resource a short while ago, so that their signatures are not verified again.
+//! The recently verified tokens of one resource, so that their signatures are not verified again.
 //!
-//! A cached token is void once its issuer's key set has lost or altered a key, and once its life is over by either clock.
-//! What it may do is not cached: the policy decides that at each request.
+//! A cached token is void when its issuer's key set has lost or changed a key, and when it has expired by either clock. Its
+//! permissions are not cached: the policy decides at each request.
 
 use std::{
     sync::Arc,
@@ -24,17 +24,17 @@ pub(crate) struct VerifiedToken {
     pub(crate) issuer: usize,
     /// The generation of the issuer's keys that verified it.
     pub(crate) generation: u64,
-    /// When the token's life is over by a clock that cannot be set; never, where that lies beyond what the clock can say.
+    /// When the token expires by a clock that cannot be set; none if that is out of the clock's range.
     pub(crate) deadline: Option<Instant>,
 }
 
 impl VerifiedToken {
-    /// The end of a life that is `left` long at `now`.
+    /// The deadline of a token that is valid for `left` from `now` on.
     pub(crate) fn deadline(now: Instant, left: Duration) -> Option<Instant> {
         now.checked_add(left)
     }
 
-    /// Whether the token's life is over, even where the wall clock was set back meanwhile.
+    /// Whether the token has expired, even if the wall clock was set back.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| now >= deadline)
     }
@@ -51,14 +51,14 @@ impl VerifiedToken {
 #[derive(Debug)]
 pub(crate) struct VerifiedTokens {
     cache: Cache<TokenDigest, VerifiedToken>,
-    /// Tokens that are kept at most (`limits.verified_tokens`).
+    /// The most tokens that are stored (`limits.verified_tokens`).
     capacity: usize,
     issuers: Arc<[TrustedIssuer]>,
     audience: Arc<[String]>,
 }
 
 impl VerifiedTokens {
-    /// `previous`, where each of its tokens would be verified to the same result now; else an empty cache for `capacity`
+    /// `previous`, if each of its tokens would be verified with the same result now; else an empty cache for `capacity`
     /// tokens.
     pub(super) fn reuse_or_new(
         previous: Option<&Arc<Self>>,
@@ -86,17 +86,17 @@ impl VerifiedTokens {
         })
     }
 
-    /// The token with this digest, where it was verified before. The caller judges whether that still holds.
+    /// The token with this digest, if it was verified before. The caller checks whether it is still valid.
     pub(crate) fn get(&self, digest: &TokenDigest) -> Option<VerifiedToken> {
         self.cache.get(digest)
     }
 
-    /// Keeps a token, instead of another where there is no room.
+    /// Stores a token, and removes another one if there is no room.
     pub(crate) fn insert(&self, digest: TokenDigest, token: VerifiedToken) {
         self.cache.insert(digest, token);
     }
 
-    /// Forgets a token whose verification does not hold any more.
+    /// Removes a token whose verification is not valid any more.
     pub(crate) fn remove(&self, digest: &TokenDigest) {
         self.cache.remove(digest);
     }
@@ -144,7 +144,7 @@ mod tests {
     fn a_wall_clock_set_back_does_not_prolong_a_verified_token() {
         let (began, left) = (Instant::now(), Duration::from_secs(60));
         let kept = token(VerifiedToken::deadline(began, left));
-        // An hour back, the wall clock says that it still stands.
+        // With the wall clock set back by an hour, it seems to be valid still.
         let set_back = UnixTime::new(1000 - 60 - 3600);
         assert_eq!(kept.verified.still_valid(Duration::ZERO, set_back), Ok(()));
         assert!(!kept.is_over(began + left - Duration::from_secs(1)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn verified_tokens_are_reused_unless_they_would_be_verified_otherwise() {
+    fn verified_tokens_are_reused_unless_their_verification_would_differ() {
         const CAPACITY: usize = 100;
         let keys = keys();
         let audience: Arc<[String]> = ["https://mcp.example/mcp".to_owned()].into();

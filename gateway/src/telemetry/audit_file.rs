@@ -1,7 +1,8 @@
 //! The file that audit lines are appended to.
 //!
-//! Before each write it is looked for by its name: where it was renamed or removed, it is made anew. So rotation takes no
-//! signal: `logrotate` renames it, and what comes next is in a new one. A new one belongs to the gateway's user alone.
+//! Before each write the file is checked by its name: if it was renamed or removed, a new one is created. So rotation needs
+//! no signal: `logrotate` renames the file, and the next line goes to a new one. Only the gateway's user may read a new
+//! file.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,10 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Permissions of a file that is made.
+/// Permissions of a new file.
 const MODE: u32 = 0o600;
 
-/// An open file and the name it has to have.
+/// An open file and its name.
 #[derive(Debug)]
 pub(super) struct AuditFile {
     path: PathBuf,
@@ -23,7 +24,7 @@ pub(super) struct AuditFile {
 }
 
 impl AuditFile {
-    /// Opens the file at `path`, and makes it where there is none.
+    /// Opens the file at `path`, and creates it if there is none.
     ///
     /// # Errors
     /// It cannot be opened for appending.
@@ -41,7 +42,7 @@ impl AuditFile {
         })
     }
 
-    /// Whether the name still leads to the open file.
+    /// Whether the name still refers to the open file.
     fn is_in_place(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity)
     }
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_renamed_or_removed_is_made_anew() {
+    fn a_file_that_was_renamed_or_removed_is_created_again() {
         let folder = tempfile::tempdir().unwrap();
         let (path, renamed) = (
             folder.path().join("audit.log"),
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_went_away_costs_lines_until_it_is_back() {
+    fn without_its_folder_lines_are_lost_until_it_is_back() {
         let folder = tempfile::tempdir().unwrap();
         let (inner, path) = (folder.path().join("a"), folder.path().join("a/audit.log"));
         fs::create_dir(&inner).unwrap();

@@ -1,11 +1,11 @@
-//! A limit on log lines that would come by the thousand: one line in an interval, with the number of events it stands for.
+//! A limit on frequent log lines: one line per interval, with the number of events since the last one.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// Lets one line through in each interval.
+/// Allows one line per interval.
 #[derive(Debug)]
 pub(crate) struct LogInterval {
     interval: Duration,
@@ -20,7 +20,7 @@ struct IntervalState {
 }
 
 impl LogInterval {
-    /// One line in each `interval`.
+    /// One line per `interval`.
     pub(crate) const fn every(interval: Duration) -> Self {
         Self {
             interval,
@@ -31,12 +31,12 @@ impl LogInterval {
         }
     }
 
-    /// Counts an event, and says whether it is time for the next line.
+    /// Counts an event. Whether the next line is due.
     pub(crate) fn is_due(&self) -> bool {
         self.count_due().is_some()
     }
 
-    /// Counts an event. When it is time for the next line: the number of events since the last one, this one included.
+    /// Counts an event. When the next line is due, the number of events since the last one, this one included.
     pub(crate) fn count_due(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.count += 1;
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_passes_in_each_interval() {
+    fn one_line_is_due_in_each_interval() {
         let interval = LogInterval::every(Duration::from_secs(3600));
         assert_eq!(
             [interval.is_due(), interval.is_due(), interval.is_due()],
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_tells_how_many_were_held_back() {
+    fn a_line_has_the_number_of_suppressed_events() {
         let interval = LogInterval::every(Duration::from_millis(200));
         assert_eq!(
             [

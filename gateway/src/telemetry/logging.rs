@@ -1,4 +1,4 @@
-//! Operational logs: one writer for everything that is printed, and a filter that lets only our own words through.
+//! Operational logs: one writer for everything on standard output, and a filter that allows only the gateway's own lines.
 //!
 //! The framework's own log lines are switched off: some of them print raw request heads, tokens included.
 
@@ -19,7 +19,7 @@ use tracing_subscriber::{
 use super::log_queue::LogWriter;
 use crate::config::{Level, Log, LogFormat};
 
-/// Keeps the last lines: dropped at the end, it writes out what waits.
+/// The writer of the log. When it is dropped, it writes the waiting lines.
 #[derive(Debug)]
 pub(crate) struct Logging {
     writer: LogWriter,
@@ -29,14 +29,14 @@ impl Logging {
     /// Starts the writer and installs the subscriber, once per process. A second call keeps the first subscriber.
     ///
     /// # Errors
-    /// The system gives no thread or no descriptor.
+    /// The system provides no thread or no descriptor.
     pub(crate) fn install(log: &Log, dropped: IntCounter) -> io::Result<Self> {
-        // Not the shared handle, whose lock a blocked reader would keep for ever.
+        // Not the shared handle: a blocked reader would hold its lock for ever.
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let writer = LogWriter::start(output, dropped, say_dropped)?;
         let subscriber = tracing_subscriber::registry()
             .with(lines(log.format, writer.clone()).with_filter(ours(log.level)));
-        // Only a test that starts two gateways in one process gets here twice.
+        // Only a test that starts two gateways in one process fails here.
         if subscriber.try_init().is_ok() {
             panic::set_hook(Box::new(say_panic));
         }
@@ -62,8 +62,8 @@ fn say_dropped(lines: u64) {
     );
 }
 
-/// Where it happened, and what is known of it beforehand. A message that was put together may hold anything, what a client
-/// sent included.
+/// Logs where a panic happened, and its message if that is a constant. A formatted message may hold anything, including
+/// client data.
 fn say_panic(info: &PanicHookInfo<'_>) {
     let location = info.location().map(ToString::to_string);
     let message = info.payload().downcast_ref::<&'static str>();
@@ -93,7 +93,7 @@ where
     }
 }
 
-/// Keeps an event on one line, whatever stands in it: issuers and upstreams have words in some of them.
+/// Writes each event on one line: texts of issuers and upstreams may have line breaks.
 struct OneLine(LogWriter);
 
 impl Write for OneLine {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_one_line_of_text_whatever_stands_in_it() {
+    fn an_event_is_one_line_of_text_with_any_content() {
         let event = "WARN it said \"a\nINFO forged\r\u{1b}[31m\u{202e}\"\n";
         let line = one_line(event.as_bytes());
         assert_eq!(

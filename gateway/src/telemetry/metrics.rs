@@ -1,4 +1,4 @@
-//! The metrics, all named here. Labels come from closed sets only: what a client sends never becomes a label value.
+//! All metrics by name. Labels have a fixed set of values: a client's data is never a label value.
 
 use mcp_gateway_core::mcp::method::McpMethod;
 use prometheus::{
@@ -9,7 +9,7 @@ use prometheus::{
 /// The `resource` label of a request that matches no resource.
 pub(crate) const NO_RESOURCE: &str = "none";
 
-/// Statuses that are labels of their own: the registered ones that HTTP answers use, and 499 for a client that went away.
+/// Statuses with their own label: the registered ones that HTTP answers use, and 499 for a client that disconnected.
 const STATUSES: &[(u16, &str)] = &[
     (200, "200"),
     (201, "201"),
@@ -69,7 +69,7 @@ const AUTHENTICATION_BUCKETS: &[f64] = &[
     0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1, 0.5, 1.0, 2.5,
 ];
 
-/// Every metric of the gateway, in a registry of its own.
+/// All metrics of the gateway, in their own registry.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -177,7 +177,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Everything in the Prometheus text format.
+    /// All metrics in the Prometheus text format.
     pub(crate) fn render(&self) -> String {
         TextEncoder::new()
             .encode_to_string(&self.registry.gather())
@@ -197,7 +197,7 @@ impl Metrics {
     }
 }
 
-/// Counts one thing that is open, until it is dropped.
+/// Counts something open in a gauge, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted(IntGauge);
 
@@ -214,7 +214,7 @@ impl Drop for Counted {
     }
 }
 
-/// The label of a status: itself where RFC 9110 or nginx knows it, else its class. An upstream may answer with any number.
+/// The label of a status: itself if RFC 9110 or nginx defines it, else its class. An upstream may answer with any number.
 pub(crate) fn status_label(status: u16) -> &'static str {
     let known = STATUSES.binary_search_by_key(&status, |(known, _)| *known);
     match known.ok().and_then(|index| STATUSES.get(index)) {
@@ -227,14 +227,14 @@ pub(crate) fn status_label(status: u16) -> &'static str {
     }
 }
 
-/// The label of the method of a message; some requests have no message.
+/// The label of a message's method; `none` for a request without a message.
 pub(crate) fn method_label(method: Option<McpMethod>) -> &'static str {
     method.map_or("none", McpMethod::label)
 }
 
 const NAMESPACE: &str = "mcp_gateway";
 
-/// Makes metrics and registers them, so that each is named once.
+/// Creates metrics and registers them, so that each is named once.
 struct Registrar {
     registry: Registry,
 }

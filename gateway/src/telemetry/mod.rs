@@ -1,4 +1,4 @@
-//! What an operator sees: metrics, the access log, the audit log, operational logs. No token ever passes through here.
+//! What an operator sees: metrics, the access log, the audit log, operational logs. No token is ever written here.
 
 mod audit_file;
 pub(crate) mod log_interval;

@@ -1,4 +1,4 @@
-//! What metrics count of one request: on its way, when it is refused, and when it is over.
+//! The metrics of one request: while it runs, when it is refused, and when it is finished.
 
 use mcp_gateway_core::{cel::ConditionFault, refusal::reason::Reason};
 use prometheus::IntGauge;
@@ -9,7 +9,7 @@ use super::{
 };
 
 impl Metrics {
-    /// Counts a request that is over.
+    /// Counts a finished request.
     pub(crate) fn count_request(&self, finished: &FinishedRequest<'_>) {
         let resource = finished.request.resource.unwrap_or(NO_RESOURCE);
         let method = method_label(finished.request.method);
@@ -29,7 +29,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a refusal, and the upstream's failure where that is the reason.
+    /// Counts a refusal, and an upstream failure if that is the reason.
     pub(crate) fn count_refusal(&self, resource: &str, reason: Reason) {
         self.refusals
             .with_label_values(&[resource, reason.label()])
@@ -37,7 +37,7 @@ impl Metrics {
         self.count_upstream_failure(resource, reason);
     }
 
-    /// Counts the upstream's failure, where that is the reason for which an answer is refused or cut short.
+    /// Counts an upstream failure, if that is the reason why an answer is refused or ended early.
     pub(crate) fn count_upstream_failure(&self, resource: &str, reason: Reason) {
         if let Some(kind) = upstream_error_kind(reason) {
             self.count_upstream_error(resource, kind);
@@ -49,7 +49,7 @@ impl Metrics {
         self.count_upstream_error(resource, "reset");
     }
 
-    /// Counts a condition of the policy that could not be judged.
+    /// Counts a condition of the policy that could not be evaluated.
     pub(crate) fn count_condition_failure(&self, resource: &str, fault: ConditionFault) {
         self.condition_failures
             .with_label_values(&[resource, fault.cause()])

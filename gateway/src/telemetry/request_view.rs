@@ -1,4 +1,4 @@
-//! A request as metrics and logs see it: plain values, borrowed from its record. Whichever log prints a value redacts it.
+//! A request as metrics and logs see it: plain values, borrowed from its record. A log redacts every value that it prints.
 
 use std::{fmt, time::Duration};
 
@@ -12,36 +12,36 @@ use mcp_gateway_core::{
 /// Who called what.
 pub(crate) struct RequestView<'a> {
     pub(crate) request_id: &'a str,
-    /// The client's address, as far as it is known.
+    /// The client's address.
     pub(crate) client: &'a dyn fmt::Display,
-    /// The label of the resource, once the request is routed.
+    /// The label of the resource, after routing.
     pub(crate) resource: Option<&'a str>,
     pub(crate) principal: Option<&'a Principal>,
-    /// The row of the message's method.
+    /// The row of the method in the method table.
     pub(crate) method: Option<McpMethod>,
-    /// The method as the message has it.
+    /// The method as the client sent it.
     pub(crate) mcp_method: Option<&'a str>,
     pub(crate) mcp_name: Option<&'a str>,
 }
 
-/// A request that is over.
+/// A finished request.
 pub(crate) struct FinishedRequest<'a> {
     pub(crate) request: RequestView<'a>,
     pub(crate) http_method: Option<&'a str>,
     pub(crate) path: &'a str,
     /// The metric label of the tool that was called.
     pub(crate) tool: Option<&'a str>,
-    /// The answer was a stream that only listens: its duration says nothing.
+    /// The answer was a listening stream, so its duration has no meaning.
     pub(crate) listens: bool,
     pub(crate) status: u16,
-    /// Why the gateway refused it.
+    /// The reason of a refusal.
     pub(crate) reason: Option<Reason>,
     /// From the request's head to the end of its answer.
     pub(crate) duration: Duration,
-    /// How long the head of the upstream's answer took.
+    /// The time until the head of the upstream's answer.
     pub(crate) upstream: Option<Duration>,
     pub(crate) bytes_sent: usize,
-    /// What was wrong, for the operator alone.
+    /// The details of an error, for the operator only.
     pub(crate) detail: Option<&'a str>,
     pub(crate) broken_by: Option<BrokenBy>,
 }
@@ -51,15 +51,15 @@ pub(crate) struct Decision<'a> {
     pub(crate) request: RequestView<'a>,
     pub(crate) change: Change,
     pub(crate) mcp_version: Option<&'a str>,
-    /// What the policy decided by.
+    /// The source of the policy's decision.
     pub(crate) source: Option<DecisionSource>,
-    /// Why it is refused; none where it is allowed.
+    /// The reason of the refusal; none if it is allowed.
     pub(crate) refused: Option<Reason>,
-    /// The scopes that the call takes and the caller lacks, with spaces between them.
+    /// The scopes that the call requires and the caller lacks, separated by spaces.
     pub(crate) missing_scopes: Option<String>,
 }
 
-/// Who ended a request before its answer was whole.
+/// Who ended a request before its answer was complete.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BrokenBy {
     Client,

@@ -1,4 +1,4 @@
-//! The body of an upstream's answer, which drives the connection that it comes over.
+//! The body of an upstream's answer, which polls its connection.
 
 use std::{
     pin::Pin,
@@ -11,11 +11,11 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{link::Link, pool::Pool};
 
-/// The body of an upstream's answer. Read to its end, its connection returns to the pool; dropped before, the connection
-/// closes.
+/// The body of an upstream's answer. When it is read to its end, its connection returns to the pool; when it is dropped
+/// before, the connection closes.
 pub(crate) struct UpstreamBody {
     body: Incoming,
-    /// Nothing once the connection is back in the pool.
+    /// None once the connection is back in the pool.
     link: Option<Link>,
     pool: Arc<Pool>,
 }

@@ -19,11 +19,12 @@ use crate::{
     error_source::root_cause,
 };
 
-/// Room for the upstream's response head, and what is read of its body at once, in bytes. Small: an open event stream
-/// holds it for as long as it lives.
+/// Size of the read buffer, in bytes: for the response head, and for each read of the body. Small, because an open event
+/// stream holds it as long as it lives.
 const READ_BUFFER: usize = 8 * 1024;
 
-/// TCP keep-alive towards the upstream: comments hide a dead upstream from the client, so the gateway must notice.
+/// TCP keep-alive towards the upstream. The gateway's comments keep a stream alive for the client, so the gateway itself
+/// must detect a dead upstream.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_RETRIES: u32 = 4;
@@ -42,7 +43,7 @@ enum Way {
 }
 
 impl Connector {
-    /// A way to `target`; a connection takes `deadline` at most, TLS included.
+    /// A connector to `target`; `deadline` is for a whole connection, TLS included.
     pub(super) fn new(target: &UpstreamTarget, deadline: Duration) -> Result<Self, UpstreamError> {
         let way = match target {
             UpstreamTarget::Http { .. } => Way::Tcp(tcp(RootCertStore::empty())),
@@ -101,7 +102,7 @@ fn tcp(roots: RootCertStore) -> HttpsConnector<HttpConnector> {
         .wrap_connector(connector)
 }
 
-/// The authorities an upstream is verified against: those of the file, else the system's.
+/// The CA certificates that an upstream is verified with: those of the file, else the system's.
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamError> {
     if let Some(path) = ca_file {
         return files::roots(path).map_err(|error| UpstreamError::Authorities {

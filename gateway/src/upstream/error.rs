@@ -21,7 +21,7 @@ pub(crate) enum SendError {
     /// No connection could be opened.
     #[error("{0}")]
     Unreachable(String),
-    /// The connection broke off, or what came over it is not HTTP.
+    /// The connection broke off, or the answer is not HTTP.
     #[error("{0}")]
     Broken(String),
 }

@@ -1,9 +1,9 @@
 //! A connection to an upstream while a request uses it.
 //!
-//! hyper's connection is a future that somebody must poll. Usually that is a task of its own, and every message and
-//! every frame wakes one task from another. Here the request that uses a connection polls it: nothing is handed over,
-//! and an upstream's events are written to the client in the same turn in which they were read. A request that is
-//! dropped takes its connection with it, so the upstream learns at once that nobody listens any more.
+//! A hyper connection is a future that must be polled. Usually that is done in a separate task, and every message and every
+//! frame wakes one task from another. Here the request that uses a connection polls it: nothing passes between tasks, and an
+//! upstream's events are written to the client in the same turn in which they were read. A dropped request drops its
+//! connection, so the upstream notices the disconnect at once.
 
 use std::{
     future::{Future, poll_fn},
@@ -22,13 +22,13 @@ use hyper::{
 use super::{error::SendError, wire::Wire};
 use crate::error_source::root_cause;
 
-/// A request as it is sent to an upstream, its body whole.
+/// A request to an upstream, with its whole body.
 pub(super) type SentRequest = Request<Full<Bytes>>;
 
 /// A connection that one request at a time uses.
 pub(super) struct Link {
     sender: SendRequest<Full<Bytes>>,
-    /// Nothing once the connection has ended.
+    /// None once the connection has closed.
     connection: Option<Box<Connection<Wire, Full<Bytes>>>>,
 }
 
@@ -46,7 +46,7 @@ impl Link {
     /// Sends `request` and waits for the head of its answer. The body is read while [`Link::drive`] drives the connection.
     ///
     /// # Errors
-    /// The connection broke off; with the request, if none of it was written.
+    /// The connection broke off; with the request, if none of it was sent.
     pub(super) async fn exchange(
         mut self,
         request: SentRequest,
@@ -73,19 +73,19 @@ impl Link {
         drive(&mut self.connection, cx);
     }
 
-    /// Whether another request may be sent: the last answer is read to its end, and the upstream keeps the connection.
+    /// Whether another request may be sent: the last answer was read to its end, and the upstream keeps the connection open.
     pub(super) fn is_ready(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.connection.is_some() && self.sender.is_ready()
     }
 }
 
-/// A function of its own because a request that is being sent borrows the sender beside the connection.
+/// A separate function, because the request that is being sent borrows the sender next to the connection.
 fn drive(connection: &mut Option<Box<Connection<Wire, Full<Bytes>>>>, cx: &mut Context<'_>) {
     if let Some(running) = connection
         && Pin::new(running).poll(cx).is_ready()
     {
-        // The request or the body that waits for it gets to know how it ended.
+        // The pending request or body gets the error.
         *connection = None;
     }
 }

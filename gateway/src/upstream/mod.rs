@@ -1,12 +1,12 @@
-//! One upstream: how it is reached, its kept connections, and the fixed parts of every request to it.
+//! One upstream: its address, its idle connections, and the fixed parts of every request to it.
 //!
 //! * [`wire`] is the byte stream of a connection, [`connect`] opens one over TCP, TLS or a unix socket;
 //! * [`link`] is a connection in use, driven by the request that uses it;
-//! * [`pool`] keeps connections between two requests;
+//! * [`pool`] holds idle connections between two requests;
 //! * [`body`] is the body of an answer, which returns its connection to the pool.
 //!
-//! Each upstream has a pool of its own, so that no connection verified for one is ever used for another. Names are
-//! resolved at every new connection, off the worker threads.
+//! Each upstream has its own pool, so a connection verified for one is never used for another. Names are resolved for every
+//! new connection, not on the worker threads.
 
 mod body;
 mod connect;
@@ -33,7 +33,7 @@ pub(crate) use error::{SendError, UpstreamError};
 use link::{Link, SentRequest};
 use pool::Pool;
 
-/// What an upstream was made from. One that would be made from the same is the same.
+/// The settings of an upstream. Equal settings make equal upstreams.
 #[derive(Debug, PartialEq, Eq)]
 struct Settings {
     configured: Configured,
@@ -42,7 +42,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// The file that says which authorities are trusted; none where the system's are, or without TLS.
+    /// The file with the trusted CA certificates; none for the system's, or without TLS.
     fn ca_file(&self) -> Option<&Path> {
         match &self.configured.target {
             UpstreamTarget::Https { ca_file, .. } => ca_file.as_deref(),
@@ -51,7 +51,7 @@ impl Settings {
     }
 }
 
-/// Where a resource's requests go.
+/// The destination of a resource's requests.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     settings: Settings,
@@ -63,8 +63,8 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// `previous` with its open connections, where it was made from the same settings and its CA file is not among
-    /// `changed_files`; else a new one, with nothing connected yet.
+    /// `previous` with its open connections, if its settings are the same and its CA file is not in `changed_files`; else a
+    /// new one, without connections.
     ///
     /// # Errors
     /// The URL or the CA file cannot be used.
@@ -115,17 +115,17 @@ impl Upstream {
         })
     }
 
-    /// The upstream's own name, which it expects as `Host`.
+    /// The value of the `Host` header for the upstream.
     pub(crate) fn host(&self) -> &HeaderValue {
         &self.host
     }
 
-    /// What a sealed session remembers of where it was opened.
+    /// The endpoint that a sealed session is bound to.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The request target at the upstream, with the client's query.
+    /// The request target for the upstream, with the client's query.
     pub(crate) fn target(&self, query: Option<&str>) -> Uri {
         let path = self.uri.path();
         let target = match query {
@@ -135,11 +135,11 @@ impl Upstream {
         target.unwrap_or_else(|_| self.uri.clone())
     }
 
-    /// Sends a request; the answer comes with its head. A request that a kept connection did not take any more is sent
-    /// again over another; one that may have been read is not.
+    /// Sends a request, and returns the answer after its head. A request that could not be sent on an idle connection is
+    /// sent again on another one; a request that the upstream may have read is not.
     ///
     /// # Errors
-    /// No connection, or one that broke off.
+    /// No connection could be opened, or it broke off.
     pub(crate) async fn send(
         &self,
         mut request: SentRequest,
@@ -159,7 +159,7 @@ impl Upstream {
             .map_err(|(error, _)| error)
     }
 
-    /// One request over one connection, whose answer returns it to the pool.
+    /// Sends one request on one connection; its answer returns the connection to the pool.
     async fn exchange(
         &self,
         link: Link,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_reused_unless_something_of_its_settings_differs() {
+    fn it_is_reused_unless_its_settings_differ() {
         let (old, timeouts) = (plain("a.test", "/mcp"), Timeouts::default());
         let connecting = Timeouts {
             upstream_connect: timeouts.upstream_connect * 2,
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_not_reused_where_the_content_of_its_ca_file_has_changed() {
+    fn it_is_not_reused_when_the_content_of_its_ca_file_has_changed() {
         let folder = tempfile::tempdir().unwrap();
         let ca_file = folder.path().join("ca.pem");
         let certified = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();

@@ -1,8 +1,7 @@
-//! Connections to one upstream between two requests.
+//! Idle connections to one upstream.
 //!
-//! The newest is used first, so that the others may grow old and be closed. A connection is checked when it returns and
-//! again before it is used: one that the upstream has closed meanwhile is not used. A sweep closes those that nobody asks
-//! for.
+//! The newest one is used first, so that the others can time out and close. A connection is checked when it returns and
+//! again before it is used: one that the upstream has closed is not used. A sweep closes unused ones.
 
 use std::{
     fmt,
@@ -17,12 +16,12 @@ use tokio::{
 
 use super::link::Link;
 
-/// Connections kept for each upstream.
+/// Idle connections per upstream, at most.
 const MAX_KEPT: usize = 256;
 
-/// Kept connections, the oldest first.
+/// Idle connections, the oldest first.
 pub(super) struct Pool {
-    /// How long one is kept: shorter than the upstream keeps it, or requests would meet closed connections.
+    /// The idle timeout of a connection. It must be shorter than the upstream's, or requests would get closed connections.
     keep_alive: Duration,
     kept: Mutex<KeptLinks>,
 }
@@ -43,7 +42,7 @@ impl Pool {
         })
     }
 
-    /// The connection that returned last, if one can still be used.
+    /// The connection that returned last, if one is still usable.
     pub(super) fn take(&self) -> Option<Link> {
         loop {
             let (since, mut link) = self.lock().links.pop()?;
@@ -53,7 +52,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose answer has been read to its end, if it can be used again.
+    /// Stores a connection whose answer has been read to its end, if it can be used again.
     pub(super) fn put(self: &Arc<Self>, mut link: Link) {
         if !link.is_ready() {
             return;
@@ -71,7 +70,7 @@ impl Pool {
         }
     }
 
-    /// Closes the connections that have grown old, until none is left.
+    /// Closes connections after their idle timeout, until none is left.
     async fn sweep(self: Arc<Self>) {
         loop {
             sleep(self.keep_alive).await;
@@ -115,7 +114,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn an_answer_read_to_its_end_leaves_its_connection_to_the_next_request() {
+    async fn after_an_answer_is_read_its_connection_serves_the_next_request() {
         let server = TestServer::start(ANSWER, true).await;
         let upstream = server.upstream(LONG);
         for _ in 0..3 {
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_at_the_same_time_have_connections_of_their_own() {
+    async fn simultaneous_requests_use_separate_connections() {
         let server = TestServer::start(ANSWER, true).await;
         let upstream = server.upstream(LONG);
         let (one, other) = (ask(&upstream).await, ask(&upstream).await);
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_has_grown_old_is_closed_though_nobody_asks_for_it() {
+    async fn an_idle_connection_is_closed_after_its_timeout() {
         let server = TestServer::start(ANSWER, true).await;
         let upstream = server.upstream(Duration::from_millis(40));
         ask(&upstream).await.into_body().collect().await.unwrap();
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_time_to_keep_them_no_connection_is_used_twice() {
+    async fn without_an_idle_timeout_no_connection_is_used_twice() {
         let server = TestServer::start(ANSWER, true).await;
         let upstream = server.upstream(Duration::ZERO);
         for expected in 1..4 {

@@ -28,7 +28,7 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
-    /// Answers with `answer` as it is; `is_kept` says whether the connection then takes another request.
+    /// Answers with `answer` unchanged; `is_kept` says whether the connection then accepts another request.
     pub(crate) async fn start(answer: impl Into<Vec<u8>>, is_kept: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -49,7 +49,7 @@ impl TestServer {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    /// The way there, with connections kept for so long.
+    /// An upstream that connects here, with this idle timeout.
     pub(crate) fn upstream(&self, keep_alive: Duration) -> Arc<Upstream> {
         let configured = Configured {
             target: UpstreamTarget::Http {
@@ -87,7 +87,7 @@ pub(crate) async fn ask(upstream: &Upstream) -> Response<UpstreamBody> {
     upstream.send(request).await.unwrap()
 }
 
-/// The body of an answer that is these bytes, behind which the connection closes.
+/// The body of an answer with these bytes; the connection closes after it.
 pub(crate) async fn body(answer: impl Into<Vec<u8>>) -> UpstreamBody {
     let server = TestServer::start(answer, false).await;
     let upstream = server.upstream(Duration::from_secs(60));

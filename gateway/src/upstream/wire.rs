@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-/// A connection's bytes, whichever way they go.
+/// The byte stream of a connection.
 pub(super) enum Wire {
     Tcp(TokioIo<TcpStream>),
     Tls(Box<TokioIo<TlsStream<TokioIo<TokioIo<TcpStream>>>>>),

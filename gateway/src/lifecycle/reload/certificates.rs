@@ -1,4 +1,4 @@
-//! The certificates of all listeners: read at start, renewed when their files change, with their expiry in the metrics.
+//! The certificates of all listeners: read at start, replaced when their files change. Their expiry is in the metrics.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// A certificate that expires sooner than this is logged.
+/// A certificate that expires within this time is logged.
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
 
 /// A listener whose certificates cannot be used.
@@ -23,7 +23,7 @@ pub(crate) struct CertificatesError {
     pub(crate) error: TlsError,
 }
 
-/// What each listener serves, in their order.
+/// What each listener serves, in the order of the configuration.
 #[derive(Debug)]
 pub(crate) struct Certificates(Vec<ListenerCertificates>);
 
@@ -40,7 +40,7 @@ struct TlsInUse {
     expiries: Vec<Expiry>,
 }
 
-/// What a listener is to serve from now on.
+/// The new TLS configuration of a listener.
 #[derive(Debug)]
 pub(crate) struct RenewedTls {
     index: usize,
@@ -50,7 +50,7 @@ pub(crate) struct RenewedTls {
 }
 
 impl Certificates {
-    /// Reads those of every listener.
+    /// Reads the certificates of every listener.
     ///
     /// # Errors
     /// A file cannot be used.
@@ -75,7 +75,7 @@ impl Certificates {
         Ok(Self(served.collect::<Result<_, _>>()?))
     }
 
-    /// What each listener serves, in their order.
+    /// The TLS configuration that each listener serves, in their order.
     pub(crate) fn served(&self) -> Vec<Option<Arc<ServedTls>>> {
         let served = self.0.iter().map(|served| served.tls.as_ref());
         served
@@ -83,7 +83,7 @@ impl Certificates {
             .collect()
     }
 
-    /// Reads those that are configured otherwise than the ones in use, or of which a file has changed.
+    /// Reads the certificates of listeners whose TLS configuration or files have changed.
     ///
     /// # Errors
     /// A file cannot be used.
@@ -99,7 +99,7 @@ impl Certificates {
             let Some(at) = listen.iter().position(same) else {
                 continue;
             };
-            // Taken out, because port 0 may be there several times.
+            // Removed from the list, because port 0 may be in it several times.
             let listener = listen.remove(at);
             let (Some(in_use), Some(configured)) = (&served.tls, &listener.tls) else {
                 continue;
@@ -119,7 +119,7 @@ impl Certificates {
         Ok(renewed)
     }
 
-    /// Serves them from the next handshake on.
+    /// Serves the new ones from the next handshake on.
     pub(crate) fn exchange(&mut self, renewed: Vec<RenewedTls>, metrics: &Metrics) {
         for new in renewed {
             let Some(ListenerCertificates {
@@ -173,12 +173,12 @@ fn record_expiries(metrics: &Metrics, address: SocketAddr, expiries: &[Expiry]) 
     }
 }
 
-/// Takes certificates out of the metrics that are not served any more.
+/// Removes certificates from the metrics that are not served any more.
 fn remove_expiries(metrics: &Metrics, address: SocketAddr, old: &[Expiry], new: &[Expiry]) {
     let listener = address.to_string();
     for Expiry { certificate, .. } in old {
         if new.iter().all(|new| new.certificate != *certificate) {
-            // It was there, or is not missed.
+            // A missing label is not an error here.
             let _ = metrics
                 .certificate_expiry
                 .remove_label_values(&[&listener, certificate]);

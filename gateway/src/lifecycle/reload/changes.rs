@@ -1,4 +1,4 @@
-//! What a reload changed, for the log: the sections that differ, and those keys that only a restart changes.
+//! The changes of a reload, for the log: the changed sections, and the keys that require a restart.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
@@ -14,19 +14,19 @@ pub(crate) fn log_changes(old: &Config, new: &Config, files: &BTreeSet<PathBuf>)
     if sections.is_empty() && files.is_empty() {
         return tracing::info!("configuration reloaded: no changes");
     }
-    // A certificate or a key is not a section: its file is named instead.
+    // A certificate or a key file is not a section: its file is logged instead.
     let changed = (!sections.is_empty()).then_some(sections.as_str());
     tracing::info!(changed, files = files.join(", "), "configuration reloaded");
 }
 
-/// Warns of what will differ only after a restart.
+/// Warns about changes that require a restart.
 pub(crate) fn warn_of_restart(started: &Config, new: &Config) {
     for key in keys_needing_restart(started, new) {
         tracing::warn!("restart required to apply {key}: all other changes are in use");
     }
 }
 
-/// Warns that sessions end with this process and that replicas do not share them, where that was not so before.
+/// Warns that a restart ends sessions and that replicas do not share them, unless this was so before.
 pub(crate) fn warn_of_lone_sessions(before: Option<&Config>, new: &Config) {
     if new.has_lone_sessions() && !before.is_some_and(Config::has_lone_sessions) {
         tracing::warn!(
@@ -88,7 +88,7 @@ fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
     ])
 }
 
-/// Where clients connect, whether by TLS and whether through a proxy; sorted, so that their order does not count.
+/// Where clients connect: address, TLS, PROXY protocol. Sorted, so that the order does not matter.
 fn listening_points(config: &Config) -> Vec<(SocketAddr, bool, bool)> {
     let mut points: Vec<_> = config
         .listen
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_named() {
+    fn changed_sections_and_keys_that_require_a_restart_are_named() {
         let old = config("", "127.0.0.1:1");
         let cases = [
             ("", "127.0.0.1:1", vec![], 0),

@@ -1,11 +1,11 @@
-//! Taking a changed configuration over while requests go on.
+//! Reloading the configuration while requests are served.
 //!
-//! On SIGHUP, and when a file changes that the configuration is made of ([`watch`]), everything is read and checked again
-//! as at start. A valid configuration is made ready whole and then exchanged; requests under way keep what they began
-//! with. An invalid one changes nothing and is logged. Files are read once they have stayed the same for `reload.settle`, so that a
-//! half-written one is neither used nor complained about.
+//! On SIGHUP, and when a file of the configuration changes ([`watch`]), everything is read and checked again as at start. A
+//! valid configuration is prepared completely and then replaces the previous one; requests in progress keep theirs. An
+//! invalid one changes nothing and is logged. Files are read when they have not changed for `reload.settle`, so that a
+//! half-written file is neither used nor reported.
 //!
-//! All of it runs on a thread of its own: no slow disk holds up a request.
+//! All of it runs on its own thread, so a slow disk delays no request.
 
 pub(crate) mod certificates;
 pub(crate) mod changes;
@@ -36,8 +36,8 @@ use certificates::Certificates;
 pub(crate) use trigger::{ReloadRequests, ReloadTrigger};
 use watch::FileWatch;
 
-/// How many times `reload.settle` files may go on changing. Then what is there is taken if it is good, so that constant
-/// writing does not keep every change away.
+/// For how many times `reload.settle` files may keep changing. After that they are used if they are valid, so that constant
+/// writing does not block every change.
 const MAX_SETTLE_PAUSES: u32 = 10;
 
 /// Reads the configuration again when the trigger asks for it.
@@ -50,22 +50,22 @@ pub(crate) struct Reloader {
     certificates: Certificates,
     key_orders: mpsc::Sender<RefreshOrder>,
     watch: FileWatch,
-    /// The configuration at start: what cannot change while the process runs is compared with it.
+    /// The configuration at start, to find changes that require a restart.
     started: Config,
     /// The configuration in use.
     config: Config,
-    /// What it was read from.
+    /// The files it was read from.
     applied: Inputs,
-    /// What was found when everything was read last, accepted or rejected.
+    /// The files of the last reading, accepted or rejected.
     last_read: Inputs,
-    /// The files to look at: those of the configuration in use, and those that the last one read would be made of.
+    /// The files to check: those of the configuration in use, and those of the last one that was read.
     files: BTreeSet<PathBuf>,
 }
 
-/// Files as they were found.
+/// The state of the files.
 struct FoundInputs {
     inputs: Inputs,
-    /// They have stayed so for long enough.
+    /// They have not changed for `reload.settle`.
     is_settled: bool,
 }
 
@@ -99,17 +99,17 @@ impl Reloader {
         }
     }
 
-    /// Starts on a thread of its own, which lives as long as the process.
+    /// Starts on its own thread, which lives as long as the process.
     ///
     /// # Errors
-    /// The system grants no thread.
+    /// The system cannot create a thread.
     pub(crate) fn start(self) -> io::Result<()> {
         let named = thread::Builder::new().name("reload".into());
         named.spawn(move || self.run()).map(drop)
     }
 
     fn run(mut self) {
-        // What changed while the process started is found at once.
+        // Finds changes that were made while the process started.
         if self.config.reload.watch {
             self.trigger.request();
         }
@@ -136,7 +136,7 @@ impl Reloader {
         let is_new = !reading.inputs.are_within(&found.inputs);
         self.files.extend(reading.inputs.files().cloned());
         if (is_new && found.is_settled) || (reading.outcome.is_err() && !found.is_settled) {
-            // Something is being written, or a file is named that was not looked at before.
+            // A file is being written, or the configuration names a file that was not checked before.
             if is_forced {
                 self.trigger.force();
             }
@@ -149,7 +149,7 @@ impl Reloader {
         match applied {
             Ok(()) => {
                 self.last_read = reading.inputs;
-                // Look once more, which watches the files that are to be watched from now on.
+                // Check once more, which also watches the new set of files.
                 if self.config.reload.watch {
                     self.trigger.request();
                 }
@@ -165,7 +165,7 @@ impl Reloader {
         }
     }
 
-    /// Looks at the files until two looks are alike, or [`MAX_SETTLE_PAUSES`] ends.
+    /// Reads the state of the files until it is the same twice, or [`MAX_SETTLE_PAUSES`] have passed.
     fn wait_until_settled(&mut self) -> FoundInputs {
         let began = Instant::now();
         let mut inputs = self.read_inputs();
@@ -181,7 +181,7 @@ impl Reloader {
         }
     }
 
-    /// The state of every file, which are watched from before it is taken.
+    /// The state of every file. The watch starts before it is read.
     fn read_inputs(&mut self) -> Inputs {
         if self.config.reload.watch {
             self.watch.watch_files(&self.files);
@@ -191,7 +191,7 @@ impl Reloader {
         Inputs::of(&self.files)
     }
 
-    /// Makes `config` ready and exchanges it for the one in use; a failure changes nothing.
+    /// Prepares `config` and replaces the one in use; a failure changes nothing.
     fn apply(&mut self, config: Config, inputs: Inputs) -> Result<(), String> {
         let changed = inputs.differing_from(&self.applied);
         let old = self.gateway.snapshot();
@@ -200,7 +200,7 @@ impl Reloader {
         let renewed = self.certificates.renew(&config.listen, &changed);
         let renewed = renewed.map_err(|error| error.to_string())?;
 
-        // Nothing fails from here on.
+        // Nothing can fail from here on.
         self.start_refreshing(&snapshot.keys, &old.keys);
         self.gateway.exchange(snapshot.clone());
         self.certificates.exchange(renewed, self.gateway.metrics());
@@ -222,7 +222,7 @@ impl Reloader {
         Ok(())
     }
 
-    /// Begins to fetch the keys that are new, before any request asks for them.
+    /// Starts to fetch new keys, before a request needs them.
     fn start_refreshing(&self, keys: &KeysByIssuer, previous: &KeysByIssuer) {
         for keys in keys_not_in(keys, previous) {
             self.send_order(RefreshOrder::Start(keys.clone()));
@@ -230,7 +230,7 @@ impl Reloader {
     }
 
     fn send_order(&self, order: RefreshOrder) {
-        // An order is lost only where the process ends.
+        // An order is lost only when the process shuts down.
         let _ = self.key_orders.blocking_send(order);
     }
 
@@ -243,7 +243,7 @@ impl Reloader {
         self.files = applied.cloned().collect();
     }
 
-    /// An operator asks for everything anew, the keys of every issuer included.
+    /// Fetches the keys of all issuers, because an operator requested a full reload.
     fn fetch_all_keys(&self) {
         for keys in self.gateway.snapshot().keys.values() {
             self.send_order(RefreshOrder::FetchNow(keys.clone()));
@@ -251,7 +251,7 @@ impl Reloader {
     }
 }
 
-/// Makes both results known, as zero, and says when the configuration was loaded.
+/// Exports both results with the value zero, and the time when the configuration was loaded.
 pub(crate) fn note_start(metrics: &Metrics) {
     for result in ["accepted", "rejected"] {
         metrics.config_reloads.with_label_values(&[result]);
@@ -288,19 +288,19 @@ fn keys_not_in<'a>(
         .map(|(_, keys)| keys)
 }
 
-/// Stops fetching the keys that are replaced or gone. A counter stays where its issuer or resource goes, as Prometheus
-/// expects; keys that nobody holds have no age.
+/// Stops fetching keys that are replaced or removed. Counters of a removed issuer or resource stay, as Prometheus expects;
+/// the age of its keys is removed.
 fn retire_unused_keys(old: &KeysByIssuer, new: &KeysByIssuer, metrics: &Metrics) {
     for keys in keys_not_in(old, new) {
         keys.retire();
         if !new.contains_key(keys.name()) {
-            // It has none if nobody has asked for it yet.
+            // There is no value if none was ever set.
             let _ = metrics.jwks_age.remove_label_values(&[keys.name()]);
         }
     }
 }
 
-/// Every finding, on one line.
+/// All findings on one line.
 fn join_findings(source: &Source, findings: &[Finding]) -> String {
     let lines = findings
         .iter()

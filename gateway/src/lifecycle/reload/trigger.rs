@@ -1,4 +1,4 @@
-//! Asks for a reload: from the watch on files, and from SIGHUP. Requests that are not answered yet are one.
+//! Requests a reload: from the file watch, and from SIGHUP. Requests that wait are merged into one.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,7 @@ use std::sync::{
 #[derive(Clone, Debug)]
 pub(crate) struct ReloadTrigger {
     requests: SyncSender<()>,
-    /// An operator asks: everything is read again, changed or not.
+    /// An operator's request: everything is read again, even if no file has changed.
     is_forced: Arc<AtomicBool>,
 }
 
@@ -30,26 +30,26 @@ impl ReloadTrigger {
         (trigger, ReloadRequests(receiver))
     }
 
-    /// Asks for a look at the files: one may have changed.
+    /// Requests a check of the files: one may have changed.
     pub(crate) fn request(&self) {
-        // A full channel holds such a request already.
+        // A full channel has such a request already.
         let _ = self.requests.try_send(());
     }
 
-    /// Asks for everything to be read again (SIGHUP).
+    /// Requests that everything is read again (SIGHUP).
     pub(crate) fn force(&self) {
         self.is_forced.store(true, Ordering::Release);
         self.request();
     }
 
-    /// Whether everything is to be read again; asked once for each time it was forced.
+    /// Whether everything must be read again. Resets the request.
     pub(crate) fn take_forced(&self) -> bool {
         self.is_forced.swap(false, Ordering::Acquire)
     }
 }
 
 impl ReloadRequests {
-    /// Waits for the next request. Whether one can come.
+    /// Waits for the next request. False when no request can come any more.
     pub(crate) fn wait(&self) -> bool {
         self.0.recv().is_ok()
     }

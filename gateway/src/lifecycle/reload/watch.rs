@@ -1,9 +1,9 @@
 //! Requests a reload when a file may have changed.
 //!
-//! Directories are watched, not files: editors write a new file and rename it over the old one, and Kubernetes exchanges a
-//! symbolic link above all files of a mount. So every directory is watched in which a step on the way to a file is
-//! looked up: where it is itself, and where a link on the way lies. Where a directory is missing, the nearest one above
-//! it is watched until it comes.
+//! Directories are watched, not files: editors write a new file and rename it over the old one, and Kubernetes replaces a
+//! symbolic link above all files of a mount. So every directory is watched in which a part of a file's path is looked up:
+//! the file's own directory, and the directories of symbolic links on its path. If a directory is missing, the nearest
+//! existing one above it is watched until it is created.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use notify::{
 
 use super::trigger::ReloadTrigger;
 
-/// Symbolic links on the way to one file; Linux follows as many.
+/// Symbolic links on the path of one file; the same limit as in Linux.
 const MAX_LINKS: usize = 40;
 
 /// The watched directories.
@@ -41,7 +41,7 @@ impl FileWatch {
         }
     }
 
-    /// Watches these files from now on, and no others. A failure is logged once; SIGHUP works without.
+    /// Watches these files from now on, and no others. A failure is logged once; SIGHUP works without a watch.
     pub(crate) fn watch_files(&mut self, files: &BTreeSet<PathBuf>) {
         let mut directories = BTreeSet::new();
         for file in files {
@@ -63,14 +63,14 @@ impl FileWatch {
         self.watched.clear();
     }
 
-    /// Directories that are watched already are watched anew: another one may have replaced them.
+    /// Watches every directory again, even one that is watched: another directory may have replaced it.
     fn watch_directories(&mut self, directories: BTreeSet<PathBuf>) -> notify::Result<()> {
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,
             none => none.insert(watcher(self.trigger.clone())?),
         };
         for gone in self.watched.difference(&directories) {
-            // A directory that was removed is not watched any more.
+            // A directory that was removed is not watched any more, so an error does not matter.
             let _ = watcher.unwatch(gone);
         }
         self.watched = directories;
@@ -78,7 +78,7 @@ impl FileWatch {
         for directory in &self.watched {
             match watcher.watch(directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {}
-                // It went away this moment: the next look finds out what is there instead.
+                // The directory was removed just now: the next check finds what is there instead.
                 Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {
                     self.trigger.request()
                 }
@@ -102,7 +102,7 @@ const fn only_reads(kind: EventKind) -> bool {
     matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(AccessMode::Write)))
 }
 
-/// Adds every directory in which a step on the way to `path` can change where it leads.
+/// Adds every directory in which a change can change where `path` leads.
 fn add_directories(path: &Path, directories: &mut BTreeSet<PathBuf>) {
     let Ok(path) = std::path::absolute(path) else {
         return;
@@ -133,7 +133,7 @@ fn add_directories(path: &Path, directories: &mut BTreeSet<PathBuf>) {
     directories.insert(current);
 }
 
-/// The steps of a path, the first one last.
+/// The parts of a path, the first one last.
 fn steps(path: &Path) -> Vec<OsString> {
     let steps = path.components().rev();
     steps
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_directory_on_the_way_is_found() {
+    fn every_directory_on_the_path_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         // As Kubernetes mounts a secret.
@@ -163,7 +163,7 @@ mod tests {
         fs::write(root.join("mount/..2026_01/tls.crt"), "x").unwrap();
         symlink("..2026_01", root.join("mount/..data")).unwrap();
         symlink("..data/tls.crt", root.join("mount/tls.crt")).unwrap();
-        // A link elsewhere, and one in a circle.
+        // A link elsewhere, and a circular one.
         fs::create_dir(root.join("links")).unwrap();
         symlink(root.join("mount"), root.join("links/there")).unwrap();
         symlink("circle", root.join("links/circle")).unwrap();

@@ -1,9 +1,9 @@
-//! The protocol by which one process takes the other's place.
+//! The protocol that hands the listening sockets over to a new process.
 //!
-//! The running process greets, then sends one byte for each socket with the socket's descriptor beside it (SCM_RIGHTS,
-//! unix(7)), then an end mark. The successor answers one byte when it has all it needs, and the running process answers
-//! one in turn: from then on it does not accept. Addresses are not sent: a socket knows its own. Both sides demand that
-//! the other be their own user or root.
+//! The running process sends a greeting, then one byte for each socket with the socket's descriptor attached (SCM_RIGHTS,
+//! unix(7)), then an end mark. The new process answers with one byte when it has everything it needs, and the running
+//! process confirms with one byte: from then on it accepts no connections. Addresses are not sent, because a socket has its
+//! own. Both sides require that the other runs as the same user or as root.
 
 use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
@@ -28,16 +28,16 @@ use rustix::{
 };
 use thiserror::Error;
 
-/// How long one side waits for the next byte of the other.
+/// How long each side waits for the next byte.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// How long to pause after a successor whose connection could not be accepted.
+/// How long to pause when a connection could not be accepted.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Sockets one process takes at most.
+/// The most sockets that a process accepts.
 const MAX_SOCKETS: usize = 1024;
 
-/// What the running process sends first: which program it is, and the version of this protocol.
+/// What the running process sends first: the program, and the version of this protocol.
 const GREETING: &[u8] = b"mcp-gateway sockets 1\n";
 
 const SOCKET: u8 = b'S';
@@ -48,21 +48,21 @@ const YOURS: u8 = b'Y';
 /// Why a hand-over failed.
 #[derive(Debug, Error)]
 pub enum HandOverError {
-    /// No process answers.
+    /// No process answers on the upgrade socket.
     #[error("no running gateway answers there ({0}): start without --upgrade")]
     Nobody(io::Error),
-    /// The other process sends something else, or nothing more.
+    /// The other process sent something unexpected, or closed the connection.
     #[error("the connection to the other process failed: {0}")]
     Broken(#[from] io::Error),
-    /// The other process is another user's.
+    /// The other process runs as another user.
     #[error(
         "the other process runs as user id {0}, which must be root or the user of this process"
     )]
     Stranger(u32),
-    /// What answers is not a gateway that this one can replace.
+    /// The other process is not a gateway, or not of a compatible version.
     #[error("the other process is not a gateway of a compatible version")]
     Foreign,
-    /// A descriptor that is not a listening socket, none at all, or too many.
+    /// A descriptor that is not a listening socket, a missing one, or too many.
     #[error("the running process did not send valid listening sockets")]
     NoSocket,
 }
@@ -72,10 +72,10 @@ pub(crate) fn connect(path: &Path) -> Result<UnixStream, HandOverError> {
     authenticate_peer(UnixStream::connect(path).map_err(HandOverError::Nobody)?)
 }
 
-/// Makes a stream ready for the protocol, with a limit to every wait.
+/// Checks the user of the other process, and sets a timeout for every wait.
 ///
 /// # Errors
-/// The process at the other end runs neither as this one's user nor as root.
+/// The other process runs neither as the same user nor as root.
 pub(crate) fn authenticate_peer(stream: UnixStream) -> Result<UnixStream, HandOverError> {
     check_peer_user_id(&stream)?;
     stream.set_nonblocking(false)?;
@@ -93,7 +93,7 @@ fn check_peer_user_id(stream: &UnixStream) -> Result<(), HandOverError> {
     }
 }
 
-/// Sends `sockets` to the successor, and waits until it has taken them.
+/// Sends `sockets` to the new process, and waits until it has confirmed them.
 pub(crate) fn send_sockets(
     successor: &mut UnixStream,
     sockets: &[TcpListener],
@@ -127,7 +127,7 @@ pub(crate) fn receive_sockets(
     Ok(sockets)
 }
 
-/// Confirms to the running process that its sockets are in use, and waits for its answer.
+/// Confirms to the running process that its sockets are in use, and waits for its confirmation.
 pub(crate) fn confirm_taken(mut predecessor: UnixStream) -> Result<(), HandOverError> {
     predecessor.write_all(&[TAKEN])?;
     expect_byte(&mut predecessor, YOURS)?;
@@ -160,7 +160,7 @@ fn send_socket(stream: &UnixStream, socket: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-/// The next descriptor; nothing at the end mark.
+/// The next descriptor; none at the end mark.
 fn receive_socket(stream: &UnixStream) -> Result<Option<OwnedFd>, HandOverError> {
     let mut word = [0];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
@@ -214,11 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn the_sockets_are_the_same_ones() {
+    fn the_new_process_gets_the_same_sockets() {
         let (mut old, mut new) = pair();
         let sockets = vec![bound(), bound(), bound()];
         let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
-        // Waits in the queue of the first socket from before the hand-over on.
+        // Waits in the queue of the first socket since before the hand-over.
         let waiting = TcpStream::connect(addresses[0]).unwrap();
         let giving = thread::spawn(move || send_sockets(&mut old, &sockets));
         let taken = receive_sockets(&mut new).unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_that_goes_away_leaves_everything_as_it_was() {
+    fn a_new_process_that_disconnects_changes_nothing() {
         let (mut old, mut new) = pair();
         let giving = thread::spawn(move || send_sockets(&mut old, &[bound()]));
         assert_eq!(receive_sockets(&mut new).unwrap().len(), 1);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_predecessor_that_has_given_up_is_not_replaced() {
+    fn a_running_process_that_has_given_up_is_not_replaced() {
         let (mut old, mut new) = pair();
         let giving = thread::spawn(move || {
             old.write_all(GREETING)?;
@@ -256,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_listening_sockets_is_taken() {
+    fn only_listening_sockets_are_accepted() {
         type Saying = fn(&mut UnixStream);
         let cases: [(&str, Saying); 5] = [
             ("another greeting", |old| {
                 old.write_all(b"mcp-gateway sockets 9\n").unwrap();
             }),
-            ("silence", |_| {}),
-            ("a word without a socket", |old| {
+            ("no data", |_| {}),
+            ("a byte without a socket", |old| {
                 old.write_all(GREETING).unwrap();
                 old.write_all(&[SOCKET]).unwrap();
             }),

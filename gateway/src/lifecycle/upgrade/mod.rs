@@ -1,9 +1,9 @@
-//! Replacing the running process without a refused connection: the successor gets the very sockets clients connect to.
+//! Replacing the running process without a refused connection: the new process gets the sockets that clients connect to.
 //!
-//! The running process listens on a unix socket. A successor that has loaded and checked everything connects to it, takes
-//! the listening sockets, and says that it has them; only then does the running process stop accepting and drain. What
-//! waits in a socket's queue waits for the successor: nothing is closed and bound again. A failure before that word leaves
-//! the running process as it was.
+//! The running process listens on a unix socket. A new process that has loaded and checked everything connects to it,
+//! receives the listening sockets, and confirms them; only then does the running process stop accepting and drain.
+//! Connections in a socket's queue wait for the new process: no socket is closed and bound again. A failure before the
+//! confirmation changes nothing in the running process.
 
 mod hand_over;
 mod offer;
@@ -19,7 +19,7 @@ pub(crate) use hand_over::HandOverError;
 pub(crate) use offer::HandOverService;
 pub(crate) use upgrade_socket::{UpgradeSocket, UpgradeSocketError};
 
-/// The sockets a process starts with: what its predecessor gave it, or none.
+/// The sockets a process starts with: those of the previous process, or none.
 #[derive(Debug, Default)]
 pub(crate) struct InheritedSockets {
     sockets: Vec<TcpListener>,
@@ -27,10 +27,10 @@ pub(crate) struct InheritedSockets {
 }
 
 impl InheritedSockets {
-    /// Asks the process that answers at `path` for its sockets.
+    /// Requests the sockets of the process that listens at `path`.
     ///
     /// # Errors
-    /// No process runs there, or it does not give them.
+    /// No process listens there, or it does not send its sockets.
     pub(crate) fn take_over(path: &Path) -> Result<Self, HandOverError> {
         let mut predecessor = hand_over::connect(path)?;
         let sockets = hand_over::receive_sockets(&mut predecessor)?;
@@ -40,22 +40,22 @@ impl InheritedSockets {
         })
     }
 
-    /// Whether there is no predecessor.
+    /// Whether no sockets were taken over.
     pub(crate) const fn is_empty(&self) -> bool {
         self.predecessor.is_none()
     }
 
-    /// The socket that is bound to `address`, if there is one. Each is given out once.
+    /// The socket bound to `address`, if there is one. Each is returned once.
     pub(crate) fn take_socket(&mut self, address: SocketAddr) -> Option<TcpListener> {
         let bound = |socket: &TcpListener| socket.local_addr().is_ok_and(|bound| bound == address);
         let index = self.sockets.iter().position(bound)?;
         Some(self.sockets.swap_remove(index))
     }
 
-    /// Confirms to the predecessor that it may end, and closes the sockets that were not asked for.
+    /// Confirms the hand-over to the previous process, which then drains, and closes the sockets that were not used.
     ///
     /// # Errors
-    /// The predecessor has given up: it goes on, so this process must not.
+    /// The previous process has given up: it keeps serving, so this process must not serve.
     pub(crate) fn confirm(self) -> Result<(), HandOverError> {
         self.predecessor.map_or(Ok(()), hand_over::confirm_taken)
     }

@@ -1,4 +1,4 @@
-//! The running process's side of an upgrade: it offers its sockets to successors until one has taken them.
+//! The running process's side of an upgrade: it offers its listening sockets until a new process has taken them.
 
 use std::{net::TcpListener, sync::Arc};
 
@@ -12,13 +12,13 @@ use tokio::{net::UnixListener, sync::mpsc};
 use super::{hand_over, upgrade_socket::UpgradeSocket};
 use crate::{lifecycle::signals::EndReason, shared::Gateway};
 
-/// Waits for a successor and hands the listening sockets over to it.
+/// Waits for a new process and hands the listening sockets over to it.
 pub(crate) struct HandOverService {
     upgrade_socket: Option<UpgradeSocket>,
     sockets: Arc<[TcpListener]>,
     gateway: Arc<Gateway>,
     ends: mpsc::Sender<EndReason>,
-    /// The process does not end while its sockets and its upgrade socket are held here.
+    /// The process does not exit while this holds its sockets and its upgrade socket.
     accepting: Option<Arc<()>>,
 }
 
@@ -39,7 +39,7 @@ impl HandOverService {
         }
     }
 
-    /// Waits until a successor has the sockets or this process drains.
+    /// Waits until a new process has the sockets or this process drains.
     async fn offer(&self, upgrade_socket: UpgradeSocket) {
         let mut draining = self.gateway.process_state().draining();
         match upgrade_socket.listener() {
@@ -47,9 +47,9 @@ impl HandOverService {
                 () = self.wait_for_successor(&listener) => {
                     tracing::info!("upgrade complete: the new process has the listening sockets");
                     self.gateway.process_state().hand_over();
-                    // A full channel holds an end already.
+                    // A full channel has a shutdown request already.
                     let _ = self.ends.try_send(EndReason::HandedOver);
-                    // The path is the successor's now.
+                    // The path belongs to the new process now.
                     upgrade_socket.leave_to_successor();
                 }
                 _ = draining.wait_for(|draining| *draining) => {}
@@ -58,7 +58,7 @@ impl HandOverService {
         }
     }
 
-    /// Serves one successor after the other until one has everything.
+    /// Serves one new process after the other until one has confirmed.
     async fn wait_for_successor(&self, listener: &UnixListener) {
         loop {
             match listener.accept().await {
@@ -100,7 +100,7 @@ impl Service for HandOverService {
         if let Some(upgrade_socket) = self.upgrade_socket.take() {
             self.offer(upgrade_socket).await;
         }
-        // A socket that is held here would go on queueing connections that are never accepted.
+        // A socket that is still held here would queue connections that are never accepted.
         self.sockets = Arc::new([]);
         self.accepting = None;
     }

@@ -1,5 +1,5 @@
-//! The unix socket at which a process waits for its successor: bound under a name of its own, then moved to the one that
-//! is configured, so that at every moment one process answers there.
+//! The unix socket at which a process waits for a new process: bound under a temporary name, then moved to the configured
+//! one, so that one process answers there at every moment.
 
 use std::{
     fs, io,
@@ -12,29 +12,29 @@ use std::{
 
 use thiserror::Error;
 
-/// Only the process's own user may connect.
+/// Permissions: only the process's own user may connect.
 const MODE: u32 = 0o600;
 
-/// Why a process cannot wait for its successor.
+/// Why a process cannot offer its sockets.
 #[derive(Debug, Error)]
 pub enum UpgradeSocketError {
-    /// The system refuses.
+    /// The system refused.
     #[error("cannot create the upgrade socket {} (upgrade_socket): {error}", .path.display())]
     Unusable {
         /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// Another process waits there.
+    /// Another gateway listens there.
     #[error("a gateway is already running at {} (upgrade_socket): replace it with run --upgrade, or stop it first", .0.display())]
     Taken(PathBuf),
-    /// Something else than a socket is there.
+    /// The file is not a socket.
     #[error("{} is not a socket (upgrade_socket): remove it, or choose another path", .0.display())]
     NotASocket(PathBuf),
 }
 
-/// A listening unix socket and its file. The file is removed with it, unless another process has it by then.
+/// A listening unix socket and its file. The file is removed with it, unless another process owns it by then.
 #[derive(Debug)]
 pub(crate) struct UpgradeSocket {
     listener: UnixListener,
@@ -45,10 +45,10 @@ pub(crate) struct UpgradeSocket {
 }
 
 impl UpgradeSocket {
-    /// Listens under a temporary name: `path` with the process id behind it.
+    /// Listens under a temporary name: `path` followed by the process id.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system refused.
     pub(crate) fn bind_aside(path: &Path) -> Result<Self, UpgradeSocketError> {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}", std::process::id()));
@@ -57,7 +57,7 @@ impl UpgradeSocket {
     }
 
     fn bind(path: &Path) -> io::Result<Self> {
-        // A process of the same id that was killed may have left it.
+        // A killed process with the same id may have left it.
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -74,10 +74,10 @@ impl UpgradeSocket {
         })
     }
 
-    /// Moves to `path`, in place of the socket that may be there.
+    /// Moves to `path`, and replaces a socket that is there.
     ///
     /// # Errors
-    /// The system refuses, or something else than a socket is there.
+    /// The system refused, or the file there is not a socket.
     pub(crate) fn move_to(&mut self, path: &Path) -> Result<(), UpgradeSocketError> {
         if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
             return Err(UpgradeSocketError::NotASocket(path.to_owned()));
@@ -101,12 +101,12 @@ impl UpgradeSocket {
         self.move_to(path)
     }
 
-    /// The listener, for an event loop.
+    /// The listener, for tokio.
     pub(crate) fn listener(&self) -> io::Result<tokio::net::UnixListener> {
         tokio::net::UnixListener::from_std(self.listener.try_clone()?)
     }
 
-    /// Leaves the file to the successor.
+    /// Leaves the file to the new process.
     pub(crate) fn leave_to_successor(mut self) {
         self.is_left_to_successor = true;
     }
@@ -117,7 +117,7 @@ impl Drop for UpgradeSocket {
         let is_ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
         if is_ours && !self.is_left_to_successor {
-            // One that stays is replaced at the next start.
+            // A file that cannot be removed is replaced at the next start.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -1,21 +1,22 @@
-//! Where one request comes from. For limits and logs, and for conditions that read `client.address`; it permits nothing else.
+//! The client address of a request. For limits and logs, and for conditions that read `client.address`; it permits nothing
+//! else.
 
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
 };
 
-/// Where one request comes from.
+/// The client address of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Client {
-    /// From the other end of the connection.
+    /// The peer of the connection.
     Peer(SocketAddr),
-    /// From behind the listed proxy at the other end.
+    /// The address that a trusted proxy forwarded.
     Forwarded(IpAddr),
 }
 
 impl Client {
-    /// The address that limits count.
+    /// The address for limits.
     pub(crate) const fn ip(&self) -> IpAddr {
         match self {
             Self::Peer(address) => address.ip(),

@@ -1,7 +1,7 @@
 //! Phase 8: the record of a request is written to metrics and the access log once, when the request is over.
 //!
-//! That holds even when its connection is torn down in the middle: a guard that is dropped before its request is finished
-//! says that the gateway broke the request off.
+//! This also holds when the connection breaks in the middle: a guard that is dropped before its request is finished records
+//! that the gateway broke the request off.
 
 use pingora::http::RequestHeader;
 
@@ -29,7 +29,7 @@ impl<'a> RecordGuard<'a> {
         })
     }
 
-    /// Writes the record: the request is over.
+    /// Writes the record at the end of the request.
     pub(crate) fn finish(mut self: Box<Self>, bytes_sent: usize) {
         self.write(bytes_sent);
     }

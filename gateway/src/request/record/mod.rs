@@ -1,5 +1,5 @@
-//! What is known of one request: values gathered on its way, for metrics and logs to read. It writes nothing itself: the
-//! [`guard`] writes metrics and the access line at the request's end, [`audit`] the line of a decision.
+//! The record of one request: values collected for metrics and logs. It writes nothing itself: the [`guard`] writes metrics
+//! and the access line at the request's end, [`audit`] the audit line of a decision.
 
 pub(crate) mod audit;
 pub(crate) mod client;
@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-/// nginx's status for a client that closed before it was answered; it appears in logs and metrics only.
+/// nginx's status for a client that disconnected before it was answered; in logs and metrics only.
 const CLIENT_CLOSED: u16 = 499;
 
 /// The record of one request.
@@ -49,7 +49,7 @@ pub(crate) struct Record {
     mcp_method: Option<MethodName>,
     mcp_name: Option<Arc<str>>,
     mcp_version: Option<Box<str>>,
-    /// What the request may change, until the decision on it is taken.
+    /// The kind of change, until the decision is taken.
     change: Option<Change>,
     decision_source: Option<DecisionSource>,
     listens: bool,
@@ -85,12 +85,12 @@ impl Record {
         }
     }
 
-    /// The id under which logs name the request, and refusals too.
+    /// The request id in logs and in refusals.
     pub(crate) fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// The client's address, as far as it is known.
+    /// The client's address.
     pub(crate) const fn client_ip(&self) -> IpAddr {
         self.client.ip()
     }
@@ -105,7 +105,7 @@ impl Record {
         self.routed_label().unwrap_or(NO_RESOURCE)
     }
 
-    /// What was wrong, for the operator alone.
+    /// The details of an error, for the operator only.
     pub(crate) fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
@@ -122,14 +122,14 @@ impl Record {
         self.principal = Some(principal.clone());
     }
 
-    /// Sets what the message calls.
+    /// Sets the called method and target.
     pub(crate) fn set_message(&mut self, message: &Message) {
         self.mcp_method.clone_from(&message.method);
         self.mcp_name.clone_from(&message.name);
         self.listens = message.listens;
     }
 
-    /// Sets what the message may change: a decision on it is due then.
+    /// Sets the kind of change that the message may make: a decision is then expected.
     pub(crate) fn set_change(&mut self, message: &Message) {
         let method = message.method_name();
         let http_method = self.http_method.as_ref();
@@ -139,12 +139,12 @@ impl Record {
         }
     }
 
-    /// Sets what the policy decided by: a rule, the default or the required scopes.
+    /// Sets the source of the policy's decision: a rule, the default or the required scopes.
     pub(crate) const fn set_decision_source(&mut self, source: DecisionSource) {
         self.decision_source = Some(source);
     }
 
-    /// Sets, as the detail, what of the policy refused and the scopes that are missing.
+    /// Sets the detail: what in the policy denied the call, and the missing scopes.
     pub(crate) fn set_denial(&mut self, source: DecisionSource, refusal: &Refusal) {
         let source = match (source, refusal.reason) {
             (_, Reason::AmbiguousUri) => return,
@@ -157,12 +157,12 @@ impl Record {
         }
     }
 
-    /// Sets, as the detail, why a condition of the policy could not be judged.
+    /// Sets the detail: why a condition of the policy could not be evaluated.
     pub(crate) fn set_condition_failure(&mut self, source: DecisionSource, fault: ConditionFault) {
         self.set_detail(format!("policy.{source}: {fault}"));
     }
 
-    /// Sets how long the head of the upstream's answer took.
+    /// Sets the time until the head of the upstream's answer.
     pub(crate) const fn set_upstream_duration(&mut self, duration: Duration) {
         self.upstream = Some(duration);
     }
@@ -171,23 +171,23 @@ impl Record {
         self.status = status.as_u16();
     }
 
-    /// Sets why the request is refused, and the status of the answer with it.
+    /// Sets the reason of the refusal, and its status.
     pub(crate) fn set_refusal(&mut self, reason: Reason) {
         self.status = reason.status();
         self.reason = Some(reason);
     }
 
-    /// Sets what was wrong, for the operator alone.
+    /// Sets the details of an error, for the operator only.
     pub(crate) fn set_detail(&mut self, detail: impl Into<String>) {
         self.detail = Some(detail.into());
     }
 
-    /// Sets who ended the request before its answer was whole. The first one stands.
+    /// Sets who ended the request before its answer was complete. The first call wins.
     pub(crate) fn set_broken_by(&mut self, party: BrokenBy) {
         self.broken_by.get_or_insert(party);
     }
 
-    /// The decision on a request that may change something, once: allowed where there is no refusal.
+    /// The decision on a request that may change something, returned once: allowed where there is no refusal.
     pub(crate) fn take_decision(&mut self, refusal: Option<&Refusal>) -> Option<Decision<'_>> {
         let change = self.change.take()?;
         Some(Decision {
@@ -200,7 +200,7 @@ impl Record {
         })
     }
 
-    /// The whole record, of a request that is over now.
+    /// The whole record, at the end of the request.
     pub(crate) fn finished(&self, bytes_sent: usize) -> FinishedRequest<'_> {
         FinishedRequest {
             request: self.view(),
@@ -245,7 +245,7 @@ impl Record {
             .then(|| resource.policy.tool_label(name))
     }
 
-    /// The scopes that the call takes and the caller lacks, with spaces between them.
+    /// The scopes that the call requires and the caller lacks, separated by spaces.
     fn missing_scopes(&self, refusal: &Refusal) -> Option<String> {
         let (resource, principal) = (self.resource.as_deref()?, self.principal.as_deref()?);
         let hierarchy = &resource.policy.implies;

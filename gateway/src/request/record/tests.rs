@@ -57,7 +57,7 @@ resources:
 const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
 const HOSTILE: &str = "a\n\"b=c";
 
-/// What was written, shared with the thread that writes.
+/// The written bytes, shared with the writing thread.
 #[derive(Clone, Default)]
 struct SharedOutput(Arc<Mutex<Vec<u8>>>);
 
@@ -113,7 +113,7 @@ impl TestGateway {
         snapshot.resource(&host, "/mcp").unwrap().clone()
     }
 
-    /// What was written, with what differs from run to run replaced by its name.
+    /// The written lines, with values that differ from run to run replaced by their names.
     fn lines(&self) -> Vec<String> {
         self.writer.finish();
         let text = String::from_utf8(self.output.0.lock().unwrap().clone()).unwrap();
@@ -246,14 +246,14 @@ fn write_refused(setting: &TestGateway) {
     guard.finish(7);
 }
 
-/// A head that nothing is known of.
+/// A head that could not be read.
 fn write_unreadable(setting: &TestGateway) {
     let mut guard = RecordGuard::open(&setting.gateway, peer(), None);
     refuse(&mut guard, Reason::BadFraming);
     guard.finish(0);
 }
 
-/// A session that ends: the decision has neither method nor name, and no rule decided.
+/// The end of a session: the decision has neither method nor name, and no rule.
 fn write_session_end(setting: &TestGateway) {
     let mut guard = open(setting, "DELETE");
     guard.record.set_path("/mcp");
@@ -264,7 +264,7 @@ fn write_session_end(setting: &TestGateway) {
     guard.finish(5);
 }
 
-/// A request that is torn down before anything is known of it.
+/// A request that breaks off before its head is known.
 fn write_torn(setting: &TestGateway) {
     let mut guard = open(setting, &"X".repeat(40));
     guard

@@ -1,4 +1,4 @@
-//! The body of an answer as it is relayed: as the upstream sends it, or its events edited.
+//! The body of a relayed answer: unchanged, or with edited events.
 
 use std::{
     pin::Pin,
@@ -15,25 +15,25 @@ use mcp_gateway_core::{
 use super::editing::Editing;
 use crate::{limits::body_budget::BodyReservation, snapshot::Snapshot, upstream::UpstreamBody};
 
-/// Why a relayed answer ends before it is whole.
+/// Why a relayed answer ends before it is complete.
 #[derive(Debug)]
 pub(crate) enum Cut {
     /// The upstream broke off.
     Upstream,
-    /// It says what must not pass; why, in words for the operator.
+    /// The answer has something that must not be forwarded; with the reason and the detail for the operator.
     Refused(Reason, String),
 }
 
-/// The body of an answer as it is relayed.
+/// The body of a relayed answer.
 pub(crate) enum RelayedBody {
-    /// As the upstream sends it.
+    /// Unchanged.
     Plain(UpstreamBody),
-    /// Its events edited.
+    /// With edited events.
     Edited(Box<Edited>),
 }
 
 impl RelayedBody {
-    /// An event stream, to be edited within the limits of `snapshot`.
+    /// An event stream to be edited, within the limits of `snapshot`.
     pub(crate) fn edited(
         body: UpstreamBody,
         edit: Editing,
@@ -84,20 +84,20 @@ impl Body for RelayedBody {
     }
 }
 
-/// An event stream, and what edits it.
+/// An event stream, and its editor.
 pub(crate) struct Edited {
     body: UpstreamBody,
     /// None once the stream has ended.
     editor: Option<EventEditor<Editing>>,
-    /// What the editor holds back, counted among all bodies.
+    /// The bytes in the editor, counted among all bodies.
     reservation: BodyReservation,
     bodies: usize,
-    /// Told once what stood before it has been passed on.
+    /// Returned once, after everything before it.
     cut: Option<Cut>,
 }
 
 impl Edited {
-    /// What of the stream may be passed on next.
+    /// The next part of the stream that may be forwarded.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
             if let Some(cut) = self.cut.take() {
@@ -170,7 +170,7 @@ mod tests {
     const STREAM: &str =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
 
-    /// Replaces a word, and refuses messages with another one.
+    /// Replaces one string, and refuses messages with another one.
     struct Censor;
 
     impl Edit for Censor {
@@ -190,7 +190,7 @@ mod tests {
         RelayedBody::edited(body, Box::new(Censor), budget.reservation(), &snapshot)
     }
 
-    /// What was passed on, and what it was cut by.
+    /// The forwarded bytes, and the reason why they ended early.
     async fn read(source: &mut RelayedBody) -> (String, Option<Cut>) {
         let mut text = String::new();
         while let Some(frame) = source.frame().await {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_stands_before_a_refused_event_is_passed_on_and_nothing_behind_it() {
+    async fn everything_before_a_refused_event_is_forwarded_and_nothing_after_it() {
         let events = "data: 1\n\ndata: {forbidden}\n\ndata: 3\n\n";
         let mut source = edited(&Arc::default(), events).await;
         let (text, cut) = read(&mut source).await;
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_without_its_end_is_judged_when_the_stream_ends() {
+    async fn an_unterminated_event_is_checked_when_the_stream_ends() {
         let (text, cut) = read_edited("data: 1\n\ndata: {secret}").await;
         assert!(cut.is_none(), "{cut:?}");
         assert!(
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_longer_than_may_be_held_cuts_the_stream() {
+    async fn an_event_longer_than_the_limit_ends_the_stream() {
         let long = format!("data: 1\n\ndata: {}\n\n", "x".repeat(65 << 10));
         let (text, cut) = read_edited(&long).await;
         assert!(matches!(cut, Some(Cut::Refused(Reason::AnswerTooLarge, _))));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_of_an_event_counts_among_all_bodies() {
+    async fn a_held_event_counts_among_all_bodies() {
         let budget: Arc<BodyBudget> = Arc::default();
         let mut full = budget.reservation();
         full.grow(usize::MAX / 2, usize::MAX).unwrap();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_of_whole_events_needs_nothing_of_the_budget_once_it_has_passed() {
+    async fn a_stream_of_whole_events_releases_its_reservation() {
         let budget: Arc<BodyBudget> = Arc::default();
         let mut source = edited(&budget, "data: 1\n\n").await;
         let (_, cut) = read(&mut source).await;
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_upstream_that_breaks_off_cuts_either_answer() {
+    async fn an_upstream_that_breaks_off_ends_either_answer_early() {
         let short = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ndata: 1\n\ndata";
         let snapshot = gateway("").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();

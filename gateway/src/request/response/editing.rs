@@ -1,11 +1,11 @@
-//! The edits of one answer: what of it must not pass as it is.
+//! The edits of one answer.
 
 use mcp_gateway_core::rewrite::edit::Edit;
 
 /// An edit of a request's answer.
 pub(crate) type Editing = Box<dyn Edit + Send + Sync>;
 
-/// The edits of a request's answer as one.
+/// Combines the edits of a request's answer.
 pub(crate) fn combine(first: Option<Editing>, second: Option<Editing>) -> Option<Editing> {
     match (first, second) {
         (Some(first), Some(second)) => Some(Box::new((first, second))),
@@ -19,7 +19,7 @@ mod tests {
 
     use super::*;
 
-    /// Adds its letter.
+    /// Appends its letter.
     struct Append(u8);
 
     impl Edit for Append {
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_edit_goes_before_the_second_and_one_that_is_missing_changes_nothing() {
+    fn the_first_edit_runs_before_the_second_and_a_missing_one_changes_nothing() {
         for (first, second, expected) in [
             (append(b'a'), append(b'b'), "xab"),
             (append(b'a'), None, "xa"),

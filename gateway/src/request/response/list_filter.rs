@@ -1,4 +1,4 @@
-//! Which answers list what a caller may not use, and the edit that hides it.
+//! Which answers may list what the policy denies the caller, and the edit that hides it.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -18,9 +18,9 @@ use crate::{
     snapshot::{ProtectedResource, VerifiedToken},
 };
 
-/// The edit for the answer to this request; none where nothing is hidden, or nothing is listed.
+/// The edit for the answer to this request; none if nothing is hidden, or nothing is listed.
 ///
-/// A stream that a GET opens may replay any answer, so it is edited too: lists are known by their shape.
+/// A stream that a GET opens may replay any answer, so it is edited too: lists are recognised by their shape.
 pub(crate) fn edit(
     exchange: &Exchange<'_>,
     resource: &Arc<ProtectedResource>,
@@ -53,7 +53,7 @@ pub(crate) fn edit(
     Some(Box::new(ListFilter::new(shows, count_hidden)))
 }
 
-/// Who looks at a list, and by which request; kept for as long as its answer goes on.
+/// Who gets a list, and for which request; stored until its answer ends.
 struct Viewer {
     principal: Arc<Principal>,
     claims: Arc<KeptClaims>,
@@ -64,7 +64,7 @@ struct Viewer {
 }
 
 impl Viewer {
-    /// The caller as the policy sees it now.
+    /// The caller as the policy sees it at this moment.
     fn caller(&self) -> Caller<'_> {
         Caller {
             principal: &self.principal,

@@ -1,9 +1,10 @@
-//! What goes back to the client.
+//! The answers to the client.
 //!
 //! * [`respond`]: the gateway's own answers: refusals, documents, preflights.
-//! * [`relay`]: the upstream's [`body`], streamed until either side is done or its [`stream_end`] is reached.
-//! * [`rewrite`]: answers that must not pass as they are, and the edits for it ([`editing`]): the [`list_filter`], and sealing.
-//! * [`write`](mod@write): writing to the client, each write under its deadline.
+//! * [`relay`]: the upstream's [`body`], streamed until either side ends it or its [`stream_end`] is reached.
+//! * [`rewrite`]: answers that must not be forwarded unchanged, and their edits ([`editing`]): the [`list_filter`], and
+//!   sealing.
+//! * [`write`](mod@write): writes to the client, each with a deadline.
 
 pub(crate) mod body;
 pub(crate) mod editing;

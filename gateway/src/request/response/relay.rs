@@ -1,11 +1,10 @@
-//! The upstream's body on its way to the client, chunk by chunk, for as long as both want.
+//! Relays the upstream's body to the client, chunk by chunk.
 //!
-//! Nothing is buffered and nothing limits the silence between two events. The client going away closes the upstream's
-//! connection at once; the upstream breaking off breaks the client's answer visibly. A stream that only listens ends
-//! cleanly when the gateway drains or the caller's token expires; an answer to a call may go on for a while after that. The
-//! gateway never writes a message into a stream, only comments between events, so
-//! that load balancers do not cut what is merely quiet. Where events are edited on their way, what comes here is what is
-//! left of them ([`body`](super::body)).
+//! Nothing is buffered, and silence between two events has no limit. When the client disconnects, the upstream's connection
+//! closes at once; when the upstream breaks off, the client's answer ends visibly incomplete. A listening stream ends
+//! cleanly when the gateway drains or the caller's token expires; an answer to a call may continue for a while after that.
+//! The gateway never writes a message into a stream, only comments between events, so that load balancers do not close a
+//! quiet stream. Events that are edited arrive here already edited ([`body`](super::body)).
 
 use std::{
     future::{pending, poll_fn},
@@ -45,23 +44,23 @@ use crate::{
     },
 };
 
-/// An answer whose head is written and whose body is not.
+/// An answer whose head is written and whose body is still to be relayed.
 pub(crate) struct Relay {
     body: RelayedBody,
-    /// The silence after which a comment goes into the stream; none where no comment may.
+    /// The silence after which a comment is written into the stream; none where comments are not possible.
     silence: Option<Duration>,
-    /// When the answer is ended though the upstream has more to say.
+    /// When the gateway ends the answer, even if the upstream continues.
     stream_end: StreamEnd,
-    /// An end in between leaves whole events behind, so it may be a clean one.
+    /// An event stream: the gateway may end it cleanly between two events.
     is_stream: bool,
-    /// The slot of an answer that only listens.
+    /// The slot of a listening stream.
     _listening_stream: Option<ListeningStream>,
-    /// Counts the stream for as long as it is open.
+    /// Counts the stream while it is open.
     _open: Option<Counted>,
 }
 
 impl Relay {
-    /// The rest of `response`, whose head has been passed on.
+    /// The rest of `response`, whose head has been written.
     pub(crate) fn of(
         exchange: &Exchange<'_>,
         response: Response<RelayedBody>,
@@ -95,25 +94,25 @@ fn is_event_stream(value: &HeaderValue) -> bool {
     is_media_type(value, "text/event-stream")
 }
 
-/// What happens next on a relayed answer.
+/// The next event of a relayed answer.
 enum Event {
     Data(Bytes),
-    /// The upstream has said everything.
+    /// The upstream's answer is complete.
     End,
-    /// The upstream broke off, or says what must not pass.
+    /// The upstream broke off, or sent something that must not be forwarded.
     Cut(Cut),
-    /// The client is gone.
+    /// The client disconnected.
     Gone,
-    /// Nothing happened for a while.
+    /// Silence: time for a comment.
     Silence,
-    /// The stream is to end.
+    /// The end of the stream is reached.
     StreamEnd,
 }
 
-/// Relays to the end.
+/// Relays until the end.
 ///
 /// # Errors
-/// [`Broken`] when one side went away in the middle: the connection must not be used again.
+/// [`Broken`] when one side disconnected in the middle: the connection must not be used again.
 pub(crate) async fn relay(
     mut relay: Relay,
     session: &mut ServerSession,
@@ -155,7 +154,7 @@ pub(crate) async fn relay(
     }
 }
 
-/// Ends an answer before its upstream does: a stream cleanly, anything else visibly cut.
+/// Ends an answer before its upstream does: a stream cleanly, any other answer visibly incomplete.
 async fn end(
     relay: &Relay,
     session: &mut ServerSession,
@@ -188,8 +187,9 @@ async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool)
     }
 }
 
-/// What the upstream says in this turn of the scheduler. What was written goes out when the client is waited on, so
-/// events that come together leave together: an idle process loses no time by it, a busy one saves a write for each.
+/// What the upstream sends in this turn of the scheduler. Written data is sent when the gateway waits on the client, so
+/// events that arrive together are sent together: this costs an idle process no time, and saves a busy one a write per
+/// event.
 async fn this_turn(body: &mut RelayedBody) -> Option<Event> {
     if let Some(event) = ready(body).await {
         return Some(event);

@@ -1,7 +1,7 @@
-//! Answers the gateway makes itself: refusals, documents, preflights.
+//! Answers that the gateway makes itself: refusals, documents, preflights.
 //!
-//! A refusal is written from its row of the table alone. Its body is short and fixed; what went wrong in detail stands
-//! in the log under the same request id.
+//! A refusal is written from its row of the table only. Its body is short and fixed; the details are in the log under the
+//! same request id.
 
 use std::time::Duration;
 
@@ -36,22 +36,22 @@ use crate::{
     telemetry::request_log::refusal_log,
 };
 
-/// How long what is left of a body is read and thrown away before a refusal: several clients lose an answer that comes
-/// before they have sent everything. Never more than twice the body limit.
+/// How long the rest of a body is read and discarded before a refusal is written: several clients lose an answer that
+/// arrives before they have sent everything. At most twice the body limit.
 const DISCARD_DEADLINE: Duration = Duration::from_secs(5);
 
-/// When a client may ask again, where nobody knows better.
+/// `Retry-After` where no better value is known.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// What resources and documents are asked with (RFC 9110 §10.2.1).
+/// The methods of resources and documents, for `Allow` (RFC 9110 §10.2.1).
 const RESOURCE_METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
 const MODERN_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
-/// Tells the client why its request goes no further.
+/// Answers a refused request.
 pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<(), Broken> {
     if let Some(sent) = sent(exchange, refusal.reason) {
         exchange.record.set_detail(sent);
@@ -122,7 +122,7 @@ pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Answers a head that could not be parsed. Nothing of it is known, so nothing of it is logged.
+/// Answers a head that could not be parsed. Nothing of it is logged, because nothing of it is certain.
 pub(crate) async fn unreadable_head(
     session: &mut ServerSession,
     record: &mut Record,
@@ -134,12 +134,12 @@ pub(crate) async fn unreadable_head(
     let row = reason.row();
     let body = refusal_json(row.error, row.description, record.request_id());
     let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
-    // A client that sends garbage need not be told twice.
+    // A failed write needs no handling: the connection closes anyway.
     let _ = write(session, record.status(), headers, body).await;
     session.shutdown().await;
 }
 
-/// Records a refusal, counts it, against the client's address too where it counts there, and logs it.
+/// Records, counts and logs a refusal; some reasons also count against the client's address.
 pub(crate) fn note_refusal(record: &mut Record, gateway: &Gateway, reason: Reason) {
     record.set_refusal(reason);
     if reason.counts_against_address() {
@@ -151,7 +151,7 @@ pub(crate) fn note_refusal(record: &mut Record, gateway: &Gateway, reason: Reaso
     refusal_log::write(record.request_id(), resource, reason, detail);
 }
 
-/// The value that was refused, where it is no secret: whoever configures hosts and origins wants to know.
+/// The refused value, if it is not secret: it helps the operator to configure hosts and origins.
 fn sent(exchange: &Exchange<'_>, reason: Reason) -> Option<String> {
     let head = exchange.session.req_header();
     let value = match reason {
@@ -184,7 +184,7 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
     headers
 }
 
-/// Whole seconds (RFC 9110 §10.2.3), rounded up: whoever comes then is not too early.
+/// Whole seconds (RFC 9110 §10.2.3), rounded up, so that a client does not retry too early.
 fn retry_after(refusal: &Refusal) -> HeaderValue {
     let wait = refusal.retry_after.unwrap_or(RETRY_AFTER_DEFAULT);
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -216,12 +216,12 @@ fn body(exchange: &Exchange<'_>, refusal: &Refusal) -> Bytes {
         "message": description,
         "data": error_data(exchange, refusal.reason, request_id),
     });
-    // The id goes back exactly as it came: a number stays the number it was.
+    // The id is returned exactly as it was sent, so a number keeps its form.
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).into()
 }
 
-/// `data` of a JSON-RPC error; where a version is refused, with those that are not (`UnsupportedProtocolVersionError`), and
-/// where a capability is missing, with that (`MissingRequiredClientCapabilityError`).
+/// `data` of a JSON-RPC error. For a refused version it has the supported ones (`UnsupportedProtocolVersionError`), for a
+/// missing capability that capability (`MissingRequiredClientCapabilityError`).
 fn error_data(exchange: &Exchange<'_>, reason: Reason, request_id: &str) -> Value {
     if reason == Reason::TasksUndeclared {
         return json!({
@@ -250,7 +250,7 @@ fn refusal_json(error: &str, description: &str, request_id: &str) -> Bytes {
     body.to_string().into()
 }
 
-/// Reads what is left of the request body, within bounds. A client that waits for `100 Continue` sends none.
+/// Reads the rest of the request body, within limits. A client that waits for `100 Continue` sends none.
 async fn discard_body(exchange: &mut Exchange<'_>) {
     let limit = exchange.snapshot.limits.body_bytes.saturating_mul(2);
     let session = &mut *exchange.session;
@@ -266,7 +266,7 @@ async fn discard_body(exchange: &mut Exchange<'_>) {
     };
     let discarded = timeout(DISCARD_DEADLINE, discard).await;
     if !matches!(discarded, Ok(Some(()))) {
-        // Late, too much, or badly framed: what follows on this connection is no request.
+        // Too late, too large or badly framed: the next bytes on this connection are not a request.
         session.set_keepalive(None);
     }
 }

@@ -1,9 +1,9 @@
-//! Answers that are edited on their way to the client.
+//! Answers that are edited before they reach the client.
 //!
-//! A JSON answer is collected whole, edited, and sent with its new length, so what cannot be read is refused before anything
-//! was sent. An event stream is edited event by event while it is relayed; what cannot be read cuts it visibly. Both are
-//! bounded by `limits.answer_bytes`, and all of them together, with the bodies of requests, by `limits.bodies_bytes`. The
-//! upstream was told of no encoding, so an encoded answer cannot be read.
+//! A JSON answer is collected as a whole, edited, and sent with its new length, so an answer that cannot be read is refused
+//! before anything was sent. An event stream is edited event by event while it is relayed; an event that cannot be read ends
+//! it visibly incomplete. Each answer is limited by `limits.answer_bytes`, and all of them, together with the bodies of
+//! requests, by `limits.bodies_bytes`. The gateway requested no encoding, so an encoded answer cannot be read.
 
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -24,7 +24,7 @@ use crate::request::{
 };
 use crate::{limits::body_budget::BodyReservation, snapshot::Snapshot, upstream::UpstreamBody};
 
-/// What an answer that is to be edited is.
+/// The form of an answer that is to be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerForm {
     /// One JSON document.
@@ -37,7 +37,7 @@ impl AnswerForm {
     /// By the answer's headers.
     ///
     /// # Errors
-    /// [`Reason::AnswerUnreadable`], with what is wrong in the record.
+    /// [`Reason::AnswerUnreadable`]; the record has the detail.
     pub(crate) fn of(headers: &HeaderMap, record: &mut Record) -> Result<Self, Reason> {
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
         if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -61,16 +61,16 @@ impl AnswerForm {
     }
 }
 
-/// Headers that speak of the bytes as they were.
+/// Removes headers that apply only to the original bytes.
 pub(crate) fn forget_validators(headers: &mut HeaderMap) {
     headers.remove(ETAG);
     headers.remove(LAST_MODIFIED);
 }
 
-/// Collects a JSON answer and edits it. It has to be there by `deadline`: the client gets no head before.
+/// Collects a JSON answer and edits it, by `deadline`: the client gets no head before.
 ///
 /// # Errors
-/// A refusal, or the client has gone.
+/// A refusal, or the client disconnected.
 pub(crate) async fn document(
     exchange: &mut Exchange<'_>,
     body: UpstreamBody,
@@ -88,7 +88,7 @@ pub(crate) async fn document(
         () = stream_end.reached() => Err(Reason::Expired),
     };
     let (whole, reservation) = whole?;
-    // Nothing lists nothing.
+    // An empty body has no list.
     if whole.is_empty() {
         return Ok(whole);
     }
@@ -149,7 +149,7 @@ mod tests {
         headers
     }
 
-    /// What an answer with these headers is, or the detail of its refusal.
+    /// The form of an answer with these headers, or the detail of its refusal.
     fn form(fields: &[(HeaderName, &'static str)]) -> Result<AnswerForm, String> {
         let peer: SocketAddr = "127.0.0.1:1".parse().unwrap();
         let mut record = Record::new("id".to_owned(), Client::Peer(peer), None);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_content_type_says_what_an_answer_is() {
+    fn a_single_content_type_decides_the_form_of_an_answer() {
         for (value, expected) in [
             ("application/json", AnswerForm::Document),
             ("Application/JSON; charset=utf-8", AnswerForm::Document),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encoded_answer_is_refused_whatever_it_is() {
+    fn an_encoded_answer_is_refused_in_any_form() {
         let json = (CONTENT_TYPE, "application/json");
         for identity in ["identity", "IDENTITY"] {
             let fields = [json.clone(), (CONTENT_ENCODING, identity)];
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_about_the_former_bytes_go_and_others_stay() {
+    fn headers_about_the_original_bytes_are_removed_and_others_stay() {
         let mut headers = headers(&[
             (ETAG, "\"1\""),
             (ETAG, "\"2\""),
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(left, [CONTENT_TYPE]);
     }
 
-    /// What is collected of an answer while other bodies take `taken` bytes.
+    /// The collected answer while other bodies take `taken` bytes.
     async fn collected(answer: String, taken: usize) -> Result<Bytes, Reason> {
         let snapshot = gateway("limits: { answer_bytes: 64KiB, bodies_bytes: 4MiB }\n").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_breaks_off_or_finds_no_room_is_refused() {
+    async fn an_answer_that_breaks_off_or_exceeds_the_body_limit_is_refused() {
         let broken = collected(sized(10, "{}"), 0).await;
         assert_eq!(broken, Err(Reason::UpstreamBroken));
         const BODIES: usize = 4 << 20;

@@ -1,4 +1,4 @@
-//! When an answer is ended though its upstream has more to say: with the caller's token, or when the gateway drains.
+//! When the gateway ends an answer: when the caller's token expires, or when the gateway drains.
 
 use std::{future::pending, time::Duration};
 
@@ -9,15 +9,15 @@ use tokio::{
 
 use crate::shared::Gateway;
 
-/// When an answer is ended though its upstream has more to say.
+/// When the gateway ends an answer, even if the upstream continues.
 pub(crate) struct StreamEnd {
-    /// An answer that only listens ends when the gateway drains: its client comes back.
+    /// A listening stream ends when the gateway drains: its client connects again.
     draining: Option<watch::Receiver<bool>>,
     expires: Instant,
 }
 
 impl StreamEnd {
-    /// Of an answer that only listens: with the caller's token, or when the gateway drains.
+    /// For a listening stream: when the caller's token expires, or the gateway drains.
     pub(crate) fn of_listening(gateway: &Gateway, token_left: Duration) -> Self {
         Self {
             draining: Some(gateway.process_state().draining()),
@@ -25,7 +25,7 @@ impl StreamEnd {
         }
     }
 
-    /// Of an answer to a call: `max_after_expiry` after the caller's token.
+    /// For an answer to a call: `max_after_expiry` after the caller's token expired.
     pub(crate) fn of_call(token_left: Duration, max_after_expiry: Duration) -> Self {
         Self {
             draining: None,
@@ -33,7 +33,7 @@ impl StreamEnd {
         }
     }
 
-    /// When the caller's token no longer carries the answer.
+    /// When the caller's token does not allow the answer any more.
     pub(crate) const fn expires(&self) -> Instant {
         self.expires
     }
@@ -53,7 +53,7 @@ impl StreamEnd {
         }
     }
 
-    /// Whether it has come: asked where a stream that never pauses would not wait for it.
+    /// Whether the end is reached; for streams that never pause, which would not wait for it.
     pub(crate) fn is_reached(&self) -> bool {
         let drains = self.draining.as_ref();
         drains.is_some_and(|draining| *draining.borrow()) || Instant::now() >= self.expires
@@ -70,7 +70,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
     const MOMENT: Duration = Duration::from_millis(5);
 
-    /// How long it takes until the end is reached.
+    /// How long until the end is reached.
     async fn waited(end: &mut StreamEnd) -> Duration {
         let begun = Instant::now();
         end.reached().await;
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_to_a_call_outlives_the_token_by_what_is_granted() {
+    async fn an_answer_to_a_call_may_outlive_the_token_by_the_configured_time() {
         let mut end = StreamEnd::of_call(MINUTE, 2 * MINUTE);
         assert_eq!(end.expires() - Instant::now(), 3 * MINUTE);
         assert!(!end.is_reached());
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_listens_ends_with_the_token() {
+    async fn a_listening_stream_ends_with_the_token() {
         let gateway = gateway("");
         let mut end = StreamEnd::of_listening(&gateway, MINUTE);
         assert!(timeout(MINUTE - MOMENT, end.reached()).await.is_err());
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn draining_ends_what_listens_and_leaves_calls_alone() {
+    async fn draining_ends_listening_streams_and_not_calls() {
         let gateway = gateway("");
         let mut listening = StreamEnd::of_listening(&gateway, MINUTE);
         let mut call = StreamEnd::of_call(MINUTE, MINUTE);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn draining_wakes_who_waits_for_the_end() {
+    async fn draining_wakes_a_wait_for_the_end() {
         let gateway = gateway("");
         let mut end = StreamEnd::of_listening(&gateway, 10 * MINUTE);
         let waiting = tokio::spawn(async move { waited(&mut end).await });
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_that_is_given_up_can_be_taken_up_again() {
+    async fn a_cancelled_wait_can_be_started_again() {
         let mut end = StreamEnd::of_call(MINUTE, Duration::ZERO);
         for _ in 0..59 {
             let second = Duration::from_secs(1);

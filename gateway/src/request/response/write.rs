@@ -1,4 +1,4 @@
-//! Writing to the client, each write under its deadline.
+//! Writes to the client, each with a deadline.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::request::exchange::Broken;
 
-/// Writes a response's head, framed as the client's version of HTTP has it.
+/// Writes a response's head, framed for the client's HTTP version.
 pub(crate) async fn write_head(
     session: &mut ServerSession,
     mut head: Box<ResponseHeader>,
@@ -30,13 +30,13 @@ pub(crate) async fn write_head(
     within(deadline, session.write_response_header(head)).await
 }
 
-/// Writes a body whose head is written, to its end.
+/// Writes the whole body, after its head.
 pub(crate) async fn write_whole(session: &mut ServerSession, body: Bytes) -> Result<(), Broken> {
     let deadline = session.get_write_timeout();
     within(deadline, session.write_response_body(body, true)).await
 }
 
-/// A write under its deadline: a client that reads nothing is not waited for.
+/// A write with a deadline: the gateway does not wait for a client that reads nothing.
 pub(crate) async fn within<T>(
     deadline: Option<Duration>,
     write: impl Future<Output = pingora::Result<T>>,

@@ -1,5 +1,5 @@
-//! Phase 6: what clients hold and cannot read, opened for the upstream: the [`session_id`] of a legacy session, [`task_ids`] and
-//! request states. Each opens only for what it is bound to ([`binding`]).
+//! Phase 6: opens the sealed values that clients send back: the [`session_id`] of a legacy session, [`task_ids`] and request
+//! states. Each is valid only for what it is bound to ([`binding`]).
 
 mod binding;
 pub(crate) mod session_id;

@@ -1,7 +1,7 @@
 //! Phase 6: legacy sessions, sealed.
 //!
-//! A client never sees an upstream's own session id: it gets it sealed, bound to resource, principal and upstream, and
-//! sends that back. Nothing is stored, so every replica with the same key opens it.
+//! A client never gets an upstream's own session id. It gets a sealed one, bound to resource, principal and upstream, and
+//! sends that back. Nothing is stored, so every replica with the same key can open it.
 
 use http::{HeaderValue, Response};
 use mcp_gateway_core::{
@@ -13,13 +13,14 @@ use mcp_gateway_core::{
 use super::binding::binding;
 use crate::{request::exchange::Exchange, snapshot::ProtectedResource, upstream::UpstreamBody};
 
-/// A legacy session that the client named and that opened.
+/// A legacy session whose sealed id was opened.
 pub(crate) struct OpenedSession {
     sealed: HeaderValue,
     pub(crate) upstream_id: String,
 }
 
-/// Opens the sealed session id that a legacy client sends along. A foreign, altered or unknown one is refused alike.
+/// Opens the sealed session id that a legacy client sends. Another caller's, a changed and an unknown one get the same
+/// refusal.
 pub(crate) fn open(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,
@@ -36,7 +37,7 @@ pub(crate) fn open(
         .get_all(SESSION_ID)
         .iter();
     let Some(sealed) = sent.next() else {
-        // Only a session tells whom the server asked: without one, anybody could answer for anybody.
+        // Only a session shows which client the server asked. Without one, any client could answer for another.
         return match message.answers() {
             true => Err(Reason::SessionRequired),
             false => Ok(None),
@@ -56,7 +57,7 @@ pub(crate) fn open(
     }))
 }
 
-/// The session id the client gets to see: the one it sent, or the upstream's, sealed. Never the upstream's own.
+/// The session id for the client: the one it sent, or the upstream's, sealed. Never the upstream's own.
 pub(crate) fn answer_id(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,

@@ -1,7 +1,7 @@
-//! Phase 6, continued: ids of tasks and request states, sealed like session ids where the resource says so.
+//! Phase 6, continued: task ids and request states, sealed like session ids if the resource is configured so.
 //!
-//! What the policy and the logs see is what the client sent. The upstream gets the client's bytes with these values opened; how
-//! its answers are edited follows from the request.
+//! The policy and the logs see what the client sent. The upstream gets the client's message with these values opened. The
+//! request decides how its answer is edited.
 
 use bytes::Bytes;
 use http::Method;
@@ -23,10 +23,10 @@ use crate::{
     snapshot::ProtectedResource,
 };
 
-/// What is logged where tasks are refused.
+/// The detail in the access log where tasks are refused.
 const REFUSED: &str = "tasks are refused (resources.tasks: refuse); `seal` binds task ids to callers, `upstream` leaves that to the MCP server";
 
-/// Opens what is sealed in a message, and sees to it that what its answer hands out is sealed.
+/// Opens the sealed values in a message, and adds the edit that seals the values in its answer.
 pub(crate) fn open(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
@@ -68,13 +68,14 @@ pub(crate) fn open(
     Ok(())
 }
 
-/// Whether messages come back: notifications and responses are accepted without a body (MCP transports, *Sending Messages*).
+/// Whether the message gets a response: notifications and responses are accepted without a body (MCP transports, *Sending
+/// Messages*).
 fn is_answered(exchange: &Exchange<'_>, message: &Message) -> bool {
     let is_request = message.method.is_some() && exchange.rpc_id.is_some();
     is_request || exchange.session.req_header().method == Method::GET
 }
 
-/// Whether the resource allows what the message does with tasks.
+/// Whether the resource allows the message's use of tasks.
 fn check_task_use(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
@@ -88,7 +89,7 @@ fn check_task_use(
     outcome
 }
 
-/// Reserves memory for the body that goes upstream, as for the client's.
+/// Reserves memory for the body that is sent upstream, in addition to the client's.
 fn reserve(exchange: &Exchange<'_>, body: Vec<u8>) -> Result<Bytes, Reason> {
     let mut reservation = exchange.gateway.body_budget().reservation();
     reservation.grow(body.len(), exchange.snapshot.body_budget_bytes)?;

@@ -1,6 +1,6 @@
-//! One line for each request, as JSON or as text, written beside the operational logs.
+//! The access log: one line for each request, as JSON or as text, in the same output as the operational logs.
 //!
-//! A line says who called what and how it ended. It holds no token, no query and no body.
+//! A line says who called what, and the outcome. It has no token, no query and no body.
 
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ pub(crate) struct AccessLog {
 }
 
 impl AccessLog {
-    /// A log that writes where `writer` does, unless the configuration switches it off.
+    /// A log in the output of `writer`, unless the configuration turns it off.
     pub(crate) fn new(log: &Log, writer: LogWriter) -> Self {
         Self {
             lines: LineWriter::new(log.access.then_some(writer), log.format),
         }
     }
 
-    /// Writes the line of a request that is over, unless the log is off.
+    /// Writes the line of a finished request, unless the log is off.
     pub(crate) fn write(&self, finished: &FinishedRequest<'_>) {
         if self.lines.is_on() {
             let fields = CallerFields::new(&finished.request);
@@ -45,7 +45,7 @@ impl AccessLog {
     }
 }
 
-/// What one request was and how it ended. Absent values are left out of the line.
+/// A request and its outcome. Absent values are left out of the line.
 #[derive(Serialize)]
 struct AccessLine<'a> {
     #[serde(flatten)]
@@ -65,10 +65,10 @@ struct AccessLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_ms: Option<f64>,
     bytes_sent: usize,
-    /// What was wrong, for the operator alone.
+    /// The details of an error, for the operator only.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
-    /// The answer is not whole: the `client`, the `upstream` or the `gateway` ended it before.
+    /// The answer is not complete: the `client`, the `upstream` or the `gateway` ended it early.
     #[serde(skip_serializing_if = "Option::is_none")]
     broken_by: Option<&'static str>,
 }

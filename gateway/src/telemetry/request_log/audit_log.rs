@@ -1,8 +1,8 @@
-//! One line for each decision on a request that may change something: as JSON in a file of its own, or among the log's
-//! lines in their format.
+//! The audit log: one line for each decision on a request that may change something, as JSON in its own file, or in the
+//! output of the operational log in its format.
 //!
-//! A line says who may or may not do what, and what decided it. It is written when the decision falls, before the upstream is
-//! asked. It holds no token and no argument.
+//! A line says who may or may not do what, and what decided it. It is written at the decision, before the request is sent to
+//! the upstream. It has no token and no argument.
 
 use std::io;
 
@@ -31,11 +31,11 @@ pub(crate) struct AuditLog {
 }
 
 impl AuditLog {
-    /// A log that writes to its file, or where `beside` does; and what keeps the last lines of the file. Lines that the file
-    /// does not take are counted in `dropped`.
+    /// A log that writes to its file, or to the output of `beside`; and the guard that writes the last lines of the file.
+    /// Lines that cannot be written to the file are counted in `dropped`.
     ///
     /// # Errors
-    /// The file cannot be opened, or the system gives no thread.
+    /// The file cannot be opened, or the system provides no thread.
     pub(crate) fn start(
         audit: &Audit,
         (log, beside): (&Log, LogWriter),
@@ -82,13 +82,13 @@ struct AuditLine<'a> {
     mcp_version: Option<&'a str>,
     /// `allowed` or `refused`.
     decision: &'static str,
-    /// What the policy decided by: `rules[3]`, `default` or `required`.
+    /// The source of the policy's decision: `rules[3]`, `default` or `required`.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
-    /// Why it is refused.
+    /// The reason of the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    /// The scopes the call takes and the caller lacks.
+    /// The scopes that the call requires and the caller lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_scopes: Option<&'a str>,
 }

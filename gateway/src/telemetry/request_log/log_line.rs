@@ -1,6 +1,6 @@
-//! A line of the access log or the audit log: the fields that both share, the time stamp, and the two formats.
+//! A line of the access log or the audit log: the fields that both have, the time stamp, and the two formats.
 //!
-//! Values are redacted and escaped, so that one request is always one line and no value forges another field.
+//! Values are redacted and escaped, so that one request is always one line, and a value cannot forge another field.
 
 use std::fmt::{Display, Write};
 
@@ -16,11 +16,11 @@ const LEVEL: &str = "INFO";
 
 /// The fields of a log's own line. JSON takes them from `Serialize`, in the struct's order.
 pub(crate) trait LogLine: Serialize {
-    /// What sets the line apart from other events.
+    /// The target that distinguishes the line from other events.
     const TARGET: Option<&'static str>;
     const MESSAGE: &'static str;
 
-    /// Adds the fields in the order of text lines: what people look for first comes first.
+    /// Adds the fields in the order of text lines: the most wanted fields are first.
     fn write_text(&self, text: &mut TextLine);
 }
 
@@ -52,7 +52,7 @@ impl LineWriter {
     }
 }
 
-/// What every line says of its request. The two logs have other fields between these groups.
+/// The fields about a request that both logs have. Each log has its own fields between these groups.
 pub(crate) struct CallerFields<'a> {
     pub(crate) origin: OriginFields<'a>,
     pub(crate) resource: Option<&'a str>,
@@ -108,7 +108,7 @@ impl<'a> CallerFields<'a> {
     }
 }
 
-/// A line of text: words, then `key=value` pairs. A value that is not plain is quoted and escaped.
+/// A line of text: values, then `key=value` pairs. A value with special characters is quoted and escaped.
 pub(crate) struct TextLine(String);
 
 impl TextLine {
@@ -138,20 +138,20 @@ impl TextLine {
         }
     }
 
-    /// Adds what is called.
+    /// Adds the method and the name.
     pub(crate) fn call(&mut self, fields: &CallFields<'_>) {
         self.field("method", fields.mcp_method);
         self.field("name", fields.mcp_name);
     }
 
-    /// Adds who calls.
+    /// Adds the principal.
     pub(crate) fn principal(&mut self, fields: &PrincipalFields<'_>) {
         self.field("subject", fields.subject);
         self.field("client_id", fields.client_id);
         self.field("issuer", fields.issuer);
     }
 
-    /// Adds where the request came from, and its id.
+    /// Adds the client and the request id.
     pub(crate) fn origin(&mut self, fields: &OriginFields<'_>) {
         self.field("client", Some(&fields.client));
         self.field("request_id", Some(fields.request_id));
@@ -173,7 +173,7 @@ fn is_plain(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(is_fine)
 }
 
-/// The line without its end, stamped with the time (RFC 3339).
+/// The line without a line break, with a time stamp (RFC 3339).
 pub(crate) fn encode<L: LogLine>(format: LogFormat, timestamp: &str, line: &L) -> Vec<u8> {
     match format {
         LogFormat::Json => {
@@ -215,7 +215,7 @@ fn timestamp() -> String {
 mod tests {
     use super::*;
 
-    /// A line with a value that anybody may have sent.
+    /// A line with a value from a client.
     #[derive(Serialize)]
     struct Line<'a> {
         value: Option<&'a str>,
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_not_plain_is_quoted_so_that_it_forges_no_field() {
+    fn a_value_with_special_characters_is_quoted_and_forges_no_field() {
         for (value, expected) in [
             ("plain/value:1", "plain/value:1"),
             ("", r#""""#),
@@ -258,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_leaves_no_trace_in_a_text_line() {
+    fn absent_values_are_left_out_of_a_text_line() {
         assert_eq!(encoded(LogFormat::Text, None), "TIME  INFO word count=7");
     }
 
     #[test]
-    fn a_json_line_is_one_object_on_one_line_whatever_its_values_are() {
+    fn a_json_line_is_one_object_on_one_line_with_any_values() {
         let hostile = "a\n\"},{\"level\":\"ERROR\"\u{2028}";
         let line = encoded(LogFormat::Json, Some(hostile));
         assert!(!line.contains('\n') && line.starts_with(r#"{"timestamp":"TIME","level":"INFO","#));
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_stamp_is_the_present_time_in_utc() {
+    fn a_time_stamp_is_the_current_time_in_utc() {
         let stamped = timestamp();
         let read = OffsetDateTime::parse(&stamped, &Rfc3339).unwrap();
         assert!(stamped.ends_with('Z'), "{stamped}");

@@ -1,5 +1,6 @@
-//! The lines about requests: one [`access_log`] line for each, one [`audit_log`] line for each decision, and the [`refusal_log`] for
-//! refusals that somebody should look into. [`log_line`] writes the fields they share; [`redaction`] cuts what a line may not hold.
+//! The lines about requests: one [`access_log`] line for each, one [`audit_log`] line for each decision, and the
+//! [`refusal_log`] for refusals that need attention. [`log_line`] writes the fields they share; [`redaction`] removes what a
+//! line must not hold.
 
 pub(crate) mod access_log;
 pub(crate) mod audit_log;

@@ -1,21 +1,22 @@
 //! What a log line may show of a value that a client sent.
 //!
-//! Values are shortened, and end before anything that may be a token: clients put tokens into every place there is.
+//! Values are shortened, and truncated before anything that may be a token: clients send tokens in any place.
 
 /// The longest name, subject or path in a line, in characters.
 const FIELD_LENGTH: usize = 256;
 
-/// How a part of a compact JSON Web Token begins: `{"` in base64url.
+/// The first characters of a part of a compact JSON Web Token: `{"` in base64url.
 const TOKEN_BEGIN: &str = "eyJ";
 
-/// Characters from which on a word that begins so is taken for a token.
+/// A word that begins so and is at least this long is treated as a token, in characters.
 const TOKEN_PART: usize = 16;
 
-/// The longest word of an unknown path or method that is shown whole, in characters; the longest of a well-known path has 26.
+/// The longest segment of an unknown path, or unknown method, that is shown completely, in characters; the longest in a
+/// well-known path has 26.
 const WORD_LENGTH: usize = 32;
 const WORD_SHOWN: usize = 8;
 
-/// A value up to [`FIELD_LENGTH`], and up to the first part that reads like a JSON Web Token.
+/// A value truncated to [`FIELD_LENGTH`] characters, and before the first part that looks like a JSON Web Token.
 pub(crate) fn redact(value: &str) -> &str {
     let value = head(value, FIELD_LENGTH);
     let is_token = |at: &usize| {
@@ -28,13 +29,13 @@ pub(crate) fn redact(value: &str) -> &str {
         .map_or(value, |at| head_to(value, at + TOKEN_BEGIN.len()))
 }
 
-/// The name of a tool, prompt or resource. The name of a resource is a URI, whose query is left out as that of a request is.
+/// The name of a tool, prompt or resource. A resource's name is a URI; its query is left out, like that of a request.
 pub(crate) fn redact_name(name: &str) -> &str {
     let end = name.find('?');
     redact(end.map_or(name, |end| head_to(name, end)))
 }
 
-/// A path that no resource has: a long segment may be an opaque token, so no more than its beginning is shown.
+/// A path that no resource has. A long segment may be an opaque token, so only its first characters are shown.
 pub(crate) fn redact_unknown_path(path: &str) -> &str {
     let mut begin = 0;
     for segment in path.split('/') {
@@ -47,7 +48,7 @@ pub(crate) fn redact_unknown_path(path: &str) -> &str {
     redact(path)
 }
 
-/// A word that the client chose, such as a method that HTTP does not know: its beginning, where it is long.
+/// A word from the client, such as an unknown HTTP method: only its first characters if it is long.
 pub(crate) fn redact_word(word: &str) -> &str {
     if word.chars().nth(WORD_LENGTH).is_some() {
         head(word, WORD_SHOWN)
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_a_token_is_not_shown() {
+    fn values_that_may_be_tokens_are_not_shown() {
         let token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
         let cases = [
             (format!("/{token}"), "/eyJ"),
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_are_cut_at_a_character() {
+    fn long_values_are_truncated_at_a_character() {
         let long = "ä".repeat(FIELD_LENGTH + 10);
         assert_eq!(redact(&long).chars().count(), FIELD_LENGTH);
         assert_eq!(redact("short"), "short");

@@ -1,4 +1,4 @@
-//! Refusals in the operational log. The access log has them all, each with its request.
+//! Refusals in the operational log. The access log has all refusals, each with its request.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use mcp_gateway_core::refusal::reason::{Reason, Severity};
 use super::redaction::redact;
 use crate::telemetry::log_interval::LogInterval;
 
-/// Lines about faults: one a second is enough to look at.
+/// Lines about faults: at most one per second.
 static FAULTS: LogInterval = LogInterval::every(Duration::from_secs(1));
 
-/// Writes a line where somebody should look: an error for a fault, at debug level for what is suspicious.
+/// Writes a line for refusals that need attention: an error for a fault, at debug level for a suspicious request.
 pub(crate) fn write(request_id: &str, resource: &str, reason: Reason, detail: &str) {
     let (detail, label) = (redact(detail), reason.label());
     match reason.row().severity {
