@@ -79,7 +79,7 @@ pub enum RunError {
     /// The upgrade socket cannot be used, so `run --upgrade` could not replace this process.
     #[error(transparent)]
     UpgradeSocket(#[from] UpgradeSocketError),
-    /// A resource of the system, such as a thread or a runtime, is not available.
+    /// The system refused a resource, such as a thread or a runtime.
     #[error("cannot start: {0}")]
     Start(String),
 }

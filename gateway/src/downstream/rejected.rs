@@ -91,11 +91,14 @@ impl RejectionCause {
         match self {
             Self::Limit => Some(("connection limit reached (limits.connections)", &LIMIT)),
             Self::AddressLimit(_) => Some((
-                "connection limit of an address reached (limits.connections_per_address); \
+                "connection limit reached for one address (limits.connections_per_address); \
                  add load balancers to trusted_proxies",
                 &ADDRESS_LIMIT,
             )),
-            Self::Memory => Some(("low on memory (limits.memory)", &MEMORY)),
+            Self::Memory => Some((
+                "low on memory (limits.memory); raise the limit, or lower limits.connections",
+                &MEMORY,
+            )),
             Self::ProxyHeader(_) => Some((
                 "the address is not in trusted_proxies, or sent no valid PROXY protocol header of version 2 (listen.proxy_protocol)",
                 &PROXY_HEADER,

@@ -321,7 +321,7 @@ impl IssuerKeys {
             .inc();
         if let Err(error) = &outcome {
             let serving = if self.usable().is_some() {
-                "the previous keys stay in use (jwks.stale)"
+                "the previous keys stay in use until they are stale (jwks.stale)"
             } else {
                 "its resources answer 503"
             };

@@ -3,14 +3,14 @@
 //!
 //! [`pipeline`] calls all phases in one function; each phase has its own file:
 //!
-//! 1. [`admit`]: one request, for a host that is served here, without ambiguity.
-//! 2. [`route`]: the protected resource at its path.
-//! 3. [`authenticate`]: one bearer token, verified for this resource.
-//! 4. [`read`]: the body, and the one message in it.
-//! 5. [`authorize`]: policy and rate limits.
-//! 6. [`session`]: the session id opened, and what else is sealed.
-//! 7. [`forward`]: the upstream asked; its answer goes back by [`response`].
-//! 8. [`record`]: when the request is over, its metrics and its access line are written (`record/guard.rs`).
+//! 1. [`admit`]: checks that this is exactly one request, for a host that is served here.
+//! 2. [`route`]: finds the protected resource at its path.
+//! 3. [`authenticate`]: verifies the one bearer token for this resource.
+//! 4. [`read`]: reads the body, and the one message in it.
+//! 5. [`authorize`]: applies policy and rate limits.
+//! 6. [`session`]: opens the session id and other sealed values.
+//! 7. [`forward`]: sends the request to the upstream; [`response`] returns the answer.
+//! 8. [`record`]: at the end of the request, its metrics and its access line are written (`record/guard.rs`).
 //!
 //! The [`exchange`] holds what the phases find, the [`record`] what logs and metrics get of it.
 

@@ -40,7 +40,7 @@ use watch::FileWatch;
 /// writing does not block every change.
 const MAX_SETTLE_PAUSES: u32 = 10;
 
-/// Reads the configuration again when the trigger asks for it.
+/// Reads the configuration again when the trigger requests it.
 #[derive(Debug)]
 pub(crate) struct Reloader {
     source: Source,

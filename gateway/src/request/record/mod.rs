@@ -90,7 +90,7 @@ impl Record {
         &self.request_id
     }
 
-    /// The client's address.
+    /// The client's address: the peer's, or the one that a trusted proxy forwarded.
     pub(crate) const fn client_ip(&self) -> IpAddr {
         self.client.ip()
     }
