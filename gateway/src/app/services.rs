@@ -14,7 +14,7 @@ use crate::{
         keys::IssuerKeys,
         refresher::{self, RefreshOrder},
     },
-    limits::overload::memory,
+    limits::overload::{activity::ACTIVITY, memory},
     shared::Gateway,
 };
 
@@ -66,7 +66,7 @@ impl Service for MemoryWatch {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
         let granted = memory::cgroup_limit();
         let limit = || self.gateway.snapshot().limits.memory.or(granted);
-        memory::watch(self.gateway.overload(), limit).await;
+        memory::watch(self.gateway.overload(), &ACTIVITY, limit).await;
     }
 
     fn name(&self) -> &str {

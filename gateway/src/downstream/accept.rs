@@ -33,7 +33,10 @@ use crate::downstream::{
 };
 use crate::{
     config::Timeouts,
-    limits::{overload::descriptors, per_address::AddressSlot},
+    limits::{
+        overload::{activity::ACTIVITY, descriptors},
+        per_address::AddressSlot,
+    },
     shared::Gateway,
     snapshot::Snapshot,
     telemetry::{log_interval::LogInterval, metrics::Counted},
@@ -183,6 +186,7 @@ fn admit_connection(
     settings: ListenerSettings,
     gateway: &Arc<Gateway>,
 ) {
+    ACTIVITY.note();
     if gateway.overload().is_short_of_memory() {
         return count_rejected(gateway.metrics(), RejectionCause::Memory);
     }
@@ -304,6 +308,7 @@ async fn handshake(
     let tls = TlsAcceptor::from(tls.current());
     match timeout(handshake, tls.accept(tcp)).await {
         Ok(Ok(stream)) => {
+            ACTIVITY.note();
             let name = stream.get_ref().1.server_name().map(str::to_owned);
             let transport = Transport::tls(stream, head_allowance, write_idle);
             return Some((Box::new(transport), name));

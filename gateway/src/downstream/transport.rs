@@ -26,7 +26,10 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::downstream::{head_allowance::HeadAllowance, write_progress::WriteProgress};
+use crate::{
+    downstream::{head_allowance::HeadAllowance, write_progress::WriteProgress},
+    limits::overload::activity::ACTIVITY,
+};
 
 /// The most bytes that are collected before they are written.
 const GATHER_LIMIT: usize = 16 * 1024;
@@ -160,6 +163,7 @@ impl AsyncRead for Transport {
         }
         let before = buf.filled().len();
         ready!(self.wire.pin_mut().poll_read(cx, buf))?;
+        ACTIVITY.note();
         if self.head_allowance.take(buf.filled().len() - before) {
             Poll::Ready(Ok(()))
         } else {
@@ -174,6 +178,7 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ACTIVITY.note();
         if self.gathered.len() + buf.len() > GATHER_LIMIT {
             ready!(self.poll_write_out(cx))?;
         }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{link::Link, pool::Pool};
+use crate::limits::overload::activity::ACTIVITY;
 
 /// The body of an upstream's answer. When it is read to its end, its connection returns to the pool; when it is dropped
 /// before, the connection closes.
@@ -38,6 +39,9 @@ impl Body for UpstreamBody {
             }
             ready => ready,
         };
+        if frame.is_ready() {
+            ACTIVITY.note();
+        }
         if matches!(frame, Poll::Ready(None)) {
             this.return_link();
         }

@@ -59,6 +59,7 @@ mod forwarding {
 
 /// What operators see: logs, metrics, no secrets, and a machine that is short of resources.
 mod operations {
+    mod idle;
     mod logs;
     mod pressure;
     mod prometheus;

@@ -7,10 +7,15 @@ use std::{
     time::Duration,
 };
 
-use super::Overload;
+use tokio::time::{sleep, timeout};
 
-/// Time between two looks.
-const INTERVAL: Duration = Duration::from_millis(50);
+use super::{Overload, activity::Activity};
+
+/// Time between two looks while something happens, or memory is short.
+const BUSY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Time between two looks while nothing happens.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Above this many hundredths of the limit no connection is accepted.
 const HIGH_MARK: usize = 85;
@@ -23,29 +28,44 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// A limit so large that it stands for none, in bytes.
 const NO_LIMIT: usize = 1 << 60;
 
-/// Checks the memory in use for as long as it runs. `limit` (bytes) is asked each time; without one memory is never short.
-pub(crate) async fn watch(overload: &Overload, limit: impl Fn() -> Option<usize>) {
-    let mut ticks = tokio::time::interval(INTERVAL);
+/// Checks the memory in use for as long as it runs: every [`BUSY_INTERVAL`] while something happens, at once when something
+/// happens after a pause, and else every [`IDLE_INTERVAL`]. `limit` (bytes) is asked each time; without one memory is never
+/// short.
+pub(crate) async fn watch(
+    overload: &Overload,
+    activity: &Activity,
+    limit: impl Fn() -> Option<usize>,
+) {
+    let mut is_busy = false;
     loop {
-        ticks.tick().await;
-        let (Some(limit), Some(used)) = (limit(), resident()) else {
-            overload.is_short_of_memory.store(false, Ordering::Relaxed);
-            continue;
-        };
-        let was_short = overload.is_short_of_memory();
-        let is_short = is_above_mark(was_short, used, limit);
-        overload
-            .is_short_of_memory
-            .store(is_short, Ordering::Relaxed);
-        match (was_short, is_short) {
-            (false, true) => tracing::warn!(
-                used,
-                limit,
-                "memory is short: no connections are accepted above {HIGH_MARK} % of limits.memory"
-            ),
-            (true, false) => tracing::info!(used, limit, "connections are accepted again"),
-            _ => {}
+        check(overload, limit());
+        let is_short = overload.is_short_of_memory();
+        if is_busy || is_short {
+            sleep(BUSY_INTERVAL).await;
         }
+        is_busy = is_short || timeout(IDLE_INTERVAL, activity.wait()).await.is_ok();
+    }
+}
+
+/// Notes whether the memory in use is above the mark, and logs a change.
+fn check(overload: &Overload, limit: Option<usize>) {
+    let (Some(limit), Some(used)) = (limit, resident()) else {
+        overload.is_short_of_memory.store(false, Ordering::Relaxed);
+        return;
+    };
+    let was_short = overload.is_short_of_memory();
+    let is_short = is_above_mark(was_short, used, limit);
+    overload
+        .is_short_of_memory
+        .store(is_short, Ordering::Relaxed);
+    match (was_short, is_short) {
+        (false, true) => tracing::warn!(
+            used,
+            limit,
+            "memory is short: no connections are accepted above {HIGH_MARK} % of limits.memory"
+        ),
+        (true, false) => tracing::info!(used, limit, "connections are accepted again"),
+        _ => {}
     }
 }
 
@@ -104,7 +124,55 @@ fn parse_resident(status: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// How often memory is looked at in so much time, when something happens every `pause`.
+    async fn looks(time: Duration, pause: Option<Duration>) -> u32 {
+        let (overload, activity) = (Overload::default(), Activity::new());
+        let looks = Cell::new(0);
+        let watching = watch(&overload, &activity, || {
+            looks.set(looks.get() + 1);
+            None
+        });
+        let happening = async {
+            loop {
+                sleep(pause.unwrap_or(time)).await;
+                activity.note();
+            }
+        };
+        let _ = timeout(time, async { tokio::join!(watching, happening) }).await;
+        looks.get()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_looked_at_often_only_while_something_happens() {
+        let time = Duration::from_secs(10);
+        assert!(looks(time, None).await <= 11);
+        let busy = looks(time, Some(Duration::from_millis(1))).await;
+        assert!((190..=201).contains(&busy), "{busy}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_happens_after_a_pause_is_looked_at_at_once() {
+        let (overload, activity) = (Overload::default(), Activity::new());
+        let last = Cell::new(tokio::time::Instant::now());
+        let watching = watch(&overload, &activity, || {
+            last.set(tokio::time::Instant::now());
+            None
+        });
+        let test = async {
+            sleep(Duration::from_millis(5500)).await;
+            activity.note();
+            sleep(Duration::from_millis(1)).await;
+            assert!(last.get().elapsed() <= Duration::from_millis(2));
+        };
+        tokio::select! {
+            () = watching => {}
+            () = test => {}
+        }
+    }
 
     #[test]
     fn it_is_short_above_the_high_mark_until_below_the_low_one() {

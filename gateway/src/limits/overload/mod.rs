@@ -1,6 +1,7 @@
 //! What the machine lets this process have, descriptors and memory, and whether either is short. While one is, the process
 //! says that it is not ready, and what is open goes on.
 
+pub(crate) mod activity;
 pub(crate) mod descriptors;
 pub(crate) mod memory;
 
@@ -78,7 +79,8 @@ mod tests {
             overload
                 .is_short_of_memory
                 .store(expected.is_none(), Ordering::Relaxed);
-            let watching = memory::watch(&overload, || limit);
+            let activity = activity::Activity::new();
+            let watching = memory::watch(&overload, &activity, || limit);
             let moment = Duration::from_millis(50);
             assert!(tokio::time::timeout(moment, watching).await.is_err());
             assert_eq!(overload.shortage(), expected, "{limit:?}");
