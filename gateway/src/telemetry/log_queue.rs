@@ -3,6 +3,10 @@
 //!
 //! One thread writes. Whoever logs leaves a line in the queue, or, when the queue is full, drops it. Lines that could not
 //! be queued or written are counted, and told once when writing works again.
+//!
+//! Waking that thread costs about as much as a call, so it is not woken for every line: after a write it pauses for
+//! [`PAUSE`], and lines gather meanwhile. The first line after a quiet time is written at once; no line waits longer than
+//! [`PAUSE`]. A line that is to be written through ([`LogWriter::line_through`]) ends the pause.
 
 use std::{
     io::{self, Write},
@@ -11,7 +15,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    thread,
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
@@ -25,8 +29,14 @@ const WAITING_LINES: usize = 16_384;
 /// Bytes of the lines that wait for the writer.
 const WAITING_BYTES: usize = 4 << 20;
 
+/// Bytes of waiting lines from which they are written without a pause, so that a burst finds room.
+const EARLY_BYTES: usize = WAITING_BYTES / 2;
+
 /// Bytes that are written in one go, as far as lines are there.
 const BATCH: usize = 16 << 10;
+
+/// Least time between two writes, unless more lines wait than one holds: at most 100 wake-ups a second.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long to wait before trying again where another process made standard output non-blocking.
 const RETRY: Duration = Duration::from_millis(10);
@@ -43,6 +53,7 @@ pub(crate) struct LogWriter {
     queue: SyncSender<QueueMessage>,
     waiting: Arc<AtomicUsize>,
     dropped: IntCounter,
+    thread: Thread,
 }
 
 #[derive(Debug)]
@@ -72,25 +83,39 @@ impl LogWriter {
             is_torn: false,
             recovered,
         };
-        thread::Builder::new()
+        let writing = thread::Builder::new()
             .name("log".into())
             .spawn(move || drain.run(&lines))?;
         Ok(Self {
             queue,
             waiting,
             dropped,
+            thread: writing.thread().clone(),
         })
     }
 
     /// Leaves one line, its end included; drops it when the queue is full.
     pub(crate) fn line(&self, line: Vec<u8>) {
         let size = line.len();
-        let waiting = self.waiting.fetch_add(size, Ordering::Relaxed);
-        if waiting + size > WAITING_BYTES || self.queue.try_send(QueueMessage::Line(line)).is_err()
-        {
+        let waiting = self.waiting.fetch_add(size, Ordering::Relaxed) + size;
+        if waiting > WAITING_BYTES || self.queue.try_send(QueueMessage::Line(line)).is_err() {
             self.waiting.fetch_sub(size, Ordering::Relaxed);
             self.dropped.inc();
         }
+        if waiting > EARLY_BYTES {
+            self.end_pause();
+        }
+    }
+
+    /// Leaves one line as [`LogWriter::line`] does, and has it written without a pause.
+    pub(crate) fn line_through(&self, line: Vec<u8>) {
+        self.line(line);
+        self.end_pause();
+    }
+
+    /// Ends the pause of the writing thread, or the next one.
+    fn end_pause(&self) {
+        self.thread.unpark();
     }
 
     /// Waits until what was left so far is written, or [`LAST_LINES`] have gone.
@@ -105,6 +130,7 @@ impl LogWriter {
             thread::sleep(RETRY);
             end = again;
         }
+        self.end_pause();
         let _ = done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
@@ -151,28 +177,33 @@ struct QueueDrain<W> {
 }
 
 impl<W: Write> QueueDrain<W> {
-    fn run(&mut self, lines: &Receiver<QueueMessage>) {
+    fn run(&mut self, messages: &Receiver<QueueMessage>) {
         let mut batch = Vec::new();
-        while let Ok(first) = lines.recv() {
+        while let Ok(first) = messages.recv() {
             let mut next = Some(first);
-            let mut end = None;
-            while let Some(message) = next.take() {
+            while let Some(message) = next {
                 match message {
                     QueueMessage::Line(line) => batch.extend_from_slice(&line),
-                    QueueMessage::End(written) => end = Some(written),
+                    QueueMessage::End(written) => {
+                        self.write_out(&mut batch);
+                        // Whoever asked may have stopped waiting.
+                        let _ = written.try_send(());
+                    }
                 }
-                if end.is_none() && batch.len() < BATCH {
-                    next = lines.try_recv().ok();
+                if batch.len() >= BATCH {
+                    self.write_out(&mut batch);
                 }
+                next = messages.try_recv().ok();
             }
-            self.write(&batch);
-            self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
-            batch.clear();
-            if let Some(written) = end {
-                // Whoever asked may have stopped waiting.
-                let _ = written.try_send(());
-            }
+            self.write_out(&mut batch);
+            thread::park_timeout(PAUSE);
         }
+    }
+
+    fn write_out(&mut self, batch: &mut Vec<u8>) {
+        self.write(batch);
+        self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+        batch.clear();
     }
 
     /// Writes lines, or counts those that have to be given up.
@@ -234,12 +265,27 @@ mod tests {
     #[derive(Default)]
     struct QueueState {
         written: Vec<u8>,
+        writes: usize,
         room: Option<usize>,
     }
 
     impl Output {
         fn set_room(&self, room: Option<usize>) {
             self.0.lock().unwrap().room = room;
+        }
+
+        fn writes(&self) -> usize {
+            self.0.lock().unwrap().writes
+        }
+
+        /// Waits until so many bytes were written; how long that took.
+        fn wait_for(&self, bytes: usize) -> Duration {
+            let began = Instant::now();
+            while self.0.lock().unwrap().written.len() < bytes {
+                assert!(began.elapsed() < Duration::from_secs(10));
+                thread::sleep(Duration::from_millis(1));
+            }
+            began.elapsed()
         }
 
         fn text(&self) -> String {
@@ -258,6 +304,7 @@ mod tests {
                 *room -= count;
             }
             state.written.extend_from_slice(&bytes[..count]);
+            state.writes += 1;
             Ok(count)
         }
 
@@ -296,6 +343,47 @@ mod tests {
             (dropped.get(), TOLD.lock().unwrap().as_slice()),
             (2, [2].as_slice())
         );
+    }
+
+    #[test]
+    fn many_lines_are_few_writes_and_keep_their_order() {
+        let (output, dropped) = (Output::default(), counter());
+        let writer = LogWriter::start(output.clone(), dropped.clone(), |_| {}).unwrap();
+        let began = Instant::now();
+        let mut expected = String::new();
+        while began.elapsed() < Duration::from_secs(1) {
+            let line = format!("{:?}\n", began.elapsed());
+            expected.push_str(&line);
+            writer.line(line.into_bytes());
+            thread::sleep(Duration::from_micros(200));
+        }
+        writer.finish();
+        assert_eq!(output.text(), expected);
+        assert_eq!(dropped.get(), 0);
+        // One for each pause, the first and the last one, and a few where the clock is coarse.
+        let allowed = 5 + began.elapsed().as_millis() / PAUSE.as_millis();
+        assert!(output.writes() as u128 <= allowed, "{}", output.writes());
+    }
+
+    #[test]
+    fn a_line_waits_for_a_pause_at_most_and_one_written_through_for_none() {
+        /// Far more than a pause, for a machine that is busy.
+        const SOON: Duration = Duration::from_secs(1);
+        let output = Output::default();
+        let writer = LogWriter::start(output.clone(), counter(), |_| {}).unwrap();
+        for size in 1..10 {
+            writer.line(b"\n".to_vec());
+            assert!(output.wait_for(size) < SOON);
+        }
+        // Each of these ends a pause: a thousand take less time than a thousand pauses.
+        let began = Instant::now();
+        for size in 10..1010 {
+            writer.line_through(b"\n".to_vec());
+            while output.text().len() < size {
+                assert!(began.elapsed() < 1000 * PAUSE / 2);
+                thread::yield_now();
+            }
+        }
     }
 
     #[test]

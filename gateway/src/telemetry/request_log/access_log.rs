@@ -101,6 +101,7 @@ impl<'a> AccessLine<'a> {
 impl LogLine for AccessLine<'_> {
     const TARGET: Option<&'static str> = None;
     const MESSAGE: &'static str = "request";
+    const IS_WRITTEN_THROUGH: bool = false;
 
     fn write_text(&self, text: &mut TextLine) {
         text.word(&self.status.to_string());

@@ -116,6 +116,7 @@ impl<'a> AuditLine<'a> {
 impl LogLine for AuditLine<'_> {
     const TARGET: Option<&'static str> = Some("audit");
     const MESSAGE: &'static str = "decision";
+    const IS_WRITTEN_THROUGH: bool = true;
 
     fn write_text(&self, text: &mut TextLine) {
         text.word("audit");

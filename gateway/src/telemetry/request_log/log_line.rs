@@ -19,6 +19,8 @@ pub(crate) trait LogLine: Serialize {
     /// The target that distinguishes the line from other events.
     const TARGET: Option<&'static str>;
     const MESSAGE: &'static str;
+    /// Whether a line is written without the pause in which others gather.
+    const IS_WRITTEN_THROUGH: bool;
 
     /// Adds the fields in the order of text lines: the most wanted fields are first.
     fn write_text(&self, text: &mut TextLine);
@@ -43,11 +45,14 @@ impl LineWriter {
     }
 
     /// Writes one line. A full queue drops it.
-    pub(crate) fn write(&self, line: &impl LogLine) {
+    pub(crate) fn write<L: LogLine>(&self, line: &L) {
         if let Some(queue) = &self.queue {
             let mut bytes = encode(self.format, &timestamp(), line);
             bytes.push(b'\n');
-            queue.line(bytes);
+            match L::IS_WRITTEN_THROUGH {
+                true => queue.line_through(bytes),
+                false => queue.line(bytes),
+            }
         }
     }
 }
@@ -225,6 +230,7 @@ mod tests {
     impl LogLine for Line<'_> {
         const TARGET: Option<&'static str> = None;
         const MESSAGE: &'static str = "message";
+        const IS_WRITTEN_THROUGH: bool = false;
 
         fn write_text(&self, text: &mut TextLine) {
             text.word("word");
