@@ -45,6 +45,7 @@ test: binaries ## Run all tests: unit tests, end-to-end tests with a real identi
 	tests/conformance/setup.sh
 	$(CARGO) test --locked --workspace --no-fail-fast
 	tests/deploy/check.sh
+	tests/bench/run.sh --check
 
 .PHONY: unit
 unit: ## Run only the unit tests: no binaries, no network, no Python or Node

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the same load against every server in turn, A B C, B C A, C A B, and writes one JSON line per measurement.
 
-Called by run.sh, which makes what it needs; report.py tells the outcome.
+Called by run.sh, which makes what it needs; report.py prints the outcome. A wrong or missing answer fails the run.
 """
 
 import argparse
@@ -17,8 +17,9 @@ from typing import Callable
 
 from servers import BODY, DIR, GATEWAY, HEADERS, HERE, LOAD_CPU, TOOL, compared, pinned, preflight, program, token, upstream
 
-SECONDS = {"saturated": 2, "paced": 3}  # of each test
-QUICK_SECONDS = {"saturated": 1, "paced": 2}
+LOAD = {"saturated_s": 2, "paced_s": 3, "held_s": 2, "rate": 1000, "handshakes": 1500}  # of each test
+QUICK_LOAD = {"saturated_s": 1, "paced_s": 2}
+CHECK_LOAD = {"saturated_s": 1, "paced_s": 0.5, "held_s": 0.5, "rate": 200, "handshakes": 100}
 SETTLE = 12  # seconds: jemalloc gives unused pages back within ten
 
 
@@ -31,7 +32,7 @@ def run(command, timeout=240, env=None):
 
 
 def wrk(server, connections, tokens="hot.txt", path="/mcp"):
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS['saturated']}s", "-s", HERE / "wrk/post.lua", server.url + path]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{LOAD['saturated_s']}s", "-s", HERE / "wrk/post.lua", server.url + path]
     out = run(command, env={"TOKENS": str(DIR / tokens)})
     result = json.loads(next(line for line in out.splitlines() if line.startswith("JSON "))[5:])
     return {**result, "per_s": result["requests"] / result["secs"]}
@@ -41,11 +42,11 @@ def h2load(server, clients, streams):
     body = DIR / "body.json"
     body.write_text(BODY)
     headers = [f"{name.lower()}: {value}" for name, value in {**HEADERS, "Authorization": f"Bearer {token()}"}.items()]
-    command = ["h2load", "-D", SECONDS["saturated"], "-c", clients, "-m", streams, "-d", body, server.url + "/mcp"]
+    command = ["h2load", "-D", LOAD["saturated_s"], "-c", clients, "-m", streams, "-d", body, server.url + "/mcp"]
     out = run(command + [part for header in headers for part in ("-H", header)])
     codes = next(line for line in out.splitlines() if line.startswith("status codes:")).split(":")[1]
     good, *others = [int(part.split()[0]) for part in codes.split(",")]
-    return {"requests": good, "errors": sum(others), "per_s": good / SECONDS["saturated"]}
+    return {"requests": good, "errors": sum(others), "per_s": good / LOAD["saturated_s"]}
 
 
 def tool(command, server, path, *args):
@@ -54,11 +55,11 @@ def tool(command, server, path, *args):
 
 
 def pace(server, *args):
-    return tool("pace", server, "/mcp", "--rate", 1000, "--conns", 32, "--secs", SECONDS["paced"], *args)
+    return tool("pace", server, "/mcp", "--rate", LOAD["rate"], "--conns", 32, "--secs", LOAD["paced_s"], *args)
 
 
 def handshakes(server):
-    result = tool("conn", server, "/mcp", "--conns", 16, "--count", 1500)
+    result = tool("conn", server, "/mcp", "--conns", 16, "--count", LOAD["handshakes"])
     return {**result, "requests": result["ok"]}
 
 
@@ -66,7 +67,9 @@ def hold(server, streams, interval_ms, *args):
     """Holds event streams open; the memory is that of the server's processes."""
     pids = ["--pids", ",".join(map(str, server.pids()))]
     path = f"/mcp-stream?interval_ms={interval_ms}"
-    return tool("sse", server, path, "--streams", streams, "--secs", 2, *pids, *args)
+    result = tool("sse", server, path, "--streams", streams, "--secs", LOAD["held_s"], *pids, *args)
+    missing = max(streams - result["streams"], result["errors"])
+    return {**result, "errors": missing}
 
 
 def memory(server, streams, *args):
@@ -92,6 +95,9 @@ def churn(server, streams=9000):
 ALL = ("direct", "direct-tls", "nginx", "haproxy", "gateway")
 TLS = ALL[1:]
 PROXIES = ALL[2:]
+LOGGED = ALL + ("gateway-log",)
+# What `--check` runs, on the gateway alone: the others take too long for every day.
+CHECKED = ("h1-hot", "h1-many", "h1-sse", "h2-hot", "handshakes", "pace-h1", "pace-h2", "events", "memory-h1", "memory-h2")
 
 
 @dataclass(frozen=True)
@@ -99,16 +105,17 @@ class Test:
     run: Callable
     on: tuple = ALL
     cpu: bool = True  # whether CPU time per request is a figure of this test
+    needs: str = ""  # a program from outside
     once: bool = False  # memory repeats within a few hundredths: one round tells
     quick: bool = True
 
 
 TESTS = {
-    "h1-hot": Test(lambda s: wrk(s, 32), ALL + ("gateway-log",)),
-    "h1-c128": Test(lambda s: wrk(s, 128), quick=False),
-    "h1-many": Test(lambda s: wrk(s, 32, "many.txt")),
-    "h1-sse": Test(lambda s: wrk(s, 32, path="/mcp-sse"), ALL + ("gateway-log",)),
-    "h2-hot": Test(lambda s: h2load(s, 8, 16), ALL + ("gateway-log",)),
+    "h1-hot": Test(lambda s: wrk(s, 32), LOGGED, needs="wrk"),
+    "h1-c128": Test(lambda s: wrk(s, 128), needs="wrk", quick=False),
+    "h1-many": Test(lambda s: wrk(s, 32, "many.txt"), needs="wrk"),
+    "h1-sse": Test(lambda s: wrk(s, 32, path="/mcp-sse"), LOGGED, needs="wrk"),
+    "h2-hot": Test(lambda s: h2load(s, 8, 16), LOGGED, needs="h2load"),
     "handshakes": Test(handshakes, TLS),
     "pace-h1": Test(pace),
     "pace-h2": Test(lambda s: pace(s, "--h2"), TLS, quick=False),
@@ -127,6 +134,8 @@ def measure(test, server):
         result = test.run(server)
     except (RuntimeError, subprocess.TimeoutExpired, StopIteration) as error:
         return {"failed": str(error)[-300:]}
+    if not (result.get("requests") or result.get("events") or result.get("streams")):
+        result["failed"] = "no answer at all"
     if test.cpu and result.get("requests"):
         result["cpu_us"] = (server.cpu_ns() - before) / 1e3 / result["requests"]
     return result
@@ -146,8 +155,8 @@ def setting():
             "cpu": f"{cpu}, {os.cpu_count()} cores",
             "kernel": os.uname().release,
             "gateway": version(["git", "-C", HERE, "describe", "--always", "--dirty"]),
-            "haproxy": version([program("haproxy"), "-v"]).split()[2],
-            "nginx": version([program("nginx"), "-v"]).split("/")[-1],
+            "haproxy": version([program("haproxy"), "-v"]).split()[2] if program("haproxy") else "–",
+            "nginx": version([program("nginx"), "-v"]).split("/")[-1] if program("nginx") else "–",
             "rustc": version(["rustc", "--version"]).split()[1],
             "binary_mib": round(Path(GATEWAY).stat().st_size / 2**20, 1),
             "load_before": os.getloadavg()[0],
@@ -158,13 +167,35 @@ def setting():
 def start(servers):
     for server in servers:
         server.start()
-        wrong = preflight(server)
-        if wrong:
-            raise SystemExit(f"{server.name} answers wrongly, so it is not timed: {'; '.join(wrong)}")
-        print(f"{server.name}: answers as it must, {server.rss_kib() / 1024:.1f} MiB", file=sys.stderr)
+        answers = preflight(server)
+        if answers:
+            raise SystemExit(f"{server.name} gives wrong answers, so it is not timed: {'; '.join(answers)}")
+        print(f"{server.name}: answers are right, {server.rss_kib() / 1024:.1f} MiB", file=sys.stderr)
+
+
+def wrong(record):
+    """What is wrong with a measurement, in words; nothing when every answer was right."""
+    return record.get("failed") or (record.get("errors") and f"{record['errors']} wrong or missing answers")
+
+
+def check(servers, tests):
+    """Runs each test once, in short, on the gateway. What was wrong."""
+    found = []
+    for server in (server for server in servers if server.name == "gateway"):
+        for name, test in tests.items():
+            if test.needs and not program(test.needs):
+                print(f"{name}: left out, {test.needs} is not installed", file=sys.stderr)
+                continue
+            record = measure(test, server)
+            print(f"{name}: {wrong(record) or 'every answer is right'}", file=sys.stderr)
+            if wrong(record):
+                found.append(f"{name} on {server.name}: {wrong(record)}")
+    return found
 
 
 def rounds(servers, tests, number, emit):
+    """Runs each test `number` times on every server. What was wrong."""
+    found = []
     for rnd in range(number):
         for name, test in tests.items():
             if test.once and rnd:
@@ -174,8 +205,12 @@ def rounds(servers, tests, number, emit):
                 if server.name not in test.on:
                     continue
                 record = {"round": rnd, "test": name, "server": server.name, "load": os.getloadavg()[0]}
-                emit({**record, **measure(test, server)})
+                record.update(measure(test, server))
+                emit(record)
+                if wrong(record):
+                    found.append(f"{name} on {server.name}, round {rnd}: {wrong(record)}")
         print(f"round {rnd + 1} of {number} is done", file=sys.stderr)
+    return found
 
 
 def arguments():
@@ -184,7 +219,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, help="rounds of every test that is repeated (default 5)")
     parser.add_argument("--tests", default="", help="only these, comma-separated; the beginning of a name is enough")
     parser.add_argument("--only", default="", help="only these servers, comma-separated")
-    parser.add_argument("--check", action="store_true", help="start everything, check every answer, time nothing")
+    parser.add_argument("--check", action="store_true", help="start everything, check the answers, time nothing; with debug builds")
     return parser.parse_args()
 
 
@@ -193,26 +228,40 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)[1:] * 2)
     only = tuple(filter(None, chosen.only.split(",")))
     prefixes = tuple(filter(None, chosen.tests.split(",")))
-    wanted = lambda name, test: name.startswith(prefixes) if prefixes else test.quick or not chosen.quick
-    tests = {name: test for name, test in TESTS.items() if wanted(name, test)}
+
+    def is_wanted(name, test):
+        if prefixes:
+            return name.startswith(prefixes)
+        return name in CHECKED if chosen.check else test.quick or not chosen.quick
+
+    tests = {name: test for name, test in TESTS.items() if is_wanted(name, test)}
     number = chosen.rounds or (3 if chosen.quick else 5)
-    SECONDS.update(QUICK_SECONDS if chosen.quick else {})
+    LOAD.update(CHECK_LOAD if chosen.check else QUICK_LOAD if chosen.quick else {})
 
     source = upstream()
     source.start()
-    servers = [server for server in compared(source) if not only or server.name in only]
+    servers, missing = compared(source)
+    servers = [server for server in servers if not only or server.name in only]
+    missing = [name for name in missing if not only or name in only]
     try:
-        with open(DIR / "results.jsonl", "w") as out:
-            emit = lambda record: print(json.dumps(record), file=out, flush=True)
-            emit(setting())
-            start(servers)
-            for server in servers:
-                emit({"round": 0, "test": "idle", "server": server.name, "rss_kib": server.rss_kib()})
-            if not chosen.check:
-                rounds(servers, tests, number, emit)
+        if missing and not chosen.check:
+            raise SystemExit(f"not installed: {', '.join(missing)}; `make bench` installs them, --only leaves them out")
+        start(servers)
+        if chosen.check:
+            found = check(servers, tests)
+        else:
+            with open(DIR / "results.jsonl", "w") as out:
+                emit = lambda record: print(json.dumps(record), file=out, flush=True)
+                emit(setting())
+                for server in servers:
+                    emit({"round": 0, "test": "idle", "server": server.name, "rss_kib": server.rss_kib()})
+                found = rounds(servers, tests, number, emit)
     finally:
         for server in reversed([source, *servers]):
             server.stop()
+    for fault in found:
+        print(f"bench: FAILED: {fault}", file=sys.stderr)
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Instructions per request, counted by callgrind, of two builds of the gateway: before a change and after it.
 
-    make bench ARGS=--check          # once: the load tool and the keys it makes
-    BENCH_DIR=… python3 tests/bench/instructions.py BEFORE AFTER
+    tests/bench/run.sh --check       # once: the load tool and the keys
+    BENCH_DIR=… BENCH_TOOL=… python3 tests/bench/instructions.py BEFORE AFTER
 
 Unlike time, instructions hardly vary from run to run on a shared machine. Only user space is counted. Each figure is of
 2,000 requests on one kept TLS connection, after 400 to warm up.

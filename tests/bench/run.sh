@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Measures the gateway against HAProxy, nginx and no proxy at all, side by side on one pinned core, and prints the
-# tables. `--quick` takes some minutes; README.md beside this file tells how to read them.
+# tables. `--quick` takes some minutes; README.md beside this file says how to read them. `--check` times nothing: it
+# starts everything with debug builds and checks the answers.
 #
 #   tests/bench/run.sh [--quick] [--rounds N] [--tests NAMES] [--only SERVERS] [--check]
 set -euo pipefail
 cd "$(dirname "$0")"
-export BENCH_DIR="${BENCH_DIR:-${TMPDIR:-/tmp}/mcp-gateway-bench}"
 
 say() {
   printf 'bench: %s\n' "$*" >&2
@@ -32,19 +32,39 @@ EOF
 case " $* " in
   *" --help "* | *" -h "*) exec python3 bench.py --help ;;
 esac
-[ "$(nproc)" -ge 2 ] || { say "needs two processors: one for the proxy, one for the load"; exit 1; }
-[ "$(ulimit -Hn)" -ge 20000 ] || { say "needs 20,000 file descriptors (ulimit -Hn)"; exit 1; }
+
+target="$(realpath -m "${CARGO_TARGET_DIR:-../../target}")"
+if [[ " $* " == *" --check "* ]]; then
+  is_check=1 profile=debug tokens=100 descriptors=8192
+  export PROXY_CPU="" LOAD_CPU="" BENCH_NICE=""
+else
+  is_check="" profile=dist tokens=20000 descriptors=20000
+  [ "$(nproc)" -ge 2 ] || { say "needs two processors: one for the proxy, one for the load"; exit 1; }
+fi
+[ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge "$descriptors" ] ||
+  { say "needs $descriptors file descriptors (ulimit -Hn)"; exit 1; }
+export BENCH_DIR="${BENCH_DIR:-${TMPDIR:-/tmp}/mcp-gateway-bench${is_check:+-check}}"
+export GATEWAY_BIN="${GATEWAY_BIN:-$target/$profile/mcp-gateway}" BENCH_TOOL="${BENCH_TOOL:-$target/$profile/mcpbench}"
 
 mkdir -p "$BENCH_DIR"
-say "building the gateway and the load tool, with optimisation: minutes when nothing is built yet"
-target="${CARGO_TARGET_DIR:-$PWD/../../target}"
-export GATEWAY_BIN="${GATEWAY_BIN:-$target/dist/mcp-gateway}"
 if [ -z "${BENCH_KEEP_BUILD:-}" ]; then
-  (cd ../.. && cargo build --quiet --locked --profile dist -p mcp-gateway --no-default-features --features jemalloc)
-  CARGO_TARGET_DIR="$BENCH_DIR/target" cargo build --quiet --locked --release
+  cd ../..
+  if [ "$is_check" ]; then
+    # The same as for all other tests, so that nothing is built twice.
+    cargo build --quiet --locked --workspace --bins --tests
+  else
+    say "building the gateway and the load tool, with optimisation: minutes when nothing is built yet"
+    cargo build --quiet --locked --profile dist -p mcp-gateway --no-default-features --features jemalloc
+    cargo build --quiet --locked --profile dist -p mcpbench
+  fi
+  cd - >/dev/null
 fi
 [ -f "$BENCH_DIR/leaf.both.pem" ] || (cd "$BENCH_DIR" && make_keys)
-"$BENCH_DIR/target/release/mcpbench" mint --dir "$BENCH_DIR"
+"$BENCH_TOOL" mint --dir "$BENCH_DIR" --many "$tokens"
 
-python3 bench.py "$@"
-python3 report.py | tee "$BENCH_DIR/report.md"
+failed=0
+python3 bench.py "$@" || failed=$?
+if [ -z "$is_check" ] && [ -s "$BENCH_DIR/results.jsonl" ]; then
+  python3 report.py | tee "$BENCH_DIR/report.md"
+fi
+exit "$failed"

@@ -13,14 +13,16 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DIR = Path(os.environ["BENCH_DIR"])
-TOOL = DIR / "target/release/mcpbench"
+TOOL = os.environ["BENCH_TOOL"]
 GATEWAY = os.environ["GATEWAY_BIN"]
+# Empty: any processor.
 PROXY_CPU = os.environ.get("PROXY_CPU", "0")
 LOAD_CPU = os.environ.get("LOAD_CPU", "1")
 # The upstream's port; the others follow it.
 PORT = int(os.environ.get("BENCH_PORT", 29000))
 # Everything that is timed runs before whatever else the machine does, where we may say so.
-NICE = ["nice", "-n", os.environ.get("BENCH_NICE", "-10")] if os.geteuid() == 0 else []
+NICENESS = os.environ.get("BENCH_NICE", "-10")
+NICE = ["nice", "-n", NICENESS] if NICENESS and os.geteuid() == 0 else []
 
 BODY = (
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
@@ -34,7 +36,7 @@ HEADERS = {
 
 
 def pinned(cpu, command):
-    return [*NICE, "taskset", "-c", cpu, *map(str, command)]
+    return [*NICE, *(["taskset", "-c", cpu] if cpu else []), *map(str, command)]
 
 
 def program(name):
@@ -146,16 +148,21 @@ def upstream():
 
 
 def compared(upstream):
-    """Every server that is measured. The first two are the upstream itself, so their CPU time is the upstream's own."""
+    """Every server that is measured, and the names of those that are not installed.
+
+    The first two are the upstream itself, so their CPU time is the upstream's own.
+    """
     direct = [Server("direct", PORT, tls=False), Server("direct-tls", PORT + 1)]
     for server in direct:
         server.pid = upstream.pid
-    return direct + [
+    servers = direct + [
         Server("nginx", PORT + 2, nginx(PORT + 2)),
         Server("haproxy", PORT + 3, haproxy(PORT + 3), checks=True),
         Server("gateway", PORT + 4, gateway("gateway", PORT + 4, "false"), checks=True),
         Server("gateway-log", PORT + 5, gateway("gateway-log", PORT + 5, "true"), checks=True, quiet=True),
     ]
+    missing = [server for server in servers if server.command and not server.command[0]]
+    return [server for server in servers if server not in missing], [server.name for server in missing]
 
 
 def token(file="hot.txt"):
