@@ -204,6 +204,8 @@ fn announce(config: &Config) {
 fn server() -> Server {
     let conf = ServerConf {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
+        // Timeouts of a second and more are tokio's. Pingora's own wake a thread every 10 ms once the first one was used.
+        fast_timeout_to_tokio_threshold_seconds: Some(0),
         ..ServerConf::default()
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);

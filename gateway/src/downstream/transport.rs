@@ -178,7 +178,6 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ACTIVITY.note();
         if self.gathered.len() + buf.len() > GATHER_LIMIT {
             ready!(self.poll_write_out(cx))?;
         }

@@ -1,5 +1,5 @@
-//! Whether anything happened that can make the process's memory grow: a connection was accepted, bytes came or went. The
-//! memory watch rests while nothing does, so that an idle process sleeps.
+//! Whether anything happened that can make the process's memory grow: a connection was accepted, a handshake was completed,
+//! bytes arrived from a client or an upstream. The memory watch rests while nothing does, so that an idle process sleeps.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

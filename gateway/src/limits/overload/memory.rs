@@ -15,7 +15,7 @@ use super::{Overload, activity::Activity};
 const BUSY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Time between two looks while nothing happens.
-const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+const IDLE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Above this many hundredths of the limit no connection is accepted.
 const HIGH_MARK: usize = 85;
@@ -149,7 +149,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_looked_at_often_only_while_something_happens() {
         let time = Duration::from_secs(10);
-        assert!(looks(time, None).await <= 11);
+        assert!(looks(time, None).await <= 6);
         let busy = looks(time, Some(Duration::from_millis(1))).await;
         assert!((190..=201).contains(&busy), "{busy}");
     }
