@@ -1,4 +1,4 @@
-//! `check` says everything that is wrong with a configuration; `schema` describes its keys to editors.
+//! `check` reports all findings in a configuration. `schema` prints the JSON Schema of its keys for editors.
 
 use std::{
     io::{self, Write},
@@ -13,10 +13,10 @@ use crate::{
     config::{self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget, files},
 };
 
-/// Checks a configuration and says what is in it, or every finding. Gives the exit code: 0, or 2 with findings.
+/// Checks a configuration and prints a summary, or all findings. Returns the exit code: 0, or 2 with findings.
 ///
 /// # Errors
-/// `out` takes nothing.
+/// `out` cannot be written.
 pub(super) fn check(file: &Path, env_file: Option<&Path>, out: &mut impl Write) -> io::Result<u8> {
     match load(file, env_file) {
         Ok(loaded) => write_summary(file, &loaded.config, out).map(|()| OK),
@@ -24,18 +24,18 @@ pub(super) fn check(file: &Path, env_file: Option<&Path>, out: &mut impl Write) 
     }
 }
 
-/// Loads a configuration with the process's environment and, behind it, an environment file.
+/// Loads a configuration with the environment of the process, then an environment file.
 ///
 /// # Errors
-/// Everything that is wrong with it; never empty.
+/// All findings; never empty.
 pub(super) fn load(file: &Path, env_file: Option<&Path>) -> Result<Loaded, Vec<Finding>> {
     Source::new(file, env_file).load()
 }
 
-/// Writes each finding as a line, and how many there are.
+/// Writes one line for each finding, then their number.
 ///
 /// # Errors
-/// `out` takes nothing.
+/// `out` cannot be written.
 pub(super) fn report(file: &Path, findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     for finding in findings {
         writeln!(out, "{}", finding.in_file(file))?;
@@ -49,10 +49,10 @@ pub(super) fn report(file: &Path, findings: &[Finding], out: &mut impl Write) ->
     )
 }
 
-/// Writes the JSON Schema of the configuration. Gives the exit code.
+/// Writes the JSON Schema of the configuration. Returns the exit code.
 ///
 /// # Errors
-/// `out` takes nothing.
+/// `out` cannot be written.
 pub(super) fn write_schema(out: &mut impl Write) -> io::Result<u8> {
     serde_json::to_writer_pretty(&mut *out, &config::schema::json_schema())?;
     writeln!(out)?;
@@ -60,7 +60,7 @@ pub(super) fn write_schema(out: &mut impl Write) -> io::Result<u8> {
 }
 
 fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{} is fine.", file.display())?;
+    writeln!(out, "{}: configuration OK", file.display())?;
     for listener in &config.listen {
         writeln!(out, "listener  {} {}", listener.address, protocol(listener))?;
     }
@@ -90,7 +90,7 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
     Ok(())
 }
 
-/// What clients will say about a certificate outside its validity; the file was read before, and found good otherwise.
+/// A warning about a certificate outside its validity period. The file was already checked.
 fn validity_warning(certificate: &Path, now: i64) -> Option<String> {
     let validity = files::validity(certificate).ok()?;
     let (problem, at) = if now > validity.not_after {
@@ -167,10 +167,10 @@ resources:
     }
 
     #[test]
-    fn a_sound_configuration_is_summed_up() {
+    fn a_valid_configuration_has_a_summary() {
         let (code, printed) = checked(SOUND, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
         let expected = "\
-g.yaml is fine.
+g.yaml: configuration OK
 listener  0.0.0.0:8080 (plain HTTP)
 admin     127.0.0.1:9090
 resource  https://mcp.example.com/mcp -> http://127.0.0.1:9000/mcp
@@ -188,9 +188,9 @@ issuer    corporate = https://login.example.com/
             .replace("plain_http: true", "plain_htp: true");
         let (code, printed) = checked(&text, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
         let expected = "\
-g.yaml:2:10: listen[0]: speaks plain HTTP beyond this machine, where tokens can be read on the way. Add tls, or plain_http: true if something in front of it speaks TLS.
-g.yaml:2:37: listen[0].plain_htp: is no key that is known here. Perhaps plain_http is meant.
-g.yaml:8:15: resources[0].policy.default: is none of allow, deny. Write one of them.
+g.yaml:2:10: listen[0]: plain HTTP on a non-loopback address exposes tokens to the network. Add `tls`, or set `plain_http: true` if a proxy in front terminates TLS.
+g.yaml:2:37: listen[0].plain_htp: unknown key. Did you mean `plain_http`?
+g.yaml:8:15: resources[0].policy.default: must be `allow` or `deny`. Use one of these values.
 3 problems found in g.yaml.
 ";
         assert_eq!((code, printed.as_str()), (2, expected));
@@ -200,23 +200,23 @@ g.yaml:8:15: resources[0].policy.default: is none of allow, deny. Write one of t
     fn a_wrong_environment_file_is_a_finding() {
         let (code, printed) = checked(SOUND, "nonsense\n");
         let expected = "\
-g.yaml: needs the environment file env, which has another line than NAME=value: line 1. Write NAME=value lines, # comments and empty lines.
+g.yaml: environment file env: line 1 is not NAME=value. Use only NAME=value lines, # comments and empty lines.
 1 problem found in g.yaml.
 ";
         assert_eq!((code, printed.as_str()), (2, expected));
     }
 
     #[test]
-    fn a_missing_environment_file_is_told_as_missing() {
+    fn a_missing_environment_file_is_reported() {
         let findings = load(Path::new("g.yaml"), Some(Path::new("/nonexistent/env"))).unwrap_err();
         assert_eq!(
             findings[0].in_file(Path::new("g.yaml")).to_string(),
-            "g.yaml: needs the environment file /nonexistent/env, which cannot be read: No such file or directory (os error 2). Check the name and the permissions."
+            "g.yaml: environment file /nonexistent/env: cannot be read: No such file or directory (os error 2). Check the path and the permissions."
         );
     }
 
     #[test]
-    fn a_certificate_outside_its_validity_is_warned_of() {
+    fn a_certificate_outside_its_validity_has_a_warning() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tls.crt");
         let mut made = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -244,7 +244,7 @@ g.yaml: needs the environment file env, which has another line than NAME=value: 
     }
 
     #[test]
-    fn an_expired_certificate_does_not_make_a_configuration_wrong() {
+    fn an_expired_certificate_is_a_warning_not_a_finding() {
         let directory = tempfile::tempdir().unwrap();
         let mut made = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
         made.not_after = rcgen::date_time_ymd(2020, 3, 4);

@@ -1,7 +1,7 @@
-//! What people type: `run`, `check`, `schema`, `demo`.
+//! The commands: `run`, `check`, `schema`, `demo`.
 //!
-//! Exit codes: 0 when all went well, 1 when the gateway cannot run, or refuses the call that is explained, 2 when the
-//! configuration is wrong, or the question.
+//! Exit codes: 0 success; 1 the gateway cannot run, or `check --explain` shows a refused call; 2 invalid configuration or
+//! options.
 
 mod check;
 #[cfg(feature = "demo")]
@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use self::exit::exit_code;
 use crate::{app::Start, clock};
 
-/// An authenticating gateway in front of MCP servers that have no authentication.
+/// Reverse proxy and OAuth resource server for MCP servers.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-gateway", version, about)]
 pub struct Arguments {
@@ -35,21 +35,21 @@ enum Command {
     Run {
         #[command(flatten)]
         source: SourceArguments,
-        /// Take the listening sockets over from the process that runs with the same upgrade_socket; it ends when what it
-        /// has begun is done.
+        /// Take over the listening sockets of the running process with the same upgrade_socket. That process then drains and
+        /// exits.
         #[arg(long)]
         upgrade: bool,
     },
-    /// Say everything that is wrong with a configuration, or what it would do.
+    /// Check a configuration and report all errors. With --explain, show how it decides one call.
     Check {
         #[command(flatten)]
         source: SourceArguments,
         #[command(flatten)]
         question: Box<explain::Question>,
     },
-    /// Print the JSON Schema of the configuration, for editors.
+    /// Print the JSON Schema of the configuration for editors.
     Schema,
-    /// Try it without any set-up: a task server, the gateway in front of it, and a token.
+    /// Run a demo without any setup: a task server, the gateway in front of it, and a token.
     #[cfg(feature = "demo")]
     Demo(demo::Options),
 }
@@ -57,13 +57,13 @@ enum Command {
 /// Where the configuration comes from.
 #[derive(Args, Debug)]
 struct SourceArguments {
-    /// The configuration file. It wins over --config and MCP_GATEWAY_CONFIG.
+    /// Configuration file. It has precedence over --config and MCP_GATEWAY_CONFIG.
     #[arg(value_name = "FILE", required_unless_present = "config")]
     file: Option<PathBuf>,
-    /// The configuration file, by name.
+    /// Configuration file.
     #[arg(long, short, value_name = "FILE", env = "MCP_GATEWAY_CONFIG")]
     config: Option<PathBuf>,
-    /// A file of NAME=VALUE lines that `${NAME}` in the configuration is taken from, where the environment lacks it.
+    /// File of NAME=VALUE lines for `${NAME}` in the configuration. Environment variables have precedence.
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }
@@ -76,7 +76,7 @@ impl SourceArguments {
 }
 
 impl Arguments {
-    /// Does what was asked and says how it went.
+    /// Runs the command and returns its exit code.
     pub fn execute(self) -> ExitCode {
         let (mut out, mut errors) = (io::stdout(), io::stderr());
         match self.command {
@@ -101,7 +101,7 @@ impl Arguments {
     }
 }
 
-/// Explains a call under a configuration, or says what is wrong with it.
+/// Explains a call with a configuration, or reports the findings of the configuration.
 fn explain_call(
     source: &SourceArguments,
     question: &explain::Question,

@@ -1,4 +1,4 @@
-//! `mcp-gateway run`: a checked configuration, or everything that is wrong with it; then the gateway.
+//! `mcp-gateway run`: checks the configuration, reports all findings, or runs the gateway.
 
 use std::{io::Write, path::Path, process::ExitCode};
 
@@ -29,7 +29,7 @@ pub(super) fn run(
 }
 
 fn report_findings(path: &Path, findings: &[Finding], errors: &mut impl Write) -> ExitCode {
-    // Nobody reads it when stderr is closed; the exit code says it too.
+    // Fails only when stderr is closed. The exit code reports the findings too.
     let _ = check::report(path, findings, errors);
     ExitCode::from(exit::WRONG)
 }

@@ -1,5 +1,5 @@
-//! The files a configuration names: certificates, keys, key sets. `check` reads each of them, so that a file that will
-//! not do is a finding and not a failure at the first request.
+//! The files that a configuration names: certificates, keys, key sets. `check` reads each of them, so that an unusable file is
+//! a finding and not a failure at the first request.
 
 use std::{
     fs::File,
@@ -23,61 +23,61 @@ use x509_parser::{prelude::parse_x509_certificate, x509::X509Version};
 
 use crate::config::{model::CertificateFiles, secret::Secret};
 
-/// Bytes in a file that a configuration names.
+/// Largest size of a file that a configuration names, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Permission bits that let users other than owner and group read or write. The group is let be: Kubernetes mounts
-/// secrets 0440 for the pod's group (threat 148).
+/// Permission bits that let users other than owner and group read or write. The group may read: Kubernetes mounts secrets
+/// with mode 0440 for the group of the pod (threat 148).
 const OTHERS: u32 = 0o006;
 
-/// Why a file cannot be used. Tells nothing of what is in it.
+/// Why a file cannot be used. Never contains anything from the file.
 #[derive(Debug, Error)]
 pub enum FileError {
     /// It cannot be opened or read.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     /// A directory, device or pipe.
-    #[error("is no file")]
+    #[error("is not a regular file")]
     NotAFile,
-    /// Larger than any such file is.
+    /// Larger than [`MAX_FILE_BYTES`].
     #[error("is larger than {MAX_FILE_BYTES} bytes")]
     TooLarge,
-    /// Nothing in it.
+    /// No content.
     #[error("is an empty file")]
     Empty,
     /// A secret that every user of the machine can read or overwrite.
-    #[error("can be read or written by every user of the machine")]
+    #[error("must not be readable or writable by all users")]
     Exposed,
     /// No PEM certificate in it.
-    #[error("holds no PEM certificate")]
+    #[error("contains no PEM certificate")]
     NoCertificate,
-    /// An X.509 certificate of version 1 or 2, which cannot say whom it is for (RFC 5280 §4.1.2.1).
-    #[error("holds a certificate of X.509 {0}; only v3 can be used")]
+    /// An X.509 certificate of version 1 or 2, which has no subject alternative names (RFC 5280 §4.1.2.1).
+    #[error("contains an X.509 {0} certificate; only v3 is supported")]
     CertificateVersion(X509Version),
-    /// A certificate, but none that can be used.
-    #[error("holds a certificate that cannot be used: {0}")]
+    /// A certificate that cannot be used.
+    #[error("contains an unusable certificate: {0}")]
     UnusableCertificate(String),
     /// No PEM private key in it.
-    #[error("holds no PEM private key that is supported (encrypted ones are not)")]
+    #[error("contains no supported PEM private key (encrypted keys are not supported)")]
     NoPrivateKey,
     /// The private key belongs to another certificate.
-    #[error("does not belong to the certificate")]
+    #[error("does not match the certificate")]
     KeyMismatch,
-    /// Not what a sealing key looks like.
-    #[error("holds no sealing key: {0}")]
+    /// Not a sealing key.
+    #[error("contains no valid sealing key: {0}")]
     SealingKey(#[from] SealingKeyError),
     /// Not a JWK set.
-    #[error("holds no JWK set: {0}")]
+    #[error("contains no valid JWK set: {0}")]
     KeySet(#[from] KeySetError),
     /// A JWK set in which no key can verify anything.
-    #[error("holds no key that can verify a signature")]
+    #[error("contains no key that can verify a signature")]
     NoKeys,
 }
 
-/// Reads a certificate chain with its key, and sees to it that they belong together.
+/// Reads a certificate chain and its key, and checks that they match.
 ///
 /// # Errors
-/// Which of the two files will not do, and why.
+/// Which of the two files cannot be used, and why.
 pub fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, CertifiedKeyError> {
     let read = (
         certificates(&files.certificate),
@@ -106,19 +106,19 @@ pub fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, Certified
     })
 }
 
-/// When a certificate may be used, in Unix seconds (RFC 5280 §4.1.2.5).
+/// The validity period of a certificate, in Unix seconds (RFC 5280 §4.1.2.5).
 #[derive(Clone, Copy, Debug)]
 pub struct Validity {
-    /// From then on.
+    /// First second of validity.
     pub not_before: i64,
-    /// Until then.
+    /// Last second of validity.
     pub not_after: i64,
 }
 
-/// When the first certificate of a file, the server's own, may be used.
+/// The validity period of the first certificate of a file, which is the server's own.
 ///
 /// # Errors
-/// The file cannot be read, or holds no certificate.
+/// The file cannot be read, or contains no certificate.
 pub fn validity(path: &Path) -> Result<Validity, FileError> {
     let chain = certificates(path)?;
     let first = chain.first().ok_or(FileError::NoCertificate)?;
@@ -131,7 +131,7 @@ pub fn validity(path: &Path) -> Result<Validity, FileError> {
     })
 }
 
-/// Which of a certificate's two files will not do.
+/// Which file of a certificate and key pair cannot be used.
 #[derive(Debug, Error)]
 pub enum CertifiedKeyError {
     /// The certificate chain.
@@ -140,7 +140,7 @@ pub enum CertifiedKeyError {
     /// The private key.
     #[error("the private key {0}")]
     PrivateKey(#[source] FileError),
-    /// Each of them.
+    /// Both files.
     #[error("the certificate {0}, and the private key {1}")]
     Both(FileError, FileError),
 }
@@ -162,7 +162,7 @@ pub fn roots(path: &Path) -> Result<RootCertStore, FileError> {
 /// Reads a key that seals session ids.
 ///
 /// # Errors
-/// The file cannot be read, is exposed, or holds something else.
+/// The file cannot be read, is exposed, or contains no sealing key.
 pub fn sealing_key(path: &Path) -> Result<SealingKey, FileError> {
     Ok(SealingKey::from_bytes(read_secret(path)?.expose())?)
 }
@@ -209,8 +209,8 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     contents(&open(path)?)
 }
 
-/// Opens a regular file, through symbolic links (Kubernetes mounts secrets by them). Looks before it opens: opening a
-/// pipe would wait for its writer.
+/// Opens a regular file, also through symbolic links, because Kubernetes mounts secrets as symbolic links. Checks the type
+/// first: opening a pipe would block until it has a writer.
 pub(super) fn open(path: &Path) -> Result<File, FileError> {
     if !path.metadata()?.is_file() {
         return Err(FileError::NotAFile);
@@ -218,7 +218,7 @@ pub(super) fn open(path: &Path) -> Result<File, FileError> {
     Ok(File::open(path)?)
 }
 
-/// What is in it, up to a limit.
+/// The content of a file, up to [`MAX_FILE_BYTES`].
 pub(super) fn contents(file: &File) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;

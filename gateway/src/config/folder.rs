@@ -1,5 +1,4 @@
-//! Folders in which nobody else can put, replace or remove anything: where a socket may stand that gives power over the
-//! gateway.
+//! Directories that no other user can change. A socket that gives control over the gateway must be in such a directory.
 
 use std::{
     fs::Metadata,
@@ -14,40 +13,40 @@ use thiserror::Error;
 /// Permission bits that let group and others write.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// The bit of a folder in which only the owner of an entry can replace it, as in /tmp.
+/// The sticky bit: only the owner of an entry can replace it, as in /tmp.
 const STICKY: u32 = 0o1000;
 
-/// The system's own user, who can do everything anyway.
+/// The root user, who can change any directory.
 const ROOT: u32 = 0;
 
-/// Why a folder is not ours alone.
+/// Why other users could change a directory.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    /// The path names no file in a folder.
-    #[error("names no file in a folder")]
+    /// The path has no file name.
+    #[error("must be the path of a file in a directory")]
     NoFolder,
-    /// The folder is not there or cannot be looked at.
-    #[error("stands in {}, which cannot be used: {error}", .path.display())]
+    /// The folder does not exist or cannot be read.
+    #[error("directory {} cannot be used: {error}", .path.display())]
     Unusable {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// The folder belongs to another user.
-    #[error("stands in {}, which belongs to another user", .0.display())]
+    #[error("directory {} must not belong to another user", .0.display())]
     Foreign(PathBuf),
-    /// Somebody else can write to the folder, or to one above it.
-    #[error("stands below {}, where others can write", .0.display())]
+    /// Another user can write to the folder, or to a parent.
+    #[error("directory {} must not be writable by other users", .0.display())]
     Open(PathBuf),
 }
 
-/// Sees to it that the folder of `path` belongs to this process's user and that no other user could put a file there, nor
-/// another folder in its place. Symbolic links are followed first.
+/// Checks that the folder of `path` belongs to the user of this process, and that no other user can create a file in it or
+/// replace the folder. Symbolic links are resolved first.
 ///
 /// # Errors
-/// What is wrong with the folder, or with one above it.
-pub fn of_our_own(path: &Path) -> Result<(), FolderError> {
+/// What is wrong with the folder, or with a parent.
+pub fn check_private(path: &Path) -> Result<(), FolderError> {
     let named = path.parent().ok_or(FolderError::NoFolder)?;
     let named = if named.as_os_str().is_empty() {
         Path::new(".")
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_folder_that_we_alone_write_to_will_do() {
+    fn only_a_folder_that_no_other_user_can_write_to_is_accepted() {
         let directory = tempfile::tempdir().unwrap();
         let inner = directory.path().join("inner");
         fs::create_dir(&inner).unwrap();
@@ -124,14 +123,14 @@ mod tests {
             fs::set_permissions(directory.path(), fs::Permissions::from_mode(above)).unwrap();
             fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
             for folder in [&inner, &link] {
-                let found = of_our_own(&folder.join("socket"));
+                let found = check_private(&folder.join("socket"));
                 assert_eq!(found.is_ok(), fit, "{above:o} {mode:o}: {found:?}");
             }
         }
         fs::write(inner.join("file"), "").unwrap();
         for path in ["/nowhere/at/all/socket", "/"] {
-            assert!(of_our_own(Path::new(path)).is_err(), "{path}");
+            assert!(check_private(Path::new(path)).is_err(), "{path}");
         }
-        assert!(of_our_own(&inner.join("file/socket")).is_err());
+        assert!(check_private(&inner.join("file/socket")).is_err());
     }
 }

@@ -36,7 +36,7 @@ fn in_file(finding: &Finding, lines: &[usize]) {
         (1..=length + 1).contains(&finding.column),
         "no such column: {finding:?}"
     );
-    for text in [&finding.problem, &finding.mend] {
+    for text in [&finding.problem, &finding.fix] {
         assert!(
             !text.is_empty() && !text.contains(char::is_control),
             "no line of a log: {finding:?}"

@@ -1,7 +1,7 @@
-//! `check --explain`: which rule decides a call, and why, without a running gateway.
+//! `check --explain`: shows which rule decides a call, and why, without a running gateway.
 //!
-//! A token or claims say who calls, and both are read as the gateway reads them. A token comes from a file or
-//! from stdin, never from the command line: that stands in the list of processes and in the shell's history.
+//! A token or claims identify the caller. Both are read in the same way as by the gateway. A token comes from a file or from
+//! stdin, never from the command line, which is visible in the process list and in the shell history.
 
 mod output;
 mod question;
@@ -43,58 +43,58 @@ const ALLOWED: u8 = 0;
 /// Exit code: the call would be refused.
 const REFUSED: u8 = 1;
 
-/// A call, and who makes it.
+/// A call and its caller.
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Explaining a call")]
+#[command(next_help_heading = "Explain a call")]
 #[command(group = ArgGroup::new("caller").args(["claims", "token_file"]))]
 pub(super) struct Question {
-    /// Say which rule decides a call and why. Exit code: 0 allowed, 1 refused, 2 wrong configuration or question.
+    /// Show which rule decides a call, and why. Exit code: 0 allowed, 1 refused, 2 invalid configuration or options.
     #[arg(long, requires_all = ["method", "caller"])]
     pub(super) explain: bool,
-    /// The resource that is called, by its path or URI; needed where there are several.
+    /// Path or URI of the called resource. Required if there are several resources.
     #[arg(long, value_name = "PATH", requires = "explain")]
     resource: Option<String>,
-    /// Claims of the caller's token, as JSON: {"sub":"alice","scope":"tasks:read"}.
+    /// Claims of the caller's token as JSON, such as {"sub":"alice","scope":"tasks:read"}.
     #[arg(long, value_name = "JSON", requires = "explain")]
     claims: Option<String>,
-    /// A file with the caller's token; - reads it from stdin. Its signature is not verified.
+    /// File with the caller's token, or - for stdin. The signature is not verified.
     #[arg(long, value_name = "FILE", requires = "explain")]
     token_file: Option<PathBuf>,
-    /// The issuer of the claims, by its name in the configuration; needed where there are several and no iss.
+    /// Name of the issuer in the configuration. Required if there are several issuers and the claims have no iss.
     #[arg(long, value_name = "NAME", requires = "claims")]
     issuer: Option<String>,
-    /// The MCP method, such as tools/call.
+    /// MCP method, such as tools/call.
     #[arg(long, requires = "explain")]
     method: Option<String>,
-    /// The tool, prompt, resource URI or task.
+    /// Name of the tool or prompt, resource URI or task id.
     #[arg(long, requires = "explain")]
     name: Option<String>,
-    /// The arguments of the tool or prompt, as JSON.
+    /// Arguments of the tool or prompt as JSON.
     #[arg(long, value_name = "JSON", requires = "explain")]
     arguments: Option<String>,
-    /// What subscriptions/listen follows or completion/complete completes: resource:URI or prompt:NAME. Repeatable.
+    /// Target of subscriptions/listen or completion/complete: resource:URI or prompt:NAME. Can be repeated.
     #[arg(long, value_name = "KIND:NAME", requires = "explain", value_parser = question::parse_reference)]
     reference: Vec<Reference>,
-    /// The protocol version of the call, for conditions that read it.
+    /// Protocol version of the call, for conditions that read it.
     #[arg(long, value_name = "VERSION", requires = "explain")]
     protocol_version: Option<String>,
-    /// The address the call comes from, for conditions that read it.
+    /// Address of the client, for conditions that read it.
     #[arg(long, value_name = "ADDRESS", requires = "explain")]
     client_address: Option<IpAddr>,
 }
 
-/// Who makes the call, as far as that is known.
+/// The caller, or why the token is refused.
 enum CallerFound<'a> {
-    /// Somebody, by this issuer.
+    /// The caller, and the issuer of its token.
     Caller(&'a Issuer, Unproven),
-    /// Refused: this is what the token is refused for.
+    /// Why the token is refused.
     Refused(Reason),
 }
 
-/// Explains one call. Gives the exit code.
+/// Explains one call. Returns the exit code.
 ///
 /// # Errors
-/// `out` or `errors` takes nothing.
+/// `out` or `errors` cannot be written.
 pub(super) fn explain(
     config: &Config,
     question: &Question,
@@ -106,7 +106,7 @@ pub(super) fn explain(
     match answer(config, question, now, stdin, out) {
         Ok(code) => code,
         Err(wrong) => {
-            writeln!(errors, "mcp-gateway: {wrong}.")?;
+            writeln!(errors, "mcp-gateway: {wrong}")?;
             Ok(WRONG)
         }
     }
@@ -157,7 +157,7 @@ fn answer(
     Ok(call.write(out).map(|()| code))
 }
 
-/// The call, as the gateway would read it from a message.
+/// The call, in the form that the gateway reads from a message.
 fn operation<'q>(question: &'q Question, config: &Config) -> Result<Operation<'q>, QuestionError> {
     let method = question.method.as_deref().unwrap_or_default();
     question::check_name(method, question.name.as_deref())?;
@@ -210,7 +210,7 @@ fn find_caller<'a>(
     }
 }
 
-/// Reads a token as a request brings it.
+/// Reads a token in the same way as from a request.
 fn caller_of_token<'a>(
     token: &str,
     config: &'a Config,
@@ -234,7 +234,7 @@ fn profile(issuer: &Issuer, resource: &Resource) -> IssuerProfile {
     snapshot::profile(issuer, resource.policy.claims_read())
 }
 
-/// The token in a file, or on stdin; what ends the line is no part of it.
+/// The token from a file or from stdin, without the line end.
 fn read_token(file: &Path, stdin: &mut dyn Read) -> Result<String, QuestionError> {
     let mut text = String::new();
     let read = if file == Path::new("-") {

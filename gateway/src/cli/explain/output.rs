@@ -1,4 +1,4 @@
-//! An explained call, as an operator reads it at a terminal: one thing a line, what it is about in front.
+//! Prints an explained call for a terminal: one fact per line, with a label in front.
 
 use std::{
     borrow::Cow,
@@ -20,7 +20,7 @@ use mcp_gateway_core::{
 
 use crate::config::{Issuer, Resource, methods};
 
-/// An explanation, and what it is about.
+/// An explanation, and the call that it explains.
 pub(super) struct ExplainedCall<'a> {
     pub(super) resource: &'a Resource,
     pub(super) issuer: &'a Issuer,
@@ -30,10 +30,10 @@ pub(super) struct ExplainedCall<'a> {
     pub(super) challenger: &'a Challenger,
 }
 
-/// Writes why a token names no caller.
+/// Writes why a token is refused.
 ///
 /// # Errors
-/// `out` takes nothing.
+/// `out` cannot be written.
 pub(super) fn write_refused_token(
     resource: &Resource,
     reason: Reason,
@@ -47,7 +47,7 @@ impl ExplainedCall<'_> {
     /// Writes everything.
     ///
     /// # Errors
-    /// `out` takes nothing.
+    /// `out` cannot be written.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         self.write_caller(out)?;
         self.write_call(out)?;
@@ -56,14 +56,14 @@ impl ExplainedCall<'_> {
             write_line(
                 out,
                 "rules",
-                "none is asked: the required scopes suffice for this method",
+                "not checked: this method needs only the required scopes",
             )?;
         }
         for touched in &self.explanation.touched {
             if self.explanation.touched.len() > 1 {
                 write_line(
                     out,
-                    "touched",
+                    "target",
                     call_text(&touched.method, touched.name.as_deref()),
                 )?;
             }
@@ -94,7 +94,7 @@ impl ExplainedCall<'_> {
         write_line(
             out,
             "offline",
-            "neither the token's signature nor rate_limits, tasks and protocol_versions are checked",
+            "not checked: the token's signature, rate_limits, tasks, protocol_versions",
         )
     }
 
@@ -106,7 +106,7 @@ impl ExplainedCall<'_> {
             write_line(
                 out,
                 "note",
-                "this is no MCP method: only rules for \"*\" and the default speak of it",
+                "unknown MCP method: only rules for \"*\" and the default apply to it",
             )?;
         }
         if let Some(arguments) = operation.arguments {
@@ -125,7 +125,7 @@ impl ExplainedCall<'_> {
             Err(refusal) if refusal.reason == Reason::AmbiguousUri => write_line(
                 out,
                 "rules",
-                "none is asked: two readers could resolve the URI differently",
+                "not checked: programs could resolve this URI differently",
             ),
             _ if touched.by == DecisionSource::Default => match self.resource.policy.default {
                 DefaultDecision::Allow => write_line(out, "default", "decides: allow"),
@@ -138,33 +138,35 @@ impl ExplainedCall<'_> {
     fn step_text(&self, step: &Step<'_>) -> String {
         let rule = step.rule;
         match &step.said {
-            Said::OtherMethod => format!("passed over: it is for {}", for_methods(&rule.methods)),
-            Said::OtherName => format!("passed over: it is for {}", names(&rule.names)),
+            Said::OtherMethod => format!("skipped: applies to {}", for_methods(&rule.methods)),
+            Said::OtherName => format!("skipped: applies to {}", names(&rule.names)),
             Said::OtherArguments(asked) => {
-                format!("passed over: it asks for {}", arguments(asked))
+                format!("skipped: applies to {}", arguments(asked))
             }
             Said::Answers(Answer::PassedOver(unmet)) => {
-                format!("passed over: it denies {}", self.unmet_text(rule, *unmet))
+                format!("skipped: denies only {}", self.unmet_text(rule, *unmet))
             }
             Said::Answers(Answer::Allows) if rule.scopes.is_empty() => "decides: allows".into(),
-            Said::Answers(Answer::Allows) => format!("decides: takes {}", scopes(&rule.scopes)),
+            Said::Answers(Answer::Allows) => {
+                format!("decides: allows, requires {}", scopes(&rule.scopes))
+            }
             Said::Answers(Answer::Denies(text)) => format!("decides: denies, \"{text}\""),
             Said::Answers(Answer::Refuses(unmet)) => {
                 format!(
-                    "decides: refuses, it allows {}",
+                    "decides: denies, because it allows only {}",
                     self.unmet_text(rule, *unmet)
                 )
             }
             Said::Answers(Answer::Unreadable(reason)) => {
-                format!("decides: refuses the arguments, {}", reason.label())
+                format!("decides: refuses the arguments ({})", reason.label())
             }
             Said::Answers(Answer::Fails(fault)) => {
-                format!("decides: refuses, {fault}: {}", condition(rule))
+                format!("decides: denies, {fault}: {}", condition(rule))
             }
         }
     }
 
-    /// What of a rule is not met: whom or when it is for.
+    /// The part of a rule that the call does not meet.
     fn unmet_text(&self, rule: &Rule, unmet: Unmet) -> String {
         match unmet {
             Unmet::Arguments => arguments(&rule.arguments.iter().collect::<Vec<_>>()),
@@ -173,11 +175,11 @@ impl ExplainedCall<'_> {
                 self.identities(&rule.callers.principals)
             ),
             Unmet::Client => format!("the clients {}", self.identities(&rule.callers.clients)),
-            Unmet::Condition => format!("where this holds: {}", condition(rule)),
+            Unmet::Condition => format!("when this is true: {}", condition(rule)),
         }
     }
 
-    /// The issuer is named where it is another than the caller's.
+    /// The ids, with their issuer where it is not the issuer of the caller.
     fn identities(&self, identities: &[Identity]) -> String {
         let one = |identity: &Identity| match *identity.issuer == *self.issuer.issuer {
             true => visible(&identity.id).into_owned(),
@@ -194,7 +196,7 @@ impl ExplainedCall<'_> {
             ..
         } = self.explanation;
         if let Some(takes) = takes {
-            write_line(out, "takes", scopes(takes))?;
+            write_line(out, "requires", scopes(takes))?;
         }
         for scope in missing.iter() {
             let broader = self.resource.policy.implies.broader(scope);
@@ -208,7 +210,7 @@ impl ExplainedCall<'_> {
                 _ => write_line(
                     out,
                     "missing",
-                    format_args!("{scope} (each of {broader} implies it)"),
+                    format_args!("{scope} (any of {broader} implies it)"),
                 )?,
             }
         }
@@ -232,7 +234,7 @@ impl ExplainedCall<'_> {
         self.write_challenge(&refusal, out)
     }
 
-    /// Writes what the challenge tells the client to ask for.
+    /// Writes the scopes that the challenge names for the client.
     fn write_challenge(&self, refusal: &Refusal, out: &mut dyn Write) -> io::Result<()> {
         let header = self.challenger.header(refusal);
         let header = header.as_ref().and_then(|header| header.to_str().ok());
@@ -255,7 +257,7 @@ fn write_line(out: &mut dyn Write, about: &str, value: impl Display) -> io::Resu
     writeln!(out, "{about:<9} {value}")
 }
 
-/// `403 policy_denied: the words the client reads`
+/// `403 policy_denied: the text for the client`
 fn refusal_text(refusal: &Refusal) -> String {
     let row = refusal.reason.row();
     let words = refusal.text.as_deref().unwrap_or(row.description);
@@ -299,7 +301,7 @@ fn scopes(scopes: &ScopeSet) -> String {
     }
 }
 
-/// What a terminal could take for a command is escaped.
+/// Text with control characters escaped, because a terminal could run them as commands.
 fn visible(text: &str) -> Cow<'_, str> {
     match text.chars().any(char::is_control) {
         true => text.escape_debug().to_string().into(),

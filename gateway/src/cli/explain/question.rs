@@ -1,4 +1,4 @@
-//! Whether the question makes sense: that the resource, the issuer and the method exist, and what belongs to them is there.
+//! Checks the options of `check --explain`: the resource, the issuer and the method exist, and their options are complete.
 
 use std::{io, path::PathBuf};
 
@@ -13,49 +13,49 @@ use crate::config::{
     methods::{self, MethodKind},
 };
 
-/// Bytes that are read of a file with a token.
+/// Bytes read from a token file at most.
 pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// What is wrong with a question: a sentence without its full stop.
+/// What is wrong with the options of `check --explain`, and how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum QuestionError {
     #[error("there are several resources: add --resource with one of {0}")]
     WhichResource(String),
-    #[error("there is no resource {0}: write one of {1}")]
+    #[error("unknown resource {0}: use one of {1}")]
     NoResource(String, String),
     #[error("the resource has several issuers: add --issuer with one of {0}, or iss to the claims")]
     WhichIssuer(String),
-    #[error("{0} is no issuer of the resource: write one of {1}")]
+    #[error("{0} is not an issuer of the resource: use one of {1}")]
     NoIssuer(String, String),
-    #[error("--issuer {0} and iss in the claims are not the same issuer: remove one of them")]
+    #[error("--issuer {0} does not match iss in the claims: remove one of them")]
     TwoIssuers(String),
-    #[error("--claims are refused as {}: write a JSON object with claims as a token has them", .0.label())]
+    #[error("--claims are invalid ({}): write a JSON object with the claims of a token", .0.label())]
     Claims(Reason),
-    #[error("--claims name nobody: add {0}, the claim that says who calls")]
+    #[error("--claims have no subject: add the claim {0} (subject_claim)")]
     NoSubject(String),
-    #[error("the token file {} cannot be read: {error}", file.display())]
+    #[error("cannot read the token file {}: {error}", file.display())]
     TokenFile { file: PathBuf, error: io::Error },
-    #[error("{0} is no MCP method: perhaps {1} is meant")]
+    #[error("unknown MCP method {0}: did you mean {1}?")]
     Method(String, &'static str),
-    #[error("{0} acts on something with a name: add --name")]
+    #[error("{0} needs a name: add --name")]
     NoName(String),
-    #[error("{0} acts on nothing with a name: remove --name")]
+    #[error("{0} has no name: remove --name")]
     Name(String),
-    #[error("{0} is sent by servers, never by clients: write a method that clients call")]
+    #[error("{0} is sent by servers, not by clients: use a method that clients call")]
     FromServer(String),
     #[error("{0} has no arguments that rules read: remove --arguments")]
     Arguments(String),
-    #[error("--arguments are {0}: write a JSON object")]
+    #[error("--arguments are invalid ({0}): write a JSON object")]
     ArgumentsJson(JsonError),
-    #[error("{0} touches nothing else: remove --reference")]
+    #[error("{0} has no references: remove --reference")]
     Reference(String),
-    #[error("subscriptions/listen follows resources alone: write --reference resource:URI")]
+    #[error("subscriptions/listen accepts only resources: write --reference resource:URI")]
     Followed,
-    #[error("completion/complete completes one thing: add one --reference")]
+    #[error("completion/complete needs one reference: add one --reference")]
     Completed,
 }
 
-/// The resource of this path or URI, or the only one.
+/// The resource with this path or URI, or the only resource.
 pub(super) fn find_resource<'a>(
     config: &'a Config,
     asked: Option<&str>,
@@ -89,7 +89,7 @@ pub(super) fn trusted_issuers<'a>(
         .filter_map(|name| config.issuers.get(name))
 }
 
-/// The issuer of claims: by its name in the configuration, by `iss`, or the only one.
+/// The issuer of the claims: by its name in the configuration, by `iss`, or the only issuer.
 pub(super) fn find_issuer<'a>(
     config: &'a Config,
     resource: &Resource,
@@ -121,7 +121,7 @@ pub(super) fn find_issuer<'a>(
     Ok(found)
 }
 
-/// Whether a method that acts on something with a name has one, and no other does.
+/// Checks that methods with a name have one, and other methods have none.
 pub(super) fn check_name(method: &str, name: Option<&str>) -> Result<(), QuestionError> {
     if let Some(near) = methods::mistyped(method) {
         return Err(QuestionError::Method(method.to_owned(), near));
@@ -134,7 +134,7 @@ pub(super) fn check_name(method: &str, name: Option<&str>) -> Result<(), Questio
     }
 }
 
-/// Whether what is touched besides fits the method.
+/// Checks that the references fit the method.
 pub(super) fn check_references(
     method: &str,
     references: &[Reference],
@@ -154,7 +154,7 @@ pub(super) fn check_references(
     }
 }
 
-/// Whether the method has arguments, and they are such as the gateway lets pass.
+/// Checks that the method has arguments, and that the gateway would accept them.
 pub(super) fn check_arguments(
     method: &str,
     text: &str,
@@ -171,7 +171,7 @@ pub(super) fn parse_reference(text: &str) -> Result<Reference, &'static str> {
     match text.split_once(':') {
         Some(("resource", uri)) if !uri.is_empty() => Ok(Reference::Resource(uri.into())),
         Some(("prompt", name)) if !name.is_empty() => Ok(Reference::Prompt(name.into())),
-        _ => Err("write resource:URI or prompt:NAME"),
+        _ => Err("must be resource:URI or prompt:NAME"),
     }
 }
 

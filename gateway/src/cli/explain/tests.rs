@@ -1,4 +1,4 @@
-//! What an operator reads.
+//! The output of `check --explain`.
 
 use clap::Parser;
 
@@ -71,15 +71,15 @@ issuer    corporate = https://login.example.com/
 subject   alice
 client    none
 scopes    tasks:read
-offline   neither the token's signature nor rate_limits, tasks and protocol_versions are checked
+offline   not checked: the token's signature, rate_limits, tasks, protocol_versions
 call      tools/call create_task
 
-rules[0]  passed over: it is for resources/read
-rules[1]  passed over: it denies the principals bob
-rules[2]  passed over: it asks for priority \"high\" or \"urgent\"
-rules[3]  decides: takes tasks:write
+rules[0]  skipped: applies to resources/read
+rules[1]  skipped: denies only the principals bob
+rules[2]  skipped: applies to priority \"high\" or \"urgent\"
+rules[3]  decides: allows, requires tasks:write
 
-takes     tasks:read tasks:write
+requires  tasks:read tasks:write
 missing   tasks:write (tasks:admin implies it)
 outcome   refused with 403 insufficient_scope: The access token lacks a scope this call needs.
 challenge scope=\"tasks:read tasks:write\"
@@ -88,7 +88,7 @@ challenge scope=\"tasks:read tasks:write\"
 }
 
 #[test]
-fn each_outcome_has_its_words_and_its_exit_code() {
+fn each_outcome_has_its_text_and_its_exit_code() {
     let admin = r#"{"sub":"alice","scope":"tasks:admin"}"#;
     let bob = r#"{"sub":"bob","scope":"tasks:read"}"#;
     let ops = r#"{"sub":"alice","scope":"tasks:read","department":"ops"}"#;
@@ -102,7 +102,7 @@ fn each_outcome_has_its_words_and_its_exit_code() {
             "any",
             &high,
             ALLOWED,
-            "rules[2]  decides: takes tasks:admin\n",
+            "rules[2]  decides: allows, requires tasks:admin\n",
         ),
         (
             bob,
@@ -116,42 +116,42 @@ fn each_outcome_has_its_words_and_its_exit_code() {
             "ops",
             &[],
             ALLOWED,
-            "rules[4]  decides: allows\n\ntakes     tasks:read\noutcome   allowed\n",
+            "rules[4]  decides: allows\n\nrequires  tasks:read\noutcome   allowed\n",
         ),
         (
             other,
             "ops",
             &[],
             REFUSED,
-            "decides: refuses, it allows where this holds: claims.department == \"ops\"\n",
+            "decides: denies, because it allows only when this is true: claims.department == \"ops\"\n",
         ),
         (
             ALICE,
             "ops",
             &[],
             REFUSED,
-            "decides: refuses, the condition failed: ",
+            "decides: denies, the condition failed: ",
         ),
         (
             ALICE,
             "hers",
             &[],
             REFUSED,
-            "rules[5]  decides: refuses, it allows the clients console\n",
+            "rules[5]  decides: denies, because it allows only the clients console\n",
         ),
         (
             ALICE,
             "none",
             &[],
             REFUSED,
-            "rules[6]  passed over: it is for subscriptions/listen\ndefault   decides: deny\n",
+            "rules[6]  skipped: applies to subscriptions/listen\ndefault   decides: deny\n",
         ),
         (
             ALICE,
             "any",
             &look_alike,
             REFUSED,
-            "decides: refuses the arguments, ambiguous_json\n",
+            "decides: refuses the arguments (ambiguous_json)\n",
         ),
         (
             late,
@@ -177,7 +177,7 @@ fn each_outcome_has_its_words_and_its_exit_code() {
 }
 
 #[test]
-fn everything_that_a_call_touches_is_told() {
+fn every_target_of_a_call_is_explained() {
     let resource = ["--resource", "/mcp", "--claims", ALICE];
     let listen = [
         "--method",
@@ -188,17 +188,17 @@ fn everything_that_a_call_touches_is_told() {
     let another = ["--reference", "resource:tasks://../2"];
     let (code, printed) = explained(&[&resource[..], &listen, &another].concat(), "");
     let expected = "\
-touched   resources/read tasks://1
+target    resources/read tasks://1
 rules[0]  decides: allows
-touched   resources/read tasks://../2
-rules     none is asked: two readers could resolve the URI differently
+target    resources/read tasks://../2
+rules     not checked: programs could resolve this URI differently
 
 outcome   refused with 400 ambiguous_uri: The resource URI is ambiguous.
 ";
     assert!(printed.ends_with(expected), "{printed}");
     assert_eq!(code, REFUSED);
     let (code, printed) = explained(&[&resource[..], &["--method", "ping"]].concat(), "");
-    assert!(printed.contains("rules     none is asked"), "{printed}");
+    assert!(printed.contains("rules     not checked"), "{printed}");
     assert_eq!(code, ALLOWED);
 }
 
@@ -252,7 +252,7 @@ fn a_token_is_read_from_stdin_and_names_its_issuer() {
 }
 
 #[test]
-fn a_question_that_makes_no_sense_is_told_so() {
+fn invalid_options_are_reported() {
     let mcp = ["--resource", "/mcp", "--claims", ALICE];
     let both = ["--resource", "/both", "--claims", ALICE];
     let with = |claims| ["--resource", "/both", "--claims", claims];
@@ -267,7 +267,7 @@ fn a_question_that_makes_no_sense_is_told_so() {
         (
             &["--resource", "/x", "--claims", ALICE],
             &["tools/list"],
-            "there is no resource /x",
+            "unknown resource /x",
         ),
         (
             &both,
@@ -277,26 +277,26 @@ fn a_question_that_makes_no_sense_is_told_so() {
         (
             &both,
             &["tools/list", "--issuer", "x"],
-            "x is no issuer of the resource",
+            "x is not an issuer of the resource",
         ),
         (
             &both,
             &["tools/list", "--issuer", "partner"],
-            "add email, the claim that says who calls",
+            "add the claim email (subject_claim)",
         ),
         (
             &iss,
             &["tools/list", "--issuer", "partner"],
-            "are not the same issuer",
+            "--issuer partner does not match iss",
         ),
         (
             &list,
             &["tools/list"],
-            "--claims are refused as malformed_token",
+            "--claims are invalid (malformed_token)",
         ),
         (&mcp, &["tools/call"], "add --name"),
         (&mcp, &["tools/list", "--name", "x"], "remove --name"),
-        (&mcp, &["tool/call"], "perhaps tools/call is meant"),
+        (&mcp, &["tool/call"], "did you mean tools/call?"),
         (
             &mcp,
             &["tools/list", "--arguments", "{}"],
@@ -305,7 +305,7 @@ fn a_question_that_makes_no_sense_is_told_so() {
         (
             &mcp,
             &["tools/call", "--name", "x", "--arguments", "{"],
-            "--arguments are not one JSON document",
+            "--arguments are invalid (not one JSON document)",
         ),
         (&mcp, &["completion/complete"], "add one --reference"),
         (&mcp, &["roots/list"], "is sent by servers"),
@@ -324,13 +324,13 @@ fn a_question_that_makes_no_sense_is_told_so() {
         "tools/list",
     ];
     let (code, printed) = explained(&typed, "");
-    let told = "the token file /nonexistent cannot be read";
+    let told = "cannot read the token file /nonexistent";
     assert!(printed.contains(told), "{printed}");
     assert_eq!(code, WRONG);
 }
 
 #[test]
-fn what_belongs_together_is_typed_together() {
+fn options_that_depend_on_each_other_are_required_together() {
     let cases: [&[&str]; 6] = [
         &["--method", "tools/list"],
         &["--claims", "{}"],

@@ -1,5 +1,5 @@
-//! Addresses and networks: the proxies whose word on a client's address counts, and the clients that limits by address
-//! leave alone.
+//! Addresses and networks: the proxies that are trusted to name the client's address, and the clients that are exempt from
+//! limits per address.
 
 use std::net::IpAddr;
 
@@ -15,14 +15,14 @@ use crate::config::{
 
 const NETWORK_FORM: &str = "Write an IP address or a network, such as 192.0.2.7 or 10.0.0.0/8";
 
-/// What is believed of clients' addresses; `exempt` comes from the limits.
+/// How clients' addresses are determined; `exempt` comes from the limits.
 pub(super) fn addresses(root: &Section<'_>, listen: &[Listener], exempt: Networks) -> Addresses {
     let items = root.list("trusted_proxies");
     if items.is_empty() && listen.iter().any(|listener| listener.proxy_protocol) {
         root.report_at(
             "trusted_proxies",
-            "is empty, so that a listener with proxy_protocol would serve nobody",
-            "List the addresses of the proxies, or remove proxy_protocol",
+            "must not be empty: a listener with `proxy_protocol` accepts connections only from trusted proxies",
+            "List the addresses of the proxies, or remove `proxy_protocol`",
         );
     }
     Addresses {
@@ -32,7 +32,7 @@ pub(super) fn addresses(root: &Section<'_>, listen: &[Listener], exempt: Network
     }
 }
 
-/// Clients that limits by address leave alone: those listed, or one's own machines.
+/// Clients that are exempt from limits per address: the listed ones, by default private addresses.
 pub(super) fn exempt(limits: &Section<'_>) -> Networks {
     match limits.get("exempt_addresses") {
         Some(item) => networks(item.list(), true),
@@ -40,13 +40,13 @@ pub(super) fn exempt(limits: &Section<'_>) -> Networks {
     }
 }
 
-fn networks(items: Vec<Item<'_>>, everybody: bool) -> Networks {
+fn networks(items: Vec<Item<'_>>, allow_all: bool) -> Networks {
     let networks = items.into_iter().filter_map(|item| {
         let network = item.parsed(network, NETWORK_FORM)?;
-        if network.prefix_len() == 0 && !everybody {
+        if network.prefix_len() == 0 && !allow_all {
             item.report(
-                "is everybody, who could then take any address",
-                "List the addresses of the proxies alone",
+                "must not match every address: any client could then claim any address",
+                "List only the addresses of the proxies",
             );
         }
         Some((item, network))
@@ -57,16 +57,18 @@ fn networks(items: Vec<Item<'_>>, everybody: bool) -> Networks {
 fn network(text: &str) -> Result<IpNet, String> {
     let network: IpNet = match text.parse::<IpAddr>().map(IpNet::from) {
         Ok(address) => address,
-        Err(_) => text.parse().map_err(|_| "is no IP address or network")?,
+        Err(_) => text
+            .parse()
+            .map_err(|_| "must be an IP address or a network")?,
     };
     if network.addr() != network.network() {
         return Err(format!(
-            "has bits beyond its prefix; {} has none",
+            "must not have bits set after its prefix: the network is {}",
             network.trunc()
         ));
     }
     if network.addr() != network.addr().to_canonical() {
-        return Err("is an IPv4 address within IPv6, which is taken as what it is".to_owned());
+        return Err("must not be an IPv4-mapped IPv6 address".to_owned());
     }
     Ok(network)
 }

@@ -1,16 +1,16 @@
-//! What many checks do: look for repeats, and quote words from the file.
+//! Helpers of many checks: find duplicates, and quote words from the file.
 
 use crate::config::reading::reader::Item;
 
-/// Longest word from the file that a finding quotes, in characters.
+/// Longest word from the file that a finding quotes, in characters; a longer one is truncated.
 const MAX_QUOTED: usize = 64;
 
-/// Reports every item whose value stood in the list before, and gives the values.
+/// Reports every item whose value is already in the list, and returns the distinct values.
 pub(super) fn without_repeats<T: PartialEq>(values: Vec<(Item<'_>, T)>) -> Vec<T> {
     let mut unique = Vec::with_capacity(values.len());
     for (item, value) in values {
         if unique.contains(&value) {
-            item.report("is listed twice", "Keep one of the two");
+            item.report("duplicate entry", "Remove one of the two");
         } else {
             unique.push(value);
         }
@@ -18,7 +18,7 @@ pub(super) fn without_repeats<T: PartialEq>(values: Vec<(Item<'_>, T)>) -> Vec<T
     unique
 }
 
-/// A word from the file, fit to be shown: escaped and short.
+/// A word from the file, escaped and truncated for display.
 pub(super) fn quoted(word: &str) -> String {
     let mut shown: String = word
         .chars()

@@ -1,4 +1,4 @@
-//! Issuers: whose tokens are accepted, where their keys come from, and what their tokens look like.
+//! Issuers: the authorization servers whose tokens are accepted, where their keys come from, and the form of their tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::config::{
     files,
     model::{Issuer, KeySource},
     reading::{
-        reader::{Item, Section},
+        reader::{Item, Section, did_you_mean},
         url::HttpUrl,
     },
 };
@@ -25,15 +25,16 @@ const SYMMETRIC: [&str; 3] = ["HS256", "HS384", "HS512"];
 
 /// The issuers of a configuration.
 pub(super) struct Issuers {
-    /// Every name that is defined.
+    /// Every defined name, also of issuers with findings.
     pub(super) names: BTreeSet<String>,
-    /// Those in which nothing is missing.
+    /// The issuers that have an issuer identifier.
     pub(super) usable: BTreeMap<String, Issuer>,
 }
 
 pub(super) fn issuers(root: &Section<'_>) -> Issuers {
-    let mend = "Name one at least: issuers: { corporate: { issuer: https://login.example.com/ } }";
-    let entries = match root.required("issuers", mend) {
+    let fix =
+        "Add an issuer, such as issuers: { corporate: { issuer: https://login.example.com/ } }";
+    let entries = match root.required("issuers", fix) {
         Some(item) => item.section().entries(),
         None => Vec::new(),
     };
@@ -44,8 +45,8 @@ pub(super) fn issuers(root: &Section<'_>) -> Issuers {
     for (name, item) in entries {
         if !is_name(&name) {
             item.report(
-                "has a name with other characters than letters, digits, - and _",
-                "Rename it: metrics carry the name",
+                "issuer names must have only letters, digits, - and _",
+                "Rename the issuer: its name is a label of metrics",
             );
         }
         if let Some(issuer) = issuer(&name, item.section()) {
@@ -61,7 +62,7 @@ fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
     let issuer = section
         .required(
             "issuer",
-            "Write the iss of its tokens, to the letter: https://login.example.com/",
+            "Write the exact `iss` value of its tokens, such as https://login.example.com/",
         )
         .and_then(|item| identifier(&item, allow_http));
     let issuer = Issuer {
@@ -83,7 +84,7 @@ fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
     if issuer.ca_file.is_some() && matches!(issuer.keys, KeySource::File(_)) {
         section.report_at(
             "ca_file",
-            "does nothing beside jwks_file",
+            "has no effect with `jwks_file`",
             "Remove one of the two",
         );
     }
@@ -91,16 +92,15 @@ fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
     Some(issuer).filter(|issuer| !issuer.issuer.is_empty())
 }
 
-/// The issuer identifier (RFC 8414 §2): no query, no fragment; kept to the letter.
+/// The issuer identifier (RFC 8414 §2), without query and fragment. It is kept exactly as written.
 fn identifier(item: &Item<'_>, allow_http: bool) -> Option<String> {
-    let mend =
-        "Write it as the issuer's metadata and tokens have it, such as https://login.example.com/";
-    let url = item.parsed(HttpUrl::without_query, mend)?;
+    let fix = "Write the exact `iss` value of its tokens, such as https://login.example.com/";
+    let url = item.parsed(HttpUrl::without_query, fix)?;
     refuse_exposed(item, &url, allow_http);
     if format!("{}/", url.path).contains("/.well-known/") {
         item.report(
-            "is where the issuer's metadata stands, not the issuer",
-            "Write the value of issuer in the document at this URL, to the letter",
+            "must be the issuer identifier, not the URL of its metadata",
+            "Write the exact `issuer` value from the document at this URL",
         );
     }
     item.text()
@@ -111,8 +111,8 @@ fn keys(section: &Section<'_>, allow_http: bool) -> KeySource {
     let file = section.get("jwks_file");
     if let (Some(_), Some(file)) = (&uri, &file) {
         file.report(
-            "stands beside jwks_uri",
-            "Keep one of the two; without either the keys are discovered",
+            "cannot be combined with `jwks_uri`",
+            "Remove one of the two. Without both, the keys are found by discovery",
         );
     }
     let uri = uri
@@ -124,7 +124,7 @@ fn keys(section: &Section<'_>, allow_http: bool) -> KeySource {
             item.report_file(
                 &path,
                 &error,
-                "Name a JWK set with public keys: { \"keys\": [...] }",
+                "Use a file with a JWK set of public keys: { \"keys\": [...] }",
             );
         }
         Some(KeySource::File(path))
@@ -135,23 +135,23 @@ fn keys(section: &Section<'_>, allow_http: bool) -> KeySource {
 fn jwks_uri(item: &Item<'_>, allow_http: bool) -> Option<String> {
     let url = item.parsed(
         HttpUrl::parse,
-        "Write the URL of the JWK set, as the issuer's metadata has it in jwks_uri",
+        "Write the `jwks_uri` value of the issuer's metadata",
     )?;
     refuse_exposed(item, &url, allow_http);
     item.text()
 }
 
-/// Whoever can alter keys on the way can make tokens.
+/// An attacker who can alter keys in transit can issue tokens.
 fn refuse_exposed(item: &Item<'_>, url: &HttpUrl, allow_http: bool) {
     if url.is_exposed() && !allow_http {
         item.report(
-            "is plain HTTP to another machine, where the keys can be exchanged on the way",
-            "Write https, or allow_http: true in a network that you trust",
+            "must be https: with plain HTTP an attacker on the network can replace the keys",
+            "Use https, or set `allow_http: true` if you trust the network",
         );
     }
 }
 
-/// Certificates to trust; read here to see that they will do.
+/// Trusted certificates, read here to check that they are usable.
 pub(super) fn ca_file(section: &Section<'_>, key: &'static str) -> Option<std::path::PathBuf> {
     let item = section.get(key)?;
     let path = item.file()?;
@@ -159,13 +159,13 @@ pub(super) fn ca_file(section: &Section<'_>, key: &'static str) -> Option<std::p
         item.report_file(
             &path,
             &error,
-            "Name a PEM file with the certificates to trust",
+            "Use a PEM file with the certificates to trust",
         );
     }
     Some(path)
 }
 
-/// In lower case and without `application/`, which RFC 7515 §4.1.9 lets issuers leave out.
+/// In lower case and without `application/`, which issuers may omit (RFC 7515 §4.1.9).
 fn token_types(section: &Section<'_>) -> Vec<String> {
     let types = section
         .one_or_many("token_types")
@@ -178,8 +178,8 @@ fn token_types(section: &Section<'_>) -> Vec<String> {
                 .to_owned();
             if !name.chars().all(|c| c.is_ascii_graphic()) {
                 item.report(
-                    "is no media type",
-                    "Write at+jwt or JWT, or \"\" for tokens without typ",
+                    "must be a media type",
+                    "Write at+jwt or JWT, or \"\" for tokens without `typ`",
                 );
             }
             Some((item, name))
@@ -211,24 +211,24 @@ fn refuse_algorithm(item: &Item<'_>, name: &str) {
     let known = Algorithm::ALL.map(Algorithm::as_str);
     if SYMMETRIC.contains(&name) {
         return item.report(
-            format_args!("{name} is symmetric: whoever can check such a token can make one"),
-            "Let the issuer sign with RS256 or ES256",
+            format_args!("{name} is a symmetric algorithm, which is not supported"),
+            "Configure the issuer to sign with RS256 or ES256: every service that verifies HMAC tokens could also issue them",
         );
     }
     if name.eq_ignore_ascii_case("none") {
         return item.report(
-            "none means that tokens are not signed",
-            "Let the issuer sign with RS256 or ES256",
+            "none means unsigned tokens, which are not supported",
+            "Configure the issuer to sign with RS256 or ES256",
         );
     }
     match similar::nearest(name, known) {
         Some(near) => item.report(
-            format_args!("{} is no known algorithm", quoted(name)),
-            format_args!("Perhaps {near} is meant"),
+            format_args!("unknown algorithm `{}`", quoted(name)),
+            did_you_mean(near),
         ),
         None => item.report(
-            format_args!("{} is no known algorithm", quoted(name)),
-            format_args!("Write some of {}", known.join(", ")),
+            format_args!("unknown algorithm `{}`", quoted(name)),
+            format_args!("Known algorithms: {}", known.join(", ")),
         ),
     }
 }
@@ -241,9 +241,9 @@ fn ignored_headers(section: &Section<'_>) -> Vec<String> {
             let name = item.text()?;
             if !IGNORABLE.contains(&name.as_str()) {
                 item.report(
-                    format_args!("{} cannot be ignored", quoted(&name)),
+                    format_args!("header parameter `{}` cannot be ignored", quoted(&name)),
                     format_args!(
-                        "Write some of {}, which carry keys that are never used",
+                        "Use only {}: the gateway never uses the keys in them",
                         IGNORABLE.join(", ")
                     ),
                 );

@@ -1,4 +1,4 @@
-//! Limits and timeouts: which of them must not exceed which.
+//! Limits and timeouts, and which of them must not exceed another.
 
 use mcp_gateway_core::http::client_address::Networks;
 
@@ -8,14 +8,14 @@ use crate::config::{
     reading::reader::Section,
 };
 
-/// The limits, and the addresses that limits by address leave alone.
+/// The limits, and the addresses that are exempt from limits per address.
 pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
     let limits = Limits::read(&section);
     if limits.token_bytes > limits.header_bytes {
         section.report_at(
             "token_bytes",
-            "is more than header_bytes, so that no such token could arrive",
-            "Lower it, or raise header_bytes",
+            "must not exceed `header_bytes`, because the token is part of the header",
+            "Lower it, or raise `header_bytes`",
         );
     }
     if limits
@@ -24,8 +24,8 @@ pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
     {
         section.report_at(
             "bodies_bytes",
-            "is less than body_bytes, so that no body of that size could arrive",
-            "Raise it, or lower body_bytes",
+            "must not be less than `body_bytes`",
+            "Raise it, or lower `body_bytes`",
         );
     }
     let exempt = addresses::exempt(&section);
@@ -39,8 +39,8 @@ pub(super) fn timeouts(section: Section<'_>) -> Timeouts {
     if timeouts.body_idle > timeouts.body_total {
         section.report_at(
             "body_idle",
-            "is longer than body_total, so that it would never be reached",
-            "Lower it, or raise body_total",
+            "must not exceed `body_total`",
+            "Lower it, or raise `body_total`",
         );
     }
     section.finish();

@@ -1,5 +1,5 @@
-//! Where clients connect and what they type: listeners with their certificates, the public URL, hosts and origins, the
-//! admin listener, the upgrade socket, and the keys that seal sessions.
+//! Where clients connect: listeners with their certificates, the public URL, hosts and origins, the admin listener, the
+//! upgrade socket, and the keys that seal sessions.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -20,20 +20,20 @@ use crate::config::{
     },
 };
 
-/// Bytes of a unix socket's path: the system takes 107, and a process that starts adds its id for a moment.
+/// Bytes in the path of a unix socket: the system allows 107, and a starting process appends its id for a moment.
 const MAX_SOCKET_PATH: usize = 96;
 
 const ADDRESS_FORM: &str = "Write an IP address and a port, such as 127.0.0.1:8443 or [::]:8443";
 const AUTHORITY_FORM: &str =
-    "Write a host name, with a port where it is not the usual one, such as mcp.example.com:8443";
+    "Write a host name, with a port unless it is the default port, such as mcp.example.com:8443";
 
-const CERTIFICATE_MEND: &str = "Name a readable PEM file with the server's certificate first; relative paths start at this file's directory";
-const PRIVATE_KEY_MEND: &str = "Name the PEM key of this certificate, mode 0640 or stricter; relative paths start at this file's directory";
+const CERTIFICATE_FIX: &str = "Use a readable PEM file with the server's certificate first. Relative paths start at the directory of this configuration";
+const PRIVATE_KEY_FIX: &str = "Use the PEM key of this certificate, with mode 0640 or stricter. Relative paths start at the directory of this configuration";
 
 pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
     let items = root.required_list(
         "listen",
-        "Write one address at least, such as - address: 127.0.0.1:8080",
+        "Add a listener, such as - address: 127.0.0.1:8080",
     );
     let listeners = items
         .into_iter()
@@ -45,7 +45,10 @@ pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
             .any(|other| overlap(other.address, listener.address))
         {
             item.report(
-                "has an address that another listener takes",
+                format_args!(
+                    "address {} is already used by another listener",
+                    listener.address
+                ),
                 "Change the address or the port",
             );
         }
@@ -62,14 +65,14 @@ fn listener(section: Section<'_>) -> Option<Listener> {
     if plain_http && tls.is_some() {
         section.report_at(
             "plain_http",
-            "stands beside tls",
-            "Keep one of the two: a listener speaks either",
+            "cannot be combined with `tls`",
+            "Remove one of the two",
         );
     }
     if tls.is_none() && !plain_http && address.is_some_and(|address| !address.ip().is_loopback()) {
         section.report(
-            "speaks plain HTTP beyond this machine, where tokens can be read on the way",
-            "Add tls, or plain_http: true if something in front of it speaks TLS",
+            "plain HTTP on a non-loopback address exposes tokens to the network",
+            "Add `tls`, or set `plain_http: true` if a proxy in front terminates TLS",
         );
     }
     section.finish();
@@ -82,8 +85,8 @@ fn listener(section: Section<'_>) -> Option<Listener> {
 }
 
 fn tls(section: Section<'_>) -> Tls {
-    let mend = "Write one pair at least, such as - { certificate: tls.crt, private_key: tls.key }";
-    let items = section.required_list("certificates", mend);
+    let fix = "Add a certificate, such as - { certificate: tls.crt, private_key: tls.key }";
+    let items = section.required_list("certificates", fix);
     let client_ca = ca_file(&section, "client_ca");
     section.finish();
     let pairs = items.into_iter().filter_map(|item| {
@@ -97,11 +100,8 @@ fn tls(section: Section<'_>) -> Tls {
 }
 
 fn certificate(section: Section<'_>) -> Option<CertificateFiles> {
-    let certificate = section.required(
-        "certificate",
-        "Write the file with the PEM certificate chain",
-    );
-    let private_key = section.required("private_key", "Write the file with the PEM private key");
+    let certificate = section.required("certificate", "Set the path of the PEM certificate chain");
+    let private_key = section.required("private_key", "Set the path of the PEM private key");
     section.finish();
     let (certificate, private_key) = (certificate?, private_key?);
     let files = (certificate.file(), private_key.file());
@@ -116,36 +116,36 @@ fn certificate(section: Section<'_>) -> Option<CertificateFiles> {
         Err(CertifiedKeyError::Both(one, other)) => (Some(one), Some(other)),
     };
     if let Some(error) = of_certificate {
-        certificate.report_file(&files.certificate, &error, CERTIFICATE_MEND);
+        certificate.report_file(&files.certificate, &error, CERTIFICATE_FIX);
     }
     if let Some(error) = of_key {
-        private_key.report_file(&files.private_key, &error, PRIVATE_KEY_MEND);
+        private_key.report_file(&files.private_key, &error, PRIVATE_KEY_FIX);
     }
     Some(files)
 }
 
 pub(super) fn public_url(root: &Section<'_>, listen: &[Listener]) -> Option<PublicUrl> {
-    let mend = "Write what clients type, without a path: https://mcp.example.com";
-    let item = root.required("public_url", mend)?;
-    let url = item.parsed(HttpUrl::without_query, mend)?;
+    let fix = "Write the URL that clients use, without a path, such as https://mcp.example.com";
+    let item = root.required("public_url", fix)?;
+    let url = item.parsed(HttpUrl::without_query, fix)?;
     if !matches!(url.path.as_str(), "" | "/") {
         item.report(
-            "has a path",
-            "Keep scheme and host; the path is the resource's",
+            "must not have a path",
+            "Write only scheme and host. Each resource has its own path",
         );
         return None;
     }
     if url.is_exposed() && !listen.iter().any(|listener| listener.plain_http) {
         item.report(
-            "is plain HTTP to another machine, where tokens can be read on the way",
-            "Write https, or plain_http: true at a listener",
+            "must be https: plain HTTP exposes tokens to the network",
+            "Use https, or set `plain_http: true` at a listener",
         );
     }
     if url.scheme == Scheme::Http
         && !listen.is_empty()
         && listen.iter().all(|listener| listener.tls.is_some())
     {
-        item.report("is http, but every listener speaks TLS", "Write https");
+        item.report("must be https: every listener uses TLS", "Use https");
     }
     Some(PublicUrl {
         scheme: url.scheme,
@@ -167,26 +167,26 @@ pub(super) fn admin(root: &Section<'_>, listen: &[Listener]) -> Option<Admin> {
     {
         root.report_at(
             "admin",
-            "has an address that a listener takes",
-            "Change its address or port",
+            format_args!("address {address} is already used by a listener"),
+            "Change `admin.address`, or the address of the listener",
         );
     }
     Some(Admin { address })
 }
 
-/// Where a successor asks for the listening sockets.
+/// The unix socket where a new process requests the listening sockets.
 pub(super) fn upgrade_socket(root: &Section<'_>) -> Option<PathBuf> {
     let item = root.get("upgrade_socket")?;
     let path = item.path()?;
     if path.as_os_str().len() > MAX_SOCKET_PATH {
         item.report(
-            format_args!("is a path of more than {MAX_SOCKET_PATH} bytes, too long for a socket"),
-            "Choose a shorter one, such as /run/mcp-gateway/upgrade.sock",
+            format_args!("path of the socket must not be longer than {MAX_SOCKET_PATH} bytes"),
+            "Use a shorter path, such as /run/mcp-gateway/upgrade.sock",
         );
-    } else if let Err(error) = folder::of_our_own(&path) {
+    } else if let Err(error) = folder::check_private(&path) {
         item.report(
             error,
-            "Use a folder that belongs to the gateway's user and that nobody else can write to: mode 0700",
+            "Use a directory with mode 0700 that belongs to the user of the gateway",
         );
     }
     Some(path)
@@ -201,9 +201,11 @@ pub(super) fn hosts(root: &Section<'_>, public_url: Option<&PublicUrl>) -> Vec<A
     without_repeats(hosts.collect())
 }
 
-/// A host with its port, the scheme's default port left out.
+/// A host and its port, without the default port of the scheme.
 pub(super) fn authority(item: &Item<'_>, scheme: Scheme) -> Option<Authority> {
-    let parse = |text: &str| Authority::parse(text).map_err(|_| "is no host with an optional port");
+    let parse = |text: &str| {
+        Authority::parse(text).map_err(|_| "must be a host name with an optional port")
+    };
     Some(item.parsed(parse, AUTHORITY_FORM)?.for_scheme(scheme))
 }
 
@@ -211,23 +213,25 @@ pub(super) fn origins(root: &Section<'_>) -> Vec<Origin> {
     let origins = root.list("origins").into_iter().filter_map(|item| {
         let origin = item.parsed(
             origin,
-            "Name each origin by scheme and host alone, such as https://app.example.com",
+            "Write only scheme and host, such as https://app.example.com",
         )?;
         Some((item, origin))
     });
     without_repeats(origins.collect())
 }
 
-/// An origin (RFC 6454 §6.2), which has no path: browsers send none, not even a slash.
+/// An origin (RFC 6454 §6.2). It has no path and no final slash, because browsers send none.
 fn origin(text: &str) -> Result<Origin, String> {
     if matches!(text, "*" | "null") {
-        return Err(format!("is {text}, which would allow everybody"));
+        return Err(format!(
+            "must not be {text}, which would allow every website"
+        ));
     }
     let url = HttpUrl::without_query(text).map_err(|error| error.to_string())?;
     match url.path.as_str() {
         "" => Ok(Origin::new(url.scheme, url.authority)),
-        "/" => Err("ends with a slash, which no origin has".to_owned()),
-        _ => Err("has a path, which no origin has".to_owned()),
+        "/" => Err("must not end with a slash".to_owned()),
+        _ => Err("must not have a path".to_owned()),
     }
 }
 
@@ -241,7 +245,7 @@ pub(super) fn sessions(root: &Section<'_>) -> Sessions {
             item.report_file(
                 &path,
                 &error,
-                "Write 32 random bytes to it: openssl rand -hex 32, mode 0640 or stricter",
+                "Write 32 random bytes to it (openssl rand -hex 32), and set mode 0640 or stricter",
             );
         }
         Some((item, path))
@@ -253,12 +257,15 @@ pub(super) fn sessions(root: &Section<'_>) -> Sessions {
 
 fn address(item: Option<Item<'_>>) -> Option<SocketAddr> {
     item?.parsed(
-        |text| text.parse().map_err(|_| "is no IP address with a port"),
+        |text| {
+            text.parse()
+                .map_err(|_| "must be an IP address with a port")
+        },
         ADDRESS_FORM,
     )
 }
 
-/// Whether the second of two addresses could not be bound. Port 0 takes any free one.
+/// Whether two addresses cannot both be bound. Port 0 selects a free port.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let same_address = one.ip() == other.ip()
         || (one.is_ipv4() == other.is_ipv4()

@@ -1,4 +1,4 @@
-//! The second pass: the whole configuration, section by section, and what the sections mean together.
+//! The second pass: the whole configuration, section by section, and rules across sections.
 
 mod addresses;
 mod common;
@@ -12,7 +12,7 @@ mod upstream;
 
 use super::{declaration::parts::section::Settings, model::Config, reading::reader::Section};
 
-/// Reads the whole configuration. What comes out counts only if there are no findings.
+/// Reads the whole configuration. The result is valid only if there are no findings.
 pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let listen = listen::listeners(&root);
     let public_url = listen::public_url(&root, &listen);
@@ -59,7 +59,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     })
 }
 
-/// A section whose keys are read by themselves, and none of which depends on another.
+/// A section whose keys do not depend on one another.
 fn settings<T: Settings>(section: Section<'_>) -> T {
     let settings = T::read(&section);
     section.finish();

@@ -1,4 +1,4 @@
-//! The rate limits of a resource: that each counts calls that exist, and that what it counts by cannot be made up.
+//! The rate limits of a resource. Each must match calls that exist, and clients must not be able to invent what it counts by.
 
 use mcp_gateway_core::{
     mcp::method::McpMethod,
@@ -16,7 +16,7 @@ use crate::config::{
         rate_limit::{CALLS, WITHIN},
     },
     methods::{self, MethodKind},
-    reading::reader::{Item, Section},
+    reading::reader::{Item, Section, did_you_mean},
 };
 
 /// Reads `rate_limits` of a resource.
@@ -32,7 +32,7 @@ pub(super) fn rate_limits(resource: &Section<'_>) -> Vec<RateLimit> {
 
 fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
     let per = section
-        .required("per", "Write principal, client, tool or resource")
+        .required("per", "Set it to principal, client, tool or resource")
         .and_then(|item| item.choice(Per::WORDS));
     let rate = rate(section);
     let methods = methods(section);
@@ -54,10 +54,13 @@ fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
 
 fn rate(section: &Section<'_>) -> Option<Rate> {
     let calls = section
-        .required("calls", "Write how many calls are granted, such as 60")
+        .required("calls", "Set the number of calls to allow, such as 60")
         .and_then(|item| number(&item));
     let within = section
-        .required("within", "Write the time in which they are, such as 1m")
+        .required(
+            "within",
+            "Set the time for this number of calls, such as 1m",
+        )
         .and_then(|item| item.duration(&WITHIN));
     let burst = section.get("burst").map_or(calls, |item| number(&item));
     Some(Rate::new(calls?, within?, burst?))
@@ -80,18 +83,21 @@ fn method(item: &Item<'_>) -> Option<String> {
     match methods::kind(&method) {
         Some(MethodKind::Named | MethodKind::Nameless) => {}
         Some(MethodKind::AlwaysOpen) => item.report(
-            format_args!("{name} is not counted here"),
-            "Remove it: limits.initializations_per_principal counts initialize, nothing counts the others",
+            format_args!("rate limits do not apply to `{name}`"),
+            "Remove it. `limits.initializations_per_principal` limits initialize",
         ),
         Some(MethodKind::FromServer) => item.report(
-            format_args!("{name} goes from the server to the client"),
+            format_args!("`{name}` is sent by servers, not by clients"),
             "Remove it",
         ),
         None => {
-            let problem = format!("{name} is no MCP method");
+            let problem = format!("unknown MCP method `{name}`");
             match methods::mistyped(&method) {
-                Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
-                None => item.report(problem, "Write an MCP method, or remove the key to mean any"),
+                Some(near) => item.report(problem, did_you_mean(near)),
+                None => item.report(
+                    problem,
+                    "Write an MCP method, or remove the key to count all methods",
+                ),
             }
         }
     }
@@ -106,8 +112,8 @@ fn names(section: &Section<'_>, methods: &[String]) -> Vec<Pattern> {
     {
         section.report_at(
             "name",
-            format_args!("stands beside {method}, which acts on nothing with a name"),
-            "Remove it, or give that method an entry of its own",
+            format_args!("cannot be combined with {method}, which has no name"),
+            "Remove it, or move that method to its own entry",
         );
     }
     let names = items.into_iter().filter_map(|item| {
@@ -117,7 +123,7 @@ fn names(section: &Section<'_>, methods: &[String]) -> Vec<Pattern> {
     without_repeats(names.collect())
 }
 
-/// A tool that nobody named has no bucket: with names that callers make up they could take every place there is.
+/// Only configured tool names have a bucket. Clients could otherwise invent names until no bucket is left.
 fn refuse_other_than_tools(section: &Section<'_>, methods: &[String], names: &[Pattern]) {
     if methods
         .iter()
@@ -125,15 +131,15 @@ fn refuse_other_than_tools(section: &Section<'_>, methods: &[String], names: &[P
     {
         section.report_at(
             "method",
-            "names calls of no tool, which per: tool cannot count",
-            "Remove it: per: tool counts tools/call",
+            "must be tools/call with `per: tool`",
+            "Remove it: `per: tool` counts only tools/call",
         );
     }
     if names.is_empty() || !names.iter().all(Pattern::is_exact) {
         section.report_at(
             "name",
-            "does not name each tool, which per: tool counts one by one",
-            "Write out each name: callers could make up others without end",
+            "must list exact tool names with `per: tool`",
+            "List each tool name, without wildcards",
         );
     }
 }

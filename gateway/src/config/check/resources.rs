@@ -1,5 +1,4 @@
-//! Protected resources: each for itself, and all of them together, because two resources that accept the same token
-//! are one.
+//! Protected resources: each alone, then all together, because a token that two resources accept opens both.
 
 use std::time::Duration;
 
@@ -30,14 +29,14 @@ use crate::config::{
     },
     model::{Listener, PublicUrl, Resource},
     reading::{
-        reader::{Item, Section},
+        reader::{EMPTY, Item, Section, did_you_mean},
         url::HttpUrl,
     },
 };
 
 /// What a resource depends on.
 pub(super) struct Surroundings<'a> {
-    /// None where it is wrong: resource URIs cannot be told then.
+    /// None where it is invalid: resource URIs are then unknown.
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) issuers: &'a Issuers,
     pub(super) listen: &'a [Listener],
@@ -52,8 +51,8 @@ struct Candidate<'a> {
     shared_audience: bool,
 }
 
-/// Headers that mean something to HTTP or to what stands between, besides those that are allowed upstream: an identity header
-/// of this name would override it or be taken for it.
+/// Headers with a meaning in HTTP or for intermediaries, in addition to those that are allowed upstream. An identity header
+/// with such a name would replace the header or be mistaken for it.
 const TAKEN: &[&str] = &[
     "accept-encoding",
     "authorization",
@@ -79,7 +78,7 @@ const TAKEN: &[&str] = &[
     "x-forwarded-proto",
 ];
 
-/// Beginnings of such headers.
+/// Prefixes of such headers.
 const TAKEN_PREFIXES: [&str; 6] = [
     "mcp-",
     "content-",
@@ -90,8 +89,8 @@ const TAKEN_PREFIXES: [&str; 6] = [
 ];
 
 pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Resource> {
-    let mend = "Write one at least: path, upstream, issuers, policy";
-    let items = root.required_list("resources", mend);
+    let fix = "Add a resource with path, upstream, issuers and policy";
+    let items = root.required_list("resources", fix);
     let candidates: Vec<_> = items
         .into_iter()
         .filter_map(|item| candidate(item, around))
@@ -122,7 +121,7 @@ fn candidate<'a>(item: Item<'a>, around: &Surroundings<'_>) -> Option<Candidate<
 
 fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource> {
     let path = section
-        .required("path", "Write the path that clients type, such as /mcp")
+        .required("path", "Write the path that clients use, such as /mcp")
         .and_then(|item| path(&item));
     let host = host(section, around);
     let upstream = section
@@ -178,7 +177,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     })
 }
 
-/// The path, matched to the letter: characters that stand for themselves, no trailing slash, not among the gateway's own.
+/// The path, which is matched exactly: unreserved characters, no trailing slash, not below `/.well-known/`.
 fn path(item: &Item<'_>) -> Option<String> {
     let path = item.text()?;
     if path == "/" {
@@ -190,8 +189,8 @@ fn path(item: &Item<'_>) -> Option<String> {
     };
     if path == "/.well-known" || path.starts_with("/.well-known/") {
         item.report(
-            "is below /.well-known/, where the gateway's own documents are",
-            "Choose another path",
+            "must not be below /.well-known/, which is reserved for metadata",
+            "Use another path",
         );
         return None;
     }
@@ -199,8 +198,8 @@ fn path(item: &Item<'_>) -> Option<String> {
         Some(rest) if rest.split('/').all(segment) => Some(path),
         _ => {
             item.report(
-                "is no plain absolute path",
-                "Write a slash, then letters, digits, -, ., _ and ~, with single slashes between and none at the end",
+                "must be an absolute path of plain segments",
+                "Use letters, digits, -, ., _ and ~ after each slash, and no slash at the end, such as /mcp",
             );
             None
         }
@@ -220,17 +219,17 @@ fn uri(public_url: &PublicUrl, host: Option<&Authority>, path: &str) -> String {
 }
 
 fn issuers(section: &Section<'_>, known: &Issuers) -> Vec<String> {
-    let mend = "Name one issuer at least, such as [corporate]";
+    let fix = "Name an issuer, such as [corporate]";
     let listed = section
-        .required_list("issuers", mend)
+        .required_list("issuers", fix)
         .into_iter()
         .filter_map(|item| {
             let name = item.text()?;
             if !known.names.contains(&name) {
-                let problem = format!("{} is no issuer of this configuration", quoted(&name));
+                let problem = format!("unknown issuer `{}`", quoted(&name));
                 match similar::nearest(&name, known.names.iter().map(String::as_str)) {
-                    Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
-                    None => item.report(problem, "Define it below issuers, or remove it here"),
+                    Some(near) => item.report(problem, did_you_mean(near)),
+                    None => item.report(problem, "Define it under `issuers`, or remove it here"),
                 }
             }
             Some((item, name))
@@ -241,8 +240,8 @@ fn issuers(section: &Section<'_>, known: &Issuers) -> Vec<String> {
         let mut before = listed.iter().take(index).filter(|(_, other)| other != name);
         if issuer(name).is_some() && before.any(|(_, other)| issuer(other) == issuer(name)) {
             item.report(
-                "has the same issuer URL as another one here",
-                "Keep one of the two",
+                "same issuer URL as another issuer of this resource",
+                "Remove one of the two",
             );
         }
     }
@@ -257,8 +256,8 @@ fn audience(section: &Section<'_>) -> Vec<String> {
             let value = item.text()?;
             if !value.chars().all(|c| c.is_ascii_graphic()) {
                 item.report(
-                    "has spaces or characters beyond ASCII",
-                    "Write the aud of the tokens, to the letter",
+                    "must have only ASCII characters, without spaces",
+                    "Write the exact `aud` value of the tokens",
                 );
             }
             Some((item, value))
@@ -266,8 +265,8 @@ fn audience(section: &Section<'_>) -> Vec<String> {
     without_repeats(values.collect())
 }
 
-/// Without a configured audience, tokens are for the resource URI (RFC 8707). For the root path clients send it with and
-/// without the closing slash, which RFC 3986 §6.2.3 holds to be the same.
+/// The configured audience; by default the resource URI (RFC 8707). For the root path clients send it with and without the
+/// final slash, which are equivalent (RFC 3986 §6.2.3).
 fn or_own(configured: Vec<String>, uri: &str) -> Vec<String> {
     if !configured.is_empty() {
         return configured;
@@ -292,17 +291,20 @@ fn supported(section: &Section<'_>) -> Option<Supported> {
     if items.is_empty() {
         section.report_at(
             KEY,
-            "is empty",
-            "List what is served, such as [2025-11-25, 2026-07-28], or remove the key: the upstream decides then",
+            EMPTY,
+            "List versions, such as [2025-11-25, 2026-07-28], or remove the key to let the upstream decide",
         );
     }
     let listed = items.into_iter().filter_map(|item| {
         let version = item.text()?;
         if !is_revision(&version) {
-            let problem = format!("{} is no revision of MCP", quoted(&version));
+            let problem = format!("unknown MCP version `{}`", quoted(&version));
             match similar::nearest(&version, revisions()) {
-                Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
-                None => item.report(problem, "Write its date, such as 2026-07-28"),
+                Some(near) => item.report(problem, did_you_mean(near)),
+                None => item.report(
+                    problem,
+                    "Write the date of an MCP revision, such as 2026-07-28",
+                ),
             }
         }
         Some((item, version))
@@ -310,7 +312,7 @@ fn supported(section: &Section<'_>) -> Option<Supported> {
     Some(Supported::new(without_repeats(listed.collect())))
 }
 
-/// The revisions there are.
+/// The known revisions.
 fn revisions() -> impl Iterator<Item = &'static str> {
     LEGACY.iter().copied().chain([FIRST_MODERN])
 }
@@ -322,8 +324,8 @@ fn identity_headers(section: &Section<'_>) -> IdentityHeaders {
     {
         section.report_at(
             "identity_headers",
-            "is empty",
-            "Write null at each header that is not to be sent, or remove the key",
+            EMPTY,
+            "Set a header to null to leave it out, or remove the key",
         );
     }
     let section = section.section("identity_headers");
@@ -335,8 +337,8 @@ fn identity_headers(section: &Section<'_>) -> IdentityHeaders {
             let name = identity_header(&item)?;
             if named.contains(&name) {
                 item.report(
-                    "has the same name as another identity header",
-                    "Choose another name",
+                    "same header name as another identity header",
+                    "Use another name",
                 );
             }
             named.push(name.clone());
@@ -357,20 +359,22 @@ fn identity_headers(section: &Section<'_>) -> IdentityHeaders {
     headers
 }
 
-/// Underscores are refused: some servers read them as hyphens, so that a client could send the header under both names.
+/// Underscores are refused: some servers read them as hyphens, and a client could then send the header under another name.
 fn identity_header(item: &Item<'_>) -> Option<HeaderName> {
     let name = item.text()?.to_ascii_lowercase();
-    let mend =
-        "Write a name of letters, digits and hyphens, such as x-mcp-subject; null sends none";
+    let fix = "Use a name such as x-mcp-subject, or null to leave the header out";
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        item.report("is no header name of letters, digits and hyphens", mend);
+        item.report(
+            "header name must have only letters, digits and hyphens",
+            fix,
+        );
         return None;
     }
     if is_allowed_upstream(&name, Era::Modern)
         || TAKEN.contains(&name.as_str())
         || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     {
-        item.report("is a header that already means something else", mend);
+        item.report("header name is reserved for another use", fix);
     }
     HeaderName::from_bytes(name.as_bytes()).ok()
 }
@@ -380,13 +384,13 @@ fn refuse_same_path(earlier: &Candidate<'_>, later: &Candidate<'_>, around: &Sur
     let host = |candidate: &Candidate<'_>| candidate.resource.host.clone().or_else(|| own.cloned());
     if earlier.resource.path == later.resource.path && host(earlier) == host(later) {
         later.item.report(
-            "has the path and host of another resource",
+            "same path and host as another resource",
             "Change one of them",
         );
     }
 }
 
-/// A token for one of two such resources would open the other (RFC 8707 §2, threat 15).
+/// A token for one of these resources would be accepted by the other (RFC 8707 §2, threat 15).
 fn refuse_same_audience(earlier: &Candidate<'_>, later: &Candidate<'_>) {
     if earlier.shared_audience && later.shared_audience {
         return;
@@ -401,10 +405,10 @@ fn refuse_same_audience(earlier: &Candidate<'_>, later: &Candidate<'_>) {
     if shares_issuer && shares_audience && !same_resource {
         later.item.report(
             format_args!(
-                "accepts the tokens of {}: they share an issuer and an audience",
+                "accepts the same tokens as {}: both have the same issuer and audience",
                 one.path
             ),
-            "Give each an audience of its own, or write shared_audience: true at both",
+            "Set a different `audience` for each, or set `shared_audience: true` at both",
         );
     }
 }

@@ -8,17 +8,17 @@ use crate::config::{
     model::{Listener, Upstream, UpstreamTarget},
     reading::{
         reader::{Item, Section},
-        url::{HttpUrl, UrlError},
+        url::HttpUrl,
     },
 };
 
-/// Bytes in a unix socket's path (`sun_path` of unix(7), less the closing zero).
+/// Bytes in the path of a unix socket (`sun_path` of unix(7), without the final zero byte).
 const MAX_SOCKET_PATH: usize = 107;
 
 const URL_FORM: &str =
     "Write the MCP server's URL with its path, such as http://127.0.0.1:9000/mcp";
 
-/// Reads an upstream. The resource's path is that of a unix socket's upstream, unless it has its own.
+/// Reads an upstream. A unix socket without `path` has the path of the resource.
 pub(super) fn upstream(
     item: &Item<'_>,
     resource_path: Option<&str>,
@@ -35,11 +35,11 @@ pub(super) fn upstream(
         }
         (None, Some(socket)) => by_socket(&socket, &section, resource_path),
         (Some(_), Some(socket)) => {
-            socket.report("stands beside url", "Keep one of the two");
+            socket.report("cannot be combined with `url`", "Remove one of the two");
             None
         }
         (None, None) => {
-            section.report("has neither url nor unix", "Write one of the two");
+            section.report("must have `url` or `unix`", "Set one of the two");
             None
         }
     };
@@ -55,8 +55,8 @@ fn by_url(
     let url = item.parsed(HttpUrl::without_query, URL_FORM)?;
     if url.path.is_empty() {
         item.report(
-            "has no path",
-            format_args!("{URL_FORM}, or end it with a slash"),
+            "must have a path",
+            format_args!("{URL_FORM}, or add a final slash"),
         );
     }
     if listen
@@ -64,8 +64,8 @@ fn by_url(
         .any(|listener| reaches(&url.authority, url.scheme, listener))
     {
         item.report(
-            "is a listener of this gateway",
-            "Write the MCP server's own address",
+            "must not be a listener of this gateway",
+            "Write the address of the MCP server",
         );
     }
     let host = url.authority.to_string();
@@ -75,8 +75,8 @@ fn by_url(
         Scheme::Http => {
             if ca_file.is_some() {
                 item.report(
-                    "is http beside ca_file, which does nothing there",
-                    "Write https, or remove ca_file",
+                    "must be https, because `ca_file` is set",
+                    "Use https, or remove `ca_file`",
                 );
             }
             UpstreamTarget::Http { authority }
@@ -101,8 +101,8 @@ fn by_socket(
     let socket = item.path()?;
     if socket.as_os_str().len() > MAX_SOCKET_PATH {
         item.report(
-            format_args!("is longer than {MAX_SOCKET_PATH} bytes"),
-            "Move the socket: the system takes no longer path",
+            format_args!("path of the socket must not be longer than {MAX_SOCKET_PATH} bytes"),
+            "Move the socket to a shorter path",
         );
     }
     Some(Upstream {
@@ -112,15 +112,15 @@ fn by_socket(
     })
 }
 
-fn own_path(text: &str) -> Result<String, UrlError> {
+fn own_path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
-        return Err(UrlError::Path);
+        return Err("must be an absolute path".to_owned());
     }
-    let url = HttpUrl::without_query(&format!("http://localhost{text}"))?;
-    Ok(url.path)
+    let url = HttpUrl::without_query(&format!("http://localhost{text}"));
+    url.map(|url| url.path).map_err(|error| error.to_string())
 }
 
-/// Whether an upstream is this gateway itself: its requests would go round until a limit ends them.
+/// Whether an upstream is this gateway itself. Requests would loop until a limit stops them.
 fn reaches(upstream: &Authority, scheme: Scheme, listener: &Listener) -> bool {
     let ip = listener.address.ip();
     let host = upstream.host().trim_matches(['[', ']']);

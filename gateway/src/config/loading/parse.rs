@@ -1,5 +1,5 @@
-//! Reading and checking one text: the first pass finds places, the second values, and what comes out is the checked
-//! configuration or everything that is wrong with it.
+//! Reads and checks one text: the first pass finds positions, the second values. The result is the checked configuration, or
+//! all findings.
 
 use std::{
     collections::BTreeSet,
@@ -36,7 +36,7 @@ pub(super) fn load(
 /// Checks a configuration. Relative paths in it are relative to `base`.
 ///
 /// # Errors
-/// Everything that is wrong with it; never empty.
+/// All findings; never empty.
 pub fn parse(text: &str, base: &Path, environment: &Environment) -> Result<Config, Vec<Finding>> {
     parse_naming(text, base, environment, &mut BTreeSet::new())
 }
@@ -64,7 +64,7 @@ fn read(path: &Path) -> Result<String, Finding> {
     let unreadable = |error| {
         Finding::of_file(
             format!("cannot be read: {error}"),
-            "Check the name and the permissions",
+            "Check the path and the permissions",
         )
     };
     let file = fs::File::open(path).map_err(unreadable)?;
@@ -73,10 +73,14 @@ fn read(path: &Path) -> Result<String, Finding> {
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        let problem = format!("is larger than {MAX_FILE_BYTES} bytes");
-        return Err(Finding::of_file(problem, "Is this the configuration"));
+        let problem = format!("must not be larger than {MAX_FILE_BYTES} bytes");
+        return Err(Finding::of_file(
+            problem,
+            "Check that this is the configuration file",
+        ));
     }
-    String::from_utf8(bytes).map_err(|_| Finding::of_file("is no UTF-8 text", "Save it as UTF-8"))
+    String::from_utf8(bytes)
+        .map_err(|_| Finding::of_file("must be UTF-8 text", "Save the file as UTF-8"))
 }
 
 fn values(text: &str) -> Result<Value, Finding> {
@@ -86,8 +90,9 @@ fn values(text: &str) -> Result<Value, Finding> {
             path: String::new(),
             line: at.as_ref().map_or(1, serde_yaml::Location::line),
             column: at.as_ref().map_or(1, serde_yaml::Location::column),
-            problem: format!("is no YAML: {error}"),
-            mend: "Mend the syntax here or just before; the rest was not read".to_owned(),
+            problem: format!("invalid YAML: {error}"),
+            fix: "Fix the syntax here or just before. The rest of the file was not checked"
+                .to_owned(),
         }
     })
 }

@@ -1,5 +1,5 @@
-//! Variables for `${NAME}` and `${NAME:-default}` in scalar values: the process's environment, and behind it the file
-//! given by `--env-file`.
+//! Variables for `${NAME}` and `${NAME:-default}` in scalar values: the environment of the process, then the file given by
+//! `--env-file`.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, fs, path::Path};
 
@@ -20,14 +20,14 @@ pub enum EnvironmentError {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
-    /// It is larger than an environment file is.
-    #[error("is larger than {MAX_FILE_BYTES} bytes")]
+    /// It is larger than [`MAX_FILE_BYTES`].
+    #[error("larger than {MAX_FILE_BYTES} bytes")]
     TooLarge,
     /// A line is not `NAME=value`.
-    #[error("has another line than NAME=value: line {0}")]
+    #[error("line {0} is not NAME=value")]
     Line(usize),
-    /// A value without quotes has ` #` in it: some readers take the rest for a comment, others for the value.
-    #[error("has a # after a value without quotes: line {0}")]
+    /// A value without quotes contains ` #`: some programs read the rest as a comment, others as part of the value.
+    #[error("line {0} has a # after a value without quotes")]
     Comment(usize),
 }
 
@@ -35,15 +35,15 @@ pub enum EnvironmentError {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum ExpandError {
     /// The variable is not set and has no default.
-    #[error("uses ${{{0}}}, which is not set")]
+    #[error("variable ${{{0}}} is not set")]
     Unset(String),
     /// `${` without a name and a closing brace.
-    #[error("has a ${{…}} that names no variable")]
+    #[error("invalid variable: expected ${{NAME}} or ${{NAME:-default}}")]
     Malformed,
 }
 
 impl Environment {
-    /// The environment of this process; variables that are no UTF-8 are left out.
+    /// The environment of this process, without variables that are not UTF-8.
     pub fn process() -> Self {
         let texts = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -51,13 +51,13 @@ impl Environment {
         Self(texts.collect())
     }
 
-    /// An environment of these variables alone.
+    /// An environment with only these variables.
     pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self(variables.into_iter().map(own).collect())
     }
 
-    /// Adds the variables of a file of `NAME=value` lines. What is set already stays: the environment wins.
+    /// Adds the variables of a file of `NAME=value` lines. Variables that are already set keep their value.
     ///
     /// # Errors
     /// The file cannot be read, or has a line of another form.
@@ -71,7 +71,7 @@ impl Environment {
         Ok(self)
     }
 
-    /// Puts variables in: `${NAME}`, `${NAME:-default}` (taken when the variable is unset or empty), `$$` for `$`.
+    /// Replaces `${NAME}` and `${NAME:-default}` (the default applies when the variable is unset or empty), and `$$` by `$`.
     pub(crate) fn expand<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, ExpandError> {
         if !text.contains('$') {
             return Ok(Cow::Borrowed(text));
@@ -96,7 +96,7 @@ impl Environment {
         Ok(Cow::Owned(expanded))
     }
 
-    /// The value of what stands between the braces.
+    /// The value of the expression between the braces.
     fn value<'a>(&'a self, variable: &'a str) -> Result<&'a str, ExpandError> {
         let (name, default) = match variable.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -144,7 +144,7 @@ fn pair(number: usize, line: &str) -> Result<(String, String), EnvironmentError>
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// What stands within quotes; `None` without them.
+/// The text within quotes; `None` without quotes.
 fn quoted(value: &str) -> Option<&str> {
     let within = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
     within('"').or_else(|| within('\''))
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_put_into_text() {
+    fn variables_are_replaced_in_text() {
         let environment = Environment::of([("DOMAIN", "example.com"), ("EMPTY", "")]);
         let unset = |name: &str| Err(ExpandError::Unset(name.to_owned()));
         let cases = [
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_variable_holds_is_not_expanded_again() {
+    fn the_value_of_a_variable_is_not_expanded_again() {
         let environment = Environment::of([("A", "${B}"), ("B", "b")]);
         assert_eq!(environment.expand("${A}").unwrap(), "${B}");
     }
@@ -225,14 +225,14 @@ mod tests {
             ("A-B=1\n", 1),
         ] {
             let Err(EnvironmentError::Line(found)) = lines(text) else {
-                panic!("{text:?} was taken");
+                panic!("{text:?} was accepted");
             };
             assert_eq!(found, line, "{text:?}");
         }
     }
 
     #[test]
-    fn a_comment_behind_a_value_is_refused() {
+    fn a_comment_after_a_value_is_refused() {
         for text in ["A=b # note\n", "A=b\t# note\n", "A=\"b\" # note\n"] {
             let refused = lines(text);
             assert!(

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where, and how to mend it.
+//! Findings: what is wrong with a configuration, where, and how to fix it.
 
 use std::{cmp::Ordering, fmt, path::Path};
 
@@ -13,14 +13,14 @@ pub struct Finding {
     pub line: usize,
     /// Column in characters, from 1; 0 where the file could not be read.
     pub column: usize,
-    /// What is wrong, without a full stop.
+    /// What is wrong: a clause without a full stop, such as `unknown key`.
     pub problem: String,
-    /// How to mend it, without a full stop.
-    pub mend: String,
+    /// How to fix it: an imperative sentence without a full stop, or a question with its question mark.
+    pub fix: String,
 }
 
 impl Finding {
-    /// This finding as one line, `FILE:LINE:COLUMN: key.path: problem. How to mend.`
+    /// This finding as one line, `FILE:LINE:COLUMN: key.path: problem. Fix.`
     pub fn in_file<'a>(&'a self, file: &'a Path) -> impl fmt::Display + 'a {
         Line {
             finding: self,
@@ -28,35 +28,32 @@ impl Finding {
         }
     }
 
-    /// A finding about the file as a whole, before any of it was read.
-    pub(crate) fn of_file(problem: impl Into<String>, mend: impl Into<String>) -> Self {
+    /// A finding about the whole file, when it could not be read.
+    pub(crate) fn of_file(problem: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             path: String::new(),
             line: 0,
             column: 0,
             problem: problem.into(),
-            mend: mend.into(),
+            fix: fix.into(),
         }
     }
 
     /// A finding about the environment file.
     pub(crate) fn of_env_file(path: &Path, error: &EnvironmentError) -> Self {
-        let problem = format!(
-            "needs the environment file {}, which {error}",
-            path.display()
-        );
-        let mend = match error {
-            EnvironmentError::Unreadable(_) => "Check the name and the permissions",
-            EnvironmentError::TooLarge => "Is this the environment file",
-            EnvironmentError::Line(_) => "Write NAME=value lines, # comments and empty lines",
+        let problem = format!("environment file {}: {error}", path.display());
+        let fix = match error {
+            EnvironmentError::Unreadable(_) => "Check the path and the permissions",
+            EnvironmentError::TooLarge => "Check that this is the environment file",
+            EnvironmentError::Line(_) => "Use only NAME=value lines, # comments and empty lines",
             EnvironmentError::Comment(_) => {
-                "Give the comment a line of its own, or put the value in quotes"
+                "Move the comment to its own line, or put the value in quotes"
             }
         };
-        Self::of_file(problem, mend)
+        Self::of_file(problem, fix)
     }
 
-    /// The order in which findings are told: as they stand in the file.
+    /// The order in which findings are reported: by their place in the file.
     pub(crate) fn in_order(&self, other: &Self) -> Ordering {
         let key = |finding: &Self| (finding.line, finding.column);
         key(self)
@@ -77,7 +74,7 @@ impl fmt::Display for Line<'_> {
             line,
             column,
             problem,
-            mend,
+            fix,
         } = self.finding;
         write!(f, "{}", self.file.display())?;
         if *line > 0 {
@@ -86,7 +83,8 @@ impl fmt::Display for Line<'_> {
         if !path.is_empty() {
             write!(f, ": {path}")?;
         }
-        write!(f, ": {problem}. {mend}.")
+        let stop = if fix.ends_with('?') { "" } else { "." };
+        write!(f, ": {problem}. {fix}{stop}")
     }
 }
 
@@ -100,20 +98,27 @@ mod tests {
             path: "listen[0].address".to_owned(),
             line: 3,
             column: 5,
-            problem: "is missing".to_owned(),
-            mend: "Write one".to_owned(),
+            problem: "required key is missing".to_owned(),
+            fix: "Set an address".to_owned(),
         };
         let line = finding.in_file(Path::new("gateway.yaml")).to_string();
         assert_eq!(
             line,
-            "gateway.yaml:3:5: listen[0].address: is missing. Write one."
+            "gateway.yaml:3:5: listen[0].address: required key is missing. Set an address."
         );
     }
 
     #[test]
-    fn a_finding_about_the_whole_file_has_no_position() {
-        let finding = Finding::of_file("cannot be read", "Check its name");
+    fn a_question_ends_with_its_question_mark() {
+        let finding = Finding::of_file("unknown key", "Did you mean `listen`?");
         let line = finding.in_file(Path::new("gateway.yaml")).to_string();
-        assert_eq!(line, "gateway.yaml: cannot be read. Check its name.");
+        assert_eq!(line, "gateway.yaml: unknown key. Did you mean `listen`?");
+    }
+
+    #[test]
+    fn a_finding_about_the_whole_file_has_no_position() {
+        let finding = Finding::of_file("cannot be read", "Check the path");
+        let line = finding.in_file(Path::new("gateway.yaml")).to_string();
+        assert_eq!(line, "gateway.yaml: cannot be read. Check the path.");
     }
 }

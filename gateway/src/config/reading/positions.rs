@@ -1,9 +1,9 @@
-//! The first pass over a configuration: where each key stands, and everything in the YAML that is refused before a
-//! value is looked at.
+//! The first pass over a configuration: the position of each key, and the YAML constructs that are refused before any value is
+//! read.
 //!
 //! Values carry no positions, so an event parser builds an index from key path to line and column. The same pass
-//! refuses what two readers could understand differently or what could grow without end: repeated keys, anchors,
-//! aliases, tags, several documents, deep nesting (threat 149).
+//! refuses what is ambiguous or could grow without limit: repeated keys, anchors, aliases, tags, several documents, deep
+//! nesting (threat 149).
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,8 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::{finding::Finding, key_path, position::Position, text::unix, written};
 
-/// Levels of nesting in a configuration; the deepest that means anything is 7. This limit and the next two together
-/// bound the index.
+/// Levels of nesting in a configuration; known keys use 7 at most. This limit and the next two together bound the index.
 const MAX_DEPTH: usize = 16;
 
 /// Characters in a key.
@@ -21,7 +20,7 @@ const MAX_KEY: usize = 128;
 /// Keys and values in a configuration.
 const MAX_NODES: usize = 20_000;
 
-/// Where each key path of a document stands: an entry by its key, a list's element by its beginning.
+/// The position of each key path of a document: of an entry its key, of a list's element its beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Positions {
     paths: HashMap<String, Position>,
@@ -35,7 +34,7 @@ impl Positions {
     /// Reads the positions of one document.
     ///
     /// # Errors
-    /// The first syntax error; or else every construct that is refused.
+    /// The first syntax error, or every construct that is refused.
     pub(crate) fn read(text: &str) -> Result<Self, Vec<Finding>> {
         let end = Position::end_of(text);
         let mut index = Index::default();
@@ -62,14 +61,14 @@ impl Positions {
         Err(index.findings)
     }
 
-    /// Where a place within the text of `path` stands, as far as the file has that text letter by letter; else where it
-    /// begins.
+    /// The position in the file of a place within the text of `path`. Where the file does not have that text letter by letter,
+    /// the position where the text begins.
     pub(crate) fn find_within(&self, path: &str, text: &str, place: Position) -> Position {
         let Some((start, style)) = self.scalars.get(path).copied() else {
             return self.find(path);
         };
         let found = match style {
-            // Its first line is the one below the key.
+            // The text begins in the line below the key.
             ScalarStyle::Literal => self.below(path).and_then(|(header, below)| {
                 let found = written::in_literal(below, text, place)?;
                 Some(found.below(header))
@@ -92,7 +91,7 @@ impl Positions {
         Some((header, self.lines.get(header..)?))
     }
 
-    /// Where `path` stands; what is missing stands where its nearest parent does.
+    /// The position of `path`; for a missing key the position of its nearest parent.
     pub(crate) fn find(&self, path: &str) -> Position {
         let mut path = Some(path);
         while let Some(candidate) = path {
@@ -111,7 +110,7 @@ impl Positions {
     }
 }
 
-/// The index while it is built: the containers that are open, innermost last.
+/// The index while it is built. The innermost open container is last.
 #[derive(Default)]
 struct Index {
     positions: Positions,
@@ -136,12 +135,12 @@ enum Container {
 
 impl Index {
     /// # Errors
-    /// What makes reading on pointless.
+    /// What makes it useless to read the rest.
     fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Vec<Finding>> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            let problem = format!("has more than {MAX_NODES} keys and values");
-            return self.give_up(String::new(), at, &problem, "Split it");
+            let problem = format!("must not have more than {MAX_NODES} keys and values");
+            return self.give_up(String::new(), at, &problem, "Reduce the configuration");
         }
         match event {
             Event::DocumentStart(_) => self.document(at),
@@ -150,8 +149,8 @@ impl Index {
                 self.refuse(
                     path,
                     at,
-                    "is an alias",
-                    "Write the value out: anchors and aliases are not used here",
+                    "YAML aliases are not supported",
+                    "Write the value out",
                 );
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -186,8 +185,8 @@ impl Index {
             self.refuse(
                 String::new(),
                 at,
-                "a second document begins",
-                "Keep one document in the file",
+                "a file must have one YAML document only",
+                "Remove the second document",
             );
         }
     }
@@ -205,9 +204,9 @@ impl Index {
         if text.chars().nth(MAX_KEY).is_some() {
             let (path, problem) = (
                 path.clone(),
-                format!("has a key of more than {MAX_KEY} characters"),
+                format!("keys must not be longer than {MAX_KEY} characters"),
             );
-            return self.give_up(path, at, &problem, "Shorten it");
+            return self.give_up(path, at, &problem, "Use a shorter key");
         }
         let path = key_path::entry(path, text);
         *key = Some(text.to_owned());
@@ -215,8 +214,8 @@ impl Index {
             self.positions.paths.insert(path, at);
         } else {
             let first = self.positions.find(&path).line;
-            let problem = format!("is written twice, first in line {first}");
-            self.refuse(path, at, &problem, "Keep one of the two");
+            let problem = format!("duplicate key, first in line {first}");
+            self.refuse(path, at, &problem, "Remove one of the two");
         }
         Ok(true)
     }
@@ -236,8 +235,8 @@ impl Index {
                     self.refuse(
                         path.clone(),
                         at,
-                        "has a key that is no text",
-                        "Write a plain key",
+                        "keys must be text",
+                        "Write a plain key, such as listen",
                     );
                     return path;
                 }
@@ -258,7 +257,7 @@ impl Index {
         if self.open.len() < MAX_DEPTH {
             return Ok(path);
         }
-        let problem = format!("lies deeper than {MAX_DEPTH} levels");
+        let problem = format!("must not be nested deeper than {MAX_DEPTH} levels");
         self.give_up(path, at, &problem, "Remove the nesting")
     }
 
@@ -267,34 +266,34 @@ impl Index {
             self.refuse(
                 path.clone(),
                 at,
-                "has an anchor",
-                "Remove it: anchors and aliases are not used here",
+                "YAML anchors are not supported",
+                "Remove the anchor, and write the value out where it is used",
             );
         }
         if tagged {
-            self.refuse(path, at, "has a tag", "Remove it: tags are not used here");
+            self.refuse(path, at, "YAML tags are not supported", "Remove the tag");
         }
     }
 
-    /// Refuses what would make the index too large to go on.
+    /// Refuses what would make the index too large, and stops reading.
     fn give_up<T>(
         &mut self,
         path: String,
         at: Position,
         problem: &str,
-        mend: &str,
+        fix: &str,
     ) -> Result<T, Vec<Finding>> {
-        self.refuse(path, at, problem, mend);
+        self.refuse(path, at, problem, fix);
         Err(std::mem::take(&mut self.findings))
     }
 
-    fn refuse(&mut self, path: String, at: Position, problem: &str, mend: &str) {
+    fn refuse(&mut self, path: String, at: Position, problem: &str, fix: &str) {
         self.findings.push(Finding {
             path,
             line: at.line,
             column: at.column,
             problem: problem.to_owned(),
-            mend: mend.to_owned(),
+            fix: fix.to_owned(),
         });
     }
 }
@@ -304,8 +303,8 @@ fn syntax_error(info: &str, at: Position) -> Finding {
         path: String::new(),
         line: at.line,
         column: at.column,
-        problem: format!("is no YAML: {info}"),
-        mend: "Mend the syntax here or just before; the rest was not read".to_owned(),
+        problem: format!("invalid YAML: {info}"),
+        fix: "Fix the syntax here or just before. The rest of the file was not checked".to_owned(),
     }
 }
 
@@ -317,7 +316,7 @@ mod tests {
         "listen:\n  - address: a\n    tls:\n      names: [x, y]\n  - address: b\nadmin: {}\n";
 
     #[test]
-    fn a_text_that_breaks_off_is_told_where_it_ends() {
+    fn a_truncated_text_is_reported_where_it_ends() {
         for (text, line, column) in [
             ("a: 1\nlisten", 2, 7),
             ("a: 1\rb: 2\rlisten", 3, 7),
@@ -342,7 +341,7 @@ mod tests {
             ("listen[0].tls.names[1]", (4, 18)),
             ("listen[1].address", (5, 5)),
             ("admin", (6, 1)),
-            // What is missing stands where its nearest parent does.
+            // A missing key has the position of its nearest parent.
             ("admin.address", (6, 1)),
             ("listen[1].tls.names[0]", (5, 5)),
             ("resources", (1, 1)),
@@ -353,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_twice_is_refused() {
+    fn ambiguous_yaml_is_refused() {
         let deepest = format!("a{}", "[0]".repeat(15));
         let (long, wide) = ("k".repeat(129), format!("a: [{}]", "1,".repeat(20_000)));
         let long = format!("a: {{ {long}: 1 }}");
@@ -364,43 +363,49 @@ mod tests {
                 "a",
                 3,
                 1,
-                "is written twice, first in line 1",
+                "duplicate key, first in line 1",
             ),
             (
                 "a: {b: 1, b: 2}\n",
                 "a.b",
                 1,
                 11,
-                "is written twice, first in line 1",
+                "duplicate key, first in line 1",
             ),
-            ("a: &x 1\n", "a", 1, 4, "has an anchor"),
-            ("a: !int 1\n", "a", 1, 4, "has a tag"),
-            ("? [a]\n: 1\n", "", 1, 3, "has a key that is no text"),
-            ("a: 1\n---\nb: 1\n", "", 2, 1, "a second document begins"),
+            ("a: &x 1\n", "a", 1, 4, "YAML anchors are not supported"),
+            ("a: !int 1\n", "a", 1, 4, "YAML tags are not supported"),
+            ("? [a]\n: 1\n", "", 1, 3, "keys must be text"),
+            (
+                "a: 1\n---\nb: 1\n",
+                "",
+                2,
+                1,
+                "a file must have one YAML document only",
+            ),
             (
                 deep.as_str(),
                 deepest.as_str(),
                 1,
                 19,
-                "lies deeper than 16 levels",
+                "must not be nested deeper than 16 levels",
             ),
             (
                 long.as_str(),
                 "a",
                 1,
                 6,
-                "has a key of more than 128 characters",
+                "keys must not be longer than 128 characters",
             ),
             (
                 wide.as_str(),
                 "",
                 1,
                 39_995,
-                "has more than 20000 keys and values",
+                "must not have more than 20000 keys and values",
             ),
-            ("a: [1, 2\nb: 3\n", "", 2, 2, "is no YAML"),
-            ("a:\n\t- b\n", "", 2, 2, "is no YAML"),
-            ("a: \"unclosed\n", "", 1, 4, "is no YAML"),
+            ("a: [1, 2\nb: 3\n", "", 2, 2, "invalid YAML"),
+            ("a:\n\t- b\n", "", 2, 2, "invalid YAML"),
+            ("a: \"unclosed\n", "", 1, 4, "invalid YAML"),
         ];
         for (text, path, line, column, problem) in cases {
             let findings = Positions::read(text).unwrap_err();

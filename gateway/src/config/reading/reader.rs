@@ -1,5 +1,5 @@
-//! The second pass over a configuration: values read section by section. Everything that is wrong becomes a finding at
-//! its key path, and reading goes on, so that one run tells everything.
+//! The second pass over a configuration: values read section by section. Every error becomes a finding at its key path, and
+//! reading continues, so that one run reports all errors.
 //!
 //! A reading method returns `None` where the value is missing or wrong; in the second case, and where a key is
 //! [`required`](Section::required), the finding has been made.
@@ -21,15 +21,23 @@ use super::{
     unit,
 };
 
-/// What reading needs besides the values, and the findings so far.
+/// The problem of a value that is there and says nothing.
+pub(crate) const EMPTY: &str = "must not be empty";
+
+/// The fix for a mistyped word.
+pub(crate) fn did_you_mean(word: &str) -> String {
+    format!("Did you mean `{word}`?")
+}
+
+/// What reading needs in addition to the values, and the findings so far.
 pub(crate) struct Reader<'a> {
     positions: &'a Positions,
     environment: &'a Environment,
-    /// What relative file paths are relative to.
+    /// The directory that relative file paths start at.
     base: &'a Path,
     findings: RefCell<Vec<Finding>>,
     files: RefCell<BTreeSet<PathBuf>>,
-    /// Every key path that was asked for.
+    /// Every key path that was read.
     #[cfg(test)]
     asked: RefCell<BTreeSet<String>>,
 }
@@ -61,26 +69,26 @@ impl<'a> Reader<'a> {
         item.section()
     }
 
-    /// Every file that was named so far, whether it will do or not.
+    /// Every file named so far, usable or not.
     pub(crate) fn files(&self) -> BTreeSet<PathBuf> {
         self.files.borrow().clone()
     }
 
-    /// The findings, as they stand in the file.
+    /// The findings, by their place in the file.
     pub(crate) fn into_findings(self) -> Vec<Finding> {
         let mut findings = self.findings.into_inner();
         findings.sort_by(Finding::in_order);
         findings
     }
 
-    /// Every key path that was asked for.
+    /// Every key path that was read.
     #[cfg(test)]
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.borrow().iter().cloned().collect()
     }
 
-    fn report(&self, path: &str, problem: impl fmt::Display, mend: impl fmt::Display) {
-        self.report_there(path, self.positions.find(path), problem, mend);
+    fn report(&self, path: &str, problem: impl fmt::Display, fix: impl fmt::Display) {
+        self.report_there(path, self.positions.find(path), problem, fix);
     }
 
     fn report_there(
@@ -88,14 +96,14 @@ impl<'a> Reader<'a> {
         path: &str,
         at: Position,
         problem: impl fmt::Display,
-        mend: impl fmt::Display,
+        fix: impl fmt::Display,
     ) {
         self.findings.borrow_mut().push(Finding {
             path: path.to_owned(),
             line: at.line,
             column: at.column,
             problem: problem.to_string(),
-            mend: mend.to_string(),
+            fix: fix.to_string(),
         });
     }
 }
@@ -110,8 +118,8 @@ pub(crate) struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// Records what is wrong here.
-    pub(crate) fn report(&self, problem: impl fmt::Display, mend: impl fmt::Display) {
-        self.reader.report(&self.path, problem, mend);
+    pub(crate) fn report(&self, problem: impl fmt::Display, fix: impl fmt::Display) {
+        self.reader.report(&self.path, problem, fix);
     }
 
     /// Records what is wrong at a place within this item's text.
@@ -120,21 +128,18 @@ impl<'a> Item<'a> {
         text: &str,
         place: Position,
         problem: impl fmt::Display,
-        mend: impl fmt::Display,
+        fix: impl fmt::Display,
     ) {
         let at = self.reader.positions.find_within(&self.path, text, place);
-        self.reader.report_there(&self.path, at, problem, mend);
+        self.reader.report_there(&self.path, at, problem, fix);
     }
 
-    /// A mapping; anything else is a finding and reads as an empty one.
+    /// A mapping. Anything else is a finding and reads as an empty mapping.
     pub(crate) fn section(&self) -> Section<'a> {
         let entries = match self.value {
             Value::Mapping(entries) => Some(entries),
             Value::Null => None,
-            _ => self.wrong(
-                "a mapping of keys to values",
-                "Write its keys below it, indented",
-            ),
+            _ => self.wrong("a mapping", "Write its keys below it, indented"),
         };
         Section {
             reader: self.reader,
@@ -149,12 +154,15 @@ impl<'a> Item<'a> {
         matches!(self.value, Value::Mapping(_))
     }
 
-    /// The elements of a list; anything else is a finding and reads as none.
+    /// The elements of a list. Anything else is a finding and reads as an empty list.
     pub(crate) fn list(&self) -> Vec<Self> {
         match self.value {
             Value::Sequence(values) => self.elements(values),
             _ => self
-                .wrong("a list", "Write [a, b], or one element a line after a dash")
+                .wrong(
+                    "a list",
+                    "Write [a, b], or one element per line after a dash",
+                )
                 .unwrap_or_default(),
         }
     }
@@ -164,7 +172,7 @@ impl<'a> Item<'a> {
         matches!(self.value, Value::Null)
     }
 
-    /// Whether nothing is said here: no value, or a list or mapping without entries.
+    /// Whether there is no value, or a list or mapping without entries.
     pub(crate) fn is_vacant(&self) -> bool {
         match self.value {
             Value::Null => true,
@@ -174,12 +182,12 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// How many findings there are by now, wherever.
+    /// How many findings there are so far in the whole file.
     pub(crate) fn findings(&self) -> usize {
         self.reader.findings.borrow().len()
     }
 
-    /// The elements of a list, or the one value that stands in its place.
+    /// The elements of a list, or the single value written instead of a list.
     pub(crate) fn one_or_many(&self) -> Vec<Self> {
         match self.value {
             Value::Sequence(values) => self.elements(values),
@@ -196,27 +204,27 @@ impl<'a> Item<'a> {
         values.iter().enumerate().map(element).collect()
     }
 
-    /// Text that is not empty, with variables put in.
+    /// Text that is not empty, with variables replaced.
     pub(crate) fn text(&self) -> Option<String> {
         let text = self.any_text()?;
         if text.is_empty() {
-            return self.bad("is empty", "Write a value, or remove the key");
+            return self.bad(EMPTY, "Write a value, or remove the key");
         }
         Some(text)
     }
 
-    /// Text, possibly empty, with variables put in.
+    /// Text, possibly empty, with variables replaced.
     pub(crate) fn any_text(&self) -> Option<String> {
         match self.value {
             Value::String(text) => self.expanded(text),
-            Value::Null => self.bad("is empty", "Write a value"),
+            Value::Null => self.bad(EMPTY, "Write a value"),
             Value::Mapping(_) => self.wrong(
                 "text",
-                "Write text, in quotes where it has a colon and a space: they make a key with a value",
+                "Put the text in quotes: a colon followed by a space makes it a mapping",
             ),
             _ => self.wrong(
                 "text",
-                "Write text; a number or true and false stand in quotes",
+                "Write text, and put numbers, true and false in quotes",
             ),
         }
     }
@@ -225,11 +233,11 @@ impl<'a> Item<'a> {
     pub(crate) fn parsed<T, E: fmt::Display>(
         &self,
         parse: impl FnOnce(&str) -> Result<T, E>,
-        mend: &str,
+        fix: &str,
     ) -> Option<T> {
         match parse(&self.text()?) {
             Ok(value) => Some(value),
-            Err(error) => self.bad(error, mend),
+            Err(error) => self.bad(error, fix),
         }
     }
 
@@ -243,32 +251,33 @@ impl<'a> Item<'a> {
             return Some(*value);
         }
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-        self.bad(
-            format_args!("is none of {}", words.join(", ")),
-            "Write one of them",
-        )
+        let fix = match similar::nearest(&text, words.iter().copied()) {
+            Some(near) => did_you_mean(near),
+            None => "Use one of these values".to_owned(),
+        };
+        self.bad(format_args!("must be {}", alternatives(&words)), fix)
     }
 
-    /// A file that is read, relative to the configuration's directory: when it changes, the configuration is read again.
+    /// A file that the configuration names, relative to its directory. When the file changes, the configuration is reloaded.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         let path = self.path()?;
         self.reader.files.borrow_mut().insert(path.clone());
         Some(path)
     }
 
-    /// A place in the file system, relative to the configuration's directory.
+    /// A path in the file system, relative to the directory of the configuration.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         Some(self.reader.base.join(self.text()?))
     }
 
-    /// Records that a file named here will not do, with the path it was looked for at.
+    /// Records that a file named here cannot be used, with its full path.
     pub(crate) fn report_file(
         &self,
         path: &Path,
         error: impl fmt::Display,
-        mend: impl fmt::Display,
+        fix: impl fmt::Display,
     ) {
-        self.report(format_args!("{} {error}", path.display()), mend);
+        self.report(format_args!("{} {error}", path.display()), fix);
     }
 
     /// Whether this is `true` or `false`, as YAML reads them.
@@ -284,7 +293,7 @@ impl<'a> Item<'a> {
     /// A whole number within `range`, of either sign.
     pub(crate) fn whole_number(&self, range: &RangeInclusive<i64>) -> Option<i64> {
         let Ok(number) = self.scalar()?.parse() else {
-            return self.wrong("a whole number", "Write digits alone, without quotes");
+            return self.wrong("a whole number", "Write only digits, without quotes");
         };
         self.within(number, range, i64::to_string)
     }
@@ -301,7 +310,7 @@ impl<'a> Item<'a> {
     /// A whole number within `range`.
     pub(crate) fn count(&self, range: &RangeInclusive<usize>) -> Option<usize> {
         let Ok(count) = self.scalar()?.parse() else {
-            return self.wrong("a whole number", "Write digits alone, without quotes");
+            return self.wrong("a whole number", "Write only digits, without quotes");
         };
         self.within(count, range, usize::to_string)
     }
@@ -309,7 +318,7 @@ impl<'a> Item<'a> {
     /// A size within `range`, in bytes.
     pub(crate) fn size(&self, range: &RangeInclusive<usize>) -> Option<usize> {
         let Some(size) = unit::size(&self.measure()?) else {
-            return self.bad("is no size", format_args!("Write {}", unit::SIZE_FORM));
+            return self.wrong("a size", &format!("Write {}", unit::SIZE_FORM));
         };
         self.within(size, range, |size| unit::show_size(*size))
     }
@@ -317,10 +326,7 @@ impl<'a> Item<'a> {
     /// A duration within `range`.
     pub(crate) fn duration(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
         let Some(duration) = unit::duration(&self.measure()?) else {
-            return self.bad(
-                "is no duration",
-                format_args!("Write {}", unit::DURATION_FORM),
-            );
+            return self.wrong("a duration", &format!("Write {}", unit::DURATION_FORM));
         };
         self.within(duration, range, |duration| unit::show_duration(*duration))
     }
@@ -336,12 +342,12 @@ impl<'a> Item<'a> {
         }
         let (least, most) = (show(range.start()), show(range.end()));
         self.bad(
-            "is out of range",
-            format_args!("Write a value from {least} to {most}"),
+            "out of range",
+            format_args!("Use a value from {least} to {most}"),
         )
     }
 
-    /// A number or flag as text, whether it stands here or in a variable. Quotes around it make it text.
+    /// A number or flag as text, written here or in a variable. In quotes it is text, not a number or flag.
     fn scalar(&self) -> Option<String> {
         match self.value {
             Value::Number(number) => Some(number.to_string()),
@@ -364,41 +370,60 @@ impl<'a> Item<'a> {
             Ok(text) => Some(text.into_owned()),
             Err(error) => self.bad(
                 error,
-                "Set it, or write ${NAME:-default}; a dollar sign itself is $$",
+                "Set the variable, or write ${NAME:-default}. Write $$ for a dollar sign",
             ),
         }
     }
 
-    fn wrong<T>(&self, expected: &str, mend: &str) -> Option<T> {
-        self.bad(format_args!("must be {expected}"), mend)
+    fn wrong<T>(&self, expected: &str, fix: &str) -> Option<T> {
+        self.bad(
+            format_args!("must be {expected}, found {}", self.form()),
+            fix,
+        )
     }
 
-    fn bad<T>(&self, problem: impl fmt::Display, mend: impl fmt::Display) -> Option<T> {
-        self.report(problem, mend);
+    /// What is written here, without its content, which may be secret.
+    fn form(&self) -> &'static str {
+        match self.value {
+            Value::Null => "no value",
+            Value::Bool(_) => "a boolean",
+            Value::Number(number) if number.is_u64() => "a number",
+            Value::Number(number) if number.is_i64() => "a negative number",
+            Value::Number(_) => "a decimal number",
+            Value::String(text) if text.contains("${") => "a variable with another value",
+            Value::String(_) => "text",
+            Value::Sequence(_) => "a list",
+            Value::Mapping(_) => "a mapping",
+            Value::Tagged(_) => "a tag",
+        }
+    }
+
+    fn bad<T>(&self, problem: impl fmt::Display, fix: impl fmt::Display) -> Option<T> {
+        self.report(problem, fix);
         None
     }
 }
 
-/// A mapping with a fixed set of keys. [`finish`](Section::finish) reports every other.
+/// A mapping with a fixed set of keys. [`finish`](Section::finish) reports all others.
 pub(crate) struct Section<'a> {
     reader: &'a Reader<'a>,
     path: String,
     /// None where the section is missing.
     entries: Option<&'a Mapping>,
-    /// The keys asked for so far.
+    /// The keys read so far.
     known: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Section<'a> {
     /// Records what is wrong with the section as a whole.
-    pub(crate) fn report(&self, problem: impl fmt::Display, mend: impl fmt::Display) {
-        self.reader.report(&self.path, problem, mend);
+    pub(crate) fn report(&self, problem: impl fmt::Display, fix: impl fmt::Display) {
+        self.reader.report(&self.path, problem, fix);
     }
 
-    /// Records what is wrong at a key that may be missing.
-    pub(crate) fn report_at(&self, key: &str, problem: impl fmt::Display, mend: impl fmt::Display) {
+    /// Records what is wrong at a key, which may be missing.
+    pub(crate) fn report_at(&self, key: &str, problem: impl fmt::Display, fix: impl fmt::Display) {
         self.reader
-            .report(&key_path::entry(&self.path, key), problem, mend);
+            .report(&key_path::entry(&self.path, key), problem, fix);
     }
 
     /// The value of a key, `null` included; `None` where the key is missing.
@@ -408,21 +433,21 @@ impl<'a> Section<'a> {
         Some(self.item(key, value))
     }
 
-    /// The value of a key; a key without a value counts as missing.
+    /// The value of a key. A key without a value counts as missing.
     pub(crate) fn get(&self, key: &'static str) -> Option<Item<'a>> {
         self.raw(key).filter(|item| !item.value.is_null())
     }
 
-    /// The value of a key that must be there.
-    pub(crate) fn required(&self, key: &'static str, mend: &str) -> Option<Item<'a>> {
+    /// The value of a required key.
+    pub(crate) fn required(&self, key: &'static str, fix: &str) -> Option<Item<'a>> {
         let item = self.get(key);
         if item.is_none() {
-            self.report_at(key, "is missing", mend);
+            self.report_at(key, "required key is missing", fix);
         }
         item
     }
 
-    /// The section below a key; a missing one reads as an empty one.
+    /// The section below a key. A missing section reads as an empty one.
     pub(crate) fn section(&self, key: &'static str) -> Self {
         match self.get(key) {
             Some(item) => item.section(),
@@ -435,23 +460,23 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The elements of the list below a key; a missing one has none.
+    /// The elements of the list below a key; none where the key is missing.
     pub(crate) fn list(&self, key: &'static str) -> Vec<Item<'a>> {
         self.get(key).map(|item| item.list()).unwrap_or_default()
     }
 
-    /// The elements of the list below a key that must be there and have one at least.
-    pub(crate) fn required_list(&self, key: &'static str, mend: &str) -> Vec<Item<'a>> {
-        let Some(item) = self.required(key, mend) else {
+    /// The elements of the list below a required key. The list must have an element.
+    pub(crate) fn required_list(&self, key: &'static str, fix: &str) -> Vec<Item<'a>> {
+        let Some(item) = self.required(key, fix) else {
             return Vec::new();
         };
         if matches!(item.value, Value::Sequence(values) if values.is_empty()) {
-            item.report("is empty", mend);
+            item.report(EMPTY, fix);
         }
         item.list()
     }
 
-    /// The elements of the list below a key, or the one value in its place; a missing one has none.
+    /// The elements of the list below a key, or the single value written instead; none where the key is missing.
     pub(crate) fn one_or_many(&self, key: &'static str) -> Vec<Item<'a>> {
         self.get(key)
             .map(|item| item.one_or_many())
@@ -475,7 +500,7 @@ impl<'a> Section<'a> {
             .collect()
     }
 
-    /// Reports every key that was not asked for.
+    /// Reports every key that was not read.
     pub(crate) fn finish(self) {
         let known = self.known.borrow();
         #[cfg(test)]
@@ -492,11 +517,11 @@ impl<'a> Section<'a> {
             if known.iter().any(|known| *known == key) {
                 continue;
             }
-            let mend = match similar::nearest(&key, known.iter().copied()) {
-                Some(near) => format!("Perhaps {near} is meant"),
-                None => format!("Known here: {}", sorted(&known).join(", ")),
+            let fix = match similar::nearest(&key, known.iter().copied()) {
+                Some(near) => did_you_mean(near),
+                None => format!("Known keys here: {}", sorted(&known).join(", ")),
             };
-            self.report_at(&key, "is no key that is known here", mend);
+            self.report_at(&key, "unknown key", fix);
         }
     }
 
@@ -509,13 +534,23 @@ impl<'a> Section<'a> {
     }
 }
 
+/// Words as alternatives: "`a`, `b` or `c`".
+fn alternatives(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
 fn sorted(known: &[&'static str]) -> Vec<&'static str> {
     let mut sorted = known.to_vec();
     sorted.sort_unstable();
     sorted
 }
 
-/// A key as it stands in the file, as far as it is a scalar; other keys were refused in the first pass.
+/// A key as it is written in the file. The first pass refused keys that are not scalars.
 fn key_text(key: &Value) -> String {
     match key {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! URLs in a configuration: scheme, authority, path, and nothing that two readers could understand differently.
+//! URLs in a configuration: scheme, authority, path, and nothing ambiguous.
 
 use mcp_gateway_core::http::authority::{Authority, Scheme};
 use thiserror::Error;
@@ -16,25 +16,27 @@ pub(crate) struct HttpUrl {
     pub(crate) query: Option<String>,
 }
 
-/// Why a text is no URL the gateway takes.
+/// Why the gateway does not accept a URL.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum UrlError {
-    #[error("is no http or https URL")]
+    #[error("must be an absolute http or https URL")]
     Scheme,
-    #[error("has no plain host and port after the scheme")]
+    #[error("must have a valid host and an optional port, without user name or password")]
     Authority,
-    #[error("has a query, which is not allowed here")]
+    #[error("must not have a query")]
     Query,
-    #[error("has a fragment (#), which is not allowed here")]
+    #[error("must not have a fragment (#)")]
     Fragment,
-    #[error("has a path with spaces, dot segments or other characters that are ambiguous")]
+    #[error("must not have spaces, dot segments or other ambiguous characters in its path")]
     Path,
-    #[error("has two slashes in a row in its path, as when a variable already ends with one")]
+    #[error(
+        "must not have two slashes in a row in its path (a variable may already end with a slash)"
+    )]
     EmptySegment,
 }
 
 impl HttpUrl {
-    /// A URL with a query at most.
+    /// Parses a URL, which may have a query.
     pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
         let scheme = Scheme::parse(scheme).ok_or(UrlError::Scheme)?;
@@ -63,7 +65,7 @@ impl HttpUrl {
         })
     }
 
-    /// A URL without query.
+    /// Parses a URL without query.
     pub(crate) fn without_query(text: &str) -> Result<Self, UrlError> {
         let url = Self::parse(text)?;
         if url.query.is_some() {
@@ -72,7 +74,7 @@ impl HttpUrl {
         Ok(url)
     }
 
-    /// Whether what is sent there can be read on the way: plain HTTP to another machine.
+    /// Whether others on the network can read what is sent there: plain HTTP to another host.
     pub(crate) fn is_exposed(&self) -> bool {
         self.scheme == Scheme::Http && !self.authority.is_loopback()
     }

@@ -29,20 +29,26 @@ fn networks_are_addresses_or_prefixes() {
 #[test]
 fn what_is_no_network_is_told() {
     let cases = [
-        ("everywhere", "is no IP address or network"),
+        ("everywhere", "must be an IP address or a network"),
         (
             "10.0.0.1/8",
-            "has bits beyond its prefix; 10.0.0.0/8 has none",
+            "must not have bits set after its prefix: the network is 10.0.0.0/8",
         ),
-        ("10.0.0.0/33", "is no IP address or network"),
-        ("10.0.0.1:80", "is no IP address or network"),
-        ("0.0.0.0/0", "is everybody, who could then take any address"),
-        ("\"::/0\"", "is everybody, who could then take any address"),
+        ("10.0.0.0/33", "must be an IP address or a network"),
+        ("10.0.0.1:80", "must be an IP address or a network"),
+        (
+            "0.0.0.0/0",
+            "must not match every address: any client could then claim any address",
+        ),
+        (
+            "\"::/0\"",
+            "must not match every address: any client could then claim any address",
+        ),
         (
             "\"::ffff:10.0.0.1\"",
-            "is an IPv4 address within IPv6, which is taken as what it is",
+            "must not be an IPv4-mapped IPv6 address",
         ),
-        ("\"\"", "is empty"),
+        ("\"\"", "must not be empty"),
     ];
     for (network, problem) in cases {
         let found = only_finding(&with_key(&format!("trusted_proxies: [{network}]")));
@@ -50,11 +56,11 @@ fn what_is_no_network_is_told() {
     }
     assert_eq!(
         only_finding(&with_key("trusted_proxies: [10.0.0.1, 10.0.0.1/32]")),
-        "trusted_proxies[1]:2:29 is listed twice"
+        "trusted_proxies[1]:2:29 duplicate entry"
     );
     assert_eq!(
         only_finding(&with_key("forwarded_header: x-real-ip")),
-        "forwarded_header:2:1 is none of x-forwarded-for, forwarded"
+        "forwarded_header:2:1 must be `x-forwarded-for` or `forwarded`"
     );
 }
 
@@ -64,7 +70,7 @@ fn the_proxy_protocol_needs_a_proxy() {
     let text = edited(listening, &format!("{listening}\n    proxy_protocol: true"));
     assert_eq!(
         only_finding(&text),
-        "trusted_proxies:1:1 is empty, so that a listener with proxy_protocol would serve nobody"
+        "trusted_proxies:1:1 must not be empty: a listener with `proxy_protocol` accepts connections only from trusted proxies"
     );
     let text = text.replace(URL, &format!("{URL}\ntrusted_proxies: [10.0.0.1]"));
     assert!(parsed(&text).listen[0].proxy_protocol);
@@ -120,6 +126,6 @@ fn limits_by_address_and_of_memory_have_ranges() {
         ("memory: 1MiB", "limits.memory:2:11"),
     ] {
         let found = only_finding(&with_key(&format!("limits: {{ {key} }}")));
-        assert_eq!(found, format!("{least} is out of range"));
+        assert_eq!(found, format!("{least} out of range"));
     }
 }

@@ -224,7 +224,7 @@ fn every_range_is_taken_to_its_ends_and_not_one_beyond() {
                 .into_iter()
                 .map(|finding| (finding.path.to_string(), finding.problem))
                 .collect();
-            let expected = (path, "is out of range".to_owned());
+            let expected = (path, "out of range".to_owned());
             assert_eq!(found, [expected], "{value:?}");
         }
     }

@@ -88,7 +88,7 @@ fn every_example_takes_just_the_variables_it_names() {
                 .copied();
             let findings =
                 parse(&example(name), files().path(), &Environment::of(rest)).unwrap_err();
-            let expected = format!("uses ${{{}}}, which is not set", left_out.0);
+            let expected = format!("variable ${{{}}} is not set", left_out.0);
             assert!(
                 findings.iter().all(|finding| finding.problem == expected),
                 "{name}: {findings:?}"

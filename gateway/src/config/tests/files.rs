@@ -106,14 +106,18 @@ fn certificates_must_be_there_and_fit_their_keys() {
         (
             "text",
             "tls.key",
-            Some(format!("{certificate} text holds no PEM certificate")),
+            Some(format!("{certificate} text contains no PEM certificate")),
         ),
         (
             "tls.key",
             "tls.key",
-            Some(format!("{certificate} tls.key holds no PEM certificate")),
+            Some(format!("{certificate} tls.key contains no PEM certificate")),
         ),
-        (".", "tls.key", Some(format!("{certificate} . is no file"))),
+        (
+            ".",
+            "tls.key",
+            Some(format!("{certificate} . is not a regular file")),
+        ),
         (
             "tls.crt",
             "missing.key",
@@ -130,28 +134,28 @@ fn certificates_must_be_there_and_fit_their_keys() {
             "tls.crt",
             "text",
             Some(format!(
-                "{private_key} text holds no PEM private key that is supported (encrypted ones are not)"
+                "{private_key} text contains no supported PEM private key (encrypted keys are not supported)"
             )),
         ),
         (
             "tls.crt",
             "other.key",
             Some(format!(
-                "{private_key} other.key does not belong to the certificate"
+                "{private_key} other.key does not match the certificate"
             )),
         ),
         (
             "tls.crt",
             "exposed.key",
             Some(format!(
-                "{private_key} exposed.key can be read or written by every user of the machine"
+                "{private_key} exposed.key must not be readable or writable by all users"
             )),
         ),
         (
             "tls.crt",
             "overwritable.key",
             Some(format!(
-                "{private_key} overwritable.key can be read or written by every user of the machine"
+                "{private_key} overwritable.key must not be readable or writable by all users"
             )),
         ),
         (
@@ -204,13 +208,13 @@ fn a_certificate_that_cannot_be_used_is_told_as_one() {
     assert_eq!(
         files.finding(&with_tls("v1.crt", "tls.key")),
         Some(format!(
-            "{place} v1.crt holds a certificate of X.509 V1; only v3 can be used"
+            "{place} v1.crt contains an X.509 V1 certificate; only v3 is supported"
         ))
     );
     let cut = files.finding(&with_tls("cut.crt", "tls.key")).unwrap();
     assert!(
         cut.starts_with(&format!(
-            "{place} cut.crt holds a certificate that cannot be used: "
+            "{place} cut.crt contains an unusable certificate: "
         )),
         "{cut}"
     );
@@ -232,13 +236,13 @@ fn a_listener_speaks_tls_or_plain_http() {
         with_tls("tls.crt", "tls.key").replace("    tls:\n", "    plain_http: true\n    tls:\n");
     assert_eq!(
         files.finding(&both).as_deref(),
-        Some("listen[0].plain_http:4 stands beside tls")
+        Some("listen[0].plain_http:4 cannot be combined with `tls`")
     );
     let http =
         with_tls("tls.crt", "tls.key").replace("https://mcp.example.com", "http://localhost");
     assert_eq!(
         files.finding(&http).as_deref(),
-        Some("public_url:1 is http, but every listener speaks TLS")
+        Some("public_url:1 must be https: every listener uses TLS")
     );
     let none = edited(
         "  - address: 127.0.0.1:8080",
@@ -246,7 +250,7 @@ fn a_listener_speaks_tls_or_plain_http() {
     );
     assert_eq!(
         files.finding(&none).as_deref(),
-        Some("listen[0].tls.certificates:3 is missing")
+        Some("listen[0].tls.certificates:3 required key is missing")
     );
 }
 
@@ -268,7 +272,7 @@ fn key_sets_must_hold_a_key_that_verifies() {
     let cases = [
         (
             "jwks_file: empty.json",
-            "issuers.partner.jwks_file:9 empty.json holds no key that can verify a signature",
+            "issuers.partner.jwks_file:9 empty.json contains no key that can verify a signature",
         ),
         (
             "jwks_file: missing.json",
@@ -276,15 +280,15 @@ fn key_sets_must_hold_a_key_that_verifies() {
         ),
         (
             "ca_file: keys.json",
-            "issuers.partner.ca_file:9 keys.json holds no PEM certificate",
+            "issuers.partner.ca_file:9 keys.json contains no PEM certificate",
         ),
         (
             "jwks_file: keys.json\n    jwks_uri: https://partner.example.com/keys",
-            "issuers.partner.jwks_file:9 stands beside jwks_uri",
+            "issuers.partner.jwks_file:9 cannot be combined with `jwks_uri`",
         ),
         (
             "jwks_file: keys.json\n    ca_file: ca.crt",
-            "issuers.partner.ca_file:10 does nothing beside jwks_file",
+            "issuers.partner.ca_file:10 has no effect with `jwks_file`",
         ),
     ];
     for (more, expected) in cases {
@@ -296,7 +300,7 @@ fn key_sets_must_hold_a_key_that_verifies() {
     }
     let found = files.finding(&with("jwks_file: none.json")).unwrap();
     assert!(
-        found.starts_with("issuers.partner.jwks_file:9 none.json holds no JWK set"),
+        found.starts_with("issuers.partner.jwks_file:9 none.json contains no valid JWK set"),
         "{found}"
     );
 }
@@ -312,17 +316,17 @@ fn sealing_keys_are_32_bytes_and_private() {
     assert_eq!(files.finding(&with("[good.key, newline.key]")), None);
     let found = files.finding(&with("[short.key]")).unwrap();
     assert!(
-        found.starts_with("sessions.key_files[0]:24 short.key holds no sealing key"),
+        found.starts_with("sessions.key_files[0]:24 short.key contains no valid sealing key"),
         "{found}"
     );
     let cases = [
         (
             "[exposed.key]",
-            "sessions.key_files[0]:24 exposed.key can be read or written by every user of the machine",
+            "sessions.key_files[0]:24 exposed.key must not be readable or writable by all users",
         ),
         (
             "[good.key, good.key]",
-            "sessions.key_files[1]:24 is listed twice",
+            "sessions.key_files[1]:24 duplicate entry",
         ),
     ];
     for (list, expected) in cases {
@@ -348,8 +352,8 @@ fn the_authorities_of_client_certificates_must_be_there() {
     };
     let cases = [
         ("tls.crt", None),
-        ("text", Some("text holds no PEM certificate")),
-        ("tls.key", Some("tls.key holds no PEM certificate")),
+        ("text", Some("text contains no PEM certificate")),
+        ("tls.key", Some("tls.key contains no PEM certificate")),
         (
             "missing",
             Some("missing cannot be read: No such file or directory (os error 2)"),
@@ -374,7 +378,7 @@ fn a_ca_file_is_for_https_only() {
     assert_eq!(files.finding(&with("https://other.internal/mcp")), None);
     assert_eq!(
         files.finding(&with("http://other.internal/mcp")).as_deref(),
-        Some("resources[1].upstream.url:21 is http beside ca_file, which does nothing there")
+        Some("resources[1].upstream.url:21 must be https, because `ca_file` is set")
     );
 }
 
@@ -389,8 +393,8 @@ fn the_configuration_file_itself_may_be_unreadable() {
             files.path().join("missing.yaml"),
             "cannot be read: No such file or directory (os error 2)",
         ),
-        (large, "is larger than 1048576 bytes"),
-        (binary, "is no UTF-8 text"),
+        (large, "must not be larger than 1048576 bytes"),
+        (binary, "must be UTF-8 text"),
     ];
     for (path, expected) in cases {
         let findings = Source::new(&path, None).load().unwrap_err();
@@ -411,15 +415,15 @@ fn the_upgrade_socket_stands_where_nobody_else_can_write() {
         ("ours/upgrade.sock", None),
         (
             "open/upgrade.sock",
-            Some("upgrade_socket:1 stands below open, where others can write".to_owned()),
+            Some("upgrade_socket:1 directory open must not be writable by other users".to_owned()),
         ),
         (
             "missing/upgrade.sock",
-            Some("upgrade_socket:1 stands in missing, which cannot be used: No such file or directory (os error 2)".to_owned()),
+            Some("upgrade_socket:1 directory missing cannot be used: No such file or directory (os error 2)".to_owned()),
         ),
         (
             &long,
-            Some("upgrade_socket:1 is a path of more than 96 bytes, too long for a socket".to_owned()),
+            Some("upgrade_socket:1 path of the socket must not be longer than 96 bytes".to_owned()),
         ),
     ];
     for (path, expected) in cases {

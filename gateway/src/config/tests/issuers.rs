@@ -9,82 +9,82 @@ fn issuers_are_https_and_asymmetric() {
         (
             ISSUER,
             "issuer: http://partner.example.com",
-            "issuers.partner.issuer:8:5 is plain HTTP to another machine, where the keys can be exchanged on the way",
+            "issuers.partner.issuer:8:5 must be https: with plain HTTP an attacker on the network can replace the keys",
         ),
         (
             ISSUER,
             "issuer: https://partner.example.com/?x=1",
-            "issuers.partner.issuer:8:5 has a query, which is not allowed here",
+            "issuers.partner.issuer:8:5 must not have a query",
         ),
         (
             ISSUER,
             "issuer: https://partner.example.com/#x",
-            "issuers.partner.issuer:8:5 has a fragment (#), which is not allowed here",
+            "issuers.partner.issuer:8:5 must not have a fragment (#)",
         ),
         (
             ISSUER,
             "issuer: https://partner.example.com/.well-known/openid-configuration",
-            "issuers.partner.issuer:8:5 is where the issuer's metadata stands, not the issuer",
+            "issuers.partner.issuer:8:5 must be the issuer identifier, not the URL of its metadata",
         ),
         (
             ISSUER,
             "issuer: https://partner.example.com/.well-known/oauth-authorization-server/tenant",
-            "issuers.partner.issuer:8:5 is where the issuer's metadata stands, not the issuer",
+            "issuers.partner.issuer:8:5 must be the issuer identifier, not the URL of its metadata",
         ),
         (
             ISSUER,
             "issuer: https://partner.example.com//realms/tasks",
-            "issuers.partner.issuer:8:5 has two slashes in a row in its path, as when a variable already ends with one",
+            "issuers.partner.issuer:8:5 must not have two slashes in a row in its path (a variable may already end with a slash)",
         ),
         (
             ISSUER,
             "algorithms: [RS256]",
-            "issuers.partner.issuer:7:3 is missing",
+            "issuers.partner.issuer:7:3 required key is missing",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', algorithms: [HS384] }",
-            "issuers.partner.algorithms[0]:8:49 HS384 is symmetric: whoever can check such a token can make one",
+            "issuers.partner.algorithms[0]:8:49 HS384 is a symmetric algorithm, which is not supported",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', algorithms: None }",
-            "issuers.partner.algorithms:8:36 none means that tokens are not signed",
+            "issuers.partner.algorithms:8:36 none means unsigned tokens, which are not supported",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', algorithms: [RS265] }",
-            "issuers.partner.algorithms[0]:8:49 RS265 is no known algorithm",
+            "issuers.partner.algorithms[0]:8:49 unknown algorithm `RS265`",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', algorithms: [rot13] }",
-            "issuers.partner.algorithms[0]:8:49 rot13 is no known algorithm",
+            "issuers.partner.algorithms[0]:8:49 unknown algorithm `rot13`",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', ignored_headers: [crit] }",
-            "issuers.partner.ignored_headers[0]:8:54 crit cannot be ignored",
+            "issuers.partner.ignored_headers[0]:8:54 header parameter `crit` cannot be ignored",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', jwks_uri: 'http://p.example/keys' }",
-            "issuers.partner.jwks_uri:8:36 is plain HTTP to another machine, where the keys can be exchanged on the way",
+            "issuers.partner.jwks_uri:8:36 must be https: with plain HTTP an attacker on the network can replace the keys",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', jwks_uri: keys.json }",
-            "issuers.partner.jwks_uri:8:36 is no http or https URL",
+            "issuers.partner.jwks_uri:8:36 must be an absolute http or https URL",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', clock_skew: 1h }",
-            "issuers.partner.clock_skew:8:36 is out of range",
+            "issuers.partner.clock_skew:8:36 out of range",
         ),
         (
             ISSUER,
             "{ issuer: 'https://p.example', token_types: ['a b'] }",
-            "issuers.partner.token_types[0]:8:50 is no media type",
+            "issuers.partner.token_types[0]:8:50 must be a media type",
         ),
     ]);
     each_is_sound(&[
@@ -125,25 +125,25 @@ fn issuer_names_are_plain_and_known() {
         (
             "issuers: [corporate]",
             "issuers: [corporat]",
-            "resources[0].issuers[0]:12:15 corporat is no issuer of this configuration",
+            "resources[0].issuers[0]:12:15 unknown issuer `corporat`",
         ),
         (
             "issuers: [corporate]",
             "issuers: [corporate, corporate]",
-            "resources[0].issuers[1]:12:26 is listed twice",
+            "resources[0].issuers[1]:12:26 duplicate entry",
         ),
     ]);
     let twins = edited("https://partner.example.com", "https://login.example.com/")
         .replace("[corporate]", "[corporate, partner]");
     assert_eq!(
         only_finding(&twins),
-        "resources[0].issuers[1]:12:26 has the same issuer URL as another one here"
+        "resources[0].issuers[1]:12:26 same issuer URL as another issuer of this resource"
     );
     let spaced = SOUND
         .replace("partner:", "\"part ner\":")
         .replace("[partner]", "[\"part ner\"]");
     assert_eq!(
         only_finding(&spaced),
-        "issuers[\"part ner\"]:7:3 has a name with other characters than letters, digits, - and _"
+        "issuers[\"part ner\"]:7:3 issuer names must have only letters, digits, - and _"
     );
 }

@@ -73,10 +73,10 @@ fn only_finding(text: &str) -> String {
         line,
         column,
         problem,
-        mend,
+        fix,
     } = &findings[0];
     assert!(
-        !mend.is_empty() && !mend.ends_with('.') && !problem.ends_with('.'),
+        !fix.is_empty() && !fix.ends_with('.') && !problem.ends_with('.'),
         "{findings:?}"
     );
     format!("{path}:{line}:{column} {problem}")
@@ -154,19 +154,19 @@ limits: { body_bytes: 4MB, json_depth: \"64\" }
     assert_eq!(
         told,
         [
-            "g.yaml:1:1: public_url: is plain HTTP to another machine, where tokens can be read on the way. Write https, or plain_http: true at a listener.",
-            "g.yaml:2:1: lisen: is no key that is known here. Perhaps listen is meant.",
-            "g.yaml:4:5: listen[0]: speaks plain HTTP beyond this machine, where tokens can be read on the way. Add tls, or plain_http: true if something in front of it speaks TLS.",
-            "g.yaml:7:5: issuers.corporate.issuer: is no http or https URL. Write it as the issuer's metadata and tokens have it, such as https://login.example.com/.",
-            "g.yaml:8:18: issuers.corporate.algorithms[0]: HS256 is symmetric: whoever can check such a token can make one. Let the issuer sign with RS256 or ES256.",
-            "g.yaml:8:25: issuers.corporate.algorithms[1]: none means that tokens are not signed. Let the issuer sign with RS256 or ES256.",
-            "g.yaml:10:5: resources[0].path: is no plain absolute path. Write a slash, then letters, digits, -, ., _ and ~, with single slashes between and none at the end.",
-            "g.yaml:12:15: resources[0].issuers[0]: corporat is no issuer of this configuration. Perhaps corporate is meant.",
-            "g.yaml:13:5: resources[0].policy.default: is missing. Write allow, where the required scopes suffice for what no rule matches, or deny.",
-            "g.yaml:15:13: resources[0].policy.rules[0].method: tools/cal is no MCP method. Perhaps tools/call is meant.",
-            "g.yaml:15:32: resources[0].policy.rules[0].scopes: write read is not one scope. Write each scope apart, [a, b], without spaces, quotes and backslashes in them.",
-            "g.yaml:16:11: limits.body_bytes: is no size. Write a whole number with B, KiB, MiB or GiB, such as 4MiB.",
-            "g.yaml:16:28: limits.json_depth: must be a whole number. Write digits alone, without quotes.",
+            "g.yaml:1:1: public_url: must be https: plain HTTP exposes tokens to the network. Use https, or set `plain_http: true` at a listener.",
+            "g.yaml:2:1: lisen: unknown key. Did you mean `listen`?",
+            "g.yaml:4:5: listen[0]: plain HTTP on a non-loopback address exposes tokens to the network. Add `tls`, or set `plain_http: true` if a proxy in front terminates TLS.",
+            "g.yaml:7:5: issuers.corporate.issuer: must be an absolute http or https URL. Write the exact `iss` value of its tokens, such as https://login.example.com/.",
+            "g.yaml:8:18: issuers.corporate.algorithms[0]: HS256 is a symmetric algorithm, which is not supported. Configure the issuer to sign with RS256 or ES256: every service that verifies HMAC tokens could also issue them.",
+            "g.yaml:8:25: issuers.corporate.algorithms[1]: none means unsigned tokens, which are not supported. Configure the issuer to sign with RS256 or ES256.",
+            "g.yaml:10:5: resources[0].path: must be an absolute path of plain segments. Use letters, digits, -, ., _ and ~ after each slash, and no slash at the end, such as /mcp.",
+            "g.yaml:12:15: resources[0].issuers[0]: unknown issuer `corporat`. Did you mean `corporate`?",
+            "g.yaml:13:5: resources[0].policy.default: required key is missing. Set it to deny, or to allow: then the required scopes are enough for calls that no rule matches.",
+            "g.yaml:15:13: resources[0].policy.rules[0].method: unknown MCP method `tools/cal`. Did you mean `tools/call`?",
+            "g.yaml:15:32: resources[0].policy.rules[0].scopes: `write read` is not a valid scope. Write a list, such as [a, b]. A scope has no spaces, quotes and backslashes.",
+            "g.yaml:16:11: limits.body_bytes: must be a size, found text. Write a whole number with B, KiB, MiB or GiB, such as 4MiB.",
+            "g.yaml:16:28: limits.json_depth: must be a whole number, found text. Write only digits, without quotes.",
         ]
     );
 }
@@ -188,10 +188,10 @@ fn an_empty_file_lacks_what_is_required() {
 
 #[test]
 fn a_document_that_is_no_mapping_is_told() {
-    for text in ["[]\n", "text\n", "1\n"] {
+    for (text, found) in [("[]\n", "a list"), ("text\n", "text"), ("1\n", "a number")] {
         assert_eq!(
             findings(text)[0].problem,
-            "must be a mapping of keys to values",
+            format!("must be a mapping, found {found}"),
             "{text:?}"
         );
     }

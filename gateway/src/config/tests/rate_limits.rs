@@ -57,73 +57,81 @@ fn a_limit_is_read_with_its_defaults() {
 #[test]
 fn a_limit_says_what_how_many_and_within_what() {
     for (limit, path, problem) in [
-        ("{ calls: 1, within: 1s }", "per", "is missing"),
-        ("{ per: principal, within: 1s }", "calls", "is missing"),
-        ("{ per: principal, calls: 1 }", "within", "is missing"),
+        ("{ calls: 1, within: 1s }", "per", "required key is missing"),
+        (
+            "{ per: principal, within: 1s }",
+            "calls",
+            "required key is missing",
+        ),
+        (
+            "{ per: principal, calls: 1 }",
+            "within",
+            "required key is missing",
+        ),
         (
             "{ per: everybody, calls: 1, within: 1s }",
             "per",
-            "is none of principal, client, tool, resource",
+            "must be `principal`, `client`, `tool` or `resource`",
         ),
         (
             "{ per: client, calls: 0, within: 1s }",
             "calls",
-            "is out of range",
+            "out of range",
         ),
         (
             "{ per: client, calls: 1000001, within: 1s }",
             "calls",
-            "is out of range",
+            "out of range",
         ),
         (
             "{ per: client, calls: 1, within: 999ms }",
             "within",
-            "is out of range",
+            "out of range",
         ),
         (
             "{ per: client, calls: 1, within: 2d }",
             "within",
-            "is out of range",
+            "out of range",
         ),
         (
             "{ per: client, calls: 1, within: 60 }",
             "within",
-            "is no duration",
+            "must be a duration, found a number",
         ),
         (
             "{ per: client, calls: 1, within: 1s, burst: 0 }",
             "burst",
-            "is out of range",
+            "out of range",
         ),
         (
             "{ per: client, calls: 1, within: 1s, bursts: 1 }",
             "bursts",
-            "is no key that is known here",
+            "unknown key",
         ),
         (
             "{ per: client, calls: 1, within: 1s, method: tools/cal }",
             "method",
-            "tools/cal is no MCP method",
+            "unknown MCP method `tools/cal`",
         ),
         (
             "{ per: client, calls: 1, within: 1s, method: [tools/call, initialize] }",
             "method[1]",
-            "initialize is not counted here",
+            "rate limits do not apply to `initialize`",
         ),
         (
             "{ per: client, calls: 1, within: 1s, method: roots/list }",
             "method",
-            "roots/list goes from the server to the client",
+            "`roots/list` is sent by servers, not by clients",
         ),
         (
             "{ per: client, calls: 1, within: 1s, method: [tools/call, tools/call] }",
             "method[1]",
-            "is listed twice",
+            "duplicate entry",
         ),
         (
             "{ per: client, calls: 1, within: 1s, method: [tools/call, tools/list], name: x }",
             "name",
-            "stands beside tools/list, which acts on nothing with a name",
+            "cannot be combined with tools/list, which has no name",
         ),
         (
             "{ per: client, calls: 1, within: 1s, name: 'a***' }",
@@ -133,17 +141,17 @@ fn a_limit_says_what_how_many_and_within_what() {
         (
             "{ per: tool, calls: 1, within: 1s }",
             "name",
-            "does not name each tool, which per: tool counts one by one",
+            "must list exact tool names with `per: tool`",
         ),
         (
             "{ per: tool, calls: 1, within: 1s, name: [x, 'y*'] }",
             "name",
-            "does not name each tool, which per: tool counts one by one",
+            "must list exact tool names with `per: tool`",
         ),
         (
             "{ per: tool, calls: 1, within: 1s, name: x, method: prompts/get }",
             "method",
-            "names calls of no tool, which per: tool cannot count",
+            "must be tools/call with `per: tool`",
         ),
     ] {
         let findings = findings(&limited(limit));
@@ -160,5 +168,5 @@ fn a_limit_says_what_how_many_and_within_what() {
 fn the_same_limit_twice_is_a_slip() {
     let limit = "{ per: client, calls: 60, within: 1m }";
     let finding = only_finding(&limited(&format!("{limit}, {limit}")));
-    assert_eq!(finding, "resources[0].rate_limits[1]:16:59 is listed twice");
+    assert_eq!(finding, "resources[0].rate_limits[1]:16:59 duplicate entry");
 }

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn resource_paths_are_plain() {
-    const PLAIN: &str = "resources[1].path:20:5 is no plain absolute path";
+    const PLAIN: &str = "resources[1].path:20:5 must be an absolute path of plain segments";
     for path in [
         "other", "/other/", "//other", "/a//b", "/a/../b", "/./a", "/a%2fb", "/a;b", "/a?b",
         "/a#b", "/a\\b", "/ä", "'/a b'", "'/*'",
@@ -21,22 +21,22 @@ fn resource_paths_are_plain() {
         (
             "path: /other",
             "path: /.well-known/x",
-            "resources[1].path:20:5 is below /.well-known/, where the gateway's own documents are",
+            "resources[1].path:20:5 must not be below /.well-known/, which is reserved for metadata",
         ),
         (
             "path: /other",
             "path: /mcp",
-            "resources[1]:20:5 has the path and host of another resource",
+            "resources[1]:20:5 same path and host as another resource",
         ),
         (
             "path: /other",
             "path: /mcp\n    host: mcp.example.com",
-            "resources[1]:20:5 has the path and host of another resource",
+            "resources[1]:20:5 same path and host as another resource",
         ),
         (
             "path: /other",
             "host: a.example",
-            "resources[1].path:20:5 is missing",
+            "resources[1].path:20:5 required key is missing",
         ),
     ]);
     each_is_sound(&[
@@ -79,7 +79,7 @@ fn resources_that_accept_the_same_token_must_say_so() {
     };
     const SAYS: &str = "shared_audience: true";
     const FINDING: &str =
-        "resources[1]:22:5 accepts the tokens of /mcp: they share an issuer and an audience";
+        "resources[1]:22:5 accepts the same tokens as /mcp: both have the same issuer and audience";
     for (one, other) in [("name: a", "name: b"), (SAYS, "name: b"), ("name: a", SAYS)] {
         assert_eq!(only_finding(&shared(one, other)), FINDING, "{one} {other}");
     }
@@ -94,59 +94,63 @@ fn upstreams_are_urls_with_a_path_or_sockets() {
         (
             UPSTREAM,
             "upstream: https://other.internal",
-            "resources[1].upstream:21:5 has no path",
+            "resources[1].upstream:21:5 must have a path",
         ),
         (
             UPSTREAM,
             "upstream: other.internal:9000",
-            "resources[1].upstream:21:5 is no http or https URL",
+            "resources[1].upstream:21:5 must be an absolute http or https URL",
         ),
         (
             UPSTREAM,
             "upstream: https://u:p@other.internal/mcp",
-            "resources[1].upstream:21:5 has no plain host and port after the scheme",
+            "resources[1].upstream:21:5 must have a valid host and an optional port, without user name or password",
         ),
         (
             UPSTREAM,
             "upstream: https://other.internal/mcp?x=1",
-            "resources[1].upstream:21:5 has a query, which is not allowed here",
+            "resources[1].upstream:21:5 must not have a query",
         ),
         (
             UPSTREAM,
             "upstream: http://localhost:8080/mcp",
-            "resources[1].upstream:21:5 is a listener of this gateway",
+            "resources[1].upstream:21:5 must not be a listener of this gateway",
         ),
         (
             UPSTREAM,
             "upstream: {}",
-            "resources[1].upstream:21:5 has neither url nor unix",
+            "resources[1].upstream:21:5 must have `url` or `unix`",
         ),
         (
             UPSTREAM,
             "upstream: { url: 'http://a/mcp', unix: /a }",
-            "resources[1].upstream.unix:21:38 stands beside url",
+            "resources[1].upstream.unix:21:38 cannot be combined with `url`",
         ),
         (
             UPSTREAM,
             "upstream: { url: 'http://a/mcp', path: /a }",
-            "resources[1].upstream.path:21:38 is no key that is known here",
+            "resources[1].upstream.path:21:38 unknown key",
         ),
         (
             UPSTREAM,
             "upstream: { unix: /a, ca_file: /b }",
-            "resources[1].upstream.ca_file:21:27 is no key that is known here",
+            "resources[1].upstream.ca_file:21:27 unknown key",
         ),
         (
             UPSTREAM,
             "upstream: { unix: /a, path: mcp }",
-            "resources[1].upstream.path:21:27 has a path with spaces, dot segments or other characters that are ambiguous",
+            "resources[1].upstream.path:21:27 must be an absolute path",
         ),
-        (UPSTREAM, "name: x", "resources[1].upstream:20:5 is missing"),
+        (
+            UPSTREAM,
+            "name: x",
+            "resources[1].upstream:20:5 required key is missing",
+        ),
     ]);
     let long = format!("upstream: {{ unix: /{} }}", "a".repeat(110));
     assert_eq!(
         only_finding(&edited(UPSTREAM, &long)),
-        "resources[1].upstream.unix:21:17 is longer than 107 bytes"
+        "resources[1].upstream.unix:21:17 path of the socket must not be longer than 107 bytes"
     );
 }
 
@@ -179,25 +183,25 @@ fn protocol_versions_are_revisions_of_mcp() {
         )
     };
     for (versions, expected) in [
-        ("[]", ":24:5 is empty"),
-        ("~", ":24:5 is empty"),
+        ("[]", ":24:5 must not be empty"),
+        ("~", ":24:5 must not be empty"),
         (
             "[2025-11-25, 2025-11-24]",
-            "[1]:24:37 2025-11-24 is no revision of MCP",
+            "[1]:24:37 unknown MCP version `2025-11-24`",
         ),
-        ("'2026'", ":24:5 2026 is no revision of MCP"),
-        ("[latest]", "[0]:24:25 latest is no revision of MCP"),
+        ("'2026'", ":24:5 unknown MCP version `2026`"),
+        ("[latest]", "[0]:24:25 unknown MCP version `latest`"),
         (
             "[2026-07-28, 2025-11-25, 2026-07-28]",
-            "[2]:24:49 is listed twice",
+            "[2]:24:49 duplicate entry",
         ),
-        ("[2026]", "[0]:24:25 must be text"),
+        ("[2026]", "[0]:24:25 must be text, found a number"),
     ] {
         let expected = format!("resources[1].protocol_versions{expected}");
         assert_eq!(only_finding(&with(versions)), expected, "{versions}");
     }
     let near = findings(&with("[2025-11-26]"));
-    assert_eq!(near[0].mend, "Perhaps 2025-11-25 is meant");
+    assert_eq!(near[0].fix, "Did you mean `2025-11-25`?");
     let supported = |text: &str| parsed(text).resources[1].supported.clone();
     assert_eq!(supported(SOUND), None);
     let listed = supported(&with("[2026-07-28, 2025-11-25, 2027-01-31]")).unwrap();
@@ -234,28 +238,28 @@ fn identity_headers_have_names_of_their_own() {
         let finding = only_finding(&with(&format!("{{ subject: {name} }}")));
         assert_eq!(
             finding,
-            "resources[1].identity_headers.subject:24:25 is a header that already means something else",
+            "resources[1].identity_headers.subject:24:25 header name is reserved for another use",
             "{name}"
         );
     }
     let cases = [
         (
             "{ subject: x_user }",
-            "resources[1].identity_headers.subject:24:25 is no header name of letters, digits and hyphens",
+            "resources[1].identity_headers.subject:24:25 header name must have only letters, digits and hyphens",
         ),
         (
             "{ subject: 'x user' }",
-            "resources[1].identity_headers.subject:24:25 is no header name of letters, digits and hyphens",
+            "resources[1].identity_headers.subject:24:25 header name must have only letters, digits and hyphens",
         ),
         (
             "{ subject: x-a, issuer: X-A }",
-            "resources[1].identity_headers.issuer:24:39 has the same name as another identity header",
+            "resources[1].identity_headers.issuer:24:39 same header name as another identity header",
         ),
         (
             "{ issuer: x-mcp-subject }",
-            "resources[1].identity_headers.issuer:24:25 has the same name as another identity header",
+            "resources[1].identity_headers.issuer:24:25 same header name as another identity header",
         ),
-        ("~", "resources[1].identity_headers:24:5 is empty"),
+        ("~", "resources[1].identity_headers:24:5 must not be empty"),
     ];
     for (headers, expected) in cases {
         assert_eq!(only_finding(&with(headers)), expected, "{headers}");

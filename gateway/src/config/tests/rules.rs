@@ -11,47 +11,47 @@ fn rules_speak_of_calls_that_exist() {
         (
             RULE,
             "{ method: tools/cal }",
-            "resources[0].policy.rules[0].method:19:13 tools/cal is no MCP method",
+            "resources[0].policy.rules[0].method:19:13 unknown MCP method `tools/cal`",
         ),
         (
             RULE,
             "{ method: Tools/Call }",
-            "resources[0].policy.rules[0].method:19:13 Tools/Call is no MCP method",
+            "resources[0].policy.rules[0].method:19:13 unknown MCP method `Tools/Call`",
         ),
         (
             RULE,
             "{ method: ['*'] , deny: no, method_: x }",
-            "resources[0].policy.rules[0].method_:19:39 is no key that is known here",
+            "resources[0].policy.rules[0].method_:19:39 unknown key",
         ),
         (
             RULE,
             "{ name: create }",
-            "resources[0].policy.rules[0].method:19:11 is missing",
+            "resources[0].policy.rules[0].method:19:11 required key is missing",
         ),
         (
             RULE,
             "{ method: ping }",
-            "resources[0].policy.rules[0].method:19:13 ping takes the required scopes only: this rule would never be asked",
+            "resources[0].policy.rules[0].method:19:13 rules do not apply to `ping`: it needs only the required scopes",
         ),
         (
             RULE,
             "{ method: notifications/cancelled }",
-            "resources[0].policy.rules[0].method:19:13 notifications/cancelled takes the required scopes only: this rule would never be asked",
+            "resources[0].policy.rules[0].method:19:13 rules do not apply to `notifications/cancelled`: it needs only the required scopes",
         ),
         (
             RULE,
             "{ method: sampling/createMessage }",
-            "resources[0].policy.rules[0].method:19:13 sampling/createMessage goes from the server to the client: this rule would never be asked",
+            "resources[0].policy.rules[0].method:19:13 `sampling/createMessage` is sent by servers, not by clients",
         ),
         (
             RULE,
             "{ method: tools/list, name: create }",
-            "resources[0].policy.rules[0].name:19:33 stands beside a method that acts on nothing with a name",
+            "resources[0].policy.rules[0].name:19:33 cannot be combined with a method without a name",
         ),
         (
             RULE,
             "{ method: tools/call, name: 'create_?' }",
-            "resources[0].policy.rules[0].name:19:33 has one of ? [ ] { } ^ $, which stand for themselves here",
+            "resources[0].policy.rules[0].name:19:33 must not have ? [ ] { } ^ $, which are not wildcards here",
         ),
         (
             RULE,
@@ -61,72 +61,72 @@ fn rules_speak_of_calls_that_exist() {
         (
             RULE,
             "{ method: [tools/call, tools/list], name: a }",
-            "resources[0].policy.rules[0].name:19:47 stands beside a method that acts on nothing with a name",
+            "resources[0].policy.rules[0].name:19:47 cannot be combined with a method without a name",
         ),
         (
             RULE,
             "{ method: '*', name: a }",
-            "resources[0].policy.rules[0].name:19:26 stands beside a method that acts on nothing with a name",
+            "resources[0].policy.rules[0].name:19:26 cannot be combined with a method without a name",
         ),
         (
             RULE,
             "{ method: [tools/call, '*'] }",
-            "resources[0].policy.rules[0].method[1]:19:34 * is no MCP method",
+            "resources[0].policy.rules[0].method[1]:19:34 unknown MCP method `*`",
         ),
         (
             RULE,
             "{ method: tools/call, scopes: write, deny: no }",
-            "resources[0].policy.rules[0].scopes:19:33 stands beside deny: what is denied is denied whatever the scope",
+            "resources[0].policy.rules[0].scopes:19:33 cannot be combined with `deny`, which denies calls with any scope",
         ),
         (
             RULE,
             "{ method: resources/read, arguments: { a: 1 } }",
-            "resources[0].policy.rules[0].arguments:19:37 stands beside a method that takes no arguments",
+            "resources[0].policy.rules[0].arguments:19:37 cannot be combined with a method without arguments",
         ),
         (
             RULE,
             "{ method: tools/call, clients: [] }",
-            "resources[0].policy.rules[0].clients:19:33 is empty",
+            "resources[0].policy.rules[0].clients:19:33 must not be empty",
         ),
         (
             RULE,
             "{ method: tools/call, condition: }",
-            "resources[0].policy.rules[0].condition:19:33 is empty",
+            "resources[0].policy.rules[0].condition:19:33 must not be empty",
         ),
         (
             RULE,
             "{ method: tools/call, deny: ~ }",
-            "resources[0].policy.rules[0].deny:19:33 is empty",
+            "resources[0].policy.rules[0].deny:19:33 must not be empty",
         ),
         (
             RULE,
             "{ method: tools/call, arguments: {} }",
-            "resources[0].policy.rules[0].arguments:19:33 is empty",
+            "resources[0].policy.rules[0].arguments:19:33 must not be empty",
         ),
         (
             RULE,
             "{ method: tools/call, arguments: { a: [] } }",
-            "resources[0].policy.rules[0].arguments.a:19:46 is empty",
+            "resources[0].policy.rules[0].arguments.a:19:46 must not be empty",
         ),
         (
             RULE,
             "{ method: [] }",
-            "resources[0].policy.rules[0].method:19:13 is empty",
+            "resources[0].policy.rules[0].method:19:13 must not be empty",
         ),
         (
             RULE,
             "{ method: tools/call, clients: [{ issuer: corporat, client: a }], deny: no }\n        - { method: tools/call }",
-            "resources[0].policy.rules[0].clients[0].issuer:19:45 corporat is no issuer of this resource",
+            "resources[0].policy.rules[0].clients[0].issuer:19:45 unknown issuer `corporat` for this resource",
         ),
         (
             RULE,
             "{ method: tools/call, arguments: { a: 1.5 } }",
-            "resources[0].policy.rules[0].arguments.a:19:46 must be a whole number",
+            "resources[0].policy.rules[0].arguments.a:19:46 must be a whole number, found a decimal number",
         ),
         (
             RULE,
             "{ method: tools/call, arguments: { a: 9007199254740993 } }",
-            "resources[0].policy.rules[0].arguments.a:19:46 is out of range",
+            "resources[0].policy.rules[0].arguments.a:19:46 out of range",
         ),
         (
             RULE,
@@ -136,52 +136,52 @@ fn rules_speak_of_calls_that_exist() {
         (
             RULE,
             "{ method: tools/call, clients: [{ issuer: corporat, client: a }] }",
-            "resources[0].policy.rules[0].clients[0].issuer:19:45 corporat is no issuer of this resource",
+            "resources[0].policy.rules[0].clients[0].issuer:19:45 unknown issuer `corporat` for this resource",
         ),
         (
             RULE,
             "{ method: tools/call, principals: [a, { issuer: corporate, subject: a }] }",
-            "resources[0].policy.rules[0].principals[1]:19:49 is listed twice",
+            "resources[0].policy.rules[0].principals[1]:19:49 duplicate entry",
         ),
         (
             RULE,
             "{ method: tools/call, principals: [{ issuer: corporate }] }",
-            "resources[0].policy.rules[0].principals[0].subject:19:46 is missing",
+            "resources[0].policy.rules[0].principals[0].subject:19:46 required key is missing",
         ),
         (
             "required: [read]",
             "required: [read]\n      implies: { write: write }",
-            "resources[0].scopes.implies.write:15:18 implies itself in the end",
+            "resources[0].scopes.implies.write:15:18 scope implies itself",
         ),
         (
             "required: [read]",
             "required: [read]\n      implies: { 'a b': write }",
-            "resources[0].scopes.implies[\"a b\"]:15:18 a b is not one scope",
+            "resources[0].scopes.implies[\"a b\"]:15:18 `a b` is not a valid scope",
         ),
         (
             RULE,
             "{ method: tools/call, name: [a, a] }",
-            "resources[0].policy.rules[0].name[1]:19:43 is listed twice",
+            "resources[0].policy.rules[0].name[1]:19:43 duplicate entry",
         ),
         (
             RULE,
             "{ method: tools/call, scopes: [admin] }",
-            "resources[0].policy.rules[0].scopes[0]:19:42 admin is not in scopes.supported",
+            "resources[0].policy.rules[0].scopes[0]:19:42 scope `admin` is not in `scopes.supported`",
         ),
         (
             RULE,
             "{ method: tools/call, scopes: ['a b'] }",
-            "resources[0].policy.rules[0].scopes[0]:19:42 a b is not one scope",
+            "resources[0].policy.rules[0].scopes[0]:19:42 `a b` is not a valid scope",
         ),
         (
             RULE,
             "{ method: tools/call, scopes: ['a\"b'] }",
-            "resources[0].policy.rules[0].scopes[0]:19:42 a\\\"b is not one scope",
+            "resources[0].policy.rules[0].scopes[0]:19:42 `a\\\"b` is not a valid scope",
         ),
         (
             "required: [read]",
             "required: [reed]",
-            "resources[0].scopes.required[0]:14:18 reed is not in scopes.supported",
+            "resources[0].scopes.required[0]:14:18 scope `reed` is not in `scopes.supported`",
         ),
     ]);
 }
@@ -204,7 +204,7 @@ fn rules_behind_a_broader_one_are_refused() {
     ]);
     assert_eq!(
         only_finding(&hidden),
-        "resources[0].policy.rules[1]:20:11 is never reached: rules[0] matches every such call"
+        "resources[0].policy.rules[1]:20:11 never reached: rules[0] matches all of its calls"
     );
     let repeated = rules(&[
         "{ method: tools/call, name: [a, b] }",
@@ -212,7 +212,7 @@ fn rules_behind_a_broader_one_are_refused() {
     ]);
     assert_eq!(
         only_finding(&repeated),
-        "resources[0].policy.rules[1]:20:11 is never reached for b: rules[0] matches it"
+        "resources[0].policy.rules[1]:20:11 never reached for `b`: rules[0] matches it"
     );
     for hidden in [
         ["{ method: '*' }", "{ method: tools/call, name: a }"],
@@ -234,7 +234,7 @@ fn rules_behind_a_broader_one_are_refused() {
         ],
     ] {
         let finding = only_finding(&rules(&hidden));
-        assert!(finding.contains("is never reached"), "{finding}");
+        assert!(finding.contains("never reached"), "{finding}");
     }
     for reached in [
         [
@@ -348,12 +348,12 @@ fn what_is_hidden_is_one_of_three_words() {
         (
             POLICY,
             "policy: { default: deny, hide: all }",
-            "resources[1].policy.hide:23:30 is none of nothing, denied, unusable",
+            "resources[1].policy.hide:23:30 must be `nothing`, `denied` or `unusable`",
         ),
         (
             POLICY,
             "policy: { default: deny, hide: true }",
-            "resources[1].policy.hide:23:30 is none of nothing, denied, unusable",
+            "resources[1].policy.hide:23:30 must be `nothing`, `denied` or `unusable`",
         ),
     ]);
     for (written, hide) in [

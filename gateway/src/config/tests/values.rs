@@ -10,37 +10,37 @@ fn keys_that_do_not_exist_are_refused() {
         (
             "public_url: https://mcp.example.com",
             "public_url: https://mcp.example.com\ntrusted_peers: []",
-            "trusted_peers:2:1 is no key that is known here",
+            "trusted_peers:2:1 unknown key",
         ),
         (
             "    scopes:\n",
             "    scops: {}\n    scopes:\n",
-            "resources[0].scops:13:5 is no key that is known here",
+            "resources[0].scops:13:5 unknown key",
         ),
         (
             "      required: [read]",
             "      requires: [read]",
-            "resources[0].scopes.requires:14:7 is no key that is known here",
+            "resources[0].scopes.requires:14:7 unknown key",
         ),
         (
             "policy: { default: deny }",
             "policy: { default: deny, rule: [] }",
-            "resources[1].policy.rule:23:30 is no key that is known here",
+            "resources[1].policy.rule:23:30 unknown key",
         ),
         (
             "    issuer: https://partner.example.com",
             "    issuer: https://partner.example.com\n    a.b: 1",
-            "issuers.partner[\"a.b\"]:9:5 is no key that is known here",
+            "issuers.partner[\"a.b\"]:9:5 unknown key",
         ),
         (
             "    issuer: https://partner.example.com",
             "    issuer: https://partner.example.com\n    1: 1",
-            "issuers.partner.1:9:5 is no key that is known here",
+            "issuers.partner.1:9:5 unknown key",
         ),
         (
             "public_url: https://mcp.example.com",
             "public_url: https://mcp.example.com\nlog: { lvel: info }",
-            "log.lvel:2:8 is no key that is known here",
+            "log.lvel:2:8 unknown key",
         ),
     ]);
 }
@@ -51,60 +51,60 @@ fn wrong_types_are_refused() {
         (
             "public_url: https://mcp.example.com",
             "public_url: 5",
-            "public_url:1:1 must be text",
+            "public_url:1:1 must be text, found a number",
         ),
         (
             "public_url: https://mcp.example.com",
             "public_url: ''",
-            "public_url:1:1 is empty",
+            "public_url:1:1 must not be empty",
         ),
         (
             "public_url: https://mcp.example.com",
             "public_url:",
-            "public_url:1:1 is missing",
+            "public_url:1:1 required key is missing",
         ),
         (
             "issuers: [corporate]",
             "issuers: corporate",
-            "resources[0].issuers:12:5 must be a list",
+            "resources[0].issuers:12:5 must be a list, found text",
         ),
         (
             "issuers: [corporate]",
             "issuers: []",
-            "resources[0].issuers:12:5 is empty",
+            "resources[0].issuers:12:5 must not be empty",
         ),
         (
             "issuers: [corporate]",
             "issuers: [[corporate]]",
-            "resources[0].issuers[0]:12:15 must be text",
+            "resources[0].issuers[0]:12:15 must be text, found a list",
         ),
         (
             "default: deny",
             "default: maybe",
-            "resources[1].policy.default:23:15 is none of allow, deny",
+            "resources[1].policy.default:23:15 must be `allow` or `deny`",
         ),
         (
             "default: deny",
             "default: true",
-            "resources[1].policy.default:23:15 is none of allow, deny",
+            "resources[1].policy.default:23:15 must be `allow` or `deny`",
         ),
         (
             "default: deny",
             "default: 1",
-            "resources[1].policy.default:23:15 is none of allow, deny",
+            "resources[1].policy.default:23:15 must be `allow` or `deny`",
         ),
         (
             "required: [read]",
             "required: [tasks: write]",
-            "resources[0].scopes.required[0]:14:18 must be text",
+            "resources[0].scopes.required[0]:14:18 must be text, found a mapping",
         ),
     ]);
 }
 
 #[test]
-fn text_that_reads_as_a_mapping_is_mended_by_quotes() {
+fn text_that_reads_as_a_mapping_needs_quotes() {
     let found = findings(&edited("required: [read]", "required: [tasks: write]"));
-    assert!(found[0].mend.contains("in quotes"), "{found:?}");
+    assert!(found[0].fix.contains("in quotes"), "{found:?}");
 }
 
 #[test]
@@ -112,75 +112,72 @@ fn numbers_have_their_range_and_unit() {
     let cases = [
         (
             "limits: { body_bytes: 4194304 }",
-            "limits.body_bytes is no size",
+            "limits.body_bytes must be a size, found a number",
         ),
         (
             "limits: { body_bytes: 4MB }",
-            "limits.body_bytes is no size",
+            "limits.body_bytes must be a size, found text",
         ),
         (
             "limits: { body_bytes: 1B }",
-            "limits.body_bytes is out of range",
+            "limits.body_bytes out of range",
         ),
         (
             "limits: { answer_bytes: 63KiB }",
-            "limits.answer_bytes is out of range",
+            "limits.answer_bytes out of range",
         ),
         (
             "limits: { connections: 0 }",
-            "limits.connections is out of range",
+            "limits.connections out of range",
         ),
         (
             "limits: { connections: -1 }",
-            "limits.connections must be a whole number",
+            "limits.connections must be a whole number, found a negative number",
         ),
         (
             "limits: { connections: 1.5 }",
-            "limits.connections must be a whole number",
+            "limits.connections must be a whole number, found a decimal number",
         ),
         (
             "limits: { connections: 18446744073709551615 }",
-            "limits.connections is out of range",
+            "limits.connections out of range",
         ),
         (
             "limits: { token_bytes: 64KiB }",
-            "limits.token_bytes is more than header_bytes, so that no such token could arrive",
-        ),
-        ("timeouts: { header: 10 }", "timeouts.header is no duration"),
-        (
-            "timeouts: { header: 1ms }",
-            "timeouts.header is out of range",
+            "limits.token_bytes must not exceed `header_bytes`, because the token is part of the header",
         ),
         (
-            "timeouts: { header: 2h }",
-            "timeouts.header is out of range",
+            "timeouts: { header: 10 }",
+            "timeouts.header must be a duration, found a number",
         ),
+        ("timeouts: { header: 1ms }", "timeouts.header out of range"),
+        ("timeouts: { header: 2h }", "timeouts.header out of range"),
         (
             "timeouts: { body_idle: 2m }",
-            "timeouts.body_idle is longer than body_total, so that it would never be reached",
+            "timeouts.body_idle must not exceed `body_total`",
         ),
-        ("jwks: { stale: 8d }", "jwks.stale is out of range"),
+        ("jwks: { stale: 8d }", "jwks.stale out of range"),
         (
             "shutdown: { drain: forever }",
-            "shutdown.drain is no duration",
+            "shutdown.drain must be a duration, found text",
         ),
         (
             "log: { level: trace }",
-            "log.level is none of error, warn, info, debug",
+            "log.level must be `error`, `warn`, `info` or `debug`",
         ),
-        ("log: { access: yes }", "log.access must be true or false"),
+        (
+            "log: { access: yes }",
+            "log.access must be true or false, found text",
+        ),
         (
             "audit: { enabled: sometimes }",
-            "audit.enabled must be true or false",
+            "audit.enabled must be true or false, found text",
         ),
-        ("audit: { file: '' }", "audit.file is empty"),
-        (
-            "audit: { path: a }",
-            "audit.path is no key that is known here",
-        ),
+        ("audit: { file: '' }", "audit.file must not be empty"),
+        ("audit: { path: a }", "audit.path unknown key"),
         (
             "log: { access: 'true' }",
-            "log.access must be true or false",
+            "log.access must be true or false, found text",
         ),
     ];
     for (line, expected) in cases {
@@ -239,17 +236,17 @@ fn variables_that_are_not_set_are_told_where_they_stand() {
         (
             "https://login.example.com/",
             "https://${DOMAIN}/",
-            "issuers.corporate.issuer:6:5 uses ${DOMAIN}, which is not set",
+            "issuers.corporate.issuer:6:5 variable ${DOMAIN} is not set",
         ),
         (
             "https://login.example.com/",
             "https://${DOMAIN/",
-            "issuers.corporate.issuer:6:5 has a ${…} that names no variable",
+            "issuers.corporate.issuer:6:5 invalid variable: expected ${NAME} or ${NAME:-default}",
         ),
         (
             "scopes: [write]",
             "scopes: [\"${SCOPE}\"]",
-            "resources[0].policy.rules[0].scopes[0]:19:58 uses ${SCOPE}, which is not set",
+            "resources[0].policy.rules[0].scopes[0]:19:58 variable ${SCOPE} is not set",
         ),
     ]);
 }
@@ -268,27 +265,27 @@ fn the_public_url_is_scheme_and_host() {
         (
             "https://mcp.example.com",
             "https://mcp.example.com/mcp",
-            "public_url:1:1 has a path",
+            "public_url:1:1 must not have a path",
         ),
         (
             "https://mcp.example.com",
             "https://mcp.example.com?x",
-            "public_url:1:1 has a query, which is not allowed here",
+            "public_url:1:1 must not have a query",
         ),
         (
             "https://mcp.example.com",
             "mcp.example.com",
-            "public_url:1:1 is no http or https URL",
+            "public_url:1:1 must be an absolute http or https URL",
         ),
         (
             "https://mcp.example.com",
             "https://u:p@mcp.example.com",
-            "public_url:1:1 has no plain host and port after the scheme",
+            "public_url:1:1 must have a valid host and an optional port, without user name or password",
         ),
         (
             "https://mcp.example.com",
             "http://mcp.example.com",
-            "public_url:1:1 is plain HTTP to another machine, where tokens can be read on the way",
+            "public_url:1:1 must be https: plain HTTP exposes tokens to the network",
         ),
     ]);
     let config = parsed(&edited(
@@ -310,48 +307,52 @@ fn listeners_are_plain_on_loopback_only() {
         (
             "address: 127.0.0.1:8080",
             "address: 0.0.0.0:8080",
-            "listen[0]:3:5 speaks plain HTTP beyond this machine, where tokens can be read on the way",
+            "listen[0]:3:5 plain HTTP on a non-loopback address exposes tokens to the network",
         ),
         (
             "address: 127.0.0.1:8080",
             "address: 10.1.2.3:8080",
-            "listen[0]:3:5 speaks plain HTTP beyond this machine, where tokens can be read on the way",
+            "listen[0]:3:5 plain HTTP on a non-loopback address exposes tokens to the network",
         ),
         (
             "address: 127.0.0.1:8080",
             "address: '[::]:8080'",
-            "listen[0]:3:5 speaks plain HTTP beyond this machine, where tokens can be read on the way",
+            "listen[0]:3:5 plain HTTP on a non-loopback address exposes tokens to the network",
         ),
         (
             "address: 127.0.0.1:8080",
             "address: localhost:8080",
-            "listen[0].address:3:5 is no IP address with a port",
+            "listen[0].address:3:5 must be an IP address with a port",
         ),
         (
             "address: 127.0.0.1:8080",
             "address: 127.0.0.1",
-            "listen[0].address:3:5 is no IP address with a port",
+            "listen[0].address:3:5 must be an IP address with a port",
         ),
         (
             "address: 127.0.0.1:8080",
             "plain_http: true",
-            "listen[0].address:3:5 is missing",
+            "listen[0].address:3:5 required key is missing",
         ),
-        ("  - address: 127.0.0.1:8080", "  []", "listen:2:1 is empty"),
+        (
+            "  - address: 127.0.0.1:8080",
+            "  []",
+            "listen:2:1 must not be empty",
+        ),
         (
             "address: 127.0.0.1:8080",
             "address: 127.0.0.1:8080\n  - address: 127.0.0.1:8080",
-            "listen[1]:4:5 has an address that another listener takes",
+            "listen[1]:4:5 address 127.0.0.1:8080 is already used by another listener",
         ),
         (
             "address: 127.0.0.1:8080",
             "{ address: '0.0.0.0:8080', plain_http: true }\n  - address: 127.0.0.1:8080",
-            "listen[1]:4:5 has an address that another listener takes",
+            "listen[1]:4:5 address 127.0.0.1:8080 is already used by another listener",
         ),
         (
             "address: 127.0.0.1:8080",
             "address: 127.0.0.1:9090",
-            "admin:1:1 has an address that a listener takes",
+            "admin:1:1 address 127.0.0.1:9090 is already used by a listener",
         ),
     ]);
     each_is_sound(&[
@@ -376,38 +377,41 @@ fn hosts_and_origins_are_named_exactly() {
     let cases = [
         (
             "hosts: ['a b']",
-            "hosts[0] is no host with an optional port",
+            "hosts[0] must be a host name with an optional port",
         ),
         (
             "hosts: ['https://a']",
-            "hosts[0] is no host with an optional port",
+            "hosts[0] must be a host name with an optional port",
         ),
-        ("hosts: [a, A]", "hosts[1] is listed twice"),
+        ("hosts: [a, A]", "hosts[1] duplicate entry"),
         (
             "origins: ['*']",
-            "origins[0] is *, which would allow everybody",
+            "origins[0] must not be *, which would allow every website",
         ),
         (
             "origins: ['null']",
-            "origins[0] is null, which would allow everybody",
+            "origins[0] must not be null, which would allow every website",
         ),
         (
             "origins: ['https://a/']",
-            "origins[0] ends with a slash, which no origin has",
+            "origins[0] must not end with a slash",
         ),
         (
             "origins: ['https://a/b']",
-            "origins[0] has a path, which no origin has",
+            "origins[0] must not have a path",
         ),
         (
             "origins: ['https://a?b']",
-            "origins[0] has a query, which is not allowed here",
+            "origins[0] must not have a query",
         ),
         (
             "origins: [https://a, 'https://a:443']",
-            "origins[1] is listed twice",
+            "origins[1] duplicate entry",
         ),
-        ("admin: { address: 9090 }", "admin.address must be text"),
+        (
+            "admin: { address: 9090 }",
+            "admin.address must be text, found a number",
+        ),
     ];
     for (line, expected) in cases {
         let findings = findings(&format!("{SOUND}{line}\n"));

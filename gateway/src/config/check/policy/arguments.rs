@@ -1,4 +1,4 @@
-//! What a rule asks of a call's arguments.
+//! The arguments that a rule matches.
 
 use mcp_gateway_core::{
     mcp::method::McpMethod,
@@ -6,7 +6,7 @@ use mcp_gateway_core::{
 };
 
 use super::pattern::pattern;
-use crate::config::reading::reader::{Item, Section};
+use crate::config::reading::reader::{EMPTY, Item, Section};
 
 /// Reads `arguments` of a rule.
 pub(super) fn arguments(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Argument> {
@@ -15,15 +15,15 @@ pub(super) fn arguments(section: &Section<'_>, methods: Option<&Methods>) -> Vec
     };
     if methods.is_some_and(|methods| !take_arguments(methods)) {
         item.report(
-            "stands beside a method that takes no arguments",
-            "Remove it, or write the methods tools/call and prompts/get alone",
+            "cannot be combined with a method without arguments",
+            "Remove it, or use only the methods tools/call and prompts/get",
         );
     }
     let entries = item.section().entries().into_iter();
     entries
         .map(|(name, item)| {
             if item.is_vacant() && !item.is_null() {
-                item.report("is empty", "Write a value, or remove the key");
+                item.report(EMPTY, "Write a value, or remove the key");
             }
             Argument {
                 name: name.into(),

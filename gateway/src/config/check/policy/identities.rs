@@ -1,4 +1,4 @@
-//! Whom a rule speaks of: subjects and clients, each of an issuer of the resource.
+//! The principals and clients that a rule names, each with an issuer of the resource.
 
 use mcp_gateway_core::{
     policy::{Callers, Identity},
@@ -7,10 +7,10 @@ use mcp_gateway_core::{
 
 use crate::config::{
     check::common::{quoted, without_repeats},
-    reading::reader::{Item, Section},
+    reading::reader::{Item, Section, did_you_mean},
 };
 
-/// The issuers that a resource trusts: the names it lists, and the identifiers behind them.
+/// The issuers that a resource trusts: their names and their identifiers.
 #[derive(Clone, Copy)]
 pub(crate) struct Issuers<'a> {
     pub(crate) named: &'a [(String, String)],
@@ -38,13 +38,13 @@ fn identities(
     without_repeats(found.collect())
 }
 
-/// A text, where the resource has one issuer; or the issuer's name and the id.
+/// A text, where the resource has one issuer. Otherwise the issuer's name and the id.
 fn identity(item: &Item<'_>, id: &'static str, issuers: &Issuers<'_>) -> Option<Identity> {
     if item.is_mapping() {
         let section = item.section();
         let issuer = section.required("issuer", "Name one of the resource's issuers");
         let issuer = issuer.and_then(|item| known(&item, issuers));
-        let value = section.required(id, "Write it as the tokens have it");
+        let value = section.required(id, "Write the value that the tokens have");
         let value = value.and_then(|item| item.text());
         section.finish();
         return Some(Identity {
@@ -62,7 +62,7 @@ fn identity(item: &Item<'_>, id: &'static str, issuers: &Issuers<'_>) -> Option<
         [] => None,
         _ => {
             item.report(
-                "does not say whose it is, and the resource has several issuers",
+                "must name the issuer, because the resource has several issuers",
                 format_args!("Write {{ issuer: NAME, {id}: {} }}", quoted(&text)),
             );
             None
@@ -76,12 +76,12 @@ fn known(item: &Item<'_>, issuers: &Issuers<'_>) -> Option<String> {
     if let Some((_, issuer)) = found {
         return Some(issuer.clone());
     }
-    let problem = format!("{} is no issuer of this resource", quoted(&name));
+    let problem = format!("unknown issuer `{}` for this resource", quoted(&name));
     match similar::nearest(&name, issuers.named.iter().map(|(name, _)| name.as_str())) {
-        Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
+        Some(near) => item.report(problem, did_you_mean(near)),
         None => item.report(
             problem,
-            "Add it to the resource's issuers, or remove it here",
+            "Add it to `issuers` of the resource, or remove it here",
         ),
     }
     None

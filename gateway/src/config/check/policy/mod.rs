@@ -33,18 +33,21 @@ pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -
         .filter(|(_, scope)| listed && !names.contains(scope))
     {
         item.report(
-            format_args!("{} is not in scopes.supported", quoted(scope)),
-            "Add it there, so that clients know of it",
+            format_args!("scope `{}` is not in `scopes.supported`", quoted(scope)),
+            "Add it there: clients read the scopes from that list",
         );
     }
     let required = scope_set(&required);
     let section = resource
-        .required("policy", "Write policy: { default: allow }, or deny")?
+        .required(
+            "policy",
+            "Add policy: { default: deny } or policy: { default: allow }",
+        )?
         .section();
     let default = section
         .required(
             "default",
-            "Write allow, where the required scopes suffice for what no rule matches, or deny",
+            "Set it to deny, or to allow: then the required scopes are enough for calls that no rule matches",
         )
         .and_then(|item| item.choice(DefaultDecision::WORDS));
     let hide = HIDE.read(&section);

@@ -1,4 +1,4 @@
-//! The rules of a policy: that each speaks of calls that exist, and is not hidden behind an earlier one.
+//! The rules of a policy. Each must match calls that exist, and must not be hidden by an earlier rule.
 
 use mcp_gateway_core::{
     mcp::method::McpMethod,
@@ -13,12 +13,12 @@ use super::{
 use crate::config::{
     check::common::{quoted, without_repeats},
     methods::{self, MethodKind},
-    reading::reader::{Item, Section},
+    reading::reader::{EMPTY, Item, Section, did_you_mean},
 };
 
 /// What a rule may refer to.
 pub(super) struct RuleVocabulary<'a> {
-    /// What scopes must be among, where the resource lists them.
+    /// The scopes that the resource supports, where it lists them.
     pub(super) scopes: Option<&'a [String]>,
     /// The resource's issuers.
     pub(super) issuers: identities::Issuers<'a>,
@@ -30,7 +30,7 @@ pub(super) fn rules(policy: &Section<'_>, vocabulary: &RuleVocabulary<'_>) -> Ve
     for (index, item) in policy.list("rules").into_iter().enumerate() {
         let before = item.findings();
         let rule = rule(item.section(), vocabulary);
-        // What is wrong with a rule may have left it broader than it is meant: others are not measured by it.
+        // An invalid rule may be broader than intended: other rules are not compared with it.
         let Some(rule) = rule.filter(|_| item.findings() == before) else {
             continue;
         };
@@ -53,8 +53,8 @@ fn rule(section: Section<'_>, vocabulary: &RuleVocabulary<'_>) -> Option<Rule> {
     if deny.is_some() && section.get("scopes").is_some() {
         section.report_at(
             "scopes",
-            "stands beside deny: what is denied is denied whatever the scope",
-            "Remove it, or remove deny to ask for the scopes",
+            "cannot be combined with `deny`, which denies calls with any scope",
+            "Remove it, or remove `deny` to require the scopes",
         );
     }
     section.finish();
@@ -69,24 +69,24 @@ fn rule(section: Section<'_>, vocabulary: &RuleVocabulary<'_>) -> Option<Rule> {
     })
 }
 
-/// A key that says nothing reads like one that asks for nothing, and so lets pass what it was to hold back.
+/// A key without a value would restrict nothing, and the rule would allow more than intended.
 fn refuse_vacant(section: &Section<'_>) {
     for (key, item) in section.entries() {
-        // An empty list of scopes says in so many words that none is asked for.
+        // An empty list of scopes says explicitly that no scope is required.
         let says_none = key == "scopes" && !item.is_null();
         if item.is_vacant() && !says_none && !(key == "method" && item.is_null()) {
             item.report(
-                "is empty",
-                "Write a value, or remove the key: without it the rule asks for nothing here",
+                EMPTY,
+                "Write a value, or remove the key if the rule does not depend on it",
             );
         }
     }
 }
 
-/// One method, several, or `*` for every one that rules are asked about.
+/// One method, several, or `*` for every method that rules apply to.
 fn methods(section: &Section<'_>) -> Option<Methods> {
-    let mend = "Write an MCP method, such as tools/call, or \"*\" for every one";
-    let items = section.required("method", mend)?.one_or_many();
+    let fix = "Write an MCP method, such as tools/call, or \"*\" for every method";
+    let items = section.required("method", fix)?.one_or_many();
     if let [item] = &*items
         && item.any_text().as_deref() == Some("*")
     {
@@ -106,22 +106,19 @@ fn method(item: &Item<'_>) -> Option<String> {
         Some(MethodKind::Named | MethodKind::Nameless) => {}
         Some(MethodKind::AlwaysOpen) => item.report(
             format_args!(
-                "{} takes the required scopes only: this rule would never be asked",
+                "rules do not apply to `{}`: it needs only the required scopes",
                 quoted(&method)
             ),
-            "Remove the rule",
+            "Remove the method from the rules",
         ),
         Some(MethodKind::FromServer) => item.report(
-            format_args!(
-                "{} goes from the server to the client: this rule would never be asked",
-                quoted(&method)
-            ),
-            "Remove the rule",
+            format_args!("`{}` is sent by servers, not by clients", quoted(&method)),
+            "Remove the method from the rules",
         ),
         None => {
-            let problem = format!("{} is no MCP method", quoted(&method));
+            let problem = format!("unknown MCP method `{}`", quoted(&method));
             match methods::mistyped(&method) {
-                Some(near) => item.report(problem, format_args!("Perhaps {near} is meant")),
+                Some(near) => item.report(problem, did_you_mean(near)),
                 None => item.report(problem, "Write an MCP method, such as tools/call"),
             }
         }
@@ -135,8 +132,8 @@ fn names(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Pattern> {
     if !items.is_empty() && methods.is_some_and(|methods| !act_on_names(methods)) {
         section.report_at(
             "name",
-            "stands beside a method that acts on nothing with a name",
-            "Remove it, or write methods such as tools/call alone",
+            "cannot be combined with a method without a name",
+            "Remove it, or use only methods with a name, such as tools/call",
         );
     }
     let are_uris = methods.is_some_and(act_on_uris);
@@ -144,8 +141,8 @@ fn names(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Pattern> {
         let pattern = pattern(&item)?;
         if !are_uris && pattern.as_str().contains(LOOK_LIKE_WILDCARDS) {
             item.report(
-                "has one of ? [ ] { } ^ $, which stand for themselves here",
-                "Write each name apart, with * and ** alone for what differs",
+                "must not have ? [ ] { } ^ $, which are not wildcards here",
+                "List each name, or use the wildcards * and **",
             );
         }
         Some((item, pattern))
@@ -153,10 +150,10 @@ fn names(section: &Section<'_>, methods: Option<&Methods>) -> Vec<Pattern> {
     without_repeats(names.collect())
 }
 
-/// In other languages of patterns. No tool or prompt is named so (MCP 2025-11-25, *Tool Names*).
+/// Wildcards of other pattern languages. No name of a tool or prompt has them (MCP 2025-11-25, *Tool Names*).
 const LOOK_LIKE_WILDCARDS: [char; 7] = ['?', '[', ']', '{', '}', '^', '$'];
 
-/// URIs and their templates may have any of these.
+/// URIs and URI templates may have any of these characters.
 fn act_on_uris(methods: &Methods) -> bool {
     match methods {
         Methods::Any => false,
@@ -183,25 +180,25 @@ fn scopes(
     for (item, scope) in &scopes {
         if supported.is_some_and(|supported| !supported.contains(scope)) {
             item.report(
-                format_args!("{} is not in scopes.supported", quoted(scope)),
-                "Add it there, so that clients know of it",
+                format_args!("scope `{}` is not in `scopes.supported`", quoted(scope)),
+                "Add it there: clients read the scopes from that list",
             );
         }
     }
     scope_set(&scopes)
 }
 
-/// First match decides: a call that an earlier rule decides never comes to this one.
+/// The first match decides: a call that an earlier rule decides never reaches this rule.
 fn refuse_hidden(item: &Item<'_>, rule: &Rule, earlier: &[(usize, Rule)]) {
     let earlier = || {
         let earlier = earlier.iter();
         earlier.filter(|(_, earlier)| decides_all(earlier) && covers(earlier, rule))
     };
-    let mend = "Move it before that one, or remove it: the first match decides";
+    let fix = "Move it before that rule, or remove it: the first matching rule decides";
     if let Some((index, _)) = earlier().find(|(_, earlier)| earlier.names.is_empty()) {
         return item.report(
-            format_args!("is never reached: rules[{index}] matches every such call"),
-            mend,
+            format_args!("never reached: rules[{index}] matches all of its calls"),
+            fix,
         );
     }
     for name in rule.names.iter().filter(|name| name.is_exact()) {
@@ -210,16 +207,16 @@ fn refuse_hidden(item: &Item<'_>, rule: &Rule, earlier: &[(usize, Rule)]) {
         if let Some((index, _)) = earlier().find(|(_, earlier)| hides(earlier)) {
             item.report(
                 format_args!(
-                    "is never reached for {}: rules[{index}] matches it",
+                    "never reached for `{}`: rules[{index}] matches it",
                     quoted(name)
                 ),
-                mend,
+                fix,
             );
         }
     }
 }
 
-/// Whether no call that it speaks of goes on to the next rule. A rule that denies some leaves the others.
+/// Whether the rule decides every call that it matches. A rule that denies only some callers leaves the others to later rules.
 fn decides_all(rule: &Rule) -> bool {
     let denies_some = rule.condition.is_some() || !rule.callers.is_everybody();
     rule.arguments.is_empty() && (rule.deny.is_none() || !denies_some)

@@ -1,4 +1,4 @@
-//! Scopes: each one token (RFC 6749 §3.3), and which implies which.
+//! Scopes: each a single token (RFC 6749 §3.3), and which scopes imply others.
 
 use mcp_gateway_core::{policy::Hierarchy, scope::ScopeSet};
 
@@ -7,7 +7,7 @@ use crate::config::{
     reading::reader::{Item, Section},
 };
 
-/// Reads `implies`: each broader scope with the narrower ones that it grants too.
+/// Reads `implies`: each broader scope with the narrower scopes that it also grants.
 pub(super) fn hierarchy(scopes: &Section<'_>) -> Hierarchy {
     let section = scopes.section("implies");
     let entries: Vec<_> = section
@@ -19,8 +19,8 @@ pub(super) fn hierarchy(scopes: &Section<'_>) -> Hierarchy {
                 return Some((item, broader, narrower));
             }
             item.report(
-                format_args!("{} is not one scope", quoted(&broader)),
-                "Write one scope, without spaces, quotes and backslashes, before the colon",
+                format_args!("`{}` is not a valid scope", quoted(&broader)),
+                "Write one scope before the colon, without spaces, quotes and backslashes",
             );
             None
         })
@@ -37,8 +37,8 @@ pub(super) fn hierarchy(scopes: &Section<'_>) -> Hierarchy {
             .any(|scope| scope == broader || implies(&hierarchy, scope, &own))
         {
             item.report(
-                "implies itself in the end",
-                "Remove one of the implications: the broader scope implies the narrower one only",
+                "scope implies itself",
+                "Remove one of the entries: only a broader scope implies a narrower one",
             );
         }
     }
@@ -50,7 +50,7 @@ fn implies(hierarchy: &Hierarchy, scope: &str, other: &ScopeSet) -> bool {
     hierarchy.suffices(&scope, other)
 }
 
-/// The scopes below a key, each with where it stands.
+/// The scopes below a key, each with its item.
 pub(super) fn scope_tokens<'a>(
     section: &Section<'a>,
     key: &'static str,
@@ -65,15 +65,15 @@ fn tokens(items: Vec<Item<'_>>) -> Vec<(Item<'_>, String)> {
             return Some((item, text));
         }
         item.report(
-            format_args!("{} is not one scope", quoted(&text)),
-            "Write each scope apart, [a, b], without spaces, quotes and backslashes in them",
+            format_args!("`{}` is not a valid scope", quoted(&text)),
+            "Write a list, such as [a, b]. A scope has no spaces, quotes and backslashes",
         );
         None
     });
     tokens.collect()
 }
 
-/// Scopes that [`scope_tokens`] found fit, as a set.
+/// Valid scopes from [`scope_tokens`], as a set.
 pub(super) fn scope_set(tokens: &[(Item<'_>, String)]) -> ScopeSet {
     ScopeSet::from_tokens(tokens.iter().map(|(_, scope)| scope)).unwrap_or_default()
 }
