@@ -1,21 +1,21 @@
-//! The methods that a client may send, as far as a policy can speak of them.
+//! The MCP methods, and which of them the rules of a policy apply to.
 
 use mcp_gateway_core::{mcp::method::McpMethod, similar};
 
-/// What a rule can say about a method.
+/// How rules apply to a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MethodKind {
-    /// Takes the required scopes only; no rule is ever asked.
+    /// Requires only the required scopes; rules do not apply.
     AlwaysOpen,
-    /// Acts on something that has a name.
+    /// Has a target with a name.
     Named,
-    /// Acts on nothing that a rule could name.
+    /// Has no target that a rule could name.
     Nameless,
-    /// Goes from the server to the client.
+    /// Is sent from the server to the client.
     FromServer,
 }
 
-/// Every method of MCP up to 2026-07-28 and its tasks extension, without the notifications.
+/// Every method of MCP up to 2026-07-28 and its tasks extension, without notifications.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, MethodKind)> {
     let requests = McpMethod::ALL
         .iter()
@@ -23,7 +23,7 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, MethodKind)> {
     requests.map(|method| (method.name(), kind_of(*method)))
 }
 
-/// What a rule can say about `method`; `None` where MCP has no such method.
+/// How rules apply to `method`; `None` where MCP has no such method.
 pub(crate) fn kind(method: &str) -> Option<MethodKind> {
     let method = McpMethod::of(method);
     (method.is_known() || method.is_notification()).then(|| kind_of(method))
@@ -41,7 +41,7 @@ fn kind_of(method: McpMethod) -> MethodKind {
     }
 }
 
-/// The method that a word which is none may have meant.
+/// The most similar method, for a word that is not an MCP method.
 pub(crate) fn mistyped(method: &str) -> Option<&'static str> {
     match kind(method) {
         Some(_) => None,

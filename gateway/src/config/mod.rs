@@ -1,13 +1,12 @@
-//! The configuration: one YAML file, read whole, checked whole, reported whole.
+//! The configuration: one YAML file. It is checked completely, and all findings are reported at once.
 //!
-//! Each key is declared once ([`declaration`]): what it takes, its range, its default, and a sentence. Reading makes two
-//! passes ([`reading`]). The first walks the parser's events, indexes where each key stands, and refuses what is ambiguous
-//! in the YAML itself. The second ([`check`]) walks the values section by section, collecting every finding: unknown keys,
-//! wrong types, values that make no sense together, files that will not do. What comes out is the checked form
-//! ([`model`]), or all findings with key path, line, column, and how to fix each. Nothing outside this module names a YAML
-//! library.
+//! Each key is declared once ([`declaration`]): its type, range, default and description. Reading makes two passes
+//! ([`reading`]). The first walks the parser's events, indexes the position of each key, and refuses YAML that is ambiguous.
+//! The second ([`check`]) walks the values section by section and collects every finding: unknown keys, wrong types, values
+//! that conflict, unusable files. The result is the checked form ([`model`]), or all findings with key path, line, column
+//! and fix. Nothing outside this module names a YAML library.
 //!
-//! [`schema`] describes the keys to editors; tests hold the declarations, the checks and `config/gateway.yaml` together.
+//! [`schema`] describes the keys for editors. Tests compare the declarations, the checks and `config/gateway.yaml`.
 
 mod check;
 pub(crate) mod declaration;

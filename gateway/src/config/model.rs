@@ -1,6 +1,6 @@
-//! The checked configuration, as the rest of the gateway reads it: every reference resolves, every file was found fit,
-//! every number lies in its range. Nothing parses YAML into these types directly, so the file format and they can
-//! change apart. Sections of numbers and switches are declared in [`declaration`](super::declaration).
+//! The checked configuration, as the rest of the gateway reads it: every reference is resolved, every file was usable, every
+//! number is in its range. YAML is never parsed into these types directly, so that the file format and the types can change
+//! independently. Sections with numbers and switches are declared in [`declaration`](super::declaration).
 
 use std::{
     collections::BTreeMap,
@@ -35,45 +35,45 @@ use crate::config::declaration::{
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What clients type; resource URIs are built from it, never from a request.
+    /// The URL that clients use. Resource URIs are built from it, never from a request.
     pub public_url: PublicUrl,
     /// Where clients connect; at least one.
     pub listen: Vec<Listener>,
     /// The admin listener.
     pub admin: Admin,
-    /// `Host` values served besides the public URL's and the resources' own.
+    /// Accepted `Host` values in addition to those of the public URL and the resources.
     pub hosts: Vec<Authority>,
     /// Authorization servers, by the name that resources use.
     pub issuers: BTreeMap<String, Issuer>,
     /// The protected resources; at least one.
     pub resources: Vec<Resource>,
-    /// Browser origins allowed besides the public URL's own.
+    /// Allowed browser origins in addition to that of the public URL.
     pub origins: Vec<Origin>,
-    /// Whose word on a client's address counts, and who is not limited by it.
+    /// Proxies that are trusted to name the client, and addresses that are exempt from limits per address.
     pub addresses: Addresses,
-    /// Sizes and counts.
+    /// Limits of sizes and counts.
     pub limits: Limits,
-    /// Deadlines and idle times.
+    /// Deadlines and idle timeouts.
     pub timeouts: Timeouts,
-    /// How issuers' keys are fetched and kept.
+    /// How the keys of issuers are fetched and cached.
     pub jwks: Jwks,
-    /// How changes of the configuration are taken.
+    /// How changes of the configuration are applied.
     pub reload: Reload,
-    /// How the process ends.
+    /// How the process shuts down.
     pub shutdown: Shutdown,
-    /// Where a running process hands its sockets to its successor; none without it.
+    /// The unix socket by which a running process hands its listening sockets to a new process; none without upgrades.
     pub upgrade_socket: Option<PathBuf>,
-    /// How session ids are sealed.
+    /// Keys that seal session ids.
     pub sessions: Sessions,
-    /// What is logged.
+    /// The operational log and the access log.
     pub log: Log,
-    /// What is told of calls that may change something.
+    /// The audit log.
     pub audit: Audit,
 }
 
 impl Config {
-    /// Whether sessions can begin that nobody but this process can open: there is no key for them, and a resource that may
-    /// be of the legacy era.
+    /// Whether sessions can start that only this process can open: there is no key file, and a resource accepts legacy
+    /// protocol versions.
     pub fn has_lone_sessions(&self) -> bool {
         let may_be_legacy = |resource: &Resource| {
             resource
@@ -85,12 +85,12 @@ impl Config {
     }
 }
 
-/// Scheme and authority that clients type: no path, no query.
+/// Scheme and authority of the URL that clients use, without path and query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
-    /// `https`, or `http` towards loopback or where a listener says `plain_http`.
+    /// `https`, or `http` for loopback or where a listener has `plain_http`.
     pub scheme: Scheme,
-    /// Host and port, the scheme's default port left out.
+    /// Host and port, without the default port of the scheme.
     pub authority: Authority,
 }
 
@@ -105,7 +105,7 @@ impl PublicUrl {
         Origin::new(self.scheme, self.authority.clone())
     }
 
-    /// This URL with an absolute path behind it.
+    /// This URL with an absolute path.
     pub fn join(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.authority)
     }
@@ -114,27 +114,27 @@ impl PublicUrl {
 /// One address where clients connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Address and port; port 0 takes a free one.
+    /// Address and port; port 0 selects a free port.
     pub address: SocketAddr,
-    /// TLS; without it the listener speaks plain HTTP.
+    /// TLS; without it the listener uses plain HTTP.
     pub tls: Option<Tls>,
-    /// Plain HTTP was asked for in so many words: needed beyond loopback.
+    /// Plain HTTP was configured explicitly, which is required on other addresses than loopback.
     pub plain_http: bool,
-    /// Listed proxies connect here and send a PROXY protocol header (version 2) first; nobody else is served.
+    /// Trusted proxies connect here and send a PROXY protocol header (version 2) first. Other connections are rejected.
     pub proxy_protocol: bool,
 }
 
 /// A listener's certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Chosen by SNI from the names in them; the first answers everything else.
+    /// Selected by SNI from the names in them; the first is used for all other names.
     pub certificates: Vec<CertificateFiles>,
-    /// Authorities of client certificates: with them, a client without a certificate of theirs is not served.
+    /// CA certificates for client certificates: a client without a certificate from one of them is rejected.
     pub client_ca: Option<PathBuf>,
 }
 
 impl Tls {
-    /// Every file that decides a handshake: when one changes, handshakes change.
+    /// Every file that handshakes depend on.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let pairs = self.certificates.iter();
         pairs
@@ -146,7 +146,7 @@ impl Tls {
 /// A certificate chain and its key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The chain, the server's own certificate first.
+    /// The chain, the server's certificate first.
     pub certificate: PathBuf,
     /// The private key: PKCS#8, PKCS#1 or SEC 1.
     pub private_key: PathBuf,
@@ -166,25 +166,25 @@ pub struct Issuer {
     pub name: String,
     /// The issuer identifier, compared as a string (RFC 8414 §2, RFC 9207 §2.4).
     pub issuer: String,
-    /// Accepted `typ` values, in lower case and without `application/`; an empty string stands for none at all.
+    /// Accepted `typ` values, in lower case and without `application/`; an empty string accepts tokens without `typ`.
     pub token_types: Vec<String>,
     /// Accepted `alg` values.
     pub algorithms: Vec<Algorithm>,
     /// Where the keys come from.
     pub keys: KeySource,
-    /// Certificates that are trusted when fetching, instead of the system's.
+    /// CA certificates for fetching, instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Metadata and keys may be fetched over plain HTTP beyond loopback.
+    /// Metadata and keys can be fetched over plain HTTP from other hosts than loopback.
     pub allow_http: bool,
-    /// Claims that hold scopes.
+    /// Claims that contain scopes.
     pub scope_claims: Vec<String>,
-    /// The claim that names the principal.
+    /// The claim with the subject of the principal.
     pub subject_claim: String,
-    /// How far this clock and the issuer's may differ.
+    /// Allowed difference between the clocks of the issuer and the gateway.
     pub clock_skew: Duration,
-    /// The longest life of a token, from `iat` to `exp`.
+    /// Longest lifetime of a token, from `iat` to `exp`.
     pub max_lifetime: Duration,
-    /// JOSE header parameters that are ignored rather than refused.
+    /// JOSE header parameters that are ignored instead of refused.
     pub ignored_headers: Vec<String>,
 }
 
@@ -204,7 +204,7 @@ pub enum KeySource {
 pub struct Resource {
     /// The exact path.
     pub path: String,
-    /// Served under this host alone; otherwise under every host.
+    /// Served only for this host; without it, for every host.
     pub host: Option<Authority>,
     /// The resource URI (RFC 8707): scheme, host and path.
     pub uri: String,
@@ -218,23 +218,23 @@ pub struct Resource {
     pub name: Option<String>,
     /// `resource_documentation` of the metadata (RFC 9728 §2).
     pub documentation: Option<String>,
-    /// Scopes that every call takes.
+    /// Scopes that every call requires.
     pub scopes_required: ScopeSet,
-    /// Scopes told in the metadata.
+    /// Scopes in the metadata.
     pub scopes_supported: ScopeSet,
-    /// What a principal may call.
+    /// Which calls are allowed.
     pub policy: Policy,
-    /// How often it may be called; every limit holds.
+    /// Rate limits. A call must be within each of them.
     pub rate_limits: Vec<RateLimit>,
-    /// What happens to the ids of tasks.
+    /// How task ids are handled.
     pub tasks: Tasks,
-    /// What happens to request states.
+    /// How request states are handled.
     pub request_state: RequestState,
-    /// Headers that tell the upstream who calls.
+    /// Headers that pass the identity of the caller to the upstream.
     pub identity_headers: IdentityHeaders,
-    /// How long the upstream may take until its response head.
+    /// Deadline of the response head of the upstream.
     pub response_head: Duration,
-    /// The protocol versions that are served; none where the upstream decides.
+    /// Accepted protocol versions; none where the upstream decides.
     pub supported: Option<Supported>,
 }
 
@@ -243,9 +243,9 @@ pub struct Resource {
 pub struct Upstream {
     /// How it is reached.
     pub target: UpstreamTarget,
-    /// The `Host` it is sent.
+    /// The `Host` header of requests to it.
     pub host: String,
-    /// The path it is asked for.
+    /// The path of requests to it.
     pub path: String,
 }
 
@@ -261,7 +261,7 @@ pub enum UpstreamTarget {
     Https {
         /// Host and port.
         authority: Authority,
-        /// Certificates that are trusted instead of the system's.
+        /// CA certificates, instead of the system's.
         ca_file: Option<PathBuf>,
     },
     /// Plain HTTP over a unix socket.
@@ -271,14 +271,14 @@ pub enum UpstreamTarget {
     },
 }
 
-/// Whose word on a client's address counts, and who is not limited by it.
+/// Proxies that are trusted to name the client, and addresses that are exempt from limits per address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// Peers whose PROXY protocol header or forwarded header is believed.
+    /// Peers whose PROXY protocol header or forwarded header is trusted.
     pub trusted_proxies: Networks,
-    /// The header they name the client in, on listeners without PROXY protocol.
+    /// The header in which they name the client, on listeners without PROXY protocol.
     pub forwarded_header: ForwardedHeader,
-    /// Clients that no limit by address applies to.
+    /// Clients that are exempt from limits per address.
     pub exempt: Networks,
 }
 
@@ -293,13 +293,13 @@ impl Default for Addresses {
 }
 
 impl Addresses {
-    /// Whether limits by address apply to this one: not to proxies, who speak for many, and not to exempt ones.
+    /// Whether limits per address apply to this address: not to proxies, which have many clients, and not to exempt addresses.
     pub fn is_limited(&self, address: IpAddr) -> bool {
         !self.trusted_proxies.contains(address) && !self.exempt.contains(address)
     }
 }
 
-/// Loopback, private (RFC 1918), unique local (RFC 4193) and link-local addresses: one's own machines.
+/// Loopback, private (RFC 1918), unique local (RFC 4193) and link-local addresses.
 const PRIVATE: [IpNet; 8] = [
     v4([127, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
@@ -323,6 +323,6 @@ const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> IpNet {
 /// How session ids are sealed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sessions {
-    /// Sealing keys: the first seals, every one opens; without any, a random one is made at each start.
+    /// Sealing keys: the first seals, every key opens. Without any, each start generates a random key.
     pub key_files: Vec<PathBuf>,
 }

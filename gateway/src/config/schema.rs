@@ -1,5 +1,5 @@
-//! The configuration's keys as a JSON Schema (2020-12), for editors: completion, help on hover, and a mark under what is
-//! wrong. It is made from the [declarations](super::declaration).
+//! The keys of the configuration as a JSON Schema (2020-12) for editors: completion, help on hover, and marks at errors. It is
+//! generated from the [declarations](super::declaration).
 
 use serde_json::{Map, Value, json};
 
@@ -21,14 +21,14 @@ pub fn json_schema() -> Value {
     let about = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mcp-gateway",
-        "description": "Configuration of mcp-gateway. ${NAME} and ${NAME:-default} are taken from the environment; $$ is a dollar sign.",
+        "description": "Configuration of mcp-gateway. ${NAME} and ${NAME:-default} are replaced by environment variables. Write $$ for a dollar sign.",
         "$defs": definitions,
     });
     extend(&mut schema, about);
     schema
 }
 
-/// A mapping with these keys and no others.
+/// A mapping with only these keys.
 fn object(table: Table, definitions: &mut Map<String, Value>) -> Value {
     let is_required = |key: &&Key| matches!(key.fallback, Fallback::Required);
     let required: Vec<_> = table
@@ -113,7 +113,7 @@ fn mapping(table: Table, definitions: &mut Map<String, Value>) -> Value {
     defined(name, schema, definitions)
 }
 
-/// A reference to `schema`, which stands once for all who refer to it.
+/// A reference to `schema`, which is defined once for all references.
 fn defined(name: &str, schema: Value, definitions: &mut Map<String, Value>) -> Value {
     definitions.insert(name.to_owned(), schema);
     json!({ "$ref": format!("#/$defs/{name}") })
@@ -127,7 +127,7 @@ fn any_of<const N: usize>(schemas: [Value; N]) -> Value {
     json!({ "anyOf": Vec::from(schemas) })
 }
 
-/// A text in which a variable stands for the value.
+/// A text with a variable instead of the value.
 fn variable() -> Value {
     json!({ "type": "string", "pattern": r"\$\{.+\}" })
 }

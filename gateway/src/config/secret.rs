@@ -1,17 +1,17 @@
-//! Secrets read from files. They cannot be printed, and are overwritten when they are dropped.
+//! Secrets read from files. They cannot be printed, and they are overwritten when dropped.
 
 use std::fmt;
 
-/// Bytes that are shown to nobody.
+/// Bytes that must not be printed.
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Takes the bytes over.
+    /// Wraps the bytes.
     pub const fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for the one place that uses them.
+    /// The bytes, for the code that uses them.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -26,7 +26,7 @@ impl fmt::Debug for Secret {
 impl Drop for Secret {
     fn drop(&mut self) {
         self.0.fill(0);
-        // Keeps the writes, which nothing reads any more.
+        // Without this, the compiler could remove the writes, because nothing reads them.
         std::hint::black_box(&self.0);
     }
 }

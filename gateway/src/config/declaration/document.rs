@@ -18,11 +18,11 @@ use super::{
     timeouts::{Jwks, Timeouts},
 };
 
-/// The header in which proxies name the client.
+/// The header in which trusted proxies name the client.
 pub(crate) const FORWARDED_HEADER: Setting<Word<ForwardedHeader>> = word(
     "forwarded_header",
     ForwardedHeader::XForwardedFor,
-    "The one header in which they name the client: x-forwarded-for or forwarded (RFC 7239).",
+    "The header in which trusted_proxies name the client: x-forwarded-for or forwarded (RFC 7239).",
 );
 
 impl Vocabulary for ForwardedHeader {
@@ -41,12 +41,12 @@ pub(crate) fn document() -> Table {
             required(
                 "public_url",
                 Kind::Text,
-                "What clients type: scheme and host, without a path. Resource URIs are built from it, never from a request.",
+                "URL that clients use: scheme and host, without a path. Resource URIs are built from it, never from a request.",
             ),
             required(
                 "listen",
                 list(Kind::Table(listen::listener())),
-                "Where clients connect.",
+                "Listeners for client connections.",
             ),
             optional(
                 "admin",
@@ -57,68 +57,76 @@ pub(crate) fn document() -> Table {
                 "hosts",
                 list(Kind::Text),
                 "none",
-                "Host values served besides the public URL's and the resources' own, such as mcp.internal:8443.",
+                "Accepted Host values in addition to those of public_url and the resources, such as mcp.internal:8443. Other hosts get 403.",
             ),
             defaulted(
                 "trusted_proxies",
                 list(Kind::Text),
                 "none",
-                "Addresses and networks of proxies whose PROXY protocol or forwarded header is believed.",
+                "Addresses and networks of proxies that are trusted to name the client, by PROXY protocol or forwarded header.",
             ),
             FORWARDED_HEADER.key(),
             defaulted(
                 "origins",
                 list(Kind::Text),
                 "none",
-                "Browser origins allowed besides the public URL's own, such as `https://app.example.com`.",
+                "Allowed browser origins in addition to that of public_url, such as `https://app.example.com`. Other origins get 403.",
             ),
             required(
                 "issuers",
                 map(Kind::Table(issuer::issuer())),
-                "Authorization servers whose tokens are accepted, by a name that resources use.",
+                "Authorization servers whose tokens are accepted, each with a name for use in resources.",
             ),
             required(
                 "resources",
                 list(Kind::Table(resource::resource())),
-                "The protected resources: one for each MCP server.",
+                "Protected resources: one for each MCP server.",
             ),
             optional(
                 "sessions",
                 Kind::Table(listen::sessions()),
-                "How session ids are sealed.",
+                "Keys that seal session ids.",
             ),
-            optional("limits", Kind::Table(Limits::table()), "Sizes and counts."),
+            optional(
+                "limits",
+                Kind::Table(Limits::table()),
+                "Limits of sizes and counts.",
+            ),
             optional(
                 "timeouts",
                 Kind::Table(Timeouts::table()),
-                "Deadlines and idle times.",
+                "Deadlines (total time) and idle timeouts (time between bytes).",
             ),
             optional(
                 "jwks",
                 Kind::Table(Jwks::table()),
-                "How issuers' keys are fetched and kept.",
+                "How the keys of issuers are fetched and cached.",
             ),
             optional(
                 "reload",
                 Kind::Table(Reload::table()),
-                "How changes of the configuration are taken.",
+                "How changes of the configuration are applied.",
             ),
             optional(
                 "shutdown",
                 Kind::Table(Shutdown::table()),
-                "How the process ends.",
+                "How the process shuts down.",
             ),
             defaulted(
                 "upgrade_socket",
                 Kind::Text,
-                "none, no upgrade",
-                "Unix socket by which `run --upgrade` takes over without a refused connection, in a folder that only the gateway's own user can write to.",
+                "none, upgrades are disabled",
+                "Unix socket for `run --upgrade`, which takes over the listening sockets of this process. Its directory must be writable only by the user of the gateway.",
             ),
-            optional("log", Kind::Table(Log::table()), "What is logged."),
+            optional(
+                "log",
+                Kind::Table(Log::table()),
+                "The operational log and the access log.",
+            ),
             optional(
                 "audit",
                 Kind::Table(Audit::table()),
-                "What is told of calls that may change something: one line for each decision.",
+                "The audit log: one line for each decision on a call that can change something.",
             ),
         ],
     }

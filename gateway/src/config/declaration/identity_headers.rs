@@ -1,4 +1,4 @@
-//! Headers that tell the upstream who calls: `identity_headers` of a resource.
+//! Headers that pass the identity of the caller to the upstream: `identity_headers` of a resource.
 
 use http::HeaderName;
 
@@ -9,7 +9,7 @@ const ISSUER: &str = "x-mcp-issuer";
 const CLIENT: &str = "x-mcp-client";
 const SCOPE: &str = "x-mcp-scope";
 
-/// Headers that tell the upstream who calls; `None` sends none.
+/// Headers that pass the identity of the caller to the upstream; `None` sends no header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityHeaders {
     /// The subject claim.
@@ -38,10 +38,18 @@ pub(super) fn identity_headers() -> Table {
     Table {
         name: "IdentityHeaders",
         keys: vec![
-            header("subject", SUBJECT, "Carries the subject; null sends none."),
-            header("issuer", ISSUER, "Carries the issuer; null sends none."),
-            header("client", CLIENT, "Carries the client id; null sends none."),
-            header("scope", SCOPE, "Carries the scopes; null sends none."),
+            header(
+                "subject",
+                SUBJECT,
+                "Header for the subject; null sends none.",
+            ),
+            header("issuer", ISSUER, "Header for the issuer; null sends none."),
+            header(
+                "client",
+                CLIENT,
+                "Header for the client id; null sends none.",
+            ),
+            header("scope", SCOPE, "Header for the scopes; null sends none."),
         ],
     }
 }

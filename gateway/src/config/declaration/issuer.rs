@@ -7,36 +7,36 @@ use super::parts::{
     value::{Flag, Time},
 };
 
-/// Accepted `typ` values unless configured.
+/// Default `typ` values that are accepted.
 pub(crate) const TOKEN_TYPES: [&str; 1] = ["at+jwt"];
 
-/// Claims that hold scopes unless configured.
+/// Default claims that contain scopes.
 pub(crate) const SCOPE_CLAIM: [&str; 2] = ["scope", "scp"];
 
-/// The claim that names the principal unless configured.
+/// Default claim with the subject of the principal.
 pub(crate) const SUBJECT_CLAIM: &str = "sub";
 
-/// Whether metadata and keys may be fetched over plain HTTP beyond loopback.
+/// Whether metadata and keys can be fetched over plain HTTP from other hosts than loopback.
 pub(crate) const ALLOW_HTTP: Setting<Flag> = flag(
     "allow_http",
     false,
-    "Fetch over plain HTTP beyond loopback.",
+    "Allow plain HTTP for the metadata and keys of this issuer. Loopback does not need it.",
 );
 
-/// How far clocks may differ.
+/// Allowed difference between the clocks of the issuer and the gateway.
 pub(crate) const CLOCK_SKEW: Setting<Time> = time(
     "clock_skew",
     seconds(30),
     ZERO..=minutes(5),
-    "How far clocks may differ.",
+    "Allowed difference between the clocks of the issuer and the gateway.",
 );
 
-/// The longest life of a token.
+/// Longest lifetime of a token.
 pub(crate) const MAX_LIFETIME: Setting<Time> = time(
     "max_lifetime",
     days(31),
     SECOND..=days(366),
-    "The longest life of a token, from iat to exp.",
+    "Longest lifetime of a token, from iat to exp. A token with a longer one gets 401.",
 );
 
 /// An entry of `issuers`.
@@ -47,47 +47,47 @@ pub(super) fn issuer() -> Table {
             required(
                 "issuer",
                 Kind::Text,
-                "The iss of its tokens, to the letter. Keys are found by RFC 8414, then OpenID Connect Discovery.",
+                "Exact iss value of its tokens. Its keys are found by RFC 8414, then by OpenID Connect Discovery.",
             ),
             text(
                 "token_types",
                 one_or_many(Kind::Text),
                 &TOKEN_TYPES,
-                "Accepted typ values; \"\" for none at all. Most providers send JWT.",
+                "Accepted typ values of tokens; \"\" accepts tokens without typ. Most providers send JWT.",
             ),
             defaulted(
                 "algorithms",
                 one_or_many(Kind::Text),
-                "every asymmetric one, RS256 to EdDSA",
-                "Accepted alg values.",
+                "every supported algorithm, RS256 to EdDSA",
+                "Accepted alg values of tokens. Only asymmetric algorithms are supported.",
             ),
             optional(
                 "jwks_uri",
                 Kind::Text,
-                "The URL of its JWK set, instead of discovery.",
+                "URL of its key set (JWKS), instead of discovery.",
             ),
             optional(
                 "jwks_file",
                 Kind::Text,
-                "A file with its JWK set, instead of discovery.",
+                "File with its key set (JWKS), instead of discovery.",
             ),
             optional(
                 "ca_file",
                 Kind::Text,
-                "PEM file with the certificates that are trusted when fetching, instead of the system's.",
+                "PEM file with trusted CA certificates for fetching metadata and keys, instead of the system's.",
             ),
             ALLOW_HTTP.key(),
             text(
                 "scope_claim",
                 one_or_many(Kind::Text),
                 &SCOPE_CLAIM,
-                "Claims that hold scopes.",
+                "Claims that contain scopes.",
             ),
             text(
                 "subject_claim",
                 Kind::Text,
                 &[SUBJECT_CLAIM],
-                "The claim that names the principal.",
+                "Claim with the subject of the principal.",
             ),
             CLOCK_SKEW.key(),
             MAX_LIFETIME.key(),
@@ -95,7 +95,7 @@ pub(super) fn issuer() -> Table {
                 "ignored_headers",
                 one_or_many(Kind::Text),
                 "none",
-                "JOSE header parameters that are ignored rather than refused: some of jku, x5u, jwk, x5c.",
+                "JOSE header parameters that are ignored instead of refused: jku, x5u, jwk, x5c. The gateway never uses the keys in them.",
             ),
         ],
     }

@@ -11,47 +11,47 @@ section! {
     /// Sizes and counts.
     #[derive(Copy)]
     pub struct Limits {
-        /// Bytes in a request's header block.
+        /// Largest header block of a request; a larger one gets 431.
         header_bytes: usize = size(32 * KIB, KIB..=MIB),
-        /// Fields in a request's header block.
+        /// Most header fields of a request; more get 431.
         header_fields: usize = count(100, 10..=10_000),
-        /// Bytes in an access token.
+        /// Largest access token; a larger one gets 401.
         token_bytes: usize = size(8 * KIB, 256..=64 * KIB),
-        /// Bytes in a request's body.
+        /// Largest body of a request; a larger one gets 413.
         body_bytes: usize = size(4 * MIB, KIB..=GIB),
-        /// Bytes in all requests' bodies, and in answers that are read whole, together; more is answered 503.
+        /// Memory for all request bodies, and for answers that the gateway must read whole. Requests over it get 503.
         bodies_bytes: Option<usize> = optional_size("128MiB, at most an eighth of memory", MIB..=1024 * GIB),
-        /// Bytes of an upstream's answer, or of one of its events, that has to be read whole; more is refused.
+        /// Largest answer or event of an upstream that the gateway must read whole; a larger one is refused with 502.
         answer_bytes: usize = size(16 * MIB, 64 * KIB..=GIB),
-        /// Levels of nesting in a JSON body.
+        /// Deepest nesting of a JSON body; deeper ones get 400.
         json_depth: usize = count(64, 4..=256),
-        /// Members and elements in a JSON body.
+        /// Most members and elements in a JSON body; more get 400.
         json_members: usize = count(10_000, 100..=10_000_000),
-        /// Connections open at once.
+        /// Most open client connections. Further connections are closed at once. Fewer are accepted if the limit of open files is too low.
         connections: usize = count(10_000, 1..=1_000_000),
-        /// Connections open at once from one address (IPv6: from one /64); trusted_proxies have no such limit.
+        /// Most open connections from one client address (IPv6: one /64). Further ones are closed at once. Does not apply to trusted_proxies.
         connections_per_address: usize = count(200, 1..=1_000_000),
-        /// Refusals in a minute that one address may cause before it is answered 429.
+        /// Most refused requests from one client address in a minute; then the address gets 429. Does not apply to trusted_proxies.
         refusals_per_address: u32 = count(120, 1..=1_000_000),
-        /// Memory the process may take; no connection is accepted above 85 %.
+        /// Memory for the process. Above 85 % of it, new connections are closed and /readyz answers 503.
         memory: Option<usize> = optional_size("the limit of the cgroup, if any", 16 * MIB..=1024 * GIB),
-        /// Streams open at once on one HTTP/2 connection.
+        /// Most open streams on one HTTP/2 connection.
         streams_per_connection: usize = count(100, 1..=10_000),
-        /// Streams that only listen, open at once for one principal.
+        /// Most open listening streams (GET and subscriptions) of one principal; more get 429.
         listening_streams_per_principal: usize = count(16, 1..=1_000_000),
-        /// Streams that only listen, open at once in all.
+        /// Most open listening streams of all principals together; more get 503.
         listening_streams: usize = count(10_000, 1..=1_000_000),
-        /// Legacy sessions that one principal may open in a minute, over all resources.
+        /// Most sessions (initialize) that one principal can open in a minute, over all resources; more get 429.
         initializations_per_principal: u32 = count(60, 1..=1_000_000),
-        /// Callers whose calls are counted for rate limits at once; whoever comes beyond is answered 503.
+        /// Most callers that rate limits count at the same time. Calls of further callers get 503.
         rate_limited_callers: usize = count(100_000, 1..=10_000_000),
-        /// Verified tokens remembered, for each resource.
+        /// Verified tokens stored in the cache of each resource. A full cache replaces older tokens.
         verified_tokens: usize = count(10_000, 1..=10_000_000),
     }
     and [defaulted(
         "exempt_addresses",
         list(Kind::Text),
-        "loopback, private and link-local ones",
-        "Addresses and networks that limits by address leave alone."
+        "loopback, private and link-local addresses",
+        "Addresses and networks that are exempt from connections_per_address and refusals_per_address."
     )]
 }

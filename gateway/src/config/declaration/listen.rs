@@ -8,21 +8,21 @@ use super::parts::{
     value::Flag,
 };
 
-/// Where the admin listener is unless configured.
+/// Default address of the admin listener.
 pub(crate) const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 
-/// Whether a listener speaks plain HTTP beyond loopback.
+/// Whether a listener can use plain HTTP on other addresses than loopback.
 pub(crate) const PLAIN_HTTP: Setting<Flag> = flag(
     "plain_http",
     false,
-    "Speak plain HTTP beyond loopback, where something in front speaks TLS.",
+    "Allow plain HTTP on a non-loopback address, behind a proxy that terminates TLS.",
 );
 
-/// Whether a listener takes PROXY protocol headers.
+/// Whether a listener expects PROXY protocol headers.
 pub(crate) const PROXY_PROTOCOL: Setting<Flag> = flag(
     "proxy_protocol",
     false,
-    "Take connections of trusted_proxies alone, each beginning with a PROXY protocol header, version 2.",
+    "Accept connections only from trusted_proxies, each starting with a PROXY protocol header, version 2.",
 );
 
 /// An element of `listen`.
@@ -33,12 +33,12 @@ pub(super) fn listener() -> Table {
             required(
                 "address",
                 Kind::Text,
-                "IP address and port, such as 0.0.0.0:8443.",
+                "IP address and port, such as 0.0.0.0:8443. Port 0 selects a free port.",
             ),
             optional(
                 "tls",
                 Kind::Table(tls()),
-                "Speak TLS 1.2 and 1.3. Without it the listener speaks plain HTTP.",
+                "Use TLS 1.2 and 1.3. Without it the listener uses plain HTTP.",
             ),
             PLAIN_HTTP.key(),
             PROXY_PROTOCOL.key(),
@@ -53,13 +53,13 @@ fn tls() -> Table {
             required(
                 "certificates",
                 list(Kind::Table(certificate())),
-                "Chosen by SNI from the names in them; the first answers everything else.",
+                "Certificates, selected by SNI from the names in them. The first is used for all other names.",
             ),
             defaulted(
                 "client_ca",
                 Kind::Text,
                 "none",
-                "PEM file with the authorities of client certificates: every client must then show one.",
+                "PEM file with CA certificates for client certificates. If set, every client must present a certificate from one of them.",
             ),
         ],
     }
@@ -72,12 +72,12 @@ fn certificate() -> Table {
             required(
                 "certificate",
                 Kind::Text,
-                "PEM file with the chain, the server's own certificate first.",
+                "PEM file with the certificate chain, the server's certificate first.",
             ),
             required(
                 "private_key",
                 Kind::Text,
-                "PEM file with its private key, readable by the owner and group only.",
+                "PEM file with its private key, readable only by owner and group.",
             ),
         ],
     }
@@ -91,7 +91,7 @@ pub(super) fn admin() -> Table {
             "address",
             Kind::Text,
             &[&ADMIN_ADDRESS.to_string()],
-            "IP address and port.",
+            "IP address and port of the admin listener.",
         )],
     }
 }
@@ -104,7 +104,7 @@ pub(super) fn sessions() -> Table {
             "key_files",
             list(Kind::Text),
             "a random key at each start",
-            "Files with 32 random bytes each: the first seals, every one opens.",
+            "Files with 32 random bytes each. The first key seals session ids, every key opens them. Replicas need the same keys.",
         )],
     }
 }

@@ -1,8 +1,8 @@
-//! Every configuration key, declared once: its name, what it takes, its range, what holds without it, and a sentence.
+//! Every configuration key, declared once: its name, type, range, default and description.
 //!
-//! Sections that hold numbers and switches are declared as the types they are read into ([`parts::section`]). The others are
-//! tables; where one of their keys has a value of its own, it is a [`parts::setting`], which the checks read. The JSON
-//! Schema is made from the tables, and a test holds `config/gateway.yaml` and the checks to them.
+//! Sections with numbers and switches are declared as the types that they are read into ([`parts::section`]). The others are
+//! tables; a key with a simple value is a [`parts::setting`], which the checks read. The JSON Schema is generated from the
+//! tables, and a test compares `config/gateway.yaml` and the checks with them.
 
 pub(crate) mod document;
 pub(crate) mod identity_headers;

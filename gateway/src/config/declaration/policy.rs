@@ -15,11 +15,11 @@ impl Vocabulary for DefaultDecision {
     const WORDS: &'static [(&'static str, Self)] = &[("allow", Self::Allow), ("deny", Self::Deny)];
 }
 
-/// What of lists is hidden.
+/// The entries that are hidden in lists.
 pub(crate) const HIDE: Setting<Word<Hide>> = word(
     "hide",
     Hide::Nothing,
-    "What of tools/list, prompts/list, resources/list and resources/templates/list a caller does not see: nothing, denied (what no scope would open to it) or unusable (what its token cannot call).",
+    "Entries that tools/list, prompts/list, resources/list and resources/templates/list hide from a caller: nothing, denied (entries that no scope would allow) or unusable (entries that its token cannot call).",
 );
 
 impl Vocabulary for Hide {
@@ -39,14 +39,14 @@ pub(super) fn policy() -> Table {
             required(
                 "default",
                 words::<DefaultDecision>(),
-                "What no rule matches: allow (the required scopes suffice) or deny.",
+                "Decision on calls that no rule matches: allow (with the required scopes) or deny.",
             ),
             HIDE.key(),
             defaulted(
                 "rules",
                 list(Kind::Table(rule())),
                 "none",
-                "The first that matches decides.",
+                "Rules, checked in order. The first rule that matches a call decides it.",
             ),
         ],
     }
@@ -59,50 +59,55 @@ fn rule() -> Table {
             required(
                 "method",
                 one_or_many(method()),
-                "The MCP method, such as tools/call; one or a list, or \"*\" for every one.",
+                "MCP methods that the rule matches, such as tools/call. Write \"*\" for every method.",
             ),
             defaulted(
                 "name",
                 one_or_many(Kind::Text),
                 "any",
-                "Names of tools and prompts, URIs of resources; * stands for what has no slash, ** for anything.",
+                "Names of tools and prompts, or URIs of resources, that the rule matches. * matches any characters except a slash, ** any characters.",
             ),
             defaulted(
                 "arguments",
                 map(one_or_many(Kind::Scalar)),
                 "any",
-                "Top-level arguments and what they must be: texts with * and **, whole numbers, true or false.",
+                "Top-level arguments that the rule matches, with their values: text with * and **, whole numbers, true or false.",
             ),
             defaulted(
                 "scopes",
                 one_or_many(Kind::Text),
                 "nothing",
-                "What these calls take besides the required scopes.",
+                "Scopes that these calls require, in addition to the required scopes of the resource.",
             ),
             defaulted(
                 "principals",
                 one_or_many(Kind::TextOr(principal())),
                 "all",
-                "The subjects it lets pass, or denies.",
+                "Principals that the rule allows, or denies if deny is set.",
             ),
             defaulted(
                 "clients",
                 one_or_many(Kind::TextOr(client())),
                 "all",
-                "The clients it lets pass, or denies.",
+                "Clients that the rule allows, or denies if deny is set.",
             ),
             defaulted(
                 "condition",
                 Kind::Text,
                 "always",
-                "When it lets pass, or denies: CEL over claims, client, mcp and request.",
+                "CEL expression over claims, client, mcp and request. The rule allows, or denies if deny is set, when it is true.",
             ),
-            defaulted("deny", Kind::Text, "it allows", "The words it denies with."),
+            defaulted(
+                "deny",
+                Kind::Text,
+                "none, the rule allows",
+                "Deny the matching calls, with this message to the client.",
+            ),
         ],
     }
 }
 
-/// A method that rules can speak of, or `*`.
+/// A method that rules apply to, or `*`.
 pub(super) fn method() -> Kind {
     let ruled =
         methods::all().filter(|(_, kind)| matches!(kind, MethodKind::Named | MethodKind::Nameless));
@@ -114,15 +119,11 @@ fn principal() -> Table {
     Table {
         name: "PrincipalOfIssuer",
         keys: vec![
-            required(
-                "issuer",
-                Kind::Text,
-                "The name of an issuer of the resource.",
-            ),
+            required("issuer", Kind::Text, "Name of an issuer of the resource."),
             required(
                 "subject",
                 Kind::Text,
-                "The subject, as the issuer's tokens have it.",
+                "The subject, as in the tokens of the issuer.",
             ),
         ],
     }
@@ -132,15 +133,11 @@ fn client() -> Table {
     Table {
         name: "ClientOfIssuer",
         keys: vec![
-            required(
-                "issuer",
-                Kind::Text,
-                "The name of an issuer of the resource.",
-            ),
+            required("issuer", Kind::Text, "Name of an issuer of the resource."),
             required(
                 "client",
                 Kind::Text,
-                "The client id, as the issuer's tokens have it.",
+                "The client id, as in the tokens of the issuer.",
             ),
         ],
     }

@@ -1,4 +1,4 @@
-//! How the process goes about its work: `reload`, `shutdown`, `log` and `audit`.
+//! Settings of the process: `reload`, `shutdown`, `log` and `audit`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,23 +10,23 @@ use super::parts::{
 };
 
 section! {
-    /// How changes of the configuration are taken.
+    /// How changes of the configuration are applied.
     #[derive(Copy)]
     pub struct Reload {
-        /// Watch every file the configuration is made of; SIGHUP reads them again in any case.
+        /// Reload the configuration when it, or a file that it names, changes. SIGHUP always reloads.
         watch: bool = flag(true),
-        /// How long files must have stayed as they are before they are read.
+        /// How long files must stay unchanged before they are read.
         settle: Duration = time(Duration::from_millis(200), MOMENT..=MINUTE),
     }
 }
 
 section! {
-    /// How the process ends.
+    /// How the process shuts down.
     #[derive(Copy)]
     pub struct Shutdown {
-        /// How long connections are still accepted after SIGTERM.
+        /// How long the gateway accepts connections after SIGTERM, while /readyz already answers 503.
         delay: Duration = time(ZERO, ZERO..=HOUR),
-        /// How long requests and streams may then take to end.
+        /// Drain deadline after the delay: requests and streams that are still open are then closed.
         drain: Duration = time(seconds(30), ZERO..=DAY),
     }
 }
@@ -35,31 +35,31 @@ section! {
     /// What is logged.
     #[derive(Copy)]
     pub struct Log {
-        /// json or text.
+        /// Format of log lines: json or text.
         format: LogFormat = word(LogFormat::Json),
-        /// The least severe events that are written.
+        /// Least severe level that is logged: error, warn, info or debug.
         level: Level = word(Level::Info),
-        /// Whether each request has a line.
+        /// Write one access log line for each request.
         access: bool = flag(true),
     }
 }
 
 section! {
-    /// What is recorded of decisions on calls that may change something.
+    /// The audit log: decisions on calls that can change something.
     pub struct Audit {
-        /// Whether each decision has a line.
+        /// Write one audit line for each decision.
         enabled: bool = flag(true),
-        /// File that lines are appended to as JSON, made where there is none.
-        file: Option<PathBuf> = place("none, they go among the log's lines"),
+        /// File for audit lines, as JSON. Lines are appended; a missing file is created with mode 0600.
+        file: Option<PathBuf> = place("none, audit lines go to the log"),
     }
 }
 
-/// The shape of a log line.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object.
     Json,
-    /// Words for people.
+    /// Text for people.
     Text,
 }
 
@@ -73,7 +73,7 @@ impl Vocabulary for LogFormat {
 pub enum Level {
     /// The gateway, an issuer or an upstream is at fault.
     Error,
-    /// Somebody should look.
+    /// An operator should investigate.
     Warn,
     /// Ordinary events.
     Info,

@@ -13,10 +13,10 @@ use super::{
     policy,
 };
 
-/// Calls within the time, and at once.
+/// The range of `calls` and `burst`.
 pub(crate) const CALLS: RangeInclusive<usize> = 1..=1_000_000;
 
-/// The time in which calls are granted.
+/// The range of `within`.
 pub(crate) const WITHIN: RangeInclusive<Duration> = SECOND..=DAY;
 
 impl Vocabulary for Per {
@@ -37,26 +37,35 @@ pub(super) fn rate_limit() -> Table {
             required(
                 "per",
                 words::<Per>(),
-                "What has calls of its own: each principal, each client, each tool of name, or the resource.",
+                "What is counted separately: each principal, each client, each tool in name, or the whole resource.",
             ),
             required(
                 "calls",
                 Kind::Count(CALLS),
-                "How many calls are granted within the time.",
+                "Most calls in the time of within. More get 429 with Retry-After.",
             ),
-            required("within", Kind::Time(WITHIN), "The time in which they are."),
-            defaulted("burst", Kind::Count(CALLS), "calls", "How many at once."),
+            required(
+                "within",
+                Kind::Time(WITHIN),
+                "The time for this number of calls.",
+            ),
+            defaulted(
+                "burst",
+                Kind::Count(CALLS),
+                "calls",
+                "Most calls at once, before the average rate applies.",
+            ),
             defaulted(
                 "method",
                 one_or_many(policy::method()),
-                "every one that rules can speak of; tools/call with per: tool",
-                "Methods that count.",
+                "every method that rules apply to; tools/call with per: tool",
+                "Methods that are counted.",
             ),
             defaulted(
                 "name",
                 one_or_many(Kind::Text),
                 "any",
-                "Names that count, exact or with * and **; per: tool takes exact ones and must have them.",
+                "Names that are counted, exact or with * and **. With per: tool, exact names are required.",
             ),
         ],
     }

@@ -18,14 +18,14 @@ use super::{
 pub(crate) const SHARED_AUDIENCE: Setting<Flag> = flag(
     "shared_audience",
     false,
-    "Accept tokens that another resource accepts too; both must say so.",
+    "Allow another resource to accept the same tokens. Both resources must set it.",
 );
 
-/// What happens to the ids of tasks.
+/// How task ids are handled.
 pub(crate) const TASKS: Setting<Word<Tasks>> = word(
     "tasks",
     Tasks::Refuse,
-    "Ids of tasks: refuse; seal (bound to the caller); or upstream (which binds them itself).",
+    "How calls about tasks are handled: refuse (403), seal (the gateway binds task ids to the caller) or upstream (the MCP server binds them).",
 );
 
 impl Vocabulary for Tasks {
@@ -37,19 +37,19 @@ impl Vocabulary for Tasks {
     ];
 }
 
-/// What happens to request states.
+/// How request states are handled.
 pub(crate) const REQUEST_STATE: Setting<Word<RequestState>> = word(
     "request_state",
     RequestState::Upstream,
-    "Request states: upstream (which protects them itself), or seal (bound to the caller and the call).",
+    "How request states are protected: upstream (by the MCP server) or seal (the gateway binds them to the caller and the call).",
 );
 
-/// What happens to request states (MCP 2026-07-28, multi round-trip requests).
+/// How request states are handled (MCP 2026-07-28, multi round-trip requests).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestState {
-    /// They pass: the upstream protects them itself.
+    /// The gateway forwards them. The upstream protects them.
     Upstream,
-    /// Clients get them sealed, bound to the caller and the call.
+    /// The gateway seals them, bound to the caller and the call.
     Seal,
 }
 
@@ -59,12 +59,12 @@ impl Vocabulary for RequestState {
         &[("upstream", Self::Upstream), ("seal", Self::Seal)];
 }
 
-/// How long this upstream may take until its response head.
+/// The deadline of the response head of this upstream.
 pub(crate) const OWN_RESPONSE_HEAD: Optional<Time> = optional_time(
     "response_head",
     "timeouts.response_head",
     RESPONSE_HEAD,
-    "How long the upstream may take until its response head.",
+    "Deadline of the response head of this upstream; then the request gets 504.",
 );
 
 /// An element of `resources`.
@@ -75,15 +75,19 @@ pub(super) fn resource() -> Table {
             required(
                 "path",
                 Kind::Text,
-                "The exact path that clients type, such as /mcp.",
+                "The exact path that clients use, such as /mcp.",
             ),
             defaulted(
                 "host",
                 Kind::Text,
                 "every host",
-                "Serve it under this host alone.",
+                "Serve the resource only for this host.",
             ),
-            required("upstream", Kind::TextOr(upstream()), "The MCP server."),
+            required(
+                "upstream",
+                Kind::TextOr(upstream()),
+                "The MCP server: its URL, or a mapping with url or unix.",
+            ),
             required(
                 "issuers",
                 list(Kind::Text),
@@ -92,40 +96,48 @@ pub(super) fn resource() -> Table {
             optional(
                 "audience",
                 one_or_many(Kind::Text),
-                "Accepted aud values, instead of the resource URI (public_url and path).",
+                "Accepted aud values of tokens, instead of the resource URI (public_url and path).",
             ),
             SHARED_AUDIENCE.key(),
-            optional("name", Kind::Text, "The name that clients show."),
-            optional("documentation", Kind::Text, "The URL of a page for people."),
+            optional(
+                "name",
+                Kind::Text,
+                "Name that clients show (resource_name in the metadata).",
+            ),
+            optional(
+                "documentation",
+                Kind::Text,
+                "URL of a page for people (resource_documentation in the metadata).",
+            ),
             optional(
                 "scopes",
                 Kind::Table(scopes()),
-                "Scopes that calls take, and those told to clients.",
+                "Scopes that calls require, and scopes in the metadata.",
             ),
             required(
                 "policy",
                 Kind::Table(policy::policy()),
-                "What a principal may call.",
+                "Which calls are allowed.",
             ),
             defaulted(
                 "rate_limits",
                 list(Kind::Table(rate_limit::rate_limit())),
                 "no limits",
-                "How often it may be called; a call must be within every limit that counts it.",
+                "Rate limits. A call must be within every limit that counts it.",
             ),
             TASKS.key(),
             REQUEST_STATE.key(),
             optional(
                 "identity_headers",
                 Kind::Table(identity_headers::identity_headers()),
-                "Headers that tell the upstream who calls.",
+                "Names of the headers that pass the identity of the caller to the upstream.",
             ),
             OWN_RESPONSE_HEAD.key(),
             defaulted(
                 "protocol_versions",
                 one_or_many(Kind::Text),
                 "the upstream decides",
-                "The MCP revisions that are served, such as [2025-11-25, 2026-07-28]; others are refused.",
+                "MCP versions that are accepted, such as [2025-11-25, 2026-07-28]. Requests with another version get 400.",
             ),
         ],
     }
@@ -135,22 +147,22 @@ fn upstream() -> Table {
     Table {
         name: "UpstreamParts",
         keys: vec![
-            optional("url", Kind::Text, "The MCP server's URL with its path."),
+            optional("url", Kind::Text, "URL of the MCP server, with its path."),
             optional(
                 "ca_file",
                 Kind::Text,
-                "PEM file with the certificates that are trusted instead of the system's.",
+                "PEM file with trusted CA certificates for this upstream, instead of the system's. For https only.",
             ),
             optional(
                 "unix",
                 Kind::Text,
-                "The unix socket on which the MCP server listens.",
+                "Path of the unix socket of the MCP server.",
             ),
             defaulted(
                 "path",
                 Kind::Text,
-                "the resource's",
-                "The path asked for over the unix socket.",
+                "the resource's path",
+                "Request path for requests over the unix socket.",
             ),
         ],
     }
@@ -164,19 +176,19 @@ fn scopes() -> Table {
                 "required",
                 one_or_many(Kind::Text),
                 "none",
-                "Scopes that every call takes.",
+                "Scopes that every call requires.",
             ),
             defaulted(
                 "supported",
                 one_or_many(Kind::Text),
-                "the required ones and those of the rules",
-                "Scopes told in the metadata.",
+                "the required scopes and the scopes of the rules",
+                "Scopes in the protected resource metadata, where clients read them.",
             ),
             defaulted(
                 "implies",
                 map(one_or_many(Kind::Text)),
                 "none",
-                "Broader scopes, each with the narrower ones that it grants too.",
+                "Broader scopes, each with the narrower scopes that it also grants.",
             ),
         ],
     }

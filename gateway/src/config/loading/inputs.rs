@@ -1,5 +1,5 @@
-//! What a configuration is made of: its file, the environment file, and every file it names, each by a digest of what is
-//! in it. Two readings that compare equal read the same.
+//! The inputs of a configuration: its file, the environment file, and every file that it names, each with a digest of its
+//! content. Two readings with equal inputs read the same content.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,16 +14,16 @@ use crate::config::{
     secret::Secret,
 };
 
-/// Files and the state each was found in.
+/// Files and their state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs(BTreeMap<PathBuf, FileState>);
 
-/// What was found at a path.
+/// The state of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FileState {
-    /// Nothing that can be read.
+    /// No readable file.
     Unreadable,
-    /// A file: its permissions, which decide whether a secret may be in it, and the SHA-256 of its content.
+    /// A file: its permissions, which decide whether it can hold a secret, and the SHA-256 of its content.
     File { mode: u32, digest: [u8; 32] },
 }
 
@@ -41,14 +41,14 @@ impl Inputs {
         self.0.keys()
     }
 
-    /// Whether each of these files is in the state in which `other` found it.
+    /// Whether each of these files has the same state in `other`.
     pub fn are_within(&self, other: &Self) -> bool {
         self.0
             .iter()
             .all(|(path, state)| other.0.get(path) == Some(state))
     }
 
-    /// Files that one of both lacks, or found in another state.
+    /// Files that only one of both has, or that have another state.
     pub fn differing_from(&self, other: &Self) -> BTreeSet<PathBuf> {
         let all = self.0.keys().chain(other.0.keys());
         all.filter(|path| self.0.get(*path) != other.0.get(*path))
@@ -56,7 +56,7 @@ impl Inputs {
             .collect()
     }
 
-    /// Adds what `other` found.
+    /// Adds the files of `other`.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
@@ -104,13 +104,13 @@ mod tests {
         fs::write(&other, "content").unwrap();
         fs::set_permissions(&other, fs::metadata(&path).unwrap().permissions()).unwrap();
         fs::rename(&other, &path).unwrap();
-        assert_eq!(written, look(), "exchanged for a like one");
+        assert_eq!(written, look(), "replaced by an equal file");
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        assert_ne!(written, look(), "closed to others");
+        assert_ne!(written, look(), "other permissions");
     }
 
     #[test]
-    fn what_differs_is_named() {
+    fn files_that_differ_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a", "b", "c"].map(|name| folder.path().join(name));
         for path in &paths {

@@ -1,4 +1,4 @@
-//! A configuration as it is loaded: from a file with everything that the file names, or from a text.
+//! Loads a configuration from a file with all files that it names, or from a text.
 
 pub(crate) mod inputs;
 pub(crate) mod parse;

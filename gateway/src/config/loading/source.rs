@@ -1,4 +1,4 @@
-//! Where a configuration comes from, and reading it whole: the text, the environment and every file it names.
+//! The source of a configuration, and reading all of it: the text, the environment and every file that it names.
 
 use std::{
     collections::BTreeSet,
@@ -11,38 +11,38 @@ use crate::config::{
     reading::{environment::Environment, finding::Finding},
 };
 
-/// How often a reading is begun again because a file changed under it; then what was read is taken for what it is.
+/// Most readings in a row while files change during each of them. The last result is used in any case.
 const READINGS: usize = 3;
 
-/// A configuration file, and the environment file behind it.
+/// A configuration file, and its environment file.
 #[derive(Clone, Debug)]
 pub struct Source {
     file: PathBuf,
     env_file: Option<PathBuf>,
 }
 
-/// What came of reading a [`Source`].
+/// The result of reading a [`Source`].
 #[derive(Debug)]
 pub struct Reading {
-    /// The configuration, or everything that is wrong with it.
+    /// The configuration, or all findings.
     pub outcome: Result<Config, Vec<Finding>>,
-    /// What was read. Where files changed meanwhile, their state before: whoever looks again finds another.
+    /// The inputs. For files that changed during the reading, their state before, so that the next comparison finds a change.
     pub inputs: Inputs,
 }
 
-/// A configuration that was found good.
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Where it comes from.
+    /// Its source.
     pub source: Source,
-    /// What it was read from.
+    /// Its inputs.
     pub inputs: Inputs,
 }
 
 impl Source {
-    /// The configuration at `file`; variables that the environment lacks are taken from `env_file`.
+    /// The configuration at `file`. Variables that the environment does not have come from `env_file`.
     pub fn new(file: &Path, env_file: Option<&Path>) -> Self {
         Self {
             file: file.to_owned(),
@@ -55,10 +55,10 @@ impl Source {
         &self.file
     }
 
-    /// Reads a configuration that must be good.
+    /// Reads a configuration that must be valid.
     ///
     /// # Errors
-    /// Everything that is wrong with it; never empty.
+    /// All findings; never empty.
     pub fn load(self) -> Result<Loaded, Vec<Finding>> {
         let Reading { outcome, inputs } = self.read();
         Ok(Loaded {
@@ -94,7 +94,7 @@ impl Source {
         files.into_iter().flatten().cloned().collect()
     }
 
-    /// Reads and checks everything once; `files` are those it looked at.
+    /// Reads and checks everything once. `files` are the files that it read.
     fn check(&self, files: &mut BTreeSet<PathBuf>) -> Result<Config, Vec<Finding>> {
         *files = self.files();
         let environment = match &self.env_file {

@@ -1,9 +1,9 @@
-//! Key paths such as `resources[0].policy.rules[1].scopes`: what findings name, and what positions are looked up by.
+//! Key paths such as `resources[0].policy.rules[1].scopes`. Findings name them, and positions are stored by them.
 
 /// The path of the document itself.
 pub(crate) const ROOT: &str = "";
 
-/// The path of a mapping's entry. Keys with other characters than letters, digits, `-` and `_` stand in quotes.
+/// The path of a mapping's entry. Keys with other characters than letters, digits, `-` and `_` are in quotes.
 pub(crate) fn entry(parent: &str, key: &str) -> String {
     if !is_plain(key) {
         return format!("{parent}[{key:?}]");
@@ -19,7 +19,7 @@ pub(crate) fn element(parent: &str, index: usize) -> String {
     format!("{parent}[{index}]")
 }
 
-/// The path one level up; the document's own is above none.
+/// The path one level up; none for the document itself.
 pub(crate) fn parent(path: &str) -> Option<&str> {
     if path.is_empty() {
         return None;

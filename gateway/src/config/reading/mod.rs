@@ -1,5 +1,5 @@
-//! A configuration's text, read: where each key stands, values one by one, variables put in, and everything that is wrong
-//! as a finding at its place. Nothing outside this folder and its neighbour `loading` names a YAML library.
+//! Reads the text of a configuration: the position of each key, then the values, with variables replaced. Every error is a
+//! finding with its position. Nothing outside this folder and its neighbour `loading` names a YAML library.
 
 pub(crate) mod environment;
 pub(crate) mod finding;

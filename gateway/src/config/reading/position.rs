@@ -14,7 +14,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// This place, so many lines further down.
+    /// This position, moved down by `lines`.
     pub(super) const fn below(self, lines: usize) -> Self {
         Self {
             line: self.line + lines,
@@ -22,7 +22,7 @@ impl Position {
         }
     }
 
-    /// This place, so many characters further on.
+    /// This position, moved right by `columns` characters.
     pub(super) const fn right(self, columns: usize) -> Self {
         Self {
             column: self.column + columns,
@@ -39,12 +39,12 @@ impl Position {
         }
     }
 
-    /// This place, or the end of the text where it lies behind it: the parser ends a last line that nobody ended.
+    /// This position, or the end of the text if it is after it: the parser adds a line end to the last line.
     pub(super) const fn not_behind(self, end: Self) -> Self {
         if self.line > end.line { end } else { self }
     }
 
-    /// This place, or the end of its line where it lies behind it: the parser miscounts around some control characters.
+    /// This position, or the end of its line if it is after it: the parser miscounts at some control characters.
     pub(super) fn in_line_of(self, text: &str) -> Self {
         let text = unix(text);
         let line = text.lines().nth(self.line.saturating_sub(1));

@@ -1,9 +1,9 @@
-//! What differs between text files that say the same: a mark at their beginning, and how their lines end.
+//! Differences between text files with the same content: the byte order mark and the line ends.
 
-/// Some editors begin a file with it, which YAML 1.2 §5.2 allows.
+/// Some editors write it at the start of a file (allowed by YAML 1.2 §5.2).
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// A text whose lines end with a line feed alone; a carriage return ends a line of YAML too (YAML 1.2 §5.4).
+/// A text whose lines end with only a line feed. A carriage return also ends a line in YAML (YAML 1.2 §5.4).
 pub(super) fn unix(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }

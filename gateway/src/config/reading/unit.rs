@@ -1,5 +1,4 @@
-//! Durations such as `30s` and sizes such as `4MiB`: one whole number with one unit, so that nobody has to guess
-//! whether `30` meant seconds or milliseconds.
+//! Durations such as `30s` and sizes such as `4MiB`: one whole number with one unit, so that the unit is never ambiguous.
 
 use std::time::Duration;
 
@@ -18,10 +17,10 @@ const SIZES: [(&str, u64); 4] = [
     ("GiB", 1 << 30),
 ];
 
-/// What a duration looks like, for findings.
+/// The notation of a duration, for findings.
 pub(crate) const DURATION_FORM: &str = "a whole number with ms, s, m, h or d, such as 30s";
 
-/// What a size looks like, for findings.
+/// The notation of a size, for findings.
 pub(crate) const SIZE_FORM: &str = "a whole number with B, KiB, MiB or GiB, such as 4MiB";
 
 /// A duration such as `500ms`, `30s`, `5m`, `1h`, `31d`.
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_reads_back() {
+    fn displayed_values_read_back() {
         for text in ["500ms", "30s", "5m", "1h", "31d", "0s"] {
             assert_eq!(duration(text).map(show_duration).as_deref(), Some(text));
         }

@@ -1,12 +1,11 @@
-//! How a text is written in YAML: plain, in quotes, or as a block below its key, and so where a place within it stands.
+//! Maps a place within a text to its position in the YAML file. A text is written plain, in quotes, or as a block below its key.
 //!
-//! A block's places are counted from the line below its key. Only what the file has letter by letter is found.
-//! Escapes, variables and folded lines with gaps between them make a
-//! place unsure.
+//! Positions in a block are counted from the line below its key. A position is found only where the file has the same letters
+//! as the text: not after escapes, variables, or folded lines with gaps between them.
 
 use super::position::Position;
 
-/// In a text of one line, which begins at `start`.
+/// The position in a text of one line that begins at `start`.
 pub(super) fn in_line(
     lines: &[String],
     start: Position,
@@ -18,7 +17,7 @@ pub(super) fn in_line(
     is_there.then(|| start.right(place.column - 1))
 }
 
-/// Each line of the text is a line of the file, indented.
+/// The position in a literal block: each line of the text is an indented line of the file.
 pub(super) fn in_literal(below: &[String], text: &str, place: Position) -> Option<Position> {
     let indent = indent(below)?;
     let line = place.line.checked_sub(1)?;
@@ -26,7 +25,7 @@ pub(super) fn in_literal(below: &[String], text: &str, place: Position) -> Optio
     is_there.then_some(place.right(indent))
 }
 
-/// Lines of the file, indented, are one line of the text with a space between each two.
+/// The position in a folded block: indented lines of the file, joined by spaces, are one line of the text.
 pub(super) fn in_folded(below: &[String], text: &str, place: Position) -> Option<Position> {
     let indent = indent(below)?;
     let mut left = text.trim_end_matches('\n');
@@ -35,7 +34,7 @@ pub(super) fn in_folded(below: &[String], text: &str, place: Position) -> Option
         let written = after(written, indent)?;
         left = left.strip_prefix(&*written)?;
         let length = written.chars().count();
-        // The break after a line counts as the space that it is read as.
+        // The line break counts as one space, because it is read as a space.
         if place.line == 1 && place.column <= passed + length + 1 {
             let column = place.column.checked_sub(passed)?;
             return Some(Position { line, column }.right(indent));
@@ -46,7 +45,7 @@ pub(super) fn in_folded(below: &[String], text: &str, place: Position) -> Option
     None
 }
 
-/// The spaces before the first line that has anything else.
+/// The indent of the first line that is not blank.
 fn indent(below: &[String]) -> Option<usize> {
     let first = below.iter().find(|line| !line.trim().is_empty())?;
     Some(first.len() - first.trim_start_matches(' ').len())

@@ -1,4 +1,4 @@
-//! Amounts that declarations are written with.
+//! Units for declarations.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
 pub(crate) const GIB: usize = 1 << 30;
 
-/// The shortest deadline that is taken: anything less is a mistake.
+/// The shortest deadline that is accepted: anything less is a mistake.
 pub(crate) const MOMENT: Duration = Duration::from_millis(10);
 pub(crate) const ZERO: Duration = Duration::ZERO;
 pub(crate) const SECOND: Duration = seconds(1);

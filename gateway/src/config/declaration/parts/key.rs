@@ -1,5 +1,5 @@
-//! What is declared of a configuration key: everything that the JSON Schema, the documented example and a reference say of
-//! it. Keys form a tree, with the document's table at its root.
+//! The declaration of a configuration key: everything that the JSON Schema, the documented example and the reference contain.
+//! Keys form a tree, with the table of the document at its root.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -8,9 +8,9 @@ use crate::config::reading::unit;
 /// The keys of one mapping.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    /// What the JSON Schema calls it.
+    /// Its name in the JSON Schema.
     pub(crate) name: &'static str,
-    /// In the order in which they are documented.
+    /// In documentation order.
     pub(crate) keys: Vec<Key>,
 }
 
@@ -19,15 +19,15 @@ pub(crate) struct Table {
 pub(crate) struct Key {
     /// As it is written, without the path above it.
     pub(crate) name: &'static str,
-    /// What it takes.
+    /// Its type.
     pub(crate) kind: Kind,
-    /// What holds without it.
+    /// Its default.
     pub(crate) fallback: Fallback,
-    /// What it is for, in one or two sentences.
+    /// What it does, in one or two sentences.
     pub(crate) sentence: String,
 }
 
-/// What a key, or an element of its list, takes.
+/// The type of a key, or of an element of its list.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// Any text.
@@ -40,7 +40,7 @@ pub(crate) enum Kind {
     Size(RangeInclusive<usize>),
     /// A duration with its unit.
     Time(RangeInclusive<Duration>),
-    /// One of these words; the set has a name.
+    /// One of these words. The set has a name.
     Word(&'static str, Vec<&'static str>),
     /// A text, a whole number, or `true` or `false`.
     Scalar,
@@ -50,27 +50,27 @@ pub(crate) enum Kind {
     TextOr(Table),
     /// A list.
     List(Box<Self>),
-    /// A list, or its only element.
+    /// A list, or a single element.
     OneOrMany(Box<Self>),
     /// A mapping from names that the operator chooses.
     Map(Box<Self>),
 }
 
-/// What holds where a key is missing.
+/// The default of a key.
 #[derive(Clone, Debug)]
 pub(crate) enum Fallback {
-    /// Nothing: the key must be there, and a list below it must have an element.
+    /// None: the key is required, and its list must have an element.
     Required,
-    /// This value, as it would be written.
+    /// This value, as written in the file.
     Value(String),
-    /// What these words say: nothing, or something that is computed.
+    /// Described in words: nothing, or a computed value.
     Words(&'static str),
-    /// What the sentence says, or what the keys below say.
+    /// Described by the sentence or by the keys below.
     Unsaid,
 }
 
 impl Kind {
-    /// The least and the greatest value, as they are written.
+    /// The smallest and the largest value, as written in the file.
     pub(crate) fn range(&self) -> Option<(String, String)> {
         let both = |show: &dyn Fn(usize) -> String, range: &RangeInclusive<usize>| {
             (show(*range.start()), show(*range.end()))
@@ -88,7 +88,7 @@ impl Kind {
 }
 
 impl Fallback {
-    /// The default in words; none where it is not said here.
+    /// The default in words; none where it is not declared here.
     pub(crate) fn words(&self) -> Option<&str> {
         match self {
             Self::Value(value) => Some(value),
@@ -98,17 +98,17 @@ impl Fallback {
     }
 }
 
-/// A key that must be there.
+/// A required key.
 pub(crate) fn required(name: &'static str, kind: Kind, sentence: &str) -> Key {
     key(name, kind, Fallback::Required, sentence)
 }
 
-/// A key that may be left out; its sentence says what holds then.
+/// An optional key; its sentence describes the default.
 pub(crate) fn optional(name: &'static str, kind: Kind, sentence: &str) -> Key {
     key(name, kind, Fallback::Unsaid, sentence)
 }
 
-/// A key that may be left out; `default` says in words what holds then.
+/// An optional key; `default` describes the default in words.
 pub(crate) fn defaulted(
     name: &'static str,
     kind: Kind,
@@ -118,12 +118,12 @@ pub(crate) fn defaulted(
     key(name, kind, Fallback::Words(default), sentence)
 }
 
-/// A text, or one or more of them, with a default.
+/// One or more texts, with a default.
 pub(crate) fn text(name: &'static str, kind: Kind, default: &[&str], sentence: &str) -> Key {
     key(name, kind, Fallback::Value(default.join(", ")), sentence)
 }
 
-/// A key. The lines of a sentence are one.
+/// A key. Trims the sentence, which may come from a doc comment.
 pub(super) fn key(name: &'static str, kind: Kind, fallback: Fallback, sentence: &str) -> Key {
     Key {
         name,
@@ -133,17 +133,17 @@ pub(super) fn key(name: &'static str, kind: Kind, fallback: Fallback, sentence: 
     }
 }
 
-/// A list of such.
+/// A list of such elements.
 pub(crate) fn list(element: Kind) -> Kind {
     Kind::List(Box::new(element))
 }
 
-/// A list of such, or the only one.
+/// A list of such elements, or a single one.
 pub(crate) fn one_or_many(element: Kind) -> Kind {
     Kind::OneOrMany(Box::new(element))
 }
 
-/// A mapping from names to such.
+/// A mapping from names to such values.
 pub(crate) fn map(value: Kind) -> Kind {
     Kind::Map(Box::new(value))
 }

@@ -1,4 +1,4 @@
-//! What declarations are made of.
+//! The building blocks of declarations.
 
 pub(crate) mod amounts;
 pub(crate) mod key;

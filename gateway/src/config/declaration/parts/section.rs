@@ -1,29 +1,29 @@
-//! Sections whose keys are read by themselves: one declaration is the checked type with its defaults, its reading, and what
-//! is said of its keys.
+//! Sections whose keys are read independently: one declaration is the checked type with its defaults, its reading, and the
+//! description of its keys.
 //!
 //! ```text
 //! section! {
 //!     /// What the checked type is for.
 //!     #[derive(Copy)]
 //!     pub struct Limits {
-//!         /// What the key is for: the type's documentation, and the sentence in the JSON Schema.
+//!         /// What the key does: the documentation of the field, and the sentence in the JSON Schema.
 //!         header_bytes: usize = size(32 * KIB, KIB..=MIB),
 //!     }
 //! }
 //! ```
 //!
-//! A key is its name, what it is read as, and one of the functions of [`setting`](super::setting) with default and range.
-//! Keys of the section that are read elsewhere follow behind the braces, `and [...]`.
+//! A key is its name, its type, and one of the functions of [`setting`](super::setting) with default and range. Keys of the
+//! section that are read elsewhere follow after the braces, `and [...]`.
 
 use super::key::Table;
 use crate::config::reading::reader::Section;
 
-/// A section whose keys are read by themselves.
+/// A section whose keys are read independently.
 pub(crate) trait Settings: Sized {
-    /// What is declared of its keys.
+    /// The declarations of its keys.
     fn table() -> Table;
 
-    /// Reads its keys, and no other of the section.
+    /// Reads its keys, and no other keys of the section.
     fn read(section: &Section<'_>) -> Self;
 }
 

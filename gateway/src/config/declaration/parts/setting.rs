@@ -1,4 +1,4 @@
-//! Keys whose value is read by itself: range and default of the declaration are those of the reading.
+//! Keys with a simple value: reading uses the range and the default of the declaration.
 
 use std::{marker::PhantomData, ops::RangeInclusive, time::Duration};
 
@@ -17,12 +17,12 @@ pub(crate) struct Setting<V: Value> {
 }
 
 impl<V: Value<Read: Clone>> Setting<V> {
-    /// What holds without the key.
+    /// The value when the key is missing.
     pub(crate) fn default(&self) -> V::Read {
         self.default.clone()
     }
 
-    /// The value in `section`: the default where it is missing or wrong.
+    /// The value in `section`; the default where it is missing or invalid.
     pub(crate) fn read(&self, section: &Section<'_>) -> V::Read {
         section
             .get(self.name)
@@ -30,14 +30,14 @@ impl<V: Value<Read: Clone>> Setting<V> {
             .unwrap_or_else(|| self.default())
     }
 
-    /// Everything that is declared of the key.
+    /// The declaration of the key.
     pub(crate) fn key(&self) -> Key {
         let default = Fallback::Value(self.value.show(&self.default));
         key(self.name, self.value.kind(), default, self.sentence)
     }
 }
 
-/// A key without a value to fall back to: there is none, or it is computed.
+/// A key without a fixed default: there is none, or it is computed.
 pub(crate) struct Optional<V> {
     name: &'static str,
     default: &'static str,
@@ -46,17 +46,17 @@ pub(crate) struct Optional<V> {
 }
 
 impl<V: Value> Optional<V> {
-    /// What holds without the key.
+    /// The value when the key is missing.
     pub(crate) const fn default(&self) -> Option<V::Read> {
         None
     }
 
-    /// The value in `section`; none where it is missing or wrong.
+    /// The value in `section`; none where it is missing or invalid.
     pub(crate) fn read(&self, section: &Section<'_>) -> Option<V::Read> {
         self.value.parse(&section.get(self.name)?)
     }
 
-    /// Everything that is declared of the key.
+    /// The declaration of the key.
     pub(crate) fn key(&self) -> Key {
         let default = Fallback::Words(self.default);
         key(self.name, self.value.kind(), default, self.sentence)
@@ -79,7 +79,7 @@ pub(crate) const fn size(
     }
 }
 
-/// A size in bytes; `default` says in words what holds without it.
+/// A size in bytes; `default` describes the default in words.
 pub(crate) const fn optional_size(
     name: &'static str,
     default: &'static str,
@@ -127,7 +127,7 @@ pub(crate) const fn time(
     }
 }
 
-/// A duration; `default` says in words what holds without it.
+/// A duration; `default` describes the default in words.
 pub(crate) const fn optional_time(
     name: &'static str,
     default: &'static str,
@@ -173,7 +173,7 @@ pub(crate) const fn word<T: super::vocabulary::Vocabulary>(
     }
 }
 
-/// A path in the file system; `default` says in words what holds without it.
+/// A path in the file system; `default` describes the default in words.
 pub(crate) const fn place(
     name: &'static str,
     default: &'static str,

@@ -1,4 +1,4 @@
-//! The values that are read by themselves: what each is read as, within which range, and how it is written.
+//! Simple values: the type, the range and the notation of each.
 
 use std::{marker::PhantomData, ops::RangeInclusive, path::PathBuf, time::Duration};
 
@@ -10,16 +10,16 @@ use crate::config::reading::{reader::Item, unit};
 
 /// How one kind of value is read and written.
 pub(crate) trait Value {
-    /// What it is read as.
+    /// The type that it is read into.
     type Read;
 
-    /// What is declared of it.
+    /// Its declared type.
     fn kind(&self) -> Kind;
 
-    /// Reads it; what is wrong with it is a finding.
+    /// Reads it. An invalid value is a finding.
     fn parse(&self, item: &Item<'_>) -> Option<Self::Read>;
 
-    /// What was read, as it would be written.
+    /// The value, as written in the file.
     fn show(&self, read: &Self::Read) -> String;
 }
 
@@ -118,7 +118,7 @@ impl<T: Vocabulary> Value for Word<T> {
     }
 }
 
-/// A path in the file system, relative to the configuration's folder.
+/// A path in the file system, relative to the directory of the configuration.
 pub(crate) struct Place;
 
 impl Value for Place {
