@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "cookie: sid=1 reached the upstream")]
-    async fn a_credential_on_its_way_fails_the_test() {
+    async fn a_credential_in_a_forwarded_request_fails_the_test() {
         let upstream = Upstream::start().await;
         let relay = Relay::start(upstream.address()).await;
         // The recording upstream would complain first.

@@ -18,7 +18,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_property_holds_for_every_example_and_every_beginning_of_one() {
+fn the_property_holds_for_every_example_and_every_prefix_of_one() {
     let examples = files("config");
     assert!(!examples.is_empty(), "there are examples");
     for example in examples {

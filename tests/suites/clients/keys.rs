@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::setting::Setting;
 
 #[tokio::test]
-async fn tokens_in_every_algorithm_of_the_provider_are_believed() {
+async fn tokens_in_every_algorithm_of_the_provider_are_accepted() {
     let setting = Setting::start().await;
     for algorithm in ["RS256", "ES256", "EdDSA"] {
         setting.provider.sign_with(algorithm).await;
@@ -23,7 +23,7 @@ async fn tokens_in_every_algorithm_of_the_provider_are_believed() {
 }
 
 #[tokio::test]
-async fn a_rotation_fails_nobody() {
+async fn a_key_rotation_fails_no_client() {
     let setting = Setting::start().await;
     let old = setting.provider.machine_token(&setting.url()).await;
     assert_eq!(setting.initialize(&old).await.status, 200);
@@ -42,7 +42,7 @@ async fn a_rotation_fails_nobody() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_is_refused_once_it_is_known() {
+async fn tokens_of_a_withdrawn_key_are_refused_after_the_refresh() {
     let setting = Setting::start().await;
     let old = setting.provider.machine_token(&setting.url()).await;
     assert_eq!(setting.initialize(&old).await.status, 200);
@@ -63,7 +63,7 @@ async fn a_withdrawn_key_is_refused_once_it_is_known() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_provider_is_not_noticed_by_known_tokens() {
+async fn tokens_of_known_keys_verify_during_an_outage_of_the_provider() {
     let setting = Setting::start().await;
     let token = setting.provider.machine_token(&setting.url()).await;
     assert_eq!(setting.initialize(&token).await.status, 200);
@@ -78,7 +78,7 @@ async fn an_outage_of_the_provider_is_not_noticed_by_known_tokens() {
 }
 
 #[tokio::test]
-async fn a_token_for_another_resource_or_by_a_foreign_key_is_refused() {
+async fn a_token_for_another_resource_or_signed_by_another_key_is_refused() {
     let setting = Setting::start().await;
     let other = "https://other.example/mcp";
     setting

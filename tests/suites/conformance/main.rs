@@ -48,7 +48,7 @@ struct Floor {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_conforms_to_2025_06_18_conforms_behind_the_gateway() {
+async fn conformance_to_2025_06_18_is_kept_behind_the_gateway() {
     let floor = Floor {
         scenarios: 27,
         passed: 56,
@@ -57,7 +57,7 @@ async fn what_conforms_to_2025_06_18_conforms_behind_the_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_conforms_to_2025_11_25_conforms_behind_the_gateway() {
+async fn conformance_to_2025_11_25_is_kept_behind_the_gateway() {
     let floor = Floor {
         scenarios: 33,
         passed: 84,
@@ -66,7 +66,7 @@ async fn what_conforms_to_2025_11_25_conforms_behind_the_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_conforms_to_2026_07_28_conforms_behind_the_gateway() {
+async fn conformance_to_2026_07_28_is_kept_behind_the_gateway() {
     let floor = Floor {
         scenarios: 40,
         passed: 151,
@@ -75,7 +75,7 @@ async fn what_conforms_to_2026_07_28_conforms_behind_the_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_conform_behind_the_gateway() {
+async fn conformance_of_tasks_is_kept_behind_the_gateway() {
     let floor = Floor {
         scenarios: 10,
         passed: 44,

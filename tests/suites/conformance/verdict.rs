@@ -68,7 +68,7 @@ fn told(check: &Check) -> String {
 }
 
 #[test]
-fn only_what_is_worse_behind_the_gateway_counts() {
+fn only_checks_that_are_worse_behind_the_gateway_count() {
     let check = |id: &str, status| Check {
         scenario: "s".to_owned(),
         id: id.to_owned(),

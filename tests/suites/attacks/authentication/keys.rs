@@ -246,7 +246,7 @@ async fn attack_021_a_published_private_key_is_not_loaded() {
 }
 
 #[tokio::test]
-async fn attack_022_an_unknown_key_beside_good_ones_does_no_harm() {
+async fn attack_022_an_unknown_key_does_not_affect_the_other_keys() {
     let setting = Setting::refreshing(|config| config).await;
     setting
         .leaves_out(&[
@@ -261,7 +261,7 @@ async fn attack_022_an_unknown_key_beside_good_ones_does_no_harm() {
 }
 
 #[tokio::test]
-async fn attack_023_keys_for_other_uses_and_doubled_ids() {
+async fn attack_023_keys_for_other_uses_or_with_a_repeated_id_are_not_used() {
     let setting = Setting::refreshing(|config| config).await;
     let other_use = |kid: &str, member: &str, value: Value| {
         let mut jwk = Key::es256(kid).jwk();
@@ -399,7 +399,7 @@ async fn attack_026_a_removed_key_is_refused_after_the_refresh() {
 }
 
 #[tokio::test]
-async fn attack_027_an_issuer_that_is_down_is_survived_for_the_stale_window() {
+async fn attack_027_tokens_verify_in_the_stale_window_while_the_issuer_is_down() {
     let mut setting = Setting::refreshing(|config| config.set("/jwks/stale", "3s")).await;
     let token = setting.token();
     assert_eq!(setting.status(&token).await, 200);
@@ -437,7 +437,7 @@ async fn attack_027_an_issuer_that_is_down_is_survived_for_the_stale_window() {
 }
 
 #[tokio::test]
-async fn attack_028_an_issuer_down_at_start_leaves_others_serving() {
+async fn attack_028_an_issuer_that_is_down_at_start_does_not_affect_other_resources() {
     let (mut down, up, upstream) = (
         Issuer::start().await,
         Issuer::start().await,
@@ -479,7 +479,7 @@ async fn attack_028_an_issuer_down_at_start_leaves_others_serving() {
 }
 
 #[tokio::test]
-async fn attack_029_a_hanging_issuer_holds_nobody_up() {
+async fn attack_029_a_hanging_issuer_delays_requests_only_for_a_bounded_time() {
     for fault in [Fault::Hang, Fault::Drip] {
         let setting =
             Setting::start(|config| config.set("/jwks/wait", "500ms").set("/jwks/fetch", "2s"))

@@ -133,7 +133,7 @@ async fn attack_033_a_token_in_the_query_is_refused_and_never_logged() {
 }
 
 #[tokio::test]
-async fn attack_034_a_token_in_a_body_is_no_credential() {
+async fn attack_034_a_token_in_a_body_is_not_a_credential() {
     let world = World::start().await;
     let token = world.reader();
     let form = format!("access_token={token}");
@@ -174,7 +174,7 @@ async fn attack_035_the_scheme_may_have_any_letter_case() {
 }
 
 #[tokio::test]
-async fn attack_036_white_space_around_the_token() {
+async fn attack_036_spaces_around_the_token_are_accepted_and_malformed_values_are_refused() {
     let world = World::start().await;
     let token = world.reader();
     let mut table = Table::default();
@@ -206,7 +206,7 @@ async fn attack_036_white_space_around_the_token() {
 }
 
 #[tokio::test]
-async fn attack_037_characters_that_no_token_has() {
+async fn attack_037_characters_outside_of_token68_are_refused() {
     let world = World::start().await;
     let mut table = Table::default();
     for (name, value) in [
@@ -276,7 +276,7 @@ async fn attack_038_other_schemes_are_not_supported() {
 }
 
 #[tokio::test]
-async fn attack_039_a_token_in_another_header_is_no_credential() {
+async fn attack_039_a_token_in_another_header_is_not_a_credential() {
     let world = World::start().await;
     let token = world.reader();
     let places = [
@@ -303,7 +303,7 @@ async fn attack_039_a_token_in_another_header_is_no_credential() {
 }
 
 #[tokio::test]
-async fn attack_040_an_opaque_token_is_no_jwt() {
+async fn attack_040_an_opaque_token_is_refused() {
     let world = World::start().await;
     let mut table = Table::default();
     for token in [
@@ -317,7 +317,7 @@ async fn attack_040_an_opaque_token_is_no_jwt() {
 }
 
 #[tokio::test]
-async fn attack_041_credentials_split_over_http_2() {
+async fn attack_041_credentials_split_over_http_2_are_refused() {
     let secure = Secure::start().await;
     let watch = Watch::begin(&secure.gateway, &secure.upstream, "multiple_credentials").await;
     let call = secure

@@ -69,7 +69,7 @@ async fn attack_001_an_unsigned_token_is_refused_however_its_alg_is_written() {
 }
 
 #[tokio::test]
-async fn attack_002_a_public_key_is_no_hmac_secret() {
+async fn attack_002_a_public_key_is_not_accepted_as_hmac_secret() {
     let (world, keys) = three_keys().await;
     let forge = |key: &Key, alg: &str, secret: &[u8]| {
         let header = json!({ "alg": alg, "typ": "at+jwt", "kid": key.id }).to_string();
@@ -104,7 +104,7 @@ async fn attack_002_a_public_key_is_no_hmac_secret() {
 }
 
 #[tokio::test]
-async fn attack_003_the_algorithm_must_be_one_of_the_key() {
+async fn attack_003_the_algorithm_must_match_the_key() {
     let (world, [ec, rsa, ed]) = three_keys().await;
     let claimed = |key: &Key, alg: &str| of(key, &world).header("alg", alg).sign();
     let rows = [
@@ -264,7 +264,7 @@ async fn attack_008_critical_extensions_are_refused() {
 }
 
 #[tokio::test]
-async fn attack_009_other_kinds_of_tokens_are_no_access_tokens() {
+async fn attack_009_other_kinds_of_tokens_are_not_access_tokens() {
     let strict = World::start().await;
     let types = json!(["at+jwt", "JWT", ""]);
     let lenient = World::with(|config| config.set("/issuers/corporate/token_types", types)).await;
@@ -352,7 +352,7 @@ async fn attack_010_required_claims_must_be_there() {
 }
 
 #[tokio::test]
-async fn attack_011_the_issuer_is_compared_to_the_letter_and_brings_its_own_keys() {
+async fn attack_011_the_issuer_is_compared_exactly_and_has_its_own_keys() {
     const SECOND: &str = "https://second.test/";
     let second = Key::es256("first");
     let world = World::with(|config| {
@@ -475,7 +475,7 @@ async fn attack_013_a_token_of_one_resource_is_refused_by_another() {
 }
 
 #[tokio::test]
-async fn attack_014_the_times_of_a_token_hold_within_the_skew() {
+async fn attack_014_the_times_of_a_token_are_checked_within_the_skew() {
     // To the second, at an instant: the table beside the claims' reader in gateway/core.
     let world = World::start().await;
     let token = || world.token();
@@ -510,7 +510,7 @@ async fn attack_014_the_times_of_a_token_hold_within_the_skew() {
 }
 
 #[tokio::test]
-async fn attack_015_dates_are_numbers_and_lifetimes_have_an_end() {
+async fn attack_015_dates_must_be_numbers_and_lifetimes_are_limited() {
     let world = World::start().await;
     let header = world.token().header_text();
     let until = |exp: &str| {

@@ -88,7 +88,7 @@ async fn attack_121_proxy_settings_of_the_environment_are_ignored() {
 }
 
 #[tokio::test]
-async fn attack_122_metadata_must_be_the_issuers_own() {
+async fn attack_122_metadata_must_name_the_configured_issuer() {
     let issuer = Issuer::start().await;
     issuer.claim_to_be("https://evil.example");
     let world = world(&issuer, |config| config).await;
@@ -121,7 +121,7 @@ async fn attack_122_metadata_must_be_the_issuers_own() {
 }
 
 #[tokio::test]
-async fn attack_169_a_cached_verdict_falls_with_its_key() {
+async fn attack_169_a_cached_verification_ends_when_its_key_is_removed() {
     let issuer = Issuer::start().await;
     let world = world(&issuer, |config| {
         config

@@ -88,7 +88,7 @@ async fn attack_043_no_credential_reaches_the_upstream() {
 }
 
 #[tokio::test]
-async fn attack_044_what_the_upstream_echoes_holds_no_token() {
+async fn attack_044_the_response_of_an_echoing_upstream_holds_no_token() {
     let world = World::start().await;
     let mut table = Table::default();
     for status in [200, 400, 500] {
@@ -125,7 +125,7 @@ async fn attack_044_what_the_upstream_echoes_holds_no_token() {
 }
 
 #[tokio::test]
-async fn attack_045_a_challenge_of_the_upstream_stays_behind() {
+async fn attack_045_a_challenge_of_the_upstream_is_not_passed_on() {
     let world = World::start().await;
     world.upstream.script(|_| {
         let mut answer = with(401, "application/json", "{\"upstream\":\"its reason\"}");
@@ -149,7 +149,7 @@ async fn attack_045_a_challenge_of_the_upstream_stays_behind() {
 }
 
 #[tokio::test]
-async fn attack_049_a_session_serves_its_principal_alone() {
+async fn attack_049_a_session_is_valid_only_for_its_principal() {
     let world = with_sessions().await;
     let alice = world.reader();
     let sealed = open(&world, &alice).await;
@@ -225,7 +225,7 @@ async fn attack_050_a_session_of_one_resource_is_unknown_to_another() {
 }
 
 #[tokio::test]
-async fn a_session_of_one_issuers_subject_is_unknown_to_anothers() {
+async fn a_session_is_unknown_to_the_same_subject_of_another_issuer() {
     const SECOND: &str = "https://second.test/";
     let key = Key::es256("second");
     let world = World::with(|config| {
@@ -247,7 +247,7 @@ async fn a_session_of_one_issuers_subject_is_unknown_to_anothers() {
 }
 
 #[tokio::test]
-async fn attack_051_a_flood_of_sessions_is_stored_nowhere() {
+async fn attack_051_a_flood_of_sessions_uses_no_storage() {
     // The default of a limit that other tests are in the way of.
     let limit = "/limits/initializations_per_principal";
     let world = World::with(|config| config.set(limit, 60)).await;
@@ -319,7 +319,7 @@ async fn flood(world: &World, token: &str) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn attack_052_a_session_id_that_does_not_open_is_unknown() {
+async fn attack_052_a_session_id_that_cannot_be_opened_is_unknown() {
     let world = with_sessions().await;
     let token = world.reader();
     let sealed = open(&world, &token).await;
@@ -436,7 +436,7 @@ async fn attack_054_no_answer_reaches_another_client() {
 }
 
 #[tokio::test]
-async fn attack_164_last_event_id_goes_on_only_with_a_session() {
+async fn attack_164_last_event_id_is_forwarded_only_with_a_session() {
     let world = with_sessions().await;
     let token = world.reader();
     let sealed = open(&world, &token).await;
@@ -492,7 +492,7 @@ fn pay(to: &str, state: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn attack_165_a_task_is_its_own_callers_or_nobodys() {
+async fn attack_165_a_task_of_another_caller_is_refused() {
     let get = |task: &str| request(8, "tasks/get", json!({ "taskId": task }));
     let refusing = World::start().await;
     refusing.upstream.script(binds_nobody);
@@ -523,7 +523,7 @@ async fn attack_165_a_task_is_its_own_callers_or_nobodys() {
 }
 
 #[tokio::test]
-async fn attack_166_a_request_state_serves_its_own_caller_and_call() {
+async fn attack_166_a_request_state_is_valid_only_for_its_caller_and_call() {
     let world = World::with(|config| config.set("/resources/0/request_state", "seal")).await;
     world.upstream.script(binds_nobody);
     let (alice, mallory) = (world.reader(), world.token().subject("mallory").sign());
@@ -550,7 +550,7 @@ async fn attack_166_a_request_state_serves_its_own_caller_and_call() {
 }
 
 #[tokio::test]
-async fn attack_167_a_client_and_a_user_of_one_name_are_two_principals() {
+async fn attack_167_a_client_and_a_user_with_the_same_name_are_two_principals() {
     let world = with_sessions().await;
     let user = world
         .token()

@@ -22,7 +22,7 @@ async fn listen(world: &World, feeds: &mut Feeds, token: &str) -> (Events, Feed)
 }
 
 #[tokio::test]
-async fn attack_098_slow_bodies_are_cut() {
+async fn attack_098_slow_bodies_are_answered_408() {
     let world = World::with(|config| {
         config
             .set("/timeouts/body_idle", "500ms")
@@ -86,7 +86,7 @@ async fn attack_102_header_blocks_have_limits() {
 }
 
 #[tokio::test]
-async fn attack_110_a_listening_stream_ends_with_its_token() {
+async fn attack_110_a_listening_stream_is_closed_when_its_token_expires() {
     let world = World::with(|config| {
         config
             .set("/issuers/corporate/clock_skew", "0s")
@@ -122,7 +122,7 @@ async fn attack_110_a_listening_stream_ends_with_its_token() {
 }
 
 #[tokio::test]
-async fn a_stream_that_never_pauses_ends_with_its_token_too() {
+async fn a_stream_that_never_pauses_is_closed_when_its_token_expires_too() {
     let world = World::with(|config| config.set("/issuers/corporate/clock_skew", "0s")).await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let token = world.token().claim("exp", test_support::now() + 2).sign();
@@ -143,7 +143,7 @@ async fn a_stream_that_never_pauses_ends_with_its_token_too() {
 }
 
 #[tokio::test]
-async fn attack_114_an_upstream_that_dies_is_a_visible_truncation() {
+async fn attack_114_a_client_sees_that_the_response_of_a_dead_upstream_is_truncated() {
     let world = World::start().await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let token = world.reader();
@@ -183,7 +183,7 @@ async fn attack_114_an_upstream_that_dies_is_a_visible_truncation() {
 }
 
 #[tokio::test]
-async fn attack_115_events_are_never_held_back_and_idle_streams_live() {
+async fn attack_115_events_are_not_buffered_and_idle_streams_stay_open() {
     let world = World::with(|config| {
         config
             .set("/timeouts/response_head", "500ms")
@@ -228,7 +228,7 @@ async fn attack_115_events_are_never_held_back_and_idle_streams_live() {
 }
 
 #[tokio::test]
-async fn attack_116_a_client_that_leaves_frees_everything() {
+async fn attack_116_everything_is_freed_when_a_client_disconnects() {
     let world = World::start().await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let token = world.reader();

@@ -89,7 +89,7 @@ async fn attack_149_a_broken_configuration_never_starts() {
 }
 
 #[tokio::test]
-async fn attack_154_sigterm_ends_gently_and_surely() {
+async fn attack_154_sigterm_drains_open_requests_and_exits_at_the_deadline() {
     let mut world = World::with(|config| {
         config
             .set("/shutdown/delay", "1s")
@@ -156,7 +156,7 @@ async fn attack_154_sigterm_ends_gently_and_surely() {
 }
 
 #[tokio::test]
-async fn attack_155_a_port_that_cannot_be_had_ends_the_start() {
+async fn attack_155_a_port_that_cannot_be_bound_fails_the_start() {
     let taken = TcpListener::bind(port::free()).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     // TEST-NET-1 (RFC 5737) is nobody's address.
@@ -217,7 +217,7 @@ async fn attack_156_old_and_weak_tls_is_refused() {
 }
 
 #[tokio::test]
-async fn attack_157_plain_http_is_told_from_tls() {
+async fn attack_157_plain_http_and_tls_are_not_served_on_each_others_port() {
     let secure = Secure::start().await;
     let plain = format!(
         "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\r\n",

@@ -82,7 +82,7 @@ async fn attack_143_hostile_text_never_breaks_a_log_line() {
 }
 
 #[tokio::test]
-async fn attack_145_hostile_requests_add_no_series() {
+async fn attack_145_hostile_requests_add_no_metric_series() {
     let world = World::start().await;
     let flood = async |round: usize| {
         let token = world
@@ -144,7 +144,7 @@ async fn attack_145_hostile_requests_add_no_series() {
 }
 
 #[tokio::test]
-async fn attack_146_metrics_and_readiness_name_nobody() {
+async fn attack_146_metrics_and_readiness_name_no_caller() {
     let world = World::start().await;
     world.upstream.script(e2e::upstream::sessions());
     let token = world
@@ -178,7 +178,7 @@ async fn attack_146_metrics_and_readiness_name_nobody() {
 }
 
 #[tokio::test]
-async fn attack_147_errors_reveal_nothing() {
+async fn attack_147_errors_reveal_no_versions_and_addresses() {
     let mut world = World::start().await;
     let token = world.reader();
     let upstream = world.upstream.address().port().to_string();
@@ -255,7 +255,7 @@ async fn checked(config: &Config) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn attack_148_secret_files_are_for_the_owner() {
+async fn attack_148_secret_files_that_others_can_access_are_refused() {
     let leaf = Authority::new().leaf(&["localhost"]);
     let mut table = Table::default();
     for (mode, expected) in [

@@ -104,7 +104,7 @@ async fn attack_056_a_client_without_origin_is_served() {
 }
 
 #[tokio::test]
-async fn attack_057_exactly_one_known_host_is_demanded() {
+async fn attack_057_exactly_one_known_host_is_required() {
     let world = World::with(|config| config.set("/hosts", json!(["gateway.example"]))).await;
     let own = world.gateway.config.public;
     let port = own.port();
@@ -194,7 +194,7 @@ async fn attack_057_exactly_one_known_host_is_demanded() {
 }
 
 #[tokio::test]
-async fn attack_058_a_request_for_another_host_than_the_connections() {
+async fn attack_058_a_request_for_another_host_than_its_connection_is_refused() {
     let secure = Secure::start().await;
     let (h1, h2) = (secure.http(true), secure.http(false));
     let mut table = Table::default();
@@ -224,7 +224,7 @@ async fn attack_058_a_request_for_another_host_than_the_connections() {
 }
 
 #[tokio::test]
-async fn attack_059_preflights_tell_foreign_pages_nothing() {
+async fn attack_059_preflights_of_foreign_origins_get_no_cors_headers() {
     let world = listing().await;
     let preflight = |origin: &str| {
         let call = world
@@ -274,7 +274,7 @@ async fn attack_059_preflights_tell_foreign_pages_nothing() {
 }
 
 #[tokio::test]
-async fn attack_060_the_upstream_is_asked_by_its_own_name() {
+async fn attack_060_the_upstream_receives_its_own_authority_as_host() {
     // The real task server is rmcp's, which serves no host but localhost unless told to.
     let tasks = Tasks::start().await;
     let key = Key::es256("first");
@@ -291,7 +291,7 @@ async fn attack_060_the_upstream_is_asked_by_its_own_name() {
 }
 
 #[tokio::test]
-async fn attack_061_forwarding_headers_of_strangers_mean_nothing() {
+async fn attack_061_forwarding_headers_of_untrusted_clients_are_ignored() {
     let world = World::start().await;
     let spoofed = [
         ("x-forwarded-for", "203.0.113.9"),
@@ -441,7 +441,7 @@ async fn attack_063_other_spellings_of_identity_headers_never_arrive() {
 }
 
 #[tokio::test]
-async fn attack_064_connection_options_cannot_remove_our_headers() {
+async fn attack_064_connection_options_cannot_remove_headers_of_the_gateway() {
     let world = World::start().await;
     let mut table = Table::default();
     for lines in [
@@ -490,7 +490,7 @@ async fn attack_065_claims_cannot_break_out_of_a_header() {
 }
 
 #[tokio::test]
-async fn attack_066_health_checks_open_nothing() {
+async fn attack_066_health_checks_bypass_nothing() {
     let world = World::start().await;
     let mut table = Table::default();
     for agent in ["GoogleHC/1.0", "ELB-HealthChecker/2.0", "kube-probe/1.33"] {

@@ -28,7 +28,7 @@ async fn refuse(world: &World, rows: &[(&str, String)], body: &str) {
 }
 
 #[tokio::test]
-async fn attack_086_two_framings_are_refused() {
+async fn attack_086_two_framings_in_one_request_are_refused() {
     let world = World::start().await;
     let body = initialize();
     let (length, encoding) = (
@@ -86,7 +86,7 @@ async fn attack_087_a_disguised_transfer_encoding_is_refused() {
 }
 
 #[tokio::test]
-async fn attack_088_a_content_length_is_one_number() {
+async fn attack_088_a_content_length_that_is_not_one_number_is_refused() {
     let world = World::start().await;
     let body = initialize();
     let length = body.len();
@@ -111,7 +111,7 @@ async fn attack_088_a_content_length_is_one_number() {
 }
 
 #[tokio::test]
-async fn attack_089_http_1_0_has_no_transfer_encoding() {
+async fn attack_089_transfer_encoding_in_http_1_0_is_refused() {
     let world = World::start().await;
     let bytes = with_lines(
         &world,
@@ -225,7 +225,7 @@ async fn attack_092_refusals_are_never_cached() {
 }
 
 #[tokio::test]
-async fn attack_093_odd_lines_chunks_and_trailers() {
+async fn attack_093_odd_lines_and_chunks_are_refused_and_trailers_dropped() {
     let world = World::with(|config| config.set("/timeouts/body_idle", "1s")).await;
     let body = initialize();
     let length = format!("Content-Length: {}\r\n", body.len());
@@ -408,7 +408,7 @@ async fn attack_094_fields_that_http_2_forbids_never_reach_the_upstream() {
 }
 
 #[tokio::test]
-async fn attack_095_pipelined_requests_share_no_decision() {
+async fn attack_095_a_request_pipelined_after_another_is_never_served() {
     // RFC 9112 §9.3.2: a client repeats what was not answered. What stands behind a request here is never served.
     let world = World::start().await;
     let notice = notification("notifications/initialized");

@@ -168,7 +168,7 @@ async fn attack_068_mirror_headers_must_be_there_once_and_well_encoded() {
 }
 
 #[tokio::test]
-async fn attack_069_the_protocol_version_is_one_and_the_same() {
+async fn attack_069_the_protocol_version_must_agree_in_header_and_body() {
     let world = World::start().await;
     let token = world.reader();
     let post = |body: String| world.gateway.post(body).token(&token);
@@ -232,7 +232,7 @@ fn unknown(world: &World) -> Call {
 }
 
 #[tokio::test]
-async fn attack_070_an_old_version_avoids_no_rule() {
+async fn attack_070_an_old_version_does_not_avoid_any_rule() {
     let world = World::start().await;
     let token = world.reader();
     let mut table = Table::default();
@@ -408,7 +408,7 @@ async fn attack_073_a_body_is_one_document_in_utf_8() {
 }
 
 #[tokio::test]
-async fn attack_074_deep_wide_and_large_bodies_are_cut() {
+async fn attack_074_deep_wide_and_large_bodies_are_refused() {
     let world = World::with(|config| config.set("/limits/body_bytes", "256KiB")).await;
     let deep = |levels: usize| {
         let nested = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
@@ -504,7 +504,7 @@ async fn attack_075_only_plain_json_is_read() {
 }
 
 #[tokio::test]
-async fn attack_076_an_incomplete_accept_is_the_upstreams_to_judge() {
+async fn attack_076_an_incomplete_accept_is_forwarded() {
     let world = World::start().await;
     let mut table = Table::default();
     for accept in ["application/json", "text/event-stream", "*/*", "text/html"] {
@@ -522,7 +522,7 @@ async fn attack_076_an_incomplete_accept_is_the_upstreams_to_judge() {
 }
 
 #[tokio::test]
-async fn attack_077_responses_pass_in_a_legacy_session_alone() {
+async fn attack_077_responses_pass_only_in_a_legacy_session() {
     let world = World::with(|config| config.set("/resources/0/policy/default", "deny")).await;
     world.upstream.script(sessions());
     let token = world.reader();

@@ -63,7 +63,7 @@ async fn attack_080_ambiguous_paths_are_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn attack_081_a_public_path_elsewhere_in_the_target_opens_nothing() {
+async fn attack_081_a_public_path_elsewhere_in_the_target_does_not_bypass_authentication() {
     let world = World::start().await;
     let mut table = Table::default();
     for target in [
@@ -107,7 +107,7 @@ async fn attack_082_other_spellings_of_the_path_are_other_paths() {
 }
 
 #[tokio::test]
-async fn attack_083_absolute_form_is_for_our_own_authority() {
+async fn attack_083_absolute_form_is_served_only_for_the_gateways_authority() {
     let world = World::start().await;
     let own = world.gateway.config.public;
     let mut table = Table::default();
@@ -176,7 +176,7 @@ async fn attack_084_only_configured_documents_are_published() {
 }
 
 #[tokio::test]
-async fn attack_085_methods_no_transport_uses_are_refused() {
+async fn attack_085_methods_that_no_transport_uses_are_refused() {
     let world = World::start().await;
     let mut table = Table::default();
     for method in ["TRACE", "PUT", "PATCH", "BREW", "PROPFIND", "post"] {

@@ -16,7 +16,7 @@ async fn setting() -> Setting {
 }
 
 #[tokio::test]
-async fn python_and_typescript_show_the_words_of_a_rule() {
+async fn python_and_typescript_show_the_message_of_a_rule() {
     let setting = setting().await;
     for program in [
         program(python, &["--mode", "modern"]),
@@ -34,7 +34,7 @@ async fn python_and_typescript_show_the_words_of_a_rule() {
 }
 
 #[tokio::test]
-async fn rust_shows_the_words_of_a_rule() {
+async fn rust_shows_the_message_of_a_rule() {
     let caller = Caller::of(setting().await, ClientLifecycleMode::Initialize).await;
     let error = caller.create().await.unwrap_err();
     assert!(error.to_string().contains(WORDS), "{error}");

@@ -13,7 +13,7 @@ const REASON: &str = "rate_limited";
 const SENTENCE: &str = "Too many calls. Try again later.";
 
 #[tokio::test]
-async fn a_call_beyond_a_limit_fails_alone_and_is_not_repeated() {
+async fn only_the_call_beyond_a_limit_fails_and_it_is_not_repeated() {
     let limit = json!({
         "per": "principal", "calls": 1, "within": "1d", "method": "tools/call", "name": "list_tasks",
     });

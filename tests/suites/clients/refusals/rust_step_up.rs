@@ -130,7 +130,7 @@ async fn rust_sdk_steps_up_within_its_session() {
 }
 
 #[tokio::test]
-async fn rust_sdk_goes_on_where_the_wider_scope_is_not_granted() {
+async fn rust_sdk_keeps_its_session_where_the_wider_scope_is_not_granted() {
     let caller = Caller::start(ClientLifecycleMode::Initialize).await;
     for (answer, consents) in [
         ("narrow", decisions(&[(BOTH, READ)])),

@@ -53,7 +53,7 @@ async fn a_refused_call_passes_once_its_scopes_are_granted() {
 
 /// Why a challenge names all scopes: here it is cut down to the missing one on its way to the client.
 #[tokio::test]
-async fn with_the_missing_scope_alone_a_client_would_lose_the_one_it_had() {
+async fn a_challenge_with_only_the_missing_scope_would_lose_the_granted_one() {
     let setting = Setting::start().await;
     let run = program(typescript_1, &["--challenge", "missing"])
         .run(&setting, 4)
@@ -91,7 +91,7 @@ async fn with_the_missing_scope_alone_a_client_would_lose_the_one_it_had() {
 }
 
 #[tokio::test]
-async fn a_token_without_the_scope_ends_in_an_error_and_not_in_a_loop() {
+async fn a_token_without_the_scope_leads_to_an_error_and_not_to_a_loop() {
     let setting = Setting::start().await;
     let once = vec![consent(READ, READ), consent(BOTH, READ)];
     let twice = vec![
@@ -134,7 +134,7 @@ async fn a_token_without_the_scope_ends_in_an_error_and_not_in_a_loop() {
 }
 
 #[tokio::test]
-async fn a_person_who_refuses_ends_the_call_alone() {
+async fn only_the_call_fails_when_the_user_refuses_consent() {
     let setting = Setting::start().await;
     let told = "Error: authorization refused: access_denied: the user withholds a scope";
     for (program, error) in [
@@ -163,7 +163,7 @@ async fn a_person_who_refuses_ends_the_call_alone() {
 }
 
 #[tokio::test]
-async fn in_python_by_itself_a_person_who_refuses_ends_the_client() {
+async fn the_unchanged_python_client_fails_when_the_user_refuses_consent() {
     let setting = Setting::start().await;
     setting.provider.withhold(&[WRITE], "deny").await;
     let run = program(python, &[]).run(&setting, 1).await;

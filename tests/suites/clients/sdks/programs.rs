@@ -85,7 +85,7 @@ pub(crate) async fn walk(setting: &Setting, mut command: Command, mode: &str, ve
 }
 
 #[tokio::test]
-async fn python_by_itself() {
+async fn python_with_automatic_version() {
     walk(&Setting::start().await, python(), "auto", MODERN).await;
 }
 
@@ -105,7 +105,7 @@ async fn typescript_modern() {
 }
 
 #[tokio::test]
-async fn typescript_by_itself() {
+async fn typescript_with_automatic_version() {
     walk(&Setting::start().await, typescript(), "auto", MODERN).await;
 }
 

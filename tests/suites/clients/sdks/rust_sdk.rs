@@ -168,7 +168,7 @@ async fn rust_sdk_legacy() {
 }
 
 #[tokio::test]
-async fn rust_sdk_by_itself() {
+async fn rust_sdk_with_automatic_version() {
     let lifecycle = ClientLifecycleMode::Auto {
         preferred_versions: vec![ProtocolVersion::V_2026_07_28],
         legacy_version: None,
@@ -178,7 +178,7 @@ async fn rust_sdk_by_itself() {
 
 #[tokio::test]
 #[allow(deprecated, reason = "resources/subscribe is what the legacy era has")]
-async fn a_legacy_subscriber_hears_of_a_change() {
+async fn a_legacy_subscriber_is_notified_of_a_change() {
     let setting = Setting::start().await;
     let client = connect(&setting, ClientLifecycleMode::Initialize).await;
     client
@@ -196,7 +196,7 @@ async fn a_legacy_subscriber_hears_of_a_change() {
 }
 
 #[tokio::test]
-async fn a_modern_listener_hears_of_a_change() {
+async fn a_modern_listener_is_notified_of_a_change() {
     let setting = Setting::start().await;
     let lifecycle = ClientLifecycleMode::Discover {
         preferred_versions: vec![ProtocolVersion::V_2026_07_28],

@@ -55,11 +55,11 @@ async fn outlives(interpreter: &str, path: &str) {
 }
 
 #[tokio::test]
-async fn a_session_of_the_python_sdk_outlives_gateway_and_token() {
+async fn a_session_of_the_python_sdk_survives_a_restart_and_a_new_token() {
     outlives("python", "python/session.py").await;
 }
 
 #[tokio::test]
-async fn a_session_of_the_typescript_sdk_outlives_gateway_and_token() {
+async fn a_session_of_the_typescript_sdk_survives_a_restart_and_a_new_token() {
     outlives("node", "typescript/session.mjs").await;
 }

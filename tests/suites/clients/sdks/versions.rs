@@ -15,21 +15,21 @@ async fn listing(version: &str) -> Setting {
 }
 
 #[tokio::test]
-async fn python_agrees_to_what_is_listed() {
+async fn python_negotiates_a_listed_version() {
     for version in [LEGACY, MODERN] {
         walk(&listing(version).await, python(), "auto", version).await;
     }
 }
 
 #[tokio::test]
-async fn typescript_agrees_to_what_is_listed() {
+async fn typescript_negotiates_a_listed_version() {
     for version in [LEGACY, MODERN] {
         walk(&listing(version).await, typescript(), "auto", version).await;
     }
 }
 
 #[tokio::test]
-async fn rust_agrees_to_what_is_listed() {
+async fn rust_negotiates_a_listed_version() {
     for version in [LEGACY, MODERN] {
         let setting = listing(version).await;
         let lifecycle = ClientLifecycleMode::Auto {

@@ -51,7 +51,7 @@ async fn the_first_call_of_a_client_is_challenged_with_a_short_body() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_told_so_with_the_same_hints() {
+async fn an_expired_token_is_challenged_with_an_error_and_the_same_parameters() {
     let world = World::start().await;
     let token = world
         .token()
@@ -80,7 +80,7 @@ async fn an_expired_token_is_told_so_with_the_same_hints() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_answered_with_every_scope_it_takes() {
+async fn a_missing_scope_is_answered_with_every_required_scope() {
     let world = World::start().await;
     let call = world
         .gateway
@@ -111,7 +111,7 @@ async fn a_missing_scope_is_answered_with_every_scope_it_takes() {
 }
 
 #[tokio::test]
-async fn a_token_without_the_required_scope_learns_all_scopes_of_the_call() {
+async fn a_token_without_the_required_scope_is_answered_with_every_scope_of_the_call() {
     let world = World::start().await;
     let token = world.token().scope("other").sign();
     let call = world
@@ -142,7 +142,7 @@ async fn a_token_without_the_required_scope_learns_all_scopes_of_the_call() {
 }
 
 #[tokio::test]
-async fn without_required_scopes_the_supported_ones_are_hinted_but_never_offline_access() {
+async fn without_required_scopes_the_challenge_names_the_supported_ones_except_offline_access() {
     let world = World::with(|config| {
         config
             .set(
@@ -164,7 +164,7 @@ async fn without_required_scopes_the_supported_ones_are_hinted_but_never_offline
 }
 
 #[tokio::test]
-async fn without_any_scope_the_parameter_is_left_out() {
+async fn without_any_scope_the_challenge_has_no_scope_parameter() {
     let world = World::with(|config| {
         config
             .set(
@@ -183,7 +183,7 @@ async fn without_any_scope_the_parameter_is_left_out() {
 }
 
 #[tokio::test]
-async fn the_metadata_document_names_what_people_type() {
+async fn the_metadata_document_names_the_resource_as_configured() {
     let world = World::with(|config| {
         config
             .set("/resources/0/audience", json!(["https://mcp-tasks-api"]))
@@ -215,7 +215,7 @@ async fn the_metadata_document_names_what_people_type() {
 }
 
 #[tokio::test]
-async fn the_root_document_exists_where_there_is_one_resource() {
+async fn the_root_document_exists_for_a_single_resource() {
     let world = World::start().await;
     let inserted = world.gateway.get(&format!("{METADATA}/mcp")).send().await;
     let root = world.gateway.get(METADATA).send().await;
@@ -223,7 +223,7 @@ async fn the_root_document_exists_where_there_is_one_resource() {
 }
 
 #[tokio::test]
-async fn with_two_resources_each_has_its_own_document_and_the_root_has_none() {
+async fn two_resources_have_a_document_each_and_no_root_document() {
     let world = two_resources().await;
     for path in ["/mcp", "/other/mcp"] {
         let document = world
@@ -238,7 +238,7 @@ async fn with_two_resources_each_has_its_own_document_and_the_root_has_none() {
 }
 
 #[tokio::test]
-async fn a_document_is_only_read() {
+async fn a_document_allows_only_get() {
     let world = World::start().await;
     let mut table = Table::default();
     let path = format!("{METADATA}/mcp");
@@ -260,7 +260,7 @@ async fn a_document_is_only_read() {
 }
 
 #[tokio::test]
-async fn discovery_is_never_judged_by_version_origin_or_credentials() {
+async fn discovery_ignores_version_origin_and_credentials() {
     let world = World::start().await;
     let path = format!("{METADATA}/mcp");
     for (name, value) in [
@@ -275,7 +275,7 @@ async fn discovery_is_never_judged_by_version_origin_or_credentials() {
 }
 
 #[tokio::test]
-async fn a_resource_with_a_host_of_its_own_is_named_by_it() {
+async fn a_resource_with_its_own_host_is_named_by_that_host() {
     let world = World::with(|config| {
         let mut other = resource("/mcp", "http://127.0.0.1:1/mcp", &["corporate"]);
         other["host"] = json!("tasks.example");

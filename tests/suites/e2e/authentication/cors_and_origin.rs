@@ -12,7 +12,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn allowed_origins_are_told_so_on_every_answer() {
+async fn every_answer_to_an_allowed_origin_has_cors_headers() {
     let world = world().await;
     let own = world.gateway.config.public_url();
     let mut table = Table::default();
@@ -124,7 +124,7 @@ async fn a_preflight_needs_no_token_and_echoes_what_mcp_needs() {
 }
 
 #[tokio::test]
-async fn documents_are_open_to_every_page() {
+async fn documents_are_readable_from_every_origin() {
     let world = world().await;
     let path = "/.well-known/oauth-protected-resource/mcp";
     let reply = world

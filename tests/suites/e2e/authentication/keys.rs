@@ -89,7 +89,7 @@ async fn an_explicit_key_set_needs_no_discovery() {
 }
 
 #[tokio::test]
-async fn a_private_authority_vouches_for_the_issuer() {
+async fn a_private_authority_is_trusted_for_the_issuer() {
     // Split horizon: the public name is not reachable from here, the key set inside the cluster is.
     let authority = Authority::new();
     let issuer = Issuer::start_tls(&authority.leaf(&["localhost"])).await;
@@ -118,7 +118,7 @@ async fn a_private_authority_vouches_for_the_issuer() {
 }
 
 #[tokio::test]
-async fn an_error_says_when_only_the_final_slash_differs() {
+async fn an_error_names_a_final_slash_as_the_only_difference() {
     let issuer = Issuer::start().await;
     let claimed = format!("{}/", issuer.identifier());
     issuer.claim_to_be(&claimed);
@@ -129,7 +129,7 @@ async fn an_error_says_when_only_the_final_slash_differs() {
 }
 
 #[tokio::test]
-async fn after_the_cool_down_unknown_keys_are_asked_for_again() {
+async fn unknown_keys_are_requested_again_after_the_cool_down() {
     let setting = Setting::start(|config| config.set("/jwks/cool_down", "1s")).await;
     assert_eq!(
         setting
@@ -151,7 +151,7 @@ async fn after_the_cool_down_unknown_keys_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn it_is_ready_when_every_issuer_was_tried_once() {
+async fn the_gateway_is_ready_when_every_issuer_was_tried_once() {
     let issuer = Issuer::start().await;
     issuer.metadata(Fault::Hang);
     let upstream = Upstream::start().await;
@@ -168,7 +168,7 @@ async fn it_is_ready_when_every_issuer_was_tried_once() {
 }
 
 #[tokio::test]
-async fn the_age_of_keys_is_told() {
+async fn the_age_of_keys_is_a_metric() {
     let setting = Setting::start(|config| config).await;
     let labels = [("issuer", "corporate")];
     let age = setting
@@ -189,7 +189,7 @@ async fn the_age_of_keys_is_told() {
 }
 
 #[tokio::test]
-async fn an_unknown_issuer_is_never_asked() {
+async fn no_request_is_sent_to_an_unknown_issuer() {
     let setting = Setting::start(|config| config).await;
     let stranger = Issuer::start().await;
     assert_eq!(
@@ -203,7 +203,7 @@ async fn an_unknown_issuer_is_never_asked() {
 }
 
 #[tokio::test]
-async fn keys_from_a_file_need_nobody() {
+async fn keys_from_a_file_need_no_request() {
     let upstream = Upstream::start().await;
     let key = Key::rsa("file");
     let config = Config::new(&upstream.url(), &[&key]);

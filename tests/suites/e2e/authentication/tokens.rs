@@ -24,7 +24,7 @@ async fn world() -> (World, Keys) {
 }
 
 #[tokio::test]
-async fn good_tokens_of_every_shape_are_believed() {
+async fn good_tokens_of_every_shape_are_accepted() {
     let (world, keys) = world().await;
     let uri = world.gateway.uri("/mcp");
     let token = |key: &Key| Token::new(key, ISSUER, &uri);
@@ -146,7 +146,7 @@ async fn an_issuer_may_allow_plain_jwts_and_another_subject_claim() {
 }
 
 #[tokio::test]
-async fn a_cached_verdict_ends_with_the_token() {
+async fn a_cached_verification_ends_when_the_token_expires() {
     // Decision 6: a hit checks the expiry again.
     let world =
         World::with(|config| config.set("/issuers/corporate/clock_skew", json!("0s"))).await;

@@ -165,7 +165,7 @@ async fn each_decision_says_who_what_and_by_which_rule() {
 }
 
 #[tokio::test]
-async fn what_only_reads_or_opens_has_no_line() {
+async fn requests_without_a_tool_call_have_no_audit_line() {
     let world = World::with(with_rules).await;
     let token = world.reader();
     for body in [
@@ -211,7 +211,7 @@ fn delete(world: &World, token: &str, session: &str) -> Call {
 }
 
 #[tokio::test]
-async fn sessions_answers_and_rate_limits_are_decided_upon_too() {
+async fn sessions_responses_and_rate_limits_have_audit_lines_too() {
     let limit = json!([{ "per": "principal", "calls": 1, "within": "1d", "method": "tools/call" }]);
     let world =
         World::with(|config| with_file(config).set("/resources/0/rate_limits", limit)).await;
@@ -253,7 +253,7 @@ async fn sessions_answers_and_rate_limits_are_decided_upon_too() {
 }
 
 #[tokio::test]
-async fn a_call_is_told_before_its_upstream_answers_and_told_once() {
+async fn a_call_is_audited_once_and_before_its_upstream_answers() {
     let world = World::with(with_file).await;
     world.upstream.script(|_| Answer::Hang);
     let open = world
@@ -311,7 +311,7 @@ async fn hostile_names_stay_on_one_line_and_secrets_stay_out() {
 }
 
 #[tokio::test]
-async fn the_file_is_private_survives_rotation_and_gets_the_last_line() {
+async fn the_audit_file_is_private_and_survives_rotation_and_gets_the_last_line() {
     let mut world = World::with(with_file).await;
     let token = world.reader();
     let call = async |world: &World| {
@@ -333,7 +333,7 @@ async fn the_file_is_private_survives_rotation_and_gets_the_last_line() {
 }
 
 #[tokio::test]
-async fn without_a_file_lines_go_among_the_logs_in_its_format_or_nowhere() {
+async fn without_a_file_audit_lines_go_to_the_log_in_its_format_or_are_off() {
     for (config, needle) in [
         (
             json!({ "audit": {}, "format": "json" }),
@@ -375,7 +375,7 @@ async fn without_a_file_lines_go_among_the_logs_in_its_format_or_nowhere() {
 }
 
 #[tokio::test]
-async fn a_full_disk_costs_audit_lines_and_no_request() {
+async fn a_full_disk_loses_audit_lines_and_fails_no_request() {
     let full = json!({ "file": "/dev/full" });
     let world = World::with(|config| config.set("/audit", full)).await;
     for _ in 0..5 {
@@ -392,7 +392,7 @@ async fn a_full_disk_costs_audit_lines_and_no_request() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_told_and_nothing_is_served() {
+async fn an_audit_file_that_cannot_be_written_fails_the_start() {
     let config = Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")]);
     let config = config.set("/audit", json!({ "file": "missing/audit.log" }));
     let mut gateway = Gateway::spawn(config);

@@ -28,7 +28,7 @@ fn call(arguments: Value) -> String {
 }
 
 #[tokio::test]
-async fn claims_and_arguments_decide() {
+async fn conditions_on_claims_and_arguments_decide() {
     let world = world(
         r#"claims.department == "ops" && ("admins" in claims.groups || mcp.arguments.limit <= 10)"#,
     )
@@ -81,7 +81,7 @@ async fn claims_and_arguments_decide() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_judged_is_denied_and_counted_by_its_cause() {
+async fn a_condition_that_fails_denies_and_is_counted_by_its_cause() {
     let world =
         world(r#"claims.nobody == true ? claims.department : claims.department != "sales""#).await;
     let mut table = Table::default();

@@ -68,7 +68,7 @@ fn listed(reply: &Reply, member: &str, key: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn two_callers_see_two_lists_byte_for_byte_but_for_what_is_hidden() {
+async fn two_callers_see_the_same_list_except_for_hidden_entries() {
     let world = hiding("unusable").await;
     answers(&world, "application/json", TOOLS);
     let reader = world.acceptance(list(&world)).await.unwrap();
@@ -105,7 +105,7 @@ async fn nothing_is_hidden_unless_the_policy_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_denied_is_hidden_and_what_a_scope_would_open_is_not() {
+async fn denied_entries_are_hidden_and_entries_that_need_a_scope_are_not() {
     let world = World::with(|config| {
         config.set(
             "/resources/0/policy",
@@ -130,7 +130,7 @@ async fn what_is_denied_is_hidden_and_what_a_scope_would_open_is_not() {
 }
 
 #[tokio::test]
-async fn prompts_resources_and_templates_are_hidden_by_the_rules_of_their_use() {
+async fn prompts_resources_and_templates_are_hidden_by_the_rules_for_using_them() {
     let world = hiding("unusable").await;
     let rows = [
         (
@@ -175,7 +175,7 @@ async fn prompts_resources_and_templates_are_hidden_by_the_rules_of_their_use() 
 }
 
 #[tokio::test]
-async fn a_list_in_an_event_stream_is_filtered_and_everything_around_it_stays() {
+async fn a_list_in_an_event_stream_is_filtered_and_everything_else_is_unchanged() {
     let world = hiding("unusable").await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let answer = tokio::spawn(list(&world).open());
@@ -248,7 +248,7 @@ async fn an_answer_that_a_resumed_stream_replays_is_filtered() {
 }
 
 #[tokio::test]
-async fn a_post_resumes_no_stream() {
+async fn a_post_does_not_resume_a_stream() {
     let world = hiding("unusable").await;
     let token = world.reader();
     world.upstream.script(sessions());
@@ -428,7 +428,7 @@ async fn an_answer_that_is_too_large_to_be_read_is_refused() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_pass_cuts_the_stream_behind_those_before() {
+async fn an_event_that_is_refused_closes_the_stream_after_the_earlier_events() {
     let world = hiding("denied").await;
     let large = format!("data: {{\"a\":\"{}", "y".repeat(65 << 10));
     let mut table = Table::default();
@@ -479,7 +479,7 @@ async fn other_answers_are_neither_read_nor_changed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_to_its_end_is_given_up_at_the_deadline_of_its_head() {
+async fn a_list_that_never_ends_is_refused_at_the_deadline() {
     let world = World::with(|config| {
         config
             .set("/resources/0/policy/hide", "unusable")
@@ -496,7 +496,7 @@ async fn an_answer_that_does_not_come_to_its_end_is_given_up_at_the_deadline_of_
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_while_its_list_is_collected_is_noticed() {
+async fn a_client_that_disconnects_while_its_list_is_read_is_noticed() {
     let world = hiding("unusable").await;
     let mut feeds = world.upstream.streams("application/json");
     let call = list(&world);
@@ -511,7 +511,7 @@ async fn a_client_that_leaves_while_its_list_is_collected_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_list_that_breaks_off_is_a_failure_of_the_upstream() {
+async fn a_truncated_list_is_a_failure_of_the_upstream() {
     let world = hiding("unusable").await;
     world.upstream.script(|_| {
         let chunks = [Chunk::Data(TOOLS[..90].into()), Chunk::Break];

@@ -55,7 +55,7 @@ async fn judge(world: &World, call: Call, reason: Option<&str>) -> Result<Reply,
 }
 
 #[tokio::test]
-async fn a_rule_speaks_of_calls_by_pattern_and_argument() {
+async fn a_rule_matches_calls_by_pattern_and_argument() {
     let world = world(
         "allow",
         json!([
@@ -86,7 +86,7 @@ async fn a_rule_speaks_of_calls_by_pattern_and_argument() {
 }
 
 #[tokio::test]
-async fn a_broader_scope_lets_pass_and_the_narrow_one_is_asked_for() {
+async fn a_broader_scope_is_accepted_and_the_narrow_one_is_requested() {
     let world = world(
         "deny",
         json!([{ "method": "tools/call", "name": "create_task", "scopes": "tasks:write" }]),
@@ -109,7 +109,7 @@ async fn a_broader_scope_lets_pass_and_the_narrow_one_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_rule_that_denies_tells_its_reason_to_the_caller() {
+async fn a_rule_that_denies_returns_its_message_to_the_caller() {
     let world = world(
         "allow",
         json!([
@@ -136,7 +136,7 @@ async fn a_rule_that_denies_tells_its_reason_to_the_caller() {
 }
 
 #[tokio::test]
-async fn callers_are_told_apart_with_their_issuers() {
+async fn the_same_subject_of_two_issuers_is_two_principals_for_policy() {
     let world = world(
         "allow",
         json!([
@@ -168,7 +168,7 @@ async fn callers_are_told_apart_with_their_issuers() {
 }
 
 #[tokio::test]
-async fn a_rule_on_a_resource_judges_everything_that_touches_it() {
+async fn a_rule_on_a_resource_applies_to_every_method_that_uses_it() {
     let world = world(
         "allow",
         json!([
@@ -296,7 +296,7 @@ async fn a_condition_reads_claims_arguments_and_the_request() {
 }
 
 #[tokio::test]
-async fn the_log_names_what_refused() {
+async fn the_log_names_the_rule_that_refused() {
     let world = world(
         "deny",
         json!([
@@ -318,7 +318,7 @@ async fn the_log_names_what_refused() {
 }
 
 #[tokio::test]
-async fn a_condition_is_told_of_in_the_log_without_the_values_it_read() {
+async fn the_log_names_a_condition_without_the_values_it_read() {
     let world = world(
         "deny",
         json!([{ "method": "tools/call", "condition": "claims.secret_number > mcp.arguments.guess" }]),

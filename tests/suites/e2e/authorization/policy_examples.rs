@@ -105,7 +105,7 @@ fn read(uri: &str) -> (&'static str, Value) {
 }
 
 #[tokio::test]
-async fn analysts_list_operators_create_and_admins_do_everything() {
+async fn analysts_list_and_operators_create_and_admins_do_everything() {
     let examples = Examples::start().await;
     let with = |scope| examples.token("/tasks").scope(scope);
     let (read_write, admin) = ("tasks:read tasks:write", "tasks:admin tasks:read");
@@ -221,7 +221,7 @@ async fn an_agent_files_invoices_and_sees_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_may_only_read_is_told_where_to_ask() {
+async fn a_reader_gets_a_message_with_the_contact_for_write_access() {
     let examples = Examples::start().await;
     let ask = "The wiki is read-only here. Ask wiki-team@example.com for write access.";
     examples
@@ -250,7 +250,7 @@ async fn who_may_only_read_is_told_where_to_ask() {
 }
 
 #[tokio::test]
-async fn tickets_stay_in_the_department_and_orders_within_the_limit() {
+async fn tickets_are_limited_to_the_department_and_orders_to_the_amount() {
     let examples = Examples::start().await;
     let with = |scope| {
         examples
@@ -320,7 +320,7 @@ async fn tickets_stay_in_the_department_and_orders_within_the_limit() {
 }
 
 #[tokio::test]
-async fn personnel_files_open_in_the_office_alone() {
+async fn personnel_files_are_readable_only_from_the_office() {
     let examples = Examples::start().await;
     let (office, elsewhere) = ("10.20.3.4", "10.21.3.4");
     let reader = examples.token("/documents").scope("documents:read");
@@ -369,7 +369,7 @@ async fn personnel_files_open_in_the_office_alone() {
 }
 
 #[tokio::test]
-async fn personnel_files_and_searches_come_a_few_at_a_time() {
+async fn personnel_files_and_searches_are_rate_limited() {
     let examples = Examples::start().await;
     let token = |name: &str| {
         let token = examples.token("/documents").subject(name);

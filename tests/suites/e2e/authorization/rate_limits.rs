@@ -41,7 +41,7 @@ fn retry_after(reply: &Reply) -> u64 {
 }
 
 #[tokio::test]
-async fn a_principal_has_its_calls_and_no_more() {
+async fn a_principal_is_limited_to_its_number_of_calls() {
     let world = world(json!([limit("principal", 3)])).await;
     let alice = world.reader();
     assert_eq!(statuses(&world, &alice, "x", 3).await, [200; 3]);
@@ -106,7 +106,7 @@ async fn a_principal_has_its_calls_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_the_policy_refuses_is_not_counted() {
+async fn calls_that_policy_denies_are_not_counted() {
     let world = world(json!([limit("principal", 2)])).await;
     let reader = world.reader();
     assert_eq!(statuses(&world, &reader, "create_task", 5).await, [403; 5]);
@@ -146,7 +146,7 @@ async fn each_kind_of_limit_counts_by_itself() {
 }
 
 #[tokio::test]
-async fn a_limit_speaks_of_methods_and_names() {
+async fn a_limit_matches_methods_and_names() {
     let world = world(json!([
         { "per": "principal", "calls": 1, "within": "1d", "method": "tools/call", "name": ["report_*", "wipe"] },
         { "per": "resource", "calls": 1, "within": "1d", "method": ["tools/list", "prompts/list"] },
@@ -168,7 +168,7 @@ async fn a_limit_speaks_of_methods_and_names() {
 }
 
 #[tokio::test]
-async fn a_call_that_one_limit_refuses_takes_from_no_other() {
+async fn a_call_that_one_limit_refuses_is_not_counted_by_the_others() {
     let world = world(json!([limit("resource", 3), limit("principal", 1)])).await;
     let alice = world.reader();
     assert_eq!(
@@ -211,7 +211,7 @@ async fn after_a_burst_calls_pass_again_once_retry_after_is_over() {
 }
 
 #[tokio::test]
-async fn many_calls_at_once_get_no_more_than_there_is() {
+async fn concurrent_calls_do_not_exceed_the_limit() {
     let world = world(json!([limit("principal", 20), limit("resource", 30)])).await;
     let mut calls = tokio::task::JoinSet::new();
     for index in 0..100 {
@@ -299,7 +299,7 @@ async fn a_reload_keeps_what_was_counted_unless_the_limit_changed() {
 }
 
 #[tokio::test]
-async fn a_new_caller_is_refused_where_all_places_are_taken() {
+async fn a_new_caller_is_refused_when_the_table_of_callers_is_full() {
     let world = World::with(|config| {
         config
             .set(LIMITS, json!([limit("principal", 2)]))
@@ -325,7 +325,7 @@ async fn a_new_caller_is_refused_where_all_places_are_taken() {
 }
 
 #[tokio::test]
-async fn sessions_are_opened_so_often_and_no_more() {
+async fn the_number_of_opened_sessions_is_limited() {
     let world = World::with(|config| {
         // The default: 60 a minute.
         config.set("/limits/initializations_per_principal", Value::Null)
@@ -353,7 +353,7 @@ async fn sessions_are_opened_so_often_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_opening_counts_as_one_whatever_revision_it_names() {
+async fn an_initialize_of_any_revision_counts_as_one() {
     let world = World::with(|config| config.set("/limits/initializations_per_principal", 1)).await;
     let token = world.reader();
     let opening = || {
@@ -367,7 +367,7 @@ async fn an_opening_counts_as_one_whatever_revision_it_names() {
 }
 
 #[tokio::test]
-async fn over_http_2_and_in_the_modern_revision_it_is_the_same() {
+async fn limits_apply_over_http_2_and_in_the_modern_revision() {
     let setting = Secure::with(|config| config.set(LIMITS, json!([limit("principal", 1)]))).await;
     let http = setting.http(false);
     let body = modern(

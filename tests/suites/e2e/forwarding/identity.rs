@@ -7,7 +7,7 @@ use e2e::world::World;
 use serde_json::json;
 
 #[tokio::test]
-async fn the_upstream_learns_who_calls() {
+async fn the_upstream_receives_the_identity_of_the_caller() {
     let world = World::start().await;
     world
         .acceptance(world.gateway.post(initialize()).token(&world.writer()))
@@ -21,7 +21,7 @@ async fn the_upstream_learns_who_calls() {
 }
 
 #[tokio::test]
-async fn only_listed_headers_go_on() {
+async fn only_listed_headers_are_forwarded() {
     // 43, 61
     let world = World::start().await;
     let call = world.gateway.post(initialize()).token(&world.reader());
@@ -81,7 +81,7 @@ async fn only_listed_headers_go_on() {
 }
 
 #[tokio::test]
-async fn names_can_be_chosen_and_switched_off() {
+async fn identity_header_names_can_be_changed_and_switched_off() {
     let world = World::with(|config| {
         config.set(
             "/resources/0/identity_headers",

@@ -58,7 +58,7 @@ async fn open(feeds: &mut Feeds, call: Call) -> Open {
 }
 
 #[tokio::test]
-async fn a_principal_has_its_share_of_listening_streams_and_no_more() {
+async fn the_listening_streams_of_a_principal_are_limited() {
     let world = world(2, 100).await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let token = world.reader();
@@ -86,7 +86,7 @@ async fn a_principal_has_its_share_of_listening_streams_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_place_comes_back_whichever_way_a_stream_ends() {
+async fn a_place_is_freed_however_a_stream_ends() {
     let world = world(1, 100).await;
     let token = world.reader();
     let ways: [fn(Open); 3] = [
@@ -108,7 +108,7 @@ async fn a_place_comes_back_whichever_way_a_stream_ends() {
 }
 
 #[tokio::test]
-async fn a_stream_that_its_client_resets_gives_its_place_back() {
+async fn a_stream_that_its_client_resets_frees_its_place() {
     let setting =
         Secure::with(|config| config.set("/limits/listening_streams_per_principal", 1)).await;
     let http = setting.http(false);
@@ -146,7 +146,7 @@ async fn a_stream_that_its_client_resets_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn everybody_together_has_a_bounded_number_of_listening_streams() {
+async fn the_listening_streams_of_all_principals_are_limited() {
     let world = world(16, 2).await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let mut held = Vec::new();

@@ -122,7 +122,7 @@ async fn an_event_in_pieces_is_not_held_back() {
 }
 
 #[tokio::test]
-async fn silence_is_filled_with_comments_between_events_only() {
+async fn comments_are_sent_in_idle_streams_only_between_events() {
     let world = World::with(|config| config.set("/timeouts/sse_comment", "1s")).await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let answer = tokio::spawn(
@@ -153,7 +153,7 @@ async fn silence_is_filled_with_comments_between_events_only() {
 }
 
 #[tokio::test]
-async fn no_comment_is_put_into_anything_but_an_event_stream() {
+async fn comments_are_sent_only_in_event_streams() {
     let world = World::with(|config| config.set("/timeouts/sse_comment", "1s")).await;
     let mut feeds = world.upstream.streams("application/json");
     let answer = tokio::spawn(
@@ -175,7 +175,7 @@ async fn no_comment_is_put_into_anything_but_an_event_stream() {
 }
 
 #[tokio::test]
-async fn no_comment_is_put_into_an_encoded_or_sized_stream() {
+async fn no_comment_is_sent_in_an_encoded_or_sized_stream() {
     for extra in [("content-encoding", "gzip"), ("content-length", "21")] {
         let world = World::with(|config| config.set("/timeouts/sse_comment", "1s")).await;
         let (feed, chunks) = e2e::upstream::feed();
@@ -204,7 +204,7 @@ async fn no_comment_is_put_into_an_encoded_or_sized_stream() {
 }
 
 #[tokio::test]
-async fn buffering_hints_pass() {
+async fn buffering_headers_are_passed_on() {
     let world = World::start().await;
     world.upstream.script(|_| {
         let head = head(
@@ -233,7 +233,7 @@ async fn buffering_hints_pass() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_frees_the_upstream_at_once() {
+async fn a_client_that_closes_a_stream_frees_the_upstream_at_once() {
     // 116
     let world = World::start().await;
     let mut feeds = world.upstream.streams("text/event-stream");
@@ -402,7 +402,7 @@ async fn an_upstream_that_closes_without_an_answer_is_502() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_speaks_no_http_is_502() {
+async fn an_upstream_without_http_is_502() {
     let listener = TcpListener::bind(port::free()).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -424,7 +424,7 @@ async fn an_upstream_that_speaks_no_http_is_502() {
 }
 
 #[tokio::test]
-async fn a_break_in_mid_stream_is_a_visible_truncation() {
+async fn a_client_sees_that_an_interrupted_stream_is_truncated() {
     // 114; HTTP/2 in the suite of TLS.
     let world = World::start().await;
     world.upstream.script(|_| {
@@ -457,7 +457,7 @@ async fn a_break_in_mid_stream_is_a_visible_truncation() {
 }
 
 #[tokio::test]
-async fn a_body_shorter_than_its_length_is_a_visible_truncation() {
+async fn a_client_sees_that_a_body_shorter_than_its_length_is_truncated() {
     let world = World::start().await;
     world.upstream.script(|_| {
         let head = head(
@@ -488,7 +488,7 @@ async fn a_body_shorter_than_its_length_is_a_visible_truncation() {
 }
 
 #[tokio::test]
-async fn a_pooled_connection_the_upstream_closed_is_no_failure() {
+async fn a_pooled_connection_that_the_upstream_closed_causes_no_failure() {
     let world = World::start().await;
     world.upstream.script(|request| {
         let Answer::Full(mut answer) = e2e::upstream::echo(request) else {
@@ -515,7 +515,7 @@ async fn a_pooled_connection_the_upstream_closed_is_no_failure() {
 }
 
 #[tokio::test]
-async fn connections_are_kept_on_both_sides() {
+async fn connections_are_reused_on_both_sides() {
     let world = World::start().await;
     let body = initialize();
     let request = format!(

@@ -44,7 +44,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn https_with_an_authority_of_its_own() {
+async fn https_with_a_configured_certificate_authority() {
     let authority = Authority::new();
     let upstream = Upstream::start_tls(authority.leaf(&["localhost"]).server()).await;
     let url = json!({ "url": format!("https://localhost:{}/mcp", upstream.address().port()) });
@@ -83,7 +83,7 @@ async fn https_for_another_name_is_refused() {
 }
 
 #[tokio::test]
-async fn a_unix_socket() {
+async fn an_upstream_on_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("tasks.sock");
     let upstream = Upstream::start_unix(&socket);
@@ -114,7 +114,7 @@ async fn a_name_is_resolved_when_it_is_needed() {
 }
 
 #[tokio::test]
-async fn a_name_nobody_has_is_502_and_others_go_on() {
+async fn a_name_that_does_not_resolve_is_502_and_other_resources_work() {
     let world = World::with(|config| {
         let nowhere = e2e::gateway::config::resource(
             "/nowhere",
@@ -145,7 +145,7 @@ async fn a_name_nobody_has_is_502_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn the_upstreams_path_is_its_own() {
+async fn the_path_of_the_upstream_is_configured_separately() {
     let world = World::with(|config| {
         let upstream = config.upstream().replace("/mcp", "/v1/rpc");
         config.set("/resources/0/upstream", upstream)

@@ -103,7 +103,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn an_idle_http2_connection_does_not_hold_up_the_end() {
+async fn an_idle_http2_connection_does_not_delay_the_exit() {
     let mut setting = Setting::start().await;
     let http = setting.http();
     let answer = setting.post(&http, initialize()).open().await;
@@ -118,7 +118,7 @@ async fn an_idle_http2_connection_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn calls_and_streams_over_http2_end_well() {
+async fn calls_and_streams_over_http2_are_completed() {
     let mut setting = Setting::start().await;
     let http = setting.http();
     let mut feeds = setting.upstream.streams("text/event-stream");
@@ -179,7 +179,7 @@ async fn a_handshake_under_way_is_finished_and_its_request_answered() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_is_answered_until_it_is_told_that_it_is_over() {
+async fn a_kept_connection_is_served_until_the_gateway_announces_its_close() {
     let mut setting = Setting::start().await;
     let (address, protocols): (_, &[&[u8]]) = (setting.gateway.config.public, &[b"http/1.1"]);
     let mut kept =
@@ -205,7 +205,7 @@ async fn a_kept_connection_is_answered_until_it_is_told_that_it_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http2_clients_lose_nothing_in_an_upgrade() {
+async fn http2_clients_lose_no_request_in_an_upgrade() {
     let mut setting = Setting::start().await;
     let (is_over, answered) = (
         Arc::new(AtomicBool::new(false)),

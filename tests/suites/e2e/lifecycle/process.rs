@@ -28,7 +28,7 @@ fn good() -> Config {
 }
 
 #[tokio::test]
-async fn broken_files_are_told_apart() {
+async fn check_rejects_every_kind_of_broken_file() {
     let mut table = Table::default();
     let config = good();
     let rows = [
@@ -60,7 +60,7 @@ async fn broken_files_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_good_configuration_is_told_so() {
+async fn check_reports_a_good_configuration() {
     let (code, output) = run(&["check"], &good()).await;
     assert_eq!(code, Some(0), "{output}");
 }
@@ -153,7 +153,7 @@ async fn several_listeners_serve_the_same() {
 }
 
 #[tokio::test]
-async fn an_idle_gateway_ends_at_once_on_sigterm_and_sigint() {
+async fn an_idle_gateway_exits_at_once_on_sigterm_and_sigint() {
     // 154
     for signal in ["TERM", "INT"] {
         let mut world = World::start().await;
@@ -176,7 +176,7 @@ async fn an_idle_gateway_ends_at_once_on_sigterm_and_sigint() {
 }
 
 #[tokio::test]
-async fn work_in_flight_is_finished() {
+async fn requests_in_flight_are_finished() {
     // 154
     let mut world = World::start().await;
     let mut feeds = world.upstream.streams("application/json");
@@ -199,7 +199,7 @@ async fn work_in_flight_is_finished() {
 }
 
 #[tokio::test]
-async fn open_streams_are_told_to_end_cleanly() {
+async fn open_streams_are_ended_cleanly() {
     // 154; never a JSON-RPC message, only the framing.
     let mut world = World::start().await;
     let mut feeds = world.upstream.streams("text/event-stream");
@@ -226,7 +226,7 @@ async fn open_streams_are_told_to_end_cleanly() {
 }
 
 #[tokio::test]
-async fn the_drain_has_an_end() {
+async fn the_drain_has_a_deadline() {
     let mut world = World::with(|config| config.set("/shutdown/drain", "1s")).await;
     world.upstream.script(|_| Answer::Hang);
     let call = tokio::spawn(
@@ -249,7 +249,7 @@ async fn the_drain_has_an_end() {
 }
 
 #[tokio::test]
-async fn during_the_delay_it_is_not_ready_and_still_serves() {
+async fn during_the_delay_the_gateway_is_unready_and_still_serves() {
     // 154
     let mut world = World::with(|config| config.set("/shutdown/delay", "2s")).await;
     world.gateway.process.signal("TERM");
@@ -263,7 +263,7 @@ async fn during_the_delay_it_is_not_ready_and_still_serves() {
 }
 
 #[tokio::test]
-async fn sighup_does_no_harm() {
+async fn sighup_does_not_stop_the_gateway() {
     let mut world = World::start().await;
     for _ in 0..3 {
         world.gateway.process.signal("HUP");
@@ -277,7 +277,7 @@ async fn sighup_does_no_harm() {
 }
 
 #[tokio::test]
-async fn the_admin_listener_answers_and_names_nobody() {
+async fn the_admin_listener_answers_and_names_no_caller() {
     // 146, 158
     let world = World::start().await;
     world

@@ -75,7 +75,7 @@ async fn a_changed_policy_decides_the_next_requests() {
 }
 
 #[tokio::test]
-async fn a_broken_file_changes_nothing_and_is_told_whole() {
+async fn a_broken_file_changes_nothing_and_every_finding_is_logged() {
     // 150
     let mut world = World::start().await;
     let before = world.gateway.metrics().await.sum(LAST, &[]);
@@ -121,7 +121,7 @@ async fn sighup_reads_everything_again_where_nothing_is_watched() {
 }
 
 #[tokio::test]
-async fn files_are_watched_from_the_reload_on_that_says_so() {
+async fn a_reload_can_switch_file_watching_on() {
     let mut world = World::with(|config| config.set("/reload/watch", false)).await;
     rewrite(&mut world.gateway, |config| {
         config.set("/reload/watch", true)
@@ -234,7 +234,7 @@ async fn a_mounted_folder_is_followed_through_its_links() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_missing_is_found_when_it_comes() {
+async fn a_missing_file_is_loaded_when_it_is_created() {
     let mut world = World::start().await;
     let keys = world.gateway.config.folder().join("later/keys.json");
     rewrite(&mut world.gateway, |config| {
@@ -250,7 +250,7 @@ async fn a_file_that_was_missing_is_found_when_it_comes() {
 }
 
 #[tokio::test]
-async fn sessions_with_the_random_key_go_on() {
+async fn sessions_sealed_with_the_random_key_survive_a_reload() {
     let mut world = World::start().await;
     world.upstream.script(sessions());
     let token = world.reader();
@@ -269,7 +269,7 @@ async fn sessions_with_the_random_key_go_on() {
 }
 
 #[tokio::test]
-async fn a_stream_outlives_its_route() {
+async fn a_stream_survives_the_removal_of_its_route() {
     // 152
     let mut world = World::with(|config| {
         let upstream = config.upstream();
@@ -307,7 +307,7 @@ async fn a_stream_outlives_its_route() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_comes_later_is_waited_for() {
+async fn requests_wait_for_the_keys_of_an_issuer_added_later() {
     let issuer = Issuer::start().await;
     let mut world = World::start().await;
     issuer.keys(Fault::Slow(Duration::from_millis(300)));
@@ -347,7 +347,7 @@ async fn an_issuer_that_comes_later_is_waited_for() {
 }
 
 #[tokio::test]
-async fn keys_of_an_issuer_stay_where_other_things_change() {
+async fn keys_of_an_issuer_are_kept_when_other_settings_change() {
     let issuer = Issuer::start().await;
     let upstream = Upstream::start().await;
     let mut gateway = Gateway::start(Config::discovering(&upstream, &issuer)).await;
@@ -451,7 +451,7 @@ fn certificates(name: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_shown_to_new_connections() {
+async fn a_renewed_certificate_is_used_for_new_connections() {
     // 153
     let (mut secure, first) = Secure::start().await;
     let mut feeds = secure.upstream.streams("text/event-stream");
@@ -502,7 +502,7 @@ async fn a_renewed_certificate_is_shown_to_new_connections() {
 }
 
 #[tokio::test]
-async fn no_request_fails_while_everything_is_reloaded() {
+async fn no_request_fails_during_reloads_of_everything() {
     // 151
     let mut world = World::with(|config| config.set("/reload/settle", "20ms")).await;
     let token = world.reader();

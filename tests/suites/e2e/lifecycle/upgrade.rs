@@ -120,7 +120,7 @@ async fn three_upgrades_in_a_row_lose_no_request() {
 }
 
 #[tokio::test]
-async fn what_the_old_process_has_begun_it_ends_well() {
+async fn the_old_process_completes_its_requests() {
     let mut world = World::with(replaceable).await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let listening = world
@@ -228,7 +228,7 @@ async fn a_successor_that_cannot_serve_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_successor_that_is_ended_while_it_starts_takes_nothing() {
+async fn a_successor_that_is_killed_while_it_starts_changes_nothing() {
     let world = World::with(|config| replaceable(config).set("/reload/watch", false)).await;
     let issuer = Issuer::start().await;
     issuer.keys(Fault::Slow(Duration::from_secs(3)));
@@ -250,7 +250,7 @@ async fn a_successor_that_is_ended_while_it_starts_takes_nothing() {
 }
 
 #[tokio::test]
-async fn an_upgrade_while_the_old_process_ends_cuts_nothing() {
+async fn an_upgrade_during_a_drain_interrupts_no_request() {
     let mut world = World::with(|config| replaceable(config).set("/shutdown/delay", "5m")).await;
     let mut feeds = world.upstream.streams("application/json");
     let call = world
@@ -298,7 +298,7 @@ async fn a_second_process_does_not_take_the_upgrade_socket() {
 }
 
 #[tokio::test]
-async fn a_socket_that_a_killed_process_left_is_no_hindrance() {
+async fn an_upgrade_socket_that_a_killed_process_left_is_replaced() {
     let mut world = World::with(replaceable).await;
     world.gateway.process.signal("KILL");
     world.gateway.process.exit(A_WHILE).await;
@@ -311,7 +311,7 @@ async fn a_socket_that_a_killed_process_left_is_no_hindrance() {
 }
 
 #[tokio::test]
-async fn listeners_come_and_go_with_an_upgrade() {
+async fn an_upgrade_can_add_and_remove_listeners() {
     let (gone, new) = (port::free(), port::free());
     let mut world = World::with(|config| {
         replaceable(config).set("/listen/1", json!({ "address": gone.to_string() }))
@@ -365,7 +365,7 @@ async fn a_tls_listener_is_taken_over_too() {
 }
 
 #[tokio::test]
-async fn sessions_outlive_an_upgrade_when_a_key_is_configured_and_else_it_warns() {
+async fn sessions_survive_an_upgrade_with_a_configured_key_and_otherwise_it_warns() {
     for keyed in [true, false] {
         let mut world = World::with(|config| {
             let config = replaceable(config);

@@ -64,7 +64,7 @@ fn message(body: &str) -> Value {
 }
 
 #[tokio::test]
-async fn curl_finds_its_way_from_the_challenge_to_the_tools() {
+async fn curl_gets_from_the_challenge_to_a_tool_call() {
     let tasks = Tasks::start().await;
     let key = Key::rsa("rsa-1");
     let gateway = Gateway::start(Config::new(&tasks.url(), &[&key])).await;

@@ -64,7 +64,7 @@ fn long() -> String {
 }
 
 #[tokio::test]
-async fn a_full_disk_costs_lines_and_no_request() {
+async fn a_full_disk_loses_log_lines_and_fails_no_request() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut setting = Setting::writing_to(full).await;
     let before = setting.dropped().await;
@@ -80,7 +80,7 @@ async fn a_full_disk_costs_lines_and_no_request() {
 }
 
 #[tokio::test]
-async fn a_reader_that_went_away_costs_lines_and_no_request() {
+async fn a_closed_log_reader_loses_lines_and_fails_no_request() {
     let (reader, writer) = pipe().unwrap();
     let mut setting = Setting::writing_to(writer).await;
     drop(reader);
@@ -104,7 +104,7 @@ fn resident(setting: &Setting) -> u64 {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_reading_costs_lines_and_bounded_memory_and_is_told_afterwards() {
+async fn a_stalled_log_reader_loses_lines_and_uses_bounded_memory_and_the_loss_is_logged() {
     let (mut reader, writer) = pipe().unwrap();
     let mut setting = Setting::writing_to(writer).await;
     setting.call(long()).await;
@@ -143,7 +143,7 @@ async fn a_reader_that_stops_reading_costs_lines_and_bounded_memory_and_is_told_
 }
 
 #[tokio::test]
-async fn the_end_does_not_wait_for_a_reader_that_stopped() {
+async fn the_exit_does_not_wait_for_a_stalled_log_reader() {
     let (mut reader, writer) = pipe().unwrap();
     let mut setting = Setting::writing_to(writer).await;
     while setting.dropped().await == 0.0 {

@@ -71,7 +71,7 @@ fn resident(gateway: &Gateway) -> usize {
 }
 
 #[tokio::test]
-async fn with_few_descriptors_connections_are_fewer_and_everything_works() {
+async fn a_low_descriptor_limit_lowers_the_connection_limit() {
     // 106
     let key = Key::es256("first");
     let upstream = Upstream::start().await;
@@ -113,7 +113,7 @@ async fn with_few_descriptors_connections_are_fewer_and_everything_works() {
 }
 
 #[tokio::test]
-async fn out_of_descriptors_streams_go_on_and_accepting_resumes() {
+async fn without_descriptors_streams_continue_and_accepting_resumes() {
     // 106
     let world = World::start().await;
     let mut feeds = world.upstream.streams("text/event-stream");
@@ -167,7 +167,7 @@ async fn out_of_descriptors_streams_go_on_and_accepting_resumes() {
 }
 
 #[tokio::test]
-async fn short_of_memory_no_connection_is_added_and_streams_go_on() {
+async fn under_memory_pressure_connections_are_rejected_and_streams_continue() {
     // 107
     let at_rest = resident(&World::start().await.gateway);
     let limit = at_rest + 64 * MIB;
@@ -232,7 +232,7 @@ async fn short_of_memory_no_connection_is_added_and_streams_go_on() {
 }
 
 #[tokio::test]
-async fn silent_operators_do_not_keep_others_out() {
+async fn silent_admin_connections_do_not_block_others() {
     let world = World::start().await;
     let admin = world.gateway.config.admin;
     let mut silent = Vec::new();

@@ -42,7 +42,7 @@ async fn busy() -> World {
 }
 
 #[tokio::test]
-async fn promtool_has_nothing_to_say() {
+async fn promtool_reports_no_problem() {
     let world = busy().await;
     let text = world.gateway.admin("/metrics").await.text();
     let mut child = program("promtool")

@@ -265,7 +265,7 @@ async fn a_canary_is_in_no_output_in_either_format() {
 }
 
 #[tokio::test]
-async fn secrets_in_files_are_told_of_in_no_finding() {
+async fn no_finding_shows_the_secret_of_a_file() {
     let secret = leaks::secret("file-canary-77aa88bb99cc");
     let config = Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")]);
     let file = config.write("session.key", format!("{secret}\n"));
@@ -284,7 +284,7 @@ async fn secrets_in_files_are_told_of_in_no_finding() {
 }
 
 #[tokio::test]
-async fn an_upstream_makes_no_series_by_its_status() {
+async fn the_status_of_an_upstream_adds_no_metric_series() {
     // 145
     let world = e2e::world::World::start().await;
     for status in (200..1000).step_by(9) {

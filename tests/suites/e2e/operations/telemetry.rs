@@ -27,7 +27,7 @@ async fn lines(world: &World, count: usize) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_forwarded_call_has_one_line_that_tells_all() {
+async fn a_forwarded_call_has_one_line_with_every_field() {
     let world = World::start().await;
     world
         .acceptance(
@@ -72,7 +72,7 @@ async fn a_forwarded_call_has_one_line_that_tells_all() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_found_by_the_id_its_client_was_told() {
+async fn a_refusal_is_found_by_the_request_id_of_its_answer() {
     let world = World::start().await;
     let call = world
         .gateway
@@ -95,7 +95,7 @@ async fn a_refusal_is_found_by_the_id_its_client_was_told() {
 }
 
 #[tokio::test]
-async fn every_kind_of_request_has_its_line() {
+async fn every_kind_of_request_has_one_line() {
     let world = World::start().await;
     world.gateway.post(initialize()).send().await;
     world
@@ -224,7 +224,7 @@ async fn access_lines_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn every_metric_is_there_and_counts() {
+async fn every_metric_exists_and_counts() {
     let world = World::start().await;
     let mut feeds = None;
     world

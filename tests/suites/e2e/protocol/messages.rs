@@ -5,7 +5,7 @@ use e2e::world::{Table, World};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn errors_of_the_gateway_carry_the_id_they_answer() {
+async fn errors_of_the_gateway_carry_the_id_of_the_request() {
     let world = World::start().await;
     let token = world.reader();
     let mut table = Table::default();
@@ -117,7 +117,7 @@ async fn well_formed_modern_requests_pass_with_their_headers() {
 }
 
 #[tokio::test]
-async fn a_default_of_deny_lets_only_what_rules_name_pass() {
+async fn the_default_deny_allows_only_calls_that_rules_name() {
     let world = World::with(|config| {
         let config = config.set(
             "/resources/0/scopes/supported",
@@ -177,7 +177,7 @@ async fn a_default_of_deny_lets_only_what_rules_name_pass() {
 }
 
 #[tokio::test]
-async fn an_upstreams_own_errors_pass_unchanged() {
+async fn errors_of_the_upstream_pass_unchanged() {
     let world = World::start().await;
     let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no such method"}}"#;
     world.upstream.script(move |_| {

@@ -62,7 +62,7 @@ async fn begin(world: &World, token: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_sealed_state_serves_the_repeated_call() {
+async fn a_sealed_state_is_valid_for_the_repeated_call() {
     let world = world("seal").await;
     let token = world.reader();
     let sealed = begin(&world, &token).await;
@@ -90,7 +90,7 @@ async fn a_sealed_state_serves_the_repeated_call() {
 }
 
 #[tokio::test]
-async fn a_sealed_state_serves_no_other_call_and_nobody_else() {
+async fn a_sealed_state_is_refused_for_other_calls_and_callers() {
     let world = world("seal").await;
     let token = world.reader();
     let mallory = world.token().subject("mallory").sign();
@@ -177,7 +177,7 @@ async fn a_state_is_sealed_in_a_stream_too() {
 }
 
 #[tokio::test]
-async fn a_state_too_long_to_be_sealed_does_not_pass() {
+async fn a_state_too_long_to_be_sealed_is_refused() {
     let world = world("seal").await;
     let token = world.reader();
     let answer = |length: usize| {
@@ -197,7 +197,7 @@ async fn a_state_too_long_to_be_sealed_does_not_pass() {
 }
 
 #[tokio::test]
-async fn states_are_the_upstreams_unless_the_resource_says_otherwise() {
+async fn states_pass_unsealed_unless_the_resource_seals_them() {
     let world = World::start().await;
     world.upstream.script(asks);
     let token = world.reader();

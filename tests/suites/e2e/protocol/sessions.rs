@@ -37,7 +37,7 @@ fn list(world: &World, token: &str, session: &str) -> Call {
 }
 
 #[tokio::test]
-async fn a_session_works_and_the_upstreams_id_stays_behind() {
+async fn a_session_works_and_hides_the_id_of_the_upstream() {
     let world = world().await;
     let token = world.reader();
     let sealed = open(&world, &token).await;
@@ -80,7 +80,7 @@ async fn sealed_ids_never_repeat() {
 }
 
 #[tokio::test]
-async fn get_and_delete_carry_the_opened_session() {
+async fn get_and_delete_reach_the_upstream_with_its_session_id() {
     let world = world().await;
     let token = world.reader();
     let sealed = open(&world, &token).await;
@@ -141,7 +141,7 @@ async fn modern_requests_have_no_session() {
 }
 
 #[tokio::test]
-async fn a_session_the_upstream_has_forgotten_is_404() {
+async fn a_session_that_the_upstream_has_dropped_is_404() {
     let world = world().await;
     let token = world.reader();
     let sealed = open(&world, &token).await;
@@ -195,7 +195,7 @@ async fn restart(mut world: World) -> World {
 }
 
 #[tokio::test]
-async fn keys_are_exchanged_without_ending_a_session() {
+async fn sealing_keys_are_rotated_without_ending_a_session() {
     let mut world = World::with(|config| keyed(config, &["old"])).await;
     world.upstream.script(sessions());
     let token = world.reader();
@@ -229,7 +229,7 @@ async fn a_key_file_with_another_content_is_another_key() {
 }
 
 #[tokio::test]
-async fn a_session_outlives_a_restart_and_its_token() {
+async fn a_session_survives_a_restart_and_a_new_token() {
     let world = World::with(|config| keyed(config, &["session.key"])).await;
     world.upstream.script(sessions());
     let sealed = open(&world, &world.reader()).await;
@@ -292,7 +292,7 @@ async fn without_keys_a_restart_ends_sessions_and_the_log_says_so_before() {
 }
 
 #[tokio::test]
-async fn nothing_is_warned_of_where_keys_are_given_or_no_session_can_begin() {
+async fn no_warning_is_logged_with_configured_keys_or_without_sessions() {
     for world in [
         World::with(|config| keyed(config, &["session.key"])).await,
         World::with(|config| config.set("/resources/0/protocol_versions", json!([MODERN]))).await,
@@ -302,7 +302,7 @@ async fn nothing_is_warned_of_where_keys_are_given_or_no_session_can_begin() {
 }
 
 #[tokio::test]
-async fn a_session_belongs_to_a_client_whatever_claim_names_it() {
+async fn a_session_belongs_to_its_client_with_either_client_claim() {
     // Some providers name the client in azp at first and in client_id later, or the other way round.
     let world = world().await;
     let nameless = || world.token().without("client_id");
@@ -319,7 +319,7 @@ async fn a_session_belongs_to_a_client_whatever_claim_names_it() {
 }
 
 #[tokio::test]
-async fn a_second_gateway_with_the_same_key_file_opens_it() {
+async fn a_second_gateway_with_the_same_key_file_opens_a_session() {
     // Decision 5: nothing a replica would need lives in memory.
     let upstream = Upstream::start().await;
     upstream.script(sessions());

@@ -97,7 +97,7 @@ fn get(world: &World, era: Era, task: &str) -> Call {
 }
 
 #[tokio::test]
-async fn a_sealed_task_serves_its_caller() {
+async fn a_sealed_task_is_valid_for_its_caller() {
     let world = world("seal").await;
     let token = world.reader();
     for era in ERAS {
@@ -136,7 +136,7 @@ async fn a_sealed_task_serves_its_caller() {
 }
 
 #[tokio::test]
-async fn a_sealed_task_serves_nobody_else() {
+async fn a_sealed_task_is_refused_to_other_callers() {
     let world = world("seal").await;
     let token = world.reader();
     let mallory = world.token().subject("mallory").sign();
@@ -216,7 +216,7 @@ fn declaring(world: &World, method: &str, mut params: Value, name: Option<&str>)
 }
 
 #[tokio::test]
-async fn a_modern_client_that_knows_tasks_is_told_that_the_task_is_unknown() {
+async fn a_modern_client_with_tasks_gets_an_unknown_task_error() {
     let world = world("seal").await;
     let sealed = begin(&world, Era::Modern, &world.reader()).await;
     let mallory = world.token().subject("mallory").sign();
@@ -313,7 +313,7 @@ async fn ids_are_sealed_in_streams_and_batches_too() {
 }
 
 #[tokio::test]
-async fn the_answer_to_a_question_of_a_task_goes_back_to_that_task() {
+async fn the_answer_to_an_input_request_of_a_task_goes_back_to_that_task() {
     let world = world("seal").await;
     let token = world.reader();
     let sealed = begin(&world, Era::Legacy, &token).await;
@@ -347,7 +347,7 @@ async fn the_answer_to_a_question_of_a_task_goes_back_to_that_task() {
 }
 
 #[tokio::test]
-async fn a_sealed_resource_lists_nobodys_tasks() {
+async fn a_resource_with_sealed_tasks_lists_no_tasks() {
     let world = world("seal").await;
     let token = world.reader();
     for (era, method) in [
@@ -363,7 +363,7 @@ async fn a_sealed_resource_lists_nobodys_tasks() {
 }
 
 #[tokio::test]
-async fn tasks_are_refused_unless_the_resource_says_otherwise() {
+async fn tasks_are_refused_by_default() {
     let world = World::start().await;
     world.upstream.script(tasks);
     let token = world.reader();
@@ -402,7 +402,7 @@ async fn tasks_are_refused_unless_the_resource_says_otherwise() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_binds_tasks_itself_gets_them_as_they_are() {
+async fn tasks_pass_unsealed_where_the_upstream_binds_them() {
     let world = world("upstream").await;
     let token = world.reader();
     for era in ERAS {
@@ -416,7 +416,7 @@ async fn an_upstream_that_binds_tasks_itself_gets_them_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_task_outlives_a_restart_and_a_change_of_keys() {
+async fn a_sealed_task_survives_a_restart_and_a_change_of_keys() {
     let upstream = Upstream::start().await;
     upstream.script(tasks);
     let key = Key::es256("first");

@@ -38,7 +38,7 @@ fn tells(reply: &Reply, code: i64, supported: &Value, requested: &str) -> bool {
 }
 
 #[tokio::test]
-async fn without_a_list_the_upstream_decides() {
+async fn without_a_version_list_the_upstream_decides() {
     let world = World::start().await;
     world
         .acceptance(asking(&world, "2031-01-01"))
@@ -52,7 +52,7 @@ async fn without_a_list_the_upstream_decides() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_listed_is_refused_and_those_listed_are_named() {
+async fn an_unlisted_version_is_refused_with_the_listed_versions() {
     let listed = json!([LEGACY, MODERN]);
     let world = listing(listed.clone()).await;
     let mut table = Table::default();
@@ -84,7 +84,7 @@ async fn a_version_that_is_not_listed_is_refused_and_those_listed_are_named() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_differs_is_told_before_the_version() {
+async fn a_missing_or_different_version_is_reported_before_an_unlisted_one() {
     let world = listing(json!([MODERN])).await;
     let bare = legacy(&world, Some("2027-01-01"));
     let bare = bare.with("mcp-method", "tools/list");
@@ -101,7 +101,7 @@ async fn what_is_missing_or_differs_is_told_before_the_version() {
 }
 
 #[tokio::test]
-async fn a_resource_of_the_legacy_era_tells_no_error_of_the_modern_one() {
+async fn a_legacy_resource_returns_no_modern_error_code() {
     // A client that speaks both eras falls back on any error but those.
     let listed = json!(["2025-06-18", LEGACY]);
     let world = listing(listed.clone()).await;
@@ -124,7 +124,7 @@ async fn a_resource_of_the_legacy_era_tells_no_error_of_the_modern_one() {
 }
 
 #[tokio::test]
-async fn a_route_without_old_versions_opens_no_session() {
+async fn a_resource_without_legacy_versions_opens_no_session() {
     // Threat 70: an old version is chosen because it checks less.
     let listed = json!([MODERN]);
     let world = listing(listed.clone()).await;
@@ -182,7 +182,7 @@ async fn a_route_without_old_versions_opens_no_session() {
 }
 
 #[tokio::test]
-async fn get_and_delete_are_held_to_the_list() {
+async fn the_version_list_applies_to_get_and_delete() {
     let world = listing(json!([LEGACY, MODERN])).await;
     let token = world.reader();
     let mut table = Table::default();

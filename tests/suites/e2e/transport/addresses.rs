@@ -99,7 +99,7 @@ fn speaking_for(host: u8) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn only_a_listed_proxy_is_believed_in_the_one_configured_header() {
+async fn only_a_listed_proxy_is_trusted_and_only_its_configured_header() {
     // 61
     let mut table = Table::default();
     let cases = [
@@ -214,7 +214,7 @@ async fn a_proxy_protocol_header_names_the_client() {
 }
 
 #[tokio::test]
-async fn without_a_proxy_protocol_header_of_a_listed_proxy_nobody_is_served() {
+async fn without_a_proxy_protocol_header_from_a_listed_proxy_no_client_is_served() {
     // 61
     let world =
         World::with(|config| with_proxy_protocol(config).set("/timeouts/handshake", "1s")).await;
@@ -279,7 +279,7 @@ async fn a_proxy_protocol_header_comes_before_tls() {
 }
 
 #[tokio::test]
-async fn one_address_has_only_so_many_connections() {
+async fn the_connections_of_one_address_are_limited() {
     // 101
     let world =
         World::with(|config| limiting(config).set("/limits/connections_per_address", 3)).await;
@@ -318,7 +318,7 @@ async fn one_address_has_only_so_many_connections() {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_each_client_has_its_own_connections() {
+async fn behind_a_proxy_each_client_has_its_own_connection_limit() {
     // 101
     let world = World::with(|config| {
         limiting(with_proxy_protocol(config)).set("/limits/connections_per_address", 2)
@@ -346,7 +346,7 @@ async fn behind_a_proxy_each_client_has_its_own_connections() {
 }
 
 #[tokio::test]
-async fn an_address_with_too_many_refusals_is_put_off_and_known_callers_are_not() {
+async fn an_address_with_too_many_refusals_gets_429_and_known_callers_do_not() {
     // 104
     let world = World::with(|config| limiting(config).set("/limits/refusals_per_address", 2)).await;
     let known = world.reader();
@@ -390,7 +390,7 @@ async fn an_address_with_too_many_refusals_is_put_off_and_known_callers_are_not(
 }
 
 #[tokio::test]
-async fn ordinary_refusals_count_for_nothing() {
+async fn ordinary_refusals_are_not_counted() {
     // 104
     let world = World::with(|config| limiting(config).set("/limits/refusals_per_address", 1)).await;
     let gateway = &world.gateway;
@@ -429,7 +429,7 @@ async fn ordinary_refusals_count_for_nothing() {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_refusals_count_against_the_client_that_it_names() {
+async fn behind_a_proxy_refusals_count_against_the_named_client() {
     // 104
     let world =
         World::with(|config| limiting(behind_proxy(config)).set("/limits/refusals_per_address", 2))
@@ -456,7 +456,7 @@ async fn behind_a_proxy_refusals_count_against_the_client_that_it_names() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_names_nobody_is_not_locked_out_for_everybody() {
+async fn a_proxy_that_names_no_client_is_not_locked_out() {
     // 104
     let world =
         World::with(|config| limiting(behind_proxy(config)).set("/limits/refusals_per_address", 1))
@@ -471,7 +471,7 @@ async fn a_proxy_that_names_nobody_is_not_locked_out_for_everybody() {
 }
 
 #[tokio::test]
-async fn ones_own_machines_are_exempt_unless_a_list_says_otherwise() {
+async fn local_addresses_are_exempt_by_default() {
     // 101, 104
     let world = World::with(|config| {
         config

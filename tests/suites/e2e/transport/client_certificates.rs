@@ -71,7 +71,7 @@ async fn connect(
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
 
 #[tokio::test]
-async fn a_client_is_served_with_a_certificate_of_these_authorities_alone() {
+async fn only_clients_with_a_certificate_of_the_configured_authorities_are_served() {
     let (ours, others) = (Authority::new(), Authority::new());
     let setting = start(&ours).await;
     let good = ours.leaf(&["agent"]);
@@ -95,7 +95,7 @@ async fn a_client_is_served_with_a_certificate_of_these_authorities_alone() {
 }
 
 #[tokio::test]
-async fn every_connection_shows_its_certificate_anew() {
+async fn every_connection_presents_its_certificate_again() {
     // A resumed session would not be verified again.
     let ours = Authority::new();
     let setting = start(&ours).await;

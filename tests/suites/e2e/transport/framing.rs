@@ -13,7 +13,7 @@ fn with_lines(world: &World, lines: &str, body: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_byte_behind_a_request_does_not_freeze_its_stream() {
+async fn a_byte_after_a_request_does_not_stall_its_stream() {
     let world = World::start().await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let body = initialize();
@@ -30,7 +30,7 @@ async fn a_byte_behind_a_request_does_not_freeze_its_stream() {
 }
 
 #[tokio::test]
-async fn an_upstream_answer_is_reframed() {
+async fn the_answer_of_an_upstream_is_framed_again() {
     let world = World::start().await;
     world.upstream.script(|_| {
         let mut answer = with(200, "application/json", "{}");

@@ -137,7 +137,7 @@ fn stream(index: u32) -> u32 {
 }
 
 #[tokio::test]
-async fn streams_reset_as_soon_as_they_are_opened_end_the_connection() {
+async fn streams_reset_at_once_end_the_connection() {
     // CVE-2023-44487
     let setting = Secure::start().await;
     let fields = fields(&setting, "POST");
@@ -150,7 +150,7 @@ async fn streams_reset_as_soon_as_they_are_opened_end_the_connection() {
 }
 
 #[tokio::test]
-async fn streams_reset_once_their_request_is_under_way_end_the_connection_too() {
+async fn streams_reset_while_their_request_runs_end_the_connection_too() {
     // The slower kind: each stream is accepted, and its call sent upstream, before it is reset.
     let setting = Secure::with(|config| config.set("/timeouts/header", "60s")).await;
     setting.upstream.script(|_| Answer::Hang);
@@ -186,7 +186,7 @@ async fn streams_reset_once_their_request_is_under_way_end_the_connection_too() 
 }
 
 #[tokio::test]
-async fn streams_that_we_are_made_to_reset_end_the_connection() {
+async fn streams_that_the_client_makes_the_gateway_reset_end_the_connection() {
     // CVE-2025-8671: a window that overflows, a frame on a stream its client has closed, an increment of nothing.
     let setting = Secure::start().await;
     setting
@@ -217,7 +217,7 @@ async fn streams_that_we_are_made_to_reset_end_the_connection() {
 }
 
 #[tokio::test]
-async fn header_blocks_without_end_end_the_connection() {
+async fn endless_header_blocks_end_the_connection() {
     // RUSTSEC-2024-0332
     let setting = Secure::start().await;
     let fields = fields(&setting, "POST");
@@ -244,7 +244,7 @@ async fn header_blocks_without_end_end_the_connection() {
 }
 
 #[tokio::test]
-async fn header_blocks_that_unpack_to_far_more_are_refused_and_kept_nowhere() {
+async fn header_blocks_that_decompress_beyond_the_limit_are_refused_and_not_stored() {
     let setting = Secure::start().await;
     let mut packed = fields(&setting, "POST");
     // A field of 3 KiB goes into the table once (RFC 7541 §6.2.1); each further byte names it again.
@@ -283,7 +283,7 @@ fn idle_frames() -> [(&'static str, Vec<u8>); 5] {
 }
 
 #[tokio::test]
-async fn floods_without_a_request_end_with_the_header_deadline() {
+async fn a_flood_without_a_request_is_closed_at_the_header_deadline() {
     let setting = Secure::start().await;
     for (name, bytes) in idle_frames() {
         attack(name, &setting, End::Stopped, |_| bytes.repeat(50)).await;
@@ -291,7 +291,7 @@ async fn floods_without_a_request_end_with_the_header_deadline() {
 }
 
 #[tokio::test]
-async fn floods_beside_a_running_call_are_harmless() {
+async fn floods_during_a_running_call_are_harmless() {
     // Each frame costs less than a request would, and nothing is kept of it.
     let setting = Secure::start().await;
     setting.upstream.script(|request| match request.body.len() {
@@ -321,7 +321,7 @@ async fn empty_frames_of_a_body_end_the_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_that_works_is_not_ended_by_the_streams_it_gives_up() {
+async fn a_working_connection_is_not_closed_for_the_streams_it_cancels() {
     // One call in two is given up, 300 times over.
     let setting = Secure::start().await;
     setting

@@ -54,7 +54,7 @@ async fn silent_connections_do_not_slow_a_normal_request() {
 }
 
 #[tokio::test]
-async fn a_head_that_drips_is_cut_by_its_total_deadline() {
+async fn a_slow_head_is_closed_at_its_total_deadline() {
     // 97: each byte restarts nothing.
     let world = World::with(|config| config.set("/timeouts/header", "1s")).await;
     let mut connection = world.gateway.raw().await;
@@ -73,7 +73,7 @@ async fn a_head_that_drips_is_cut_by_its_total_deadline() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_may_pause_longer_than_a_head_may_take() {
+async fn a_kept_connection_can_pause_longer_than_the_header_deadline() {
     let world = World::with(|config| config.set("/timeouts/header", "1s")).await;
     let body = initialize();
     let call = format!(
@@ -90,7 +90,7 @@ async fn a_kept_connection_may_pause_longer_than_a_head_may_take() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_ends_with_its_keep_alive() {
+async fn an_idle_connection_is_closed_after_its_keep_alive() {
     let world = World::with(|config| config.set("/timeouts/keep_alive", "1s")).await;
     let body = initialize();
     let mut connection = world.gateway.raw().await;
@@ -106,7 +106,7 @@ async fn an_idle_connection_ends_with_its_keep_alive() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_not_served_until_one_ends() {
+async fn connections_beyond_the_limit_are_not_served_until_one_closes() {
     // 101
     let world = World::with(|config| config.set("/limits/connections", 3)).await;
     let body = initialize();
@@ -142,7 +142,7 @@ async fn connections_beyond_the_limit_are_not_served_until_one_ends() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_reads_is_cut() {
+async fn a_client_that_never_reads_is_disconnected() {
     // 99
     let world = World::with(|config| config.set("/timeouts/write_idle", "1s")).await;
     world.upstream.script(|_| {
@@ -165,7 +165,7 @@ async fn a_client_that_never_reads_is_cut() {
 }
 
 #[tokio::test]
-async fn a_resource_may_have_a_deadline_of_its_own() {
+async fn a_resource_can_have_its_own_deadline() {
     let world = World::with(|config| config.set("/resources/0/response_head", "1s")).await;
     world.upstream.script(|_| Answer::Hang);
     let began = Instant::now();
@@ -187,7 +187,7 @@ async fn a_resource_may_have_a_deadline_of_its_own() {
 }
 
 #[tokio::test]
-async fn bodies_that_take_too_much_together_are_put_off() {
+async fn bodies_beyond_the_total_memory_limit_get_503() {
     let world = World::with(|config| {
         config
             .set("/limits/body_bytes", "1MiB")
@@ -217,7 +217,7 @@ async fn bodies_that_take_too_much_together_are_put_off() {
 }
 
 #[tokio::test]
-async fn a_body_counts_until_the_upstream_has_taken_it() {
+async fn a_body_counts_until_it_is_sent_to_the_upstream() {
     // More than sockets hold on both sides of a connection of which nobody reads.
     const LARGE: usize = 24 << 20;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -30,7 +30,7 @@ async fn answer(setting: &Secure, name: &'static str, host: &str) -> RawReply {
 }
 
 #[tokio::test]
-async fn a_connection_for_one_host_brings_no_request_for_another() {
+async fn a_connection_for_one_host_carries_no_request_for_another() {
     let setting = Secure::start().await;
     let port = setting.gateway.config.public.port();
     let (localhost, tasks) = (format!("localhost:{port}"), format!("tasks.example:{port}"));
@@ -64,7 +64,7 @@ async fn a_connection_for_one_host_brings_no_request_for_another() {
 }
 
 #[tokio::test]
-async fn a_misdirected_request_says_so_and_leaves_the_connection_usable() {
+async fn a_misdirected_request_is_421_and_leaves_the_connection_usable() {
     let setting = Secure::start().await;
     let port = setting.gateway.config.public.port();
     let reply = answer(&setting, "localhost", &format!("tasks.example:{port}")).await;
@@ -79,7 +79,7 @@ async fn a_misdirected_request_says_so_and_leaves_the_connection_usable() {
 }
 
 #[tokio::test]
-async fn the_authority_of_http_2_is_held_to_the_same() {
+async fn misdirected_requests_are_refused_over_http_2_too() {
     let setting = Secure::start().await;
     let port = setting.gateway.config.public.port();
     let bearer = format!("Bearer {}", setting.token());

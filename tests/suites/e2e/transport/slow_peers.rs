@@ -26,7 +26,7 @@ async fn closed(gateway: &Gateway, cause: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_head_that_stops_is_answered_408_whether_it_is_the_first_or_a_later_one() {
+async fn an_incomplete_head_is_answered_408_on_first_and_later_requests() {
     // 97
     let world = World::with(|config| config.set("/timeouts/header", "1s")).await;
     let mut first = world.gateway.raw().await;
@@ -53,7 +53,7 @@ async fn a_head_that_stops_is_answered_408_whether_it_is_the_first_or_a_later_on
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_is_closed_without_a_word() {
+async fn a_silent_connection_is_closed_without_a_response() {
     // 97
     let world = World::with(|config| config.set("/timeouts/header", "1s")).await;
     let mut silent = world.gateway.raw().await;
@@ -96,7 +96,7 @@ async fn tls_on_a_plain_port_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn more_fields_than_the_parser_has_room_for_are_too_large_like_any() {
+async fn more_fields_than_the_parser_accepts_are_answered_431() {
     // 102
     let world = World::start().await;
     for count in [101, 256, 257, 300, 2000] {
@@ -116,7 +116,7 @@ async fn more_fields_than_the_parser_has_room_for_are_too_large_like_any() {
 }
 
 #[tokio::test]
-async fn http_2_connections_that_bring_no_request_are_closed() {
+async fn http_2_connections_without_a_request_are_closed() {
     // 97: nothing, half a preface, a preface, a head without its end, pings.
     let setting = Secure::start().await;
     let start = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
@@ -154,7 +154,7 @@ async fn http_2_connections_that_bring_no_request_are_closed() {
 }
 
 #[tokio::test]
-async fn an_http_2_connection_that_was_used_is_closed_when_it_only_pings() {
+async fn a_used_http_2_connection_that_only_pings_is_closed() {
     // 97
     let setting = Secure::with(|config| config.set("/timeouts/keep_alive", "2s")).await;
     let mut connection = connect(&setting, &[], None).await;
@@ -220,7 +220,7 @@ fn resident(gateway: &Gateway) -> u64 {
 }
 
 #[tokio::test]
-async fn windows_that_never_open_or_open_by_a_byte_hold_nothing_for_long() {
+async fn closed_and_tiny_flow_control_windows_hold_memory_only_briefly() {
     // 99, 103
     let setting = Secure::with(|config| config.set("/timeouts/write_idle", "2s")).await;
     plenty(&setting.upstream);
@@ -253,7 +253,7 @@ async fn windows_that_never_open_or_open_by_a_byte_hold_nothing_for_long() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_read_is_closed_whatever_its_windows_say() {
+async fn a_connection_that_is_not_read_is_closed_even_with_open_windows() {
     // 99: the windows are wide open, the socket is not read.
     let setting = Secure::with(|config| config.set("/timeouts/write_idle", "2s")).await;
     plenty(&setting.upstream);
@@ -279,7 +279,7 @@ async fn a_connection_that_is_not_read_is_closed_whatever_its_windows_say() {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_a_byte_now_and_then_is_cut() {
+async fn a_reader_that_is_too_slow_is_disconnected() {
     // 99
     let world = World::with(|config| config.set("/timeouts/write_idle", "2s")).await;
     plenty(&world.upstream);

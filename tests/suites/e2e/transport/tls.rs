@@ -97,7 +97,7 @@ async fn old_versions_of_tls_are_refused() {
 }
 
 #[tokio::test]
-async fn ciphers_without_authentication_of_what_they_encrypt_are_refused() {
+async fn ciphers_without_authenticated_encryption_are_refused() {
     // 156: CBC and its kin, and what has no forward secrecy.
     let setting = Setting::start().await;
     for (cipher, accepted) in [
@@ -121,7 +121,7 @@ async fn ciphers_without_authentication_of_what_they_encrypt_are_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_speaks_neither_version_of_http_gets_no_handshake() {
+async fn a_client_that_offers_neither_version_of_http_gets_no_handshake() {
     // 156
     let setting = Setting::start().await;
     let config = client(&setting.authority, &[b"acme-tls/1"]);
@@ -133,7 +133,7 @@ async fn a_client_that_speaks_neither_version_of_http_gets_no_handshake() {
 }
 
 #[tokio::test]
-async fn plain_http_on_the_tls_port_gets_nothing() {
+async fn plain_http_on_the_tls_port_gets_no_response() {
     // 157
     let setting = Setting::start().await;
     let request = format!(
@@ -146,7 +146,7 @@ async fn plain_http_on_the_tls_port_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_comes_is_closed() {
+async fn a_connection_without_a_handshake_is_closed() {
     // 100
     let setting = Setting::start().await;
     let mut silent = Raw::connect(setting.gateway.config.public).await;
@@ -185,7 +185,7 @@ async fn refusals_over_http_2_leave_the_connection_usable() {
 }
 
 #[tokio::test]
-async fn events_come_promptly_over_both_versions() {
+async fn events_are_delivered_promptly_over_both_versions() {
     // 115
     let setting = Setting::start().await;
     for http1 in [true, false] {
@@ -207,7 +207,7 @@ async fn events_come_promptly_over_both_versions() {
 }
 
 #[tokio::test]
-async fn a_break_in_mid_stream_is_visible_over_both_versions() {
+async fn an_interrupted_stream_is_visible_over_both_versions() {
     // 114
     let setting = Setting::start().await;
     setting.upstream.script(|_| {
@@ -237,7 +237,7 @@ async fn a_break_in_mid_stream_is_visible_over_both_versions() {
 }
 
 #[tokio::test]
-async fn a_stream_left_over_http_2_frees_the_upstream_and_keeps_the_connection() {
+async fn a_cancelled_http_2_stream_frees_the_upstream_and_keeps_the_connection() {
     // 116
     let setting = Setting::start().await;
     let http = setting.http(false);
@@ -293,7 +293,7 @@ async fn http_2_without_a_preface_or_a_request_is_closed() {
 }
 
 #[tokio::test]
-async fn the_expiry_of_each_certificate_is_told() {
+async fn the_expiry_of_each_certificate_is_a_metric() {
     let setting = Setting::start().await;
     let metrics = setting.gateway.metrics().await;
     let name = "mcp_gateway_certificate_expiry_timestamp_seconds";
