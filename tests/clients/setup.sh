@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the end-to-end tests run against and with: the identity provider and the MCP clients (README.md).
-# Repeatable; does nothing when all is there. Needs python3 and, only when that cannot make virtual environments yet,
+# Repeatable; does nothing if everything is installed. Needs python3 and, only when that cannot make virtual environments yet,
 # apt-get as root or with sudo.
 set -eu
 
@@ -12,7 +12,7 @@ stamp=$tools/clients.stamp
 
 say() { echo "tests/clients: $*" >&2; }
 
-# Everything that decides what gets installed, and where: a virtual environment does not survive a move.
+# The inputs of the installation, and its path: a virtual environment cannot be moved.
 wanted() {
     { echo "$root"; cat "$here/requirements.txt" "$here/package.json" "$here/package-lock.json" "$here/.npmrc"; } | sha256sum
 }

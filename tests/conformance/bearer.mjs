@@ -1,5 +1,5 @@
 // Preloaded into the conformance suite, which cannot set headers of its own: puts the bearer token of MCP_TOKEN on every request
-// to the origin MCP_ORIGIN, whichever of Node's two HTTP clients makes it. Nothing else about a request changes.
+// to the origin MCP_ORIGIN, for both of Node's HTTP clients. Nothing else in a request changes.
 
 import diagnostics from "node:diagnostics_channel";
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the conformance suite beside this file, with the Node.js that tests/clients/setup.sh brings.
-# Repeatable; does nothing when all is there.
+# Installs the conformance suite next to this file, with the Node.js that tests/clients/setup.sh installs.
+# Repeatable; does nothing if everything is installed.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

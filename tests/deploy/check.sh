@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what is under deploy/: the manifests are rendered as `kubectl apply -k` would, judged by Kubernetes' own schemas and by
-# manifests.py, and what they hold is given to the programs that read it: the gateway, the task server and Prometheus.
+# Checks what is under deploy/: the manifests are rendered as by `kubectl apply -k`, checked with Kubernetes' own schemas and
+# manifests.py, and their contents are given to the programs that read them: the gateway, the task server and Prometheus.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,7 +11,7 @@ cd "$root"
 tools=$root/.tools/deploy
 binaries=${CARGO_TARGET_DIR:-target}/debug
 gateway=${MCP_GATEWAY:-$binaries/mcp-gateway}
-# The version of Kubernetes whose schemas judge; the kubectl is of the same.
+# The version of Kubernetes of the schemas and of kubectl.
 kubernetes=1.35
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -20,8 +20,8 @@ python() {
   "$tools/venv/bin/python" "$@"
 }
 
-# quietly WHAT COMMAND…: shows what the command said only when it fails. (Not `if ! COMMAND`: that would let the command's
-# own first failure pass.)
+# quietly WHAT COMMAND…: shows the output of the command only when it fails. (Not `if ! COMMAND`: that would ignore the first
+# failure inside the command.)
 quietly() {
   local what=$1 code
   shift
@@ -37,7 +37,7 @@ quietly() {
   printf 'deploy: ok: %s\n' "$what"
 }
 
-# refused EXIT-CODE TEXT COMMAND…: the command must end with that code and say that text.
+# refused EXIT-CODE TEXT COMMAND…: the command must exit with that code and print that text.
 refused() {
   local code=$1 text=$2 got=0
   shift 2
@@ -61,33 +61,33 @@ unknown_key() {
   refused 1 readOnlyRootFileSystem schemas "$work/unknown-key.yaml"
 }
 
-judge() {
-  python "$here/manifests.py" judge "$1"
+rules_of_manifests() {
+  python "$here/manifests.py" check "$1"
 }
 
-# Each line breaks one promise of the manifests, which must be noticed: what sed does to the rendering, then what is found.
+# Each line breaks one rule of manifests.py, which must be found: the sed command on the rendering, then the finding.
 promises() {
   local edit finding
   while IFS='|' read -r edit finding; do
     sed "$edit" "$work/rendered.yaml" >"$work/broken.yaml"
-    refused 1 "$finding" judge "$work/broken.yaml"
+    refused 1 "$finding" rules_of_manifests "$work/broken.yaml"
   done <<'EOF'
-s/runAsNonRoot: true/runAsNonRoot: false/|may run as root
-s/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/|may write to its root
+s/runAsNonRoot: true/runAsNonRoot: false/|can run as root
+s/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/|can write to its root
 s/automountServiceAccountToken: false/automountServiceAccountToken: true/|token of its service account
 s/- ALL/- CHOWN/|keeps capabilities
 s/defaultMode: .*/defaultMode: 292/|not mounted with mode 0440
 s/fsGroup: 65532/fsGroup: 0/|no fsGroup
 s/terminationGracePeriodSeconds: .*/terminationGracePeriodSeconds: 35/|killed before its drain
 s/address: 0.0.0.0:9090/address: 0.0.0.0:9191/|the configuration listens at
-s/path: .readyz/path: \/livez/|does not ask /readyz
-s/minAvailable: 1/minAvailable: 2/|never lets a pod go
+s/path: .readyz/path: \/livez/|does not request /readyz
+s/minAvailable: 1/minAvailable: 2/|never allows a pod to be evicted
 s/- 169.254.0.0.16/- 192.0.2.0\/24/|link-local
 s/upstream-tasks:9000/upstream-tasks:9001/|has no port 9001
 EOF
 }
 
-# The files the configuration names, made up: `check` looks for them.
+# Generated files for the paths of the configuration: `check` looks for them.
 lay_out_mounts() {
   mkdir -p "$work/etc/tls" "$work/etc/session"
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=mcp.example.com \
@@ -107,7 +107,7 @@ broken_configuration() {
   refused 2 public_uri "$gateway" check "$work/etc/broken.yaml"
 }
 
-# The task server, started as its manifest says but for the port and the folder, must know the name of its service.
+# The task server, started with the arguments of its manifest except for port and folder, must accept the name of its service.
 task_server() {
   local arguments address= status
   mapfile -t arguments < <(python "$here/manifests.py" arguments "$work/rendered.yaml" upstream-tasks |
@@ -143,7 +143,7 @@ known_metrics() {
   done
 }
 
-# Debian's Prometheus knows no Kubernetes: the pods are laid before it in a file, with the labels Kubernetes would give them.
+# Debian's Prometheus is built without Kubernetes: it gets the pods from a file, with the labels of Kubernetes.
 scraped_pods() {
   python "$here/manifests.py" targets "$work/rendered.yaml" >"$work/targets.json"
   python "$here/manifests.py" by-file deploy/prometheus/prometheus-kubernetes.yml "$work/targets.json" >"$work/prometheus.yml"
@@ -152,8 +152,8 @@ scraped_pods() {
   python - "$work/discovered.json" <<'EOF'
 import json, sys
 
-kept = [target["labels"] for target in json.load(open(sys.argv[1])) if target.get("labels")]
-seen = {(pod["pod"], pod["__address__"], pod["__metrics_path__"], pod["job"], pod["namespace"]) for pod in kept}
+scraped = [target["labels"] for target in json.load(open(sys.argv[1])) if target.get("labels")]
+seen = {(pod["pod"], pod["__address__"], pod["__metrics_path__"], pod["job"], pod["namespace"]) for pod in scraped}
 expected = {("mcp-gateway-0", "10.0.0.1:9090", "/metrics", "mcp-gateway", "mcp")}
 assert seen == expected, f"Prometheus would scrape {seen}"
 EOF
@@ -163,16 +163,16 @@ for binary in "$gateway" "$binaries/upstream-tasks"; do
   [ -x "$binary" ] || { printf 'deploy: %s is not built; run this by "make deploy-check"\n' "$binary" >&2; exit 1; }
 done
 quietly "kubectl renders the manifests" render
-quietly "they pass the strict schemas of Kubernetes $kubernetes" schemas "$work/rendered.yaml"
-quietly "an unknown key would not" unknown_key
-quietly "pods are restricted, keys closed, names and ports meet" judge "$work/rendered.yaml"
-quietly "a broken promise would be noticed" promises
+quietly "the manifests pass the strict schemas of Kubernetes $kubernetes" schemas "$work/rendered.yaml"
+quietly "the schemas refuse an unknown key" unknown_key
+quietly "pods are restricted, keys are private, names and ports agree" rules_of_manifests "$work/rendered.yaml"
+quietly "each broken rule is found" promises
 quietly "the gateway accepts the configuration in the ConfigMap" configuration
-quietly "a broken one it would not" broken_configuration
-quietly "the task server starts by its manifest and knows its name" task_server
+quietly "the gateway refuses a broken configuration" broken_configuration
+quietly "the task server starts with its manifest and accepts its name" task_server
 quietly "Prometheus accepts its configuration" promtool check config deploy/prometheus/prometheus.yml
 quietly "alerts fire when they should" rules
-quietly "they ask for metrics the gateway has" known_metrics
-quietly "Prometheus scrapes the gateway's pods and no others" scraped_pods
+quietly "alerts use metrics that the gateway has" known_metrics
+quietly "Prometheus scrapes only the gateway's pods" scraped_pods
 printf 'deploy: manifests, configuration, scraping and alerts checked against Kubernetes %s, %s and %s\n' "$kubernetes" \
   "$("$gateway" --version)" "$(promtool --version 2>&1 | sed -n '1s/^promtool, version \([^ ]*\).*/Prometheus \1/p')"

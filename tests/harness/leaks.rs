@@ -1,4 +1,4 @@
-//! What must never be seen: JSON Web Tokens and registered secrets (`tests/attacks.md` 43, 44, 144).
+//! What must never appear: JSON Web Tokens and registered secrets (`tests/attacks.md` 43, 44, 144).
 
 use std::sync::Mutex;
 
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Registers a text that may appear in no log, no upstream request and no metric of this process's tests.
+/// Registers a text that must not appear in any log, upstream request or metric of this process's tests.
 pub fn secret(text: &str) -> String {
     SECRETS
         .lock()
@@ -27,7 +27,7 @@ pub fn find(text: &str) -> Option<String> {
     })
 }
 
-/// A part of a compact JWT begins `eyJ` (`{"` in base64url); sixteen more characters cannot be chance.
+/// A part of a compact JWT begins `eyJ` (`{"` in base64url); sixteen more characters do not occur by chance.
 fn jwt(text: &str) -> Option<String> {
     text.match_indices("eyJ").find_map(|(start, _)| {
         let tail = &text[start..];

@@ -1,14 +1,14 @@
-//! What the end-to-end suites share: starting the real binaries, and playing everybody around them.
+//! What the end-to-end suites share: starting the real binaries, and simulating their peers.
 //!
-//! - [`process`] finds and runs programs, on free ports, and keeps what they print;
+//! - [`process`] finds and runs programs, on free ports, and stores what they print;
 //! - [`gateway`] is the gateway under test, with its configuration file and its metrics;
 //! - [`upstream`] is an MCP server that records every request and fails the test if a credential arrived; below it are the
-//!   example server, where a real one is wanted, and a relay that watches what it is sent;
+//!   example server, where a real one is needed, and a relay that records what it is sent;
 //! - [`issuer`] is an authorization server with faults as switches; keys and tokens come from the crate `test-support`;
 //! - [`client`] is the client: ordinary HTTP, and below it exact bytes, HTTP/2 frames and event streams;
-//! - [`world`] is the common case of all of them, below it the same behind TLS, and what every refusal owes;
-//! - [`certificates`] makes a CA and leaves; [`serve`] is the small HTTP server under issuer and upstream; [`leaks`] knows
-//!   what must never be seen.
+//! - [`world`] is the common case of all of them, below it the same behind TLS, and the checks that every refusal must pass;
+//! - [`certificates`] makes a CA and leaves; [`serve`] is the small HTTP server under issuer and upstream; [`leaks`] finds
+//!   what must never appear.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,10 +30,10 @@ pub mod world;
 
 use std::time::Duration;
 
-/// How long anything that should happen at once may take on a busy machine.
+/// Timeout for what should happen at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(10);
 
-/// Waits until `condition` holds, for at most [`SOON`]; `what` tells what was awaited.
+/// Waits until `condition` holds, for at most [`SOON`]; `what` names it in the failure.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + SOON;
     while !condition().await {

@@ -1,4 +1,4 @@
-//! A child process whose output is kept, and which dies with the test.
+//! A child process whose output is stored, and which is killed at the end of the test.
 
 pub mod binary;
 pub mod port;
@@ -30,7 +30,7 @@ impl Process {
         Self::spawn_writing_to(command, Stdio::piped())
     }
 
-    /// The same with its standard output going somewhere; unless that is a pipe made here, it is not kept.
+    /// The same with its standard output written to `output`; it is stored only if that is a pipe made here.
     pub fn spawn_writing_to(mut command: Command, stdout: Stdio) -> Self {
         let mut child = command
             .stdin(Stdio::null())
@@ -52,7 +52,7 @@ impl Process {
         self.output.text()
     }
 
-    /// A handle to the output that outlives the process.
+    /// A handle to the output, which can be read after the process has exited.
     pub fn handle(&self) -> Output {
         self.output.clone()
     }
@@ -74,7 +74,7 @@ impl Process {
         assert!(status.expect("kill runs").success(), "kill -{name} {id}");
     }
 
-    /// Waits for the end; panics when it does not come in time.
+    /// Waits for the exit; panics when it does not come in time.
     pub async fn exit(&mut self, within: Duration) -> ExitStatus {
         match timeout(within, self.child.wait()).await {
             Ok(status) => status.expect("a child can be waited for"),

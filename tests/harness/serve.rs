@@ -22,16 +22,16 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-/// The body of an answer; an error breaks the connection off.
+/// The body of an answer; an error aborts the connection.
 pub type Body = BoxBody<Bytes, io::Error>;
 
 /// What answers a request; an error closes the connection without an answer.
 pub type Handler = Arc<dyn Fn(Request<Incoming>) -> Answering + Send + Sync>;
 
-/// An answer on its way.
+/// An answer that is being computed.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, io::Error>> + Send>>;
 
-/// A running server; it ends when dropped, with every connection.
+/// A running server; it stops when dropped and closes every connection.
 pub struct Server {
     address: SocketAddr,
     counts: Counts,
@@ -49,7 +49,7 @@ trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl Server {
-    /// Serves plain HTTP on `address`; port 0 takes any.
+    /// Serves plain HTTP on `address`; port 0 means any free port.
     pub async fn tcp(address: SocketAddr, handler: Handler) -> Self {
         Self::listen(address, None, handler).await
     }
@@ -63,7 +63,7 @@ impl Server {
         Self::listen(address, Some(TlsAcceptor::from(tls)), handler).await
     }
 
-    /// Serves plain HTTP on a unix socket; the address of such a server means nothing.
+    /// Serves plain HTTP on a unix socket; its address is not used.
     pub fn unix(path: &Path, handler: Handler) -> Self {
         let listener = UnixListener::bind(path).expect("the socket's folder is writable");
         let counts = Counts::new();

@@ -1,5 +1,5 @@
-//! The recording upstream: an MCP server whose answers a test scripts, which keeps every request it saw, and which
-//! fails the test at its end if a credential ever arrived (`tests/attacks.md` 43).
+//! The recording upstream: an MCP server whose answers a test scripts, which records every request, and which
+//! fails the test at its end if a credential arrived (`tests/attacks.md` 43).
 
 pub mod relay;
 pub mod tasks;
@@ -43,9 +43,9 @@ pub struct Recorded {
 pub enum Answer {
     /// A whole answer.
     Full(Response<Bytes>),
-    /// A head now, a body as the test feeds it.
+    /// A head at once, and a body that the test writes.
     Stream(Response<()>, mpsc::UnboundedReceiver<Chunk>),
-    /// Silence: no head ever comes.
+    /// No answer at all.
     Hang,
     /// The connection is closed without an answer.
     Drop,
@@ -55,11 +55,11 @@ pub enum Answer {
 pub enum Chunk {
     /// Bytes to write.
     Data(Bytes),
-    /// The connection breaks off here.
+    /// The connection is aborted here.
     Break,
 }
 
-/// The writing end of a streamed body. Dropping it ends the body well.
+/// The writing end of a streamed body. Dropping it ends the body correctly.
 pub struct Feed(mpsc::UnboundedSender<Chunk>);
 
 type Script = Arc<dyn Fn(&Recorded) -> Answer + Send + Sync>;
@@ -112,7 +112,7 @@ impl Upstream {
         }
     }
 
-    /// Stops listening and breaks every connection off.
+    /// Stops listening and aborts every connection.
     pub fn stop(&mut self) {
         self.server = None;
     }
@@ -163,7 +163,7 @@ impl Upstream {
         self.seen().pop().expect("a request arrived")
     }
 
-    /// How many requests the other side left before they had their answer.
+    /// How many requests the other side cancelled before their answer.
     pub fn abandoned(&self) -> usize {
         self.shared.abandoned.load(Ordering::SeqCst)
     }
@@ -191,7 +191,7 @@ impl Upstream {
         );
     }
 
-    /// For the few tests whose *bodies* carry a token on purpose: heads are still checked.
+    /// For tests whose *bodies* carry a token on purpose: heads are still checked.
     pub fn bodies_may_hold_tokens(&self) {
         *self.shared.forgiving.lock().expect("no holder panics") = true;
     }
@@ -269,12 +269,12 @@ impl Feed {
         self.send(format!("event: message\ndata: {data}\n\n"));
     }
 
-    /// Breaks the connection off.
+    /// Aborts the connection.
     pub fn break_off(self) {
         let _ = self.0.send(Chunk::Break);
     }
 
-    /// Waits until the other side has gone, at most `within`.
+    /// Waits until the other side has disconnected, at most `within`.
     pub async fn gone(&self, within: Duration) {
         assert!(
             timeout(within, self.0.closed()).await.is_ok(),
@@ -282,7 +282,7 @@ impl Feed {
         );
     }
 
-    /// Whether the other side has gone.
+    /// Whether the other side has disconnected.
     pub fn is_gone(&self) -> bool {
         self.0.is_closed()
     }
@@ -308,7 +308,7 @@ pub fn result(id: &Value, result: Value) -> Answer {
     Answer::Full(with(200, "application/json", body.to_string()))
 }
 
-/// A legacy server with sessions: it names them `upstream-session-N`, repeats the id on every answer and knows no other.
+/// A legacy server with sessions: it names them `upstream-session-N`, repeats the id on every answer and refuses any other.
 pub fn sessions() -> impl Fn(&Recorded) -> Answer + Send + Sync {
     let opened = AtomicUsize::new(0);
     move |request| {
@@ -354,13 +354,13 @@ pub fn head(status: u16, headers: &[(&str, &str)]) -> Response<()> {
     builder.body(()).expect("a well-formed head")
 }
 
-/// A body fed by the test, for scripts that make their own head.
+/// A body written by the test, for scripts that make their own head.
 pub fn feed() -> (Feed, mpsc::UnboundedReceiver<Chunk>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     (Feed(sender), receiver)
 }
 
-/// A body of fixed steps, for scripts: what is listed is written, then it ends, or breaks off at [`Chunk::Break`].
+/// A body of fixed steps, for scripts: what is listed is written, then it ends, or is aborted at [`Chunk::Break`].
 pub fn steps(steps: impl IntoIterator<Item = Chunk>) -> mpsc::UnboundedReceiver<Chunk> {
     let (sender, receiver) = mpsc::unbounded_channel();
     for step in steps {
@@ -423,7 +423,7 @@ pub(crate) fn streamed(
     head.map(|()| Fed(chunks, false).boxed())
 }
 
-/// Counts a request whose sender went away before it had an answer.
+/// Counts a request whose sender disconnected before its answer.
 struct Unfinished(Option<Arc<Shared>>);
 
 impl Drop for Unfinished {
@@ -434,7 +434,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// A body read from a channel, and whether it breaks off next.
+/// A body read from a channel, and whether it is aborted next.
 struct Fed(mpsc::UnboundedReceiver<Chunk>, bool);
 
 impl hyper::body::Body for Fed {
@@ -453,7 +453,7 @@ impl hyper::body::Body for Fed {
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Chunk::Data(data))) => Poll::Ready(Some(Ok(Frame::data(data)))),
             Poll::Ready(Some(Chunk::Break)) => {
-                // Not at once: the server would throw away what it has not flushed.
+                // Not at once: the server would discard what it has not flushed.
                 self.1 = true;
                 context.waker().wake_by_ref();
                 Poll::Pending

@@ -1,4 +1,4 @@
-//! The common case whole: a recording upstream, a gateway in front of it, and tokens that fit.
+//! The complete common case: a recording upstream, a gateway in front of it, and tokens that fit.
 
 pub mod refusal;
 pub mod secure;
@@ -12,11 +12,11 @@ use crate::upstream::Upstream;
 use crate::world::refusal::Watch;
 use test_support::{Key, Token};
 
-/// Everything a simple test needs. The gateway goes first, so that the upstream has seen all there is.
+/// Everything a simple test needs. The gateway is dropped first, so that the upstream has received everything.
 pub struct World {
     /// The gateway under test.
     pub gateway: Gateway,
-    /// What it stands in front of.
+    /// The MCP server behind it.
     pub upstream: Upstream,
     /// The issuer's key.
     pub key: Key,
@@ -46,12 +46,12 @@ impl World {
         }
     }
 
-    /// A token to be for `/mcp`.
+    /// An unsigned token for `/mcp`.
     pub fn token(&self) -> Token {
         self.token_for("/mcp")
     }
 
-    /// A token to be for the resource at `path`.
+    /// An unsigned token for the resource at `path`.
     pub fn token_for(&self, path: &str) -> Token {
         Token::new(&self.key, ISSUER, &self.gateway.uri(path))
     }
@@ -68,14 +68,14 @@ impl World {
 }
 
 impl World {
-    /// Sends `call` and demands this refusal and everything a refusal owes ([`Watch`]).
+    /// Sends `call` and checks this refusal and everything a refusal must have ([`Watch`]).
     pub async fn refusal(&self, call: Call, status: u16, reason: &str) -> Result<Reply, String> {
         let watch = Watch::begin(&self.gateway, &self.upstream, reason).await;
         let reply = call.send().await;
-        watch.judge(&reply, status).await.map(|()| reply)
+        watch.check(&reply, status).await.map(|()| reply)
     }
 
-    /// The same with exact bytes on a connection of their own, which closes behind a request that could not be read.
+    /// The same with exact bytes on a new connection, which closes after a request that could not be read.
     pub async fn raw_refusal(
         &self,
         bytes: impl AsRef<[u8]>,
@@ -87,7 +87,7 @@ impl World {
         connection.send(bytes).await;
         let raw = connection.reply().await.ok_or("closed without an answer")?;
         let reply = raw.to_reply();
-        watch.judge(&reply, status).await?;
+        watch.check(&reply, status).await?;
         let is_unreadable = matches!(status, 400 | 431) && reply.challenge().is_empty();
         if is_unreadable && reply.rpc_code().is_none() && !connection.closes(SOON).await {
             return Err("the connection stays open".to_owned());
@@ -95,7 +95,7 @@ impl World {
         Ok(raw)
     }
 
-    /// Sends `call` and demands that it is forwarded and answered with 200.
+    /// Sends `call` and checks that it is forwarded and answered with 200.
     pub async fn acceptance(&self, call: Call) -> Result<Reply, String> {
         let hits = self.upstream.hits();
         let reply = call.send().await;
@@ -120,7 +120,7 @@ impl World {
     }
 }
 
-/// The failures of a table, all told at once at its end.
+/// The failures of a table, all reported at its end.
 #[derive(Default)]
 pub struct Table(Vec<String>);
 

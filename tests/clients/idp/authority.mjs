@@ -1,6 +1,6 @@
 // The authorization server itself: npm `oidc-provider`, with resource indicators (RFC 8707), `at+jwt` access tokens
-// (RFC 9068), open registration (RFC 7591), client metadata documents, and nobody to ask: whoever the login hint names
-// is logged in, and what was asked for is granted, but for what `Consent` withholds.
+// (RFC 9068), open registration (RFC 7591), client metadata documents, and no user interaction: the account of the
+// login hint is logged in, and all requested scopes are granted, except for those that `Consent` withholds.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 
@@ -44,7 +44,7 @@ export class Authority {
     this.callback = this.#provider.callback();
   }
 
-  /** Signs a token of any shape: `claims` and `header` are laid over the usual ones, a null removes one. */
+  /** Signs a token of any shape: `claims` and `header` replace the usual ones, a null removes one. */
   async mint({ alg = this.settings.alg, claims = {}, header = {}, signer = 'current' }) {
     const key = this.keyring.current(alg);
     const signingKey = signer === 'foreign' ? generateKey(alg) : key;
@@ -108,7 +108,7 @@ export class Authority {
     };
   }
 
-  /** oidc-provider runs the checks of extra parameters before it looks for the account: the place to log in. */
+  /** oidc-provider checks extra parameters before it looks for the account, so the login happens here. */
   #login(ctx, hint) {
     ctx.oidc.session.loginAccount({ accountId: hint || this.settings.account });
   }
@@ -128,7 +128,7 @@ export class Authority {
   }
 }
 
-/** A request without `scope` asks for all that the resource has (RFC 6749 §3.3 lets the server choose). */
+/** A request without `scope` gets all scopes of the resource (RFC 6749 §3.3 lets the server choose). */
 function defaultScope(ctx, scopes) {
   const opensGrant = ctx.oidc.route === 'authorization' || ctx.oidc.params.grant_type === 'client_credentials';
   if (opensGrant) ctx.oidc.params.scope ??= scopes.join(' ');
@@ -151,7 +151,7 @@ function lifetimes(accessToken) {
   return { AccessToken: ofToken, ClientCredentials: ofToken, IdToken: 3600, RefreshToken: day, Grant: day, Session: day };
 }
 
-/** The prompts clients may ask for (`login`, `consent`), each satisfied without a person. */
+/** The prompts clients may ask for (`login`, `consent`), each satisfied without a user. */
 function promptless() {
   const policy = interactionPolicy.base();
   for (const prompt of policy) prompt.checks.clear();
@@ -171,7 +171,7 @@ async function grantWhatIsAsked(ctx, consent) {
   return grant;
 }
 
-/** oidc-provider fetches client metadata documents, but never from special-use addresses; here there are no others. */
+/** oidc-provider fetches client metadata documents, but never from special-use addresses; in the tests all addresses are such. */
 function fetchFromLoopback(url, { dispatcher: _guard, ...options }) {
   const { hostname } = new URL(url);
   if (!LOOPBACK_HOSTS.has(hostname)) throw new Error(`${hostname} is not a loopback address`);

@@ -1,7 +1,7 @@
-// The person whom nobody asks: agrees to everything, unless a test lets scopes be withheld. Keeps a record of what was
-// asked and what was granted.
+// The consent of the user: grants everything, except for scopes that a test withholds. Keeps a record of the requested and
+// the granted scopes.
 
-/** Decisions that are kept; older ones are forgotten. */
+/** Limit of the record; older decisions are dropped. */
 const MAX_DECISIONS = 1000;
 
 /** What a request for a withheld scope gets: a token without it (RFC 6749 §3.3), or `access_denied` (§4.1.2.1). */
@@ -14,14 +14,14 @@ export class Consent {
 
   #decisions = [];
 
-  /** Withholds these scopes from now on, and no others; the record begins anew. */
+  /** Withholds these scopes from now on, and no others; clears the record. */
   withhold(scopes, answer) {
     this.#decisions = [];
     this.#withheld = new Set(scopes);
     this.#answer = answer;
   }
 
-  /** The granted ones of the scopes that are asked for, or undefined when the request is denied. */
+  /** The granted ones of the requested scopes, or undefined when the request is denied. */
   decide(asked) {
     const agreed = asked.filter((scope) => !this.#withheld.has(scope));
     const granted = agreed.length < asked.length && this.#answer === 'deny' ? undefined : agreed;

@@ -1,5 +1,5 @@
-// The control endpoints under `/__control/`, by which a test turns keys, breaks the provider and reads what was asked
-// of it. Parameters travel in the query, or as a JSON body where they have a shape.
+// The control endpoints under `/__control/`, by which a test rotates keys, breaks the provider and reads its
+// requests. Parameters are in the query, or in a JSON body where they have a structure.
 
 import { ANSWERS } from './consent.mjs';
 import { ALGORITHMS, isAlgorithm } from './keys.mjs';
@@ -58,14 +58,14 @@ function chooseAlgorithm(authority, query) {
 
 function addResource(authority, entry) {
   if (typeof entry.resource !== 'string' || !Array.isArray(entry.scopes)) {
-    throw new BadRequest('give {"resource": URI, "scopes": [...]}, and alg, audience, ttl if you like');
+    throw new BadRequest('give {"resource": URI, "scopes": [...]}, and alg, audience, ttl optionally');
   }
   if (entry.alg) oneOf('alg', entry.alg, ALGORITHMS);
   authority.addResource(entry);
 }
 
 function withhold(authority, { withhold: scopes, answer: kind = 'narrow' }) {
-  if (!Array.isArray(scopes)) throw new BadRequest('give {"withhold": [SCOPE, ...]}, and answer if you like');
+  if (!Array.isArray(scopes)) throw new BadRequest('give {"withhold": [SCOPE, ...]}, and answer optionally');
   authority.consent.withhold(scopes, oneOf('answer', kind, ANSWERS));
 }
 

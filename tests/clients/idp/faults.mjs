@@ -1,4 +1,4 @@
-// What a test may do to the provider from outside, and what it may learn: the outage switch and the request counters.
+// Controls and observations of a test from outside: the outage switch and the request counters.
 
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -10,7 +10,7 @@ export class Outage {
 
   #held = new Set();
 
-  /** Requests held by `hang` are cut off when the mode changes. */
+  /** Requests held by `hang` are aborted when the mode changes. */
   set(mode, milliseconds) {
     this.#mode = mode;
     this.#milliseconds = milliseconds;
@@ -18,7 +18,7 @@ export class Outage {
     this.#held.clear();
   }
 
-  /** Resolves to whether the request was dealt with here. */
+  /** Resolves to whether the request was handled here. */
   async intercept(res) {
     switch (this.#mode) {
       case 'error':
@@ -38,7 +38,7 @@ export class Outage {
   }
 }
 
-/** Requests that arrived, answered or not, by what was asked for. */
+/** Requests that arrived, answered or not, by endpoint. */
 export class Stats {
   #counts;
 

@@ -1,7 +1,7 @@
 // The identity provider of the end-to-end tests. It listens on a loopback port, prints one line of JSON when it is
-// ready, and runs until it is ended.
+// ready, and runs until it is stopped.
 
-// The library's notices belong on standard error: standard output carries the one line.
+// The library's notices go to standard error: standard output has only that line.
 console.info = console.error;
 
 import { readFileSync } from 'node:fs';
@@ -44,7 +44,7 @@ function options() {
   return values;
 }
 
-/** `URI=SCOPE,SCOPE`; the URI may hold an equals sign itself. */
+/** `URI=SCOPE,SCOPE`; the URI can contain an equals sign itself. */
 function parseResource(text) {
   const at = text.lastIndexOf('=');
   if (at < 1) throw new Error(`--resource ${text}: give URI=SCOPE,SCOPE`);
@@ -58,7 +58,7 @@ function parseClient(text) {
 }
 
 /**
- * The place of a request below the issuer's path, or undefined when it is outside. RFC 8414 §3.1 puts the well-known
+ * The path of a request below the issuer's path, or undefined when it is outside. RFC 8414 §3.1 puts the well-known
  * name before the issuer's path, OpenID Connect Discovery §4 after it.
  */
 function withinIssuer(pathname, mount) {

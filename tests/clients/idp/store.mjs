@@ -19,7 +19,7 @@ class Adapter {
 
   async upsert(id, payload) {
     const { scope, ...rest } = payload;
-    // A client may step up later to any scope of the resource: what it registered is no ceiling.
+    // A client can step up later to any scope of the resource: its registered scopes are not a limit.
     this.records.set(this.#key(id), this.model === 'Client' ? rest : payload);
   }
 

@@ -1,6 +1,6 @@
-"""A client on PyPI `mcp` that is asked: it answers elicitation, sampling and roots of a legacy server while a tool runs.
+"""A client on PyPI `mcp` that answers requests: it answers elicitation, sampling and roots of a legacy server while a tool runs.
 
-Takes the URL and an access token. Prints what the tool `ask` made of the answers; exit code 0 when it was no error.
+Takes the URL and an access token. Prints the result of the tool `ask`; exit code 0 when it was not an error.
 """
 
 import sys
@@ -11,7 +11,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CreateMessageResult, ElicitResult, ListRootsResult, Root, TextContent
 
-# Seconds for everything.
+# Timeout of the whole run, in seconds.
 DEADLINE = 60
 
 

@@ -1,6 +1,6 @@
-"""A client on PyPI `mcp`: finds its way to a token, then uses everything the task server has, or does what `step_up` has.
+"""A client on PyPI `mcp`: gets a token, then uses everything the task server offers, or runs the scenario of `step_up`.
 
-Prints its findings on standard output as one line of JSON; exit code 0 when all of it worked.
+Prints its findings on standard output as one line of JSON; exit code 0 when everything worked.
 """
 
 import argparse
@@ -21,15 +21,15 @@ from oauth import AutomaticUser, MemoryStorage, oauth_provider
 from step_up import name_only_missing, step_up
 from steps import Recorder
 
-# Seconds for the whole walk.
+# Timeout of the whole walk, in seconds.
 DEADLINE = 60
 
-# What the SDK's `mode` is called here; `modern` skips the probe.
+# The SDK's `mode` for each `--mode`; `modern` skips the probe.
 MODES = {"modern": "2026-07-28", "auto": "auto", "legacy": "legacy"}
 
 TOOLS = ["create_task", "list_tasks", "secure_echo", "generate_report"]
 
-# Slow enough for the steps to travel one by one.
+# Slow enough that the steps are sent one by one.
 REPORT = {"steps": 4, "delay_ms": 100}
 
 
@@ -46,12 +46,12 @@ def arguments() -> argparse.Namespace:
         "--challenge",
         choices=["whole", "missing"],
         default="whole",
-        help="what a refusal names: all scopes for the call, as the server says, or only those that the token lacks",
+        help="what a refusal names: all scopes for the call, as the server sends it, or only those that the token lacks",
     )
     parser.add_argument("--sparing", action="store_true", help="a step-up that fails ends the call, not the client")
     parser.add_argument("--login-hint", help="who logs in at the identity provider")
     parser.add_argument("--client-metadata-url", help="use this client metadata document instead of registering")
-    parser.add_argument("--ca", help="PEM file of a certificate authority to trust besides the usual ones")
+    parser.add_argument("--ca", help="PEM file of a certificate authority to trust in addition to the usual ones")
     return parser.parse_args()
 
 
@@ -77,7 +77,7 @@ async def findings_of(options: argparse.Namespace) -> dict:
 
 
 def alteration(options: argparse.Namespace, storage: MemoryStorage):
-    """What is done to a refusal before the SDK sees it."""
+    """The change to a refusal before the SDK receives it."""
     if options.challenge == "missing":
         return lambda response: name_only_missing(response, storage.scope())
     return lambda _response: None

@@ -16,7 +16,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 # Never connected to: the redirect is read from the answer. Identity providers let the port of a loopback vary.
 REDIRECT_URL = "http://127.0.0.1:53682/callback"
 
-# Redirects followed within the identity provider before giving up.
+# Limit of redirects within the identity provider.
 MAX_REDIRECTS = 5
 
 
@@ -40,7 +40,7 @@ class MemoryStorage(TokenStorage):
         self.client = client_info
 
     def identity(self):
-        """What the access token says, read without checking the signature: that is the server's part."""
+        """The claims of the access token, read without checking the signature: the server does that."""
         if self.tokens is None:
             return None
         payload = self.tokens.access_token.split(".")[1]
@@ -54,7 +54,7 @@ class MemoryStorage(TokenStorage):
 
 
 class AutomaticUser:
-    """Follows the authorization redirect and hands back what the callback brought."""
+    """Follows the authorization redirect and returns the parameters of the callback."""
 
     def __init__(self, record, login_hint: str | None, tls: ssl.SSLContext):
         self._record = record
@@ -88,7 +88,7 @@ class AutomaticUser:
 class SparingProvider(OAuthClientProvider):
     """The SDK's provider, but a step-up that fails ends the call with the server's refusal.
 
-    With `mcp` 2.3 itself the error leaves the call's task and ends the whole client, whatever else it was doing.
+    With `mcp` 2.3 itself the error leaves the call's task and ends the whole client, with all its other calls.
     """
 
     async def async_auth_flow(self, request):

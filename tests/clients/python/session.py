@@ -1,4 +1,4 @@
-"""A legacy session on PyPI `mcp` that goes on after its server, and its token, were exchanged under it.
+"""A legacy session on PyPI `mcp` that still works after its server and its token were replaced.
 
 Opens a session and calls a tool. Prints `waiting`, and on SIGUSR2 lets its token count as expired, so that the SDK refreshes
 it, and calls again. Prints its findings on standard output as one line of JSON; exit code 0 when both calls passed.
@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from oauth import AutomaticUser, MemoryStorage, oauth_provider
 
-# Seconds for everything.
+# Timeout of the whole run, in seconds.
 DEADLINE = 60
 
 

@@ -1,5 +1,5 @@
-"""A client whose token is too narrow for what it does second: what each call ends with, and with which scopes the token
-is left. Judged by whoever runs it."""
+"""A client whose token has too few scopes for its second call: the outcome of each call, and the scopes of the token after
+it. The caller of the program checks the findings."""
 
 import re
 import uuid

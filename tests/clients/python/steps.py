@@ -1,11 +1,11 @@
-"""What the client did to get in, seen from its own requests: each step of the discovery by name."""
+"""The steps of the client to get a token, read from its own requests: each step of the discovery by name."""
 
 from urllib.parse import urlsplit
 
 
 class Recorder:
-    """Collects steps; `observe` is a response hook of the HTTP client. `alter` is handed each refusal with 403 before the
-    client sees it."""
+    """Collects steps; `observe` is a response hook of the HTTP client. `alter` receives each refusal with 403 before the
+    client does."""
 
     def __init__(self, target: str, alter):
         self._target = target

@@ -1,18 +1,18 @@
-// The OAuth side of both TypeScript clients: what the SDKs call an `OAuthClientProvider`. Everything is kept in memory,
-// and in place of a person with a browser a plain HTTP request goes to the authorization endpoint, whose redirect is
-// caught before it is followed.
+// The OAuth side of both TypeScript clients: what the SDKs call an `OAuthClientProvider`. Everything is stored in
+// memory, and instead of a user with a browser a plain HTTP request goes to the authorization endpoint, whose redirect is
+// read and not followed.
 
 import { randomUUID } from 'node:crypto';
 
 /** Never connected to: the redirect is read from the answer. Identity providers let the port of a loopback vary. */
 const REDIRECT_URL = 'http://127.0.0.1:53682/callback';
 
-/** Redirects followed within the identity provider before giving up. */
+/** Limit of redirects within the identity provider. */
 const MAX_REDIRECTS = 5;
 
 /**
- * Refresh tokens: `none` are asked for; `kept` and used as the SDK likes; or `hidden` from the SDK while a step-up is under
- * way, as a refresh cannot widen the scope (RFC 6749 §6).
+ * Refresh tokens: `none` are requested; `kept`: the SDK uses them; `hidden`: the SDK does not see them during a step-up,
+ * because a refresh cannot widen the scope (RFC 6749 §6).
  */
 export const REFRESH_TOKENS = ['none', 'kept', 'hidden'];
 
@@ -31,7 +31,7 @@ export class AutomaticUser {
 
   #steppingUp = false;
 
-  /** `record`: told of each authorization; `loginHint`: who logs in; `refreshTokens`: one of `REFRESH_TOKENS`. */
+  /** `record`: called for each authorization; `loginHint`: who logs in; `refreshTokens`: one of `REFRESH_TOKENS`. */
   constructor({ record, loginHint, clientMetadataUrl, refreshTokens }) {
     this.record = record;
     this.loginHint = loginHint;
@@ -73,7 +73,7 @@ export class AutomaticUser {
     return tokens;
   }
 
-  /** To be told when a call needs a wider token. */
+  /** Must be called when a call needs a token with more scopes. */
   stepsUp() {
     this.#steppingUp = true;
   }
@@ -106,22 +106,22 @@ export class AutomaticUser {
     const callback = await followToCallback(url);
     const error = callback.get('error');
     if (error) throw new Error(`authorization refused: ${error}: ${callback.get('error_description')}`);
-    if (callback.get('state') !== this.#state) throw new Error('the callback carries another state');
+    if (callback.get('state') !== this.#state) throw new Error('the callback has another state');
     this.#callback = callback;
   }
 
-  /** The parameters the last redirect brought, once. */
+  /** The parameters of the last redirect; returned once. */
   takeCallback() {
     const callback = this.#callback;
     this.#callback = undefined;
-    if (!callback) throw new Error('not authorized, and no authorization was begun');
+    if (!callback) throw new Error('not authorized, and no authorization was started');
     return callback;
   }
 }
 
 /**
- * Makes operations that may end in `Unauthorized` complete: `authorize` redeems what the redirect brought, then the
- * operation is made again. A first connection ends so, and so does a call that needs a wider token.
+ * Completes operations that can end in `Unauthorized`: `authorize` redeems the code of the redirect, then the operation is
+ * repeated. This happens on a first connection, and on a call that needs a token with more scopes.
  */
 export function retrying(Unauthorized, authorize) {
   return async (operation) => {

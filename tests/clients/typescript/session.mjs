@@ -1,13 +1,13 @@
-// A legacy session on `@modelcontextprotocol/client` 2.x that goes on after its server, and its token, were exchanged under it.
+// A legacy session on `@modelcontextprotocol/client` 2.x that still works after its server and its token were replaced.
 //
-// Opens a session and calls a tool. Prints `waiting`, and calls again on SIGUSR2: where the token is not accepted any more, the
+// Opens a session and calls a tool. Prints `waiting`, and calls again on SIGUSR2: if the token is no longer accepted, the
 // SDK refreshes it. Prints its findings on standard output as one line of JSON; exit code 0 when both calls passed.
 
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 
 import { AutomaticUser, retrying } from './oauth.mjs';
 
-/** Milliseconds for everything. */
+/** Timeout of the whole run, in milliseconds. */
 const DEADLINE = 60_000;
 
 const url = new URL(process.argv[2]);

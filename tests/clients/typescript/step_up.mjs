@@ -1,7 +1,7 @@
-// A client whose token is too narrow for what it does second: what each call ends with, and with which scopes the token
-// is left. Judged by whoever runs it.
+// A client whose token has too few scopes for its second call: the outcome of each call, and the scopes of the token after
+// it. The caller of the program checks the findings.
 
-/** Lists, creates, lists again and leaves; `scope()` is that of the token in use. An error ends a call, not the program. */
+/** Lists, creates, lists again and disconnects; `scope()` is that of the token in use. An error ends a call, not the program. */
 export async function stepUp(connection, scope) {
   const title = `Task ${crypto.randomUUID()}`;
   const calls = [];

@@ -1,8 +1,8 @@
-// What a client did to get in, seen from its own requests: a `fetch` that names each step of the discovery.
+// The steps of a client to get a token, read from its own requests: a `fetch` that names each step of the discovery.
 
 /**
- * A recorder for the server at `target`: `steps` grows as requests pass through `fetch`. `alter(response)` may put another
- * answer of the server in place of a refusal before the client sees it.
+ * A recorder for the server at `target`: `steps` grows as requests pass through `fetch`. `alter(response)` can replace a
+ * refusal before the client receives it.
  */
 export function recorder(target, alter = (response) => response) {
   const steps = [];

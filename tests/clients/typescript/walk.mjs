@@ -1,5 +1,5 @@
-// What both TypeScript clients do once they are in, and the frame around it: arguments, findings on standard output as
-// one line of JSON, exit code. `--scenario step-up` does what `step_up.mjs` has in place of the walk.
+// What both TypeScript clients do after they have a token, and the program around it: arguments, findings on standard output as
+// one line of JSON, exit code. `--scenario step-up` runs the scenario of `step_up.mjs` instead of the walk.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -12,17 +12,17 @@ import { AutomaticUser, REFRESH_TOKENS } from './oauth.mjs';
 import { namingOnlyMissing, stepUp } from './step_up.mjs';
 import { recorder } from './steps.mjs';
 
-/** Milliseconds for the whole walk. */
+/** Timeout of the whole walk, in milliseconds. */
 const DEADLINE = 60_000;
 
 const SCENARIOS = ['walk', 'step-up'];
 
-/** What a refusal names: all scopes for the call, as the server says, or only those that the token lacks. */
+/** What a refusal names: all scopes for the call, as the server sends it, or only those that the token lacks. */
 const CHALLENGES = ['whole', 'missing'];
 
 const TOOLS = ['create_task', 'list_tasks', 'secure_echo', 'generate_report'];
 
-/** Slow enough for the steps to travel one by one. */
+/** Slow enough that the steps are sent one by one. */
 const REPORT = { steps: 4, delay_ms: 100 };
 
 /**
@@ -139,7 +139,7 @@ function content(result) {
   return result.structuredContent;
 }
 
-/** What the access token says, read without checking the signature: that is the server's part. */
+/** The claims of the access token, read without checking the signature: the server does that. */
 function identity(tokens) {
   if (!tokens) return null;
   const { iss, sub, aud, scope } = decodeJwt(tokens.access_token);

@@ -1,5 +1,5 @@
-// A Node HTTP server that records every request as its parser cut it out of the connection, and every byte sequence it
-// could not parse. `GET /recorded` gives the record and forgets it. All texts are Latin-1, one character for each byte.
+// A Node HTTP server that records every request as its parser read it from the connection, and every byte sequence it
+// could not parse. `GET /recorded` returns the record and clears it. All texts are Latin-1, one character for each byte.
 
 import { createServer } from 'node:http';
 
@@ -26,10 +26,10 @@ async function whole(request) {
 
 const server = createServer(async (request, response) => {
   if (request.url === '/recorded') {
-    const told = JSON.stringify(record);
+    const text = JSON.stringify(record);
     record = { requests: [], errors: [] };
     response.writeHead(200, { connection: 'close' });
-    response.end(told);
+    response.end(text);
     return;
   }
   const { method, url: target, socket } = request;

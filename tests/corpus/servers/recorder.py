@@ -1,5 +1,5 @@
-"""A Python HTTP server (uvicorn on h11, which serves the Python MCP SDK) that records every request as its parser cut it
-out of the connection, and every byte sequence it could not parse. `GET /recorded` gives the record and forgets it. All
+"""A Python HTTP server (uvicorn on h11, which serves the Python MCP SDK) that records every request as its parser read
+it from the connection, and every byte sequence it could not parse. `GET /recorded` returns the record and clears it. All
 texts are Latin-1, one character for each byte."""
 
 import asyncio
@@ -13,7 +13,7 @@ record = {"requests": [], "errors": []}
 
 
 class Protocol(H11Protocol):
-    """uvicorn's own protocol, which tells what it refused."""
+    """uvicorn's own protocol, which records what it refused."""
 
     def send_400_response(self, msg):
         record["errors"].append(msg)
@@ -25,7 +25,7 @@ async def body_of(receive):
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            record["errors"].append("left in the middle of a body")
+            record["errors"].append("disconnected in the middle of a body")
             return None
         body += message.get("body", b"")
         if not message.get("more_body"):
@@ -40,9 +40,9 @@ async def answer(send, body):
 
 async def application(scope, receive, send):
     if scope["path"] == "/recorded":
-        told = json.dumps(record).encode()
+        text = json.dumps(record).encode()
         record.update(requests=[], errors=[])
-        await answer(send, told)
+        await answer(send, text)
         return
     body = await body_of(receive)
     if body is None:

@@ -58,7 +58,7 @@ impl Raw {
         }
     }
 
-    /// Goes on with TLS, naming `host`.
+    /// Starts TLS on the connection, with `host` as SNI.
     pub async fn secure(self, config: Arc<rustls::ClientConfig>, host: &'static str) -> Self {
         let name = ServerName::try_from(host).expect("a host name");
         let stream = tokio_rustls::TlsConnector::from(config)
@@ -71,7 +71,7 @@ impl Raw {
         }
     }
 
-    /// Connects with TLS, naming `host`.
+    /// Connects with TLS, with `host` as SNI.
     pub async fn connect_tls(
         address: SocketAddr,
         config: Arc<rustls::ClientConfig>,
@@ -100,7 +100,7 @@ impl Raw {
         self.reply_within(SOON).await
     }
 
-    /// The same with a longer patience.
+    /// The same with a longer timeout.
     pub async fn reply_within(&mut self, within: Duration) -> Option<RawReply> {
         timeout(within, self.read_reply())
             .await
@@ -117,19 +117,19 @@ impl Raw {
         matches!(timeout(SOON, self.until(bytes)).await, Ok(Some(_)))
     }
 
-    /// Says that nothing more will be sent; answers can still be read.
+    /// Closes the sending half; answers can still be read.
     pub async fn end(&mut self) {
         let _ = self.stream.shutdown().await;
     }
 
-    /// Everything that still comes until the other side closes, or `None` when it does not close within `within`.
+    /// Everything received until the other side closes, or `None` when it does not close within `within`.
     pub async fn rest(&mut self, within: Duration) -> Option<Vec<u8>> {
         let end = async { while self.fill().await {} };
         timeout(within, end).await.ok()?;
         Some(std::mem::take(&mut self.buffer))
     }
 
-    /// Whether the other side closes within `within`; what it still sends is thrown away.
+    /// Whether the other side closes within `within`; what it still sends is discarded.
     pub async fn closes(&mut self, within: Duration) -> bool {
         let end = async { while self.fill().await {} };
         timeout(within, end).await.is_ok()
@@ -190,7 +190,7 @@ impl Raw {
         true
     }
 
-    /// Everything before `mark`, which is taken too.
+    /// Everything before `mark`; `mark` is consumed too.
     async fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
         loop {
             if let Some(at) = self
@@ -242,7 +242,7 @@ impl RawReply {
     }
 }
 
-/// Sends `bytes` on a connection of its own and reads the first answer.
+/// Sends `bytes` on a new connection and reads the first answer.
 pub async fn once(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Option<RawReply> {
     let mut connection = Raw::connect(address).await;
     connection.send(bytes).await;

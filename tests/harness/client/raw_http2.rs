@@ -1,5 +1,5 @@
 //! HTTP/2 frame by frame: what no client library would send. Fields are written as literals without indexing (RFC 7541
-//! §6.2.2), so that every byte is the test's own.
+//! §6.2.2), so that the test chooses every byte.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,13 +40,13 @@ pub const END_STREAM: u8 = 1;
 /// The header block is whole.
 pub const END_HEADERS: u8 = 4;
 
-/// The setting of how much may be sent on each stream.
+/// The setting of the initial window: bytes that can be sent on each stream.
 pub const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// An open connection.
 pub struct RawHttp2(TlsStream<TcpStream>, HasSaidGoaway);
 
-/// Whether GOAWAY came, whoever read it.
+/// Whether GOAWAY arrived, read by any of the methods.
 type HasSaidGoaway = bool;
 
 /// One frame as it came.
@@ -62,7 +62,7 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
-/// What became of the request.
+/// The outcome of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Response headers came.
@@ -79,7 +79,7 @@ impl RawHttp2 {
         Self::connect_with(address, config, &[], None).await
     }
 
-    /// The same with these settings, and a kernel that keeps so many bytes for us.
+    /// The same with these settings, and a receive buffer of so many bytes in the kernel.
     pub async fn connect_with(
         address: SocketAddr,
         config: Arc<rustls::ClientConfig>,
@@ -97,7 +97,7 @@ impl RawHttp2 {
         connection
     }
 
-    /// The handshake alone.
+    /// Only the handshake.
     pub async fn connect_silently(
         address: SocketAddr,
         config: Arc<rustls::ClientConfig>,
@@ -115,7 +115,7 @@ impl RawHttp2 {
         Self(stream.expect("a handshake"), false)
     }
 
-    /// Sends these bytes; whether the other side still took them.
+    /// Sends these bytes; returns whether the connection was still open for writing.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.0.write_all(bytes.as_ref()).await.is_ok() && self.0.flush().await.is_ok()
     }
@@ -147,7 +147,7 @@ impl RawHttp2 {
         }
     }
 
-    /// Reads until the connection ends; `None` if it does not within `within`, else whether GOAWAY said so.
+    /// Reads until the connection ends; `None` if it does not within `within`, else whether a GOAWAY announced it.
     pub async fn ends(&mut self, within: Duration) -> Option<bool> {
         let end = async { while self.next().await.is_some() {} };
         let ended = timeout(within, end).await.is_ok();
@@ -159,7 +159,7 @@ impl RawHttp2 {
         self.0
     }
 
-    /// Sends a request of these fields and this body, and waits for what becomes of it.
+    /// Sends a request of these fields and this body, and waits for its outcome.
     pub async fn request(&mut self, fields: &[(&[u8], &[u8])], body: &[u8]) -> Outcome {
         let mut bytes = frame(HEADERS, END_HEADERS, 1, &block(fields));
         bytes.extend(frame(DATA, END_STREAM, 1, body));

@@ -53,7 +53,7 @@ impl Events {
         timeout(within, self.read()).await.ok()
     }
 
-    /// The data of the next event; comments are passed over.
+    /// The data of the next event; comments are skipped.
     pub async fn data(&mut self) -> String {
         loop {
             match self.next().await {

@@ -16,7 +16,7 @@ use test_support::{Key, key_set};
 /// The issuer identifier of the common case; nothing listens there, its keys come from a file.
 pub const ISSUER: &str = "https://issuer.test/";
 
-/// A configuration in the making, with a folder of its own.
+/// A configuration being built, with its own folder.
 #[derive(Clone)]
 pub struct Config {
     /// The public listener.
@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// One resource `/mcp` in front of `upstream`; `tasks:read` opens it, `tasks:write` the changing tools; the issuer
+    /// One resource `/mcp` in front of `upstream`; it requires `tasks:read`, the changing tools `tasks:write`; the issuer
     /// [`ISSUER`] with these keys in a file.
     pub fn new(upstream: &str, keys: &[&Key]) -> Self {
         let config = Self::empty();
@@ -57,7 +57,7 @@ impl Config {
             )
     }
 
-    /// A file of `config/` as it stands, but for addresses and issuers: listeners on free ports, every resource in front of
+    /// A file of `config/` with only addresses and issuers changed: listeners on free ports, every resource in front of
     /// `upstream`, every issuer [`ISSUER`] with these keys in a file.
     pub fn example(name: &str, upstream: &str, keys: &[&Key]) -> Self {
         let text = std::fs::read_to_string(repository("config").join(name)).expect("an example");
@@ -89,7 +89,7 @@ impl Config {
             "listen": [{ "address": public.to_string() }],
             "admin": { "address": admin.to_string() },
             "log": { "level": "debug", "format": "json" },
-            // The ordinary request of many tests is the opening of a session.
+            // Many tests send `initialize` as their ordinary request.
             "limits": { "initializations_per_principal": 1_000_000 },
         });
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
@@ -101,7 +101,7 @@ impl Config {
         }
     }
 
-    /// Sets what the JSON pointer names; missing objects on the way are made.
+    /// Sets what the JSON pointer names; missing objects on the way are created.
     pub fn set(mut self, pointer: &str, value: impl Into<Value>) -> Self {
         let mut place = &mut self.value;
         for step in pointer.trim_start_matches('/').split('/') {
@@ -110,7 +110,7 @@ impl Config {
                 Value::Array(items) => {
                     let index: usize = step
                         .parse()
-                        .unwrap_or_else(|_| panic!("{pointer}: {step} is no index"));
+                        .unwrap_or_else(|_| panic!("{pointer}: {step} is not an index"));
                     items.resize(items.len().max(index + 1), Value::Null);
                     &mut items[index]
                 }
@@ -121,7 +121,7 @@ impl Config {
         self
     }
 
-    /// Writes a file beside the configuration and returns its path.
+    /// Writes a file next to the configuration and returns its path.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).expect("the folder is writable");
@@ -133,7 +133,7 @@ impl Config {
         self.folder.path()
     }
 
-    /// What clients type, without a path.
+    /// The URL that clients use, without a path.
     pub fn public_url(&self) -> String {
         self.value["public_url"]
             .as_str()
@@ -149,7 +149,7 @@ impl Config {
             .to_owned()
     }
 
-    /// What stands in `audit.file`, where that is a file.
+    /// The content of `audit.file`, where that is a file.
     pub fn audit(&self) -> String {
         let file = self.value["audit"]["file"].as_str();
         let file = file.map(|file| self.folder().join(file));
@@ -159,12 +159,12 @@ impl Config {
         })
     }
 
-    /// The configuration file, written now.
+    /// Writes the configuration file and returns its path.
     pub fn file(&self) -> PathBuf {
         self.write("gateway.yaml", self.text())
     }
 
-    /// What the configuration file says.
+    /// The text of the configuration file.
     pub fn text(&self) -> String {
         serde_yaml::to_string(&self.value).expect("plain values")
     }

@@ -1,4 +1,4 @@
-//! Where the binaries under test are: beside the test program, in the same target directory.
+//! Where the binaries under test are: next to the test program, in the same target directory.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Free ports. The gateway must know its own address before it starts, because resource URIs hold it, so a port is
-//! chosen here and bound there. The range lies below the ephemeral one, from which outgoing connections take theirs.
+//! Free ports. The gateway must know its own address before it starts, because resource URIs hold it. So a port
+//! is chosen here, and the gateway binds it. The range is below the ephemeral ports of outgoing connections.
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,7 +12,7 @@ const COUNT: u32 = 22_000;
 static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A loopback address that nobody listens on and that this process has not given away before.
+/// A loopback address that is free and that this process has not returned before.
 pub fn free() -> SocketAddr {
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::process::binary::repository;
 
-/// A program of the virtual environment, which talks to nobody through a proxy.
+/// A program of the virtual environment, without proxy settings.
 pub fn tool(name: &str) -> Command {
     let path = match name {
         "node" => node(),
@@ -32,7 +32,7 @@ pub fn tool(name: &str) -> Command {
     command
 }
 
-/// Node.js itself: `bin/node` is a script that starts it and would leave it behind when it is killed.
+/// Node.js itself: `bin/node` is a script that starts it and would leave it running when it is killed.
 fn node() -> PathBuf {
     let lib = repository(".tools/venv/lib");
     let versions = std::fs::read_dir(&lib).into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! A relay between the gateway and a real upstream: it passes every byte on, keeps what went towards the upstream, and
+//! A relay between the gateway and a real upstream: it forwards every byte, records what is sent to the upstream, and
 //! fails the test at its end if a credential was among it (`tests/attacks.md` 43).
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,12 +42,12 @@ impl Relay {
         }
     }
 
-    /// The MCP endpoint behind it.
+    /// The MCP endpoint through the relay.
     pub fn url(&self) -> String {
         format!("http://{}/mcp", self.address)
     }
 
-    /// Everything sent towards the upstream so far.
+    /// Everything sent to the upstream so far.
     pub fn sent(&self) -> String {
         String::from_utf8_lossy(&self.sent.lock().expect("no holder panics")).into_owned()
     }
@@ -79,7 +79,7 @@ async fn relay(client: TcpStream, target: SocketAddr, record: Arc<Mutex<Vec<u8>>
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
     let keep = move |bytes: &[u8]| record.lock().expect("no holder panics").extend(bytes);
-    // Whichever side ends first ends both: a half-open relay would hide a disconnect.
+    // The first side that ends also ends the other: a half-open relay would hide a disconnect.
     tokio::select! {
         () = pass(from_client, to_server, keep) => {}
         () = pass(from_server, to_client, |_| {}) => {}
@@ -107,7 +107,7 @@ mod tests {
     async fn a_credential_in_a_forwarded_request_fails_the_test() {
         let upstream = Upstream::start().await;
         let relay = Relay::start(upstream.address()).await;
-        // The recording upstream would complain first.
+        // The recording upstream would fail the test first.
         let _forget = std::mem::ManuallyDrop::new(upstream);
         Call::post(&http(), relay.url(), initialize())
             .with("cookie", "sid=1")

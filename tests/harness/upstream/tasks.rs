@@ -12,9 +12,9 @@ use crate::process::binary::binary;
 use crate::process::port;
 use crate::upstream::relay::Relay;
 
-/// A running task server with seed data of its own.
+/// A running task server with its own seed data.
 pub struct Tasks {
-    /// What watches over a server on a port.
+    /// The relay in front of a server on a port.
     pub relay: Option<Relay>,
     process: Process,
     _folder: TempDir,
@@ -43,7 +43,7 @@ impl Tasks {
         tasks
     }
 
-    /// Its MCP endpoint, where a relay watches.
+    /// Its MCP endpoint, through the relay.
     pub fn url(&self) -> String {
         self.relay.as_ref().expect("it listens on a port").url()
     }

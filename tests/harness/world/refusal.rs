@@ -1,6 +1,6 @@
-//! What every refusal owes, whatever it refuses: the status; exactly one more refusal counted, under this reason; the
+//! What every refusal must have: the status; exactly one more refusal counted, under this reason; the
 //! fixed text of the reason and nothing of the request; the challenge that belongs to it; one access line with the
-//! reason and the id the client was told; an untouched upstream. That no token stands in an answer, a metric or a log
+//! reason and the request id of the answer; no request at the upstream. That no token is in an answer, a metric or a log
 //! line is checked where those are read.
 
 use mcp_gateway_core::refusal::reason::Reason;
@@ -14,7 +14,7 @@ use crate::upstream::Upstream;
 
 const REFUSALS: &str = "mcp_gateway_refusals_total";
 
-/// What was so before the request; [`Watch::judge`] compares it with what is so after.
+/// The state before the request; [`Watch::check`] compares it with the state after it.
 pub struct Watch<'a> {
     gateway: &'a Gateway,
     upstream: &'a Upstream,
@@ -25,7 +25,7 @@ pub struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Begins to watch for a refusal of this reason.
+    /// Records the state before a refusal of this reason.
     pub async fn begin(gateway: &'a Gateway, upstream: &'a Upstream, reason: &'a str) -> Self {
         let metrics = gateway.metrics().await;
         Self {
@@ -38,8 +38,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Judges the answer to the one request sent since.
-    pub async fn judge(self, reply: &Reply, status: u16) -> Result<(), String> {
+    /// Checks the answer to the one request sent since.
+    pub async fn check(self, reply: &Reply, status: u16) -> Result<(), String> {
         let reason = self.reason;
         if reply.status != status {
             return Err(format!(
@@ -50,13 +50,13 @@ impl<'a> Watch<'a> {
         }
         self.counters().await?;
         if self.upstream.hits() != self.hits {
-            return Err(format!("the upstream saw {:?}", self.upstream.last()));
+            return Err(format!("the upstream received {:?}", self.upstream.last()));
         }
         headers(reply, status, reason)?;
         let request_id = text(reply, reason)?;
         self.access_line(&request_id, status).await?;
         match leaks::find(&format!("{:?} {}", reply.headers, reply.text())) {
-            Some(leak) => Err(format!("{leak} came back")),
+            Some(leak) => Err(format!("the answer holds {leak}")),
             None => Ok(()),
         }
     }
@@ -78,8 +78,9 @@ impl<'a> Watch<'a> {
     async fn access_line(&self, request_id: &str, status: u16) -> Result<(), String> {
         let lines = || -> Vec<Value> {
             let log = self.gateway.log();
-            let ours = log.lines().filter(|line| line.contains(request_id));
-            ours.filter_map(|line| serde_json::from_str(line).ok())
+            let lines = log.lines().filter(|line| line.contains(request_id));
+            lines
+                .filter_map(|line| serde_json::from_str(line).ok())
                 .filter(|line: &Value| line["message"] == "request")
                 .collect()
         };
@@ -96,7 +97,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The challenge by status and reason (RFC 6750 §3, RFC 9728 §5.1), and when to come back (RFC 9110 §10.2.3).
+/// The challenge by status and reason (RFC 6750 §3, RFC 9728 §5.1), and `Retry-After` (RFC 9110 §10.2.3).
 fn headers(reply: &Reply, status: u16, reason: &str) -> Result<(), String> {
     let challenge = reply.challenge();
     let error = match (status, reason) {
@@ -128,12 +129,12 @@ fn headers(reply: &Reply, status: u16, reason: &str) -> Result<(), String> {
         return Err(format!("no Retry-After: {:?}", reply.headers));
     }
     if matches!(status, 401 | 403) && reply.header("cache-control") != "no-store" {
-        return Err(format!("may be cached: {:?}", reply.headers));
+        return Err(format!("not `no-store`: {:?}", reply.headers));
     }
     Ok(())
 }
 
-/// The body is the fixed text of the reason; its request id is given back.
+/// The body is the fixed text of the reason; returns its request id.
 fn text(reply: &Reply, label: &str) -> Result<String, String> {
     let row = Reason::ALL
         .iter()

@@ -13,13 +13,13 @@ use crate::gateway::config::{Config, ISSUER};
 use crate::upstream::Upstream;
 use test_support::{Key, Token};
 
-/// The common case behind TLS. The gateway goes first, so that the upstream has seen all there is.
+/// The common case behind TLS. The gateway is dropped first, so that the upstream has received everything.
 pub struct Secure {
     /// The gateway under test.
     pub gateway: Gateway,
-    /// What it stands in front of.
+    /// The MCP server behind it.
     pub upstream: Upstream,
-    /// Who signed its certificates.
+    /// The authority that signed its certificates.
     pub authority: Authority,
     /// Its certificates: for `localhost`, and for `tasks.example` and `*.wild.example`.
     pub leaves: [Leaf; 2],
@@ -71,7 +71,7 @@ impl Secure {
         Token::new(&self.key, ISSUER, &self.gateway.uri("/mcp")).sign()
     }
 
-    /// An HTTP client that trusts the authority; `http1` keeps it from HTTP/2.
+    /// An HTTP client that trusts the authority; `http1` disables HTTP/2.
     pub fn http(&self, http1: bool) -> reqwest::Client {
         let authority = reqwest::Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
         let builder = reqwest::Client::builder()
@@ -115,7 +115,7 @@ impl Secure {
     }
 }
 
-/// Trusts whatever certificate is shown: the test looks at which one it is.
+/// Trusts any certificate: the test checks which one it is.
 #[derive(Debug)]
 pub struct Anyone;
 

@@ -1,5 +1,5 @@
-//! Conditions: whatever somebody writes is refused or compiled, and whatever it is then judged by, it holds, does not, or
-//! fails; it never panics, and never lets in by failing.
+//! Conditions: any text is refused or compiled, and a compiled condition, evaluated with any input, holds, does not hold or
+//! fails. It never panics, and a failure never allows a call.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use mcp_gateway_core::{
 
 use crate::oracle::Members;
 
-/// Far beyond what any takes, so that a machine with other things to do does not count.
+/// Far above the time any condition needs, so that a busy machine does not fail the test.
 const LONG: Duration = Duration::from_secs(5);
 
-/// Stands in a claim, and must never stand in what is said of a failure.
+/// The value of a claim, which must not appear in the text of a failure.
 const SECRET: &str = "dont-say-this";
 
-/// Lines: the condition's source, the claims, the arguments. In the source, ¶ stands for an end of line.
+/// Lines: the condition's source, the claims, the arguments. In the source, ¶ means an end of line.
 pub fn condition(input: &[u8]) {
     let Ok(input) = std::str::from_utf8(input) else {
         return;
@@ -29,7 +29,7 @@ pub fn condition(input: &[u8]) {
     let (claims, arguments) = (lines.next().unwrap_or("{}"), lines.next());
     let began = Instant::now();
     match Condition::compile(&source) {
-        Ok(condition) => judged(&condition, claims, arguments),
+        Ok(condition) => evaluated(&condition, claims, arguments),
         Err(error) => {
             assert!(error.line > 0 && error.column > 0, "{error}");
             assert!(error.line <= source.split('\n').count(), "{error}");
@@ -39,7 +39,7 @@ pub fn condition(input: &[u8]) {
     assert!(began.elapsed() < LONG, "{source}");
 }
 
-fn judged(condition: &Condition, claims: &str, arguments: Option<&str>) {
+fn evaluated(condition: &Condition, claims: &str, arguments: Option<&str>) {
     let again = Condition::compile(condition.source());
     assert_eq!(again.as_ref(), Ok(condition));
     let is_object = |text: &&str| {
@@ -50,7 +50,7 @@ fn judged(condition: &Condition, claims: &str, arguments: Option<&str>) {
     let kept = KeptClaims::of(&object, condition.claims_read());
     let arguments =
         arguments.filter(|text| json::check(text.as_bytes(), &JsonLimits::default()).is_ok());
-    let judge = |arguments: Option<&str>, claims: &KeptClaims| {
+    let evaluate = |arguments: Option<&str>, claims: &KeptClaims| {
         let facts = Facts {
             principal: &Principal {
                 issuer: "https://issuer.example".into(),
@@ -73,20 +73,20 @@ fn judged(condition: &Condition, claims: &str, arguments: Option<&str>) {
         };
         condition.judge(&facts)
     };
-    let first = judge(arguments, &kept);
+    let first = evaluate(arguments, &kept);
     assert_ne!(first, Err(ConditionFault::Panic), "{condition:?}");
     assert_eq!(
-        judge(arguments, &kept),
+        evaluate(arguments, &kept),
         first,
-        "the same facts, judged again"
+        "the same facts, evaluated again"
     );
-    // What it does not read makes no difference.
+    // Inputs that it does not read do not change the result.
     if !condition.reads_arguments() {
-        assert_eq!(judge(None, &kept), first, "{condition:?}");
+        assert_eq!(evaluate(None, &kept), first, "{condition:?}");
         assert_eq!(condition.argument_names().count(), 0);
     }
     if condition.claims_read().is_empty() {
-        assert_eq!(judge(arguments, &KeptClaims::none()), first);
+        assert_eq!(evaluate(arguments, &KeptClaims::none()), first);
     }
     let said = format!("{first:?} {kept:?}");
     assert!(

@@ -1,4 +1,4 @@
-//! The configuration: never a panic, and every finding can be found.
+//! The configuration: never a panic, and every finding points to a place in the file.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub fn configuration(bytes: &[u8]) {
         return;
     };
     assert!(!findings.is_empty(), "refused without saying why");
-    // A carriage return alone ends a line too (YAML 1.2 §5.4).
+    // A single carriage return ends a line too (YAML 1.2 §5.4).
     let text_only = text.strip_prefix('\u{feff}').unwrap_or(text);
     let unix = text_only.replace("\r\n", "\n").replace('\r', "\n");
     let lines: Vec<usize> = unix.split('\n').map(|line| line.chars().count()).collect();

@@ -1,8 +1,8 @@
-//! What must hold for any input at all, whoever wrote it.
+//! What must hold for any input at all.
 //!
 //! A property is a function of bytes that panics where the gateway is wrong. The fuzz targets of `gateway/core/fuzz` look
-//! for such bytes; the test target `corpus` replays those that were found, and everything in `tests/corpus`. Absence of
-//! panics is the least of it: what is accepted is compared with what other readers make of the same bytes.
+//! for such bytes; the test target `corpus` replays those that were found, and everything in `tests/corpus`. The
+//! properties check more than panics: what is accepted is compared with what other parsers read from the same bytes.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,7 +27,7 @@ mod messages {
     pub(crate) mod mcp_headers;
 }
 
-/// How a token is presented, read, verified and judged.
+/// How a token is presented, read and verified.
 mod tokens {
     pub(crate) mod bearer_header;
     pub(crate) mod claims;

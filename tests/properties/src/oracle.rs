@@ -1,4 +1,4 @@
-//! JSON as another reader sees it: serde_json finds the values, a walk over them judges what serde_json lets pass.
+//! JSON as another parser reads it: serde_json finds the values, a walk over them checks what serde_json accepts.
 
 use std::{collections::HashSet, fmt};
 

@@ -1,10 +1,10 @@
-//! Request targets: an accepted path is one that no reader changes, and a token in the query is found by whoever reads
-//! forms.
+//! Request targets: an accepted path is one that no parser changes, and every token that a form parser finds in a query is
+//! found here.
 
 use http::Uri;
 use mcp_gateway_core::{http::path, refusal::reason::Reason};
 
-/// A request target; behind a line feed, what `Host` says.
+/// A request target; after a line feed, the value of `Host`.
 pub fn target(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -32,7 +32,7 @@ fn accepted(raw: &str, target: &path::RequestTarget<'_>) {
     );
     assert!(path.starts_with('/') && whole.bytes().all(|byte| byte.is_ascii_graphic()));
     assert!(!whole.contains('#'), "a fragment");
-    // However often somebody decodes it.
+    // Also if it is decoded several times.
     let once = decode(path);
     for path in [path.as_bytes(), &once, &decode_bytes(&once)] {
         let path = std::str::from_utf8(path).expect("UTF-8");
@@ -61,7 +61,7 @@ fn accepted(raw: &str, target: &path::RequestTarget<'_>) {
     }
 }
 
-/// Whoever reads the query as a form must not find a token that was not found here.
+/// A parser that reads the query as a form must not find a token that was not found here.
 fn token(query: &str) {
     for separator in ['&', ';'] {
         let form = query.replace(separator, "&");
@@ -78,14 +78,12 @@ fn decode(path: &str) -> Vec<u8> {
 fn decode_bytes(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::new();
     let mut rest = bytes;
-    while let [first, behind @ ..] = rest {
-        let digits = behind
-            .get(..2)
-            .and_then(|two| std::str::from_utf8(two).ok());
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
         let octet = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
         (rest, _) = match (first, octet) {
-            (b'%', Some(octet)) => (&behind[2..], decoded.push(octet)),
-            _ => (behind, decoded.push(*first)),
+            (b'%', Some(octet)) => (&after[2..], decoded.push(octet)),
+            _ => (after, decoded.push(*first)),
         };
     }
     decoded

@@ -1,5 +1,5 @@
-//! The configuration's property, over the examples of the project, every cut of them, and whatever fuzzing found. The other
-//! properties are replayed by the target `corpus` of package `e2e`, which does without the gateway.
+//! The configuration's property, over the examples of the project, every prefix of them, and every input that fuzzing found.
+//! The target `corpus` of package `e2e` replays the other properties, which do not need the gateway.
 
 #![cfg(feature = "configuration")]
 #![allow(clippy::unwrap_used, reason = "tests")]

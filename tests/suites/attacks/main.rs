@@ -1,5 +1,5 @@
-//! The threat list, shown: one test for each number of `tests/attacks.md` that applies, named by it, with every variant
-//! of its row as a table inside. [`numbers`] compares that list with these sources.
+//! The attack list as tests: one test for each number of `tests/attacks.md` that applies, with the number in its name and
+//! every variant of its row as a table inside. [`numbers`] compares that list with these sources.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ mod authentication {
     mod tokens;
 }
 
-/// What a request may look like: its framing, target, headers and message.
+/// The form of a request: its framing, target, headers and message.
 mod requests {
     mod browser_and_headers;
     mod framing;
@@ -26,14 +26,14 @@ mod requests {
     mod targets;
 }
 
-/// What passes through: streams, sessions, headers, and what the gateway fetches itself.
+/// What is forwarded: streams, sessions, headers; and what the gateway fetches itself.
 mod forwarding {
     mod outbound;
     mod passing_on;
     mod streams;
 }
 
-/// Start and end of the process, and what its output gives away.
+/// Start and exit of the process, and what its output reveals.
 mod operations {
     mod lifecycle;
     mod secrets;

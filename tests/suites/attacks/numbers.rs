@@ -1,5 +1,5 @@
-//! The list and the tests are one thing: a number that is missing, a test that does not exist, a test nobody listed, and
-//! a number that has both a test and a reason for having none are each an error here.
+//! The list and the tests must agree. A missing number, a test that does not exist, a test that is not listed, and a number
+//! with both a test and a reason for having none are each an error here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ impl Row {
         name.starts_with("attack_").then_some(name)
     }
 
-    /// What a reason names in backticks that is a path, or a path and a test in that file: `path:test`.
+    /// The paths that a reason names in backticks: `path`, or `path:test` for a test in that file.
     fn places(&self) -> impl Iterator<Item = &str> {
         let quoted = self.last.split('`').skip(1).step_by(2);
         quoted.filter(|word| word.contains('/') && !word.contains(' '))
@@ -92,7 +92,7 @@ fn listed() -> Vec<Row> {
     rows.collect()
 }
 
-/// The tests of this target, as they stand in its sources.
+/// The tests of this target, read from its sources.
 fn written() -> BTreeSet<String> {
     let mut found = BTreeMap::new();
     for path in sources(&repository("tests/suites/attacks")) {

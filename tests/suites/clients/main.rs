@@ -1,5 +1,5 @@
-//! Real clients through the gateway: each finds its way from a challenge to a token of a certified identity provider, and
-//! uses everything the task server has. Needs what `tests/clients/setup.sh` installs.
+//! Real clients through the gateway: each gets from a challenge to a token of a certified identity provider, and
+//! uses everything the task server offers. Needs what `tests/clients/setup.sh` installs.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@
 mod keys;
 mod setting;
 
-/// What the SDKs do with a gateway that lets them: every operation, both eras, sessions, and requests of the server.
+/// What the SDKs do when the gateway allows it: every operation, both eras, sessions, and requests of the server.
 mod sdks {
     pub(crate) mod asking;
     pub(crate) mod programs;

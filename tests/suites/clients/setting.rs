@@ -1,4 +1,4 @@
-//! Provider, gateway and task server together, as somebody would set them up.
+//! Provider, gateway and task server together, as in a real deployment.
 
 pub(crate) mod provider;
 pub(crate) mod run;
@@ -65,7 +65,7 @@ impl Setting {
         }
     }
 
-    /// What clients type.
+    /// The URL that clients use.
     pub(crate) fn url(&self) -> String {
         self.gateway.uri("/mcp")
     }

@@ -41,7 +41,7 @@ static TOOLS: LazyLock<ToolRouter<Fixture>> = LazyLock::new(|| {
         + Fixture::task_tools()
 });
 
-/// A running server; it goes away when dropped.
+/// A running server; it stops when dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     task: AbortHandle,
@@ -72,7 +72,7 @@ impl Drop for Server {
     }
 }
 
-/// The scenario about DNS rebinding wants foreign origins refused and the server's own accepted.
+/// The scenario about DNS rebinding requires that foreign origins are refused and the server's own is accepted.
 fn service(address: SocketAddr) -> StreamableHttpService<Fixture, LocalSessionManager> {
     let sessions = Arc::new(LocalSessionManager::default());
     let changes = Changes::default();
@@ -116,7 +116,7 @@ impl ServerHandler for Fixture {
         ServerConfig::new(capabilities).with_server_info(Implementation::new("fixture", "1.0.0"))
     }
 
-    /// A scenario takes the first tool and calls it without arguments, expecting an answer.
+    /// A scenario calls the first tool without arguments and expects an answer.
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,

@@ -1,5 +1,5 @@
-//! The official conformance suite, straight at a server of our own and through the gateway in front of the same server: no check
-//! may end worse behind the gateway. Needs what `tests/clients/setup.sh` and `tests/conformance/setup.sh` install.
+//! The official conformance suite, directly at the server of [`fixture`] and through the gateway in front of the same server: no
+//! check is allowed to end worse behind the gateway. Needs what `tests/clients/setup.sh` and `tests/conformance/setup.sh` install.
 
 #![allow(
     clippy::unwrap_used,
@@ -41,7 +41,7 @@ const TASKS: [&str; 10] = [
     "tasks-mrtr-composition",
 ];
 
-/// What a run of the suite must at least bring, so that one that does nothing does not pass.
+/// The least results of a run of the suite, so that a run that does nothing does not pass.
 struct Floor {
     scenarios: usize,
     passed: usize,
@@ -86,7 +86,7 @@ async fn conformance_of_tasks_is_kept_behind_the_gateway() {
 async fn compare(version: &str, selection: Selection, floor: &Floor) {
     let (straight, through) =
         tokio::join!(straight(version, selection), through(version, selection));
-    // Past the capture of the test runner: the figure is what the run is for.
+    // Not through the capture of the test runner: the run is for this figure.
     let _ = writeln!(
         std::io::stderr(),
         "conformance {version}{}: {} scenarios; checks passed straight: {}, through the gateway: {}",
@@ -101,7 +101,7 @@ async fn compare(version: &str, selection: Selection, floor: &Floor) {
         "worse behind the gateway:\n  {}",
         worse.join("\n  ")
     );
-    // The server itself has no fault, so nothing escapes the comparison.
+    // The server itself passes every check, so the comparison misses nothing.
     assert_eq!(straight.faults(), [""; 0], "straight at the server");
     assert!(
         straight.scenarios() >= floor.scenarios,
@@ -127,7 +127,7 @@ async fn straight(version: &str, selection: Selection) -> Verdicts {
 async fn through(version: &str, selection: Selection) -> Verdicts {
     let server = Server::start().await;
     let key = Key::es256("first");
-    // Sealing must not be noticed.
+    // Sealing must not change the result.
     let config = Config::new(&server.url(), &[&key])
         .set("/resources/0/tasks", "seal")
         .set("/resources/0/request_state", "seal");

@@ -19,7 +19,7 @@ const REPEATS: usize = 2;
 pub(crate) struct Target {
     /// The MCP endpoint.
     pub(crate) url: String,
-    /// The bearer token for the endpoint's origin, if it takes one.
+    /// The bearer token for the endpoint's origin, if it requires one.
     pub(crate) token: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Check {
     pub(crate) error_message: Option<String>,
 }
 
-/// The suite's words, from the best to the worst.
+/// The suite's statuses, from the best to the worst.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Status {
@@ -48,7 +48,7 @@ pub(crate) enum Status {
 }
 
 impl Check {
-    /// Whether the suite finds fault.
+    /// Whether it is a failure.
     pub(crate) fn fails(&self) -> bool {
         self.status >= Status::Warning
     }
@@ -59,12 +59,12 @@ impl Check {
 pub(crate) enum Selection {
     /// All that apply to the version.
     Version,
-    /// These, of extensions, which belong to no version.
+    /// These scenarios, of extensions, which belong to no version.
     Extension(&'static [&'static str]),
 }
 
 impl Selection {
-    /// What to print behind the version.
+    /// What to print after the version.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::Version => "",
@@ -95,7 +95,7 @@ pub(crate) async fn run(target: &Target, version: &str, selection: Selection) ->
     checks
 }
 
-/// One scenario, whatever it applies to.
+/// One scenario of any version.
 async fn one(target: &Target, version: &str, scenario: &str) -> Vec<Check> {
     attempt(target, version, &["--force", "--scenario", scenario]).await
 }
@@ -105,7 +105,7 @@ fn failing(checks: &[Check]) -> BTreeSet<String> {
     failing.map(|check| check.scenario.clone()).collect()
 }
 
-/// One run of the program. Its exit code tells that something failed, which the files tell better.
+/// One run of the program. Its exit code only says that something failed; the files have the details.
 async fn attempt(target: &Target, version: &str, selection: &[&str]) -> Vec<Check> {
     let results = tempfile::tempdir().unwrap();
     let mut command = tool("node");

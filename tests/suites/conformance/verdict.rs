@@ -1,10 +1,10 @@
-//! What two runs of the suite say when they are laid side by side.
+//! The comparison of two runs of the suite.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::suite::{Check, Status};
 
-/// A check is known by its scenario, its id and its name; of the rows that share them the worst counts.
+/// A check is identified by its scenario, its id and its name; of several rows with the same ones the worst counts.
 type Key = (String, String, String);
 
 /// The worst row of each check.
@@ -38,10 +38,10 @@ impl Verdicts {
             .count()
     }
 
-    /// The checks with which the suite finds fault, each as `scenario check: what is wrong`.
+    /// The failed checks, each as `scenario check: what is wrong`.
     pub(crate) fn faults(&self) -> Vec<String> {
         let failing = self.0.values().filter(|check| check.fails());
-        failing.map(told).collect()
+        failing.map(described).collect()
     }
 
     /// What is worse in `other`: checks that end with a worse status, or that are missing there although they pass here.
@@ -53,13 +53,13 @@ impl Verdicts {
         let worse = other.0.iter().filter_map(|(key, there)| {
             let here = self.0.get(key).map(|check| check.status);
             let before = here.unwrap_or(Status::Skipped);
-            (there.status > before).then(|| told(there))
+            (there.status > before).then(|| described(there))
         });
         lost.chain(worse).collect()
     }
 }
 
-fn told(check: &Check) -> String {
+fn described(check: &Check) -> String {
     let message = check.error_message.as_deref().unwrap_or("no reason given");
     format!(
         "{} {} ({}): {:?}: {message}",

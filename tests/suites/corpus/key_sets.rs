@@ -26,7 +26,7 @@ struct Case {
     error: Option<String>,
     /// What the issuer publishes later.
     newer: Option<String>,
-    /// Whether the newer set takes a key away or alters one, so that verdicts by the old set end.
+    /// Whether the newer set takes a key away or alters one, so that cached verifications by the old set end.
     revokes: Option<bool>,
     #[serde(rename = "source")]
     _source: Option<String>,

@@ -1,7 +1,7 @@
 //! The corpora: hostile and ordinary inputs as data files, each case a test of its own.
 //!
-//! A module a subject. It says what a case of `tests/corpus/SUBJECT` looks like and what is done with it; [`suite`] reads
-//! the files and makes the tests. `cargo test -p e2e --test corpus 'dot segment'` runs those whose name says so.
+//! One module per subject. It has the fields of a case of `tests/corpus/SUBJECT` and runs it; [`suite`] reads
+//! the files and makes the tests. `cargo test -p e2e --test corpus 'dot segment'` runs those with this text in their name.
 
 #![allow(
     clippy::unwrap_used,
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// What fuzzing begins with (`make fuzz`).
+/// The seeds of fuzzing (`make fuzz`).
 fn write_seeds(folder: &Path) {
     tokens::write_seeds(folder);
     key_sets::write_seeds(folder);

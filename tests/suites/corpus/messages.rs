@@ -1,5 +1,5 @@
-//! Messages: a body and the headers beside it, read as the gateway reads them, and put to a policy where a case says what
-//! the caller was granted.
+//! Messages: a body and its headers, read as the gateway reads them. Where a case has the scopes of the caller, policy decides
+//! too.
 
 use std::{
     path::Path,
@@ -40,7 +40,7 @@ struct Case {
     /// Header lines, `Name: value`. `Content-Type: application/json` is there unless one of them is a content type.
     #[serde(default)]
     headers: Vec<String>,
-    /// No content type either.
+    /// Without a content type.
     #[serde(default)]
     untyped: bool,
     body: String,
@@ -53,8 +53,8 @@ struct Case {
     acts_on: Option<String>,
     /// The id, as JSON; that of the error where the message is refused. `none` where there must be none.
     id: Option<String>,
-    /// Scopes of the caller, for a policy: `mcp` for every call, besides it `write` for the tools `add` and `größe` and for
-    /// `resources/read` of `file:///secret`; no tool else, whatever the scope.
+    /// Scopes of the caller, for a policy: `mcp` for every call, and also `write` for the tools `add` and `größe` and for
+    /// `resources/read` of `file:///secret`; every other tool is denied.
     granted: Option<String>,
     #[serde(rename = "source")]
     _source: Option<String>,
@@ -75,7 +75,7 @@ impl suite::Case for Case {
 
     fn run(&self) -> Result<(), Failed> {
         let body = text::bytes(&self.body);
-        let (outcome, id) = self.judge(&body)?;
+        let (outcome, id) = self.check(&body)?;
         let outcome = match outcome {
             Ok(Era::Legacy) => "legacy",
             Ok(Era::Modern) => "modern",
@@ -103,7 +103,7 @@ impl suite::Case for Case {
 
 impl Case {
     /// The outcome, and the id that the answer carries.
-    fn judge(&self, body: &[u8]) -> Result<(Result<Era, Reason>, Option<String>), Failed> {
+    fn check(&self, body: &[u8]) -> Result<(Result<Era, Reason>, Option<String>), Failed> {
         let headers = self.header_map();
         if let Err(reason) = media_type::json_body(&headers) {
             return Ok((Err(reason), None));
@@ -186,8 +186,8 @@ impl Case {
                 now: UnixTime::new(0),
             },
         };
-        let judged = POLICY.authorize(&caller, &operation);
-        judged.decision.map(drop).map_err(|refusal| refusal.reason)
+        let decided = POLICY.authorize(&caller, &operation);
+        decided.decision.map(drop).map_err(|refusal| refusal.reason)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What fuzzing has found once, event streams and conditions: inputs of properties that belong to no other subject.
+//! Inputs that fuzzing found, event streams and conditions: inputs of properties that belong to no other subject.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 
 use crate::suite;
 
-/// Where findings are kept, a folder a property.
+/// The folder of the findings, with a folder for each property.
 const FOUND: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../gateway/core/fuzz/regressions"
@@ -34,7 +34,7 @@ const LISTS: &[&str] = &[
     "{\"result\":{\"resources\":[{\"uri\":\"x\"}],\"resourceTemplates\":[{\"uriTemplate\":\"u{x}\"}],\"tools\":null}}",
 ];
 
-/// Conditions, each with the claims and the arguments that it is judged by.
+/// Conditions, each with the claims and the arguments that it is evaluated with.
 const CONDITIONS: &[&str] = &[
     "claims.department == \"ops\" && mcp.name.startsWith(\"report_\")\n{\"department\":\"ops\"}",
     "client.id == \"agent\" && request.time.getHours(\"Europe/Berlin\") < 18",
@@ -56,12 +56,12 @@ const ELSEWHERE: &str = "configuration";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for (property, stream, cut) in streams() {
+    for (property, stream, size) in streams() {
         let name = format!(
             "the property {property} holds for {stream:?} in pieces of {}",
-            cut + 1
+            size + 1
         );
-        let seed = seed(stream, cut);
+        let seed = seed(stream, size);
         trials.push(trial(property, name, seed));
     }
     for condition in CONDITIONS {
@@ -87,10 +87,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 pub(crate) fn write_seeds(into: &Path) {
-    for (number, (property, stream, cut)) in streams().enumerate() {
+    for (number, (property, stream, size)) in streams().enumerate() {
         let folder = into.join(property);
         fs::create_dir_all(&folder).expect("a folder");
-        fs::write(folder.join(number.to_string()), seed(stream, cut)).expect("written");
+        fs::write(folder.join(number.to_string()), seed(stream, size)).expect("written");
     }
     let folder = into.join("condition");
     fs::create_dir_all(&folder).expect("a folder");
@@ -100,16 +100,16 @@ pub(crate) fn write_seeds(into: &Path) {
 }
 
 fn streams() -> impl Iterator<Item = (&'static str, &'static str, u8)> {
-    let cuts = |stream: &'static str| {
+    let sizes = |stream: &'static str| {
         let properties = ["event_stream", "answer_events"];
-        properties.map(|property| [0_u8, 2].map(|cut| (property, stream, cut)))
+        properties.map(|property| [0_u8, 2].map(|size| (property, stream, size)))
     };
     let all = STREAMS.iter().chain(LISTS).copied();
-    all.flat_map(cuts).flatten()
+    all.flat_map(sizes).flatten()
 }
 
-fn seed(stream: &str, cut: u8) -> Vec<u8> {
-    [&[cut], stream.as_bytes()].concat()
+fn seed(stream: &str, size: u8) -> Vec<u8> {
+    [&[size], stream.as_bytes()].concat()
 }
 
 fn trial(property: &str, name: String, bytes: Vec<u8>) -> Trial {

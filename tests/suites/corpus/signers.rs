@@ -12,7 +12,7 @@ pub(crate) fn jwk(name: &str) -> Value {
         .jwk(name)
 }
 
-/// A signature of these bytes. `how` is a key and an algorithm (`rsa PS256`), `hmac` and a secret that everybody knows
+/// A signature of these bytes. `how` is a key and an algorithm (`rsa PS256`), `hmac` and a public secret
 /// (`hmac rsa-pem`), `der p256` for an ECDSA signature of the other form, or `nothing`.
 pub(crate) fn sign(how: &str, input: &[u8]) -> Vec<u8> {
     match how.split_once(' ') {
@@ -38,7 +38,7 @@ fn pair(name: &str) -> Option<&'static KeyPair> {
     Some(pair)
 }
 
-/// What an attacker has and might pass for a secret.
+/// What an attacker has and can use as a secret.
 fn known(what: &str) -> Vec<u8> {
     match what {
         "rsa-der" => RSA.public_der(),
@@ -47,6 +47,6 @@ fn known(what: &str) -> Vec<u8> {
         "rsa-modulus" => jwk("rsa")["n"].as_str().expect("text").into(),
         "p256-point" => P256.public_bytes(),
         "nothing" => Vec::new(),
-        other => panic!("nobody knows {other}"),
+        other => panic!("unknown secret {other}"),
     }
 }

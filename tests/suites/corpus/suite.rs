@@ -10,15 +10,15 @@ use libtest_mimic::{Failed, Trial};
 use serde::de::DeserializeOwned;
 
 /// One case of a corpus. Its type refuses unknown fields (`#[serde(deny_unknown_fields)]`), so that a misspelt
-/// expectation cannot pass for none.
+/// expectation is an error.
 pub(crate) trait Case: DeserializeOwned + Send + 'static {
-    /// A sentence that says what is tried and what becomes of it. No other case has it.
+    /// A sentence with the input and the outcome. No other case has it.
     fn name(&self) -> &str;
 
-    /// Tries it.
+    /// Runs it.
     fn run(&self) -> Result<(), Failed>;
 
-    /// What of it is the input of a property: the property's name, and the bytes. Each must hold; and fuzzing begins here.
+    /// Its parts that are inputs of a property: the property's name, and the bytes. Each must hold; they are also seeds of fuzzing.
     fn seeds(&self) -> Vec<(&'static str, Vec<u8>)> {
         Vec::new()
     }
@@ -46,7 +46,7 @@ pub(crate) fn trials<C: Case>(subject: &'static str, promised: usize) -> Vec<Tri
     trials
 }
 
-/// Writes what fuzzing begins with, a folder a property and a file an input.
+/// Writes the seeds of fuzzing, a folder for each property and a file for each input.
 pub(crate) fn write_seeds<C: Case>(subject: &str, into: &Path) {
     let cases = files(&folder(subject))
         .into_iter()
@@ -65,7 +65,7 @@ pub(crate) fn property(name: &str) -> fn(&[u8]) {
     found.unwrap_or_else(|| panic!("no property {name}")).1
 }
 
-/// That every name is a sentence, and stands for one case alone.
+/// Checks that every name is a sentence, and belongs to one case only.
 pub(crate) fn names_are_unique(trials: &[Trial]) -> [Trial; 1] {
     let mut seen = HashSet::new();
     let bad: Vec<String> = trials
@@ -73,13 +73,13 @@ pub(crate) fn names_are_unique(trials: &[Trial]) -> [Trial; 1] {
         .map(|trial| trial.name().to_owned())
         .filter(|name| !seen.insert(name.clone()) || name.split(' ').count() < 3)
         .collect();
-    let judge = move || match bad.is_empty() {
+    let check = move || match bad.is_empty() {
         true => Ok(()),
-        false => Err(format!("twice there, or no sentence: {bad:#?}").into()),
+        false => Err(format!("used twice, or not a sentence: {bad:#?}").into()),
     };
     [Trial::test(
-        "every case has a sentence of its own for a name",
-        judge,
+        "the name of every case is a sentence and unique",
+        check,
     )]
 }
 

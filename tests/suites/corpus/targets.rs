@@ -1,4 +1,4 @@
-//! Request targets: which path is asked for, and does the query carry a token?
+//! Request targets: which path is requested, and does the query carry a token?
 
 use std::path::Path;
 
@@ -18,9 +18,9 @@ const PROMISED: usize = 150;
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
-    /// As it stands in the request line.
+    /// As in the request line.
     target: String,
-    /// What `Host` says; empty for none.
+    /// The value of `Host`; empty for none.
     host: Option<String>,
     /// `accepted`, or the label of the reason.
     expect: String,
@@ -49,14 +49,14 @@ impl suite::Case for Case {
     fn run(&self) -> Result<(), Failed> {
         let raw = text::text(&self.target);
         let host = self.host.as_deref().unwrap_or(HOST);
-        let judged = path::target(&raw, Some(host).filter(|host| !host.is_empty()));
-        let judged = judged.and_then(|target| match target.query.is_some_and(path::has_token) {
+        let target = path::target(&raw, Some(host).filter(|host| !host.is_empty()));
+        let target = target.and_then(|target| match target.query.is_some_and(path::has_token) {
             true => Err(Reason::TokenInQuery),
             false => Ok(target),
         });
-        let outcome = judged.map_or_else(Reason::label, |_| "accepted");
+        let outcome = target.map_or_else(Reason::label, |_| "accepted");
         suite::expect_equal("outcome", outcome, self.expect.as_str())?;
-        let Ok(target) = judged else { return Ok(()) };
+        let Ok(target) = target else { return Ok(()) };
         let path = self.path.as_deref().unwrap_or(&self.target);
         suite::expect_equal("path", target.path, &text::text(path))?;
         let query = self.query.as_deref().map(text::text);

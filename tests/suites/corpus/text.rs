@@ -1,21 +1,21 @@
 //! How the data files write what YAML cannot say in a readable way.
 //!
 //! `⟨3×ab⟩` is `ababab`, `⟨hex ff fe⟩` is these bytes, `⟨now+60⟩` is a second of the corpus' own clock, and `⟨NAME⟩` is
-//! what `tests/corpus/values.txt` says. Everything else stands for itself.
+//! its text in `tests/corpus/values.txt`. Everything else is literal.
 
 use std::{collections::HashMap, sync::LazyLock};
 
 use test_support::fixtures::NOW;
 
-/// The bytes that a text stands for.
+/// The bytes of a text in this notation.
 pub(crate) fn bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;
-    while let Some((plain, behind)) = rest.split_once('⟨') {
-        let (inner, behind) = behind.split_once('⟩').expect("⟨ and ⟩ come in pairs");
+    while let Some((plain, after)) = rest.split_once('⟨') {
+        let (inner, after) = after.split_once('⟩').expect("⟨ and ⟩ come in pairs");
         bytes.extend_from_slice(plain.as_bytes());
         bytes.extend(expand(inner));
-        rest = behind;
+        rest = after;
     }
     bytes.extend_from_slice(rest.as_bytes());
     bytes

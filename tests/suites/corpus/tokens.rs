@@ -1,4 +1,4 @@
-//! Tokens: minted from the texts of a case, presented in a header, and judged as the gateway judges them.
+//! Tokens: minted from the texts of a case, presented in a header, and verified as the gateway verifies them.
 
 use std::{path::Path, time::Duration};
 
@@ -34,7 +34,7 @@ const MAX_BYTES: usize = 8 * 1024;
 /// How many cases there must be.
 const PROMISED: usize = 300;
 
-/// Everything but the name and the expectation may be left out: then it is a good token of `alice`, signed by the key
+/// Everything but the name and the expectation is optional: the default is a good token of `alice`, signed by the key
 /// `rsa`, for the resource `https://mcp.example.com/mcp`, ten minutes before it expires.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,13 +46,13 @@ struct Case {
     authorization: Option<Vec<String>>,
     /// The query of the request.
     query: Option<String>,
-    /// The whole token, as it stands.
+    /// The whole token, as written.
     token: Option<String>,
     /// The header, as JSON text.
     header: Option<String>,
     /// The claims, as JSON text.
     claims: Option<String>,
-    /// Members of ordinary claims that are different; null takes one away.
+    /// Members of ordinary claims that are different; null removes one.
     #[serde(default)]
     change: Map<String, Value>,
     /// How it is signed: see [`sign`]. `absent` for two parts.
@@ -66,7 +66,7 @@ struct Case {
     issuer: Issuer,
     /// The audiences of the resource.
     audience: Option<Vec<String>>,
-    /// When it is judged, in seconds from the corpus' own instant.
+    /// When it is verified, in seconds from the corpus' own instant.
     #[serde(default)]
     at: i64,
     subject: Option<String>,
@@ -81,12 +81,12 @@ struct Case {
 #[serde(deny_unknown_fields)]
 struct Published {
     key: String,
-    /// Members that are different; null takes one away.
+    /// Members that are different; null removes one.
     #[serde(default)]
     change: Map<String, Value>,
 }
 
-/// What an issuer's entry in the configuration says otherwise.
+/// Settings of an issuer's entry that differ from the default.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Issuer {
@@ -103,7 +103,7 @@ struct Issuer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 enum Edit {
-    /// Puts something behind a part (0 header, 1 claims, 2 signature).
+    /// Puts something after a part (0 header, 1 claims, 2 signature).
     Append(usize, String),
     /// Puts something in front of a part.
     Prepend(usize, String),
@@ -113,7 +113,7 @@ enum Edit {
     Flip(usize, usize),
     /// Writes a whole part anew.
     Write(usize, String),
-    /// Takes all claims for these, under the signature of the others.
+    /// Replaces all claims by these, under the signature of the others.
     Swap(String),
 }
 
@@ -131,12 +131,12 @@ impl suite::Case for Case {
     }
 
     fn run(&self) -> Result<(), Failed> {
-        let judged = self.judge();
-        let outcome = judged
+        let result = self.verify();
+        let outcome = result
             .as_ref()
             .map_or_else(|reason| reason.label(), |_| "accepted");
         suite::expect_equal("outcome", outcome, self.expect.as_str())?;
-        let Ok(verified) = judged else { return Ok(()) };
+        let Ok(verified) = result else { return Ok(()) };
         let principal = &verified.principal;
         if let Some(subject) = &self.subject {
             suite::expect_equal("subject", &*principal.subject, &text::text(subject))?;
@@ -165,7 +165,7 @@ impl suite::Case for Case {
 }
 
 impl Case {
-    fn judge(&self) -> Result<Verified, Reason> {
+    fn verify(&self) -> Result<Verified, Reason> {
         let mut headers = HeaderMap::new();
         for line in self.lines() {
             headers.append(

@@ -1,6 +1,6 @@
 //! What goes over the wire: HTTP/1 framings and HTTP/2 frame sequences, sent to the real gateway in front of three real
-//! servers (Node, Python and hyper). What the gateway refuses reaches none of them; what it passes each of them reads as
-//! exactly one request, the one it was judged as (threats 80–96).
+//! servers (Node, Python and hyper). What the gateway refuses reaches none of them; what it forwards, each of them reads as
+//! exactly one request, the same that the gateway checked (attacks 80–96).
 
 mod case;
 mod frames;
@@ -29,7 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Ends the gateway and the servers, if a case started them.
+/// Stops the gateway and the servers, if a case started them.
 pub(crate) fn finish() {
     setting::finish();
 }
@@ -40,7 +40,7 @@ impl suite::Case for Http1 {
     }
 
     fn run(&self) -> Result<(), Failed> {
-        setting::judge(&self.0, framings::play).map_err(Failed::from)
+        setting::run(&self.0, framings::play).map_err(Failed::from)
     }
 }
 
@@ -50,6 +50,6 @@ impl suite::Case for Http2 {
     }
 
     fn run(&self) -> Result<(), Failed> {
-        setting::judge(&self.0, frames::play).map_err(Failed::from)
+        setting::run(&self.0, frames::play).map_err(Failed::from)
     }
 }

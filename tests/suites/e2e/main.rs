@@ -1,6 +1,6 @@
-//! The gateway from outside: the real binary, a recording upstream behind it, hostile and ordinary clients before it.
+//! The gateway from outside: the real binary, with a recording upstream, and hostile and ordinary clients.
 //!
-//! Numbers in comments are rows of the threat table: each test that stands for one names it.
+//! Numbers in comments are rows of `tests/attacks.md`.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
     reason = "tests"
 )]
 
-/// Connections: who may open them, how long they last, how many there are, and what their bytes say.
+/// Connections: who can open them, their duration, their number, and their bytes.
 mod transport {
     mod addresses;
     mod client_certificates;
@@ -22,7 +22,7 @@ mod transport {
     mod tls;
 }
 
-/// Who calls: tokens and the keys they are verified with, where a client without one is sent, and which pages may ask.
+/// The caller: tokens and the keys they are verified with, discovery for a client without a token, and browser origins.
 mod authentication {
     mod challenge_and_metadata;
     mod cors_and_origin;
@@ -30,7 +30,7 @@ mod authentication {
     mod tokens;
 }
 
-/// What a caller may do: policies, conditions, rate limits, filtered lists, and the audit log of decisions.
+/// Permissions of a caller: policies, conditions, rate limits, filtered lists, and the audit log of decisions.
 mod authorization {
     mod audit;
     mod conditions;
@@ -49,7 +49,7 @@ mod protocol {
     mod versions;
 }
 
-/// What reaches the upstream, and how its answers and event streams come back.
+/// What reaches the upstream, and how its answers and event streams are returned.
 mod forwarding {
     mod identity;
     mod listening;
@@ -57,7 +57,7 @@ mod forwarding {
     mod upstreams;
 }
 
-/// What operators see: logs, metrics, no secrets, and a machine that is short of resources.
+/// For operators: logs, metrics, no secrets, and shortage of resources.
 mod operations {
     mod idle;
     mod logs;
@@ -67,7 +67,7 @@ mod operations {
     mod telemetry;
 }
 
-/// The process: first start, reload, upgrade, end.
+/// The process: first start, reload, upgrade, exit.
 mod lifecycle {
     mod demo;
     mod drain;

@@ -1,4 +1,4 @@
-//! Ordinary clients at work: each calls again as soon as it has its answer, on a connection it keeps.
+//! Ordinary clients at work: each calls again as soon as it has its answer, on the same connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +13,16 @@ use crate::site::{Site, call};
 /// Clients at work at the same time.
 const CLIENTS: usize = 8;
 
-/// Failures that are told in words.
-const TOLD: usize = 5;
+/// Failures that are printed.
+const SHOWN: usize = 5;
 
-/// Clients at work until told otherwise.
+/// Clients at work until they are stopped.
 pub struct Load {
     going: Arc<AtomicBool>,
     clients: JoinSet<Tally>,
 }
 
-/// What the clients saw.
+/// The results of the clients.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// How long each call took.
@@ -52,7 +52,7 @@ impl Load {
         Self { going, clients }
     }
 
-    /// Lets every call under way end, and no other begin.
+    /// Waits for every call in flight, and starts no other.
     pub async fn finish(self) -> Tally {
         self.going.store(false, Ordering::Relaxed);
         let tallies = self.clients.join_all().await;
@@ -63,10 +63,10 @@ impl Load {
 impl Tally {
     /// Fails the scenario if any call failed.
     pub fn expect_success(&self) {
-        let told: Vec<_> = self.failed.iter().take(TOLD).collect();
+        let shown: Vec<_> = self.failed.iter().take(SHOWN).collect();
         assert!(
             self.failed.is_empty(),
-            "{} calls failed: {told:?}",
+            "{} calls failed: {shown:?}",
             self.failed.len()
         );
         assert!(!self.took.is_empty(), "no call was made");
@@ -100,14 +100,14 @@ impl Tally {
     }
 }
 
-/// One call of `echo`, judged.
+/// One call of `echo`, with a check of its answer.
 pub async fn echo(http: &reqwest::Client, url: &str, token: &str) -> Result<(), String> {
     let sent = Call::post(http, url.to_owned(), call("echo", json!({}))).token(token);
-    judge(sent.attempt().await).await
+    check_answer(sent.attempt().await).await
 }
 
 /// Whether an answer is the one a tool gives.
-pub async fn judge(answer: Result<reqwest::Response, reqwest::Error>) -> Result<(), String> {
+pub async fn check_answer(answer: Result<reqwest::Response, reqwest::Error>) -> Result<(), String> {
     let answer = answer.map_err(|error| format!("no answer: {error:?}"))?;
     let status = answer.status();
     let body = answer

@@ -2,7 +2,7 @@
 //! load, and prints what it counted.
 //!
 //! `make reliability` runs all of them at full length, `make reliability ARGS=NAME` one; as a part of `make test` they are
-//! shortened. They run one after the other: each wants the machine for itself.
+//! shortened. They run one after the other: each needs the whole machine.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,21 +18,21 @@ mod scale;
 mod site;
 mod soak;
 
-/// The machine gives no more: descriptors, memory, disk.
+/// Shortage: descriptors, memory, disk.
 mod shortage {
     pub(crate) mod descriptors;
     pub(crate) mod full_disk;
     pub(crate) mod memory;
 }
 
-/// Somebody else fails: the issuer, the upstream, clients that are slow.
+/// Peers fail: the issuer, the upstream, slow clients.
 mod peers {
     pub(crate) mod issuer_down;
     pub(crate) mod slow_peers;
     pub(crate) mod upstream_killed;
 }
 
-/// The gateway itself changes: its configuration, its binary, or it ends.
+/// The gateway itself changes: its configuration, its binary, or it shuts down.
 mod changes {
     pub(crate) mod reload;
     pub(crate) mod shutdown;

@@ -1,4 +1,4 @@
-//! How long and how hard: full, as the figures in the README are made, or shortened, as a part of every test run.
+//! Duration and load: full, for the published figures, or shortened, as a part of every test run.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const VARIABLE: &str = "RELIABILITY";
 pub enum Scale {
     /// Minutes, on any change.
     Short,
-    /// As long as it takes to be believed.
+    /// Long enough for figures that can be published.
     Full,
 }
 

@@ -1,4 +1,4 @@
-//! What every scenario stands on: a gateway, an MCP server behind it that keeps nothing, and a token.
+//! The base of every scenario: a gateway, an MCP server without state behind it, and a token.
 //!
 //! The tools of that server: `echo` answers at once, `slow` after `seconds`, `stream` with an event every 100 ms until the
 //! client or the gateway ends it, `big` with as many `bytes`. GET listens to a stream.
@@ -24,11 +24,11 @@ pub const BEAT: Duration = Duration::from_millis(100);
 /// One chunk of a big answer.
 static CHUNK: [u8; 64 * 1024] = [b' '; 64 * 1024];
 
-/// A gateway with everything around it.
+/// A gateway with its upstream and token.
 pub struct Site {
     /// The gateway.
     pub gateway: Gateway,
-    /// A token that opens `/mcp`.
+    /// A token for `/mcp`.
     pub token: String,
     _upstream: Server,
 }
@@ -57,7 +57,7 @@ impl Site {
         (config, token, upstream)
     }
 
-    /// A site around a gateway that runs already.
+    /// A site for a gateway that runs already.
     pub fn around(gateway: Gateway, token: String, upstream: Server) -> Self {
         Self {
             gateway,

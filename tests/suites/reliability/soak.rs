@@ -1,4 +1,4 @@
-//! A long ordinary day, with reloads, streams that come and go, and bad requests in between: memory does not creep.
+//! A long ordinary day, with reloads, streams that come and go, and bad requests in between: memory does not grow.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::load::Load;
 use crate::scale::Scale;
 use crate::site::{Site, call};
 
-/// What memory may grow by after the first quarter, in percent.
+/// Allowed growth of memory after the first quarter, in percent.
 const DRIFT: f64 = 5.0;
 
 /// Between two reloads.
 const RELOAD: Duration = Duration::from_secs(2);
 
-/// How often memory is looked at.
+/// How often memory is measured.
 const LOOKS: u32 = 40;
 
 /// Streams of each generation.

@@ -1,4 +1,4 @@
-//! The real clock, for tokens that a real binary judges.
+//! The real clock, for tokens that a real binary verifies.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

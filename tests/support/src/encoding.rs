@@ -8,7 +8,7 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The bytes that unpadded base64url stands for.
+/// The bytes of a text in unpadded base64url.
 pub fn base64url_decode(text: impl AsRef<[u8]>) -> Vec<u8> {
     BASE64_URL_SAFE_NO_PAD.decode(text).expect("base64url")
 }

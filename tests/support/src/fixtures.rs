@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// The resource that the tokens are for.
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
 
-/// The instant at which the tokens are judged, in seconds since the epoch.
+/// The instant at which the tokens are verified, in seconds since the epoch.
 pub const NOW: i64 = 1_800_000_000;
 
 /// The header of an access token (RFC 9068 §2.1) signed RS256 by the key with the id `rsa`.

@@ -44,13 +44,13 @@ impl Key {
         self.pair.algorithm()
     }
 
-    /// The public key as a JWK, for signatures of its algorithm alone.
+    /// The public key as a JWK, for signatures of its algorithm only.
     pub fn jwk(&self) -> Value {
         let members = json!({ "alg": self.algorithm(), "use": "sig" });
         self.pair.jwk_with(&self.id, members)
     }
 
-    /// Signs these very texts, by the algorithm that the header names if the key knows it, else by its own.
+    /// Signs exactly these texts, with the algorithm of the header if the key supports it, else with its own.
     pub fn sign(&self, header: &str, claims: &str) -> String {
         let algorithm = self.algorithm_in(header);
         compact(header, claims, |input| self.pair.sign(algorithm, input))

@@ -1,4 +1,4 @@
-//! Key pairs of every kind a token may be signed with.
+//! Key pairs of every kind that can sign a token.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 /// The RSA key of this process: 2048 bits take a while to find.
 pub static RSA: LazyLock<KeyPair> = LazyLock::new(KeyPair::rsa);
 
-/// A second RSA key, for what must be another's.
+/// A second RSA key, for keys of somebody else.
 pub static OTHER_RSA: LazyLock<KeyPair> = LazyLock::new(KeyPair::rsa);
 
 /// The P-256 key of this process.
@@ -40,7 +40,7 @@ impl KeyPair {
         Kind::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).expect("a key")).into()
     }
 
-    /// An RSA key that somebody else made: PKCS #8, DER.
+    /// An existing RSA key: PKCS #8, DER.
     pub fn rsa_from_pkcs8(der: &[u8]) -> Self {
         Kind::Rsa(RsaKeyPair::from_pkcs8(der).expect("an RSA key")).into()
     }

@@ -1,12 +1,12 @@
-//! Keys, key sets and tokens for every test, with every byte in the test's hands.
+//! Keys, key sets and tokens for every test, so that a test can choose every byte.
 //!
 //! - [`KeyPair`] signs by the names of the JOSE algorithms (RFC 7518 §3.1) and shows its public key in any form; the pairs
-//!   [`RSA`], [`OTHER_RSA`], [`P256`], [`P384`] and [`ED25519`] are made once a process;
+//!   [`RSA`], [`OTHER_RSA`], [`P256`], [`P384`] and [`ED25519`] are made once per process;
 //! - [`Key`] is a pair with the id under which its issuer publishes it;
-//! - [`Token`] is an access token that is right in every respect until a test changes something;
-//! - [`fixtures`] are the resource, the instant and the claims of tests that judge tokens without a clock.
+//! - [`Token`] is a good access token until a test changes something;
+//! - [`fixtures`] are the resource, the instant and the claims of tests that verify tokens without a clock.
 //!
-//! It knows no crate of the gateway, so that the core's own tests can use it.
+//! It depends on no crate of the gateway, so that the core's own tests can use it.
 
 #![allow(
     clippy::unwrap_used,

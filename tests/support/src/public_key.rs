@@ -1,4 +1,4 @@
-//! The public half of a key pair in every form in which somebody may have it: JWK, DER, PEM, bytes.
+//! The public half of a key pair in every form: JWK, DER, PEM, bytes.
 
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::signature::KeyPair as _;
@@ -30,7 +30,7 @@ impl KeyPair {
         with_members(self.jwk(kid), members)
     }
 
-    /// The key alone: `RSAPublicKey` (RFC 8017 §A.1.1), an uncompressed point (SEC 1 §2.3.3), or 32 octets (RFC 8032 §5.1.5).
+    /// Only the key: `RSAPublicKey` (RFC 8017 §A.1.1), an uncompressed point (SEC 1 §2.3.3), or 32 octets (RFC 8032 §5.1.5).
     pub fn public_bytes(&self) -> Vec<u8> {
         match &*self.0 {
             Kind::Rsa(pair) => pair.public_key().as_ref().to_vec(),

@@ -13,7 +13,7 @@ use crate::key_pair::{KeyPair, Kind};
 
 impl KeyPair {
     /// A signature by the algorithm of this JOSE name. An RSA key has six of them; every other kind of key has one, which
-    /// it uses whatever it is asked for.
+    /// it uses for any name.
     pub fn sign(&self, algorithm: &str, message: impl AsRef<[u8]>) -> Vec<u8> {
         let message = message.as_ref();
         match &*self.0 {
@@ -27,7 +27,7 @@ impl KeyPair {
         }
     }
 
-    /// An ECDSA signature as X.509 writes it (RFC 5480 §A), where JWS wants both numbers side by side (RFC 7518 §3.4).
+    /// An ECDSA signature as X.509 writes it (RFC 5480 §A), where JWS needs both numbers in sequence (RFC 7518 §3.4).
     pub fn sign_asn1(&self, message: impl AsRef<[u8]>) -> Vec<u8> {
         let (pair, algorithm): (_, &EcdsaSigningAlgorithm) = match &*self.0 {
             Kind::P256(pair) => (pair, &ECDSA_P256_SHA256_ASN1_SIGNING),
@@ -39,7 +39,7 @@ impl KeyPair {
         ecdsa_signature(&pair, message.as_ref())
     }
 
-    /// A token of these very texts, signed by the algorithm of this JOSE name.
+    /// A token of exactly these texts, signed by the algorithm of this JOSE name.
     pub fn token(&self, algorithm: &str, header: &str, claims: &str) -> String {
         compact(header, claims, |input| self.sign(algorithm, input))
     }
@@ -53,7 +53,7 @@ impl KeyPair {
     }
 }
 
-/// The compact form (RFC 7515 §7.1) of these very texts, with the signature that `sign` makes of the first two parts.
+/// The compact form (RFC 7515 §7.1) of exactly these texts, with the signature that `sign` makes of the first two parts.
 pub fn compact(
     header: impl AsRef<[u8]>,
     claims: impl AsRef<[u8]>,
@@ -64,7 +64,7 @@ pub fn compact(
     format!("{input}.{signature}")
 }
 
-/// The tag of `HS256`, `HS384` or `HS512`: what an attacker makes who takes a public key for a secret.
+/// The tag of `HS256`, `HS384` or `HS512`: what an attacker makes with a public key as the secret.
 pub fn hmac(algorithm: &str, secret: &[u8], message: impl AsRef<[u8]>) -> Vec<u8> {
     let algorithm = match algorithm {
         "HS256" => HMAC_SHA256,

@@ -1,4 +1,4 @@
-//! An access token in the making.
+//! An access token being built.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use crate::clock::now;
 use crate::encoding::base64url;
 use crate::key::Key;
 
-/// A token to be: an access token that is right in every respect until a test changes something.
+/// A token before it is signed: a good access token until a test changes something.
 #[derive(Clone)]
 pub struct Token {
     key: Key,

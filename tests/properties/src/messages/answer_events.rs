@@ -1,5 +1,5 @@
-//! Event streams that are edited: the same comes out however the stream was cut, what needs no edit comes out as it went in,
-//! and an entry that is hidden comes out nowhere.
+//! Event streams that are edited: the result does not depend on how the stream was split into chunks, what needs no edit is
+//! unchanged, and a hidden entry never appears.
 
 use std::cell::Cell;
 
@@ -12,10 +12,10 @@ use mcp_gateway_core::rewrite::{
 
 use crate::oracle::Members;
 
-/// Bytes of one event that are held.
+/// Limit of one event, in bytes.
 const LIMIT: usize = 4096;
 
-/// One byte that says how the stream is cut, then the stream; and the same as a document.
+/// One byte that sets the size of the chunks, then the stream; and the same as a document.
 pub fn answer_events(bytes: &[u8]) {
     let Some((cut, stream)) = bytes.split_first() else {
         return;
@@ -55,7 +55,7 @@ fn edited(stream: &[u8], size: usize, edit: impl Edit) -> (Vec<u8>, Result<(), E
     (out, done)
 }
 
-/// What is left of a document that lists tools: another reader finds in it exactly what was shown.
+/// What is left of a document that lists tools: another parser finds in it exactly what was shown.
 fn filtered(document: &[u8]) {
     let shown = Cell::new(0);
     let shows = |_, name: &str| {

@@ -1,4 +1,4 @@
-//! The envelope: what policy is asked about is what any reader of the body runs, a lenient one too.
+//! The envelope: policy decides about the same call that any parser of the body reads, a lenient one too.
 
 use mcp_gateway_core::{
     json::JsonLimits,
@@ -87,7 +87,7 @@ fn accepted(body: &[u8], envelope: &Envelope<'_>, limits: &JsonLimits) {
     }
 }
 
-/// The first member that a reader takes for `name` who neither minds letter case nor what follows a NUL.
+/// The first member that a parser reads as `name` if it ignores letter case and text after a NUL.
 fn first(object: &Members, name: &str) -> Option<String> {
     let value = object.0.iter().find(|(own, _)| reads_as(own, name));
     serde_json::from_str(value?.1.get()).ok()

@@ -1,4 +1,4 @@
-//! The strict JSON reader: it accepts exactly what every reader understands alike.
+//! The strict JSON reader: it accepts exactly what every parser reads in the same way.
 
 use mcp_gateway_core::json::{JsonLimits, check};
 

@@ -1,4 +1,4 @@
-//! The `Authorization` header: a token comes out of exactly one line, and is what stands there.
+//! The `Authorization` header: a token is read from exactly one line, and equals the text of that line.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use mcp_gateway_core::{refusal::reason::Reason, token::bearer::bearer};
@@ -19,10 +19,10 @@ pub fn bearer_header(lines: &[u8]) {
             headers.append(AUTHORIZATION, value);
         }
     }
-    judge(&headers, query.as_deref());
+    check(&headers, query.as_deref());
 }
 
-fn judge(headers: &HeaderMap, query: Option<&str>) {
+fn check(headers: &HeaderMap, query: Option<&str>) {
     let token = match bearer(headers, query, MAX_BYTES) {
         Ok(token) => token,
         Err(reason) => return assert!(is_about_credentials(reason), "{reason:?}"),
@@ -35,7 +35,7 @@ fn judge(headers: &HeaderMap, query: Option<&str>) {
     assert_eq!(
         rebuilt(value, text),
         trimmed(value),
-        "something else stands there"
+        "the line has another token"
     );
     assert_eq!(
         text.trim_end_matches('='),
@@ -53,7 +53,7 @@ fn judge(headers: &HeaderMap, query: Option<&str>) {
     );
 }
 
-/// The scheme as it was spelt, as many spaces as there were, and the token.
+/// The scheme as it is spelt, its spaces, and the token.
 fn rebuilt(value: &[u8], token: &str) -> Vec<u8> {
     let value = trimmed(value);
     let spaces = value.len() - "bearer".len() - token.len();

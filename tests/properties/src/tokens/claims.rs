@@ -1,5 +1,5 @@
-//! Claims: whoever is let in is who another reader of the same claims takes them for, now, here, and no longer than they
-//! say.
+//! Claims: the accepted principal is the one that another parser reads from the same claims, for this resource, at this time,
+//! and until the expiry.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::oracle::{self, Members};
 const ISSUER: &str = "https://issuer.example";
 const HEADER: &str = r#"{"alg":"EdDSA","typ":"at+jwt","kid":"ed"}"#;
 
-/// A key for these properties alone, the same in every run.
+/// A key only for these properties, the same in every run.
 static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::ed25519_from_seed(&[7; 32]));
 
 static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
@@ -35,23 +35,23 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
 pub fn claims(claims: &[u8]) {
     let sign = |input: &str| KEY.sign("EdDSA", input);
     let token = compact(HEADER, claims, sign);
-    match judge(&token, NOW) {
+    match verify(&token, NOW) {
         Ok(verified) => accepted(claims, &token, &verified),
         Err(reason) => assert!(matches!(reason.status(), 401), "{reason:?}"),
     }
-    // Nobody but the issuer can have signed: with another signature nothing of this is ever accepted.
+    // Only the issuer can sign: with another signature none of these claims is accepted.
     let altered = compact(HEADER, claims, |input| {
         let mut signature = sign(input);
         signature[40] ^= 1;
         signature
     });
     assert!(
-        judge(&altered, NOW).is_err(),
+        verify(&altered, NOW).is_err(),
         "an altered signature verifies"
     );
 }
 
-fn judge(token: &str, now: i64) -> Result<Verified, Reason> {
+fn verify(token: &str, now: i64) -> Result<Verified, Reason> {
     let mut headers = HeaderMap::new();
     headers.insert(
         AUTHORIZATION,
@@ -75,7 +75,7 @@ fn accepted(claims: &[u8], token: &str, verified: &Verified) {
         members.text("sub").as_deref(),
         Some(&*verified.principal.subject)
     );
-    assert!(!verified.principal.subject.is_empty(), "nobody");
+    assert!(!verified.principal.subject.is_empty(), "an empty subject");
     let client = members.get("client_id").map_or("azp", |_| "client_id");
     assert_eq!(
         members.text(client).as_deref(),
@@ -114,7 +114,7 @@ fn times(members: &Members, token: &str, verified: &Verified) {
     assert_eq!(verified.still_valid(skew, UnixTime::new(NOW)), Ok(()));
     let end = verified.expires.plus(skew);
     assert_eq!(verified.still_valid(skew, end), Err(Reason::Expired));
-    assert_eq!(judge(token, end.secs()).err(), Some(Reason::Expired));
+    assert_eq!(verify(token, end.secs()).err(), Some(Reason::Expired));
 }
 
 /// A string, or the strings of an array.

@@ -1,4 +1,4 @@
-//! The header of a token: what is accepted is one object that every reader understands alike, with nothing in it that
+//! The header of a token: what is accepted is one object that every parser reads in the same way, with nothing in it that
 //! changes what the token means.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
@@ -30,7 +30,7 @@ pub fn jose_header(header: &[u8]) {
     }
 }
 
-/// The key id of a header that is to be accepted.
+/// The key id of a header that must be accepted.
 fn expected(header: &[u8]) -> Option<Option<String>> {
     if !oracle::is_strict(header, 64, 10_000) {
         return None;

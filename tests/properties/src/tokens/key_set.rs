@@ -1,11 +1,11 @@
-//! Key sets: each key is judged by itself, and none serves that could sign or is no signature key.
+//! Key sets: each key is checked by itself, and a key that can sign or is not for signatures does not serve.
 
 use mcp_gateway_core::token::key_set::{KeyRejection, KeySet};
 use serde_json::value::RawValue;
 
 use crate::oracle::{self, Members};
 
-/// Whatever came from where the keys are published.
+/// Any document from the URL of the keys.
 pub fn key_set(document: &[u8]) {
     let Ok(parsed) = KeySet::parse(document) else {
         return;
@@ -27,7 +27,7 @@ pub fn key_set(document: &[u8]) {
     let doubles = reasons.iter().filter(|reason| doubled(reason)).count();
     assert!(
         parsed.keys.len() + doubles <= serving,
-        "a key serves here that does not alone"
+        "a key serves here that does not serve alone in a set"
     );
     assert_eq!(reasons.contains(&KeyRejection::TooMany), list.len() > 100);
     for key in &parsed.rejected {
@@ -46,7 +46,7 @@ pub fn key_set(document: &[u8]) {
     order_does_not_matter(&list, &parsed.keys);
 }
 
-/// Whether a key serves in a set of its own. Then it says so itself.
+/// Whether a key serves alone in a set; if so, the key must agree.
 fn serves(key: &str) -> bool {
     let parsed = KeySet::parse(format!(r#"{{"keys":[{key}]}}"#).as_bytes()).expect("a set");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Numbers 6 and 19–29: where keys come from, and what happens when they do not come.
+//! Numbers 6 and 19–29: fetching keys, and what happens when that fails.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ use e2e::world::{Table, World};
 use serde_json::{Value, json};
 use test_support::{Key, Token, base64url};
 
-/// A gateway that discovers the keys of an issuer whose faults are switches.
+/// A gateway that discovers the keys of an issuer with configurable faults.
 struct Setting {
     world: World,
     issuer: Issuer,
 }
 
 impl Setting {
-    /// One that may be made to ask for keys at any time.
+    /// One that a test can make fetch keys at any time.
     async fn refreshing(change: impl FnOnce(Config) -> Config) -> Self {
         Self::start(|config| {
             change(
@@ -79,11 +79,11 @@ impl Setting {
         self.fetched_again().await;
     }
 
-    /// Waits until a fetch that began after now has ended; an unknown key id asks for one.
+    /// Waits until a fetch that begins after this call has ended; an unknown key id triggers one.
     async fn fetched_again(&self) {
         let before = self.issuer.fetches("/jwks");
         eventually("two more fetches", async || {
-            let stranger = self.token().header("kid", "of nobody");
+            let stranger = self.token().header("kid", "of no key");
             assert_eq!(self.status(&stranger).await, 401);
             self.issuer.fetches("/jwks") >= before + 2
         })
@@ -96,8 +96,8 @@ impl Setting {
         metrics.sum("mcp_gateway_jwks_keys_rejected_total", &labels)
     }
 
-    /// These keys are published beside the good one; each is left out for this reason, counted and told, and names
-    /// nothing; the good one serves.
+    /// These keys are published next to the good one; each is left out for this reason, counted and logged, and verifies
+    /// no token; the good one serves.
     async fn leaves_out(&self, rows: &[(&str, Value)]) {
         let published: Vec<_> = rows.iter().map(|(_, jwk)| jwk.clone()).collect();
         self.publish(&published).await;
@@ -109,11 +109,11 @@ impl Setting {
             });
             let token = self.token().header("kid", kid);
             table.row(kid, self.refused(&token, 401, "unknown_key").await);
-            let told = self.world.gateway.log_lines().iter().any(|line| {
+            let warned = self.world.gateway.log_lines().iter().any(|line| {
                 line.to_string().contains(kid)
                     && ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap_or_default())
             });
-            table.check(kid, told, || "no warning".to_owned());
+            table.check(kid, warned, || "no warning".to_owned());
         }
         table.check(
             "the good key",
@@ -156,7 +156,7 @@ async fn attack_006_a_storm_of_unknown_key_ids_costs_one_fetch() {
         .await
         .unwrap();
 
-    // An issuer without a single key is asked no more often.
+    // An issuer without any key is requested no more often.
     let empty = Setting::start(|config| config.set("/jwks/wait", "50ms")).await;
     empty.issuer.publish(&[]);
     let barren = Setting::start(|config| config.set("/jwks/wait", "50ms")).await;
@@ -171,12 +171,12 @@ async fn attack_006_a_storm_of_unknown_key_ids_costs_one_fetch() {
             assert_eq!(setting.status(&stranger).await, 401);
         }
         let fetches = setting.issuer.fetches("/jwks") - before;
-        // One that was asked for, and those of the schedule after a failure, a second or more apart.
+        // One fetch on demand, and the scheduled ones after a failure, at least a second apart.
         assert!(fetches <= 4, "{fetches} fetches");
         assert_eq!(
             setting.status(&setting.token()).await,
             200,
-            "the known key is kept"
+            "the known key still serves"
         );
     }
 }
@@ -280,7 +280,7 @@ async fn attack_023_keys_for_other_uses_or_with_a_repeated_id_are_not_used() {
             ("duplicate_key_id", doubled[1].clone()),
         ])
         .await;
-    // The same key twice is one key; an encryption key under a good one's id is none.
+    // The same key twice is one key; an encryption key with the id of a good one is not used.
     let good = setting.issuer.key.jwk();
     let mut for_encryption = Key::es256("first").jwk();
     for_encryption["use"] = json!("enc");
@@ -357,20 +357,20 @@ async fn attack_025_a_rotated_key_is_used_at_once() {
     setting.issuer.publish(&[&setting.issuer.key, &next]);
     let before = setting.issuer.fetches("/jwks");
     let new = setting.by(&next);
-    let (one, two, three, kept) = tokio::join!(
+    let (one, two, three, old) = tokio::join!(
         setting.status(&new),
         setting.status(&new),
         setting.status(&new),
         setting.status(&old)
     );
-    assert_eq!([one, two, three, kept], [200; 4]);
+    assert_eq!([one, two, three, old], [200; 4]);
     assert_eq!(
         setting.issuer.fetches("/jwks") - before,
         1,
         "one fetch in flight"
     );
-    // A second rotation that the issuer is slow to publish: the request waits, no longer than it may, and old tokens
-    // do not notice.
+    // A second rotation that the issuer is slow to publish: the request waits for `jwks.wait` at most, and tokens of old
+    // keys are not affected.
     let waiting = Setting::start(|config| config.set("/jwks/wait", "300ms")).await;
     waiting.issuer.keys(Fault::Slow(Duration::from_secs(4)));
     waiting
@@ -502,7 +502,7 @@ async fn attack_029_a_hanging_issuer_delays_requests_only_for_a_bounded_time() {
             assert_eq!(
                 setting.status(&setting.token()).await,
                 200,
-                "known keys go on"
+                "known keys still serve"
             );
         }
         assert_eq!(
@@ -510,7 +510,7 @@ async fn attack_029_a_hanging_issuer_delays_requests_only_for_a_bounded_time() {
             1,
             "one fetch in flight"
         );
-        // The fetch itself has an end.
+        // The fetch itself has a deadline.
         let failed = async || {
             let labels = [("issuer", "corporate"), ("result", "ok")];
             let metrics = setting.world.gateway.metrics().await;

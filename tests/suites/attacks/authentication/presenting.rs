@@ -1,4 +1,4 @@
-//! Numbers 31–42: how a token may be presented.
+//! Numbers 31–42: how a token is presented.
 
 use e2e::client::raw::RawReply;
 use e2e::client::raw_http2::{Outcome, RawHttp2};
@@ -89,7 +89,7 @@ async fn attack_032_two_sets_of_credentials_are_a_bad_request() {
             format!("authorization: Basic eA==\r\n{good}"),
         ),
         (
-            "an empty line beside it",
+            "an empty line next to it",
             format!("{good}Authorization:\r\n"),
         ),
         (
@@ -115,8 +115,8 @@ async fn attack_033_a_token_in_the_query_is_refused_and_never_logged() {
     let header = format!("Authorization: Bearer {}\r\n", world.reader());
     let mut table = Table::default();
     for (name, query, lines) in [
-        ("alone", "access_token=", ""),
-        ("beside the header", "access_token=", header.as_str()),
+        ("without a header", "access_token=", ""),
+        ("next to the header", "access_token=", header.as_str()),
         ("among others", "a=b&access_token=", header.as_str()),
         ("percent-encoded", "a=b&access%5Ftoken=", header.as_str()),
         ("its first letter encoded", "%61ccess_token=", ""),
@@ -192,8 +192,8 @@ async fn attack_036_spaces_around_the_token_are_accepted_and_malformed_values_ar
         ("a tab", format!("Bearer\t{token}")),
         ("no space", format!("Bearer{token}")),
         ("an empty token", "Bearer ".to_owned()),
-        ("Bearer alone", "Bearer".to_owned()),
-        ("padding alone", "Bearer ==".to_owned()),
+        ("only Bearer", "Bearer".to_owned()),
+        ("only padding", "Bearer ==".to_owned()),
         ("two words", format!("Bearer {token} more")),
         ("nothing", String::new()),
     ] {
@@ -264,7 +264,7 @@ async fn attack_038_other_schemes_are_not_supported() {
             Some(reason) => {
                 table.row(name, world.refusal(call, 401, reason).await);
             }
-            // Begins like Bearer: somebody forgot the space.
+            // Begins like Bearer: the space is missing.
             None => {
                 table.row(
                     name,
@@ -290,15 +290,15 @@ async fn attack_039_a_token_in_another_header_is_not_a_credential() {
     for (name, value) in &places {
         let call = world.gateway.post(initialize()).with(name, value);
         table.row(name, world.refusal(call, 401, "no_credentials").await);
-        // Beside a good one they stay behind: the recording upstream looks for tokens.
+        // Next to a good one they are not forwarded: the recording upstream looks for tokens.
         let call = world
             .gateway
             .post(initialize())
             .token(&token)
             .with(name, value);
         table.row(name, world.acceptance(call).await);
-        let went_on = world.upstream.last().headers.contains_key(*name);
-        table.check(name, !went_on, || "went on".to_owned());
+        let forwarded = world.upstream.last().headers.contains_key(*name);
+        table.check(name, !forwarded, || "forwarded".to_owned());
     }
 }
 
@@ -323,7 +323,7 @@ async fn attack_041_credentials_split_over_http_2_are_refused() {
     let call = secure
         .post(&secure.http(false), initialize())
         .also("authorization", "Bearer x");
-    watch.judge(&call.send().await, 400).await.unwrap();
+    watch.check(&call.send().await, 400).await.unwrap();
 
     let body = initialize();
     let authority = secure.gateway.config.public_url().replace("https://", "");

@@ -1,4 +1,4 @@
-//! Numbers 1–18, 30 and 170: what a token may be made of.
+//! Numbers 1–18, 30 and 170: what a token consists of.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use e2e::world::{Table, World};
 use serde_json::{Value, json};
 use test_support::{Key, Token, base64url, compact, hmac, now, public_key_pem};
 
-/// What is wrong, the token, and the reason that tells it.
+/// What is wrong, the token, and the reason of the refusal.
 type Row = (&'static str, String, &'static str);
 
 async fn refuse(world: &World, rows: impl IntoIterator<Item = Row>) {
@@ -234,7 +234,7 @@ async fn attack_007_keys_and_links_in_the_token_are_never_followed() {
             ],
         )
         .await;
-        // An issuer that puts them into every token may have them ignored: the attacker's key is still no key.
+        // If an issuer puts them into every token, they can be ignored: the attacker's key is still not used.
         accept(&lenient, [(name, brought(&lenient, name))]).await;
         refuse(&lenient, [(name, forged(&lenient), "bad_signature")]).await;
     }
@@ -297,7 +297,7 @@ async fn attack_009_other_kinds_of_tokens_are_not_access_tokens() {
         ],
     )
     .await;
-    // Where the issuer's access tokens are plain JWTs, claims tell the others.
+    // Where the issuer's access tokens are plain JWTs, claims distinguish them from other tokens.
     accept(
         &lenient,
         [
@@ -434,7 +434,7 @@ async fn attack_012_the_audience_must_be_this_resource() {
         ("a longer one", for_(json!(format!("{uri}/")))),
         ("a suffix", for_(json!("/mcp"))),
         ("letter case", for_(json!(uri.to_uppercase()))),
-        ("an array without ours", for_(json!(["a", "b"]))),
+        ("an array without the resource", for_(json!(["a", "b"]))),
         ("an array with a number", for_(json!([uri, 5]))),
         ("an empty array", for_(json!([]))),
         ("an empty text", for_(json!(""))),
@@ -449,7 +449,7 @@ async fn attack_012_the_audience_must_be_this_resource() {
     let among = world
         .token()
         .claim("aud", json!(["https://other.example", uri]));
-    accept(&world, [("an array with ours", among)]).await;
+    accept(&world, [("an array with the resource", among)]).await;
 }
 
 #[tokio::test]
@@ -476,7 +476,7 @@ async fn attack_013_a_token_of_one_resource_is_refused_by_another() {
 
 #[tokio::test]
 async fn attack_014_the_times_of_a_token_are_checked_within_the_skew() {
-    // To the second, at an instant: the table beside the claims' reader in gateway/core.
+    // Tests to the second, at a given instant, are in gateway/core next to the code that reads claims.
     let world = World::start().await;
     let token = || world.token();
     let rows = [
@@ -665,7 +665,7 @@ async fn attack_030_only_canonical_base64url_is_read() {
         ),
     ];
     refuse(&world, rows).await;
-    // Characters that stand in no token68 are refused before: there is no token to judge.
+    // Characters outside of token68 are refused earlier: there is no token to verify.
     let mut table = Table::default();
     for (name, token) in [
         ("white space inside", good.replacen('.', " .", 1)),
@@ -685,7 +685,7 @@ async fn attack_030_only_canonical_base64url_is_read() {
     );
 }
 
-/// Sets bits of the last character that a decoder throws away: 64 bytes leave four of them.
+/// Sets bits of the last character that a decoder ignores: 64 bytes leave four of them.
 fn stray_bits(token: &str) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (rest, last) = token.split_at(token.len() - 1);

@@ -1,4 +1,4 @@
-//! Numbers 119, 121, 122 and 169: what the gateway fetches, and what it remembers.
+//! Numbers 119, 121, 122 and 169: what the gateway fetches, and what it caches.
 
 use e2e::client::initialize;
 use e2e::eventually;
@@ -103,7 +103,7 @@ async fn attack_122_metadata_must_name_the_configured_issuer() {
             issuer.counts()
         );
     }
-    // Keys over plain HTTP are for loopback, unless the issuer's entry says otherwise.
+    // Keys over plain HTTP are allowed on loopback only, unless the issuer's entry allows more.
     for (allowed, code) in [(false, Some(2)), (true, Some(0))] {
         let config = Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")]).set(
             "/issuers/corporate",
@@ -136,7 +136,7 @@ async fn attack_169_a_cached_verification_ends_when_its_key_is_removed() {
     }
     let metrics = world.gateway.metrics().await;
     assert!(metrics.sum("mcp_gateway_token_cache_total", &[("result", "hit")]) >= 2.0);
-    // Another key under the same id: the remembered verdict is of the withdrawn one.
+    // Another key with the same id: the cached verification is by the withdrawn one.
     issuer.publish(&[&Key::es256("first")]);
     eventually("the verdict falls", async || {
         status(&world, &issuer).await == 401

@@ -1,4 +1,4 @@
-//! Numbers 43–54, 164–167 and 172: what is passed on, in both directions, and whose session it is.
+//! Numbers 43–54, 164–167 and 172: what is forwarded in both directions, and the owner of a session.
 
 use e2e::client::{Call, LEGACY, Reply, initialize, modern, request};
 use e2e::gateway::config::resource;
@@ -18,7 +18,7 @@ async fn with_sessions() -> World {
     world
 }
 
-/// Opens a session and gives the sealed id.
+/// Opens a session and returns the sealed id.
 async fn open(world: &World, token: &str) -> String {
     let call = world.gateway.post(initialize()).token(token);
     world
@@ -38,7 +38,7 @@ fn list(world: &World, token: &str, session: &str) -> Call {
         .with("mcp-protocol-version", LEGACY)
 }
 
-/// A refusal without what differs each time: its header names and its text.
+/// A refusal without the parts that differ each time: its header names and its text.
 fn anonymous(reply: &Reply) -> String {
     let mut body = reply.json();
     body["request_id"] = json!(null);
@@ -105,7 +105,7 @@ async fn attack_044_the_response_of_an_echoing_upstream_holds_no_token() {
             }
             Answer::Full(answer)
         });
-        // Sending it looks for tokens in head and body of the answer.
+        // `send` looks for tokens in head and body of the answer.
         let reply = world
             .gateway
             .post(initialize())
@@ -208,7 +208,7 @@ async fn attack_050_a_session_of_one_resource_is_unknown_to_another() {
     })
     .await;
     world.upstream.script(sessions());
-    // One token for both, so that nothing but the resource differs.
+    // One token for both, so that only the resource differs.
     let token = world.token().claim("aud", "https://tasks").sign();
     let sealed = open(&world, &token).await;
     let list = |path: &str| {
@@ -240,7 +240,7 @@ async fn a_session_is_unknown_to_the_same_subject_of_another_issuer() {
     .await;
     world.upstream.script(sessions());
     let sealed = open(&world, &world.reader()).await;
-    // Everything but the issuer is the same.
+    // Only the issuer differs.
     let namesake = Token::new(&key, SECOND, &world.gateway.uri("/mcp")).sign();
     let call = list(&world, &namesake, &sealed);
     world.refusal(call, 404, "session_mismatch").await.unwrap();
@@ -248,13 +248,13 @@ async fn a_session_is_unknown_to_the_same_subject_of_another_issuer() {
 
 #[tokio::test]
 async fn attack_051_a_flood_of_sessions_uses_no_storage() {
-    // The default of a limit that other tests are in the way of.
+    // The default of the limit, which other tests raise.
     let limit = "/limits/initializations_per_principal";
     let world = World::with(|config| config.set(limit, 60)).await;
     world.upstream.script(sessions());
     let token = world.reader();
     let mut table = Table::default();
-    // Before authentication and the check of the host, a session means nothing.
+    // Before authentication and the check of the host, a session has no effect.
     let anonymous = list(&world, &token, "guess").without("authorization");
     table.row(
         "no token",
@@ -275,15 +275,15 @@ async fn attack_051_a_flood_of_sessions_uses_no_storage() {
         opened.insert(open(&world, &token).await);
     }
     assert_eq!(opened.len(), 50);
-    // Every id holds all there is to know, so that each of them opens, in whatever order, after all the others.
+    // Every id holds its whole state, so each of them opens, in any order, after all the others.
     for sealed in opened.iter().take(5) {
         table.row(
             "opened",
             world.acceptance(list(&world, &token, sealed)).await,
         );
     }
-    table.row("beyond the limit", flood(&world, &token).await);
-    // Those that are open go on, and others may open theirs.
+    table.row("over the limit", flood(&world, &token).await);
+    // Open sessions still work, and other callers can open theirs.
     let sealed = opened.iter().next().unwrap();
     table.row("open", world.acceptance(list(&world, &token, sealed)).await);
     open(&world, &world.token().subject("bob").sign()).await;
@@ -306,7 +306,7 @@ async fn flood(world: &World, token: &str) -> Result<(), String> {
     if opened > 500 || !statuses.iter().all(|status| matches!(status, 200 | 429)) {
         return Err(format!("{opened} sessions: {statuses:?}"));
     }
-    // One a second is granted again, and a busy machine may have taken its time: then the next one is refused.
+    // One per second is granted again, and a busy machine can be slow: then the next one is refused.
     let mut last = Ok(());
     for _ in 0..10 {
         let call = world.gateway.post(initialize()).token(token);
@@ -327,14 +327,14 @@ async fn attack_052_a_session_id_that_cannot_be_opened_is_unknown() {
     let middle = altered.len() / 2;
     altered[middle] = if altered[middle] == b'A' { b'B' } else { b'A' };
     let altered = String::from_utf8(altered).unwrap();
-    // Sealed before this gateway began: its key is another one.
+    // Sealed before this gateway was started: by another key.
     let earlier = with_sessions().await;
     let foreign = open(&earlier, &earlier.reader()).await;
     let mut table = Table::default();
     let mut texts = Vec::new();
     for (name, session) in [
         ("altered", altered.as_str()),
-        ("cut", &sealed[..sealed.len() - 4]),
+        ("truncated", &sealed[..sealed.len() - 4]),
         ("longer", &format!("{sealed}AAAA")),
         ("of another gateway", &foreign),
         ("the upstream's own", "upstream-session-1"),
@@ -347,9 +347,9 @@ async fn attack_052_a_session_id_that_cannot_be_opened_is_unknown() {
             texts.push(anonymous(&reply));
         }
     }
-    let alike = texts.windows(2).all(|pair| pair[0] == pair[1]);
-    table.check("text", alike, || format!("{texts:#?}"));
-    // On initialize, and in the modern revision, a left-over id is ignored and stays behind.
+    let equal = texts.windows(2).all(|pair| pair[0] == pair[1]);
+    table.check("text", equal, || format!("{texts:#?}"));
+    // On initialize, and in the modern revision, a session id is ignored and not forwarded.
     let left_over = world
         .gateway
         .post(initialize())
@@ -470,8 +470,8 @@ async fn attack_164_last_event_id_is_forwarded_only_with_a_session() {
     assert_eq!(carried.count(), 1);
 }
 
-/// A server of tasks that knows no principal, and that asks before it pays.
-fn binds_nobody(request: &e2e::upstream::Recorded) -> e2e::upstream::Answer {
+/// A task server that does not know principals, and that asks for input before it pays.
+fn binds_no_caller(request: &e2e::upstream::Recorded) -> e2e::upstream::Answer {
     let message = request.json();
     let params = &message["params"];
     let answer = match (message["method"].as_str(), &params["requestState"]) {
@@ -482,7 +482,7 @@ fn binds_nobody(request: &e2e::upstream::Recorded) -> e2e::upstream::Answer {
     e2e::upstream::result(&message["id"], answer)
 }
 
-/// A call of `pay`; what is repeated has a state.
+/// A call of `pay`; a repeated call has a state.
 fn pay(to: &str, state: Option<&str>) -> String {
     let mut params = json!({ "name": "pay", "arguments": { "to": to } });
     if let Some(state) = state {
@@ -495,12 +495,12 @@ fn pay(to: &str, state: Option<&str>) -> String {
 async fn attack_165_a_task_of_another_caller_is_refused() {
     let get = |task: &str| request(8, "tasks/get", json!({ "taskId": task }));
     let refusing = World::start().await;
-    refusing.upstream.script(binds_nobody);
+    refusing.upstream.script(binds_no_caller);
     let guess = refusing.gateway.post(get("1")).token(&refusing.reader());
     refusing.refusal(guess, 403, "tasks_refused").await.unwrap();
 
     let world = World::with(|config| config.set("/resources/0/tasks", "seal")).await;
-    world.upstream.script(binds_nobody);
+    world.upstream.script(binds_no_caller);
     let (alice, mallory) = (world.reader(), world.token().subject("mallory").sign());
     let post = |body: String, token: &str| world.gateway.post(body).token(token);
     let created = world
@@ -516,7 +516,7 @@ async fn attack_165_a_task_of_another_caller_is_refused() {
     for (name, call, reason) in [
         ("another's", post(get(sealed), &mallory), "task_mismatch"),
         ("guessed", post(get("1"), &mallory), "task_unknown"),
-        ("everybody's", post(list, &mallory), "tasks_method"),
+        ("the list of all", post(list, &mallory), "tasks_method"),
     ] {
         table.row(name, world.refusal(call, 400, reason).await);
     }
@@ -525,7 +525,7 @@ async fn attack_165_a_task_of_another_caller_is_refused() {
 #[tokio::test]
 async fn attack_166_a_request_state_is_valid_only_for_its_caller_and_call() {
     let world = World::with(|config| config.set("/resources/0/request_state", "seal")).await;
-    world.upstream.script(binds_nobody);
+    world.upstream.script(binds_no_caller);
     let (alice, mallory) = (world.reader(), world.token().subject("mallory").sign());
     let post = |body: String, token: &str| world.gateway.post(body).token(token);
     let asked = world
@@ -543,7 +543,7 @@ async fn attack_166_a_request_state_is_valid_only_for_its_caller_and_call() {
     for (name, call) in [
         ("another's", post(pay("bob", sealed), &mallory)),
         ("another call's", post(pay("mallory", sealed), &alice)),
-        ("made up", post(pay("bob", Some("asked")), &alice)),
+        ("invented", post(pay("bob", Some("asked")), &alice)),
     ] {
         table.row(name, world.refusal(call, 400, "request_state").await);
     }

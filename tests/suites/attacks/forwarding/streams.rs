@@ -1,4 +1,4 @@
-//! Numbers 98, 102, 110 and 114–116: bodies and heads that have limits, and streams that may last.
+//! Numbers 98, 102, 110 and 114–116: limits of bodies and heads, and long streams.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ async fn attack_098_slow_bodies_are_answered_408() {
         .raw_refusal(silent, 408, "body_timeout")
         .await
         .unwrap();
-    // Each byte comes in time, the whole does not.
+    // Each byte comes in time, the whole body does not.
     let before = world.gateway.refusals("body_timeout").await;
     let mut drip = world.gateway.raw().await;
     drip.send(format!("{}Content-Length: 500\r\n\r\n", world.raw_head()))
@@ -69,7 +69,7 @@ async fn attack_102_header_blocks_have_limits() {
             world.raw_refusal(bytes, 431, "headers_too_large").await,
         );
     }
-    // Without an end it is cut all the same.
+    // An endless one is refused too.
     let endless = format!("POST /mcp HTTP/1.1\r\nX-Long: {}", "x".repeat(100_000));
     table.row(
         "endless",
@@ -104,14 +104,14 @@ async fn attack_110_a_listening_stream_is_closed_when_its_token_expires() {
     let mut answer = Events::new(call.await.unwrap());
     assert_eq!(answer.data().await, "half");
     let (mut events, feed) = listen(&world, &mut feeds, &token).await;
-    // Nothing but a clean end: no event, no message.
+    // Only a clean end: no event, no message.
     assert_eq!(events.next().await, Item::End);
     feed.gone(SOON).await;
     let next = world.gateway.post(initialize()).token(&token);
     world.refusal(next, 401, "expired").await.unwrap();
     running.event("the rest");
     assert_eq!(answer.data().await, "the rest", "a running call may finish");
-    // But not for ever, whether it is quiet, never pauses, or has not answered yet.
+    // But not for ever, whether it is idle, never pauses, or has not answered yet.
     assert_eq!(answer.next().await, Item::End);
     running.gone(SOON).await;
     let token = world.token().claim("exp", test_support::now() + 1).sign();
@@ -196,7 +196,7 @@ async fn attack_115_events_are_not_buffered_and_idle_streams_stay_open() {
     .await;
     let mut feeds = world.upstream.streams("text/event-stream");
     let (mut events, feed) = listen(&world, &mut feeds, &world.reader()).await;
-    // Each is read before the next is written: one that is held back would never come.
+    // Each is read before the next is written: a buffered one would never arrive.
     for index in 0..20 {
         feed.event(&index.to_string());
         assert_eq!(events.data().await, index.to_string());

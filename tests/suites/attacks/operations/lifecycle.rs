@@ -1,4 +1,4 @@
-//! Numbers 149 and 154–158: starting, ending, and which listener says what.
+//! Numbers 149 and 154–158: start, exit, and what each listener serves.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -21,10 +21,10 @@ fn good() -> Config {
     Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")])
 }
 
-/// Runs the binary to its end: exit code and everything it printed.
+/// Runs the binary until it exits: exit code and everything it printed.
 async fn run(mut process: Process) -> (Option<i32>, String) {
     let code = process.exit(SOON).await.code();
-    // The readers of the output may be a moment behind the end.
+    // The output can be read completely only shortly after the exit.
     tokio::time::sleep(Duration::from_millis(100)).await;
     (code, process.output())
 }
@@ -35,7 +35,7 @@ async fn attack_149_a_broken_configuration_never_starts() {
     let broken = good()
         .set("/timeouts/header", "10 parsecs")
         .set("/resources/0/upstrem", "http://127.0.0.1:9/mcp")
-        .set("/resources/0/issuers", json!(["nobody"]))
+        .set("/resources/0/issuers", json!(["absent-idp"]))
         .set("/limits/body_bytes", -5)
         .set("/listen/0/address", "somewhere");
     for verb in ["run", "check"] {
@@ -48,7 +48,7 @@ async fn attack_149_a_broken_configuration_never_starts() {
         for part in [
             "timeouts.header",
             "upstrem",
-            "nobody",
+            "absent-idp",
             "limits.body_bytes",
             "listen",
         ] {
@@ -144,7 +144,7 @@ async fn attack_154_sigterm_drains_open_requests_and_exits_at_the_deadline() {
         "it waited for the whole drain"
     );
 
-    // What never ends is cut at the limit.
+    // What never ends is closed at the deadline.
     let mut stuck = World::with(|config| config.set("/shutdown/drain", "1s")).await;
     stuck.upstream.script(|_| Answer::Hang);
     let call = stuck.gateway.post(initialize()).token(&stuck.reader());
@@ -159,7 +159,7 @@ async fn attack_154_sigterm_drains_open_requests_and_exits_at_the_deadline() {
 async fn attack_155_a_port_that_cannot_be_bound_fails_the_start() {
     let taken = TcpListener::bind(port::free()).unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    // TEST-NET-1 (RFC 5737) is nobody's address.
+    // TEST-NET-1 (RFC 5737) is not an address of this machine.
     for (pointer, address) in [
         ("/listen/0/address", address.as_str()),
         ("/admin/address", &address),
@@ -233,7 +233,7 @@ async fn attack_157_plain_http_and_tls_are_not_served_on_each_others_port() {
         .send(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n")
         .await;
     assert!(connection.closes(SOON).await);
-    // Plain HTTP beyond loopback must be said.
+    // Plain HTTP on other addresses than loopback must be configured explicitly.
     let open = || {
         good().set(
             "/listen/0/address",
@@ -245,8 +245,8 @@ async fn attack_157_plain_http_and_tls_are_not_served_on_each_others_port() {
         code == Some(2) && output.contains("plain_http"),
         "{code:?}: {output}"
     );
-    let said = open().set("/listen/0/plain_http", true);
-    let (code, output) = run(Process::spawn(command(&["check", "--config"], &said))).await;
+    let explicit = open().set("/listen/0/plain_http", true);
+    let (code, output) = run(Process::spawn(command(&["check", "--config"], &explicit))).await;
     assert_eq!(code, Some(0), "{output}");
 }
 

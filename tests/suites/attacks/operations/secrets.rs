@@ -1,4 +1,4 @@
-//! Numbers 143 and 145–148: what logs, metrics, answers and files give away.
+//! Numbers 143 and 145–148: what logs, metrics, answers and files reveal.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -183,7 +183,7 @@ async fn attack_147_errors_reveal_no_versions_and_addresses() {
     let token = world.reader();
     let upstream = world.upstream.address().port().to_string();
     let mut table = Table::default();
-    let mut judge = |name: &str, reply: &e2e::client::Reply| {
+    let mut check = |name: &str, reply: &e2e::client::Reply| {
         let all = format!("{:?} {}", reply.headers, reply.text()).to_lowercase();
         for word in [
             upstream.as_str(),
@@ -210,34 +210,34 @@ async fn attack_147_errors_reveal_no_versions_and_addresses() {
         }
         Answer::Full(answer)
     });
-    judge(
+    check(
         "an answer",
         &world.gateway.post(initialize()).token(&token).send().await,
     );
-    judge("no token", &world.gateway.post(initialize()).send().await);
-    judge(
+    check("no token", &world.gateway.post(initialize()).send().await);
+    check(
         "no JSON",
         &world.gateway.post("{").token(&token).send().await,
     );
-    judge("no path", &world.gateway.get("/nowhere").send().await);
+    check("no path", &world.gateway.get("/nowhere").send().await);
     let own = world.gateway.config.public;
     let unreadable = e2e::client::raw::once(own, "GET / HTTP/1.1\r\nno colon\r\n\r\n")
         .await
         .unwrap();
-    judge("no HTTP", &unreadable.to_reply());
+    check("not HTTP", &unreadable.to_reply());
     world.upstream.script(|_| Answer::Drop);
-    judge(
+    check(
         "a broken upstream",
         &world.gateway.post(initialize()).token(&token).send().await,
     );
     world.upstream.stop();
-    judge(
+    check(
         "no upstream",
         &world.gateway.post(initialize()).token(&token).send().await,
     );
 }
 
-/// A configuration with this leaf at its listener.
+/// A configuration with this certificate at its listener.
 fn with_leaf(leaf: &Leaf) -> (Config, std::path::PathBuf) {
     let config = Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")]);
     let (certificate, key) = leaf.write(config.folder(), "tls");

@@ -1,4 +1,4 @@
-//! Numbers 55–66: what pages and headers may say.
+//! Numbers 55–66: browser origins and headers of clients.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ async fn listing() -> World {
     World::with(|config| config.set("/origins", json!([LISTED]))).await
 }
 
-/// A raw, good POST with these lines beside its head; what the upstream saw of it.
+/// A raw, good POST with these lines in addition to its head; returns what the upstream received.
 async fn forwarded(world: &World, lines: &str) -> Result<Recorded, String> {
     let body = initialize();
     let length = format!("Content-Length: {}\r\n\r\n{body}", body.len());
@@ -35,7 +35,7 @@ async fn forwarded(world: &World, lines: &str) -> Result<Recorded, String> {
     }
 }
 
-/// A raw POST with these lines in the place of `Host`.
+/// A raw POST with these lines instead of `Host`.
 fn with_host(world: &World, host: &str) -> String {
     let own = format!("Host: {}\r\n", world.gateway.config.public);
     let body = initialize();
@@ -70,8 +70,8 @@ async fn attack_055_a_foreign_origin_is_refused_before_authentication() {
                 None => call,
             };
             if let Some(reply) = table.row(origin, world.refusal(call, 403, "origin").await) {
-                let told = reply.headers.contains_key("access-control-allow-origin");
-                table.check(origin, !told, || format!("{:?}", reply.headers));
+                let has_cors = reply.headers.contains_key("access-control-allow-origin");
+                table.check(origin, !has_cors, || format!("{:?}", reply.headers));
             }
         }
     }
@@ -176,7 +176,7 @@ async fn attack_057_exactly_one_known_host_is_required() {
         );
     }
     for (name, host) in [
-        ("ours", format!("Host: {own}\r\n")),
+        ("the gateway's", format!("Host: {own}\r\n")),
         ("listed", "Host: gateway.example\r\n".to_owned()),
         ("letter case", "Host: Gateway.EXAMPLE\r\n".to_owned()),
         (
@@ -199,7 +199,7 @@ async fn attack_058_a_request_for_another_host_than_its_connection_is_refused() 
     let (h1, h2) = (secure.http(true), secure.http(false));
     let mut table = Table::default();
     let call = secure.post(&h2, initialize()).with("host", "evil.example");
-    // The client library may refuse to send it; what is sent is refused.
+    // The client library can refuse to send it; what is sent is refused.
     if let Ok(answer) = call.attempt().await {
         table.check("host and :authority", answer.status() == 400, || {
             format!("{}", answer.status())
@@ -213,7 +213,7 @@ async fn attack_058_a_request_for_another_host_than_its_connection_is_refused() 
         .with("host", &other)
         .send()
         .await;
-    table.row("SNI and Host", watch.judge(&reply, 421).await);
+    table.row("SNI and Host", watch.check(&reply, 421).await);
     let own = format!("https://{other}/mcp");
     let token = secure.token();
     let reply = Call::post(&h1, own, initialize())
@@ -241,10 +241,10 @@ async fn attack_059_preflights_of_foreign_origins_get_no_cors_headers() {
         let reply = world.refusal(preflight(origin), 403, "origin").await;
         if let Some(reply) = table.row(origin, reply) {
             let names = reply.headers.keys().map(http::HeaderName::as_str);
-            let told = names
+            let present = names
                 .filter(|name| name.starts_with("access-control-"))
                 .count();
-            table.check(origin, told == 0, || format!("{:?}", reply.headers));
+            table.check(origin, present == 0, || format!("{:?}", reply.headers));
         }
     }
     let reply = preflight(LISTED).send().await;
@@ -275,7 +275,7 @@ async fn attack_059_preflights_of_foreign_origins_get_no_cors_headers() {
 
 #[tokio::test]
 async fn attack_060_the_upstream_receives_its_own_authority_as_host() {
-    // The real task server is rmcp's, which serves no host but localhost unless told to.
+    // The real task server is rmcp's, which serves only localhost unless configured otherwise.
     let tasks = Tasks::start().await;
     let key = Key::es256("first");
     let config = Config::new(&tasks.url(), &[&key]).set("/hosts", json!(["public.example"]));
@@ -322,17 +322,17 @@ async fn attack_061_forwarding_headers_of_untrusted_clients_are_ignored() {
             || headers.clone(),
         );
         let document = world.gateway.get(METADATA).with(name, value).send().await;
-        let told = document.text();
+        let text = document.text();
         table.check(
             name,
-            !told.contains("evil") && !told.contains("/admin"),
-            || told.clone(),
+            !text.contains("evil") && !text.contains("/admin"),
+            || text.clone(),
         );
     }
     let log = world.gateway.log();
     assert!(
         !log.contains("203.0.113.9"),
-        "an address anybody can write was believed: {log}"
+        "an address from an untrusted header was used: {log}"
     );
 }
 
@@ -369,7 +369,7 @@ async fn attack_062_spoofed_identity_never_arrives() {
             }
         }
     }
-    // A claim that is missing leaves no room for a spoofed one.
+    // A missing claim cannot be replaced by a spoofed header.
     let token = world.token().without("client_id").sign();
     let call = world
         .gateway
@@ -423,7 +423,7 @@ async fn attack_063_other_spellings_of_identity_headers_never_arrive() {
         "a space",
         world.raw_refusal(space, 400, "bad_framing").await,
     );
-    // Any token is legal behind Mcp-Param-, and must go on.
+    // Any token is legal after Mcp-Param-, and must be forwarded.
     let call = world
         .gateway
         .post(e2e::client::modern(1, "tools/list", json!({})));

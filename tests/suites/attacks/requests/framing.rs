@@ -1,5 +1,5 @@
-//! Numbers 86–95: requests that two readers could understand differently. Every one brings a good token, so that nothing
-//! but its framing is the reason.
+//! Numbers 86–95: requests that two parsers could read differently. Each has a good token, so that only its framing can be
+//! the reason of a refusal.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use e2e::client::{initialize, notification};
 use e2e::world::secure::Secure;
 use e2e::world::{Table, World};
 
-/// A raw POST with these lines behind a good head, and this body.
+/// A raw POST with these lines after a good head, and this body.
 fn with_lines(world: &World, lines: &str, body: &str) -> String {
     format!("{}{lines}\r\n{body}", world.raw_head())
 }
@@ -161,7 +161,7 @@ async fn attack_091_a_refused_body_is_never_a_request() {
         &notice,
     );
 
-    // The refused body holds a whole, good request. It is read to its end first: the connection goes on behind it.
+    // The refused body holds a whole, good request. It is read to its end first: the connection stays usable.
     let mut connection = world.gateway.raw().await;
     connection.send(bare(&good)).await;
     assert_eq!(connection.reply().await.unwrap().status, 401);
@@ -172,7 +172,7 @@ async fn attack_091_a_refused_body_is_never_a_request() {
     );
     assert_eq!(world.upstream.hits(), 1);
 
-    // What is longer than may be read ends the connection.
+    // A body over the limit closes the connection.
     let mut connection = world.gateway.raw().await;
     connection.send(bare(&good.repeat(300))).await;
     let first = connection.reply().await;
@@ -209,12 +209,12 @@ async fn attack_092_refusals_are_never_cached() {
         ("a path", world.gateway.get("/nowhere"), 404),
     ] {
         let reply = call.send().await;
-        let kept = reply.header("cache-control") != "no-store";
-        table.check(name, reply.status == status && !kept, || {
+        let cacheable = reply.header("cache-control") != "no-store";
+        table.check(name, reply.status == status && !cacheable, || {
             format!("{reply:?}")
         });
     }
-    // Two equal requests are two requests, and the upstream's own word about caching is passed on.
+    // Two equal requests are two requests, and the upstream's `Cache-Control` is passed on.
     for _ in 0..2 {
         world
             .acceptance(world.gateway.post(initialize()).token(&reader))
@@ -396,7 +396,7 @@ async fn attack_094_fields_that_http_2_forbids_never_reach_the_upstream() {
         });
     }
     drop(table);
-    // The parser cuts a fragment off before anybody sees it: what is judged and what is forwarded is the same path.
+    // The parser removes a fragment: the path that is checked and the path that is forwarded are the same.
     send(&replaced(b":path", b"/mcp#x")).await;
     assert!(
         secure
@@ -409,7 +409,7 @@ async fn attack_094_fields_that_http_2_forbids_never_reach_the_upstream() {
 
 #[tokio::test]
 async fn attack_095_a_request_pipelined_after_another_is_never_served() {
-    // RFC 9112 §9.3.2: a client repeats what was not answered. What stands behind a request here is never served.
+    // RFC 9112 §9.3.2: a client repeats what was not answered. Bytes after a request are never served here.
     let world = World::start().await;
     let notice = notification("notifications/initialized");
     let good = with_lines(
@@ -417,8 +417,8 @@ async fn attack_095_a_request_pipelined_after_another_is_never_served() {
         &format!("Content-Length: {}\r\n", notice.len()),
         &notice,
     );
-    let (before, behind) = good.split_once("Authorization: ").unwrap();
-    let bad = format!("{before}{}", behind.split_once("\r\n").unwrap().1);
+    let (before, after) = good.split_once("Authorization: ").unwrap();
+    let bad = format!("{before}{}", after.split_once("\r\n").unwrap().1);
     let mut hits = 0;
     for (first, status) in [(&good, 202), (&bad, 401)] {
         let mut connection = world.gateway.raw().await;

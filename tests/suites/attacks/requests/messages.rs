@@ -1,4 +1,4 @@
-//! Numbers 67–79: what a message says, and what its headers say of it.
+//! Numbers 67–79: messages, and the headers that mirror them.
 
 use e2e::client::{self, Call, MODERN, initialize, notification, request, tool};
 use e2e::upstream::sessions;
@@ -134,7 +134,7 @@ async fn attack_068_mirror_headers_must_be_there_once_and_well_encoded() {
                 .also("mcp-name", "list_tasks"),
         ),
         ("no base64", named("=?base64?%%%?=")),
-        ("base64 that is no UTF-8", named("=?base64?//8=?=")),
+        ("base64 that is not UTF-8", named("=?base64?//8=?=")),
         (
             "base64 without padding",
             named("=?base64?dGFza3M6Ly/DvG7Drw?="),
@@ -159,7 +159,7 @@ async fn attack_068_mirror_headers_must_be_there_once_and_well_encoded() {
         .acceptance(named("=?base64?dGFza3M6Ly/DvG7Drw==?="))
         .await
         .unwrap();
-    // Whoever means a text that looks encoded encodes it.
+    // A literal name that looks encoded must be encoded.
     let encoded = "=?base64?PT9iYXNlNjQ/ZUE9PT89?=";
     world
         .acceptance(post(literal()).modern("resources/read", Some(encoded)))
@@ -214,7 +214,7 @@ async fn attack_069_the_protocol_version_must_agree_in_header_and_body() {
     });
     let listing = listing.await;
     refuse(&listing, [("not listed", unknown(&listing))], UNSUPPORTED).await;
-    // Without any version the request is a legacy one, and its body is judged.
+    // Without any version the request is a legacy one, and its body is checked.
     world.acceptance(post(plain)).await.unwrap();
     let writing = post(tool(7, "create_task"));
     world
@@ -223,7 +223,7 @@ async fn attack_069_the_protocol_version_must_agree_in_header_and_body() {
         .unwrap();
 }
 
-/// A modern request of a version that nobody knows yet.
+/// A modern request of an unknown, later version.
 fn unknown(world: &World) -> Call {
     let body = list().replace(MODERN, "2027-01-01");
     let call = world.gateway.post(body).token(&world.reader());
@@ -241,7 +241,7 @@ async fn attack_070_an_old_version_does_not_avoid_any_rule() {
         ("2025-03-26", 403, "insufficient_scope"),
         ("2025-06-18", 403, "insufficient_scope"),
         ("2025-11-25", 403, "insufficient_scope"),
-        // Versions nobody knows are held to the rules of the newest.
+        // The rules of the newest version apply to unknown versions.
         ("1.0", 400, "version_missing"),
         ("", 400, "version_missing"),
     ] {
@@ -396,7 +396,7 @@ async fn attack_073_a_body_is_one_document_in_utf_8() {
         ("NaN", written(r#""method":"ping","params":{"x":NaN}"#)),
         ("a comment", written(r#""method":"ping"/**/"#)),
         ("nothing", Vec::new()),
-        ("cut", b"{\"jsonrpc\":\"2.0\",\"id\":7".to_vec()),
+        ("truncated", b"{\"jsonrpc\":\"2.0\",\"id\":7".to_vec()),
     ];
     refuse_bodies(&world, rows, (-32700, "parse_error")).await;
     let odd = written(
@@ -545,18 +545,18 @@ async fn attack_077_responses_pass_only_in_a_legacy_session() {
         let last = world.upstream.last();
         let arrived = last.body == name && last.header(SESSION) == Some("upstream-session-1");
         table.check(&name, arrived, || format!("{last:?}"));
-        // Nobody answers for somebody else: not without a session, not in another's, not with a guess.
+        // No client answers for another: not without a session, not in another's session, not with a guessed one.
         let outcome = world.refusal(answer(&token), 400, "session_required").await;
         if let Some(reply) = table.row(&name, outcome) {
             let id = &serde_json::from_str::<Value>(&name).unwrap()["id"];
-            let is_told = reply.rpc_code() == Some(-32600) && reply.json()["id"] == *id;
-            table.check(&name, is_told, || reply.text());
+            let is_answered = reply.rpc_code() == Some(-32600) && reply.json()["id"] == *id;
+            table.check(&name, is_answered, || reply.text());
         }
         let stolen = answer(&bob).with(SESSION, session);
         table.row(&name, world.refusal(stolen, 404, "session_mismatch").await);
         let guessed = answer(&token).with(SESSION, "guess");
         table.row(&name, world.refusal(guessed, 404, "session_unknown").await);
-        // Policy never speaks of answers, but the required scopes hold for them too.
+        // Policy rules do not apply to responses, but the required scopes do.
         let narrow = answer(&narrow).with(SESSION, session);
         table.row(
             &name,

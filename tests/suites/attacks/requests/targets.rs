@@ -1,4 +1,4 @@
-//! Numbers 80–85: paths, targets, methods. Every request brings a good token, so that nothing but its target is the reason.
+//! Numbers 80–85: paths, targets, methods. Every request has a good token, so that only its target can be the reason of a refusal.
 
 use e2e::client::initialize;
 use e2e::client::raw;

@@ -1,4 +1,4 @@
-//! The words of a rule that denies reach whoever called, through every SDK.
+//! The message of a rule that denies reaches the caller through every SDK.
 
 use rmcp::ClientLifecycleMode;
 use serde_json::json;

@@ -1,7 +1,7 @@
-//! What the Python and TypeScript SDKs make of a call beyond a rate limit.
+//! What the Python and TypeScript SDKs do with a call over a rate limit.
 //!
-//! None of them asks again by itself, whatever `Retry-After` says. The call alone fails, and its error has the gateway's
-//! sentence: Python's in its own words, those of TypeScript within the whole body.
+//! None of them repeats the call by itself; they ignore `Retry-After`. Only the call fails, and its error has the gateway's
+//! message: in Python as the message, in TypeScript inside the whole body.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ async fn only_the_call_beyond_a_limit_fails_and_it_is_not_repeated() {
         assert_eq!(calls[2]["error"], error, "{findings}");
         let message = calls[2]["message"].as_str().unwrap();
         assert!(message.contains(SENTENCE), "{findings}");
-        // Each program registers a client of its own, and so is another principal.
+        // Each program registers its own client, and so is another principal.
         let refused = setting.gateway.counted(REASON, f64::from(index)).await;
         assert_eq!(refused, f64::from(index), "{findings}");
     }

@@ -1,5 +1,5 @@
-//! Step-up by the Rust SDK. It hands its host the refusal with the scopes it names and knows how to ask for them beside those
-//! it has; that the call is made again is the host's part, which is played here.
+//! Step-up by the Rust SDK. It returns the refusal with its scopes to its host, and can request them in addition to those it
+//! has. Repeating the call is the task of the host, here of the test.
 
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
 use rmcp::service::{RunningService, ServiceError};
@@ -18,7 +18,7 @@ const READ: &str = "tasks:read";
 const BOTH: &str = "tasks:read tasks:write";
 const TITLE: &str = "once and only once";
 
-/// A client that began with the scope to read.
+/// A client that starts with the scope to read.
 pub(crate) struct Caller {
     setting: Setting,
     auth: AuthClient<reqwest::Client>,
@@ -56,7 +56,7 @@ impl Caller {
         self.client.call_tool(call).await
     }
 
-    /// Asks the provider for these scopes besides the ones at hand.
+    /// Requests these scopes from the provider, in addition to the granted ones.
     async fn step_up(&self, scopes: &str) -> Result<(), AuthError> {
         let manager = self.auth.auth_manager.lock().await;
         let callback = visit(&manager.request_scope_upgrade(scopes).await?).await;
@@ -71,7 +71,7 @@ impl Caller {
             .map(drop)
     }
 
-    /// What was asked and granted, and how often the upstream was asked to create.
+    /// What was requested and granted, and how often the upstream received the call.
     async fn outcome(&self) -> (Vec<(String, String)>, usize) {
         let consents = self.setting.provider.consents().await.into_iter();
         let sent = self.setting.tasks.relay.as_ref().unwrap().sent();
@@ -93,7 +93,7 @@ fn challenged(refused: Result<CallToolResult, ServiceError>) -> String {
         }
         cause = current.source();
     }
-    panic!("not for want of scope: {error:?}");
+    panic!("not because of a missing scope: {error:?}");
 }
 
 fn decisions(list: &[(&str, &str)]) -> Vec<(String, String)> {

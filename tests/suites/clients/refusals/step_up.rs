@@ -1,13 +1,13 @@
-//! Step-up by the Python and TypeScript SDKs: the first call that takes more than the token has is refused with all scopes
-//! it takes, the provider grants them, the repeated call passes. And what becomes of a caller who is not granted them.
+//! Step-up by the Python and TypeScript SDKs: the first call that requires more scopes than the token has is refused with
+//! all required scopes, the provider grants them, the repeated call passes. And what happens when they are not granted.
 //!
-//! What was seen of the SDKs, each held by a test:
+//! Observed behaviour of the SDKs, each with a test:
 //!
-//! - `@modelcontextprotocol/sdk` 1.32 asks for the scopes of the challenge and no others: with the missing one alone it
-//!   would trade the old scope for the new. The other SDKs add up what they were granted.
-//! - The same SDK refreshes where it has a refresh token, which widens nothing, and gives up. It steps up if its host does not
-//!   show it the refresh token meanwhile.
-//! - Python `mcp` 2.3 ends the whole client when the person refuses. A host may end that flow with the server's refusal.
+//! - `@modelcontextprotocol/sdk` 1.32 requests exactly the scopes of the challenge: with only the missing one it
+//!   would lose the old scope. The other SDKs add the granted scopes.
+//! - The same SDK refreshes if it has a refresh token, which adds no scope, and gives up. It steps up if its host hides
+//!   the refresh token meanwhile.
+//! - Python `mcp` 2.3 ends the whole client when the user refuses consent. A host can end that flow with the server's refusal instead.
 
 use crate::sdks::programs::{STEPS, python, typescript, typescript_1};
 use crate::setting::Setting;
@@ -18,7 +18,7 @@ const READ: &str = "tasks:read";
 const WRITE: &str = "tasks:write";
 const BOTH: &str = "tasks:read tasks:write";
 
-/// A decision of the person: scopes asked for, scopes granted.
+/// A decision of the user: requested scopes, granted scopes.
 fn consent(asked: &str, granted: &str) -> Consent {
     let (asked, granted) = (asked.to_owned(), granted.to_owned());
     Consent { asked, granted }
@@ -51,7 +51,7 @@ async fn a_refused_call_passes_once_its_scopes_are_granted() {
     }
 }
 
-/// Why a challenge names all scopes: here it is cut down to the missing one on its way to the client.
+/// Why a challenge names all scopes: here the test reduces it to the missing one.
 #[tokio::test]
 async fn a_challenge_with_only_the_missing_scope_would_lose_the_granted_one() {
     let setting = Setting::start().await;
@@ -106,7 +106,7 @@ async fn a_token_without_the_scope_leads_to_an_error_and_not_to_a_loop() {
             &once,
             2,
         ),
-        // Its host decides how often it is worth asking; this one repeats a call once.
+        // The host decides how often to repeat; this one repeats a call once.
         (
             program(typescript, &[]),
             "UnauthorizedError: Unauthorized",
@@ -136,14 +136,14 @@ async fn a_token_without_the_scope_leads_to_an_error_and_not_to_a_loop() {
 #[tokio::test]
 async fn only_the_call_fails_when_the_user_refuses_consent() {
     let setting = Setting::start().await;
-    let told = "Error: authorization refused: access_denied: the user withholds a scope";
+    let refused = "Error: authorization refused: access_denied: the user withholds a scope";
     for (program, error) in [
         (
             program(python, &["--sparing"]),
             "MCPError: The access token lacks a scope this call needs.",
         ),
-        (program(typescript, &[]), told),
-        (program(typescript_1, &[]), told),
+        (program(typescript, &[]), refused),
+        (program(typescript_1, &[]), refused),
     ] {
         setting.provider.withhold(&[WRITE], "deny").await;
         let run = program.run(&setting, 1).await;
@@ -201,7 +201,7 @@ async fn the_first_typescript_sdk_steps_up_where_it_cannot_refresh() {
     assert_eq!(
         kept.consents,
         [consent(READ, READ)],
-        "nobody was asked for more"
+        "no further consent was requested"
     );
 
     setting.provider.withhold(&[], "narrow").await;

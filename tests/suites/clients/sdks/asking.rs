@@ -1,4 +1,5 @@
-//! Legacy servers ask their clients: elicitation, sampling and roots. The answers pass through the gateway, in the session.
+//! Requests of legacy servers to their clients: elicitation, sampling and roots. The responses pass through the gateway in the
+//! session.
 
 #![allow(deprecated, reason = "sampling and roots are what the legacy era has")]
 
@@ -26,17 +27,17 @@ use tokio::net::TcpListener;
 
 use crate::setting::Setting;
 
-/// What the tool says when everything was answered.
+/// The result of the tool when everything was answered.
 const ANSWERED: &str = r#"{"name":"carol"}, Paris, file:///home/carol"#;
 
-/// A server with a tool that asks for everything there is to ask for.
+/// A server with a tool that sends every kind of request.
 struct Asking {
     tools: ToolRouter<Self>,
 }
 
 #[tool_router]
 impl Asking {
-    /// Ask the person, the model and the machine.
+    /// Ask the user, the model and the machine.
     #[tool]
     async fn ask(&self, context: RequestContext<RoleServer>) -> Result<String, String> {
         let text = |error: ServiceError| error.to_string();
@@ -73,7 +74,7 @@ impl ServerHandler for Asking {
     }
 }
 
-/// A client that has an answer to everything.
+/// A client that answers every kind of request.
 struct Answering;
 
 impl ClientHandler for Answering {
@@ -155,9 +156,9 @@ async fn the_python_sdk_answers_a_legacy_server() {
         .output()
         .await
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     let said = String::from_utf8_lossy(&output.stdout);
     let said: Vec<&str> = said.trim_end().splitn(2, ", ").collect();
     let expected: Vec<&str> = ANSWERED.splitn(2, ", ").collect();
-    assert_eq!(said, expected, "{told}");
+    assert_eq!(said, expected, "{errors}");
 }

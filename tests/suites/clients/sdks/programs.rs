@@ -1,4 +1,4 @@
-//! The Python and TypeScript SDKs: whole programs that fail by themselves where something is not as it should be.
+//! The Python and TypeScript SDKs: programs that check their results and fail by themselves.
 
 use std::process::Stdio;
 
@@ -12,7 +12,7 @@ use crate::setting::Setting;
 pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const LEGACY: &str = "2025-11-25";
 
-/// The way in: the challenge asks for the scope to read, the first changing tool for one more, once.
+/// The expected steps: the challenge requests the scope to read, the first changing tool one more, once.
 pub(crate) const STEPS: [&str; 9] = [
     "challenge",
     "resource_metadata",
@@ -43,7 +43,7 @@ fn program(interpreter: &str, path: &str) -> Command {
     command
 }
 
-/// Runs the program through the gateway and judges its findings.
+/// Runs the program through the gateway and checks its findings.
 pub(crate) async fn walk(setting: &Setting, mut command: Command, mode: &str, version: &str) {
     command
         .args([&setting.url(), "--mode", mode, "--login-hint", "carol"])

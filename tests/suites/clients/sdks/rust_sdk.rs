@@ -20,7 +20,7 @@ use crate::setting::Setting;
 /// Never connected to: the redirect is read from the answer.
 const REDIRECT: &str = "http://127.0.0.1:53682/callback";
 
-/// A client that counts what it is told.
+/// A client that counts its notifications.
 #[derive(Clone, Default)]
 struct Listener {
     progress: Arc<AtomicUsize>,
@@ -54,7 +54,7 @@ pub(crate) async fn authorize(url: &str, scopes: &[&str]) -> AuthorizationManage
     state.into_authorization_manager().unwrap()
 }
 
-/// Plays the person with a browser: from the authorization URL to the callback's.
+/// Acts as the user with a browser: from the authorization URL to the URL of the callback.
 pub(crate) async fn visit(address: &str) -> String {
     let mut address = format!("{address}&login_hint=dave");
     let http = e2e::client::http();
@@ -78,7 +78,7 @@ pub(crate) async fn visit(address: &str) -> String {
     panic!("the provider redirects on and on: {address}");
 }
 
-/// A client that is in.
+/// An authorized client.
 async fn connect(
     setting: &Setting,
     lifecycle: ClientLifecycleMode,
@@ -186,7 +186,7 @@ async fn a_legacy_subscriber_is_notified_of_a_change() {
         .await
         .unwrap();
     let updates = Arc::clone(&client.service().updates);
-    e2e::eventually("the stream tells of a change", async || {
+    e2e::eventually("the stream reports a change", async || {
         call(&client, "create_task", json!({ "title": "new" })).await;
         call(&client, "complete_task", json!({ "id": "task-1" })).await;
         updates.load(Ordering::SeqCst) > 0
@@ -207,16 +207,16 @@ async fn a_modern_listener_is_notified_of_a_change() {
         .build();
     let mut subscription = client.listen(filter).await.unwrap();
     call(&client, "complete_task", json!({ "id": "task-1" })).await;
-    let told = tokio::time::timeout(e2e::SOON, subscription.next())
+    let notified = tokio::time::timeout(e2e::SOON, subscription.next())
         .await
-        .expect("told in time")
+        .expect("a notification in time")
         .unwrap();
     assert!(
         matches!(
-            told,
+            notified,
             Some(ServerNotification::ResourceUpdatedNotification(_))
         ),
-        "{told:?}"
+        "{notified:?}"
     );
     subscription.cancel().await.unwrap();
     client.cancel().await.unwrap();

@@ -1,4 +1,4 @@
-//! Legacy sessions of real clients outlive the gateway they were opened at, and the token.
+//! Legacy sessions of real clients survive a restart of the gateway and a new token.
 
 use e2e::SOON;
 use e2e::certificates::write_secret;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::setting::Setting;
 
-/// Seals with a key of its own, from a file.
+/// Seals with a key from a file.
 fn keyed(config: Config) -> Config {
     let file = config.folder().join("session.key");
     let mut secret = [0; 32];
@@ -20,7 +20,7 @@ fn keyed(config: Config) -> Config {
     config.set("/sessions/key_files", json!([file]))
 }
 
-/// Opens a session, exchanges gateway and token under it, and goes on.
+/// Opens a session, replaces gateway and token, and uses it again.
 async fn outlives(interpreter: &str, path: &str) {
     let mut setting = Setting::changed(keyed).await;
     let mut command = tool(interpreter);
@@ -31,7 +31,7 @@ async fn outlives(interpreter: &str, path: &str) {
     program.handle().line("waiting").await;
 
     setting.gateway.stop().await;
-    // What was signed before is refused from here on.
+    // Tokens signed before are refused from here on.
     let rotate = setting.provider.control("rotate?keep=false", json!({}));
     rotate.await;
     let config = setting.gateway.config.clone();

@@ -1,5 +1,5 @@
-//! Clients that speak both eras, before a resource that lists versions of one: they begin with the modern one, and what they
-//! are told lets them fall back.
+//! Clients that support both eras, at a resource that lists versions of one: they start with the modern one, and the refusal
+//! lets them fall back.
 
 use rmcp::ClientLifecycleMode;
 use rmcp::model::ProtocolVersion;

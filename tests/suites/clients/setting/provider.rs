@@ -13,7 +13,7 @@ pub(crate) struct Provider {
     _process: Process,
 }
 
-/// One decision of the person: scopes asked for and granted, each separated by spaces.
+/// One decision of the user: requested and granted scopes, each separated by spaces.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Consent {
     pub(crate) asked: String,
@@ -21,7 +21,7 @@ pub(crate) struct Consent {
 }
 
 impl Provider {
-    /// Starts one that knows this resource.
+    /// Starts one with this resource.
     pub(crate) async fn start(resource: &str) -> Self {
         let mut command = tool("node");
         command.arg(repository("tests/clients/idp/provider.mjs"));
@@ -51,19 +51,19 @@ impl Provider {
         serde_json::from_str(&text).unwrap_or(Value::String(text))
     }
 
-    /// How often each of its endpoints was asked.
+    /// The number of requests to each of its endpoints.
     pub(crate) async fn stats(&self) -> Value {
         self.read("stats").await
     }
 
-    /// Lets the person agree to everything but these scopes from now on: a request for one is answered in this way
+    /// Withholds these scopes from now on: a request for one is answered in this way
     /// (`narrow`, `deny`).
     pub(crate) async fn withhold(&self, scopes: &[&str], answer: &str) {
         self.control("consent", json!({ "withhold": scopes, "answer": answer }))
             .await;
     }
 
-    /// What was asked of the person and what they granted, since the last [`Self::withhold`].
+    /// Requested and granted scopes since the last [`Self::withhold`].
     pub(crate) async fn consents(&self) -> Vec<Consent> {
         let scopes = |list: &Value| -> Vec<String> {
             let list = list.as_array().unwrap().iter();

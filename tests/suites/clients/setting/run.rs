@@ -1,4 +1,4 @@
-//! One run of a client program with `--scenario step-up` before a gateway, and what it brought about.
+//! One run of a client program with `--scenario step-up` through a gateway, and its effects.
 
 use std::process::Stdio;
 
@@ -22,7 +22,7 @@ pub(crate) const fn program(start: fn() -> Command, arguments: &'static [&'stati
     Program { start, arguments }
 }
 
-/// What one run of a program brought about, by its own findings and by what gateway, provider and task server saw.
+/// The effects of one run of a program: its own findings, and what gateway, provider and task server recorded.
 pub(crate) struct Run {
     pub(crate) findings: Value,
     pub(crate) said: String,
@@ -32,7 +32,7 @@ pub(crate) struct Run {
 }
 
 impl Program {
-    /// Lists tasks, creates one, and lists again, before a gateway that should refuse so many times for want of scope.
+    /// Lists tasks, creates one, and lists again, through a gateway that must refuse so many times for a missing scope.
     pub(crate) async fn run(self, setting: &Setting, refusals: u32) -> Run {
         let issued = tokens(setting).await;
         let refused = setting.gateway.refusals(REASON).await;
@@ -61,12 +61,12 @@ impl Program {
     }
 }
 
-/// How often the token endpoint was asked.
+/// The number of requests to the token endpoint.
 async fn tokens(setting: &Setting) -> u64 {
     setting.provider.stats().await["token"].as_u64().unwrap()
 }
 
-/// How often the upstream was asked for the task of these findings.
+/// How often the upstream received the call for the task of these findings.
 fn created(setting: &Setting, findings: &Value) -> usize {
     let title = findings["title"].as_str().unwrap_or("no title");
     let sent = setting.tasks.relay.as_ref().unwrap().sent();
@@ -74,7 +74,7 @@ fn created(setting: &Setting, findings: &Value) -> usize {
 }
 
 impl Run {
-    /// Whether each call passed, and the scopes of the token behind it.
+    /// Whether each call passed, and the scopes of its token.
     pub(crate) fn calls(&self) -> Vec<(bool, &str)> {
         let calls = self.findings["calls"].as_array();
         let calls = calls.unwrap_or_else(|| panic!("{self}")).iter();
@@ -83,13 +83,13 @@ impl Run {
             .collect()
     }
 
-    /// What the client did to get in, and to step up.
+    /// The steps of the client to get a token, and to step up.
     pub(crate) fn steps(&self) -> Vec<&str> {
         let steps = self.findings["auth"]["steps"].as_array().unwrap().iter();
         steps.filter_map(Value::as_str).collect()
     }
 
-    /// What the caller was told when it could not create the task.
+    /// The error that the caller received when it could not create the task.
     pub(crate) fn error(&self) -> String {
         let call = &self.findings["calls"][1];
         let part = |name: &str| call[name].as_str().unwrap_or("nothing").to_owned();

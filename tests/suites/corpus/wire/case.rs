@@ -1,4 +1,4 @@
-//! A case as it stands in its file: a name, where it comes from, what must be seen, and what is sent.
+//! A case as written in its file: a name, its source, the expected outcome, and what is sent.
 
 use serde::Deserialize;
 
@@ -21,29 +21,29 @@ pub(super) struct Case {
     pub(super) source: String,
     #[serde(rename = "expect")]
     pub(super) expected: Expected,
-    /// The method that the upstream must see; POST unless given.
+    /// The method that the upstream must receive; POST unless given.
     pub(super) method: Option<String>,
-    /// The body that the upstream must see; the usual message unless given.
+    /// The body that the upstream must receive; the usual message unless given.
     pub(super) body: Option<String>,
-    /// A header field that the upstream must see.
+    /// A header field that the upstream must receive.
     pub(super) has: Option<String>,
     /// What is sent, line by line.
     pub(super) send: String,
 }
 
-/// What must be seen.
+/// The expected outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) enum Expected {
-    /// The gateway refuses with this status for this reason, and no upstream sees anything.
+    /// The gateway refuses with this status for this reason, and no upstream receives anything.
     Refused(u16, String),
     /// The gateway answers by itself with this status, and no upstream sees anything.
     Answered(u16),
-    /// The upstream sees exactly one request.
+    /// The upstream receives exactly one request.
     OneRequest,
     /// The connection ends without an answer.
     Closed,
-    /// Stream 1 is reset, with this code if one is named; the connection goes on (RFC 9113 §5.4.2).
+    /// Stream 1 is reset, with this code if one is named; the connection stays open (RFC 9113 §5.4.2).
     StreamError(Option<u32>),
     /// The connection ends, with this code if one is named (RFC 9113 §5.4.1).
     ConnectionError(Option<u32>),

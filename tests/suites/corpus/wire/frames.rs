@@ -2,8 +2,8 @@
 //!
 //! A line of `send` that is not indented begins a frame: its type (a name, or a number for one that is not known), then
 //! flags and `stream=N`, `length=N` (in place of the true one), `times=N`, `step=N` (added to the stream each time). Indented
-//! lines below it are what it carries: `u8 N`, `u16 N`, `u32 N` and `bytes TEXT`; or a header field, `{request}` being those of
-//! a request that is right in every respect. `<bare>` first leaves out the preface and the client's SETTINGS; `<bytes TEXT>`
+//! lines below it are its payload: `u8 N`, `u16 N`, `u32 N` and `bytes TEXT`; or a header field, `{request}` being those of
+//! a good request. `<bare>` first leaves out the preface and the client's SETTINGS; `<bytes TEXT>`
 //! are bytes outside of any frame.
 
 use std::time::Duration;
@@ -36,7 +36,7 @@ const TYPES: [&str; 10] = [
     "CONTINUATION",
 ];
 
-/// The fields behind `{request}`.
+/// The fields of `{request}`.
 const REQUEST: [(&str, &str); 7] = [
     (":method", "POST"),
     (":scheme", "https"),
@@ -56,7 +56,7 @@ const FLAGS: [(&str, u8); 5] = [
     ("PRIORITIZED", 0x20),
 ];
 
-/// Sends a case on a connection of its own and reads what becomes of stream 1, or of the connection.
+/// Sends a case on a new connection and reads the outcome of stream 1, or of the connection.
 pub(super) async fn play(setting: &Setting, names: &Names, case: &Case) -> Outcome {
     let mut connection =
         RawHttp2::connect_silently(setting.tls, setting.client.clone(), None).await;
@@ -88,7 +88,7 @@ fn written(names: &Names, script: &str) -> Vec<u8> {
     bytes
 }
 
-/// A line of what a frame carries.
+/// A line of the payload of a frame.
 fn carried(names: &Names, line: &str) -> Vec<u8> {
     let number = |text: &str| -> u32 { text.parse().unwrap_or_else(|_| panic!("{line}")) };
     match line.split_once(' ') {
@@ -148,7 +148,7 @@ fn frames(line: &str, payload: &[u8]) -> Vec<u8> {
     all
 }
 
-/// Reads on to what the case expects, past what may come before it.
+/// Reads up to the expected outcome, and skips frames that can come before it.
 async fn outcome(connection: &mut RawHttp2, expected: &Expected) -> Outcome {
     let awaits_end = matches!(expected, Expected::ConnectionError(_));
     let mut answer = None;
@@ -198,7 +198,7 @@ async fn body(connection: &mut RawHttp2, status: Option<u16>, first: Frame) -> O
     Outcome::Answered(answer)
 }
 
-/// After a stream error the connection goes on: it still answers a PING.
+/// After a stream error the connection stays open: it still answers a PING.
 async fn alive(connection: &mut RawHttp2, code: u32) -> Outcome {
     let asked = b"still on";
     connection.send(frame(PING, 0, 0, asked)).await;

@@ -1,7 +1,7 @@
 //! HTTP/1 cases: bytes, in one write or several.
 //!
-//! A line of `send` is bytes, or one of these by itself: `<flush>`, what follows goes out in a write of its own; `<end>`, the
-//! client says nothing more; `<await 100>`, it waits for an interim answer.
+//! A line of `send` is bytes, or one of these by itself: `<flush>`, what follows is sent in another write; `<end>`, the
+//! client sends nothing more; `<await 100>`, it waits for an interim answer.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::notation::Names;
 use super::setting::Setting;
 use super::verdict::{Answer, Outcome};
 
-/// Between two writes, so that they usually arrive apart. Whether they do may make no difference.
+/// Between two writes, so that they usually arrive apart. The outcome must not depend on it.
 const APART: Duration = Duration::from_millis(5);
 
-/// Sends a case on a connection of its own and reads to the connection's end.
+/// Sends a case on a new connection and reads to the connection's end.
 pub(super) async fn play(setting: &Setting, names: &Names, case: &Case) -> Outcome {
     let mut connection = setting.gateway.raw().await;
     let mut bytes = Vec::new();
@@ -59,11 +59,11 @@ async fn outcome(connection: &mut Raw, reply: Option<RawReply>, expected: &Expec
     if !in_doubt {
         connection.end().await;
     }
-    // Where the end of the request is in doubt, the gateway closes without being asked.
+    // Where the end of the request is not certain, the gateway closes the connection itself.
     match connection.rest(SOON).await {
         None => Outcome::Wrong("the connection stays open".to_owned()),
         Some(rest) if !rest.is_empty() => Outcome::Wrong(format!(
-            "behind the answer came {:?}",
+            "after the answer came {:?}",
             String::from_utf8_lossy(&rest)
         )),
         Some(_) => Outcome::Answered(Answer {

@@ -1,4 +1,4 @@
-//! The third server: hyper, which records what its parser cut out of each connection, in process.
+//! The third server: hyper, which records what its parser read from each connection, in process.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use super::servers::{Record, Seen, latin1};
 
 type Shared = Arc<Mutex<Record>>;
 
-/// A running server; it ends with the runtime.
+/// A running server; it stops with the runtime.
 pub(super) struct Hyper {
     pub(super) address: SocketAddr,
     record: Shared,

@@ -1,18 +1,18 @@
-//! How a case writes bytes. `{name}` is what the setting fills in; then what [`text`] says; then `\r \n \t \0 \\ \xHH` for
-//! one byte each. The ends of the lines of a file are no bytes.
+//! How a case writes bytes. `{name}` is replaced by a value of the setting; then the notation of [`text`] applies; then `\r \n \t \0 \\ \xHH` for
+//! one byte each. Line ends of the file are not part of the bytes.
 
 use crate::text;
 
 /// The message most cases send.
 pub(super) const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
-/// `{head}`: the fields of a request that is right in every respect, without those of its framing.
+/// `{head}`: the fields of a good request, without those of its framing.
 const HEAD: &str = r"Host: {host}\r\n{credentials}";
 
 /// `{credentials}`: the same without Host.
 const CREDENTIALS: &str = r"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";
 
-/// What stands behind the names in braces.
+/// The values of the names in braces.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     /// The authority that the gateway serves.
@@ -24,7 +24,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The bytes that a text stands for.
+    /// The bytes of a text in this notation.
     pub(super) fn bytes(&self, text: &str) -> Vec<u8> {
         unescape(&text::bytes(&self.fill(text)))
     }
@@ -62,8 +62,8 @@ fn escaped(rest: &mut impl Iterator<Item = u8>) -> u8 {
         Some(b'\\') => b'\\',
         Some(b'x') => {
             let digits = rest.take(2).map(char::from).collect::<String>();
-            u8::from_str_radix(&digits, 16).expect("two hexadecimal digits behind \\x")
+            u8::from_str_radix(&digits, 16).expect("two hexadecimal digits after \\x")
         }
-        other => panic!("\\{other:?} is no escape"),
+        other => panic!("\\{other:?} is not an escape"),
     }
 }

@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::hyper::Hyper;
 
-/// What a server read since it was last asked.
+/// What a server read since the last call.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Record {
     /// The requests it parsed, in order.
@@ -37,7 +37,7 @@ pub(super) struct Seen {
 
 /// A running server.
 pub(super) enum Server {
-    /// A program that tells its record over HTTP.
+    /// A program that returns its record over HTTP.
     Program {
         port: u16,
         http: reqwest::Client,
@@ -48,7 +48,7 @@ pub(super) enum Server {
 }
 
 impl Server {
-    /// The server behind this path.
+    /// The server of this path.
     pub(super) async fn start(path: &str) -> Self {
         let (interpreter, program) = match path {
             "/node" => (node(), "recorder.mjs"),
@@ -107,7 +107,7 @@ pub(super) fn latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// Node.js itself: `bin/node` is a script that starts it and would leave it behind when it is killed.
+/// Node.js itself: `bin/node` is a script that starts it and would leave it running when it is killed.
 fn node() -> PathBuf {
     let lib = repository(".tools/venv/lib");
     let versions = std::fs::read_dir(&lib).into_iter().flatten().flatten();

@@ -1,5 +1,5 @@
-//! One gateway and three servers for all cases. Cases run beside one another, but one at a time on each server, so that
-//! every request it reads has an owner.
+//! One gateway and three servers for all cases. Cases run in parallel, but one at a time on each server, so that
+//! every request it reads belongs to one case.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ const PATHS: [&str; 3] = ["/node", "/python", "/hyper"];
 /// Everything the cases need.
 pub(super) struct Setting {
     pub(super) gateway: Gateway,
-    /// Where the gateway speaks TLS.
+    /// The TLS listener of the gateway.
     pub(super) tls: std::net::SocketAddr,
     /// What a client of HTTP/2 trusts and offers.
     pub(super) client: Arc<rustls::ClientConfig>,
@@ -43,8 +43,8 @@ struct Shared {
 
 static SHARED: Mutex<Option<Arc<Shared>>> = Mutex::new(None);
 
-/// Plays a case against each server and judges what is seen.
-pub(super) fn judge(
+/// Runs a case against each server and checks the outcome.
+pub(super) fn run(
     case: &Case,
     play: impl AsyncFn(&Setting, &Names, &Case) -> Outcome,
 ) -> Result<(), String> {
@@ -57,7 +57,7 @@ pub(super) fn judge(
         for upstream in &setting.upstreams {
             let server = upstream.server.lock().await;
             let outcome = play(setting, &upstream.names, case).await;
-            verdict::judge(setting, &upstream.names, &server, case, outcome)
+            verdict::check(setting, &upstream.names, &server, case, outcome)
                 .await
                 .map_err(|problem| {
                     format!("{}: {problem}\n  {}", upstream.names.path, case.source)
@@ -67,7 +67,7 @@ pub(super) fn judge(
     })
 }
 
-/// Ends everything, if it was ever started.
+/// Stops everything, if it was ever started.
 pub(super) fn finish() {
     drop(SHARED.lock().expect("no holder panics").take());
 }

@@ -1,5 +1,5 @@
-//! Is what was seen what had to be seen? At the client, in the gateway's log, at the server, and behind the case: the next
-//! request must still get its own answer.
+//! Compares the outcome with the expected one: at the client, in the gateway's log, at the server, and after the case: the
+//! next request must still get its own answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +11,7 @@ use super::notation::{Names, PING};
 use super::servers::{Record, Seen, Server, latin1};
 use super::setting::Setting;
 
-/// The only header fields that may reach a server, `mcp-` ones aside.
+/// The only header fields that are allowed to reach a server, except for `mcp-` ones.
 const PASSING: [&str; 13] = [
     "host",
     "content-length",
@@ -35,7 +35,7 @@ pub(super) enum Outcome {
     Answered(Answer),
     /// The connection ended without an answer.
     Closed,
-    /// The stream was reset with this code, and the connection went on.
+    /// The stream was reset with this code, and the connection stayed open.
     StreamError(u32),
     /// The connection ended with this code, or without one.
     ConnectionError(Option<u32>),
@@ -51,8 +51,8 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// Judges what became of a case.
-pub(super) async fn judge(
+/// Checks the outcome of a case.
+pub(super) async fn check(
     setting: &Setting,
     names: &Names,
     server: &Server,
@@ -62,13 +62,15 @@ pub(super) async fn judge(
     let seen_by_client = at_client(setting, case, &outcome).await;
     let (canary, reply) = canary(setting, names).await;
     let record = server.take().await;
-    let told = |problem: String| format!("{problem}; the server saw {record:?}");
-    seen_by_client.map_err(told)?;
+    let with_record = |problem: String| format!("{problem}; the server received {record:?}");
+    seen_by_client.map_err(with_record)?;
     let answered = reply.filter(|reply| reply.status == 200 && reply.text() == canary);
     if answered.is_none() {
-        return Err(told("the next request got another answer".to_owned()));
+        return Err(with_record(
+            "the next request got another answer".to_owned(),
+        ));
     }
-    at_server(case, names, &record, &canary).map_err(told)
+    at_server(case, names, &record, &canary).map_err(with_record)
 }
 
 async fn at_client(setting: &Setting, case: &Case, outcome: &Outcome) -> Result<(), String> {
@@ -95,7 +97,7 @@ async fn at_client(setting: &Setting, case: &Case, outcome: &Outcome) -> Result<
         }
         _ => false,
     };
-    let told = || match outcome {
+    let described = || match outcome {
         Outcome::Answered(answer) => format!(
             "answered {:?} {}",
             answer.status,
@@ -106,7 +108,7 @@ async fn at_client(setting: &Setting, case: &Case, outcome: &Outcome) -> Result<
     };
     match fits {
         true => Ok(()),
-        false => Err(format!("{} instead of {:?}", told(), case.expected)),
+        false => Err(format!("{} instead of {:?}", described(), case.expected)),
     }
 }
 
@@ -130,7 +132,7 @@ async fn logged(setting: &Setting, answer: &Answer) -> Result<(u16, String), Str
     Ok((status.unwrap_or_default(), reason.to_owned()))
 }
 
-/// An ordinary request on a connection of its own, with a body that no other has.
+/// An ordinary request on a new connection, with a unique body.
 async fn canary(setting: &Setting, names: &Names) -> (String, Option<RawReply>) {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -175,7 +177,7 @@ fn is_the_one(case: &Case, names: &Names, request: &Seen) -> Result<(), String> 
     }
 }
 
-/// One host, one length that is true, one subject that is the token's, the configured path, and no field that does not pass.
+/// One host, one correct length, the subject of the token once, the configured path, and no field that must not pass.
 fn is_sound(request: &Seen) -> Result<(), String> {
     let length = request.body.chars().count().to_string();
     let lengths: Vec<_> = request.values("content-length").collect();

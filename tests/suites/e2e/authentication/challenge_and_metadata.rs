@@ -98,7 +98,7 @@ async fn a_missing_scope_is_answered_with_every_required_scope() {
     ] {
         assert!(challenge.contains(part), "{part} in {challenge}");
     }
-    // 78: the client steps up once, and the same call goes through.
+    // 78: the client steps up once, and the same call passes.
     world
         .acceptance(
             world

@@ -1,4 +1,4 @@
-//! Browsers: which pages may call (MCP transports), and what CORS tells them (Fetch).
+//! Browsers: which origins can call (MCP transports), and the CORS headers of the answers (Fetch).
 
 use e2e::client::{initialize, tool};
 use e2e::world::{Table, World};

@@ -1,4 +1,4 @@
-//! Where keys come from and what happens when they do not (threats 6, 19–29, 122): an issuer with faults as switches.
+//! Fetching keys, and what happens when that fails (attacks 6, 19–29, 122), with an issuer with configurable faults.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Which tokens are believed; which are not is in the attack suite.
+//! Tokens that are accepted; the refused ones are in the attack suite.
 
 use e2e::client::initialize;
 use e2e::gateway::config::ISSUER;
@@ -119,7 +119,7 @@ async fn an_issuer_may_allow_plain_jwts_and_another_subject_claim() {
         ("typ JWT", token.clone().header("typ", "JWT")),
         ("no typ", token.clone().without_header("typ")),
         (
-            "a jku nobody follows",
+            "a jku that is not followed",
             token.clone().header("jku", "https://issuer.test/jwks"),
         ),
     ] {

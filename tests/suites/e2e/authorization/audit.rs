@@ -1,4 +1,4 @@
-//! The audit log: one line for each decision on a request that may change something, and none for others.
+//! The audit log: one line for each decision on a request that can change something, and none for others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ use test_support::Key;
 const DROPPED: &str = "mcp_gateway_audit_lines_dropped_total";
 const SESSION: &str = "mcp-session-id";
 
-/// What stands in the file `audit.log` beside the configuration.
+/// The content of the file `audit.log` next to the configuration.
 fn text(world: &World) -> String {
     fs::read_to_string(path(world)).unwrap_or_default()
 }
@@ -27,7 +27,7 @@ fn path(world: &World) -> PathBuf {
     world.gateway.config.folder().join("audit.log")
 }
 
-/// Its lines, once there are `count`; no more may come.
+/// Its lines, once there are `count`; more are a failure.
 async fn lines(world: &World, count: usize) -> Vec<Value> {
     let what = format!("{count} audit lines");
     eventually(&what, async || text(world).lines().count() >= count).await;
@@ -122,7 +122,7 @@ async fn each_decision_says_who_what_and_by_which_rule() {
             Value::Null,
         ),
         (
-            request(1, "nobody/knows", json!({})),
+            request(1, "unknown/method", json!({})),
             &reader,
             "refused",
             "default",
@@ -193,7 +193,7 @@ async fn requests_without_a_tool_call_have_no_audit_line() {
         .with("accept", "text/event-stream")
         .send()
         .await;
-    // Without a token nothing is decided on the call.
+    // Without a token there is no decision about the call.
     world.gateway.post(tool(1, "create_a")).send().await;
     world
         .gateway
@@ -233,8 +233,8 @@ async fn sessions_responses_and_rate_limits_have_audit_lines_too() {
         .await;
     delete(&world, &token, &session).send().await;
 
-    let told: Vec<_> = lines(&world, 7).await;
-    let told: Vec<_> = told
+    let found: Vec<_> = lines(&world, 7).await;
+    let found: Vec<_> = found
         .iter()
         .map(|line| {
             ["change", "decision", "rule", "reason"].map(|name| line[name].as_str().unwrap_or("-"))
@@ -249,7 +249,7 @@ async fn sessions_responses_and_rate_limits_have_audit_lines_too() {
         ["session_end", "refused", "required", "session_mismatch"],
         ["session_end", "allowed", "required", "-"],
     ];
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
 }
 
 #[tokio::test]
@@ -272,7 +272,10 @@ async fn a_call_is_audited_once_and_before_its_upstream_answers() {
         .token(&world.reader())
         .send()
         .await;
-    assert_eq!(reply.status, 502, "what the upstream does is no decision");
+    assert_eq!(
+        reply.status, 502,
+        "the failure of the upstream is not a decision"
+    );
     assert_eq!(lines(&world, 2).await[1]["decision"], "allowed");
 }
 
@@ -291,7 +294,7 @@ async fn hostile_names_stay_on_one_line_and_secrets_stay_out() {
     for name in &names {
         let arguments = json!({ "name": name, "arguments": { "password": secret } });
         let body = request(1, "tools/call", arguments);
-        // The upstream is sent what the name holds; only lines are looked at.
+        // The upstream receives the name unchanged; only the lines are checked.
         world.upstream.bodies_may_hold_tokens();
         let _ = world.gateway.post(body).token(&token).attempt().await;
     }
@@ -397,9 +400,9 @@ async fn an_audit_file_that_cannot_be_written_fails_the_start() {
     let config = config.set("/audit", json!({ "file": "missing/audit.log" }));
     let mut gateway = Gateway::spawn(config);
     assert_eq!(gateway.process.exit(SOON).await.code(), Some(1));
-    let told = gateway.logged("audit.file").await;
+    let line = gateway.logged("audit.file").await;
     assert!(
-        told.contains("missing/audit.log cannot be written"),
-        "{told}"
+        line.contains("missing/audit.log cannot be written"),
+        "{line}"
     );
 }

@@ -1,5 +1,5 @@
-//! What a caller may not use, it does not see: lists of the upstream, filtered by the policy, in JSON, in batches and in
-//! event streams.
+//! Lists of the upstream are filtered by the policy, in JSON, in batches and in event streams: a caller does not see what it
+//! is not allowed to use.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use e2e::world::{Table, World};
 use http::Version;
 use serde_json::{Value, json};
 
-/// A list with spaces and a number that a rewritten document would not keep.
+/// A list with spaces and a number that would change if the document were written again.
 const TOOLS: &str = r#"{"jsonrpc": "2.0", "id":1,"result": {"tools":[ {"name":"list_tasks","n":1.50e0} , {"name":"create_task"},{"name":"wipe"} ],"nextCursor":"p2"} }"#;
-/// What is left for a reader where whatever it cannot use is hidden.
+/// The list for a reader where everything it cannot use is hidden.
 const READERS_TOOLS: &str = r#"{"jsonrpc": "2.0", "id":1,"result": {"tools":[ {"name":"list_tasks","n":1.50e0} ],"nextCursor":"p2","cacheScope":"private"} }"#;
-/// What is left for a writer.
+/// The list for a writer.
 const WRITERS_TOOLS: &str = r#"{"jsonrpc": "2.0", "id":1,"result": {"tools":[ {"name":"list_tasks","n":1.50e0} , {"name":"create_task"} ],"nextCursor":"p2","cacheScope":"private"} }"#;
 
-/// `create_task` and what is called `secret` take `tasks:write`; `wipe` takes a scope that nobody gets here.
+/// `create_task` and everything named `secret` require `tasks:write`; `wipe` requires a scope that no token has here.
 fn policy(hide: &str) -> Value {
     json!({
         "default": "allow",
@@ -192,7 +192,7 @@ async fn a_list_in_an_event_stream_is_filtered_and_everything_else_is_unchanged(
     }
     assert_eq!(
         came, before,
-        "what is whole leaves before the list is there"
+        "complete events are sent before the list is complete"
     );
     let (first, second) = TOOLS.split_at(90);
     feed.send(format!("ta: {first}"));
@@ -360,7 +360,7 @@ async fn an_answer_that_cannot_be_read_is_refused() {
     let mut table = Table::default();
     for (name, content_type, body) in [
         ("no JSON", "application/json", "tools: wipe"),
-        ("cut", "application/json", &TOOLS[..90]),
+        ("truncated", "application/json", &TOOLS[..90]),
         ("another type", "text/plain", TOOLS),
         ("no type", "", TOOLS),
         (
@@ -433,7 +433,11 @@ async fn an_event_that_is_refused_closes_the_stream_after_the_earlier_events() {
     let large = format!("data: {{\"a\":\"{}", "y".repeat(65 << 10));
     let mut table = Table::default();
     for (name, last, kind) in [
-        ("cut", "data: {\"result\":{\"tools\":[\n\n", "unreadable"),
+        (
+            "truncated",
+            "data: {\"result\":{\"tools\":[\n\n",
+            "unreadable",
+        ),
         (
             "two results",
             "data: {\"result\":1,\"result\":{}}\n\n",

@@ -1,4 +1,4 @@
-//! What a policy lets through: by pattern, by argument, by caller, by condition, and everything that a call touches.
+//! Policy decisions: by pattern, by argument, by caller, by condition, and for every method that uses a resource.
 
 use e2e::client::{Call, Reply, request};
 use e2e::world::{Table, World};
@@ -40,7 +40,7 @@ fn tool(world: &World, name: &str, arguments: Value) -> Call {
 }
 
 /// Allowed, or refused for this reason.
-async fn judge(world: &World, call: Call, reason: Option<&str>) -> Result<Reply, String> {
+async fn check(world: &World, call: Call, reason: Option<&str>) -> Result<Reply, String> {
     match reason {
         None => world.acceptance(call).await,
         Some(reason) => {
@@ -80,7 +80,7 @@ async fn a_rule_matches_calls_by_pattern_and_argument() {
         ("team/a/b", json!({}), scope),
         ("other", json!({ "Detail": 1, "detail": 2 }), None),
     ] {
-        let outcome = judge(&world, tool(&world, name, arguments.clone()), reason).await;
+        let outcome = check(&world, tool(&world, name, arguments.clone()), reason).await;
         table.row(&format!("{name} {arguments}"), outcome);
     }
 }
@@ -92,7 +92,7 @@ async fn a_broader_scope_is_accepted_and_the_narrow_one_is_requested() {
         json!([{ "method": "tools/call", "name": "create_task", "scopes": "tasks:write" }]),
     )
     .await;
-    let refused = judge(
+    let refused = check(
         &world,
         tool(&world, "create_task", json!({})),
         Some("insufficient_scope"),
@@ -120,8 +120,11 @@ async fn a_rule_that_denies_returns_its_message_to_the_caller() {
     .await;
     let reply = tool(&world, "wipe", json!({})).send().await;
     assert_eq!((reply.status, reply.challenge()), (403, ""));
-    let told = &reply.json()["error"]["message"];
-    assert_eq!(told, "Ask the platform team \u{2014} they wipe on Fridays.");
+    let message = &reply.json()["error"]["message"];
+    assert_eq!(
+        message,
+        "Ask the platform team \u{2014} they wipe on Fridays."
+    );
     assert_eq!(world.upstream.hits(), 0);
 
     let agent = world.token().claim("client_id", "agent").sign();
@@ -162,7 +165,7 @@ async fn the_same_subject_of_two_issuers_is_two_principals_for_policy() {
             None => token.without("client_id"),
         };
         let call = tool(&world, name, json!({})).token(&token.sign());
-        let outcome = judge(&world, call, reason).await;
+        let outcome = check(&world, call, reason).await;
         table.row(&format!("{name} {subject} {client:?}"), outcome);
     }
 }
@@ -278,7 +281,7 @@ async fn a_condition_reads_claims_arguments_and_the_request() {
             token = token.claim(claim, value.clone());
         }
         let call = tool(&world, name, arguments.clone()).token(&token.sign());
-        let outcome = judge(&world, call, reason).await;
+        let outcome = check(&world, call, reason).await;
         table.row(&format!("{name} {arguments} {claims}"), outcome);
     }
     let suspended = world.token().claim("suspended", true).sign();
@@ -312,8 +315,8 @@ async fn the_log_names_the_rule_that_refused() {
     ] {
         let reply = tool(&world, name, json!({})).send().await;
         assert_eq!(reply.status, 403);
-        let told = format!("\"detail\":\"{detail}\"");
-        world.gateway.logged(&told).await;
+        let logged = format!("\"detail\":\"{detail}\"");
+        world.gateway.logged(&logged).await;
     }
 }
 

@@ -1,5 +1,5 @@
-//! `config/policy-examples.yaml` as it stands, but for addresses and issuer: what each of its five policies lets pass, what
-//! it refuses, and what the caller is told.
+//! `config/policy-examples.yaml` with only addresses and issuer changed: what each of its five policies allows, what it
+//! refuses, and the message to the caller.
 
 use e2e::client::{Call, Reply, request};
 use e2e::gateway::Gateway;
@@ -42,7 +42,7 @@ impl Examples {
         call.token(&token.sign())
     }
 
-    /// What becomes of a call: that it passes, the scopes of the challenge, or the words it is denied with.
+    /// The outcome of a call: that it passes, the scopes of the challenge, or the message of the denial.
     async fn outcome(&self, call: Call) -> String {
         let hits = self.upstream.hits();
         let reply = call.send().await;
@@ -58,8 +58,8 @@ impl Examples {
         }
     }
 
-    /// Judges each call of this caller.
-    async fn judge(&self, path: &str, token: &Token, calls: &[((&str, Value), &str)]) {
+    /// Checks each call of this caller.
+    async fn check(&self, path: &str, token: &Token, calls: &[((&str, Value), &str)]) {
         for (call, expected) in calls {
             let outcome = self.outcome(self.call(path, token, call.clone())).await;
             assert_eq!(
@@ -110,7 +110,7 @@ async fn analysts_list_and_operators_create_and_admins_do_everything() {
     let with = |scope| examples.token("/tasks").scope(scope);
     let (read_write, admin) = ("tasks:read tasks:write", "tasks:admin tasks:read");
     examples
-        .judge(
+        .check(
             "/tasks",
             &with("tasks:read"),
             &[
@@ -124,7 +124,7 @@ async fn analysts_list_and_operators_create_and_admins_do_everything() {
         )
         .await;
     examples
-        .judge(
+        .check(
             "/tasks",
             &with("tasks:write"),
             &[
@@ -136,7 +136,7 @@ async fn analysts_list_and_operators_create_and_admins_do_everything() {
         )
         .await;
     examples
-        .judge(
+        .check(
             "/tasks",
             &with("tasks:admin"),
             &[
@@ -148,7 +148,7 @@ async fn analysts_list_and_operators_create_and_admins_do_everything() {
         )
         .await;
     examples
-        .judge(
+        .check(
             "/tasks",
             &with("other"),
             &[
@@ -165,7 +165,7 @@ async fn an_agent_files_invoices_and_sees_nothing_else() {
     let token = |client: &str| examples.token("/invoices").claim("client_id", client);
     let agent = token("invoice-agent").subject("invoice-agent");
     examples
-        .judge(
+        .check(
             "/invoices",
             &agent,
             &[
@@ -178,7 +178,7 @@ async fn an_agent_files_invoices_and_sees_nothing_else() {
         )
         .await;
     examples
-        .judge(
+        .check(
             "/invoices",
             &token("console"),
             &[
@@ -189,9 +189,9 @@ async fn an_agent_files_invoices_and_sees_nothing_else() {
         )
         .await;
     examples
-        .judge(
+        .check(
             "/invoices",
-            &token("somebody-else"),
+            &token("mallory"),
             &[
                 (list("tools/list"), DENIED),
                 (plain("file_invoice"), DENIED),
@@ -225,7 +225,7 @@ async fn a_reader_gets_a_message_with_the_contact_for_write_access() {
     let examples = Examples::start().await;
     let ask = "The wiki is read-only here. Ask wiki-team@example.com for write access.";
     examples
-        .judge(
+        .check(
             "/wiki",
             &examples.token("/wiki"),
             &[
@@ -241,7 +241,7 @@ async fn a_reader_gets_a_message_with_the_contact_for_write_access() {
         )
         .await;
     examples
-        .judge(
+        .check(
             "/wiki",
             &examples.token("/wiki").subject("release-bot"),
             &[(plain("publish_page"), PASSES), (plain("delete_page"), ask)],
@@ -263,7 +263,7 @@ async fn tickets_are_limited_to_the_department_and_orders_to_the_amount() {
     let over = "Orders over 1000 are placed by approvers. Ask purchasing@example.com.";
     let user = with("desk:use");
     examples
-        .judge(
+        .check(
             "/desk",
             &user,
             &[
@@ -291,7 +291,7 @@ async fn tickets_are_limited_to_the_department_and_orders_to_the_amount() {
         )
         .await;
     examples
-        .judge(
+        .check(
             "/desk",
             &with("desk:use desk:urgent desk:order"),
             &[
@@ -312,11 +312,11 @@ async fn tickets_are_limited_to_the_department_and_orders_to_the_amount() {
         .await;
     let approver = with("desk:use desk:order").claim("groups", json!(["ops", "approvers"]));
     examples
-        .judge("/desk", &approver, &[(order(json!(5000)), PASSES)])
+        .check("/desk", &approver, &[(order(json!(5000)), PASSES)])
         .await;
     let nowhere = user.without("department");
     let ticket = open(json!({ "department": "ops" }));
-    examples.judge("/desk", &nowhere, &[(ticket, DENIED)]).await;
+    examples.check("/desk", &nowhere, &[(ticket, DENIED)]).await;
 }
 
 #[tokio::test]
@@ -389,7 +389,7 @@ async fn personnel_files_and_searches_are_rate_limited() {
     assert_eq!(
         call("bob", file()).send().await.status,
         200,
-        "another's calls"
+        "the calls of another caller"
     );
     let handbook = call("alice", read("docs://handbook/travel.md"));
     assert_eq!(handbook.send().await.status, 200, "another resource");

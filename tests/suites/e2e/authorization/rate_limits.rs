@@ -1,4 +1,4 @@
-//! Rate limits: by principal, client, tool and resource, and how often a session may be opened (threat 51).
+//! Rate limits: by principal, client, tool and resource, and how often a session can be opened (attack 51).
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn a_principal_is_limited_to_its_number_of_calls() {
     assert_eq!(reply.json()["id"], 1);
 
     let mut table = Table::default();
-    // Another token is no way around, nor is another method; another principal is not concerned.
+    // Another token or another method does not avoid the limit; another principal is not affected.
     let again = world
         .token()
         .claim("jti", "another")
@@ -81,7 +81,7 @@ async fn a_principal_is_limited_to_its_number_of_calls() {
     for (name, body, expected) in [
         ("tools/list", request("a", "tools/list", json!({})), 429),
         (
-            "a method of tomorrow",
+            "an unknown method",
             request(2, "of/tomorrow", json!({})),
             429,
         ),
@@ -137,7 +137,7 @@ async fn each_kind_of_limit_counts_by_itself() {
             ("another tool", &alice, "y", other_tool),
             ("a tool that is not named", &alice, "z", made_up),
         ] {
-            // Each has a limit to itself or none is left: one call tells.
+            // One call shows whether each has its own limit.
             let status = call(&world, token, tool).send().await.status;
             let name = format!("{}: {name}", limit["per"]);
             table.check(&name, status == expected, || status.to_string());
@@ -194,7 +194,7 @@ async fn after_a_burst_calls_pass_again_once_retry_after_is_over() {
     let token = world.reader();
     assert_eq!(statuses(&world, &token, "x", 4).await, [200; 4]);
     for _ in 0..2 {
-        // A slow machine may let some come back meanwhile; then a few more calls are needed.
+        // On a slow machine some calls are granted again meanwhile; then a few more calls are needed.
         let mut reply = call(&world, &token, "x").send().await;
         for _ in 0..50 {
             if reply.status == 429 {
@@ -237,9 +237,9 @@ async fn concurrent_calls_do_not_exceed_the_limit() {
 #[tokio::test]
 async fn the_same_subject_of_two_issuers_is_two_callers() {
     const OTHER: &str = "https://partner.test/";
-    let (upstream, ours, theirs) = (Upstream::start().await, Key::es256("a"), Key::es256("b"));
-    let config = Config::new(&upstream.url(), &[&ours]);
-    let file = config.write("partner.json", key_set(&[&theirs]).to_string());
+    let (upstream, first, second) = (Upstream::start().await, Key::es256("a"), Key::es256("b"));
+    let config = Config::new(&upstream.url(), &[&first]);
+    let file = config.write("partner.json", key_set(&[&second]).to_string());
     let mut served = resource("/mcp", &upstream.url(), &["corporate", "partner"]);
     served["rate_limits"] = json!([limit("principal", 1), limit("client", 1)]);
     let config = config
@@ -249,7 +249,7 @@ async fn the_same_subject_of_two_issuers_is_two_callers() {
         )
         .set("/resources", json!([served]));
     let gateway = Gateway::start(config).await;
-    for (key, issuer) in [(&ours, ISSUER), (&theirs, OTHER)] {
+    for (key, issuer) in [(&first, ISSUER), (&second, OTHER)] {
         let token = Token::new(key, issuer, &gateway.uri("/mcp")).sign();
         for expected in [200, 429] {
             let call = gateway.post(tool(1, "x")).token(&token);
@@ -275,7 +275,7 @@ async fn a_reload_keeps_what_was_counted_unless_the_limit_changed() {
         })
         .await;
     };
-    // Something else changes, and the limit stands elsewhere among the others.
+    // Something else changes, and the position of the limit in the list.
     reload(&mut world, &|config| {
         config.set("/timeouts/sse_comment", "24s").set(
             LIMITS,
@@ -316,10 +316,10 @@ async fn a_new_caller_is_refused_when_the_table_of_callers_is_full() {
         .await
         .unwrap();
     assert_eq!(retry_after(&reply), 5);
-    // Whoever has a place keeps it, and its count.
+    // Callers in the table keep their place and their count.
     assert_eq!(statuses(&world, &token("alice"), "x", 2).await, [200, 429]);
     assert_eq!(statuses(&world, &token("bob"), "x", 2).await, [200, 429]);
-    // What no limit counts needs none.
+    // A call that no limit counts needs no place.
     let ping = world.gateway.post(request(1, "ping", json!({})));
     assert_eq!(ping.token(&token("carol")).send().await.status, 200);
 }
@@ -344,7 +344,7 @@ async fn the_number_of_opened_sessions_is_limited() {
     assert!((60..200).contains(&passed), "{passed}");
     assert_eq!((refused.status, refused.rpc_code()), (429, Some(429)));
     assert_eq!(retry_after(&refused), 1);
-    // Nobody else notices, nor does anything else of the same principal.
+    // Other callers, and other calls of the same principal, are not affected.
     let bob = world.token().subject("bob").sign();
     assert_eq!(open(&bob).send().await.status, 200);
     assert_eq!(statuses(&world, &alice, "x", 3).await, [200; 3]);

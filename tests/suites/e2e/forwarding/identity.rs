@@ -1,4 +1,4 @@
-//! What the upstream is told: the caller's identity, by the gateway alone, and nothing the client made up.
+//! Headers to the upstream: the caller's identity, set only by the gateway, and nothing the client invented.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! How many streams that only listen one principal and everybody together may hold (threat 109).
+//! Limits of listening streams, per principal and for all principals (attack 109).
 
 use e2e::client::sse::{Events, Item};
 use e2e::client::{Call, request};
@@ -35,7 +35,7 @@ fn subscribe(world: &World, token: &str) -> Call {
     call.modern("subscriptions/listen", None)
 }
 
-/// What servers answer that have nothing to say by themselves.
+/// The answer of servers without notifications.
 fn no_streams(_: &Recorded) -> Answer {
     Answer::Full(upstream::with(405, "text/plain", "no streams here"))
 }
@@ -66,13 +66,13 @@ async fn the_listening_streams_of_a_principal_are_limited() {
     for way in ways(&world, &token) {
         held.push(open(&mut feeds, way).await);
     }
-    // Another token of the same principal is no way around it.
+    // Another token of the same principal does not avoid the limit.
     let again = world.token().claim("jti", "another").sign();
     for way in ways(&world, &again) {
         let reply = world.refusal(way, 429, "too_many_streams").await.unwrap();
         assert_eq!(reply.headers["retry-after"], "5");
     }
-    let other = world.token().subject("somebody else").sign();
+    let other = world.token().subject("another user").sign();
     held.push(open(&mut feeds, listen(&world, &other)).await);
 
     // Answers to calls are not counted.
@@ -100,7 +100,7 @@ async fn a_place_is_freed_however_a_stream_ends() {
         assert_eq!(listen(&world, &token).send().await.status, 429);
         world.upstream.script(no_streams);
         end(held);
-        eventually("there is a place again", async || {
+        eventually("there is a free place", async || {
             listen(&world, &token).send().await.status == 405
         })
         .await;
@@ -122,16 +122,16 @@ async fn a_stream_that_its_client_resets_frees_its_place() {
     assert_eq!(listen().send().await.status, 429);
     setting.upstream.script(no_streams);
     drop(held.events);
-    eventually("there is a place again", async || {
+    eventually("there is a free place", async || {
         listen().send().await.status == 405
     })
     .await;
-    // Resetting it before it is answered gives it back as well.
+    // A reset before the answer frees the place too.
     setting.upstream.script(|_| Answer::Hang);
     let hits = setting.upstream.hits();
     let mut waiting = tokio::spawn(listen().open());
     while setting.upstream.hits() == hits {
-        // The place of the answer before may still be held, for a moment.
+        // The place of the earlier answer can still be taken for a short time.
         if waiting.is_finished() {
             waiting = tokio::spawn(listen().open());
         }
@@ -139,7 +139,7 @@ async fn a_stream_that_its_client_resets_frees_its_place() {
     }
     waiting.abort();
     setting.upstream.script(no_streams);
-    eventually("there is a place again", async || {
+    eventually("there is a free place", async || {
         listen().send().await.status == 405
     })
     .await;

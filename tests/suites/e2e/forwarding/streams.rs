@@ -1,5 +1,5 @@
-//! Forwarding: answers and event streams, promptly and without an end of their own; what the client sees when the
-//! upstream fails (design §6, threats 45, 54, 114–116).
+//! Forwarding: answers and event streams are delivered promptly and never ended by the gateway; what the client sees when the
+//! upstream fails (design §6, attacks 45, 54, 114–116).
 
 use std::time::{Duration, Instant};
 
@@ -319,7 +319,7 @@ async fn get_and_listen_have_no_deadline_for_the_head() {
     tokio::time::sleep(Duration::from_millis(1600)).await;
     assert!(
         !get.is_finished() && !listen.is_finished(),
-        "cut by the deadline"
+        "closed by the deadline"
     );
 }
 
@@ -338,7 +338,7 @@ async fn an_upstream_that_is_down_is_502_until_it_is_back() {
         200
     );
     world.upstream.stop();
-    // The first may still meet a pooled connection that breaks under it.
+    // The first request can still get a pooled connection that breaks.
     assert_eq!(
         world
             .gateway
@@ -481,7 +481,7 @@ async fn a_client_sees_that_a_body_shorter_than_its_length_is_truncated() {
             body.len()
         ))
         .await;
-    // Cut after the head, cut before it, or told as a failure: never a whole answer.
+    // Truncated after the head, closed before it, or reported as a failure: never a complete answer.
     if let Some(reply) = connection.reply().await {
         assert!(reply.status == 502 || !reply.complete, "{reply:?}");
     }

@@ -1,4 +1,4 @@
-//! Kinds of upstreams: over HTTPS with an authority of its own, on a unix socket, by name, at another path.
+//! Kinds of upstreams: over HTTPS with a private certificate authority, on a unix socket, by name, at another path.
 
 use std::time::{Duration, Instant};
 
@@ -107,7 +107,7 @@ async fn the_real_task_server_on_a_unix_socket() {
 
 #[tokio::test]
 async fn a_name_is_resolved_when_it_is_needed() {
-    // 60: the stock server accepts loopback names only; it must see its own.
+    // 60: the unchanged server accepts loopback names only; it must receive its own.
     let tasks = Tasks::start().await;
     let setting = Setting::start(json!(tasks.url().replace("127.0.0.1", "localhost")), None).await;
     assert_eq!(setting.status().await, 200);

@@ -1,4 +1,4 @@
-//! `mcp-gateway demo`: everything in one command, and the lines it prints work as they are.
+//! `mcp-gateway demo`: everything in one command, and the printed commands work unchanged.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ async fn demo(extra: &[&str]) -> (Process, String) {
     (process, output)
 }
 
-/// The shell commands in `output`: lines that begin with `curl`, `TOKEN=` or `export`, with those they go on in.
+/// The shell commands in `output`: lines that begin with `curl`, `TOKEN=` or `export`, with their continuation lines.
 fn commands(output: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut goes_on = false;
@@ -46,7 +46,7 @@ fn commands(output: &str) -> Vec<String> {
     found
 }
 
-/// Runs the printed commands in one shell, as somebody would paste them.
+/// Runs the printed commands in one shell, as a user would paste them.
 async fn paste(commands: &[String], folder: &Path) -> String {
     let script = commands.join("\necho; echo ----\n");
     let output = Command::new("bash")
@@ -94,7 +94,7 @@ async fn works(extra: &[&str]) {
         "{}",
         process.output()
     );
-    assert!(!file.exists(), "{} is left behind", file.display());
+    assert!(!file.exists(), "{} was not removed", file.display());
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The end of a process that is busy (threat 154): every kind of connection is let finish what it has begun, is told that it
-//! is over, and holds nothing up.
+//! Shutdown of a busy process (attack 154): every kind of connection can finish its requests, is notified of the shutdown, and
+//! does not delay the exit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,10 +21,10 @@ use test_support::{Key, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long a busy machine may take.
+/// Timeout on a busy machine.
 const A_WHILE: Duration = Duration::from_secs(40);
 
-/// Longer than a test waits: an end that needs the limit is a failure.
+/// Longer than a test waits: an exit only at the deadline is a failure.
 const DRAIN: &str = "5m";
 
 struct Setting {
@@ -64,7 +64,7 @@ impl Setting {
         Token::new(&self.key, ISSUER, &self.gateway.uri("/mcp")).sign()
     }
 
-    /// A client that speaks HTTP/2, as the listener prefers.
+    /// A client with HTTP/2, as the listener prefers.
     fn http(&self) -> reqwest::Client {
         let authority = reqwest::Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
         reqwest::Client::builder()
@@ -167,7 +167,7 @@ async fn a_handshake_under_way_is_finished_and_its_request_answered() {
     );
     tls.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // Its only request: the connection ends behind the answer.
+    // Its only request: the connection closes after the answer.
     tls.read_to_end(&mut answer).await.unwrap();
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -182,7 +182,7 @@ async fn a_handshake_under_way_is_finished_and_its_request_answered() {
 async fn a_kept_connection_is_served_until_the_gateway_announces_its_close() {
     let mut setting = Setting::start().await;
     let (address, protocols): (_, &[&[u8]]) = (setting.gateway.config.public, &[b"http/1.1"]);
-    let mut kept =
+    let mut connection =
         Raw::connect_tls(address, client(&setting.authority, protocols), "localhost").await;
     let head = format!(
         "GET /.well-known/oauth-protected-resource/mcp HTTP/1.1\r\nHost: localhost:{}\r\n\r\n",
@@ -192,15 +192,18 @@ async fn a_kept_connection_is_served_until_the_gateway_announces_its_close() {
         if asked == 20 {
             setting.gateway.process.signal("TERM");
         }
-        kept.send(&head).await;
-        let reply = kept.reply_within(A_WHILE).await.expect("an answer to each");
+        connection.send(&head).await;
+        let reply = connection
+            .reply_within(A_WHILE)
+            .await
+            .expect("an answer to each");
         assert_eq!(reply.status, 200);
         if reply.header("connection") == "close" {
-            assert!(asked >= 20, "it was told too early");
+            assert!(asked >= 20, "the close was announced too early");
             break;
         }
     }
-    assert!(kept.closes(A_WHILE).await);
+    assert!(connection.closes(A_WHILE).await);
     setting.ends().await;
 }
 
@@ -232,7 +235,7 @@ async fn http2_clients_lose_no_request_in_an_upgrade() {
         .collect();
     let more = async || {
         let before = answered.load(Ordering::Relaxed);
-        eventually("answers go on", async || {
+        eventually("requests are still answered", async || {
             clients.iter().any(|client| client.is_finished())
                 || answered.load(Ordering::Relaxed) > before + 50
         })

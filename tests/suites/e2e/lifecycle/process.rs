@@ -1,4 +1,4 @@
-//! The gateway as a process (threats 148, 149, 154, 155, 157, 158): starting, refusing to start, ending.
+//! The gateway as a process (attacks 148, 149, 154, 155, 157, 158): start, failed start, exit.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,11 @@ use e2e::world::{Table, World};
 use serde_json::json;
 use test_support::Key;
 
-/// Runs the binary to its end: exit code and everything it printed.
+/// Runs the binary until it exits: exit code and everything it printed.
 async fn run(arguments: &[&str], config: &Config) -> (Option<i32>, String) {
     let mut process = Process::spawn(command(arguments, config));
     let code = process.exit(SOON).await.code();
-    // The readers of the output may be a moment behind the end.
+    // The output can be read completely only shortly after the exit.
     tokio::time::sleep(Duration::from_millis(50)).await;
     (code, process.output())
 }
@@ -74,7 +74,7 @@ async fn a_call_is_explained_without_a_running_gateway() {
     let token = config.write("token", "no-token\n");
     let token = token.to_string_lossy().into_owned();
     let claims = r#"{"sub":"alice","scope":"tasks:read tasks:write"}"#;
-    for (who, name, expected, told) in [
+    for (who, name, expected, text) in [
         (
             ["--claims", claims],
             "create_task",
@@ -101,7 +101,7 @@ async fn a_call_is_explained_without_a_running_gateway() {
         let typed: Vec<_> = call.into_iter().chain(who).chain(["--config"]).collect();
         let (code, output) = run(&typed, &config).await;
         assert_eq!(code, Some(expected), "{output}");
-        assert!(output.contains(told), "{told}: {output}");
+        assert!(output.contains(text), "{text}: {output}");
     }
 }
 

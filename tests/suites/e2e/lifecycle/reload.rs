@@ -1,4 +1,4 @@
-//! Reload (threats 26, 149–153): the configuration, its files and its certificates change while requests go on.
+//! Reload (attacks 26, 149–153): the configuration, its files and its certificates change while requests are served.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ fn rewrite(gateway: &mut Gateway, change: impl FnOnce(Config) -> Config) {
     gateway.config.file();
 }
 
-/// Rules under which a reader may call no tool.
+/// Rules under which a reader cannot call any tool.
 fn writers_only() -> serde_json::Value {
     json!([{ "method": "tools/call", "scopes": ["tasks:write"] }])
 }
@@ -95,7 +95,7 @@ async fn a_broken_file_changes_nothing_and_every_finding_is_logged() {
         assert!(line.contains(part), "{part} in {line}");
     }
 
-    // Put right, it counts as taken over, so that an alert ends.
+    // When it is corrected, it counts as applied, so that an alert ends.
     world.gateway.config = good;
     world.gateway.config.file();
     reloaded(&world.gateway, "accepted", 1.0).await;
@@ -115,7 +115,7 @@ async fn sighup_reads_everything_again_where_nothing_is_watched() {
     world.gateway.process.signal("HUP");
     reloaded(&world.gateway, "accepted", 1.0).await;
     assert_eq!(call(&world).await, 403);
-    // Asked for once more it is read once more, changed or not.
+    // On another SIGHUP it is read again, changed or not.
     world.gateway.process.signal("HUP");
     reloaded(&world.gateway, "accepted", 2.0).await;
 }
@@ -142,7 +142,7 @@ async fn a_file_that_is_only_touched_is_not_reloaded() {
         world.gateway.config.file();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // What comes after it is told; nothing was before.
+    // Later changes are noticed; earlier ones were not.
     rewrite(&mut world.gateway, |config| {
         config.set("/log/level", "info")
     });
@@ -160,7 +160,7 @@ async fn a_half_written_file_is_waited_for() {
     });
     let path = world.gateway.config.folder().join("gateway.yaml");
     let whole = std::fs::read_to_string(&path).unwrap();
-    // Cut where a value is missing, then grown in steps that are shorter than the files must rest.
+    // Truncated where a value is missing, then written in steps that are shorter than the settle time.
     for share in [3, 2] {
         std::fs::write(&path, &whole[..whole.len() / share]).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -191,7 +191,7 @@ impl Mount {
         mount
     }
 
-    /// Exchanges all files at once, as the kubelet does, and removes the old ones.
+    /// Replaces all files at once, as the kubelet does, and removes the old ones.
     fn update(&mut self, files: &[(&str, &str)]) {
         let old = self.folder.join(format!("..2026_{}", self.version));
         self.version += 1;
@@ -221,7 +221,7 @@ async fn a_mounted_folder_is_followed_through_its_links() {
         gateway.post(initialize()).token(&token).send().await.status
     };
     assert_eq!(status(&first).await, 200);
-    // Twice, because the first exchange leads the watch to a folder that was not there before.
+    // Twice, because after the first replacement the watch follows the link to a new folder.
     for (round, (set, valid, void)) in [(&sets[1], &second, &first), (&sets[0], &first, &second)]
         .into_iter()
         .enumerate()
@@ -328,10 +328,10 @@ async fn requests_wait_for_the_keys_of_an_issuer_added_later() {
     }
     assert_eq!(world.gateway.admin("/readyz").await.status, 200);
     let age = "mcp_gateway_jwks_age_seconds";
-    let told = [("issuer", "second")];
-    assert!(world.gateway.metrics().await.has(age, &told));
+    let labels = [("issuer", "second")];
+    assert!(world.gateway.metrics().await.has(age, &labels));
 
-    // Gone again: its tokens are refused, and nobody asks it any more.
+    // Removed again: its tokens are refused, and no more keys are fetched from it.
     rewrite(&mut world.gateway, |config| {
         config
             .set(
@@ -343,7 +343,7 @@ async fn requests_wait_for_the_keys_of_an_issuer_added_later() {
     reloaded(&world.gateway, "accepted", 2.0).await;
     let reply = world.gateway.post(initialize()).token(&token).send().await;
     assert_eq!(reply.status, 401);
-    assert!(!world.gateway.metrics().await.has(age, &told));
+    assert!(!world.gateway.metrics().await.has(age, &labels));
 }
 
 #[tokio::test]
@@ -355,7 +355,7 @@ async fn keys_of_an_issuer_are_kept_when_other_settings_change() {
     let status =
         async |gateway: &Gateway| gateway.post(initialize()).token(&token).send().await.status;
     assert_eq!(status(&gateway).await, 200);
-    // The issuer is down: whoever forgot its keys could not serve.
+    // The issuer is down: without its cached keys the gateway could not serve.
     issuer.keys(Fault::Status(500));
     issuer.metadata(Fault::Status(500));
     for (count, (pointer, value)) in [
@@ -390,7 +390,7 @@ async fn sighup_fetches_the_keys_at_once() {
     .await;
 }
 
-/// A listener whose certificate files stand in the configuration's folder as `tls.crt` and `tls.key`.
+/// A listener with the certificate files `tls.crt` and `tls.key` in the configuration's folder.
 struct Secure {
     gateway: Gateway,
     authority: Authority,
@@ -422,7 +422,7 @@ impl Secure {
         (secure, leaf)
     }
 
-    /// The certificate that a new connection is shown.
+    /// The certificate that a new connection receives.
     async fn shown(&self) -> Vec<u8> {
         let config = client(&self.authority, &[b"http/1.1"]);
         let stream = TcpStream::connect(self.gateway.config.public).await;
@@ -467,7 +467,7 @@ async fn a_renewed_certificate_is_used_for_new_connections() {
     assert_eq!(events.data().await, "first");
     assert!(secure.shown().await == first.der());
 
-    // A key of another certificate keeps both out, until its certificate follows.
+    // With a key of another certificate neither is applied, until its certificate follows.
     let second = secure.authority.leaf(&["localhost"]);
     let folder = secure.gateway.config.folder().to_owned();
     write_secret(&folder.join("tls.key"), &second.private_key);
@@ -491,11 +491,14 @@ async fn a_renewed_certificate_is_used_for_new_connections() {
     reloaded(&secure.gateway, "accepted", 2.0).await;
     assert!(secure.shown().await == third.der());
     let metrics = secure.gateway.metrics().await;
-    let told: Vec<_> = metrics
+    let expiries: Vec<_> = metrics
         .series()
         .filter(|series| series.starts_with(EXPIRY))
         .collect();
-    assert!(told.len() == 1 && told[0].contains("other.crt"), "{told:?}");
+    assert!(
+        expiries.len() == 1 && expiries[0].contains("other.crt"),
+        "{expiries:?}"
+    );
 
     feed.event("second");
     assert_eq!(events.data().await, "second");

@@ -1,5 +1,5 @@
-//! Replacing the running process by its successor on the same sockets: nothing is refused, nothing is cut, and a successor
-//! that cannot serve changes nothing.
+//! Replacing the running process by its successor on the same sockets: no connection is rejected, no request is interrupted,
+//! and a successor that cannot serve changes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// How long a process of a debug build may take to begin or to end.
+/// Timeout for the start or the exit of a debug build.
 const A_WHILE: Duration = Duration::from_secs(40);
 
 fn replaceable(config: Config) -> Config {
@@ -34,13 +34,13 @@ fn successor(config: &Config) -> Process {
     Process::spawn(command(&["run", "--upgrade", "--config"], config))
 }
 
-/// Replaces the world's process; panics unless the one before ends well.
+/// Replaces the world's process; panics unless the previous one exits with code 0.
 async fn upgrade(world: &mut World) {
     let next = successor(&world.gateway.config);
     let mut last = std::mem::replace(&mut world.gateway.process, next);
     let code = last.exit(A_WHILE).await.code();
-    let told = world.gateway.process.output();
-    assert_eq!(code, Some(0), "{}\nthe successor: {told}", last.output());
+    let output = world.gateway.process.output();
+    assert_eq!(code, Some(0), "{}\nthe successor: {output}", last.output());
     assert_eq!(leaks::find(&last.output()), None);
 }
 
@@ -64,9 +64,9 @@ impl Load {
             world.raw_head()
         );
         tokio::spawn(async move {
-            let mut kept = None;
+            let mut idle = None;
             while !load.is_over.load(Ordering::Relaxed) {
-                let mut connection = match kept.take() {
+                let mut connection = match idle.take() {
                     Some(connection) => connection,
                     None => Raw::connect(address).await,
                 };
@@ -76,7 +76,7 @@ impl Load {
                     Some(reply) if reply.status == 200 && reply.complete => {
                         load.answered.fetch_add(1, Ordering::Relaxed);
                         if keeps && reply.header("connection") != "close" {
-                            kept = Some(connection);
+                            idle = Some(connection);
                         }
                     }
                     _ => {
@@ -89,7 +89,7 @@ impl Load {
 
     async fn more(&self) {
         let before = self.answered.load(Ordering::Relaxed);
-        e2e::eventually("answers go on", async || {
+        e2e::eventually("requests are still answered", async || {
             self.answered.load(Ordering::Relaxed) > before + 50
         })
         .await;
@@ -114,7 +114,7 @@ async fn three_upgrades_in_a_row_lose_no_request() {
     }
     assert_eq!(load.lost.load(Ordering::Relaxed), 0);
     let socket = world.gateway.config.folder().join("upgrade.sock");
-    assert!(socket.exists(), "the last one waits for a successor");
+    assert!(socket.exists(), "the new process waits for a successor");
     assert_eq!(world.gateway.stop().await, Some(0));
     assert!(!socket.exists(), "its socket goes with it");
 }
@@ -149,7 +149,7 @@ async fn the_old_process_completes_its_requests() {
             end => break assert_eq!(end, Item::End),
         }
     }
-    // The successor is ready at once, and the pages are its own: the old one would say that it drains.
+    // The successor is ready at once, and the probes answer from it: the old one would report that it drains.
     let page = world.gateway.admin("/readyz").await;
     assert_eq!(
         (page.status, &page.json()["draining"]),
@@ -165,12 +165,12 @@ async fn the_old_process_completes_its_requests() {
 
 #[tokio::test]
 async fn a_successor_that_cannot_serve_changes_nothing() {
-    // What is for the successor alone must not be taken over by the process that runs.
+    // The running process must not apply what is for the successor only.
     let world = World::with(|config| replaceable(config).set("/reload/watch", false)).await;
     let good = &world.gateway.config;
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let nobody = port::free();
+    let unused = port::free();
     let _listener = TcpListener::bind(&taken).await;
     let mut table = Table::default();
     let cases = [
@@ -191,7 +191,7 @@ async fn a_successor_that_cannot_serve_changes_nothing() {
             "keys that cannot be fetched",
             good.clone().set(
                 "/issuers/corporate",
-                json!({ "issuer": e2e::gateway::config::ISSUER, "jwks_uri": format!("http://{nobody}/keys") }),
+                json!({ "issuer": e2e::gateway::config::ISSUER, "jwks_uri": format!("http://{unused}/keys") }),
             ),
             1,
             "corporate",
@@ -200,7 +200,7 @@ async fn a_successor_that_cannot_serve_changes_nothing() {
             "another upgrade socket",
             good.clone().set(
                 "/upgrade_socket",
-                good.folder().join("nobody.sock").to_str().unwrap(),
+                good.folder().join("unused.sock").to_str().unwrap(),
             ),
             1,
             "start without --upgrade",
@@ -269,13 +269,13 @@ async fn an_upgrade_during_a_drain_interrupts_no_request() {
         .logged("took over the listening sockets")
         .await;
     world.gateway.readiness(200).await;
-    // One signal is not two, whatever came between.
+    // One signal does not count as two, even with an upgrade in between.
     assert!(last.runs(), "a call is under way: {}", last.output());
     slow.send(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
     drop(slow);
     let reply = call.await.unwrap();
     assert_eq!((reply.status, reply.json()["id"].as_i64()), (200, Some(7)));
-    // Nobody is sent to it any more: it does not wait for its delay.
+    // It gets no new connections any more, so it does not wait for its delay.
     assert_eq!(last.exit(A_WHILE).await.code(), Some(0));
 }
 
@@ -312,9 +312,9 @@ async fn an_upgrade_socket_that_a_killed_process_left_is_replaced() {
 
 #[tokio::test]
 async fn an_upgrade_can_add_and_remove_listeners() {
-    let (gone, new) = (port::free(), port::free());
+    let (old, new) = (port::free(), port::free());
     let mut world = World::with(|config| {
-        replaceable(config).set("/listen/1", json!({ "address": gone.to_string() }))
+        replaceable(config).set("/listen/1", json!({ "address": old.to_string() }))
     })
     .await;
     let call = |world: &World, address| {
@@ -322,12 +322,12 @@ async fn an_upgrade_can_add_and_remove_listeners() {
             .with("host", &world.gateway.config.public.to_string())
             .token(&world.reader())
     };
-    world.acceptance(call(&world, gone)).await.unwrap();
+    world.acceptance(call(&world, old)).await.unwrap();
     let config = world.gateway.config.clone();
     world.gateway.config = config.set("/listen/1", json!({ "address": new.to_string() }));
     upgrade(&mut world).await;
     world.acceptance(call(&world, new)).await.unwrap();
-    assert!(tokio::net::TcpStream::connect(gone).await.is_err());
+    assert!(tokio::net::TcpStream::connect(old).await.is_err());
 }
 
 #[tokio::test]
@@ -354,12 +354,12 @@ async fn a_tls_listener_is_taken_over_too() {
         .await;
         (tls.reply().await.map(|reply| reply.status), tls)
     };
-    let (status, mut kept) = ask().await;
+    let (status, mut connection) = ask().await;
     assert_eq!(status, Some(200));
     upgrade(&mut world).await;
-    assert!(kept.closes(A_WHILE).await);
+    assert!(connection.closes(A_WHILE).await);
     assert_eq!(ask().await.0, Some(200));
-    // Whoever speaks no TLS is told so by the same listener as before.
+    // The same listener still refuses a client without TLS.
     let plain = raw::once(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(plain.is_none_or(|reply| reply.status == 400));
 }

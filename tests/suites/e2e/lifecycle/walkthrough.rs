@@ -1,4 +1,4 @@
-//! The walk-through everybody does first, with curl, against the real task server: challenge, metadata, initialize, list.
+//! The first steps of a new user, with curl, against the real task server: challenge, metadata, initialize, list.
 
 use e2e::gateway::Gateway;
 use e2e::gateway::config::{Config, ISSUER};
@@ -18,7 +18,7 @@ const INITIALIZE: &str = r#"{
     }
   }"#;
 
-/// Runs curl and gives head and body.
+/// Runs curl and returns head and body.
 async fn curl(arguments: &[&str]) -> (String, String) {
     let output = Command::new("curl")
         .args(["-q", "--noproxy", "*", "-s", "-D", "-", "--max-time", "20"])
@@ -100,8 +100,8 @@ async fn curl_gets_from_the_challenge_to_a_tool_call() {
     assert!(head.starts_with("HTTP/1.1 200"), "{head} {body}");
     assert_eq!(message(&body)["result"]["protocolVersion"], "2025-11-25");
     let session = format!("Mcp-Session-Id: {}", header(&head, "mcp-session-id"));
-    let told = r#"{"jsonrpc": "2.0", "method": "notifications/initialized"}"#;
-    let (head, _) = post(&url, told, &[&bearer, &session]).await;
+    let initialized = r#"{"jsonrpc": "2.0", "method": "notifications/initialized"}"#;
+    let (head, _) = post(&url, initialized, &[&bearer, &session]).await;
     assert!(head.starts_with("HTTP/1.1 202"), "{head}");
 
     // 5. The tools, with the session.

@@ -1,5 +1,4 @@
-//! A log that cannot be written (threat 108): requests go on, lines are given up and counted, and the end comes all the
-//! same.
+//! A log that cannot be written (attack 108): requests are served, lost lines are counted, and the process can still exit.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, pipe};
@@ -14,7 +13,7 @@ use test_support::{Key, Token};
 
 const DROPPED: &str = "mcp_gateway_log_lines_dropped_total";
 
-/// How long a busy machine may take.
+/// Timeout on a busy machine.
 const A_WHILE: Duration = Duration::from_secs(40);
 
 struct Setting {
@@ -57,7 +56,7 @@ impl Setting {
     }
 }
 
-/// A call whose access line is as long as one gets: a name of control characters, each of which is escaped.
+/// A call with the longest possible access line: a name of control characters, each of which is escaped.
 fn long() -> String {
     let name = "\u{1}".repeat(300);
     request(1, "prompts/get", json!({ "name": name }))
@@ -68,7 +67,7 @@ async fn a_full_disk_loses_log_lines_and_fails_no_request() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut setting = Setting::writing_to(full).await;
     let before = setting.dropped().await;
-    assert!(before > 0.0, "the lines of the start are gone too");
+    assert!(before > 0.0, "the lines of the start are lost too");
     for _ in 0..20 {
         setting.call(initialize()).await;
     }
@@ -94,7 +93,7 @@ async fn a_closed_log_reader_loses_lines_and_fails_no_request() {
     setting.ends().await;
 }
 
-/// What the process holds in memory, in KiB.
+/// Resident memory of the process, in KiB.
 fn resident(setting: &Setting) -> u64 {
     let path = format!("/proc/{}/status", setting.gateway.process.id());
     let status = std::fs::read_to_string(path).unwrap();
@@ -115,30 +114,31 @@ async fn a_stalled_log_reader_loses_lines_and_uses_bounded_memory_and_the_loss_i
             setting.call(long()).await;
         }
         calls += 200;
-        assert!(calls < 20_000, "nothing is given up");
+        assert!(calls < 20_000, "no line is lost");
     }
     let grown = resident(&setting).saturating_sub(before);
     assert!(grown < 48 * 1024, "{grown} KiB more");
 
     let lost = setting.dropped().await;
-    let (said, told) = std::sync::mpsc::channel();
+    let (sender, losses) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(&mut reader).lines().map_while(Result::ok) {
             let line: Value = serde_json::from_str(&line).expect("each line is whole");
             if line["level"] == "WARN" && line["lines"].is_u64() {
-                let _ = said.send(line["lines"].as_f64().unwrap());
+                let _ = sender.send(line["lines"].as_f64().unwrap());
             }
         }
     });
-    let told =
-        tokio::task::spawn_blocking(move || told.recv_timeout(A_WHILE).map(|lines| (lines, told)));
-    let (lines, told) = told.await.unwrap().unwrap();
+    let first = tokio::task::spawn_blocking(move || {
+        losses.recv_timeout(A_WHILE).map(|lines| (lines, losses))
+    });
+    let (lines, losses) = first.await.unwrap().unwrap();
     assert!(
         lines <= setting.dropped().await && lines >= 1.0,
         "{lines} of {lost}"
     );
     setting.call(initialize()).await;
-    assert!(told.try_recv().is_err(), "it is told once");
+    assert!(losses.try_recv().is_err(), "the loss is logged once");
     setting.ends().await;
 }
 

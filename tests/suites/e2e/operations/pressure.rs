@@ -1,4 +1,4 @@
-//! When the machine gives no more (threats 106, 107): descriptors, memory, and what operators can still ask.
+//! Shortage of descriptors and memory (attacks 106, 107), and the admin listener meanwhile.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ use e2e::upstream::Upstream;
 use e2e::world::World;
 use test_support::Key;
 
-/// How long memory that was freed may take to go back to the system, and a starved machine to notice.
+/// Timeout until freed memory is returned to the system and measured, on a busy machine.
 const A_WHILE: Duration = Duration::from_secs(90);
 
 const CLOSED_TOTAL: &str = "mcp_gateway_connections_closed_total";
@@ -42,7 +42,7 @@ async fn closed(gateway: &Gateway, cause: &str) -> f64 {
         .sum(CLOSED_TOTAL, &[("cause", cause)])
 }
 
-/// Sets the limit of open files of a process that runs.
+/// Sets the limit of open files of a running process.
 fn limit_files(gateway: &Gateway, count: usize) {
     let id = gateway.process.id().to_string();
     let status = Command::new("prlimit")
@@ -128,7 +128,7 @@ async fn without_descriptors_streams_continue_and_accepting_resumes() {
     let mut events = Events::new(answer.await.unwrap());
     assert_eq!(events.data().await, "before");
 
-    // The page can be asked for only when there is room again; it tells of the shortage for a moment longer.
+    // The page can be requested only when there are descriptors again; it reports the shortage for a short time after it.
     eventually("it says that it is not ready", async || {
         limit_files(&world.gateway, open_files(&world.gateway));
         let before = world

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes the gateway, and its linter finds nothing to say.
+//! A real Prometheus scrapes the gateway, and its linter reports no problem.
 
 use std::process::Stdio;
 
@@ -22,7 +22,7 @@ fn program(name: &str) -> Command {
     Command::new(name)
 }
 
-/// A gateway that has counted something of everything.
+/// A gateway whose metrics all have a value.
 async fn busy() -> World {
     let world = World::start().await;
     world

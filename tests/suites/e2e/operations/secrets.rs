@@ -1,5 +1,5 @@
-//! A canary in every place where a client or an upstream can put one (threats 143–147): it is looked for in everything the
-//! gateway prints, answers to others and shows to operators, at the most talkative level and in both formats.
+//! A canary in every place where a client or an upstream can put one (attacks 143–147): the test searches for it in all output
+//! of the gateway: logs, answers and pages for operators, at the most verbose level and in both formats.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use http::Method;
 use serde_json::{Value, json};
 use test_support::{Key, Token};
 
-/// Longer than the beginning of it that a line may show.
+/// Longer than the prefix that a line can show.
 const OPAQUE: &str = "opaque-canary-0a1b2c3d4e5f60718293a4b5c6d7e8f9";
 
 const A_WHILE: Duration = Duration::from_secs(40);
@@ -51,7 +51,7 @@ impl Setting {
                 "/listen/1",
                 json!({ "address": tls.to_string(), "tls": { "certificates": files } }),
             );
-        // What a library would listen to, if one did.
+        // Environment variables that a library could read.
         let chatty = [("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")];
         let plain = Gateway::start_with(config, &chatty).await;
         let token = Token::new(&key, ISSUER, &plain.uri("/mcp"));
@@ -118,7 +118,7 @@ impl Setting {
             heads.push(format!("GET /mcp {secret}\r\n{host}\r\n"));
             heads.push(format!("{secret}\r\n\r\n"));
         }
-        // Hosts and origins that are refused are told whole, for they are names; of a token no more than its beginning.
+        // Refused hosts and origins are logged in full, because they are names; of a token only a prefix.
         heads.push(format!(
             "GET /mcp HTTP/1.1\r\n{host}Origin: https://{}\r\n\r\n",
             self.token
@@ -127,7 +127,7 @@ impl Setting {
         heads
     }
 
-    /// Messages with a secret where no secret belongs; names are the client's own words, and are shown.
+    /// Messages with a secret where no secret belongs; names are chosen by the client, and are logged.
     fn bodies(&self) -> Vec<String> {
         let secret = &self.token;
         vec![
@@ -162,15 +162,15 @@ impl Setting {
                     !leaks_in(&format!("{:?}{}", reply.headers, reply.text())),
                     || format!("it came back: {reply:?}"),
                 );
-                let tells = reply
+                let has_product = reply
                     .headers
                     .iter()
                     .any(|(name, _)| name == "server" || name == "x-powered-by");
-                table.check(&head, !tells, || format!("{:?}", reply.headers));
+                table.check(&head, !has_product, || format!("{:?}", reply.headers));
             }
         }
         for body in self.bodies() {
-            // What is forwarded comes back in the upstream's own words; only the log is looked at.
+            // A forwarded call is answered by the upstream; only the log is checked.
             let call = self.plain.post(body).token(&self.token);
             let _ = call.attempt().await;
         }
@@ -210,7 +210,7 @@ impl Setting {
         }
     }
 
-    /// An upstream that fails with a secret in its mouth.
+    /// An upstream whose failure contains a secret.
     async fn upstream_failures(&self) {
         let call = || self.plain.post(initialize()).token(&self.token).attempt();
         for status in [101, 299, 500, 599, 999] {
@@ -277,9 +277,9 @@ async fn no_finding_shows_the_secret_of_a_file() {
         let mut process = Process::spawn(command(&arguments, &config));
         assert_eq!(process.exit(A_WHILE).await.code(), Some(2));
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let told = process.output();
-        assert!(told.contains("session.key"), "{told}");
-        assert!(!told.contains(&secret), "{told}");
+        let output = process.output();
+        assert!(output.contains("session.key"), "{output}");
+        assert!(!output.contains(&secret), "{output}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an operator sees: one access line per request, metrics with closed labels, and a secret nowhere (threats 142–147).
+//! What an operator sees: one access line per request, metrics with closed labels, and no secret anywhere (attacks 142–147).
 
 use e2e::client::{initialize, modern, request, tool};
 use e2e::leaks;
@@ -125,7 +125,7 @@ async fn every_kind_of_request_has_one_line() {
 
 #[tokio::test]
 async fn no_secret_is_in_any_output_at_debug_level() {
-    // 144: every log line is checked when the gateway is dropped; here is what might tempt it.
+    // 144: every log line is checked when the gateway is dropped; this test sends secrets that could be logged.
     let world = World::start().await;
     world.upstream.bodies_may_hold_tokens();
     let canary = leaks::secret("opaque-canary-7f21c9");

@@ -32,7 +32,7 @@ async fn errors_of_the_gateway_carry_the_id_of_the_request() {
 
 #[tokio::test]
 async fn legal_json_passes_byte_for_byte() {
-    // 71, 73: look-alikes and odd numbers inside arguments are the tool's business.
+    // 71, 73: look-alikes and unusual numbers inside arguments are not checked.
     let world = World::start().await;
     world.upstream.script(|_| {
         e2e::upstream::Answer::Full(e2e::upstream::with(200, "application/json", "{}"))

@@ -1,4 +1,4 @@
-//! Request states: sealed where the resource says so, they serve the call they were given for, of the caller they were given to.
+//! Request states: where the resource seals them, a state is valid only for its call and its caller.
 
 use e2e::client::sse::Events;
 use e2e::client::{Call, modern};
@@ -7,10 +7,10 @@ use e2e::upstream::{Answer, Recorded, result, with};
 use e2e::world::{Table, World};
 use serde_json::{Value, json};
 
-/// The upstream's own: no client may ever see it.
+/// The upstream's own state: it must never reach a client.
 const STATE: &str = "upstream-state: \"asked\" ✓";
 
-/// Asks once, and is content with any state that is its own.
+/// Requires input once, and accepts its own states.
 fn asks(request: &Recorded) -> Answer {
     let message = request.json();
     let answer = match message["params"]["requestState"].as_str() {

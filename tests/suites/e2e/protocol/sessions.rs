@@ -1,4 +1,4 @@
-//! Sealed sessions: the upstream's id never reaches a client, and a sealed one serves its owner alone.
+//! Sealed sessions: the upstream's id never reaches a client, and a sealed one is valid only for its owner.
 
 use aws_lc_rs::rand;
 use e2e::certificates::write_secret;
@@ -20,7 +20,7 @@ async fn world() -> World {
     world
 }
 
-/// Opens a session and gives the sealed id.
+/// Opens a session and returns the sealed id.
 async fn open(world: &World, token: &str) -> String {
     let reply = world.gateway.post(initialize()).token(token).send().await;
     assert_eq!(reply.status, 200, "{}", reply.text());
@@ -61,15 +61,18 @@ async fn a_session_works_and_hides_the_id_of_the_upstream() {
         "the upstream's repeated id is replaced by the one the client sent"
     );
 
-    let told = world
+    let accepted = world
         .gateway
         .post(notification("notifications/initialized"))
         .token(&token)
         .with(HEADER, &sealed)
         .send()
         .await;
-    assert_eq!((told.status, told.header(HEADER)), (202, sealed.as_str()));
-    assert!(!format!("{told:?}{reply:?}").contains("upstream-session"));
+    assert_eq!(
+        (accepted.status, accepted.header(HEADER)),
+        (202, sealed.as_str())
+    );
+    assert!(!format!("{accepted:?}{reply:?}").contains("upstream-session"));
 }
 
 #[tokio::test]
@@ -131,7 +134,7 @@ async fn modern_requests_have_no_session() {
         .token(&world.reader())
         .modern("tools/list", None);
     let reply = world
-        .acceptance(call.with(HEADER, "whatever"))
+        .acceptance(call.with(HEADER, "anything"))
         .await
         .unwrap();
     assert_eq!(
@@ -186,7 +189,7 @@ async fn rekey(world: &mut World, names: &[&str], reloads: usize) {
     .await;
 }
 
-/// Ends the gateway and starts it anew, at the same address, with the configuration it had.
+/// Stops the gateway and starts it again, at the same address, with the same configuration.
 async fn restart(mut world: World) -> World {
     assert_eq!(world.gateway.stop().await, Some(0));
     let config = world.gateway.config.clone();
@@ -201,7 +204,7 @@ async fn sealing_keys_are_rotated_without_ending_a_session() {
     let token = world.reader();
     let early = open(&world, &token).await;
 
-    // The new key opens first, seals then, and the old one goes at last.
+    // First the new key only opens, then it seals, and last the old one is removed.
     rekey(&mut world, &["old", "new"], 1).await;
     assert_eq!(list(&world, &token, &early).send().await.status, 200);
     rekey(&mut world, &["new", "old"], 2).await;
@@ -235,7 +238,7 @@ async fn a_session_survives_a_restart_and_a_new_token() {
     let sealed = open(&world, &world.reader()).await;
     let world = restart(world).await;
 
-    // Another token of the same person and client: other scopes, another id, another life.
+    // Another token of the same user and client: other scopes, another id, another lifetime.
     let renewed = world.writer();
     assert_ne!(renewed, world.reader());
     let reply = world.acceptance(list(&world, &renewed, &sealed)).await;
@@ -264,7 +267,7 @@ async fn without_keys_a_restart_ends_sessions_and_the_log_says_so_before() {
     let token = world.reader();
     let sealed = open(&world, &token).await;
 
-    // Keys end that state, and the log says so when it comes back; no other reload repeats it.
+    // With keys the warning ends; the log has it again when they are removed, and no other reload repeats it.
     let warnings = |world: &World| {
         world
             .gateway
@@ -273,14 +276,14 @@ async fn without_keys_a_restart_ends_sessions_and_the_log_says_so_before() {
             .count()
     };
     rekey(&mut world, &["session.key"], 1).await;
-    let kept = open(&world, &token).await;
+    let second = open(&world, &token).await;
     assert_eq!(warnings(&world), 1);
     rekey(&mut world, &[], 2).await;
     assert_eq!(warnings(&world), 2);
     world.gateway.config = world.gateway.config.clone().set("/limits/json_depth", 32);
     rekey(&mut world, &[], 3).await;
     assert_eq!(warnings(&world), 2);
-    for session in [&sealed, &kept] {
+    for session in [&sealed, &second] {
         let ended = list(&world, &token, session);
         world.refusal(ended, 404, "session_unknown").await.unwrap();
     }
@@ -320,7 +323,7 @@ async fn a_session_belongs_to_its_client_with_either_client_claim() {
 
 #[tokio::test]
 async fn a_second_gateway_with_the_same_key_file_opens_a_session() {
-    // Decision 5: nothing a replica would need lives in memory.
+    // Decision 5: a replica needs no state of another one's memory.
     let upstream = Upstream::start().await;
     upstream.script(sessions());
     let key = Key::es256("first");

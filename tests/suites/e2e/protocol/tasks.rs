@@ -1,4 +1,4 @@
-//! Tasks: refused unless the resource says otherwise; where their ids are sealed, a task is its own caller's alone.
+//! Tasks: refused by default; where their ids are sealed, a task is accessible only to its caller.
 
 use aws_lc_rs::rand;
 use e2e::certificates::write_secret;
@@ -11,12 +11,12 @@ use e2e::world::{Table, World};
 use serde_json::{Value, json};
 use test_support::{Key, Token};
 
-/// The upstream's own id: no client may ever see it.
+/// The upstream's own id: it must never reach a client.
 const TASK: &str = "upstream-task-1";
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const RELATED: &str = "io.modelcontextprotocol/related-task";
 
-/// Answers as a server of tasks in the era of the request; knows one task, and tells it to whoever has the id.
+/// Answers as a task server in the era of the request; has one task, and returns it to every caller with the id.
 fn tasks(request: &Recorded) -> Answer {
     let message = request.json();
     let (id, params) = (&message["id"], &message["params"]);
@@ -39,7 +39,7 @@ fn tasks(request: &Recorded) -> Answer {
     }
 }
 
-/// Two resources, `/mcp` and `/other`, in front of one server of tasks.
+/// Two resources, `/mcp` and `/other`, in front of one task server.
 async fn world(mode: &str) -> World {
     let world = World::with(|config| {
         let other = resource("/other", &config.upstream(), &["corporate"]);
@@ -76,7 +76,7 @@ enum Era {
 
 const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
-/// Begins a task and gives its id as the client sees it.
+/// Begins a task and returns its id as the client sees it.
 async fn begin(world: &World, era: Era, token: &str) -> String {
     let params = json!({ "name": "slow", "arguments": {}, "task": { "ttl": 60000 } });
     let reply = call(world, era, "tools/call", params)
@@ -171,7 +171,7 @@ async fn a_sealed_task_is_refused_to_other_callers() {
                 "task_unknown",
             ),
             (
-                "cut",
+                "truncated",
                 get(&world, era, &sealed[..20]).token(&token),
                 "task_unknown",
             ),
@@ -180,7 +180,7 @@ async fn a_sealed_task_is_refused_to_other_callers() {
         let mut said = Vec::new();
         for (name, call, reason) in rows {
             let name = format!("{name}, {era:?}");
-            // A modern client that does not say that it knows tasks is told so first.
+            // A modern client that does not declare tasks is refused for that first.
             let (code, reason) = match era {
                 Era::Legacy => (-32602, reason),
                 Era::Modern => (-32021, "tasks_undeclared"),
@@ -392,7 +392,7 @@ async fn tasks_are_refused_by_default() {
         "watches a task",
         world.refusal(watches, 403, "tasks_refused").await,
     );
-    // Modern servers ignore the member (SEP-2663), so it says nothing.
+    // Modern servers ignore the member (SEP-2663), so it has no effect.
     let modern = call(&world, Era::Modern, "tools/call", asks).token(&token);
     table.row("says nothing", world.acceptance(modern).await);
     world

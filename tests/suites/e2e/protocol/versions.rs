@@ -1,4 +1,4 @@
-//! A resource that lists its protocol versions: what is refused, with which error, and what goes on to the upstream.
+//! A resource that lists its protocol versions: what is refused, with which error, and what is forwarded.
 
 use e2e::client::{Call, LEGACY, MODERN, Reply, initialize, modern, notification, request};
 use e2e::upstream::sessions;
@@ -29,12 +29,12 @@ fn legacy(world: &World, version: Option<&str>) -> Call {
     }
 }
 
-/// The error has this code, and tells what is supported and what was asked for beside the request's id.
-fn tells(reply: &Reply, code: i64, supported: &Value, requested: &str) -> bool {
+/// The error has this code, the supported and the requested versions, and the request's id.
+fn names_versions(reply: &Reply, code: i64, supported: &Value, requested: &str) -> bool {
     let (body, data) = (reply.json(), &reply.json()["error"]["data"]);
-    let is_told = (&data["supported"], &data["requested"]) == (supported, &json!(requested));
+    let has_versions = (&data["supported"], &data["requested"]) == (supported, &json!(requested));
     let has_id = data["request_id"].is_string() && body["id"] == json!(7);
-    reply.rpc_code() == Some(code) && is_told && has_id
+    reply.rpc_code() == Some(code) && has_versions && has_id
 }
 
 #[tokio::test]
@@ -64,11 +64,13 @@ async fn an_unlisted_version_is_refused_with_the_listed_versions() {
     ] {
         if let Some(reply) = table.row(name, world.refusal(call, 400, "unsupported_version").await)
         {
-            table.check(name, tells(&reply, -32022, &listed, requested), || {
-                reply.text()
-            });
-            let told = format!("\"detail\":\"protocol version {requested}\"");
-            world.gateway.logged(&told).await;
+            table.check(
+                name,
+                names_versions(&reply, -32022, &listed, requested),
+                || reply.text(),
+            );
+            let logged = format!("\"detail\":\"protocol version {requested}\"");
+            world.gateway.logged(&logged).await;
         }
     }
     for (name, call) in [
@@ -102,7 +104,7 @@ async fn a_missing_or_different_version_is_reported_before_an_unlisted_one() {
 
 #[tokio::test]
 async fn a_legacy_resource_returns_no_modern_error_code() {
-    // A client that speaks both eras falls back on any error but those.
+    // A client that supports both eras falls back on any error but those.
     let listed = json!(["2025-06-18", LEGACY]);
     let world = listing(listed.clone()).await;
     let mut table = Table::default();
@@ -112,9 +114,11 @@ async fn a_legacy_resource_returns_no_modern_error_code() {
         ("none", legacy(&world, None), "2025-03-26"),
     ] {
         if let Some(reply) = table.row(name, world.refusal(call, 400, "legacy_only").await) {
-            table.check(name, tells(&reply, -32600, &listed, requested), || {
-                reply.text()
-            });
+            table.check(
+                name,
+                names_versions(&reply, -32600, &listed, requested),
+                || reply.text(),
+            );
         }
     }
     table.row(
@@ -125,7 +129,7 @@ async fn a_legacy_resource_returns_no_modern_error_code() {
 
 #[tokio::test]
 async fn a_resource_without_legacy_versions_opens_no_session() {
-    // Threat 70: an old version is chosen because it checks less.
+    // Attack 70: an old version is chosen because it checks less.
     let listed = json!([MODERN]);
     let world = listing(listed.clone()).await;
     world.upstream.script(sessions());
@@ -147,9 +151,11 @@ async fn a_resource_without_legacy_versions_opens_no_session() {
             .refusal(call.token(&token), 400, "unsupported_version")
             .await;
         if let Some(reply) = table.row(name, outcome) {
-            table.check(name, tells(&reply, -32022, &listed, "2025-06-18"), || {
-                reply.text()
-            });
+            table.check(
+                name,
+                names_versions(&reply, -32022, &listed, "2025-06-18"),
+                || reply.text(),
+            );
         }
     }
     for (name, message) in [

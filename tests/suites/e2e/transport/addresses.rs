@@ -1,4 +1,4 @@
-//! Clients by their address (threats 61, 101, 104): who is believed to name it, and what one address may take.
+//! Clients by their address (attacks 61, 101, 104): who is trusted to name it, and limits per address.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 /// A load balancer's address, where one is listed.
 const PROXY: &str = "127.0.0.2";
 
-/// Somebody else's.
+/// Another address.
 const OTHER: &str = "127.0.0.3";
 
-/// How long a connection that is closed at once may take to be.
+/// Timeout of a connection that is closed at once.
 const CLOSED: Duration = Duration::from_secs(5);
 
 const CLOSED_TOTAL: &str = "mcp_gateway_connections_closed_total";
@@ -34,7 +34,7 @@ fn limiting(config: Config) -> Config {
     config.set("/limits/exempt_addresses", json!([]))
 }
 
-/// A whole request that is right in every respect, with further header lines.
+/// A complete good request, with further header lines.
 fn call(world: &World, lines: &str) -> String {
     call_with(world, &world.reader(), lines)
 }
@@ -203,7 +203,7 @@ async fn a_proxy_protocol_header_names_the_client() {
             || format!("{status:?} from {client}"),
         );
     }
-    // A kept connection keeps its client.
+    // An idle connection keeps its client.
     let mut connection = Raw::connect_from(PROXY, world.gateway.config.public).await;
     connection.send(speaking_for(8)).await;
     for index in 6..8 {
@@ -300,9 +300,9 @@ async fn the_connections_of_one_address_are_limited() {
         closed(&world, "address_limit").await == 50.0
     })
     .await;
-    let told = |line: &Value| line["cause"] == "address_limit";
+    let is_limit = |line: &Value| line["cause"] == "address_limit";
     let lines = world.gateway.log_lines();
-    let lines: Vec<_> = lines.iter().filter(|line| told(line)).collect();
+    let lines: Vec<_> = lines.iter().filter(|line| is_limit(line)).collect();
     assert!((1..10).contains(&lines.len()), "{lines:?}");
     held.pop();
     eventually("there is room again", async || {
@@ -370,10 +370,10 @@ async fn an_address_with_too_many_refusals_gets_429_and_known_callers_do_not() {
         reply.text()
     );
     assert_eq!(reply.header("www-authenticate"), "");
-    // Its body was read away: the connection goes on, and a token that was verified before passes.
+    // Its body was read: the connection stays usable, and a token that was verified before passes.
     connection.send(&known).await;
     assert_eq!(connection.reply().await.unwrap().status, 200);
-    // A token nobody has seen would cost a signature; a challenge and a document cost nothing.
+    // An unknown token would cost a signature; a challenge and a document cost nothing.
     let unseen = call(&world, "");
     assert_eq!(status_from(&world, OTHER, &unseen).await, Some(429));
     let bare = format!(
@@ -383,7 +383,7 @@ async fn an_address_with_too_many_refusals_gets_429_and_known_callers_do_not() {
     assert_eq!(status_from(&world, OTHER, &bare).await, Some(401));
     let document = bare.replace("/mcp", "/.well-known/oauth-protected-resource/mcp");
     assert_eq!(status_from(&world, OTHER, &document).await, Some(200));
-    // Everybody else is served as ever.
+    // Other addresses are served as before.
     assert_eq!(status_from(&world, PROXY, &unseen).await, Some(200));
     assert_eq!(world.upstream.hits(), hits + 2);
     assert_eq!(world.gateway.counted("too_many_refusals", 2.0).await, 2.0);
@@ -413,7 +413,7 @@ async fn ordinary_refusals_are_not_counted() {
             403,
         ),
         ("nothing there", gateway.get("/nothing"), 404),
-        // What a web page anywhere has its readers' browsers ask for.
+        // Requests that any web page can make browsers send.
         ("in the URL", gateway.get("/mcp?access_token=x"), 400),
         ("an odd path", gateway.get("/mcp//x"), 400),
         ("a host", gateway.get("/mcp").with("host", "a.example"), 403),
@@ -448,7 +448,7 @@ async fn behind_a_proxy_refusals_count_against_the_named_client() {
         status_from(&world, PROXY, call(&world, &from(2))).await,
         Some(200)
     );
-    // Whoever is not listed is who they are, whatever they say.
+    // For an address that is not listed, its headers do not change the client.
     assert_eq!(
         status_from(&world, OTHER, call(&world, &from(1))).await,
         Some(200)

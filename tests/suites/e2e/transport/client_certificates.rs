@@ -1,4 +1,4 @@
-//! `listen[].tls.client_ca`: only clients with a certificate of these authorities are served (threat 156).
+//! `listen[].tls.client_ca`: only clients with a certificate of these authorities are served (attack 156).
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, HandshakeKind, ProtocolVersion, SupportedProtocolVers
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A gateway that asks for certificates of this authority.
+/// A gateway that requires certificates of this authority.
 async fn start(clients: &Authority) -> Secure {
     let pem = clients.pem();
     Secure::with(|config| {
@@ -43,7 +43,7 @@ fn settings(
     }
 }
 
-/// What became of a connection: the head of an answer to a request for metadata, and how the handshake went.
+/// The outcome of a connection: the head of an answer to a request for metadata, and how the handshake went.
 async fn connect(
     setting: &Secure,
     config: Arc<ClientConfig>,
@@ -72,9 +72,9 @@ const VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS
 
 #[tokio::test]
 async fn only_clients_with_a_certificate_of_the_configured_authorities_are_served() {
-    let (ours, others) = (Authority::new(), Authority::new());
-    let setting = start(&ours).await;
-    let good = ours.leaf(&["agent"]);
+    let (trusted, others) = (Authority::new(), Authority::new());
+    let setting = start(&trusted).await;
+    let good = trusted.leaf(&["agent"]);
     let foreign = others.leaf(&["agent"]);
     for version in VERSIONS {
         let config = Arc::new(settings(&setting, Some(&good), version));
@@ -84,7 +84,7 @@ async fn only_clients_with_a_certificate_of_the_configured_authorities_are_serve
         for wrong in [
             None,
             Some(&foreign),
-            // The server's own authority is none of the clients'.
+            // The authority of the server is not one of the client authorities.
             Some(&setting.leaves[0]),
         ] {
             let config = Arc::new(settings(&setting, wrong, version));
@@ -97,14 +97,14 @@ async fn only_clients_with_a_certificate_of_the_configured_authorities_are_serve
 #[tokio::test]
 async fn every_connection_presents_its_certificate_again() {
     // A resumed session would not be verified again.
-    let ours = Authority::new();
-    let setting = start(&ours).await;
-    let good = ours.leaf(&["agent"]);
+    let trusted = Authority::new();
+    let setting = start(&trusted).await;
+    let good = trusted.leaf(&["agent"]);
     let plain = Secure::start().await;
     for version in VERSIONS {
         for (setting, certificate, second) in [
             (&setting, Some(&good), HandshakeKind::Full),
-            // Without client certificates sessions do resume, or the other half would prove nothing.
+            // Without client certificates sessions do resume, or the other half would not prove anything.
             (&plain, None, HandshakeKind::Resumed),
         ] {
             let mut config = settings(setting, certificate, version);

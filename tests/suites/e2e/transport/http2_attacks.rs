@@ -1,5 +1,5 @@
-//! HTTP/2 used against us (threats 94, 103), frame by frame: each attack ends with its connection or by itself, memory
-//! hardly grows, and other clients notice nothing.
+//! Attacks over HTTP/2 (attacks 94, 103), frame by frame: each attack ends with its connection or by itself, memory
+//! hardly grows, and other clients are not affected.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use e2e::upstream::Answer;
 use e2e::world::secure::Secure;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// How long an attack goes on unless it is stopped. In it the header deadline of these tests passes.
+/// The duration of an attack unless it is stopped. It is longer than the header deadline of these tests.
 const ATTACK: Duration = Duration::from_secs(5);
 
-/// What an attack may add to the process's memory, in bytes.
+/// Allowed growth of the process's memory, in bytes.
 const GROWTH: u64 = 10 << 20;
 
 const CANCEL: [u8; 4] = [0, 0, 0, 8];
@@ -60,7 +60,7 @@ fn post(fields: &[u8], stream: u32) -> Vec<u8> {
 }
 
 /// Sends what `attack` makes of 0, 1, 2, … until the other side ends the connection or the time is over, reading all the
-/// while. How many were sent, and whether the other side ended it.
+/// while. Returns how many were sent, and whether the other side ended it.
 async fn flood(connection: RawHttp2, attack: impl Fn(u32) -> Vec<u8>) -> (u32, bool) {
     let (mut read, mut write) = tokio::io::split(connection.into_stream());
     let until = Instant::now() + ATTACK;
@@ -87,7 +87,7 @@ async fn flood(connection: RawHttp2, attack: impl Fn(u32) -> Vec<u8>) -> (u32, b
     (sent, is_ended)
 }
 
-/// Calls by somebody else for as long as an attack goes on: each is answered.
+/// Calls by another client during an attack: each is answered.
 async fn bystander(setting: &Secure) {
     let http = setting.http(false);
     loop {
@@ -102,13 +102,13 @@ async fn bystander(setting: &Secure) {
 enum End {
     /// The gateway ends the connection.
     Stopped,
-    /// It need not: each frame costs less than a request would.
+    /// It can stay open: each frame costs less than a request would.
     Harmless,
 }
 
-/// Attacks, and demands its end, memory that hardly grows, and that others are served.
+/// Runs the attack, and checks its end, the memory, and that others are served.
 async fn attack(name: &str, setting: &Secure, end: End, frames: impl Fn(u32) -> Vec<u8>) {
-    // Warm: what the first requests allocate is nobody's attack.
+    // Warm up: the first requests allocate memory too.
     let http = setting.http(false);
     for _ in 0..20 {
         assert_eq!(setting.post(&http, initialize()).send().await.status, 200);
@@ -151,7 +151,7 @@ async fn streams_reset_at_once_end_the_connection() {
 
 #[tokio::test]
 async fn streams_reset_while_their_request_runs_end_the_connection_too() {
-    // The slower kind: each stream is accepted, and its call sent upstream, before it is reset.
+    // The slower variant: each stream is accepted, and its call sent upstream, before it is reset.
     let setting = Secure::with(|config| config.set("/timeouts/header", "60s")).await;
     setting.upstream.script(|_| Answer::Hang);
     let fields = fields(&setting, "POST");
@@ -179,7 +179,7 @@ async fn streams_reset_while_their_request_runs_end_the_connection_too() {
                 .await;
         }
         opened += batch;
-        // What was begun upstream is dropped with its stream.
+        // The upstream request is dropped with its stream.
         setting.upstream.deserted(Duration::from_secs(10)).await;
     }
     assert!(opened <= 200, "{opened} streams were opened and reset");
@@ -187,7 +187,7 @@ async fn streams_reset_while_their_request_runs_end_the_connection_too() {
 
 #[tokio::test]
 async fn streams_that_the_client_makes_the_gateway_reset_end_the_connection() {
-    // CVE-2025-8671: a window that overflows, a frame on a stream its client has closed, an increment of nothing.
+    // CVE-2025-8671: a window that overflows, a frame on a stream its client has closed, an increment of zero.
     let setting = Secure::start().await;
     setting
         .upstream
@@ -271,7 +271,7 @@ async fn header_blocks_that_decompress_beyond_the_limit_are_refused_and_not_stor
     .await;
 }
 
-/// Frames that cost nothing to send and ask for nothing.
+/// Frames that are cheap to send and request nothing.
 fn idle_frames() -> [(&'static str, Vec<u8>); 5] {
     [
         ("pings", frame(PING, 0, 0, &[0; 8])),
@@ -292,7 +292,7 @@ async fn a_flood_without_a_request_is_closed_at_the_header_deadline() {
 
 #[tokio::test]
 async fn floods_during_a_running_call_are_harmless() {
-    // Each frame costs less than a request would, and nothing is kept of it.
+    // Each frame costs less than a request would, and nothing of it is stored.
     let setting = Secure::start().await;
     setting.upstream.script(|request| match request.body.len() {
         0 => Answer::Hang,
@@ -322,7 +322,7 @@ async fn empty_frames_of_a_body_end_the_connection() {
 
 #[tokio::test]
 async fn a_working_connection_is_not_closed_for_the_streams_it_cancels() {
-    // One call in two is given up, 300 times over.
+    // Every second call is cancelled, 300 times.
     let setting = Secure::start().await;
     setting
         .upstream

@@ -1,4 +1,4 @@
-//! What one client may take from the others (threats 97, 99, 101, 116): connections, time, memory.
+//! Limits of what one client can use (attacks 97, 99, 101, 116): connections, time, memory.
 
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ async fn silent_connections_do_not_slow_a_normal_request() {
 
 #[tokio::test]
 async fn a_slow_head_is_closed_at_its_total_deadline() {
-    // 97: each byte restarts nothing.
+    // 97: a byte does not restart the deadline.
     let world = World::with(|config| config.set("/timeouts/header", "1s")).await;
     let mut connection = world.gateway.raw().await;
     let began = Instant::now();
@@ -199,7 +199,7 @@ async fn bodies_beyond_the_total_memory_limit_get_503() {
     let (mut one, mut other) = (world.gateway.raw().await, world.gateway.raw().await);
     one.send(&part).await;
     other.send(&part).await;
-    // Whichever came second.
+    // The second of the two.
     let reply = tokio::select! {
         reply = one.reply() => reply,
         reply = other.reply() => reply,
@@ -218,7 +218,7 @@ async fn bodies_beyond_the_total_memory_limit_get_503() {
 
 #[tokio::test]
 async fn a_body_counts_until_it_is_sent_to_the_upstream() {
-    // More than sockets hold on both sides of a connection of which nobody reads.
+    // More than the socket buffers of both sides of a connection that is not read.
     const LARGE: usize = 24 << 20;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
@@ -236,7 +236,7 @@ async fn a_body_counts_until_it_is_sent_to_the_upstream() {
     let other = world.gateway.post(body(2 << 20)).token(&world.reader());
     let other = tokio::time::timeout(Duration::from_secs(20), other.send()).await;
     assert_eq!(other.expect("an answer").status, 503);
-    // Once it is gone there is room again.
+    // After it there is room again.
     drop(upstream);
     large.abort();
     drop(silent);

@@ -1,4 +1,4 @@
-//! A request for another host than the one its TLS connection was opened for (threat 58, RFC 9110 §15.5.20).
+//! A request for another host than the one its TLS connection was opened for (attack 58, RFC 9110 §15.5.20).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 
 const MESSAGE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
-/// What a request for `host` is answered on a connection opened for `name`.
+/// The answer to a request for `host` on a connection opened for `name`.
 async fn answer(setting: &Secure, name: &'static str, host: &str) -> RawReply {
     let mut config = ClientConfig::clone(&client(&setting.authority, &[b"http/1.1"]));
     config
@@ -42,7 +42,7 @@ async fn a_connection_for_one_host_carries_no_request_for_another() {
         ("localhost", &tasks, 421),
         ("tasks.example", &localhost, 421),
         ("Tasks.Example", &localhost, 421),
-        // Names that are not served here, and none at all, are not judged.
+        // Names that are not served here, and no name at all, are not checked.
         ("a.wild.example", &localhost, 200),
         ("balancer.example", &tasks, 200),
         ("127.0.0.1", &tasks, 200),

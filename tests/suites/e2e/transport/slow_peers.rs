@@ -1,5 +1,5 @@
-//! Clients that take their time over a head, or over reading (threats 97, 99, 100, 102, 157): what becomes of each is
-//! told and counted.
+//! Clients that are slow to send a head, or to read (attacks 97, 99, 100, 102, 157): the outcome of each is logged and
+//! counted.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use e2e::upstream::{Answer, Chunk, Upstream, head, steps};
 use e2e::world::World;
 use e2e::world::secure::Secure;
 
-/// Longer than any deadline these tests set, and than a starved machine takes.
+/// Longer than any deadline of these tests, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn closed(gateway: &Gateway, cause: &str) -> f64 {
@@ -64,7 +64,7 @@ async fn a_silent_connection_is_closed_without_a_response() {
 
 #[tokio::test]
 async fn handshakes_that_fail_or_stop_are_counted() {
-    // 100, 157: plain HTTP, garbage, and nothing where a handshake belongs.
+    // 100, 157: plain HTTP, garbage, and silence instead of a handshake.
     let setting = Secure::start().await;
     for bytes in ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01", ""] {
         let mut connection = Raw::connect(setting.gateway.config.public).await;
@@ -108,7 +108,7 @@ async fn more_fields_than_the_parser_accepts_are_answered_431() {
     let long = format!("{}x: {}\r\n\r\n", world.raw_head(), "y".repeat(200_000));
     let mut connection = world.gateway.raw().await;
     connection.send(long).await;
-    // What it was still sending may cost it the answer.
+    // The answer can be lost while it is still sending.
     if let Some(reply) = connection.reply().await {
         assert_eq!(reply.status, 431);
     }
@@ -195,7 +195,7 @@ fn post(setting: &Secure, stream: u32) -> Vec<u8> {
     bytes
 }
 
-/// Answers with far more than anybody's buffers hold.
+/// Answers with far more than all buffers hold.
 fn plenty(upstream: &Upstream) {
     upstream.script(|_| {
         let block = Bytes::from(vec![b'y'; 1 << 20]);
@@ -298,7 +298,7 @@ async fn a_reader_that_is_too_slow_is_disconnected() {
     }
 }
 
-/// A client with next to no room for what it is sent, which takes a byte now and then.
+/// A client with a very small receive buffer, which reads a byte now and then.
 struct Slow(tokio::net::TcpStream);
 
 impl Slow {

@@ -1,4 +1,4 @@
-//! TLS at the listener: versions, ALPN, the certificate by name, and HTTP/2 behind it.
+//! TLS at the listener: versions, ALPN, the certificate by name, and HTTP/2 over it.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn the_certificate_is_chosen_by_name() {
     }
 }
 
-/// What openssl's client makes of the gateway with these arguments.
+/// The output of openssl's client with these arguments.
 async fn openssl(setting: &Setting, arguments: &[&str]) -> std::process::Output {
     let address = setting.gateway.config.public.to_string();
     Command::new("openssl")
@@ -98,7 +98,7 @@ async fn old_versions_of_tls_are_refused() {
 
 #[tokio::test]
 async fn ciphers_without_authenticated_encryption_are_refused() {
-    // 156: CBC and its kin, and what has no forward secrecy.
+    // 156: CBC ciphers, and those without forward secrecy.
     let setting = Setting::start().await;
     for (cipher, accepted) in [
         ("ECDHE-ECDSA-AES128-GCM-SHA256", true),
@@ -221,13 +221,13 @@ async fn an_interrupted_stream_is_visible_over_both_versions() {
         let call = setting.post(&setting.http(http1), initialize());
         let mut events = match call.attempt().await {
             Ok(answer) => Events::new(answer),
-            // A reset may overtake everything before it, the head included.
+            // A reset can overtake everything before it, the head included.
             Err(error) => {
                 assert!(!http1 && error.is_request(), "{error:?}");
                 continue;
             }
         };
-        // HTTP/2 may drop what came before the reset.
+        // HTTP/2 can drop what came before the reset.
         let end = match events.next().await {
             Item::Event(_) => events.next().await,
             end => end,
@@ -277,7 +277,7 @@ async fn large_bodies_pass_over_http_2() {
 
 #[tokio::test]
 async fn http_2_without_a_preface_or_a_request_is_closed() {
-    // Silence behind a finished handshake.
+    // Silence after a finished handshake.
     let setting = Setting::start().await;
     let connect = async || {
         let config = client(&setting.authority, &[b"h2"]);

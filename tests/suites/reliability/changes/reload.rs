@@ -1,4 +1,4 @@
-//! The configuration changes under load, well and badly.
+//! The configuration changes under load, with good and broken files.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// How long a file is left half-written.
 const HALF: Duration = Duration::from_millis(5);
 
-/// What memory may grow by over all broken reloads, in MB.
+/// Allowed growth of memory over all broken reloads, in MB.
 const GROWTH: f64 = 10.0;
 
 const RELOADS: &str = "mcp_gateway_config_reloads_total";
@@ -34,7 +34,7 @@ pub async fn under_load(scale: Scale) -> Figures {
         rewrite_slowly(&site.gateway.config, changes).await;
         tokio::time::sleep(EVERY - HALF).await;
     }
-    // The last change is always taken up.
+    // The last change is always applied.
     eventually("the last change", async || accepted(&site).await > 0.0).await;
     let tally = load.finish().await;
     tally.expect_success();
@@ -46,7 +46,7 @@ pub async fn under_load(scale: Scale) -> Figures {
     )
 }
 
-/// One broken file after the other: the last good one stays, each is told, and nothing is left behind.
+/// One broken file after the other: the previous configuration stays in use, each is logged, and memory does not grow.
 pub async fn broken(scale: Scale) -> Figures {
     let reloads = scale.count(100, 1000);
     let site = Site::start(|config| config.set("/reload/watch", false)).await;
@@ -73,7 +73,7 @@ pub async fn broken(scale: Scale) -> Figures {
     assert_eq!(site.gateway.metrics().await.sum(LAST, &[]), last);
     assert!(growth < GROWTH, "memory grew by {growth:.1} MB");
     format!(
-        "{reloads} broken files, {reloads} rejected and told, {} calls, 0 failed; memory {growth:+.1} MB",
+        "{reloads} broken files, {reloads} rejected and logged, {} calls, 0 failed; memory {growth:+.1} MB",
         tally.calls()
     )
 }
@@ -103,7 +103,7 @@ fn changed(config: &Config, number: usize) -> String {
     config.text()
 }
 
-/// A file that must not be taken up, in one of many ways.
+/// A file that must be rejected, in one of many ways.
 fn damaged(good: &str, round: usize) -> String {
     match round % 5 {
         0 => {

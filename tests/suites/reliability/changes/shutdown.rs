@@ -1,5 +1,5 @@
-//! SIGTERM in the middle of work: whoever asks the readiness page, as a load balancer does, loses no call; slow calls under way
-//! finish, streams end cleanly, and the process is gone before its limit.
+//! SIGTERM under load: a client that follows the readiness page, as a load balancer does, loses no call; slow calls in flight
+//! finish, streams end cleanly, and the process exits before its deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,14 +11,14 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::Figures;
-use crate::load::{Load, judge};
+use crate::load::{Load, check_answer};
 use crate::scale::Scale;
 use crate::site::{Site, call};
 
 const STREAMS: usize = 100;
 const SLOW_CALLS: usize = 50;
 
-/// How long the gateway still accepts, and how often it is asked whether it is ready.
+/// How long the gateway still accepts, and the interval of the readiness probe.
 const DELAY: Duration = Duration::from_secs(1);
 const PROBE: Duration = Duration::from_millis(50);
 
@@ -36,9 +36,9 @@ pub async fn run(scale: Scale) -> Figures {
     tokio::time::sleep(Duration::from_millis(500)).await;
 
     site.gateway.process.signal("TERM");
-    let told = Instant::now();
+    let signalled = Instant::now();
     let ready = Arc::new(AtomicBool::new(true));
-    while ready.load(Ordering::Relaxed) && told.elapsed() < DELAY {
+    while ready.load(Ordering::Relaxed) && signalled.elapsed() < DELAY {
         ready.store(
             site.gateway.admin("/readyz").await.status == 200,
             Ordering::Relaxed,
@@ -54,10 +54,10 @@ pub async fn run(scale: Scale) -> Figures {
     let status = site.gateway.process.exit(Duration::from_secs(20)).await;
     assert_eq!(status.code(), Some(0));
     format!(
-        "{} quick calls, {SLOW_CALLS} calls of {} s and {STREAMS} streams under way: 0 failed; gone after {:.1} s",
+        "{} quick calls, {SLOW_CALLS} calls of {} s and {STREAMS} streams in flight: 0 failed; exited after {:.1} s",
         tally.calls(),
         slow.as_secs(),
-        told.elapsed().as_secs_f64()
+        signalled.elapsed().as_secs_f64()
     )
 }
 
@@ -65,7 +65,7 @@ pub async fn run(scale: Scale) -> Figures {
 pub async fn streams(site: &Site) -> JoinSet<Item> {
     let mut streams = JoinSet::new();
     for _ in 0..STREAMS {
-        // A connection each, as of a client each.
+        // Each on its own connection, as if from its own client.
         let listen = Call::new(&http(), http::Method::GET, site.gateway.url("/mcp"))
             .with("accept", "text/event-stream")
             .token(&site.token);
@@ -82,13 +82,13 @@ pub async fn streams(site: &Site) -> JoinSet<Item> {
     streams
 }
 
-/// Calls that take this long, under way.
+/// Calls of this duration, in flight.
 pub fn slow_calls(site: &Site, length: Duration) -> JoinSet<Result<(), String>> {
     let mut calls = JoinSet::new();
     for _ in 0..SLOW_CALLS {
         let slow = call("slow", json!({ "seconds": length.as_secs() }));
         let slow = Call::post(&http(), site.gateway.url("/mcp"), slow).token(&site.token);
-        calls.spawn(async move { judge(slow.attempt().await).await });
+        calls.spawn(async move { check_answer(slow.attempt().await).await });
     }
     calls
 }

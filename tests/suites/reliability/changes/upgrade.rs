@@ -1,4 +1,4 @@
-//! A new binary takes over under load: no call fails, and the old process leaves by itself.
+//! A new binary takes over under load: no call fails, and the old process exits by itself.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The issuer goes away: tokens are verified with the keys known, until these are too old; then the answer is 503, never
+//! The issuer is down: tokens are verified with the cached keys, until these are too old; then the answer is 503, never
 //! 401, and it works again as soon as the issuer is back.
 
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub async fn run(scale: Scale) -> Figures {
         .set("/jwks/stale", format!("{}s", stale.as_secs()));
     let gateway = Gateway::start(config).await;
     let (key, identifier) = (issuer.key.clone(), issuer.identifier());
-    // A new token each time, so that none is remembered.
+    // A new token each time, so that none is cached.
     let status = async |number: usize| {
         let token = Token::new(&key, &identifier, &gateway.uri("/mcp"))
             .claim("jti", number)
@@ -39,14 +39,14 @@ pub async fn run(scale: Scale) -> Figures {
 
     issuer.stop();
     let down = Instant::now();
-    // A refresh may have come in just before.
+    // A refresh can have happened just before.
     let (mut served, mut number) = (0, 0);
     while down.elapsed() < stale - Duration::from_secs(1) {
         number += 1;
         assert_eq!(
             status(number).await.0,
             200,
-            "{:?} after the issuer went",
+            "{:?} after the issuer went down",
             down.elapsed()
         );
         served += 1;
@@ -62,7 +62,7 @@ pub async fn run(scale: Scale) -> Figures {
         .iter()
         .filter(|(status, _)| *status != 200)
         .collect();
-    assert!(!refused.is_empty(), "stale keys were never given up");
+    assert!(!refused.is_empty(), "stale keys were used without end");
     let right = |(status, retry): &&(u16, String)| *status == 503 && !retry.is_empty();
     assert!(refused.iter().all(right), "{refused:?}");
 

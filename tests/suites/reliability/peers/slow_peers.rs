@@ -1,5 +1,5 @@
-//! Thousands of clients that do everything slowly, each to hold a place for as long as it is let, while ordinary clients go
-//! on working: none of their calls fails or takes a second.
+//! Thousands of clients that do everything slowly, each to hold a place for as long as possible, while ordinary clients still
+//! work: none of their calls fails or takes a second.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::site::{Site, call};
 
 const REQUESTS: &str = "mcp_gateway_requests_total";
 
-/// What no ordinary call may take.
+/// Limit for an ordinary call.
 const SLOWEST: Duration = Duration::from_secs(1);
 
 /// Between two bytes of a slow client.
@@ -26,10 +26,10 @@ const DRIP: Duration = Duration::from_millis(500);
 /// Bytes of an answer that is not read, or of a body that is not sent: more than the system's buffers take.
 const UNREAD: usize = 256 * 1024;
 
-/// Between the arrivals of two slow clients: this is about slow clients, not about a rush of them.
+/// Between the arrivals of two slow clients: the test is about slow clients, not about many at once.
 const ARRIVAL: Duration = Duration::from_millis(5);
 
-/// Between two ordinary calls of a client: the machine is not to be busy by itself.
+/// Between two ordinary calls of a client: the machine must not be busy with them.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A head that never ends.
@@ -93,10 +93,10 @@ async fn tls_scenario(scale: Scale, slow: Slow) -> Figures {
     measure(scale, &site, port, slow).await
 }
 
-/// Ordinary calls without and with slow clients beside them.
+/// Ordinary calls without and with slow clients.
 async fn measure(scale: Scale, site: &Site, address: SocketAddr, slow: Slow) -> Figures {
     let (clients, length) = (scale.count(200, 2000), scale.seconds(3, 30));
-    let alone = ordinary(site, length / 3).await;
+    let without = ordinary(site, length / 3).await;
     let mut crowd = JoinSet::new();
     for number in 0..clients {
         let slow = slow.clone();
@@ -105,26 +105,27 @@ async fn measure(scale: Scale, site: &Site, address: SocketAddr, slow: Slow) -> 
             hold(address, slow).await;
         });
     }
-    let beside = ordinary(site, length).await;
+    let with_slow = ordinary(site, length).await;
     if matches!(slow, Slow::Deaf(_)) {
         let answered = site.gateway.metrics().await.sum(REQUESTS, &[]);
-        let ordinary = (alone.calls() + beside.calls()) as f64;
+        let ordinary = (without.calls() + with_slow.calls()) as f64;
         assert!(
             answered <= ordinary,
-            "answers went out to who does not read"
+            "answers were sent to clients that do not read"
         );
     }
     crowd.shutdown().await;
     assert!(
-        beside.slowest() < SLOWEST,
+        with_slow.slowest() < SLOWEST,
         "the slowest ordinary call took {:?}",
-        beside.slowest()
+        with_slow.slowest()
     );
-    let ratio = |share| beside.quantile(share).as_secs_f64() / alone.quantile(share).as_secs_f64();
+    let ratio =
+        |share| with_slow.quantile(share).as_secs_f64() / without.quantile(share).as_secs_f64();
     format!(
         "{clients} slow clients, {} ordinary calls, 0 failed, slowest {} ms; p50 ×{:.2}, p99 ×{:.2}; memory {:.0} MB",
-        beside.calls(),
-        beside.slowest().as_millis(),
+        with_slow.calls(),
+        with_slow.slowest().as_millis(),
         ratio(0.5),
         ratio(0.99),
         site.peak()
@@ -142,7 +143,7 @@ async fn ordinary(site: &Site, length: Duration) -> Tally {
 /// Holds a place, and takes another as soon as it is lost.
 async fn hold(address: SocketAddr, slow: Slow) {
     loop {
-        // Closed on it, one way or another: that is what the gateway is for.
+        // The gateway closed it, as it should.
         let _ = attempt(address, &slow).await;
         tokio::time::sleep(DRIP).await;
     }
@@ -178,7 +179,7 @@ async fn drip(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// A connection that takes in as little as the system allows.
+/// A connection with the smallest receive buffer that the system allows.
 async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_recv_buffer_size(4096)?;

@@ -1,5 +1,5 @@
 //! The MCP server dies in the middle of an answer, again and again: the client sees each time that the answer is not whole,
-//! nobody else notices, and the next call works as soon as the server is back.
+//! other streams are not affected, and the next call works as soon as the server is back.
 
 use e2e::client::sse::{Events, Item};
 use e2e::client::tool;

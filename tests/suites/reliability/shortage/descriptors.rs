@@ -1,4 +1,4 @@
-//! More clients than descriptors: streams that are open go on, and as soon as the crowd has gone, new clients are served.
+//! More clients than descriptors: open streams continue, and new clients are served as soon as the others have disconnected.
 
 use std::time::{Duration, Instant};
 
@@ -68,8 +68,8 @@ pub async fn run(_: Scale) -> Figures {
     })
     .await;
     format!(
-        "{DESCRIPTORS} descriptors, {connected} clients: {STREAMS} of {STREAMS} open streams went on; \
-         new clients served {} ms after the crowd had gone",
+        "{DESCRIPTORS} descriptors, {connected} clients: {STREAMS} of {STREAMS} open streams continued; \
+         new clients served {} ms after the others had disconnected",
         left.elapsed().as_millis()
     )
 }

@@ -1,4 +1,4 @@
-//! Nothing more can be logged: the disk behind standard output is full. Requests go on, and what was not logged is counted.
+//! The disk of the log is full: requests are still served, and lost lines are counted.
 
 use std::time::Duration;
 

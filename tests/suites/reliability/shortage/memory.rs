@@ -1,5 +1,5 @@
-//! Little memory and much to keep: thousands of clients send large bodies and never finish them. The gateway stays within its
-//! limit, and serves again when they have gone.
+//! Little memory: thousands of clients send large bodies and never finish them. The gateway stays within its limit, and serves
+//! again when they have disconnected.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub async fn run(scale: Scale) -> Figures {
     )
 }
 
-/// Sends all of a body but its end, and stays until it is sent away or nothing more is taken.
+/// Sends all of a body but its end, and stays until it is closed or nothing more is read.
 async fn hoard(address: std::net::SocketAddr, head: String) {
     let Ok(mut stream) = TcpStream::connect(address).await else {
         return;
@@ -56,7 +56,7 @@ async fn hoard(address: std::net::SocketAddr, head: String) {
         stream.write_all(&body).await?;
         stream.readable().await
     };
-    // Closed or refused, or held until now: both are well.
+    // Closed, refused, or held until now: each is allowed.
     let _ = tokio::time::timeout(Duration::from_secs(8), sending).await;
 }
 
