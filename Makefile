@@ -34,6 +34,8 @@ check: ## Check format, lints, documentation and dependencies
 	scripts/setup.sh build lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --workspace --no-default-features --features mcp-gateway/demo -- -D warnings
 	$(DOC)
 	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 	scripts/check-crates.sh
