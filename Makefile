@@ -97,9 +97,14 @@ advisories: ## Check the dependencies against the RustSec database (needs a netw
 
 ##@ Ship
 .PHONY: image
-image: ## Build the container images from static musl binaries, with buildah
+image: ## Build the container images from static binaries, with buildah
 	scripts/setup.sh image
 	scripts/image.sh
+
+.PHONY: image-test
+image-test: image ## Start the images in empty roots, and call the task server through the gateway
+	$(CARGO) build --locked --workspace --example mint
+	tests/deploy/image.py
 
 ##@ Housekeeping
 .PHONY: clean

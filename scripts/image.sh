@@ -7,48 +7,72 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target="$(uname -m)-unknown-linux-musl"
 output=${CARGO_TARGET_DIR:-target}
 context=$output/image
+names=(upstream-tasks mcp-gateway)
+
+say() {
+  printf 'image: %s\n' "$*" >&2
+}
 
 fail() {
-  printf 'image: %s\n' "$*" >&2
+  say "$*"
   exit 1
 }
 
-have_target() {
-  [ -d "$(rustc --print target-libdir --target "$target")" ]
+# The musl target where it is installed, else the gnu target: both give static binaries.
+choose_target() {
+  target=$(uname -m)-unknown-linux-musl
+  if [ -d "$(rustc --print target-libdir --target "$target")" ]; then
+    say "building for $target"
+  else
+    target=$(uname -m)-unknown-linux-gnu
+    say "the Rust target musl is not installed: building for $target with a static C library"
+    # With an explicit target these flags do not reach build scripts and procedural macros, which cannot be static.
+    export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
+  fi
 }
 
 build_binaries() {
-  have_target || { command -v rustup >/dev/null && rustup target add "$target"; } || true
-  have_target || fail "the image needs static binaries, and the Rust target $target is neither installed nor to be had with 'rustup target add'."
   cargo build --locked --profile dist --target "$target" -p mcp-gateway --no-default-features --features jemalloc
   cargo build --locked --profile dist --target "$target" -p upstream-tasks
 }
 
-# A binary that needs a loader would not start on an empty root.
+# A dynamic binary needs a loader and libraries, and the image has none.
 refuse_dynamic() {
-  ! LC_ALL=C readelf --program-headers "$1" | grep -q INTERP || fail "$1 is linked dynamically; the image has no libraries."
+  local headers
+  headers=$(LC_ALL=C readelf --program-headers "$1") || fail "$1 is not a program"
+  ! grep -q INTERP <<<"$headers" || fail "$1 is linked dynamically; the image needs a static binary"
 }
 
-binaries=${1:-$output/$target/dist}
-[ $# -gt 0 ] || build_binaries
+size() {
+  numfmt --to=iec-i --suffix=B --format=%.1f "$(stat --format=%s "$1")"
+}
+
+if [ $# -gt 0 ]; then
+  binaries=$1
+else
+  choose_target
+  build_binaries
+  binaries=$output/$target/dist
+fi
+for name in "${names[@]}"; do
+  refuse_dynamic "$binaries/$name"
+done
 
 rm -rf "$context"
 mkdir -p "$context"
 install -m 644 /etc/ssl/certs/ca-certificates.crt "$context"
 version=$(cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"name":"mcp-gateway","version":"\([^"]*\)".*/\1/')
-for name in upstream-tasks mcp-gateway; do
-  refuse_dynamic "$binaries/$name"
-  install -m 755 "$binaries/$name" "$context"
-done
 
-# Plain copies instead of overlay mounts, which a container or a user without privileges may not make.
+# Plain copies instead of overlay mounts, which containers and users without privileges cannot make.
 buildah=(buildah --storage-driver vfs)
-for name in upstream-tasks mcp-gateway; do
+for name in "${names[@]}"; do
   image="localhost/$name:$version"
-  "${buildah[@]}" build --isolation chroot --pull=never --target "$name" --tag "$image" --file deploy/Containerfile "$context"
-  "${buildah[@]}" push --quiet "$image" "docker-archive:$context/$name.tar:$image"
-  printf 'image: %s, saved as %s\n' "$image" "$context/$name.tar"
+  archive=$context/$name.tar
+  install -m 755 "$binaries/$name" "$context"
+  "${buildah[@]}" build --quiet --isolation chroot --pull=never --target "$name" --tag "$image" \
+    --file deploy/Containerfile "$context" >/dev/null
+  "${buildah[@]}" push --quiet "$image" "docker-archive:$archive:$image"
+  say "$image: binary $(size "$context/$name"), archive $(size "$archive"), saved as $archive"
 done

@@ -68,7 +68,11 @@ need_fuzz() {
 
 need_image() {
   need_command buildah buildah
-  need_command musl-gcc musl-tools
+  need_command readelf binutils
+  need_command openssl openssl
+  need_command python3 python3
+  # Only where the musl target is installed; scripts/image.sh builds for the gnu target otherwise.
+  [ ! -d "$(rustc --print target-libdir --target "$(uname -m)-unknown-linux-musl")" ] || need_command musl-gcc musl-tools
   need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
 }
 

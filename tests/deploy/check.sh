@@ -73,6 +73,9 @@ promises() {
     refused 1 "$finding" rules_of_manifests "$work/broken.yaml"
   done <<'EOF'
 s/runAsNonRoot: true/runAsNonRoot: false/|can run as root
+s/runAsUser: 65532/runAsUser: 1000/|the image as 65532:65532
+s/containerPort: 9000/containerPort: 9001/|the image exposes
+s/- run$/- check/|the pod has the arguments
 s/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/|can write to its root
 s/automountServiceAccountToken: false/automountServiceAccountToken: true/|token of its service account
 s/- ALL/- CHOWN/|keeps capabilities
@@ -129,6 +132,11 @@ task_server() {
   grep -qx 'elsewhere:9000 403' "$work/answers"
 }
 
+# The image's test itself (image.py) needs static binaries, which take minutes to build: `make image-test` runs it.
+dynamic_binary() {
+  refused 1 "linked dynamically" scripts/image.sh "$binaries"
+}
+
 rules() {
   promtool check rules deploy/prometheus/alerts.yml
   sed "s|ALERTS|$root/deploy/prometheus/alerts.yml|" "$here/alerts.test.yml" >"$work/alerts.test.yml"
@@ -170,6 +178,7 @@ quietly "each broken rule is found" promises
 quietly "the gateway accepts the configuration in the ConfigMap" configuration
 quietly "the gateway refuses a broken configuration" broken_configuration
 quietly "the task server starts with its manifest and accepts its name" task_server
+quietly "a dynamic binary is refused for the image" dynamic_binary
 quietly "Prometheus accepts its configuration" promtool check config deploy/prometheus/prometheus.yml
 quietly "alerts fire when they should" rules
 quietly "alerts use metrics that the gateway has" known_metrics

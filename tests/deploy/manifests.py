@@ -16,6 +16,7 @@ import yaml
 
 GATEWAY = "mcp-gateway"
 MOUNTS = "/etc/mcp-gateway"
+CONTAINERFILE = pathlib.Path(__file__).resolve().parents[2] / "deploy/Containerfile"
 
 
 class Manifests:
@@ -39,7 +40,8 @@ def check(manifests):
     """Every finding, as (where, what)."""
     for deployment in manifests.of("Deployment"):
         name = deployment["metadata"]["name"]
-        for finding in [*restricted(deployment), *reachable(manifests, deployment), *isolated(manifests, deployment)]:
+        findings = [*restricted(deployment), *reachable(manifests, deployment), *isolated(manifests, deployment)]
+        for finding in [*findings, *agrees_with_image(deployment)]:
             yield name, finding
     for finding in [*closed_keys(manifests), *probes_and_end(manifests), *agrees_with_config(manifests)]:
         yield GATEWAY, finding
@@ -175,6 +177,36 @@ def agrees_with_config(manifests):
         ]
         if not allowed:
             yield f"the network policy does not allow traffic from the gateway to {host}"
+
+
+def agrees_with_image(deployment):
+    """The pod has the user, the ports and the command of its image."""
+    image = images()[deployment["metadata"]["name"]]
+    pod = deployment["spec"]["template"]["spec"]
+    user = "{runAsUser}:{runAsGroup}".format_map({"runAsUser": None, "runAsGroup": None, **pod["securityContext"]})
+    if user != image["USER"]:
+        yield f"the pod runs as {user}, the image as {image['USER']}"
+    exposed = sorted(int(port) for port in image["EXPOSE"].split())
+    if exposed != sorted(ports(deployment).values()):
+        yield f"the pod declares {ports(deployment)}, the image exposes {exposed}"
+    container = pod["containers"][0]
+    if "command" in container:
+        yield "the pod replaces the image's entry point"
+    if "CMD" in image and json.loads(image["CMD"]) != container["args"]:
+        yield f"the pod has the arguments {container['args']}, the image {image['CMD']}"
+
+
+def images():
+    """The instructions of each stage in the Containerfile that say how it runs, with those of its base."""
+    stages = {"scratch": {}}
+    for line in CONTAINERFILE.read_text().splitlines():
+        instruction, _, rest = line.partition(" ")
+        if instruction == "FROM":
+            base, _, name = rest.partition(" AS ")
+            stage = stages[name] = dict(stages[base])
+        elif instruction in ("USER", "EXPOSE", "CMD"):
+            stage[instruction] = rest
+    return stages
 
 
 def selects(selector, labels):
