@@ -106,6 +106,10 @@ image-test: image ## Start the images in empty roots, and call the task server t
 	$(CARGO) build --locked --workspace --example mint
 	tests/deploy/image.py
 
+.PHONY: acceptance
+acceptance: ## What is too long for `make test`, with a summary at the end (ARGS="image-test fuzz" for a part)
+	scripts/acceptance.sh $(ARGS)
+
 ##@ Housekeeping
 .PHONY: clean
 clean: ## Remove build results and the programs that the tests installed in this checkout

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Runs what is too long for `make test`, one step after the other, and ends with a table: step, result, time. A step that fails
+# does not stop the others.
+#
+#   scripts/acceptance.sh             all steps
+#   scripts/acceptance.sh STEP…       these steps
+#
+#   image         build the images with the profile `dist`
+#   image-test    start them in empty roots and call through the gateway
+#   bench-check   start everything that the benchmark compares, with the image's gateway, and check the answers
+#   conformance   the official MCP conformance suite
+#   reliability   every scenario at full length
+#   fuzz          look for inputs that break a property, FUZZ_SECONDS (300) for each target
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+steps=(image image-test bench-check conformance reliability fuzz)
+[ $# -eq 0 ] || steps=("$@")
+
+bench_check() {
+  local gateway=${CARGO_TARGET_DIR:-target}/image/mcp-gateway
+  [ -x "$gateway" ] || { printf 'acceptance: %s is missing; the step image builds it\n' "$gateway" >&2; return 1; }
+  scripts/setup.sh bench && GATEWAY_BIN=$(realpath "$gateway") tests/bench/run.sh --check
+}
+
+run_step() {
+  case "$1" in
+    image | image-test | conformance | reliability) make "$1" ;;
+    bench-check) bench_check ;;
+    fuzz) make fuzz SECONDS="${FUZZ_SECONDS:-300}" ;;
+    *) printf 'acceptance: unknown step %s\n' "$1" >&2; return 2 ;;
+  esac
+}
+
+table=()
+failed=0
+for step in "${steps[@]}"; do
+  printf '\nacceptance: %s\n' "$step"
+  started=$SECONDS
+  result=passed
+  # What `make acceptance ARGS=…` was given is not for the steps.
+  (unset MAKEFLAGS MAKEOVERRIDES ARGS; run_step "$step") || { result=FAILED; failed=1; }
+  elapsed=$((SECONDS - started))
+  table+=("$(printf '%-12s %-7s %3d min %02d s' "$step" "$result" $((elapsed / 60)) $((elapsed % 60)))")
+done
+
+printf '\nacceptance of %s:\n' "$(git describe --always --dirty 2>/dev/null || echo this checkout)"
+printf '  %s\n' "${table[@]}"
+exit $failed
