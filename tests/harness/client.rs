@@ -163,7 +163,7 @@ impl Reply {
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// A header as text, empty when absent; panics when it came twice.
+    /// A header as text, empty when absent; panics when it is repeated.
     pub fn header(&self, name: &str) -> &str {
         let mut values = self.headers.get_all(name).iter();
         let first = values

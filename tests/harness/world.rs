@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// The head of a raw POST to `/mcp` that is right in every respect, framing left out, without the final blank line.
+    /// The head of a good raw POST to `/mcp`, without framing and the final blank line.
     pub fn raw_head(&self) -> String {
         format!(
             "POST /mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\

@@ -69,7 +69,7 @@ impl<'a> Watch<'a> {
         match (counted, all) {
             (1.0, 1.0) => Ok(()),
             _ => Err(format!(
-                "counted {counted} times as {}, {all} times in all",
+                "counted {counted} times as {}, {all} times in total",
                 self.reason
             )),
         }

@@ -58,7 +58,7 @@ async fn tokens_of_a_withdrawn_key_are_refused_after_the_refresh() {
     assert_eq!(
         setting.initialize(&old).await.status,
         401,
-        "its cached verdict goes too"
+        "its cached verification ends too"
     );
 }
 

@@ -10,7 +10,7 @@ use e2e::process::tool::tool;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-/// How long all scenarios of one version may take, one after the other, on a busy machine.
+/// Timeout of all scenarios of one version, one after the other, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(150);
 /// How often a scenario that fails is run again by itself. Several wait for an event for half a second and no longer.
 const REPEATS: usize = 2;

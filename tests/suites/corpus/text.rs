@@ -1,4 +1,4 @@
-//! How the data files write what YAML cannot say in a readable way.
+//! The notation of the data files for bytes that YAML cannot express in a readable way.
 //!
 //! `⟨3×ab⟩` is `ababab`, `⟨hex ff fe⟩` is these bytes, `⟨now+60⟩` is a second of the corpus' own clock, and `⟨NAME⟩` is
 //! its text in `tests/corpus/values.txt`. Everything else is literal.

@@ -55,7 +55,7 @@ fn edited(stream: &[u8], size: usize, edit: impl Edit) -> (Vec<u8>, Result<(), E
     (out, done)
 }
 
-/// What is left of a document that lists tools: another parser finds in it exactly what was shown.
+/// The rest of a document that lists tools: another parser finds in it exactly the entries that are not hidden.
 fn filtered(document: &[u8]) {
     let shown = Cell::new(0);
     let shows = |_, name: &str| {

@@ -52,7 +52,7 @@ fn serves(key: &str) -> bool {
     assert_eq!(
         parsed.keys.len() + parsed.rejected.len(),
         1,
-        "one key, one verdict"
+        "one key, one result"
     );
     if parsed.keys.is_empty() {
         return false;

@@ -413,7 +413,7 @@ async fn attack_027_tokens_verify_in_the_stale_window_while_the_issuer_is_down()
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    eventually("stale keys are given up", async || {
+    eventually("stale keys are no longer used", async || {
         setting.status(&token).await == 503
     })
     .await;
@@ -517,6 +517,6 @@ async fn attack_029_a_hanging_issuer_delays_requests_only_for_a_bounded_time() {
             let name = "mcp_gateway_jwks_fetches_total";
             metrics.sum(name, &labels[..1]) - metrics.sum(name, &labels)
         };
-        eventually("the fetch is given up", async || failed().await >= 1.0).await;
+        eventually("the fetch times out", async || failed().await >= 1.0).await;
     }
 }

@@ -372,7 +372,7 @@ async fn attack_011_the_issuer_is_compared_exactly_and_has_its_own_keys() {
     let from = |issuer: Value| world.token().claim("iss", issuer).sign();
     let rows = [
         (
-            "a stranger",
+            "another issuer",
             from(json!("https://evil.example/")),
             "wrong_issuer",
         ),
@@ -393,17 +393,17 @@ async fn attack_011_the_issuer_is_compared_exactly_and_has_its_own_keys() {
         ),
         ("an array", from(json!([ISSUER])), "wrong_issuer"),
         (
-            "one of another resource",
+            "an issuer of another resource",
             from(json!("https://third.test/")),
             "wrong_issuer",
         ),
         (
-            "the other's name over this key",
+            "another issuer's name, this issuer's key",
             from(json!(SECOND)),
             "bad_signature",
         ),
         (
-            "this name over the other's key",
+            "this issuer's name, another issuer's key",
             world.token().signed_by(&second).sign(),
             "bad_signature",
         ),

@@ -138,7 +138,7 @@ async fn attack_169_a_cached_verification_ends_when_its_key_is_removed() {
     assert!(metrics.sum("mcp_gateway_token_cache_total", &[("result", "hit")]) >= 2.0);
     // Another key with the same id: the cached verification is by the withdrawn one.
     issuer.publish(&[&Key::es256("first")]);
-    eventually("the verdict falls", async || {
+    eventually("the cached verification ends", async || {
         status(&world, &issuer).await == 401
     })
     .await;

@@ -145,7 +145,7 @@ async fn attack_045_a_challenge_of_the_upstream_is_not_passed_on() {
     assert_eq!(reply.json()["error"], "upstream_auth");
     assert!(!format!("{reply:?}").contains("its reason"), "{reply:?}");
     assert_eq!(world.gateway.counted("upstream_auth", 1.0).await, 1.0);
-    assert_eq!(world.upstream.hits(), 1, "asked once");
+    assert_eq!(world.upstream.hits(), 1, "requested once");
 }
 
 #[tokio::test]
@@ -359,7 +359,7 @@ async fn attack_052_a_session_id_that_cannot_be_opened_is_unknown() {
     table.check(
         "initialize",
         world.upstream.last().header(SESSION).is_none(),
-        || "sent on".to_owned(),
+        || "forwarded".to_owned(),
     );
     world.upstream.script(e2e::upstream::echo);
     let modern = world
@@ -371,7 +371,7 @@ async fn attack_052_a_session_id_that_cannot_be_opened_is_unknown() {
     table.check(
         "modern",
         world.upstream.last().header(SESSION).is_none(),
-        || "sent on".to_owned(),
+        || "forwarded".to_owned(),
     );
 }
 

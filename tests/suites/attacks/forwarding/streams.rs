@@ -43,7 +43,7 @@ async fn attack_098_slow_bodies_are_answered_408() {
     while world.gateway.refusals("body_timeout").await == before {
         drip.send(b" ").await;
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(began.elapsed() < SOON, "the total deadline never came");
+        assert!(began.elapsed() < SOON, "no total deadline");
     }
     assert_eq!(drip.reply().await.map(|reply| reply.status), Some(408));
     assert_eq!(world.upstream.hits(), 0);
@@ -110,7 +110,7 @@ async fn attack_110_a_listening_stream_is_closed_when_its_token_expires() {
     let next = world.gateway.post(initialize()).token(&token);
     world.refusal(next, 401, "expired").await.unwrap();
     running.event("the rest");
-    assert_eq!(answer.data().await, "the rest", "a running call may finish");
+    assert_eq!(answer.data().await, "the rest", "a running call can finish");
     // But not for ever, whether it is idle, never pauses, or has not answered yet.
     assert_eq!(answer.next().await, Item::End);
     running.gone(SOON).await;
@@ -138,7 +138,7 @@ async fn a_stream_that_never_pauses_is_closed_when_its_token_expires_too() {
     while matches!(events.next().await, Item::Event(_)) {}
     timeout(SOON, flood)
         .await
-        .expect("the upstream is let go")
+        .expect("the upstream request is dropped")
         .unwrap();
 }
 

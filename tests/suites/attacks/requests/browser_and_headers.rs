@@ -112,7 +112,7 @@ async fn attack_057_exactly_one_known_host_is_required() {
     for (name, host, status, reason) in [
         ("missing", String::new(), 400, "bad_framing"),
         (
-            "doubled",
+            "repeated",
             format!("Host: {own}\r\nHost: {own}\r\n"),
             400,
             "bad_framing",

@@ -39,7 +39,7 @@ async fn attack_086_two_framings_in_one_request_are_refused() {
         ("CL.TE", format!("{length}{encoding}")),
         ("TE.CL", format!("{encoding}{length}")),
         (
-            "a length of nothing",
+            "a length of zero",
             format!("{encoding}Content-Length: 0\r\n"),
         ),
         ("letter case", format!("content-LENGTH: 4\r\n{encoding}")),

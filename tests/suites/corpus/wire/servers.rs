@@ -22,7 +22,7 @@ pub(super) struct Record {
 /// A request as a server parsed it. Texts are Latin-1: one character for each byte.
 #[derive(Debug, Deserialize)]
 pub(super) struct Seen {
-    /// Which connection it came by.
+    /// The connection it arrived on.
     #[allow(dead_code, reason = "read by people, in a failure")]
     pub(super) connection: u64,
     /// The method.

@@ -397,7 +397,10 @@ async fn personnel_files_and_searches_are_rate_limited() {
     let search = || plain("search_documents");
     let passed = until_refused(1000, refused, || call("alice", search())).await;
     assert!((100..1000).contains(&passed), "{passed} at once");
-    assert!(refused(&call("bob", search()).send().await), "in all");
+    assert!(
+        refused(&call("bob", search()).send().await),
+        "limit of all callers"
+    );
 }
 
 /// How many calls passed before the first that was refused; `most` when none was.

@@ -14,7 +14,7 @@ use test_support::{Key, Token, key_set};
 
 const LIMITS: &str = "/resources/0/rate_limits";
 
-/// A limit that fills so slowly that nothing comes back while a test runs.
+/// A limit that refills so slowly that no call is granted again while a test runs.
 fn limit(per: &str, calls: u32) -> Value {
     json!({ "per": per, "calls": calls, "within": "1d" })
 }
@@ -49,7 +49,7 @@ async fn a_principal_is_limited_to_its_number_of_calls() {
         .refusal(call(&world, &alice, "x"), 429, "rate_limited")
         .await
         .unwrap();
-    // One comes back every eight hours.
+    // One call is granted again every eight hours.
     assert!(
         (28_000..=28_800).contains(&retry_after(&reply)),
         "{reply:?}"

@@ -237,13 +237,16 @@ async fn a_successor_that_is_killed_while_it_starts_changes_nothing() {
         json!({ "issuer": e2e::gateway::config::ISSUER, "jwks_uri": issuer.jwks_uri() }),
     );
     let mut next = successor(&config);
-    eventually("it asks for keys", async || {
+    eventually("it fetches keys", async || {
         issuer.counts().values().sum::<usize>() > 0
     })
     .await;
     next.signal("TERM");
     assert_eq!(next.exit(A_WHILE).await.code(), Some(1));
-    eventually("it says why", async || next.output().contains("a signal")).await;
+    eventually("it logs the reason", async || {
+        next.output().contains("a signal")
+    })
+    .await;
     let call = world.gateway.post(initialize()).token(&world.reader());
     world.acceptance(call).await.unwrap();
     assert_eq!(world.gateway.admin("/readyz").await.status, 200);

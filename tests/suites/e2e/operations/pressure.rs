@@ -129,7 +129,7 @@ async fn without_descriptors_streams_continue_and_accepting_resumes() {
     assert_eq!(events.data().await, "before");
 
     // The page can be requested only when there are descriptors again; it reports the shortage for a short time after it.
-    eventually("it says that it is not ready", async || {
+    eventually("it reports that it is not ready", async || {
         limit_files(&world.gateway, open_files(&world.gateway));
         let before = world
             .gateway

@@ -1,4 +1,4 @@
-//! Requests whose framing needs more than bytes to test: time, streams, other limits, and what comes back. The bytes
+//! Requests whose framing needs more than bytes to test: time, streams, other limits, and answers. The bytes
 //! themselves are in `tests/corpus/http1`.
 
 use std::time::Duration;

@@ -163,7 +163,7 @@ async fn streams_reset_while_their_request_runs_end_the_connection_too() {
             connection.send(post(&fields, stream(index))).await;
         }
         let expected = (opened + batch) as usize;
-        let under_way = eventually("they are under way", async || {
+        let under_way = eventually("they are in flight", async || {
             setting.upstream.hits() >= expected
         });
         tokio::select! {

@@ -71,7 +71,7 @@ async fn handshakes_that_fail_or_stop_are_counted() {
         connection.send(bytes).await;
         assert!(connection.closes(PATIENCE).await, "{bytes:?}");
     }
-    eventually("three are counted", async || {
+    eventually("three handshakes are counted", async || {
         closed(&setting.gateway, "handshake").await == 3.0
     })
     .await;

@@ -45,7 +45,7 @@ pub async fn run(scale: Scale) -> Figures {
     let tally = load.finish().await;
     tally.expect_success();
     format!(
-        "{rounds} upgrades in {:.0} s, each with 50 slow calls and 100 streams under way, {} calls in all: 0 failed",
+        "{rounds} upgrades in {:.0} s, each with 50 slow calls and 100 streams in flight, {} calls in total: 0 failed",
         began.elapsed().as_secs_f64(),
         tally.calls()
     )

@@ -58,6 +58,6 @@ pub async fn run(_: Scale) -> Figures {
         assert_eq!(again.send().await.status, 200, "round {round}");
     }
     format!(
-        "{ROUNDS} of {ROUNDS} broken answers seen as broken, 0 events of another stream lost, next call served each time"
+        "{ROUNDS} of {ROUNDS} broken answers detected, 0 events of another stream lost, next call served each time"
     )
 }
