@@ -33,7 +33,7 @@ pub fn condition(input: &[u8]) {
         Err(error) => {
             assert!(error.line > 0 && error.column > 0, "{error}");
             assert!(error.line <= source.split('\n').count(), "{error}");
-            assert!(!error.problem.is_empty() && !error.mend.is_empty());
+            assert!(!error.problem.is_empty() && !error.fix.is_empty());
         }
     }
     assert!(began.elapsed() < LONG, "{source}");

@@ -1,8 +1,8 @@
-//! The arguments of one call, for all the rules and conditions that ask about them: walked over once at most, and each made into a
+//! The arguments of one call, for all the rules and conditions that read them: walked over once at most, and each converted to a
 //! CEL value once at most.
 //!
-//! They are read only where a rule asks, and then strictly: members that a lenient reader takes for one another are
-//! refused, because the server behind might see the other one (CVE-2026-27896).
+//! They are read only where a rule requires it, and then strictly: members that a lenient reader takes for the same name are
+//! refused, because the MCP server might read the other one (CVE-2026-27896).
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, Ref, RefCell};
@@ -15,8 +15,8 @@ use crate::json::names::look_alike::Spellings;
 use crate::json::{self, JsonError, JsonLimits, Names, Object};
 use crate::refusal::reason::Reason;
 
-/// Values that are made of the arguments that one condition reads: beyond it, the condition fails. What was made for other
-/// conditions is dropped where it is more.
+/// Maximum number of values made of the arguments that one condition reads; above it, the condition fails. Values made for other
+/// conditions are dropped where there are more.
 const MAX_VALUES: usize = 10_000;
 
 /// The message was checked before, within its own limits.
@@ -28,28 +28,28 @@ const ANY: JsonLimits = JsonLimits {
 /// The arguments of one call.
 pub(crate) struct CallArguments<'a> {
     raw: Option<&'a [u8]>,
-    /// Whether a condition may ask for every name in them: then one walk finds those and the members.
+    /// Whether a condition may read every name in them: then one walk finds those and the members.
     with_names: bool,
     read: OnceCell<Result<Names<'a>, Reason>>,
     /// The names of the arguments themselves.
     own: OnceCell<Spellings>,
-    /// Those and the names of all that is in them.
+    /// Those and the names of all members inside them.
     all: OnceCell<Result<Spellings, Reason>>,
     made: RefCell<Made<'a>>,
 }
 
-/// The values that were made, and what became of each argument that was asked for, by its place.
+/// The values that were made, and the result for each argument that was read, by its position.
 #[derive(Default)]
 struct Made<'a> {
     values: CelMap<'a>,
-    /// Values within `values`.
+    /// Number of values in `values`.
     kept: usize,
     outcomes: Vec<Option<Outcome>>,
 }
 
 #[derive(Clone, Copy)]
 struct Outcome {
-    /// Values within it, up to the one that failed.
+    /// Number of values in it, up to the one that failed.
     count: usize,
     failed: Option<ValueError>,
 }
@@ -67,12 +67,12 @@ impl<'a> CallArguments<'a> {
         }
     }
 
-    /// Those of a call that a policy judges, where null stands for none.
+    /// The arguments of a call, where null means none.
     pub(crate) fn of_call(raw: Option<&'a [u8]>, with_names: bool) -> Self {
         Self::new(raw.filter(|raw| *raw != b"null"), with_names)
     }
 
-    /// As they came.
+    /// The raw JSON.
     pub(crate) const fn raw(&self) -> Option<&'a [u8]> {
         self.raw
     }
@@ -80,7 +80,7 @@ impl<'a> CallArguments<'a> {
     /// Each argument by its name; none where there are no arguments.
     ///
     /// # Errors
-    /// [`Reason::InvalidRequest`] where they are no object.
+    /// [`Reason::InvalidRequest`] where they are not an object.
     pub(crate) fn object(&self) -> Result<&Object<'a>, Reason> {
         Ok(&self.read()?.object)
     }
@@ -110,10 +110,10 @@ impl<'a> CallArguments<'a> {
         refuse(all.as_ref().map_err(|reason| *reason)?, known)
     }
 
-    /// The arguments that are read, as values, perhaps among others.
+    /// The values of the arguments that are read, possibly among others.
     ///
     /// # Errors
-    /// What of those cannot be had in CEL, the first in their order.
+    /// The first error of the arguments that cannot be CEL values, in their order.
     pub(crate) fn values(&self, reads: &MemberNames) -> Result<Ref<'_, CelMap<'a>>, ValueError> {
         let object = self.object().map_err(|_| ValueError::Syntax)?;
         let mut left = MAX_VALUES;
@@ -157,14 +157,14 @@ impl<'a> CallArguments<'a> {
 }
 
 impl<'a> Made<'a> {
-    /// So one call never holds more than twice [`MAX_VALUES`], however many conditions ask.
+    /// So one call never holds more than twice [`MAX_VALUES`], no matter how many conditions read arguments.
     fn drop_too_many(&mut self) {
         if self.kept > MAX_VALUES {
             *self = Self::default();
         }
     }
 
-    /// What became of the argument at this place, which is made into a value unless it was before.
+    /// The result for the argument at this position, which is converted now unless it was before.
     fn outcome(
         &mut self,
         at: usize,

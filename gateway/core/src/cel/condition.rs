@@ -1,4 +1,4 @@
-//! A condition: compiled and checked when the configuration is read, judged by the facts of a request.
+//! A condition: compiled and checked when the configuration is read, evaluated for each request.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,20 +36,20 @@ impl Condition {
     /// Reads and checks a condition.
     ///
     /// # Errors
-    /// What is wrong with it, where, and how to mend it.
+    /// What is wrong with it, where, and how to fix it.
     pub fn compile(source: &str) -> Result<Self, ConditionError> {
         if source.len() > Self::MAX_BYTES {
             return Err(ConditionError::new(
                 Spot::START,
                 format!("is {} bytes long", source.len()),
-                format!("At most {} are allowed.", Self::MAX_BYTES),
+                format!("Use at most {} bytes.", Self::MAX_BYTES),
             ));
         }
         catch_unwind(|| Self::read(source)).unwrap_or_else(|_| {
             Err(ConditionError::new(
                 Spot::START,
-                "makes CEL's parser fail",
-                "Say it in another way.",
+                "the CEL parser failed",
+                "Write the condition in another way.",
             ))
         })
     }
@@ -78,12 +78,12 @@ impl Condition {
         !self.0.reads.arguments.is_empty()
     }
 
-    /// Whether it reads what the call is about: the tool, prompt or resource.
+    /// Whether it reads the tool, prompt or resource of the call.
     pub fn reads_name(&self) -> bool {
         self.0.reads.name
     }
 
-    /// Every name by which it reads arguments, or members of what is in them. Where it reads all arguments there may be
+    /// Every name by which it reads arguments or the members inside them. Where it reads all arguments there may be
     /// none.
     pub fn argument_names(&self) -> impl Iterator<Item = &str> {
         self.0.reads.argument_names.iter().map(String::as_str)
@@ -97,19 +97,19 @@ impl Condition {
     /// Whether it holds.
     ///
     /// # Errors
-    /// It is not known whether it holds, which must deny.
+    /// The condition could not be evaluated. The call must be refused.
     pub fn judge(&self, facts: &Facts<'_>) -> Result<bool, ConditionFault> {
         let arguments = CallArguments::new(facts.arguments, self.reads_arguments());
         self.refuse_look_alikes(&arguments)
             .map_err(|reason| match reason {
-                Reason::AmbiguousJson => "the arguments have members that look alike",
-                _ => "the arguments are no object",
+                Reason::AmbiguousJson => "the arguments have look-alike member names",
+                _ => "the arguments are not an object",
             })
             .map_err(ConditionFault::Error)?;
         self.judge_with(facts, &arguments)
     }
 
-    /// Refuses arguments in which two readers may see different things, where it reads any.
+    /// Refuses arguments in which two readers may see different things, if the condition reads any.
     ///
     /// # Errors
     /// Those of [`CallArguments::refuse_look_alikes_within`].
@@ -121,7 +121,7 @@ impl Condition {
         arguments.refuse_look_alikes_within(&known)
     }
 
-    /// As [`judge`](Self::judge) does, by arguments that other conditions ask about too and that were not
+    /// As [`judge`](Self::judge), with arguments that other conditions read too and that were not
     /// [refused](Self::refuse_look_alikes).
     pub(crate) fn judge_with(
         &self,
@@ -147,7 +147,7 @@ impl Condition {
         let mut context = Context::with_env(environment());
         context.set_variable_resolver(&variables);
         let value = Value::resolve_val(&self.0.expression, &context);
-        let value = value.map_err(|error| ConditionFault::Error(fault::words(&error)))?;
+        let value = value.map_err(|error| ConditionFault::Error(fault::description(&error)))?;
         let holds = value.downcast_ref::<CelBool>();
         holds
             .map(|holds| *holds.inner())

@@ -1,5 +1,5 @@
-//! What CEL conditions are compiled and evaluated in: the standard library without optional values, and of its macros
-//! `has()` alone.
+//! The environment in which CEL conditions are compiled and evaluated: the standard library without optional values, and of
+//! its macros only `has()`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -35,7 +35,7 @@ fn has(
         }
         _ => Err(helper.new_error(
             argument.id,
-            "has() takes a member, such as has(claims.department)",
+            "has() requires a member, such as has(claims.department)",
         )),
     }
 }

@@ -1,10 +1,10 @@
-//! What people read of a condition that cannot be compiled.
+//! Errors of conditions that cannot be compiled.
 
 use cel::ParseErrors;
 
 /// What is wrong with a condition's source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: {problem}. {mend}")]
+#[error("{line}:{column}: {problem}. {fix}")]
 pub struct ConditionError {
     /// Line of the source, from 1.
     pub line: usize,
@@ -12,17 +12,17 @@ pub struct ConditionError {
     pub column: usize,
     /// What is wrong.
     pub problem: String,
-    /// How to mend it, one sentence or two.
-    pub mend: String,
+    /// How to fix it, one or two sentences.
+    pub fix: String,
 }
 
-/// What is said of a condition whose parts stand in one another too often, by the parser or by the check.
-pub(crate) const TOO_DEEP: &str = "has too many parts within one another";
+/// The problem of a condition that is nested too deeply, from the parser or from the check.
+pub(crate) const TOO_DEEP: &str = "is nested too deeply";
 
-/// How that is mended.
-pub(crate) const FLATTER: &str = "Use fewer brackets, or in with a list instead of a chain.";
+/// The fix for [`TOO_DEEP`].
+pub(crate) const FLATTER: &str = "Use fewer brackets, or `in` with a list instead of a chain.";
 
-/// Where in a source something stands.
+/// A position in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
     line: usize,
@@ -51,16 +51,16 @@ impl Spot {
 }
 
 impl ConditionError {
-    pub(crate) fn new(at: Spot, problem: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(crate) fn new(at: Spot, problem: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             line: at.line,
             column: at.column,
             problem: problem.into(),
-            mend: mend.into(),
+            fix: fix.into(),
         }
     }
 
-    /// The first thing the parser stumbled over.
+    /// The first error of the parser.
     pub(crate) fn syntax(errors: &ParseErrors) -> Self {
         let first = errors.errors.first();
         let (line, column) = first.map_or((0, 0), |error| error.pos);
@@ -77,8 +77,8 @@ impl ConditionError {
         let said = said.lines().next().unwrap_or_default();
         Self::new(
             at,
-            format!("is no CEL: {said}"),
-            "Text stands in quotes, == compares, && and || join.",
+            format!("is not valid CEL: {said}"),
+            "Put strings in quotes, compare with ==, and join with && or ||.",
         )
     }
 }

@@ -1,4 +1,4 @@
-//! What a condition is judged by, and how it finds its variables.
+//! What a condition reads, and how it finds its variables.
 
 use std::cell::Ref;
 use std::net::IpAddr;
@@ -21,17 +21,17 @@ use crate::time::UnixTime;
 /// The times that CEL has, from the year 1 to 9999 (CEL's language definition, Overflow).
 const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// What a condition is judged by. Nothing else of a request decides: what a client can write into a header without
-/// being asked for it is not here.
+/// What a condition reads. Nothing else of a request decides: headers that a client can add freely are not
+/// here.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// Who calls.
     pub principal: &'a Principal,
-    /// The claims of the token, those that are kept.
+    /// The stored claims of the token.
     pub claims: &'a KeptClaims,
     /// The JSON-RPC method.
     pub method: &'a str,
-    /// What the method is about: tool, prompt, resource.
+    /// The tool, prompt or resource.
     pub name: Option<&'a str>,
     /// The arguments, a raw value of a document that passed [`json::check`](crate::json::check()).
     pub arguments: Option<&'a [u8]>,
@@ -41,7 +41,7 @@ pub struct Facts<'a> {
     pub request: RequestFacts<'a>,
 }
 
-/// What is known of the HTTP request itself.
+/// The HTTP request itself.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'a> {
     /// Its method.
@@ -50,13 +50,13 @@ pub struct RequestFacts<'a> {
     pub path: &'a str,
     /// The host it is for.
     pub host: &'a str,
-    /// Where it comes from; `None` where that is no IP address.
+    /// The client's address; `None` where it is not an IP address.
     pub client_address: Option<IpAddr>,
-    /// When it is judged.
+    /// The time of the decision.
     pub now: UnixTime,
 }
 
-/// The variables of one evaluation, made of the facts without copying them; what the condition does not read is not made.
+/// The variables of one evaluation, made of the facts without a copy; what the condition does not read is not made.
 pub(crate) struct Variables<'a> {
     claims: &'a CelMap<'static>,
     arguments: &'a CelMap<'a>,
@@ -125,7 +125,7 @@ impl VariableResolver for Variables<'_> {
     }
 }
 
-/// The time as a timestamp. Beyond those that CEL has, its arithmetic panics.
+/// The time as a timestamp. CEL's arithmetic panics with times outside its range.
 fn time(now: UnixTime) -> Result<CelTimestamp, ConditionFault> {
     let seconds = now.secs();
     let time = TIMES
@@ -137,20 +137,20 @@ fn time(now: UnixTime) -> Result<CelTimestamp, ConditionFault> {
     Ok(time.fixed_offset().into())
 }
 
-/// Refuses claims of which one that the condition reads is not at hand.
+/// Refuses where a claim that the condition reads was not stored.
 pub(crate) fn refuse_missed_claims(
     claims: &KeptClaims,
     reads: &Reads,
 ) -> Result<(), ConditionFault> {
     match claims.misses(&reads.claims) {
         true => Err(ConditionFault::Error(
-            "a claim that it reads is too large to be kept, or no CEL value",
+            "a claim that it reads is too large, or not a CEL value",
         )),
         false => Ok(()),
     }
 }
 
-/// The arguments that the condition reads, perhaps among others.
+/// The arguments that the condition reads, possibly among others.
 pub(crate) fn arguments<'c, 'a>(
     arguments: &'c CallArguments<'a>,
     reads: &Reads,
@@ -160,10 +160,10 @@ pub(crate) fn arguments<'c, 'a>(
     }
     let values = arguments.values(&reads.arguments);
     values.map(Some).map_err(|error| match error {
-        ValueError::Syntax => ConditionFault::Error("the arguments are no object"),
+        ValueError::Syntax => ConditionFault::Error("the arguments are not an object"),
         ValueError::TooDeep => ConditionFault::Error("an argument is nested too deeply"),
         ValueError::TooMany => ConditionFault::Error("the arguments have too many values"),
         ValueError::Number => ConditionFault::Error("an argument is a number that is too large"),
-        ValueError::Text => ConditionFault::Error("an argument is text that is no Unicode"),
+        ValueError::Text => ConditionFault::Error("an argument is not valid Unicode"),
     })
 }

@@ -1,11 +1,11 @@
-//! Why a condition could not be judged. It says how the condition failed, never with which values: they are the caller's.
+//! Why a condition could not be evaluated. It says how the condition failed, never with which values: they are the caller's.
 
 use cel::ExecutionError;
 
-/// Why a condition could not be judged, which denies.
+/// Why a condition could not be evaluated. The call is then refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionFault {
-    /// It failed, and how, without the values.
+    /// It failed: the cause, without the values.
     #[error("the condition failed: {0}")]
     Error(&'static str),
     /// It is neither true nor false.
@@ -27,8 +27,8 @@ impl ConditionFault {
     }
 }
 
-/// The words for an error.
-pub(crate) const fn words(error: &ExecutionError) -> &'static str {
+/// The text for an error.
+pub(crate) const fn description(error: &ExecutionError) -> &'static str {
     match error {
         // All names were checked when the condition was compiled: what is not found is a member.
         ExecutionError::NoSuchKey(_) | ExecutionError::UndeclaredReference(_) => {
@@ -39,15 +39,15 @@ pub(crate) const fn words(error: &ExecutionError) -> &'static str {
         | ExecutionError::UnsupportedBinaryOperator(..)
         | ExecutionError::ValuesNotComparable(..)
         | ExecutionError::UnsupportedKeyType(_) => {
-            "a claim or argument that it reads has another type"
+            "a claim or argument that it reads has the wrong type"
         }
-        ExecutionError::FunctionError { .. } => "a function cannot take the value it is given",
+        ExecutionError::FunctionError { .. } => "a function does not accept its argument",
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
             "it divides by zero"
         }
         ExecutionError::Overflow(..) => "a number or time is out of range",
         ExecutionError::IndexOutOfBounds(_) => "a list that it reads is too short",
-        ExecutionError::DuplicateKey(_) => "a map that it makes repeats a name",
+        ExecutionError::DuplicateKey(_) => "it writes a map with a repeated name",
         _ => "it cannot be evaluated",
     }
 }

@@ -1,6 +1,6 @@
-//! The claims that conditions read, kept with a verified token and ready for CEL.
+//! The claims that conditions read, stored with a verified token as CEL values.
 //!
-//! Whatever no condition of the resource reads is forgotten with the token, so nearly every token keeps nothing.
+//! A claim that no condition of the resource reads is dropped, so nearly every token stores none.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -11,13 +11,13 @@ use cel::common::types::CelMap;
 use crate::cel::value::{Values, key};
 use crate::json::Object;
 
-/// Names of claims: those that conditions read, those that are kept.
+/// Names of claims: those that conditions read, those that are stored.
 pub type ClaimNames = MemberNames;
 
 /// Names of an object's members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberNames {
-    /// These alone, perhaps none.
+    /// Only these; possibly none.
     These(BTreeSet<String>),
     /// Every one there is.
     All,
@@ -62,19 +62,19 @@ impl MemberNames {
 
 /// Claims of one verified token.
 ///
-/// What is too large, too deep, or a number that no CEL type holds, is not kept. It is remembered by its name, so that a
-/// condition which reads it fails instead of taking it for missing.
+/// A claim that is too large, too deep, or a number outside CEL's types is not stored. Its name is recorded, so that a
+/// condition that reads it fails instead of treating it as missing.
 #[derive(Default)]
 pub struct KeptClaims {
     values: CelMap<'static>,
-    /// Claims that were to be kept and are not.
+    /// Claims that should have been stored but were not.
     missed: BTreeSet<String>,
 }
 
 static NONE: LazyLock<Arc<KeptClaims>> = LazyLock::new(Arc::default);
 
 impl KeptClaims {
-    /// Bytes of JSON that are kept of one token, names apart: as many as a whole token has by default.
+    /// Maximum bytes of JSON stored for one token, without names: the default limit of a whole token.
     pub const MAX_BYTES: usize = 8 * 1024;
 
     /// No claims at all, without an allocation.
@@ -113,14 +113,14 @@ impl KeptClaims {
         &self.values
     }
 
-    /// Whether the token has a claim of these names that is not kept.
+    /// Whether the token has a claim of these names that was not stored.
     pub(crate) fn misses(&self, names: &ClaimNames) -> bool {
         self.missed.iter().any(|missed| names.contains(missed))
     }
 }
 
 impl fmt::Debug for KeptClaims {
-    /// How many, and no values: they are somebody's.
+    /// The number of claims, without values: they are personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptClaims")
             .field("kept", &self.values.inner().len())

@@ -1,8 +1,8 @@
-//! A checked expression made quick to evaluate: what does not depend on the facts is evaluated once, and each variable is
-//! a number instead of a name that the interpreter takes apart and puts together again.
+//! A checked expression prepared for evaluation: what does not depend on the facts is evaluated once, and each variable is
+//! a number instead of a name that the interpreter splits and joins again.
 //!
-//! The interpreter tries every beginning of `a.b.c` as the name of a variable. Here there is nothing to try: a variable
-//! becomes the identifier `#n`, which nobody can write, and a member of its value an index.
+//! The interpreter tries every prefix of `a.b.c` as the name of a variable. Here there is nothing to try: a variable
+//! becomes the identifier `#n`, which cannot be written in a condition, and a member of its value becomes an index.
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::common::types::{CelMapKey, CelString};
@@ -11,7 +11,7 @@ use cel::{Context, Value};
 
 use super::environment::environment;
 
-/// What `#n` stands for.
+/// What `#n` means.
 #[derive(Debug)]
 pub(crate) enum Slot {
     Constant(Box<dyn Val>),
@@ -22,7 +22,7 @@ pub(crate) enum Slot {
     Fact(Fact),
 }
 
-/// A fact that is always there.
+/// A fact that is always present.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fact {
     ClientId,
@@ -36,14 +36,14 @@ pub(crate) enum Fact {
     Time,
 }
 
-/// Makes a checked expression quick, and tells what stands in its slots.
+/// Prepares a checked expression, and returns what is in its slots.
 pub(crate) fn assign(expr: &mut IdedExpr) -> Vec<Slot> {
     let mut slots = Vec::new();
     lower(expr, &mut slots);
     slots
 }
 
-/// The slot that an identifier stands for.
+/// The slot of an identifier.
 pub(crate) fn find<'a>(slots: &'a [Slot], name: &str) -> Option<&'a Slot> {
     slots.get(name.strip_prefix('#')?.parse::<usize>().ok()?)
 }
@@ -90,7 +90,7 @@ fn lower(expr: &mut IdedExpr, slots: &mut Vec<Slot>) {
     }
 }
 
-/// Whether it is certain that this is a map, of which `has(a.b)` and `"b" in a` ask the same.
+/// Whether this is certainly a map: then `has(a.b)` and `"b" in a` mean the same.
 fn is_map(expr: &IdedExpr, slots: &[Slot]) -> bool {
     let Expr::Ident(name) = &expr.expr else {
         return false;
@@ -149,7 +149,7 @@ fn fact(variable: &str, member: &str) -> Option<Fact> {
     })
 }
 
-/// The value of what reads nothing. The check has seen that it has one.
+/// The value of a part that reads nothing. The check has evaluated it without error.
 fn constant(expr: &IdedExpr) -> Option<Slot> {
     if !is_constant(expr) {
         return None;

@@ -1,4 +1,4 @@
-//! Tables of conditions: what holds, what fails, what is refused and where.
+//! Tables of conditions: which hold, which fail, which are refused and at which position.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ fn a_condition_reads_the_caller_the_call_and_the_request() {
 }
 
 #[test]
-fn numbers_compare_by_value_whatever_their_type() {
+fn numbers_of_different_types_compare_by_value() {
     for source in [
         "claims.level == 3",
         "claims.level >= 2.5 && claims.level < 4u",
@@ -109,7 +109,7 @@ fn numbers_compare_by_value_whatever_their_type() {
 }
 
 #[test]
-fn what_may_be_missing_is_asked_for() {
+fn has_checks_what_may_be_missing() {
     for (source, expected) in [
         ("has(claims.department)", true),
         ("has(claims.team)", false),
@@ -139,9 +139,9 @@ fn what_may_be_missing_is_asked_for() {
 }
 
 #[test]
-fn a_condition_that_cannot_be_judged_fails_without_saying_a_value() {
+fn a_condition_that_cannot_be_evaluated_fails_without_naming_a_value() {
     const MISSING: &str = "a claim or argument that it reads is missing";
-    const TYPE: &str = "a claim or argument that it reads has another type";
+    const TYPE: &str = "a claim or argument that it reads has the wrong type";
     for (source, expected) in [
         (r#"claims.team == "a""#, MISSING),
         (r#"mcp.arguments.force == true"#, MISSING),
@@ -167,15 +167,15 @@ fn a_condition_that_cannot_be_judged_fails_without_saying_a_value() {
         ),
         (
             "int(claims.department) == 1",
-            "a function cannot take the value it is given",
+            "a function does not accept its argument",
         ),
         (
             "timestamp(claims.department) < request.time",
-            "a function cannot take the value it is given",
+            "a function does not accept its argument",
         ),
         (
             "request.time.getHours(claims.department) == 1",
-            "a function cannot take the value it is given",
+            "a function does not accept its argument",
         ),
     ] {
         assert_eq!(
@@ -195,7 +195,7 @@ fn a_condition_that_cannot_be_judged_fails_without_saying_a_value() {
 }
 
 #[test]
-fn what_decides_without_the_failing_part_decides() {
+fn a_failing_part_does_not_matter_where_another_part_decides() {
     assert_eq!(
         judge("client.id == \"other\" && claims.team == 1"),
         Ok(false)
@@ -211,33 +211,33 @@ fn what_decides_without_the_failing_part_decides() {
 }
 
 #[test]
-fn what_cannot_hold_is_refused_where_it_stands() {
+fn an_invalid_condition_is_refused_with_its_position() {
     for (source, line, column, problem) in [
-        ("", 1, 1, "is no CEL"),
-        ("claims.department ==", 1, 21, "is no CEL"),
-        ("claims.department = \"ops\"", 1, 19, "is no CEL"),
-        ("true\n  && \"Zü\" + ) == 1", 2, 13, "is no CEL"),
-        ("claims.?a == 1", 1, 7, "is no CEL"),
-        ("has(claims)", 1, 5, "has() takes a member"),
+        ("", 1, 1, "is not valid CEL"),
+        ("claims.department ==", 1, 21, "is not valid CEL"),
+        ("claims.department = \"ops\"", 1, 19, "is not valid CEL"),
+        ("true\n  && \"Zü\" + ) == 1", 2, 13, "is not valid CEL"),
+        ("claims.?a == 1", 1, 7, "is not valid CEL"),
+        ("has(claims)", 1, 5, "has() requires a member"),
         (
             "claim.department == \"ops\"",
             1,
             1,
-            "there is no variable `claim`",
+            "unknown variable `claim`",
         ),
         (
             "department == \"ops\"",
             1,
             1,
-            "there is no variable `department`",
+            "unknown variable `department`",
         ),
         (
             ".claims.department == \"ops\"",
             1,
             2,
-            "there is no variable `.claims`",
+            "unknown variable `.claims`",
         ),
-        ("true && int == int", 1, 9, "there is no variable `int`"),
+        ("true && int == int", 1, 9, "unknown variable `int`"),
         ("mcp.tool == \"a\"", 1, 4, "`mcp` has no member `tool`"),
         (
             "request.headers == \"a\"",
@@ -245,100 +245,105 @@ fn what_cannot_hold_is_refused_where_it_stands() {
             8,
             "`request` has no member `headers`",
         ),
-        ("has(mcp.name)", 1, 4, "`mcp.name` is always there"),
-        ("\"name\" in mcp", 1, 11, "`mcp` is no value of its own"),
-        (
-            "mcp[\"name\"] == \"a\"",
-            1,
-            1,
-            "`mcp` is no value of its own",
-        ),
+        ("has(mcp.name)", 1, 4, "`mcp.name` is always present"),
+        ("\"name\" in mcp", 1, 11, "`mcp` is not a value"),
+        ("mcp[\"name\"] == \"a\"", 1, 1, "`mcp` is not a value"),
         (
             "mcp.name.startswith(\"a\")",
             1,
             20,
-            "there is no function `startswith`",
+            "unknown function `startswith`",
         ),
         (
             "startsWith(mcp.name, \"a\")",
             1,
             11,
-            "`startsWith` is not written like this",
+            "`startsWith` is called in the wrong form",
         ),
         (
             "mcp.name.matches(\"a+\")",
             1,
             17,
-            "`matches` is not offered",
+            "`matches` is not supported",
         ),
         (
             "claims.groups.exists(g, g == \"a\")",
             1,
             21,
-            "`exists` is not offered",
+            "`exists` is not supported",
         ),
         (
             "claims.groups.all(g, g == \"a\")",
             1,
             18,
-            "`all` is not offered",
+            "`all` is not supported",
         ),
-        ("type(claims.a) == 1", 1, 5, "there is no function `type`"),
-        ("dyn(1) == 1", 1, 4, "there is no function `dyn`"),
-        ("bytes(\"a\") == 1", 1, 6, "there is no function `bytes`"),
-        ("optional.of(1) == 1", 1, 12, "there is no function `of`"),
-        ("Point{x: 1} == 1", 1, 6, "is no expression"),
-        ("mcp.name == b\"a\"", 1, 13, "bytes equal nothing"),
+        ("type(claims.a) == 1", 1, 5, "unknown function `type`"),
+        ("dyn(1) == 1", 1, 4, "unknown function `dyn`"),
+        ("bytes(\"a\") == 1", 1, 6, "unknown function `bytes`"),
+        ("optional.of(1) == 1", 1, 12, "unknown function `of`"),
+        ("Point{x: 1} == 1", 1, 6, "is an expression"),
+        ("mcp.name == b\"a\"", 1, 13, "must be a string"),
         (
             "request.path > 3",
             1,
             14,
-            "`>` does not take string and int",
+            "`>` does not accept string and int",
         ),
-        ("mcp.name == 3", 1, 10, "a string never equals a int"),
-        ("\"Zü\" + \"ü\" == 3", 1, 12, "a string never equals a int"),
-        ("mcp.arguments == null", 1, 15, "a map never equals a null"),
-        ("mcp.name.id == 1", 1, 9, "a string has no member"),
+        ("mcp.name == 3", 1, 10, "string and int are never equal"),
+        (
+            "\"Zü\" + \"ü\" == 3",
+            1,
+            12,
+            "string and int are never equal",
+        ),
+        (
+            "mcp.arguments == null",
+            1,
+            15,
+            "map and null are never equal",
+        ),
+        ("mcp.name.id == 1", 1, 9, "a string has no members"),
         (
             "\"a\" in mcp.name",
             1,
             5,
-            "`in` does not take string and string",
+            "`in` does not accept string and string",
         ),
         (
             "request.time > \"2026\"",
             1,
             14,
-            "`>` does not take timestamp and string",
+            "`>` does not accept timestamp and string",
         ),
         (
             "request.time + 3600 > request.time",
             1,
             14,
-            "`+` does not take timestamp and int",
+            "`+` does not accept timestamp and int",
         ),
-        ("size(3) == 1", 1, 5, "`size` does not take int"),
+        ("size(3) == 1", 1, 5, "`size` does not accept int"),
         (
             "mcp.name && true",
             1,
             10,
-            "`&&` does not take string and bool",
+            "`&&` does not accept string and bool",
         ),
-        ("!mcp.name", 1, 1, "`!` does not take string"),
-        ("mcp.name ? true : false", 1, 4, "a string decides nothing"),
+        ("!mcp.name", 1, 1, "`!` does not accept string"),
         (
-            "timestamp(\"noon\") < request.time",
+            "mcp.name ? true : false",
             1,
-            10,
-            "fails whenever",
+            4,
+            "the part before ? is string",
         ),
-        ("claims.level == 1 / 0", 1, 19, "fails whenever"),
-        ("has({\"a\": 1, \"a\": 2}.a)", 1, 5, "fails whenever"),
-        ("1 + 1", 1, 3, "gives a int"),
-        ("mcp.name", 1, 4, "gives a string"),
-        ("claims", 1, 1, "gives a map"),
-        ("request.time.getHours()", 1, 22, "gives a int"),
-        ("claims.a ? \"a\" : \"b\"", 1, 10, "gives a string"),
+        ("timestamp(\"noon\") < request.time", 1, 10, "always fails"),
+        ("claims.level == 1 / 0", 1, 19, "always fails"),
+        ("has({\"a\": 1, \"a\": 2}.a)", 1, 5, "always fails"),
+        ("1 + 1", 1, 3, "evaluates to int"),
+        ("mcp.name", 1, 4, "evaluates to string"),
+        ("claims", 1, 1, "evaluates to map"),
+        ("request.time.getHours()", 1, 22, "evaluates to int"),
+        ("claims.a ? \"a\" : \"b\"", 1, 10, "evaluates to string"),
     ] {
         let error = Condition::compile(source).expect_err(source);
         assert!(error.problem.contains(problem), "{source}: {error}");
@@ -347,7 +352,7 @@ fn what_cannot_hold_is_refused_where_it_stands() {
             (line, column),
             "{source}: {error}"
         );
-        assert!(error.mend.ends_with(['.', '}']), "{source}: {error}");
+        assert!(error.fix.ends_with(['.', '}']), "{source}: {error}");
     }
 }
 
@@ -416,7 +421,7 @@ fn no_source_overflows_the_stack_of_a_thread() {
     };
     let conditions = within(STACK, compile);
     assert!(conditions.len() > 10, "some are not too deep");
-    // A worker has more on its stack than this, and its stack is no larger.
+    // A worker thread has more on its stack than this test, and its stack is not larger.
     within(STACK / 4, move || {
         let nested = format!("{}1{}", r#"{"a":"#.repeat(60), "}".repeat(60));
         for condition in conditions {
@@ -431,14 +436,14 @@ fn within<T: Send + 'static>(stack: usize, run: impl FnOnce() -> T + Send + 'sta
 }
 
 #[test]
-fn what_is_nested_too_deeply_is_refused_where_it_becomes_so() {
+fn a_condition_nested_too_deeply_is_refused_with_its_position() {
     for (source, column) in [
         (format!("{}true{}", "(".repeat(200), ")".repeat(200)), 97),
         (format!("claims{} == 1", ".a".repeat(40)), 23),
         (format!("1{} == 41", "+1".repeat(40)), 18),
     ] {
         let error = Condition::compile(&source).expect_err(&source);
-        assert!(error.problem.contains("within one another"), "{error}");
+        assert!(error.problem.contains("nested too deeply"), "{error}");
         assert_eq!((error.line, error.column), (1, column), "{source}: {error}");
     }
     for source in [
@@ -512,9 +517,9 @@ fn it_is_known_what_a_condition_reads() {
 }
 
 #[test]
-fn a_claim_that_is_not_kept_fails_what_reads_it() {
+fn a_condition_fails_where_it_reads_a_claim_that_was_not_stored() {
     const NOT_KEPT: Result<bool, ConditionFault> = Err(ConditionFault::Error(
-        "a claim that it reads is too large to be kept, or no CEL value",
+        "a claim that it reads is too large, or not a CEL value",
     ));
     let large = format!(
         r#"{{"small":1,"large":"{}","b":2}}"#,
@@ -567,29 +572,29 @@ fn a_claim_that_is_not_kept_fails_what_reads_it() {
 }
 
 #[test]
-fn arguments_that_two_readers_may_read_differently_fail_what_reads_them() {
+fn a_condition_fails_where_it_reads_ambiguous_arguments() {
     let cases = [
         (
             r#"{"priority":"low","Priority":"high"}"#,
-            "the arguments have members that look alike",
+            "the arguments have look-alike member names",
         ),
         (
             r#"{"PRIORITY":"high"}"#,
-            "the arguments have members that look alike",
+            "the arguments have look-alike member names",
         ),
         (
             r#"{"priority":{"a":1,"A":2}}"#,
-            "the arguments have members that look alike",
+            "the arguments have look-alike member names",
         ),
-        (r#"["priority"]"#, "the arguments are no object"),
-        ("null", "the arguments are no object"),
+        (r#"["priority"]"#, "the arguments are not an object"),
+        ("null", "the arguments are not an object"),
         (
             r#"{"priority":1e999}"#,
             "an argument is a number that is too large",
         ),
         (
             r#"{"priority":"\udc00"}"#,
-            "an argument is text that is no Unicode",
+            "an argument is not valid Unicode",
         ),
     ];
     for (arguments, expected) in cases {
@@ -613,7 +618,7 @@ fn arguments_that_two_readers_may_read_differently_fail_what_reads_them() {
 }
 
 #[test]
-fn a_time_that_is_none_fails_what_reads_it() {
+fn a_condition_fails_where_it_reads_a_time_out_of_range() {
     let condition =
         Condition::compile("request.time + duration(\"2562047h\") > request.time").unwrap();
     for (now, expected) in [
@@ -660,7 +665,7 @@ fn a_time_that_is_none_fails_what_reads_it() {
 }
 
 #[test]
-fn a_source_may_be_so_long_and_no_longer() {
+fn a_source_has_a_maximum_length() {
     let source = |bytes| format!("claims.a == \"{}\"", "x".repeat(bytes - 14));
     assert!(Condition::compile(&source(Condition::MAX_BYTES)).is_ok());
     let error = Condition::compile(&source(Condition::MAX_BYTES + 1)).unwrap_err();

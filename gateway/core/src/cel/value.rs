@@ -1,7 +1,7 @@
 //! JSON as CEL values.
 //!
 //! A whole number is an `int`, or a `uint` where it is too large for one; any other number is a `double`. CEL compares the
-//! three by value. A number that none of them holds as it stands is refused rather than rounded.
+//! three by value. A number that none of them can represent exactly is refused, not rounded.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::json;
 /// Objects and arrays within one another.
 const MAX_DEPTH: usize = 64;
 
-/// A value that cannot be had in CEL.
+/// Why a JSON value cannot be a CEL value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
     #[error("what it reads is nested too deeply")]
@@ -25,9 +25,9 @@ pub(crate) enum ValueError {
     TooMany,
     #[error("it reads a number that is too large")]
     Number,
-    #[error("it reads text that is no Unicode")]
+    #[error("it reads text that is not valid Unicode")]
     Text,
-    #[error("what it reads is no JSON")]
+    #[error("what it reads is not JSON")]
     Syntax,
 }
 

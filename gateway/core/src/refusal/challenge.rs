@@ -19,15 +19,15 @@ pub struct Challenger {
 }
 
 impl Challenger {
-    /// A challenger that points to this metadata document and asks for these scopes: the required ones, else the
-    /// supported ones (see `Policy::hinted_scopes`). `offline_access` is never asked for.
+    /// A challenger that names this metadata document and these scopes: the required ones, else the
+    /// supported ones (see `Policy::hinted_scopes`). `offline_access` is never among them.
     pub fn new(metadata_url: &str, scopes: &ScopeSet) -> Self {
         let metadata = format!("Bearer resource_metadata=\"{}\"", quotable(metadata_url));
         let bare = with_scope(&metadata, scopes);
         Self { metadata, bare }
     }
 
-    /// The value of `WWW-Authenticate`; none where the reason brings no challenge.
+    /// The value of `WWW-Authenticate`; none where the reason has no challenge.
     pub fn header(&self, refusal: &Refusal) -> Option<HeaderValue> {
         let text = match refusal.reason.row().challenge {
             ChallengeForm::None => return None,
@@ -60,8 +60,8 @@ fn with_scope(metadata: &str, scopes: &ScopeSet) -> String {
     format!("{metadata}, scope=\"{scopes}\"")
 }
 
-/// A URL has nothing but visible ASCII and neither quote nor backslash; what is none is percent-encoded rather than
-/// let out of its quotes.
+/// A URL has only visible ASCII, without quote and backslash. Any other byte is percent-encoded, so that the text stays
+/// inside its quotes.
 fn quotable(url: &str) -> String {
     let mut text = String::with_capacity(url.len());
     for byte in url.bytes() {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn without_scopes_the_parameter_is_left_out_and_offline_access_is_never_asked_for() {
+    fn without_scopes_the_parameter_is_left_out_and_offline_access_is_never_named() {
         let expected = Some(format!("Bearer resource_metadata=\"{URL}\""));
         assert_eq!(header("", Reason::NoCredentials), expected);
         assert_eq!(header("offline_access", Reason::NoCredentials), expected);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_is_told_so_after_the_bare_form() {
+    fn the_error_of_a_refused_token_follows_the_bare_form() {
         assert_eq!(
             header("tasks:read", Reason::Expired),
             Some(format!(
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_scope_names_every_scope_the_call_takes() {
+    fn a_missing_scope_names_every_scope_the_call_requires() {
         let refusal = Refusal {
             scopes: Some(set("tasks:write tasks:read offline_access")),
             ..Reason::InsufficientScope.into()
@@ -149,7 +149,7 @@ mod tests {
             header("tasks:read", refusal),
             Some(format!(
                 "Bearer resource_metadata=\"{URL}\", scope=\"tasks:read tasks:write\", error=\"insufficient_scope\", \
-                 error_description=\"The access token lacks a scope this call needs.\""
+                 error_description=\"The access token lacks a scope that this call requires.\""
             ))
         );
     }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leaves_the_quotes() {
+    fn a_url_cannot_close_the_quotes() {
         let challenger = Challenger::new("https://x/\"\\ \r\nä", &set(""));
         let value = challenger.header(&Reason::NoCredentials.into()).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Refusals: why a request goes no further, and what the client is answered.
+//! Refusals: why a request is refused, and the answer to the client.
 //!
 //! * [`reason`] is the one table of refusals: a row fixes status, challenge, JSON-RPC code, metric label, sentence and log level.
 //! * [`challenge`] writes `WWW-Authenticate` from a refusal.
@@ -13,16 +13,16 @@ use std::{sync::Arc, time::Duration};
 use crate::scope::ScopeSet;
 use reason::Reason;
 
-/// A request that goes no further.
+/// A refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Why; it alone fixes the answer.
+    /// Why. It alone determines the answer.
     pub reason: Reason,
-    /// Every scope the call takes, where it was refused for want of one.
+    /// Every scope that the call requires, where it was refused because one is missing.
     pub scopes: Option<ScopeSet>,
-    /// How long the client is asked to wait, where more is known than that it should.
+    /// How long the client should wait (`Retry-After`), where that is known.
     pub retry_after: Option<Duration>,
-    /// What the client is told in place of the reason's own sentence: the words of the rule that denied.
+    /// The text for the client instead of the reason's sentence: the message of the rule that denied.
     pub text: Option<Arc<str>>,
 }
 

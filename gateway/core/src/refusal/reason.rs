@@ -1,4 +1,4 @@
-//! Every way the gateway refuses a request, and the one table that fixes how each is answered.
+//! Every way the gateway refuses a request, and the one table that determines how each is answered.
 //!
 //! A [`Reason`] alone decides the status, the form of the challenge, the JSON-RPC code, the metric label, the sentence
 //! the client reads and the level it is logged at. Nothing else in the gateway chooses any of these.
@@ -29,40 +29,40 @@ macro_rules! reasons {
 
 // A new refusal is a new row here. The functions below the table fill in what rows of one kind share.
 reasons! {
-    // Admission: is this one request, and for us?
+    // Admission: is this one request, and for this gateway?
     /// Framing that two readers could understand differently (RFC 9112 §6, RFC 9110 §8.6).
-    BadFraming => plain("bad_framing", 400, "The request's framing is ambiguous."),
+    BadFraming => plain("bad_framing", 400, "The request line or a framing header (Host, Content-Length, Transfer-Encoding) is invalid or ambiguous."),
     /// A target with dot segments, encoded separators, a fragment or an unexpected form.
-    AmbiguousPath => plain("ambiguous_path", 400, "The request target is ambiguous."),
+    AmbiguousPath => plain("ambiguous_path", 400, "The request target is ambiguous. Send a path without dot segments, encoded separators or a fragment."),
     /// The header block is over its limit (RFC 6585 §5).
-    HeadersTooLarge => plain("headers_too_large", 431, "The header block is too large."),
+    HeadersTooLarge => plain("headers_too_large", 431, "The request headers are too large."),
     /// The header block did not arrive in time.
-    HeaderDeadline => plain("header_deadline", 408, "The header block did not arrive in time."),
+    HeaderDeadline => plain("header_deadline", 408, "The request headers did not arrive in time."),
     /// A `Host` this gateway does not serve.
-    Host => plain("host", 403, "This host is not served here."),
+    Host => plain("host", 403, "The host of the request is not served here."),
     /// A `Host` other than the one the TLS connection was opened for (RFC 9110 §15.5.20).
-    Misdirected => plain("misdirected", 421, "This connection was opened for another host. Open a new one."),
+    Misdirected => plain("misdirected", 421, "This connection was opened for another host. Open a new connection."),
     /// A method that no MCP transport uses.
-    MethodNotAllowed => plain("method_not_allowed", 405, "This method is not used here."),
+    MethodNotAllowed => plain("method_not_allowed", 405, "This HTTP method is not allowed here."),
     /// No resource or document has this path.
     NotFound => plain("not_found", 404, "Nothing is served at this path."),
     /// An `Origin` that is not allowed here (MCP transports, DNS rebinding).
-    Origin => plain("origin", 403, "This origin is not allowed."),
+    Origin => plain("origin", 403, "Requests from this origin are not allowed."),
 
-    /// More refused requests came from this address than are answered with care (RFC 6585 §4).
+    /// The address exceeded its budget of refused requests (RFC 6585 §4).
     TooManyRefusals => plain("too_many_refusals", 429, "Too many refused requests came from this address. Try again later."),
 
     // Credentials: RFC 6750 §3.1.
     /// No credentials at all: a challenge without an error.
     NoCredentials => bare("no_credentials", "An access token is required."),
-    /// Another scheme than Bearer.
+    /// A scheme other than Bearer.
     UnsupportedScheme => bare("unsupported_scheme", "Use the Bearer scheme with an access token."),
     /// More than one set of credentials.
-    MultipleCredentials => request("multiple_credentials", "More than one set of credentials was sent."),
+    MultipleCredentials => request("multiple_credentials", "More than one set of credentials was sent. Send one."),
     /// `access_token` in the query (OAuth 2.1 §5.1 forbids it).
     TokenInQuery => request("token_in_query", "Send the access token in the Authorization header, never in the URL."),
-    /// A Bearer header that holds no token68.
-    MalformedCredentials => request("malformed_credentials", "The Authorization header holds no well-formed token."),
+    /// A Bearer header without a token68.
+    MalformedCredentials => request("malformed_credentials", "The Authorization header has no well-formed Bearer token."),
 
     // Tokens: RFC 7519, RFC 8725, RFC 9068.
     /// The token is over its limit.
@@ -70,93 +70,93 @@ reasons! {
     /// Not a JWT of three canonical base64url parts with strict JSON in them.
     MalformedToken => token("malformed_token", "The token is malformed."),
     /// `alg` is not one this issuer may use.
-    AlgNotAllowed => token("alg_not_allowed", "The token's algorithm is not allowed."),
-    /// `alg` does not fit the key.
-    AlgKeyMismatch => token("alg_key_mismatch", "The token's algorithm does not fit its key."),
-    /// No key of the issuer fits the token.
-    UnknownKey => token("unknown_key", "The token's key is unknown."),
+    AlgNotAllowed => token("alg_not_allowed", "The token's signature algorithm is not allowed."),
+    /// `alg` does not match the key.
+    AlgKeyMismatch => token("alg_key_mismatch", "The token's signature algorithm does not match its key."),
+    /// No key of the issuer matches the token.
+    UnknownKey => token("unknown_key", "The token's signing key is unknown."),
     /// The signature does not verify.
     BadSignature => token("bad_signature", "The token's signature is not valid."),
-    /// A header parameter we refuse to follow (`jku`, `x5u`, `jwk`, `crit`, …).
+    /// A header parameter that the gateway refuses to follow (`jku`, `x5u`, `jwk`, `crit`, …).
     HeaderNotAllowed => token("header_not_allowed", "The token's header has a parameter that is not allowed."),
     /// `typ` is not that of an access token.
     WrongTokenType => token("wrong_token_type", "The token is not an access token."),
     /// `exp`, `aud`, `iss` or the subject claim is missing.
     MissingClaim => token("missing_claim", "The token lacks a required claim."),
-    /// The issuer is none of this resource's.
+    /// The issuer is not one of this resource's issuers.
     WrongIssuer => token("wrong_issuer", "The token's issuer is not accepted here."),
     /// The token is for another audience.
     WrongAudience => token("wrong_audience", "The token is for another resource."),
     /// The token has expired.
     Expired => expected_token("expired", "The token has expired."),
-    /// `nbf` or `iat` lies ahead.
+    /// `nbf` or `iat` is in the future.
     NotYetValid => token("not_yet_valid", "The token is not valid yet."),
-    /// The token lives longer than the issuer's `max_lifetime`.
+    /// The token's lifetime is longer than the issuer's `max_lifetime`.
     LifetimeTooLong => token("lifetime_too_long", "The token's lifetime is too long."),
-    /// The token is bound to a sender (`cnf`), which cannot be proven here yet.
+    /// The token is bound to a sender (`cnf`), which the gateway cannot verify yet.
     SenderConstrained => token("sender_constrained", "Sender-constrained tokens are not supported here."),
-    /// The subject cannot be passed on as a header.
-    UnusableSubject => token("unusable_subject", "The token's subject cannot be used here."),
-    /// The issuer's keys cannot be had. Never a 401: clients throw their tokens away on 401.
-    KeysUnavailable => fault("keys_unavailable", 503, "The token cannot be checked right now. Try again."),
+    /// The subject cannot be forwarded in a header.
+    UnusableSubject => token("unusable_subject", "The token's subject cannot be forwarded in a header."),
+    /// The issuer's keys are unavailable. Never a 401: clients discard their tokens on 401.
+    KeysUnavailable => fault("keys_unavailable", 503, "The issuer's keys are unavailable: the token cannot be verified. Try again later."),
 
     // The message: MCP transports, JSON-RPC.
     /// The body is over its limit.
-    BodyTooLarge => plain("body_too_large", 413, "The body is too large."),
+    BodyTooLarge => plain("body_too_large", 413, "The request body is too large."),
     /// All bodies in memory together are at their limit.
-    BodiesTooLarge => fault("bodies_too_large", 503, "Too much is being sent to the gateway right now. Try again later."),
+    BodiesTooLarge => fault("bodies_too_large", 503, "The gateway is receiving too much data right now. Try again later."),
     /// The body did not arrive in time.
-    BodyTimeout => plain("body_timeout", 408, "The body did not arrive in time."),
+    BodyTimeout => plain("body_timeout", 408, "The request body did not arrive in time."),
     /// Not `application/json`, or an encoded body.
     UnsupportedMediaType => plain("unsupported_media_type", 415, "Send application/json without a content encoding."),
     /// Not one JSON document.
-    ParseError => message("parse_error", -32700, "The body is not one JSON document."),
+    ParseError => message("parse_error", -32700, "The request body is not a single JSON document."),
     /// JSON that two readers could understand differently.
-    AmbiguousJson => message("ambiguous_json", -32600, "The message has ambiguous member names."),
+    AmbiguousJson => message("ambiguous_json", -32600, "The message has duplicate or ambiguous member names."),
     /// Not one JSON-RPC request, notification or response.
-    InvalidRequest => message("invalid_request", -32600, "The body is not one JSON-RPC message."),
+    InvalidRequest => message("invalid_request", -32600, "The request body is not a single valid JSON-RPC message."),
     /// `_meta` lacks the protocol version (MCP 2026-07-28).
     VersionMissing => message("version_missing", -32602, "_meta lacks io.modelcontextprotocol/protocolVersion."),
     /// Headers and body disagree (MCP 2026-07-28, `HeaderMismatch`).
-    HeaderMismatch => message("header_mismatch", -32020, "The MCP headers and the body disagree."),
+    HeaderMismatch => message("header_mismatch", -32020, "The MCP headers do not match the body."),
     /// A protocol version that this resource does not list (MCP 2026-07-28, `UnsupportedProtocolVersion`).
-    UnsupportedVersion => message("unsupported_version", -32022, "This protocol version is not served here."),
-    /// The same, where only versions up to 2025-11-25 are listed: a modern error would keep clients from falling back.
-    LegacyOnly => message("legacy_only", -32600, "This protocol version is not served here. Begin with initialize."),
-    /// A resource URI that two readers could resolve differently, where rules speak of URIs.
+    UnsupportedVersion => message("unsupported_version", -32022, "This protocol version is not supported here."),
+    /// The same, where only versions up to 2025-11-25 are listed: a modern error would prevent clients from falling back.
+    LegacyOnly => message("legacy_only", -32600, "This protocol version is not supported here. Send initialize first."),
+    /// A resource URI that two readers could resolve differently, where rules name URIs.
     AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous."),
     /// The request state of another caller or another call, altered, or unknown (MCP 2026-07-28, multi round-trip requests).
-    RequestState => message("request_state", -32602, "The request state is not known. Begin the call again."),
+    RequestState => message("request_state", -32602, "The request state is unknown. Start the call again."),
 
     // Authorization.
     /// A scope is missing: the client may step up.
     InsufficientScope => Row {
         challenge: ChallengeForm::Error("insufficient_scope"),
         severity: Severity::Expected,
-        ..denied("insufficient_scope", "The access token lacks a scope this call needs.")
+        ..denied("insufficient_scope", "The access token lacks a scope that this call requires.")
     },
-    /// The policy says no, whatever the scope.
+    /// The policy denies the call; no scope would help.
     PolicyDenied => denied("policy_denied", "This call is not allowed."),
-    /// A condition of the policy could not be judged, which denies.
+    /// A condition of the policy could not be evaluated, so the call is refused.
     ConditionFailed => Row {
         error: "policy_denied",
         ..denied("condition_failed", "This call is not allowed.")
     },
-    /// Task ids are bound to nobody here, so nobody may use one (MCP tasks, *Security Considerations*).
-    TasksRefused => denied("tasks_refused", "Tasks are not served here."),
-    /// A method on tasks that names no one task, where their ids are sealed, or that the era does not have.
-    TasksMethod => message("tasks_method", -32601, "This method on tasks is not served here."),
-    /// A call about a task from a client that does not say that it knows tasks (SEP-2663, *Protocol Errors*).
-    TasksUndeclared => message("tasks_undeclared", -32021, "This call takes the client capability io.modelcontextprotocol/tasks."),
-    /// The task id does not open.
+    /// Task ids are not bound to a caller here, so no caller is allowed to use one (MCP tasks, *Security Considerations*).
+    TasksRefused => denied("tasks_refused", "Tasks are not supported here."),
+    /// A task method that names no single task, where task ids are sealed, or that does not exist in the protocol version.
+    TasksMethod => message("tasks_method", -32601, "This task method is not supported here."),
+    /// A call about a task from a client that does not declare the tasks capability (SEP-2663, *Protocol Errors*).
+    TasksUndeclared => message("tasks_undeclared", -32021, "This call requires the client capability io.modelcontextprotocol/tasks."),
+    /// The task id cannot be unsealed.
     TaskUnknown => task("task_unknown"),
-    /// The task id is genuine, but another's.
+    /// The task id is genuine, but belongs to another caller.
     TaskMismatch => task("task_mismatch"),
-    /// The answer to a request of the server, outside any session.
-    SessionRequired => message("session_required", -32600, "An answer to the server needs the session it was asked in."),
-    /// The session id does not open.
+    /// A response to a request of the server, outside any session.
+    SessionRequired => message("session_required", -32600, "A response to the server requires the session in which the server sent its request."),
+    /// The session id cannot be unsealed.
     SessionUnknown => session("session_unknown"),
-    /// The session id is genuine, but another's.
+    /// The session id is genuine, but belongs to another caller.
     SessionMismatch => Row {
         severity: Severity::Suspicious,
         ..session("session_mismatch")
@@ -167,13 +167,13 @@ reasons! {
         severity: Severity::Expected,
         ..plain("rate_limited", 429, "Too many calls. Try again later.")
     },
-    /// More callers are counted for rate limits than can be.
+    /// No more callers can be counted for rate limits.
     RateLimitsExhausted => fault("rate_limits_exhausted", 503, "Too many callers at once. Try again later."),
 
     // Streams.
-    /// The principal has as many listening streams as one may have.
+    /// The principal has reached its limit of listening streams.
     TooManyStreams => plain("too_many_streams", 429, "Too many streams are open already. Close one, or try again later."),
-    /// There are as many listening streams as there may be.
+    /// All principals together have reached the limit of listening streams.
     StreamsExhausted => fault("streams_exhausted", 503, "No more streams can be opened right now. Try again later."),
 
     // Upstream.
@@ -181,18 +181,18 @@ reasons! {
     UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),
     /// The upstream's response head did not come in time.
     UpstreamTimeout => fault("upstream_timeout", 504, "The MCP server did not answer in time."),
-    /// The upstream broke off before its response head, or its answer is no HTTP.
-    UpstreamBroken => fault("upstream_broken", 502, "The MCP server broke off its answer."),
-    /// The upstream itself asks for credentials.
-    UpstreamAuth => fault("upstream_auth", 502, "The MCP server refused the gateway."),
-    /// The upstream answered with another session than the one opened.
-    UpstreamSession => fault("upstream_session", 502, "The MCP server answered for another session."),
-    /// An answer that must be read whole is over its limit.
-    AnswerTooLarge => fault("answer_too_large", 502, "The MCP server's answer is too large to be checked."),
-    /// An answer that must be read is not JSON-RPC.
-    AnswerUnreadable => fault("answer_unreadable", 502, "The MCP server's answer cannot be read."),
-    /// The gateway failed: a defect.
-    Internal => fault("internal", 500, "The gateway failed."),
+    /// The connection broke off before the response head, or the response is not HTTP.
+    UpstreamBroken => fault("upstream_broken", 502, "The MCP server broke off or sent an invalid HTTP response."),
+    /// The upstream answered 401: it requires credentials of its own.
+    UpstreamAuth => fault("upstream_auth", 502, "The MCP server asked the gateway for credentials."),
+    /// The upstream answered with a session id other than the one sent.
+    UpstreamSession => fault("upstream_session", 502, "The MCP server answered with another session ID."),
+    /// A response that must be read whole is over its limit.
+    AnswerTooLarge => fault("answer_too_large", 502, "The MCP server's response is too large to be checked."),
+    /// A response that must be read is not JSON-RPC.
+    AnswerUnreadable => fault("answer_unreadable", 502, "The MCP server's response cannot be read."),
+    /// An internal error: a defect of the gateway.
+    Internal => fault("internal", 500, "The gateway failed because of an internal error."),
 }
 
 /// How a refusal challenges the client (RFC 6750 §3, RFC 9728 §5.1).
@@ -211,23 +211,23 @@ pub enum ChallengeForm {
 pub enum Severity {
     /// An ordinary part of the protocol: a first call without a token, a step-up.
     Expected,
-    /// Somebody sends what they should not.
+    /// The client sent what no correct client sends.
     Suspicious,
-    /// The gateway, an issuer or an upstream is at fault: somebody should look.
+    /// The gateway, an issuer or an upstream is at fault: an operator should look.
     Fault,
 }
 
-/// One row of the table: everything a [`Reason`] fixes.
+/// One row of the table: everything that a [`Reason`] determines.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// Metric label and log value.
     pub label: &'static str,
     /// HTTP status code.
     pub status: u16,
-    /// The `WWW-Authenticate` it brings.
+    /// The form of its `WWW-Authenticate`.
     pub challenge: ChallengeForm,
-    /// JSON-RPC error code, where a message is at fault or denied: clients show their callers the words of such an error
-    /// alone. New codes are HTTP statuses, as they stay outside the range that JSON-RPC reserves (MCP basic, *Error Codes*).
+    /// JSON-RPC error code, where a message is at fault or denied: clients show their users only the text of such an
+    /// error. New codes are HTTP statuses, as they stay outside the range that JSON-RPC reserves (MCP basic, *Error Codes*).
     pub rpc_code: Option<i32>,
     /// `error` of the JSON body.
     pub error: &'static str,
@@ -238,12 +238,12 @@ pub struct Row {
 }
 
 impl Reason {
-    /// Whether the connection closes behind the answer.
+    /// Whether the connection closes after the answer.
     pub const fn closes_connection(self) -> bool {
         self.leaves_body_in_doubt() || matches!(self, Self::BodyTooLarge | Self::BodiesTooLarge)
     }
 
-    /// Whether nothing more is read of this request: where it ends is in doubt, or it does not come.
+    /// Whether the gateway reads no more of this request: its end is uncertain, or it did not arrive.
     pub const fn leaves_body_in_doubt(self) -> bool {
         matches!(
             self,
@@ -255,9 +255,9 @@ impl Reason {
         )
     }
 
-    /// Whether it counts against the address it came from: a token that no honest client sends, in the place for tokens.
-    /// A challenge, an expired token, a missing scope and whatever a verified caller does wrong count for nothing. Nor does
-    /// what any web page can have its readers' browsers send, such as a token in a URL: it would put them off.
+    /// Whether it counts against the client's address: a token in the `Authorization` header that no honest client sends.
+    /// A challenge, an expired token, a missing scope and every mistake of a verified caller do not count. Nor does what
+    /// any web page can make its readers' browsers send, such as a token in a URL: that would lock those readers out.
     pub const fn counts_against_address(self) -> bool {
         let row = self.row();
         matches!(row.challenge, ChallengeForm::Error(_))
@@ -327,7 +327,7 @@ const fn message(label: &'static str, code: i32, description: &'static str) -> R
     }
 }
 
-/// A message that was read and may not go on.
+/// A message that was read and is not allowed.
 const fn denied(label: &'static str, description: &'static str) -> Row {
     Row {
         rpc_code: Some(403),
@@ -335,18 +335,22 @@ const fn denied(label: &'static str, description: &'static str) -> Row {
     }
 }
 
-/// Foreign, altered and unknown sessions read alike: the label, in metrics and logs only, tells them apart.
+/// Foreign, altered and unknown sessions get the same answer: only the label, in metrics and logs, differs.
 const fn session(label: &'static str) -> Row {
     Row {
         error: "session_not_found",
         severity: Severity::Expected,
-        ..plain(label, 404, "The session is not known. Initialize again.")
+        ..plain(
+            label,
+            404,
+            "The session was not found. Initialize a new session.",
+        )
     }
 }
 
-/// Foreign, altered and unknown task ids read alike, too.
+/// Foreign, altered and unknown task ids get the same answer, too.
 const fn task(label: &'static str) -> Row {
-    message(label, -32602, "The task is not known.")
+    message(label, -32602, "The task was not found.")
 }
 
 const fn fault(label: &'static str, status: u16, description: &'static str) -> Row {
@@ -384,7 +388,7 @@ mod tests {
                 ChallengeForm::Error("insufficient_scope") => {
                     assert_eq!(row.status, 403, "{}", row.label)
                 }
-                ChallengeForm::Error(other) => panic!("{other} is no RFC 6750 error"),
+                ChallengeForm::Error(other) => panic!("{other} is not an RFC 6750 error"),
             }
         }
     }
@@ -416,7 +420,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip] // A table: one family, one line.
-    fn each_family_of_reasons_is_answered_in_a_way_of_its_own() {
+    fn each_family_of_reasons_has_its_own_form_of_answer() {
         use ChallengeForm::{Bare, Error};
         use Severity::{Expected, Fault, Suspicious};
         const NONE: ChallengeForm = ChallengeForm::None;
@@ -472,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_closes_where_the_end_of_the_body_is_in_doubt_or_far_away() {
+    fn a_connection_closes_where_the_end_of_the_body_is_uncertain_or_far_away() {
         let labels = |chosen: fn(Reason) -> bool| -> Vec<_> {
             let chosen = Reason::ALL.iter().filter(|reason| chosen(**reason));
             chosen.map(|reason| reason.label()).collect()
@@ -494,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn session_refusals_read_alike() {
+    fn all_session_refusals_have_the_same_text() {
         let (unknown, mismatch) = (Reason::SessionUnknown.row(), Reason::SessionMismatch.row());
         assert_eq!(unknown.status, mismatch.status);
         assert_eq!(unknown.error, mismatch.error);
@@ -502,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn task_refusals_read_alike() {
+    fn all_task_refusals_have_the_same_text() {
         let (unknown, mismatch) = (Reason::TaskUnknown.row(), Reason::TaskMismatch.row());
         assert_eq!(unknown.status, mismatch.status);
         assert_eq!(unknown.rpc_code, mismatch.rpc_code);

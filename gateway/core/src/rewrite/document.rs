@@ -12,7 +12,7 @@ use crate::{
 /// Edits every message of a document; `None` where nothing changes.
 ///
 /// # Errors
-/// A message that must not pass, or an array that cannot be read.
+/// A message that must not be forwarded, or an array that cannot be read.
 pub fn edit(document: &[u8], edit: &mut impl Edit) -> Result<Option<Vec<u8>>, EditError> {
     let first = document.iter().find(|byte| byte.is_ascii_graphic());
     if first != Some(&b'[') {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
     use crate::json::{self, JsonError, JsonLimits};
 
-    /// Puts `2` in place of the message `{"a":1}`, and refuses what is no JSON.
+    /// Replaces the message `{"a":1}` with `2`, and refuses what is not JSON.
     struct Two;
 
     impl Edit for Two {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused() {
+    fn a_document_that_cannot_be_read_is_refused() {
         for document in [
             "",
             "{",

@@ -1,9 +1,9 @@
-//! An edit of one JSON-RPC message, and why it may refuse.
+//! An edit of one JSON-RPC message, and why it can fail.
 
 use crate::json::{JsonError, JsonLimits};
 use crate::refusal::reason::Reason;
 
-/// How much of one message of an upstream is read. Lists of tools carry schemas, so this is more than a client gets.
+/// Limits for reading one message of an upstream. Lists of tools contain schemas, so they are higher than those for clients.
 pub const MESSAGE_LIMITS: JsonLimits = JsonLimits {
     depth: 128,
     members: 1_000_000,
@@ -11,32 +11,32 @@ pub const MESSAGE_LIMITS: JsonLimits = JsonLimits {
 
 /// Changes one JSON-RPC message of an upstream.
 pub trait Edit {
-    /// What is to stand in place of `message`; `None` leaves it as it is, byte for byte.
+    /// The replacement of `message`; `None` leaves it as it is, byte for byte.
     ///
-    /// Nobody has looked at the message before, which may be any text at all: an edit reads it strictly, within
+    /// Nothing has checked the message before, and it may be any text: an edit reads it strictly, within
     /// [`MESSAGE_LIMITS`].
     ///
     /// # Errors
-    /// The message must not pass: it cannot be read, or two readers might see different things in it.
+    /// The message must not be forwarded: it cannot be read, or two readers might see different things in it.
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError>;
 }
 
-/// Why an answer cannot be passed on.
+/// Why a response cannot be forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// A message is no JSON that every reader understands alike.
-    #[error("a message of the upstream cannot be read: {0}")]
+    /// A message is not JSON that every reader understands alike.
+    #[error("a message from the upstream cannot be read: {0}")]
     Json(#[from] JsonError),
     /// A message is not what the protocol says it is.
-    #[error("a message of the upstream cannot be edited: {0}")]
+    #[error("a message from the upstream cannot be edited: {0}")]
     Unfit(&'static str),
-    /// An answer or event is longer than what may be held of it.
-    #[error("the upstream's answer is longer than limits.answer_bytes")]
+    /// A response or event is longer than its limit.
+    #[error("the upstream's response is too large (limits.answer_bytes)")]
     TooLarge,
 }
 
 impl EditError {
-    /// What the client is told.
+    /// The reason for the client.
     pub const fn reason(self) -> Reason {
         match self {
             Self::Json(_) | Self::Unfit(_) => Reason::AnswerUnreadable,
@@ -45,7 +45,7 @@ impl EditError {
     }
 }
 
-/// One edit behind the other: the second reads what the first wrote.
+/// One edit after the other: the second reads what the first wrote.
 impl<A: Edit, B: Edit> Edit for (A, B) {
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
         let first = self.0.edit(message)?;
@@ -71,7 +71,7 @@ impl<E: Edit + ?Sized> Edit for Box<E> {
 mod tests {
     use super::*;
 
-    /// Puts a text in place of another one.
+    /// Replaces one text with another.
     struct Swap(&'static str, &'static str);
 
     impl Edit for Swap {

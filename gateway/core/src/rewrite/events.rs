@@ -1,8 +1,8 @@
 //! An event stream of an upstream (WHATWG HTML, *Server-sent events*), edited event by event.
 //!
-//! Nothing of an event leaves before it is whole, because only then it is known what its data says. What needs no edit leaves
-//! byte for byte; comments between events leave as soon as their line ends, so that they keep the stream open. However the
-//! stream is cut into chunks, the same bytes leave.
+//! An event is forwarded only when it is complete, because only then its data is known. Events that need no edit are forwarded
+//! byte for byte. Comments between events are forwarded as soon as their line ends, so that they keep the stream open. The
+//! output does not depend on how the stream is split into chunks.
 
 use std::borrow::Cow;
 
@@ -18,24 +18,24 @@ const DATA: &[u8] = b"data";
 #[derive(Debug)]
 pub struct EventEditor<E> {
     edit: E,
-    /// Bytes of one event that are held at most.
+    /// The maximum size of one event, in bytes.
     limit: usize,
-    /// What has come and not left: at most one event that is not whole, once a chunk is worked off.
+    /// Bytes received and not yet forwarded: at most one incomplete event, once a chunk is processed.
     held: Vec<u8>,
-    /// Where the event in hand begins in `held`.
+    /// Where the current event begins in `held`.
     start: usize,
-    /// Where the line in hand begins in `held`.
+    /// Where the current line begins in `held`.
     line: usize,
     /// How far `held` has been searched for the end of that line.
     searched: usize,
-    /// The start of the stream lies behind, with the mark that may stand there.
+    /// The start of the stream has been read, with the byte order mark if there is one.
     begun: bool,
-    /// The last event ended with a CR, of which a LF may be the second half.
+    /// The last event ended with a CR; a LF may follow as the second half of the line end.
     after_cr: bool,
 }
 
 impl<E: Edit> EventEditor<E> {
-    /// At the start of a stream. Of an event at most `limit` bytes are held.
+    /// At the start of a stream. At most `limit` bytes of an event are held.
     pub const fn new(edit: E, limit: usize) -> Self {
         Self {
             edit,
@@ -49,10 +49,10 @@ impl<E: Edit> EventEditor<E> {
         }
     }
 
-    /// Takes the next bytes of the stream and adds to `out` what may leave by now.
+    /// Reads the next bytes of the stream and adds to `out` what can be forwarded by now.
     ///
     /// # Errors
-    /// An event that must not pass. What stood before it is in `out`; the stream cannot go on.
+    /// An event that must not be forwarded. What came before it is in `out`; the stream cannot continue.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), EditError> {
         self.held.extend_from_slice(chunk);
         let done = self.advance(out);
@@ -60,7 +60,7 @@ impl<E: Edit> EventEditor<E> {
         done
     }
 
-    /// Takes note of the end of the stream: what is left is judged as if it were whole, because some readers take it so.
+    /// Handles the end of the stream: the rest is treated as a complete event, because some readers treat it so.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -68,7 +68,7 @@ impl<E: Edit> EventEditor<E> {
         self.emit(self.held.len(), out)
     }
 
-    /// How many bytes are held back.
+    /// How many bytes are held.
     pub const fn held(&self) -> usize {
         self.held.len()
     }
@@ -89,7 +89,7 @@ impl<E: Edit> EventEditor<E> {
         Ok(())
     }
 
-    /// Passes over the byte order mark; false while it cannot be told whether there is one.
+    /// Skips the byte order mark; false while it is unknown whether there is one.
     fn begin(&mut self, out: &mut Vec<u8>) -> bool {
         if self.begun {
             return true;
@@ -105,7 +105,7 @@ impl<E: Edit> EventEditor<E> {
         true
     }
 
-    /// Passes over the next line whose end is known.
+    /// Skips the next line whose end is known.
     fn next_line(&mut self, out: &mut Vec<u8>) -> Option<EventLine> {
         self.pass_second_half(out)?;
         let rest = self.held.get(self.searched..)?;
@@ -118,7 +118,7 @@ impl<E: Edit> EventEditor<E> {
         let leaves = at == self.line || (is_comment && self.line == self.start);
         let is_cr = self.held.get(at) == Some(&b'\r');
         let mut end = at + 1;
-        // What leaves does so at once; the other half of its line end follows. Inside an event more has to come anyway.
+        // An event is forwarded at once; the other half of its line end follows. Inside an event more must arrive anyway.
         if is_cr && !leaves {
             match self.held.get(end) {
                 None => {
@@ -135,7 +135,7 @@ impl<E: Edit> EventEditor<E> {
         })
     }
 
-    /// Passes on the LF behind a CR that has left; none while it cannot be told whether there is one.
+    /// Forwards the LF after a CR that was forwarded; none while it is unknown whether there is one.
     fn pass_second_half(&mut self, out: &mut Vec<u8>) -> Option<()> {
         if self.after_cr {
             if *self.held.get(self.line)? == b'\n' {
@@ -147,7 +147,7 @@ impl<E: Edit> EventEditor<E> {
         Some(())
     }
 
-    /// Lets the event in hand leave, which ends here.
+    /// Forwards the current event, which ends here.
     fn emit(&mut self, end: usize, out: &mut Vec<u8>) -> Result<(), EditError> {
         if end - self.start > self.limit {
             return Err(EditError::TooLarge);
@@ -165,11 +165,11 @@ impl<E: Edit> EventEditor<E> {
         (self.start, self.line, self.searched) = (at, at, at);
     }
 
-    /// Gives back what has left.
+    /// Releases the memory of what was forwarded.
     fn let_go(&mut self) {
         let left = self.start;
         if left == self.held.len() {
-            // A stream may be silent for long: it keeps no memory meanwhile.
+            // A stream may be idle for a long time: it holds no memory meanwhile.
             self.held = Vec::new();
         } else {
             self.held.drain(..left);
@@ -187,7 +187,7 @@ struct EventLine {
     ends_in_cr: bool,
 }
 
-/// What is to stand in place of an event; `None` where nothing changes.
+/// The replacement of an event; `None` where nothing changes.
 fn edited(event: &[u8], edit: &mut impl Edit) -> Result<Option<Vec<u8>>, EditError> {
     let Some(data) = data(event) else {
         return Ok(None);
@@ -211,7 +211,7 @@ fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(data)
 }
 
-/// The event with other data, which stands where its first `data` line stood; everything else is as it was.
+/// The event with other data, at the position of its first `data` line; everything else is unchanged.
 fn rewritten(event: &[u8], new: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.len().max(new.len()));
     let mut written = false;
@@ -274,7 +274,7 @@ const fn is_line_end(byte: u8) -> bool {
 }
 
 /// Whether some reader might find an object or an array in this text: its first visible ASCII character opens one. What else
-/// servers put into events (the URI of an `endpoint` event, nothing at all) is no message.
+/// servers put into events (the URI of an `endpoint` event, nothing at all) is not a message.
 fn could_be_message(text: &[u8]) -> bool {
     let visible = text.iter().find(|byte| byte.is_ascii_graphic());
     matches!(visible, Some(b'{' | b'['))
@@ -284,7 +284,7 @@ fn could_be_message(text: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Puts `two` in place of `one`, on two lines; refuses `bad`.
+    /// Replaces `one` with `two`, on two lines; refuses `bad`.
     struct Two;
 
     impl Edit for Two {
@@ -352,21 +352,21 @@ mod tests {
     ];
 
     #[test]
-    fn events_that_need_no_edit_leave_byte_for_byte() {
+    fn events_that_need_no_edit_are_forwarded_byte_for_byte() {
         for stream in UNTOUCHED {
             assert_eq!(edited(&[stream], 1000), ((*stream).to_owned(), Ok(())));
         }
     }
 
     #[test]
-    fn edited_data_stands_where_its_first_line_stood() {
+    fn edited_data_is_where_its_first_line_was() {
         for (stream, expected) in CHANGED {
             assert_eq!(edited(&[stream], 1000), ((*expected).to_owned(), Ok(())));
         }
     }
 
     #[test]
-    fn it_does_not_matter_how_the_stream_is_cut() {
+    fn it_does_not_matter_how_the_stream_is_split() {
         let streams = UNTOUCHED
             .iter()
             .chain(CHANGED.iter().map(|(stream, _)| stream));
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_an_event_leaves_before_it_is_whole() {
+    fn no_part_of_an_event_is_forwarded_before_it_is_complete() {
         let mut editor = EventEditor::new(Two, 1000);
         let steps = [
             (": keep", ""),
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_ends_the_stream_behind_what_came_before() {
+    fn an_unreadable_event_ends_the_stream_after_the_events_before_it() {
         let (out, done) = edited(&["data: {}\n\ndata: {bad}\n\ndata: {}\n\n"], 1000);
         assert_eq!(
             (&*out, done),
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_opens_nothing_is_no_message() {
+    fn text_that_opens_no_object_or_array_is_not_a_message() {
         for text in [
             "",
             " ",

@@ -1,9 +1,9 @@
-//! Lists of tools, prompts, resources and templates, less what the caller may not see.
+//! Lists of tools, prompts, resources and templates, without the entries that the caller is not allowed to see.
 //!
 //! A list is known by its shape (`result.tools` and its like), not by the request it answers: a stream that is resumed
-//! replays answers whose requests nobody remembers. What stays keeps its order and its bytes; the cursor of the next page is
-//! not touched, so a page may become empty. Every list that was filtered says that it is for this caller alone
-//! (`cacheScope`, MCP 2026-07-28, *Caching*): without the member it is not defined who may share it.
+//! replays answers to requests that are no longer known. The remaining entries keep their order and their bytes; the cursor of
+//! the next page is not touched, so a page may become empty. Every list that was filtered is marked as for this caller only
+//! (`cacheScope`, MCP 2026-07-28, *Caching*): without the member it is undefined who may share it.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::{
     rewrite::edit::{Edit, EditError, MESSAGE_LIMITS},
 };
 
-/// Objects and arrays around what is read: the message, its result, the list, the entry.
+/// Depth of what is read: the message, its result, the list, the entry.
 const DEPTH: usize = 4;
 
 const RESULT: &str = "result";
@@ -30,7 +30,7 @@ const KNOWN: [&str; 5] = [
     CACHE_SCOPE,
 ];
 
-/// Drops from every list the entries that are not shown.
+/// Removes the entries that are not shown from every list.
 #[derive(Debug)]
 pub struct ListFilter<S, H> {
     shows: S,
@@ -38,12 +38,12 @@ pub struct ListFilter<S, H> {
 }
 
 impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> ListFilter<S, H> {
-    /// A filter that asks `shows` about every entry that has a name, and tells `hid` how many of a list it dropped.
+    /// A filter that calls `shows` for every entry that has a name, and `hid` with the number of entries removed from a list.
     pub const fn new(shows: S, hid: H) -> Self {
         Self { shows, hid }
     }
 
-    /// Whether an entry stays. One without a name, or whose name may be read in two ways, does not.
+    /// Whether an entry stays. An entry without a name, or with an ambiguous name, does not.
     fn keeps(&self, listed: Listed, entry: OutlineValue<'_, '_>) -> bool {
         let names = entry.members().map(|(name, _)| name);
         if ambiguous_names(names, &[listed.key()]) {
@@ -59,12 +59,12 @@ impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> ListFilter<S, H> {
         list: OutlineValue<'_, '_>,
         changes: &mut Splices,
     ) -> Result<(), EditError> {
-        // Some servers write an empty list so.
+        // Some servers write an empty list like this.
         if list.raw() == b"null" {
             return Ok(());
         }
         if !list.is_array() {
-            return Err(EditError::Unfit("a list is no array"));
+            return Err(EditError::Unfit("a list is not an array"));
         }
         let entries = list.elements().map(|entry| Entry {
             span: entry.span(),
@@ -106,7 +106,7 @@ impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> Edit for ListFilter<S
 
 fn refuse_ambiguous(object: OutlineValue<'_, '_>, known: &[&str]) -> Result<(), EditError> {
     match ambiguous_names(object.members().map(|(name, _)| name), known) {
-        true => Err(EditError::Unfit("two of its members look alike")),
+        true => Err(EditError::Unfit("it has look-alike member names")),
         false => Ok(()),
     }
 }
@@ -116,7 +116,7 @@ struct Entry {
     stays: bool,
 }
 
-/// Each dropped entry takes one separator with it: the one in front, or, where nothing stays in front, the one behind.
+/// Each removed entry takes one separator with it: the one before it, or, where no entry stays before it, the one after it.
 fn drop_entries(entries: &[Entry], changes: &mut Splices) {
     let mut kept = false;
     let mut before = 0;
@@ -154,7 +154,7 @@ mod tests {
 
     type Filtered = (Option<String>, Vec<(Listed, usize)>);
 
-    /// Filters by what begins with `x`; what was hidden comes second.
+    /// Removes what begins with `x`; what was hidden comes second.
     fn filtered(message: &str) -> Result<Filtered, EditError> {
         let mut hidden = Vec::new();
         let shows = |_: Listed, name: &str| !name.starts_with('x');
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_are_not_shown_are_cut_and_the_rest_stays_byte_for_byte() {
+    fn entries_that_are_not_shown_are_removed_and_the_rest_stays_byte_for_byte() {
         let cases = [
             (r#"{"tools":[{"name":"a"}]"#, r#"{"tools":[{"name":"a"}]"#),
             (r#"{"tools":[{"name":"x"}]"#, r#"{"tools":[]"#),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_a_name_that_every_reader_sees_is_cut() {
+    fn an_entry_without_an_unambiguous_name_is_removed() {
         for entry in [
             r#"{}"#,
             r#"{"title":"a"}"#,
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_stays_as_it_is() {
+    fn an_answer_that_is_not_a_list_is_unchanged() {
         for message in [
             r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"cacheScope":"public"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{"capabilities":{"tools":{}}}}"#,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_may_see_differently_is_refused() {
+    fn an_ambiguous_list_is_refused() {
         for (message, error) in [
             (
                 r#"{"id":1,"result":{"tools":[]},"result":{"tools":[{"name":"x"}]}}"#,
@@ -310,23 +310,23 @@ mod tests {
             ),
             (
                 r#"{"id":1,"Result":{"tools":[{"name":"x"}]}}"#,
-                EditError::Unfit("two of its members look alike"),
+                EditError::Unfit("it has look-alike member names"),
             ),
             (
                 r#"{"id":1,"result":{"toolſ":[{"name":"x"}]}}"#,
-                EditError::Unfit("two of its members look alike"),
+                EditError::Unfit("it has look-alike member names"),
             ),
             (
                 r#"{"id":1,"result":{"tools":[],"CacheScope":"public"}}"#,
-                EditError::Unfit("two of its members look alike"),
+                EditError::Unfit("it has look-alike member names"),
             ),
             (
                 r#"{"id":1,"result":{"tools":{"x":{"name":"x"}}}}"#,
-                EditError::Unfit("a list is no array"),
+                EditError::Unfit("a list is not an array"),
             ),
             (
                 r#"{"id":1,"result":{"tools":"x"}}"#,
-                EditError::Unfit("a list is no array"),
+                EditError::Unfit("a list is not an array"),
             ),
             (
                 r#"{"id":1,"result":{"tools":[{"name":"a"}]}"#,

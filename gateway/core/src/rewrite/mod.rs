@@ -1,8 +1,8 @@
-//! What an upstream answers, edited on its way to the client.
+//! Edits the answers of upstreams on their way to the client.
 //!
-//! An [`Edit`](edit::Edit) is asked about every message of an answer, whether that is a JSON document ([`document`]) or an event stream
-//! ([`events`]). It says what is to stand there instead, or that nothing needs to change: then the bytes stay as they came.
-//! What cannot be read is not passed on unedited: it ends the answer.
+//! An [`Edit`](edit::Edit) is called for every message of an answer, in a JSON document ([`document`]) or in an event stream
+//! ([`events`]). It returns the replacement, or that nothing changes: then the bytes stay as they came.
+//! An answer that cannot be read is not forwarded unedited: it is refused or ended.
 
 pub mod document;
 pub mod edit;

@@ -1,9 +1,9 @@
-//! Sealing what an upstream hands out: the ids of its tasks, and the state of a request that the client is to repeat.
+//! Seals what an upstream issues: the ids of its tasks, and the state of a request that the client must repeat.
 //!
-//! Where ids stand, the specifications say: in a task (MCP 2025-11-25, tasks, *Creating Tasks*, *Getting Tasks*, *Task Status
-//! Notification*; SEP-2663, *Task Creation*, *Task Polling*, *Task Status Notifications*), in the acknowledgement of what is
-//! watched, and in the `_meta` of whatever belongs to a task. A method of the server's own that asks about a task is about one
-//! that the client hosts, whose id is the client's. Nobody may list tasks where ids are sealed, so no list is looked for.
+//! The specifications define where ids are: in a task (MCP 2025-11-25, tasks, *Creating Tasks*, *Getting Tasks*, *Task Status
+//! Notification*; SEP-2663, *Task Creation*, *Task Polling*, *Task Status Notifications*), in the acknowledgement of
+//! subscriptions, and in the `_meta` of everything that belongs to a task. A server's request about a task names a task that
+//! the client hosts, with an id of the client. Listing tasks is refused where ids are sealed, so no list is edited.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     rewrite::edit::{Edit, EditError, MESSAGE_LIMITS},
 };
 
-/// Tasks that one acknowledgement may name: each is sealed.
+/// Maximum number of tasks in one acknowledgement: each is sealed.
 const MAX_WATCHED: usize = 10_000;
 
 /// Seals values in the messages of one answer.
@@ -25,11 +25,11 @@ const MAX_WATCHED: usize = 10_000;
 pub struct Sealing {
     /// Seals them.
     pub sealer: Arc<Sealer>,
-    /// Whom ids of tasks belong to, where they are sealed.
+    /// The binding of task ids, where they are sealed.
     pub tasks: Option<Bound>,
-    /// What the client calls ids that it sent: sealed anew they might read otherwise, once the key has changed.
+    /// The sealed ids that the client sent: sealed again with a new key, they would be another text.
     pub known: Vec<(String, String)>,
-    /// What a request state belongs to, where it is sealed.
+    /// The binding of the request state, where it is sealed.
     pub state: Option<Bound>,
 }
 
@@ -63,7 +63,8 @@ impl<'a> AnswerReading<'_, 'a> {
         }
         let (method, params) = (root.get("method"), object(root.get("params")));
         if let (Some(bound), Some(method), Some(params)) = (self.sealing.tasks, method, params) {
-            let method = json::string(method).ok_or(EditError::Unfit("its method is no text"))?;
+            let method =
+                json::string(method).ok_or(EditError::Unfit("its method is not a string"))?;
             let is_notification = root.get("id").is_none();
             self.params(&bound, is_notification.then_some(&*method), &params)?;
         }
@@ -87,7 +88,7 @@ impl<'a> AnswerReading<'_, 'a> {
         }
     }
 
-    /// The parameters of a notification, or of a request of the server, which has no task of its own.
+    /// The parameters of a notification, or of a request from the server, which has no task of its own.
     fn params(
         &mut self,
         bound: &Bound,
@@ -103,7 +104,7 @@ impl<'a> AnswerReading<'_, 'a> {
         }
     }
 
-    /// The id of a task, and what belongs to it in the result that a modern server puts into it.
+    /// The id of a task, and the result that a modern server puts into the task.
     fn task(&mut self, bound: &Bound, task: &Object<'a>) -> Result<(), EditError> {
         self.seal(bound, task.get("taskId"))?;
         match object(task.get("result")) {
@@ -145,21 +146,23 @@ impl<'a> AnswerReading<'_, 'a> {
         }
     }
 
-    /// What is no string passes: no client could send it back.
+    /// A value that is not a string is forwarded unchanged: no client could send it back.
     fn seal(&mut self, bound: &Bound, raw: Option<&'a [u8]>) -> Result<(), EditError> {
         let Some(raw) = raw.filter(|raw| raw.starts_with(b"\"")) else {
             return Ok(());
         };
-        let value = json::string(raw).ok_or(EditError::Unfit("what is to be sealed is no text"))?;
+        let value =
+            json::string(raw).ok_or(EditError::Unfit("an id or state is not a valid string"))?;
         let mut known = self.sealing.known.iter();
         let known = known.find(|(id, _)| self.sealing.tasks == Some(*bound) && *id == value);
         let sealed = match known {
             Some((_, sealed)) => Some(sealed.clone()),
             None => self.sealing.sealer.seal(bound, &value),
         };
-        let sealed = sealed.ok_or(EditError::Unfit("what is to be sealed is too long"))?;
-        let place = json::span(self.message, raw).ok_or(EditError::Unfit("it lies elsewhere"))?;
-        // Base64url stands for itself.
+        let sealed = sealed.ok_or(EditError::Unfit("an id or state is too long"))?;
+        let place = json::span(self.message, raw)
+            .ok_or(EditError::Unfit("a value is not in the message"))?;
+        // Base64url needs no escapes.
         self.changes.put(place, format!("\"{sealed}\""));
         Ok(())
     }
@@ -167,7 +170,7 @@ impl<'a> AnswerReading<'_, 'a> {
 
 fn refuse_ambiguous(object: &Object<'_>, known: &[&str]) -> Result<(), EditError> {
     match ambiguous(object, known) {
-        true => Err(EditError::Unfit("two of its members look alike")),
+        true => Err(EditError::Unfit("it has look-alike member names")),
         false => Ok(()),
     }
 }
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_sealed_wherever_it_stands_and_the_rest_stays_byte_for_byte() {
+    fn an_id_is_sealed_at_every_place_and_the_rest_stays_byte_for_byte() {
         let related =
             r#""_meta":{"a":1,"io.modelcontextprotocol/related-task": { "taskId":"ID" }}"#;
         let templates = [
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_of_the_servers_stays_as_it_is() {
+    fn values_that_are_not_ids_of_the_server_are_unchanged() {
         for message in [
             r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"taskId":"abc"}],"structuredContent":{"taskId":"abc"}}}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{"taskId":7,"task":"abc","_meta":[]}}"#,
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_the_client_sent_stays_what_it_sent() {
+    fn an_id_that_the_client_sent_comes_back_unchanged() {
         let mut sealing = sealing();
         sealing.known = vec![("abc".to_owned(), "under-an-older-key".to_owned())];
         let message = |one: &str, other: &str| {
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_watched_ends_at_its_limit() {
+    fn the_number_of_acknowledged_tasks_is_limited() {
         let acknowledged = |count| {
             let ids = vec![r#""abc""#; count].join(",");
             let message = format!(
@@ -328,8 +331,8 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_may_see_differently_is_refused() {
-        const ALIKE: EditError = EditError::Unfit("two of its members look alike");
+    fn an_ambiguous_message_is_refused() {
+        const ALIKE: EditError = EditError::Unfit("it has look-alike member names");
         let long = "x".repeat(1025);
         let cases = [
             (
@@ -358,15 +361,15 @@ mod tests {
             ),
             (
                 r#"{"result":{"taskId":"\ud800"}}"#,
-                EditError::Unfit("what is to be sealed is no text"),
+                EditError::Unfit("an id or state is not a valid string"),
             ),
             (
                 &format!(r#"{{"result":{{"taskId":"{long}"}}}}"#),
-                EditError::Unfit("what is to be sealed is too long"),
+                EditError::Unfit("an id or state is too long"),
             ),
             (
                 r#"{"method":1,"params":{"taskId":"a"}}"#,
-                EditError::Unfit("its method is no text"),
+                EditError::Unfit("its method is not a string"),
             ),
         ];
         for (message, error) in cases {

@@ -81,7 +81,7 @@ rules[3]  decides: allows, requires tasks:write
 
 requires  tasks:read tasks:write
 missing   tasks:write (tasks:admin implies it)
-outcome   refused with 403 insufficient_scope: The access token lacks a scope this call needs.
+outcome   refused with 403 insufficient_scope: The access token lacks a scope that this call requires.
 challenge scope=\"tasks:read tasks:write\"
 ";
     assert_eq!((code, printed.as_str()), (REFUSED, expected));

@@ -102,7 +102,7 @@ async fn a_token_without_the_scope_leads_to_an_error_and_not_to_a_loop() {
     for (program, error, consents, tokens) in [
         (
             program(python, &[]),
-            "MCPError: The access token lacks a scope this call needs.",
+            "MCPError: The access token lacks a scope that this call requires.",
             &once,
             2,
         ),
@@ -140,7 +140,7 @@ async fn only_the_call_fails_when_the_user_refuses_consent() {
     for (program, error) in [
         (
             program(python, &["--sparing"]),
-            "MCPError: The access token lacks a scope this call needs.",
+            "MCPError: The access token lacks a scope that this call requires.",
         ),
         (program(typescript, &[]), refused),
         (program(typescript_1, &[]), refused),

@@ -1,21 +1,21 @@
-//! The functions and operators that conditions may use, and the types that they take.
+//! The functions and operators that conditions can use, and the types that they accept.
 //!
-//! They are those of CEL's standard library, less what runs over lists (`all`, `exists`, `map` …), regular expressions, and
-//! what a condition has no use for (`bytes`, `type`, `dyn`).
+//! They are those of CEL's standard library, without functions over lists (`all`, `exists`, `map` …), regular expressions, and
+//! functions that conditions do not need (`bytes`, `type`, `dyn`).
 
 use CallForm::{Either, Global, Method, Operator};
 use TypeKind::{Any, Bool, Double, Duration, Int, List, Map, Number, Text, Time, Uint};
 
-/// What is known of a value's type before there is one.
+/// What is known about a value's type before there is a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TypeKind {
-    /// Known when it is there: claims and arguments.
+    /// Unknown until the request: claims and arguments.
     Any,
     Bool,
     Int,
     Uint,
     Double,
-    /// `int`, `uint` or `double`: what a function takes, never what a value is.
+    /// `int`, `uint` or `double`: what a function accepts, never the type of a value.
     Number,
     Text,
     Null,
@@ -26,12 +26,12 @@ pub(crate) enum TypeKind {
 }
 
 impl TypeKind {
-    /// Whether a value of this kind may turn out to be a `wanted` one.
+    /// Whether a value of this kind can be of the `wanted` kind.
     pub(crate) fn may_be(self, wanted: Self) -> bool {
         self == Any || wanted == Any || self == wanted || (wanted == Number && self.is_number())
     }
 
-    /// Whether two values may be equal: CEL compares numbers by value, and nothing else across types.
+    /// Whether two values can be equal: CEL compares numbers by value, and all other types only with the same type.
     pub(crate) fn may_equal(self, other: Self) -> bool {
         self.may_be(other) || (self.is_number() && other.is_number())
     }
@@ -40,7 +40,7 @@ impl TypeKind {
         matches!(self, Int | Uint | Double | Number)
     }
 
-    /// The name it has in messages: CEL's own.
+    /// Its name in messages: CEL's own.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Any => "any value",
@@ -72,12 +72,12 @@ pub(crate) enum CallForm {
     Operator,
 }
 
-/// A function or operator, under the name that CEL's syntax tree has for it.
+/// A function or operator, with its name in CEL's syntax tree.
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) name: &'static str,
     form: CallForm,
-    /// What it takes, what it is called on being the first, and what it gives.
+    /// The accepted types (for a method, the value before the dot is the first), and the type of the result.
     signatures: &'static [(&'static [TypeKind], TypeKind)],
 }
 
@@ -224,7 +224,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)
 }
 
-/// The names of all functions, operators apart.
+/// The names of all functions, without operators.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let written = FUNCTIONS
         .iter()
@@ -233,7 +233,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Function {
-    /// Whether it may be written as a method, or not as one.
+    /// Whether it can be written as a method, or as a function.
     pub(crate) fn may_be_written(&self, as_method: bool) -> bool {
         match self.form {
             Global | Operator => !as_method,
@@ -242,7 +242,7 @@ impl Function {
         }
     }
 
-    /// What it gives for values of these kinds; `None` where it takes no such values.
+    /// The type of the result for values of these kinds; `None` where it does not accept them.
     pub(crate) fn gives(&self, kinds: &[TypeKind]) -> Option<TypeKind> {
         let fitting = |(takes, _): &&(&[TypeKind], TypeKind)| {
             takes.len() == kinds.len()
@@ -264,7 +264,7 @@ impl Function {
         })
     }
 
-    /// Every way it can be written.
+    /// Every form in which it can be written.
     pub(crate) fn forms(&self) -> String {
         let forms = self.signatures.iter().map(|(takes, _)| self.form_of(takes));
         forms.collect::<Vec<_>>().join(", ")
@@ -282,7 +282,7 @@ impl Function {
     }
 }
 
-/// A function or operator as people write it.
+/// A function or operator as it is written in a condition.
 pub(crate) fn shown(name: &str) -> &str {
     match name {
         "_?_:_" => "? :",

@@ -1,8 +1,7 @@
-//! What can be told of a condition before there is anything to judge: which names it has, what it reads, and whether its
-//! types go together.
+//! Checks a condition when the configuration is read: which names it uses, what it reads, and whether its types match.
 //!
-//! Claims and arguments may be of any type, so whatever is done to them may be right. The type of everything else is
-//! known: `request.path > 3` is never right, and refused.
+//! Claims and arguments may have any type, so every operation on them may be valid. The type of everything else is
+//! known: `request.path > 3` is never valid, and is refused.
 
 mod functions;
 
@@ -23,9 +22,9 @@ pub(crate) struct Reads {
     pub(crate) claims: ClaimNames,
     /// Members of the arguments.
     pub(crate) arguments: MemberNames,
-    /// Those, and members of what is in them.
+    /// Those, and the members inside them.
     pub(crate) argument_names: BTreeSet<String>,
-    /// What the call is about.
+    /// The tool, prompt or resource.
     pub(crate) name: bool,
     pub(crate) address: bool,
     pub(crate) time: bool,
@@ -59,7 +58,7 @@ const VARIABLES: [(&str, &[(&str, TypeKind)]); 3] = [
 
 const VARIABLE_NAMES: [&str; 4] = ["claims", "client", "mcp", "request"];
 
-/// Macros of CEL that run over lists.
+/// CEL's macros over lists, and regular expressions.
 const LIST_MACROS: [&str; 7] = [
     "all",
     "exists",
@@ -70,10 +69,10 @@ const LIST_MACROS: [&str; 7] = [
     "matches",
 ];
 
-/// Parts within one another. The interpreter calls itself for each, and has the stack of a worker thread.
+/// Depth of nesting. The interpreter recurses at each level, on the stack of a worker thread.
 const MAX_DEPTH: usize = 32;
 
-/// What a condition reads, if nothing is wrong with it.
+/// What a condition reads, if it is valid.
 pub(crate) fn check(program: &Program) -> Result<Reads, ConditionError> {
     let mut checker = Checker {
         program,
@@ -85,8 +84,8 @@ pub(crate) fn check(program: &Program) -> Result<Reads, ConditionError> {
     if !kind.may_be(TypeKind::Bool) {
         return Err(checker.error(
             root,
-            format!("gives a {}, not true or false", kind.name()),
-            "Compare it with something, such as == \"…\".",
+            format!("evaluates to {}, not to true or false", kind.name()),
+            "Compare it with a value, such as == \"…\".",
         ));
     }
     Ok(checker.reads)
@@ -98,10 +97,10 @@ struct Checker<'p> {
     depth: usize,
 }
 
-/// What is known of a part.
+/// What is known about a part of the condition.
 struct Node {
     kind: TypeKind,
-    /// Whether it is the same whatever the facts are.
+    /// Whether its value does not depend on the request.
     is_constant: bool,
     origin: ValueOrigin,
 }
@@ -140,7 +139,7 @@ impl Node {
 }
 
 impl Checker<'_> {
-    /// A part whose whole value counts.
+    /// A part whose whole value is read.
     fn node(&mut self, expr: &IdedExpr) -> Result<Node, ConditionError> {
         let node = self.base(expr)?;
         match node.origin {
@@ -151,7 +150,7 @@ impl Checker<'_> {
         Ok(node)
     }
 
-    /// A part of which one member may be all that counts.
+    /// A part of which possibly only one member is read.
     fn base(&mut self, expr: &IdedExpr) -> Result<Node, ConditionError> {
         if self.depth == MAX_DEPTH {
             return Err(self.error(expr, TOO_DEEP, FLATTER));
@@ -172,8 +171,8 @@ impl Checker<'_> {
             Expr::Map(map) => self.map(expr, map),
             Expr::Struct(_) | Expr::Comprehension(_) | Expr::Unspecified => Err(self.error(
                 expr,
-                "is no expression that conditions may have",
-                "Make lists with [] and maps with {}.",
+                "is an expression that conditions do not support",
+                "Write lists with [] and maps with {}.",
             )),
         }
     }
@@ -189,8 +188,8 @@ impl Checker<'_> {
             LiteralValue::Bytes(_) => {
                 return Err(self.error(
                     expr,
-                    "bytes equal nothing that a condition reads",
-                    "Write text without the b before it.",
+                    "must be a string, not bytes",
+                    "Remove the b before the string.",
                 ));
             }
         }))
@@ -204,15 +203,15 @@ impl Checker<'_> {
             let names: Vec<_> = members.iter().map(|(member, _)| *member).collect();
             return Err(self.error(
                 expr,
-                format!("`{name}` is no value of its own"),
-                format!("Name one of its members: {}.", listed(&names, name)),
+                format!("`{name}` is not a value"),
+                format!("Use one of its members: {}.", listed(&names, name)),
             ));
         }
         Err(self.error(
             expr,
-            format!("there is no variable `{}`", shortened(name)),
+            format!("unknown variable `{}`", shortened(name)),
             format!(
-                "{}Text stands in quotes; variables are claims, client, mcp and request.",
+                "{}Put strings in quotes, or use claims, client, mcp or request.",
                 did_you_mean(name, VARIABLE_NAMES)
             ),
         ))
@@ -228,8 +227,8 @@ impl Checker<'_> {
         if !operand.kind.may_be(TypeKind::Map) {
             return Err(self.error(
                 expr,
-                format!("a {} has no member", operand.kind.name()),
-                format!("Leave .{} out.", shortened(&select.field)),
+                format!("a {} has no members", operand.kind.name()),
+                format!("Remove .{}.", shortened(&select.field)),
             ));
         }
         let mut node = self.member(&operand, Some(&select.field));
@@ -254,7 +253,7 @@ impl Checker<'_> {
                 expr,
                 format!("`{variable}` has no member `{}`", shortened(field)),
                 format!(
-                    "{}There is {}.",
+                    "{}Use one of {}.",
                     did_you_mean(field, names.iter().copied()),
                     listed(&names, variable)
                 ),
@@ -263,8 +262,8 @@ impl Checker<'_> {
         if select.test {
             return Err(self.error(
                 expr,
-                format!("`{variable}.{field}` is always there"),
-                "It is empty where there is none: compare it with \"\" or {}.",
+                format!("`{variable}.{field}` is always present"),
+                "Compare it with \"\" or {}: it is empty if the request has none.",
             ));
         }
         self.reads.name |= (variable, field) == ("mcp", "name");
@@ -281,7 +280,7 @@ impl Checker<'_> {
         ))
     }
 
-    /// A member of something whose members are not fixed. Without a name it may be any of them.
+    /// A member of a value whose members are not fixed. Without a name it may be any of them.
     fn member(&mut self, of: &Node, name: Option<&str>) -> Node {
         match (of.origin, name) {
             (ValueOrigin::Claims, Some(name)) => self.reads.claims.insert(name),
@@ -364,7 +363,7 @@ impl Checker<'_> {
             return Err(self.error(
                 expr,
                 format!(
-                    "a {} never equals a {}",
+                    "{} and {} are never equal",
                     left.kind.name(),
                     right.kind.name()
                 ),
@@ -387,8 +386,11 @@ impl Checker<'_> {
         if !node.kind.may_be(TypeKind::Bool) {
             return Err(self.error(
                 condition,
-                format!("a {} decides nothing", node.kind.name()),
-                "Before the question mark stands what is true or false.",
+                format!(
+                    "the part before ? is {}, not true or false",
+                    node.kind.name()
+                ),
+                "Write a condition before the question mark.",
             ));
         }
         let (yes, no) = (self.node(yes)?, self.node(no)?);
@@ -443,15 +445,15 @@ impl Checker<'_> {
     ) -> ConditionError {
         let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         let problem = format!(
-            "`{}` does not take {}",
+            "`{}` does not accept {}",
             functions::shown(function.name),
             if names.is_empty() {
-                "nothing".to_owned()
+                "an empty argument list".to_owned()
             } else {
                 names.join(" and ")
             }
         );
-        self.error(expr, problem, format!("It is {}.", function.forms()))
+        self.error(expr, problem, format!("Use {}.", function.forms()))
     }
 
     fn unknown_function(&self, expr: &IdedExpr, call: &CallExpr) -> ConditionError {
@@ -460,30 +462,30 @@ impl Checker<'_> {
             return self.error(
                 expr,
                 format!(
-                    "`{name}` is not offered: a condition takes the same time whatever it reads"
+                    "`{name}` is not supported: conditions have no loops and no regular expressions"
                 ),
-                "Use in for lists, and contains, startsWith or endsWith for text.",
+                "Use `in` for lists, and contains, startsWith or endsWith for strings.",
             );
         }
         if let Some(function) = functions::find(name) {
             return self.error(
                 expr,
-                format!("`{name}` is not written like this"),
-                format!("It is {}.", function.forms()),
+                format!("`{name}` is called in the wrong form"),
+                format!("Use {}.", function.forms()),
             );
         }
         self.error(
             expr,
-            format!("there is no function `{}`", shortened(name)),
+            format!("unknown function `{}`", shortened(name)),
             format!(
-                "{}There are {}.",
+                "{}Use one of {}.",
                 did_you_mean(name, functions::names()),
                 functions::names().collect::<Vec<_>>().join(", ")
             ),
         )
     }
 
-    /// Parts that all count.
+    /// Parts that are all read.
     fn all(&mut self, parts: &[IdedExpr], kind: TypeKind) -> Result<Node, ConditionError> {
         let mut is_constant = true;
         for part in parts {
@@ -499,7 +501,7 @@ impl Checker<'_> {
         let mut is_constant = true;
         for entry in &map.entries {
             let EntryExpr::MapEntry(entry) = &entry.expr else {
-                return Err(self.error(expr, "is no map", "Make maps with {\"name\": value}."));
+                return Err(self.error(expr, "is not a map", "Write maps as {\"name\": value}."));
             };
             is_constant &= self.node(&entry.key)?.is_constant;
             is_constant &= self.node(&entry.value)?.is_constant;
@@ -514,16 +516,12 @@ impl Checker<'_> {
         Ok(node)
     }
 
-    /// A part that reads nothing gives the same whenever it is evaluated, or fails whenever it is.
+    /// A part that reads nothing has always the same value, or always fails.
     fn evaluate(&self, expr: &IdedExpr) -> Result<(), ConditionError> {
         let context = Context::with_env(environment());
         match Value::resolve_val(expr, &context) {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.error(
-                expr,
-                "fails whenever it is evaluated",
-                "Mend the value that is written here.",
-            )),
+            Err(_) => Err(self.error(expr, "always fails", "Correct the constant.")),
         }
     }
 
@@ -531,12 +529,12 @@ impl Checker<'_> {
         &self,
         expr: &IdedExpr,
         problem: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> ConditionError {
         let source = self.program.source_info();
         let offset = source.offset_for(expr.id).map_or(0, |(start, _)| start);
         let at = Spot::of(&source.source, offset);
-        ConditionError::new(at, problem, mend)
+        ConditionError::new(at, problem, fix)
     }
 }
 
@@ -549,7 +547,8 @@ fn text(expr: &IdedExpr) -> Option<&str> {
 }
 
 fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    similar::nearest(word, known).map_or_else(String::new, |near| format!("Did you mean {near}? "))
+    similar::nearest(word, known)
+        .map_or_else(String::new, |near| format!("Did you mean `{near}`? "))
 }
 
 fn listed(members: &[&str], variable: &str) -> String {
@@ -557,7 +556,7 @@ fn listed(members: &[&str], variable: &str) -> String {
     members.collect::<Vec<_>>().join(", ")
 }
 
-/// A name as a message has it.
+/// A name in a message, truncated.
 fn shortened(name: &str) -> String {
     const MOST: usize = 40;
     match name.char_indices().nth(MOST) {

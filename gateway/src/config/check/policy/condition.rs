@@ -10,12 +10,12 @@ pub(super) fn condition(item: &Item<'_>) -> Option<Condition> {
     match Condition::compile(&source) {
         Ok(condition) => Some(condition),
         Err(error) => {
-            let mend = error.mend.trim_end_matches('.');
+            let fix = error.fix.trim_end_matches('.');
             let place = Position {
                 line: error.line,
                 column: error.column,
             };
-            item.report_within(&source, place, &error.problem, mend);
+            item.report_within(&source, place, &error.problem, fix);
             None
         }
     }
