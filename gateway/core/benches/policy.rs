@@ -1,4 +1,4 @@
-//! What a decision costs: a whole call, many rules, conditions, the count of rate limits, filtering a list.
+//! The cost of a decision: a whole call, many rules, conditions, rate limits, filtering a list.
 //!
 //! `cargo bench -p mcp-gateway-core --bench policy`
 
@@ -125,7 +125,7 @@ fn caller(number: u32) -> Principal {
     }
 }
 
-/// One call: which limits count it, and what it takes of them.
+/// One call: which limits count it, and what it takes from them.
 fn take(buckets: &mut Buckets, limits: &[Limiter], caller: &Principal, now: Duration) -> bool {
     let shares = limits
         .iter()
@@ -179,7 +179,7 @@ fn rate(criterion: &mut Criterion) {
         let mut next = callers.iter().cycle();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                // 50,000 calls a second: buckets fill again and are forgotten meanwhile.
+                // 50,000 calls a second: buckets fill again and are removed meanwhile.
                 now += Duration::from_micros(20);
                 let caller = next.next().unwrap();
                 assert!(take(&mut buckets, black_box(limits), caller, now));
@@ -187,7 +187,7 @@ fn rate(criterion: &mut Criterion) {
         });
     }
     two_threads(&mut group, &limits[..1], &callers);
-    // Of a limit that everybody has used up: what a refusal costs.
+    // A limit that all callers together have used up: the cost of a refusal.
     let slow = Rate::new(1, Duration::from_secs(86_400), 1);
     let mut used = limiter(9, Per::Principal);
     used.limit.rate = slow;
@@ -221,7 +221,7 @@ fn tool_list(tools: usize) -> String {
     )
 }
 
-/// A policy that hides every other one of them.
+/// A policy that hides every second one of them.
 fn hiding(tools: usize) -> Policy {
     let names = (0..tools).step_by(2);
     let names = names.map(|number| Pattern::parse(&format!("tool_{number}")).unwrap());
@@ -298,7 +298,7 @@ fn policy(rules: Vec<Rule>) -> Policy {
     }
 }
 
-/// Many rules of each kind, of which the last one is meant.
+/// Many rules of each kind, of which the last one matches.
 fn many(name: impl Fn(usize) -> String) -> Policy {
     let mut rules: Vec<_> = (0..999)
         .map(|number| scoped("tools/call", &name(number), "tasks:write"))
@@ -333,7 +333,7 @@ const REQUEST: RequestFacts<'static> = RequestFacts {
     now: UnixTime::new(0),
 };
 
-/// What a legacy call of 1 KiB pays besides HTTP and its token: the envelope, the policy, the session.
+/// The cost of a legacy call of 1 KiB without HTTP and its token: the envelope, the policy, the session.
 fn call(criterion: &mut Criterion) {
     let principal = Arc::new(Principal {
         scopes: ScopeSet::parse("tasks:read tasks:write").unwrap(),
@@ -369,7 +369,7 @@ fn call(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A thousand rules, of which the last decides: named exactly, by beginnings, by globs that begin with a wildcard.
+/// A thousand rules, of which the last decides: with exact names, with prefixes, with globs that begin with a wildcard.
 fn rules(criterion: &mut Criterion) {
     let principal = Arc::new(Principal {
         scopes: ScopeSet::parse("tasks:read tasks:write").unwrap(),

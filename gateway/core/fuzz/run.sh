@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs fuzz targets one after the other, each for a time, and tells how often it ran and what it found.
+# Runs fuzz targets one after the other, each for a given time, and prints the number of executions and of findings.
 #
 #   gateway/core/fuzz/run.sh SECONDS [TARGET…]      all targets unless named
 #
-# It begins with the corpora of tests/corpus. What it finds lies in gateway/core/fuzz/artifacts/TARGET; mended, it goes to
+# It begins with the corpora of tests/corpus. Findings are in gateway/core/fuzz/artifacts/TARGET. Once fixed, a finding goes to
 # regressions/TARGET under a name that says what it is, and `make test` replays it.
 set -euo pipefail
 
@@ -16,7 +16,7 @@ if [ ${#targets[@]} -eq 0 ]; then
   mapfile -t targets < <(sed -n 's/^path = "fuzz_targets\/\(.*\)\.rs"$/\1/p' Cargo.toml)
 fi
 
-# Instrumentation is an unstable option of the compiler. Sanitizers would watch unsafe code, of which there is none here.
+# Instrumentation is an unstable option of the compiler. Sanitizers check unsafe code, and there is none here.
 export RUSTC_BOOTSTRAP=1
 fuzz() {
   local features=()

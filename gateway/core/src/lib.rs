@@ -1,19 +1,19 @@
 //! The gateway's decisions, pure: values and an instant go in, values come out.
 //!
-//! Nothing here opens a socket, reads a clock, writes a log or waits. That is what makes every rule of the gateway a
-//! table in a test, and it is why this is a crate of its own: Cargo holds the border.
+//! Nothing here opens a socket, reads a clock, writes a log or waits. So every rule of the gateway can be tested with a
+//! table of inputs and outputs. It is a crate of its own so that Cargo enforces this.
 //!
-//! A module names only those that stand above it in this list (`gateway/tests/source_rules` holds the order):
+//! A module names only those above it in this list (`gateway/tests/source_rules` enforces the order):
 //!
-//! * [`time`], [`similar`], [`scope`], [`principal`]: small values that everything shares.
+//! * [`time`], [`similar`], [`scope`], [`principal`]: small values that all modules share.
 //! * [`json`]: the strict reader of client bytes. [`sse`]: the events of a stream.
-//! * [`refusal`]: why a request goes no further; the one table of reasons.
+//! * [`refusal`]: why a request is refused; the one table of reasons.
 //! * [`mcp`]: what is called? The table of methods, the message, the headers that mirror it.
-//! * [`http`]: is the request one request, and for us? Framing, targets, origins, what is passed on.
-//! * [`seal`]: ids that clients hold and cannot read.
+//! * [`http`]: is the request one request, and for this gateway? Framing, targets, origins, headers that are forwarded.
+//! * [`seal`]: ids that clients hold but cannot read.
 //! * [`cel`]: conditions of rules. [`token`]: tokens, keys and claims.
-//! * [`policy`]: may this principal call this? What comes out is a [`Permit`](policy::permit::Permit). [`rate`]: how often?
-//! * [`rewrite`]: answers of upstreams, edited.
+//! * [`policy`]: is this principal allowed to make this call? The result is a [`Permit`](policy::permit::Permit). [`rate`]: how often?
+//! * [`rewrite`]: edits the answers of upstreams.
 
 pub mod cel;
 pub mod http;

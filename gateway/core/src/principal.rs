@@ -7,8 +7,8 @@ use super::scope::ScopeSet;
 /// Who a principal is: issuer, subject, client.
 pub type Who = (Arc<str>, Arc<str>, Option<Arc<str>>);
 
-/// The caller. Who it *is* are the first three together: a client acting for itself is another caller than the user
-/// whose subject happens to read the same (RFC 9068 §5, RFC 9700 §4.15).
+/// The caller. Its identity is issuer, subject and client together: a client that acts for itself is another caller than
+/// the user who happens to have the same subject (RFC 9068 §5, RFC 9700 §4.15).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The issuer that vouches for the caller, as its tokens name it.
@@ -22,7 +22,7 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Who this is, whatever the token grants: what is counted for one caller is counted under this.
+    /// The identity without what the token grants. Limits per caller are counted under it.
     pub fn who(&self) -> Who {
         (
             self.issuer.clone(),

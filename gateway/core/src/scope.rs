@@ -1,12 +1,12 @@
-//! Scopes as a set: what a token grants, what a call takes.
+//! Scopes as a set: what a token grants, what a call requires.
 
 use std::fmt;
 
-/// The scope by which a client asks its authorization server for a refresh token: never a resource's own (OpenID
+/// The scope by which a client asks its authorization server for a refresh token: never a scope of a resource (OpenID
 /// Connect Core §11), so neither challenges nor metadata name it.
 pub const OFFLINE_ACCESS: &str = "offline_access";
 
-/// Why a text is no scope.
+/// Why a text is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
     /// Empty, or with a character outside RFC 6749 §3.3.
@@ -33,7 +33,7 @@ impl ScopeSet {
     /// The set of these tokens.
     ///
     /// # Errors
-    /// [`ScopeError`] when one of them is no scope token.
+    /// [`ScopeError`] when one of them is not a scope token.
     pub fn from_tokens<I>(tokens: I) -> Result<Self, ScopeError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -50,7 +50,7 @@ impl ScopeSet {
     }
 
     /// The set of those among these texts that are scope tokens. A role with a space or an umlaut in its name can never
-    /// be asked for, so leaving it out grants nothing.
+    /// be required, so leaving it out grants nothing.
     pub(crate) fn from_grants<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         Self::sorted(
             texts
@@ -99,12 +99,12 @@ impl ScopeSet {
         )
     }
 
-    /// Whether there is no token in it.
+    /// Whether it has no tokens.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many tokens are in it.
+    /// How many tokens it has.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_scope_token_is_refused() {
+    fn a_text_that_is_not_a_scope_token_is_refused() {
         for text in [
             " ", "a ", " a", "a  b", "a\tb", "a\"b", "a\\b", "ä", "a\u{7f}", "a\nb",
         ] {

@@ -1,4 +1,4 @@
-//! "Did you mean": the known word nearest to a mistyped one.
+//! "Did you mean": the known name nearest to a mistyped one.
 
 /// Edits (Damerau-Levenshtein with adjacent swaps) up to which two words are near, for words of 4 letters and more.
 const MAX_EDITS: usize = 2;
@@ -22,7 +22,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters must be put in, taken out, changed or swapped with their neighbour.
+/// How many letters must be inserted, removed, changed or swapped with their neighbour.
 fn edits(from: &[char], to: &str) -> usize {
     let to: Vec<char> = to.to_lowercase().chars().collect();
     let mut rows = [vec![], (0..=to.len()).collect::<Vec<_>>()];
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn words_without_end_are_not_compared() {
+    fn very_long_words_are_not_compared() {
         assert_eq!(nearest(&"a".repeat(1_000_000), ["a"]), None);
     }
 }

@@ -1,12 +1,12 @@
 //! Where one event of an event stream ends (WHATWG HTML, *Server-sent events*).
 
-/// A comment and the blank line behind it: keeps a silent stream open without saying anything.
+/// A comment and the blank line after it: keeps an idle stream open without sending an event.
 pub const COMMENT: &[u8] = b":\n\n";
 
-/// Follows a stream chunk by chunk and knows whether it stands between two events, where a comment may be put in.
+/// Follows a stream chunk by chunk and tracks whether it is between two events, where a comment can be inserted.
 ///
-/// Lines end with LF, CR or CRLF. A CR at the very end of what has been seen may be half of a CRLF, so it counts as no
-/// boundary until the next byte is there: a stream with bare CRs gets no comments, which is harmless.
+/// Lines end with LF, CR or CRLF. A CR at the very end of what has been seen may be half of a CRLF, so it is not
+/// a boundary until the next byte arrives: a stream with bare CRs gets no comments, which is harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventBoundary {
     /// Nothing has been seen since the last line end.
@@ -27,9 +27,9 @@ impl EventBoundary {
         }
     }
 
-    /// Takes note of the next bytes of the stream.
+    /// Reads the next bytes of the stream.
     pub fn push(&mut self, chunk: &[u8]) {
-        // Only the line ends at the end of the chunk matter, and whether anything stands before them.
+        // Only the line ends at the end of the chunk matter, and whether there is text before them.
         let text = chunk
             .iter()
             .rposition(|byte| !matches!(byte, b'\r' | b'\n'));
@@ -44,7 +44,7 @@ impl EventBoundary {
         ends.iter().for_each(|end| self.end_line(*end));
     }
 
-    /// Whether a comment may be put in here: at the start and right after a blank line.
+    /// Whether a comment can be inserted here: at the start and right after a blank line.
     pub const fn at_boundary(&self) -> bool {
         self.line_empty && self.after_blank && !self.after_cr
     }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_matter_how_the_stream_is_cut() {
+    fn it_does_not_matter_how_the_stream_is_split() {
         for (stream, expected) in CASES {
             for first in 0..=stream.len() {
                 for second in first..=stream.len() {
@@ -116,7 +116,7 @@ mod tests {
                     assert_eq!(
                         boundary.at_boundary(),
                         *expected,
-                        "{stream:?} cut at {first} and {second}"
+                        "{stream:?} split at {first} and {second}"
                     );
                 }
             }

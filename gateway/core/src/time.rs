@@ -1,8 +1,8 @@
-//! Wall-clock time as the decisions see it: a value handed in by the rim, never read here.
+//! Wall-clock time as a value: the rim passes it in, the core never reads a clock.
 
 use std::time::Duration;
 
-/// Whole seconds since 1970-01-01T00:00:00Z (RFC 7519 `NumericDate`, cut to seconds).
+/// Whole seconds since 1970-01-01T00:00:00Z (RFC 7519 `NumericDate`, truncated to seconds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(i64);
 
@@ -17,17 +17,17 @@ impl UnixTime {
         self.0
     }
 
-    /// This time moved into the future, ending at the largest time there is.
+    /// This time moved into the future, at most to the largest time that can be represented.
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(whole(by)))
     }
 
-    /// This time moved into the past, ending at the smallest time there is.
+    /// This time moved into the past, at most to the smallest time that can be represented.
     pub fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(whole(by)))
     }
 
-    /// How long from `earlier` until this time; zero when it lies before it.
+    /// How long from `earlier` until this time; zero when this time is before it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

@@ -1,4 +1,4 @@
-//! Who calls, and the one thing of a call that rules are compared with.
+//! Who calls, and the one thing that rules are compared with.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::mcp::method::McpMethod;
 use crate::mcp::operation::Reference;
 use crate::principal::Principal;
 
-/// Who calls, and by which request.
+/// Who calls, and with which request.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
-    /// Whom the token is about.
+    /// The principal of the token.
     pub principal: &'a Arc<Principal>,
     /// The claims that conditions read.
     pub claims: &'a KeptClaims,

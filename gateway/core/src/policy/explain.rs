@@ -1,4 +1,4 @@
-//! Why a policy judges a call as it does, rule by rule: for people who ask. What it tells comes from the judging itself.
+//! Why a policy decides a call as it does, rule by rule, for `check --explain`. It is taken from the decision itself.
 
 use super::super::scope::ScopeSet;
 use super::caller::{Caller, RuleTarget};
@@ -9,25 +9,25 @@ use crate::policy::rule::arguments::{self, Argument};
 use crate::refusal::Refusal;
 use crate::refusal::reason::Reason;
 
-/// A judged call with its grounds.
+/// A decided call with its grounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation<'p> {
-    /// What the call touches, itself first; nothing where no rule is asked about it.
+    /// What the call touches, itself first; empty where no rule applies.
     pub touched: Vec<Touched<'p>>,
     /// What decided; of several things that are touched, the first that was refused, else the last.
     pub by: DecisionSource,
-    /// Every scope that the call takes; none where it is refused whatever its scopes.
+    /// Every scope that the call requires; `None` where it is refused regardless of its scopes.
     pub takes: Option<ScopeSet>,
-    /// Those of them that neither the caller's scopes nor what they imply suffice for.
+    /// Those of them that the caller's scopes neither contain nor imply.
     pub missing: ScopeSet,
     /// Whether it is allowed, or why not.
     pub decision: Result<(), Refusal>,
 }
 
-/// One thing that a call touches, and what each rule says to it.
+/// One thing that a call touches, and the answer of each rule to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Touched<'p> {
-    /// The method that it is judged by.
+    /// The method whose rules apply.
     pub method: String,
     /// The tool, prompt, resource or task.
     pub name: Option<String>,
@@ -35,36 +35,36 @@ pub struct Touched<'p> {
     pub steps: Vec<Step<'p>>,
     /// What decided about it.
     pub by: DecisionSource,
-    /// The scopes that takes besides the required ones, or why it is refused whatever its scopes.
+    /// The scopes that this requires in addition to the required ones, or why it is refused regardless of its scopes.
     pub decision: Result<ScopeSet, Refusal>,
 }
 
-/// One rule that was looked at.
+/// One rule that was evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step<'p> {
     /// Its position.
     pub at: usize,
     /// The rule.
     pub rule: &'p Rule,
-    /// What it says.
+    /// Its answer.
     pub said: Said<'p>,
 }
 
-/// What a rule says to one thing that a call touches.
+/// The answer of a rule to one thing that a call touches.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said<'p> {
-    /// Nothing: it speaks of other methods.
+    /// It does not apply: it is for other methods.
     OtherMethod,
-    /// Nothing: it speaks of other names.
+    /// It does not apply: it is for other names.
     OtherName,
-    /// Nothing: these arguments are not as it asks.
+    /// It does not apply: these arguments do not meet it.
     OtherArguments(Vec<&'p Argument>),
     /// Its answer.
     Answers(Answer<'p>),
 }
 
 impl Policy {
-    /// Judges one call as [`authorize`](Self::authorize) does, and tells why.
+    /// Decides one call as [`authorize`](Self::authorize) does, and explains why.
     pub fn explain(&self, caller: &Caller<'_>, operation: &Operation<'_>) -> Explanation<'_> {
         let call = self.call(caller, operation);
         let touched: Vec<_> = touched(operation)
@@ -96,7 +96,7 @@ impl Policy {
         };
         let asked = match by {
             DecisionSource::Rule(at) => at + 1,
-            // An ambiguous URI is refused before any rule is asked.
+            // An ambiguous URI is refused before any rule is evaluated.
             _ if refused_for(&decision, Reason::AmbiguousUri) => 0,
             DecisionSource::Default | DecisionSource::Required => self.rules.all().len(),
         };
@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Every mixture of what a rule can say, in small.
+    /// Rules with every mixture of conditions and decisions.
     fn rules() -> Vec<Rule> {
         let methods = [
             Methods::Any,
@@ -261,7 +261,7 @@ mod tests {
         rules
     }
 
-    /// What must be so of every explanation.
+    /// Invariants of every explanation.
     fn agree(explained: &Explanation<'_>, judged: Judged) {
         let allowed = judged.decision.map(drop);
         assert_eq!((explained.by, &explained.decision), (judged.by, &allowed));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_explained_is_what_is_judged() {
+    fn an_explanation_agrees_with_the_decision() {
         let references = ["a://1", "a://../b"].map(|uri| Reference::Resource(uri.into()));
         let call = |method, name| Operation {
             method: Some(method),
@@ -341,7 +341,7 @@ mod tests {
             listen,
         ];
         let rules = rules();
-        // Each rule before one that lies far from it, so that every mixture is both asked and passed over.
+        // Each rule before one that lies far from it, so that every mixture is both evaluated and skipped.
         let pairs = rules.iter().zip(rules.iter().cycle().skip(101)).zip(0..);
         for ((first, second), at) in pairs {
             let default = match at % 2 {
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn the_arguments_that_differ_are_named_and_those_that_fit_are_not() {
+    fn only_the_arguments_that_do_not_meet_the_rule_are_named() {
         let argument = |name: &str, value: &str| Argument {
             name: name.into(),
             values: vec![Value::Text(Pattern::parse(value).unwrap())],
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_what_no_granted_scope_implies() {
+    fn missing_scopes_are_those_that_no_granted_scope_implies() {
         let takes = Rule {
             scopes: set("write other"),
             ..Rule::default()

@@ -1,4 +1,4 @@
-//! What of an upstream's lists is kept from callers that may not use it.
+//! Which entries of an upstream's lists are hidden from callers that are not allowed to use them.
 
 use crate::mcp::listed::Listed;
 use crate::mcp::method::McpMethod;
@@ -9,14 +9,14 @@ pub enum Hide {
     /// None: every caller sees the upstream's lists as they are.
     #[default]
     Nothing,
-    /// What the policy refuses this caller whatever its scopes: what no step-up would open.
+    /// Entries that the policy refuses this caller regardless of its scopes: no step-up would help.
     Denied,
-    /// Whatever this caller cannot use with the token it has.
+    /// Every entry that this caller cannot use with its present token.
     Unusable,
 }
 
 impl Listed {
-    /// The method that uses an entry, and so the one whose rules say whether it is shown.
+    /// The method that uses an entry. Its rules decide whether the entry is shown.
     pub const fn used_by(self) -> McpMethod {
         match self {
             Self::Tools => McpMethod::CallTool,

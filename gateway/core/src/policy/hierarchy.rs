@@ -1,13 +1,13 @@
-//! Scopes that imply others: whoever is granted the broader one needs no narrower one beside it.
+//! Scopes that imply others: a caller with the broader scope does not need the narrower one.
 
 use std::collections::BTreeMap;
 
 use super::super::scope::ScopeSet;
 
-/// Which scopes stand for which. What a chain of implications grants is worked out once.
+/// Which scopes imply which. Chains of implications are resolved once, when this is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hierarchy {
-    /// For a scope, those that grant it too.
+    /// For a scope, the broader ones that imply it.
     broader: BTreeMap<Box<str>, ScopeSet>,
 }
 
@@ -40,7 +40,7 @@ impl Hierarchy {
         ScopeSet::from_tokens(missing).unwrap_or_default()
     }
 
-    /// The scopes that grant this one too.
+    /// The scopes that imply this one.
     pub fn broader(&self, scope: &str) -> ScopeSet {
         self.broader.get(scope).cloned().unwrap_or_default()
     }
@@ -54,7 +54,7 @@ impl Hierarchy {
     }
 }
 
-/// Every scope that is reached from this one, itself included.
+/// Every scope that this one implies, directly or in a chain; itself included.
 fn reach<'a>(from: &'a str, implies: &BTreeMap<&'a str, &'a ScopeSet>) -> Vec<&'a str> {
     let mut reached = vec![from];
     let mut next = 0;

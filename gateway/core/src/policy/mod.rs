@@ -1,9 +1,9 @@
-//! What a principal may call: the resource's required scopes, then rules of which the first that matches decides.
+//! What a principal is allowed to call: the resource's required scopes, then rules; the first rule that matches decides.
 //!
-//! A rule speaks of calls by method, name and arguments. One that allows refuses whoever does not meet its callers, its
-//! condition and its scopes; one that denies refuses whoever meets its callers and its condition, and is passed over
-//! otherwise. So a mistake in either is a refusal. What a call touches besides its name (the resources of a
-//! subscription, the object of a completion) is judged as well, and everything must be allowed.
+//! A rule matches calls by method, name and arguments. A rule that allows refuses every caller that does not meet its
+//! callers, its condition and its scopes. A rule that denies refuses every caller that meets its callers and its condition;
+//! for other callers the next rule is evaluated. So a mistake in either is a refusal. What a call touches in addition to its
+//! name (the resources of a subscription, the object of a completion) is evaluated as well, and everything must be allowed.
 
 mod caller;
 pub mod explain;
@@ -43,9 +43,9 @@ const OTHER_TOOL: &str = "other";
 /// The policy of one protected resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Scopes that every call takes.
+    /// Scopes that every call requires.
     pub required: ScopeSet,
-    /// Scopes that the resource knows: told to clients, not judged.
+    /// Scopes that the resource has: published to clients, not required.
     pub supported: ScopeSet,
     /// Scopes that imply others.
     pub implies: Hierarchy,
@@ -53,7 +53,7 @@ pub struct Policy {
     pub default: DefaultDecision,
     /// First match decides.
     pub rules: Rules,
-    /// What lists keep from callers that may not use it.
+    /// Which entries of lists are hidden from callers that are not allowed to use them.
     pub hide: Hide,
 }
 
@@ -62,16 +62,16 @@ pub struct Policy {
 pub enum DefaultDecision {
     /// The required scopes suffice.
     Allow,
-    /// Refused, whatever the scope.
+    /// Refused; no scope would help.
     Deny,
 }
 
 /// What decided a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecisionSource {
-    /// Nothing but the required scopes: the call is one that no rule is asked about.
+    /// Only the required scopes: no rule applies to this kind of call.
     Required,
-    /// No rule spoke of it.
+    /// No rule matched it.
     Default,
     /// The rule at this position.
     Rule(usize),
@@ -87,34 +87,34 @@ impl fmt::Display for DecisionSource {
     }
 }
 
-/// A judged call: the decision, what made it, and the condition that failed on the way.
+/// The outcome of a call: the decision, what made it, and the condition that failed.
 #[derive(Debug)]
 pub struct Judged {
     /// What decided; of several things that a call touches, the one that was refused, else the last.
     pub by: DecisionSource,
-    /// Why a condition could not be judged, where that is why the call is refused.
+    /// Why a condition could not be evaluated, where the call is refused for that.
     pub fault: Option<ConditionFault>,
-    /// The permit, or why there is none.
+    /// The permit, or why the call is refused.
     pub decision: Result<Permit, Refusal>,
 }
 
-/// How far an entry of a list is from being used.
+/// Whether a caller can use an entry of a list, and what is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
-    /// The policy says no, whatever the scope.
+    /// The policy denies it; no scope would help.
     Denied,
     /// A scope is missing.
     StepUp,
-    /// The caller may use it, if its arguments are right.
+    /// The caller is allowed to use it, with suitable arguments.
     Usable,
 }
 
 impl Policy {
-    /// Judges one call.
+    /// Decides one call.
     ///
-    /// The decision's refusal is [`Reason::InsufficientScope`] with every scope the call takes, so that the client steps
-    /// up once; [`Reason::PolicyDenied`] when no scope would help, with the words of the rule that denied;
-    /// [`Reason::ConditionFailed`] when a condition could not be judged; [`Reason::AmbiguousUri`],
+    /// The decision's refusal is [`Reason::InsufficientScope`] with every scope that the call requires, so that the client steps
+    /// up once; [`Reason::PolicyDenied`] when no scope would help, with the message of the rule that denied;
+    /// [`Reason::ConditionFailed`] when a condition could not be evaluated; [`Reason::AmbiguousUri`],
     /// [`Reason::AmbiguousJson`] or [`Reason::InvalidRequest`] when rules read a URI or arguments in which two readers
     /// could see different things.
     pub fn authorize(&self, caller: &Caller<'_>, operation: &Operation<'_>) -> Judged {
@@ -144,7 +144,7 @@ impl Policy {
         }
     }
 
-    /// How far this caller is from using an entry of a list, whose arguments nobody knows yet.
+    /// Whether this caller can use an entry of a list. The arguments of a later call are not known.
     pub fn reach(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> Reach {
         let target = RuleTarget {
             method: listed.used_by().name(),
@@ -154,7 +154,7 @@ impl Policy {
         for (_, rule) in self.rules.that_speak_of(&target) {
             let reach = self.rule_reach(rule, caller, &target);
             best = best.max(reach.unwrap_or(Reach::Denied));
-            // Behind a rule that asks for arguments, calls with others come to the next one.
+            // A call with other arguments skips this rule and reaches the next one.
             if reach.is_some() && rule.arguments.is_empty() {
                 return best;
             }
@@ -165,7 +165,7 @@ impl Policy {
         }
     }
 
-    /// Whether this caller is shown an entry of a list.
+    /// Whether an entry of a list is shown to this caller.
     pub fn shows(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> bool {
         match self.hide {
             Hide::Nothing => true,
@@ -179,7 +179,7 @@ impl Policy {
         self.rules.tool(name).unwrap_or(OTHER_TOOL)
     }
 
-    /// What a client without a token is told to ask for: the required scopes, else the supported ones, never
+    /// The scopes named to a client without a token: the required scopes, else the supported ones, never
     /// `offline_access`.
     pub fn hinted_scopes(&self) -> ScopeSet {
         let required = self.required.without(OFFLINE_ACCESS);
@@ -200,7 +200,7 @@ impl Policy {
         names
     }
 
-    /// What decides everything that a call touches, with the scopes that takes; or the first thing that is denied.
+    /// What decides everything that a call touches, with the scopes that this requires; or the first thing that is denied.
     fn judge<'p>(
         &'p self,
         caller: &Caller<'_>,
@@ -259,7 +259,7 @@ impl Policy {
         }
     }
 
-    /// A call that is about to be judged.
+    /// A call before the decision.
     fn call<'a>(&self, caller: &'a Caller<'a>, operation: &Operation<'a>) -> Call<'a> {
         let with_names = operation
             .method
@@ -271,7 +271,7 @@ impl Policy {
         }
     }
 
-    /// What a rule makes of an entry; none where it leaves it to the rules behind it.
+    /// The result of a rule for an entry; `None` where the rules after it decide.
     fn rule_reach(
         &self,
         rule: &Rule,
@@ -294,7 +294,7 @@ impl Policy {
                 Err(_) => return Some(Reach::Denied),
             };
         match &rule.deny {
-            // With other arguments the call may pass.
+            // With other arguments the call may be allowed.
             Some(_) if condition_asks || !rule.arguments.is_empty() => None,
             Some(_) => holds.then_some(Reach::Denied),
             None if holds => Some(self.scope_reach(caller, Some(&rule.scopes))),
@@ -319,24 +319,24 @@ struct Call<'a> {
     arguments: CallArguments<'a>,
 }
 
-/// What a rule says to a call whose method and name it speaks of.
+/// The answer of a rule to a call whose method and name it matches.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer<'p> {
-    /// Nothing: the next rule is asked.
+    /// None: the next rule is evaluated.
     PassedOver(Unmet),
-    /// It may pass, with the rule's scopes.
+    /// Allowed, with the rule's scopes.
     Allows,
-    /// The rule's words.
+    /// Denied, with the rule's message.
     Denies(&'p Arc<str>),
-    /// It allows others.
+    /// Refused: the rule allows other callers only.
     Refuses(Unmet),
-    /// The arguments cannot be judged.
+    /// The arguments cannot be read without ambiguity.
     Unreadable(Reason),
-    /// The condition cannot be judged.
+    /// The condition cannot be evaluated.
     Fails(ConditionFault),
 }
 
-/// What of a rule a call does not meet.
+/// The part of a rule that a call does not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmet {
     /// The arguments.
@@ -410,7 +410,7 @@ impl Rule {
     }
 }
 
-/// A call that is refused whatever its scopes.
+/// A call that is refused regardless of its scopes.
 struct Denied {
     by: DecisionSource,
     reason: Reason,
@@ -446,7 +446,7 @@ impl From<Denied> for Judged {
     }
 }
 
-/// Everything that a call touches, itself first; none where no rule is asked about it.
+/// Everything that a call touches, itself first; empty where no rule applies.
 fn touched<'a>(operation: &Operation<'a>) -> Option<impl Iterator<Item = RuleTarget<'a>>> {
     let judged = |method: &&str| !McpMethod::of(method).is_always_open();
     let method = operation.method.filter(judged)?;

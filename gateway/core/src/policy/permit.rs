@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::principal::Principal;
 
-/// Evidence that the policy allowed this principal's call. Only a policy makes one and forwarding demands it, so a
-/// request that nobody judged does not compile.
+/// Evidence that the policy allowed this principal's call. Only a policy makes one and forwarding requires it, so forwarding
+/// a request without a decision does not compile.
 #[derive(Debug)]
 #[must_use = "a permit is to be handed to forwarding"]
 pub struct Permit {
@@ -17,7 +17,7 @@ impl Permit {
         Self { principal }
     }
 
-    /// Who was allowed.
+    /// The allowed principal.
     pub const fn principal(&self) -> &Arc<Principal> {
         &self.principal
     }

@@ -94,8 +94,8 @@ fn authorize(policy: &Policy, scopes: &str, operation: &Operation<'_>) -> Judged
     with_caller(scopes, |caller| policy.authorize(caller, operation))
 }
 
-/// What decided, and `ok`, the scopes that are asked for, or the reason with the rule's words.
-fn told(policy: &Policy, scopes: &str, operation: &Operation<'_>) -> (String, String) {
+/// What decided, and `ok`, the required scopes, or the reason with the rule's message.
+fn outcome(policy: &Policy, scopes: &str, operation: &Operation<'_>) -> (String, String) {
     let judged = authorize(policy, scopes, operation);
     let decision = match judged.decision {
         Ok(permit) => {
@@ -119,7 +119,7 @@ fn named<'a>(method: &'a str, name: &'a str) -> Operation<'a> {
     }
 }
 
-/// `Ok` or the scopes that are asked for; `Err("")` stands for a policy that says no.
+/// `Ok` or the required scopes; `Err("")` means that the policy denies.
 fn judge(
     default: DefaultDecision,
     scopes: &str,
@@ -146,7 +146,7 @@ fn judge(
 }
 
 #[test]
-fn the_first_rule_that_matches_decides_and_lists_every_scope_it_takes() {
+fn the_first_rule_that_matches_decides_and_lists_every_scope_it_requires() {
     use DefaultDecision::{Allow, Deny};
     let call = Some("tools/call");
     for (case, default, scopes, method, name, expected) in [
@@ -262,7 +262,7 @@ fn the_first_rule_that_matches_decides_and_lists_every_scope_it_takes() {
 }
 
 #[test]
-fn what_calls_nothing_takes_the_required_scopes_only() {
+fn methods_that_call_nothing_require_the_required_scopes_only() {
     let methods = [
         Some("initialize"),
         Some("server/discover"),
@@ -309,7 +309,7 @@ fn the_hint_is_the_required_scopes_else_the_supported_ones() {
 }
 
 #[test]
-fn a_rule_that_denies_does_so_in_its_own_words_and_lets_others_pass_by() {
+fn a_rule_that_denies_does_so_with_its_own_message_and_does_not_apply_to_others() {
     let ours = |callers: Callers| Rule {
         callers,
         ..denies(rule("tools/call", &["wipe"], ""), "Ask the owners.")
@@ -332,14 +332,14 @@ fn a_rule_that_denies_does_so_in_its_own_words_and_lets_others_pass_by() {
         let policy = policy_of(DefaultDecision::Allow, vec![ours(callers)]);
         let expected = (expected.0.to_owned(), expected.1.to_owned());
         assert_eq!(
-            told(&policy, "read", &named("tools/call", "wipe")),
+            outcome(&policy, "read", &named("tools/call", "wipe")),
             expected
         );
     }
 }
 
 #[test]
-fn a_rule_that_allows_refuses_whom_it_does_not_mean() {
+fn a_rule_that_allows_refuses_all_other_callers() {
     let only = |callers: Callers| Rule {
         callers,
         ..rule("tools/call", &["create"], "write")
@@ -355,15 +355,15 @@ fn a_rule_that_allows_refuses_whom_it_does_not_mean() {
         (subject("bob"), "read", "policy_denied"),
         (subject("bob"), "read write", "policy_denied"),
     ] {
-        // What no rule names is allowed, but this one is named.
+        // The default allows calls that no rule matches, but a rule matches this one.
         let policy = policy_of(DefaultDecision::Allow, vec![only(callers)]);
-        let (by, decision) = told(&policy, scopes, &named("tools/call", "create"));
+        let (by, decision) = outcome(&policy, scopes, &named("tools/call", "create"));
         assert_eq!((by.as_str(), decision.as_str()), ("rules[0]", expected));
     }
 }
 
 #[test]
-fn the_order_of_rules_is_kept_whatever_they_match_by() {
+fn rules_are_evaluated_in_order_no_matter_what_they_match_by() {
     let policy = policy_of(
         DefaultDecision::Deny,
         vec![
@@ -386,15 +386,15 @@ fn the_order_of_rules_is_kept_whatever_they_match_by() {
         ("b", "rules[2]", "read third"),
         ("c", "rules[3]", "policy_denied: no"),
     ] {
-        let told = told(&policy, "read", &named("tools/call", name));
-        assert_eq!(told, (by.to_owned(), decision.to_owned()), "{name}");
+        let outcome = outcome(&policy, "read", &named("tools/call", name));
+        assert_eq!(outcome, (by.to_owned(), decision.to_owned()), "{name}");
     }
-    let (by, _) = told(&policy, "read", &named("of/tomorrow", "x"));
+    let (by, _) = outcome(&policy, "read", &named("of/tomorrow", "x"));
     assert_eq!(by, "rules[3]");
 }
 
 #[test]
-fn a_rule_may_ask_for_arguments() {
+fn a_rule_can_require_arguments() {
     let asks = Rule {
         arguments: vec![Argument {
             name: "priority".into(),
@@ -415,19 +415,19 @@ fn a_rule_may_ask_for_arguments() {
             arguments: arguments.map(str::as_bytes),
             ..named("tools/call", "create")
         };
-        let (_, decision) = told(&policy, "read", &operation);
+        let (_, decision) = outcome(&policy, "read", &operation);
         assert_eq!(decision, expected, "{arguments:?}");
     }
-    // Where no rule asks, nobody reads them.
+    // Where no rule reads them, they are not checked.
     let operation = Operation {
         arguments: Some(br#"{"Priority":"high"}"#),
         ..named("tools/call", "list")
     };
-    assert_eq!(told(&policy, "read", &operation).1, "ok");
+    assert_eq!(outcome(&policy, "read", &operation).1, "ok");
 }
 
 #[test]
-fn a_broader_scope_lets_pass_and_the_narrow_one_is_asked_for() {
+fn a_broader_scope_is_enough_and_the_narrow_one_is_named() {
     let mut policy = policy(DefaultDecision::Deny);
     let (write, read) = (set("write"), set("read"));
     policy.implies = Hierarchy::new([("admin", &write), ("write", &read)]);
@@ -437,13 +437,13 @@ fn a_broader_scope_lets_pass_and_the_narrow_one_is_asked_for() {
         ("read", "read write"),
         ("docs", "read write"),
     ] {
-        let (_, decision) = told(&policy, scopes, &named("tools/call", "create"));
+        let (_, decision) = outcome(&policy, scopes, &named("tools/call", "create"));
         assert_eq!(decision, expected, "{scopes}");
     }
 }
 
 #[test]
-fn a_rule_on_a_resource_judges_everything_that_touches_it() {
+fn a_rule_on_a_resource_decides_everything_that_touches_it() {
     let policy = policy_of(
         DefaultDecision::Deny,
         vec![
@@ -464,10 +464,10 @@ fn a_rule_on_a_resource_judges_everything_that_touches_it() {
         "resources/subscribe",
         "resources/unsubscribe",
     ] {
-        let told = |name| told(&policy, "read", &named(method, name)).1;
-        assert_eq!(told("tasks://open"), "docs read", "{method}");
-        assert_eq!(told("tasks://public/a"), "ok", "{method}");
-        assert_eq!(told("tasks://other"), "policy_denied", "{method}");
+        let outcome = |name| outcome(&policy, "read", &named(method, name)).1;
+        assert_eq!(outcome("tasks://open"), "docs read", "{method}");
+        assert_eq!(outcome("tasks://public/a"), "ok", "{method}");
+        assert_eq!(outcome("tasks://other"), "policy_denied", "{method}");
     }
     let resource = |uri: &str| Reference::Resource(uri.into());
     let prompt = |name: &str| Reference::Prompt(name.into());
@@ -505,13 +505,13 @@ fn a_rule_on_a_resource_judges_everything_that_touches_it() {
             references: &references,
             ..Operation::default()
         };
-        let (_, decision) = told(&policy, "read", &operation);
+        let (_, decision) = outcome(&policy, "read", &operation);
         assert_eq!(decision, expected, "{method} {references:?}");
     }
 }
 
 #[test]
-fn a_subscription_takes_every_scope_of_what_it_follows() {
+fn a_subscription_requires_every_scope_of_its_resources() {
     let policy = policy_of(
         DefaultDecision::Allow,
         vec![
@@ -525,12 +525,12 @@ fn a_subscription_takes_every_scope_of_what_it_follows() {
         references: &references,
         ..Operation::default()
     };
-    assert_eq!(told(&policy, "read", &operation).1, "a b read");
-    assert_eq!(told(&policy, "read a b", &operation).1, "ok");
+    assert_eq!(outcome(&policy, "read", &operation).1, "a b read");
+    assert_eq!(outcome(&policy, "read a b", &operation).1, "ok");
 }
 
 #[test]
-fn an_ambiguous_uri_is_refused_where_rules_speak_of_uris() {
+fn an_ambiguous_uri_is_refused_where_rules_name_uris() {
     let speaking = policy_of(
         DefaultDecision::Allow,
         vec![denies(
@@ -545,10 +545,10 @@ fn an_ambiguous_uri_is_refused_where_rules_speak_of_uris() {
     let hidden = "file:///public/../secret/key";
     for method in ["resources/read", "resources/subscribe"] {
         assert_eq!(
-            told(&speaking, "read", &named(method, hidden)).1,
+            outcome(&speaking, "read", &named(method, hidden)).1,
             "ambiguous_uri"
         );
-        assert_eq!(told(&silent, "read", &named(method, hidden)).1, "ok");
+        assert_eq!(outcome(&silent, "read", &named(method, hidden)).1, "ok");
     }
     let references = [Reference::Resource(hidden.into())];
     let operation = Operation {
@@ -556,22 +556,22 @@ fn an_ambiguous_uri_is_refused_where_rules_speak_of_uris() {
         references: &references,
         ..Operation::default()
     };
-    assert_eq!(told(&speaking, "read", &operation).1, "ambiguous_uri");
+    assert_eq!(outcome(&speaking, "read", &operation).1, "ambiguous_uri");
     assert_eq!(
-        told(&speaking, "read", &named("tools/call", "../x")).1,
+        outcome(&speaking, "read", &named("tools/call", "../x")).1,
         "ok"
     );
 }
 
 #[test]
-fn an_ambiguous_uri_is_refused_where_conditions_speak_of_uris() {
+fn an_ambiguous_uri_is_refused_where_conditions_read_uris() {
     let conditional = |source| Rule {
         condition: Some(Condition::compile(source).unwrap()),
         ..rule("resources/read", &[], "")
     };
     let read = |source, uri| {
         let policy = policy_of(DefaultDecision::Deny, vec![conditional(source)]);
-        told(&policy, "read", &named("resources/read", uri)).1
+        outcome(&policy, "read", &named("resources/read", uri)).1
     };
     let source = r#"mcp.name.startsWith("file:///public/")"#;
     assert_eq!(read(source, "file:///public/a"), "ok");
@@ -580,9 +580,9 @@ fn an_ambiguous_uri_is_refused_where_conditions_speak_of_uris() {
     assert_eq!(read(source, "file:///public/../a"), "ok");
 }
 
-/// Not by a clock: walked again for every rule and every depth, this does not come to an end worth waiting for.
+/// Without a clock: walked again for every rule and every depth, this would not finish in reasonable time.
 #[test]
-fn nested_arguments_are_walked_once_however_many_rules_ask() {
+fn nested_arguments_are_walked_once_for_any_number_of_rules() {
     let asks = Rule {
         condition: Some(Condition::compile("mcp.arguments.a == 1").unwrap()),
         ..rule("tools/call", &[], "")
@@ -595,11 +595,11 @@ fn nested_arguments_are_walked_once_however_many_rules_ask() {
         arguments: Some(arguments.as_bytes()),
         ..named("tools/call", "x")
     };
-    assert_eq!(told(&policy, "read", &operation).1, "ok");
+    assert_eq!(outcome(&policy, "read", &operation).1, "ok");
 }
 
 #[test]
-fn how_far_a_caller_is_from_an_entry_of_a_list() {
+fn it_is_known_what_a_caller_lacks_to_use_an_entry_of_a_list() {
     let asks = |rule: Rule| Rule {
         arguments: vec![Argument {
             name: "force".into(),
@@ -673,7 +673,7 @@ fn how_far_a_caller_is_from_an_entry_of_a_list() {
 }
 
 #[test]
-fn what_is_shown_as_usable_is_allowed_with_some_arguments_and_nothing_else_is() {
+fn exactly_the_entries_shown_as_usable_are_allowed_with_some_arguments() {
     let policy = policy(DefaultDecision::Deny);
     for scopes in ["", "read", "read write", "read write admin"] {
         for name in ["create", "complete", "wipe", "list"] {
@@ -685,7 +685,7 @@ fn what_is_shown_as_usable_is_allowed_with_some_arguments_and_nothing_else_is() 
     }
 }
 
-/// Rules that pass a call by on account of its arguments, each in its own way.
+/// Rules that do not apply to a call because of its arguments, each in its own way.
 fn asking_for_arguments(count: usize) -> Vec<Rule> {
     let conditions = [
         r#"mcp.arguments.owner.id == "u9""#,
@@ -710,7 +710,7 @@ fn asking_for_arguments(count: usize) -> Vec<Rule> {
 }
 
 #[test]
-fn names_in_arguments_count_where_a_condition_may_ask_for_them() {
+fn names_in_arguments_count_where_a_condition_may_read_them() {
     let condition = || Some(Condition::compile("has(mcp.arguments.force)").unwrap());
     let rules = Rules::new(vec![
         Rule {
@@ -740,7 +740,7 @@ fn names_in_arguments_count_where_a_condition_may_ask_for_them() {
 }
 
 #[test]
-fn arguments_are_walked_over_once_however_many_rules_ask() {
+fn arguments_are_walked_over_once_for_any_number_of_rules() {
     let walks = |rules: Vec<Rule>, arguments: &str| {
         let policy = policy_of(DefaultDecision::Allow, rules);
         let operation = Operation {

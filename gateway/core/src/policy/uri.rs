@@ -1,11 +1,11 @@
 //! Resource URIs that two readers could resolve differently.
 //!
 //! A rule compares a URI letter by letter. A server that resolves `..`, decodes an encoded slash or letter, reads a backslash
-//! as a slash, or puts scheme and host into lower case would be asked for another resource than the one that was judged (RFC
-//! 3986 §6; WHATWG URL, *URL parsing*: several SDKs write every URI anew by it), so such URIs are refused where rules speak of
+//! as a slash, or converts scheme and host to lower case would serve another resource than the one that the rule compared (RFC
+//! 3986 §6; WHATWG URL, *URL parsing*: several SDKs rewrite every URI by it). So such URIs are refused where rules name
 //! URIs.
 
-/// The schemes whose URIs every reader takes apart in the same way, with the port that may be left out (WHATWG URL, *special
+/// The schemes whose URIs every reader parses in the same way, with the port that can be left out (WHATWG URL, *special
 /// scheme*).
 const SPECIAL: [(&str, Option<&str>); 6] = [
     ("file", None),
@@ -27,7 +27,7 @@ pub(crate) fn is_ambiguous(uri: &str) -> bool {
         || scheme(uri).is_some_and(|(scheme, rest)| has_other_spelling(scheme, rest))
 }
 
-/// The scheme and what is behind its colon (RFC 3986 §3.1).
+/// The scheme, and what follows its colon (RFC 3986 §3.1).
 fn scheme(uri: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = uri.split_once(':')?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -37,7 +37,7 @@ fn scheme(uri: &str) -> Option<(&str, &str)> {
     is_scheme.then_some((scheme, rest))
 }
 
-/// Whether scheme and authority have a usual spelling, and it is another.
+/// Whether scheme or authority differ from their usual spelling.
 fn has_other_spelling(scheme: &str, rest: &str) -> bool {
     if scheme.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return true;
@@ -80,7 +80,7 @@ fn hides_a_letter(uri: &str) -> bool {
     })
 }
 
-/// What stands before a query and a fragment.
+/// The part before a query and a fragment.
 fn path(uri: &str) -> &str {
     uri.split(['?', '#']).next().unwrap_or(uri)
 }
@@ -93,7 +93,7 @@ fn hides_a_separator(uri: &str) -> bool {
         .any(|code| lower.contains(code))
 }
 
-/// `.` and `..`, encoded or not, with or without parameters behind them.
+/// `.` and `..`, encoded or not, with or without parameters after them.
 fn is_dots(segment: &str) -> bool {
     let plain = segment.to_ascii_lowercase().replace("%2e", ".");
     matches!(plain.split(';').next(), Some("." | ".."))

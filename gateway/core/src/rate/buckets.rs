@@ -1,4 +1,4 @@
-//! The buckets of all limits: taken from by every limit that counts a call, or by none.
+//! The buckets of all limits. A call takes from all buckets that count it, or from none.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -7,25 +7,25 @@ use std::time::Duration;
 use super::rate_limit::{Bucket, Share};
 use crate::refusal::{Refusal, reason::Reason};
 
-/// The buckets of all limits; full ones for everybody at first.
+/// The buckets of all limits; at first all of them are full.
 #[derive(Clone, Debug, Default)]
 pub struct Buckets {
     /// When each is full again.
     full_at: HashMap<Bucket, Duration>,
-    /// Each of them once, with a moment at which it was to be full; it may have been taken from since.
+    /// Each of them once, with a time at which it was expected to be full; it may have been taken from since.
     pub(super) due: BinaryHeap<Reverse<(Duration, Bucket)>>,
-    /// How many are a caller's.
+    /// How many belong to callers.
     pub(super) callers: usize,
-    /// Requests come in another order than they looked at the clock; here it never goes back.
+    /// The latest time seen: requests arrive in another order than they read the clock, and here time never goes back.
     now: Duration,
 }
 
 impl Buckets {
-    /// Takes what one call takes, all of it or nothing. `max_callers` is how many buckets of callers are kept.
+    /// Takes what one call requires, all of it or nothing. `max_callers` is the maximum number of callers' buckets.
     ///
     /// # Errors
-    /// [`Reason::RateLimited`] with the time after which the same call passes, if nobody else takes from its buckets;
-    /// [`Reason::RateLimitsExhausted`] where a new caller finds no place.
+    /// [`Reason::RateLimited`] with the time after which the same call succeeds if no other call takes from its buckets;
+    /// [`Reason::RateLimitsExhausted`] where there is no room for a new caller.
     pub fn take(
         &mut self,
         shares: Vec<Share>,
@@ -41,7 +41,7 @@ impl Buckets {
                 ..Reason::RateLimited.into()
             });
         }
-        // As many looks as buckets that may come to be: so what is full does not pile up.
+        // Checks as many buckets as this call can add, so that full buckets do not accumulate.
         for _ in &shares {
             self.forget_one();
         }
@@ -56,7 +56,7 @@ impl Buckets {
         Ok(())
     }
 
-    /// How many buckets are kept.
+    /// How many buckets are stored.
     pub fn kept(&self) -> usize {
         self.full_at.len()
     }
@@ -66,7 +66,7 @@ impl Buckets {
         share.rate.wait(full_at.unwrap_or_default(), self.now)
     }
 
-    /// How many callers have no place yet.
+    /// How many callers have no bucket yet.
     fn newcomers(&self, shares: &[Share]) -> usize {
         let callers = shares.iter().filter(|share| share.bucket.of.is_caller());
         callers
@@ -85,7 +85,7 @@ impl Buckets {
         self.full_at.insert(bucket, full_at);
     }
 
-    /// Looks at the bucket that was to be full first, and forgets it if it is. False where none is to be full yet.
+    /// Removes the bucket that was expected to be full first, if it is full. False where none is expected to be full yet.
     fn forget_one(&mut self) -> bool {
         let now = self.now;
         let is_due = |next: &Reverse<(Duration, Bucket)>| next.0.0 <= now;

@@ -1,8 +1,8 @@
-//! Fair use: how often principals, clients and tools may be called for, and a resource in all.
+//! Rate limits: how often each principal, each client and each tool may call, and how often a resource is called in total.
 //!
-//! Every count is a token bucket of its own and exact: no sketch, no sampling, and none that is still needed is forgotten.
-//! A call that several limits count takes from all of their buckets or from none. A full bucket takes no place, so only
-//! those who called a short while ago do; where all places are taken, newcomers wait.
+//! Every count is an exact token bucket of its own: no sketch, no sampling, and no bucket is removed before it is full.
+//! A call that several limits count takes from all of their buckets or from none. A full bucket is not stored, so only
+//! recent callers use memory. Where the maximum number of callers is stored, new callers are refused.
 
 mod buckets;
 mod rate_limit;

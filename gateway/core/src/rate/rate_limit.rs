@@ -1,4 +1,4 @@
-//! One rate limit, and what a call takes by it.
+//! One rate limit, and what a call takes from it.
 
 use std::sync::Arc;
 
@@ -10,30 +10,30 @@ use crate::principal::{Principal, Who};
 /// One rate limit of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// What has a bucket of its own.
+    /// What each bucket counts.
     pub per: Per,
-    /// How often, and how often at once.
+    /// How often within a time, and how often at once.
     pub rate: Rate,
-    /// The methods that it counts; none means every one that a policy judges.
+    /// The methods that it counts; empty means every method that a policy decides.
     pub methods: Vec<String>,
-    /// The names that it counts (tool, prompt, resource URI, task); none means any.
+    /// The names that it counts (tool, prompt, resource URI, task); empty means any.
     pub names: Vec<Pattern>,
 }
 
-/// What has a bucket of its own.
+/// What each bucket counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Per {
     /// Each principal.
     Principal,
-    /// Each client of each issuer, whoever its users are. Tokens without a client id count for their principal.
+    /// Each client of each issuer, for all of its users together. Tokens without a client id count for their principal.
     Client,
-    /// Each tool among the limit's names, which are exact: callers can make up names, and must not make up buckets.
+    /// Each tool among the limit's names, which are exact: callers can invent names, but must not create buckets.
     Tool,
     /// The resource.
     Resource,
 }
 
-/// Tells the buckets of one limit in use from those of every other.
+/// Distinguishes the buckets of one limit in use from those of every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LimitId(u64);
 
@@ -44,23 +44,23 @@ impl LimitId {
     }
 }
 
-/// A rate limit in use.
+/// A rate limit in use, with its buckets.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     /// Its buckets.
     pub id: LimitId,
-    /// What it says.
+    /// What it limits.
     pub limit: RateLimit,
 }
 
-/// What one call takes by one limit.
+/// What one call takes from one limit.
 #[derive(Clone, Debug)]
 pub struct Share {
     pub(super) bucket: Bucket,
     pub(super) rate: Rate,
 }
 
-/// Which bucket of which limit.
+/// A bucket of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Bucket {
     limit: LimitId,
@@ -114,7 +114,7 @@ impl RateLimit {
 }
 
 impl CountedBy {
-    /// Whether there are as many of them as there are callers; of the others there are as many as are configured.
+    /// Whether their number grows with the callers. The number of the others follows from the configuration.
     pub(super) const fn is_caller(&self) -> bool {
         matches!(self, Self::Principal(_) | Self::Client(..))
     }

@@ -1,20 +1,20 @@
-//! How many refusals an address may cause before its requests cost nothing more: a token bucket for each address.
+//! How many refusals an address may cause before its requests are refused without further checks: a token bucket for each.
 //!
-//! Anybody can be refused, from as many addresses as they have, so the oldest buckets are forgotten where there are too
-//! many. Addresses are kept in two generations, each for the time it takes to fill a bucket: whoever is in neither has a
-//! full one.
+//! Any client can be refused, from as many addresses as it has, so the oldest buckets are removed where there are too
+//! many. Addresses are stored in two generations, each for the time in which a bucket fills: an address in neither has a
+//! full bucket.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use crate::rate::token_bucket::Rate;
 
-/// Addresses that are remembered; beyond, the oldest half is forgotten.
+/// Addresses that are stored; above that, the older half is removed.
 pub const MAX_ADDRESSES: usize = 100_000;
 
 /// The time in which an empty bucket fills.
 const SPAN: Duration = Duration::from_secs(60);
 
-/// The buckets of all addresses; full ones for everybody at first.
+/// The buckets of all addresses; at first all of them are full.
 #[derive(Debug, Default)]
 pub struct RefusalBudget {
     young: HashMap<IpAddr, Duration>,
@@ -25,7 +25,7 @@ pub struct RefusalBudget {
 impl RefusalBudget {
     /// Takes one refusal from an address that may cause `per_minute`.
     pub fn spend(&mut self, address: IpAddr, per_minute: u32, now: Duration) {
-        // No debt: however many requests are refused at once, a minute pays for all.
+        // No debt: no matter how many requests are refused at once, after a minute the bucket is full.
         let full_at = rate(per_minute).after(self.full_at(address).unwrap_or(now), now);
         let is_full = self.young.len() >= MAX_ADDRESSES / 2 && !self.young.contains_key(&address);
         if is_full || now.saturating_sub(self.turned) >= SPAN {
@@ -41,7 +41,7 @@ impl RefusalBudget {
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// How many addresses are remembered.
+    /// How many addresses are stored.
     pub fn addresses(&self) -> usize {
         self.young.len() + self.old.len()
     }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_beyond_the_limit_make_no_debt() {
+    fn refusals_above_the_limit_make_no_debt() {
         let mut budget = RefusalBudget::default();
         for _ in 0..1000 {
             budget.spend(address(1), 10, START);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_remembered_while_there_is_room() {
+    fn every_address_is_stored_while_there_is_room() {
         let mut budget = RefusalBudget::default();
         for number in 0..1000 {
             budget.spend(address(number), 1, START);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_the_newest_stays() {
+    fn the_number_of_addresses_is_bounded_and_the_newest_stays() {
         let mut budget = RefusalBudget::default();
         for number in 0..300_000 {
             budget.spend(address(number), 1, START);
@@ -135,7 +135,7 @@ mod tests {
         }
         assert!(budget.wait(address(299_999), 1, START).is_some());
         assert_eq!(budget.wait(address(0), 1, START), None);
-        // A generation that is over is forgotten with the next refusal.
+        // An expired generation is removed with the next refusal.
         budget.spend(address(1), 1, START + SPAN);
         budget.spend(address(1), 1, START + 2 * SPAN);
         assert!(budget.addresses() <= 2);

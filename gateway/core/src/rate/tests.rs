@@ -1,4 +1,4 @@
-//! Tables, and a comparison with a model that is as simple as can be.
+//! Tables, and a comparison with a model that is as simple as possible.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn limited(wait: Duration) -> Result<(), Refusal> {
 }
 
 #[test]
-fn a_limit_counts_the_calls_it_speaks_of() {
+fn a_limit_counts_the_calls_that_match_it() {
     let rate = Rate::new(1, SECOND, 1);
     for (methods, names, method, name, expected) in [
         (vec![], vec![], "tools/call", Some("x"), true),
@@ -134,7 +134,7 @@ fn each_kind_of_limit_has_buckets_of_its_own() {
         principal("one", "alice", Some("agent")),
         principal("one", "alice", None),
         principal("one", "bob", None),
-        // Its subject reads like a client.
+        // Its subject is the same text as a client id.
         principal("one", "console", None),
     ];
     // Which of the tokens above share a bucket, by its number.
@@ -158,7 +158,7 @@ fn each_kind_of_limit_has_buckets_of_its_own() {
 }
 
 #[test]
-fn each_tool_that_is_named_is_counted_by_itself_for_everybody() {
+fn each_named_tool_has_one_bucket_for_all_callers() {
     let rate = Rate::new(1, MINUTE, 1);
     let limit = limiter(1, Per::Tool, rate, &["tools/call"], &["report", "wipe"]);
     let mut buckets = Buckets::default();
@@ -212,7 +212,7 @@ fn a_refused_call_takes_from_no_bucket() {
 }
 
 #[test]
-fn a_full_bucket_takes_no_place() {
+fn a_full_bucket_is_not_stored() {
     let limit = tools(1, Per::Principal, 60);
     let mut buckets = Buckets::default();
     for number in 0..100 {
@@ -220,7 +220,7 @@ fn a_full_bucket_takes_no_place() {
         call(&mut buckets, &[&limit], &caller, "x", START).unwrap();
     }
     assert_eq!(buckets.kept(), 100);
-    // Each call that comes makes room for one more than it takes.
+    // Each new call makes room for one more than it takes.
     let mut now = START + SECOND;
     for _ in 0..100 {
         call(&mut buckets, &[&limit], &alice(), "x", now).unwrap();
@@ -232,7 +232,7 @@ fn a_full_bucket_takes_no_place() {
 }
 
 #[test]
-fn a_newcomer_waits_where_every_place_is_in_use_and_nobody_loses_one() {
+fn a_new_caller_is_refused_where_every_place_is_in_use_and_no_caller_loses_one() {
     let limit = tools(1, Per::Principal, 2);
     let all = tools(2, Per::Resource, 1000);
     let mut buckets = Buckets::default();
@@ -259,7 +259,7 @@ fn a_newcomer_waits_where_every_place_is_in_use_and_nobody_loses_one() {
 }
 
 #[test]
-fn a_clock_that_was_read_early_makes_no_bucket_fuller() {
+fn a_clock_that_was_read_early_does_not_fill_a_bucket() {
     let limit = tools(1, Per::Principal, 1);
     let mut buckets = Buckets::default();
     let mut at = |now| call(&mut buckets, &[&limit], &alice(), "x", now);
@@ -323,7 +323,7 @@ impl Model {
         self.granted.entry(key).or_default().push(now);
     }
 
-    /// In no span of time did anybody get more than the burst and what came back within it.
+    /// In no span of time did a caller get more than the burst and what came back within it.
     fn check_bound(&self) {
         for moments in self.granted.values() {
             for (index, from) in moments.iter().enumerate() {
@@ -351,7 +351,7 @@ fn model(numbers: &mut Numbers) -> Model {
 
 #[test]
 #[allow(clippy::cast_possible_truncation, reason = "small numbers")]
-fn every_run_agrees_with_the_model() {
+fn every_random_run_agrees_with_the_model() {
     let (mut granted, mut refused) = (0, 0);
     for seed in 0..150 {
         let mut numbers = Numbers(seed);

@@ -1,12 +1,12 @@
-//! The arithmetic of a token bucket: how many may come, how fast, and how many at once.
+//! The arithmetic of a token bucket: how many within a time, and how many at once.
 //!
-//! A bucket is one moment, the one at which it will be full again, as the time since the start on a clock that only goes
-//! forward; a bucket that is full needs no place at all. Taking moves the moment ahead (the generic cell rate algorithm,
-//! ITU-T I.371). Where buckets are kept is a matter of who counts: [`crate::rate`], [`crate::rate::refusal_budget`].
+//! A bucket is one instant: when it will be full again, as the time since the start on a clock that only goes
+//! forward. A bucket that is full is not stored. Taking moves the instant ahead (the generic cell rate algorithm,
+//! ITU-T I.371). The owner stores the buckets: [`crate::rate`], [`crate::rate::refusal_budget`].
 
 use std::time::Duration;
 
-/// So many within a time, and so many at once.
+/// A number within a time, and a number at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// The time in which one comes back.
@@ -16,8 +16,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `count` within a time, `burst` at once; at least one of each. The time between two is rounded up to nanoseconds:
-    /// never more than that come.
+    /// `count` within a time, `burst` at once; at least one of each. The time between two is rounded up to nanoseconds,
+    /// so the rate is never exceeded.
     pub fn new(count: u32, within: Duration, burst: u32) -> Self {
         let count = u128::from(count.max(1));
         let nanos = within.as_nanos().div_ceil(count).max(1);
@@ -34,7 +34,7 @@ impl Rate {
             .saturating_sub(now.saturating_add(self.span))
     }
 
-    /// When a bucket is full once one was taken from it. Taking from an empty one makes no debt.
+    /// When a bucket is full once one was taken from it. An empty one goes into no debt.
     pub fn after(&self, full_at: Duration, now: Duration) -> Duration {
         self.next(full_at, now).min(now.saturating_add(self.span))
     }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_comes_back_one_by_one() {
+    fn a_bucket_refills_one_by_one() {
         let rate = Rate::new(30, Duration::from_secs(60), 3);
         let empty = (0..3).fold(Duration::ZERO, |full_at, _| rate.after(full_at, NOW));
         for (millis, expected) in [

@@ -1,4 +1,4 @@
-//! What a rule asks of the arguments of a call.
+//! What a rule requires of the arguments of a call.
 
 use super::pattern::Pattern;
 use crate::cel::call_arguments::CallArguments;
@@ -8,19 +8,19 @@ use crate::refusal::reason::Reason;
 /// The largest whole number that JSON readers agree on (RFC 8259 §6).
 pub const MAX_NUMBER: i64 = (1 << 53) - 1;
 
-/// What a rule asks of one top-level argument.
+/// What a rule requires of one top-level argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
     /// The argument's name.
     pub name: Box<str>,
-    /// One of these it must be.
+    /// The allowed values.
     pub values: Vec<Value>,
 }
 
-/// A value that an argument may have.
+/// A value that an argument is allowed to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// A text that this pattern stands for.
+    /// A text that matches this pattern.
     Text(Pattern),
     /// A number of this value, however it is written; at most [`MAX_NUMBER`] either way.
     Number(i64),
@@ -47,19 +47,19 @@ fn is_of_their_type(raw: &[u8], values: &[Value]) -> bool {
     })
 }
 
-/// `5`, `5.0` and `5e0` are one number to whoever runs the call.
+/// `5`, `5.0` and `5e0` are the same number to the server that runs the call.
 fn number_of(raw: &[u8]) -> Option<f64> {
     let is_number = matches!(raw.first(), Some(b'-' | b'0'..=b'9'));
     let text = std::str::from_utf8(raw).ok().filter(|_| is_number)?;
     text.parse().ok()
 }
 
-/// Whether the call's arguments are what a rule asks for.
+/// Whether the call's arguments meet a rule's requirements.
 ///
 /// # Errors
-/// [`Reason::InvalidRequest`] where they are no object, [`Reason::AmbiguousJson`] where a name looks like one that is asked for,
-/// or like another. [`Reason::PolicyDenied`] where a value is of another type than those asked for: a server that takes
-/// `"true"` for `true` would do what the rule did not see. One that is missing or null is not asked for.
+/// [`Reason::InvalidRequest`] where they are not an object, [`Reason::AmbiguousJson`] where a name looks like a required one,
+/// or like another. [`Reason::PolicyDenied`] where a value has another type than the required ones: a server that accepts
+/// `"true"` for `true` would do what the rule did not see. An argument that is missing or null does not meet the rule.
 pub(crate) fn are(arguments: &CallArguments<'_>, asked: &[Argument]) -> Result<bool, Reason> {
     let known: Vec<&str> = asked.iter().map(|argument| &*argument.name).collect();
     arguments.refuse_look_alikes(&known)?;

@@ -1,4 +1,4 @@
-//! Whom a rule speaks of: subjects and clients, each of one issuer.
+//! The callers that a rule applies to: subjects and clients, each of one issuer.
 //!
 //! A subject is only unique within its issuer, and so is a client id (RFC 7519 §4.1.2, RFC 9068 §5): neither is ever
 //! compared without its issuer.
@@ -16,7 +16,7 @@ pub struct Identity {
     pub id: Arc<str>,
 }
 
-/// Whom a rule speaks of. An empty list stands for everybody.
+/// The callers that a rule applies to. An empty list means all callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Callers {
     /// By subject.
@@ -26,17 +26,17 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Whether everybody is meant.
+    /// Whether it applies to all callers.
     pub const fn is_everybody(&self) -> bool {
         self.principals.is_empty() && self.clients.is_empty()
     }
 
-    /// Whether this caller's subject is meant.
+    /// Whether it applies to this caller's subject.
     pub fn has_principal(&self, caller: &Principal) -> bool {
         has(&self.principals, &caller.issuer, Some(&caller.subject))
     }
 
-    /// Whether this caller's client is meant; a caller without a client never is, where clients are listed.
+    /// Whether it applies to this caller's client; never to a caller without a client, where clients are listed.
     pub fn has_client(&self, caller: &Principal) -> bool {
         has(&self.clients, &caller.issuer, caller.client.as_deref())
     }

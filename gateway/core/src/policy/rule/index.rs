@@ -1,4 +1,4 @@
-//! Finding the rules that speak of a call without asking each: by method, then by exact name.
+//! Finds the rules that match a call without comparing every rule: by method, then by exact name.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ pub struct Rules {
     all: Vec<Rule>,
     /// The tools that are named exactly.
     tools: HashSet<Box<str>>,
-    /// Whether a rule tells resources apart by their URIs.
+    /// Whether a rule distinguishes resources by their URIs.
     name_resources: bool,
     by_method: HashMap<Box<str>, Slots>,
     /// For methods that no rule names.
@@ -23,7 +23,7 @@ pub struct Rules {
 /// Positions of the rules for one method, ascending.
 #[derive(Clone, Debug, Default)]
 struct Slots {
-    /// Rules with nothing but exact names, under each.
+    /// Rules that have only exact names, by name.
     exact: HashMap<Box<str>, Vec<usize>>,
     /// Rules for any name, or with globs.
     scanned: Vec<usize>,
@@ -79,12 +79,12 @@ impl Rules {
         self.tools.get(name).map(|name| &**name)
     }
 
-    /// Whether a rule tells resources apart by their URIs.
+    /// Whether a rule distinguishes resources by their URIs.
     pub(crate) const fn name_resources(&self) -> bool {
         self.name_resources
     }
 
-    /// Whether a condition may ask for the arguments of this call, for which every name in them counts.
+    /// Whether a condition may read the arguments of this call. Then every name in them is checked.
     pub(crate) fn read_arguments(&self, method: &str, name: Option<&str>) -> bool {
         let slots = self.slots(method);
         let is_read = |name| slots.exact_read_arguments.contains(name);
@@ -95,7 +95,7 @@ impl Rules {
         self.by_method.get(method).unwrap_or(&self.others)
     }
 
-    /// The rules that speak of this method and name, with their positions, in order.
+    /// The rules that match this method and name, with their positions, in order.
     pub(crate) fn that_speak_of<'p, 't>(
         &'p self,
         target: &'t RuleTarget<'_>,

@@ -1,6 +1,6 @@
-//! One rule: which calls it speaks of, and what becomes of them.
+//! One rule: which calls it matches, and what it decides.
 //!
-//! A rule compares names with a [`pattern`], looks at [`arguments`] and [`callers`]; the [`index`] finds the rules that may speak of
+//! A rule compares names with a [`pattern`], checks [`arguments`] and [`callers`]; the [`index`] finds the rules that may match
 //! a call.
 
 pub(crate) mod arguments;
@@ -17,37 +17,37 @@ use crate::policy::rule::callers::Callers;
 use crate::policy::rule::pattern::Pattern;
 use crate::scope::ScopeSet;
 
-/// A rule. `methods`, `names` and `arguments` say which calls it speaks of, the rest what becomes of them.
+/// A rule. `methods`, `names` and `arguments` say which calls it matches, the rest what it decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
-    /// The methods; what is said of `resources/read` holds for subscriptions to a resource too.
+    /// The methods. `resources/read` matches subscriptions to a resource too.
     pub methods: Methods,
     /// The names (tool, prompt, resource URI); none means any.
     pub names: Vec<Pattern>,
     /// What its arguments must be; none means any.
     pub arguments: Vec<Argument>,
-    /// What a call takes besides the required scopes. A rule that denies has none.
+    /// Scopes that a call requires in addition to the required scopes. A rule that denies has none.
     pub scopes: ScopeSet,
-    /// Whom it lets pass, or whom it denies.
+    /// The callers that it allows, or that it denies.
     pub callers: Callers,
-    /// When it lets pass, or when it denies.
+    /// When it allows, or when it denies.
     pub condition: Option<Condition>,
-    /// The words it denies with; a rule without them allows.
+    /// The message with which it denies; a rule without one allows.
     pub deny: Option<Arc<str>>,
 }
 
-/// The methods that a rule speaks of.
+/// The methods that a rule matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Methods {
-    /// Every method that a policy judges.
+    /// Every method that a policy decides.
     #[default]
     Any,
-    /// These alone.
+    /// Only these.
     Of(Vec<String>),
 }
 
 impl Methods {
-    /// Whether a call of `method` is meant.
+    /// Whether these methods include `method`.
     pub fn cover(&self, method: &str) -> bool {
         match self {
             Self::Any => true,
@@ -62,7 +62,7 @@ impl Methods {
 }
 
 impl Rule {
-    /// Whether its names leave out nothing, or not this one.
+    /// Whether the rule has no names, or one that matches.
     pub(crate) fn names_match(&self, name: Option<&str>) -> bool {
         self.names.is_empty()
             || name.is_some_and(|name| self.names.iter().any(|own| own.matches(name)))

@@ -1,25 +1,25 @@
 //! Exact names and globs: what a rule's `name` and a text argument are compared with.
 //!
-//! Two wildcards and nothing else: `*` is any run of characters that holds no slash, `**` any run at all. There are no
-//! classes, alternatives or escapes, so a name with brackets is the name it looks like.
+//! Two wildcards and nothing else: `*` is any run of characters without a slash, `**` is any run of characters. There are no
+//! classes, alternatives or escapes, so brackets in a name are ordinary characters.
 
 /// The longest pattern, in bytes.
 pub(crate) const MAX_PATTERN_BYTES: usize = 256;
 
-/// A name, or many that read alike.
+/// An exact name, or a pattern for several names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: Box<str>,
     parts: Vec<Part>,
 }
 
-/// Why a text is no [`Pattern`].
+/// Why a text is not a [`Pattern`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// Over [`MAX_PATTERN_BYTES`].
     #[error("is longer than {MAX_PATTERN_BYTES} bytes")]
     TooLong,
-    /// Three or more `*` in a row, of which nobody knows which is meant.
+    /// Three or more `*` in a row: their meaning would be unclear.
     #[error("has more than two * in a row")]
     Stars,
 }
@@ -56,14 +56,14 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether it stands for one name alone.
+    /// Whether it matches one name only.
     pub fn is_exact(&self) -> bool {
         !self.text.contains('*')
     }
 
-    /// Whether `name` is one of those this pattern stands for.
+    /// Whether `name` matches this pattern.
     ///
-    /// The time is bounded by the product of both lengths; names end at 8 KiB (see `mcp::envelope`).
+    /// The time is bounded by the product of both lengths; names have at most 8 KiB (see `mcp::envelope`).
     pub fn matches(&self, name: &str) -> bool {
         if self.is_exact() {
             return *self.text == *name;
@@ -81,7 +81,7 @@ impl Pattern {
 }
 
 impl Part {
-    /// Whether this wildcard may stand for all of `text`.
+    /// Whether this wildcard matches all of `text`.
     fn passes(&self, text: &[u8]) -> bool {
         match self {
             Self::Text(own) => own.as_bytes() == text,
@@ -91,7 +91,7 @@ impl Part {
     }
 }
 
-/// One wildcard between two texts, as nearly every glob is.
+/// One wildcard between two texts: the form of nearly every glob.
 fn around(name: &str, start: &str, end: &str, wild: &Part) -> bool {
     let middle = name.len().checked_sub(end.len());
     let middle = middle.and_then(|until| name.as_bytes().get(start.len()..until));
@@ -127,7 +127,7 @@ fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
-/// What nearly every other name fails at, and quickly.
+/// A quick test at which nearly every other name fails.
 fn has_texts_in_order(parts: &[Part], name: &str) -> bool {
     let mut rest = name.as_bytes();
     parts.iter().all(|part| match part {
@@ -139,7 +139,7 @@ fn has_texts_in_order(parts: &[Part], name: &str) -> bool {
     })
 }
 
-/// What stands behind the first `text`. Both are short: a searcher would cost more than it saves.
+/// What follows the first `text`. Both are short: a searcher would cost more than it saves.
 fn behind<'a>(name: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
     let at = name.windows(text.len()).position(|part| part == text)?;
     name.get(at + text.len()..)
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn a_text_that_is_not_a_pattern_is_refused() {
         assert_eq!(Pattern::parse("a***"), Err(PatternError::Stars));
         let long = "a".repeat(MAX_PATTERN_BYTES);
         assert!(Pattern::parse(&long).is_ok());
