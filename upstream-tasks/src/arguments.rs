@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Parser;
 use upstream_tasks::McpPath;
 
-/// A complete MCP task server without authentication, to be put behind mcp-gateway.
+/// A complete MCP task server without authentication, to run behind mcp-gateway.
 #[derive(Parser)]
 #[command(version)]
 pub(crate) struct Arguments {
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// File that holds the tasks; created with sample tasks when it does not exist
     #[arg(long, env = "UPSTREAM_TASKS_DATA_FILE", default_value = "tasks.json")]
     pub(crate) data_file: PathBuf,
-    /// Host name accepted besides localhost, 127.0.0.1 and ::1 (repeat, or separate by commas)
+    /// Host name accepted in addition to localhost, 127.0.0.1 and ::1 (repeat, or separate by commas)
     #[arg(
         long = "allowed-host",
         env = "UPSTREAM_TASKS_ALLOWED_HOSTS",

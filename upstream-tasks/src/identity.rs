@@ -1,14 +1,14 @@
-//! Who calls, as the gateway in front says: it removes these headers from every request it forwards and sets its own.
+//! Who calls, by the headers of the gateway: it removes these headers from every request it forwards and sets its own.
 
 use axum::http::{HeaderMap, request::Parts};
 use rmcp::model::Extensions;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The caller's subject when no gateway names one.
+/// The caller's subject without a gateway.
 const ANONYMOUS: &str = "anonymous";
 
-/// The identity the headers carry.
+/// The identity in the headers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Caller {
     /// The token's subject, from `x-mcp-subject`; `anonymous` without it.
@@ -43,7 +43,7 @@ impl Caller {
     }
 }
 
-/// An identity header stands there twice, or is no text: somebody else than the gateway set it.
+/// An identity header is repeated or is not text: something other than the gateway set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the header {0} does not have exactly one readable value")]
 pub(crate) struct AmbiguousIdentity(&'static str);

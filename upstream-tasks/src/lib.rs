@@ -1,13 +1,13 @@
 //! A complete MCP task server without authentication: the example upstream of mcp-gateway.
 //!
-//! It speaks Streamable HTTP in both eras (2025-11-25 with sessions, 2026-07-28 without) and believes what the gateway's
-//! identity headers say, so nobody but the gateway should be able to reach it. The tour, in the order of a request:
+//! It supports Streamable HTTP in both eras (2025-11-25 with sessions, 2026-07-28 without) and trusts the gateway's
+//! identity headers, so only the gateway should be able to reach it. The modules, in the order of a request:
 //!
 //! - [`listen`](Listener): TCP or a unix socket;
-//! - [`serve`](mod@serve): the HTTP endpoint, its limits, and the end of it;
-//! - `server`: what the server says it can do, and where each MCP method goes;
+//! - [`serve`](mod@serve): the HTTP endpoint, its limits, and its shutdown;
+//! - `server`: the server's capabilities, and the handler of each MCP method;
 //! - `features`: the methods themselves, as tools, resources, prompts and subscriptions; `identity`: who calls;
-//! - `tasks`: the model, pure, and [`TaskStore`], the model in memory and on the disk.
+//! - `tasks`: the model, pure, and [`TaskStore`], the model in memory and on disk.
 //!
 //! To run it inside another program:
 //!

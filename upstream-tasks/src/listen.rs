@@ -1,4 +1,4 @@
-//! Where connections come from: a TCP address or a unix socket.
+//! The listening socket: a TCP address or a unix socket.
 
 use std::{
     fmt, fs, io,
@@ -22,7 +22,7 @@ pub(crate) enum Socket {
     Unix(UnixListener, SocketFile),
 }
 
-/// Where a listener really listens; for port 0 with the port the system chose.
+/// The address of a listener; for port 0 with the port that the system chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoundAddress {
     /// An IP address and port.
@@ -36,7 +36,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`ListenError`] when the address is taken or not this machine's.
+    /// [`ListenError`] when the address is in use or not an address of this machine.
     pub async fn bind_tcp(address: SocketAddr) -> Result<Self, ListenError> {
         let failed = |source| ListenError {
             address: BoundAddress::Tcp(address),
@@ -50,12 +50,12 @@ impl Listener {
         })
     }
 
-    /// Binds a unix socket. A socket file that a dead process left behind is replaced; anything else at that path is
+    /// Binds a unix socket. A socket file that a dead process left is replaced; any other file at that path is
     /// not touched.
     ///
     /// # Errors
     ///
-    /// [`ListenError`] when another process listens there, or the file cannot be made.
+    /// [`ListenError`] when another process listens there, or the file cannot be created.
     pub async fn bind_unix(path: impl AsRef<Path>) -> Result<Self, ListenError> {
         let path = path.as_ref();
         let address = BoundAddress::Unix(path.to_owned());
@@ -71,7 +71,7 @@ impl Listener {
         })
     }
 
-    /// Where this listener listens.
+    /// The address of this listener.
     #[must_use]
     pub fn address(&self) -> &BoundAddress {
         &self.address
@@ -105,7 +105,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// Removes a socket file nobody listens on any more: binding never does that by itself.
+/// Removes a socket file on which no process listens: binding never does that by itself.
 async fn remove_dead(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => match UnixStream::connect(path).await {
@@ -144,7 +144,7 @@ mod tests {
         let listener = Listener::bind_unix(&path).await.unwrap();
         assert!(
             Listener::bind_unix(&path).await.is_err(),
-            "a living socket is not taken over"
+            "a socket in use is not replaced"
         );
         drop(listener);
         assert!(!path.exists());

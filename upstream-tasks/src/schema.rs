@@ -1,9 +1,9 @@
-//! Schemas as every client understands them.
+//! Schemas that every client understands.
 
 use rmcp::schemars::Schema;
 use serde_json::Value;
 
-/// Takes the names of Rust's integer types out of the properties of a schema: `uint32` is no format JSON Schema knows,
+/// Removes the names of Rust's integer types from the properties of a schema: `uint32` is not a format of JSON Schema,
 /// and strict validators warn about it. The bounds stay.
 pub(crate) fn plain_integers(schema: &mut Schema) {
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);

@@ -1,4 +1,4 @@
-//! The HTTP endpoint: one path that answers MCP, from the first connection to an orderly end.
+//! The HTTP endpoint: one path that answers MCP, from the first connection to an orderly shutdown.
 
 use std::{future::Future, io, pin::pin, str::FromStr, sync::Arc, time::Duration};
 
@@ -15,25 +15,25 @@ use crate::{Listener, TaskStore, listen::Socket, server::TaskServer};
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// How many sessions and sessionless requests may be open at one time; one more is answered with 500.
 const MAX_OPEN: usize = 16_384;
-/// How long a legacy session may stay silent before it is forgotten.
+/// How long a legacy session may be idle before it is removed.
 const SESSION_IDLE: Duration = Duration::from_secs(60 * 60);
-/// How long requests that run when the end comes may take to be answered, before open streams are cut.
+/// At shutdown: how long running requests may take, before open streams are closed.
 const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
 /// How long connections may take to close after that.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// How the endpoint answers. The default is `/mcp`, for loopback names only.
+/// Settings of the endpoint. The default is `/mcp`, for loopback names only.
 #[derive(Clone, Debug, Default)]
 pub struct ServeConfig {
     /// The path that answers MCP.
     pub path: McpPath,
-    /// Host names (`tasks.internal`, `tasks.internal:9000`) accepted besides the loopback names. Anything else in
-    /// `Host` is refused, which is what keeps web pages from reaching a local server by DNS rebinding.
+    /// Host names (`tasks.internal`, `tasks.internal:9000`) accepted in addition to the loopback names. Any other
+    /// `Host` is refused, so that web pages cannot reach a local server by DNS rebinding.
     pub allowed_hosts: Vec<String>,
 }
 
-/// Serves MCP until `shutdown` completes; then no connection is taken any more, running requests get half a second to
-/// finish, and open event streams end.
+/// Serves MCP until `shutdown` completes. Then no new connection is accepted, running requests get half a second to
+/// finish, and open event streams are closed.
 ///
 /// # Errors
 ///
@@ -71,13 +71,13 @@ async fn signal(shutdown: impl Future<Output = ()>, draining: CancellationToken)
     draining.cancel();
 }
 
-/// Runs the server to its end, and helps it there when clients keep their streams open.
+/// Runs the server until it ends; at shutdown, closes streams that clients keep open.
 async fn run(
     server: impl Future<Output = io::Result<()>>,
     draining: &CancellationToken,
     streams: &CancellationToken,
 ) -> Result<(), ServeError> {
-    // Whatever happens, also when this future is dropped: no session outlives the server.
+    // Also when this future is dropped: no session outlives the server.
     let _end = streams.clone().drop_guard();
     let mut server = pin!(server);
     tokio::select! {
@@ -127,7 +127,7 @@ fn http_config(config: &ServeConfig, streams: &CancellationToken) -> StreamableH
         .with_allowed_hosts(hosts)
         .with_allowed_origins(["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"])
         .with_max_request_body_bytes(MAX_BODY_BYTES)
-        // A plain answer is plain JSON in the modern era; whatever reports progress is an event stream in both.
+        // A plain answer is plain JSON in the modern era; an answer with progress is an event stream in both.
         .with_json_response(true)
         .with_cancellation_token(streams.clone())
 }
@@ -164,7 +164,7 @@ impl FromStr for McpPath {
 
 /// The text is not the path of an MCP endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the path begins with / and has only letters, digits and -._~/")]
+#[error("the path must begin with / and have only letters, digits and -._~/")]
 pub struct InvalidPath;
 
 /// The socket failed while it was served.

@@ -1,4 +1,4 @@
-//! What the server says it can do, and where each MCP method goes. One value per legacy session, and one per request
+//! The server's capabilities, and the handler of each MCP method. One value per legacy session, and one per request
 //! of the modern era.
 
 use std::sync::LazyLock;
@@ -29,7 +29,7 @@ use crate::{
 };
 
 const INSTRUCTIONS: &str = "A list of tasks. Create, list and complete tasks with the tools; read them as the resource \
-                            tasks://all or one by one as tasks://{id}, and subscribe to either to be told of changes.";
+                            tasks://all or one by one as tasks://{id}, and subscribe to either to be notified of changes.";
 
 static TOOLS: LazyLock<ToolRouter<TaskServer>> = LazyLock::new(TaskServer::tool_router);
 
@@ -37,11 +37,11 @@ static TOOLS: LazyLock<ToolRouter<TaskServer>> = LazyLock::new(TaskServer::tool_
 #[derive(Debug)]
 pub(crate) struct TaskServer {
     pub(crate) store: TaskStore,
-    /// Cancelled when the server is about to end.
+    /// Cancelled when the server begins to shut down.
     pub(crate) draining: CancellationToken,
     session: SessionSubscriptions,
     stream: ModernStream,
-    /// One of the places for open sessions and requests; free again when this value goes.
+    /// One of the places for open sessions and requests; free again when this value is dropped.
     _place: OwnedSemaphorePermit,
 }
 
@@ -166,7 +166,7 @@ impl ServerHandler for TaskServer {
         tokio::select! {
             () = self.stream.run(&self.store, context.sink()) => {}
             () = context.cancelled() => {}
-            // The answer to the request then tells the client that the subscription is over.
+            // The answer to the request then reports the end of the subscription to the client.
             () = self.draining.cancelled() => {}
         }
         Ok(())

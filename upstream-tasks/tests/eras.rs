@@ -77,15 +77,15 @@ impl Server {
     }
 }
 
-/// What a client was told outside of answers.
+/// What a client received outside of answers.
 #[derive(Debug, PartialEq)]
-enum Told {
+enum Received {
     Progress(f64, Option<f64>),
     Updated(String),
     ListChanged,
 }
 
-struct Ears(mpsc::UnboundedSender<Told>);
+struct Ears(mpsc::UnboundedSender<Received>);
 
 impl ClientHandler for Ears {
     async fn on_progress(
@@ -95,7 +95,7 @@ impl ClientHandler for Ears {
     ) {
         let _ = self
             .0
-            .send(Told::Progress(progress.progress, progress.total));
+            .send(Received::Progress(progress.progress, progress.total));
     }
 
     async fn on_resource_updated(
@@ -103,17 +103,17 @@ impl ClientHandler for Ears {
         update: ResourceUpdatedNotificationParam,
         _: NotificationContext<RoleClient>,
     ) {
-        let _ = self.0.send(Told::Updated(update.uri));
+        let _ = self.0.send(Received::Updated(update.uri));
     }
 
     async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
-        let _ = self.0.send(Told::ListChanged);
+        let _ = self.0.send(Received::ListChanged);
     }
 }
 
 struct Client {
     service: RunningService<RoleClient, Ears>,
-    told: mpsc::UnboundedReceiver<Told>,
+    received: mpsc::UnboundedReceiver<Received>,
 }
 
 fn legacy() -> ClientLifecycleMode {
@@ -146,13 +146,13 @@ impl Client {
             })
             .collect();
         let config = StreamableHttpClientTransportConfig::with_uri(url).custom_headers(headers);
-        let (sender, told) = mpsc::unbounded_channel();
+        let (sender, received) = mpsc::unbounded_channel();
         let transport = StreamableHttpClientTransport::from_config(config);
         let service = Ears(sender)
             .serve_with_lifecycle(transport, era)
             .await
             .unwrap();
-        Self { service, told }
+        Self { service, received }
     }
 
     async fn call(&self, tool: &'static str, arguments: Value) -> CallToolResult {
@@ -200,10 +200,10 @@ impl Client {
         serde_json::from_str(text).unwrap()
     }
 
-    async fn next_told(&mut self) -> Told {
-        tokio::time::timeout(PATIENCE, self.told.recv())
+    async fn next_received(&mut self) -> Received {
+        tokio::time::timeout(PATIENCE, self.received.recv())
             .await
-            .expect("told in time")
+            .expect("received in time")
             .unwrap()
     }
 }
@@ -211,7 +211,7 @@ impl Client {
 async fn next_on(subscription: &mut Subscription) -> ServerNotification {
     tokio::time::timeout(PATIENCE, subscription.next())
         .await
-        .expect("told in time")
+        .expect("received in time")
         .unwrap()
         .expect("still open")
 }
@@ -266,7 +266,7 @@ async fn tasks_are_created_listed_and_completed() {
 }
 
 #[tokio::test]
-async fn what_a_tool_cannot_do_is_a_tool_error() {
+async fn a_failure_inside_a_tool_is_a_tool_error() {
     let server = Server::start().await;
     for (era, mode) in both() {
         let client = Client::connect(&server.url, mode, &[]).await;
@@ -446,7 +446,7 @@ async fn resources_are_listed_read_and_named_by_a_template() {
                 .read_resource(ReadResourceRequestParams::new(uri))
                 .await;
             assert!(
-                answer.unwrap_err().to_string().contains("no such resource"),
+                answer.unwrap_err().to_string().contains("unknown resource"),
                 "{era} {uri}"
             );
         }
@@ -500,7 +500,7 @@ async fn the_prompt_and_its_completion_work() {
 }
 
 #[tokio::test]
-async fn a_report_tells_its_progress_before_its_result() {
+async fn a_report_sends_its_progress_before_its_result() {
     let server = Server::start().await;
     for (era, mode) in both() {
         let mut client = Client::connect(&server.url, mode, &[]).await;
@@ -514,8 +514,8 @@ async fn a_report_tells_its_progress_before_its_result() {
         );
         for step in 1..=3 {
             assert_eq!(
-                client.next_told().await,
-                Told::Progress(f64::from(step), Some(3.0)),
+                client.next_received().await,
+                Received::Progress(f64::from(step), Some(3.0)),
                 "{era}"
             );
         }
@@ -525,29 +525,29 @@ async fn a_report_tells_its_progress_before_its_result() {
 
 #[tokio::test]
 #[allow(deprecated, reason = "resources/subscribe is what the legacy era has")]
-async fn a_legacy_session_hears_of_the_resources_it_subscribed_to() {
+async fn a_legacy_session_is_notified_of_the_resources_it_subscribed_to() {
     let server = Server::start().await;
     let mut client = Client::connect(&server.url, legacy(), &[]).await;
     let subscribe = |uri: &str| client.service.subscribe(SubscribeRequestParams::new(uri));
     subscribe("tasks://all").await.unwrap();
     subscribe("tasks://task-1").await.unwrap();
     assert!(subscribe("tasks://task-99").await.is_err());
-    // Somebody else, in the other era, makes the changes.
+    // Another client, in the other era, makes the changes.
     let other = Client::connect(&server.url, modern(), &[]).await;
 
     other.ok("complete_task", json!({"id": "task-1"})).await;
     assert_eq!(
-        client.next_told().await,
-        Told::Updated("tasks://all".into())
+        client.next_received().await,
+        Received::Updated("tasks://all".into())
     );
     assert_eq!(
-        client.next_told().await,
-        Told::Updated("tasks://task-1".into())
+        client.next_received().await,
+        Received::Updated("tasks://task-1".into())
     );
     other.ok("complete_task", json!({"id": "task-2"})).await;
     assert_eq!(
-        client.next_told().await,
-        Told::Updated("tasks://all".into())
+        client.next_received().await,
+        Received::Updated("tasks://all".into())
     );
 
     client
@@ -556,19 +556,19 @@ async fn a_legacy_session_hears_of_the_resources_it_subscribed_to() {
         .await
         .unwrap();
     other.ok("create_task", json!({"title": "new"})).await;
-    assert_eq!(client.next_told().await, Told::ListChanged);
+    assert_eq!(client.next_received().await, Received::ListChanged);
     other.ok("complete_task", json!({"id": "task-3"})).await;
     other.ok("create_task", json!({"title": "newer"})).await;
     assert_eq!(
-        client.next_told().await,
-        Told::ListChanged,
+        client.next_received().await,
+        Received::ListChanged,
         "nothing of the unsubscribed list, nor of task-3"
     );
     server.end().await;
 }
 
 #[tokio::test]
-async fn a_modern_client_that_listens_hears_of_what_it_asked_for() {
+async fn a_modern_client_that_listens_is_notified_of_what_it_subscribed_to() {
     let server = Server::start().await;
     let client = Client::connect(&server.url, modern(), &[]).await;
     let filter = SubscriptionFilter::builder()
@@ -603,7 +603,7 @@ async fn a_modern_client_that_listens_hears_of_what_it_asked_for() {
         "{notification:?}"
     );
 
-    // The server's end is told as the end of the subscription.
+    // The server's shutdown is reported as the end of the subscription.
     let (ended, ()) = tokio::join!(
         async {
             while tokio::time::timeout(PATIENCE, subscription.next())
@@ -647,7 +647,7 @@ async fn a_hundred_concurrent_calls_create_a_hundred_tasks() {
 }
 
 #[tokio::test]
-async fn a_server_with_open_streams_and_running_tools_ends_promptly() {
+async fn a_server_with_open_streams_and_running_tools_shuts_down_promptly() {
     let server = Server::start().await;
     let idle = Client::connect(&server.url, legacy(), &[]).await;
     idle.ok("list_tasks", json!({})).await;
@@ -658,7 +658,10 @@ async fn a_server_with_open_streams_and_running_tools_ends_promptly() {
     };
     let call = CallToolRequestParams::new("generate_report").with_arguments(arguments);
     let report = tokio::spawn(async move { peer.call_tool(call).await });
-    assert_eq!(busy.next_told().await, Told::Progress(1.0, Some(100.0)));
+    assert_eq!(
+        busy.next_received().await,
+        Received::Progress(1.0, Some(100.0))
+    );
     server.end().await;
     let report = tokio::time::timeout(PATIENCE, report)
         .await

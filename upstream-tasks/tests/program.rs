@@ -1,4 +1,4 @@
-//! The program: what it says at its start, how it fails, how it ends.
+//! The program: its first log line, how it fails, how it shuts down.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ async fn output(directory: &Path, arguments: &[&str]) -> (Output, String) {
     (output, text)
 }
 
-/// Reads the one line of the start.
+/// Reads the first log line.
 async fn first_line(child: &mut Child) -> String {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     tokio::time::timeout(PATIENCE, lines.next_line())
@@ -116,7 +116,7 @@ async fn a_damaged_file_is_exit_code_1_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn two_places_to_listen_are_refused() {
+async fn two_listening_addresses_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let (output, text) = output(
         directory.path(),

@@ -1,4 +1,4 @@
-//! The server as the wire sees it: what is refused before MCP, what the answers look like, and the unix socket.
+//! The server on the wire: what is refused before MCP, what the answers look like, and the unix socket.
 
 #![allow(
     clippy::unwrap_used,
@@ -55,7 +55,7 @@ async fn tcp(config: ServeConfig) -> (String, tempfile::TempDir) {
 }
 
 #[tokio::test]
-async fn hosts_origins_and_paths_are_judged_before_mcp() {
+async fn hosts_origins_and_paths_are_checked_before_mcp() {
     let config = ServeConfig {
         path: "/tasks/mcp".parse().unwrap(),
         allowed_hosts: vec!["tasks.internal".to_owned()],

@@ -1,4 +1,4 @@
-//! What clients may ask for, one file for each feature of MCP: [`tools`], [`resources`], [`prompts`] with completion, and
+//! What clients can request, one file for each feature of MCP: [`tools`], [`resources`], [`prompts`] with completion, and
 //! [`subscriptions`] to changed resources.
 
 pub(crate) mod prompts;

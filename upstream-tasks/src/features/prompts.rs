@@ -18,7 +18,7 @@ use crate::{
 const NAME: &str = "prioritize_tasks";
 const FOCUS: &str = "focus";
 
-/// What the order should be made by.
+/// The order of the tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Focus {
     Urgency,
@@ -54,7 +54,7 @@ pub(crate) fn list() -> ListPromptsResult {
     let focus = PromptArgument::new(FOCUS)
         .with_description("What to order by: urgency (due dates) or impact (priority)")
         .with_required(true);
-    let description = "Asks for the pending tasks in the order they should be worked on";
+    let description = "Asks for the order in which to work on the pending tasks";
     ListPromptsResult::with_all_items(vec![
         Prompt::new(NAME, Some(description), Some(vec![focus])).with_title("Prioritize tasks"),
     ])
@@ -77,14 +77,14 @@ pub(crate) fn get(
         .into_iter()
         .find(|focus| Some(focus.name()) == wanted)
         .ok_or_else(|| {
-            ErrorData::invalid_params("the argument focus is urgency or impact", None)
+            ErrorData::invalid_params("the argument focus must be urgency or impact", None)
         })?;
     let message = PromptMessage::new_text(Role::User, text(tasks, focus));
     Ok(GetPromptResult::new(vec![message])
         .with_description(format!("Pending tasks by {}", focus.name())))
 }
 
-/// What an argument that begins with the typed text may become.
+/// The completions of an argument that begins with the typed text.
 pub(crate) fn complete(
     tasks: &TaskList,
     request: &CompleteRequestParams,
@@ -99,7 +99,7 @@ pub(crate) fn complete(
         }
         _ => {
             return Err(ErrorData::invalid_params(
-                "nothing of that name can be completed",
+                "unknown argument, prompt or template",
                 None,
             ));
         }
@@ -131,7 +131,7 @@ fn line(text: &mut String, task: &Task) {
     let due = task
         .due_date
         .map_or_else(|| "no due date".to_owned(), |due| format!("due {due}"));
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(
         text,
         "- {}: {} ({} priority, {due}) {}",

@@ -13,9 +13,9 @@ use serde::Serialize;
 
 use crate::tasks::task::{Task, TaskId, TaskList};
 
-/// The template behind every single task.
+/// The template of every single task.
 pub(crate) const TEMPLATE: &str = "tasks://{id}";
-/// How many tasks a page of `resources/list` names.
+/// How many tasks are on a page of `resources/list`.
 const PAGE: usize = 100;
 
 const JSON: &str = "application/json";
@@ -30,7 +30,7 @@ pub(crate) enum ResourceUri {
 }
 
 impl ResourceUri {
-    /// Reads a URI; whether the task exists is another question.
+    /// Parses a URI. It does not check that the task exists.
     pub(crate) fn parse(uri: &str) -> Result<Self, ErrorData> {
         match uri.strip_prefix(SCHEME) {
             Some(ALL) => Ok(Self::All),
@@ -39,7 +39,7 @@ impl ResourceUri {
         }
     }
 
-    /// Reads the URI of a resource that exists.
+    /// Parses the URI of a resource that exists.
     pub(crate) fn existing(tasks: &TaskList, uri: &str) -> Result<Self, ErrorData> {
         let parsed = Self::parse(uri)?;
         match parsed {
@@ -126,7 +126,7 @@ fn to_json(value: &impl Serialize) -> Result<String, ErrorData> {
 }
 
 fn not_found(uri: &str) -> ErrorData {
-    ErrorData::resource_not_found("no such resource", Some(serde_json::json!({ "uri": uri })))
+    ErrorData::resource_not_found("unknown resource", Some(serde_json::json!({ "uri": uri })))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Notifications to clients when a task changes.
 //!
-//! A legacy client subscribes with `resources/subscribe` and hears on its session's event stream; a modern client keeps
-//! a `subscriptions/listen` request open and hears on its answer. Both hear of a new task as a changed list.
+//! A legacy client subscribes with `resources/subscribe` and is notified on its session's event stream. A modern client keeps
+//! a `subscriptions/listen` request open and is notified on its answer. Both get a new task as a changed list.
 
 use std::{
     collections::BTreeSet,
@@ -33,7 +33,7 @@ pub(crate) struct SessionSubscriptions {
 }
 
 impl SessionSubscriptions {
-    /// Begins to notify the client; a second call changes nothing.
+    /// Starts to notify the client; a second call changes nothing.
     pub(crate) fn start(&self, store: &TaskStore, peer: Peer<RoleServer>) {
         self.forwarder.get_or_init(|| {
             let changes = store.changes();
@@ -92,7 +92,7 @@ async fn notify_peer(peer: &Peer<RoleServer>, notice: Notice) -> Result<(), Serv
 /// The one subscription stream of a modern request.
 #[derive(Debug, Default)]
 pub(crate) struct ModernStream {
-    /// Taken before the client hears that it is subscribed, so that it misses nothing after.
+    /// Made before the client learns that it is subscribed, so that it misses no later change.
     changes: Mutex<Option<Receiver<Change>>>,
 }
 
@@ -118,7 +118,7 @@ impl ModernStream {
         accepted
     }
 
-    /// Notifies the client of every change it asked for, until it is gone.
+    /// Notifies the client of every change that it subscribed to, until it disconnects.
     pub(crate) async fn run(&self, store: &TaskStore, sink: &SubscriptionSink) {
         let subscribed = lock(&self.changes).take();
         let mut changes = subscribed.unwrap_or_else(|| store.changes());
@@ -147,14 +147,14 @@ async fn notify_sink(sink: &SubscriptionSink, notice: Notice) -> Result<(), Subs
     Ok(())
 }
 
-/// What a client is notified of after a change.
+/// The notifications to a client after a change.
 #[derive(Debug, PartialEq, Eq)]
 struct Notice {
     list_changed: bool,
     updated: Vec<ResourceUri>,
 }
 
-/// Who fell behind no longer knows what changed: for it, everything has.
+/// A subscriber that fell behind has missed changes: it is notified of all its resources.
 #[derive(Clone, Copy, Debug)]
 enum Heard {
     One(Change),
@@ -192,7 +192,7 @@ async fn next(changes: &mut Receiver<Change>) -> Option<Heard> {
     }
 }
 
-/// Nothing here can be half changed, so a panic elsewhere does not spoil it.
+/// No value here can be half changed, so a panic elsewhere does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -232,13 +232,13 @@ mod tests {
                 (true, vec![all]),
             ),
             (
-                "a new task, nothing asked for",
+                "a new task, no subscription",
                 Heard::One(Change::Added(two)),
                 vec![],
                 (true, vec![]),
             ),
             (
-                "more than it could hear",
+                "more than it could receive",
                 Heard::TooMany,
                 vec![all, ResourceUri::One(two)],
                 (true, vec![all, ResourceUri::One(two)]),

@@ -1,4 +1,4 @@
-//! The tools. What fails inside a tool is a tool error, which the model behind the client can read and correct.
+//! The tools. A failure inside a tool is a tool error, which the model behind the client can read and correct.
 
 use rmcp::{
     Json, RoleServer, handler::server::wrapper::Parameters, model::ProgressNotificationParam,
@@ -21,7 +21,7 @@ use crate::{
 /// Longest message `secure_echo` returns, in bytes.
 const MAX_ECHO_BYTES: usize = 64 * 1024;
 
-/// Which tasks `list_tasks` returns; a filter that is left out lets every task through.
+/// Which tasks `list_tasks` returns; without filters it returns every task.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListFilter {
@@ -31,7 +31,7 @@ pub(crate) struct ListFilter {
     priority: Option<Priority>,
 }
 
-/// The tasks that passed a filter, oldest first.
+/// The tasks that match a filter, oldest first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(transform = plain_integers)]
 pub(crate) struct Listing {
@@ -112,7 +112,7 @@ impl TaskServer {
             .map_err(tool_error)
     }
 
-    /// Return a message together with the caller's identity, as the gateway in front of this server tells it.
+    /// Return a message together with the caller's identity from the headers of the gateway.
     #[tool(annotations(
         title = "Echo with identity",
         read_only_hint = true,
@@ -130,7 +130,7 @@ impl TaskServer {
         Ok(Json(Echo { message, caller }))
     }
 
-    /// Count the tasks by status and priority, in steps that take their time and report progress.
+    /// Count the tasks by status and priority, in steps that take some time and report progress.
     #[tool(annotations(
         title = "Generate report",
         read_only_hint = true,
@@ -169,7 +169,7 @@ impl ListFilter {
     }
 }
 
-/// Reports progress to the client, if it asked for that.
+/// Reports progress to the client, if it requested progress.
 async fn progress(context: &RequestContext<RoleServer>, step: u32, steps: u32, report: &Report) {
     let Some(token) = context.meta.get_progress_token() else {
         return;
@@ -180,16 +180,16 @@ async fn progress(context: &RequestContext<RoleServer>, step: u32, steps: u32, r
             "step {step} of {steps}: {} tasks counted",
             report.total
         ));
-    // A client that is gone is noticed by the cancellation of its request.
+    // The cancellation of the request shows that the client is gone.
     let _ = context.peer.notify_progress(notification).await;
 }
 
-/// What a caller may know: refusals in full, trouble with the disk only in the log.
+/// What a caller is allowed to see: refusals in full, disk errors only in the log.
 fn tool_error(error: StoreError) -> String {
     if let StoreError::Refused(reason) = error {
         return reason;
     }
-    // The name by which log filters know it.
+    // The target for log filters.
     tracing::error!(target: "upstream_tasks::tools", %error, "the task could not be stored");
     "the task could not be stored".to_owned()
 }

@@ -1,4 +1,4 @@
-//! The tasks themselves: [`task`] is the model, pure; [`store`] keeps it in memory and on the disk; [`report`] counts the
+//! The tasks: [`task`] is the model, pure; [`store`] holds it in memory and on disk; [`report`] counts the
 //! tasks of a list.
 
 pub(crate) mod report;

@@ -1,4 +1,4 @@
-//! The report of `generate_report`: the tasks counted share by share. Pure; the waiting is done by the tool.
+//! The report of `generate_report`: the tasks, counted in parts. Pure; the tool does the waiting.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::{
     tasks::task::{Priority, Status, Task, TaskList},
 };
 
-/// Most steps a report may have.
+/// Maximum number of steps of a report.
 const MAX_STEPS: u32 = 100;
 /// Longest pause before a step, in milliseconds.
 const MAX_DELAY_MS: u64 = 5_000;
 
-/// In how many steps, and how slowly, a report is made.
+/// The number of steps of a report, and their pauses.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = plain_integers)]
@@ -40,7 +40,7 @@ impl ReportArguments {
         Duration::from_millis(self.delay_ms.0)
     }
 
-    /// The tasks divided among the steps, which are counted from 1; later steps may be left without any.
+    /// The tasks divided among the steps, which are counted from 1; later steps may have none.
     pub(crate) fn shares(
         &self,
         tasks: &TaskList,
@@ -100,7 +100,7 @@ impl TryFrom<u64> for DelayMs {
     }
 }
 
-/// Why a report is not begun.
+/// Why a report is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum OutOfRange {
     #[error("a report has 1 to {MAX_STEPS} steps")]
@@ -116,7 +116,7 @@ pub(crate) struct Report {
     pub(crate) total: usize,
     completed: usize,
     pending: usize,
-    /// Pending tasks whose due date is over.
+    /// Pending tasks whose due date has passed.
     overdue: usize,
     /// Pending tasks of high priority.
     pending_high: usize,

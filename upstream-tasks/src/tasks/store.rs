@@ -1,7 +1,7 @@
-//! Where tasks live: a list in memory, kept in a JSON file that is never half written.
+//! The store of tasks: a list in memory, saved in a JSON file that is never half written.
 //!
-//! Readers take the present list without waiting. Writers take turns; a change counts, and subscribers hear of it,
-//! only after the file that holds it is on the disk: temporary file beside it, `fsync`, rename, `fsync` of the
+//! Readers get the present list without waiting. Writers take turns; a change is visible, and subscribers are notified,
+//! only after its file is on disk: temporary file in the same directory, `fsync`, rename, `fsync` of the
 //! directory. One process owns one file.
 
 use std::{
@@ -17,14 +17,14 @@ use tokio::sync::{Mutex, broadcast};
 
 use crate::tasks::task::{NewTask, Task, TaskError, TaskId, TaskList};
 
-/// What the data file holds when there is none yet.
+/// The initial content of the data file.
 const SEED: &str = include_str!("../../tasks.json");
 /// Largest data file that is read, in bytes; a list at all its limits is smaller.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
-/// How many changes a slow subscriber may fall behind before it hears that everything may have changed.
+/// How many changes a slow subscriber may fall behind before it is notified that everything may have changed.
 const CHANGES_KEPT: usize = 64;
 
-/// The tasks, and the file that holds them. Clones share both.
+/// The tasks, and their file. Clones share both.
 #[derive(Clone, Debug)]
 pub struct TaskStore {
     inner: Arc<Inner>,
@@ -76,7 +76,7 @@ impl TaskStore {
         })
     }
 
-    /// The file that holds the tasks.
+    /// The data file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.path
@@ -87,7 +87,7 @@ impl TaskStore {
         self.inner.tasks.load_full()
     }
 
-    /// Every change from now on.
+    /// Every later change.
     pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
     }
@@ -122,7 +122,7 @@ impl TaskStore {
 
     /// Waits for its turn, then runs one change to its end on a thread that may block.
     ///
-    /// A caller that goes away meanwhile does not stop it: the turn belongs to the change, not to the caller.
+    /// It completes even if the caller is dropped meanwhile: the turn belongs to the change, not to the caller.
     async fn change<F>(&self, change: F) -> Result<Task, StoreError>
     where
         F: FnOnce(&mut TaskList) -> Result<(Option<Change>, Task), TaskError> + Send + 'static,
@@ -147,7 +147,7 @@ impl Inner {
         if let Some(change) = change {
             write(&self.path, &tasks)?;
             self.tasks.store(Arc::new(tasks));
-            // Nobody listening is no failure.
+            // Sending without a subscriber is not an error.
             let _ = self.changes.send(change);
         }
         Ok(task)
@@ -186,10 +186,10 @@ fn write(path: &Path, tasks: &TaskList) -> Result<(), StoreError> {
     replace(path, tasks).map_err(|source| StoreError::io(path, source))
 }
 
-/// Puts the new content in the place of the old: a reader sees one or the other, also after a power cut.
+/// Replaces the old content with the new: a reader sees one or the other, also after a power failure.
 fn replace(path: &Path, tasks: &TaskList) -> io::Result<()> {
     let directory = directory(path);
-    // Removes itself when anything below fails.
+    // The temporary file removes itself when anything below fails.
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     let mut text = serde_json::to_vec_pretty(tasks)?;
     text.push(b'\n');
@@ -211,7 +211,7 @@ fn directory(path: &Path) -> &Path {
 #[non_exhaustive]
 pub enum StoreError {
     /// The data file is not a list of tasks.
-    #[error("{} is damaged and was left as it is: {source}", path.display())]
+    #[error("{} is damaged and was not changed: {source}", path.display())]
     Damaged {
         /// The data file.
         path: PathBuf,
@@ -219,7 +219,7 @@ pub enum StoreError {
         source: serde_json::Error,
     },
     /// The data file is larger than any list of tasks within the limits.
-    #[error("{} is larger than {MAX_FILE_BYTES} bytes and was left as it is", path.display())]
+    #[error("{} is larger than {MAX_FILE_BYTES} bytes and was not changed", path.display())]
     TooLarge {
         /// The data file.
         path: PathBuf,
@@ -229,13 +229,13 @@ pub enum StoreError {
     Io {
         /// The data file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The change itself is refused; nothing was written.
     #[error("{0}")]
     Refused(String),
-    /// The program ended while the change was made.
+    /// The program was shut down while the change was made.
     #[error("the change was interrupted")]
     Interrupted,
 }
@@ -356,7 +356,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tasks.json");
         let cases = [
-            ("cut off", &SEED[..300], "EOF"),
+            ("truncated", &SEED[..300], "EOF"),
             ("empty", "", "line 1 column 0"),
             ("of another shape", "[]", "line 1 column"),
             (
@@ -365,12 +365,12 @@ mod tests {
                 "line 34 column",
             ),
             (
-                "with a doubled id",
+                "with a duplicate id",
                 &SEED.replace("task-2", "task-1"),
-                "task-1 stands there twice",
+                "duplicate task id task-1",
             ),
             (
-                "with a field nobody knows",
+                "with an unknown field",
                 &SEED.replace("\"description\"", "\"descripton\""),
                 "unknown field `descripton`",
             ),
@@ -393,7 +393,7 @@ mod tests {
         let path = directory.path().join("tasks.json");
         let store = TaskStore::open(&path).unwrap();
         let before = store.tasks();
-        // A directory in the place of the file: the temporary file can be written, but not renamed.
+        // A directory at the path of the file: the temporary file can be written, but not renamed.
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert!(matches!(

@@ -1,7 +1,7 @@
 //! The model: what a task is, and the list of them.
 //!
 //! Everything here is pure. A value that exists is valid: titles and descriptions are within their limits, dates are
-//! dates, ids are unique. The same types read the data file and the arguments of tools, so both are judged alike.
+//! dates, ids are unique. The same types read the data file and the arguments of tools, so both have the same checks.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -11,7 +11,7 @@ use time::{
     Date, OffsetDateTime, format_description::StaticFormatDescription, macros::format_description,
 };
 
-/// How many tasks a list holds at most.
+/// Maximum number of tasks in a list.
 pub(crate) const MAX_TASKS: usize = 5_000;
 /// Longest title, in characters.
 pub(crate) const MAX_TITLE_CHARS: usize = 200;
@@ -20,7 +20,7 @@ pub(crate) const MAX_DESCRIPTION_CHARS: usize = 1_000;
 
 const DATE: StaticFormatDescription = format_description!("[year]-[month]-[day]");
 
-/// One task, as it stands in the data file, in tool results and in resources.
+/// One task, as it is in the data file, in tool results and in resources.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Task {
@@ -47,7 +47,7 @@ pub(crate) struct Task {
     pub(crate) completed_at: Option<OffsetDateTime>,
 }
 
-/// What a caller says about a task that does not exist yet.
+/// A task to be created.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewTask {
@@ -83,7 +83,7 @@ impl fmt::Display for Priority {
     }
 }
 
-/// Where a task stands.
+/// The status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
@@ -91,7 +91,7 @@ pub(crate) enum Status {
     Completed,
 }
 
-/// The name of a task, `task-17`; given by the server, in rising order, never twice.
+/// The id of a task, `task-17`; assigned by the server, in rising order, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct TaskId(u32);
@@ -109,7 +109,7 @@ impl fmt::Display for TaskId {
 impl FromStr for TaskId {
     type Err = InvalidTask;
 
-    /// Accepts exactly what [`fmt::Display`] writes, so that one task never has two names.
+    /// Accepts exactly the text of [`fmt::Display`], so that one task never has two ids.
     fn from_str(text: &str) -> Result<Self, InvalidTask> {
         text.strip_prefix(Self::PREFIX)
             .and_then(|number| number.parse().ok())
@@ -151,7 +151,7 @@ impl JsonSchema for TaskId {
     }
 }
 
-/// One line that says what is to be done: 1 to [`MAX_TITLE_CHARS`] characters, no control characters.
+/// One line that says what to do: 1 to [`MAX_TITLE_CHARS`] characters, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Title(String);
@@ -191,7 +191,7 @@ impl JsonSchema for Title {
             "type": "string",
             "minLength": 1,
             "maxLength": MAX_TITLE_CHARS,
-            "description": "One line that says what is to be done",
+            "description": "One line that says what to do",
         })
     }
 }
@@ -233,7 +233,7 @@ impl JsonSchema for Description {
         schemars::json_schema!({
             "type": "string",
             "maxLength": MAX_DESCRIPTION_CHARS,
-            "description": "What else is to be known about the task",
+            "description": "Further details of the task",
         })
     }
 }
@@ -344,7 +344,7 @@ impl TaskList {
         Ok(task)
     }
 
-    /// Marks a task as completed; a task that is completed already stays as it is.
+    /// Marks a task as completed; a completed task is not changed.
     pub(crate) fn complete(&mut self, id: TaskId, now: OffsetDateTime) -> Result<Task, TaskError> {
         let task = self.tasks.get_mut(&id).ok_or(TaskError::Unknown(id))?;
         if task.status == Status::Pending {
@@ -355,7 +355,7 @@ impl TaskList {
     }
 }
 
-/// In the file the tasks are a plain sequence; here the ids are compared.
+/// In the file the tasks are a plain sequence. Reading it checks that the ids are unique.
 mod as_sequence {
     use std::collections::BTreeMap;
 
@@ -388,18 +388,18 @@ mod as_sequence {
     }
 }
 
-/// Why a text is no part of a task.
+/// Why a value is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidTask {
     #[error("a title has 1 to {MAX_TITLE_CHARS} characters, on one line")]
     Title,
     #[error("a description has at most {MAX_DESCRIPTION_CHARS} characters")]
     Description,
-    #[error("a due date is written YYYY-MM-DD and is a day of the calendar")]
+    #[error("a due date must be a day of the calendar in the form YYYY-MM-DD")]
     DueDate,
-    #[error("a task id is written task-N, N counting from 1")]
+    #[error("a task id must be task-N, with N from 1")]
     Id,
-    #[error("{0} stands there twice")]
+    #[error("duplicate task id {0}")]
     Doubled(TaskId),
     #[error("there are more than {MAX_TASKS} tasks")]
     TooMany,
@@ -473,7 +473,7 @@ mod tests {
                 false,
             ),
             (
-                "field nobody knows",
+                "unknown field",
                 serde_json::json!({"title": "a", "colour": "red"}),
                 false,
             ),
@@ -550,7 +550,7 @@ mod tests {
         file["tasks"].as_array_mut().unwrap().push(task);
         let error = serde_json::from_value::<TaskList>(file).unwrap_err();
         assert!(
-            error.to_string().contains("task-1 stands there twice"),
+            error.to_string().contains("duplicate task id task-1"),
             "{error}"
         );
     }
