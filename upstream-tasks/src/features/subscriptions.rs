@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_hears_of_what_it_asked_for() {
+    fn a_client_is_notified_of_what_it_subscribed_to() {
         let one = "task-1".parse().unwrap();
         let two = "task-2".parse().unwrap();
         let all = ResourceUri::All;

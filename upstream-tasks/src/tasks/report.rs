@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_task_is_counted_once_whatever_the_steps() {
+    fn every_task_is_counted_once_for_any_number_of_steps() {
         let tasks: TaskList = serde_json::from_str(include_str!("../../tasks.json")).unwrap();
         let now = time::macros::datetime!(2026-09-27 12:00 UTC);
         let expected = Report {

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_changes_nothing_is_not_told_and_not_written() {
+    async fn a_change_without_effect_is_neither_notified_nor_written() {
         let directory = tempfile::tempdir().unwrap();
         let store = TaskStore::open(directory.path().join("tasks.json")).unwrap();
         let mut changes = store.changes();
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_write_keeps_the_old_tasks_and_leaves_nothing_behind() {
+    async fn a_failed_write_keeps_the_old_tasks_and_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tasks.json");
         let store = TaskStore::open(&path).unwrap();

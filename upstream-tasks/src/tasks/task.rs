@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_judged_by_their_types() {
+    fn arguments_are_checked_by_their_types() {
         let long_title = "x".repeat(MAX_TITLE_CHARS + 1);
         let long_text = "x".repeat(MAX_DESCRIPTION_CHARS + 1);
         let cases = [

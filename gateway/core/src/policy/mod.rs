@@ -330,7 +330,7 @@ pub enum Answer<'p> {
     Denies(&'p Arc<str>),
     /// Refused: the rule allows other callers only.
     Refuses(Unmet),
-    /// The arguments cannot be read without ambiguity.
+    /// The arguments cannot be evaluated: ambiguous, invalid, or of another type.
     Unreadable(Reason),
     /// The condition cannot be evaluated.
     Fails(ConditionFault),

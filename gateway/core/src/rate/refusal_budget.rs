@@ -1,4 +1,4 @@
-//! How many refusals an address may cause before its requests are refused without further checks: a token bucket for each.
+//! How many refusals an address may cause before its tokens are refused without verification: a token bucket for each.
 //!
 //! Any client can be refused, from as many addresses as it has, so the oldest buckets are removed where there are too
 //! many. Addresses are stored in two generations, each for the time in which a bucket fills: an address in neither has a

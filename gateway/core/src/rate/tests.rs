@@ -203,7 +203,7 @@ fn a_refused_call_takes_from_no_bucket() {
     let mut at = |caller: &Principal| call(&mut buckets, &[&all, &own], caller, "x", START);
     assert_eq!(at(&alice()), Ok(()));
     for _ in 0..10 {
-        assert_eq!(at(&alice()), limited(MINUTE), "the longer wait is told");
+        assert_eq!(at(&alice()), limited(MINUTE), "the longer wait is returned");
     }
     assert_eq!(at(&bob), Ok(()), "alice's refused calls took nothing");
     let carol = principal("one", "carol", None);

@@ -54,7 +54,7 @@ impl<A: Edit, B: Edit> Edit for (A, B) {
     }
 }
 
-/// An edit that may not be needed.
+/// An optional edit.
 impl<E: Edit> Edit for Option<E> {
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
         self.as_mut().map_or(Ok(None), |edit| edit.edit(message))

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_listed_means_everybody() {
+    fn an_empty_list_means_all_callers() {
         let callers = Callers::default();
         let alice = caller("https://a", "alice", None);
         assert!(callers.is_everybody());
