@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    const SOUND: &str = "\
+    const VALID: &str = "\
 public_url: https://mcp.example.com
 listen: [{ address: '0.0.0.0:8080', plain_http: true }]
 issuers: { corporate: { issuer: '${ISSUER_OF_THIS_TEST}' } }
@@ -148,7 +148,7 @@ resources:
     policy: { default: allow }
 ";
 
-    /// The exit code for a configuration and an environment file, and what is printed, the directory left out.
+    /// The exit code for a configuration and an environment file, and what is printed, without the directory.
     fn checked(text: &str, environment: &str) -> (u8, String) {
         let directory = tempfile::tempdir().unwrap();
         let (file, env_file) = (
@@ -168,7 +168,7 @@ resources:
 
     #[test]
     fn a_valid_configuration_has_a_summary() {
-        let (code, printed) = checked(SOUND, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
+        let (code, printed) = checked(VALID, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
         let expected = "\
 g.yaml: configuration OK
 listener  0.0.0.0:8080 (plain HTTP)
@@ -183,7 +183,7 @@ issuer    corporate = https://login.example.com/
 
     #[test]
     fn each_finding_is_a_line() {
-        let text = SOUND
+        let text = VALID
             .replace("allow", "maybe")
             .replace("plain_http: true", "plain_htp: true");
         let (code, printed) = checked(&text, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
@@ -198,7 +198,7 @@ g.yaml:8:15: resources[0].policy.default: must be `allow` or `deny`. Use one of 
 
     #[test]
     fn a_wrong_environment_file_is_a_finding() {
-        let (code, printed) = checked(SOUND, "nonsense\n");
+        let (code, printed) = checked(VALID, "nonsense\n");
         let expected = "\
 g.yaml: environment file env: line 1 is not NAME=value. Use only NAME=value lines, # comments and empty lines.
 1 problem found in g.yaml.
@@ -258,7 +258,7 @@ g.yaml: environment file env: line 1 is not NAME=value. Use only NAME=value line
         };
         write("tls.crt", made.self_signed(&key).unwrap().pem());
         write("tls.key", key.serialize_pem());
-        let text = SOUND
+        let text = VALID
             .replace("${ISSUER_OF_THIS_TEST}", "https://login.example.com/")
             .replace(
                 "plain_http: true",

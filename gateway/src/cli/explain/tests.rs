@@ -168,10 +168,10 @@ fn each_outcome_has_its_text_and_its_exit_code() {
             "call      tools/call a\\u{1b}[2J\n",
         ),
     ];
-    for (claims, name, more, expected, told) in cases {
+    for (claims, name, more, expected, text) in cases {
         let (code, printed) = call(claims, name, more);
         assert_eq!(code, expected, "{claims} {name}: {printed}");
-        assert!(printed.contains(told), "{told:?}: {printed}");
+        assert!(printed.contains(text), "{text:?}: {printed}");
         assert!(!printed.contains('\u{1b}'), "{printed}");
     }
 }
@@ -244,10 +244,10 @@ fn a_token_is_read_from_stdin_and_names_its_issuer() {
         "--method",
         "tools/list",
     ];
-    for (token, expected, told) in cases {
+    for (token, expected, text) in cases {
         let (code, printed) = explained(&typed, &token);
-        assert_eq!(code, expected, "{told}: {printed}");
-        assert!(printed.contains(told), "{told}: {printed}");
+        assert_eq!(code, expected, "{text}: {printed}");
+        assert!(printed.contains(text), "{text}: {printed}");
     }
 }
 
@@ -310,9 +310,9 @@ fn invalid_options_are_reported() {
         (&mcp, &["completion/complete"], "add one --reference"),
         (&mcp, &["roots/list"], "is sent by servers"),
     ];
-    for (who, method, told) in cases {
+    for (who, method, text) in cases {
         let (code, printed) = explained(&[who, &["--method"], method].concat(), "");
-        assert!(printed.contains(told), "{told}: {printed}");
+        assert!(printed.contains(text), "{text}: {printed}");
         assert_eq!((code, printed.lines().count()), (WRONG, 1), "{printed}");
     }
     let typed = [
@@ -324,8 +324,8 @@ fn invalid_options_are_reported() {
         "tools/list",
     ];
     let (code, printed) = explained(&typed, "");
-    let told = "cannot read the token file /nonexistent";
-    assert!(printed.contains(told), "{printed}");
+    let text = "cannot read the token file /nonexistent";
+    assert!(printed.contains(text), "{printed}");
     assert_eq!(code, WRONG);
 }
 

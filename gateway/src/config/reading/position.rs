@@ -40,7 +40,7 @@ impl Position {
     }
 
     /// This position, or the end of the text if it is after it: the parser adds a line end to the last line.
-    pub(super) const fn not_behind(self, end: Self) -> Self {
+    pub(super) const fn not_after(self, end: Self) -> Self {
         if self.line > end.line { end } else { self }
     }
 

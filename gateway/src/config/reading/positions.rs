@@ -42,10 +42,10 @@ impl Positions {
         while let Some(event) = parser.next_event() {
             match event {
                 Ok((event, span)) => {
-                    index.take(event, Position::from(span.start).not_behind(end))?
+                    index.take(event, Position::from(span.start).not_after(end))?
                 }
                 Err(error) => {
-                    let at = Position::from(*error.marker()).not_behind(end);
+                    let at = Position::from(*error.marker()).not_after(end);
                     let at = at.in_line_of(text);
                     return Err(vec![syntax_error(error.info(), at)]);
                 }

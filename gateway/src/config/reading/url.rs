@@ -80,12 +80,12 @@ impl HttpUrl {
     }
 }
 
-/// Whether a path has only characters that stand for themselves, and no dot segments.
+/// Whether a path has only characters of URLs and no dot segments.
 fn is_plain(path: &str) -> bool {
     path.chars().all(is_url_char) && !path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
-/// RFC 3986 §2, percent signs included, backslashes and the like not.
+/// A character of RFC 3986 §2 or a percent sign.
 fn is_url_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~/!$&'()*+,;=:@%?[]".contains(c)
 }

@@ -1,9 +1,9 @@
-//! What is declared of the keys holds together, and `config/gateway.yaml` shows it.
+//! The declarations of the keys are consistent, and `config/gateway.yaml` shows them.
 
 use serde_yaml::Value;
 
 use super::{
-    SOUND,
+    VALID,
     declaration::{
         document::document,
         parts::key::{Fallback, Key, Kind, Table},
@@ -13,7 +13,7 @@ use super::{
     reading::{key_path, unit},
 };
 
-/// Every declared key by its path; `[]` stands for an element, `*` for a name that the operator chooses.
+/// Every declared key with its path. `[]` is an element, `*` a name that the operator chooses.
 pub(super) fn declared() -> Vec<(String, Key)> {
     let mut found = Vec::new();
     walk(document(), "", &mut found);
@@ -31,7 +31,7 @@ fn walk(table: Table, above: &str, found: &mut Vec<(String, Key)>) {
     }
 }
 
-/// The keys below a value, and the path they stand at.
+/// The keys below a value, and their path.
 fn tables(kind: Kind, path: String) -> (Option<Table>, String) {
     match kind {
         Kind::Table(table) | Kind::TextOr(table) => (Some(table), path),
@@ -59,13 +59,13 @@ fn every_range_holds_its_default() {
 }
 
 #[test]
-fn every_key_has_a_sentence_for_people() {
+fn every_key_has_a_description() {
     for (path, key) in declared() {
         let sentence = &key.sentence;
         assert!(sentence.ends_with('.'), "{path}: {sentence:?}");
         assert!(
             !sentence.contains("Default:") && !sentence.contains("  "),
-            "{path}: default and range are declared for themselves: {sentence:?}"
+            "{path}: default and range have their own fields: {sentence:?}"
         );
     }
 }
@@ -90,7 +90,7 @@ fn the_example_shows_every_default() {
     }
 }
 
-/// Every value that stands at a path, as text.
+/// Every value at a path, as text.
 fn shown(value: &Value, path: &str) -> Vec<String> {
     let (key, rest) = path.split_once('.').unwrap_or((path, ""));
     let (key, is_list) = match key.strip_suffix("[]") {
@@ -121,7 +121,7 @@ fn written(value: &Value) -> String {
 }
 
 #[test]
-fn the_example_tells_every_range() {
+fn the_example_names_every_range() {
     let text = example("gateway.yaml");
     let lines: Vec<&str> = text.lines().collect();
     for (path, key) in declared() {
@@ -130,15 +130,15 @@ fn the_example_tells_every_range() {
         };
         let range = format!("{least} to {most}");
         let named = format!("{}:", key.name);
-        let told = lines.iter().enumerate().any(|(index, line)| {
+        let named_there = lines.iter().enumerate().any(|(index, line)| {
             line.trim_start_matches([' ', '-']).starts_with(&named)
                 && around(&lines, index).any(|line| line.contains(&range))
         });
-        assert!(told, "{path}: {range}");
+        assert!(named_there, "{path}: {range}");
     }
 }
 
-/// A line, the comment above it, and the two lines below, on which a comment may go on.
+/// A line, the comment above it, and the two lines below, where the comment can continue.
 fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> {
     let (above, below) = lines.split_at(index);
     let is_comment = |line: &&&str| line.trim_start().starts_with('#');
@@ -146,7 +146,7 @@ fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> 
     above.chain(below.iter().take(3)).copied()
 }
 
-/// Keys that another one must make room for, at a value that does.
+/// Keys that depend on another key, with a value of the other key that fits.
 const COMPANIONS: [(&str, &str, &str); 5] = [
     ("limits.header_bytes", "token_bytes", "256B"),
     ("limits.token_bytes", "header_bytes", "1MiB"),
@@ -155,14 +155,14 @@ const COMPANIONS: [(&str, &str, &str); 5] = [
     ("timeouts.body_total", "body_idle", "10ms"),
 ];
 
-/// A sound configuration with `value` at the place of a declared key, and the path of that place.
+/// A valid configuration with `value` at a declared key, and the path of that key.
 fn with_value(path: &str, value: Value) -> (String, String) {
     let path = path.replace('*', "partner").replace("[]", "[0]");
-    let sound = SOUND.replace(
+    let valid = VALID.replace(
         "    scopes:\n",
         "    rate_limits: [{ per: principal, calls: 1, within: 1m }]\n    scopes:\n",
     );
-    let mut document: Value = serde_yaml::from_str(&sound).unwrap();
+    let mut document: Value = serde_yaml::from_str(&valid).unwrap();
     let mut place = &mut document;
     let (above, name) = path.rsplit_once('.').unwrap();
     for step in above.split('.') {
@@ -187,7 +187,7 @@ fn with_value(path: &str, value: Value) -> (String, String) {
     (serde_yaml::to_string(&document).unwrap(), path)
 }
 
-/// The ends of a key's range, and what lies one beyond each.
+/// The ends of a key's range, and the values just outside.
 fn ends(kind: &Kind) -> Option<([Value; 2], Vec<Value>)> {
     let written = |number: u128, unit: &str| match unit {
         "" => Value::Number(u64::try_from(number).unwrap().into()),
@@ -208,7 +208,7 @@ fn ends(kind: &Kind) -> Option<([Value; 2], Vec<Value>)> {
 }
 
 #[test]
-fn every_range_is_taken_to_its_ends_and_not_one_beyond() {
+fn every_range_is_accepted_to_its_ends_and_not_beyond() {
     let mut ranges = 0;
     for (path, key) in declared() {
         let Some((inside, beyond)) = ends(&key.kind) else {

@@ -1,4 +1,4 @@
-//! The example files load; and `config/gateway.yaml`, the declarations, the reader and the JSON Schema know the same keys.
+//! The example files load; and `config/gateway.yaml`, the declarations, the reader and the JSON Schema have the same keys.
 
 use std::{collections::BTreeSet, fs};
 
@@ -76,7 +76,7 @@ fn every_example_loads() {
 }
 
 #[test]
-fn every_example_takes_just_the_variables_it_names() {
+fn every_example_needs_exactly_the_variables_it_names() {
     for (name, variables) in EXAMPLES
         .iter()
         .filter(|(_, variables)| !variables.is_empty())
@@ -98,7 +98,7 @@ fn every_example_takes_just_the_variables_it_names() {
 }
 
 #[test]
-fn the_auth0_example_reads_as_auth0_needs_it() {
+fn the_auth0_example_has_the_values_of_auth0() {
     let (name, variables) = EXAMPLES[1];
     let config = load_example(name, variables);
     assert_eq!(
@@ -113,7 +113,7 @@ fn the_auth0_example_reads_as_auth0_needs_it() {
 fn the_documented_defaults_are_the_defaults() {
     let config = load_example("gateway.yaml", &[]);
     let documented = Limits {
-        // The defaults are no figures but the cgroup's limit, and a share of it.
+        // Their defaults are not numbers, but the limit of the cgroup and a share of it.
         memory: None,
         bodies_bytes: None,
         ..config.limits
@@ -146,33 +146,33 @@ fn the_documented_defaults_are_the_defaults() {
 }
 
 #[test]
-fn every_line_that_tells_a_default_shows_it() {
+fn every_line_with_a_default_shows_it() {
     for line in example("gateway.yaml").lines() {
-        let Some((setting, told)) = line.split_once("# default ") else {
+        let Some((setting, documented)) = line.split_once("# default ") else {
             continue;
         };
         let value = setting
             .split_once(':')
             .map_or("", |(_, value)| value)
             .trim();
-        let told = told.split([';', ':', ',']).next().unwrap().trim();
-        let shows_an_instance = told.starts_with("none")
-            || told.starts_with("any")
-            || told.contains(' ')
-            || told.contains('.');
+        let documented = documented.split([';', ':', ',']).next().unwrap().trim();
+        let shows_an_instance = documented.starts_with("none")
+            || documented.starts_with("any")
+            || documented.contains(' ')
+            || documented.contains('.');
         let listed = value.starts_with('[');
         assert!(
-            value == told
+            value == documented
                 || shows_an_instance
                 || listed
-                || (value, told) == ("/mcp", "the resource's path"),
+                || (value, documented) == ("/mcp", "the resource's path"),
             "{line}"
         );
     }
 }
 
 #[test]
-fn declarations_reader_schema_and_documentation_know_the_same_keys() {
+fn declarations_reader_schema_and_documentation_have_the_same_keys() {
     let text = example("gateway.yaml");
     let positions = Positions::read(&text).unwrap();
     let documented: BTreeSet<String> = positions
@@ -235,12 +235,12 @@ fn every_key_of_the_schema_is_explained() {
 }
 
 #[test]
-fn the_schema_names_the_methods_that_a_rule_takes() {
+fn the_schema_names_the_methods_that_a_rule_accepts() {
     let schema = schema::json_schema();
     let listed = schema.pointer("/$defs/Method/anyOf/0/enum").unwrap();
     let listed: Vec<_> = listed.as_array().unwrap().iter().collect();
     for (method, kind) in methods::all() {
-        let text = SOUND.replace(
+        let text = VALID.replace(
             "{ method: tools/call, name: [create], scopes: [write] }",
             &format!("{{ method: {method} }}"),
         );
@@ -253,10 +253,10 @@ fn the_schema_names_the_methods_that_a_rule_takes() {
     }
 }
 
-/// Below these keys stand names that the operator chooses.
+/// Below these keys are names that the operator chooses.
 const NAMED: [&str; 2] = [".scopes.implies.", ".arguments."];
 
-/// A key path with indices and names that the operator chooses left out.
+/// A key path without indices and names that the operator chooses.
 fn pattern(path: &str) -> String {
     let without_indices = path.split('[').map(|piece| {
         piece

@@ -1,4 +1,4 @@
-//! Files that a configuration names: what is wrong with them is a finding too.
+//! Findings about files that a configuration names.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -51,15 +51,15 @@ impl Files {
         findings.pop()
     }
 
-    /// `PATH:LINE PROBLEM` of each finding, the directory left out.
+    /// `PATH:LINE PROBLEM` of each finding, without the directory.
     fn findings(&self, text: &str) -> Vec<String> {
         let directory = format!("{}/", self.path().display());
         let findings = parse(text, self.path(), &Environment::default()).err();
-        let told = findings.into_iter().flatten().map(|finding| {
+        let reported = findings.into_iter().flatten().map(|finding| {
             let problem = finding.problem.replace(&directory, "");
             format!("{}:{} {problem}", finding.path, finding.line)
         });
-        told.collect()
+        reported.collect()
     }
 }
 
@@ -73,7 +73,7 @@ fn with_tls(certificate: &str, private_key: &str) -> String {
 }
 
 #[test]
-fn certificates_must_be_there_and_fit_their_keys() {
+fn certificates_must_exist_and_match_their_keys() {
     let files = Files::new();
     files.certificate("tls.crt", "tls.key");
     files.certificate("other.crt", "other.key");
@@ -176,7 +176,7 @@ fn certificates_must_be_there_and_fit_their_keys() {
 }
 
 #[test]
-fn both_files_of_a_pair_are_told() {
+fn both_files_of_a_pair_are_reported() {
     let files = Files::new();
     assert_eq!(
         files.findings(&with_tls("a.crt", "a.key")),
@@ -188,7 +188,7 @@ fn both_files_of_a_pair_are_told() {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_told_as_one() {
+fn an_unusable_certificate_is_reported() {
     const VERSION_3: [u8; 5] = [0xa0, 0x03, 0x02, 0x01, 0x02];
     let files = Files::new();
     let made = rcgen::generate_simple_self_signed(["mcp.example.com".to_owned()]).unwrap();
@@ -221,9 +221,9 @@ fn a_certificate_that_cannot_be_used_is_told_as_one() {
 }
 
 #[test]
-fn a_byte_order_mark_is_passed_over() {
+fn a_byte_order_mark_is_skipped() {
     let files = Files::new();
-    let path = files.write("bom.yaml", &format!("\u{feff}{SOUND}"), 0o644);
+    let path = files.write("bom.yaml", &format!("\u{feff}{VALID}"), 0o644);
     let config = Source::new(&path, None).load().unwrap().config;
     assert_eq!(config.resources.len(), 2);
 }
@@ -255,7 +255,7 @@ fn a_listener_speaks_tls_or_plain_http() {
 }
 
 #[test]
-fn key_sets_must_hold_a_key_that_verifies() {
+fn key_sets_must_contain_a_key_that_verifies() {
     let files = Files::new();
     files.write("keys.json", JWK_SET, 0o644);
     files.write("empty.json", r#"{ "keys": [] }"#, 0o644);
@@ -312,7 +312,7 @@ fn sealing_keys_are_32_bytes_and_private() {
     files.write("newline.key", &format!("{}\n", "5a".repeat(32)), 0o600);
     files.write("short.key", "5a5a", 0o600);
     files.write("exposed.key", &"5a".repeat(32), 0o604);
-    let with = |list: &str| format!("{SOUND}sessions: {{ key_files: {list} }}\n");
+    let with = |list: &str| format!("{VALID}sessions: {{ key_files: {list} }}\n");
     assert_eq!(files.finding(&with("[good.key, newline.key]")), None);
     let found = files.finding(&with("[short.key]")).unwrap();
     assert!(
@@ -339,7 +339,7 @@ fn sealing_keys_are_32_bytes_and_private() {
 }
 
 #[test]
-fn the_authorities_of_client_certificates_must_be_there() {
+fn the_ca_file_for_client_certificates_must_exist() {
     let files = Files::new();
     files.certificate("tls.crt", "tls.key");
     files.write("text", "nothing", 0o644);
@@ -383,7 +383,7 @@ fn a_ca_file_is_for_https_only() {
 }
 
 #[test]
-fn the_configuration_file_itself_may_be_unreadable() {
+fn an_unreadable_configuration_file_is_reported() {
     let files = Files::new();
     let large = files.write("large.yaml", &"#\n".repeat(600_000), 0o644);
     let binary = files.path().join("binary.yaml");
@@ -406,13 +406,13 @@ fn the_configuration_file_itself_may_be_unreadable() {
 }
 
 #[test]
-fn the_upgrade_socket_stands_where_nobody_else_can_write() {
+fn the_directory_of_the_upgrade_socket_is_not_writable_by_others() {
     let files = Files::new();
-    files.folder("ours", 0o700);
+    files.folder("private", 0o700);
     files.folder("open", 0o777);
     let long = "x".repeat(97);
     let cases = [
-        ("ours/upgrade.sock", None),
+        ("private/upgrade.sock", None),
         (
             "open/upgrade.sock",
             Some("upgrade_socket:1 directory open must not be writable by other users".to_owned()),
@@ -427,7 +427,7 @@ fn the_upgrade_socket_stands_where_nobody_else_can_write() {
         ),
     ];
     for (path, expected) in cases {
-        let text = format!("upgrade_socket: {path}\n{SOUND}");
+        let text = format!("upgrade_socket: {path}\n{VALID}");
         assert_eq!(files.finding(&text), expected, "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is said about issuers.
+//! Findings about issuers.
 
 use super::*;
 
@@ -87,7 +87,7 @@ fn issuers_are_https_and_asymmetric() {
             "issuers.partner.token_types[0]:8:50 must be a media type",
         ),
     ]);
-    each_is_sound(&[
+    each_is_valid(&[
         (
             ISSUER,
             "{ issuer: 'http://partner.example.com', allow_http: true }",
@@ -101,7 +101,7 @@ fn issuers_are_https_and_asymmetric() {
 }
 
 #[test]
-fn issuers_may_shape_their_tokens() {
+fn the_form_of_tokens_can_be_configured() {
     let config = parsed(&edited(
         "issuer: https://partner.example.com",
         "{ issuer: 'https://p.example', token_types: [application/AT+JWT, JWT, ''], algorithms: RS256, scope_claim: [scp, roles], subject_claim: oid, ignored_headers: [jku] }",
@@ -139,7 +139,7 @@ fn issuer_names_are_plain_and_known() {
         only_finding(&twins),
         "resources[0].issuers[1]:12:26 same issuer URL as another issuer of this resource"
     );
-    let spaced = SOUND
+    let spaced = VALID
         .replace("partner:", "\"part ner\":")
         .replace("[partner]", "[\"part ner\"]");
     assert_eq!(

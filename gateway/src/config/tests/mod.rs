@@ -1,5 +1,4 @@
-//! Broken configurations and what is said about them; and that declarations, checks, schema and example files know the
-//! same keys.
+//! Findings of invalid configurations; and that declarations, checks, schema and example files have the same keys.
 
 mod addresses;
 mod declarations;
@@ -15,8 +14,8 @@ use std::path::Path;
 
 use super::*;
 
-/// A sound configuration, one key a line, so that a test can exchange one and name its place.
-const SOUND: &str = "\
+/// A valid configuration with one key per line, so that a test can replace one and name its position.
+const VALID: &str = "\
 public_url: https://mcp.example.com
 listen:
   - address: 127.0.0.1:8080
@@ -42,14 +41,14 @@ resources:
     policy: { default: deny }
 ";
 
-/// What [`SOUND`] becomes with one piece of it exchanged.
+/// [`VALID`] with one piece replaced.
 fn edited(from: &str, to: &str) -> String {
     assert_eq!(
-        SOUND.matches(from).count(),
+        VALID.matches(from).count(),
         1,
-        "{from:?} must stand there once"
+        "{from:?} must be there once"
     );
-    SOUND.replace(from, to)
+    VALID.replace(from, to)
 }
 
 fn parsed(text: &str) -> Config {
@@ -82,7 +81,7 @@ fn only_finding(text: &str) -> String {
     format!("{path}:{line}:{column} {problem}")
 }
 
-/// One piece of [`SOUND`] exchanged for another, and the only finding of that.
+/// One piece of [`VALID`], its replacement, and the only finding.
 type Row = (&'static str, &'static str, &'static str);
 
 fn each_has_its_finding(rows: &[Row]) {
@@ -95,16 +94,16 @@ fn each_has_its_finding(rows: &[Row]) {
     }
 }
 
-/// One piece of [`SOUND`] exchanged for another, and all is well.
-fn each_is_sound(rows: &[(&str, &str)]) {
+/// Each replacement in [`VALID`] gives a valid configuration.
+fn each_is_valid(rows: &[(&str, &str)]) {
     for (from, to) in rows {
         parsed(&edited(from, to));
     }
 }
 
 #[test]
-fn a_sound_configuration_has_its_defaults() {
-    let config = parsed(SOUND);
+fn a_valid_configuration_has_its_defaults() {
+    let config = parsed(VALID);
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.addresses, Addresses::default());
     assert_eq!(config.timeouts, Timeouts::default());
@@ -128,7 +127,7 @@ fn a_sound_configuration_has_its_defaults() {
 }
 
 #[test]
-fn everything_is_told_at_once_and_in_order() {
+fn all_findings_are_reported_at_once_and_in_order() {
     let text = "\
 public_url: http://mcp.example.com
 lisen: []
@@ -147,12 +146,12 @@ resources:
         - { method: tools/cal, scopes: write read }
 limits: { body_bytes: 4MB, json_depth: \"64\" }
 ";
-    let told: Vec<_> = findings(text)
+    let reported: Vec<_> = findings(text)
         .iter()
         .map(|f| f.in_file(Path::new("g.yaml")).to_string())
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "g.yaml:1:1: public_url: must be https: plain HTTP exposes tokens to the network. Use https, or set `plain_http: true` at a listener.",
             "g.yaml:2:1: lisen: unknown key. Did you mean `listen`?",
@@ -172,7 +171,7 @@ limits: { body_bytes: 4MB, json_depth: \"64\" }
 }
 
 #[test]
-fn an_empty_file_lacks_what_is_required() {
+fn an_empty_file_has_a_finding_for_each_required_key() {
     for text in ["", "# nothing\n", "---\n", "~\n", "{}\n"] {
         let paths: Vec<_> = findings(text)
             .into_iter()
@@ -187,7 +186,7 @@ fn an_empty_file_lacks_what_is_required() {
 }
 
 #[test]
-fn a_document_that_is_no_mapping_is_told() {
+fn a_document_must_be_a_mapping() {
     for (text, found) in [("[]\n", "a list"), ("text\n", "text"), ("1\n", "a number")] {
         assert_eq!(
             findings(text)[0].problem,
@@ -198,8 +197,8 @@ fn a_document_that_is_no_mapping_is_told() {
 }
 
 #[test]
-fn a_refused_configuration_always_says_why() {
-    let lines: Vec<_> = SOUND.lines().collect();
+fn a_refused_configuration_always_has_a_finding() {
+    let lines: Vec<_> = VALID.lines().collect();
     for left_out in 0..lines.len() {
         let rest = lines
             .iter()
@@ -226,14 +225,14 @@ fn nonsense_in_any_place_is_a_finding() {
         "\"\\0\"",
         "${NOT_SET}",
     ] {
-        for (index, line) in SOUND.lines().enumerate() {
+        for (index, line) in VALID.lines().enumerate() {
             let Some((key, value)) = line
                 .split_once(": ")
                 .filter(|(_, value)| *value != nonsense)
             else {
                 continue;
             };
-            let text = SOUND.replacen(line, &format!("{key}: {nonsense}"), 1);
+            let text = VALID.replacen(line, &format!("{key}: {nonsense}"), 1);
             if let Err(findings) = parse(&text, Path::new("."), &Environment::default()) {
                 assert!(
                     !findings.is_empty(),

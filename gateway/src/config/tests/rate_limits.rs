@@ -1,4 +1,4 @@
-//! What is said about rate limits.
+//! Findings about rate limits.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use mcp_gateway_core::{
 
 use super::*;
 
-/// [`SOUND`] with these rate limits at its first resource.
+/// [`VALID`] with these rate limits in its first resource.
 fn limited(limits: &str) -> String {
     edited(
         "    policy:\n",
@@ -51,11 +51,11 @@ fn a_limit_is_read_with_its_defaults() {
             limit(Per::Resource, (1, 1, 1), &["tools/list"], &[]),
         ]
     );
-    assert_eq!(parsed(SOUND).resources[0].rate_limits, []);
+    assert_eq!(parsed(VALID).resources[0].rate_limits, []);
 }
 
 #[test]
-fn a_limit_says_what_how_many_and_within_what() {
+fn invalid_limits_are_reported() {
     for (limit, path, problem) in [
         ("{ calls: 1, within: 1s }", "per", "required key is missing"),
         (
@@ -155,17 +155,17 @@ fn a_limit_says_what_how_many_and_within_what() {
         ),
     ] {
         let findings = findings(&limited(limit));
-        let told: Vec<_> = findings
+        let reported: Vec<_> = findings
             .iter()
             .map(|finding| (finding.path.as_str(), finding.problem.as_str()))
             .collect();
         let path = format!("resources[0].rate_limits[0].{path}");
-        assert_eq!(told, [(path.as_str(), problem)], "{limit}");
+        assert_eq!(reported, [(path.as_str(), problem)], "{limit}");
     }
 }
 
 #[test]
-fn the_same_limit_twice_is_a_slip() {
+fn a_duplicate_limit_is_reported() {
     let limit = "{ per: client, calls: 60, within: 1m }";
     let finding = only_finding(&limited(&format!("{limit}, {limit}")));
     assert_eq!(finding, "resources[0].rate_limits[1]:16:59 duplicate entry");

@@ -1,4 +1,4 @@
-//! What is said about resources: paths, audiences, upstreams, identity headers.
+//! Findings about resources: paths, audiences, upstreams, identity headers.
 
 use mcp_gateway_core::mcp::tasks::Tasks;
 
@@ -39,7 +39,7 @@ fn resource_paths_are_plain() {
             "resources[1].path:20:5 required key is missing",
         ),
     ]);
-    each_is_sound(&[
+    each_is_valid(&[
         ("path: /other", "path: /mcp\n    host: other.example.com"),
         ("path: /other", "path: /a/b.c_d~e-F"),
     ]);
@@ -56,7 +56,7 @@ fn the_root_path_is_its_own_audience_with_and_without_the_slash() {
 }
 
 #[test]
-fn a_resource_with_a_host_has_its_uri_there() {
+fn the_uri_of_a_resource_with_a_host_has_that_host() {
     let config = parsed(&edited(
         "path: /other",
         "path: /other\n    host: Other.example.com:443",
@@ -65,9 +65,9 @@ fn a_resource_with_a_host_has_its_uri_there() {
 }
 
 #[test]
-fn resources_that_accept_the_same_token_must_say_so() {
+fn resources_that_accept_the_same_token_must_set_shared_audience() {
     let shared = |one: &str, other: &str| {
-        SOUND
+        VALID
             .replace(
                 "issuers: [partner]",
                 &format!("issuers: [partner, corporate]\n    audience: [b, tasks]\n    {other}"),
@@ -203,7 +203,7 @@ fn protocol_versions_are_revisions_of_mcp() {
     let near = findings(&with("[2025-11-26]"));
     assert_eq!(near[0].fix, "Did you mean `2025-11-25`?");
     let supported = |text: &str| parsed(text).resources[1].supported.clone();
-    assert_eq!(supported(SOUND), None);
+    assert_eq!(supported(VALID), None);
     let listed = supported(&with("[2026-07-28, 2025-11-25, 2027-01-31]")).unwrap();
     assert_eq!(
         listed.versions(),
@@ -216,7 +216,7 @@ fn protocol_versions_are_revisions_of_mcp() {
 }
 
 #[test]
-fn identity_headers_have_names_of_their_own() {
+fn identity_headers_have_distinct_names_that_are_not_reserved() {
     const POLICY: &str = "policy: { default: deny }";
     let with = |headers: &str| {
         edited(
@@ -272,7 +272,7 @@ fn identity_headers_have_names_of_their_own() {
 }
 
 #[test]
-fn tasks_are_refused_and_request_states_the_upstreams_unless_said_otherwise() {
+fn tasks_are_refused_and_request_states_forwarded_by_default() {
     const POLICY: &str = "policy: { default: deny }";
     let with = |keys: &str| edited(POLICY, &format!("{POLICY}\n    {keys}"));
     let of = |keys: &str| {

@@ -1,11 +1,11 @@
-//! What is said about scopes and rules.
+//! Findings about scopes and rules.
 
 use mcp_gateway_core::policy::Methods;
 
 use super::*;
 
 #[test]
-fn rules_speak_of_calls_that_exist() {
+fn invalid_rules_are_reported() {
     const RULE: &str = "{ method: tools/call, name: [create], scopes: [write] }";
     each_has_its_finding(&[
         (
@@ -187,7 +187,7 @@ fn rules_speak_of_calls_that_exist() {
 }
 
 #[test]
-fn rules_behind_a_broader_one_are_refused() {
+fn rules_after_a_broader_rule_are_refused() {
     let rules = |rules: &[&str]| {
         let lines: String = rules
             .iter()
@@ -261,7 +261,7 @@ fn rules_behind_a_broader_one_are_refused() {
 }
 
 #[test]
-fn scopes_that_are_not_listed_are_those_in_use() {
+fn scopes_in_use_are_supported_by_default() {
     let config = parsed(&edited("      supported: [read, write]\n", ""));
     assert_eq!(
         config.resources[0].scopes_supported.to_string(),
@@ -270,7 +270,7 @@ fn scopes_that_are_not_listed_are_those_in_use() {
 }
 
 #[test]
-fn a_rule_is_read_with_everything_in_it() {
+fn a_rule_is_read_with_all_its_keys() {
     let config = parsed(&edited(
         "{ method: tools/call, name: [create], scopes: [write] }",
         "{ method: [tools/call, prompts/get], name: 'create_*', arguments: { urgent: true, level: [3, 'high*'] }, \
@@ -295,7 +295,7 @@ fn a_rule_is_read_with_everything_in_it() {
 }
 
 #[test]
-fn what_is_wrong_in_a_condition_is_told_where_it_stands() {
+fn an_error_in_a_condition_is_reported_at_its_position() {
     let flow = |condition: &str| format!("{{ method: tools/call, condition: {condition} }}");
     let block = |condition: &str| format!("method: tools/call\n          condition: {condition}");
     let indented = |first: &str, lines: &[&str]| {
@@ -317,7 +317,7 @@ fn what_is_wrong_in_a_condition_is_told_where_it_stands() {
             "WRONG",
         ),
         (indented(">-", &["claims.a && WRONG"]), "WRONG"),
-        // Where the file has other letters than the text, its beginning is told.
+        // Where the file does not have the letters of the text, the position is the beginning of the text.
         (block("claims.a\n            && WRONG == 1"), "claims.a"),
         (flow("'claims.a == ''b'' && WRONG'"), "'claims.a"),
         (flow(r#""claims.a == \"b\" && WRONG""#), "\"claims.a"),
@@ -341,7 +341,7 @@ fn what_is_wrong_in_a_condition_is_told_where_it_stands() {
 }
 
 #[test]
-fn what_is_hidden_is_one_of_three_words() {
+fn hide_is_one_of_three_words() {
     use mcp_gateway_core::policy::hide::Hide;
     const POLICY: &str = "policy: { default: deny }";
     each_has_its_finding(&[
@@ -362,7 +362,7 @@ fn what_is_hidden_is_one_of_three_words() {
         (", hide: denied", Hide::Denied),
         (", hide: unusable", Hide::Unusable),
     ] {
-        let text = SOUND.replace(POLICY, &format!("policy: {{ default: deny{written} }}"));
+        let text = VALID.replace(POLICY, &format!("policy: {{ default: deny{written} }}"));
         let config = parsed(&text);
         assert_eq!(config.resources[1].policy.hide, hide, "{written}");
     }

@@ -1,11 +1,11 @@
-//! What each key takes and refuses, as far as no file is read.
+//! The values that each key accepts and refuses, without those that name files.
 
 use std::time::Duration;
 
 use super::*;
 
 #[test]
-fn keys_that_do_not_exist_are_refused() {
+fn unknown_keys_are_refused() {
     each_has_its_finding(&[
         (
             "public_url: https://mcp.example.com",
@@ -181,7 +181,7 @@ fn numbers_have_their_range_and_unit() {
         ),
     ];
     for (line, expected) in cases {
-        let findings = findings(&format!("{SOUND}{line}\n"));
+        let findings = findings(&format!("{VALID}{line}\n"));
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert_eq!(
             format!("{} {}", findings[0].path, findings[0].problem),
@@ -195,7 +195,7 @@ fn numbers_have_their_range_and_unit() {
 #[test]
 fn numbers_replace_their_defaults() {
     let config = parsed(&format!(
-        "{SOUND}limits: {{ body_bytes: 1MiB, connections: 7 }}\ntimeouts: {{ sse_comment: 0s, response_head: 90s }}\nlog: {{ format: text, level: debug, access: false }}\naudit: {{ enabled: false, file: audit.log }}\n"
+        "{VALID}limits: {{ body_bytes: 1MiB, connections: 7 }}\ntimeouts: {{ sse_comment: 0s, response_head: 90s }}\nlog: {{ format: text, level: debug, access: false }}\naudit: {{ enabled: false, file: audit.log }}\n"
     ));
     assert!(!config.audit.enabled);
     let file = config.audit.file.unwrap();
@@ -213,7 +213,7 @@ fn numbers_replace_their_defaults() {
 }
 
 #[test]
-fn variables_stand_for_values_of_every_type() {
+fn variables_can_have_values_of_every_type() {
     let text = edited("https://login.example.com/", "https://${DOMAIN}/")
         + "limits: { connections: '${CONNECTIONS}', body_bytes: '${BODY}' }\nlog: { access: \"${ACCESS:-false}\" }\n";
     let environment = Environment::of([
@@ -231,7 +231,7 @@ fn variables_stand_for_values_of_every_type() {
 }
 
 #[test]
-fn variables_that_are_not_set_are_told_where_they_stand() {
+fn unset_variables_are_reported_at_their_key() {
     each_has_its_finding(&[
         (
             "https://login.example.com/",
@@ -252,7 +252,7 @@ fn variables_that_are_not_set_are_told_where_they_stand() {
 }
 
 #[test]
-fn what_a_variable_holds_is_never_told() {
+fn the_value_of_a_variable_is_never_reported() {
     let text = edited("https://login.example.com/", "${SECRET}");
     let environment = Environment::of([("SECRET", "hunter2")]);
     let findings = parse(&text, Path::new("."), &environment).unwrap_err();
@@ -355,7 +355,7 @@ fn listeners_are_plain_on_loopback_only() {
             "admin:1:1 address 127.0.0.1:9090 is already used by a listener",
         ),
     ]);
-    each_is_sound(&[
+    each_is_valid(&[
         (
             "address: 127.0.0.1:8080",
             "{ address: '0.0.0.0:8080', plain_http: true }",
@@ -414,7 +414,7 @@ fn hosts_and_origins_are_named_exactly() {
         ),
     ];
     for (line, expected) in cases {
-        let findings = findings(&format!("{SOUND}{line}\n"));
+        let findings = findings(&format!("{VALID}{line}\n"));
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert_eq!(
             format!("{} {}", findings[0].path, findings[0].problem),
@@ -423,7 +423,7 @@ fn hosts_and_origins_are_named_exactly() {
         );
     }
     let config = parsed(&format!(
-        "{SOUND}hosts: [mcp.internal:8443]\norigins: [https://app.example.com]\n"
+        "{VALID}hosts: [mcp.internal:8443]\norigins: [https://app.example.com]\n"
     ));
     assert_eq!(config.hosts[0].to_string(), "mcp.internal:8443");
     assert_eq!(config.origins[0].to_string(), "https://app.example.com");
