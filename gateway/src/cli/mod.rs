@@ -23,7 +23,7 @@ use crate::{app::Start, clock};
 
 /// Reverse proxy and OAuth resource server for MCP servers.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-gateway", version, about)]
+#[command(name = "mcp-gateway", version)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -141,7 +141,7 @@ impl ExplainedCall<'_> {
             Said::OtherMethod => format!("skipped: applies to {}", for_methods(&rule.methods)),
             Said::OtherName => format!("skipped: applies to {}", names(&rule.names)),
             Said::OtherArguments(asked) => {
-                format!("skipped: applies to {}", arguments(asked))
+                format!("skipped: applies to calls with {}", arguments(asked))
             }
             Said::Answers(Answer::PassedOver(unmet)) => {
                 format!("skipped: denies only {}", self.unmet_text(rule, *unmet))

@@ -76,7 +76,7 @@ call      tools/call create_task
 
 rules[0]  skipped: applies to resources/read
 rules[1]  skipped: denies only the principals bob
-rules[2]  skipped: applies to priority \"high\" or \"urgent\"
+rules[2]  skipped: applies to calls with priority \"high\" or \"urgent\"
 rules[3]  decides: allows, requires tasks:write
 
 requires  tasks:read tasks:write
