@@ -13,10 +13,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread::{self, Thread},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use prometheus::IntCounter;
@@ -28,9 +28,6 @@ const WAITING_LINES: usize = 16_384;
 
 /// Bytes of the lines that wait for the writer.
 const WAITING_BYTES: usize = 4 << 20;
-
-/// Bytes of waiting lines from which they are written without a pause, so that a burst finds room.
-const EARLY_BYTES: usize = WAITING_BYTES / 2;
 
 /// Bytes that are written in one go, as far as lines are there.
 const BATCH: usize = 16 << 10;
@@ -50,10 +47,17 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Where to leave lines; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct LogWriter {
-    queue: SyncSender<QueueMessage>,
-    waiting: Arc<AtomicUsize>,
+    queue: Sender<QueueMessage>,
+    waiting: Arc<Waiting>,
     dropped: IntCounter,
     thread: Thread,
+}
+
+/// What waits for the writer. A channel with a bound would hold room for all lines from the start.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -72,8 +76,8 @@ impl LogWriter {
         dropped: IntCounter,
         recovered: fn(u64),
     ) -> io::Result<Self> {
-        let (queue, lines) = sync_channel(WAITING_LINES);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let (queue, lines) = channel();
+        let waiting = Arc::<Waiting>::default();
         let mut drain = QueueDrain {
             output,
             waiting: waiting.clone(),
@@ -97,12 +101,14 @@ impl LogWriter {
     /// Leaves one line, its end included; drops it when the queue is full.
     pub(crate) fn line(&self, line: Vec<u8>) {
         let size = line.len();
-        let waiting = self.waiting.fetch_add(size, Ordering::Relaxed) + size;
-        if waiting > WAITING_BYTES || self.queue.try_send(QueueMessage::Line(line)).is_err() {
-            self.waiting.fetch_sub(size, Ordering::Relaxed);
+        let bytes = self.waiting.bytes.fetch_add(size, Ordering::Relaxed) + size;
+        let lines = self.waiting.lines.fetch_add(1, Ordering::Relaxed) + 1;
+        let has_room = bytes <= WAITING_BYTES && lines <= WAITING_LINES;
+        if !has_room || self.queue.send(QueueMessage::Line(line)).is_err() {
+            self.waiting.remove(1, size);
             self.dropped.inc();
         }
-        if waiting > EARLY_BYTES {
+        if bytes > WAITING_BYTES / 2 || lines > WAITING_LINES / 2 {
             self.end_pause();
         }
     }
@@ -120,18 +126,17 @@ impl LogWriter {
 
     /// Waits until what was left so far is written, or [`LAST_LINES`] have gone.
     pub(crate) fn finish(&self) {
-        let deadline = Instant::now() + LAST_LINES;
         let (written, done) = sync_channel(1);
-        let mut end = QueueMessage::End(written);
-        while let Err(TrySendError::Full(again)) = self.queue.try_send(end) {
-            if Instant::now() >= deadline {
-                return;
-            }
-            thread::sleep(RETRY);
-            end = again;
-        }
+        let _ = self.queue.send(QueueMessage::End(written));
         self.end_pause();
-        let _ = done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        let _ = done.recv_timeout(LAST_LINES);
+    }
+}
+
+impl Waiting {
+    fn remove(&self, lines: usize, bytes: usize) {
+        self.lines.fetch_sub(lines, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -163,10 +168,24 @@ impl Drop for LastLines {
     }
 }
 
+/// Lines that are written in one go.
+#[derive(Default)]
+struct Batch {
+    lines: usize,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    fn add(&mut self, line: &[u8]) {
+        self.lines += 1;
+        self.bytes.extend_from_slice(line);
+    }
+}
+
 /// The end of the queue, on its own thread.
 struct QueueDrain<W> {
     output: W,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
     dropped: IntCounter,
     /// Dropped lines that were told already.
     told: u64,
@@ -178,19 +197,19 @@ struct QueueDrain<W> {
 
 impl<W: Write> QueueDrain<W> {
     fn run(&mut self, messages: &Receiver<QueueMessage>) {
-        let mut batch = Vec::new();
+        let mut batch = Batch::default();
         while let Ok(first) = messages.recv() {
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
-                    QueueMessage::Line(line) => batch.extend_from_slice(&line),
+                    QueueMessage::Line(line) => batch.add(&line),
                     QueueMessage::End(written) => {
                         self.write_out(&mut batch);
                         // Whoever asked may have stopped waiting.
                         let _ = written.try_send(());
                     }
                 }
-                if batch.len() >= BATCH {
+                if batch.bytes.len() >= BATCH {
                     self.write_out(&mut batch);
                 }
                 next = messages.try_recv().ok();
@@ -200,10 +219,11 @@ impl<W: Write> QueueDrain<W> {
         }
     }
 
-    fn write_out(&mut self, batch: &mut Vec<u8>) {
-        self.write(batch);
-        self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
-        batch.clear();
+    fn write_out(&mut self, batch: &mut Batch) {
+        self.write(&batch.bytes);
+        self.waiting.remove(batch.lines, batch.bytes.len());
+        batch.lines = 0;
+        batch.bytes.clear();
     }
 
     /// Writes lines, or counts those that have to be given up.
@@ -254,7 +274,7 @@ fn ends(lines: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, mpsc::channel};
+    use std::{sync::Mutex, time::Instant};
 
     use super::*;
 
@@ -407,7 +427,7 @@ mod tests {
         for _ in 0..2 * WAITING_BYTES / line.len() {
             writer.line(line.clone());
         }
-        assert!(writer.waiting.load(Ordering::Relaxed) <= WAITING_BYTES);
+        assert!(writer.waiting.bytes.load(Ordering::Relaxed) <= WAITING_BYTES);
         assert!(dropped.get() >= (WAITING_BYTES / line.len()) as u64);
         // The end of the process does not wait for the reader either.
         let began = Instant::now();
