@@ -30,8 +30,8 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 
 .PHONY: check
-check: ## Check format, lints, documentation and dependencies
-	scripts/setup.sh build lint
+check: ## Check format, lints, documentation, links and dependencies
+	scripts/setup.sh build lint docs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --workspace --no-default-features -- -D warnings
@@ -39,6 +39,7 @@ check: ## Check format, lints, documentation and dependencies
 	$(DOC)
 	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 	scripts/check-crates.sh
+	tests/docs/check.sh
 
 .PHONY: test
 test: binaries ## Run all tests: unit tests, end-to-end tests with a real identity provider and clients, deployment files
@@ -94,6 +95,16 @@ mutants: ## Run mutation tests of the core: list changes that no test detects (A
 advisories: ## Check the dependencies against the RustSec database (needs a network)
 	scripts/setup.sh lint
 	$(CARGO) deny --locked check advisories
+
+##@ Documentation
+.PHONY: docs
+docs: ## Build the documentation site into target/site, and check every link
+	scripts/setup.sh docs
+	tests/docs/check.sh
+
+.PHONY: reference
+reference: ## Write docs/configuration.md from the declarations of the configuration's keys
+	UPDATE_DOCS=1 $(CARGO) test --locked --workspace --lib -- config::reference::the_page_has_what_is_declared
 
 ##@ Ship
 .PHONY: image

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the missing programs of a group of recipes and names them; prints nothing when none is missing.
 #
-#   scripts/setup.sh GROUP…      build | test | lint | fuzz | mutants | bench | image
+#   scripts/setup.sh GROUP…      build | test | lint | docs | fuzz | mutants | bench | image
 #
 # System packages come from Debian, installed as root or with sudo. It starts no service.
 set -euo pipefail
@@ -51,6 +51,12 @@ need_test() {
   need_command python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
+}
+
+need_docs() {
+  need_command git git
+  need_command python3 python3
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 }
 
 need_bench() {
@@ -131,6 +137,7 @@ for group in "$@"; do
     build) need_build ;;
     test) need_build; need_test ;;
     lint) need_build; tools+=("cargo-deny $CARGO_DENY_VERSION") ;;
+    docs) need_docs ;;
     fuzz) need_build; need_fuzz; tools+=("cargo-fuzz $CARGO_FUZZ_VERSION") ;;
     mutants) need_build; tools+=("cargo-mutants $CARGO_MUTANTS_VERSION") ;;
     bench) need_build; need_bench ;;
