@@ -280,7 +280,7 @@ async fn a_failure_inside_a_tool_is_a_tool_error() {
             (
                 "complete_task",
                 json!({"id": "4711"}),
-                "a task id is written",
+                "a task id must be task-N",
             ),
             ("create_task", json!({"title": ""}), "a title has"),
             (
