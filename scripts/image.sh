@@ -46,7 +46,7 @@ refuse_dynamic() {
 }
 
 size() {
-  numfmt --to=iec-i --suffix=B --format=%.1f "$(stat --format=%s "$1")"
+  numfmt --round=nearest --to=iec-i --suffix=B --format=%.1f "$(stat --format=%s "$1")"
 }
 
 if [ $# -gt 0 ]; then
