@@ -38,7 +38,6 @@ pub use reading::{
 };
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
 mod reference;
 #[cfg(test)]
 mod tests;
