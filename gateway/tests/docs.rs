@@ -69,3 +69,63 @@ fn every_reason_is_in_the_page_on_answers() {
         );
     }
 }
+
+/// The log lines in the table of the page on operations, split where a value is.
+fn log_lines(page: &str) -> Vec<Vec<String>> {
+    let table = page.split("| log line |").nth(1).unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|row| row.starts_with("| `"));
+    let lines = rows.filter_map(|row| row.split('`').nth(1));
+    let parts = |line: &str| -> Vec<String> {
+        let parts = line
+            .split('…')
+            .map(|part| part.trim().trim_end_matches(':'));
+        parts
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    lines.map(parts).collect()
+}
+
+/// The sources below a folder, with the lines of each literal joined.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&sources(&path));
+        } else {
+            let source = fs::read_to_string(&path).unwrap();
+            let mut pieces = source.split("\\\n");
+            text.push_str(pieces.next().unwrap_or_default());
+            pieces.for_each(|piece| text.push_str(piece.trim_start()));
+        }
+    }
+    text
+}
+
+#[test]
+fn every_log_line_in_the_page_on_operations_is_one_of_the_gateway() {
+    let sources = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let lines = log_lines(&read("../docs/operations.md"));
+    assert!(lines.len() > 10, "{lines:?}");
+    for part in lines.into_iter().flatten() {
+        assert!(
+            sources.contains(&part),
+            "docs/operations.md has a log line that the gateway never writes: {part:?}"
+        );
+    }
+}
+
+#[test]
+fn log_lines_are_split_at_their_values() {
+    let page =
+        "| log line | x |\n|---|---|\n| `expires in … days` | |\n| `failed: …` | |\n\n| `other` |";
+    assert_eq!(
+        log_lines(page),
+        [vec!["expires in", "days"], vec!["failed"]]
+    );
+}
