@@ -88,7 +88,12 @@ async fn a_call_is_explained_without_a_running_gateway() {
             1,
             "401 malformed_token",
         ),
-        (["--claims", "{}"], "create_task", 2, "--claims name nobody"),
+        (
+            ["--claims", "{}"],
+            "create_task",
+            2,
+            "--claims have no subject",
+        ),
     ] {
         let call = [
             "check",
