@@ -106,7 +106,7 @@ class Test:
     on: tuple = ALL
     cpu: bool = True  # whether CPU time per request is a figure of this test
     needs: str = ""  # a program from outside
-    once: bool = False  # memory repeats within a few hundredths: one round tells
+    once: bool = False  # memory repeats within a few hundredths: one round is enough
     quick: bool = True
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tells the outcome of a run as Markdown: medians, ratios to HAProxy within the same round, and which targets are met."""
+"""Writes the outcome of a run as Markdown: medians, ratios to HAProxy within the same round, and which targets are met."""
 
 import collections
 import json

@@ -1,4 +1,4 @@
-//! How long it takes to say no to a session id tells nothing about it: whether it is genuine and another's, altered, or sealed
+//! How long it takes to refuse a session id does not show what is wrong with it: whether it is genuine and another's, altered, or sealed
 //! with a key that nobody here has.
 //!
 //! Time is measured, so the comparison is of what noise does not reach: each kind takes its turn in every round, and what
@@ -78,10 +78,10 @@ fn a_refused_id_takes_its_time_whatever_is_wrong_with_it() {
     let tenths: Vec<_> = times.into_iter().map(tenth).collect();
     let (fastest, slowest) = (tenths.iter().min().unwrap(), tenths.iter().max().unwrap());
     let names = kinds.iter().map(|(name, ..)| *name);
-    let told: Vec<_> = names.zip(&tenths).collect();
-    println!("{told:?}");
+    let measured: Vec<_> = names.zip(&tenths).collect();
+    println!("{measured:?}");
     assert!(
         slowest.as_nanos() * 100 <= fastest.as_nanos() * APART,
-        "{told:?}"
+        "{measured:?}"
     );
 }

@@ -1,8 +1,8 @@
-//! The queue between whoever logs and standard output: a full disk, a broken pipe, or a reader that has stopped reading
+//! The queue between the threads that log and standard output: a full disk, a broken pipe, or a reader that has stopped reading
 //! costs lines and never a request.
 //!
-//! One thread writes. Whoever logs leaves a line in the queue, or, when the queue is full, drops it. Lines that could not
-//! be queued or written are counted, and told once when writing works again.
+//! One thread writes. A thread that logs leaves a line in the queue, or, when the queue is full, drops it. Lines that could not
+//! be queued or written are counted, and reported once when writing works again.
 //!
 //! Waking that thread costs about as much as a call, so it is not woken for every line: after a write it pauses for
 //! [`PAUSE`], and lines gather meanwhile. The first line after a quiet time is written at once; no line waits longer than
@@ -187,7 +187,7 @@ struct QueueDrain<W> {
     output: W,
     waiting: Arc<Waiting>,
     dropped: IntCounter,
-    /// Dropped lines that were told already.
+    /// Dropped lines that were reported already.
     told: u64,
     interval: LogInterval,
     /// The last line that was begun has no end.
@@ -205,7 +205,7 @@ impl<W: Write> QueueDrain<W> {
                     QueueMessage::Line(line) => batch.add(&line),
                     QueueMessage::End(written) => {
                         self.write_out(&mut batch);
-                        // Whoever asked may have stopped waiting.
+                        // The thread that asked may have stopped waiting.
                         let _ = written.try_send(());
                     }
                 }
@@ -278,7 +278,7 @@ mod tests {
 
     use super::*;
 
-    /// An output that fails, blocks or takes a few bytes only, as told.
+    /// An output that fails, blocks or takes a few bytes only, as the test sets.
     #[derive(Clone, Default)]
     struct Output(Arc<Mutex<QueueState>>);
 
