@@ -4,7 +4,7 @@
     image.py [ARCHIVES]      the folder of the archives; default: where scripts/image.sh saves them
 
 No container runtime is needed. Each archive is unpacked into an empty root folder, which gets what a runtime and the manifests
-of deploy/kubernetes add: /etc/hosts, /etc/resolv.conf, the configuration and the keys. The programs run there by chroot, as the
+of deploy/kubernetes add: devices, /etc/hosts, /etc/resolv.conf, the configuration and the keys. The programs run there by chroot, as the
 user and with the command of the image, in a network namespace with a name server on port 53. Without root a user namespace is
 used, in which the programs run as root of that namespace.
 """
@@ -43,6 +43,8 @@ CALL = 10  # seconds
 DNS_NAME, DNS_ADDRESS = "upstream-tasks.mcp.svc.cluster.local", "127.0.0.3"
 HOSTS_NAME, HOSTS_ADDRESS = "by-hosts-file", "127.0.0.2"
 HOSTS = f"127.0.0.1 localhost\n{HOSTS_ADDRESS} {HOSTS_NAME}\n"
+# With a static C library, upstream-tasks (the crate uuid) opens these files for random bytes. Every runtime gives them.
+DEVICES = ("null", "random", "urandom")
 RESOLV_CONF = "nameserver 127.0.0.1\nsearch mcp.svc.cluster.local svc.cluster.local\noptions ndots:5 timeout:1 attempts:1\n"
 
 INITIALIZE = json.dumps({
@@ -81,6 +83,16 @@ class Image:
         file.chmod(mode)
         if separate_user():
             os.chown(file, 0, self.ids()[1])
+
+    def mount_devices(self):
+        """Mounts DEVICES. File by file, so that nothing which removes the root can reach /dev."""
+        for name in DEVICES:
+            self.write(f"dev/{name}", "")
+            subprocess.run(["mount", "--bind", f"/dev/{name}", self.root / "dev" / name], check=True)
+
+    def unmount_devices(self):
+        for name in DEVICES:
+            subprocess.run(["umount", "--lazy", self.root / "dev" / name], stderr=subprocess.DEVNULL)
 
     def data_folder(self, path):
         folder = self.root / path
@@ -301,6 +313,8 @@ def test(archives, work):
 
     logs = []
     try:
+        for image in (gateway, tasks):
+            image.mount_devices()
         arguments = re.findall(r"^ +- (--\S+)$", (MANIFESTS / "upstream-tasks.yaml").read_text(), re.MULTILINE)
         task_server, log = tasks.start(*arguments, f"--allowed-host={HOSTS_NAME}")
         logs.append(log)
@@ -316,6 +330,9 @@ def test(archives, work):
         for log in logs:
             print(f"--- {log.stem}\n{log.read_text()}", file=sys.stderr)
         raise
+    finally:
+        for image in (gateway, tasks):
+            image.unmount_devices()
 
 
 def isolated():
@@ -323,7 +340,7 @@ def isolated():
     root = os.getuid() == 0
     user = [] if root else ["--user", "--map-root-user"]
     os.environ["IMAGE_TEST_ROOT"] = "yes" if root else "no"
-    os.execvp("unshare", ["unshare", *user, "--net", "--pid", "--fork", "--kill-child", sys.executable, *sys.argv])
+    os.execvp("unshare", ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child", sys.executable, *sys.argv])
 
 
 def main(archives=TARGET / "image"):
