@@ -20,24 +20,6 @@ fail() {
   exit 1
 }
 
-# The musl target where it is installed, else the gnu target: both give static binaries.
-choose_target() {
-  target=$(uname -m)-unknown-linux-musl
-  if [ -d "$(rustc --print target-libdir --target "$target")" ]; then
-    say "building for $target"
-  else
-    target=$(uname -m)-unknown-linux-gnu
-    say "the Rust target musl is not installed: building for $target with a static C library"
-    # With an explicit target these flags do not reach build scripts and procedural macros, which cannot be static.
-    export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
-  fi
-}
-
-build_binaries() {
-  cargo build --locked --profile dist --target "$target" -p mcp-gateway --no-default-features --features jemalloc
-  cargo build --locked --profile dist --target "$target" -p upstream-tasks
-}
-
 # A dynamic binary needs a loader and libraries, and the image has none.
 refuse_dynamic() {
   local headers
@@ -49,13 +31,7 @@ size() {
   numfmt --round=nearest --to=iec-i --suffix=B --format=%.1f "$(stat --format=%s "$1")"
 }
 
-if [ $# -gt 0 ]; then
-  binaries=$1
-else
-  choose_target
-  build_binaries
-  binaries=$output/$target/dist
-fi
+binaries=${1:-$(scripts/build-static.sh)}
 for name in "${names[@]}"; do
   refuse_dynamic "$binaries/$name"
 done

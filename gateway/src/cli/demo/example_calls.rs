@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use mcp_gateway_core::mcp::method::McpMethod;
 use serde_json::{Value, json};
 
 const PROTOCOL_VERSION: &str = "2026-07-28";
@@ -35,7 +36,7 @@ impl ExampleCall {
     /// The JSON-RPC message.
     pub(super) fn message(&self) -> String {
         let message = json!({
-            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "jsonrpc": "2.0", "id": 1, "method": McpMethod::CallTool.name(),
             "params": {
                 "name": self.tool,
                 "arguments": self.arguments,
@@ -58,7 +59,7 @@ impl ExampleCall {
                 "Content-Type: application/json",
                 "Accept: application/json, text/event-stream",
                 &format!("MCP-Protocol-Version: {PROTOCOL_VERSION}"),
-                "Mcp-Method: tools/call",
+                &format!("Mcp-Method: {}", McpMethod::CallTool.name()),
                 &format!("Mcp-Name: {}", self.tool),
             ]
             .map(|header| format!("header = \"{header}\"")),

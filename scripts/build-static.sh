@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Builds the static binaries that the images contain and the benchmark measures, with the profile `dist`, and prints their folder.
+#
+#   scripts/build-static.sh             mcp-gateway and upstream-tasks
+#   scripts/build-static.sh PACKAGE…    the named ones
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ $# -gt 0 ] || set -- mcp-gateway upstream-tasks
+
+say() {
+  printf 'build-static: %s\n' "$*" >&2
+}
+
+# The musl target where it is installed, else the gnu target: both give static binaries.
+target=$(uname -m)-unknown-linux-musl
+if [ -d "$(rustc --print target-libdir --target "$target")" ]; then
+  say "building for $target"
+else
+  target=$(uname -m)-unknown-linux-gnu
+  say "the Rust target musl is not installed: building for $target with a static C library"
+  # With an explicit target these flags do not reach build scripts and procedural macros, which cannot be static.
+  export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
+fi
+
+for package in "$@"; do
+  features=()
+  [ "$package" != mcp-gateway ] || features=(--no-default-features --features jemalloc)
+  cargo build --locked --profile dist --target "$target" --package "$package" "${features[@]}" >&2
+done
+realpath "${CARGO_TARGET_DIR:-target}/$target/dist"
