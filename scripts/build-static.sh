@@ -19,6 +19,9 @@ if [ -d "$(rustc --print target-libdir --target "$target")" ]; then
 else
   target=$(uname -m)-unknown-linux-gnu
   say "the Rust target musl is not installed: building for $target with a static C library"
+  version=$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)
+  [ "$(printf '%s\n' 2.36 "$version" | sort -V | head -1)" = 2.36 ] ||
+    { say "the C library is glibc $version; packed relocations require 2.36 or later (Debian 12, Ubuntu 24.04)"; exit 1; }
   # With an explicit target these flags do not reach build scripts and procedural macros, which cannot be static.
   export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
 fi

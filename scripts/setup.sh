@@ -59,7 +59,13 @@ need_docs() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 }
 
+# Only where the musl target is installed; scripts/build-static.sh builds for the gnu target otherwise.
+need_musl() {
+  [ ! -d "$(rustc --print target-libdir --target "$(uname -m)-unknown-linux-musl")" ] || need_command musl-gcc musl-tools
+}
+
 need_bench() {
+  need_musl
   need_command haproxy haproxy
   need_command nginx nginx
   need_command wrk wrk
@@ -77,8 +83,7 @@ need_image() {
   need_command readelf binutils
   need_command openssl openssl
   need_command python3 python3
-  # Only where the musl target is installed; scripts/image.sh builds for the gnu target otherwise.
-  [ ! -d "$(rustc --print target-libdir --target "$(uname -m)-unknown-linux-musl")" ] || need_command musl-gcc musl-tools
+  need_musl
   need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
 }
 

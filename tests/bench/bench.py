@@ -89,13 +89,13 @@ def churn(server, streams=9000):
         # A few calls let the allocator notice that time has passed: it acts when it is used.
         tool("pace", server, "/mcp", "--rate", 500, "--conns", 8, "--secs", 1)
         left.append(server.rss_kib())
-    return {"errors": errors, "left_first_kib": left[0], "left_second_kib": left[1], "left_ratio": left[1] / left[0]}
+    return {"streams": 2 * streams, "errors": errors, "left_first_kib": left[0], "left_second_kib": left[1], "left_ratio": left[1] / left[0]}
 
 
 ALL = ("direct", "direct-tls", "nginx", "haproxy", "gateway")
 TLS = ALL[1:]
 PROXIES = ALL[2:]
-LOGGED = ALL + ("gateway-log",)
+LOGGED = ALL + ("gateway-log", "gateway-audit")
 # What `--check` runs, on the gateway alone: the others take too long for every day.
 CHECKED = ("h1-hot", "h1-many", "h1-sse", "h2-hot", "handshakes", "pace-h1", "pace-h2", "events", "memory-h1", "memory-h2")
 
@@ -167,6 +167,7 @@ def setting():
 def start(servers):
     for server in servers:
         server.start()
+        server.started_kib = server.rss_kib()
         answers = preflight(server)
         if answers:
             raise SystemExit(f"{server.name} gives wrong answers, so it is not timed: {'; '.join(answers)}")
@@ -254,7 +255,8 @@ def main():
                 emit = lambda record: print(json.dumps(record), file=out, flush=True)
                 emit(setting())
                 for server in servers:
-                    emit({"round": 0, "test": "idle", "server": server.name, "rss_kib": server.rss_kib()})
+                    emit({"round": 0, "test": "idle", "server": server.name,
+                          "started_kib": server.started_kib, "rss_kib": server.rss_kib()})
                 found = rounds(servers, tests, number, emit)
     finally:
         for server in reversed([source, *servers]):

@@ -111,11 +111,11 @@ def per_server(results, title, tests, field, note="gateway / HAProxy"):
 def logging(results):
     rows = []
     for test, label in CPU.items():
-        on, off = (results.median(test, server, "cpu_us") for server in ("gateway-log", "gateway"))
-        if on and off:
-            rows.append([label, figure(off), figure(on), figure(on - off, "+"), spread(results.ratios(test, "gateway-log", "cpu_us"))])
-    head = ["", "off", "on", "a line costs", "on, / HAProxy without a log"]
-    table("The gateway's access log, µs of CPU per request (on by default, off above; HAProxy and nginx log nothing either)", head, rows)
+        off, access, audit = (results.median(test, server, "cpu_us") for server in ("gateway", "gateway-log", "gateway-audit"))
+        if off and access and audit:
+            rows.append([label, figure(off), figure(access), figure(access - off, "+"), figure(audit), figure(audit - access, "+")])
+    head = ["", "no log", "access log", "its line costs", "access and audit log", "an audit line costs"]
+    table("The gateway's logs, µs of CPU per request (both on by default, off above; HAProxy and nginx log nothing either)", head, rows)
 
 
 def added(results):
@@ -137,7 +137,11 @@ def added(results):
 
 def memory(results):
     per_server(results, "Resident memory per idle stream, KiB", MEMORY, "kib_per_stream")
-    rows = [["just started, MiB"] + [figure((results.median("idle", server, "rss_kib") or 0) / 1024) for server in ("nginx", "haproxy", "gateway")]]
+    moments = {"started_kib": "just started, MiB", "rss_kib": "after its first calls, MiB"}
+    rows = [
+        [name, *(figure((results.median("idle", server, field) or 0) / 1024) for server in ("nginx", "haproxy", "gateway"))]
+        for field, name in moments.items()
+    ]
     table("Resident memory of the process", ["", "nginx", "HAProxy", "gateway"], rows)
     left = [results.median("churn", "gateway", field) for field in ("left_first_kib", "left_second_kib")]
     if all(left):

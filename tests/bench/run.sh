@@ -54,7 +54,7 @@ if [ -z "${BENCH_KEEP_BUILD:-}" ]; then
     cargo build --quiet --locked --workspace --bins --tests
   else
     say "building the gateway and the load tool, with optimisation: minutes when nothing is built yet"
-    GATEWAY_BIN=$(scripts/build-static.sh mcp-gateway)/mcp-gateway
+    [ -n "${GATEWAY_BIN:-}" ] || GATEWAY_BIN=$(scripts/build-static.sh mcp-gateway)/mcp-gateway
     cargo build --quiet --locked --profile dist -p mcpbench
   fi
   cd - >/dev/null

@@ -60,8 +60,8 @@ def nginx(port):
     return [program("nginx"), "-p", DIR, "-c", render("nginx.conf", "nginx.conf", port)]
 
 
-def gateway(name, port, access):
-    config = render("gateway.yaml", f"{name}.yaml", port, ADMIN_PORT=port + 100, ACCESS=access)
+def gateway(name, port, access="false", audit="false"):
+    config = render("gateway.yaml", f"{name}.yaml", port, ADMIN_PORT=port + 100, ACCESS=access, AUDIT=audit)
     return [GATEWAY, "run", "--config", config]
 
 
@@ -158,8 +158,9 @@ def compared(upstream):
     servers = direct + [
         Server("nginx", PORT + 2, nginx(PORT + 2)),
         Server("haproxy", PORT + 3, haproxy(PORT + 3), checks=True),
-        Server("gateway", PORT + 4, gateway("gateway", PORT + 4, "false"), checks=True),
-        Server("gateway-log", PORT + 5, gateway("gateway-log", PORT + 5, "true"), checks=True, quiet=True),
+        Server("gateway", PORT + 4, gateway("gateway", PORT + 4), checks=True),
+        Server("gateway-log", PORT + 5, gateway("gateway-log", PORT + 5, access="true"), checks=True, quiet=True),
+        Server("gateway-audit", PORT + 6, gateway("gateway-audit", PORT + 6, access="true", audit="true"), checks=True, quiet=True),
     ]
     missing = [server for server in servers if server.command and not server.command[0]]
     return [server for server in servers if server not in missing], [server.name for server in missing]

@@ -22,6 +22,9 @@ use crate::{SOON, eventually, leaks};
 /// Timeout of the start of a debug build.
 const START: Duration = Duration::from_secs(20);
 
+/// Longer than a line waits for its batch.
+const LOG_BATCH: Duration = Duration::from_millis(30);
+
 /// A running gateway.
 pub struct Gateway {
     /// The process.
@@ -172,14 +175,16 @@ impl Gateway {
         self.refusals(reason).await
     }
 
-    /// Everything logged so far.
-    pub fn log(&self) -> String {
+    /// Everything logged so far: lines are written in batches, so it waits for the next one first.
+    pub async fn log(&self) -> String {
+        tokio::time::sleep(LOG_BATCH).await;
         self.process.output()
     }
 
     /// The log lines that are JSON objects, parsed.
-    pub fn log_lines(&self) -> Vec<Value> {
+    pub async fn log_lines(&self) -> Vec<Value> {
         self.log()
+            .await
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()
@@ -235,10 +240,11 @@ impl Drop for Gateway {
     /// No token is allowed in any log line, at debug level too (`tests/attacks.md` 144).
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the gateway's log:\n{}", self.log());
+            eprintln!("--- the gateway's log:\n{}", self.process.output());
             return;
         }
-        for line in self.log().lines().chain(self.config.audit().lines()) {
+        let log = self.process.output();
+        for line in log.lines().chain(self.config.audit().lines()) {
             assert_eq!(leaks::find(line), None, "a secret was logged: {line}");
         }
     }

@@ -152,7 +152,7 @@ fn start_audit(
     })
 }
 
-/// Installs the cryptography provider for the whole process. Two providers are linked, and rustls requires a choice.
+/// Installs the cryptography provider for the whole process. rustls has no default of its own here.
 pub fn install_crypto() {
     // A second call finds the same provider installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -306,9 +306,10 @@ async fn handshake(
         ));
     };
     let tls = TlsAcceptor::from(tls.current());
-    match timeout(handshake, tls.accept(tcp)).await {
+    let accepted = timeout(handshake, tls.accept(tcp)).await;
+    ACTIVITY.note();
+    match accepted {
         Ok(Ok(stream)) => {
-            ACTIVITY.note();
             let name = stream.get_ref().1.server_name().map(str::to_owned);
             let transport = Transport::tls(stream, head_allowance, write_idle);
             return Some((Box::new(transport), name));

@@ -323,7 +323,7 @@ impl IssuerKeys {
             let serving = if self.usable().is_some() {
                 "the previous keys stay in use until they are stale (jwks.stale)"
             } else {
-                "its resources answer 503"
+                "resources of this issuer answer 503"
             };
             tracing::error!(
                 issuer = self.name(),

@@ -100,7 +100,7 @@ impl Drain {
         let delay = self.gateway.snapshot().shutdown.delay;
         if !delay.is_zero() {
             tracing::info!(
-                "shutting down: not ready, accepting connections for {delay:?} (shutdown.delay) or until a new process does"
+                "shutting down: /readyz answers 503, still accepting connections for {delay:?} (shutdown.delay)"
             );
         }
         tokio::select! {

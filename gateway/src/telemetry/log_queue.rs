@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_millis(10);
 
 /// Least time between two words about dropped lines.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// How long the last lines may take at the end of the process.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -82,8 +82,8 @@ impl LogWriter {
             output,
             waiting: waiting.clone(),
             dropped: dropped.clone(),
-            told: 0,
-            interval: LogInterval::every(TOLD_EVERY),
+            reported: 0,
+            interval: LogInterval::every(REPORT_EVERY),
             is_torn: false,
             recovered,
         };
@@ -188,7 +188,7 @@ struct QueueDrain<W> {
     waiting: Arc<Waiting>,
     dropped: IntCounter,
     /// Dropped lines that were reported already.
-    told: u64,
+    reported: u64,
     interval: LogInterval,
     /// The last line that was begun has no end.
     is_torn: bool,
@@ -261,9 +261,9 @@ impl<W: Write> QueueDrain<W> {
 
     fn tell(&mut self) {
         let dropped = self.dropped.get();
-        if dropped > self.told && self.interval.is_due() {
-            (self.recovered)(dropped - self.told);
-            self.told = dropped;
+        if dropped > self.reported && self.interval.is_due() {
+            (self.recovered)(dropped - self.reported);
+            self.reported = dropped;
         }
     }
 }
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_costs_lines_that_are_counted_and_told_once() {
+    fn a_full_disk_costs_lines_that_are_counted_and_reported_once() {
         static TOLD: Mutex<Vec<u64>> = Mutex::new(Vec::new());
         let (output, dropped) = (Output::default(), counter());
         let writer = LogWriter::start(output.clone(), dropped.clone(), |lost| {

@@ -93,12 +93,13 @@ where
     }
 }
 
-/// Writes each event on one line: texts of issuers and upstreams may have line breaks.
+/// Writes each event on one line: texts of issuers and upstreams may have line breaks. Events are rare, and the last ones
+/// before a crash matter, so they are written without a pause.
 struct OneLine(LogWriter);
 
 impl Write for OneLine {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        self.0.line(one_line(event).into_bytes());
+        self.0.line_through(one_line(event).into_bytes());
         Ok(event.len())
     }
 

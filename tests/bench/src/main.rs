@@ -27,7 +27,7 @@ enum Cmd {
 }
 
 fn main() {
-    // Two providers are linked where the whole workspace is built: rustls would not know which one to use.
+    // rustls has no default provider of its own here.
     let _ = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().install_default();
     let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();

@@ -76,16 +76,16 @@ impl<'a> Watch<'a> {
     }
 
     async fn access_line(&self, request_id: &str, status: u16) -> Result<(), String> {
-        let lines = || -> Vec<Value> {
-            let log = self.gateway.log();
+        let lines = async || -> Vec<Value> {
+            let log = self.gateway.log().await;
             let lines = log.lines().filter(|line| line.contains(request_id));
             lines
                 .filter_map(|line| serde_json::from_str(line).ok())
                 .filter(|line: &Value| line["message"] == "request")
                 .collect()
         };
-        eventually("the access line", async || !lines().is_empty()).await;
-        let lines = lines();
+        eventually("the access line", async || !lines().await.is_empty()).await;
+        let lines = lines().await;
         let fits = |line: &Value| line["reason"] == self.reason && line["status"] == status;
         match lines.as_slice() {
             [line] if fits(line) => Ok(()),

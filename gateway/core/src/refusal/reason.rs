@@ -80,7 +80,7 @@ reasons! {
     /// A header parameter that the gateway refuses to follow (`jku`, `x5u`, `jwk`, `crit`, …).
     HeaderNotAllowed => token("header_not_allowed", "The token's header has a parameter that is not allowed."),
     /// `typ` is not that of an access token.
-    WrongTokenType => token("wrong_token_type", "The token is not an access token."),
+    WrongTokenType => token("wrong_token_type", "The type of the token (typ) is not accepted here."),
     /// `exp`, `aud`, `iss` or the subject claim is missing.
     MissingClaim => token("missing_claim", "The token lacks a required claim."),
     /// The issuer is not one of this resource's issuers.
@@ -124,9 +124,9 @@ reasons! {
     /// The same, where only versions up to 2025-11-25 are listed: a modern error would prevent clients from falling back.
     LegacyOnly => message("legacy_only", -32600, "This protocol version is not supported here. Send initialize first."),
     /// A resource URI that two readers could resolve differently, where rules name URIs.
-    AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous."),
+    AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous: programs could read it in more than one way."),
     /// The request state of another caller or another call, altered, or unknown (MCP 2026-07-28, multi round-trip requests).
-    RequestState => message("request_state", -32602, "The request state is unknown. Start the call again."),
+    RequestState => message("request_state", -32602, "The requestState is unknown or belongs to another call. Start the call again."),
 
     // Authorization.
     /// A scope is missing: the client may step up.

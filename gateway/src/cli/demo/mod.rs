@@ -223,7 +223,7 @@ impl TaskServer {
     }
 
     fn stop(self) {
-        // A server that has ended already needs no word, and a panicked one has said its own.
+        // A server that has stopped needs no message, and a panic was logged.
         let _ = self.stop.send(());
         let _ = self.thread.join();
     }

@@ -193,7 +193,7 @@ rules[0]  decides: allows
 target    resources/read tasks://../2
 rules     not checked: programs could resolve this URI differently
 
-outcome   refused with 400 ambiguous_uri: The resource URI is ambiguous.
+outcome   refused with 400 ambiguous_uri: The resource URI is ambiguous: programs could read it in more than one way.
 ";
     assert!(printed.ends_with(expected), "{printed}");
     assert_eq!(code, REFUSED);

@@ -11,7 +11,7 @@ use mcp_gateway_core::http::{
 use super::{common::without_repeats, issuers::ca_file};
 use crate::config::{
     declaration::listen::{ADMIN_ADDRESS, PLAIN_HTTP, PROXY_PROTOCOL},
-    files::{self, CertifiedKeyError},
+    files::{self, CertifiedKeyError, FileError},
     folder,
     model::{Admin, CertificateFiles, Listener, PublicUrl, Sessions, Tls},
     reading::{
@@ -242,16 +242,20 @@ pub(super) fn sessions(root: &Section<'_>) -> Sessions {
     let files = items.into_iter().filter_map(|item| {
         let path = item.file()?;
         if let Err(error) = files::sealing_key(&path) {
-            item.report_file(
-                &path,
-                &error,
-                "Write 32 random bytes to it (openssl rand -hex 32), and set mode 0640 or stricter",
-            );
+            item.report_file(&path, &error, session_key_fix(&error));
         }
         Some((item, path))
     });
     Sessions {
         key_files: without_repeats(files.collect()),
+    }
+}
+
+/// Another key ends all sessions, so a file that only has the wrong mode keeps its key.
+fn session_key_fix(error: &FileError) -> &'static str {
+    match error {
+        FileError::Exposed => "Set mode 0640 or stricter",
+        _ => "Use a file with 32 random bytes (openssl rand -hex 32) and mode 0640 or stricter",
     }
 }
 

@@ -91,8 +91,7 @@ fn values(text: &str) -> Result<Value, Finding> {
             line: at.as_ref().map_or(1, serde_yaml::Location::line),
             column: at.as_ref().map_or(1, serde_yaml::Location::column),
             problem: format!("invalid YAML: {error}"),
-            fix: "Fix the syntax here or just before. The rest of the file was not checked"
-                .to_owned(),
+            fix: "Fix the syntax near this line. The rest of the file was not checked".to_owned(),
         }
     })
 }

@@ -304,7 +304,7 @@ fn syntax_error(info: &str, at: Position) -> Finding {
         line: at.line,
         column: at.column,
         problem: format!("invalid YAML: {info}"),
-        fix: "Fix the syntax here or just before. The rest of the file was not checked".to_owned(),
+        fix: "Fix the syntax near this line. The rest of the file was not checked".to_owned(),
     }
 }
 

@@ -21,6 +21,12 @@ use super::{
     unit,
 };
 
+/// What [`Item::size`] expects.
+const SIZE: &str = "a size";
+
+/// What [`Item::duration`] expects.
+const DURATION: &str = "a duration";
+
 /// The problem of a value that is there and says nothing.
 pub(crate) const EMPTY: &str = "must not be empty";
 
@@ -318,7 +324,7 @@ impl<'a> Item<'a> {
     /// A size within `range`, in bytes.
     pub(crate) fn size(&self, range: &RangeInclusive<usize>) -> Option<usize> {
         let Some(size) = unit::size(&self.measure()?) else {
-            return self.wrong("a size", &format!("Write {}", unit::SIZE_FORM));
+            return self.wrong(SIZE, &format!("Write {}", unit::SIZE_FORM));
         };
         self.within(size, range, |size| unit::show_size(*size))
     }
@@ -326,7 +332,7 @@ impl<'a> Item<'a> {
     /// A duration within `range`.
     pub(crate) fn duration(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
         let Some(duration) = unit::duration(&self.measure()?) else {
-            return self.wrong("a duration", &format!("Write {}", unit::DURATION_FORM));
+            return self.wrong(DURATION, &format!("Write {}", unit::DURATION_FORM));
         };
         self.within(duration, range, |duration| unit::show_duration(*duration))
     }
@@ -376,6 +382,11 @@ impl<'a> Item<'a> {
     }
 
     fn wrong<T>(&self, expected: &str, fix: &str) -> Option<T> {
+        // The value itself may be secret, so its form is named. A text that should be a size is a text either way.
+        let is_text = matches!(self.value, Value::String(text) if !text.contains("${"));
+        if is_text && (expected == SIZE || expected == DURATION) {
+            return self.bad(format_args!("must be {expected}"), fix);
+        }
         self.bad(
             format_args!("must be {expected}, found {}", self.form()),
             fix,

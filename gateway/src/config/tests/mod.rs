@@ -164,7 +164,7 @@ limits: { body_bytes: 4MB, json_depth: \"64\" }
             "g.yaml:13:5: resources[0].policy.default: required key is missing. Set it to deny, or to allow: then the required scopes are enough for calls that no rule matches.",
             "g.yaml:15:13: resources[0].policy.rules[0].method: unknown MCP method `tools/cal`. Did you mean `tools/call`?",
             "g.yaml:15:32: resources[0].policy.rules[0].scopes: `write read` is not a valid scope. Write a list, such as [a, b]. A scope has no spaces, quotes and backslashes.",
-            "g.yaml:16:11: limits.body_bytes: must be a size, found text. Write a whole number with B, KiB, MiB or GiB, such as 4MiB.",
+            "g.yaml:16:11: limits.body_bytes: must be a size. Write a whole number with B, KiB, MiB or GiB, such as 4MiB.",
             "g.yaml:16:28: limits.json_depth: must be a whole number, found text. Write only digits, without quotes.",
         ]
     );

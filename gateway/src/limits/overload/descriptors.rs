@@ -36,8 +36,8 @@ pub(crate) fn connection_limit(configured: usize, descriptors: Option<usize>) ->
     let possible = descriptors.saturating_sub(RESERVE) / PER_CONNECTION;
     if possible < configured {
         tracing::warn!(
-            "limits.connections is {configured}, but {descriptors} open files suffice for {}: \
-             raise the limit of open files (ulimit -n), or lower limits.connections",
+            "connection limit lowered from {configured} to {} (limits.connections): the process may open only \
+             {descriptors} files. Raise the limit of open files (ulimit -n, systemd LimitNOFILE), or lower limits.connections",
             possible.max(1)
         );
     }

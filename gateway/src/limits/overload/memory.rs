@@ -36,14 +36,19 @@ pub(crate) async fn watch(
     activity: &Activity,
     limit: impl Fn() -> Option<usize>,
 ) {
-    let mut is_busy = false;
+    let mut was_busy = false;
     loop {
         check(overload, limit());
-        let is_short = overload.is_short_of_memory();
-        if is_busy || is_short {
+        let is_busy =
+            overload.is_short_of_memory() || timeout(IDLE_INTERVAL, activity.wait()).await.is_ok();
+        if is_busy {
+            if !was_busy {
+                check(overload, limit());
+            }
+            // Memory grows after the activity that needs it: there is always a check after the last activity.
             sleep(BUSY_INTERVAL).await;
         }
-        is_busy = is_short || timeout(IDLE_INTERVAL, activity.wait()).await.is_ok();
+        was_busy = is_busy;
     }
 }
 
@@ -62,9 +67,13 @@ fn check(overload: &Overload, limit: Option<usize>) {
         (false, true) => tracing::warn!(
             used,
             limit,
-            "memory is short: no connections are accepted above {HIGH_MARK} % of limits.memory"
+            "low on memory (limits.memory): rejecting new connections above {HIGH_MARK} % of the limit"
         ),
-        (true, false) => tracing::info!(used, limit, "connections are accepted again"),
+        (true, false) => tracing::info!(
+            used,
+            limit,
+            "memory is below {LOW_MARK} % of the limit again (limits.memory): accepting connections"
+        ),
         _ => {}
     }
 }

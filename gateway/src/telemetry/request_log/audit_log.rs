@@ -1,8 +1,8 @@
 //! The audit log: one line for each decision on a request that may change something, as JSON in its own file, or in the
 //! output of the operational log in its format.
 //!
-//! A line says who may or may not do what, and what decided it. It is written at the decision, before the request is sent to
-//! the upstream. It has no token and no argument.
+//! A line says who may or may not do what, and what decided it. It is queued at the decision, before the request is sent to
+//! the upstream, and written without a pause. It has no token and no argument.
 
 use std::io;
 

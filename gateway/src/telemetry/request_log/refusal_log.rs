@@ -16,10 +16,22 @@ pub(crate) fn write(request_id: &str, resource: &str, reason: Reason, detail: &s
     match reason.row().severity {
         Severity::Fault if FAULTS.is_due() => {
             let what = reason.row().description;
-            tracing::error!(request_id, resource, reason = label, detail, "{what}");
+            tracing::error!(
+                request_id,
+                resource,
+                reason = label,
+                detail,
+                "request refused: {what}"
+            );
         }
         Severity::Suspicious => {
-            tracing::debug!(request_id, resource, reason = label, detail, "refused");
+            tracing::debug!(
+                request_id,
+                resource,
+                reason = label,
+                detail,
+                "request refused"
+            );
         }
         Severity::Fault | Severity::Expected => {}
     }

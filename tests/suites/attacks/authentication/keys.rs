@@ -109,7 +109,7 @@ impl Setting {
             });
             let token = self.token().header("kid", kid);
             table.row(kid, self.refused(&token, 401, "unknown_key").await);
-            let warned = self.world.gateway.log_lines().iter().any(|line| {
+            let warned = self.world.gateway.log_lines().await.iter().any(|line| {
                 line.to_string().contains(kid)
                     && ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap_or_default())
             });

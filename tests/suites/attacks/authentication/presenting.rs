@@ -126,9 +126,9 @@ async fn attack_033_a_token_in_the_query_is_refused_and_never_logged() {
         table.row(name, world.raw_refusal(bytes, 400, "token_in_query").await);
     }
     assert!(
-        !world.gateway.log().contains("access_token="),
+        !world.gateway.log().await.contains("access_token="),
         "{}",
-        world.gateway.log()
+        world.gateway.log().await
     );
 }
 

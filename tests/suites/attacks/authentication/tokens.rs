@@ -177,7 +177,7 @@ async fn attack_004_a_hostile_key_id_is_only_looked_up() {
         ("empty", named(json!("")), "unknown_key"),
     ];
     refuse(&world, rows).await;
-    for line in world.gateway.log().lines() {
+    for line in world.gateway.log().await.lines() {
         let is_json = serde_json::from_str::<Value>(line).is_ok();
         assert!(is_json, "one event, one line: {line}");
         assert!(

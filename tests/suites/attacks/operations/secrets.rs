@@ -63,14 +63,14 @@ async fn attack_143_hostile_text_never_breaks_a_log_line() {
         let world = World::with(|config| config.set("/log/format", format)).await;
         hostile_texts(&world).await;
         eventually("nine access lines", async || {
-            let log = world.gateway.log();
+            let log = world.gateway.log().await;
             log.lines()
                 .filter(|line| line.contains("bytes_sent"))
                 .count()
                 >= 9
         })
         .await;
-        for line in world.gateway.log().lines() {
+        for line in world.gateway.log().await.lines() {
             let is_whole = match format {
                 "json" => serde_json::from_str::<Value>(line)
                     .is_ok_and(|line| line["message"] != "FORGED"),

@@ -329,7 +329,7 @@ async fn attack_061_forwarding_headers_of_untrusted_clients_are_ignored() {
             || text.clone(),
         );
     }
-    let log = world.gateway.log();
+    let log = world.gateway.log().await;
     assert!(
         !log.contains("203.0.113.9"),
         "an address from an untrusted header was used: {log}"

@@ -124,7 +124,7 @@ async fn an_error_names_a_final_slash_as_the_only_difference() {
     issuer.claim_to_be(&claimed);
     let setting = Setting::with(issuer, |config| config).await;
     assert_eq!(setting.status(&setting.token()).await, 503);
-    let log = setting.gateway.log().to_lowercase();
+    let log = setting.gateway.log().await.to_lowercase();
     assert!(log.contains("slash"), "{log}");
 }
 

@@ -332,7 +332,7 @@ async fn the_audit_file_is_private_and_survives_rotation_and_gets_the_last_line(
     lines(&world, 2).await;
     let rotated = fs::read_to_string(path(&world).with_extension("1")).unwrap();
     assert_eq!(rotated.lines().count(), 1);
-    assert!(!world.gateway.log().contains(r#""target":"audit""#));
+    assert!(!world.gateway.log().await.contains(r#""target":"audit""#));
 }
 
 #[tokio::test]
@@ -368,9 +368,9 @@ async fn without_a_file_audit_lines_go_to_the_log_in_its_format_or_are_off() {
             None => {
                 assert_eq!(world.gateway.stop().await, Some(0));
                 assert!(
-                    !world.gateway.log().contains("audit"),
+                    !world.gateway.log().await.contains("audit"),
                     "{}",
-                    world.gateway.log()
+                    world.gateway.log().await
                 );
             }
         }

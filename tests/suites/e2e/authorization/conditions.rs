@@ -110,7 +110,7 @@ async fn a_condition_that_fails_denies_and_is_counted_by_its_cause() {
         let count = metrics.sum(FAILURES, &[("cause", cause)]);
         table.check(name, count == 1.0, || format!("counted {count} times"));
         assert!(
-            !world.gateway.log().contains(&large),
+            !world.gateway.log().await.contains(&large),
             "a claim is in the log"
         );
     }

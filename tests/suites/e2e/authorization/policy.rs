@@ -330,7 +330,7 @@ async fn the_log_names_a_condition_without_the_values_it_read() {
     let token = world.token().claim("secret_number", "canary-4711").sign();
     let call = tool(&world, "guess", json!({ "guess": 1 })).token(&token);
     world.refusal(call, 403, "condition_failed").await.unwrap();
-    let log = world.gateway.log();
+    let log = world.gateway.log().await;
     assert!(log.contains("policy.rules[0]"), "{log}");
     assert!(!log.contains("canary-4711"), "{log}");
 }

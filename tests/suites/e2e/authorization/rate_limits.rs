@@ -54,7 +54,7 @@ async fn a_principal_is_limited_to_its_number_of_calls() {
         (28_000..=28_800).contains(&retry_after(&reply)),
         "{reply:?}"
     );
-    let log = world.gateway.log();
+    let log = world.gateway.log().await;
     assert!(log.contains("\"detail\":\"rate_limits[0]\""), "{log}");
     assert_eq!(reply.rpc_code(), Some(429));
     assert_eq!(reply.json()["id"], 1);

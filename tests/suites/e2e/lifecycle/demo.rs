@@ -99,7 +99,10 @@ async fn works(extra: &[&str]) {
 
 #[tokio::test]
 async fn it_prints_no_warnings() {
-    let (_process, output) = demo(&[]).await;
+    let (mut process, _) = demo(&[]).await;
+    process.signal("INT");
+    process.exit(SOON).await;
+    let output = process.output();
     assert!(!output.contains("WARN"), "{output}");
 }
 

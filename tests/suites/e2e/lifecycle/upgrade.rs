@@ -383,7 +383,7 @@ async fn sessions_survive_an_upgrade_with_a_configured_key_and_otherwise_it_warn
         .await;
         upgrade(&mut world).await;
         world.gateway.readiness(200).await;
-        let warned = world.gateway.log().contains("end with this upgrade");
+        let warned = world.gateway.log().await.contains("end with this upgrade");
         assert_eq!(warned, !keyed);
     }
 }

@@ -134,6 +134,7 @@ async fn without_descriptors_streams_continue_and_accepting_resumes() {
         let before = world
             .gateway
             .log()
+            .await
             .matches("cannot accept connections")
             .count();
         let waiting = world.gateway.raw().await;

@@ -248,7 +248,7 @@ async fn a_canary_is_in_no_output_in_either_format() {
             table.check(page, !text.contains("alice"), || text.clone());
         }
         assert_eq!(setting.plain.stop().await, Some(0));
-        let log = setting.plain.log();
+        let log = setting.plain.log().await;
         assert!(log.lines().count() > 100, "{log}");
         for line in log.lines() {
             table.check(format, !leaks_in(line), || line.to_owned());

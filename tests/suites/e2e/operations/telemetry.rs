@@ -6,10 +6,11 @@ use e2e::world::{Table, World};
 use serde_json::{Value, json};
 
 /// The access lines logged so far.
-fn access(world: &World) -> Vec<Value> {
+async fn access(world: &World) -> Vec<Value> {
     world
         .gateway
         .log_lines()
+        .await
         .into_iter()
         .filter(|line| line["message"] == "request")
         .collect()
@@ -18,10 +19,10 @@ fn access(world: &World) -> Vec<Value> {
 /// The access lines, once there are `count`.
 async fn lines(world: &World, count: usize) -> Vec<Value> {
     e2e::eventually(&format!("{count} access lines"), async || {
-        access(world).len() >= count
+        access(world).await.len() >= count
     })
     .await;
-    let lines = access(world);
+    let lines = access(world).await;
     assert_eq!(lines.len(), count, "one line per request: {lines:#?}");
     lines
 }
@@ -164,7 +165,7 @@ async fn no_secret_is_in_any_output_at_debug_level() {
     world.gateway.post(carried).token(&token).send().await;
     let text = world.gateway.admin("/metrics").await.text();
     assert_eq!(leaks::find(&text), None);
-    e2e::eventually("lines are logged", async || access(&world).len() >= 6).await;
+    e2e::eventually("lines are logged", async || access(&world).await.len() >= 6).await;
 }
 
 #[tokio::test]
@@ -208,7 +209,7 @@ async fn text_lines_cannot_be_forged() {
         .await;
     let line = world.gateway.logged("path=/mcp method=tools/call").await;
     assert!(line.contains("POST") && line.contains("/mcp"), "{line}");
-    let log = world.gateway.log();
+    let log = world.gateway.log().await;
     assert!(!log.lines().any(|line| line.starts_with("FORGED")), "{log}");
 }
 
@@ -220,7 +221,7 @@ async fn access_lines_can_be_switched_off() {
         .await
         .unwrap();
     assert_eq!(world.gateway.counted("no_credentials", 0.0).await, 0.0);
-    assert!(access(&world).is_empty());
+    assert!(access(&world).await.is_empty());
 }
 
 #[tokio::test]

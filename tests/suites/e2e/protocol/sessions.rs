@@ -268,21 +268,18 @@ async fn without_keys_a_restart_ends_sessions_and_the_log_says_so_before() {
     let sealed = open(&world, &token).await;
 
     // With keys the warning ends; the log has it again when they are removed, and no other reload repeats it.
-    let warnings = |world: &World| {
-        world
-            .gateway
-            .log()
-            .matches("sessions.key_files is not set")
-            .count()
+    let warnings = async |world: &World| {
+        let log = world.gateway.log().await;
+        log.matches("sessions.key_files is not set").count()
     };
     rekey(&mut world, &["session.key"], 1).await;
     let second = open(&world, &token).await;
-    assert_eq!(warnings(&world), 1);
+    assert_eq!(warnings(&world).await, 1);
     rekey(&mut world, &[], 2).await;
-    assert_eq!(warnings(&world), 2);
+    assert_eq!(warnings(&world).await, 2);
     world.gateway.config = world.gateway.config.clone().set("/limits/json_depth", 32);
     rekey(&mut world, &[], 3).await;
-    assert_eq!(warnings(&world), 2);
+    assert_eq!(warnings(&world).await, 2);
     for session in [&sealed, &second] {
         let ended = list(&world, &token, session);
         world.refusal(ended, 404, "session_unknown").await.unwrap();
@@ -300,7 +297,7 @@ async fn no_warning_is_logged_with_configured_keys_or_without_sessions() {
         World::with(|config| keyed(config, &["session.key"])).await,
         World::with(|config| config.set("/resources/0/protocol_versions", json!([MODERN]))).await,
     ] {
-        assert!(!world.gateway.log().contains("sessions.key_files"));
+        assert!(!world.gateway.log().await.contains("sessions.key_files"));
     }
 }
 

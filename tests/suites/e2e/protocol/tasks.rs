@@ -130,7 +130,7 @@ async fn a_sealed_task_is_valid_for_its_caller() {
     let related = &reply.json()["result"]["_meta"][RELATED]["taskId"];
     assert_eq!(*related, begin(&world, Era::Legacy, &token).await);
     assert!(
-        !world.gateway.log().contains("upstream-task"),
+        !world.gateway.log().await.contains("upstream-task"),
         "the log has what the client sent"
     );
 }

@@ -68,6 +68,7 @@ async fn client_of(world: &World, count: usize) -> String {
         clients = world
             .gateway
             .log_lines()
+            .await
             .into_iter()
             .filter(|line| line["message"] == "request")
             .filter_map(|line| line["client"].as_str().map(str::to_owned))
@@ -301,7 +302,7 @@ async fn the_connections_of_one_address_are_limited() {
     })
     .await;
     let is_limit = |line: &Value| line["cause"] == "address_limit";
-    let lines = world.gateway.log_lines();
+    let lines = world.gateway.log_lines().await;
     let lines: Vec<_> = lines.iter().filter(|line| is_limit(line)).collect();
     assert!((1..10).contains(&lines.len()), "{lines:?}");
     held.pop();

@@ -88,7 +88,7 @@ async fn tls_on_a_plain_port_is_a_bad_request() {
         assert_eq!(reply.status, 400);
     }
     assert!(connection.closes(PATIENCE).await);
-    let log = world.gateway.log();
+    let log = world.gateway.log().await;
     assert!(
         log.bytes()
             .all(|byte| !byte.is_ascii_control() || byte == b'\n')
