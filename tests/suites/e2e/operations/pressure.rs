@@ -82,7 +82,7 @@ async fn a_low_descriptor_limit_lowers_the_connection_limit() {
         upstream,
         key,
     };
-    world.gateway.logged("256 open files suffice for 80").await;
+    world.gateway.logged("to 80 (limits.connections)").await;
     let request = call(&world);
     let mut held = Vec::new();
     for _ in 0..300 {
