@@ -44,7 +44,10 @@ fi
 [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge "$descriptors" ] ||
   { say "needs $descriptors file descriptors (ulimit -Hn)"; exit 1; }
 export BENCH_DIR="${BENCH_DIR:-${TMPDIR:-/tmp}/mcp-gateway-bench${is_check:+-check}}"
-export GATEWAY_BIN="${GATEWAY_BIN:-$target/$profile/mcp-gateway}" BENCH_TOOL="${BENCH_TOOL:-$target/$profile/mcpbench}"
+export BENCH_TOOL="${BENCH_TOOL:-$target/$profile/mcpbench}"
+[ -z "$is_check" ] || GATEWAY_BIN="${GATEWAY_BIN:-$target/debug/mcp-gateway}"
+[ -n "${GATEWAY_BIN:-}" ] || [ -z "${BENCH_KEEP_BUILD:-}" ] ||
+  { say "BENCH_KEEP_BUILD requires GATEWAY_BIN, the binary to measure"; exit 1; }
 
 mkdir -p "$BENCH_DIR"
 if [ -z "${BENCH_KEEP_BUILD:-}" ]; then
@@ -54,11 +57,12 @@ if [ -z "${BENCH_KEEP_BUILD:-}" ]; then
     cargo build --quiet --locked --workspace --bins --tests
   else
     say "building the gateway and the load tool, with optimisation: minutes when nothing is built yet"
-    [ -n "${GATEWAY_BIN:-}" ] || GATEWAY_BIN=$(scripts/build-static.sh mcp-gateway)/mcp-gateway
+    [ -n "${GATEWAY_BIN:-}" ] || GATEWAY_BIN="$(scripts/build-static.sh mcp-gateway)/mcp-gateway"
     cargo build --quiet --locked --profile dist -p mcpbench
   fi
   cd - >/dev/null
 fi
+export GATEWAY_BIN
 [ -f "$BENCH_DIR/leaf.both.pem" ] || (cd "$BENCH_DIR" && make_keys)
 "$BENCH_TOOL" mint --dir "$BENCH_DIR" --many "$tokens"
 
