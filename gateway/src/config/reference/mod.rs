@@ -107,7 +107,7 @@ fn type_text(kind: &Kind) -> String {
 }
 
 /// The keys below a value, and their path: `[]` stands for an element, `*` for a name that the operator chooses.
-fn below(kind: Kind, path: String) -> (Option<Table>, String) {
+pub(super) fn below(kind: Kind, path: String) -> (Option<Table>, String) {
     match kind {
         Kind::Table(table) | Kind::TextOr(table) => (Some(table), path),
         Kind::List(element) | Kind::OneOrMany(element) => below(*element, format!("{path}[]")),

@@ -11,6 +11,7 @@ use super::{
     examples::example,
     findings, parsed,
     reading::{key_path, unit},
+    reference,
 };
 
 /// Every declared key with its path. `[]` is an element, `*` a name that the operator chooses.
@@ -24,20 +25,10 @@ fn walk(table: Table, above: &str, found: &mut Vec<(String, Key)>) {
     for key in table.keys {
         let path = key_path::entry(above, key.name);
         found.push((path.clone(), key.clone()));
-        let (below, path) = tables(key.kind, path);
+        let (below, path) = reference::below(key.kind, path);
         if let Some(table) = below {
             walk(table, &path, found);
         }
-    }
-}
-
-/// The keys below a value, and their path.
-fn tables(kind: Kind, path: String) -> (Option<Table>, String) {
-    match kind {
-        Kind::Table(table) | Kind::TextOr(table) => (Some(table), path),
-        Kind::List(element) | Kind::OneOrMany(element) => tables(*element, format!("{path}[]")),
-        Kind::Map(value) => tables(*value, format!("{path}.*")),
-        _ => (None, path),
     }
 }
 
