@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 
 WARM, COUNTED = 400, 2000
-PATHS = {"JSON answer": "/mcp", "event stream": "/mcp-sse"}
+# What is counted: the path, and whether the access log is on.
+ROWS = {"JSON answer": ("/mcp", False), "JSON answer, access log": ("/mcp", True), "event stream": ("/mcp-sse", False)}
 # Valgrind runs one thread at a time, and about fifty times slower than the processor.
 START_SECONDS = 120
 
@@ -34,27 +35,35 @@ def main():
     upstream = servers.upstream()
     upstream.start()
     try:
-        counted = [count(servers, binary.resolve(), 10 + at) for at, binary in enumerate(binaries)]
+        counted = [count(servers, binary.resolve(), 10 + 2 * at) for at, binary in enumerate(binaries)]
     finally:
         upstream.stop()
     print("| instructions per request | " + " | ".join(binary.name for binary in binaries) + " | change |")
     print("|---|" + "--:|" * (len(binaries) + 1))
-    for name in PATHS:
+    for name in ROWS:
         figures = [figure[name] for figure in counted]
         change = (figures[-1] / figures[0] - 1) * 100
         print(f"| {name} | " + " | ".join(f"{figure:,.0f}" for figure in figures) + f" | {change:+.1f} % |")
 
 
 def count(servers, binary, offset):
+    logged = {access: count_rows(servers, binary, offset + access, access) for access in (False, True)}
+    return {name: logged[access][name] for name, (_, access) in ROWS.items()}
+
+
+def count_rows(servers, binary, offset, access_log):
     port = servers.PORT + offset
-    out = servers.DIR / f"callgrind.{offset}"
-    config = servers.gateway(f"callgrind-{offset}", port, "false")[-1]
+    logs = servers.DIR / "callgrind"
+    logs.mkdir(exist_ok=True)
+    out = logs / f"callgrind.{offset}"
+    config = servers.gateway(f"callgrind-{offset}", port, str(access_log).lower())[-1]
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
-    log = open(servers.DIR / f"callgrind-{offset}.log", "wb")
+    log = open(logs / f"{offset}.log", "wb")
     process = subprocess.Popen([*command, str(binary), "run", "--config", str(config)], stdout=log, stderr=log)
     try:
         connection = connect(servers, port)
-        return {name: per_request(servers, connection, process.pid, path, out) for name, path in PATHS.items()}
+        rows = {name: path for name, (path, access) in ROWS.items() if access == access_log}
+        return {name: per_request(servers, connection, process.pid, path, out) for name, path in rows.items()}
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

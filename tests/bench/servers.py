@@ -13,6 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DIR = Path(os.environ["BENCH_DIR"])
+# Not beside the files that the gateway watches: each line written there would wake it.
+LOGS = DIR / "logs"
 TOOL = os.environ["BENCH_TOOL"]
 GATEWAY = os.environ["GATEWAY_BIN"]
 # Empty: any processor.
@@ -69,11 +71,12 @@ class Server:
     def __init__(self, name, port, command=None, tls=True, checks=False, cpu=PROXY_CPU, quiet=False):
         self.name, self.command, self.checks, self.cpu = name, command, checks, cpu
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
-        self.log = "/dev/null" if quiet else DIR / f"{name}.log"
+        self.log = "/dev/null" if quiet else LOGS / f"{name}.log"
         self.proc = self.pid = None
 
     def start(self):
         if self.command:
+            LOGS.mkdir(exist_ok=True)
             with open(self.log, "ab") as log:
                 self.proc = subprocess.Popen(pinned(self.cpu, self.command), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self.pid = self.proc.pid

@@ -2,21 +2,16 @@
 //!
 //! A line says who called what, and the outcome. It has no token, no query and no body.
 
-use std::time::Duration;
-
 use mcp_gateway_core::refusal::reason::Reason;
-use serde::Serialize;
 
 use super::{
-    log_line::{
-        CallFields, CallerFields, LineWriter, LogLine, OriginFields, PrincipalFields, TextLine,
-    },
+    log_line::{LineBuilder, LineWriter, LogLine, Milliseconds},
     redaction::{redact, redact_unknown_path, redact_word},
 };
 use crate::config::Log;
 use crate::telemetry::{
     log_queue::LogWriter,
-    request_view::{BrokenBy, FinishedRequest},
+    request_view::{BrokenBy, FinishedRequest, RequestView},
 };
 
 /// The HTTP method of a request whose head could not be read.
@@ -38,100 +33,51 @@ impl AccessLog {
 
     /// Writes the line of a finished request, unless the log is off.
     pub(crate) fn write(&self, finished: &FinishedRequest<'_>) {
-        if self.lines.is_on() {
-            let fields = CallerFields::new(&finished.request);
-            self.lines.write(&AccessLine::new(finished, &fields));
-        }
+        self.lines.write(finished);
     }
 }
 
-/// A request and its outcome. Absent values are left out of the line.
-#[derive(Serialize)]
-struct AccessLine<'a> {
-    #[serde(flatten)]
-    origin: &'a OriginFields<'a>,
-    http_method: &'a str,
-    path: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<&'a str>,
-    #[serde(flatten)]
-    call: &'a CallFields<'a>,
-    #[serde(flatten)]
-    principal: &'a PrincipalFields<'a>,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    duration_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_ms: Option<f64>,
-    bytes_sent: usize,
-    /// The details of an error, for the operator only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    /// The answer is not complete: the `client`, the `upstream` or the `gateway` ended it early.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    broken_by: Option<&'static str>,
-}
-
-impl<'a> AccessLine<'a> {
-    fn new(finished: &FinishedRequest<'a>, fields: &'a CallerFields<'a>) -> Self {
-        let http_method = finished.http_method;
-        let path = finished.path;
-        Self {
-            origin: &fields.origin,
-            http_method: http_method.map_or(NO_METHOD, |method| redact(redact_word(method))),
-            path: match fields.resource {
-                Some(_) => redact(path),
-                None => redact_unknown_path(path),
-            },
-            resource: fields.resource,
-            call: &fields.call,
-            principal: &fields.principal,
-            status: finished.status,
-            reason: finished.reason.map(Reason::label),
-            duration_ms: milliseconds(finished.duration),
-            upstream_ms: finished.upstream.map(milliseconds),
-            bytes_sent: finished.bytes_sent,
-            detail: finished.detail.map(redact),
-            broken_by: finished.broken_by.map(BrokenBy::label),
-        }
-    }
-}
-
-impl LogLine for AccessLine<'_> {
+impl LogLine for FinishedRequest<'_> {
     const TARGET: Option<&'static str> = None;
     const MESSAGE: &'static str = "request";
     const IS_WRITTEN_THROUGH: bool = false;
 
-    fn write_text(&self, text: &mut TextLine) {
-        text.word(&self.status.to_string());
-        text.word(self.http_method);
-        text.field("path", Some(self.path));
-        text.call(self.call);
-        text.field("reason", self.reason);
-        text.principal(self.principal);
-        text.field("resource", self.resource);
-        text.field("detail", self.detail);
-        text.field("broken_by", self.broken_by);
-        text.number("duration_ms", Some(self.duration_ms));
-        text.number("upstream_ms", self.upstream_ms);
-        text.number("bytes_sent", Some(self.bytes_sent));
-        text.origin(self.origin);
+    fn request(&self) -> &RequestView<'_> {
+        &self.request
+    }
+
+    fn write(&self, line: &mut LineBuilder) {
+        let method = self.http_method.map(|method| redact(redact_word(method)));
+        line.leading_number("status", self.status);
+        line.leading_field("http_method", method.unwrap_or(NO_METHOD));
+        line.field("path", Some(shown_path(self)));
+        line.call(&self.request);
+        line.field("reason", self.reason.map(Reason::label));
+        line.caller(&self.request);
+        line.field("resource", self.request.resource);
+        line.field("detail", self.detail.map(redact));
+        // The `client`, the `upstream` or the `gateway` ended the answer early.
+        line.field("broken_by", self.broken_by.map(BrokenBy::label));
+        line.number("duration_ms", Some(Milliseconds(self.duration)));
+        line.number("upstream_ms", self.upstream.map(Milliseconds));
+        line.number("bytes_sent", Some(self.bytes_sent));
+        line.client(&self.request);
     }
 }
 
-/// Milliseconds with a resolution of a microsecond.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
+fn shown_path<'a>(finished: &FinishedRequest<'a>) -> &'a str {
+    match finished.request.resource {
+        Some(_) => redact(finished.path),
+        None => redact_unknown_path(finished.path),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{
-        config::LogFormat,
-        telemetry::{request_log::log_line::encode, request_view::RequestView},
-    };
+    use crate::{config::LogFormat, telemetry::request_log::log_line::encode};
 
     fn encoded(format: LogFormat, name: &str) -> Vec<u8> {
         let finished = FinishedRequest {
@@ -156,9 +102,7 @@ mod tests {
             detail: None,
             broken_by: None,
         };
-        let fields = CallerFields::new(&finished.request);
-        let line = AccessLine::new(&finished, &fields);
-        encode(format, "2026-01-01T00:00:00Z", &line)
+        encode(format, "2026-01-01T00:00:00Z", &finished)
     }
 
     const HOSTILE: &str = "evil\n\"name\u{1b}[31m";

@@ -8,12 +8,9 @@ use std::io;
 
 use mcp_gateway_core::refusal::reason::Reason;
 use prometheus::IntCounter;
-use serde::Serialize;
 
 use super::{
-    log_line::{
-        CallFields, CallerFields, LineWriter, LogLine, OriginFields, PrincipalFields, TextLine,
-    },
+    log_line::{LineBuilder, LineWriter, LogLine},
     redaction::redact,
 };
 use crate::config::{Audit, Log, LogFormat};
@@ -21,7 +18,7 @@ use crate::telemetry::{
     audit_file::AuditFile,
     log_queue::{LastLines, LogWriter},
     metrics::NO_RESOURCE,
-    request_view::Decision,
+    request_view::{Decision, RequestView},
 };
 
 /// Writes audit lines.
@@ -59,77 +56,36 @@ impl AuditLog {
 
     /// Writes the line of a decision, unless the log is off.
     pub(crate) fn write(&self, decision: &Decision<'_>) {
-        if self.lines.is_on() {
-            let fields = CallerFields::new(&decision.request);
-            self.lines.write(&AuditLine::new(decision, &fields));
-        }
+        self.lines.write(decision);
     }
 }
 
-/// One decision. Absent values are left out of the line.
-#[derive(Serialize)]
-struct AuditLine<'a> {
-    #[serde(flatten)]
-    origin: &'a OriginFields<'a>,
-    resource: &'a str,
-    #[serde(flatten)]
-    principal: &'a PrincipalFields<'a>,
-    /// `call`, `answer` or `session_end`.
-    change: &'static str,
-    #[serde(flatten)]
-    call: &'a CallFields<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mcp_version: Option<&'a str>,
-    /// `allowed` or `refused`.
-    decision: &'static str,
-    /// The source of the policy's decision: `rules[3]`, `default` or `required`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    /// The reason of the refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    /// The scopes that the call requires and the caller lacks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing_scopes: Option<&'a str>,
-}
-
-impl<'a> AuditLine<'a> {
-    fn new(decision: &'a Decision<'a>, fields: &'a CallerFields<'a>) -> Self {
-        Self {
-            origin: &fields.origin,
-            resource: fields.resource.unwrap_or(NO_RESOURCE),
-            principal: &fields.principal,
-            change: decision.change.label(),
-            call: &fields.call,
-            mcp_version: decision.mcp_version.map(redact),
-            decision: match decision.refused {
-                None => "allowed",
-                Some(_) => "refused",
-            },
-            rule: decision.source.map(|source| source.to_string()),
-            reason: decision.refused.map(Reason::label),
-            missing_scopes: decision.missing_scopes.as_deref(),
-        }
-    }
-}
-
-impl LogLine for AuditLine<'_> {
+impl LogLine for Decision<'_> {
     const TARGET: Option<&'static str> = Some("audit");
     const MESSAGE: &'static str = "decision";
     const IS_WRITTEN_THROUGH: bool = true;
 
-    fn write_text(&self, text: &mut TextLine) {
-        text.word("audit");
-        text.word(self.decision);
-        text.word(self.change);
-        text.call(self.call);
-        text.field("rule", self.rule.as_deref());
-        text.field("reason", self.reason);
-        text.field("missing_scopes", self.missing_scopes);
-        text.principal(self.principal);
-        text.field("resource", Some(self.resource));
-        text.field("version", self.mcp_version);
-        text.origin(self.origin);
+    fn request(&self) -> &RequestView<'_> {
+        &self.request
+    }
+
+    fn write(&self, line: &mut LineBuilder) {
+        let decision = match self.refused {
+            None => "allowed",
+            Some(_) => "refused",
+        };
+        let rule = self.source.map(|source| source.to_string());
+        line.leading_field("decision", decision);
+        line.leading_field("change", self.change.label());
+        line.call(&self.request);
+        line.field("rule", rule.as_deref());
+        line.field("reason", self.refused.map(Reason::label));
+        line.field("missing_scopes", self.missing_scopes.as_deref());
+        line.caller(&self.request);
+        let resource = self.request.resource.unwrap_or(NO_RESOURCE);
+        line.field("resource", Some(resource));
+        line.field("mcp_version", self.mcp_version.map(redact));
+        line.client(&self.request);
     }
 }
 
@@ -145,7 +101,7 @@ mod tests {
     use mcp_gateway_core::mcp::change::Change;
 
     use super::*;
-    use crate::telemetry::{request_log::log_line::encode, request_view::RequestView};
+    use crate::telemetry::request_log::log_line::encode;
 
     const HOSTILE: &str = "evil\n\"decision\":\"allowed\" rule=x\u{1b}[31m\u{202e}";
 
@@ -166,9 +122,7 @@ mod tests {
             refused: Some(Reason::PolicyDenied),
             missing_scopes: None,
         };
-        let fields = CallerFields::new(&decision.request);
-        let line = AuditLine::new(&decision, &fields);
-        encode(format, "2026-01-01T00:00:00Z", &line)
+        encode(format, "2026-01-01T00:00:00Z", &decision)
     }
 
     #[test]
@@ -184,7 +138,9 @@ mod tests {
     #[test]
     fn a_hostile_name_stays_within_its_text_line() {
         let line = String::from_utf8(encoded(LogFormat::Text)).unwrap();
-        assert!(line.starts_with("2026-01-01T00:00:00Z  INFO audit refused call name=\"evil\\n"));
+        assert!(
+            line.starts_with("2026-01-01T00:00:00Z  INFO audit refused call mcp_name=\"evil\\n")
+        );
         assert!(
             line.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
             "{line}"

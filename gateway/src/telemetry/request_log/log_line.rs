@@ -2,9 +2,11 @@
 //!
 //! Values are redacted and escaped, so that one request is always one line, and a value cannot forge another field.
 
-use std::fmt::{Display, Write};
+use std::{
+    fmt::{self, Display, Write},
+    time::Duration,
+};
 
-use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::redaction::{redact, redact_name};
@@ -14,16 +16,22 @@ use crate::telemetry::{log_queue::LogWriter, request_view::RequestView};
 /// The level of every line.
 const LEVEL: &str = "INFO";
 
-/// The fields of a log's own line. JSON takes them from `Serialize`, in the struct's order.
-pub(crate) trait LogLine: Serialize {
+/// Room for a line from the start, in bytes: most lines need less than 450.
+const LINE_ROOM: usize = 512;
+
+/// What a log writes about a request.
+pub(crate) trait LogLine {
     /// The target that distinguishes the line from other events.
     const TARGET: Option<&'static str>;
     const MESSAGE: &'static str;
     /// Whether a line is written without the pause in which others gather.
     const IS_WRITTEN_THROUGH: bool;
 
-    /// Adds the fields in the order of text lines: the most wanted fields are first.
-    fn write_text(&self, text: &mut TextLine);
+    /// The request that the line is about.
+    fn request(&self) -> &RequestView<'_>;
+
+    /// Adds the fields in their order: the most wanted fields are first.
+    fn write(&self, line: &mut LineBuilder);
 }
 
 /// Writes the lines of one log, unless it is off. Cheap to clone.
@@ -44,7 +52,7 @@ impl LineWriter {
         self.queue.is_some()
     }
 
-    /// Writes one line. A full queue drops it.
+    /// Writes one line, unless the log is off. A full queue drops it.
     pub(crate) fn write<L: LogLine>(&self, line: &L) {
         if let Some(queue) = &self.queue {
             let mut bytes = encode(self.format, &timestamp(), line);
@@ -57,157 +65,152 @@ impl LineWriter {
     }
 }
 
-/// The fields about a request that both logs have. Each log has its own fields between these groups.
-pub(crate) struct CallerFields<'a> {
-    pub(crate) origin: OriginFields<'a>,
-    pub(crate) resource: Option<&'a str>,
-    pub(crate) call: CallFields<'a>,
-    pub(crate) principal: PrincipalFields<'a>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct OriginFields<'a> {
-    request_id: &'a str,
-    client: String,
-}
-
-#[derive(Serialize)]
-pub(crate) struct CallFields<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mcp_method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mcp_name: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct PrincipalFields<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issuer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a str>,
-}
-
-impl<'a> CallerFields<'a> {
-    /// The fields of one line, redacted.
-    pub(crate) fn new(request: &RequestView<'a>) -> Self {
-        let principal = request.principal;
-        let client_id = principal.and_then(|principal| principal.client.as_deref());
-        Self {
-            origin: OriginFields {
-                request_id: request.request_id,
-                client: request.client.to_string(),
-            },
-            resource: request.resource,
-            call: CallFields {
-                mcp_method: request.mcp_method.map(redact),
-                mcp_name: request.mcp_name.map(redact_name),
-            },
-            principal: PrincipalFields {
-                issuer: principal.map(|principal| redact(&principal.issuer)),
-                subject: principal.map(|principal| redact(&principal.subject)),
-                client_id: client_id.map(redact),
-            },
+/// The line without a line break, with a time stamp (RFC 3339).
+pub(crate) fn encode<L: LogLine>(format: LogFormat, timestamp: &str, line: &L) -> Vec<u8> {
+    let mut text = String::with_capacity(LINE_ROOM);
+    let request_id = Some(line.request().request_id);
+    match format {
+        LogFormat::Json => {
+            text.extend(["{\"timestamp\":\"", timestamp, "\",\"level\":\"", LEVEL]);
+            if let Some(target) = L::TARGET {
+                text.extend(["\",\"target\":\"", target]);
+            }
+            text.extend(["\",\"message\":\"", L::MESSAGE, "\""]);
+            let mut builder = LineBuilder { text, format };
+            builder.field("request_id", request_id);
+            line.write(&mut builder);
+            builder.text.push('}');
+            builder.text.into_bytes()
+        }
+        LogFormat::Text => {
+            text.extend([timestamp, "  ", LEVEL]);
+            text.extend(L::TARGET.iter().flat_map(|target| [" ", target]));
+            let mut builder = LineBuilder { text, format };
+            line.write(&mut builder);
+            builder.field("request_id", request_id);
+            builder.text.into_bytes()
         }
     }
 }
 
-/// A line of text: values, then `key=value` pairs. A value with special characters is quoted and escaped.
-pub(crate) struct TextLine(String);
+/// A line in one of the two formats: a JSON object; or values, then `key=value` pairs. Absent values are left out.
+pub(crate) struct LineBuilder {
+    text: String,
+    format: LogFormat,
+}
 
-impl TextLine {
-    fn new(timestamp: &str) -> Self {
-        Self(format!("{timestamp}  {LEVEL}"))
-    }
-
-    /// Adds a value without a key.
-    pub(crate) fn word(&mut self, value: &str) {
-        self.0.push(' ');
-        self.value(value);
-    }
-
-    /// Adds a pair, unless the value is absent.
+impl LineBuilder {
+    /// Adds a field, unless it is absent.
     pub(crate) fn field(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
-            self.0.extend([" ", key, "="]);
+            self.key(key);
             self.value(value);
         }
     }
 
-    /// Adds a pair with a number, unless it is absent.
+    /// Adds a number, unless it is absent.
     pub(crate) fn number(&mut self, key: &str, value: Option<impl Display>) {
         if let Some(value) = value {
-            // Writing to a string does not fail.
-            let _ = write!(self.0, " {key}={value}");
+            self.key(key);
+            self.display(value);
         }
     }
 
-    /// Adds the method and the name.
-    pub(crate) fn call(&mut self, fields: &CallFields<'_>) {
-        self.field("method", fields.mcp_method);
-        self.field("name", fields.mcp_name);
+    /// Adds a field whose key is left out of text: its place says what it is.
+    pub(crate) fn leading_field(&mut self, key: &str, value: &str) {
+        self.leading_key(key);
+        self.value(value);
     }
 
-    /// Adds the principal.
-    pub(crate) fn principal(&mut self, fields: &PrincipalFields<'_>) {
-        self.field("subject", fields.subject);
-        self.field("client_id", fields.client_id);
-        self.field("issuer", fields.issuer);
+    /// Adds a number whose key is left out of text.
+    pub(crate) fn leading_number(&mut self, key: &str, value: impl Display) {
+        self.leading_key(key);
+        self.display(value);
     }
 
-    /// Adds the client and the request id.
-    pub(crate) fn origin(&mut self, fields: &OriginFields<'_>) {
-        self.field("client", Some(&fields.client));
-        self.field("request_id", Some(fields.request_id));
+    /// Adds what was called, redacted.
+    pub(crate) fn call(&mut self, request: &RequestView<'_>) {
+        self.field("mcp_method", request.mcp_method.map(redact));
+        self.field("mcp_name", request.mcp_name.map(redact_name));
     }
 
+    /// Adds who called, redacted.
+    pub(crate) fn caller(&mut self, request: &RequestView<'_>) {
+        if let Some(principal) = request.principal {
+            self.field("subject", Some(redact(&principal.subject)));
+            self.field("client_id", principal.client.as_deref().map(redact));
+            self.field("issuer", Some(redact(&principal.issuer)));
+        }
+    }
+
+    /// Adds the client's address.
+    pub(crate) fn client(&mut self, request: &RequestView<'_>) {
+        self.field("client", Some(&request.client.to_string()));
+    }
+
+    fn key(&mut self, key: &str) {
+        match self.format {
+            LogFormat::Json => self.text.extend([",\"", key, "\":"]),
+            LogFormat::Text => self.text.extend([" ", key, "="]),
+        }
+    }
+
+    fn leading_key(&mut self, key: &str) {
+        match self.format {
+            LogFormat::Json => self.key(key),
+            LogFormat::Text => self.text.push(' '),
+        }
+    }
+
+    /// A value, quoted and escaped where it could be read as something else.
     fn value(&mut self, value: &str) {
-        if is_plain(value) {
-            self.0.push_str(value);
-        } else {
-            self.0.push('"');
-            self.0.extend(value.escape_default());
-            self.0.push('"');
+        let is_safe = match self.format {
+            LogFormat::Json => are_all(value, is_safe_in_json),
+            LogFormat::Text => !value.is_empty() && are_all(value, is_safe_in_text),
+        };
+        match self.format {
+            LogFormat::Json if is_safe => self.text.extend(["\"", value, "\""]),
+            LogFormat::Json => self.text.extend(serde_json::to_string(value)),
+            LogFormat::Text if is_safe => self.text.push_str(value),
+            LogFormat::Text => {
+                self.text.push('"');
+                self.text.extend(value.escape_default());
+                self.text.push('"');
+            }
         }
+    }
+
+    fn display(&mut self, value: impl Display) {
+        // Writing to a string does not fail.
+        let _ = write!(self.text, "{value}");
     }
 }
 
-fn is_plain(value: &str) -> bool {
-    let is_fine = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
-    !value.is_empty() && value.bytes().all(is_fine)
+/// Whether all bytes are so. It reads to the end, which the compiler makes faster than stopping at the first other byte.
+fn are_all(value: &str, is_so: fn(u8) -> bool) -> bool {
+    value
+        .bytes()
+        .fold(true, |so_far, byte| so_far & is_so(byte))
 }
 
-/// The line without a line break, with a time stamp (RFC 3339).
-pub(crate) fn encode<L: LogLine>(format: LogFormat, timestamp: &str, line: &L) -> Vec<u8> {
-    match format {
-        LogFormat::Json => {
-            let stamped = Stamped {
-                timestamp,
-                level: LEVEL,
-                target: L::TARGET,
-                message: L::MESSAGE,
-                line,
-            };
-            serde_json::to_vec(&stamped).unwrap_or_default()
-        }
-        LogFormat::Text => {
-            let mut text = TextLine::new(timestamp);
-            line.write_text(&mut text);
-            text.0.into_bytes()
-        }
+/// Whether a byte needs no escape in a JSON string.
+const fn is_safe_in_json(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
+}
+
+/// Whether a byte needs no quotes in a line of text.
+const fn is_safe_in_text(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\')
+}
+
+/// Milliseconds with a resolution of a microsecond.
+pub(crate) struct Milliseconds(pub(crate) Duration);
+
+impl Display for Milliseconds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let microseconds = u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX);
+        write!(out, "{}.{:03}", microseconds / 1000, microseconds % 1000)
     }
-}
-
-#[derive(Serialize)]
-struct Stamped<'a, L> {
-    timestamp: &'a str,
-    level: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<&'static str>,
-    message: &'static str,
-    #[serde(flatten)]
-    line: &'a L,
 }
 
 fn timestamp() -> String {
@@ -221,10 +224,9 @@ mod tests {
     use super::*;
 
     /// A line with a value from a client.
-    #[derive(Serialize)]
     struct Line<'a> {
+        request: RequestView<'a>,
         value: Option<&'a str>,
-        count: u32,
     }
 
     impl LogLine for Line<'_> {
@@ -232,17 +234,33 @@ mod tests {
         const MESSAGE: &'static str = "message";
         const IS_WRITTEN_THROUGH: bool = false;
 
-        fn write_text(&self, text: &mut TextLine) {
-            text.word("word");
-            text.field("value", self.value);
-            text.number("count", Some(self.count));
-            text.number("none", None::<u32>);
+        fn request(&self) -> &RequestView<'_> {
+            &self.request
+        }
+
+        fn write(&self, line: &mut LineBuilder) {
+            line.leading_field("word", "word");
+            line.field("value", self.value);
+            line.number("count", Some(7));
+            line.number("none", None::<u32>);
         }
     }
 
+    fn line(value: Option<&str>) -> Line<'_> {
+        let request = RequestView {
+            request_id: "r1",
+            client: &"",
+            resource: None,
+            principal: None,
+            method: None,
+            mcp_method: None,
+            mcp_name: None,
+        };
+        Line { request, value }
+    }
+
     fn encoded(format: LogFormat, value: Option<&str>) -> String {
-        let line = Line { value, count: 7 };
-        String::from_utf8(encode(format, "TIME", &line)).unwrap()
+        String::from_utf8(encode(format, "TIME", &line(value))).unwrap()
     }
 
     #[test]
@@ -259,35 +277,53 @@ mod tests {
             ("\u{2028}ä", r#""\u{2028}\u{e4}""#),
         ] {
             let line = encoded(LogFormat::Text, Some(value));
-            assert_eq!(line, format!("TIME  INFO word value={expected} count=7"));
+            assert_eq!(
+                line,
+                format!("TIME  INFO word value={expected} count=7 request_id=r1")
+            );
         }
     }
 
     #[test]
-    fn absent_values_are_left_out_of_a_text_line() {
-        assert_eq!(encoded(LogFormat::Text, None), "TIME  INFO word count=7");
+    fn absent_values_are_left_out() {
+        let text = encoded(LogFormat::Text, None);
+        assert_eq!(text, "TIME  INFO word count=7 request_id=r1");
+        let json = r#"{"timestamp":"TIME","level":"INFO","message":"message","request_id":"r1","word":"word","count":7}"#;
+        assert_eq!(encoded(LogFormat::Json, None), json);
     }
 
     #[test]
     fn a_json_line_is_one_object_on_one_line_with_any_values() {
-        let hostile = "a\n\"},{\"level\":\"ERROR\"\u{2028}";
-        let line = encoded(LogFormat::Json, Some(hostile));
-        assert!(!line.contains('\n') && line.starts_with(r#"{"timestamp":"TIME","level":"INFO","#));
-        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(read["value"], hostile);
-        assert_eq!(read["level"], LEVEL);
-        assert_eq!(read["message"], "message");
-        assert_eq!(read.get("target"), None);
+        let every_byte: String = (0..=255_u8).map(char::from).collect();
+        for hostile in ["a\n\"},{\"level\":\"ERROR\"\u{2028}", "", "\\", &every_byte] {
+            let line = encoded(LogFormat::Json, Some(hostile));
+            assert!(!line.contains('\n'));
+            let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(read["value"], hostile);
+            assert_eq!(read["level"], LEVEL);
+            assert_eq!(read["message"], "message");
+            assert_eq!(read.get("target"), None);
+        }
     }
 
     #[test]
     fn a_log_without_a_queue_is_off() {
         let writer = LineWriter::new(None, LogFormat::Json);
         assert!(!writer.is_on());
-        writer.write(&Line {
-            value: None,
-            count: 0,
-        });
+        writer.write(&line(None));
+    }
+
+    #[test]
+    fn milliseconds_have_three_decimals() {
+        for (microseconds, expected) in [
+            (0, "0.000"),
+            (7, "0.007"),
+            (1_050, "1.050"),
+            (3_600_000_000, "3600000.000"),
+        ] {
+            let duration = Duration::from_micros(microseconds);
+            assert_eq!(Milliseconds(duration).to_string(), expected);
+        }
     }
 
     #[test]

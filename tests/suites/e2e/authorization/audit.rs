@@ -345,7 +345,7 @@ async fn without_a_file_audit_lines_go_to_the_log_in_its_format_or_are_off() {
         (
             json!({ "audit": {}, "format": "text" }),
             Some(
-                " INFO audit refused call method=tools/call name=create_task rule=rules[0] reason=insufficient_scope",
+                " INFO audit refused call mcp_method=tools/call mcp_name=create_task rule=rules[0] reason=insufficient_scope",
             ),
         ),
         (

@@ -207,7 +207,10 @@ async fn text_lines_cannot_be_forged() {
         .token(&world.reader())
         .send()
         .await;
-    let line = world.gateway.logged("path=/mcp method=tools/call").await;
+    let line = world
+        .gateway
+        .logged("path=/mcp mcp_method=tools/call")
+        .await;
     assert!(line.contains("POST") && line.contains("/mcp"), "{line}");
     let log = world.gateway.log().await;
     assert!(!log.lines().any(|line| line.starts_with("FORGED")), "{log}");
