@@ -3,15 +3,17 @@
 //! Directories are watched, not files: editors write a new file and rename it over the old one, and Kubernetes replaces a
 //! symbolic link above all files of a mount. So every directory is watched in which a part of a file's path is looked up:
 //! the file's own directory, and the directories of symbolic links on its path. If a directory is missing, the nearest
-//! existing one above it is watched until it is created.
+//! existing one above it is watched until it is created. Other files of these directories, such as logs, cause no reload.
 
 use std::{
     collections::BTreeSet,
     ffi::OsString,
     fs,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use notify::{
     ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode},
@@ -28,15 +30,18 @@ pub(crate) struct FileWatch {
     trigger: ReloadTrigger,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
+    /// The paths whose changes matter: read by the watcher's thread.
+    relevant: Arc<ArcSwap<BTreeSet<PathBuf>>>,
     has_warned: bool,
 }
 
 impl FileWatch {
-    pub(crate) const fn new(trigger: ReloadTrigger) -> Self {
+    pub(crate) fn new(trigger: ReloadTrigger) -> Self {
         Self {
             trigger,
             watcher: None,
             watched: BTreeSet::new(),
+            relevant: Arc::default(),
             has_warned: false,
         }
     }
@@ -44,9 +49,13 @@ impl FileWatch {
     /// Watches these files from now on, and no others. A failure is logged once; SIGHUP works without a watch.
     pub(crate) fn watch_files(&mut self, files: &BTreeSet<PathBuf>) {
         let mut directories = BTreeSet::new();
+        let mut relevant = BTreeSet::new();
         for file in files {
-            add_directories(file, &mut directories);
+            add_lookups(file, &mut directories, &mut relevant);
         }
+        // A directory can be removed, too.
+        relevant.extend(directories.iter().cloned());
+        self.relevant.store(Arc::new(relevant));
         if let Err(error) = self.watch_directories(directories)
             && !self.has_warned
         {
@@ -67,7 +76,7 @@ impl FileWatch {
     fn watch_directories(&mut self, directories: BTreeSet<PathBuf>) -> notify::Result<()> {
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,
-            none => none.insert(watcher(self.trigger.clone())?),
+            none => none.insert(watcher(self.trigger.clone(), self.relevant.clone())?),
         };
         for gone in self.watched.difference(&directories) {
             // A directory that was removed is not watched any more, so an error does not matter.
@@ -89,12 +98,22 @@ impl FileWatch {
     }
 }
 
-fn watcher(trigger: ReloadTrigger) -> notify::Result<RecommendedWatcher> {
+fn watcher(
+    trigger: ReloadTrigger,
+    relevant: Arc<ArcSwap<BTreeSet<PathBuf>>>,
+) -> notify::Result<RecommendedWatcher> {
     notify::recommended_watcher(move |event: notify::Result<Event>| {
-        if !event.is_ok_and(|event| only_reads(event.kind)) {
+        // An error may mean that events were lost.
+        if event.map_or(true, |event| is_relevant(&event, &relevant.load())) {
             trigger.request();
         }
     })
+}
+
+/// Whether the event can change where a path leads, or what its file contains.
+fn is_relevant(event: &Event, relevant: &BTreeSet<PathBuf>) -> bool {
+    let names_one = || event.paths.iter().any(|path| relevant.contains(path));
+    !only_reads(event.kind) && (event.need_rescan() || event.paths.is_empty() || names_one())
 }
 
 /// Reading files, as the gateway itself does, changes nothing.
@@ -102,8 +121,8 @@ const fn only_reads(kind: EventKind) -> bool {
     matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(AccessMode::Write)))
 }
 
-/// Adds every directory in which a change can change where `path` leads.
-fn add_directories(path: &Path, directories: &mut BTreeSet<PathBuf>) {
+/// Adds every directory in which a change can change where `path` leads, and the entries that are looked up in them.
+fn add_lookups(path: &Path, directories: &mut BTreeSet<PathBuf>, entries: &mut BTreeSet<PathBuf>) {
     let Ok(path) = std::path::absolute(path) else {
         return;
     };
@@ -120,6 +139,7 @@ fn add_directories(path: &Path, directories: &mut BTreeSet<PathBuf>) {
         if let Some(target) = target {
             links += 1;
             directories.insert(current.clone());
+            entries.insert(next);
             if target.is_absolute() {
                 current = PathBuf::from("/");
             }
@@ -127,6 +147,7 @@ fn add_directories(path: &Path, directories: &mut BTreeSet<PathBuf>) {
         } else if next.is_dir() {
             current = next;
         } else {
+            entries.insert(next);
             break;
         }
     }
@@ -146,12 +167,19 @@ fn steps(path: &Path) -> Vec<OsString> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use notify::event::{DataChange, ModifyKind};
+
     use super::*;
 
-    fn directories(path: &Path) -> Vec<PathBuf> {
+    fn lookups(path: &Path) -> (Vec<PathBuf>, BTreeSet<PathBuf>) {
         let mut directories = BTreeSet::new();
-        add_directories(path, &mut directories);
-        directories.into_iter().collect()
+        let mut entries = BTreeSet::new();
+        add_lookups(path, &mut directories, &mut entries);
+        (directories.into_iter().collect(), entries)
+    }
+
+    fn directories(path: &Path) -> Vec<PathBuf> {
+        lookups(path).0
     }
 
     #[test]
@@ -183,5 +211,31 @@ mod tests {
         for (path, expected) in cases {
             assert_eq!(directories(&root.join(path)), at(expected), "{path}");
         }
+    }
+
+    #[test]
+    fn other_files_of_a_watched_directory_are_not_relevant() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir(root.join("..2026_01")).unwrap();
+        fs::write(root.join("..2026_01/tls.crt"), "x").unwrap();
+        symlink("..2026_01", root.join("..data")).unwrap();
+        symlink("..data/tls.crt", root.join("tls.crt")).unwrap();
+        let (_, entries) = lookups(&root.join("tls.crt"));
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let event = |name: &str| Event::new(written).add_path(root.join(name));
+        for (name, expected) in [
+            ("tls.crt", true),
+            ("..data", true),
+            ("..2026_01/tls.crt", true),
+            ("audit.log", false),
+            ("..data_tmp", false),
+        ] {
+            assert_eq!(is_relevant(&event(name), &entries), expected, "{name}");
+        }
+        let (_, missing) = lookups(&root.join("missing/too/tls.crt"));
+        assert!(is_relevant(&event("missing"), &missing));
+        // An overflow of the kernel's queue names no path.
+        assert!(is_relevant(&Event::new(EventKind::Other), &missing));
     }
 }
