@@ -145,7 +145,7 @@ pub(crate) fn take_place(
         tracing::info!("took over the listening sockets of the previous process");
         if let Err(error) = upgrade_socket.move_to(&path) {
             tracing::error!(
-                "upgrade socket unavailable (upgrade_socket), run --upgrade cannot replace this process: {error}"
+                "cannot use the upgrade socket (upgrade_socket): {error}. The command `run --upgrade` cannot replace this process"
             );
         }
     }

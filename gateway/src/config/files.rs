@@ -64,7 +64,7 @@ pub enum FileError {
     #[error("does not match the certificate")]
     KeyMismatch,
     /// Not a sealing key.
-    #[error("contains no valid sealing key: {0}")]
+    #[error("contains no valid session key: {0}")]
     SealingKey(#[from] SealingKeyError),
     /// Not a JWK set.
     #[error("contains no valid JWK set: {0}")]

@@ -327,7 +327,7 @@ impl IssuerKeys {
             };
             tracing::error!(
                 issuer = self.name(),
-                "key set fetch failed, {serving}: {error}"
+                "key set (JWKS) fetch failed, {serving}: {error}"
             );
         }
         if outcome.is_err() {

@@ -31,7 +31,7 @@ pub enum ProxyHeaderError {
     #[error("unsupported address family: expected TCP over IPv4 or IPv6")]
     Family,
     /// Too short for its addresses, or longer than [`MAX_REST`].
-    #[error("the length is too short for the addresses, or more than {MAX_REST} bytes")]
+    #[error("the header is too short for its addresses, or longer than {MAX_REST} bytes")]
     Length,
 }
 

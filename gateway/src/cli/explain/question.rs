@@ -31,7 +31,9 @@ pub(super) enum QuestionError {
     TwoIssuers(String),
     #[error("--claims are invalid ({}): write a JSON object with the claims of a token", .0.label())]
     Claims(Reason),
-    #[error("--claims have no subject: add the claim {0} (subject_claim)")]
+    #[error(
+        "--claims has no subject: add the claim {0} to --claims (subject_claim of the issuer names it)"
+    )]
     NoSubject(String),
     #[error("cannot read the token file {}: {error}", file.display())]
     TokenFile { file: PathBuf, error: io::Error },

@@ -282,7 +282,7 @@ fn invalid_options_are_reported() {
         (
             &both,
             &["tools/list", "--issuer", "partner"],
-            "add the claim email (subject_claim)",
+            "add the claim email to --claims (subject_claim of the issuer names it)",
         ),
         (
             &iss,

@@ -45,7 +45,7 @@ fn networks(items: Vec<Item<'_>>, allow_all: bool) -> Networks {
         let network = item.parsed(network, NETWORK_FORM)?;
         if network.prefix_len() == 0 && !allow_all {
             item.report(
-                "must not match every address: any client could then claim any address",
+                "must not match every address: any client could then send a false client address",
                 "List only the addresses of the proxies",
             );
         }

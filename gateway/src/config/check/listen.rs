@@ -138,7 +138,7 @@ pub(super) fn public_url(root: &Section<'_>, listen: &[Listener]) -> Option<Publ
     if url.is_exposed() && !listen.iter().any(|listener| listener.plain_http) {
         item.report(
             "must be https: plain HTTP exposes tokens to the network",
-            "Use https, or set `plain_http: true` at a listener",
+            "Write an https URL, or set `plain_http: true` at a listener",
         );
     }
     if url.scheme == Scheme::Http

@@ -126,7 +126,7 @@ pub(crate) fn document() -> Table {
             optional(
                 "audit",
                 Kind::Table(Audit::table()),
-                "The audit log: one line for each decision on a call that can change something.",
+                "The audit log: one line for each call that can change something, allowed or refused.",
             ),
         ],
     }

@@ -58,7 +58,7 @@ pub(super) fn issuer() -> Table {
             defaulted(
                 "algorithms",
                 one_or_many(Kind::Text),
-                "every supported algorithm, RS256 to EdDSA",
+                "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
                 "Accepted alg values of tokens. Only asymmetric algorithms are supported.",
             ),
             optional(

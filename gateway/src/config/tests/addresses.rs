@@ -38,11 +38,11 @@ fn invalid_networks_are_reported() {
         ("10.0.0.1:80", "must be an IP address or a network"),
         (
             "0.0.0.0/0",
-            "must not match every address: any client could then claim any address",
+            "must not match every address: any client could then send a false client address",
         ),
         (
             "\"::/0\"",
-            "must not match every address: any client could then claim any address",
+            "must not match every address: any client could then send a false client address",
         ),
         (
             "\"::ffff:10.0.0.1\"",

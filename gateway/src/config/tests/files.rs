@@ -316,7 +316,7 @@ fn sealing_keys_are_32_bytes_and_private() {
     assert_eq!(files.finding(&with("[good.key, newline.key]")), None);
     let found = files.finding(&with("[short.key]")).unwrap();
     assert!(
-        found.starts_with("sessions.key_files[0]:24 short.key contains no valid sealing key"),
+        found.starts_with("sessions.key_files[0]:24 short.key contains no valid session key"),
         "{found}"
     );
     let cases = [

@@ -153,7 +153,7 @@ limits: { body_bytes: 4MB, json_depth: \"64\" }
     assert_eq!(
         reported,
         [
-            "g.yaml:1:1: public_url: must be https: plain HTTP exposes tokens to the network. Use https, or set `plain_http: true` at a listener.",
+            "g.yaml:1:1: public_url: must be https: plain HTTP exposes tokens to the network. Write an https URL, or set `plain_http: true` at a listener.",
             "g.yaml:2:1: lisen: unknown key. Did you mean `listen`?",
             "g.yaml:4:5: listen[0]: plain HTTP on a non-loopback address exposes tokens to the network. Add `tls`, or set `plain_http: true` if a proxy in front terminates TLS.",
             "g.yaml:7:5: issuers.corporate.issuer: must be an absolute http or https URL. Write the exact `iss` value of its tokens, such as https://login.example.com/.",

@@ -92,7 +92,7 @@ async fn a_call_is_explained_without_a_running_gateway() {
             ["--claims", "{}"],
             "create_task",
             2,
-            "--claims have no subject",
+            "--claims has no subject",
         ),
     ] {
         let call = [
