@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mcp_gateway_core::{
     http::{
         authority::{Authority, Scheme},
-        client_address::{ForwardedHeader, Networks},
+        client_address::{ClientAddress, CountedAddress, ForwardedHeader, Networks},
         origin::Origin,
     },
     mcp::{supported::Supported, tasks::Tasks},
@@ -293,9 +293,12 @@ impl Default for Addresses {
 }
 
 impl Addresses {
-    /// Whether limits per address apply to this address: not to proxies, which have many clients, and not to exempt addresses.
-    pub fn is_limited(&self, address: IpAddr) -> bool {
-        !self.trusted_proxies.contains(address) && !self.exempt.contains(address)
+    /// What limits per address count this client under: nothing for proxies, which have many clients, and for exempt
+    /// addresses.
+    pub fn counted(&self, client: ClientAddress) -> Option<CountedAddress> {
+        let is_exempt =
+            |address| self.trusted_proxies.contains(address) || self.exempt.contains(address);
+        client.counted_unless(is_exempt)
     }
 }
 

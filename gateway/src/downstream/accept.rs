@@ -6,12 +6,13 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdListener},
+    net::{IpAddr, SocketAddr, TcpListener as StdListener},
     sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
+use mcp_gateway_core::http::client_address::ClientAddress;
 use pingora::{
     protocols::Stream,
     server::{ListenFds, ShutdownWatch},
@@ -193,8 +194,8 @@ fn admit_connection(
     let Ok(permit) = gateway.connections().try_acquire_owned() else {
         return count_rejected(gateway.metrics(), RejectionCause::Limit);
     };
-    let peer = Peer::connected(address);
-    let slot = match check_proxy_and_acquire_slot(&peer, &settings, gateway) {
+    let peer = Peer::Connected(address);
+    let slot = match check_proxy_and_acquire_slot(address.ip(), &settings, gateway) {
         Ok(slot) => slot,
         Err(cause) => return count_rejected(gateway.metrics(), cause),
     };
@@ -225,33 +226,32 @@ fn admit_connection(
 /// Rejects a connection that does not come from a trusted proxy where the listener requires one (`proxy_protocol`), and
 /// acquires a slot of its address's limit. No slot for a proxy: it connects for many clients.
 fn check_proxy_and_acquire_slot(
-    peer: &Peer,
+    peer: IpAddr,
     settings: &ListenerSettings,
     gateway: &Gateway,
 ) -> Result<Option<AddressSlot>, RejectionCause> {
     let snapshot = gateway.snapshot();
-    match snapshot.addresses.trusted_proxies.contains(peer.ip()) {
+    match snapshot.addresses.trusted_proxies.contains(peer) {
         true => Ok(None),
-        false if settings.proxy_protocol => Err(RejectionCause::ProxyHeader(peer.ip())),
-        false => acquire_slot(peer, &snapshot, gateway),
+        false if settings.proxy_protocol => Err(RejectionCause::ProxyHeader(peer)),
+        false => acquire_slot(ClientAddress::Known(peer), peer, &snapshot, gateway),
     }
 }
 
-/// A slot of the address's limit; none for an exempt address.
+/// A slot of the limit of the client's address; none for an exempt address. `peer` is the address that connected.
 fn acquire_slot(
-    peer: &Peer,
+    client: ClientAddress,
+    peer: IpAddr,
     snapshot: &Snapshot,
     gateway: &Gateway,
 ) -> Result<Option<AddressSlot>, RejectionCause> {
-    if !snapshot.addresses.is_limited(peer.ip()) {
+    let Some(counted) = snapshot.addresses.counted(client) else {
         return Ok(None);
-    }
+    };
     let most = snapshot.limits.connections_per_address;
-    let slot = gateway
-        .connections_per_address()
-        .try_acquire(peer.ip(), most);
+    let slot = gateway.connections_per_address().try_acquire(counted, most);
     slot.map(Some)
-        .ok_or_else(|| RejectionCause::AddressLimit(peer.ip()))
+        .ok_or_else(|| RejectionCause::AddressLimit(client.known().unwrap_or(peer)))
 }
 
 /// Reads the client's address from the PROXY protocol header, and acquires a slot of that address's limit.
@@ -278,11 +278,8 @@ async fn read_proxy_header(
         }
         Err(_) => return Err(RejectionCause::ProxyHeader(proxy.ip())),
     };
-    // A header with the proxy's own address, as in health checks, is not from a client and is not counted.
-    if peer.ip() == proxy.ip() {
-        return Ok((peer, None));
-    }
-    let slot = acquire_slot(&peer, &snapshot, gateway)?;
+    // A proxy's own connection, as for a health check, is not counted: proxies are exempt.
+    let slot = acquire_slot(peer.address(), proxy.ip(), &snapshot, gateway)?;
     Ok((peer, slot))
 }
 

@@ -6,6 +6,7 @@
 
 use std::{
     future::pending,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -40,13 +41,15 @@ use crate::{
     request::{
         exchange::Exchange,
         pipeline,
-        record::guard::RecordGuard,
+        record::{client::Client, guard::RecordGuard},
         response::{relay, respond, write::within},
     },
 };
 use crate::{
-    limits::per_address::AddressSlot, shared::Gateway, snapshot::Snapshot,
-    telemetry::request_view::BrokenBy,
+    limits::per_address::AddressSlot,
+    shared::Gateway,
+    snapshot::Snapshot,
+    telemetry::{log_interval::LogInterval, request_view::BrokenBy},
 };
 
 /// Room for the head of the next request on a persistent connection, in bytes. It grows for a longer head.
@@ -250,6 +253,9 @@ impl Connection {
         }
         let head = session.req_header();
         let client = self.peer.client(Some(&head.headers), &snapshot.addresses);
+        if let Client::Unknown { peer } = client {
+            note_unknown_client(peer);
+        }
         let mut guard = RecordGuard::open(&self.gateway, client, Some(head));
         // The future of the decision is large. It is dropped before a stream starts.
         let server_name = self.server_name.as_deref();
@@ -310,6 +316,18 @@ impl Connection {
         }
         settings.set_pipelined_prefix(head);
         Some(ReusedHttpStream::new(stream, Some(settings)))
+    }
+}
+
+fn note_unknown_client(proxy: IpAddr) {
+    /// Time between two log lines.
+    static INTERVAL: LogInterval = LogInterval::every(Duration::from_secs(60));
+    if let Some(count) = INTERVAL.count_due() {
+        tracing::warn!(
+            count,
+            %proxy,
+            "client address unknown: a trusted proxy named no address that can be read (trusted_proxies, forwarded_header)"
+        );
     }
 }
 

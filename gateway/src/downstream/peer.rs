@@ -1,14 +1,11 @@
 //! The peer of a connection: its address from the socket or, for a trusted proxy, from the PROXY protocol header.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-};
+use std::{io, net::SocketAddr};
 
 use http::HeaderMap;
 use mcp_gateway_core::http::{
-    client_address::forwarded_client,
-    proxy_protocol::{FIXED_LENGTH, ProxyHeader},
+    client_address::{ClientAddress, forwarded_client},
+    proxy_protocol::{FIXED_LENGTH, ProxyHeader, Source},
 };
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
@@ -16,21 +13,14 @@ use crate::{config::Addresses, request::record::client::Client};
 
 /// The peer of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    address: SocketAddr,
-    /// The address comes from a PROXY protocol header, so request headers must not change it.
-    named_by_proxy_header: bool,
+pub(crate) enum Peer {
+    /// The address that connected.
+    Connected(SocketAddr),
+    /// The source in a PROXY protocol header. Request headers must not change it.
+    NamedByProxyHeader(Client),
 }
 
 impl Peer {
-    /// The address that connected.
-    pub(crate) const fn connected(address: SocketAddr) -> Self {
-        Self {
-            address,
-            named_by_proxy_header: false,
-        }
-    }
-
     /// Reads the PROXY protocol header of a trusted proxy, and not a byte more.
     ///
     /// # Errors
@@ -45,30 +35,39 @@ impl Peer {
         let mut rest = vec![0; header.rest()];
         tcp.read_exact(&mut rest).await?;
         let source = header.source(&rest).map_err(io::Error::other)?;
-        Ok(Self {
-            address: source.unwrap_or(proxy),
-            named_by_proxy_header: true,
-        })
+        Ok(Self::NamedByProxyHeader(match source {
+            Source::Proxy => Client::Peer(proxy),
+            Source::Unknown => Client::Unknown { peer: proxy.ip() },
+            Source::Client(address) => Client::Peer(address),
+        }))
     }
 
-    /// The address of the peer.
-    pub(crate) const fn ip(&self) -> IpAddr {
-        self.address.ip()
-    }
-
-    /// The client of a request with these headers, or of one whose headers are unknown.
-    pub(crate) fn client(&self, headers: Option<&HeaderMap>, addresses: &Addresses) -> Client {
-        let (peer, proxies) = (self.ip(), &addresses.trusted_proxies);
-        let Some(headers) =
-            headers.filter(|_| !self.named_by_proxy_header && proxies.contains(peer))
-        else {
-            return Client::Peer(self.address);
-        };
-        let client = forwarded_client(headers, addresses.forwarded_header, proxies, peer);
-        if client == peer {
-            return Client::Peer(self.address);
+    /// The address that connections are counted for.
+    pub(crate) const fn address(&self) -> ClientAddress {
+        match self {
+            Self::Connected(address) => ClientAddress::Known(address.ip()),
+            Self::NamedByProxyHeader(client) => client.address(),
         }
-        Client::Forwarded(client)
+    }
+
+    /// The client of a request with these headers, or of one whose headers cannot be read.
+    pub(crate) fn client(&self, headers: Option<&HeaderMap>, addresses: &Addresses) -> Client {
+        let address = match *self {
+            Self::NamedByProxyHeader(client) => return client,
+            Self::Connected(address) => address,
+        };
+        let (peer, proxies) = (address.ip(), &addresses.trusted_proxies);
+        if !proxies.contains(peer) {
+            return Client::Peer(address);
+        }
+        let Some(headers) = headers else {
+            return Client::Unknown { peer };
+        };
+        match forwarded_client(headers, addresses.forwarded_header, proxies, peer) {
+            ClientAddress::Known(client) if client == peer => Client::Peer(address),
+            ClientAddress::Known(client) => Client::Forwarded(client),
+            ClientAddress::Unknown { peer } => Client::Unknown { peer },
+        }
     }
 }
 
@@ -129,11 +128,14 @@ mod tests {
             (header(0x21, 0x21, &ipv6), "[2001::5]:80"),
             (header(0x21, 0x11, &extended), "192.0.2.8:1"),
             (header(0x20, 0x00, &[]), PROXY),
+            (header(0x21, 0x00, &[1, 2]), "unknown"),
         ] {
             let (peer, left) = read(&[&header[..], b"GET /"].concat()).await.unwrap();
-            assert_eq!(peer.address.to_string(), expected);
             assert_eq!(left, b"GET /");
-            assert!(peer.named_by_proxy_header);
+            let Peer::NamedByProxyHeader(client) = peer else {
+                panic!("{peer:?}")
+            };
+            assert_eq!(client.to_string(), expected);
         }
     }
 
@@ -177,26 +179,35 @@ mod tests {
             ("192.0.2.1:1000", "192.0.2.1:1000"),
             ("127.0.0.1:1000", "127.0.0.1:1000"),
         ] {
-            let client = Peer::connected(peer.parse().unwrap()).client(Some(&headers), &addresses);
+            let client = Peer::Connected(peer.parse().unwrap()).client(Some(&headers), &addresses);
             assert_eq!(client.to_string(), expected);
         }
     }
 
     #[test]
-    fn a_proxy_that_names_no_client_or_itself_is_the_client() {
-        let (addresses, proxy) = (addresses(), Peer::connected(PROXY.parse().unwrap()));
-        let itself = forwarded("10.0.0.1");
-        for headers in [None, Some(&HeaderMap::new()), Some(&itself)] {
+    fn only_a_proxy_that_names_nobody_is_the_client_itself() {
+        let (addresses, proxy) = (addresses(), Peer::Connected(PROXY.parse().unwrap()));
+        let [empty, unreadable, itself] = ["", "nobody", "10.0.0.1"].map(forwarded);
+        for (headers, expected) in [
+            (Some(&HeaderMap::new()), PROXY),
+            (Some(&empty), "unknown"),
+            (Some(&unreadable), "unknown"),
+            (Some(&itself), "unknown"),
+            (None, "unknown"),
+        ] {
             let client = proxy.client(headers, &addresses);
-            assert_eq!(client.to_string(), PROXY, "{headers:?}");
+            assert_eq!(client.to_string(), expected, "{headers:?}");
         }
     }
 
     #[tokio::test]
     async fn a_client_named_by_a_proxy_header_is_not_renamed_by_a_request_header() {
         let (addresses, headers) = (addresses(), forwarded("203.0.113.9"));
-        let of_health_check = header(0x20, 0x00, &[]);
-        for (header, expected) in [(over_ipv4(), "192.0.2.7:4711"), (of_health_check, PROXY)] {
+        for (header, expected) in [
+            (over_ipv4(), "192.0.2.7:4711"),
+            (header(0x20, 0x00, &[]), PROXY),
+            (header(0x21, 0x00, &[]), "unknown"),
+        ] {
             let (peer, _) = read(&header).await.unwrap();
             let client = peer.client(Some(&headers), &addresses);
             assert_eq!(client.to_string(), expected);

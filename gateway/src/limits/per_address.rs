@@ -2,31 +2,29 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use mcp_gateway_core::http::client_address::counted_as;
+use mcp_gateway_core::http::client_address::CountedAddress;
 
 /// The open connections of every address; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ConnectionsPerAddress(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct ConnectionsPerAddress(Arc<Mutex<HashMap<CountedAddress, usize>>>);
 
 /// One connection counted for its address; dropping it releases it.
 #[derive(Debug)]
 pub(crate) struct AddressSlot {
     connections: ConnectionsPerAddress,
-    address: IpAddr,
+    address: CountedAddress,
 }
 
 impl ConnectionsPerAddress {
     /// A slot for one more connection of this address, unless it has `max_connections` already.
     pub(crate) fn try_acquire(
         &self,
-        address: IpAddr,
+        address: CountedAddress,
         max_connections: usize,
     ) -> Option<AddressSlot> {
-        let address = counted_as(address);
         let mut open = self.open();
         let count = open.get(&address).copied().unwrap_or(0);
         if count >= max_connections {
@@ -39,7 +37,7 @@ impl ConnectionsPerAddress {
         })
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<CountedAddress, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,10 +58,14 @@ impl Drop for AddressSlot {
 mod tests {
     use super::*;
 
+    fn counted(address: &str) -> CountedAddress {
+        CountedAddress::of(address.parse().unwrap())
+    }
+
     #[test]
     fn an_address_gets_its_slots_and_no_more() {
         let connections = ConnectionsPerAddress::default();
-        let acquire = |address: &str| connections.try_acquire(address.parse().unwrap(), 2);
+        let acquire = |address: &str| connections.try_acquire(counted(address), 2);
         let (one, two) = (acquire("198.51.100.7"), acquire("198.51.100.7"));
         assert!(one.is_some() && two.is_some());
         assert!(acquire("198.51.100.7").is_none());
@@ -77,7 +79,7 @@ mod tests {
     #[test]
     fn ipv6_addresses_of_one_site_share_their_slots() {
         let connections = ConnectionsPerAddress::default();
-        let acquire = |address: &str| connections.try_acquire(address.parse().unwrap(), 1);
+        let acquire = |address: &str| connections.try_acquire(counted(address), 1);
         let _first = acquire("2001:db8:1:2::1");
         assert!(acquire("2001:db8:1:2:ffff::1").is_none());
         assert!(acquire("2001:db8:1:3::1").is_some());

@@ -52,7 +52,7 @@ async fn verified_token(
         return Ok(verified);
     }
     metrics.token_cache.with_label_values(&["miss"]).inc();
-    let address = exchange.record.client_ip();
+    let address = exchange.record.client_address();
     if let wait @ Some(_) = exchange.gateway.refusal_wait(address) {
         return Err(Refusal {
             retry_after: wait,

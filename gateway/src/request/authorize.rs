@@ -53,7 +53,7 @@ fn ask_policy(
             http_method: exchange.session.req_header().method.as_str(),
             path: &admitted.path,
             host: admitted.host.host(),
-            client_address: Some(exchange.record.client_ip()),
+            client_address: exchange.record.client_address().known(),
             now: clock::now(),
         },
     };

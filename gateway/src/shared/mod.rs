@@ -7,7 +7,6 @@ mod request_ids;
 pub(crate) mod test_gateway;
 
 use std::{
-    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,6 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use mcp_gateway_core::http::client_address::ClientAddress;
 use tokio::{sync::Semaphore, time::sleep};
 
 use crate::shared::process_state::ProcessState;
@@ -137,22 +137,20 @@ impl Gateway {
     }
 
     /// Counts a refusal against the address that caused it, unless the address is exempt.
-    pub(crate) fn count_refusal(&self, client: IpAddr) {
+    pub(crate) fn count_refusal(&self, client: ClientAddress) {
         let snapshot = self.snapshot.load();
-        if snapshot.addresses.is_limited(client) {
+        if let Some(counted) = snapshot.addresses.counted(client) {
             self.refusals
-                .count(client, snapshot.limits.refusals_per_address);
+                .count(counted, snapshot.limits.refusals_per_address);
         }
     }
 
     /// How long an address that caused too many refusals must wait before signatures are verified for it again.
-    pub(crate) fn refusal_wait(&self, client: IpAddr) -> Option<Duration> {
+    pub(crate) fn refusal_wait(&self, client: ClientAddress) -> Option<Duration> {
         let snapshot = self.snapshot.load();
-        if !snapshot.addresses.is_limited(client) {
-            return None;
-        }
+        let counted = snapshot.addresses.counted(client)?;
         self.refusals
-            .wait(client, snapshot.limits.refusals_per_address)
+            .wait(counted, snapshot.limits.refusals_per_address)
     }
 
     /// The state of the process.

@@ -2,12 +2,11 @@
 //! limit.
 
 use std::{
-    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use mcp_gateway_core::{http::client_address::counted_as, rate::refusal_budget::RefusalBudget};
+use mcp_gateway_core::{http::client_address::CountedAddress, rate::refusal_budget::RefusalBudget};
 
 /// The remaining allowance of every address.
 #[derive(Debug)]
@@ -26,15 +25,14 @@ impl RefusalsPerAddress {
     }
 
     /// Counts a refusal that `client` caused; `per_minute` is the limit.
-    pub(crate) fn count(&self, client: IpAddr, per_minute: u32) {
+    pub(crate) fn count(&self, client: CountedAddress, per_minute: u32) {
         self.lock()
-            .spend(counted_as(client), per_minute, self.started.elapsed());
+            .spend(client, per_minute, self.started.elapsed());
     }
 
     /// How long an address must wait that caused more than `per_minute`.
-    pub(crate) fn wait(&self, client: IpAddr, per_minute: u32) -> Option<Duration> {
-        self.lock()
-            .wait(counted_as(client), per_minute, self.started.elapsed())
+    pub(crate) fn wait(&self, client: CountedAddress, per_minute: u32) -> Option<Duration> {
+        self.lock().wait(client, per_minute, self.started.elapsed())
     }
 
     fn lock(&self) -> MutexGuard<'_, RefusalBudget> {
@@ -46,8 +44,8 @@ impl RefusalsPerAddress {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn address(text: &str) -> CountedAddress {
+        CountedAddress::of(text.parse().unwrap())
     }
 
     #[test]

@@ -12,7 +12,7 @@ use mcp_gateway_core::{
 /// Who called what.
 pub(crate) struct RequestView<'a> {
     pub(crate) request_id: &'a str,
-    /// The client's address: the peer's, or the one that a trusted proxy forwarded.
+    /// The client's address: the peer's, or the one that a trusted proxy forwarded, or `unknown`.
     pub(crate) client: &'a dyn fmt::Display,
     /// The label of the resource, after routing.
     pub(crate) resource: Option<&'a str>,

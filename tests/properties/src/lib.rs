@@ -15,6 +15,7 @@
 mod condition;
 #[cfg(feature = "configuration")]
 mod configuration;
+mod forwarded;
 mod oracle;
 mod target;
 
@@ -38,6 +39,7 @@ mod tokens {
 pub use condition::condition;
 #[cfg(feature = "configuration")]
 pub use configuration::configuration;
+pub use forwarded::forwarded;
 pub use messages::{
     answer_events::answer_events, envelope::envelope, event_stream::event_stream, json::json,
     mcp_headers::mcp_headers,
@@ -61,6 +63,7 @@ pub const ALL: &[Property] = &[
     ("envelope", envelope),
     ("mcp_headers", mcp_headers),
     ("target", target),
+    ("forwarded", forwarded),
     ("event_stream", event_stream),
     ("answer_events", answer_events),
     #[cfg(feature = "configuration")]

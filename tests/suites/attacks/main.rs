@@ -20,6 +20,7 @@ mod authentication {
 
 /// The form of a request: its framing, target, headers and message.
 mod requests {
+    mod about_itself;
     mod browser_and_headers;
     mod framing;
     mod messages;

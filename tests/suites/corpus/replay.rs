@@ -51,6 +51,22 @@ const CONDITIONS: &[&str] = &[
     "mcp.tool == 3 ||",
 ];
 
+/// Forwarded lines: the header's number, what the client wrote, and what the proxy appended.
+const FORWARDED: &[&[u8]] = &[
+    b"\0\xe9\n203.0.113.9",
+    b"\0203.0.113.9\n\xe9",
+    b"\010.0.0.1\n203.0.113.9, 10.0.0.2",
+    b"\0\n10.0.0.2",
+    b"\0\n",
+    b"\0, , \"\n[2001:db8::7]:443",
+    b"\0203.0.113.9\nunknown, 10.0.0.2",
+    b"\x01for=6.6.6.6;x=\"\nfor=203.0.113.9;host=\"a\\\"b\"",
+    b"\x01for=6.6.6.6;x=\"\nfor=203.0.113.9\"",
+    b"\x01for=\"6.6.6.6\nfor=\"[2001:db8::7]:4711\";proto=https",
+    b"\x01\xff\nfor=unknown",
+    b"\x01for=6.6.6.6\nfor=203.0.113.9;host=\"x, for=6.6.6.6;a=\\\"\"",
+];
+
 /// The property that is replayed by package `properties` itself, because it needs the gateway.
 const ELSEWHERE: &str = "configuration";
 
@@ -67,6 +83,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     for condition in CONDITIONS {
         let name = format!("the property condition holds for {condition:?}");
         trials.push(trial("condition", name, condition.as_bytes().to_vec()));
+    }
+    for line in FORWARDED {
+        let name = format!("the property forwarded holds for {}", line.escape_ascii());
+        trials.push(trial("forwarded", name, line.to_vec()));
     }
     for folder in fs::read_dir(FOUND).into_iter().flatten() {
         let folder = folder.expect("readable").path();
@@ -96,6 +116,11 @@ pub(crate) fn write_seeds(into: &Path) {
     fs::create_dir_all(&folder).expect("a folder");
     for (number, condition) in CONDITIONS.iter().enumerate() {
         fs::write(folder.join(number.to_string()), condition).expect("written");
+    }
+    let folder = into.join("forwarded");
+    fs::create_dir_all(&folder).expect("a folder");
+    for (number, line) in FORWARDED.iter().enumerate() {
+        fs::write(folder.join(number.to_string()), line).expect("written");
     }
 }
 

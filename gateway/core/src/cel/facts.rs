@@ -50,7 +50,7 @@ pub struct RequestFacts<'a> {
     pub path: &'a str,
     /// The host it is for.
     pub host: &'a str,
-    /// The client's address; `None` where it is not an IP address.
+    /// The client's address; `None` where it is unknown. A condition that reads it then fails.
     pub client_address: Option<IpAddr>,
     /// The time of the decision.
     pub now: UnixTime,
@@ -80,12 +80,15 @@ impl<'a> Variables<'a> {
         slots: &'a [Slot],
     ) -> Result<Self, ConditionFault> {
         let text = |text: Option<&'a str>| CelString::from(text.unwrap_or_default());
-        let address = facts.request.client_address.filter(|_| reads.address);
+        let address = match reads.address {
+            true => address(facts.request.client_address)?,
+            false => String::new(),
+        };
         Ok(Self {
             claims: facts.claims.map(),
             arguments,
             client_id: text(facts.principal.client.as_deref()),
-            client_address: address.map_or_else(|| text(None), |ip| ip.to_string().into()),
+            client_address: address.into(),
             method: facts.method.into(),
             name: text(facts.name),
             version: text(facts.version),
@@ -135,6 +138,12 @@ fn time(now: UnixTime) -> Result<CelTimestamp, ConditionFault> {
         .flatten()
         .ok_or(ConditionFault::Error("the time is out of range"))?;
     Ok(time.fixed_offset().into())
+}
+
+/// The address as text. An unknown one must not be a value: a comparison with `!=` would be true.
+fn address(address: Option<IpAddr>) -> Result<String, ConditionFault> {
+    let known = address.map(|address| address.to_string());
+    known.ok_or(ConditionFault::Error("the client's address is unknown"))
 }
 
 /// Refuses where a claim that the condition reads was not stored.

@@ -657,10 +657,18 @@ fn a_condition_fails_where_it_reads_a_time_out_of_range() {
             },
         };
         assert_eq!(condition.judge(&facts), expected, "{now}");
-        let empty =
-            Condition::compile("mcp.name + mcp.version + client.id + client.address == \"\"")
-                .unwrap();
+        let empty = Condition::compile("mcp.name + mcp.version + client.id == \"\"").unwrap();
         assert_eq!(empty.judge(&facts), Ok(true));
+        for source in [
+            "client.address == \"\"",
+            "client.address != \"192.0.2.7\"",
+            "!client.address.startsWith(\"10.\")",
+            "true || client.address == \"192.0.2.7\"",
+        ] {
+            let unknown = ConditionFault::Error("the client's address is unknown");
+            let condition = Condition::compile(source).unwrap();
+            assert_eq!(condition.judge(&facts), Err(unknown), "{source}");
+        }
     }
 }
 

@@ -38,14 +38,28 @@ pub enum ProxyHeaderError {
 /// What the fixed part says about the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyHeader {
-    family: Option<Family>,
+    names: Names,
     rest: usize,
 }
 
+/// Whom a header names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
+enum Names {
+    Proxy,
+    Nobody,
     V4,
     V6,
+}
+
+/// The source of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The proxy itself, as for a health check (LOCAL).
+    Proxy,
+    /// A client whose address the proxy does not name (PROXY with AF_UNSPEC).
+    Unknown,
+    /// A client.
+    Client(SocketAddr),
 }
 
 impl ProxyHeader {
@@ -57,11 +71,11 @@ impl ProxyHeader {
         let Some([command, family, high, low]) = fixed.strip_prefix(SIGNATURE) else {
             return Err(ProxyHeaderError::Signature);
         };
-        let family = match (*command, *family) {
-            // The proxy's own connection (a health check), or an unknown client: the rest is skipped.
-            (LOCAL, _) | (PROXY, UNSPECIFIED) => None,
-            (PROXY, TCP_OVER_IPV4) => Some(Family::V4),
-            (PROXY, TCP_OVER_IPV6) => Some(Family::V6),
+        let names = match (*command, *family) {
+            (LOCAL, _) => Names::Proxy,
+            (PROXY, UNSPECIFIED) => Names::Nobody,
+            (PROXY, TCP_OVER_IPV4) => Names::V4,
+            (PROXY, TCP_OVER_IPV6) => Names::V6,
             (PROXY, _) => return Err(ProxyHeaderError::Family),
             _ => return Err(ProxyHeaderError::Command),
         };
@@ -69,7 +83,7 @@ impl ProxyHeader {
         if rest > MAX_REST {
             return Err(ProxyHeaderError::Length);
         }
-        Ok(Self { family, rest })
+        Ok(Self { names, rest })
     }
 
     /// Bytes that follow the fixed part.
@@ -77,17 +91,18 @@ impl ProxyHeader {
         self.rest
     }
 
-    /// The client's address, from all bytes after the fixed part; `None` if the proxy names no client.
+    /// The source of the connection, from all bytes after the fixed part.
     ///
     /// # Errors
     /// [`ProxyHeaderError::Length`] if the addresses are not complete.
-    pub fn source(&self, rest: &[u8]) -> Result<Option<SocketAddr>, ProxyHeaderError> {
-        let source = match self.family {
-            None => return Ok(None),
-            Some(Family::V4) => source::<4>(rest),
-            Some(Family::V6) => source::<16>(rest),
+    pub fn source(&self, rest: &[u8]) -> Result<Source, ProxyHeaderError> {
+        let source = match self.names {
+            Names::Proxy => return Ok(Source::Proxy),
+            Names::Nobody => return Ok(Source::Unknown),
+            Names::V4 => source::<4>(rest),
+            Names::V6 => source::<16>(rest),
         };
-        source.map(Some).ok_or(ProxyHeaderError::Length)
+        source.map(Source::Client).ok_or(ProxyHeaderError::Length)
     }
 }
 
@@ -116,12 +131,11 @@ mod tests {
         bytes
     }
 
-    fn parsed(bytes: &[u8]) -> Result<Option<String>, ProxyHeaderError> {
+    fn parsed(bytes: &[u8]) -> Result<Source, ProxyHeaderError> {
         let (fixed, rest) = bytes.split_first_chunk().unwrap();
         let header = ProxyHeader::read(fixed)?;
         assert_eq!(header.rest(), rest.len());
-        let source = header.source(rest)?;
-        Ok(source.map(|source| source.to_string()))
+        header.source(rest)
     }
 
     const V4: &[u8] = &[198, 51, 100, 7, 10, 0, 0, 1, 0x12, 0x67, 0x01, 0xbb];
@@ -136,7 +150,7 @@ mod tests {
 
     #[test]
     fn clients_over_ipv4_and_ipv6_are_named() {
-        let named = |name: &str| Ok(Some(name.to_owned()));
+        let named = |name: &str| Ok(Source::Client(name.parse().unwrap()));
         assert_eq!(parsed(&header(0x21, 0x11, V4)), named("198.51.100.7:4711"));
         assert_eq!(parsed(&header(0x21, 0x21, &v6())), named("[2001::7]:4711"));
         let with_extensions = [V4, &[0x04, 0, 1, 0]].concat();
@@ -147,10 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_of_the_proxy_itself_names_no_client() {
-        assert_eq!(parsed(&header(0x20, 0x00, &[])), Ok(None));
-        assert_eq!(parsed(&header(0x20, 0x11, V4)), Ok(None));
-        assert_eq!(parsed(&header(0x21, 0x00, &[1, 2, 3])), Ok(None));
+    fn a_connection_of_the_proxy_itself_is_told_from_one_of_an_unnamed_client() {
+        assert_eq!(parsed(&header(0x20, 0x00, &[])), Ok(Source::Proxy));
+        assert_eq!(parsed(&header(0x20, 0x11, V4)), Ok(Source::Proxy));
+        let unnamed = header(0x21, 0x00, &[1, 2, 3]);
+        assert_eq!(parsed(&unnamed), Ok(Source::Unknown));
     }
 
     #[test]
@@ -175,6 +190,7 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(parsed(&bytes), Err(expected), "{bytes:?}");
         }
-        assert_eq!(parsed(&header(0x20, 0x00, &vec![0; MAX_REST])), Ok(None));
+        let longest = header(0x20, 0x00, &vec![0; MAX_REST]);
+        assert_eq!(parsed(&longest), Ok(Source::Proxy));
     }
 }

@@ -4,9 +4,9 @@
 //! many. Addresses are stored in two generations, each for the time in which a bucket fills: an address in neither has a
 //! full bucket.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use crate::rate::token_bucket::Rate;
+use crate::{http::client_address::CountedAddress, rate::token_bucket::Rate};
 
 /// Addresses that are stored; above that, the older half is removed.
 pub const MAX_ADDRESSES: usize = 100_000;
@@ -17,14 +17,14 @@ const SPAN: Duration = Duration::from_secs(60);
 /// The buckets of all addresses; at first all of them are full.
 #[derive(Debug, Default)]
 pub struct RefusalBudget {
-    young: HashMap<IpAddr, Duration>,
-    old: HashMap<IpAddr, Duration>,
+    young: HashMap<CountedAddress, Duration>,
+    old: HashMap<CountedAddress, Duration>,
     turned: Duration,
 }
 
 impl RefusalBudget {
     /// Takes one refusal from an address that may cause `per_minute`.
-    pub fn spend(&mut self, address: IpAddr, per_minute: u32, now: Duration) {
+    pub fn spend(&mut self, address: CountedAddress, per_minute: u32, now: Duration) {
         // No debt: no matter how many requests are refused at once, after a minute the bucket is full.
         let full_at = rate(per_minute).after(self.full_at(address).unwrap_or(now), now);
         let is_full = self.young.len() >= MAX_ADDRESSES / 2 && !self.young.contains_key(&address);
@@ -36,7 +36,12 @@ impl RefusalBudget {
     }
 
     /// How long an address has to wait until it may cause another refusal; `None` when it may at once.
-    pub fn wait(&self, address: IpAddr, per_minute: u32, now: Duration) -> Option<Duration> {
+    pub fn wait(
+        &self,
+        address: CountedAddress,
+        per_minute: u32,
+        now: Duration,
+    ) -> Option<Duration> {
         let wait = rate(per_minute).wait(self.full_at(address)?, now);
         (!wait.is_zero()).then_some(wait)
     }
@@ -46,7 +51,7 @@ impl RefusalBudget {
         self.young.len() + self.old.len()
     }
 
-    fn full_at(&self, address: IpAddr) -> Option<Duration> {
+    fn full_at(&self, address: CountedAddress) -> Option<Duration> {
         let known = self.young.get(&address).or_else(|| self.old.get(&address));
         known.copied()
     }
@@ -66,8 +71,8 @@ mod tests {
 
     const START: Duration = Duration::from_secs(1000);
 
-    fn address(number: u32) -> IpAddr {
-        Ipv4Addr::from_bits(number).into()
+    fn address(number: u32) -> CountedAddress {
+        CountedAddress::of(Ipv4Addr::from_bits(number).into())
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) struct Question {
     /// Protocol version of the call, for conditions that read it.
     #[arg(long, value_name = "VERSION", requires = "explain")]
     protocol_version: Option<String>,
-    /// Address of the client, for conditions that read it.
+    /// Address of the client, for conditions that read it. Without it, the address is unknown.
     #[arg(long, value_name = "ADDRESS", requires = "explain")]
     client_address: Option<IpAddr>,
 }

@@ -6,6 +6,11 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use mcp_gateway_core::http::client_address::ClientAddress;
+
+/// How logs write an address that is not known.
+const UNKNOWN: &str = "unknown";
+
 /// The client address of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Client {
@@ -13,14 +18,20 @@ pub(crate) enum Client {
     Peer(SocketAddr),
     /// The address that a trusted proxy forwarded.
     Forwarded(IpAddr),
+    /// A client of this proxy whose address cannot be read.
+    Unknown {
+        /// The proxy.
+        peer: IpAddr,
+    },
 }
 
 impl Client {
-    /// The address for limits.
-    pub(crate) const fn ip(&self) -> IpAddr {
-        match self {
-            Self::Peer(address) => address.ip(),
-            Self::Forwarded(address) => *address,
+    /// The address for limits and conditions.
+    pub(crate) const fn address(&self) -> ClientAddress {
+        match *self {
+            Self::Peer(address) => ClientAddress::Known(address.ip()),
+            Self::Forwarded(address) => ClientAddress::Known(address),
+            Self::Unknown { peer } => ClientAddress::Unknown { peer },
         }
     }
 }
@@ -30,6 +41,7 @@ impl fmt::Display for Client {
         match self {
             Self::Peer(address) => address.fmt(f),
             Self::Forwarded(address) => address.fmt(f),
+            Self::Unknown { .. } => f.write_str(UNKNOWN),
         }
     }
 }

@@ -6,7 +6,6 @@ pub(crate) mod client;
 pub(crate) mod guard;
 
 use std::{
-    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,6 +13,7 @@ use std::{
 use http::{Method, StatusCode};
 use mcp_gateway_core::{
     cel::ConditionFault,
+    http::client_address::ClientAddress,
     mcp::{
         change::Change,
         message::{Message, MethodName},
@@ -90,9 +90,9 @@ impl Record {
         &self.request_id
     }
 
-    /// The client's address: the peer's, or the one that a trusted proxy forwarded.
-    pub(crate) const fn client_ip(&self) -> IpAddr {
-        self.client.ip()
+    /// The client's address: the peer's, or the one that a trusted proxy forwarded, or unknown.
+    pub(crate) const fn client_address(&self) -> ClientAddress {
+        self.client.address()
     }
 
     /// The status of the answer.

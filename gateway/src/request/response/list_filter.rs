@@ -39,7 +39,7 @@ pub(crate) fn edit(
         http_method: http_method.clone(),
         path: admitted.path.clone(),
         host: admitted.host.host().to_owned(),
-        client_address: exchange.record.client_ip(),
+        client_address: exchange.record.client_address().known(),
     };
     let counters = exchange.gateway.metrics().list_entries_hidden.clone();
     let (resource, counted) = (resource.clone(), resource.clone());
@@ -60,7 +60,8 @@ struct Viewer {
     http_method: Method,
     path: String,
     host: String,
-    client_address: IpAddr,
+    /// None where it is unknown.
+    client_address: Option<IpAddr>,
 }
 
 impl Viewer {
@@ -73,7 +74,7 @@ impl Viewer {
                 http_method: self.http_method.as_str(),
                 path: &self.path,
                 host: &self.host,
-                client_address: Some(self.client_address),
+                client_address: self.client_address,
                 now: clock::now(),
             },
         }

@@ -143,7 +143,7 @@ pub(crate) async fn unreadable_head(
 pub(crate) fn note_refusal(record: &mut Record, gateway: &Gateway, reason: Reason) {
     record.set_refusal(reason);
     if reason.counts_against_address() {
-        gateway.count_refusal(record.client_ip());
+        gateway.count_refusal(record.client_address());
     }
     let (resource, detail) = (record.resource_label(), record.detail());
     gateway.metrics().count_refusal(resource, reason);
