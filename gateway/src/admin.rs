@@ -2,7 +2,13 @@
 //! public address; its pages name no caller, no session and no token. Each connection serves one request, and every wait and
 //! count has a limit here too.
 
-use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -28,10 +34,13 @@ use tokio::{
     time::timeout,
 };
 
-use crate::shared::Gateway;
+use crate::{limits::overload::descriptors, shared::Gateway};
 
 /// Connections open at once; the next one waits.
 const MAX_CONNECTIONS: usize = 32;
+
+/// Descriptors held back for this listener: when the process has none left, they are closed, one for each connection.
+const SPARES: usize = 8;
 
 /// Deadline of a request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
@@ -86,9 +95,11 @@ impl Service for Admin {
 
 async fn accept(socket: TcpListener, router: Router) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut spares = Spares::default();
     // The semaphore is never closed.
     while let Ok(place) = places.clone().acquire_owned().await {
-        let accepted = socket.accept().await;
+        spares.fill(&socket);
+        let accepted = spares.accept(&socket).await;
         let router = router.clone();
         match accepted {
             Ok((tcp, _)) => drop(tokio::spawn(async move {
@@ -98,6 +109,32 @@ async fn accept(socket: TcpListener, router: Router) {
             Err(error) => {
                 tracing::debug!("cannot accept an admin connection: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Descriptors that are held back. They refer to the listening socket, and are not used.
+#[derive(Default)]
+struct Spares(Vec<OwnedFd>);
+
+impl Spares {
+    /// Holds descriptors back while the process has any.
+    fn fill(&mut self, socket: &TcpListener) {
+        while self.0.len() < SPARES
+            && let Ok(spare) = socket.as_fd().try_clone_to_owned()
+        {
+            self.0.push(spare);
+        }
+    }
+
+    /// The next connection. Where no descriptor is left for it, it gets one of these.
+    async fn accept(&mut self, socket: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        loop {
+            match socket.accept().await {
+                // Another thread may take the closed one first. Then the next one is closed.
+                Err(error) if descriptors::are_exhausted(&error) && self.0.pop().is_some() => {}
+                accepted => return accepted,
             }
         }
     }
@@ -126,6 +163,7 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     for keys in gateway.snapshot().keys.values() {
         keys.observe_age();
     }
+    gateway.observe_pools();
     let text = gateway.metrics().render();
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],

@@ -7,6 +7,10 @@ use super::scope::ScopeSet;
 /// Who a principal is: issuer, subject, client.
 pub type Who = (Arc<str>, Arc<str>, Option<Arc<str>>);
 
+/// A subject of an issuer. It shares what the gateway limits for each principal, whatever clients it uses: a subject can
+/// register as many of them as it likes.
+pub type Subject = (Arc<str>, Arc<str>);
+
 /// The caller. Its identity is issuer, subject and client together: a client that acts for itself is another caller than
 /// the user who happens to have the same subject (RFC 9068 §5, RFC 9700 §4.15).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +26,12 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The identity without what the token grants. Limits per caller are counted under it.
+    /// The subject and its issuer. Built-in limits per principal are counted under it.
+    pub fn subject(&self) -> Subject {
+        (self.issuer.clone(), self.subject.clone())
+    }
+
+    /// The identity without what the token grants. Rate limits per principal are counted under it.
     pub fn who(&self) -> Who {
         (
             self.issuer.clone(),

@@ -74,6 +74,7 @@ impl Prepared {
         let logging = Logging::install(&config.log, metrics.log_lines_dropped.clone());
         let logging = logging.map_err(|error| RunError::Start(error.to_string()))?;
         let certificates = Certificates::read(&config.listen, &metrics)?;
+        descriptors::raise_limit();
         let snapshot = Snapshot::build(config, &metrics, None, &BTreeSet::new());
         let snapshot = snapshot.map_err(|error| RunError::Config(error.to_string()))?;
         let mut inherited = inherit_sockets(config, start, &snapshot.keys)?;
@@ -82,12 +83,12 @@ impl Prepared {
         let offer = prepare_offer(config, &ports, &admin)?;
         reload::note_start(&metrics);
 
-        let connections =
-            descriptors::connection_limit(config.limits.connections, descriptors::raise_limit());
+        let capacity = snapshot.capacity;
+        capacity.announce(&config.limits);
         let access_log = AccessLog::new(&config.log, logging.writer());
         let (audit_log, last_lines) = start_audit(config, &logging, &metrics)?;
         let logs = (access_log, audit_log);
-        let gateway = Arc::new(Gateway::new(snapshot, connections, metrics, logs));
+        let gateway = Arc::new(Gateway::new(snapshot, capacity.connections, metrics, logs));
         announce(config);
         let (key_orders, received_orders) = refresher::orders();
         let mut server = server();

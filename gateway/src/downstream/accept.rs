@@ -248,7 +248,7 @@ fn acquire_slot(
     let Some(counted) = snapshot.addresses.counted(client) else {
         return Ok(None);
     };
-    let most = snapshot.limits.connections_per_address;
+    let most = snapshot.capacity.connections_per_address;
     let slot = gateway.connections_per_address().try_acquire(counted, most);
     slot.map(Some)
         .ok_or_else(|| RejectionCause::AddressLimit(client.known().unwrap_or(peer)))

@@ -4,16 +4,18 @@
 //! | file | counts | configuration |
 //! |---|---|---|
 //! | [`per_address`] | open connections of one client address | `limits.connections_per_address` |
-//! | [`listening_streams`] | open streams that only listen, by principal and in all | `limits.listening_streams…` |
-//! | [`body_budget`] | bytes of all bodies in memory | `limits.bodies_bytes` |
+//! | [`in_flight`] | calls in flight and streams that only listen, by subject and in all | `limits.calls…`, `limits.listening_streams…` |
+//! | [`body_budget`] | bytes of all bodies in memory, by subject, by address and in all | `limits.bodies_bytes…` |
+//! | [`accounts`] | what one subject or address has taken of these two | |
 //! | [`rate_limiter`] | calls per time | `rate_limits`, `limits.initializations_per_principal` |
 //! | [`overload`] | descriptors and memory of the process | `limits.memory` |
 //!
 //! All connections together (`limits.connections`) and the refusals of an address (`limits.refusals_per_address`) are counted in
 //! [`shared`](crate::shared).
 
+pub(crate) mod accounts;
 pub(crate) mod body_budget;
-pub(crate) mod listening_streams;
+pub(crate) mod in_flight;
 pub(crate) mod overload;
 pub(crate) mod per_address;
 pub(crate) mod rate_limiter;

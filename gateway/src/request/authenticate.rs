@@ -19,6 +19,7 @@ use super::exchange::{Exchange, Stop};
 use crate::{
     clock,
     issuer_keys::key_state::KeyState,
+    shared::Gateway,
     snapshot::{ProtectedResource, TokenDigest, TrustedIssuer, VerifiedToken},
 };
 
@@ -59,7 +60,7 @@ async fn verified_token(
             ..Reason::TooManyRefusals.into()
         });
     }
-    let verified = verify(token, resource, now, started).await?;
+    let verified = verify(exchange.gateway, token, resource, now, started).await?;
     resource.verified_tokens.insert(digest, verified.clone());
     Ok(verified)
 }
@@ -90,6 +91,7 @@ fn cached_token(
 }
 
 async fn verify(
+    gateway: &Gateway,
     token: &BearerToken<'_>,
     resource: &ProtectedResource,
     now: UnixTime,
@@ -103,6 +105,7 @@ async fn verify(
         let ends = verified.expires.plus(trusted.profile.clock_skew);
         Ok(VerifiedToken {
             deadline: VerifiedToken::deadline(started, ends.since(now)),
+            account: gateway.subject_account(&verified.principal),
             verified,
             issuer,
             generation: state.generation(),

@@ -12,6 +12,7 @@ use pingora::protocols::http::ServerSession;
 
 use super::{record::Record, response::editing::Editing};
 use crate::{
+    limits::{accounts::SubjectAccount, body_budget::BodyReservation},
     shared::Gateway,
     snapshot::{ProtectedResource, Snapshot},
 };
@@ -34,6 +35,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) refused_version: Option<String>,
     /// The edit of its answer, when the answer must not be forwarded unchanged.
     pub(crate) edit: Option<Editing>,
+    /// The account of the caller's subject, once it is known.
+    pub(crate) account: Option<Arc<SubjectAccount>>,
     /// When the caller's token expires, clock skew included; listening streams end then.
     pub(crate) token_ends: UnixTime,
 }
@@ -57,8 +60,14 @@ impl<'a> Exchange<'a> {
             rpc_id: None,
             refused_version: None,
             edit: None,
+            account: None,
             token_ends: UnixTime::new(0),
         }
+    }
+
+    /// An empty reservation for one body or answer of this caller.
+    pub(crate) fn body_reservation(&self) -> BodyReservation {
+        self.gateway.body_budget().reservation(self.account.clone())
     }
 }
 

@@ -38,7 +38,7 @@ use super::{
 use crate::{
     clock,
     config::IdentityHeaders,
-    limits::listening_streams::ListeningStream,
+    limits::in_flight::Place,
     snapshot::ProtectedResource,
     upstream::{SendError, UpstreamBody},
 };
@@ -52,23 +52,23 @@ pub(crate) async fn forward(
     permit: &Permit,
     message: Message,
     session: Option<OpenedSession>,
-    listening: Option<ListeningStream>,
+    place: Place,
     query: Option<&str>,
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
     audit::write_allowed(exchange.record, exchange.gateway);
     let token_left = exchange.token_ends.since(clock::now());
-    let mut stream_end = match listening {
-        Some(_) => StreamEnd::of_listening(exchange.gateway, token_left),
-        None => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
+    let mut stream_end = match place.listens() {
+        true => StreamEnd::of_listening(exchange.gateway, token_left),
+        false => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
     };
     let started = Instant::now();
     let response = ask(
         exchange,
         resource,
         request,
-        listening.is_some(),
+        place.listens(),
         &mut stream_end,
     )
     .await;
@@ -98,7 +98,7 @@ pub(crate) async fn forward(
     let head = response_head(exchange, &response, length, session_id)?;
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
-    let relay = Relay::of(exchange, response, stream_end, listening);
+    let relay = Relay::of(exchange, response, stream_end, place);
     Ok(Some(relay))
 }
 
@@ -113,7 +113,7 @@ fn edited_events(
     edit: Editing,
 ) -> Response<RelayedBody> {
     rewrite::forget_validators(response.headers_mut());
-    let reservation = exchange.gateway.body_budget().reservation();
+    let reservation = exchange.body_reservation();
     response.map(|body| RelayedBody::edited(body, edit, reservation, &exchange.snapshot))
 }
 

@@ -2,9 +2,7 @@
 //! rest of the answer, and finishes the record (phase 8).
 
 use http::Method;
-use mcp_gateway_core::{
-    http::cors, mcp::message::Message, policy::permit::Permit, refusal::reason::Reason,
-};
+use mcp_gateway_core::{http::cors, mcp::message::Message, refusal::reason::Reason};
 
 use super::{
     admit, authenticate, authorize,
@@ -15,7 +13,10 @@ use super::{
     route::{self, Destination},
     session::{session_id, task_ids},
 };
-use crate::limits::listening_streams::ListeningStream;
+use crate::{
+    limits::in_flight::{Kind, Place},
+    snapshot::VerifiedToken,
+};
 
 /// Runs a request up to its answer. Returns the rest of a body that must still be relayed.
 ///
@@ -60,6 +61,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     let query = admitted.query.as_deref();
     let token = authenticate::authenticate(exchange, &resource, query).await?;
     exchange.record.set_principal(&token.verified.principal);
+    exchange.account = Some(token.account.clone());
     exchange.token_ends = token.expires_at(&resource.issuers);
 
     // 4 read
@@ -79,25 +81,27 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     task_ids::open(exchange, &resource, &permit, &mut message)?;
 
     // 7 forward
-    let stream = acquire_listening_stream(exchange, &permit, &message)?;
-    forward::forward(
-        exchange, &resource, &permit, message, session, stream, query,
-    )
-    .await
+    let place = take_place(exchange, &token, &message)?;
+    forward::forward(exchange, &resource, &permit, message, session, place, query).await
 }
 
-/// Acquires a slot when the answer is a listening stream.
-fn acquire_listening_stream(
-    exchange: &Exchange<'_>,
-    permit: &Permit,
+/// Takes a place among the calls in flight, or among the listening streams.
+fn take_place(
+    exchange: &mut Exchange<'_>,
+    token: &VerifiedToken,
     message: &Message,
-) -> Result<Option<ListeningStream>, Reason> {
-    if !message.listens {
-        return Ok(None);
+) -> Result<Place, Reason> {
+    let kind = match message.listens {
+        true => Kind::ListeningStream,
+        false => Kind::Call,
+    };
+    let limits = exchange.snapshot.in_flight();
+    let in_flight = exchange.gateway.in_flight();
+    let place = in_flight.try_acquire(kind, &token.account, &limits);
+    if let Err(limit) = place.as_ref().map_err(|reason| limits.reached(*reason)) {
+        exchange.record.set_detail(limit);
     }
-    let streams = exchange.gateway.listening_streams();
-    let stream = streams.try_acquire(permit.principal(), &exchange.snapshot.limits)?;
-    Ok(Some(stream))
+    place
 }
 
 /// The methods of the Streamable HTTP transport.

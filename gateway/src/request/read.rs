@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::request::exchange::{Broken, Exchange, Stop};
 use crate::{
-    limits::body_budget::{BodyBudget, BodyReservation},
+    limits::{accounts::AddressAccount, body_budget::BodyReservation},
     snapshot::Snapshot,
 };
 
@@ -28,8 +28,10 @@ pub(crate) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
     }
     media_type::json_body(&head.headers)?;
     let snapshot = exchange.snapshot.clone();
-    let bodies = exchange.gateway.body_budget();
-    let body = body(exchange.session, &snapshot, bodies).await?;
+    let reservation = exchange.body_reservation();
+    let (gateway, client) = (exchange.gateway, exchange.record.client_address());
+    let sender = || gateway.address_account(client);
+    let body = body(exchange.session, &snapshot, reservation, sender).await?;
     let headers = &exchange.session.req_header().headers;
     let message = Message::read(&body, headers, &snapshot.json).map_err(|unreadable| {
         exchange.rpc_id = unreadable.id;
@@ -58,7 +60,8 @@ fn refuse_version(exchange: &mut Exchange<'_>, message: &Message) -> Result<(), 
 async fn body(
     session: &mut ServerSession,
     snapshot: &Snapshot,
-    bodies: &Arc<BodyBudget>,
+    reservation: BodyReservation,
+    sender: impl FnOnce() -> Arc<AddressAccount>,
 ) -> Result<Bytes, Stop> {
     let (limits, timeouts) = (&snapshot.limits, &snapshot.timeouts);
     let announced = announced(session);
@@ -72,7 +75,7 @@ async fn body(
             .await
             .map_err(|_| Broken)?;
     }
-    let whole = collect(session, snapshot, bodies.reservation(), announced);
+    let whole = collect(session, snapshot, reservation, sender, announced);
     timeout(timeouts.body_total, whole)
         .await
         .unwrap_or(Err(Reason::BodyTimeout.into()))
@@ -82,15 +85,23 @@ async fn collect(
     session: &mut ServerSession,
     snapshot: &Snapshot,
     mut reservation: BodyReservation,
+    sender: impl FnOnce() -> Arc<AddressAccount>,
     announced: Option<usize>,
 ) -> Result<Bytes, Stop> {
     let mut body = Collected::new(announced);
+    let mut sender = Some(sender);
     while let Some(chunk) = chunk(session, snapshot.timeouts.body_idle).await? {
         if body.len() + chunk.len() > snapshot.limits.body_bytes {
             return Err(Reason::BodyTooLarge.into());
         }
-        reservation.grow(chunk.len(), snapshot.body_budget_bytes)?;
+        reservation.grow(chunk.len(), &snapshot.bodies)?;
         body.add(chunk);
+        // Usually the first read returns all of it. A client that makes the gateway wait holds memory meanwhile.
+        if !session.is_body_done()
+            && let Some(sender) = sender.take()
+        {
+            reservation.count_for(sender(), &snapshot.bodies)?;
+        }
     }
     Ok(reservation.attach_to(body.whole()))
 }

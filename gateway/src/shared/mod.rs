@@ -15,14 +15,21 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use mcp_gateway_core::http::client_address::ClientAddress;
+use mcp_gateway_core::{
+    http::client_address::{ClientAddress, CountedAddress},
+    principal::{Principal, Subject},
+};
 use tokio::{sync::Semaphore, time::sleep};
 
 use crate::shared::process_state::ProcessState;
 use crate::{
     limits::{
-        body_budget::BodyBudget, listening_streams::ListeningStreams, overload::Overload,
-        per_address::ConnectionsPerAddress, rate_limiter::RateLimiter,
+        accounts::{Accounts, AddressAccount, SubjectAccount},
+        body_budget::BodyBudget,
+        in_flight::InFlight,
+        overload::Overload,
+        per_address::ConnectionsPerAddress,
+        rate_limiter::RateLimiter,
     },
     snapshot::Snapshot,
     telemetry::{
@@ -45,7 +52,9 @@ pub(crate) struct Gateway {
     audit_log: AuditLog,
     connections: Arc<Semaphore>,
     connection_limit: usize,
-    listening_streams: Arc<ListeningStreams>,
+    subjects: Arc<Accounts<Subject>>,
+    addresses: Arc<Accounts<CountedAddress>>,
+    in_flight: Arc<InFlight>,
     body_budget: Arc<BodyBudget>,
     connections_per_address: ConnectionsPerAddress,
     overload: Overload,
@@ -68,7 +77,9 @@ impl Gateway {
         Self {
             connections: Arc::new(Semaphore::new(connection_limit)),
             connection_limit,
-            listening_streams: Arc::default(),
+            subjects: Arc::default(),
+            addresses: Arc::default(),
+            in_flight: Arc::default(),
             body_budget: Arc::default(),
             connections_per_address: ConnectionsPerAddress::default(),
             overload: Overload::default(),
@@ -111,9 +122,29 @@ impl Gateway {
         self.connections.clone()
     }
 
-    /// The open listening streams.
-    pub(crate) fn listening_streams(&self) -> &Arc<ListeningStreams> {
-        &self.listening_streams
+    /// The account of a principal's subject.
+    pub(crate) fn subject_account(&self, principal: &Principal) -> Arc<SubjectAccount> {
+        self.subjects.of(principal.subject())
+    }
+
+    /// The account of a client address. No address is exempt.
+    pub(crate) fn address_account(&self, client: ClientAddress) -> Arc<AddressAccount> {
+        self.addresses.of(client.counted())
+    }
+
+    /// The calls in flight, and the open listening streams.
+    pub(crate) const fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
+    }
+
+    /// Sets the metrics of what all callers share.
+    pub(crate) fn observe_pools(&self) {
+        let (snapshot, metrics) = (self.snapshot(), &self.metrics);
+        let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.calls_in_flight.set(whole(self.in_flight.calls()));
+        metrics.calls_limit.set(whole(snapshot.capacity.calls));
+        metrics.body_bytes.set(whole(self.body_budget.bytes()));
+        metrics.body_bytes_limit.set(whole(snapshot.bodies.all));
     }
 
     /// The bytes of all bodies in memory.

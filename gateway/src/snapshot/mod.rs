@@ -34,7 +34,15 @@ use mcp_gateway_core::{
 
 use crate::{
     config::{Addresses, Config, Limits, Resource, Shutdown, Timeouts},
-    limits::{body_budget, overload::memory, rate_limiter},
+    limits::{
+        body_budget::BodyLimits,
+        in_flight::{InFlightLimits, Most},
+        overload::{
+            descriptors::{self, Capacity},
+            memory,
+        },
+        rate_limiter,
+    },
     local::documents::Documents,
     telemetry::metrics::Metrics,
 };
@@ -52,8 +60,10 @@ pub(crate) struct Snapshot {
     pub(crate) documents: Documents,
     pub(crate) addresses: Addresses,
     pub(crate) limits: Limits,
-    /// The most bytes that all bodies in memory may take together.
-    pub(crate) body_budget_bytes: usize,
+    /// What the descriptors of the process suffice for.
+    pub(crate) capacity: Capacity,
+    /// The most bytes that bodies in memory may take.
+    pub(crate) bodies: BodyLimits,
     pub(crate) timeouts: Timeouts,
     pub(crate) shutdown: Shutdown,
     pub(crate) json: JsonLimits,
@@ -101,7 +111,8 @@ impl Snapshot {
             documents: Documents::new(config),
             addresses: config.addresses.clone(),
             limits: config.limits,
-            body_budget_bytes: body_budget_bytes(&config.limits),
+            capacity: capacity(config, previous),
+            bodies: body_limits(&config.limits),
             timeouts: config.timeouts,
             shutdown: config.shutdown,
             json: JsonLimits {
@@ -120,6 +131,20 @@ impl Snapshot {
             hosts: hosts(config),
             resources,
         })
+    }
+
+    /// The most calls and listening streams.
+    pub(crate) const fn in_flight(&self) -> InFlightLimits {
+        InFlightLimits {
+            calls: Most {
+                own: self.capacity.calls_per_principal,
+                all: self.capacity.calls,
+            },
+            listening_streams: Most {
+                own: self.limits.listening_streams_per_principal,
+                all: self.capacity.listening_streams,
+            },
+        }
     }
 
     /// Seals and opens session ids, task ids and request states.
@@ -164,17 +189,29 @@ fn initializations(limits: &Limits) -> RateLimit {
     const MINUTE: Duration = Duration::from_secs(60);
     let count = limits.initializations_per_principal;
     RateLimit {
-        per: Per::Principal,
+        per: Per::Subject,
         rate: Rate::new(count, MINUTE, count),
         methods: vec![McpMethod::Initialize.name().to_owned()],
         names: Vec::new(),
     }
 }
 
-fn body_budget_bytes(limits: &Limits) -> usize {
-    let memory = || limits.memory.or_else(memory::cgroup_limit);
-    let configured = limits.bodies_bytes;
-    configured.unwrap_or_else(|| body_budget::default_limit(memory()))
+/// What the descriptors suffice for. The number of connections is that of the start.
+fn capacity(config: &Config, previous: Option<&Snapshot>) -> Capacity {
+    let mut limits = config.limits;
+    if let Some(previous) = previous {
+        limits.connections = previous.capacity.connections;
+    }
+    let openers = (config.listen.len(), config.issuers.len());
+    Capacity::divide(descriptors::granted(), openers, &limits)
+}
+
+fn body_limits(limits: &Limits) -> BodyLimits {
+    let memory = match limits.bodies_bytes {
+        Some(_) => None,
+        None => limits.memory.or_else(memory::cgroup_limit),
+    };
+    BodyLimits::of(limits, memory)
 }
 
 fn hosts(config: &Config) -> HashSet<Authority> {
@@ -233,13 +270,13 @@ mod tests {
     }
 
     #[test]
-    fn the_session_limit_is_the_configured_one_a_minute_for_each_principal() {
+    fn the_session_limit_is_the_configured_one_a_minute_for_each_subject() {
         let limits = Limits {
             initializations_per_principal: 7,
             ..Limits::default()
         };
         let limit = initializations(&limits);
-        assert_eq!(limit.per, Per::Principal);
+        assert_eq!(limit.per, Per::Subject);
         assert_eq!(limit.rate, Rate::new(7, Duration::from_secs(60), 7));
         assert_eq!(
             (limit.methods, limit.names.len()),
@@ -250,11 +287,12 @@ mod tests {
     #[test]
     fn the_body_limit_is_the_configured_one_or_a_share_of_memory() {
         let of = |bodies_bytes, memory| {
-            body_budget_bytes(&Limits {
+            let limits = Limits {
                 bodies_bytes,
                 memory,
                 ..Limits::default()
-            })
+            };
+            body_limits(&limits).all
         };
         assert_eq!(of(Some(5), Some(1 << 30)), 5);
         assert_eq!(of(None, Some(80 << 20)), 10 << 20);

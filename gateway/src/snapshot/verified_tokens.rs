@@ -12,6 +12,7 @@ use mcp_gateway_core::{time::UnixTime, token::jwt::Verified};
 use quick_cache::sync::Cache;
 
 use super::trusted_issuer::TrustedIssuer;
+use crate::limits::accounts::SubjectAccount;
 
 /// A token's SHA-256.
 pub(crate) type TokenDigest = [u8; 32];
@@ -20,6 +21,8 @@ pub(crate) type TokenDigest = [u8; 32];
 #[derive(Clone, Debug)]
 pub(crate) struct VerifiedToken {
     pub(crate) verified: Verified,
+    /// The account of its subject.
+    pub(crate) account: Arc<SubjectAccount>,
     /// Index into the resource's issuers.
     pub(crate) issuer: usize,
     /// The generation of the issuer's keys that verified it.
@@ -117,6 +120,7 @@ mod tests {
     use crate::{
         config::{Environment, Issuer, Jwks, KeySource, parse},
         issuer_keys::keys::IssuerKeys,
+        limits::accounts::Accounts,
         telemetry::metrics::Metrics,
     };
 
@@ -128,6 +132,7 @@ mod tests {
             scopes: ScopeSet::default(),
         };
         VerifiedToken {
+            account: Arc::<Accounts<_>>::default().of(principal.subject()),
             verified: Verified {
                 principal: Arc::new(principal),
                 claims: KeptClaims::none(),

@@ -78,8 +78,16 @@ impl ClientAddress {
     /// What limits count it under, unless it is exempt. An unknown address is never exempt.
     pub fn counted_unless(self, is_exempt: impl FnOnce(IpAddr) -> bool) -> Option<CountedAddress> {
         match self {
-            Self::Known(address) => (!is_exempt(address)).then(|| CountedAddress::of(address)),
-            Self::Unknown { peer } => Some(CountedAddress::UnknownBehind(peer.to_canonical())),
+            Self::Known(address) if is_exempt(address) => None,
+            _ => Some(self.counted()),
+        }
+    }
+
+    /// What limits without exemptions count it under.
+    pub fn counted(self) -> CountedAddress {
+        match self {
+            Self::Known(address) => CountedAddress::of(address),
+            Self::Unknown { peer } => CountedAddress::UnknownBehind(peer.to_canonical()),
         }
     }
 }

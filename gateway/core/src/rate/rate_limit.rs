@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::token_bucket::Rate;
 use crate::mcp::method::McpMethod;
 use crate::policy::Pattern;
-use crate::principal::{Principal, Who};
+use crate::principal::{Principal, Subject, Who};
 
 /// One rate limit of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct RateLimit {
 pub enum Per {
     /// Each principal.
     Principal,
+    /// Each subject of each issuer, for all of its clients together.
+    Subject,
     /// Each client of each issuer, for all of its users together. Tokens without a client id count for their principal.
     Client,
     /// Each tool among the limit's names, which are exact: callers can invent names, but must not create buckets.
@@ -58,6 +60,8 @@ pub struct Limiter {
 pub struct Share {
     pub(super) bucket: Bucket,
     pub(super) rate: Rate,
+    /// Who makes the call: it may have only so many buckets.
+    pub(super) by: Subject,
 }
 
 /// A bucket of a limit.
@@ -71,6 +75,7 @@ pub(super) struct Bucket {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum CountedBy {
     Principal(Who),
+    Subject(Subject),
     /// Issuer and client id.
     Client(Arc<str>, Arc<str>),
     /// The place among the limit's names.
@@ -85,12 +90,14 @@ impl Limiter {
         let of = match (self.limit.per, &caller.client) {
             (Per::Client, Some(client)) => CountedBy::Client(caller.issuer.clone(), client.clone()),
             (Per::Principal | Per::Client, _) => CountedBy::Principal(caller.who()),
+            (Per::Subject, _) => CountedBy::Subject(caller.subject()),
             (Per::Tool, _) => CountedBy::Tool(named),
             (Per::Resource, _) => CountedBy::Resource,
         };
         Some(Share {
             bucket: Bucket { limit: self.id, of },
             rate: self.limit.rate,
+            by: caller.subject(),
         })
     }
 }
@@ -116,6 +123,9 @@ impl RateLimit {
 impl CountedBy {
     /// Whether their number grows with the callers. The number of the others follows from the configuration.
     pub(super) const fn is_caller(&self) -> bool {
-        matches!(self, Self::Principal(_) | Self::Client(..))
+        matches!(
+            self,
+            Self::Principal(_) | Self::Subject(_) | Self::Client(..)
+        )
     }
 }

@@ -126,7 +126,7 @@ fn a_limit_counts_the_calls_that_match_it() {
 
 #[test]
 fn each_kind_of_limit_has_buckets_of_its_own() {
-    use Per::{Client, Principal as Each, Resource, Tool};
+    use Per::{Client, Principal as Each, Resource, Subject, Tool};
     let tokens = [
         alice(),
         principal("two", "alice", Some("console")),
@@ -140,6 +140,7 @@ fn each_kind_of_limit_has_buckets_of_its_own() {
     // Which of the tokens above share a bucket, by its number.
     for (per, expected) in [
         (Each, [0, 1, 2, 3, 4, 5, 6]),
+        (Subject, [0, 1, 2, 0, 0, 2, 6]),
         (Client, [0, 1, 0, 3, 4, 5, 6]),
         (Tool, [0; 7]),
         (Resource, [0; 7]),
@@ -259,6 +260,35 @@ fn a_new_caller_is_refused_where_every_place_is_in_use_and_no_caller_loses_one()
 }
 
 #[test]
+fn a_subject_with_many_clients_takes_no_other_callers_place() {
+    for per in [Per::Principal, Per::Client] {
+        let limit = tools(1, per, 2);
+        let mut buckets = Buckets::default();
+        let mut at = |subject: &str, client: String, now| {
+            let caller = principal("one", subject, Some(&client));
+            call(&mut buckets, &[&limit], &caller, "x", now)
+        };
+        // ROOM / SUBJECT_DIVISOR is less than the 16 that every subject has.
+        for number in 0..16 {
+            assert_eq!(at("a", format!("a{number}"), START), Ok(()), "{per:?}");
+        }
+        let beyond = Err(Reason::RateLimited.into());
+        for number in 16..2 * ROOM {
+            assert_eq!(at("a", format!("a{number}"), START), beyond, "{per:?}");
+        }
+        assert_eq!(at("a", "a0".to_owned(), START), Ok(()), "a known client");
+        for number in 0..ROOM - 16 {
+            let subject = format!("b{number}");
+            assert_eq!(at(&subject, subject.clone(), START), Ok(()), "{per:?}");
+        }
+        // The buckets of the first minute are full again.
+        let later = START + 2 * MINUTE;
+        assert_eq!(at("a", "a16".to_owned(), later), Ok(()), "{per:?}");
+        assert_eq!(buckets.caused.values().sum::<usize>(), buckets.callers);
+    }
+}
+
+#[test]
 fn a_clock_that_was_read_early_does_not_fill_a_bucket() {
     let limit = tools(1, Per::Principal, 1);
     let mut buckets = Buckets::default();
@@ -297,6 +327,7 @@ impl Model {
         let (issuer, subject) = (&caller.issuer, &caller.subject);
         match (self.per, &caller.client) {
             (Per::Principal, client) => format!("{issuer} {subject} {client:?}"),
+            (Per::Subject, _) => format!("{issuer} {subject}"),
             (Per::Client, Some(client)) => format!("{issuer} {client}"),
             (Per::Client, None) => format!("{issuer} {subject} alone"),
             (Per::Tool, _) => tool.to_owned(),
@@ -338,9 +369,15 @@ impl Model {
 }
 
 fn model(numbers: &mut Numbers) -> Model {
-    let per = [Per::Principal, Per::Client, Per::Tool, Per::Resource];
+    let per = [
+        Per::Principal,
+        Per::Subject,
+        Per::Client,
+        Per::Tool,
+        Per::Resource,
+    ];
     Model {
-        per: per[numbers.below(4) as usize],
+        per: per[numbers.below(5) as usize],
         calls: 1 + numbers.below(20),
         within: 1_000_000_000 * (1 + numbers.below(5)),
         burst: 1 + numbers.below(6),

@@ -105,6 +105,10 @@ reasons! {
     BodyTooLarge => plain("body_too_large", 413, "The request body is too large."),
     /// All bodies in memory together are at their limit.
     BodiesTooLarge => fault("bodies_too_large", 503, "The gateway is receiving too much data right now. Try again later."),
+    /// The bodies of one subject are at their limit.
+    PrincipalBodiesTooLarge => plain("principal_bodies_too_large", 429, "Too much data of this caller is in transfer already. Try again later."),
+    /// The bodies of one client address are at their limit.
+    AddressBodiesTooLarge => plain("address_bodies_too_large", 429, "Too much data from this address is in transfer already. Try again later."),
     /// The body did not arrive in time.
     BodyTimeout => plain("body_timeout", 408, "The request body did not arrive in time."),
     /// Not `application/json`, or an encoded body.
@@ -170,7 +174,14 @@ reasons! {
     /// No more callers can be counted for rate limits.
     RateLimitsExhausted => fault("rate_limits_exhausted", 503, "Too many callers at once. Try again later."),
 
-    // Streams.
+    // Calls and streams.
+    /// The subject has reached its limit of calls in flight (RFC 6585 §4).
+    TooManyCalls => Row {
+        rpc_code: Some(429),
+        ..plain("too_many_calls", 429, "Too many calls are in progress already. Wait for one to end, or try again later.")
+    },
+    /// All principals together have reached the limit of calls in flight.
+    CallsExhausted => fault("calls_exhausted", 503, "No more calls can be made right now. Try again later."),
     /// The principal has reached its limit of listening streams.
     TooManyStreams => plain("too_many_streams", 429, "Too many streams are open already. Close one, or try again later."),
     /// All principals together have reached the limit of listening streams.
@@ -240,7 +251,14 @@ pub struct Row {
 impl Reason {
     /// Whether the connection closes after the answer.
     pub const fn closes_connection(self) -> bool {
-        self.leaves_body_in_doubt() || matches!(self, Self::BodyTooLarge | Self::BodiesTooLarge)
+        self.leaves_body_in_doubt()
+            || matches!(
+                self,
+                Self::BodyTooLarge
+                    | Self::BodiesTooLarge
+                    | Self::PrincipalBodiesTooLarge
+                    | Self::AddressBodiesTooLarge
+            )
     }
 
     /// Whether the gateway reads no more of this request: its end is uncertain, or it did not arrive.
@@ -471,6 +489,7 @@ mod tests {
             (Reason::TaskMismatch, -32602),
             (Reason::SessionRequired, -32600),
             (Reason::RateLimited, 429),
+            (Reason::TooManyCalls, 429),
         ];
         assert_eq!(codes.collect::<Vec<_>>(), expected);
     }
@@ -491,7 +510,13 @@ mod tests {
         assert_eq!(labels(Reason::leaves_body_in_doubt), in_doubt);
         let closes = [
             &in_doubt[..4],
-            &["body_too_large", "bodies_too_large", "body_timeout"],
+            &[
+                "body_too_large",
+                "bodies_too_large",
+                "principal_bodies_too_large",
+                "address_bodies_too_large",
+                "body_timeout",
+            ],
         ]
         .concat();
         assert_eq!(labels(Reason::closes_connection), closes);

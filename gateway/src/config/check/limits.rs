@@ -28,9 +28,29 @@ pub(super) fn limits(section: Section<'_>) -> (Limits, Networks) {
             "Raise it, or lower `body_bytes`",
         );
     }
+    check_shares(&limits, &section);
     let exempt = addresses::exempt(&section);
     section.finish();
     (limits, exempt)
+}
+
+/// A share of all bodies must suffice for one of them.
+fn check_shares(limits: &Limits, section: &Section<'_>) {
+    for (key, share) in [
+        (
+            "bodies_bytes_per_principal",
+            limits.bodies_bytes_per_principal,
+        ),
+        ("bodies_bytes_per_address", limits.bodies_bytes_per_address),
+    ] {
+        if share.is_some_and(|share| share < limits.body_bytes) {
+            section.report_at(
+                key,
+                "must not be less than `body_bytes`",
+                "Raise it, or lower `body_bytes`",
+            );
+        }
+    }
 }
 
 /// The deadlines and idle times.

@@ -32,7 +32,10 @@ pub(super) fn rate_limits(resource: &Section<'_>) -> Vec<RateLimit> {
 
 fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
     let per = section
-        .required("per", "Set it to principal, client, tool or resource")
+        .required(
+            "per",
+            "Set it to principal, subject, client, tool or resource",
+        )
         .and_then(|item| item.choice(Per::WORDS));
     let rate = rate(section);
     let methods = methods(section);

@@ -4,7 +4,7 @@ use super::parts::{
     amounts::{GIB, KIB, MIB},
     key::{Kind, defaulted, list},
     section::section,
-    setting::{count, optional_size, size},
+    setting::{count, optional_count, optional_size, size},
 };
 
 section! {
@@ -21,6 +21,10 @@ section! {
         body_bytes: usize = size(4 * MIB, KIB..=GIB),
         /// Memory for all request bodies, and for answers that the gateway must read whole. Requests over it get 503.
         bodies_bytes: Option<usize> = optional_size("128MiB, at most an eighth of memory", MIB..=1024 * GIB),
+        /// Memory for the bodies and answers of one principal (issuer and subject, with all its clients). Requests over it get 429.
+        bodies_bytes_per_principal: Option<usize> = optional_size("a quarter of bodies_bytes, at least body_bytes", KIB..=1024 * GIB),
+        /// Memory for request bodies from one client address (IPv6: one /64), except those that arrive in one piece. No address is exempt. Requests over it get 429.
+        bodies_bytes_per_address: Option<usize> = optional_size("half of bodies_bytes, at least body_bytes", KIB..=1024 * GIB),
         /// Largest answer or event of an upstream that the gateway must read whole; a larger one is refused with 502.
         answer_bytes: usize = size(16 * MIB, 64 * KIB..=GIB),
         /// Deepest nesting of a JSON body; deeper ones get 400.
@@ -37,13 +41,17 @@ section! {
         memory: Option<usize> = optional_size("the limit of the cgroup, if any", 16 * MIB..=1024 * GIB),
         /// Most open streams on one HTTP/2 connection.
         streams_per_connection: usize = count(100, 1..=10_000),
-        /// Most open listening streams (GET and subscriptions) of one principal; more get 429.
+        /// Most calls in flight of all principals together: requests that wait for an answer of an upstream, or whose answer is being sent, as JSON or as an event stream. More get 503. Fewer are accepted if the limit of open files is too low.
+        calls: usize = count(10_000, 1..=1_000_000),
+        /// Most calls in flight of one principal (issuer and subject, with all its clients); more get 429.
+        calls_per_principal: Option<usize> = optional_count("100, at most a quarter of calls", 1..=1_000_000),
+        /// Most open listening streams (GET and subscriptions) of one principal (issuer and subject, with all its clients); more get 429.
         listening_streams_per_principal: usize = count(16, 1..=1_000_000),
-        /// Most open listening streams of all principals together; more get 503.
+        /// Most open listening streams of all principals together; more get 503. Fewer are accepted if the limit of open files is too low.
         listening_streams: usize = count(10_000, 1..=1_000_000),
-        /// Most sessions (initialize) that one principal can open in a minute, over all resources; more get 429.
+        /// Most sessions (initialize) that one principal (issuer and subject, with all its clients) can open in a minute, over all resources; more get 429.
         initializations_per_principal: u32 = count(60, 1..=1_000_000),
-        /// Most callers that rate limits count at the same time. Calls of further callers get 503.
+        /// Most callers that rate limits count at the same time. Calls of further callers get 503. One subject causes at most a hundredth of them, whatever clients it uses; then its new clients get 429.
         rate_limited_callers: usize = count(100_000, 1..=10_000_000),
         /// Verified tokens stored in the cache of each resource. A full cache replaces older tokens.
         verified_tokens: usize = count(10_000, 1..=10_000_000),

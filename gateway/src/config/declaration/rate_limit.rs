@@ -23,6 +23,7 @@ impl Vocabulary for Per {
     const NAME: &'static str = "Per";
     const WORDS: &'static [(&'static str, Self)] = &[
         ("principal", Self::Principal),
+        ("subject", Self::Subject),
         ("client", Self::Client),
         ("tool", Self::Tool),
         ("resource", Self::Resource),
@@ -37,7 +38,7 @@ pub(super) fn rate_limit() -> Table {
             required(
                 "per",
                 words::<Per>(),
-                "What is counted separately: each principal, each client, each tool in name, or the whole resource.",
+                "What is counted separately: each principal (issuer, subject and client), each subject with all its clients, each client, each tool in name, or the whole resource.",
             ),
             required(
                 "calls",

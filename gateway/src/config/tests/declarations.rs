@@ -138,10 +138,12 @@ fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> 
 }
 
 /// Keys that depend on another key, with a value of the other key that fits.
-const COMPANIONS: [(&str, &str, &str); 5] = [
+const COMPANIONS: [(&str, &str, &str); 7] = [
     ("limits.header_bytes", "token_bytes", "256B"),
     ("limits.token_bytes", "header_bytes", "1MiB"),
     ("limits.bodies_bytes", "body_bytes", "1KiB"),
+    ("limits.bodies_bytes_per_principal", "body_bytes", "1KiB"),
+    ("limits.bodies_bytes_per_address", "body_bytes", "1KiB"),
     ("timeouts.body_idle", "body_total", "1h"),
     ("timeouts.body_total", "body_idle", "10ms"),
 ];

@@ -116,6 +116,9 @@ fn the_documented_defaults_are_the_defaults() {
         // Their defaults are not numbers, but the limit of the cgroup and a share of it.
         memory: None,
         bodies_bytes: None,
+        bodies_bytes_per_principal: None,
+        bodies_bytes_per_address: None,
+        calls_per_principal: None,
         ..config.limits
     };
     assert_eq!(documented, Limits::default());

@@ -71,7 +71,7 @@ fn invalid_limits_are_reported() {
         (
             "{ per: everybody, calls: 1, within: 1s }",
             "per",
-            "must be `principal`, `client`, `tool` or `resource`",
+            "must be `principal`, `subject`, `client`, `tool` or `resource`",
         ),
         (
             "{ per: client, calls: 0, within: 1s }",

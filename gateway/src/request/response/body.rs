@@ -13,7 +13,11 @@ use mcp_gateway_core::{
 };
 
 use super::editing::Editing;
-use crate::{limits::body_budget::BodyReservation, snapshot::Snapshot, upstream::UpstreamBody};
+use crate::{
+    limits::body_budget::{BodyLimits, BodyReservation},
+    snapshot::Snapshot,
+    upstream::UpstreamBody,
+};
 
 /// Why a relayed answer ends before it is complete.
 #[derive(Debug)]
@@ -44,7 +48,7 @@ impl RelayedBody {
             body,
             editor: Some(EventEditor::new(edit, snapshot.limits.answer_bytes)),
             reservation,
-            bodies: snapshot.body_budget_bytes,
+            bodies: snapshot.bodies,
             cut: None,
         }))
     }
@@ -91,7 +95,7 @@ pub(crate) struct Edited {
     editor: Option<EventEditor<Editing>>,
     /// The bytes in the editor, counted among all bodies.
     reservation: BodyReservation,
-    bodies: usize,
+    bodies: BodyLimits,
     /// Returned once, after everything before it.
     cut: Option<Cut>,
 }
@@ -129,12 +133,12 @@ impl Edited {
             return;
         };
         let pushed = editor.push(data, out);
-        let counted = self.reservation.resize(editor.held(), self.bodies);
+        let counted = self.reservation.resize(editor.held(), &self.bodies);
         self.cut = match (pushed, counted) {
             (Err(error), _) => Some(error.into()),
             (_, Err(reason)) => Some(Cut::Refused(
                 reason,
-                "body limit reached (limits.bodies_bytes): an event must be buffered to be edited"
+                "body limit reached (limits.bodies_bytes, limits.bodies_bytes_per_principal): an event must be buffered to be edited"
                     .to_owned(),
             )),
             (Ok(()), Ok(())) => None,
@@ -187,7 +191,7 @@ mod tests {
     async fn edited(budget: &Arc<BodyBudget>, events: &str) -> RelayedBody {
         let body = test_server::body(format!("{STREAM}{events}")).await;
         let snapshot = gateway("limits: { answer_bytes: 64KiB }\n").snapshot();
-        RelayedBody::edited(body, Box::new(Censor), budget.reservation(), &snapshot)
+        RelayedBody::edited(body, Box::new(Censor), budget.reservation(None), &snapshot)
     }
 
     /// The forwarded bytes, and the reason why they ended early.
@@ -257,8 +261,9 @@ mod tests {
     #[tokio::test]
     async fn a_held_event_counts_among_all_bodies() {
         let budget: Arc<BodyBudget> = Arc::default();
-        let mut full = budget.reservation();
-        full.grow(usize::MAX / 2, usize::MAX).unwrap();
+        let mut full = budget.reservation(None);
+        full.grow(usize::MAX / 2, &BodyLimits::without_shares(usize::MAX))
+            .unwrap();
         let mut source = edited(&budget, "data: 1\n\ndata: {half").await;
         let (text, cut) = read(&mut source).await;
         assert!(matches!(cut, Some(Cut::Refused(Reason::BodiesTooLarge, _))));
@@ -271,7 +276,10 @@ mod tests {
         let mut source = edited(&budget, "data: 1\n\n").await;
         let (_, cut) = read(&mut source).await;
         assert!(cut.is_none());
-        budget.reservation().grow(1, 1).unwrap();
+        budget
+            .reservation(None)
+            .grow(1, &BodyLimits::without_shares(1))
+            .unwrap();
     }
 
     #[tokio::test]
@@ -282,7 +290,7 @@ mod tests {
         let edited = RelayedBody::edited(
             test_server::body(short).await,
             Box::new(Censor),
-            budget.reservation(),
+            budget.reservation(None),
             &snapshot,
         );
         let plain = RelayedBody::Plain(test_server::body(short).await);
@@ -301,7 +309,8 @@ mod tests {
         let snapshot = gateway("").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();
         let body = test_server::body(answer).await;
-        let edited = RelayedBody::edited(body, Box::new(Censor), budget.reservation(), &snapshot);
+        let edited =
+            RelayedBody::edited(body, Box::new(Censor), budget.reservation(None), &snapshot);
         assert_eq!(edited.size_hint().exact(), None);
         assert!(!edited.is_end_stream());
         let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

@@ -33,7 +33,7 @@ use super::{
     write::within,
 };
 use crate::{
-    limits::listening_streams::ListeningStream,
+    limits::in_flight::Place,
     request::{
         exchange::{Broken, Exchange},
         record::Record,
@@ -53,8 +53,8 @@ pub(crate) struct Relay {
     stream_end: StreamEnd,
     /// An event stream: the gateway may end it cleanly between two events.
     is_stream: bool,
-    /// The slot of a listening stream.
-    _listening_stream: Option<ListeningStream>,
+    /// Its place among the calls in flight or the listening streams.
+    _place: Place,
     /// Counts the stream while it is open.
     _open: Option<Counted>,
 }
@@ -65,7 +65,7 @@ impl Relay {
         exchange: &Exchange<'_>,
         response: Response<RelayedBody>,
         stream_end: StreamEnd,
-        listening_stream: Option<ListeningStream>,
+        place: Place,
     ) -> Self {
         // A silence of zero means no comments.
         let silence = exchange.snapshot.timeouts.sse_comment;
@@ -80,7 +80,7 @@ impl Relay {
             silence: takes_comments.then_some(silence),
             stream_end,
             is_stream,
-            _listening_stream: listening_stream,
+            _place: place,
             _open: is_stream.then(|| {
                 let resource = exchange.record.resource_label();
                 Counted::new(exchange.gateway.metrics().open_streams(resource))

@@ -79,7 +79,7 @@ pub(crate) async fn document(
     stream_end: &mut StreamEnd,
 ) -> Result<Bytes, Stop> {
     let snapshot = exchange.snapshot.clone();
-    let reservation = exchange.gateway.body_budget().reservation();
+    let reservation = exchange.body_reservation();
     let whole = tokio::select! {
         biased;
         whole = collect(body, reservation, &snapshot) => whole,
@@ -120,7 +120,7 @@ async fn collect(
         if whole.len() + data.len() > limit {
             return Err(Reason::AnswerTooLarge);
         }
-        reservation.grow(data.len(), snapshot.body_budget_bytes)?;
+        reservation.grow(data.len(), &snapshot.bodies)?;
         whole.extend_from_slice(&data);
     }
     Ok((whole.freeze(), reservation))
@@ -134,8 +134,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        limits::body_budget::BodyBudget, request::record::client::Client,
-        shared::test_gateway::gateway, upstream::test_server,
+        limits::body_budget::{BodyBudget, BodyLimits},
+        request::record::client::Client,
+        shared::test_gateway::gateway,
+        upstream::test_server,
     };
 
     fn headers(fields: &[(HeaderName, &'static str)]) -> HeaderMap {
@@ -221,10 +223,12 @@ mod tests {
     async fn collected(answer: String, taken: usize) -> Result<Bytes, Reason> {
         let snapshot = gateway("limits: { answer_bytes: 64KiB, bodies_bytes: 4MiB }\n").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();
-        let mut others = budget.reservation();
-        others.grow(taken, usize::MAX).unwrap();
+        let mut others = budget.reservation(None);
+        others
+            .grow(taken, &BodyLimits::without_shares(usize::MAX))
+            .unwrap();
         let body = test_server::body(answer).await;
-        let (whole, _) = collect(body, budget.reservation(), &snapshot).await?;
+        let (whole, _) = collect(body, budget.reservation(None), &snapshot).await?;
         Ok(whole)
     }
 

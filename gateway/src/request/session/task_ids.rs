@@ -91,7 +91,7 @@ fn check_task_use(
 
 /// Reserves memory for the body that is sent upstream, in addition to the client's.
 fn reserve(exchange: &Exchange<'_>, body: Vec<u8>) -> Result<Bytes, Reason> {
-    let mut reservation = exchange.gateway.body_budget().reservation();
-    reservation.grow(body.len(), exchange.snapshot.body_budget_bytes)?;
+    let mut reservation = exchange.body_reservation();
+    reservation.grow(body.len(), &exchange.snapshot.bodies)?;
     Ok(reservation.attach_to(body.into()))
 }

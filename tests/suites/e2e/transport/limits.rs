@@ -192,6 +192,8 @@ async fn bodies_beyond_the_total_memory_limit_get_503() {
         config
             .set("/limits/body_bytes", "1MiB")
             .set("/limits/bodies_bytes", "1MiB")
+            .set("/limits/bodies_bytes_per_principal", "2MiB")
+            .set("/limits/bodies_bytes_per_address", "2MiB")
     })
     .await;
     let part =
@@ -226,6 +228,8 @@ async fn a_body_counts_until_it_is_sent_to_the_upstream() {
         config
             .set("/limits/body_bytes", "25MiB")
             .set("/limits/bodies_bytes", "25MiB")
+            .set("/limits/bodies_bytes_per_principal", "50MiB")
+            .set("/limits/bodies_bytes_per_address", "50MiB")
             .set("/resources/0/upstream", format!("http://{address}/mcp"))
     })
     .await;

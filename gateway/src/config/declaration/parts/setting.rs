@@ -111,6 +111,22 @@ pub(crate) const fn count<T: ToString + TryFrom<usize>>(
     }
 }
 
+/// A whole number; `default` describes the default in words.
+pub(crate) const fn optional_count(
+    name: &'static str,
+    default: &'static str,
+    range: RangeInclusive<usize>,
+    sentence: &'static str,
+) -> Optional<Count<usize>> {
+    let value = Count(range, PhantomData);
+    Optional {
+        name,
+        default,
+        value,
+        sentence,
+    }
+}
+
 /// A duration.
 pub(crate) const fn time(
     name: &'static str,
