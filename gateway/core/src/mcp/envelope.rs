@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::member;
-pub use super::member::MAX_NAME;
+pub use super::member::{MAX_NAME, has_control};
 use super::method::{McpMethod, Mirror};
 use super::references;
 use super::tasks::{self, TaskUse};
@@ -61,7 +61,7 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     /// [`Reason::ParseError`] if it is not one JSON document within the limits, [`Reason::AmbiguousJson`] for repeated
-    /// or look-alike member names, [`Reason::InvalidRequest`] if it is not one message (batches included), and
+    /// or look-alike member names, [`Reason::AmbiguousName`] for control characters in a name, [`Reason::InvalidRequest`] if it is not one message (batches included), and
     /// [`Reason::VersionMissing`] if the protocol version in `_meta` is not a string.
     pub fn read(body: &'a [u8], limits: &JsonLimits) -> Result<Self, Unreadable> {
         let read = json::members(body, limits, &READ).map_err(|error| Unreadable {
@@ -152,6 +152,7 @@ impl<'a> Envelope<'a> {
             .map(|raw| RequestId::read(raw).ok_or(Reason::InvalidRequest))
             .transpose()?;
         let method = text(message, "method")?;
+        let method = method.map(member::plain_name).transpose()?;
         let kind = kind(message, id.is_some())?;
         let called = method.as_deref().map(McpMethod::of);
         let params = member::object(message, "params", references::members(called))?;
@@ -276,7 +277,7 @@ fn name<'a>(
     };
     match text(params, target)? {
         Some(name) if name.len() > MAX_NAME => Err(Reason::InvalidRequest),
-        name => Ok(name),
+        name => name.map(member::plain_name).transpose(),
     }
 }
 
@@ -413,6 +414,58 @@ mod tests {
                 envelope.name(),
             );
             assert_eq!(seen, *expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_control_character_is_refused() {
+        let message = |method: &str, params: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#)
+        };
+        for control in [r"\u0000", r"\n", r"\u007f", r"\u0085", r"\u2028", r"\u202e"] {
+            for (method, params) in [
+                (format!("tools/call{control}"), r#"{"name":"a"}"#.to_owned()),
+                (
+                    "tools/call".to_owned(),
+                    format!(r#"{{"name":"a{control}"}}"#),
+                ),
+                (
+                    "prompts/get".to_owned(),
+                    format!(r#"{{"name":"{control}a"}}"#),
+                ),
+                (
+                    "resources/read".to_owned(),
+                    format!(r#"{{"uri":"a://b{control}"}}"#),
+                ),
+                (
+                    "resources/subscribe".to_owned(),
+                    format!(r#"{{"uri":"a://b{control}"}}"#),
+                ),
+                (
+                    "tasks/get".to_owned(),
+                    format!(r#"{{"taskId":"{control}"}}"#),
+                ),
+                (
+                    "subscriptions/listen".to_owned(),
+                    format!(r#"{{"notifications":{{"resourceSubscriptions":["a://{control}"]}}}}"#),
+                ),
+                (
+                    "completion/complete".to_owned(),
+                    format!(r#"{{"ref":{{"type":"ref/resource","uri":"a://{control}"}}}}"#),
+                ),
+                (
+                    "completion/complete".to_owned(),
+                    format!(r#"{{"ref":{{"type":"ref/prompt","name":"a{control}"}}}}"#),
+                ),
+            ] {
+                let body = message(&method, &params);
+                let expected = (Reason::AmbiguousName, Some("1".to_owned()));
+                assert_eq!(refused(body.as_bytes()), expected, "{body}");
+            }
+        }
+        for name in ["gr\u{f6}\u{df}e", "\u{524a}\u{9664}", "two words", " a "] {
+            let body = message("tools/call", &format!(r#"{{"name":"{name}"}}"#));
+            assert_eq!(read(&body).unwrap().name(), Some(name));
         }
     }
 

@@ -9,6 +9,29 @@ use crate::refusal::reason::Reason;
 /// The longest name, URI or task id that is accepted, in bytes: patterns are matched against them.
 pub const MAX_NAME: usize = 8 * 1024;
 
+/// A name without control characters.
+///
+/// # Errors
+/// [`Reason::AmbiguousName`] for a name with one: some programs drop it, for others the name ends there.
+pub(crate) fn plain_name<T: AsRef<str>>(name: T) -> Result<T, Reason> {
+    match has_control(name.as_ref()) {
+        true => Err(Reason::AmbiguousName),
+        false => Ok(name),
+    }
+}
+
+/// Whether a name has a control character (Unicode `Cc`), a line or paragraph separator, or a character that changes the
+/// direction of what follows it (Unicode TR9, explicit formatting): no name needs them, and logs show it in another order.
+pub fn has_control(name: &str) -> bool {
+    // Separators begin with E2, controls beyond ASCII with C2.
+    let may_have = |byte: u8| byte.is_ascii_control() || matches!(byte, 0xc2 | 0xe2);
+    name.bytes().any(may_have)
+        && name.chars().any(|character| {
+            character.is_control()
+                || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        })
+}
+
 /// A member that, if present, must be an object without look-alike names.
 ///
 /// # Errors
@@ -22,5 +45,47 @@ pub(crate) fn object<'o, 'a>(
     match &inner {
         Some(inner) if look_alike::ambiguous(inner, known) => Err(Reason::AmbiguousJson),
         _ => Ok(inner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_found_and_other_characters_are_not() {
+        for name in [
+            "wipe\0",
+            "\twipe",
+            "wi\npe",
+            "wipe\r",
+            "\u{1b}[2J",
+            "wipe\u{7f}",
+            "wipe\u{85}",
+            "\u{9b}",
+            "a\u{2028}",
+            "a\u{2029}",
+            "a\u{202e}b",
+            "\u{202a}",
+            "\u{2066}a",
+            "a\u{2069}",
+        ] {
+            assert!(has_control(name), "{name:?}");
+        }
+        for name in [
+            "create_task",
+            "two words",
+            " a ",
+            "gr\u{f6}\u{df}e",
+            "\u{524a}\u{9664}",
+            "a\u{a0}b",
+            "a\u{200d}b",
+            "\u{2027}\u{202f}",
+            "\u{e9}\u{301}",
+            "\u{1f600}",
+            "",
+        ] {
+            assert!(!has_control(name), "{name:?}");
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<McpMethod>) -> O
 /// # Errors
 /// [`Reason::InvalidRequest`] if it does not follow the specification, lists more than [`MAX_SUBSCRIPTIONS`] resources, has a
 /// name or URI longer than [`MAX_NAME`], or URIs longer than [`MAX_SUBSCRIPTION_BYTES`] together;
-/// [`Reason::AmbiguousJson`] if two readers could read it differently.
+/// [`Reason::AmbiguousJson`] if two readers could read it differently; [`Reason::AmbiguousName`] for control characters.
 pub(crate) fn references(
     params: Option<&Object<'_>>,
     method: Option<McpMethod>,
@@ -82,7 +82,7 @@ fn completed(params: &Object<'_>) -> Result<Reference, Reason> {
 fn text(raw: Option<&[u8]>) -> Result<Box<str>, Reason> {
     let text = raw.and_then(json::string);
     let text = text.filter(|text| text.len() <= MAX_NAME);
-    let text = text.ok_or(Reason::InvalidRequest)?;
+    let text = member::plain_name(text.ok_or(Reason::InvalidRequest)?)?;
     Ok(text.as_ref().into())
 }
 

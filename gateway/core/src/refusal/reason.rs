@@ -127,8 +127,10 @@ reasons! {
     UnsupportedVersion => message("unsupported_version", -32022, "This protocol version is not supported here."),
     /// The same, where only versions up to 2025-11-25 are listed: a modern error would prevent clients from falling back.
     LegacyOnly => message("legacy_only", -32600, "This protocol version is not supported here. Send initialize first."),
-    /// A resource URI that two readers could resolve differently, where rules name URIs.
+    /// A resource URI that readers resolve in ways that cannot be known, where rules name URIs.
     AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous: programs could read it in more than one way."),
+    /// A control character in the name of a method, tool, prompt, resource or task.
+    AmbiguousName => message("ambiguous_name", -32602, "The name of a method, tool, prompt, resource or task has a control character."),
     /// The request state of another caller or another call, altered, or unknown (MCP 2026-07-28, multi round-trip requests).
     RequestState => message("request_state", -32602, "The requestState is unknown or belongs to another call. Start the call again."),
 
@@ -478,6 +480,7 @@ mod tests {
             (Reason::UnsupportedVersion, -32022),
             (Reason::LegacyOnly, -32600),
             (Reason::AmbiguousUri, -32602),
+            (Reason::AmbiguousName, -32602),
             (Reason::RequestState, -32602),
             (Reason::InsufficientScope, 403),
             (Reason::PolicyDenied, 403),

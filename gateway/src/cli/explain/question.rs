@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use mcp_gateway_core::{
     json::{self, JsonError, JsonLimits},
-    mcp::{method::McpMethod, operation::Reference},
+    mcp::{envelope::has_control, method::McpMethod, operation::Reference},
     refusal::reason::Reason,
 };
 
@@ -43,6 +43,8 @@ pub(super) enum QuestionError {
     NoName(String),
     #[error("{0} has no name: remove --name")]
     Name(String),
+    #[error("--name has a control character: the gateway refuses such names (ambiguous_name)")]
+    ControlInName,
     #[error("{0} is sent by servers, not by clients: use a method that clients call")]
     FromServer(String),
     #[error("{0} has no arguments that rules read: remove --arguments")]
@@ -128,6 +130,9 @@ pub(super) fn check_name(method: &str, name: Option<&str>) -> Result<(), Questio
     if let Some(near) = methods::mistyped(method) {
         return Err(QuestionError::Method(method.to_owned(), near));
     }
+    if name.is_some_and(has_control) {
+        return Err(QuestionError::ControlInName);
+    }
     match (methods::kind(method), name) {
         (Some(MethodKind::FromServer), _) => Err(QuestionError::FromServer(method.to_owned())),
         (Some(MethodKind::Named), None) => Err(QuestionError::NoName(method.to_owned())),
@@ -171,6 +176,7 @@ pub(super) fn check_arguments(
 /// Reads `resource:URI` or `prompt:NAME`.
 pub(super) fn parse_reference(text: &str) -> Result<Reference, &'static str> {
     match text.split_once(':') {
+        Some((_, name)) if has_control(name) => Err("has a control character (ambiguous_name)"),
         Some(("resource", uri)) if !uri.is_empty() => Ok(Reference::Resource(uri.into())),
         Some(("prompt", name)) if !name.is_empty() => Ok(Reference::Prompt(name.into())),
         _ => Err("must be resource:URI or prompt:NAME"),
