@@ -111,7 +111,7 @@ fn limiter(id: u64, per: Per) -> Limiter {
             per,
             rate: Rate::new(1_000_000, Duration::from_secs(1), 1_000_000),
             methods: vec!["tools/call".to_owned()],
-            names: vec![Pattern::parse("report_*").unwrap()],
+            names: vec![Pattern::parse("report_*").unwrap()].into(),
         },
     }
 }

@@ -91,7 +91,7 @@ mod tests {
             per,
             rate: Rate::new(calls, within, burst),
             methods: Vec::new(),
-            names: Vec::new(),
+            names: Vec::new().into(),
         })
     }
 

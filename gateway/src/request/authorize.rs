@@ -66,8 +66,11 @@ fn ask_policy(
             .gateway
             .metrics()
             .count_condition_failure(resource, fault);
+    } else if let Some(fault) = outcome.uri_fault {
+        exchange.record.set_detail(fault.to_string());
     } else if let Err(refusal) = &outcome.decision {
-        exchange.record.set_denial(outcome.by, refusal);
+        let read_as = outcome.read_as.as_deref();
+        exchange.record.set_denial(outcome.by, refusal, read_as);
     }
     outcome.decision
 }

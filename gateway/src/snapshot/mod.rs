@@ -192,7 +192,7 @@ fn initializations(limits: &Limits) -> RateLimit {
         per: Per::Subject,
         rate: Rate::new(count, MINUTE, count),
         methods: vec![McpMethod::Initialize.name().to_owned()],
-        names: Vec::new(),
+        names: Vec::new().into(),
     }
 }
 
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(limit.per, Per::Subject);
         assert_eq!(limit.rate, Rate::new(7, Duration::from_secs(60), 7));
         assert_eq!(
-            (limit.methods, limit.names.len()),
+            (limit.methods, limit.names.as_slice().len()),
             (vec!["initialize".to_owned()], 0)
         );
     }

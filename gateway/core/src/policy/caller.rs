@@ -6,6 +6,7 @@ use crate::cel::RequestFacts;
 use crate::cel::kept_claims::KeptClaims;
 use crate::mcp::method::McpMethod;
 use crate::mcp::operation::Reference;
+use crate::policy::uri::Reading;
 use crate::principal::Principal;
 
 /// Who calls, and with which request.
@@ -24,6 +25,8 @@ pub struct Caller<'a> {
 pub(crate) struct RuleTarget<'a> {
     pub(crate) method: &'a str,
     pub(crate) name: Option<&'a str>,
+    /// Which reader sees this name.
+    pub(crate) reading: Reading,
 }
 
 impl RuleTarget<'_> {
@@ -42,6 +45,7 @@ impl<'a> From<&'a Reference> for RuleTarget<'a> {
         Self {
             method: method.name(),
             name: Some(name),
+            reading: Reading::Sent,
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::super::scope::ScopeSet;
 use super::caller::{Caller, RuleTarget};
+use super::readings::TargetReadings;
 use super::rule::Rule;
-use super::{Answer, Call, DecisionSource, Policy, Unmet, touched};
+use super::{Answer, Call, DecisionSource, Denied, Policy, Reading, Unmet, UriFault, touched};
 use crate::mcp::operation::Operation;
 use crate::policy::rule::arguments::{self, Argument};
 use crate::refusal::Refusal;
-use crate::refusal::reason::Reason;
 
 /// A decided call with its grounds.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,10 @@ pub struct Touched<'p> {
     pub method: String,
     /// The tool, prompt, resource or task.
     pub name: Option<String>,
+    /// Which reader sees this name.
+    pub reading: Reading,
+    /// What is wrong with a URI; then no rule was evaluated.
+    pub uri_fault: Option<UriFault>,
     /// The rules in their order, up to the one that decides.
     pub steps: Vec<Step<'p>>,
     /// What decided about it.
@@ -70,7 +74,7 @@ impl Policy {
         let touched: Vec<_> = touched(operation)
             .into_iter()
             .flatten()
-            .map(|target| self.explain_target(&call, &target))
+            .flat_map(|target| self.explain_readings(&call, &target))
             .collect();
         let takes = touched.iter().try_fold(self.required.clone(), |all, one| {
             Some(all.union(one.decision.as_ref().ok()?))
@@ -89,6 +93,28 @@ impl Policy {
         }
     }
 
+    fn explain_readings<'p>(
+        &'p self,
+        call: &Call<'_>,
+        target: &RuleTarget<'_>,
+    ) -> Vec<Touched<'p>> {
+        match TargetReadings::of(&self.rules, target) {
+            Ok(readings) => readings
+                .targets()
+                .map(|target| self.explain_target(call, &target))
+                .collect(),
+            Err(fault) => vec![Touched {
+                method: target.method.to_owned(),
+                name: target.name.map(str::to_owned),
+                reading: target.reading,
+                uri_fault: Some(fault),
+                steps: Vec::new(),
+                by: DecisionSource::Default,
+                decision: Err(Denied::from(fault).refusal()),
+            }],
+        }
+    }
+
     fn explain_target<'p>(&'p self, call: &Call<'_>, target: &RuleTarget<'_>) -> Touched<'p> {
         let (by, decision) = match self.judge_target(call, target) {
             Ok((by, scopes)) => (by, Ok(scopes.cloned().unwrap_or_default())),
@@ -96,8 +122,6 @@ impl Policy {
         };
         let asked = match by {
             DecisionSource::Rule(at) => at + 1,
-            // An ambiguous URI is refused before any rule is evaluated.
-            _ if refused_for(&decision, Reason::AmbiguousUri) => 0,
             DecisionSource::Default | DecisionSource::Required => self.rules.all().len(),
         };
         let speaking: Vec<usize> = self.rules.that_speak_of(target).map(|(at, _)| at).collect();
@@ -114,17 +138,13 @@ impl Policy {
         Touched {
             method: target.method.to_owned(),
             name: target.name.map(str::to_owned),
+            reading: target.reading,
+            uri_fault: None,
             steps: steps.collect(),
             by,
             decision,
         }
     }
-}
-
-fn refused_for<T>(decision: &Result<T, Refusal>, reason: Reason) -> bool {
-    decision
-        .as_ref()
-        .is_err_and(|refusal| refusal.reason == reason)
 }
 
 fn said<'p>(rule: &'p Rule, call: &Call<'_>, target: &RuleTarget<'_>) -> Said<'p> {
@@ -152,6 +172,7 @@ mod tests {
     use crate::cel::kept_claims::KeptClaims;
     use crate::cel::{Condition, RequestFacts};
     use crate::mcp::operation::Reference;
+    use crate::refusal::reason::Reason;
     use crate::time::UnixTime;
 
     fn set(text: &str) -> ScopeSet {

@@ -3,33 +3,39 @@
 //! A rule matches calls by method, name and arguments. A rule that allows refuses every caller that does not meet its
 //! callers, its condition and its scopes. A rule that denies refuses every caller that meets its callers and its condition;
 //! for other callers the next rule is evaluated. So a mistake in either is a refusal. What a call touches in addition to its
-//! name (the resources of a subscription, the object of a completion) is evaluated as well, and everything must be allowed.
+//! name (the resources of a subscription, the object of a completion) is evaluated as well, and everything must be allowed. So is
+//! every reading of a name: what a URL parser or a decoding server makes of a URI ([`uri`]).
 
 mod caller;
 pub mod explain;
 pub mod hide;
 mod hierarchy;
 pub mod permit;
+mod readings;
 mod rule;
-mod uri;
+pub(crate) mod uri;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use self::caller::Caller;
 pub use self::hierarchy::Hierarchy;
+pub(crate) use self::readings::trimmed;
 pub use self::rule::arguments::{Argument, MAX_NUMBER, Value};
 pub use self::rule::callers::{Callers, Identity};
 pub use self::rule::index::Rules;
 pub use self::rule::pattern::Pattern;
 pub use self::rule::{Methods, Rule};
+pub use self::uri::{Reading, UriFault};
 
 use self::caller::RuleTarget;
 use self::hide::Hide;
 use self::permit::Permit;
+use self::readings::TargetReadings;
 use crate::cel::call_arguments::CallArguments;
 use crate::cel::kept_claims::ClaimNames;
 use crate::cel::{Condition, ConditionFault, Facts};
+use crate::mcp::envelope::has_control;
 use crate::mcp::listed::Listed;
 use crate::mcp::method::McpMethod;
 use crate::mcp::operation::Operation;
@@ -94,6 +100,10 @@ pub struct Judged {
     pub by: DecisionSource,
     /// Why a condition could not be evaluated, where the call is refused for that.
     pub fault: Option<ConditionFault>,
+    /// What is wrong with a URI, where the call is refused for that.
+    pub uri_fault: Option<UriFault>,
+    /// The reading of a name that is refused, where the name as it was sent is not.
+    pub read_as: Option<Box<str>>,
     /// The permit, or why the call is refused.
     pub decision: Result<Permit, Refusal>,
 }
@@ -140,19 +150,36 @@ impl Policy {
         Judged {
             by,
             fault: None,
+            uri_fault: None,
+            read_as: None,
             decision,
         }
     }
 
-    /// Whether this caller can use an entry of a list. The arguments of a later call are not known.
+    /// Whether this caller can use an entry of a list. The arguments of a later call are not known. A name with control
+    /// characters cannot be called.
     pub fn reach(&self, caller: &Caller<'_>, listed: Listed, name: &str) -> Reach {
+        if has_control(name) {
+            return Reach::Denied;
+        }
         let target = RuleTarget {
             method: listed.used_by().name(),
             name: Some(name),
+            reading: Reading::Sent,
         };
+        let Ok(readings) = TargetReadings::of(&self.rules, &target) else {
+            return Reach::Denied;
+        };
+        let reached = readings
+            .targets()
+            .map(|target| self.target_reach(caller, &target));
+        reached.min().unwrap_or(Reach::Denied)
+    }
+
+    fn target_reach(&self, caller: &Caller<'_>, target: &RuleTarget<'_>) -> Reach {
         let mut best = Reach::Denied;
-        for (_, rule) in self.rules.that_speak_of(&target) {
-            let reach = self.rule_reach(rule, caller, &target);
+        for (_, rule) in self.rules.that_speak_of(target) {
+            let reach = self.rule_reach(rule, caller, target);
             best = best.max(reach.unwrap_or(Reach::Denied));
             // A call with other arguments skips this rule and reaches the next one.
             if reach.is_some() && rule.arguments.is_empty() {
@@ -212,9 +239,13 @@ impl Policy {
         let call = self.call(caller, operation);
         let (mut by, mut extra) = (DecisionSource::Default, Vec::new());
         for target in touched {
-            let (decided_by, scopes) = self.judge_target(&call, &target)?;
-            by = decided_by;
-            extra.extend(scopes);
+            let readings = TargetReadings::of(&self.rules, &target)?;
+            for target in readings.targets() {
+                let judged = self.judge_target(&call, &target);
+                let (decided_by, scopes) = judged.map_err(|denied| denied.of(&target))?;
+                by = decided_by;
+                extra.extend(scopes);
+            }
         }
         Ok((by, extra))
     }
@@ -224,12 +255,6 @@ impl Policy {
         call: &Call<'_>,
         target: &RuleTarget<'_>,
     ) -> Result<(DecisionSource, Option<&'p ScopeSet>), Denied> {
-        if self.rules.name_resources() && target.is_resource() {
-            let uri = target.name.unwrap_or_default();
-            if uri::is_ambiguous(uri) {
-                return Err(Denied::new(DecisionSource::Default, Reason::AmbiguousUri));
-            }
-        }
         for (at, rule) in self.rules.that_speak_of(target) {
             let by = DecisionSource::Rule(at);
             match rule.answer(call, target) {
@@ -416,6 +441,8 @@ struct Denied {
     reason: Reason,
     text: Option<Arc<str>>,
     fault: Option<ConditionFault>,
+    uri_fault: Option<UriFault>,
+    read_as: Option<Box<str>>,
 }
 
 impl Denied {
@@ -425,6 +452,17 @@ impl Denied {
             reason,
             text: None,
             fault: None,
+            uri_fault: None,
+            read_as: None,
+        }
+    }
+
+    /// The same, with the reading that is denied.
+    fn of(self, target: &RuleTarget<'_>) -> Self {
+        let read_as = target.name.filter(|_| target.reading != Reading::Sent);
+        Self {
+            read_as: read_as.map(Into::into),
+            ..self
         }
     }
 
@@ -436,11 +474,22 @@ impl Denied {
     }
 }
 
+impl From<UriFault> for Denied {
+    fn from(fault: UriFault) -> Self {
+        Self {
+            uri_fault: Some(fault),
+            ..Self::new(DecisionSource::Default, Reason::AmbiguousUri)
+        }
+    }
+}
+
 impl From<Denied> for Judged {
-    fn from(denied: Denied) -> Self {
+    fn from(mut denied: Denied) -> Self {
         Self {
             by: denied.by,
             fault: denied.fault,
+            uri_fault: denied.uri_fault,
+            read_as: denied.read_as.take(),
             decision: Err(denied.refusal()),
         }
     }
@@ -453,6 +502,7 @@ fn touched<'a>(operation: &Operation<'a>) -> Option<impl Iterator<Item = RuleTar
     let itself = RuleTarget {
         method,
         name: operation.name,
+        reading: Reading::Sent,
     };
     let references = operation.references.iter().map(RuleTarget::from);
     Some(std::iter::once(itself).chain(references))

@@ -580,6 +580,161 @@ fn an_ambiguous_uri_is_refused_where_conditions_read_uris() {
     assert_eq!(read(source, "file:///public/../a"), "ok");
 }
 
+#[test]
+fn a_uri_is_allowed_only_if_all_its_readings_are() {
+    let secret = "note:///my%20secret";
+    let denying = || denies(rule("resources/read", &[secret], ""), "no");
+    let allow = policy_of(DefaultDecision::Allow, vec![denying()]);
+    let deny = policy_of(
+        DefaultDecision::Deny,
+        vec![denying(), rule("resources/read", &["note:///**"], "")],
+    );
+    let scoped = policy_of(
+        DefaultDecision::Allow,
+        vec![rule("resources/read", &[secret], "admin")],
+    );
+    for uri in [
+        secret,
+        "note:///my secret",
+        "NOTE:///my%20secret",
+        "note:///my%20s%65cret",
+        " note:///my%20secret",
+        "note:///my%20secret ",
+        "note:///\\my secret",
+        "note:////my%20secret",
+    ] {
+        for method in ["resources/read", "resources/subscribe"] {
+            let read = |policy| outcome(policy, "read", &named(method, uri)).1;
+            assert_eq!(read(&allow), "policy_denied: no", "{uri}");
+            assert!(read(&deny).starts_with("policy_denied"), "{uri}");
+            assert_eq!(read(&scoped), "admin read", "{uri}");
+        }
+        let references = [Reference::Resource(uri.into())];
+        for method in ["subscriptions/listen", "completion/complete"] {
+            let operation = Operation {
+                method: Some(method),
+                references: &references,
+                ..Operation::default()
+            };
+            assert_eq!(outcome(&allow, "read", &operation).1, "policy_denied: no");
+        }
+    }
+    for uri in ["note:///my%20notes", "note:///my notes", "note:///a*b"] {
+        assert_eq!(
+            outcome(&allow, "read", &named("resources/read", uri)).1,
+            "ok"
+        );
+        assert_eq!(
+            outcome(&deny, "read", &named("resources/read", uri)).1,
+            "ok"
+        );
+    }
+}
+
+#[test]
+fn a_rule_is_meant_for_every_spelling_of_its_uri_that_parsers_replace() {
+    let names = [
+        "https://host",
+        "note:///my files/*",
+        "x:///a%2Fb",
+        "http://h:80/**",
+    ];
+    let policy = policy_of(
+        DefaultDecision::Deny,
+        vec![rule("resources/read", &names, "")],
+    );
+    for (uri, expected) in [
+        ("https://host", true),
+        ("https://host/", true),
+        ("https://host/a", false),
+        ("note:///my%20files/a", true),
+        ("note:///my files/a", true),
+        ("note:///my%20files/a%2Fb", false),
+        // Encoded, the slash belongs to a name; the rule does not allow the path with this text.
+        ("x:///a%2Fb", true),
+        ("x:///a/b", false),
+        ("http://h:80/a", true),
+        ("http://h/a", true),
+        ("http://h:81/a", false),
+    ] {
+        let (_, decision) = outcome(&policy, "read", &named("resources/read", uri));
+        assert_eq!(decision == "ok", expected, "{uri} {decision}");
+        let reach = with_caller("read", |caller| {
+            policy.reach(caller, Listed::Resources, uri)
+        });
+        assert_eq!(reach == Reach::Usable, expected, "{uri}");
+    }
+    let tools = policy_of(
+        DefaultDecision::Deny,
+        vec![rule("tools/call", &["https://host"], "")],
+    );
+    let called = outcome(&tools, "read", &named("tools/call", "https://host/"));
+    assert_eq!(called.1, "policy_denied");
+}
+
+#[test]
+fn a_condition_holds_for_every_reading_of_a_uri() {
+    let conditional = |source| Rule {
+        condition: Some(Condition::compile(source).unwrap()),
+        ..rule("resources/read", &[], "")
+    };
+    let secret = r#"mcp.name.startsWith("https://host/secret")"#;
+    let denying = policy_of(
+        DefaultDecision::Allow,
+        vec![denies(conditional(secret), "no")],
+    );
+    let public = r#"mcp.name.startsWith("https://host/public")"#;
+    let allowing = policy_of(DefaultDecision::Deny, vec![conditional(public)]);
+    for (uri, denied, allowed) in [
+        ("https://host/public/a%20b", "ok", "ok"),
+        ("https://host/public/a b", "ok", "ok"),
+        ("https://HOST/secret", "policy_denied: no", "policy_denied"),
+        ("https:host\\secret", "policy_denied: no", "policy_denied"),
+        ("https://host/publi%63", "ok", "policy_denied"),
+    ] {
+        let read = |policy| outcome(policy, "read", &named("resources/read", uri)).1;
+        assert_eq!(
+            (&*read(&denying), &*read(&allowing)),
+            (denied, allowed),
+            "{uri}"
+        );
+    }
+}
+
+#[test]
+fn a_uri_that_no_parser_reads_is_refused_where_rules_are_about_schemes() {
+    let decide = |rules: Vec<Rule>, uri| {
+        let policy = policy_of(DefaultDecision::Allow, rules);
+        outcome(&policy, "read", &named("resources/read", uri)).1
+    };
+    for name in ["file:///secret", "**/secret", "*://secret"] {
+        let rules = || vec![denies(rule("resources/read", &[name], ""), "no")];
+        for uri in ["https://h:99999/", "https://a b/", "//h", "readme"] {
+            assert_eq!(decide(rules(), uri), "ambiguous_uri", "{name} {uri}");
+        }
+    }
+    for name in ["readme", "**"] {
+        let rules = vec![rule("resources/read", &[name], "")];
+        assert_eq!(decide(rules, "readme"), "ok", "{name}");
+    }
+}
+
+#[test]
+fn a_name_is_allowed_only_if_it_is_without_whitespace_at_its_ends() {
+    let policy = policy_of(
+        DefaultDecision::Allow,
+        vec![denies(rule("tools/call", &["wipe"], ""), "no")],
+    );
+    for name in ["wipe", " wipe", "wipe ", "wipe\u{a0}", "\u{feff}wipe"] {
+        let (_, decision) = outcome(&policy, "read", &named("tools/call", name));
+        assert_eq!(decision, "policy_denied: no", "{name:?}");
+    }
+    for name in ["wi pe", " list", "wipes", "\u{fc}ber", "\u{524a}\u{9664}"] {
+        let (_, decision) = outcome(&policy, "read", &named("tools/call", name));
+        assert_eq!(decision, "ok", "{name:?}");
+    }
+}
+
 /// Without a clock: walked again for every rule and every depth, this would not finish in reasonable time.
 #[test]
 fn nested_arguments_are_walked_once_for_any_number_of_rules() {

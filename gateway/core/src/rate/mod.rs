@@ -5,6 +5,7 @@
 //! recent callers use memory. Where the maximum number of callers is stored, new callers are refused.
 
 mod buckets;
+mod counted_names;
 mod rate_limit;
 pub mod refusal_budget;
 #[cfg(test)]
@@ -12,4 +13,5 @@ mod tests;
 pub mod token_bucket;
 
 pub use buckets::Buckets;
+pub use counted_names::CountedNames;
 pub use rate_limit::{LimitId, Limiter, Per, RateLimit, Share};

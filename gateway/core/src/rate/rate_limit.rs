@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::counted_names::CountedNames;
 use super::token_bucket::Rate;
 use crate::mcp::method::McpMethod;
-use crate::policy::Pattern;
 use crate::principal::{Principal, Subject, Who};
 
 /// One rate limit of a resource.
@@ -16,8 +16,8 @@ pub struct RateLimit {
     pub rate: Rate,
     /// The methods that it counts; empty means every method that a policy decides.
     pub methods: Vec<String>,
-    /// The names that it counts (tool, prompt, resource URI, task); empty means any.
-    pub names: Vec<Pattern>,
+    /// The names that it counts; empty means any.
+    pub names: CountedNames,
 }
 
 /// What each bucket counts.
@@ -112,11 +112,7 @@ impl RateLimit {
         if !is_counted {
             return None;
         }
-        match (self.names.as_slice(), name) {
-            ([], _) => Some(0),
-            (_, None) => None,
-            (names, Some(name)) => names.iter().position(|own| own.matches(name)),
-        }
+        self.names.position(method, name)
     }
 }
 

@@ -36,7 +36,7 @@ fn limiter(id: u64, per: Per, rate: Rate, methods: &[&str], names: &[&str]) -> L
             per,
             rate,
             methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-            names: names.collect(),
+            names: names.collect::<Vec<_>>().into(),
         },
     }
 }
@@ -121,6 +121,33 @@ fn a_limit_counts_the_calls_that_match_it() {
             expected,
             "{methods:?} {names:?}: {method} {name:?}"
         );
+    }
+}
+
+#[test]
+fn another_spelling_of_a_uri_is_counted_as_well() {
+    let rate = Rate::new(1, MINUTE, 1);
+    let names = ["note:///my%20secret", "https://host", "docs://a/*"];
+    let limit = limiter(1, Per::Principal, rate, &["resources/read"], &names);
+    for (uri, expected) in [
+        ("note:///my%20secret", true),
+        ("note:///my secret", true),
+        ("NOTE:///my secret", true),
+        ("note:///m%79%20secret", true),
+        ("https://host/", true),
+        ("https://@HOST:443", true),
+        ("docs://a\\b", true),
+        ("docs://a/./b", true),
+        ("note:///another", false),
+        ("docs://b/a", false),
+    ] {
+        let share = limit.share(&alice(), "resources/read", Some(uri));
+        assert_eq!(share.is_some(), expected, "{uri}");
+    }
+    let limit = limiter(1, Per::Tool, rate, &["tools/call"], &["create"]);
+    for (tool, expected) in [("create", true), ("create\u{a0}", true), ("creat", false)] {
+        let share = limit.share(&alice(), "tools/call", Some(tool));
+        assert_eq!(share.is_some(), expected, "{tool:?}");
     }
 }
 

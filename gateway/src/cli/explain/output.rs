@@ -9,8 +9,8 @@ use std::{
 use mcp_gateway_core::{
     mcp::operation::Operation,
     policy::{
-        Answer, Argument, DecisionSource, DefaultDecision, Identity, Methods, Pattern, Rule, Unmet,
-        Value,
+        Answer, Argument, DecisionSource, DefaultDecision, Identity, Methods, Pattern, Reading,
+        Rule, Unmet, Value,
         explain::{Explanation, Said, Step, Touched},
     },
     refusal::{Refusal, challenge::Challenger, reason::Reason},
@@ -61,11 +61,7 @@ impl ExplainedCall<'_> {
         }
         for touched in &self.explanation.touched {
             if self.explanation.touched.len() > 1 {
-                write_line(
-                    out,
-                    "target",
-                    call_text(&touched.method, touched.name.as_deref()),
-                )?;
+                write_line(out, "target", target_text(touched))?;
             }
             self.write_rules(touched, out)?;
         }
@@ -121,12 +117,11 @@ impl ExplainedCall<'_> {
             let about = format!("rules[{}]", step.at);
             write_line(out, &about, self.step_text(step))?;
         }
+        if let Some(fault) = touched.uri_fault {
+            let text = format!("not checked: programs could resolve this URI differently: {fault}");
+            return write_line(out, "rules", text);
+        }
         match &touched.decision {
-            Err(refusal) if refusal.reason == Reason::AmbiguousUri => write_line(
-                out,
-                "rules",
-                "not checked: programs could resolve this URI differently",
-            ),
             _ if touched.by == DecisionSource::Default => match self.resource.policy.default {
                 DefaultDecision::Allow => write_line(out, "default", "decides: allow"),
                 DefaultDecision::Deny => write_line(out, "default", "decides: deny"),
@@ -250,6 +245,17 @@ fn call_text(method: &str, name: Option<&str>) -> String {
     match name {
         Some(name) => format!("{} {}", visible(method), visible(name)),
         None => visible(method).into_owned(),
+    }
+}
+
+/// One thing that a call touches, with the reader that sees its name so.
+fn target_text(touched: &Touched<'_>) -> String {
+    let text = call_text(&touched.method, touched.name.as_deref());
+    match touched.reading {
+        Reading::Sent => text,
+        Reading::Parsed => format!("{text} (as a URL parser writes it)"),
+        Reading::Decoded => format!("{text} (as a server reads it that decodes it)"),
+        Reading::Trimmed => format!("{text} (without whitespace at its ends)"),
     }
 }
 

@@ -191,12 +191,21 @@ fn every_target_of_a_call_is_explained() {
 target    resources/read tasks://1
 rules[0]  decides: allows
 target    resources/read tasks://../2
-rules     not checked: programs could resolve this URI differently
+rules     not checked: programs could resolve this URI differently: the URI has dot segments
 
 outcome   refused with 400 ambiguous_uri: The resource URI is ambiguous: programs could read it in more than one way.
 ";
     assert!(printed.ends_with(expected), "{printed}");
     assert_eq!(code, REFUSED);
+    let read = ["--method", "resources/read", "--name", "tasks:///my files"];
+    let (_, printed) = explained(&[&resource[..], &read].concat(), "");
+    let expected = "\
+target    resources/read tasks:///my files
+rules[0]  decides: allows
+target    resources/read tasks:///my%20files (as a URL parser writes it)
+rules[0]  decides: allows
+";
+    assert!(printed.contains(expected), "{printed}");
     let (code, printed) = explained(&[&resource[..], &["--method", "ping"]].concat(), "");
     assert!(printed.contains("rules     not checked"), "{printed}");
     assert_eq!(code, ALLOWED);

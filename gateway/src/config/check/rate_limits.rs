@@ -51,7 +51,7 @@ fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
             Per::Tool => vec![McpMethod::CallTool.name().to_owned()],
             _ => methods,
         },
-        names,
+        names: names.into(),
     })
 }
 

@@ -29,7 +29,8 @@ fn a_limit_is_read_with_its_defaults() {
         names
             .iter()
             .map(|name| Pattern::parse(name).unwrap())
-            .collect()
+            .collect::<Vec<_>>()
+            .into()
     };
     let limit = |per, (calls, within, burst), methods: &[&str], own: &[&str]| RateLimit {
         per,

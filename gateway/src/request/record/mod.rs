@@ -30,6 +30,7 @@ use crate::{
     snapshot::ProtectedResource,
     telemetry::{
         metrics::NO_RESOURCE,
+        request_log::redaction::redact_name,
         request_view::{BrokenBy, Decision, FinishedRequest, RequestView},
     },
 };
@@ -144,13 +145,21 @@ impl Record {
         self.decision_source = Some(source);
     }
 
-    /// Sets the detail: what in the policy denied the call, and the missing scopes.
-    pub(crate) fn set_denial(&mut self, source: DecisionSource, refusal: &Refusal) {
-        let source = match (source, refusal.reason) {
-            (_, Reason::AmbiguousUri) => return,
-            (DecisionSource::Required, _) => "scopes.required".to_owned(),
-            (source, _) => format!("policy.{source}"),
+    /// Sets the detail: what in the policy denied the call, the missing scopes, and the reading of a name that is denied, if the
+    /// name as it was sent is not.
+    pub(crate) fn set_denial(
+        &mut self,
+        source: DecisionSource,
+        refusal: &Refusal,
+        read_as: Option<&str>,
+    ) {
+        let mut source = match source {
+            DecisionSource::Required => "scopes.required".to_owned(),
+            source => format!("policy.{source}"),
         };
+        if let Some(read_as) = read_as {
+            source = format!("{source}: the name can be read as {}", redact_name(read_as));
+        }
         match self.missing_scopes(refusal) {
             Some(missing) => self.set_detail(format!("{source}: the token lacks {missing}")),
             None => self.set_detail(source),

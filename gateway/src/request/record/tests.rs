@@ -240,7 +240,9 @@ fn write_refused(setting: &TestGateway) {
         scopes: Some(ScopeSet::parse("read write").unwrap()),
         ..Reason::InsufficientScope.into()
     };
-    guard.record.set_denial(DecisionSource::Rule(0), &refusal);
+    guard
+        .record
+        .set_denial(DecisionSource::Rule(0), &refusal, None);
     decide(&mut guard, Some(&refusal));
     refuse(&mut guard, refusal.reason);
     guard.finish(7);

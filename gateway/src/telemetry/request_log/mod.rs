@@ -5,5 +5,5 @@
 pub(crate) mod access_log;
 pub(crate) mod audit_log;
 mod log_line;
-mod redaction;
+pub(crate) mod redaction;
 pub(crate) mod refusal_log;

@@ -35,9 +35,10 @@ pub(crate) fn redact(value: &str) -> &str {
         .map_or(value, |at| head_to(value, at + TOKEN_BEGIN.len()))
 }
 
-/// The name of a tool, prompt or resource. A resource's name is a URI; its query is left out, like that of a request.
+/// The name of a tool, prompt or resource. A resource's name is a URI; its query is left out, like that of a request, and its
+/// fragment.
 pub(crate) fn redact_name(name: &str) -> &str {
-    let end = name.find('?');
+    let end = name.find(['?', '#']);
     redact(end.map_or(name, |end| head_to(name, end)))
 }
 
@@ -100,6 +101,10 @@ mod tests {
         }
         assert_eq!(
             redact_name("https://a.example/b?key=c"),
+            "https://a.example/b"
+        );
+        assert_eq!(
+            redact_name("https://a.example/b#key=c"),
             "https://a.example/b"
         );
         let opaque = "0123456789".repeat(4);

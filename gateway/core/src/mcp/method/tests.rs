@@ -193,7 +193,7 @@ fn a_method_without_a_row_is_counted_by_rate_limits() {
             per: Per::Principal,
             rate: Rate::new(1, Duration::from_secs(1), 1),
             methods: Vec::new(),
-            names: Vec::new(),
+            names: Vec::new().into(),
         },
     };
     for method in STRICT {

@@ -5,16 +5,24 @@ use std::collections::{HashMap, HashSet};
 use crate::cel::Condition;
 use crate::mcp::method::McpMethod;
 use crate::policy::caller::RuleTarget;
+use crate::policy::rule::pattern::Pattern;
 use crate::policy::rule::{Methods, Rule};
+use crate::policy::uri::spellings::{UriSpellings, has_scheme};
 
 /// The rules of a policy, in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     all: Vec<Rule>,
+    /// What the names of each rule match as URIs.
+    uris: Vec<UriSpellings>,
     /// The tools that are named exactly.
     tools: HashSet<Box<str>>,
     /// Whether a rule distinguishes resources by their URIs.
     name_resources: bool,
+    /// Whether one of these URIs has a scheme.
+    name_schemes: bool,
+    /// Whether a rule matches more decoded readings than texts.
+    decode_uris: bool,
     by_method: HashMap<Box<str>, Slots>,
     /// For methods that no rule names.
     others: Slots,
@@ -44,10 +52,14 @@ impl PartialEq for Rules {
 impl Rules {
     /// From rules in their order.
     pub fn new(all: Vec<Rule>) -> Self {
+        let uris: Vec<_> = all.iter().map(uris).collect();
+        let slots = |method: Option<&str>| Slots::of(&all, &uris, method);
         let mut rules = Self {
             tools: tools(&all),
             name_resources: name_resources(&all),
-            others: Slots::of(&all, |rule| rule.methods == Methods::Any),
+            name_schemes: name_schemes(&all),
+            decode_uris: uris.iter().any(UriSpellings::has_decoded),
+            others: slots(None),
             ..Self::default()
         };
         let named = all.iter().filter_map(|rule| match &rule.methods {
@@ -62,10 +74,10 @@ impl Rules {
             methods.extend(judged_as_reading.map(|method| method.name()));
         }
         for method in methods {
-            let slots = Slots::of(&all, |rule| rule.methods.cover(method));
-            rules.by_method.insert(method.into(), slots);
+            rules.by_method.insert(method.into(), slots(Some(method)));
         }
         rules.all = all;
+        rules.uris = uris;
         rules
     }
 
@@ -84,11 +96,29 @@ impl Rules {
         self.name_resources
     }
 
+    /// Whether a rule distinguishes resources by URIs that have a scheme.
+    pub(crate) const fn name_schemes(&self) -> bool {
+        self.name_schemes
+    }
+
+    /// Whether a decoded reading can match more rules than the same text otherwise.
+    pub(crate) const fn decode_uris(&self) -> bool {
+        self.decode_uris
+    }
+
     /// Whether a condition may read the arguments of this call. Then every name in them is checked.
     pub(crate) fn read_arguments(&self, method: &str, name: Option<&str>) -> bool {
         let slots = self.slots(method);
         let is_read = |name| slots.exact_read_arguments.contains(name);
         slots.scanned_read_arguments || name.is_some_and(is_read)
+    }
+
+    fn match_as_uri(&self, at: usize, target: &RuleTarget<'_>) -> bool {
+        let Some(spellings) = self.uris.get(at).filter(|own| !own.is_empty()) else {
+            return false;
+        };
+        let uri = target.name.filter(|_| target.is_resource());
+        uri.is_some_and(|uri| spellings.matches(uri, target.reading))
     }
 
     fn slots(&self, method: &str) -> &Slots {
@@ -109,29 +139,38 @@ impl Rules {
             (Some(_), None) => exact.next(),
             _ => scanned.next(),
         };
-        let name = target.name;
         std::iter::from_fn(next)
             .filter_map(|at| Some((*at, self.all.get(*at)?)))
-            .filter(move |(_, rule)| rule.names_match(name))
+            .filter(|(at, rule)| rule.names_match(target.name) || self.match_as_uri(*at, target))
     }
 }
 
 impl Slots {
-    fn of(all: &[Rule], covers: impl Fn(&Rule) -> bool) -> Self {
+    /// The rules for this method, or for every method that no rule names.
+    fn of(all: &[Rule], uris: &[UriSpellings], method: Option<&str>) -> Self {
         let mut slots = Self::default();
-        for (at, rule) in all.iter().enumerate().filter(|(_, rule)| covers(rule)) {
+        let covers = |rule: &Rule| match method {
+            Some(method) => rule.methods.cover(method),
+            None => rule.methods == Methods::Any,
+        };
+        let about_resources =
+            method.is_none_or(|method| McpMethod::of(method).is_about_resources());
+        let all = all.iter().zip(uris).enumerate();
+        for (at, (rule, uris)) in all.filter(|(_, (rule, _))| covers(rule)) {
             if rule.names.is_empty() || !rule.names.iter().all(|name| name.is_exact()) {
                 slots.scanned.push(at);
                 slots.scanned_read_arguments |= reads_arguments(rule);
                 continue;
             }
-            for name in &rule.names {
-                let under = slots.exact.entry(name.as_str().into()).or_default();
+            let names = rule.names.iter().map(Pattern::as_str);
+            let spellings = uris.exact().filter(|_| about_resources);
+            for name in names.chain(spellings) {
+                let under = slots.exact.entry(name.into()).or_default();
                 if under.last() != Some(&at) {
                     under.push(at);
                 }
                 if reads_arguments(rule) {
-                    slots.exact_read_arguments.insert(name.as_str().into());
+                    slots.exact_read_arguments.insert(name.into());
                 }
             }
         }
@@ -153,15 +192,34 @@ fn reads_arguments(rule: &Rule) -> bool {
     condition.is_some_and(Condition::reads_arguments)
 }
 
+/// What the names of a rule match as URIs. Names of tools and prompts are texts.
+fn uris(rule: &Rule) -> UriSpellings {
+    match is_about_resources(rule) {
+        true => UriSpellings::of(&rule.names),
+        false => UriSpellings::default(),
+    }
+}
+
 fn name_resources(all: &[Rule]) -> bool {
-    let resources = |rule: &&Rule| match &rule.methods {
+    let mut resources = all.iter().filter(|rule| is_about_resources(rule));
+    resources.any(|rule| !rule.names.is_empty() || reads_name(rule))
+}
+
+fn name_schemes(all: &[Rule]) -> bool {
+    let mut resources = all.iter().filter(|rule| is_about_resources(rule));
+    resources.any(|rule| rule.names.iter().any(has_scheme) || reads_name(rule))
+}
+
+fn reads_name(rule: &Rule) -> bool {
+    let condition = rule.condition.as_ref();
+    condition.is_some_and(Condition::reads_name)
+}
+
+fn is_about_resources(rule: &Rule) -> bool {
+    match &rule.methods {
         Methods::Any => true,
         Methods::Of(methods) => methods
             .iter()
             .any(|method| McpMethod::of(method).is_about_resources()),
-    };
-    all.iter().filter(resources).any(|rule| {
-        let condition = rule.condition.as_ref();
-        !rule.names.is_empty() || condition.is_some_and(Condition::reads_name)
-    })
+    }
 }

@@ -11,6 +11,7 @@ pub(crate) const MAX_PATTERN_BYTES: usize = 256;
 pub struct Pattern {
     text: Box<str>,
     parts: Vec<Part>,
+    is_exact: bool,
 }
 
 /// Why a text is not a [`Pattern`].
@@ -48,6 +49,24 @@ impl Pattern {
         Ok(Self {
             text: text.into(),
             parts: parts(text),
+            is_exact: !text.contains('*'),
+        })
+    }
+
+    /// The same pattern in another spelling, with the same wildcards; `None` if the spelling has others.
+    pub(crate) fn spelled(&self, spelling: &str) -> Option<Self> {
+        let parts = match self.is_exact {
+            true => vec![Part::Text(spelling.into())],
+            false => parts(spelling),
+        };
+        let wildcards = |parts: &[Part]| -> Vec<bool> {
+            let wild = parts.iter().filter(|part| !matches!(part, Part::Text(_)));
+            wild.map(|part| *part == Part::Any).collect()
+        };
+        (wildcards(&parts) == wildcards(&self.parts)).then(|| Self {
+            text: spelling.into(),
+            parts,
+            is_exact: self.is_exact,
         })
     }
 
@@ -57,15 +76,15 @@ impl Pattern {
     }
 
     /// Whether it matches one name only.
-    pub fn is_exact(&self) -> bool {
-        !self.text.contains('*')
+    pub const fn is_exact(&self) -> bool {
+        self.is_exact
     }
 
     /// Whether `name` matches this pattern.
     ///
     /// The time is bounded by the product of both lengths; names have at most 8 KiB (see `mcp::envelope`).
     pub fn matches(&self, name: &str) -> bool {
-        if self.is_exact() {
+        if self.is_exact {
             return *self.text == *name;
         }
         use Part::Text;
