@@ -35,6 +35,19 @@ impl Secure {
 
     /// The common case with changes to the configuration.
     pub async fn with(change: impl FnOnce(Config) -> Config) -> Self {
+        Self::started(change, async |config| Gateway::start(config).await).await
+    }
+
+    /// The same with so many open files of the gateway at most.
+    pub async fn with_files(count: usize, change: impl FnOnce(Config) -> Config) -> Self {
+        let start = async |config| Gateway::start_with_files(config, count).await;
+        Self::started(change, start).await
+    }
+
+    async fn started(
+        change: impl FnOnce(Config) -> Config,
+        start: impl AsyncFnOnce(Config) -> Gateway,
+    ) -> Self {
         let (authority, upstream, key) = (
             Authority::new(),
             Upstream::start().await,
@@ -58,7 +71,7 @@ impl Secure {
             .set("/timeouts/handshake", "1s")
             .set("/timeouts/header", "2s");
         Self {
-            gateway: Gateway::start(change(config)).await,
+            gateway: start(change(config)).await,
             upstream,
             authority,
             leaves,
@@ -68,7 +81,12 @@ impl Secure {
 
     /// A token with the scope to read.
     pub fn token(&self) -> String {
-        Token::new(&self.key, ISSUER, &self.gateway.uri("/mcp")).sign()
+        self.unsigned_token().sign()
+    }
+
+    /// The same, unsigned.
+    pub fn unsigned_token(&self) -> Token {
+        Token::new(&self.key, ISSUER, &self.gateway.uri("/mcp"))
     }
 
     /// An HTTP client that trusts the authority; `http1` disables HTTP/2.

@@ -31,6 +31,7 @@ mod requests {
 mod forwarding {
     mod outbound;
     mod passing_on;
+    mod shares;
     mod streams;
 }
 

@@ -23,6 +23,9 @@ mod shortage {
     pub(crate) mod descriptors;
     pub(crate) mod full_disk;
     pub(crate) mod memory;
+    pub(crate) mod probes;
+    pub(crate) mod slow_calls;
+    pub(crate) mod stalled_bodies;
 }
 
 /// Peers fail: the issuer, the upstream, slow clients.
@@ -46,7 +49,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use changes::{reload, shutdown, upgrade};
 use peers::{issuer_down, slow_peers, upstream_killed};
 use scale::Scale;
-use shortage::{descriptors, full_disk, memory};
+use shortage::{descriptors, full_disk, memory, probes, slow_calls, stalled_bodies};
 
 /// What a scenario counted, in a sentence.
 type Figures = String;
@@ -72,6 +75,9 @@ fn trials() -> Vec<Trial> {
         trial("shutdown_under_load", shutdown::run),
         trial("upgrade_under_load", upgrade::run),
         trial("few_descriptors", descriptors::run),
+        trial("slow_calls", slow_calls::run),
+        trial("stalled_bodies", stalled_bodies::run),
+        trial("probes", probes::run),
         trial("slow_headers", slow_peers::headers),
         trial("slow_bodies", slow_peers::bodies),
         trial("slow_readers", slow_peers::readers),

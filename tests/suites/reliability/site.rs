@@ -44,17 +44,30 @@ impl Site {
         }
     }
 
+    /// The common case with a token of another subject, whom the scenario does not count.
+    pub async fn with_another(
+        change: impl FnOnce(Config) -> Config,
+        start: impl AsyncFnOnce(Config) -> Gateway,
+    ) -> (Self, String) {
+        let (key, upstream, config) = Self::parts(change).await;
+        let other = token(&key, &config).subject("another").sign();
+        let token = token(&key, &config).sign();
+        (Self::around(start(config).await, token, upstream), other)
+    }
+
     /// The parts of a site, for a gateway that is started in another way.
     pub async fn prepare(change: impl FnOnce(Config) -> Config) -> (Config, String, Server) {
+        let (key, upstream, config) = Self::parts(change).await;
+        let token = token(&key, &config).sign();
+        (config, token, upstream)
+    }
+
+    async fn parts(change: impl FnOnce(Config) -> Config) -> (Key, Server, Config) {
         let key = Key::es256("first");
         let upstream = Server::tcp((Ipv4Addr::LOCALHOST, 0).into(), handler()).await;
         let url = format!("http://{}/mcp", upstream.address());
         let config = change(Config::new(&url, &[&key]).set("/log/level", "warn"));
-        let audience = format!("{}/mcp", config.public_url());
-        let token = Token::new(&key, ISSUER, &audience)
-            .claim("exp", test_support::now() + 7200)
-            .sign();
-        (config, token, upstream)
+        (key, upstream, config)
     }
 
     /// A site for a gateway that runs already.
@@ -75,6 +88,11 @@ impl Site {
     pub fn peak(&self) -> f64 {
         megabytes(self.gateway.process.id(), "VmHWM:")
     }
+}
+
+fn token(key: &Key, config: &Config) -> Token {
+    let audience = format!("{}/mcp", config.public_url());
+    Token::new(key, ISSUER, &audience).claim("exp", test_support::now() + 7200)
 }
 
 /// A call of one of the tools.
