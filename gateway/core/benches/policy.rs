@@ -315,6 +315,7 @@ fn judged(policy: &Policy, principal: &Arc<Principal>, body: &[u8]) -> bool {
         references: envelope.references(),
         arguments: envelope.arguments(),
         version: None,
+        params_without_argument: &[],
     };
     let claims = KeptClaims::none();
     let caller = Caller {

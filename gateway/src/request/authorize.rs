@@ -68,6 +68,8 @@ fn ask_policy(
             .count_condition_failure(resource, fault);
     } else if let Some(fault) = outcome.uri_fault {
         exchange.record.set_detail(fault.to_string());
+    } else if let Some(fault) = &outcome.unreadable {
+        exchange.record.set_unreadable_argument(outcome.by, fault);
     } else if let Err(refusal) = &outcome.decision {
         let read_as = outcome.read_as.as_deref();
         exchange.record.set_denial(outcome.by, refusal, read_as);

@@ -4,9 +4,10 @@
 //! caller's identity, never the caller's token; the client gets the headers of another allow-list. An edited answer that is
 //! not a stream is written completely here.
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, HOST},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST},
 };
 use http_body::Body;
 use http_body_util::Full;
@@ -76,22 +77,26 @@ pub(crate) async fn forward(
     let response = response?;
     check_status(response.status())?;
     let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)?;
-    let response = match exchange.edit.take().filter(|_| may_list(&response)) {
+    let has_body = !response.body().is_end_stream();
+    let response = match exchange.edit.take().filter(|_| has_body) {
         None => response.map(RelayedBody::Plain),
-        Some(edit) => match AnswerForm::of(response.headers(), exchange.record)? {
-            AnswerForm::Events => edited_events(exchange, response, edit),
-            AnswerForm::Document => {
+        Some(edit) => match AnswerForm::of(response.headers(), exchange.record) {
+            Ok(AnswerForm::Events) => edited_events(exchange, response, edit),
+            Ok(AnswerForm::Document) => {
                 let deadline = started + resource.response_head;
-                return edited_document(
-                    exchange,
+                let answer = WholeAnswer {
                     response,
                     edit,
                     deadline,
-                    &mut stream_end,
                     session_id,
-                )
-                .await;
+                };
+                return edited_document(exchange, answer, &mut stream_end).await;
             }
+            // The body of an error is for people: clients read its status.
+            Err(_) if !response.status().is_success() => {
+                return without_body(exchange, response, session_id).await;
+            }
+            Err(reason) => return Err(reason.into()),
         },
     };
     let length = response.body().size_hint().exact();
@@ -100,11 +105,6 @@ pub(crate) async fn forward(
     write_head(exchange.session, head).await?;
     let relay = Relay::of(exchange, response, stream_end, place);
     Ok(Some(relay))
-}
-
-/// Whether there is a body that may hold a result.
-fn may_list(response: &Response<UpstreamBody>) -> bool {
-    response.status().is_success() && !response.body().is_end_stream()
 }
 
 fn edited_events(
@@ -117,23 +117,54 @@ fn edited_events(
     response.map(|body| RelayedBody::edited(body, edit, reservation, &exchange.snapshot))
 }
 
+/// An answer that is edited as a whole.
+struct WholeAnswer {
+    response: Response<UpstreamBody>,
+    edit: Editing,
+    deadline: Instant,
+    session_id: Option<HeaderValue>,
+}
+
 /// Writes an answer that is edited as a whole, so its head is written after its body is complete.
 async fn edited_document(
     exchange: &mut Exchange<'_>,
-    mut response: Response<UpstreamBody>,
-    edit: Editing,
-    deadline: Instant,
+    answer: WholeAnswer,
     stream_end: &mut StreamEnd,
-    session_id: Option<HeaderValue>,
 ) -> Result<Option<Relay>, Stop> {
-    rewrite::forget_validators(response.headers_mut());
-    let (parts, body) = response.into_parts();
-    let body = rewrite::document(exchange, body, edit, deadline, stream_end).await?;
+    let session_id = answer.session_id;
+    let (mut parts, body) = answer.response.into_parts();
+    rewrite::forget_validators(&mut parts.headers);
+    let edited = rewrite::document(exchange, body, answer.edit, answer.deadline, stream_end).await;
     let response = Response::from_parts(parts, ());
+    let body = match edited {
+        Err(Stop::Refused(refusal))
+            if refusal.reason == Reason::AnswerUnreadable && !response.status().is_success() =>
+        {
+            return without_body(exchange, response, session_id).await;
+        }
+        edited => edited?,
+    };
     let head = response_head(exchange, &response, Some(body.len() as u64), session_id)?;
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
     write_whole(exchange.session, body).await?;
+    Ok(None)
+}
+
+/// Writes an error of the upstream without its body, which cannot be read: it might hold a list.
+async fn without_body<B>(
+    exchange: &mut Exchange<'_>,
+    mut response: Response<B>,
+    session_id: Option<HeaderValue>,
+) -> Result<Option<Relay>, Stop> {
+    let headers = response.headers_mut();
+    rewrite::forget_validators(headers);
+    headers.remove(CONTENT_TYPE);
+    headers.remove(CONTENT_ENCODING);
+    let head = response_head(exchange, &response, Some(0), session_id)?;
+    exchange.record.set_status(response.status());
+    write_head(exchange.session, head).await?;
+    write_whole(exchange.session, Bytes::new()).await?;
     Ok(None)
 }
 
@@ -144,7 +175,7 @@ fn request(
     message: Message,
     session: Option<&OpenedSession>,
     query: Option<&str>,
-) -> Result<Request<Full<bytes::Bytes>>, Reason> {
+) -> Result<Request<Full<Bytes>>, Reason> {
     let client = exchange.session.req_header();
     let mut headers = forwarding::to_upstream(&client.headers, message.era);
     headers.insert(HOST, resource.upstream.host().clone());
@@ -198,7 +229,7 @@ fn identify(
 async fn ask(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
-    request: Request<Full<bytes::Bytes>>,
+    request: Request<Full<Bytes>>,
     listens: bool,
     stream_end: &mut StreamEnd,
 ) -> Result<Response<UpstreamBody>, Stop> {

@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 /// Whether every reader sees the same in this document: well-formed, no name twice in one object, every name text, within
-/// this depth and this number of members.
+/// this depth and this number of members and elements.
 pub(crate) fn is_strict(document: &[u8], depth: usize, members: usize) -> bool {
     let Ok(text) = std::str::from_utf8(document) else {
         return false;
@@ -74,9 +74,7 @@ fn walk_object(raw: &str, depth: usize, left: &mut usize) -> bool {
     };
     let mut names = HashSet::new();
     members.iter().all(|(name, value)| {
-        let counted = left.checked_sub(1);
-        *left = counted.unwrap_or_default();
-        counted.is_some() && names.insert(name) && walk(value.get(), depth - 1, left)
+        counts(left) && names.insert(name) && walk(value.get(), depth - 1, left)
     })
 }
 
@@ -84,5 +82,12 @@ fn walk_array(raw: &str, depth: usize, left: &mut usize) -> bool {
     let elements: Vec<Box<RawValue>> = serde_json::from_str(raw).unwrap();
     elements
         .iter()
-        .all(|element| walk(element.get(), depth - 1, left))
+        .all(|element| counts(left) && walk(element.get(), depth - 1, left))
+}
+
+/// Whether one more member or element is within the limit.
+fn counts(left: &mut usize) -> bool {
+    let counted = left.checked_sub(1);
+    *left = counted.unwrap_or_default();
+    counted.is_some()
 }

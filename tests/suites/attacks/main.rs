@@ -21,6 +21,7 @@ mod authentication {
 /// The form of a request: its framing, target, headers and message.
 mod requests {
     mod about_itself;
+    mod arguments;
     mod browser_and_headers;
     mod framing;
     mod messages;

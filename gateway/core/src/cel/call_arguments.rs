@@ -1,23 +1,37 @@
-//! The arguments of one call, for all the rules and conditions that read them: walked over once at most, and each converted to a
-//! CEL value once at most.
+//! The arguments of one call, for all the rules and conditions that read them: walked over once at most, and each read as text
+//! and as a CEL value once at most.
 //!
 //! They are read only where a rule requires it, and then strictly: members that a lenient reader takes for the same name are
-//! refused, because the MCP server might read the other one (CVE-2026-27896).
+//! refused, because the MCP server might read the other one (CVE-2026-27896). How much all rules together read is limited
+//! ([`MAX_STEPS`]), for any number of rules.
 
 use std::borrow::Cow;
-use std::cell::{OnceCell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
+use std::collections::BTreeMap;
 
 use cel::common::types::CelMap;
 
 use super::value::{ValueError, Values, key};
 use crate::cel::kept_claims::MemberNames;
 use crate::json::names::look_alike::Spellings;
-use crate::json::{self, JsonError, JsonLimits, Names, Object};
+use crate::json::{self, JsonError, JsonLimits, Names};
 use crate::refusal::reason::Reason;
 
-/// Maximum number of values made of the arguments that one condition reads; above it, the condition fails. Values made for other
-/// conditions are dropped where there are more.
-const MAX_VALUES: usize = 10_000;
+/// Maximum number of values made of the arguments that the conditions of one call read; above it, a condition fails.
+pub(crate) const MAX_VALUES: usize = 10_000;
+
+/// The longest argument that rules and conditions read, in bytes of JSON.
+pub(crate) const MAX_ARGUMENT: usize = 64 * 1024;
+
+/// The most work that rules and conditions do with the arguments of one call. A step is the work for one byte: about a
+/// nanosecond.
+pub(crate) const MAX_STEPS: usize = 1024 * 1024;
+
+/// Steps for one value that a condition reads.
+const STEPS_PER_VALUE: usize = 16;
+
+/// Up to this many arguments are compared one by one with a name. For more arguments their order by name is faster.
+const FEW: usize = 16;
 
 /// The message was checked before, within its own limits.
 const ANY: JsonLimits = JsonLimits {
@@ -31,11 +45,23 @@ pub(crate) struct CallArguments<'a> {
     /// Whether a condition may read every name in them: then one walk finds those and the members.
     with_names: bool,
     read: OnceCell<Result<Names<'a>, Reason>>,
+    /// The positions of the arguments in the order of their names, if they are many.
+    by_name: OnceCell<Box<[usize]>>,
     /// The names of the arguments themselves.
     own: OnceCell<Spellings>,
     /// Those and the names of all members inside them.
     all: OnceCell<Result<Spellings, Reason>>,
     made: RefCell<Made<'a>>,
+    /// The texts that were read, by the position of the argument; none where it is not Unicode text.
+    texts: RefCell<BTreeMap<usize, Option<Cow<'a, str>>>>,
+    steps_left: Cell<usize>,
+}
+
+/// One argument: its position, and its raw value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    at: usize,
+    pub(crate) raw: &'a [u8],
 }
 
 /// The values that were made, and the result for each argument that was read, by its position.
@@ -44,14 +70,10 @@ struct Made<'a> {
     values: CelMap<'a>,
     /// Number of values in `values`.
     kept: usize,
-    outcomes: Vec<Option<Outcome>>,
-}
-
-#[derive(Clone, Copy)]
-struct Outcome {
-    /// Number of values in it, up to the one that failed.
-    count: usize,
-    failed: Option<ValueError>,
+    /// For each argument that was read, the steps that one use of it takes.
+    outcomes: BTreeMap<usize, Result<usize, ValueError>>,
+    /// The same for all arguments together.
+    all: Option<Result<usize, ValueError>>,
 }
 
 impl<'a> CallArguments<'a> {
@@ -61,9 +83,12 @@ impl<'a> CallArguments<'a> {
             raw,
             with_names,
             read: OnceCell::new(),
+            by_name: OnceCell::new(),
             own: OnceCell::new(),
             all: OnceCell::new(),
             made: RefCell::default(),
+            texts: RefCell::default(),
+            steps_left: Cell::new(MAX_STEPS),
         }
     }
 
@@ -77,12 +102,42 @@ impl<'a> CallArguments<'a> {
         self.raw
     }
 
-    /// Each argument by its name; none where there are no arguments.
+    /// The argument with this name.
     ///
     /// # Errors
-    /// [`Reason::InvalidRequest`] where they are not an object.
-    pub(crate) fn object(&self) -> Result<&Object<'a>, Reason> {
-        Ok(&self.read()?.object)
+    /// [`Reason::InvalidRequest`] where the arguments are not an object.
+    pub(crate) fn find(&self, name: &str) -> Result<Option<Found<'a>>, Reason> {
+        let object = &self.read()?.object;
+        let at = match object.len() <= FEW {
+            true => object.iter().position(|(own, _)| own == name),
+            false => {
+                let by_name = self.by_name.get_or_init(|| object.by_name());
+                let own = |at: &usize| object.at(*at).map(|(own, _)| &**own);
+                let found = by_name.binary_search_by(|at| own(at).cmp(&Some(name)));
+                found.ok().and_then(|found| by_name.get(found).copied())
+            }
+        };
+        Ok(at.and_then(|at| object.at(at).map(|(_, raw)| Found { at, raw })))
+    }
+
+    /// The text of an argument; `None` if it is not Unicode text.
+    pub(crate) fn text(&self, found: Found<'a>) -> Option<Ref<'_, str>> {
+        let mut texts = self.texts.borrow_mut();
+        texts
+            .entry(found.at)
+            .or_insert_with(|| json::string(found.raw));
+        drop(texts);
+        let text = Ref::filter_map(self.texts.borrow(), |texts| {
+            texts.get(&found.at)?.as_deref()
+        });
+        text.ok()
+    }
+
+    /// Takes so many steps; false if too few are left for this call.
+    pub(crate) fn spend(&self, steps: usize) -> bool {
+        let left = self.steps_left.get().checked_sub(steps);
+        self.steps_left.set(left.unwrap_or_default());
+        left.is_some()
     }
 
     /// Refuses look-alikes of these names, and of each other, among the arguments themselves.
@@ -90,7 +145,7 @@ impl<'a> CallArguments<'a> {
     /// # Errors
     /// [`Reason::AmbiguousJson`], or those of [`object`](Self::object).
     pub(crate) fn refuse_look_alikes(&self, known: &[&str]) -> Result<(), Reason> {
-        let object = self.object()?;
+        let object = &self.read()?.object;
         let own = || Spellings::of(object.iter().map(|(name, _)| (0, name)));
         refuse(self.own.get_or_init(own), known)
     }
@@ -110,23 +165,71 @@ impl<'a> CallArguments<'a> {
         refuse(all.as_ref().map_err(|reason| *reason)?, known)
     }
 
-    /// The values of the arguments that are read, possibly among others.
+    /// The values of the arguments that are read, possibly among others, for a condition that uses arguments so many times.
     ///
     /// # Errors
-    /// The first error of the arguments that cannot be CEL values, in their order.
-    pub(crate) fn values(&self, reads: &MemberNames) -> Result<Ref<'_, CelMap<'a>>, ValueError> {
-        let object = self.object().map_err(|_| ValueError::Syntax)?;
-        let mut left = MAX_VALUES;
-        self.made.borrow_mut().drop_too_many();
-        let read = object.members().enumerate();
-        for (at, (name, raw)) in read.filter(|(_, (name, _))| reads.contains(name)) {
-            let outcome = self.made.borrow_mut().outcome(at, || (name.clone(), raw));
-            left = left.checked_sub(outcome.count).ok_or(ValueError::TooMany)?;
-            if let Some(failed) = outcome.failed {
-                return Err(failed);
-            }
+    /// The first error of the arguments that cannot be CEL values.
+    pub(crate) fn values(
+        &self,
+        reads: &MemberNames,
+        uses: usize,
+    ) -> Result<Ref<'_, CelMap<'a>>, ValueError> {
+        let steps = match reads {
+            MemberNames::These(names) => names.iter().try_fold(0, |steps: usize, name| {
+                let found = self.find(name).map_err(|_| ValueError::Syntax)?;
+                let more = found.map_or(Ok(0), |found| self.make_value(found))?;
+                Ok(steps.saturating_add(more))
+            })?,
+            MemberNames::All => self.make_all()?,
+        };
+        match self.spend(steps.saturating_mul(uses)) {
+            true => Ok(Ref::map(self.made.borrow(), |made| &made.values)),
+            false => Err(ValueError::TooMuch),
         }
-        Ok(Ref::map(self.made.borrow(), |made| &made.values))
+    }
+
+    /// Makes values of all arguments, and returns the steps that one use of them takes.
+    fn make_all(&self) -> Result<usize, ValueError> {
+        if let Some(all) = self.made.borrow().all {
+            return all;
+        }
+        let object = &self.read().map_err(|_| ValueError::Syntax)?.object;
+        let mut found = object.iter().enumerate();
+        let all = found.try_fold(0, |steps: usize, (at, (_, raw))| {
+            Ok(steps.saturating_add(self.make_value(Found { at, raw })?))
+        });
+        self.made.borrow_mut().all = Some(all);
+        all
+    }
+
+    /// Makes a value of an argument unless that was done before, and returns the steps that one use of it takes.
+    fn make_value(&self, found: Found<'a>) -> Result<usize, ValueError> {
+        if let Some(outcome) = self.made.borrow().outcomes.get(&found.at) {
+            return *outcome;
+        }
+        let outcome = self.make(found);
+        let mut made = self.made.borrow_mut();
+        made.outcomes.insert(found.at, outcome);
+        outcome
+    }
+
+    fn make(&self, found: Found<'a>) -> Result<usize, ValueError> {
+        if found.raw.len() > MAX_ARGUMENT {
+            return Err(ValueError::TooMuch);
+        }
+        let name = self.read().ok().and_then(|read| read.object.at(found.at));
+        let (name, _) = name.ok_or(ValueError::Syntax)?;
+        let mut made = self.made.borrow_mut();
+        let left = MAX_VALUES.saturating_sub(made.kept);
+        let mut values = Values::borrowed(left, self.steps_left.get());
+        let value = values.value(found.raw);
+        self.steps_left.set(values.bytes_left());
+        let used = left - values.left();
+        made.kept += used;
+        let mut all = std::mem::take(&mut made.values).into_inner();
+        let value = value.map(|value| all.insert(key(name.clone()), value));
+        made.values = all.into();
+        value.map(|_| found.raw.len() + STEPS_PER_VALUE * used)
     }
 
     fn read(&self) -> Result<&Names<'a>, Reason> {
@@ -156,58 +259,6 @@ impl<'a> CallArguments<'a> {
     }
 }
 
-impl<'a> Made<'a> {
-    /// So one call never holds more than twice [`MAX_VALUES`], no matter how many conditions read arguments.
-    fn drop_too_many(&mut self) {
-        if self.kept > MAX_VALUES {
-            *self = Self::default();
-        }
-    }
-
-    /// The result for the argument at this position, which is converted now unless it was before.
-    fn outcome(
-        &mut self,
-        at: usize,
-        argument: impl FnOnce() -> (Cow<'a, str>, &'a [u8]),
-    ) -> Outcome {
-        if self.outcomes.len() <= at {
-            self.outcomes.resize(at + 1, None);
-        }
-        if let Some(Some(outcome)) = self.outcomes.get(at) {
-            return *outcome;
-        }
-        let (name, raw) = argument();
-        let outcome = self.make(name, raw);
-        if let Some(place) = self.outcomes.get_mut(at) {
-            *place = Some(outcome);
-        }
-        outcome
-    }
-
-    fn make(&mut self, name: Cow<'a, str>, raw: &'a [u8]) -> Outcome {
-        let mut values = Values::borrowed(MAX_VALUES);
-        let made = values.value(raw);
-        let used = MAX_VALUES - values.left();
-        match made {
-            Ok(value) => {
-                let mut all = std::mem::take(&mut self.values).into_inner();
-                all.insert(key(name), value);
-                self.values = all.into();
-                self.kept += used;
-                Outcome {
-                    count: used,
-                    failed: None,
-                }
-            }
-            Err(failed) => Outcome {
-                // The one too many was not taken from what was left.
-                count: used + usize::from(failed == ValueError::TooMany),
-                failed: Some(failed),
-            },
-        }
-    }
-}
-
 fn spellings(read: &Names<'_>) -> Spellings {
     Spellings::of(read.all.iter().map(|(at, name)| (*at, &**name)))
 }
@@ -228,16 +279,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_for_other_conditions_is_bounded() {
+    fn the_values_of_all_conditions_together_are_bounded() {
         let list = format!("[{}1]", "1,".repeat(6_000));
-        let text = format!(r#"{{"a":{list},"b":{list},"c":{list},"d":{list}}}"#);
+        let text = format!(r#"{{"a":{list},"b":{list},"c":1}}"#);
         let arguments = CallArguments::new(Some(text.as_bytes()), false);
-        for name in ["a", "b", "c", "d", "a"] {
-            assert!(arguments.values(&these(name)).is_ok(), "{name}");
-            let kept = arguments.made.borrow().kept;
-            assert!(kept <= 2 * MAX_VALUES, "{kept}");
-        }
-        let all = arguments.values(&MemberNames::All);
+        assert!(arguments.values(&these("a"), 1).is_ok());
+        let too_many = arguments.values(&these("b"), 1).err();
+        assert_eq!(too_many, Some(ValueError::TooMany));
+        assert!(arguments.values(&these("a"), 1).is_ok());
+        let all = arguments.values(&MemberNames::All, 1);
         assert_eq!(all.err(), Some(ValueError::TooMany));
     }
 
@@ -245,9 +295,58 @@ mod tests {
     fn an_argument_is_made_into_a_value_once() {
         let arguments = CallArguments::new(Some(br#"{"a":[1,2],"b":3}"#), false);
         for _ in 0..3 {
-            let values = arguments.values(&these("a")).unwrap();
+            let values = arguments.values(&these("a"), 1).unwrap();
             assert_eq!(values.len(), 1);
         }
         assert_eq!(arguments.made.borrow().outcomes.len(), 1);
+    }
+
+    #[test]
+    fn a_long_argument_is_not_read() {
+        let of = |length: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(length - 2));
+        for (length, expected) in [
+            (MAX_ARGUMENT, None),
+            (MAX_ARGUMENT + 1, Some(ValueError::TooMuch)),
+        ] {
+            let text = of(length);
+            let arguments = CallArguments::new(Some(text.as_bytes()), false);
+            assert_eq!(arguments.values(&these("a"), 1).err(), expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn all_conditions_together_take_a_bounded_number_of_steps() {
+        let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_ARGUMENT / 2));
+        for uses in [1, 3, 1000] {
+            let arguments = CallArguments::new(Some(text.as_bytes()), false);
+            let used = (0..1000).take_while(|_| arguments.values(&these("a"), uses).is_ok());
+            let used = used.count();
+            assert!(used * uses * MAX_ARGUMENT / 2 <= MAX_STEPS, "{used} {uses}");
+            assert!(used > 0 || uses == 1000, "{used} {uses}");
+        }
+    }
+
+    #[test]
+    fn nested_values_cost_each_of_their_levels() {
+        let (open, close) = ("[".repeat(60), "]".repeat(60));
+        let values = format!("{open}{}1{close}", "1,".repeat(9_000));
+        let text = format!(r#"{{"a":{values}}}"#);
+        let arguments = CallArguments::new(Some(text.as_bytes()), false);
+        let read = arguments.values(&these("a"), 1);
+        assert_eq!(read.err(), Some(ValueError::TooMuch));
+    }
+
+    #[test]
+    fn an_argument_is_found_among_few_and_many() {
+        for count in [0, 1, FEW, FEW + 1, 500] {
+            let members: Vec<_> = (0..count).map(|n| format!(r#""m{n}":{n}"#)).collect();
+            let text = format!("{{{}}}", members.join(","));
+            let arguments = CallArguments::new(Some(text.as_bytes()), false);
+            for n in 0..count {
+                let found = arguments.find(&format!("m{n}")).unwrap().unwrap();
+                assert_eq!(found.raw, n.to_string().as_bytes());
+            }
+            assert!(arguments.find("m").unwrap().is_none());
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::environment::environment;
 use super::error::{ConditionError, Spot};
 use super::facts::{self, Facts, Variables};
 use super::fault::{self, ConditionFault};
-use super::kept_claims::ClaimNames;
+use super::kept_claims::{ClaimNames, MemberNames};
 use super::slots::{self, Slot};
 use crate::refusal::reason::Reason;
 
@@ -76,6 +76,11 @@ impl Condition {
     /// Whether it reads arguments of the call.
     pub fn reads_arguments(&self) -> bool {
         !self.0.reads.arguments.is_empty()
+    }
+
+    /// Whether it may read any argument.
+    pub(crate) fn reads_all_arguments(&self) -> bool {
+        self.0.reads.arguments == MemberNames::All
     }
 
     /// Whether it reads the tool, prompt or resource of the call.

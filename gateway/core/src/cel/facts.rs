@@ -167,12 +167,15 @@ pub(crate) fn arguments<'c, 'a>(
     if reads.arguments.is_empty() {
         return Ok(None);
     }
-    let values = arguments.values(&reads.arguments);
+    let values = arguments.values(&reads.arguments, reads.argument_uses);
     values.map(Some).map_err(|error| match error {
         ValueError::Syntax => ConditionFault::Error("the arguments are not an object"),
         ValueError::TooDeep => ConditionFault::Error("an argument is nested too deeply"),
         ValueError::TooMany => ConditionFault::Error("the arguments have too many values"),
-        ValueError::Number => ConditionFault::Error("an argument is a number that is too large"),
+        ValueError::TooMuch => ConditionFault::Error("the arguments are too long for the rules"),
+        ValueError::Number => ConditionFault::Error(
+            "an argument is a number that is too large, or that readers round differently",
+        ),
         ValueError::Text => ConditionFault::Error("an argument is not valid Unicode"),
     })
 }

@@ -11,7 +11,7 @@ use cel::common::types::{
 };
 use cel::common::value::Val;
 
-use crate::json;
+use crate::json::{self, number};
 
 /// Objects and arrays within one another.
 const MAX_DEPTH: usize = 64;
@@ -23,7 +23,9 @@ pub(crate) enum ValueError {
     TooDeep,
     #[error("what it reads has too many values")]
     TooMany,
-    #[error("it reads a number that is too large")]
+    #[error("what it reads is too long")]
+    TooMuch,
+    #[error("it reads a number that is too large, or that readers round differently")]
     Number,
     #[error("it reads text that is not valid Unicode")]
     Text,
@@ -35,28 +37,31 @@ pub(crate) enum ValueError {
 pub(crate) struct Values<'a, 'v> {
     text: fn(Cow<'a, str>) -> Cow<'v, str>,
     left: usize,
+    /// Bytes that may still be walked over: those of nested values once for each level.
+    bytes_left: usize,
     depth: usize,
 }
 
 impl Values<'_, 'static> {
     /// Values that own their text.
     pub(crate) fn owned(most: usize) -> Self {
-        Self::new(|text| Cow::Owned(text.into_owned()), most)
+        Self::new(|text| Cow::Owned(text.into_owned()), most, usize::MAX)
     }
 }
 
 impl<'a> Values<'a, 'a> {
     /// Values that borrow their text.
-    pub(crate) fn borrowed(most: usize) -> Self {
-        Self::new(|text| text, most)
+    pub(crate) fn borrowed(most: usize, most_bytes: usize) -> Self {
+        Self::new(|text| text, most, most_bytes)
     }
 }
 
 impl<'a, 'v> Values<'a, 'v> {
-    fn new(text: fn(Cow<'a, str>) -> Cow<'v, str>, left: usize) -> Self {
+    fn new(text: fn(Cow<'a, str>) -> Cow<'v, str>, left: usize, bytes_left: usize) -> Self {
         Self {
             text,
             left,
+            bytes_left,
             depth: 0,
         }
     }
@@ -66,9 +71,18 @@ impl<'a, 'v> Values<'a, 'v> {
         self.left
     }
 
+    /// How many bytes may still be walked over.
+    pub(crate) const fn bytes_left(&self) -> usize {
+        self.bytes_left
+    }
+
     /// One value.
     pub(crate) fn value(&mut self, raw: &'a [u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
         self.left = self.left.checked_sub(1).ok_or(ValueError::TooMany)?;
+        self.bytes_left = self
+            .bytes_left
+            .checked_sub(raw.len())
+            .ok_or(ValueError::TooMuch)?;
         Ok(match raw.first() {
             Some(b'"') => Box::new(CelString::from((self.text)(
                 json::string(raw).ok_or(ValueError::Text)?,
@@ -78,7 +92,7 @@ impl<'a, 'v> Values<'a, 'v> {
             Some(b't') => Box::new(CelBool::from(true)),
             Some(b'f') => Box::new(CelBool::from(false)),
             Some(b'n') => Box::new(CelNull),
-            _ => number(raw)?,
+            _ => number_of(raw)?,
         })
     }
 
@@ -117,7 +131,7 @@ pub(crate) fn key(name: Cow<'_, str>) -> CelMapKey<'_> {
     CelMapKey::String(CelString::from(name))
 }
 
-fn number<'v>(raw: &[u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
+fn number_of<'v>(raw: &[u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
     let text = std::str::from_utf8(raw).map_err(|_| ValueError::Syntax)?;
     if text
         .bytes()
@@ -125,10 +139,7 @@ fn number<'v>(raw: &[u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
     {
         return whole(text);
     }
-    let number: f64 = text.parse().map_err(|_| ValueError::Syntax)?;
-    if !number.is_finite() {
-        return Err(ValueError::Number);
-    }
+    let number = number::exact(raw).ok_or(ValueError::Number)?;
     Ok(Box::new(CelDouble::from(number)))
 }
 

@@ -29,6 +29,18 @@ pub fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
     })
 }
 
+/// Whether the value names no character encoding other than UTF-8: a reader of another one finds another text in the bytes.
+pub fn may_be_utf8(value: &HeaderValue) -> bool {
+    let is_charset = |parameter: &&str| {
+        let name = parameter.split('=').next().unwrap_or_default().trim();
+        name.eq_ignore_ascii_case("charset")
+    };
+    value.to_str().is_ok_and(|value| {
+        let parameters = value.split(';').skip(1).map(str::trim);
+        parameters.filter(is_charset).all(is_utf8)
+    })
+}
+
 fn is_json(value: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
@@ -80,6 +92,25 @@ mod tests {
             (CONTENT_TYPE, "application/json"),
             (CONTENT_ENCODING, "identity")
         ]));
+    }
+
+    #[test]
+    fn a_value_that_names_another_encoding_is_found() {
+        for (value, expected) in [
+            ("application/json", true),
+            ("application/json; charset=utf-8", true),
+            ("text/event-stream;Charset=\"UTF-8\"; x=y", true),
+            ("application/json; charset=utf-16", false),
+            ("application/json; x=y; charset=utf-7", false),
+            ("application/json; charset = utf-16le", false),
+            ("application/json; charset", false),
+            ("application/json; charset=utf-8; charset=utf-16", false),
+        ] {
+            let found = may_be_utf8(&HeaderValue::from_static(value));
+            assert_eq!(found, expected, "{value}");
+        }
+        let latin = HeaderValue::from_bytes(b"application/json; charset=\xe9").unwrap();
+        assert!(!may_be_utf8(&latin));
     }
 
     #[test]

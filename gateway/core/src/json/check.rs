@@ -1,4 +1,4 @@
-//! One walk over a whole document that checks grammar, depth, number of members, and repeated names.
+//! One walk over a whole document that checks grammar, depth, number of members and elements, and repeated names.
 //!
 //! The walk has its own stack, so that a depth limit that is set too high cannot overflow the stack of the thread.
 
@@ -83,6 +83,7 @@ const FEW_NAMES: usize = 16;
 struct Walk<'a, 'l, O> {
     lexer: Lexer<'a>,
     limits: &'l JsonLimits,
+    /// Members and elements so far.
     members: usize,
     open: Vec<Open<'a>>,
     /// The names of all open objects that have few names; those of the innermost object are last.
@@ -133,7 +134,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
                 if self.lexer.peek_token() == Some(b']') {
                     return self.close().map(|()| true);
                 }
-                return Ok(false);
+                return self.count().map(|()| false);
             }
             b'"' => self.lexer.string().map(|_| ())?,
             b't' => self.lexer.literal(b"rue")?,
@@ -156,8 +157,9 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
             match (self.lexer.peek_token(), in_object) {
                 (Some(b','), _) => {
                     self.lexer.take()?;
-                    if in_object {
-                        self.name()?;
+                    match in_object {
+                        true => self.name()?,
+                        false => self.count()?,
                     }
                     return Ok(true);
                 }
@@ -184,15 +186,21 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         Ok(())
     }
 
+    /// Counts a member or an element.
+    const fn count(&mut self) -> Result<(), JsonError> {
+        self.members += 1;
+        match self.members > self.limits.members {
+            true => Err(JsonError::TooManyMembers),
+            false => Ok(()),
+        }
+    }
+
     /// Reads the name of a member and the colon after it.
     fn name(&mut self) -> Result<(), JsonError> {
         self.lexer.expect(b'"')?;
         let escaped = self.lexer.string()?;
         self.lexer.expect(b':')?;
-        self.members += 1;
-        if self.members > self.limits.members {
-            return Err(JsonError::TooManyMembers);
-        }
+        self.count()?;
         let name = text::unescape(escaped);
         if let Some(name) = &name
             && self.observer.wants_names(self.open.len())
@@ -447,7 +455,7 @@ mod tests {
         );
         let wide = JsonLimits {
             depth: 1_000_000,
-            members: 0,
+            members: 1_000_000,
         };
         assert_eq!(
             check(nested(1_000_000).as_bytes(), &wide),
@@ -457,16 +465,30 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_members_counts_the_whole_document() {
+    fn the_limit_counts_members_and_elements_of_the_whole_document() {
         let limits = JsonLimits {
             depth: 8,
             members: 4,
         };
-        assert_eq!(check(br#"[{"a":{"b":1}},{"c":1,"d":1}]"#, &limits), Ok(()));
-        assert_eq!(
-            check(br#"[{"a":{"b":1}},{"c":1,"d":1,"e":1}]"#, &limits),
-            Err(JsonError::TooManyMembers)
-        );
+        for document in [
+            r#"{"a":{"b":1},"c":{"d":1}}"#,
+            r#"[{"a":{"b":1}},[]]"#,
+            "[[],[],[],[]]",
+            "[[[[[]]]]]",
+            r#"{"a":[1,2,3]}"#,
+        ] {
+            assert_eq!(check(document.as_bytes(), &limits), Ok(()), "{document}");
+        }
+        for document in [
+            r#"{"a":{"b":1},"c":{"d":1,"e":1}}"#,
+            r#"[{"a":{"b":1}},[1]]"#,
+            "[[],[],[],[],[]]",
+            "[[[[[[]]]]]]",
+            r#"{"a":[1,2,3,4]}"#,
+        ] {
+            let checked = check(document.as_bytes(), &limits);
+            assert_eq!(checked, Err(JsonError::TooManyMembers), "{document}");
+        }
     }
 
     #[test]

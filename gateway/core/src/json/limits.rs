@@ -5,7 +5,7 @@
 pub struct JsonLimits {
     /// Objects and arrays that may be open at once.
     pub depth: usize,
-    /// Object members in the whole document.
+    /// Members of objects and elements of arrays, in the whole document.
     pub members: usize,
 }
 
@@ -30,8 +30,8 @@ pub enum JsonError {
     /// More nested than `JsonLimits::depth`.
     #[error("nested too deeply")]
     TooDeep,
-    /// More members than `JsonLimits::members`.
-    #[error("too many members")]
+    /// More members and elements than `JsonLimits::members`.
+    #[error("too many members and elements")]
     TooManyMembers,
     /// More values than an outline stores ([`outline`](super::outline())).
     #[error("too many values")]

@@ -12,6 +12,7 @@ mod lexer;
 mod limits;
 mod members;
 pub mod names;
+pub(crate) mod number;
 mod object;
 mod outline;
 mod splice;

@@ -59,16 +59,24 @@ impl<'a> Object<'a> {
         self.members.push(Member { name, raw, inner });
     }
 
-    /// The same; a name without escapes borrows from the document.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&Cow<'a, str>, &'a [u8])> {
-        self.members.iter().map(|member| (&member.name, member.raw))
-    }
-
     /// Every member as in [`iter`](Self::iter), with names that borrow from the document where possible.
     pub fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, &'a [u8])> {
         self.members
             .into_iter()
             .map(|member| (member.name, member.raw))
+    }
+
+    /// The member at this position.
+    pub(crate) fn at(&self, position: usize) -> Option<(&Cow<'a, str>, &'a [u8])> {
+        let member = self.members.get(position)?;
+        Some((&member.name, member.raw))
+    }
+
+    /// The positions of all members, in the order of their names.
+    pub(crate) fn by_name(&self) -> Box<[usize]> {
+        let mut positions: Box<[usize]> = (0..self.members.len()).collect();
+        positions.sort_by_key(|position| self.at(*position).map(|(name, _)| &**name));
+        positions
     }
 
     /// How many members there are.

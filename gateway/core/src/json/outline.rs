@@ -239,7 +239,11 @@ mod tests {
     fn the_limit_of_values_does_not_count_values_below_the_depth() {
         let outlined = |count: usize, depth| {
             let document = format!("[{}]", vec!["1"; count].join(","));
-            outline(document.as_bytes(), &JsonLimits::default(), depth)
+            let limits = JsonLimits {
+                members: 2 * MAX_VALUES,
+                ..JsonLimits::default()
+            };
+            outline(document.as_bytes(), &limits, depth)
                 .map(|outline| outline.root().elements().count())
         };
         // The array counts as a value too.

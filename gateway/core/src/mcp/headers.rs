@@ -12,6 +12,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::envelope::{Envelope, MessageKind};
 use super::method::{McpMethod, Mirror};
 use super::version::{Era, era};
+use crate::json::{self, Object, number};
 use crate::refusal::reason::Reason;
 
 /// `MCP-Protocol-Version`, in both eras.
@@ -22,7 +23,7 @@ pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// `Mcp-Session-Id`, legacy only.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-/// The prefix of headers that mirror tool arguments. They are forwarded unchanged and never read.
+/// The prefix of headers that mirror tool arguments. They are forwarded unchanged, if they agree with the arguments.
 pub const PARAM_PREFIX: &str = "mcp-param-";
 
 /// Checks that the headers agree with the message, and returns its era.
@@ -51,6 +52,60 @@ pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason
     mirrors(plain(headers, METHOD)?, envelope.method(), due)?;
     name_agrees(envelope, headers, due)?;
     Ok(Era::Modern)
+}
+
+/// Compares the headers that mirror the arguments of a tool or prompt with the arguments of the same name, ASCII case aside, and returns the names of
+/// those that no argument has: the server's schema may give a header another name (`x-mcp-header`), which only the server knows.
+///
+/// # Errors
+/// [`Reason::HeaderMismatch`] for a header that is repeated, unreadable, or different from the argument of its name.
+pub(crate) fn params_without_argument(
+    envelope: &Envelope<'_>,
+    headers: &HeaderMap,
+) -> Result<Vec<Box<str>>, Reason> {
+    let mut without = Vec::new();
+    if !envelope.called().is_some_and(McpMethod::takes_arguments) {
+        return Ok(without);
+    }
+    let names = headers.keys().filter_map(|name| {
+        let param = name.as_str().strip_prefix(PARAM_PREFIX)?;
+        Some((name, param))
+    });
+    let mut arguments = None;
+    for (name, param) in names {
+        let value = single(headers, name.clone())?.and_then(decode_sentinel);
+        let value = value.ok_or(Reason::HeaderMismatch)?;
+        let arguments: &Object<'_> = arguments.get_or_insert_with(|| {
+            let read = envelope.arguments().map(json::object);
+            read.and_then(Result::ok).unwrap_or_default()
+        });
+        let mut own = arguments
+            .iter()
+            .filter(|(own, _)| own.eq_ignore_ascii_case(param))
+            .peekable();
+        if own.peek().is_none() {
+            without.push(param.into());
+        }
+        if !own.all(|(_, raw)| is_written_as(raw, &value)) {
+            return Err(Reason::HeaderMismatch);
+        }
+    }
+    Ok(without)
+}
+
+/// Whether an argument is written so in a header: a text as it is, a number in decimal, or true or false (MCP 2026-07-28,
+/// *Value Encoding*).
+fn is_written_as(raw: &[u8], value: &str) -> bool {
+    match raw.first() {
+        Some(b'"') => json::string(raw).is_some_and(|text| text == value),
+        Some(b'-' | b'0'..=b'9') => {
+            raw == value.as_bytes()
+                || number::exact(raw)
+                    .is_some_and(|own| number::exact(value.as_bytes()) == Some(own))
+        }
+        Some(b't' | b'f') => raw == value.as_bytes(),
+        _ => false,
+    }
 }
 
 /// The era of a request without a body: GET and DELETE.
@@ -181,6 +236,74 @@ mod tests {
 
     fn plain_request(method: &str) -> String {
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{MODERN}}}}}"#)
+    }
+
+    /// The names without an argument, of a tool call with these arguments and headers.
+    fn params(arguments: &str, fields: &[(&str, &str)]) -> Result<Vec<Box<str>>, Reason> {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
+        );
+        let envelope = Envelope::read(body.as_bytes(), &JsonLimits::default()).unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            let name = HeaderName::from_bytes(format!("mcp-param-{name}").as_bytes()).unwrap();
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        params_without_argument(&envelope, &headers)
+    }
+
+    #[test]
+    fn a_header_that_mirrors_an_argument_agrees_with_it() {
+        for (arguments, name, value) in [
+            (r#"{"region":"eu"}"#, "region", "eu"),
+            (r#"{"Region":"eu"}"#, "REGION", "eu"),
+            (r#"{"region":"\u0065u"}"#, "region", "eu"),
+            (r#"{"region":"\u00fc"}"#, "region", "=?base64?w7w=?="),
+            (r#"{"n":5}"#, "n", "5"),
+            (r#"{"n":5.0}"#, "n", "5"),
+            (r#"{"n":12345678901234567890}"#, "n", "12345678901234567890"),
+            (r#"{"flag":true}"#, "flag", "true"),
+        ] {
+            assert_eq!(
+                params(arguments, &[(name, value)]),
+                Ok(vec![]),
+                "{arguments}"
+            );
+        }
+        for (arguments, name, value) in [
+            (r#"{"region":"eu"}"#, "region", "us"),
+            (r#"{"region":"eu"}"#, "region", "EU"),
+            (r#"{"region":"eu"}"#, "Region", "=?base64?dXM=?="),
+            (r#"{"region":"eu"}"#, "region", "=?base64?!?="),
+            (r#"{"region":"eu"}"#, "region", ""),
+            (r#"{"region":"eu","Region":"us"}"#, "region", "eu"),
+            (r#"{"region":null}"#, "region", "null"),
+            (r#"{"region":["eu"]}"#, "region", "[\"eu\"]"),
+            (r#"{"region":"\ud800"}"#, "region", "?"),
+            (r#"{"n":5}"#, "n", "6"),
+            (r#"{"n":12345678901234567890}"#, "n", "12345678901234567891"),
+            (r#"{"flag":true}"#, "flag", "True"),
+        ] {
+            let refused = Err(Reason::HeaderMismatch);
+            assert_eq!(
+                params(arguments, &[(name, value)]),
+                refused,
+                "{arguments} {value}"
+            );
+        }
+        let twice = [("region", "eu"), ("region", "us")];
+        assert_eq!(
+            params(r#"{"region":"eu"}"#, &twice),
+            Err(Reason::HeaderMismatch)
+        );
+    }
+
+    #[test]
+    fn a_header_without_an_argument_of_its_name_is_reported() {
+        for arguments in ["{}", "null", r#"{"location":"eu"}"#, "[]"] {
+            let without = params(arguments, &[("region", "eu")]).unwrap();
+            assert_eq!(without, ["region".into()], "{arguments}");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Message {
     pub references: Vec<Reference>,
     /// The arguments of a tool or prompt: a slice of the body.
     pub arguments: Option<Bytes>,
+    /// Names of headers that mirror arguments, without an argument of that name.
+    pub params_without_argument: Vec<Box<str>>,
     /// The protocol version from the message or its header.
     pub version: Option<Box<str>>,
     /// The protocol version that an `initialize` proposes, if it is a string.
@@ -57,8 +59,18 @@ impl Message {
         limits: &JsonLimits,
     ) -> Result<Self, Unreadable> {
         let envelope = Envelope::read(body, limits)?;
-        match headers::agree(&envelope, headers) {
-            Ok(era) => Ok(Self::of(envelope, era, body, headers)),
+        let agreed = headers::agree(&envelope, headers).and_then(|era| {
+            let params = match era {
+                Era::Legacy => Vec::new(),
+                Era::Modern => headers::params_without_argument(&envelope, headers)?,
+            };
+            Ok((era, params))
+        });
+        match agreed {
+            Ok((era, params_without_argument)) => Ok(Self {
+                params_without_argument,
+                ..Self::of(envelope, era, body, headers)
+            }),
             Err(reason) => Err(Unreadable {
                 reason,
                 id: envelope.id().cloned(),
@@ -78,6 +90,7 @@ impl Message {
             name: None,
             references: Vec::new(),
             arguments: None,
+            params_without_argument: Vec::new(),
             version: headers::version(headers).map(Into::into),
             proposed_version: None,
             task_use: TaskUse::None,
@@ -98,6 +111,7 @@ impl Message {
             method: method.map(|(name, method)| MethodName::of(name, method)),
             name: envelope.name().map(Into::into),
             arguments: envelope.arguments().map(|raw| body.slice_ref(raw)),
+            params_without_argument: Vec::new(),
             version: version.map(Into::into),
             proposed_version: envelope.proposed_version().map(Into::into),
             task_use: envelope.task_use(),
@@ -115,6 +129,7 @@ impl Message {
             name: self.name.as_deref(),
             references: &self.references,
             arguments: self.arguments.as_deref(),
+            params_without_argument: &self.params_without_argument,
             version: self.version.as_deref(),
         }
     }

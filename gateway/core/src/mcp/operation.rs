@@ -11,6 +11,8 @@ pub struct Operation<'a> {
     pub references: &'a [Reference],
     /// The arguments of a tool or prompt: a raw JSON value.
     pub arguments: Option<&'a [u8]>,
+    /// Names of headers that mirror arguments, without an argument of that name.
+    pub params_without_argument: &'a [Box<str>],
     /// The protocol version, where the message or its header names one.
     pub version: Option<&'a str>,
 }

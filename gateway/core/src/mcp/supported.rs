@@ -29,7 +29,7 @@ pub fn is_revision(version: &str) -> bool {
 /// The kind of a request, as far as versions are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked<'a> {
-    /// Legacy `initialize`, with the version it proposes. The upstream's answer decides on the version.
+    /// `initialize` of any era, with the version it proposes. The upstream's answer decides on the version.
     Opening(Option<&'a str>),
     /// Any other message.
     Message,
@@ -92,6 +92,8 @@ impl Supported {
     ) -> Result<(), Unsupported> {
         let is_listed = match (asked, version) {
             (Asked::Opening(_), _) if era == Era::Legacy => self.has_legacy,
+            // Modern revisions have no sessions. A server that has them too would open one.
+            (Asked::Opening(_), _) if !self.has_legacy => false,
             (Asked::Bodiless, _) if !self.has_legacy => {
                 return Err(unsupported(Reason::MethodNotAllowed, version));
             }
@@ -171,6 +173,20 @@ mod tests {
 
     fn refused(reason: Reason, requested: &str) -> Result<(), (Reason, String)> {
         Err((reason, requested.to_owned()))
+    }
+
+    #[test]
+    fn no_form_of_initialize_is_allowed_without_a_legacy_version() {
+        for proposed in [Some(MODERN), Some(LATEST_LEGACY), None] {
+            for (era, version) in [(Era::Modern, Some(MODERN)), (Era::Legacy, None)] {
+                let asked = Asked::Opening(proposed);
+                let outcome = judged(&[MODERN], era, version, asked);
+                assert!(outcome.is_err(), "{era:?} {proposed:?}");
+            }
+        }
+        let both = [LATEST_LEGACY, MODERN];
+        let asked = Asked::Opening(Some(MODERN));
+        assert_eq!(judged(&both, Era::Modern, Some(MODERN), asked), Ok(()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::caller::{Caller, RuleTarget};
 use super::readings::TargetReadings;
 use super::rule::Rule;
 use super::{Answer, Call, DecisionSource, Denied, Policy, Reading, Unmet, UriFault, touched};
+use crate::cel::call_arguments::CallArguments;
 use crate::mcp::operation::Operation;
 use crate::policy::rule::arguments::{self, Argument};
 use crate::refusal::Refusal;
@@ -70,11 +71,12 @@ pub enum Said<'p> {
 impl Policy {
     /// Decides one call as [`authorize`](Self::authorize) does, and explains why.
     pub fn explain(&self, caller: &Caller<'_>, operation: &Operation<'_>) -> Explanation<'_> {
-        let call = self.call(caller, operation);
+        // The steps are taken twice, and each call has a limited number of them.
+        let (judged, shown) = (self.call(caller, operation), self.call(caller, operation));
         let touched: Vec<_> = touched(operation)
             .into_iter()
             .flatten()
-            .flat_map(|target| self.explain_readings(&call, &target))
+            .flat_map(|target| self.explain_readings(&judged, &shown, &target))
             .collect();
         let takes = touched.iter().try_fold(self.required.clone(), |all, one| {
             Some(all.union(one.decision.as_ref().ok()?))
@@ -95,13 +97,14 @@ impl Policy {
 
     fn explain_readings<'p>(
         &'p self,
-        call: &Call<'_>,
+        judged: &Call<'_>,
+        shown: &Call<'_>,
         target: &RuleTarget<'_>,
     ) -> Vec<Touched<'p>> {
         match TargetReadings::of(&self.rules, target) {
             Ok(readings) => readings
                 .targets()
-                .map(|target| self.explain_target(call, &target))
+                .map(|target| self.explain_target(judged, shown, &target))
                 .collect(),
             Err(fault) => vec![Touched {
                 method: target.method.to_owned(),
@@ -115,8 +118,13 @@ impl Policy {
         }
     }
 
-    fn explain_target<'p>(&'p self, call: &Call<'_>, target: &RuleTarget<'_>) -> Touched<'p> {
-        let (by, decision) = match self.judge_target(call, target) {
+    fn explain_target<'p>(
+        &'p self,
+        judged: &Call<'_>,
+        shown: &Call<'_>,
+        target: &RuleTarget<'_>,
+    ) -> Touched<'p> {
+        let (by, decision) = match self.judge_target(judged, target) {
             Ok((by, scopes)) => (by, Ok(scopes.cloned().unwrap_or_default())),
             Err(denied) => (denied.by, Err(denied.refusal())),
         };
@@ -130,7 +138,7 @@ impl Policy {
             at,
             rule,
             said: match speaking.contains(&at) {
-                true => said(rule, call, target),
+                true => said(rule, shown, target),
                 false if rule.methods.cover(target.method) => Said::OtherName,
                 false => Said::OtherMethod,
             },
@@ -153,8 +161,8 @@ fn said<'p>(rule: &'p Rule, call: &Call<'_>, target: &RuleTarget<'_>) -> Said<'p
         return Said::Answers(answer);
     }
     let differs = |asked: &&Argument| {
-        let met = arguments::are(&call.arguments, std::slice::from_ref(*asked));
-        met == Ok(false)
+        let again = CallArguments::new(call.arguments.raw(), false);
+        arguments::are(&again, std::slice::from_ref(*asked)) == Ok(false)
     };
     Said::OtherArguments(rule.arguments.iter().filter(differs).collect())
 }
@@ -319,7 +327,7 @@ mod tests {
                 Err((Reason::PolicyDenied, Some(Arc::clone(text))))
             }
             Said::Answers(Answer::Refuses(_)) => Err((Reason::PolicyDenied, None)),
-            Said::Answers(Answer::Unreadable(reason)) => Err((*reason, None)),
+            Said::Answers(Answer::Unreadable(fault)) => Err((fault.reason(), None)),
             _ => Err((Reason::ConditionFailed, None)),
         };
         let decision = touched.decision.clone();

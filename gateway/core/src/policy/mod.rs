@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub use self::caller::Caller;
 pub use self::hierarchy::Hierarchy;
 pub(crate) use self::readings::trimmed;
-pub use self::rule::arguments::{Argument, MAX_NUMBER, Value};
+pub use self::rule::arguments::{Argument, ArgumentCause, ArgumentFault, MAX_NUMBER, Value};
 pub use self::rule::callers::{Callers, Identity};
 pub use self::rule::index::Rules;
 pub use self::rule::pattern::Pattern;
@@ -104,6 +104,8 @@ pub struct Judged {
     pub uri_fault: Option<UriFault>,
     /// The reading of a name that is refused, where the name as it was sent is not.
     pub read_as: Option<Box<str>>,
+    /// Why the arguments could not be judged, where the call is refused for that.
+    pub unreadable: Option<ArgumentFault>,
     /// The permit, or why the call is refused.
     pub decision: Result<Permit, Refusal>,
 }
@@ -124,8 +126,8 @@ impl Policy {
     ///
     /// The decision's refusal is [`Reason::InsufficientScope`] with every scope that the call requires, so that the client steps
     /// up once; [`Reason::PolicyDenied`] when no scope would help, with the message of the rule that denied;
-    /// [`Reason::ConditionFailed`] when a condition could not be evaluated; [`Reason::AmbiguousUri`],
-    /// [`Reason::AmbiguousJson`] or [`Reason::InvalidRequest`] when rules read a URI or arguments in which two readers
+    /// [`Reason::ConditionFailed`] when a condition could not be evaluated; [`Reason::ArgumentUnreadable`] when an argument
+    /// that a rule names could not be judged; [`Reason::AmbiguousUri`], [`Reason::AmbiguousJson`] or [`Reason::InvalidRequest`] when rules read a URI or arguments in which two readers
     /// could see different things.
     pub fn authorize(&self, caller: &Caller<'_>, operation: &Operation<'_>) -> Judged {
         let judged = self.judge(caller, operation);
@@ -152,6 +154,7 @@ impl Policy {
             fault: None,
             uri_fault: None,
             read_as: None,
+            unreadable: None,
             decision,
         }
     }
@@ -267,7 +270,13 @@ impl Policy {
                     });
                 }
                 Answer::Refuses(_) => return Err(Denied::new(by, Reason::PolicyDenied)),
-                Answer::Unreadable(reason) => return Err(Denied::new(by, reason)),
+                Answer::Unreadable(fault) => {
+                    let denied = Denied::new(by, fault.reason());
+                    return Err(Denied {
+                        unreadable: Some(fault),
+                        ..denied
+                    });
+                }
                 Answer::Fails(fault) => {
                     return Err(Denied {
                         fault: Some(fault),
@@ -292,6 +301,7 @@ impl Policy {
         Call {
             caller,
             version: operation.version,
+            params_without_argument: operation.params_without_argument,
             arguments: CallArguments::of_call(operation.arguments, with_names),
         }
     }
@@ -311,6 +321,7 @@ impl Policy {
         let call = Call {
             caller,
             version: None,
+            params_without_argument: &[],
             arguments: CallArguments::new(None, false),
         };
         let holds = condition_asks
@@ -341,6 +352,7 @@ impl Policy {
 struct Call<'a> {
     caller: &'a Caller<'a>,
     version: Option<&'a str>,
+    params_without_argument: &'a [Box<str>],
     arguments: CallArguments<'a>,
 }
 
@@ -355,8 +367,8 @@ pub enum Answer<'p> {
     Denies(&'p Arc<str>),
     /// Refused: the rule allows other callers only.
     Refuses(Unmet),
-    /// The arguments cannot be evaluated: ambiguous, invalid, or of another type.
-    Unreadable(Reason),
+    /// The arguments cannot be judged: ambiguous, invalid, of another type, too long.
+    Unreadable(ArgumentFault),
     /// The condition cannot be evaluated.
     Fails(ConditionFault),
 }
@@ -376,11 +388,18 @@ pub enum Unmet {
 
 impl Rule {
     fn answer<'p>(&'p self, call: &Call<'_>, target: &RuleTarget<'_>) -> Answer<'p> {
+        let mut params = call.params_without_argument.iter();
+        if let Some(name) = params.find(|name| self.reads_argument(name)) {
+            return Answer::Unreadable(ArgumentFault {
+                name: Some(name.clone()),
+                cause: ArgumentCause::HeaderOnly,
+            });
+        }
         if !self.arguments.is_empty() {
             match rule::arguments::are(&call.arguments, &self.arguments) {
                 Ok(true) => {}
                 Ok(false) => return Answer::PassedOver(Unmet::Arguments),
-                Err(reason) => return Answer::Unreadable(reason),
+                Err(fault) => return Answer::Unreadable(fault),
             }
         }
         let unmet = match self.unmet(call, target) {
@@ -401,10 +420,19 @@ impl Rule {
         }
         if let Some(condition) = &self.condition {
             let alike = condition.refuse_look_alikes(&call.arguments);
-            alike.map_err(Answer::Unreadable)?;
+            alike.map_err(|reason| Answer::Unreadable(reason.into()))?;
         }
         let holds = self.condition_holds(call, target);
         Ok((!holds.map_err(Answer::Fails)?).then_some(Unmet::Condition))
+    }
+
+    /// Whether it reads an argument of this name, ASCII case aside.
+    fn reads_argument(&self, name: &str) -> bool {
+        let own = self.arguments.iter().map(|argument| &*argument.name);
+        let condition = self.condition.as_ref();
+        let read = condition.into_iter().flat_map(Condition::argument_names);
+        condition.is_some_and(Condition::reads_all_arguments)
+            || own.chain(read).any(|own| own.eq_ignore_ascii_case(name))
     }
 
     fn unmet_caller(&self, caller: &Caller<'_>) -> Option<Unmet> {
@@ -443,6 +471,7 @@ struct Denied {
     fault: Option<ConditionFault>,
     uri_fault: Option<UriFault>,
     read_as: Option<Box<str>>,
+    unreadable: Option<ArgumentFault>,
 }
 
 impl Denied {
@@ -454,6 +483,7 @@ impl Denied {
             fault: None,
             uri_fault: None,
             read_as: None,
+            unreadable: None,
         }
     }
 
@@ -490,6 +520,7 @@ impl From<Denied> for Judged {
             fault: denied.fault,
             uri_fault: denied.uri_fault,
             read_as: denied.read_as.take(),
+            unreadable: denied.unreadable.clone(),
             decision: Err(denied.refusal()),
         }
     }

@@ -916,3 +916,35 @@ fn arguments_are_walked_over_once_for_any_number_of_rules() {
         assert_eq!(walks(asking_for_arguments(count), nested), 3, "{count}");
     }
 }
+
+#[test]
+fn a_header_for_an_argument_that_a_rule_reads_requires_the_argument() {
+    let conditional = |source| Rule {
+        condition: Some(Condition::compile(source).unwrap()),
+        ..denies(rule("tools/call", &[], ""), "no")
+    };
+    let asking = Rule {
+        arguments: vec![Argument {
+            name: "Query".into(),
+            values: vec![Value::Text(Pattern::parse("**DROP**").unwrap())],
+        }],
+        ..denies(rule("tools/call", &[], ""), "no")
+    };
+    let outcome = |rule, params: &[&str]| {
+        let policy = policy_of(DefaultDecision::Allow, vec![rule]);
+        let params: Vec<Box<str>> = params.iter().map(|name| (*name).into()).collect();
+        let operation = Operation {
+            params_without_argument: &params,
+            ..named("tools/call", "x")
+        };
+        outcome(&policy, "read", &operation).1
+    };
+    assert_eq!(outcome(asking.clone(), &[]), "ok");
+    assert_eq!(outcome(asking.clone(), &["region"]), "ok");
+    assert_eq!(outcome(asking, &["query"]), "header_mismatch");
+    let reads = conditional("has(mcp.arguments.query)");
+    assert_eq!(outcome(reads.clone(), &["region"]), "ok");
+    assert_eq!(outcome(reads, &["query"]), "header_mismatch");
+    let reads_all = conditional(r#"mcp.arguments == {"a": 1}"#);
+    assert_eq!(outcome(reads_all, &["query"]), "header_mismatch");
+}

@@ -148,6 +148,11 @@ reasons! {
         error: "policy_denied",
         ..denied("condition_failed", "This call is not allowed.")
     },
+    /// An argument that a rule names cannot be judged, so the call is refused.
+    ArgumentUnreadable => Row {
+        error: "policy_denied",
+        ..denied("argument_unreadable", "This call is not allowed.")
+    },
     /// Task ids are not bound to a caller here, so no caller is allowed to use one (MCP tasks, *Security Considerations*).
     TasksRefused => denied("tasks_refused", "Tasks are not supported here."),
     /// A task method that names no single task, where task ids are sealed, or that does not exist in the protocol version.
@@ -485,6 +490,7 @@ mod tests {
             (Reason::InsufficientScope, 403),
             (Reason::PolicyDenied, 403),
             (Reason::ConditionFailed, 403),
+            (Reason::ArgumentUnreadable, 403),
             (Reason::TasksRefused, 403),
             (Reason::TasksMethod, -32601),
             (Reason::TasksUndeclared, -32021),

@@ -19,6 +19,10 @@ pub fn edit(document: &[u8], edit: &mut impl Edit) -> Result<Option<Vec<u8>>, Ed
         return edit.edit(document);
     }
     let batch = outline(document, &MESSAGE_LIMITS, 1)?;
+    // A batch holds messages and no batches (JSON-RPC 2.0 §6). A reader that flattens them would find messages in it.
+    if batch.root().elements().any(|message| message.is_array()) {
+        return Err(EditError::Unfit("a batch is in a batch"));
+    }
     let mut changes = Splices::default();
     for message in batch.root().elements().filter(OutlineValue::is_object) {
         if let Some(edited) = edit.edit(message.raw())? {
@@ -57,11 +61,19 @@ mod tests {
 
     #[test]
     fn a_batch_is_edited_element_by_element_and_stays_in_order() {
-        let batch = r#" [ {"a":1} , {"a": 1.0e2},{"a":1}, 7 ,[{"a":1}] ] "#;
-        let expected = r#" [ 2 , {"a": 1.0e2},2, 7 ,[{"a":1}] ] "#;
+        let batch = r#" [ {"a":1} , {"a": 1.0e2},{"a":1}, 7 ,null ] "#;
+        let expected = r#" [ 2 , {"a": 1.0e2},2, 7 ,null ] "#;
         assert_eq!(edited(batch).unwrap().as_deref(), Some(expected));
         assert_eq!(edited("[ ]").unwrap(), None);
         assert_eq!(edited(r#"[{"a": 1}]"#).unwrap(), None);
+    }
+
+    #[test]
+    fn a_batch_in_a_batch_is_refused() {
+        for batch in [r#"[[{"a":1}]]"#, r#"[{"a":1},[]]"#, "[[[]]]"] {
+            let refused = Some(EditError::Unfit("a batch is in a batch"));
+            assert_eq!(edited(batch).err(), refused, "{batch}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! An event stream of an upstream (WHATWG HTML, *Server-sent events*), edited event by event.
 //!
 //! An event is forwarded only when it is complete, because only then its data is known. Events that need no edit are forwarded
-//! byte for byte. Comments between events are forwarded as soon as their line ends, so that they keep the stream open. The
+//! byte for byte. A line that is no field of the standard is refused, because some reader might find data in it. Comments between events are forwarded as soon as their line ends, so that they keep the stream open. The
 //! output does not depend on how the stream is split into chunks.
 
 use std::borrow::Cow;
@@ -13,6 +13,16 @@ use crate::rewrite::edit::{Edit, EditError};
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 const DATA: &[u8] = b"data";
+
+/// The other fields of an event. Readers ignore all others by the standard; a lenient one may take `Data` for `data`.
+const OTHER_FIELDS: [&[u8]; 3] = [b"event", b"id", b"retry"];
+
+/// What ends a line for some readers (Unicode, *Line Breaking*; Python's `splitlines`), in UTF-8.
+const WIDE_LINE_ENDS: [&[u8]; 3] = [
+    "\u{85}".as_bytes(),
+    "\u{2028}".as_bytes(),
+    "\u{2029}".as_bytes(),
+];
 
 /// Edits a stream chunk by chunk.
 #[derive(Debug)]
@@ -189,14 +199,48 @@ struct EventLine {
 
 /// The replacement of an event; `None` where nothing changes.
 fn edited(event: &[u8], edit: &mut impl Edit) -> Result<Option<Vec<u8>>, EditError> {
+    refuse_unreadable(event)?;
     let Some(data) = data(event) else {
         return Ok(None);
     };
     if !could_be_message(&data) {
-        return Ok(None);
+        return match is_one_line(&data) {
+            true => Ok(None),
+            false => Err(SPLIT),
+        };
     }
     let edited = document::edit(&data, edit)?;
     Ok(edited.map(|new| rewritten(event, &new)))
+}
+
+/// Some readers would find other lines in an event.
+const SPLIT: EditError = EditError::Unfit("a line of an event has another line in it");
+
+/// Refuses lines in which some reader might find data that is not the event's data.
+fn refuse_unreadable(event: &[u8]) -> Result<(), EditError> {
+    for (line, _) in lines(event) {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or(line);
+        if name == DATA || line.is_empty() {
+            continue;
+        }
+        if !name.is_empty() && !OTHER_FIELDS.contains(&name) {
+            return Err(EditError::Unfit("a line of an event has an unknown field"));
+        }
+        if !is_one_line(line) {
+            return Err(SPLIT);
+        }
+    }
+    Ok(())
+}
+
+/// Whether every reader finds one line in this text of one line or of data.
+fn is_one_line(text: &[u8]) -> bool {
+    let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n');
+    let has_wide = || {
+        let mut ends = WIDE_LINE_ENDS.iter();
+        ends.any(|end| text.windows(end.len()).any(|part| part == *end))
+    };
+    !text.iter().any(is_control) && (text.is_ascii() || !has_wide())
 }
 
 /// The event's data: the values of its `data` lines, joined by line feeds.
@@ -273,11 +317,11 @@ const fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// Whether some reader might find an object or an array in this text: its first visible ASCII character opens one. What else
-/// servers put into events (the URI of an `endpoint` event, nothing at all) is not a message.
+/// Whether some reader might find an object or an array in this text: it has a brace, or its first visible ASCII character is a
+/// bracket. What else servers put into events (the URI of an `endpoint` event, nothing at all) is not a message.
 fn could_be_message(text: &[u8]) -> bool {
     let visible = text.iter().find(|byte| byte.is_ascii_graphic());
-    matches!(visible, Some(b'{' | b'['))
+    text.contains(&b'{') || visible == Some(&b'[')
 }
 
 #[cfg(test)]
@@ -322,10 +366,10 @@ mod tests {
         "data:{}\r\rdata: []\r\n\r\n",
         "id: 1\ndata:\n\n",
         "id: 1\ndata\n\n",
-        "id: {one}\nevent: {one}\nretry: 5\n: {one}\nother: {one}\ndata:  {}\n\n",
+        "id: {one}\nevent: {one}\nretry: 5\n: {one}\nid\ndata:  {}\n\n",
         "event: endpoint\ndata: /messages?session=one\n\n",
         "data: one\n\n",
-        "Data: {one}\n\n data: {one}\n\ndata : {one}\n\n",
+        "event: \u{fc}\n: \t\u{fc}\ndata: \u{fc}\n\n",
         "data: {}",
         "data: {}\n",
         "\u{feff}data: {}\n\n",
@@ -433,19 +477,71 @@ mod tests {
     }
 
     #[test]
-    fn text_that_opens_no_object_or_array_is_not_a_message() {
+    fn a_line_in_which_some_reader_might_find_data_is_refused() {
+        for line in [
+            "Data: {one}",
+            "DATA: {one}",
+            "data : {one}",
+            " data: {one}",
+            "\tdata: {one}",
+            "\u{feff}data: {one}",
+            "\u{feff}\u{feff}data: {one}",
+            "\0data: {one}",
+            "d\0a\0t\0a\0:\0 \0{\0}\0",
+            "\u{a0}data: {one}",
+            "other: {one}",
+            "other",
+            "{one}",
+            "[{one}]",
+            ": \u{2028}data: {one}",
+            ":\u{b}data: {one}",
+            "event: x\u{85}data: {one}",
+            "id: 1\u{c}data: {one}",
+            "retry: 5\u{2029}data: {one}",
+        ] {
+            for stream in [
+                format!("data: {{}}\n\n{line}\n\n"),
+                format!("data: {{}}\n\ndata: {{}}\n{line}"),
+                format!("data: {{}}\n\n{line}\ndata: {{}}\n\n"),
+            ] {
+                let (out, done) = edited(&[&stream], 1000);
+                assert_eq!(out, "data: {}\n\n", "{stream:?}");
+                assert!(matches!(done, Err(EditError::Unfit(_))), "{stream:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn data_that_some_reader_splits_is_refused_unless_it_is_a_message() {
+        for data in ["x\u{2028}data: [one]", "\u{b}", "x\u{1e}", "x\0"] {
+            let (out, done) = edited(&[&format!("data: {data}\n\n")], 1000);
+            assert_eq!((&*out, done), ("", Err(SPLIT)), "{data:?}");
+        }
+        let message = "data: {\"a\":\"\u{2028}\"}\n\n";
+        assert_eq!(edited(&[message], 1000), (message.to_owned(), Ok(())));
+    }
+
+    #[test]
+    fn text_without_an_object_or_array_is_not_a_message() {
         for text in [
             "",
             " ",
             "/messages?session=1",
-            "\"{\"",
+            "http://[::1]/x",
             "1",
             "null",
-            "\u{feff}x{",
         ] {
             assert!(!could_be_message(text.as_bytes()), "{text}");
         }
-        for text in ["{}", " \n[", "\u{feff}{", "\u{a0}{", "\u{0}[1]"] {
+        for text in [
+            "{}",
+            " \n[",
+            "\u{feff}{",
+            "\u{a0}{",
+            "\u{0}[1]",
+            "x{",
+            "\"{\"",
+        ] {
             assert!(could_be_message(text.as_bytes()), "{text}");
         }
     }

@@ -1,9 +1,10 @@
 //! Lists of tools, prompts, resources and templates, without the entries that the caller is not allowed to see.
 //!
 //! A list is known by its shape (`result.tools` and its like), not by the request it answers: a stream that is resumed
-//! replays answers to requests that are no longer known. The remaining entries keep their order and their bytes; the cursor of
-//! the next page is not touched, so a page may become empty. Every list that was filtered is marked as for this caller only
-//! (`cacheScope`, MCP 2026-07-28, *Caching*): without the member it is undefined who may share it.
+//! replays answers to requests that are no longer known. A task has the result of its request as its own `result`. The
+//! remaining entries keep their order and their bytes; the cursor of the next page is not touched, so a page may become empty.
+//! Every list that was filtered is marked as for this caller only (`cacheScope`, MCP 2026-07-28, *Caching*): without the member
+//! it is undefined who may share it.
 
 use std::ops::Range;
 
@@ -19,10 +20,12 @@ use crate::{
 const DEPTH: usize = 4;
 
 const RESULT: &str = "result";
+const PARAMS: &str = "params";
 const CACHE_SCOPE: &str = "cacheScope";
 
 /// The members of a result that are read or written here.
-const KNOWN: [&str; 5] = [
+const KNOWN: [&str; 6] = [
+    RESULT,
     Listed::Tools.member(),
     Listed::Prompts.member(),
     Listed::Resources.member(),
@@ -84,23 +87,59 @@ impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> Edit for ListFilter<S
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
         let outline = outline(message, &MESSAGE_LIMITS, DEPTH)?;
         let root = outline.root();
-        refuse_ambiguous(root, &[RESULT])?;
-        let Some(result) = root.get(RESULT) else {
-            return Ok(None);
-        };
-        refuse_ambiguous(result, &KNOWN)?;
+        refuse_ambiguous(root, &[RESULT, PARAMS])?;
         let mut changes = Splices::default();
+        if let Some(result) = root.get(RESULT) {
+            self.filter_result(result, &mut changes)?;
+            self.filter_task(result, &mut changes)?;
+        }
+        if let Some(params) = root.get(PARAMS) {
+            refuse_ambiguous(params, &[RESULT])?;
+            self.filter_task(params, &mut changes)?;
+        }
+        Ok(changes.apply(message))
+    }
+}
+
+impl<S: Fn(Listed, &str) -> bool, H: FnMut(Listed, usize)> ListFilter<S, H> {
+    fn filter_result(
+        &mut self,
+        result: OutlineValue<'_, '_>,
+        changes: &mut Splices,
+    ) -> Result<(), EditError> {
+        if result.is_array() {
+            return Err(EditError::Unfit("a result is not an object"));
+        }
+        refuse_ambiguous(result, &KNOWN)?;
         let mut lists = false;
         for listed in Listed::ALL {
             if let Some(list) = result.get(listed.member()) {
-                self.filter(listed, list, &mut changes)?;
+                self.filter(listed, list, changes)?;
                 lists = true;
             }
         }
         if lists {
-            make_private(result, &mut changes);
+            make_private(result, changes);
         }
-        Ok(changes.apply(message))
+        Ok(())
+    }
+
+    /// The result in a task, which may be a member of a result or of a notification's parameters.
+    fn filter_task(
+        &mut self,
+        task: OutlineValue<'_, '_>,
+        changes: &mut Splices,
+    ) -> Result<(), EditError> {
+        let Some(inner) = task.get(RESULT) else {
+            return Ok(());
+        };
+        let outline = outline(inner.raw(), &MESSAGE_LIMITS, DEPTH - 1)?;
+        let mut inner_changes = Splices::default();
+        self.filter_result(outline.root(), &mut inner_changes)?;
+        if let Some(edited) = inner_changes.apply(inner.raw()) {
+            changes.put(inner.span(), edited);
+        }
+        Ok(())
     }
 }
 
@@ -294,6 +333,21 @@ mod tests {
     }
 
     #[test]
+    fn a_list_in_a_task_is_filtered() {
+        let list = r#"{"tools":[{"name":"x"},{"name":"a"}],"ttlMs":1}"#;
+        let left = r#"{"tools":[{"name":"a"}],"ttlMs":1,"cacheScope":"private"}"#;
+        for message in [
+            r#"{"id":1,"result":{"taskId":"t","result":LIST}}"#,
+            r#"{"method":"notifications/tasks","params":{"taskId":"t","result":LIST}}"#,
+        ] {
+            let (edited, hidden) = filtered(&message.replace("LIST", list)).unwrap();
+            let expected = message.replace("LIST", left);
+            assert_eq!(edited.as_deref(), Some(&*expected));
+            assert_eq!(hidden, [(Listed::Tools, 1)], "{message}");
+        }
+    }
+
+    #[test]
     fn an_ambiguous_list_is_refused() {
         for (message, error) in [
             (
@@ -323,6 +377,18 @@ mod tests {
             (
                 r#"{"id":1,"result":{"tools":{"x":{"name":"x"}}}}"#,
                 EditError::Unfit("a list is not an array"),
+            ),
+            (
+                r#"{"id":1,"result":[{"tools":[{"name":"x"}]}]}"#,
+                EditError::Unfit("a result is not an object"),
+            ),
+            (
+                r#"{"id":1,"result":{"result":[{"name":"x"}]}}"#,
+                EditError::Unfit("a result is not an object"),
+            ),
+            (
+                r#"{"id":1,"result":{"Result":{"tools":[{"name":"x"}]}}}"#,
+                EditError::Unfit("it has look-alike member names"),
             ),
             (
                 r#"{"id":1,"result":{"tools":"x"}}"#,

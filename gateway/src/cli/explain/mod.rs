@@ -173,6 +173,7 @@ fn operation<'q>(question: &'q Question, config: &Config) -> Result<Operation<'q
         method: Some(method),
         name: question.name.as_deref(),
         references: &question.reference,
+        params_without_argument: &[],
         arguments: question
             .arguments
             .as_deref()

@@ -152,9 +152,7 @@ impl ExplainedCall<'_> {
                     self.unmet_text(rule, *unmet)
                 )
             }
-            Said::Answers(Answer::Unreadable(reason)) => {
-                format!("decides: refuses the arguments ({})", reason.label())
-            }
+            Said::Answers(Answer::Unreadable(fault)) => format!("decides: denies, {fault}"),
             Said::Answers(Answer::Fails(fault)) => {
                 format!("decides: denies, {fault}: {}", condition(rule))
             }

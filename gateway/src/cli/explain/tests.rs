@@ -151,7 +151,7 @@ fn each_outcome_has_its_text_and_its_exit_code() {
             "any",
             &look_alike,
             REFUSED,
-            "decides: refuses the arguments (ambiguous_json)\n",
+            "decides: denies, the arguments have look-alike member names\n",
         ),
         (
             late,

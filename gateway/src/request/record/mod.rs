@@ -18,7 +18,7 @@ use mcp_gateway_core::{
         change::Change,
         message::{Message, MethodName},
     },
-    policy::DecisionSource,
+    policy::{ArgumentFault, DecisionSource},
     principal::Principal,
     refusal::{Refusal, reason::Reason},
 };
@@ -168,6 +168,15 @@ impl Record {
 
     /// Sets the detail: why a condition of the policy could not be evaluated.
     pub(crate) fn set_condition_failure(&mut self, source: DecisionSource, fault: ConditionFault) {
+        self.set_detail(format!("policy.{source}: {fault}"));
+    }
+
+    /// Sets the detail: why the arguments could not be judged.
+    pub(crate) fn set_unreadable_argument(
+        &mut self,
+        source: DecisionSource,
+        fault: &ArgumentFault,
+    ) {
         self.set_detail(format!("policy.{source}: {fault}"));
     }
 

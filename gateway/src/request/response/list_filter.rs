@@ -20,7 +20,8 @@ use crate::{
 
 /// The edit for the answer to this request; none if nothing is hidden, or nothing is listed.
 ///
-/// A stream that a GET opens may replay any answer, so it is edited too: lists are recognised by their shape.
+/// A stream that a GET opens may replay any answer, and a task may hold any result, so they are edited too: lists are recognised by
+/// their shape.
 pub(crate) fn edit(
     exchange: &Exchange<'_>,
     resource: &Arc<ProtectedResource>,
@@ -29,8 +30,10 @@ pub(crate) fn edit(
     admitted: &Admitted,
 ) -> Option<Editing> {
     let http_method = &exchange.session.req_header().method;
-    let asked = message.called().and_then(McpMethod::list);
-    if resource.policy.hide == Hide::Nothing || (asked.is_none() && http_method != Method::GET) {
+    let may_list =
+        |method: McpMethod| method.list().is_some() || method.is_about_tasks() || method.listens();
+    let may_list = message.called().is_some_and(may_list) || http_method == Method::GET;
+    if resource.policy.hide == Hide::Nothing || !may_list {
         return None;
     }
     let viewer = Viewer {

@@ -13,7 +13,9 @@ use http::{
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use mcp_gateway_core::{
-    http::media_type::is_media_type, refusal::reason::Reason, rewrite::document,
+    http::media_type::{is_media_type, may_be_utf8},
+    refusal::reason::Reason,
+    rewrite::document,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -47,7 +49,9 @@ impl AnswerForm {
             return Err(Reason::AnswerUnreadable);
         }
         let mut types = headers.get_all(CONTENT_TYPE).iter();
-        if let (Some(one), None) = (types.next(), types.next()) {
+        if let (Some(one), None) = (types.next(), types.next())
+            && may_be_utf8(one)
+        {
             if is_media_type(one, "application/json") {
                 return Ok(Self::Document);
             }
@@ -55,8 +59,9 @@ impl AnswerForm {
                 return Ok(Self::Events);
             }
         }
-        record
-            .set_detail("the upstream's answer is neither application/json nor text/event-stream");
+        record.set_detail(
+            "the upstream's answer is neither application/json nor text/event-stream, in UTF-8",
+        );
         Err(Reason::AnswerUnreadable)
     }
 }
@@ -176,6 +181,8 @@ mod tests {
             &[(CONTENT_TYPE, "")],
             &[(CONTENT_TYPE, "text/plain")],
             &[(CONTENT_TYPE, "application/jsonp")],
+            &[(CONTENT_TYPE, "application/json; charset=utf-16")],
+            &[(CONTENT_TYPE, "text/event-stream; charset=utf-7")],
             &[(CONTENT_TYPE, "application/json, text/event-stream")],
             &[
                 (CONTENT_TYPE, "application/json"),

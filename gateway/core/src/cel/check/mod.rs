@@ -24,6 +24,8 @@ pub(crate) struct Reads {
     pub(crate) arguments: MemberNames,
     /// Those, and the members inside them.
     pub(crate) argument_names: BTreeSet<String>,
+    /// How many times it uses arguments.
+    pub(crate) argument_uses: usize,
     /// The tool, prompt or resource.
     pub(crate) name: bool,
     pub(crate) address: bool,
@@ -270,6 +272,7 @@ impl Checker<'_> {
         self.reads.address |= (variable, field) == ("client", "address");
         self.reads.time |= *kind == TypeKind::Time;
         let is_arguments = *kind == TypeKind::Map;
+        self.reads.argument_uses += usize::from(is_arguments);
         Ok(Node::from(
             *kind,
             if is_arguments {

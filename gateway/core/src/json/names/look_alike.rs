@@ -6,6 +6,7 @@
 //!
 //! [`json::check`]: crate::json::check()
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::json::object::Object;
@@ -30,9 +31,19 @@ pub(crate) fn ambiguous_names<'a>(
 /// Names of many objects, folded once, for many comparisons with known names.
 #[derive(Debug, Default)]
 pub(crate) struct Spellings {
-    by_fold: HashMap<String, HashSet<Box<str>>>,
+    by_fold: HashMap<Box<str>, Folded>,
     /// Two members of one object look alike.
     are_ambiguous: bool,
+}
+
+/// The names that look like one another.
+#[derive(Debug)]
+struct Folded {
+    first: Box<str>,
+    /// Whether there is another one.
+    has_others: bool,
+    /// How many forms were found before.
+    number: usize,
 }
 
 impl Spellings {
@@ -41,13 +52,23 @@ impl Spellings {
         let mut spellings = Self::default();
         let mut seen = HashSet::new();
         for (object, name) in names {
-            let folded = fold(name);
-            spellings.are_ambiguous |= !seen.insert((object, folded.clone()));
-            spellings
-                .by_fold
-                .entry(folded)
-                .or_default()
-                .insert(name.into());
+            let folded = fold_cheaply(name);
+            let number = spellings.by_fold.len();
+            match spellings.by_fold.get_mut(&*folded) {
+                Some(alike) => {
+                    alike.has_others |= *alike.first != *name;
+                    spellings.are_ambiguous |= !seen.insert((object, alike.number));
+                }
+                None => {
+                    seen.insert((object, number));
+                    let alike = Folded {
+                        first: name.into(),
+                        has_others: false,
+                        number,
+                    };
+                    spellings.by_fold.insert(folded.into(), alike);
+                }
+            }
         }
         spellings
     }
@@ -55,10 +76,19 @@ impl Spellings {
     /// Whether two members of one object look alike, or any member looks like a name in `known` without being equal.
     pub(crate) fn ambiguous(&self, known: &[&str]) -> bool {
         let looks_like = |known: &&str| {
-            let own = self.by_fold.get(&fold(known));
-            own.is_some_and(|own| own.iter().any(|own| **own != **known))
+            let own = self.by_fold.get(&*fold_cheaply(known));
+            own.is_some_and(|own| own.has_others || *own.first != **known)
         };
         self.are_ambiguous || known.iter().any(looks_like)
+    }
+}
+
+/// As [`fold`]; nearly every name is its own form, and is not copied.
+fn fold_cheaply(name: &str) -> Cow<'_, str> {
+    let is_folded = |byte: u8| byte.is_ascii() && byte != 0 && !byte.is_ascii_uppercase();
+    match name.bytes().all(is_folded) {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(fold(name)),
     }
 }
 

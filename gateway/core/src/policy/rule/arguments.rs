@@ -1,8 +1,13 @@
 //! What a rule requires of the arguments of a call.
+//!
+//! An argument that a rule names and that the rule cannot judge refuses the call, whether the rule allows or denies: the MCP
+//! server might read in it what the rule does not see.
+
+use std::fmt;
 
 use super::pattern::Pattern;
-use crate::cel::call_arguments::CallArguments;
-use crate::json;
+use crate::cel::call_arguments::{CallArguments, Found, MAX_ARGUMENT, MAX_STEPS};
+use crate::json::number;
 use crate::refusal::reason::Reason;
 
 /// The largest whole number that JSON readers agree on (RFC 8259 §6).
@@ -28,51 +33,164 @@ pub enum Value {
     Flag(bool),
 }
 
-impl Value {
-    fn is(&self, raw: &[u8]) -> bool {
-        match self {
-            Self::Text(pattern) => json::string(raw).is_some_and(|text| pattern.matches(&text)),
-            Self::Number(number) => number_of(raw) == Some(*number as f64),
-            Self::Flag(flag) => raw == if *flag { &b"true"[..] } else { b"false" },
+/// Why a call's arguments cannot be judged. It names the argument, never its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArgumentFault {
+    /// The argument that the rule names; none where the fault is in all of them.
+    pub name: Option<Box<str>>,
+    /// What is wrong with it.
+    pub cause: ArgumentCause,
+}
+
+/// What is wrong with an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArgumentCause {
+    /// All arguments together are no object.
+    #[error("the arguments are not an object")]
+    NotObject,
+    /// A member name that some readers take for another one.
+    #[error("the arguments have look-alike member names")]
+    LookAlike,
+    /// A value of another type than those of the rule.
+    #[error("it is {0}, and the rule compares it with another type")]
+    Type(&'static str),
+    /// A header mirrors it, and the message has no such argument.
+    #[error("only its Mcp-Param header has a value")]
+    HeaderOnly,
+    /// A text with half of a surrogate pair.
+    #[error("it is not valid Unicode text")]
+    NotText,
+    /// A number that readers round differently, or beyond [`MAX_NUMBER`].
+    #[error("it is a number that is too large, or that readers round differently")]
+    Number,
+    /// Over [`MAX_ARGUMENT`].
+    #[error("it is longer than {MAX_ARGUMENT} bytes")]
+    TooLong,
+    /// Over [`MAX_STEPS`], together with what other rules read.
+    #[error("it is too long for so many rules (more than {MAX_STEPS} steps)")]
+    TooMuch,
+}
+
+impl ArgumentFault {
+    /// The reason for the client.
+    pub const fn reason(&self) -> Reason {
+        match self.cause {
+            ArgumentCause::NotObject => Reason::InvalidRequest,
+            ArgumentCause::LookAlike => Reason::AmbiguousJson,
+            ArgumentCause::HeaderOnly => Reason::HeaderMismatch,
+            _ => Reason::ArgumentUnreadable,
         }
     }
 }
 
-/// Whether a raw value is of the type of one of these.
-fn is_of_their_type(raw: &[u8], values: &[Value]) -> bool {
-    values.iter().any(|value| match value {
-        Value::Text(_) => raw.starts_with(b"\""),
-        Value::Number(_) => matches!(raw.first(), Some(b'-' | b'0'..=b'9')),
-        Value::Flag(_) => matches!(raw, b"true" | b"false"),
-    })
+impl From<Reason> for ArgumentFault {
+    /// From the reasons of [`CallArguments`].
+    fn from(reason: Reason) -> Self {
+        let cause = match reason {
+            Reason::AmbiguousJson => ArgumentCause::LookAlike,
+            _ => ArgumentCause::NotObject,
+        };
+        Self { name: None, cause }
+    }
 }
 
-/// `5`, `5.0` and `5e0` are the same number to the server that runs the call.
-fn number_of(raw: &[u8]) -> Option<f64> {
-    let is_number = matches!(raw.first(), Some(b'-' | b'0'..=b'9'));
-    let text = std::str::from_utf8(raw).ok().filter(|_| is_number)?;
-    text.parse().ok()
+impl fmt::Display for ArgumentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "argument `{name}` cannot be judged: {}", self.cause),
+            None => self.cause.fmt(f),
+        }
+    }
 }
 
-/// Whether the call's arguments meet a rule's requirements.
+/// Whether the call's arguments meet a rule's requirements. An argument that is missing does not.
 ///
 /// # Errors
-/// [`Reason::InvalidRequest`] where they are not an object, [`Reason::AmbiguousJson`] where a name looks like a required one,
-/// or like another. [`Reason::PolicyDenied`] where a value has another type than the required ones: a server that accepts
-/// `"true"` for `true` would do what the rule did not see. An argument that is missing or null does not meet the rule.
-pub(crate) fn are(arguments: &CallArguments<'_>, asked: &[Argument]) -> Result<bool, Reason> {
+/// [`ArgumentFault`] where they cannot be judged, also where another argument does not meet the rule.
+pub(crate) fn are(
+    arguments: &CallArguments<'_>,
+    asked: &[Argument],
+) -> Result<bool, ArgumentFault> {
     let known: Vec<&str> = asked.iter().map(|argument| &*argument.name).collect();
     arguments.refuse_look_alikes(&known)?;
-    let arguments = arguments.object()?;
     let mut all = true;
-    for Argument { name, values } in asked {
-        match arguments.get(name).filter(|raw| *raw != b"null") {
-            None => all = false,
-            Some(raw) if !is_of_their_type(raw, values) => return Err(Reason::PolicyDenied),
-            Some(raw) => all &= values.iter().any(|value| value.is(raw)),
-        }
+    for argument in asked {
+        all &= match arguments.find(&argument.name)? {
+            None => false,
+            Some(found) => argument
+                .is_met(arguments, found)
+                .map_err(|cause| ArgumentFault {
+                    name: Some(argument.name.clone()),
+                    cause,
+                })?,
+        };
     }
     Ok(all)
+}
+
+impl Argument {
+    /// Whether a value is one of those that are allowed.
+    fn is_met<'a>(
+        &self,
+        arguments: &CallArguments<'a>,
+        found: Found<'a>,
+    ) -> Result<bool, ArgumentCause> {
+        match found.raw {
+            [b'"', ..] if self.has(|value| matches!(value, Value::Text(_))) => {
+                self.has_text(arguments, found)
+            }
+            raw @ [b'-' | b'0'..=b'9', ..]
+                if self.has(|value| matches!(value, Value::Number(_))) =>
+            {
+                let number = number::exact(raw).filter(|number| number.abs() <= MAX_NUMBER as f64);
+                let number = number.ok_or(ArgumentCause::Number)?;
+                Ok(self.has(|value| matches!(value, Value::Number(own) if *own as f64 == number)))
+            }
+            raw @ (b"true" | b"false") if self.has(|value| matches!(value, Value::Flag(_))) => {
+                Ok(self.has(|value| *value == Value::Flag(raw == b"true")))
+            }
+            raw => Err(ArgumentCause::Type(kind(raw))),
+        }
+    }
+
+    fn has_text<'a>(
+        &self,
+        arguments: &CallArguments<'a>,
+        found: Found<'a>,
+    ) -> Result<bool, ArgumentCause> {
+        if found.raw.len() > MAX_ARGUMENT {
+            return Err(ArgumentCause::TooLong);
+        }
+        let text = arguments.text(found).ok_or(ArgumentCause::NotText)?;
+        for value in &self.values {
+            let Value::Text(pattern) = value else {
+                continue;
+            };
+            if !arguments.spend(pattern.steps(text.len())) {
+                return Err(ArgumentCause::TooMuch);
+            }
+            if pattern.matches(&text) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn has(&self, is: impl Fn(&Value) -> bool) -> bool {
+        self.values.iter().any(is)
+    }
+}
+
+/// The type of a raw value, for operators.
+const fn kind(raw: &[u8]) -> &'static str {
+    match raw {
+        [b'"', ..] => "text",
+        [b'{', ..] => "an object",
+        [b'[', ..] => "an array",
+        [b't' | b'f', ..] => "true or false",
+        [b'n', ..] => "null",
+        _ => "a number",
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +213,17 @@ mod tests {
     }
 
     fn are(raw: &str, asked: &[Argument]) -> Result<bool, Reason> {
-        super::are(&call(Some(raw)), asked)
+        super::are(&call(Some(raw)), asked).map_err(|fault| fault.reason())
+    }
+
+    /// The fault of an argument `a` with this raw value, where a rule requires these values.
+    fn cause(raw: &str, values: Vec<Value>) -> Option<ArgumentCause> {
+        let raw = format!(r#"{{"a":{raw}}}"#);
+        let judged = super::are(&call(Some(&raw)), &[asked("a", values)]);
+        judged.err().map(|fault| {
+            assert_eq!(fault.name.as_deref(), Some("a"));
+            fault.cause
+        })
     }
 
     #[test]
@@ -109,7 +237,6 @@ mod tests {
             (r#"{"count":5.0,"x":1,"priority":"urgent"}"#, true),
             (r#"{"priority":"\u0068igh","count":5e0}"#, true),
             (r#"{"priority":"High","count":5}"#, false),
-            (r#"{"priority":null,"count":5}"#, false),
             (r#"{"priority":"high"}"#, false),
             (r#"{"priority":"high","count":5.5}"#, false),
             ("{}", false),
@@ -127,10 +254,10 @@ mod tests {
         for (raw, expected) in [
             ("true", Ok(true)),
             ("false", Ok(false)),
-            ("null", Ok(false)),
-            ("\"true\"", Err(Reason::PolicyDenied)),
-            ("1", Err(Reason::PolicyDenied)),
-            ("[true]", Err(Reason::PolicyDenied)),
+            ("null", Err(Reason::ArgumentUnreadable)),
+            ("\"true\"", Err(Reason::ArgumentUnreadable)),
+            ("1", Err(Reason::ArgumentUnreadable)),
+            ("[true]", Err(Reason::ArgumentUnreadable)),
         ] {
             assert_eq!(
                 are(&format!(r#"{{"force":{raw}}}"#), &flag),
@@ -145,14 +272,81 @@ mod tests {
             ("3", Ok(false)),
             ("\"low\"", Ok(true)),
             ("\"-3\"", Ok(false)),
-            ("true", Err(Reason::PolicyDenied)),
-            ("{}", Err(Reason::PolicyDenied)),
+            ("true", Err(Reason::ArgumentUnreadable)),
+            ("{}", Err(Reason::ArgumentUnreadable)),
         ] {
             assert_eq!(
                 are(&format!(r#"{{"n":{raw}}}"#), &either),
                 expected,
                 "{raw}"
             );
+        }
+    }
+
+    #[test]
+    fn an_argument_that_a_rule_cannot_judge_has_a_fault() {
+        let any = || vec![text("**DROP**")];
+        let long = format!("\"{}\"", "x".repeat(MAX_ARGUMENT - 1));
+        for (raw, expected) in [
+            ("\"DROP\"", None),
+            ("\"x\"", None),
+            (r#""DROP TABLE x; --\ud800""#, Some(ArgumentCause::NotText)),
+            (r#""\udc00""#, Some(ArgumentCause::NotText)),
+            ("[\"DROP\"]", Some(ArgumentCause::Type("an array"))),
+            ("[]", Some(ArgumentCause::Type("an array"))),
+            (r#"{"a":"DROP"}"#, Some(ArgumentCause::Type("an object"))),
+            ("1", Some(ArgumentCause::Type("a number"))),
+            ("true", Some(ArgumentCause::Type("true or false"))),
+            ("null", Some(ArgumentCause::Type("null"))),
+            (&long, Some(ArgumentCause::TooLong)),
+        ] {
+            assert_eq!(cause(raw, any()), expected, "{raw}");
+        }
+        for (raw, expected) in [
+            ("9007199254740991", None),
+            ("-9007199254740991", None),
+            ("4.5", None),
+            ("9007199254740993", Some(ArgumentCause::Number)),
+            ("4.99999999999999999999", Some(ArgumentCause::Number)),
+            ("1e400", Some(ArgumentCause::Number)),
+            ("1e-400", Some(ArgumentCause::Number)),
+            ("\"5\"", Some(ArgumentCause::Type("text"))),
+        ] {
+            assert_eq!(cause(raw, vec![Value::Number(5)]), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_argument_that_cannot_be_judged_is_refused_where_another_one_does_not_meet_the_rule() {
+        let asked = [
+            asked("mode", vec![text("raw")]),
+            asked("query", vec![text("**DROP**")]),
+        ];
+        for arguments in [
+            r#"{"mode":"safe","query":["DROP"]}"#,
+            r#"{"query":"DROP \ud800"}"#,
+            r#"{"mode":1,"query":"x"}"#,
+        ] {
+            let refused = Err(Reason::ArgumentUnreadable);
+            assert_eq!(are(arguments, &asked), refused, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn all_rules_together_take_a_bounded_number_of_steps() {
+        let raw = format!(r#"{{"a":"{}"}}"#, "a".repeat(8 * 1024));
+        for (pattern, most) in [("a", usize::MAX), ("**b**", 128), ("**a*b**a*b", 64)] {
+            let rule = [asked("a", vec![text(pattern)])];
+            let call = call(Some(&raw));
+            let judged = (0..1000).take_while(|_| super::are(&call, &rule).is_ok());
+            let judged = judged.count();
+            assert!(
+                judged <= most && judged >= most.min(1000) / 2,
+                "{pattern} {judged}"
+            );
+            let spent = super::are(&call, &rule).err().map(|fault| fault.cause);
+            let expected = (most < 1000).then_some(ArgumentCause::TooMuch);
+            assert_eq!(spent, expected, "{pattern}");
         }
     }
 
