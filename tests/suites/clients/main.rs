@@ -26,5 +26,6 @@ mod refusals {
     pub(crate) mod denial;
     pub(crate) mod fair_use;
     pub(crate) mod rust_step_up;
+    pub(crate) mod spellings;
     pub(crate) mod step_up;
 }
