@@ -17,6 +17,7 @@ mod condition;
 mod configuration;
 mod forwarded;
 mod oracle;
+mod resource_uri;
 mod target;
 
 /// What a client sends and an upstream answers.
@@ -44,6 +45,7 @@ pub use messages::{
     answer_events::answer_events, envelope::envelope, event_stream::event_stream, json::json,
     mcp_headers::mcp_headers,
 };
+pub use resource_uri::resource_uri;
 pub use target::target;
 pub use tokens::{
     bearer_header::bearer_header, claims::claims, jose_header::jose_header, key_set::key_set,
@@ -64,6 +66,7 @@ pub const ALL: &[Property] = &[
     ("mcp_headers", mcp_headers),
     ("target", target),
     ("forwarded", forwarded),
+    ("resource_uri", resource_uri),
     ("event_stream", event_stream),
     ("answer_events", answer_events),
     #[cfg(feature = "configuration")]

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 
 use crate::suite;
 
@@ -67,6 +67,32 @@ const FORWARDED: &[&[u8]] = &[
     b"\x01for=6.6.6.6\nfor=203.0.113.9;host=\"x, for=6.6.6.6;a=\\\"\"",
 ];
 
+/// Resource URIs, some with a pattern that a rule denies.
+const URIS: &[&str] = &[
+    "note:///my secret",
+    "note:///my%20secret\nnote:///**",
+    "note:///gr\u{fc}n",
+    "https://host",
+    "https://:@host/a\nhttps://host/*",
+    "https://ho\u{ff53}t/a",
+    "https://ho\u{ad}st:443/a",
+    "http://127.1/a?b=c#d",
+    "http://0x7f000001/\nhttp://127.0.0.1/**",
+    "http://[0::1]/a",
+    "file:///C|/a\nfile:///C:/*",
+    "file:\\\\localhost\\a\nfile:///**",
+    "file:///a%2Fb//c/%2e%2e/d",
+    "docs://team/a*b\ndocs://team/a*b",
+    "x:///a^b|c`d{e}\nx:///a%5Eb**",
+    "urn:isbn:0451450523",
+    "web+x:/.//host/a",
+    "mailto:a b@c ?d",
+    "a b",
+];
+
+/// How many URIs are generated from these.
+const GENERATED_URIS: usize = 20_000;
+
 /// The property that is replayed by package `properties` itself, because it needs the gateway.
 const ELSEWHERE: &str = "configuration";
 
@@ -88,6 +114,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = format!("the property forwarded holds for {}", line.escape_ascii());
         trials.push(trial("forwarded", name, line.to_vec()));
     }
+    for uri in URIS {
+        let name = format!("the property resource_uri holds for {uri:?}");
+        trials.push(trial("resource_uri", name, uri.as_bytes().to_vec()));
+    }
+    let name = format!("the property resource_uri holds for {GENERATED_URIS} generated URIs");
+    trials.push(Trial::test(name, generated_uris).with_kind("replay"));
     for folder in fs::read_dir(FOUND).into_iter().flatten() {
         let folder = folder.expect("readable").path();
         let property = file_name(&folder);
@@ -112,6 +144,11 @@ pub(crate) fn write_seeds(into: &Path) {
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join(number.to_string()), seed(stream, size)).expect("written");
     }
+    let folder = into.join("resource_uri");
+    fs::create_dir_all(&folder).expect("a folder");
+    for (number, uri) in URIS.iter().enumerate() {
+        fs::write(folder.join(number.to_string()), uri).expect("written");
+    }
     let folder = into.join("condition");
     fs::create_dir_all(&folder).expect("a folder");
     for (number, condition) in CONDITIONS.iter().enumerate() {
@@ -122,6 +159,36 @@ pub(crate) fn write_seeds(into: &Path) {
     for (number, line) in FORWARDED.iter().enumerate() {
         fs::write(folder.join(number.to_string()), line).expect("written");
     }
+}
+
+/// URIs with a character removed, doubled, or replaced by one that parsers read in a way of their own; the same on every run.
+fn generated_uris() -> Result<(), Failed> {
+    let property = suite::property("resource_uri");
+    let odd: Vec<char> =
+        "/\\:@?#%.* |^[]'\"<>{}`~0xC\u{fc}\u{df}\u{ad}\u{ff53}\u{200b}\u{3002}\t\n"
+            .chars()
+            .collect();
+    let mut state = 174_u64;
+    let mut below = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or_default() % bound
+    };
+    for _ in 0..GENERATED_URIS {
+        let mut uri: Vec<char> = URIS[below(URIS.len())].chars().collect();
+        for _ in 0..=below(3) {
+            let at = below(uri.len());
+            match below(4) {
+                0 if uri.len() > 1 => drop(uri.remove(at)),
+                1 => uri.insert(at, uri[at]),
+                2 => uri.insert(at, odd[below(odd.len())]),
+                _ => uri[at] = odd[below(odd.len())],
+            }
+        }
+        property(uri.into_iter().collect::<String>().as_bytes());
+    }
+    Ok(())
 }
 
 fn streams() -> impl Iterator<Item = (&'static str, &'static str, u8)> {

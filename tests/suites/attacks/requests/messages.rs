@@ -1,4 +1,4 @@
-//! Numbers 67–79: messages, and the headers that mirror them.
+//! Numbers 67–79 and 174: messages, and the headers that mirror them.
 
 use e2e::client::{self, Call, MODERN, initialize, notification, request, tool};
 use e2e::upstream::sessions;
@@ -626,4 +626,67 @@ async fn attack_079_an_unknown_notification_is_forwarded() {
     );
     let bare = world.gateway.post(body);
     world.refusal(bare, 401, "no_credentials").await.unwrap();
+}
+
+#[tokio::test]
+async fn attack_174_no_spelling_of_a_resource_uri_passes_a_rule() {
+    // What the answer to every denial says.
+    const TEXT: &str = "This call is not allowed.";
+    let denied = json!({ "method": "resources/read", "deny": TEXT, "name": [
+        "note:///my%20secret", "note:///gr%C3%BCn", "https://host.example", "file:///C:/secret/*", "http://127.0.0.1/**",
+    ] });
+    let rules = json!([denied, { "method": "tools/call", "name": "wipe", "deny": TEXT }]);
+    let world = World::with(|config| config.set("/resources/0/policy/rules", rules)).await;
+    let token = world.reader();
+    let read = |uri: &str| {
+        let body = request(7, "resources/read", json!({ "uri": uri }));
+        world.gateway.post(body).token(&token)
+    };
+    let mut table = Table::default();
+    for uri in [
+        "note:///my secret",
+        "NOTE:///my%20secret",
+        "note:///m%79%20secret",
+        "note:////my%20secret ",
+        "note:///gr\u{fc}n",
+        "https://host.example/",
+        "https://@ho\u{ff53}t.example:443",
+        "https:\\\\ho\u{ad}st.example",
+        "file:C|/secret/a",
+        "file:///C:/secret%2Fa",
+        "http://2130706433/a",
+        "http://0x7f.1/a",
+    ] {
+        table.row(uri, world.refusal(read(uri), 403, "policy_denied").await);
+    }
+    for uri in [
+        "note:///a/../b",
+        "note:///a/%2E./b",
+        "https://h:99999/",
+        "file:///a%00",
+    ] {
+        table.row(uri, world.refusal(read(uri), 400, "ambiguous_uri").await);
+    }
+    for uri in [
+        "note:///my%20notes",
+        "note:///my notes",
+        "https://host.example/a",
+        "urn:a:b",
+    ] {
+        table.row(uri, world.acceptance(read(uri)).await);
+    }
+    let call = |name: &str| {
+        let body = request(7, "tools/call", json!({ "name": name, "arguments": {} }));
+        world.gateway.post(body).token(&token)
+    };
+    for name in ["wipe\0", "wi\u{85}pe", "\u{202e}epiw"] {
+        table.row(name, world.refusal(call(name), 400, "ambiguous_name").await);
+    }
+    for name in [" wipe", "wipe\u{a0}"] {
+        table.row(name, world.refusal(call(name), 403, "policy_denied").await);
+    }
+    for name in ["gr\u{f6}\u{df}e", "\u{524a}\u{9664}"] {
+        table.row(name, world.acceptance(call(name)).await);
+    }
+    drop(table);
 }
