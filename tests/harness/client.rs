@@ -14,6 +14,7 @@ use crate::leaks;
 pub const ACCEPT: &str = "application/json, text/event-stream";
 
 /// One call to be sent.
+#[derive(Clone)]
 pub struct Call {
     http: reqwest::Client,
     method: Method,

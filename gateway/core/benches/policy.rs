@@ -24,7 +24,8 @@ use mcp_gateway_core::{
     json,
     mcp::{envelope::Envelope, operation::Operation},
     policy::{
-        Caller, DefaultDecision, Hierarchy, Methods, Pattern, Policy, Rule, Rules, hide::Hide,
+        Argument, Caller, DefaultDecision, Hierarchy, Methods, Pattern, Policy, Rule, Rules, Value,
+        hide::Hide,
     },
     principal::Principal,
     rate::{Buckets, LimitId, Limiter, Per, RateLimit, token_bucket::Rate},
@@ -406,5 +407,76 @@ fn rules(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, call, rules, condition, rate, lists);
+/// The worst that one call can cost in arguments: rules read them until the limit of steps refuses the call.
+fn worst(criterion: &mut Criterion) {
+    let principal = Arc::new(caller(1));
+    let claims = KeptClaims::none();
+    let asks = Caller {
+        principal: &principal,
+        claims: &claims,
+        request: REQUEST,
+    };
+    let denies = |rule: Rule| Rule {
+        deny: Some("no".into()),
+        ..rule
+    };
+    let matching = |pattern: &str| {
+        denies(Rule {
+            arguments: vec![Argument {
+                name: "a".into(),
+                values: vec![Value::Text(Pattern::parse(pattern).unwrap())],
+            }],
+            ..Rule::default()
+        })
+    };
+    let reading = |source: &str| {
+        denies(Rule {
+            condition: Some(Condition::compile(source).unwrap()),
+            ..Rule::default()
+        })
+    };
+    let text = format!(r#"{{"a":"{}"}}"#, "a".repeat(60 << 10));
+    let list = format!(r#"{{"a":[{}1]}}"#, "1,".repeat(9_000));
+    let nested = format!(
+        r#"{{"a":{}{}1{}}}"#,
+        "[".repeat(50),
+        "1,".repeat(5_000),
+        "]".repeat(50)
+    );
+    let names: String = (0..9_999).map(|n| format!(r#""m{n}":1,"#)).collect();
+    let names = format!(r#"{{{names}"a":"a"}}"#);
+    let mut group = criterion.benchmark_group("worst_arguments");
+    for (name, rule, arguments) in [
+        ("texts_between", matching("**a**a**a**b**"), &text),
+        ("states", matching(&"*a".repeat(127)), &text),
+        ("one_state", matching("*a*b**a"), &text),
+        (
+            "contains",
+            reading(r#"mcp.arguments.a.contains("ab")"#),
+            &text,
+        ),
+        ("in_list", reading("2.5 in mcp.arguments.a"), &list),
+        ("nested", reading("mcp.arguments.a == 1"), &nested),
+        ("names", reading("mcp.arguments.a == 1"), &names),
+    ] {
+        let policy = policy(vec![rule; 100]);
+        let operation = Operation {
+            method: Some("tools/call"),
+            name: Some("t"),
+            arguments: Some(arguments.as_bytes()),
+            ..Operation::default()
+        };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                policy
+                    .authorize(black_box(&asks), &operation)
+                    .decision
+                    .is_ok()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, call, rules, condition, rate, lists, worst);
 criterion_main!(benches);

@@ -19,7 +19,8 @@ use mcp_gateway_core::{
         version::Era,
     },
     policy::{
-        Caller, DefaultDecision, Hierarchy, Methods, Pattern, Policy, Rule, Rules, hide::Hide,
+        Argument, Caller, DefaultDecision, Hierarchy, Methods, Pattern, Policy, Rule, Rules, Value,
+        hide::Hide,
     },
     principal::Principal,
     refusal::reason::Reason,
@@ -53,7 +54,8 @@ struct Case {
     acts_on: Option<String>,
     /// The id, as JSON; that of the error where the message is refused. `none` where there must be none.
     id: Option<String>,
-    /// Scopes of the caller, for a policy: `mcp` for every call, and also `write` for the tools `add` and `größe` and for
+    /// Scopes of the caller, for a policy: `mcp` for every call; the tool `run_sql` without, `drop_sql` with `DROP` in its argument
+    /// `query`, `five` with 5 there; and also `write` for the tools `add` and `größe` and for
     /// `resources/read` of `file:///secret`; every other tool is denied.
     granted: Option<String>,
     #[serde(rename = "source")]
@@ -169,6 +171,7 @@ impl Case {
             scopes: ScopeSet::parse(granted).expect("scopes"),
         };
         let operation = Operation {
+            params_without_argument: &[],
             method: envelope.method(),
             name: envelope.name(),
             references: envelope.references(),
@@ -202,6 +205,15 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         scopes: scopes("write"),
         ..Rule::default()
     };
+    let asking = |name: &str, value: Value| Rule {
+        arguments: vec![Argument {
+            name: "query".into(),
+            values: vec![value],
+        }],
+        scopes: ScopeSet::default(),
+        ..rule("tools/call", &[name])
+    };
+    let drop = || Value::Text(Pattern::parse("**DROP**").expect("a pattern"));
     Policy {
         required: scopes("mcp"),
         supported: ScopeSet::default(),
@@ -210,6 +222,16 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         rules: Rules::new(vec![
             rule("tools/call", &["add", "größe"]),
             rule("resources/read", &["file:///secret"]),
+            Rule {
+                deny: Some("No.".into()),
+                ..asking("run_sql", drop())
+            },
+            Rule {
+                scopes: ScopeSet::default(),
+                ..rule("tools/call", &["run_sql"])
+            },
+            asking("drop_sql", drop()),
+            asking("five", Value::Number(5)),
         ]),
         hide: Hide::Nothing,
     }

@@ -14,11 +14,11 @@ use cel::common::types::CelMap;
 use super::value::{ValueError, Values, key};
 use crate::cel::kept_claims::MemberNames;
 use crate::json::names::look_alike::Spellings;
-use crate::json::{self, JsonError, JsonLimits, Names};
+use crate::json::{self, JsonError, JsonLimits, Names, Object};
 use crate::refusal::reason::Reason;
 
 /// Maximum number of values made of the arguments that the conditions of one call read; above it, a condition fails.
-pub(crate) const MAX_VALUES: usize = 10_000;
+pub(crate) const MAX_VALUES: usize = 2_000;
 
 /// The longest argument that rules and conditions read, in bytes of JSON.
 pub(crate) const MAX_ARGUMENT: usize = 64 * 1024;
@@ -28,7 +28,7 @@ pub(crate) const MAX_ARGUMENT: usize = 64 * 1024;
 pub(crate) const MAX_STEPS: usize = 1024 * 1024;
 
 /// Steps for one value that a condition reads.
-const STEPS_PER_VALUE: usize = 16;
+const STEPS_PER_VALUE: usize = 64;
 
 /// Up to this many arguments are compared one by one with a name. For more arguments their order by name is faster.
 const FEW: usize = 16;
@@ -45,7 +45,9 @@ pub(crate) struct CallArguments<'a> {
     /// Whether a condition may read every name in them: then one walk finds those and the members.
     with_names: bool,
     read: OnceCell<Result<Names<'a>, Reason>>,
-    /// The positions of the arguments in the order of their names, if they are many.
+    /// Names that were looked for among many arguments, with their positions.
+    found: RefCell<BTreeMap<Box<str>, Option<usize>>>,
+    /// The positions of the arguments in the order of their names, if they are many and many names were looked for.
     by_name: OnceCell<Box<[usize]>>,
     /// The names of the arguments themselves.
     own: OnceCell<Spellings>,
@@ -83,6 +85,7 @@ impl<'a> CallArguments<'a> {
             raw,
             with_names,
             read: OnceCell::new(),
+            found: RefCell::default(),
             by_name: OnceCell::new(),
             own: OnceCell::new(),
             all: OnceCell::new(),
@@ -110,6 +113,18 @@ impl<'a> CallArguments<'a> {
         let object = &self.read()?.object;
         let at = match object.len() <= FEW {
             true => object.iter().position(|(own, _)| own == name),
+            false => self.find_among_many(object, name),
+        };
+        Ok(at.and_then(|at| object.at(at).map(|(_, raw)| Found { at, raw })))
+    }
+
+    fn find_among_many(&self, object: &Object<'a>, name: &str) -> Option<usize> {
+        if let Some(found) = self.found.borrow().get(name) {
+            return *found;
+        }
+        let known = self.found.borrow().len();
+        let at = match known < FEW {
+            true => object.iter().position(|(own, _)| own == name),
             false => {
                 let by_name = self.by_name.get_or_init(|| object.by_name());
                 let own = |at: &usize| object.at(*at).map(|(own, _)| &**own);
@@ -117,7 +132,8 @@ impl<'a> CallArguments<'a> {
                 found.ok().and_then(|found| by_name.get(found).copied())
             }
         };
-        Ok(at.and_then(|at| object.at(at).map(|(_, raw)| Found { at, raw })))
+        self.found.borrow_mut().insert(name.into(), at);
+        at
     }
 
     /// The text of an argument; `None` if it is not Unicode text.
@@ -145,6 +161,10 @@ impl<'a> CallArguments<'a> {
     /// # Errors
     /// [`Reason::AmbiguousJson`], or those of [`object`](Self::object).
     pub(crate) fn refuse_look_alikes(&self, known: &[&str]) -> Result<(), Reason> {
+        // Nearly always all names are unambiguous, and then so are these.
+        if self.with_names && self.refuse_look_alikes_within(known).is_ok() {
+            return Ok(());
+        }
         let object = &self.read()?.object;
         let own = || Spellings::of(object.iter().map(|(name, _)| (0, name)));
         refuse(self.own.get_or_init(own), known)
@@ -280,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_values_of_all_conditions_together_are_bounded() {
-        let list = format!("[{}1]", "1,".repeat(6_000));
+        let list = format!("[{}1]", "1,".repeat(MAX_VALUES / 2 + 100));
         let text = format!(r#"{{"a":{list},"b":{list},"c":1}}"#);
         let arguments = CallArguments::new(Some(text.as_bytes()), false);
         assert!(arguments.values(&these("a"), 1).is_ok());
@@ -329,7 +349,8 @@ mod tests {
     #[test]
     fn nested_values_cost_each_of_their_levels() {
         let (open, close) = ("[".repeat(60), "]".repeat(60));
-        let values = format!("{open}{}1{close}", "1,".repeat(9_000));
+        let spaces = " ".repeat(40_000);
+        let values = format!("{open}{spaces}1{close}");
         let text = format!(r#"{{"a":{values}}}"#);
         let arguments = CallArguments::new(Some(text.as_bytes()), false);
         let read = arguments.values(&these("a"), 1);

@@ -55,6 +55,8 @@ pub(super) fn observe_flawed<'a, O: Observer<'a>>(
 
 /// Sees the values of a document during the check. A depth is the number of objects and arrays around a value.
 pub(super) trait Observer<'a> {
+    /// Whether the document was checked before, so that no object in it repeats a name.
+    const IS_CHECKED: bool = false;
     /// Whether it needs the names of the members at this depth.
     fn wants_names(&self, depth: usize) -> bool;
     /// The next value is a member with this name.
@@ -207,7 +209,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         {
             self.observer.name(name.clone());
         }
-        let flaw = match name.map(|name| self.is_new(name)) {
+        let flaw = match name.map(|name| O::IS_CHECKED || self.is_new(name)) {
             Some(true) => return Ok(()),
             Some(false) => JsonError::Duplicate,
             None => JsonError::NameNotText,

@@ -9,6 +9,7 @@ use crate::cel::call_arguments::CallArguments;
 use crate::mcp::operation::Operation;
 use crate::policy::rule::arguments::{self, Argument};
 use crate::refusal::Refusal;
+use crate::refusal::reason::Reason;
 
 /// A decided call with its grounds.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +131,8 @@ impl Policy {
         };
         let asked = match by {
             DecisionSource::Rule(at) => at + 1,
+            // A name that is too long is refused before any rule is evaluated.
+            _ if refused_for(&decision, Reason::ArgumentUnreadable) => 0,
             DecisionSource::Default | DecisionSource::Required => self.rules.all().len(),
         };
         let speaking: Vec<usize> = self.rules.that_speak_of(target).map(|(at, _)| at).collect();
@@ -153,6 +156,12 @@ impl Policy {
             decision,
         }
     }
+}
+
+fn refused_for<T>(decision: &Result<T, Refusal>, reason: Reason) -> bool {
+    decision
+        .as_ref()
+        .is_err_and(|refusal| refusal.reason == reason)
 }
 
 fn said<'p>(rule: &'p Rule, call: &Call<'_>, target: &RuleTarget<'_>) -> Said<'p> {
@@ -180,7 +189,6 @@ mod tests {
     use crate::cel::kept_claims::KeptClaims;
     use crate::cel::{Condition, RequestFacts};
     use crate::mcp::operation::Reference;
-    use crate::refusal::reason::Reason;
     use crate::time::UnixTime;
 
     fn set(text: &str) -> ScopeSet {

@@ -258,6 +258,16 @@ impl Policy {
         call: &Call<'_>,
         target: &RuleTarget<'_>,
     ) -> Result<(DecisionSource, Option<&'p ScopeSet>), Denied> {
+        if !call.arguments.spend(self.rules.steps(target)) {
+            let fault = ArgumentFault {
+                name: None,
+                cause: ArgumentCause::NameTooLong,
+            };
+            return Err(Denied {
+                unreadable: Some(fault),
+                ..Denied::new(DecisionSource::Default, Reason::ArgumentUnreadable)
+            });
+        }
         for (at, rule) in self.rules.that_speak_of(target) {
             let by = DecisionSource::Rule(at);
             match rule.answer(call, target) {

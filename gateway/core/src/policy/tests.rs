@@ -948,3 +948,27 @@ fn a_header_for_an_argument_that_a_rule_reads_requires_the_argument() {
     let reads_all = conditional(r#"mcp.arguments == {"a": 1}"#);
     assert_eq!(outcome(reads_all, &["query"]), "header_mismatch");
 }
+
+#[test]
+fn a_name_is_compared_with_the_patterns_of_all_rules_in_a_bounded_number_of_steps() {
+    let policy = policy_of(
+        DefaultDecision::Allow,
+        vec![rule("resources/read", &["x://*a*b**c"], ""); 100],
+    );
+    let uri = |length: usize| format!("y://{}", "a".repeat(length - 4));
+    for (length, expected) in [(100, "ok"), (8192, "argument_unreadable")] {
+        let uri = uri(length);
+        let operation = named("resources/read", &uri);
+        assert_eq!(outcome(&policy, "read", &operation).1, expected, "{length}");
+    }
+    let references: Vec<_> = (0..200)
+        .map(|_| Reference::Resource(uri(300).into()))
+        .collect();
+    let operation = Operation {
+        method: Some("subscriptions/listen"),
+        references: &references,
+        ..Operation::default()
+    };
+    let judged = outcome(&policy, "read", &operation);
+    assert_eq!(judged.1, "argument_unreadable");
+}

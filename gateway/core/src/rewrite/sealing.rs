@@ -11,7 +11,8 @@ use crate::json::names::look_alike::ambiguous;
 use crate::json::{self, Object};
 use crate::mcp::method::{Further, McpMethod};
 use crate::mcp::tasks::RELATED_TASK;
-use crate::seal::{Bound, Sealer};
+use crate::seal::{Bound, Sealer, state};
+use crate::time::UnixTime;
 use crate::{
     json::Splices,
     rewrite::edit::{Edit, EditError, MESSAGE_LIMITS},
@@ -31,6 +32,8 @@ pub struct Sealing {
     pub known: Vec<(String, String)>,
     /// The binding of the request state, where it is sealed.
     pub state: Option<Bound>,
+    /// The present time: it is sealed with the state.
+    pub now: fn() -> UnixTime,
 }
 
 impl Edit for Sealing {
@@ -83,7 +86,12 @@ impl<'a> AnswerReading<'_, 'a> {
             }
         }
         match self.sealing.state {
-            Some(bound) => self.seal(&bound, result.get("requestState")),
+            Some(bound) => {
+                let now = (self.sealing.now)();
+                self.put(result.get("requestState"), |sealing, value| {
+                    state::seal(&sealing.sealer, &bound, value, now)
+                })
+            }
             None => Ok(()),
         }
     }
@@ -146,19 +154,30 @@ impl<'a> AnswerReading<'_, 'a> {
         }
     }
 
-    /// A value that is not a string is forwarded unchanged: no client could send it back.
     fn seal(&mut self, bound: &Bound, raw: Option<&'a [u8]>) -> Result<(), EditError> {
+        self.put(raw, |sealing, value| {
+            let mut known = sealing.known.iter();
+            let known = known.find(|(id, _)| sealing.tasks == Some(*bound) && *id == value);
+            match known {
+                Some((_, sealed)) => Some(sealed.clone()),
+                None => sealing.sealer.seal(bound, value),
+            }
+        })
+    }
+
+    /// Puts a sealed value in the place of this one. A value that is not a string is forwarded unchanged: no client could send it
+    /// back.
+    fn put(
+        &mut self,
+        raw: Option<&'a [u8]>,
+        seal: impl FnOnce(&Sealing, &str) -> Option<String>,
+    ) -> Result<(), EditError> {
         let Some(raw) = raw.filter(|raw| raw.starts_with(b"\"")) else {
             return Ok(());
         };
         let value =
             json::string(raw).ok_or(EditError::Unfit("an id or state is not a valid string"))?;
-        let mut known = self.sealing.known.iter();
-        let known = known.find(|(id, _)| self.sealing.tasks == Some(*bound) && *id == value);
-        let sealed = match known {
-            Some((_, sealed)) => Some(sealed.clone()),
-            None => self.sealing.sealer.seal(bound, &value),
-        };
+        let sealed = seal(self.sealing, &value);
         let sealed = sealed.ok_or(EditError::Unfit("an id or state is too long"))?;
         let place = json::span(self.message, raw)
             .ok_or(EditError::Unfit("a value is not in the message"))?;
@@ -208,6 +227,7 @@ mod tests {
             tasks: Some(ALICE.task()),
             known: Vec::new(),
             state: Some(state()),
+            now: || UnixTime::new(1000),
         }
     }
 
@@ -297,10 +317,10 @@ mod tests {
         let (before, rest) = sealed.split_once(r#""requestState" : ""#).unwrap();
         let (state_sealed, behind) = rest.split_once('"').unwrap();
         assert!(message.starts_with(before) && message.ends_with(behind));
-        assert_eq!(
-            sealer().open(&state(), state_sealed).as_deref(),
-            Ok("asked")
-        );
+        let lifetime = std::time::Duration::from_secs(60);
+        let now = UnixTime::new(1059);
+        let opened = state::open(&sealer(), &state(), state_sealed, now, lifetime);
+        assert_eq!(opened.as_deref(), Ok("asked"));
         for message in [
             r#"{"jsonrpc":"2.0","id":1,"result":{"requestState":null}}"#,
             r#"{"jsonrpc":"2.0","method":"x","params":{"requestState":"asked"}}"#,

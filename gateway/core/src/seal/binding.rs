@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use super::call::CallDigest;
 use super::digest::{finish, hash_part};
 use super::form::{HEAD, TAG};
+use super::state::TIME;
 use crate::refusal::reason::Reason;
 
 /// The longest session id of an upstream that is sealed, in bytes.
@@ -88,7 +89,7 @@ impl Purpose {
         match self {
             Self::Session => b"mcp-gateway session binding 1",
             Self::Task => b"mcp-gateway task binding 1",
-            Self::RequestState => b"mcp-gateway request state binding 1",
+            Self::RequestState => b"mcp-gateway request state binding 2",
         }
     }
 
@@ -97,7 +98,7 @@ impl Purpose {
         match self {
             Self::Session => MAX_SESSION_ID,
             Self::Task => MAX_TASK_ID,
-            Self::RequestState => MAX_REQUEST_STATE,
+            Self::RequestState => TIME + MAX_REQUEST_STATE,
         }
     }
 

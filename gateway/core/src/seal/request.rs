@@ -5,10 +5,12 @@
 //! them. As the related task of any other message they are refused, because such an id could belong to any caller.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::binding::{Binding, Bound};
 use super::call::CallDigest;
 use super::sealer::Sealer;
+use super::state;
 use crate::json::Splices;
 use crate::json::names::look_alike::ambiguous;
 use crate::json::{self, Object};
@@ -16,6 +18,7 @@ use crate::mcp::method::McpMethod;
 use crate::mcp::tasks::{EXTENSION, RELATED_TASK};
 use crate::mcp::version::META_KEY;
 use crate::refusal::reason::Reason;
+use crate::time::UnixTime;
 
 /// The path in `_meta` where a modern client declares that it supports tasks (SEP-2663, *Capability Negotiation*).
 const DECLARED: [&str; 3] = [
@@ -36,8 +39,10 @@ pub struct Opening<'a> {
     pub binding: Binding<'a>,
     /// Whether ids of tasks are sealed.
     pub tasks: bool,
-    /// Whether request states are sealed.
-    pub request_state: bool,
+    /// How long a request state is valid, where it is sealed.
+    pub request_state: Option<Duration>,
+    /// The present time.
+    pub now: UnixTime,
 }
 
 /// A message whose sealed values have been opened.
@@ -185,9 +190,9 @@ impl<'a> MessageReading<'_, 'a> {
     }
 
     fn state(&mut self, method: &str, params: &Object<'a>) -> Result<(), Reason> {
-        if !self.opening.request_state {
+        let Some(lifetime) = self.opening.request_state else {
             return Ok(());
-        }
+        };
         let target = McpMethod::of(method).target();
         let named = target.and_then(|target| params.get(target));
         let name = named.map(text).transpose()?;
@@ -195,7 +200,8 @@ impl<'a> MessageReading<'_, 'a> {
         let call = call.map_err(|_| Reason::InvalidRequest)?;
         let bound = self.opening.binding.request_state(&call);
         if let Some(raw) = params.get("requestState") {
-            let state = self.opening.sealer.open(&bound, &text(raw)?)?;
+            let Opening { sealer, now, .. } = *self.opening;
+            let state = state::open(sealer, &bound, &text(raw)?, now, lifetime)?;
             self.put(raw, &state)?;
         }
         self.opened.state = Some(bound);
@@ -253,6 +259,8 @@ mod tests {
         subject: "mallory",
         ..ALICE
     };
+    const NOW: UnixTime = UnixTime::new(1_795_257_000);
+    const LIFETIME: Duration = Duration::from_secs(3600);
     const MODERN: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
 
     fn sealer() -> Sealer {
@@ -269,7 +277,8 @@ mod tests {
             sealer: &sealer,
             binding,
             tasks: true,
-            request_state: true,
+            request_state: Some(LIFETIME),
+            now: NOW,
         };
         let mut opened = opening.open(body.as_bytes())?;
         let sent = opened.body.take().unwrap_or_else(|| body.into());
@@ -506,7 +515,23 @@ mod tests {
         let first = call("tools/call", name, arguments, None);
         let (sent, opened) = open_as(ALICE, &first).unwrap();
         assert_eq!(sent, first);
-        let sealed = sealer().seal(&opened.state.unwrap(), "as\"ked").unwrap();
+        let sealed = state::seal(&sealer(), &opened.state.unwrap(), "as\"ked", NOW).unwrap();
+        let opening = |body: &str, now| {
+            let sealer = sealer();
+            let opening = Opening {
+                sealer: &sealer,
+                binding: ALICE,
+                tasks: true,
+                request_state: Some(LIFETIME),
+                now,
+            };
+            opening.open(body.as_bytes()).map(|_| ())
+        };
+        let again = call("tools/call", name, arguments, Some(&sealed));
+        assert_eq!(
+            opening(&again, NOW.plus(LIFETIME)),
+            Err(Reason::RequestState)
+        );
         for arguments in [arguments, r#"{ "amount": 5, "t\u006f": "bob" }"#] {
             let again = call("tools/call", name, arguments, Some(&sealed));
             let expected = call("tools/call", name, arguments, Some(r#"as\"ked"#));
@@ -539,11 +564,12 @@ mod tests {
     #[test]
     fn values_of_a_kind_that_is_not_sealed_are_unchanged() {
         let sealer = sealer();
-        let opening = |tasks, request_state| Opening {
+        let opening = |tasks, request_state: bool| Opening {
             sealer: &sealer,
             binding: ALICE,
             tasks,
-            request_state,
+            request_state: request_state.then_some(LIFETIME),
+            now: NOW,
         };
         let get = message("tasks/get", r#"{"taskId":"abc"}"#);
         assert!(

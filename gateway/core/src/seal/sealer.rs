@@ -91,6 +91,7 @@ fn random_nonce() -> Option<[u8; NONCE_LEN]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::state::TIME;
     use crate::seal::{Binding, CallDigest, MAX_REQUEST_STATE, MAX_SESSION_ID, MAX_TASK_ID};
 
     const BINDING: Binding<'static> = Binding {
@@ -264,7 +265,8 @@ mod tests {
     fn task_ids_and_request_states_can_be_any_text() {
         let sealer = sealer(&[1]);
         let state = BINDING.request_state(&call("{}"));
-        for (bound, longest) in [(BINDING.task(), MAX_TASK_ID), (state, MAX_REQUEST_STATE)] {
+        let longest_state = TIME + MAX_REQUEST_STATE;
+        for (bound, longest) in [(BINDING.task(), MAX_TASK_ID), (state, longest_state)] {
             for value in ["", "a b", "größe\n\0", &"x".repeat(longest)] {
                 let sealed = sealer.seal(&bound, value).unwrap();
                 assert!(sealed.len() <= bound.purpose.longest_sealed());

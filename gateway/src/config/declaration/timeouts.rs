@@ -33,6 +33,8 @@ section! {
         write_idle: Duration = time(seconds(30), MOMENT..=HOUR),
         /// The gateway sends a comment on an event stream that is silent for this time. 0s sends none.
         sse_comment: Duration = time(seconds(25), ZERO..=HOUR),
+        /// How long a client can use a request state that the gateway sealed (request_state: seal); then the call must start again.
+        request_state: Duration = time(HOUR, SECOND..=days(7)),
         /// Deadline for connecting to the upstream, including the TLS handshake; then the request gets 502.
         upstream_connect: Duration = time(seconds(5), MOMENT..=MINUTE),
         /// How long an idle connection to the upstream stays open for reuse.

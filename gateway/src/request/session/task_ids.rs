@@ -15,6 +15,7 @@ use mcp_gateway_core::{
 
 use super::binding::binding;
 use crate::{
+    clock,
     config::RequestState,
     request::{
         exchange::Exchange,
@@ -35,8 +36,9 @@ pub(crate) fn open(
 ) -> Result<(), Reason> {
     check_task_use(exchange, resource, message)?;
     let tasks = resource.tasks == Tasks::Seal;
-    let request_state = resource.request_state == RequestState::Seal;
-    if !tasks && !request_state {
+    let lifetime = exchange.snapshot.timeouts.request_state;
+    let request_state = (resource.request_state == RequestState::Seal).then_some(lifetime);
+    if !tasks && request_state.is_none() {
         return Ok(());
     }
     let sealer = exchange.snapshot.sealer().clone();
@@ -46,6 +48,7 @@ pub(crate) fn open(
         binding,
         tasks,
         request_state,
+        now: clock::now(),
     };
     let body = message.body.as_deref();
     let opened = body.map_or_else(|| Ok(Opened::default()), |body| opening.open(body))?;
@@ -62,6 +65,7 @@ pub(crate) fn open(
             tasks,
             known: opened.tasks,
             state: opened.state,
+            now: clock::now,
         });
         exchange.edit = editing::combine(exchange.edit.take(), Some(sealing));
     }

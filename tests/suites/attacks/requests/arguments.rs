@@ -6,6 +6,10 @@ use e2e::client::{self, Call};
 use e2e::world::{Table, World};
 use serde_json::{Value, json};
 
+/// What reading arguments may take in addition in the build under test, which is not optimized: it takes about ten times as long.
+/// The benchmark `worst_arguments` measures an optimized one.
+const UNOPTIMIZED: Duration = Duration::from_millis(150);
+
 /// A world whose policy allows what these rules do not decide.
 async fn world(rules: Value) -> World {
     World::with(|config| {
@@ -129,7 +133,10 @@ async fn attack_179_what_rules_read_of_arguments_is_bounded() {
         );
         json!({ "method": "tools/call", "name": "judged", "condition": condition, "deny": "No." })
     });
-    let world = world(patterns.into_iter().chain(conditions).collect()).await;
+    // Calls that are refused wait for no upstream: so are those to compare with.
+    let unread = json!({ "method": "tools/call", "name": "unread", "deny": "No." });
+    let rules = patterns.into_iter().chain(conditions).chain([unread]);
+    let world = world(rules.collect()).await;
     let mut table = Table::default();
     let elements = |count: usize| format!(r#"{{"list":[{}1]}}"#, "1,".repeat(count));
     let empty = format!(r#"{{"list":[{}[]]}}"#, "[],".repeat(1_000_000));
@@ -150,7 +157,8 @@ async fn attack_179_what_rules_read_of_arguments_is_bounded() {
     table.row("4 MB of text", refused);
     for (name, arguments) in [
         ("a text", texts(60 << 10)),
-        ("a list", elements(9_000)),
+        ("a list", elements(1_900)),
+        ("a long list", elements(9_000)),
         (
             "many",
             format!(
@@ -161,9 +169,9 @@ async fn attack_179_what_rules_read_of_arguments_is_bounded() {
             ),
         ),
     ] {
-        let unread = median(&world, "list_tasks", &arguments).await;
+        let unread = median(&world, "unread", &arguments).await;
         let read = median(&world, "judged", &arguments).await;
-        let most = unread * 2 + Duration::from_millis(10);
+        let most = unread * 2 + UNOPTIMIZED;
         table.check(name, read <= most, || {
             format!("{read:?} instead of {unread:?}")
         });

@@ -100,6 +100,38 @@ async fn attack_067_mirror_headers_must_agree_with_the_body() {
         ),
     ];
     refuse(&world, rows, MISMATCH).await;
+    let paying = |arguments: Value| {
+        let params = json!({ "name": "list_tasks", "arguments": arguments });
+        post(client::modern(7, "tools/call", params)).modern("tools/call", Some("list_tasks"))
+    };
+    let params = [
+        (
+            "another argument",
+            paying(json!({ "region": "eu" })).with("mcp-param-region", "us"),
+        ),
+        (
+            "an argument of another case",
+            paying(json!({ "Region": "eu" })).with("mcp-param-region", "us"),
+        ),
+        (
+            "an encoded argument",
+            paying(json!({ "region": "eu" })).with("mcp-param-region", "=?base64?dXM=?="),
+        ),
+        (
+            "an argument twice",
+            paying(json!({ "region": "eu" }))
+                .with("mcp-param-region", "eu")
+                .also("mcp-param-region", "us"),
+        ),
+        (
+            "null",
+            paying(json!({ "region": null })).with("mcp-param-region", "us"),
+        ),
+    ];
+    refuse(&world, params, MISMATCH).await;
+    let same = paying(json!({ "region": "eu", "n": 5 }));
+    let same = same.with("mcp-param-region", "eu").with("mcp-param-n", "5");
+    world.acceptance(same).await.unwrap();
     for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
         let other = post(task(method)).modern(method, Some("task-2"));
         refuse(&world, [(method, other)], MISMATCH).await;

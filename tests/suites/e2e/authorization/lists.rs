@@ -379,6 +379,21 @@ async fn an_answer_that_cannot_be_read_is_refused() {
             r#"{"id":1,"result":{},"result":{"tools":[{"name":"wipe"}]}}"#,
         ),
         (
+            "a batch in a batch",
+            "application/json",
+            &*format!("[[{TOOLS}]]"),
+        ),
+        (
+            "another encoding",
+            "application/json; charset=utf-16",
+            TOOLS,
+        ),
+        (
+            "a list without a name",
+            "application/json",
+            r#"{"id":1,"result":[{"name":"wipe"}]}"#,
+        ),
+        (
             "look-alike",
             "application/json",
             r#"{"id":1,"result":{"Tools":[{"name":"wipe"}]}}"#,
@@ -397,6 +412,60 @@ async fn an_answer_that_cannot_be_read_is_refused() {
         });
         let outcome = refused(&world, 502, "answer_unreadable", "unreadable").await;
         table.row(encoding, outcome);
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_upstream_is_filtered_and_keeps_its_body_only_if_that_can_be_read() {
+    let world = hiding("unusable").await;
+    let mut table = Table::default();
+    let events = |tools: &str| format!("data: {tools}\n\n");
+    let missing = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#;
+    for (name, content_type, body, expected) in [
+        (
+            "JSON",
+            "application/json",
+            TOOLS.to_owned(),
+            READERS_TOOLS.to_owned(),
+        ),
+        (
+            "events",
+            "text/event-stream",
+            events(TOOLS),
+            events(READERS_TOOLS),
+        ),
+        (
+            "an error",
+            "application/json",
+            missing.to_owned(),
+            missing.to_owned(),
+        ),
+        ("a text", "text/plain", TOOLS.to_owned(), String::new()),
+        ("no type", "", TOOLS.to_owned(), String::new()),
+        (
+            "no JSON",
+            "application/json",
+            format!("{TOOLS}x"),
+            String::new(),
+        ),
+        (
+            "a batch in a batch",
+            "application/json",
+            format!("[[{TOOLS}]]"),
+            String::new(),
+        ),
+    ] {
+        for status in [400, 404, 500] {
+            let body = body.clone();
+            world
+                .upstream
+                .script(move |_| Answer::Full(with(status, content_type, body.clone())));
+            let reply = list(&world).send().await;
+            let is_expected = reply.status == status && reply.text() == expected;
+            table.check(&format!("{status} {name}"), is_expected, || {
+                format!("{} {}", reply.status, reply.text())
+            });
+        }
     }
 }
 
@@ -443,6 +512,32 @@ async fn an_event_that_is_refused_closes_the_stream_after_the_earlier_events() {
             "data: {\"result\":1,\"result\":{}}\n\n",
             "unreadable",
         ),
+        ("no event", &format!("{TOOLS}\n\n"), "unreadable"),
+        (
+            "a field in capitals",
+            &format!("Data: {TOOLS}\n\n"),
+            "unreadable",
+        ),
+        (
+            "a space before the colon",
+            &format!("data : {TOOLS}\n\n"),
+            "unreadable",
+        ),
+        (
+            "a late byte order mark",
+            &format!("\u{feff}data: {TOOLS}\n\n"),
+            "unreadable",
+        ),
+        (
+            "another line end",
+            &format!("event: a\u{2028}data: {TOOLS}\n\n"),
+            "unreadable",
+        ),
+        (
+            "a batch in a batch",
+            &format!("data: [[{TOOLS}]]\n\n"),
+            "unreadable",
+        ),
         ("large", &large, "too_large"),
     ] {
         let mut feeds = world.upstream.streams("text/event-stream");
@@ -475,7 +570,8 @@ async fn other_answers_are_neither_read_nor_changed() {
         world
             .upstream
             .script(move |_| Answer::Full(with(status, content_type, "<no JSON>")));
-        let reply = list(&world).send().await;
+        let call = world.gateway.post(tool(1, "list_tasks"));
+        let reply = call.token(&world.reader()).send().await;
         assert_eq!((reply.status, reply.text().as_str()), (status, "<no JSON>"));
     }
     world.upstream.script(|_| Answer::Full(with(202, "", "")));

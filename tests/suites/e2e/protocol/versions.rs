@@ -135,13 +135,18 @@ async fn a_resource_without_legacy_versions_opens_no_session() {
     world.upstream.script(sessions());
     let token = world.reader();
     let mut table = Table::default();
-    let opening = request(
-        7,
-        "initialize",
-        json!({ "protocolVersion": "2025-06-18", "capabilities": {} }),
-    );
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {} });
+    let opening = request(7, "initialize", params.clone());
+    let modern_opening = modern(7, "initialize", params);
     for (name, call) in [
         ("initialize", world.gateway.post(opening.clone())),
+        (
+            "in the modern form",
+            world
+                .gateway
+                .post(modern_opening)
+                .modern("initialize", None),
+        ),
         (
             "with a header",
             world.gateway.post(opening).with(VERSION, LEGACY),

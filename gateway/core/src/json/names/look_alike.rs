@@ -7,7 +7,7 @@
 //! [`json::check`]: crate::json::check()
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use crate::json::object::Object;
 
@@ -39,34 +39,51 @@ pub(crate) struct Spellings {
 /// The names that look like one another.
 #[derive(Debug)]
 struct Folded {
-    first: Box<str>,
+    /// The first of them, if it is not their form.
+    first: Option<Box<str>>,
     /// Whether there is another one.
     has_others: bool,
+    /// The object of the first one.
+    object: usize,
     /// How many forms were found before.
     number: usize,
+}
+
+impl Folded {
+    /// The first of the names that have this form.
+    fn first<'a>(&'a self, folded: &'a str) -> &'a str {
+        self.first.as_deref().unwrap_or(folded)
+    }
 }
 
 impl Spellings {
     /// From names, each with the number of its object.
     pub(crate) fn of<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> Self {
-        let mut spellings = Self::default();
+        let mut spellings = Self {
+            by_fold: HashMap::with_capacity(names.size_hint().0),
+            are_ambiguous: false,
+        };
+        // Where names that look alike were found, beginning with the second object.
         let mut seen = HashSet::new();
         for (object, name) in names {
-            let folded = fold_cheaply(name);
+            let folded: Box<str> = fold_cheaply(name).into();
             let number = spellings.by_fold.len();
-            match spellings.by_fold.get_mut(&*folded) {
-                Some(alike) => {
-                    alike.has_others |= *alike.first != *name;
-                    spellings.are_ambiguous |= !seen.insert((object, alike.number));
+            match spellings.by_fold.entry(folded) {
+                Entry::Occupied(mut alike) => {
+                    let is_first = alike.get().first(alike.key()) == name;
+                    let alike = alike.get_mut();
+                    alike.has_others |= !is_first;
+                    spellings.are_ambiguous |=
+                        alike.object == object || !seen.insert((object, alike.number));
                 }
-                None => {
-                    seen.insert((object, number));
-                    let alike = Folded {
-                        first: name.into(),
+                Entry::Vacant(place) => {
+                    let first = (**place.key() != *name).then(|| name.into());
+                    place.insert(Folded {
+                        first,
                         has_others: false,
+                        object,
                         number,
-                    };
-                    spellings.by_fold.insert(folded.into(), alike);
+                    });
                 }
             }
         }
@@ -76,8 +93,8 @@ impl Spellings {
     /// Whether two members of one object look alike, or any member looks like a name in `known` without being equal.
     pub(crate) fn ambiguous(&self, known: &[&str]) -> bool {
         let looks_like = |known: &&str| {
-            let own = self.by_fold.get(&*fold_cheaply(known));
-            own.is_some_and(|own| own.has_others || *own.first != **known)
+            let own = self.by_fold.get_key_value(&*fold_cheaply(known));
+            own.is_some_and(|(folded, own)| own.has_others || *own.first(folded) != **known)
         };
         self.are_ambiguous || known.iter().any(looks_like)
     }
@@ -88,6 +105,7 @@ fn fold_cheaply(name: &str) -> Cow<'_, str> {
     let is_folded = |byte: u8| byte.is_ascii() && byte != 0 && !byte.is_ascii_uppercase();
     match name.bytes().all(is_folded) {
         true => Cow::Borrowed(name),
+        false if is_simple(name) => Cow::Owned(name.to_ascii_lowercase()),
         false => Cow::Owned(fold(name)),
     }
 }

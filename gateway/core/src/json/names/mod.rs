@@ -17,10 +17,11 @@ pub struct Names<'a> {
     pub all: Vec<(usize, Cow<'a, str>)>,
 }
 
-/// The members of a document that is an object, and the names of all members of all objects in it.
+/// The members of a document that is an object, and the names of all members of all objects in it. For documents that
+/// [`check`](super::check()) accepted.
 ///
 /// # Errors
-/// What is wrong with the document.
+/// What is wrong with the document, except for repeated names.
 pub fn names<'a>(bytes: &'a [u8], limits: &JsonLimits) -> Result<Names<'a>, JsonError> {
     let collector = Collector {
         bytes,
@@ -44,6 +45,8 @@ struct Collector<'a> {
 }
 
 impl<'a> Observer<'a> for Collector<'a> {
+    const IS_CHECKED: bool = true;
+
     fn wants_names(&self, _: usize) -> bool {
         true
     }

@@ -54,6 +54,11 @@ pub enum ArgumentCause {
     /// A value of another type than those of the rule.
     #[error("it is {0}, and the rule compares it with another type")]
     Type(&'static str),
+    /// The names of the call, with the patterns of all rules: over [`MAX_STEPS`].
+    #[error(
+        "the name of the tool, prompt or resource is too long for so many rules (more than {MAX_STEPS} steps)"
+    )]
+    NameTooLong,
     /// A header mirrors it, and the message has no such argument.
     #[error("only its Mcp-Param header has a value")]
     HeaderOnly,

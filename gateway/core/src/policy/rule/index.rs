@@ -35,6 +35,8 @@ struct Slots {
     exact: HashMap<Box<str>, Vec<usize>>,
     /// Rules for any name, or with globs.
     scanned: Vec<usize>,
+    /// The most steps that comparing their patterns takes for one byte of a name.
+    scanned_steps: usize,
     /// Whether a condition of a rule in `scanned` reads arguments.
     scanned_read_arguments: bool,
     /// The names in `exact` that have a rule whose condition does.
@@ -121,6 +123,14 @@ impl Rules {
         uri.is_some_and(|uri| spellings.matches(uri, target.reading))
     }
 
+    /// The most steps that comparing the name with the patterns of all rules takes.
+    pub(crate) fn steps(&self, target: &RuleTarget<'_>) -> usize {
+        let length = target.name.unwrap_or_default().len();
+        self.slots(target.method)
+            .scanned_steps
+            .saturating_mul(length)
+    }
+
     fn slots(&self, method: &str) -> &Slots {
         self.by_method.get(method).unwrap_or(&self.others)
     }
@@ -159,6 +169,8 @@ impl Slots {
         for (at, (rule, uris)) in all.filter(|(_, (rule, _))| covers(rule)) {
             if rule.names.is_empty() || !rule.names.iter().all(|name| name.is_exact()) {
                 slots.scanned.push(at);
+                slots.scanned_steps += rule.names.iter().map(|name| name.steps(1)).sum::<usize>();
+                slots.scanned_steps += uris.steps();
                 slots.scanned_read_arguments |= reads_arguments(rule);
                 continue;
             }

@@ -37,6 +37,12 @@ impl UriSpellings {
         self.parsed.is_empty() && self.decoded.is_empty()
     }
 
+    /// The most steps that comparing them takes for one byte of a URI.
+    pub(crate) fn steps(&self) -> usize {
+        let all = self.parsed.iter().chain(&self.decoded);
+        all.map(|one| one.steps(1)).sum()
+    }
+
     /// Whether decoded readings match more than others.
     pub(crate) const fn has_decoded(&self) -> bool {
         !self.decoded.is_empty()
