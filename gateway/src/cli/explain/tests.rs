@@ -164,8 +164,8 @@ fn each_outcome_has_its_text_and_its_exit_code() {
             late,
             "a\u{1b}[2J",
             &[],
-            REFUSED,
-            "call      tools/call a\\u{1b}[2J\n",
+            WRONG,
+            "--name has a control character",
         ),
     ];
     for (claims, name, more, expected, text) in cases {

@@ -214,7 +214,7 @@ fn write_allowed(setting: &TestGateway) {
     guard.record.set_path("/mcp");
     guard.record.set_resource(&setting.resource());
     guard.record.set_principal(&principal(Some("app")));
-    set_message(&mut guard, &call(&format!("create?{HOSTILE}")));
+    set_message(&mut guard, &call("create?a\"b=c"));
     guard.record.set_decision_source(DecisionSource::Rule(0));
     decide(&mut guard, None);
     decide(&mut guard, None);
