@@ -4,7 +4,7 @@
 //! written literally is encoded again. So two URIs with the same reading reach the same file, and an ordinary URI is its own
 //! reading.
 
-use super::{UriFault, scheme};
+use super::reader::{UriFault, scheme};
 
 /// Which bytes stay as they are, beside letters and digits: those of a segment (RFC 3986 §3.3, `pchar`), without `*`.
 const OF_SEGMENTS: &[u8] = b"-._~!$&'()+,;=:@";

@@ -8,40 +8,14 @@
 
 pub(crate) mod decoded;
 pub(crate) mod plain;
+mod reader;
 pub(crate) mod spellings;
 
 use url::Url;
 
 use self::decoded::{Stars, decoded};
 use self::plain::is_plain;
-
-/// Why a URI is refused where rules match URIs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UriFault {
-    /// `.` or `..` in the authority or path, encoded or not: readers resolve them at different times.
-    #[error("the URI has dot segments")]
-    DotSegments,
-    /// A control character, encoded or not: some readers drop it, for others the text ends there.
-    #[error("the URI has a control character")]
-    Control,
-    /// No URL parser reads it, and a rule is about URIs with a scheme.
-    #[error("the URI cannot be parsed ({0})")]
-    Unparsable(url::ParseError),
-}
-
-/// Which reader sees a text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reading {
-    /// The one that takes the text as it was sent.
-    #[default]
-    Sent,
-    /// A URL parser.
-    Parsed,
-    /// The one that decodes it.
-    Decoded,
-    /// One that removes whitespace at its ends. For names that are not URIs.
-    Trimmed,
-}
+pub use self::reader::{Reading, UriFault};
 
 /// The readings of one URI that differ from the URI as it was sent.
 #[derive(Debug, Default)]
@@ -88,16 +62,6 @@ impl Readings {
             self.others.push((reading, text));
         }
     }
-}
-
-/// The scheme, and what follows its colon (RFC 3986 §3.1).
-fn scheme(uri: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = uri.split_once(':')?;
-    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    is_scheme.then_some((scheme, rest))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! It may fail for URIs with one reading; it must never pass one with two. The property `resource_uri` compares it with the parser.
 
-use super::scheme;
+use super::reader::scheme;
 
 /// The schemes whose hosts are names or addresses that a parser rewrites (WHATWG URL, *special scheme*); of `file` only the
 /// form without a host passes.

@@ -7,7 +7,7 @@
 use url::Url;
 
 use super::decoded::{Stars, decoded};
-use super::{Reading, scheme};
+use super::reader::{Reading, scheme};
 use crate::policy::rule::pattern::Pattern;
 
 /// What names match as URIs, in addition to what they match as texts.
