@@ -11,7 +11,7 @@ use cel::common::types::{
 };
 use cel::common::value::Val;
 
-use crate::json::{self, number};
+use crate::json::{self, JsonError, number};
 
 /// Objects and arrays within one another.
 const MAX_DEPTH: usize = 64;
@@ -110,7 +110,10 @@ impl<'a, 'v> Values<'a, 'v> {
     }
 
     fn list(&mut self, raw: &'a [u8]) -> Result<Box<dyn Val + 'v>, ValueError> {
-        let elements = json::array(raw).map_err(|_| ValueError::Syntax)?;
+        let elements = json::array_up_to(raw, self.left).map_err(|error| match error {
+            JsonError::TooManyValues => ValueError::TooMany,
+            _ => ValueError::Syntax,
+        })?;
         let values = elements.into_iter().map(|raw| self.value(raw));
         let values = values.collect::<Result<Vec<_>, _>>()?;
         Ok(Box::new(CelList::from(values)))

@@ -25,6 +25,7 @@ pub use check::check;
 pub use limits::{JsonError, JsonLimits};
 pub use members::{Members, members};
 pub use names::{Names, names};
+pub(crate) use object::array_up_to;
 pub use object::{Object, array, object, span};
 pub use outline::{Outline, OutlineValue, outline};
 pub use splice::Splices;

@@ -120,8 +120,19 @@ pub fn object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
 /// # Errors
 /// [`JsonError::Syntax`] if the value is not an array.
 pub fn array(bytes: &[u8]) -> Result<Vec<&[u8]>, JsonError> {
+    array_up_to(bytes, usize::MAX)
+}
+
+/// The elements of an array that has at most so many, raw.
+///
+/// # Errors
+/// As [`array`]; [`JsonError::TooManyValues`] for more elements, which are not read.
+pub(crate) fn array_up_to(bytes: &[u8], most: usize) -> Result<Vec<&[u8]>, JsonError> {
     let mut elements = Vec::new();
     each(bytes, b"[]", |lexer| {
+        if elements.len() == most {
+            return Err(JsonError::TooManyValues);
+        }
         elements.push(raw(lexer)?);
         Ok(())
     })?;
