@@ -5,8 +5,7 @@ use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
 use super::call::CallDigest;
 use super::digest::{finish, hash_part};
-use super::form::{HEAD, TAG};
-use super::state::TIME;
+use super::form::{HEAD, TAG, TIME};
 use crate::refusal::reason::Reason;
 
 /// The longest session id of an upstream that is sealed, in bytes.

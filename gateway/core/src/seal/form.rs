@@ -14,6 +14,9 @@ pub(crate) const HEAD: usize = 1 + KEY_ID;
 /// Bytes of the AEAD's tag.
 pub(crate) const TAG: usize = 16;
 
+/// Digits of the time in front of a request state.
+pub(crate) const TIME: usize = 16;
+
 /// A sealed value, split into its parts.
 pub(crate) struct Parts {
     pub(crate) head: [u8; HEAD],

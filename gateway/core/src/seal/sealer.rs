@@ -91,7 +91,7 @@ fn random_nonce() -> Option<[u8; NONCE_LEN]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::state::TIME;
+    use crate::seal::form::TIME;
     use crate::seal::{Binding, CallDigest, MAX_REQUEST_STATE, MAX_SESSION_ID, MAX_TASK_ID};
 
     const BINDING: Binding<'static> = Binding {

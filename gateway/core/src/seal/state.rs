@@ -4,12 +4,10 @@
 use std::time::Duration;
 
 use super::binding::Bound;
+use super::form::TIME;
 use super::sealer::Sealer;
 use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
-
-/// Digits of the time in front of the state.
-pub(crate) const TIME: usize = 16;
 
 /// How far the clock of another replica may be ahead.
 const AHEAD: Duration = Duration::from_secs(60);
