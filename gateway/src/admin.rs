@@ -5,7 +5,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    os::fd::{AsFd, OwnedFd},
     sync::Arc,
     time::Duration,
 };
@@ -34,7 +33,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{limits::overload::descriptors, shared::Gateway};
+use crate::{
+    limits::overload::{descriptors, spares::Spares},
+    shared::Gateway,
+};
 
 /// Connections open at once; the next one waits.
 const MAX_CONNECTIONS: usize = 32;
@@ -95,16 +97,16 @@ impl Service for Admin {
 
 async fn accept(socket: TcpListener, router: Router) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut spares = Spares::default();
+    let spares = Arc::new(Spares::hold(SPARES));
     // The semaphore is never closed.
     while let Ok(place) = places.clone().acquire_owned().await {
-        spares.fill(&socket);
-        let accepted = spares.accept(&socket).await;
-        let router = router.clone();
+        spares.fill();
+        let accepted = next(&socket, &spares).await;
+        let (router, spares) = (router.clone(), spares.clone());
         match accepted {
             Ok((tcp, _)) => drop(tokio::spawn(async move {
                 let _place = place;
-                answer(tcp, router).await;
+                answer(tcp, router, &spares).await;
             })),
             Err(error) => {
                 tracing::debug!("cannot accept an admin connection: {error}");
@@ -114,40 +116,28 @@ async fn accept(socket: TcpListener, router: Router) {
     }
 }
 
-/// Descriptors that are held back. They refer to the listening socket, and are not used.
-#[derive(Default)]
-struct Spares(Vec<OwnedFd>);
-
-impl Spares {
-    /// Holds descriptors back while the process has any.
-    fn fill(&mut self, socket: &TcpListener) {
-        while self.0.len() < SPARES
-            && let Ok(spare) = socket.as_fd().try_clone_to_owned()
-        {
-            self.0.push(spare);
-        }
-    }
-
-    /// The next connection. Where no descriptor is left for it, it gets one of these.
-    async fn accept(&mut self, socket: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        loop {
-            match socket.accept().await {
-                // Another thread may take the closed one first. Then the next one is closed.
-                Err(error) if descriptors::are_exhausted(&error) && self.0.pop().is_some() => {}
-                accepted => return accepted,
-            }
+/// The next connection. Where no descriptor is left for it, it gets a spare one.
+async fn next(socket: &TcpListener, spares: &Spares) -> io::Result<(TcpStream, SocketAddr)> {
+    loop {
+        match socket.accept().await {
+            // Another thread may take the closed one first. Then the next one is closed.
+            Err(error) if descriptors::are_exhausted(&error) && spares.give() => {}
+            accepted => return accepted,
         }
     }
 }
 
-async fn answer(tcp: TcpStream, router: Router) {
-    let connection = http1::Builder::new()
+async fn answer(tcp: TcpStream, router: Router, spares: &Spares) {
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
         .keep_alive(false)
         .serve_connection(TokioIo::new(tcp), TowerToHyperService::new(router));
-    if let Ok(Err(error)) = timeout(CONNECTION_DEADLINE, connection).await {
+    if let Ok(Err(error)) = timeout(CONNECTION_DEADLINE, &mut connection).await {
         tracing::debug!("admin request failed: {error}");
+    }
+    if let Ok(tcp) = connection.into_parts().io.into_inner().into_std() {
+        spares.take_back(tcp.into());
     }
 }
 

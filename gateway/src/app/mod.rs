@@ -28,7 +28,7 @@ use crate::{
         signals::Signals,
         upgrade::InheritedSockets,
     },
-    limits::overload::descriptors,
+    limits::{idle_connections::IDLE_CONNECTIONS, overload::descriptors},
     shared::Gateway,
     snapshot::Snapshot,
     telemetry::{
@@ -85,6 +85,7 @@ impl Prepared {
 
         let capacity = snapshot.capacity;
         capacity.announce(&config.limits);
+        IDLE_CONNECTIONS.limit(capacity.idle_upstream_connections);
         let access_log = AccessLog::new(&config.log, logging.writer());
         let (audit_log, last_lines) = start_audit(config, &logging, &metrics)?;
         let logs = (access_log, audit_log);

@@ -1,4 +1,4 @@
-//! Limits that keep one client from using up what all clients share. The first three return a guard that gives the share
+//! Limits that keep one client from using up what all clients share. Most return a guard that gives the share
 //! back when it is dropped:
 //!
 //! | file | counts | configuration |
@@ -7,6 +7,7 @@
 //! | [`in_flight`] | calls in flight and streams that only listen, by subject and in all | `limits.calls…`, `limits.listening_streams…` |
 //! | [`body_budget`] | bytes of all bodies in memory, by subject, by address and in all | `limits.bodies_bytes…` |
 //! | [`accounts`] | what one subject or address has taken of these two | |
+//! | [`idle_connections`] | idle connections to all upstreams | by the limit of open files |
 //! | [`rate_limiter`] | calls per time | `rate_limits`, `limits.initializations_per_principal` |
 //! | [`overload`] | descriptors and memory of the process | `limits.memory` |
 //!
@@ -15,6 +16,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod body_budget;
+pub(crate) mod idle_connections;
 pub(crate) mod in_flight;
 pub(crate) mod overload;
 pub(crate) mod per_address;

@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::link::Link;
+use crate::limits::idle_connections::{IDLE_CONNECTIONS, IdleSlot};
 
 /// Idle connections per upstream, at most.
 const MAX_KEPT: usize = 256;
@@ -28,7 +29,7 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct KeptLinks {
-    links: Vec<(Instant, Link)>,
+    links: Vec<(Instant, Link, IdleSlot)>,
     /// A sweep is scheduled.
     is_sweep_scheduled: bool,
 }
@@ -45,7 +46,7 @@ impl Pool {
     /// The connection that returned last, if one is still usable.
     pub(super) fn take(&self) -> Option<Link> {
         loop {
-            let (since, mut link) = self.lock().links.pop()?;
+            let (since, mut link, _) = self.lock().links.pop()?;
             if since.elapsed() < self.keep_alive && link.is_ready() {
                 return Some(link);
             }
@@ -58,8 +59,10 @@ impl Pool {
             return;
         }
         let mut kept = self.lock();
-        if kept.links.len() < MAX_KEPT {
-            kept.links.push((Instant::now(), link));
+        if kept.links.len() < MAX_KEPT
+            && let Some(slot) = IDLE_CONNECTIONS.try_add()
+        {
+            kept.links.push((Instant::now(), link, slot));
         }
         if !kept.is_sweep_scheduled
             && let Ok(runtime) = Handle::try_current()
@@ -77,7 +80,7 @@ impl Pool {
             let mut kept = self.lock();
             let old = kept
                 .links
-                .partition_point(|(since, _)| since.elapsed() >= self.keep_alive);
+                .partition_point(|(since, ..)| since.elapsed() >= self.keep_alive);
             let closing: Vec<_> = kept.links.drain(..old).collect();
             kept.is_sweep_scheduled = !kept.links.is_empty();
             let is_done = !kept.is_sweep_scheduled;

@@ -4,6 +4,7 @@
 pub(crate) mod activity;
 pub(crate) mod descriptors;
 pub(crate) mod memory;
+pub(crate) mod spares;
 
 use std::{
     sync::{
