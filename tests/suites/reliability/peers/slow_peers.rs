@@ -71,7 +71,8 @@ enum Slow {
 }
 
 async fn scenario(scale: Scale, slow: impl FnOnce(&Site) -> Slow) -> Figures {
-    let site = Site::start(|config| config).await;
+    // The slow clients and the ordinary ones are one principal.
+    let site = Site::start(|config| config.set("/limits/calls_per_principal", 10_000)).await;
     let slow = slow(&site);
     let address = site.gateway.config.public;
     measure(scale, &site, address, slow).await

@@ -21,7 +21,14 @@ const SENT: usize = ANNOUNCED - 1;
 
 pub async fn run(scale: Scale) -> Figures {
     let clients = scale.count(200, 2000);
-    let site = Site::start(|config| config.set("/limits/memory", "256MiB")).await;
+    // All of them are one principal: without shares, the memory for all bodies is what limits them.
+    let site = Site::start(|config| {
+        config
+            .set("/limits/memory", "256MiB")
+            .set("/limits/bodies_bytes_per_principal", "1GiB")
+            .set("/limits/bodies_bytes_per_address", "1GiB")
+    })
+    .await;
     let mut crowd = tokio::task::JoinSet::new();
     for _ in 0..clients {
         crowd.spawn(hoard(site.gateway.config.public, head(&site)));
