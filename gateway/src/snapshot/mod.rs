@@ -104,14 +104,15 @@ impl Snapshot {
         for sharing in resources.values_mut() {
             sharing.sort_by_key(|protected| protected.host.is_none());
         }
+        let limits = limits(config, previous);
         let limiter = previous.map(|previous| &previous.initializations);
         Ok(Self {
             scheme: config.public_url.scheme(),
             origins: Origins::new(config.public_url.origin(), config.origins.clone()),
             documents: Documents::new(config),
             addresses: config.addresses.clone(),
-            limits: config.limits,
-            capacity: capacity(config, previous),
+            limits,
+            capacity: capacity(config, &limits),
             bodies: body_limits(&config.limits),
             timeouts: config.timeouts,
             shutdown: config.shutdown,
@@ -196,14 +197,19 @@ fn initializations(limits: &Limits) -> RateLimit {
     }
 }
 
-/// What the descriptors suffice for. The number of connections is that of the start.
-fn capacity(config: &Config, previous: Option<&Snapshot>) -> Capacity {
-    let mut limits = config.limits;
-    if let Some(previous) = previous {
-        limits.connections = previous.capacity.connections;
+/// The configured limits; the number of connections is that of the start.
+fn limits(config: &Config, previous: Option<&Snapshot>) -> Limits {
+    let configured = config.limits;
+    Limits {
+        connections: previous.map_or(configured.connections, |start| start.limits.connections),
+        ..configured
     }
+}
+
+/// What the descriptors suffice for.
+fn capacity(config: &Config, limits: &Limits) -> Capacity {
     let openers = (config.listen.len(), config.issuers.len());
-    Capacity::divide(descriptors::granted(), openers, &limits)
+    Capacity::divide(descriptors::granted(), openers, limits)
 }
 
 fn body_limits(limits: &Limits) -> BodyLimits {
