@@ -1,10 +1,13 @@
 //! The admin listener: metrics for Prometheus, liveness and readiness for the operator of the process. It must not be on a
 //! public address; its pages name no caller, no session and no token. Each connection serves one request, and every wait and
 //! count has a limit here too.
+//!
+//! A web page whose host name resolves to this listener's address (DNS rebinding) could read these pages in its reader's browser.
+//! So a request for a name that is not configured gets 421. An IP address is no name: probes and Prometheus use one.
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdListener},
+    net::{IpAddr, SocketAddr, TcpListener as StdListener},
     sync::Arc,
     time::Duration,
 };
@@ -12,9 +15,13 @@ use std::{
 use async_trait::async_trait;
 use axum::{
     Json, Router,
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::IntoResponse,
+    extract::{Request, State},
+    http::{
+        HeaderMap, StatusCode, Uri, Version,
+        header::{CONTENT_TYPE, HOST},
+    },
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use hyper::server::conn::http1;
@@ -22,6 +29,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use mcp_gateway_core::http::authority::Authority;
 use pingora::{
     server::{ListenFds, ShutdownWatch},
     services::Service,
@@ -36,6 +44,7 @@ use tokio::{
 use crate::{
     limits::overload::{descriptors, spares::Spares},
     shared::Gateway,
+    telemetry::log_interval::LogInterval,
 };
 
 /// Connections open at once; the next one waits.
@@ -57,14 +66,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Admin {
     socket: Option<StdListener>,
     gateway: Arc<Gateway>,
+    hosts: Arc<[Authority]>,
 }
 
 impl Admin {
-    /// Serves on a bound socket.
-    pub(crate) fn new(socket: StdListener, gateway: Arc<Gateway>) -> Self {
+    /// Serves on a bound socket, for IP addresses, `localhost` and these host names.
+    pub(crate) fn new(socket: StdListener, gateway: Arc<Gateway>, hosts: Vec<Authority>) -> Self {
         Self {
             socket: Some(socket),
             gateway,
+            hosts: hosts.into(),
         }
     }
 }
@@ -80,7 +91,7 @@ impl Service for Admin {
                 // First, because the new process answers on the same socket.
                 biased;
                 () = self.gateway.process_state().wait_for_hand_over() => {}
-                () = accept(socket, router(self.gateway.clone())) => {}
+                () = accept(socket, router(self.gateway.clone(), self.hosts.clone())) => {}
             },
             Err(error) => tracing::error!("admin listener failed (admin.address): {error}"),
         }
@@ -141,12 +152,62 @@ async fn answer(tcp: TcpStream, router: Router, spares: &Spares) {
     }
 }
 
-fn router(gateway: Arc<Gateway>) -> Router {
+fn router(gateway: Arc<Gateway>, hosts: Arc<[Authority]>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
+        .layer(middleware::from_fn_with_state(hosts, refuse_other_hosts))
         .with_state(gateway)
+}
+
+async fn refuse_other_hosts(
+    State(hosts): State<Arc<[Authority]>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    /// Time between two log lines.
+    static INTERVAL: LogInterval = LogInterval::every(Duration::from_secs(60));
+    if is_for_this_listener(request.headers(), request.uri(), request.version(), &hosts) {
+        return next.run(request).await;
+    }
+    if let Some(count) = INTERVAL.count_due() {
+        tracing::warn!(
+            count,
+            "admin request rejected: its host is not an IP address, localhost or one of admin.hosts"
+        );
+    }
+    let text = "The admin listener is not reached by this host name (admin.hosts).\n";
+    (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+}
+
+/// Whether a request is for an IP address, `localhost` or a configured name: by its one `Host`, and by its target where that
+/// has a host. Only HTTP/1.0, which no browser speaks, has requests without one.
+fn is_for_this_listener(
+    headers: &HeaderMap,
+    uri: &Uri,
+    version: Version,
+    hosts: &[Authority],
+) -> bool {
+    let is_known = |text: &str| Authority::parse(text).is_ok_and(|host| is_host(&host, hosts));
+    let mut lines = headers.get_all(HOST).iter();
+    let by_header = match (lines.next(), lines.next()) {
+        (Some(line), None) => line.to_str().is_ok_and(is_known),
+        (None, _) => version == Version::HTTP_10,
+        _ => false,
+    };
+    by_header
+        && uri
+            .authority()
+            .is_none_or(|authority| is_known(authority.as_str()))
+}
+
+fn is_host(host: &Authority, hosts: &[Authority]) -> bool {
+    let name = host.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok()
+        || host.is_loopback()
+        || hosts.iter().any(|own| own.host() == name)
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
@@ -210,5 +271,55 @@ fn state(keys: &crate::issuer_keys::keys::IssuerKeys) -> IssuerState {
             (true, None) => "no usable keys",
             (false, None) => "not asked yet",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_served(hosts: &[&str], target: &str, version: Version) -> bool {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, host.parse().unwrap());
+        }
+        let own = [Authority::parse("gateway.mcp.svc").unwrap()];
+        is_for_this_listener(&headers, &target.parse().unwrap(), version, &own)
+    }
+
+    #[test]
+    fn only_addresses_and_configured_names_are_served() {
+        for (host, expected) in [
+            ("127.0.0.1:9090", true),
+            ("10.1.2.3:9090", true),
+            ("[::1]:9090", true),
+            ("[2001:db8::1]", true),
+            ("localhost:9090", true),
+            ("Gateway.mcp.svc:9090", true),
+            ("evil.example", false),
+            ("127.0.0.1.evil.example:9090", false),
+            ("gateway.mcp.svc.evil.example", false),
+            ("localhost.evil.example", false),
+            ("localhost.", false),
+            ("user@127.0.0.1", false),
+            ("", false),
+        ] {
+            let served = is_served(&[host], "/metrics", Version::HTTP_11);
+            assert_eq!(served, expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn one_host_is_named_and_the_target_names_no_other() {
+        let own = "127.0.0.1:9090";
+        assert!(!is_served(&[own, "evil.example"], "/", Version::HTTP_11));
+        assert!(!is_served(&[own], "http://evil.example/", Version::HTTP_11));
+        assert!(is_served(
+            &[own],
+            "http://127.0.0.1:9090/",
+            Version::HTTP_11
+        ));
+        assert!(!is_served(&[], "/", Version::HTTP_11));
+        assert!(is_served(&[], "/", Version::HTTP_10));
     }
 }

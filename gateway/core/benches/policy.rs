@@ -311,7 +311,6 @@ fn many(name: impl Fn(usize) -> String) -> Policy {
 fn judged(policy: &Policy, principal: &Arc<Principal>, body: &[u8]) -> bool {
     let envelope = Envelope::read(body, &json::JsonLimits::default()).unwrap();
     let operation = Operation {
-        params_without_argument: &[],
         method: envelope.method(),
         name: envelope.name(),
         references: envelope.references(),

@@ -95,7 +95,11 @@ impl Prepared {
         let mut server = server();
         server.add_service(KeyRefresher::new(&gateway, received_orders));
         server.add_service(MemoryWatch::new(gateway.clone()));
-        server.add_service(Admin::new(admin, gateway.clone()));
+        server.add_service(Admin::new(
+            admin,
+            gateway.clone(),
+            config.admin.hosts.clone(),
+        ));
         server.add_service(Listeners::new(ports, gateway.clone()));
         let reloader = Reloader::new(
             loaded.clone(),

@@ -15,6 +15,7 @@ use mcp_gateway_core::{
         authority::{Authority, Scheme},
         client_address::{ClientAddress, CountedAddress, ForwardedHeader, Networks},
         origin::Origin,
+        query::ClientQuery,
     },
     mcp::{supported::Supported, tasks::Tasks},
     policy::Policy,
@@ -153,10 +154,12 @@ pub struct CertificateFiles {
 }
 
 /// The admin listener: metrics, liveness, readiness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// Address and port, loopback unless configured.
     pub address: SocketAddr,
+    /// Accepted host names, in addition to IP addresses and `localhost`.
+    pub hosts: Vec<Authority>,
 }
 
 /// An authorization server whose tokens are accepted.
@@ -232,6 +235,8 @@ pub struct Resource {
     pub request_state: RequestState,
     /// Headers that pass the identity of the caller to the upstream.
     pub identity_headers: IdentityHeaders,
+    /// What happens to the client's query.
+    pub query: ClientQuery,
     /// Deadline of the response head of the upstream.
     pub response_head: Duration,
     /// Accepted protocol versions; none where the upstream decides.
@@ -247,6 +252,8 @@ pub struct Upstream {
     pub host: String,
     /// The path of requests to it.
     pub path: String,
+    /// The query of requests to it.
+    pub query: Option<String>,
 }
 
 /// How an upstream is reached.

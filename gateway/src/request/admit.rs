@@ -38,6 +38,9 @@ pub(crate) fn admit(
         headers: &head.headers,
         http2: session.is_http2(),
     })?;
+    if session.is_http2() && !is_of_http(&head.uri) {
+        return Err(Reason::BadFraming);
+    }
     let pseudo = head.uri.authority().filter(|_| session.is_http2());
     let host = authority::requested(
         &head.headers,
@@ -60,6 +63,27 @@ pub(crate) fn admit(
         path: target.path.to_owned(),
         query: target.query.map(str::to_owned),
     })
+}
+
+/// Whether `:scheme` is http or https. Both are accepted with and without TLS: proxies that terminate or add TLS send the scheme
+/// that their client used, and nothing is decided by it.
+fn is_of_http(uri: &http::Uri) -> bool {
+    let scheme = uri.scheme_str().unwrap_or_default();
+    ["http", "https"]
+        .iter()
+        .any(|own| scheme.eq_ignore_ascii_case(own))
+}
+
+/// What was found, for the operator.
+pub(crate) fn detail(session: &ServerSession, reason: Reason) -> Option<String> {
+    let head = session.req_header();
+    match reason {
+        Reason::ConnectionOption => {
+            let option = framing::removed_field(&head.headers)?;
+            Some(format!("the Connection header names {option}"))
+        }
+        _ => None,
+    }
 }
 
 /// The target as it was sent: the parsed one has already lost its fragment.

@@ -54,7 +54,7 @@ pub(crate) async fn forward(
     message: Message,
     session: Option<OpenedSession>,
     place: Place,
-    query: Option<&str>,
+    query: Option<String>,
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
@@ -74,7 +74,8 @@ pub(crate) async fn forward(
     )
     .await;
     exchange.record.set_upstream_duration(started.elapsed());
-    let response = response?;
+    let mut response = response?;
+    forwarding::remove_fields_of_the_hop(response.headers_mut());
     check_status(response.status())?;
     let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)?;
     let has_body = !response.body().is_end_stream();
@@ -109,10 +110,9 @@ pub(crate) async fn forward(
 
 fn edited_events(
     exchange: &Exchange<'_>,
-    mut response: Response<UpstreamBody>,
+    response: Response<UpstreamBody>,
     edit: Editing,
 ) -> Response<RelayedBody> {
-    rewrite::forget_validators(response.headers_mut());
     let reservation = exchange.body_reservation();
     response.map(|body| RelayedBody::edited(body, edit, reservation, &exchange.snapshot))
 }
@@ -132,8 +132,7 @@ async fn edited_document(
     stream_end: &mut StreamEnd,
 ) -> Result<Option<Relay>, Stop> {
     let session_id = answer.session_id;
-    let (mut parts, body) = answer.response.into_parts();
-    rewrite::forget_validators(&mut parts.headers);
+    let (parts, body) = answer.response.into_parts();
     let edited = rewrite::document(exchange, body, answer.edit, answer.deadline, stream_end).await;
     let response = Response::from_parts(parts, ());
     let body = match edited {
@@ -158,7 +157,6 @@ async fn without_body<B>(
     session_id: Option<HeaderValue>,
 ) -> Result<Option<Relay>, Stop> {
     let headers = response.headers_mut();
-    rewrite::forget_validators(headers);
     headers.remove(CONTENT_TYPE);
     headers.remove(CONTENT_ENCODING);
     let head = response_head(exchange, &response, Some(0), session_id)?;
@@ -174,7 +172,7 @@ fn request(
     permit: &Permit,
     message: Message,
     session: Option<&OpenedSession>,
-    query: Option<&str>,
+    query: Option<String>,
 ) -> Result<Request<Full<Bytes>>, Reason> {
     let client = exchange.session.req_header();
     let mut headers = forwarding::to_upstream(&client.headers, message.era);
@@ -196,7 +194,7 @@ fn request(
     }
     let mut request = Request::new(Full::new(message.body.unwrap_or_default()));
     *request.method_mut() = client.method.clone();
-    *request.uri_mut() = resource.upstream.target(query);
+    *request.uri_mut() = resource.upstream.target(query.as_deref());
     *request.headers_mut() = headers;
     Ok(request)
 }

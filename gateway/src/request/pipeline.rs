@@ -38,7 +38,12 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     exchange
         .record
         .set_path(exchange.session.req_header().uri.path());
-    let admitted = admit::admit(exchange.session, exchange.server_name, &exchange.snapshot)?;
+    let admitted = admit::admit(exchange.session, exchange.server_name, &exchange.snapshot);
+    let admitted = admitted.inspect_err(|reason| {
+        if let Some(detail) = admit::detail(exchange.session, *reason) {
+            exchange.record.set_detail(detail);
+        }
+    })?;
 
     // 2 route
     let resource = match route::route(&admitted, &exchange.snapshot)? {
@@ -82,6 +87,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
     // 7 forward
     let place = take_place(exchange, &token, &message)?;
+    let query = resource.query_for_upstream(query)?;
     forward::forward(exchange, &resource, &permit, message, session, place, query).await
 }
 

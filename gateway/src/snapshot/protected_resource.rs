@@ -3,11 +3,15 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use mcp_gateway_core::{
-    http::{authority::Authority, resource_metadata::well_known_path},
+    http::{
+        authority::Authority,
+        query::{self, ClientQuery},
+        resource_metadata::well_known_path,
+    },
     mcp::{supported::Supported, tasks::Tasks},
     policy::Policy,
     rate::Limiter,
-    refusal::challenge::Challenger,
+    refusal::{challenge::Challenger, reason::Reason},
 };
 
 use super::{
@@ -37,6 +41,7 @@ pub(crate) struct ProtectedResource {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) tasks: Tasks,
     pub(crate) request_state: RequestState,
+    pub(crate) query: ClientQuery,
     pub(crate) identity_headers: IdentityHeaders,
     /// Deadline of the upstream's response head.
     pub(crate) response_head: Duration,
@@ -90,11 +95,26 @@ impl ProtectedResource {
             })?,
             tasks: resource.tasks,
             request_state: resource.request_state,
+            query: resource.query,
             identity_headers: resource.identity_headers.clone(),
             response_head: resource.response_head,
             supported: resource.supported.clone(),
             verified_tokens,
         })
+    }
+}
+
+impl ProtectedResource {
+    /// The query of a request to the upstream, where the client sent this one.
+    ///
+    /// # Errors
+    /// [`Reason::AmbiguousQuery`].
+    pub(crate) fn query_for_upstream(
+        &self,
+        client: Option<&str>,
+    ) -> Result<Option<String>, Reason> {
+        let passed = client.filter(|_| self.query == ClientQuery::Pass);
+        query::combined(self.upstream.query(), passed)
     }
 }
 

@@ -103,6 +103,11 @@ impl Upstream {
             }
             _ => format!("{origin}{}", configured.path),
         };
+        // A server may serve several tenants, and a session belongs to one of them.
+        let endpoint = match &configured.query {
+            Some(query) => format!("{endpoint}?{query}"),
+            None => endpoint,
+        };
         Ok(Self {
             connector: Connector::new(&configured.target, settings.connect_deadline)?,
             pool: Pool::new(settings.keep_alive),
@@ -125,7 +130,12 @@ impl Upstream {
         &self.endpoint
     }
 
-    /// The request target for the upstream, with the client's query.
+    /// The query of the configured URL.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.settings.configured.query.as_deref()
+    }
+
+    /// The request target for the upstream, with this query.
     pub(crate) fn target(&self, query: Option<&str>) -> Uri {
         let path = self.uri.path();
         let target = match query {
@@ -185,6 +195,7 @@ mod tests {
             },
             host: host.to_owned(),
             path: path.to_owned(),
+            query: None,
         }
     }
 

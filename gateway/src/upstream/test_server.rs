@@ -57,6 +57,7 @@ impl TestServer {
             },
             host: "upstream.test".to_owned(),
             path: "/mcp".to_owned(),
+            query: None,
         };
         let timeouts = Timeouts {
             upstream_keep_alive: keep_alive,

@@ -3,10 +3,34 @@
 //! So credentials, cookies, forged identity headers in any spelling (CVE-2024-45806, CVE-2025-64484) and fields of one connection
 //! are never forwarded. The caller adds the gateway's headers afterwards (identity, session, `Last-Event-ID`, `Host`, CORS).
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::mcp::headers::{PARAM_PREFIX, SESSION_ID};
 use crate::mcp::version::Era;
+
+/// Fields of a request that the gateway reads itself, in addition to those that it forwards.
+const READ: &[&str] = &[
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "last-event-id",
+    "origin",
+    "transfer-encoding",
+    "x-forwarded-for",
+];
+
+/// Prefix of all fields of MCP.
+const MCP_PREFIX: &str = "mcp-";
+
+/// Whether the gateway reads or forwards a client's header with this name, in lower case.
+pub fn is_used(name: &str) -> bool {
+    name.starts_with(MCP_PREFIX) || is_allowed_upstream(name, Era::Modern) || READ.contains(&name)
+}
 
 /// The longest value of an identity header, in bytes after encoding.
 pub const MAX_IDENTITY: usize = 4096;
@@ -16,6 +40,14 @@ pub const MAX_IDENTITY: usize = 4096;
 /// In the legacy era the headers that mirror the body have no meaning and are left out.
 pub fn to_upstream(client: &HeaderMap, era: Era) -> HeaderMap {
     passed(client, |name| is_allowed_upstream(name, era))
+}
+
+/// Removes what `Connection` of an answer names for this hop (RFC 9110 §7.6.1), before anything of the answer is read. A
+/// request that names a field which is used is refused instead ([`framing`](super::framing)).
+pub fn remove_fields_of_the_hop(upstream: &mut HeaderMap) {
+    for name in named_by_connection(upstream) {
+        upstream.remove(name);
+    }
 }
 
 /// Whether a client's header with this name, in lower case, is forwarded to the upstream.
@@ -36,20 +68,37 @@ pub fn is_allowed_upstream(name: &str, era: Era) -> bool {
 
 /// The upstream's headers that are forwarded to the client.
 ///
-/// `Content-Length` is not one of them, because the gateway frames the response itself, and `Mcp-Session-Id` is not, because it
+/// Headers with which a cache could store the answer or validate a stored one are not among them. `Content-Length` is not one of
+/// them, because the gateway frames the response itself, and `Mcp-Session-Id` is not, because it
 /// is sealed. The values are copies: slices would keep the read buffer in memory for as long as an event stream is open.
 pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
     let mut passed = passed(upstream, |name| match name {
-        "content-type" | "content-encoding" | "content-language" | "cache-control" | "expires"
-        | "etag" | "last-modified" | "allow" | "retry-after" | "x-accel-buffering" => true,
-        name => name.starts_with("mcp-") && name != SESSION_ID,
+        "content-type" | "content-encoding" | "content-language" | "allow" | "retry-after"
+        | "x-accel-buffering" => true,
+        name => name.starts_with(MCP_PREFIX) && name != SESSION_ID,
     });
     for value in passed.values_mut() {
         if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
             *value = copy;
         }
     }
+    passed.insert(CACHE_CONTROL, not_stored(upstream));
     passed
+}
+
+/// Every answer of a resource depends on the caller, so no cache may store it, whatever the upstream says (RFC 9111 §3.5). Of
+/// the upstream's directives `no-transform` stays: it keeps proxies from compressing an event stream.
+fn not_stored(upstream: &HeaderMap) -> HeaderValue {
+    let mut directives = upstream
+        .get_all(CACHE_CONTROL)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let is_fixed =
+        directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"));
+    HeaderValue::from_static(match is_fixed {
+        true => "no-store, no-transform",
+        false => "no-store",
+    })
 }
 
 /// A claim as the value of an identity header.
@@ -75,20 +124,15 @@ pub fn identity_value(claim: &str) -> Option<HeaderValue> {
         .and_then(|value| HeaderValue::try_from(value).ok())
 }
 
-/// The fields for which `passes` is true, without those that `Connection` names for this hop (RFC 9110 §7.6.1).
 fn passed(headers: &HeaderMap, passes: impl Fn(&str) -> bool) -> HeaderMap {
-    let hop = hop_by_hop(headers);
     let mut passed = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers
-        .iter()
-        .filter(|(name, _)| passes(name.as_str()) && !hop.contains(name))
-    {
+    for (name, value) in headers.iter().filter(|(name, _)| passes(name.as_str())) {
         passed.append(name, value.clone());
     }
     passed
 }
 
-fn hop_by_hop(headers: &HeaderMap) -> Vec<HeaderName> {
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers
         .get_all(CONNECTION)
         .iter()
@@ -200,15 +244,69 @@ mod tests {
     }
 
     #[test]
-    fn a_field_named_by_connection_is_not_forwarded() {
-        let client = map(&[
-            ("connection", "close, Mcp-Name ,"),
-            ("connection", "tracestate"),
-            ("mcp-name", "a"),
-            ("tracestate", "b"),
-            ("accept", "c"),
+    fn a_field_that_an_answer_names_by_connection_is_removed_before_it_is_read() {
+        let mut upstream = map(&[
+            ("connection", "close, Content-Type ,"),
+            ("connection", "retry-after"),
+            ("content-type", "a"),
+            ("retry-after", "b"),
+            ("allow", "c"),
         ]);
-        assert_eq!(names(&to_upstream(&client, Era::Modern)), ["accept"]);
+        remove_fields_of_the_hop(&mut upstream);
+        assert_eq!(names(&upstream), ["allow", "connection"]);
+    }
+
+    #[test]
+    fn no_cache_may_store_an_answer() {
+        let cases: &[(&[(&str, &str)], &str)] = &[
+            (&[], "no-store"),
+            (&[("cache-control", "public, max-age=60")], "no-store"),
+            (&[("cache-control", "s-maxage=60")], "no-store"),
+            (
+                &[
+                    ("cache-control", "public"),
+                    ("cache-control", "a, No-Transform"),
+                ],
+                "no-store, no-transform",
+            ),
+            (&[("cache-control", "x=no-transform")], "no-store"),
+        ];
+        for (upstream, expected) in cases {
+            let passed = to_client(&map(upstream));
+            let values: Vec<_> = passed.get_all("cache-control").iter().collect();
+            assert_eq!(values, [expected], "{upstream:?}");
+        }
+    }
+
+    #[test]
+    fn every_field_that_is_forwarded_or_read_is_used() {
+        for name in [
+            "accept",
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "last-event-id",
+            "mcp-method",
+            "mcp-param-a",
+            "mcp-session-id",
+            "origin",
+            "traceparent",
+            "user-agent",
+            "x-forwarded-for",
+        ] {
+            assert!(is_used(name), "{name}");
+        }
+        for name in [
+            "close",
+            "keep-alive",
+            "te",
+            "upgrade",
+            "http2-settings",
+            "x-own",
+        ] {
+            assert!(!is_used(name), "{name}");
+        }
     }
 
     #[test]
@@ -219,14 +317,16 @@ mod tests {
             ("content-encoding", "gzip"),
             ("content-language", "de"),
             ("content-type", "text/event-stream"),
-            ("etag", "\"a\""),
-            ("last-modified", "yesterday"),
             ("mcp-other", "1"),
             ("mcp-protocol-version", "2025-06-18"),
             ("retry-after", "5"),
             ("x-accel-buffering", "no"),
         ];
         let others = [
+            ("etag", "\"a\""),
+            ("expires", "tomorrow"),
+            ("last-modified", "yesterday"),
+            ("pragma", "public"),
             ("set-cookie", "a=b"),
             ("www-authenticate", "Bearer"),
             ("proxy-authenticate", "Basic"),

@@ -4,10 +4,11 @@
 //! differently is refused, even if the HTTP framework accepts it.
 
 use http::header::{
-    CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, Version};
 
+use super::forwarding;
 use super::path::{self, RequestTarget};
 use crate::refusal::reason::Reason;
 
@@ -36,10 +37,28 @@ impl<'a> RequestLine<'a> {
     }
 }
 
+/// The option of `Connection` that names a field which the gateway reads or forwards. A proxy must remove such a field (RFC 9110
+/// §7.6.1), so the MCP server would receive another message than the one that was judged.
+pub fn removed_field(headers: &HeaderMap) -> Option<String> {
+    let lines = [CONNECTION.as_str(), "proxy-connection"].into_iter();
+    let lines = lines.flat_map(|name| headers.get_all(name));
+    let options = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    options
+        .map(<[u8]>::trim_ascii)
+        .filter(|option| !is_common(option))
+        .map(|option| String::from_utf8_lossy(option).to_ascii_lowercase())
+        .find(|option| forwarding::is_used(option))
+}
+
+/// The options that almost every client sends.
+fn is_common(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
+}
+
 /// Checks framing first, then the method.
 ///
 /// # Errors
-/// [`Reason::BadFraming`], [`Reason::MethodNotAllowed`].
+/// [`Reason::BadFraming`], [`Reason::ConnectionOption`], [`Reason::MethodNotAllowed`].
 pub fn framing(request: &RequestLine<'_>) -> Result<(), Reason> {
     let headers = request.headers;
     let sound = is_http(request)
@@ -53,6 +72,9 @@ pub fn framing(request: &RequestLine<'_>) -> Result<(), Reason> {
         && expectation(headers);
     if !sound {
         return Err(Reason::BadFraming);
+    }
+    if removed_field(headers).is_some() {
+        return Err(Reason::ConnectionOption);
     }
     if !ALLOWED.contains(request.method) {
         return Err(Reason::MethodNotAllowed);
@@ -315,6 +337,46 @@ mod tests {
                 Err(Reason::BadFraming),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn a_connection_option_must_not_name_a_field_that_is_used() {
+        let refused: &[Headers<'_>] = &[
+            &[("connection", "mcp-protocol-version")],
+            &[("connection", "close, MCP-Name")],
+            &[
+                ("connection", "keep-alive"),
+                ("connection", "\tcontent-type ,"),
+            ],
+            &[("connection", ",,mcp-param-x")],
+            &[("proxy-connection", "authorization")],
+            &[("connection", "Host")],
+            &[("connection", "content-length")],
+            &[("connection", "transfer-encoding")],
+            &[("connection", "x-forwarded-for")],
+            &[("connection", "traceparent")],
+        ];
+        for headers in refused {
+            let headers = [&[HOST], *headers].concat();
+            assert_eq!(
+                checked(Version::HTTP_11, "POST", &headers),
+                Err(Reason::ConnectionOption),
+                "{headers:?}"
+            );
+        }
+        let served: &[Headers<'_>] = &[
+            &[("connection", "close")],
+            &[("connection", "Keep-Alive, TE"), ("te", "trailers")],
+            &[("connection", "x-own"), ("x-own", "1")],
+            &[("connection", ", ,")],
+            &[("proxy-connection", "keep-alive")],
+            &[("connection", "http2-settings")],
+        ];
+        for headers in served {
+            let headers = [&[HOST], *headers].concat();
+            let outcome = checked(Version::HTTP_11, "POST", &headers);
+            assert_eq!(outcome, Ok(()), "{headers:?}");
         }
     }
 

@@ -9,4 +9,5 @@ pub mod media_type;
 pub mod origin;
 pub mod path;
 pub mod proxy_protocol;
+pub mod query;
 pub mod resource_metadata;

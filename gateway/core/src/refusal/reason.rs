@@ -32,6 +32,10 @@ reasons! {
     // Admission: is this one request, and for this gateway?
     /// Framing that two readers could understand differently (RFC 9112 §6, RFC 9110 §8.6).
     BadFraming => plain("bad_framing", 400, "The request line or a framing header (Host, Content-Length, Transfer-Encoding) is invalid or ambiguous."),
+    /// `Connection` names a field that the gateway reads or forwards (RFC 9110 §7.6.1).
+    ConnectionOption => plain("connection_option", 400, "The Connection header names a field that must not be removed on the way. Send only options for this connection."),
+    /// The client's query repeats a parameter of the configured one.
+    AmbiguousQuery => plain("ambiguous_query", 400, "The query has a parameter that the gateway sets itself."),
     /// A target with dot segments, encoded separators, a fragment or an unexpected form.
     AmbiguousPath => plain("ambiguous_path", 400, "The request target is ambiguous. Send a path without dot segments, encoded separators or a fragment."),
     /// The header block is over its limit (RFC 6585 §5).
@@ -273,6 +277,7 @@ impl Reason {
         matches!(
             self,
             Self::BadFraming
+                | Self::ConnectionOption
                 | Self::AmbiguousPath
                 | Self::HeadersTooLarge
                 | Self::HeaderDeadline
@@ -511,6 +516,7 @@ mod tests {
         };
         let in_doubt = [
             "bad_framing",
+            "connection_option",
             "ambiguous_path",
             "headers_too_large",
             "header_deadline",

@@ -14,6 +14,10 @@ pub(super) enum DemoError {
     )]
     NotLoopback(SocketAddr),
     #[error(
+        "demo cannot serve metrics on {0}: its admin listener is for loopback addresses only (--admin)"
+    )]
+    AdminNotLoopback(SocketAddr),
+    #[error(
         "demo cannot listen on port 0: its tokens and commands contain the port. Choose one, for example --address {0}"
     )]
     NoPort(SocketAddr),

@@ -42,7 +42,7 @@ pub(super) struct Options {
     /// Where to listen; loopback only.
     #[arg(long, value_name = "ADDRESS")]
     address: Option<SocketAddr>,
-    /// Where metrics and probes are served.
+    /// Where metrics and probes are served; loopback only.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
 }
@@ -105,6 +105,9 @@ impl DemoFiles {
             .unwrap_or_else(|| ([127, 0, 0, 1], port).into());
         if !address.ip().is_loopback() {
             return Err(DemoError::NotLoopback(address));
+        }
+        if !options.admin.ip().is_loopback() {
+            return Err(DemoError::AdminNotLoopback(options.admin));
         }
         if address.port() == 0 {
             return Err(DemoError::NoPort((address.ip(), 18080).into()));
@@ -234,10 +237,14 @@ mod tests {
     use super::*;
 
     fn refusal(address: &str) -> Option<String> {
+        refusal_with(address, "127.0.0.1:9090")
+    }
+
+    fn refusal_with(address: &str, admin: &str) -> Option<String> {
         let options = Options {
             tls: false,
             address: Some(address.parse().unwrap()),
-            admin: ([127, 0, 0, 1], 9090).into(),
+            admin: admin.parse().unwrap(),
         };
         let refused = DemoFiles::create(&options).err();
         refused.map(|error| error.to_string())
@@ -252,5 +259,10 @@ mod tests {
         assert!(no_port.contains("--address [::1]:18080"), "{no_port}");
         let elsewhere = refusal("192.0.2.1:8080").unwrap();
         assert!(elsewhere.contains("loopback addresses only"), "{elsewhere}");
+        for admin in ["0.0.0.0:9090", "192.0.2.1:9090", "[::]:9090"] {
+            let elsewhere = refusal_with("127.0.0.1:18080", admin).unwrap();
+            assert!(elsewhere.contains("(--admin)"), "{elsewhere}");
+        }
+        assert_eq!(refusal_with("127.0.0.1:18080", "[::1]:9090"), None);
     }
 }

@@ -156,6 +156,14 @@ pub(super) fn public_url(root: &Section<'_>, listen: &[Listener]) -> Option<Publ
 pub(super) fn admin(root: &Section<'_>, listen: &[Listener]) -> Option<Admin> {
     let section = root.section("admin");
     let item = section.get("address");
+    let hosts = section.list("hosts").into_iter().filter_map(|item| {
+        let host = item.parsed(
+            host_name,
+            "Write only the name, such as mcp-gateway.mcp.svc",
+        )?;
+        Some((item, host))
+    });
+    let hosts = without_repeats(hosts.collect());
     section.finish();
     let address = match item {
         Some(item) => address(Some(item))?,
@@ -171,7 +179,14 @@ pub(super) fn admin(root: &Section<'_>, listen: &[Listener]) -> Option<Admin> {
             "Change `admin.address`, or the address of the listener",
         );
     }
-    Some(Admin { address })
+    Some(Admin { address, hosts })
+}
+
+/// A host without port.
+fn host_name(text: &str) -> Result<Authority, &'static str> {
+    let host = Authority::parse(text).ok();
+    host.filter(|host| host.port().is_none())
+        .ok_or("must be a host name without port")
 }
 
 /// The unix socket where a new process requests the listening sockets.

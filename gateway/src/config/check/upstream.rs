@@ -52,7 +52,7 @@ fn by_url(
     ca_file: Option<std::path::PathBuf>,
     listen: &[Listener],
 ) -> Option<Upstream> {
-    let url = item.parsed(HttpUrl::without_query, URL_FORM)?;
+    let url = item.parsed(HttpUrl::parse, URL_FORM)?;
     if url.path.is_empty() {
         item.report(
             "must have a path",
@@ -86,6 +86,7 @@ fn by_url(
         target,
         host,
         path: url.path,
+        query: url.query,
     })
 }
 
@@ -109,6 +110,7 @@ fn by_socket(
         target: UpstreamTarget::Unix { socket },
         host: "localhost".to_owned(),
         path: path?,
+        query: None,
     })
 }
 

@@ -87,12 +87,20 @@ fn certificate() -> Table {
 pub(super) fn admin() -> Table {
     Table {
         name: "Admin",
-        keys: vec![text(
-            "address",
-            Kind::Text,
-            &[&ADMIN_ADDRESS.to_string()],
-            "IP address and port of the admin listener.",
-        )],
+        keys: vec![
+            text(
+                "address",
+                Kind::Text,
+                &[&ADMIN_ADDRESS.to_string()],
+                "IP address and port of the admin listener.",
+            ),
+            defaulted(
+                "hosts",
+                list(Kind::Text),
+                "none",
+                "Host names by which the admin listener is reached, such as mcp-gateway.mcp.svc. IP addresses and localhost are always accepted; other hosts get 421.",
+            ),
+        ],
     }
 }
 

@@ -1,6 +1,6 @@
 //! Protected resources: an element of `resources`, without its policy and rate limits.
 
-use mcp_gateway_core::mcp::tasks::Tasks;
+use mcp_gateway_core::{http::query::ClientQuery, mcp::tasks::Tasks};
 
 use super::{
     identity_headers,
@@ -35,6 +35,18 @@ impl Vocabulary for Tasks {
         ("seal", Self::Seal),
         ("upstream", Self::Upstream),
     ];
+}
+
+/// What happens to the client's query.
+pub(crate) const QUERY: Setting<Word<ClientQuery>> = word(
+    "query",
+    ClientQuery::Drop,
+    "What happens to the query of clients: drop, or pass (the upstream receives it after the query of its own URL).",
+);
+
+impl Vocabulary for ClientQuery {
+    const NAME: &'static str = "ClientQuery";
+    const WORDS: &'static [(&'static str, Self)] = &[("drop", Self::Drop), ("pass", Self::Pass)];
 }
 
 /// How request states are handled.
@@ -127,6 +139,7 @@ pub(super) fn resource() -> Table {
             ),
             TASKS.key(),
             REQUEST_STATE.key(),
+            QUERY.key(),
             optional(
                 "identity_headers",
                 Kind::Table(identity_headers::identity_headers()),
@@ -147,7 +160,11 @@ fn upstream() -> Table {
     Table {
         name: "UpstreamParts",
         keys: vec![
-            optional("url", Kind::Text, "URL of the MCP server, with its path."),
+            optional(
+                "url",
+                Kind::Text,
+                "URL of the MCP server, with its path. It may have a query, which every request to the server has.",
+            ),
             optional(
                 "ca_file",
                 Kind::Text,

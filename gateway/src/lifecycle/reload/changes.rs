@@ -78,7 +78,8 @@ fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
             "upgrade_socket",
             started.upgrade_socket != new.upgrade_socket,
         ),
-        ("admin.address", started.admin != new.admin),
+        ("admin.address", started.admin.address != new.admin.address),
+        ("admin.hosts", started.admin.hosts != new.admin.hosts),
         (
             "limits.connections",
             started.limits.connections != new.limits.connections,

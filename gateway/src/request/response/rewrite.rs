@@ -8,7 +8,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED},
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body_util::BodyExt;
 use hyper::body::Body;
@@ -64,12 +64,6 @@ impl AnswerForm {
         );
         Err(Reason::AnswerUnreadable)
     }
-}
-
-/// Removes headers that apply only to the original bytes.
-pub(crate) fn forget_validators(headers: &mut HeaderMap) {
-    headers.remove(ETAG);
-    headers.remove(LAST_MODIFIED);
 }
 
 /// Collects a JSON answer and edits it, by `deadline`: the client gets no head before.
@@ -211,19 +205,6 @@ mod tests {
             (CONTENT_ENCODING, "gzip"),
         ];
         assert!(form(&second).is_err());
-    }
-
-    #[test]
-    fn headers_about_the_original_bytes_are_removed_and_others_stay() {
-        let mut headers = headers(&[
-            (ETAG, "\"1\""),
-            (ETAG, "\"2\""),
-            (LAST_MODIFIED, "Thu, 01 Jan 1970 00:00:00 GMT"),
-            (CONTENT_TYPE, "application/json"),
-        ]);
-        forget_validators(&mut headers);
-        let left: Vec<_> = headers.keys().collect();
-        assert_eq!(left, [CONTENT_TYPE]);
     }
 
     /// The collected answer while other bodies take `taken` bytes.

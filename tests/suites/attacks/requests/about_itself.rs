@@ -3,6 +3,7 @@
 use e2e::client;
 use e2e::client::raw::{Raw, RawReply};
 use e2e::eventually;
+use e2e::upstream;
 use e2e::world::{Table, World};
 use serde_json::{Value, json};
 
@@ -161,6 +162,191 @@ async fn attack_173_a_forwarded_line_that_cannot_be_read_is_never_the_proxys_add
         for line in [readable[0], b""] {
             let reply = through_balancer(&world, &forged, "a", line).await.unwrap();
             table.check(header, reply.status == 401, || reply.text());
+        }
+    }
+}
+
+/// A modern call with these lines. Without its version it would be a legacy call that creates a task.
+fn modern_task(world: &World, lines: &str) -> String {
+    let params = json!({ "name": "a", "arguments": {}, "task": {} });
+    let body = client::modern(1, "tools/call", params);
+    format!(
+        "{}MCP-Protocol-Version: {}\r\nMcp-Method: tools/call\r\nMcp-Name: a\r\n{lines}Content-Length: {}\r\n\r\n{body}",
+        world.raw_head(),
+        client::MODERN,
+        body.len()
+    )
+}
+
+#[tokio::test]
+async fn attack_178_a_connection_option_cannot_remove_a_field_that_is_used() {
+    let world = World::start().await;
+    let mut table = Table::default();
+    for lines in [
+        "Connection: mcp-protocol-version\r\n",
+        "Connection: MCP-Protocol-Version , close\r\n",
+        "Connection: keep-alive\r\nConnection: ,,mcp-method\r\n",
+        "Connection: mcp-name\r\n",
+        "Connection: mcp-param-region\r\n",
+        "Connection: mcp-session-id\r\n",
+        "Connection: content-type\r\n",
+        "Connection: accept\r\n",
+        "Connection: authorization\r\n",
+        "Connection: origin\r\n",
+        "Connection: last-event-id\r\n",
+        "Connection: content-length\r\n",
+        "Connection: x-forwarded-for\r\n",
+        "Connection: baggage\r\n",
+        "Proxy-Connection: mcp-protocol-version\r\n",
+    ] {
+        let bytes = modern_task(&world, lines);
+        table.row(
+            lines,
+            world.raw_refusal(bytes, 400, "connection_option").await,
+        );
+    }
+    let mut connection = world.gateway.raw().await;
+    connection.send(modern_task(&world, "")).await;
+    let status = connection.reply().await.map(|reply| reply.status);
+    table.check("no option", status == Some(200), || format!("{status:?}"));
+    for lines in [
+        "Connection: keep-alive\r\n",
+        "Connection: close\r\n",
+        "Connection: TE\r\nTE: trailers\r\n",
+        "Connection: x-own\r\nX-Own: 1\r\n",
+    ] {
+        let body = client::modern(1, "tools/list", json!({}));
+        let bytes = format!(
+            "{}MCP-Protocol-Version: {}\r\nMcp-Method: tools/list\r\nBaggage: a=b\r\n{lines}Content-Length: {}\r\n\r\n{body}",
+            world.raw_head(),
+            client::MODERN,
+            body.len()
+        );
+        let mut connection = world.gateway.raw().await;
+        connection.send(bytes).await;
+        let status = connection.reply().await.map(|reply| reply.status);
+        table.check(lines, status == Some(200), || format!("{status:?}"));
+        let seen = world.upstream.last();
+        for (name, expected) in [
+            ("mcp-protocol-version", Some(client::MODERN)),
+            ("mcp-method", Some("tools/list")),
+            ("content-type", Some("application/json")),
+            ("accept", Some(client::ACCEPT)),
+            ("baggage", Some("a=b")),
+            ("x-own", None),
+            ("te", None),
+        ] {
+            table.check(lines, seen.header(name) == expected, || {
+                format!("{name}: {seen:?}")
+            });
+        }
+    }
+}
+
+#[tokio::test]
+async fn attack_180_no_cache_stores_what_depends_on_a_caller() {
+    let world = World::start().await;
+    let mut table = Table::default();
+    for (content_type, cache_control) in [
+        ("application/json", "public, max-age=3600"),
+        ("application/json", "s-maxage=60"),
+        ("application/json", "private=\"set-cookie\", max-age=60"),
+        ("text/event-stream", "public, no-transform"),
+    ] {
+        for status in [200, 404, 500] {
+            world.upstream.script(move |_| {
+                let mut answer = upstream::with(status, content_type, "{}");
+                for (name, value) in [
+                    ("cache-control", cache_control),
+                    ("etag", "\"1\""),
+                    ("last-modified", "Thu, 01 Jan 1970 00:00:00 GMT"),
+                    ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+                    ("vary", "accept"),
+                ] {
+                    answer.headers_mut().insert(name, value.parse().unwrap());
+                }
+                upstream::Answer::Full(answer)
+            });
+            let call = world.gateway.post(client::initialize());
+            let reply = call.token(&world.reader()).send().await;
+            let name = format!("{content_type} {cache_control} {status}");
+            let kept = reply.header("cache-control");
+            table.check(
+                &name,
+                kept == "no-store" || kept == "no-store, no-transform",
+                || kept.to_owned(),
+            );
+            for header in ["etag", "last-modified", "expires"] {
+                table.check(&name, reply.header(header).is_empty(), || header.to_owned());
+            }
+        }
+    }
+    let document = "/.well-known/oauth-protected-resource/mcp";
+    let document = world.gateway.get(document).send().await;
+    let kept = document.header("cache-control");
+    table.check("document", kept.contains("max-age"), || kept.to_owned());
+}
+
+#[tokio::test]
+async fn attack_181_the_query_of_a_client_is_dropped_unless_the_resource_passes_it() {
+    let mut table = Table::default();
+    for (own, passes, sent, expected) in [
+        ("", false, "?debug=1", Some("/mcp")),
+        ("", false, "?", Some("/mcp")),
+        ("", true, "?debug=1", Some("/mcp?debug=1")),
+        ("?tenant=a", false, "?tenant=b", Some("/mcp?tenant=a")),
+        ("?tenant=a", false, "", Some("/mcp?tenant=a")),
+        ("?tenant=a", true, "?x=1", Some("/mcp?tenant=a&x=1")),
+        ("?tenant=a", true, "?x=1&%54enant=b", None),
+    ] {
+        let world = World::with(|config| {
+            let upstream = format!("{}{own}", config.upstream());
+            let config = config.set("/resources/0/upstream", upstream);
+            match passes {
+                true => config.set("/resources/0/query", "pass"),
+                false => config,
+            }
+        })
+        .await;
+        let name = format!("{own} {passes} {sent}");
+        let call = world
+            .gateway
+            .post_to(&format!("/mcp{sent}"), client::initialize());
+        let call = call.token(&world.reader());
+        match expected {
+            Some(target) => {
+                table.row(&name, world.acceptance(call).await);
+                let seen = world.upstream.last().target;
+                table.check(&name, seen == target, || seen.clone());
+            }
+            None => {
+                table.row(&name, world.refusal(call, 400, "ambiguous_query").await);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn attack_185_the_admin_listener_serves_no_other_host() {
+    let world = World::with(|config| config.set("/admin/hosts", json!(["gateway.mcp.svc"]))).await;
+    let admin = world.gateway.config.admin;
+    let mut table = Table::default();
+    for path in ["/metrics", "/livez", "/readyz", "/nowhere"] {
+        let found = if path == "/nowhere" { 404 } else { 200 };
+        for (host, expected) in [
+            (admin.to_string(), found),
+            ("10.1.2.3:9090".to_owned(), found),
+            ("localhost".to_owned(), found),
+            ("gateway.mcp.svc:9090".to_owned(), found),
+            ("evil.example".to_owned(), 421),
+            (format!("{admin}.evil.example"), 421),
+            (format!("{admin}\r\nHost: evil.example"), 421),
+        ] {
+            let bytes = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let reply = client::raw::once(admin, bytes).await.unwrap();
+            table.check(&format!("{path} {host}"), reply.status == expected, || {
+                format!("{} instead of {expected}", reply.status)
+            });
         }
     }
 }

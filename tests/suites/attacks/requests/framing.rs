@@ -214,7 +214,7 @@ async fn attack_092_refusals_are_never_cached() {
             format!("{reply:?}")
         });
     }
-    // Two equal requests are two requests, and the upstream's `Cache-Control` is passed on.
+    // Two equal requests are two requests, whatever the upstream's `Cache-Control` says.
     for _ in 0..2 {
         world
             .acceptance(world.gateway.post(initialize()).token(&reader))

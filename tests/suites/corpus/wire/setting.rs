@@ -125,7 +125,9 @@ fn configuration(
         .zip(servers)
         .map(|(path, server)| {
             let upstream = format!("http://127.0.0.1:{}/mcp", server.port());
-            resource(path, &upstream, &["corporate"])
+            let mut resource = resource(path, &upstream, &["corporate"]);
+            resource["query"] = "pass".into();
+            resource
         })
         .collect();
     config

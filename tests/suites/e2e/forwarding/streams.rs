@@ -228,7 +228,7 @@ async fn buffering_headers_are_passed_on() {
             reply.header("x-accel-buffering"),
             reply.header("cache-control")
         ),
-        ("no", "no-cache")
+        ("no", "no-store")
     );
 }
 

@@ -1,0 +1,111 @@
+//! The query of a request to the upstream: that of the configured URL, and the client's where the resource passes it.
+
+use crate::refusal::reason::Reason;
+
+/// What a resource does with the client's query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientQuery {
+    /// It is not forwarded.
+    Drop,
+    /// It is forwarded as it was sent.
+    Pass,
+}
+
+/// The operator's query, then the client's.
+///
+/// # Errors
+/// [`Reason::AmbiguousQuery`] where both have a parameter of one name: which of them a server uses cannot be known.
+pub fn combined(own: Option<&str>, client: Option<&str>) -> Result<Option<String>, Reason> {
+    let (own, client) = match (own, client) {
+        (own, None) => return Ok(own.map(str::to_owned)),
+        (None, client) => return Ok(client.map(str::to_owned)),
+        (Some(own), Some(client)) => (own, client),
+    };
+    let taken: Vec<_> = names(own).collect();
+    match names(client).any(|name| taken.contains(&name)) {
+        true => Err(Reason::AmbiguousQuery),
+        false => Ok(Some(format!("{own}&{client}"))),
+    }
+}
+
+/// The names of the parameters as servers may compare them: decoded, without regard to case, `a[]` and `a[b]` as `a`.
+fn names(query: &str) -> impl Iterator<Item = Vec<u8>> {
+    let pairs = query.split(['&', ';']).filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        let mut name = decoded(name);
+        name.make_ascii_lowercase();
+        let end = name.iter().position(|byte| matches!(byte, b'[' | 0));
+        name.truncate(end.unwrap_or(name.len()));
+        name.trim_ascii().to_vec()
+    })
+}
+
+/// Percent-decoded, a plus as a space. What is not an escape stays.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let escape = after
+            .split_first_chunk::<2>()
+            .filter(|_| *first == b'%')
+            .and_then(|(digits, behind)| Some((hexadecimal(*digits)?, behind)));
+        match escape {
+            Some((byte, behind)) => {
+                bytes.push(byte);
+                rest = behind;
+            }
+            None if *first == b'+' => bytes.push(b' '),
+            None => bytes.push(*first),
+        }
+    }
+    bytes
+}
+
+fn hexadecimal(digits: [u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? * 16 + low?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operators_query_comes_first() {
+        let cases = [
+            (None, None, None),
+            (Some("a=1"), None, Some("a=1")),
+            (None, Some("b=2"), Some("b=2")),
+            (None, Some(""), Some("")),
+            (Some("a=1"), Some("b=2&c"), Some("a=1&b=2&c")),
+            (Some("a=1"), Some("ab=2"), Some("a=1&ab=2")),
+            (Some("a=1"), Some("b=a=2"), Some("a=1&b=a=2")),
+        ];
+        for (own, client, expected) in cases {
+            let found = combined(own, client).unwrap();
+            assert_eq!(found.as_deref(), expected, "{own:?} {client:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_of_the_operator_cannot_be_repeated() {
+        for client in [
+            "tenant=2",
+            "tenant",
+            "x=1&tenant=2",
+            "x=1;tenant=2",
+            "Tenant=2",
+            "%74enant=2",
+            "tena%6Et",
+            "tenant[]=2",
+            "tenant%5B0%5D=2",
+            "+tenant=2",
+            "tenant%00x=2",
+        ] {
+            let outcome = combined(Some("tenant=1"), Some(client));
+            assert_eq!(outcome, Err(Reason::AmbiguousQuery), "{client}");
+        }
+    }
+}
