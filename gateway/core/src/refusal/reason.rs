@@ -524,7 +524,7 @@ mod tests {
         ];
         assert_eq!(labels(Reason::leaves_body_in_doubt), in_doubt);
         let closes = [
-            &in_doubt[..4],
+            &in_doubt[..5],
             &[
                 "body_too_large",
                 "bodies_too_large",

@@ -129,7 +129,9 @@ impl<'a> AnswerReading<'_, 'a> {
             return Ok(());
         };
         refuse_ambiguous(&watched, &["taskIds"])?;
-        let ids = watched.get("taskIds").and_then(|raw| json::array(raw).ok());
+        let ids = watched.get("taskIds").filter(|raw| *raw != b"null");
+        let ids = ids.map(json::array).transpose();
+        let ids = ids.map_err(|_| EditError::Unfit("its taskIds are not a list"))?;
         let ids = ids.unwrap_or_default();
         if ids.len() > MAX_WATCHED {
             return Err(EditError::Unfit("it names too many tasks"));

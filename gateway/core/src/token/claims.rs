@@ -117,15 +117,15 @@ pub(crate) fn object(payload: &[u8]) -> Result<Object<'_>, Reason> {
 
 pub(crate) fn refuse_other_tokens(claims: &Object<'_>) -> Result<(), Reason> {
     let has_foreign_claim = FOREIGN.iter().any(|name| claims.get(name).is_some());
-    let mut kinds = KIND_CLAIMS
-        .iter()
-        .filter_map(|name| json::string(claims.get(name)?));
-    let is_foreign_kind = |kind: &str| {
-        FOREIGN_KINDS
+    let mut kinds = KIND_CLAIMS.iter().filter_map(|name| claims.get(name));
+    // A kind that cannot be read may be any kind; null is none.
+    let is_foreign_kind = |raw: &[u8]| match json::string(raw) {
+        Some(kind) => FOREIGN_KINDS
             .iter()
-            .any(|foreign| kind.eq_ignore_ascii_case(foreign))
+            .any(|foreign| kind.eq_ignore_ascii_case(foreign)),
+        None => raw != b"null",
     };
-    if has_foreign_claim || kinds.any(|kind| is_foreign_kind(&kind)) {
+    if has_foreign_claim || kinds.any(is_foreign_kind) {
         return Err(Reason::WrongTokenType);
     }
     Ok(())

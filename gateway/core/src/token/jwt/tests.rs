@@ -306,6 +306,12 @@ fn each_wrong_claim_has_its_reason() {
             Some(WrongTokenType),
         ),
         (
+            "a kind that cannot be read",
+            json!({ "token_use": ["id"] }),
+            Some(WrongTokenType),
+        ),
+        ("a kind that is null", json!({ "token_use": null }), None),
+        (
             "Cognito's access token",
             json!({ "token_use": "access" }),
             None,
