@@ -254,6 +254,8 @@ pub struct Upstream {
     pub path: String,
     /// The query of requests to it.
     pub query: Option<String>,
+    /// Whether requests share HTTP/2 connections: over TLS where the server chooses HTTP/2, without TLS always.
+    pub http2: bool,
 }
 
 /// How an upstream is reached.

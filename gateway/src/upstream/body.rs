@@ -1,63 +1,67 @@
-//! The body of an upstream's answer, which polls its connection.
+//! The body of an upstream's answer: that of HTTP/1.1 polls its connection.
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::{link::Link, pool::Pool};
+use super::{error::BrokenOff, http2::StreamBody, link::Link, pool::Pool};
 use crate::limits::overload::activity::ACTIVITY;
 
-/// The body of an upstream's answer. When it is read to its end, its connection returns to the pool; when it is dropped
+/// The body of an upstream's answer.
+pub(crate) enum UpstreamBody {
+    Http1(LinkBody),
+    Http2(StreamBody),
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let frame = match &mut *self {
+            Self::Http1(body) => {
+                ready!(body.poll_frame(cx)).map(|frame| frame.map_err(|_| BrokenOff))
+            }
+            Self::Http2(body) => {
+                ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(|_| BrokenOff))
+            }
+        };
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
+/// The body of an answer over HTTP/1.1. When it is read to its end, its connection returns to the pool; when it is dropped
 /// before, the connection closes.
-pub(crate) struct UpstreamBody {
+pub(crate) struct LinkBody {
     body: Incoming,
     /// None once the connection is back in the pool.
     link: Option<Link>,
     pool: Arc<Pool>,
 }
 
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = &mut *self;
-        let frame = match Pin::new(&mut this.body).poll_frame(cx) {
-            Poll::Pending => {
-                if let Some(link) = &mut this.link {
-                    link.drive(cx);
-                }
-                Pin::new(&mut this.body).poll_frame(cx)
-            }
-            ready => ready,
-        };
-        if frame.is_ready() {
-            ACTIVITY.note();
-        }
-        if matches!(frame, Poll::Ready(None)) {
-            this.return_link();
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl UpstreamBody {
+impl LinkBody {
     /// The body of the answer that came over `link`, which returns to `pool`.
     pub(super) const fn new(body: Incoming, link: Link, pool: Arc<Pool>) -> Self {
         Self {
@@ -67,6 +71,28 @@ impl UpstreamBody {
         }
     }
 
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Pending => {
+                if let Some(link) = &mut self.link {
+                    link.drive(cx);
+                }
+                Pin::new(&mut self.body).poll_frame(cx)
+            }
+            ready => ready,
+        };
+        if frame.is_ready() {
+            ACTIVITY.note();
+        }
+        if matches!(frame, Poll::Ready(None)) {
+            self.return_link();
+        }
+        frame
+    }
+
     fn return_link(&mut self) {
         if let Some(link) = self.link.take() {
             self.pool.put(link);
@@ -74,7 +100,7 @@ impl UpstreamBody {
     }
 }
 
-impl Drop for UpstreamBody {
+impl Drop for LinkBody {
     fn drop(&mut self) {
         if self.body.is_end_stream() {
             self.return_link();

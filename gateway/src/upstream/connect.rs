@@ -1,4 +1,4 @@
-//! Opening a connection to an upstream: TCP, TLS over it, or a unix socket.
+//! Opening a connection to an upstream: TCP, TLS over it, or a unix socket; and which version of HTTP it then speaks.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::{error::UpstreamError, link::Link, wire::Wire};
 use crate::{
-    config::{UpstreamTarget, files},
+    config::{Upstream, UpstreamTarget, files},
     error_source::root_cause,
 };
 
@@ -33,6 +33,7 @@ const KEEP_ALIVE_RETRIES: u32 = 4;
 #[derive(Debug)]
 pub(super) struct Connector {
     way: Way,
+    version: Version,
     deadline: Duration,
 }
 
@@ -42,30 +43,88 @@ enum Way {
     Unix(PathBuf),
 }
 
+/// The version of HTTP on new connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    Http1,
+    /// Without asking the server (RFC 9113 §3.3).
+    Http2,
+    /// As the server chooses (ALPN, RFC 7301).
+    Negotiated,
+}
+
+impl Version {
+    const fn of(configured: &Upstream) -> Self {
+        match (configured.http2, &configured.target) {
+            (false, _) => Self::Http1,
+            (true, UpstreamTarget::Https { .. }) => Self::Negotiated,
+            (true, UpstreamTarget::Http { .. } | UpstreamTarget::Unix { .. }) => Self::Http2,
+        }
+    }
+}
+
+/// A new connection.
+pub(super) enum Opened {
+    /// Ready for a request.
+    Http1(Link),
+    /// HTTP/2 is still to begin.
+    Http2(Wire),
+}
+
 impl Connector {
-    /// A connector to `target`; `deadline` is for a whole connection, TLS included.
-    pub(super) fn new(target: &UpstreamTarget, deadline: Duration) -> Result<Self, UpstreamError> {
-        let way = match target {
-            UpstreamTarget::Http { .. } => Way::Tcp(tcp(RootCertStore::empty())),
-            UpstreamTarget::Https { ca_file, .. } => Way::Tcp(tcp(roots(ca_file.as_deref())?)),
+    /// A connector to an upstream; `deadline` is for a whole connection, TLS included.
+    pub(super) fn new(configured: &Upstream, deadline: Duration) -> Result<Self, UpstreamError> {
+        let version = Version::of(configured);
+        let way = match &configured.target {
+            UpstreamTarget::Http { .. } => Way::Tcp(tcp(RootCertStore::empty(), version)),
+            UpstreamTarget::Https { ca_file, .. } => {
+                Way::Tcp(tcp(roots(ca_file.as_deref())?, version))
+            }
             UpstreamTarget::Unix { socket } => Way::Unix(socket.clone()),
         };
-        Ok(Self { way, deadline })
+        Ok(Self {
+            way,
+            version,
+            deadline,
+        })
     }
 
-    /// A new connection, ready for a request.
-    pub(super) async fn connect(&self, uri: &Uri) -> Result<Link, String> {
+    /// The version of HTTP on new connections.
+    pub(super) const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The deadline of a new connection.
+    pub(super) const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Says that HTTP/2 could not begin on a connection.
+    pub(super) fn no_http2(&self, problem: &str) -> String {
+        match self.version {
+            Version::Negotiated => format!("HTTP/2 could not begin: {problem}"),
+            Version::Http1 | Version::Http2 => format!(
+                "the upstream does not speak HTTP/2 without TLS (resources.upstream.http2): {problem}"
+            ),
+        }
+    }
+
+    /// A new connection.
+    pub(super) async fn connect(&self, uri: &Uri) -> Result<Opened, String> {
         let wire = timeout(self.deadline, self.wire(uri)).await.map_err(|_| {
             format!(
                 "no connection within {:?} (timeouts.upstream_connect)",
                 self.deadline
             )
         })??;
+        if self.version == Version::Http2 || wire.chose_http2() {
+            return Ok(Opened::Http2(wire));
+        }
         let handshake = http1::Builder::new()
             .read_buf_exact_size(Some(READ_BUFFER))
             .handshake(wire);
         let (sender, connection) = handshake.await.map_err(|error| root_cause(&error))?;
-        Ok(Link::new(sender, connection))
+        Ok(Opened::Http1(Link::new(sender, connection)))
     }
 
     async fn wire(&self, uri: &Uri) -> Result<Wire, String> {
@@ -85,7 +144,7 @@ impl Connector {
     }
 }
 
-fn tcp(roots: RootCertStore) -> HttpsConnector<HttpConnector> {
+fn tcp(roots: RootCertStore, version: Version) -> HttpsConnector<HttpConnector> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
@@ -95,11 +154,14 @@ fn tcp(roots: RootCertStore) -> HttpsConnector<HttpConnector> {
     let tls = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    HttpsConnectorBuilder::new()
+    let builder = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector)
+        .enable_http1();
+    match version {
+        Version::Negotiated => builder.enable_http2().wrap_connector(connector),
+        Version::Http1 | Version::Http2 => builder.wrap_connector(connector),
+    }
 }
 
 /// The CA certificates that an upstream is verified with: those of the file, else the system's.

@@ -16,7 +16,7 @@ pub(crate) enum UpstreamError {
 }
 
 /// Why an upstream did not answer.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub(crate) enum SendError {
     /// No connection could be opened.
     #[error("{0}")]
@@ -25,3 +25,8 @@ pub(crate) enum SendError {
     #[error("{0}")]
     Broken(String),
 }
+
+/// The answer of an upstream ended before it was complete.
+#[derive(Debug, Error)]
+#[error("the upstream's answer broke off")]
+pub(crate) struct BrokenOff;

@@ -3,7 +3,8 @@
 //! * [`wire`] is the byte stream of a connection, [`connect`] opens one over TCP, TLS or a unix socket;
 //! * [`link`] is a connection in use, driven by the request that uses it;
 //! * [`pool`] holds idle connections between two requests;
-//! * [`body`] is the body of an answer, which returns its connection to the pool.
+//! * [`body`] is the body of an answer, which returns its connection to the pool;
+//! * [`http2`] shares connections between requests, for upstreams that speak HTTP/2.
 //!
 //! Each upstream has its own pool, so a connection verified for one is never used for another. Names are resolved for every
 //! new connection, not on the worker threads.
@@ -11,6 +12,7 @@
 mod body;
 mod connect;
 mod error;
+mod http2;
 mod link;
 mod pool;
 #[cfg(test)]
@@ -27,9 +29,11 @@ use std::{
 use http::{HeaderValue, Response, Uri};
 
 use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget};
+use body::LinkBody;
 pub(crate) use body::UpstreamBody;
-use connect::Connector;
+use connect::{Connector, Opened, Version};
 pub(crate) use error::{SendError, UpstreamError};
+use http2::{Connections, Sent};
 use link::{Link, SentRequest};
 use pool::Pool;
 
@@ -55,8 +59,10 @@ impl Settings {
 #[derive(Debug)]
 pub(crate) struct Upstream {
     settings: Settings,
-    connector: Connector,
+    connector: Arc<Connector>,
     pool: Arc<Pool>,
+    /// Where requests can share connections.
+    shared: Option<Arc<Connections>>,
     uri: Uri,
     host: HeaderValue,
     endpoint: String,
@@ -108,12 +114,24 @@ impl Upstream {
             Some(query) => format!("{endpoint}?{query}"),
             None => endpoint,
         };
+        let uri: Uri = format!("{origin}{}", configured.path)
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| url(&error))?;
+        let connector = Arc::new(Connector::new(configured, settings.connect_deadline)?);
+        let pool = Pool::new(settings.keep_alive);
+        let shared = (connector.version() != Version::Http1).then(|| {
+            Connections::new(
+                connector.clone(),
+                uri.clone(),
+                settings.keep_alive,
+                pool.clone(),
+            )
+        });
         Ok(Self {
-            connector: Connector::new(&configured.target, settings.connect_deadline)?,
-            pool: Pool::new(settings.keep_alive),
-            uri: format!("{origin}{}", configured.path)
-                .parse()
-                .map_err(|error: http::uri::InvalidUri| url(&error))?,
+            connector,
+            pool,
+            shared,
+            uri,
             host: HeaderValue::from_str(&configured.host).map_err(|error| url(&error))?,
             endpoint,
             settings,
@@ -145,12 +163,38 @@ impl Upstream {
         target.unwrap_or_else(|_| self.uri.clone())
     }
 
-    /// Sends a request, and returns the answer after its head. A request that could not be sent on an idle connection is
-    /// sent again on another one; a request that the upstream may have read is not.
+    /// Sends a request, and returns the answer after its head. It is sent again only if the upstream has certainly not
+    /// processed it.
     ///
     /// # Errors
     /// No connection could be opened, or it broke off.
     pub(crate) async fn send(
+        &self,
+        request: SentRequest,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        match &self.shared {
+            Some(shared) if !shared.chose_http1() => Box::pin(self.share(shared, request)).await,
+            _ => self.send_alone(request).await,
+        }
+    }
+
+    /// Sends a request over HTTP/2; over HTTP/1.1 if the upstream chooses that.
+    async fn share(
+        &self,
+        shared: &Arc<Connections>,
+        request: SentRequest,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        match shared.send(request).await {
+            Ok(Sent::Answered(response)) => Ok(response.map(UpstreamBody::Http2)),
+            Ok(Sent::ChoseHttp1(request)) => self.send_alone(request).await,
+            Err(SendError::Unreachable(problem)) => Err(self.unreachable(&problem)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a request over HTTP/1.1, on a connection of its own. A request that could not be sent on an idle connection is
+    /// sent again on another one; a request that the upstream may have read is not.
+    async fn send_alone(
         &self,
         mut request: SentRequest,
     ) -> Result<Response<UpstreamBody>, SendError> {
@@ -161,12 +205,28 @@ impl Upstream {
                 Err((error, None)) => return Err(error),
             }
         }
-        let connected = self.connector.connect(&self.uri).await;
-        let link = connected
-            .map_err(|problem| SendError::Unreachable(format!("{}: {problem}", self.endpoint)))?;
-        self.exchange(link, request)
-            .await
-            .map_err(|(error, _)| error)
+        let opened = self.connector.connect(&self.uri).await;
+        match (
+            opened.map_err(|problem| self.unreachable(&problem))?,
+            &self.shared,
+        ) {
+            (Opened::Http1(link), _) => {
+                let answered = self.exchange(link, request).await;
+                answered.map_err(|(error, _)| error)
+            }
+            // The upstream has changed since its last connection.
+            (Opened::Http2(wire), Some(shared)) => {
+                shared.adopt(wire);
+                Box::pin(self.share(shared, request)).await
+            }
+            (Opened::Http2(_), None) => {
+                Err(SendError::Broken("HTTP/2 was not asked for".to_owned()))
+            }
+        }
+    }
+
+    fn unreachable(&self, problem: &str) -> SendError {
+        SendError::Unreachable(format!("{}: {problem}", self.endpoint))
     }
 
     /// Sends one request on one connection; its answer returns the connection to the pool.
@@ -176,7 +236,7 @@ impl Upstream {
         request: SentRequest,
     ) -> Result<Response<UpstreamBody>, (SendError, Option<SentRequest>)> {
         let (response, link) = link.exchange(request).await?;
-        Ok(response.map(|body| UpstreamBody::new(body, link, self.pool.clone())))
+        Ok(response.map(|body| UpstreamBody::Http1(LinkBody::new(body, link, self.pool.clone()))))
     }
 }
 
@@ -196,6 +256,7 @@ mod tests {
             host: host.to_owned(),
             path: path.to_owned(),
             query: None,
+            http2: false,
         }
     }
 

@@ -58,6 +58,7 @@ impl TestServer {
             host: "upstream.test".to_owned(),
             path: "/mcp".to_owned(),
             query: None,
+            http2: false,
         };
         let timeouts = Timeouts {
             upstream_keep_alive: keep_alive,

@@ -32,6 +32,14 @@ trait Duplex: Read + Write + Unpin {}
 impl<T: Read + Write + Unpin> Duplex for T {}
 
 impl Wire {
+    /// Whether the server chose HTTP/2 (ALPN).
+    pub(super) fn chose_http2(&self) -> bool {
+        match self {
+            Self::Tls(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
+            Self::Tcp(_) | Self::Unix(_) => false,
+        }
+    }
+
     fn pinned(&mut self) -> Pin<&mut dyn Duplex> {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp),

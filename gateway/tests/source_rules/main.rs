@@ -97,6 +97,7 @@ const NAMED_BY: NamedBy = &[
     ),
     ("reqwest", &["fetch"]),
     ("hyper_util", &["admin", "upstream"]),
+    ("h2", &["upstream"]),
     ("notify", &["lifecycle"]),
     ("serde_yaml", &["config"]),
     ("saphyr_parser", &["config"]),

@@ -51,6 +51,7 @@ mod protocol {
 
 /// What reaches the upstream, and how its answers and event streams are returned.
 mod forwarding {
+    mod http2;
     mod identity;
     mod listening;
     mod streams;

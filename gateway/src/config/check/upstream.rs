@@ -1,5 +1,5 @@
 //! The MCP server behind a resource: `http://127.0.0.1:9000/mcp`, `{ url: https://…, ca_file: … }` or
-//! `{ unix: /run/tasks.sock, path: /mcp }`.
+//! `{ unix: /run/tasks.sock, path: /mcp }`, both with `http2`.
 
 use mcp_gateway_core::http::authority::{Authority, Scheme};
 
@@ -25,15 +25,16 @@ pub(super) fn upstream(
     listen: &[Listener],
 ) -> Option<Upstream> {
     if !item.is_mapping() {
-        return by_url(item, None, listen);
+        return by_url(item, None, None, listen);
     }
     let section = item.section();
+    let http2 = section.get("http2").and_then(|item| item.flag());
     let upstream = match (section.get("url"), section.get("unix")) {
         (Some(url), None) => {
             let ca_file = ca_file(&section, "ca_file");
-            by_url(&url, ca_file, listen)
+            by_url(&url, ca_file, http2, listen)
         }
-        (None, Some(socket)) => by_socket(&socket, &section, resource_path),
+        (None, Some(socket)) => by_socket(&socket, &section, http2, resource_path),
         (Some(_), Some(socket)) => {
             socket.report("cannot be combined with `url`", "Remove one of the two");
             None
@@ -50,6 +51,7 @@ pub(super) fn upstream(
 fn by_url(
     item: &Item<'_>,
     ca_file: Option<std::path::PathBuf>,
+    http2: Option<bool>,
     listen: &[Listener],
 ) -> Option<Upstream> {
     let url = item.parsed(HttpUrl::parse, URL_FORM)?;
@@ -70,6 +72,7 @@ fn by_url(
     }
     let host = url.authority.to_string();
     let authority = url.authority;
+    let is_https = url.scheme == Scheme::Https;
     let target = match url.scheme {
         Scheme::Https => UpstreamTarget::Https { authority, ca_file },
         Scheme::Http => {
@@ -87,12 +90,14 @@ fn by_url(
         host,
         path: url.path,
         query: url.query,
+        http2: http2.unwrap_or(is_https),
     })
 }
 
 fn by_socket(
     item: &Item<'_>,
     section: &Section<'_>,
+    http2: Option<bool>,
     resource_path: Option<&str>,
 ) -> Option<Upstream> {
     let path = match section.get("path") {
@@ -111,6 +116,7 @@ fn by_socket(
         host: "localhost".to_owned(),
         path: path?,
         query: None,
+        http2: http2.unwrap_or(false),
     })
 }
 

@@ -181,6 +181,12 @@ fn upstream() -> Table {
                 "the resource's path",
                 "Request path for requests over the unix socket.",
             ),
+            defaulted(
+                "http2",
+                Kind::Flag,
+                "true for https, else false",
+                "Share HTTP/2 connections between requests: over https where the server chooses HTTP/2 (ALPN); over http or the unix socket always, so the server must accept HTTP/2 without TLS.",
+            ),
         ],
     }
 }

@@ -169,6 +169,32 @@ fn an_upstream_has_its_own_host_and_path() {
 }
 
 #[test]
+fn http2_is_used_over_tls_unless_it_is_off_and_without_tls_only_if_it_is_on() {
+    const UPSTREAM: &str = "upstream: https://other.internal/mcp";
+    for (to, expected) in [
+        ("https://a/mcp", true),
+        ("http://a/mcp", false),
+        ("{ url: https://a/mcp }", true),
+        ("{ url: https://a/mcp, http2: false }", false),
+        ("{ url: http://a/mcp }", false),
+        ("{ url: http://a/mcp, http2: true }", true),
+        ("{ unix: /a }", false),
+        ("{ unix: /a, http2: true }", true),
+    ] {
+        let document = edited(UPSTREAM, &format!("upstream: {to}"));
+        assert_eq!(
+            parsed(&document).resources[1].upstream.http2,
+            expected,
+            "{to}"
+        );
+    }
+    assert_eq!(
+        only_finding(&edited(UPSTREAM, "upstream: { unix: /a, http2: h2c }")),
+        "resources[1].upstream.http2:21:27 must be true or false, found text"
+    );
+}
+
+#[test]
 fn protocol_versions_are_revisions_of_mcp() {
     const POLICY: &str = "policy: { default: deny }";
     let with = |versions: &str| {
