@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use super::{
-    MAX_CONNECTIONS, MAX_SENDS, OPEN_PAUSE, PINGS, Pings,
+    bounds::{MAX_CONNECTIONS, MAX_SENDS, OPEN_PAUSE, PINGS, Pings},
     driver::Driver,
     stream::{Failure, Reserved, StreamBody},
     usage::Usage,

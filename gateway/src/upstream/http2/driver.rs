@@ -20,8 +20,11 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
-    CLOSE, CONNECTION_WINDOW, FRAME_OVERHEAD, HEADER_LIST, Pings, REMEMBERED_FOR,
-    REMEMBERED_RESETS, SEND_BUFFER, STREAM_FAULTS, STREAM_WINDOW, usage::Usage,
+    bounds::{
+        CLOSE, CONNECTION_WINDOW, FRAME_OVERHEAD, HEADER_LIST, Pings, REMEMBERED_FOR,
+        REMEMBERED_RESETS, SEND_BUFFER, STREAM_FAULTS, STREAM_WINDOW,
+    },
+    usage::Usage,
 };
 use crate::{error_source::root_cause, limits::overload::activity::ACTIVITY, upstream::wire::Wire};
 

@@ -13,7 +13,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Connections, Pings, Sent, StreamBody};
+use super::{
+    bounds::Pings,
+    connections::{Connections, Sent},
+    stream::StreamBody,
+};
 use crate::{
     config::{Upstream as Configured, UpstreamTarget},
     upstream::{connect::Connector, error::SendError, pool::Pool},

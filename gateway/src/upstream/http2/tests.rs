@@ -14,7 +14,8 @@ use tokio::{
 };
 
 use super::{
-    STREAM_WINDOW, StreamBody,
+    bounds::{MAX_SENDS, STREAM_WINDOW},
+    stream::StreamBody,
     test_peer::{
         CANCEL, DATA, END_STREAM, HEADERS, MOMENT, PING, Peer, RESET, SOON, WINDOW_UPDATE,
         answered, ask, connections, refused,
@@ -258,7 +259,7 @@ async fn a_server_that_always_goes_away_does_not_get_a_request_for_ever() {
         sleep(Duration::from_millis(20)).await;
     }
     refused(asked).await;
-    assert_eq!(sent, super::MAX_SENDS);
+    assert_eq!(sent, MAX_SENDS);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{MAX_STREAMS, UNUSED};
+use super::bounds::{MAX_STREAMS, UNUSED};
 
 /// The use of one connection.
 pub(super) struct Usage {
