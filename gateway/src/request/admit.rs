@@ -66,12 +66,13 @@ pub(crate) fn admit(
 }
 
 /// Whether `:scheme` is http or https. Both are accepted with and without TLS: proxies that terminate or add TLS send the scheme
-/// that their client used, and nothing is decided by it.
+/// that their client used, and nothing is decided by it. The library does not hand it over where `Host` is in place of `:authority`.
 fn is_of_http(uri: &http::Uri) -> bool {
-    let scheme = uri.scheme_str().unwrap_or_default();
-    ["http", "https"]
-        .iter()
-        .any(|own| scheme.eq_ignore_ascii_case(own))
+    uri.scheme_str().is_none_or(|scheme| {
+        ["http", "https"]
+            .iter()
+            .any(|own| scheme.eq_ignore_ascii_case(own))
+    })
 }
 
 /// What was found, for the operator.

@@ -53,13 +53,13 @@ const CONDITIONS: &[&str] = &[
 
 /// Forwarded lines: the header's number, what the client wrote, and what the proxy appended.
 const FORWARDED: &[&[u8]] = &[
-    b"\0\xe9\n203.0.113.9",
-    b"\0203.0.113.9\n\xe9",
-    b"\010.0.0.1\n203.0.113.9, 10.0.0.2",
-    b"\0\n10.0.0.2",
-    b"\0\n",
-    b"\0, , \"\n[2001:db8::7]:443",
-    b"\0203.0.113.9\nunknown, 10.0.0.2",
+    b"\x00\xe9\n203.0.113.9",
+    b"\x00203.0.113.9\n\xe9",
+    b"\x0010.0.0.1\n203.0.113.9, 10.0.0.2",
+    b"\x00\n10.0.0.2",
+    b"\x00\n",
+    b"\x00, , \"\n[2001:db8::7]:443",
+    b"\x00203.0.113.9\nunknown, 10.0.0.2",
     b"\x01for=6.6.6.6;x=\"\nfor=203.0.113.9;host=\"a\\\"b\"",
     b"\x01for=6.6.6.6;x=\"\nfor=203.0.113.9\"",
     b"\x01for=\"6.6.6.6\nfor=\"[2001:db8::7]:4711\";proto=https",

@@ -30,6 +30,7 @@ pub fn envelope(body: &[u8]) {
             let reasons = [
                 Reason::ParseError,
                 Reason::AmbiguousJson,
+                Reason::AmbiguousName,
                 Reason::InvalidRequest,
                 Reason::VersionMissing,
             ];

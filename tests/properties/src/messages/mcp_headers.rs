@@ -4,7 +4,11 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderValue};
 use mcp_gateway_core::{
     json::JsonLimits,
-    mcp::{envelope::Envelope, headers, version::Era},
+    mcp::{
+        envelope::{Envelope, has_control},
+        headers,
+        version::Era,
+    },
     refusal::reason::Reason,
 };
 
@@ -44,9 +48,11 @@ fn encoded(text: &str) -> HeaderValue {
 
 /// A request for `name` agrees with this header; one for another does not.
 fn mirrored(name: &str, value: HeaderValue) {
-    assert_eq!(agree(name, &value), Ok(Era::Modern));
+    let refused = has_control(name).then_some(Reason::AmbiguousName);
+    assert_eq!(agree(name, &value), refused.map_or(Ok(Era::Modern), Err));
     let other = format!("{name}x");
-    assert_eq!(agree(&other, &value), Err(Reason::HeaderMismatch));
+    let refused = refused.unwrap_or(Reason::HeaderMismatch);
+    assert_eq!(agree(&other, &value), Err(refused));
 }
 
 fn agree(name: &str, value: &HeaderValue) -> Result<Era, Reason> {
@@ -55,7 +61,8 @@ fn agree(name: &str, value: &HeaderValue) -> Result<Era, Reason> {
         "params": { "name": name, "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28" } },
     });
     let body = body.to_string();
-    let envelope = Envelope::read(body.as_bytes(), &JsonLimits::default()).expect("a request");
+    let envelope = Envelope::read(body.as_bytes(), &JsonLimits::default())
+        .map_err(|unreadable| unreadable.reason)?;
     let mut map = HeaderMap::new();
     map.insert(
         headers::PROTOCOL_VERSION,

@@ -58,7 +58,7 @@ impl Setting {
 
 /// A call with the longest possible access line: a name of control characters, each of which is escaped.
 fn long() -> String {
-    let name = "\u{1}".repeat(300);
+    let name = "\u{1f4a5}".repeat(300);
     request(1, "prompts/get", json!({ "name": name }))
 }
 

@@ -197,7 +197,7 @@ async fn text_lines_cannot_be_forged() {
     let token = world.token().subject("a\nFORGED level=ERROR").sign();
     world
         .gateway
-        .post(request(1, "tools/call", json!({ "name": "x\nFORGED" })))
+        .post(request(1, "tools/call", json!({ "name": "x FORGED=1" })))
         .token(&token)
         .send()
         .await;
