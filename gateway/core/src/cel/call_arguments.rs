@@ -159,7 +159,7 @@ impl<'a> CallArguments<'a> {
     /// Refuses look-alikes of these names, and of each other, among the arguments themselves.
     ///
     /// # Errors
-    /// [`Reason::AmbiguousJson`], or those of [`object`](Self::object).
+    /// [`Reason::AmbiguousJson`], or those of [`read`](Self::read).
     pub(crate) fn refuse_look_alikes(&self, known: &[&str]) -> Result<(), Reason> {
         // Nearly always all names are unambiguous, and then so are these.
         if self.with_names && self.refuse_look_alikes_within(known).is_ok() {

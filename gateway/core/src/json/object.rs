@@ -126,7 +126,7 @@ pub fn array(bytes: &[u8]) -> Result<Vec<&[u8]>, JsonError> {
 /// The elements of an array that has at most so many, raw.
 ///
 /// # Errors
-/// As [`array`]; [`JsonError::TooManyValues`] for more elements, which are not read.
+/// As [`array()`]; [`JsonError::TooManyValues`] for more elements, which are not read.
 pub(crate) fn array_up_to(bytes: &[u8], most: usize) -> Result<Vec<&[u8]>, JsonError> {
     let mut elements = Vec::new();
     each(bytes, b"[]", |lexer| {

@@ -2,7 +2,7 @@
 //!
 //! A rule compares texts; a server looks up what it makes of a text. Three readers cover what servers do: one compares the URI as
 //! it was sent, one looks up what a URL parser writes (WHATWG URL: `new URL(uri)`, pydantic's `AnyUrl`), one decodes the path
-//! ([`decoded`], RFC 3986 §6.2.2). The parser itself says what the second one sees. A call is allowed only if every reading of its
+//! ([`decoded()`], RFC 3986 §6.2.2). The parser itself says what the second one sees. A call is allowed only if every reading of its
 //! URI is allowed, so it does not matter which of them the server is. Where parsers write a character in different ways, the
 //! decoded reading is the same for all of them. What no reader can be trusted with is a [`UriFault`].
 
