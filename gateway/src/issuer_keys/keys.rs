@@ -40,7 +40,7 @@ const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
 /// The number of requested and of completed fetches, which waiting requests watch. They differ by one while a fetch is due
 /// or active, and never by more.
 #[derive(Clone, Copy, Debug, Default)]
-struct FetchProgress {
+pub(crate) struct FetchProgress {
     asked: u64,
     ended: u64,
 }
@@ -200,6 +200,16 @@ impl IssuerKeys {
     pub(crate) fn usable(&self) -> Option<Arc<KeyState>> {
         let state = self.state.load_full();
         state.is_usable(self.settings.stale).then_some(state)
+    }
+
+    /// The generation of the keys in use.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        self.usable().map(|state| state.generation())
+    }
+
+    /// Changes with each fetch that is requested, and with each that has completed.
+    pub(crate) fn fetches(&self) -> watch::Receiver<FetchProgress> {
+        self.progress.subscribe()
     }
 
     /// Whether a first fetch has completed, successful or not.

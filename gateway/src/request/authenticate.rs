@@ -118,7 +118,8 @@ async fn verify(
     }
 }
 
-fn issuer_of<'a>(
+/// The issuer that the token names, among those of the resource.
+pub(super) fn issuer_of<'a>(
     token: &Unverified<'_>,
     resource: &'a ProtectedResource,
 ) -> Option<(usize, &'a TrustedIssuer)> {

@@ -35,6 +35,7 @@ use super::{
         write::{write_head, write_whole},
     },
     session::session_id::{self, OpenedSession},
+    standing::Standing,
 };
 use crate::{
     clock,
@@ -46,6 +47,13 @@ use crate::{
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// What the answer takes, and on what it depends.
+pub(crate) struct Terms {
+    pub(crate) place: Place,
+    /// The right of a listening stream's caller; a call has none.
+    pub(crate) standing: Option<Box<Standing>>,
+}
+
 /// Sends a permitted message to the resource's upstream, and the head of the answer to the client.
 pub(crate) async fn forward(
     exchange: &mut Exchange<'_>,
@@ -53,16 +61,18 @@ pub(crate) async fn forward(
     permit: &Permit,
     message: Message,
     session: Option<OpenedSession>,
-    place: Place,
+    Terms { place, standing }: Terms,
     query: Option<String>,
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
     let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
     audit::write_allowed(exchange.record, exchange.gateway);
     let token_left = exchange.token_ends.since(clock::now());
-    let mut stream_end = match place.listens() {
-        true => StreamEnd::of_listening(exchange.gateway, token_left),
-        false => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
+    let mut stream_end = match standing {
+        Some(standing) => {
+            StreamEnd::of_listening(exchange.gateway, token_left).only_while(standing)
+        }
+        None => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
     };
     let started = Instant::now();
     let response = ask(
@@ -74,6 +84,7 @@ pub(crate) async fn forward(
     )
     .await;
     exchange.record.set_upstream_duration(started.elapsed());
+    stream_end.note(exchange.record);
     let mut response = response?;
     forwarding::remove_fields_of_the_hop(response.headers_mut());
     check_status(response.status())?;

@@ -12,7 +12,8 @@
 //! 7. [`forward`]: sends the request to the upstream; [`response`] returns the answer.
 //! 8. [`record`]: at the end of the request, its metrics and its access line are written (`record/guard.rs`).
 //!
-//! The [`exchange`] holds what the phases find, the [`record`] what logs and metrics get of it.
+//! The [`exchange`] holds what the phases find, the [`record`] what logs and metrics get of it. An open listening stream keeps its
+//! [`standing`]: it is judged again when the policy or the keys change.
 
 mod admit;
 mod authenticate;
@@ -25,3 +26,5 @@ pub(crate) mod record;
 pub(crate) mod response;
 mod route;
 mod session;
+pub(crate) mod standing;
+mod viewer;

@@ -7,11 +7,13 @@ use mcp_gateway_core::{http::cors, mcp::message::Message, refusal::reason::Reaso
 use super::{
     admit, authenticate, authorize,
     exchange::{Broken, Exchange, Stop},
-    forward, read,
+    forward::{self, Terms},
+    read,
     record::audit,
     response::{list_filter, relay::Relay, respond},
     route::{self, Destination},
     session::{session_id, task_ids},
+    standing::Standing,
 };
 use crate::{
     limits::in_flight::{Kind, Place},
@@ -80,6 +82,10 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     // 5 authorize
     let permit = authorize::authorize(exchange, &resource, &token, &message, &admitted)?;
     exchange.edit = list_filter::edit(exchange, &resource, &token, &message, &admitted);
+    let standing = message.listens.then(|| {
+        let standing = Standing::of(exchange, &resource, &token, &message, &admitted);
+        Box::new(standing)
+    });
 
     // 6 session
     let session = session_id::open(exchange, &resource, &permit, &message)?;
@@ -87,8 +93,9 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
     // 7 forward
     let place = take_place(exchange, &token, &message)?;
+    let terms = Terms { place, standing };
     let query = resource.query_for_upstream(query)?;
-    forward::forward(exchange, &resource, &permit, message, session, place, query).await
+    forward::forward(exchange, &resource, &permit, message, session, terms, query).await
 }
 
 /// Takes a place among the calls in flight, or among the listening streams.

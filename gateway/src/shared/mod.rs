@@ -19,7 +19,10 @@ use mcp_gateway_core::{
     http::client_address::{ClientAddress, CountedAddress},
     principal::{Principal, Subject},
 };
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::sleep,
+};
 
 use crate::shared::process_state::ProcessState;
 use crate::{
@@ -47,6 +50,8 @@ const IDLE_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Gateway {
     snapshot: ArcSwap<Snapshot>,
+    /// The same one, for open listening streams, which wait for the next one.
+    snapshots: watch::Sender<Arc<Snapshot>>,
     metrics: Arc<Metrics>,
     access_log: AccessLog,
     audit_log: AuditLog,
@@ -74,6 +79,7 @@ impl Gateway {
         metrics: Arc<Metrics>,
         (access_log, audit_log): (AccessLog, AuditLog),
     ) -> Self {
+        let snapshot = Arc::new(snapshot);
         Self {
             connections: Arc::new(Semaphore::new(connection_limit)),
             connection_limit,
@@ -85,7 +91,8 @@ impl Gateway {
             overload: Overload::default(),
             refusals: RefusalsPerAddress::new(),
             rate_limiter: RateLimiter::new(),
-            snapshot: ArcSwap::from_pointee(snapshot),
+            snapshots: watch::Sender::new(snapshot.clone()),
+            snapshot: ArcSwap::new(snapshot),
             metrics,
             access_log,
             audit_log,
@@ -95,9 +102,15 @@ impl Gateway {
         }
     }
 
-    /// Replaces the configuration for requests that begin from now on.
+    /// Replaces the configuration for requests that begin from now on. Open listening streams are judged again.
     pub(crate) fn exchange(&self, snapshot: Arc<Snapshot>) {
-        self.snapshot.store(snapshot);
+        self.snapshot.store(snapshot.clone());
+        self.snapshots.send_replace(snapshot);
+    }
+
+    /// The configuration in use, and those that follow.
+    pub(crate) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
     }
 
     /// The configuration in use. A request loads it once and uses it until its end.

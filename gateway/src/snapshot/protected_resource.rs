@@ -9,7 +9,7 @@ use mcp_gateway_core::{
         resource_metadata::well_known_path,
     },
     mcp::{supported::Supported, tasks::Tasks},
-    policy::Policy,
+    policy::{Policy, hide::Hide},
     rate::Limiter,
     refusal::{challenge::Challenger, reason::Reason},
 };
@@ -105,6 +105,13 @@ impl ProtectedResource {
 }
 
 impl ProtectedResource {
+    /// Whether the events of a stream are edited the same for both: what is hidden from lists, and which ids are sealed.
+    pub(crate) fn edits_like(&self, other: &Self) -> bool {
+        let hides_nothing = |resource: &Self| resource.policy.hide == Hide::Nothing;
+        self.tasks == other.tasks
+            && ((hides_nothing(self) && hides_nothing(other)) || self.policy == other.policy)
+    }
+
     /// The query of a request to the upstream, where the client sent this one.
     ///
     /// # Errors

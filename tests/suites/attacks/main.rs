@@ -30,6 +30,7 @@ mod requests {
 
 /// What is forwarded: streams, sessions, headers; and what the gateway fetches itself.
 mod forwarding {
+    mod open_streams;
     mod outbound;
     mod passing_on;
     mod shares;

@@ -2,7 +2,7 @@
 //!
 //! Nothing is buffered, and silence between two events has no limit. When the client disconnects, the upstream's connection
 //! closes at once; when the upstream breaks off, the client's answer ends visibly incomplete. A listening stream ends
-//! cleanly when the gateway drains or the caller's token expires; an answer to a call may continue for a while after that.
+//! cleanly when the gateway drains, the caller's token expires or the caller may not listen any more; an answer to a call may continue for a while after that.
 //! The gateway never writes a message into a stream, only comments between events, so that load balancers do not close a
 //! quiet stream. Events that are edited arrive here already edited ([`body`](super::body)).
 
@@ -160,6 +160,7 @@ async fn end(
     session: &mut ServerSession,
     record: &mut Record,
 ) -> Result<(), Broken> {
+    relay.stream_end.note(record);
     if relay.is_stream {
         return write(session, Bytes::new(), true).await;
     }

@@ -1,4 +1,5 @@
-//! When the gateway ends an answer: when the caller's token expires, or when the gateway drains.
+//! When the gateway ends an answer: when the caller's token expires; a listening stream also when the gateway drains, or when
+//! the caller may not listen any more.
 
 use std::{future::pending, time::Duration};
 
@@ -7,12 +8,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::shared::Gateway;
+use crate::{
+    request::{record::Record, standing::Standing},
+    shared::Gateway,
+};
 
 /// When the gateway ends an answer, even if the upstream continues.
 pub(crate) struct StreamEnd {
     /// A listening stream ends when the gateway drains: its client connects again.
     draining: Option<watch::Receiver<bool>>,
+    /// A listening stream ends when its caller may not listen any more.
+    standing: Option<Box<Standing>>,
     expires: Instant,
 }
 
@@ -21,6 +27,7 @@ impl StreamEnd {
     pub(crate) fn of_listening(gateway: &Gateway, token_left: Duration) -> Self {
         Self {
             draining: Some(gateway.process_state().draining()),
+            standing: None,
             expires: Instant::now() + token_left,
         }
     }
@@ -29,7 +36,23 @@ impl StreamEnd {
     pub(crate) fn of_call(token_left: Duration, max_after_expiry: Duration) -> Self {
         Self {
             draining: None,
+            standing: None,
             expires: Instant::now() + token_left + max_after_expiry,
+        }
+    }
+
+    /// The same, and only while the caller may listen.
+    pub(crate) fn only_while(self, standing: Box<Standing>) -> Self {
+        Self {
+            standing: Some(standing),
+            ..self
+        }
+    }
+
+    /// Records why the caller may not listen any more, if the answer ends for that.
+    pub(crate) fn note(&self, record: &mut Record) {
+        if let Some(lost) = self.standing.as_ref().and_then(|standing| standing.why()) {
+            record.set_detail(format!("the stream was ended: {lost}"));
         }
     }
 
@@ -47,16 +70,28 @@ impl StreamEnd {
                 None => pending().await,
             }
         };
+        let lost = async {
+            match &mut self.standing {
+                Some(standing) => standing.lost().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             () = drained => {}
+            () = lost => {}
             () = sleep_until(self.expires) => {}
         }
     }
 
     /// Whether the end is reached; for streams that never pause, which would not wait for it.
-    pub(crate) fn is_reached(&self) -> bool {
+    pub(crate) fn is_reached(&mut self) -> bool {
         let drains = self.draining.as_ref();
-        drains.is_some_and(|draining| *draining.borrow()) || Instant::now() >= self.expires
+        drains.is_some_and(|draining| *draining.borrow())
+            || Instant::now() >= self.expires
+            || self
+                .standing
+                .as_mut()
+                .is_some_and(|standing| standing.is_lost())
     }
 }
 

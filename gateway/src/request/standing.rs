@@ -1,0 +1,245 @@
+//! Whether the caller of an open listening stream may still listen.
+//!
+//! A stream is judged again when the configuration is exchanged, and when its issuer has withdrawn or changed a key: would
+//! the request that opened it be permitted now? The token is verified again if its verification could differ, then the
+//! policy in use decides about the same call. A stream that is still permitted does not notice. While keys are unavailable,
+//! nothing is decided about the token: the next fetch does. A stream of a resource that was removed continues.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, ORIGIN},
+};
+use mcp_gateway_core::{
+    http::authority::Authority,
+    mcp::{
+        message::{Message, MethodName},
+        operation::{Operation, Reference},
+    },
+    refusal::reason::Reason,
+    token::{bearer::bearer, jwt::Unverified},
+};
+use tokio::sync::watch;
+
+use super::{admit::Admitted, authenticate::issuer_of, exchange::Exchange, viewer::Viewer};
+use crate::{
+    clock,
+    issuer_keys::keys::IssuerKeys,
+    snapshot::{ProtectedResource, Snapshot, VerifiedToken},
+};
+
+/// Why a caller may not listen any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The request that opened the stream would be refused now.
+    Refused(Reason),
+    /// The token names another caller now.
+    Caller,
+    /// What the caller sees of the events is configured differently now.
+    Events,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(reason) => write!(f, "would be refused now: {}", reason.label()),
+            Self::Caller => f.write_str("the token names another caller now"),
+            Self::Events => f.write_str("lists or task ids are edited differently now"),
+        }
+    }
+}
+
+impl From<Reason> for Lost {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+/// The right of an open stream's caller, with the request that opened the stream.
+pub(crate) struct Standing {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    resource: Arc<ProtectedResource>,
+    /// Index into the resource's issuers.
+    issuer: usize,
+    /// The generation of the issuer's keys that verified the token; none while keys are unavailable.
+    verified_by: Option<u64>,
+    viewer: Viewer,
+    host: Authority,
+    /// Its token and its origin, as the client sent them.
+    headers: HeaderMap,
+    call: Call,
+    lost: Option<Lost>,
+}
+
+impl Standing {
+    /// The right of the caller whose request was just permitted.
+    pub(crate) fn of(
+        exchange: &Exchange<'_>,
+        resource: &Arc<ProtectedResource>,
+        token: &VerifiedToken,
+        message: &Message,
+        admitted: &Admitted,
+    ) -> Self {
+        let mut snapshots = exchange.gateway.snapshots();
+        if !Arc::ptr_eq(&snapshots.borrow(), &exchange.snapshot) {
+            // It was exchanged since the request began.
+            snapshots.mark_changed();
+        }
+        let sent = &exchange.session.req_header().headers;
+        let kept = [AUTHORIZATION, ORIGIN].into_iter();
+        let kept = kept.filter_map(|name| Some((name.clone(), sent.get(name)?.clone())));
+        Self {
+            snapshots,
+            resource: resource.clone(),
+            issuer: token.issuer,
+            verified_by: Some(token.generation),
+            viewer: Viewer::of(exchange, token, admitted),
+            host: admitted.host.clone(),
+            headers: kept.collect(),
+            call: Call::of(message),
+            lost: None,
+        }
+    }
+
+    /// Returns when the caller may not listen any more.
+    pub(crate) async fn lost(&mut self) {
+        loop {
+            let mut fetches = self.keys().map(|keys| keys.fetches());
+            if self.is_lost() {
+                return;
+            }
+            let fetched = async {
+                match &mut fetches {
+                    Some(fetches) => fetches.changed().await.is_ok(),
+                    None => false,
+                }
+            };
+            // Both senders live as long as the gateway and the resource.
+            tokio::select! {
+                Ok(()) = self.snapshots.changed() => self.snapshots.mark_changed(),
+                true = fetched => {}
+                else => return,
+            }
+        }
+    }
+
+    /// Whether the caller may not listen any more.
+    pub(crate) fn is_lost(&mut self) -> bool {
+        if self.lost.is_none() {
+            self.lost = self.judge_if_changed().err();
+        }
+        self.lost.is_some()
+    }
+
+    /// Why the caller may not listen any more.
+    pub(crate) const fn why(&self) -> Option<Lost> {
+        self.lost
+    }
+
+    fn keys(&self) -> Option<&IssuerKeys> {
+        let issuer = self.resource.issuers.get(self.issuer);
+        issuer.map(|trusted| &*trusted.keys)
+    }
+
+    fn judge_if_changed(&mut self) -> Result<(), Lost> {
+        if self.snapshots.has_changed().unwrap_or(false) {
+            let snapshot = self.snapshots.borrow_and_update().clone();
+            if let Some(resource) = snapshot.resource(&self.host, &self.viewer.path) {
+                return self.judge(&snapshot, resource);
+            }
+        }
+        let generation = self.keys().and_then(IssuerKeys::generation);
+        if generation.is_some() && generation != self.verified_by {
+            let snapshot = self.snapshots.borrow().clone();
+            let resource = self.resource.clone();
+            return self.judge(&snapshot, &resource);
+        }
+        Ok(())
+    }
+
+    /// Judges the request that opened the stream as if it arrived now.
+    fn judge(
+        &mut self,
+        snapshot: &Snapshot,
+        resource: &Arc<ProtectedResource>,
+    ) -> Result<(), Lost> {
+        snapshot.origins.judge(&self.headers)?;
+        if !resource.edits_like(&self.resource) {
+            return Err(Lost::Events);
+        }
+        self.authenticate(snapshot, resource)?;
+        self.resource = resource.clone();
+        let judged = (resource.policy).authorize(&self.viewer.caller(), &self.call.operation());
+        match judged.decision {
+            Ok(_permit) => Ok(()),
+            Err(refusal) => Err(refusal.reason.into()),
+        }
+    }
+
+    /// Verifies the token again, unless its verification cannot have changed.
+    fn authenticate(
+        &mut self,
+        snapshot: &Snapshot,
+        resource: &ProtectedResource,
+    ) -> Result<(), Lost> {
+        let is_verified = Arc::ptr_eq(&resource.verified_tokens, &self.resource.verified_tokens)
+            && self.verified_by.is_some()
+            && self.verified_by == self.keys().and_then(IssuerKeys::generation);
+        if is_verified {
+            return Ok(());
+        }
+        let token = bearer(&self.headers, None, snapshot.limits.token_bytes)?;
+        let token = Unverified::parse(&token)?;
+        let (issuer, trusted) = issuer_of(&token, resource).ok_or(Reason::WrongIssuer)?;
+        self.issuer = issuer;
+        self.verified_by = None;
+        let Some(state) = trusted.keys.usable() else {
+            return Ok(());
+        };
+        let audience = &resource.audience;
+        let verified = token.verify(&trusted.profile, state.keys(), audience, clock::now())?;
+        if verified.principal.who() != self.viewer.principal.who() {
+            return Err(Lost::Caller);
+        }
+        self.verified_by = Some(state.generation());
+        self.viewer.principal = verified.principal;
+        self.viewer.claims = verified.claims;
+        Ok(())
+    }
+}
+
+/// What the stream's request calls, as the policy sees it.
+struct Call {
+    method: Option<MethodName>,
+    name: Option<Arc<str>>,
+    references: Vec<Reference>,
+    arguments: Option<Bytes>,
+    params_without_argument: Vec<Box<str>>,
+    version: Option<Box<str>>,
+}
+
+impl Call {
+    fn of(message: &Message) -> Self {
+        Self {
+            method: message.method.clone(),
+            name: message.name.clone(),
+            references: message.references.clone(),
+            arguments: message.arguments.clone(),
+            params_without_argument: message.params_without_argument.clone(),
+            version: message.version.clone(),
+        }
+    }
+
+    fn operation(&self) -> Operation<'_> {
+        Operation {
+            method: self.method.as_ref().map(MethodName::as_str),
+            name: self.name.as_deref(),
+            references: &self.references,
+            arguments: self.arguments.as_deref(),
+            params_without_argument: &self.params_without_argument,
+            version: self.version.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Who gets an answer, and for which request: stored until the answer ends, for decisions of the policy after its head.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::Method;
+use mcp_gateway_core::{
+    cel::{RequestFacts, kept_claims::KeptClaims},
+    policy::Caller,
+    principal::Principal,
+};
+
+use super::{admit::Admitted, exchange::Exchange};
+use crate::{clock, snapshot::VerifiedToken};
+
+/// The caller of a request that is being answered.
+pub(crate) struct Viewer {
+    pub(super) principal: Arc<Principal>,
+    pub(super) claims: Arc<KeptClaims>,
+    http_method: Method,
+    pub(super) path: String,
+    host: String,
+    /// None where it is unknown.
+    client_address: Option<IpAddr>,
+}
+
+impl Viewer {
+    /// The caller with this token.
+    pub(crate) fn of(exchange: &Exchange<'_>, token: &VerifiedToken, admitted: &Admitted) -> Self {
+        Self {
+            principal: token.verified.principal.clone(),
+            claims: token.verified.claims.clone(),
+            http_method: exchange.session.req_header().method.clone(),
+            path: admitted.path.clone(),
+            host: admitted.host.host().to_owned(),
+            client_address: exchange.record.client_address().known(),
+        }
+    }
+
+    /// The caller as the policy sees it at this moment.
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller {
+            principal: &self.principal,
+            claims: &self.claims,
+            request: RequestFacts {
+                http_method: self.http_method.as_str(),
+                path: &self.path,
+                host: &self.host,
+                client_address: self.client_address,
+                now: clock::now(),
+            },
+        }
+    }
+}
