@@ -1,7 +1,7 @@
 //! Variables for `${NAME}` and `${NAME:-default}` in scalar values: the environment of the process, then the file given by
 //! `--env-file`.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, fs, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, ffi::OsString, fmt, fs, path::Path};
 
 use thiserror::Error;
 
@@ -10,9 +10,9 @@ use super::text::BYTE_ORDER_MARK;
 /// Bytes in an environment file.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
 
-/// The variables a configuration may use.
+/// The variables a configuration may use. `None` is a value that is not UTF-8: it is set, so no default may replace it.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(BTreeMap<String, Option<String>>);
 
 /// Why an environment file cannot be used.
 #[derive(Debug, Error)]
@@ -37,23 +37,30 @@ pub(crate) enum ExpandError {
     /// The variable is not set and has no default.
     #[error("variable ${{{0}}} is not set")]
     Unset(String),
+    /// The value of the variable is not UTF-8.
+    #[error("variable ${{{0}}} is not UTF-8 text")]
+    NotText(String),
     /// `${` without a name and a closing brace.
     #[error("invalid variable: expected ${{NAME}} or ${{NAME:-default}}")]
     Malformed,
 }
 
 impl Environment {
-    /// The environment of this process, without variables that are not UTF-8.
+    /// The environment of this process.
     pub fn process() -> Self {
-        let texts = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        Self(texts.collect())
+        Self::of_system(std::env::vars_os())
+    }
+
+    /// No configuration can name a variable whose name is not UTF-8.
+    fn of_system(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let named = variables
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())));
+        Self(named.collect())
     }
 
     /// An environment with only these variables.
     pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let own = |(name, value): (&str, &str)| (name.to_owned(), Some(value.to_owned()));
         Self(variables.into_iter().map(own).collect())
     }
 
@@ -66,7 +73,7 @@ impl Environment {
             return Err(EnvironmentError::TooLarge);
         }
         for (name, value) in lines(&fs::read_to_string(path)?)? {
-            self.0.entry(name).or_insert(value);
+            self.0.entry(name).or_insert(Some(value));
         }
         Ok(self)
     }
@@ -105,7 +112,10 @@ impl Environment {
         if !is_name(name) {
             return Err(ExpandError::Malformed);
         }
-        let set = self.0.get(name).map(String::as_str);
+        let set = match self.0.get(name) {
+            Some(None) => return Err(ExpandError::NotText(name.to_owned())),
+            set => set.and_then(Option::as_deref),
+        };
         match default {
             Some(default) => Ok(set.filter(|value| !value.is_empty()).unwrap_or(default)),
             None => set.ok_or_else(|| ExpandError::Unset(name.to_owned())),
@@ -158,7 +168,19 @@ fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
+
+    #[test]
+    fn a_value_that_is_not_text_is_not_replaced_by_a_default() {
+        let value = OsString::from_vec(b"10.0.0.0/8\xff".to_vec());
+        let environment = Environment::of_system([("NETWORK".into(), value)].into_iter());
+        for text in ["${NETWORK}", "${NETWORK:-0.0.0.0/0}"] {
+            let found = environment.expand(text);
+            assert_eq!(found, Err(ExpandError::NotText("NETWORK".to_owned())));
+        }
+    }
 
     #[test]
     fn variables_are_replaced_in_text() {
