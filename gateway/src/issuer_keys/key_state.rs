@@ -12,6 +12,8 @@ pub(crate) struct KeyState {
     generation: u64,
     /// When these keys were last fetched from the issuer.
     confirmed: Option<Instant>,
+    /// When that fetch began.
+    begun: Option<Instant>,
 }
 
 impl KeyState {
@@ -30,19 +32,25 @@ impl KeyState {
         self.confirmed
     }
 
+    /// Whether these keys were fetched after `moment`: a key that they lack was not published then.
+    pub(crate) fn is_fetched_after(&self, moment: Instant) -> bool {
+        self.begun.is_some_and(|begun| begun >= moment)
+    }
+
     /// Whether there are keys, and they were fetched within `stale`.
     pub(super) fn is_usable(&self, stale: Duration) -> bool {
         let is_fresh = |confirmed: Instant| confirmed.elapsed() <= stale;
         self.confirmed.is_some_and(is_fresh) && !self.keys.is_empty()
     }
 
-    /// The next state, with `keys` that were fetched now.
-    pub(super) fn next(&self, keys: KeySet) -> Self {
+    /// The next state, with `keys` of a fetch that began at `begun` and ended now.
+    pub(super) fn next(&self, keys: KeySet, begun: Instant) -> Self {
         let is_voided = self.keys.removes_or_alters(&keys);
         Self {
             keys,
             generation: self.generation + u64::from(is_voided),
             confirmed: Some(Instant::now()),
+            begun: Some(begun),
         }
     }
 }
@@ -77,19 +85,30 @@ mod tests {
 
     #[test]
     fn keys_are_used_until_they_are_stale() {
-        let state = KeyState::default().next(keys(&["1"]));
+        let state = KeyState::default().next(keys(&["1"]), Instant::now());
         assert!(state.is_usable(HOUR));
         std::thread::sleep(Duration::from_millis(2));
         assert!(!state.is_usable(Duration::from_millis(1)));
-        let confirmed = state.next(keys(&["1"]));
+        let confirmed = state.next(keys(&["1"]), Instant::now());
         assert!(confirmed.confirmed() > state.confirmed());
+    }
+
+    #[test]
+    fn only_a_fetch_that_began_later_shows_that_a_key_is_not_published() {
+        let before = Instant::now();
+        assert!(!KeyState::default().is_fetched_after(before));
+        let begun = before + Duration::from_millis(1);
+        let state = KeyState::default().next(keys(&["1"]), begun);
+        assert!(state.is_fetched_after(before) && state.is_fetched_after(begun));
+        // The request arrived while the fetch was under way.
+        assert!(!state.is_fetched_after(begun + Duration::from_nanos(1)));
     }
 
     #[test]
     fn a_fresh_set_without_keys_cannot_be_used() {
         let state = KeyState::default()
-            .next(keys(&["1"]))
-            .next(KeySet::default());
+            .next(keys(&["1"]), Instant::now())
+            .next(KeySet::default(), Instant::now());
         assert!(state.confirmed().is_some() && !state.is_usable(HOUR));
     }
 
@@ -106,7 +125,7 @@ mod tests {
             (&[], 3),
             (&["3"], 3),
         ] {
-            state = state.next(keys(ids));
+            state = state.next(keys(ids), Instant::now());
             assert_eq!(state.generation(), generation, "{ids:?}");
             assert_eq!(state.keys().len(), ids.len());
         }

@@ -2,8 +2,10 @@
 //!
 //! Each issuer has one [`IssuerKeys`] and one task that runs it, so at most one fetch is active. The task fetches at start,
 //! then every `refresh`, sooner after failures (with growing, jittered pauses), and at once when a request has an unknown
-//! key id, at most once per `cool_down`. While the issuer is unavailable, fetched keys stay in use for `stale`; after that
-//! its resources answer 503. A request never waits longer than `wait`.
+//! key id: a few times, then once per `cool_down`. Until a fetch that began after such a request has succeeded, it is not
+//! known whether the issuer has the key, and the answer is 503: on 401, clients discard their tokens. While the issuer is
+//! unavailable, fetched keys stay in use for `stale`; after that its resources answer 503. A request never waits longer than
+//! `wait`.
 //!
 //! The task lives as long as the keys may be used: by the current snapshot, and by requests that still use an older one.
 
@@ -11,22 +13,25 @@ use std::{
     collections::BTreeSet,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
-use mcp_gateway_core::{refusal::reason::Reason, token::key_set::ParsedKeySet};
+use mcp_gateway_core::{
+    refusal::{Refusal, reason::Reason},
+    token::key_set::ParsedKeySet,
+};
 use tokio::{
     sync::{Notify, watch},
-    time::timeout,
+    time::{sleep, timeout, timeout_at},
 };
 
 use super::{
-    fetch_pause::fetch_pause, key_fetcher::KeyFetcher, key_state::KeyState,
-    rejected_keys::RejectedKeys,
+    fetch_budget::FetchBudget, fetch_pause::fetch_pause, key_fetcher::KeyFetcher,
+    key_state::KeyState, rejected_keys::RejectedKeys,
 };
 use crate::{
     config::{Issuer, Jwks, KeySource},
@@ -36,6 +41,9 @@ use crate::{
 
 /// The least time between two fetches that an operator requested.
 const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
+
+/// The least time after which a client is asked to try again.
+const LEAST_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The number of requested and of completed fetches, which waiting requests watch. They differ by one while a fetch is due
 /// or active, and never by more.
@@ -63,8 +71,8 @@ pub(crate) struct IssuerKeys {
     progress: watch::Sender<FetchProgress>,
     /// Wakes the task: a fetch is requested, or the keys are not used any more.
     wake: Arc<Notify>,
-    /// When a request last caused a fetch; the cool-down counts from then.
-    last_asked: Mutex<Option<Instant>>,
+    /// The fetches that requests may still cause.
+    budget: Mutex<FetchBudget>,
     /// The last fetch failed: the next success is logged.
     failing: AtomicBool,
     rejected_keys: RejectedKeys,
@@ -99,6 +107,7 @@ impl IssuerKeys {
     }
 
     fn new(issuer: Issuer, settings: Jwks, metrics: Arc<Metrics>) -> Result<Self, FetchError> {
+        let budget = budget(&issuer, settings);
         Ok(Self {
             fetcher: KeyFetcher::new(&issuer, settings)?,
             issuer,
@@ -108,7 +117,7 @@ impl IssuerKeys {
             state: ArcSwap::default(),
             progress: watch::Sender::default(),
             wake: Arc::default(),
-            last_asked: Mutex::default(),
+            budget,
             failing: AtomicBool::new(false),
             rejected_keys: RejectedKeys::default(),
             retired: AtomicBool::new(false),
@@ -152,7 +161,7 @@ impl IssuerKeys {
                 ended: tried,
             }),
             wake: Arc::default(),
-            last_asked: Mutex::default(),
+            budget: budget(&self.issuer, settings),
             failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
             rejected_keys: self.rejected_keys.clone(),
             retired: AtomicBool::new(false),
@@ -171,29 +180,53 @@ impl IssuerKeys {
     /// [`Reason::KeysUnavailable`] when there are none, or they are older than the stale window.
     pub(crate) async fn current(&self) -> Result<Arc<KeyState>, Reason> {
         if self.progress.borrow().ended == 0 {
-            self.wait_for_fetch(0).await;
+            self.wait_for_fetch(0, Instant::now() + self.settings.wait)
+                .await;
         }
         self.usable().ok_or(Reason::KeysUnavailable)
     }
 
-    /// The keys after one more fetch, because `seen` lacks a key. Requests that fetch at most once per cool-down, but always
-    /// waits for one that is active.
+    /// Keys newer than `seen`, which lack the key of a request that came at `arrived`. Waits for the fetch that is active, or
+    /// for one that the budget grants; until `wait` after `arrived` at most. The fetch may have begun before `arrived`.
     ///
     /// # Errors
-    /// As [`IssuerKeys::current`].
-    pub(crate) async fn refetch_unless_newer(
+    /// As [`IssuerKeys::current`]. [`Reason::UnknownKeyPending`] when no fetch is allowed, succeeded, or ended in time.
+    pub(crate) async fn newer_than(
         &self,
         seen: &Arc<KeyState>,
-    ) -> Result<Arc<KeyState>, Reason> {
+        arrived: Instant,
+    ) -> Result<Arc<KeyState>, Refusal> {
+        let deadline = arrived + self.settings.wait;
+        loop {
+            // Read before the keys, which are replaced before a fetch counts as ended.
+            let ended = self.progress.borrow().ended;
+            if let Some(newer) = self.other_than(seen)? {
+                return Ok(newer);
+            }
+            match self.request_fetch_within_budget() {
+                Ok(()) => {
+                    self.wait_for_fetch(ended, deadline).await;
+                    return self.other_than(seen)?.ok_or_else(|| self.pending());
+                }
+                Err(wait) if Instant::now() + wait <= deadline => sleep(wait).await,
+                Err(_) => return Err(self.pending()),
+            }
+        }
+    }
+
+    /// The keys in use, if they are not the ones `seen`.
+    fn other_than(&self, seen: &Arc<KeyState>) -> Result<Option<Arc<KeyState>>, Reason> {
         let now = self.usable().ok_or(Reason::KeysUnavailable)?;
-        if !Arc::ptr_eq(&now, seen) {
-            return Ok(now);
+        Ok((!Arc::ptr_eq(&now, seen)).then_some(now))
+    }
+
+    /// The refusal of a token whose key may have been published since the last fetch.
+    fn pending(&self) -> Refusal {
+        let wait = self.lock_budget().wait(Instant::now());
+        Refusal {
+            retry_after: Some(wait.max(LEAST_RETRY_AFTER)),
+            ..Reason::UnknownKeyPending.into()
         }
-        let before = *self.progress.borrow();
-        if before.is_under_way() || self.request_fetch_after_cool_down() {
-            self.wait_for_fetch(before.ended).await;
-        }
-        self.usable().ok_or(Reason::KeysUnavailable)
     }
 
     /// The keys in use, without waiting: for cache hits and the readiness page.
@@ -261,19 +294,24 @@ impl IssuerKeys {
     /// Fetches once and applies the outcome. Returns how many fetches have failed since the last success.
     async fn fetch_and_apply(&self, failures: u32) -> u32 {
         self.mark_asked();
+        let begun = Instant::now();
         let fetched = self.fetch().await;
-        let failures = if self.apply(fetched) { 0 } else { failures + 1 };
+        let failures = if self.apply(fetched, begun) {
+            0
+        } else {
+            failures + 1
+        };
         self.progress
             .send_modify(|progress| progress.ended = progress.asked);
         failures
     }
 
-    /// Waits until more than `ended` fetches have completed, at most `wait`.
-    async fn wait_for_fetch(&self, ended: u64) {
+    /// Waits until more than `ended` fetches have completed, at most until `deadline`.
+    async fn wait_for_fetch(&self, ended: u64, deadline: Instant) {
         let mut progress = self.progress.subscribe();
         let next = progress.wait_for(|progress| progress.ended > ended);
         // In time or not, the present keys are used.
-        let _ = timeout(self.settings.wait, next).await;
+        let _ = timeout_at(deadline.into(), next).await;
     }
 
     fn mark_asked(&self) {
@@ -281,21 +319,24 @@ impl IssuerKeys {
             .send_modify(|progress| progress.asked = progress.ended + 1);
     }
 
-    /// Requests a fetch, unless a request did so within the cool-down. Later requests wait for the same fetch.
-    fn request_fetch_after_cool_down(&self) -> bool {
-        let mut last = self
-            .last_asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let ready = last.is_none_or(|last| last.elapsed() >= self.settings.cool_down);
-        if ready {
-            *last = Some(Instant::now());
+    /// Requests a fetch, unless one is requested or active already.
+    ///
+    /// # Errors
+    /// The budget grants none yet: how long until it does.
+    fn request_fetch_within_budget(&self) -> Result<(), Duration> {
+        let mut budget = self.lock_budget();
+        if !self.progress.borrow().is_under_way() {
+            budget.take(Instant::now())?;
             self.request_fetch();
         }
-        ready
+        Ok(())
     }
 
-    /// Requests a fetch, regardless of the cool-down.
+    fn lock_budget(&self) -> MutexGuard<'_, FetchBudget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests a fetch, regardless of the budget.
     pub(crate) fn request_fetch(&self) {
         // The issuer may have moved its keys.
         self.fetcher.forget_discovered();
@@ -321,9 +362,9 @@ impl IssuerKeys {
         Ok(parsed)
     }
 
-    /// Applies a fetch's outcome. Returns whether it was a success.
-    fn apply(&self, fetched: Result<ParsedKeySet, FetchError>) -> bool {
-        let outcome = fetched.map(|parsed| self.replace(parsed));
+    /// Applies the outcome of a fetch that began at `begun`. Returns whether it was a success.
+    fn apply(&self, fetched: Result<ParsedKeySet, FetchError>, begun: Instant) -> bool {
+        let outcome = fetched.map(|parsed| self.replace(parsed, begun));
         let label = outcome.as_ref().err().map_or("ok", FetchError::label);
         self.metrics
             .jwks_fetches
@@ -351,15 +392,20 @@ impl IssuerKeys {
             .record(&parsed.rejected, self.name(), &self.metrics);
     }
 
-    fn replace(&self, parsed: ParsedKeySet) {
+    fn replace(&self, parsed: ParsedKeySet, begun: Instant) {
         self.record_rejected(&parsed);
         let old = self.state.load_full();
         if !old.keys().same_keys(&parsed.keys) || self.failing.swap(false, Ordering::Relaxed) {
             let keys = parsed.keys.len();
             tracing::info!(issuer = self.name(), keys, "key set loaded");
         }
-        self.state.store(Arc::new(old.next(parsed.keys)));
+        self.state.store(Arc::new(old.next(parsed.keys, begun)));
     }
+}
+
+fn budget(issuer: &Issuer, settings: Jwks) -> Mutex<FetchBudget> {
+    let is_file = matches!(issuer.keys, KeySource::File(_));
+    Mutex::new(FetchBudget::new(settings.cool_down, is_file))
 }
 
 impl Drop for IssuerKeys {
@@ -458,12 +504,75 @@ mod tests {
         }
     }
 
+    /// The key set of one key.
+    const KEY: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    /// Keys in a file of this folder, and a cool-down longer than requests wait.
+    async fn running(folder: &tempfile::TempDir, cool_down: Duration) -> Arc<IssuerKeys> {
+        let file = folder.path().join(KEYS);
+        std::fs::write(&file, KEY).unwrap();
+        let issuer = Issuer {
+            keys: KeySource::File(file),
+            ..issuer()
+        };
+        let keys = reuse_or_new(None, &issuer, Jwks::default(), &[]);
+        *keys.lock_budget() = FetchBudget::new(cool_down, false);
+        tokio::spawn(keys.clone().run());
+        keys.current().await.unwrap();
+        keys
+    }
+
+    #[tokio::test]
+    async fn keys_that_cannot_be_fetched_again_are_pending() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = running(&folder, Duration::from_secs(30)).await;
+        let refused = async |arrived| {
+            let seen = keys.usable().unwrap();
+            keys.newer_than(&seen, arrived).await.map(drop)
+        };
+        // A fetch that fails says nothing about a key; nor does the lack of one.
+        std::fs::write(folder.path().join(KEYS), "none").unwrap();
+        let fetches = || keys.progress.borrow().ended;
+        let before = fetches();
+        for round in 0..6 {
+            let refusal = refused(Instant::now()).await.unwrap_err();
+            assert_eq!(refusal.reason, Reason::UnknownKeyPending);
+            let wait = refusal.retry_after.unwrap();
+            let expected = if round < 3 { 1..=1 } else { 2..=30 };
+            assert!(expected.contains(&wait.as_secs()), "{round}: {wait:?}");
+        }
+        assert_eq!(fetches() - before, 4);
+    }
+
+    #[tokio::test]
+    async fn a_request_waits_for_a_fetch_that_is_allowed_soon() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = running(&folder, Duration::from_millis(50)).await;
+        for _ in 0..8 {
+            let arrived = Instant::now();
+            let seen = keys.usable().unwrap();
+            let newer = keys.newer_than(&seen, arrived).await.unwrap();
+            assert!(newer.is_fetched_after(arrived) && !Arc::ptr_eq(&newer, &seen));
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_at_the_same_time_share_a_fetch() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = running(&folder, Duration::from_secs(30)).await;
+        let (seen, before) = (keys.usable().unwrap(), keys.progress.borrow().ended);
+        let arrived = Instant::now();
+        let one = || keys.newer_than(&seen, arrived);
+        let (a, b, c) = tokio::join!(one(), one(), one());
+        assert!(a.is_ok() && b.is_ok() && c.is_ok());
+        assert_eq!(keys.progress.borrow().ended - before, 1);
+    }
+
     #[tokio::test]
     async fn other_settings_apply_to_the_same_keys() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(KEYS);
-        let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-        std::fs::write(&file, key).unwrap();
+        std::fs::write(&file, KEY).unwrap();
         let issuer = Issuer {
             keys: KeySource::File(file),
             ..issuer()

@@ -2,10 +2,11 @@
 //! the core.
 //!
 //! [`key_fetcher`] fetches them from the configured source, or from where [`discovery`] finds them; [`fetch_pause`] is the
-//! time between two fetches. [`key_state`] is the set of keys at one moment; [`rejected_keys`] logs keys that cannot be
-//! used.
+//! time between two fetches, [`fetch_budget`] how many tokens with an unknown key id may cause. [`key_state`] is the set of
+//! keys at one moment; [`rejected_keys`] logs keys that cannot be used.
 
 mod discovery;
+mod fetch_budget;
 mod fetch_pause;
 mod key_fetcher;
 pub(crate) mod key_state;

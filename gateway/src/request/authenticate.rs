@@ -96,7 +96,7 @@ async fn verify(
     resource: &ProtectedResource,
     now: UnixTime,
     started: Instant,
-) -> Result<VerifiedToken, Reason> {
+) -> Result<VerifiedToken, Refusal> {
     let unverified = Unverified::parse(token)?;
     let (issuer, trusted) = issuer_of(&unverified, resource).ok_or(Reason::WrongIssuer)?;
     let check = |state: &KeyState| {
@@ -111,10 +111,15 @@ async fn verify(
             generation: state.generation(),
         })
     };
-    let state = trusted.keys.current().await?;
-    match check(&state) {
-        Err(Reason::UnknownKey) => check(&*trusted.keys.refetch_unless_newer(&state).await?),
-        outcome => outcome,
+    let mut state = trusted.keys.current().await?;
+    loop {
+        match check(&state) {
+            // The key may have been published since.
+            Err(Reason::UnknownKey) if !state.is_fetched_after(started) => {
+                state = trusted.keys.newer_than(&state, started).await?;
+            }
+            outcome => return Ok(outcome?),
+        }
     }
 }
 

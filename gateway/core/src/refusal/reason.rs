@@ -79,6 +79,8 @@ reasons! {
     AlgKeyMismatch => token("alg_key_mismatch", "The token's signature algorithm does not match its key."),
     /// No key of the issuer matches the token.
     UnknownKey => token("unknown_key", "The token's signing key is unknown."),
+    /// No key of the issuer matches the token, and the keys could not be fetched again. Never a 401: as for [`Reason::KeysUnavailable`].
+    UnknownKeyPending => plain("unknown_key_pending", 503, "The token's signing key is not known yet. Try again later."),
     /// The signature does not verify.
     BadSignature => token("bad_signature", "The token's signature is not valid."),
     /// A header parameter that the gateway refuses to follow (`jku`, `x5u`, `jwk`, `crit`, …).
@@ -285,14 +287,16 @@ impl Reason {
         )
     }
 
-    /// Whether it counts against the client's address: a token in the `Authorization` header that no honest client sends.
+    /// Whether it counts against the client's address: a token in the `Authorization` header that no honest client sends, or
+    /// whose key is unknown, even if the issuer may have published it since.
     /// A challenge, an expired token, a missing scope and every mistake of a verified caller do not count. Nor does what
     /// any web page can make its readers' browsers send, such as a token in a URL: that would lock those readers out.
     pub const fn counts_against_address(self) -> bool {
         let row = self.row();
-        matches!(row.challenge, ChallengeForm::Error(_))
+        let is_refused_token = matches!(row.challenge, ChallengeForm::Error(_))
             && matches!(row.severity, Severity::Suspicious)
-            && !matches!(self, Self::MultipleCredentials | Self::TokenInQuery)
+            && !matches!(self, Self::MultipleCredentials | Self::TokenInQuery);
+        is_refused_token || matches!(self, Self::UnknownKeyPending)
     }
 
     /// Metric label and log value.
@@ -434,6 +438,7 @@ mod tests {
             "alg_not_allowed",
             "alg_key_mismatch",
             "unknown_key",
+            "unknown_key_pending",
             "bad_signature",
             "header_not_allowed",
             "wrong_token_type",

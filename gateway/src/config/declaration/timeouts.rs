@@ -48,13 +48,13 @@ section! {
     pub struct Jwks {
         /// Interval of background refreshes of the key sets.
         refresh: Duration = time(minutes(5), SECOND..=DAY),
-        /// Shortest time between two fetches that tokens with an unknown key id cause.
+        /// Time between two fetches that tokens with an unknown key id cause, after four at once. Until the next one, they get 503.
         cool_down: Duration = time(seconds(30), MOMENT..=HOUR),
         /// How long cached keys are used while the issuer is unreachable; then requests get 503.
         stale: Duration = time(HOUR, ZERO..=days(7)),
         /// Deadline of one fetch.
         fetch: Duration = time(seconds(5), MOMENT..=MINUTE),
-        /// How long a request waits for a fetch before it continues with the cached keys.
+        /// How long a request waits for a fetch; then a token with an unknown key id gets 503.
         wait: Duration = time(seconds(2), MOMENT..=MINUTE),
         /// Largest metadata document or key set; a larger one is not used.
         bytes: usize = size(512 * KIB, KIB..=16 * MIB),

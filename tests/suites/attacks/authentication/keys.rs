@@ -1,18 +1,22 @@
-//! Numbers 6 and 19–29: fetching keys, and what happens when that fails.
+//! Numbers 6, 19–29 and 183: fetching keys, and what happens when that fails.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use e2e::client::initialize;
+use e2e::client::raw::{Raw, RawReply};
 use e2e::eventually;
 use e2e::gateway::Gateway;
-use e2e::gateway::config::{Config, resource};
+use e2e::gateway::config::{Config, ISSUER, resource};
 use e2e::issuer::{Fault, Issuer};
 use e2e::leaks;
 use e2e::upstream::Upstream;
 use e2e::world::{Table, World};
 use serde_json::{Value, json};
-use test_support::{Key, Token, base64url};
+use test_support::{Key, Token, base64url, key_set};
+
+/// Fetches that unknown key ids cause at once, before the cool-down limits them.
+const FETCHES_AT_ONCE: usize = 4;
 
 /// A gateway that discovers the keys of an issuer with configurable faults.
 struct Setting {
@@ -84,7 +88,7 @@ impl Setting {
         let before = self.issuer.fetches("/jwks");
         eventually("two more fetches", async || {
             let stranger = self.token().header("kid", "of no key");
-            assert_eq!(self.status(&stranger).await, 401);
+            assert!([401, 503].contains(&self.status(&stranger).await));
             self.issuer.fetches("/jwks") >= before + 2
         })
         .await;
@@ -124,7 +128,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn attack_006_a_storm_of_unknown_key_ids_costs_one_fetch() {
+async fn attack_006_a_storm_of_unknown_key_ids_costs_few_fetches() {
     let setting = Setting::start(|config| config).await;
     assert_eq!(setting.status(&setting.token()).await, 200);
     setting.issuer.keys(Fault::Slow(Duration::from_millis(50)));
@@ -142,17 +146,18 @@ async fn attack_006_a_storm_of_unknown_key_ids_costs_one_fetch() {
         let good = call(setting.token());
         storm.spawn(async move {
             for stranger in strangers {
-                assert_eq!(stranger.send().await.status, 401);
+                let reply = stranger.send().await;
+                assert!([401, 503].contains(&reply.status), "{}", reply.status);
             }
             assert_eq!(good.send().await.status, 200, "a valid request failed");
         });
     }
     storm.join_all().await;
     let fetches = setting.issuer.fetches("/jwks") - before;
-    assert!(fetches <= 1, "{fetches} fetches");
+    assert!(fetches <= FETCHES_AT_ONCE, "{fetches} fetches");
     let stranger = setting.token().header("kid", "unknown");
     setting
-        .refused(&stranger, 401, "unknown_key")
+        .refused(&stranger, 503, "unknown_key_pending")
         .await
         .unwrap();
 
@@ -168,11 +173,11 @@ async fn attack_006_a_storm_of_unknown_key_ids_costs_one_fetch() {
         let before = setting.issuer.fetches("/jwks");
         for index in 0..30 {
             let stranger = setting.token().header("kid", format!("unknown-{index}"));
-            assert_eq!(setting.status(&stranger).await, 401);
+            assert_eq!(setting.status(&stranger).await, 503);
         }
         let fetches = setting.issuer.fetches("/jwks") - before;
-        // One fetch on demand, and the scheduled ones after a failure, at least a second apart.
-        assert!(fetches <= 4, "{fetches} fetches");
+        // Those on demand, and the scheduled ones after a failure, at least half a second apart.
+        assert!(fetches <= FETCHES_AT_ONCE + 3, "{fetches} fetches");
         assert_eq!(
             setting.status(&setting.token()).await,
             200,
@@ -374,7 +379,7 @@ async fn attack_025_a_rotated_key_is_used_at_once() {
     let waiting = Setting::start(|config| config.set("/jwks/wait", "300ms")).await;
     waiting.issuer.keys(Fault::Slow(Duration::from_secs(4)));
     waiting
-        .refused(&waiting.by(&next), 401, "unknown_key")
+        .refused(&waiting.by(&next), 503, "unknown_key_pending")
         .await
         .unwrap();
     assert_eq!(waiting.status(&waiting.token()).await, 200);
@@ -482,14 +487,14 @@ async fn attack_028_an_issuer_that_is_down_at_start_does_not_affect_other_resour
 async fn attack_029_a_hanging_issuer_delays_requests_only_for_a_bounded_time() {
     for fault in [Fault::Hang, Fault::Drip] {
         let setting =
-            Setting::start(|config| config.set("/jwks/wait", "500ms").set("/jwks/fetch", "2s"))
+            Setting::start(|config| config.set("/jwks/wait", "250ms").set("/jwks/fetch", "4s"))
                 .await;
         setting.issuer.keys(fault);
         let before = setting.issuer.fetches("/jwks");
         let began = Instant::now();
         let stranger = |index: u32| setting.token().header("kid", format!("unknown-{index}"));
         setting
-            .refused(&stranger(0), 401, "unknown_key")
+            .refused(&stranger(0), 503, "unknown_key_pending")
             .await
             .unwrap();
         assert!(
@@ -497,8 +502,8 @@ async fn attack_029_a_hanging_issuer_delays_requests_only_for_a_bounded_time() {
             "held for {:?}",
             began.elapsed()
         );
-        for index in 1..10 {
-            assert_eq!(setting.status(&stranger(index)).await, 401);
+        for index in 1..5 {
+            assert_eq!(setting.status(&stranger(index)).await, 503);
             assert_eq!(
                 setting.status(&setting.token()).await,
                 200,
@@ -519,4 +524,120 @@ async fn attack_029_a_hanging_issuer_delays_requests_only_for_a_bounded_time() {
         };
         eventually("the fetch times out", async || failed().await >= 1.0).await;
     }
+}
+
+/// The address of the storm.
+const STORMER: &str = "127.0.0.3";
+
+/// The answer to a call with this token from the storm's address.
+async fn stormed(setting: &Setting, token: &Token) -> RawReply {
+    let (gateway, body) = (&setting.world.gateway, initialize());
+    let call = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
+        gateway.config.public,
+        token.sign(),
+        body.len()
+    );
+    let mut connection = Raw::connect_from(STORMER, gateway.config.public).await;
+    connection.send(call).await;
+    connection.reply().await.expect("an answer")
+}
+
+/// Seconds of `Retry-After`.
+fn seconds(text: &str) -> u64 {
+    text.parse().expect("whole seconds")
+}
+
+#[tokio::test]
+async fn attack_183_random_key_ids_do_not_have_tokens_of_a_rotated_key_thrown_away() {
+    let setting = Setting::start(|config| {
+        config
+            .set("/jwks/cool_down", "5s")
+            .set("/jwks/wait", "1s")
+            .set("/limits/exempt_addresses", json!([]))
+            .set("/limits/refusals_per_address", 20)
+    })
+    .await;
+    assert_eq!(setting.status(&setting.token()).await, 200);
+    let before = setting.issuer.fetches("/jwks");
+    let mut statuses = Vec::new();
+    for index in 0..30 {
+        let stranger = setting.token().header("kid", format!("random-{index}"));
+        let reply = stormed(&setting, &stranger).await;
+        if reply.status == 503 {
+            assert!((1..=5).contains(&seconds(reply.header("retry-after"))));
+            assert_eq!(reply.header("www-authenticate"), "");
+        }
+        statuses.push(reply.status);
+    }
+    // Each fetch answers one token for good; then none may be made, and then the address may cause none.
+    assert_eq!(statuses[..FETCHES_AT_ONCE], [401; FETCHES_AT_ONCE]);
+    assert!(statuses[FETCHES_AT_ONCE..20].contains(&503), "{statuses:?}");
+    let refused = statuses.iter().filter(|status| **status == 429).count();
+    assert!(refused >= 5, "{statuses:?}");
+    let fetches = setting.issuer.fetches("/jwks") - before;
+    assert!(fetches <= FETCHES_AT_ONCE + 1, "{fetches} fetches");
+
+    // A rotation just now: the new key serves as soon as the answer says.
+    let next = Key::eddsa("second");
+    setting.issuer.publish(&[&setting.issuer.key, &next]);
+    served_in_time(&setting, &next).await;
+    assert_eq!(setting.status(&setting.token()).await, 200);
+
+    // Another, while the issuer cannot be reached: nothing is known about the key.
+    let third = Key::es256("third");
+    setting.issuer.keys(Fault::Status(500));
+    setting.issuer.publish(&[&setting.issuer.key, &third]);
+    setting
+        .refused(&setting.by(&third), 503, "unknown_key_pending")
+        .await
+        .unwrap();
+    setting.issuer.keys(Fault::None);
+    eventually("the third key", async || {
+        let status = setting.status(&setting.by(&third)).await;
+        assert_ne!(status, 401);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        status == 200
+    })
+    .await;
+    a_file_is_read_again_whatever_came_before().await;
+}
+
+/// Tokens of this key are served, at once or after the time that a 503 names.
+async fn served_in_time(setting: &Setting, key: &Key) {
+    let call = || {
+        let token = setting.by(key).sign();
+        setting.world.gateway.post(initialize()).token(&token)
+    };
+    let reply = call().send().await;
+    if reply.status != 200 {
+        assert_eq!(reply.status, 503, "{}", reply.text());
+        let wait = seconds(reply.header("retry-after"));
+        assert!((1..=5).contains(&wait), "{wait}");
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+        assert_eq!(call().send().await.status, 200);
+    }
+}
+
+async fn a_file_is_read_again_whatever_came_before() {
+    let world = World::start().await;
+    let status = async |token: Token| {
+        let call = world.gateway.post(initialize()).token(&token.sign());
+        call.send().await.status
+    };
+    for index in 0..20 {
+        let stranger = world.token().header("kid", format!("random-{index}"));
+        assert_eq!(status(stranger).await, 401);
+    }
+    let next = Key::es256("second");
+    let set = key_set(&[&world.key, &next]).to_string();
+    world.gateway.config.write("jwks.json", set);
+    let token = Token::new(&next, ISSUER, &world.gateway.uri("/mcp"));
+    eventually("the new key", async || {
+        let status = status(token.clone()).await;
+        assert_ne!(status, 401);
+        status == 200
+    })
+    .await;
 }
