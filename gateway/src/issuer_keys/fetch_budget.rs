@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use mcp_gateway_core::rate::token_bucket::Rate;
 
+use crate::config::Jwks;
+
 /// Fetches that unknown key ids may cause at once. With a single one, an invented key id just before a rotation would delay
 /// the new key by a whole cool-down.
 const FETCHES_AT_ONCE: u32 = 4;
 
-/// The longest cool-down of keys in a file: reading it burdens no issuer.
+/// The longest cool-down of keys in a file: reading it burdens no issuer, so requests wait until it is read again.
 const LONGEST_FILE_COOL_DOWN: Duration = Duration::from_millis(100);
 
 /// The fetches that unknown key ids may still cause.
@@ -21,13 +23,19 @@ pub(super) struct FetchBudget {
 }
 
 impl FetchBudget {
-    /// A full budget, from which one fetch comes back in each `cool_down`.
-    pub(super) fn new(cool_down: Duration, is_file: bool) -> Self {
-        let cool_down = if is_file {
-            cool_down.min(LONGEST_FILE_COOL_DOWN)
-        } else {
-            cool_down
-        };
+    /// For keys that are fetched from their issuer.
+    pub(super) fn for_issuer(settings: Jwks) -> Self {
+        Self::new(settings.cool_down)
+    }
+
+    /// For keys in a file.
+    pub(super) fn for_file(settings: Jwks) -> Self {
+        let longest = LONGEST_FILE_COOL_DOWN.min(settings.wait / 2);
+        Self::new(settings.cool_down.min(longest))
+    }
+
+    /// A full budget, to which one fetch comes back in each `cool_down`.
+    fn new(cool_down: Duration) -> Self {
         Self {
             rate: Rate::new(1, cool_down, FETCHES_AT_ONCE),
             full_at: Duration::ZERO,
@@ -75,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_few_fetches_at_once_then_one_in_each_cool_down() {
-        let mut budget = FetchBudget::new(COOL_DOWN, false);
+        let mut budget = FetchBudget::new(COOL_DOWN);
         let start = Instant::now();
         assert_eq!(at_once(&mut budget, start), FETCHES_AT_ONCE);
         assert_eq!(at_once(&mut budget, start + COOL_DOWN / 2), 0);
@@ -88,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_fetch_that_is_not_allowed_yet_says_how_long_to_wait() {
-        let mut budget = FetchBudget::new(COOL_DOWN, false);
+        let mut budget = FetchBudget::new(COOL_DOWN);
         let start = Instant::now();
         at_once(&mut budget, start);
         let wait = budget.take(start + COOL_DOWN / 3).unwrap_err();
@@ -98,13 +106,20 @@ mod tests {
 
     #[test]
     fn a_file_may_be_read_again_soon() {
-        let mut budget = FetchBudget::new(COOL_DOWN, true);
-        let start = Instant::now();
-        at_once(&mut budget, start);
-        assert_eq!(budget.wait(start), LONGEST_FILE_COOL_DOWN);
-        let shorter = Duration::from_millis(10);
-        let mut budget = FetchBudget::new(shorter, true);
-        at_once(&mut budget, start);
-        assert!(budget.wait(start) <= shorter);
+        let wait = |cool_down, wait| {
+            let mut budget = FetchBudget::for_file(Jwks {
+                cool_down,
+                wait,
+                ..Jwks::default()
+            });
+            let now = budget.started;
+            at_once(&mut budget, now);
+            budget.wait(now)
+        };
+        let (short, long) = (Duration::from_millis(10), Duration::from_secs(2));
+        assert_eq!(wait(COOL_DOWN, long), LONGEST_FILE_COOL_DOWN);
+        assert_eq!(wait(short, long), short);
+        // A request has to live to see it.
+        assert_eq!(wait(COOL_DOWN, short), short / 2);
     }
 }

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     config::{Issuer, Jwks, KeySource},
     fetch::client::FetchError,
-    telemetry::metrics::Metrics,
+    telemetry::{log_interval::LogInterval, metrics::Metrics},
 };
 
 /// The least time between two fetches that an operator requested.
@@ -44,6 +44,9 @@ const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
 
 /// The least time after which a client is asked to try again.
 const LEAST_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The least time between two lines about failed fetches.
+const LEAST_BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
 /// The number of requested and of completed fetches, which waiting requests watch. They differ by one while a fetch is due
 /// or active, and never by more.
@@ -75,6 +78,7 @@ pub(crate) struct IssuerKeys {
     budget: Mutex<FetchBudget>,
     /// The last fetch failed: the next success is logged.
     failing: AtomicBool,
+    failure_lines: LogInterval,
     rejected_keys: RejectedKeys,
     /// The configuration does not have this issuer any more. Only fetches for requests in progress are made.
     retired: AtomicBool,
@@ -119,6 +123,7 @@ impl IssuerKeys {
             wake: Arc::default(),
             budget,
             failing: AtomicBool::new(false),
+            failure_lines: LogInterval::every(LEAST_BETWEEN_FAILURES),
             rejected_keys: RejectedKeys::default(),
             retired: AtomicBool::new(false),
             last_refresh: Mutex::default(),
@@ -163,6 +168,7 @@ impl IssuerKeys {
             wake: Arc::default(),
             budget: budget(&self.issuer, settings),
             failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
+            failure_lines: LogInterval::every(LEAST_BETWEEN_FAILURES),
             rejected_keys: self.rejected_keys.clone(),
             retired: AtomicBool::new(false),
             last_refresh: Mutex::default(),
@@ -370,7 +376,9 @@ impl IssuerKeys {
             .jwks_fetches
             .with_label_values(&[self.name(), label])
             .inc();
-        if let Err(error) = &outcome {
+        if let Err(error) = &outcome
+            && self.failure_lines.is_due()
+        {
             let serving = if self.usable().is_some() {
                 "the previous keys stay in use until they are stale (jwks.stale)"
             } else {
@@ -404,8 +412,10 @@ impl IssuerKeys {
 }
 
 fn budget(issuer: &Issuer, settings: Jwks) -> Mutex<FetchBudget> {
-    let is_file = matches!(issuer.keys, KeySource::File(_));
-    Mutex::new(FetchBudget::new(settings.cool_down, is_file))
+    Mutex::new(match issuer.keys {
+        KeySource::File(_) => FetchBudget::for_file(settings),
+        KeySource::Discovery | KeySource::Uri(_) => FetchBudget::for_issuer(settings),
+    })
 }
 
 impl Drop for IssuerKeys {
@@ -516,7 +526,10 @@ mod tests {
             ..issuer()
         };
         let keys = reuse_or_new(None, &issuer, Jwks::default(), &[]);
-        *keys.lock_budget() = FetchBudget::new(cool_down, false);
+        *keys.lock_budget() = FetchBudget::for_issuer(Jwks {
+            cool_down,
+            ..Jwks::default()
+        });
         tokio::spawn(keys.clone().run());
         keys.current().await.unwrap();
         keys
