@@ -23,7 +23,7 @@ pub use declaration::{
     identity_headers::IdentityHeaders,
     limits::Limits,
     process::{Audit, Level, Log, LogFormat, Reload, Shutdown},
-    resource::RequestState,
+    resource::{EventIds, RequestState},
     timeouts::{Jwks, Timeouts},
 };
 pub use loading::{

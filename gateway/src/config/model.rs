@@ -29,7 +29,7 @@ use crate::config::declaration::{
     identity_headers::IdentityHeaders,
     limits::Limits,
     process::{Audit, Log, Reload, Shutdown},
-    resource::RequestState,
+    resource::{EventIds, RequestState},
     timeouts::{Jwks, Timeouts},
 };
 
@@ -233,6 +233,8 @@ pub struct Resource {
     pub tasks: Tasks,
     /// How request states are handled.
     pub request_state: RequestState,
+    /// How event ids are handled.
+    pub event_ids: EventIds,
     /// Headers that pass the identity of the caller to the upstream.
     pub identity_headers: IdentityHeaders,
     /// What happens to the client's query.

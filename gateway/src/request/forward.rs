@@ -39,13 +39,16 @@ use super::{
 };
 use crate::{
     clock,
-    config::IdentityHeaders,
+    config::{EventIds, IdentityHeaders},
     limits::in_flight::Place,
     snapshot::ProtectedResource,
     upstream::{SendError, UpstreamBody},
 };
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The detail in the access log where a client resumes a stream and gets a new one.
+const NOT_RESUMED: &str = "Last-Event-ID was removed (resources.event_ids: drop); `upstream` leaves binding event ids to the MCP server";
 
 /// What the answer takes, and on what it depends.
 pub(crate) struct Terms {
@@ -65,7 +68,19 @@ pub(crate) async fn forward(
     query: Option<String>,
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
-    let request = request(exchange, resource, permit, message, session.as_ref(), query)?;
+    let last_event = match &session {
+        Some(_) => last_event_id(exchange, resource),
+        None => None,
+    };
+    let request = request(
+        exchange,
+        resource,
+        permit,
+        message,
+        session.as_ref(),
+        last_event,
+        query,
+    )?;
     audit::write_allowed(exchange.record, exchange.gateway);
     let token_left = exchange.token_ends.since(clock::now());
     let mut stream_end = match standing {
@@ -183,6 +198,7 @@ fn request(
     permit: &Permit,
     message: Message,
     session: Option<&OpenedSession>,
+    last_event: Option<HeaderValue>,
     query: Option<String>,
 ) -> Result<Request<Full<Bytes>>, Reason> {
     let client = exchange.session.req_header();
@@ -195,12 +211,8 @@ fn request(
     if let Some(session) = session {
         let id = HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
         headers.insert(SESSION_ID, id);
-        // Some servers replay the events of any caller. So the header is forwarded only within an opened session, and on a
-        // stream that is known to resume one (MCP 2025-11-25, transports: always by GET).
-        if client.method == Method::GET
-            && let Some(event) = client.headers.get(LAST_EVENT_ID)
-        {
-            headers.insert(LAST_EVENT_ID, event.clone());
+        if let Some(event) = last_event {
+            headers.insert(LAST_EVENT_ID, event);
         }
     }
     let mut request = Request::new(Full::new(message.body.unwrap_or_default()));
@@ -208,6 +220,22 @@ fn request(
     *request.uri_mut() = resource.upstream.target(query.as_deref());
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// The event after which a client resumes a stream of its session. Some servers replay the events of any session, so it is
+/// forwarded only to those that are known not to, and only on a stream that is known to resume one (MCP 2025-11-25,
+/// transports: always by GET).
+fn last_event_id(exchange: &mut Exchange<'_>, resource: &ProtectedResource) -> Option<HeaderValue> {
+    let client = exchange.session.req_header();
+    let event = client.headers.get(LAST_EVENT_ID);
+    let event = event.filter(|_| client.method == Method::GET)?;
+    match resource.event_ids {
+        EventIds::Upstream => Some(event.clone()),
+        EventIds::Drop => {
+            exchange.record.set_detail(NOT_RESUMED);
+            None
+        }
+    }
 }
 
 /// Adds the caller's identity. These header names are in no allow-list, so a client's own headers never get here.

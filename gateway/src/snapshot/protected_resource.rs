@@ -20,7 +20,7 @@ use super::{
     verified_tokens::VerifiedTokens,
 };
 use crate::{
-    config::{Config, IdentityHeaders, RequestState, Resource},
+    config::{Config, EventIds, IdentityHeaders, RequestState, Resource},
     limits::rate_limiter,
     upstream::Upstream,
 };
@@ -41,6 +41,7 @@ pub(crate) struct ProtectedResource {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) tasks: Tasks,
     pub(crate) request_state: RequestState,
+    pub(crate) event_ids: EventIds,
     pub(crate) query: ClientQuery,
     pub(crate) identity_headers: IdentityHeaders,
     /// Deadline of the upstream's response head.
@@ -95,6 +96,7 @@ impl ProtectedResource {
             })?,
             tasks: resource.tasks,
             request_state: resource.request_state,
+            event_ids: resource.event_ids,
             query: resource.query,
             identity_headers: resource.identity_headers.clone(),
             response_head: resource.response_head,

@@ -130,7 +130,8 @@ async fn through(version: &str, selection: Selection) -> Verdicts {
     // Sealing must not change the result.
     let config = Config::new(&server.url(), &[&key])
         .set("/resources/0/tasks", "seal")
-        .set("/resources/0/request_state", "seal");
+        .set("/resources/0/request_state", "seal")
+        .set("/resources/0/event_ids", "upstream");
     let gateway = Gateway::start(config).await;
     let token = Token::new(&key, ISSUER, &gateway.uri("/mcp")).sign();
     let target = Target {

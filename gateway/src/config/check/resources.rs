@@ -25,7 +25,7 @@ use super::{
 use crate::config::{
     declaration::{
         identity_headers::IdentityHeaders,
-        resource::{OWN_RESPONSE_HEAD, QUERY, REQUEST_STATE, SHARED_AUDIENCE, TASKS},
+        resource::{EVENT_IDS, OWN_RESPONSE_HEAD, QUERY, REQUEST_STATE, SHARED_AUDIENCE, TASKS},
     },
     model::{Listener, PublicUrl, Resource},
     reading::{
@@ -149,6 +149,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let rate_limits = rate_limits::rate_limits(section);
     let tasks = TASKS.read(section);
     let request_state = REQUEST_STATE.read(section);
+    let event_ids = EVENT_IDS.read(section);
     let query = QUERY.read(section);
     let identity_headers = identity_headers(section);
     let response_head = OWN_RESPONSE_HEAD
@@ -172,6 +173,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         rate_limits,
         tasks,
         request_state,
+        event_ids,
         query,
         identity_headers,
         response_head,

@@ -71,6 +71,28 @@ impl Vocabulary for RequestState {
         &[("upstream", Self::Upstream), ("seal", Self::Seal)];
 }
 
+/// How event ids are handled.
+pub(crate) const EVENT_IDS: Setting<Word<EventIds>> = word(
+    "event_ids",
+    EventIds::Drop,
+    "What happens to Last-Event-ID: drop (streams are not resumed), or upstream (forwarded within the caller's session; the MCP server replays only events of that session).",
+);
+
+/// How event ids are handled (MCP 2025-11-25, transports, *Resumability and Redelivery*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventIds {
+    /// `Last-Event-ID` is not forwarded.
+    Drop,
+    /// It is forwarded within a session. The upstream binds event ids to sessions.
+    Upstream,
+}
+
+impl Vocabulary for EventIds {
+    const NAME: &'static str = "EventIds";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("drop", Self::Drop), ("upstream", Self::Upstream)];
+}
+
 /// The deadline of the response head of this upstream.
 pub(crate) const OWN_RESPONSE_HEAD: Optional<Time> = optional_time(
     "response_head",
@@ -139,6 +161,7 @@ pub(super) fn resource() -> Table {
             ),
             TASKS.key(),
             REQUEST_STATE.key(),
+            EVENT_IDS.key(),
             QUERY.key(),
             optional(
                 "identity_headers",

@@ -143,8 +143,12 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(documented.identity_headers, default.identity_headers);
     assert_eq!(documented.response_head, default.response_head);
     assert_eq!(
-        (documented.tasks, documented.request_state),
-        (default.tasks, default.request_state)
+        (
+            documented.tasks,
+            documented.request_state,
+            documented.event_ids
+        ),
+        (default.tasks, default.request_state, default.event_ids)
     );
 }
 

@@ -293,6 +293,21 @@ fn identity_headers_have_distinct_names_that_are_not_reserved() {
 }
 
 #[test]
+fn event_ids_are_dropped_by_default() {
+    const POLICY: &str = "policy: { default: deny }";
+    let with = |keys: &str| edited(POLICY, &format!("{POLICY}\n    {keys}"));
+    let of = |keys: &str| parsed(&with(keys)).resources[1].event_ids;
+    assert_eq!(of("name: a"), EventIds::Drop);
+    assert_eq!(of("event_ids: drop"), EventIds::Drop);
+    assert_eq!(of("event_ids: upstream"), EventIds::Upstream);
+    let finding = only_finding(&with("event_ids: seal"));
+    assert!(
+        finding.starts_with("resources[1].event_ids:24:5 "),
+        "{finding}"
+    );
+}
+
+#[test]
 fn tasks_are_refused_and_request_states_forwarded_by_default() {
     const POLICY: &str = "policy: { default: deny }";
     let with = |keys: &str| edited(POLICY, &format!("{POLICY}\n    {keys}"));

@@ -1,4 +1,4 @@
-//! Numbers 43–54, 164–167 and 172: what is forwarded in both directions, and the owner of a session.
+//! Numbers 43–54, 164–167, 172 and 186: what is forwarded in both directions, and the owner of a session.
 
 use e2e::client::{Call, LEGACY, Reply, initialize, modern, request};
 use e2e::gateway::config::resource;
@@ -437,7 +437,8 @@ async fn attack_054_no_answer_reaches_another_client() {
 
 #[tokio::test]
 async fn attack_164_last_event_id_is_forwarded_only_with_a_session() {
-    let world = with_sessions().await;
+    let world = World::with(|config| config.set("/resources/0/event_ids", "upstream")).await;
+    world.upstream.script(sessions());
     let token = world.reader();
     let sealed = open(&world, &token).await;
     let get = || {
@@ -468,6 +469,49 @@ async fn attack_164_last_event_id_is_forwarded_only_with_a_session() {
         .iter()
         .filter(|request| request.headers.contains_key("last-event-id"));
     assert_eq!(carried.count(), 1);
+}
+
+#[tokio::test]
+async fn attack_186_an_event_of_another_session_is_not_asked_for() {
+    let world = with_sessions().await;
+    let (alice, bob) = (world.reader(), world.token().subject("bob").sign());
+    let (victim, own) = (open(&world, &alice).await, open(&world, &bob).await);
+    let get = |token: &str, session: &str| {
+        let call = world.gateway.get("/mcp").token(token);
+        call.with("accept", "text/event-stream")
+            .with(SESSION, session)
+    };
+    // Alice gets an event whose id is known by all sessions of the server.
+    let mut feeds = world.upstream.streams("text/event-stream");
+    let stream = tokio::spawn(get(&alice, &victim).open());
+    let feed = feeds.next().await;
+    feed.send("id: 41\ndata: private\n\n");
+    let mut events = e2e::client::sse::Events::new(stream.await.unwrap());
+    assert_eq!(events.data().await, "private");
+    world.upstream.script(sessions());
+    let mut table = Table::default();
+    for (name, token, session) in [
+        ("another caller", &bob, &own),
+        (
+            "another session of the caller",
+            &alice,
+            &open(&world, &alice).await,
+        ),
+        ("the same session", &alice, &victim),
+    ] {
+        let reply = get(token, session).with("last-event-id", "41").send().await;
+        let last = world.upstream.last();
+        let asked = (
+            reply.status,
+            last.method.as_str(),
+            last.header("last-event-id"),
+        );
+        table.check(name, asked == (200, "GET", None), || format!("{asked:?}"));
+    }
+    let hits = world.upstream.hits();
+    let stolen = get(&bob, &victim).with("last-event-id", "41").send().await;
+    assert_eq!((stolen.status, world.upstream.hits()), (404, hits));
+    world.gateway.logged("Last-Event-ID was removed").await;
 }
 
 /// A task server that does not know principals, and that asks for input before it pays.

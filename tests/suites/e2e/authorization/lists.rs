@@ -38,6 +38,7 @@ async fn hiding(hide: &str) -> World {
     World::with(|config| {
         config
             .set("/resources/0/policy", policy)
+            .set("/resources/0/event_ids", "upstream")
             .set(
                 "/resources/0/scopes/supported",
                 json!(["tasks:read", "tasks:write", "tasks:admin"]),

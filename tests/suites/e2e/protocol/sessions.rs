@@ -14,8 +14,13 @@ use test_support::{Key, Token};
 
 const HEADER: &str = "mcp-session-id";
 
+/// The MCP server replays only events of the session.
+fn resuming(config: Config) -> Config {
+    config.set("/resources/0/event_ids", "upstream")
+}
+
 async fn world() -> World {
-    let world = World::start().await;
+    let world = World::with(resuming).await;
     world.upstream.script(sessions());
     world
 }
@@ -233,7 +238,7 @@ async fn a_key_file_with_another_content_is_another_key() {
 
 #[tokio::test]
 async fn a_session_survives_a_restart_and_a_new_token() {
-    let world = World::with(|config| keyed(config, &["session.key"])).await;
+    let world = World::with(|config| resuming(keyed(config, &["session.key"]))).await;
     world.upstream.script(sessions());
     let sealed = open(&world, &world.reader()).await;
     let world = restart(world).await;
