@@ -12,6 +12,7 @@ use e2e::world::World;
 use e2e::{SOON, eventually};
 use serde_json::{Value, json};
 use test_support::Key;
+use tokio::time::timeout;
 
 /// An open stream, from both sides.
 struct Open {
@@ -84,6 +85,7 @@ async fn ended_for(world: &World, why: &str) {
 async fn attack_182_a_stream_ends_when_its_caller_loses_the_right_to_listen() {
     a_tightened_policy_ends_streams().await;
     a_tightened_trust_ends_streams().await;
+    a_stream_that_never_pauses_ends_too().await;
     a_withdrawn_key_ends_streams(&[("/jwks/refresh", "1s")], false).await;
     a_withdrawn_key_ends_streams(&[], true).await;
 }
@@ -171,6 +173,32 @@ async fn a_tightened_trust_ends_streams() {
         stream.ends().await;
         ended_for(&world, &format!("would be refused now: {why}")).await;
     }
+}
+
+async fn a_stream_that_never_pauses_ends_too() {
+    let mut world = World::start().await;
+    let mut feeds = world.upstream.streams("text/event-stream");
+    let call = get(&world, "/mcp", &world.reader());
+    let Open {
+        feed, mut events, ..
+    } = Open::by("flood", call, &mut feeds).await;
+    let flood = tokio::spawn(async move {
+        while !feed.is_gone() {
+            (0..64).for_each(|_| feed.event("more"));
+            tokio::task::yield_now().await;
+        }
+    });
+    let read = tokio::spawn(async move {
+        let mut last = events.next().await;
+        while matches!(last, Item::Event(_)) {
+            last = events.next().await;
+        }
+        last
+    });
+    let required = json!(["tasks:read", "tasks:write"]);
+    reload(&mut world.gateway, "/resources/0/scopes/required", required).await;
+    assert_eq!(timeout(SOON, read).await.unwrap().unwrap(), Item::End);
+    timeout(SOON, flood).await.unwrap().unwrap();
 }
 
 async fn a_withdrawn_key_ends_streams(settings: &[(&str, &str)], by_signal: bool) {
