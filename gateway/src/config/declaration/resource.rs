@@ -74,8 +74,8 @@ impl Vocabulary for RequestState {
 /// How event ids are handled.
 pub(crate) const EVENT_IDS: Setting<Word<EventIds>> = word(
     "event_ids",
-    EventIds::Drop,
-    "What happens to Last-Event-ID: drop (streams are not resumed), or upstream (forwarded within the caller's session; the MCP server replays only events of that session).",
+    EventIds::Upstream,
+    "What happens to Last-Event-ID: upstream (forwarded within the caller's session; the MCP server must replay only events of that session), or drop (streams are not resumed).",
 );
 
 /// How event ids are handled (MCP 2025-11-25, transports, *Resumability and Redelivery*).

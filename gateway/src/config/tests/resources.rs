@@ -293,11 +293,11 @@ fn identity_headers_have_distinct_names_that_are_not_reserved() {
 }
 
 #[test]
-fn event_ids_are_dropped_by_default() {
+fn event_ids_are_left_to_the_upstream_by_default() {
     const POLICY: &str = "policy: { default: deny }";
     let with = |keys: &str| edited(POLICY, &format!("{POLICY}\n    {keys}"));
     let of = |keys: &str| parsed(&with(keys)).resources[1].event_ids;
-    assert_eq!(of("name: a"), EventIds::Drop);
+    assert_eq!(of("name: a"), EventIds::Upstream);
     assert_eq!(of("event_ids: drop"), EventIds::Drop);
     assert_eq!(of("event_ids: upstream"), EventIds::Upstream);
     let finding = only_finding(&with("event_ids: seal"));

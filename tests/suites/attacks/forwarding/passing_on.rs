@@ -473,7 +473,8 @@ async fn attack_164_last_event_id_is_forwarded_only_with_a_session() {
 
 #[tokio::test]
 async fn attack_186_an_event_of_another_session_is_not_asked_for() {
-    let world = with_sessions().await;
+    let world = World::with(|config| config.set("/resources/0/event_ids", "drop")).await;
+    world.upstream.script(sessions());
     let (alice, bob) = (world.reader(), world.token().subject("bob").sign());
     let (victim, own) = (open(&world, &alice).await, open(&world, &bob).await);
     let get = |token: &str, session: &str| {
