@@ -27,6 +27,10 @@ pub(crate) const MAX_ARGUMENT: usize = 64 * 1024;
 /// nanosecond.
 pub(crate) const MAX_STEPS: usize = 1024 * 1024;
 
+/// Steps of comparing all names of a call with the patterns of rules; one name takes at most [`MAX_STEPS`]. Only a subscription
+/// has more than a few names.
+pub(crate) const MAX_NAME_STEPS: usize = 8 * MAX_STEPS;
+
 /// Steps for one value that a condition reads.
 const STEPS_PER_VALUE: usize = 64;
 
@@ -57,6 +61,7 @@ pub(crate) struct CallArguments<'a> {
     /// The texts that were read, by the position of the argument; none where it is not Unicode text.
     texts: RefCell<BTreeMap<usize, Option<Cow<'a, str>>>>,
     steps_left: Cell<usize>,
+    name_steps_left: Cell<usize>,
 }
 
 /// One argument: its position, and its raw value.
@@ -92,6 +97,7 @@ impl<'a> CallArguments<'a> {
             made: RefCell::default(),
             texts: RefCell::default(),
             steps_left: Cell::new(MAX_STEPS),
+            name_steps_left: Cell::new(MAX_NAME_STEPS),
         }
     }
 
@@ -154,6 +160,13 @@ impl<'a> CallArguments<'a> {
         let left = self.steps_left.get().checked_sub(steps);
         self.steps_left.set(left.unwrap_or_default());
         left.is_some()
+    }
+
+    /// Takes so many steps of comparing names; false if too few are left for this call.
+    pub(crate) fn spend_on_names(&self, steps: usize) -> bool {
+        let left = self.name_steps_left.get().checked_sub(steps);
+        self.name_steps_left.set(left.unwrap_or_default());
+        left.is_some() && steps <= MAX_STEPS
     }
 
     /// Refuses look-alikes of these names, and of each other, among the arguments themselves.

@@ -50,6 +50,11 @@ pub fn remove_fields_of_the_hop(upstream: &mut HeaderMap) {
     }
 }
 
+/// Whether this is an option of `Connection` that almost every message has; it names no field.
+pub(crate) fn is_common_option(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
+}
+
 /// Whether a client's header with this name, in lower case, is forwarded to the upstream.
 pub fn is_allowed_upstream(name: &str, era: Era) -> bool {
     match name {
@@ -125,7 +130,8 @@ pub fn identity_value(claim: &str) -> Option<HeaderValue> {
 }
 
 fn passed(headers: &HeaderMap, passes: impl Fn(&str) -> bool) -> HeaderMap {
-    let mut passed = HeaderMap::with_capacity(headers.len());
+    // Room for one more: the gateway adds a header of its own.
+    let mut passed = HeaderMap::with_capacity(headers.len() + 1);
     for (name, value) in headers.iter().filter(|(name, _)| passes(name.as_str())) {
         passed.append(name, value.clone());
     }
@@ -139,7 +145,8 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .map(HeaderValue::as_bytes);
     let names = values
         .flat_map(|value| value.split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii);
+        .map(<[u8]>::trim_ascii)
+        .filter(|option| !is_common_option(option));
     names
         .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect()

@@ -12,6 +12,9 @@ use super::forwarding;
 use super::path::{self, RequestTarget};
 use crate::refusal::reason::Reason;
 
+/// What some clients send in place of `Connection`.
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
 /// The head of a request, as it was received.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLine<'a> {
@@ -40,19 +43,14 @@ impl<'a> RequestLine<'a> {
 /// The option of `Connection` that names a field which the gateway reads or forwards. A proxy must remove such a field (RFC 9110
 /// §7.6.1), so the MCP server would receive another message than the one that was judged.
 pub fn removed_field(headers: &HeaderMap) -> Option<String> {
-    let lines = [CONNECTION.as_str(), "proxy-connection"].into_iter();
-    let lines = lines.flat_map(|name| headers.get_all(name));
+    let own = headers.get_all(CONNECTION).iter();
+    let lines = own.chain(headers.get_all(PROXY_CONNECTION));
     let options = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     options
         .map(<[u8]>::trim_ascii)
-        .filter(|option| !is_common(option))
+        .filter(|option| !forwarding::is_common_option(option))
         .map(|option| String::from_utf8_lossy(option).to_ascii_lowercase())
         .find(|option| forwarding::is_used(option))
-}
-
-/// The options that almost every client sends.
-fn is_common(option: &[u8]) -> bool {
-    option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
 /// Checks framing first, then the method.

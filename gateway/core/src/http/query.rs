@@ -28,7 +28,8 @@ pub fn combined(own: Option<&str>, client: Option<&str>) -> Result<Option<String
     }
 }
 
-/// The names of the parameters as servers may compare them: decoded, without regard to case, `a[]` and `a[b]` as `a`.
+/// The names of the parameters as servers may compare them: decoded, without regard to case, `a[]` and `a[b]` as `a`, dots and
+/// spaces as underscores (PHP).
 fn names(query: &str) -> impl Iterator<Item = Vec<u8>> {
     let pairs = query.split(['&', ';']).filter(|pair| !pair.is_empty());
     pairs.map(|pair| {
@@ -37,7 +38,10 @@ fn names(query: &str) -> impl Iterator<Item = Vec<u8>> {
         name.make_ascii_lowercase();
         let end = name.iter().position(|byte| matches!(byte, b'[' | 0));
         name.truncate(end.unwrap_or(name.len()));
-        name.trim_ascii().to_vec()
+        let mut name = name.trim_ascii().to_vec();
+        let as_underscores = name.iter_mut().filter(|byte| matches!(byte, b'.' | b' '));
+        as_underscores.for_each(|byte| *byte = b'_');
+        name
     })
 }
 
@@ -86,6 +90,14 @@ mod tests {
         for (own, client, expected) in cases {
             let found = combined(own, client).unwrap();
             assert_eq!(found.as_deref(), expected, "{own:?} {client:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_a_server_writes_alike_are_repeated() {
+        for client in ["tenant.id=2", "tenant%20id=2", "tenant+id=2", "Tenant_Id=2"] {
+            let outcome = combined(Some("tenant_id=1"), Some(client));
+            assert_eq!(outcome, Err(Reason::AmbiguousQuery), "{client}");
         }
     }
 

@@ -1,11 +1,15 @@
 //! Numbers that every reader understands as the same number.
 
+/// The longest number that is read, in bytes: more than a double can need in any spelling that programs write.
+pub(crate) const MAX_NUMBER_BYTES: usize = 1024;
+
 /// The value of a JSON number, where readers of doubles and readers of decimals agree on it (RFC 8259 §6).
 ///
 /// `None` where they do not: a number beyond the range of a double, and one with more digits than a double keeps, such as
-/// `4.99999999999999999999`, which is 5 for some readers and less than 5 for others.
+/// `4.99999999999999999999`, which is 5 for some readers and less than 5 for others. `None` also over [`MAX_NUMBER_BYTES`].
 pub(crate) fn exact(raw: &[u8]) -> Option<f64> {
-    let is_number = matches!(raw.first(), Some(b'-' | b'0'..=b'9'));
+    let is_number =
+        raw.len() <= MAX_NUMBER_BYTES && matches!(raw.first(), Some(b'-' | b'0'..=b'9'));
     let text = std::str::from_utf8(raw).ok().filter(|_| is_number)?;
     let number: f64 = text.parse().ok()?;
     // Whole numbers of few digits are the ordinary case.
@@ -84,5 +88,12 @@ mod tests {
         ] {
             assert_eq!(exact(raw.as_bytes()), None, "{raw}");
         }
+    }
+
+    #[test]
+    fn a_long_number_is_not_read() {
+        let zeros = |count: usize| format!("1.{}", "0".repeat(count));
+        assert_eq!(exact(zeros(MAX_NUMBER_BYTES - 2).as_bytes()), Some(1.0));
+        assert_eq!(exact(zeros(MAX_NUMBER_BYTES - 1).as_bytes()), None);
     }
 }

@@ -4,6 +4,7 @@
 //! and body differ is two requests in one, and refused. In the legacy era these headers have no meaning.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::envelope::{Envelope, MessageKind};
 use super::method::{McpMethod, Mirror};
 use super::version::{Era, era};
-use crate::json::{self, Object, number};
+use crate::json::{self, number};
 use crate::refusal::reason::Reason;
 
 /// `MCP-Protocol-Version`, in both eras.
@@ -63,34 +64,45 @@ pub(crate) fn params_without_argument(
     envelope: &Envelope<'_>,
     headers: &HeaderMap,
 ) -> Result<Vec<Box<str>>, Reason> {
-    let mut without = Vec::new();
     if !envelope.called().is_some_and(McpMethod::takes_arguments) {
-        return Ok(without);
+        return Ok(Vec::new());
     }
+    let mut params = params(headers)?;
+    if params.is_empty() {
+        return Ok(Vec::new());
+    }
+    let longest = params.keys().map(|name| name.len()).max();
+    let arguments = envelope.arguments().map(json::object);
+    let arguments = arguments.and_then(Result::ok).unwrap_or_default();
+    let short = arguments
+        .iter()
+        .filter(|(own, _)| Some(own.len()) <= longest);
+    for (own, raw) in short {
+        // Names of header fields are in lower case.
+        if let Some((value, is_met)) = params.get_mut(&*own.to_ascii_lowercase()) {
+            if !is_written_as(raw, value) {
+                return Err(Reason::HeaderMismatch);
+            }
+            *is_met = true;
+        }
+    }
+    params.retain(|_, (_, is_met)| !*is_met);
+    Ok(params.into_keys().map(Into::into).collect())
+}
+
+/// The values of the headers that mirror arguments, by the name of the argument, each with whether an argument was found.
+fn params(headers: &HeaderMap) -> Result<BTreeMap<&str, (Cow<'_, str>, bool)>, Reason> {
     let names = headers.keys().filter_map(|name| {
         let param = name.as_str().strip_prefix(PARAM_PREFIX)?;
         Some((name, param))
     });
-    let mut arguments = None;
-    for (name, param) in names {
-        let value = single(headers, name.clone())?.and_then(decode_sentinel);
-        let value = value.ok_or(Reason::HeaderMismatch)?;
-        let arguments: &Object<'_> = arguments.get_or_insert_with(|| {
-            let read = envelope.arguments().map(json::object);
-            read.and_then(Result::ok).unwrap_or_default()
-        });
-        let mut own = arguments
-            .iter()
-            .filter(|(own, _)| own.eq_ignore_ascii_case(param))
-            .peekable();
-        if own.peek().is_none() {
-            without.push(param.into());
-        }
-        if !own.all(|(_, raw)| is_written_as(raw, &value)) {
-            return Err(Reason::HeaderMismatch);
-        }
-    }
-    Ok(without)
+    names
+        .map(|(name, param)| {
+            let value = single(headers, name.clone())?.and_then(decode_sentinel);
+            let value = value.ok_or(Reason::HeaderMismatch)?;
+            Ok((param, (value, false)))
+        })
+        .collect()
 }
 
 /// Whether an argument is written so in a header: a text as it is, a number in decimal, or true or false (MCP 2026-07-28,

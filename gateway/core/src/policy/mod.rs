@@ -258,7 +258,7 @@ impl Policy {
         call: &Call<'_>,
         target: &RuleTarget<'_>,
     ) -> Result<(DecisionSource, Option<&'p ScopeSet>), Denied> {
-        if !call.arguments.spend(self.rules.steps(target)) {
+        if !call.arguments.spend_on_names(self.rules.steps(target)) {
             let fault = ArgumentFault {
                 name: None,
                 cause: ArgumentCause::NameTooLong,
@@ -398,6 +398,12 @@ pub enum Unmet {
 
 impl Rule {
     fn answer<'p>(&'p self, call: &Call<'_>, target: &RuleTarget<'_>) -> Answer<'p> {
+        // A rule that denies other callers has nothing to judge.
+        if self.deny.is_some()
+            && let Some(unmet) = self.unmet_caller(call.caller)
+        {
+            return Answer::PassedOver(unmet);
+        }
         let mut params = call.params_without_argument.iter();
         if let Some(name) = params.find(|name| self.reads_argument(name)) {
             return Answer::Unreadable(ArgumentFault {

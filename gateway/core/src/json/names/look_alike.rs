@@ -65,7 +65,12 @@ impl Spellings {
         };
         // Where names that look alike were found, beginning with the second object.
         let mut seen = HashSet::new();
+        let mut left = MAX_FOLDED;
         for (object, name) in names {
+            if !spend(&mut left, name) {
+                spellings.are_ambiguous = true;
+                break;
+            }
             let folded: Box<str> = fold_cheaply(name).into();
             let number = spellings.by_fold.len();
             match spellings.by_fold.entry(folded) {
@@ -110,8 +115,22 @@ fn fold_cheaply(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// Names other than ASCII that are folded, in bytes of all of one message: folding takes about 100 steps for a byte. Longer ones
+/// count as ambiguous.
+const MAX_FOLDED: usize = 64 * 1024;
+
 /// Up to this many names are compared pair by pair. For more names a set is faster.
 const FEW: usize = 16;
+
+/// Takes the bytes of a name that is not simple from those that are left; false if too few are left.
+fn spend(left: &mut usize, name: &str) -> bool {
+    if is_simple(name) {
+        return true;
+    }
+    let rest = left.checked_sub(name.len());
+    *left = rest.unwrap_or_default();
+    rest.is_some()
+}
 
 /// Whether a name is ASCII without NUL. Of such names, only the letters A to Z have a look-alike: the same letter in the other case.
 fn is_simple(name: &str) -> bool {
@@ -129,8 +148,12 @@ fn simple_ambiguous<'a>(names: impl Iterator<Item = &'a str> + Clone, known: &[&
 fn folded_ambiguous<'a>(mut names: impl Iterator<Item = &'a str>, known: &[&str]) -> bool {
     let known: Vec<(&str, String)> = known.iter().map(|known| (*known, fold(known))).collect();
     let mut seen = HashSet::new();
+    let mut left = MAX_FOLDED;
     names.any(|name| {
-        let folded = fold(name);
+        if !spend(&mut left, name) {
+            return true;
+        }
+        let folded = fold_cheaply(name).into_owned();
         known
             .iter()
             .any(|(known, folded_known)| *known != name && *folded_known == folded)
@@ -223,5 +246,19 @@ mod tests {
                 "{count}"
             );
         }
+    }
+
+    #[test]
+    fn long_names_that_must_be_folded_are_ambiguous() {
+        let document =
+            |bytes: usize| format!(r#"{{"{}":1,"name":2}}"#, "\u{390}".repeat(bytes / 2));
+        assert!(!is_ambiguous(&document(MAX_FOLDED)));
+        assert!(is_ambiguous(&document(MAX_FOLDED + 2)));
+        let (fits, long) = (
+            "\u{390}".repeat(MAX_FOLDED / 2),
+            "\u{390}".repeat(MAX_FOLDED / 2 + 1),
+        );
+        let spellings = |name: &str| Spellings::of([(0, name)].into_iter()).ambiguous(&[]);
+        assert_eq!((spellings(&fits), spellings(&long)), (false, true));
     }
 }

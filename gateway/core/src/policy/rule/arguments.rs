@@ -6,9 +6,12 @@
 use std::fmt;
 
 use super::pattern::Pattern;
-use crate::cel::call_arguments::{CallArguments, Found, MAX_ARGUMENT, MAX_STEPS};
-use crate::json::number;
+use crate::cel::call_arguments::{CallArguments, Found, MAX_ARGUMENT, MAX_NAME_STEPS, MAX_STEPS};
+use crate::json::number::{self, MAX_NUMBER_BYTES};
 use crate::refusal::reason::Reason;
+
+/// The steps of comparing a number, for each byte of it.
+const STEPS_OF_NUMBER: usize = 16;
 
 /// The largest whole number that JSON readers agree on (RFC 8259 §6).
 pub const MAX_NUMBER: i64 = (1 << 53) - 1;
@@ -54,9 +57,9 @@ pub enum ArgumentCause {
     /// A value of another type than those of the rule.
     #[error("it is {0}, and the rule compares it with another type")]
     Type(&'static str),
-    /// The names of the call, with the patterns of all rules: over [`MAX_STEPS`].
+    /// The names of the call, with the patterns of all rules: one over [`MAX_STEPS`], or all over [`MAX_NAME_STEPS`].
     #[error(
-        "the name of the tool, prompt or resource is too long for so many rules (more than {MAX_STEPS} steps)"
+        "the names of the call are too long for so many patterns of rules (more than {MAX_STEPS} steps for one, or {MAX_NAME_STEPS} for all)"
     )]
     NameTooLong,
     /// A header mirrors it, and the message has no such argument.
@@ -147,6 +150,9 @@ impl Argument {
             raw @ [b'-' | b'0'..=b'9', ..]
                 if self.has(|value| matches!(value, Value::Number(_))) =>
             {
+                if !arguments.spend(STEPS_OF_NUMBER * raw.len().min(MAX_NUMBER_BYTES)) {
+                    return Err(ArgumentCause::TooMuch);
+                }
                 let number = number::exact(raw).filter(|number| number.abs() <= MAX_NUMBER as f64);
                 let number = number.ok_or(ArgumentCause::Number)?;
                 Ok(self.has(|value| matches!(value, Value::Number(own) if *own as f64 == number)))

@@ -123,12 +123,12 @@ impl Rules {
         uri.is_some_and(|uri| spellings.matches(uri, target.reading))
     }
 
-    /// The most steps that comparing the name with the patterns of all rules takes.
+    /// The most steps that comparing the name with the names and patterns of all rules takes.
     pub(crate) fn steps(&self, target: &RuleTarget<'_>) -> usize {
         let length = target.name.unwrap_or_default().len();
-        self.slots(target.method)
-            .scanned_steps
-            .saturating_mul(length)
+        let slots = self.slots(target.method);
+        let patterns = slots.scanned_steps.saturating_mul(length);
+        patterns.saturating_add(slots.scanned.len())
     }
 
     fn slots(&self, method: &str) -> &Slots {
@@ -169,7 +169,9 @@ impl Slots {
         for (at, (rule, uris)) in all.filter(|(_, (rule, _))| covers(rule)) {
             if rule.names.is_empty() || !rule.names.iter().all(|name| name.is_exact()) {
                 slots.scanned.push(at);
-                slots.scanned_steps += rule.names.iter().map(|name| name.steps(1)).sum::<usize>();
+                // An exact name is one comparison, however long the name is.
+                let patterns = rule.names.iter().filter(|name| !name.is_exact());
+                slots.scanned_steps += patterns.map(|name| name.steps(1)).sum::<usize>();
                 slots.scanned_steps += uris.steps();
                 slots.scanned_read_arguments |= reads_arguments(rule);
                 continue;

@@ -1,8 +1,9 @@
 //! The reading of a server that decodes: one text for all URIs that name the same path (RFC 3986 §6.2.2).
 //!
 //! Everything is decoded once, a backslash is a slash, and empty segments are dropped, as file systems do. Then what cannot be
-//! written literally is encoded again. So two URIs with the same reading reach the same file, and an ordinary URI is its own
-//! reading.
+//! written literally is encoded again. What servers ignore when they look a resource up is left out: the user information, the case
+//! of the host, the fragment, and of a file the query. So two URIs with the same reading reach the same resource, and an ordinary
+//! URI is its own reading.
 
 use super::reader::{UriFault, scheme};
 
@@ -38,9 +39,14 @@ pub(crate) fn decoded(uri: &str, stars: Stars) -> Result<Box<str>, UriFault> {
     let (is_file, path) = writer.begin(path);
     writer.path(&decode(path), is_file)?;
     let (query, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
-    for part in [query, fragment] {
-        writer.after_path(part)?;
+    let length = writer.text.len();
+    writer.after_path(query)?;
+    if is_file {
+        writer.text.truncate(length);
     }
+    let length = writer.text.len();
+    writer.after_path(fragment)?;
+    writer.text.truncate(length);
     Ok(writer.text.into())
 }
 
@@ -83,7 +89,9 @@ impl Writer {
             path = path.get(2..).unwrap_or_default();
             let end = path.iter().position(is_slash).unwrap_or(path.len());
             let (authority, rest) = path.split_at(end);
-            self.encode(authority, OF_AUTHORITIES);
+            let host = authority.rsplit(|byte| *byte == b'@').next();
+            let host = host.unwrap_or_default().to_ascii_lowercase();
+            self.encode(&host, OF_AUTHORITIES);
             path = rest;
         }
         if path.first().is_some_and(is_slash) {

@@ -33,7 +33,11 @@ pub(crate) fn is_plain(uri: &str) -> bool {
         None if is_special => return false,
         None => rest,
     };
-    is_plain_path(path)
+    let end = match scheme {
+        "file" => path.find(['?', '#']),
+        _ => path.find('#'),
+    };
+    end.is_none() && is_plain_path(path)
 }
 
 /// A name in lower case that is no number and needs no mapping.
@@ -52,13 +56,13 @@ fn is_host_name(host: &str) -> bool {
 /// The host of any other scheme, or none.
 fn is_opaque_host(host: &str) -> bool {
     host.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"-._~".contains(&byte))
         && !is_dots(host)
 }
 
-/// Segments of literal characters, none of them empty but the last, none of them dots; then a query and a fragment.
+/// Segments of literal characters, none of them empty but the last, none of them dots; then a query.
 fn is_plain_path(path: &str) -> bool {
-    let (path, rest) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
     let path = path.strip_prefix('/').unwrap_or(path);
     let mut segments = path.split('/').peekable();
     while let Some(segment) = segments.next() {
@@ -68,9 +72,8 @@ fn is_plain_path(path: &str) -> bool {
             return false;
         }
     }
-    let (query, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
     let is_plain = |byte: u8| is_literal(byte) || matches!(byte, b'/' | b'?');
-    query.bytes().all(is_plain) && fragment.bytes().skip(1).all(is_plain)
+    query.bytes().all(is_plain)
 }
 
 const fn is_literal(byte: u8) -> bool {

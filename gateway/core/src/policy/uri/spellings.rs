@@ -40,7 +40,9 @@ impl UriSpellings {
     /// The most steps that comparing them takes for one byte of a URI.
     pub(crate) fn steps(&self) -> usize {
         let all = self.parsed.iter().chain(&self.decoded);
-        all.map(|one| one.steps(1)).sum()
+        all.filter(|one| !one.is_exact())
+            .map(|one| one.steps(1))
+            .sum()
     }
 
     /// Whether decoded readings match more than others.
