@@ -32,6 +32,10 @@ pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(1);
 /// Faults of streams that close their connection, when it had so many since it was opened.
 pub(super) const STREAM_FAULTS: usize = 64 * 1024;
 
+/// Streams of one connection that clients cancelled, after which it takes no further ones: some servers close a connection with
+/// many of them, and would break off the answers of other callers.
+pub(super) const MAX_CANCELLED: usize = 100;
+
 /// How often a request is sent, at most, when connections close without having processed it.
 pub(super) const MAX_SENDS: usize = 10;
 
@@ -51,12 +55,15 @@ pub(super) struct Pings {
     pub(super) interval: Duration,
     /// Earlier, if a request got no answer, but not more often than this.
     pub(super) pause: Duration,
-    /// The deadline of the answer.
+    /// Without an answer for so long, the connection takes no further streams: the server may only be busy.
+    pub(super) late: Duration,
+    /// Without an answer for so long, the server counts as dead, and the streams break off.
     pub(super) deadline: Duration,
 }
 
 pub(super) const PINGS: Pings = Pings {
     interval: Duration::from_secs(30),
     pause: Duration::from_secs(5),
-    deadline: Duration::from_secs(10),
+    late: Duration::from_secs(10),
+    deadline: Duration::from_secs(120),
 };

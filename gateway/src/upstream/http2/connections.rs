@@ -177,11 +177,11 @@ impl Connections {
 
     /// A stream, as soon as one is free; none if the server chose HTTP/1.1.
     async fn reserve(self: &Arc<Self>) -> Result<Option<Reserved>, SendError> {
-        let failures = self.lock().failures;
+        let mut failures = self.lock().failures;
         loop {
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
-            match self.turn(failures) {
+            match self.turn(&mut failures) {
                 Turn::Send(reserved) => return Ok(Some(reserved)),
                 Turn::ChoseHttp1 => return Ok(None),
                 Turn::Fail(error) => return Err(error),
@@ -191,7 +191,7 @@ impl Connections {
         }
     }
 
-    fn turn(self: &Arc<Self>, failures: u64) -> Turn {
+    fn turn(self: &Arc<Self>, failures: &mut u64) -> Turn {
         let mut state = self.lock();
         if let Some(reserved) = state.reserve() {
             return Turn::Send(reserved);
@@ -199,8 +199,11 @@ impl Connections {
         if self.chose_http1() {
             return Turn::ChoseHttp1;
         }
-        if state.failures > failures
-            && state.open.is_empty()
+        // While connections are open, that another one could not be opened is no reason to fail later.
+        if state.in_use() > 0 {
+            *failures = state.failures;
+        }
+        if state.failures > *failures
             && let Some(error) = &state.failure
         {
             return Turn::Fail(error.clone());
@@ -316,9 +319,13 @@ impl State {
         let is_paused = self
             .paused_until
             .is_some_and(|until| Instant::now() < until);
-        !self.is_opening
-            && self.open.len() < MAX_CONNECTIONS
-            && (self.open.is_empty() || !is_paused)
+        !self.is_opening && self.in_use() < MAX_CONNECTIONS && (self.in_use() == 0 || !is_paused)
+    }
+
+    /// The connections that take requests. The others only finish their streams, which are counted elsewhere.
+    fn in_use(&self) -> usize {
+        let retired = |member: &&Member| member.usage.is_retired();
+        self.open.len() - self.open.iter().filter(retired).count()
     }
 }
 

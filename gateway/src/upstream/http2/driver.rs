@@ -75,6 +75,9 @@ impl Driver {
                 () = usage.changed() => {}
                 () = sleep_until(wake_at) => {}
             }
+            if pulse.is_late() {
+                usage.retire();
+            }
             if pulse.is_dead() {
                 let deadline = pings.deadline;
                 usage.blame(format!(
@@ -126,6 +129,8 @@ struct Pulse {
     /// When the last one was sent.
     sent: Instant,
     is_awaited: bool,
+    /// The answer to it is late.
+    is_late: bool,
     is_doubted: bool,
 }
 
@@ -136,6 +141,7 @@ impl Pulse {
             frames,
             sent: Instant::now(),
             is_awaited: false,
+            is_late: false,
             is_doubted: false,
         }
     }
@@ -145,14 +151,22 @@ impl Pulse {
         let pings = self.pings;
         self.sent
             + match (self.is_awaited, self.is_doubted) {
-                (true, _) => pings.deadline,
+                (true, _) if self.is_late => pings.deadline,
+                (true, _) => pings.late.min(pings.deadline),
                 (false, true) => pings.pause,
                 (false, false) => pings.interval,
             }
     }
 
     fn is_dead(&self) -> bool {
-        self.is_awaited && Instant::now() >= self.due()
+        self.is_awaited && Instant::now() >= self.sent + self.pings.deadline
+    }
+
+    /// Whether the answer is late, the first time after it became so.
+    fn is_late(&mut self) -> bool {
+        let was_late = self.is_late;
+        self.is_late = self.is_awaited && Instant::now() >= self.sent + self.pings.late;
+        self.is_late && !was_late
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<()> {

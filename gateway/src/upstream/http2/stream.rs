@@ -63,7 +63,7 @@ impl Reserved {
             recv,
             upload,
             left,
-            _slot: slot,
+            slot,
         };
         Ok(Response::from_parts(head, body))
     }
@@ -143,7 +143,15 @@ pub(crate) struct StreamBody {
     /// The bytes that are still to come, if the server has announced them.
     left: Option<u64>,
     /// The last field: the stream is reset before another request may take its place.
-    _slot: Slot,
+    slot: Slot,
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        if !self.recv.is_end_stream() {
+            self.slot.cancelled();
+        }
+    }
 }
 
 impl Body for StreamBody {

@@ -119,7 +119,8 @@ pub(super) fn connections(
     let pings = Pings {
         interval: Duration::from_secs(60),
         pause: Duration::ZERO,
-        deadline: 3 * MOMENT,
+        late: 3 * MOMENT,
+        deadline: 10 * MOMENT,
     };
     let pool = Pool::new(keep_alive);
     Connections::with(

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::bounds::{MAX_STREAMS, UNUSED};
+use super::bounds::{MAX_CANCELLED, MAX_STREAMS, UNUSED};
 
 /// The use of one connection.
 pub(super) struct Usage {
@@ -29,6 +29,10 @@ struct State {
     idle_until: Instant,
     /// A request got no answer, perhaps because the server is dead.
     is_doubted: bool,
+    /// Streams that ended before their answer was complete.
+    cancelled: usize,
+    /// It takes no further streams, and closes when the last one ends.
+    is_retired: bool,
     is_closing: bool,
 }
 
@@ -41,6 +45,8 @@ impl Usage {
                 limit: 0,
                 idle_until: Instant::now() + keep_alive.max(UNUSED),
                 is_doubted: false,
+                cancelled: 0,
+                is_retired: false,
                 is_closing: false,
             }),
             changed: Notify::new(),
@@ -53,7 +59,7 @@ impl Usage {
     pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
         let mut state = self.lock();
         let is_expired = state.open == 0 && Instant::now() >= state.idle_until;
-        if state.is_closing || is_expired || state.open >= state.limit {
+        if state.is_closing || state.is_retired || is_expired || state.open >= state.limit {
             return None;
         }
         state.open += 1;
@@ -61,7 +67,24 @@ impl Usage {
         Some(Slot {
             usage: self.clone(),
             is_answered: false,
+            is_cancelled: false,
         })
+    }
+
+    /// Gives out no further stream: other connections take the requests that follow.
+    pub(super) fn retire(&self) {
+        let mut state = self.lock();
+        state.is_retired = true;
+        if state.open == 0 {
+            state.idle_until = Instant::now();
+        }
+        drop(state);
+        self.freed.notify_waiters();
+    }
+
+    /// Whether no further stream is given out.
+    pub(super) fn is_retired(&self) -> bool {
+        self.lock().is_retired
     }
 
     /// Sets how many streams the server allows.
@@ -122,12 +145,18 @@ impl fmt::Debug for Usage {
 pub(super) struct Slot {
     usage: Arc<Usage>,
     is_answered: bool,
+    is_cancelled: bool,
 }
 
 impl Slot {
     /// The server has answered, or was not asked: nothing speaks against its being alive.
     pub(super) const fn answered(&mut self) {
         self.is_answered = true;
+    }
+
+    /// The stream ends before the answer is complete.
+    pub(super) const fn cancelled(&mut self) {
+        self.is_cancelled = true;
     }
 
     /// Why the gateway closed the connection.
@@ -141,14 +170,55 @@ impl Drop for Slot {
         let mut state = self.usage.lock();
         state.open = state.open.saturating_sub(1);
         state.is_doubted |= !self.is_answered;
+        state.cancelled += usize::from(self.is_cancelled || !self.is_answered);
+        state.is_retired |= state.cancelled >= MAX_CANCELLED;
         let is_idle = state.open == 0;
         if is_idle {
-            state.idle_until = Instant::now() + self.usage.keep_alive;
+            let keep_alive = match state.is_retired {
+                true => Duration::ZERO,
+                false => self.usage.keep_alive,
+            };
+            state.idle_until = Instant::now() + keep_alive;
         }
         drop(state);
         if is_idle || !self.is_answered {
             self.usage.changed.notify_one();
         }
         self.usage.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_with_many_cancelled_streams_takes_no_further_ones() {
+        let usage = Usage::new(Duration::from_secs(60), Arc::default());
+        usage.set_limit(MAX_STREAMS);
+        let kept = usage.take().unwrap();
+        for number in 0..MAX_CANCELLED {
+            let mut slot = usage.take().unwrap();
+            if number % 2 == 0 {
+                slot.answered();
+                slot.cancelled();
+            }
+        }
+        assert!(usage.take().is_none() && usage.is_retired());
+        assert!(!usage.close_if_idle(), "a stream is open");
+        drop(kept);
+        assert!(usage.close_if_idle());
+    }
+
+    #[test]
+    fn whole_answers_retire_no_connection() {
+        let usage = Usage::new(Duration::from_secs(60), Arc::default());
+        usage.set_limit(MAX_STREAMS);
+        for _ in 0..=MAX_CANCELLED {
+            usage.take().unwrap().answered();
+        }
+        assert!(!usage.is_retired() && !usage.close_if_idle());
+        usage.retire();
+        assert!(usage.take().is_none() && usage.close_if_idle());
     }
 }
