@@ -72,6 +72,8 @@ pub(crate) struct IssuerKeys {
     metrics: Arc<Metrics>,
     state: ArcSwap<KeyState>,
     progress: watch::Sender<FetchProgress>,
+    /// Changes when other keys are in use, or keys are usable again.
+    changes: watch::Sender<()>,
     /// Wakes the task: a fetch is requested, or the keys are not used any more.
     wake: Arc<Notify>,
     /// The fetches that requests may still cause.
@@ -120,6 +122,7 @@ impl IssuerKeys {
             metrics,
             state: ArcSwap::default(),
             progress: watch::Sender::default(),
+            changes: watch::Sender::default(),
             wake: Arc::default(),
             budget,
             failing: AtomicBool::new(false),
@@ -165,6 +168,7 @@ impl IssuerKeys {
                 asked: tried,
                 ended: tried,
             }),
+            changes: watch::Sender::default(),
             wake: Arc::default(),
             budget: budget(&self.issuer, settings),
             failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
@@ -246,9 +250,9 @@ impl IssuerKeys {
         self.usable().map(|state| state.generation())
     }
 
-    /// Changes with each fetch that is requested, and with each that has completed.
-    pub(crate) fn fetches(&self) -> watch::Receiver<FetchProgress> {
-        self.progress.subscribe()
+    /// Changes when other keys are in use, or keys are usable again after a time without.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Whether a first fetch has completed, successful or not.
@@ -407,7 +411,13 @@ impl IssuerKeys {
             let keys = parsed.keys.len();
             tracing::info!(issuer = self.name(), keys, "key set loaded");
         }
-        self.state.store(Arc::new(old.next(parsed.keys, begun)));
+        let was_usable = self.usable().is_some();
+        let next = old.next(parsed.keys, begun);
+        let is_changed = next.generation() != old.generation() || !was_usable;
+        self.state.store(Arc::new(next));
+        if is_changed {
+            self.changes.send_replace(());
+        }
     }
 }
 

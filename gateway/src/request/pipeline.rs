@@ -20,6 +20,9 @@ use crate::{
     snapshot::VerifiedToken,
 };
 
+/// Said of a request whose query is not forwarded.
+const QUERY_REMOVED: &str = "the client's query was removed (resources.query: drop); HTTP+SSE servers of MCP 2024-11-05 need `query: pass`";
+
 /// Runs a request up to its answer. Returns the rest of a body that must still be relayed.
 ///
 /// # Errors
@@ -94,6 +97,9 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     // 7 forward
     let place = take_place(exchange, &token, &message)?;
     let terms = Terms { place, standing };
+    if query.is_some_and(|query| !query.is_empty()) && resource.drops_query() {
+        exchange.record.set_detail(QUERY_REMOVED);
+    }
     let query = resource.query_for_upstream(query)?;
     forward::forward(exchange, &resource, &permit, message, session, terms, query).await
 }

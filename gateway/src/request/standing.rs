@@ -106,20 +106,25 @@ impl Standing {
     /// Returns when the caller may not listen any more.
     pub(crate) async fn lost(&mut self) {
         loop {
-            let mut fetches = self.keys().map(|keys| keys.fetches());
+            let watched = self.resource.clone();
+            let mut changes = self.keys().map(|keys| keys.changes());
             if self.is_lost() {
                 return;
             }
-            let fetched = async {
-                match &mut fetches {
-                    Some(fetches) => fetches.changed().await.is_ok(),
+            // A reload may have replaced the keys that are watched.
+            if !Arc::ptr_eq(&watched, &self.resource) {
+                continue;
+            }
+            let changed = async {
+                match &mut changes {
+                    Some(changes) => changes.changed().await.is_ok(),
                     None => false,
                 }
             };
             // Both senders live as long as the gateway and the resource.
             tokio::select! {
                 Ok(()) = self.snapshots.changed() => self.snapshots.mark_changed(),
-                true = fetched => {}
+                true = changed => {}
                 else => return,
             }
         }
@@ -165,6 +170,9 @@ impl Standing {
         snapshot: &Snapshot,
         resource: &Arc<ProtectedResource>,
     ) -> Result<(), Lost> {
+        if !snapshot.serves(&self.host) {
+            return Err(Reason::Host.into());
+        }
         snapshot.origins.judge(&self.headers)?;
         if !resource.edits_like(&self.resource) {
             return Err(Lost::Events);

@@ -122,8 +122,13 @@ impl ProtectedResource {
         &self,
         client: Option<&str>,
     ) -> Result<Option<String>, Reason> {
-        let passed = client.filter(|_| self.query == ClientQuery::Pass);
+        let passed = client.filter(|_| !self.drops_query());
         query::combined(self.upstream.query(), passed)
+    }
+
+    /// Whether the client's query is not forwarded.
+    pub(crate) fn drops_query(&self) -> bool {
+        self.query == ClientQuery::Drop
     }
 }
 

@@ -121,12 +121,16 @@ pub(crate) async fn relay(
 ) -> Result<(), Broken> {
     let mut boundary = EventBoundary::new();
     loop {
-        match next(&mut relay, session, boundary.at_boundary()).await {
+        let was_at_boundary = boundary.at_boundary();
+        match next(&mut relay, session, was_at_boundary).await {
             Event::Data(data) => {
                 if relay.silence.is_some() {
                     boundary.push(&data);
                 }
                 let last = relay.body.is_end_stream();
+                if relay.is_stream && was_at_boundary && relay.stream_end.is_reached() {
+                    return end(&relay, session, record).await;
+                }
                 write(session, data, last).await?;
                 if last {
                     return Ok(());

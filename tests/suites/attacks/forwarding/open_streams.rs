@@ -211,7 +211,7 @@ async fn a_withdrawn_key_ends_streams(settings: &[(&str, &str)], by_signal: bool
     });
     let gateway = Gateway::start(config).await;
     let key = issuer.key.clone();
-    let world = World {
+    let mut world = World {
         gateway,
         upstream,
         key,
@@ -231,6 +231,11 @@ async fn a_withdrawn_key_ends_streams(settings: &[(&str, &str)], by_signal: bool
     }
     let mut first = first;
     first.goes_on().await;
+    if by_signal {
+        // Other settings: the keys in use are handed over to another object.
+        reload(&mut world.gateway, "/jwks/stale", "2h").await;
+        first.goes_on().await;
+    }
 
     issuer.publish(&[&second]);
     if by_signal {
