@@ -43,9 +43,11 @@ impl<'a> RequestLine<'a> {
 /// The option of `Connection` that names a field which the gateway reads or forwards. A proxy must remove such a field (RFC 9110
 /// §7.6.1), so the MCP server would receive another message than the one that was judged.
 pub fn removed_field(headers: &HeaderMap) -> Option<String> {
-    let own = headers.get_all(CONNECTION).iter();
-    let lines = own.chain(headers.get_all(PROXY_CONNECTION));
-    let options = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    // One walk over the fields is less than two look-ups.
+    let lines = headers
+        .iter()
+        .filter(|(name, _)| *name == CONNECTION || *name == PROXY_CONNECTION);
+    let options = lines.flat_map(|(_, line)| line.as_bytes().split(|byte| *byte == b','));
     options
         .map(<[u8]>::trim_ascii)
         .filter(|option| !forwarding::is_common_option(option))
