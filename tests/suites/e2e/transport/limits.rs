@@ -200,13 +200,13 @@ async fn bodies_beyond_the_total_memory_limit_get_503() {
         format!("{}Content-Length: 1000000\r\n\r\n", world.raw_head()) + &" ".repeat(900_000);
     let (mut one, mut other) = (world.gateway.raw().await, world.gateway.raw().await);
     one.send(&part).await;
+    eventually("the first body is in memory", async || {
+        let metrics = world.gateway.metrics().await;
+        metrics.sum("mcp_gateway_body_bytes", &[]) >= 900_000.0
+    })
+    .await;
     other.send(&part).await;
-    // The second of the two.
-    let reply = tokio::select! {
-        reply = one.reply() => reply,
-        reply = other.reply() => reply,
-    };
-    let reply = reply.expect("an answer");
+    let reply = other.reply().await.expect("an answer");
     assert_eq!((reply.status, reply.header("retry-after")), (503, "5"));
     assert_eq!(world.gateway.counted("bodies_too_large", 1.0).await, 1.0);
     drop((one, other));
