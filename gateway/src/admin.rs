@@ -3,7 +3,7 @@
 //! count has a limit here too.
 //!
 //! A web page whose host name resolves to this listener's address (DNS rebinding) could read these pages in its reader's browser.
-//! So a request for a name that is not configured gets 421. An IP address is no name: probes and Prometheus use one.
+//! So a request for a host name that is not configured (admin.hosts) gets 421. IP addresses are served: probes and Prometheus use them.
 
 use std::{
     io,

@@ -62,7 +62,7 @@ impl BodyLimits {
 
 #[cfg(test)]
 impl BodyLimits {
-    /// So many bytes of all bodies, whose ever they are.
+    /// This limit for all bodies, without shares of subjects and addresses.
     pub(crate) const fn without_shares(all: usize) -> Self {
         Self {
             all,
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_takes_its_share_whoever_its_callers_are() {
+    fn all_callers_of_an_address_have_one_share() {
         let (accounts, budget) = (Arc::<Accounts<_>>::default(), Arc::<BodyBudget>::default());
         let limits = &BodyLimits {
             of_address: 60,

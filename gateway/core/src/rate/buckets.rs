@@ -35,7 +35,7 @@ impl Buckets {
     ///
     /// # Errors
     /// [`Reason::RateLimited`] with the time after which the same call succeeds if no other call takes from its buckets;
-    /// [`Reason::RateLimitsExhausted`] where there is no room for a new caller; [`Reason::RateLimited`] without a time where the
+    /// [`Reason::RateLimitsExhausted`] where the limit of counted callers is reached; [`Reason::RateLimited`] without a time where the
     /// caller's subject has caused its share of buckets.
     pub fn take(
         &mut self,
@@ -72,7 +72,7 @@ impl Buckets {
         self.full_at.len()
     }
 
-    /// Why there is no room for the buckets that these shares add.
+    /// The limit that new buckets for these shares would exceed, if any.
     fn shortage(&self, shares: &[Share], max_callers: usize) -> Option<Reason> {
         let new = self.newcomers(shares);
         if new == 0 {

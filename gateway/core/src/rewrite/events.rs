@@ -1,7 +1,7 @@
 //! An event stream of an upstream (WHATWG HTML, *Server-sent events*), edited event by event.
 //!
 //! An event is forwarded only when it is complete, because only then its data is known. Events that need no edit are forwarded
-//! byte for byte. A line that is no field of the standard is refused, because some reader might find data in it. Comments between events are forwarded as soon as their line ends, so that they keep the stream open. The
+//! byte for byte. A line that is not a field of the standard is refused, because some reader might find data in it. Comments between events are forwarded as soon as their line ends, so that they keep the stream open. The
 //! output does not depend on how the stream is split into chunks.
 
 use std::borrow::Cow;

@@ -32,7 +32,7 @@ const MAX_IDLE: usize = 1024;
 const CALLS_PER_PRINCIPAL: usize = 100;
 const CALLS_DIVISOR: usize = 4;
 
-/// How many descriptors the process may have; none inside when there is no limit, not set before the process asked.
+/// The limit of open files: `None` without a limit. Not set before [`raise_limit`].
 static GRANTED: OnceLock<Option<usize>> = OnceLock::new();
 
 /// What the descriptors suffice for, at most what is configured.
@@ -68,7 +68,7 @@ pub(crate) fn raise_limit() {
     GRANTED.get_or_init(|| granted);
 }
 
-/// How many descriptors the process may have; none when there is no limit, or when it did not ask.
+/// The limit of open files. `None` without a limit, or before [`raise_limit`].
 pub(crate) fn granted() -> Option<usize> {
     GRANTED.get().copied().flatten()
 }

@@ -28,7 +28,7 @@ pub(crate) struct Readings {
 /// The readings of a URI. Decoded readings that are the same text as another one are among them if rules match them otherwise.
 ///
 /// # Errors
-/// [`UriFault`] if the readers cannot be told apart.
+/// [`UriFault`] if servers could read different resources in it.
 pub(crate) fn readings(uri: &str, keep_decoded: bool) -> Result<Readings, UriFault> {
     let mut readings = Readings::default();
     if is_plain(uri) {

@@ -40,7 +40,7 @@ pub(crate) fn is_plain(uri: &str) -> bool {
     end.is_none() && is_plain_path(path)
 }
 
-/// A name in lower case that is no number and needs no mapping.
+/// A host name in lower case: not an IP address in any notation, and not one that IDNA maps.
 fn is_host_name(host: &str) -> bool {
     let is_label = |label: &str| !label.is_empty() && !label.starts_with("xn--");
     host.bytes()
