@@ -1,8 +1,9 @@
 //! The queue between the threads that log and standard output: a full disk, a broken pipe, or a reader that has stopped reading
 //! costs lines and never a request.
 //!
-//! One thread writes. A thread that logs leaves a line in the queue, or, when the queue is full, drops it. Lines that could not
-//! be queued or written are counted, and reported once when writing works again.
+//! One thread writes. A thread that logs appends its line to one buffer, or, when the buffer is full, drops it; the writing
+//! thread swaps that buffer for its own empty one. So no memory is taken or given back for a line. Lines that could not be
+//! queued or written are counted, and reported once when writing works again.
 //!
 //! Waking that thread costs about as much as a call, so it is not woken for every line: after a write it pauses for
 //! [`PAUSE`], and lines gather meanwhile. The first line after a quiet time is written at once; no line waits longer than
@@ -10,12 +11,9 @@
 
 use std::{
     io::{self, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
-    },
-    thread::{self, Thread},
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -23,16 +21,13 @@ use prometheus::IntCounter;
 
 use super::log_interval::LogInterval;
 
-/// Lines waiting for the writer.
-const WAITING_LINES: usize = 16_384;
+/// Bytes of the lines that wait for the writer, those that it is writing included.
+const WAITING_BYTES: u64 = 4 << 20;
 
-/// Bytes of the lines that wait for the writer.
-const WAITING_BYTES: usize = 4 << 20;
+/// Bytes that a buffer keeps when it is empty.
+const KEPT_BYTES: usize = 64 << 10;
 
-/// Bytes that are written in one go, as far as lines are there.
-const BATCH: usize = 16 << 10;
-
-/// Least time between two writes, unless more lines wait than one holds: at most 100 wake-ups a second.
+/// Least time between two writes, unless more lines wait than half of the queue holds: at most 100 wake-ups a second.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long to wait before trying again where another process made standard output non-blocking.
@@ -44,28 +39,129 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How long the last lines may take at the end of the process.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Where to leave lines; cheap to clone.
+/// Where to leave lines; cheap to clone. The writing thread ends with the last clone.
 #[derive(Clone, Debug)]
 pub(crate) struct LogWriter {
-    queue: Sender<QueueMessage>,
-    waiting: Arc<Waiting>,
+    queue: Arc<QueueEnd>,
     dropped: IntCounter,
-    thread: Thread,
 }
 
-/// What waits for the writer. A channel with a bound would hold room for all lines from the start.
+/// The end of the queue where lines are left.
+#[derive(Debug)]
+struct QueueEnd(Arc<Queue>);
+
+impl Drop for QueueEnd {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Lines between the threads that log and the one that writes.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Notified when the writing thread has something to do.
+    wanted: Condvar,
+    /// Notified when the writing thread is done with what it took.
+    written: Condvar,
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
-    lines: AtomicUsize,
-    bytes: AtomicUsize,
+    /// Whole lines with their ends, which the writing thread has not yet taken.
+    lines: Vec<u8>,
+    /// All bytes that were ever appended.
+    appended: u64,
+    /// All bytes that were ever written or given up.
+    done: u64,
+    /// The writing thread has nothing to do.
+    is_idle: bool,
+    /// The writing thread is not to pause before the next write.
+    is_urgent: bool,
+    /// No more lines will come.
+    is_closed: bool,
 }
 
-#[derive(Debug)]
-enum QueueMessage {
-    /// One line with its end.
-    Line(Vec<u8>),
-    /// Says when everything before it is written.
-    End(SyncSender<()>),
+impl Waiting {
+    /// Bytes of the lines that wait, those that are being written included.
+    const fn bytes(&self) -> u64 {
+        self.appended - self.done
+    }
+
+    /// Appends a line, unless there is no room.
+    fn append(&mut self, line: &[u8]) -> bool {
+        let has_room = self.bytes() + line.len() as u64 <= WAITING_BYTES;
+        if has_room {
+            self.lines.extend_from_slice(line);
+            self.appended += line.len() as u64;
+        }
+        has_room
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a line, unless there is no room, and wakes the writing thread where that is needed.
+    fn append(&self, line: &[u8], is_urgent: bool) -> bool {
+        let mut waiting = self.lock();
+        let has_room = waiting.append(line);
+        let ends_pause = is_urgent || waiting.bytes() > WAITING_BYTES / 2;
+        let wakes = mem::take(&mut waiting.is_idle) || (ends_pause && !waiting.is_urgent);
+        waiting.is_urgent |= ends_pause;
+        drop(waiting);
+        if wakes {
+            self.wanted.notify_one();
+        }
+        has_room
+    }
+
+    /// Waits for lines and swaps them with an empty buffer. Nothing is taken at the end.
+    fn take(&self, empty: &mut Vec<u8>) {
+        let has_none = |waiting: &mut Waiting| {
+            waiting.is_idle = waiting.lines.is_empty() && !waiting.is_closed;
+            waiting.is_idle
+        };
+        let waited = self.wanted.wait_while(self.lock(), has_none);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner);
+        waiting.is_urgent = false;
+        mem::swap(&mut waiting.lines, empty);
+    }
+
+    /// Says that so many bytes are written or given up.
+    fn set_done(&self, bytes: usize) {
+        self.lock().done += bytes as u64;
+        self.written.notify_all();
+    }
+
+    /// Lets lines gather for [`PAUSE`], unless one of them is urgent.
+    fn pause(&self) {
+        let is_patient = |waiting: &mut Waiting| !waiting.is_urgent && !waiting.is_closed;
+        drop(
+            self.wanted
+                .wait_timeout_while(self.lock(), PAUSE, is_patient),
+        );
+    }
+
+    /// Waits until the lines that wait are written, or [`LAST_LINES`] have gone.
+    fn finish(&self) {
+        let mut waiting = self.lock();
+        let end = waiting.appended;
+        waiting.is_urgent = true;
+        self.wanted.notify_one();
+        let is_before = |waiting: &mut Waiting| waiting.done < end;
+        drop(
+            self.written
+                .wait_timeout_while(waiting, LAST_LINES, is_before),
+        );
+    }
+
+    fn close(&self) {
+        self.lock().is_closed = true;
+        self.wanted.notify_one();
+    }
 }
 
 impl LogWriter {
@@ -76,74 +172,51 @@ impl LogWriter {
         dropped: IntCounter,
         recovered: fn(u64),
     ) -> io::Result<Self> {
-        let (queue, lines) = channel();
-        let waiting = Arc::<Waiting>::default();
+        let queue = Arc::<Queue>::default();
         let mut drain = QueueDrain {
             output,
-            waiting: waiting.clone(),
             dropped: dropped.clone(),
             reported: 0,
             interval: LogInterval::every(REPORT_EVERY),
             is_torn: false,
             recovered,
         };
-        let writing = thread::Builder::new()
+        let taken_from = queue.clone();
+        thread::Builder::new()
             .name("log".into())
-            .spawn(move || drain.run(&lines))?;
+            .spawn(move || drain.run(&taken_from))?;
         Ok(Self {
-            queue,
-            waiting,
+            queue: Arc::new(QueueEnd(queue)),
             dropped,
-            thread: writing.thread().clone(),
         })
     }
 
     /// Leaves one line, its end included; drops it when the queue is full.
-    pub(crate) fn line(&self, line: Vec<u8>) {
-        let size = line.len();
-        let bytes = self.waiting.bytes.fetch_add(size, Ordering::Relaxed) + size;
-        let lines = self.waiting.lines.fetch_add(1, Ordering::Relaxed) + 1;
-        let has_room = bytes <= WAITING_BYTES && lines <= WAITING_LINES;
-        if !has_room || self.queue.send(QueueMessage::Line(line)).is_err() {
-            self.waiting.remove(1, size);
-            self.dropped.inc();
-        }
-        if bytes > WAITING_BYTES / 2 || lines > WAITING_LINES / 2 {
-            self.end_pause();
-        }
+    pub(crate) fn line(&self, line: &[u8]) {
+        self.append(line, false);
     }
 
     /// Leaves one line as [`LogWriter::line`] does, and has it written without a pause.
-    pub(crate) fn line_through(&self, line: Vec<u8>) {
-        self.line(line);
-        self.end_pause();
+    pub(crate) fn line_through(&self, line: &[u8]) {
+        self.append(line, true);
     }
 
-    /// Ends the pause of the writing thread, or the next one.
-    fn end_pause(&self) {
-        self.thread.unpark();
+    fn append(&self, line: &[u8], is_urgent: bool) {
+        if !self.queue.0.append(line, is_urgent) {
+            self.dropped.inc();
+        }
     }
 
     /// Waits until what was left so far is written, or [`LAST_LINES`] have gone.
     pub(crate) fn finish(&self) {
-        let (written, done) = sync_channel(1);
-        let _ = self.queue.send(QueueMessage::End(written));
-        self.end_pause();
-        let _ = done.recv_timeout(LAST_LINES);
-    }
-}
-
-impl Waiting {
-    fn remove(&self, lines: usize, bytes: usize) {
-        self.lines.fetch_sub(lines, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.queue.0.finish();
     }
 }
 
 impl Write for LogWriter {
     /// Takes all of `line`, which is a whole one.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.line(line.to_vec());
+        self.line(line);
         Ok(line.len())
     }
 
@@ -168,24 +241,9 @@ impl Drop for LastLines {
     }
 }
 
-/// Lines that are written in one go.
-#[derive(Default)]
-struct Batch {
-    lines: usize,
-    bytes: Vec<u8>,
-}
-
-impl Batch {
-    fn add(&mut self, line: &[u8]) {
-        self.lines += 1;
-        self.bytes.extend_from_slice(line);
-    }
-}
-
-/// The end of the queue, on its own thread.
+/// The end of the queue where lines are taken, on its own thread.
 struct QueueDrain<W> {
     output: W,
-    waiting: Arc<Waiting>,
     dropped: IntCounter,
     /// Dropped lines that were reported already.
     reported: u64,
@@ -196,41 +254,23 @@ struct QueueDrain<W> {
 }
 
 impl<W: Write> QueueDrain<W> {
-    fn run(&mut self, messages: &Receiver<QueueMessage>) {
-        let mut batch = Batch::default();
-        while let Ok(first) = messages.recv() {
-            let mut next = Some(first);
-            while let Some(message) = next {
-                match message {
-                    QueueMessage::Line(line) => batch.add(&line),
-                    QueueMessage::End(written) => {
-                        self.write_out(&mut batch);
-                        // The thread that asked may have stopped waiting.
-                        let _ = written.try_send(());
-                    }
-                }
-                if batch.bytes.len() >= BATCH {
-                    self.write_out(&mut batch);
-                }
-                next = messages.try_recv().ok();
+    fn run(&mut self, queue: &Queue) {
+        let mut lines = Vec::new();
+        loop {
+            queue.take(&mut lines);
+            if lines.is_empty() {
+                return;
             }
-            self.write_out(&mut batch);
-            thread::park_timeout(PAUSE);
+            self.write(&lines);
+            queue.set_done(lines.len());
+            lines.clear();
+            lines.shrink_to(KEPT_BYTES);
+            queue.pause();
         }
-    }
-
-    fn write_out(&mut self, batch: &mut Batch) {
-        self.write(&batch.bytes);
-        self.waiting.remove(batch.lines, batch.bytes.len());
-        batch.lines = 0;
-        batch.bytes.clear();
     }
 
     /// Writes lines, or counts those that have to be given up.
     fn write(&mut self, lines: &[u8]) {
-        if lines.is_empty() {
-            return;
-        }
         if self.is_torn && self.whole(b"\n").is_ok() {
             self.is_torn = false;
         }
@@ -274,7 +314,10 @@ fn ends(lines: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Mutex, time::Instant};
+    use std::{
+        sync::mpsc::{Receiver, Sender, channel},
+        time::Instant,
+    };
 
     use super::*;
 
@@ -346,7 +389,7 @@ mod tests {
         })
         .unwrap();
         let say = |line: &str| {
-            writer.line(line.as_bytes().to_vec());
+            writer.line(line.as_bytes());
             writer.finish();
         };
         say("one\n");
@@ -374,7 +417,7 @@ mod tests {
         while began.elapsed() < Duration::from_secs(1) {
             let line = format!("{:?}\n", began.elapsed());
             expected.push_str(&line);
-            writer.line(line.into_bytes());
+            writer.line(line.as_bytes());
             thread::sleep(Duration::from_micros(200));
         }
         writer.finish();
@@ -392,13 +435,13 @@ mod tests {
         let output = Output::default();
         let writer = LogWriter::start(output.clone(), counter(), |_| {}).unwrap();
         for size in 1..10 {
-            writer.line(b"\n".to_vec());
+            writer.line(b"\n");
             assert!(output.wait_for(size) < SOON);
         }
         // Each of these ends a pause: a thousand take less time than a thousand pauses.
         let began = Instant::now();
         for size in 10..1010 {
-            writer.line_through(b"\n".to_vec());
+            writer.line_through(b"\n");
             while output.text().len() < size {
                 assert!(began.elapsed() < 1000 * PAUSE / 2);
                 thread::yield_now();
@@ -424,11 +467,12 @@ mod tests {
         let dropped = counter();
         let writer = LogWriter::start(Blocked(blocked), dropped.clone(), |_| {}).unwrap();
         let line = vec![b'x'; 1000];
-        for _ in 0..2 * WAITING_BYTES / line.len() {
-            writer.line(line.clone());
+        let room = usize::try_from(WAITING_BYTES).unwrap() / line.len();
+        for _ in 0..2 * room {
+            writer.line(&line);
         }
-        assert!(writer.waiting.bytes.load(Ordering::Relaxed) <= WAITING_BYTES);
-        assert!(dropped.get() >= (WAITING_BYTES / line.len()) as u64);
+        assert!(writer.queue.0.lock().bytes() <= WAITING_BYTES);
+        assert!(dropped.get() >= room as u64);
         // The end of the process does not wait for the reader either.
         let began = Instant::now();
         writer.finish();
@@ -437,12 +481,10 @@ mod tests {
     }
 
     #[test]
-    fn short_lines_are_bounded_too() {
-        let (release, blocked) = channel::<()>();
-        struct Never(Receiver<()>);
-        impl Write for Never {
+    fn the_writing_thread_ends_with_the_last_writer() {
+        struct Ends(Sender<()>);
+        impl Write for Ends {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                let _ = self.0.recv();
                 Ok(bytes.len())
             }
 
@@ -450,12 +492,15 @@ mod tests {
                 Ok(())
             }
         }
-        let dropped = counter();
-        let writer = LogWriter::start(Never(blocked), dropped.clone(), |_| {}).unwrap();
-        for _ in 0..2 * WAITING_LINES + BATCH {
-            writer.line(b"\n".to_vec());
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                let _ = self.0.send(());
+            }
         }
-        assert!(dropped.get() >= WAITING_LINES as u64);
-        drop(release);
+        let (ended, end) = channel();
+        let writer = LogWriter::start(Ends(ended), counter(), |_| {}).unwrap();
+        writer.clone().line(b"\n");
+        drop(writer);
+        end.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }

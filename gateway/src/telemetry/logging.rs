@@ -99,7 +99,7 @@ struct OneLine(LogWriter);
 
 impl Write for OneLine {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        self.0.line_through(one_line(event).into_bytes());
+        self.0.line_through(one_line(event).as_bytes());
         Ok(event.len())
     }
 

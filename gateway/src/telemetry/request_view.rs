@@ -1,6 +1,10 @@
 //! A request as metrics and logs see it: plain values, borrowed from its record. A log redacts every value that it prints.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use mcp_gateway_core::{
     mcp::{change::Change, method::McpMethod},
@@ -12,8 +16,7 @@ use mcp_gateway_core::{
 /// Who called what.
 pub(crate) struct RequestView<'a> {
     pub(crate) request_id: &'a str,
-    /// The client's address: the peer's, or the one that a trusted proxy forwarded, or `unknown`.
-    pub(crate) client: &'a dyn fmt::Display,
+    pub(crate) client: ShownClient,
     /// The label of the resource, after routing.
     pub(crate) resource: Option<&'a str>,
     pub(crate) principal: Option<&'a Principal>,
@@ -22,6 +25,27 @@ pub(crate) struct RequestView<'a> {
     /// The method as the client sent it.
     pub(crate) mcp_method: Option<&'a str>,
     pub(crate) mcp_name: Option<&'a str>,
+}
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ShownClient {
+    /// The peer of the connection.
+    Socket(SocketAddr),
+    /// An address that a trusted proxy forwarded.
+    Address(IpAddr),
+    /// A trusted proxy forwarded no address that can be read.
+    Unknown,
+}
+
+impl fmt::Display for ShownClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Address(address) => address.fmt(f),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 /// A finished request.

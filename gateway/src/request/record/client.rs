@@ -1,15 +1,11 @@
 //! The client address of a request. For limits and logs, and for conditions that read `client.address`; it permits nothing
 //! else.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use mcp_gateway_core::http::client_address::ClientAddress;
 
-/// How logs write an address that is not known.
-const UNKNOWN: &str = "unknown";
+use crate::telemetry::request_view::ShownClient;
 
 /// The client address of a request.
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +30,13 @@ impl Client {
             Self::Unknown { peer } => ClientAddress::Unknown { peer },
         }
     }
-}
 
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Peer(address) => address.fmt(f),
-            Self::Forwarded(address) => address.fmt(f),
-            Self::Unknown { .. } => f.write_str(UNKNOWN),
+    /// The address for logs.
+    pub(crate) const fn shown(&self) -> ShownClient {
+        match *self {
+            Self::Peer(address) => ShownClient::Socket(address),
+            Self::Forwarded(address) => ShownClient::Address(address),
+            Self::Unknown { .. } => ShownClient::Unknown,
         }
     }
 }

@@ -239,7 +239,7 @@ impl Record {
     fn view(&self) -> RequestView<'_> {
         RequestView {
             request_id: &self.request_id,
-            client: &self.client,
+            client: self.client.shown(),
             resource: self.routed_label(),
             principal: self.principal.as_deref(),
             method: self.mcp_method.as_ref().map(MethodName::method),

@@ -5,7 +5,7 @@
 use mcp_gateway_core::refusal::reason::Reason;
 
 use super::{
-    log_line::{LineBuilder, LineWriter, LogLine, Milliseconds},
+    log_line::{LineBuilder, LineWriter, LogLine},
     redaction::{redact, redact_unknown_path, redact_word},
 };
 use crate::config::Log;
@@ -46,7 +46,7 @@ impl LogLine for FinishedRequest<'_> {
         &self.request
     }
 
-    fn write(&self, line: &mut LineBuilder) {
+    fn write(&self, line: &mut LineBuilder<'_>) {
         let method = self.http_method.map(|method| redact(redact_word(method)));
         line.leading_number("status", self.status);
         line.leading_field("http_method", method.unwrap_or(NO_METHOD));
@@ -58,8 +58,8 @@ impl LogLine for FinishedRequest<'_> {
         line.field("detail", self.detail.map(redact));
         // The `client`, the `upstream` or the `gateway` ended the answer early.
         line.field("broken_by", self.broken_by.map(BrokenBy::label));
-        line.number("duration_ms", Some(Milliseconds(self.duration)));
-        line.number("upstream_ms", self.upstream.map(Milliseconds));
+        line.milliseconds("duration_ms", Some(self.duration));
+        line.milliseconds("upstream_ms", self.upstream);
         line.number("bytes_sent", Some(self.bytes_sent));
         line.client(&self.request);
     }
@@ -77,13 +77,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{config::LogFormat, telemetry::request_log::log_line::encode};
+    use crate::{
+        config::LogFormat,
+        telemetry::{request_log::log_line::encode, request_view::ShownClient},
+    };
 
     fn encoded(format: LogFormat, name: &str) -> Vec<u8> {
         let finished = FinishedRequest {
             request: RequestView {
                 request_id: "r1",
-                client: &"",
+                client: ShownClient::Unknown,
                 resource: None,
                 principal: None,
                 method: None,
@@ -102,7 +105,7 @@ mod tests {
             detail: None,
             broken_by: None,
         };
-        encode(format, "2026-01-01T00:00:00Z", &finished)
+        encode(format, &finished)
     }
 
     const HOSTILE: &str = "evil\n\"name\u{1b}[31m";

@@ -69,7 +69,7 @@ impl LogLine for Decision<'_> {
         &self.request
     }
 
-    fn write(&self, line: &mut LineBuilder) {
+    fn write(&self, line: &mut LineBuilder<'_>) {
         let decision = match self.refused {
             None => "allowed",
             Some(_) => "refused",
@@ -101,7 +101,7 @@ mod tests {
     use mcp_gateway_core::mcp::change::Change;
 
     use super::*;
-    use crate::telemetry::request_log::log_line::encode;
+    use crate::telemetry::{request_log::log_line::encode, request_view::ShownClient};
 
     const HOSTILE: &str = "evil\n\"decision\":\"allowed\" rule=x\u{1b}[31m\u{202e}";
 
@@ -109,7 +109,7 @@ mod tests {
         let decision = Decision {
             request: RequestView {
                 request_id: "",
-                client: &"",
+                client: ShownClient::Unknown,
                 resource: None,
                 principal: None,
                 method: None,
@@ -122,7 +122,7 @@ mod tests {
             refused: Some(Reason::PolicyDenied),
             missing_scopes: None,
         };
-        encode(format, "2026-01-01T00:00:00Z", &decision)
+        encode(format, &decision)
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
     fn a_hostile_name_stays_within_its_text_line() {
         let line = String::from_utf8(encoded(LogFormat::Text)).unwrap();
         assert!(
-            line.starts_with("2026-01-01T00:00:00Z  INFO audit refused call mcp_name=\"evil\\n")
+            line.starts_with("1970-01-01T00:00:00Z  INFO audit refused call mcp_name=\"evil\\n")
         );
         assert!(
             line.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
