@@ -7,6 +7,8 @@ use cel::Env;
 use cel::common::ast::{Expr, IdedExpr, operators};
 use cel::parser::{Macro, MacroExprHelper, ParseError};
 
+use super::equality;
+
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::default().with_optional_support(false).with_stdlib();
     let has = Macro::global(operators::HAS, 1, |helper, _, arguments| {
@@ -14,6 +16,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     });
     // It cannot be there already: the environment begins without macros, and without it has() is an unknown function.
     let _ = environment.add_macro(has);
+    equality::add_to(&mut environment);
     Arc::new(environment)
 });
 

@@ -13,7 +13,8 @@
 //! **Refused at compile time:** what is not CEL; unknown names and functions; operations on facts
 //! of known type that can never work or never be true (`request.path > 3`, `mcp.name == 3`); a constant that fails
 //! (`timestamp("noon")`); a result that is known not to be true or false. **Not refused at compile time:** what depends on the
-//! type of a claim or an argument, which only a request has. There it is a [`ConditionFault`], and the call is refused.
+//! type of a claim or an argument, which only a request has. There it is a [`ConditionFault`], and the call is refused: also
+//! where such a value is compared with one of another type, which CEL calls unequal (`equality.rs`).
 //!
 //! **How much it can cost.** A condition is at most [`Condition::MAX_BYTES`] long and has no loops, no regular expressions
 //! and no functions of the gateway's: its time is bounded by its length times the size of what it reads.
@@ -22,6 +23,7 @@ pub(crate) mod call_arguments;
 mod check;
 mod condition;
 mod environment;
+mod equality;
 mod error;
 mod facts;
 mod fault;

@@ -10,6 +10,7 @@ use cel::common::value::Val;
 use cel::{Context, Value};
 
 use super::environment::environment;
+use super::equality;
 
 /// What `#n` means.
 #[derive(Debug)]
@@ -69,8 +70,15 @@ fn lower(expr: &mut IdedExpr, slots: &mut Vec<Slot>) {
             };
         }
         Expr::Call(call) => {
+            let is_null = call.args.iter().any(equality::is_null);
             for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
                 lower(part, slots);
+            }
+            if !is_null
+                && call.args.iter().any(|part| is_from_client(part, slots))
+                && let Some(strict) = equality::strict(&call.func_name)
+            {
+                call.func_name = strict.to_owned();
             }
         }
         Expr::List(list) => {
@@ -87,6 +95,15 @@ fn lower(expr: &mut IdedExpr, slots: &mut Vec<Slot>) {
             }
         }
         _ => {}
+    }
+}
+
+/// Whether a value may be of any type. The types of the others were compared when the condition was checked.
+fn is_from_client(expr: &IdedExpr, slots: &[Slot]) -> bool {
+    match &expr.expr {
+        Expr::Literal(_) => false,
+        Expr::Ident(name) => !matches!(find(slots, name), Some(Slot::Constant(_) | Slot::Fact(_))),
+        _ => true,
     }
 }
 

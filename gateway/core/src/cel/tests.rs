@@ -195,6 +195,93 @@ fn a_condition_that_cannot_be_evaluated_fails_without_naming_a_value() {
 }
 
 #[test]
+fn a_value_of_another_type_is_neither_equal_nor_unequal() {
+    const TYPE: ConditionFault =
+        ConditionFault::Error("a claim or argument that it reads has the wrong type");
+    for (source, judged, other) in [
+        (
+            "mcp.arguments.a != 7",
+            "8",
+            ["\"7\"", "[7]", "null", "true", "{}"],
+        ),
+        (
+            "mcp.arguments.a == 7",
+            "7",
+            ["\"7\"", "[7]", "null", "true", "{}"],
+        ),
+        (
+            "7 != mcp.arguments.a",
+            "8.5",
+            ["\"7\"", "[7]", "null", "true", "{}"],
+        ),
+        (
+            "mcp.arguments.a != \"x\"",
+            "\"y\"",
+            ["1", "[\"x\"]", "null", "{\"x\":true}", "0.5"],
+        ),
+        (
+            "!(mcp.arguments.a in [\"x\", \"y\"])",
+            "\"z\"",
+            ["1", "[\"x\"]", "null", "{\"x\":true}", "false"],
+        ),
+        (
+            "!(\"x\" in mcp.arguments.a)",
+            "[\"y\"]",
+            ["[[\"x\"]]", "[1]", "[\"y\",null]", "\"x\"", "7"],
+        ),
+        (
+            "!(mcp.arguments.a in {\"x\": 1})",
+            "\"z\"",
+            ["1", "[\"x\"]", "null", "true", "{}"],
+        ),
+        (
+            "mcp.arguments.a != [\"x\"]",
+            "[\"y\"]",
+            ["[1]", "[null]", "[[\"x\"]]", "{\"0\":\"x\"}", "\"x\""],
+        ),
+        (
+            "mcp.arguments.a != {\"x\": 1}",
+            "{\"x\":2}",
+            ["{\"x\":\"1\"}", "{\"x\":null}", "[1]", "\"x\"", "1"],
+        ),
+    ] {
+        let judge = |value: &str| judge_with(source, "{}", Some(&format!(r#"{{"a":{value}}}"#)));
+        assert_eq!(judge(judged), Ok(true), "{source} {judged}");
+        for value in other {
+            assert_eq!(judge(value), Err(TYPE), "{source} {value}");
+        }
+    }
+}
+
+#[test]
+fn what_certainly_differs_or_is_found_is_judged_beside_other_types() {
+    for (source, value, expected) in [
+        ("mcp.arguments.a == [1, 2]", "[1]", false),
+        ("mcp.arguments.a == [1, 2]", "[\"1\",3]", false),
+        ("mcp.arguments.a == {\"x\": 1}", "{\"y\":null}", false),
+        (
+            "mcp.arguments.a == {\"x\": 1, \"y\": 2}",
+            "{\"x\":\"1\",\"y\":3}",
+            false,
+        ),
+        ("\"x\" in mcp.arguments.a", "[1,\"x\"]", true),
+        ("mcp.arguments.a in [1, \"x\"]", "\"x\"", true),
+        ("mcp.arguments.a in {1: 1, 2u: 2}", "3", false),
+        ("mcp.arguments.a in {1: 1, 2u: 2}", "2", true),
+        ("\"x\" in mcp.arguments.a", "{\"y\":1}", false),
+        ("mcp.arguments.a == 1.0", "1", true),
+        ("mcp.arguments.a != 1u", "1.5", true),
+        ("mcp.arguments.a == null", "null", true),
+        ("mcp.arguments.a == null", "7", false),
+        ("null != mcp.arguments.a", "\"x\"", true),
+    ] {
+        let arguments = format!(r#"{{"a":{value}}}"#);
+        let judged = judge_with(source, "{}", Some(&arguments));
+        assert_eq!(judged, Ok(expected), "{source} {value}");
+    }
+}
+
+#[test]
 fn a_failing_part_does_not_matter_where_another_part_decides() {
     assert_eq!(
         judge("client.id == \"other\" && claims.team == 1"),
