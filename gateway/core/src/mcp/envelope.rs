@@ -152,7 +152,7 @@ impl<'a> Envelope<'a> {
             .map(|raw| RequestId::read(raw).ok_or(Reason::InvalidRequest))
             .transpose()?;
         let method = text(message, "method")?;
-        let method = method.map(member::plain_name).transpose()?;
+        let method = method.map(member::plain_method).transpose()?;
         let kind = kind(message, id.is_some())?;
         let called = method.as_deref().map(McpMethod::of);
         let params = member::object(message, "params", references::members(called))?;
@@ -466,6 +466,23 @@ mod tests {
         for name in ["gr\u{f6}\u{df}e", "\u{524a}\u{9664}", "two words", " a "] {
             let body = message("tools/call", &format!(r#"{{"name":"{name}"}}"#));
             assert_eq!(read(&body).unwrap().name(), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_method_with_white_space_is_refused() {
+        for method in [
+            "tools/call ",
+            " tools/call",
+            "tools/ call",
+            r"tools/call\u00a0",
+            r"\ufefftools/call",
+            r"resources/read\u3000",
+            " ",
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{}}}}"#);
+            let expected = (Reason::AmbiguousName, Some("1".to_owned()));
+            assert_eq!(refused(body.as_bytes()), expected, "{body}");
         }
     }
 

@@ -20,15 +20,27 @@ pub(crate) fn plain_name<T: AsRef<str>>(name: T) -> Result<T, Reason> {
     }
 }
 
+/// The same for the name of a method, which has no white space either: some programs ignore it at the ends.
+///
+/// # Errors
+/// [`Reason::AmbiguousName`].
+pub(crate) fn plain_method<T: AsRef<str>>(name: T) -> Result<T, Reason> {
+    let is_space = |character: char| character.is_whitespace() || character == '\u{feff}';
+    match name.as_ref().contains(is_space) {
+        true => Err(Reason::AmbiguousName),
+        false => plain_name(name),
+    }
+}
+
 /// Whether a name has a control character (Unicode `Cc`), a line or paragraph separator, or a character that changes the
-/// direction of what follows it (Unicode TR9, explicit formatting): no name needs them, and logs show it in another order.
+/// direction of the text around it (Unicode TR9, `Bidi_Control`): no name needs them, and logs show it in another order.
 pub fn has_control(name: &str) -> bool {
-    // Separators begin with E2, controls beyond ASCII with C2.
-    let may_have = |byte: u8| byte.is_ascii_control() || matches!(byte, 0xc2 | 0xe2);
+    // Separators begin with E2, controls beyond ASCII with C2, the Arabic letter mark with D8.
+    let may_have = |byte: u8| byte.is_ascii_control() || matches!(byte, 0xc2 | 0xd8 | 0xe2);
     name.bytes().any(may_have)
         && name.chars().any(|character| {
             character.is_control()
-                || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+                || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         })
 }
 
@@ -69,6 +81,9 @@ mod tests {
             "\u{202a}",
             "\u{2066}a",
             "a\u{2069}",
+            "a\u{200e}",
+            "\u{200f}a",
+            "a\u{61c}",
         ] {
             assert!(has_control(name), "{name:?}");
         }

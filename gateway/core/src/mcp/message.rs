@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn an_unknown_method_keeps_its_name() {
         for (method, known) in [
-            ("tools/call ", false),
+            ("tools/calls", false),
             ("tasks/more", false),
             ("ping", true),
         ] {

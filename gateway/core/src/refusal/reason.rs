@@ -136,7 +136,7 @@ reasons! {
     /// A resource URI that readers resolve in ways that cannot be known, where rules name URIs.
     AmbiguousUri => message("ambiguous_uri", -32602, "The resource URI is ambiguous: programs could read it in more than one way."),
     /// A control character in the name of a method, tool, prompt, resource or task.
-    AmbiguousName => message("ambiguous_name", -32602, "The name of a method, tool, prompt, resource or task has a control character."),
+    AmbiguousName => message("ambiguous_name", -32602, "The name of a method, tool, prompt, resource or task has a control character, or the method has white space."),
     /// The request state of another caller or another call, altered, or unknown (MCP 2026-07-28, multi round-trip requests).
     RequestState => message("request_state", -32602, "The requestState is unknown or belongs to another call. Start the call again."),
 

@@ -79,7 +79,11 @@ impl Writer {
             return Err(UriFault::Control);
         }
         let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
-        if path.split(is_slash).any(is_dots) {
+        // A server may split at colons too, as in `urn:`, or remove spaces.
+        if path
+            .split(|byte| is_slash(byte) || *byte == b':')
+            .any(is_dots)
+        {
             return Err(UriFault::DotSegments);
         }
         let mut path = path;
@@ -182,5 +186,5 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 /// `.` and `..`, with or without parameters after them.
 fn is_dots(segment: &[u8]) -> bool {
     let name = segment.split(|byte| *byte == b';').next();
-    matches!(name, Some(b"." | b".."))
+    matches!(name.map(<[u8]>::trim_ascii), Some(b"." | b".."))
 }

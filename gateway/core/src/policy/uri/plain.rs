@@ -67,7 +67,9 @@ fn is_plain_path(path: &str) -> bool {
     let mut segments = path.split('/').peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
-        if !segment.bytes().all(is_literal) || is_dots(segment) || (segment.is_empty() && !is_last)
+        if !segment.bytes().all(is_literal)
+            || segment.split(':').any(is_dots)
+            || (segment.is_empty() && !is_last)
         {
             return false;
         }

@@ -123,6 +123,13 @@ fn what_readers_resolve_at_different_times_is_refused() {
         "file:///a%5C..%5cb",
         "docs://../b",
         "docs:..",
+        "docs: ..",
+        "docs://h/%20../a",
+        "docs://h/..%20",
+        "urn:pub:..",
+        "urn:pub:%2e%2e",
+        "urn:a:..:b",
+        "urn:a:.",
         "../a",
         "..",
     ] {
