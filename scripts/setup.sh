@@ -45,6 +45,7 @@ need_build() {
 
 need_test() {
   need_command curl curl
+  need_command javac default-jdk-headless
   need_command openssl openssl
   need_command prometheus prometheus
   need_command promtool prometheus

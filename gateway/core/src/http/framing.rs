@@ -2,9 +2,12 @@
 //!
 //! The gateway frames every request to the upstream itself, but it must not guess. A request that two readers could split
 //! differently is refused, even if the HTTP framework accepts it.
+//!
+//! An offer to change the protocol (`Upgrade` of HTTP/1.1) is no ambiguity: it is ignored (RFC 9110 §7.8), and nothing of it is
+//! forwarded.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING,
 };
 use http::{Method, Version};
 
@@ -68,7 +71,6 @@ pub fn framing(request: &RequestLine<'_>) -> Result<(), Reason> {
             http1_fields(request)
         })
         && content_length(headers)
-        && !headers.contains_key(UPGRADE)
         && expectation(headers);
     if !sound {
         return Err(Reason::BadFraming);
@@ -240,6 +242,30 @@ mod tests {
                 &[HOST, ("connection", "keep-alive")],
             ),
             (Version::HTTP_10, "POST", &[HOST, ("content-length", "5")]),
+            (
+                Version::HTTP_11,
+                "POST",
+                &[
+                    HOST,
+                    ("connection", "Upgrade, HTTP2-Settings"),
+                    ("upgrade", "h2c"),
+                    ("http2-settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA"),
+                    ("content-length", "5"),
+                ],
+            ),
+            (
+                Version::HTTP_11,
+                "GET",
+                &[
+                    HOST,
+                    ("connection", "keep-alive"),
+                    ("connection", ",uPGRADE , ,"),
+                    ("upgrade", "websocket"),
+                    ("upgrade", ", h2c,, TLS/1.2 ,"),
+                ],
+            ),
+            (Version::HTTP_11, "DELETE", &[HOST, ("upgrade", "")]),
+            (Version::HTTP_10, "GET", &[HOST, ("upgrade", "h2c")]),
             (Version::HTTP_2, "OPTIONS", &[]),
             (Version::HTTP_2, "HEAD", &[HOST]),
             (
@@ -321,10 +347,15 @@ mod tests {
             ("length with space", &[HOST, ("content-length", "5 ")]),
             ("empty length", &[HOST, ("content-length", "")]),
             (
-                "upgrade",
-                &[HOST, ("upgrade", "websocket"), ("connection", "upgrade")],
+                "an upgrade with two framings",
+                &[
+                    HOST,
+                    ("connection", "upgrade"),
+                    ("upgrade", "websocket"),
+                    ("content-length", "5"),
+                    ("transfer-encoding", "chunked"),
+                ],
             ),
-            ("upgrade to h2c", &[HOST, ("upgrade", "h2c")]),
             ("another expectation", &[HOST, ("expect", "200-ok")]),
             (
                 "two expectations",

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use e2e::SOON;
 use e2e::client::raw;
 use e2e::client::raw_http2::{Outcome, RawHttp2};
 use e2e::client::{initialize, notification};
@@ -131,17 +132,37 @@ async fn attack_090_an_upgrade_smuggles_nothing() {
     );
     let body = format!("{}{smuggled}", initialize());
     let length = format!("Content-Length: {}\r\n", initialize().len());
-    let rows = ["websocket", "h2c", "mcp"].map(|to| {
-        (
-            to,
-            format!("Connection: upgrade\r\nUpgrade: {to}\r\n{length}"),
-        )
-    });
-    refuse(&world, &rows, &body).await;
-    let h2c = format!(
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n{length}"
-    );
-    refuse(&world, &[("h2c with settings", h2c)], &body).await;
+    let mut table = Table::default();
+    for offer in [
+        "Connection: upgrade\r\nUpgrade: websocket\r\n",
+        "Connection: upgrade\r\nUpgrade: h2c\r\n",
+        "Connection: upgrade\r\nUpgrade: mcp\r\n",
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    ] {
+        // The offer is ignored (RFC 9110 §7.8): one request is served, and what follows it is not.
+        let hits = world.upstream.hits();
+        let mut connection = world.gateway.raw().await;
+        let request = with_lines(&world, &format!("{offer}{length}"), &body);
+        connection.send(request).await;
+        let status = connection.reply().await.map(|reply| reply.status);
+        table.check(offer, status == Some(200), || format!("{status:?}"));
+        let rest = connection.rest(SOON).await;
+        table.check(offer, rest.as_deref() == Some(b""), || format!("{rest:?}"));
+        let new = world.upstream.seen().split_off(hits);
+        let [one] = new.as_slice() else {
+            table.check(offer, false, || format!("{new:?}"));
+            continue;
+        };
+        let offered = ["connection", "upgrade", "http2-settings"];
+        let passed = offered.iter().any(|name| one.header(name).is_some());
+        let is_whole = one.body == initialize().as_bytes() && !passed;
+        table.check(offer, is_whole, || format!("{one:?}"));
+    }
+    drop(table);
+    // An offer excuses nothing else.
+    let both =
+        format!("Connection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n{length}");
+    refuse(&world, &[("two framings", both)], &body).await;
 }
 
 #[tokio::test]
