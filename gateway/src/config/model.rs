@@ -14,7 +14,7 @@ use mcp_gateway_core::{
     http::{
         authority::{Authority, Scheme},
         client_address::{ClientAddress, CountedAddress, ForwardedHeader, Networks},
-        origin::Origin,
+        origin::{AllowedOrigin, Origin},
         query::ClientQuery,
     },
     mcp::{supported::Supported, tasks::Tasks},
@@ -49,7 +49,7 @@ pub struct Config {
     /// The protected resources; at least one.
     pub resources: Vec<Resource>,
     /// Allowed browser origins in addition to that of the public URL.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<AllowedOrigin>,
     /// Proxies that are trusted to name the client, and addresses that are exempt from limits per address.
     pub addresses: Addresses,
     /// Limits of sizes and counts.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use mcp_gateway_core::http::{
     authority::{Authority, Scheme},
-    origin::Origin,
+    origin::{AllowedOrigin, AllowedOriginError, OriginError},
 };
 
 use super::{common::without_repeats, issuers::ca_file};
@@ -224,11 +224,11 @@ pub(super) fn authority(item: &Item<'_>, scheme: Scheme) -> Option<Authority> {
     Some(item.parsed(parse, AUTHORITY_FORM)?.for_scheme(scheme))
 }
 
-pub(super) fn origins(root: &Section<'_>) -> Vec<Origin> {
+pub(super) fn origins(root: &Section<'_>) -> Vec<AllowedOrigin> {
     let origins = root.list("origins").into_iter().filter_map(|item| {
         let origin = item.parsed(
             origin,
-            "Write only scheme and host, such as https://app.example.com",
+            "Write only scheme and host, such as https://app.example.com, or a scheme for every host, such as moz-extension://*",
         )?;
         Some((item, origin))
     });
@@ -236,18 +236,38 @@ pub(super) fn origins(root: &Section<'_>) -> Vec<Origin> {
 }
 
 /// An origin (RFC 6454 §6.2). It has no path and no final slash, because browsers send none.
-fn origin(text: &str) -> Result<Origin, String> {
+fn origin(text: &str) -> Result<AllowedOrigin, String> {
     if matches!(text, "*" | "null") {
         return Err(format!(
             "must not be {text}, which would allow every website"
         ));
     }
-    let url = HttpUrl::without_query(text).map_err(|error| error.to_string())?;
-    match url.path.as_str() {
-        "" => Ok(Origin::new(url.scheme, url.authority)),
-        "/" => Err("must not end with a slash".to_owned()),
-        _ => Err("must not have a path".to_owned()),
+    match AllowedOrigin::parse(text) {
+        Ok(origin) => Ok(origin),
+        Err(AllowedOriginError::EveryWebsite) => {
+            Err("must not have * in place of a host, which would allow every website".to_owned())
+        }
+        Err(AllowedOriginError::Origin(error)) => Err(unreadable(text, error)),
     }
+}
+
+/// Why a text is no origin: first what it has too much.
+fn unreadable(text: &str, error: OriginError) -> String {
+    let is_web = text.starts_with("http://") || text.starts_with("https://");
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let more = rest.find(['/', '?', '#']).and_then(|at| rest.get(at..));
+    let problem = match (error, more) {
+        (OriginError::Scheme, _) => "must begin with a scheme in lower case and ://",
+        (_, Some("/")) => "must not end with a slash",
+        (_, Some(more)) if more.starts_with('/') => "must not have a path",
+        (_, Some(more)) if more.starts_with('?') => "must not have a query",
+        (_, Some(_)) => "must not have a fragment (#)",
+        (_, None) if is_web => {
+            "must have a valid host and an optional port, without user name or password"
+        }
+        (_, None) => "must have a host of letters, digits, -, ., _ and ~, and an optional port",
+    };
+    problem.to_owned()
 }
 
 pub(super) fn sessions(root: &Section<'_>) -> Sessions {

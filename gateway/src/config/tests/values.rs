@@ -405,7 +405,39 @@ fn hosts_and_origins_are_named_exactly() {
             "origins[0] must not have a query",
         ),
         (
+            "origins: ['https://*']",
+            "origins[0] must not have * in place of a host, which would allow every website",
+        ),
+        (
+            "origins: ['http://*']",
+            "origins[0] must not have * in place of a host, which would allow every website",
+        ),
+        (
+            "origins: ['https://*.example.com']",
+            "origins[0] must have a valid host and an optional port, without user name or password",
+        ),
+        (
+            "origins: ['moz-extension://*/']",
+            "origins[0] must not end with a slash",
+        ),
+        (
+            "origins: ['moz-extension://a*']",
+            "origins[0] must have a host of letters, digits, -, ., _ and ~, and an optional port",
+        ),
+        (
+            "origins: ['*://a']",
+            "origins[0] must begin with a scheme in lower case and ://",
+        ),
+        (
+            "origins: [app.example.com]",
+            "origins[0] must begin with a scheme in lower case and ://",
+        ),
+        (
             "origins: [https://a, 'https://a:443']",
+            "origins[1] duplicate entry",
+        ),
+        (
+            "origins: ['app://*', 'app://*']",
             "origins[1] duplicate entry",
         ),
         (
@@ -427,4 +459,15 @@ fn hosts_and_origins_are_named_exactly() {
     ));
     assert_eq!(config.hosts[0].to_string(), "mcp.internal:8443");
     assert_eq!(config.origins[0].to_string(), "https://app.example.com");
+    for origin in [
+        "chrome-extension://abcdef",
+        "moz-extension://*",
+        "vscode-webview://*",
+        "tauri://localhost",
+        "app://.",
+        "capacitor://localhost",
+    ] {
+        let config = parsed(&format!("{VALID}origins: ['{origin}']\n"));
+        assert_eq!(config.origins[0].to_string(), origin);
+    }
 }
