@@ -6,13 +6,16 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST},
 };
 use http_body::Body;
 use http_body_util::Full;
 use mcp_gateway_core::{
-    http::{cors, forwarding},
+    http::{
+        cors,
+        forwarding::{self, LAST_EVENT_ID, copies},
+    },
     mcp::{
         headers::{NAME, SESSION_ID},
         message::Message,
@@ -45,10 +48,11 @@ use crate::{
     upstream::{SendError, UpstreamBody},
 };
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
 /// The detail in the access log where a client resumes a stream and gets a new one.
 const NOT_RESUMED: &str = "Last-Event-ID was removed (resources.event_ids: drop); `upstream` leaves binding event ids to the MCP server";
+
+/// The detail where a client resumes a stream after two events.
+const TWO_EVENTS: &str = "last-event-id was sent twice with different values";
 
 /// What the answer takes, and on what it depends.
 pub(crate) struct Terms {
@@ -69,7 +73,7 @@ pub(crate) async fn forward(
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
     let last_event = match &session {
-        Some(_) => last_event_id(exchange, resource),
+        Some(_) => last_event_id(exchange, resource)?,
         None => None,
     };
     let request = request(
@@ -102,6 +106,9 @@ pub(crate) async fn forward(
     stream_end.note(exchange.record);
     let mut response = response?;
     forwarding::remove_fields_of_the_hop(response.headers_mut());
+    for (name, value) in copies::equal_lines(response.headers()) {
+        response.headers_mut().insert(name, value);
+    }
     check_status(response.status())?;
     let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)?;
     let has_body = !response.body().is_end_stream();
@@ -225,15 +232,24 @@ fn request(
 /// The event after which a client resumes a stream of its session. Some servers replay the events of any session, so it is
 /// forwarded only to those that are known not to, and only on a stream that is known to resume one (MCP 2025-11-25,
 /// transports: always by GET).
-fn last_event_id(exchange: &mut Exchange<'_>, resource: &ProtectedResource) -> Option<HeaderValue> {
+fn last_event_id(
+    exchange: &mut Exchange<'_>,
+    resource: &ProtectedResource,
+) -> Result<Option<HeaderValue>, Reason> {
     let client = exchange.session.req_header();
-    let event = client.headers.get(LAST_EVENT_ID);
-    let event = event.filter(|_| client.method == Method::GET)?;
+    let mut events = client.headers.get_all(LAST_EVENT_ID).iter();
+    let Some(event) = events.next().filter(|_| client.method == Method::GET) else {
+        return Ok(None);
+    };
     match resource.event_ids {
-        EventIds::Upstream => Some(event.clone()),
+        EventIds::Upstream if events.next().is_some() => {
+            exchange.record.set_detail(TWO_EVENTS);
+            Err(Reason::HeaderMismatch)
+        }
+        EventIds::Upstream => Ok(Some(event.clone())),
         EventIds::Drop => {
             exchange.record.set_detail(NOT_RESUMED);
-            None
+            Ok(None)
         }
     }
 }

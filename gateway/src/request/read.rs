@@ -3,8 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Version, header};
-use mcp_gateway_core::{http::media_type, mcp::message::Message, refusal::reason::Reason};
+use http::{HeaderMap, Method, Version, header};
+use mcp_gateway_core::{
+    http::{
+        forwarding::copies::{self, Folded, Joined},
+        media_type,
+    },
+    mcp::{envelope::Unreadable, message::Message},
+    refusal::reason::Reason,
+};
 use pingora::protocols::http::ServerSession;
 use tokio::time::timeout;
 
@@ -16,30 +23,95 @@ use crate::{
 
 /// Reads the message of a POST; GET and DELETE have none.
 pub(crate) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
-    let head = exchange.session.req_header();
-    let method = head.method.clone();
-    if method != Method::POST {
-        let message = Message::without_body(&method, &head.headers)?;
-        if !exchange.session.is_body_empty() {
-            return Err(Reason::BadFraming.into());
-        }
-        refuse_version(exchange, &message)?;
-        return Ok(message);
-    }
-    media_type::json_body(&head.headers)?;
+    replace(exchange.session, copies::equal_lines);
+    let method = exchange.session.req_header().method.clone();
+    let message = match method == Method::POST {
+        true => posted(exchange).await?,
+        false => without_body(exchange, &method)?,
+    };
+    refuse_version(exchange, &message)?;
+    Ok(message)
+}
+
+async fn posted(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
+    json_body(exchange)?;
     let snapshot = exchange.snapshot.clone();
     let reservation = exchange.body_reservation();
     let (gateway, client) = (exchange.gateway, exchange.record.client_address());
     let sender = || gateway.address_account(client);
     let body = body(exchange.session, &snapshot, reservation, sender).await?;
-    let headers = &exchange.session.req_header().headers;
-    let message = Message::read(&body, headers, &snapshot.json).map_err(|unreadable| {
-        exchange.rpc_id = unreadable.id;
-        unreadable.reason
+    let message = agreeing(exchange.session, |headers| {
+        Message::read(&body, headers, &snapshot.json)
+    });
+    let message = message.map_err(|Unreadable { reason, id }| {
+        exchange.rpc_id = id;
+        refused(exchange, reason)
     })?;
     exchange.rpc_id.clone_from(&message.id);
-    refuse_version(exchange, &message)?;
     Ok(message)
+}
+
+fn without_body(exchange: &mut Exchange<'_>, method: &Method) -> Result<Message, Stop> {
+    let message = agreeing(exchange.session, |headers| {
+        Message::without_body(method, headers).map_err(|reason| Unreadable { reason, id: None })
+    });
+    let message = message.map_err(|unreadable| refused(exchange, unreadable.reason))?;
+    if !exchange.session.is_body_empty() {
+        return Err(Reason::BadFraming.into());
+    }
+    Ok(message)
+}
+
+fn json_body(exchange: &mut Exchange<'_>) -> Result<(), Reason> {
+    let judged = media_type::json_body(&exchange.session.req_header().headers);
+    let Err(reason) = judged else {
+        return Ok(());
+    };
+    replace(exchange.session, |headers| {
+        copies::equal_values(headers, Joined::Words)
+    });
+    let folded = media_type::json_body(&exchange.session.req_header().headers);
+    folded.map_err(|_| refused(exchange, reason))
+}
+
+/// Reads a message. Where its headers do not agree as they were sent, their equal copies are one.
+fn agreeing(
+    session: &mut ServerSession,
+    read: impl Fn(&HeaderMap) -> Result<Message, Unreadable>,
+) -> Result<Message, Unreadable> {
+    let mut message = read(&session.req_header().headers);
+    for joined in [Joined::Words, Joined::Texts] {
+        let disagrees = (message.as_ref()).is_err_and(|why| why.reason == Reason::HeaderMismatch);
+        if disagrees && replace(session, |headers| copies::equal_values(headers, joined)) {
+            message = read(&session.req_header().headers);
+        }
+    }
+    message
+}
+
+/// Replaces several copies of fields by one each: that value is judged, logged and forwarded. Returns whether there were any.
+fn replace(session: &mut ServerSession, found: impl Fn(&HeaderMap) -> Vec<Folded>) -> bool {
+    let folded = found(&session.req_header().headers);
+    let is_changed = !folded.is_empty();
+    for (name, value) in folded {
+        // Cannot fail: it was a header before.
+        let _ = session.req_header_mut().insert_header(name, value);
+    }
+    is_changed
+}
+
+/// Notes where several values of a header are the reason of its refusal.
+fn refused(exchange: &mut Exchange<'_>, reason: Reason) -> Reason {
+    let headers = &exchange.session.req_header().headers;
+    let about_headers = matches!(
+        reason,
+        Reason::HeaderMismatch | Reason::UnsupportedMediaType
+    );
+    if let Some(field) = copies::differing(headers).filter(|_| about_headers) {
+        let detail = format!("{field} was sent twice with different values");
+        exchange.record.set_detail(detail);
+    }
+    reason
 }
 
 /// Refuses a version that the resource does not list, if it has a list.

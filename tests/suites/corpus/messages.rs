@@ -10,7 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use libtest_mimic::{Failed, Trial};
 use mcp_gateway_core::{
     cel::{RequestFacts, kept_claims::KeptClaims},
-    http::media_type,
+    http::{
+        forwarding::copies::{self, Folded, Joined},
+        media_type,
+    },
     json::JsonLimits,
     mcp::{
         envelope::{Envelope, MessageKind},
@@ -106,8 +109,12 @@ impl suite::Case for Case {
 impl Case {
     /// The outcome, and the id that the answer carries.
     fn check(&self, body: &[u8]) -> Result<(Result<Era, Reason>, Option<String>), Failed> {
-        let headers = self.header_map();
-        if let Err(reason) = media_type::json_body(&headers) {
+        let mut headers = self.header_map();
+        fold(&mut headers, copies::equal_lines);
+        let is_json = agreeing(&mut headers, Reason::UnsupportedMediaType, |headers| {
+            media_type::json_body(headers)
+        });
+        if let Err(reason) = is_json {
             return Ok((Err(reason), None));
         }
         match Envelope::read(body, &JsonLimits::default()) {
@@ -117,7 +124,9 @@ impl Case {
             }
             Ok(envelope) => {
                 let id = envelope.id().map(ToString::to_string);
-                let era = headers::agree(&envelope, &headers);
+                let era = agreeing(&mut headers, Reason::HeaderMismatch, |headers| {
+                    headers::agree(&envelope, headers)
+                });
                 self.compare(&envelope)?;
                 Ok((
                     era.and_then(|era| self.allowed(&envelope).map(|()| era)),
@@ -191,6 +200,28 @@ impl Case {
         };
         let decided = POLICY.authorize(&caller, &operation);
         decided.decision.map(drop).map_err(|refusal| refusal.reason)
+    }
+}
+
+/// Reads headers as the gateway does: where they do not agree as they were sent, their equal copies are one.
+fn agreeing<T>(
+    headers: &mut HeaderMap,
+    refused: Reason,
+    read: impl Fn(&HeaderMap) -> Result<T, Reason>,
+) -> Result<T, Reason> {
+    let mut outcome = read(headers);
+    for joined in [Joined::Words, Joined::Texts] {
+        if outcome.as_ref().is_err_and(|reason| *reason == refused) {
+            fold(headers, |headers| copies::equal_values(headers, joined));
+            outcome = read(headers);
+        }
+    }
+    outcome
+}
+
+fn fold(headers: &mut HeaderMap, found: impl Fn(&HeaderMap) -> Vec<Folded>) {
+    for (name, value) in found(headers) {
+        headers.insert(name, value);
     }
 }
 

@@ -44,6 +44,7 @@ mod authorization {
 /// MCP: messages, versions, sessions, tasks and request states.
 mod protocol {
     mod messages;
+    mod copies;
     mod request_state;
     mod sessions;
     mod tasks;

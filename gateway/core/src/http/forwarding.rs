@@ -3,6 +3,8 @@
 //! So credentials, cookies, forged identity headers in any spelling (CVE-2024-45806, CVE-2025-64484) and fields of one connection
 //! are never forwarded. The caller adds the gateway's headers afterwards (identity, session, `Last-Event-ID`, `Host`, CORS).
 
+pub mod copies;
+
 use http::header::{CACHE_CONTROL, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::mcp::headers::{PARAM_PREFIX, SESSION_ID};
@@ -23,6 +25,9 @@ const READ: &[&str] = &[
     "transfer-encoding",
     "x-forwarded-for",
 ];
+
+/// The event after which a client resumes a stream.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Prefix of all fields of MCP.
 const MCP_PREFIX: &str = "mcp-";

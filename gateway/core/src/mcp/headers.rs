@@ -30,12 +30,12 @@ pub const PARAM_PREFIX: &str = "mcp-param-";
 /// Checks that the headers agree with the message, and returns its era.
 ///
 /// # Errors
-/// In this order: [`Reason::InvalidRequest`] for a response in the modern era, [`Reason::VersionMissing`] for a modern
-/// request without a version in `_meta`, [`Reason::HeaderMismatch`] for a header that is missing, repeated, unreadable or
-/// different.
+/// In this order: [`Reason::HeaderMismatch`] for a version header with several values, [`Reason::InvalidRequest`] for a response
+/// in the modern era, [`Reason::VersionMissing`] for a modern request without a version in `_meta`, [`Reason::HeaderMismatch`]
+/// for a header that is missing, repeated, unreadable or different.
 pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason> {
-    if any_era(headers, envelope.meta_version()) == Era::Legacy {
-        return agree_without_body(headers);
+    if era_of(headers, envelope.meta_version())? == Era::Legacy {
+        return Ok(Era::Legacy);
     }
     let due = match envelope.kind() {
         MessageKind::Response => return Err(Reason::InvalidRequest),
@@ -125,7 +125,8 @@ fn is_written_as(raw: &[u8], value: &str) -> bool {
 /// # Errors
 /// [`Reason::HeaderMismatch`] if the version header is repeated or is not plain text.
 pub fn agree_without_body(headers: &HeaderMap) -> Result<Era, Reason> {
-    Ok(era(plain(headers, PROTOCOL_VERSION)?.as_deref(), None))
+    plain(headers, PROTOCOL_VERSION)?;
+    era_of(headers, None)
 }
 
 /// The version in the header. Call it only after [`agree`]: then there is at most one, in plain text.
@@ -166,15 +167,14 @@ pub fn encode_sentinel(text: &str) -> Option<HeaderValue> {
 const SENTINEL_START: &str = "=?base64?";
 const SENTINEL_END: &str = "?=";
 
-/// The era. If the version header is repeated, one modern value is enough for the modern era.
-fn any_era(headers: &HeaderMap, meta: Option<&str>) -> Era {
-    let legacy =
-        |value: &HeaderValue| era(Some(value.to_str().unwrap_or_default()), meta) == Era::Legacy;
-    if era(None, meta) == Era::Legacy && headers.get_all(PROTOCOL_VERSION).iter().all(legacy) {
-        Era::Legacy
-    } else {
-        Era::Modern
+/// The era. A version that is not plain text is of none that is known.
+fn era_of(headers: &HeaderMap, meta: Option<&str>) -> Result<Era, Reason> {
+    let version = single(headers, PROTOCOL_VERSION)?;
+    if version.is_some_and(|version| version.as_bytes().contains(&b',')) {
+        return Err(Reason::HeaderMismatch);
     }
+    let version = version.map(|version| version.to_str().unwrap_or_default());
+    Ok(era(version, meta))
 }
 
 fn name_agrees(envelope: &Envelope<'_>, headers: &HeaderMap, due: bool) -> Result<(), Reason> {
@@ -442,8 +442,6 @@ mod tests {
                     ("mcp-protocol-version", "1900-01-01"),
                     ("mcp-method", "tools/list"),
                 ],
-                &[VERSION, VERSION],
-                &[("mcp-protocol-version", "2025-06-18"), VERSION],
                 &[("mcp-protocol-version", "")],
                 &[("mcp-protocol-version", "2025-06-18\u{e9}")],
             ] {
@@ -644,19 +642,26 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_version_header_is_refused_in_the_legacy_era_too() {
-        let twice = [
-            ("mcp-protocol-version", "2025-06-18"),
-            ("mcp-protocol-version", "2025-06-18"),
-        ];
-        assert_eq!(
-            agreed(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &twice),
-            Err(Reason::HeaderMismatch)
-        );
-        assert_eq!(
-            agree_without_body(&map(&twice)),
-            Err(Reason::HeaderMismatch)
-        );
+    fn several_version_headers_are_refused_in_each_era() {
+        const LEGACY: (&str, &str) = ("mcp-protocol-version", "2025-06-18");
+        for several in [
+            &[LEGACY, LEGACY][..],
+            &[LEGACY, VERSION],
+            &[("mcp-protocol-version", "2025-06-18, 2025-06-18")],
+            &[("mcp-protocol-version", "2026-07-28,2026-07-28")],
+            &[("mcp-protocol-version", "2025-06-18,")],
+        ] {
+            for body in [
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+                r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+                r#"{"jsonrpc":"2.0","method":"notifications/x"}"#,
+            ] {
+                let outcome = agreed(body, several);
+                assert_eq!(outcome, Err(Reason::HeaderMismatch), "{body} {several:?}");
+            }
+            let outcome = agree_without_body(&map(several));
+            assert_eq!(outcome, Err(Reason::HeaderMismatch), "{several:?}");
+        }
     }
 
     #[test]

@@ -127,8 +127,8 @@ reasons! {
     InvalidRequest => message("invalid_request", -32600, "The request body is not a single valid JSON-RPC message."),
     /// `_meta` lacks the protocol version (MCP 2026-07-28).
     VersionMissing => message("version_missing", -32602, "_meta lacks io.modelcontextprotocol/protocolVersion."),
-    /// Headers and body disagree (MCP 2026-07-28, `HeaderMismatch`).
-    HeaderMismatch => message("header_mismatch", -32020, "The MCP headers do not match the body."),
+    /// Headers and body disagree, or a header has several values (MCP 2026-07-28, `HeaderMismatch`).
+    HeaderMismatch => message("header_mismatch", -32020, "An MCP header is missing, does not match the body, or was sent twice with different values."),
     /// A protocol version that this resource does not list (MCP 2026-07-28, `UnsupportedProtocolVersion`).
     UnsupportedVersion => message("unsupported_version", -32022, "This protocol version is not supported here."),
     /// The same, where only versions up to 2025-11-25 are listed: a modern error would prevent clients from falling back.

@@ -5,6 +5,7 @@
 
 use http::{HeaderValue, Response};
 use mcp_gateway_core::{
+    http::forwarding::copies,
     mcp::{headers::SESSION_ID, message::Message, version::Era},
     policy::permit::Permit,
     refusal::reason::Reason,
@@ -12,6 +13,9 @@ use mcp_gateway_core::{
 
 use super::binding::binding;
 use crate::{request::exchange::Exchange, snapshot::ProtectedResource, upstream::UpstreamBody};
+
+/// The detail in the access log where a client names two sessions.
+const TWO_IDS: &str = "mcp-session-id was sent twice with different values";
 
 /// A legacy session whose sealed id was opened.
 pub(crate) struct OpenedSession {
@@ -22,7 +26,7 @@ pub(crate) struct OpenedSession {
 /// Opens the sealed session id that a legacy client sends. Another caller's, a changed and an unknown one get the same
 /// refusal.
 pub(crate) fn open(
-    exchange: &Exchange<'_>,
+    exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
     permit: &Permit,
     message: &Message,
@@ -44,15 +48,21 @@ pub(crate) fn open(
         };
     };
     if sent.next().is_some() {
+        exchange.record.set_detail(TWO_IDS);
         return Err(Reason::SessionUnknown);
     }
     let text = sealed.to_str().map_err(|_| Reason::SessionUnknown)?;
+    let text = copies::one_word(text);
     let upstream_id = exchange
         .snapshot
         .sealer()
         .open(&binding(resource, permit).session(), text)?;
+    let sealed = match text.len() == sealed.len() {
+        true => sealed.clone(),
+        false => HeaderValue::from_str(text).map_err(|_| Reason::SessionUnknown)?,
+    };
     Ok(Some(OpenedSession {
-        sealed: sealed.clone(),
+        sealed,
         upstream_id,
     }))
 }

@@ -141,7 +141,7 @@ async fn attack_067_mirror_headers_must_agree_with_the_body() {
 }
 
 #[tokio::test]
-async fn attack_068_mirror_headers_must_be_there_once_and_well_encoded() {
+async fn attack_068_mirror_headers_must_have_one_value_that_is_well_encoded() {
     let world = World::start().await;
     let token = world.reader();
     let post = |body: String| world.gateway.post(body).token(&token);
@@ -157,13 +157,13 @@ async fn attack_068_mirror_headers_must_be_there_once_and_well_encoded() {
             "two methods",
             post(list())
                 .modern("tools/list", None)
-                .also("mcp-method", "tools/list"),
+                .also("mcp-method", "tools/call"),
         ),
         (
             "two names",
             post(call())
                 .modern("tools/call", Some("list_tasks"))
-                .also("mcp-name", "list_tasks"),
+                .also("mcp-name", "create_task"),
         ),
         ("no base64", named("=?base64?%%%?=")),
         ("base64 that is not UTF-8", named("=?base64?//8=?=")),
@@ -191,6 +191,17 @@ async fn attack_068_mirror_headers_must_be_there_once_and_well_encoded() {
         .acceptance(named("=?base64?dGFza3M6Ly/DvG7Drw==?="))
         .await
         .unwrap();
+    // Equal copies are one value: it is judged, and forwarded once.
+    let twice = post(call())
+        .modern("tools/call", Some("list_tasks"))
+        .also("mcp-name", "list_tasks")
+        .also("mcp-method", "tools/call");
+    world.acceptance(twice).await.unwrap();
+    let seen = world.upstream.last();
+    for (name, value) in [("mcp-name", "list_tasks"), ("mcp-method", "tools/call")] {
+        let lines: Vec<_> = seen.headers.get_all(name).iter().collect();
+        assert_eq!(lines, [value], "{name}");
+    }
     // A literal name that looks encoded must be encoded.
     let encoded = "=?base64?PT9iYXNlNjQ/ZUE9PT89?=";
     world
@@ -225,7 +236,13 @@ async fn attack_069_the_protocol_version_must_agree_in_header_and_body() {
             "two",
             post(list())
                 .modern("tools/list", None)
-                .also("mcp-protocol-version", MODERN),
+                .also("mcp-protocol-version", "2027-01-01"),
+        ),
+        (
+            "two, joined",
+            post(list())
+                .modern("tools/list", None)
+                .with("mcp-protocol-version", &format!("{MODERN}, 2027-01-01")),
         ),
         (
             "a legacy header over a modern body",
@@ -508,7 +525,11 @@ async fn attack_075_only_plain_json_is_read() {
             "a look-alike",
             post().with("content-type", "application/jsonp"),
         ),
-        ("two", post().also("content-type", "application/json")),
+        ("two", post().also("content-type", "text/plain")),
+        (
+            "two, joined",
+            post().with("content-type", "application/json, text/plain"),
+        ),
         ("gzip", post().with("content-encoding", "gzip")),
         (
             "br, identity",
