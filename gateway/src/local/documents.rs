@@ -1,5 +1,5 @@
 //! The documents that the gateway serves itself: protected resource metadata (RFC 9728), at the path-inserted URL of each
-//! resource and, where a host has only one resource, at the root as well.
+//! resource, with and without its final slash, and, where a host has only one resource, at the root as well.
 //!
 //! They are an axum router called in-process, so they are tested without sockets. They are public: no token, no Origin
 //! check, readable from every web page.
@@ -18,6 +18,7 @@ use bytes::Bytes;
 use mcp_gateway_core::http::{
     authority::Authority,
     cors,
+    path::other_spelling,
     resource_metadata::{ResourceMetadata, WELL_KNOWN, well_known_path},
 };
 use tower::ServiceExt;
@@ -87,21 +88,30 @@ impl Documents {
 fn router(config: &Config, resources: &[&Resource]) -> Router {
     let mut router = Router::new();
     for resource in resources {
-        let document = document(config, resource);
+        let own = document(config, resource, &resource.uri);
         let path = well_known_path(&resource.path);
         if resources.len() == 1 && path != WELL_KNOWN {
-            router = router.route(WELL_KNOWN, serve(document.clone()));
+            router = router.route(WELL_KNOWN, serve(own.clone()));
         }
-        router = router.route(&path, serve(document));
+        let other_path = other_spelling(&resource.path);
+        if resource.path == "/" {
+            // The root has one URI; its metadata has two.
+            router = router.route(&format!("{WELL_KNOWN}/"), serve(own.clone()));
+        } else if resources.iter().all(|other| other.path != other_path) {
+            // Clients compare `resource` with the URL that they were given (RFC 9728 §3.3).
+            let other = document(config, resource, &other_spelling(&resource.uri));
+            router = router.route(&well_known_path(&other_path), serve(other));
+        }
+        router = router.route(&path, serve(own));
     }
     router
 }
 
-fn document(config: &Config, resource: &Resource) -> Bytes {
+fn document(config: &Config, resource: &Resource, uri: &str) -> Bytes {
     let issuers = resource.issuers.iter();
     let servers = issuers.filter_map(|name| config.issuers.get(name));
     ResourceMetadata {
-        resource: &resource.uri,
+        resource: uri,
         authorization_servers: servers.map(|issuer| issuer.issuer.as_str()).collect(),
         scopes_supported: resource.scopes_supported.iter().collect(),
         resource_name: resource.name.as_deref(),

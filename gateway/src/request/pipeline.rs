@@ -44,7 +44,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         .record
         .set_path(exchange.session.req_header().uri.path());
     let admitted = admit::admit(exchange.session, exchange.server_name, &exchange.snapshot);
-    let admitted = admitted.inspect_err(|reason| {
+    let mut admitted = admitted.inspect_err(|reason| {
         if let Some(detail) = admit::detail(exchange.session, *reason) {
             exchange.record.set_detail(detail);
         }
@@ -58,6 +58,10 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         }
         Destination::Resource(resource) => resource,
     };
+    if admitted.path != resource.path {
+        // Another final slash: whatever decides about the call sees the configured path.
+        admitted.path.clone_from(&resource.path);
+    }
     exchange.record.set_resource(&resource);
     exchange.resource = Some(resource.clone());
     let headers = &exchange.session.req_header().headers;

@@ -1,4 +1,4 @@
-//! Phase 2: routes an admitted request by its exact path.
+//! Phase 2: routes an admitted request by its path. A final slash more or less names the same resource, unless both are configured.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(crate) enum Destination {
     Resource(Arc<ProtectedResource>),
 }
 
-/// Finds the destination with exactly this path.
+/// Finds the destination with this path.
 pub(crate) fn route(admitted: &Admitted, snapshot: &Snapshot) -> Result<Destination, Reason> {
     if Documents::claims(&admitted.path) {
         return Ok(Destination::Document);
@@ -55,17 +55,43 @@ mod tests {
             ("mcp.example.com", "/mcp", "http://127.0.0.1:9/shared"),
             ("own.example.com", "/mcp", "http://127.0.0.1:9/own"),
             ("own.example.com", "/second", "http://127.0.0.1:9/second"),
+            ("mcp.example.com", "/mcp/", "http://127.0.0.1:9/shared"),
+            ("own.example.com", "/mcp/", "http://127.0.0.1:9/own"),
         ] {
             assert_eq!(routed(host, path).unwrap(), endpoint, "{host}{path}");
         }
     }
 
     #[test]
-    fn a_path_is_found_exactly_or_not_at_all() {
+    fn resources_that_differ_in_the_final_slash_are_two() {
+        let config = "  - { path: /mcp/, upstream: 'http://127.0.0.1:9/slash', issuers: [corporate], policy: { default: allow } }
+  - { path: /messages/, upstream: 'http://127.0.0.1:9/messages/', issuers: [corporate], policy: { default: allow } }
+";
+        let snapshot = gateway(config).snapshot();
+        for (host, path, endpoint) in [
+            ("mcp.example.com", "/mcp", "/shared"),
+            ("mcp.example.com", "/mcp/", "/slash"),
+            ("own.example.com", "/mcp", "/own"),
+            ("own.example.com", "/mcp/", "/slash"),
+            ("mcp.example.com", "/messages/", "/messages/"),
+            ("mcp.example.com", "/messages", "/messages/"),
+        ] {
+            let found = snapshot.resource(&Authority::parse(host).unwrap(), path);
+            let found = found.unwrap().upstream.endpoint();
+            assert_eq!(
+                found,
+                format!("http://127.0.0.1:9{endpoint}"),
+                "{host}{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_path_is_not_found() {
         for path in [
             "/",
-            "/mcp/",
             "/MCP",
+            "/MCP/",
             "/mcp/x",
             "/mc",
             "/well-known/x",

@@ -25,6 +25,7 @@ use mcp_gateway_core::{
     http::{
         authority::{Authority, Scheme},
         origin::Origins,
+        path,
     },
     json::JsonLimits,
     mcp::method::McpMethod,
@@ -169,8 +170,13 @@ impl Snapshot {
                 .any(|served| server_name.eq_ignore_ascii_case(served.host()))
     }
 
-    /// The resource at exactly this path of this host.
+    /// The resource at this path of this host: at exactly this one, or at the one that differs only in its final slash.
     pub(crate) fn resource(&self, host: &Authority, path: &str) -> Option<&Arc<ProtectedResource>> {
+        self.resource_at(host, path)
+            .or_else(|| self.resource_at(host, &path::other_spelling(path)))
+    }
+
+    fn resource_at(&self, host: &Authority, path: &str) -> Option<&Arc<ProtectedResource>> {
         self.resources
             .get(path)?
             .iter()

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use mcp_gateway_core::{
     http::{
         authority::Authority,
+        path,
         query::{self, ClientQuery},
         resource_metadata::well_known_path,
     },
@@ -30,6 +31,8 @@ use crate::{
 pub(crate) struct ProtectedResource {
     /// Metric label: the path, preceded by the host if one is configured.
     pub(crate) label: String,
+    /// The path as it is configured.
+    pub(crate) path: String,
     /// The resource URI (RFC 8707).
     pub(crate) uri: String,
     pub(crate) host: Option<Authority>,
@@ -37,7 +40,9 @@ pub(crate) struct ProtectedResource {
     pub(crate) audience: Arc<[String]>,
     pub(crate) policy: Policy,
     pub(crate) rate_limits: Vec<Limiter>,
-    pub(crate) challenger: Challenger,
+    challenger: Challenger,
+    /// For requests whose path differs from the configured one in its final slash: it names the metadata of that spelling.
+    other_challenger: Challenger,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) tasks: Tasks,
     pub(crate) request_state: RequestState,
@@ -81,6 +86,7 @@ impl ProtectedResource {
         let rate_limits = resource.rate_limits.iter();
         Ok(Self {
             label: label(resource),
+            path: resource.path.clone(),
             uri: resource.uri.clone(),
             host: resource.host.clone(),
             issuers,
@@ -89,7 +95,8 @@ impl ProtectedResource {
             rate_limits: rate_limits
                 .map(|limit| rate_limiter::reuse_or_new(limiters, limit))
                 .collect(),
-            challenger: challenger(config, resource),
+            challenger: challenger(config, resource, &resource.path),
+            other_challenger: challenger(config, resource, &path::other_spelling(&resource.path)),
             upstream: upstream.map_err(|error| SnapshotError::Upstream {
                 path: resource.path.clone(),
                 error,
@@ -107,6 +114,14 @@ impl ProtectedResource {
 }
 
 impl ProtectedResource {
+    /// The writer of challenges to requests for this spelling of the path.
+    pub(crate) fn challenger(&self, path: &str) -> &Challenger {
+        match path == self.path {
+            true => &self.challenger,
+            false => &self.other_challenger,
+        }
+    }
+
     /// Whether the events of a stream are edited the same for both: what is hidden from lists, and which ids are sealed.
     pub(crate) fn edits_like(&self, other: &Self) -> bool {
         let hides_nothing = |resource: &Self| resource.policy.hide == Hide::Nothing;
@@ -139,10 +154,10 @@ fn label(resource: &Resource) -> String {
     )
 }
 
-/// The writer of this resource's challenges.
-pub(crate) fn challenger(config: &Config, resource: &Resource) -> Challenger {
+/// The writer of a resource's challenges to requests for this spelling of its path.
+pub(crate) fn challenger(config: &Config, resource: &Resource, spelling: &str) -> Challenger {
     let base = resource.uri.strip_suffix(&resource.path);
-    let path = well_known_path(&resource.path);
+    let path = well_known_path(spelling);
     let url = base.map_or_else(
         || config.public_url.join(&path),
         |base| format!("{base}{path}"),

@@ -27,6 +27,7 @@ mod transport {
 mod authentication {
     mod challenge_and_metadata;
     mod cors_and_origin;
+    mod final_slash;
     mod keys;
     mod tokens;
 }
@@ -43,8 +44,8 @@ mod authorization {
 
 /// MCP: messages, versions, sessions, tasks and request states.
 mod protocol {
-    mod messages;
     mod copies;
+    mod messages;
     mod request_state;
     mod sessions;
     mod tasks;

@@ -1,7 +1,9 @@
 //! The path of a request target (RFC 9112 §3.2, RFC 3986 §3.3).
 //!
-//! Routes match a path exactly, and the upstream's path comes from the configuration. So nothing is normalised here, and a path
-//! that any reader could normalise into another one is refused (GHSA-p224-6x5r-fjpm, CVE-2026-3872).
+//! Routes match a path exactly or but for its final slash, and the upstream's path comes from the configuration. So nothing is
+//! normalised here, and a path that any reader could normalise into another one is refused (GHSA-p224-6x5r-fjpm, CVE-2026-3872).
+
+use std::borrow::Cow;
 
 use super::authority::{Authority, Scheme};
 use crate::refusal::reason::Reason;
@@ -41,6 +43,14 @@ pub fn target<'a>(raw: &'a str, authority: Option<&str>) -> Result<RequestTarget
         Ok(RequestTarget { path, query })
     } else {
         Err(Reason::AmbiguousPath)
+    }
+}
+
+/// The same path, or URL without query, but for its final slash: without the one that it has, or with the one that it lacks.
+pub fn other_spelling(path: &str) -> Cow<'_, str> {
+    match path.strip_suffix('/') {
+        Some(shorter) => Cow::Borrowed(shorter),
+        None => Cow::Owned(format!("{path}/")),
     }
 }
 
@@ -125,6 +135,18 @@ fn octet(digits: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_other_spelling_differs_in_the_final_slash() {
+        for (one, other) in [
+            ("/mcp", "/mcp/"),
+            ("/a/b/", "/a/b"),
+            ("https://a/b", "https://a/b/"),
+        ] {
+            assert_eq!(other_spelling(one), other);
+            assert_eq!(other_spelling(other), one);
+        }
+    }
 
     #[test]
     fn a_target_in_origin_form_is_not_changed() {

@@ -151,7 +151,7 @@ fn answer(
         unproven: &unproven,
         operation: &operation,
         explanation: &explanation,
-        challenger: &snapshot::challenger(config, resource),
+        challenger: &snapshot::challenger(config, resource, &resource.path),
     };
     let code = if is_allowed { ALLOWED } else { REFUSED };
     Ok(call.write(out).map(|()| code))

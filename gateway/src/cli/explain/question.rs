@@ -1,8 +1,9 @@
 //! Checks the options of `check --explain`: the resource, the issuer and the method exist, and their options are complete.
 
-use std::{io, path::PathBuf};
+use std::{borrow::Cow, io, path::PathBuf};
 
 use mcp_gateway_core::{
+    http::path::other_spelling,
     json::{self, JsonError, JsonLimits},
     mcp::{envelope::has_control, method::McpMethod, operation::Reference},
     refusal::reason::Reason,
@@ -59,7 +60,7 @@ pub(super) enum QuestionError {
     Completed,
 }
 
-/// The resource with this path or URI, or the only resource.
+/// The resource with this path or URI, its final slash aside unless there is one with exactly this one, or the only resource.
 pub(super) fn find_resource<'a>(
     config: &'a Config,
     asked: Option<&str>,
@@ -72,8 +73,15 @@ pub(super) fn find_resource<'a>(
                 .map(|resource| resource.uri.as_str()),
         )
     };
+    let is_called = |resource: &Resource, name: &str| resource.path == name || resource.uri == name;
+    let exact = |name: &str| config.resources.iter().any(|one| is_called(one, name));
+    let asked_for = asked.map(|asked| match exact(asked) {
+        true => Cow::Borrowed(asked),
+        false => other_spelling(asked),
+    });
     let mut fitting = config.resources.iter().filter(|resource| {
-        asked.is_none_or(|asked| resource.path == asked || resource.uri == asked)
+        let name = asked_for.as_deref();
+        name.is_none_or(|name| is_called(resource, name))
     });
     match (fitting.next(), fitting.next(), asked) {
         (Some(one), None, _) => Ok(one),

@@ -7,6 +7,7 @@ use mcp_gateway_core::{
     http::{
         authority::{Authority, Scheme},
         forwarding::is_allowed_upstream,
+        path::other_spelling,
     },
     mcp::{
         supported::{FIRST_MODERN, Supported, is_revision},
@@ -101,10 +102,29 @@ pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Re
             refuse_same_audience(earlier, later);
         }
     }
-    candidates
-        .into_iter()
-        .map(|candidate| candidate.resource)
-        .collect()
+    let resources = candidates.into_iter().map(|candidate| candidate.resource);
+    with_other_spellings(resources.collect())
+}
+
+/// Each resource accepts tokens for its URI with and without the final slash, as its metadata names both. A spelling that
+/// belongs to another resource is left to that one.
+fn with_other_spellings(mut resources: Vec<Resource>) -> Vec<Resource> {
+    let of_others = |index: usize, uri: &String| {
+        let mut others = resources.iter().enumerate().filter(|(at, _)| *at != index);
+        others.any(|(_, other)| other.uri == *uri || other.audience.contains(uri))
+    };
+    let spellings = |(index, resource): (usize, &Resource)| {
+        let both = [resource.uri.clone(), other_spelling(&resource.uri).into()];
+        let is_own = both.iter().any(|uri| resource.audience.contains(uri));
+        let lacks = |uri: &String| !resource.audience.contains(uri) && !of_others(index, uri);
+        let added = both.into_iter().filter(|uri| is_own && lacks(uri));
+        added.collect::<Vec<_>>()
+    };
+    let added: Vec<_> = resources.iter().enumerate().map(spellings).collect();
+    for (resource, added) in resources.iter_mut().zip(added) {
+        resource.audience.extend(added);
+    }
+    resources
 }
 
 fn candidate<'a>(item: Item<'a>, around: &Surroundings<'_>) -> Option<Candidate<'a>> {
@@ -159,7 +179,11 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let (path, policy) = (path?, policy?);
     let uri = uri(around.public_url?, host.as_ref(), &path);
     Some(Resource {
-        audience: or_own(audience, &uri),
+        audience: if audience.is_empty() {
+            vec![uri.clone()]
+        } else {
+            audience
+        },
         path,
         host,
         uri,
@@ -181,7 +205,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     })
 }
 
-/// The path, which is matched exactly: unreserved characters, no trailing slash, not below `/.well-known/`.
+/// The path: unreserved characters, at most one slash at the end, not below `/.well-known/`.
 fn path(item: &Item<'_>) -> Option<String> {
     let path = item.text()?;
     if path == "/" {
@@ -198,12 +222,15 @@ fn path(item: &Item<'_>) -> Option<String> {
         );
         return None;
     }
-    match path.strip_prefix('/') {
-        Some(rest) if rest.split('/').all(segment) => Some(path),
+    let segments = path
+        .strip_prefix('/')
+        .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    match segments {
+        Some(segments) if segments.split('/').all(segment) => Some(path),
         _ => {
             item.report(
                 "must be an absolute path of plain segments",
-                "Use letters, digits, -, ., _ and ~ after each slash, and no slash at the end, such as /mcp",
+                "Use letters, digits, -, ., _ and ~ after each slash, such as /mcp or /mcp/",
             );
             None
         }
@@ -267,17 +294,6 @@ fn audience(section: &Section<'_>) -> Vec<String> {
             Some((item, value))
         });
     without_repeats(values.collect())
-}
-
-/// The configured audience; by default the resource URI (RFC 8707). For the root path clients send it with and without the
-/// final slash, which are equivalent (RFC 3986 §6.2.3).
-fn or_own(configured: Vec<String>, uri: &str) -> Vec<String> {
-    if !configured.is_empty() {
-        return configured;
-    }
-    let mut own = vec![uri.to_owned()];
-    own.extend(uri.strip_suffix('/').map(str::to_owned));
-    own
 }
 
 fn documentation(item: &Item<'_>) -> Option<String> {

@@ -106,7 +106,10 @@ fn the_auth0_example_has_the_values_of_auth0() {
         "https://tenant.eu.auth0.com/"
     );
     assert_eq!(config.issuers["auth0"].token_types, ["at+jwt", "jwt"]);
-    assert_eq!(config.resources[0].audience, ["http://localhost:8080/mcp"]);
+    assert_eq!(
+        config.resources[0].audience,
+        ["http://localhost:8080/mcp", "http://localhost:8080/mcp/"]
+    );
 }
 
 #[test]

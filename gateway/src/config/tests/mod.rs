@@ -114,7 +114,13 @@ fn a_valid_configuration_has_its_defaults() {
     assert_eq!(config.admin.address.to_string(), "127.0.0.1:9090");
     let resource = &config.resources[0];
     assert_eq!(resource.uri, "https://mcp.example.com/mcp");
-    assert_eq!(resource.audience, ["https://mcp.example.com/mcp"]);
+    assert_eq!(
+        resource.audience,
+        [
+            "https://mcp.example.com/mcp",
+            "https://mcp.example.com/mcp/"
+        ]
+    );
     assert_eq!(resource.identity_headers, IdentityHeaders::default());
     assert_eq!(resource.response_head, config.timeouts.response_head);
     let names = &resource.policy.rules.all()[0].names;
@@ -159,7 +165,7 @@ limits: { body_bytes: 4MB, json_depth: \"64\" }
             "g.yaml:7:5: issuers.corporate.issuer: must be an absolute http or https URL. Write the exact `iss` value of its tokens, such as https://login.example.com/.",
             "g.yaml:8:18: issuers.corporate.algorithms[0]: HS256 is a symmetric algorithm, which is not supported. Configure the issuer to sign with RS256 or ES256: every service that verifies HMAC tokens could also issue them.",
             "g.yaml:8:25: issuers.corporate.algorithms[1]: none means unsigned tokens, which are not supported. Configure the issuer to sign with RS256 or ES256.",
-            "g.yaml:10:5: resources[0].path: must be an absolute path of plain segments. Use letters, digits, -, ., _ and ~ after each slash, and no slash at the end, such as /mcp.",
+            "g.yaml:10:5: resources[0].path: must be an absolute path of plain segments. Use letters, digits, -, ., _ and ~ after each slash, such as /mcp or /mcp/.",
             "g.yaml:12:15: resources[0].issuers[0]: unknown issuer `corporat`. Did you mean `corporate`?",
             "g.yaml:13:5: resources[0].policy.default: required key is missing. Set it to deny, or to allow: then the required scopes are enough for calls that no rule matches.",
             "g.yaml:15:13: resources[0].policy.rules[0].method: unknown MCP method `tools/cal`. Did you mean `tools/call`?",

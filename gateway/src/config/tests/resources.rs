@@ -8,7 +8,7 @@ use super::*;
 fn resource_paths_are_plain() {
     const PLAIN: &str = "resources[1].path:20:5 must be an absolute path of plain segments";
     for path in [
-        "other", "/other/", "//other", "/a//b", "/a/../b", "/./a", "/a%2fb", "/a;b", "/a?b",
+        "other", "/other//", "//", "//other", "/a//b", "/a/../b", "/./a", "/a%2fb", "/a;b", "/a?b",
         "/a#b", "/a\\b", "/ä", "'/a b'", "'/*'",
     ] {
         assert_eq!(
@@ -42,7 +42,53 @@ fn resource_paths_are_plain() {
     each_is_valid(&[
         ("path: /other", "path: /mcp\n    host: other.example.com"),
         ("path: /other", "path: /a/b.c_d~e-F"),
+        ("path: /other", "path: /other/"),
+        ("path: /other", "path: /mcp/"),
     ]);
+}
+
+#[test]
+fn a_resource_accepts_tokens_for_its_uri_with_and_without_the_slash() {
+    const BARE: &str = "https://mcp.example.com/other";
+    const SLASH: &str = "https://mcp.example.com/other/";
+    let audience = |lines: &str| {
+        parsed(&edited("path: /other", lines)).resources[1]
+            .audience
+            .clone()
+    };
+    for (lines, expected) in [
+        ("path: /other", &[BARE, SLASH][..]),
+        ("path: /other/", &[SLASH, BARE]),
+        (
+            &format!("path: /other\n    audience: [a, '{BARE}']"),
+            &["a", BARE, SLASH],
+        ),
+        (
+            &format!("path: /other\n    audience: '{SLASH}'"),
+            &[SLASH, BARE],
+        ),
+        ("path: /other\n    audience: a", &["a"]),
+    ] {
+        assert_eq!(audience(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn resources_that_differ_in_the_final_slash_accept_their_own_tokens_only() {
+    let config = parsed(&edited("path: /other", "path: /mcp/"));
+    let audiences = config.resources.iter().map(|resource| &*resource.audience);
+    let expected = [
+        ["https://mcp.example.com/mcp"],
+        ["https://mcp.example.com/mcp/"],
+    ];
+    assert_eq!(audiences.collect::<Vec<_>>(), expected);
+    // A spelling that another resource lists is that one's.
+    let lines = "path: /other\n    audience: https://mcp.example.com/mcp/";
+    let config = parsed(&edited("path: /other", lines));
+    assert_eq!(
+        config.resources[0].audience,
+        ["https://mcp.example.com/mcp"]
+    );
 }
 
 #[test]

@@ -164,10 +164,11 @@ fn sent(exchange: &Exchange<'_>, reason: Reason) -> Option<String> {
 
 fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
+    let path = exchange.session.req_header().uri.path();
     let challenge = exchange
         .resource
         .as_ref()
-        .and_then(|resource| resource.challenger.header(refusal));
+        .and_then(|resource| resource.challenger(path).header(refusal));
     headers.extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
     match exchange.record.status() {
         StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, methods(exchange))),

@@ -431,7 +431,8 @@ async fn attack_012_the_audience_must_be_this_resource() {
         ("another resource", for_(json!("https://other.example/mcp"))),
         ("a prefix", for_(json!(uri.trim_end_matches("mcp")))),
         ("the bare origin", for_(json!(uri.trim_end_matches("/mcp")))),
-        ("a longer one", for_(json!(format!("{uri}/")))),
+        ("a longer one", for_(json!(format!("{uri}/x")))),
+        ("two slashes", for_(json!(format!("{uri}//")))),
         ("a suffix", for_(json!("/mcp"))),
         ("letter case", for_(json!(uri.to_uppercase()))),
         ("an array without the resource", for_(json!(["a", "b"]))),
@@ -449,7 +450,16 @@ async fn attack_012_the_audience_must_be_this_resource() {
     let among = world
         .token()
         .claim("aud", json!(["https://other.example", uri]));
-    accept(&world, [("an array with the resource", among)]).await;
+    // Clients are told the spelling that they asked for.
+    let slash = world.token().claim("aud", json!(format!("{uri}/")));
+    accept(
+        &world,
+        [
+            ("an array with the resource", among),
+            ("a final slash", slash),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]

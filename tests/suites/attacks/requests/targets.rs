@@ -1,7 +1,7 @@
 //! Numbers 80–85: paths, targets, methods. Every request has a good token, so that only its target can be the reason of a refusal.
 
-use e2e::client::initialize;
 use e2e::client::raw;
+use e2e::client::{initialize, tool};
 use e2e::world::{Table, World};
 use http::Method;
 
@@ -94,7 +94,9 @@ async fn attack_082_other_spellings_of_the_path_are_other_paths() {
     let world = World::start().await;
     let token = world.reader();
     let mut table = Table::default();
-    for path in ["/MCP", "/Mcp", "/mcp/", "/mcp/x", "/mc", "/mcpx", "/"] {
+    for path in [
+        "/MCP", "/Mcp", "/Mcp/", "/mcp/x", "/mc", "/mcpx", "/mc/", "/",
+    ] {
         let call = world.gateway.post_to(path, initialize()).token(&token);
         table.row(path, world.refusal(call, 404, "not_found").await);
     }
@@ -104,6 +106,22 @@ async fn attack_082_other_spellings_of_the_path_are_other_paths() {
         format!("{status:?}")
     });
     assert_eq!(world.upstream.hits(), 0);
+    // One final slash is the same resource, under the same rules.
+    let slash = |body: String| world.gateway.post_to("/mcp/", body);
+    world
+        .refusal(slash(initialize()), 401, "no_credentials")
+        .await
+        .unwrap();
+    let writing = slash(tool(1, "create_task")).token(&token);
+    world
+        .refusal(writing, 403, "insufficient_scope")
+        .await
+        .unwrap();
+    world
+        .acceptance(slash(initialize()).token(&token))
+        .await
+        .unwrap();
+    assert_eq!(world.upstream.last().target, "/mcp");
 }
 
 #[tokio::test]
@@ -143,7 +161,7 @@ async fn attack_084_only_configured_documents_are_published() {
     for path in [
         "/.well-known/oauth-protected-resource/other",
         "/.well-known/oauth-protected-resource/mcp/extra",
-        "/.well-known/oauth-protected-resource/mcp/",
+        "/.well-known/oauth-protected-resource/mcp/extra/",
         "/.well-known/oauth-protected-resource/",
         "/.well-known/oauth-protected-resource/MCP",
         "/mcp/.well-known/oauth-protected-resource",
@@ -172,6 +190,13 @@ async fn attack_084_only_configured_documents_are_published() {
             && reply.json()["resource"] == world.gateway.uri("/mcp");
         table.check(path, is_ours, || format!("{reply:?}"));
     }
+    let slash = world.gateway.get(&format!("{document}/")).send().await;
+    let resource = slash.json()["resource"].clone();
+    table.check(
+        "a final slash",
+        resource == world.gateway.uri("/mcp/"),
+        || format!("{slash:?}"),
+    );
     assert_eq!(world.upstream.hits(), 0);
 }
 
