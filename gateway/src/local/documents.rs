@@ -132,11 +132,10 @@ fn serve(document: Bytes) -> MethodRouter {
 }
 
 async fn preflight(method: Method, headers: HeaderMap) -> Response<Body> {
-    let requested = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
     let mut response = StatusCode::NO_CONTENT.into_response();
     debug_assert_eq!(method, Method::OPTIONS);
     response
         .headers_mut()
-        .extend(cors::public_preflight_headers(requested));
+        .extend(cors::public_preflight_headers(&headers));
     response
 }

@@ -112,6 +112,12 @@ impl Raw {
             })
     }
 
+    /// The head of the next answer alone, with the end of its last line.
+    pub async fn head(&mut self) -> Option<String> {
+        let head = timeout(SOON, self.until(b"\r\n\r\n")).await.ok()??;
+        Some(format!("{}\r\n", String::from_utf8_lossy(&head)))
+    }
+
     /// Whether these bytes arrive soon, as they come over the wire.
     pub async fn brings(&mut self, bytes: &[u8]) -> bool {
         matches!(timeout(SOON, self.until(bytes)).await, Ok(Some(_)))

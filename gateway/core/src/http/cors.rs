@@ -1,14 +1,17 @@
 //! The headers that a browser requires before a page may read a response (WHATWG Fetch, *CORS protocol*).
 //!
-//! `*` does not cover `Authorization`, so the requested headers are allowed one by one. `WWW-Authenticate` is exposed because a
+//! `*` does not cover `Authorization`, so the requested headers are allowed one by one: those that are forwarded, or read
+//! ([`forwarding`](super::forwarding) has the one list). `WWW-Authenticate` is exposed because a
 //! client in a browser needs it to find the authorization server.
 
 use http::Method;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+    HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
+
+use super::forwarding::is_allowed_from_pages;
 
 /// A header of a response.
 pub type Header = (HeaderName, HeaderValue);
@@ -20,15 +23,20 @@ pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The headers of the response (204) to a preflight from an allowed origin. `requested` is its `Access-Control-Request-Headers`.
-pub fn preflight_headers(origin: &HeaderValue, requested: Option<&HeaderValue>) -> Vec<Header> {
+/// The headers of the response (204) to a preflight from an allowed origin. `asked` are its headers, `passed_on` the other
+/// headers that the resource forwards.
+pub fn preflight_headers(
+    origin: &HeaderValue,
+    asked: &HeaderMap,
+    passed_on: &[HeaderName],
+) -> Vec<Header> {
     let methods = (
         ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, POST, DELETE"),
     );
     answer_headers(Some(origin))
         .chain([methods])
-        .chain(allow_headers(requested))
+        .chain(allow_headers(asked, passed_on))
         .collect()
 }
 
@@ -55,35 +63,30 @@ pub fn public_header() -> Header {
 }
 
 /// The headers of the response (204) to a preflight for a public document. Clients send `MCP-Protocol-Version`, so browsers ask.
-pub fn public_preflight_headers(requested: Option<&HeaderValue>) -> Vec<Header> {
+pub fn public_preflight_headers(asked: &HeaderMap) -> Vec<Header> {
     let methods = (
         ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET"),
     );
     [public_header(), methods]
         .into_iter()
-        .chain(allow_headers(requested))
+        .chain(allow_headers(asked, &[]))
         .collect()
 }
 
-/// Allows those of the requested headers that MCP clients send.
-fn allow_headers(requested: Option<&HeaderValue>) -> Option<Header> {
-    let requested = requested?.to_str().ok()?.to_ascii_lowercase();
-    let names: Vec<&str> = requested
-        .split(',')
-        .map(str::trim)
-        .filter(|name| is_allowed(name))
+/// Allows those of the requested headers that are used.
+fn allow_headers(asked: &HeaderMap, passed_on: &[HeaderName]) -> Option<Header> {
+    let lines = asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
+    let names = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
+    let allowed: Vec<_> = names
+        .filter(|name| is_allowed_from_pages(name.as_str()) || passed_on.contains(name))
         .collect();
+    let names: Vec<_> = allowed.iter().map(HeaderName::as_str).collect();
     let value = HeaderValue::from_str(&names.join(", ")).ok()?;
     (!names.is_empty()).then_some((ACCESS_CONTROL_ALLOW_HEADERS, value))
-}
-
-fn is_allowed(name: &str) -> bool {
-    let known = matches!(
-        name,
-        "authorization" | "content-type" | "accept" | "last-event-id"
-    ) || name.starts_with("mcp-");
-    known && HeaderName::from_bytes(name.as_bytes()).is_ok()
 }
 
 #[cfg(test)]
@@ -95,6 +98,18 @@ mod tests {
             .into_iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
             .collect()
+    }
+
+    fn asking(lines: &[&str]) -> HeaderMap {
+        let lines = lines
+            .iter()
+            .map(|line| HeaderValue::from_str(line).unwrap());
+        lines
+            .map(|line| (ACCESS_CONTROL_REQUEST_HEADERS, line))
+            .fold(HeaderMap::new(), |mut map, (name, line)| {
+                map.append(name, line);
+                map
+            })
     }
 
     #[test]
@@ -137,6 +152,11 @@ mod tests {
             ),
             ("mcp-param-a_b", Some("mcp-param-a_b")),
             (
+                "traceparent,tracestate,baggage,user-agent",
+                Some("traceparent, tracestate, baggage, user-agent"),
+            ),
+            ("x-tenant-id, X-Other", Some("x-tenant-id")),
+            (
                 "authorization, x-mcp-subject, cookie, *",
                 Some("authorization"),
             ),
@@ -146,9 +166,11 @@ mod tests {
             (",,", None),
         ];
         for (requested, granted) in cases {
+            let passed_on = [HeaderName::from_static("x-tenant-id")];
             let headers = lines(preflight_headers(
                 &origin,
-                Some(&HeaderValue::from_static(requested)),
+                &asking(&[requested]),
+                &passed_on,
             ));
             assert!(headers.contains(&"access-control-allow-origin: https://a.example".to_owned()));
             assert!(
@@ -160,18 +182,25 @@ mod tests {
                 .find_map(|line| line.strip_prefix("access-control-allow-headers: "));
             assert_eq!(allowed, granted, "{requested}");
         }
-        assert_eq!(preflight_headers(&origin, None).len(), 4);
+        assert_eq!(preflight_headers(&origin, &HeaderMap::new(), &[]).len(), 4);
+        let lines = lines(preflight_headers(
+            &origin,
+            &asking(&["accept", "baggage"]),
+            &[],
+        ));
+        let both = "access-control-allow-headers: accept, baggage".to_owned();
+        assert!(lines.contains(&both), "{lines:?}");
     }
 
     #[test]
     fn every_page_may_read_a_public_document() {
         assert_eq!(lines([public_header()]), ["access-control-allow-origin: *"]);
-        let requested = HeaderValue::from_static("mcp-protocol-version");
+        let requested = asking(&["mcp-protocol-version"]);
         let expected = [
             "access-control-allow-origin: *",
             "access-control-allow-methods: GET",
             "access-control-allow-headers: mcp-protocol-version",
         ];
-        assert_eq!(lines(public_preflight_headers(Some(&requested))), expected);
+        assert_eq!(lines(public_preflight_headers(&requested)), expected);
     }
 }

@@ -5,8 +5,11 @@
 
 pub mod copies;
 
-use http::header::{CACHE_CONTROL, CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
 
+use super::media_type::is_media_type;
 use crate::mcp::headers::{PARAM_PREFIX, SESSION_ID};
 use crate::mcp::version::Era;
 
@@ -25,6 +28,9 @@ const READ: &[&str] = &[
     "transfer-encoding",
     "x-forwarded-for",
 ];
+
+/// Tells nginx and its kin to send on what they receive.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The event after which a client resumes a stream.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -76,7 +82,18 @@ pub fn is_allowed_upstream(name: &str, era: Era) -> bool {
     }
 }
 
+/// Whether a page of an allowed origin may send a header with this name, in lower case: what is forwarded to the upstream, and
+/// what the gateway reads itself in order to forward something else.
+pub fn is_allowed_from_pages(name: &str) -> bool {
+    name == AUTHORIZATION
+        || name == LAST_EVENT_ID
+        || name.starts_with(MCP_PREFIX)
+        || is_allowed_upstream(name, Era::Modern)
+}
+
 /// The upstream's headers that are forwarded to the client.
+///
+/// An event stream tells proxies not to buffer it: they would keep events until the answer ends.
 ///
 /// Headers with which a cache could store the answer or validate a stored one are not among them. `Content-Length` is not one of
 /// them, because the gateway frames the response itself, and `Mcp-Session-Id` is not, because it
@@ -93,7 +110,16 @@ pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
         }
     }
     passed.insert(CACHE_CONTROL, not_stored(upstream));
+    if is_event_stream(upstream) {
+        passed.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    }
     passed
+}
+
+/// Whether an answer is an event stream.
+pub fn is_event_stream(upstream: &HeaderMap) -> bool {
+    let is_stream = |value| is_media_type(value, "text/event-stream");
+    upstream.get(CONTENT_TYPE).is_some_and(is_stream)
 }
 
 /// Every answer of a resource depends on the caller, so no cache may store it, whatever the upstream says (RFC 9111 §3.5). Of
@@ -135,8 +161,8 @@ pub fn identity_value(claim: &str) -> Option<HeaderValue> {
 }
 
 fn passed(headers: &HeaderMap, passes: impl Fn(&str) -> bool) -> HeaderMap {
-    // Room for one more: the gateway adds a header of its own.
-    let mut passed = HeaderMap::with_capacity(headers.len() + 1);
+    // Room for two more: the gateway adds headers of its own.
+    let mut passed = HeaderMap::with_capacity(headers.len() + 2);
     for (name, value) in headers.iter().filter(|(name, _)| passes(name.as_str())) {
         passed.append(name, value.clone());
     }
@@ -361,6 +387,58 @@ mod tests {
         ];
         let passed = to_client(&map(&[&listed[..], &others[..]].concat()));
         assert_eq!(names(&passed), listed.map(|(name, _)| name));
+    }
+
+    #[test]
+    fn an_event_stream_is_not_buffered_by_proxies() {
+        for (content_type, own, expected) in [
+            ("text/event-stream", None, Some("no")),
+            ("Text/Event-Stream;charset=utf-8", Some("yes"), Some("no")),
+            ("application/json", None, None),
+            ("application/json", Some("yes"), Some("yes")),
+            ("text/event-streams", None, None),
+        ] {
+            let mut upstream = map(&[("content-type", content_type)]);
+            if let Some(own) = own {
+                upstream.append(X_ACCEL_BUFFERING, HeaderValue::from_static(own));
+            }
+            let passed = to_client(&upstream);
+            let values: Vec<_> = passed.get_all(X_ACCEL_BUFFERING).iter().collect();
+            let expected = Vec::from_iter(expected);
+            assert_eq!(values, expected, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_page_may_send_what_is_forwarded_and_no_more() {
+        for name in [
+            "authorization",
+            "content-type",
+            "accept",
+            "accept-language",
+            "user-agent",
+            "last-event-id",
+            "traceparent",
+            "tracestate",
+            "baggage",
+            "mcp-method",
+            "mcp-name",
+            "mcp-param-a",
+            "mcp-protocol-version",
+            "mcp-session-id",
+        ] {
+            assert!(is_allowed_from_pages(name), "{name}");
+        }
+        for name in [
+            "cookie",
+            "x-mcp-subject",
+            "x-forwarded-for",
+            "origin",
+            "*",
+            "",
+        ] {
+            assert!(!is_allowed_from_pages(name), "{name}");
+        }
     }
 
     #[test]

@@ -14,14 +14,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
+use http::{Response, StatusCode, header::CONTENT_ENCODING};
 use http_body::Body;
 use http_body_util::BodyExt;
 use mcp_gateway_core::{
-    http::media_type::is_media_type,
+    http::forwarding::is_event_stream,
     sse::{COMMENT, EventBoundary},
 };
 use pingora::protocols::http::ServerSession;
@@ -70,7 +67,7 @@ impl Relay {
         // A silence of zero means no comments.
         let silence = exchange.snapshot.timeouts.sse_comment;
         let headers = response.headers();
-        let is_stream = headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
+        let is_stream = is_event_stream(headers);
         let takes_comments = is_stream
             && response.body().size_hint().exact().is_none()
             && response.status() == StatusCode::OK
@@ -88,10 +85,6 @@ impl Relay {
             body: response.into_body(),
         }
     }
-}
-
-fn is_event_stream(value: &HeaderValue) -> bool {
-    is_media_type(value, "text/event-stream")
 }
 
 /// The next event of a relayed answer.

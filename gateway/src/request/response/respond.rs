@@ -77,7 +77,11 @@ pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Re
 pub(crate) async fn document(exchange: &mut Exchange<'_>, admitted: &Admitted) -> Result<(), Stop> {
     let head = exchange.session.req_header();
     let mut request = http::Request::new(Body::empty());
-    *request.method_mut() = head.method.clone();
+    // HEAD gets the head that GET would get, with its length (RFC 9110 §9.3.2): the body is left out when it is written.
+    *request.method_mut() = match head.method {
+        Method::HEAD => Method::GET,
+        _ => head.method.clone(),
+    };
     *request.uri_mut() = admitted.path.parse().map_err(|_| Reason::NotFound)?;
     *request.headers_mut() = head.headers.clone();
     let documents = &exchange.snapshot.documents;
@@ -108,9 +112,8 @@ pub(crate) async fn document(exchange: &mut Exchange<'_>, admitted: &Admitted) -
 /// Answers a CORS preflight of an allowed origin; it needs no token.
 pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
     let asked = &exchange.session.req_header().headers;
-    let requested = asked.get(http::header::ACCESS_CONTROL_REQUEST_HEADERS);
     let origin = exchange.origin.as_ref().ok_or(Reason::Origin)?;
-    let headers = cors::preflight_headers(origin, requested);
+    let headers = cors::preflight_headers(origin, asked, &[]);
     exchange.record.set_status(StatusCode::NO_CONTENT);
     write(
         exchange.session,

@@ -2,6 +2,7 @@
 
 use e2e::client::{initialize, request, tool};
 use e2e::gateway::config::{ISSUER, resource};
+use e2e::world::secure::Secure;
 use e2e::world::{Table, World};
 use http::Method;
 use serde_json::json;
@@ -257,6 +258,64 @@ async fn a_document_allows_only_get() {
         format!("{head:?}")
     });
     assert_eq!(world.upstream.hits(), 0);
+}
+
+#[tokio::test]
+async fn head_tells_the_length_that_get_gives_on_every_answer_of_the_gateway() {
+    let world = World::start().await;
+    let own = world.gateway.config.public;
+    let mut table = Table::default();
+    for path in [
+        METADATA,
+        &format!("{METADATA}/mcp"),
+        &format!("{METADATA}/mcp/"),
+        &format!("{METADATA}/nowhere"),
+        "/nowhere",
+        "/mcp",
+    ] {
+        let got = world.gateway.get(path).send().await;
+        let length = got.body.len().to_string();
+        let mut connection = world.gateway.raw().await;
+        // The second answer comes right after the first head: there is no body between them.
+        for _ in 0..2 {
+            let request = format!("HEAD {path} HTTP/1.1\r\nHost: {own}\r\n\r\n");
+            connection.send(request).await;
+            let head = connection.head().await.unwrap_or_default();
+            let status = format!("HTTP/1.1 {} ", got.status);
+            let told = format!("content-length: {length}\r\n");
+            let is_right = head.starts_with(&status) && head.to_lowercase().contains(&told);
+            table.check(path, is_right, || format!("{head:?}, GET: {got:?}"));
+        }
+    }
+    let admin = world.gateway.config.admin;
+    for path in ["/livez", "/readyz", "/nowhere"] {
+        let url = format!("http://{admin}{path}");
+        let got = world.gateway.admin(path).await;
+        let head = e2e::client::Call::new(&e2e::client::http(), Method::HEAD, url);
+        let head = head.send().await;
+        let is_right = head.status == got.status && head.body.is_empty();
+        table.check(path, is_right, || format!("{head:?}"));
+        let told = head.header("content-length");
+        let is_right = [got.header("content-length"), ""].contains(&told);
+        table.check(path, is_right, || told.to_owned());
+    }
+}
+
+#[tokio::test]
+async fn head_tells_the_length_over_http_2_too() {
+    let secure = Secure::start().await;
+    let http = secure.http(false);
+    for path in [&format!("{METADATA}/mcp"), "/nowhere", "/mcp"] {
+        let call = |method| e2e::client::Call::new(&http, method, secure.gateway.uri(path));
+        let got = call(Method::GET).send().await;
+        let head = call(Method::HEAD).send().await;
+        assert_eq!((head.status, head.body.len()), (got.status, 0), "{path}");
+        assert_eq!(
+            head.header("content-length"),
+            got.body.len().to_string(),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]

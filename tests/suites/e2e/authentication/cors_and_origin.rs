@@ -95,7 +95,7 @@ async fn a_preflight_needs_no_token_and_echoes_what_mcp_needs() {
     let reply = preflight(&world, "/mcp", LISTED)
         .with(
             "access-control-request-headers",
-            "authorization,content-type,mcp-param-region,last-event-id,x-evil",
+            "authorization,content-type,mcp-param-region,last-event-id,traceparent,Tracestate,baggage,x-evil",
         )
         .send()
         .await;
@@ -112,7 +112,10 @@ async fn a_preflight_needs_no_token_and_echoes_what_mcp_needs() {
             "authorization",
             "content-type",
             "mcp-param-region",
-            "last-event-id"
+            "last-event-id",
+            "traceparent",
+            "tracestate",
+            "baggage"
         ]
     );
     let methods = reply.header("access-control-allow-methods");
@@ -121,6 +124,92 @@ async fn a_preflight_needs_no_token_and_echoes_what_mcp_needs() {
     }
     assert!(reply.header("vary").to_lowercase().contains("origin"));
     assert_eq!(world.upstream.hits(), 0);
+}
+
+#[tokio::test]
+async fn a_page_may_send_whatever_is_forwarded() {
+    let world = world().await;
+    let fields = [
+        ("accept", "application/json"),
+        ("accept-language", "de"),
+        ("user-agent", "page"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+        ("tracestate", "a=b"),
+        ("baggage", "c=d"),
+    ];
+    let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+    let call = world.gateway.post(initialize()).token(&world.reader());
+    let call = call.with("origin", LISTED);
+    let call = fields
+        .iter()
+        .fold(call, |call, (name, value)| call.with(name, value));
+    world.acceptance(call).await.unwrap();
+    let seen = world.upstream.last();
+    let reply = preflight(&world, "/mcp", LISTED)
+        .with("access-control-request-headers", &names.join(","))
+        .send()
+        .await;
+    assert_eq!(
+        reply.header("access-control-allow-headers"),
+        names.join(", ")
+    );
+    for (name, value) in fields {
+        assert_eq!(seen.header(name), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn extensions_and_applications_can_be_allowed() {
+    let listed = json!([
+        "chrome-extension://nkbihfbeogaeaoehlefnkodbefgpgknn",
+        "moz-extension://*",
+        "vscode-webview://*",
+        "tauri://localhost",
+        "app://.",
+        "capacitor://localhost"
+    ]);
+    let world = World::with(|config| config.set("/origins", listed)).await;
+    let mut table = Table::default();
+    for origin in [
+        "chrome-extension://nkbihfbeogaeaoehlefnkodbefgpgknn",
+        "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+        "vscode-webview://1ai8cmvsjfg2olqp0vqkbs3a8mgoo4tv0dd4v1e4hpgkfjtbqpv1",
+        "tauri://localhost",
+        "app://.",
+        "capacitor://localhost",
+    ] {
+        let call = world.gateway.post(initialize()).token(&world.reader());
+        let call = call.with("origin", origin);
+        if let Some(reply) = table.row(origin, world.acceptance(call).await) {
+            let allowed = reply.header("access-control-allow-origin");
+            table.check(origin, allowed == origin, || allowed.to_owned());
+        }
+        let reply = preflight(&world, "/mcp", origin).send().await;
+        let allowed = reply.header("access-control-allow-origin");
+        table.check(origin, reply.status == 204 && allowed == origin, || {
+            format!("{reply:?}")
+        });
+    }
+    for origin in [
+        "null",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "moz-extension://",
+        "moz-extension://*",
+        "moz-extension://a,moz-extension://b",
+        "http://moz-extension",
+        "https://evil.example",
+        "tauri://localhost.evil.example",
+        "http://tauri.localhost",
+        "app://..",
+        "file://",
+    ] {
+        let call = world.gateway.post(initialize()).token(&world.reader());
+        let call = call.with("origin", origin);
+        table.row(origin, world.refusal(call, 403, "origin").await);
+    }
 }
 
 #[tokio::test]

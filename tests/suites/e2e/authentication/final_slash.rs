@@ -159,6 +159,7 @@ async fn the_messages_of_a_server_of_2024_11_05_are_reached() {
     });
     let token = world.token_for("/sse").sign();
     let events = world.gateway.get("/sse").token(&token).send().await;
+    assert_eq!(events.header("x-accel-buffering"), "no");
     let text = events.text();
     let endpoint = text
         .lines()

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use e2e::client::raw::Raw;
 use e2e::client::sse::{Events, Item};
-use e2e::client::{initialize, modern, notification, request};
+use e2e::client::{Call, initialize, modern, notification, request};
 use e2e::process::port;
 use e2e::upstream::{Answer, Chunk, head, steps, with};
 use e2e::world::World;
+use e2e::world::secure::Secure;
+use http::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -99,6 +101,40 @@ async fn events_are_delivered_as_they_come() {
     );
     drop(feed);
     assert_eq!(events.next().await, Item::End);
+}
+
+#[tokio::test]
+async fn proxies_are_told_not_to_buffer_an_event_stream() {
+    let secure = Secure::start().await;
+    secure.upstream.script(|request| {
+        let content_type = match request.header("mcp-method") {
+            Some(_) => "application/json",
+            None => "Text/Event-Stream; charset=utf-8",
+        };
+        let mut answer = with(200, content_type, "data: {}\n\n");
+        let headers = answer.headers_mut();
+        headers.append("x-accel-buffering", "yes".parse().unwrap());
+        headers.append("x-accel-buffering", "yes".parse().unwrap());
+        Answer::Full(answer)
+    });
+    let token = secure.token();
+    for http1 in [true, false] {
+        let http = secure.http(http1);
+        let get = Call::new(&http, Method::GET, secure.gateway.uri("/mcp")).token(&token);
+        let post = secure.post(&http, initialize());
+        for call in [get, post] {
+            let reply = call.send().await;
+            assert_eq!(reply.header("x-accel-buffering"), "no");
+        }
+        let json = secure.post(&http, modern(1, "ping", json!({})));
+        let reply = json.modern("ping", None).send().await;
+        let values: Vec<_> = reply.headers.get_all("x-accel-buffering").iter().collect();
+        assert_eq!(
+            values,
+            ["yes", "yes"],
+            "the upstream's, on an answer that is no stream"
+        );
+    }
 }
 
 #[tokio::test]
