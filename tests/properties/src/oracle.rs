@@ -22,6 +22,11 @@ impl Members {
         Some(value.get())
     }
 
+    /// The raw value of an optional member: null is none.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|raw| *raw != "null")
+    }
+
     /// The text of the only member of this name, where it is one.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.get(name)?).ok()

@@ -169,12 +169,15 @@ mod tests {
 
     #[test]
     fn an_object_that_was_not_requested_is_read_on_access() {
-        let root = read(r#"{"other":{"a":1},"text":"x"}"#).object.unwrap();
+        let root = read(r#"{"other":{"a":1},"text":"x","nothing":null}"#)
+            .object
+            .unwrap();
         let other = root.object("other").unwrap().unwrap();
         assert!(matches!(other, Cow::Owned(_)));
         assert_eq!(other.get("a"), Some(&b"1"[..]));
         assert_eq!(root.object("text"), Err(JsonError::Syntax));
         assert_eq!(root.object("none"), Ok(None));
+        assert_eq!(root.object("nothing"), Ok(None));
     }
 
     #[test]

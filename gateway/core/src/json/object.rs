@@ -10,6 +10,9 @@ use super::lexer::Lexer;
 use super::limits::JsonError;
 use super::text;
 
+/// How generated clients write a member that they leave out.
+const NULL: &[u8] = b"null";
+
 /// The members of one object, in order, their values raw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<'a> {
@@ -32,6 +35,11 @@ impl<'a> Object<'a> {
             .map(|(_, raw)| raw)
     }
 
+    /// The raw value of the first member with this name, for a member that is optional: null counts as absent.
+    pub fn given(&self, name: &str) -> Option<&'a [u8]> {
+        self.get(name).filter(|raw| *raw != NULL)
+    }
+
     /// Every member: its name, unescaped, and its raw value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a [u8])> + Clone {
         self.members
@@ -39,7 +47,8 @@ impl<'a> Object<'a> {
             .map(|member| (member.name.as_ref(), member.raw))
     }
 
-    /// The first member with this name, which must be an object. It is read now if it was not read before.
+    /// The first member with this name, which must be an object or null, which counts as absent. It is read now if it was not
+    /// read before.
     ///
     /// # Errors
     /// As [`object`].
@@ -50,6 +59,7 @@ impl<'a> Object<'a> {
         };
         match &member.inner {
             Some(inner) => Ok(Some(Cow::Borrowed(inner))),
+            None if member.raw == NULL => Ok(None),
             None => object(member.raw).map(|inner| Some(Cow::Owned(inner))),
         }
     }
@@ -203,6 +213,14 @@ mod tests {
         assert_eq!(members, expected);
         assert_eq!(object.get("b!"), Some(expected[1].1));
         assert_eq!(object.get("A"), None);
+        assert_eq!(
+            (object.get("n"), object.given("n")),
+            (Some(&b"null"[..]), None)
+        );
+        assert_eq!(
+            (object.given("a"), object.given("A")),
+            (Some(&b"1"[..]), None)
+        );
         assert_eq!(object.len(), 6);
         assert!(!object.is_empty() && Object::default().is_empty());
     }

@@ -292,7 +292,10 @@ fn meta_version<'a>(params: &Object<'a>) -> Result<Option<Cow<'a, str>>, Reason>
     let Some(meta) = member::object(params, "_meta", &[META_KEY])? else {
         return Ok(None);
     };
-    text(&meta, META_KEY).map_err(|_| Reason::VersionMissing)
+    let version = meta.given(META_KEY).map(json::string);
+    version
+        .map(|text| text.ok_or(Reason::VersionMissing))
+        .transpose()
 }
 
 #[cfg(test)]
@@ -507,7 +510,13 @@ mod tests {
         let versioned =
             meta(r#"{"progressToken":1,"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#);
         assert_eq!(read(&versioned).unwrap().meta_version(), Some("2026-07-28"));
-        for value in ["null", "1", "{}", r#""\ud800""#] {
+        for absent in [
+            meta("null"),
+            meta(r#"{"io.modelcontextprotocol/protocolVersion":null}"#),
+        ] {
+            assert_eq!(read(&absent).unwrap().meta_version(), None, "{absent}");
+        }
+        for value in ["1", "{}", r#""\ud800""#] {
             let body = meta(&format!(
                 r#"{{"io.modelcontextprotocol/protocolVersion":{value}}}"#
             ));
@@ -516,6 +525,40 @@ mod tests {
                 (Reason::VersionMissing, Some("1".into())),
                 "{value}"
             );
+        }
+    }
+
+    /// Generated clients write null for what they leave out.
+    #[test]
+    fn an_optional_member_that_is_null_is_absent() {
+        for (body, like) in [
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":null}"#,
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":{},"params":null}"#,
+                r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":null,"_meta":{"progressToken":null}}}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":null,"task":null,"_meta":null}}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":null,"taskIds":null}}}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}"#,
+            ),
+        ] {
+            assert_eq!(read(body), read(like), "{body}");
+            assert!(read(body).is_ok(), "{body}");
         }
     }
 
@@ -671,8 +714,33 @@ mod tests {
                 Some("1"),
             ),
             (
-                "params null",
-                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#,
+                "jsonrpc null",
+                r#"{"jsonrpc":null,"id":1,"method":"ping"}"#,
+                Some("1"),
+            ),
+            (
+                "method null next to a result",
+                r#"{"jsonrpc":"2.0","id":1,"method":null,"result":{}}"#,
+                Some("1"),
+            ),
+            (
+                "result null next to a method",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":null}"#,
+                Some("1"),
+            ),
+            (
+                "error null next to a result",
+                r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#,
+                Some("1"),
+            ),
+            (
+                "call with params null",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}"#,
+                Some("1"),
+            ),
+            (
+                "name null",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":null}}"#,
                 Some("1"),
             ),
             (

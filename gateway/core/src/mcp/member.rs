@@ -44,7 +44,7 @@ pub fn has_control(name: &str) -> bool {
         })
 }
 
-/// A member that, if present, must be an object without look-alike names.
+/// A member that, if present and not null, must be an object without look-alike names.
 ///
 /// # Errors
 /// [`Reason::InvalidRequest`] if it is not an object, [`Reason::AmbiguousJson`] if two readers could read it differently.

@@ -23,10 +23,10 @@ pub(crate) fn members(method: Option<McpMethod>) -> &'static [&'static str] {
     }
 }
 
-/// The arguments of a tool or prompt, as the client sent them.
+/// The arguments of a tool or prompt, as the client sent them. Null counts as absent, here and below.
 pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<McpMethod>) -> Option<&'a [u8]> {
     method.filter(|method| method.takes_arguments())?;
-    params.get("arguments")
+    params.given("arguments")
 }
 
 /// What the message uses in addition to its name.
@@ -55,7 +55,7 @@ fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Reason> {
     else {
         return Ok(Vec::new());
     };
-    let Some(raw) = notifications.get("resourceSubscriptions") else {
+    let Some(raw) = notifications.given("resourceSubscriptions") else {
         return Ok(Vec::new());
     };
     let uris = json::array(raw).map_err(|_| Reason::InvalidRequest)?;
@@ -105,6 +105,11 @@ mod tests {
             ("{}", vec![]),
             (r#"{"notifications":{"toolsListChanged":true}}"#, vec![]),
             (r#"{"notifications":{"resourceSubscriptions":[]}}"#, vec![]),
+            (r#"{"notifications":null}"#, vec![]),
+            (
+                r#"{"notifications":{"resourceSubscriptions":null}}"#,
+                vec![],
+            ),
             (
                 r#"{"notifications":{"resourceSubscriptions":["a://b","\u0061://c"]}}"#,
                 vec![resource("a://b"), resource("a://c")],
@@ -120,6 +125,7 @@ mod tests {
             r#"{"notifications":[]}"#,
             r#"{"notifications":{"resourceSubscriptions":"a://b"}}"#,
             r#"{"notifications":{"resourceSubscriptions":[1]}}"#,
+            r#"{"notifications":{"resourceSubscriptions":[null]}}"#,
             r#"{"notifications":{"resourceSubscriptions":["\ud800"]}}"#,
         ] {
             assert_eq!(
@@ -181,6 +187,15 @@ mod tests {
                 Ok(vec![resource("a://{b}")]),
             ),
             (
+                r#"{"ref":{"type":"ref/prompt","name":"p","uri":null},"context":null}"#,
+                Ok(vec![Reference::Prompt("p".into())]),
+            ),
+            (
+                r#"{"ref":{"type":"ref/prompt","name":null,"uri":"p"}}"#,
+                Err(Reason::InvalidRequest),
+            ),
+            (r#"{"ref":null}"#, Err(Reason::InvalidRequest)),
+            (
                 r#"{"ref":{"type":"ref/prompt","uri":"p"}}"#,
                 Err(Reason::InvalidRequest),
             ),
@@ -220,5 +235,7 @@ mod tests {
             Some(&br#"{"a":1}"#[..])
         );
         assert_eq!(arguments(&params, Some(McpMethod::of("tools/list"))), None);
+        let null = json::object(br#"{"arguments":null}"#).unwrap();
+        assert_eq!(arguments(&null, Some(McpMethod::of("tools/call"))), None);
     }
 }

@@ -62,7 +62,7 @@ impl Tasks {
     }
 }
 
-/// How a message with these `params` uses tasks.
+/// How a message with these `params` uses tasks. Members that are null count as absent: no server makes a task of a null `task`.
 ///
 /// # Errors
 /// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] if `notifications`
@@ -79,11 +79,11 @@ pub(crate) fn used(params: &Object<'_>, method: Option<McpMethod>) -> Result<Tas
     }
     if watching
         && let Some(filter) = member::object(params, "notifications", &["taskIds"])?
-        && filter.get("taskIds").is_some()
+        && filter.given("taskIds").is_some()
     {
         return Ok(TaskUse::Watches);
     }
-    Ok(match params.get("task") {
+    Ok(match params.given("task") {
         Some(_) => TaskUse::Asks,
         None => TaskUse::None,
     })
@@ -180,7 +180,23 @@ mod tests {
             (
                 "tools/call",
                 r#"{"name":"a","task":null}"#,
+                Ok(TaskUse::None),
+            ),
+            (
+                "tools/call",
+                r#"{"name":"a","task":false}"#,
                 Ok(TaskUse::Asks),
+            ),
+            (LISTEN, r#"{"notifications":null}"#, Ok(TaskUse::None)),
+            (
+                LISTEN,
+                r#"{"notifications":{"taskIds":null}}"#,
+                Ok(TaskUse::None),
+            ),
+            (
+                LISTEN,
+                r#"{"notifications":{"taskIds":[null]}}"#,
+                Ok(TaskUse::Watches),
             ),
             (
                 "tools/call",

@@ -68,7 +68,8 @@ impl<'a> AnswerReading<'_, 'a> {
         if let (Some(bound), Some(method), Some(params)) = (self.sealing.tasks, method, params) {
             let method =
                 json::string(method).ok_or(EditError::Unfit("its method is not a string"))?;
-            let is_notification = root.get("id").is_none();
+            // Some servers write a notification with an id that is null.
+            let is_notification = root.given("id").is_none();
             self.params(&bound, is_notification.then_some(&*method), &params)?;
         }
         Ok(())
@@ -129,8 +130,7 @@ impl<'a> AnswerReading<'_, 'a> {
             return Ok(());
         };
         refuse_ambiguous(&watched, &["taskIds"])?;
-        let ids = watched.get("taskIds").filter(|raw| *raw != b"null");
-        let ids = ids.map(json::array).transpose();
+        let ids = watched.given("taskIds").map(json::array).transpose();
         let ids = ids.map_err(|_| EditError::Unfit("its taskIds are not a list"))?;
         let ids = ids.unwrap_or_default();
         if ids.len() > MAX_WATCHED {
@@ -253,6 +253,7 @@ mod tests {
             format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":[],{related}}}}}"#),
             format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"taskId":"ID","result":{{"content":[],{related}}}}}}}"#),
             r#"{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"ID"}}"#.to_owned(),
+            r#"{"jsonrpc":"2.0","id":null,"method":"notifications/tasks/status","params":{"taskId":"ID"},"result":null,"error":null}"#.to_owned(),
             format!(r#"{{"jsonrpc":"2.0","method":"notifications/tasks","params":{{"taskId":"ID","result":{{{related}}}}}}}"#),
             r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"taskIds":["ID", "ID"]}}}"#.to_owned(),
             format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{{related}}}}}"#),

@@ -1,6 +1,6 @@
 //! Opens the sealed values in a client's message for the upstream: ids of tasks, and the state of a repeated request.
 //!
-//! All other bytes of the message stay unchanged. Tasks that the client itself hosts (MCP 2025-11-25: for sampling and
+//! All other bytes of the message stay unchanged. Optional members that are null count as absent. Tasks that the client itself hosts (MCP 2025-11-25: for sampling and
 //! elicitation) have ids of the client. They are forwarded where an answer to the server or a notification of the client names
 //! them. As the related task of any other message they are refused, because such an id could belong to any caller.
 
@@ -74,7 +74,7 @@ impl Opening<'_> {
             changes: Splices::default(),
             opened: Opened::default(),
         };
-        match (&method, message.get("params"), message.get("result")) {
+        match (&method, message.given("params"), message.get("result")) {
             (Some(method), Some(params), _) => reading.params(method, &object(params)?)?,
             (Some(method), None, _) => reading.state(method, &Object::default())?,
             (None, _, Some(result)) if self.tasks => reading.result(result)?,
@@ -141,7 +141,7 @@ impl<'a> MessageReading<'_, 'a> {
             && let Some(watched) = member(params, "notifications")?
         {
             refuse_ambiguous(&watched, &["taskIds"])?;
-            let ids = watched.get("taskIds").map(json::array).transpose();
+            let ids = watched.given("taskIds").map(json::array).transpose();
             let ids = ids.map_err(|_| Reason::InvalidRequest)?.unwrap_or_default();
             if ids.len() > MAX_WATCHED {
                 return Err(Reason::InvalidRequest);
@@ -196,10 +196,10 @@ impl<'a> MessageReading<'_, 'a> {
         let target = McpMethod::of(method).target();
         let named = target.and_then(|target| params.get(target));
         let name = named.map(text).transpose()?;
-        let call = CallDigest::of(method, name.as_deref(), params.get("arguments"));
+        let call = CallDigest::of(method, name.as_deref(), params.given("arguments"));
         let call = call.map_err(|_| Reason::InvalidRequest)?;
         let bound = self.opening.binding.request_state(&call);
-        if let Some(raw) = params.get("requestState") {
+        if let Some(raw) = params.given("requestState") {
             let Opening { sealer, now, .. } = *self.opening;
             let state = state::open(sealer, &bound, &text(raw)?, now, lifetime)?;
             self.put(raw, &state)?;
@@ -217,7 +217,7 @@ impl<'a> MessageReading<'_, 'a> {
 }
 
 fn lacks_extension(meta: &Object<'_>) -> bool {
-    let is_modern = meta.get(META_KEY).is_some();
+    let is_modern = meta.given(META_KEY).is_some();
     let declared = DECLARED.iter().try_fold(meta.clone(), |object, name| {
         json::object(object.get(name)?).ok()
     });
@@ -232,7 +232,7 @@ fn refuse_ambiguous(object: &Object<'_>, known: &[&str]) -> Result<(), Reason> {
 }
 
 fn member<'a>(object: &Object<'a>, name: &str) -> Result<Option<Object<'a>>, Reason> {
-    object.get(name).map(self::object).transpose()
+    object.given(name).map(self::object).transpose()
 }
 
 fn object(raw: &[u8]) -> Result<Object<'_>, Reason> {
@@ -440,6 +440,38 @@ mod tests {
         ] {
             assert_eq!(open(&body).as_deref(), Ok(&*body));
         }
+    }
+
+    #[test]
+    fn an_optional_member_that_is_null_is_absent() {
+        for body in [
+            message("tools/list", "null"),
+            message("tools/list", r#"{"_meta":null}"#),
+            message(
+                "tools/call",
+                r#"{"name":"a","arguments":null,"requestState":null}"#,
+            ),
+            message(
+                "tools/call",
+                r#"{"name":"a","_meta":{"io.modelcontextprotocol/related-task":null}}"#,
+            ),
+            message("subscriptions/listen", r#"{"notifications":null}"#),
+            message(
+                "subscriptions/listen",
+                r#"{"notifications":{"taskIds":null}}"#,
+            ),
+            r#"{"jsonrpc":"2.0","id":7,"result":{"_meta":null},"params":null}"#.to_owned(),
+        ] {
+            assert_eq!(open(&body).as_deref(), Ok(&*body));
+        }
+        let state = |arguments: &str| {
+            let body = message("tools/call", &format!(r#"{{"name":"a"{arguments}}}"#));
+            open_as(ALICE, &body).unwrap().1.state.unwrap().digest
+        };
+        assert_eq!(state(r#","arguments":null"#), state(""));
+        assert_ne!(state(r#","arguments":{}"#), state(""));
+        let task = message("tasks/get", r#"{"taskId":null}"#);
+        assert_eq!(open(&task), Err(Reason::InvalidRequest));
     }
 
     #[test]

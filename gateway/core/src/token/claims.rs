@@ -1,5 +1,6 @@
 //! The claims of a token (RFC 7519 §4, RFC 9068 §2.2), read strictly: a claim whose type differs from its specification
-//! refuses the token.
+//! refuses the token. An optional claim that is null counts as absent. A claim that restricts the token does not: `cnf`, and those
+//! that only other tokens have, refuse it with any value.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -61,9 +62,9 @@ impl Claims {
     /// Reads the claims that name the caller, and those that say when the token is valid.
     pub(crate) fn of(claims: &Object<'_>, profile: &IssuerProfile) -> Result<Self, Reason> {
         Ok(Self {
-            expires: date(claims, "exp")?.ok_or(Reason::MissingClaim)?,
-            not_before: date(claims, "nbf")?,
-            issued_at: date(claims, "iat")?,
+            expires: date(claims.get("exp"))?.ok_or(Reason::MissingClaim)?,
+            not_before: date(claims.given("nbf"))?,
+            issued_at: date(claims.given("iat"))?,
             subject: subject(claims, &profile.subject_claim)?,
             client: client(claims)?,
             scopes: scopes(claims, &profile.scope_claims)?,
@@ -145,8 +146,8 @@ pub(crate) fn require_audience(claims: &Object<'_>, accepted: &[String]) -> Resu
 }
 
 /// `NumericDate` (RFC 7519 §2), truncated to whole seconds. Dates before the epoch and after the year 9999 are malformed.
-fn date(claims: &Object<'_>, name: &str) -> Result<Option<UnixTime>, Reason> {
-    let Some(raw) = claims.get(name) else {
+fn date(raw: Option<&[u8]>) -> Result<Option<UnixTime>, Reason> {
+    let Some(raw) = raw else {
         return Ok(None);
     };
     let is_number = raw.first().is_some_and(u8::is_ascii_digit);
@@ -170,7 +171,8 @@ pub(crate) fn subject(claims: &Object<'_>, name: &str) -> Result<String, Reason>
 
 /// `client_id` (RFC 9068 §2.2), else `azp` (OpenID Connect Core §2).
 pub(crate) fn client(claims: &Object<'_>) -> Result<Option<String>, Reason> {
-    let Some(raw) = claims.get("client_id").or_else(|| claims.get("azp")) else {
+    let named = claims.given("client_id").or_else(|| claims.given("azp"));
+    let Some(raw) = named else {
         return Ok(None);
     };
     let client = json::string(raw).filter(|client| (1..=MAX_ID_BYTES).contains(&client.len()));
@@ -180,7 +182,7 @@ pub(crate) fn client(claims: &Object<'_>) -> Result<Option<String>, Reason> {
 /// The scopes of all scope claims. Each is a string of scopes separated by spaces (RFC 8693 §4.2), or an array.
 pub(crate) fn scopes(claims: &Object<'_>, names: &[String]) -> Result<ScopeSet, Reason> {
     let mut found = Vec::new();
-    for raw in names.iter().filter_map(|name| claims.get(name)) {
+    for raw in names.iter().filter_map(|name| claims.given(name)) {
         match json::string(raw) {
             Some(text) => found.extend(text.split(' ').map(|token| Cow::Owned(token.to_owned()))),
             None => found.extend(texts(raw).ok_or(Reason::MalformedToken)?),

@@ -1,4 +1,5 @@
 //! The header of a token (RFC 7515 §4), read strictly: no URL or key in it is used, and unknown parameters have no effect.
+//! A parameter that is null is not absent: the header decides how the token is verified.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -222,6 +223,18 @@ mod tests {
                 Err(HeaderNotAllowed),
             ),
             (
+                r#"{"alg":"RS256","typ":"at+jwt","crit":null}"#,
+                Err(HeaderNotAllowed),
+            ),
+            (
+                r#"{"alg":"RS256","typ":"at+jwt","b64":null}"#,
+                Err(HeaderNotAllowed),
+            ),
+            (
+                r#"{"alg":"RS256","typ":"at+jwt","zip":null}"#,
+                Err(HeaderNotAllowed),
+            ),
+            (
                 r#"{"alg":"RS256","typ":"at+jwt","cty":"JWT"}"#,
                 Err(MalformedToken),
             ),
@@ -246,6 +259,7 @@ mod tests {
             (r#"{"alg":"RS256","typ":""}"#, Err(WrongTokenType)),
             (r#"{"alg":"RS256","typ":"logout+jwt"}"#, Err(WrongTokenType)),
             (r#"{"alg":"RS256","typ":"dpop+jwt"}"#, Err(WrongTokenType)),
+            (r#"{"alg":"RS256","typ":null}"#, Err(MalformedToken)),
             (r#"{"alg":"RS256","typ":1}"#, Err(MalformedToken)),
             // 16: duplicates, at any depth.
             (

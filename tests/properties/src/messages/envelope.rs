@@ -64,7 +64,7 @@ fn accepted(body: &[u8], envelope: &Envelope<'_>, limits: &JsonLimits) {
     };
     assert_eq!(envelope.kind(), expected);
     let params = message
-        .get("params")
+        .given("params")
         .map(|raw| Members::of(raw).expect("an object"));
     let member = NAMING
         .iter()

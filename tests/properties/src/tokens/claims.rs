@@ -76,7 +76,7 @@ fn accepted(claims: &[u8], token: &str, verified: &Verified) {
         Some(&*verified.principal.subject)
     );
     assert!(!verified.principal.subject.is_empty(), "an empty subject");
-    let client = members.get("client_id").map_or("azp", |_| "client_id");
+    let client = members.given("client_id").map_or("azp", |_| "client_id");
     assert_eq!(
         members.text(client).as_deref(),
         verified.principal.client.as_deref()
@@ -99,7 +99,7 @@ fn accepted(claims: &[u8], token: &str, verified: &Verified) {
 
 fn times(members: &Members, token: &str, verified: &Verified) {
     let skew = Duration::from_secs(30);
-    let date = |name| -> Option<f64> { members.get(name)?.parse().ok() };
+    let date = |name| -> Option<f64> { members.given(name)?.parse().ok() };
     let exp = date("exp").expect("a number");
     assert_eq!(exp.floor() as i64, verified.expires.secs());
     assert!(exp + 30.0 > NOW as f64, "expired");

@@ -62,13 +62,13 @@ fn serves(key: &str) -> bool {
     assert!(["RSA", "EC", "OKP"].contains(&kty.as_str()), "{kty} serves");
     for private in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
         assert!(
-            members.get(private).is_none() || private == "k",
+            members.given(private).is_none() || private == "k",
             "{private} is published"
         );
     }
-    assert!(members.get("use").is_none() || members.text("use").as_deref() == Some("sig"));
+    assert!(members.given("use").is_none() || members.text("use").as_deref() == Some("sig"));
     let operations = members
-        .get("key_ops")
+        .given("key_ops")
         .map(serde_json::from_str::<Vec<serde_json::Value>>);
     let verifies =
         |operations: Vec<serde_json::Value>| operations.iter().any(|one| one == "verify");

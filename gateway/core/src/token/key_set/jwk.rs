@@ -1,4 +1,5 @@
-//! One key of a set (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2): checked, and prepared for verifying.
+//! One key of a set (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2): checked, and prepared for verifying. Some issuers write every member
+//! that they know; null counts as absent.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
@@ -81,12 +82,12 @@ impl Key {
         if kty == "oct" {
             return Err(KeyRejection::Symmetric);
         }
-        if PRIVATE.iter().any(|name| jwk.get(name).is_some()) {
+        if PRIVATE.iter().any(|name| jwk.given(name).is_some()) {
             return Err(KeyRejection::Private);
         }
         require_signature_use(&jwk)?;
         let id = text(&jwk, "kid")?.filter(|id| id.len() <= MAX_KEY_ID_BYTES);
-        if id.is_none() && jwk.get("kid").is_some() {
+        if id.is_none() && jwk.given("kid").is_some() {
             return Err(KeyRejection::InvalidKey);
         }
         let kind = KeyKind::read(&jwk, &kty)?;
@@ -204,7 +205,7 @@ fn require_signature_use(jwk: &Object<'_>) -> Result<(), KeyRejection> {
     if text(jwk, "use")?.is_some_and(|usage| usage != "sig") {
         return Err(KeyRejection::NotForSignatures);
     }
-    let Some(raw) = jwk.get("key_ops") else {
+    let Some(raw) = jwk.given("key_ops") else {
         return Ok(());
     };
     let operations = json::array(raw).map_err(|_| KeyRejection::InvalidKey)?;
@@ -296,7 +297,7 @@ fn required(jwk: &Object<'_>, name: &str) -> Result<String, KeyRejection> {
 
 /// A member that must be a string if it is present.
 fn text(jwk: &Object<'_>, name: &str) -> Result<Option<String>, KeyRejection> {
-    let Some(raw) = jwk.get(name) else {
+    let Some(raw) = jwk.given(name) else {
         return Ok(None);
     };
     let text = json::string(raw).ok_or(KeyRejection::InvalidKey)?;

@@ -263,6 +263,35 @@ fn each_key_is_checked_by_itself_and_usable_keys_stay_in_use() {
     }
 }
 
+/// Some issuers write every member that their library knows.
+#[test]
+fn an_optional_member_that_is_null_is_absent_and_a_required_one_is_missing() {
+    let optional = [
+        "kid", "alg", "use", "key_ops", "x5c", "x5u", "x5t", "x5t#S256", "d", "p", "q", "dp", "dq",
+        "qi", "oth", "k", "exp", "ext",
+    ];
+    for pair in [&RSA, &P256, &P384, &ED25519] {
+        let mut all = pair.jwk("k");
+        for name in optional {
+            let mut key = pair.jwk("k");
+            key[name] = Value::Null;
+            assert_eq!(rejection(key), None, "{name}");
+            all[name] = Value::Null;
+        }
+        assert_eq!(rejection(all), None);
+        for name in ["kty", "crv", "n", "e", "x", "y"] {
+            let mut key = pair.jwk("k");
+            if key.get(name).is_some() {
+                key[name] = Value::Null;
+                assert_eq!(rejection(key), Some(KeyRejection::InvalidKey), "{name}");
+            }
+        }
+    }
+    let mut private = RSA.jwk("k");
+    (private["d"], private["p"]) = (Value::Null, json!("AQAB"));
+    assert_eq!(rejection(private), Some(KeyRejection::Private));
+}
+
 #[test]
 fn edwards_points_of_small_order_are_weak_with_either_sign() {
     let hex = |text: &str| -> [u8; 32] {
