@@ -9,7 +9,7 @@ use mcp_gateway_core::{
     mcp::{message::Message, method::McpMethod},
     policy::{Caller, permit::Permit},
     rate::Limiter,
-    refusal::Refusal,
+    refusal::{Refusal, reason::Reason},
 };
 
 use super::{admit::Admitted, exchange::Exchange};
@@ -31,7 +31,7 @@ pub(crate) fn authorize(
 ) -> Result<Permit, Refusal> {
     let permit = ask_policy(exchange, resource, token, message, admitted)?;
     if let Err(refusal) = count_call(exchange, resource, &permit, message) {
-        let limits = limits_that_count(resource, &permit, message);
+        let limits = reached(exchange, resource, &permit, message, &refusal);
         exchange.record.set_detail(limits);
         return Err(refusal);
     }
@@ -102,9 +102,29 @@ fn count_call(
 }
 
 /// The rate limits that count a call, for the operator: one of them refused it.
-fn limits_that_count(resource: &ProtectedResource, permit: &Permit, message: &Message) -> String {
-    if message.initializes() {
-        return "limits.initializations_per_principal".to_owned();
+fn reached(
+    exchange: &Exchange<'_>,
+    resource: &ProtectedResource,
+    permit: &Permit,
+    message: &Message,
+    refusal: &Refusal,
+) -> String {
+    let limits = &exchange.snapshot.limits;
+    let callers = limits.rate_limited_callers;
+    match (refusal.reason, refusal.retry_after) {
+        (Reason::RateLimitsExhausted, _) => {
+            return format!("{callers} callers are counted (limits.rate_limited_callers)");
+        }
+        (_, None) => {
+            return format!(
+                "the caller's subject has a hundredth of {callers} counted callers (limits.rate_limited_callers)"
+            );
+        }
+        (_, Some(_)) => {}
+    }
+    if message.called().is_some_and(McpMethod::opens_session) {
+        let most = limits.initializations_per_principal;
+        return format!("more than {most} in a minute (limits.initializations_per_principal)");
     }
     let method = message.method_name().unwrap_or_default();
     let counts = |limiter: &Limiter| {

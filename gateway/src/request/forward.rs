@@ -21,7 +21,7 @@ use mcp_gateway_core::{
         message::Message,
     },
     policy::permit::Permit,
-    refusal::reason::Reason,
+    refusal::{Refusal, reason::Reason},
 };
 use pingora::http::ResponseHeader;
 use tokio::time::{Instant, sleep_until};
@@ -110,7 +110,8 @@ pub(crate) async fn forward(
         response.headers_mut().insert(name, value);
     }
     check_status(response.status())?;
-    let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)?;
+    let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)
+        .map_err(Refusal::from)?;
     let has_body = !response.body().is_end_stream();
     let response = match exchange.edit.take().filter(|_| has_body) {
         None => response.map(RelayedBody::Plain),

@@ -10,7 +10,7 @@ use mcp_gateway_core::{
         media_type,
     },
     mcp::{envelope::Unreadable, message::Message},
-    refusal::reason::Reason,
+    refusal::{Refusal, fault::Fault, reason::Reason},
 };
 use pingora::protocols::http::ServerSession;
 use tokio::time::timeout;
@@ -43,9 +43,9 @@ async fn posted(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
     let message = agreeing(exchange.session, |headers| {
         Message::read(&body, headers, &snapshot.json)
     });
-    let message = message.map_err(|Unreadable { reason, id }| {
+    let message = message.map_err(|Unreadable { fault, id }| {
         exchange.rpc_id = id;
-        refused(exchange, reason)
+        refused(exchange, fault)
     })?;
     exchange.rpc_id.clone_from(&message.id);
     Ok(message)
@@ -53,16 +53,19 @@ async fn posted(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
 
 fn without_body(exchange: &mut Exchange<'_>, method: &Method) -> Result<Message, Stop> {
     let message = agreeing(exchange.session, |headers| {
-        Message::without_body(method, headers).map_err(|reason| Unreadable { reason, id: None })
+        Message::without_body(method, headers).map_err(|reason| Unreadable {
+            fault: reason.into(),
+            id: None,
+        })
     });
-    let message = message.map_err(|unreadable| refused(exchange, unreadable.reason))?;
+    let message = message.map_err(|unreadable| refused(exchange, unreadable.fault))?;
     if !exchange.session.is_body_empty() {
         return Err(Reason::BadFraming.into());
     }
     Ok(message)
 }
 
-fn json_body(exchange: &mut Exchange<'_>) -> Result<(), Reason> {
+fn json_body(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let judged = media_type::json_body(&exchange.session.req_header().headers);
     let Err(reason) = judged else {
         return Ok(());
@@ -71,7 +74,7 @@ fn json_body(exchange: &mut Exchange<'_>) -> Result<(), Reason> {
         copies::equal_values(headers, Joined::Words)
     });
     let folded = media_type::json_body(&exchange.session.req_header().headers);
-    folded.map_err(|_| refused(exchange, reason))
+    folded.map_err(|_| refused(exchange, reason.into()))
 }
 
 /// Reads a message. Where its headers do not agree as they were sent, their equal copies are one.
@@ -81,7 +84,7 @@ fn agreeing(
 ) -> Result<Message, Unreadable> {
     let mut message = read(&session.req_header().headers);
     for joined in [Joined::Words, Joined::Texts] {
-        let disagrees = (message.as_ref()).is_err_and(|why| why.reason == Reason::HeaderMismatch);
+        let disagrees = (message.as_ref()).is_err_and(|why| why.fault.reason == Reason::HeaderMismatch);
         if disagrees && replace(session, |headers| copies::equal_values(headers, joined)) {
             message = read(&session.req_header().headers);
         }
@@ -100,18 +103,22 @@ fn replace(session: &mut ServerSession, found: impl Fn(&HeaderMap) -> Vec<Folded
     is_changed
 }
 
-/// Notes where several values of a header are the reason of its refusal.
-fn refused(exchange: &mut Exchange<'_>, reason: Reason) -> Reason {
+/// The refusal of a message. Where several values of a header are why, its detail says so.
+fn refused(exchange: &Exchange<'_>, fault: Fault) -> Refusal {
     let headers = &exchange.session.req_header().headers;
     let about_headers = matches!(
-        reason,
+        fault.reason,
         Reason::HeaderMismatch | Reason::UnsupportedMediaType
     );
-    if let Some(field) = copies::differing(headers).filter(|_| about_headers) {
-        let detail = format!("{field} was sent twice with different values");
-        exchange.record.set_detail(detail);
+    let differing = copies::differing(headers).filter(|_| about_headers);
+    match differing {
+        Some(field) => Fault::new(
+            fault.reason,
+            format!("{field} was sent twice with different values"),
+        ),
+        None => fault,
     }
-    reason
+    .into()
 }
 
 /// Refuses a version that the resource does not list, if it has a list.
@@ -148,9 +155,10 @@ async fn body(
             .map_err(|_| Broken)?;
     }
     let whole = collect(session, snapshot, reservation, sender, announced);
-    timeout(timeouts.body_total, whole)
+    let total = timeouts.body_total;
+    timeout(total, whole)
         .await
-        .unwrap_or(Err(Reason::BodyTimeout.into()))
+        .unwrap_or_else(|_| Err(late(total, "timeouts.body_total")))
 }
 
 async fn collect(
@@ -180,8 +188,17 @@ async fn collect(
 
 async fn chunk(session: &mut ServerSession, idle: Duration) -> Result<Option<Bytes>, Stop> {
     let read = timeout(idle, session.read_request_body()).await;
-    read.map_err(|_| Reason::BodyTimeout)?
+    read.map_err(|_| late(idle, "timeouts.body_idle"))?
         .map_err(|error| unread(&error))
+}
+
+fn late(limit: Duration, key: &str) -> Stop {
+    let what = match key {
+        "timeouts.body_idle" => "no part of the body",
+        _ => "no complete body",
+    };
+    let detail = format!("{what} within {limit:?} ({key})");
+    Refusal::from(Fault::new(Reason::BodyTimeout, detail)).into()
 }
 
 fn announced(session: &ServerSession) -> Option<usize> {

@@ -120,7 +120,7 @@ impl Case {
         match Envelope::read(body, &JsonLimits::default()) {
             Err(unreadable) => {
                 let id = unreadable.id.map(|id| id.to_string());
-                Ok((Err(unreadable.reason), id))
+                Ok((Err(unreadable.fault.reason), id))
             }
             Ok(envelope) => {
                 let id = envelope.id().map(ToString::to_string);

@@ -64,6 +64,7 @@ mod forwarding {
 /// For operators: logs, metrics, no secrets, and shortage of resources.
 mod operations {
     mod idle;
+    mod limit_details;
     mod logs;
     mod pressure;
     mod prometheus;

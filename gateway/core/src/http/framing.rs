@@ -93,14 +93,19 @@ pub fn header_limits(
     max_bytes: usize,
     max_fields: usize,
 ) -> Result<(), Reason> {
-    // A colon, a space, a line end.
-    let field =
-        |(name, value): (&HeaderName, &http::HeaderValue)| name.as_str().len() + value.len() + 4;
-    let bytes: usize = headers.iter().map(field).sum();
-    if bytes > max_bytes || headers.len() > max_fields {
+    let (bytes, fields) = header_size(headers);
+    if bytes > max_bytes || fields > max_fields {
         return Err(Reason::HeadersTooLarge);
     }
     Ok(())
+}
+
+/// The bytes of a header block, and its fields.
+pub fn header_size(headers: &HeaderMap) -> (usize, usize) {
+    // A colon, a space, a line end.
+    let field =
+        |(name, value): (&HeaderName, &http::HeaderValue)| name.as_str().len() + value.len() + 4;
+    (headers.iter().map(field).sum(), headers.len())
 }
 
 /// The methods that MCP transports, their metadata and browsers use.

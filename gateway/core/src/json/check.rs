@@ -24,21 +24,25 @@ pub(super) fn observe<'a, O: Observer<'a>>(
     limits: &JsonLimits,
     observer: O,
 ) -> Result<O, JsonError> {
-    match observe_flawed(bytes, limits, observer)? {
-        (observer, None) => Ok(observer),
-        (_, Some(flaw)) => Err(flaw),
+    match observe_flawed(bytes, limits, observer) {
+        Ok((observer, None)) => Ok(observer),
+        Ok((_, Some(flaw))) => Err(flaw),
+        Err((_, error)) => Err(error),
     }
 }
 
-/// The same, but if only a name is wrong, it returns the observer together with that error.
+/// The same, but if only a name is wrong, it returns the observer together with that error. The observer comes with any other
+/// error too: it saw the values before it.
 pub(super) fn observe_flawed<'a, O: Observer<'a>>(
     bytes: &'a [u8],
     limits: &JsonLimits,
     observer: O,
-) -> Result<(O, Option<JsonError>), JsonError> {
+) -> Result<(O, Option<JsonError>), (O, JsonError)> {
     #[cfg(test)]
     super::walks::count();
-    std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    if std::str::from_utf8(bytes).is_err() {
+        return Err((observer, JsonError::NotUtf8));
+    }
     let mut walk = Walk {
         lexer: Lexer::new(bytes),
         limits,
@@ -48,9 +52,10 @@ pub(super) fn observe_flawed<'a, O: Observer<'a>>(
         flaw: None,
         observer,
     };
-    walk.value()?;
-    walk.lexer.end()?;
-    Ok((walk.observer, walk.flaw))
+    match walk.value().and_then(|()| walk.lexer.end()) {
+        Ok(()) => Ok((walk.observer, walk.flaw)),
+        Err(error) => Err((walk.observer, error)),
+    }
 }
 
 /// Sees the values of a document during the check. A depth is the number of objects and arrays around a value.

@@ -9,12 +9,47 @@ pub struct JsonLimits {
     pub members: usize,
 }
 
+/// The configuration keys of the limits that an operator sets: `depth` and `members`.
+pub const CONFIGURED: [&str; 2] = ["limits.json_depth", "limits.json_members"];
+
+/// What takes the place of a key where a limit cannot be configured.
+pub const FIXED: [&str; 2] = ["a fixed limit"; 2];
+
+impl JsonLimits {
+    /// Why a document is refused, for the operator: a limit with its value and its key.
+    pub fn explain(&self, error: JsonError, [depth, members]: [&str; 2]) -> String {
+        match error {
+            JsonError::TooDeep => format!(
+                "more than {} objects and arrays in one another ({depth})",
+                self.depth
+            ),
+            JsonError::TooManyMembers => {
+                format!(
+                    "more than {} members and elements ({members})",
+                    self.members
+                )
+            }
+            error => error.to_string(),
+        }
+    }
+}
+
 impl Default for JsonLimits {
     fn default() -> Self {
         Self {
             depth: 64,
             members: 10_000,
         }
+    }
+}
+
+impl JsonError {
+    /// Whether the document is beyond a limit, and may be correct otherwise.
+    pub const fn is_limit(self) -> bool {
+        matches!(
+            self,
+            Self::TooDeep | Self::TooManyMembers | Self::TooManyValues
+        )
     }
 }
 
@@ -33,8 +68,8 @@ pub enum JsonError {
     /// More members and elements than `JsonLimits::members`.
     #[error("too many members and elements")]
     TooManyMembers,
-    /// More values than an outline stores ([`outline`](super::outline())).
-    #[error("too many values")]
+    /// More values than are stored ([`outline`](super::outline()), [`array_up_to`](super::array_up_to)).
+    #[error("more values than are stored (a fixed limit)")]
     TooManyValues,
     /// An object has a member name twice, after unescaping (RFC 8259 §4 does not define which one counts).
     #[error("an object repeats a member name")]

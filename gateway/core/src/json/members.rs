@@ -9,9 +9,11 @@ use super::object::Object;
 /// What one walk found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members<'a> {
-    /// The document's object; `None` if the document is not an object, or if one of its own names is not Unicode text.
+    /// The document's object; `None` if the document is not an object, or if one of its own names is not Unicode text. Beyond a
+    /// limit, it has the members before the place that is beyond it.
     pub object: Option<Object<'a>>,
-    /// What is wrong with a name, if nothing else is wrong: [`JsonError::Duplicate`] or [`JsonError::NameNotText`].
+    /// What is wrong with a name, if nothing else is wrong: [`JsonError::Duplicate`] or [`JsonError::NameNotText`]. Or the limit
+    /// that the document exceeds.
     pub flaw: Option<JsonError>,
 }
 
@@ -19,7 +21,7 @@ pub struct Members<'a> {
 /// another object that is read. [`Object::object`] finds them without reading them again.
 ///
 /// # Errors
-/// What is wrong with the document, except for a wrong name.
+/// What is wrong with the document, except for a wrong name and a limit.
 pub fn members<'a>(
     bytes: &'a [u8],
     limits: &JsonLimits,
@@ -33,7 +35,11 @@ pub fn members<'a>(
         is_nameless: false,
         root: None,
     };
-    let (reader, flaw) = observe_flawed(bytes, limits, reader)?;
+    let (reader, flaw) = match observe_flawed(bytes, limits, reader) {
+        Ok(read) => read,
+        Err((reader, error)) if error.is_limit() => (reader.stopped(), Some(error)),
+        Err((_, error)) => return Err(error),
+    };
     Ok(Members {
         object: reader.root.filter(|_| !reader.is_nameless),
         flaw,
@@ -61,6 +67,16 @@ struct OpenObject<'a> {
 }
 
 impl<'a> MembersReader<'a, '_> {
+    /// Ends inside the document, with the members of its object so far.
+    fn stopped(self) -> Self {
+        let mut open = self.open.into_iter();
+        Self {
+            root: open.next().and_then(|root| root.object),
+            open: Vec::new(),
+            ..self
+        }
+    }
+
     /// Whether the values at this depth are members of an object that is read.
     fn reads(&self, depth: usize) -> bool {
         let around = self.open.last().filter(|_| self.open.len() == depth);
@@ -207,10 +223,24 @@ mod tests {
         }
         let limits = JsonLimits::default();
         assert_eq!(members(b"{", &limits, &[]), Err(JsonError::Syntax));
-        let shallow = JsonLimits { depth: 1, ..limits };
-        assert_eq!(
-            members(b"{\"a\":{}}", &shallow, &[]),
-            Err(JsonError::TooDeep)
-        );
+    }
+
+    #[test]
+    fn members_before_the_place_beyond_a_limit_stay_readable() {
+        let limits = JsonLimits {
+            depth: 2,
+            members: 3,
+        };
+        for (text, flaw) in [
+            (r#"{"id":1,"a":{"b":{}},"id":2}"#, JsonError::TooDeep),
+            (r#"{"id":1,"a":[[]]x"#, JsonError::TooDeep),
+            (r#"{"id":1,"a":[1,2]}"#, JsonError::TooManyMembers),
+        ] {
+            let read = members(text.as_bytes(), &limits, &[]).unwrap();
+            assert_eq!(read.flaw, Some(flaw), "{text}");
+            assert_eq!(read.object.unwrap().get("id"), Some(&b"1"[..]), "{text}");
+        }
+        let read = members(b"[[[]]]", &limits, &[]).unwrap();
+        assert_eq!((read.object, read.flaw), (None, Some(JsonError::TooDeep)));
     }
 }

@@ -22,7 +22,7 @@ pub(crate) mod walks;
 
 pub use canonical::canonical;
 pub use check::check;
-pub use limits::{JsonError, JsonLimits};
+pub use limits::{CONFIGURED, FIXED, JsonError, JsonLimits};
 pub use members::{Members, members};
 pub use names::{Names, names};
 pub(crate) use object::array_up_to;

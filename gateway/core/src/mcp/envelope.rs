@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::member;
+use super::member::{self, invalid};
 pub use super::member::{MAX_NAME, has_control};
 use super::method::{McpMethod, Mirror};
 use super::references;
@@ -16,10 +16,12 @@ use super::version::META_KEY;
 use crate::json::names::look_alike;
 use crate::json::{self, JsonError, JsonLimits, Object};
 use crate::mcp::operation::Reference;
-use crate::refusal::reason::Reason;
+use crate::refusal::{fault::Fault, reason::Reason};
 
 /// The objects of a message that are read in the same walk that checks it: `params` and some of its members.
 const READ: [&str; 4] = ["params", "_meta", "notifications", "ref"];
+
+const NOT_A_VERSION: &str = "io.modelcontextprotocol/protocolVersion is not a string";
 
 /// The three kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub struct Envelope<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// What is wrong.
-    pub reason: Reason,
+    pub fault: Fault,
     /// The id, where it could be read.
     pub id: Option<RequestId>,
 }
@@ -60,23 +62,23 @@ impl<'a> Envelope<'a> {
     /// Reads a whole body.
     ///
     /// # Errors
-    /// [`Reason::ParseError`] if it is not one JSON document within the limits, [`Reason::AmbiguousJson`] for repeated
+    /// [`Reason::ParseError`] if it is not one JSON document, [`Reason::JsonLimit`] beyond a limit, [`Reason::AmbiguousJson`] for repeated
     /// or look-alike member names, [`Reason::AmbiguousName`] for control characters in a name, [`Reason::InvalidRequest`] if it is not one message (batches included), and
     /// [`Reason::VersionMissing`] if the protocol version in `_meta` is not a string.
     pub fn read(body: &'a [u8], limits: &JsonLimits) -> Result<Self, Unreadable> {
         let read = json::members(body, limits, &READ).map_err(|error| Unreadable {
-            reason: unreadable(error),
+            fault: unreadable(error, limits),
             id: None,
         })?;
-        // A message that is refused only for a member name still has a readable id.
+        // A message that is refused for a member name or a limit still has a readable id.
         let message = read.object.as_ref();
         let envelope = match (read.flaw, message) {
-            (Some(flaw), _) => Err(unreadable(flaw)),
-            (None, None) => Err(Reason::InvalidRequest),
+            (Some(flaw), _) => Err(unreadable(flaw, limits)),
+            (None, None) => Err(invalid("the message is not an object")),
             (None, Some(message)) => Self::of(message),
         };
-        envelope.map_err(|reason| Unreadable {
-            reason,
+        envelope.map_err(|fault| Unreadable {
+            fault,
             id: message.and_then(sole_id),
         })
     }
@@ -137,20 +139,17 @@ impl<'a> Envelope<'a> {
         self.task_use
     }
 
-    fn of(message: &Object<'a>) -> Result<Self, Reason> {
+    fn of(message: &Object<'a>) -> Result<Self, Fault> {
         if look_alike::ambiguous(
             message,
             &["jsonrpc", "id", "method", "params", "result", "error"],
         ) {
-            return Err(Reason::AmbiguousJson);
+            return Err(member::look_alike("the message"));
         }
         if text(message, "jsonrpc")?.as_deref() != Some("2.0") {
-            return Err(Reason::InvalidRequest);
+            return Err(invalid("jsonrpc is not \"2.0\""));
         }
-        let id = message
-            .get("id")
-            .map(|raw| RequestId::read(raw).ok_or(Reason::InvalidRequest))
-            .transpose()?;
+        let id = message.get("id").map(RequestId::of).transpose()?;
         let method = text(message, "method")?;
         let method = method.map(member::plain_method).transpose()?;
         let kind = kind(message, id.is_some())?;
@@ -165,7 +164,7 @@ impl<'a> Envelope<'a> {
             && let Some((method, target)) = called.and_then(with_target)
             && !(meta_version.is_some() && passes_nameless(method, target, params))
         {
-            return Err(Reason::InvalidRequest);
+            return Err(invalid(format!("params has no {target}")));
         }
         let proposed_version = match params {
             Some(params) if called.is_some_and(McpMethod::opens_session) => {
@@ -207,6 +206,14 @@ impl RequestId {
         &self.0
     }
 
+    /// The id of a message.
+    fn of(raw: &[u8]) -> Result<Self, Fault> {
+        if raw.len() > Self::MAX_BYTES {
+            return Err(member::too_long("the id", raw.len(), Self::MAX_BYTES));
+        }
+        Self::read(raw).ok_or_else(|| invalid("the id is neither a string nor a whole number"))
+    }
+
     /// From a raw JSON value: a string of Unicode text, or an integer of 64 bits without fraction or exponent (MCP basic,
     /// *Requests*: string or integer, never null).
     fn read(raw: &[u8]) -> Option<Self> {
@@ -224,15 +231,15 @@ impl fmt::Display for RequestId {
     }
 }
 
-const fn unreadable(error: JsonError) -> Reason {
-    match error {
+fn unreadable(error: JsonError, limits: &JsonLimits) -> Fault {
+    let reason = match error {
         JsonError::Duplicate | JsonError::NameNotText => Reason::AmbiguousJson,
-        JsonError::Syntax
-        | JsonError::NotUtf8
-        | JsonError::TooDeep
-        | JsonError::TooManyMembers
-        | JsonError::TooManyValues => Reason::ParseError,
-    }
+        JsonError::Syntax | JsonError::NotUtf8 => Reason::ParseError,
+        JsonError::TooDeep | JsonError::TooManyMembers | JsonError::TooManyValues => {
+            Reason::JsonLimit
+        }
+    };
+    Fault::new(reason, limits.explain(error, json::CONFIGURED))
 }
 
 /// The id of a refused message, unless the message has more than one.
@@ -245,21 +252,23 @@ fn sole_id(message: &Object<'_>) -> Option<RequestId> {
 }
 
 /// JSON-RPC 2.0 §4 and §5: a method, or else a result or an error. An error may have no id.
-fn kind(message: &Object<'_>, has_id: bool) -> Result<MessageKind, Reason> {
+fn kind(message: &Object<'_>, has_id: bool) -> Result<MessageKind, Fault> {
     let has = |name| message.get(name).is_some();
     match (has("method"), has("result"), has("error"), has_id) {
         (true, false, false, true) => Ok(MessageKind::Request),
         (true, false, false, false) => Ok(MessageKind::Notification),
         (false, true, false, true) | (false, false, true, _) => Ok(MessageKind::Response),
-        _ => Err(Reason::InvalidRequest),
+        (false, false, false, _) => Err(invalid("it has no method, no result and no error")),
+        (false, true, false, false) => Err(invalid("it has a result, but no id")),
+        _ => Err(invalid("it has more than one of method, result and error")),
     }
 }
 
 /// A member that must be a string if it is present.
-fn text<'a>(object: &Object<'a>, member: &str) -> Result<Option<Cow<'a, str>>, Reason> {
+fn text<'a>(object: &Object<'a>, member: &str) -> Result<Option<Cow<'a, str>>, Fault> {
     object
         .get(member)
-        .map(|raw| json::string(raw).ok_or(Reason::InvalidRequest))
+        .map(|raw| json::string(raw).ok_or_else(|| member::not_text(member)))
         .transpose()
 }
 
@@ -268,15 +277,12 @@ fn with_target(method: McpMethod) -> Option<(McpMethod, &'static str)> {
     Some((method, method.target()?))
 }
 
-fn name<'a>(
-    params: &Object<'a>,
-    method: Option<McpMethod>,
-) -> Result<Option<Cow<'a, str>>, Reason> {
+fn name<'a>(params: &Object<'a>, method: Option<McpMethod>) -> Result<Option<Cow<'a, str>>, Fault> {
     let Some(target) = method.and_then(McpMethod::target) else {
         return Ok(None);
     };
     match text(params, target)? {
-        Some(name) if name.len() > MAX_NAME => Err(Reason::InvalidRequest),
+        Some(name) if name.len() > MAX_NAME => Err(member::too_long(target, name.len(), MAX_NAME)),
         name => name.map(member::plain_name).transpose(),
     }
 }
@@ -288,13 +294,13 @@ fn passes_nameless(method: McpMethod, target: &str, params: Option<&Object<'_>>)
         && params.is_none_or(|params| !look_alike::ambiguous(params, &[target]))
 }
 
-fn meta_version<'a>(params: &Object<'a>) -> Result<Option<Cow<'a, str>>, Reason> {
+fn meta_version<'a>(params: &Object<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
     let Some(meta) = member::object(params, "_meta", &[META_KEY])? else {
         return Ok(None);
     };
     let version = meta.given(META_KEY).map(json::string);
     version
-        .map(|text| text.ok_or(Reason::VersionMissing))
+        .map(|text| text.ok_or_else(|| Fault::new(Reason::VersionMissing, NOT_A_VERSION)))
         .transpose()
 }
 
@@ -308,7 +314,8 @@ mod tests {
 
     fn refused(body: &[u8]) -> (Reason, Option<String>) {
         let unreadable = Envelope::read(body, &JsonLimits::default()).unwrap_err();
-        (unreadable.reason, unreadable.id.map(|id| id.to_string()))
+        let id = unreadable.id.map(|id| id.to_string());
+        (unreadable.fault.reason, id)
     }
 
     /// kind, id, method, name
@@ -572,16 +579,6 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_one_json_document_is_a_parse_error_without_id() {
-        let deep = format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{}{}}}"#,
-            "[".repeat(64),
-            "]".repeat(64)
-        );
-        let many: Vec<String> = (0..10_001).map(|n| format!("\"m{n}\":0")).collect();
-        let many = format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{{}}}}}"#,
-            many.join(",")
-        );
         let utf16: Vec<u8> = r#"{"id":1}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let cases: &[(&str, &[u8])] = &[
             ("empty", b""),
@@ -592,11 +589,107 @@ mod tests {
             ("two documents", br#"{"jsonrpc":"2.0","id":1,"method":"ping"}{"jsonrpc":"2.0","id":2,"method":"ping"}"#),
             ("trailing bytes", br#"{"jsonrpc":"2.0","id":1,"method":"ping"}x"#),
             ("NaN", br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}"#),
-            ("too deep", deep.as_bytes()),
-            ("too many members", many.as_bytes()),
         ];
         for (name, body) in cases {
             assert_eq!(refused(body), (Reason::ParseError, None), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_message_beyond_a_limit_names_the_limit_and_keeps_its_id() {
+        let deep = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{}{}}}"#,
+            "[".repeat(64),
+            "]".repeat(64)
+        );
+        let many: Vec<String> = (0..10_001).map(|n| format!("\"m{n}\":0")).collect();
+        let many = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{{}}}}}"#,
+            many.join(",")
+        );
+        let name = "n".repeat(MAX_NAME + 1);
+        let named = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}"}}}}"#
+        );
+        let id = "i".repeat(RequestId::MAX_BYTES);
+        let identified = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"ping"}}"#);
+        let (json, message) = (Reason::JsonLimit, Reason::InvalidRequest);
+        for (body, id, reason, detail) in [
+            (
+                deep,
+                Some("1"),
+                json,
+                "more than 64 objects and arrays in one another (limits.json_depth)",
+            ),
+            (
+                many,
+                Some("1"),
+                json,
+                "more than 10000 members and elements (limits.json_members)",
+            ),
+            (
+                named,
+                Some("1"),
+                message,
+                "name has 8193 bytes, more than 8192 (a fixed limit)",
+            ),
+            (
+                identified,
+                None,
+                message,
+                "the id has 1026 bytes, more than 1024 (a fixed limit)",
+            ),
+        ] {
+            let unreadable = read(&body).unwrap_err();
+            assert_eq!(unreadable.fault, Fault::new(reason, detail));
+            assert_eq!(
+                unreadable.id.as_ref().map(RequestId::as_json),
+                id,
+                "{detail}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_operator_learns_what_is_wrong_with_a_message() {
+        for (body, detail) in [
+            ("[]", "the message is not an object"),
+            (r#"{"jsonrpc":"1.0"}"#, "jsonrpc is not \"2.0\""),
+            (
+                r#"{"jsonrpc":null}"#,
+                "jsonrpc is not a string of Unicode text",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+                "the id is neither a string nor a whole number",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1}"#,
+                "it has no method, no result and no error",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
+                "params is not an object",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
+                "params has no name",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
+                "params has member names that readers confuse",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a\u0000"}}"#,
+                "a name has the character U+0000",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"id":1}"#,
+                "an object repeats a member name",
+            ),
+            ("{", "not one JSON document"),
+        ] {
+            assert_eq!(read(body).unwrap_err().fault.detail, detail, "{body}");
         }
     }
 

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::json::Object;
-use crate::json::names::look_alike;
-use crate::refusal::reason::Reason;
+use crate::json::{Object, names};
+use crate::refusal::{fault::Fault, reason::Reason};
 
 /// The longest name, URI or task id that is accepted, in bytes: patterns are matched against them.
 pub const MAX_NAME: usize = 8 * 1024;
@@ -13,21 +12,54 @@ pub const MAX_NAME: usize = 8 * 1024;
 ///
 /// # Errors
 /// [`Reason::AmbiguousName`] for a name with one: some programs drop it, for others the name ends there.
-pub(crate) fn plain_name<T: AsRef<str>>(name: T) -> Result<T, Reason> {
-    match has_control(name.as_ref()) {
-        true => Err(Reason::AmbiguousName),
-        false => Ok(name),
+pub(crate) fn plain_name<T: AsRef<str>>(name: T) -> Result<T, Fault> {
+    if !has_control(name.as_ref()) {
+        return Ok(name);
     }
+    let found = name.as_ref().chars().find(|one| is_control(*one));
+    let found = u32::from(found.unwrap_or_default());
+    let detail = format!("a name has the character U+{found:04X}");
+    Err(Fault::new(Reason::AmbiguousName, detail))
+}
+
+/// A message that is not what the specification says, with what was found.
+pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Fault {
+    Fault::new(Reason::InvalidRequest, detail)
+}
+
+/// A member that is not Unicode text.
+pub(crate) fn not_text(member: &str) -> Fault {
+    invalid(format!("{member} is not a string of Unicode text"))
+}
+
+/// A text beyond its limit, which cannot be configured.
+pub(crate) fn too_long(what: &str, bytes: usize, most: usize) -> Fault {
+    invalid(format!(
+        "{what} has {bytes} bytes, more than {most} (a fixed limit)"
+    ))
+}
+
+/// More of something than the limit, which cannot be configured.
+pub(crate) fn too_many(what: &str, found: usize, most: usize) -> Fault {
+    invalid(format!(
+        "{what} has {found} elements, more than {most} (a fixed limit)"
+    ))
+}
+
+/// An object with names that readers confuse.
+pub(crate) fn look_alike(what: &str) -> Fault {
+    let detail = format!("{what} has member names that readers confuse");
+    Fault::new(Reason::AmbiguousJson, detail)
 }
 
 /// The same for the name of a method, which has no white space either: some programs ignore it at the ends.
 ///
 /// # Errors
 /// [`Reason::AmbiguousName`].
-pub(crate) fn plain_method<T: AsRef<str>>(name: T) -> Result<T, Reason> {
+pub(crate) fn plain_method<T: AsRef<str>>(name: T) -> Result<T, Fault> {
     let is_space = |character: char| character.is_whitespace() || character == '\u{feff}';
     match name.as_ref().contains(is_space) {
-        true => Err(Reason::AmbiguousName),
+        true => Err(Fault::new(Reason::AmbiguousName, "the method has white space")),
         false => plain_name(name),
     }
 }
@@ -37,11 +69,12 @@ pub(crate) fn plain_method<T: AsRef<str>>(name: T) -> Result<T, Reason> {
 pub fn has_control(name: &str) -> bool {
     // Separators begin with E2, controls beyond ASCII with C2, the Arabic letter mark with D8.
     let may_have = |byte: u8| byte.is_ascii_control() || matches!(byte, 0xc2 | 0xd8 | 0xe2);
-    name.bytes().any(may_have)
-        && name.chars().any(|character| {
-            character.is_control()
-                || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        })
+    name.bytes().any(may_have) && name.chars().any(is_control)
+}
+
+fn is_control(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A member that, if present and not null, must be an object without look-alike names.
@@ -52,10 +85,11 @@ pub(crate) fn object<'o, 'a>(
     object: &'o Object<'a>,
     member: &str,
     known: &[&str],
-) -> Result<Option<Cow<'o, Object<'a>>>, Reason> {
-    let inner = object.object(member).map_err(|_| Reason::InvalidRequest)?;
+) -> Result<Option<Cow<'o, Object<'a>>>, Fault> {
+    let inner = object.object(member);
+    let inner = inner.map_err(|_| invalid(format!("{member} is not an object")))?;
     match &inner {
-        Some(inner) if look_alike::ambiguous(inner, known) => Err(Reason::AmbiguousJson),
+        Some(inner) if names::look_alike::ambiguous(inner, known) => Err(look_alike(member)),
         _ => Ok(inner),
     }
 }

@@ -72,7 +72,7 @@ impl Message {
                 ..Self::of(envelope, era, body, headers)
             }),
             Err(reason) => Err(Unreadable {
-                reason,
+                fault: reason.into(),
                 id: envelope.id().cloned(),
             }),
         }
@@ -265,7 +265,7 @@ mod tests {
             ),
         ] {
             let unreadable = read(body).unwrap_err();
-            assert_eq!(unreadable.reason, reason);
+            assert_eq!(unreadable.fault.reason, reason);
             assert_eq!(unreadable.id.unwrap().as_json(), "7");
         }
     }

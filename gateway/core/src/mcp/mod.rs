@@ -10,7 +10,7 @@ pub mod change;
 pub mod envelope;
 pub mod headers;
 pub mod listed;
-mod member;
+pub(crate) mod member;
 pub mod message;
 pub mod method;
 pub mod operation;

@@ -1,17 +1,20 @@
 //! What a message uses in addition to its name: the resources of `subscriptions/listen`, the prompt or resource template of
 //! `completion/complete`. And the raw arguments of tools and prompts.
 
-use super::member::{self, MAX_NAME};
+use super::member::{self, MAX_NAME, invalid};
 use super::method::{Further, McpMethod};
 use crate::json::{self, Object};
 use crate::mcp::operation::Reference;
-use crate::refusal::reason::Reason;
+use crate::refusal::fault::Fault;
 
 /// The most resources of one `subscriptions/listen`. The policy checks each of them.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 256;
 
 /// The most bytes of their URIs together: every rule can compare its patterns with all of them.
 const MAX_SUBSCRIPTION_BYTES: usize = 64 * 1024;
+
+/// The member with the URIs of a `subscriptions/listen`.
+const FOLLOWED: &str = "resourceSubscriptions";
 
 /// The members of `params` that are read for a method. `_meta` is read for every method.
 pub(crate) fn members(method: Option<McpMethod>) -> &'static [&'static str] {
@@ -32,17 +35,17 @@ pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<McpMethod>) -> O
 /// What the message uses in addition to its name.
 ///
 /// # Errors
-/// [`Reason::InvalidRequest`] if it does not follow the specification, lists more than [`MAX_SUBSCRIPTIONS`] resources, has a
+/// `invalid_request` if it does not follow the specification, lists more than [`MAX_SUBSCRIPTIONS`] resources, has a
 /// name or URI longer than [`MAX_NAME`], or URIs longer than [`MAX_SUBSCRIPTION_BYTES`] together;
-/// [`Reason::AmbiguousJson`] if two readers could read it differently; [`Reason::AmbiguousName`] for control characters.
+/// `ambiguous_json` if two readers could read it differently; `ambiguous_name` for control characters.
 pub(crate) fn references(
     params: Option<&Object<'_>>,
     method: Option<McpMethod>,
-) -> Result<Vec<Reference>, Reason> {
+) -> Result<Vec<Reference>, Fault> {
     match method.map(McpMethod::further) {
         Some(Further::Subscriptions) => params.map_or(Ok(Vec::new()), subscriptions),
         Some(Further::Completion) => {
-            let params = params.ok_or(Reason::InvalidRequest)?;
+            let params = params.ok_or_else(|| invalid("there are no params"))?;
             Ok(vec![completed(params)?])
         }
         _ => Ok(Vec::new()),
@@ -50,49 +53,59 @@ pub(crate) fn references(
 }
 
 /// MCP 2026-07-28, *Subscriptions*: `notifications.resourceSubscriptions` is a list of URIs.
-fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Reason> {
-    let Some(notifications) = member::object(params, "notifications", &["resourceSubscriptions"])?
-    else {
+fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Fault> {
+    let Some(notifications) = member::object(params, "notifications", &[FOLLOWED])? else {
         return Ok(Vec::new());
     };
-    let Some(raw) = notifications.given("resourceSubscriptions") else {
+    let Some(raw) = notifications.given(FOLLOWED) else {
         return Ok(Vec::new());
     };
-    let uris = json::array(raw).map_err(|_| Reason::InvalidRequest)?;
+    let uris = json::array(raw).map_err(|_| invalid(format!("{FOLLOWED} is not an array")))?;
+    if uris.len() > MAX_SUBSCRIPTIONS {
+        return Err(member::too_many(FOLLOWED, uris.len(), MAX_SUBSCRIPTIONS));
+    }
     let bytes: usize = uris.iter().map(|uri| uri.len()).sum();
-    if uris.len() > MAX_SUBSCRIPTIONS || bytes > MAX_SUBSCRIPTION_BYTES {
-        return Err(Reason::InvalidRequest);
+    if bytes > MAX_SUBSCRIPTION_BYTES {
+        return Err(member::too_long(FOLLOWED, bytes, MAX_SUBSCRIPTION_BYTES));
     }
     uris.into_iter()
-        .map(|raw| text(Some(raw)).map(Reference::Resource))
+        .map(|raw| text(FOLLOWED, Some(raw)).map(Reference::Resource))
         .collect()
 }
 
 /// MCP, *Completion*: `ref` is a `ref/prompt` with its name or a `ref/resource` with its URI.
-fn completed(params: &Object<'_>) -> Result<Reference, Reason> {
+fn completed(params: &Object<'_>) -> Result<Reference, Fault> {
     let completed = member::object(params, "ref", &["type", "name", "uri"])?;
-    let completed = completed.ok_or(Reason::InvalidRequest)?;
-    match &*text(completed.get("type"))? {
-        "ref/prompt" => text(completed.get("name")).map(Reference::Prompt),
-        "ref/resource" => text(completed.get("uri")).map(Reference::Resource),
-        _ => Err(Reason::InvalidRequest),
+    let completed = completed.ok_or_else(|| invalid("params has no ref"))?;
+    let named = |member| text(member, completed.get(member));
+    match &*named("type")? {
+        "ref/prompt" => named("name").map(Reference::Prompt),
+        "ref/resource" => named("uri").map(Reference::Resource),
+        _ => Err(invalid(
+            "the type of ref is neither ref/prompt nor ref/resource",
+        )),
     }
 }
 
-fn text(raw: Option<&[u8]>) -> Result<Box<str>, Reason> {
+/// The text of a member, or of an element of it.
+fn text(member: &str, raw: Option<&[u8]>) -> Result<Box<str>, Fault> {
     let text = raw.and_then(json::string);
-    let text = text.filter(|text| text.len() <= MAX_NAME);
-    let text = member::plain_name(text.ok_or(Reason::InvalidRequest)?)?;
-    Ok(text.as_ref().into())
+    let text = text.ok_or_else(|| member::not_text(member))?;
+    if text.len() > MAX_NAME {
+        return Err(member::too_long(member, text.len(), MAX_NAME));
+    }
+    Ok(member::plain_name(text)?.as_ref().into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::reason::Reason;
 
     fn read(method: &str, params: &str) -> Result<Vec<Reference>, Reason> {
         let params = json::object(params.as_bytes()).unwrap();
-        references(Some(&params), Some(McpMethod::of(method)))
+        let read = references(Some(&params), Some(McpMethod::of(method)));
+        read.map_err(|fault| fault.reason)
     }
 
     fn resource(uri: &str) -> Reference {
@@ -218,7 +231,7 @@ mod tests {
         }
         assert_eq!(
             references(None, Some(McpMethod::of("completion/complete"))),
-            Err(Reason::InvalidRequest)
+            Err(invalid("there are no params"))
         );
     }
 

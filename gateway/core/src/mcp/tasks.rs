@@ -8,7 +8,7 @@ use super::method::McpMethod;
 use super::version::Era;
 use crate::json::Object;
 use crate::json::names::look_alike;
-use crate::refusal::reason::Reason;
+use crate::refusal::{fault::Fault, reason::Reason};
 
 /// What happens to the ids of tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Tasks {
 /// # Errors
 /// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] if `notifications`
 /// is not an object.
-pub(crate) fn used(params: &Object<'_>, method: Option<McpMethod>) -> Result<TaskUse, Reason> {
+pub(crate) fn used(params: &Object<'_>, method: Option<McpMethod>) -> Result<TaskUse, Fault> {
     let watching = method.is_some_and(McpMethod::listens);
     let known: &[&str] = if watching {
         &["task", "notifications"]
@@ -75,7 +75,7 @@ pub(crate) fn used(params: &Object<'_>, method: Option<McpMethod>) -> Result<Tas
         &["task"]
     };
     if look_alike::ambiguous(params, known) {
-        return Err(Reason::AmbiguousJson);
+        return Err(member::look_alike("params"));
     }
     if watching
         && let Some(filter) = member::object(params, "notifications", &["taskIds"])?
@@ -163,7 +163,7 @@ mod tests {
     fn the_use_of_tasks_is_read_from_params() {
         let used = |method, params: &str| {
             let params = json::object(params.as_bytes()).unwrap();
-            used(&params, Some(McpMethod::of(method)))
+            used(&params, Some(McpMethod::of(method))).map_err(|fault| fault.reason)
         };
         const LISTEN: &str = "subscriptions/listen";
         let cases = [

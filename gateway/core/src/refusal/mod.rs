@@ -1,14 +1,16 @@
 //! Refusals: why a request is refused, and the answer to the client.
 //!
 //! * [`reason`] is the one table of refusals: a row fixes status, challenge, JSON-RPC code, metric label, sentence and log level.
+//! * [`fault`] is a reason with what was found, for the operator.
 //! * [`challenge`] writes `WWW-Authenticate` from a refusal.
 //!
 //! **A new refusal is a new row in [`reason`]**, and the check that returns it.
 
 pub mod challenge;
+pub mod fault;
 pub mod reason;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use crate::scope::ScopeSet;
 use reason::Reason;
@@ -24,6 +26,8 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// The text for the client instead of the reason's sentence: the message of the rule that denied.
     pub text: Option<Arc<str>>,
+    /// What was found and what was expected, for the operator.
+    pub detail: Option<Cow<'static, str>>,
 }
 
 impl From<Reason> for Refusal {
@@ -33,6 +37,7 @@ impl From<Reason> for Refusal {
             scopes: None,
             retry_after: None,
             text: None,
+            detail: None,
         }
     }
 }

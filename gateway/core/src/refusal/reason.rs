@@ -121,6 +121,8 @@ reasons! {
     UnsupportedMediaType => plain("unsupported_media_type", 415, "Send application/json without a content encoding."),
     /// Not one JSON document.
     ParseError => message("parse_error", -32700, "The request body is not a single JSON document."),
+    /// JSON beyond a limit of the reader, which reads no further. The log names the limit.
+    JsonLimit => message("json_limit", -32700, "The message is nested too deeply, or has too many members and elements."),
     /// JSON that two readers could understand differently.
     AmbiguousJson => message("ambiguous_json", -32600, "The message has duplicate or ambiguous member names."),
     /// Not one JSON-RPC request, notification or response.
@@ -196,7 +198,10 @@ reasons! {
     /// All principals together have reached the limit of calls in flight.
     CallsExhausted => fault("calls_exhausted", 503, "No more calls can be made right now. Try again later."),
     /// The principal has reached its limit of listening streams.
-    TooManyStreams => plain("too_many_streams", 429, "Too many streams are open already. Close one, or try again later."),
+    TooManyStreams => Row {
+        rpc_code: Some(429),
+        ..plain("too_many_streams", 429, "Too many streams are open already. Close one, or try again later.")
+    },
     /// All principals together have reached the limit of listening streams.
     StreamsExhausted => fault("streams_exhausted", 503, "No more streams can be opened right now. Try again later."),
 
@@ -369,16 +374,14 @@ const fn denied(label: &'static str, description: &'static str) -> Row {
     }
 }
 
-/// Foreign, altered and unknown sessions get the same answer: only the label, in metrics and logs, differs.
+/// Foreign, altered and unknown sessions get the same answer: only the label, in metrics and logs, differs. Besides the status,
+/// clients look for the code that the servers of the official SDKs send; some never begin a new session without it.
 const fn session(label: &'static str) -> Row {
     Row {
         error: "session_not_found",
+        rpc_code: Some(-32001),
         severity: Severity::Expected,
-        ..plain(
-            label,
-            404,
-            "The session was not found. Initialize a new session.",
-        )
+        ..plain(label, 404, "Session not found. Initialize a new session.")
     }
 }
 
@@ -488,6 +491,7 @@ mod tests {
             .filter_map(|reason| Some((*reason, reason.row().rpc_code?)));
         let expected = [
             (Reason::ParseError, -32700),
+            (Reason::JsonLimit, -32700),
             (Reason::AmbiguousJson, -32600),
             (Reason::InvalidRequest, -32600),
             (Reason::VersionMissing, -32602),
@@ -507,8 +511,11 @@ mod tests {
             (Reason::TaskUnknown, -32602),
             (Reason::TaskMismatch, -32602),
             (Reason::SessionRequired, -32600),
+            (Reason::SessionUnknown, -32001),
+            (Reason::SessionMismatch, -32001),
             (Reason::RateLimited, 429),
             (Reason::TooManyCalls, 429),
+            (Reason::TooManyStreams, 429),
         ];
         assert_eq!(codes.collect::<Vec<_>>(), expected);
     }
@@ -547,6 +554,7 @@ mod tests {
         let (unknown, mismatch) = (Reason::SessionUnknown.row(), Reason::SessionMismatch.row());
         assert_eq!(unknown.status, mismatch.status);
         assert_eq!(unknown.error, mismatch.error);
+        assert_eq!(unknown.rpc_code, mismatch.rpc_code);
         assert_eq!(unknown.description, mismatch.description);
     }
 

@@ -1,6 +1,6 @@
 //! An edit of one JSON-RPC message, and why it can fail.
 
-use crate::json::{JsonError, JsonLimits};
+use crate::json::{FIXED, JsonError, JsonLimits};
 use crate::refusal::reason::Reason;
 
 /// Limits for reading one message of an upstream. Lists of tools contain schemas, so they are higher than those for clients.
@@ -25,14 +25,14 @@ pub trait Edit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// A message is not JSON that every reader understands alike.
-    #[error("a message from the upstream cannot be read: {0}")]
+    #[error("a message from the upstream cannot be read: {}", MESSAGE_LIMITS.explain(*.0, FIXED))]
     Json(#[from] JsonError),
     /// A message is not what the protocol says it is.
     #[error("a message from the upstream cannot be edited: {0}")]
     Unfit(&'static str),
-    /// A response or event is longer than its limit.
-    #[error("the upstream's response is too large (limits.answer_bytes)")]
-    TooLarge,
+    /// A response or event is longer than its limit, in bytes.
+    #[error("the upstream's response or event has more than {0} bytes (limits.answer_bytes)")]
+    TooLarge(usize),
 }
 
 impl EditError {
@@ -40,7 +40,7 @@ impl EditError {
     pub const fn reason(self) -> Reason {
         match self {
             Self::Json(_) | Self::Unfit(_) => Reason::AnswerUnreadable,
-            Self::TooLarge => Reason::AnswerTooLarge,
+            Self::TooLarge(_) => Reason::AnswerTooLarge,
         }
     }
 }

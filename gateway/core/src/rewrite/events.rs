@@ -94,7 +94,7 @@ impl<E: Edit> EventEditor<E> {
             }
         }
         if self.held.len() - self.start > self.limit {
-            return Err(EditError::TooLarge);
+            return Err(EditError::TooLarge(self.limit));
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ impl<E: Edit> EventEditor<E> {
     /// Forwards the current event, which ends here.
     fn emit(&mut self, end: usize, out: &mut Vec<u8>) -> Result<(), EditError> {
         if end - self.start > self.limit {
-            return Err(EditError::TooLarge);
+            return Err(EditError::TooLarge(self.limit));
         }
         let event = self.held.get(self.start..end).unwrap_or_default();
         match edited(event, &mut self.edit)? {
@@ -468,11 +468,14 @@ mod tests {
     fn an_event_that_is_too_large_ends_the_stream() {
         let whole = "data: {}\n\n";
         let (out, done) = edited(&[whole, "data: {}x\n\n"], whole.len());
-        assert_eq!((&*out, done), (whole, Err(EditError::TooLarge)));
+        assert_eq!(
+            (&*out, done),
+            (whole, Err(EditError::TooLarge(whole.len())))
+        );
         let mut editor = EventEditor::new(Two, 4);
         let mut out = Vec::new();
         assert_eq!(editor.push(b"data", &mut out), Ok(()));
-        assert_eq!(editor.push(b":", &mut out), Err(EditError::TooLarge));
+        assert_eq!(editor.push(b":", &mut out), Err(EditError::TooLarge(4)));
         assert_eq!(out, b"");
     }
 

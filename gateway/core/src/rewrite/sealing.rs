@@ -134,7 +134,9 @@ impl<'a> AnswerReading<'_, 'a> {
         let ids = ids.map_err(|_| EditError::Unfit("its taskIds are not a list"))?;
         let ids = ids.unwrap_or_default();
         if ids.len() > MAX_WATCHED {
-            return Err(EditError::Unfit("it names too many tasks"));
+            return Err(EditError::Unfit(
+                "it names more than 10000 tasks (a fixed limit)",
+            ));
         }
         for id in ids {
             self.seal(bound, Some(id))?;
@@ -180,7 +182,9 @@ impl<'a> AnswerReading<'_, 'a> {
         let value =
             json::string(raw).ok_or(EditError::Unfit("an id or state is not a valid string"))?;
         let sealed = seal(self.sealing, &value);
-        let sealed = sealed.ok_or(EditError::Unfit("an id or state is too long"))?;
+        let sealed = sealed.ok_or(EditError::Unfit(
+            "an id or state is too long to be sealed (a fixed limit)",
+        ))?;
         let place = json::span(self.message, raw)
             .ok_or(EditError::Unfit("a value is not in the message"))?;
         // Base64url needs no escapes.
@@ -309,7 +313,7 @@ mod tests {
             edited(sealing(), &message).map(|edited| edited.is_some())
         };
         assert_eq!(acknowledged(MAX_WATCHED), Ok(true));
-        let refused = EditError::Unfit("it names too many tasks");
+        let refused = EditError::Unfit("it names more than 10000 tasks (a fixed limit)");
         assert_eq!(acknowledged(MAX_WATCHED + 1), Err(refused));
     }
 
@@ -388,7 +392,7 @@ mod tests {
             ),
             (
                 &format!(r#"{{"result":{{"taskId":"{long}"}}}}"#),
-                EditError::Unfit("an id or state is too long"),
+                EditError::Unfit("an id or state is too long to be sealed (a fixed limit)"),
             ),
             (
                 r#"{"method":1,"params":{"taskId":"a"}}"#,

@@ -14,10 +14,11 @@ use super::state;
 use crate::json::Splices;
 use crate::json::names::look_alike::ambiguous;
 use crate::json::{self, Object};
+use crate::mcp::member;
 use crate::mcp::method::McpMethod;
 use crate::mcp::tasks::{EXTENSION, RELATED_TASK};
 use crate::mcp::version::META_KEY;
-use crate::refusal::reason::Reason;
+use crate::refusal::{fault::Fault, reason::Reason};
 use crate::time::UnixTime;
 
 /// The path in `_meta` where a modern client declares that it supports tasks (SEP-2663, *Capability Negotiation*).
@@ -65,7 +66,7 @@ impl Opening<'_> {
     /// [`Reason::AmbiguousJson`] and [`Reason::InvalidRequest`] for members that could be read in more than one way;
     /// [`Reason::TaskUnknown`], [`Reason::TaskMismatch`] and [`Reason::RequestState`] for values that do not open;
     /// [`Reason::TasksUndeclared`] instead of the first two if a modern client does not declare that it supports tasks.
-    pub fn open(&self, body: &[u8]) -> Result<Opened, Reason> {
+    pub fn open(&self, body: &[u8]) -> Result<Opened, Fault> {
         let message = object(body)?;
         let method = message.get("method").and_then(json::string);
         let mut reading = MessageReading {
@@ -98,7 +99,7 @@ struct MessageReading<'o, 'a> {
 }
 
 impl<'a> MessageReading<'_, 'a> {
-    fn params(&mut self, method: &str, params: &Object<'a>) -> Result<(), Reason> {
+    fn params(&mut self, method: &str, params: &Object<'a>) -> Result<(), Fault> {
         let known = [
             "_meta",
             "taskId",
@@ -108,15 +109,15 @@ impl<'a> MessageReading<'_, 'a> {
         ];
         refuse_ambiguous(params, &known)?;
         if self.opening.tasks {
-            let meta = member(params, "_meta")?;
+            let meta = object_in(params, "_meta")?;
             self.tasks(method, params, meta.as_ref())
-                .map_err(|reason| match reason {
+                .map_err(|fault| match fault.reason {
                     Reason::TaskUnknown | Reason::TaskMismatch
                         if meta.as_ref().is_some_and(lacks_extension) =>
                     {
-                        Reason::TasksUndeclared
+                        Reason::TasksUndeclared.into()
                     }
-                    reason => reason,
+                    _ => fault,
                 })?;
         }
         self.state(method, params)
@@ -127,7 +128,7 @@ impl<'a> MessageReading<'_, 'a> {
         method: &str,
         params: &Object<'a>,
         meta: Option<&Object<'a>>,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Fault> {
         if let Some(meta) = meta {
             self.related(meta)?;
         }
@@ -138,13 +139,13 @@ impl<'a> MessageReading<'_, 'a> {
             self.opened.task = Some(self.task(raw)?);
         }
         if called.listens()
-            && let Some(watched) = member(params, "notifications")?
+            && let Some(watched) = object_in(params, "notifications")?
         {
             refuse_ambiguous(&watched, &["taskIds"])?;
             let ids = watched.given("taskIds").map(json::array).transpose();
             let ids = ids.map_err(|_| Reason::InvalidRequest)?.unwrap_or_default();
             if ids.len() > MAX_WATCHED {
-                return Err(Reason::InvalidRequest);
+                return Err(member::too_many("taskIds", ids.len(), MAX_WATCHED));
             }
             for raw in ids {
                 self.task(raw)?;
@@ -160,7 +161,7 @@ impl<'a> MessageReading<'_, 'a> {
             return Ok(());
         };
         refuse_ambiguous(&result, &["_meta"])?;
-        match member(&result, "_meta")? {
+        match object_in(&result, "_meta")? {
             Some(meta) => {
                 refuse_ambiguous(&meta, &[RELATED_TASK])?;
                 self.related(&meta)
@@ -171,7 +172,7 @@ impl<'a> MessageReading<'_, 'a> {
 
     fn related(&mut self, meta: &Object<'a>) -> Result<(), Reason> {
         refuse_ambiguous(meta, &[META_KEY, RELATED_TASK])?;
-        let Some(related) = member(meta, RELATED_TASK)? else {
+        let Some(related) = object_in(meta, RELATED_TASK)? else {
             return Ok(());
         };
         refuse_ambiguous(&related, &["taskId"])?;
@@ -189,7 +190,7 @@ impl<'a> MessageReading<'_, 'a> {
         Ok(id)
     }
 
-    fn state(&mut self, method: &str, params: &Object<'a>) -> Result<(), Reason> {
+    fn state(&mut self, method: &str, params: &Object<'a>) -> Result<(), Fault> {
         let Some(lifetime) = self.opening.request_state else {
             return Ok(());
         };
@@ -231,7 +232,7 @@ fn refuse_ambiguous(object: &Object<'_>, known: &[&str]) -> Result<(), Reason> {
     }
 }
 
-fn member<'a>(object: &Object<'a>, name: &str) -> Result<Option<Object<'a>>, Reason> {
+fn object_in<'a>(object: &Object<'a>, name: &str) -> Result<Option<Object<'a>>, Reason> {
     object.given(name).map(self::object).transpose()
 }
 
@@ -280,7 +281,8 @@ mod tests {
             request_state: Some(LIFETIME),
             now: NOW,
         };
-        let mut opened = opening.open(body.as_bytes())?;
+        let opened = opening.open(body.as_bytes());
+        let mut opened = opened.map_err(|fault| fault.reason)?;
         let sent = opened.body.take().unwrap_or_else(|| body.into());
         Ok((String::from_utf8(sent).unwrap(), opened))
     }
@@ -557,7 +559,8 @@ mod tests {
                 request_state: Some(LIFETIME),
                 now,
             };
-            opening.open(body.as_bytes()).map(|_| ())
+            let opened = opening.open(body.as_bytes()).map(|_| ());
+            opened.map_err(|fault| fault.reason)
         };
         let again = call("tools/call", name, arguments, Some(&sealed));
         assert_eq!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::binding::Bound;
 use super::form::TIME;
 use super::sealer::Sealer;
-use crate::refusal::reason::Reason;
+use crate::refusal::{fault::Fault, reason::Reason};
 use crate::time::UnixTime;
 
 /// How far the clock of another replica may be ahead.
@@ -27,15 +27,23 @@ pub(crate) fn open(
     sealed: &str,
     now: UnixTime,
     lifetime: Duration,
-) -> Result<String, Reason> {
+) -> Result<String, Fault> {
     let opened = sealer.open(bound, sealed)?;
     let (time, state) = opened.split_at_checked(TIME).ok_or(Reason::RequestState)?;
     let time = i64::from_str_radix(time, 16).map_err(|_| Reason::RequestState)?;
     let time = UnixTime::new(time);
-    let is_valid = time <= now.plus(AHEAD) && now.since(time) < lifetime;
-    is_valid
-        .then(|| state.to_owned())
-        .ok_or(Reason::RequestState)
+    if time > now.plus(AHEAD) {
+        let detail = "the request state is from the future: compare the clocks of the replicas";
+        return Err(Fault::new(Reason::RequestState, detail));
+    }
+    let age = now.since(time);
+    if age >= lifetime {
+        let detail = format!(
+            "the request state is {age:?} old, and valid for {lifetime:?} (timeouts.request_state)"
+        );
+        return Err(Fault::new(Reason::RequestState, detail));
+    }
+    Ok(state.to_owned())
 }
 
 #[cfg(test)]
@@ -68,6 +76,7 @@ mod tests {
                 let now = UnixTime::new(at.secs() + after);
                 let opened = open(&sealer, &bound, &sealed, now, Duration::from_secs(3600));
                 let expected = expected.then_some(state).ok_or(Reason::RequestState);
+                let opened = opened.map_err(|fault| fault.reason);
                 assert_eq!(opened.as_deref(), expected.as_ref().copied(), "{after}");
             }
         }

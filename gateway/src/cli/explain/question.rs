@@ -4,7 +4,7 @@ use std::{borrow::Cow, io, path::PathBuf};
 
 use mcp_gateway_core::{
     http::path::other_spelling,
-    json::{self, JsonError, JsonLimits},
+    json::{self, JsonLimits},
     mcp::{envelope::has_control, method::McpMethod, operation::Reference},
     refusal::reason::Reason,
 };
@@ -51,7 +51,7 @@ pub(super) enum QuestionError {
     #[error("{0} has no arguments that rules read: remove --arguments")]
     Arguments(String),
     #[error("--arguments are invalid ({0}): write a JSON object")]
-    ArgumentsJson(JsonError),
+    ArgumentsJson(String),
     #[error("{0} has no references: remove --reference")]
     Reference(String),
     #[error("subscriptions/listen accepts only resources: write --reference resource:URI")]
@@ -178,7 +178,10 @@ pub(super) fn check_arguments(
     if !McpMethod::of(method).takes_arguments() {
         return Err(QuestionError::Arguments(method.to_owned()));
     }
-    json::check(text.as_bytes(), limits).map_err(QuestionError::ArgumentsJson)
+    json::check(text.as_bytes(), limits).map_err(|error| {
+        let problem = limits.explain(error, json::CONFIGURED);
+        QuestionError::ArgumentsJson(problem)
+    })
 }
 
 /// Reads `resource:URI` or `prompt:NAME`.

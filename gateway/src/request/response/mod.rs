@@ -4,10 +4,12 @@
 //! * [`relay`]: the upstream's [`body`], streamed until either side ends it or its [`stream_end`] is reached.
 //! * [`rewrite`]: answers that must not be forwarded unchanged, and their edits ([`editing`]): the [`list_filter`], and
 //!   sealing.
+//! * [`limit`](mod@limit): the limit that a refusal comes from, for the operator.
 //! * [`write`](mod@write): writes to the client, each with a deadline.
 
 pub(crate) mod body;
 pub(crate) mod editing;
+mod limit;
 pub(crate) mod list_filter;
 pub(crate) mod relay;
 pub(crate) mod respond;

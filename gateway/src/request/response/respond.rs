@@ -24,7 +24,7 @@ use pingora::{http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::write::within;
+use super::{limit, write::within};
 use crate::{
     local::documents::Documents,
     request::{
@@ -53,9 +53,7 @@ const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIO
 
 /// Answers a refused request.
 pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<(), Broken> {
-    if let Some(sent) = sent(exchange, refusal.reason) {
-        exchange.record.set_detail(sent);
-    }
+    set_detail(exchange, refusal);
     audit::write_refused(exchange.record, exchange.gateway, refusal);
     note_refusal(exchange.record, exchange.gateway, refusal.reason);
     if refusal.reason.leaves_body_in_doubt() {
@@ -132,6 +130,9 @@ pub(crate) async fn unreadable_head(
     gateway: &Gateway,
     reason: Reason,
 ) {
+    if let Some(limit) = limit::of_head(&gateway.snapshot(), reason) {
+        record.set_detail(limit);
+    }
     note_refusal(record, gateway, reason);
     session.set_keepalive(None);
     let row = reason.row();
@@ -152,6 +153,17 @@ pub(crate) fn note_refusal(record: &mut Record, gateway: &Gateway, reason: Reaso
     gateway.metrics().count_refusal(resource, reason);
     let detail = detail.unwrap_or_default();
     refusal_log::write(record.request_id(), resource, reason, detail);
+}
+
+/// Says what was found: what the check says, else the refused value or the limit.
+fn set_detail(exchange: &mut Exchange<'_>, refusal: &Refusal) {
+    let said = refusal.detail.as_deref().map(str::to_owned);
+    let found = said
+        .or_else(|| sent(exchange, refusal.reason))
+        .or_else(|| limit::of_request(exchange, refusal.reason));
+    if let Some(found) = found {
+        exchange.record.set_detail(found);
+    }
 }
 
 /// The refused value, if it is not secret: it helps the operator to configure hosts and origins.

@@ -8,7 +8,7 @@ use mcp_gateway_core::{
     http::forwarding::copies,
     mcp::{headers::SESSION_ID, message::Message, version::Era},
     policy::permit::Permit,
-    refusal::reason::Reason,
+    refusal::{fault::Fault, reason::Reason},
 };
 
 use super::binding::binding;
@@ -16,6 +16,9 @@ use crate::{request::exchange::Exchange, snapshot::ProtectedResource, upstream::
 
 /// The detail in the access log where a client names two sessions.
 const TWO_IDS: &str = "mcp-session-id was sent twice with different values";
+/// The upstream's id is longer than 1024 bytes, or has other characters than visible ASCII.
+const NOT_AN_ID: &str =
+    "the upstream's session id is longer than 1024 bytes (a fixed limit), or not visible ASCII";
 
 /// A legacy session whose sealed id was opened.
 pub(crate) struct OpenedSession {
@@ -75,7 +78,7 @@ pub(crate) fn answer_id(
     response: &Response<UpstreamBody>,
     era: Era,
     opened: Option<OpenedSession>,
-) -> Result<Option<HeaderValue>, Reason> {
+) -> Result<Option<HeaderValue>, Fault> {
     let given = response
         .headers()
         .get(SESSION_ID)
@@ -85,17 +88,20 @@ pub(crate) fn answer_id(
         (Some(given), Some(opened)) if given.as_bytes() == opened.upstream_id.as_bytes() => {
             Ok(Some(opened.sealed))
         }
-        (Some(_), Some(_)) => Err(Reason::UpstreamSession),
+        (Some(_), Some(_)) => Err(Fault::new(
+            Reason::UpstreamSession,
+            "the upstream answered with another session id than the one it was sent",
+        )),
         (Some(given), None) => {
             let id = given.to_str().map_err(|_| Reason::UpstreamSession)?;
             let sealed = exchange
                 .snapshot
                 .sealer()
                 .seal(&binding(resource, permit).session(), id);
-            let sealed = sealed.ok_or(Reason::UpstreamSession)?;
+            let sealed = sealed.ok_or_else(|| Fault::new(Reason::UpstreamSession, NOT_AN_ID))?;
             HeaderValue::from_str(&sealed)
                 .map(Some)
-                .map_err(|_| Reason::Internal)
+                .map_err(|_| Reason::Internal.into())
         }
     }
 }

@@ -8,7 +8,7 @@ use http::Method;
 use mcp_gateway_core::{
     mcp::{headers::encode_sentinel, message::Message, tasks::Tasks},
     policy::permit::Permit,
-    refusal::reason::Reason,
+    refusal::{Refusal, reason::Reason},
     rewrite::sealing::Sealing,
     seal::{Opened, Opening},
 };
@@ -33,7 +33,7 @@ pub(crate) fn open(
     resource: &ProtectedResource,
     permit: &Permit,
     message: &mut Message,
-) -> Result<(), Reason> {
+) -> Result<(), Refusal> {
     check_task_use(exchange, resource, message)?;
     let tasks = resource.tasks == Tasks::Seal;
     let lifetime = exchange.snapshot.timeouts.request_state;

@@ -62,7 +62,7 @@ fn agree(name: &str, value: &HeaderValue) -> Result<Era, Reason> {
     });
     let body = body.to_string();
     let envelope = Envelope::read(body.as_bytes(), &JsonLimits::default())
-        .map_err(|unreadable| unreadable.reason)?;
+        .map_err(|unreadable| unreadable.fault.reason)?;
     let mut map = HeaderMap::new();
     map.insert(
         headers::PROTOCOL_VERSION,

@@ -41,7 +41,7 @@ fn list(world: &World, token: &str, session: &str) -> Call {
 /// A refusal without the parts that differ each time: its header names and its text.
 fn anonymous(reply: &Reply) -> String {
     let mut body = reply.json();
-    body["request_id"] = json!(null);
+    body["error"]["data"]["request_id"] = json!(null);
     let mut names: Vec<_> = reply.headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
     format!("{names:?} {body}")

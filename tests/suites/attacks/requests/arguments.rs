@@ -142,7 +142,7 @@ async fn attack_179_what_rules_read_of_arguments_is_bounded() {
     let empty = format!(r#"{{"list":[{}[]]}}"#, "[],".repeat(1_000_000));
     for (name, arguments) in [("elements", elements(1_900_000)), ("empty arrays", empty)] {
         let refused = world
-            .refusal(call(&world, "other", &arguments), 400, "parse_error")
+            .refusal(call(&world, "other", &arguments), 400, "json_limit")
             .await;
         table.row(name, refused);
     }

@@ -475,7 +475,7 @@ async fn attack_074_deep_wide_and_large_bodies_are_refused() {
         ("100,000 levels", deep(100_000)),
         ("12,000 members", wide(12_000)),
     ];
-    refuse_bodies(&world, rows, (-32700, "parse_error")).await;
+    refuse_bodies(&world, rows, (-32700, "json_limit")).await;
     // Patterns are matched against names.
     let named = |length: usize| tool(7, &"x".repeat(length)).into_bytes();
     let long = [("a long name", named(8 * 1024 + 1))];

@@ -60,6 +60,42 @@ async fn legal_json_passes_byte_for_byte() {
     }
 }
 
+/// Generated clients write null for what they leave out. The upstream receives what was sent.
+#[tokio::test]
+async fn an_optional_member_that_is_null_is_served_as_if_it_were_left_out() {
+    let world = World::start().await;
+    world.upstream.script(|_| {
+        e2e::upstream::Answer::Full(e2e::upstream::with(200, "application/json", "{}"))
+    });
+    let token = world.reader();
+    let mut table = Table::default();
+    for body in [
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":null,"_meta":null}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"progressToken":null}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_tasks","arguments":null,"task":null,"_meta":null}}"#,
+    ] {
+        let call = world.gateway.post(body).token(&token);
+        let passed = world.acceptance(call.with("mcp-protocol-version", client::LEGACY));
+        if table.row(body, passed.await).is_some() {
+            let seen = world.upstream.last().body;
+            table.check(body, seen == body.as_bytes(), || format!("{seen:?}"));
+        }
+    }
+    for body in [
+        r#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":null,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","result":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#,
+        r#"{"jsonrpc":null,"id":1,"method":"tools/list"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":null}}"#,
+    ] {
+        let call = world.gateway.post(body).token(&token);
+        table.row(body, world.refusal(call, 400, "invalid_request").await);
+    }
+}
+
 #[tokio::test]
 async fn well_formed_modern_requests_pass_with_their_headers() {
     let world = World::start().await;

@@ -7,7 +7,7 @@ use e2e::eventually;
 use e2e::gateway::Gateway;
 use e2e::gateway::config::Config;
 use e2e::upstream::{self, Answer, Upstream, sessions, with};
-use e2e::world::World;
+use e2e::world::{Table, World};
 use http::Method;
 use serde_json::{Value, json};
 use test_support::{Key, Token};
@@ -370,4 +370,57 @@ async fn a_second_gateway_with_the_same_key_file_opens_a_session() {
     assert_eq!(list(&two).send().await.status, 200);
     assert_eq!(upstream.last().header(HEADER), Some("upstream-session-1"));
     assert_eq!(list(&stranger).send().await.status, 404);
+}
+
+/// Claude Code and others look for the code -32001 beside the status, and keep the dead session without it.
+#[tokio::test]
+async fn a_session_that_is_gone_has_the_code_that_clients_look_for_and_the_id_of_the_request() {
+    let world = world().await;
+    let token = world.reader();
+    let sealed = open(&world, &token).await;
+    let world = restart(world).await;
+    let mut table = Table::default();
+    let post = |id: Value, session: &str| {
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list", "params": null });
+        let call = world.gateway.post(body.to_string()).token(&token);
+        call.with(HEADER, session)
+    };
+    let without_body = |method: Method| {
+        let call = world.gateway.request(method, "/mcp").token(&token);
+        call.with("accept", "text/event-stream")
+            .with(HEADER, &sealed)
+    };
+    let gone = world
+        .gateway
+        .post(notification("notifications/initialized"));
+    for (name, call, id) in [
+        ("a number", post(json!(7), &sealed), json!(7)),
+        ("a text", post(json!("7"), &sealed), json!("7")),
+        ("never given", post(json!(7), "guess"), json!(7)),
+        (
+            "given twice",
+            post(json!(7), &sealed).also(HEADER, &sealed),
+            json!(7),
+        ),
+        (
+            "a notification",
+            gone.token(&token).with(HEADER, &sealed),
+            Value::Null,
+        ),
+        ("GET", without_body(Method::GET), Value::Null),
+        ("DELETE", without_body(Method::DELETE), Value::Null),
+    ] {
+        let refused = world.refusal(call, 404, "session_unknown").await;
+        let Some(reply) = table.row(name, refused) else {
+            continue;
+        };
+        let body = reply.json();
+        table.check(name, body["id"] == id, || reply.text());
+        table.check(name, reply.text().contains(r#""code":-32001"#), || {
+            reply.text()
+        });
+        table.check(name, reply.text().contains("Session not found"), || {
+            reply.text()
+        });
+    }
 }

@@ -41,7 +41,7 @@ pub struct RejectedKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// Not strict JSON, and why.
-    #[error("invalid JSON: {0}")]
+    #[error("invalid JSON: {}", JsonLimits::default().explain(*.0, json::FIXED))]
     Json(JsonError),
     /// Not an object with an array `keys`.
     #[error("expected a JSON object with an array `keys` (RFC 7517 §5)")]
