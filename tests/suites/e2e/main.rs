@@ -46,6 +46,7 @@ mod authorization {
 mod protocol {
     mod copies;
     mod messages;
+    mod replays;
     mod request_state;
     mod sessions;
     mod tasks;
