@@ -136,3 +136,13 @@ async fn what_claude_code_sends_is_served() {
 async fn what_the_java_sdk_sends_is_served() {
     replay_all("java.yaml").await;
 }
+
+#[tokio::test]
+async fn a_protocol_version_that_claude_code_gives_twice_is_one() {
+    replay_all("claude_code_copies.yaml").await;
+}
+
+#[tokio::test]
+async fn the_offer_of_http_2_by_the_jdk_is_ignored() {
+    replay_all("java_upgrade.yaml").await;
+}
