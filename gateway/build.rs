@@ -9,10 +9,6 @@ fn main() {
     // that is linked must be glibc 2.36 (Debian 12, Ubuntu 24.04) or later for the same reason; the image test starts the binary.
     if has("CARGO_CFG_TARGET_ENV", "gnu") && has("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
-        // Functions of the same code become one. Only lld can do that, the linker of Rust for this target.
-        if has("TARGET", "x86_64-unknown-linux-gnu") {
-            println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
-        }
     }
 }
 

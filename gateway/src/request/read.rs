@@ -84,7 +84,8 @@ fn agreeing(
 ) -> Result<Message, Unreadable> {
     let mut message = read(&session.req_header().headers);
     for joined in [Joined::Words, Joined::Texts] {
-        let disagrees = (message.as_ref()).is_err_and(|why| why.fault.reason == Reason::HeaderMismatch);
+        let disagrees =
+            (message.as_ref()).is_err_and(|why| why.fault.reason == Reason::HeaderMismatch);
         if disagrees && replace(session, |headers| copies::equal_values(headers, joined)) {
             message = read(&session.req_header().headers);
         }

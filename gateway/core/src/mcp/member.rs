@@ -59,7 +59,10 @@ pub(crate) fn look_alike(what: &str) -> Fault {
 pub(crate) fn plain_method<T: AsRef<str>>(name: T) -> Result<T, Fault> {
     let is_space = |character: char| character.is_whitespace() || character == '\u{feff}';
     match name.as_ref().contains(is_space) {
-        true => Err(Fault::new(Reason::AmbiguousName, "the method has white space")),
+        true => Err(Fault::new(
+            Reason::AmbiguousName,
+            "the method has white space",
+        )),
         false => plain_name(name),
     }
 }
