@@ -103,8 +103,8 @@ docs: ## Build the documentation site into target/site, and check every link
 	tests/docs/check.sh
 
 .PHONY: reference
-reference: ## Write docs/configuration.md from the declarations of the configuration's keys
-	UPDATE_DOCS=1 $(CARGO) test --locked --workspace --lib -- config::reference::the_page_has_what_is_declared
+reference: ## Write docs/configuration.md and docs/why.md from the declared keys and the table of refusals
+	UPDATE_DOCS=1 $(CARGO) test --locked --workspace --lib -- config::reference
 
 ##@ Ship
 .PHONY: image

@@ -1,10 +1,9 @@
-//! The pages of `docs/` have what the sources have: every metric, every reason of a refusal with its status and code.
+//! The pages of `docs/` have what the sources have: every metric, every log line. The pages that are generated are compared where
+//! they are made (`src/config/reference`).
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{fs, path::Path};
-
-use mcp_gateway_core::refusal::reason::{ChallengeForm, Reason};
 
 /// The functions of `metrics.rs` whose first text is a metric's name.
 const MAKERS: [&str; 8] = [
@@ -46,28 +45,6 @@ fn every_metric_is_in_the_page_on_operations() {
 fn metrics_are_found_on_the_same_line_and_on_the_next() {
     let source = "register.counter(\n  \"a_total\", register.gauges(\"b\", Opts::new(name, help)";
     assert_eq!(metrics(source), ["mcp_gateway_a_total", "mcp_gateway_b"]);
-}
-
-#[test]
-fn every_reason_is_in_the_page_on_answers() {
-    let page = read("../docs/answers.md");
-    for reason in Reason::ALL {
-        let row = reason.row();
-        let code = row
-            .rpc_code
-            .map(|code| format!("{code} "))
-            .unwrap_or_default();
-        let challenge = match row.challenge {
-            ChallengeForm::None => String::new(),
-            ChallengeForm::Bare => "bare ".to_owned(),
-            ChallengeForm::Error(error) => format!("`{error}` "),
-        };
-        let cells = format!("| `{}` | {} | {code}| {challenge}| ", row.label, row.status);
-        assert!(
-            page.contains(&cells),
-            "docs/answers.md has no row {cells:?}"
-        );
-    }
 }
 
 /// The log lines in the table of the page on operations, split where a value is.

@@ -2,12 +2,15 @@
 //!
 //! * [`reason`] is the one table of refusals: a row fixes status, challenge, JSON-RPC code, metric label, sentence and log level.
 //! * [`fault`] is a reason with what was found, for the operator.
-//! * [`challenge`] writes `WWW-Authenticate` from a refusal.
+//! * [`causes`] has the words for operators: when, why, what the log shows, how to fix it. `docs/why.md` is made from it.
+//! * [`challenge`] writes `WWW-Authenticate` from a refusal. [`found`] shows values of a request in the log.
 //!
-//! **A new refusal is a new row in [`reason`]**, and the check that returns it.
+//! **A new refusal is a new row in [`reason`] and in [`causes`]**, and the check that returns it.
 
+pub mod causes;
 pub mod challenge;
 pub mod fault;
+pub mod found;
 pub mod reason;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};

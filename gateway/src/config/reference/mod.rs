@@ -1,7 +1,9 @@
 //! The configuration's keys as a Markdown page, `docs/configuration.md`: one section for each top-level key, one entry for
 //! each key below it. It is made from the [declarations](super::declaration), as the [JSON Schema](super::schema) is.
 //!
-//! A test compares the page with the declarations. `make reference` writes it.
+//! A test compares the page with the declarations. `make reference` writes it, and the page about the reasons of refusals ([`why`]).
+
+mod why;
 
 use std::{env, fmt::Write, fs, path::Path};
 
@@ -151,20 +153,24 @@ fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
     let _ = text.write_fmt(more);
 }
 
-#[test]
-fn the_page_has_what_is_declared() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    let wanted = markdown();
+/// Compares a page with what it is made from, or writes it.
+fn compare(page: &str, wanted: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     if env::var_os(UPDATE).is_some() {
-        return fs::write(&page, wanted).unwrap();
+        return fs::write(&path, wanted).unwrap();
     }
-    let found = fs::read_to_string(&page).unwrap_or_default();
+    let found = fs::read_to_string(&path).unwrap_or_default();
     let same = |(found, wanted): &(&str, &str)| found == wanted;
     let line = found.lines().zip(wanted.lines()).take_while(same).count() + 1;
     assert!(
         found == wanted,
-        "docs/configuration.md differs from the declarations of the keys from line {line} on: run `make reference` and commit the page",
+        "{page} differs from its source from line {line} on: run `make reference` and commit the page",
     );
+}
+
+#[test]
+fn the_page_has_what_is_declared() {
+    compare(PAGE, &markdown());
 }
 
 #[test]
