@@ -14,6 +14,7 @@
 //! * [`cel`]: conditions of rules. [`token`]: tokens, keys and claims.
 //! * [`policy`]: is this principal allowed to make this call? The result is a [`Permit`](policy::permit::Permit). [`rate`]: how often?
 //! * [`rewrite`]: edits the answers of upstreams.
+//! * [`why`]: what was found in a refused request and what was expected, for the operator's log.
 
 pub mod cel;
 pub mod http;
@@ -30,3 +31,4 @@ pub mod similar;
 pub mod sse;
 pub mod time;
 pub mod token;
+pub mod why;

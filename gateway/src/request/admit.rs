@@ -8,10 +8,15 @@ use mcp_gateway_core::{
         framing::{self, RequestLine},
         path,
     },
-    refusal::reason::Reason,
+    refusal::{
+        found::{Found, Listed},
+        reason::Reason,
+    },
+    why::request,
 };
 use pingora::protocols::http::ServerSession;
 
+use super::record::why;
 use crate::snapshot::Snapshot;
 
 /// A request whose framing, target and host are valid and unambiguous.
@@ -75,16 +80,59 @@ fn is_of_http(uri: &http::Uri) -> bool {
     })
 }
 
-/// What was found, for the operator.
-pub(crate) fn detail(session: &ServerSession, reason: Reason) -> Option<String> {
+/// What was found in a request that is not admitted, for the operator.
+pub(crate) fn found(
+    session: &ServerSession,
+    server_name: Option<&str>,
+    snapshot: &Snapshot,
+    reason: Reason,
+) -> Option<String> {
     let head = session.req_header();
+    let host = why::host(session, snapshot);
     match reason {
-        Reason::ConnectionOption => {
-            let option = framing::removed_field(&head.headers)?;
-            Some(format!("the Connection header names {option}"))
+        Reason::BadFraming => bad_framing(session, snapshot),
+        Reason::ConnectionOption => request::connection_option(&head.headers),
+        Reason::AmbiguousPath => Some(match RawTarget::of(session) {
+            Ok(raw) => request::target(raw.text(), host.map(|host| host.to_string()).as_deref()),
+            Err(_) => "the target is not UTF-8".to_owned(),
+        }),
+        Reason::Host => {
+            let sent = head.headers.get(header::HOST).map(request::text);
+            let sent = host.map(|host| host.to_string()).or(sent)?;
+            let served = snapshot.hosts();
+            let served = Listed(served.iter().map(String::as_str));
+            Some(format!(
+                "host {}; served: {served} (public_url, hosts)",
+                Found(&sent)
+            ))
         }
+        Reason::Misdirected => Some(format!(
+            "the TLS handshake names {}, and the request the host {}",
+            Found(server_name?),
+            Found(&host?.to_string())
+        )),
         _ => None,
     }
+}
+
+fn bad_framing(session: &ServerSession, snapshot: &Snapshot) -> Option<String> {
+    let head = session.req_header();
+    if !session.is_http2() && hides_content_length(session, &session.to_h1_raw()) {
+        return Some("Transfer-Encoding and Content-Length together".to_owned());
+    }
+    let line = RequestLine {
+        method: &head.method,
+        version: head.version,
+        raw_target: "",
+        headers: &head.headers,
+        http2: session.is_http2(),
+    };
+    let pseudo = head.uri.authority().filter(|_| session.is_http2());
+    let pseudo = pseudo.map(uri::Authority::as_str);
+    let scheme = head.uri.scheme_str().filter(|_| session.is_http2());
+    request::framing(&line, pseudo, snapshot.scheme)
+        .or_else(|| Some(format!(":scheme {}; accepted: http, https", Found(scheme?))))
+        .or_else(|| Some("the request line is invalid".to_owned()))
 }
 
 /// The target as it was sent: the parsed one has already lost its fragment.

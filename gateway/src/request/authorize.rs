@@ -72,7 +72,7 @@ fn ask_policy(
         exchange.record.set_unreadable_argument(outcome.by, fault);
     } else if let Err(refusal) = &outcome.decision {
         let read_as = outcome.read_as.as_deref();
-        exchange.record.set_denial(outcome.by, refusal, read_as);
+        (exchange.record).set_denial(outcome.by, refusal, read_as, outcome.unmet);
     }
     outcome.decision
 }

@@ -53,6 +53,12 @@ const NOT_RESUMED: &str = "Last-Event-ID was removed (resources.event_ids: drop)
 
 /// The detail where a client resumes a stream after two events.
 const TWO_EVENTS: &str = "last-event-id was sent twice with different values";
+/// The detail in the access log where the identity of the caller does not fit into a header.
+const TOO_LONG: &str = "the subject, client id or scopes of the token are too long for a header (resources.identity_headers)";
+
+/// The detail in the access log where a call is ended because its token expired.
+const EXPIRED: &str =
+    "the token expired while the call waited for its answer (timeouts.max_after_expiry)";
 
 /// What the answer takes, and on what it depends.
 pub(crate) struct Terms {
@@ -84,7 +90,11 @@ pub(crate) async fn forward(
         session.as_ref(),
         last_event,
         query,
-    )?;
+    );
+    if let Err(Reason::UnusableSubject) = request {
+        exchange.record.set_detail(TOO_LONG);
+    }
+    let request = request?;
     audit::write_allowed(exchange.record, exchange.gateway);
     let token_left = exchange.token_ends.since(clock::now());
     let mut stream_end = match standing {
@@ -104,6 +114,11 @@ pub(crate) async fn forward(
     .await;
     exchange.record.set_upstream_duration(started.elapsed());
     stream_end.note(exchange.record);
+    if let Err(Stop::Refused(refusal)) = &response
+        && refusal.reason == Reason::Expired
+    {
+        exchange.record.set_detail(EXPIRED);
+    }
     let mut response = response?;
     forwarding::remove_fields_of_the_hop(response.headers_mut());
     for (name, value) in copies::equal_lines(response.headers()) {

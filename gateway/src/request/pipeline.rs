@@ -2,7 +2,7 @@
 //! rest of the answer, and finishes the record (phase 8).
 
 use http::Method;
-use mcp_gateway_core::{http::cors, mcp::message::Message, refusal::reason::Reason};
+use mcp_gateway_core::{http::cors, mcp::message::Message, refusal::reason::Reason, why};
 
 use super::{
     admit, authenticate, authorize,
@@ -45,9 +45,9 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         .set_path(exchange.session.req_header().uri.path());
     let admitted = admit::admit(exchange.session, exchange.server_name, &exchange.snapshot);
     let mut admitted = admitted.inspect_err(|reason| {
-        if let Some(detail) = admit::detail(exchange.session, *reason) {
-            exchange.record.set_detail(detail);
-        }
+        let (session, name) = (&*exchange.session, exchange.server_name);
+        let found = admit::found(session, name, &exchange.snapshot, *reason);
+        exchange.record.set_detail_if(found);
     })?;
 
     // 2 route
@@ -104,7 +104,11 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     if query.is_some_and(|query| !query.is_empty()) && resource.drops_query() {
         exchange.record.set_detail(QUERY_REMOVED);
     }
-    let query = resource.query_for_upstream(query)?;
+    let query = resource.query_for_upstream(query).inspect_err(|_| {
+        let own = resource.upstream.query();
+        let found = why::request::repeated_parameter(own, query);
+        exchange.record.set_detail_if(found);
+    })?;
     forward::forward(exchange, &resource, &permit, message, session, terms, query).await
 }
 

@@ -10,7 +10,13 @@ use mcp_gateway_core::{
         media_type,
     },
     mcp::{envelope::Unreadable, message::Message},
-    refusal::{Refusal, fault::Fault, reason::Reason},
+    refusal::{
+        Refusal,
+        fault::Fault,
+        found::{Found, Listed},
+        reason::Reason,
+    },
+    why,
 };
 use pingora::protocols::http::ServerSession;
 use tokio::time::timeout;
@@ -43,8 +49,13 @@ async fn posted(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
     let message = agreeing(exchange.session, |headers| {
         Message::read(&body, headers, &snapshot.json)
     });
-    let message = message.map_err(|Unreadable { fault, id }| {
+    let message = message.map_err(|Unreadable { mut fault, id }| {
         exchange.rpc_id = id;
+        if fault.detail.is_empty() {
+            let headers = &exchange.session.req_header().headers;
+            let found = why::message::found(&body, headers, &snapshot.json, fault.reason);
+            fault.detail = found.unwrap_or_default().into();
+        }
         refused(exchange, fault)
     })?;
     exchange.rpc_id.clone_from(&message.id);
@@ -130,8 +141,22 @@ fn refuse_version(exchange: &mut Exchange<'_>, message: &Message) -> Result<(), 
     };
     let outcome = supported.judge(message.era, message.version.as_deref(), message.asked());
     outcome.map_err(|unsupported| {
-        let detail = format!("protocol version {}", unsupported.requested);
-        exchange.record.set_detail(detail);
+        if unsupported.reason != Reason::MethodNotAllowed {
+            let listed = supported.versions().iter().map(String::as_str);
+            let sent = message
+                .version
+                .as_ref()
+                .or(message.proposed_version.as_ref());
+            let found = sent.map_or(
+                "no MCP-Protocol-Version header, which means",
+                |_| "protocol version",
+            );
+            exchange.record.set_detail(format!(
+                "{found} {}; listed: {} (resources.protocol_versions)",
+                Found(&unsupported.requested),
+                Listed(listed)
+            ));
+        }
         exchange.refused_version = Some(unsupported.requested);
         unsupported.reason
     })

@@ -23,7 +23,9 @@ use mcp_gateway_core::{
 };
 use tokio::sync::watch;
 
-use super::{admit::Admitted, authenticate::issuer_of, exchange::Exchange, viewer::Viewer};
+use super::{
+    admit::Admitted, authenticate::issuer_of, exchange::Exchange, record::why, viewer::Viewer,
+};
 use crate::{
     clock,
     issuer_keys::keys::IssuerKeys,
@@ -138,9 +140,21 @@ impl Standing {
         self.lost.is_some()
     }
 
-    /// Why the caller may not listen any more.
-    pub(crate) const fn why(&self) -> Option<Lost> {
-        self.lost
+    /// Why the caller may not listen any more, with what was found in its token.
+    pub(crate) fn why(&self) -> Option<String> {
+        let lost = self.lost?;
+        let found = match lost {
+            Lost::Refused(reason) => {
+                let snapshot = self.snapshots.borrow().clone();
+                let now = snapshot.resource(&self.host, &self.viewer.path);
+                why::token(&self.headers, now.unwrap_or(&self.resource), reason)
+            }
+            Lost::Caller | Lost::Events => None,
+        };
+        Some(match found {
+            Some(found) => format!("{lost}: {found}"),
+            None => lost.to_string(),
+        })
     }
 
     fn keys(&self) -> Option<&IssuerKeys> {

@@ -159,6 +159,23 @@ impl Snapshot {
         self.hosts.contains(host)
     }
 
+    /// The hosts that are served, in order.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        let mut hosts: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
+        hosts.sort();
+        hosts
+    }
+
+    /// The paths of the resources on this host, in order.
+    pub(crate) fn paths(&self, host: &Authority) -> Vec<&str> {
+        let paths = self.resources.keys().map(String::as_str);
+        let mut paths: Vec<_> = paths
+            .filter(|path| self.resource(host, path).is_some())
+            .collect();
+        paths.sort_unstable();
+        paths
+    }
+
     /// Whether a connection opened for `server_name` is for another host than `host` (RFC 9110 §15.5.20). Names that are not
     /// served here do not count: a load balancer may have any name. The certificate does not matter: one that covers both
     /// hosts, perhaps by a wildcard, does not make them the same host.

@@ -81,6 +81,7 @@ const CORE: Layers = &[
     &["policy"],
     &["rate"],
     &["rewrite"],
+    &["why"],
 ];
 
 /// Files of `gateway/src` that still use one another in a circle.

@@ -1,6 +1,6 @@
 //! What every refusal must have: the status; exactly one more refusal counted, under this reason; the
 //! fixed text of the reason and nothing of the request; the challenge that belongs to it; one access line with the
-//! reason and the request id of the answer; no request at the upstream. That no token is in an answer, a metric or a log
+//! reason, the request id of the answer and a detail for the operator; no request at the upstream. That no token is in an answer, a metric or a log
 //! line is checked where those are read.
 
 use mcp_gateway_core::refusal::reason::Reason;
@@ -88,12 +88,23 @@ impl<'a> Watch<'a> {
         let lines = lines().await;
         let fits = |line: &Value| line["reason"] == self.reason && line["status"] == status;
         match lines.as_slice() {
-            [line] if fits(line) => Ok(()),
+            [line] if fits(line) => explained(line),
             _ => Err(format!(
                 "not one access line of {}: {lines:#?}",
                 self.reason
             )),
         }
+    }
+}
+
+/// The line says what was found: some text, of limited length, without a character that could end a line or change others.
+fn explained(line: &Value) -> Result<(), String> {
+    const MOST: usize = 1024;
+    let detail = line["detail"].as_str().unwrap_or_default();
+    let is_safe = !detail.chars().any(char::is_control);
+    match !detail.is_empty() && detail.chars().count() <= MOST && is_safe {
+        true => Ok(()),
+        false => Err(format!("the access line explains nothing: {line:#}")),
     }
 }
 

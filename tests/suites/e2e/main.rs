@@ -71,6 +71,7 @@ mod operations {
     mod prometheus;
     mod secrets;
     mod telemetry;
+    mod why;
 }
 
 /// The process: first start, reload, upgrade, exit.

@@ -118,7 +118,7 @@ const ALLOWED: &[Method] = &[
 ];
 
 /// Fields that belong to one connection, which HTTP/2 does not have (RFC 9113 §8.2.2).
-const CONNECTION_FIELDS: &[&str] = &[
+pub(crate) const CONNECTION_FIELDS: &[&str] = &[
     "connection",
     "proxy-connection",
     "keep-alive",

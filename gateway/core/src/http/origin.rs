@@ -163,6 +163,11 @@ impl Origins {
         }
     }
 
+    /// The allowed origins, for the operator.
+    pub fn accepted(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
     fn allows(&self, value: &HeaderValue) -> bool {
         let origin = value
             .to_str()

@@ -21,11 +21,16 @@ pub fn combined(own: Option<&str>, client: Option<&str>) -> Result<Option<String
         (None, client) => return Ok(client.map(str::to_owned)),
         (Some(own), Some(client)) => (own, client),
     };
-    let taken: Vec<_> = names(own).collect();
-    match names(client).any(|name| taken.contains(&name)) {
-        true => Err(Reason::AmbiguousQuery),
-        false => Ok(Some(format!("{own}&{client}"))),
+    match repeated(own, client) {
+        Some(_) => Err(Reason::AmbiguousQuery),
+        None => Ok(Some(format!("{own}&{client}"))),
     }
+}
+
+/// The name of a parameter that both queries have.
+pub(crate) fn repeated(own: &str, client: &str) -> Option<Vec<u8>> {
+    let taken: Vec<_> = names(own).collect();
+    names(client).find(|name| taken.contains(name))
 }
 
 /// The names of the parameters as servers may compare them: decoded, without regard to case, `a[]` and `a[b]` as `a`, dots and

@@ -216,7 +216,7 @@ impl RequestId {
 
     /// From a raw JSON value: a string of Unicode text, or an integer of 64 bits without fraction or exponent (MCP basic,
     /// *Requests*: string or integer, never null).
-    fn read(raw: &[u8]) -> Option<Self> {
+    pub(crate) fn read(raw: &[u8]) -> Option<Self> {
         let json = std::str::from_utf8(raw)
             .ok()
             .filter(|json| json.len() <= Self::MAX_BYTES)?;

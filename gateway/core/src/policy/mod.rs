@@ -106,6 +106,8 @@ pub struct Judged {
     pub read_as: Option<Box<str>>,
     /// Why the arguments could not be judged, where the call is refused for that.
     pub unreadable: Option<ArgumentFault>,
+    /// The part of a rule that allows which the call does not meet, where it is refused for that.
+    pub unmet: Option<Unmet>,
     /// The permit, or why the call is refused.
     pub decision: Result<Permit, Refusal>,
 }
@@ -155,6 +157,7 @@ impl Policy {
             uri_fault: None,
             read_as: None,
             unreadable: None,
+            unmet: None,
             decision,
         }
     }
@@ -279,7 +282,12 @@ impl Policy {
                         ..Denied::new(by, Reason::PolicyDenied)
                     });
                 }
-                Answer::Refuses(_) => return Err(Denied::new(by, Reason::PolicyDenied)),
+                Answer::Refuses(unmet) => {
+                    return Err(Denied {
+                        unmet: Some(unmet),
+                        ..Denied::new(by, Reason::PolicyDenied)
+                    });
+                }
                 Answer::Unreadable(fault) => {
                     let denied = Denied::new(by, fault.reason());
                     return Err(Denied {
@@ -488,6 +496,7 @@ struct Denied {
     uri_fault: Option<UriFault>,
     read_as: Option<Box<str>>,
     unreadable: Option<ArgumentFault>,
+    unmet: Option<Unmet>,
 }
 
 impl Denied {
@@ -500,6 +509,7 @@ impl Denied {
             uri_fault: None,
             read_as: None,
             unreadable: None,
+            unmet: None,
         }
     }
 
@@ -537,6 +547,7 @@ impl From<Denied> for Judged {
             uri_fault: denied.uri_fault,
             read_as: denied.read_as.take(),
             unreadable: denied.unreadable.clone(),
+            unmet: denied.unmet,
             decision: Err(denied.refusal()),
         }
     }

@@ -91,7 +91,7 @@ causes! {
     }
     NotFound {
         "No resource and no document has this path."
-        "A typing error in the client's URL. A slash at the end. A proxy that removes or adds a prefix. A client that looks for metadata that the gateway does not serve, which is harmless."
+        "A typing error in the client's URL. A proxy that removes or adds a prefix. A client that looks for metadata that the gateway does not serve, which is harmless."
         "The host, and the paths of its resources."
         "Correct the client's URL, `resources[].path` or `resources[].host`, or the proxy's prefix."
     }
@@ -289,6 +289,12 @@ causes! {
         "What is wrong, with line and column."
         "Fix the client."
     }
+    JsonLimit {
+        "The message is nested more deeply than `limits.json_depth`, or has more than `limits.json_members` members and elements."
+        "A tool with large structured arguments. An attack on the memory or the time of readers."
+        "The limit, its value and its key."
+        "Raise `limits.json_depth` or `limits.json_members`, or send the data as text."
+    }
     AmbiguousJson {
         "Member names are repeated or look alike (`method` and `Method`), so two readers could read different messages."
         "A client that writes a member twice. A tool with arguments that differ in their case only. An attack."
@@ -332,8 +338,8 @@ causes! {
         "Let the client send the plain form of the URI."
     }
     AmbiguousName {
-        "The name of a method, tool, prompt, resource or task has a control character."
-        "A client that does not trim a line break. An attack that hides a part of a name."
+        "The name of a method, tool, prompt, resource or task has a control character, or a method has white space."
+        "A client that does not trim a line break or a space. An attack that hides a part of a name."
         "The place, the character and its position."
         "Fix the client, or rename the tool."
     }

@@ -27,5 +27,5 @@ pub use binding::{Binding, Bound, MAX_REQUEST_STATE, MAX_SESSION_ID, MAX_TASK_ID
 pub use call::CallDigest;
 pub use key::{SealingKey, SealingKeyError};
 pub use request::{Opened, Opening};
-pub use sealer::Sealer;
+pub use sealer::{SealedForm, Sealer};
 pub use self_test::{SealingTestError, self_test};

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::binding::{Bound, Purpose};
-use super::form::Parts;
+use super::form::{FORM, Parts};
 use super::key::{SealingKey, SealingKeyError};
 use crate::refusal::reason::Reason;
 
@@ -17,6 +17,17 @@ use crate::refusal::reason::Reason;
 pub struct Sealer {
     first: SealingKey,
     others: Vec<SealingKey>,
+}
+
+/// What can be said about a sealed value without its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealedForm {
+    /// It does not have the form of a sealed value.
+    Foreign,
+    /// It names a key that this process does not have.
+    OtherKey,
+    /// It names one of the keys.
+    Own,
 }
 
 impl Sealer {
@@ -72,6 +83,16 @@ impl Sealer {
         let (digest, value) = opened.split_at_checked(SHA256_OUTPUT_LEN).ok_or(unknown)?;
         verify_slices_are_equal(digest, &bound.digest).map_err(|_| bound.purpose.mismatch())?;
         String::from_utf8(value.to_vec()).map_err(|_| unknown)
+    }
+
+    /// What can be said about a sealed session id, task id or request state without its owner. The same work for every value.
+    pub fn form_of(&self, sealed: &str) -> SealedForm {
+        match Parts::of(sealed, Purpose::RequestState.longest_sealed()) {
+            None => SealedForm::Foreign,
+            Some(parts) if parts.head.first() != Some(&FORM) => SealedForm::Foreign,
+            Some(parts) if self.key_of(&parts.head).is_none() => SealedForm::OtherKey,
+            Some(_) => SealedForm::Own,
+        }
     }
 
     fn key_of(&self, head: &[u8]) -> Option<&SealingKey> {

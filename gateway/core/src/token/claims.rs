@@ -14,22 +14,22 @@ use crate::time::UnixTime;
 use crate::token::issuer_profile::IssuerProfile;
 
 /// 9999-12-31T23:59:59Z, in seconds. A later value is not accepted as a date.
-const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
+pub(crate) const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
 
 /// The longest subject or client id, in bytes.
-const MAX_ID_BYTES: usize = 1024;
+pub(crate) const MAX_ID_BYTES: usize = 1024;
 
 /// Claims that only other tokens have: ID tokens (OpenID Connect Core §2, §3.3.2.11), security events and logout tokens
 /// (RFC 8417 §2.2), DPoP proofs (RFC 9449 §4.2).
-const FOREIGN: [&str; 8] = [
+pub(crate) const FOREIGN: [&str; 8] = [
     "nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu", "ath",
 ];
 
 /// Claims in which Keycloak and Cognito name the kind of a token.
-const KIND_CLAIMS: [&str; 2] = ["typ", "token_use"];
+pub(crate) const KIND_CLAIMS: [&str; 2] = ["typ", "token_use"];
 
 /// Values of those claims in tokens that are not access tokens.
-const FOREIGN_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];
+pub(crate) const FOREIGN_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];
 
 /// The claims that the gateway uses.
 #[derive(Debug)]
@@ -192,7 +192,7 @@ pub(crate) fn scopes(claims: &Object<'_>, names: &[String]) -> Result<ScopeSet, 
 }
 
 /// A string, or an array of strings.
-fn texts(raw: &[u8]) -> Option<Vec<Cow<'_, str>>> {
+pub(crate) fn texts(raw: &[u8]) -> Option<Vec<Cow<'_, str>>> {
     match json::string(raw) {
         Some(text) => Some(vec![text]),
         None => json::array(raw)

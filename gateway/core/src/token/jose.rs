@@ -14,7 +14,7 @@ use crate::token::issuer_profile::IssuerProfile;
 pub const IGNORABLE: [&str; 4] = ["jku", "x5u", "jwk", "x5c"];
 
 /// Parameters that change what the token means (RFC 7515 §4.1.11, RFC 7797 §3, RFC 7516 §4.1.3): never accepted.
-const MEANING: [&str; 3] = ["crit", "b64", "zip"];
+pub(crate) const MEANING: [&str; 3] = ["crit", "b64", "zip"];
 
 /// The longest key id, in bytes. A longer one matches no key.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 1024;

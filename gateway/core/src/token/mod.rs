@@ -11,7 +11,7 @@
 
 pub mod algorithm;
 pub mod bearer;
-mod claims;
+pub(crate) mod claims;
 pub mod issuer_profile;
 pub mod jose;
 pub mod jwt;

@@ -28,6 +28,10 @@ use mcp_gateway_core::{
         jwt::Unverified,
         unproven::{self, Unproven},
     },
+    why::{
+        credentials,
+        token::{self, Accepted, AcceptedIssuer},
+    },
 };
 
 use self::question::QuestionError;
@@ -83,6 +87,14 @@ pub(super) struct Question {
     client_address: Option<IpAddr>,
 }
 
+/// What identifies the caller, as it was given.
+enum Given<'q> {
+    /// The text of a token.
+    Token(String),
+    /// Claims as JSON.
+    Claims(&'q str),
+}
+
 /// The caller, or why the token is refused.
 enum CallerFound<'a> {
     /// The caller, and the issuer of its token.
@@ -121,10 +133,12 @@ fn answer(
 ) -> Result<io::Result<u8>, QuestionError> {
     let resource = question::find_resource(config, question.resource.as_deref())?;
     let operation = operation(question, config)?;
-    let (issuer, unproven) = match find_caller(config, resource, question, now, stdin)? {
+    let given = given(question, stdin)?;
+    let found = |reason| found(&given, config, resource, reason, now);
+    let (issuer, unproven) = match find_caller(config, resource, question, now, &given)? {
         CallerFound::Caller(issuer, unproven) => (issuer, unproven),
         CallerFound::Refused(reason) => {
-            let written = output::write_refused_token(resource, reason, out);
+            let written = output::write_refused_token(resource, reason, found(reason), out);
             return Ok(written.map(|()| REFUSED));
         }
     };
@@ -152,6 +166,7 @@ fn answer(
         operation: &operation,
         explanation: &explanation,
         challenger: &snapshot::challenger(config, resource, &resource.path),
+        found: &found,
     };
     let code = if is_allowed { ALLOWED } else { REFUSED };
     Ok(call.write(out).map(|()| code))
@@ -187,15 +202,23 @@ fn find_caller<'a>(
     resource: &'a Resource,
     question: &Question,
     now: UnixTime,
-    stdin: &mut dyn Read,
+    given: &Given<'_>,
 ) -> Result<CallerFound<'a>, QuestionError> {
-    if let Some(file) = &question.token_file {
-        let token = read_token(file, stdin)?;
-        let found = caller_of_token(&token, config, resource, now);
-        return Ok(found.unwrap_or_else(CallerFound::Refused));
-    }
-    let claims = question.claims.as_deref().unwrap_or_default().as_bytes();
-    let named = unproven::issuer_of(claims).map_err(QuestionError::Claims)?;
+    let claims = match given {
+        Given::Token(token) => {
+            let found = caller_of_token(token, config, resource, now);
+            return Ok(found.unwrap_or_else(CallerFound::Refused));
+        }
+        Given::Claims(claims) => claims.as_bytes(),
+    };
+    let invalid = |reason| {
+        let found = found(given, config, resource, reason, now);
+        QuestionError::Claims(
+            reason,
+            found.map_or_else(String::new, |found| format!(", {found}")),
+        )
+    };
+    let named = unproven::issuer_of(claims).map_err(invalid)?;
     let issuer = question::find_issuer(
         config,
         resource,
@@ -207,7 +230,50 @@ fn find_caller<'a>(
     match unproven {
         Ok(unproven) => Ok(CallerFound::Caller(issuer, unproven)),
         Err(Reason::MissingClaim) => Err(QuestionError::NoSubject(issuer.subject_claim.clone())),
-        Err(reason) => Err(QuestionError::Claims(reason)),
+        Err(reason) => Err(invalid(reason)),
+    }
+}
+
+/// What was found in the token or the claims, and what is accepted.
+fn found(
+    given: &Given<'_>,
+    config: &Config,
+    resource: &Resource,
+    reason: Reason,
+    now: UnixTime,
+) -> Option<String> {
+    let issuers: Vec<_> = question::trusted_issuers(config, resource)
+        .map(|issuer| (issuer, profile(issuer, resource)))
+        .collect();
+    let issuers = issuers.iter().map(|(issuer, profile)| AcceptedIssuer {
+        name: &issuer.name,
+        profile,
+        keys: None,
+    });
+    let accepted = Accepted {
+        issuers: issuers.collect(),
+        audience: &resource.audience,
+        now,
+    };
+    match given {
+        Given::Token(text) => credentials::found(&authorization(text), reason)
+            .or_else(|| token::found(text, reason, &accepted)),
+        Given::Claims(claims) => token::found_in_claims(claims.as_bytes(), reason, &accepted),
+    }
+}
+
+/// The header with which a client sends this token. It is empty for a text that no header can hold.
+fn authorization(token: &str) -> HeaderMap {
+    let line = HeaderValue::try_from(format!("Bearer {token}"));
+    HeaderMap::from_iter(line.map(|line| (AUTHORIZATION, line)))
+}
+
+fn given<'q>(question: &'q Question, stdin: &mut dyn Read) -> Result<Given<'q>, QuestionError> {
+    match &question.token_file {
+        Some(file) => read_token(file, stdin).map(Given::Token),
+        None => Ok(Given::Claims(
+            question.claims.as_deref().unwrap_or_default(),
+        )),
     }
 }
 
@@ -218,9 +284,10 @@ fn caller_of_token<'a>(
     resource: &'a Resource,
     now: UnixTime,
 ) -> Result<CallerFound<'a>, Reason> {
-    let line = HeaderValue::try_from(format!("Bearer {token}"));
-    let line = line.map_err(|_| Reason::MalformedCredentials)?;
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
+    let headers = authorization(token);
+    if headers.is_empty() {
+        return Err(Reason::MalformedCredentials);
+    }
     let token = bearer(&headers, None, config.limits.token_bytes)?;
     let token = Unverified::parse(&token)?;
     let issuer =

@@ -7,13 +7,13 @@ use std::{
 };
 
 use mcp_gateway_core::{
-    mcp::operation::Operation,
+    mcp::{envelope::has_control, operation::Operation},
     policy::{
         Answer, Argument, DecisionSource, DefaultDecision, Identity, Methods, Pattern, Reading,
         Rule, Unmet, Value,
         explain::{Explanation, Said, Step, Touched},
     },
-    refusal::{Refusal, challenge::Challenger, reason::Reason},
+    refusal::{Refusal, challenge::Challenger, found::escaped, reason::Reason},
     scope::ScopeSet,
     token::unproven::Unproven,
 };
@@ -28,6 +28,8 @@ pub(super) struct ExplainedCall<'a> {
     pub(super) operation: &'a Operation<'a>,
     pub(super) explanation: &'a Explanation<'a>,
     pub(super) challenger: &'a Challenger,
+    /// What was found in the token or the claims that are refused for a reason.
+    pub(super) found: &'a dyn Fn(Reason) -> Option<String>,
 }
 
 /// Writes why a token is refused.
@@ -37,10 +39,22 @@ pub(super) struct ExplainedCall<'a> {
 pub(super) fn write_refused_token(
     resource: &Resource,
     reason: Reason,
+    found: Option<String>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     write_line(out, "resource", &resource.uri)?;
-    write_line(out, "outcome", refusal_text(&reason.into()))
+    write_line(out, "outcome", refusal_text(&reason.into()))?;
+    write_found(found, out)?;
+    write_cure(reason, out)
+}
+
+fn write_found(found: Option<String>, out: &mut dyn Write) -> io::Result<()> {
+    found.map_or(Ok(()), |found| write_line(out, "found", found))
+}
+
+/// How to fix it, as in `docs/why.md`.
+fn write_cure(reason: Reason, out: &mut dyn Write) -> io::Result<()> {
+    write_line(out, "cure", reason.causes().cure)
 }
 
 impl ExplainedCall<'_> {
@@ -215,14 +229,21 @@ impl ExplainedCall<'_> {
             write_line(out, "outcome", of_policy)?;
             return match decision {
                 Ok(()) => Ok(()),
-                Err(refusal) => self.write_challenge(refusal, out),
+                Err(refusal) => {
+                    write_cure(refusal.reason, out)?;
+                    self.write_challenge(refusal, out)
+                }
             };
         };
         write_line(out, "policy", of_policy)?;
         let refusal = Refusal::from(*first);
         write_line(out, "outcome", refusal_text(&refusal))?;
+        write_found((self.found)(*first), out)?;
+        write_cure(*first, out)?;
         for other in others {
             write_line(out, "also", refusal_text(&(*other).into()))?;
+            write_found((self.found)(*other), out)?;
+            write_cure(*other, out)?;
         }
         self.write_challenge(&refusal, out)
     }
@@ -305,10 +326,10 @@ fn scopes(scopes: &ScopeSet) -> String {
     }
 }
 
-/// Text with control characters escaped, because a terminal could run them as commands.
+/// Text with control characters escaped, because a terminal could run them as commands, or show what follows in another order.
 fn visible(text: &str) -> Cow<'_, str> {
-    match text.chars().any(char::is_control) {
-        true => text.escape_debug().to_string().into(),
+    match has_control(text) {
+        true => escaped(text).to_string().into(),
         false => text.into(),
     }
 }

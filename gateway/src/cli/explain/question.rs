@@ -6,7 +6,7 @@ use mcp_gateway_core::{
     http::path::other_spelling,
     json::{self, JsonLimits},
     mcp::{envelope::has_control, method::McpMethod, operation::Reference},
-    refusal::reason::Reason,
+    refusal::{found::escaped, reason::Reason},
 };
 
 use crate::config::{
@@ -30,8 +30,8 @@ pub(super) enum QuestionError {
     NoIssuer(String, String),
     #[error("--issuer {0} does not match iss in the claims: remove one of them")]
     TwoIssuers(String),
-    #[error("--claims are invalid ({}): write a JSON object with the claims of a token", .0.label())]
-    Claims(Reason),
+    #[error("--claims are invalid ({}{}): write a JSON object with the claims of a token", .0.label(), .1)]
+    Claims(Reason, String),
     #[error(
         "--claims has no subject: add the claim {0} to --claims (subject_claim of the issuer names it)"
     )]
@@ -122,7 +122,7 @@ pub(super) fn find_issuer<'a>(
         }
         (None, Some(iss), _) => {
             let found = trusted.iter().find(|issuer| issuer.issuer == iss);
-            found.ok_or_else(|| QuestionError::NoIssuer(iss.to_owned(), identifiers()))?
+            found.ok_or_else(|| QuestionError::NoIssuer(escaped(iss).to_string(), identifiers()))?
         }
         (None, None, [one]) => one,
         (None, None, _) => return Err(QuestionError::WhichIssuer(names())),

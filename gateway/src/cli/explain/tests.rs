@@ -82,6 +82,7 @@ rules[3]  decides: allows, requires tasks:write
 requires  tasks:read tasks:write
 missing   tasks:write (tasks:admin implies it)
 outcome   refused with 403 insufficient_scope: The access token lacks a scope that this call requires.
+cure      Grant the scope at the provider, or change `resources[].policy.rules[].scopes` or `resources[].scopes.required`. `check --explain` shows which rule decides.
 challenge scope=\"tasks:read tasks:write\"
 ";
     assert_eq!((code, printed.as_str()), (REFUSED, expected));
@@ -109,7 +110,7 @@ fn each_outcome_has_its_text_and_its_exit_code() {
             "ops",
             &[],
             REFUSED,
-            "rules[1]  decides: denies, \"Not Bob.\"\n\noutcome   refused with 403 policy_denied: Not Bob.\n",
+            "rules[1]  decides: denies, \"Not Bob.\"\n\noutcome   refused with 403 policy_denied: Not Bob.\ncure      `check --explain` shows",
         ),
         (
             ops,
@@ -158,7 +159,7 @@ fn each_outcome_has_its_text_and_its_exit_code() {
             "create_task",
             &[],
             REFUSED,
-            "policy    allowed\noutcome   refused with 401 expired: The token has expired.\nchallenge scope=\"tasks:read\"\n",
+            "policy    allowed\noutcome   refused with 401 expired: The token has expired.\nfound     exp 5 was 11 d 13 h ago; allowed clock difference: 30 s (issuers.corporate.clock_skew)\ncure      Check the clocks (NTP).",
         ),
         (
             late,
@@ -194,6 +195,7 @@ target    resources/read tasks://../2
 rules     not checked: programs could resolve this URI differently: the URI has dot segments
 
 outcome   refused with 400 ambiguous_uri: The resource URI is ambiguous: programs could read it in more than one way.
+cure      Let the client send the plain form of the URI.
 ";
     assert!(printed.ends_with(expected), "{printed}");
     assert_eq!(code, REFUSED);
@@ -230,20 +232,29 @@ fn a_token_is_read_from_stdin_and_names_its_issuer() {
         (
             token(&good.replace("/both", "/mcp")),
             REFUSED,
-            "401 wrong_audience",
+            "401 wrong_audience: The token is for another resource.\nfound     aud `https://mcp.example.com/mcp`; accepted: `https://mcp.example.com/both` (resources.audience)\ncure      Configure the provider",
         ),
         (
             token(&good.replace("partner", "stranger")),
             REFUSED,
-            "401 wrong_issuer",
+            "401 wrong_issuer: The token's issuer is not accepted here.\nfound     iss `https://stranger.example.com`; accepted: `https://login.example.com/`, `https://partner.example.com`",
         ),
         (
             token(&good.replace("email", "mail")),
             REFUSED,
-            "401 missing_claim",
+            "401 missing_claim: The token lacks a required claim.\nfound     missing or empty: `email`; required",
         ),
-        ("nonsense".to_owned(), REFUSED, "401 malformed_token"),
-        (String::new(), REFUSED, "400 malformed_credentials"),
+        (
+            "nonsense".to_owned(),
+            REFUSED,
+            "401 malformed_token: The token is malformed.\nfound     1 part of 8 bytes (an opaque token?)",
+        ),
+        (
+            String::new(),
+            REFUSED,
+            "400 malformed_credentials: The Authorization header has no well-formed Bearer token.\nfound     no token after Bearer",
+        ),
+        ("a\nb".to_owned(), REFUSED, "400 malformed_credentials"),
     ];
     let typed = [
         "--resource",
@@ -301,7 +312,7 @@ fn invalid_options_are_reported() {
         (
             &list,
             &["tools/list"],
-            "--claims are invalid (malformed_token)",
+            "--claims are invalid (malformed_token, the payload is not a JSON object)",
         ),
         (&mcp, &["tools/call"], "add --name"),
         (&mcp, &["tools/list", "--name", "x"], "remove --name"),

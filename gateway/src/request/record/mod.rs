@@ -4,6 +4,7 @@
 pub(crate) mod audit;
 pub(crate) mod client;
 pub(crate) mod guard;
+pub(crate) mod why;
 
 use std::{
     sync::Arc,
@@ -18,9 +19,9 @@ use mcp_gateway_core::{
         change::Change,
         message::{Message, MethodName},
     },
-    policy::{ArgumentFault, DecisionSource},
+    policy::{ArgumentFault, DecisionSource, Identity, Unmet},
     principal::Principal,
-    refusal::{Refusal, reason::Reason},
+    refusal::{Refusal, found::Listed, reason::Reason},
 };
 use pingora::http::RequestHeader;
 
@@ -145,18 +146,25 @@ impl Record {
         self.decision_source = Some(source);
     }
 
-    /// Sets the detail: what in the policy denied the call, the missing scopes, and the reading of a name that is denied, if the
-    /// name as it was sent is not.
+    /// Sets the detail: what in the policy denied the call, the missing scopes or what else the caller does not meet, and the
+    /// reading of a name that is denied, if the name as it was sent is not.
     pub(crate) fn set_denial(
         &mut self,
-        source: DecisionSource,
+        by: DecisionSource,
         refusal: &Refusal,
         read_as: Option<&str>,
+        unmet: Option<Unmet>,
     ) {
-        let mut source = match source {
+        let mut source = match by {
             DecisionSource::Required => "scopes.required".to_owned(),
-            source => format!("policy.{source}"),
+            DecisionSource::Default if refusal.reason == Reason::PolicyDenied => {
+                "policy.default: no rule matches".to_owned()
+            }
+            by => format!("policy.{by}"),
         };
+        if let (DecisionSource::Rule(at), Some(unmet)) = (by, unmet) {
+            source.push_str(&self.unmet_text(at, unmet));
+        }
         if let Some(read_as) = read_as {
             source = format!("{source}: the name can be read as {}", redact_name(read_as));
         }
@@ -198,6 +206,13 @@ impl Record {
     /// Sets the details of an error, for the operator only.
     pub(crate) fn set_detail(&mut self, detail: impl Into<String>) {
         self.detail = Some(detail.into());
+    }
+
+    /// Sets the details of an error, if there are any.
+    pub(crate) fn set_detail_if(&mut self, detail: Option<String>) {
+        if detail.is_some() {
+            self.detail = detail;
+        }
     }
 
     /// Sets who ended the request before its answer was complete. The first call wins.
@@ -261,6 +276,22 @@ impl Record {
         called
             .calls_a_tool()
             .then(|| resource.policy.tool_label(name))
+    }
+
+    /// The part of a rule that the caller does not meet, with the callers that the rule allows.
+    fn unmet_text(&self, at: usize, unmet: Unmet) -> String {
+        let resource = self.resource.as_deref();
+        let rule = resource.and_then(|resource| resource.policy.rules.all().get(at));
+        let (key, listed) = match (unmet, rule) {
+            (Unmet::Principal, Some(rule)) => ("principals", &rule.callers.principals),
+            (Unmet::Client, Some(rule)) => ("clients", &rule.callers.clients),
+            (Unmet::Condition, _) => {
+                return " allows only callers for whom its condition is true".to_owned();
+            }
+            _ => return String::new(),
+        };
+        let ids = listed.iter().map(|identity: &Identity| &*identity.id);
+        format!(" allows only other {key}: {}", Listed(ids))
     }
 
     /// The scopes that the call requires and the caller lacks, separated by spaces.

@@ -242,7 +242,7 @@ fn write_refused(setting: &TestGateway) {
     };
     guard
         .record
-        .set_denial(DecisionSource::Rule(0), &refusal, None);
+        .set_denial(DecisionSource::Rule(0), &refusal, None, None);
     decide(&mut guard, Some(&refusal));
     refuse(&mut guard, refusal.reason);
     guard.finish(7);

@@ -10,8 +10,7 @@ use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, ORIGIN, RETRY_AFTER,
-        WWW_AUTHENTICATE,
+        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE,
     },
 };
 use http_body_util::BodyExt;
@@ -30,7 +29,7 @@ use crate::{
     request::{
         admit::Admitted,
         exchange::{Broken, Exchange, Stop},
-        record::{Record, audit},
+        record::{Record, audit, why},
     },
     shared::Gateway,
     telemetry::request_log::refusal_log,
@@ -123,16 +122,15 @@ pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Answers a head that could not be parsed. Nothing of it is logged, because nothing of it is certain.
+/// Answers a head that could not be parsed. Nothing of it is logged, because nothing of it is certain; `found` says what is known.
 pub(crate) async fn unreadable_head(
     session: &mut ServerSession,
     record: &mut Record,
     gateway: &Gateway,
     reason: Reason,
+    found: String,
 ) {
-    if let Some(limit) = limit::of_head(&gateway.snapshot(), reason) {
-        record.set_detail(limit);
-    }
+    record.set_detail(found);
     note_refusal(record, gateway, reason);
     session.set_keepalive(None);
     let row = reason.row();
@@ -155,26 +153,16 @@ pub(crate) fn note_refusal(record: &mut Record, gateway: &Gateway, reason: Reaso
     refusal_log::write(record.request_id(), resource, reason, detail);
 }
 
-/// Says what was found: what the check says, else the refused value or the limit.
+/// Says what was found: what the check says, else the limit, else what is found now.
 fn set_detail(exchange: &mut Exchange<'_>, refusal: &Refusal) {
-    let said = refusal.detail.as_deref().map(str::to_owned);
-    let found = said
-        .or_else(|| sent(exchange, refusal.reason))
-        .or_else(|| limit::of_request(exchange, refusal.reason));
-    if let Some(found) = found {
-        exchange.record.set_detail(found);
+    if let Some(said) = &refusal.detail {
+        return exchange.record.set_detail(said.clone());
     }
-}
-
-/// The refused value, if it is not secret: it helps the operator to configure hosts and origins.
-fn sent(exchange: &Exchange<'_>, reason: Reason) -> Option<String> {
-    let head = exchange.session.req_header();
-    let value = match reason {
-        Reason::Host => head.headers.get(HOST).map(HeaderValue::as_bytes),
-        Reason::Origin => head.headers.get(ORIGIN).map(HeaderValue::as_bytes),
-        _ => None,
-    };
-    value.map(|value| String::from_utf8_lossy(value).into_owned())
+    if exchange.record.detail().is_none() {
+        let found = limit::of_request(exchange, refusal.reason)
+            .or_else(|| why::found(exchange, refusal.reason, &methods(exchange)));
+        exchange.record.set_detail_if(found);
+    }
 }
 
 fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {

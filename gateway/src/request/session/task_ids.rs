@@ -19,6 +19,7 @@ use crate::{
     config::RequestState,
     request::{
         exchange::Exchange,
+        record::why,
         response::editing::{self, Editing},
     },
     snapshot::ProtectedResource,
@@ -29,6 +30,21 @@ const REFUSED: &str = "tasks are refused (resources.tasks: refuse); `seal` binds
 
 /// Opens the sealed values in a message, and adds the edit that seals the values in its answer.
 pub(crate) fn open(
+    exchange: &mut Exchange<'_>,
+    resource: &ProtectedResource,
+    permit: &Permit,
+    message: &mut Message,
+) -> Result<(), Refusal> {
+    let opened = open_values(exchange, resource, permit, message);
+    opened.inspect_err(|refusal| {
+        if refusal.detail.is_none() && exchange.record.detail().is_none() {
+            let found = why::sealed(exchange, message, refusal.reason);
+            exchange.record.set_detail_if(found);
+        }
+    })
+}
+
+fn open_values(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
     permit: &Permit,

@@ -6,7 +6,7 @@ use mcp_gateway_core::refusal::reason::Reason;
 
 use super::{
     log_line::{LineBuilder, LineWriter, LogLine},
-    redaction::{redact, redact_unknown_path, redact_word},
+    redaction::{redact, redact_detail, redact_unknown_path, redact_word},
 };
 use crate::config::Log;
 use crate::telemetry::{
@@ -55,7 +55,8 @@ impl LogLine for FinishedRequest<'_> {
         line.field("reason", self.reason.map(Reason::label));
         line.caller(&self.request);
         line.field("resource", self.request.resource);
-        line.field("detail", self.detail.map(redact));
+        let detail = self.detail.map(redact_detail);
+        line.field("detail", detail.as_deref());
         // The `client`, the `upstream` or the `gateway` ended the answer early.
         line.field("broken_by", self.broken_by.map(BrokenBy::label));
         line.milliseconds("duration_ms", Some(self.duration));

@@ -2,15 +2,18 @@
 //!
 //! Values are shortened, and truncated before anything that may be a token: clients send tokens in any place.
 
+use std::borrow::Cow;
+
+use mcp_gateway_core::{
+    mcp::envelope::has_control,
+    refusal::found::{before_token, escaped, head},
+};
+
 /// The longest name, subject or path in a line, in characters.
 const FIELD_LENGTH: usize = 256;
 
-/// The first characters of a part of a compact JSON Web Token: `{"` in base64url.
-const TOKEN_BEGIN: &str = "eyJ";
-const TOKEN_BEGIN_END: char = 'J';
-
-/// A word that begins so and is at least this long is treated as a token, in characters.
-const TOKEN_PART: usize = 16;
+/// The longest detail in a line, in characters: several values, with those that are accepted.
+const DETAIL_LENGTH: usize = 1024;
 
 /// The longest segment of an unknown path, or unknown method, that is shown completely, in characters; the longest in a
 /// well-known path has 26.
@@ -19,20 +22,17 @@ const WORD_SHOWN: usize = 8;
 
 /// A value truncated to [`FIELD_LENGTH`] characters, and before the first part that looks like a JSON Web Token.
 pub(crate) fn redact(value: &str) -> &str {
-    let value = head(value, FIELD_LENGTH);
-    let is_token = |at: &usize| {
-        let rest = value.get(*at..).unwrap_or_default();
-        rest.bytes().take_while(|byte| is_base64url(*byte)).count() >= TOKEN_PART
-    };
-    // One byte is found much faster than three, and most values do not have it.
-    let ends = value
-        .match_indices(TOKEN_BEGIN_END)
-        .map(|(at, end)| at + end.len());
-    let begins = ends.filter_map(|end| head_to(value, end).strip_suffix(TOKEN_BEGIN));
-    begins
-        .map(str::len)
-        .find(is_token)
-        .map_or(value, |at| head_to(value, at + TOKEN_BEGIN.len()))
+    before_token(head(value, FIELD_LENGTH))
+}
+
+/// A detail truncated to [`DETAIL_LENGTH`] characters. What a client sent is in it as [`Found`](mcp_gateway_core::refusal::found::Found);
+/// the texts of other errors get the same care: no token, and no character that changes how others are shown.
+pub(crate) fn redact_detail(detail: &str) -> Cow<'_, str> {
+    let shown = before_token(head(detail, DETAIL_LENGTH));
+    match shown.is_ascii() || !has_control(shown) {
+        true => Cow::Borrowed(shown),
+        false => Cow::Owned(escaped(shown).to_string()),
+    }
 }
 
 /// The name of a tool, prompt or resource. A resource's name is a URI; its query is left out, like that of a request, and its
@@ -62,20 +62,6 @@ pub(crate) fn redact_word(word: &str) -> &str {
     } else {
         word
     }
-}
-
-fn is_base64url(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
-}
-
-/// The first `length` characters.
-fn head(value: &str, length: usize) -> &str {
-    // A character has at least one byte.
-    if value.len() <= length {
-        return value;
-    }
-    let end = value.char_indices().nth(length);
-    end.map_or(value, |(end, _)| head_to(value, end))
 }
 
 fn head_to(value: &str, end: usize) -> &str {
@@ -124,6 +110,19 @@ mod tests {
         for (path, expected) in cases {
             assert_eq!(redact_unknown_path(&path), expected);
         }
+    }
+
+    #[test]
+    fn a_detail_is_longer_and_has_no_character_that_changes_others() {
+        let long = "x".repeat(DETAIL_LENGTH + 1);
+        assert_eq!(redact_detail(&long).len(), DETAIL_LENGTH);
+        let token = "refused: eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
+        assert_eq!(redact_detail(token), "refused: eyJ");
+        assert_eq!(
+            redact_detail("a\u{202e}b\u{2028}c\u{9b}"),
+            "a\\u{202e}b\\u{2028}c\\u{9b}"
+        );
+        assert_eq!(redact_detail("gr\u{f6}\u{df}e"), "gr\u{f6}\u{df}e");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_gateway_core::refusal::reason::{Reason, Severity};
 
-use super::redaction::redact;
+use super::redaction::redact_detail;
 use crate::telemetry::log_interval::LogInterval;
 
 /// Lines about faults: at most one per second.
@@ -12,7 +12,7 @@ static FAULTS: LogInterval = LogInterval::every(Duration::from_secs(1));
 
 /// Writes a line for refusals that need attention: an error for a fault, at debug level for a suspicious request.
 pub(crate) fn write(request_id: &str, resource: &str, reason: Reason, detail: &str) {
-    let (detail, label) = (redact(detail), reason.label());
+    let label = reason.label();
     match reason.row().severity {
         Severity::Fault if FAULTS.is_due() => {
             let what = reason.row().description;
@@ -20,7 +20,7 @@ pub(crate) fn write(request_id: &str, resource: &str, reason: Reason, detail: &s
                 request_id,
                 resource,
                 reason = label,
-                detail,
+                detail = &*redact_detail(detail),
                 "request refused: {what}"
             );
         }
@@ -29,7 +29,7 @@ pub(crate) fn write(request_id: &str, resource: &str, reason: Reason, detail: &s
                 request_id,
                 resource,
                 reason = label,
-                detail,
+                detail = &*redact_detail(detail),
                 "request refused"
             );
         }

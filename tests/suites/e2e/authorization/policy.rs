@@ -311,7 +311,7 @@ async fn the_log_names_the_rule_that_refused() {
     for (name, detail) in [
         ("step", "policy.rules[0]: the token lacks tasks:write"),
         ("purge", "policy.rules[1]"),
-        ("other", "policy.default"),
+        ("other", "policy.default: no rule matches"),
     ] {
         let reply = tool(&world, name, json!({})).send().await;
         assert_eq!(reply.status, 403);

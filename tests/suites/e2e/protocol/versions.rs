@@ -69,7 +69,7 @@ async fn an_unlisted_version_is_refused_with_the_listed_versions() {
                 names_versions(&reply, -32022, &listed, requested),
                 || reply.text(),
             );
-            let logged = format!("\"detail\":\"protocol version {requested}\"");
+            let logged = format!(" `{requested}`; listed: ");
             world.gateway.logged(&logged).await;
         }
     }

@@ -195,7 +195,7 @@ enum TargetMember {
 /// When `Mcp-Name` must mirror the target on a request of the modern era (MCP 2026-07-28, Streamable HTTP, *Standard Request
 /// Headers*; the tasks extension for `tasks/*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mirror {
+pub(crate) enum Mirror {
     /// It must be present and equal.
     Required,
     /// It must be equal if it is present. These methods exist only in the legacy era.
@@ -301,7 +301,7 @@ impl McpMethod {
     }
 
     /// When `Mcp-Name` mirrors its target.
-    pub(super) const fn mirror(self) -> Mirror {
+    pub(crate) const fn mirror(self) -> Mirror {
         self.row().mirror
     }
 

@@ -85,6 +85,11 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// The ids of the keys that can be used; a key may have none.
+    pub fn ids(&self) -> impl Iterator<Item = Option<&str>> + Clone {
+        self.keys.iter().map(Key::id)
+    }
+
     /// Whether both hold the same keys, in any order.
     pub fn same_keys(&self, other: &Self) -> bool {
         !self.removes_or_alters(other) && !other.removes_or_alters(self)

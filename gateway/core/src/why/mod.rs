@@ -1,0 +1,15 @@
+//! What was found in a refused request and what was expected, for the operator only.
+//!
+//! The checks decide with a [`Reason`](crate::refusal::reason::Reason) alone, and cost nothing more. What they found is found again
+//! here, for refused requests only: which header, which claim, which part, with the accepted values. Every value is
+//! [`Found`](crate::refusal::found::Found): truncated and escaped. No token, signature or argument is shown.
+//!
+//! * [`request`]: framing, target, host, origin, media type.
+//! * [`credentials`]: the `Authorization` header. [`token`]: the token in it, its header, claims and times.
+//! * [`message`]: the message, and the headers that mirror it.
+
+pub mod credentials;
+mod malformed;
+pub mod message;
+pub mod request;
+pub mod token;

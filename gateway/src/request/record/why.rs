@@ -1,0 +1,224 @@
+//! What was found in a refused request, for its access line. The client learns none of it.
+//!
+//! Phases return a [`Reason`] alone. Where none of them noted a detail, it is found here from the request, when the refusal is
+//! answered: an ordinary request costs nothing.
+
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{AUTHORIZATION, CONTENT_LENGTH, ORIGIN},
+    uri,
+};
+use mcp_gateway_core::{
+    http::authority::{self, Authority},
+    mcp::{headers::SESSION_ID, message::Message},
+    refusal::{
+        found::{Found, Listed},
+        reason::Reason,
+    },
+    seal::{SealedForm, Sealer},
+    token::bearer::bearer,
+    why::{
+        credentials, message, request,
+        token::{self, Accepted, AcceptedIssuer},
+    },
+};
+use pingora::protocols::http::ServerSession;
+
+use crate::{
+    clock,
+    local::documents::Documents,
+    request::exchange::Exchange,
+    snapshot::{ProtectedResource, Snapshot},
+};
+
+/// What was found. `allowed` are the methods that the client may use here.
+pub(crate) fn found(
+    exchange: &Exchange<'_>,
+    reason: Reason,
+    allowed: &HeaderValue,
+) -> Option<String> {
+    let head = exchange.session.req_header();
+    let headers = &head.headers;
+    let timeouts = &exchange.snapshot.timeouts;
+    match reason {
+        Reason::BadFraming if head.method == Method::POST => {
+            Some("a chunk of the body is invalid".to_owned())
+        }
+        Reason::BadFraming => Some(format!("a body with {}", head.method)),
+        Reason::MethodNotAllowed => {
+            let allowed = allowed.to_str().unwrap_or_default();
+            Some(request::method(head.method.as_str(), allowed))
+        }
+        Reason::NotFound => Some(no_such_path(exchange)),
+        Reason::Origin => Some(origin(headers, &exchange.snapshot)),
+        Reason::BodyTimeout => Some(format!(
+            "the body paused for {:?} (timeouts.body_idle), or was not complete after {:?} (timeouts.body_total)",
+            timeouts.body_idle, timeouts.body_total
+        )),
+        Reason::UnsupportedMediaType => Some(request::media_type(headers)),
+        Reason::HeaderMismatch => message::found_without_body(headers),
+        Reason::SessionRequired => Some(request::fields(headers, &SESSION_ID)),
+        Reason::SessionUnknown | Reason::SessionMismatch => {
+            Some(session(headers, exchange.snapshot.sealer(), reason))
+        }
+        _ => limit(exchange, reason)
+            .or_else(|| credentials::found(headers, reason))
+            .or_else(|| token(headers, exchange.resource.as_ref()?, reason)),
+    }
+}
+
+/// The limit that was reached, with its key.
+fn limit(exchange: &Exchange<'_>, reason: Reason) -> Option<String> {
+    let (limits, bodies) = (&exchange.snapshot.limits, &exchange.snapshot.bodies);
+    let headers = &exchange.session.req_header().headers;
+    let in_transfer = |most: usize, key: &str| format!("{most} bytes in transfer (limits.{key})");
+    Some(match reason {
+        Reason::HeadersTooLarge => format!(
+            "{} fields; the most are {} (limits.header_fields), of {} bytes together (limits.header_bytes)",
+            headers.len(),
+            limits.header_fields,
+            limits.header_bytes
+        ),
+        Reason::TokenTooLarge => format!(
+            "an Authorization header of {} bytes; the most for a token are {} (limits.token_bytes)",
+            headers.get(AUTHORIZATION).map_or(0, HeaderValue::len),
+            limits.token_bytes
+        ),
+        Reason::BodyTooLarge => format!(
+            "{}; the most are {} bytes (limits.body_bytes)",
+            request::fields(headers, &CONTENT_LENGTH),
+            limits.body_bytes
+        ),
+        Reason::BodiesTooLarge => in_transfer(bodies.all, "bodies_bytes"),
+        Reason::PrincipalBodiesTooLarge => {
+            in_transfer(bodies.of_subject, "bodies_bytes_per_principal")
+        }
+        Reason::AddressBodiesTooLarge => in_transfer(bodies.of_address, "bodies_bytes_per_address"),
+        Reason::TooManyRefusals => format!(
+            "{} refused tokens from this address (limits.refusals_per_address)",
+            limits.refusals_per_address
+        ),
+        _ => return None,
+    })
+}
+
+/// What was found in a token that this resource refuses.
+pub(crate) fn token(
+    headers: &HeaderMap,
+    resource: &ProtectedResource,
+    reason: Reason,
+) -> Option<String> {
+    let token = bearer(headers, None, usize::MAX).ok()?;
+    let states: Vec<_> = resource
+        .issuers
+        .iter()
+        .map(|trusted| (trusted, trusted.keys.usable()))
+        .collect();
+    let issuers = states.iter().map(|(trusted, state)| AcceptedIssuer {
+        name: trusted.keys.name(),
+        profile: &trusted.profile,
+        keys: state.as_ref().map(|state| state.keys()),
+    });
+    let accepted = Accepted {
+        issuers: issuers.collect(),
+        audience: &resource.audience,
+        now: clock::now(),
+    };
+    token::found(token.expose(), reason, &accepted)
+}
+
+/// What was found in a sealed value of the message: `requestState` or the id of a task.
+pub(crate) fn sealed(exchange: &Exchange<'_>, read: &Message, reason: Reason) -> Option<String> {
+    let body = read.body.as_deref()?;
+    let sealer = exchange.snapshot.sealer();
+    let form = |member| message::param(body, member).map(|value| sealer.form_of(&value));
+    match reason {
+        Reason::TaskUnknown | Reason::TaskMismatch => {
+            let form = form("taskId").unwrap_or(SealedForm::Foreign);
+            Some(owner_text("task id", form, reason == Reason::TaskMismatch))
+        }
+        Reason::RequestState => {
+            let form = form("requestState").unwrap_or(SealedForm::Foreign);
+            Some(match form {
+                SealedForm::Own => format!(
+                    "the requestState is of another call or caller, was altered, or is older than {:?} (timeouts.request_state)",
+                    exchange.snapshot.timeouts.request_state
+                ),
+                form => owner_text("requestState", form, false),
+            })
+        }
+        Reason::TasksMethod => {
+            let method = read.method_name().unwrap_or_default();
+            Some(format!(
+                "method {} with resources.tasks: seal",
+                Found(method)
+            ))
+        }
+        Reason::TasksUndeclared => {
+            let method = read.method_name().unwrap_or_default();
+            Some(format!(
+                "method {}; params._meta declares no io.modelcontextprotocol/tasks",
+                Found(method)
+            ))
+        }
+        _ => {
+            let headers = &exchange.session.req_header().headers;
+            message::found(body, headers, &exchange.snapshot.json, reason)
+        }
+    }
+}
+
+fn session(headers: &HeaderMap, sealer: &Sealer, reason: Reason) -> String {
+    let mut sent = headers.get_all(SESSION_ID).iter();
+    let form = match (sent.next().map(HeaderValue::to_str), sent.next()) {
+        (Some(Ok(id)), None) => sealer.form_of(id),
+        _ => return request::fields(headers, &SESSION_ID),
+    };
+    owner_text("session id", form, reason == Reason::SessionMismatch)
+}
+
+/// What is known about a sealed value. Its owner is only known to be another one.
+fn owner_text(what: &str, form: SealedForm, is_of_another: bool) -> String {
+    match (is_of_another, form) {
+        (true, _) => format!("the {what} belongs to another caller, resource or MCP server"),
+        (false, SealedForm::Foreign) => {
+            format!("the {what} was not sealed by a gateway (an id of the MCP server itself?)")
+        }
+        (false, SealedForm::OtherKey) => {
+            format!(
+                "the {what} was sealed with a key that this process does not have (sessions.key_files)"
+            )
+        }
+        (false, SealedForm::Own) => format!("the {what} was altered, or is another kind of value"),
+    }
+}
+
+fn origin(headers: &HeaderMap, snapshot: &Snapshot) -> String {
+    let accepted = snapshot.origins.accepted();
+    format!(
+        "{}; accepted: {} (public_url, origins)",
+        request::fields(headers, &ORIGIN),
+        Listed(accepted.iter().map(String::as_str))
+    )
+}
+
+fn no_such_path(exchange: &Exchange<'_>) -> String {
+    if Documents::claims(exchange.session.req_header().uri.path()) {
+        return "no document at this path".to_owned();
+    }
+    match host(exchange.session, &exchange.snapshot) {
+        Some(host) => format!(
+            "no resource at this path; host {host} has {}",
+            Listed(exchange.snapshot.paths(&host).into_iter())
+        ),
+        None => "no resource at this path".to_owned(),
+    }
+}
+
+/// The host that a request names.
+pub(crate) fn host(session: &ServerSession, snapshot: &Snapshot) -> Option<Authority> {
+    let head = session.req_header();
+    let pseudo = head.uri.authority().filter(|_| session.is_http2());
+    let pseudo = pseudo.map(uri::Authority::as_str);
+    authority::requested(&head.headers, pseudo, snapshot.scheme).ok()
+}
