@@ -17,7 +17,7 @@ use axum::{
     Json, Router,
     extract::{Request, State},
     http::{
-        HeaderMap, StatusCode, Uri, Version,
+        HeaderMap, HeaderValue, StatusCode, Uri, Version,
         header::{CONTENT_TYPE, HOST},
     },
     middleware::{self, Next},
@@ -29,7 +29,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use mcp_gateway_core::http::authority::Authority;
+use mcp_gateway_core::{
+    http::authority::Authority,
+    refusal::found::{Found, Listed},
+};
 use pingora::{
     server::{ListenFds, ShutdownWatch},
     services::Service,
@@ -172,8 +175,13 @@ async fn refuse_other_hosts(
         return next.run(request).await;
     }
     if let Some(count) = INTERVAL.count_due() {
+        let sent = request.headers().get(HOST).map(HeaderValue::as_bytes);
+        let sent = String::from_utf8_lossy(sent.unwrap_or_default());
+        let accepted: Vec<_> = hosts.iter().map(ToString::to_string).collect();
         tracing::warn!(
             count,
+            host = %Found(&sent),
+            accepted = %Listed(accepted.iter().map(String::as_str)),
             "admin request rejected: its host is not an IP address, localhost or one of admin.hosts"
         );
     }

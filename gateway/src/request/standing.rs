@@ -18,6 +18,7 @@ use mcp_gateway_core::{
         message::{Message, MethodName},
         operation::{Operation, Reference},
     },
+    policy::DecisionSource,
     refusal::reason::Reason,
     token::{bearer::bearer, jwt::Unverified},
 };
@@ -37,6 +38,8 @@ use crate::{
 pub(crate) enum Lost {
     /// The request that opened the stream would be refused now.
     Refused(Reason),
+    /// The policy would refuse it now, and what of it decides.
+    Denied(Reason, DecisionSource),
     /// The token names another caller now.
     Caller,
     /// What the caller sees of the events is configured differently now.
@@ -47,6 +50,15 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(reason) => write!(f, "would be refused now: {}", reason.label()),
+            Self::Denied(reason, by) => {
+                let label = reason.label();
+                match by {
+                    DecisionSource::Required => {
+                        write!(f, "would be refused now: {label} (scopes.required)")
+                    }
+                    by => write!(f, "would be refused now: {label} (policy.{by})"),
+                }
+            }
             Self::Caller => f.write_str("the token names another caller now"),
             Self::Events => f.write_str("lists or task ids are edited differently now"),
         }
@@ -149,7 +161,7 @@ impl Standing {
                 let now = snapshot.resource(&self.host, &self.viewer.path);
                 why::token(&self.headers, now.unwrap_or(&self.resource), reason)
             }
-            Lost::Caller | Lost::Events => None,
+            Lost::Denied(..) | Lost::Caller | Lost::Events => None,
         };
         Some(match found {
             Some(found) => format!("{lost}: {found}"),
@@ -196,7 +208,7 @@ impl Standing {
         let judged = (resource.policy).authorize(&self.viewer.caller(), &self.call.operation());
         match judged.decision {
             Ok(_permit) => Ok(()),
-            Err(refusal) => Err(refusal.reason.into()),
+            Err(refusal) => Err(Lost::Denied(refusal.reason, judged.by)),
         }
     }
 

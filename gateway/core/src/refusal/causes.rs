@@ -148,7 +148,7 @@ causes! {
         "The token is not a signed JWT in strict form, or a claim has another type than its specification requires."
         "An opaque token: the provider issues those unless an API or audience is requested (Auth0, Google). An encrypted token (JWE). A token that was cut."
         "The part or claim: how many parts, header, payload or signature, the member and its type."
-        "Configure the provider to issue JWT access tokens for this resource. The gateway has no introspection."
+        "Configure the provider to issue JWT access tokens for this resource, with claims of the specified types. The gateway has no introspection."
     }
     AlgNotAllowed {
         "The token's signature algorithm is not accepted."
@@ -196,7 +196,7 @@ causes! {
         "`iss`, `aud`, `exp` or the subject claim is missing or empty."
         "A token of a client without a user (client credentials) has no `sub`. A provider that sets no `aud` without an API or `resource` parameter."
         "The claims that are missing, the required ones, and the names of the claims that the token has."
-        "Name another claim in `issuers.*.subject_claim`, or configure the provider to set the claim."
+        "Configure the provider to set the claim. For the subject, `issuers.*.subject_claim` can name another claim."
     }
     WrongIssuer {
         "The resource does not accept the token's issuer."

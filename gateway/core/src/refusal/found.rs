@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 pub const MAX_FOUND: usize = 128;
 
 /// The most values of a list that are shown.
-pub const MAX_LISTED: usize = 8;
+pub const MAX_LISTED: usize = 10;
 
 /// The longest word that is shown completely, in characters, where a longer one may be a token.
 const MAX_WORD: usize = 32;

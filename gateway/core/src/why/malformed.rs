@@ -12,28 +12,24 @@ const MAX_RAW: usize = 64;
 /// What is malformed; `None` if nothing is.
 pub(super) fn found(token: &str, profile: Option<&IssuerProfile>) -> Option<String> {
     let parts: Vec<&str> = token.split('.').take(4).collect();
-    let (header, rest) = match parts.as_slice() {
-        [header, rest @ ..] if matches!(rest.len(), 1 | 2) => (header, rest),
-        _ => return Some(parts_text(token)),
+    let [header, payload, signature] = *parts else {
+        return Some(parts_text(token));
     };
-    let text = part("header", header).or_else(|| header_member(header));
-    let payload = || rest.first().and_then(|payload| part("payload", payload));
-    let signature = || match rest.get(1) {
-        None => Some(parts_text(token)),
-        Some(signature) if base64url(signature).is_none() => {
-            Some("the signature is not base64url without padding".to_owned())
-        }
-        Some(_) => None,
-    };
-    let claims = || claim(&decoded(rest.first()?)?, profile);
-    text.or_else(signature).or_else(payload).or_else(claims)
+    part("header", header)
+        .or_else(|| header_member(header))
+        .or_else(|| match base64url(signature) {
+            None => Some("the signature is not base64url without padding".to_owned()),
+            Some(_) => None,
+        })
+        .or_else(|| part("payload", payload))
+        .or_else(|| claim(&base64url(payload)?, profile))
 }
 
 /// An opaque token, or one that is encrypted or cut.
 fn parts_text(token: &str) -> String {
     let parts = token.split('.').count();
     let hint = match parts {
-        1 => " (an opaque token?)",
+        1 | 2 => " (an opaque token, or a part of one?)",
         5 => " (an encrypted token?)",
         _ => "",
     };
@@ -63,7 +59,7 @@ fn document(name: &str, bytes: &[u8]) -> Option<String> {
 }
 
 fn header_member(encoded: &str) -> Option<String> {
-    let bytes = decoded(encoded)?;
+    let bytes = base64url(encoded)?;
     let header = json::object(&bytes).ok()?;
     let wrong = |name| {
         header
@@ -171,8 +167,4 @@ pub(super) fn raw_text(raw: &[u8]) -> String {
         short if short.len() <= MAX_RAW => Found(&String::from_utf8_lossy(short)).to_string(),
         _ => "a long number".to_owned(),
     }
-}
-
-fn decoded(encoded: &str) -> Option<Vec<u8>> {
-    base64url(encoded)
 }

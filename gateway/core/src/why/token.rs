@@ -267,11 +267,13 @@ impl Refused<'_> {
     }
 
     fn wrong_issuer(&self) -> String {
-        let issuers = self.accepted.issuers.iter();
+        let issuers = self.accepted.issuers.iter().map(|own| &*own.profile.issuer);
+        let named = self.claims.get("iss").and_then(json::string);
+        let near = named.map_or("", |named| near(&named, issuers.clone()));
         format!(
-            "iss {}; accepted: {} (resources.issuers)",
+            "iss {}; accepted: {}{near} (resources.issuers)",
             text_of(&self.claims, "iss"),
-            Listed(issuers.map(|own| &*own.profile.issuer))
+            Listed(issuers)
         )
     }
 
@@ -283,8 +285,10 @@ impl Refused<'_> {
             None => "missing".to_owned(),
         };
         let audience = self.accepted.audience.iter().map(String::as_str);
+        let sole = self.claims.get("aud").and_then(json::string);
+        let near = sole.map_or("", |sole| near(&sole, audience.clone()));
         format!(
-            "aud {named}; accepted: {} (resources.audience)",
+            "aud {named}; accepted: {}{near} (resources.audience)",
             Listed(audience)
         )
     }
@@ -363,6 +367,18 @@ impl Refused<'_> {
                 self.setting("subject_claim")
             )
         })
+    }
+}
+
+/// Says that a value differs from an accepted one only in what people overlook.
+fn near<'a>(found: &str, mut accepted: impl Iterator<Item = &'a str>) -> &'static str {
+    fn bare(text: &str) -> &str {
+        let text = text.trim().trim_end_matches('/');
+        text.split_once("://").map_or(text, |(_, rest)| rest)
+    }
+    match accepted.any(|own| bare(own).eq_ignore_ascii_case(bare(found))) {
+        true => ", almost the same: only a slash at the end, the scheme or upper case differs",
+        false => "",
     }
 }
 

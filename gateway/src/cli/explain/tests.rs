@@ -247,7 +247,7 @@ fn a_token_is_read_from_stdin_and_names_its_issuer() {
         (
             "nonsense".to_owned(),
             REFUSED,
-            "401 malformed_token: The token is malformed.\nfound     1 part of 8 bytes (an opaque token?)",
+            "401 malformed_token: The token is malformed.\nfound     1 part of 8 bytes (an opaque token, or a part of one?)",
         ),
         (
             String::new(),

@@ -151,7 +151,7 @@ async fn a_refused_token_is_explained_in_the_access_line() {
         call,
         401,
         "malformed_token",
-        "1 part of 12 bytes (an opaque token?)",
+        "1 part of 12 bytes (an opaque token, or a part of one?)",
     )
     .await;
     let altered = format!("{}A", world.reader());

@@ -139,11 +139,21 @@ fn refused_claims_are_shown_with_what_is_accepted() {
             WrongAudience,
             "aud `https://mcp.example.com/other`; accepted: `https://mcp.example.com/mcp` (resources.audience)",
         ),
-        (many, WrongAudience, "`aud7` and 12 more; accepted"),
+        (many, WrongAudience, "`aud9` and 10 more; accepted"),
         (
             CLAIMS.replace("\"https://mcp.example.com/mcp\"", "7"),
             WrongAudience,
             "aud neither text nor a list",
+        ),
+        (
+            CLAIMS.replace("https://issuer.example", "http://Issuer.example/"),
+            WrongIssuer,
+            "accepted: `https://issuer.example`, almost the same: only a slash",
+        ),
+        (
+            CLAIMS.replace("/mcp\"", "/mcp/\""),
+            WrongAudience,
+            "accepted: `https://mcp.example.com/mcp`, almost the same",
         ),
         (
             CLAIMS.replace("issuer.example", "evil.example"),
@@ -228,7 +238,7 @@ fn the_malformed_part_of_a_token_is_named() {
     for (token, text) in [
         (
             "opaque-token".to_owned(),
-            "1 part of 12 bytes (an opaque token?)",
+            "1 part of 12 bytes (an opaque token, or a part of one?)",
         ),
         (format!("{good}.x.y"), "5 parts"),
         (good.rsplit_once('.').unwrap().0.to_owned(), "2 parts"),
