@@ -29,7 +29,7 @@ const READ: &[&str] = &[
     "x-forwarded-for",
 ];
 
-/// Tells nginx and its kin to send on what they receive.
+/// Asks nginx and proxies like it to send on at once what they receive.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The event after which a client resumes a stream.
@@ -93,7 +93,7 @@ pub fn is_allowed_from_pages(name: &str) -> bool {
 
 /// The upstream's headers that are forwarded to the client.
 ///
-/// An event stream tells proxies not to buffer it: they would keep events until the answer ends.
+/// An event stream asks proxies not to buffer it: they would keep events until the answer ends.
 ///
 /// Headers with which a cache could store the answer or validate a stored one are not among them. `Content-Length` is not one of
 /// them, because the gateway frames the response itself, and `Mcp-Session-Id` is not, because it

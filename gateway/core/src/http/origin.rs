@@ -44,7 +44,7 @@ impl Origin {
         match Scheme::parse(scheme) {
             Some(scheme) => Ok(Self::new(scheme, Authority::parse(host)?)),
             None if !is_scheme(scheme) => Err(OriginError::Scheme),
-            None if !is_host(host) => Err(AuthorityError::Host.into()),
+            None if !is_host(scheme, host) => Err(AuthorityError::Host.into()),
             None => Ok(Self::Other(scheme.to_owned(), host.to_ascii_lowercase())),
         }
     }
@@ -57,8 +57,12 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase()) && text.bytes().all(legal)
 }
 
-/// The host of another scheme: an id or a name, which needs not be a host name (`app://.`), perhaps with a port.
-fn is_host(text: &str) -> bool {
+/// The host of another scheme: an id or a name, which needs not be a host name (`app://.`), perhaps with a port. Applications that
+/// are loaded from files have none (`file://`).
+fn is_host(scheme: &str, text: &str) -> bool {
+    if Authority::parse(text).is_ok() || (scheme == "file" && text.is_empty()) {
+        return true;
+    }
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let (host, port) = text.split_once(':').unwrap_or((text, "0"));
     !host.is_empty()
@@ -201,6 +205,8 @@ mod tests {
             ("app://-", "app://-"),
             ("capacitor://localhost:8100", "capacitor://localhost:8100"),
             ("ftp://a", "ftp://a"),
+            ("app://[::1]:80", "app://[::1]:80"),
+            ("file://", "file://"),
         ];
         for (text, expected) in cases {
             assert_eq!(Origin::parse(text).unwrap().to_string(), expected, "{text}");
@@ -229,7 +235,8 @@ mod tests {
             "app://*",
             "app://a*",
             "app://ä",
-            "file://",
+            "file:///",
+            "http://",
             "https:/a",
             "https://",
             "https://a/",

@@ -272,6 +272,17 @@ fn a_token_is_read_from_stdin_and_names_its_issuer() {
 }
 
 #[test]
+fn a_resource_is_found_with_and_without_its_final_slash() {
+    for name in ["/mcp", "/mcp/", "https://mcp.example.com/mcp/"] {
+        let typed = ["--resource", name, "--claims", ALICE, "--method", "ping"];
+        let (code, printed) = explained(&typed, "");
+        assert_eq!(code, ALLOWED, "{name}: {printed}");
+        let begin = "resource  https://mcp.example.com/mcp\n";
+        assert!(printed.starts_with(begin), "{name}: {printed}");
+    }
+}
+
+#[test]
 fn invalid_options_are_reported() {
     let mcp = ["--resource", "/mcp", "--claims", ALICE];
     let both = ["--resource", "/both", "--claims", ALICE];

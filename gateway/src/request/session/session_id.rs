@@ -50,12 +50,12 @@ pub(crate) fn open(
             false => Ok(None),
         };
     };
-    if sent.next().is_some() {
+    let text = sealed.to_str().map_err(|_| Reason::SessionUnknown)?;
+    let text = copies::one_word(text);
+    if sent.any(|other| other.to_str().map(copies::one_word).ok() != Some(text)) {
         exchange.record.set_detail(TWO_IDS);
         return Err(Reason::SessionUnknown);
     }
-    let text = sealed.to_str().map_err(|_| Reason::SessionUnknown)?;
-    let text = copies::one_word(text);
     let upstream_id = exchange
         .snapshot
         .sealer()

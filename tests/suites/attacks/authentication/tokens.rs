@@ -450,7 +450,7 @@ async fn attack_012_the_audience_must_be_this_resource() {
     let among = world
         .token()
         .claim("aud", json!(["https://other.example", uri]));
-    // Clients are told the spelling that they asked for.
+    // The metadata names the spelling that the client asked for.
     let slash = world.token().claim("aud", json!(format!("{uri}/")));
     accept(
         &world,

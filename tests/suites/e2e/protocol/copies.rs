@@ -130,6 +130,7 @@ async fn a_session_is_used_whose_headers_come_twice() {
                 call.clone()
                     .with("mcp-protocol-version", &joined(LEGACY))
                     .with("mcp-session-id", &joined(id))
+                    .also("mcp-session-id", id)
                     .with("last-event-id", "3,3"),
             ),
         ] {
