@@ -70,7 +70,7 @@ pub(crate) fn document() -> Table {
                 "origins",
                 list(Kind::Text),
                 "none",
-                "Allowed browser origins in addition to that of public_url, such as `https://app.example.com`. Other origins get 403.",
+                "Allowed browser origins in addition to that of public_url, such as `https://app.example.com`, `chrome-extension://ID` or `tauri://localhost`. `moz-extension://*` allows every host of a scheme other than http and https, for ids that differ on each device. Other origins get 403.",
             ),
             required(
                 "issuers",

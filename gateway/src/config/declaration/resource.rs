@@ -109,7 +109,7 @@ pub(super) fn resource() -> Table {
             required(
                 "path",
                 Kind::Text,
-                "The exact path that clients use, such as /mcp.",
+                "The path that clients use, such as /mcp. A final slash more or less is the same resource, unless another resource has exactly that path.",
             ),
             defaulted(
                 "host",
@@ -130,7 +130,7 @@ pub(super) fn resource() -> Table {
             optional(
                 "audience",
                 one_or_many(Kind::Text),
-                "Accepted aud values of tokens, instead of the resource URI (public_url and path).",
+                "Accepted aud values of tokens, instead of the resource URI (public_url and path). The resource URI is accepted with and without a final slash.",
             ),
             SHARED_AUDIENCE.key(),
             optional(
