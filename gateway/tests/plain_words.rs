@@ -323,7 +323,7 @@ fn comments_and_literals_are_read_and_code_is_not() {
         ("let told = mend(whoever);", &[] as &[_]),
         ("x(); // told\n", &[(1, "told")]),
         (
-            "/// came to\n/// nothing\nfn told() {}",
+            "/// came to\n/// nothing\nfn published() {}",
             &[(1, "came to nothing")],
         ),
         ("f(\"a \\\"mend\\\"\", told)", &[(1, "mend")]),

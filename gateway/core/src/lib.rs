@@ -5,7 +5,7 @@
 //!
 //! A module names only those above it in this list (`gateway/tests/source_rules` enforces the order):
 //!
-//! * [`time`], [`similar`], [`scope`], [`principal`]: small values that all modules share.
+//! * [`time`], [`similar`], [`scope`], [`scope_prefix`], [`principal`]: small values that all modules share.
 //! * [`json`]: the strict reader of client bytes. [`sse`]: the events of a stream.
 //! * [`refusal`]: why a request is refused; the one table of reasons.
 //! * [`mcp`]: what is called? The table of methods, the message, the headers that mirror it.
@@ -26,6 +26,7 @@ pub mod rate;
 pub mod refusal;
 pub mod rewrite;
 pub mod scope;
+pub mod scope_prefix;
 pub mod seal;
 pub mod similar;
 pub mod sse;

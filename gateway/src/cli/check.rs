@@ -74,9 +74,16 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         )?;
         writeln!(out, "          metadata {}", metadata_url(config, resource))?;
         writeln!(out, "          issuers  {}", resource.issuers.join(", "))?;
+        if !resource.scope_prefixes.is_empty() {
+            let scopes = resource
+                .scope_prefixes
+                .all_with_prefix(&resource.scopes_supported);
+            writeln!(out, "          scopes   {scopes}")?;
+        }
     }
     for issuer in config.issuers.values() {
-        writeln!(out, "issuer    {} = {}", issuer.name, issuer.issuer)?;
+        let names: Vec<_> = issuer.names.iter().map(|name| &*name.issuer).collect();
+        writeln!(out, "issuer    {} = {}", issuer.name, names.join(", "))?;
     }
     let certificates = config
         .listen

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,7 +22,8 @@ use mcp_gateway_core::{
     policy::Policy,
     rate::RateLimit,
     scope::ScopeSet,
-    token::algorithm::Algorithm,
+    scope_prefix::ScopePrefixes,
+    token::{algorithm::Algorithm, claim_path::ClaimPath},
 };
 
 use crate::config::declaration::{
@@ -167,8 +169,12 @@ pub struct Admin {
 pub struct Issuer {
     /// The name that resources use.
     pub name: String,
-    /// The issuer identifier, compared as a string (RFC 8414 §2, RFC 9207 §2.4).
+    /// The issuer identifier as it is written, the first if there are several; perhaps a template. Discovery begins there.
     pub issuer: String,
+    /// What its tokens may have as `iss`, compared as strings (RFC 8414 §2, RFC 9207 §2.4).
+    pub names: Vec<IssuerName>,
+    /// The `authorization_servers` in the metadata (RFC 9728 §2).
+    pub authorization_servers: Vec<String>,
     /// Accepted `typ` values, in lower case and without `application/`; an empty string accepts tokens without `typ`.
     pub token_types: Vec<String>,
     /// Accepted `alg` values.
@@ -180,15 +186,53 @@ pub struct Issuer {
     /// Metadata and keys can be fetched over plain HTTP from other hosts than loopback.
     pub allow_http: bool,
     /// Claims that contain scopes.
-    pub scope_claims: Vec<String>,
+    pub scope_claims: Vec<ClaimPath>,
     /// The claim with the subject of the principal.
-    pub subject_claim: String,
+    pub subject_claim: ClaimPath,
+    /// Claims with the client; the first that a token has is read.
+    pub client_claims: Vec<ClaimPath>,
     /// Allowed difference between the clocks of the issuer and the gateway.
     pub clock_skew: Duration,
     /// Longest lifetime of a token, from `iat` to `exp`.
     pub max_lifetime: Duration,
     /// JOSE header parameters that are ignored instead of refused.
     pub ignored_headers: Vec<String>,
+}
+
+/// A name of an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerName {
+    /// The value of `iss`.
+    pub issuer: Arc<str>,
+    /// The tenant in it, which `tid` must name.
+    pub tenant: Option<Arc<str>>,
+}
+
+impl Issuer {
+    /// Its name in a token with this `iss`.
+    pub fn named(&self, iss: &str) -> Option<&IssuerName> {
+        self.names.iter().find(|name| *name.issuer == *iss)
+    }
+
+    /// Its names for one tenant; all of them for an issuer without tenants.
+    pub fn names_of<'a>(&'a self, tenant: Option<&'a str>) -> impl Iterator<Item = &'a Arc<str>> {
+        let own = move |name: &&IssuerName| name.tenant.as_deref() == tenant;
+        self.names.iter().filter(own).map(|name| &name.issuer)
+    }
+
+    /// Whether its tokens can name several tenants.
+    pub fn has_several_tenants(&self) -> bool {
+        let mut names = self.names.iter();
+        let first = names.next().map(|name| &name.tenant);
+        names.any(|name| Some(&name.tenant) != first)
+    }
+
+    /// Whether a token could be from both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.names
+            .iter()
+            .any(|name| other.named(&name.issuer).is_some())
+    }
 }
 
 /// Where an issuer's keys come from.
@@ -225,6 +269,8 @@ pub struct Resource {
     pub scopes_required: ScopeSet,
     /// Scopes in the metadata.
     pub scopes_supported: ScopeSet,
+    /// What authorization servers have before these scopes.
+    pub scope_prefixes: ScopePrefixes,
     /// Which calls are allowed.
     pub policy: Policy,
     /// Rate limits. A call must be within each of them.

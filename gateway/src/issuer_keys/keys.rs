@@ -457,7 +457,7 @@ async fn keep_fresh(weak: Weak<IssuerKeys>, wake: Arc<Notify>) {
 
 #[cfg(test)]
 mod tests {
-    use mcp_gateway_core::token::algorithm::Algorithm;
+    use mcp_gateway_core::token::{algorithm::Algorithm, claim_path::ClaimPath};
 
     use super::*;
 
@@ -474,8 +474,11 @@ mod tests {
             keys: KeySource::File(KEYS.into()),
             ca_file: Some(CA.into()),
             allow_http: false,
+            names: Vec::new(),
+            authorization_servers: Vec::new(),
             scope_claims: Vec::new(),
-            subject_claim: "sub".to_owned(),
+            subject_claim: ClaimPath::named("sub"),
+            client_claims: Vec::new(),
             clock_skew: Duration::ZERO,
             max_lifetime: Duration::from_secs(3600),
             ignored_headers: Vec::new(),

@@ -109,11 +109,20 @@ fn router(config: &Config, resources: &[&Resource]) -> Router {
 
 fn document(config: &Config, resource: &Resource, uri: &str) -> Bytes {
     let issuers = resource.issuers.iter();
-    let servers = issuers.filter_map(|name| config.issuers.get(name));
+    let issuers = issuers.filter_map(|name| config.issuers.get(name));
+    let mut servers = Vec::new();
+    for server in issuers.flat_map(|issuer| &issuer.authorization_servers) {
+        if !servers.contains(&server.as_str()) {
+            servers.push(server.as_str());
+        }
+    }
+    let scopes = resource
+        .scope_prefixes
+        .all_with_prefix(&resource.scopes_supported);
     ResourceMetadata {
         resource: uri,
-        authorization_servers: servers.map(|issuer| issuer.issuer.as_str()).collect(),
-        scopes_supported: resource.scopes_supported.iter().collect(),
+        authorization_servers: servers,
+        scopes_supported: scopes.iter().collect(),
         resource_name: resource.name.as_deref(),
         resource_documentation: resource.documentation.as_deref(),
     }

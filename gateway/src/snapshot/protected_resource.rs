@@ -162,5 +162,9 @@ pub(crate) fn challenger(config: &Config, resource: &Resource, spelling: &str) -
         || config.public_url.join(&path),
         |base| format!("{base}{path}"),
     );
-    Challenger::new(&url, &resource.policy.hinted_scopes())
+    Challenger::new(
+        &url,
+        &resource.policy.hinted_scopes(),
+        resource.scope_prefixes.clone(),
+    )
 }

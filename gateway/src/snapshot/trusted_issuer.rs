@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use mcp_gateway_core::{cel::kept_claims::ClaimNames, token::issuer_profile::IssuerProfile};
+use mcp_gateway_core::token::issuer_profile::IssuerProfile;
 
 use super::error::SnapshotError;
 use crate::{
-    config::{Config, Issuer, Resource},
+    config::{Config, Issuer, IssuerName, Resource},
     issuer_keys::keys::IssuerKeys,
     telemetry::metrics::Metrics,
 };
@@ -26,12 +26,15 @@ pub(crate) struct TrustedIssuer {
 }
 
 impl TrustedIssuer {
-    /// The issuers that `resource` trusts, in its order.
+    /// The issuers that `resource` trusts, in its order; one for each of their names.
     pub(super) fn all_of(config: &Config, resource: &Resource, keys: &KeysByIssuer) -> Arc<[Self]> {
-        let trusted = resource.issuers.iter().filter_map(|name| {
-            Some(Self {
-                profile: profile(config.issuers.get(name)?, resource.policy.claims_read()),
-                keys: keys.get(name)?.clone(),
+        let configured = resource.issuers.iter();
+        let configured =
+            configured.filter_map(|name| Some((config.issuers.get(name)?, keys.get(name)?)));
+        let trusted = configured.flat_map(|(issuer, keys)| {
+            issuer.names.iter().map(|name| Self {
+                profile: profile(issuer, name, resource),
+                keys: keys.clone(),
             })
         });
         trusted.collect()
@@ -65,17 +68,21 @@ pub(super) fn keys_by_issuer(
     keys.collect()
 }
 
-/// The requirements for this issuer's tokens.
-pub(crate) fn profile(issuer: &Issuer, kept_claims: ClaimNames) -> IssuerProfile {
+/// The requirements for tokens of this issuer with this name, for this resource.
+pub(crate) fn profile(issuer: &Issuer, name: &IssuerName, resource: &Resource) -> IssuerProfile {
     IssuerProfile {
-        issuer: issuer.issuer.as_str().into(),
+        issuer: name.issuer.clone(),
+        tenant: name.tenant.clone(),
+        names: issuer.names_of(name.tenant.as_deref()).cloned().collect(),
         token_types: issuer.token_types.clone(),
         algorithms: issuer.algorithms.clone(),
         scope_claims: issuer.scope_claims.clone(),
+        scope_prefixes: resource.scope_prefixes.clone(),
         subject_claim: issuer.subject_claim.clone(),
+        client_claims: issuer.client_claims.clone(),
         clock_skew: issuer.clock_skew,
         max_lifetime: issuer.max_lifetime,
         ignored_headers: issuer.ignored_headers.clone(),
-        kept_claims,
+        kept_claims: resource.policy.claims_read(),
     }
 }

@@ -69,6 +69,7 @@ const CORE: Layers = &[
     &["time"],
     &["similar"],
     &["scope"],
+    &["scope_prefix"],
     &["principal"],
     &["json"],
     &["sse"],

@@ -10,6 +10,7 @@ use mcp_gateway_core::{
     token::{
         algorithm::Algorithm,
         bearer::bearer,
+        claim_path::ClaimPath,
         issuer_profile::IssuerProfile,
         jwt::{Unverified, Verified},
         key_set::KeySet,
@@ -249,8 +250,13 @@ impl Issuer {
             profile.algorithms = names.iter().map(algorithm).collect();
         }
         profile.token_types = self.token_types.clone().unwrap_or(profile.token_types);
-        profile.scope_claims = self.scope_claims.clone().unwrap_or(profile.scope_claims);
-        profile.subject_claim = self.subject_claim.clone().unwrap_or(profile.subject_claim);
+        let claim = |text: &String| ClaimPath::parse(text).expect("a claim");
+        if let Some(claims) = &self.scope_claims {
+            profile.scope_claims = claims.iter().map(claim).collect();
+        }
+        if let Some(text) = &self.subject_claim {
+            profile.subject_claim = claim(text);
+        }
         profile.ignored_headers = self
             .ignored_headers
             .clone()

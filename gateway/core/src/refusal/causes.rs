@@ -204,6 +204,18 @@ causes! {
         "The `iss` found, and the accepted ones."
         "Write `iss` exactly as in the token into `issuers.*.issuer`, and list that issuer in `resources[].issuers`."
     }
+    WrongKeyIssuer {
+        "The key set says that the key belongs to another issuer than the token (`issuer` of the key)."
+        "A key set that several issuers share, such as the one of Entra for all tenants. A token that another tenant's issuer forged or copied."
+        "The key id, the issuer of the key, and the accepted ones."
+        "List the issuer of the token in `issuers.*.issuer`, or use the key set of the tenant (`issuers.*.jwks_uri`)."
+    }
+    WrongTenant {
+        "`tid` does not name the tenant that `iss` names, for an issuer with `issuers.*.tenants`."
+        "An attack, or an identity provider that writes `tid` in another way."
+        "`tid` and `iss` of the token."
+        "Check what the identity provider writes into `tid`. Without `issuers.*.tenants`, `tid` is not compared."
+    }
     WrongAudience {
         "The token is for another audience."
         "The client did not send the `resource` parameter (RFC 8707), or the provider ignores it and writes a client id or an API name into `aud`."

@@ -10,21 +10,28 @@ use http::HeaderValue;
 use super::reason::ChallengeForm;
 use crate::refusal::Refusal;
 use crate::scope::{OFFLINE_ACCESS, ScopeSet};
+use crate::scope_prefix::ScopePrefixes;
 
 /// Writes the challenges of one protected resource.
 #[derive(Clone, Debug)]
 pub struct Challenger {
     metadata: String,
     bare: String,
+    prefixes: ScopePrefixes,
 }
 
 impl Challenger {
     /// A challenger that names this metadata document and these scopes: the required ones, else the
-    /// supported ones (see `Policy::hinted_scopes`). `offline_access` is never among them.
-    pub fn new(metadata_url: &str, scopes: &ScopeSet) -> Self {
+    /// supported ones (see `Policy::hinted_scopes`), with the prefix by which clients ask for them. `offline_access` is never
+    /// among them.
+    pub fn new(metadata_url: &str, scopes: &ScopeSet, prefixes: ScopePrefixes) -> Self {
         let metadata = format!("Bearer resource_metadata=\"{}\"", quotable(metadata_url));
-        let bare = with_scope(&metadata, scopes);
-        Self { metadata, bare }
+        let bare = with_scope(&metadata, &prefixes.all_with_prefix(scopes));
+        Self {
+            metadata,
+            bare,
+            prefixes,
+        }
     }
 
     /// The value of `WWW-Authenticate`; none where the reason has no challenge.
@@ -39,7 +46,7 @@ impl Challenger {
 
     fn with_error(&self, error: &str, refusal: &Refusal) -> String {
         let mut text = match &refusal.scopes {
-            Some(scopes) => with_scope(&self.metadata, scopes),
+            Some(scopes) => with_scope(&self.metadata, &self.prefixes.all_with_prefix(scopes)),
             None => self.bare.clone(),
         };
         let description = refusal.reason.row().description;
@@ -86,8 +93,12 @@ mod tests {
         ScopeSet::parse(text).unwrap()
     }
 
+    fn challenger(scopes: &str, prefixes: &[String]) -> Challenger {
+        Challenger::new(URL, &set(scopes), ScopePrefixes::new(prefixes).unwrap())
+    }
+
     fn header(scopes: &str, refusal: impl Into<Refusal>) -> Option<String> {
-        let value = Challenger::new(URL, &set(scopes)).header(&refusal.into())?;
+        let value = challenger(scopes, &[]).header(&refusal.into())?;
         Some(value.to_str().unwrap().to_owned())
     }
 
@@ -155,6 +166,27 @@ mod tests {
     }
 
     #[test]
+    fn every_challenge_names_scopes_as_clients_ask_for_them() {
+        let challenger = challenger("tasks.read", &["api://1111/".to_owned()]);
+        let missing = Refusal {
+            scopes: Some(set("tasks.write tasks.read openid")),
+            ..Reason::InsufficientScope.into()
+        };
+        let bare = "scope=\"api://1111/tasks.read\"";
+        for (refusal, expected) in [
+            (Reason::NoCredentials.into(), bare),
+            (Reason::Expired.into(), bare),
+            (
+                missing,
+                "scope=\"api://1111/tasks.read api://1111/tasks.write openid\"",
+            ),
+        ] {
+            let value = challenger.header(&refusal).unwrap();
+            assert!(value.to_str().unwrap().contains(expected), "{value:?}");
+        }
+    }
+
+    #[test]
     fn every_reason_has_a_header_exactly_when_its_row_says_so_and_begins_with_the_bare_form() {
         let bare = header("a", Reason::NoCredentials).unwrap();
         for reason in Reason::ALL {
@@ -175,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_url_cannot_close_the_quotes() {
-        let challenger = Challenger::new("https://x/\"\\ \r\nä", &set(""));
+        let challenger =
+            Challenger::new("https://x/\"\\ \r\nä", &set(""), ScopePrefixes::default());
         let value = challenger.header(&Reason::NoCredentials.into()).unwrap();
         assert_eq!(
             value,

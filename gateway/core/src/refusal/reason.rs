@@ -89,6 +89,10 @@ reasons! {
     WrongTokenType => token("wrong_token_type", "The type of the token (typ) is not accepted here."),
     /// `exp`, `aud`, `iss` or the subject claim is missing.
     MissingClaim => token("missing_claim", "The token lacks a required claim."),
+    /// The key names another issuer than the token does. Entra publishes the keys of all its tenants in one set.
+    WrongKeyIssuer => token("wrong_key_issuer", "The token's signing key belongs to another issuer."),
+    /// `tid` names another tenant than `iss` does.
+    WrongTenant => token("wrong_tenant", "The token's tenant is not that of its issuer."),
     /// The issuer is not one of this resource's issuers.
     WrongIssuer => token("wrong_issuer", "The token's issuer is not accepted here."),
     /// The token is for another audience.
@@ -446,6 +450,8 @@ mod tests {
             "header_not_allowed",
             "wrong_token_type",
             "missing_claim",
+            "wrong_key_issuer",
+            "wrong_tenant",
             "wrong_issuer",
             "wrong_audience",
             "not_yet_valid",

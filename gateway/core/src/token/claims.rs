@@ -11,6 +11,7 @@ use crate::json::{self, Object};
 use crate::refusal::reason::Reason;
 use crate::scope::ScopeSet;
 use crate::time::UnixTime;
+use crate::token::claim_path::ClaimPath;
 use crate::token::issuer_profile::IssuerProfile;
 
 /// 9999-12-31T23:59:59Z, in seconds. A later value is not accepted as a date.
@@ -56,18 +57,22 @@ impl Claims {
             return Err(Reason::SenderConstrained);
         }
         require_audience(&claims, audience)?;
+        if profile.tenant.is_some() && claims.given("tid").is_none() {
+            return Err(Reason::MissingClaim);
+        }
         Self::of(&claims, profile)
     }
 
     /// Reads the claims that name the caller, and those that say when the token is valid.
     pub(crate) fn of(claims: &Object<'_>, profile: &IssuerProfile) -> Result<Self, Reason> {
+        check_tenant(claims, profile)?;
         Ok(Self {
             expires: date(claims.get("exp"))?.ok_or(Reason::MissingClaim)?,
             not_before: date(claims.given("nbf"))?,
             issued_at: date(claims.given("iat"))?,
             subject: subject(claims, &profile.subject_claim)?,
-            client: client(claims)?,
-            scopes: scopes(claims, &profile.scope_claims)?,
+            client: client(claims, &profile.client_claims)?,
+            scopes: scopes(claims, profile)?,
             kept: KeptClaims::of(claims, &profile.kept_claims),
         })
     }
@@ -159,8 +164,20 @@ fn date(raw: Option<&[u8]>) -> Result<Option<UnixTime>, Reason> {
     Ok(Some(UnixTime::new(seconds as i64)))
 }
 
-pub(crate) fn subject(claims: &Object<'_>, name: &str) -> Result<String, Reason> {
-    let raw = claims.get(name).ok_or(Reason::MissingClaim)?;
+/// The tenant (`tid`) must be that of the issuer: an authorization server with many tenants signs for all of them with the same
+/// keys.
+pub(crate) fn check_tenant(claims: &Object<'_>, profile: &IssuerProfile) -> Result<(), Reason> {
+    let (Some(tenant), Some(raw)) = (&profile.tenant, claims.get("tid")) else {
+        return Ok(());
+    };
+    match json::string(raw) {
+        Some(named) if *named == **tenant => Ok(()),
+        _ => Err(Reason::WrongTenant),
+    }
+}
+
+pub(crate) fn subject(claims: &Object<'_>, path: &ClaimPath) -> Result<String, Reason> {
+    let raw = path.find(claims)?.ok_or(Reason::MissingClaim)?;
     let subject = json::string(raw).ok_or(Reason::MalformedToken)?;
     match subject.len() {
         0 => Err(Reason::MissingClaim),
@@ -169,10 +186,12 @@ pub(crate) fn subject(claims: &Object<'_>, name: &str) -> Result<String, Reason>
     }
 }
 
-/// `client_id` (RFC 9068 §2.2), else `azp` (OpenID Connect Core §2).
-pub(crate) fn client(claims: &Object<'_>) -> Result<Option<String>, Reason> {
-    let named = claims.given("client_id").or_else(|| claims.given("azp"));
-    let Some(raw) = named else {
+/// The first of these claims that the token has: `client_id` (RFC 9068 §2.2), else `azp` (OpenID Connect Core §2).
+pub(crate) fn client(claims: &Object<'_>, paths: &[ClaimPath]) -> Result<Option<String>, Reason> {
+    let mut found = paths
+        .iter()
+        .filter_map(|path| path.find(claims).transpose());
+    let Some(raw) = found.next().transpose()? else {
         return Ok(None);
     };
     let client = json::string(raw).filter(|client| (1..=MAX_ID_BYTES).contains(&client.len()));
@@ -180,15 +199,21 @@ pub(crate) fn client(claims: &Object<'_>) -> Result<Option<String>, Reason> {
 }
 
 /// The scopes of all scope claims. Each is a string of scopes separated by spaces (RFC 8693 §4.2), or an array.
-pub(crate) fn scopes(claims: &Object<'_>, names: &[String]) -> Result<ScopeSet, Reason> {
+pub(crate) fn scopes(claims: &Object<'_>, profile: &IssuerProfile) -> Result<ScopeSet, Reason> {
     let mut found = Vec::new();
-    for raw in names.iter().filter_map(|name| claims.given(name)) {
+    for path in &profile.scope_claims {
+        let Some(raw) = path.find(claims)? else {
+            continue;
+        };
         match json::string(raw) {
             Some(text) => found.extend(text.split(' ').map(|token| Cow::Owned(token.to_owned()))),
             None => found.extend(texts(raw).ok_or(Reason::MalformedToken)?),
         }
     }
-    Ok(ScopeSet::from_grants(found.iter().map(AsRef::as_ref)))
+    let prefixes = &profile.scope_prefixes;
+    Ok(ScopeSet::from_grants(
+        found.iter().map(|granted| prefixes.without_prefix(granted)),
+    ))
 }
 
 /// A string, or an array of strings.

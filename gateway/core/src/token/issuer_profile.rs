@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
+use super::claim_path::ClaimPath;
 use crate::cel::kept_claims::ClaimNames;
+use crate::scope_prefix::ScopePrefixes;
 
 /// How far the clocks of issuer and gateway may differ by default.
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
@@ -17,15 +19,23 @@ const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 pub struct IssuerProfile {
     /// The issuer. `iss` must equal it exactly.
     pub issuer: Arc<str>,
+    /// The tenant that `tid` must name, where the issuer has many.
+    pub tenant: Option<Arc<str>>,
+    /// Every name of this issuer: a key that names its issuer must name one of them.
+    pub names: Arc<[Arc<str>]>,
     /// The values of `typ` that its access tokens may have, compared without case and without `application/`. An empty value
     /// means that `typ` may be missing.
     pub token_types: Vec<String>,
     /// The algorithms it may sign with.
     pub algorithms: Vec<Algorithm>,
     /// The claims that hold scopes. A caller has the union of them.
-    pub scope_claims: Vec<String>,
+    pub scope_claims: Vec<ClaimPath>,
+    /// What its tokens may have before the scopes of this resource.
+    pub scope_prefixes: ScopePrefixes,
     /// The claim that names the subject of the caller.
-    pub subject_claim: String,
+    pub subject_claim: ClaimPath,
+    /// The claims that name the client. The first that a token has is read.
+    pub client_claims: Vec<ClaimPath>,
     /// How far its clock and the gateway's may differ.
     pub clock_skew: Duration,
     /// The longest lifetime of a token.
@@ -39,12 +49,17 @@ pub struct IssuerProfile {
 impl IssuerProfile {
     /// The profile of an issuer that follows RFC 9068.
     pub fn new(issuer: impl Into<Arc<str>>) -> Self {
+        let issuer = issuer.into();
         Self {
-            issuer: issuer.into(),
+            tenant: None,
+            names: [issuer.clone()].into(),
+            issuer,
             token_types: vec!["at+jwt".to_owned()],
             algorithms: Algorithm::ALL.to_vec(),
-            scope_claims: vec!["scope".to_owned(), "scp".to_owned()],
-            subject_claim: "sub".to_owned(),
+            scope_claims: ["scope", "scp"].map(ClaimPath::named).into(),
+            subject_claim: ClaimPath::named("sub"),
+            client_claims: ["client_id", "azp"].map(ClaimPath::named).into(),
+            scope_prefixes: ScopePrefixes::default(),
             clock_skew: DEFAULT_CLOCK_SKEW,
             max_lifetime: DEFAULT_MAX_LIFETIME,
             ignored_headers: Vec::new(),

@@ -43,7 +43,7 @@ pub fn self_test() -> Result<(), SelfTestError> {
 
 fn try_algorithm(keys: &KeySet, algorithm: Algorithm) -> Result<(), SelfTestError> {
     let key = keys
-        .find(None, algorithm)
+        .find(None, algorithm, &[])
         .map_err(|_| SelfTestError::Keys)?;
     let signature = vector(algorithm).ok_or(SelfTestError::NoVector(algorithm))?;
     try_verifier(algorithm, &signature, |message, signature| {

@@ -64,6 +64,7 @@ pub fn of_claims(
             .then_some(Reason::SenderConstrained)
             .map_or(Ok(()), Err),
         aud.unwrap_or(Ok(())),
+        claims::check_tenant(&object, profile),
         has("exp").then(times).unwrap_or(Ok(())),
     ];
     unproven(&object, profile, &found)
@@ -105,8 +106,8 @@ fn unproven(
         principal: Arc::new(Principal {
             issuer: Arc::clone(&profile.issuer),
             subject: claims::subject(object, &profile.subject_claim)?.into(),
-            client: claims::client(object)?.map(Into::into),
-            scopes: claims::scopes(object, &profile.scope_claims)?,
+            client: claims::client(object, &profile.client_claims)?.map(Into::into),
+            scopes: claims::scopes(object, profile)?,
         }),
         claims: KeptClaims::of(object, &profile.kept_claims),
         refusals,

@@ -2,6 +2,7 @@
 
 use crate::json::{self, JsonLimits, Object};
 use crate::refusal::found::Found;
+use crate::token::claim_path::ClaimPath;
 use crate::token::claims::{MAX_ID_BYTES, MAX_NUMERIC_DATE};
 use crate::token::issuer_profile::IssuerProfile;
 use crate::token::jose::base64url;
@@ -99,21 +100,28 @@ fn claim(payload: &[u8], profile: Option<&IssuerProfile>) -> Option<String> {
     };
     let text = |name: &str| not_text("payload", name, claims.get(name)?);
     let client = || {
-        ["client_id", "azp"]
+        let paths = profile.map(|profile| &profile.client_claims);
+        paths
             .into_iter()
-            .find_map(|name| client(&claims, name))
+            .flatten()
+            .find_map(|path| at_path(&claims, path, client))
     };
     let scopes = || {
         let names = profile.map(|profile| &profile.scope_claims);
         names
             .into_iter()
             .flatten()
-            .find_map(|name| scope(&claims, name))
+            .find_map(|path| scope(&claims, path))
     };
     ["exp", "nbf", "iat"]
         .into_iter()
         .find_map(date)
-        .or_else(|| text(profile.map_or("sub", |profile| &profile.subject_claim)))
+        .or_else(|| match profile {
+            None => text("sub"),
+            Some(profile) => at_path(&claims, &profile.subject_claim, |name, raw| {
+                not_text("payload", name, raw)
+            }),
+        })
         .or_else(client)
         .or_else(scopes)
 }
@@ -122,8 +130,22 @@ fn is_before_year_10000(seconds: f64) -> bool {
     seconds <= MAX_NUMERIC_DATE
 }
 
-fn client(claims: &Object<'_>, name: &str) -> Option<String> {
-    let raw = claims.get(name).filter(|raw| *raw != b"null")?;
+/// Judges the claim at a path, if the token has it.
+fn at_path(
+    claims: &Object<'_>,
+    path: &ClaimPath,
+    judge: impl FnOnce(&str, &[u8]) -> Option<String>,
+) -> Option<String> {
+    let name = path.to_string();
+    match path.find(claims) {
+        Err(_) => Some(format!(
+            "the claim {name} is below a value that is not an object"
+        )),
+        Ok(raw) => judge(&name, raw?),
+    }
+}
+
+fn client(name: &str, raw: &[u8]) -> Option<String> {
     match json::string(raw) {
         None => Some(format!("the claim {name} is {}, not text", raw_text(raw))),
         Some(text) if text.is_empty() => Some(format!("the claim {name} is empty")),
@@ -136,8 +158,11 @@ fn client(claims: &Object<'_>, name: &str) -> Option<String> {
     }
 }
 
-fn scope(claims: &Object<'_>, name: &str) -> Option<String> {
-    let raw = claims.get(name).filter(|raw| *raw != b"null")?;
+fn scope(claims: &Object<'_>, path: &ClaimPath) -> Option<String> {
+    at_path(claims, path, scopes)
+}
+
+fn scopes(name: &str, raw: &[u8]) -> Option<String> {
     let are_texts = |list: Vec<&[u8]>| list.into_iter().all(|one| json::string(one).is_some());
     let is_readable = json::string(raw).is_some() || json::array(raw).is_ok_and(are_texts);
     (!is_readable).then(|| {

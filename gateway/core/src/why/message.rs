@@ -373,7 +373,10 @@ mod tests {
         }
         let limits = JsonLimits::default();
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let reason = Message::read(&body, &headers, &limits).unwrap_err().fault.reason;
+        let reason = Message::read(&body, &headers, &limits)
+            .unwrap_err()
+            .fault
+            .reason;
         let found = found(&body, &headers, &limits, reason);
         (
             reason,

@@ -113,6 +113,11 @@ impl Refused<'_> {
                 Some(format!("{}, {}{hint}", self.key_id(), self.signed_with()))
             }
             Reason::UnknownKey | Reason::UnknownKeyPending => Some(self.key()),
+            Reason::WrongKeyIssuer => Some(format!(
+                "{}: its key set says that the key is of another issuer than {}",
+                self.key_id(),
+                text_of(&self.claims, "iss")
+            )),
             Reason::HeaderNotAllowed => self.parameter(),
             Reason::WrongTokenType => self.foreign_claim().or_else(|| self.token_type()),
             _ => None,
@@ -125,6 +130,7 @@ impl Refused<'_> {
             Reason::KeysUnavailable => Some(self.no_keys()),
             Reason::MissingClaim => Some(self.missing()),
             Reason::WrongIssuer => Some(self.wrong_issuer()),
+            Reason::WrongTenant => Some(self.wrong_tenant()),
             Reason::WrongAudience => Some(self.wrong_audience()),
             Reason::Expired => Some(self.expired()),
             Reason::NotYetValid => Some(self.not_yet_valid()),
@@ -245,23 +251,33 @@ impl Refused<'_> {
     }
 
     fn missing(&self) -> String {
-        let subject = self
-            .issuer()
-            .map_or("sub", |issuer| &issuer.profile.subject_claim);
-        let required = ["iss", "aud", "exp", subject];
-        let is_missing = |name: &&str| match self.claims.get(name) {
-            None => true,
-            Some(raw) => matches!(raw, b"null" | b"\"\""),
+        let path = self.issuer().map(|issuer| &issuer.profile.subject_claim);
+        let subject = path.map_or("sub".to_owned(), ToString::to_string);
+        let found = match path {
+            Some(path) => path.find(&self.claims).unwrap_or_default(),
+            None => self.claims.get("sub"),
         };
-        let missing = required.into_iter().filter(is_missing);
-        let setting = match self.claims.get(subject) {
+        let has_tenants = self
+            .issuer()
+            .is_some_and(|issuer| issuer.profile.tenant.is_some());
+        let required = ["iss", "aud", "exp", &subject].into_iter();
+        let required = required.chain(has_tenants.then_some("tid"));
+        let is_missing = |name: &&str| {
+            let raw = match **name == *subject {
+                true => found,
+                false => self.claims.get(name),
+            };
+            raw.is_none_or(|raw| matches!(raw, b"null" | b"\"\""))
+        };
+        let missing = required.clone().filter(is_missing);
+        let setting = match found {
             Some(_) => String::new(),
             None => format!(" ({})", self.setting("subject_claim")),
         };
         format!(
             "missing or empty: {}; required: {}{setting}; the token has {}",
             Listed(missing),
-            Listed(required.into_iter()),
+            Listed(required),
             Listed(self.claims.iter().map(|(name, _)| name))
         )
     }
@@ -274,6 +290,18 @@ impl Refused<'_> {
             "iss {}; accepted: {}{near} (resources.issuers)",
             text_of(&self.claims, "iss"),
             Listed(issuers)
+        )
+    }
+
+    fn wrong_tenant(&self) -> String {
+        let tenant = self
+            .issuer()
+            .and_then(|issuer| issuer.profile.tenant.as_deref());
+        format!(
+            "tid {}; accepted: {}, the tenant of iss ({})",
+            text_of(&self.claims, "tid"),
+            tenant.unwrap_or("none"),
+            self.setting("tenants")
         )
     }
 
@@ -359,7 +387,8 @@ impl Refused<'_> {
 
     fn subject(&self) -> Option<String> {
         let claim = &self.issuer()?.profile.subject_claim;
-        let subject = self.claims.get(claim).and_then(json::string)?;
+        let raw = claim.find(&self.claims).ok().flatten()?;
+        let subject = json::string(raw)?;
         (subject.len() > MAX_ID_BYTES).then(|| {
             format!(
                 "the claim {claim} has {} bytes; the most are {MAX_ID_BYTES} ({})",

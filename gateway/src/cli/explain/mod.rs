@@ -24,7 +24,6 @@ use mcp_gateway_core::{
     time::UnixTime,
     token::{
         bearer::bearer,
-        issuer_profile::IssuerProfile,
         jwt::Unverified,
         unproven::{self, Unproven},
     },
@@ -219,17 +218,19 @@ fn find_caller<'a>(
         )
     };
     let named = unproven::issuer_of(claims).map_err(invalid)?;
-    let issuer = question::find_issuer(
+    let (issuer, name) = question::find_issuer(
         config,
         resource,
         question.issuer.as_deref(),
         named.as_deref(),
     )?;
-    let profile = profile(issuer, resource);
+    let profile = snapshot::profile(issuer, name, resource);
     let unproven = unproven::of_claims(claims, &profile, &resource.audience, now);
     match unproven {
         Ok(unproven) => Ok(CallerFound::Caller(issuer, unproven)),
-        Err(Reason::MissingClaim) => Err(QuestionError::NoSubject(issuer.subject_claim.clone())),
+        Err(Reason::MissingClaim) => {
+            Err(QuestionError::NoSubject(issuer.subject_claim.to_string()))
+        }
         Err(reason) => Err(invalid(reason)),
     }
 }
@@ -243,7 +244,8 @@ fn found(
     now: UnixTime,
 ) -> Option<String> {
     let issuers: Vec<_> = question::trusted_issuers(config, resource)
-        .map(|issuer| (issuer, profile(issuer, resource)))
+        .flat_map(|issuer| issuer.names.iter().map(move |name| (issuer, name)))
+        .map(|(issuer, name)| (issuer, snapshot::profile(issuer, name, resource)))
         .collect();
     let issuers = issuers.iter().map(|(issuer, profile)| AcceptedIssuer {
         name: &issuer.name,
@@ -290,16 +292,12 @@ fn caller_of_token<'a>(
     }
     let token = bearer(&headers, None, config.limits.token_bytes)?;
     let token = Unverified::parse(&token)?;
-    let issuer =
-        question::trusted_issuers(config, resource).find(|own| own.issuer == token.issuer());
-    let issuer = issuer.ok_or(Reason::WrongIssuer)?;
-    let profile = profile(issuer, resource);
+    let mut trusted = question::trusted_issuers(config, resource);
+    let named = trusted.find_map(|own| Some((own, own.named(token.issuer())?)));
+    let (issuer, name) = named.ok_or(Reason::WrongIssuer)?;
+    let profile = snapshot::profile(issuer, name, resource);
     let unproven = unproven::of_token(&token, &profile, &resource.audience, now)?;
     Ok(CallerFound::Caller(issuer, unproven))
-}
-
-fn profile(issuer: &Issuer, resource: &Resource) -> IssuerProfile {
-    snapshot::profile(issuer, resource.policy.claims_read())
 }
 
 /// The token from a file or from stdin, without the line end.

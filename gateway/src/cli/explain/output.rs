@@ -89,7 +89,7 @@ impl ExplainedCall<'_> {
         write_line(
             out,
             "issuer",
-            format_args!("{} = {}", self.issuer.name, self.issuer.issuer),
+            format_args!("{} = {}", self.issuer.name, principal.issuer),
         )?;
         write_line(out, "subject", visible(&principal.subject))?;
         write_line(
@@ -188,7 +188,7 @@ impl ExplainedCall<'_> {
 
     /// The ids, with their issuer where it is not the issuer of the caller.
     fn identities(&self, identities: &[Identity]) -> String {
-        let one = |identity: &Identity| match *identity.issuer == *self.issuer.issuer {
+        let one = |identity: &Identity| match identity.issuer == self.unproven.principal.issuer {
             true => visible(&identity.id).into_owned(),
             false => format!("{} of {}", visible(&identity.id), identity.issuer),
         };
@@ -204,6 +204,10 @@ impl ExplainedCall<'_> {
         } = self.explanation;
         if let Some(takes) = takes {
             write_line(out, "requires", scopes(takes))?;
+            let prefixes = &self.resource.scope_prefixes;
+            if !prefixes.is_empty() && !takes.is_empty() {
+                write_line(out, "published", prefixes.all_with_prefix(takes))?;
+            }
         }
         for scope in missing.iter() {
             let broader = self.resource.policy.implies.broader(scope);

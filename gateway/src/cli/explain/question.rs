@@ -10,7 +10,7 @@ use mcp_gateway_core::{
 };
 
 use crate::config::{
-    Config, Issuer, Resource,
+    Config, Issuer, IssuerName, Resource,
     methods::{self, MethodKind},
 };
 
@@ -26,6 +26,8 @@ pub(super) enum QuestionError {
     NoResource(String, String),
     #[error("the resource has several issuers: add --issuer with one of {0}, or iss to the claims")]
     WhichIssuer(String),
+    #[error("the issuer {0} has several tenants: add iss to the claims, one of {1}")]
+    WhichTenant(String, String),
     #[error("{0} is not an issuer of the resource: use one of {1}")]
     NoIssuer(String, String),
     #[error("--issuer {0} does not match iss in the claims: remove one of them")]
@@ -101,36 +103,44 @@ pub(super) fn trusted_issuers<'a>(
         .filter_map(|name| config.issuers.get(name))
 }
 
-/// The issuer of the claims: by its name in the configuration, by `iss`, or the only issuer.
+/// The issuer of the claims, and its name in them: by its name in the configuration, by `iss`, or the only issuer.
 pub(super) fn find_issuer<'a>(
     config: &'a Config,
     resource: &Resource,
     name: Option<&str>,
     iss: Option<&str>,
-) -> Result<&'a Issuer, QuestionError> {
+) -> Result<(&'a Issuer, &'a IssuerName), QuestionError> {
     let trusted: Vec<&Issuer> = resource
         .issuers
         .iter()
         .filter_map(|name| config.issuers.get(name))
         .collect();
     let names = || join_names(trusted.iter().map(|issuer| issuer.name.as_str()));
-    let identifiers = || join_names(trusted.iter().map(|issuer| issuer.issuer.as_str()));
+    let identifiers = || join_names(trusted.iter().flat_map(|issuer| all_names(issuer)));
     let found = match (name, iss, &*trusted) {
         (Some(name), _, _) => {
             let found = trusted.iter().find(|issuer| issuer.name == name);
             found.ok_or_else(|| QuestionError::NoIssuer(name.to_owned(), names()))?
         }
         (None, Some(iss), _) => {
-            let found = trusted.iter().find(|issuer| issuer.issuer == iss);
+            let found = trusted.iter().find(|issuer| issuer.named(iss).is_some());
             found.ok_or_else(|| QuestionError::NoIssuer(escaped(iss).to_string(), identifiers()))?
         }
         (None, None, [one]) => one,
         (None, None, _) => return Err(QuestionError::WhichIssuer(names())),
     };
-    if iss.is_some_and(|iss| iss != found.issuer) {
-        return Err(QuestionError::TwoIssuers(found.name.clone()));
-    }
-    Ok(found)
+    let several = || QuestionError::WhichTenant(found.name.clone(), join_names(all_names(found)));
+    let name = match iss {
+        Some(iss) => found.named(iss),
+        None if found.has_several_tenants() => return Err(several()),
+        None => found.names.first(),
+    };
+    let name = name.ok_or_else(|| QuestionError::TwoIssuers(found.name.clone()))?;
+    Ok((found, name))
+}
+
+fn all_names(issuer: &Issuer) -> impl Iterator<Item = &str> {
+    issuer.names.iter().map(|name| &*name.issuer)
 }
 
 /// Checks that methods with a name have one, and other methods have none.

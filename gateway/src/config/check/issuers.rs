@@ -1,5 +1,8 @@
 //! Issuers: the authorization servers whose tokens are accepted, where their keys come from, and the form of their tokens.
 
+mod claims;
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcp_gateway_core::{
@@ -7,10 +10,14 @@ use mcp_gateway_core::{
     token::{algorithm::Algorithm, jose::IGNORABLE},
 };
 
+use self::{
+    claims::{claims, one_claim},
+    names::refuse_exposed,
+};
 use super::common::{quoted, without_repeats};
 use crate::config::{
     declaration::issuer::{
-        ALLOW_HTTP, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
+        ALLOW_HTTP, CLIENT_CLAIM, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
     },
     files,
     model::{Issuer, KeySource},
@@ -29,6 +36,16 @@ pub(super) struct Issuers {
     pub(super) names: BTreeSet<String>,
     /// The issuers that have an issuer identifier.
     pub(super) usable: BTreeMap<String, Issuer>,
+}
+
+impl Issuers {
+    /// Whether a token could be from both of these issuers.
+    pub(super) fn overlap(&self, one: &str, other: &str) -> bool {
+        match (self.usable.get(one), self.usable.get(other)) {
+            (Some(one), Some(other)) => one.overlaps(other),
+            _ => false,
+        }
+    }
 }
 
 pub(super) fn issuers(root: &Section<'_>) -> Issuers {
@@ -59,24 +76,20 @@ pub(super) fn issuers(root: &Section<'_>) -> Issuers {
 
 fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
     let allow_http = ALLOW_HTTP.read(&section);
-    let issuer = section
-        .required(
-            "issuer",
-            "Write the exact `iss` value of its tokens, such as https://login.example.com/",
-        )
-        .and_then(|item| identifier(&item, allow_http));
+    let names = names::names(&section, allow_http);
     let issuer = Issuer {
         name: name.to_owned(),
-        issuer: issuer.unwrap_or_default(),
+        authorization_servers: names::authorization_servers(&section, &names, allow_http),
+        issuer: names.written,
+        names: names.names,
         token_types: token_types(&section),
         algorithms: algorithms(&section),
         keys: keys(&section, allow_http),
         ca_file: ca_file(&section, "ca_file"),
         allow_http,
-        scope_claims: scope_claims(&section),
-        subject_claim: section
-            .text("subject_claim")
-            .unwrap_or_else(|| SUBJECT_CLAIM.to_owned()),
+        scope_claims: claims(&section, "scope_claim", &SCOPE_CLAIM),
+        subject_claim: one_claim(&section, "subject_claim", SUBJECT_CLAIM),
+        client_claims: claims(&section, "client_claim", &CLIENT_CLAIM),
         clock_skew: CLOCK_SKEW.read(&section),
         max_lifetime: MAX_LIFETIME.read(&section),
         ignored_headers: ignored_headers(&section),
@@ -88,22 +101,14 @@ fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
             "Remove one of the two",
         );
     }
-    section.finish();
-    Some(issuer).filter(|issuer| !issuer.issuer.is_empty())
-}
-
-/// The issuer identifier (RFC 8414 §2), without query and fragment. It is kept exactly as written.
-fn identifier(item: &Item<'_>, allow_http: bool) -> Option<String> {
-    let fix = "Write the exact `iss` value of its tokens, such as https://login.example.com/";
-    let url = item.parsed(HttpUrl::without_query, fix)?;
-    refuse_exposed(item, &url, allow_http);
-    if format!("{}/", url.path).contains("/.well-known/") {
-        item.report(
-            "must be the issuer identifier, not the URL of its metadata",
-            "Write the exact `issuer` value from the document at this URL",
+    if names.has_tenants && issuer.keys == KeySource::Discovery {
+        section.report(
+            "needs `jwks_uri`, because of `tenants`",
+            "Set it to the key set of all tenants, such as https://login.microsoftonline.com/common/discovery/v2.0/keys",
         );
     }
-    item.text()
+    section.finish();
+    Some(issuer).filter(|issuer| !issuer.issuer.is_empty())
 }
 
 fn keys(section: &Section<'_>, allow_http: bool) -> KeySource {
@@ -139,16 +144,6 @@ fn jwks_uri(item: &Item<'_>, allow_http: bool) -> Option<String> {
     )?;
     refuse_exposed(item, &url, allow_http);
     item.text()
-}
-
-/// An attacker who can alter keys in transit can issue tokens.
-fn refuse_exposed(item: &Item<'_>, url: &HttpUrl, allow_http: bool) {
-    if url.is_exposed() && !allow_http {
-        item.report(
-            "must be https: with plain HTTP an attacker on the network can replace the keys",
-            "Use https, or set `allow_http: true` if you trust the network",
-        );
-    }
 }
 
 /// Trusted certificates, read here to check that they are usable.
@@ -251,17 +246,6 @@ fn ignored_headers(section: &Section<'_>) -> Vec<String> {
             Some((item, name))
         });
     without_repeats(headers.collect())
-}
-
-fn scope_claims(section: &Section<'_>) -> Vec<String> {
-    let names = section
-        .one_or_many("scope_claim")
-        .into_iter()
-        .filter_map(|item| {
-            let name = item.text()?;
-            Some((item, name))
-        });
-    or_default(without_repeats(names.collect()), &SCOPE_CLAIM)
 }
 
 fn or_default(listed: Vec<String>, default: &[&str]) -> Vec<String> {

@@ -99,7 +99,7 @@ pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Re
     for (index, later) in candidates.iter().enumerate() {
         for earlier in candidates.iter().take(index) {
             refuse_same_path(earlier, later, around);
-            refuse_same_audience(earlier, later);
+            refuse_same_audience(earlier, later, around.issuers);
         }
     }
     let resources = candidates.into_iter().map(|candidate| candidate.resource);
@@ -158,12 +158,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .and_then(|item| documentation(&item));
     let named: Vec<_> = issuers
         .iter()
-        .filter_map(|name| {
-            Some((
-                name.clone(),
-                around.issuers.usable.get(name)?.issuer.clone(),
-            ))
-        })
+        .filter_map(|name| around.issuers.usable.get(name))
         .collect();
     let policy = policy::policy(section, identities::Issuers { named: &named });
     let rate_limits = rate_limits::rate_limits(section);
@@ -176,7 +171,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .read(section)
         .unwrap_or(around.response_head);
     let supported = supported(section);
-    let (path, policy) = (path?, policy?);
+    let (path, (policy, scope_prefixes)) = (path?, policy?);
     let uri = uri(around.public_url?, host.as_ref(), &path);
     Some(Resource {
         audience: if audience.is_empty() {
@@ -193,6 +188,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         documentation,
         scopes_required: policy.required.clone(),
         scopes_supported: policy.supported.clone(),
+        scope_prefixes,
         policy,
         rate_limits,
         tasks,
@@ -267,9 +263,8 @@ fn issuers(section: &Section<'_>, known: &Issuers) -> Vec<String> {
         });
     let listed: Vec<_> = listed.collect();
     for (index, (item, name)) in listed.iter().enumerate() {
-        let issuer = |name: &String| known.usable.get(name).map(|issuer| &issuer.issuer);
         let mut before = listed.iter().take(index).filter(|(_, other)| other != name);
-        if issuer(name).is_some() && before.any(|(_, other)| issuer(other) == issuer(name)) {
+        if before.any(|(_, other)| known.overlap(name, other)) {
             item.report(
                 "same issuer URL as another issuer of this resource",
                 "Remove one of the two",
@@ -411,12 +406,15 @@ fn refuse_same_path(earlier: &Candidate<'_>, later: &Candidate<'_>, around: &Sur
 }
 
 /// A token for one of these resources would be accepted by the other (RFC 8707 §2, threat 15).
-fn refuse_same_audience(earlier: &Candidate<'_>, later: &Candidate<'_>) {
+fn refuse_same_audience(earlier: &Candidate<'_>, later: &Candidate<'_>, known: &Issuers) {
     if earlier.shared_audience && later.shared_audience {
         return;
     }
     let (one, other) = (&earlier.resource, &later.resource);
-    let shares_issuer = one.issuers.iter().any(|name| other.issuers.contains(name));
+    let shares_issuer = one.issuers.iter().any(|name| {
+        let is_same = |other: &String| name == other || known.overlap(name, other);
+        other.issuers.iter().any(is_same)
+    });
     let shares_audience = one
         .audience
         .iter()

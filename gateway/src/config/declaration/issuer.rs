@@ -2,7 +2,7 @@
 
 use super::parts::{
     amounts::{SECOND, ZERO, days, minutes, seconds},
-    key::{Kind, Table, defaulted, one_or_many, optional, required, text},
+    key::{Kind, Table, defaulted, list, one_or_many, optional, required, text},
     setting::{Setting, flag, time},
     value::{Flag, Time},
 };
@@ -15,6 +15,9 @@ pub(crate) const SCOPE_CLAIM: [&str; 2] = ["scope", "scp"];
 
 /// Default claim with the subject of the principal.
 pub(crate) const SUBJECT_CLAIM: &str = "sub";
+
+/// Default claims with the client.
+pub(crate) const CLIENT_CLAIM: [&str; 2] = ["client_id", "azp"];
 
 /// Whether metadata and keys can be fetched over plain HTTP from other hosts than loopback.
 pub(crate) const ALLOW_HTTP: Setting<Flag> = flag(
@@ -46,8 +49,19 @@ pub(super) fn issuer() -> Table {
         keys: vec![
             required(
                 "issuer",
+                one_or_many(Kind::Text),
+                "Exact iss value of its tokens, or several. Its keys are found by RFC 8414, then by OpenID Connect Discovery, for the first. With tenants, {tenantid} stands for the tenant.",
+            ),
+            optional(
+                "tenants",
+                one_or_many(Kind::Text),
+                "Ids of the tenants whose tokens are accepted, for an issuer with {tenantid}. The tid claim must name the tenant of iss.",
+            ),
+            defaulted(
+                "authorization_server",
                 Kind::Text,
-                "Exact iss value of its tokens. Its keys are found by RFC 8414, then by OpenID Connect Discovery.",
+                "the first issuer, for each tenant",
+                "The authorization server in the metadata (authorization_servers), where clients read it.",
             ),
             text(
                 "token_types",
@@ -79,15 +93,21 @@ pub(super) fn issuer() -> Table {
             ALLOW_HTTP.key(),
             text(
                 "scope_claim",
-                one_or_many(Kind::Text),
+                one_or_many(Kind::TextOr(claim())),
                 &SCOPE_CLAIM,
-                "Claims that contain scopes.",
+                "Claims that contain scopes: text with spaces between them, or a list. A caller has the scopes of all of them. Write a.b for the claim b in the claim a.",
             ),
             text(
                 "subject_claim",
-                Kind::Text,
+                Kind::TextOr(claim()),
                 &[SUBJECT_CLAIM],
-                "Claim with the subject of the principal.",
+                "Claim with the subject of the principal. Written as scope_claim.",
+            ),
+            text(
+                "client_claim",
+                one_or_many(Kind::TextOr(claim())),
+                &CLIENT_CLAIM,
+                "Claims with the client id. The first that a token has is read. Written as scope_claim.",
             ),
             CLOCK_SKEW.key(),
             MAX_LIFETIME.key(),
@@ -98,5 +118,17 @@ pub(super) fn issuer() -> Table {
                 "JOSE header parameters that are ignored instead of refused: jku, x5u, jwk, x5c. The gateway never uses the keys in them.",
             ),
         ],
+    }
+}
+
+/// A claim by the exact names on the way to it.
+fn claim() -> Table {
+    Table {
+        name: "Claim",
+        keys: vec![required(
+            "path",
+            list(Kind::Text),
+            "Names on the way to the claim, each exactly as in the token: for names with dots.",
+        )],
     }
 }

@@ -3,7 +3,7 @@
 use mcp_gateway_core::policy::{DefaultDecision, hide::Hide};
 
 use super::parts::{
-    key::{Kind, Table, defaulted, list, map, one_or_many, required},
+    key::{Key, Kind, Table, defaulted, list, map, one_or_many, optional, required},
     setting::{Setting, word},
     value::Word,
     vocabulary::{Vocabulary, words},
@@ -120,6 +120,7 @@ fn principal() -> Table {
         name: "PrincipalOfIssuer",
         keys: vec![
             required("issuer", Kind::Text, "Name of an issuer of the resource."),
+            tenant(),
             required(
                 "subject",
                 Kind::Text,
@@ -129,11 +130,20 @@ fn principal() -> Table {
     }
 }
 
+fn tenant() -> Key {
+    optional(
+        "tenant",
+        Kind::Text,
+        "The tenant, for an issuer with several.",
+    )
+}
+
 fn client() -> Table {
     Table {
         name: "ClientOfIssuer",
         keys: vec![
             required("issuer", Kind::Text, "Name of an issuer of the resource."),
+            tenant(),
             required(
                 "client",
                 Kind::Text,

@@ -231,6 +231,12 @@ fn scopes() -> Table {
                 "Scopes in the protected resource metadata, where clients read them.",
             ),
             defaulted(
+                "prefix",
+                one_or_many(Kind::Text),
+                "none",
+                "What the authorization server has before these scopes, such as api://ID/ at Entra. Challenges and metadata name scopes with the first prefix; tokens may have any of them or none. Write all other keys without it.",
+            ),
+            defaulted(
                 "implies",
                 map(one_or_many(Kind::Text)),
                 "none",

@@ -31,7 +31,14 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
     ),
     (
         "entra.yaml",
-        &[("ENTRA_TENANT", "tenant"), ("ENTRA_CLIENT", "client")],
+        &[
+            ("ENTRA_TENANT", "aaaaaaaa-0000-4000-8000-00000000000a"),
+            ("ENTRA_CLIENT", "11111111-0000-4000-8000-000000000001"),
+            (
+                "ENTRA_APP_ID_URI",
+                "api://11111111-0000-4000-8000-000000000001",
+            ),
+        ],
     ),
     ("gateway.yaml", &[]),
     ("policy-examples.yaml", &[]),
@@ -138,6 +145,7 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(documented.algorithms, default.algorithms);
     assert_eq!(documented.scope_claims, default.scope_claims);
     assert_eq!(documented.subject_claim, default.subject_claim);
+    assert_eq!(documented.client_claims, default.client_claims);
     assert_eq!(
         (documented.clock_skew, documented.max_lifetime),
         (default.clock_skew, default.max_lifetime)
@@ -217,6 +225,8 @@ fn declarations_reader_schema_and_documentation_have_the_same_keys() {
         .map(|path| {
             path.replace("principals.", "principals[].")
                 .replace("clients.", "clients[].")
+                .replace("scope_claim.", "scope_claim[].")
+                .replace("client_claim.", "client_claim[].")
         })
         .collect();
     assert_eq!(described, read, "the schema and the reader");

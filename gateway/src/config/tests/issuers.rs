@@ -109,13 +109,10 @@ fn the_form_of_tokens_can_be_configured() {
     let issuer = &config.issuers["partner"];
     assert_eq!(issuer.token_types, ["at+jwt", "jwt", ""]);
     assert_eq!(issuer.algorithms.len(), 1);
-    assert_eq!(issuer.scope_claims, ["scp", "roles"]);
+    assert_eq!(issuer.scope_claims, ["scp", "roles"].map(ClaimPath::named));
     assert_eq!(
-        (
-            issuer.subject_claim.as_str(),
-            issuer.ignored_headers.as_slice()
-        ),
-        ("oid", ["jku".to_owned()].as_slice())
+        (&issuer.subject_claim, issuer.ignored_headers.as_slice()),
+        (&ClaimPath::named("oid"), ["jku".to_owned()].as_slice())
     );
 }
 
@@ -146,4 +143,278 @@ fn issuer_names_are_plain_and_known() {
         only_finding(&spaced),
         "issuers[\"part ner\"]:7:3 issuer names must have only letters, digits, - and _"
     );
+}
+
+#[test]
+fn a_claim_is_a_text_or_the_names_on_the_way_to_it() {
+    let config = parsed(&edited(
+        "issuer: https://partner.example.com",
+        "{ issuer: 'https://p.example', scope_claim: [scope, realm_access.roles, { path: [resource_access, my.client, roles] }], \
+         subject_claim: { path: [user.name] }, client_claim: 'https://p.example/client' }",
+    ));
+    let issuer = &config.issuers["partner"];
+    let path = |names: &[&str]| ClaimPath::of(names.iter().copied()).unwrap();
+    assert_eq!(
+        issuer.scope_claims,
+        [
+            path(&["scope"]),
+            path(&["realm_access", "roles"]),
+            path(&["resource_access", "my.client", "roles"])
+        ]
+    );
+    assert_eq!(issuer.subject_claim, path(&["user.name"]));
+    assert_eq!(issuer.client_claims, [path(&["https://p.example/client"])]);
+}
+
+#[test]
+fn a_claim_that_no_token_can_have_is_a_finding() {
+    const ISSUER: &str = "issuer: https://partner.example.com";
+    each_has_its_finding(&[
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', scope_claim: scope.roles }",
+            "issuers.partner.scope_claim:8:36 the claim `scope` is never an object, so no claim is below it",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', scope_claim: [scp, realm_access..roles] }",
+            "issuers.partner.scope_claim[1]:8:55 a name in the path of the claim is empty",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', scope_claim: { path: [] } }",
+            "issuers.partner.scope_claim.path:8:51 must not be empty",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', scope_claim: { path: [sub, roles] } }",
+            "issuers.partner.scope_claim:8:36 the claim `sub` is never an object, so no claim is below it",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', scope_claim: [a.b, { path: [a, b] }] }",
+            "issuers.partner.scope_claim[1]:8:55 duplicate entry",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', subject_claim: exp }",
+            "issuers.partner.subject_claim:8:36 the claim `exp` is a number",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', client_claim: a.b.c.d.e.f.g.h.i }",
+            "issuers.partner.client_claim:8:36 the path of the claim has more than 8 names",
+        ),
+        (
+            ISSUER,
+            "{ issuer: 'https://p.example', scope_claim: [[realm_access, roles]] }",
+            "issuers.partner.scope_claim[0]:8:50 must be text, found a list",
+        ),
+    ]);
+}
+
+const A: &str = "aaaaaaaa-0000-4000-8000-00000000000a";
+const B: &str = "bbbbbbbb-0000-4000-8000-00000000000b";
+
+#[test]
+fn a_template_is_written_out_for_each_tenant() {
+    let text = edited(
+        "issuer: https://partner.example.com",
+        &format!(
+            "{{ issuer: ['https://e.example/{{tenantid}}/v2.0', 'https://s.example/{{tenantid}}/'], tenants: [{A}, {B}], jwks_uri: 'https://e.example/keys' }}"
+        ),
+    );
+    let config = parsed(&text);
+    let issuer = &config.issuers["partner"];
+    let names: Vec<_> = issuer
+        .names
+        .iter()
+        .map(|name| (&*name.issuer, name.tenant.as_deref()))
+        .collect();
+    let expected = [
+        (format!("https://e.example/{A}/v2.0"), Some(A)),
+        (format!("https://e.example/{B}/v2.0"), Some(B)),
+        (format!("https://s.example/{A}/"), Some(A)),
+        (format!("https://s.example/{B}/"), Some(B)),
+    ];
+    assert_eq!(
+        names,
+        expected
+            .each_ref()
+            .map(|(issuer, tenant)| (issuer.as_str(), *tenant))
+    );
+    let servers = expected.each_ref().map(|(issuer, _)| issuer.as_str());
+    assert_eq!(issuer.authorization_servers, servers[..2]);
+    let configured = text.replace(
+        "tenants:",
+        "authorization_server: 'https://e.example/organizations/v2.0', tenants:",
+    );
+    assert_eq!(
+        parsed(&configured).issuers["partner"].authorization_servers,
+        ["https://e.example/organizations/v2.0"]
+    );
+}
+
+#[test]
+fn a_template_has_a_list_of_tenants_and_none_that_means_all() {
+    let row = |issuer: &str, tenants: &str, expected: &str| {
+        let entry =
+            format!("{{ issuer: '{issuer}', jwks_uri: 'https://e.example/keys'{tenants} }}");
+        let found = only_finding(&edited("issuer: https://partner.example.com", &entry));
+        let (path, problem) = found.split_once(' ').unwrap();
+        let path = path
+            .split(':')
+            .next()
+            .unwrap()
+            .trim_start_matches("issuers.partner.");
+        assert_eq!(format!("{path} {problem}"), expected, "{issuer} {tenants}");
+    };
+    const V2: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
+    let one = format!(", tenants: [{A}]");
+    row(V2, "", "issuer {tenantid} requires `tenants`");
+    row(V2, ", tenants: []", "tenants must list 1 to 1000 tenants");
+    row(
+        V2,
+        &format!(", tenants: [{A}, {A}]"),
+        "tenants[1] duplicate entry",
+    );
+    for tenant in [
+        "'*'",
+        "common",
+        "contoso.onmicrosoft.com",
+        "'{tenantid}'",
+        "a/b",
+        "AAAAAAAA-0000-4000-8000-00000000000A",
+    ] {
+        let problem = format!(
+            "tenants[0] `{}` is not the id of a tenant",
+            tenant.trim_matches('\'')
+        );
+        row(V2, &format!(", tenants: [{tenant}]"), &problem);
+    }
+    row(
+        "https://e.example/v2.0",
+        &one,
+        "issuer must contain {tenantid}, because of `tenants`",
+    );
+    for issuer in [
+        "https://e.example/x{tenantid}/v2.0",
+        "https://e.example/{tenantid}x",
+        "https://e.example/{tenantid}/{tenantid}",
+        "https://{tenantid}/v2.0",
+    ] {
+        row(
+            issuer,
+            &one,
+            "issuer {tenantid} must be one segment of the path, once",
+        );
+    }
+    for issuer in [
+        "https://login.microsoftonline.com/*/v2.0",
+        "https://login.microsoftonline.com/common/v2.0",
+        "https://login.microsoftonline.com/organizations/v2.0",
+        "https://sts.windows.net/common/",
+    ] {
+        row(issuer, "", "issuer no token has this issuer");
+    }
+    let without_keys = format!("{{ issuer: '{V2}', tenants: [{A}] }}");
+    assert_eq!(
+        only_finding(&edited(
+            "issuer: https://partner.example.com",
+            &without_keys
+        )),
+        "issuers.partner:7:3 needs `jwks_uri`, because of `tenants`"
+    );
+}
+
+#[test]
+fn issuers_with_a_name_in_common_are_the_same_issuer() {
+    let text = edited(
+        "issuer: https://partner.example.com",
+        &format!(
+            "{{ issuer: 'https://login.example.com/{{tenantid}}', tenants: [{A}], jwks_file: keys.json }}"
+        ),
+    );
+    let files = files::Files::new();
+    files.write("keys.json", files::JWK_SET, 0o644);
+    let findings = |text: &str| {
+        let found = parse(text, files.path(), &Environment::default()).err();
+        found
+            .unwrap_or_default()
+            .into_iter()
+            .map(|finding| finding.problem)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(findings(&text), [""; 0]);
+    let same = text.replace(
+        "issuer: https://login.example.com/\n",
+        &format!("issuer: https://login.example.com/{A}\n"),
+    );
+    assert_ne!(same, text);
+    let both = same.replace("[corporate]", "[corporate, partner]");
+    assert_eq!(
+        findings(&both),
+        ["same issuer URL as another issuer of this resource"]
+    );
+    // Under two names in two resources, tokens of one are accepted by the other.
+    let shared = same.replace(
+        "issuers: [partner]",
+        "issuers: [partner]\n    audience: https://mcp.example.com/mcp",
+    );
+    assert_eq!(
+        findings(&shared),
+        ["accepts the same tokens as /mcp: both have the same issuer and audience"]
+    );
+}
+
+#[test]
+fn a_principal_of_several_tenants_names_its_tenant() {
+    let text = |tenants: &str, rule: &str| {
+        let entry = format!(
+            "{{ issuer: ['https://e.example/{{tenantid}}/v2.0', 'https://s.example/{{tenantid}}/'], tenants: [{tenants}], jwks_uri: 'https://e.example/keys' }}"
+        );
+        edited("issuer: https://partner.example.com", &entry).replace(
+            "{ default: deny }",
+            &format!("{{ default: deny, rules: [{{ method: tools/call, {rule} }}] }}"),
+        )
+    };
+    let both = format!("{A}, {B}");
+    let of = |text: &str| {
+        let config = parsed(text);
+        let callers = config.resources[1].policy.rules.all()[0].callers.clone();
+        let named = callers.principals.into_iter().chain(callers.clients);
+        named
+            .map(|one| format!("{} {}", one.issuer, one.id))
+            .collect::<Vec<_>>()
+    };
+    let of_a = [
+        format!("https://e.example/{A}/v2.0 x"),
+        format!("https://s.example/{A}/ x"),
+    ];
+    assert_eq!(of(&text(A, "principals: x")), of_a);
+    assert_eq!(
+        of(&text(A, "clients: { issuer: partner, client: x }")),
+        of_a
+    );
+    let named = format!("principals: {{ issuer: partner, tenant: {A}, subject: x }}");
+    assert_eq!(of(&text(&both, &named)), of_a);
+    for (rule, problem) in [
+        (
+            "principals: x",
+            "must name the tenant, because the issuer has several",
+        ),
+        (
+            "clients: { issuer: partner, client: x }",
+            "must name the tenant, because the issuer has several",
+        ),
+        (
+            "principals: { issuer: partner, tenant: common, subject: x }",
+            "not a tenant of this issuer",
+        ),
+    ] {
+        assert!(
+            only_finding(&text(&both, rule)).ends_with(problem),
+            "{rule}"
+        );
+    }
 }

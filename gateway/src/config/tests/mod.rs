@@ -12,6 +12,8 @@ mod values;
 
 use std::path::Path;
 
+use mcp_gateway_core::token::claim_path::ClaimPath;
+
 use super::*;
 
 /// A valid configuration with one key per line, so that a test can replace one and name its position.
@@ -128,7 +130,12 @@ fn a_valid_configuration_has_its_defaults() {
     let issuer = &config.issuers["corporate"];
     assert_eq!(issuer.token_types, ["at+jwt"]);
     assert_eq!(issuer.algorithms.len(), 9);
-    assert_eq!(issuer.scope_claims, ["scope", "scp"]);
+    assert_eq!(issuer.scope_claims, ["scope", "scp"].map(ClaimPath::named));
+    assert_eq!(
+        issuer.client_claims,
+        ["client_id", "azp"].map(ClaimPath::named)
+    );
+    assert_eq!(issuer.authorization_servers, ["https://login.example.com/"]);
     assert_eq!(issuer.keys, KeySource::Discovery);
 }
 

@@ -367,3 +367,72 @@ fn hide_is_one_of_three_words() {
         assert_eq!(config.resources[1].policy.hide, hide, "{written}");
     }
 }
+
+#[test]
+fn scopes_are_written_without_the_prefix_of_the_resource() {
+    const REQUIRED: &str = "      required: [read]\n";
+    let with = |prefix: &str| edited(REQUIRED, &format!("      prefix: {prefix}\n{REQUIRED}"));
+    let published = |text: &str| {
+        let config = parsed(text);
+        let resource = &config.resources[0];
+        let all = resource
+            .scope_prefixes
+            .all_with_prefix(&resource.scopes_supported);
+        all.to_string()
+    };
+    assert_eq!(published(VALID), "read write");
+    assert_eq!(
+        published(&with("api://1111/")),
+        "api://1111/read api://1111/write"
+    );
+    assert_eq!(
+        published(&with("[api://1111/, 'https://x/']")),
+        "api://1111/read api://1111/write"
+    );
+    for (text, expected) in [
+        (
+            with("api://1111"),
+            "resources[0].scopes.prefix:14:7 a scope prefix ends with a separator, such as a slash",
+        ),
+        (
+            with("[a/, a/b/]"),
+            "resources[0].scopes.prefix[1]:14:20 a scope prefix cannot begin with another one of the resource",
+        ),
+        (
+            with("'a b/'"),
+            "resources[0].scopes.prefix:14:7 a scope prefix has only printable ASCII characters without space, quote and backslash",
+        ),
+        (
+            with("a/")
+                .replace("[read]", "[a/read]")
+                .replace("[read, ", "[a/read, "),
+            "",
+        ),
+        (
+            with("a/").replace("[read]", "[read]\n      implies: { a/write: read }"),
+            "resources[0].scopes.implies[\"a/write\"]:16:18 scope `a/write` has the prefix of the resource (scopes.prefix)",
+        ),
+        (
+            with("a/")
+                .replace("scopes: [write]", "scopes: [a/write]")
+                .replace("[read, write]", "[read, write, a/write]"),
+            "",
+        ),
+    ] {
+        if expected.is_empty() {
+            let found = findings(&text);
+            let is_prefixed = |finding: &Finding| {
+                finding
+                    .problem
+                    .ends_with("has the prefix of the resource (scopes.prefix)")
+            };
+            assert_eq!(
+                (found.len(), found.iter().all(is_prefixed)),
+                (2, true),
+                "{found:#?}"
+            );
+            continue;
+        }
+        assert_eq!(only_finding(&text), expected);
+    }
+}

@@ -86,7 +86,7 @@ impl<'a> Unverified<'a> {
         }
         self.header.check(profile)?;
         let algorithm = self.header.algorithm;
-        let key = keys.find(self.key_id(), algorithm)?;
+        let key = keys.find(self.key_id(), algorithm, &profile.names)?;
         if !key.verifies(algorithm, self.signing_input.as_bytes(), &self.signature) {
             return Err(Reason::BadSignature);
         }

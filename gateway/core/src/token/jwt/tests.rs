@@ -8,8 +8,10 @@ use test_support::{
 
 use super::*;
 use crate::cel::kept_claims::ClaimNames;
+use crate::scope_prefix::ScopePrefixes;
 use crate::token::algorithm::Algorithm;
 use crate::token::bearer::bearer;
+use crate::token::claim_path::ClaimPath;
 
 const ISSUER: &str = "https://issuer.example/";
 
@@ -501,7 +503,7 @@ fn a_claim_that_is_null_refuses_the_token_where_it_is_required_or_restricts() {
         ("iss", Reason::WrongIssuer),
         ("aud", Reason::WrongAudience),
         ("exp", Reason::MalformedToken),
-        ("sub", Reason::MalformedToken),
+        ("sub", Reason::MissingClaim),
         ("cnf", Reason::SenderConstrained),
         ("nonce", Reason::WrongTokenType),
         ("at_hash", Reason::WrongTokenType),
@@ -741,7 +743,7 @@ fn scopes_are_the_union_of_the_issuers_scope_claims() {
     ] {
         assert_eq!(scopes(&gateway, members.clone()), expected, "{members}");
     }
-    gateway.profile.scope_claims = vec!["permissions".to_owned()];
+    gateway.profile.scope_claims = vec![ClaimPath::named("permissions")];
     assert_eq!(
         scopes(&gateway, json!({ "scope": "a", "permissions": ["b"] })),
         "b"
@@ -775,7 +777,7 @@ fn the_caller_is_issuer_subject_and_client() {
         Some("inspector")
     );
     assert_eq!(caller(&gateway, json!({ "client_id": null })).client, None);
-    gateway.profile.subject_claim = "oid".to_owned();
+    gateway.profile.subject_claim = ClaimPath::named("oid");
     assert_eq!(
         caller(&gateway, json!({ "oid": "guid" })).subject.as_ref(),
         "guid"
@@ -827,4 +829,102 @@ fn debug_of_an_unverified_token_shows_neither_claims_nor_signature() {
     assert_eq!(unverified.key_id(), Some("rsa"));
     let expected = format!("Unverified {{ issuer: {ISSUER:?}, key_id: Some(\"rsa\"), .. }}");
     assert_eq!(format!("{unverified:?}"), expected);
+}
+
+#[test]
+fn scopes_and_the_caller_can_be_in_nested_claims_and_have_a_prefix() {
+    let mut gateway = Gateway::new();
+    let path = |text: &str| ClaimPath::parse(text).unwrap();
+    gateway.profile.scope_claims = ["scope", "realm_access.roles", "https://example.com/roles"]
+        .map(path)
+        .into();
+    gateway.profile.subject_claim = path("user.id");
+    gateway.profile.client_claims = ["client.id", "cid"].map(path).into();
+    gateway.profile.scope_prefixes = ScopePrefixes::new(&["api://1/".to_owned()]).unwrap();
+    let caller = |members: Value| {
+        let members = with_members(json!({ "user": { "id": "bob" }, "scope": null }), members);
+        let verified = gateway.verify(&token_with(members))?;
+        let Principal {
+            subject,
+            client,
+            scopes,
+            ..
+        } = &*verified.principal;
+        let client = client.as_deref().unwrap_or("-");
+        Ok(format!("{subject} {client} {scopes}"))
+    };
+    for (members, expected) in [
+        (json!({}), Ok("bob - ")),
+        (
+            json!({ "realm_access": { "roles": ["b", "a"] } }),
+            Ok("bob - a b"),
+        ),
+        (
+            json!({ "realm_access": { "roles": "b api://1/a" } }),
+            Ok("bob - a b"),
+        ),
+        (json!({ "realm_access": {} , "scope": "c" }), Ok("bob - c")),
+        (
+            json!({ "https://example.com/roles": ["api://1/a", "api://2/a"] }),
+            Ok("bob - a api://2/a"),
+        ),
+        (json!({ "client": { "id": "x" }, "cid": "y" }), Ok("bob x ")),
+        (
+            json!({ "client": {}, "cid": "y", "client_id": "z" }),
+            Ok("bob y "),
+        ),
+        (
+            json!({ "realm_access": "roles" }),
+            Err(Reason::MalformedToken),
+        ),
+        (
+            json!({ "realm_access": { "roles": { "a": true } } }),
+            Err(Reason::MalformedToken),
+        ),
+        (
+            json!({ "client": "x", "cid": "y" }),
+            Err(Reason::MalformedToken),
+        ),
+        (json!({ "user": {} }), Err(Reason::MissingClaim)),
+        (json!({ "user": { "id": "" } }), Err(Reason::MissingClaim)),
+        (
+            json!({ "user": { "id": ["bob"] } }),
+            Err(Reason::MalformedToken),
+        ),
+    ] {
+        assert_eq!(
+            caller(members.clone()),
+            expected.map(str::to_owned),
+            "{members}"
+        );
+    }
+}
+
+#[test]
+fn the_tenant_of_a_token_is_that_of_its_issuer() {
+    let mut gateway = Gateway::new();
+    let tid = |tid: Value| token_with(json!({ "tid": tid }));
+    // Without tenants, `tid` means nothing.
+    assert_eq!(gateway.refusal(&tid(json!("b"))), None);
+    gateway.profile.tenant = Some("a".into());
+    for (tenant, expected) in [
+        (json!("a"), None),
+        (json!("b"), Some(Reason::WrongTenant)),
+        (json!("A"), Some(Reason::WrongTenant)),
+        (json!(""), Some(Reason::WrongTenant)),
+        (json!(["a"]), Some(Reason::WrongTenant)),
+        (json!(null), Some(Reason::MissingClaim)),
+    ] {
+        assert_eq!(gateway.refusal(&tid(tenant.clone())), expected, "{tenant}");
+    }
+}
+
+#[test]
+fn a_key_of_another_issuer_does_not_verify() {
+    let mut gateway = Gateway::new();
+    let token = token_with(json!({}));
+    gateway.keys = keys(&[RSA.jwk_with("rsa", json!({ "issuer": "https://other.example/" }))]);
+    assert_eq!(gateway.refusal(&token), Some(Reason::WrongKeyIssuer));
+    gateway.profile.names = [ISSUER, "https://other.example/"].map(Into::into).into();
+    assert_eq!(gateway.refusal(&token), None);
 }

@@ -8,8 +8,11 @@ use aws_lc_rs::signature::{
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
+use std::sync::Arc;
+
 use crate::json::{self, Object};
 use crate::token::algorithm::Algorithm;
+use crate::token::issuer_template;
 use crate::token::jose::{MAX_KEY_ID_BYTES, base64url};
 use crate::token::key_set::rejection::KeyRejection;
 
@@ -49,6 +52,8 @@ const ORDER_8: [[u8; 32]; 2] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     id: Option<Box<str>>,
+    /// The issuer that it signs for, perhaps a template, where the set names it. Entra does, in the set of all its tenants.
+    issuer: Option<Box<str>>,
     algorithms: Vec<Algorithm>,
     public: PublicKey,
     decoding: DecodingKey,
@@ -98,6 +103,7 @@ impl Key {
         let public = PublicKey::read(&jwk, kind)?;
         Ok(Self {
             id: id.map(Into::into),
+            issuer: issuer(&jwk)?.map(Into::into),
             algorithms,
             decoding: public.decoding_key(),
             public,
@@ -110,6 +116,15 @@ impl Key {
 
     pub(crate) fn serves(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
+    }
+
+    /// Whether it signs for an issuer with one of these names. A key that names no issuer signs for the one that publishes it.
+    pub(crate) fn is_of(&self, issuers: &[Arc<str>]) -> bool {
+        self.issuer.as_ref().is_none_or(|own| {
+            issuers
+                .iter()
+                .any(|issuer| issuer_template::names(own, issuer))
+        })
     }
 
     pub(crate) fn is_same_public_key(&self, other: &Self) -> bool {
@@ -138,10 +153,13 @@ impl Key {
     }
 }
 
-/// Keys are equal if id, algorithms and public key are equal.
+/// Keys are equal if id, issuer, algorithms and public key are equal.
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.algorithms == other.algorithms && self.public == other.public
+        self.id == other.id
+            && self.issuer == other.issuer
+            && self.algorithms == other.algorithms
+            && self.public == other.public
     }
 }
 
@@ -199,6 +217,14 @@ impl PublicKey {
 /// The id of a key that may be unusable for another reason.
 pub(crate) fn key_id(raw: &[u8]) -> Option<String> {
     text(&json::object(raw).ok()?, "kid").ok().flatten()
+}
+
+/// The issuer that a key names. Null names none; what cannot be read could name any.
+fn issuer(jwk: &Object<'_>) -> Result<Option<String>, KeyRejection> {
+    match jwk.get("issuer") {
+        Some(b"null") => Ok(None),
+        _ => text(jwk, "issuer"),
+    }
 }
 
 fn require_signature_use(jwk: &Object<'_>) -> Result<(), KeyRejection> {

@@ -3,6 +3,8 @@
 mod jwk;
 mod rejection;
 
+use std::sync::Arc;
+
 use super::algorithm::Algorithm;
 use super::jose::printable_key_id;
 use crate::json::{self, JsonError, JsonLimits};
@@ -100,16 +102,23 @@ impl KeySet {
         !self.keys.iter().all(|key| newer.keys.contains(key))
     }
 
-    /// The one key that may verify a token with this header (RFC 7515 §6).
-    pub(crate) fn find(&self, key_id: Option<&str>, algorithm: Algorithm) -> Result<&Key, Reason> {
+    /// The one key that may verify a token with this header (RFC 7515 §6), of an issuer with these names.
+    pub(crate) fn find(
+        &self,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+        issuers: &[Arc<str>],
+    ) -> Result<&Key, Reason> {
         let named = || {
             self.keys
                 .iter()
                 .filter(|key| key_id.is_none() || key.id() == key_id)
         };
-        let mut matching = named().filter(|key| key.serves(algorithm));
+        let serving = || named().filter(|key| key.serves(algorithm));
+        let mut matching = serving().filter(|key| key.is_of(issuers));
         match matching.next() {
             Some(first) if matching.all(|other| other.is_same_public_key(first)) => Ok(first),
+            None if key_id.is_some() && serving().next().is_some() => Err(Reason::WrongKeyIssuer),
             None if key_id.is_some() && named().next().is_some() => Err(Reason::AlgKeyMismatch),
             _ => Err(Reason::UnknownKey),
         }

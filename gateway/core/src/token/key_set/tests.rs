@@ -10,7 +10,12 @@ fn parse(keys: &[Value]) -> ParsedKeySet {
 /// Why this key is left out. A usable key next to it must still be found.
 fn rejection(key: Value) -> Option<KeyRejection> {
     let parsed = parse(&[P256.jwk("good"), key]);
-    assert!(parsed.keys.find(Some("good"), Algorithm::Es256).is_ok());
+    assert!(
+        parsed
+            .keys
+            .find(Some("good"), Algorithm::Es256, &[])
+            .is_ok()
+    );
     assert_eq!(parsed.keys.len() + parsed.rejected.len(), 2);
     parsed.rejected.first().map(|rejected| rejected.reason)
 }
@@ -407,17 +412,17 @@ fn a_key_is_found_by_id_and_algorithm() {
     ])
     .keys;
     assert!(
-        keys.find(Some("a"), Algorithm::Rs256)
+        keys.find(Some("a"), Algorithm::Rs256, &[])
             .unwrap()
             .serves(Algorithm::Ps512)
     );
     assert!(
-        keys.find(Some("a"), Algorithm::Es256)
+        keys.find(Some("a"), Algorithm::Es256, &[])
             .unwrap()
             .serves(Algorithm::Es256)
     );
-    assert!(keys.find(None, Algorithm::Es384).is_ok());
-    let reason = |id, algorithm| keys.find(id, algorithm).err();
+    assert!(keys.find(None, Algorithm::Es384, &[]).is_ok());
+    let reason = |id, algorithm| keys.find(id, algorithm, &[]).err();
     assert_eq!(
         reason(Some("a"), Algorithm::EdDsa),
         Some(Reason::AlgKeyMismatch)
@@ -524,4 +529,38 @@ fn every_rejection_has_a_label_of_its_own() {
         .map(|reason| reason.label())
         .collect();
     assert_eq!(labels.len(), KeyRejection::ALL.len());
+}
+
+#[test]
+fn a_key_that_names_an_issuer_verifies_only_its_tokens() {
+    const TENANT: &str = "aaaaaaaa-0000-4000-8000-00000000000a";
+    let of_tenant = format!("https://login.microsoftonline.com/{TENANT}/v2.0");
+    let of_other = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
+    let template = "https://login.microsoftonline.com/{tenantid}/v2.0";
+    let issuers = [
+        Arc::from(of_tenant.as_str()),
+        "https://sts.windows.net/x/".into(),
+    ];
+    for (issuer, expected) in [
+        (json!(null), Ok(())),
+        (json!(template), Ok(())),
+        (json!(of_tenant), Ok(())),
+        (json!("https://sts.windows.net/x/"), Ok(())),
+        (json!(of_other), Err(Reason::WrongKeyIssuer)),
+        (json!(""), Err(Reason::WrongKeyIssuer)),
+        (
+            json!("https://login.microsoftonline.us/{tenantid}/v2.0"),
+            Err(Reason::WrongKeyIssuer),
+        ),
+    ] {
+        let keys = parse(&[P256.jwk_with("a", json!({ "issuer": issuer }))]).keys;
+        let found = keys.find(Some("a"), Algorithm::Es256, &issuers);
+        assert_eq!(found.map(drop), expected, "{issuer}");
+        let without_id = keys.find(None, Algorithm::Es256, &issuers);
+        assert_eq!(without_id.is_ok(), expected.is_ok(), "{issuer}");
+    }
+    for unreadable in [json!(1), json!([template]), json!({})] {
+        let parsed = parse(&[P256.jwk_with("a", json!({ "issuer": unreadable }))]);
+        assert!(parsed.keys.is_empty(), "{unreadable}");
+    }
 }

@@ -7,11 +7,14 @@ pub(super) mod pattern;
 mod rules;
 mod scopes;
 
-use mcp_gateway_core::policy::{DefaultDecision, Policy, Rules};
+use mcp_gateway_core::{
+    policy::{DefaultDecision, Policy, Rules},
+    scope_prefix::ScopePrefixes,
+};
 
 use self::{
     rules::RuleVocabulary,
-    scopes::{hierarchy, scope_set, scope_tokens},
+    scopes::{hierarchy, prefixes, scope_set, scope_tokens},
 };
 use super::common::quoted;
 use crate::config::{
@@ -20,12 +23,16 @@ use crate::config::{
 };
 
 /// Reads `scopes` and `policy` of a resource that trusts these issuers.
-pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -> Option<Policy> {
+pub(super) fn policy(
+    resource: &Section<'_>,
+    issuers: identities::Issuers<'_>,
+) -> Option<(Policy, ScopePrefixes)> {
     let scopes = resource.section("scopes");
-    let required = scope_tokens(&scopes, "required");
+    let prefixes = prefixes(&scopes);
+    let required = scope_tokens(&scopes, "required", &prefixes);
     let listed = scopes.get("supported").is_some();
-    let supported = scope_tokens(&scopes, "supported");
-    let implies = hierarchy(&scopes);
+    let supported = scope_tokens(&scopes, "supported", &prefixes);
+    let implies = hierarchy(&scopes, &prefixes);
     scopes.finish();
     let names: Vec<String> = supported.iter().map(|(_, scope)| scope.clone()).collect();
     for (item, scope) in required
@@ -53,6 +60,7 @@ pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -
     let hide = HIDE.read(&section);
     let vocabulary = RuleVocabulary {
         scopes: listed.then_some(&names),
+        prefixes: &prefixes,
         issuers,
     };
     let rules = rules::rules(&section, &vocabulary);
@@ -64,12 +72,13 @@ pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -
             .iter()
             .fold(required.clone(), |all, rule| all.union(&rule.scopes))
     };
-    Some(Policy {
+    let policy = Policy {
         required,
         supported,
         implies,
         default: default?,
         rules: Rules::new(rules),
         hide,
-    })
+    };
+    Some((policy, prefixes))
 }

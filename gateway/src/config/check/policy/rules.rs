@@ -3,6 +3,7 @@
 use mcp_gateway_core::{
     mcp::method::McpMethod,
     policy::{Methods, Pattern, Rule},
+    scope_prefix::ScopePrefixes,
 };
 
 use super::{
@@ -20,6 +21,8 @@ use crate::config::{
 pub(super) struct RuleVocabulary<'a> {
     /// The scopes that the resource supports, where it lists them.
     pub(super) scopes: Option<&'a [String]>,
+    /// The prefixes that scopes must not have here.
+    pub(super) prefixes: &'a ScopePrefixes,
     /// The resource's issuers.
     pub(super) issuers: identities::Issuers<'a>,
 }
@@ -45,7 +48,7 @@ fn rule(section: Section<'_>, vocabulary: &RuleVocabulary<'_>) -> Option<Rule> {
     let methods = methods(&section);
     let names = names(&section, methods.as_ref());
     let arguments = arguments::arguments(&section, methods.as_ref());
-    let scopes = scopes(&section, vocabulary.scopes);
+    let scopes = scopes(&section, vocabulary);
     let callers = identities::callers(&section, &vocabulary.issuers);
     let condition = section.get("condition");
     let condition = condition.and_then(|item| condition::condition(&item));
@@ -174,11 +177,14 @@ fn act_on_names(methods: &Methods) -> bool {
 
 fn scopes(
     section: &Section<'_>,
-    supported: Option<&[String]>,
+    vocabulary: &RuleVocabulary<'_>,
 ) -> mcp_gateway_core::scope::ScopeSet {
-    let scopes = scope_tokens(section, "scopes");
+    let scopes = scope_tokens(section, "scopes", vocabulary.prefixes);
     for (item, scope) in &scopes {
-        if supported.is_some_and(|supported| !supported.contains(scope)) {
+        if vocabulary
+            .scopes
+            .is_some_and(|supported| !supported.contains(scope))
+        {
             item.report(
                 format_args!("scope `{}` is not in `scopes.supported`", quoted(scope)),
                 "Add it there: clients read the scopes from that list",

@@ -1,21 +1,45 @@
 //! Scopes: each a single token (RFC 6749 §3.3), and which scopes imply others.
 
-use mcp_gateway_core::{policy::Hierarchy, scope::ScopeSet};
+use mcp_gateway_core::{
+    policy::Hierarchy,
+    scope::ScopeSet,
+    scope_prefix::{ScopePrefixError, ScopePrefixes},
+};
 
 use crate::config::{
     check::common::quoted,
     reading::reader::{Item, Section},
 };
 
+/// Reads `prefix`.
+pub(super) fn prefixes(scopes: &Section<'_>) -> ScopePrefixes {
+    let items = scopes.one_or_many("prefix");
+    let texts: Option<Vec<_>> = items.iter().map(Item::text).collect();
+    ScopePrefixes::new(&texts.unwrap_or_default()).unwrap_or_else(|(at, error)| {
+        let fix = match error {
+            ScopePrefixError::NotAScopeToken => {
+                "Write what is before the scopes, such as api://ID/"
+            }
+            ScopePrefixError::NoSeparator => "Write it with its separator, such as api://ID/",
+            ScopePrefixError::Overlap => "Remove one of the two",
+        };
+        if let Some(item) = items.get(at) {
+            item.report(error, fix);
+        }
+        ScopePrefixes::default()
+    })
+}
+
 /// Reads `implies`: each broader scope with the narrower scopes that it also grants.
-pub(super) fn hierarchy(scopes: &Section<'_>) -> Hierarchy {
+pub(super) fn hierarchy(scopes: &Section<'_>, prefixes: &ScopePrefixes) -> Hierarchy {
     let section = scopes.section("implies");
     let entries: Vec<_> = section
         .entries()
         .into_iter()
         .filter_map(|(broader, item)| {
             if ScopeSet::parse(&broader).is_ok_and(|set| set.len() == 1) {
-                let narrower = scope_set(&tokens(item.one_or_many()));
+                refuse_prefixed(&item, &broader, prefixes);
+                let narrower = scope_set(&tokens(item.one_or_many(), prefixes));
                 return Some((item, broader, narrower));
             }
             item.report(
@@ -54,14 +78,16 @@ fn implies(hierarchy: &Hierarchy, scope: &str, other: &ScopeSet) -> bool {
 pub(super) fn scope_tokens<'a>(
     section: &Section<'a>,
     key: &'static str,
+    prefixes: &ScopePrefixes,
 ) -> Vec<(Item<'a>, String)> {
-    tokens(section.one_or_many(key))
+    tokens(section.one_or_many(key), prefixes)
 }
 
-fn tokens(items: Vec<Item<'_>>) -> Vec<(Item<'_>, String)> {
+fn tokens<'a>(items: Vec<Item<'a>>, prefixes: &ScopePrefixes) -> Vec<(Item<'a>, String)> {
     let tokens = items.into_iter().filter_map(|item| {
         let text = item.text()?;
         if ScopeSet::parse(&text).is_ok_and(|set| set.len() == 1) {
+            refuse_prefixed(&item, &text, prefixes);
             return Some((item, text));
         }
         item.report(
@@ -71,6 +97,22 @@ fn tokens(items: Vec<Item<'_>>) -> Vec<(Item<'_>, String)> {
         None
     });
     tokens.collect()
+}
+
+fn refuse_prefixed(item: &Item<'_>, scope: &str, prefixes: &ScopePrefixes) {
+    let own = prefixes.without_prefix(scope);
+    if own != scope {
+        item.report(
+            format_args!(
+                "scope `{}` has the prefix of the resource (scopes.prefix)",
+                quoted(scope)
+            ),
+            format_args!(
+                "Write {}: challenges and metadata add the prefix",
+                quoted(own)
+            ),
+        );
+    }
 }
 
 /// Valid scopes from [`scope_tokens`], as a set.
