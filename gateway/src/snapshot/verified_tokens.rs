@@ -113,6 +113,7 @@ mod tests {
         cel::kept_claims::{KeptClaims, MemberNames},
         principal::Principal,
         scope::ScopeSet,
+        scope_prefix::ScopePrefixes,
         token::issuer_profile::IssuerProfile,
     };
 
@@ -199,10 +200,15 @@ mod tests {
         assert!(!is_reused(two, &audience, CAPACITY));
         let with_other_keys = vec![issuer(&self::keys())];
         assert!(!is_reused(with_other_keys, &audience, CAPACITY));
-        let changes: [fn(&mut IssuerProfile); 4] = [
+        let changes: [fn(&mut IssuerProfile); 9] = [
             |profile| profile.clock_skew = Duration::from_secs(9),
             |profile| profile.kept_claims = MemberNames::All,
             |profile| profile.token_types.clear(),
+            |profile| profile.tenant = Some("a".into()),
+            |profile| profile.names = [].into(),
+            |profile| profile.scope_prefixes = ScopePrefixes::new(&["a:".to_owned()]).unwrap(),
+            |profile| profile.scope_claims.truncate(1),
+            |profile| profile.client_claims.truncate(1),
             |profile| profile.algorithms.truncate(1),
         ];
         for change in changes {

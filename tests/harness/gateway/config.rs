@@ -60,19 +60,25 @@ impl Config {
     /// A file of `config/` with only addresses and issuers changed: listeners on free ports, every resource in front of
     /// `upstream`, every issuer [`ISSUER`] with these keys in a file.
     pub fn example(name: &str, upstream: &str, keys: &[&Key]) -> Self {
-        let text = std::fs::read_to_string(repository("config").join(name)).expect("an example");
-        let mut value: Value = serde_yaml::from_str(&text).expect("YAML");
-        let mut config = Self::empty();
-        for (key, own) in config.value.as_object().expect("a mapping") {
-            value[key] = own.clone();
-        }
+        let mut config = Self::as_shipped(name, upstream);
         let file = config.write("jwks.json", key_set(keys).to_string());
-        for issuer in value["issuers"]
+        for issuer in config.value["issuers"]
             .as_object_mut()
             .expect("issuers")
             .values_mut()
         {
             *issuer = json!({ "issuer": ISSUER, "jwks_file": file });
+        }
+        config
+    }
+
+    /// A file of `config/` with only addresses changed: listeners on free ports, every resource in front of `upstream`.
+    pub fn as_shipped(name: &str, upstream: &str) -> Self {
+        let text = std::fs::read_to_string(repository("config").join(name)).expect("an example");
+        let mut value: Value = serde_yaml::from_str(&text).expect("YAML");
+        let mut config = Self::empty();
+        for (key, own) in config.value.as_object().expect("a mapping") {
+            value[key] = own.clone();
         }
         for resource in value["resources"].as_array_mut().expect("resources") {
             resource["upstream"] = json!(upstream);

@@ -15,6 +15,7 @@ mod numbers;
 mod authentication {
     mod keys;
     mod presenting;
+    mod tenants;
     mod tokens;
 }
 

@@ -29,6 +29,7 @@ mod authentication {
     mod cors_and_origin;
     mod final_slash;
     mod keys;
+    mod providers;
     mod tokens;
 }
 

@@ -11,6 +11,10 @@ listen: [{ address: '127.0.0.1:8080' }]
 issuers:
   corporate: { issuer: 'https://login.example.com/' }
   partner: { issuer: 'https://partner.example.com', subject_claim: email }
+  tenants:
+    issuer: ['https://login.example.net/{tenantid}/v2.0', 'https://sts.example.net/{tenantid}/']
+    tenants: [aaaaaaaa-0000-4000-8000-00000000000a, bbbbbbbb-0000-4000-8000-00000000000b]
+    jwks_uri: https://login.example.net/keys
 resources:
   - path: /mcp
     upstream: http://127.0.0.1:9000/mcp
@@ -32,6 +36,14 @@ resources:
     upstream: http://127.0.0.1:9001/mcp
     issuers: [corporate, partner]
     policy: { default: allow }
+  - path: /tenants
+    upstream: http://127.0.0.1:9002/mcp
+    issuers: [tenants]
+    scopes: { prefix: api://1111/, required: [tasks.read] }
+    policy:
+      default: allow
+      rules:
+        - { method: tools/call, scopes: [tasks.write] }
 "#;
 
 const ALICE: &str = r#"{"sub":"alice","scope":"tasks:read"}"#;
@@ -389,5 +401,95 @@ fn options_that_depend_on_each_other_are_required_together() {
     for typed in cases {
         let line = ["check"].iter().chain(typed);
         assert!(Typed::try_parse_from(line).is_err(), "{typed:?}");
+    }
+}
+
+/// A call of a tool of `/tenants` with these claims.
+fn call_of_tenant(claims: &str) -> (u8, String) {
+    let typed = [
+        "--resource",
+        "/tenants",
+        "--claims",
+        claims,
+        "--method",
+        "tools/call",
+        "--name",
+        "x",
+    ];
+    explained(&typed, "")
+}
+
+#[test]
+fn scopes_are_shown_as_in_the_policy_and_as_published() {
+    let claims = r#"{"sub":"alice","tid":"bbbbbbbb-0000-4000-8000-00000000000b","scope":"api://1111/tasks.read openid",
+        "iss":"https://sts.example.net/bbbbbbbb-0000-4000-8000-00000000000b/"}"#;
+    let (code, printed) = call_of_tenant(claims);
+    let expected = "\
+resource  https://mcp.example.com/tenants
+issuer    tenants = https://sts.example.net/bbbbbbbb-0000-4000-8000-00000000000b/
+subject   alice
+client    none
+scopes    openid tasks.read
+offline   not checked: the token's signature, rate_limits, tasks, protocol_versions
+call      tools/call x
+
+rules[0]  decides: allows, requires tasks.write
+
+requires  tasks.read tasks.write
+published api://1111/tasks.read api://1111/tasks.write
+missing   tasks.write
+outcome   refused with 403 insufficient_scope: The access token lacks a scope that this call requires.
+challenge scope=\"api://1111/tasks.read api://1111/tasks.write\"
+";
+    assert_eq!((code, printed.as_str()), (REFUSED, expected));
+}
+
+#[test]
+fn the_tenant_of_claims_is_named_and_listed() {
+    let iss = |tenant: &str| format!("https://login.example.net/{tenant}/v2.0");
+    let (a, b) = (
+        "aaaaaaaa-0000-4000-8000-00000000000a",
+        "bbbbbbbb-0000-4000-8000-00000000000b",
+    );
+    let scope = "tasks.read tasks.write";
+    for (iss, tid, code, text) in [
+        (Some(iss(a)), Some(a), ALLOWED, "outcome   allowed"),
+        (Some(iss(a)), None, ALLOWED, "outcome   allowed"),
+        (
+            Some(iss(a)),
+            Some(b),
+            REFUSED,
+            "refused with 401 wrong_tenant",
+        ),
+        (
+            Some(iss("{tenantid}")),
+            None,
+            WRONG,
+            "is not an issuer of the resource",
+        ),
+        (
+            Some(iss("cccccccc-0000-4000-8000-00000000000c")),
+            None,
+            WRONG,
+            "is not an issuer of the resource",
+        ),
+        (
+            None,
+            Some(a),
+            WRONG,
+            "the issuer tenants has several tenants: add iss to the claims, one of",
+        ),
+    ] {
+        let claims = serde_json::json!({ "sub": "alice", "scope": scope, "iss": iss, "tid": tid });
+        let claims = claims.as_object().unwrap().clone();
+        let present: serde_json::Map<_, _> = claims
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect();
+        let (found, printed) = call_of_tenant(&serde_json::Value::Object(present).to_string());
+        assert!(
+            found == code && printed.contains(text),
+            "{iss:?} {tid:?}: {found} {printed}"
+        );
     }
 }
