@@ -13,6 +13,16 @@ fn issuers_are_https_and_asymmetric() {
         ),
         (
             ISSUER,
+            "issuer: []",
+            "issuers.partner.issuer:8:5 must not be empty",
+        ),
+        (
+            ISSUER,
+            "issuer: ['https://a.example', 'https://b.example', 'https://a.example']",
+            "issuers.partner.issuer[2]:8:56 duplicate entry",
+        ),
+        (
+            ISSUER,
             "issuer: https://partner.example.com/?x=1",
             "issuers.partner.issuer:8:5 must not have a query",
         ),

@@ -9,7 +9,7 @@ use crate::config::{
     check::common::{quoted, without_repeats},
     model::IssuerName,
     reading::{
-        reader::{Item, Section},
+        reader::{EMPTY, Item, Section},
         url::HttpUrl,
     },
 };
@@ -38,7 +38,10 @@ pub(super) struct Names {
 pub(super) fn names(section: &Section<'_>, allow_http: bool) -> Names {
     let tenants = tenants(section);
     let required = section.required("issuer", FIX);
-    let items = required.map_or_else(Vec::new, |item| item.one_or_many());
+    let items = required.as_ref().map_or_else(Vec::new, Item::one_or_many);
+    if let Some(item) = required.filter(|_| items.is_empty()) {
+        item.report(EMPTY, FIX);
+    }
     let written = items.into_iter().filter_map(|item| {
         let name = name(&item, tenants.is_some(), allow_http)?;
         Some((item, name))
