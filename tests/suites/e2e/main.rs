@@ -77,6 +77,7 @@ mod operations {
 
 /// The process: first start, reload, upgrade, exit.
 mod lifecycle {
+    mod changes_in_place;
     mod demo;
     mod drain;
     mod process;

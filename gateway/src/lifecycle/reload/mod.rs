@@ -1,16 +1,20 @@
 //! Reloading the configuration while requests are served.
 //!
-//! On SIGHUP, and when a file of the configuration changes ([`watch`]), everything is read and checked again as at start. A
-//! valid configuration is prepared completely and then replaces the previous one; requests in progress keep theirs. An
-//! invalid one changes nothing and is logged. Files are read when they have not changed for `reload.settle`, so that a
-//! half-written file is neither used nor reported.
+//! On SIGHUP, and when a file of the configuration changes ([`watch`], and a [`glance`] each second where the system reports
+//! no changes), everything is read and checked again as at start. A valid configuration is prepared completely and then
+//! replaces the previous one; requests in progress keep theirs. An invalid one changes nothing and is logged. Files are read
+//! when they have not changed for `reload.settle`, and no program is still writing them, so that a half-written file is
+//! neither used nor reported.
 //!
 //! All of it runs on its own thread, so a slow disk delays no request.
 
 pub(crate) mod certificates;
 pub(crate) mod changes;
+mod glance;
+mod mounts;
 mod trigger;
 mod watch;
+mod writers;
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +23,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
@@ -33,12 +37,21 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 use certificates::Certificates;
+use glance::Glance;
+use mounts::MountedFiles;
+use trigger::Waited;
 pub(crate) use trigger::{ReloadRequests, ReloadTrigger};
 use watch::FileWatch;
 
-/// For how many times `reload.settle` files may keep changing. After that they are used if they are valid, so that constant
-/// writing does not block every change.
+/// For how many times `reload.settle` files may keep changing. After that they are used if they are valid and no program has
+/// them open for writing, so that constant writing does not block every change.
 const MAX_SETTLE_PAUSES: u32 = 10;
+
+/// How long a program may take to write a file. After that the file is used if it is valid.
+const LONGEST_WRITE: Duration = Duration::from_secs(60);
+
+/// The time between two glances at the files. Each wakes the process once.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Reads the configuration again when the trigger requests it.
 #[derive(Debug)]
@@ -50,6 +63,9 @@ pub(crate) struct Reloader {
     certificates: Certificates,
     key_orders: mpsc::Sender<RefreshOrder>,
     watch: FileWatch,
+    /// What the files looked like before they were last read.
+    seen: Glance,
+    mounted: MountedFiles,
     /// The configuration at start, to find changes that require a restart.
     started: Config,
     /// The configuration in use.
@@ -91,6 +107,8 @@ impl Reloader {
             gateway,
             certificates,
             key_orders,
+            seen: Glance::default(),
+            mounted: MountedFiles::default(),
             started: config.clone(),
             config,
             files: inputs.files().cloned().collect(),
@@ -111,15 +129,29 @@ impl Reloader {
     fn run(mut self) {
         // Finds changes that were made while the process started.
         if self.config.reload.watch {
+            MountedFiles::announce(&self.files);
             self.trigger.request();
         }
-        while self.requests.wait() {
+        while self.wait_for_change() {
             let reload = catch_unwind(AssertUnwindSafe(|| self.reload_if_changed()));
             if reload.is_err() {
                 count_reload(self.gateway.metrics(), "rejected");
                 tracing::error!(
                     "configuration reload panicked (a bug, please report it): still using the previous configuration"
                 );
+            }
+        }
+    }
+
+    /// Waits for a request, or until the files look different. False when nothing can come any more.
+    fn wait_for_change(&self) -> bool {
+        let pause = self.config.reload.watch.then_some(GLANCE);
+        loop {
+            match self.requests.wait(pause) {
+                Waited::Requested => return true,
+                Waited::Closed => return false,
+                Waited::TimedOut if Glance::at(&self.files) != self.seen => return true,
+                Waited::TimedOut => {}
             }
         }
     }
@@ -173,8 +205,12 @@ impl Reloader {
             let settle = self.config.reload.settle;
             thread::sleep(settle);
             let next = self.read_inputs();
-            let is_settled = next == inputs;
+            let is_being_written = self.watch.is_being_written();
+            let is_settled = next == inputs && !is_being_written;
             inputs = next;
+            if is_being_written && began.elapsed() < LONGEST_WRITE {
+                continue;
+            }
             if is_settled || began.elapsed() > settle.saturating_mul(MAX_SETTLE_PAUSES) {
                 return FoundInputs { inputs, is_settled };
             }
@@ -184,6 +220,8 @@ impl Reloader {
     /// The state of every file. The watch starts before it is read.
     fn read_inputs(&mut self) -> Inputs {
         if self.config.reload.watch {
+            self.seen = Glance::at(&self.files);
+            self.mounted.warn_of_replaced(&self.files);
             self.watch.watch_files(&self.files);
         } else {
             self.watch.stop();

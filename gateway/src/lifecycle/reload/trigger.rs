@@ -1,9 +1,12 @@
 //! Requests a reload: from the file watch, and from SIGHUP. Requests that wait are merged into one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-    mpsc::{Receiver, SyncSender, sync_channel},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    time::Duration,
 };
 
 /// Requests a reload.
@@ -48,9 +51,28 @@ impl ReloadTrigger {
     }
 }
 
+/// Why waiting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// A request came.
+    Requested,
+    /// None came in time.
+    TimedOut,
+    /// None can come any more.
+    Closed,
+}
+
 impl ReloadRequests {
-    /// Waits for the next request. False when no request can come any more.
-    pub(crate) fn wait(&self) -> bool {
-        self.0.recv().is_ok()
+    /// Waits for the next request, at most so long if there is a limit.
+    pub(super) fn wait(&self, at_most: Option<Duration>) -> Waited {
+        let waited = match at_most {
+            Some(time) => self.0.recv_timeout(time),
+            None => self.0.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match waited {
+            Ok(()) => Waited::Requested,
+            Err(RecvTimeoutError::Timeout) => Waited::TimedOut,
+            Err(RecvTimeoutError::Disconnected) => Waited::Closed,
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! Requests a reload when a file may have changed.
 //!
-//! Directories are watched, not files: editors write a new file and rename it over the old one, and Kubernetes replaces a
-//! symbolic link above all files of a mount. So every directory is watched in which a part of a file's path is looked up:
-//! the file's own directory, and the directories of symbolic links on its path. If a directory is missing, the nearest
-//! existing one above it is watched until it is created. Other files of these directories, such as logs, cause no reload.
+//! Directories are watched: editors write a new file and rename it over the old one, and Kubernetes replaces a symbolic link
+//! above all files of a mount. So every directory is watched in which a part of a file's path is looked up: the file's own
+//! directory, and the directories of symbolic links on its path. If a directory is missing, the nearest existing one above it
+//! is watched until it is created. Other files of these directories, such as logs, cause no reload.
+//!
+//! The files are watched as well: one that is a mount of its own is written elsewhere, in a directory that is not seen here.
+//! A file that a program has written and not closed yet may be half-written; it is not read yet.
 
 use std::{
     collections::BTreeSet,
@@ -19,17 +22,18 @@ use notify::{
     event::{AccessKind, AccessMode},
 };
 
-use super::trigger::ReloadTrigger;
+use super::{trigger::ReloadTrigger, writers::Writers};
 
 /// Symbolic links on the path of one file; the same limit as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// The watched directories.
+/// The watched directories and files.
 #[derive(Debug)]
 pub(crate) struct FileWatch {
     trigger: ReloadTrigger,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
+    writers: Arc<Writers>,
     /// The paths whose changes matter: read by the watcher's thread.
     relevant: Arc<ArcSwap<BTreeSet<PathBuf>>>,
     has_warned: bool,
@@ -41,27 +45,35 @@ impl FileWatch {
             trigger,
             watcher: None,
             watched: BTreeSet::new(),
+            writers: Arc::default(),
             relevant: Arc::default(),
             has_warned: false,
         }
     }
 
-    /// Watches these files from now on, and no others. A failure is logged once; SIGHUP works without a watch.
+    /// Whether a program is still writing one of the files.
+    pub(crate) fn is_being_written(&self) -> bool {
+        self.writers.are_writing()
+    }
+
+    /// Watches these files from now on, and no others. A failure is logged once; a glance each second notices changes without
+    /// a watch.
     pub(crate) fn watch_files(&mut self, files: &BTreeSet<PathBuf>) {
-        let mut directories = BTreeSet::new();
+        let mut watched = BTreeSet::new();
         let mut relevant = BTreeSet::new();
         for file in files {
-            add_lookups(file, &mut directories, &mut relevant);
+            add_lookups(file, &mut watched, &mut relevant);
         }
         // A directory can be removed, too.
-        relevant.extend(directories.iter().cloned());
+        relevant.extend(watched.iter().cloned());
+        watched.extend(relevant.iter().filter(|entry| is_file(entry)).cloned());
         self.relevant.store(Arc::new(relevant));
-        if let Err(error) = self.watch_directories(directories)
+        if let Err(error) = self.watch_all(watched)
             && !self.has_warned
         {
             self.has_warned = true;
             tracing::warn!(
-                "cannot watch the configuration files (reload.watch), send SIGHUP after each change: {error}"
+                "the system does not report changes of the configuration files (reload.watch): the gateway looks at them each second: {error}"
             );
         }
     }
@@ -70,24 +82,29 @@ impl FileWatch {
     pub(crate) fn stop(&mut self) {
         self.watcher = None;
         self.watched.clear();
+        self.writers.forget_all();
     }
 
-    /// Watches every directory again, even one that is watched: another directory may have replaced it.
-    fn watch_directories(&mut self, directories: BTreeSet<PathBuf>) -> notify::Result<()> {
+    /// Watches every path again, even one that is watched: another directory or file may have replaced it.
+    fn watch_all(&mut self, paths: BTreeSet<PathBuf>) -> notify::Result<()> {
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,
-            none => none.insert(watcher(self.trigger.clone(), self.relevant.clone())?),
+            none => none.insert(watcher(
+                self.trigger.clone(),
+                self.relevant.clone(),
+                self.writers.clone(),
+            )?),
         };
-        for gone in self.watched.difference(&directories) {
-            // A directory that was removed is not watched any more, so an error does not matter.
+        for gone in self.watched.difference(&paths) {
+            // What was removed is not watched any more, so an error does not matter.
             let _ = watcher.unwatch(gone);
         }
-        self.watched = directories;
+        self.watched = paths;
         let mut watched = Ok(());
-        for directory in &self.watched {
-            match watcher.watch(directory, RecursiveMode::NonRecursive) {
+        for path in &self.watched {
+            match watcher.watch(path, RecursiveMode::NonRecursive) {
                 Ok(()) => {}
-                // The directory was removed just now: the next check finds what is there instead.
+                // The path was removed just now: the next check finds what is there instead.
                 Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {
                     self.trigger.request()
                 }
@@ -101,13 +118,25 @@ impl FileWatch {
 fn watcher(
     trigger: ReloadTrigger,
     relevant: Arc<ArcSwap<BTreeSet<PathBuf>>>,
+    writers: Arc<Writers>,
 ) -> notify::Result<RecommendedWatcher> {
     notify::recommended_watcher(move |event: notify::Result<Event>| {
+        let is_relevant = event.map_or(true, |event| {
+            let is_relevant = is_relevant(&event, &relevant.load());
+            if is_relevant {
+                writers.note(&event);
+            }
+            is_relevant
+        });
         // An error may mean that events were lost.
-        if event.map_or(true, |event| is_relevant(&event, &relevant.load())) {
+        if is_relevant {
             trigger.request();
         }
     })
+}
+
+fn is_file(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|entry| entry.is_file())
 }
 
 /// Whether the event can change where a path leads, or what its file contains.
