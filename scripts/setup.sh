@@ -49,6 +49,7 @@ need_test() {
   need_command openssl openssl
   need_command prometheus prometheus
   need_command promtool prometheus
+  need_command squid squid-openssl
   need_command python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
@@ -109,7 +110,7 @@ keep_services_stopped() {
 disable_services() {
   command -v systemctl >/dev/null || return 0
   local service
-  for service in prometheus haproxy nginx; do
+  for service in prometheus haproxy nginx squid; do
     if printf '%s\n' "${missing[@]}" | grep -qx "$service"; then
       as_root systemctl disable --quiet "$service" 2>/dev/null || true
     fi

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What pages link to, from the root of the repository.
 PAGES = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 COPIES = [
-    *(f"config/{name}.yaml" for name in ("auth0", "entra", "gateway", "keycloak", "minimal", "policy-examples")),
+    *(f"config/{name}.yaml" for name in ("auth0", "entra", "gateway", "keycloak", "kubernetes", "minimal", "policy-examples")),
     "deploy/Containerfile",
     "deploy/kubernetes/kustomization.yaml",
     "deploy/prometheus/alerts.yml",

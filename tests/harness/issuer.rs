@@ -36,11 +36,15 @@ pub enum Fault {
 }
 
 struct State {
+    scheme: &'static str,
     path: String,
     documents: Vec<String>,
     metadata: Fault,
     keys: Fault,
     claimed_issuer: Option<String>,
+    claimed_keys: Option<String>,
+    bearer: Option<String>,
+    authorizations: Vec<Option<String>>,
     set: Value,
     counts: HashMap<String, usize>,
 }
@@ -76,15 +80,21 @@ impl Issuer {
 
     /// One at `https://localhost` with this certificate, serving only its key set.
     pub async fn start_tls(leaf: &Leaf) -> Self {
+        Self::start_tls_at("localhost", leaf, &[]).await
+    }
+
+    /// One that is `https://` and this name with this certificate, serving its metadata at exactly these paths.
+    pub async fn start_tls_at(name: &str, leaf: &Leaf, documents: &[&str]) -> Self {
         let key = Key::es256("first");
-        let state = State::new(&key, "", &[]);
+        let state = State::new(&key, "", documents);
+        state.lock().expect("no holder panics").scheme = "https";
         let server = Server::tls(
             (Ipv4Addr::LOCALHOST, 0).into(),
             leaf.server(),
             handler(&state),
         )
         .await;
-        let base = format!("https://localhost:{}", server.address().port());
+        let base = format!("https://{name}:{}", server.address().port());
         Self {
             key,
             server: Some(server),
@@ -133,6 +143,28 @@ impl Issuer {
         self.with(|state| state.claimed_issuer = Some(issuer.to_owned()));
     }
 
+    /// Names another address of its keys in its metadata.
+    pub fn claim_keys_at(&self, uri: &str) {
+        self.with(|state| state.claimed_keys = Some(uri.to_owned()));
+    }
+
+    /// Answers only requests with this bearer token from now on.
+    pub fn require_bearer(&self, token: &str) {
+        self.with(|state| state.bearer = Some(format!("Bearer {token}")));
+    }
+
+    /// What `Authorization` was in each request.
+    pub fn authorizations(&self) -> Vec<Option<String>> {
+        self.with(|state| state.authorizations.clone())
+    }
+
+    /// This issuer by another name: the name of its host, which only a proxy can resolve.
+    pub fn rename(&mut self, host: &str) {
+        let (scheme, rest) = self.base.split_once("://").expect("a URL");
+        let (_, port) = rest.rsplit_once(':').expect("a port");
+        self.base = format!("{scheme}://{host}:{port}");
+    }
+
     /// How often this path was fetched.
     pub fn fetches(&self, path: &str) -> usize {
         self.with(|state| state.counts.get(path).copied().unwrap_or_default())
@@ -166,6 +198,7 @@ impl Issuer {
 impl State {
     fn new(key: &Key, path: &str, documents: &[&str]) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
+            scheme: "http",
             path: path.to_owned(),
             documents: documents
                 .iter()
@@ -174,6 +207,9 @@ impl State {
             metadata: Fault::None,
             keys: Fault::None,
             claimed_issuer: None,
+            claimed_keys: None,
+            bearer: None,
+            authorizations: Vec::new(),
             set: key_set(&[key]),
             counts: HashMap::new(),
         }))
@@ -201,7 +237,13 @@ fn choose(state: &Mutex<State>, request: &Request<Incoming>) -> (Fault, Option<V
         .get("host")
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    let base = format!("http://{host}");
+    let base = format!("{}://{host}", state.scheme);
+    let authorization = request.headers().get("authorization");
+    let authorization = authorization.map(|value| value.to_str().expect("text").to_owned());
+    state.authorizations.push(authorization.clone());
+    if state.bearer.is_some() && state.bearer != authorization {
+        return (Fault::Status(401), Some(Value::Null));
+    }
     if path == "/jwks" {
         return (state.keys.clone(), Some(state.set.clone()));
     }
@@ -210,8 +252,10 @@ fn choose(state: &Mutex<State>, request: &Request<Incoming>) -> (Fault, Option<V
             .claimed_issuer
             .clone()
             .unwrap_or_else(|| format!("{base}{}", state.path));
+        let keys = state.claimed_keys.clone();
+        let keys = keys.unwrap_or_else(|| format!("{base}/jwks"));
         let document = json!({
-            "issuer": issuer, "jwks_uri": format!("{base}/jwks"),
+            "issuer": issuer, "jwks_uri": keys,
             "authorization_endpoint": format!("{base}/authorize"), "token_endpoint": format!("{base}/token"),
             "response_types_supported": ["code"],
         });

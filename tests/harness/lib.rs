@@ -4,7 +4,7 @@
 //! - [`gateway`] is the gateway under test, with its configuration file and its metrics;
 //! - [`upstream`] is an MCP server that records every request and fails the test if a credential arrived; below it are the
 //!   example server, where a real one is needed, and a relay that records what it is sent;
-//! - [`issuer`] is an authorization server with faults as switches; keys and tokens come from the crate `test-support`;
+//! - [`issuer`] is an authorization server with faults as switches, [`proxy`] a forward proxy before it; keys and tokens come from the crate `test-support`;
 //! - [`client`] is the client: ordinary HTTP, and below it exact bytes, HTTP/2 frames and event streams;
 //! - [`world`] is the common case of all of them, below it the same behind TLS, and the checks that every refusal must pass;
 //! - [`certificates`] makes a CA and leaves; [`serve`] is the small HTTP server under issuer and upstream; [`leaks`] finds
@@ -24,6 +24,7 @@ pub mod gateway;
 pub mod issuer;
 pub mod leaks;
 pub mod process;
+pub mod proxy;
 pub mod serve;
 pub mod upstream;
 pub mod world;

@@ -26,6 +26,15 @@ use crate::config::{model::CertificateFiles, secret::Secret};
 /// Largest size of a file that a configuration names, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+/// Largest bearer token for fetching keys, in bytes.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Largest user name and password of a proxy, in bytes.
+const MAX_CREDENTIALS_BYTES: usize = 1024;
+
+/// Permission bits that let users other than owner and group write.
+const OTHERS_WRITE: u32 = 0o002;
+
 /// Permission bits that let users other than owner and group read or write. The group may read: Kubernetes mounts secrets
 /// with mode 0440 for the group of the pod (threat 148).
 const OTHERS: u32 = 0o006;
@@ -63,6 +72,15 @@ pub enum FileError {
     /// The private key belongs to another certificate.
     #[error("does not match the certificate")]
     KeyMismatch,
+    /// A token that every user of the machine can overwrite.
+    #[error("must not be writable by all users")]
+    Writable,
+    /// Not one bearer token.
+    #[error("contains no bearer token (RFC 6750, section 2.1; at most {MAX_TOKEN_BYTES} bytes)")]
+    NoToken,
+    /// Not a user name and a password.
+    #[error("contains no user:password on one line (at most {MAX_CREDENTIALS_BYTES} bytes)")]
+    NoCredentials,
     /// Not a sealing key.
     #[error("contains no valid session key: {0}")]
     SealingKey(#[from] SealingKeyError),
@@ -165,6 +183,41 @@ pub fn roots(path: &Path) -> Result<RootCertStore, FileError> {
 /// The file cannot be read, is exposed, or contains no sealing key.
 pub fn sealing_key(path: &Path) -> Result<SealingKey, FileError> {
     Ok(SealingKey::from_bytes(read_secret(path)?.expose())?)
+}
+
+/// Reads a bearer token (`b64token` of RFC 6750 §2.1), without the line end. All users may read it: Kubernetes mounts service
+/// account tokens with mode 0644 where no user or group is set.
+///
+/// # Errors
+/// The file cannot be read, can be written by all users, or contains no token.
+pub fn bearer_token(path: &Path) -> Result<Secret, FileError> {
+    let file = open(path)?;
+    if file.metadata()?.permissions().mode() & OTHERS_WRITE != 0 {
+        return Err(FileError::Writable);
+    }
+    let read = Secret::new(contents(&file)?);
+    let token = read.expose().trim_ascii();
+    let is_legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+    if token.is_empty() || token.len() > MAX_TOKEN_BYTES || !token.iter().all(is_legal) {
+        return Err(FileError::NoToken);
+    }
+    Ok(Secret::new(token.to_vec()))
+}
+
+/// Reads user name and password of a proxy: `user:password` (RFC 7617 §2), without the line end.
+///
+/// # Errors
+/// The file cannot be read, is exposed, or contains something else.
+pub fn proxy_credentials(path: &Path) -> Result<Secret, FileError> {
+    let read = read_secret(path)?;
+    let line = read.expose();
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let has_control = line.iter().any(u8::is_ascii_control);
+    if !line.contains(&b':') || has_control || line.len() > MAX_CREDENTIALS_BYTES {
+        return Err(FileError::NoCredentials);
+    }
+    Ok(Secret::new(line.to_vec()))
 }
 
 /// Reads an issuer's keys.

@@ -16,6 +16,7 @@ use mcp_gateway_core::{
         authority::{Authority, Scheme},
         client_address::{ClientAddress, CountedAddress, ForwardedHeader, Networks},
         origin::{AllowedOrigin, Origin},
+        outbound::no_proxy::NoProxy,
         query::ClientQuery,
     },
     mcp::{supported::Supported, tasks::Tasks},
@@ -48,6 +49,8 @@ pub struct Config {
     pub hosts: Vec<Authority>,
     /// Authorization servers, by the name that resources use.
     pub issuers: BTreeMap<String, Issuer>,
+    /// How issuers are reached that do not say it themselves.
+    pub outbound: Route,
     /// The protected resources; at least one.
     pub resources: Vec<Resource>,
     /// Allowed browser origins in addition to that of the public URL.
@@ -185,6 +188,10 @@ pub struct Issuer {
     pub ca_file: Option<PathBuf>,
     /// Metadata and keys can be fetched over plain HTTP from other hosts than loopback.
     pub allow_http: bool,
+    /// The bearer token that is sent when fetching.
+    pub bearer_file: Option<PathBuf>,
+    /// How it is reached for fetching.
+    pub route: Route,
     /// Claims that contain scopes.
     pub scope_claims: Vec<ClaimPath>,
     /// The claim with the subject of the principal.
@@ -244,6 +251,32 @@ pub enum KeySource {
     Uri(String),
     /// From this file, a JWK set (RFC 7517 §5).
     File(PathBuf),
+}
+
+/// How the gateway reaches an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Directly, because no proxy is configured.
+    Unset,
+    /// Directly, as configured.
+    Direct,
+    /// Through a forward proxy.
+    Proxy(ForwardProxy),
+}
+
+/// A forward proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardProxy {
+    /// `https` where the connection to the proxy itself uses TLS.
+    pub scheme: Scheme,
+    /// Host and port, without the default port of the scheme.
+    pub authority: Authority,
+    /// A file with user name and password.
+    pub credentials_file: Option<PathBuf>,
+    /// Destinations that are reached directly.
+    pub no_proxy: NoProxy,
+    /// CA certificates for the proxy itself, instead of the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// One protected resource: an MCP server behind the gateway.

@@ -3,82 +3,71 @@
 use std::{path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use mcp_gateway_core::http::authority::Authority;
-use reqwest::{Certificate, Client, StatusCode, header::ACCEPT, redirect};
-use thiserror::Error;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ACCEPT, AUTHORIZATION},
+};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use mcp_gateway_core::http::{authority::Authority, outbound::host::Host};
+use reqwest::{Certificate, Client, Url, redirect};
 
-use crate::error_source::root_cause;
-
-/// Why a document could not be fetched.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub(crate) enum FetchError {
-    #[error("the CA file cannot be used: {0}")]
-    Authority(String),
-    #[error("no response within {0:?} (jwks.fetch)")]
-    Deadline(Duration),
-    #[error("{url}: {problem}")]
-    Connection { url: String, problem: String },
-    #[error("{url} answered with status {status}, expected 200")]
-    Status { url: String, status: u16 },
-    #[error("{0} answered with a redirect, which is not followed")]
-    Redirect(String),
-    #[error("{url} is larger than {limit} bytes (jwks.bytes)")]
-    TooLarge { url: String, limit: usize },
-    #[error("{0}")]
-    Document(String),
-    #[error("{0} is plain HTTP to another machine; use https, or set allow_http on the issuer")]
-    Insecure(String),
-}
-
-impl FetchError {
-    /// The metric label.
-    pub(crate) const fn label(&self) -> &'static str {
-        match self {
-            Self::Authority(_) => "ca",
-            Self::Deadline(_) => "timeout",
-            Self::Connection { .. } => "connection",
-            Self::Status { .. } => "status",
-            Self::Redirect(_) => "redirect",
-            Self::TooLarge { .. } => "too_large",
-            Self::Document(_) => "document",
-            Self::Insecure(_) => "insecure",
-        }
-    }
-}
+use super::{
+    bearer::Bearer,
+    environment::proxy_variable,
+    error::{FetchError, Via},
+    proxy::{AGENT, ProxyClient},
+};
+use crate::{
+    config::{Issuer, Jwks, Route},
+    error_source::root_cause,
+};
 
 /// Fetches documents of one issuer.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetcher {
-    client: Client,
+    direct: Client,
+    proxy: Option<ProxyClient>,
+    /// Neither the issuer nor `outbound` says anything about proxies.
+    is_unset: bool,
+    bearer: Option<Bearer>,
     deadline: Duration,
     max_bytes: usize,
     allow_http: bool,
 }
 
+/// An answer, whichever way it came.
+type Answer = Response<UnsyncBoxBody<Bytes, String>>;
+
 impl Fetcher {
-    /// A client that trusts the system's CA certificates, or only those in `ca_file`.
-    pub(crate) fn new(
-        ca_file: Option<&Path>,
-        allow_http: bool,
-        deadline: Duration,
-        max_bytes: usize,
-    ) -> Result<Self, FetchError> {
+    /// A client that trusts the system's CA certificates, or only those in the issuer's file.
+    ///
+    /// # Errors
+    /// A CA file cannot be used.
+    pub(crate) fn new(issuer: &Issuer, settings: Jwks) -> Result<Self, FetchError> {
+        let ca_file = issuer.ca_file.as_deref();
         let mut builder = Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
-            .user_agent(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")))
+            .user_agent(AGENT)
             .pool_max_idle_per_host(1);
         if let Some(path) = ca_file {
             builder = builder.tls_certs_only(authorities(path)?);
         }
-        let client = builder
+        let direct = builder
             .build()
             .map_err(|error| FetchError::Authority(root_cause(&error)))?;
+        let proxy = match &issuer.route {
+            Route::Proxy(proxy) => Some(ProxyClient::new(proxy, ca_file)?),
+            Route::Unset | Route::Direct => None,
+        };
         Ok(Self {
-            client,
-            deadline,
-            max_bytes,
-            allow_http,
+            direct,
+            proxy,
+            is_unset: issuer.route == Route::Unset,
+            bearer: Bearer::of(issuer),
+            deadline: settings.fetch,
+            max_bytes: settings.bytes,
+            allow_http: issuer.allow_http,
         })
     }
 
@@ -91,6 +80,38 @@ impl Fetcher {
         }
     }
 
+    /// That a fetch took too long.
+    pub(crate) fn late(&self, deadline: Duration) -> FetchError {
+        let via = self.proxy.as_ref().map(ProxyClient::via);
+        FetchError::Deadline(deadline, via.unwrap_or_default())
+    }
+
+    /// A hint where `error` may come from a proxy that is not configured here: other programs use that of the environment.
+    pub(crate) fn hint(&self, error: &FetchError) -> Option<String> {
+        let variable = proxy_variable().filter(|_| self.is_unset && error.is_unanswered())?;
+        Some(format!(
+            "the environment names a proxy ({variable}), which the gateway ignores: to use it, set outbound.proxy, or proxy on the issuer"
+        ))
+    }
+
+    /// Checks a URL that a document named and not the operator: an internal address is not asked of the proxy, which may
+    /// reach more than the gateway. The issuer's own host is what the operator named.
+    ///
+    /// # Errors
+    /// [`FetchError::Internal`].
+    pub(crate) fn check_found(&self, url: &str, issuer: &str) -> Result<(), FetchError> {
+        let host = |url: &Url| url.host_str().map(Host::parse);
+        let (Some(proxy), Ok(found)) = (&self.proxy, Url::parse(url)) else {
+            return Ok(());
+        };
+        let own = Url::parse(issuer).ok().as_ref().and_then(host);
+        let is_foreign = |host: &Host| host.is_internal_address() && own.as_ref() != Some(host);
+        if proxy.is_used_for(&found) && host(&found).as_ref().is_some_and(is_foreign) {
+            return Err(FetchError::Internal(url.to_owned()));
+        }
+        Ok(())
+    }
+
     /// The whole body of a 200 answer to `GET url`, within the deadline.
     pub(crate) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
         if !self.allow_http && is_insecure(url) {
@@ -98,38 +119,90 @@ impl Fetcher {
         }
         tokio::time::timeout(self.deadline, self.fetch(url))
             .await
-            .unwrap_or(Err(FetchError::Deadline(self.deadline)))
+            .unwrap_or_else(|_| Err(self.late(self.deadline)))
     }
 
     async fn fetch(&self, address: &str) -> Result<Bytes, FetchError> {
-        let url = address.to_owned();
-        let connection = |error: reqwest::Error| FetchError::Connection {
-            url: address.to_owned(),
-            problem: root_cause(&error),
+        let url = Url::parse(address)
+            .map_err(|error| FetchError::Document(format!("{address} is not a URL: {error}")))?;
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.is_used_for(&url));
+        let answer = match proxy {
+            Some(proxy) => self.get_through(proxy, &url).await?,
+            None => self.get_directly(&url).await?,
         };
-        let request = self.client.get(address).header(ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(connection)?;
-        match response.status() {
+        let via = proxy.map(ProxyClient::via).unwrap_or_default();
+        let url_shown = address.to_owned();
+        match answer.status() {
             StatusCode::OK => {}
-            status if status.is_redirection() => return Err(FetchError::Redirect(url)),
+            status if status.is_redirection() => return Err(FetchError::Redirect(url_shown)),
             status => {
                 return Err(FetchError::Status {
-                    url,
+                    note: format!("{via}{}", self.note(&url, status)),
+                    url: url_shown,
                     status: status.as_u16(),
                 });
             }
         }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(connection)? {
-            if body.len() + chunk.len() > self.max_bytes {
-                return Err(FetchError::TooLarge {
-                    url,
-                    limit: self.max_bytes,
-                });
-            }
-            body.extend_from_slice(&chunk);
+        self.body(url_shown, answer.into_body(), via).await
+    }
+
+    async fn get_directly(&self, url: &Url) -> Result<Answer, FetchError> {
+        let mut request = self
+            .direct
+            .get(url.clone())
+            .header(ACCEPT, "application/json");
+        if let Some(value) = self.authorization(url)? {
+            request = request.header(AUTHORIZATION, value);
         }
-        Ok(body.freeze())
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| FetchError::Connection {
+            url: url.as_str().to_owned(),
+            problem: root_cause(&error),
+            via: Via::default(),
+        })?;
+        let answer = Response::<reqwest::Body>::from(answer);
+        Ok(answer.map(|body| body.map_err(|error| root_cause(&error)).boxed_unsync()))
+    }
+
+    async fn get_through(&self, proxy: &ProxyClient, url: &Url) -> Result<Answer, FetchError> {
+        let answer = proxy.get(url, self.authorization(url)?).await?;
+        Ok(answer.map(|body| body.map_err(|error| root_cause(&error)).boxed_unsync()))
+    }
+
+    async fn body(
+        &self,
+        url: String,
+        mut body: UnsyncBoxBody<Bytes, String>,
+        via: Via,
+    ) -> Result<Bytes, FetchError> {
+        let mut read = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let chunk = match frame {
+                Ok(frame) => frame.into_data().unwrap_or_default(),
+                Err(problem) => return Err(FetchError::Connection { url, problem, via }),
+            };
+            if read.len() + chunk.len() > self.max_bytes {
+                let limit = self.max_bytes;
+                return Err(FetchError::TooLarge { url, limit });
+            }
+            read.extend_from_slice(&chunk);
+        }
+        Ok(read.freeze())
+    }
+
+    fn authorization(&self, url: &Url) -> Result<Option<HeaderValue>, FetchError> {
+        let is_local = !is_insecure(url.as_str());
+        let bearer = self.bearer.as_ref();
+        bearer.map_or(Ok(None), |bearer| bearer.authorization(url, is_local))
+    }
+
+    /// What an operator should know of an answer with this status.
+    fn note(&self, url: &Url, status: StatusCode) -> String {
+        let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        match self.bearer.as_ref().filter(|_| is_refused) {
+            Some(bearer) => bearer.note(url),
+            None => String::new(),
+        }
     }
 }
 

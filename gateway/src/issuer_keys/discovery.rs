@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::fetch::client::{FetchError, Fetcher};
+use crate::fetch::{client::Fetcher, error::FetchError};
 
 /// The member of authorization-server metadata that matters here (RFC 8414 §2).
 #[derive(Deserialize)]

@@ -13,7 +13,10 @@ use tokio::time::timeout;
 use super::discovery;
 use crate::{
     config::{Issuer, Jwks, KeySource, files},
-    fetch::client::{FetchError, Fetcher},
+    fetch::{
+        client::Fetcher,
+        error::{FetchError, Via},
+    },
 };
 
 /// The HTTP client for one issuer's key set, and the result of discovery.
@@ -33,12 +36,7 @@ impl KeyFetcher {
     pub(crate) fn new(issuer: &Issuer, settings: Jwks) -> Result<Self, FetchError> {
         let client = match issuer.keys {
             KeySource::File(_) => None,
-            KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(
-                issuer.ca_file.as_deref(),
-                issuer.allow_http,
-                settings.fetch,
-                settings.bytes,
-            )?),
+            KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(issuer, settings)?),
         };
         Ok(Self {
             client,
@@ -66,7 +64,19 @@ impl KeyFetcher {
     ) -> Result<ParsedKeySet, FetchError> {
         timeout(deadline, self.key_set(issuer))
             .await
-            .unwrap_or(Err(FetchError::Deadline(deadline)))
+            .unwrap_or_else(|_| Err(self.late(deadline)))
+    }
+
+    /// What may help an operator with `error`.
+    pub(crate) fn hint(&self, error: &FetchError) -> Option<String> {
+        self.client.as_ref().and_then(|client| client.hint(error))
+    }
+
+    fn late(&self, deadline: Duration) -> FetchError {
+        match &self.client {
+            Some(client) => client.late(deadline),
+            None => FetchError::Deadline(deadline, Via::default()),
+        }
     }
 
     /// Starts the next fetch with discovery.
@@ -96,6 +106,7 @@ impl KeyFetcher {
             Some(uri) => uri,
             None => discovery::jwks_uri(client, &issuer.issuer).await?,
         };
+        client.check_found(&uri, &issuer.issuer)?;
         *self.lock_discovered() = Some(uri.clone());
         client.get(&uri).await
     }

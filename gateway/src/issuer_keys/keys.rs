@@ -34,8 +34,8 @@ use super::{
     key_state::KeyState, rejected_keys::RejectedKeys,
 };
 use crate::{
-    config::{Issuer, Jwks, KeySource},
-    fetch::client::FetchError,
+    config::{Issuer, Jwks, KeySource, Route},
+    fetch::error::FetchError,
     telemetry::{log_interval::LogInterval, metrics::Metrics},
 };
 
@@ -88,12 +88,12 @@ pub(crate) struct IssuerKeys {
 }
 
 impl IssuerKeys {
-    /// `previous`, if it has the keys of the same issuer from the same source and the issuer's CA file is not in
-    /// `changed_files`: otherwise the first requests would have to wait. If only the settings differ, the same keys with new
-    /// settings. Else no keys yet: [`IssuerKeys::run`] fetches them.
+    /// `previous`, if it has the keys of the same issuer from the same source and no CA file is in `changed_files`: otherwise
+    /// the first requests would have to wait. If only the settings, the proxy or the bearer token differ, the same keys, which
+    /// are fetched in the new way from then on. Else no keys yet: [`IssuerKeys::run`] fetches them.
     ///
     /// # Errors
-    /// The issuer's CA file cannot be used.
+    /// A CA file cannot be used.
     pub(crate) fn reuse_or_new(
         previous: Option<&Arc<Self>>,
         issuer: &Issuer,
@@ -105,11 +105,22 @@ impl IssuerKeys {
         let is_same = |previous: &&Arc<Self>| {
             previous.are_of(issuer) && !issuer.ca_file.as_ref().is_some_and(has_changed)
         };
-        match previous.filter(is_same) {
-            Some(previous) if previous.settings == settings => Ok(previous.clone()),
-            Some(previous) => Ok(Arc::new(previous.with_settings(settings))),
-            None => Self::new(issuer.clone(), settings, metrics.clone()).map(Arc::new),
+        let Some(previous) = previous.filter(is_same) else {
+            return Self::new(issuer.clone(), settings, metrics.clone()).map(Arc::new);
+        };
+        let is_proxy_changed = matches!(
+            &issuer.route,
+            Route::Proxy(proxy) if proxy.ca_file.as_ref().is_some_and(has_changed)
+        );
+        if is_proxy_changed || !previous.are_fetched_like(issuer) {
+            let fetcher = KeyFetcher::new(issuer, settings)?;
+            return Ok(Arc::new(previous.fetched_by(fetcher, issuer, settings)));
         }
+        if previous.settings == settings {
+            return Ok(previous.clone());
+        }
+        let fetcher = previous.fetcher.with_settings(settings);
+        Ok(Arc::new(previous.fetched_by(fetcher, issuer, settings)))
     }
 
     fn new(issuer: Issuer, settings: Jwks, metrics: Arc<Metrics>) -> Result<Self, FetchError> {
@@ -149,18 +160,33 @@ impl IssuerKeys {
         source(&self.issuer) == source(issuer)
     }
 
-    /// Whether the keys come from one of these files.
-    pub(crate) fn come_from(&self, files: &BTreeSet<PathBuf>) -> bool {
-        matches!(&self.issuer.keys, KeySource::File(file) if files.contains(file))
+    /// Whether the keys of `issuer` are requested with the same credential by the same route.
+    fn are_fetched_like(&self, issuer: &Issuer) -> bool {
+        let way = |issuer: &Issuer| (issuer.route.clone(), issuer.bearer_file.clone());
+        way(&self.issuer) == way(issuer)
     }
 
-    /// The same keys with other settings.
-    fn with_settings(&self, settings: Jwks) -> Self {
+    /// Whether fetching reads one of these files: the keys themselves, or a credential.
+    pub(crate) fn come_from(&self, files: &BTreeSet<PathBuf>) -> bool {
+        let source = match &self.issuer.keys {
+            KeySource::File(file) => Some(file),
+            KeySource::Discovery | KeySource::Uri(_) => None,
+        };
+        let credentials = match &self.issuer.route {
+            Route::Proxy(proxy) => proxy.credentials_file.as_ref(),
+            Route::Unset | Route::Direct => None,
+        };
+        let read = [source, credentials, self.issuer.bearer_file.as_ref()];
+        read.into_iter().flatten().any(|file| files.contains(file))
+    }
+
+    /// The same keys, fetched in another way from now on.
+    fn fetched_by(&self, fetcher: KeyFetcher, issuer: &Issuer, settings: Jwks) -> Self {
         let tried = u64::from(self.was_tried());
         Self {
-            issuer: self.issuer.clone(),
+            issuer: issuer.clone(),
             settings,
-            fetcher: self.fetcher.with_settings(settings),
+            fetcher,
             begun: self.begun,
             metrics: self.metrics.clone(),
             state: ArcSwap::new(self.state.load_full()),
@@ -388,9 +414,11 @@ impl IssuerKeys {
             } else {
                 "resources of this issuer answer 503"
             };
+            let hint = self.fetcher.hint(error);
+            let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
             tracing::error!(
                 issuer = self.name(),
-                "key set (JWKS) fetch failed, {serving}: {error}"
+                "key set (JWKS) fetch failed, {serving}: {error}{hint}"
             );
         }
         if outcome.is_err() {
@@ -457,9 +485,13 @@ async fn keep_fresh(weak: Weak<IssuerKeys>, wake: Arc<Notify>) {
 
 #[cfg(test)]
 mod tests {
-    use mcp_gateway_core::token::{algorithm::Algorithm, claim_path::ClaimPath};
+    use mcp_gateway_core::{
+        http::{authority::Scheme, outbound::no_proxy::NoProxy},
+        token::{algorithm::Algorithm, claim_path::ClaimPath},
+    };
 
     use super::*;
+    use crate::config::ForwardProxy;
 
     const KEYS: &str = "keys.json";
     const CA: &str = "ca.pem";
@@ -476,6 +508,8 @@ mod tests {
             allow_http: false,
             names: Vec::new(),
             authorization_servers: Vec::new(),
+            bearer_file: None,
+            route: Route::Unset,
             scope_claims: Vec::new(),
             subject_claim: ClaimPath::named("sub"),
             client_claims: Vec::new(),
@@ -592,6 +626,57 @@ mod tests {
         let (a, b, c) = tokio::join!(one(), one(), one());
         assert!(a.is_ok() && b.is_ok() && c.is_ok());
         assert_eq!(keys.progress.borrow().ended - before, 1);
+    }
+
+    #[tokio::test]
+    async fn keys_stay_in_use_when_they_are_fetched_in_another_way() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(KEYS);
+        std::fs::write(&file, KEY).unwrap();
+        let issuer = Issuer {
+            keys: KeySource::File(file),
+            ..issuer()
+        };
+        let settings = Jwks::default();
+        let old = reuse_or_new(None, &issuer, settings, &[]);
+        old.fetch_and_apply(0).await;
+        let proxy = |ca_file: Option<&str>| {
+            Route::Proxy(ForwardProxy {
+                scheme: Scheme::Http,
+                authority: "proxy.example:3128".parse().unwrap(),
+                credentials_file: Some("credentials".into()),
+                no_proxy: NoProxy::default(),
+                ca_file: ca_file.map(PathBuf::from),
+            })
+        };
+        let changes: [fn(&mut Issuer); 2] = [
+            |issuer| issuer.route = Route::Direct,
+            |issuer| issuer.bearer_file = Some("token".into()),
+        ];
+        for change in changes {
+            let mut other = issuer.clone();
+            change(&mut other);
+            let new = reuse_or_new(Some(&old), &other, settings, &[]);
+            assert!(!Arc::ptr_eq(&new, &old), "{other:?}");
+            assert!(Arc::ptr_eq(&old.usable().unwrap(), &new.usable().unwrap()));
+        }
+        let through = |ca_file| Issuer {
+            route: proxy(ca_file),
+            bearer_file: Some("token".into()),
+            ..issuer.clone()
+        };
+        let old = reuse_or_new(None, &through(Some(CA)), settings, &[]);
+        let is_reused = |changed: &[&str]| {
+            let new = reuse_or_new(Some(&old), &through(Some(CA)), settings, changed);
+            Arc::ptr_eq(&old, &new)
+        };
+        // Credentials are read for each fetch; one that changed causes a fetch.
+        assert!(is_reused(&["token", "credentials"]) && !is_reused(&[CA]));
+        for (name, expected) in [("token", true), ("credentials", true), (CA, false)] {
+            let changed = BTreeSet::from([PathBuf::from(name)]);
+            assert_eq!(old.come_from(&changed), expected, "{name}");
+        }
     }
 
     #[tokio::test]

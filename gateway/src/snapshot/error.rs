@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use mcp_gateway_core::seal::SealingKeyError;
 use thiserror::Error;
 
-use crate::{config::files::FileError, fetch::client::FetchError, upstream::UpstreamError};
+use crate::{config::files::FileError, fetch::error::FetchError, upstream::UpstreamError};
 
 /// A file cannot be used any more since the configuration was checked, or the system has no randomness for a key.
 #[derive(Debug, Error)]

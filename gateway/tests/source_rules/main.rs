@@ -98,7 +98,7 @@ const NAMED_BY: NamedBy = &[
         &["request", "downstream", "admin", "app", "lifecycle"],
     ),
     ("reqwest", &["fetch"]),
-    ("hyper_util", &["admin", "upstream"]),
+    ("hyper_util", &["admin", "fetch", "upstream"]),
     ("h2", &["upstream"]),
     ("notify", &["lifecycle"]),
     ("serde_yaml", &["config"]),

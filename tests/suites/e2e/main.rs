@@ -27,9 +27,12 @@ mod transport {
 mod authentication {
     mod challenge_and_metadata;
     mod cors_and_origin;
+    mod fetching;
     mod final_slash;
     mod keys;
     mod providers;
+    mod proxies;
+    mod squid;
     mod tokens;
 }
 

@@ -7,6 +7,7 @@ pub mod forwarding;
 pub mod framing;
 pub mod media_type;
 pub mod origin;
+pub mod outbound;
 pub mod path;
 pub mod proxy_protocol;
 pub mod query;

@@ -1,6 +1,11 @@
-//! Helpers of many checks: find duplicates, and quote words from the file.
+//! Helpers of many checks: find duplicates, quote words from the file, and read CA files.
 
-use crate::config::reading::reader::Item;
+use std::path::PathBuf;
+
+use crate::config::{
+    files,
+    reading::reader::{Item, Section},
+};
 
 /// Longest word from the file that a finding quotes, in characters; a longer one is truncated.
 const MAX_QUOTED: usize = 64;
@@ -29,4 +34,18 @@ pub(super) fn quoted(word: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// Trusted certificates, read here to check that they are usable.
+pub(super) fn ca_file(section: &Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let item = section.get(key)?;
+    let path = item.file()?;
+    if let Err(error) = files::roots(&path) {
+        item.report_file(
+            &path,
+            &error,
+            "Use a PEM file with the certificates to trust",
+        );
+    }
+    Some(path)
 }

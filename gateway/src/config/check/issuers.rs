@@ -14,13 +14,16 @@ use self::{
     claims::{claims, one_claim},
     names::refuse_exposed,
 };
-use super::common::{quoted, without_repeats};
+use super::{
+    common::{ca_file, quoted, without_repeats},
+    outbound,
+};
 use crate::config::{
     declaration::issuer::{
         ALLOW_HTTP, CLIENT_CLAIM, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
     },
     files,
-    model::{Issuer, KeySource},
+    model::{Issuer, KeySource, Route},
     reading::{
         reader::{Item, Section, did_you_mean},
         url::HttpUrl,
@@ -48,7 +51,7 @@ impl Issuers {
     }
 }
 
-pub(super) fn issuers(root: &Section<'_>) -> Issuers {
+pub(super) fn issuers(root: &Section<'_>, outbound: &Route) -> Issuers {
     let fix =
         "Add an issuer, such as issuers: { corporate: { issuer: https://login.example.com/ } }";
     let entries = match root.required("issuers", fix) {
@@ -66,7 +69,7 @@ pub(super) fn issuers(root: &Section<'_>) -> Issuers {
                 "Rename the issuer: its name is a label of metrics",
             );
         }
-        if let Some(issuer) = issuer(&name, item.section()) {
+        if let Some(issuer) = issuer(&name, item.section(), outbound) {
             issuers.usable.insert(name.clone(), issuer);
         }
         issuers.names.insert(name);
@@ -74,7 +77,7 @@ pub(super) fn issuers(root: &Section<'_>) -> Issuers {
     issuers
 }
 
-fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
+fn issuer(name: &str, section: Section<'_>, outbound: &Route) -> Option<Issuer> {
     let allow_http = ALLOW_HTTP.read(&section);
     let names = names::names(&section, allow_http);
     let issuer = Issuer {
@@ -87,6 +90,8 @@ fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
         keys: keys(&section, allow_http),
         ca_file: ca_file(&section, "ca_file"),
         allow_http,
+        bearer_file: bearer_file(&section),
+        route: outbound::route(&section).unwrap_or_else(|| outbound.clone()),
         scope_claims: claims(&section, "scope_claim", &SCOPE_CLAIM),
         subject_claim: one_claim(&section, "subject_claim", SUBJECT_CLAIM),
         client_claims: claims(&section, "client_claim", &CLIENT_CLAIM),
@@ -94,12 +99,11 @@ fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
         max_lifetime: MAX_LIFETIME.read(&section),
         ignored_headers: ignored_headers(&section),
     };
-    if issuer.ca_file.is_some() && matches!(issuer.keys, KeySource::File(_)) {
-        section.report_at(
-            "ca_file",
-            "has no effect with `jwks_file`",
-            "Remove one of the two",
-        );
+    if matches!(issuer.keys, KeySource::File(_)) {
+        refuse_fetching(&section);
+    }
+    if issuer.bearer_file.is_some() {
+        refuse_exposed_bearer(&section, &issuer);
     }
     if names.has_tenants && issuer.keys == KeySource::Discovery {
         section.report(
@@ -109,6 +113,43 @@ fn issuer(name: &str, section: Section<'_>) -> Option<Issuer> {
     }
     section.finish();
     Some(issuer).filter(|issuer| !issuer.issuer.is_empty())
+}
+
+/// Nothing is fetched for keys in a file.
+fn refuse_fetching(section: &Section<'_>) {
+    for key in ["ca_file", "bearer_file", "proxy"] {
+        if section.get(key).is_some() {
+            section.report_at(
+                key,
+                "has no effect with `jwks_file`",
+                "Remove one of the two",
+            );
+        }
+    }
+}
+
+/// The token would be readable on the network, which `allow_http` does not allow.
+fn refuse_exposed_bearer(section: &Section<'_>, issuer: &Issuer) {
+    let url = match &issuer.keys {
+        KeySource::Uri(uri) => uri,
+        KeySource::Discovery | KeySource::File(_) => &issuer.issuer,
+    };
+    if HttpUrl::parse(url).is_ok_and(|url| url.is_exposed()) {
+        section.report_at(
+            "bearer_file",
+            "must not be used with plain HTTP: others on the network could read the token",
+            "Use https for the issuer and its key set",
+        );
+    }
+}
+
+fn bearer_file(section: &Section<'_>) -> Option<std::path::PathBuf> {
+    let item = section.get("bearer_file")?;
+    let path = item.file()?;
+    if let Err(error) = files::bearer_token(&path) {
+        item.report_file(&path, &error, "Use a file with one bearer token");
+    }
+    Some(path)
 }
 
 fn keys(section: &Section<'_>, allow_http: bool) -> KeySource {
@@ -144,20 +185,6 @@ fn jwks_uri(item: &Item<'_>, allow_http: bool) -> Option<String> {
     )?;
     refuse_exposed(item, &url, allow_http);
     item.text()
-}
-
-/// Trusted certificates, read here to check that they are usable.
-pub(super) fn ca_file(section: &Section<'_>, key: &'static str) -> Option<std::path::PathBuf> {
-    let item = section.get(key)?;
-    let path = item.file()?;
-    if let Err(error) = files::roots(&path) {
-        item.report_file(
-            &path,
-            &error,
-            "Use a PEM file with the certificates to trust",
-        );
-    }
-    Some(path)
 }
 
 /// In lower case and without `application/`, which issuers may omit (RFC 7515 §4.1.9).

@@ -8,7 +8,7 @@ use mcp_gateway_core::http::{
     origin::{AllowedOrigin, AllowedOriginError, OriginError},
 };
 
-use super::{common::without_repeats, issuers::ca_file};
+use super::common::{ca_file, without_repeats};
 use crate::config::{
     declaration::listen::{ADMIN_ADDRESS, PLAIN_HTTP, PROXY_PROTOCOL},
     files::{self, CertifiedKeyError, FileError},

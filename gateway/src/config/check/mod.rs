@@ -5,6 +5,7 @@ mod common;
 mod issuers;
 mod limits;
 mod listen;
+mod outbound;
 mod policy;
 mod rate_limits;
 mod resources;
@@ -29,7 +30,8 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let log = settings(root.section("log"));
     let audit = settings(root.section("audit"));
     let sessions = listen::sessions(&root);
-    let issuers = issuers::issuers(&root);
+    let outbound = outbound::outbound(root.section("outbound"));
+    let issuers = issuers::issuers(&root, &outbound);
     let surroundings = resources::Surroundings {
         public_url: public_url.as_ref(),
         issuers: &issuers,
@@ -44,6 +46,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         admin: admin?,
         hosts,
         issuers: issuers.usable,
+        outbound,
         resources,
         origins,
         addresses,

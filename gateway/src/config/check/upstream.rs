@@ -3,7 +3,7 @@
 
 use mcp_gateway_core::http::authority::{Authority, Scheme};
 
-use super::issuers::ca_file;
+use super::common::ca_file;
 use crate::config::{
     model::{Listener, Upstream, UpstreamTarget},
     reading::{

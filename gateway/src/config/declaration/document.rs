@@ -77,6 +77,11 @@ pub(crate) fn document() -> Table {
                 map(Kind::Table(issuer::issuer())),
                 "Authorization servers whose tokens are accepted, each with a name for use in resources.",
             ),
+            optional(
+                "outbound",
+                Kind::Table(issuer::outbound()),
+                "How the gateway reaches issuers.",
+            ),
             required(
                 "resources",
                 list(Kind::Table(resource::resource())),

@@ -1,4 +1,4 @@
-//! Authorization servers: an entry of `issuers`.
+//! Authorization servers: an entry of `issuers`, and the forward proxy through which they are reached (`outbound`).
 
 use super::parts::{
     amounts::{SECOND, ZERO, days, minutes, seconds},
@@ -91,6 +91,18 @@ pub(super) fn issuer() -> Table {
                 "PEM file with trusted CA certificates for fetching metadata and keys, instead of the system's.",
             ),
             ALLOW_HTTP.key(),
+            defaulted(
+                "bearer_file",
+                Kind::Text,
+                "none",
+                "File with a bearer token that is sent when fetching metadata and keys, such as a Kubernetes service account token. It is read again for each fetch, and sent only to the host of jwks_uri, else of issuer, over https or to loopback.",
+            ),
+            defaulted(
+                "proxy",
+                Kind::TextOr(proxy()),
+                "outbound.proxy",
+                "The forward proxy for fetching metadata and keys of this issuer, in the forms of outbound.proxy; none fetches them directly.",
+            ),
             text(
                 "scope_claim",
                 one_or_many(Kind::TextOr(claim())),
@@ -130,5 +142,49 @@ fn claim() -> Table {
             list(Kind::Text),
             "Names on the way to the claim, each exactly as in the token: for names with dots.",
         )],
+    }
+}
+
+/// `outbound`.
+pub(super) fn outbound() -> Table {
+    Table {
+        name: "Outbound",
+        keys: vec![defaulted(
+            "proxy",
+            Kind::TextOr(proxy()),
+            "none",
+            "The forward proxy for fetching metadata and keys of issuers: none, its URL, or a mapping with url. Variables such as HTTPS_PROXY are ignored.",
+        )],
+    }
+}
+
+/// The mapping form of `proxy`.
+fn proxy() -> Table {
+    Table {
+        name: "Proxy",
+        keys: vec![
+            required(
+                "url",
+                Kind::Text,
+                "URL of the proxy: http or https, host and port, without user name and password.",
+            ),
+            defaulted(
+                "credentials_file",
+                Kind::Text,
+                "none",
+                "File with user:password for the proxy (Basic), readable only by owner and group. It is read again for each fetch.",
+            ),
+            defaulted(
+                "no_proxy",
+                one_or_many(Kind::Text),
+                "none",
+                "Destinations that are reached directly: keys.example.com (and hosts below it), .example.com (only hosts below it), addresses and networks, separated by commas in a text. Names are not resolved for it. Loopback is always reached directly.",
+            ),
+            optional(
+                "ca_file",
+                Kind::Text,
+                "PEM file with trusted CA certificates for an https proxy, instead of the system's. Issuers are not verified with it.",
+            ),
+        ],
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 7] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -42,6 +42,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
     ),
     ("gateway.yaml", &[]),
     ("policy-examples.yaml", &[]),
+    ("kubernetes.yaml", &[("SERVICE_ACCOUNT", "serviceaccount")]),
 ];
 
 pub(super) fn example(name: &str) -> String {
@@ -59,6 +60,10 @@ fn files() -> Files {
     files.certificate("tls/client-ca.crt", "tls/client-ca.key");
     files.write("keys/offline.json", JWK_SET, 0o644);
     files.write("keys/session.key", &"5a".repeat(32), 0o600);
+    files.write("keys/issuer.token", "token", 0o600);
+    files.write("keys/proxy.credentials", "user:password", 0o600);
+    files.certificate("serviceaccount/ca.crt", "serviceaccount/ca.key");
+    files.write("serviceaccount/token", "token", 0o644);
     files.folder("run", 0o700);
     files
 }
@@ -117,6 +122,16 @@ fn the_auth0_example_has_the_values_of_auth0() {
         config.resources[0].audience,
         ["http://localhost:8080/mcp", "http://localhost:8080/mcp/"]
     );
+}
+
+#[test]
+fn the_kubernetes_example_has_the_values_of_service_account_tokens() {
+    let (name, variables) = EXAMPLES[6];
+    let issuer = &load_example(name, variables).issuers["cluster"];
+    assert_eq!(issuer.token_types, [""]);
+    let uri = "https://kubernetes.default.svc/openid/v1/jwks";
+    assert_eq!(issuer.keys, KeySource::Uri(uri.to_owned()));
+    assert!(issuer.ca_file.is_some() && issuer.bearer_file.is_some());
 }
 
 #[test]

@@ -431,3 +431,67 @@ fn the_directory_of_the_upgrade_socket_is_not_writable_by_others() {
         assert_eq!(files.finding(&text), expected, "{path}");
     }
 }
+
+/// One issuer with these keys, whose files are in `files`.
+fn with_issuer(keys: &str) -> String {
+    edited(
+        "issuer: https://partner.example.com",
+        &format!("{{ issuer: 'https://p.example', {keys} }}"),
+    )
+}
+
+#[test]
+fn a_bearer_token_is_one_token_that_not_everybody_can_write() {
+    let files = Files::new();
+    let large = "x".repeat(16 * 1024 + 1);
+    let no_token =
+        "contains no bearer token (RFC 6750, section 2.1; at most 16384 bytes)".to_owned();
+    for (text, mode, problem) in [
+        ("eyJ.abc-_~+/==\n", 0o600, None),
+        // As Kubernetes mounts it.
+        ("token", 0o644, None),
+        (
+            "token",
+            0o646,
+            Some("must not be writable by all users".to_owned()),
+        ),
+        ("", 0o600, Some("is an empty file".to_owned())),
+        ("\n", 0o600, Some(no_token.clone())),
+        ("Bearer token", 0o600, Some(no_token.clone())),
+        ("one\ntwo", 0o600, Some(no_token.clone())),
+        (&large, 0o600, Some(no_token)),
+    ] {
+        files.write("token", text, mode);
+        let expected =
+            problem.map(|problem| format!("issuers.partner.bearer_file:8 token {problem}"));
+        let found = files.finding(&with_issuer("bearer_file: token"));
+        assert_eq!(found, expected, "{text:.20} {mode:o}");
+    }
+}
+
+#[test]
+fn the_credentials_of_a_proxy_are_one_line_that_nobody_else_can_read() {
+    let files = Files::new();
+    let none = "contains no user:password on one line (at most 1024 bytes)";
+    for (text, mode, problem) in [
+        ("user:password\n", 0o600, None),
+        ("user:pass:wörd\r\n", 0o640, None),
+        (
+            "user:password",
+            0o644,
+            Some("must not be readable or writable by all users"),
+        ),
+        ("user", 0o600, Some(none)),
+        ("user:password\nuser:password", 0o600, Some(none)),
+    ] {
+        files.write("proxy", text, mode);
+        let expected = problem
+            .map(|problem| format!("issuers.partner.proxy.credentials_file:8 proxy {problem}"));
+        let proxy = "proxy: { url: 'http://proxy.example:3128', credentials_file: proxy }";
+        assert_eq!(
+            files.finding(&with_issuer(proxy)),
+            expected,
+            "{text} {mode:o}"
+        );
+    }
+}

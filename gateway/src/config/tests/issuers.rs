@@ -1,5 +1,7 @@
 //! Findings about issuers.
 
+use mcp_gateway_core::http::outbound::host::Host;
+
 use super::*;
 
 #[test]
@@ -426,5 +428,135 @@ fn a_principal_of_several_tenants_names_its_tenant() {
             only_finding(&text(&both, rule)).ends_with(problem),
             "{rule}"
         );
+    }
+}
+
+#[test]
+fn a_proxy_is_a_url_without_secrets_and_its_exceptions_have_known_forms() {
+    const ISSUER: &str = "issuer: https://partner.example.com";
+    let with = |proxy: &str| format!("{{ issuer: 'https://p.example', proxy: {proxy} }}");
+    for (proxy, path, problem) in [
+        (
+            "'http://user:hunter2@proxy.example:3128'",
+            "",
+            "must have a valid host and an optional port, without user name or password",
+        ),
+        (
+            "'socks5://proxy.example:1080'",
+            "",
+            "must be an absolute http or https URL",
+        ),
+        (
+            "proxy.example:3128",
+            "",
+            "must be an absolute http or https URL",
+        ),
+        ("'http://proxy.example:3128/x'", "", "must not have a path"),
+        (
+            "{ no_proxy: [a.example] }",
+            ".url",
+            "required key is missing",
+        ),
+        (
+            "{ url: 'http://proxy.example', no_proxy: '*' }",
+            ".no_proxy",
+            "must not match every host",
+        ),
+        (
+            "{ url: 'http://proxy.example', no_proxy: [a.example, 10.0.0.1/8] }",
+            ".no_proxy[1]",
+            "must not have bits set after its prefix: the network is 10.0.0.0/8",
+        ),
+    ] {
+        let findings = findings(&edited(ISSUER, &with(proxy)));
+        let found: Vec<_> = findings
+            .iter()
+            .map(|finding| (finding.path.as_str(), finding.problem.as_str()))
+            .collect();
+        let expected = format!("issuers.partner.proxy{path}");
+        assert_eq!(found, [(expected.as_str(), problem)], "{proxy}");
+        assert!(!format!("{findings:?}").contains("hunter2"));
+    }
+    let route = |proxy: &str| {
+        parsed(&edited(ISSUER, &with(proxy))).issuers["partner"]
+            .route
+            .clone()
+    };
+    assert_eq!(route("none"), Route::Direct);
+    let proxy =
+        "{ url: 'http://proxy.example:3128/', no_proxy: 'a.example, .b.example,10.0.0.0/8' }";
+    let Route::Proxy(proxy) = route(proxy) else {
+        panic!("no proxy");
+    };
+    assert_eq!(proxy.authority.to_string(), "proxy.example:3128");
+    for (host, expected) in [
+        ("a.example", true),
+        ("c.b.example", true),
+        ("b.example", false),
+        ("10.1.1.1", true),
+    ] {
+        let host = Host::parse(host);
+        assert_eq!(proxy.no_proxy.contains(&host, 443), expected, "{host:?}");
+    }
+}
+
+#[test]
+fn an_issuer_without_a_route_has_that_of_all() {
+    let text = edited(
+        "issuers:\n  corporate",
+        "outbound: { proxy: 'http://proxy.example:3128' }\nissuers:\n  corporate",
+    );
+    let config = parsed(&text);
+    let route = &config.issuers["partner"].route;
+    assert!(matches!(route, Route::Proxy(_)) && *route == config.outbound);
+    assert_eq!(parsed(VALID).issuers["partner"].route, Route::Unset);
+}
+
+#[test]
+fn what_is_needed_for_fetching_does_not_go_with_keys_in_a_file_nor_over_plain_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "token").unwrap();
+    let keys = folder.path().join("keys.json");
+    std::fs::write(&keys, files::JWK_SET).unwrap();
+    let (token, keys) = (token.display(), keys.display());
+    for (issuer, expected) in [
+        (
+            format!(
+                "{{ issuer: 'https://p.example', jwks_file: '{keys}', bearer_file: '{token}' }}"
+            ),
+            "issuers.partner.bearer_file: has no effect with `jwks_file`",
+        ),
+        (
+            format!("{{ issuer: 'https://p.example', jwks_file: '{keys}', proxy: none }}"),
+            "issuers.partner.proxy: has no effect with `jwks_file`",
+        ),
+        (
+            format!("{{ issuer: 'http://p.example', allow_http: true, bearer_file: '{token}' }}"),
+            "issuers.partner.bearer_file: must not be used with plain HTTP: others on the network could read the token",
+        ),
+        (
+            format!(
+                "{{ issuer: 'https://p.example', jwks_uri: 'http://k.example', allow_http: true, bearer_file: '{token}' }}"
+            ),
+            "issuers.partner.bearer_file: must not be used with plain HTTP: others on the network could read the token",
+        ),
+        (
+            format!("{{ issuer: 'http://127.0.0.1:9', bearer_file: '{token}' }}"),
+            "",
+        ),
+        (
+            format!("{{ issuer: 'https://p.example', bearer_file: '{token}' }}"),
+            "",
+        ),
+    ] {
+        let text = edited("issuer: https://partner.example.com", &issuer);
+        let found = parse(&text, Path::new(""), &Environment::default()).err();
+        let found: Vec<_> = found
+            .into_iter()
+            .flatten()
+            .map(|finding| format!("{}: {}", finding.path, finding.problem))
+            .collect();
+        assert_eq!(found.join("\n"), expected, "{issuer}");
     }
 }

@@ -43,6 +43,7 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("admin", old.admin != new.admin),
         ("hosts", old.hosts != new.hosts),
         ("issuers", old.issuers != new.issuers),
+        ("outbound", old.outbound != new.outbound),
         ("resources", old.resources != new.resources),
         ("origins", old.origins != new.origins),
         (

@@ -1,0 +1,372 @@
+//! Requests through a forward proxy: a tunnel (CONNECT, RFC 9110 §9.3.6) for https, the whole URL in the request line for
+//! http (RFC 9112 §3.2.2).
+//!
+//! The proxy resolves the names of destinations. TLS in the tunnel is verified with the issuer's CA certificates, TLS to the
+//! proxy itself with the proxy's: a proxy cannot vouch for an issuer. Loopback destinations never go through a proxy, which
+//! would take them for itself.
+
+use std::{path::Path, sync::Arc};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request, Response, StatusCode, Uri,
+    header::{ACCEPT, AUTHORIZATION, HOST, PROXY_AUTHORIZATION, USER_AGENT},
+};
+use http_body_util::Empty;
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    upgrade::Upgraded,
+};
+use hyper_util::rt::TokioIo;
+use mcp_gateway_core::http::{authority::Scheme, outbound::host::Host};
+use reqwest::Url;
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
+use super::error::{FetchError, Via};
+use crate::{
+    config::{ForwardProxy, files},
+    error_source::root_cause,
+};
+
+/// Most bytes that are buffered of one connection: the head of an answer fits in it.
+const MAX_BUFFER: usize = 64 * 1024;
+
+/// How the gateway names itself.
+pub(super) const AGENT: &str = concat!("mcp-gateway/", env!("CARGO_PKG_VERSION"));
+
+/// The client of a forward proxy.
+#[derive(Clone)]
+pub(super) struct ProxyClient {
+    proxy: ForwardProxy,
+    /// TLS to an https proxy.
+    to_proxy: Option<TlsConnector>,
+    /// TLS through a tunnel.
+    to_target: TlsConnector,
+}
+
+impl std::fmt::Debug for ProxyClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_tuple("ProxyClient")
+            .field(&self.proxy)
+            .finish()
+    }
+}
+
+/// What a request goes over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+type Sender = SendRequest<Empty<Bytes>>;
+
+impl ProxyClient {
+    /// A client that verifies destinations with the certificates in `ca_file`, or the system's.
+    ///
+    /// # Errors
+    /// A CA file cannot be used.
+    pub(super) fn new(proxy: &ForwardProxy, ca_file: Option<&Path>) -> Result<Self, FetchError> {
+        let to_proxy = match proxy.scheme {
+            Scheme::Http => None,
+            Scheme::Https => Some(connector(proxy.ca_file.as_deref())?),
+        };
+        Ok(Self {
+            proxy: proxy.clone(),
+            to_proxy,
+            to_target: connector(ca_file)?,
+        })
+    }
+
+    /// Whether requests for this URL go through the proxy.
+    pub(super) fn is_used_for(&self, url: &Url) -> bool {
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return true;
+        };
+        let host = Host::parse(host);
+        !host.is_loopback() && !self.proxy.no_proxy.contains(&host, port)
+    }
+
+    /// The proxy, for messages.
+    pub(super) fn via(&self) -> Via {
+        Via(Some(self.name()))
+    }
+
+    fn name(&self) -> String {
+        format!("{}://{}", self.proxy.scheme, self.proxy.authority)
+    }
+
+    /// Sends `GET url` with this `Authorization`.
+    ///
+    /// # Errors
+    /// The proxy or, through it, the destination cannot be reached, or the proxy refused.
+    pub(super) async fn get(
+        &self,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response<Incoming>, FetchError> {
+        if url.scheme() == "https" {
+            return self.get_in_tunnel(url, authorization).await;
+        }
+        let failed = |error: hyper::Error| self.failed(root_cause(&error));
+        let mut request = get(url.as_str(), url, authorization)?;
+        if let Some(credentials) = self.credentials()? {
+            let headers = request.headers_mut();
+            headers.insert(PROXY_AUTHORIZATION, credentials);
+        }
+        let mut sender = self.open().await?;
+        let answer = sender.send_request(request).await.map_err(failed)?;
+        match answer.status() {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(self.refused(url.as_str(), answer.status()))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn get_in_tunnel(
+        &self,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response<Incoming>, FetchError> {
+        let failed = |problem| FetchError::Connection {
+            url: url.as_str().to_owned(),
+            problem,
+            via: self.via(),
+        };
+        let tunnel = TokioIo::new(self.tunnel(url).await?);
+        let host = url.host_str().unwrap_or_default();
+        let stream = secured(&self.to_target, host, tunnel)
+            .await
+            .map_err(failed)?;
+        let mut sender = handshake(stream).await.map_err(failed)?;
+        let path = url.query().map_or_else(
+            || url.path().to_owned(),
+            |query| format!("{}?{query}", url.path()),
+        );
+        let request = get(&path, url, authorization)?;
+        let answer = sender.send_request(request).await;
+        answer.map_err(|error| failed(root_cause(&error)))
+    }
+
+    /// A tunnel to the host and port of `url`.
+    async fn tunnel(&self, url: &Url) -> Result<Upgraded, FetchError> {
+        let target = authority(url);
+        let mut request = Request::connect(target.as_str())
+            .header(HOST, &target)
+            .header(USER_AGENT, AGENT);
+        if let Some(credentials) = self.credentials()? {
+            request = request.header(PROXY_AUTHORIZATION, credentials);
+        }
+        let request = request
+            .body(Empty::new())
+            .map_err(|error| self.failed(error.to_string()))?;
+        let failed = |error: hyper::Error| self.failed(root_cause(&error));
+        let mut sender = self.open().await?;
+        let answer = sender.send_request(request).await.map_err(failed)?;
+        if !answer.status().is_success() {
+            return Err(self.refused(&format!("CONNECT {target}"), answer.status()));
+        }
+        hyper::upgrade::on(answer).await.map_err(failed)
+    }
+
+    /// A connection to the proxy.
+    async fn open(&self) -> Result<Sender, FetchError> {
+        let host = self.proxy.authority.host();
+        let port = self.proxy.authority.port_or_default(self.proxy.scheme);
+        let stream = TcpStream::connect((bare(host), port))
+            .await
+            .map_err(|error| self.failed(error.to_string()))?;
+        let opened = match &self.to_proxy {
+            None => handshake(stream).await,
+            Some(tls) => match secured(tls, host, stream).await {
+                Ok(stream) => handshake(stream).await,
+                Err(problem) => Err(problem),
+            },
+        };
+        opened.map_err(|problem| self.failed(problem))
+    }
+
+    /// `Proxy-Authorization` (RFC 7617), read again for each connection.
+    fn credentials(&self) -> Result<Option<HeaderValue>, FetchError> {
+        let Some(file) = &self.proxy.credentials_file else {
+            return Ok(None);
+        };
+        let unusable = |error: &str| FetchError::Credentials(format!("{} {error}", file.display()));
+        let credentials =
+            files::proxy_credentials(file).map_err(|error| unusable(&error.to_string()))?;
+        let value = format!("Basic {}", BASE64_STANDARD.encode(credentials.expose()));
+        let mut value =
+            HeaderValue::try_from(value).map_err(|_| unusable("contains no user:password"))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    fn failed(&self, problem: String) -> FetchError {
+        FetchError::Proxy {
+            proxy: self.name(),
+            problem,
+        }
+    }
+
+    fn refused(&self, target: &str, status: StatusCode) -> FetchError {
+        FetchError::ProxyStatus {
+            proxy: self.name(),
+            target: target.to_owned(),
+            status: status.as_u16(),
+        }
+    }
+}
+
+/// `GET` with this target in the request line.
+fn get(
+    target: &str,
+    url: &Url,
+    authorization: Option<HeaderValue>,
+) -> Result<Request<Empty<Bytes>>, FetchError> {
+    let unfit = |error: String| FetchError::Document(format!("{url}: {error}"));
+    let uri: Uri = target
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| unfit(error.to_string()))?;
+    let host = match url.port() {
+        Some(_) => authority(url),
+        None => url.host_str().unwrap_or_default().to_owned(),
+    };
+    let mut request = Request::get(uri)
+        .header(HOST, host)
+        .header(USER_AGENT, AGENT)
+        .header(ACCEPT, "application/json");
+    if let Some(value) = authorization {
+        request = request.header(AUTHORIZATION, value);
+    }
+    request
+        .body(Empty::new())
+        .map_err(|error| unfit(error.to_string()))
+}
+
+/// Host and port, the default port included.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{host}:{port}")
+}
+
+/// An IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    let inner = host.strip_prefix('[');
+    inner
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+async fn secured<S: Stream>(
+    tls: &TlsConnector,
+    host: &str,
+    stream: S,
+) -> Result<tokio_rustls::client::TlsStream<S>, String> {
+    let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| error.to_string())?;
+    tls.connect(name, stream)
+        .await
+        .map_err(|error| root_cause(&error))
+}
+
+/// Begins HTTP/1.1. The task of the connection ends with the sender and the answer.
+async fn handshake<S: Stream + 'static>(stream: S) -> Result<Sender, String> {
+    let handshake = http1::Builder::new()
+        .max_buf_size(MAX_BUFFER)
+        .handshake(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.map_err(|error| root_cause(&error))?;
+    tokio::spawn(connection.with_upgrades());
+    Ok(sender)
+}
+
+/// TLS that is verified with the certificates in `ca_file`, or the system's.
+fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, FetchError> {
+    let roots = match ca_file {
+        Some(path) => files::roots(path)
+            .map_err(|error| FetchError::Authority(format!("{} {error}", path.display())))?,
+        None => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
+        }
+    };
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_gateway_core::http::{
+        authority::Authority,
+        outbound::no_proxy::{NoProxy, NoProxyEntry},
+    };
+
+    use super::*;
+
+    fn client(no_proxy: &[&str]) -> ProxyClient {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let entries = no_proxy
+            .iter()
+            .map(|entry| NoProxyEntry::parse(entry).unwrap());
+        let proxy = ForwardProxy {
+            scheme: Scheme::Http,
+            authority: Authority::parse("proxy.example:3128").unwrap(),
+            credentials_file: None,
+            no_proxy: NoProxy::new(entries.collect()),
+            ca_file: None,
+        };
+        ProxyClient::new(&proxy, None).unwrap()
+    }
+
+    #[test]
+    fn loopback_and_excluded_destinations_are_reached_directly() {
+        let client = client(&["10.0.0.0/8", ".corp.example:8443"]);
+        for (url, expected) in [
+            ("https://issuer.example/keys", true),
+            ("http://issuer.example/keys", true),
+            ("https://10.1.2.3/keys", false),
+            // The URL parser reads this as 10.0.0.1.
+            ("https://0xA.1/keys", false),
+            ("https://keys.corp.example:8443/", false),
+            ("https://keys.corp.example/", true),
+            ("https://localhost/keys", false),
+            ("http://127.1:9/keys", false),
+            ("http://[::1]:9/keys", false),
+            ("http://[::ffff:127.0.0.1]:9/keys", false),
+            ("https://169.254.169.254/keys", true),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(client.is_used_for(&url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_written_as_http_requires() {
+        for (url, tunnel, host) in [
+            ("https://a.example/", "a.example:443", "a.example"),
+            (
+                "https://a.example:8443/",
+                "a.example:8443",
+                "a.example:8443",
+            ),
+            (
+                "https://[2001:db8::1]/",
+                "[2001:db8::1]:443",
+                "[2001:db8::1]",
+            ),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(authority(&url), tunnel);
+            let request = get("/x", &url, None).unwrap();
+            assert_eq!(request.headers()[HOST], host);
+        }
+    }
+}
