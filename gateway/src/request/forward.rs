@@ -13,6 +13,10 @@ use http_body::Body;
 use http_body_util::Full;
 use mcp_gateway_core::{
     http::{
+        answer::{
+            coding::{self, Treatment},
+            status,
+        },
         cors,
         forwarding::{self, LAST_EVENT_ID, copies},
     },
@@ -21,19 +25,20 @@ use mcp_gateway_core::{
         message::Message,
     },
     policy::permit::Permit,
-    refusal::{Refusal, reason::Reason},
+    refusal::{Refusal, fault::Fault, reason::Reason},
 };
 use pingora::http::ResponseHeader;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     exchange::{Exchange, Stop},
-    record::{Record, audit},
+    record::audit,
     response::{
         body::RelayedBody,
+        decoding::AnswerBody,
         editing::Editing,
         relay::Relay,
-        rewrite::{self, AnswerForm},
+        rewrite::{self, AnswerForm, BODIES},
         stream_end::StreamEnd,
         write::{write_head, write_whole},
     },
@@ -59,6 +64,11 @@ const TOO_LONG: &str = "the subject, client id or scopes of the token are too lo
 /// The detail in the access log where a call is ended because its token expired.
 const EXPIRED: &str =
     "the token expired while the call waited for its answer (timeouts.max_after_expiry)";
+/// The detail in the access log where the head of an answer did not come in time.
+const LATE: &str = "no response head came in time (timeouts.response_head or resources.response_head; timeouts.max_after_expiry where the token expired)";
+
+/// The detail in the access log where the upstream's session id cannot be used.
+const OTHER_SESSION: &str = "the Mcp-Session-Id of the MCP server's answer is another than the one that was sent, or is not visible ASCII of a usable length";
 
 /// What the answer takes, and on what it depends.
 pub(crate) struct Terms {
@@ -72,7 +82,7 @@ pub(crate) async fn forward(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
     permit: &Permit,
-    message: Message,
+    mut message: Message,
     session: Option<OpenedSession>,
     Terms { place, standing }: Terms,
     query: Option<String>,
@@ -82,15 +92,18 @@ pub(crate) async fn forward(
         Some(_) => last_event_id(exchange, resource)?,
         None => None,
     };
-    let request = request(
-        exchange,
+    let body = message.body.take().unwrap_or_default();
+    // What may be sent again is kept, as it is counted already.
+    let kept_body = message.may_be_repeated().then(|| body.clone());
+    let outgoing = Outgoing {
         resource,
         permit,
-        message,
-        session.as_ref(),
+        message: &message,
+        session: session.as_ref(),
         last_event,
         query,
-    );
+    };
+    let request = outgoing.request(exchange, body);
     if let Err(Reason::UnusableSubject) = request {
         exchange.record.set_detail(TOO_LONG);
     }
@@ -104,14 +117,23 @@ pub(crate) async fn forward(
         None => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
     };
     let started = Instant::now();
-    let response = ask(
-        exchange,
-        resource,
-        request,
-        place.listens(),
-        &mut stream_end,
-    )
-    .await;
+    let deadline = (!place.listens()).then(|| started + resource.response_head);
+    let sent = resource.upstream.send(request);
+    let mut response = ask(exchange, sent, deadline, &mut stream_end).await;
+    if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body)) =
+        (&response, kept_body)
+    {
+        let label = exchange.record.resource_label();
+        exchange.gateway.metrics().count_upstream_retry(label);
+        let sent = resource
+            .upstream
+            .send_again(outgoing.request(exchange, body)?, *before);
+        response = Box::pin(ask(exchange, sent, deadline, &mut stream_end)).await;
+    }
+    let response = response.map_err(|unanswered| match unanswered {
+        Unanswered::Failed(error) => failed(exchange, &error).into(),
+        Unanswered::Stop(stop) => stop,
+    });
     exchange.record.set_upstream_duration(started.elapsed());
     stream_end.note(exchange.record);
     if let Err(Stop::Refused(refusal)) = &response
@@ -124,11 +146,23 @@ pub(crate) async fn forward(
     for (name, value) in copies::equal_lines(response.headers()) {
         response.headers_mut().insert(name, value);
     }
-    check_status(response.status())?;
+    check_status(exchange, resource, &response)?;
     let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)
-        .map_err(Refusal::from)?;
+        .map_err(|fault| match fault.detail.is_empty() {
+            true => Fault::new(fault.reason, OTHER_SESSION).into(),
+            false => Refusal::from(fault),
+        })?;
     let has_body = !response.body().is_end_stream();
-    let response = match exchange.edit.take().filter(|_| has_body) {
+    let edit = exchange.edit.take().filter(|_| has_body);
+    let response = match decoded(exchange, response, edit.is_some()) {
+        Ok(response) => response,
+        Err(Undecodable(response)) if !response.status().is_success() => {
+            return without_body(exchange, *response, session_id).await;
+        }
+        Err(Undecodable(_)) => return Err(Reason::UpstreamEncoding.into()),
+        Err(TooMany(reason)) => return Err(reason.into()),
+    };
+    let response = match edit {
         None => response.map(RelayedBody::Plain),
         Some(edit) => match AnswerForm::of(response.headers(), exchange.record) {
             Ok(AnswerForm::Events) => edited_events(exchange, response, edit),
@@ -157,9 +191,48 @@ pub(crate) async fn forward(
     Ok(Some(relay))
 }
 
+/// An answer whose body cannot be had.
+enum Unusable {
+    /// Its content coding cannot be decoded.
+    Undecodable(Box<Response<UpstreamBody>>),
+    /// A limit on bodies in memory is reached.
+    TooMany(Reason),
+}
+use Unusable::{TooMany, Undecodable};
+
+/// The answer without its content coding, unless it can be read or forwarded as it is.
+fn decoded(
+    exchange: &mut Exchange<'_>,
+    mut response: Response<UpstreamBody>,
+    must_be_read: bool,
+) -> Result<Response<AnswerBody>, Unusable> {
+    let client = &exchange.session.req_header().headers;
+    let coding = match coding::treatment(response.headers(), client, must_be_read) {
+        Treatment::AsSent => return Ok(response.map(AnswerBody::AsSent)),
+        _ if response.body().is_end_stream() => return Ok(response.map(AnswerBody::AsSent)),
+        Treatment::Decoded(coding) => coding,
+        Treatment::Refused => {
+            exchange
+                .record
+                .set_detail(coding::detail(response.headers()));
+            return Err(Undecodable(Box::new(response)));
+        }
+    };
+    response.headers_mut().remove(CONTENT_ENCODING);
+    let (parts, body) = response.into_parts();
+    let reservation = exchange.body_reservation();
+    match AnswerBody::decoded(body, coding, reservation, &exchange.snapshot.bodies) {
+        Ok(body) => Ok(Response::from_parts(parts, body)),
+        Err(reason) => {
+            exchange.record.set_detail(BODIES);
+            Err(TooMany(reason))
+        }
+    }
+}
+
 fn edited_events(
     exchange: &Exchange<'_>,
-    response: Response<UpstreamBody>,
+    response: Response<AnswerBody>,
     edit: Editing,
 ) -> Response<RelayedBody> {
     let reservation = exchange.body_reservation();
@@ -168,7 +241,7 @@ fn edited_events(
 
 /// An answer that is edited as a whole.
 struct WholeAnswer {
-    response: Response<UpstreamBody>,
+    response: Response<AnswerBody>,
     edit: Editing,
     deadline: Instant,
     session_id: Option<HeaderValue>,
@@ -186,7 +259,7 @@ async fn edited_document(
     let response = Response::from_parts(parts, ());
     let body = match edited {
         Err(Stop::Refused(refusal))
-            if refusal.reason == Reason::AnswerUnreadable && !response.status().is_success() =>
+            if cannot_be_read(refusal.reason) && !response.status().is_success() =>
         {
             return without_body(exchange, response, session_id).await;
         }
@@ -197,6 +270,11 @@ async fn edited_document(
     write_head(exchange.session, head).await?;
     write_whole(exchange.session, body).await?;
     Ok(None)
+}
+
+/// Whether the body of an answer is not what its head says.
+const fn cannot_be_read(reason: Reason) -> bool {
+    matches!(reason, Reason::AnswerUnreadable | Reason::UpstreamEncoding)
 }
 
 /// Writes an error of the upstream without its body, which cannot be read: it might hold a list.
@@ -215,34 +293,44 @@ async fn without_body<B>(
     Ok(None)
 }
 
-fn request(
-    exchange: &Exchange<'_>,
-    resource: &ProtectedResource,
-    permit: &Permit,
-    message: Message,
-    session: Option<&OpenedSession>,
+/// What a request to the upstream is made of, without its body.
+struct Outgoing<'a> {
+    resource: &'a ProtectedResource,
+    permit: &'a Permit,
+    message: &'a Message,
+    session: Option<&'a OpenedSession>,
     last_event: Option<HeaderValue>,
     query: Option<String>,
-) -> Result<Request<Full<Bytes>>, Reason> {
-    let client = exchange.session.req_header();
-    let mut headers = forwarding::to_upstream(&client.headers, message.era);
-    headers.insert(HOST, resource.upstream.host().clone());
-    identify(&mut headers, &resource.identity_headers, permit)?;
-    if let Some(name) = message.mirror.filter(|_| headers.contains_key(NAME)) {
-        headers.insert(NAME, name);
-    }
-    if let Some(session) = session {
-        let id = HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
-        headers.insert(SESSION_ID, id);
-        if let Some(event) = last_event {
-            headers.insert(LAST_EVENT_ID, event);
+}
+
+impl Outgoing<'_> {
+    fn request(
+        &self,
+        exchange: &Exchange<'_>,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Reason> {
+        let (client, upstream) = (exchange.session.req_header(), &self.resource.upstream);
+        let mut headers = forwarding::to_upstream(&client.headers, self.message.era);
+        headers.insert(HOST, upstream.host().clone());
+        identify(&mut headers, &self.resource.identity_headers, self.permit)?;
+        let mirror = self.message.mirror.as_ref();
+        if let Some(name) = mirror.filter(|_| headers.contains_key(NAME)) {
+            headers.insert(NAME, name.clone());
         }
+        if let Some(session) = self.session {
+            let id =
+                HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
+            headers.insert(SESSION_ID, id);
+            if let Some(event) = &self.last_event {
+                headers.insert(LAST_EVENT_ID, event.clone());
+            }
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = client.method.clone();
+        *request.uri_mut() = upstream.target(self.query.as_deref());
+        *request.headers_mut() = headers;
+        Ok(request)
     }
-    let mut request = Request::new(Full::new(message.body.unwrap_or_default()));
-    *request.method_mut() = client.method.clone();
-    *request.uri_mut() = resource.upstream.target(query.as_deref());
-    *request.headers_mut() = headers;
-    Ok(request)
 }
 
 /// The event after which a client resumes a stream of its session. Some servers replay the events of any session, so it is
@@ -293,21 +381,27 @@ fn identify(
     Ok(())
 }
 
-/// Waits for the head of the answer and for the client to disconnect; also for the deadline, unless the answer is a
-/// listening stream: that wait ends with the stream's end.
+/// Why there is no answer.
+enum Unanswered {
+    /// The upstream did not answer.
+    Failed(SendError),
+    /// The gateway or the client stopped waiting.
+    Stop(Stop),
+}
+
+/// Waits for the head of the answer and for the client to disconnect; also for the deadline. A listening stream has none: that
+/// wait ends with the stream's end.
 async fn ask(
     exchange: &mut Exchange<'_>,
-    resource: &ProtectedResource,
-    request: Request<Full<Bytes>>,
-    listens: bool,
+    sent: impl Future<Output = Result<Response<UpstreamBody>, SendError>>,
+    deadline: Option<Instant>,
     stream_end: &mut StreamEnd,
-) -> Result<Response<UpstreamBody>, Stop> {
+) -> Result<Response<UpstreamBody>, Unanswered> {
     let late = async {
-        if listens {
+        let Some(deadline) = deadline else {
             stream_end.reached().await;
             return Stop::Broken;
-        }
-        let deadline = Instant::now() + resource.response_head;
+        };
         sleep_until(deadline.min(stream_end.expires())).await;
         Stop::from(match deadline <= stream_end.expires() {
             true => Reason::UpstreamTimeout,
@@ -316,33 +410,60 @@ async fn ask(
     };
     tokio::select! {
         biased;
-        answered = resource.upstream.send(request) => {
-            answered.map_err(|error| failed(exchange.record, &error).into())
-        }
+        answered = sent => answered.map_err(Unanswered::Failed),
         // Dropping the request closes its connection, so the upstream notices at once.
-        _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
-        stop = late => Err(stop),
-    }
-}
-
-fn failed(record: &mut Record, error: &SendError) -> Reason {
-    record.set_detail(error.to_string());
-    match error {
-        SendError::Unreachable(_) => Reason::UpstreamUnreachable,
-        SendError::Broken(_) => Reason::UpstreamBroken,
-    }
-}
-
-/// Refuses the answer of an upstream that requests credentials itself, or redirects the client: it is not forwarded.
-fn check_status(status: StatusCode) -> Result<(), Reason> {
-    match status {
-        StatusCode::UNAUTHORIZED => Err(Reason::UpstreamAuth),
-        StatusCode::NOT_MODIFIED => Ok(()),
-        status if status.is_informational() || status.is_redirection() => {
-            Err(Reason::UpstreamBroken)
+        _ = exchange.session.read_body_or_idle(true) => Err(Unanswered::Stop(Stop::Broken)),
+        stop = late => {
+            if deadline.is_some() {
+                exchange.record.set_detail(LATE);
+            }
+            Err(Unanswered::Stop(stop))
         }
-        _ => Ok(()),
     }
+}
+
+fn failed(exchange: &mut Exchange<'_>, error: &SendError) -> Reason {
+    let (reason, detail) = match error {
+        SendError::Unreachable(why) => (Reason::UpstreamUnreachable, why.clone()),
+        SendError::Broken(why) => (
+            Reason::UpstreamBroken,
+            format!("no HTTP answer came from the MCP server: {why}"),
+        ),
+        SendError::Closed { why, .. } => {
+            let kept = exchange.snapshot.timeouts.upstream_keep_alive;
+            let detail = format!(
+                "a kept connection closed before the answer: {why}; timeouts.upstream_keep_alive ({kept:?}) must be shorter than the MCP server's idle timeout"
+            );
+            (Reason::UpstreamBroken, detail)
+        }
+    };
+    exchange.record.set_detail(detail);
+    reason
+}
+
+/// Refuses the answer of an upstream that requests credentials itself, or redirects the client. Any other error is forwarded;
+/// the record says that it is the upstream's.
+fn check_status(
+    exchange: &mut Exchange<'_>,
+    resource: &ProtectedResource,
+    response: &Response<UpstreamBody>,
+) -> Result<(), Reason> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let asked = resource
+        .upstream
+        .asked(&exchange.session.req_header().method);
+    let detail = status::detail(status, response.headers(), asked);
+    if let Some(detail) = detail {
+        // That a query was removed may be the cause.
+        let earlier = exchange.record.detail();
+        let detail =
+            earlier.map_or_else(|| detail.clone(), |earlier| format!("{detail}; {earlier}"));
+        exchange.record.set_detail(detail);
+    }
+    status::refusal(status).map_or(Ok(()), Err)
 }
 
 /// These statuses have no Content-Length (RFC 9110 §8.6).

@@ -89,6 +89,7 @@ pub(crate) struct Metrics {
     pub(crate) connections_closed: IntCounterVec,
     pub(crate) accept_errors: IntCounter,
     pub(crate) upstream_errors: IntCounterVec,
+    pub(crate) upstream_retries: IntCounterVec,
     pub(crate) jwks_fetches: IntCounterVec,
     pub(crate) jwks_age: GaugeVec,
     pub(crate) jwks_keys_rejected: IntCounterVec,
@@ -145,6 +146,11 @@ impl Metrics {
                 "Errors of accepting client connections; the usual cause is the limit of open files.",
             )?,
             upstream_errors: register.counters("upstream_errors_total", "Upstream failures, by resource and kind of failure.", &["resource", "kind"])?,
+            upstream_retries: register.counters(
+                "upstream_retries_total",
+                "Requests that only read and were sent again, because a kept connection to the upstream was closed before the answer, by resource.",
+                &["resource"],
+            )?,
             jwks_fetches: register.counters("jwks_fetches_total", "Key set fetches, by issuer and result (ok, or the kind of failure).", &["issuer", "result"])?,
             jwks_age: register.values("jwks_age_seconds", "Seconds since the last successful key set fetch of an issuer, or since the start if there was none.", &["issuer"])?,
             jwks_keys_rejected: register.counters(

@@ -49,6 +49,11 @@ impl Metrics {
         self.count_upstream_error(resource, "reset");
     }
 
+    /// Counts a request that was sent to the upstream again.
+    pub(crate) fn count_upstream_retry(&self, resource: &str) {
+        self.upstream_retries.with_label_values(&[resource]).inc();
+    }
+
     /// Counts a condition of the policy that could not be evaluated.
     pub(crate) fn count_condition_failure(&self, resource: &str, fault: ConditionFault) {
         self.condition_failures
@@ -75,6 +80,8 @@ fn upstream_error_kind(reason: Reason) -> Option<&'static str> {
         Reason::UpstreamTimeout => Some("timeout"),
         Reason::UpstreamBroken => Some("broken"),
         Reason::UpstreamAuth => Some("auth"),
+        Reason::UpstreamRedirect => Some("redirect"),
+        Reason::UpstreamEncoding => Some("encoding"),
         Reason::UpstreamSession => Some("session"),
         Reason::AnswerTooLarge => Some("too_large"),
         Reason::AnswerUnreadable => Some("unreadable"),

@@ -24,6 +24,14 @@ pub(crate) enum SendError {
     /// The connection broke off, or the answer is not HTTP.
     #[error("{0}")]
     Broken(String),
+    /// A kept connection, over which another request was answered before, closed before the head of the answer: perhaps the
+    /// upstream closed it as idle, just when it was used again.
+    #[error("{why}")]
+    Closed {
+        why: String,
+        /// The HTTP/2 connections that were open when the request was sent: those numbered below.
+        before: u64,
+    },
 }
 
 /// The answer of an upstream ended before it was complete.

@@ -6,7 +6,9 @@
 //! connection, so the upstream notices the disconnect at once.
 
 use std::{
+    error::Error as _,
     future::{Future, poll_fn},
+    io,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
@@ -24,6 +26,44 @@ use crate::error_source::root_cause;
 
 /// A request to an upstream, with its whole body.
 pub(super) type SentRequest = Request<Full<Bytes>>;
+
+/// Why a request got no answer.
+pub(super) enum Unanswered {
+    /// None of it was sent.
+    Unsent(Box<SentRequest>),
+    /// The upstream closed the connection; it may have read the request.
+    Closed(String),
+    /// Its answer is not HTTP, or the connection failed otherwise.
+    Broken(String),
+}
+
+impl Unanswered {
+    fn of(error: &hyper::Error) -> Self {
+        let closes = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::UnexpectedEof
+            )
+        };
+        let io = error.source().and_then(|source| source.downcast_ref());
+        match error.is_incomplete_message() || io.is_some_and(closes) {
+            true => Self::Closed(root_cause(error)),
+            false => Self::Broken(root_cause(error)),
+        }
+    }
+}
+
+impl From<Unanswered> for SendError {
+    fn from(unanswered: Unanswered) -> Self {
+        Self::Broken(match unanswered {
+            Unanswered::Unsent(_) => "the connection closed before the request was sent".to_owned(),
+            Unanswered::Closed(why) | Unanswered::Broken(why) => why,
+        })
+    }
+}
 
 /// A connection that one request at a time uses.
 pub(super) struct Link {
@@ -46,11 +86,11 @@ impl Link {
     /// Sends `request` and waits for the head of its answer. The body is read while [`Link::drive`] drives the connection.
     ///
     /// # Errors
-    /// The connection broke off; with the request, if none of it was sent.
+    /// The connection broke off.
     pub(super) async fn exchange(
         mut self,
         request: SentRequest,
-    ) -> Result<(Response<Incoming>, Self), (SendError, Option<SentRequest>)> {
+    ) -> Result<(Response<Incoming>, Self), Unanswered> {
         let mut answered = pin!(self.sender.try_send_request(request));
         let answered = poll_fn(|cx| match answered.as_mut().poll(cx) {
             Poll::Pending => {
@@ -61,10 +101,10 @@ impl Link {
         });
         match answered.await {
             Ok(response) => Ok((response, self)),
-            Err(mut error) => {
-                let unsent = error.take_message();
-                Err((SendError::Broken(root_cause(error.error())), unsent))
-            }
+            Err(mut error) => Err(match error.take_message() {
+                Some(request) => Unanswered::Unsent(Box::new(request)),
+                None => Unanswered::of(error.error()),
+            }),
         }
     }
 

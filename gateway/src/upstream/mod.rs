@@ -26,7 +26,8 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Response, Uri};
+use http::{HeaderValue, Method, Response, Uri};
+use mcp_gateway_core::http::answer::status::Asked;
 
 use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget};
 use body::LinkBody;
@@ -34,7 +35,7 @@ pub(crate) use body::UpstreamBody;
 use connect::{Connector, Opened, Version};
 pub(crate) use error::{SendError, UpstreamError};
 use http2::{Connections, Sent};
-use link::{Link, SentRequest};
+use link::{Link, SentRequest, Unanswered};
 use pool::Pool;
 
 /// The settings of an upstream. Equal settings make equal upstreams.
@@ -65,6 +66,8 @@ pub(crate) struct Upstream {
     shared: Option<Arc<Connections>>,
     uri: Uri,
     host: HeaderValue,
+    /// Scheme and authority of the URL.
+    origin: String,
     endpoint: String,
 }
 
@@ -133,6 +136,7 @@ impl Upstream {
             shared,
             uri,
             host: HeaderValue::from_str(&configured.host).map_err(|error| url(&error))?,
+            origin,
             endpoint,
             settings,
         })
@@ -146,6 +150,20 @@ impl Upstream {
     /// The endpoint that a sealed session is bound to.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// What a request with this method is sent to, for details about its answer.
+    pub(crate) fn asked<'a>(&'a self, method: &'a Method) -> Asked<'a> {
+        let origin = match &self.settings.configured.target {
+            UpstreamTarget::Unix { .. } => None,
+            _ => Some(self.origin.as_str()),
+        };
+        Asked {
+            origin,
+            path: self.uri.path(),
+            host: &self.settings.configured.host,
+            method,
+        }
     }
 
     /// The query of the configured URL.
@@ -173,19 +191,37 @@ impl Upstream {
         request: SentRequest,
     ) -> Result<Response<UpstreamBody>, SendError> {
         match &self.shared {
-            Some(shared) if !shared.chose_http1() => Box::pin(self.share(shared, request)).await,
+            Some(shared) if !shared.chose_http1() => Box::pin(self.share(shared, request, 0)).await,
             _ => self.send_alone(request).await,
         }
     }
 
-    /// Sends a request over HTTP/2; over HTTP/1.1 if the upstream chooses that.
+    /// Sends a request again that got [`SendError::Closed`], on a connection that was opened since.
+    ///
+    /// # Errors
+    /// No connection could be opened, or it broke off.
+    pub(crate) async fn send_again(
+        &self,
+        request: SentRequest,
+        before: u64,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        match &self.shared {
+            Some(shared) if !shared.chose_http1() => self.share(shared, request, before).await,
+            _ => self.send_afresh(request).await,
+        }
+    }
+
+    /// Sends a request over HTTP/2, on a connection with this number or a later one; over HTTP/1.1 if the upstream chooses
+    /// that.
     async fn share(
         &self,
         shared: &Arc<Connections>,
         request: SentRequest,
+        from: u64,
     ) -> Result<Response<UpstreamBody>, SendError> {
-        match shared.send(request).await {
+        match shared.send(request, from).await {
             Ok(Sent::Answered(response)) => Ok(response.map(UpstreamBody::Http2)),
+            Ok(Sent::ChoseHttp1(request)) if from > 0 => self.send_afresh(request).await,
             Ok(Sent::ChoseHttp1(request)) => self.send_alone(request).await,
             Err(SendError::Unreachable(problem)) => Err(self.unreachable(&problem)),
             Err(error) => Err(error),
@@ -201,10 +237,16 @@ impl Upstream {
         while let Some(link) = self.pool.take() {
             match self.exchange(link, request).await {
                 Ok(response) => return Ok(response),
-                Err((_, Some(unsent))) => request = unsent,
-                Err((error, None)) => return Err(error),
+                Err(Unanswered::Unsent(unsent)) => request = *unsent,
+                Err(Unanswered::Closed(why)) => return Err(SendError::Closed { why, before: 0 }),
+                Err(Unanswered::Broken(why)) => return Err(SendError::Broken(why)),
             }
         }
+        self.send_afresh(request).await
+    }
+
+    /// Sends a request on a new connection.
+    async fn send_afresh(&self, request: SentRequest) -> Result<Response<UpstreamBody>, SendError> {
         let opened = self.connector.connect(&self.uri).await;
         match (
             opened.map_err(|problem| self.unreachable(&problem))?,
@@ -212,12 +254,12 @@ impl Upstream {
         ) {
             (Opened::Http1(link), _) => {
                 let answered = self.exchange(link, request).await;
-                answered.map_err(|(error, _)| error)
+                answered.map_err(SendError::from)
             }
             // The upstream has changed since its last connection.
             (Opened::Http2(wire), Some(shared)) => {
                 shared.adopt(wire);
-                Box::pin(self.share(shared, request)).await
+                Box::pin(self.share(shared, request, 0)).await
             }
             (Opened::Http2(_), None) => {
                 Err(SendError::Broken("HTTP/2 was not asked for".to_owned()))
@@ -234,7 +276,7 @@ impl Upstream {
         &self,
         link: Link,
         request: SentRequest,
-    ) -> Result<Response<UpstreamBody>, (SendError, Option<SentRequest>)> {
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
         let (response, link) = link.exchange(request).await?;
         Ok(response.map(|body| UpstreamBody::Http1(LinkBody::new(body, link, self.pool.clone()))))
     }

@@ -100,6 +100,7 @@ const NAMED_BY: NamedBy = &[
     ("reqwest", &["fetch"]),
     ("hyper_util", &["admin", "fetch", "upstream"]),
     ("h2", &["upstream"]),
+    ("flate2", &["request"]),
     ("notify", &["lifecycle"]),
     ("serde_yaml", &["config"]),
     ("saphyr_parser", &["config"]),

@@ -59,9 +59,11 @@ mod protocol {
 
 /// What reaches the upstream, and how its answers and event streams are returned.
 mod forwarding {
+    mod answers;
     mod http2;
     mod identity;
     mod listening;
+    mod reused;
     mod streams;
     mod upstreams;
 }

@@ -6,7 +6,8 @@
 pub mod copies;
 
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue,
 };
 
 use super::media_type::is_media_type;
@@ -46,11 +47,16 @@ pub fn is_used(name: &str) -> bool {
 /// The longest value of an identity header, in bytes after encoding.
 pub const MAX_IDENTITY: usize = 4096;
 
-/// The client's headers that are forwarded to the upstream.
+/// What is asked of the upstream: no content coding, because many answers must be read.
+const UNCODED: HeaderValue = HeaderValue::from_static("identity");
+
+/// The client's headers that are forwarded to the upstream, and the content coding that the gateway asks for.
 ///
 /// In the legacy era the headers that mirror the body have no meaning and are left out.
 pub fn to_upstream(client: &HeaderMap, era: Era) -> HeaderMap {
-    passed(client, |name| is_allowed_upstream(name, era))
+    let mut passed = passed(client, |name| is_allowed_upstream(name, era));
+    passed.insert(ACCEPT_ENCODING, UNCODED);
+    passed
 }
 
 /// Removes what `Connection` of an answer names for this hop (RFC 9110 §7.6.1), before anything of the answer is read. A
@@ -208,6 +214,7 @@ mod tests {
     fn only_listed_headers_are_forwarded_to_the_upstream() {
         let listed = [
             ("accept", "application/json, text/event-stream"),
+            ("accept-encoding", "gzip"),
             ("accept-language", "de"),
             ("baggage", "a=b"),
             ("content-type", "application/json"),
@@ -237,7 +244,6 @@ mod tests {
             ("origin", "https://a"),
             ("referer", "https://a"),
             ("host", "mcp.example.com"),
-            ("accept-encoding", "gzip"),
             ("content-length", "5"),
             ("content-encoding", "gzip"),
             ("transfer-encoding", "chunked"),
@@ -258,8 +264,10 @@ mod tests {
         let passed = to_upstream(&client, Era::Modern);
         assert_eq!(names(&passed), listed.map(|(name, _)| name));
         assert_eq!(passed["accept"], "application/json, text/event-stream");
+        assert_eq!(passed["accept-encoding"], "identity");
         let legacy = [
             "accept",
+            "accept-encoding",
             "accept-language",
             "baggage",
             "content-type",

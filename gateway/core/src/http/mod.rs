@@ -1,5 +1,6 @@
 //! HTTP: whether the request is exactly one request and meant for the gateway, and what of it is forwarded.
 
+pub mod answer;
 pub mod authority;
 pub mod client_address;
 pub mod cors;

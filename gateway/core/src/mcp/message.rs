@@ -154,6 +154,11 @@ impl Message {
         self.body.is_some() && self.method.is_none()
     }
 
+    /// Whether it may be sent again where it is not known if the server has processed it: it only reads, or listens.
+    pub fn may_be_repeated(&self) -> bool {
+        self.listens || self.called().is_some_and(McpMethod::may_be_repeated)
+    }
+
     /// How its protocol version is checked.
     pub fn asked(&self) -> Asked<'_> {
         match (&self.body, self.called()) {
@@ -250,6 +255,42 @@ mod tests {
             assert_eq!(message.method_name(), Some(method));
             assert_eq!(message.called().unwrap().is_known(), known);
         }
+    }
+
+    #[test]
+    fn only_what_reads_or_listens_may_be_repeated() {
+        for (method, expected) in [
+            ("ping", true),
+            ("server/discover", true),
+            ("tools/list", true),
+            ("resources/read", true),
+            ("prompts/get", true),
+            ("completion/complete", true),
+            ("subscriptions/listen", true),
+            ("tasks/get", true),
+            ("tools/call", false),
+            ("initialize", false),
+            ("resources/subscribe", false),
+            ("tasks/cancel", false),
+            ("logging/setLevel", false),
+            ("tools/list ", false),
+            ("my/own", false),
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            let limits = JsonLimits::default();
+            // Some of these methods need a target; the row decides.
+            let row = McpMethod::of(method);
+            assert_eq!(row.may_be_repeated(), expected, "{method}");
+            if let Ok(message) = Message::read(&body.into(), &HeaderMap::new(), &limits) {
+                assert_eq!(message.may_be_repeated(), expected, "{method}");
+            }
+        }
+        let answer = read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#).unwrap();
+        let notice = read(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).unwrap();
+        assert!(!answer.may_be_repeated() && !notice.may_be_repeated());
+        let bodiless = |method| Message::without_body(&method, &HeaderMap::new()).unwrap();
+        assert!(bodiless(http::Method::GET).may_be_repeated());
+        assert!(!bodiless(http::Method::DELETE).may_be_repeated());
     }
 
     #[test]

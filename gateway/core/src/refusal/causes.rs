@@ -490,10 +490,22 @@ causes! {
         "Look at the log of the MCP server. Compare `resources[].upstream.url` with its real endpoint."
     }
     UpstreamAuth {
-        "The MCP server answered 401: it requires credentials of its own. The caller's token is never forwarded."
-        "An MCP server that verifies tokens itself."
-        "Usually nothing."
+        "The MCP server, or a proxy before it, answered 401 or 407: it requires credentials of its own. The caller's token is never forwarded."
+        "An MCP server that verifies tokens itself, or wants an API key."
+        "The status."
         "Switch authentication off in the MCP server, and let only the gateway reach it."
+    }
+    UpstreamRedirect {
+        "The MCP server answered with a redirect. The gateway does not follow it."
+        "An application that is mounted at another path, often with a final slash (Starlette, FastMCP), or redirects http to https."
+        "The status, the `Location`, and the URL to configure."
+        "Write the URL that the log names into `resources[].upstream`."
+    }
+    UpstreamEncoding {
+        "The body of the MCP server's answer has a content coding that cannot be decoded, or is not in the coding that it names."
+        "A server or proxy that compresses with `br` or `zstd` although the gateway asks for `identity`."
+        "The content coding."
+        "Switch compression off in the server, or use gzip."
     }
     UpstreamSession {
         "The MCP server answered with another session id than the one that was sent, or with one that cannot be sealed."

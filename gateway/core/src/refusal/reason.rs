@@ -216,8 +216,12 @@ reasons! {
     UpstreamTimeout => fault("upstream_timeout", 504, "The MCP server did not answer in time."),
     /// The connection broke off before the response head, or the response is not HTTP.
     UpstreamBroken => fault("upstream_broken", 502, "The MCP server broke off or sent an invalid HTTP response."),
-    /// The upstream answered 401: it requires credentials of its own.
+    /// The upstream answered 401 or 407: it requires credentials of its own.
     UpstreamAuth => fault("upstream_auth", 502, "The MCP server asked the gateway for credentials."),
+    /// The upstream redirects. Redirects are not followed: the caller's identity would go where nobody configured it.
+    UpstreamRedirect => fault("upstream_redirect", 502, "The MCP server redirected the gateway to another URL."),
+    /// The body of a response has a content coding that the gateway cannot decode.
+    UpstreamEncoding => fault("upstream_encoding", 502, "The MCP server's response has a content encoding that cannot be decoded."),
     /// The upstream answered with a session id other than the one sent.
     UpstreamSession => fault("upstream_session", 502, "The MCP server answered with another session ID."),
     /// A response that must be read whole is over its limit.

@@ -12,11 +12,13 @@ use mcp_gateway_core::{
     rewrite::{edit::EditError, events::EventEditor},
 };
 
-use super::editing::Editing;
+use super::{
+    decoding::{AnswerBody, AnswerFault},
+    editing::Editing,
+};
 use crate::{
     limits::body_budget::{BodyLimits, BodyReservation},
     snapshot::Snapshot,
-    upstream::UpstreamBody,
 };
 
 /// Why a relayed answer ends before it is complete.
@@ -31,7 +33,7 @@ pub(crate) enum Cut {
 /// The body of a relayed answer.
 pub(crate) enum RelayedBody {
     /// Unchanged.
-    Plain(UpstreamBody),
+    Plain(AnswerBody),
     /// With edited events.
     Edited(Box<Edited>),
 }
@@ -39,7 +41,7 @@ pub(crate) enum RelayedBody {
 impl RelayedBody {
     /// An event stream to be edited, within the limits of `snapshot`.
     pub(crate) fn edited(
-        body: UpstreamBody,
+        body: AnswerBody,
         edit: Editing,
         reservation: BodyReservation,
         snapshot: &Snapshot,
@@ -65,7 +67,7 @@ impl Body for RelayedBody {
         match &mut *self {
             Self::Plain(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(|_| Cut::Upstream)))
+                Poll::Ready(frame.map(|frame| frame.map_err(Cut::from)))
             }
             Self::Edited(edited) => edited
                 .poll_data(cx)
@@ -90,7 +92,7 @@ impl Body for RelayedBody {
 
 /// An event stream, and its editor.
 pub(crate) struct Edited {
-    body: UpstreamBody,
+    body: AnswerBody,
     /// None once the stream has ended.
     editor: Option<EventEditor<Editing>>,
     /// The bytes in the editor, counted among all bodies.
@@ -119,7 +121,7 @@ impl Edited {
                         self.push(&data, &mut out);
                     }
                 }
-                Some(Err(_)) => self.cut = Some(Cut::Upstream),
+                Some(Err(fault)) => self.cut = Some(fault.into()),
                 None => self.finish(&mut out),
             }
             if !out.is_empty() {
@@ -153,6 +155,22 @@ impl Edited {
     }
 }
 
+impl From<AnswerFault> for Cut {
+    fn from(fault: AnswerFault) -> Self {
+        match fault {
+            AnswerFault::BrokenOff => Self::Upstream,
+            AnswerFault::Coding(found) => {
+                Self::Refused(Reason::UpstreamEncoding, coding_fault(found))
+            }
+        }
+    }
+}
+
+/// Says that an answer is not in the content coding that its head names.
+pub(super) fn coding_fault(found: &str) -> String {
+    format!("the MCP server's answer is not what its Content-Encoding says: {found}")
+}
+
 impl From<EditError> for Cut {
     fn from(error: EditError) -> Self {
         Self::Refused(error.reason(), error.to_string())
@@ -174,6 +192,10 @@ mod tests {
     const STREAM: &str =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
 
+    async fn sent(answer: impl Into<Vec<u8>>) -> AnswerBody {
+        AnswerBody::AsSent(test_server::body(answer).await)
+    }
+
     /// Replaces one string, and refuses messages with another one.
     struct Censor;
 
@@ -189,7 +211,7 @@ mod tests {
     }
 
     async fn edited(budget: &Arc<BodyBudget>, events: &str) -> RelayedBody {
-        let body = test_server::body(format!("{STREAM}{events}")).await;
+        let body = sent(format!("{STREAM}{events}")).await;
         let snapshot = gateway("limits: { answer_bytes: 64KiB }\n").snapshot();
         RelayedBody::edited(body, Box::new(Censor), budget.reservation(None), &snapshot)
     }
@@ -288,12 +310,12 @@ mod tests {
         let snapshot = gateway("").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();
         let edited = RelayedBody::edited(
-            test_server::body(short).await,
+            sent(short).await,
             Box::new(Censor),
             budget.reservation(None),
             &snapshot,
         );
-        let plain = RelayedBody::Plain(test_server::body(short).await);
+        let plain = RelayedBody::Plain(sent(short).await);
         for (mut source, expected) in [(edited, "data: 1\n\n"), (plain, "data: 1\n\ndata")] {
             let (text, cut) = read(&mut source).await;
             assert_eq!(text, expected);
@@ -304,16 +326,16 @@ mod tests {
     #[tokio::test]
     async fn only_a_plain_answer_keeps_its_length() {
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ndata: 1\n\n";
-        let plain = RelayedBody::Plain(test_server::body(answer).await);
+        let plain = RelayedBody::Plain(sent(answer).await);
         assert_eq!(plain.size_hint().exact(), Some(9));
         let snapshot = gateway("").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();
-        let body = test_server::body(answer).await;
+        let body = sent(answer).await;
         let edited =
             RelayedBody::edited(body, Box::new(Censor), budget.reservation(None), &snapshot);
         assert_eq!(edited.size_hint().exact(), None);
         assert!(!edited.is_end_stream());
         let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        assert!(RelayedBody::Plain(test_server::body(empty).await).is_end_stream());
+        assert!(RelayedBody::Plain(sent(empty).await).is_end_stream());
     }
 }

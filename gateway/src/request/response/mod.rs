@@ -1,6 +1,7 @@
 //! The answers to the client.
 //!
 //! * [`respond`]: the gateway's own answers: refusals, documents, preflights.
+//! * [`decoding`]: the upstream's body without its content coding.
 //! * [`relay`]: the upstream's [`body`], streamed until either side ends it or its [`stream_end`] is reached.
 //! * [`rewrite`]: answers that must not be forwarded unchanged, and their edits ([`editing`]): the [`list_filter`], and
 //!   sealing.
@@ -8,6 +9,7 @@
 //! * [`write`](mod@write): writes to the client, each with a deadline.
 
 pub(crate) mod body;
+pub(crate) mod decoding;
 pub(crate) mod editing;
 mod limit;
 pub(crate) mod list_filter;

@@ -2,14 +2,11 @@
 //!
 //! A JSON answer is collected as a whole, edited, and sent with its new length, so an answer that cannot be read is refused
 //! before anything was sent. An event stream is edited event by event while it is relayed; an event that cannot be read ends
-//! it visibly incomplete. Each answer is limited by `limits.answer_bytes`, and all of them, together with the bodies of
-//! requests, by `limits.bodies_bytes`. The gateway requested no encoding, so an encoded answer cannot be read.
+//! it visibly incomplete. Each answer is limited by `limits.answer_bytes` after it is decoded, and all of them, together with
+//! the bodies of requests, by `limits.bodies_bytes`.
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderMap,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use mcp_gateway_core::{
@@ -19,12 +16,20 @@ use mcp_gateway_core::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{editing::Editing, stream_end::StreamEnd};
+use super::{
+    body::coding_fault,
+    decoding::{AnswerBody, AnswerFault},
+    editing::Editing,
+    stream_end::StreamEnd,
+};
 use crate::request::{
     exchange::{Exchange, Stop},
     record::Record,
 };
-use crate::{limits::body_budget::BodyReservation, snapshot::Snapshot, upstream::UpstreamBody};
+use crate::{limits::body_budget::BodyReservation, snapshot::Snapshot};
+
+/// The longest value of an answer's header in a detail, in characters.
+const MAX_SHOWN: usize = 80;
 
 /// The form of an answer that is to be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +46,6 @@ impl AnswerForm {
     /// # Errors
     /// [`Reason::AnswerUnreadable`]; the record has the detail.
     pub(crate) fn of(headers: &HeaderMap, record: &mut Record) -> Result<Self, Reason> {
-        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
-        if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            record.set_detail(
-                "the upstream's answer has a Content-Encoding, which the gateway did not request",
-            );
-            return Err(Reason::AnswerUnreadable);
-        }
         let mut types = headers.get_all(CONTENT_TYPE).iter();
         if let (Some(one), None) = (types.next(), types.next())
             && may_be_utf8(one)
@@ -59,10 +57,44 @@ impl AnswerForm {
                 return Ok(Self::Events);
             }
         }
-        record.set_detail(
-            "the upstream's answer is neither application/json nor text/event-stream, in UTF-8",
-        );
+        record.set_detail(unreadable_type(headers));
         Err(Reason::AnswerUnreadable)
+    }
+}
+
+/// Says which type was found.
+fn unreadable_type(headers: &HeaderMap) -> String {
+    let found: Vec<_> = headers.get_all(CONTENT_TYPE).iter().map(shown).collect();
+    let found = match found.as_slice() {
+        [] => "no Content-Type".to_owned(),
+        found => format!("Content-Type {}", found.join(" and ")),
+    };
+    format!(
+        "the MCP server's answer has {found}; an answer that must be read needs application/json or text/event-stream, in UTF-8"
+    )
+}
+
+fn shown(value: &HeaderValue) -> String {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    text.chars()
+        .take(MAX_SHOWN)
+        .flat_map(char::escape_debug)
+        .collect()
+}
+
+/// An answer that is refused, with the detail for the operator.
+#[derive(Debug, PartialEq, Eq)]
+struct Unfit {
+    reason: Reason,
+    detail: String,
+}
+
+impl Unfit {
+    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -72,7 +104,7 @@ impl AnswerForm {
 /// A refusal, or the client disconnected.
 pub(crate) async fn document(
     exchange: &mut Exchange<'_>,
-    body: UpstreamBody,
+    body: AnswerBody,
     mut edit: Editing,
     deadline: Instant,
     stream_end: &mut StreamEnd,
@@ -83,10 +115,19 @@ pub(crate) async fn document(
         biased;
         whole = collect(body, reservation, &snapshot) => whole,
         _ = exchange.session.read_body_or_idle(true) => return Err(Stop::Broken),
-        () = sleep_until(deadline) => Err(Reason::UpstreamTimeout),
-        () = stream_end.reached() => Err(Reason::Expired),
+        () = sleep_until(deadline) => Err(Unfit::new(
+            Reason::UpstreamTimeout,
+            "the answer was not complete in time (timeouts.response_head, resources.response_head)",
+        )),
+        () = stream_end.reached() => Err(Unfit::new(
+            Reason::Expired,
+            "the token expired before the answer was complete (timeouts.max_after_expiry)",
+        )),
     };
-    let (whole, reservation) = whole?;
+    let (whole, reservation) = whole.map_err(|unfit| {
+        exchange.record.set_detail(unfit.detail);
+        unfit.reason
+    })?;
     // An empty body has no list.
     if whole.is_empty() {
         return Ok(whole);
@@ -101,35 +142,53 @@ pub(crate) async fn document(
 }
 
 async fn collect(
-    mut body: UpstreamBody,
+    mut body: AnswerBody,
     mut reservation: BodyReservation,
     snapshot: &Snapshot,
-) -> Result<(Bytes, BodyReservation), Reason> {
+) -> Result<(Bytes, BodyReservation), Unfit> {
     let limit = snapshot.limits.answer_bytes;
     let announced = body.size_hint().exact();
-    if announced.is_some_and(|length| length > limit as u64) {
-        return Err(Reason::AnswerTooLarge);
+    if let Some(length) = announced.filter(|length| *length > limit as u64) {
+        let detail =
+            format!("the answer has {length} bytes, more than {limit} (limits.answer_bytes)");
+        return Err(Unfit::new(Reason::AnswerTooLarge, detail));
     }
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Reason::UpstreamBroken)?;
+        let frame = frame.map_err(|fault| unread(fault, whole.len()))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
         if whole.len() + data.len() > limit {
-            return Err(Reason::AnswerTooLarge);
+            let detail = format!("the answer has more than {limit} bytes (limits.answer_bytes)");
+            return Err(Unfit::new(Reason::AnswerTooLarge, detail));
         }
-        reservation.grow(data.len(), &snapshot.bodies)?;
+        reservation
+            .grow(data.len(), &snapshot.bodies)
+            .map_err(|reason| Unfit::new(reason, BODIES))?;
         whole.extend_from_slice(&data);
     }
     Ok((whole.freeze(), reservation))
+}
+
+/// The detail where an answer that must be read whole exceeds a limit of all bodies.
+pub(crate) const BODIES: &str = "body limit reached (limits.bodies_bytes, limits.bodies_bytes_per_principal): the answer must be buffered to be read";
+
+fn unread(fault: AnswerFault, received: usize) -> Unfit {
+    match fault {
+        AnswerFault::BrokenOff => Unfit::new(
+            Reason::UpstreamBroken,
+            format!("the MCP server broke off its answer after {received} bytes"),
+        ),
+        AnswerFault::Coding(found) => Unfit::new(Reason::UpstreamEncoding, coding_fault(found)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{net::SocketAddr, sync::Arc};
 
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
     use crate::{
@@ -184,27 +243,13 @@ mod tests {
             ],
         ] {
             let detail = form(fields).unwrap_err();
-            assert!(detail.contains("neither"), "{fields:?}: {detail}");
+            let found = fields.first().map_or("no Content-Type", |(_, found)| found);
+            assert!(detail.contains(found), "{fields:?}: {detail}");
+            assert!(
+                detail.contains("application/json or text/event-stream"),
+                "{detail}"
+            );
         }
-    }
-
-    #[test]
-    fn an_encoded_answer_is_refused_in_any_form() {
-        let json = (CONTENT_TYPE, "application/json");
-        for identity in ["identity", "IDENTITY"] {
-            let fields = [json.clone(), (CONTENT_ENCODING, identity)];
-            assert_eq!(form(&fields), Ok(AnswerForm::Document));
-        }
-        for encoding in ["gzip", "", "identity, gzip", "br"] {
-            let detail = form(&[json.clone(), (CONTENT_ENCODING, encoding)]).unwrap_err();
-            assert!(detail.contains("Content-Encoding"), "{encoding}: {detail}");
-        }
-        let second = [
-            json,
-            (CONTENT_ENCODING, "identity"),
-            (CONTENT_ENCODING, "gzip"),
-        ];
-        assert!(form(&second).is_err());
     }
 
     /// The collected answer while other bodies take `taken` bytes.
@@ -215,8 +260,12 @@ mod tests {
         others
             .grow(taken, &BodyLimits::without_shares(usize::MAX))
             .unwrap();
-        let body = test_server::body(answer).await;
-        let (whole, _) = collect(body, budget.reservation(None), &snapshot).await?;
+        let body = AnswerBody::AsSent(test_server::body(answer).await);
+        let collected = collect(body, budget.reservation(None), &snapshot).await;
+        let (whole, _) = collected.map_err(|unfit| {
+            assert!(!unfit.detail.is_empty());
+            unfit.reason
+        })?;
         Ok(whole)
     }
 

@@ -57,6 +57,8 @@ pub(in crate::upstream) struct Connections {
 #[derive(Default)]
 struct State {
     open: Vec<Member>,
+    /// The number of the next connection.
+    next: u64,
     is_opening: bool,
     /// How many attempts to open a connection have failed, and why the last one did.
     failures: u64,
@@ -66,6 +68,7 @@ struct State {
 }
 
 struct Member {
+    number: u64,
     sender: SendRequest<Bytes>,
     usage: Arc<Usage>,
 }
@@ -119,26 +122,30 @@ impl Connections {
         self.chose_http1.load(Ordering::Relaxed)
     }
 
-    /// Sends a request on a shared connection, and returns the answer after its head. A request that the server has not
-    /// processed is sent again: once if it refused the stream, on other connections if it closed the connection.
+    /// Sends a request on a shared connection with the number `from` or a later one, and returns the answer after its head. A
+    /// request that the server has not processed is sent again: once if it refused the stream, on other connections if it
+    /// closed the connection.
     ///
     /// # Errors
     /// No connection could be opened, or it broke off.
     pub(in crate::upstream) async fn send(
         self: &Arc<Self>,
         request: SentRequest,
+        from: u64,
     ) -> Result<Sent, SendError> {
         let (mut sends, mut was_refused) = (0, false);
         loop {
-            let Some(reserved) = self.reserve().await? else {
+            let Some(reserved) = self.reserve(from).await? else {
                 return Ok(Sent::ChoseHttp1(request));
             };
+            let before = reserved.before;
             let body = request.body().clone().into_inner().unwrap_or_default();
             sends += 1;
             match reserved.exchange(self.head(&request), body).await {
                 Ok(response) => return Ok(Sent::Answered(response)),
                 Err(Failure::Refused(_)) if !was_refused => was_refused = true,
                 Err(Failure::Unprocessed(_)) if sends < MAX_SENDS => {}
+                Err(Failure::Closed(why)) => return Err(SendError::Closed { why, before }),
                 Err(Failure::Refused(why) | Failure::Unprocessed(why) | Failure::Broken(why)) => {
                     return Err(SendError::Broken(why));
                 }
@@ -176,12 +183,12 @@ impl Connections {
     }
 
     /// A stream, as soon as one is free; none if the server chose HTTP/1.1.
-    async fn reserve(self: &Arc<Self>) -> Result<Option<Reserved>, SendError> {
+    async fn reserve(self: &Arc<Self>, from: u64) -> Result<Option<Reserved>, SendError> {
         let mut failures = self.lock().failures;
         loop {
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
-            match self.turn(&mut failures) {
+            match self.turn(from, &mut failures) {
                 Turn::Send(reserved) => return Ok(Some(reserved)),
                 Turn::ChoseHttp1 => return Ok(None),
                 Turn::Fail(error) => return Err(error),
@@ -191,16 +198,16 @@ impl Connections {
         }
     }
 
-    fn turn(self: &Arc<Self>, failures: &mut u64) -> Turn {
+    fn turn(self: &Arc<Self>, from: u64, failures: &mut u64) -> Turn {
         let mut state = self.lock();
-        if let Some(reserved) = state.reserve() {
+        if let Some(reserved) = state.reserve(from) {
             return Turn::Send(reserved);
         }
         if self.chose_http1() {
             return Turn::ChoseHttp1;
         }
         // While connections are open, that another one could not be opened is no reason to fail later.
-        if state.in_use() > 0 {
+        if state.in_use(from) > 0 {
             *failures = state.failures;
         }
         if state.failures > *failures
@@ -208,7 +215,7 @@ impl Connections {
         {
             return Turn::Fail(error.clone());
         }
-        if state.may_open() {
+        if state.may_open(from) {
             state.is_opening = true;
             drop(state);
             tokio::spawn(self.clone().open());
@@ -247,10 +254,7 @@ impl Connections {
         let usage = Usage::new(self.keep_alive, self.freed.clone());
         usage.set_limit(driver.limit());
         let (set, pings) = (Arc::downgrade(&self), self.pings);
-        self.opened(Some(Member {
-            sender,
-            usage: usage.clone(),
-        }));
+        self.opened(Some((sender, usage.clone())));
         drop(self);
         driver
             .run(usage.clone(), pings, || remove(&set, &usage))
@@ -258,10 +262,18 @@ impl Connections {
         remove(&set, &usage);
     }
 
-    fn opened(&self, member: Option<Member>) {
+    fn opened(&self, member: Option<(SendRequest<Bytes>, Arc<Usage>)>) {
         let mut state = self.lock();
         state.is_opening = false;
-        state.open.extend(member);
+        if let Some((sender, usage)) = member {
+            let number = state.next;
+            state.next += 1;
+            state.open.push(Member {
+                number,
+                sender,
+                usage,
+            });
+        }
         drop(state);
         self.freed.notify_waiters();
     }
@@ -292,12 +304,13 @@ fn remove(set: &Weak<Connections>, usage: &Arc<Usage>) {
 }
 
 impl State {
-    /// A stream of the first connection that has one. Those that the server has closed, or is about to close (GOAWAY), are
+    /// A stream of the first connection with this number or a later one that has one. Those that the server has closed, or is about to close (GOAWAY), are
     /// forgotten: their streams continue without the set.
-    fn reserve(&mut self) -> Option<Reserved> {
-        let mut at = 0;
+    fn reserve(&mut self, from: u64) -> Option<Reserved> {
+        let (mut at, before) = (0, self.next);
         while let Some(member) = self.open.get_mut(at) {
-            let Some(mut slot) = member.usage.take() else {
+            let taken = (member.number >= from).then(|| member.usage.take());
+            let Some(mut slot) = taken.flatten() else {
                 at += 1;
                 continue;
             };
@@ -310,22 +323,28 @@ impl State {
                 continue;
             }
             let sender = member.sender.clone();
-            return Some(Reserved { sender, slot });
+            return Some(Reserved {
+                sender,
+                slot,
+                before,
+            });
         }
         None
     }
 
-    fn may_open(&self) -> bool {
+    fn may_open(&self, from: u64) -> bool {
         let is_paused = self
             .paused_until
             .is_some_and(|until| Instant::now() < until);
-        !self.is_opening && self.in_use() < MAX_CONNECTIONS && (self.in_use() == 0 || !is_paused)
+        let may_try = self.in_use(from) == 0 || !is_paused;
+        !self.is_opening && self.in_use(0) < MAX_CONNECTIONS && may_try
     }
 
-    /// The connections that take requests. The others only finish their streams, which are counted elsewhere.
-    fn in_use(&self) -> usize {
-        let retired = |member: &&Member| member.usage.is_retired();
-        self.open.len() - self.open.iter().filter(retired).count()
+    /// The connections with this number or a later one that take requests. The others only finish their streams, which are
+    /// counted elsewhere.
+    fn in_use(&self, from: u64) -> usize {
+        let takes = |member: &&Member| member.number >= from && !member.usage.is_retired();
+        self.open.iter().filter(takes).count()
     }
 }
 

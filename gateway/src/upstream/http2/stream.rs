@@ -20,6 +20,8 @@ use super::usage::Slot;
 pub(super) struct Reserved {
     pub(super) sender: SendRequest<Bytes>,
     pub(super) slot: Slot,
+    /// The connections that are open now: those numbered below.
+    pub(super) before: u64,
 }
 
 /// Why a request got no answer.
@@ -29,6 +31,8 @@ pub(super) enum Failure {
     Unprocessed(String),
     /// The server refused the stream and has not processed the request (RFC 9113 §8.7).
     Refused(String),
+    /// A connection that had served others closed. The server may have processed it.
+    Closed(String),
     /// The server may have processed it.
     Broken(String),
 }
@@ -43,6 +47,7 @@ impl Reserved {
         let Self {
             mut sender,
             mut slot,
+            ..
         } = self;
         let sent = sender.send_request(head, body.is_empty());
         let (mut answered, stream) = sent.map_err(|error| unsent(&error))?;
@@ -87,6 +92,7 @@ fn failure(error: &h2::Error, slot: &Slot) -> Failure {
         Some(Reason::REFUSED_STREAM) if is_remote && error.is_reset() => Failure::Refused(why()),
         // Only streams above the last one that the server processes get its GOAWAY as their error.
         _ if is_remote && error.is_go_away() => Failure::Unprocessed(why()),
+        _ if error.is_io() && slot.is_kept() => Failure::Closed(why()),
         _ => Failure::Broken(why()),
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn ask(connections: &Arc<Connections>, body: impl Into<Bytes>) -> Ask
         .unwrap();
     let connections = connections.clone();
     tokio::spawn(async move {
-        match connections.send(request).await? {
+        match connections.send(request, 0).await? {
             Sent::Answered(response) => Ok(response),
             Sent::ChoseHttp1(_) => panic!("not HTTP/1.1"),
         }

@@ -1,6 +1,6 @@
 //! Requests over HTTP/2 to a server that does everything that the protocol allows, and more.
 
-use std::{future::poll_fn, pin::Pin, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -15,13 +15,14 @@ use tokio::{
 
 use super::{
     bounds::{MAX_SENDS, STREAM_WINDOW},
+    connections::Connections,
     stream::StreamBody,
     test_peer::{
-        CANCEL, DATA, END_STREAM, HEADERS, MOMENT, PING, Peer, RESET, SOON, WINDOW_UPDATE,
-        answered, ask, connections, refused,
+        Asked, CANCEL, DATA, END_STREAM, HEADERS, Line, MOMENT, PING, Peer, RESET, SOON,
+        WINDOW_UPDATE, answered, ask, connections, refused,
     },
 };
-use crate::config::UpstreamTarget;
+use crate::{config::UpstreamTarget, upstream::error::SendError};
 
 const LONG: Duration = Duration::from_secs(60);
 const MAX_CONCURRENT_STREAMS: u16 = 3;
@@ -613,4 +614,54 @@ async fn a_unix_socket_takes_http2() {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await.unwrap();
     assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+}
+
+/// A connection over which a request was answered.
+async fn kept(peer: &Peer, connections: &Arc<Connections>) -> Line {
+    let asked = ask(connections, "");
+    let mut line = peer.line(&[]).await;
+    let [stream] = line.requests().await;
+    line.answer(stream, "{}").await;
+    text(answered(asked).await.into_body()).await.unwrap();
+    line
+}
+
+/// How a request ends whose connection closes before the answer.
+async fn closing(asked: Asked, mut line: Line) -> SendError {
+    let [_] = line.requests().await;
+    drop(line);
+    let ended = timeout(SOON, asked).await.expect("an end").unwrap();
+    ended.err().expect("no answer")
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_closes_is_told_from_a_new_one() {
+    let peer = Peer::start().await;
+    let connections = peer.connections(LONG);
+    let line = kept(&peer, &connections).await;
+    let error = closing(ask(&connections, "{}"), line).await;
+    assert!(
+        matches!(error, SendError::Closed { before: 1, .. }),
+        "{error:?}"
+    );
+    let asked = ask(&connections, "{}");
+    let error = closing(asked, peer.line(&[]).await).await;
+    assert!(matches!(error, SendError::Broken(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_sent_again_takes_a_connection_that_was_opened_since() {
+    let peer = Peer::start().await;
+    let connections = peer.connections(LONG);
+    let mut old = kept(&peer, &connections).await;
+    let again = {
+        let connections = connections.clone();
+        let request = http::Request::post("/mcp").body(http_body_util::Full::default());
+        tokio::spawn(async move { connections.send(request.unwrap(), 1).await.is_ok() })
+    };
+    let mut line = peer.line(&[]).await;
+    let [stream] = line.requests().await;
+    line.answer(stream, "{}").await;
+    assert!(timeout(SOON, again).await.unwrap().unwrap());
+    assert!(old.is_without(HEADERS).await);
 }

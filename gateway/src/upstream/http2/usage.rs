@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,6 +17,8 @@ use super::bounds::{MAX_CANCELLED, MAX_STREAMS, UNUSED};
 pub(super) struct Usage {
     keep_alive: Duration,
     state: Mutex<State>,
+    /// A request was answered.
+    has_answered: AtomicBool,
     /// Wakes the driver: the last stream ended, or a request got no answer.
     changed: Notify,
     /// Wakes requests of all connections that wait for a stream.
@@ -49,6 +54,7 @@ impl Usage {
                 is_retired: false,
                 is_closing: false,
             }),
+            has_answered: AtomicBool::new(false),
             changed: Notify::new(),
             freed,
             fault: OnceLock::new(),
@@ -66,6 +72,7 @@ impl Usage {
         drop(state);
         Some(Slot {
             usage: self.clone(),
+            is_kept: self.has_answered.load(Ordering::Relaxed),
             is_answered: false,
             is_cancelled: false,
         })
@@ -144,19 +151,27 @@ impl fmt::Debug for Usage {
 /// One stream of a connection, in use until it is dropped.
 pub(super) struct Slot {
     usage: Arc<Usage>,
+    /// Another request was answered before.
+    is_kept: bool,
     is_answered: bool,
     is_cancelled: bool,
 }
 
 impl Slot {
     /// The server has answered, or was not asked: nothing speaks against its being alive.
-    pub(super) const fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         self.is_answered = true;
+        self.usage.has_answered.store(true, Ordering::Relaxed);
     }
 
     /// The stream ends before the answer is complete.
     pub(super) const fn cancelled(&mut self) {
         self.is_cancelled = true;
+    }
+
+    /// Whether another request was answered over the connection before.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     /// Why the gateway closed the connection.

@@ -411,7 +411,7 @@ async fn an_answer_that_cannot_be_read_is_refused() {
             headers.insert("content-encoding", encoding.parse().unwrap());
             Answer::Full(answer)
         });
-        let outcome = refused(&world, 502, "answer_unreadable", "unreadable").await;
+        let outcome = refused(&world, 502, "upstream_encoding", "encoding").await;
         table.row(encoding, outcome);
     }
 }

@@ -56,8 +56,10 @@ async fn only_listed_headers_are_forwarded() {
     world.acceptance(call).await.unwrap();
     let last = world.upstream.last();
     let names: BTreeSet<_> = last.headers.keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(last.header("accept-encoding"), Some("identity"));
     let expected = BTreeSet::from([
         "accept",
+        "accept-encoding",
         "accept-language",
         "baggage",
         "content-length",

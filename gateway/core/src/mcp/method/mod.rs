@@ -83,7 +83,7 @@ macro_rules! methods {
 methods! {
     known {
         // method                 name                                       eras   sender form         about     target  mirror    further       effect  access      list
-        Initialize                "initialize"                               Legacy Client Request      Other     Nothing Never     Nothing       Reads   Open        None;
+        Initialize                "initialize"                               Legacy Client Request      Other     Nothing Never     Nothing       Keeps   Open        None;
         Ping                      "ping"                                     Legacy Either Request      Other     Nothing Never     Nothing       Reads   Open        None;
         Discover                  "server/discover"                          Modern Client Request      Other     Nothing Never     Nothing       Reads   Open        None;
         ListTools                 "tools/list"                               Both   Client Request      Other     Nothing Never     Nothing       Reads   Ruled       Some(Listed::Tools);
@@ -106,10 +106,10 @@ methods! {
         CreateMessage             "sampling/createMessage"                   Both   Server Request      Other     Nothing Never     Nothing       Changes Ruled       None;
         Elicit                    "elicitation/create"                       Both   Server Request      Other     Nothing Never     Nothing       Changes Ruled       None;
         ListRoots                 "roots/list"                               Both   Server Request      Other     Nothing Never     Nothing       Changes Ruled       None;
-        Initialized               "notifications/initialized"                Legacy Client Notification Other     Nothing Never     Nothing       Reads   Open        None;
-        Cancelled                 "notifications/cancelled"                  Both   Either Notification Other     Nothing Never     Nothing       Reads   Open        None;
-        Progress                  "notifications/progress"                   Both   Either Notification Other     Nothing Never     Nothing       Reads   Open        None;
-        RootsChanged              "notifications/roots/list_changed"         Legacy Client Notification Other     Nothing Never     Nothing       Reads   Open        None;
+        Initialized               "notifications/initialized"                Legacy Client Notification Other     Nothing Never     Nothing       Keeps   Open        None;
+        Cancelled                 "notifications/cancelled"                  Both   Either Notification Other     Nothing Never     Nothing       Keeps   Open        None;
+        Progress                  "notifications/progress"                   Both   Either Notification Other     Nothing Never     Nothing       Keeps   Open        None;
+        RootsChanged              "notifications/roots/list_changed"         Legacy Client Notification Other     Nothing Never     Nothing       Keeps   Open        None;
         TaskStatus                "notifications/tasks/status"               Legacy Either Notification Other     Nothing Never     Task          Changes Open        None;
         Task                      "notifications/tasks"                      Modern Server Notification Other     Nothing Never     Task          Changes Open        None;
         SubscriptionsAcknowledged "notifications/subscriptions/acknowledged" Modern Server Notification Other     Nothing Never     Acknowledged  Changes Open        None;
@@ -223,8 +223,10 @@ pub(crate) enum Further {
 /// What it can do, as far as a gateway can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
-    /// It reads, or opens, keeps or reports on a connection.
+    /// It only reads: the same when it is sent twice.
     Reads,
+    /// It opens, keeps or reports on a connection or session, and changes nothing else.
+    Keeps,
     /// It can change something.
     Changes,
 }
@@ -285,8 +287,13 @@ impl McpMethod {
         self.row().access == Access::RuledAsRead
     }
 
-    /// Whether it only reads, as far as a gateway can know.
+    /// Whether it changes nothing but a connection or session, as far as a gateway can know.
     pub fn only_reads(self) -> bool {
+        self.row().effect != Effect::Changes
+    }
+
+    /// Whether it may be sent again where it is not known if the server has processed it.
+    pub fn may_be_repeated(self) -> bool {
         self.row().effect == Effect::Reads
     }
 
