@@ -21,7 +21,10 @@ use rustls::{
 use thiserror::Error;
 use x509_parser::{prelude::parse_x509_certificate, x509::X509Version};
 
-use crate::config::{model::CertificateFiles, secret::Secret};
+use crate::config::{
+    model::CertificateFiles,
+    secret::{MAX_HEADER_VALUE, Secret, SecretHeader},
+};
 
 /// Largest size of a file that a configuration names, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -84,6 +87,9 @@ pub enum FileError {
     /// Not a sealing key.
     #[error("contains no valid session key: {0}")]
     SealingKey(#[from] SealingKeyError),
+    /// Not the value of a header.
+    #[error("must be one line of text of at most {MAX_HEADER_VALUE} bytes")]
+    NotAHeader,
     /// Not a JWK set.
     #[error("contains no valid JWK set: {0}")]
     KeySet(#[from] KeySetError),
@@ -218,6 +224,14 @@ pub fn proxy_credentials(path: &Path) -> Result<Secret, FileError> {
         return Err(FileError::NoCredentials);
     }
     Ok(Secret::new(line.to_vec()))
+}
+
+/// Reads the value of a header for an upstream.
+///
+/// # Errors
+/// The file cannot be read, is exposed, or is not one line of text.
+pub fn secret_header(path: &Path) -> Result<SecretHeader, FileError> {
+    SecretHeader::new(read_secret(path)?.expose()).ok_or(FileError::NotAHeader)
 }
 
 /// Reads an issuer's keys.

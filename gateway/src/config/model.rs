@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mcp_gateway_core::{
     http::{
@@ -27,13 +28,16 @@ use mcp_gateway_core::{
     token::{algorithm::Algorithm, claim_path::ClaimPath},
 };
 
-use crate::config::declaration::{
-    document::FORWARDED_HEADER,
-    identity_headers::IdentityHeaders,
-    limits::Limits,
-    process::{Audit, Log, Reload, Shutdown},
-    resource::{EventIds, RequestState},
-    timeouts::{Jwks, Timeouts},
+use crate::config::{
+    declaration::{
+        document::FORWARDED_HEADER,
+        identity_headers::IdentityHeaders,
+        limits::Limits,
+        process::{Audit, Log, Reload, Shutdown},
+        resource::{EventIds, RequestState},
+        timeouts::{Jwks, Timeouts},
+    },
+    secret::SecretHeader,
 };
 
 /// The whole configuration.
@@ -316,6 +320,8 @@ pub struct Resource {
     pub event_ids: EventIds,
     /// Headers that pass the identity of the caller to the upstream.
     pub identity_headers: IdentityHeaders,
+    /// Other headers of requests to the upstream.
+    pub upstream_headers: UpstreamHeaders,
     /// What happens to the client's query.
     pub query: ClientQuery,
     /// Deadline of the response head of the upstream.
@@ -329,7 +335,7 @@ pub struct Resource {
 pub struct Upstream {
     /// How it is reached.
     pub target: UpstreamTarget,
-    /// The `Host` header of requests to it.
+    /// The `Host` header of requests to it (`:authority` in HTTP/2). TLS names the host of the target.
     pub host: String,
     /// The path of requests to it.
     pub path: String,
@@ -337,6 +343,33 @@ pub struct Upstream {
     pub query: Option<String>,
     /// Whether requests share HTTP/2 connections: over TLS where the server chooses HTTP/2, without TLS always.
     pub http2: bool,
+}
+
+/// Headers of requests to an upstream, beyond those that every upstream gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamHeaders {
+    /// Headers of the client that are passed on.
+    pub passed: Vec<HeaderName>,
+    /// Headers with a value of the operator's; they replace the client's.
+    pub fixed: Vec<FixedHeader>,
+}
+
+/// A header with a value of the operator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedHeader {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: FixedValue,
+}
+
+/// Where the value of a header comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FixedValue {
+    /// From the configuration.
+    Text(SecretHeader),
+    /// From this file, read at start and when it changes.
+    File(PathBuf),
 }
 
 /// How an upstream is reached.

@@ -306,11 +306,18 @@ struct Outgoing<'a> {
 impl Outgoing<'_> {
     fn request(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &mut Exchange<'_>,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Reason> {
         let (client, upstream) = (exchange.session.req_header(), &self.resource.upstream);
         let mut headers = forwarding::to_upstream(&client.headers, self.message.era);
+        let added = &self.resource.upstream_headers;
+        added.add(&client.headers, &mut headers).map_err(|(reason, name)| {
+            exchange.record.set_detail(format!(
+                "{name} was sent more than once with different values (resources.upstream.pass_headers)"
+            ));
+            reason
+        })?;
         headers.insert(HOST, upstream.host().clone());
         identify(&mut headers, &self.resource.identity_headers, self.permit)?;
         let mirror = self.message.mirror.as_ref();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use http::HeaderName;
 use mcp_gateway_core::seal::SealingKeyError;
 use thiserror::Error;
 
@@ -14,6 +15,12 @@ pub(crate) enum SnapshotError {
     Upstream { path: String, error: UpstreamError },
     #[error("issuer {name}: {error}")]
     Issuer { name: String, error: FetchError },
+    #[error("the file {} of the header {name} (resources.upstream.headers) {error}", path.display())]
+    UpstreamHeader {
+        name: HeaderName,
+        path: PathBuf,
+        error: FileError,
+    },
     #[error("the session key {} (sessions.key_files) {error}", path.display())]
     SessionKey { path: PathBuf, error: FileError },
     #[error("cannot create the session key: {0}")]

@@ -11,6 +11,7 @@ mod configured_sealer;
 mod error;
 mod protected_resource;
 mod trusted_issuer;
+mod upstream_headers;
 mod verified_tokens;
 
 use std::{

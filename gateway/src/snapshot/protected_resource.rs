@@ -18,6 +18,7 @@ use mcp_gateway_core::{
 use super::{
     error::SnapshotError,
     trusted_issuer::{KeysByIssuer, TrustedIssuer},
+    upstream_headers::UpstreamHeaders,
     verified_tokens::VerifiedTokens,
 };
 use crate::{
@@ -49,6 +50,7 @@ pub(crate) struct ProtectedResource {
     pub(crate) event_ids: EventIds,
     pub(crate) query: ClientQuery,
     pub(crate) identity_headers: IdentityHeaders,
+    pub(crate) upstream_headers: UpstreamHeaders,
     /// Deadline of the upstream's response head.
     pub(crate) response_head: Duration,
     /// The protocol versions listed; without a list the upstream decides.
@@ -60,7 +62,7 @@ impl ProtectedResource {
     /// Prepares `resource`, and reuses the unchanged parts of `previous`, the resource with the same host and path before.
     ///
     /// # Errors
-    /// The upstream cannot be set up.
+    /// The upstream cannot be set up, or a file of its headers cannot be used.
     pub(super) fn build(
         config: &Config,
         resource: &Resource,
@@ -106,6 +108,7 @@ impl ProtectedResource {
             event_ids: resource.event_ids,
             query: resource.query,
             identity_headers: resource.identity_headers.clone(),
+            upstream_headers: UpstreamHeaders::read(&resource.upstream_headers)?,
             response_head: resource.response_head,
             supported: resource.supported.clone(),
             verified_tokens,

@@ -69,6 +69,8 @@ pub(crate) struct Upstream {
     /// Scheme and authority of the URL.
     origin: String,
     endpoint: String,
+    /// The URL without its query, which may be secret.
+    shown: String,
 }
 
 impl Upstream {
@@ -112,20 +114,36 @@ impl Upstream {
             }
             _ => format!("{origin}{}", configured.path),
         };
-        // A server may serve several tenants, and a session belongs to one of them.
+        let shown = endpoint.clone();
+        // A server may serve several tenants, by query or host, and a session belongs to one of them.
         let endpoint = match &configured.query {
             Some(query) => format!("{endpoint}?{query}"),
             None => endpoint,
+        };
+        let own_host = match &configured.target {
+            UpstreamTarget::Http { authority } | UpstreamTarget::Https { authority, .. } => {
+                authority.to_string()
+            }
+            UpstreamTarget::Unix { .. } => "localhost".to_owned(),
+        };
+        let endpoint = match configured.host == own_host {
+            true => endpoint,
+            false => format!("{endpoint} as {}", configured.host),
         };
         let uri: Uri = format!("{origin}{}", configured.path)
             .parse()
             .map_err(|error: http::uri::InvalidUri| url(&error))?;
         let connector = Arc::new(Connector::new(configured, settings.connect_deadline)?);
         let pool = Pool::new(settings.keep_alive);
+        let authority = configured
+            .host
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| url(&error))?;
         let shared = (connector.version() != Version::Http1).then(|| {
             Connections::new(
                 connector.clone(),
                 uri.clone(),
+                authority,
                 settings.keep_alive,
                 pool.clone(),
             )
@@ -138,6 +156,7 @@ impl Upstream {
             host: HeaderValue::from_str(&configured.host).map_err(|error| url(&error))?,
             origin,
             endpoint,
+            shown,
             settings,
         })
     }
@@ -268,7 +287,7 @@ impl Upstream {
     }
 
     fn unreachable(&self, problem: &str) -> SendError {
-        SendError::Unreachable(format!("{}: {problem}", self.endpoint))
+        SendError::Unreachable(format!("{}: {problem}", self.shown))
     }
 
     /// Sends one request on one connection; its answer returns the connection to the pool.

@@ -65,6 +65,7 @@ mod forwarding {
     mod listening;
     mod reused;
     mod streams;
+    mod upstream_headers;
     mod upstreams;
 }
 

@@ -13,6 +13,7 @@ use http::header::{
 use super::media_type::is_media_type;
 use crate::mcp::headers::{PARAM_PREFIX, SESSION_ID};
 use crate::mcp::version::Era;
+use crate::refusal::reason::Reason;
 
 /// Fields of a request that the gateway reads itself, in addition to those that it forwards.
 const READ: &[&str] = &[
@@ -57,6 +58,22 @@ pub fn to_upstream(client: &HeaderMap, era: Era) -> HeaderMap {
     let mut passed = passed(client, |name| is_allowed_upstream(name, era));
     passed.insert(ACCEPT_ENCODING, UNCODED);
     passed
+}
+
+/// The value of a client's header that a resource passes on by its name. Equal copies are one.
+///
+/// # Errors
+/// [`Reason::HeaderRepeated`]: which of several values a server uses cannot be known.
+pub fn sole_value<'a>(
+    client: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Reason> {
+    let mut values = client.get_all(name).iter();
+    let first = values.next();
+    match values.all(|other| Some(other) == first) {
+        true => Ok(first),
+        false => Err(Reason::HeaderRepeated),
+    }
 }
 
 /// Removes what `Connection` of an answer names for this hop (RFC 9110 §7.6.1), before anything of the answer is read. A
@@ -287,6 +304,26 @@ mod tests {
         );
         let values: Vec<_> = passed.get_all("accept").iter().collect();
         assert_eq!(values, ["a", "c"]);
+    }
+
+    #[test]
+    fn a_header_that_is_passed_on_has_one_value() {
+        let name = HeaderName::from_static("x-tenant-id");
+        let client = |values: &[&'static str]| {
+            let headers: Vec<_> = values.iter().map(|value| ("x-tenant-id", *value)).collect();
+            map(&headers)
+        };
+        assert_eq!(sole_value(&client(&[]), &name), Ok(None));
+        let one = HeaderValue::from_static("a");
+        for copies in [&["a"][..], &["a", "a", "a"]] {
+            assert_eq!(sole_value(&client(copies), &name), Ok(Some(&one)));
+        }
+        for values in [&["a", "b"][..], &["a", "a", "A"], &["a", ""]] {
+            assert_eq!(
+                sole_value(&client(values), &name),
+                Err(Reason::HeaderRepeated)
+            );
+        }
     }
 
     #[test]

@@ -46,6 +46,15 @@ impl<'a> RequestLine<'a> {
 /// The option of `Connection` that names a field which the gateway reads or forwards. A proxy must remove such a field (RFC 9110
 /// §7.6.1), so the MCP server would receive another message than the one that was judged.
 pub fn removed_field(headers: &HeaderMap) -> Option<String> {
+    removed_field_where(headers, forwarding::is_used)
+}
+
+/// The same for the fields that a resource passes on.
+pub fn removed_field_among(headers: &HeaderMap, passed: &[HeaderName]) -> Option<String> {
+    removed_field_where(headers, |option| passed.iter().any(|name| name == option))
+}
+
+fn removed_field_where(headers: &HeaderMap, is_used: impl Fn(&str) -> bool) -> Option<String> {
     // One walk over the fields is less than two look-ups.
     let lines = headers
         .iter()
@@ -55,7 +64,7 @@ pub fn removed_field(headers: &HeaderMap) -> Option<String> {
         .map(<[u8]>::trim_ascii)
         .filter(|option| !forwarding::is_common_option(option))
         .map(|option| String::from_utf8_lossy(option).to_ascii_lowercase())
-        .find(|option| forwarding::is_used(option))
+        .find(|option| is_used(option))
 }
 
 /// Checks framing first, then the method.
@@ -220,6 +229,24 @@ mod tests {
     }
 
     const HOST: (&str, &str) = ("host", "mcp.example.com");
+
+    #[test]
+    fn a_connection_option_cannot_name_a_field_that_is_passed_on() {
+        let passed = [HeaderName::from_static("x-tenant-id")];
+        for (headers, expected) in [
+            (
+                &[("connection", "close, X-Tenant-Id")][..],
+                Some("x-tenant-id"),
+            ),
+            (&[("proxy-connection", "x-tenant-id")], Some("x-tenant-id")),
+            (&[("connection", "x-tenant"), ("x-tenant-id", "a")], None),
+            (&[("x-tenant-id", "a")], None),
+        ] {
+            let found = removed_field_among(&map(headers), &passed);
+            assert_eq!(found.as_deref(), expected, "{headers:?}");
+            assert_eq!(removed_field_among(&map(headers), &[]), None);
+        }
+    }
 
     #[test]
     fn an_unambiguous_request_is_accepted() {

@@ -47,6 +47,12 @@ causes! {
         "The field."
         "Remove the field's name from `Connection` where it is added."
     }
+    HeaderRepeated {
+        "A header that the resource passes on was sent with different values."
+        "A proxy that adds a header which the client sends too."
+        "The header."
+        "Let only one of them send it, or remove it from `resources[].upstream.pass_headers`."
+    }
     AmbiguousQuery {
         "The client's query repeats a parameter of the upstream's URL."
         "`resources[].query` is `pass`, and a client sends a parameter that the URL in `resources[].upstream` has too."

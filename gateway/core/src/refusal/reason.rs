@@ -34,6 +34,8 @@ reasons! {
     BadFraming => plain("bad_framing", 400, "The request line or a framing header (Host, Content-Length, Transfer-Encoding) is invalid or ambiguous."),
     /// `Connection` names a field that the gateway reads or forwards (RFC 9110 §7.6.1).
     ConnectionOption => plain("connection_option", 400, "The Connection header names a field that must not be removed on the way. Send only options for this connection."),
+    /// A header that the resource passes on has several values.
+    HeaderRepeated => plain("header_repeated", 400, "A request header was sent more than once with different values. Send one."),
     /// The client's query repeats a parameter of the configured one.
     AmbiguousQuery => plain("ambiguous_query", 400, "The query has a parameter that the gateway sets itself."),
     /// A target with dot segments, encoded separators, a fragment or an unexpected form.

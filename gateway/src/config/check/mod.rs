@@ -10,6 +10,7 @@ mod policy;
 mod rate_limits;
 mod resources;
 mod upstream;
+mod upstream_headers;
 
 use super::{declaration::parts::section::Settings, model::Config, reading::reader::Section};
 

@@ -144,12 +144,14 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .required("path", "Write the path that clients use, such as /mcp")
         .and_then(|item| path(&item));
     let host = host(section, around);
-    let upstream = section
-        .required(
-            "upstream",
-            "Write the MCP server's URL, such as http://127.0.0.1:9000/mcp",
-        )
-        .and_then(|item| upstream::upstream(&item, path.as_deref(), around.listen));
+    let identity_headers = identity_headers(section);
+    let upstream = section.required(
+        "upstream",
+        "Write the MCP server's URL, such as http://127.0.0.1:9000/mcp",
+    );
+    let (upstream, upstream_headers) = upstream
+        .map(|item| upstream::upstream(&item, path.as_deref(), around.listen, &identity_headers))
+        .unwrap_or_default();
     let issuers = issuers(section, around.issuers);
     let audience = audience(section);
     let name = section.text("name");
@@ -166,7 +168,6 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let request_state = REQUEST_STATE.read(section);
     let event_ids = EVENT_IDS.read(section);
     let query = QUERY.read(section);
-    let identity_headers = identity_headers(section);
     let response_head = OWN_RESPONSE_HEAD
         .read(section)
         .unwrap_or(around.response_head);
@@ -196,6 +197,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         event_ids,
         query,
         identity_headers,
+        upstream_headers,
         response_head,
         supported,
     })

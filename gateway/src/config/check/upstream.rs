@@ -3,9 +3,10 @@
 
 use mcp_gateway_core::http::authority::{Authority, Scheme};
 
-use super::common::ca_file;
+use super::{common::ca_file, listen, upstream_headers::upstream_headers};
 use crate::config::{
-    model::{Listener, Upstream, UpstreamTarget},
+    declaration::identity_headers::IdentityHeaders,
+    model::{Listener, Upstream, UpstreamHeaders, UpstreamTarget},
     reading::{
         reader::{Item, Section},
         url::HttpUrl,
@@ -18,16 +19,19 @@ const MAX_SOCKET_PATH: usize = 107;
 const URL_FORM: &str =
     "Write the MCP server's URL with its path, such as http://127.0.0.1:9000/mcp";
 
-/// Reads an upstream. A unix socket without `path` has the path of the resource.
+/// Reads an upstream, and the headers of requests to it. A unix socket without `path` has the path of the resource.
 pub(super) fn upstream(
     item: &Item<'_>,
     resource_path: Option<&str>,
     listen: &[Listener],
-) -> Option<Upstream> {
+    identity: &IdentityHeaders,
+) -> (Option<Upstream>, UpstreamHeaders) {
     if !item.is_mapping() {
-        return by_url(item, None, None, listen);
+        return (by_url(item, None, None, listen), UpstreamHeaders::default());
     }
     let section = item.section();
+    let host = host(&section);
+    let headers = upstream_headers(&section, identity);
     let http2 = section.get("http2").and_then(|item| item.flag());
     let upstream = match (section.get("url"), section.get("unix")) {
         (Some(url), None) => {
@@ -45,7 +49,21 @@ pub(super) fn upstream(
         }
     };
     section.finish();
-    upstream
+    let upstream = upstream.map(|upstream| Upstream {
+        host: host.unwrap_or(upstream.host),
+        ..upstream
+    });
+    (upstream, headers)
+}
+
+/// The `Host` to send, with its port as it is written.
+fn host(section: &Section<'_>) -> Option<String> {
+    let item = section.get("host")?;
+    let scheme = match section.get("url").and_then(|url| url.text()) {
+        Some(url) if url.starts_with("https:") => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    Some(listen::authority(&item, scheme)?.to_string())
 }
 
 fn by_url(

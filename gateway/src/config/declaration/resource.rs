@@ -210,7 +210,36 @@ fn upstream() -> Table {
                 "true for https, else false",
                 "Share HTTP/2 connections between requests: over https where the server chooses HTTP/2 (ALPN); over http or the unix socket always, so the server must accept HTTP/2 without TLS.",
             ),
+            defaulted(
+                "host",
+                Kind::Text,
+                "host and port of url; localhost for unix",
+                "Host header that the upstream receives (:authority in HTTP/2). TLS names and verifies the host of url in any case.",
+            ),
+            defaulted(
+                "pass_headers",
+                one_or_many(Kind::Text),
+                "none",
+                "Names of headers of the client that the upstream receives, such as X-Tenant-Id, with one value each. The upstream must not trust them.",
+            ),
+            defaulted(
+                "headers",
+                map(Kind::TextOr(upstream_header())),
+                "none",
+                "Headers that every request to the upstream has, such as Authorization or X-Api-Key: a value, or a mapping with file. They replace headers of the client.",
+            ),
         ],
+    }
+}
+
+fn upstream_header() -> Table {
+    Table {
+        name: "UpstreamHeader",
+        keys: vec![required(
+            "file",
+            Kind::Text,
+            "File with the value in one line, readable only by owner and group. It is read again when it changes.",
+        )],
     }
 }
 

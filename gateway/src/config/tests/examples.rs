@@ -64,6 +64,7 @@ fn files() -> Files {
     files.write("keys/proxy.credentials", "user:password", 0o600);
     files.certificate("serviceaccount/ca.crt", "serviceaccount/ca.key");
     files.write("serviceaccount/token", "token", 0o644);
+    files.write("keys/upstream.key", "Bearer key\n", 0o600);
     files.folder("run", 0o700);
     files
 }
@@ -304,13 +305,15 @@ fn pattern(path: &str) -> String {
             return format!("{before}{named}*");
         }
     }
-    match path.strip_prefix("issuers.") {
-        Some(rest) => rest.split_once('.').map_or_else(
-            || "issuers.*".to_owned(),
-            |(_, key)| format!("issuers.*.{key}"),
-        ),
-        None => path,
+    for mapping in ["issuers.", "resources[].upstream.headers."] {
+        if let Some(rest) = path.strip_prefix(mapping) {
+            return rest.split_once('.').map_or_else(
+                || format!("{mapping}*"),
+                |(_, key)| format!("{mapping}*.{key}"),
+            );
+        }
     }
+    path
 }
 
 /// Every key that a schema describes, as patterns.

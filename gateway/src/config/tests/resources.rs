@@ -383,3 +383,123 @@ fn tasks_are_refused_and_request_states_forwarded_by_default() {
         assert!(finding.starts_with(expected), "{keys}: {finding}");
     }
 }
+
+/// The only finding about an upstream with these keys, without its position.
+fn finding_of_upstream(keys: &str) -> String {
+    let upstream = format!("upstream:\n      url: https://other.internal/mcp\n      {keys}");
+    let found = only_finding(&edited("upstream: https://other.internal/mcp", &upstream));
+    let (path, problem) = found.split_once(' ').unwrap();
+    let path = path.split(':').next().unwrap();
+    format!(
+        "{} {problem}",
+        path.strip_prefix("resources[1].upstream.").unwrap()
+    )
+}
+
+fn upstream_with(keys: &str) -> Config {
+    let upstream = format!("upstream:\n      url: https://other.internal/mcp\n      {keys}");
+    parsed(&edited("upstream: https://other.internal/mcp", &upstream))
+}
+
+#[test]
+fn headers_of_clients_are_passed_on_by_harmless_names_only() {
+    for (names, problem) in [
+        ("Authorization", "must not be authorization"),
+        ("COOKIE", "must not be cookie"),
+        (
+            "X-Mcp-Subject, X-MCP-Role",
+            "must not be an identity header",
+        ),
+        (
+            "Host, Connection, TE, Transfer-Encoding, Content-Length, Keep-Alive, Upgrade, Proxy-Authorization, Mcp-Session-Id, Mcp-Name, Last-Event-ID, Accept-Encoding, If-Match, Expect",
+            "must not be a header of the connection",
+        ),
+        (
+            "User-Agent, traceparent, Accept-Language",
+            "is forwarded already",
+        ),
+        (
+            "X-Forwarded-For, Forwarded, X-Real-IP, Origin, Sec-Fetch-Site, X-Forwarded-User, True-Client-IP",
+            "must not be a header in which browsers and proxies",
+        ),
+        (
+            "X-HTTP-Method-Override, X-Rewrite-URL",
+            "must not be a header that replaces the method",
+        ),
+        (
+            "x_tenant, 'x tenant', 'x:y', 'ä'",
+            "header name must have only letters, digits and hyphens",
+        ),
+    ] {
+        for name in names.split(", ") {
+            let found = finding_of_upstream(&format!("pass_headers: {name}"));
+            assert!(
+                found.starts_with(&format!("pass_headers {problem}")),
+                "{name}: {found}"
+            );
+        }
+    }
+    let found = finding_of_upstream("pass_headers: [X-Tenant-Id, x-tenant-id]");
+    assert_eq!(found, "pass_headers[1] duplicate entry");
+    let many: Vec<_> = (0..33).map(|number| format!("x-{number}")).collect();
+    let found = finding_of_upstream(&format!("pass_headers: [{}]", many.join(", ")));
+    assert_eq!(found, "pass_headers must not have more than 32 headers");
+    let config = upstream_with("pass_headers: [X-Tenant-Id, x-api-key]");
+    let passed = &config.resources[1].upstream_headers.passed;
+    assert_eq!(passed, &["x-tenant-id", "x-api-key"]);
+}
+
+#[test]
+fn fixed_headers_have_one_line_and_a_harmless_name() {
+    for (headers, expected) in [
+        ("{ Host: a }", "headers.Host must not be host"),
+        (
+            "{ X-Mcp-Subject: a }",
+            "headers.X-Mcp-Subject must not be an identity header, which has the caller's identity",
+        ),
+        (
+            "{ Content-Length: a }",
+            "headers.Content-Length must not be a header of the connection, the body or MCP, which the gateway sets itself",
+        ),
+        (
+            "{ Mcp-Method: a }",
+            "headers.Mcp-Method must not be a header of the connection, the body or MCP, which the gateway sets itself",
+        ),
+        (
+            "{ x_key: a }",
+            "headers.x_key header name must have only letters, digits and hyphens",
+        ),
+        (
+            "{ X-A: a, x-a: b }",
+            "headers.x-a same header name as another",
+        ),
+        ("{ X-A: \"a\\nb\" }", "headers.X-A must be one line of text"),
+        ("{ X-A: 1 }", "headers.X-A must be text, found a number"),
+        ("{ X-A: { } }", "headers.X-A.file required key is missing"),
+        (
+            "{ X-A: { file: /nonexistent/key } }",
+            "headers.X-A.file /nonexistent/key cannot be read: No such file or directory (os error 2)",
+        ),
+    ] {
+        assert_eq!(
+            finding_of_upstream(&format!("headers: {headers}")),
+            expected
+        );
+    }
+    let config = upstream_with(
+        "headers: { Authorization: Bearer hunter2, Cookie: a=b, X-Forwarded-Proto: https }",
+    );
+    assert_eq!(config.resources[1].upstream_headers.fixed.len(), 3);
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn an_upstream_may_be_sent_another_host() {
+    let config = upstream_with("host: Tasks.example.com:443");
+    assert_eq!(config.resources[1].upstream.host, "tasks.example.com");
+    let config = upstream_with("host: tasks.example.com:8443");
+    assert_eq!(config.resources[1].upstream.host, "tasks.example.com:8443");
+    assert_eq!(parsed(VALID).resources[1].upstream.host, "other.internal");
+    let found = finding_of_upstream("host: https://tasks.example.com");
+    assert_eq!(found, "host must be a host name with an optional port");
+}

@@ -110,7 +110,9 @@ pub(crate) async fn document(exchange: &mut Exchange<'_>, admitted: &Admitted) -
 pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
     let asked = &exchange.session.req_header().headers;
     let origin = exchange.origin.as_ref().ok_or(Reason::Origin)?;
-    let headers = cors::preflight_headers(origin, asked, &[]);
+    let resource = exchange.resource.as_ref();
+    let passed = resource.map_or(&[][..], |resource| resource.upstream_headers.passed());
+    let headers = cors::preflight_headers(origin, asked, passed);
     exchange.record.set_status(StatusCode::NO_CONTENT);
     write(
         exchange.session,

@@ -20,6 +20,7 @@ use h2::client::SendRequest;
 use http::{
     HeaderValue, Request, Response, Uri,
     header::{CONTENT_LENGTH, HOST},
+    uri::Authority,
 };
 use tokio::{
     sync::Notify,
@@ -44,6 +45,8 @@ use crate::upstream::{
 pub(in crate::upstream) struct Connections {
     connector: Arc<Connector>,
     uri: Uri,
+    /// The `:authority` of requests.
+    authority: Authority,
     keep_alive: Duration,
     pings: Pings,
     /// Gets the connections of a server that chose HTTP/1.1.
@@ -92,15 +95,16 @@ impl Connections {
     pub(in crate::upstream) fn new(
         connector: Arc<Connector>,
         uri: Uri,
+        authority: Authority,
         keep_alive: Duration,
         pool: Arc<Pool>,
     ) -> Arc<Self> {
-        Self::with(connector, uri, keep_alive, pool, PINGS)
+        Self::with(connector, (uri, authority), keep_alive, pool, PINGS)
     }
 
     pub(super) fn with(
         connector: Arc<Connector>,
-        uri: Uri,
+        (uri, authority): (Uri, Authority),
         keep_alive: Duration,
         pool: Arc<Pool>,
         pings: Pings,
@@ -108,6 +112,7 @@ impl Connections {
         Arc::new(Self {
             connector,
             uri,
+            authority,
             keep_alive,
             pings,
             pool,
@@ -168,6 +173,7 @@ impl Connections {
     /// read a body.
     fn head(&self, request: &SentRequest) -> Request<()> {
         let mut parts = self.uri.clone().into_parts();
+        parts.authority = Some(self.authority.clone());
         parts.path_and_query = request.uri().path_and_query().cloned();
         let mut head = Request::new(());
         *head.method_mut() = request.method().clone();

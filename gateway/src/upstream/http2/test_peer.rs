@@ -123,9 +123,11 @@ pub(super) fn connections(
         deadline: 10 * MOMENT,
     };
     let pool = Pool::new(keep_alive);
+    let uri: http::Uri = uri.parse().unwrap();
+    let authority = uri.authority().unwrap().clone();
     Connections::with(
         Arc::new(connector),
-        uri.parse().unwrap(),
+        (uri, authority),
         keep_alive,
         pool,
         pings,
