@@ -252,7 +252,7 @@ impl Refused<'_> {
 
     fn missing(&self) -> String {
         let path = self.issuer().map(|issuer| &issuer.profile.subject_claim);
-        let subject = path.map_or("sub".to_owned(), ToString::to_string);
+        let subject = path.map_or_else(|| "sub".to_owned(), ToString::to_string);
         let found = match path {
             Some(path) => path.find(&self.claims).unwrap_or_default(),
             None => self.claims.get("sub"),
