@@ -118,12 +118,16 @@ fn replace(session: &mut ServerSession, found: impl Fn(&HeaderMap) -> Vec<Folded
 /// The refusal of a message. Where several values of a header are why, its detail says so.
 fn refused(exchange: &Exchange<'_>, fault: Fault) -> Refusal {
     let headers = &exchange.session.req_header().headers;
-    let about_headers = matches!(
-        fault.reason,
-        Reason::HeaderMismatch | Reason::UnsupportedMediaType
-    );
-    let differing = copies::differing(headers).filter(|_| about_headers);
-    match differing {
+    let mut differing = copies::differing(headers);
+    let field = differing.find(|field| {
+        let is_about_body = [header::CONTENT_TYPE, header::CONTENT_ENCODING].contains(field);
+        match fault.reason {
+            Reason::UnsupportedMediaType => is_about_body,
+            Reason::HeaderMismatch => !is_about_body,
+            _ => false,
+        }
+    });
+    match field {
         Some(field) => Fault::new(
             fault.reason,
             format!("{field} was sent twice with different values"),

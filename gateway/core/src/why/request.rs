@@ -2,7 +2,7 @@
 
 use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName,
-    TRANSFER_ENCODING, UPGRADE,
+    TRANSFER_ENCODING,
 };
 use http::{HeaderValue, Version};
 
@@ -38,7 +38,6 @@ pub fn framing(
         .or_else(|| content_length(headers))
         .or_else(|| host_text(headers, authority, scheme))
         .or_else(|| expectation(headers))
-        .or_else(|| Some(format!("Upgrade: {}", Found(&text(headers.get(UPGRADE)?)))))
 }
 
 /// The connection option that is refused.
