@@ -118,6 +118,20 @@ mod tests {
     }
 
     #[test]
+    fn optional_members_may_be_null() {
+        let document = |uri: &str| {
+            let body = format!(
+                r#"{{"issuer":"https://good.example","jwks_uri":{uri},"scopes_supported":null,"registration_endpoint":null}}"#
+            );
+            read(body.as_bytes(), "https://good.example", "URL")
+        };
+        let found = document(r#""https://good.example/keys""#);
+        assert_eq!(found.as_deref(), Ok("https://good.example/keys"));
+        let missing = document("null").unwrap_err().to_string();
+        assert!(missing.contains("URL has no jwks_uri"), "{missing}");
+    }
+
+    #[test]
     fn an_error_says_when_only_the_final_slash_differs() {
         let body = br#"{"issuer":"https://good.example/","jwks_uri":"https://good.example/keys"}"#;
         let error = read(body, "https://good.example", "URL").unwrap_err();

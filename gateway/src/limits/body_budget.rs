@@ -60,6 +60,27 @@ impl BodyLimits {
     }
 }
 
+impl BodyLimits {
+    /// The limit that a body reached, for the operator.
+    pub(crate) fn reached(&self, reason: Reason) -> Option<String> {
+        let (whose, most, key) = match reason {
+            Reason::BodiesTooLarge => ("all bodies", self.all, "bodies_bytes"),
+            Reason::PrincipalBodiesTooLarge => (
+                "the bodies of the caller",
+                self.of_subject,
+                "bodies_bytes_per_principal",
+            ),
+            Reason::AddressBodiesTooLarge => (
+                "the bodies of the address",
+                self.of_address,
+                "bodies_bytes_per_address",
+            ),
+            _ => return None,
+        };
+        Some(format!("{whose}: more than {most} bytes (limits.{key})"))
+    }
+}
+
 #[cfg(test)]
 impl BodyLimits {
     /// This limit for all bodies, without shares of subjects and addresses.
@@ -305,6 +326,36 @@ mod tests {
         assert_eq!((&*part, budget.bytes()), (&b"o"[..], 4));
         drop(part);
         assert_eq!(budget.bytes(), 0);
+    }
+
+    #[test]
+    fn the_limit_that_was_reached_is_named_with_its_value() {
+        let limits = BodyLimits {
+            all: 3,
+            of_subject: 2,
+            of_address: 1,
+        };
+        for (reason, text) in [
+            (
+                Reason::BodiesTooLarge,
+                Some("all bodies: more than 3 bytes (limits.bodies_bytes)"),
+            ),
+            (
+                Reason::PrincipalBodiesTooLarge,
+                Some(
+                    "the bodies of the caller: more than 2 bytes (limits.bodies_bytes_per_principal)",
+                ),
+            ),
+            (
+                Reason::AddressBodiesTooLarge,
+                Some(
+                    "the bodies of the address: more than 1 bytes (limits.bodies_bytes_per_address)",
+                ),
+            ),
+            (Reason::BodyTooLarge, None),
+        ] {
+            assert_eq!(limits.reached(reason).as_deref(), text);
+        }
     }
 
     #[test]

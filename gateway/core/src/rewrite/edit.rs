@@ -113,6 +113,30 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_named_with_its_value() {
+        for (error, text) in [
+            (
+                EditError::Json(JsonError::TooDeep),
+                "a message from the upstream cannot be read: more than 128 objects and arrays in one another (a fixed limit)",
+            ),
+            (
+                EditError::Json(JsonError::TooManyMembers),
+                "a message from the upstream cannot be read: more than 1000000 members and elements (a fixed limit)",
+            ),
+            (
+                EditError::Json(JsonError::TooManyValues),
+                "a message from the upstream cannot be read: more values than are stored (a fixed limit)",
+            ),
+            (
+                EditError::TooLarge(7),
+                "the upstream's response or event has more than 7 bytes (limits.answer_bytes)",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
     fn what_one_edit_refuses_is_refused() {
         assert!((Refuse, Swap("a", "b")).edit(b"a").is_err());
         assert!((Swap("a", "b"), Refuse).edit(b"a").is_err());

@@ -138,11 +138,11 @@ impl Edited {
         let counted = self.reservation.resize(editor.held(), &self.bodies);
         self.cut = match (pushed, counted) {
             (Err(error), _) => Some(error.into()),
-            (_, Err(reason)) => Some(Cut::Refused(
-                reason,
-                "body limit reached (limits.bodies_bytes, limits.bodies_bytes_per_principal): an event must be buffered to be edited"
-                    .to_owned(),
-            )),
+            (_, Err(reason)) => {
+                let limit = self.bodies.reached(reason).unwrap_or_default();
+                let detail = format!("{limit}: an event must be buffered to be edited");
+                Some(Cut::Refused(reason, detail))
+            }
             (Ok(()), Ok(())) => None,
         };
     }

@@ -65,25 +65,14 @@ pub(super) fn of_head(snapshot: &Snapshot, reason: Reason) -> Option<String> {
 }
 
 fn of_any(snapshot: &Snapshot, reason: Reason) -> Option<String> {
-    let (limits, bodies) = (&snapshot.limits, &snapshot.bodies);
+    let limits = &snapshot.limits;
     Some(match reason {
-        Reason::BodiesTooLarge => {
-            format!("all bodies: {}", more(bodies.all, "limits.bodies_bytes"))
-        }
-        Reason::PrincipalBodiesTooLarge => {
-            let more = more(bodies.of_subject, "limits.bodies_bytes_per_principal");
-            format!("the bodies of the caller: {more}")
-        }
-        Reason::AddressBodiesTooLarge => {
-            let more = more(bodies.of_address, "limits.bodies_bytes_per_address");
-            format!("the bodies of the address: {more}")
-        }
         Reason::AnswerTooLarge => more(limits.answer_bytes, "limits.answer_bytes"),
         Reason::TooManyRefusals => format!(
             "more than {} refused requests of the address in a minute (limits.refusals_per_address)",
             limits.refusals_per_address
         ),
-        _ => return None,
+        reason => return snapshot.bodies.reached(reason),
     })
 }
 

@@ -157,7 +157,7 @@ async fn end(
     session: &mut ServerSession,
     record: &mut Record,
 ) -> Result<(), Broken> {
-    relay.stream_end.note(record);
+    relay.stream_end.note_end(record);
     if relay.is_stream {
         return write(session, Bytes::new(), true).await;
     }

@@ -20,6 +20,8 @@ pub(crate) struct StreamEnd {
     /// A listening stream ends when its caller may not listen any more.
     standing: Option<Box<Standing>>,
     expires: Instant,
+    /// How long the answer to a call may continue after that of the token.
+    max_after_expiry: Option<Duration>,
 }
 
 impl StreamEnd {
@@ -29,6 +31,7 @@ impl StreamEnd {
             draining: Some(gateway.process_state().draining()),
             standing: None,
             expires: Instant::now() + token_left,
+            max_after_expiry: None,
         }
     }
 
@@ -38,6 +41,7 @@ impl StreamEnd {
             draining: None,
             standing: None,
             expires: Instant::now() + token_left + max_after_expiry,
+            max_after_expiry: Some(max_after_expiry),
         }
     }
 
@@ -53,6 +57,19 @@ impl StreamEnd {
     pub(crate) fn note(&self, record: &mut Record) {
         if let Some(lost) = self.standing.as_ref().and_then(|standing| standing.why()) {
             record.set_detail(format!("the stream was ended: {lost}"));
+        }
+    }
+
+    /// Records why the answer was ended before its upstream ended it: the caller may not listen any more, or its token expired.
+    pub(crate) fn note_end(&self, record: &mut Record) {
+        match self.max_after_expiry {
+            Some(most) => record.set_detail(format!(
+                "the answer was ended {most:?} after the caller's token expired (timeouts.max_after_expiry)"
+            )),
+            None if Instant::now() >= self.expires => {
+                record.set_detail("the stream was ended: the caller's token expired");
+            }
+            None => self.note(record),
         }
     }
 

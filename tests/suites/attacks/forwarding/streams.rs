@@ -114,6 +114,12 @@ async fn attack_110_a_listening_stream_is_closed_when_its_token_expires() {
     // But not for ever, whether it is idle, never pauses, or has not answered yet.
     assert_eq!(answer.next().await, Item::End);
     running.gone(SOON).await;
+    for why in [
+        "the stream was ended: the caller's token expired",
+        "the answer was ended 2s after the caller's token expired (timeouts.max_after_expiry)",
+    ] {
+        world.gateway.logged(why).await;
+    }
     let token = world.token().claim("exp", test_support::now() + 1).sign();
     world.upstream.script(|_| Answer::Hang);
     let silent = world.gateway.post(tool(1, "slow")).token(&token);
