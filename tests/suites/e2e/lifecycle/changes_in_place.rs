@@ -20,6 +20,9 @@ use tokio::process::Command;
 /// Binds a file over another and then becomes the program in the rest of the arguments.
 const BOUND: &str = r#"mount --bind "$1" "$2" && shift 2 && exec "$@""#;
 
+/// Longer than the gateway checks its files after its start or a reload: then only a noticed change makes it do so again.
+const RESTED: Duration = Duration::from_secs(4);
+
 /// A gateway whose policy can be changed, and a caller who can only read.
 struct Setting {
     gateway: Gateway,
@@ -126,10 +129,12 @@ async fn a_mounted_file_that_is_changed_in_place_is_reloaded() {
     );
     assert_eq!(setting.call().await, 200);
 
+    tokio::time::sleep(RESTED).await;
     fs::write(&source, setting.strict()).unwrap();
     setting.refuses().await;
 
     // A file that replaces the mounted one does not arrive, which is said.
+    tokio::time::sleep(RESTED).await;
     let other = elsewhere.path().join("other.yaml");
     fs::write(&other, "").unwrap();
     fs::rename(&other, &source).unwrap();
@@ -154,6 +159,7 @@ async fn a_mount_over_the_directory_is_noticed_though_the_system_reports_nothing
     let keys = setting.gateway.config.folder().join("jwks.json");
     fs::copy(keys, elsewhere.path().join("jwks.json")).unwrap();
     fs::write(elsewhere.path().join("gateway.yaml"), setting.strict()).unwrap();
+    tokio::time::sleep(RESTED).await;
     mount(elsewhere.path(), &setting.gateway).await;
     setting.refuses().await;
 }
