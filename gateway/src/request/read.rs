@@ -13,7 +13,7 @@ use mcp_gateway_core::{
     refusal::{
         Refusal,
         fault::Fault,
-        found::{Found, Listed},
+        found::{Listed, Word},
         reason::Reason,
     },
     why,
@@ -157,7 +157,7 @@ fn refuse_version(exchange: &mut Exchange<'_>, message: &Message) -> Result<(), 
             );
             exchange.record.set_detail(format!(
                 "{found} {}; listed: {} (resources.protocol_versions)",
-                Found(&unsupported.requested),
+                Word(&unsupported.requested),
                 Listed(listed)
             ));
         }

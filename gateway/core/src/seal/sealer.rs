@@ -149,6 +149,23 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_does_not_open_is_foreign_or_of_another_key_or_altered() {
+        let (own, other) = (sealer(&[1, 2]), sealer(&[3]));
+        let sealed = |sealer: &Sealer| sealer.seal(&BINDING.session(), "a").unwrap();
+        for (value, expected) in [
+            (sealed(&own), SealedForm::Own),
+            (sealed(&sealer(&[2])), SealedForm::Own),
+            (format!("{}AAAA", sealed(&own)), SealedForm::Own),
+            (sealed(&other), SealedForm::OtherKey),
+            ("0f3c-55".to_owned(), SealedForm::Foreign),
+            (String::new(), SealedForm::Foreign),
+            (URL_SAFE_NO_PAD.encode([9; 64]), SealedForm::Foreign),
+        ] {
+            assert_eq!(own.form_of(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
     fn the_longest_id_gives_the_longest_sealed_value() {
         let sealed = sealer(&[1]).seal(&BINDING.session(), &"x".repeat(MAX_SESSION_ID));
         assert_eq!(sealed.unwrap().len(), Purpose::Session.longest_sealed());

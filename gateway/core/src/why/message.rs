@@ -15,7 +15,7 @@ use crate::mcp::envelope::{Envelope, MAX_NAME, MessageKind, RequestId, has_contr
 use crate::mcp::headers::{METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, decode_sentinel};
 use crate::mcp::method::{McpMethod, Mirror};
 use crate::mcp::version::META_KEY;
-use crate::refusal::found::{Found, Listed};
+use crate::refusal::found::{Found, Listed, MAX_LISTED, Word};
 use crate::refusal::reason::Reason;
 
 /// Names that the gateway reads: another spelling of one is ambiguous.
@@ -300,18 +300,16 @@ fn compared(
 ) -> Option<String> {
     let mut values = headers.get_all(name).iter();
     let expected = match body {
-        Some(body) => format!("in the body: {}", Found(without_query(body))),
+        Some(body) => format!("in the body: {}", shown(name, body)),
         None => "not in the body".to_owned(),
     };
     let Some(first) = values.next() else {
         return is_due.then(|| format!("no {name} header; {expected}"));
     };
     if values.any(|other| other != first) {
-        let all: Vec<_> = headers.get_all(name).iter().map(text).collect();
-        return Some(format!(
-            "{name} with different values: {}",
-            Listed(all.iter().map(String::as_str))
-        ));
+        let all = headers.get_all(name).iter().take(MAX_LISTED);
+        let all: Vec<_> = all.map(|value| shown(name, &text(value))).collect();
+        return Some(format!("{name} with different values: {}", all.join(", ")));
     }
     let decoded = match *name == NAME {
         true => decode_sentinel(first),
@@ -320,11 +318,11 @@ fn compared(
     let Some(decoded) = decoded else {
         return Some(format!(
             "{name} {} is not plain ASCII or correct base64",
-            Found(&text(first))
+            Word(&text(first))
         ));
     };
     let is_same = body.is_none() && *name == PROTOCOL_VERSION || body == Some(&*decoded);
-    (!is_same).then(|| format!("{name}: {}; {expected}", Found(without_query(&decoded))))
+    (!is_same).then(|| format!("{name}: {}; {expected}", shown(name, &decoded)))
 }
 
 /// A header that mirrors an argument. Its value is an argument, so it is not shown.
@@ -346,6 +344,14 @@ fn repeated(headers: &HeaderMap) -> Option<String> {
     Some(format!("{} {name} headers", count(name)))
 }
 
+/// A name as in every log line. A long text in place of a version or a method may be a secret.
+fn shown(header: &HeaderName, value: &str) -> String {
+    match *header == NAME || McpMethod::of(value).is_known() {
+        true => Found(without_query(value)).to_string(),
+        false => Word(value).to_string(),
+    }
+}
+
 /// A name may be a URI; its query is left out, as in every log line.
 fn without_query(name: &str) -> &str {
     name.split(['?', '#']).next().unwrap_or_default()
@@ -353,7 +359,7 @@ fn without_query(name: &str) -> &str {
 
 /// A value that may be shown: it is a version.
 fn short_text(raw: &[u8]) -> String {
-    json::string(raw).map_or_else(|| raw_text(raw), |text| Found(&text).to_string())
+    json::string(raw).map_or_else(|| raw_text(raw), |text| Word(&text).to_string())
 }
 
 #[cfg(test)]

@@ -128,16 +128,26 @@ pub fn media_type(headers: &HeaderMap) -> String {
     }
     format!(
         "{}; accepted: application/json, without a charset other than utf-8",
-        fields(headers, &CONTENT_TYPE)
+        content_type(headers)
     )
 }
 
-/// A header with its value, or how often it was sent.
+/// The type of a body. Any other text in its place may be a secret.
+fn content_type(headers: &HeaderMap) -> String {
+    let sent = headers.get(CONTENT_TYPE).map(text);
+    let is_sole = headers.get_all(CONTENT_TYPE).iter().count() == 1;
+    match sent.filter(|sent| is_sole && sent.contains('/')) {
+        Some(sent) => format!("{CONTENT_TYPE}: {}", Found(&sent)),
+        None => fields(headers, &CONTENT_TYPE),
+    }
+}
+
+/// A header with its value, or how often it was sent. A long value may be a secret: only its first characters are shown.
 pub fn fields(headers: &HeaderMap, name: &HeaderName) -> String {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.count()) {
         (None, _) => format!("no {name} header"),
-        (Some(value), 0) => format!("{name}: {}", Found(&text(value))),
+        (Some(value), 0) => format!("{name}: {}", Word(&text(value))),
         (Some(_), more) => format!("{} {name} headers", more + 1),
     }
 }
@@ -287,6 +297,11 @@ mod tests {
                 v1,
                 &[HOST, ("content-length", "5"), ("content-length", "5")],
                 "2 content-length headers",
+            ),
+            (
+                v1,
+                &[HOST, ("expect", "opaque-canary-0a1b2c3d4e5f60718293a4b5")],
+                "expect: `opaque-c`...; accepted: 100-continue",
             ),
             (
                 v1,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::malformed;
 use crate::json::{self, Object};
-use crate::refusal::found::{Found, Listed};
+use crate::refusal::found::{Found, Listed, Word};
 use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
 use crate::token::algorithm::Algorithm;
@@ -162,7 +162,7 @@ impl Refused<'_> {
     }
 
     fn signed_with(&self) -> String {
-        format!("alg {}", text_of(&self.header, "alg"))
+        format!("alg {}", word_of(&self.header, "alg"))
     }
 
     fn key_id(&self) -> String {
@@ -207,7 +207,7 @@ impl Refused<'_> {
             )),
             None => Some(format!(
                 "cty {}; accepted: none",
-                text_of(&self.header, "cty")
+                word_of(&self.header, "cty")
             )),
         }
     }
@@ -216,7 +216,7 @@ impl Refused<'_> {
         let types = &self.issuer()?.profile.token_types;
         Some(format!(
             "typ {}; accepted: {} ({})",
-            text_of(&self.header, "typ"),
+            word_of(&self.header, "typ"),
             Listed(types.iter().map(String::as_str)),
             self.setting("token_types")
         ))
@@ -241,7 +241,7 @@ impl Refused<'_> {
             .find(|name| self.claims.get(name).is_some_and(is_foreign))?;
         Some(format!(
             "claim {name} {}: not an access token",
-            text_of(&self.claims, name)
+            word_of(&self.claims, name)
         ))
     }
 
@@ -419,6 +419,14 @@ fn text_of(object: &Object<'_>, name: &str) -> String {
             Some(text) => Found(&text).to_string(),
             None => malformed::raw_text(raw),
         },
+    }
+}
+
+/// The same for a short word: a long text in its place may be a secret.
+fn word_of(object: &Object<'_>, name: &str) -> String {
+    match object.get(name).and_then(json::string) {
+        Some(text) => Word(&text).to_string(),
+        None => text_of(object, name),
     }
 }
 

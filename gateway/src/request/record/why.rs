@@ -195,9 +195,10 @@ fn owner_text(what: &str, form: SealedForm, is_of_another: bool) -> String {
 
 fn origin(headers: &HeaderMap, snapshot: &Snapshot) -> String {
     let accepted = snapshot.origins.accepted();
+    let sent: Vec<_> = headers.get_all(ORIGIN).iter().map(request::text).collect();
     format!(
-        "{}; accepted: {} (public_url, origins)",
-        request::fields(headers, &ORIGIN),
+        "origin {}; accepted: {} (public_url, origins)",
+        Listed(sent.iter().map(String::as_str)),
         Listed(accepted.iter().map(String::as_str))
     )
 }
