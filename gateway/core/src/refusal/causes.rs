@@ -38,7 +38,7 @@ causes! {
     BadFraming {
         "Two readers could split the request differently, or it is not valid HTTP (RFC 9112 §6, RFC 9110 §8.6)."
         "A client or proxy that sends `Content-Length` and `Transfer-Encoding` together, no or two `Host` headers, or a body with GET. TLS spoken to a plain HTTP port, or the reverse. An attack."
-        "The header that is invalid or repeated, with its value. Empty where the head could not be read at all: then nothing in it is certain."
+        "The header that is invalid or repeated, with its value. Where the head could not be read at all it says so, and shows nothing, because nothing in it is certain."
         "Fix the client or the proxy in front of the gateway. If all requests fail: compare http and https of the client's URL with the listener (`listen[].tls`, `listen[].plain_http`), and `listen[].proxy_protocol` with what the load balancer sends."
     }
     ConnectionOption {
@@ -486,7 +486,7 @@ causes! {
     UpstreamTimeout {
         "The MCP server did not begin its answer in time."
         "A slow tool that answers only at its end."
-        "Usually nothing: `upstream_ms` has the time."
+        "The deadline. `upstream_ms` has the time."
         "Raise `timeouts.response_head` or `resources[].response_head`, or let the server answer with an event stream."
     }
     UpstreamBroken {
@@ -499,7 +499,7 @@ causes! {
         "The MCP server, or a proxy before it, answered 401 or 407: it requires credentials of its own. The caller's token is never forwarded."
         "An MCP server that verifies tokens itself, or wants an API key."
         "The status."
-        "Switch authentication off in the MCP server, and let only the gateway reach it."
+        "Switch authentication off in the MCP server, and let only the gateway reach it; or send its credentials (`resources[].upstream.headers`)."
     }
     UpstreamRedirect {
         "The MCP server answered with a redirect. The gateway does not follow it."
@@ -516,7 +516,7 @@ causes! {
     UpstreamSession {
         "The MCP server answered with another session id than the one that was sent, or with one that cannot be sealed."
         "A server that opens a new session in the middle of one."
-        "Usually nothing."
+        "What is wrong with the session id."
         "Look at the log of the MCP server."
     }
     AnswerTooLarge {
