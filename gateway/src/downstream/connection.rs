@@ -240,8 +240,8 @@ impl Connection {
     ) -> Option<()> {
         let client = self.peer.client(None, &snapshot.addresses);
         let mut guard = RecordGuard::open(&self.gateway, client, None);
-        let (record, found) = (&mut guard.record, unread_head(snapshot, reason));
-        respond::unreadable_head(session, record, &self.gateway, reason, found).await;
+        let record = &mut guard.record;
+        respond::unreadable_head(session, record, &self.gateway, reason).await;
         guard.finish(session.body_bytes_sent());
         None
     }
@@ -317,22 +317,6 @@ impl Connection {
         }
         settings.set_pipelined_prefix(head);
         Some(ReusedHttpStream::new(stream, Some(settings)))
-    }
-}
-
-/// What is known about a head that could not be read, for the operator.
-fn unread_head(snapshot: &Snapshot, reason: Reason) -> String {
-    let (limits, timeouts) = (&snapshot.limits, &snapshot.timeouts);
-    match reason {
-        Reason::HeadersTooLarge => format!(
-            "the head has more than {} bytes (limits.header_bytes) or {} fields (limits.header_fields)",
-            limits.header_bytes, limits.header_fields
-        ),
-        Reason::HeaderDeadline => format!(
-            "the head was not complete after {:?} (timeouts.header)",
-            timeouts.header
-        ),
-        _ => "the head is not valid HTTP/1.1, or TLS on a plain port".to_owned(),
     }
 }
 

@@ -63,7 +63,7 @@ impl MemberNames {
 /// Claims of one verified token.
 ///
 /// A claim that is too large, too deep, or a number outside CEL's types is not stored. Its name is recorded, so that a
-/// condition that reads it fails instead of treating it as missing. A claim that is null is missing: `has` must not hold for it.
+/// condition that reads it fails instead of treating it as missing.
 #[derive(Default)]
 pub struct KeptClaims {
     values: CelMap<'static>,
@@ -90,8 +90,7 @@ impl KeptClaims {
         let mut left = Self::MAX_BYTES;
         let mut values = HashMap::new();
         let mut missed = BTreeSet::new();
-        let read = |name: &str, raw: &[u8]| names.contains(name) && raw != b"null";
-        for (name, raw) in claims.iter().filter(|(name, raw)| read(name, raw)) {
+        for (name, raw) in claims.iter().filter(|(name, _)| names.contains(name)) {
             let fits = left.checked_sub(raw.len());
             match fits.map(|_| Values::owned(Self::MAX_BYTES).value(raw)) {
                 Some(Ok(value)) => {

@@ -119,7 +119,7 @@ fn has_checks_what_may_be_missing() {
             "has(claims.address.country) && !has(claims.address.street)",
             true,
         ),
-        (r#"has(claims.nothing) || "nothing" in claims"#, false),
+        ("has(claims.nothing) && claims.nothing == null", true),
         (
             "has(mcp.arguments.priority) && !has(mcp.arguments.force)",
             true,

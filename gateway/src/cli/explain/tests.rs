@@ -244,7 +244,7 @@ fn a_token_is_read_from_stdin_and_names_its_issuer() {
         (
             token(&good.replace("/both", "/mcp")),
             REFUSED,
-            "401 wrong_audience: The token is for another resource.\nfound     aud `https://mcp.example.com/mcp`; accepted: `https://mcp.example.com/both` (resources.audience)\ncure      Configure the provider",
+            "401 wrong_audience: The token is for another resource.\nfound     aud `https://mcp.example.com/mcp`; accepted: `https://mcp.example.com/both`, `https://mcp.example.com/both/` (resources.audience)\ncure      Configure the provider",
         ),
         (
             token(&good.replace("partner", "stranger")),
@@ -439,6 +439,7 @@ requires  tasks.read tasks.write
 published api://1111/tasks.read api://1111/tasks.write
 missing   tasks.write
 outcome   refused with 403 insufficient_scope: The access token lacks a scope that this call requires.
+cure      Grant the scope at the provider, or change `resources[].policy.rules[].scopes` or `resources[].scopes.required`. `check --explain` shows which rule decides.
 challenge scope=\"api://1111/tasks.read api://1111/tasks.write\"
 ";
     assert_eq!((code, printed.as_str()), (REFUSED, expected));

@@ -3,11 +3,7 @@
 //! Phases return a [`Reason`] alone. Where none of them noted a detail, it is found here from the request, when the refusal is
 //! answered: an ordinary request costs nothing.
 
-use http::{
-    HeaderMap, HeaderValue, Method,
-    header::{AUTHORIZATION, CONTENT_LENGTH, ORIGIN},
-    uri,
-};
+use http::{HeaderMap, HeaderValue, Method, header::ORIGIN, uri};
 use mcp_gateway_core::{
     http::authority::{self, Authority},
     mcp::{headers::SESSION_ID, message::Message},
@@ -39,7 +35,6 @@ pub(crate) fn found(
 ) -> Option<String> {
     let head = exchange.session.req_header();
     let headers = &head.headers;
-    let timeouts = &exchange.snapshot.timeouts;
     match reason {
         Reason::BadFraming if head.method == Method::POST => {
             Some("a chunk of the body is invalid".to_owned())
@@ -51,55 +46,15 @@ pub(crate) fn found(
         }
         Reason::NotFound => Some(no_such_path(exchange)),
         Reason::Origin => Some(origin(headers, &exchange.snapshot)),
-        Reason::BodyTimeout => Some(format!(
-            "the body paused for {:?} (timeouts.body_idle), or was not complete after {:?} (timeouts.body_total)",
-            timeouts.body_idle, timeouts.body_total
-        )),
         Reason::UnsupportedMediaType => Some(request::media_type(headers)),
         Reason::HeaderMismatch => message::found_without_body(headers),
         Reason::SessionRequired => Some(request::fields(headers, &SESSION_ID)),
         Reason::SessionUnknown | Reason::SessionMismatch => {
             Some(session(headers, exchange.snapshot.sealer(), reason))
         }
-        _ => limit(exchange, reason)
-            .or_else(|| credentials::found(headers, reason))
+        _ => credentials::found(headers, reason)
             .or_else(|| token(headers, exchange.resource.as_ref()?, reason)),
     }
-}
-
-/// The limit that was reached, with its key.
-fn limit(exchange: &Exchange<'_>, reason: Reason) -> Option<String> {
-    let (limits, bodies) = (&exchange.snapshot.limits, &exchange.snapshot.bodies);
-    let headers = &exchange.session.req_header().headers;
-    let in_transfer = |most: usize, key: &str| format!("{most} bytes in transfer (limits.{key})");
-    Some(match reason {
-        Reason::HeadersTooLarge => format!(
-            "{} fields; the most are {} (limits.header_fields), of {} bytes together (limits.header_bytes)",
-            headers.len(),
-            limits.header_fields,
-            limits.header_bytes
-        ),
-        Reason::TokenTooLarge => format!(
-            "an Authorization header of {} bytes; the most for a token are {} (limits.token_bytes)",
-            headers.get(AUTHORIZATION).map_or(0, HeaderValue::len),
-            limits.token_bytes
-        ),
-        Reason::BodyTooLarge => format!(
-            "{}; the most are {} bytes (limits.body_bytes)",
-            request::fields(headers, &CONTENT_LENGTH),
-            limits.body_bytes
-        ),
-        Reason::BodiesTooLarge => in_transfer(bodies.all, "bodies_bytes"),
-        Reason::PrincipalBodiesTooLarge => {
-            in_transfer(bodies.of_subject, "bodies_bytes_per_principal")
-        }
-        Reason::AddressBodiesTooLarge => in_transfer(bodies.of_address, "bodies_bytes_per_address"),
-        Reason::TooManyRefusals => format!(
-            "{} refused tokens from this address (limits.refusals_per_address)",
-            limits.refusals_per_address
-        ),
-        _ => return None,
-    })
 }
 
 /// What was found in a token that this resource refuses.

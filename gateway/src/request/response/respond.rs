@@ -50,6 +50,9 @@ const RESOURCE_METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELET
 const MODERN_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
+/// The detail in the access log of a head that the HTTP parser refuses.
+const NOT_A_HEAD: &str = "the head is not valid HTTP/1.1, or TLS on a plain port";
+
 /// Answers a refused request.
 pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<(), Broken> {
     set_detail(exchange, refusal);
@@ -130,9 +133,9 @@ pub(crate) async fn unreadable_head(
     record: &mut Record,
     gateway: &Gateway,
     reason: Reason,
-    found: String,
 ) {
-    record.set_detail(found);
+    let limit = limit::of_head(&gateway.snapshot(), reason);
+    record.set_detail(limit.unwrap_or_else(|| NOT_A_HEAD.to_owned()));
     note_refusal(record, gateway, reason);
     session.set_keepalive(None);
     let row = reason.row();

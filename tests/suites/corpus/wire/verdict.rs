@@ -12,11 +12,12 @@ use super::servers::{Record, Seen, Server, latin1};
 use super::setting::Setting;
 
 /// The only header fields that are allowed to reach a server, except for `mcp-` ones.
-const PASSING: [&str; 13] = [
+const PASSING: [&str; 14] = [
     "host",
     "content-length",
     "content-type",
     "accept",
+    "accept-encoding",
     "accept-language",
     "user-agent",
     "traceparent",

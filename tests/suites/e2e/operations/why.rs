@@ -83,7 +83,9 @@ async fn a_refused_token_is_explained_in_the_access_line() {
         (
             Token::new(&world.key, ISSUER, "https://other.example.com/mcp"),
             "wrong_audience",
-            format!("aud `https://other.example.com/mcp`; accepted: `{own}` (resources.audience)"),
+            format!(
+                "aud `https://other.example.com/mcp`; accepted: `{own}`, `{own}/` (resources.audience)"
+            ),
         ),
         (
             world.token().claim("iss", "https://other.example.com"),
