@@ -64,8 +64,6 @@ const TOO_LONG: &str = "the subject, client id or scopes of the token are too lo
 /// The detail in the access log where a call is ended because its token expired.
 const EXPIRED: &str =
     "the token expired while the call waited for its answer (timeouts.max_after_expiry)";
-/// The detail in the access log where the head of an answer did not come in time.
-const LATE: &str = "no response head came in time (timeouts.response_head or resources.response_head; timeouts.max_after_expiry where the token expired)";
 
 /// The detail in the access log where the upstream's session id cannot be used.
 const OTHER_SESSION: &str = "the Mcp-Session-Id of the MCP server's answer is another than the one that was sent, or is not visible ASCII of a usable length";
@@ -420,12 +418,7 @@ async fn ask(
         answered = sent => answered.map_err(Unanswered::Failed),
         // Dropping the request closes its connection, so the upstream notices at once.
         _ = exchange.session.read_body_or_idle(true) => Err(Unanswered::Stop(Stop::Broken)),
-        stop = late => {
-            if deadline.is_some() {
-                exchange.record.set_detail(LATE);
-            }
-            Err(Unanswered::Stop(stop))
-        }
+        stop = late => Err(Unanswered::Stop(stop)),
     }
 }
 

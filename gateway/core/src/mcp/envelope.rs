@@ -74,7 +74,10 @@ impl<'a> Envelope<'a> {
         let message = read.object.as_ref();
         let envelope = match (read.flaw, message) {
             (Some(flaw), _) => Err(unreadable(flaw, limits)),
-            (None, None) => Err(invalid("the message is not an object")),
+            (None, None) => Err(invalid(match body.trim_ascii_start() {
+                [b'[', ..] => "a JSON array (a batch); expected: one message",
+                _ => "the message is not an object",
+            })),
             (None, Some(message)) => Self::of(message),
         };
         envelope.map_err(|fault| Unreadable {
@@ -653,7 +656,7 @@ mod tests {
     #[test]
     fn the_operator_learns_what_is_wrong_with_a_message() {
         for (body, detail) in [
-            ("[]", "the message is not an object"),
+            ("[]", "a JSON array (a batch); expected: one message"),
             (r#"{"jsonrpc":"1.0"}"#, "jsonrpc is not \"2.0\""),
             (
                 r#"{"jsonrpc":null}"#,
