@@ -51,11 +51,10 @@ async fn posted(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
     });
     let message = message.map_err(|Unreadable { mut fault, id }| {
         exchange.rpc_id = id;
-        // A parser says where the error is.
-        if fault.detail.is_empty() || fault.reason == Reason::ParseError {
+        if !fault.names_limit {
             let headers = &exchange.session.req_header().headers;
             let found = why::message::found(&body, headers, &snapshot.json, fault.reason);
-            fault.detail = found.unwrap_or_default().into();
+            fault.detail = found.map_or(fault.detail, Into::into);
         }
         refused(exchange, fault)
     })?;

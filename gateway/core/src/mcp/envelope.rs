@@ -242,7 +242,11 @@ fn unreadable(error: JsonError, limits: &JsonLimits) -> Fault {
             Reason::JsonLimit
         }
     };
-    Fault::new(reason, limits.explain(error, json::CONFIGURED))
+    let detail = limits.explain(error, json::CONFIGURED);
+    match reason {
+        Reason::JsonLimit => Fault::limit(reason, detail),
+        _ => Fault::new(reason, detail),
+    }
 }
 
 /// The id of a refused message, unless the message has more than one.

@@ -34,16 +34,18 @@ pub(crate) fn not_text(member: &str) -> Fault {
 
 /// A text beyond its limit, which cannot be configured.
 pub(crate) fn too_long(what: &str, bytes: usize, most: usize) -> Fault {
-    invalid(format!(
-        "{what} has {bytes} bytes, more than {most} (a fixed limit)"
-    ))
+    Fault::limit(
+        Reason::InvalidRequest,
+        format!("{what} has {bytes} bytes, more than {most} (a fixed limit)"),
+    )
 }
 
 /// More of something than the limit, which cannot be configured.
 pub(crate) fn too_many(what: &str, found: usize, most: usize) -> Fault {
-    invalid(format!(
-        "{what} has {found} elements, more than {most} (a fixed limit)"
-    ))
+    Fault::limit(
+        Reason::InvalidRequest,
+        format!("{what} has {found} elements, more than {most} (a fixed limit)"),
+    )
 }
 
 /// An object with names that readers confuse.

@@ -12,6 +12,8 @@ pub struct Fault {
     pub reason: Reason,
     /// What was found and what was expected: for the log. Empty where the reason says it all.
     pub detail: Cow<'static, str>,
+    /// The detail names a limit and its value.
+    pub names_limit: bool,
 }
 
 impl Fault {
@@ -20,6 +22,15 @@ impl Fault {
         Self {
             reason,
             detail: detail.into(),
+            names_limit: false,
+        }
+    }
+
+    /// A reason with the limit that was exceeded.
+    pub fn limit(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            names_limit: true,
+            ..Self::new(reason, detail)
         }
     }
 }
@@ -31,7 +42,7 @@ impl From<Reason> for Fault {
 }
 
 impl From<Fault> for Refusal {
-    fn from(Fault { reason, detail }: Fault) -> Self {
+    fn from(Fault { reason, detail, .. }: Fault) -> Self {
         Self {
             detail: Some(detail).filter(|detail| !detail.is_empty()),
             ..reason.into()
