@@ -47,6 +47,7 @@ pub(super) fn observe_flawed<'a, O: Observer<'a>>(
         lexer: Lexer::new(bytes),
         limits,
         members: 0,
+        escaped_names_left: MAX_ESCAPED_NAMES,
         open: Vec::new(),
         names: Vec::new(),
         flaw: None,
@@ -84,6 +85,9 @@ impl<'a> Observer<'a> for Nobody {
     fn end(&mut self, _: usize, _: usize) {}
 }
 
+/// Bytes of the member names with escapes in one document: reading an escape takes several times as long as reading plain text.
+pub(super) const MAX_ESCAPED_NAMES: usize = 1 << 20;
+
 /// Up to this many names of one object are compared one by one. For more names a set is faster.
 const FEW_NAMES: usize = 16;
 
@@ -92,6 +96,8 @@ struct Walk<'a, 'l, O> {
     limits: &'l JsonLimits,
     /// Members and elements so far.
     members: usize,
+    /// Bytes of names with escapes that may still follow.
+    escaped_names_left: usize,
     open: Vec<Open<'a>>,
     /// The names of all open objects that have few names; those of the innermost object are last.
     names: Vec<Cow<'a, str>>,
@@ -193,6 +199,15 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         Ok(())
     }
 
+    /// A name without escapes; none where it is not Unicode text.
+    fn unescape(&mut self, escaped: &'a [u8]) -> Result<Option<Cow<'a, str>>, JsonError> {
+        if escaped.contains(&b'\\') {
+            let left = self.escaped_names_left.checked_sub(escaped.len());
+            self.escaped_names_left = left.ok_or(JsonError::EscapedNames)?;
+        }
+        Ok(text::unescape(escaped))
+    }
+
     /// Counts a member or an element.
     const fn count(&mut self) -> Result<(), JsonError> {
         self.members += 1;
@@ -208,7 +223,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         let escaped = self.lexer.string()?;
         self.lexer.expect(b':')?;
         self.count()?;
-        let name = text::unescape(escaped);
+        let name = self.unescape(escaped)?;
         if let Some(name) = &name
             && self.observer.wants_names(self.open.len())
         {
@@ -251,6 +266,21 @@ mod tests {
 
     fn checked(document: &[u8]) -> Result<(), JsonError> {
         check(document, &JsonLimits::default())
+    }
+
+    #[test]
+    fn names_with_escapes_are_bounded_together() {
+        let document = |name: &str, count: usize| {
+            let members: Vec<_> = (0..count).map(|n| format!(r#""{n}{name}":0"#)).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let quarter = "\\n".repeat(MAX_ESCAPED_NAMES / 8 - 1);
+        let plain = "n".repeat(MAX_ESCAPED_NAMES / 4);
+        let judged =
+            |name: &str, count| check(document(name, count).as_bytes(), &JsonLimits::default());
+        assert_eq!(judged(&quarter, 4), Ok(()));
+        assert_eq!(judged(&quarter, 5), Err(JsonError::EscapedNames));
+        assert_eq!(judged(&plain, 9), Ok(()));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl JsonError {
     pub const fn is_limit(self) -> bool {
         matches!(
             self,
-            Self::TooDeep | Self::TooManyMembers | Self::TooManyValues
+            Self::TooDeep | Self::TooManyMembers | Self::TooManyValues | Self::EscapedNames
         )
     }
 }
@@ -71,6 +71,9 @@ pub enum JsonError {
     /// More values than are stored ([`outline`](super::outline()), [`array_up_to`](super::array_up_to)).
     #[error("more values than are stored (a fixed limit)")]
     TooManyValues,
+    /// Member names with escapes are longer together than [`MAX_ESCAPED_NAMES`](super::check::MAX_ESCAPED_NAMES).
+    #[error("member names with escapes have more than 1048576 bytes together (a fixed limit)")]
+    EscapedNames,
     /// An object has a member name twice, after unescaping (RFC 8259 §4 does not define which one counts).
     #[error("an object repeats a member name")]
     Duplicate,

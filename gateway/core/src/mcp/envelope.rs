@@ -238,9 +238,10 @@ fn unreadable(error: JsonError, limits: &JsonLimits) -> Fault {
     let reason = match error {
         JsonError::Duplicate | JsonError::NameNotText => Reason::AmbiguousJson,
         JsonError::Syntax | JsonError::NotUtf8 => Reason::ParseError,
-        JsonError::TooDeep | JsonError::TooManyMembers | JsonError::TooManyValues => {
-            Reason::JsonLimit
-        }
+        JsonError::TooDeep
+        | JsonError::TooManyMembers
+        | JsonError::TooManyValues
+        | JsonError::EscapedNames => Reason::JsonLimit,
     };
     let detail = limits.explain(error, json::CONFIGURED);
     match reason {

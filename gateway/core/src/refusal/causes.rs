@@ -308,7 +308,7 @@ causes! {
         "Fix the client."
     }
     JsonLimit {
-        "The message is nested more deeply than `limits.json_depth`, or has more than `limits.json_members` members and elements."
+        "The message is nested more deeply than `limits.json_depth`, or has more than `limits.json_members` members and elements, or more than 1 MiB of member names with escapes."
         "A tool with large structured arguments. An attack on the memory or the time of readers."
         "The limit, its value and its key."
         "Raise `limits.json_depth` or `limits.json_members`, or send the data as text."
