@@ -116,17 +116,16 @@ pub(crate) async fn forward(
     };
     let started = Instant::now();
     let deadline = (!place.listens()).then(|| started + resource.response_head);
-    let sent = resource.upstream.send(request);
-    let mut response = ask(exchange, sent, deadline, &mut stream_end).await;
+    let send = || resource.upstream.send(request);
+    let mut response = ask(exchange, send, deadline, &mut stream_end).await;
     if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body)) =
         (&response, kept_body)
     {
         let label = exchange.record.resource_label();
         exchange.gateway.metrics().count_upstream_retry(label);
-        let sent = resource
-            .upstream
-            .send_again(outgoing.request(exchange, body)?, *before);
-        response = Box::pin(ask(exchange, sent, deadline, &mut stream_end)).await;
+        let (request, before) = (outgoing.request(exchange, body)?, *before);
+        let send = || resource.upstream.send_again(request, before);
+        response = Box::pin(ask(exchange, send, deadline, &mut stream_end)).await;
     }
     let response = response.map_err(|unanswered| match unanswered {
         Unanswered::Failed(error) => failed(exchange, &error).into(),
@@ -396,9 +395,11 @@ enum Unanswered {
 
 /// Waits for the head of the answer and for the client to disconnect; also for the deadline. A listening stream has none: that
 /// wait ends with the stream's end.
-async fn ask(
+///
+/// The request is sent in here: a future that is passed in would be moved, and have its place twice.
+async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendError>>>(
     exchange: &mut Exchange<'_>,
-    sent: impl Future<Output = Result<Response<UpstreamBody>, SendError>>,
+    send: impl FnOnce() -> F,
     deadline: Option<Instant>,
     stream_end: &mut StreamEnd,
 ) -> Result<Response<UpstreamBody>, Unanswered> {
@@ -415,7 +416,7 @@ async fn ask(
     };
     tokio::select! {
         biased;
-        answered = sent => answered.map_err(Unanswered::Failed),
+        answered = send() => answered.map_err(Unanswered::Failed),
         // Dropping the request closes its connection, so the upstream notices at once.
         _ = exchange.session.read_body_or_idle(true) => Err(Unanswered::Stop(Stop::Broken)),
         stop = late => Err(Unanswered::Stop(stop)),

@@ -59,6 +59,9 @@ pub(crate) fn look_alike(what: &str) -> Fault {
 /// # Errors
 /// [`Reason::AmbiguousName`].
 pub(crate) fn plain_method<T: AsRef<str>>(name: T) -> Result<T, Fault> {
+    if name.as_ref().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(name);
+    }
     let is_space = |character: char| character.is_whitespace() || character == '\u{feff}';
     match name.as_ref().contains(is_space) {
         true => Err(Fault::new(
