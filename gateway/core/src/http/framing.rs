@@ -110,6 +110,7 @@ pub fn header_limits(
 }
 
 /// The bytes of a header block, and its fields.
+#[inline]
 pub fn header_size(headers: &HeaderMap) -> (usize, usize) {
     // A colon, a space, a line end.
     let field =

@@ -201,11 +201,14 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
 
     /// A name without escapes; none where it is not Unicode text.
     fn unescape(&mut self, escaped: &'a [u8]) -> Result<Option<Cow<'a, str>>, JsonError> {
-        if escaped.contains(&b'\\') {
-            let left = self.escaped_names_left.checked_sub(escaped.len());
-            self.escaped_names_left = left.ok_or(JsonError::EscapedNames)?;
+        if escaped.len() > self.escaped_names_left && escaped.contains(&b'\\') {
+            return Err(JsonError::EscapedNames);
         }
-        Ok(text::unescape(escaped))
+        let name = text::unescape(escaped);
+        if !matches!(name, Some(Cow::Borrowed(_))) {
+            self.escaped_names_left = self.escaped_names_left.saturating_sub(escaped.len());
+        }
+        Ok(name)
     }
 
     /// Counts a member or an element.
