@@ -79,7 +79,9 @@ pub enum FileError {
     #[error("must not be writable by all users")]
     Writable,
     /// Not one bearer token.
-    #[error("contains no bearer token (RFC 6750, section 2.1; at most {MAX_TOKEN_BYTES} bytes)")]
+    #[error(
+        "contains no bearer token: write only the token, without the word Bearer (RFC 6750, section 2.1; at most {MAX_TOKEN_BYTES} bytes)"
+    )]
     NoToken,
     /// Not a user name and a password.
     #[error("contains no user:password on one line (at most {MAX_CREDENTIALS_BYTES} bytes)")]

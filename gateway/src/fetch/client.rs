@@ -199,9 +199,10 @@ impl Fetcher {
     /// What an operator should know of an answer with this status.
     fn note(&self, url: &Url, status: StatusCode) -> String {
         let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        match self.bearer.as_ref().filter(|_| is_refused) {
-            Some(bearer) => bearer.note(url),
-            None => String::new(),
+        match &self.bearer {
+            Some(bearer) if is_refused => bearer.note(url),
+            None if is_refused => "; it may require a token (issuers.*.bearer_file)".to_owned(),
+            _ => String::new(),
         }
     }
 }

@@ -23,13 +23,15 @@ pub(crate) enum FetchError {
     Proxy { proxy: String, problem: String },
     #[error(
         "proxy {proxy} answered {target} with status {status}{}",
-        proxy_advice(*status)
+        proxy_advice(*status, *has_credentials)
     )]
     ProxyStatus {
         proxy: String,
         /// What was asked of it.
         target: String,
         status: u16,
+        /// Whether user name and password were sent.
+        has_credentials: bool,
     },
     #[error("{url} answered with status {status}, expected 200{note}")]
     Status {
@@ -65,8 +67,11 @@ impl fmt::Display for Via {
     }
 }
 
-fn proxy_advice(status: u16) -> &'static str {
+fn proxy_advice(status: u16, has_credentials: bool) -> &'static str {
     match status {
+        407 if has_credentials => {
+            "; it refuses the user name and password that were sent (proxy.credentials_file)"
+        }
         407 => "; it requires a user name and a password (proxy.credentials_file)",
         403 => "; it does not allow this destination",
         _ => "",

@@ -219,6 +219,7 @@ impl ProxyClient {
             proxy: self.name(),
             target: target.to_owned(),
             status: status.as_u16(),
+            has_credentials: self.proxy.credentials_file.is_some(),
         }
     }
 }

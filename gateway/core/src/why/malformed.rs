@@ -92,7 +92,10 @@ fn claim(payload: &[u8], profile: Option<&IssuerProfile>) -> Option<String> {
     let claims = json::object(payload).ok()?;
     let get = |name: &str| claims.get(name).filter(|raw| *raw != b"null");
     let date = |name| {
-        let raw = get(name)?;
+        let raw = match name {
+            "exp" => claims.get(name)?,
+            _ => get(name)?,
+        };
         let is_date = raw.first().is_some_and(u8::is_ascii_digit);
         let text = std::str::from_utf8(raw).ok().filter(|_| is_date);
         let is_date = text.is_some_and(|text| text.parse::<f64>().is_ok_and(is_before_year_10000));

@@ -186,7 +186,10 @@ impl Refused<'_> {
         format!(
             "{found}; issuer {} has {count} usable key{plural}: {}",
             issuer.name,
-            Listed(keys.ids().map(|id| id.unwrap_or("(no kid)")))
+            Listed(
+                keys.ids()
+                    .map(|id| id.unwrap_or("none, which verifies tokens without kid only"))
+            )
         )
     }
 
@@ -406,7 +409,9 @@ fn near<'a>(found: &str, mut accepted: impl Iterator<Item = &'a str>) -> &'stati
         text.split_once("://").map_or(text, |(_, rest)| rest)
     }
     match accepted.any(|own| bare(own).eq_ignore_ascii_case(bare(found))) {
-        true => ", almost the same: only a slash at the end, the scheme or upper case differs",
+        true => {
+            "; only the final slash, the scheme or upper case differs: write it exactly as in the token"
+        }
         false => "",
     }
 }

@@ -445,7 +445,7 @@ fn a_bearer_token_is_one_token_that_not_everybody_can_write() {
     let files = Files::new();
     let large = "x".repeat(16 * 1024 + 1);
     let no_token =
-        "contains no bearer token (RFC 6750, section 2.1; at most 16384 bytes)".to_owned();
+        "contains no bearer token: write only the token, without the word Bearer (RFC 6750, section 2.1; at most 16384 bytes)".to_owned();
     for (text, mode, problem) in [
         ("eyJ.abc-_~+/==\n", 0o600, None),
         // As Kubernetes mounts it.

@@ -160,6 +160,7 @@ impl Record {
             DecisionSource::Default if refusal.reason == Reason::PolicyDenied => {
                 "policy.default: no rule matches".to_owned()
             }
+            DecisionSource::Default => "scopes.required".to_owned(),
             by => format!("policy.{by}"),
         };
         if let (DecisionSource::Rule(at), Some(unmet)) = (by, unmet) {
@@ -169,7 +170,14 @@ impl Record {
             source = format!("{source}: the name can be read as {}", redact_name(read_as));
         }
         match self.missing_scopes(refusal) {
-            Some(missing) => self.set_detail(format!("{source}: the token lacks {missing}")),
+            Some(missing) => {
+                let scopes = self.principal.as_deref().map(|own| own.scopes.to_string());
+                let has = scopes.filter(|scopes| !scopes.is_empty());
+                let has = has.as_deref().unwrap_or("none (issuers.*.scope_claim)");
+                self.set_detail(format!(
+                    "{source}: the token lacks {missing}; its scopes: {has}"
+                ));
+            }
             None => self.set_detail(source),
         }
     }

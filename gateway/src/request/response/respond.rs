@@ -51,7 +51,8 @@ const MODERN_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// The detail in the access log of a head that the HTTP parser refuses.
-const NOT_A_HEAD: &str = "the head is not valid HTTP/1.1, or TLS on a plain port";
+const NOT_A_HEAD: &str =
+    "the head is not valid HTTP/1.1: TLS, or HTTP/2 without TLS, on a plain listener looks so too";
 
 /// Answers a refused request.
 pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<(), Broken> {

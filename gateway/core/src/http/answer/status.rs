@@ -145,7 +145,8 @@ fn instead(location: &str, asked: Asked<'_>) -> Option<String> {
         return suggestion("resources.upstream.path", url.path());
     }
     let suggested = suggestion("resources.upstream.url", url.as_str())?;
-    Some(match is_own || is_sent_host {
+    let is_other_spelling = url.path().trim_end_matches('/') == base.path().trim_end_matches('/');
+    Some(match (is_own || is_sent_host) && is_other_spelling {
         true => suggested,
         false => format!("{suggested} if the MCP server is there and this is no login"),
     })

@@ -148,12 +148,12 @@ fn refused_claims_are_shown_with_what_is_accepted() {
         (
             CLAIMS.replace("https://issuer.example", "http://Issuer.example/"),
             WrongIssuer,
-            "accepted: `https://issuer.example`, almost the same: only a slash",
+            "accepted: `https://issuer.example`; only the final slash",
         ),
         (
             CLAIMS.replace("/mcp\"", "/mcp/\""),
             WrongAudience,
-            "accepted: `https://mcp.example.com/mcp`, almost the same",
+            "accepted: `https://mcp.example.com/mcp`; only the final slash",
         ),
         (
             CLAIMS.replace("issuer.example", "evil.example"),
