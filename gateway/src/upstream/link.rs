@@ -92,9 +92,10 @@ impl Link {
         request: SentRequest,
     ) -> Result<(Response<Incoming>, Self), Unanswered> {
         let mut answered = pin!(self.sender.try_send_request(request));
+        let mut has_begun = false;
         let answered = poll_fn(|cx| match answered.as_mut().poll(cx) {
             Poll::Pending => {
-                drive(&mut self.connection, cx);
+                has_begun |= drive(&mut self.connection, cx);
                 answered.as_mut().poll(cx)
             }
             ready => ready,
@@ -103,6 +104,8 @@ impl Link {
             Ok(response) => Ok((response, self)),
             Err(mut error) => Err(match error.take_message() {
                 Some(request) => Unanswered::Unsent(Box::new(request)),
+                // The upstream was at work on the request: this is not a connection that it closed because it was idle.
+                None if has_begun => Unanswered::Broken(root_cause(error.error())),
                 None => Unanswered::of(error.error()),
             }),
         }
@@ -120,12 +123,18 @@ impl Link {
     }
 }
 
-/// A separate function, because the request that is being sent borrows the sender next to the connection.
-fn drive(connection: &mut Option<Box<Connection<Wire, Full<Bytes>>>>, cx: &mut Context<'_>) {
+/// A separate function, because the request that is being sent borrows the sender next to the connection. Returns whether the
+/// connection has ended within the head of an answer.
+fn drive(
+    connection: &mut Option<Box<Connection<Wire, Full<Bytes>>>>,
+    cx: &mut Context<'_>,
+) -> bool {
     if let Some(running) = connection
         && Pin::new(running).poll(cx).is_ready()
     {
         // The pending request or body gets the error.
-        *connection = None;
+        let ended = connection.take();
+        return ended.is_some_and(|ended| !ended.into_parts().read_buf.is_empty());
     }
+    false
 }

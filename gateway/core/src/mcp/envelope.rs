@@ -47,6 +47,7 @@ pub struct Envelope<'a> {
     arguments: Option<&'a [u8]>,
     references: Vec<Reference>,
     task_use: TaskUse,
+    continues: bool,
 }
 
 /// Why a body is not a valid message, with the id of the request if it could be read: clients match errors to requests by it.
@@ -142,6 +143,11 @@ impl<'a> Envelope<'a> {
         self.task_use
     }
 
+    /// Whether it continues a call with answers of the user's, or with a state of the server's (MCP 2026-07-28).
+    pub const fn continues(&self) -> bool {
+        self.continues
+    }
+
     fn of(message: &Object<'a>) -> Result<Self, Fault> {
         if look_alike::ambiguous(
             message,
@@ -181,6 +187,11 @@ impl<'a> Envelope<'a> {
             Some(params) => tasks::used(params, called)?,
             None => TaskUse::None,
         };
+        let continues = params.is_some_and(|params| {
+            ["inputResponses", "requestState"]
+                .iter()
+                .any(|name| params.given(name).is_some())
+        });
         Ok(Self {
             kind,
             id,
@@ -192,6 +203,7 @@ impl<'a> Envelope<'a> {
             arguments,
             references,
             task_use,
+            continues,
         })
     }
 }

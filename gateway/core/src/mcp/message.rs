@@ -40,6 +40,8 @@ pub struct Message {
     pub proposed_version: Option<Box<str>>,
     /// How it uses tasks, in addition to its method.
     pub task_use: TaskUse,
+    /// It continues a call with answers of the user's, or with a state of the server's (MCP 2026-07-28).
+    pub continues: bool,
     /// The bytes for the upstream: those of the client, with sealed values replaced by the upstream's. GET and DELETE have none.
     pub body: Option<Bytes>,
     /// `Mcp-Name` for the upstream, if it differs from the client's.
@@ -94,6 +96,7 @@ impl Message {
             version: headers::version(headers).map(Into::into),
             proposed_version: None,
             task_use: TaskUse::None,
+            continues: false,
             body: None,
             mirror: None,
             listens: http_method == http::Method::GET,
@@ -115,6 +118,7 @@ impl Message {
             version: version.map(Into::into),
             proposed_version: envelope.proposed_version().map(Into::into),
             task_use: envelope.task_use(),
+            continues: envelope.continues(),
             body: Some(body.clone()),
             mirror: None,
             listens: envelope.called().is_some_and(McpMethod::listens),
@@ -154,9 +158,11 @@ impl Message {
         self.body.is_some() && self.method.is_none()
     }
 
-    /// Whether it may be sent again where it is not known if the server has processed it: it only reads, or listens.
+    /// Whether it may be sent again where it is not known if the server has processed it: it only reads, or listens, and brings
+    /// the server no answer of the user's.
     pub fn may_be_repeated(&self) -> bool {
-        self.listens || self.called().is_some_and(McpMethod::may_be_repeated)
+        let reads = self.listens || self.called().is_some_and(McpMethod::may_be_repeated);
+        reads && !self.continues
     }
 
     /// How its protocol version is checked.
@@ -291,6 +297,32 @@ mod tests {
         let bodiless = |method| Message::without_body(&method, &HeaderMap::new()).unwrap();
         assert!(bodiless(http::Method::GET).may_be_repeated());
         assert!(!bodiless(http::Method::DELETE).may_be_repeated());
+    }
+
+    #[test]
+    fn what_reads_may_be_repeated_unless_it_brings_an_answer_of_the_user() {
+        for (method, params, expected) in [
+            ("resources/read", r#"{"uri":"a://b"}"#, true),
+            (
+                "resources/read",
+                r#"{"uri":"a://b","inputResponses":null,"requestState":null}"#,
+                true,
+            ),
+            (
+                "resources/read",
+                r#"{"uri":"a://b","inputResponses":{}}"#,
+                false,
+            ),
+            ("prompts/get", r#"{"name":"a","requestState":"s"}"#, false),
+            ("tools/list", "{}", true),
+            ("tools/call", r#"{"name":"a"}"#, false),
+        ] {
+            let body =
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+            let limits = JsonLimits::default();
+            let message = Message::read(&body.into(), &HeaderMap::new(), &limits).unwrap();
+            assert_eq!(message.may_be_repeated(), expected, "{method} {params}");
+        }
     }
 
     #[test]

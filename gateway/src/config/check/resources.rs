@@ -100,6 +100,8 @@ pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Re
         for earlier in candidates.iter().take(index) {
             refuse_same_path(earlier, later, around);
             refuse_same_audience(earlier, later, around.issuers);
+            refuse_forged_identity(&earlier.resource, later, &later.resource);
+            refuse_forged_identity(&later.resource, later, &earlier.resource);
         }
     }
     let resources = candidates.into_iter().map(|candidate| candidate.resource);
@@ -403,6 +405,25 @@ fn refuse_same_path(earlier: &Candidate<'_>, later: &Candidate<'_>, around: &Sur
         later.item.report(
             "same path and host as another resource",
             "Change one of them",
+        );
+    }
+}
+
+/// A caller of one resource could send the identity header of the other to a server that both share.
+fn refuse_forged_identity(trusting: &Resource, reported: &Candidate<'_>, passing: &Resource) {
+    if trusting.upstream.target != passing.upstream.target {
+        return;
+    }
+    let fixed = passing.upstream_headers.fixed.iter();
+    let mut passed = (passing.upstream_headers.passed.iter()).chain(fixed.map(|own| &own.name));
+    let identity = trusting.identity_headers.names();
+    if let Some(name) = passed.find(|name| identity.contains(name)) {
+        reported.item.report(
+            format_args!(
+                "{} sends {name} to the MCP server for which {} sends it as an identity header",
+                passing.path, trusting.path
+            ),
+            "Use another name in `identity_headers`, or remove the header from `pass_headers` and `headers`",
         );
     }
 }

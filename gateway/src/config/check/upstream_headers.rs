@@ -41,20 +41,46 @@ const OF_THE_HOP_PREFIXES: &[&str] = &["mcp-", "content-", "proxy-", "if-", "acc
 const OF_PROXIES: &[&str] = &[
     "cf-connecting-ip",
     "client-ip",
+    "dpop",
+    "early-data",
     "fastly-client-ip",
     "forwarded",
     "origin",
+    "proxy",
     "referer",
+    "remote-user",
     "true-client-ip",
     "via",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-forwarded",
+    "x-host",
     "x-real-ip",
+    "x-remote-user",
+    "x-scheme",
+    "x-url",
 ];
-const OF_PROXIES_PREFIXES: &[&str] = &["sec-", "x-envoy-", "x-forwarded-", "x-original-"];
+const OF_PROXIES_PREFIXES: &[&str] = &[
+    "cf-access-",
+    "client-cert",
+    "sec-",
+    "x-accel-",
+    "x-amzn-oidc-",
+    "x-auth-request-",
+    "x-client-cert",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-original-",
+    "x-sendfile",
+    "x-ssl-",
+];
 
 /// Fields by which a server may take another method or URL than the one that was judged.
 const OVERRIDING: &[&str] = &[
+    "x-middleware-subrequest",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
@@ -192,13 +218,7 @@ fn header_name(item: &Item<'_>, text: &str, fix: &str) -> Option<HeaderName> {
 }
 
 fn is_identity(name: &str, identity: &IdentityHeaders) -> bool {
-    let names = [
-        &identity.subject,
-        &identity.issuer,
-        &identity.client,
-        &identity.scope,
-    ];
-    names.into_iter().flatten().any(|own| own == name)
+    identity.names().into_iter().any(|own| own == name)
 }
 
 fn is_of_the_hop(name: &str) -> bool {

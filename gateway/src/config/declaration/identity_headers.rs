@@ -22,6 +22,16 @@ pub struct IdentityHeaders {
     pub scope: Option<HeaderName>,
 }
 
+impl IdentityHeaders {
+    /// The names of those that are sent.
+    pub fn names(&self) -> Vec<&HeaderName> {
+        [&self.subject, &self.issuer, &self.client, &self.scope]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
 impl Default for IdentityHeaders {
     fn default() -> Self {
         Self {

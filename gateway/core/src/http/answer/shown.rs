@@ -22,10 +22,12 @@ pub(super) fn shown(value: &[u8]) -> String {
 pub(super) fn shown_url(value: &[u8]) -> String {
     let end = value.iter().position(|byte| matches!(byte, b'?' | b'#'));
     let (url, rest) = value.split_at(end.unwrap_or(value.len()));
-    let begin = url.windows(2).position(|pair| pair == b"//");
+    // Browsers take a backslash for a slash.
+    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let begin = url.windows(2).position(|pair| pair.iter().all(is_slash));
     let begin = begin.map_or(0, |slashes| slashes + 2);
     let (scheme, url) = url.split_at(begin);
-    let authority = url.iter().position(|byte| *byte == b'/');
+    let authority = url.iter().position(is_slash);
     let user = url
         .get(..authority.unwrap_or(url.len()))
         .and_then(|authority| authority.iter().rposition(|byte| *byte == b'@'))
@@ -57,6 +59,10 @@ mod tests {
             ("https://a.test/mcp/?state=1", "https://a.test/mcp/?…"),
             ("https://a.test/mcp/#x", "https://a.test/mcp/?…"),
             ("https://a.test/mcp?", "https://a.test/mcp"),
+            (
+                "https:\\\\user:secret@a.test/mcp",
+                "https:\\\\\\\\a.test/mcp",
+            ),
             ("https://user:secret@a.test/mcp", "https://a.test/mcp"),
             ("//user@a.test/@b", "//a.test/@b"),
             ("", ""),
