@@ -142,7 +142,7 @@ enum RawTarget {
 }
 
 impl RawTarget {
-    #[inline]
+    #[inline(always)]
     fn of(session: &ServerSession) -> Result<Self, Reason> {
         if session.is_http2() {
             let uri = &session.req_header().uri;

@@ -78,9 +78,16 @@ fn without_body(exchange: &mut Exchange<'_>, method: &Method) -> Result<Message,
 
 fn json_body(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let judged = media_type::json_body(&exchange.session.req_header().headers);
-    let Err(reason) = judged else {
-        return Ok(());
-    };
+    match judged {
+        Ok(()) => Ok(()),
+        Err(reason) => folded_json_body(exchange, reason),
+    }
+}
+
+/// Judges the headers again with equal copies made one.
+#[cold]
+#[inline(never)]
+fn folded_json_body(exchange: &mut Exchange<'_>, reason: Reason) -> Result<(), Refusal> {
     replace(exchange.session, |headers| {
         copies::equal_values(headers, Joined::Words)
     });

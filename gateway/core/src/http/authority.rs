@@ -160,7 +160,7 @@ impl fmt::Display for Authority {
 /// # Errors
 /// [`Reason::BadFraming`] if it is missing, repeated, not an authority, or if both differ; [`Reason::Host`] if the host ends with
 /// a dot.
-#[inline]
+#[inline(always)]
 pub fn requested(
     headers: &HeaderMap,
     pseudo: Option<&str>,

@@ -200,6 +200,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
     }
 
     /// A name without escapes; none where it is not Unicode text.
+    #[inline(always)]
     fn unescape(&mut self, escaped: &'a [u8]) -> Result<Option<Cow<'a, str>>, JsonError> {
         if escaped.len() > self.escaped_names_left && escaped.contains(&b'\\') {
             return Err(JsonError::EscapedNames);
@@ -242,6 +243,8 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
     }
 
     /// Stores a name of the innermost object; false if the object has that name already.
+    // Called once for each name: a call would cost as much as the comparison.
+    #[inline(always)]
     fn is_new(&mut self, name: Cow<'a, str>) -> bool {
         let Some(Open::Object(names)) = self.open.last_mut() else {
             return true;
