@@ -45,7 +45,9 @@ need_build() {
 
 need_test() {
   need_command curl curl
+  need_command haproxy haproxy
   need_command javac default-jdk-headless
+  need_command nginx nginx
   need_command openssl openssl
   need_command prometheus prometheus
   need_command promtool prometheus

@@ -60,6 +60,7 @@ mod protocol {
 /// What reaches the upstream, and how its answers and event streams are returned.
 mod forwarding {
     mod answers;
+    mod fronts;
     mod http2;
     mod identity;
     mod listening;
