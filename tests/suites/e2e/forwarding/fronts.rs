@@ -325,8 +325,8 @@ async fn a_front_for_websockets_does_no_harm() {
     }
 }
 
-/// The URL of the metadata that a client without a token is told.
-async fn told_metadata(setting: &Setting, front: &Front) -> String {
+/// The URL of the metadata in the challenge of a client without a token.
+async fn metadata_url(setting: &Setting, front: &Front) -> String {
     let reply = setting.post(front, initialize()).without("authorization");
     let reply = reply.send().await;
     assert_eq!(reply.status, 401, "{}: {}", front.name, reply.text());
@@ -341,7 +341,7 @@ async fn told_metadata(setting: &Setting, front: &Front) -> String {
 async fn a_prefix_that_the_front_keeps_is_part_of_the_resource() {
     let setting = Setting::start().await;
     for front in &setting.documented().await {
-        let url = told_metadata(&setting, front).await;
+        let url = metadata_url(&setting, front).await;
         let path = url.strip_prefix(&format!("https://{HOST}")).unwrap();
         let metadata = setting.get(front, path).send().await;
         let resource = format!("https://{HOST}{PATH}");
@@ -365,7 +365,7 @@ async fn a_prefix_that_the_front_strips_is_unknown_to_the_gateway() {
     })
     .await;
     let front = setting.nginx("strips", STRIPPING).await;
-    let metadata = told_metadata(&setting, &front).await;
+    let metadata = metadata_url(&setting, &front).await;
     let other = format!("https://{HOST}/.well-known/oauth-protected-resource/mcp");
     assert_eq!(metadata, other);
     let call = setting.post(&front, initialize());
