@@ -661,7 +661,7 @@ mod tests {
             ),
         ] {
             let unreadable = read(&body).unwrap_err();
-            assert_eq!(unreadable.fault, Fault::new(reason, detail));
+            assert_eq!(unreadable.fault, Fault::limit(reason, detail));
             assert_eq!(
                 unreadable.id.as_ref().map(RequestId::as_json),
                 id,
