@@ -40,10 +40,11 @@ pub(super) fn observe_flawed<'a, O: Observer<'a>>(
 ) -> Result<(O, Option<JsonError>), (O, JsonError)> {
     #[cfg(test)]
     super::walks::count();
-    if std::str::from_utf8(bytes).is_err() {
+    let Ok(text) = std::str::from_utf8(bytes) else {
         return Err((observer, JsonError::NotUtf8));
-    }
+    };
     let mut walk = Walk {
+        text,
         lexer: Lexer::new(bytes),
         limits,
         members: 0,
@@ -92,6 +93,7 @@ pub(super) const MAX_ESCAPED_NAMES: usize = 1 << 20;
 const FEW_NAMES: usize = 16;
 
 struct Walk<'a, 'l, O> {
+    text: &'a str,
     lexer: Lexer<'a>,
     limits: &'l JsonLimits,
     /// Members and elements so far.
@@ -199,17 +201,12 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         Ok(())
     }
 
-    /// A name without escapes; none where it is not Unicode text.
-    #[inline(always)]
-    fn unescape(&mut self, escaped: &'a [u8]) -> Result<Option<Cow<'a, str>>, JsonError> {
-        if escaped.len() > self.escaped_names_left && escaped.contains(&b'\\') {
-            return Err(JsonError::EscapedNames);
-        }
-        let name = text::unescape(escaped);
-        if !matches!(name, Some(Cow::Borrowed(_))) {
-            self.escaped_names_left = self.escaped_names_left.saturating_sub(escaped.len());
-        }
-        Ok(name)
+    /// A name with escapes; none where it is not Unicode text.
+    fn unescape(&mut self, escaped: &str) -> Result<Option<Cow<'a, str>>, JsonError> {
+        let left = self.escaped_names_left.checked_sub(escaped.len());
+        self.escaped_names_left = left.ok_or(JsonError::EscapedNames)?;
+        let name = text::unescape(escaped.as_bytes());
+        Ok(name.map(|name| Cow::Owned(name.into_owned())))
     }
 
     /// Counts a member or an element.
@@ -224,10 +221,15 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
     /// Reads the name of a member and the colon after it.
     fn name(&mut self) -> Result<(), JsonError> {
         self.lexer.expect(b'"')?;
-        let escaped = self.lexer.string()?;
+        let begin = self.lexer.at();
+        let has_escapes = self.lexer.skip_string()?;
+        let name = self.text.get(begin..self.lexer.at() - 1);
         self.lexer.expect(b':')?;
         self.count()?;
-        let name = self.unescape(escaped)?;
+        let name = match has_escapes {
+            false => name.map(Cow::Borrowed),
+            true => self.unescape(name.unwrap_or_default())?,
+        };
         if let Some(name) = &name
             && self.observer.wants_names(self.open.len())
         {

@@ -72,14 +72,21 @@ impl<'a> Lexer<'a> {
     /// Consumes the rest of a string after its opening quote. Returns the bytes between the quotes, still escaped.
     pub(super) fn string(&mut self) -> Result<&'a [u8], JsonError> {
         let start = self.at;
+        self.skip_string()?;
+        Ok(self.bytes.get(start..self.at - 1).unwrap_or_default())
+    }
+
+    /// Consumes the same, and returns whether there is an escape in it.
+    pub(super) fn skip_string(&mut self) -> Result<bool, JsonError> {
+        let mut has_escapes = false;
         loop {
             self.skip_plain();
-            let end = self.at;
             match self.take()? {
-                b'"' => return Ok(self.bytes.get(start..end).unwrap_or_default()),
+                b'"' => return Ok(has_escapes),
                 b'\\' => self.escape()?,
                 _ => return Err(JsonError::Syntax),
             }
+            has_escapes = true;
         }
     }
 
