@@ -41,6 +41,8 @@ async fn attack_175_an_argument_that_a_rule_cannot_judge_refuses_the_call() {
         { "method": "tools/call", "name": "count", "arguments": { "query": 5 }, "deny": "No." },
         { "method": "tools/call", "name": "condition", "condition": "has(mcp.arguments.query) && mcp.arguments.query.contains(\"DROP\")", "deny": "No." },
         { "method": "tools/call", "name": "reads", "condition": "mcp.arguments.query.startsWith(\"SELECT\")" },
+        { "method": "tools/call", "name": "unequal", "condition": "mcp.arguments.query != 7" },
+        { "method": "tools/call", "name": "listed", "condition": "mcp.arguments.query in [7, 8]", "deny": "No." },
     ]))
     .await;
     let mut table = Table::default();
@@ -67,6 +69,17 @@ async fn attack_175_an_argument_that_a_rule_cannot_judge_refuses_the_call() {
         }
         let good = call(&world, name, r#"{"query":"SELECT 1"}"#);
         table.row(name, world.acceptance(good).await);
+    }
+    for value in ["\"7\"", "[7]", "null", "true", r#"{"n":7}"#] {
+        for name in ["unequal", "listed"] {
+            let sent = call(&world, name, &format!(r#"{{"query":{value}}}"#));
+            let row = format!("{name} {value}");
+            table.row(&row, world.refusal(sent, 403, "condition_failed").await);
+        }
+    }
+    for name in ["unequal", "listed"] {
+        let other = call(&world, name, r#"{"query":9}"#);
+        table.row(name, world.acceptance(other).await);
     }
     for value in [
         "5.00000000000000000001",
