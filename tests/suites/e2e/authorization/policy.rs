@@ -309,13 +309,16 @@ async fn the_log_names_the_rule_that_refused() {
     )
     .await;
     for (name, detail) in [
-        ("step", "policy.rules[0]: the token lacks tasks:write"),
-        ("purge", "policy.rules[1]"),
-        ("other", "policy.default: no rule matches"),
+        (
+            "step",
+            "policy.rules[0]: the token lacks tasks:write; its scopes: ",
+        ),
+        ("purge", "policy.rules[1]\""),
+        ("other", "policy.default: no rule matches\""),
     ] {
         let reply = tool(&world, name, json!({})).send().await;
         assert_eq!(reply.status, 403);
-        let logged = format!("\"detail\":\"{detail}\"");
+        let logged = format!("\"detail\":\"{detail}");
         world.gateway.logged(&logged).await;
     }
 }
