@@ -3,7 +3,7 @@
 //! The gateway frames every request to the upstream itself, but it must not guess. A request that two readers could split
 //! differently is refused, even if the HTTP framework accepts it.
 //!
-//! An offer to change the protocol (`Upgrade` of HTTP/1.1) is no ambiguity: it is ignored (RFC 9110 §7.8), and nothing of it is
+//! An offer to change the protocol (`Upgrade` of HTTP/1.1) is not ambiguous: it is ignored (RFC 9110 §7.8), and nothing of it is
 //! forwarded.
 
 use http::header::{

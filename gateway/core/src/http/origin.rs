@@ -104,7 +104,7 @@ pub enum AllowedOriginError {
     /// It would allow the pages of every website.
     #[error("must not have * in place of the host of a website")]
     EveryWebsite,
-    /// It is no origin.
+    /// It is not an origin.
     #[error(transparent)]
     Origin(#[from] OriginError),
 }

@@ -388,7 +388,7 @@ causes! {
     }
     ArgumentUnreadable {
         "An argument that a rule names cannot be judged, so the call is denied."
-        "It has another type than the rule compares it with, is no Unicode text, or is too long."
+        "It has another type than the rule compares it with, is not Unicode text, or is too long."
         "The rule, the argument and why. Never its value."
         "Fix the client, or the values of `resources[].policy.rules[].arguments`."
     }

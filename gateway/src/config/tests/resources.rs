@@ -419,11 +419,12 @@ fn headers_of_clients_are_passed_on_by_harmless_names_only() {
             "is forwarded already",
         ),
         (
-            "X-Forwarded-For, Forwarded, X-Real-IP, Origin, Sec-Fetch-Site, X-Forwarded-User, True-Client-IP",
+            "X-Forwarded-For, Forwarded, X-Real-IP, Origin, Sec-Fetch-Site, X-Forwarded-User, True-Client-IP, Proxy, \
+             X-Forwarded, DPoP, Client-Cert, X-Remote-User, X-Amzn-Oidc-Identity, Early-Data, X-Accel-Mapping",
             "must not be a header in which browsers and proxies",
         ),
         (
-            "X-HTTP-Method-Override, X-Rewrite-URL",
+            "X-HTTP-Method-Override, X-Rewrite-URL, X-Middleware-Subrequest",
             "must not be a header that replaces the method",
         ),
         (
@@ -502,4 +503,27 @@ fn an_upstream_may_be_sent_another_host() {
     assert_eq!(parsed(VALID).resources[1].upstream.host, "other.internal");
     let found = finding_of_upstream("host: https://tasks.example.com");
     assert_eq!(found, "host must be a host name with an optional port");
+}
+
+#[test]
+fn a_resource_sends_no_identity_header_of_another_one_to_the_same_server() {
+    let with = |port: u16, headers: &str| {
+        let text = VALID.replace(
+            "    upstream: http://127.0.0.1:9000/mcp\n",
+            "    upstream: http://127.0.0.1:9000/mcp\n    identity_headers: { subject: X-User }\n",
+        );
+        assert_ne!(text, VALID);
+        format!(
+            "{text}  - path: /third\n    upstream: {{ url: 'http://127.0.0.1:{port}/third', {headers} }}\n    issuers: [partner]\n    policy: {{ default: allow }}\n"
+        )
+    };
+    for headers in ["pass_headers: [x-user]", "headers: { X-User: root }"] {
+        let found = only_finding(&with(9000, headers));
+        assert!(
+            found.ends_with("/third sends x-user to the MCP server for which /mcp sends it as an identity header"),
+            "{found}"
+        );
+        parsed(&with(9009, headers));
+    }
+    parsed(&with(9000, "pass_headers: [x-tenant-id]"));
 }

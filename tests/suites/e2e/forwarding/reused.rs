@@ -22,6 +22,8 @@ enum End {
     Finished,
     /// At once (RST).
     Reset,
+    /// In order, within the head of an answer.
+    Answering,
 }
 
 /// A server that answers the first request of each connection, and closes it when it has read the second one.
@@ -75,6 +77,10 @@ async fn serve(
             match end {
                 End::Finished => {}
                 End::Reset => tcp.set_zero_linger().unwrap(),
+                End::Answering => tcp
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Ty")
+                    .await
+                    .unwrap(),
             }
             return;
         }
@@ -201,6 +207,25 @@ async fn what_opens_a_session_is_sent_once() {
         setting.status(e2e::client::initialize()).await;
     }
     assert_eq!(setting.upstream.received("initialize"), 2);
+    assert_eq!(setting.retries().await, 0.0);
+}
+
+#[tokio::test]
+async fn what_the_upstream_began_to_answer_is_sent_once() {
+    let setting = Setting::start(End::Answering, true).await;
+    let list = || setting.status(request(1, "tools/list", json!({})));
+    assert_eq!((list().await, list().await), (200, 502));
+    assert_eq!(setting.upstream.received("tools/list"), 2);
+    assert_eq!(setting.retries().await, 0.0);
+}
+
+#[tokio::test]
+async fn a_read_with_an_answer_of_the_user_is_sent_once() {
+    let setting = Setting::start(End::Finished, true).await;
+    let params = json!({ "uri": "note://a", "inputResponses": { "pay": { "action": "accept" } } });
+    let read = || setting.status(request(1, "resources/read", params.clone()));
+    assert_eq!((read().await, read().await), (200, 502));
+    assert_eq!(setting.upstream.received("resources/read"), 2);
     assert_eq!(setting.retries().await, 0.0);
 }
 

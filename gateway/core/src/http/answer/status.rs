@@ -148,7 +148,7 @@ fn instead(location: &str, asked: Asked<'_>) -> Option<String> {
     let is_other_spelling = url.path().trim_end_matches('/') == base.path().trim_end_matches('/');
     Some(match (is_own || is_sent_host) && is_other_spelling {
         true => suggested,
-        false => format!("{suggested} if the MCP server is there and this is no login"),
+        false => format!("{suggested} if the MCP server is there and this is not a login page"),
     })
 }
 
@@ -186,6 +186,15 @@ mod tests {
 
     fn redirected(location: &str, asked: Asked<'_>) -> String {
         of(307, &[(LOCATION, location)], asked).unwrap()
+    }
+
+    #[test]
+    fn a_redirect_to_another_path_may_be_a_login() {
+        let detail = |location| of(302, &[(LOCATION, location)], ASKED).unwrap();
+        assert!(detail("/login?next=a").contains("9000/login if the MCP server is there"));
+        assert!(
+            detail("/mcp/").ends_with("write resources.upstream.url: http://127.0.0.1:9000/mcp/")
+        );
     }
 
     #[test]

@@ -34,7 +34,7 @@ enum Hosts {
     Below(String),
 }
 
-/// Why a text is no entry.
+/// Why an entry is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NoProxyError {
     /// It matches every destination.

@@ -128,7 +128,7 @@ fn refuse_wrong_template(item: &Item<'_>, written: &str, has_tenants: bool) {
     match (written.contains(TENANT), has_tenants) {
         (true, false) => item.report(
             format_args!("{TENANT} requires `tenants`"),
-            "List the ids of the tenants in `tenants`: there is no way to accept all",
+            "List the ids of the tenants in `tenants`: the gateway does not accept all tenants",
         ),
         (false, true) => item.report(
             format_args!("must contain {TENANT}, because of `tenants`"),
