@@ -27,6 +27,9 @@ use crate::{
     snapshot::Snapshot,
 };
 
+/// The most copies of a header that a detail shows.
+const MAX_COPIES: usize = 4;
+
 /// Reads the message of a POST; GET and DELETE have none.
 pub(crate) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
     replace(exchange.session, copies::equal_lines);
@@ -135,10 +138,17 @@ fn refused(exchange: &Exchange<'_>, fault: Fault) -> Refusal {
         }
     });
     match field {
-        Some(field) => Fault::new(
-            fault.reason,
-            format!("{field} was sent twice with different values"),
-        ),
+        Some(field) => {
+            let values = headers.get_all(field).iter();
+            let values = values.filter_map(|value| value.to_str().ok());
+            let values: Vec<_> = values
+                .take(MAX_COPIES)
+                .map(|value| Word(value).to_string())
+                .collect();
+            let values = values.join(", ");
+            let detail = format!("{field} was sent twice with different values: {values}");
+            Fault::new(fault.reason, detail)
+        }
         None => fault,
     }
     .into()

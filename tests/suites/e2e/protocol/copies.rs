@@ -233,6 +233,8 @@ async fn different_copies_are_refused_with_their_reason() {
         let line = format!(r#""message":"request","request_id":"{}""#, id.unwrap());
         let line = world.gateway.logged(&line).await;
         table.check(field, line.contains(&says), || line.clone());
+        let shows_values = field != "mcp-param-region" || line.contains("values: `eu`, `us`");
+        table.check(field, shows_values, || line.clone());
     }
     world.upstream.script(sessions());
     let id = opened().send().await.header("mcp-session-id").to_owned();
