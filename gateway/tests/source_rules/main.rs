@@ -85,6 +85,24 @@ const CORE: Layers = &[
     &["why"],
 ];
 
+/// The modules of `gateway/oauth/src`, in the same order.
+const OAUTH: Layers = &[
+    &["id"],
+    &["secret"],
+    &["keys"],
+    &["form"],
+    &["profile"],
+    &["store"],
+    &["redirect_uri"],
+    &["client"],
+    &["grant"],
+    &["session"],
+    &["authorize"],
+    &["token"],
+    &["discovery"],
+    &["pages"],
+];
+
 /// Files of `gateway/src` that still use one another in a circle.
 const CIRCLES_OF_RIM: &[&[&str]] = &[];
 
@@ -107,7 +125,7 @@ const NAMED_BY: NamedBy = &[
     ("upstream_tasks", &["cli"]),
 ];
 
-/// Crates that the core must not depend on: they wait, read a clock, write a log or open a socket.
+/// Crates that the core and the authorization server's decisions must not depend on: they wait, read a clock, write a log or open a socket.
 const NOT_IN_CORE: &[&str] = &[
     "tokio",
     "pingora",
@@ -130,7 +148,12 @@ const IMPURE: &[&[&str]] = &[
 ];
 
 /// Folders of sources, below the workspace. The first ones are the product.
-const PRODUCT: &[&str] = &["gateway/src", "gateway/core/src", "upstream-tasks/src"];
+const PRODUCT: &[&str] = &[
+    "gateway/src",
+    "gateway/core/src",
+    "gateway/oauth/src",
+    "upstream-tasks/src",
+];
 const TESTS: &[&str] = &["gateway/tests", "tests"];
 
 /// The most lines of a product's source file, without its tests.
@@ -146,6 +169,7 @@ const OVERFULL: &[&str] = &[];
 fn modules_use_only_lower_modules() {
     assert_none(&layers::upward(&rim(), RIM));
     assert_none(&layers::upward(&core(), CORE));
+    assert_none(&layers::upward(&oauth(), OAUTH));
 }
 
 #[test]
@@ -157,12 +181,14 @@ fn separate_modules_do_not_use_one_another() {
 fn every_module_is_listed_once() {
     assert_none(&layers::misplaced(&rim(), RIM));
     assert_none(&layers::misplaced(&core(), CORE));
+    assert_none(&layers::misplaced(&oauth(), OAUTH));
 }
 
 #[test]
 fn no_files_use_one_another_in_a_circle() {
     assert_none(&circles::unknown_circles(&rim(), CIRCLES_OF_RIM));
     assert_none(&circles::unknown_circles(&core(), CIRCLES_OF_CORE));
+    assert_none(&circles::unknown_circles(&oauth(), &[]));
 }
 
 #[test]
@@ -171,14 +197,17 @@ fn each_framework_is_used_only_in_its_modules() {
 }
 
 #[test]
-fn the_core_is_pure() {
-    let manifest = fs::read_to_string(workspace().join("gateway/core/Cargo.toml")).unwrap();
-    for name in NOT_IN_CORE {
-        let begins = [format!("{name}."), format!("{name} ")];
-        let named = |line: &str| begins.iter().any(|begin| line.starts_with(begin));
-        assert!(!manifest.lines().any(named), "the core depends on {name}");
+fn the_core_and_the_authorization_server_are_pure() {
+    for (folder, tree) in [("core", core()), ("oauth", oauth())] {
+        let manifest = workspace().join("gateway").join(folder).join("Cargo.toml");
+        let manifest = fs::read_to_string(manifest).unwrap();
+        for name in NOT_IN_CORE {
+            let begins = [format!("{name}."), format!("{name} ")];
+            let named = |line: &str| begins.iter().any(|begin| line.starts_with(begin));
+            assert!(!manifest.lines().any(named), "{folder} depends on {name}");
+        }
+        assert_none(&outside::forbidden(&tree, IMPURE));
     }
-    assert_none(&outside::forbidden(&core(), IMPURE));
 }
 
 #[test]
@@ -219,6 +248,10 @@ fn rim() -> Tree {
 
 fn core() -> Tree {
     Tree::read("mcp_gateway_core", &workspace().join("gateway/core/src"))
+}
+
+fn oauth() -> Tree {
+    Tree::read("mcp_gateway_oauth", &workspace().join("gateway/oauth/src"))
 }
 
 fn workspace() -> PathBuf {

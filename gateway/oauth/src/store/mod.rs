@@ -1,0 +1,7 @@
+//! What survives a restart: rows in tables. [`rows`] is the interface that every store has; [`table`] types it, [`text`] are values in
+//! rows; [`memory`] is a store for tests.
+
+pub mod memory;
+pub mod rows;
+pub mod table;
+pub mod text;
