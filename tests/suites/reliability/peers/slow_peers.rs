@@ -72,7 +72,13 @@ enum Slow {
 
 async fn scenario(scale: Scale, slow: impl FnOnce(&Site) -> Slow) -> Figures {
     // The slow clients and the ordinary ones are one principal.
-    let site = Site::start(|config| config.set("/limits/calls_per_principal", 10_000)).await;
+    // Nor does the gateway give the slow ones up while they are counted.
+    let site = Site::start(|config| {
+        config
+            .set("/limits/calls_per_principal", 10_000)
+            .set("/timeouts/write_idle", "5m")
+    })
+    .await;
     let slow = slow(&site);
     let address = site.gateway.config.public;
     measure(scale, &site, address, slow).await
