@@ -50,6 +50,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--sparing", action="store_true", help="a step-up that fails ends the call, not the client")
     parser.add_argument("--login-hint", help="who logs in at the identity provider")
+    parser.add_argument("--person", metavar="NAME:PASSWORD", help="who signs in, where there are pages for it")
     parser.add_argument("--client-metadata-url", help="use this client metadata document instead of registering")
     parser.add_argument("--ca", help="PEM file of a certificate authority to trust in addition to the usual ones")
     return parser.parse_args()
@@ -61,7 +62,7 @@ async def findings_of(options: argparse.Namespace) -> dict:
         tls.load_verify_locations(options.ca)
     storage = MemoryStorage()
     recorder = Recorder(options.url, alteration(options, storage))
-    user = AutomaticUser(recorder.record, options.login_hint, tls)
+    user = AutomaticUser(recorder.record, options.login_hint, options.person, tls)
     auth = oauth_provider(options.url, user, storage, options.client_metadata_url, options.sparing)
     hooks = {"response": [recorder.observe]}
     async with httpx2.AsyncClient(auth=auth, event_hooks=hooks, verify=tls, timeout=DEADLINE) as http:

@@ -1,20 +1,26 @@
 """The OAuth side of the Python client: the SDK's provider with everything in memory.
 
 In place of a person with a browser a plain HTTP request goes to the authorization endpoint, whose redirect is caught
-before it is followed.
+before it is followed. Where somebody has to sign in, `browser/person.py` does.
 """
 
 import base64
 import json
 import ssl
+import sys
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
+import anyio
 import httpx2
 from mcp.client.auth import OAuthClientProvider, OAuthFlowError, TokenStorage
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
 # Never connected to: the redirect is read from the answer. Identity providers let the port of a loopback vary.
 REDIRECT_URL = "http://127.0.0.1:53682/callback"
+
+# Signs in at pages.
+PERSON = Path(__file__).parent.parent / "browser" / "person.py"
 
 # Limit of redirects within the identity provider.
 MAX_REDIRECTS = 5
@@ -56,9 +62,10 @@ class MemoryStorage(TokenStorage):
 class AutomaticUser:
     """Follows the authorization redirect and returns the parameters of the callback."""
 
-    def __init__(self, record, login_hint: str | None, tls: ssl.SSLContext):
+    def __init__(self, record, login_hint: str | None, person: str | None, tls: ssl.SSLContext):
         self._record = record
         self._login_hint = login_hint
+        self._person = person
         self._tls = tls
         self._callback: dict[str, list[str]] = {}
 
@@ -66,6 +73,9 @@ class AutomaticUser:
         if self._login_hint:
             url = f"{url}&{urlencode({'login_hint': self._login_hint})}"
         self._record("authorization")
+        if self._person:
+            self._callback = await self._sign_in(url)
+            return
         async with httpx2.AsyncClient(verify=self._tls) as http:
             for _ in range(MAX_REDIRECTS):
                 response = await http.get(url)
@@ -77,6 +87,14 @@ class AutomaticUser:
                     self._callback = parse_qs(urlsplit(url).query)
                     return
         raise OAuthFlowError(f"authorization endpoint: more than {MAX_REDIRECTS} redirects")
+
+    async def _sign_in(self, url: str) -> dict[str, list[str]]:
+        name, _, password = self._person.partition(":")
+        command = [sys.executable, str(PERSON), url, "--user", name, "--password", password, "--until", REDIRECT_URL]
+        ended = await anyio.run_process(command, check=False)
+        if ended.returncode != 0:
+            raise OAuthFlowError(f"sign-in failed: {ended.stderr.decode()}")
+        return parse_qs(urlsplit(ended.stdout.decode().strip()).query)
 
     async def callback(self) -> AuthorizationCodeResult:
         if "error" in self._callback:

@@ -22,7 +22,7 @@ DEADLINE = 60
 
 async def session(url: str) -> dict:
     storage = MemoryStorage()
-    user = AutomaticUser(lambda _step: None, "carol", ssl.create_default_context())
+    user = AutomaticUser(lambda _step: None, "carol", None, ssl.create_default_context())
     auth = oauth_provider(url, user, storage, None, False)
     ids = []
 

@@ -1,11 +1,17 @@
 // The OAuth side of both TypeScript clients: what the SDKs call an `OAuthClientProvider`. Everything is stored in
 // memory, and instead of a user with a browser a plain HTTP request goes to the authorization endpoint, whose redirect is
-// read and not followed.
+// read and not followed. Where somebody has to sign in, `browser/person.py` does.
 
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 /** Never connected to: the redirect is read from the answer. Identity providers let the port of a loopback vary. */
 const REDIRECT_URL = 'http://127.0.0.1:53682/callback';
+
+/** Signs in at pages. */
+const PERSON = fileURLToPath(new URL('../browser/person.py', import.meta.url));
 
 /** Limit of redirects within the identity provider. */
 const MAX_REDIRECTS = 5;
@@ -31,10 +37,12 @@ export class AutomaticUser {
 
   #steppingUp = false;
 
-  /** `record`: called for each authorization; `loginHint`: who logs in; `refreshTokens`: one of `REFRESH_TOKENS`. */
-  constructor({ record, loginHint, clientMetadataUrl, refreshTokens }) {
+  /** `record`: called for each authorization; `loginHint`: who logs in; `person`: `NAME:PASSWORD` of who signs in at
+   * pages; `refreshTokens`: one of `REFRESH_TOKENS`. */
+  constructor({ record, loginHint, person, clientMetadataUrl, refreshTokens }) {
     this.record = record;
     this.loginHint = loginHint;
+    this.person = person;
     this.clientMetadataUrl = clientMetadataUrl;
     this.refreshTokens = refreshTokens;
   }
@@ -103,7 +111,7 @@ export class AutomaticUser {
     const url = new URL(authorizationUrl);
     if (this.loginHint) url.searchParams.set('login_hint', this.loginHint);
     this.record('authorization');
-    const callback = await followToCallback(url);
+    const callback = this.person ? await signIn(url, this.person) : await followToCallback(url);
     const error = callback.get('error');
     if (error) throw new Error(`authorization refused: ${error}: ${callback.get('error_description')}`);
     if (callback.get('state') !== this.#state) throw new Error('the callback has another state');
@@ -133,6 +141,13 @@ export function retrying(Unauthorized, authorize) {
       return operation();
     }
   };
+}
+
+async function signIn(url, person) {
+  const [name, password] = person.split(':');
+  const options = ['--user', name, '--password', password, '--until', REDIRECT_URL];
+  const { stdout } = await promisify(execFile)('python3', [PERSON, url.href, ...options]);
+  return new URL(stdout.trim()).searchParams;
 }
 
 async function followToCallback(start) {

@@ -51,6 +51,7 @@ function parse(modes, refreshTokens) {
       challenge: { type: 'string', default: 'whole' },
       'refresh-tokens': { type: 'string', default: refreshTokens },
       'login-hint': { type: 'string' },
+      person: { type: 'string' },
       'client-metadata-url': { type: 'string' },
       ca: { type: 'string' },
     },
@@ -67,6 +68,7 @@ function parse(modes, refreshTokens) {
     challenge: values.challenge,
     refreshTokens: values['refresh-tokens'],
     loginHint: values['login-hint'],
+    person: values.person,
     clientMetadataUrl: values['client-metadata-url'],
     ca: values.ca,
   };
