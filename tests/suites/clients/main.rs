@@ -21,6 +21,11 @@ mod sdks {
     pub(crate) mod versions;
 }
 
+/// The built-in authorization server: clients that know the URL alone, and a person at a browser.
+mod sign_in {
+    pub(crate) mod sdks;
+}
+
 /// What the SDKs do with a refusal: step-up, denial by a rule, rate limits.
 mod refusals {
     pub(crate) mod denial;

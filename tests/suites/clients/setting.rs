@@ -1,5 +1,6 @@
 //! Provider, gateway and task server together, as in a real deployment.
 
+pub(crate) mod built_in;
 pub(crate) mod provider;
 pub(crate) mod run;
 

@@ -1,0 +1,93 @@
+//! The gateway with its built-in authorization server, one user and the task server: what somebody has who has no identity provider.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use e2e::gateway::Gateway;
+use e2e::gateway::config::{Config, resource};
+use e2e::process::binary::{binary, repository};
+use e2e::upstream::tasks::Tasks;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// The user of every test.
+pub(crate) const USER: &str = "carol";
+
+/// Her password.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Gateway and task server, running.
+pub(crate) struct BuiltIn {
+    pub(crate) gateway: Gateway,
+    pub(crate) tasks: Tasks,
+}
+
+impl BuiltIn {
+    /// Over plain HTTP on loopback.
+    pub(crate) async fn start() -> Self {
+        Self::changed(|config| config).await
+    }
+
+    /// The same with changes to the configuration.
+    pub(crate) async fn changed(change: impl FnOnce(Config) -> Config) -> Self {
+        let (tasks, hash) = tokio::join!(Tasks::start(), hash(PASSWORD));
+        let config = Config::empty();
+        let users = json!({ "users": [{ "name": USER, "password": hash }] });
+        let users = config.write("users.yaml", users.to_string());
+        let directory = config.folder().join("state");
+        let config = config
+            .set(
+                "/authorization_server",
+                json!({ "directory": directory, "users_file": users }),
+            )
+            .set(
+                "/resources",
+                json!([resource("/mcp", &tasks.url(), &["built-in"])]),
+            );
+        Self {
+            gateway: Gateway::start(change(config)).await,
+            tasks,
+        }
+    }
+
+    /// The URL that clients are given.
+    pub(crate) fn url(&self) -> String {
+        self.gateway.uri("/mcp")
+    }
+
+    /// The file to which the person at the browser writes what goes wrong.
+    pub(crate) fn person_log(&self) -> PathBuf {
+        self.gateway.config.folder().join("person.log")
+    }
+
+    /// Lets a client open a browser that this user sits at.
+    pub(crate) fn with_browser(&self, command: &mut Command) {
+        let folder = repository("tests/clients/browser");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .env("BROWSER", folder.join("xdg-open"))
+            .env("PERSON_USER", USER)
+            .env("PERSON_PASSWORD", PASSWORD)
+            .env("PERSON_LOG", self.person_log())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+    }
+}
+
+/// The line for the file of users that `mcp-gateway hash-password` prints.
+async fn hash(password: &str) -> String {
+    let mut command = Command::new(binary("mcp-gateway"));
+    command
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(password.as_bytes()).await.unwrap();
+    drop(input);
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "hash-password failed");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
