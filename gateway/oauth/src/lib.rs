@@ -15,9 +15,11 @@
 //! * [`discovery`]: the metadata documents. [`pages`]: what people see.
 
 pub mod client;
+pub mod form;
 pub mod grant;
 pub mod id;
 pub mod keys;
 pub mod profile;
+pub mod redirect_uri;
 pub mod secret;
 pub mod store;
