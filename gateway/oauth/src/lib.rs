@@ -14,6 +14,7 @@
 //! * [`token`]: the token endpoint, revocation and introspection.
 //! * [`discovery`]: the metadata documents. [`pages`]: what people see.
 
+pub mod authorize;
 pub mod client;
 pub mod form;
 pub mod grant;

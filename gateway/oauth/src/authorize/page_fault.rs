@@ -1,0 +1,150 @@
+//! Faults that are shown to the person on a page, because there is no redirect URI that can be trusted (RFC 6749 §4.1.2.1).
+
+use crate::{
+    form::{Form, FormError},
+    redirect_uri::RedirectUriError,
+};
+
+/// The most bytes of a `client_id`. The longest ones are URLs of metadata documents.
+pub const MOST_CLIENT_ID_BYTES: usize = 2048;
+/// The most bytes of a `state`.
+pub const MOST_STATE_BYTES: usize = 4096;
+
+/// Why a request gets a page. `Display` is for the operator: what was found and what was expected. [`PageFault::shown`] is for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PageFault {
+    /// The query cannot be read.
+    #[error("the query of the authorization request cannot be read: {0}")]
+    Form(#[from] FormError),
+    /// The whole request is longer than [`MOST_QUERY_BYTES`](super::MOST_QUERY_BYTES).
+    #[error("the authorization request is too long: {found} bytes, at most {most} are accepted")]
+    TooLong {
+        /// Its bytes.
+        found: usize,
+        /// The most that are accepted.
+        most: usize,
+    },
+    /// No `client_id`.
+    #[error("the authorization request has no client_id")]
+    NoClientId,
+    /// More than one.
+    #[error("the authorization request has more than one client_id")]
+    RepeatedClientId,
+    /// More than [`MOST_CLIENT_ID_BYTES`].
+    #[error("the client_id is longer than {MOST_CLIENT_ID_BYTES} bytes")]
+    LongClientId,
+    /// More than one `redirect_uri`.
+    #[error("the authorization request has more than one redirect_uri")]
+    RepeatedRedirectUri,
+    /// No `redirect_uri`, and not exactly one is registered.
+    #[error(
+        "the authorization request has no redirect_uri, and the client {client:?} has {registered} redirect URIs: it can be left out only where exactly one is registered"
+    )]
+    NoRedirectUri {
+        /// The client.
+        client: String,
+        /// How many it has.
+        registered: usize,
+    },
+    /// No `redirect_uri`, and the registered one is loopback without a port.
+    #[error(
+        "the authorization request has no redirect_uri, and the one that the client {client:?} registered has no port: {registered:?}"
+    )]
+    NoPort {
+        /// The client.
+        client: String,
+        /// What it registered.
+        registered: String,
+    },
+    /// The `redirect_uri` is not one at all.
+    #[error("the redirect_uri {sent:?} is refused: {error}")]
+    RedirectUri {
+        /// What was sent.
+        sent: String,
+        /// What is wrong with it.
+        error: RedirectUriError,
+    },
+    /// The `redirect_uri` is not one of the client's.
+    #[error(
+        "the redirect_uri {sent:?} is not registered for the client {client:?}: it has {}",
+        list(registered)
+    )]
+    RedirectUriNotRegistered {
+        /// The client.
+        client: String,
+        /// What was sent.
+        sent: String,
+        /// What it registered.
+        registered: Vec<String>,
+    },
+    /// More than [`MOST_STATE_BYTES`]: it could not be given back.
+    #[error("the state is longer than {MOST_STATE_BYTES} bytes")]
+    LongState,
+}
+
+impl PageFault {
+    /// What the page says. It repeats nothing that was sent, and tells nothing of what is registered.
+    pub const fn shown(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "The application sent a request that cannot be read.",
+            Self::TooLong { .. } | Self::LongState => {
+                "The application sent a request that is too long."
+            }
+            Self::NoClientId => "The application did not say who it is (client_id).",
+            Self::RepeatedClientId | Self::LongClientId => {
+                "The application did not say clearly who it is (client_id)."
+            }
+            Self::NoRedirectUri { .. } | Self::NoPort { .. } => {
+                "The application did not say where you should return to (redirect_uri)."
+            }
+            Self::RepeatedRedirectUri => {
+                "The application named more than one address where you should return to (redirect_uri)."
+            }
+            Self::RedirectUri { .. } => {
+                "The address where the application wants you to return to (redirect_uri) is not allowed."
+            }
+            Self::RedirectUriNotRegistered { .. } => {
+                "The address where the application wants you to return to (redirect_uri) is not one that it registered."
+            }
+        }
+    }
+
+    /// A short name of the fault, for logs and metrics.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "form",
+            Self::TooLong { .. } => "too_long",
+            Self::NoClientId => "no_client_id",
+            Self::RepeatedClientId => "repeated_client_id",
+            Self::LongClientId => "long_client_id",
+            Self::RepeatedRedirectUri => "repeated_redirect_uri",
+            Self::NoRedirectUri { .. } => "no_redirect_uri",
+            Self::NoPort { .. } => "no_port",
+            Self::RedirectUri { .. } => "redirect_uri",
+            Self::RedirectUriNotRegistered { .. } => "redirect_uri_not_registered",
+            Self::LongState => "long_state",
+        }
+    }
+}
+
+/// The client that a request names.
+///
+/// # Errors
+/// [`PageFault`].
+pub fn client_id(form: &Form) -> Result<&str, PageFault> {
+    if form.repeated().any(|name| name == "client_id") {
+        return Err(PageFault::RepeatedClientId);
+    }
+    let id = form.get("client_id").ok_or(PageFault::NoClientId)?;
+    if id.len() > MOST_CLIENT_ID_BYTES {
+        return Err(PageFault::LongClientId);
+    }
+    Ok(id)
+}
+
+fn list(registered: &[String]) -> String {
+    match registered {
+        [] => "none".to_owned(),
+        uris => format!("{uris:?}"),
+    }
+}
