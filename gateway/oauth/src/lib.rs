@@ -16,6 +16,7 @@
 
 pub mod authorize;
 pub mod client;
+pub mod discovery;
 pub mod form;
 pub mod grant;
 pub mod id;
