@@ -12,6 +12,14 @@ use crate::refusal::reason::Reason;
 pub struct BearerToken<'a>(&'a str);
 
 impl<'a> BearerToken<'a> {
+    /// A token of at most `max_bytes` bytes that stands elsewhere than in a header, such as in a form; `None` if it is not token68.
+    pub fn parse(text: &'a str, max_bytes: usize) -> Option<Self> {
+        if text.len() > max_bytes {
+            return None;
+        }
+        token68(text.as_bytes()).map(Self)
+    }
+
     /// The token itself, only for verifying it and for the key of a cache.
     pub const fn expose(&self) -> &'a str {
         self.0
