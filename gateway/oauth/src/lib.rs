@@ -25,3 +25,4 @@ pub mod profile;
 pub mod redirect_uri;
 pub mod secret;
 pub mod store;
+pub mod token;

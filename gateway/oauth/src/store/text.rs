@@ -40,3 +40,9 @@ impl From<UnixTimeText> for i64 {
         time.0.secs()
     }
 }
+
+impl From<UnixTime> for UnixTimeText {
+    fn from(time: UnixTime) -> Self {
+        Self(time)
+    }
+}

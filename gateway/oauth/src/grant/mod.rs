@@ -1,0 +1,15 @@
+//! A grant: what a user allowed a client. All tokens that come from one authorization belong to one grant; when it ends, they all
+//! end.
+//!
+//! [`model`]: the grant itself. [`revoked`]: whose access tokens are refused before they expire. [`end`](mod@end): ends grants.
+//! [`list`](mod@list): grants as operators see them.
+
+pub mod end;
+pub mod list;
+pub mod model;
+pub mod revoked;
+
+pub use end::{Batch, Ending, end, end_all_of_client, end_all_of_subject};
+pub use list::{Filter, Page, find, list};
+pub use model::{Ended, EndedBy, Grant};
+pub use revoked::Revoked;

@@ -1,0 +1,232 @@
+//! Authorization codes (RFC 6749 §4.1, RFC 7636): issued when the user consents, redeemed once at the token endpoint.
+//!
+//! A redemption is judged as a whole before the code is taken, so a wrong one changes nothing. A second one by the client that has the
+//! verifier means that two parties have the code: then what came of it ends (RFC 6749 §4.1.2, RFC 9700 §4.5).
+
+mod pkce;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use mcp_gateway_core::time::UnixTime;
+use row::State;
+pub use row::{CodeRow, Draft};
+
+use super::{
+    derived,
+    error::{Refused, TokenError},
+    issued::{self, Issued, Taken},
+};
+use crate::{
+    client::model::Client,
+    grant::{self, EndedBy, Grant},
+    id::Id,
+    keys::ServerKeys,
+    profile::{Lifetimes, ServerProfile},
+    secret::Secret,
+    store::{
+        rows::{Rows, StoreError, Table},
+        table,
+    },
+};
+
+/// What came of a consent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The code for the redirect.
+    Issued(Secret),
+    /// The code of this interaction was redeemed already: nothing is left to do.
+    AlreadyRedeemed,
+}
+
+/// Issues the code of an interaction. The same interaction gets the same code, so a double click gets the same redirect; the newest
+/// consent counts while the code is unused.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn issue(
+    rows: &mut dyn Rows,
+    keys: &ServerKeys,
+    interaction: Id,
+    draft: &Draft,
+    lifetimes: &Lifetimes,
+    now: UnixTime,
+) -> Result<Outcome, StoreError> {
+    let found: Option<CodeRow> = table::get(rows, interaction.as_bytes())?;
+    let row = CodeRow::new(draft, lifetimes, now);
+    match found.map(|found| found.state) {
+        Some(State::Used(_)) => return Ok(Outcome::AlreadyRedeemed),
+        Some(State::Unused) => table::put(rows, interaction.as_bytes(), &row)?,
+        None => table::insert(rows, interaction.as_bytes(), &row)?,
+    }
+    Ok(Outcome::Issued(derived::code(keys, interaction)))
+}
+
+/// A request to redeem a code. The client is authenticated.
+#[derive(Clone, Copy, Debug)]
+pub struct Redemption<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// `code`.
+    pub code: &'a str,
+    /// `redirect_uri`, if one was sent.
+    pub redirect_uri: Option<&'a str>,
+    /// `code_verifier`, if one was sent.
+    pub code_verifier: Option<&'a str>,
+    /// `resource`, if one was sent, as the configuration spells it.
+    pub resource: Option<&'a str>,
+    /// The id of the grant that this may make: random, and used for nothing else.
+    pub grant: Id,
+}
+
+/// Redeems a code. A registered client is used from then on.
+///
+/// # Errors
+/// [`StoreError`] outside: nothing has changed. [`Refused`] inside: the transaction is committed, since a replay ends the grant.
+pub fn redeem(
+    rows: &mut dyn Rows,
+    keys: &ServerKeys,
+    server: &ServerProfile,
+    redemption: &Redemption<'_>,
+    now: UnixTime,
+) -> Result<Result<Issued, Refused>, StoreError> {
+    if !redemption.client.grant_types.authorization_code {
+        return Ok(Err(TokenError::GrantTypeNotAllowed.into()));
+    }
+    let Some(interaction) = derived::interaction_of(keys, redemption.code) else {
+        return Ok(Err(TokenError::CodeUnknown.into()));
+    };
+    let Some(row) = table::get::<CodeRow>(rows, interaction.as_bytes())? else {
+        return Ok(Err(TokenError::CodeGone.into()));
+    };
+    if let Err(refused) = judge_owner(&row, redemption) {
+        return Ok(Err(refused));
+    }
+    if let State::Used(grant) = row.state {
+        return replayed(rows, grant, now).map(Err);
+    }
+    if let Err(refused) = judge(&row, redemption, server, now) {
+        return Ok(Err(refused));
+    }
+    let id = redemption.grant;
+    let grant = new_grant(&row, redemption.client, &server.lifetimes, now);
+    table::insert(rows, id.as_bytes(), &grant)?;
+    let scopes = row.scopes.0.clone();
+    table::put(rows, interaction.as_bytes(), &row.used(id))?;
+    let taken = Taken::Code(interaction);
+    Ok(Ok(issued::of_grant(
+        keys,
+        server,
+        (id, &grant),
+        scopes,
+        taken,
+    )))
+}
+
+/// Makes a redeemed code usable again, when nobody got its tokens. The code expires when it would have.
+pub(super) fn give_back(rows: &mut dyn Rows, interaction: Id, grant: Id) -> Result<(), StoreError> {
+    let row: Option<CodeRow> = table::get(rows, interaction.as_bytes())?;
+    let Some(row) = row.filter(|row| row.state == State::Used(grant)) else {
+        return Ok(());
+    };
+    let is_untouched = |found: &Grant| found.ended.is_none() && found.generation == 0;
+    if grant::find(rows, grant)?.as_ref().is_some_and(is_untouched) {
+        rows.remove(Table::Grants, grant.as_bytes())?;
+        table::put(rows, interaction.as_bytes(), &row.unused())?;
+    }
+    Ok(())
+}
+
+/// Whether the client is the one that has the code and its verifier.
+fn judge_owner(row: &CodeRow, redemption: &Redemption<'_>) -> Result<(), Refused> {
+    if row.client != redemption.client.id {
+        return Err(Refused::of(TokenError::CodeOfAnotherClient)
+            .found(&redemption.client.id)
+            .expected(&row.client));
+    }
+    pkce::judge(redemption.code_verifier, &row.code_challenge)
+}
+
+/// Whether the rest of the request fits.
+fn judge(
+    row: &CodeRow,
+    redemption: &Redemption<'_>,
+    server: &ServerProfile,
+    now: UnixTime,
+) -> Result<(), Refused> {
+    if now >= row.expires.0 {
+        return Err(Refused::of(TokenError::CodeExpired)
+            .found(format_args!("now is {}", now.secs()))
+            .expected(format_args!("before {}", row.expires.0.secs())));
+    }
+    judge_redirect_uri(row, redemption.redirect_uri)?;
+    judge_resource(&row.resource, redemption.resource, server)
+}
+
+/// It is compared letter by letter with that of the authorization request. It may be left out where that request left it out
+/// (RFC 6749 §4.1.3).
+fn judge_redirect_uri(row: &CodeRow, sent: Option<&str>) -> Result<(), Refused> {
+    match sent {
+        None if !row.was_redirect_sent => Ok(()),
+        Some(sent) if sent == row.redirect_uri => Ok(()),
+        None => Err(Refused::of(TokenError::RedirectUriMissing).expected(&row.redirect_uri)),
+        Some(sent) => Err(Refused::of(TokenError::RedirectUriDiffers)
+            .found(sent)
+            .expected(&row.redirect_uri)),
+    }
+}
+
+/// The resource is the one that was authorized, and the server still issues tokens for it (RFC 8707 §2.2).
+pub(super) fn judge_resource(
+    authorized: &str,
+    asked: Option<&str>,
+    server: &ServerProfile,
+) -> Result<(), Refused> {
+    if let Some(asked) = asked.filter(|asked| *asked != authorized) {
+        return Err(Refused::of(TokenError::ResourceDiffers)
+            .found(asked)
+            .expected(authorized));
+    }
+    let mut known = server.resources.iter();
+    if !known.any(|resource| resource.uri == authorized) {
+        return Err(Refused::of(TokenError::ResourceUnknown).found(authorized));
+    }
+    Ok(())
+}
+
+fn replayed(rows: &mut dyn Rows, id: Id, now: UnixTime) -> Result<Refused, StoreError> {
+    let ending = grant::end(rows, id, EndedBy::CodeReplayed, now)?;
+    let mut refused = Refused::of(TokenError::CodeReplayed)
+        .found(format_args!("the code made the grant {id}"))
+        .expected("a code that was not used");
+    refused.revoked = ending.revoked();
+    Ok(refused)
+}
+
+/// A grant without refresh tokens ends with its access token.
+fn new_grant(row: &CodeRow, client: &Client, lifetimes: &Lifetimes, now: UnixTime) -> Grant {
+    let is_refreshable = row.is_refreshable && client.grant_types.refresh_token;
+    let life = if is_refreshable {
+        lifetimes.grant
+    } else {
+        lifetimes.access_token
+    };
+    let mut grant = Grant {
+        client: row.client.clone(),
+        subject: row.subject.clone(),
+        resource: row.resource.clone(),
+        scopes: row.scopes.clone(),
+        created: row.consented,
+        signed_in: row.signed_in,
+        is_refreshable,
+        generation: 0,
+        rotated: now.into(),
+        is_given_back: false,
+        tokens_end: now.into(),
+        idle_end: now.into(),
+        end: now.plus(life).into(),
+        ended: None,
+    };
+    grant.issue(lifetimes, now);
+    grant
+}

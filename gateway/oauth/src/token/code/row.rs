@@ -1,0 +1,108 @@
+//! What a code stands for.
+
+use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::Id,
+    profile::Lifetimes,
+    store::{
+        rows::Table,
+        table::Row,
+        text::{ScopeSetText, UnixTimeText},
+    },
+};
+
+/// What a user consented to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The client.
+    pub client: String,
+    /// Where the code goes, as the client sent it (with its port).
+    pub redirect_uri: String,
+    /// Whether the client sent it; otherwise it is the only one that is registered.
+    pub was_redirect_sent: bool,
+    /// `code_challenge`, for the method S256.
+    pub code_challenge: String,
+    /// The resource, as the configuration spells it.
+    pub resource: String,
+    /// What the user allowed.
+    pub scopes: ScopeSet,
+    /// The user: `u:…`.
+    pub subject: String,
+    /// When the user signed in.
+    pub signed_in: UnixTime,
+    /// Whether refresh tokens are wanted. The client's grant types must have them too.
+    pub is_refreshable: bool,
+}
+
+/// The row of a code. Its key is the id of the interaction, from which the code is derived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeRow {
+    pub(super) client: String,
+    pub(super) redirect_uri: String,
+    pub(super) was_redirect_sent: bool,
+    pub(super) code_challenge: String,
+    pub(super) resource: String,
+    pub(super) scopes: ScopeSetText,
+    pub(super) subject: String,
+    pub(super) signed_in: UnixTimeText,
+    pub(super) consented: UnixTimeText,
+    pub(super) is_refreshable: bool,
+    pub(super) expires: UnixTimeText,
+    /// Until when the row must be kept: as long as the interaction could be consented to again, which must not make a used code new.
+    pub(super) kept_until: UnixTimeText,
+    pub(super) state: State,
+}
+
+/// Whether a code was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    Unused,
+    /// It made this grant.
+    Used(Id),
+}
+
+impl Row for CodeRow {
+    const TABLE: Table = Table::Codes;
+
+    fn ends(&self) -> Option<UnixTime> {
+        Some(self.kept_until.0)
+    }
+}
+
+impl CodeRow {
+    pub(super) fn new(draft: &Draft, lifetimes: &Lifetimes, now: UnixTime) -> Self {
+        let expires = now.plus(lifetimes.code);
+        Self {
+            client: draft.client.clone(),
+            redirect_uri: draft.redirect_uri.clone(),
+            was_redirect_sent: draft.was_redirect_sent,
+            code_challenge: draft.code_challenge.clone(),
+            resource: draft.resource.clone(),
+            scopes: ScopeSetText(draft.scopes.clone()),
+            subject: draft.subject.clone(),
+            signed_in: draft.signed_in.into(),
+            consented: now.into(),
+            is_refreshable: draft.is_refreshable,
+            expires: expires.into(),
+            kept_until: expires.plus(lifetimes.interaction).into(),
+            state: State::Unused,
+        }
+    }
+
+    pub(super) fn used(self, grant: Id) -> Self {
+        Self {
+            state: State::Used(grant),
+            ..self
+        }
+    }
+
+    pub(super) fn unused(self) -> Self {
+        Self {
+            state: State::Unused,
+            ..self
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Codes are judged as a whole, used once, and a replay ends what came of them.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    client::model::GrantTypes,
+    grant::revoked,
+    store::{
+        expiry::{self, Kind},
+        memory::MemoryRows,
+    },
+    token::{
+        give_back,
+        testing::{
+            INTERACTION, NOW, OTHER_RESOURCE, REDIRECT_URI, RESOURCE, VERIFIER, all_rows, client,
+            consent, draft, keys, later, redemption, refresh_at, server, set, transact,
+        },
+    },
+};
+
+fn redeem_at(
+    rows: &mut MemoryRows,
+    redemption: &Redemption<'_>,
+    now: UnixTime,
+) -> Result<Issued, Refused> {
+    transact(rows, |rows| {
+        redeem(rows, &keys(), &server(), redemption, now)
+    })
+    .unwrap()
+}
+
+fn consented() -> (MemoryRows, String) {
+    let mut rows = MemoryRows::default();
+    let code = consent(&mut rows, &draft("app"), NOW);
+    (rows, code)
+}
+
+#[test]
+fn a_code_makes_a_grant_with_its_tokens() {
+    let (mut rows, code) = consented();
+    let app = client("app");
+    let issued = redeem_at(&mut rows, &redemption(&app, &code, 1), later(5)).unwrap();
+    let claims = &issued.claims;
+    assert_eq!(claims.iss, "https://mcp.example");
+    assert_eq!(claims.sub, "u:alice");
+    assert_eq!(claims.aud, RESOURCE);
+    assert_eq!(claims.client_id, "app");
+    assert_eq!(claims.scope.0, set("read write"));
+    assert_eq!(claims.iat.0, later(5));
+    assert_eq!(claims.exp.0, later(5 + 900));
+    assert_eq!(
+        claims.auth_time.unwrap().0,
+        NOW.minus(Duration::from_secs(60))
+    );
+    assert_eq!(claims.grant, Id::new([1; 16]));
+    assert_eq!(issued.taken, Taken::Code(INTERACTION));
+    let grant = grant::find(&rows, claims.grant).unwrap().unwrap();
+    assert!(grant.is_alive(later(5)) && grant.is_refreshable);
+    assert_eq!(grant.tokens_end, claims.exp);
+    let token = issued.refresh_token.unwrap();
+    assert!(refresh_at(&mut rows, "app", token.expose(), later(6)).is_ok());
+}
+
+#[test]
+fn a_wrong_redemption_changes_nothing_and_the_right_one_still_succeeds() {
+    use TokenError::{
+        CodeOfAnotherClient, CodeUnknown, GrantTypeNotAllowed, RedirectUriDiffers,
+        RedirectUriMissing, ResourceDiffers, VerifierMalformed, VerifierMissing, VerifierWrong,
+    };
+    let (mut rows, code) = consented();
+    let (app, other) = (client("app"), client("other"));
+    let unable = Client {
+        grant_types: GrantTypes::default(),
+        ..client("app")
+    };
+    let good = redemption(&app, &code, 1);
+    let verifier = |text| Redemption {
+        code_verifier: text,
+        ..good
+    };
+    let redirect = |redirect_uri| Redemption {
+        redirect_uri,
+        ..good
+    };
+    let resource = |resource| Redemption { resource, ..good };
+    let with_code = |code| Redemption { code, ..good };
+    let wrong = "a".repeat(43);
+    let changed = format!("A{}", &code[1..]);
+    let before = all_rows(&rows);
+    for (redemption, expected) in [
+        (with_code(""), CodeUnknown),
+        (with_code(changed.as_str()), CodeUnknown),
+        (with_code(&code[..code.len() - 1]), CodeUnknown),
+        (
+            Redemption {
+                client: &other,
+                ..good
+            },
+            CodeOfAnotherClient,
+        ),
+        (
+            Redemption {
+                client: &unable,
+                ..good
+            },
+            GrantTypeNotAllowed,
+        ),
+        (verifier(None), VerifierMissing),
+        (verifier(Some("")), VerifierMalformed),
+        (verifier(Some(&wrong)), VerifierWrong),
+        (redirect(None), RedirectUriMissing),
+        (redirect(Some("")), RedirectUriDiffers),
+        (
+            redirect(Some("http://127.0.0.1:5001/callback")),
+            RedirectUriDiffers,
+        ),
+        (
+            redirect(Some("http://127.0.0.1:5000/callback/")),
+            RedirectUriDiffers,
+        ),
+        (
+            redirect(Some("http://localhost:5000/callback")),
+            RedirectUriDiffers,
+        ),
+        (resource(Some(OTHER_RESOURCE)), ResourceDiffers),
+        (resource(Some("https://else.example/")), ResourceDiffers),
+    ] {
+        let refused = redeem_at(&mut rows, &redemption, NOW).unwrap_err();
+        assert_eq!(refused.error, expected);
+        assert_eq!(refused.revoked, None, "{expected:?}");
+        assert_eq!(all_rows(&rows), before, "{expected:?}");
+        let shown = format!("{} {}", refused.found, refused.expected);
+        assert!(!shown.contains(&code) && !shown.contains(VERIFIER));
+    }
+    assert!(redeem_at(&mut rows, &resource(None), NOW).is_ok());
+}
+
+#[test]
+fn a_redirect_uri_that_was_not_sent_may_be_left_out_or_be_the_registered_one() {
+    for (sent, expected) in [
+        (None, None),
+        (Some(REDIRECT_URI), None),
+        (
+            Some("https://else.example/"),
+            Some(TokenError::RedirectUriDiffers),
+        ),
+    ] {
+        let mut rows = MemoryRows::default();
+        let draft = Draft {
+            was_redirect_sent: false,
+            ..draft("app")
+        };
+        let code = consent(&mut rows, &draft, NOW);
+        let app = client("app");
+        let redemption = Redemption {
+            redirect_uri: sent,
+            ..redemption(&app, &code, 1)
+        };
+        let error = redeem_at(&mut rows, &redemption, NOW).err();
+        assert_eq!(error.map(|refused| refused.error), expected, "{sent:?}");
+    }
+}
+
+#[test]
+fn a_code_expires_after_its_lifetime() {
+    let app = client("app");
+    for (at, expected) in [
+        (0, None),
+        (59, None),
+        (60, Some(TokenError::CodeExpired)),
+        (600, Some(TokenError::CodeExpired)),
+    ] {
+        let (mut rows, code) = consented();
+        let error = redeem_at(&mut rows, &redemption(&app, &code, 1), later(at)).err();
+        assert_eq!(error.map(|refused| refused.error), expected, "{at}");
+    }
+    let (_, code) = consented();
+    let refused = redeem_at(&mut MemoryRows::default(), &redemption(&app, &code, 1), NOW);
+    assert_eq!(refused.unwrap_err().error, TokenError::CodeGone);
+}
+
+#[test]
+fn of_a_hundred_good_redemptions_one_succeeds_and_its_grant_is_ended() {
+    let (mut rows, code) = consented();
+    let app = client("app");
+    let answers: Vec<_> = (1..=100)
+        .map(|number| redeem_at(&mut rows, &redemption(&app, &code, number), NOW))
+        .collect();
+    let (good, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!((good.len(), refused.len()), (1, 99));
+    let issued = good.into_iter().next().unwrap().unwrap();
+    let id = issued.claims.grant;
+    let revoked: Vec<_> = refused
+        .into_iter()
+        .map(|answer| answer.unwrap_err())
+        .inspect(|refused| assert_eq!(refused.error, TokenError::CodeReplayed))
+        .filter_map(|refused| refused.revoked)
+        .collect();
+    assert_eq!(revoked.len(), 1, "it is ended once");
+    assert_eq!((revoked[0].id, revoked[0].until), (id, issued.claims.exp.0));
+    assert_eq!(rows.count(Table::Grants).unwrap(), 1);
+    let grant = grant::find(&rows, id).unwrap().unwrap();
+    assert_eq!(grant.ended.unwrap().why, EndedBy::CodeReplayed);
+    assert!(revoked::is_revoked(&rows, id).unwrap());
+    let token = issued.refresh_token.unwrap();
+    let refused = refresh_at(&mut rows, "app", token.expose(), NOW).unwrap_err();
+    assert_eq!(refused.error, TokenError::GrantEnded);
+}
+
+/// All orders of these.
+fn orders(of: &[usize]) -> Vec<Vec<usize>> {
+    if of.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut found = Vec::new();
+    for (at, first) in of.iter().enumerate() {
+        let rest = [&of[..at], &of[at + 1..]].concat();
+        found.extend(orders(&rest).into_iter().map(|mut order| {
+            order.insert(0, *first);
+            order
+        }));
+    }
+    found
+}
+
+#[test]
+fn in_every_order_of_good_and_wrong_redemptions_one_succeeds_and_only_a_good_one_ends_it() {
+    let (app, other) = (client("app"), client("other"));
+    let wrong = "a".repeat(43);
+    for goods in [1, 2] {
+        for order in orders(&[0, 1, 2, 3, 4]) {
+            let (mut rows, code) = consented();
+            let mut successes = 0;
+            for which in order {
+                let good = redemption(&app, &code, u8::try_from(which).unwrap());
+                let redemption = match which {
+                    0 => good,
+                    1 if goods == 2 => good,
+                    1 | 2 => Redemption {
+                        client: &other,
+                        ..good
+                    },
+                    3 => Redemption {
+                        code_verifier: Some(&wrong),
+                        ..good
+                    },
+                    // After the good one it is a replay: the client has the verifier.
+                    _ if goods == 2 => Redemption {
+                        redirect_uri: None,
+                        ..good
+                    },
+                    _ => Redemption {
+                        code_verifier: None,
+                        ..good
+                    },
+                };
+                successes += usize::from(redeem_at(&mut rows, &redemption, NOW).is_ok());
+            }
+            assert_eq!(successes, 1);
+            let page = grant::list(&rows, &grant::Filter::default(), None, 10).unwrap();
+            assert_eq!(page.grants.len(), 1);
+            assert_eq!(page.grants[0].1.ended.is_some(), goods == 2);
+        }
+    }
+}
+
+#[test]
+fn a_replay_ends_the_grant_after_the_code_expired_and_after_a_refresh_too() {
+    let (mut rows, code) = consented();
+    let app = client("app");
+    let issued = redeem_at(&mut rows, &redemption(&app, &code, 1), NOW).unwrap();
+    let token = issued.refresh_token.unwrap();
+    let next = refresh_at(&mut rows, "app", token.expose(), later(100)).unwrap();
+    let replay = redeem_at(&mut rows, &redemption(&app, &code, 2), later(120)).unwrap_err();
+    assert_eq!(replay.error, TokenError::CodeReplayed);
+    let until = replay.revoked.unwrap().until;
+    assert_eq!(until, next.claims.exp.0, "its newest token is refused too");
+}
+
+#[test]
+fn a_second_consent_to_an_interaction_gets_the_same_code_until_it_is_redeemed() {
+    let (mut rows, code) = consented();
+    assert_eq!(consent(&mut rows, &draft("app"), later(30)), code);
+    let app = client("app");
+    // It lives as long as the newest consent has it live.
+    let narrower = Draft {
+        scopes: set("read"),
+        ..draft("app")
+    };
+    assert_eq!(consent(&mut rows, &narrower, later(200)), code);
+    let issued = redeem_at(&mut rows, &redemption(&app, &code, 1), later(259)).unwrap();
+    assert_eq!(issued.claims.scope.0, set("read"));
+    let lifetimes = server().lifetimes;
+    let again = issue(
+        &mut rows,
+        &keys(),
+        INTERACTION,
+        &draft("app"),
+        &lifetimes,
+        later(260),
+    );
+    assert_eq!(again, Ok(Outcome::AlreadyRedeemed));
+}
+
+#[test]
+fn a_used_code_is_remembered_as_long_as_its_interaction_could_be_consented_to_again() {
+    let lifetimes = server().lifetimes;
+    let (mut rows, code) = consented();
+    let app = client("app");
+    assert!(redeem_at(&mut rows, &redemption(&app, &code, 1), NOW).is_ok());
+    let last = NOW.plus(lifetimes.interaction);
+    let kinds = [Kind::of::<CodeRow>(), Kind::of::<Grant>()];
+    expiry::remove_expired(&mut rows, &kinds, last, 100).unwrap();
+    let again = issue(
+        &mut rows,
+        &keys(),
+        INTERACTION,
+        &draft("app"),
+        &lifetimes,
+        last,
+    );
+    assert_eq!(again, Ok(Outcome::AlreadyRedeemed));
+    let much_later = last.plus(lifetimes.code);
+    expiry::remove_expired(&mut rows, &kinds, much_later, 100).unwrap();
+    assert_eq!(rows.count(Table::Codes).unwrap(), 0);
+}
+
+#[test]
+fn a_client_without_the_grant_type_gets_no_refresh_token_and_a_grant_as_short_as_its_token() {
+    let lifetimes = server().lifetimes;
+    let unable = Client {
+        grant_types: GrantTypes {
+            refresh_token: false,
+            ..client("app").grant_types
+        },
+        ..client("app")
+    };
+    let unwanted = Draft {
+        is_refreshable: false,
+        ..draft("app")
+    };
+    for (client, draft) in [(unable, draft("app")), (client("app"), unwanted)] {
+        let mut rows = MemoryRows::default();
+        let code = consent(&mut rows, &draft, NOW);
+        let issued = redeem_at(&mut rows, &redemption(&client, &code, 1), NOW).unwrap();
+        assert_eq!(issued.refresh_token, None);
+        let grant = grant::find(&rows, issued.claims.grant).unwrap().unwrap();
+        assert_eq!(grant.end.0, NOW.plus(lifetimes.access_token));
+        assert_eq!(issued.claims.exp, grant.end);
+        let replay = redeem_at(&mut rows, &redemption(&client, &code, 2), NOW).unwrap_err();
+        assert!(replay.revoked.is_some());
+    }
+}
+
+#[test]
+fn a_code_that_is_given_back_can_be_redeemed_once_more_and_only_once() {
+    let (mut rows, code) = consented();
+    let app = client("app");
+    let issued = redeem_at(&mut rows, &redemption(&app, &code, 1), NOW).unwrap();
+    give_back::give_back(&mut rows, &issued).unwrap();
+    assert_eq!(rows.count(Table::Grants).unwrap(), 0);
+    let second = redeem_at(&mut rows, &redemption(&app, &code, 2), later(1)).unwrap();
+    // The first one is not given back twice.
+    give_back::give_back(&mut rows, &issued).unwrap();
+    let replay = redeem_at(&mut rows, &redemption(&app, &code, 3), later(2)).unwrap_err();
+    assert_eq!(replay.revoked.unwrap().id, second.claims.grant);
+    // Nor what a replay ended.
+    give_back::give_back(&mut rows, &second).unwrap();
+    let replay = redeem_at(&mut rows, &redemption(&app, &code, 4), later(3)).unwrap_err();
+    assert_eq!(replay.error, TokenError::CodeReplayed);
+}
+
+#[test]
+fn a_full_store_neither_issues_nor_uses_a_code_nor_makes_one_usable_twice() {
+    let lifetimes = server().lifetimes;
+    let app = client("app");
+    let redeem_in = |rows: &mut MemoryRows, code: &str, number| {
+        transact(rows, |rows| {
+            redeem(
+                rows,
+                &keys(),
+                &server(),
+                &redemption(&app, code, number),
+                NOW,
+            )
+        })
+    };
+    let mut rows = MemoryRows::default();
+    rows.is_full = true;
+    let issued = transact(&mut rows, |rows| {
+        issue(rows, &keys(), INTERACTION, &draft("app"), &lifetimes, NOW)
+    });
+    assert!(issued.is_err());
+
+    let (mut rows, code) = consented();
+    rows.is_full = true;
+    for number in 1..5 {
+        assert!(redeem_in(&mut rows, &code, number).is_err());
+    }
+    rows.is_full = false;
+    assert!(redeem_in(&mut rows, &code, 5).unwrap().is_ok());
+    rows.is_full = true;
+    assert!(redeem_in(&mut rows, &code, 6).is_err());
+    rows.is_full = false;
+    let replay = redeem_in(&mut rows, &code, 7).unwrap().unwrap_err();
+    assert!(replay.revoked.is_some());
+}

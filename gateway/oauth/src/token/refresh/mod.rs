@@ -1,0 +1,240 @@
+//! Refresh tokens (RFC 6749 §6, RFC 9700 §4.14): each use makes the next one.
+//!
+//! A client that did not get its answer repeats its request, and some refresh twice at once. So the direct predecessor of the newest
+//! refresh token gets the same answer again: for a while (`refresh_grace`), or until the newest one is used, whichever comes first. Any
+//! older one, or the predecessor later, means that two parties have the tokens: then the grant ends.
+
+#[cfg(test)]
+mod tests;
+
+use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
+
+use super::{
+    code::judge_resource,
+    derived,
+    error::{Refused, TokenError},
+    issued::{self, Issued, Taken},
+    scopes,
+};
+use crate::{
+    client::model::Client,
+    grant::{self, EndedBy, Grant},
+    id::Id,
+    keys::ServerKeys,
+    profile::{Lifetimes, ServerProfile},
+    store::{
+        rows::{Rows, StoreError},
+        table,
+    },
+};
+
+/// What a user may have now. It may have changed since the user signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowance {
+    /// Whatever was granted.
+    Everything,
+    /// Of that, these scopes.
+    Scopes(ScopeSet),
+    /// Nothing: the server no longer knows the user, or has locked them out.
+    Nothing,
+}
+
+/// A request to refresh. The client is authenticated.
+#[derive(Clone, Copy)]
+pub struct Refresh<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// `refresh_token`.
+    pub refresh_token: &'a str,
+    /// `scope`, if one was sent. It may narrow; a later refresh may have all of the grant again.
+    pub scope: Option<&'a str>,
+    /// `resource`, if one was sent, as the configuration spells it.
+    pub resource: Option<&'a str>,
+    /// What a user (`sub`) may have now.
+    pub allowance: &'a dyn Fn(&str) -> Allowance,
+}
+
+/// Uses a refresh token.
+///
+/// # Errors
+/// [`StoreError`] outside: nothing has changed. [`Refused`] inside: the transaction is committed, since reuse ends the grant.
+pub fn refresh(
+    rows: &mut dyn Rows,
+    keys: &ServerKeys,
+    server: &ServerProfile,
+    request: &Refresh<'_>,
+    now: UnixTime,
+) -> Result<Result<Issued, Refused>, StoreError> {
+    let found = match find(rows, keys, request, now)? {
+        Ok(found) => found,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let (id, mut grant, generation) = found;
+    let turn = Turn::of(&grant, generation, &server.lifetimes, now);
+    if turn == Turn::Reused {
+        return reused(rows, id, &grant, generation, now).map(Err);
+    }
+    let scopes = match judge(&grant, request, server) {
+        Ok(scopes) => scopes,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    match turn {
+        Turn::Newest => grant.generation = generation.saturating_add(1),
+        Turn::GivenBack | Turn::Repeated | Turn::Reused => {}
+    }
+    if turn != Turn::Repeated {
+        grant.issue(&server.lifetimes, now);
+        table::put(rows, id.as_bytes(), &grant)?;
+    }
+    let made = grant.generation;
+    let taken = Taken::RefreshToken { made };
+    let mut issued = issued::of_grant(keys, server, (id, &grant), scopes, taken);
+    issued.is_repeated = turn == Turn::Repeated;
+    Ok(Ok(issued))
+}
+
+/// Makes the predecessor of this generation usable again, when perhaps nobody got the newest refresh token. Its generation is not
+/// undone: somebody who repeated the request may have got it.
+pub(super) fn give_back(rows: &mut dyn Rows, id: Id, made: u32) -> Result<(), StoreError> {
+    let found: Option<Grant> = table::get(rows, id.as_bytes())?;
+    let Some(mut grant) = found.filter(|grant| grant.generation == made) else {
+        return Ok(());
+    };
+    grant.is_given_back = true;
+    table::put(rows, id.as_bytes(), &grant)
+}
+
+/// Whose turn it is, by the generation of the refresh token that is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// The newest one: the next one is made.
+    Newest,
+    /// The direct predecessor, in time: it gets the same answer again.
+    Repeated,
+    /// The direct predecessor, whose answer could not be made: it gets it now.
+    GivenBack,
+    /// Any older one, or the predecessor too late.
+    Reused,
+}
+
+impl Turn {
+    fn of(grant: &Grant, presented: u32, lifetimes: &Lifetimes, now: UnixTime) -> Self {
+        if presented == grant.generation {
+            return Self::Newest;
+        }
+        let is_predecessor = presented.checked_add(1) == Some(grant.generation);
+        let repeatable_until = grant.rotated.0.plus(lifetimes.refresh_grace);
+        match is_predecessor {
+            true if grant.is_given_back => Self::GivenBack,
+            true if now < repeatable_until => Self::Repeated,
+            _ => Self::Reused,
+        }
+    }
+}
+
+/// The grant of a refresh token, if it is this client's and alive, and the token's generation.
+type Found = (Id, Grant, u32);
+
+fn find(
+    rows: &dyn Rows,
+    keys: &ServerKeys,
+    request: &Refresh<'_>,
+    now: UnixTime,
+) -> Result<Result<Found, Refused>, StoreError> {
+    if !request.client.grant_types.refresh_token {
+        return Ok(Err(TokenError::GrantTypeNotAllowed.into()));
+    }
+    let Some((id, generation)) = derived::grant_of(keys, request.refresh_token) else {
+        return Ok(Err(TokenError::RefreshTokenUnknown.into()));
+    };
+    let Some(grant) = grant::find(rows, id)? else {
+        return Ok(Err(
+            Refused::of(TokenError::GrantGone).found(format_args!("grant {id}"))
+        ));
+    };
+    let judged = judge_owner(id, &grant, generation, request.client, now);
+    Ok(judged.map(|()| (id, grant, generation)))
+}
+
+fn judge_owner(
+    id: Id,
+    grant: &Grant,
+    generation: u32,
+    client: &Client,
+    now: UnixTime,
+) -> Result<(), Refused> {
+    if grant.client != client.id {
+        return Err(Refused::of(TokenError::RefreshTokenOfAnotherClient)
+            .found(&client.id)
+            .expected(&grant.client));
+    }
+    if let Some(ended) = &grant.ended {
+        let (why, at) = (ended.why.name(), ended.at.0.secs());
+        return Err(Refused::of(TokenError::GrantEnded)
+            .found(format_args!("grant {id} ended at {at} by {why}")));
+    }
+    if !grant.is_alive(now) {
+        let (idle, end) = (grant.idle_end.0.secs(), grant.end.0.secs());
+        return Err(Refused::of(TokenError::GrantExpired)
+            .found(format_args!("now is {}", now.secs()))
+            .expected(format_args!("before {idle} (idle) and {end}")));
+    }
+    if generation > grant.generation {
+        return Err(Refused::of(TokenError::RefreshTokenNewer)
+            .found(format_args!("generation {generation} of the grant {id}"))
+            .expected(format_args!("at most {}", grant.generation)));
+    }
+    Ok(())
+}
+
+/// Whether the rest of the request fits, and which scopes it gets.
+fn judge(
+    grant: &Grant,
+    request: &Refresh<'_>,
+    server: &ServerProfile,
+) -> Result<ScopeSet, Refused> {
+    judge_resource(&grant.resource, request.resource, server)?;
+    let allowed = allowed(grant, request)?;
+    let mut resources = server.resources.iter();
+    let resource = resources.find(|resource| resource.uri == grant.resource);
+    let resource = resource.ok_or(TokenError::ResourceUnknown)?;
+    scopes::asked_of(&allowed, request.scope, resource)
+}
+
+/// What was granted, as far as user and client may still have it.
+fn allowed(grant: &Grant, request: &Refresh<'_>) -> Result<ScopeSet, Refused> {
+    let granted = &grant.scopes.0;
+    let by_user = match (request.allowance)(&grant.subject) {
+        Allowance::Everything => granted.clone(),
+        Allowance::Scopes(scopes) => scopes::common(granted, &scopes),
+        Allowance::Nothing => {
+            return Err(Refused::of(TokenError::SubjectNotAllowed).found(&grant.subject));
+        }
+    };
+    let by_client = request.client.scopes.as_ref();
+    let allowed = by_client.map_or_else(
+        || by_user.clone(),
+        |scopes| scopes::common(&by_user, &scopes.0),
+    );
+    if allowed.is_empty() && !granted.is_empty() {
+        return Err(Refused::of(TokenError::SubjectNotAllowed)
+            .found("none of the granted scopes is allowed now")
+            .expected(granted));
+    }
+    Ok(allowed)
+}
+
+fn reused(
+    rows: &mut dyn Rows,
+    id: Id,
+    grant: &Grant,
+    generation: u32,
+    now: UnixTime,
+) -> Result<Refused, StoreError> {
+    let ending = grant::end(rows, id, EndedBy::RefreshTokenReused, now)?;
+    let mut refused = Refused::of(TokenError::RefreshTokenReused)
+        .found(format_args!("generation {generation} of the grant {id}"))
+        .expected(format_args!("generation {}", grant.generation));
+    refused.revoked = ending.revoked();
+    Ok(refused)
+}

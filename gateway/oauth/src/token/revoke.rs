@@ -1,0 +1,274 @@
+//! Token revocation (RFC 7009). A refresh token of any generation, or an access token, ends its grant, so all of its tokens.
+//!
+//! A token that is not valid is answered like one that was revoked (§2.2). A valid one of another client is refused, and nothing
+//! changes: §2.1 has the client informed. It learns only that a token which it has is valid, and it could have used the token to learn
+//! that. `token_type_hint` is not needed: the two kinds look different.
+
+use mcp_gateway_core::time::UnixTime;
+
+use super::{
+    access::{self, AccessClaims},
+    derived,
+    error::{Refused, TokenError},
+};
+use crate::{
+    grant::{
+        self, EndedBy, Ending,
+        revoked::{self, Revoked},
+    },
+    id::Id,
+    keys::{ServerKeys, ring::Ring},
+    store::rows::{Rows, StoreError},
+};
+
+/// A request to revoke a token. The client is authenticated.
+#[derive(Clone, Copy, Debug)]
+pub struct Revocation<'a> {
+    /// The client's id.
+    pub client: &'a str,
+    /// `token`.
+    pub token: &'a str,
+    /// The issuer of the server's access tokens.
+    pub issuer: &'a str,
+}
+
+/// What a revocation did. The answer is the same: 200 without a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Tokens are refused from now on.
+    Revoked(Revoked),
+    /// Nothing: the token was not valid.
+    NotValid,
+}
+
+/// Revokes a token.
+///
+/// # Errors
+/// [`StoreError`] outside: nothing has changed. [`Refused`] inside: the token is another client's.
+pub fn revoke(
+    rows: &mut dyn Rows,
+    keys: &ServerKeys,
+    ring: &Ring,
+    revocation: &Revocation<'_>,
+    now: UnixTime,
+) -> Result<Result<Outcome, Refused>, StoreError> {
+    let token = revocation.token;
+    if let Some((grant, _)) = derived::grant_of(keys, token) {
+        return of_refresh_token(rows, grant, revocation.client, now);
+    }
+    match access::open(ring, revocation.issuer, token, now) {
+        Some(claims) => of_access_token(rows, &claims, revocation.client, now),
+        None => Ok(Ok(Outcome::NotValid)),
+    }
+}
+
+fn of_refresh_token(
+    rows: &mut dyn Rows,
+    id: Id,
+    client: &str,
+    now: UnixTime,
+) -> Result<Result<Outcome, Refused>, StoreError> {
+    let found = grant::find(rows, id)?;
+    let Some(found) = found.filter(|found| found.is_alive(now)) else {
+        return Ok(Ok(Outcome::NotValid));
+    };
+    if found.client != client {
+        return Ok(Err(another(
+            TokenError::RefreshTokenOfAnotherClient,
+            client,
+            &found.client,
+        )));
+    }
+    let ending = grant::end(rows, id, EndedBy::Client, now)?;
+    Ok(Ok(ending
+        .revoked()
+        .map_or(Outcome::NotValid, Outcome::Revoked)))
+}
+
+fn of_access_token(
+    rows: &mut dyn Rows,
+    claims: &AccessClaims,
+    client: &str,
+    now: UnixTime,
+) -> Result<Result<Outcome, Refused>, StoreError> {
+    let id = claims.grant;
+    if revoked::is_revoked(rows, id)? {
+        return Ok(Ok(Outcome::NotValid));
+    }
+    if claims.client_id != client {
+        return Ok(Err(another(
+            TokenError::AccessTokenOfAnotherClient,
+            client,
+            &claims.client_id,
+        )));
+    }
+    if let Ending::Ended(revoked) = grant::end(rows, id, EndedBy::Client, now)? {
+        return Ok(Ok(Outcome::Revoked(revoked)));
+    }
+    // A machine's token has no grant.
+    let until = claims.exp.0;
+    let revoked = Revoked { id, until };
+    revoked::revoke(rows, revoked)?;
+    Ok(Ok(Outcome::Revoked(revoked)))
+}
+
+fn another(error: TokenError, found: &str, expected: &str) -> Refused {
+    Refused::of(error).found(found).expected(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        client_credentials::{self, MachineRequest},
+        issued::Issued,
+        testing::{
+            NOW, all_rows, keys, later, machine, refresh_at, ring, server, signed_in, transact,
+        },
+    };
+    use super::*;
+    use crate::{
+        keys::signing_key::SigningAlgorithm,
+        store::{memory::MemoryRows, rows::Table},
+    };
+
+    fn ask(
+        rows: &mut MemoryRows,
+        client: &str,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<Outcome, TokenError> {
+        let revocation = Revocation {
+            client,
+            token,
+            issuer: &server().issuer,
+        };
+        let answer = transact(rows, |rows| revoke(rows, &keys(), ring(), &revocation, now));
+        answer.unwrap().map_err(|refused| refused.error)
+    }
+
+    fn access_token(issued: &Issued) -> String {
+        let token = access::sign(ring().signer(NOW), &issued.claims).unwrap();
+        token.expose().to_owned()
+    }
+
+    fn refresh_token(issued: &Issued) -> String {
+        issued.refresh_token.as_ref().unwrap().expose().to_owned()
+    }
+
+    #[test]
+    fn either_token_ends_its_grant_with_all_of_its_tokens() {
+        for which in [access_token as fn(&Issued) -> String, refresh_token] {
+            let (mut rows, issued) = signed_in("app");
+            let id = issued.claims.grant;
+            let done = ask(&mut rows, "app", &which(&issued), NOW).unwrap();
+            let until = issued.claims.exp.0;
+            assert_eq!(done, Outcome::Revoked(Revoked { id, until }));
+            assert!(revoked::is_revoked(&rows, id).unwrap());
+            let grant = grant::find(&rows, id).unwrap().unwrap();
+            assert_eq!(grant.ended.unwrap().why, EndedBy::Client);
+            let refused = refresh_at(&mut rows, "app", &refresh_token(&issued), NOW);
+            assert_eq!(refused.unwrap_err().error, TokenError::GrantEnded);
+            for token in [access_token(&issued), refresh_token(&issued)] {
+                let again = ask(&mut rows, "app", &token, NOW).unwrap();
+                assert_eq!(again, Outcome::NotValid);
+            }
+        }
+    }
+
+    #[test]
+    fn an_older_refresh_token_ends_its_grant_too() {
+        let (mut rows, issued) = signed_in("app");
+        let newest = refresh_at(&mut rows, "app", &refresh_token(&issued), later(5)).unwrap();
+        let done = ask(&mut rows, "app", &refresh_token(&issued), later(9)).unwrap();
+        let until = newest.claims.exp.0;
+        let id = issued.claims.grant;
+        assert_eq!(done, Outcome::Revoked(Revoked { id, until }));
+    }
+
+    #[test]
+    fn another_clients_token_is_refused_and_stays_valid() {
+        let (mut rows, issued) = signed_in("app");
+        let before = rows.clone();
+        for (token, error) in [
+            (
+                access_token(&issued),
+                TokenError::AccessTokenOfAnotherClient,
+            ),
+            (
+                refresh_token(&issued),
+                TokenError::RefreshTokenOfAnotherClient,
+            ),
+        ] {
+            assert_eq!(ask(&mut rows, "other", &token, NOW), Err(error));
+        }
+        assert_eq!(all_rows(&rows), all_rows(&before));
+        assert!(refresh_at(&mut rows, "app", &refresh_token(&issued), NOW).is_ok());
+    }
+
+    #[test]
+    fn a_token_that_is_not_valid_changes_nothing() {
+        let (mut rows, issued) = signed_in("app");
+        let before = all_rows(&rows);
+        let foreign = Ring::new(
+            crate::keys::signing_key::tests::key(SigningAlgorithm::Es256),
+            NOW,
+        );
+        let forged = access::sign(foreign.signer(NOW), &issued.claims).unwrap();
+        let access = access_token(&issued);
+        for (token, now) in [
+            (String::new(), NOW),
+            ("x".repeat(10_000), NOW),
+            (forged.expose().to_owned(), NOW),
+            (access[..access.len() - 1].to_owned(), NOW),
+            (access.clone(), issued.claims.exp.0),
+            (refresh_token(&issued).to_ascii_lowercase(), NOW),
+            (refresh_token(&issued), later(10_000_000_000)),
+        ] {
+            let done = ask(&mut rows, "app", &token, now);
+            assert_eq!(done, Ok(Outcome::NotValid), "{token}");
+        }
+        assert_eq!(all_rows(&rows), before);
+    }
+
+    #[test]
+    fn a_machines_token_is_revoked_by_its_own_id() {
+        let client = machine("robot", "read");
+        let id = Id::new([5; 16]);
+        let request = MachineRequest {
+            client: &client,
+            scope: None,
+            resource: None,
+            id,
+        };
+        let issued = client_credentials::issue(&keys(), &server(), &request, NOW).unwrap();
+        let mut rows = MemoryRows::default();
+        let other = ask(&mut rows, "app", &access_token(&issued), NOW);
+        assert_eq!(other, Err(TokenError::AccessTokenOfAnotherClient));
+        let done = ask(&mut rows, "robot", &access_token(&issued), NOW).unwrap();
+        let until = issued.claims.exp.0;
+        assert_eq!(done, Outcome::Revoked(Revoked { id, until }));
+        assert_eq!(rows.count(Table::Grants).unwrap(), 0);
+        assert_eq!(rows.count(Table::Revoked).unwrap(), 1);
+        let again = ask(&mut rows, "robot", &access_token(&issued), NOW).unwrap();
+        assert_eq!(again, Outcome::NotValid);
+    }
+
+    #[test]
+    fn a_full_store_revokes_nothing_and_says_so() {
+        let (mut rows, issued) = signed_in("app");
+        rows.is_full = true;
+        for token in [access_token(&issued), refresh_token(&issued)] {
+            let revocation = Revocation {
+                client: "app",
+                token: &token,
+                issuer: &server().issuer,
+            };
+            let done = transact(&mut rows, |rows| {
+                revoke(rows, &keys(), ring(), &revocation, NOW)
+            });
+            assert!(done.is_err());
+        }
+        rows.is_full = false;
+        assert!(refresh_at(&mut rows, "app", &refresh_token(&issued), NOW).is_ok());
+    }
+}

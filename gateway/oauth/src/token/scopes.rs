@@ -1,0 +1,98 @@
+//! Which scopes a token gets of those that are asked for (RFC 6749 §3.3, §6).
+//!
+//! A scope that the resource does not know is ignored: clients send `openid` or `offline_access` whatever the resource is. One that it
+//! knows but that may not be given is ignored too while another one is left; alone it is an error, so that a client which wants more
+//! learns that it has to ask a person.
+
+use mcp_gateway_core::scope::ScopeSet;
+
+use super::error::{Refused, TokenError};
+use crate::profile::ResourceProfile;
+
+/// All scopes of a resource.
+pub(super) fn known(resource: &ResourceProfile) -> ScopeSet {
+    let named = resource.scopes.iter().map(|scope| scope.scope.as_str());
+    // Scopes of the configuration are scope tokens; one that is not could never be asked for.
+    let named = ScopeSet::from_tokens(named).unwrap_or_default();
+    named.union(&resource.required)
+}
+
+/// The scopes of `allowed` that are asked for; all of them where none is asked for that the resource knows.
+pub(super) fn asked_of(
+    allowed: &ScopeSet,
+    asked: Option<&str>,
+    resource: &ResourceProfile,
+) -> Result<ScopeSet, Refused> {
+    let asked = read(asked)?;
+    let known_and_asked = common(&asked, &known(resource));
+    let given = common(&asked, allowed);
+    if !given.is_empty() {
+        return Ok(given);
+    }
+    if known_and_asked.is_empty() {
+        return Ok(allowed.clone());
+    }
+    Err(Refused::of(TokenError::ScopeNotGranted)
+        .found(known_and_asked)
+        .expected(allowed))
+}
+
+/// The scopes of both.
+pub(super) fn common(one: &ScopeSet, other: &ScopeSet) -> ScopeSet {
+    one.difference(&one.difference(other))
+}
+
+/// Blanks around and between are not counted: some clients begin with one.
+fn read(asked: Option<&str>) -> Result<ScopeSet, Refused> {
+    let asked = asked.unwrap_or_default();
+    let tokens = asked.split(' ').filter(|token| !token.is_empty());
+    ScopeSet::from_tokens(tokens).map_err(|_| Refused::of(TokenError::ScopeMalformed).found(asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ScopeProfile;
+
+    fn set(text: &str) -> ScopeSet {
+        ScopeSet::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_asked_for_is_given_as_far_as_it_is_allowed() {
+        let scope = |scope: &str| ScopeProfile {
+            scope: scope.to_owned(),
+            description: None,
+        };
+        let resource = ResourceProfile {
+            uri: "https://mcp.example/mcp".to_owned(),
+            name: None,
+            required: set("base"),
+            scopes: ["read", "write", "admin"].map(scope).to_vec(),
+        };
+        assert_eq!(known(&resource), set("admin base read write"));
+        let allowed = set("base read write");
+        for (asked, expected) in [
+            (None, Ok("base read write")),
+            (Some(""), Ok("base read write")),
+            (Some("read"), Ok("read")),
+            (Some(" read  base "), Ok("base read")),
+            (Some("read read openid"), Ok("read")),
+            (Some("read admin"), Ok("read")),
+            (Some("openid email profile"), Ok("base read write")),
+            (Some("offline_access"), Ok("base read write")),
+            (Some("READ"), Ok("base read write")),
+            (Some("admin"), Err(TokenError::ScopeNotGranted)),
+            (Some("admin openid"), Err(TokenError::ScopeNotGranted)),
+            (Some("read\twrite"), Err(TokenError::ScopeMalformed)),
+            (Some("re\"ad"), Err(TokenError::ScopeMalformed)),
+            (Some("lésen"), Err(TokenError::ScopeMalformed)),
+        ] {
+            let given = asked_of(&allowed, asked, &resource);
+            let given = given.map_err(|refused| refused.error);
+            assert_eq!(given, expected.map(set), "{asked:?}");
+        }
+        let nothing = asked_of(&set(""), Some("openid"), &resource).unwrap();
+        assert!(nothing.is_empty());
+    }
+}

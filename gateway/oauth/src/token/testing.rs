@@ -1,0 +1,196 @@
+//! What the tests of this module share: a server, its keys, clients, and a user who has signed in.
+
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
+
+use super::{
+    code::{self, Draft, Outcome, Redemption},
+    error::Refused,
+    issued::Issued,
+    refresh::{self, Allowance, Refresh},
+};
+use crate::{
+    client::model::{Client, ClientMethod, ClientOrigin, GrantTypes, SecretDigest},
+    id::Id,
+    keys::{
+        ServerKeys,
+        ring::Ring,
+        signing_key::{SigningAlgorithm, tests::key},
+    },
+    profile::{Lifetimes, ResourceProfile, ScopeProfile, ServerProfile},
+    store::{
+        memory::MemoryRows,
+        rows::{KeyAndRow, Rows, StoreError, Table},
+        text::ScopeSetText,
+    },
+};
+
+pub(super) const NOW: UnixTime = UnixTime::new(1_800_000_000);
+pub(super) const RESOURCE: &str = "https://mcp.example/mcp";
+pub(super) const OTHER_RESOURCE: &str = "https://mcp.example/other";
+pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(super) const REDIRECT_URI: &str = "http://127.0.0.1:5000/callback";
+
+static RING: LazyLock<Ring> = LazyLock::new(|| Ring::new(key(SigningAlgorithm::Es256), NOW));
+
+pub(super) fn ring() -> &'static Ring {
+    &RING
+}
+
+/// Seconds after the consent.
+pub(super) fn later(seconds: u64) -> UnixTime {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+pub(super) fn set(text: &str) -> ScopeSet {
+    ScopeSet::parse(text).unwrap()
+}
+
+pub(super) fn keys() -> ServerKeys {
+    ServerKeys::new(&[[1; 32]]).unwrap()
+}
+
+pub(super) fn server() -> ServerProfile {
+    let scope = |scope: &str| ScopeProfile {
+        scope: scope.to_owned(),
+        description: None,
+    };
+    let resource = |uri: &str| ResourceProfile {
+        uri: uri.to_owned(),
+        name: None,
+        required: set("read"),
+        scopes: ["read", "write", "admin"].map(scope).to_vec(),
+    };
+    ServerProfile {
+        issuer: "https://mcp.example".to_owned(),
+        resources: [RESOURCE, OTHER_RESOURCE].map(resource).to_vec(),
+        lifetimes: Lifetimes::default(),
+    }
+}
+
+pub(super) fn secret() -> ClientMethod {
+    ClientMethod::ClientSecretBasic(SecretDigest {
+        key: [0; 4],
+        tag: Vec::new(),
+    })
+}
+
+/// A public client that acts for people.
+pub(super) fn client(id: &str) -> Client {
+    Client {
+        id: id.to_owned(),
+        name: None,
+        redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
+        method: ClientMethod::None,
+        grant_types: GrantTypes {
+            authorization_code: true,
+            refresh_token: true,
+            client_credentials: false,
+        },
+        scopes: None,
+        origin: ClientOrigin::Configured,
+    }
+}
+
+/// A configured client that acts for itself.
+pub(super) fn machine(id: &str, scopes: &str) -> Client {
+    Client {
+        method: secret(),
+        grant_types: GrantTypes {
+            client_credentials: true,
+            ..GrantTypes::default()
+        },
+        scopes: Some(ScopeSetText(set(scopes))),
+        ..client(id)
+    }
+}
+
+/// What alice consents to.
+pub(super) fn draft(client: &str) -> Draft {
+    use aws_lc_rs::digest::{SHA256, digest};
+    Draft {
+        client: client.to_owned(),
+        redirect_uri: REDIRECT_URI.to_owned(),
+        was_redirect_sent: true,
+        code_challenge: URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes())),
+        resource: RESOURCE.to_owned(),
+        scopes: set("read write"),
+        subject: "u:alice".to_owned(),
+        signed_in: NOW.minus(Duration::from_secs(60)),
+        is_refreshable: true,
+    }
+}
+
+pub(super) const INTERACTION: Id = Id::new([7; 16]);
+
+/// Consents, and returns the code.
+pub(super) fn consent(rows: &mut dyn Rows, draft: &Draft, now: UnixTime) -> String {
+    let lifetimes = server().lifetimes;
+    let outcome = code::issue(rows, &keys(), INTERACTION, draft, &lifetimes, now);
+    let Outcome::Issued(code) = outcome.unwrap() else {
+        panic!("the code was redeemed");
+    };
+    code.expose().to_owned()
+}
+
+/// A redemption in which everything fits; `grant` names what it makes.
+pub(super) fn redemption<'a>(client: &'a Client, code: &'a str, grant: u8) -> Redemption<'a> {
+    Redemption {
+        client,
+        code,
+        redirect_uri: Some(REDIRECT_URI),
+        code_verifier: Some(VERIFIER),
+        resource: Some(RESOURCE),
+        grant: Id::new([grant; 16]),
+    }
+}
+
+/// A store in which alice has signed in to a client at [`NOW`].
+pub(super) fn signed_in(client_id: &str) -> (MemoryRows, Issued) {
+    let mut rows = MemoryRows::default();
+    let code = consent(&mut rows, &draft(client_id), NOW);
+    let client = client(client_id);
+    let redemption = redemption(&client, &code, 1);
+    let issued = code::redeem(&mut rows, &keys(), &server(), &redemption, NOW);
+    (rows, issued.unwrap().unwrap())
+}
+
+/// Refreshes with all that the grant has.
+pub(super) fn refresh_at(
+    rows: &mut MemoryRows,
+    client_id: &str,
+    token: &str,
+    now: UnixTime,
+) -> Result<Issued, Refused> {
+    let client = client(client_id);
+    let request = Refresh {
+        client: &client,
+        refresh_token: token,
+        scope: None,
+        resource: None,
+        allowance: &|_| Allowance::Everything,
+    };
+    transact(rows, |rows| {
+        refresh::refresh(rows, &keys(), &server(), &request, now)
+    })
+    .unwrap()
+}
+
+/// Runs a change as a store does: all of it or nothing.
+pub(super) fn transact<T>(
+    rows: &mut MemoryRows,
+    change: impl Fn(&mut dyn Rows) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut copy = rows.clone();
+    let done = change(&mut copy)?;
+    *rows = copy;
+    Ok(done)
+}
+
+/// All rows, to compare.
+pub(super) fn all_rows(rows: &MemoryRows) -> BTreeMap<&'static str, Vec<KeyAndRow>> {
+    let all = |table: Table| rows.after(table, &[], usize::MAX).unwrap();
+    Table::ALL.map(|table| (table.name(), all(table))).into()
+}
