@@ -1,0 +1,240 @@
+//! Writes every page with ordinary and hostile values into a folder, to look at them in a browser:
+//! `cargo run -p mcp-gateway-oauth --example pages -- FOLDER`.
+
+use std::{error::Error, fs, path::PathBuf};
+
+use mcp_gateway_core::scope::ScopeSet;
+use mcp_gateway_oauth::{
+    client::model::{Client, ClientMethod, ClientOrigin, DocumentSource, GrantTypes},
+    pages::{
+        Branding, ClientUnknown, Colour, Consent, Destination, Fault, FaultView, SignIn,
+        SignInError, Unavailable, Why, client_unknown, completed, consent, fault, sign_in,
+        sign_out, signed_out, style::style_sheet, unavailable,
+    },
+    profile::{ResourceProfile, ScopeProfile},
+    store::text::UnixTimeText,
+};
+
+const HOSTILE: &str =
+    "Claude\u{202e}<script>alert(1)</script>\"'&e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::args_os().nth(1).ok_or("name a folder")?;
+    let folder = PathBuf::from(folder);
+    fs::create_dir_all(&folder)?;
+    let colour = std::env::args().nth(2);
+    let branding = Branding {
+        name: "Example Tasks".to_owned(),
+        has_logo: colour.is_some(),
+        colour: colour.map(|text| Colour::parse(&text)).transpose()?,
+    };
+    fs::write(folder.join("oauth.css"), style_sheet(&branding))?;
+    for (name, page) in pages(&branding)? {
+        fs::write(folder.join(format!("{name}.html")), page)?;
+    }
+    Ok(())
+}
+
+fn pages(branding: &Branding) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+    let mut pages = vec![
+        ("completed", completed(branding)),
+        ("signed-out", signed_out(branding)),
+        ("sign-out", sign_out(branding, Some("ana"), "c2VhbGVk")),
+        ("sign-out-nobody", sign_out(branding, None, "")),
+    ];
+    pages.extend(sign_in_pages(branding));
+    pages.extend(messages(branding));
+    pages.extend(consent_pages(branding)?);
+    Ok(pages)
+}
+
+fn sign_in_pages(branding: &Branding) -> Vec<(&'static str, String)> {
+    let page = |client, user, demo_password, error| {
+        sign_in(&SignIn {
+            branding,
+            client: Some(client),
+            interaction: "c2VhbGVk",
+            user,
+            demo_password,
+            error,
+        })
+    };
+    vec![
+        ("sign-in", page("Claude", "", None, None)),
+        (
+            "sign-in-demo",
+            page("Claude", "demo_user", Some("demo_password"), None),
+        ),
+        (
+            "sign-in-wrong",
+            page("Claude", "ana", None, Some(SignInError::Wrong)),
+        ),
+        (
+            "sign-in-throttled",
+            page("Claude", "ana", None, Some(SignInError::Throttled(900))),
+        ),
+        (
+            "sign-in-hostile",
+            page(HOSTILE, HOSTILE, None, Some(SignInError::Busy(1))),
+        ),
+    ]
+}
+
+fn messages(branding: &Branding) -> Vec<(&'static str, String)> {
+    let request_id = Some("01JE3V7Q2K8D5M4N");
+    let fault = |fault: &Fault| fault_page(branding, fault, request_id);
+    let unavailable = |why: &Why, again| {
+        unavailable(&Unavailable {
+            branding,
+            why,
+            retry_after: 30,
+            again,
+            request_id,
+        })
+    };
+    let unknown = |client_id| {
+        client_unknown(&ClientUnknown {
+            branding,
+            client_id,
+            request_id,
+        })
+    };
+    let wrong = "redirect_uri is not one that the client registered";
+    vec![
+        ("fault", fault(&Fault::Request(wrong.to_owned()))),
+        ("fault-hostile", fault(&Fault::Request(HOSTILE.repeat(3)))),
+        ("fault-other-browser", fault(&Fault::OtherBrowser)),
+        ("fault-too-old", fault(&Fault::TooOld)),
+        ("fault-form", fault(&Fault::Form)),
+        ("fault-nothing-to-allow", fault(&Fault::NothingToAllow)),
+        ("unavailable", unavailable(&Why::Server, None)),
+        (
+            "unavailable-busy",
+            unavailable(&Why::Busy, Some("/authorize?client_id=a")),
+        ),
+        (
+            "unavailable-document",
+            unavailable(
+                &Why::Document("client.example".to_owned()),
+                Some("/authorize?client_id=a"),
+            ),
+        ),
+        ("client-unknown", unknown("b1946ac9-2492-4d23")),
+        ("client-unknown-hostile", unknown(HOSTILE)),
+    ]
+}
+
+fn fault_page(branding: &Branding, what: &Fault, request_id: Option<&str>) -> String {
+    fault(&FaultView {
+        branding,
+        fault: what,
+        request_id,
+    })
+}
+
+fn consent_pages(branding: &Branding) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+    let document = |host: &str, source| ClientOrigin::Document {
+        host: host.to_owned(),
+        source,
+    };
+    let registered = || ClientOrigin::Registered {
+        at: UnixTimeText::from(0),
+        is_used: false,
+    };
+    let claude = "https://claude.ai/oauth/mcp-oauth-client-metadata";
+    let shipped = DocumentSource::Shipped("2026-03".to_owned());
+    let cases = [
+        (
+            "consent",
+            client(
+                "Claude",
+                claude,
+                document("claude.ai", DocumentSource::Fetched),
+            ),
+            destination("https", "claude.ai"),
+        ),
+        (
+            "consent-shipped",
+            client("Claude Code", claude, document("claude.ai", shipped)),
+            destination("http", "localhost:54321"),
+        ),
+        (
+            "consent-configured",
+            client("Time sheets", "time-sheets", ClientOrigin::Configured),
+            destination("https", "sheets.example.com"),
+        ),
+        (
+            "consent-registered",
+            client("Cursor", "KkYbN2vFQ1q8nH5cQm0b6A", registered()),
+            destination("cursor", "anysphere.cursor-mcp"),
+        ),
+        (
+            "consent-provisional",
+            client("", "dyn-0123456789", ClientOrigin::Provisional),
+            destination("http", "127.0.0.1:33418"),
+        ),
+        (
+            "consent-hostile",
+            client(&HOSTILE.repeat(2), &"x".repeat(300), registered()),
+            destination(
+                "https",
+                "claude.ai.a-very-long-name-of-a-host.login.attacker-with-a-long-name.example",
+            ),
+        ),
+    ];
+    let scopes = ScopeSet::parse("tasks:read tasks:write admin")?;
+    let resource = resource();
+    let page = |(name, client, destination): &(&'static str, Client, Destination)| {
+        let page = consent(&Consent {
+            branding,
+            client,
+            destination,
+            resource: &resource,
+            scopes: &scopes,
+            stays_connected: true,
+            user: "ana",
+            another_account: "/authorize?client_id=a&prompt=login",
+            interaction: "c2VhbGVk",
+        });
+        (*name, page)
+    };
+    Ok(cases.iter().map(page).collect())
+}
+
+fn client(name: &str, id: &str, origin: ClientOrigin) -> Client {
+    Client {
+        id: id.to_owned(),
+        name: Some(name.to_owned()),
+        redirect_uris: Vec::new(),
+        method: ClientMethod::None,
+        grant_types: GrantTypes::default(),
+        scopes: None,
+        origin,
+    }
+}
+
+fn destination(scheme: &str, host: &str) -> Destination {
+    Destination {
+        scheme: scheme.to_owned(),
+        host: host.to_owned(),
+        is_loopback: host.starts_with("localhost") || host.starts_with("127."),
+        is_private_scheme: !scheme.starts_with("http"),
+    }
+}
+
+fn resource() -> ResourceProfile {
+    let scope = |scope: &str, description: Option<&str>| ScopeProfile {
+        scope: scope.to_owned(),
+        description: description.map(str::to_owned),
+    };
+    ResourceProfile {
+        uri: "https://mcp.example.com/mcp".to_owned(),
+        name: Some("Tasks".to_owned()),
+        required: ScopeSet::default(),
+        scopes: vec![
+            scope("tasks:read", Some("See your tasks and their history")),
+            scope("tasks:write", Some("Create, change and delete tasks")),
+            scope("admin", None),
+        ],
+    }
+}

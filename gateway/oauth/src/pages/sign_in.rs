@@ -1,0 +1,111 @@
+//! The page on which people sign in.
+
+use askama::Template;
+
+use super::{
+    branding::Branding,
+    layout::Layout,
+    shown::{self, shown, shown_time},
+};
+
+/// What the sign-in page needs.
+#[derive(Clone, Copy, Debug)]
+pub struct SignIn<'a> {
+    /// How the pages look.
+    pub branding: &'a Branding,
+    /// What the client calls itself.
+    pub client: Option<&'a str>,
+    /// The sealed interaction (`interaction`).
+    pub interaction: &'a str,
+    /// The user name that is filled in: what was typed before.
+    pub user: &'a str,
+    /// A password that is filled in, by the demo only.
+    pub demo_password: Option<&'a str>,
+    /// What was wrong with the last attempt.
+    pub error: Option<SignInError>,
+}
+
+/// What was wrong with the last attempt to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInError {
+    /// Name or password is wrong. The page does not say which.
+    Wrong,
+    /// There were too many attempts; the next one may be in so many seconds.
+    Throttled(u64),
+    /// The server has too many passwords to check; it may have fewer in so many seconds.
+    Busy(u64),
+    /// The page was open for too long.
+    TooOld,
+}
+
+impl SignInError {
+    fn sentence(self) -> String {
+        match self {
+            Self::Wrong => {
+                "The user name or the password is not correct. Please try again.".to_owned()
+            }
+            Self::Throttled(seconds) => {
+                let time = shown_time(seconds);
+                format!("There were too many attempts. Please wait {time}, then try again.")
+            }
+            Self::Busy(seconds) => {
+                let time = shown_time(seconds);
+                format!("The server is busy at the moment. Please try again in {time}.")
+            }
+            Self::TooOld => "The page was open for too long. Please sign in again.".to_owned(),
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Wrong => "Error: user name or password not correct",
+            Self::Throttled(_) => "Error: too many attempts",
+            Self::Busy(_) => "Error: server busy",
+            Self::TooOld => "Error: page open for too long",
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Page<'a> {
+    page: Layout<'a>,
+    client: Option<String>,
+    interaction: &'a str,
+    user: String,
+    password: &'a str,
+    is_demo: bool,
+    error: Option<String>,
+    is_wrong: bool,
+    described: Option<&'static str>,
+}
+
+/// The sign-in page.
+pub fn sign_in(view: &SignIn<'_>) -> String {
+    let begin = view
+        .error
+        .map_or(String::new(), |error| format!("{} – ", error.title()));
+    let client = view
+        .client
+        .and_then(|client| shown(client, shown::MAX_NAME));
+    let page = Page {
+        page: Layout::new(view.branding, &format!("{begin}Sign in")),
+        client: client.map(|client| client.text),
+        interaction: view.interaction,
+        user: view
+            .user
+            .chars()
+            .take(crate::session::user::MAX_NAME)
+            .collect(),
+        password: view.demo_password.unwrap_or_default(),
+        is_demo: view.demo_password.is_some(),
+        error: view.error.map(SignInError::sentence),
+        is_wrong: view.error == Some(SignInError::Wrong),
+        described: match (view.error, view.demo_password) {
+            (Some(_), _) => Some("error"),
+            (None, Some(_)) => Some("demo"),
+            (None, None) => None,
+        },
+    };
+    page.render().unwrap_or_default()
+}

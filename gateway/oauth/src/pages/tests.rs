@@ -1,0 +1,340 @@
+//! What holds for all pages, with ordinary and hostile values.
+
+use mcp_gateway_core::scope::ScopeSet;
+
+use super::*;
+use crate::{
+    client::model::{Client, ClientMethod, ClientOrigin, DocumentSource, GrantTypes},
+    profile::{ResourceProfile, ScopeProfile},
+    store::text::UnixTimeText,
+};
+
+/// The most bytes of a page with ordinary values.
+const MAX_PAGE: usize = 20 * 1024;
+
+const HOSTILE: [&str; 8] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "'/><svg onload=alert(1)>",
+    "</title></head><body onload=alert(1)>",
+    "{{7*7}}{%raw%}",
+    "javascript:alert(1)",
+    "\u{202e}moc.live\u{2066}\u{200b}",
+    "&lt;script&gt;&#60;b&#62;",
+];
+
+fn branding(name: &str) -> Branding {
+    Branding {
+        name: name.to_owned(),
+        has_logo: true,
+        colour: None,
+    }
+}
+
+fn client(name: Option<&str>, id: &str, origin: ClientOrigin) -> Client {
+    Client {
+        id: id.to_owned(),
+        name: name.map(str::to_owned),
+        redirect_uris: vec![],
+        method: ClientMethod::None,
+        grant_types: GrantTypes::default(),
+        scopes: None,
+        origin,
+    }
+}
+
+fn web(host: &str) -> Destination {
+    Destination {
+        scheme: "https".to_owned(),
+        host: host.to_owned(),
+        is_loopback: false,
+        is_private_scheme: false,
+    }
+}
+
+fn resource(text: &str) -> ResourceProfile {
+    let scope = |scope: &str, description: Option<&str>| ScopeProfile {
+        scope: scope.to_owned(),
+        description: description.map(str::to_owned),
+    };
+    ResourceProfile {
+        uri: format!("https://mcp.example/{text}"),
+        name: Some(format!("Tasks {text}")),
+        required: ScopeSet::default(),
+        scopes: vec![
+            scope("tasks:write", Some(&format!("Change tasks {text}"))),
+            scope("tasks:read", None),
+        ],
+    }
+}
+
+fn consent_page(client: &Client, destination: &Destination, text: &str) -> String {
+    consent(&Consent {
+        branding: &branding(text),
+        client,
+        destination,
+        resource: &resource(text),
+        scopes: &ScopeSet::parse("tasks:read tasks:write offline_access").unwrap(),
+        stays_connected: true,
+        user: text,
+        another_account: "/authorize?client_id=a&prompt=login",
+        interaction: "c2VhbGVk",
+    })
+}
+
+fn registered() -> ClientOrigin {
+    ClientOrigin::Registered {
+        at: UnixTimeText::from(0),
+        is_used: false,
+    }
+}
+
+fn document(source: DocumentSource) -> ClientOrigin {
+    let host = "claude.ai".to_owned();
+    ClientOrigin::Document { host, source }
+}
+
+/// Every page, with this text wherever a text of others can be.
+fn every_page(text: &str) -> Vec<(&'static str, String)> {
+    let branding = &branding(text);
+    let named = client(Some(text), text, registered());
+    let sign_in = |error| {
+        sign_in(&SignIn {
+            branding,
+            client: Some(text),
+            interaction: text,
+            user: text,
+            demo_password: Some(text),
+            error,
+        })
+    };
+    let fault = |fault: &Fault| fault_page(branding, fault, text);
+    vec![
+        ("sign-in", sign_in(None)),
+        ("sign-in, wrong", sign_in(Some(SignInError::Wrong))),
+        (
+            "sign-in, throttled",
+            sign_in(Some(SignInError::Throttled(7))),
+        ),
+        ("consent", consent_page(&named, &web(text), text)),
+        ("fault", fault(&Fault::Request(text.to_owned()))),
+        ("other browser", fault(&Fault::OtherBrowser)),
+        ("too old", fault(&Fault::TooOld)),
+        ("form", fault(&Fault::Form)),
+        ("nothing to allow", fault(&Fault::NothingToAllow)),
+        (
+            "client unknown",
+            client_unknown(&ClientUnknown {
+                branding,
+                client_id: text,
+                request_id: Some(text),
+            }),
+        ),
+        (
+            "unavailable",
+            unavailable(&Unavailable {
+                branding,
+                why: &Why::Document(text.to_owned()),
+                retry_after: 5,
+                again: Some("/authorize?client_id=a"),
+                request_id: Some(text),
+            }),
+        ),
+        ("completed", completed(branding)),
+        ("signed out", signed_out(branding)),
+        ("sign out", sign_out(branding, Some(text), text)),
+    ]
+}
+
+fn fault_page(branding: &Branding, fault: &Fault, id: &str) -> String {
+    super::fault(&FaultView {
+        branding,
+        fault,
+        request_id: Some(id),
+    })
+}
+
+#[test]
+fn nothing_of_others_is_markup_on_any_page() {
+    let plain: Vec<_> = every_page("plain")
+        .into_iter()
+        .map(|(_, page)| tags(&page))
+        .collect();
+    for text in HOSTILE {
+        for ((name, page), plain) in every_page(text).into_iter().zip(&plain) {
+            assert_eq!(&tags(&page), plain, "{name}: {text}");
+            assert!(
+                !page.contains(text) || !text.contains(['<', '"', '\'', '&']),
+                "{name}: {text}"
+            );
+        }
+    }
+}
+
+/// The tags of a page, without the values of attributes. There is one warning more where a name has hidden characters.
+fn tags(page: &str) -> Vec<String> {
+    let parts = page.split('<').skip(1);
+    parts
+        .map(|part| {
+            let tag = part.split('>').next().unwrap();
+            tag.split('"').step_by(2).collect::<String>()
+        })
+        .filter(|tag| !tag.ends_with("li"))
+        .collect()
+}
+
+#[test]
+fn every_page_is_small_has_a_title_and_landmarks_and_loads_nothing_from_elsewhere() {
+    for (name, page) in every_page("Ordinary text") {
+        assert!(page.len() < MAX_PAGE, "{name}: {}", page.len());
+        assert!(
+            page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"),
+            "{name}"
+        );
+        for part in ["<title>", "<header", "<main>", "<h1>"] {
+            assert_eq!(page.matches(part).count(), 1, "{name}: {part}");
+        }
+        let is_error = [
+            "wrong",
+            "throttled",
+            "fault",
+            "too old",
+            "form",
+            "unknown",
+            "unavail",
+            "other",
+            "nothing",
+        ];
+        let is_error = is_error.iter().any(|word| name.contains(word));
+        assert_eq!(page.contains("<title>Error: "), is_error, "{name}");
+        assert!(page.contains("Ordinary text</title>"), "{name}");
+        let elsewhere = page
+            .replace("https://mcp.example", "")
+            .replace("://</span>", "");
+        for word in ["<script", "style=", "//", "javascript:"] {
+            assert!(!elsewhere.contains(word), "{name}: {word}");
+        }
+    }
+}
+
+#[test]
+fn invisible_characters_and_long_names_are_visible() {
+    let hidden = client(
+        Some("Claude\u{202e}\u{200b}"),
+        "a",
+        ClientOrigin::Configured,
+    );
+    let page = consent_page(&hidden, &web("claude.ai"), "x");
+    assert!(page.contains("Claude[U+202E][U+200B]"));
+    assert!(page.contains("characters that cannot be seen"));
+    let long = client(
+        Some(&"long ".repeat(10_000)),
+        &"i".repeat(100_000),
+        registered(),
+    );
+    let page = consent_page(&long, &web(&"h".repeat(250)), "x");
+    assert!(page.len() < MAX_PAGE, "{}", page.len());
+    assert!(page.contains('…'));
+    assert!(page.contains(&"h".repeat(250)), "a host is shown whole");
+    let blank = client(Some(" \u{3000}"), "a", registered());
+    assert!(consent_page(&blank, &web("a.example"), "x").contains("An application without a name"));
+}
+
+#[test]
+fn consent_says_how_far_a_client_is_verified_and_warns_where_it_is_not() {
+    let warning = "Be careful";
+    for (origin, says, warns) in [
+        (ClientOrigin::Configured, "Set up by the operator", false),
+        (
+            document(DocumentSource::Fetched),
+            "<bdi>claude.ai</bdi> says that this is its application",
+            false,
+        ),
+        (
+            document(DocumentSource::Shipped("2026-03".to_owned())),
+            "Known as an application of <bdi>claude.ai</bdi>, as described in 2026-03",
+            false,
+        ),
+        (registered(), "Not verified: it registered itself", true),
+        (
+            ClientOrigin::Provisional,
+            "Not verified: this server does not know it",
+            true,
+        ),
+    ] {
+        let client = client(Some("Claude"), "abc", origin);
+        let page = consent_page(&client, &web("claude.ai"), "x");
+        assert!(page.contains(says), "{says}");
+        assert_eq!(page.contains(warning), warns, "{says}");
+        assert!(page.contains("<span class=\"scheme\">https://</span><bdi>claude.ai</bdi>"));
+    }
+}
+
+#[test]
+fn a_loopback_answer_is_warned_about_and_a_private_scheme_is_not_shown_like_a_web_host() {
+    let client = client(Some("Cursor"), "abc", ClientOrigin::Configured);
+    let loopback = Destination {
+        scheme: "http".to_owned(),
+        host: "127.0.0.1:3334".to_owned(),
+        is_loopback: true,
+        is_private_scheme: false,
+    };
+    let page = consent_page(&client, &loopback, "x");
+    assert!(page.contains("<span class=\"scheme\">http://</span><bdi>127.0.0.1:3334</bdi>"));
+    assert!(page.contains("Another program on it could pretend to be this one"));
+    let private = Destination {
+        scheme: "cursor".to_owned(),
+        host: "bank.example".to_owned(),
+        is_loopback: false,
+        is_private_scheme: true,
+    };
+    let page = consent_page(&client, &private, "x");
+    assert!(!page.contains("bank.example") && !page.contains("cursor://"));
+    assert!(page.contains(">cursor:</bdi>"));
+    assert!(page.contains("Another app could pretend to be this one"));
+}
+
+#[test]
+fn scopes_have_the_words_of_the_configuration_in_its_order() {
+    let client = client(Some("Claude"), "abc", ClientOrigin::Configured);
+    let page = consent_page(&client, &web("claude.ai"), "of mine");
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}\n{page}"));
+    assert!(place("Change tasks of mine") < place(">tasks:write<"));
+    assert!(place(">tasks:write<") < place("<bdi class=\"code alone\">tasks:read</bdi>"));
+    assert!(!page.contains("offline_access"));
+    assert!(page.contains("Stay connected when you are away"));
+}
+
+#[test]
+fn denying_is_as_easy_as_allowing() {
+    let client = client(Some("Claude"), "abc", ClientOrigin::Configured);
+    let page = consent_page(&client, &web("claude.ai"), "x");
+    let buttons: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("<button"))
+        .collect();
+    assert_eq!(buttons.len(), 2);
+    let [deny, allow] = [buttons[0], buttons[1]];
+    assert_eq!(
+        deny.replace("deny", "allow").replace("Deny", "Allow"),
+        allow
+    );
+}
+
+#[test]
+fn an_error_is_connected_to_the_fields_and_the_name_is_kept() {
+    let page = sign_in(&SignIn {
+        branding: &branding("Tasks"),
+        client: None,
+        interaction: "c2VhbGVk",
+        user: "ana",
+        demo_password: None,
+        error: Some(SignInError::Wrong),
+    });
+    assert_eq!(page.matches("aria-describedby=\"error\"").count(), 2);
+    assert_eq!(page.matches("aria-invalid=\"true\"").count(), 2);
+    assert_eq!(page.matches("id=\"error\" role=\"alert\"").count(), 1);
+    assert!(page.contains("name=\"username\" type=\"text\" value=\"ana\""));
+    assert!(page.contains("name=\"password\" type=\"password\" value=\"\""));
+    assert_eq!(page.matches("autofocus").count(), 1);
+}

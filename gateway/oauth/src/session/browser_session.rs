@@ -1,0 +1,279 @@
+//! A browser in which somebody is signed in: a row under the tag of its cookie. It ends when it is not used, after a whole time in
+//! any case, and when the user's password is changed or the user is removed.
+
+use std::time::Duration;
+
+use mcp_gateway_core::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use super::{cookie::Browser, user::User};
+use crate::{
+    profile::Lifetimes,
+    store::{
+        rows::{Rows, StoreError, Table},
+        table::{self, Row},
+        text::UnixTimeText,
+    },
+};
+
+/// A session is written at most this often because it was used.
+pub const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// Rows that are read at once where all sessions are looked at.
+const BATCH: usize = 256;
+
+/// A browser in which somebody is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The `sub` of the user.
+    pub subject: String,
+    /// The user's name, as the users file spells it.
+    pub name: String,
+    /// Which password the user signed in with: [`User::password_version`].
+    pub password: String,
+    /// When the user signed in (`auth_time`).
+    pub signed_in: UnixTimeText,
+    /// When it was last used, to the minute.
+    pub used: UnixTimeText,
+    /// When it ends unless it is used before.
+    pub idle_end: UnixTimeText,
+    /// When it ends in any case.
+    pub end: UnixTimeText,
+    /// The browser's name before it signed in: a sign-in form in another of its tabs is bound to this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+impl Row for Session {
+    const TABLE: Table = Table::Sessions;
+
+    fn ends(&self) -> Option<UnixTime> {
+        Some(self.idle_end.0.min(self.end.0))
+    }
+}
+
+impl Session {
+    /// Whether it has not ended at `now`.
+    pub fn is_alive(&self, now: UnixTime) -> bool {
+        now < self.idle_end.0 && now < self.end.0
+    }
+
+    /// Whether it is a session of this user with the present password.
+    pub fn is_of(&self, user: &User) -> bool {
+        self.subject == user.subject() && self.password == user.password_version()
+    }
+
+    /// Whether its use should be written down: [`touch`].
+    pub fn is_touch_due(&self, now: UnixTime) -> bool {
+        now.since(self.used.0) >= TOUCH_EVERY
+    }
+
+    /// The browser's name before it signed in.
+    pub fn before(&self) -> Option<Browser> {
+        self.before.as_deref().and_then(Browser::from_text)
+    }
+}
+
+/// Signs a user in: writes the session of `browser`, whose cookie must be new, and ends the one of `before`, the cookie that the
+/// browser had.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn start(
+    rows: &mut dyn Rows,
+    browser: &Browser,
+    before: Option<&Browser>,
+    user: &User,
+    lifetimes: &Lifetimes,
+    now: UnixTime,
+) -> Result<Session, StoreError> {
+    if let Some(before) = before {
+        end(rows, before)?;
+    }
+    let session = Session {
+        subject: user.subject(),
+        name: user.name().to_owned(),
+        password: user.password_version(),
+        signed_in: UnixTimeText(now),
+        used: UnixTimeText(now),
+        idle_end: UnixTimeText(now.plus(lifetimes.session_idle)),
+        end: UnixTimeText(now.plus(lifetimes.session)),
+        before: before.map(|before| before.to_text()),
+    };
+    table::insert(rows, browser.as_bytes(), &session)?;
+    Ok(session)
+}
+
+/// The session of a browser; none where nobody is signed in. It reads only: see [`Session::is_touch_due`].
+///
+/// # Errors
+/// [`StoreError`].
+pub fn find(
+    rows: &dyn Rows,
+    browser: &Browser,
+    now: UnixTime,
+) -> Result<Option<Session>, StoreError> {
+    let session = table::get::<Session>(rows, browser.as_bytes())?;
+    Ok(session.filter(|session| session.is_alive(now)))
+}
+
+/// Writes down that a session was used, unless it was written a short time ago.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn touch(
+    rows: &mut dyn Rows,
+    browser: &Browser,
+    lifetimes: &Lifetimes,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let Some(mut session) = find(rows, browser, now)? else {
+        return Ok(());
+    };
+    if !session.is_touch_due(now) {
+        return Ok(());
+    }
+    session.used = UnixTimeText(now);
+    session.idle_end = UnixTimeText(now.plus(lifetimes.session_idle));
+    table::put(rows, browser.as_bytes(), &session)
+}
+
+/// Ends the session of a browser, if it has one.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn end(rows: &mut dyn Rows, browser: &Browser) -> Result<(), StoreError> {
+    rows.remove(Table::Sessions, browser.as_bytes())
+}
+
+/// Ends all sessions of a user, and returns how many. It looks at every session.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn end_all_of(rows: &mut dyn Rows, subject: &str) -> Result<usize, StoreError> {
+    let (mut after, mut ended) = (Vec::new(), 0);
+    loop {
+        let batch = rows.after(Table::Sessions, &after, BATCH)?;
+        let Some((last, _)) = batch.last() else {
+            return Ok(ended);
+        };
+        after.clone_from(last);
+        for (key, row) in &batch {
+            let session: Session = table::read(Table::Sessions, row)?;
+            if session.subject == subject {
+                rows.remove(Table::Sessions, key)?;
+                ended += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        keys::ServerKeys,
+        session::cookie::{COOKIE_BYTES, Cookie},
+        store::memory::MemoryRows,
+    };
+
+    const NOW: UnixTime = UnixTime::new(1_800_000_000);
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn browser(seed: u8) -> Browser {
+        let keys = ServerKeys::new(&[[1; 32]]).unwrap();
+        *Cookie::new(&keys, [seed; COOKIE_BYTES]).browser()
+    }
+
+    fn user(name: &str) -> User {
+        User::new(name, None, "$argon2id$hash", None).unwrap()
+    }
+
+    fn started(rows: &mut MemoryRows, seed: u8, name: &str) {
+        let lifetimes = Lifetimes::default();
+        start(rows, &browser(seed), None, &user(name), &lifetimes, NOW).unwrap();
+    }
+
+    #[test]
+    fn a_session_ends_when_it_is_not_used_and_after_its_whole_time() {
+        let mut rows = MemoryRows::default();
+        let lifetimes = Lifetimes::default();
+        started(&mut rows, 1, "ana");
+        let is_there =
+            |rows: &MemoryRows, after| find(rows, &browser(1), NOW.plus(after)).unwrap().is_some();
+        assert!(is_there(&rows, Duration::ZERO));
+        assert!(is_there(&rows, 60 * MINUTE - Duration::from_secs(1)));
+        assert!(!is_there(&rows, 60 * MINUTE));
+        assert_eq!(find(&rows, &browser(2), NOW).unwrap(), None);
+        // Used again and again, it ends after twelve hours.
+        let mut at = Duration::ZERO;
+        while is_there(&rows, at) {
+            touch(&mut rows, &browser(1), &lifetimes, NOW.plus(at)).unwrap();
+            at += 30 * MINUTE;
+        }
+        assert_eq!(at, 12 * 60 * MINUTE);
+    }
+
+    #[test]
+    fn a_session_is_written_once_a_minute_at_most() {
+        let mut rows = MemoryRows::default();
+        let lifetimes = Lifetimes::default();
+        started(&mut rows, 1, "ana");
+        rows.is_full = true;
+        let soon = NOW.plus(TOUCH_EVERY - Duration::from_secs(1));
+        assert_eq!(touch(&mut rows, &browser(1), &lifetimes, soon), Ok(()));
+        let due = NOW.plus(TOUCH_EVERY);
+        assert!(touch(&mut rows, &browser(1), &lifetimes, due).is_err());
+        rows.is_full = false;
+        touch(&mut rows, &browser(1), &lifetimes, due).unwrap();
+        let session = find(&rows, &browser(1), due).unwrap().unwrap();
+        assert_eq!(session.used.0, due);
+        assert_eq!(session.signed_in.0, NOW);
+        assert_eq!(session.idle_end.0, due.plus(lifetimes.session_idle));
+    }
+
+    #[test]
+    fn a_sign_in_ends_the_session_that_the_browser_had() {
+        let mut rows = MemoryRows::default();
+        started(&mut rows, 1, "ana");
+        let lifetimes = Lifetimes::default();
+        let (new, old) = (browser(2), browser(1));
+        let session = start(&mut rows, &new, Some(&old), &user("bo"), &lifetimes, NOW).unwrap();
+        assert_eq!(session.before(), Some(old));
+        assert_eq!(find(&rows, &old, NOW).unwrap(), None);
+        assert_eq!(find(&rows, &new, NOW).unwrap(), Some(session));
+    }
+
+    #[test]
+    fn a_session_is_of_its_user_with_the_same_password_only() {
+        let mut rows = MemoryRows::default();
+        started(&mut rows, 1, "ana");
+        let session = find(&rows, &browser(1), NOW).unwrap().unwrap();
+        assert!(session.is_of(&user("ana")));
+        assert!(!session.is_of(&user("bo")));
+        assert!(!session.is_of(&User::new("ana", None, "$argon2id$other", None).unwrap()));
+    }
+
+    #[test]
+    fn all_sessions_of_a_user_end_and_no_others() {
+        let mut rows = MemoryRows::default();
+        let lifetimes = Lifetimes::default();
+        let keys = ServerKeys::new(&[[1; 32]]).unwrap();
+        let named = |number: u32| {
+            let mut random = [0; COOKIE_BYTES];
+            random[..4].copy_from_slice(&number.to_be_bytes());
+            *Cookie::new(&keys, random).browser()
+        };
+        for number in 0..1000 {
+            let user = user(if number % 2 == 0 { "ana" } else { "bo" });
+            start(&mut rows, &named(number), None, &user, &lifetimes, NOW).unwrap();
+        }
+        assert_eq!(end_all_of(&mut rows, "u:ana"), Ok(500));
+        assert_eq!(end_all_of(&mut rows, "u:ana"), Ok(0));
+        assert_eq!(rows.count(Table::Sessions), Ok(500));
+        assert!(find(&rows, &named(1), NOW).unwrap().is_some());
+        end(&mut rows, &named(1)).unwrap();
+        assert_eq!(find(&rows, &named(1), NOW).unwrap(), None);
+    }
+}
