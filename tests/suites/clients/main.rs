@@ -23,6 +23,7 @@ mod sdks {
 
 /// The built-in authorization server: clients that know the URL alone, and a person at a browser.
 mod sign_in {
+    pub(crate) mod programs;
     pub(crate) mod sdks;
 }
 

@@ -1,6 +1,6 @@
 //! The gateway with its built-in authorization server, one user and the task server: what somebody has who has no identity provider.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use e2e::gateway::Gateway;
@@ -56,9 +56,14 @@ impl BuiltIn {
         self.gateway.uri("/mcp")
     }
 
+    /// The folder of the configuration, for files of the test.
+    pub(crate) fn folder(&self) -> &Path {
+        self.gateway.config.folder()
+    }
+
     /// The file to which the person at the browser writes what goes wrong.
     pub(crate) fn person_log(&self) -> PathBuf {
-        self.gateway.config.folder().join("person.log")
+        self.folder().join("person.log")
     }
 
     /// Lets a client open a browser that this user sits at.

@@ -1,0 +1,162 @@
+//! Whole programs against the built-in authorization server: mcp-remote, the scanner of PyPI `mcp-authlab`, and the authorization
+//! server scenarios of the official conformance suite. Each opens a browser, or prints the URL for one.
+
+use std::process::Stdio;
+
+use e2e::gateway::config::resource;
+use e2e::process::binary::repository;
+use e2e::process::tool::tool;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{ChildStdout, Command};
+
+use crate::setting::built_in::{BuiltIn, PASSWORD, USER};
+
+/// Where the conformance suite waits for the browser, and the client that it is.
+const SUITE: &str = "conformance";
+
+#[tokio::test]
+async fn mcp_remote_signs_in_and_calls_a_tool() {
+    let built_in = BuiltIn::start().await;
+    let mut command = tool("node");
+    built_in.with_browser(&mut command);
+    let mut child = command
+        .arg(repository(
+            "tests/clients/node_modules/mcp-remote/dist/proxy.js",
+        ))
+        .arg(built_in.url())
+        .env(
+            "MCP_REMOTE_CONFIG_DIR",
+            built_in.folder().join("mcp-remote"),
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let client = json!({ "name": "test", "version": "1" });
+    let first =
+        json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+    let call = json!({ "name": "list_tasks", "arguments": {} });
+    for (id, method, params) in [(1, "initialize", first), (2, "tools/call", call)] {
+        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let line = format!("{message}\n");
+        input.write_all(line.as_bytes()).await.unwrap();
+        let answer = answer(&mut output, id).await;
+        assert!(answer["result"].is_object(), "{answer}");
+    }
+}
+
+/// The answer with this id.
+async fn answer(output: &mut Lines<BufReader<ChildStdout>>, id: i64) -> Value {
+    while let Some(line) = output.next_line().await.unwrap() {
+        let message: Value = serde_json::from_str(&line).unwrap();
+        if message["id"] == id {
+            return message;
+        }
+    }
+    panic!("mcp-remote ended");
+}
+
+#[tokio::test]
+async fn the_scanner_signs_in_and_finds_nothing() {
+    let built_in = BuiltIn::with_two_resources().await;
+    let report = built_in.folder().join("report.json");
+    let (url, other) = (built_in.url(), built_in.gateway.uri("/other"));
+    scan(
+        &built_in,
+        &["login", &url, "--thorough", "--foreign-resource", &other],
+    )
+    .await;
+    let report = report.to_str().unwrap();
+    scan(
+        &built_in,
+        &["scan", &url, "--format", "json", "--output", report],
+    )
+    .await;
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let results = report["results"].as_array().unwrap();
+    assert_eq!(results.len(), 33, "{report}");
+    for result in results {
+        // Plain HTTP on loopback is a warning.
+        let expected = if result["id"] == "TLS-01" {
+            "warn"
+        } else {
+            "pass"
+        };
+        assert_eq!(result["status"], expected, "{result}");
+    }
+}
+
+async fn scan(built_in: &BuiltIn, arguments: &[&str]) {
+    let mut command = tool("mcp-authlab");
+    built_in.with_browser(&mut command);
+    let output = command
+        .args(arguments)
+        .env("HOME", built_in.folder())
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+async fn the_official_suite_passes() {
+    let port = e2e::process::port::free().port();
+    let redirect = format!("http://127.0.0.1:{port}/callback");
+    let client = json!({
+        "id": SUITE, "redirect_uris": [redirect], "method": "none", "grant_types": ["authorization_code", "refresh_token"],
+    });
+    let built_in =
+        BuiltIn::changed(|config| config.set("/authorization_server/clients", json!([client])))
+            .await;
+    let suite = "tests/conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js";
+    let mut child = tool("node")
+        .arg(repository(suite))
+        .args([
+            "authorization",
+            "--url",
+            &built_in.gateway.config.public_url(),
+        ])
+        .args(["--client-id", SUITE, "--port", &port.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut printed = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line.contains("/authorize?") {
+            open(&line);
+        }
+        printed.push_str(&line);
+        printed.push('\n');
+    }
+    assert!(child.wait().await.unwrap().success(), "{printed}");
+    assert!(printed.contains("Total: 3 passed, 0 failed"), "{printed}");
+}
+
+/// Opens a URL that somebody is asked to open.
+fn open(url: &str) {
+    let person = repository("tests/clients/browser/person.py");
+    Command::new("python3")
+        .arg(person)
+        .args([url.trim(), "--user", USER, "--password", PASSWORD])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+}
+
+impl BuiltIn {
+    /// The same with a second resource, `/other`.
+    async fn with_two_resources() -> Self {
+        Self::changed(|config| {
+            let upstream = config.upstream();
+            config.set("/resources/1", resource("/other", &upstream, &["built-in"]))
+        })
+        .await
+    }
+}
