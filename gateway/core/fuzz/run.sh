@@ -26,6 +26,17 @@ fuzz() {
 }
 
 CORPUS_SEEDS=$PWD/corpus cargo test --quiet --manifest-path "$root/Cargo.toml" -p e2e --test corpus
+CORPUS_SEEDS=$PWD/corpus cargo test --quiet --manifest-path "$root/Cargo.toml" -p properties --test clients
+# One seed for each line of a data file: seeds TARGET FILE.
+seeds() {
+  mkdir -p "corpus/$1"
+  grep -v '^# ' "$root/tests/corpus/$2" | awk -v folder="corpus/$1/$(basename "$2" .txt)" '
+    NF { sub(/^[a-z0-9_]+\t/, ""); gsub(/\t/, "\n"); file = folder "-" NR; printf "%s", $0 >file; close(file) }'
+}
+seeds redirect_uri redirect_uris/good.txt
+seeds redirect_uri redirect_uris/hostile.txt
+seeds authorization_request forms/authorization_requests.txt
+seeds form_body forms/bodies.txt
 mkdir -p corpus/configuration
 cp "$root"/config/*.yaml corpus/configuration/
 

@@ -1,7 +1,7 @@
 //! The parameters of a request: a query, or a body of `application/x-www-form-urlencoded` (WHATWG URL, *application/x-www-form-urlencoded*).
 //!
 //! It is read strictly: UTF-8, whole escapes, no control characters, each parameter once (RFC 6749 §3.1, §3.2). A parameter without
-//! a value counts as not sent (RFC 6749 §3.1). `+` is a space, and blanks around a value stay: whoever reads a scope trims it.
+//! a value counts as not sent (RFC 6749 §3.1). `+` is a space, and blanks around a value stay: the reader of a scope trims it.
 
 use std::fmt;
 
@@ -72,7 +72,7 @@ impl Form {
     }
 
     /// Reads the query of an authorization request. A parameter that was sent twice has no value and is among [`Self::repeated`], so
-    /// that the client can be told of it at its redirect URI.
+    /// that the error can go to the redirect URI of the client.
     ///
     /// # Errors
     /// [`FormError`], but never [`FormError::Repeated`].

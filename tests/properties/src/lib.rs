@@ -29,6 +29,19 @@ mod messages {
     pub(crate) mod mcp_headers;
 }
 
+/// What clients send to the authorization server.
+mod oauth {
+    pub(crate) mod authorization_request;
+    pub(crate) mod form_body;
+    pub(crate) mod redirect_uri;
+}
+
+/// What clients say of themselves.
+mod clients {
+    pub(crate) mod metadata_document;
+    pub(crate) mod registration;
+}
+
 /// How a token is presented, read and verified.
 mod tokens {
     pub(crate) mod bearer_header;
@@ -37,6 +50,7 @@ mod tokens {
     pub(crate) mod key_set;
 }
 
+pub use clients::{metadata_document::metadata_document, registration::registration};
 pub use condition::condition;
 #[cfg(feature = "configuration")]
 pub use configuration::configuration;
@@ -44,6 +58,9 @@ pub use forwarded::forwarded;
 pub use messages::{
     answer_events::answer_events, envelope::envelope, event_stream::event_stream, json::json,
     mcp_headers::mcp_headers,
+};
+pub use oauth::{
+    authorization_request::authorization_request, form_body::form_body, redirect_uri::redirect_uri,
 };
 pub use resource_uri::resource_uri;
 pub use target::target;
@@ -61,12 +78,17 @@ pub const ALL: &[Property] = &[
     ("claims", claims),
     ("condition", condition),
     ("key_set", key_set),
+    ("registration", registration),
+    ("metadata_document", metadata_document),
     ("json", json),
     ("envelope", envelope),
     ("mcp_headers", mcp_headers),
     ("target", target),
     ("forwarded", forwarded),
     ("resource_uri", resource_uri),
+    ("redirect_uri", redirect_uri),
+    ("authorization_request", authorization_request),
+    ("form_body", form_body),
     ("event_stream", event_stream),
     ("answer_events", answer_events),
     #[cfg(feature = "configuration")]

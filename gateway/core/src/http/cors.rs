@@ -64,10 +64,13 @@ pub fn public_header() -> Header {
 
 /// The headers of the response (204) to a preflight for a public document. Clients send `MCP-Protocol-Version`, so browsers ask.
 pub fn public_preflight_headers(asked: &HeaderMap) -> Vec<Header> {
-    let methods = (
-        ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET"),
-    );
+    endpoint_preflight_headers(&HeaderValue::from_static("GET"), asked)
+}
+
+/// The headers of the response (204) to a preflight for an endpoint with these methods that every page may call. It decides by what
+/// a page sends, never by cookies.
+pub fn endpoint_preflight_headers(methods: &HeaderValue, asked: &HeaderMap) -> Vec<Header> {
+    let methods = (ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
     [public_header(), methods]
         .into_iter()
         .chain(allow_headers(asked, &[]))

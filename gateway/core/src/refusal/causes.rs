@@ -234,6 +234,12 @@ causes! {
         "`exp`, since when it has passed, and the allowed clock difference."
         "Check the clocks (NTP). `issuers.*.clock_skew` allows a difference. `timeouts.max_after_expiry` says how long a call may continue after its token expired."
     }
+    TokenRevoked {
+        "The token of `authorization_server` is not expired, but its grant has ended. Open listening streams of the grant end too."
+        "The client or the operator revoked the grant. A code or an old refresh token of it was used a second time, perhaps by somebody who stole it."
+        "The id of the grant (`grant` of the token). The audit log says when and why it ended."
+        "Let the user sign in again. If grants end without being revoked: look for a client that uses one refresh token in several places, and see `authorization_server.lifetimes.refresh_grace`."
+    }
     NotYetValid {
         "`nbf` or `iat` is in the future."
         "The clock of the gateway or of the provider is wrong."

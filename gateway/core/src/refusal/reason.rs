@@ -101,6 +101,8 @@ reasons! {
     WrongAudience => token("wrong_audience", "The token is for another resource."),
     /// The token has expired.
     Expired => expected_token("expired", "The token has expired."),
+    /// The grant that the token comes from has ended (RFC 7009, RFC 9700 §4.14).
+    TokenRevoked => expected_token("token_revoked", "The token was revoked."),
     /// `nbf` or `iat` is in the future.
     NotYetValid => token("not_yet_valid", "The token is not valid yet."),
     /// The token's lifetime is longer than the issuer's `max_lifetime`.
@@ -481,6 +483,7 @@ mod tests {
             (Reason::TokenInQuery, 400, Error(request), request, Suspicious),
             (Reason::BadSignature, 401, Error(token), token, Suspicious),
             (Reason::Expired, 401, Error(token), token, Expected),
+            (Reason::TokenRevoked, 401, Error(token), token, Expected),
             (Reason::ParseError, 400, NONE, "parse_error", Suspicious),
             (Reason::InsufficientScope, 403, Error(scope), scope, Expected),
             (Reason::SessionUnknown, 404, NONE, "session_not_found", Expected),

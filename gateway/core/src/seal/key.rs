@@ -40,15 +40,7 @@ impl SealingKey {
     /// # Errors
     /// [`SealingKeyError::Form`].
     pub fn from_bytes(content: &[u8]) -> Result<Self, SealingKeyError> {
-        let line = content.strip_suffix(b"\n").unwrap_or(content);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let secret = match (content.len(), line.len()) {
-            (KEY, _) => Some(content.to_vec()),
-            (_, 64) => hexadecimal(line),
-            (_, 44) => STANDARD.decode(line).ok(),
-            _ => None,
-        };
-        Self::from_secret(&secret.ok_or(SealingKeyError::Form)?)
+        Self::from_secret(&key_bytes(content)?)
     }
 
     /// Generates a key from the random source of the operating system.
@@ -99,6 +91,23 @@ impl fmt::Debug for SealingKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("SealingKey(…)")
     }
+}
+
+/// The bytes of a key, as a key file has them ([`SealingKey::from_bytes`]).
+///
+/// # Errors
+/// [`SealingKeyError::Form`].
+pub fn key_bytes(content: &[u8]) -> Result<[u8; KEY], SealingKeyError> {
+    let line = content.strip_suffix(b"\n").unwrap_or(content);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let secret = match (content.len(), line.len()) {
+        (KEY, _) => Some(content.to_vec()),
+        (_, 64) => hexadecimal(line),
+        (_, 44) => STANDARD.decode(line).ok(),
+        _ => None,
+    };
+    let secret = secret.and_then(|secret| secret.try_into().ok());
+    secret.ok_or(SealingKeyError::Form)
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {

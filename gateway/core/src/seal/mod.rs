@@ -25,7 +25,7 @@ pub(crate) mod state;
 
 pub use binding::{Binding, Bound, MAX_REQUEST_STATE, MAX_SESSION_ID, MAX_TASK_ID};
 pub use call::CallDigest;
-pub use key::{SealingKey, SealingKeyError};
+pub use key::{SealingKey, SealingKeyError, key_bytes};
 pub use request::{Opened, Opening};
 pub use sealer::{SealedForm, Sealer};
 pub use self_test::{SealingTestError, self_test};

@@ -12,6 +12,7 @@ use crate::refusal::reason::Reason;
 use crate::scope::ScopeSet;
 use crate::time::UnixTime;
 use crate::token::claim_path::ClaimPath;
+use crate::token::grant::{GrantId, grant};
 use crate::token::issuer_profile::IssuerProfile;
 
 /// 9999-12-31T23:59:59Z, in seconds. A later value is not accepted as a date.
@@ -41,6 +42,7 @@ pub(crate) struct Claims {
     pub(crate) subject: String,
     pub(crate) client: Option<String>,
     pub(crate) scopes: ScopeSet,
+    pub(crate) grant: Option<GrantId>,
     pub(crate) kept: Arc<KeptClaims>,
 }
 
@@ -73,6 +75,7 @@ impl Claims {
             subject: subject(claims, &profile.subject_claim)?,
             client: client(claims, &profile.client_claims)?,
             scopes: scopes(claims, profile)?,
+            grant: profile.names_grants.then(|| grant(claims)).transpose()?,
             kept: KeptClaims::of(claims, &profile.kept_claims),
         })
     }

@@ -42,6 +42,9 @@ pub struct IssuerProfile {
     pub max_lifetime: Duration,
     /// Header parameters that are ignored instead of refused. Only those of `jose::IGNORABLE` can be ignored.
     pub ignored_headers: Vec<String>,
+    /// Whether each of its tokens names its grant, which may end before the token expires: those of the built-in authorization
+    /// server do.
+    pub names_grants: bool,
     /// The claims of a verified token that are stored for conditions.
     pub kept_claims: ClaimNames,
 }
@@ -63,6 +66,7 @@ impl IssuerProfile {
             clock_skew: DEFAULT_CLOCK_SKEW,
             max_lifetime: DEFAULT_MAX_LIFETIME,
             ignored_headers: Vec::new(),
+            names_grants: false,
             kept_claims: ClaimNames::default(),
         }
     }

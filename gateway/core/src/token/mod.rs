@@ -5,7 +5,8 @@
 //! 1. [`bearer`]: finds exactly one bearer token, or none (RFC 6750).
 //! 2. [`jwt`]: reads the token strictly. [`jose`] reads its header, a key of its own issuer verifies its signature ([`key_set`],
 //!    `key_set/jwk.rs`), and its claims are checked at an instant against the [`issuer_profile`]. The result is a
-//!    [`Principal`](crate::principal::Principal). [`claim_path`] finds a claim; [`issuer_template`] is an issuer with many tenants.
+//!    [`Principal`](crate::principal::Principal). [`claim_path`] finds a claim; [`issuer_template`] is an issuer with many tenants;
+//!    [`grant`] is the authorization that a token comes from.
 //!
 //! [`unproven`] reads claims without a signature, only for `check --explain`. [`self_test`](mod@self_test) runs once at start.
 
@@ -13,6 +14,7 @@ pub mod algorithm;
 pub mod bearer;
 pub mod claim_path;
 pub(crate) mod claims;
+pub mod grant;
 pub mod issuer_profile;
 pub mod issuer_template;
 pub mod jose;

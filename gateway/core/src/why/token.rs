@@ -12,6 +12,7 @@ use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
 use crate::token::algorithm::Algorithm;
 use crate::token::claims::{FOREIGN, FOREIGN_KINDS, KIND_CLAIMS, MAX_ID_BYTES, texts};
+use crate::token::grant::GRANT_CLAIM;
 use crate::token::issuer_profile::IssuerProfile;
 use crate::token::jose::{IGNORABLE, MAX_KEY_ID_BYTES, MEANING, base64url};
 use crate::token::key_set::KeySet;
@@ -133,6 +134,7 @@ impl Refused<'_> {
             Reason::WrongTenant => Some(self.wrong_tenant()),
             Reason::WrongAudience => Some(self.wrong_audience()),
             Reason::Expired => Some(self.expired()),
+            Reason::TokenRevoked => Some(format!("grant {}", text_of(&self.claims, GRANT_CLAIM))),
             Reason::NotYetValid => Some(self.not_yet_valid()),
             Reason::LifetimeTooLong => self.lifetime(),
             Reason::SenderConstrained => Some(self.bound()),

@@ -1,4 +1,4 @@
-//! Errors that a client is told at its redirect URI (RFC 6749 §4.1.2.1).
+//! Errors that a client gets at its redirect URI (RFC 6749 §4.1.2.1).
 
 use super::page_fault::PageFault;
 
@@ -92,12 +92,12 @@ impl ErrorCode {
     }
 }
 
-/// An error for the client, and the redirect that tells it.
+/// An error for the client, and the redirect that takes it there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizationError {
     /// The code.
     pub code: ErrorCode,
-    /// What the client is told.
+    /// The `error_description`.
     pub description: String,
     /// What was found and what was expected, for the operator's log.
     pub detail: String,
@@ -110,7 +110,7 @@ pub struct AuthorizationError {
 pub enum Refused {
     /// With a page (400). Nothing is sent to a redirect URI.
     Page(PageFault),
-    /// With a redirect that tells the client.
+    /// With a redirect that takes the error to the client.
     Redirect(AuthorizationError),
 }
 

@@ -105,7 +105,7 @@ fn parsed(text: &str, rules: &RedirectRules) -> Result<RedirectUri, PageFault> {
     })
 }
 
-/// A fault that the client is told.
+/// A fault that the client gets as an error.
 struct Fault {
     code: ErrorCode,
     description: &'static str,

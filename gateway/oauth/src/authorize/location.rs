@@ -23,7 +23,7 @@ pub fn success_location(request: &AuthorizationRequest, code: &Secret, issuer: &
     )
 }
 
-/// The `Location` that tells the client an error.
+/// The `Location` that takes an error to the client.
 pub fn error_location(
     redirect: &RedirectUri,
     code: ErrorCode,

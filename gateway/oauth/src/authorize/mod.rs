@@ -1,7 +1,7 @@
 //! The authorization endpoint (RFC 6749 §4.1.1, OAuth 2.1, RFC 7636, RFC 8707, RFC 9207).
 //!
 //! A request is judged in two steps. Until its client and its redirect URI are known to belong together, a fault is shown on a page
-//! and nothing is sent anywhere ([`PageFault`]). From then on every fault is told to the client at that redirect URI
+//! and nothing is sent anywhere ([`PageFault`]). From then on every fault goes to the client at that redirect URI
 //! ([`AuthorizationError`]), with `state` and `iss`.
 //!
 //! [`client_id`] finds the client, [`judge`] judges the rest. [`find_resource`] also serves the token endpoint. The endpoint's answers

@@ -83,7 +83,7 @@ pub enum PageFault {
 }
 
 impl PageFault {
-    /// What the page says. It repeats nothing that was sent, and tells nothing of what is registered.
+    /// What the page says. It shows neither what was sent nor what is registered.
     pub const fn shown(&self) -> &'static str {
         match self {
             Self::Form(_) => "The application sent a request that cannot be read.",

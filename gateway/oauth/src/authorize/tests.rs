@@ -103,7 +103,7 @@ fn page(changes: &[(&str, &str)], client: &Client) -> PageFault {
     }
 }
 
-fn told(changes: &[(&str, &str)], client: &Client) -> AuthorizationError {
+fn redirected(changes: &[(&str, &str)], client: &Client) -> AuthorizationError {
     match judged(&with(changes), client) {
         Err(Refused::Redirect(error)) => error,
         other => panic!("{changes:?}: {other:?}"),
@@ -179,8 +179,8 @@ fn a_client_is_named_once() {
 }
 
 #[test]
-fn a_redirect_uri_is_checked_before_any_error_is_told() {
-    // Each request has another fault as well, which would be told to whoever sent the redirect URI.
+fn a_redirect_uri_is_checked_before_any_error_is_redirected() {
+    // Each request has another fault as well, which would go to the redirect URI of the sender.
     let other_faults = [
         ("response_type", "token"),
         ("code_challenge", ""),
@@ -262,7 +262,7 @@ fn a_loopback_redirect_has_any_port_and_the_answer_goes_to_the_one_that_was_sent
 }
 
 #[test]
-fn every_fault_after_the_redirect_uri_is_told_with_state_and_iss() {
+fn every_fault_after_the_redirect_uri_is_answered_with_state_and_iss() {
     let long = "A".repeat(44);
     let cases: &[(&[(&str, &str)], ErrorCode)] = &[
         (&[("response_type", "")], ErrorCode::InvalidRequest),
@@ -328,7 +328,7 @@ fn every_fault_after_the_redirect_uri_is_told_with_state_and_iss() {
         (&[("nonce", "a"), ("nonce", "b")], ErrorCode::InvalidRequest),
     ];
     for (changes, code) in cases {
-        let error = told(changes, &editor());
+        let error = redirected(changes, &editor());
         assert_eq!(error.code, *code, "{changes:?}");
         let location = &error.location;
         assert!(location.starts_with("https://editor.example/cb?error="));
@@ -345,7 +345,7 @@ fn every_fault_after_the_redirect_uri_is_told_with_state_and_iss() {
 
 #[test]
 fn a_state_that_was_sent_twice_is_not_given_back() {
-    let error = told(&[("state", "a"), ("state", "b")], &editor());
+    let error = redirected(&[("state", "a"), ("state", "b")], &editor());
     assert_eq!(error.code, ErrorCode::InvalidRequest);
     assert_eq!(value(&error.location, "state"), None);
 }
@@ -366,7 +366,10 @@ fn a_machine_cannot_use_the_endpoint() {
         client_credentials: true,
         ..GrantTypes::default()
     };
-    assert_eq!(told(&[], &machine).code, ErrorCode::UnauthorizedClient);
+    assert_eq!(
+        redirected(&[], &machine).code,
+        ErrorCode::UnauthorizedClient
+    );
 }
 
 #[test]
@@ -524,7 +527,7 @@ fn the_operator_bounds_the_scopes_of_a_client() {
         assert_eq!(request.scopes.0.to_string(), expected, "{most} {sent}");
     }
     for most in ["", "other"] {
-        let error = told(&[("scope", "tasks:read")], &configured(most));
+        let error = redirected(&[("scope", "tasks:read")], &configured(most));
         assert_eq!(error.code, ErrorCode::InvalidScope, "{most}");
     }
 }

@@ -7,10 +7,10 @@ use crate::{
         authentication::secret_digest,
         metadata::{MethodName, check_inline_keys, clean_name},
         model::{Client, ClientKeys, ClientMethod, ClientOrigin, GrantTypes},
-        redirects::RedirectCheck,
         remote_url::MAX_REMOTE_URL_BYTES,
     },
     keys::ServerKeys,
+    redirect_uri::{RedirectRules, RedirectUri, RedirectUriError},
     secret::Secret,
     store::text::ScopeSetText,
 };
@@ -81,7 +81,7 @@ pub enum ConfiguredFault {
         /// The URI.
         uri: String,
         /// What is wrong with it.
-        problem: String,
+        problem: RedirectUriError,
     },
 }
 
@@ -93,7 +93,7 @@ impl ConfiguredClient {
     pub fn client(
         &self,
         keys: &ServerKeys,
-        check: RedirectCheck<'_>,
+        rules: &RedirectRules,
     ) -> Result<Client, ConfiguredFault> {
         let is_visible = self.id.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_visible || !(1..=MAX_REMOTE_URL_BYTES).contains(&self.id.len()) {
@@ -102,7 +102,7 @@ impl ConfiguredClient {
         let method = self.method(keys)?;
         self.check_grant_types(&method)?;
         for uri in &self.redirect_uris {
-            check(uri).map_err(|problem| ConfiguredFault::RedirectUri {
+            RedirectUri::parse(uri, rules).map_err(|problem| ConfiguredFault::RedirectUri {
                 uri: uri.clone(),
                 problem,
             })?;
@@ -220,11 +220,7 @@ mod tests {
         let mut configured = configured();
         change(&mut configured);
         let keys = ServerKeys::new(&[[1; 32]]).unwrap();
-        let check = |uri: &str| match uri.contains(' ') {
-            true => Err("it has a blank".to_owned()),
-            false => Ok(()),
-        };
-        configured.client(&keys, &check)
+        configured.client(&keys, &RedirectRules::default())
     }
 
     #[test]
@@ -301,10 +297,10 @@ mod tests {
             one.secret = Some(Secret::new("s"));
         });
         assert_eq!(greedy, Err(MachineWithoutScopes));
-        let redirect = client(|one| one.redirect_uris = vec!["a b".to_owned()]);
+        let redirect = client(|one| one.redirect_uris = vec!["https://a.example/ b".to_owned()]);
         assert_eq!(
             redirect.unwrap_err().to_string(),
-            "the redirect URI `a b` is refused: it has a blank"
+            "the redirect URI `https://a.example/ b` is refused: the redirect URI has a blank"
         );
     }
 }

@@ -1,8 +1,7 @@
 //! Clients: what the server knows of a program that asks for tokens.
 //!
 //! * [`model`]: the client itself. [`stored`]: the row of one that registered itself.
-//! * [`redirects`]: the check of redirect URIs, [`remote_url`]: URLs that a client supplies. [`metadata`]: client metadata, as
-//!   registrations and documents have it.
+//! * [`remote_url`]: URLs that a client supplies. [`metadata`]: client metadata, as registrations and documents have it.
 //! * [`registration`]: RFC 7591 and 7592. [`document`]: Client ID Metadata Documents; [`shipped`]: copies of well-known ones.
 //! * [`configured`]: clients of the configuration. [`provisional`]: clients that nobody knows. [`resolve`]: which client an id names.
 //! * [`authentication`]: whether a request at the token endpoint comes from the client that it names.
@@ -13,7 +12,6 @@ pub mod document;
 pub mod metadata;
 pub mod model;
 pub mod provisional;
-pub mod redirects;
 pub mod registration;
 pub mod remote_url;
 pub mod resolve;

@@ -104,7 +104,7 @@ pub enum ClientOrigin {
         /// When.
         at: UnixTimeText,
     },
-    /// Its metadata document says so: whoever controls the host of the URL vouches for it.
+    /// Its metadata document says so: the owner of the host in the URL vouches for it.
     Document {
         /// The host of the document's URL.
         host: String,

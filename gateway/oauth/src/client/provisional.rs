@@ -1,23 +1,24 @@
 //! Clients that nobody knows. Some programs bring an id of their own that they never registered. Where the operator allows it, such an id
 //! is a public client for this one request: its answers go to its user's own machine, or to a host that the operator listed.
 
-use url::{Host, Url};
-
-use crate::client::{
-    model::{Client, ClientMethod, ClientOrigin, GrantTypes},
-    remote_url::MAX_REMOTE_URL_BYTES,
+use crate::{
+    client::{
+        model::{Client, ClientMethod, ClientOrigin, GrantTypes},
+        remote_url::MAX_REMOTE_URL_BYTES,
+    },
+    redirect_uri::{RedirectRules, RedirectUri},
 };
 
 /// Where answers to clients that nobody knows may go, beside loopback addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvisionalRules {
-    /// Hosts of https redirect URIs, in lower case.
+    /// Hosts of https redirect URIs in lower case, with their port where it is not the default one.
     pub hosts: Vec<String>,
 }
 
 impl ProvisionalRules {
     /// The client with this id, for a request with this redirect URI; the token endpoint names none, since the code knows it. The URI
-    /// is still judged as that of any client.
+    /// is then judged as that of any client.
     pub fn client(&self, id: &str, redirect_uri: Option<&str>) -> Option<Client> {
         let is_id = (1..=MAX_REMOTE_URL_BYTES).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_graphic());
@@ -38,16 +39,15 @@ impl ProvisionalRules {
     }
 
     fn allows(&self, uri: &str) -> bool {
-        let Ok(url) = Url::parse(uri) else {
+        let no_private_schemes = RedirectRules {
+            private_schemes: Vec::new(),
+        };
+        let Ok(uri) = RedirectUri::parse(uri, &no_private_schemes) else {
             return false;
         };
-        match (url.scheme(), url.host()) {
-            ("http", Some(Host::Domain(name))) => name == "localhost",
-            ("http", Some(Host::Ipv4(address))) => address.octets() == [127, 0, 0, 1],
-            ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
-            ("https", Some(Host::Domain(name))) => self.hosts.iter().any(|own| own == name),
-            _ => false,
-        }
+        let shown = uri.shown();
+        let is_listed = || self.hosts.contains(&shown.host);
+        shown.is_loopback || (shown.scheme == "https" && is_listed())
     }
 }
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::{
     branding::Branding,
     layout::Layout,
-    shown::{MAX_NAME, MAX_TEXT, shown_text, shown_time},
+    shown::{MAX_DETAIL, MAX_NAME, shown_text, shown_time},
 };
 
 /// What went wrong with a request for a page.
@@ -242,7 +242,7 @@ impl<'a> Page<'a> {
     }
 
     fn fact(&mut self, label: &'static str, value: &str) {
-        let value = shown_text(value, MAX_TEXT);
+        let value = shown_text(value, MAX_DETAIL);
         if !value.is_empty() {
             self.facts.push(Fact { label, value });
         }

@@ -9,6 +9,9 @@ pub const MAX_NAME: usize = 60;
 /// The longest id, URI or detail.
 pub const MAX_TEXT: usize = 160;
 
+/// The longest detail for operators and makers of clients.
+pub const MAX_DETAIL: usize = 600;
+
 /// The longest description of a scope.
 pub const MAX_DESCRIPTION: usize = 200;
 

@@ -7,6 +7,7 @@ use super::{
     layout::Layout,
     shown::{self, shown, shown_time},
 };
+use crate::session::user::{MAX_NAME, is_visible};
 
 /// What the sign-in page needs.
 #[derive(Clone, Copy, Debug)]
@@ -92,11 +93,7 @@ pub fn sign_in(view: &SignIn<'_>) -> String {
         page: Layout::new(view.branding, &format!("{begin}Sign in")),
         client: client.map(|client| client.text),
         interaction: view.interaction,
-        user: view
-            .user
-            .chars()
-            .take(crate::session::user::MAX_NAME)
-            .collect(),
+        user: visible(view.user),
         password: view.demo_password.unwrap_or_default(),
         is_demo: view.demo_password.is_some(),
         error: view.error.map(SignInError::sentence),
@@ -108,4 +105,10 @@ pub fn sign_in(view: &SignIn<'_>) -> String {
         },
     };
     page.render().unwrap_or_default()
+}
+
+/// What is filled in again of a user name: no more than a name can be.
+fn visible(name: &str) -> String {
+    let visible = name.chars().filter(|character| is_visible(*character));
+    visible.take(MAX_NAME).collect()
 }

@@ -290,7 +290,7 @@ fn a_loopback_answer_is_warned_about_and_a_private_scheme_is_not_shown_like_a_we
     };
     let page = consent_page(&client, &private, "x");
     assert!(!page.contains("bank.example") && !page.contains("cursor://"));
-    assert!(page.contains(">cursor:</bdi>"));
+    assert!(page.contains("<p class=\"destination\"><bdi>cursor:</bdi></p>"));
     assert!(page.contains("Another app could pretend to be this one"));
 }
 
@@ -327,7 +327,7 @@ fn an_error_is_connected_to_the_fields_and_the_name_is_kept() {
         branding: &branding("Tasks"),
         client: None,
         interaction: "c2VhbGVk",
-        user: "ana",
+        user: "a\u{202e}na",
         demo_password: None,
         error: Some(SignInError::Wrong),
     });

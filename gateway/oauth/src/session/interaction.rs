@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use mcp_gateway_core::time::UnixTime;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -101,6 +102,14 @@ impl<T: Serialize + DeserializeOwned> Interaction<T> {
             .filter(|interaction| now.since(interaction.began.0) < lifetime)
             .ok_or(InteractionError::TooOld)
     }
+}
+
+/// Whether the browser says that another site sent this form (Fetch Metadata, `Sec-Fetch-Site`). Browsers send it over https and to
+/// loopback hosts only, so its absence says nothing. It is a second sign: the interaction is the proof.
+pub fn is_sent_by_another_site(fields: &HeaderMap) -> bool {
+    let own = ["same-origin", "none"];
+    let mut values = fields.get_all("sec-fetch-site").iter();
+    values.any(|value| !own.iter().any(|own| value.as_bytes() == own.as_bytes()))
 }
 
 fn context(step: Step, browser: &Browser) -> Vec<u8> {
@@ -214,5 +223,25 @@ mod tests {
         );
         let opened = open(&other, Step::SignIn, &[browser(1)], 0);
         assert_eq!(opened, Err(InteractionError::TooOld));
+    }
+
+    #[test]
+    fn a_form_of_another_site_is_noticed() {
+        for (values, expected) in [
+            (&[][..], false),
+            (&["same-origin"], false),
+            (&["none"], false),
+            (&["cross-site"], true),
+            (&["same-site"], true),
+            (&["Same-Origin"], true),
+            (&[""], true),
+            (&["same-origin", "cross-site"], true),
+        ] {
+            let mut fields = HeaderMap::new();
+            for value in values {
+                fields.append("sec-fetch-site", value.parse().unwrap());
+            }
+            assert_eq!(is_sent_by_another_site(&fields), expected, "{values:?}");
+        }
     }
 }

@@ -31,14 +31,14 @@ impl Kind {
 /// What one batch did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// How often it looked: as often as it may where more is due.
+    pub looked: usize,
     /// Rows that have expired and are removed.
     pub removed: usize,
     /// Rows that live on and are looked at again later.
     pub moved: usize,
     /// Rows that cannot be read, or of a kind that is not listed. They stay, and are not looked at again.
     pub unreadable: usize,
-    /// Whether nothing was left to look at.
-    pub is_done: bool,
 }
 
 /// Looks at the rows whose time has come, at most at `most`, and removes those that have expired.
@@ -52,15 +52,12 @@ pub fn remove_expired(
     most: usize,
 ) -> Result<Swept, StoreError> {
     let entries = rows.after(Table::Expiry, &[], most)?;
-    let mut swept = Swept {
-        is_done: entries.len() < most,
-        ..Swept::default()
-    };
+    let mut swept = Swept::default();
     for (entry, _) in entries {
         if time(&entry).is_some_and(|at| at > now) {
-            swept.is_done = true;
             break;
         }
+        swept.looked += 1;
         rows.remove(Table::Expiry, &entry)?;
         match named(&entry, kinds) {
             Some((kind, key)) => look(rows, kind, key, now, &mut swept)?,
@@ -155,30 +152,31 @@ mod tests {
         table::insert(&mut rows, b"a", &Short(Some(10))).unwrap();
         table::insert(&mut rows, b"a", &Other(Some(20))).unwrap();
         table::insert(&mut rows, b"never", &Other(None)).unwrap();
-        let done = Swept {
-            is_done: true,
-            ..Swept::default()
+        let none = Swept::default();
+        assert_eq!(sweep(&mut rows, 9, 10), none);
+        let one = Swept {
+            looked: 1,
+            removed: 1,
+            ..none
         };
-        assert_eq!(sweep(&mut rows, 9, 10), done);
-        let one = Swept { removed: 1, ..done };
         assert_eq!(sweep(&mut rows, 10, 10), one);
         assert_eq!(count(&rows, Table::Codes), 0);
-        assert_eq!(sweep(&mut rows, 19, 10), done);
+        assert_eq!(sweep(&mut rows, 19, 10), none);
         assert_eq!(sweep(&mut rows, 20, 10), one);
         assert_eq!(count(&rows, Table::Sessions), 1);
         assert_eq!(count(&rows, Table::Expiry), 0);
     }
 
     #[test]
-    fn a_batch_has_a_limit_and_says_whether_more_is_due() {
+    fn a_batch_looks_at_no_more_rows_than_it_may_and_at_as_many_while_more_are_due() {
         let mut rows = MemoryRows::default();
         for number in 0..5_u8 {
             table::insert(&mut rows, &[number], &Short(Some(10))).unwrap();
         }
-        let batches: Vec<_> = (0..3).map(|_| sweep(&mut rows, 10, 2)).collect();
+        let batches: Vec<_> = (0..4).map(|_| sweep(&mut rows, 10, 2)).collect();
         let removed: Vec<_> = batches.iter().map(|swept| swept.removed).collect();
-        let done: Vec<_> = batches.iter().map(|swept| swept.is_done).collect();
-        assert_eq!((removed, done), (vec![2, 2, 1], vec![false, false, true]));
+        let looked: Vec<_> = batches.iter().map(|swept| swept.looked).collect();
+        assert_eq!((removed, looked), (vec![2, 2, 1, 0], vec![2, 2, 1, 0]));
     }
 
     #[test]
@@ -191,7 +189,7 @@ mod tests {
         table::insert(&mut rows, b"gone", &Short(Some(10))).unwrap();
         rows.remove(Table::Codes, b"gone").unwrap();
         let swept = sweep(&mut rows, 10, 10);
-        assert_eq!((swept.removed, swept.moved), (0, 1));
+        assert_eq!((swept.looked, swept.removed, swept.moved), (3, 0, 1));
         assert_eq!(count(&rows, Table::Expiry), 1);
         assert_eq!(sweep(&mut rows, 29, 10).removed, 0);
         assert_eq!(sweep(&mut rows, 30, 10).removed, 1);

@@ -1,4 +1,4 @@
-//! A store in memory, for tests. It fails when it is told to, as a full disk would.
+//! A store in memory, for tests. It fails on demand, as a full disk would.
 
 use std::{collections::BTreeMap, ops::Bound};
 

@@ -1,9 +1,8 @@
 //! What survives a restart: rows in tables. [`rows`] is the interface that every store has; [`table`] types it, [`text`] are values in
-//! rows; [`expiry`] removes what has expired, [`schema`] says which version the rows have; [`memory`] is a store for tests.
+//! rows; [`expiry`] removes what has expired; [`memory`] is a store for tests.
 
 pub mod expiry;
 pub mod memory;
 pub mod rows;
-pub mod schema;
 pub mod table;
 pub mod text;

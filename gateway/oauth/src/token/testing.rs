@@ -1,6 +1,6 @@
 //! What the tests of this module share: a server, its keys, clients, and a user who has signed in.
 
-use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
@@ -187,6 +187,68 @@ pub(super) fn transact<T>(
     let done = change(&mut copy)?;
     *rows = copy;
     Ok(done)
+}
+
+/// Rows of which so many reads and writes succeed, and then none does.
+struct Failing<'a> {
+    rows: &'a mut MemoryRows,
+    left: Cell<usize>,
+}
+
+impl Failing<'_> {
+    fn count_down(&self) -> Result<(), StoreError> {
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.unwrap_or_default());
+        left.map(|_| ())
+            .ok_or_else(|| StoreError::Failed("I/O error".to_owned()))
+    }
+}
+
+impl Rows for Failing<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.count_down()?;
+        self.rows.get(table, key)
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], row: &[u8]) -> Result<(), StoreError> {
+        self.count_down()?;
+        self.rows.put(table, key, row)
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        self.count_down()?;
+        self.rows.remove(table, key)
+    }
+
+    fn after(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<KeyAndRow>, StoreError> {
+        self.count_down()?;
+        self.rows.after(table, after, most)
+    }
+
+    fn count(&self, table: Table) -> Result<u64, StoreError> {
+        self.count_down()?;
+        self.rows.count(table)
+    }
+}
+
+/// Lets each read and write of a change fail in turn: then the change fails too. Returns how many there are.
+pub(super) fn fails_with_each_access<T>(
+    rows: &MemoryRows,
+    change: impl Fn(&mut dyn Rows) -> Result<T, StoreError>,
+) -> usize {
+    for successes in 0..100 {
+        let mut copy = rows.clone();
+        let mut failing = Failing {
+            rows: &mut copy,
+            left: Cell::new(successes),
+        };
+        let is_done = change(&mut failing).is_ok();
+        if failing.left.get() > 0 || is_done {
+            assert!(is_done && failing.left.get() == 0);
+            return successes;
+        }
+    }
+    panic!("the change has no end");
 }
 
 /// All rows, to compare.

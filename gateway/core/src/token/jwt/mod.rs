@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::{Claims, check_times, read_issuer};
+use super::grant::GrantId;
 use super::issuer_profile::IssuerProfile;
 use super::jose::{Header, base64url, json_part};
 use super::key_set::KeySet;
@@ -116,6 +117,8 @@ pub struct Verified {
     pub expires: UnixTime,
     /// `nbf`, without clock skew.
     pub not_before: Option<UnixTime>,
+    /// The grant that it comes from, where its issuer names grants.
+    pub grant: Option<GrantId>,
 }
 
 impl Verified {
@@ -138,6 +141,7 @@ impl Verified {
             claims: claims.kept,
             expires: claims.expires,
             not_before: claims.not_before,
+            grant: claims.grant,
         }
     }
 }

@@ -928,3 +928,22 @@ fn a_key_of_another_issuer_does_not_verify() {
     gateway.profile.names = [ISSUER, "https://other.example/"].map(Into::into).into();
     assert_eq!(gateway.refusal(&token), None);
 }
+
+#[test]
+fn a_grant_is_read_only_from_tokens_of_an_issuer_that_names_grants() {
+    let with_grant = token_with(json!({ "grant": "_v7-_v7-_v7-_v7-_v7-_g" }));
+    let without = sign(HEADER, &claims().to_string());
+    let of_another_kind = token_with(json!({ "grant": ["a"] }));
+    let mut gateway = Gateway::new();
+    for token in [&with_grant, &without, &of_another_kind] {
+        assert_eq!(gateway.verify(token).unwrap().grant, None);
+    }
+    gateway.profile.names_grants = true;
+    let grant = gateway.verify(&with_grant).unwrap().grant;
+    assert_eq!(grant, Some([0xfe; 16]));
+    assert_eq!(gateway.refusal(&without), Some(Reason::MissingClaim));
+    assert_eq!(
+        gateway.refusal(&of_another_kind),
+        Some(Reason::MalformedToken)
+    );
+}

@@ -89,7 +89,7 @@ impl ClientFault {
         }
     }
 
-    /// What the client is told. Whatever is wrong with its credentials has one text.
+    /// The text for the client. All wrong credentials have the same one.
     pub fn description(&self) -> &'static str {
         match self {
             Self::SeveralHeaders => "more than one Authorization header",

@@ -17,8 +17,9 @@ pub const MAX_ASSERTIONS: u64 = 1_000_000;
 /// Separates client id and `jti` in the key of a row: no client id has this byte.
 const SEPARATOR: &[u8] = &[0];
 
-#[derive(Serialize, Deserialize)]
-struct UsedAssertion {
+/// The row of a used assertion.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UsedAssertion {
     ends: UnixTimeText,
 }
 

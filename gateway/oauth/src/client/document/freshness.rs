@@ -50,7 +50,7 @@ fn said(headers: &HeaderMap, now: UnixTime) -> Option<Duration> {
     if named("no-store").is_some() || named("no-cache").is_some() {
         return Some(Duration::ZERO);
     }
-    // What a cache that many use is told comes first.
+    // `s-maxage` is for caches that many use, as this one is.
     let life = named("s-maxage").or_else(|| named("max-age"));
     life.map(seconds).or_else(|| expires(headers, now))
 }

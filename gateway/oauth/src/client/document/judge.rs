@@ -3,11 +3,13 @@
 use http::HeaderValue;
 use mcp_gateway_core::refusal::found::Found;
 
-use crate::client::{
-    metadata::{Asked, ClientMetadata, Metadata, MetadataFault, MethodName, Redirects},
-    model::{Client, ClientKeys, ClientMethod, ClientOrigin, DocumentSource},
-    redirects::RedirectCheck,
-    remote_url::MAX_REMOTE_URL_BYTES,
+use crate::{
+    client::{
+        metadata::{Asked, ClientMetadata, Metadata, MetadataFault, MethodName, Redirects},
+        model::{Client, ClientKeys, ClientMethod, ClientOrigin, DocumentSource},
+        remote_url::MAX_REMOTE_URL_BYTES,
+    },
+    redirect_uri::RedirectRules,
 };
 
 use super::url::DocumentUrl;
@@ -45,7 +47,7 @@ pub enum DocumentError {
 pub fn judge(
     url: &DocumentUrl,
     body: &[u8],
-    check: RedirectCheck<'_>,
+    rules: &RedirectRules,
 ) -> Result<Client, DocumentError> {
     let metadata = Metadata::read(body)?;
     let id = metadata.text("client_id", MAX_REMOTE_URL_BYTES)?;
@@ -56,7 +58,7 @@ pub fn judge(
     if let Some(member) = SHARED_SECRETS.into_iter().find(|name| metadata.has(name)) {
         return Err(DocumentError::SharedSecret(member));
     }
-    let metadata = ClientMetadata::of(&metadata, Redirects::Usable, check)?;
+    let metadata = ClientMetadata::of(&metadata, Redirects::Usable, rules)?;
     if metadata.asked == Asked::ForItself {
         return Err(DocumentError::Machine);
     }
@@ -106,15 +108,9 @@ mod tests {
 
     const URL: &str = "https://client.example/oauth/client.json";
 
-    fn check(uri: &str) -> Result<(), String> {
-        match uri.starts_with("https://") || uri.starts_with("http://127.0.0.1") {
-            true => Ok(()),
-            false => Err("it is not https".to_owned()),
-        }
-    }
-
     fn judge_text(body: &str) -> Result<Client, DocumentError> {
-        judge(&DocumentUrl::parse(URL).unwrap(), body.as_bytes(), &check)
+        let rules = RedirectRules::default();
+        judge(&DocumentUrl::parse(URL).unwrap(), body.as_bytes(), &rules)
     }
 
     fn with(members: &str) -> String {
@@ -184,7 +180,7 @@ mod tests {
             ),
             (
                 format!(r#"{{"client_id":"{URL}","redirect_uris":["javascript:alert(1)"]}}"#),
-                "the client's metadata document is not valid: redirect_uris has `javascript:alert(1)`: it is not https",
+                "the client's metadata document is not valid: redirect_uris has `javascript:alert(1)`: the scheme \"javascript\" is never allowed in a redirect URI",
             ),
             (
                 format!(r#"{{"client_id":"{URL}","client_id":"{URL}"}}"#),

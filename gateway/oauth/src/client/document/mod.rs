@@ -1,5 +1,5 @@
 //! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document): a client id that is an https URL, where the client's
-//! metadata stands. Whoever controls the host of the URL vouches for the client.
+//! metadata stands. The owner of the host in the URL vouches for the client.
 
 mod domains;
 mod freshness;

@@ -5,7 +5,7 @@ use mcp_gateway_core::{
     refusal::found::Found,
 };
 
-use crate::client::remote_url::RemoteUrlError;
+use crate::{client::remote_url::RemoteUrlError, redirect_uri::RedirectUriError};
 
 use super::limits::{JSON_LIMITS, MAX_METADATA_BYTES};
 
@@ -58,7 +58,7 @@ pub enum MetadataFault {
         /// The URI.
         uri: String,
         /// What is wrong with it.
-        problem: String,
+        problem: RedirectUriError,
     },
     /// A method that the server does not have.
     #[error(

@@ -15,4 +15,4 @@ pub use keys::{SIGNING_ALGORITHMS, check_inline_keys};
 pub use limits::MAX_METADATA_BYTES;
 pub use members::Metadata;
 pub use name::{MAX_NAME_CHARS, clean_name};
-pub use read::{ClientMetadata, MAX_REDIRECT_URI_BYTES, MAX_REDIRECT_URIS, MethodName, Redirects};
+pub use read::{ClientMetadata, MAX_REDIRECT_URIS, MethodName, Redirects};

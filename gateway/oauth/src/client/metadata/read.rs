@@ -2,18 +2,15 @@
 
 use mcp_gateway_core::scope::ScopeSet;
 
-use crate::client::{
-    model::{ClientKeys, GrantTypes},
-    redirects::RedirectCheck,
+use crate::{
+    client::model::{ClientKeys, GrantTypes},
+    redirect_uri::{self, RedirectRules, RedirectUri},
 };
 
 use super::{fault::MetadataFault, grant_types::Asked, keys, members::Metadata, name::clean_name};
 
 /// The most redirect URIs of a client.
 pub const MAX_REDIRECT_URIS: usize = 32;
-
-/// The longest redirect URI, in bytes.
-pub const MAX_REDIRECT_URI_BYTES: usize = 2 * 1024;
 
 /// The longest `client_name`, in bytes, before it is cleaned and cut.
 const MAX_NAME_BYTES: usize = 2 * 1024;
@@ -70,7 +67,7 @@ impl MethodName {
 /// What becomes of a redirect URI that may not be used, in a list that has others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redirects {
-    /// It refuses the whole metadata: whoever registers is told at once.
+    /// It refuses the whole metadata: a client that registers learns the reason at once.
     All,
     /// It is left out: the publisher of a document does not learn what is wrong, and its client does not fall back to registration.
     Usable,
@@ -101,7 +98,7 @@ impl ClientMetadata {
     pub fn of(
         metadata: &Metadata<'_>,
         redirects: Redirects,
-        check: RedirectCheck<'_>,
+        rules: &RedirectRules,
     ) -> Result<Self, MetadataFault> {
         let asked = Asked::read(metadata)?;
         let method = method(metadata)?;
@@ -109,7 +106,7 @@ impl ClientMetadata {
         let keys = has_keys.then(|| keys::read(metadata)).transpose()?;
         let name = metadata.text("client_name", MAX_NAME_BYTES)?;
         let scope = metadata.text("scope", MAX_SCOPE_BYTES)?;
-        let redirect_uris = redirect_uris(metadata, redirects, check)?;
+        let redirect_uris = redirect_uris(metadata, redirects, rules)?;
         if redirect_uris.is_empty() && asked != Asked::ForItself {
             return Err(MetadataFault::NoRedirectUri);
         }
@@ -140,14 +137,14 @@ fn method(metadata: &Metadata<'_>) -> Result<Option<MethodName>, MetadataFault> 
 fn redirect_uris(
     metadata: &Metadata<'_>,
     redirects: Redirects,
-    check: RedirectCheck<'_>,
+    rules: &RedirectRules,
 ) -> Result<Vec<String>, MetadataFault> {
-    let listed = metadata.texts("redirect_uris", MAX_REDIRECT_URIS, MAX_REDIRECT_URI_BYTES)?;
+    let listed = metadata.texts("redirect_uris", MAX_REDIRECT_URIS, redirect_uri::MOST_BYTES)?;
     let (mut kept, mut first_fault) = (Vec::new(), None);
     for uri in listed.unwrap_or_default() {
-        match check(&uri) {
-            Ok(()) if kept.contains(&uri) => {}
-            Ok(()) => kept.push(uri),
+        match RedirectUri::parse(&uri, rules) {
+            Ok(_) if kept.contains(&uri) => {}
+            Ok(_) => kept.push(uri),
             Err(problem) => {
                 first_fault.get_or_insert(MetadataFault::RedirectUri { uri, problem });
             }
@@ -170,15 +167,12 @@ fn scope_tokens(text: &str) -> ScopeSet {
 mod tests {
     use super::*;
 
-    fn check(uri: &str) -> Result<(), String> {
-        match uri.starts_with("https://") {
-            true => Ok(()),
-            false => Err("it is not https".to_owned()),
-        }
-    }
-
     fn read(json: &str, redirects: Redirects) -> Result<ClientMetadata, MetadataFault> {
-        ClientMetadata::of(&Metadata::read(json.as_bytes()).unwrap(), redirects, &check)
+        ClientMetadata::of(
+            &Metadata::read(json.as_bytes()).unwrap(),
+            redirects,
+            &RedirectRules::default(),
+        )
     }
 
     #[test]
@@ -206,7 +200,7 @@ mod tests {
         let fault = read(json, Redirects::All).unwrap_err();
         assert_eq!(
             fault.to_string(),
-            "redirect_uris has `ftp://b`: it is not https"
+            "redirect_uris has `ftp://b`: the scheme \"ftp\" is never allowed in a redirect URI"
         );
         assert_eq!(fault.code(), "invalid_redirect_uri");
         let kept = read(json, Redirects::Usable).unwrap().redirect_uris;
@@ -215,7 +209,7 @@ mod tests {
         let fault = read(none, Redirects::Usable).unwrap_err();
         assert_eq!(
             fault.to_string(),
-            "redirect_uris has `ftp://a`: it is not https"
+            "redirect_uris has `ftp://a`: the scheme \"ftp\" is never allowed in a redirect URI"
         );
         for none in ["{}", r#"{"redirect_uris":[]}"#, r#"{"redirect_uris":null}"#] {
             assert_eq!(
@@ -233,7 +227,7 @@ mod tests {
         );
         let long = format!(
             r#"{{"redirect_uris":["https://a.example/{}"]}}"#,
-            "a".repeat(MAX_REDIRECT_URI_BYTES)
+            "a".repeat(redirect_uri::MOST_BYTES)
         );
         for (json, expected) in [
             (many.as_str(), "redirect_uris has 33 elements, more than 32"),

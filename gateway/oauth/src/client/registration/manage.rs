@@ -8,10 +8,10 @@ use crate::{
         authentication::is_secret_of,
         metadata::{Metadata, MetadataFault},
         model::ClientMethod,
-        redirects::RedirectCheck,
         stored::{self, StoredClient},
     },
     keys::ServerKeys,
+    redirect_uri::RedirectRules,
     secret::Secret,
     store::{
         rows::{Rows, StoreError, Table},
@@ -37,60 +37,65 @@ const NOT_SETTABLE: [&str; 4] = [
 /// The longest client id or secret in an update, in bytes.
 const MAX_TEXT_BYTES: usize = 1024;
 
+/// A request to the URL of one client.
+#[derive(Clone, Copy, Debug)]
+pub struct Management<'a> {
+    /// The client id in the path.
+    pub client_id: &'a str,
+    /// The bearer token.
+    pub token: &'a Secret,
+    /// The server's keys.
+    pub keys: &'a ServerKeys,
+    /// When it came.
+    pub now: UnixTime,
+}
+
 /// Reads a registration. The secret is not in it: the server does not keep it.
 ///
 /// # Errors
 /// [`StoreError`]; [`RegistrationError::RegistrationAccessToken`] inside.
 pub fn read(
     rows: &dyn Rows,
-    client_id: &str,
-    token: &Secret,
-    keys: &ServerKeys,
-    now: UnixTime,
+    request: Management<'_>,
 ) -> Result<Result<Registered, RegistrationError>, StoreError> {
-    let found = managed(rows, client_id, token, keys, now)?;
-    Ok(found.map(|stored| registered(stored, None, keys)))
+    let found = request.client(rows)?;
+    Ok(found.map(|stored| request.registered(stored, None)))
 }
 
 /// Replaces the metadata of a client. It keeps its id, and its secret as long as its method needs one.
 ///
 /// # Errors
 /// [`StoreError`]; [`RegistrationError`] inside, when nothing was written.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a request, and what the server is"
-)]
 pub fn update(
     rows: &mut dyn Rows,
-    client_id: &str,
-    token: &Secret,
+    request: Management<'_>,
     body: &[u8],
-    check: RedirectCheck<'_>,
+    rules: &RedirectRules,
     entropy: &Entropy,
-    keys: &ServerKeys,
     policy: &RegistrationPolicy,
-    now: UnixTime,
 ) -> Result<Result<Registered, RegistrationError>, StoreError> {
-    let found = managed(rows, client_id, token, keys, now)?;
-    let read = found.and_then(|stored| {
-        let request = judge_update(body, &stored, keys, check)?;
-        Ok((stored, request))
+    let keys = request.keys;
+    let judged = request.client(rows)?.and_then(|stored| {
+        let update = judge_update(body, &stored, keys, rules)?;
+        Ok((stored, update))
     });
-    let (mut stored, request) = match read {
-        Ok(read) => read,
+    let (mut stored, update) = match judged {
+        Ok(judged) => judged,
         Err(error) => return Ok(Err(error)),
     };
     let client = &mut stored.client;
-    let (method, secret) = request.method_with(Some(&client.method), &client.id, entropy, keys);
+    let (method, secret) = update.method_with(Some(&client.method), &client.id, entropy, keys);
     client.method = method;
-    client.name = request.metadata.name.clone();
-    client.redirect_uris = request.metadata.redirect_uris.clone();
-    client.grant_types = request.metadata.grant_types();
+    client.name.clone_from(&update.metadata.name);
+    client
+        .redirect_uris
+        .clone_from(&update.metadata.redirect_uris);
+    client.grant_types = update.metadata.grant_types();
     // A machine keeps the scopes that it was given: an update brings no initial access token.
     let bound = client.scopes.as_ref().map(|scopes| &scopes.0);
-    stored.scope = request.declared_scope(bound, policy);
-    table::put(rows, client_id.as_bytes(), &stored)?;
-    Ok(Ok(registered(stored, secret, keys)))
+    stored.scope = update.declared_scope(bound, policy);
+    table::put(rows, stored.client.id.as_bytes(), &stored)?;
+    Ok(Ok(request.registered(stored, secret)))
 }
 
 /// Removes a client. Its grants have to end in the same transaction: the caller ends all grants of this client id.
@@ -99,38 +104,34 @@ pub fn update(
 /// [`StoreError`]; [`RegistrationError::RegistrationAccessToken`] inside.
 pub fn delete(
     rows: &mut dyn Rows,
-    client_id: &str,
-    token: &Secret,
-    keys: &ServerKeys,
-    now: UnixTime,
+    request: Management<'_>,
 ) -> Result<Result<(), RegistrationError>, StoreError> {
-    if let Err(error) = managed(rows, client_id, token, keys, now)? {
+    if let Err(error) = request.client(rows)? {
         return Ok(Err(error));
     }
-    rows.remove(Table::Clients, client_id.as_bytes())?;
+    rows.remove(Table::Clients, request.client_id.as_bytes())?;
     Ok(Ok(()))
 }
 
-/// The token is checked before the row is looked at, so the time does not tell whether there is one.
-fn managed(
-    rows: &dyn Rows,
-    client_id: &str,
-    token: &Secret,
-    keys: &ServerKeys,
-    now: UnixTime,
-) -> Result<Result<StoredClient, RegistrationError>, StoreError> {
-    if !is_token_of(keys, token, client_id) {
-        return Ok(Err(RegistrationError::RegistrationAccessToken));
+impl Management<'_> {
+    /// The client. The token is checked before the row is looked at, so the time does not tell whether there is one.
+    fn client(
+        self,
+        rows: &dyn Rows,
+    ) -> Result<Result<StoredClient, RegistrationError>, StoreError> {
+        if !is_token_of(self.keys, self.token, self.client_id) {
+            return Ok(Err(RegistrationError::RegistrationAccessToken));
+        }
+        let found = stored::find(rows, self.client_id, self.now)?;
+        Ok(found.ok_or(RegistrationError::RegistrationAccessToken))
     }
-    let found = stored::find(rows, client_id, now)?;
-    Ok(found.ok_or(RegistrationError::RegistrationAccessToken))
-}
 
-fn registered(stored: StoredClient, secret: Option<Secret>, keys: &ServerKeys) -> Registered {
-    Registered {
-        management: management_token(keys, &stored.client.id),
-        stored,
-        secret,
+    fn registered(self, stored: StoredClient, secret: Option<Secret>) -> Registered {
+        Registered {
+            management: management_token(self.keys, &stored.client.id),
+            stored,
+            secret,
+        }
     }
 }
 
@@ -138,14 +139,14 @@ fn judge_update(
     body: &[u8],
     stored: &StoredClient,
     keys: &ServerKeys,
-    check: RedirectCheck<'_>,
+    rules: &RedirectRules,
 ) -> Result<RegistrationRequest, RegistrationError> {
     let metadata = Metadata::read(body)?;
     if let Some(member) = NOT_SETTABLE.into_iter().find(|name| metadata.has(name)) {
         return Err(RegistrationError::NotSettable(member));
     }
     check_identity(&metadata, stored, keys)?;
-    let request = RegistrationRequest::of(&metadata, check)?;
+    let request = RegistrationRequest::of(&metadata, rules)?;
     if request.is_machine() != stored.client.grant_types.client_credentials {
         return Err(RegistrationError::OtherKind);
     }

@@ -13,7 +13,7 @@ mod register;
 
 pub use answer::answer;
 pub use error::RegistrationError;
-pub use manage::{delete, read, update};
+pub use manage::{Management, delete, read, update};
 pub use management_token::management_token;
 pub use policy::{InitialAccess, Machines, RegistrationPolicy};
 pub use register::{Entropy, Registered, RegistrationRequest, judge, register};

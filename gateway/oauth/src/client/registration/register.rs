@@ -8,11 +8,11 @@ use crate::{
         authentication::secret_digest,
         metadata::{Asked, ClientMetadata, Metadata, MetadataFault, MethodName, Redirects},
         model::{Client, ClientKeys, ClientMethod, ClientOrigin},
-        redirects::RedirectCheck,
         stored::StoredClient,
     },
     id::{ID_BYTES, Id},
     keys::ServerKeys,
+    redirect_uri::RedirectRules,
     secret::Secret,
     store::{
         rows::{Rows, StoreError, Table},
@@ -59,8 +59,8 @@ pub struct Registered {
 ///
 /// # Errors
 /// [`MetadataFault`] with what is wrong.
-pub fn judge(body: &[u8], check: RedirectCheck<'_>) -> Result<RegistrationRequest, MetadataFault> {
-    RegistrationRequest::of(&Metadata::read(body)?, check)
+pub fn judge(body: &[u8], rules: &RedirectRules) -> Result<RegistrationRequest, MetadataFault> {
+    RegistrationRequest::of(&Metadata::read(body)?, rules)
 }
 
 /// Registers a client, in one transaction. `token` is the bearer token of the request, if it has one.
@@ -103,9 +103,9 @@ impl RegistrationRequest {
     /// From metadata that was read as an object.
     pub(super) fn of(
         metadata: &Metadata<'_>,
-        check: RedirectCheck<'_>,
+        rules: &RedirectRules,
     ) -> Result<Self, MetadataFault> {
-        let metadata = ClientMetadata::of(metadata, Redirects::All, check)?;
+        let metadata = ClientMetadata::of(metadata, Redirects::All, rules)?;
         // RFC 7591 §2: what is not named is `client_secret_basic`.
         let method = metadata.method.unwrap_or(MethodName::ClientSecretBasic);
         if metadata.asked == Asked::ForItself && method == MethodName::None {

@@ -14,6 +14,7 @@ use crate::{
         stored,
     },
     keys::ServerKeys,
+    redirect_uri::RedirectRules,
     secret::Secret,
     store::{
         memory::MemoryRows,
@@ -24,10 +25,16 @@ use crate::{
 const NOW: UnixTime = UnixTime::new(1_800_000_000);
 const URL: &str = "https://auth.example/register";
 
-fn check(uri: &str) -> Result<(), String> {
-    match uri.starts_with("javascript:") {
-        true => Err("the scheme is never allowed".to_owned()),
-        false => Ok(()),
+fn rules() -> RedirectRules {
+    RedirectRules::default()
+}
+
+fn by<'a>(id: &'a str, token: &'a Secret, keys: &'a ServerKeys) -> Management<'a> {
+    Management {
+        client_id: id,
+        token,
+        keys,
+        now: NOW,
     }
 }
 
@@ -75,7 +82,7 @@ impl Server {
         token: Option<&str>,
     ) -> Result<Registered, RegistrationError> {
         self.drawn += 1;
-        let request = judge(body.to_string().as_bytes(), &check)?;
+        let request = judge(body.to_string().as_bytes(), &rules())?;
         let token = token.map(Secret::new);
         let (drawn, keys) = (entropy(self.drawn), keys());
         register(
@@ -101,16 +108,16 @@ impl Server {
         body: &Value,
     ) -> Result<Registered, RegistrationError> {
         let body = body.to_string();
+        let keys = keys();
+        let request = by(id, token, &keys);
+        let (rows, policy) = (&mut self.rows, &self.policy);
         update(
-            &mut self.rows,
-            id,
-            token,
+            rows,
+            request,
             body.as_bytes(),
-            &check,
+            &rules(),
             &entropy(99),
-            &keys(),
-            &self.policy,
-            NOW,
+            policy,
         )
         .unwrap()
     }
@@ -286,7 +293,7 @@ fn an_unused_client_expires_and_a_used_one_stays() {
 fn a_full_disk_registers_nobody() {
     let mut server = Server::new(policy());
     server.rows.is_full = true;
-    let request = judge(people().to_string().as_bytes(), &check).unwrap();
+    let request = judge(people().to_string().as_bytes(), &rules()).unwrap();
     let result = register(
         &mut server.rows,
         &request,
@@ -307,7 +314,7 @@ fn one_bad_redirect_uri_of_several_is_named() {
     assert_eq!(error.code(), "invalid_redirect_uri");
     assert_eq!(
         error.to_string(),
-        "redirect_uris has `javascript:alert(1)`: the scheme is never allowed"
+        "redirect_uris has `javascript:alert(1)`: the scheme \"javascript\" is never allowed in a redirect URI"
     );
     assert_eq!(server.rows.count(Table::Clients), Ok(0));
 }
@@ -320,7 +327,7 @@ fn a_client_reads_updates_and_deletes_its_own_registration() {
     let id = first.stored.client.id.clone();
     let (token, secret) = (first.management.clone(), first.secret.clone().unwrap());
 
-    let read_again = read(&server.rows, &id, &token, &keys(), NOW)
+    let read_again = read(&server.rows, by(&id, &token, &keys()))
         .unwrap()
         .unwrap();
     assert_eq!(read_again.stored, first.stored);
@@ -344,10 +351,10 @@ fn a_client_reads_updates_and_deletes_its_own_registration() {
     let updated = server.update(&id, &token, &again).unwrap();
     assert!(updated.secret.is_some_and(|new| new != secret));
 
-    delete(&mut server.rows, &id, &token, &keys(), NOW)
+    delete(&mut server.rows, by(&id, &token, &keys()))
         .unwrap()
         .unwrap();
-    let gone = read(&server.rows, &id, &token, &keys(), NOW).unwrap();
+    let gone = read(&server.rows, by(&id, &token, &keys())).unwrap();
     assert_eq!(gone, Err(RegistrationError::RegistrationAccessToken));
 }
 
@@ -414,17 +421,21 @@ fn a_wrong_token_and_an_unknown_client_look_alike() {
         ("never", one.management.expose()),
     ] {
         let token = Secret::new(token);
-        let found = read(&server.rows, id, &token, &keys(), NOW).unwrap();
+        let found = read(&server.rows, by(id, &token, &keys())).unwrap();
         assert_eq!(found, refused, "{id}");
-        let found = delete(&mut server.rows, id, &token, &keys(), NOW).unwrap();
+        let found = delete(&mut server.rows, by(id, &token, &keys())).unwrap();
         assert_eq!(found, Err(RegistrationError::RegistrationAccessToken));
     }
     assert_eq!(server.rows.count(Table::Clients), Ok(2));
     // A rotated server key still knows the token.
     let rotated = ServerKeys::new(&[[2; 32], [1; 32]]).unwrap();
-    let found = read(&server.rows, id, &one.management, &rotated, NOW).unwrap();
+    let found = read(&server.rows, by(id, &one.management, &rotated)).unwrap();
     assert_eq!(found.unwrap().stored, one.stored);
     let expired = NOW.plus(Duration::from_secs(25 * 60 * 60));
-    let found = read(&server.rows, id, &one.management, &keys(), expired).unwrap();
+    let late = Management {
+        now: expired,
+        ..by(id, &one.management, &rotated)
+    };
+    let found = read(&server.rows, late).unwrap();
     assert_eq!(found, refused);
 }

@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::redirect_uri::RedirectRules;
+
 use super::{
     document::{self, DocumentUrl},
     model::{Client, ClientOrigin, DocumentSource},
-    redirects::RedirectCheck,
 };
 
 /// The copies; those of many URLs come last, because such a copy may fit the URL of another one too.
@@ -36,12 +37,12 @@ struct Shipped {
 }
 
 /// The client of a document of which a copy is shipped. Redirect URIs that the rules of this server do not allow are left out.
-pub fn find(url: &DocumentUrl, check: RedirectCheck<'_>) -> Option<Client> {
+pub fn find(url: &DocumentUrl, rules: &RedirectRules) -> Option<Client> {
     let mut found = SHIPPED.iter();
     found.find_map(|shipped| {
         let id = shipped.id_of(url.as_str())?;
         let body = shipped.document.to_string().replace(ID, id);
-        let client = document::judge(url, body.as_bytes(), check).ok()?;
+        let client = document::judge(url, body.as_bytes(), rules).ok()?;
         Some(Client {
             origin: ClientOrigin::Document {
                 host: url.host().to_owned(),
@@ -78,12 +79,8 @@ impl Shipped {
 mod tests {
     use super::*;
 
-    fn anything(_: &str) -> Result<(), String> {
-        Ok(())
-    }
-
     fn find_text(url: &str) -> Option<Client> {
-        find(&DocumentUrl::parse(url).unwrap(), &anything)
+        find(&DocumentUrl::parse(url).unwrap(), &RedirectRules::default())
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
         resolve::{Directory, Lookup, Nobody, resolve},
     },
     keys::ServerKeys,
+    redirect_uri::RedirectRules,
     store::memory::MemoryRows,
 };
 
@@ -39,7 +40,7 @@ fn an_id_is_configured_registered_a_document_or_nobody() {
     let mut rows = MemoryRows::default();
     let request = judge(
         br#"{"redirect_uris":["https://a.example/cb"]}"#,
-        &|_| Ok(()),
+        &RedirectRules::default(),
     )
     .unwrap();
     let keys = ServerKeys::new(&[[1; 32]]).unwrap();

@@ -5,7 +5,6 @@ use std::{fs, path::Path};
 use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 use serde::Deserialize;
 use serde_json::Value;
-use url::Url;
 
 use crate::{
     client::{
@@ -16,6 +15,7 @@ use crate::{
         shipped,
     },
     keys::ServerKeys,
+    redirect_uri::{self, RedirectRules, RedirectUri},
     store::memory::MemoryRows,
 };
 
@@ -62,26 +62,9 @@ fn all() -> Vec<RealClient> {
     files.into_iter().map(read).collect()
 }
 
-/// As a strict rule would: https, loopback over http, and `cursor://`.
-fn check(uri: &str) -> Result<(), String> {
-    let url = Url::parse(uri).map_err(|error| error.to_string())?;
-    let is_loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match url.scheme() {
-        "https" | "cursor" => Ok(()),
-        "http" if is_loopback => Ok(()),
-        _ => Err("the scheme is not allowed".to_owned()),
-    }
-}
-
 fn fits(registered: &str, sent: &str) -> bool {
-    let portless = |uri: &str| {
-        let mut url = Url::parse(uri).unwrap();
-        if url.scheme() == "http" {
-            url.set_port(None).unwrap();
-        }
-        url
-    };
-    registered == sent || (sent.starts_with("http:") && portless(registered) == portless(sent))
+    let read = |uri| RedirectUri::parse(uri, &RedirectRules::default()).unwrap();
+    redirect_uri::fits(&read(registered), &read(sent))
 }
 
 fn known(flow: &Flow) -> Option<(Client, Option<Value>)> {
@@ -90,7 +73,7 @@ fn known(flow: &Flow) -> Option<(Client, Option<Value>)> {
         return Some((client, Some(answer)));
     }
     if let Some(url) = &flow.document {
-        let client = shipped::find(&DocumentUrl::parse(url).unwrap(), &check);
+        let client = shipped::find(&DocumentUrl::parse(url).unwrap(), &RedirectRules::default());
         return Some((client.unwrap(), None));
     }
     let id = flow.unknown_id.as_ref()?;
@@ -101,7 +84,7 @@ fn known(flow: &Flow) -> Option<(Client, Option<Value>)> {
 }
 
 fn registered(body: &Value) -> (Client, Value) {
-    let request = judge(body.to_string().as_bytes(), &check).unwrap();
+    let request = judge(body.to_string().as_bytes(), &RedirectRules::default()).unwrap();
     let mut policy = RegistrationPolicy::default();
     policy.machines.strangers = Some(ScopeSet::parse("tasks:read").unwrap());
     let (client_id, secret) = ([1; 16], [1; 32]);

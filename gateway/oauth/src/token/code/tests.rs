@@ -14,7 +14,8 @@ use crate::{
         give_back,
         testing::{
             INTERACTION, NOW, OTHER_RESOURCE, REDIRECT_URI, RESOURCE, VERIFIER, all_rows, client,
-            consent, draft, keys, later, redemption, refresh_at, server, set, transact,
+            consent, draft, fails_with_each_access, keys, later, redemption, refresh_at, server,
+            set, transact,
         },
     },
 };
@@ -206,6 +207,21 @@ fn of_a_hundred_good_redemptions_one_succeeds_and_its_grant_is_ended() {
     let token = issued.refresh_token.unwrap();
     let refused = refresh_at(&mut rows, "app", token.expose(), NOW).unwrap_err();
     assert_eq!(refused.error, TokenError::GrantEnded);
+}
+
+#[test]
+fn a_store_that_fails_at_any_step_fails_the_redemption() {
+    let (mut rows, code) = consented();
+    let app = client("app");
+    let redemption = redemption(&app, &code, 1);
+    let change = |rows: &mut dyn Rows| redeem(rows, &keys(), &server(), &redemption, NOW);
+    // The code is read and written; the grant and when to look at it are written.
+    assert_eq!(fails_with_each_access(&rows, change), 4);
+    let issued = redeem_at(&mut rows, &redemption, NOW).unwrap();
+    // A replay reads the code and the grant; the grant, the revocation and when to look at them are written.
+    assert_eq!(fails_with_each_access(&rows, change), 6);
+    let change = |rows: &mut dyn Rows| give_back::give_back(rows, &issued);
+    assert_eq!(fails_with_each_access(&rows, change), 4);
 }
 
 /// All orders of these.

@@ -78,16 +78,16 @@ pub fn refresh(
         Ok(scopes) => scopes,
         Err(refused) => return Ok(Err(refused)),
     };
-    match turn {
-        Turn::Newest => grant.generation = generation.saturating_add(1),
-        Turn::GivenBack | Turn::Repeated | Turn::Reused => {}
+    if turn == Turn::Newest {
+        grant.generation = generation.saturating_add(1);
     }
     if turn != Turn::Repeated {
         grant.issue(&server.lifetimes, now);
         table::put(rows, id.as_bytes(), &grant)?;
     }
-    let made = grant.generation;
-    let taken = Taken::RefreshToken { made };
+    let taken = Taken::RefreshToken {
+        made: grant.generation,
+    };
     let mut issued = issued::of_grant(keys, server, (id, &grant), scopes, taken);
     issued.is_repeated = turn == Turn::Repeated;
     Ok(Ok(issued))

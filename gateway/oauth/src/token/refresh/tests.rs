@@ -11,8 +11,8 @@ use crate::{
     token::{
         give_back,
         testing::{
-            NOW, OTHER_RESOURCE, RESOURCE, all_rows, client, keys, later, refresh_at, server, set,
-            signed_in, transact,
+            NOW, OTHER_RESOURCE, RESOURCE, all_rows, client, fails_with_each_access, keys, later,
+            refresh_at, server, set, signed_in, transact,
         },
     },
 };
@@ -328,6 +328,23 @@ fn a_full_store_rotates_nothing_ends_nothing_and_says_so() {
     assert_eq!(reused.error, TokenError::RefreshTokenReused);
     let ended = ask(&mut rows, &token(&second), 102).unwrap();
     assert_eq!(error(ended), Some(TokenError::GrantEnded));
+}
+
+#[test]
+fn a_store_that_fails_at_any_step_fails_the_refresh() {
+    let (mut rows, first) = signed_in("app");
+    let app = client("app");
+    let presented = token(&first);
+    let request = request(&app, &presented);
+    let change_at = |at| {
+        let request = &request;
+        move |rows: &mut dyn Rows| refresh(rows, &keys(), &server(), request, later(at))
+    };
+    assert_eq!(fails_with_each_access(&rows, change_at(0)), 2);
+    assert!(refresh_at(&mut rows, "app", &presented, NOW).is_ok());
+    assert_eq!(fails_with_each_access(&rows, change_at(0)), 1);
+    // Reuse reads the grant twice; the grant, the revocation and when to look at them are written.
+    assert_eq!(fails_with_each_access(&rows, change_at(60)), 6);
 }
 
 /// Numbers that look random and are the same in every run.
