@@ -6,6 +6,7 @@
 //! * [`admin`]: metrics and probes for operators.
 //! * [`downstream`]: client connections; [`request`]: the phases of a request.
 //! * [`shared`]: what all requests share; [`snapshot`]: the configuration prepared for requests.
+//! * [`authorization_server`]: the built-in authorization server, around the decisions of `mcp-gateway-oauth`.
 //! * [`local`]: documents that the gateway serves itself; [`issuer_keys`]: the keys of issuers; [`upstream`]: MCP servers;
 //!   [`fetch`]: the outbound client.
 //! * [`limits`]: counted limits; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
@@ -15,6 +16,7 @@
 
 mod admin;
 pub mod app;
+mod authorization_server;
 pub mod cli;
 mod clock;
 pub mod config;

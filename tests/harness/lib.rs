@@ -7,6 +7,7 @@
 //! - [`issuer`] is an authorization server with faults as switches, [`proxy`] a forward proxy before it; keys and tokens come from the crate `test-support`;
 //! - [`client`] is the client: ordinary HTTP, and below it exact bytes, HTTP/2 frames and event streams;
 //! - [`world`] is the common case of all of them, below it the same behind TLS, and the checks that every refusal must pass;
+//! - [`sign_in`] is a person with a browser at the built-in authorization server, and the client that sends them there;
 //! - [`certificates`] makes a CA and leaves; [`serve`] is the small HTTP server under issuer and upstream; [`leaks`] finds
 //!   what must never appear.
 
@@ -26,6 +27,7 @@ pub mod leaks;
 pub mod process;
 pub mod proxy;
 pub mod serve;
+pub mod sign_in;
 pub mod upstream;
 pub mod world;
 

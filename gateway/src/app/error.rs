@@ -6,6 +6,7 @@ use mcp_gateway_core::{seal::SealingTestError, token::SelfTestError};
 use thiserror::Error;
 
 use crate::{
+    authorization_server::store::OpenError,
     downstream::tls::TlsError,
     lifecycle::{
         reload::certificates::CertificatesError,
@@ -68,6 +69,17 @@ pub enum RunError {
         "upgrade aborted: this process received a signal to shut down, the running process keeps serving"
     )]
     Ended,
+    /// The store of the authorization server cannot be opened.
+    #[error(
+        "cannot use the store of the authorization server (authorization_server.directory {}): {error}",
+        directory.display()
+    )]
+    Store {
+        /// The directory of its state.
+        directory: PathBuf,
+        /// The reason.
+        error: OpenError,
+    },
     /// The audit log cannot be opened, so decisions could not be recorded.
     #[error("audit.file {path} cannot be written: {error}", path = path.display())]
     Audit {

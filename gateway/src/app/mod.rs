@@ -17,6 +17,7 @@ use pingora::server::{RunArgs, Server, configuration::ServerConf};
 
 use crate::{
     admin::Admin,
+    authorization_server::server::Server as AuthorizationServer,
     config::{Config, Loaded},
     downstream::{
         accept::{self, Listeners, Port},
@@ -39,9 +40,9 @@ use crate::{
     },
 };
 pub use error::RunError;
-use services::{KeyRefresher, MemoryWatch};
+use services::{AuthorizationTasks, KeyRefresher, MemoryWatch};
 pub use takeover::Start;
-use takeover::{PreparedOffer, inherit_sockets, prepare_offer, take_place};
+use takeover::{PreparedOffer, inherit_sockets, open_store, prepare_offer, take_place};
 
 /// A gateway with bound sockets and a configuration in use, ready to serve.
 pub struct Prepared {
@@ -76,11 +77,14 @@ impl Prepared {
         let certificates = Certificates::read(&config.listen, &metrics)?;
         descriptors::raise_limit();
         let snapshot = Snapshot::build(config, &metrics, None, &BTreeSet::new());
-        let snapshot = snapshot.map_err(|error| RunError::Config(error.to_string()))?;
+        let mut snapshot = snapshot.map_err(|error| RunError::Config(error.to_string()))?;
         let mut inherited = inherit_sockets(config, start, &snapshot.keys)?;
         let ports = bind_ports(config, certificates.served(), &mut inherited)?;
         let admin = bind(config.admin.address, &mut inherited)?;
         let offer = prepare_offer(config, &ports, &admin)?;
+        if let Some(server) = open_authorization_server(config, &mut inherited)? {
+            snapshot.start_authorization_server(server);
+        }
         reload::note_start(&metrics);
 
         let capacity = snapshot.capacity;
@@ -95,6 +99,7 @@ impl Prepared {
         let mut server = server();
         server.add_service(KeyRefresher::new(&gateway, received_orders));
         server.add_service(MemoryWatch::new(gateway.clone()));
+        server.add_service(AuthorizationTasks::new(gateway.clone()));
         server.add_service(Admin::new(
             admin,
             gateway.clone(),
@@ -120,13 +125,22 @@ impl Prepared {
         })
     }
 
+    /// An access token of the built-in authorization server for its first resource, for the demonstration. Nobody signed in for it.
+    #[cfg(feature = "demo")]
+    pub(crate) fn sign_for_demo(&self, user: &str, scope: &str) -> Option<String> {
+        let server = self.gateway.snapshot().authorization_server.clone()?;
+        server.sign_for_demo(user, scope)
+    }
+
     /// Serves until a signal arrives or a new process takes over, then drains.
     ///
     /// # Errors
     /// Another process keeps the upgrade socket; nothing was served.
     pub fn serve(mut self) -> Result<(), RunError> {
         if let Some(offer) = self.offer.take() {
-            let service = take_place(offer, self.inherited, &self.gateway, &self.signals)?;
+            let server = self.gateway.snapshot().authorization_server.clone();
+            let store = server.map(|server| server.store().clone());
+            let service = take_place(offer, self.inherited, &self.gateway, &self.signals, store)?;
             self.server.add_service(service);
         }
         if let Err(error) = self.reloader.start() {
@@ -142,6 +156,20 @@ impl Prepared {
         tracing::info!("shutdown complete");
         Ok(())
     }
+}
+
+/// The built-in authorization server, if the configuration has one. While a process is replaced, that one gives up the store here.
+fn open_authorization_server(
+    config: &Config,
+    inherited: &mut InheritedSockets,
+) -> Result<Option<AuthorizationServer>, RunError> {
+    let Some(own) = &config.authorization_server else {
+        return Ok(None);
+    };
+    let store = open_store(&own.directory, config, inherited)?;
+    let server = AuthorizationServer::start(config, own, store);
+    let unusable = |error| RunError::Config(format!("authorization_server: {error}"));
+    server.map(Some).map_err(unusable)
 }
 
 fn start_audit(

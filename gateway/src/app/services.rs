@@ -10,6 +10,8 @@ use pingora::{
 use tokio::sync::mpsc;
 
 use crate::{
+    authorization_server::tasks,
+    config::BUILT_IN,
     issuer_keys::{
         keys::IssuerKeys,
         refresher::{self, RefreshOrder},
@@ -43,6 +45,36 @@ impl Service for KeyRefresher {
 
     fn name(&self) -> &str {
         "keys"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
+    }
+}
+
+/// What the built-in authorization server does beside requests, on its own thread.
+pub(crate) struct AuthorizationTasks {
+    gateway: Arc<Gateway>,
+}
+
+impl AuthorizationTasks {
+    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+}
+
+#[async_trait]
+impl Service for AuthorizationTasks {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        let Some(server) = self.gateway.snapshot().authorization_server.clone() else {
+            return;
+        };
+        let keys = || self.gateway.snapshot().keys.get(BUILT_IN).cloned();
+        tasks::run(server, keys).await;
+    }
+
+    fn name(&self) -> &str {
+        "authorization"
     }
 
     fn threads(&self) -> Option<usize> {

@@ -9,6 +9,7 @@ use std::{
 
 use super::error::RunError;
 use crate::{
+    authorization_server::store::{MAX_WAIT, Store},
     config::Config,
     downstream::accept::Port,
     issuer_keys::keys::IssuerKeys,
@@ -69,6 +70,31 @@ pub(crate) fn inherit_sockets(
     InheritedSockets::take_over(path).map_err(|error| upgrade_error(path, error))
 }
 
+/// Opens the store of the authorization server. While a process is replaced, that one closes it first; it opens it again unless this
+/// process takes its place. So this is the last step before [`take_place`].
+///
+/// # Errors
+/// The store cannot be opened, or the running process does not close it.
+pub(crate) fn open_store(
+    directory: &Path,
+    config: &Config,
+    inherited: &mut InheritedSockets,
+) -> Result<Store, RunError> {
+    let unusable = |error| RunError::Store {
+        directory: directory.to_owned(),
+        error,
+    };
+    match Store::open(directory) {
+        Err(error) if error.is_in_use() && !inherited.is_empty() => {
+            let path = config.upgrade_socket.clone().unwrap_or_default();
+            let requested = inherited.request_store();
+            requested.map_err(|error| upgrade_error(&path, error))?;
+            Store::open_waiting(directory, MAX_WAIT).map_err(unusable)
+        }
+        opened => opened.map_err(unusable),
+    }
+}
+
 fn upgrade_error(path: &Path, error: HandOverError) -> RunError {
     RunError::Upgrade {
         path: path.to_owned(),
@@ -91,7 +117,7 @@ fn fetch_keys(config: &Config, keys: &KeysByIssuer) -> Result<(), RunError> {
             tokio::time::sleep(KEYS_PAUSE).await;
         }
     });
-    let missing = keys.iter().find(|(_, keys)| keys.usable().is_none());
+    let missing = (keys.iter()).find(|(_, keys)| !keys.are_built_in() && keys.usable().is_none());
     missing.map_or(Ok(()), |(name, _)| {
         Err(RunError::KeysUnavailable(name.clone()))
     })
@@ -127,6 +153,7 @@ pub(crate) fn take_place(
     inherited: InheritedSockets,
     gateway: &Arc<Gateway>,
     signals: &Signals,
+    store: Option<Store>,
 ) -> Result<HandOverService, RunError> {
     let PreparedOffer {
         mut upgrade_socket,
@@ -152,6 +179,7 @@ pub(crate) fn take_place(
     Ok(HandOverService::new(
         upgrade_socket,
         sockets,
+        store,
         gateway.clone(),
         signals.end_sender(),
     ))

@@ -81,6 +81,12 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
             writeln!(out, "          scopes   {scopes}")?;
         }
     }
+    if let Some(server) = &config.authorization_server {
+        let users = server.users_file.as_ref();
+        let users = users.map_or_else(|| "none".into(), |file| file.display().to_string());
+        let directory = server.directory.display();
+        writeln!(out, "sign-in   state in {directory}, users in {users}")?;
+    }
     for issuer in config.issuers.values() {
         let names: Vec<_> = issuer.names.iter().map(|name| &*name.issuer).collect();
         writeln!(out, "issuer    {} = {}", issuer.name, names.join(", "))?;

@@ -10,7 +10,7 @@ use std::{
 pub(super) const OK: u8 = 0;
 
 /// Exit code: the gateway cannot run.
-const CANNOT_RUN: u8 = 1;
+pub(super) const CANNOT_RUN: u8 = 1;
 
 /// Exit code: invalid configuration, or invalid options of `check --explain`.
 pub(super) const WRONG: u8 = 2;

@@ -1,4 +1,4 @@
-//! The commands: `run`, `check`, `schema`, `demo`.
+//! The commands: `run`, `check`, `schema`, `hash-password`, `oauth`, `demo`.
 //!
 //! Exit codes: 0 success; 1 the gateway cannot run, or `check --explain` shows a refused call; 2 invalid configuration or
 //! options.
@@ -8,6 +8,8 @@ mod check;
 mod demo;
 mod exit;
 mod explain;
+mod hash_password;
+mod oauth;
 mod start;
 
 use std::{
@@ -49,6 +51,11 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration for editors.
     Schema,
+    /// Hash a password for the users file. Asks for it, or reads it from standard input.
+    HashPassword,
+    /// List and revoke clients and grants of the built-in authorization server of the running gateway.
+    #[command(subcommand)]
+    Oauth(oauth::Subject),
     /// Run a demo without any setup: a task server, the gateway in front of it, and a token.
     #[cfg(feature = "demo")]
     Demo(demo::Options),
@@ -95,6 +102,8 @@ impl Arguments {
                 &mut out,
             )),
             Command::Schema => exit_code(check::write_schema(&mut out)),
+            Command::HashPassword => exit_code(hash_password::run(&mut out, &mut errors)),
+            Command::Oauth(subject) => exit_code(subject.execute(&mut out, &mut errors)),
             #[cfg(feature = "demo")]
             Command::Demo(options) => demo::demo(&options, &mut out, &mut errors),
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use mcp_gateway_core::{
-    seal::{SealingKey, SealingKeyError},
+    seal::{SealingKey, SealingKeyError, key_bytes},
     token::key_set::{KeySet, KeySetError, ParsedKeySet},
 };
 use rustls::{
@@ -34,6 +34,12 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Largest user name and password of a proxy, in bytes.
 const MAX_CREDENTIALS_BYTES: usize = 1024;
+
+/// Largest secret of a client, in bytes.
+const MAX_SECRET_BYTES: usize = 1024;
+
+/// Largest logo, in bytes.
+const MAX_LOGO_BYTES: usize = 64 * 1024;
 
 /// Permission bits that let users other than owner and group write.
 const OTHERS_WRITE: u32 = 0o002;
@@ -89,6 +95,17 @@ pub enum FileError {
     /// Not a sealing key.
     #[error("contains no valid session key: {0}")]
     SealingKey(#[from] SealingKeyError),
+    /// Not a key of the authorization server.
+    #[error("contains no valid key: {0}")]
+    ServerKey(#[source] SealingKeyError),
+    /// Not a secret of a client.
+    #[error(
+        "must be one line of printable ASCII characters, without spaces, of at most {MAX_SECRET_BYTES} bytes"
+    )]
+    NotASecret,
+    /// Not an image that pages can show.
+    #[error("is not a PNG, JPEG, WebP or SVG image of at most {MAX_LOGO_BYTES} bytes")]
+    NotALogo,
     /// Not the value of a header.
     #[error("must be one line of text of at most {MAX_HEADER_VALUE} bytes")]
     NotAHeader,
@@ -236,6 +253,50 @@ pub fn secret_header(path: &Path) -> Result<SecretHeader, FileError> {
     SecretHeader::new(read_secret(path)?.expose()).ok_or(FileError::NotAHeader)
 }
 
+/// Reads a key of the authorization server: 32 bytes, in the forms of a sealing key.
+///
+/// # Errors
+/// The file cannot be read, is exposed, or contains no key.
+pub fn server_key(path: &Path) -> Result<[u8; 32], FileError> {
+    key_bytes(read_secret(path)?.expose()).map_err(FileError::ServerKey)
+}
+
+/// Reads a client's secret, without the line end.
+///
+/// # Errors
+/// The file cannot be read, is exposed, or is not one line of printable ASCII characters.
+pub fn secret_line(path: &Path) -> Result<Secret, FileError> {
+    let read = read_secret(path)?;
+    let line = read.expose();
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let is_line = !line.is_empty() && line.len() <= MAX_SECRET_BYTES;
+    if !is_line || !line.iter().all(u8::is_ascii_graphic) {
+        return Err(FileError::NotASecret);
+    }
+    Ok(Secret::new(line.to_vec()))
+}
+
+/// The media type of a logo, by its content.
+///
+/// # Errors
+/// The file cannot be read, or is not an image that pages can show.
+pub fn logo(path: &Path) -> Result<&'static str, FileError> {
+    let bytes = read(path)?;
+    if bytes.len() > MAX_LOGO_BYTES {
+        return Err(FileError::NotALogo);
+    }
+    let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
+    let is_svg = || std::str::from_utf8(&bytes).is_ok_and(|text| text.contains("<svg"));
+    match () {
+        () if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => Ok("image/png"),
+        () if bytes.starts_with(b"\xff\xd8\xff") => Ok("image/jpeg"),
+        () if is_webp => Ok("image/webp"),
+        () if is_svg() => Ok("image/svg+xml"),
+        () => Err(FileError::NotALogo),
+    }
+}
+
 /// Reads an issuer's keys.
 ///
 /// # Errors
@@ -266,7 +327,11 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
     PrivateKeyDer::from_pem_slice(read_secret(path)?.expose()).map_err(|_| FileError::NoPrivateKey)
 }
 
-fn read_secret(path: &Path) -> Result<Secret, FileError> {
+/// Reads a file that only owner and group may read.
+///
+/// # Errors
+/// The file cannot be read, or is exposed.
+pub fn read_secret(path: &Path) -> Result<Secret, FileError> {
     let file = open(path)?;
     if file.metadata()?.permissions().mode() & OTHERS != 0 {
         return Err(FileError::Exposed);
@@ -274,7 +339,11 @@ fn read_secret(path: &Path) -> Result<Secret, FileError> {
     contents(&file).map(Secret::new)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+/// Reads a file.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     contents(&open(path)?)
 }
 

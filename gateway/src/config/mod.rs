@@ -8,6 +8,8 @@
 //!
 //! [`schema`] describes the keys for editors. Tests compare the declarations, the checks and `config/gateway.yaml`.
 
+pub mod authorization_server;
+mod built_in;
 mod check;
 pub(crate) mod declaration;
 pub mod files;
@@ -18,8 +20,12 @@ mod model;
 mod reading;
 pub mod schema;
 pub mod secret;
+pub mod users_file;
 
+pub use authorization_server::AuthorizationServer;
+pub use built_in::BUILT_IN;
 pub use declaration::{
+    authorization_server::{AuthorizationServerLimits, Registration, Signing},
     identity_headers::IdentityHeaders,
     limits::Limits,
     process::{Audit, Level, Log, LogFormat, Reload, Shutdown},

@@ -29,6 +29,7 @@ use mcp_gateway_core::{
 };
 
 use crate::config::{
+    authorization_server::AuthorizationServer,
     declaration::{
         document::FORWARDED_HEADER,
         identity_headers::IdentityHeaders,
@@ -51,7 +52,9 @@ pub struct Config {
     pub admin: Admin,
     /// Accepted `Host` values in addition to those of the public URL and the resources.
     pub hosts: Vec<Authority>,
-    /// Authorization servers, by the name that resources use.
+    /// The built-in authorization server, if any.
+    pub authorization_server: Option<AuthorizationServer>,
+    /// Authorization servers, by the name that resources use; the built-in one too.
     pub issuers: BTreeMap<String, Issuer>,
     /// How issuers are reached that do not say it themselves.
     pub outbound: Route,
@@ -255,6 +258,8 @@ pub enum KeySource {
     Uri(String),
     /// From this file, a JWK set (RFC 7517 §5).
     File(PathBuf),
+    /// From the built-in authorization server, in this process.
+    BuiltIn,
 }
 
 /// How the gateway reaches an issuer.
@@ -306,6 +311,8 @@ pub struct Resource {
     pub scopes_required: ScopeSet,
     /// Scopes in the metadata.
     pub scopes_supported: ScopeSet,
+    /// What scopes allow, each in a sentence for people.
+    pub scope_descriptions: BTreeMap<String, String>,
     /// What authorization servers have before these scopes.
     pub scope_prefixes: ScopePrefixes,
     /// Which calls are allowed.

@@ -15,7 +15,8 @@ use super::{
     bearer::Bearer,
     environment::proxy_variable,
     error::{FetchError, Via},
-    proxy::{AGENT, ProxyClient},
+    http1::AGENT,
+    proxy::ProxyClient,
 };
 use crate::{
     config::{Issuer, Jwks, Route},

@@ -1,9 +1,18 @@
-//! The outbound HTTP client and its guards: the only place that names reqwest.
+//! The outbound HTTP clients and their guards: the only place that names reqwest.
 //!
-//! [`client`] fetches a document, directly or through a [`proxy`]; [`bearer`] is a credential that goes with a request.
+//! [`client`] fetches a document that the operator named, directly or through a [`proxy`]; [`bearer`] is a credential that goes
+//! with a request. [`foreign`] fetches documents at URLs that strangers choose, over [`internet`]. [`http1`]: TLS and HTTP/1.1 on
+//! one connection.
 
 mod bearer;
 pub(crate) mod client;
 mod environment;
 pub(crate) mod error;
+pub(crate) mod foreign;
+mod http1;
+pub(crate) mod internet;
 mod proxy;
+#[cfg(test)]
+pub(crate) mod test_internet;
+
+pub(crate) use http1::system_roots;

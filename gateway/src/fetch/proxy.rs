@@ -5,7 +5,7 @@
 //! proxy itself with the proxy's: a proxy cannot vouch for an issuer. Loopback destinations never go through a proxy, which
 //! would take them for itself.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -14,32 +14,21 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, HOST, PROXY_AUTHORIZATION, USER_AGENT},
 };
 use http_body_util::Empty;
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{self, SendRequest},
-    upgrade::Upgraded,
-};
+use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use mcp_gateway_core::http::{authority::Scheme, outbound::host::Host};
 use reqwest::Url;
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::error::{FetchError, Via};
+use super::{
+    error::{FetchError, Via},
+    http1::{AGENT, Sender, bare, handshake, secured, system_roots, tls},
+};
 use crate::{
     config::{ForwardProxy, files},
     error_source::root_cause,
 };
-
-/// Most bytes that are buffered of one connection: the head of an answer fits in it.
-const MAX_BUFFER: usize = 64 * 1024;
-
-/// How the gateway names itself.
-pub(super) const AGENT: &str = concat!("mcp-gateway/", env!("CARGO_PKG_VERSION"));
 
 /// The client of a forward proxy.
 #[derive(Clone)]
@@ -59,12 +48,6 @@ impl std::fmt::Debug for ProxyClient {
             .finish()
     }
 }
-
-/// What a request goes over.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-type Sender = SendRequest<Empty<Bytes>>;
 
 impl ProxyClient {
     /// A client that verifies destinations with the certificates in `ca_file`, or the system's.
@@ -88,8 +71,12 @@ impl ProxyClient {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return true;
         };
-        let host = Host::parse(host);
-        !host.is_loopback() && !self.proxy.no_proxy.contains(&host, port)
+        self.is_used_for_host(&Host::parse(host), port)
+    }
+
+    /// Whether requests for this host and port go through the proxy.
+    pub(super) fn is_used_for_host(&self, host: &Host, port: u16) -> bool {
+        !host.is_loopback() && !self.proxy.no_proxy.contains(host, port)
     }
 
     /// The proxy, for messages.
@@ -139,7 +126,7 @@ impl ProxyClient {
             problem,
             via: self.via(),
         };
-        let tunnel = TokioIo::new(self.tunnel(url).await?);
+        let tunnel = TokioIo::new(self.tunnel(&authority(url)).await?);
         let host = url.host_str().unwrap_or_default();
         let stream = secured(&self.to_target, host, tunnel)
             .await
@@ -154,11 +141,13 @@ impl ProxyClient {
         answer.map_err(|error| failed(root_cause(&error)))
     }
 
-    /// A tunnel to the host and port of `url`.
-    async fn tunnel(&self, url: &Url) -> Result<Upgraded, FetchError> {
-        let target = authority(url);
-        let mut request = Request::connect(target.as_str())
-            .header(HOST, &target)
+    /// A tunnel to this host and port (`a.example:443`).
+    ///
+    /// # Errors
+    /// The proxy cannot be reached, or refused.
+    pub(super) async fn tunnel(&self, target: &str) -> Result<Upgraded, FetchError> {
+        let mut request = Request::connect(target)
+            .header(HOST, target)
             .header(USER_AGENT, AGENT);
         if let Some(credentials) = self.credentials()? {
             request = request.header(PROXY_AUTHORIZATION, credentials);
@@ -257,50 +246,14 @@ fn authority(url: &Url) -> String {
     format!("{host}:{port}")
 }
 
-/// An IPv6 address without its brackets.
-fn bare(host: &str) -> &str {
-    let inner = host.strip_prefix('[');
-    inner
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
-}
-
-async fn secured<S: Stream>(
-    tls: &TlsConnector,
-    host: &str,
-    stream: S,
-) -> Result<tokio_rustls::client::TlsStream<S>, String> {
-    let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| error.to_string())?;
-    tls.connect(name, stream)
-        .await
-        .map_err(|error| root_cause(&error))
-}
-
-/// Begins HTTP/1.1. The task of the connection ends with the sender and the answer.
-async fn handshake<S: Stream + 'static>(stream: S) -> Result<Sender, String> {
-    let handshake = http1::Builder::new()
-        .max_buf_size(MAX_BUFFER)
-        .handshake(TokioIo::new(stream));
-    let (sender, connection) = handshake.await.map_err(|error| root_cause(&error))?;
-    tokio::spawn(connection.with_upgrades());
-    Ok(sender)
-}
-
 /// TLS that is verified with the certificates in `ca_file`, or the system's.
 fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, FetchError> {
     let roots = match ca_file {
         Some(path) => files::roots(path)
             .map_err(|error| FetchError::Authority(format!("{} {error}", path.display())))?,
-        None => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            roots
-        }
+        None => system_roots(),
     };
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(tls(roots))
 }
 
 #[cfg(test)]

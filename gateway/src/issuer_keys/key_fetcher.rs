@@ -22,7 +22,7 @@ use crate::{
 /// The HTTP client for one issuer's key set, and the result of discovery.
 #[derive(Debug)]
 pub(crate) struct KeyFetcher {
-    /// None where the keys are in a file.
+    /// None where the keys are in a file, or published in this process.
     client: Option<Fetcher>,
     /// The `jwks_uri` that discovery last returned.
     discovered: Mutex<Option<String>>,
@@ -35,7 +35,7 @@ impl KeyFetcher {
     /// The issuer's CA file cannot be used.
     pub(crate) fn new(issuer: &Issuer, settings: Jwks) -> Result<Self, FetchError> {
         let client = match issuer.keys {
-            KeySource::File(_) => None,
+            KeySource::File(_) | KeySource::BuiltIn => None,
             KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(issuer, settings)?),
         };
         Ok(Self {
@@ -89,7 +89,7 @@ impl KeyFetcher {
             (KeySource::File(path), _) => return read_file(path),
             (KeySource::Uri(uri), Some(client)) => client.get(uri).await?,
             (KeySource::Discovery, Some(client)) => self.discover(client, issuer).await?,
-            (_, None) => {
+            (KeySource::BuiltIn, _) | (_, None) => {
                 return Err(FetchError::Document(
                     "no HTTP client for this issuer".into(),
                 ));

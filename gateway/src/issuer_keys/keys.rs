@@ -22,7 +22,7 @@ use std::{
 use arc_swap::ArcSwap;
 use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
-    token::key_set::ParsedKeySet,
+    token::key_set::{KeySet, ParsedKeySet},
 };
 use tokio::{
     sync::{Notify, watch},
@@ -101,6 +101,7 @@ impl IssuerKeys {
         metrics: &Arc<Metrics>,
         changed_files: &BTreeSet<PathBuf>,
     ) -> Result<Arc<Self>, FetchError> {
+        let settings = own_settings(issuer, settings);
         let has_changed = |file| changed_files.contains(file);
         let is_same = |previous: &&Arc<Self>| {
             previous.are_of(issuer) && !issuer.ca_file.as_ref().is_some_and(has_changed)
@@ -125,6 +126,7 @@ impl IssuerKeys {
 
     fn new(issuer: Issuer, settings: Jwks, metrics: Arc<Metrics>) -> Result<Self, FetchError> {
         let budget = budget(&issuer, settings);
+        let tried = u64::from(issuer.keys == KeySource::BuiltIn);
         Ok(Self {
             fetcher: KeyFetcher::new(&issuer, settings)?,
             issuer,
@@ -132,7 +134,10 @@ impl IssuerKeys {
             begun: Instant::now(),
             metrics,
             state: ArcSwap::default(),
-            progress: watch::Sender::default(),
+            progress: watch::Sender::new(FetchProgress {
+                asked: tried,
+                ended: tried,
+            }),
             changes: watch::Sender::default(),
             wake: Arc::default(),
             budget,
@@ -170,7 +175,7 @@ impl IssuerKeys {
     pub(crate) fn come_from(&self, files: &BTreeSet<PathBuf>) -> bool {
         let source = match &self.issuer.keys {
             KeySource::File(file) => Some(file),
-            KeySource::Discovery | KeySource::Uri(_) => None,
+            KeySource::Discovery | KeySource::Uri(_) | KeySource::BuiltIn => None,
         };
         let credentials = match &self.issuer.route {
             Route::Proxy(proxy) => proxy.credentials_file.as_ref(),
@@ -205,6 +210,17 @@ impl IssuerKeys {
         }
     }
 
+    /// Puts the keys of the built-in authorization server in use. Tokens that a removed or changed key signed are not accepted any
+    /// more.
+    pub(crate) fn publish(&self, keys: KeySet) {
+        self.put_in_use(keys, Instant::now());
+    }
+
+    /// Whether the keys are published in this process. They are never fetched.
+    pub(crate) fn are_built_in(&self) -> bool {
+        self.issuer.keys == KeySource::BuiltIn
+    }
+
     /// The name in the configuration.
     pub(crate) fn name(&self) -> &str {
         &self.issuer.name
@@ -226,7 +242,8 @@ impl IssuerKeys {
     /// for one that the budget grants; until `wait` after `arrived` at most. The fetch may have begun before `arrived`.
     ///
     /// # Errors
-    /// As [`IssuerKeys::current`]. [`Reason::UnknownKeyPending`] when no fetch is allowed, succeeded, or ended in time.
+    /// As [`IssuerKeys::current`]. [`Reason::UnknownKeyPending`] when no fetch is allowed, succeeded, or ended in time;
+    /// [`Reason::UnknownKey`] where there is nothing to fetch.
     pub(crate) async fn newer_than(
         &self,
         seen: &Arc<KeyState>,
@@ -238,6 +255,9 @@ impl IssuerKeys {
             let ended = self.progress.borrow().ended;
             if let Some(newer) = self.other_than(seen)? {
                 return Ok(newer);
+            }
+            if self.are_built_in() {
+                return Err(Reason::UnknownKey.into());
             }
             match self.request_fetch_within_budget() {
                 Ok(()) => {
@@ -286,8 +306,11 @@ impl IssuerKeys {
         self.progress.borrow().ended > 0
     }
 
-    /// Sets the metric for the age of the keys: since the start, while there are none.
+    /// Sets the metric for the age of the keys: since the start, while there are none. Keys that are not fetched have no age.
     pub(crate) fn observe_age(&self) {
+        if self.are_built_in() {
+            return;
+        }
         let since = self.state.load().confirmed().unwrap_or(self.begun);
         self.metrics
             .jwks_age
@@ -298,7 +321,12 @@ impl IssuerKeys {
     /// Refreshes the keys as long as they are in use.
     pub(crate) fn run(self: Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
         let wake = self.wake.clone();
-        keep_fresh(Arc::downgrade(&self), wake)
+        let fetched = (!self.are_built_in()).then(|| Arc::downgrade(&self));
+        async move {
+            if let Some(fetched) = fetched {
+                keep_fresh(fetched, wake).await;
+            }
+        }
     }
 
     /// Fetches the keys because an operator requested it: at once, or [`LEAST_BETWEEN_REFRESHES`] after the last time.
@@ -374,6 +402,9 @@ impl IssuerKeys {
 
     /// Requests a fetch, regardless of the budget.
     pub(crate) fn request_fetch(&self) {
+        if self.are_built_in() {
+            return;
+        }
         // The issuer may have moved its keys.
         self.fetcher.forget_discovered();
         self.mark_asked();
@@ -439,8 +470,14 @@ impl IssuerKeys {
             let keys = parsed.keys.len();
             tracing::info!(issuer = self.name(), keys, "key set loaded");
         }
+        self.put_in_use(parsed.keys, begun);
+    }
+
+    /// Puts keys in use that were true at `begun`.
+    fn put_in_use(&self, keys: KeySet, begun: Instant) {
+        let old = self.state.load_full();
         let was_usable = self.usable().is_some();
-        let next = old.next(parsed.keys, begun);
+        let next = old.next(keys, begun);
         let is_changed = next.generation() != old.generation() || !was_usable;
         self.state.store(Arc::new(next));
         if is_changed {
@@ -449,9 +486,21 @@ impl IssuerKeys {
     }
 }
 
+/// The settings as they apply to this issuer: keys of the built-in authorization server are never stale, and nothing about them
+/// changes with the configuration, so that a reload keeps them.
+fn own_settings(issuer: &Issuer, settings: Jwks) -> Jwks {
+    match issuer.keys {
+        KeySource::BuiltIn => Jwks {
+            stale: Duration::MAX,
+            ..Jwks::default()
+        },
+        KeySource::Discovery | KeySource::Uri(_) | KeySource::File(_) => settings,
+    }
+}
+
 fn budget(issuer: &Issuer, settings: Jwks) -> Mutex<FetchBudget> {
     Mutex::new(match issuer.keys {
-        KeySource::File(_) => FetchBudget::for_file(settings),
+        KeySource::File(_) | KeySource::BuiltIn => FetchBudget::for_file(settings),
         KeySource::Discovery | KeySource::Uri(_) => FetchBudget::for_issuer(settings),
     })
 }
@@ -580,6 +629,45 @@ mod tests {
         tokio::spawn(keys.clone().run());
         keys.current().await.unwrap();
         keys
+    }
+
+    #[tokio::test]
+    async fn published_keys_are_used_at_once_and_never_fetched() {
+        let issuer = Issuer {
+            keys: KeySource::BuiltIn,
+            ca_file: None,
+            ..issuer()
+        };
+        let short = Jwks {
+            stale: Duration::ZERO,
+            ..Jwks::default()
+        };
+        let keys = reuse_or_new(None, &issuer, short, &[]);
+        // Nobody waits for keys that nobody fetches.
+        assert!(keys.was_tried());
+        assert_eq!(keys.current().await.unwrap_err(), Reason::KeysUnavailable);
+        keys.clone().run().await;
+        keys.request_fetch();
+        assert!(!keys.progress.borrow().is_under_way());
+
+        let parsed = || KeySet::parse(KEY.as_bytes()).unwrap().keys;
+        let changes = keys.changes();
+        keys.publish(parsed());
+        assert!(changes.has_changed().unwrap());
+        let seen = keys.current().await.unwrap();
+        let arrived = Instant::now();
+        let refusal = keys.newer_than(&seen, arrived).await.unwrap_err();
+        assert_eq!(refusal.reason, Reason::UnknownKey);
+        keys.publish(parsed());
+        let same = keys.newer_than(&seen, arrived).await.unwrap();
+        assert_eq!(same.generation(), seen.generation());
+        assert!(arrived.elapsed() < Jwks::default().wait);
+
+        // A reload keeps them, whatever it changes about fetching.
+        let kept = reuse_or_new(Some(&keys), &issuer, Jwks::default(), &[]);
+        assert!(Arc::ptr_eq(&keys, &kept));
+        keys.publish(KeySet::default());
+        assert_eq!(keys.generation(), None);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 //! to receive it. An answer that is edited is read completely as well, or event by event in a stream. So all bodies together
 //! have a limit: a request beyond it is refused, and the client may retry later. Within that limit, each subject has a share
 //! (`limits.bodies_bytes_per_principal`), so that one cannot stop all others by uploads that it never finishes. No byte of a body
-//! is read before the caller is known. A body that does not arrive at once also counts for its client's address
+//! for an upstream is read before the caller is known. A body that does not arrive at once, or whose caller cannot be known, also counts for its client's address
 //! (`limits.bodies_bytes_per_address`): a client may have several subjects. No address is exempt.
 
 use std::sync::{

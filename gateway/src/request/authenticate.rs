@@ -35,7 +35,11 @@ pub(crate) async fn authenticate(
     let token = verified_token(&token, resource, exchange, started).await;
     let durations = &exchange.gateway.metrics().authentication_duration;
     durations.observe(started.elapsed().as_secs_f64());
-    Ok(token?)
+    let token = token?;
+    if token.is_revoked(exchange.gateway.revocations()) {
+        return Err(Reason::TokenRevoked.into());
+    }
+    Ok(token)
 }
 
 /// The token, verified now or found in the cache.

@@ -13,6 +13,7 @@ use pingora::protocols::http::ServerSession;
 use super::{record::Record, response::editing::Editing};
 use crate::{
     limits::{accounts::SubjectAccount, body_budget::BodyReservation},
+    local::service::LocalEndpoint,
     shared::Gateway,
     snapshot::{ProtectedResource, Snapshot},
 };
@@ -27,6 +28,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) record: &'a mut Record,
     /// Known after routing: the challenge of a refusal is this resource's.
     pub(crate) resource: Option<Arc<ProtectedResource>>,
+    /// The endpoint of a service of the gateway's own, if the request is for one.
+    pub(crate) endpoint: Option<LocalEndpoint>,
     /// An allowed `Origin`: every answer has it in its CORS headers.
     pub(crate) origin: Option<HeaderValue>,
     /// The message's id, once read: error responses about the message have it.
@@ -56,6 +59,7 @@ impl<'a> Exchange<'a> {
             gateway,
             record,
             resource: None,
+            endpoint: None,
             origin: None,
             rpc_id: None,
             refused_version: None,

@@ -12,6 +12,8 @@
 //! 7. [`forward`]: sends the request to the upstream; [`response`] returns the answer.
 //! 8. [`record`]: at the end of the request, its metrics and its access line are written (`record/guard.rs`).
 //!
+//! A request for a service of the gateway's own ends after phase 2, in [`serve_local`].
+//!
 //! The [`exchange`] holds what the phases find, the [`record`] what logs and metrics get of it. An open listening stream keeps its
 //! [`standing`]: it is judged again when the policy or the keys change.
 
@@ -25,6 +27,7 @@ mod read;
 pub(crate) mod record;
 pub(crate) mod response;
 mod route;
+mod serve_local;
 mod session;
 pub(crate) mod standing;
 mod viewer;

@@ -12,6 +12,7 @@ use super::{
     record::audit,
     response::{list_filter, relay::Relay, respond},
     route::{self, Destination},
+    serve_local,
     session::{session_id, task_ids},
     standing::Standing,
 };
@@ -57,6 +58,10 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
             return Ok(None);
         }
         Destination::Resource(resource) => resource,
+        Destination::Local(service, endpoint) => {
+            Box::pin(serve_local::serve(exchange, &*service, endpoint, admitted)).await?;
+            return Ok(None);
+        }
     };
     if admitted.path != resource.path {
         // Another final slash: whatever decides about the call sees the configured path.

@@ -6,7 +6,10 @@ use mcp_gateway_core::refusal::reason::Reason;
 
 use super::admit::Admitted;
 use crate::{
-    local::documents::Documents,
+    local::{
+        documents::Documents,
+        service::{LocalEndpoint, LocalService},
+    },
     snapshot::{ProtectedResource, Snapshot},
 };
 
@@ -16,17 +19,26 @@ pub(crate) enum Destination {
     Document,
     /// A protected resource.
     Resource(Arc<ProtectedResource>),
+    /// An endpoint of a service of the gateway's own.
+    Local(Arc<dyn LocalService>, LocalEndpoint),
 }
 
-/// Finds the destination with this path.
+/// Finds the destination with this path. A service has some of the well-known paths; where it has another one, the configuration
+/// has no resource there.
 pub(crate) fn route(admitted: &Admitted, snapshot: &Snapshot) -> Result<Destination, Reason> {
     if Documents::claims(&admitted.path) {
-        return Ok(Destination::Document);
+        return Ok(local(admitted, snapshot).unwrap_or(Destination::Document));
     }
-    snapshot
-        .resource(&admitted.host, &admitted.path)
-        .map(|resource| Destination::Resource(resource.clone()))
-        .ok_or(Reason::NotFound)
+    match snapshot.resource(&admitted.host, &admitted.path) {
+        Some(resource) => Ok(Destination::Resource(resource.clone())),
+        None => local(admitted, snapshot).ok_or(Reason::NotFound),
+    }
+}
+
+fn local(admitted: &Admitted, snapshot: &Snapshot) -> Option<Destination> {
+    let service = snapshot.service.as_ref()?;
+    let endpoint = service.endpoint(&admitted.host, &admitted.path)?;
+    Some(Destination::Local(service.clone(), endpoint))
 }
 
 #[cfg(test)]
@@ -46,6 +58,7 @@ mod tests {
         route(&admitted, &gateway("").snapshot()).map(|destination| match destination {
             Destination::Document => "document".to_owned(),
             Destination::Resource(resource) => resource.upstream.endpoint().to_owned(),
+            Destination::Local(..) => "local".to_owned(),
         })
     }
 

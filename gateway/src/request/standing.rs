@@ -1,6 +1,7 @@
 //! Whether the caller of an open listening stream may still listen.
 //!
-//! A stream is judged again when the configuration is exchanged, and when its issuer has withdrawn or changed a key: would
+//! A stream is judged again when the configuration is exchanged, when its issuer has withdrawn or changed a key, and when a grant
+//! has ended: would
 //! the request that opened it be permitted now? The token is verified again if its verification could differ, then the
 //! policy in use decides about the same call. A stream that is still permitted does not notice. While keys are unavailable,
 //! nothing is decided about the token: the next fetch does. A stream of a resource that was removed continues.
@@ -20,7 +21,7 @@ use mcp_gateway_core::{
     },
     policy::DecisionSource,
     refusal::reason::Reason,
-    token::{bearer::bearer, jwt::Unverified},
+    token::{bearer::bearer, grant::GrantId, jwt::Unverified},
 };
 use tokio::sync::watch;
 
@@ -28,6 +29,7 @@ use super::{
     admit::Admitted, authenticate::issuer_of, exchange::Exchange, record::why, viewer::Viewer,
 };
 use crate::{
+    authorization_server::revocations::Revocations,
     clock,
     issuer_keys::keys::IssuerKeys,
     snapshot::{ProtectedResource, Snapshot, VerifiedToken},
@@ -74,6 +76,11 @@ impl From<Reason> for Lost {
 /// The right of an open stream's caller, with the request that opened the stream.
 pub(crate) struct Standing {
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    revocations: Arc<Revocations>,
+    /// Other grants that end, where the token names its grant.
+    revoked: Option<watch::Receiver<()>>,
+    /// The grant of the token.
+    grant: Option<GrantId>,
     resource: Arc<ProtectedResource>,
     /// Index into the resource's issuers.
     issuer: usize,
@@ -106,6 +113,9 @@ impl Standing {
         let kept = kept.filter_map(|name| Some((name.clone(), sent.get(name)?.clone())));
         Self {
             snapshots,
+            revocations: exchange.gateway.revocations().clone(),
+            revoked: (token.verified.grant).map(|_| exchange.gateway.revocations().changes()),
+            grant: token.verified.grant,
             resource: resource.clone(),
             issuer: token.issuer,
             verified_by: Some(token.generation),
@@ -135,10 +145,20 @@ impl Standing {
                     None => false,
                 }
             };
-            // Both senders live as long as the gateway and the resource.
+            let Self {
+                snapshots, revoked, ..
+            } = self;
+            let revoked = async {
+                match revoked {
+                    Some(revoked) => revoked.changed().await.is_ok(),
+                    None => false,
+                }
+            };
+            // The senders live as long as the gateway and the resource.
             tokio::select! {
-                Ok(()) = self.snapshots.changed() => self.snapshots.mark_changed(),
+                Ok(()) = snapshots.changed() => snapshots.mark_changed(),
                 true = changed => {}
+                true = revoked => {}
                 else => return,
             }
         }
@@ -175,6 +195,10 @@ impl Standing {
     }
 
     fn judge_if_changed(&mut self) -> Result<(), Lost> {
+        let is_revoked = |grant| self.revocations.is_revoked(grant);
+        if self.grant.as_ref().is_some_and(is_revoked) {
+            return Err(Reason::TokenRevoked.into());
+        }
         if self.snapshots.has_changed().unwrap_or(false) {
             let snapshot = self.snapshots.borrow_and_update().clone();
             if let Some(resource) = snapshot.resource(&self.host, &self.viewer.path) {

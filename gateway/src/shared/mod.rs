@@ -19,6 +19,7 @@ use mcp_gateway_core::{
     http::client_address::{ClientAddress, CountedAddress},
     principal::{Principal, Subject},
 };
+use prometheus::IntCounter;
 use tokio::{
     sync::{Semaphore, watch},
     time::sleep,
@@ -26,6 +27,7 @@ use tokio::{
 
 use crate::shared::process_state::ProcessState;
 use crate::{
+    authorization_server::revocations::Revocations,
     limits::{
         accounts::{Accounts, AddressAccount, SubjectAccount},
         body_budget::BodyBudget,
@@ -65,6 +67,7 @@ pub(crate) struct Gateway {
     overload: Overload,
     refusals: RefusalsPerAddress,
     rate_limiter: RateLimiter,
+    revocations: Arc<Revocations>,
     state: ProcessState,
     asked_issuers: AtomicBool,
     request_ids: RequestIds,
@@ -91,6 +94,10 @@ impl Gateway {
             overload: Overload::default(),
             refusals: RefusalsPerAddress::new(),
             rate_limiter: RateLimiter::new(),
+            revocations: snapshot
+                .authorization_server
+                .as_ref()
+                .map_or_else(Arc::default, |server| server.revocations().clone()),
             snapshots: watch::Sender::new(snapshot.clone()),
             snapshot: ArcSwap::new(snapshot),
             metrics,
@@ -158,6 +165,16 @@ impl Gateway {
         metrics.calls_limit.set(whole(snapshot.capacity.calls));
         metrics.body_bytes.set(whole(self.body_budget.bytes()));
         metrics.body_bytes_limit.set(whole(snapshot.bodies.all));
+        if let Some(server) = &snapshot.authorization_server {
+            let figures = server.store().figures();
+            let raise = |counter: &IntCounter, count: u64| {
+                counter.inc_by(count.saturating_sub(counter.get()));
+            };
+            raise(&metrics.oauth_store_commits, figures.commits());
+            raise(&metrics.oauth_store_changes, figures.changes());
+            raise(&metrics.oauth_store_failures, figures.failures());
+            metrics.oauth_store_waiting.set(whole(figures.waiting()));
+        }
     }
 
     /// The bytes of all bodies in memory.
@@ -178,6 +195,11 @@ impl Gateway {
     /// The rate limits.
     pub(crate) const fn rate_limiter(&self) -> &RateLimiter {
         &self.rate_limiter
+    }
+
+    /// Grants of the built-in authorization server that have ended.
+    pub(crate) const fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
     }
 
     /// Counts a refusal against the address that caused it, unless the address is exempt.

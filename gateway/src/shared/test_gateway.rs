@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, io, path::Path, sync::Arc};
 use super::Gateway;
 use crate::{
     config::{self, Audit, Environment, Log},
+    local::service::LocalService,
     snapshot::Snapshot,
     telemetry::{
         log_queue::LogWriter,
@@ -29,12 +30,18 @@ resources:
 
 /// The gateway of [`CONFIG`] with `more` keys appended.
 pub(crate) fn gateway(more: &str) -> Arc<Gateway> {
+    gateway_with(more, None)
+}
+
+/// The same one with a service of its own.
+pub(crate) fn gateway_with(more: &str, service: Option<Arc<dyn LocalService>>) -> Arc<Gateway> {
     // A second call finds the same provider installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let text = format!("{CONFIG}{more}");
     let config = config::parse(&text, Path::new("."), &Environment::default()).unwrap();
     let metrics = Arc::new(Metrics::new().unwrap());
-    let snapshot = Snapshot::build(&config, &metrics, None, &BTreeSet::new()).unwrap();
+    let mut snapshot = Snapshot::build(&config, &metrics, None, &BTreeSet::new()).unwrap();
+    snapshot.service = service;
     let dropped = metrics.log_lines_dropped.clone();
     let writer = LogWriter::start(io::sink(), dropped.clone(), |_| {}).unwrap();
     let log = Log {

@@ -6,7 +6,10 @@ use http::HeaderName;
 use mcp_gateway_core::seal::SealingKeyError;
 use thiserror::Error;
 
-use crate::{config::files::FileError, fetch::error::FetchError, upstream::UpstreamError};
+use crate::{
+    authorization_server::ServerError, config::files::FileError, fetch::error::FetchError,
+    upstream::UpstreamError,
+};
 
 /// A file cannot be used any more since the configuration was checked, or the system has no randomness for a key.
 #[derive(Debug, Error)]
@@ -23,6 +26,8 @@ pub(crate) enum SnapshotError {
     },
     #[error("the session key {} (sessions.key_files) {error}", path.display())]
     SessionKey { path: PathBuf, error: FileError },
+    #[error("the authorization server (authorization_server): {0}")]
+    AuthorizationServer(#[from] ServerError),
     #[error("cannot create the session key: {0}")]
     Sealing(#[from] SealingKeyError),
 }

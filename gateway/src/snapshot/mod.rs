@@ -35,7 +35,8 @@ use mcp_gateway_core::{
 };
 
 use crate::{
-    config::{Addresses, Config, Limits, Resource, Shutdown, Timeouts},
+    authorization_server::server::Server,
+    config::{Addresses, BUILT_IN, Config, Limits, Resource, Shutdown, Timeouts},
     limits::{
         body_budget::BodyLimits,
         in_flight::{InFlightLimits, Most},
@@ -45,7 +46,7 @@ use crate::{
         },
         rate_limiter,
     },
-    local::documents::Documents,
+    local::{documents::Documents, service::LocalService},
     telemetry::metrics::Metrics,
 };
 use configured_sealer::ConfiguredSealer;
@@ -60,6 +61,10 @@ pub(crate) struct Snapshot {
     pub(crate) scheme: Scheme,
     pub(crate) origins: Origins,
     pub(crate) documents: Documents,
+    /// The built-in authorization server, if there is one.
+    pub(crate) service: Option<Arc<dyn LocalService>>,
+    /// The same one, for what follows from a reload.
+    pub(crate) authorization_server: Option<Server>,
     pub(crate) addresses: Addresses,
     pub(crate) limits: Limits,
     /// What the descriptors of the process suffice for.
@@ -92,6 +97,7 @@ impl Snapshot {
     ) -> Result<Self, SnapshotError> {
         let previous_keys = previous.map(|previous| &previous.keys);
         let keys = trusted_issuer::keys_by_issuer(config, metrics, previous_keys, changed_files)?;
+        let authorization_server = authorization_server(config, previous, &keys)?;
         let mut resources: HashMap<String, Vec<Arc<ProtectedResource>>> = HashMap::new();
         for resource in &config.resources {
             let previous = previous.and_then(|previous| previous.resource_configured_at(resource));
@@ -112,6 +118,8 @@ impl Snapshot {
             scheme: config.public_url.scheme(),
             origins: Origins::new(config.public_url.origin(), config.origins.clone()),
             documents: Documents::new(config),
+            service: (authorization_server.clone()).map(|server| Arc::new(server) as _),
+            authorization_server,
             addresses: config.addresses.clone(),
             limits,
             capacity: capacity(config, &limits),
@@ -134,6 +142,15 @@ impl Snapshot {
             hosts: hosts(config),
             resources,
         })
+    }
+
+    /// Serves this authorization server from the start on; a reload keeps what it has.
+    pub(crate) fn start_authorization_server(&mut self, server: Server) {
+        if let Some(keys) = self.keys.get(BUILT_IN) {
+            server.publish_keys(keys);
+        }
+        self.service = Some(Arc::new(server.clone()));
+        self.authorization_server = Some(server);
     }
 
     /// The most calls and listening streams.
@@ -207,6 +224,22 @@ impl Snapshot {
         let mut same = sharing.filter(|protected| protected.host == resource.host);
         same.next().map(Arc::as_ref)
     }
+}
+
+/// The built-in authorization server after a reload, with its keys in use.
+fn authorization_server(
+    config: &Config,
+    previous: Option<&Snapshot>,
+    keys: &KeysByIssuer,
+) -> Result<Option<Server>, SnapshotError> {
+    let server = match previous.map(|previous| &previous.authorization_server) {
+        None | Some(None) => None,
+        Some(Some(server)) => server.reloaded(config)?,
+    };
+    if let (Some(server), Some(keys)) = (&server, keys.get(BUILT_IN)) {
+        server.publish_keys(keys);
+    }
+    Ok(server)
 }
 
 /// The limit on new legacy sessions (`limits.initializations_per_principal`), per minute.

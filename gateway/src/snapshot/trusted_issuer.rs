@@ -10,7 +10,7 @@ use mcp_gateway_core::token::issuer_profile::IssuerProfile;
 
 use super::error::SnapshotError;
 use crate::{
-    config::{Config, Issuer, IssuerName, Resource},
+    config::{Config, Issuer, IssuerName, KeySource, Resource},
     issuer_keys::keys::IssuerKeys,
     telemetry::metrics::Metrics,
 };
@@ -83,6 +83,7 @@ pub(crate) fn profile(issuer: &Issuer, name: &IssuerName, resource: &Resource) -
         clock_skew: issuer.clock_skew,
         max_lifetime: issuer.max_lifetime,
         ignored_headers: issuer.ignored_headers.clone(),
+        names_grants: issuer.keys == KeySource::BuiltIn,
         kept_claims: resource.policy.claims_read(),
     }
 }

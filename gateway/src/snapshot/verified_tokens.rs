@@ -12,7 +12,7 @@ use mcp_gateway_core::{time::UnixTime, token::jwt::Verified};
 use quick_cache::sync::Cache;
 
 use super::trusted_issuer::TrustedIssuer;
-use crate::limits::accounts::SubjectAccount;
+use crate::{authorization_server::revocations::Revocations, limits::accounts::SubjectAccount};
 
 /// A token's SHA-256.
 pub(crate) type TokenDigest = [u8; 32];
@@ -40,6 +40,12 @@ impl VerifiedToken {
     /// Whether the token has expired, even if the wall clock was set back.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Whether its grant has ended.
+    pub(crate) fn is_revoked(&self, revocations: &Revocations) -> bool {
+        let grant = self.verified.grant.as_ref();
+        grant.is_some_and(|grant| revocations.is_revoked(grant))
     }
 
     /// When the token has expired for the resource with these `issuers`, clock skew included.
@@ -139,6 +145,7 @@ mod tests {
                 claims: KeptClaims::none(),
                 expires: UnixTime::new(1000),
                 not_before: None,
+                grant: None,
             },
             issuer: 0,
             generation: 0,
@@ -156,6 +163,22 @@ mod tests {
         assert!(!kept.is_over(began + left - Duration::from_secs(1)));
         assert!(kept.is_over(began + left));
         assert!(!token(VerifiedToken::deadline(began, Duration::MAX)).is_over(began + left));
+    }
+
+    #[test]
+    fn a_verified_token_is_revoked_with_its_grant() {
+        let revocations = Revocations::default();
+        let of = |grant| {
+            let mut token = token(None);
+            token.verified.grant = grant;
+            token
+        };
+        let (ended, other) = (of(Some([1; 16])), of(Some([2; 16])));
+        assert!(!ended.is_revoked(&revocations));
+        let entry = [([1; 16], UnixTime::new(1000))];
+        revocations.revoke(entry, UnixTime::new(0)).unwrap();
+        assert!(ended.is_revoked(&revocations) && !other.is_revoked(&revocations));
+        assert!(!of(None).is_revoked(&revocations));
     }
 
     fn keys() -> Arc<IssuerKeys> {
@@ -200,7 +223,8 @@ mod tests {
         assert!(!is_reused(two, &audience, CAPACITY));
         let with_other_keys = vec![issuer(&self::keys())];
         assert!(!is_reused(with_other_keys, &audience, CAPACITY));
-        let changes: [fn(&mut IssuerProfile); 9] = [
+        let changes: [fn(&mut IssuerProfile); 10] = [
+            |profile| profile.names_grants = true,
             |profile| profile.clock_skew = Duration::from_secs(9),
             |profile| profile.kept_claims = MemberNames::All,
             |profile| profile.token_types.clear(),

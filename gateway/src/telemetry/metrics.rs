@@ -100,6 +100,16 @@ pub(crate) struct Metrics {
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) audit_lines_dropped: IntCounter,
+    pub(crate) oauth_refused_requests: IntCounterVec,
+    pub(crate) oauth_sign_ins: IntCounterVec,
+    pub(crate) oauth_consents: IntCounterVec,
+    pub(crate) oauth_registrations: IntCounterVec,
+    pub(crate) oauth_tokens: IntCounterVec,
+    pub(crate) oauth_revocations: IntCounterVec,
+    pub(crate) oauth_store_commits: IntCounter,
+    pub(crate) oauth_store_changes: IntCounter,
+    pub(crate) oauth_store_failures: IntCounter,
+    pub(crate) oauth_store_waiting: IntGauge,
 }
 
 impl Metrics {
@@ -185,6 +195,28 @@ impl Metrics {
                 "audit_lines_dropped_total",
                 "Audit lines dropped because writing the audit log failed or was too slow.",
             )?,
+            oauth_refused_requests: register.counters(
+                "oauth_refused_requests_total",
+                "Requests that the authorization server refused at its other endpoints (authorization, introspection), by endpoint and error.",
+                &["endpoint", "error"],
+            )?,
+            oauth_sign_ins: register.counters("oauth_sign_ins_total", "Sign-ins at the authorization server, by outcome.", &["outcome"])?,
+            oauth_consents: register.counters("oauth_consents_total", "Answers on its consent page, by decision.", &["decision"])?,
+            oauth_registrations: register.counters(
+                "oauth_registrations_total",
+                "Registrations of clients, and changes of them, by outcome: what was done, or the error.",
+                &["outcome"],
+            )?,
+            oauth_tokens: register.counters(
+                "oauth_tokens_total",
+                "Token requests, by grant type and outcome: issued, or the error.",
+                &["grant_type", "outcome"],
+            )?,
+            oauth_revocations: register.counters("oauth_revocations_total", "Revocation requests of clients, by outcome.", &["outcome"])?,
+            oauth_store_commits: register.counter("oauth_store_commits_total", "Durable commits of the store of the authorization server. One has all changes that waited.")?,
+            oauth_store_changes: register.counter("oauth_store_changes_total", "Changes in these commits.")?,
+            oauth_store_failures: register.counter("oauth_store_failures_total", "Commits that failed: the disk is full, for example.")?,
+            oauth_store_waiting: register.gauge("oauth_store_waiting", "Changes that wait for a commit.")?,
             registry: register.registry,
         };
         metrics.build_info()?;

@@ -4,6 +4,7 @@ use mcp_gateway_core::{cel::ConditionFault, refusal::reason::Reason};
 use prometheus::IntGauge;
 
 use super::{
+    authorization_event::{AuthorizationEvent, EventKind},
     metrics::{Metrics, NO_RESOURCE, method_label, status_label},
     request_view::FinishedRequest,
 };
@@ -59,6 +60,26 @@ impl Metrics {
         self.condition_failures
             .with_label_values(&[resource, fault.cause()])
             .inc();
+    }
+
+    /// Counts an event at the authorization server.
+    pub(crate) fn count_authorization(&self, event: &AuthorizationEvent) {
+        let outcome = event.outcome;
+        match event.kind {
+            EventKind::SignIn => self.oauth_sign_ins.with_label_values(&[outcome]).inc(),
+            EventKind::Consent => self.oauth_consents.with_label_values(&[outcome]).inc(),
+            EventKind::Registration => self.oauth_registrations.with_label_values(&[outcome]).inc(),
+            EventKind::Revocation => self.oauth_revocations.with_label_values(&[outcome]).inc(),
+            EventKind::Token(grant) => {
+                let labels = [grant.label(), outcome];
+                self.oauth_tokens.with_label_values(&labels).inc();
+            }
+            EventKind::Authorization | EventKind::Introspection => {
+                let labels = [event.kind.label(), outcome];
+                self.oauth_refused_requests.with_label_values(&labels).inc();
+            }
+            EventKind::SignOut => {}
+        }
     }
 
     /// The open streams of a resource.

@@ -127,6 +127,14 @@ impl Config {
         self
     }
 
+    /// Removes a key of the root.
+    pub fn without(mut self, key: &str) -> Self {
+        if let Some(root) = self.value.as_object_mut() {
+            root.remove(key);
+        }
+        self
+    }
+
     /// Writes a file next to the configuration and returns its path.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);

@@ -36,6 +36,11 @@ mod authentication {
     mod tokens;
 }
 
+/// The built-in authorization server: people who sign in, and the tokens that their clients get.
+mod sign_in {
+    mod flows;
+}
+
 /// Permissions of a caller: policies, conditions, rate limits, filtered lists, and the audit log of decisions.
 mod authorization {
     mod audit;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::credentials::Credentials;
+use super::credentials::{PASSWORD, USER};
 
 /// Everything the printed lines name.
 pub(super) struct Instructions<'a> {
@@ -18,7 +18,8 @@ pub(super) struct Instructions<'a> {
     pub(super) list_tasks: &'a Path,
     /// What `curl -K` reads to create a task.
     pub(super) create_task: &'a Path,
-    pub(super) credentials: &'a Credentials,
+    /// Signs an access token with these scopes.
+    pub(super) sign: &'a dyn Fn(&str) -> Option<String>,
     pub(super) admin: SocketAddr,
 }
 
@@ -27,9 +28,8 @@ impl Instructions<'_> {
     pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let resource = format!("{}/mcp", self.url);
         let sign = |scope| {
-            self.credentials
-                .token(&resource, scope)
-                .map_err(io::Error::other)
+            let failed = || io::Error::other("the token cannot be signed");
+            (self.sign)(scope).ok_or_else(failed)
         };
         let (full, read_only) = (sign("tasks:read tasks:write")?, sign("tasks:read")?);
         let (curl, node, trust) = match self.authority.as_deref().map(Path::display) {
@@ -56,6 +56,8 @@ impl Instructions<'_> {
             list = self.list_tasks.display(),
             create = self.create_task.display(),
             admin = self.admin,
+            user = USER,
+            password = PASSWORD,
         )?;
         out.flush()
     }

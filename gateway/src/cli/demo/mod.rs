@@ -1,7 +1,7 @@
 //! `mcp-gateway demo`: a first authorized call without any set-up.
 //!
-//! Starts the task server on a unix socket in a temporary directory, puts the gateway in front of it, signs tokens
-//! with a new key, and prints commands to paste. The configuration is an ordinary file, checked and loaded
+//! Starts the task server on a unix socket in a temporary directory, puts the gateway in front of it, with the built-in authorization
+//! server where one user can sign in, and prints commands to paste. The configuration is an ordinary file, checked and loaded
 //! like any other. The directory is removed at exit.
 
 mod credentials;
@@ -26,9 +26,8 @@ use upstream_tasks::{Listener, ServeConfig, TaskStore};
 use super::{check, exit::report_cannot_run};
 use crate::{
     app::{Prepared, Start},
-    config::Finding,
+    config::{Finding, authorization_server::DemoUser},
 };
-use credentials::Credentials;
 use error::DemoError;
 use example_calls::ExampleCall;
 use instructions::Instructions;
@@ -57,8 +56,14 @@ pub(super) fn demo(options: &Options, out: &mut dyn Write, errors: &mut dyn Writ
 
 fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
     let files = DemoFiles::create(options)?;
-    let config = check::load(&files.config, None)
+    let mut config = check::load(&files.config, None)
         .map_err(|findings| configuration_error(&files, &findings))?;
+    if let Some(server) = &mut config.config.authorization_server {
+        server.demo = Some(DemoUser {
+            user: credentials::USER.to_owned(),
+            password: credentials::PASSWORD.to_owned(),
+        });
+    }
     let tasks = TaskServer::start(&files)?;
     let gateway = Prepared::new(&config, Start::Fresh)?;
     let instructions = Instructions {
@@ -67,7 +72,7 @@ fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
         config: &files.config,
         list_tasks: &files.example(&ExampleCall::list_tasks())?,
         create_task: &files.example(&ExampleCall::create_task())?,
-        credentials: &files.credentials,
+        sign: &|scope| gateway.sign_for_demo(credentials::USER, scope),
         admin: options.admin,
     };
     // The demonstration keeps running when standard output is closed.
@@ -88,7 +93,6 @@ fn configuration_error(files: &DemoFiles, findings: &[Finding]) -> DemoError {
 struct DemoFiles {
     directory: TempDir,
     config: PathBuf,
-    credentials: Credentials,
     scheme: &'static str,
     port: u16,
 }
@@ -118,12 +122,11 @@ impl DemoFiles {
             .map_err(|error| DemoError::file(&std::env::temp_dir(), error))?;
         let files = Self {
             config: directory.path().join("gateway.yaml"),
-            credentials: Credentials::make()?,
             port: address.port(),
             directory,
             scheme,
         };
-        files.write("jwks.json", files.credentials.jwks())?;
+        files.write("users.yaml", credentials::users()?)?;
         files.write("session.key", credentials::make_session_key()?)?;
         if options.tls {
             let (authority, certificate, key) = credentials::make_certificates()?;
@@ -177,7 +180,6 @@ impl DemoFiles {
             tls = tls,
             admin = options.admin,
             host = address,
-            issuer = credentials::ISSUER,
         )
     }
 }

@@ -24,6 +24,7 @@ use mcp_gateway_core::{
     time::UnixTime,
     token::{
         bearer::bearer,
+        issuer_profile::IssuerProfile,
         jwt::Unverified,
         unproven::{self, Unproven},
     },
@@ -224,7 +225,11 @@ fn find_caller<'a>(
         question.issuer.as_deref(),
         named.as_deref(),
     )?;
-    let profile = snapshot::profile(issuer, name, resource);
+    let profile = IssuerProfile {
+        // Claims on the command line are those that rules read.
+        names_grants: false,
+        ..snapshot::profile(issuer, name, resource)
+    };
     let unproven = unproven::of_claims(claims, &profile, &resource.audience, now);
     match unproven {
         Ok(unproven) => Ok(CallerFound::Caller(issuer, unproven)),

@@ -18,7 +18,7 @@ use mcp_gateway_core::{
     token::unproven::Unproven,
 };
 
-use crate::config::{Issuer, Resource, methods};
+use crate::config::{Issuer, KeySource, Resource, methods};
 
 /// An explanation, and the call that it explains.
 pub(super) struct ExplainedCall<'a> {
@@ -101,10 +101,16 @@ impl ExplainedCall<'_> {
                 .map_or_else(|| "none".into(), visible),
         )?;
         write_line(out, "scopes", scopes(&principal.scopes))?;
+        let grant = match self.issuer.keys {
+            KeySource::BuiltIn => ", whether its grant has ended",
+            KeySource::Discovery | KeySource::Uri(_) | KeySource::File(_) => "",
+        };
         write_line(
             out,
             "offline",
-            "not checked: the token's signature, rate_limits, tasks, protocol_versions",
+            format_args!(
+                "not checked: the token's signature{grant}, rate_limits, tasks, protocol_versions"
+            ),
         )
     }
 

@@ -494,3 +494,45 @@ fn the_tenant_of_claims_is_named_and_listed() {
         );
     }
 }
+
+#[test]
+fn a_call_with_a_token_of_the_built_in_issuer_is_explained() {
+    let text = "\
+public_url: https://mcp.example.com
+listen: [{ address: '127.0.0.1:8080' }]
+authorization_server: { directory: /tmp/mcp-gateway-explained, machines: { enabled: true, scopes: read } }
+resources: [{ path: /mcp, upstream: 'http://127.0.0.1:9000/mcp', scopes: { required: [read] }, policy: { default: allow } }]
+";
+    let config = config::parse(text, Path::new("/"), &Environment::default()).unwrap();
+    let answered = |claims: &str| {
+        let line = [
+            "check",
+            "--explain",
+            "--method",
+            "tools/list",
+            "--claims",
+            claims,
+        ];
+        let question = Typed::parse_from(line).question;
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let now = UnixTime::new(1_700_000_000);
+        let code = explain(
+            &config,
+            &question,
+            now,
+            &mut io::empty(),
+            &mut out,
+            &mut errors,
+        );
+        (code.unwrap(), String::from_utf8(out).unwrap())
+    };
+    let (code, printed) = answered(r#"{"sub":"u:ana","scope":"read","exp":1700000300}"#);
+    assert_eq!(code, ALLOWED, "{printed}");
+    for line in [
+        "built-in = https://mcp.example.com",
+        "whether its grant has ended",
+    ] {
+        assert!(printed.contains(line), "{printed}");
+    }
+    assert_eq!(answered(r#"{"sub":"u:ana"}"#).0, REFUSED);
+}

@@ -19,6 +19,7 @@ use super::{
     outbound,
 };
 use crate::config::{
+    built_in::BUILT_IN,
     declaration::issuer::{
         ALLOW_HTTP, CLIENT_CLAIM, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
     },
@@ -51,10 +52,14 @@ impl Issuers {
     }
 }
 
-pub(super) fn issuers(root: &Section<'_>, outbound: &Route) -> Issuers {
-    let fix =
-        "Add an issuer, such as issuers: { corporate: { issuer: https://login.example.com/ } }";
-    let entries = match root.required("issuers", fix) {
+/// The issuers; at least one is required without the built-in authorization server.
+pub(super) fn issuers(root: &Section<'_>, outbound: &Route, has_built_in: bool) -> Issuers {
+    let fix = "Add an issuer, such as issuers: { corporate: { issuer: https://login.example.com/ } }, or `authorization_server`";
+    let found = match has_built_in {
+        true => root.get("issuers"),
+        false => root.required("issuers", fix),
+    };
+    let entries = match found {
         Some(item) => item.section().entries(),
         None => Vec::new(),
     };
@@ -67,6 +72,12 @@ pub(super) fn issuers(root: &Section<'_>, outbound: &Route) -> Issuers {
             item.report(
                 "issuer names must have only letters, digits, - and _",
                 "Rename the issuer: its name is a label of metrics",
+            );
+        }
+        if name == BUILT_IN {
+            item.report(
+                format_args!("the name {BUILT_IN} is reserved for `authorization_server`"),
+                "Rename the issuer",
             );
         }
         if let Some(issuer) = issuer(&name, item.section(), outbound) {
@@ -132,7 +143,7 @@ fn refuse_fetching(section: &Section<'_>) {
 fn refuse_exposed_bearer(section: &Section<'_>, issuer: &Issuer) {
     let url = match &issuer.keys {
         KeySource::Uri(uri) => uri,
-        KeySource::Discovery | KeySource::File(_) => &issuer.issuer,
+        KeySource::Discovery | KeySource::File(_) | KeySource::BuiltIn => &issuer.issuer,
     };
     if HttpUrl::parse(url).is_ok_and(|url| url.is_exposed()) {
         section.report_at(

@@ -1,6 +1,7 @@
 //! The second pass: the whole configuration, section by section, and rules across sections.
 
 mod addresses;
+mod authorization_server;
 mod common;
 mod issuers;
 mod limits;
@@ -32,20 +33,27 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let audit = settings(root.section("audit"));
     let sessions = listen::sessions(&root);
     let outbound = outbound::outbound(root.section("outbound"));
-    let issuers = issuers::issuers(&root, &outbound);
+    let server = authorization_server::authorization_server(&root, public_url.as_ref());
+    let mut issuers = issuers::issuers(&root, &outbound, server.is_some());
+    if let Some(server) = &server {
+        server.add_to(&mut issuers);
+    }
     let surroundings = resources::Surroundings {
         public_url: public_url.as_ref(),
         issuers: &issuers,
         listen: &listen,
+        issuer_path: server.as_ref().map(authorization_server::Read::issuer_path),
         response_head: timeouts.response_head,
     };
     let resources = resources::resources(&root, &surroundings);
+    let authorization_server = server.and_then(|server| server.complete(&resources));
     root.finish();
     Some(Config {
         public_url: public_url?,
         listen,
         admin: admin?,
         hosts,
+        authorization_server,
         issuers: issuers.usable,
         outbound,
         resources,

@@ -15,6 +15,7 @@ use mcp_gateway_core::{
     },
     similar,
 };
+use mcp_gateway_oauth::discovery::Endpoint;
 
 use super::{
     common::{quoted, without_repeats},
@@ -24,6 +25,7 @@ use super::{
     rate_limits, upstream,
 };
 use crate::config::{
+    built_in::BUILT_IN,
     declaration::{
         identity_headers::IdentityHeaders,
         resource::{EVENT_IDS, OWN_RESPONSE_HEAD, QUERY, REQUEST_STATE, SHARED_AUDIENCE, TASKS},
@@ -41,6 +43,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) issuers: &'a Issuers,
     pub(super) listen: &'a [Listener],
+    /// The path of the issuer of the built-in authorization server; none without the server.
+    pub(super) issuer_path: Option<String>,
     /// The default of `response_head`.
     pub(super) response_head: Duration,
 }
@@ -144,8 +148,12 @@ fn candidate<'a>(item: Item<'a>, around: &Surroundings<'_>) -> Option<Candidate<
 fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource> {
     let path = section
         .required("path", "Write the path that clients use, such as /mcp")
-        .and_then(|item| path(&item));
+        .and_then(|item| Some((path(&item)?, item)));
     let host = host(section, around);
+    if let (Some((path, item)), Some(issuer)) = (&path, &around.issuer_path) {
+        refuse_endpoint(item, path, host.as_ref(), (issuer, around));
+    }
+    let path = path.map(|(path, _)| path);
     let identity_headers = identity_headers(section);
     let upstream = section.required(
         "upstream",
@@ -154,7 +162,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let (upstream, upstream_headers) = upstream
         .map(|item| upstream::upstream(&item, path.as_deref(), around.listen, &identity_headers))
         .unwrap_or_default();
-    let issuers = issuers(section, around.issuers);
+    let issuers = issuers(section, around);
     let audience = audience(section);
     let name = section.text("name");
     let documentation = section
@@ -174,8 +182,12 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .read(section)
         .unwrap_or(around.response_head);
     let supported = supported(section);
-    let (path, (policy, scope_prefixes)) = (path?, policy?);
+    let (path, read) = (path?, policy?);
+    let policy = read.policy;
     let uri = uri(around.public_url?, host.as_ref(), &path);
+    if issuers.iter().any(|name| name == BUILT_IN) {
+        require_own_audience(section, &audience, &uri);
+    }
     Some(Resource {
         audience: if audience.is_empty() {
             vec![uri.clone()]
@@ -191,7 +203,8 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         documentation,
         scopes_required: policy.required.clone(),
         scopes_supported: policy.supported.clone(),
-        scope_prefixes,
+        scope_descriptions: read.descriptions,
+        scope_prefixes: read.prefixes,
         policy,
         rate_limits,
         tasks,
@@ -237,6 +250,36 @@ fn path(item: &Item<'_>) -> Option<String> {
     }
 }
 
+/// The authorization server answers at its endpoints on the host of the public URL.
+fn refuse_endpoint(
+    item: &Item<'_>,
+    path: &str,
+    host: Option<&Authority>,
+    (issuer_path, around): (&str, &Surroundings<'_>),
+) {
+    let own = around.public_url.map(|url| &url.authority);
+    let is_elsewhere = host.is_some() && host != own;
+    let path = path.trim_end_matches('/');
+    if Endpoint::below(issuer_path, path).is_some() && !is_elsewhere {
+        item.report(
+            format_args!("{path} is a path of `authorization_server`"),
+            "Use another path",
+        );
+    }
+}
+
+/// Tokens of the built-in authorization server have the resource URI as their audience.
+fn require_own_audience(section: &Section<'_>, audience: &[String], uri: &str) {
+    let is_own = |value: &String| value == uri || *value == *other_spelling(uri);
+    if !audience.is_empty() && !audience.iter().any(is_own) {
+        section.report_at(
+            "audience",
+            format_args!("must have the resource URI, for tokens of {BUILT_IN}"),
+            format_args!("Add {uri}, or remove the key"),
+        );
+    }
+}
+
 fn host(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Authority> {
     let scheme = around.public_url.map_or(Scheme::Https, PublicUrl::scheme);
     listen::authority(&section.get("host")?, scheme)
@@ -249,8 +292,12 @@ fn uri(public_url: &PublicUrl, host: Option<&Authority>, path: &str) -> String {
     }
 }
 
-fn issuers(section: &Section<'_>, known: &Issuers) -> Vec<String> {
+fn issuers(section: &Section<'_>, around: &Surroundings<'_>) -> Vec<String> {
+    let known = around.issuers;
     let fix = "Name an issuer, such as [corporate]";
+    if around.issuer_path.is_some() && section.get("issuers").is_none() {
+        return vec![BUILT_IN.to_owned()];
+    }
     let listed = section
         .required_list("issuers", fix)
         .into_iter()
@@ -258,6 +305,11 @@ fn issuers(section: &Section<'_>, known: &Issuers) -> Vec<String> {
             let name = item.text()?;
             if !known.names.contains(&name) {
                 let problem = format!("unknown issuer `{}`", quoted(&name));
+                if name == BUILT_IN {
+                    let fix = "Add the section, or name another issuer";
+                    item.report("needs `authorization_server`", fix);
+                    return None;
+                }
                 match similar::nearest(&name, known.names.iter().map(String::as_str)) {
                     Some(near) => item.report(problem, did_you_mean(near)),
                     None => item.report(problem, "Define it under `issuers`, or remove it here"),

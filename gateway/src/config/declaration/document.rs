@@ -3,7 +3,7 @@
 use mcp_gateway_core::http::client_address::ForwardedHeader;
 
 use super::{
-    issuer,
+    authorization_server, issuer,
     limits::Limits,
     listen,
     parts::{
@@ -72,10 +72,15 @@ pub(crate) fn document() -> Table {
                 "none",
                 "Allowed browser origins in addition to that of public_url, such as `https://app.example.com`, `chrome-extension://ID` or `tauri://localhost`. `moz-extension://*` allows every host of a scheme other than http and https, for ids that differ on each device. Other origins get 403.",
             ),
-            required(
+            optional(
+                "authorization_server",
+                Kind::Table(authorization_server::authorization_server()),
+                "The built-in authorization server: people sign in here, and clients need only the URL of a resource. Without the section there is none.",
+            ),
+            optional(
                 "issuers",
                 map(Kind::Table(issuer::issuer())),
-                "Authorization servers whose tokens are accepted, each with a name for use in resources.",
+                "Authorization servers whose tokens are accepted, each with a name for use in resources. Required without authorization_server. The name built-in is reserved for that one.",
             ),
             optional(
                 "outbound",

@@ -4,6 +4,7 @@
 //! tables; a key with a simple value is a [`parts::setting`], which the checks read. The JSON Schema is generated from the
 //! tables, and a test compares `config/gateway.yaml` and the checks with them.
 
+pub(crate) mod authorization_server;
 pub(crate) mod document;
 pub(crate) mod identity_headers;
 pub(crate) mod issuer;

@@ -122,10 +122,10 @@ pub(super) fn resource() -> Table {
                 Kind::TextOr(upstream()),
                 "The MCP server: its URL, or a mapping with url or unix.",
             ),
-            required(
+            optional(
                 "issuers",
                 list(Kind::Text),
-                "Names of the issuers whose tokens are accepted.",
+                "Names of the issuers whose tokens are accepted. built-in names the authorization_server. Required without that section; with it, the default is [built-in].",
             ),
             optional(
                 "audience",
@@ -270,6 +270,12 @@ fn scopes() -> Table {
                 map(one_or_many(Kind::Text)),
                 "none",
                 "Broader scopes, each with the narrower scopes that it also grants.",
+            ),
+            defaulted(
+                "descriptions",
+                map(Kind::Text),
+                "the name of the scope",
+                "What each scope allows, in a sentence that people read when they allow it to a client.",
             ),
         ],
     }

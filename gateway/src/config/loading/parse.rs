@@ -83,7 +83,7 @@ fn read(path: &Path) -> Result<String, Finding> {
         .map_err(|_| Finding::of_file("must be UTF-8 text", "Save the file as UTF-8"))
 }
 
-fn values(text: &str) -> Result<Value, Finding> {
+pub(crate) fn values(text: &str) -> Result<Value, Finding> {
     serde_yaml::from_str(text).map_err(|error| {
         let at = error.location();
         Finding {

@@ -138,7 +138,7 @@ fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> 
 }
 
 /// Keys that depend on another key, with a value of the other key that fits.
-const COMPANIONS: [(&str, &str, &str); 7] = [
+const COMPANIONS: [(&str, &str, &str); 11] = [
     ("limits.header_bytes", "token_bytes", "256B"),
     ("limits.token_bytes", "header_bytes", "1MiB"),
     ("limits.bodies_bytes", "body_bytes", "1KiB"),
@@ -146,7 +146,33 @@ const COMPANIONS: [(&str, &str, &str); 7] = [
     ("limits.bodies_bytes_per_address", "body_bytes", "1KiB"),
     ("timeouts.body_idle", "body_total", "1h"),
     ("timeouts.body_total", "body_idle", "10ms"),
+    (
+        "authorization_server.lifetimes.grant_idle",
+        "grant",
+        "3660d",
+    ),
+    ("authorization_server.lifetimes.grant", "grant_idle", "1s"),
+    (
+        "authorization_server.lifetimes.session_idle",
+        "session",
+        "31d",
+    ),
+    (
+        "authorization_server.lifetimes.session",
+        "session_idle",
+        "1s",
+    ),
 ];
+
+/// What [`VALID`] needs for keys of the authorization server. The paths of files need not be there.
+const WITH_SERVER: &str = "  - path: /notes
+    upstream: http://127.0.0.1:9001/mcp
+    scopes: { required: [notes] }
+    policy: { default: allow }
+authorization_server:
+  directory: /tmp/mcp-gateway-of-this-test
+  machines: { enabled: true, scopes: [notes] }
+";
 
 /// A valid configuration with `value` at a declared key, and the path of that key.
 fn with_value(path: &str, value: Value) -> (String, String) {
@@ -155,6 +181,10 @@ fn with_value(path: &str, value: Value) -> (String, String) {
         "    scopes:\n",
         "    rate_limits: [{ per: principal, calls: 1, within: 1m }]\n    scopes:\n",
     );
+    let valid = match path.starts_with("authorization_server") {
+        true => valid + WITH_SERVER,
+        false => valid,
+    };
     let mut document: Value = serde_yaml::from_str(&valid).unwrap();
     let mut place = &mut document;
     let (above, name) = path.rsplit_once('.').unwrap();

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 7] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 8] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -43,7 +43,11 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 7] = [
     ("gateway.yaml", &[]),
     ("policy-examples.yaml", &[]),
     ("kubernetes.yaml", &[("SERVICE_ACCOUNT", "serviceaccount")]),
+    ("with-authorization-server.yaml", &[]),
 ];
+
+/// An example of another file than the configuration.
+const USERS: &str = "users.example.yaml";
 
 pub(super) fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -66,6 +70,16 @@ fn files() -> Files {
     files.write("serviceaccount/token", "token", 0o644);
     files.write("keys/upstream.key", "Bearer key\n", 0o600);
     files.folder("run", 0o700);
+    files.write("users.yaml", &example(USERS), 0o600);
+    files.write("keys/authorization.key", &"a5".repeat(32), 0o600);
+    for secret in ["report", "reports", "machines"] {
+        files.write(&format!("keys/{secret}.secret"), "hunter2hunter2\n", 0o600);
+    }
+    files.write(
+        "logo.svg",
+        "<svg xmlns='http://www.w3.org/2000/svg'/>",
+        0o644,
+    );
     files
 }
 
@@ -84,8 +98,12 @@ fn every_example_loads() {
     let present: BTreeSet<_> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        // What somebody who tries the last example has there.
+        .filter(|name| !["state", "users.yaml"].contains(&name.as_str()))
         .collect();
-    assert_eq!(present, EXAMPLES.map(|(name, _)| name.to_owned()).into());
+    let mut expected: BTreeSet<_> = EXAMPLES.map(|(name, _)| name.to_owned()).into();
+    expected.insert(USERS.to_owned());
+    assert_eq!(present, expected);
 }
 
 #[test]
@@ -156,6 +174,13 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(config.shutdown, Shutdown::default());
     assert_eq!(config.log, Log::default());
     assert_eq!(config.audit.enabled, Audit::default().enabled);
+    let server = config.authorization_server.unwrap();
+    let profile = mcp_gateway_oauth::profile::Lifetimes::default();
+    assert_eq!(server.lifetimes, profile);
+    assert_eq!(server.signing, Signing::default());
+    assert_eq!(server.registration, Registration::default());
+    assert_eq!(server.limits, AuthorizationServerLimits::default());
+    assert_eq!(server.issuer, config.public_url.join(""));
     let (documented, default) = (&config.issuers["corporate"], &config.issuers["offline"]);
     assert_eq!(documented.token_types, default.token_types);
     assert_eq!(documented.algorithms, default.algorithms);
@@ -239,9 +264,12 @@ fn declarations_reader_schema_and_documentation_have_the_same_keys() {
     let described: BTreeSet<String> = described
         .iter()
         .map(|path| {
-            path.replace("principals.", "principals[].")
-                .replace("clients.", "clients[].")
-                .replace("scope_claim.", "scope_claim[].")
+            let path = path.replace("principals.", "principals[].");
+            let path = match path.starts_with("authorization_server.") {
+                true => path,
+                false => path.replace("clients.", "clients[]."),
+            };
+            path.replace("scope_claim.", "scope_claim[].")
                 .replace("client_claim.", "client_claim[].")
         })
         .collect();
@@ -290,7 +318,7 @@ fn the_schema_names_the_methods_that_a_rule_accepts() {
 }
 
 /// Below these keys are names that the operator chooses.
-const NAMED: [&str; 2] = [".scopes.implies.", ".arguments."];
+const NAMED: [&str; 3] = [".scopes.implies.", ".scopes.descriptions.", ".arguments."];
 
 /// A key path without indices and names that the operator chooses.
 fn pattern(path: &str) -> String {

@@ -1,6 +1,7 @@
 //! Findings of invalid configurations; and that declarations, checks, schema and example files have the same keys.
 
 mod addresses;
+mod authorization_server;
 mod declarations;
 mod examples;
 mod files;

@@ -1,8 +1,12 @@
 //! The changes of a reload, for the log: the changed sections, and the keys that require a restart.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use crate::config::Config;
+use crate::config::{BUILT_IN, Config, Issuer};
 
 /// Logs what changed.
 pub(crate) fn log_changes(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
@@ -20,8 +24,8 @@ pub(crate) fn log_changes(old: &Config, new: &Config, files: &BTreeSet<PathBuf>)
 }
 
 /// Warns about changes that require a restart.
-pub(crate) fn warn_of_restart(started: &Config, new: &Config) {
-    for key in keys_needing_restart(started, new) {
+pub(crate) fn warn_of_restart(keys: &[&str]) {
+    for key in keys {
         tracing::warn!("restart required to apply {key}: all other changes are in use");
     }
 }
@@ -42,7 +46,11 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen", old.listen != new.listen),
         ("admin", old.admin != new.admin),
         ("hosts", old.hosts != new.hosts),
-        ("issuers", old.issuers != new.issuers),
+        (
+            "authorization_server",
+            old.authorization_server != new.authorization_server,
+        ),
+        ("issuers", issuers(old) != issuers(new)),
         ("outbound", old.outbound != new.outbound),
         ("resources", old.resources != new.resources),
         ("origins", old.origins != new.origins),
@@ -69,7 +77,8 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
     ])
 }
 
-fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
+/// The changed keys that require a restart.
+pub(crate) fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
     names_of_differing(&[
         (
             "listen (addresses, tls on or off, proxy_protocol on or off)",
@@ -78,6 +87,10 @@ fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
         (
             "upgrade_socket",
             started.upgrade_socket != new.upgrade_socket,
+        ),
+        (
+            "authorization_server (directory, issuer, whether there is one)",
+            authorization_server(started) != authorization_server(new),
         ),
         ("admin.address", started.admin.address != new.admin.address),
         ("admin.hosts", started.admin.hosts != new.admin.hosts),
@@ -88,6 +101,18 @@ fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'static str> {
         ("log", started.log != new.log),
         ("audit", started.audit != new.audit),
     ])
+}
+
+/// The issuers of the configuration, without the one that follows from `authorization_server`.
+fn issuers(config: &Config) -> Vec<&Issuer> {
+    let issuers = config.issuers.values();
+    issuers.filter(|issuer| issuer.name != BUILT_IN).collect()
+}
+
+/// What is fixed while an authorization server runs.
+fn authorization_server(config: &Config) -> Option<(&Path, &str)> {
+    let server = config.authorization_server.as_ref()?;
+    Some((&server.directory, &server.issuer))
 }
 
 /// Where clients connect: address, TLS, PROXY protocol. Sorted, so that the order does not matter.
@@ -114,8 +139,6 @@ fn names_of_differing(compared: &[(&'static str, bool)]) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::config::{Environment, parse};
 
@@ -160,5 +183,48 @@ mod tests {
             assert_eq!(changed_sections(&old, &new), expected, "{more}");
             assert_eq!(keys_needing_restart(&old, &new).len(), restart, "{more}");
         }
+    }
+    #[test]
+    fn the_directory_and_the_issuer_of_the_authorization_server_stay_those_of_the_start() {
+        let with = |section: &str| {
+            let text = format!(
+                "public_url: http://127.0.0.1:1\nlisten: [{{ address: 127.0.0.1:1 }}]\n\
+                 resources: [{{ path: /mcp, upstream: 'http://127.0.0.1:9/mcp', scopes: {{ required: a }}, policy: {{ default: allow }} }}]\n\
+                 authorization_server: {{ machines: {{ enabled: true, scopes: a }}, {section} }}\n"
+            );
+            parse(&text, Path::new(""), &Environment::default()).unwrap()
+        };
+        let started = with("directory: /tmp/one");
+        let directory = started
+            .authorization_server
+            .as_ref()
+            .unwrap()
+            .directory
+            .clone();
+        for (section, restart) in [
+            ("directory: /tmp/one, lifetimes: { code: 30s }", false),
+            ("directory: /tmp/two", true),
+            (
+                "directory: /tmp/one, foreign_issuer: true, issuer: 'https://other.example'",
+                true,
+            ),
+        ] {
+            let mut new = with(section);
+            assert_eq!(changed_sections(&started, &new), ["authorization_server"]);
+            assert_eq!(!keys_needing_restart(&started, &new).is_empty(), restart);
+            let lifetimes = new.authorization_server.as_ref().unwrap().lifetimes;
+            new.keep_started(&started);
+            let kept = new.authorization_server.unwrap();
+            assert_eq!(
+                (kept.directory, kept.lifetimes),
+                (directory.clone(), lifetimes)
+            );
+            assert_eq!(kept.issuer, "http://127.0.0.1:1");
+            assert_eq!(new.issuers[BUILT_IN].issuer, "http://127.0.0.1:1");
+        }
+        assert_eq!(
+            keys_needing_restart(&config("", "127.0.0.1:1"), &started).len(),
+            1
+        );
     }
 }

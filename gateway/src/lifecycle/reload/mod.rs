@@ -230,7 +230,9 @@ impl Reloader {
     }
 
     /// Prepares `config` and replaces the one in use; a failure changes nothing.
-    fn apply(&mut self, config: Config, inputs: Inputs) -> Result<(), String> {
+    fn apply(&mut self, mut config: Config, inputs: Inputs) -> Result<(), String> {
+        let waiting = changes::keys_needing_restart(&self.started, &config);
+        config.keep_started(&self.started);
         let changed = inputs.differing_from(&self.applied);
         let old = self.gateway.snapshot();
         let snapshot = Snapshot::build(&config, self.gateway.metrics(), Some(&old), &changed);
@@ -250,7 +252,7 @@ impl Reloader {
             .filter(is_stale)
             .for_each(|keys| keys.request_fetch());
         changes::log_changes(&self.config, &config, &changed);
-        changes::warn_of_restart(&self.started, &config);
+        changes::warn_of_restart(&waiting);
         changes::warn_of_lone_sessions(Some(&self.config), &config);
         note_loaded(self.gateway.metrics());
         count_reload(self.gateway.metrics(), "accepted");

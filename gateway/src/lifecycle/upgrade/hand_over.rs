@@ -4,6 +4,9 @@
 //! unix(7)), then an end mark. The new process answers with one byte when it has everything it needs, and the running
 //! process confirms with one byte: from then on it accepts no connections. Addresses are not sent, because a socket has its
 //! own. Both sides require that the other runs as the same user or as root.
+//!
+//! Only one process can have the authorization server's store open. A new process that needs it asks for it with one byte before it
+//! answers; the running one closes it, confirms with one byte, and opens it again if the hand-over then fails.
 
 use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
@@ -28,6 +31,8 @@ use rustix::{
 };
 use thiserror::Error;
 
+use crate::authorization_server::store::Store;
+
 /// How long each side waits for the next byte.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -42,6 +47,8 @@ const GREETING: &[u8] = b"mcp-gateway sockets 1\n";
 
 const SOCKET: u8 = b'S';
 const END: u8 = b'.';
+const STORE_WANTED: u8 = b'W';
+const STORE_CLOSED: u8 = b'C';
 const TAKEN: u8 = b'T';
 const YOURS: u8 = b'Y';
 
@@ -93,18 +100,52 @@ fn check_peer_user_id(stream: &UnixStream) -> Result<(), HandOverError> {
     }
 }
 
-/// Sends `sockets` to the new process, and waits until it has confirmed them.
+/// Sends `sockets` to the new process, closes the store if it asks for it, and waits until it has confirmed. If it does not, the
+/// store is open again afterwards.
 pub(crate) fn send_sockets(
     successor: &mut UnixStream,
     sockets: &[TcpListener],
+    store: Option<&Store>,
+) -> Result<(), HandOverError> {
+    let sent = send_and_confirm(successor, sockets, store);
+    if sent.is_err()
+        && let Some(store) = store.filter(|store| !store.is_open())
+        && let Err(error) = store.reopen()
+    {
+        tracing::error!(
+            "cannot open the store of the authorization server again, retrying with the next change: {error}"
+        );
+    }
+    sent
+}
+
+fn send_and_confirm(
+    successor: &mut UnixStream,
+    sockets: &[TcpListener],
+    store: Option<&Store>,
 ) -> Result<(), HandOverError> {
     successor.write_all(GREETING)?;
     for socket in sockets {
         send_socket(successor, socket)?;
     }
     successor.write_all(&[END])?;
-    expect_byte(successor, TAKEN)?;
+    let mut answer = receive_byte(successor)?;
+    if answer == STORE_WANTED {
+        if let Some(store) = store {
+            store.close();
+        }
+        successor.write_all(&[STORE_CLOSED])?;
+        answer = receive_byte(successor)?;
+    }
+    check_byte(answer, TAKEN)?;
     successor.write_all(&[YOURS])?;
+    Ok(())
+}
+
+/// Asks the running process to close its store, and waits until it has.
+pub(crate) fn request_store(predecessor: &mut UnixStream) -> Result<(), HandOverError> {
+    predecessor.write_all(&[STORE_WANTED])?;
+    check_byte(receive_byte(predecessor)?, STORE_CLOSED)?;
     Ok(())
 }
 
@@ -130,14 +171,19 @@ pub(crate) fn receive_sockets(
 /// Confirms to the running process that its sockets are in use, and waits for its confirmation.
 pub(crate) fn confirm_taken(mut predecessor: UnixStream) -> Result<(), HandOverError> {
     predecessor.write_all(&[TAKEN])?;
-    expect_byte(&mut predecessor, YOURS)?;
+    check_byte(receive_byte(&mut predecessor)?, YOURS)?;
     Ok(())
 }
 
-fn expect_byte(stream: &mut UnixStream, expected: u8) -> io::Result<()> {
+fn receive_byte(stream: &mut UnixStream) -> io::Result<u8> {
     let mut word = [0];
     stream.read_exact(&mut word)?;
-    if word == [expected] {
+    let [byte] = word;
+    Ok(byte)
+}
+
+fn check_byte(found: u8, expected: u8) -> io::Result<()> {
+    if found == expected {
         Ok(())
     } else {
         Err(io::ErrorKind::InvalidData.into())
@@ -220,7 +266,7 @@ mod tests {
         let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
         // Waits in the queue of the first socket since before the hand-over.
         let waiting = TcpStream::connect(addresses[0]).unwrap();
-        let giving = thread::spawn(move || send_sockets(&mut old, &sockets));
+        let giving = thread::spawn(move || send_sockets(&mut old, &sockets, None));
         let taken = receive_sockets(&mut new).unwrap();
         confirm_taken(new).unwrap();
         giving.join().unwrap().unwrap();
@@ -233,13 +279,53 @@ mod tests {
     #[test]
     fn a_new_process_that_disconnects_changes_nothing() {
         let (mut old, mut new) = pair();
-        let giving = thread::spawn(move || send_sockets(&mut old, &[bound()]));
+        let giving = thread::spawn(move || send_sockets(&mut old, &[bound()], None));
         assert_eq!(receive_sockets(&mut new).unwrap().len(), 1);
         drop(new);
         assert!(matches!(
             giving.join().unwrap(),
             Err(HandOverError::Broken(_))
         ));
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("state")).unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn the_new_process_gets_the_store_before_it_confirms() {
+        let (mut old, mut new) = pair();
+        let (folder, store) = store();
+        let lent = store.clone();
+        let giving = thread::spawn(move || send_sockets(&mut old, &[bound()], Some(&lent)));
+        receive_sockets(&mut new).unwrap();
+        let directory = folder.path().join("state");
+        assert!(Store::open(&directory).unwrap_err().is_in_use());
+        request_store(&mut new).unwrap();
+        let taken = Store::open_waiting(&directory, MAX_WAIT).unwrap();
+        confirm_taken(new).unwrap();
+        giving.join().unwrap().unwrap();
+        assert!(taken.is_open() && !store.is_open());
+    }
+
+    #[test]
+    fn the_store_is_open_again_after_a_hand_over_that_failed() {
+        let (mut old, mut new) = pair();
+        let (folder, store) = store();
+        let lent = store.clone();
+        let giving = thread::spawn(move || send_sockets(&mut old, &[bound()], Some(&lent)));
+        receive_sockets(&mut new).unwrap();
+        request_store(&mut new).unwrap();
+        assert!(!store.is_open());
+        let taken = Store::open(&folder.path().join("state")).unwrap();
+        // The new process ends: the connection first, the store a moment later.
+        drop(new);
+        thread::sleep(Duration::from_millis(100));
+        drop(taken);
+        assert!(giving.join().unwrap().is_err());
+        assert!(store.is_open());
     }
 
     #[test]

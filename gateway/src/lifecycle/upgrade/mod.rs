@@ -40,6 +40,15 @@ impl InheritedSockets {
         })
     }
 
+    /// Asks the previous process to close its store, and waits until it has. It opens the store again unless this process confirms.
+    ///
+    /// # Errors
+    /// The previous process has given up: it keeps serving.
+    pub(crate) fn request_store(&mut self) -> Result<(), HandOverError> {
+        let predecessor = self.predecessor.as_mut();
+        predecessor.map_or(Ok(()), hand_over::request_store)
+    }
+
     /// Whether no sockets were taken over.
     pub(crate) const fn is_empty(&self) -> bool {
         self.predecessor.is_none()

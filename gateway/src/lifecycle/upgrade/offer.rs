@@ -10,12 +10,14 @@ use pingora::{
 use tokio::{net::UnixListener, sync::mpsc};
 
 use super::{hand_over, upgrade_socket::UpgradeSocket};
-use crate::{lifecycle::signals::EndReason, shared::Gateway};
+use crate::{authorization_server::store::Store, lifecycle::signals::EndReason, shared::Gateway};
 
 /// Waits for a new process and hands the listening sockets over to it.
 pub(crate) struct HandOverService {
     upgrade_socket: Option<UpgradeSocket>,
     sockets: Arc<[TcpListener]>,
+    /// The store of the authorization server, if there is one.
+    store: Option<Store>,
     gateway: Arc<Gateway>,
     ends: mpsc::Sender<EndReason>,
     /// The process does not exit while this holds its sockets and its upgrade socket.
@@ -23,16 +25,18 @@ pub(crate) struct HandOverService {
 }
 
 impl HandOverService {
-    /// Offers `sockets` at `upgrade_socket`; sends to `ends` when they are handed over.
+    /// Offers `sockets` and `store` at `upgrade_socket`; sends to `ends` when they are handed over.
     pub(crate) fn new(
         upgrade_socket: UpgradeSocket,
         sockets: Vec<TcpListener>,
+        store: Option<Store>,
         gateway: Arc<Gateway>,
         ends: mpsc::Sender<EndReason>,
     ) -> Self {
         Self {
             upgrade_socket: Some(upgrade_socket),
             sockets: sockets.into(),
+            store,
             accepting: Some(gateway.process_state().accepting()),
             gateway,
             ends,
@@ -78,10 +82,10 @@ impl HandOverService {
     }
 
     async fn hand_over_to(&self, successor: tokio::net::UnixStream) -> bool {
-        let sockets = self.sockets.clone();
+        let (sockets, store) = (self.sockets.clone(), self.store.clone());
         let handed_over = tokio::task::spawn_blocking(move || {
             let mut successor = hand_over::authenticate_peer(successor.into_std()?)?;
-            hand_over::send_sockets(&mut successor, &sockets)
+            hand_over::send_sockets(&mut successor, &sockets, store.as_ref())
         });
         match handed_over.await {
             Ok(Ok(())) => true,

@@ -7,7 +7,12 @@
 use mcp_gateway_core::{mcp::message::Message, refusal::Refusal};
 
 use super::Record;
-use crate::shared::Gateway;
+use crate::{
+    shared::Gateway,
+    telemetry::{
+        authorization_event::AuthorizationEvent, request_log::authorization_log::AuthorizationLine,
+    },
+};
 
 /// Expects a decision on the message, if it may change something and the audit log is on.
 pub(crate) fn expect_decision(record: &mut Record, gateway: &Gateway, message: &Message) {
@@ -30,4 +35,11 @@ fn write(record: &mut Record, gateway: &Gateway, refusal: Option<&Refusal>) {
     if let Some(decision) = record.take_decision(refusal) {
         gateway.audit_log().write(&decision);
     }
+}
+
+/// Writes an event at the authorization server.
+pub(crate) fn write_authorization(record: &Record, gateway: &Gateway, event: &AuthorizationEvent) {
+    let request = record.view();
+    let line = AuthorizationLine { request, event };
+    gateway.audit_log().write_authorization(&line);
 }

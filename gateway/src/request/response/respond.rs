@@ -110,6 +110,19 @@ pub(crate) async fn document(exchange: &mut Exchange<'_>, admitted: &Admitted) -
     Ok(())
 }
 
+/// Writes the answer of a service of the gateway's own.
+pub(crate) async fn local(
+    exchange: &mut Exchange<'_>,
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+) -> Result<(), Stop> {
+    discard_body(exchange).await;
+    exchange.record.set_status(status);
+    write(exchange.session, status, headers, body).await?;
+    Ok(())
+}
+
 /// Answers a CORS preflight of an allowed origin; it needs no token.
 pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
     let asked = &exchange.session.req_header().headers;
@@ -186,7 +199,9 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
         }
         _ => {}
     }
-    if exchange.resource.is_some() {
+    if let Some(endpoint) = exchange.endpoint {
+        headers.extend(endpoint.is_for_pages.then(cors::public_header));
+    } else if exchange.resource.is_some() {
         headers.extend(cors::answer_headers(exchange.origin.as_ref()));
     } else if Documents::claims(exchange.session.req_header().uri.path()) {
         headers.push(cors::public_header());
@@ -204,7 +219,9 @@ fn retry_after(refusal: &Refusal) -> HeaderValue {
 fn methods(exchange: &Exchange<'_>) -> HeaderValue {
     let resource = exchange.resource.as_ref();
     let supported = resource.and_then(|resource| resource.supported.as_ref());
-    if Documents::claims(exchange.session.req_header().uri.path()) {
+    if let Some(endpoint) = exchange.endpoint {
+        endpoint.allow()
+    } else if Documents::claims(exchange.session.req_header().uri.path()) {
         DOCUMENT_METHODS
     } else if supported.is_some_and(|supported| !supported.has_legacy()) {
         MODERN_METHODS

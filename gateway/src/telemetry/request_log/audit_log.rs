@@ -10,6 +10,7 @@ use mcp_gateway_core::refusal::reason::Reason;
 use prometheus::IntCounter;
 
 use super::{
+    authorization_log::AuthorizationLine,
     log_line::{LineBuilder, LineWriter, LogLine},
     redaction::redact,
 };
@@ -57,6 +58,11 @@ impl AuditLog {
     /// Writes the line of a decision, unless the log is off.
     pub(crate) fn write(&self, decision: &Decision<'_>) {
         self.lines.write(decision);
+    }
+
+    /// Writes the line of an event at the authorization server, unless the log is off.
+    pub(crate) fn write_authorization(&self, line: &AuthorizationLine<'_>) {
+        self.lines.write(line);
     }
 }
 

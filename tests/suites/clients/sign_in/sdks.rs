@@ -38,7 +38,7 @@ async fn findings(built_in: &BuiltIn, mut command: Command) -> Value {
         output.status.success(),
         "{said}\n{}\nthe person at the browser: {person}\nthe gateway: {}",
         String::from_utf8_lossy(&output.stderr),
-        built_in.gateway.output()
+        built_in.gateway.output().text()
     );
     serde_json::from_str(said.lines().last().unwrap()).unwrap()
 }

@@ -7,6 +7,8 @@ pub(super) mod pattern;
 mod rules;
 mod scopes;
 
+use std::collections::BTreeMap;
+
 use mcp_gateway_core::{
     policy::{DefaultDecision, Policy, Rules},
     scope_prefix::ScopePrefixes,
@@ -14,7 +16,7 @@ use mcp_gateway_core::{
 
 use self::{
     rules::RuleVocabulary,
-    scopes::{hierarchy, prefixes, scope_set, scope_tokens},
+    scopes::{descriptions, hierarchy, prefixes, refuse_unknown, scope_set, scope_tokens},
 };
 use super::common::quoted;
 use crate::config::{
@@ -22,17 +24,23 @@ use crate::config::{
     reading::reader::Section,
 };
 
+/// What `scopes` and `policy` of a resource say.
+pub(super) struct Read {
+    pub(super) policy: Policy,
+    pub(super) prefixes: ScopePrefixes,
+    /// What scopes allow, for people.
+    pub(super) descriptions: BTreeMap<String, String>,
+}
+
 /// Reads `scopes` and `policy` of a resource that trusts these issuers.
-pub(super) fn policy(
-    resource: &Section<'_>,
-    issuers: identities::Issuers<'_>,
-) -> Option<(Policy, ScopePrefixes)> {
+pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -> Option<Read> {
     let scopes = resource.section("scopes");
     let prefixes = prefixes(&scopes);
     let required = scope_tokens(&scopes, "required", &prefixes);
     let listed = scopes.get("supported").is_some();
     let supported = scope_tokens(&scopes, "supported", &prefixes);
     let implies = hierarchy(&scopes, &prefixes);
+    let described = descriptions(&scopes);
     scopes.finish();
     let names: Vec<String> = supported.iter().map(|(_, scope)| scope.clone()).collect();
     for (item, scope) in required
@@ -80,5 +88,13 @@ pub(super) fn policy(
         rules: Rules::new(rules),
         hide,
     };
-    Some((policy, prefixes))
+    refuse_unknown(&described, &policy.supported);
+    let descriptions = described.into_iter();
+    Some(Read {
+        policy,
+        prefixes,
+        descriptions: descriptions
+            .map(|(_, scope, sentence)| (scope, sentence))
+            .collect(),
+    })
 }

@@ -4,12 +4,16 @@ use mcp_gateway_core::{
     policy::Hierarchy,
     scope::ScopeSet,
     scope_prefix::{ScopePrefixError, ScopePrefixes},
+    similar,
 };
 
 use crate::config::{
     check::common::quoted,
-    reading::reader::{Item, Section},
+    reading::reader::{Item, Section, did_you_mean},
 };
+
+/// Longest description of a scope, in characters.
+const MAX_DESCRIPTION: usize = 200;
 
 /// Reads `prefix`.
 pub(super) fn prefixes(scopes: &Section<'_>) -> ScopePrefixes {
@@ -67,6 +71,36 @@ pub(super) fn hierarchy(scopes: &Section<'_>, prefixes: &ScopePrefixes) -> Hiera
         }
     }
     hierarchy
+}
+
+/// Reads `descriptions`: scopes with what each allows.
+pub(super) fn descriptions<'a>(scopes: &Section<'a>) -> Vec<(Item<'a>, String, String)> {
+    let entries = scopes.section("descriptions").entries().into_iter();
+    let read = entries.filter_map(|(scope, item)| {
+        let sentence = item.text()?;
+        if sentence.chars().count() > MAX_DESCRIPTION || sentence.chars().any(char::is_control) {
+            item.report(
+                format_args!("must be one line of at most {MAX_DESCRIPTION} characters"),
+                "Write one sentence, such as Read your tasks",
+            );
+        }
+        Some((item, scope, sentence))
+    });
+    read.collect()
+}
+
+/// Reports descriptions of scopes that the resource does not have: nobody is asked for them.
+pub(super) fn refuse_unknown(described: &[(Item<'_>, String, String)], supported: &ScopeSet) {
+    for (item, scope, _) in described {
+        if supported.contains(scope) {
+            continue;
+        }
+        let problem = format!("scope `{}` is not in `scopes.supported`", quoted(scope));
+        match similar::nearest(scope, supported.iter()) {
+            Some(near) => item.report(problem, did_you_mean(near)),
+            None => item.report(problem, "Add it there, or remove its description"),
+        }
+    }
 }
 
 fn implies(hierarchy: &Hierarchy, scope: &str, other: &ScopeSet) -> bool {

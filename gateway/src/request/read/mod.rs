@@ -1,9 +1,8 @@
-//! Phase 4: the request body, up to its limits, and the one message in it.
+//! Phase 4: the request [`body`], up to its limits, and the one message in it.
 
-use std::{sync::Arc, time::Duration};
+pub(crate) mod body;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Version, header};
+use http::{HeaderMap, Method, header};
 use mcp_gateway_core::{
     http::{
         forwarding::copies::{self, Folded, Joined},
@@ -19,13 +18,9 @@ use mcp_gateway_core::{
     why,
 };
 use pingora::protocols::http::ServerSession;
-use tokio::time::timeout;
 
-use crate::request::exchange::{Broken, Exchange, Stop};
-use crate::{
-    limits::{accounts::AddressAccount, body_budget::BodyReservation},
-    snapshot::Snapshot,
-};
+use crate::request::exchange::{Exchange, Stop};
+use body::Terms;
 
 /// The most copies of a header that a detail shows.
 const MAX_COPIES: usize = 4;
@@ -45,10 +40,13 @@ pub(crate) async fn message(exchange: &mut Exchange<'_>) -> Result<Message, Stop
 async fn posted(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
     json_body(exchange)?;
     let snapshot = exchange.snapshot.clone();
-    let reservation = exchange.body_reservation();
     let (gateway, client) = (exchange.gateway, exchange.record.client_address());
-    let sender = || gateway.address_account(client);
-    let body = body(exchange.session, &snapshot, reservation, sender).await?;
+    let terms = Terms {
+        most: snapshot.limits.body_bytes,
+        reservation: exchange.body_reservation(),
+        slow_sender: Some(|| gateway.address_account(client)),
+    };
+    let body = body::read(exchange.session, &snapshot, terms).await?;
     let message = agreeing(exchange.session, |headers| {
         Message::read(&body, headers, &snapshot.json)
     });
@@ -181,125 +179,4 @@ fn refuse_version(exchange: &mut Exchange<'_>, message: &Message) -> Result<(), 
         exchange.refused_version = Some(unsupported.requested);
         unsupported.reason
     })
-}
-
-async fn body(
-    session: &mut ServerSession,
-    snapshot: &Snapshot,
-    reservation: BodyReservation,
-    sender: impl FnOnce() -> Arc<AddressAccount>,
-) -> Result<Bytes, Stop> {
-    let (limits, timeouts) = (&snapshot.limits, &snapshot.timeouts);
-    let announced = announced(session);
-    if announced.is_some_and(|length| length > limits.body_bytes) {
-        return Err(Reason::BodyTooLarge.into());
-    }
-    let head = session.req_header();
-    if head.version == Version::HTTP_11 && head.headers.contains_key(header::EXPECT) {
-        session
-            .write_continue_response()
-            .await
-            .map_err(|_| Broken)?;
-    }
-    let whole = collect(session, snapshot, reservation, sender, announced);
-    let total = timeouts.body_total;
-    timeout(total, whole)
-        .await
-        .unwrap_or_else(|_| Err(late(total, "timeouts.body_total")))
-}
-
-async fn collect(
-    session: &mut ServerSession,
-    snapshot: &Snapshot,
-    mut reservation: BodyReservation,
-    sender: impl FnOnce() -> Arc<AddressAccount>,
-    announced: Option<usize>,
-) -> Result<Bytes, Stop> {
-    let mut body = Collected::new(announced);
-    let mut sender = Some(sender);
-    while let Some(chunk) = chunk(session, snapshot.timeouts.body_idle).await? {
-        if body.len() + chunk.len() > snapshot.limits.body_bytes {
-            return Err(Reason::BodyTooLarge.into());
-        }
-        reservation.grow(chunk.len(), &snapshot.bodies)?;
-        body.add(chunk);
-        // Usually the first read returns all of it. A client that makes the gateway wait holds memory meanwhile.
-        if !session.is_body_done()
-            && let Some(sender) = sender.take()
-        {
-            reservation.count_for(sender(), &snapshot.bodies)?;
-        }
-    }
-    Ok(reservation.attach_to(body.whole()))
-}
-
-async fn chunk(session: &mut ServerSession, idle: Duration) -> Result<Option<Bytes>, Stop> {
-    let read = timeout(idle, session.read_request_body()).await;
-    read.map_err(|_| late(idle, "timeouts.body_idle"))?
-        .map_err(|error| unread(&error))
-}
-
-fn late(limit: Duration, key: &str) -> Stop {
-    let what = match key {
-        "timeouts.body_idle" => "no part of the body",
-        _ => "no complete body",
-    };
-    let detail = format!("{what} within {limit:?} ({key})");
-    Refusal::from(Fault::new(Reason::BodyTimeout, detail)).into()
-}
-
-fn announced(session: &ServerSession) -> Option<usize> {
-    let length = session.req_header().headers.get(header::CONTENT_LENGTH)?;
-    length.to_str().ok()?.parse().ok()
-}
-
-/// When a body breaks off, there is no client to answer; an invalid chunk is refused.
-fn unread(error: &pingora::Error) -> Stop {
-    use pingora::ErrorType::{ConnectionClosed, H2Error, ReadError};
-    match error.etype() {
-        ConnectionClosed | ReadError | H2Error => Stop::Broken,
-        _ => Reason::BadFraming.into(),
-    }
-}
-
-/// The received part of a body. Usually one read returns all of it, and nothing is copied.
-struct Collected {
-    first: Bytes,
-    rest: BytesMut,
-    announced: Option<usize>,
-}
-
-impl Collected {
-    fn new(announced: Option<usize>) -> Self {
-        Self {
-            first: Bytes::new(),
-            rest: BytesMut::new(),
-            announced,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.first.len() + self.rest.len()
-    }
-
-    fn add(&mut self, chunk: Bytes) {
-        if self.len() == 0 {
-            self.first = chunk;
-            return;
-        }
-        if self.rest.is_empty() {
-            // With an announced length the buffer never moves again; unused pages take no memory.
-            self.rest.reserve(self.announced.unwrap_or_default());
-            self.rest
-                .extend_from_slice(&std::mem::take(&mut self.first));
-        }
-        self.rest.extend_from_slice(&chunk);
-    }
-
-    fn whole(self) -> Bytes {
-        match self.rest.is_empty() {
-            true => self.first,
-            false => self.rest.freeze(),
-        }
-    }
 }

@@ -1,0 +1,262 @@
+//! The authorization endpoint (RFC 6749 §3.1): from a client's request to the sign-in page, and then to the consent page.
+
+use http::{StatusCode, header::SET_COOKIE};
+use mcp_gateway_oauth::{
+    authorize::{self, AuthorizationRequest, ErrorCode, PageFault, Refused},
+    client::model::Client,
+    discovery::paths,
+    form::{Form, encoded},
+    pages::{
+        self, Consent, Destination, PageKind, SignIn,
+        message::{self, ClientUnknown, Fault, Why},
+    },
+    session::{
+        self, Session,
+        cookie::Cookie,
+        interaction::{Interaction, Step},
+        user::User,
+    },
+};
+use serde::Serialize;
+
+use super::{
+    super::{
+        answers::{self, Answered},
+        documents::fault::RETRY_AFTER,
+        server::Server,
+    },
+    clients::{self, NoClient},
+    common::{Visitor, new_cookie, random_id, visitor},
+    sign_in::SignInRequest,
+};
+use crate::{
+    clock,
+    local::service::{LocalAnswer, LocalRequest},
+    telemetry::authorization_event::{EventKind, EventSubject},
+};
+
+/// Answers an authorization request.
+pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
+    let query = request.query.as_deref().unwrap_or_default();
+    let form = Form::parse_ambiguous(query.as_bytes());
+    let form = form.map_err(|error| page_fault(server, request, None, &error.into()))?;
+    let id = authorize::client_id(&form);
+    let id = id.map_err(|error| page_fault(server, request, None, &error))?;
+    let client = clients::find(server, id, form.get("redirect_uri")).await;
+    let client = client.map_err(|why| no_client(server, request, id, &why))?;
+    let settings = &server.settings;
+    let judged = authorize::judge(&form, &client, &settings.profile, &settings.redirects);
+    let asked = judged.map_err(|refused| match refused {
+        Refused::Page(fault) => page_fault(server, request, Some(id), &fault),
+        Refused::Redirect(error) => {
+            let answer = answers::redirect(&error.location).with_found(&error.detail);
+            refused_event(answer, error.code.as_str(), id)
+        }
+    })?;
+    let visitor = visitor(server, request).await?;
+    match &visitor.signed_in {
+        Some((session, user)) if !asked.prompt.login => {
+            let browser = visitor.cookie.as_ref();
+            consent_page(server, request, (&client, &asked), (session, user), browser).await
+        }
+        _ if asked.prompt.none => Ok(redirected_error(server, &asked, ErrorCode::LoginRequired)),
+        _ => sign_in_page(server, &client, asked, &visitor),
+    }
+}
+
+/// The sign-in page, for the browser of this cookie or of a new one.
+fn sign_in_page(
+    server: &Server,
+    client: &Client,
+    asked: AuthorizationRequest,
+    visitor: &Visitor,
+) -> Answered {
+    let (cookie, is_new) = match &visitor.cookie {
+        Some(cookie) => (cookie.clone(), false),
+        None => (new_cookie(server)?, true),
+    };
+    let asked = SignInRequest {
+        query: asked.query,
+        client: client.name.clone(),
+    };
+    let sealed = sealed(server, Step::SignIn, &cookie, &asked)?;
+    let demo = server.settings.demo.as_ref();
+    let html = pages::sign_in(&SignIn {
+        branding: &server.settings.branding,
+        client: asked.client.as_deref(),
+        interaction: &sealed,
+        user: demo.map_or("", |demo| &demo.user),
+        demo_password: demo.map(|demo| demo.password.as_str()),
+        error: None,
+    });
+    let mut answer = answers::page(StatusCode::OK, PageKind::SignIn, html);
+    if is_new {
+        let set = cookie.set(server.settings.transport);
+        answer.headers.push((SET_COOKIE, set));
+    }
+    Ok(answer)
+}
+
+/// The consent page. Consent is never remembered: every authorization request is decided by its user.
+async fn consent_page(
+    server: &Server,
+    request: &LocalRequest,
+    (client, asked): (&Client, &AuthorizationRequest),
+    (session, user): (&Session, &User),
+    cookie: Option<&Cookie>,
+) -> Answered {
+    let allowed = user.allowed(&asked.scopes.0);
+    if allowed.is_empty() && !asked.scopes.0.is_empty() {
+        let found = format!(
+            "the user {} may allow none of {}",
+            user.name(),
+            asked.scopes.0
+        );
+        let page = answers::fault(server, request, &Fault::NothingToAllow, found);
+        return Ok(*refused_event(
+            page,
+            ErrorCode::AccessDenied.as_str(),
+            &client.id,
+        ));
+    }
+    if asked.prompt.none {
+        return Ok(redirected_error(server, asked, ErrorCode::ConsentRequired));
+    }
+    let profile = &server.settings.profile;
+    let mut resources = profile.resources.iter();
+    let (Some(cookie), Some(resource)) = (
+        cookie,
+        resources.find(|resource| resource.uri == asked.resource),
+    ) else {
+        return Ok(redirected_error(server, asked, ErrorCode::ServerError));
+    };
+    touch(server, session, cookie).await;
+    let shown = asked.redirect_uri.shown();
+    let asked = AuthorizationRequest {
+        scopes: mcp_gateway_oauth::store::text::ScopeSetText(allowed),
+        ..asked.clone()
+    };
+    let sealed = sealed(server, Step::Consent, cookie, &asked)?;
+    let html = pages::consent(&Consent {
+        branding: &server.settings.branding,
+        client,
+        destination: &Destination {
+            scheme: shown.scheme,
+            host: shown.host,
+            is_loopback: shown.is_loopback,
+            is_private_scheme: shown.is_private_scheme,
+        },
+        resource,
+        scopes: &asked.scopes.0,
+        stays_connected: asked.wants_refresh,
+        user: user.name(),
+        another_account: &another_account(&asked),
+        interaction: &sealed,
+    });
+    Ok(answers::page(StatusCode::OK, PageKind::Consent, html))
+}
+
+/// The same request, with which the browser signs in again.
+fn another_account(asked: &AuthorizationRequest) -> String {
+    let prompt = match asked.prompt.consent {
+        true => "consent login",
+        false => "login",
+    };
+    let form = Form::parse(asked.query.as_bytes());
+    let query = form.map_or_else(|_| asked.query.clone(), |form| form.to_query(&["prompt"]));
+    let path = paths::AUTHORIZE;
+    format!("{path}?{query}&prompt={}", encoded(prompt))
+}
+
+/// A session that is used ends later. If that cannot be written down, it ends when it would have.
+async fn touch(server: &Server, session: &Session, cookie: &Cookie) {
+    let now = clock::now();
+    if session.is_touch_due(now) {
+        let (browser, lifetimes) = (*cookie.browser(), server.settings.profile.lifetimes);
+        let touch = move |rows: &mut dyn mcp_gateway_oauth::store::rows::Rows| {
+            session::touch(rows, &browser, &lifetimes, now)
+        };
+        let _ = server.runtime.store.write(touch).await;
+    }
+}
+
+/// What travels with the form of a page.
+fn sealed<T: Clone + Serialize + serde::de::DeserializeOwned>(
+    server: &Server,
+    step: Step,
+    cookie: &Cookie,
+    travels: &T,
+) -> Answered<String> {
+    let interaction = Interaction {
+        id: random_id()?,
+        began: clock::now().into(),
+        request: travels.clone(),
+    };
+    let sealed = interaction.seal(&server.settings.keys, step, cookie.browser());
+    sealed.map_err(|error| {
+        let answer = LocalAnswer::new(StatusCode::INTERNAL_SERVER_ERROR);
+        Box::new(answer.with_found(error))
+    })
+}
+
+/// Tells the client an error that is found after the judgement.
+fn redirected_error(server: &Server, asked: &AuthorizationRequest, code: ErrorCode) -> LocalAnswer {
+    let location = asked.refused(code, &server.settings.profile.issuer);
+    let answer = answers::redirect(&location).with_found(code.description());
+    *refused_event(answer, code.as_str(), &asked.client_id)
+}
+
+fn refused_event(answer: LocalAnswer, code: &'static str, client: &str) -> Box<LocalAnswer> {
+    let about = EventSubject {
+        client: Some(client.to_owned()),
+        ..EventSubject::default()
+    };
+    Box::new(answer.with_event(EventKind::Authorization, code, about))
+}
+
+fn page_fault(
+    server: &Server,
+    request: &LocalRequest,
+    client: Option<&str>,
+    fault: &PageFault,
+) -> Box<LocalAnswer> {
+    let shown = Fault::Request(fault.shown().to_owned());
+    let page = answers::fault(server, request, &shown, fault.to_string());
+    refused_event(page, fault.reason(), client.unwrap_or_default())
+}
+
+/// The page for a client that is not known or cannot be checked.
+fn no_client(
+    server: &Server,
+    request: &LocalRequest,
+    id: &str,
+    why: &NoClient,
+) -> Box<LocalAnswer> {
+    match why {
+        NoClient::Store(error) => Box::new(answers::no_store(server, request, error)),
+        NoClient::Document { host, fault } if fault.is_temporary() => {
+            let why = (&Why::Document(host.clone()), RETRY_AFTER.as_secs());
+            let again = request
+                .query
+                .as_deref()
+                .map(|query| format!("{}?{query}", request.path));
+            let page =
+                answers::unavailable(server, request, why, again.as_deref(), fault.to_string());
+            refused_event(page, "client_unavailable", id)
+        }
+        NoClient::Document { fault, .. } => {
+            let shown = Fault::Request(fault.shown().to_owned());
+            let page = answers::fault(server, request, &shown, fault.to_string());
+            refused_event(page, "client_document", id)
+        }
+        NoClient::Nobody(nobody) => {
+            let html = message::client_unknown(&ClientUnknown {
+                branding: &server.settings.branding,
+                client_id: id,
+                request_id: Some(&request.request_id),
+            });
+            let page = answers::page(StatusCode::BAD_REQUEST, PageKind::Message, html);
+            refused_event(page.with_found(nobody), "client_unknown", id)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What several endpoints need: forms, the browser's cookie and session, random bytes.
+
+use aws_lc_rs::rand;
+use http::{
+    HeaderMap, StatusCode,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE},
+};
+use mcp_gateway_core::token::bearer::BearerToken;
+use mcp_gateway_oauth::{
+    form::Form,
+    id::{ID_BYTES, Id},
+    pages::message::Fault,
+    secret::Secret,
+    session::{
+        self, Session,
+        cookie::{Browser, COOKIE_BYTES, Cookie},
+        user::User,
+    },
+    store::rows::StoreError,
+};
+
+use super::super::{
+    answers::{self, Answered},
+    server::Server,
+};
+use crate::{clock, local::service::LocalRequest};
+
+/// The longest bearer token of a registration, in bytes.
+const MAX_BEARER_BYTES: usize = 1024;
+
+/// Random bytes.
+///
+/// # Errors
+/// The system has none: 503.
+pub(super) fn random<const BYTES: usize>() -> Answered<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    rand::fill(&mut bytes).map_err(|_| {
+        let answer = answers::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            "The server cannot answer now.",
+        );
+        Box::new(answer.with_found("the system has no random bytes"))
+    })?;
+    Ok(bytes)
+}
+
+/// A random id.
+///
+/// # Errors
+/// As [`random`].
+pub(super) fn random_id() -> Answered<Id> {
+    Ok(Id::new(random::<ID_BYTES>()?))
+}
+
+/// A new cookie.
+///
+/// # Errors
+/// As [`random`].
+pub(super) fn new_cookie(server: &Server) -> Answered<Cookie> {
+    Ok(Cookie::new(
+        &server.settings.keys,
+        random::<COOKIE_BYTES>()?,
+    ))
+}
+
+/// Whether the body is of this media type, and not encoded.
+pub(super) fn is_body_of(headers: &HeaderMap, media_type: &str) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(sent), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let sent = sent.to_str().unwrap_or_default();
+    let sent = sent.split(';').next().unwrap_or_default().trim();
+    sent.eq_ignore_ascii_case(media_type) && !headers.contains_key(CONTENT_ENCODING)
+}
+
+/// The form that a program posts, or what is wrong with it.
+pub(super) fn posted_form(request: &LocalRequest) -> Result<Form, String> {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    if !is_body_of(&request.headers, FORM) {
+        return Err(format!("the body must be {FORM}"));
+    }
+    Form::parse(&request.body).map_err(|error| error.to_string())
+}
+
+/// The form that a page posts.
+///
+/// # Errors
+/// A page.
+pub(super) fn page_form(server: &Server, request: &LocalRequest) -> Answered<Form> {
+    posted_form(request)
+        .map_err(|found| Box::new(answers::fault(server, request, &Fault::Form, found)))
+}
+
+/// The bearer token of a request, if it has one.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return None;
+    };
+    let (scheme, token) = line.to_str().ok()?.split_once(' ')?;
+    let token = BearerToken::parse(token.trim(), MAX_BEARER_BYTES)?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| Secret::new(token.expose()))
+}
+
+/// A browser, and who is signed in.
+pub(super) struct Visitor {
+    /// Its cookie, if it has one.
+    pub(super) cookie: Option<Cookie>,
+    /// Who is signed in: the session and its user, who is still in the file with the same password.
+    pub(super) signed_in: Option<(Session, User)>,
+}
+
+impl Visitor {
+    /// The names that the browser has for a form: that of its cookie, and the one from before it signed in.
+    pub(super) fn browsers(&self) -> Vec<Browser> {
+        let own = self.cookie.as_ref().map(|cookie| *cookie.browser());
+        let before = self
+            .signed_in
+            .as_ref()
+            .and_then(|(session, _)| session.before());
+        own.into_iter().chain(before).collect()
+    }
+
+    /// Its name.
+    pub(super) fn browser(&self) -> Option<&Browser> {
+        self.cookie.as_ref().map(Cookie::browser)
+    }
+}
+
+/// Who comes.
+///
+/// # Errors
+/// A page: the store does not answer.
+pub(super) async fn visitor(server: &Server, request: &LocalRequest) -> Answered<Visitor> {
+    let fields = request.headers.get_all(COOKIE).iter();
+    let fields = fields.map(http::HeaderValue::as_bytes);
+    let cookie = Cookie::parse(fields, server.settings.transport, &server.settings.keys);
+    let session = match &cookie {
+        None => None,
+        Some(cookie) => session_of(server, cookie.browser())
+            .await
+            .map_err(|error| Box::new(answers::no_store(server, request, &error)))?,
+    };
+    let signed_in = session.and_then(|session| {
+        let users = server.settings.users.clone();
+        let user = users.with_subject(&session.subject)?.clone();
+        session.is_of(&user).then_some((session, user))
+    });
+    Ok(Visitor { cookie, signed_in })
+}
+
+async fn session_of(server: &Server, browser: &Browser) -> Result<Option<Session>, StoreError> {
+    let store = &server.runtime.store;
+    store.wait_until_open().await?;
+    store.read(|rows| session::find(rows, browser, clock::now()))
+}

@@ -1,0 +1,133 @@
+//! The consent form: the user allows or denies, and the browser goes back to the client.
+
+use http::StatusCode;
+use mcp_gateway_oauth::{
+    authorize::{AuthorizationRequest, ErrorCode, success_location},
+    discovery::paths,
+    pages::{
+        PageKind,
+        message::{self, Fault},
+    },
+    session::{
+        Session,
+        interaction::{Interaction, InteractionError, Step},
+        user::User,
+    },
+    store::rows::Rows,
+    token::code::{self, Draft, Outcome},
+};
+
+use super::{
+    super::{
+        answers::{self, Answered},
+        server::Server,
+    },
+    common::{Visitor, page_form, visitor},
+};
+use crate::{
+    clock,
+    local::service::{LocalAnswer, LocalRequest},
+    telemetry::authorization_event::{EventKind, EventSubject},
+};
+
+/// Answers a consent form.
+pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
+    let form = page_form(server, request)?;
+    let visitor = visitor(server, request).await?;
+    let incomplete = || {
+        let found = "the consent form lacks interaction or decision".to_owned();
+        Box::new(answers::fault(server, request, &Fault::Form, found))
+    };
+    let sealed = form.get("interaction").ok_or_else(incomplete)?;
+    let interaction = opened(server, request, sealed, &visitor)?;
+    let Some((session, user)) = &visitor.signed_in else {
+        // The session ended while the page was open.
+        let path = paths::AUTHORIZE;
+        let query = &interaction.request.query;
+        return Ok(answers::redirect(&format!("{path}?{query}")));
+    };
+    match form.get("decision") {
+        Some("allow") => allowed(server, request, &interaction, (session, user)).await,
+        Some("deny") => Ok(denied(server, &interaction.request, user)),
+        _ => Err(incomplete()),
+    }
+}
+
+fn opened(
+    server: &Server,
+    request: &LocalRequest,
+    sealed: &str,
+    visitor: &Visitor,
+) -> Answered<Interaction<AuthorizationRequest>> {
+    let lifetime = server.settings.profile.lifetimes.interaction;
+    let browsers: Vec<_> = visitor.browser().copied().into_iter().collect();
+    let keys = &server.settings.keys;
+    let opened = Interaction::open(
+        sealed,
+        keys,
+        Step::Consent,
+        &browsers,
+        lifetime,
+        clock::now(),
+    );
+    opened.map_err(|error| {
+        let fault = match error {
+            InteractionError::NotOfThisBrowser => Fault::OtherBrowser,
+            InteractionError::TooOld => Fault::TooOld,
+        };
+        Box::new(answers::fault(server, request, &fault, error.to_string()))
+    })
+}
+
+async fn allowed(
+    server: &Server,
+    request: &LocalRequest,
+    interaction: &Interaction<AuthorizationRequest>,
+    (session, user): (&Session, &User),
+) -> Answered {
+    let asked = &interaction.request;
+    let draft = Draft {
+        client: asked.client_id.clone(),
+        redirect_uri: asked.redirect_uri.as_str().to_owned(),
+        was_redirect_sent: asked.was_redirect_sent,
+        code_challenge: asked.code_challenge.clone(),
+        resource: asked.resource.clone(),
+        // The users file may have changed since the page was made.
+        scopes: user.allowed(&asked.scopes.0),
+        subject: session.subject.clone(),
+        signed_in: session.signed_in.0,
+        is_refreshable: asked.wants_refresh,
+    };
+    let about = about(asked, user, draft.scopes.to_string());
+    let (keys, id) = (server.settings.keys.clone(), interaction.id);
+    let (lifetimes, now) = (server.settings.profile.lifetimes, clock::now());
+    let issue = move |rows: &mut dyn Rows| code::issue(rows, &keys, id, &draft, &lifetimes, now);
+    let issued = server.runtime.store.write(issue).await;
+    match issued.map_err(|error| Box::new(answers::no_store(server, request, &error)))? {
+        Outcome::Issued(code) => {
+            let location = success_location(asked, &code, &server.settings.profile.issuer);
+            let answer = answers::redirect(&location);
+            Ok(answer.with_event(EventKind::Consent, "allowed", about))
+        }
+        Outcome::AlreadyRedeemed => {
+            let html = message::completed(&server.settings.branding);
+            Ok(answers::page(StatusCode::OK, PageKind::Message, html))
+        }
+    }
+}
+
+fn denied(server: &Server, asked: &AuthorizationRequest, user: &User) -> LocalAnswer {
+    let location = asked.refused(ErrorCode::AccessDenied, &server.settings.profile.issuer);
+    let about = about(asked, user, asked.scopes.0.to_string());
+    answers::redirect(&location).with_event(EventKind::Consent, "denied", about)
+}
+
+fn about(asked: &AuthorizationRequest, user: &User, scopes: String) -> EventSubject {
+    EventSubject {
+        client: Some(asked.client_id.clone()),
+        subject: Some(user.subject()),
+        resource: Some(asked.resource.clone()),
+        scopes: Some(scopes),
+        grant: None,
+    }
+}

@@ -1,0 +1,295 @@
+//! The token endpoint (RFC 6749 §3.2): codes, refresh tokens and client credentials become access tokens.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use mcp_gateway_core::time::UnixTime;
+use mcp_gateway_oauth::{
+    authorize::find_resource,
+    client::{
+        authentication::{Authenticated, ClientFault, use_assertion},
+        model::Client,
+        stored,
+    },
+    discovery::paths,
+    form::Form,
+    id::Id,
+    keys::ServerKeys,
+    profile::ServerProfile,
+    session::user::Users,
+    store::rows::{Rows, StoreError},
+    token::{
+        access,
+        answer::TokenAnswer,
+        client_credentials::{self, MachineRequest},
+        code::{self, Redemption},
+        error::{Refused, TokenError},
+        give_back,
+        issued::Issued,
+        refresh::{self, Allowance, Refresh},
+    },
+};
+
+use super::{
+    super::{
+        answers::{self, Answered},
+        server::Server,
+    },
+    clients::{self, NotAuthenticated},
+    common::{posted_form, random_id},
+};
+use crate::{
+    clock,
+    local::service::{LocalAnswer, LocalRequest},
+    telemetry::authorization_event::{EventKind, EventSubject, GrantKind},
+};
+
+/// Answers a token request.
+pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
+    let form = posted_form(request).map_err(|found| {
+        let refused = Refused::of(TokenError::RequestMalformed).found(found);
+        refusal(request, GrantKind::Other, None, &refused)
+    })?;
+    let kind = GrantKind::of(form.get("grant_type"));
+    let endpoint = server.settings.profile.url(paths::TOKEN);
+    let came = clients::authenticated(server, request, &form, &endpoint).await;
+    let (client, authenticated) = came.map_err(|why| not_authenticated(request, kind, &why))?;
+    let id = client.id.clone();
+    let refused = |refused: Refused| refusal(request, kind, Some(&id), &refused);
+    let asked = Asked {
+        grant: kind_asked(&form).map_err(|error| refused(error.into()))?,
+        resource: resource(server, &form).map_err(refused)?,
+        id: random_id()?,
+        now: clock::now(),
+        client,
+        authenticated,
+        form,
+        keys: server.settings.keys.clone(),
+        profile: server.settings.profile.clone(),
+        users: server.settings.users.clone(),
+    };
+    let now = asked.now;
+    let issued = server
+        .runtime
+        .store
+        .write(move |rows| asked.issue(rows))
+        .await;
+    let issued =
+        issued.map_err(|error| refused(Refused::of(TokenError::StoreUnavailable).found(error)))?;
+    match issued {
+        Ok(issued) => signed(server, request, kind, issued, now).await,
+        Err(NotIssued::Client(fault)) => {
+            let why = NotAuthenticated::new(Some(&id), fault);
+            Err(not_authenticated(request, kind, &why))
+        }
+        Err(NotIssued::Refused(why)) => {
+            server.runtime.revoke(why.revoked);
+            Err(refused(why))
+        }
+    }
+}
+
+/// A token request whose client is known. It is run in a transaction of the store, perhaps more than once.
+struct Asked {
+    grant: GrantAsked,
+    client: Client,
+    authenticated: Authenticated,
+    form: Form,
+    /// As the configuration spells it, if one was sent.
+    resource: Option<String>,
+    /// The id of the grant that this may make.
+    id: Id,
+    now: UnixTime,
+    keys: Arc<ServerKeys>,
+    profile: Arc<ServerProfile>,
+    users: Arc<Users>,
+}
+
+/// What is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GrantAsked {
+    Code,
+    RefreshToken,
+    ClientCredentials,
+}
+
+enum NotIssued {
+    Client(ClientFault),
+    Refused(Refused),
+}
+
+impl Asked {
+    fn issue(&self, rows: &mut dyn Rows) -> Result<Result<Issued, NotIssued>, StoreError> {
+        if let Err(fault) = use_assertion(rows, &self.authenticated)? {
+            return Ok(Err(NotIssued::Client(fault)));
+        }
+        let issued = match self.grant {
+            GrantAsked::Code => self.redeem(rows)?,
+            GrantAsked::RefreshToken => self.refresh(rows)?,
+            GrantAsked::ClientCredentials => self.client_credentials(),
+        };
+        if issued.is_ok() {
+            let end = self.now.plus(self.profile.lifetimes.grant);
+            stored::used(rows, &self.client.id, end, self.now)?;
+        }
+        Ok(issued.map_err(NotIssued::Refused))
+    }
+
+    fn redeem(&self, rows: &mut dyn Rows) -> Result<Result<Issued, Refused>, StoreError> {
+        let Some(code) = self.form.get("code") else {
+            return Ok(Err(TokenError::CodeMissing.into()));
+        };
+        let redemption = Redemption {
+            client: &self.client,
+            code,
+            redirect_uri: self.form.get("redirect_uri"),
+            code_verifier: self.form.get("code_verifier"),
+            resource: self.resource.as_deref(),
+            grant: self.id,
+        };
+        code::redeem(rows, &self.keys, &self.profile, &redemption, self.now)
+    }
+
+    fn refresh(&self, rows: &mut dyn Rows) -> Result<Result<Issued, Refused>, StoreError> {
+        let Some(refresh_token) = self.form.get("refresh_token") else {
+            return Ok(Err(TokenError::RefreshTokenMissing.into()));
+        };
+        let allowance = |subject: &str| self.allowance(subject);
+        let request = Refresh {
+            client: &self.client,
+            refresh_token,
+            scope: self.form.get("scope"),
+            resource: self.resource.as_deref(),
+            allowance: &allowance,
+        };
+        refresh::refresh(rows, &self.keys, &self.profile, &request, self.now)
+    }
+
+    fn client_credentials(&self) -> Result<Issued, Refused> {
+        let request = MachineRequest {
+            client: &self.client,
+            scope: self.form.get("scope"),
+            resource: self.resource.as_deref(),
+            id: self.id,
+        };
+        client_credentials::issue(&self.keys, &self.profile, &request, self.now)
+    }
+
+    /// What a user may have now: the users file may have changed since the consent.
+    fn allowance(&self, subject: &str) -> Allowance {
+        let Some(user) = self.users.with_subject(subject) else {
+            return Allowance::Nothing;
+        };
+        let resources = self.profile.resources.iter();
+        let known = resources.flat_map(|resource| {
+            let described = resource.scopes.iter().map(|scope| scope.scope.as_str());
+            described.chain(resource.required.iter())
+        });
+        let allowed: Vec<_> = known.filter(|scope| user.may_allow(scope)).collect();
+        let allowed = mcp_gateway_core::scope::ScopeSet::parse(&allowed.join(" "));
+        Allowance::Scopes(allowed.unwrap_or_default())
+    }
+}
+
+fn kind_asked(form: &Form) -> Result<GrantAsked, TokenError> {
+    match form.get("grant_type") {
+        None => Err(TokenError::GrantTypeMissing),
+        Some("authorization_code") => Ok(GrantAsked::Code),
+        Some("refresh_token") => Ok(GrantAsked::RefreshToken),
+        Some("client_credentials") => Ok(GrantAsked::ClientCredentials),
+        Some(_) => Err(TokenError::GrantTypeUnsupported),
+    }
+}
+
+/// The resource that was sent (RFC 8707 §2.2), as the configuration spells it.
+fn resource(server: &Server, form: &Form) -> Result<Option<String>, Refused> {
+    if form.get("resource").is_none() {
+        return Ok(None);
+    }
+    let found = find_resource(&server.settings.profile, form.all("resource"));
+    found
+        .map(|resource| Some(resource.uri.clone()))
+        .map_err(|fault| Refused::of(TokenError::ResourceUnknown).found(fault))
+}
+
+/// Signs what was issued. What was taken for it is given back where that fails.
+async fn signed(
+    server: &Server,
+    request: &LocalRequest,
+    kind: GrantKind,
+    issued: Issued,
+    now: UnixTime,
+) -> Answered {
+    let ring = server.runtime.signing.ring();
+    let about = about_issued(&issued);
+    match access::sign(ring.signer(now), &issued.claims) {
+        Ok(token) => {
+            let answer = TokenAnswer::new(token, &issued, now);
+            let mut answered = LocalAnswer {
+                headers: TokenAnswer::headers().to_vec(),
+                body: answer.body().expose().to_owned().into(),
+                ..LocalAnswer::new(StatusCode::OK)
+            };
+            if issued.is_repeated {
+                answered.found = Some("the direct predecessor was repeated".to_owned());
+            }
+            let outcome = if issued.is_repeated {
+                "repeated"
+            } else {
+                "issued"
+            };
+            Ok(answered.with_event(EventKind::Token(kind), outcome, about))
+        }
+        Err(error) => {
+            let store = &server.runtime.store;
+            let given_back = store
+                .write(move |rows| give_back::give_back(rows, &issued))
+                .await;
+            if let Err(error) = given_back {
+                tracing::error!(
+                    "a code or refresh token was not given back after a failure: {error}"
+                );
+            }
+            let refused = Refused::of(TokenError::SigningFailed).found(error);
+            Err(refusal(request, kind, about.client.as_deref(), &refused))
+        }
+    }
+}
+
+fn about_issued(issued: &Issued) -> EventSubject {
+    let claims = &issued.claims;
+    EventSubject {
+        client: Some(claims.client_id.clone()),
+        subject: Some(claims.sub.clone()),
+        resource: Some(claims.aud.clone()),
+        scopes: Some(claims.scope.0.to_string()),
+        grant: Some(claims.grant.to_string()),
+    }
+}
+
+fn not_authenticated(
+    request: &LocalRequest,
+    kind: GrantKind,
+    why: &NotAuthenticated,
+) -> Box<LocalAnswer> {
+    let about = EventSubject {
+        client: why.client.clone(),
+        ..EventSubject::default()
+    };
+    let answer = why.answer(request);
+    Box::new(answer.with_event(EventKind::Token(kind), why.fault.code(), about))
+}
+
+fn refusal(
+    request: &LocalRequest,
+    kind: GrantKind,
+    client: Option<&str>,
+    refused: &Refused,
+) -> Box<LocalAnswer> {
+    let answer = answers::refused(&request.headers, refused);
+    let about = EventSubject {
+        client: client.map(str::to_owned),
+        ..EventSubject::default()
+    };
+    Box::new(answer.with_event(EventKind::Token(kind), refused.error.code(), about))
+}

@@ -1,0 +1,276 @@
+//! The ring of keys that sign access tokens, in a file of the directory. It is made at the first start; a task then adds and
+//! retires keys on schedule. What the ring has is durable before anybody can see it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::{
+    encoding::AsDer,
+    rand::SystemRandom,
+    rsa,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
+};
+use mcp_gateway_core::time::UnixTime;
+use mcp_gateway_oauth::{
+    keys::{
+        ring::{Ring, Schedule},
+        signing_key::{SigningAlgorithm, SigningKey},
+    },
+    secret::Secret,
+};
+
+use super::private_file::{self, KeyFileError, KeyFileProblem, MadeBy};
+use crate::clock;
+
+/// The file in the directory.
+const NAME: &str = "signing-keys.json";
+
+/// The shortest and the longest time between two looks at the schedule. A machine that slept looks soon after it woke.
+const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10 * 60));
+
+/// The time until the next look after one that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
+/// The keys that sign access tokens.
+#[derive(Debug)]
+pub(crate) struct SigningKeys {
+    file: PathBuf,
+    schedule: Schedule,
+    ring: ArcSwap<Ring>,
+}
+
+impl SigningKeys {
+    /// The ring in `directory`, which is made with one key if there is none.
+    ///
+    /// # Errors
+    /// The file cannot be used or made.
+    pub(crate) fn open(
+        directory: &Path,
+        schedule: Schedule,
+        now: UnixTime,
+    ) -> Result<Self, KeyFileError> {
+        let file = directory.join(NAME);
+        let ring = open_ring(&file, &schedule, now).map_err(|problem| problem.at(&file))?;
+        Ok(Self {
+            file,
+            schedule,
+            ring: ArcSwap::from_pointee(ring),
+        })
+    }
+
+    /// The ring at the moment.
+    pub(crate) fn ring(&self) -> Arc<Ring> {
+        self.ring.load_full()
+    }
+
+    /// Reads the file again, adds and retires what is due. Only the process that has the store does this. When something is due next.
+    ///
+    /// # Errors
+    /// The file cannot be used or written: the ring stays as it is.
+    pub(crate) fn turn(&self, now: UnixTime) -> Result<UnixTime, KeyFileError> {
+        let turned = self.turned(now).map_err(|problem| problem.at(&self.file))?;
+        let next = turned.next(&self.schedule);
+        self.ring.store(Arc::new(turned));
+        Ok(next)
+    }
+
+    /// Keeps the schedule until the future is dropped.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        loop {
+            let (keys, now) = (self.clone(), clock::now());
+            // Making a key of RSA takes a while.
+            let turned = tokio::task::spawn_blocking(move || keys.turn(now)).await;
+            let pause = match turned {
+                Ok(Ok(next)) => next.since(now).clamp(LOOKS.0, LOOKS.1),
+                Ok(Err(error)) => {
+                    tracing::error!("signing keys cannot be rotated: {error}");
+                    AFTER_FAILURE
+                }
+                Err(error) => {
+                    tracing::error!("signing keys cannot be rotated: {error}");
+                    AFTER_FAILURE
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn turned(&self, now: UnixTime) -> Result<Ring, KeyFileProblem> {
+        let ring = open_ring(&self.file, &self.schedule, now)?;
+        let due = ring.due(&self.schedule, now);
+        if due.new_key.is_none() && due.retired.is_empty() {
+            return Ok(ring);
+        }
+        let retired = ring.retire(&self.schedule, now);
+        let turned = match due.new_key {
+            Some(algorithm) => {
+                let key = new_key(algorithm)?;
+                tracing::info!(
+                    kid = key.id(),
+                    alg = algorithm.name(),
+                    "new signing key published"
+                );
+                retired.add(key, &self.schedule, now)
+            }
+            None => retired,
+        };
+        for kid in due.retired {
+            tracing::info!(kid, "signing key retired");
+        }
+        private_file::replace(&self.file, turned.to_text().expose().as_bytes())?;
+        Ok(turned)
+    }
+}
+
+fn open_ring(file: &Path, schedule: &Schedule, now: UnixTime) -> Result<Ring, KeyFileProblem> {
+    if let Some(ring) = read_ring(file)? {
+        return Ok(ring);
+    }
+    let ring = Ring::new(new_key(schedule.algorithm)?, now);
+    private_file::make(file, ring.to_text().expose().as_bytes())?;
+    // Another process may have been first.
+    Ok(read_ring(file)?.unwrap_or(ring))
+}
+
+fn read_ring(file: &Path) -> Result<Option<Ring>, KeyFileProblem> {
+    let Some(content) = private_file::read(file, MadeBy::Server)? else {
+        return Ok(None);
+    };
+    let text = Secret::new(String::from_utf8_lossy(&content));
+    Ok(Some(Ring::from_text(&text)?))
+}
+
+/// A key from the random source of the system.
+fn new_key(algorithm: SigningAlgorithm) -> Result<SigningKey, KeyFileProblem> {
+    let pkcs8 = pkcs8(algorithm).ok_or(KeyFileProblem::Random)?;
+    Ok(SigningKey::new(algorithm, &pkcs8)?)
+}
+
+/// The private key as PKCS #8.
+fn pkcs8(algorithm: SigningAlgorithm) -> Option<Vec<u8>> {
+    let random = SystemRandom::new();
+    let document = match algorithm {
+        SigningAlgorithm::Es256 => {
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).ok()?
+        }
+        SigningAlgorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&random).ok()?,
+        SigningAlgorithm::Rs256 => {
+            let key = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).ok()?;
+            return Some(key.as_der().ok()?.as_ref().to_vec());
+        }
+    };
+    Some(document.as_ref().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt,
+    };
+
+    use super::*;
+
+    const HOUR: i64 = 3600;
+
+    fn schedule(algorithm: SigningAlgorithm) -> Schedule {
+        Schedule {
+            algorithm,
+            rotation: Duration::from_secs(100 * 3600),
+            publish_before: Duration::from_secs(2 * 3600),
+            access_token: Duration::from_secs(3600),
+        }
+    }
+
+    fn at(seconds: i64) -> UnixTime {
+        UnixTime::new(seconds)
+    }
+
+    fn ids(keys: &SigningKeys) -> Vec<String> {
+        let ring = keys.ring();
+        ring.published().map(|key| key.id().to_owned()).collect()
+    }
+
+    #[test]
+    fn keys_of_every_algorithm_are_made_once_and_kept() {
+        for algorithm in [
+            SigningAlgorithm::Es256,
+            SigningAlgorithm::EdDsa,
+            SigningAlgorithm::Rs256,
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let open = || SigningKeys::open(folder.path(), schedule(algorithm), at(0)).unwrap();
+            let (first, second) = (open(), open());
+            assert_eq!(ids(&first), ids(&second));
+            let signed = first.ring().signer(at(0)).sign(b"{}").unwrap();
+            assert_eq!(second.ring().open(signed.expose()).unwrap(), b"{}");
+            let mode = fs::metadata(folder.path().join(NAME)).unwrap();
+            assert_eq!(mode.permissions().mode() & 0o7777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_key_is_published_then_signs_then_its_predecessor_leaves_across_restarts() {
+        let folder = tempfile::tempdir().unwrap();
+        let schedule = schedule(SigningAlgorithm::Es256);
+        let open = |now| SigningKeys::open(folder.path(), schedule, at(now)).unwrap();
+        let keys = open(0);
+        let first = ids(&keys);
+        assert_eq!(keys.turn(at(HOUR)).unwrap(), at(98 * HOUR));
+        assert_eq!(ids(&keys), first);
+        keys.turn(at(98 * HOUR)).unwrap();
+        let both = ids(&keys);
+        assert_eq!(both.len(), 2);
+        let keys = open(99 * HOUR);
+        assert_eq!(ids(&keys), both);
+        let signer = |now| keys.ring().signer(at(now)).id().to_owned();
+        assert_eq!(
+            (signer(99 * HOUR), signer(100 * HOUR)),
+            (both[0].clone(), both[1].clone())
+        );
+        // Another process that has the store now does the next step; this one reads what it did.
+        open(99 * HOUR).turn(at(102 * HOUR)).unwrap();
+        keys.turn(at(102 * HOUR)).unwrap();
+        assert_eq!(ids(&keys), both[1..]);
+    }
+
+    #[test]
+    fn a_ring_that_cannot_be_used_is_refused_and_the_one_in_use_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let schedule = schedule(SigningAlgorithm::Es256);
+        let keys = SigningKeys::open(folder.path(), schedule, at(0)).unwrap();
+        let before = ids(&keys);
+        let file = folder.path().join(NAME);
+        let good = fs::read(&file).unwrap();
+        let open = || SigningKeys::open(folder.path(), schedule, at(0));
+        for bad in [&b""[..], b"{}", &good[..good.len() / 2], &[0xff; 100]] {
+            fs::write(&file, bad).unwrap();
+            assert!(open().unwrap_err().to_string().contains(NAME));
+            assert!(keys.turn(at(98 * HOUR)).is_err());
+            assert_eq!(ids(&keys), before);
+            assert_eq!(fs::read(&file).unwrap(), bad, "nothing is overwritten");
+        }
+        fs::write(&file, &good).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        assert!(open().unwrap_err().to_string().contains("has mode 0640"));
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        assert!(open().is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_task_does_what_is_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let schedule = schedule(SigningAlgorithm::EdDsa);
+        let long_ago = clock::now().minus(Duration::from_secs(99 * 3600));
+        let keys = Arc::new(SigningKeys::open(folder.path(), schedule, long_ago).unwrap());
+        let task = tokio::spawn(keys.clone().keep());
+        while ids(&keys).len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        task.abort();
+    }
+}

@@ -1,0 +1,29 @@
+//! The built-in authorization server: the rim around the decisions of `mcp-gateway-oauth`, which are pure.
+//!
+//! * [`service`]: its endpoints, a service of the public listener. Each is a file of [`handlers`].
+//! * [`server`]: what it has: [`settings`] of the configuration, and what lives as long as the process.
+//! * [`store`] keeps its rows on disk, [`control`] answers operators over a unix socket,
+//!   by what [`operator`] does.
+//! * [`keys`]: its key files, and the keys that sign access tokens. [`users`]: people who sign in with a password.
+//! * [`documents`] fetches and keeps what clients publish, by the rules in [`foreign`]. [`intake`]: how much it takes on.
+//! * [`tasks`]: what it does beside requests.
+//! * [`revocations`]: grants that ended before their last access token expires, for the resources of this process.
+
+mod answers;
+pub(crate) mod control;
+pub(crate) mod documents;
+mod error;
+mod foreign;
+mod handlers;
+mod intake;
+mod keys;
+mod operator;
+pub(crate) mod revocations;
+pub(crate) mod server;
+mod service;
+mod settings;
+pub(crate) mod store;
+pub(crate) mod tasks;
+pub(crate) mod users;
+
+pub(crate) use error::ServerError;

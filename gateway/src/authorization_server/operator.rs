@@ -1,0 +1,103 @@
+//! What operators do over the control socket: they see and revoke clients and grants.
+
+use mcp_gateway_oauth::{
+    client::stored::StoredClient,
+    grant::{self, EndedBy, Filter, Grant, list::find},
+    id::Id,
+    store::{
+        rows::{Rows, StoreError, Table},
+        table,
+    },
+};
+
+use super::{
+    control::{
+        protocol::{ClientLine, GrantLine, Page},
+        socket::Operator,
+    },
+    server::Server,
+};
+use crate::clock;
+
+/// Grants that end in one transaction when their client is revoked.
+const BATCH: usize = 256;
+
+impl Operator for Server {
+    fn clients(&self, after: Option<&str>, most: usize) -> Result<Page<ClientLine>, StoreError> {
+        let after = after.unwrap_or_default().as_bytes();
+        let found = self
+            .runtime
+            .store
+            .read(|rows| rows.after(Table::Clients, after, most))?;
+        let next = (found.len() == most).then(|| found.last()).flatten();
+        let next = next.map(|(key, _)| String::from_utf8_lossy(key).into_owned());
+        let lines = found.iter().map(|(_, row)| {
+            let stored: StoredClient = table::read(Table::Clients, row)?;
+            Ok(ClientLine::from(&stored.client))
+        });
+        let lines = lines.collect::<Result<_, StoreError>>()?;
+        Ok(Page { lines, next })
+    }
+
+    fn grants(&self, after: Option<&str>, most: usize) -> Result<Page<GrantLine>, StoreError> {
+        let after = after.and_then(|after| Id::parse(after).ok());
+        let listed = |rows: &dyn Rows| grant::list(rows, &Filter::default(), after, most);
+        let page = self.runtime.store.read(listed)?;
+        let line = |(id, grant): &(Id, Grant)| GrantLine::from((id, grant));
+        Ok(Page {
+            lines: page.grants.iter().map(line).collect(),
+            next: page.next.map(|id| id.to_string()),
+        })
+    }
+
+    async fn revoke_client(&self, id: &str) -> Result<Option<usize>, StoreError> {
+        let client = id.to_owned();
+        let remove = move |rows: &mut dyn Rows| {
+            let is_known = rows.get(Table::Clients, client.as_bytes())?.is_some();
+            rows.remove(Table::Clients, client.as_bytes())?;
+            Ok(is_known)
+        };
+        let is_known = self.runtime.store.write(remove).await?;
+        let ended = self.end_grants_of(id, EndedBy::Operator, BATCH).await?;
+        Ok((is_known || ended > 0).then_some(ended))
+    }
+
+    async fn revoke_grant(&self, id: &str) -> Result<bool, StoreError> {
+        let Ok(id) = Id::parse(id) else {
+            return Ok(false);
+        };
+        let end = move |rows: &mut dyn Rows| {
+            let is_known = find(rows, id)?.is_some();
+            let ending = grant::end(rows, id, EndedBy::Operator, clock::now())?;
+            Ok((is_known, ending.revoked()))
+        };
+        let (is_known, revoked) = self.runtime.store.write(end).await?;
+        self.runtime.revoke(revoked);
+        Ok(is_known)
+    }
+}
+
+impl Server {
+    /// Ends all grants of a client, some in each transaction. Returns how many.
+    pub(super) async fn end_grants_of(
+        &self,
+        client: &str,
+        why: EndedBy,
+        batch: usize,
+    ) -> Result<usize, StoreError> {
+        let (mut after, mut ended) = (None, 0);
+        loop {
+            let (client, now) = (client.to_owned(), clock::now());
+            let end = move |rows: &mut dyn Rows| {
+                grant::end_all_of_client(rows, &client, why, after, batch, now)
+            };
+            let done = self.runtime.store.write(end).await?;
+            ended += done.ended.len();
+            self.runtime.revoke(done.ended);
+            match done.next {
+                None => return Ok(ended),
+                next => after = next,
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The authorization server: what its configuration says, and what it has while the process runs.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use mcp_gateway_core::token::{algorithm::Algorithm, key_set::KeySet};
+use mcp_gateway_oauth::{
+    grant::revoked::{self, Revoked},
+    keys::{ring::Schedule, signing_key::SigningAlgorithm},
+    session::{throttle::Throttle, user::User},
+};
+
+#[cfg(feature = "demo")]
+use mcp_gateway_core::scope::ScopeSet;
+#[cfg(feature = "demo")]
+use mcp_gateway_oauth::{
+    id::{ID_BYTES, Id},
+    store::text::ScopeSetText,
+    token::access::{self, AccessClaims},
+};
+
+use super::{
+    error::ServerError, intake::Intake, keys::signing_keys::SigningKeys, revocations::Revocations,
+    settings::Settings, store::Store, users::hashing::PasswordVerification,
+};
+use crate::{
+    clock,
+    config::{AuthorizationServer, Config},
+    issuer_keys::keys::IssuerKeys,
+};
+
+/// The authorization server. Clones are handles of the same one.
+#[derive(Clone)]
+pub(crate) struct Server {
+    /// What the configuration says. A reload makes new ones.
+    pub(super) settings: Arc<Settings>,
+    /// What lives as long as the process.
+    pub(super) runtime: Arc<Runtime>,
+}
+
+/// What lives as long as the process.
+pub(super) struct Runtime {
+    /// The directory of its state.
+    pub(super) directory: PathBuf,
+    /// What survives a restart.
+    pub(super) store: Store,
+    /// The keys that sign access tokens.
+    pub(super) signing: Arc<SigningKeys>,
+    /// Where passwords are verified.
+    pub(super) passwords: PasswordVerification,
+    /// What is in progress.
+    pub(super) intake: Intake,
+    /// Whose access tokens this process refuses.
+    pub(super) revocations: Arc<Revocations>,
+    throttle: Mutex<Throttle>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({})", self.settings.profile.issuer)
+    }
+}
+
+impl Server {
+    /// The server of this configuration, with the store in its directory.
+    ///
+    /// # Errors
+    /// A file cannot be used.
+    pub(crate) fn start(
+        config: &Config,
+        own: &AuthorizationServer,
+        store: Store,
+    ) -> Result<Self, ServerError> {
+        let runtime = Arc::new(Runtime::start(own, store)?);
+        Self::with(config, own, runtime, None)
+    }
+
+    /// The same server with another configuration. Without its section it ends; another directory is used after a restart only.
+    ///
+    /// # Errors
+    /// A file cannot be used.
+    pub(crate) fn reloaded(&self, config: &Config) -> Result<Option<Self>, ServerError> {
+        let Some(own) = &config.authorization_server else {
+            return Ok(None);
+        };
+        let previous = Some(&*self.settings);
+        Self::with(config, own, self.runtime.clone(), previous).map(Some)
+    }
+
+    fn with(
+        config: &Config,
+        own: &AuthorizationServer,
+        runtime: Arc<Runtime>,
+        previous: Option<&Settings>,
+    ) -> Result<Self, ServerError> {
+        let settings = Settings::new(config, own, previous)?;
+        runtime
+            .throttle()
+            .keep(settings.users.iter().map(User::name));
+        Ok(Self {
+            settings: Arc::new(settings),
+            runtime,
+        })
+    }
+
+    /// Puts the keys of the server in use where its tokens are verified.
+    pub(crate) fn publish_keys(&self, to: &IssuerKeys) {
+        let set = self.runtime.signing.ring().jwk_set().to_string();
+        match KeySet::parse(set.as_bytes()) {
+            Ok(parsed) => to.publish(parsed.keys),
+            Err(error) => tracing::error!("the signing keys cannot be published: {error}"),
+        }
+    }
+
+    /// What survives a restart.
+    pub(crate) fn store(&self) -> &Store {
+        &self.runtime.store
+    }
+
+    /// Whose access tokens this process refuses.
+    pub(crate) fn revocations(&self) -> &Arc<Revocations> {
+        &self.runtime.revocations
+    }
+}
+
+#[cfg(feature = "demo")]
+impl Server {
+    /// An access token for the first resource, for the demonstration: half a day long, and nobody signed in for it.
+    pub(crate) fn sign_for_demo(&self, user: &str, scope: &str) -> Option<String> {
+        const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+        let (profile, now) = (&self.settings.profile, clock::now());
+        let user = self.settings.users.named(user)?;
+        let id = || {
+            let mut bytes = [0; ID_BYTES];
+            aws_lc_rs::rand::fill(&mut bytes)
+                .ok()
+                .map(|()| Id::new(bytes))
+        };
+        let claims = AccessClaims {
+            iss: profile.issuer.clone(),
+            sub: user.subject(),
+            aud: profile.resources.first()?.uri.clone(),
+            client_id: "demo-client".to_owned(),
+            scope: ScopeSetText(ScopeSet::parse(scope).ok()?),
+            iat: now.into(),
+            exp: now.plus(LIFETIME).into(),
+            jti: id()?,
+            auth_time: None,
+            grant: id()?,
+        };
+        let signed = access::sign(self.runtime.signing.ring().signer(now), &claims);
+        signed.ok().map(|token| token.expose().to_owned())
+    }
+}
+
+impl Runtime {
+    fn start(own: &AuthorizationServer, store: Store) -> Result<Self, ServerError> {
+        let signing = SigningKeys::open(&own.directory, schedule(own), clock::now())?;
+        let revocations = Revocations::default();
+        load(&revocations, &store)?;
+        Ok(Self {
+            directory: own.directory.clone(),
+            store,
+            signing: Arc::new(signing),
+            passwords: PasswordVerification::start().map_err(ServerError::Thread)?,
+            intake: Intake::new(),
+            revocations: Arc::new(revocations),
+            throttle: Mutex::default(),
+        })
+    }
+
+    /// From now on, this process refuses the tokens of these grants, which have ended.
+    pub(super) fn revoke(&self, ended: impl IntoIterator<Item = Revoked>) {
+        let ended = ended
+            .into_iter()
+            .map(|revoked| (*revoked.id.as_bytes(), revoked.until));
+        if let Err(error) = self.revocations.revoke(ended, clock::now()) {
+            tracing::error!("tokens of ended grants are accepted until they expire: {error}");
+        }
+    }
+
+    /// How often people tried to sign in.
+    pub(super) fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Rows of ended grants that are read at once.
+const BATCH: usize = 1024;
+
+/// Reads the grants that have ended.
+fn load(revocations: &Revocations, store: &Store) -> Result<(), ServerError> {
+    let mut after = None;
+    loop {
+        let batch = store.read(|rows| revoked::all(rows, after, BATCH))?;
+        let Some(last) = batch.last() else {
+            return Ok(());
+        };
+        after = Some(last.id);
+        let ended = batch
+            .iter()
+            .map(|revoked| (*revoked.id.as_bytes(), revoked.until));
+        revocations.revoke(ended, clock::now())?;
+    }
+}
+
+/// A key is published as long before it signs as resource servers cache the key set, or half as long as it signs.
+fn schedule(own: &AuthorizationServer) -> Schedule {
+    let usual = Schedule::default();
+    Schedule {
+        algorithm: match own.signing.algorithm {
+            Algorithm::Rs256 => SigningAlgorithm::Rs256,
+            Algorithm::EdDsa => SigningAlgorithm::EdDsa,
+            _ => SigningAlgorithm::Es256,
+        },
+        rotation: own.signing.rotation,
+        publish_before: usual.publish_before.min(own.signing.rotation / 2),
+        access_token: own.lifetimes.access_token.max(Duration::from_secs(1)),
+    }
+}

@@ -1,0 +1,89 @@
+//! The authorization server as a service of the public listener: which endpoint a path is, and which handler answers.
+
+use async_trait::async_trait;
+use http::StatusCode;
+use mcp_gateway_core::http::authority::Authority;
+use mcp_gateway_oauth::{discovery::Endpoint, pages::message::Why};
+
+use super::{answers, handlers, intake::Full, server::Server};
+use crate::local::service::{LocalAnswer, LocalEndpoint, LocalRequest, LocalService};
+
+/// When to try again after too many requests at once, in seconds.
+const BUSY_SECONDS: u64 = 2;
+
+#[async_trait]
+impl LocalService for Server {
+    fn endpoint(&self, host: &Authority, path: &str) -> Option<LocalEndpoint> {
+        let settings = &self.settings;
+        let endpoint = Endpoint::of(path)?;
+        (*host == settings.host).then(|| LocalEndpoint {
+            methods: endpoint.methods(),
+            is_for_pages: endpoint.is_readable_by_pages(),
+            takes_credentials: takes_credentials(endpoint),
+            body_bytes: settings.limits.body_bytes,
+        })
+    }
+
+    async fn answer(&self, request: LocalRequest) -> LocalAnswer {
+        let Some(endpoint) = Endpoint::of(&request.path) else {
+            return LocalAnswer::new(StatusCode::NOT_FOUND);
+        };
+        let place = self.runtime.intake.request(request.client, &self.settings);
+        let _place = match place {
+            Ok(place) => place,
+            Err(full) => return busy(self, endpoint, &request, full),
+        };
+        let answered = match endpoint {
+            Endpoint::Authorize => handlers::authorize::answer(self, &request).await,
+            Endpoint::SignIn => handlers::sign_in::answer(self, &request).await,
+            Endpoint::Consent => handlers::consent::answer(self, &request).await,
+            Endpoint::SignOut => handlers::sign_out::answer(self, &request).await,
+            Endpoint::Token => handlers::token::answer(self, &request).await,
+            Endpoint::Register => handlers::register::answer(self, &request).await,
+            Endpoint::ClientConfiguration => handlers::manage::answer(self, &request).await,
+            Endpoint::Revoke => handlers::revoke::answer(self, &request).await,
+            Endpoint::Introspect => handlers::introspect::answer(self, &request).await,
+            Endpoint::KeySet
+            | Endpoint::StyleSheet
+            | Endpoint::Logo
+            | Endpoint::AuthorizationServer
+            | Endpoint::OpenIdConfiguration => handlers::documents::answer(self, endpoint),
+        };
+        answered.unwrap_or_else(|answer| *answer)
+    }
+}
+
+/// Whether requests for it carry passwords, secrets, codes or tokens that somebody could guess.
+const fn takes_credentials(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::SignIn
+            | Endpoint::Token
+            | Endpoint::Revoke
+            | Endpoint::Introspect
+            | Endpoint::ClientConfiguration
+    )
+}
+
+/// The answer to a request that is one too many.
+fn busy(server: &Server, endpoint: Endpoint, request: &LocalRequest, full: Full) -> LocalAnswer {
+    let (status, found) = match full {
+        Full::Address => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many requests from this address are in progress (authorization_server.limits.requests_per_address)",
+        ),
+        Full::All => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests are in progress (authorization_server.limits.requests)",
+        ),
+    };
+    if endpoint.is_for_machines() {
+        let description = "Too many requests at the moment. Try again shortly.";
+        return answers::error(status, "temporarily_unavailable", description).with_found(found);
+    }
+    let why = (&Why::Busy, BUSY_SECONDS);
+    LocalAnswer {
+        status,
+        ..answers::unavailable(server, request, why, None, found.to_owned())
+    }
+}

@@ -1,0 +1,110 @@
+//! What a store must be able to do. There is one kind: `embedded`. One that several processes share would be another.
+
+use std::{
+    fmt::Debug,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use mcp_gateway_oauth::store::rows::{Rows, StoreError};
+use tokio::sync::oneshot;
+
+use super::error::OpenError;
+
+/// How long a request waits for a store that is closed for a moment, as while a new process takes over.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(2);
+
+/// Time between two looks whether the store is open.
+pub(super) const OPEN_PAUSE: Duration = Duration::from_millis(5);
+
+/// Runs in a read transaction.
+pub(crate) type Reading<'r> = &'r mut dyn FnMut(&dyn Rows) -> Result<(), StoreError>;
+
+/// A store.
+pub(crate) trait Engine: Debug + Send + Sync {
+    /// Takes a change on. It is answered when it is durable.
+    ///
+    /// # Errors
+    /// Too many changes wait.
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError>;
+
+    /// Runs `reading` over the rows as the last commit left them.
+    ///
+    /// # Errors
+    /// The error of `reading`; or the store is closed or cannot be read, and `reading` did not run.
+    fn read(&self, reading: Reading<'_>) -> Result<(), StoreError>;
+
+    /// Whether the store can be used now.
+    fn is_open(&self) -> bool;
+
+    /// Makes all changes durable that were submitted before, then lets another process have the store. Blocks.
+    fn close(&self);
+
+    /// Takes the store back. Blocks.
+    ///
+    /// # Errors
+    /// The store cannot be opened. It tries again with later changes.
+    fn reopen(&self) -> Result<(), OpenError>;
+}
+
+/// A change. A store runs it, once or more, in a transaction, and answers it once, when the transaction is durable.
+pub(crate) trait Job: Send {
+    /// Runs the operation. Its changes are kept if it returns true.
+    fn run(&mut self, rows: &mut dyn Rows) -> bool;
+
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+
+    /// Answers: with the operation's result if the transaction was committed.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// A job of this operation, and where its answer will arrive.
+pub(super) fn job<T, F>(operation: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    F: Fn(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static,
+{
+    let (asker, answer) = oneshot::channel();
+    let job = TypedJob {
+        operation,
+        result: None,
+        asker,
+    };
+    (Box::new(job), answer)
+}
+
+struct TypedJob<T, F> {
+    operation: F,
+    result: Option<Result<T, StoreError>>,
+    asker: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for TypedJob<T, F>
+where
+    T: Send,
+    F: Fn(&mut dyn Rows) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, rows: &mut dyn Rows) -> bool {
+        // An operation that panics takes no other one down.
+        let result = catch_unwind(AssertUnwindSafe(|| (self.operation)(rows)));
+        let result = result.unwrap_or_else(|_| Err(not_run("it panicked")));
+        self.result.insert(result).is_ok()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.asker.is_closed()
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let result = self
+            .result
+            .unwrap_or_else(|| Err(not_run("it did not run")));
+        // The asker may have gone.
+        let _ = self.asker.send(committed.and(result));
+    }
+}
+
+fn not_run(why: &str) -> StoreError {
+    StoreError::Failed(format!("an operation failed: {why}"))
+}

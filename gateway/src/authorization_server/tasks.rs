@@ -1,0 +1,83 @@
+//! What the authorization server does beside requests, as long as the process runs: it removes what has expired, rotates its signing
+//! keys, puts them in use where its tokens are verified, and answers operators.
+
+use std::{sync::Arc, time::Duration};
+
+use mcp_gateway_core::time::UnixTime;
+use mcp_gateway_oauth::{
+    client::{authentication::UsedAssertion, stored::StoredClient},
+    grant::{Grant, revoked::RevokedRow},
+    session::Session,
+    store::{
+        expiry::{self, Kind},
+        rows::{Rows, StoreError},
+    },
+    token::code::CodeRow,
+};
+use tokio::time::sleep;
+
+use super::{control::socket::ControlSocket, server::Server, store::expiry::remove_expired_rows};
+use crate::{clock, issuer_keys::keys::IssuerKeys};
+
+/// Time between two looks whether the signing keys have changed. They are published long before they sign.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Time between two rounds in which ended grants are forgotten whose tokens have expired.
+const FORGET: Duration = Duration::from_secs(60);
+
+/// Runs until it is dropped. `keys` is where the tokens of the server are verified now.
+pub(crate) async fn run(server: Server, keys: impl Fn() -> Option<Arc<IssuerKeys>> + Send) {
+    let runtime = server.runtime.clone();
+    tokio::join!(
+        runtime.signing.clone().keep(),
+        remove_expired_rows(runtime.store.clone(), remove_expired),
+        publish(&server, keys),
+        forget(&server),
+        control(&server),
+    );
+}
+
+/// Publishes each new ring.
+async fn publish(server: &Server, keys: impl Fn() -> Option<Arc<IssuerKeys>> + Send) {
+    let mut published = server.runtime.signing.ring();
+    loop {
+        sleep(LOOK).await;
+        let ring = server.runtime.signing.ring();
+        if Arc::ptr_eq(&ring, &published) {
+            continue;
+        }
+        if let Some(keys) = keys() {
+            server.publish_keys(&keys);
+            published = ring;
+        }
+    }
+}
+
+/// Answers operators over the control socket.
+async fn control(server: &Server) {
+    match ControlSocket::bind(&server.runtime.directory) {
+        Ok(socket) => socket.serve(Arc::new(server.clone())).await,
+        Err(error) => tracing::error!(
+            "`mcp-gateway oauth` cannot be used: the control socket cannot be opened (authorization_server.directory): {error}"
+        ),
+    }
+}
+
+async fn forget(server: &Server) {
+    loop {
+        sleep(FORGET).await;
+        server.runtime.revocations.forget_expired(clock::now());
+    }
+}
+
+fn remove_expired(rows: &mut dyn Rows, now: UnixTime, most: usize) -> Result<bool, StoreError> {
+    let kinds = [
+        Kind::of::<StoredClient>(),
+        Kind::of::<Grant>(),
+        Kind::of::<CodeRow>(),
+        Kind::of::<Session>(),
+        Kind::of::<RevokedRow>(),
+        Kind::of::<UsedAssertion>(),
+    ];
+    Ok(expiry::remove_expired(rows, &kinds, now, most)?.looked < most)
+}

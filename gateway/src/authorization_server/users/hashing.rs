@@ -1,0 +1,381 @@
+//! Passwords are hashed and verified by one thread of their own (Argon2id, RFC 9106), so that sign-ins never take more than one
+//! processor from the calls that the gateway forwards. What waits for it is bounded, in all and for each address; beyond that the
+//! answer is 503.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use argon2::{
+    Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier,
+    password_hash::{self, phc},
+};
+use mcp_gateway_core::http::client_address::CountedAddress;
+use mcp_gateway_oauth::{secret::Secret, session::user::Users};
+use tokio::sync::oneshot;
+
+/// Passwords that wait to be verified.
+pub(crate) const MAX_WAITING: usize = 64;
+
+/// Passwords from one address that wait to be verified.
+pub(crate) const MAX_WAITING_PER_ADDRESS: usize = 8;
+
+/// How long a hash takes until one was measured.
+const FIRST_GUESS: Duration = Duration::from_millis(50);
+
+/// How much lower the priority of the thread is: forwarded calls come first.
+const NICENESS: i32 = 5;
+
+/// Too many passwords wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "too many passwords wait to be verified (at most {MAX_WAITING}, {MAX_WAITING_PER_ADDRESS} from one address)"
+)]
+pub(crate) struct Busy {
+    /// The value of `Retry-After`, in seconds: when those that wait are verified.
+    pub(crate) retry_after: u64,
+}
+
+/// The thread that verifies passwords. It ends when this is dropped.
+pub(crate) struct PasswordVerification {
+    queue: Arc<Queue>,
+}
+
+struct Queue {
+    state: Mutex<State>,
+    has_changed: Condvar,
+}
+
+struct State {
+    waiting: VecDeque<Job>,
+    by_address: HashMap<CountedAddress, usize>,
+    /// How long a hash takes, on average.
+    average: Duration,
+    is_ended: bool,
+}
+
+struct Job {
+    password: Secret,
+    hash: Secret,
+    from: CountedAddress,
+    answer: oneshot::Sender<bool>,
+}
+
+impl PasswordVerification {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub(crate) fn start() -> io::Result<Self> {
+        let queue = Arc::new(Queue {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                by_address: HashMap::new(),
+                average: FIRST_GUESS,
+                is_ended: false,
+            }),
+            has_changed: Condvar::new(),
+        });
+        let of_thread = Arc::clone(&queue);
+        let thread = thread::Builder::new().name("passwords".to_owned());
+        thread.spawn(move || work(&of_thread))?;
+        Ok(Self { queue })
+    }
+
+    /// Whether this is the password of the hash. For a user who does not exist, the hash is that of [`dummy`], so that the answer
+    /// takes as long. If the caller is dropped before its turn, nothing is hashed.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub(crate) async fn verify(
+        &self,
+        password: Secret,
+        hash: Secret,
+        from: CountedAddress,
+    ) -> Result<bool, Busy> {
+        let (answer, verified) = oneshot::channel();
+        self.queue.add(Job {
+            password,
+            hash,
+            from,
+            answer,
+        })?;
+        verified.await.map_err(|_| Busy { retry_after: 1 })
+    }
+}
+
+impl Drop for PasswordVerification {
+    fn drop(&mut self) {
+        self.queue.lock().is_ended = true;
+        self.queue.has_changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, job: Job) -> Result<(), Busy> {
+        self.lock().add(job)?;
+        self.has_changed.notify_one();
+        Ok(())
+    }
+
+    /// The next one; none when the thread has to end.
+    fn next(&self) -> Option<Job> {
+        let is_idle = |state: &mut State| state.waiting.is_empty() && !state.is_ended;
+        let waited = self.has_changed.wait_while(self.lock(), is_idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.is_ended { None } else { state.take() }
+    }
+}
+
+impl State {
+    fn add(&mut self, job: Job) -> Result<(), Busy> {
+        // Callers that are gone keep nobody else out.
+        if self.waiting.len() >= MAX_WAITING {
+            self.forget_the_gone();
+        }
+        let own = self.by_address.get(&job.from).copied().unwrap_or(0);
+        if self.waiting.len() >= MAX_WAITING || own >= MAX_WAITING_PER_ADDRESS {
+            return Err(self.busy());
+        }
+        self.by_address.insert(job.from, own + 1);
+        self.waiting.push_back(job);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<Job> {
+        let job = self.waiting.pop_front()?;
+        self.leaves(job.from);
+        Some(job)
+    }
+
+    fn leaves(&mut self, address: CountedAddress) {
+        let left = self.by_address.get(&address).map_or(0, |own| own - 1);
+        if left == 0 {
+            self.by_address.remove(&address);
+        } else {
+            self.by_address.insert(address, left);
+        }
+    }
+
+    fn forget_the_gone(&mut self) {
+        let (gone, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|job: &Job| job.answer.is_closed());
+        self.waiting = waiting;
+        for job in Vec::from(gone) {
+            self.leaves(job.from);
+        }
+    }
+
+    fn busy(&self) -> Busy {
+        let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+        let all = self.average.saturating_mul(waiting);
+        Busy {
+            retry_after: all.as_secs() + 1,
+        }
+    }
+
+    fn measured(&mut self, took: Duration) {
+        self.average = (self.average * 7 + took) / 8;
+    }
+}
+
+fn work(queue: &Queue) {
+    // On Linux this is the priority of this thread alone. Without it everything still works.
+    let _ = rustix::process::nice(NICENESS);
+    while let Some(job) = queue.next() {
+        if job.answer.is_closed() {
+            continue;
+        }
+        let begun = Instant::now();
+        let is_right = is_password_of(&job.password, &job.hash);
+        queue.lock().measured(begun.elapsed());
+        // The caller may be gone.
+        let _ = job.answer.send(is_right);
+    }
+}
+
+fn is_password_of(password: &Secret, hash: &Secret) -> bool {
+    let Ok(hash) = PasswordHash::new(hash.expose()) else {
+        return false;
+    };
+    let verified = Argon2::default().verify_password(password.expose().as_bytes(), &hash);
+    verified.is_ok()
+}
+
+/// The hash of a password, with a salt of its own, as it stands in the users file.
+///
+/// # Errors
+/// The system has no random numbers, or not enough memory.
+pub(crate) fn hash_password(password: &Secret) -> password_hash::Result<String> {
+    let hash = Argon2::default().hash_password(password.expose().as_bytes())?;
+    Ok(hash.to_string())
+}
+
+/// A hash that no password has, with the parameters that most users have: so that an attempt for a user who does not exist takes as
+/// long as one for a user who does.
+///
+/// # Errors
+/// The system has no random numbers.
+pub(crate) fn dummy(users: &Users) -> password_hash::Result<Secret> {
+    let mut random = [0; phc::Output::MAX_LENGTH];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| password_hash::Error::Crypto)?;
+    let (salt, output) = random.split_at(phc::Salt::RECOMMENDED_LENGTH);
+    let output = output.get(..Params::DEFAULT_OUTPUT_LEN).unwrap_or(output);
+    let params = usual_params(users);
+    let hash = PasswordHash {
+        algorithm: argon2::ARGON2ID_IDENT,
+        version: Some(argon2::Version::V0x13.into()),
+        params: (&params).try_into()?,
+        salt: Some(phc::Salt::new(salt)?),
+        hash: Some(phc::Output::new(output)?),
+    };
+    Ok(Secret::new(hash.to_string()))
+}
+
+/// The parameters that most users have.
+fn usual_params(users: &Users) -> Params {
+    let mut counts: Vec<(Params, usize)> = Vec::new();
+    for params in users.iter().filter_map(|user| params(user.hash())) {
+        match counts.iter_mut().find(|(own, _)| *own == params) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((params, 1)),
+        }
+    }
+    let usual = counts.into_iter().max_by_key(|(_, count)| *count);
+    usual.map(|(params, _)| params).unwrap_or_default()
+}
+
+fn params(hash: &Secret) -> Option<Params> {
+    Params::try_from(&PasswordHash::new(hash.expose()).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use mcp_gateway_oauth::session::user::User;
+
+    use super::*;
+    use crate::config::users_file::check_hash;
+
+    fn address(number: u32) -> CountedAddress {
+        CountedAddress::of(Ipv4Addr::from_bits(number).into())
+    }
+
+    fn hash_of(password: &str) -> Secret {
+        Secret::new(hash_password(&Secret::new(password)).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_password_is_verified() {
+        let verification = PasswordVerification::start().unwrap();
+        let hash = hash_of("correct horse");
+        for (password, expected) in [("correct horse", true), ("wrong horse", false), ("", false)] {
+            let verified = verification.verify(Secret::new(password), hash.clone(), address(1));
+            assert_eq!(verified.await, Ok(expected), "{password}");
+        }
+        let none = verification.verify(Secret::new("x"), Secret::new("no hash"), address(1));
+        assert_eq!(none.await, Ok(false));
+    }
+
+    #[test]
+    fn a_hash_is_salted_and_has_parameters_that_the_users_file_accepts() {
+        let (one, other) = (hash_of("a password"), hash_of("a password"));
+        assert_ne!(one.expose(), other.expose());
+        assert!(one.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!(check_hash(one.expose()), Ok(()));
+    }
+
+    #[test]
+    fn the_dummy_has_the_parameters_that_most_users_have() {
+        let usual = |parameters: &[&str]| {
+            let mut users = Users::default();
+            for (number, parameters) in parameters.iter().enumerate() {
+                let hash = hash_of("x").expose().replace("m=19456,t=2,p=1", parameters);
+                let user = User::new(&number.to_string(), None, &hash, None).unwrap();
+                users.add(user).unwrap();
+            }
+            let dummy = dummy(&users).unwrap();
+            assert_eq!(check_hash(dummy.expose()), Ok(()));
+            assert!(!is_password_of(&Secret::new("x"), &dummy));
+            let text = dummy.expose().to_owned();
+            text.split('$').nth(3).unwrap().to_owned()
+        };
+        assert_eq!(usual(&[]), "m=19456,t=2,p=1");
+        let three = ["m=12288,t=3,p=1", "m=9216,t=4,p=1", "m=9216,t=4,p=1"];
+        assert_eq!(usual(&three), "m=9216,t=4,p=1");
+    }
+
+    fn waiting(state: &mut State, from: u32) -> Result<oneshot::Receiver<bool>, Busy> {
+        let (answer, verified) = oneshot::channel();
+        let job = Job {
+            password: Secret::new(""),
+            hash: Secret::new(""),
+            from: address(from),
+            answer,
+        };
+        state.add(job).map(|()| verified)
+    }
+
+    fn state() -> State {
+        State {
+            waiting: VecDeque::new(),
+            by_address: HashMap::new(),
+            average: Duration::from_millis(100),
+            is_ended: false,
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_all_and_for_each_address() {
+        let mut state = state();
+        let mut kept = Vec::new();
+        for number in 0..MAX_WAITING_PER_ADDRESS {
+            kept.push(waiting(&mut state, 1).unwrap());
+            assert_eq!(state.by_address[&address(1)], number + 1);
+        }
+        assert_eq!(waiting(&mut state, 1).unwrap_err(), Busy { retry_after: 1 });
+        for number in MAX_WAITING_PER_ADDRESS..MAX_WAITING {
+            let from = 100 + u32::try_from(number).unwrap();
+            kept.push(waiting(&mut state, from).unwrap());
+        }
+        assert_eq!(waiting(&mut state, 2).unwrap_err(), Busy { retry_after: 7 });
+        // One of an address leaves, and another may come.
+        state.take().unwrap();
+        kept.push(waiting(&mut state, 1).unwrap());
+        assert!(waiting(&mut state, 1).is_err());
+        while state.take().is_some() {}
+        assert!(state.by_address.is_empty());
+    }
+
+    #[test]
+    fn callers_that_are_gone_keep_nobody_out() {
+        let mut state = state();
+        for number in 0..u32::try_from(MAX_WAITING).unwrap() {
+            drop(waiting(&mut state, number).unwrap());
+        }
+        let kept = waiting(&mut state, 1000);
+        assert!(kept.is_ok());
+        assert_eq!((state.waiting.len(), state.by_address.len()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_answered_when_the_thread_ends() {
+        let verification = PasswordVerification::start().unwrap();
+        let queue = Arc::clone(&verification.queue);
+        drop(verification);
+        while Arc::strong_count(&queue) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(queue.next().is_none());
+    }
+}

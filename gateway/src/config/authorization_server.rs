@@ -1,0 +1,198 @@
+//! The checked section of the built-in authorization server.
+
+use std::path::PathBuf;
+
+use mcp_gateway_core::scope::ScopeSet;
+use mcp_gateway_oauth::{client::model::GrantTypes, profile::Lifetimes};
+
+use crate::config::declaration::authorization_server::{
+    AuthorizationServerLimits, Registration, Signing,
+};
+
+/// The built-in authorization server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizationServer {
+    /// The directory of its state: store, keys, control socket. Made with mode 0700 if it is missing.
+    pub directory: PathBuf,
+    /// The file of users; without it nobody can sign in.
+    pub users_file: Option<PathBuf>,
+    /// Its issuer identifier (RFC 8414 §2), without a final slash: the origin of the public URL unless configured.
+    pub issuer: String,
+    /// Files of its server keys, the newest first; empty: a file in the directory, made at the first start.
+    pub key_files: Vec<PathBuf>,
+    /// How access tokens are signed.
+    pub signing: Signing,
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// Clients that the operator registered, each id once.
+    pub clients: Vec<ConfiguredClient>,
+    /// Registration of clients that people use.
+    pub registration: Registration,
+    /// Private-use schemes of redirect URIs, in lower case.
+    pub redirect_schemes: Vec<String>,
+    /// Registration of machines.
+    pub machines: Machines,
+    /// Clients with a metadata document.
+    pub metadata_documents: MetadataDocuments,
+    /// Clients that nobody knows.
+    pub unknown_clients: UnknownClients,
+    /// Resource servers that may introspect tokens, each id once.
+    pub introspection: Vec<ResourceServer>,
+    /// What people see.
+    pub branding: Branding,
+    /// Sizes and counts.
+    pub limits: AuthorizationServerLimits,
+    /// The user whose name and password are filled in on the sign-in page. The demo sets it; no key of the configuration does.
+    pub demo: Option<DemoUser>,
+}
+
+/// The user of the demo. Everybody may know its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DemoUser {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+/// A client that the operator registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfiguredClient {
+    /// Its `client_id`.
+    pub id: String,
+    /// The name that people see.
+    pub name: Option<String>,
+    /// Where answers may go; none for a client that only acts for itself.
+    pub redirect_uris: Vec<String>,
+    /// How it authenticates.
+    pub method: ConfiguredMethod,
+    /// What it may do at the token endpoint.
+    pub grant_types: GrantTypes,
+    /// The most scopes that it may get; none where it may get all.
+    pub scopes: Option<ScopeSet>,
+}
+
+/// How a client of the configuration authenticates, with the file that proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfiguredMethod {
+    /// It is a public client.
+    None,
+    /// With the secret in this file, in the `Authorization` header.
+    ClientSecretBasic(PathBuf),
+    /// With the secret in this file, in the body.
+    ClientSecretPost(PathBuf),
+    /// With an assertion that one of these keys signed.
+    PrivateKeyJwt(ConfiguredKeys),
+}
+
+/// Where the keys of a configured client are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfiguredKeys {
+    /// In this file, a JWK set.
+    File(PathBuf),
+    /// At this https URL.
+    Uri(String),
+}
+
+/// Machines that register themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machines {
+    /// Whether they may.
+    pub enabled: bool,
+    /// The most that are registered at the same time.
+    pub most_clients: usize,
+    /// The file with the token that they must send to register; none where strangers may.
+    pub initial_access_token_file: Option<PathBuf>,
+    /// The most scopes that they may get; none for all scopes, which needs a token to register.
+    pub scopes: Option<ScopeSet>,
+}
+
+/// Clients whose id is the URL of their metadata document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataDocuments {
+    /// Whether such an id is accepted.
+    pub enabled: bool,
+    /// The domains of the documents, in lower case; empty for every domain.
+    pub domains: Vec<String>,
+    /// Whether documents are fetched.
+    pub fetch: bool,
+    /// Whether shipped copies are used.
+    pub shipped: bool,
+}
+
+impl MetadataDocuments {
+    /// Whether documents of this host are accepted: one of the domains, or a host below it.
+    pub fn accepts(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let is_below = |domain: &String| {
+            let above = host.strip_suffix(domain.as_str());
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        };
+        self.domains.is_empty() || self.domains.iter().any(is_below)
+    }
+}
+
+/// Clients whose id nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownClients {
+    /// Whether they are treated as public clients.
+    pub allow: bool,
+    /// The hosts where their answers may go over https, in lower case, in addition to loopback.
+    pub redirect_hosts: Vec<String>,
+}
+
+/// A resource server that may introspect tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceServer {
+    /// The id with which it authenticates.
+    pub id: String,
+    /// The file with its secret.
+    pub secret_file: PathBuf,
+    /// The URIs of the resources whose tokens it may ask about, as in `aud`.
+    pub resources: Vec<String>,
+}
+
+/// What people see on the pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branding {
+    /// The name of the service: the host of the public URL unless configured.
+    pub name: String,
+    /// The logo.
+    pub logo: Option<Logo>,
+    /// The color of buttons and links: `#` and six hexadecimal digits, in lower case.
+    pub color: Option<String>,
+}
+
+/// A logo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logo {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its media type, by its content.
+    pub media_type: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_accepted_from_a_domain_and_the_hosts_below_it() {
+        let documents = |domains: &[&str]| MetadataDocuments {
+            enabled: true,
+            domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
+            fetch: true,
+            shipped: true,
+        };
+        for (domains, host, expected) in [
+            (&[][..], "anything.example", true),
+            (&["claude.ai"], "claude.ai", true),
+            (&["claude.ai"], "Docs.Claude.AI", true),
+            (&["claude.ai"], "notclaude.ai", false),
+            (&["claude.ai"], "claude.ai.example", false),
+            (&["zed.dev", "claude.ai"], "claude.ai", true),
+        ] {
+            assert_eq!(documents(domains).accepts(host), expected, "{host}");
+        }
+    }
+}

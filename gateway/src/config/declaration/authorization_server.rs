@@ -1,0 +1,475 @@
+//! The built-in authorization server: `authorization_server`. Without the section there is none.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use mcp_gateway_core::token::algorithm::Algorithm;
+use mcp_gateway_oauth::profile;
+
+use super::parts::{
+    amounts::{DAY, HOUR, KIB, MIB, MINUTE, SECOND, ZERO, days, minutes, seconds},
+    key::{Kind, Table, defaulted, list, one_or_many, optional, required, text},
+    section::{Settings, section},
+    setting::{Setting, count, flag, size, time, word},
+    value::{Count, Flag, Word},
+    vocabulary::{Vocabulary, words},
+};
+
+/// Private-use schemes that redirect URIs may have unless the configuration lists others: Cursor has one (RFC 8252 §7.1).
+pub(crate) const REDIRECT_SCHEMES: [&str; 1] = ["cursor"];
+
+/// The range of numbers of clients.
+const CLIENTS: RangeInclusive<usize> = 1..=10_000_000;
+
+/// Whether the issuer can be another origin than that of the public URL.
+pub(crate) const FOREIGN_ISSUER: Setting<Flag> = flag(
+    "foreign_issuer",
+    false,
+    "Allow an issuer that is not the origin of public_url, because a proxy in front maps its URLs to this gateway.",
+);
+
+/// Whether machines can register themselves.
+pub(crate) const MACHINES: Setting<Flag> = flag(
+    "enabled",
+    false,
+    "Accept registrations of clients that use client credentials. Needs initial_access_token_file or scopes.",
+);
+
+/// The most machines that registered themselves.
+pub(crate) const MOST_MACHINES: Setting<Count<usize>> = count(
+    "most_clients",
+    1_000,
+    CLIENTS,
+    "Most machines that are registered at the same time; further registrations get 503.",
+);
+
+/// Whether clients can name the URL of their metadata document.
+pub(crate) const DOCUMENTS: Setting<Flag> = flag(
+    "enabled",
+    true,
+    "Accept the https URL of a metadata document as client_id (Client ID Metadata Documents).",
+);
+
+/// Whether metadata documents are fetched.
+pub(crate) const FETCH: Setting<Flag> = flag(
+    "fetch",
+    true,
+    "Fetch metadata documents. With false, only shipped ones are known; other clients get a page with 503.",
+);
+
+/// Whether shipped copies are used.
+pub(crate) const SHIPPED: Setting<Flag> = flag(
+    "shipped",
+    true,
+    "Use the shipped copies of the documents of well-known clients where fetching fails or is disabled.",
+);
+
+/// Whether an unknown client is served.
+pub(crate) const UNKNOWN_CLIENTS: Setting<Flag> = flag(
+    "allow",
+    false,
+    "Treat a client id that is not known as a public client, which can be sent only to loopback and redirect_hosts. Otherwise people get a page that says what to do.",
+);
+
+/// How a configured client authenticates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MethodName {
+    None,
+    ClientSecretBasic,
+    ClientSecretPost,
+    PrivateKeyJwt,
+}
+
+impl Vocabulary for MethodName {
+    const NAME: &'static str = "ClientMethod";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("none", Self::None),
+        ("client_secret_basic", Self::ClientSecretBasic),
+        ("client_secret_post", Self::ClientSecretPost),
+        ("private_key_jwt", Self::PrivateKeyJwt),
+    ];
+}
+
+/// How a configured client authenticates unless it is written.
+pub(crate) const METHOD: Setting<Word<MethodName>> = word(
+    "method",
+    MethodName::None,
+    "How it authenticates at the token endpoint: none (a public client), client_secret_basic, client_secret_post or private_key_jwt.",
+);
+
+/// A grant type of a configured client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GrantType {
+    AuthorizationCode,
+    RefreshToken,
+    ClientCredentials,
+}
+
+impl Vocabulary for GrantType {
+    const NAME: &'static str = "GrantType";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("authorization_code", Self::AuthorizationCode),
+        ("refresh_token", Self::RefreshToken),
+        ("client_credentials", Self::ClientCredentials),
+    ];
+}
+
+impl Vocabulary for Algorithm {
+    const NAME: &'static str = "SigningAlgorithm";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("ES256", Self::Es256),
+        ("RS256", Self::Rs256),
+        ("EdDSA", Self::EdDsa),
+    ];
+}
+
+section! {
+    /// How access tokens are signed.
+    #[derive(Copy)]
+    pub struct Signing {
+        /// Algorithm of new signing keys: ES256, RS256 or EdDSA.
+        algorithm: Algorithm = word(Algorithm::Es256),
+        /// Time after which a new signing key is made. It is published before it is used, and until the last token that it signed has expired.
+        rotation: Duration = time(days(30), HOUR..=days(366)),
+    }
+}
+
+section! {
+    /// How long things live.
+    #[derive(Copy)]
+    pub struct Lifetimes {
+        /// Lifetime of an access token.
+        access_token: Duration = time(minutes(15), SECOND..=DAY),
+        /// Lifetime of an authorization code.
+        code: Duration = time(seconds(60), SECOND..=minutes(10)),
+        /// How long the predecessor of a refresh token gets the same answer again, unless its successor was used. 0s allows no repetition.
+        refresh_grace: Duration = time(seconds(60), ZERO..=MINUTE),
+        /// How long a client can leave a grant unused; then the user must allow it again.
+        grant_idle: Duration = time(days(30), SECOND..=days(3660)),
+        /// Longest life of a grant, used or not.
+        grant: Duration = time(days(180), SECOND..=days(3660)),
+        /// How long a browser stays signed in without a visit.
+        session_idle: Duration = time(HOUR, SECOND..=days(31)),
+        /// How long a browser stays signed in, at most.
+        session: Duration = time(minutes(12 * 60), SECOND..=days(31)),
+        /// Time for signing in and deciding, from the first page on.
+        interaction: Duration = time(minutes(10), SECOND..=HOUR),
+        /// How long a client that registered itself stays registered without getting a token.
+        unused_client: Duration = time(DAY, SECOND..=days(366)),
+    }
+}
+
+section! {
+    /// Clients that register themselves (RFC 7591), for people.
+    #[derive(Copy)]
+    pub struct Registration {
+        /// Accept registrations of clients that people use.
+        enabled: bool = flag(true),
+        /// Most clients that are registered at the same time; further registrations get 503.
+        most_clients: usize = count(100_000, CLIENTS),
+        /// Most registrations from one client address (IPv6: one /64) in a minute; more get 429. Does not apply to limits.exempt_addresses.
+        per_address_per_minute: u32 = count(30, 1..=1_000_000),
+        /// Most registrations of all addresses together in a minute; more get 503.
+        per_minute: u32 = count(300, 1..=1_000_000),
+    }
+    and [text(
+        "redirect_schemes",
+        one_or_many(Kind::Text),
+        &REDIRECT_SCHEMES,
+        "Private-use schemes that redirect URIs can have, in addition to https and loopback http. Any program on a device can claim such a scheme."
+    )]
+}
+
+section! {
+    /// Sizes and counts of the authorization server.
+    #[derive(Copy)]
+    pub struct AuthorizationServerLimits {
+        /// Largest body of a request: a form or a registration; a larger one gets 413.
+        body_bytes: usize = size(64 * KIB, KIB..=MIB),
+        /// Most requests in progress; more get 503.
+        requests: usize = count(256, 1..=100_000),
+        /// Most requests in progress from one client address (IPv6: one /64); more get 429. Does not apply to limits.exempt_addresses.
+        requests_per_address: usize = count(64, 1..=100_000),
+        /// Most sign-ins that wait for their password to be checked, one after the other; more get 503.
+        hashing_queue: usize = count(32, 1..=10_000),
+        /// Most wrong passwords for one account in the time of failed_sign_ins_within; then its sign-ins get 429.
+        failed_sign_ins_per_account: u32 = count(10, 1..=1_000_000),
+        /// Most wrong passwords from one client address (IPv6: one /64) in that time; then its sign-ins get 429. Does not apply to limits.exempt_addresses.
+        failed_sign_ins_per_address: u32 = count(50, 1..=1_000_000),
+        /// The time in which wrong passwords are counted.
+        failed_sign_ins_within: Duration = time(minutes(15), SECOND..=DAY),
+        /// Most accounts and addresses whose wrong passwords are counted. A further one replaces the one that was wrong least recently.
+        failed_sign_ins_counted: usize = count(100_000, 100..=10_000_000),
+        /// Most browsers in which one user is signed in. A further one ends the session that was used least recently.
+        sessions_per_user: usize = count(20, 1..=10_000),
+        /// Most grants of one user, or of one machine. A further one ends the grant that was used least recently.
+        grants_per_user: usize = count(1_000, 1..=1_000_000),
+        /// Most grants; further ones get 503.
+        grants: usize = count(1_000_000, 1..=100_000_000),
+        /// Most changes that wait to be written to the disk; more get 503.
+        pending_changes: usize = count(1_000, 1..=100_000),
+        /// Most metadata documents and key sets of clients in the cache. A further one replaces the one that was used least recently.
+        documents: usize = count(1_000, 1..=100_000),
+        /// Most fetches of metadata documents and key sets in progress; more get 503.
+        document_fetches: usize = count(16, 1..=1_000),
+    }
+}
+
+impl From<Lifetimes> for profile::Lifetimes {
+    fn from(read: Lifetimes) -> Self {
+        let Lifetimes {
+            access_token,
+            code,
+            refresh_grace,
+            grant_idle,
+            grant,
+            session_idle,
+            session,
+            interaction,
+            unused_client,
+        } = read;
+        Self {
+            access_token,
+            code,
+            refresh_grace,
+            grant_idle,
+            grant,
+            session_idle,
+            session,
+            interaction,
+            unused_client,
+        }
+    }
+}
+
+/// `authorization_server`.
+pub(super) fn authorization_server() -> Table {
+    Table {
+        name: "AuthorizationServer",
+        keys: vec![
+            required(
+                "directory",
+                Kind::Text,
+                "Directory of its state: clients and grants, keys, the control socket. Created with mode 0700 if it is missing. Only one process can use it. A change requires a restart.",
+            ),
+            defaulted(
+                "users_file",
+                Kind::Text,
+                "none, nobody can sign in",
+                "YAML file with the users: names, password hashes (mcp-gateway hash-password) and scopes. Readable only by owner and group. It is read again when it changes.",
+            ),
+            defaulted(
+                "issuer",
+                Kind::Text,
+                "the origin of public_url",
+                "Its issuer identifier: the iss of its tokens, without a final slash. With a path, the server answers below that path, and clients of MCP 2025-03-26 do not find it. A change requires a restart.",
+            ),
+            FOREIGN_ISSUER.key(),
+            defaulted(
+                "key_files",
+                list(Kind::Text),
+                "a file in the directory, made at the first start",
+                "Files with 32 random bytes each, the newest first, for codes, refresh tokens, client secrets and cookies. The first key is used for what is new, every key for what exists.",
+            ),
+            optional(
+                "signing",
+                Kind::Table(Signing::table()),
+                "How access tokens are signed.",
+            ),
+            optional(
+                "lifetimes",
+                Kind::Table(Lifetimes::table()),
+                "How long things live.",
+            ),
+            defaulted(
+                "clients",
+                list(Kind::Table(client())),
+                "none",
+                "Clients that the operator registers.",
+            ),
+            optional(
+                "registration",
+                Kind::Table(Registration::table()),
+                "Clients that register themselves (RFC 7591), for people.",
+            ),
+            optional(
+                "machines",
+                Kind::Table(machines()),
+                "Machines that register themselves and get tokens with client credentials. They never have the scopes of a user.",
+            ),
+            optional(
+                "metadata_documents",
+                Kind::Table(metadata_documents()),
+                "Clients whose id is the URL of their metadata document.",
+            ),
+            optional(
+                "unknown_clients",
+                Kind::Table(unknown_clients()),
+                "Clients whose id nobody knows.",
+            ),
+            defaulted(
+                "introspection",
+                list(Kind::Table(resource_server())),
+                "none",
+                "Resource servers that can ask whether a token is active (RFC 7662).",
+            ),
+            optional(
+                "branding",
+                Kind::Table(branding()),
+                "What people see on the pages.",
+            ),
+            optional(
+                "limits",
+                Kind::Table(AuthorizationServerLimits::table()),
+                "Sizes and counts of the authorization server.",
+            ),
+        ],
+    }
+}
+
+fn client() -> Table {
+    Table {
+        name: "Client",
+        keys: vec![
+            required("id", Kind::Text, "Its client_id."),
+            defaulted("name", Kind::Text, "the id", "The name that people see."),
+            defaulted(
+                "redirect_uris",
+                one_or_many(Kind::Text),
+                "none",
+                "Where answers can go. Required for authorization_code. https, http with a loopback host (any port), or a scheme of registration.redirect_schemes.",
+            ),
+            METHOD.key(),
+            optional(
+                "secret_file",
+                Kind::Text,
+                "File with its secret, readable only by owner and group. Required for client_secret_basic and client_secret_post.",
+            ),
+            optional(
+                "jwks_file",
+                Kind::Text,
+                "File with its key set (JWKS). This or jwks_uri is required for private_key_jwt.",
+            ),
+            optional(
+                "jwks_uri",
+                Kind::Text,
+                "https URL of its key set (JWKS), instead of jwks_file.",
+            ),
+            text(
+                "grant_types",
+                one_or_many(words::<GrantType>()),
+                &["authorization_code", "refresh_token"],
+                "What it can do at the token endpoint: authorization_code and refresh_token (for people), client_credentials (for itself).",
+            ),
+            defaulted(
+                "scopes",
+                one_or_many(Kind::Text),
+                "all scopes of the resources",
+                "The most scopes that it can get. Required for client_credentials.",
+            ),
+        ],
+    }
+}
+
+fn machines() -> Table {
+    Table {
+        name: "Machines",
+        keys: vec![
+            MACHINES.key(),
+            MOST_MACHINES.key(),
+            defaulted(
+                "initial_access_token_file",
+                Kind::Text,
+                "none, no token is needed",
+                "File with the token that a machine must send to register (RFC 7591, section 3), readable only by owner and group.",
+            ),
+            defaulted(
+                "scopes",
+                one_or_many(Kind::Text),
+                "all scopes of the resources",
+                "The most scopes that such a machine can get. Required without initial_access_token_file.",
+            ),
+        ],
+    }
+}
+
+fn metadata_documents() -> Table {
+    Table {
+        name: "MetadataDocuments",
+        keys: vec![
+            DOCUMENTS.key(),
+            defaulted(
+                "domains",
+                one_or_many(Kind::Text),
+                "every domain",
+                "Domains of the documents that are accepted, such as claude.ai (and hosts below it).",
+            ),
+            FETCH.key(),
+            SHIPPED.key(),
+        ],
+    }
+}
+
+fn unknown_clients() -> Table {
+    Table {
+        name: "UnknownClients",
+        keys: vec![
+            UNKNOWN_CLIENTS.key(),
+            defaulted(
+                "redirect_hosts",
+                one_or_many(Kind::Text),
+                "none",
+                "Hosts to which answers for such a client can go over https, in addition to loopback.",
+            ),
+        ],
+    }
+}
+
+fn resource_server() -> Table {
+    Table {
+        name: "ResourceServer",
+        keys: vec![
+            required(
+                "id",
+                Kind::Text,
+                "The id with which it authenticates (client_secret_basic or client_secret_post).",
+            ),
+            required(
+                "secret_file",
+                Kind::Text,
+                "File with its secret, readable only by owner and group.",
+            ),
+            defaulted(
+                "resources",
+                one_or_many(Kind::Text),
+                "all resources of the authorization server",
+                "Paths or URIs of the resources whose tokens it can ask about. Other tokens are not active for it.",
+            ),
+        ],
+    }
+}
+
+fn branding() -> Table {
+    Table {
+        name: "Branding",
+        keys: vec![
+            defaulted(
+                "name",
+                Kind::Text,
+                "the host of public_url",
+                "Name of the service on the pages.",
+            ),
+            defaulted(
+                "logo_file",
+                Kind::Text,
+                "none",
+                "PNG, JPEG, WebP or SVG file of at most 64KiB, shown above the forms.",
+            ),
+            defaulted(
+                "color",
+                Kind::Text,
+                "a blue",
+                "Color of buttons and links, such as \"#0b5cad\".",
+            ),
+        ],
+    }
+}
