@@ -30,10 +30,8 @@ pub(crate) enum ServerError {
     Fetch(#[from] FetchError),
     #[error("{0}")]
     Revoked(#[from] TooManyRevoked),
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
-    #[error("the system has no random bytes")]
-    Random,
+    #[error("passwords cannot be verified: {0}")]
+    Passwords(#[from] io::Error),
 }
 
 impl ServerError {

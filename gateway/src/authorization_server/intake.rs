@@ -13,8 +13,10 @@ use mcp_gateway_core::{
     rate::{refusal_budget::RefusalBudget, token_bucket::Rate},
 };
 
-use super::settings::Settings;
-use crate::limits::per_address::{AddressSlot, ConnectionsPerAddress};
+use crate::{
+    config::Addresses,
+    limits::per_address::{AddressSlot, ConnectionsPerAddress},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -32,6 +34,21 @@ pub(super) struct Intake {
 struct Registrations {
     all: Duration,
     of_addresses: RefusalBudget,
+}
+
+/// The most that is taken on.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// Which addresses are counted.
+    pub(super) addresses: Addresses,
+    /// Requests in progress.
+    pub(super) requests: usize,
+    /// Those of one address.
+    pub(super) requests_per_address: usize,
+    /// Registrations in a minute.
+    pub(super) registrations: u32,
+    /// Those of one address.
+    pub(super) registrations_per_address: u32,
 }
 
 /// A request in progress; dropping it makes room for another one.
@@ -64,13 +81,8 @@ impl Intake {
     ///
     /// # Errors
     /// [`Full`].
-    pub(super) fn request(
-        &self,
-        client: ClientAddress,
-        settings: &Settings,
-    ) -> Result<Place, Full> {
-        let limits = &settings.limits;
-        let address = match settings.addresses.counted(client) {
+    pub(super) fn request(&self, client: ClientAddress, limits: &Limits) -> Result<Place, Full> {
+        let address = match limits.addresses.counted(client) {
             None => None,
             Some(address) => {
                 let slot = self
@@ -95,17 +107,16 @@ impl Intake {
     pub(super) fn registration(
         &self,
         client: ClientAddress,
-        settings: &Settings,
+        limits: &Limits,
     ) -> Result<(), (Full, Duration)> {
         let now = self.started.elapsed();
-        let pace = &settings.registration_pace;
-        let rate = Rate::new(pace.per_minute, MINUTE, pace.per_minute);
+        let rate = Rate::new(limits.registrations, MINUTE, limits.registrations);
         let mut taken = self
             .registrations
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let address = settings.addresses.counted(client);
-        let per_address = pace.per_address_per_minute;
+        let address = limits.addresses.counted(client);
+        let per_address = limits.registrations_per_address;
         if let Some(address) = address
             && let Some(wait) = taken.of_addresses.wait(address, per_address, now)
         {
@@ -121,15 +132,64 @@ impl Intake {
         }
         Ok(())
     }
-
-    /// The time since the start, on a clock that only goes forward.
-    pub(super) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            addresses: Addresses::default(),
+            requests: 3,
+            requests_per_address: 2,
+            registrations: 4,
+            registrations_per_address: 2,
+        }
+    }
+
+    fn client(last: u8) -> ClientAddress {
+        ClientAddress::Known([192, 0, 2, last].into())
+    }
+
+    #[test]
+    fn an_address_has_a_share_of_the_requests_and_all_together_have_a_limit() {
+        let (intake, limits) = (Intake::new(), limits());
+        let request = |last| intake.request(client(last), &limits);
+        let (first, second) = (request(1).unwrap(), request(1).unwrap());
+        assert_eq!(request(1).unwrap_err(), Full::Address);
+        let third = request(2).unwrap();
+        assert_eq!(request(3).unwrap_err(), Full::All);
+        drop((first, third));
+        let _again = (request(1).unwrap(), request(3).unwrap());
+        drop(second);
+        assert_eq!(intake.requests.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn local_addresses_have_no_share_of_their_own() {
+        let (intake, limits) = (Intake::new(), limits());
+        let local = ClientAddress::Known([127, 0, 0, 1].into());
+        let places: Vec<_> = (0..3).map(|_| intake.request(local, &limits)).collect();
+        assert!(places.iter().all(Result::is_ok));
+        assert_eq!(intake.request(local, &limits).unwrap_err(), Full::All);
+    }
+
+    #[test]
+    fn registrations_are_limited_by_address_and_altogether() {
+        let (intake, limits) = (Intake::new(), limits());
+        let register = |last| intake.registration(client(last), &limits);
+        assert!(register(1).is_ok() && register(1).is_ok());
+        let (why, wait) = register(1).unwrap_err();
+        assert_eq!(why, Full::Address);
+        assert!(wait > Duration::from_secs(20) && wait <= Duration::from_secs(30));
+        assert!(register(2).is_ok() && register(2).is_ok());
+        assert_eq!(register(3).unwrap_err().0, Full::All);
     }
 }

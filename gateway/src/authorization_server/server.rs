@@ -1,17 +1,11 @@
 //! The authorization server: what its configuration says, and what it has while the process runs.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use mcp_gateway_core::token::{algorithm::Algorithm, key_set::KeySet};
 use mcp_gateway_oauth::{
     grant::revoked::{self, Revoked},
     keys::{ring::Schedule, signing_key::SigningAlgorithm},
-    session::{throttle::Throttle, user::User},
 };
 
 #[cfg(feature = "demo")]
@@ -25,7 +19,7 @@ use mcp_gateway_oauth::{
 
 use super::{
     error::ServerError, intake::Intake, keys::signing_keys::SigningKeys, revocations::Revocations,
-    settings::Settings, store::Store, users::hashing::PasswordVerification,
+    settings::Settings, store::Store, users::sign_in::PasswordSignIn,
 };
 use crate::{
     clock,
@@ -50,13 +44,12 @@ pub(super) struct Runtime {
     pub(super) store: Store,
     /// The keys that sign access tokens.
     pub(super) signing: Arc<SigningKeys>,
-    /// Where passwords are verified.
-    pub(super) passwords: PasswordVerification,
+    /// Sign-in with name and password.
+    pub(super) passwords: PasswordSignIn,
     /// What is in progress.
     pub(super) intake: Intake,
     /// Whose access tokens this process refuses.
     pub(super) revocations: Arc<Revocations>,
-    throttle: Mutex<Throttle>,
 }
 
 impl fmt::Debug for Server {
@@ -75,8 +68,9 @@ impl Server {
         own: &AuthorizationServer,
         store: Store,
     ) -> Result<Self, ServerError> {
-        let runtime = Arc::new(Runtime::start(own, store)?);
-        Self::with(config, own, runtime, None)
+        let settings = Arc::new(Settings::new(config, own, None)?);
+        let runtime = Arc::new(Runtime::start(own, store, &settings)?);
+        Ok(Self { settings, runtime })
     }
 
     /// The same server with another configuration. Without its section it ends; another directory is used after a restart only.
@@ -87,24 +81,10 @@ impl Server {
         let Some(own) = &config.authorization_server else {
             return Ok(None);
         };
-        let previous = Some(&*self.settings);
-        Self::with(config, own, self.runtime.clone(), previous).map(Some)
-    }
-
-    fn with(
-        config: &Config,
-        own: &AuthorizationServer,
-        runtime: Arc<Runtime>,
-        previous: Option<&Settings>,
-    ) -> Result<Self, ServerError> {
-        let settings = Settings::new(config, own, previous)?;
-        runtime
-            .throttle()
-            .keep(settings.users.iter().map(User::name));
-        Ok(Self {
-            settings: Arc::new(settings),
-            runtime,
-        })
+        let settings = Arc::new(Settings::new(config, own, Some(&self.settings))?);
+        let runtime = self.runtime.clone();
+        runtime.passwords.replace((*settings.users).clone())?;
+        Ok(Some(Self { settings, runtime }))
     }
 
     /// Puts the keys of the server in use where its tokens are verified.
@@ -158,7 +138,11 @@ impl Server {
 }
 
 impl Runtime {
-    fn start(own: &AuthorizationServer, store: Store) -> Result<Self, ServerError> {
+    fn start(
+        own: &AuthorizationServer,
+        store: Store,
+        settings: &Settings,
+    ) -> Result<Self, ServerError> {
         let signing = SigningKeys::open(&own.directory, schedule(own), clock::now())?;
         let revocations = Revocations::default();
         load(&revocations, &store)?;
@@ -166,10 +150,9 @@ impl Runtime {
             directory: own.directory.clone(),
             store,
             signing: Arc::new(signing),
-            passwords: PasswordVerification::start().map_err(ServerError::Thread)?,
+            passwords: PasswordSignIn::start((*settings.users).clone())?,
             intake: Intake::new(),
             revocations: Arc::new(revocations),
-            throttle: Mutex::default(),
         })
     }
 
@@ -181,11 +164,6 @@ impl Runtime {
         if let Err(error) = self.revocations.revoke(ended, clock::now()) {
             tracing::error!("tokens of ended grants are accepted until they expire: {error}");
         }
-    }
-
-    /// How often people tried to sign in.
-    pub(super) fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

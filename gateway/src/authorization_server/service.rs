@@ -20,7 +20,7 @@ impl LocalService for Server {
             methods: endpoint.methods(),
             is_for_pages: endpoint.is_readable_by_pages(),
             takes_credentials: takes_credentials(endpoint),
-            body_bytes: settings.limits.body_bytes,
+            body_bytes: settings.body_bytes,
         })
     }
 
@@ -28,7 +28,10 @@ impl LocalService for Server {
         let Some(endpoint) = Endpoint::of(&request.path) else {
             return LocalAnswer::new(StatusCode::NOT_FOUND);
         };
-        let place = self.runtime.intake.request(request.client, &self.settings);
+        let place = self
+            .runtime
+            .intake
+            .request(request.client, &self.settings.intake);
         let _place = match place {
             Ok(place) => place,
             Err(full) => return busy(self, endpoint, &request, full),
@@ -53,15 +56,12 @@ impl LocalService for Server {
     }
 }
 
-/// Whether requests for it carry passwords, secrets, codes or tokens that somebody could guess.
+/// Whether requests for it carry secrets, codes or tokens that somebody could guess. Passwords have a throttle of their own, which
+/// answers with a page.
 const fn takes_credentials(endpoint: Endpoint) -> bool {
     matches!(
         endpoint,
-        Endpoint::SignIn
-            | Endpoint::Token
-            | Endpoint::Revoke
-            | Endpoint::Introspect
-            | Endpoint::ClientConfiguration
+        Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::ClientConfiguration
     )
 }
 

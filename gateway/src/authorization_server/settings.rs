@@ -30,11 +30,11 @@ use mcp_gateway_oauth::{
 use super::{
     error::ServerError,
     foreign::{self, Fetched},
+    intake,
     keys::server_keys,
-    users::hashing,
 };
 use crate::config::{
-    Addresses, AuthorizationServer, AuthorizationServerLimits, Config, Registration,
+    AuthorizationServer, Config,
     authorization_server::{ConfiguredClient, ConfiguredKeys, ConfiguredMethod, DemoUser},
     files, users_file,
 };
@@ -57,8 +57,6 @@ pub(super) struct Settings {
     pub(super) redirects: RedirectRules,
     /// Who may register.
     pub(super) registration: RegistrationPolicy,
-    /// How often.
-    pub(super) registration_pace: Registration,
     /// The metadata document.
     pub(super) metadata: Bytes,
     /// How the pages look.
@@ -69,14 +67,12 @@ pub(super) struct Settings {
     pub(super) resource_servers: Vec<ResourceServer>,
     /// Who may sign in.
     pub(super) users: Arc<Users>,
-    /// A hash that no password has, for users who do not exist.
-    pub(super) dummy_hash: Secret,
     /// The user whose name and password are filled in, in the demo only.
     pub(super) demo: Option<DemoUser>,
-    /// Sizes and counts.
-    pub(super) limits: AuthorizationServerLimits,
-    /// Which addresses limits count.
-    pub(super) addresses: Addresses,
+    /// The most bytes of a request body.
+    pub(super) body_bytes: usize,
+    /// How much is taken on.
+    pub(super) intake: intake::Limits,
 }
 
 /// A logo.
@@ -123,18 +119,22 @@ impl Settings {
                 &redirects,
             )?,
             registration: registration(own, &profile)?,
-            registration_pace: own.registration,
             metadata: discovery::metadata(&profile, &features(own))
                 .to_string()
                 .into(),
             branding: branding(own),
             logo: logo(own)?,
             resource_servers: resource_servers(own, &keys)?,
-            dummy_hash: hashing::dummy(&users).map_err(|_| ServerError::Random)?,
             users: Arc::new(users),
             demo: own.demo.clone(),
-            limits: own.limits,
-            addresses: config.addresses.clone(),
+            body_bytes: own.limits.body_bytes,
+            intake: intake::Limits {
+                addresses: config.addresses.clone(),
+                requests: own.limits.requests,
+                requests_per_address: own.limits.requests_per_address,
+                registrations: own.registration.per_minute,
+                registrations_per_address: own.registration.per_address_per_minute,
+            },
             profile: Arc::new(profile),
             keys: Arc::new(keys),
             redirects,

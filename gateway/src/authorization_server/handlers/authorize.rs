@@ -199,7 +199,7 @@ fn sealed<T: Clone + Serialize + serde::de::DeserializeOwned>(
     })
 }
 
-/// Tells the client an error that is found after the judgement.
+/// The redirect with an error that is found after the judgement.
 fn redirected_error(server: &Server, asked: &AuthorizationRequest, code: ErrorCode) -> LocalAnswer {
     let location = asked.refused(code, &server.settings.profile.issuer);
     let answer = answers::redirect(&location).with_found(code.description());

@@ -146,8 +146,7 @@ pub(super) async fn visitor(server: &Server, request: &LocalRequest) -> Answered
             .map_err(|error| Box::new(answers::no_store(server, request, &error)))?,
     };
     let signed_in = session.and_then(|session| {
-        let users = server.settings.users.clone();
-        let user = users.with_subject(&session.subject)?.clone();
+        let user = server.runtime.passwords.with_subject(&session.subject)?;
         session.is_of(&user).then_some((session, user))
     });
     Ok(Visitor { cookie, signed_in })

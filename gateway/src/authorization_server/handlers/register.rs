@@ -33,7 +33,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     }
     let intake = &server.runtime.intake;
     intake
-        .registration(request.client, settings)
+        .registration(request.client, &settings.intake)
         .map_err(full)?;
     let judged = registration::judge(&request.body, &settings.redirects);
     let judged = judged.map_err(|fault| refused(&fault.into(), None))?;

@@ -8,7 +8,6 @@ use mcp_gateway_oauth::{
     session::{
         self,
         interaction::{Interaction, InteractionError, Step},
-        throttle::{Attempt, Throttled},
         user::User,
     },
     store::rows::Rows,
@@ -19,6 +18,7 @@ use super::{
     super::{
         answers::{self, Answered},
         server::Server,
+        users::sign_in::SignInFault,
     },
     common::{Visitor, new_cookie, page_form, visitor},
 };
@@ -60,26 +60,15 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         sealed,
         name,
     };
-    let users = server.settings.users.clone();
-    let user = users.named(name);
-    let attempt = begun(server, request, name, user.is_some());
-    let attempt = attempt.map_err(|throttled| again.throttled(server, throttled))?;
-    let hash = user.map_or(&server.settings.dummy_hash, User::hash);
-    let (password, hash) = (Secret::new(password), hash.clone());
-    let passwords = &server.runtime.passwords;
-    let verified = passwords
-        .verify(password, hash, request.client.counted())
+    let (password, address) = (Secret::new(password), request.client.counted());
+    let signed_in = server
+        .runtime
+        .passwords
+        .sign_in(name, password, address)
         .await;
-    match (verified, user) {
-        (Err(busy), _) => {
-            server.runtime.throttle().give_back(attempt);
-            Err(again.busy(server, busy.retry_after))
-        }
-        (Ok(true), Some(user)) => {
-            server.runtime.throttle().succeeded(attempt);
-            signed_in(server, request, &visitor, user, &asked.query).await
-        }
-        (Ok(_), _) => Err(again.wrong(server)),
+    match signed_in {
+        Ok(user) => go_on(server, request, &visitor, &user, &asked.query).await,
+        Err(fault) => Err(again.after(server, &fault)),
     }
 }
 
@@ -112,22 +101,8 @@ fn opened(
         })
 }
 
-fn begun(
-    server: &Server,
-    request: &LocalRequest,
-    name: &str,
-    is_known: bool,
-) -> Result<Attempt, Throttled> {
-    let now = server.runtime.intake.elapsed();
-    let address = request.client.counted();
-    server
-        .runtime
-        .throttle()
-        .begin(name, is_known, address, now)
-}
-
 /// Signs the browser in: it gets a new cookie, and goes on with the authorization request.
-async fn signed_in(
+async fn go_on(
     server: &Server,
     request: &LocalRequest,
     visitor: &Visitor,
@@ -164,29 +139,34 @@ struct Again<'a> {
 }
 
 impl Again<'_> {
-    fn wrong(&self, server: &Server) -> Box<LocalAnswer> {
-        let page = self.page(server, StatusCode::FORBIDDEN, SignInError::Wrong);
-        let mut page = self.event(page, "wrong_password", "no user has this name and password");
-        page.counts_against_address = true;
-        page
-    }
-
-    fn throttled(&self, server: &Server, throttled: Throttled) -> Box<LocalAnswer> {
-        let wait = throttled.retry_after();
-        let error = SignInError::Throttled(wait);
-        let mut page = self.page(server, StatusCode::TOO_MANY_REQUESTS, error);
-        page.headers.push(answers::retry_after(wait));
-        let by = format!("too many attempts ({:?}), {wait} s to wait", throttled.by);
-        self.event(page, "throttled", &by)
-    }
-
-    fn busy(&self, server: &Server, wait: u64) -> Box<LocalAnswer> {
-        let error = SignInError::Busy(wait);
-        let mut page = self.page(server, StatusCode::SERVICE_UNAVAILABLE, error);
-        page.headers.push(answers::retry_after(wait));
-        let found =
-            "too many passwords wait to be checked (authorization_server.limits.hashing_queue)";
-        self.event(page, "busy", found)
+    fn after(&self, server: &Server, fault: &SignInFault) -> Box<LocalAnswer> {
+        let (status, error, outcome) = match fault {
+            SignInFault::Wrong { .. } => {
+                (StatusCode::FORBIDDEN, SignInError::Wrong, "wrong_password")
+            }
+            SignInFault::Throttled(throttled) => {
+                let wait = throttled.retry_after();
+                let error = SignInError::Throttled(wait);
+                (StatusCode::TOO_MANY_REQUESTS, error, "throttled")
+            }
+            SignInFault::Busy(busy) => {
+                let error = SignInError::Busy(busy.retry_after);
+                (StatusCode::SERVICE_UNAVAILABLE, error, "busy")
+            }
+        };
+        let mut page = self.page(server, status, error);
+        if let SignInError::Throttled(wait) | SignInError::Busy(wait) = error {
+            page.headers.push(answers::retry_after(wait));
+        }
+        page.counts_against_address = outcome == "wrong_password";
+        let about = EventSubject {
+            subject: Some(self.name.to_owned()),
+            ..EventSubject::default()
+        };
+        Box::new(
+            page.with_found(fault)
+                .with_event(EventKind::SignIn, outcome, about),
+        )
     }
 
     fn page(&self, server: &Server, status: StatusCode, error: SignInError) -> LocalAnswer {
@@ -199,16 +179,5 @@ impl Again<'_> {
             error: Some(error),
         });
         answers::page(status, PageKind::SignIn, html)
-    }
-
-    fn event(&self, page: LocalAnswer, outcome: &'static str, found: &str) -> Box<LocalAnswer> {
-        let about = EventSubject {
-            subject: Some(self.name.to_owned()),
-            ..EventSubject::default()
-        };
-        Box::new(
-            page.with_found(found)
-                .with_event(EventKind::SignIn, outcome, about),
-        )
     }
 }

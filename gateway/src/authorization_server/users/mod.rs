@@ -1,7 +1,5 @@
 //! People who sign in with a password. [`sign_in`]: may somebody try, and is the password right; [`hashing`]: passwords are hashed and
 //! verified by one thread of their own. The users file is read by [`crate::config::users_file`].
 
-#![cfg_attr(not(test), allow(dead_code, reason = "the service is not there yet"))]
-
 pub(crate) mod hashing;
 pub(crate) mod sign_in;
