@@ -155,7 +155,7 @@ impl<T> Drop for Passenger<'_, T> {
         let mut state = self.shelf.lock();
         let same = state.flights.get(self.url.as_str());
         let is_same = same.is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
-        // Whoever comes after an outcome looks at what is kept. Before one, the map and this passenger hold the flight last.
+        // Later requests find the outcome in what is kept. Without an outcome, the last passenger removes the flight.
         if is_same && (self.flight.initialized() || Arc::strong_count(&self.flight) <= 2) {
             state.flights.remove(self.url.as_str());
         }

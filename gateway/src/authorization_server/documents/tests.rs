@@ -18,7 +18,9 @@ const CLIENT: &str = "https://client.example/c.json";
 
 /// What the server answers, by path; other paths have a valid document of their own.
 #[derive(Clone, Default)]
-struct Server(Arc<Mutex<Vec<(String, Vec<Step>)>>>);
+struct Server(Arc<Mutex<Answers>>);
+
+type Answers = Vec<(String, Vec<Step>)>;
 
 impl Server {
     fn set(&self, path: &str, steps: Vec<Step>) {

@@ -103,7 +103,7 @@ pub(super) fn read(path: &Path, made_by: MadeBy) -> Result<Option<Vec<u8>>, KeyF
     }
 }
 
-/// Replaces the file, or makes it. Whoever reads it meanwhile, or after a crash, sees all of the old content or all of the new.
+/// Replaces the file, or makes it. A reader sees all of the old content or all of the new, after a crash too.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), KeyFileProblem> {
     let aside = aside(path);
     write_aside(&aside, content)
@@ -120,8 +120,9 @@ pub(super) fn make(path: &Path, content: &[u8]) -> Result<(), KeyFileProblem> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     };
+    let removed = fs::remove_file(&aside);
     linked
-        .and(fs::remove_file(&aside))
+        .and(removed)
         .and_then(|()| sync_directory(path))
         .map_err(KeyFileProblem::Unwritable)
 }
@@ -151,7 +152,7 @@ fn aside(path: &Path) -> PathBuf {
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

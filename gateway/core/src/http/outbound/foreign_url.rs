@@ -126,7 +126,8 @@ impl ForeignUrl {
         self.text.get(self.target..).unwrap_or("/")
     }
 
-    /// The last two labels of the host. Whoever has a domain can make any number of names below it, so they share what each may use.
+    /// The last two labels of the host. The owner of a domain can make any number of names below it, so they share
+    /// one limit.
     pub fn site(&self) -> &str {
         let before = self.host.rmatch_indices('.').nth(1);
         before.map_or(&self.host, |(dot, _)| {
