@@ -1,5 +1,7 @@
 //! The gateway with its built-in authorization server, one user and the task server: what somebody has who has no identity provider.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -20,7 +22,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// Gateway and task server, running.
 pub(crate) struct BuiltIn {
     pub(crate) gateway: Gateway,
-    pub(crate) tasks: Tasks,
+    _tasks: Tasks,
 }
 
 impl BuiltIn {
@@ -35,6 +37,7 @@ impl BuiltIn {
         let config = Config::empty();
         let users = json!({ "users": [{ "name": USER, "password": hash }] });
         let users = config.write("users.yaml", users.to_string());
+        std::fs::set_permissions(&users, Permissions::from_mode(0o600)).unwrap();
         let directory = config.folder().join("state");
         let config = config
             .set(
@@ -47,7 +50,7 @@ impl BuiltIn {
             );
         Self {
             gateway: Gateway::start(change(config)).await,
-            tasks,
+            _tasks: tasks,
         }
     }
 
