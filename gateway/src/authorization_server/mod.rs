@@ -1,6 +1,7 @@
 //! The built-in authorization server: the rim around the decisions of `mcp-gateway-oauth`, which are pure.
 //!
-//! * [`service`]: its endpoints, a service of the public listener. Each is a file of [`handlers`].
+//! * [`service`]: its endpoints, a service of the public listener. Each is a file of [`handlers`], which write [`answers`] and find
+//!   [`clients`].
 //! * [`server`]: what it has: [`settings`] of the configuration, and what lives as long as the process.
 //! * [`store`] keeps its rows on disk, [`control`] answers operators over a unix socket,
 //!   by what [`operator`] does.
@@ -10,6 +11,7 @@
 //! * [`revocations`]: grants that ended before their last access token expires, for the resources of this process.
 
 mod answers;
+mod clients;
 pub(crate) mod control;
 pub(crate) mod documents;
 mod error;

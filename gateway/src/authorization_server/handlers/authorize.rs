@@ -22,10 +22,10 @@ use serde::Serialize;
 use super::{
     super::{
         answers::{self, Answered},
+        clients::{self, NoClient},
         documents::fault::RETRY_AFTER,
         server::Server,
     },
-    clients::{self, NoClient},
     common::{Visitor, new_cookie, random_id, visitor},
     sign_in::SignInRequest,
 };

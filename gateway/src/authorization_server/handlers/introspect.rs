@@ -15,10 +15,10 @@ use mcp_gateway_oauth::{
 use super::{
     super::{
         answers::{self, Answered},
+        clients::NotAuthenticated,
         server::Server,
         settings::ResourceServer,
     },
-    clients::NotAuthenticated,
     common::posted_form,
 };
 use crate::{

@@ -1,8 +1,7 @@
 //! The endpoints, each in a file: it reads the request, finds the client, asks the decisions of `mcp-gateway-oauth` in a transaction
-//! of the store, and writes the answer. What several of them need is in [`common`] and [`clients`].
+//! of the store, and writes the answer. What several of them need is in [`common`], and in [`clients`](super::clients).
 
 pub(super) mod authorize;
-mod clients;
 mod common;
 pub(super) mod consent;
 pub(super) mod documents;

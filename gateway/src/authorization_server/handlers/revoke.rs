@@ -13,9 +13,9 @@ use mcp_gateway_oauth::{
 use super::{
     super::{
         answers::{self, Answered},
+        clients::{self, NotAuthenticated},
         server::Server,
     },
-    clients::{self, NotAuthenticated},
     common::posted_form,
 };
 use crate::{

@@ -33,9 +33,9 @@ use mcp_gateway_oauth::{
 use super::{
     super::{
         answers::{self, Answered},
+        clients::{self, NotAuthenticated},
         server::Server,
     },
-    clients::{self, NotAuthenticated},
     common::{posted_form, random_id},
 };
 use crate::{

@@ -1,14 +1,22 @@
-//! Helpers of many checks: find duplicates, quote words from the file, and read CA files.
+//! Helpers of many checks: read plain sections, find duplicates, quote words from the file, and read CA files.
 
 use std::path::PathBuf;
 
 use crate::config::{
+    declaration::parts::section::Settings,
     files,
     reading::reader::{Item, Section},
 };
 
 /// Longest word from the file that a finding quotes, in characters; a longer one is truncated.
 const MAX_QUOTED: usize = 64;
+
+/// A section whose keys do not depend on one another.
+pub(super) fn settings<T: Settings>(section: Section<'_>) -> T {
+    let settings = T::read(&section);
+    section.finish();
+    settings
+}
 
 /// Reports every item whose value is already in the list, and returns the distinct values.
 pub(super) fn without_repeats<T: PartialEq>(values: Vec<(Item<'_>, T)>) -> Vec<T> {

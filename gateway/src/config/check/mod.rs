@@ -13,7 +13,8 @@ mod resources;
 mod upstream;
 mod upstream_headers;
 
-use super::{declaration::parts::section::Settings, model::Config, reading::reader::Section};
+use self::common::settings;
+use super::{model::Config, reading::reader::Section};
 
 /// Reads the whole configuration. The result is valid only if there are no findings.
 pub(super) fn config(root: Section<'_>) -> Option<Config> {
@@ -69,11 +70,4 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         log,
         audit,
     })
-}
-
-/// A section whose keys do not depend on one another.
-fn settings<T: Settings>(section: Section<'_>) -> T {
-    let settings = T::read(&section);
-    section.finish();
-    settings
 }

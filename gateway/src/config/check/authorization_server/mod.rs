@@ -8,11 +8,13 @@ mod sections;
 use mcp_gateway_oauth::redirect_uri::RedirectRules;
 
 use self::clients::clients;
-use super::settings;
 use crate::config::{
     authorization_server::AuthorizationServer,
     built_in::{self, BUILT_IN},
-    check::{common::without_repeats, issuers::Issuers},
+    check::{
+        common::{settings, without_repeats},
+        issuers::Issuers,
+    },
     declaration::{
         authorization_server::{FOREIGN_ISSUER, Lifetimes},
         parts::section::Settings,

@@ -15,7 +15,7 @@ use mcp_gateway_oauth::{
     store::rows::StoreError,
 };
 
-use super::super::{answers, documents::fault::DocumentFault, server::Server};
+use super::{answers, documents::fault::DocumentFault, server::Server};
 use crate::{
     clock,
     local::service::{LocalAnswer, LocalRequest},
