@@ -20,13 +20,13 @@ use thiserror::Error;
 
 use super::{
     files::{self, FileError},
-    loading,
     reading::{
         environment::Environment,
         finding::Finding,
         positions::Positions,
         reader::{Item, Reader, Section},
         text::BYTE_ORDER_MARK,
+        values::values,
     },
 };
 
@@ -97,7 +97,7 @@ pub fn read(path: &Path) -> Result<Users, Vec<Finding>> {
 pub fn parse(text: &str) -> Result<Users, Vec<Finding>> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let positions = Positions::read(text)?;
-    let document: Value = loading::parse::values(text).map_err(|finding| vec![finding])?;
+    let document: Value = values(text).map_err(|finding| vec![finding])?;
     let environment = Environment::default();
     let reader = Reader::new(&positions, &environment, Path::new(""));
     let users = all(reader.root(&document));
@@ -337,7 +337,7 @@ mod tests {
             (with("m=19456,t=1,p=1"), HashError::TooWeak),
             (
                 HASH.replace("c2FsdHNhbHRzYWx0c2FsdA", "c2FsdA"),
-                HashError::TooWeak,
+                HashError::NotAHash,
             ),
             (with("m=262145,t=1,p=1"), HashError::TooExpensive),
             (with("m=19456,t=1000,p=1"), HashError::TooExpensive),
@@ -347,8 +347,12 @@ mod tests {
                 HashError::Incomplete,
             ),
             (
-                "$2b$12$abcdefghijklmnopqrstuv".to_owned(),
+                HASH.replace("argon2id", "argon2i"),
                 HashError::OtherAlgorithm,
+            ),
+            (
+                "$2b$12$abcdefghijklmnopqrstuv".to_owned(),
+                HashError::NotAHash,
             ),
             ("hunter2".to_owned(), HashError::NotAHash),
             (String::new(), HashError::NotAHash),

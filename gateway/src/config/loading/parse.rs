@@ -8,14 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_yaml::Value;
-
 use crate::config::{
     check,
     model::Config,
     reading::{
         environment::Environment, finding::Finding, positions::Positions, reader::Reader,
-        text::BYTE_ORDER_MARK,
+        text::BYTE_ORDER_MARK, values::values,
     },
 };
 
@@ -81,17 +79,4 @@ fn read(path: &Path) -> Result<String, Finding> {
     }
     String::from_utf8(bytes)
         .map_err(|_| Finding::of_file("must be UTF-8 text", "Save the file as UTF-8"))
-}
-
-pub(crate) fn values(text: &str) -> Result<Value, Finding> {
-    serde_yaml::from_str(text).map_err(|error| {
-        let at = error.location();
-        Finding {
-            path: String::new(),
-            line: at.as_ref().map_or(1, serde_yaml::Location::line),
-            column: at.as_ref().map_or(1, serde_yaml::Location::column),
-            problem: format!("invalid YAML: {error}"),
-            fix: "Fix the syntax near this line. The rest of the file was not checked".to_owned(),
-        }
-    })
 }

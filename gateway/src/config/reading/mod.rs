@@ -10,4 +10,5 @@ pub(crate) mod reader;
 pub(crate) mod text;
 pub(crate) mod unit;
 pub(crate) mod url;
+pub(crate) mod values;
 mod written;

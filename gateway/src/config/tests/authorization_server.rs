@@ -4,6 +4,7 @@ use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::profile::Lifetimes;
 
 use super::{
+    examples::example,
     files::{Files, JWK_SET},
     *,
 };
@@ -44,7 +45,12 @@ resources:
 
 fn files() -> Files {
     let files = Files::new();
-    files.write("users.yaml", "users: []", 0o600);
+    files.write("users.yaml", &example("users.example.yaml"), 0o600);
+    files.write(
+        "plain.yaml",
+        "users:\n  - { name: ana, password: hunter2 }\n",
+        0o600,
+    );
     files.write("secret", "hunter2hunter2\n", 0o600);
     files.write("exposed", "hunter2hunter2\n", 0o644);
     files.write("two-lines", "hunter2\nhunter2\n", 0o600);
@@ -389,6 +395,13 @@ fn mistakes_around_the_section_are_findings() {
             "users_file: missing.yaml",
             vec![
                 "authorization_server.users_file missing.yaml cannot be read: No such file or directory (os error 2)",
+            ],
+        ),
+        (
+            "users_file: users.yaml",
+            "users_file: plain.yaml",
+            vec![
+                "authorization_server.users_file plain.yaml line 2, users[0].password: must be a password hash that begins with `$argon2id$`",
             ],
         ),
         (

@@ -22,14 +22,14 @@ use crate::config::{
     files,
     model::{PublicUrl, Resource},
     reading::{
+        finding::Finding,
         reader::{Item, Section},
         url::HttpUrl,
     },
+    users_file,
 };
 
 const ISSUER_FORM: &str = "Write scheme and host, such as https://mcp.example.com, or remove the key: the default is the origin of `public_url`";
-
-const USERS_FIX: &str = "Use a file that only owner and group can read (mode 0640 or stricter), made as config/users.example.yaml shows";
 
 const KEY_FIX: &str =
     "Use a file with 32 random bytes (openssl rand -hex 32) and mode 0640 or stricter";
@@ -182,8 +182,18 @@ fn issuer(section: &Section<'_>, public_url: Option<&PublicUrl>) -> Option<Strin
 fn users_file(section: &Section<'_>) -> Option<std::path::PathBuf> {
     let item = section.get("users_file")?;
     let path = item.file()?;
-    if let Err(error) = files::read_secret(&path) {
-        item.report_file(&path, &error, USERS_FIX);
+    for finding in users_file::read(&path).err().into_iter().flatten() {
+        let Finding {
+            path: key,
+            line,
+            problem,
+            fix,
+            ..
+        } = finding;
+        match line {
+            0 => item.report_file(&path, problem, fix),
+            line => item.report_file(&path, format_args!("line {line}, {key}: {problem}"), fix),
+        }
     }
     Some(path)
 }

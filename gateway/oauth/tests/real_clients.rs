@@ -1,12 +1,20 @@
 //! Each real client registers or brings its document as it does, and the redirect URI that it then sends is one of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
 use std::{fs, path::Path};
 
 use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
+use mcp_gateway_oauth::{
     client::{
         document::DocumentUrl,
         model::{Client, ClientOrigin},
@@ -121,7 +129,7 @@ fn every_real_client_is_known_with_its_method_its_grant_types_and_its_redirect_u
                 continue;
             };
             assert_eq!(client.method.name(), flow.method, "{name}");
-            let types = crate::client::metadata::grant_type_names(client.grant_types);
+            let types = mcp_gateway_oauth::client::metadata::grant_type_names(client.grant_types);
             assert_eq!(types, flow.grant_types, "{name}");
             let own = client.redirect_uris.iter();
             let is_machine = matches!(client.origin, ClientOrigin::Machine { .. });
