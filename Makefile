@@ -46,6 +46,7 @@ test: binaries ## Run all tests: unit tests, end-to-end tests with a real identi
 	scripts/setup.sh test
 	tests/clients/setup.sh
 	tests/conformance/setup.sh
+	tests/browser/setup.sh
 	$(CARGO) test --locked --workspace --no-fail-fast
 	tests/deploy/check.sh
 	tests/bench/run.sh --check
@@ -60,6 +61,7 @@ e2e: binaries ## Run only the end-to-end tests (ARGS="--test NAME" for one suite
 	scripts/setup.sh test
 	tests/clients/setup.sh
 	tests/conformance/setup.sh
+	tests/browser/setup.sh
 	$(CARGO) test --locked -p e2e $(ARGS)
 
 .PHONY: conformance

@@ -44,6 +44,7 @@ need_build() {
 }
 
 need_test() {
+  need_command chromium chromium
   need_command curl curl
   need_command haproxy haproxy
   need_command javac default-jdk-headless
