@@ -43,6 +43,7 @@ pub fn judge(
     let judged = judged.map_err(|fault| fault.redirect(&redirect_uri, state, &server.issuer))?;
     Ok(AuthorizationRequest {
         client_id: client.id.clone(),
+        standing: client.standing(),
         redirect_uri,
         was_redirect_sent: form.get("redirect_uri").is_some(),
         state: state.map(str::to_owned),

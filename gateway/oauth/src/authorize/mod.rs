@@ -4,9 +4,11 @@
 //! and nothing is sent anywhere ([`PageFault`]). From then on every fault goes to the client at that redirect URI
 //! ([`AuthorizationError`]), with `state` and `iss`.
 //!
-//! [`client_id`] finds the client, [`judge`] judges the rest. [`find_resource`] also serves the token endpoint. The endpoint's answers
+//! [`client_id`] finds the client, [`judge`] judges the rest, and [`judge_again`] what a person
+//! allowed. [`find_resource`] also serves the token endpoint. The endpoint's answers
 //! are [`success_location`] and [`error_location`].
 
+mod again;
 mod error;
 mod judge;
 mod location;
@@ -19,6 +21,7 @@ mod scopes;
 #[cfg(test)]
 mod tests;
 
+pub use again::judge_again;
 pub use error::{AuthorizationError, ErrorCode, Refused};
 pub use judge::judge;
 pub use location::{error_location, success_location};

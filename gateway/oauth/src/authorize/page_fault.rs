@@ -77,6 +77,14 @@ pub enum PageFault {
         /// What it registered.
         registered: Vec<String>,
     },
+    /// The client is not the one any more that the person saw, or may not do any more what was asked.
+    #[error("the client {client:?} changed after the person was asked: {detail}")]
+    ClientChanged {
+        /// The client.
+        client: String,
+        /// What was found.
+        detail: String,
+    },
     /// More than [`MOST_STATE_BYTES`]: it could not be given back.
     #[error("the state is longer than {MOST_STATE_BYTES} bytes")]
     LongState,
@@ -103,6 +111,9 @@ impl PageFault {
             Self::RedirectUri { .. } => {
                 "The address where the application wants you to return to (redirect_uri) is not allowed."
             }
+            Self::ClientChanged { .. } => {
+                "The application was changed or removed while you were asked."
+            }
             Self::RedirectUriNotRegistered { .. } => {
                 "The address where the application wants you to return to (redirect_uri) is not one that it registered."
             }
@@ -122,6 +133,7 @@ impl PageFault {
             Self::NoPort { .. } => "no_port",
             Self::RedirectUri { .. } => "redirect_uri",
             Self::RedirectUriNotRegistered { .. } => "redirect_uri_not_registered",
+            Self::ClientChanged { .. } => "client_changed",
             Self::LongState => "long_state",
         }
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{page_fault::PageFault, prompt::Prompt};
-use crate::{form::Form, redirect_uri::RedirectUri, store::text::ScopeSetText};
+use crate::{
+    client::standing::Standing, form::Form, redirect_uri::RedirectUri, store::text::ScopeSetText,
+};
 
 /// The most bytes of a request, encoded. It travels sealed in one field of a form, together with its judged parts:
 /// [`MOST_VALUE_BYTES`](crate::form::MOST_VALUE_BYTES) is more than both take.
@@ -28,6 +30,8 @@ const KNOWN: [&str; 10] = [
 pub struct AuthorizationRequest {
     /// The client.
     pub client_id: String,
+    /// How well the server knew it when it judged this.
+    pub standing: Standing,
     /// Where the answer goes.
     pub redirect_uri: RedirectUri,
     /// Whether the redirect URI was sent: the token request has to repeat it then (RFC 6749 §4.1.3).

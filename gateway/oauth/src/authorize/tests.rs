@@ -617,3 +617,36 @@ fn descriptions_have_only_the_characters_of_the_standard() {
         "https://editor.example/cb?error=server_error&error_description=A%20b.&iss=https%3A%2F%2Fmcp.example.com"
     );
 }
+
+#[test]
+fn what_a_person_allowed_is_judged_by_what_its_client_is_now() {
+    let asked = accepted(&[], &editor());
+    let again = |now: &Client| judge_again(&asked, now, &server(), &RedirectRules::default());
+    assert_eq!(again(&editor()).as_ref(), Ok(&asked));
+    let configured = Client {
+        origin: ClientOrigin::Configured,
+        ..editor()
+    };
+    assert_eq!(again(&configured).as_ref(), Ok(&asked));
+    let unknown = Client {
+        origin: ClientOrigin::Provisional,
+        ..editor()
+    };
+    let other_id = Client {
+        id: "other".to_owned(),
+        ..editor()
+    };
+    let unable = Client {
+        grant_types: GrantTypes::default(),
+        ..editor()
+    };
+    let elsewhere = client(&["https://editor.example/other"]);
+    for now in [unknown, other_id, unable, elsewhere] {
+        let fault = again(&now).unwrap_err();
+        assert_eq!(fault.reason(), "client_changed", "{now:?}");
+    }
+    let without_uri = accepted(&[("redirect_uri", "")], &editor());
+    let now = client(&["https://editor.example/other"]);
+    let fault = judge_again(&without_uri, &now, &server(), &RedirectRules::default());
+    assert_eq!(fault.unwrap_err().reason(), "client_changed");
+}

@@ -1,6 +1,6 @@
 //! Clients: what the server knows of a program that asks for tokens.
 //!
-//! * [`model`]: the client itself. [`stored`]: the row of one that registered itself.
+//! * [`model`]: the client itself. [`standing`]: how well the server knows it. [`stored`]: the row of one that registered itself.
 //! * [`remote_url`]: URLs that a client supplies. [`metadata`]: client metadata, as registrations and documents have it.
 //! * [`registration`]: RFC 7591 and 7592. [`document`]: Client ID Metadata Documents; [`shipped`]: copies of well-known ones.
 //! * [`configured`]: clients of the configuration. [`provisional`]: clients that nobody knows. [`resolve`]: which client an id names.
@@ -16,6 +16,7 @@ pub mod registration;
 pub mod remote_url;
 pub mod resolve;
 pub mod shipped;
+pub mod standing;
 pub mod stored;
 
 #[cfg(test)]

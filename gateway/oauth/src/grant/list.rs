@@ -81,6 +81,7 @@ pub(super) mod tests {
         let at = |seconds| UnixTimeText(UnixTime::new(seconds));
         Grant {
             client: client.to_owned(),
+            standing: crate::client::standing::Standing::Public,
             subject: subject.to_owned(),
             resource: "https://mcp.example/mcp".to_owned(),
             scopes: ScopeSetText(ScopeSet::parse("read").unwrap()),

@@ -6,6 +6,7 @@ use mcp_gateway_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    client::standing::Standing,
     profile::Lifetimes,
     store::{
         rows::Table,
@@ -22,6 +23,9 @@ const ENDED_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Grant {
     /// The client.
     pub client: String,
+    /// How well the server knew the client when it made this. One with the same id that it knows less well may not use it.
+    #[serde(default)]
+    pub standing: Standing,
     /// Who allowed it: the `sub` of its tokens.
     pub subject: String,
     /// The resource: the `aud` of its tokens.

@@ -11,7 +11,10 @@ use http::{
 };
 use serde_json::json;
 
-use crate::grant::Revoked;
+use crate::{
+    client::{model::Client, standing::Standing},
+    grant::Revoked,
+};
 
 /// The longest value that is shown to the operator, in characters.
 const MAX_SHOWN: usize = 256;
@@ -316,6 +319,14 @@ impl Refused {
             expected: String::new(),
             revoked: None,
         }
+    }
+
+    /// A refusal of what belongs to another client: one with another id, or that the server knows better.
+    pub(super) fn of_client(error: TokenError, found: &Client, owner: (&str, Standing)) -> Self {
+        let (id, standing) = owner;
+        Self::of(error)
+            .found(format_args!("{} ({})", found.id, found.standing().name()))
+            .expected(format_args!("{id} ({})", standing.name()))
     }
 
     /// With what was found. It must not be a secret.

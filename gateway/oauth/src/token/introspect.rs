@@ -91,7 +91,7 @@ impl Introspection {
 mod tests {
     use super::super::{
         revoke::{self, Revocation},
-        testing::{NOW, OTHER_RESOURCE, RESOURCE, keys, ring, server, signed_in},
+        testing::{NOW, OTHER_RESOURCE, RESOURCE, client, keys, ring, server, signed_in},
     };
     use super::*;
 
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(answer.body(), json!({ "active": false }));
         }
         let revocation = Revocation {
-            client: "app",
+            client: &client("app"),
             token: refresh,
             issuer: &server().issuer,
         };

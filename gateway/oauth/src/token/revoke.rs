@@ -12,6 +12,7 @@ use super::{
     error::{Refused, TokenError},
 };
 use crate::{
+    client::{model::Client, standing::Standing},
     grant::{
         self, EndedBy, Ending,
         revoked::{self, Revoked},
@@ -24,8 +25,8 @@ use crate::{
 /// A request to revoke a token. The client is authenticated.
 #[derive(Clone, Copy, Debug)]
 pub struct Revocation<'a> {
-    /// The client's id.
-    pub client: &'a str,
+    /// The client.
+    pub client: &'a Client,
     /// `token`.
     pub token: &'a str,
     /// The issuer of the server's access tokens.
@@ -65,19 +66,17 @@ pub fn revoke(
 fn of_refresh_token(
     rows: &mut dyn Rows,
     id: Id,
-    client: &str,
+    client: &Client,
     now: UnixTime,
 ) -> Result<Result<Outcome, Refused>, StoreError> {
     let found = grant::find(rows, id)?;
     let Some(found) = found.filter(|found| found.is_alive(now)) else {
         return Ok(Ok(Outcome::NotValid));
     };
-    if found.client != client {
-        return Ok(Err(another(
-            TokenError::RefreshTokenOfAnotherClient,
-            client,
-            &found.client,
-        )));
+    if !client.is_successor_of(&found.client, found.standing) {
+        let error = TokenError::RefreshTokenOfAnotherClient;
+        let owner = (found.client.as_str(), found.standing);
+        return Ok(Err(Refused::of_client(error, client, owner)));
     }
     let ending = grant::end(rows, id, EndedBy::Client, now)?;
     Ok(Ok(ending
@@ -88,32 +87,28 @@ fn of_refresh_token(
 fn of_access_token(
     rows: &mut dyn Rows,
     claims: &AccessClaims,
-    client: &str,
+    client: &Client,
     now: UnixTime,
 ) -> Result<Result<Outcome, Refused>, StoreError> {
     let id = claims.grant;
     if revoked::is_revoked(rows, id)? {
         return Ok(Ok(Outcome::NotValid));
     }
-    if claims.client_id != client {
-        return Ok(Err(another(
-            TokenError::AccessTokenOfAnotherClient,
-            client,
-            &claims.client_id,
-        )));
+    // A machine's token has no grant, and a machine authenticates.
+    let found = grant::find(rows, id)?;
+    let standing = found.map_or(Standing::Confidential, |grant| grant.standing);
+    if !client.is_successor_of(&claims.client_id, standing) {
+        let error = TokenError::AccessTokenOfAnotherClient;
+        let owner = (claims.client_id.as_str(), standing);
+        return Ok(Err(Refused::of_client(error, client, owner)));
     }
     if let Ending::Ended(revoked) = grant::end(rows, id, EndedBy::Client, now)? {
         return Ok(Ok(Outcome::Revoked(revoked)));
     }
-    // A machine's token has no grant.
     let until = claims.exp.0;
     let revoked = Revoked { id, until };
     revoked::revoke(rows, revoked)?;
     Ok(Ok(Outcome::Revoked(revoked)))
-}
-
-fn another(error: TokenError, found: &str, expected: &str) -> Refused {
-    Refused::of(error).found(found).expected(expected)
 }
 
 #[cfg(test)]
@@ -122,7 +117,8 @@ mod tests {
         client_credentials::{self, MachineRequest},
         issued::Issued,
         testing::{
-            NOW, all_rows, keys, later, machine, refresh_at, ring, server, signed_in, transact,
+            NOW, all_rows, client, keys, later, machine, provisional, refresh_at, ring, server,
+            signed_in, transact,
         },
     };
     use super::*;
@@ -133,7 +129,16 @@ mod tests {
 
     fn ask(
         rows: &mut MemoryRows,
-        client: &str,
+        id: &str,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<Outcome, TokenError> {
+        ask_as(rows, &client(id), token, now)
+    }
+
+    fn ask_as(
+        rows: &mut MemoryRows,
+        client: &Client,
         token: &str,
         now: UnixTime,
     ) -> Result<Outcome, TokenError> {
@@ -206,6 +211,25 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_nobody_knows_any_more_revokes_nothing() {
+        let (mut rows, issued) = signed_in("app");
+        let gone = provisional("app");
+        for (token, error) in [
+            (
+                access_token(&issued),
+                TokenError::AccessTokenOfAnotherClient,
+            ),
+            (
+                refresh_token(&issued),
+                TokenError::RefreshTokenOfAnotherClient,
+            ),
+        ] {
+            assert_eq!(ask_as(&mut rows, &gone, &token, NOW), Err(error));
+        }
+        assert!(refresh_at(&mut rows, "app", &refresh_token(&issued), NOW).is_ok());
+    }
+
+    #[test]
     fn a_token_that_is_not_valid_changes_nothing() {
         let (mut rows, issued) = signed_in("app");
         let before = all_rows(&rows);
@@ -242,14 +266,16 @@ mod tests {
         };
         let issued = client_credentials::issue(&keys(), &server(), &request, NOW).unwrap();
         let mut rows = MemoryRows::default();
-        let other = ask(&mut rows, "app", &access_token(&issued), NOW);
-        assert_eq!(other, Err(TokenError::AccessTokenOfAnotherClient));
-        let done = ask(&mut rows, "robot", &access_token(&issued), NOW).unwrap();
+        for id in ["app", "robot"] {
+            let other = ask(&mut rows, id, &access_token(&issued), NOW);
+            assert_eq!(other, Err(TokenError::AccessTokenOfAnotherClient));
+        }
+        let done = ask_as(&mut rows, &client, &access_token(&issued), NOW).unwrap();
         let until = issued.claims.exp.0;
         assert_eq!(done, Outcome::Revoked(Revoked { id, until }));
         assert_eq!(rows.count(Table::Grants).unwrap(), 0);
         assert_eq!(rows.count(Table::Revoked).unwrap(), 1);
-        let again = ask(&mut rows, "robot", &access_token(&issued), NOW).unwrap();
+        let again = ask_as(&mut rows, &client, &access_token(&issued), NOW).unwrap();
         assert_eq!(again, Outcome::NotValid);
     }
 
@@ -259,7 +285,7 @@ mod tests {
         rows.is_full = true;
         for token in [access_token(&issued), refresh_token(&issued)] {
             let revocation = Revocation {
-                client: "app",
+                client: &client("app"),
                 token: &token,
                 issuer: &server().issuer,
             };

@@ -12,7 +12,10 @@ use super::{
     refresh::{self, Allowance, Refresh},
 };
 use crate::{
-    client::model::{Client, ClientMethod, ClientOrigin, GrantTypes, SecretDigest},
+    client::{
+        model::{Client, ClientMethod, ClientOrigin, GrantTypes, SecretDigest},
+        standing::Standing,
+    },
     id::Id,
     keys::{
         ServerKeys,
@@ -94,6 +97,22 @@ pub(super) fn client(id: &str) -> Client {
     }
 }
 
+/// A client that nobody knows.
+pub(super) fn provisional(id: &str) -> Client {
+    Client {
+        origin: ClientOrigin::Provisional,
+        ..client(id)
+    }
+}
+
+/// A client that authenticates.
+pub(super) fn confidential(id: &str) -> Client {
+    Client {
+        method: secret(),
+        ..client(id)
+    }
+}
+
 /// A configured client that acts for itself.
 pub(super) fn machine(id: &str, scopes: &str) -> Client {
     Client {
@@ -112,6 +131,7 @@ pub(super) fn draft(client: &str) -> Draft {
     use aws_lc_rs::digest::{SHA256, digest};
     Draft {
         client: client.to_owned(),
+        standing: Standing::Public,
         redirect_uri: REDIRECT_URI.to_owned(),
         was_redirect_sent: true,
         code_challenge: URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes())),

@@ -214,7 +214,7 @@ fn refused_event(answer: LocalAnswer, code: &'static str, client: &str) -> Box<L
     Box::new(answer.with_event(EventKind::Authorization, code, about))
 }
 
-fn page_fault(
+pub(super) fn page_fault(
     server: &Server,
     request: &LocalRequest,
     client: Option<&str>,
@@ -226,7 +226,7 @@ fn page_fault(
 }
 
 /// The page for a client that is not known or cannot be checked.
-fn no_client(
+pub(super) fn no_client(
     server: &Server,
     request: &LocalRequest,
     id: &str,

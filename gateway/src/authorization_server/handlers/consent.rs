@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use mcp_gateway_oauth::{
-    authorize::{AuthorizationRequest, ErrorCode, success_location},
+    authorize::{self, AuthorizationRequest, ErrorCode, success_location},
     discovery::paths,
     pages::{
         PageKind,
@@ -22,6 +22,8 @@ use super::{
         answers::{self, Answered},
         server::Server,
     },
+    authorize::{no_client, page_fault},
+    clients,
     common::{Visitor, page_form, visitor},
 };
 use crate::{
@@ -85,9 +87,10 @@ async fn allowed(
     interaction: &Interaction<AuthorizationRequest>,
     (session, user): (&Session, &User),
 ) -> Answered {
-    let asked = &interaction.request;
+    let asked = &judged_again(server, request, &interaction.request).await?;
     let draft = Draft {
         client: asked.client_id.clone(),
+        standing: asked.standing,
         redirect_uri: asked.redirect_uri.as_str().to_owned(),
         was_redirect_sent: asked.was_redirect_sent,
         code_challenge: asked.code_challenge.clone(),
@@ -114,6 +117,21 @@ async fn allowed(
             Ok(answers::page(StatusCode::OK, PageKind::Message, html))
         }
     }
+}
+
+/// The request as it is allowed now: its client may have changed since the page was made, or gone.
+async fn judged_again(
+    server: &Server,
+    request: &LocalRequest,
+    asked: &AuthorizationRequest,
+) -> Answered<AuthorizationRequest> {
+    let id = asked.client_id.as_str();
+    let sent = asked.was_redirect_sent.then(|| asked.redirect_uri.as_str());
+    let client = clients::find(server, id, sent).await;
+    let client = client.map_err(|why| no_client(server, request, id, &why))?;
+    let settings = &server.settings;
+    let again = authorize::judge_again(asked, &client, &settings.profile, &settings.redirects);
+    again.map_err(|fault| page_fault(server, request, Some(id), &fault))
 }
 
 fn denied(server: &Server, asked: &AuthorizationRequest, user: &User) -> LocalAnswer {

@@ -33,7 +33,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let endpoint = server.settings.profile.url(paths::REVOKE);
     let came = clients::authenticated(server, request, &form, &endpoint).await;
     let (client, authenticated) = came.map_err(|why| not_authenticated(request, &why))?;
-    let id = client.id;
+    let id = client.id.clone();
     let Some(token) = form.get("token").map(str::to_owned) else {
         return Err(refusal(
             request,
@@ -43,13 +43,12 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     };
     let (keys, ring) = (server.settings.keys.clone(), server.runtime.signing.ring());
     let (issuer, now) = (server.settings.profile.issuer.clone(), clock::now());
-    let owner = id.clone();
     let revoke = move |rows: &mut dyn mcp_gateway_oauth::store::rows::Rows| {
         if let Err(fault) = use_assertion(rows, &authenticated)? {
             return Ok(Err(fault));
         }
         let revocation = Revocation {
-            client: &owner,
+            client: &client,
             token: &token,
             issuer: &issuer,
         };

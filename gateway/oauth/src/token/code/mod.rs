@@ -139,10 +139,14 @@ pub(super) fn give_back(rows: &mut dyn Rows, interaction: Id, grant: Id) -> Resu
 
 /// Whether the client is the one that has the code and its verifier.
 fn judge_owner(row: &CodeRow, redemption: &Redemption<'_>) -> Result<(), Refused> {
-    if row.client != redemption.client.id {
-        return Err(Refused::of(TokenError::CodeOfAnotherClient)
-            .found(&redemption.client.id)
-            .expected(&row.client));
+    let client = redemption.client;
+    if !client.is_successor_of(&row.client, row.standing) {
+        let error = TokenError::CodeOfAnotherClient;
+        return Err(Refused::of_client(
+            error,
+            client,
+            (&row.client, row.standing),
+        ));
     }
     pkce::judge(redemption.code_verifier, &row.code_challenge)
 }
@@ -213,6 +217,7 @@ fn new_grant(row: &CodeRow, client: &Client, lifetimes: &Lifetimes, now: UnixTim
     };
     let mut grant = Grant {
         client: row.client.clone(),
+        standing: client.standing(),
         subject: row.subject.clone(),
         resource: row.resource.clone(),
         scopes: row.scopes.clone(),

@@ -4,6 +4,7 @@ use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    client::standing::Standing,
     id::Id,
     profile::Lifetimes,
     store::{
@@ -18,6 +19,8 @@ use crate::{
 pub struct Draft {
     /// The client.
     pub client: String,
+    /// How well the server knows it.
+    pub standing: Standing,
     /// Where the code goes, as the client sent it (with its port).
     pub redirect_uri: String,
     /// Whether the client sent it; otherwise it is the only one that is registered.
@@ -40,6 +43,8 @@ pub struct Draft {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeRow {
     pub(super) client: String,
+    #[serde(default)]
+    pub(super) standing: Standing,
     pub(super) redirect_uri: String,
     pub(super) was_redirect_sent: bool,
     pub(super) code_challenge: String,
@@ -77,6 +82,7 @@ impl CodeRow {
         let expires = now.plus(lifetimes.code);
         Self {
             client: draft.client.clone(),
+            standing: draft.standing,
             redirect_uri: draft.redirect_uri.clone(),
             was_redirect_sent: draft.was_redirect_sent,
             code_challenge: draft.code_challenge.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    client::model::GrantTypes,
+    client::{model::GrantTypes, standing::Standing},
     grant::revoked,
     store::{
         expiry::{self, Kind},
@@ -14,8 +14,8 @@ use crate::{
         give_back,
         testing::{
             INTERACTION, NOW, OTHER_RESOURCE, REDIRECT_URI, RESOURCE, VERIFIER, all_rows, client,
-            consent, draft, fails_with_each_access, keys, later, redemption, refresh_at, server,
-            set, transact,
+            confidential, consent, draft, fails_with_each_access, keys, later, provisional,
+            redemption, refresh_at, server, set, transact,
         },
     },
 };
@@ -421,4 +421,30 @@ fn a_full_store_neither_issues_nor_uses_a_code_nor_makes_one_usable_twice() {
     rows.is_full = false;
     let replay = redeem_in(&mut rows, &code, 7).unwrap().unwrap_err();
     assert!(replay.revoked.is_some());
+}
+
+#[test]
+fn only_a_client_that_is_known_as_well_redeems_a_code() {
+    use Standing::{Confidential, Provisional, Public};
+    let clients = [provisional("app"), client("app"), confidential("app")];
+    for (made_for, expected) in [
+        (Provisional, [true, true, true]),
+        (Public, [false, true, true]),
+        (Confidential, [false, false, true]),
+    ] {
+        for (client, expected) in clients.iter().zip(expected) {
+            let mut rows = MemoryRows::default();
+            let draft = Draft {
+                standing: made_for,
+                ..draft("app")
+            };
+            let code = consent(&mut rows, &draft, NOW);
+            let before = all_rows(&rows);
+            let answer = redeem_at(&mut rows, &redemption(client, &code, 1), NOW);
+            let error = answer.err().map(|refused| refused.error);
+            let expected = (!expected).then_some(TokenError::CodeOfAnotherClient);
+            assert_eq!(error, expected, "{made_for:?} {:?}", client.standing());
+            assert_eq!(all_rows(&rows) == before, expected.is_some());
+        }
+    }
 }

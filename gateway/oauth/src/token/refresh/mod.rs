@@ -163,10 +163,13 @@ fn judge_owner(
     client: &Client,
     now: UnixTime,
 ) -> Result<(), Refused> {
-    if grant.client != client.id {
-        return Err(Refused::of(TokenError::RefreshTokenOfAnotherClient)
-            .found(&client.id)
-            .expected(&grant.client));
+    if !client.is_successor_of(&grant.client, grant.standing) {
+        let error = TokenError::RefreshTokenOfAnotherClient;
+        return Err(Refused::of_client(
+            error,
+            client,
+            (&grant.client, grant.standing),
+        ));
     }
     if let Some(ended) = &grant.ended {
         let (why, at) = (ended.why.name(), ended.at.0.secs());

@@ -9,10 +9,12 @@ use crate::{
     secret::Secret,
     store::{memory::MemoryRows, text::ScopeSetText},
     token::{
+        code::{self, Draft},
         give_back,
         testing::{
-            NOW, OTHER_RESOURCE, RESOURCE, all_rows, client, fails_with_each_access, keys, later,
-            refresh_at, server, set, signed_in, transact,
+            NOW, OTHER_RESOURCE, RESOURCE, all_rows, client, confidential, consent, draft,
+            fails_with_each_access, keys, later, provisional, redemption, refresh_at, server, set,
+            signed_in, transact,
         },
     },
 };
@@ -493,4 +495,27 @@ fn random_sequences_of_uses_get_what_the_rules_say() {
         }
     }
     assert!(seen.iter().all(|count| *count > 20), "{seen:?}");
+}
+
+#[test]
+fn a_client_that_is_known_less_well_than_its_grant_gets_nothing() {
+    let clients = [provisional("app"), client("app"), confidential("app")];
+    for (made_for, owner) in clients.iter().enumerate() {
+        let mut rows = MemoryRows::default();
+        let draft = Draft {
+            standing: owner.standing(),
+            ..draft("app")
+        };
+        let code = consent(&mut rows, &draft, NOW);
+        let redemption = redemption(owner, &code, 1);
+        let issued = code::redeem(&mut rows, &keys(), &server(), &redemption, NOW);
+        let issued = issued.unwrap().unwrap();
+        for (now_known, client) in clients.iter().enumerate() {
+            let mut rows = rows.clone();
+            let answer = ask(&mut rows, &request(client, &token(&issued)), NOW);
+            let expected =
+                (now_known < made_for).then_some(TokenError::RefreshTokenOfAnotherClient);
+            assert_eq!(error(answer), expected, "{made_for} {now_known}");
+        }
+    }
 }
