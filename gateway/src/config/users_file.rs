@@ -5,7 +5,7 @@
 //!   - name: ana
 //!     password: "$argon2id$v=19$m=19456,t=2,p=1$…"   # from `mcp-gateway hash-password`
 //!     scopes: [tasks:read]                           # what the user may allow; everything without it
-//!     subject: "4711"                                # what `sub` is made of; the name without it
+//!     subject: "4711"                                # what `sub` is made of, and grants belong to; the name without it
 //! ```
 //!
 //! `${NAME}` is not replaced in it.

@@ -83,6 +83,7 @@ pub(super) mod tests {
             client: client.to_owned(),
             standing: crate::client::standing::Standing::Public,
             subject: subject.to_owned(),
+            identity: String::new(),
             resource: "https://mcp.example/mcp".to_owned(),
             scopes: ScopeSetText(ScopeSet::parse("read").unwrap()),
             created: at(1000),

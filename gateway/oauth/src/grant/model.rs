@@ -28,6 +28,9 @@ pub struct Grant {
     pub standing: Standing,
     /// Who allowed it: the `sub` of its tokens.
     pub subject: String,
+    /// Which person that was: [`User::identity`](crate::session::user::User::identity). A grant without one is of nobody who is known.
+    #[serde(default)]
+    pub identity: String,
     /// The resource: the `aud` of its tokens.
     pub resource: String,
     /// What was allowed. A refresh may ask for less, and for this much again later.

@@ -20,6 +20,9 @@ pub const MAX_USERS: usize = 10_000;
 /// The longest password, in bytes.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 
+/// The identity of a user with a stable id. No password's version is as short.
+const STABLE: &str = "stable";
+
 /// Bytes of a password's version.
 const VERSION_BYTES: usize = 16;
 
@@ -44,7 +47,7 @@ pub enum UserError {
 #[derive(Clone, Debug)]
 pub struct User {
     name: String,
-    id: String,
+    id: Option<String>,
     hash: Secret,
     scopes: Option<ScopeSet>,
 }
@@ -61,13 +64,12 @@ impl User {
         hash: &str,
         scopes: Option<ScopeSet>,
     ) -> Result<Self, UserError> {
-        let id = id.unwrap_or(name);
-        if !is_name(name) || !is_name(id) {
+        if !is_name(name) || !id.is_none_or(is_name) {
             return Err(UserError::Name);
         }
         Ok(Self {
             name: name.to_owned(),
-            id: id.to_owned(),
+            id: id.map(str::to_owned),
             hash: Secret::new(hash),
             scopes,
         })
@@ -80,7 +82,8 @@ impl User {
 
     /// The `sub` of the user's tokens.
     pub fn subject(&self) -> String {
-        format!("{SUBJECT_PREFIX}{}", self.id)
+        let id = self.id.as_deref().unwrap_or(&self.name);
+        format!("{SUBJECT_PREFIX}{id}")
     }
 
     /// The password's hash.
@@ -94,6 +97,15 @@ impl User {
         let version: [u8; VERSION_BYTES] =
             digest.as_ref().first_chunk().copied().unwrap_or_default();
         URL_SAFE_NO_PAD.encode(version)
+    }
+
+    /// Which person has the `sub`: what is granted by one is not given to another. A stable id is the operator's word that it is the
+    /// same person, whatever the password. Without one, who has the name with another password may be somebody else.
+    pub fn identity(&self) -> String {
+        match self.id {
+            Some(_) => STABLE.to_owned(),
+            None => self.password_version(),
+        }
     }
 
     /// Whether the user may allow this scope.
@@ -273,6 +285,16 @@ mod tests {
         let all = User::new("ana", None, "h", None).unwrap();
         assert_eq!(all.allowed(&scopes("read write")), scopes("read write"));
         assert!(all.may_allow("anything"));
+    }
+
+    #[test]
+    fn a_person_without_a_stable_id_is_another_one_with_another_password() {
+        let made = |id, hash| User::new("ana", id, hash, None).unwrap().identity();
+        assert_eq!(made(None, "h"), made(None, "h"));
+        assert_ne!(made(None, "h"), made(None, "other"));
+        assert_eq!(made(Some("7"), "h"), made(Some("7"), "other"));
+        // The same `sub`, but the operator's word for it is new.
+        assert_ne!(made(Some("ana"), "h"), made(None, "h"));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! [`code`], [`refresh`] and [`client_credentials`] judge one grant type each and say what is issued ([`issued`]): the claims of an
 //! access token ([`access`]) and a refresh token. That runs in a transaction; the rim signs the claims after it and answers
-//! ([`answer`]). What cannot be signed is given back ([`give_back`](mod@give_back)). [`revoke`](mod@revoke) and
+//! ([`answer`]). What cannot be signed is given back ([`give_back`](mod@give_back)). [`scopes`]: what a token may have of
+//! what was granted. [`revoke`](mod@revoke) and
 //! [`introspect`](mod@introspect) take tokens of either kind. [`error`]: what is answered otherwise.
 //!
 //! The client is authenticated before, and its resource is already spelt as the configuration spells it.
@@ -18,6 +19,6 @@ pub mod introspect;
 pub mod issued;
 pub mod refresh;
 pub mod revoke;
-mod scopes;
+pub mod scopes;
 #[cfg(test)]
 mod testing;

@@ -7,7 +7,51 @@
 use mcp_gateway_core::scope::ScopeSet;
 
 use super::error::{Refused, TokenError};
-use crate::profile::ResourceProfile;
+use crate::{client::model::Client, profile::ResourceProfile};
+
+/// Who allowed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person<'a> {
+    /// The `sub`.
+    pub subject: &'a str,
+    /// Which person had it then: [`User::identity`](crate::session::user::User::identity).
+    pub identity: &'a str,
+}
+
+/// What a user may have now. It may have changed since the user signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowance {
+    /// Whatever was granted.
+    Everything,
+    /// Of that, these scopes.
+    Scopes(ScopeSet),
+    /// Nothing: the server no longer knows the user, or has locked them out.
+    Nothing,
+}
+
+/// What was granted, as far as person and client may still have it.
+pub(super) fn still_allowed(
+    granted: &ScopeSet,
+    person: Person<'_>,
+    client: &Client,
+    allowance: &dyn Fn(Person<'_>) -> Allowance,
+) -> Result<ScopeSet, Refused> {
+    let by_user = match allowance(person) {
+        Allowance::Everything => granted.clone(),
+        Allowance::Scopes(scopes) => common(granted, &scopes),
+        Allowance::Nothing => {
+            return Err(Refused::of(TokenError::SubjectNotAllowed).found(person.subject));
+        }
+    };
+    let by_client = client.scopes.as_ref();
+    let allowed = by_client.map_or_else(|| by_user.clone(), |scopes| common(&by_user, &scopes.0));
+    if allowed.is_empty() && !granted.is_empty() {
+        return Err(Refused::of(TokenError::SubjectNotAllowed)
+            .found("none of the granted scopes is allowed now")
+            .expected(granted));
+    }
+    Ok(allowed)
+}
 
 /// All scopes of a resource.
 pub(super) fn known(resource: &ResourceProfile) -> ScopeSet {

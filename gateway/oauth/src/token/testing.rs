@@ -9,7 +9,8 @@ use super::{
     code::{self, Draft, Outcome, Redemption},
     error::Refused,
     issued::Issued,
-    refresh::{self, Allowance, Refresh},
+    refresh::{self, Refresh},
+    scopes::Allowance,
 };
 use crate::{
     client::{
@@ -138,6 +139,7 @@ pub(super) fn draft(client: &str) -> Draft {
         resource: RESOURCE.to_owned(),
         scopes: set("read write"),
         subject: "u:alice".to_owned(),
+        identity: "first".to_owned(),
         signed_in: NOW.minus(Duration::from_secs(60)),
         is_refreshable: true,
     }
@@ -163,6 +165,7 @@ pub(super) fn redemption<'a>(client: &'a Client, code: &'a str, grant: u8) -> Re
         redirect_uri: Some(REDIRECT_URI),
         code_verifier: Some(VERIFIER),
         resource: Some(RESOURCE),
+        allowance: &|_| Allowance::Everything,
         grant: Id::new([grant; 16]),
     }
 }

@@ -98,6 +98,7 @@ async fn allowed(
         // The users file may have changed since the page was made.
         scopes: user.allowed(&asked.scopes.0),
         subject: session.subject.clone(),
+        identity: user.identity(),
         signed_in: session.signed_in.0,
         is_refreshable: asked.wants_refresh,
     };

@@ -26,7 +26,8 @@ use mcp_gateway_oauth::{
         error::{Refused, TokenError},
         give_back,
         issued::Issued,
-        refresh::{self, Allowance, Refresh},
+        refresh::{self, Refresh},
+        scopes::{Allowance, Person},
     },
 };
 
@@ -139,12 +140,14 @@ impl Asked {
         let Some(code) = self.form.get("code") else {
             return Ok(Err(TokenError::CodeMissing.into()));
         };
+        let allowance = |person: Person<'_>| self.allowance(person);
         let redemption = Redemption {
             client: &self.client,
             code,
             redirect_uri: self.form.get("redirect_uri"),
             code_verifier: self.form.get("code_verifier"),
             resource: self.resource.as_deref(),
+            allowance: &allowance,
             grant: self.id,
         };
         code::redeem(rows, &self.keys, &self.profile, &redemption, self.now)
@@ -154,7 +157,7 @@ impl Asked {
         let Some(refresh_token) = self.form.get("refresh_token") else {
             return Ok(Err(TokenError::RefreshTokenMissing.into()));
         };
-        let allowance = |subject: &str| self.allowance(subject);
+        let allowance = |person: Person<'_>| self.allowance(person);
         let request = Refresh {
             client: &self.client,
             refresh_token,
@@ -175,9 +178,10 @@ impl Asked {
         client_credentials::issue(&self.keys, &self.profile, &request, self.now)
     }
 
-    /// What a user may have now: the users file may have changed since the consent.
-    fn allowance(&self, subject: &str) -> Allowance {
-        let Some(user) = self.users.with_subject(subject) else {
+    /// What a person may have now: the users file may have changed since the consent, and somebody else may have the name.
+    fn allowance(&self, person: Person<'_>) -> Allowance {
+        let user = self.users.with_subject(person.subject);
+        let Some(user) = user.filter(|user| user.identity() == person.identity) else {
             return Allowance::Nothing;
         };
         let resources = self.profile.resources.iter();

@@ -8,7 +8,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-use mcp_gateway_core::time::UnixTime;
+use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 use row::State;
 pub use row::{CodeRow, Draft};
 
@@ -16,6 +16,7 @@ use super::{
     derived,
     error::{Refused, TokenError},
     issued::{self, Issued, Taken},
+    scopes::{self, Allowance, Person},
 };
 use crate::{
     client::model::Client,
@@ -63,7 +64,7 @@ pub fn issue(
 }
 
 /// A request to redeem a code. The client is authenticated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Redemption<'a> {
     /// The client.
     pub client: &'a Client,
@@ -75,6 +76,8 @@ pub struct Redemption<'a> {
     pub code_verifier: Option<&'a str>,
     /// `resource`, if one was sent, as the configuration spells it.
     pub resource: Option<&'a str>,
+    /// What a person may have now.
+    pub allowance: &'a dyn Fn(Person<'_>) -> Allowance,
     /// The id of the grant that this may make: random, and used for nothing else.
     pub grant: Id,
 }
@@ -105,13 +108,13 @@ pub fn redeem(
     if let State::Used(grant) = row.state {
         return replayed(rows, grant, now).map(Err);
     }
-    if let Err(refused) = judge(&row, redemption, server, now) {
-        return Ok(Err(refused));
-    }
+    let scopes = match judge(&row, redemption, server, now) {
+        Ok(scopes) => scopes,
+        Err(refused) => return Ok(Err(refused)),
+    };
     let id = redemption.grant;
     let grant = new_grant(&row, redemption.client, &server.lifetimes, now);
     table::insert(rows, id.as_bytes(), &grant)?;
-    let scopes = row.scopes.0.clone();
     table::put(rows, interaction.as_bytes(), &row.used(id))?;
     let taken = Taken::Code(interaction);
     Ok(Ok(issued::of_grant(
@@ -151,20 +154,26 @@ fn judge_owner(row: &CodeRow, redemption: &Redemption<'_>) -> Result<(), Refused
     pkce::judge(redemption.code_verifier, &row.code_challenge)
 }
 
-/// Whether the rest of the request fits.
+/// Whether the rest of the request fits, and which scopes it gets. The users file may have changed since the consent.
 fn judge(
     row: &CodeRow,
     redemption: &Redemption<'_>,
     server: &ServerProfile,
     now: UnixTime,
-) -> Result<(), Refused> {
+) -> Result<ScopeSet, Refused> {
     if now >= row.expires.0 {
         return Err(Refused::of(TokenError::CodeExpired)
             .found(format_args!("now is {}", now.secs()))
             .expected(format_args!("before {}", row.expires.0.secs())));
     }
     judge_redirect_uri(row, redemption.redirect_uri)?;
-    judge_resource(&row.resource, redemption.resource, server)
+    judge_resource(&row.resource, redemption.resource, server)?;
+    let person = Person {
+        subject: &row.subject,
+        identity: &row.identity,
+    };
+    let (client, allowance) = (redemption.client, redemption.allowance);
+    scopes::still_allowed(&row.scopes.0, person, client, allowance)
 }
 
 /// It is compared letter by letter with that of the authorization request. It may be left out where that request left it out
@@ -219,6 +228,7 @@ fn new_grant(row: &CodeRow, client: &Client, lifetimes: &Lifetimes, now: UnixTim
         client: row.client.clone(),
         standing: client.standing(),
         subject: row.subject.clone(),
+        identity: row.identity.clone(),
         resource: row.resource.clone(),
         scopes: row.scopes.clone(),
         created: row.consented,

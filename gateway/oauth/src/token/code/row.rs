@@ -33,6 +33,8 @@ pub struct Draft {
     pub scopes: ScopeSet,
     /// The user: `u:…`.
     pub subject: String,
+    /// Which person that is: [`User::identity`](crate::session::user::User::identity).
+    pub identity: String,
     /// When the user signed in.
     pub signed_in: UnixTime,
     /// Whether refresh tokens are wanted. The client's grant types must have them too.
@@ -51,6 +53,8 @@ pub struct CodeRow {
     pub(super) resource: String,
     pub(super) scopes: ScopeSetText,
     pub(super) subject: String,
+    #[serde(default)]
+    pub(super) identity: String,
     pub(super) signed_in: UnixTimeText,
     pub(super) consented: UnixTimeText,
     pub(super) is_refreshable: bool,
@@ -89,6 +93,7 @@ impl CodeRow {
             resource: draft.resource.clone(),
             scopes: ScopeSetText(draft.scopes.clone()),
             subject: draft.subject.clone(),
+            identity: draft.identity.clone(),
             signed_in: draft.signed_in.into(),
             consented: now.into(),
             is_refreshable: draft.is_refreshable,

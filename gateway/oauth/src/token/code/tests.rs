@@ -448,3 +448,44 @@ fn only_a_client_that_is_known_as_well_redeems_a_code() {
         }
     }
 }
+
+#[test]
+fn a_code_gets_what_its_user_may_have_now() {
+    let (rows, code) = consented();
+    let app = client("app");
+    let cases: [(&dyn Fn(Person<'_>) -> Allowance, Option<&str>); 5] = [
+        (&|_| Allowance::Everything, Some("read write")),
+        (&|_| Allowance::Scopes(set("read admin")), Some("read")),
+        (&|_| Allowance::Scopes(set("admin")), None),
+        (&|_| Allowance::Nothing, None),
+        (
+            // Somebody else has the name now.
+            &|person| match person.identity {
+                "second" => Allowance::Everything,
+                _ => Allowance::Nothing,
+            },
+            None,
+        ),
+    ];
+    for (allowance, expected) in cases {
+        let mut rows = rows.clone();
+        let redemption = Redemption {
+            allowance,
+            ..redemption(&app, &code, 1)
+        };
+        let before = all_rows(&rows);
+        match redeem_at(&mut rows, &redemption, NOW) {
+            Ok(issued) => {
+                assert_eq!(Some(issued.claims.scope.0), expected.map(set));
+                // What was consented to can be had again when the user may have it again.
+                let grant = grant::find(&rows, issued.claims.grant).unwrap().unwrap();
+                assert_eq!(grant.scopes.0, set("read write"));
+                assert_eq!(grant.identity, "first");
+            }
+            Err(refused) => {
+                assert_eq!(refused.error, TokenError::SubjectNotAllowed);
+                assert_eq!((expected, all_rows(&rows)), (None, before));
+            }
+        }
+    }
+}

@@ -14,7 +14,7 @@ use super::{
     derived,
     error::{Refused, TokenError},
     issued::{self, Issued, Taken},
-    scopes,
+    scopes::{self, Allowance, Person},
 };
 use crate::{
     client::model::Client,
@@ -28,17 +28,6 @@ use crate::{
     },
 };
 
-/// What a user may have now. It may have changed since the user signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Allowance {
-    /// Whatever was granted.
-    Everything,
-    /// Of that, these scopes.
-    Scopes(ScopeSet),
-    /// Nothing: the server no longer knows the user, or has locked them out.
-    Nothing,
-}
-
 /// A request to refresh. The client is authenticated.
 #[derive(Clone, Copy)]
 pub struct Refresh<'a> {
@@ -50,8 +39,8 @@ pub struct Refresh<'a> {
     pub scope: Option<&'a str>,
     /// `resource`, if one was sent, as the configuration spells it.
     pub resource: Option<&'a str>,
-    /// What a user (`sub`) may have now.
-    pub allowance: &'a dyn Fn(&str) -> Allowance,
+    /// What a person may have now.
+    pub allowance: &'a dyn Fn(Person<'_>) -> Allowance,
 }
 
 /// Uses a refresh token.
@@ -197,34 +186,16 @@ fn judge(
     server: &ServerProfile,
 ) -> Result<ScopeSet, Refused> {
     judge_resource(&grant.resource, request.resource, server)?;
-    let allowed = allowed(grant, request)?;
+    let person = Person {
+        subject: &grant.subject,
+        identity: &grant.identity,
+    };
+    let granted = &grant.scopes.0;
+    let allowed = scopes::still_allowed(granted, person, request.client, request.allowance)?;
     let mut resources = server.resources.iter();
     let resource = resources.find(|resource| resource.uri == grant.resource);
     let resource = resource.ok_or(TokenError::ResourceUnknown)?;
     scopes::asked_of(&allowed, request.scope, resource)
-}
-
-/// What was granted, as far as user and client may still have it.
-fn allowed(grant: &Grant, request: &Refresh<'_>) -> Result<ScopeSet, Refused> {
-    let granted = &grant.scopes.0;
-    let by_user = match (request.allowance)(&grant.subject) {
-        Allowance::Everything => granted.clone(),
-        Allowance::Scopes(scopes) => scopes::common(granted, &scopes),
-        Allowance::Nothing => {
-            return Err(Refused::of(TokenError::SubjectNotAllowed).found(&grant.subject));
-        }
-    };
-    let by_client = request.client.scopes.as_ref();
-    let allowed = by_client.map_or_else(
-        || by_user.clone(),
-        |scopes| scopes::common(&by_user, &scopes.0),
-    );
-    if allowed.is_empty() && !granted.is_empty() {
-        return Err(Refused::of(TokenError::SubjectNotAllowed)
-            .found("none of the granted scopes is allowed now")
-            .expected(granted));
-    }
-    Ok(allowed)
 }
 
 fn reused(

@@ -191,8 +191,8 @@ fn scopes_may_be_narrowed_and_had_again_but_never_exceed_the_grant() {
         (Some("read write"), Allowance::Everything, "read write"),
     ] {
         let presented = token(&issued);
-        let wants = |subject: &str| {
-            assert_eq!(subject, "u:alice");
+        let wants = |person: Person<'_>| {
+            assert_eq!(person.subject, "u:alice");
             allowance.clone()
         };
         let request = Refresh {
@@ -518,4 +518,24 @@ fn a_client_that_is_known_less_well_than_its_grant_gets_nothing() {
             assert_eq!(error(answer), expected, "{made_for} {now_known}");
         }
     }
+}
+
+#[test]
+fn a_grant_is_of_the_person_who_allowed_it() {
+    let (mut rows, issued) = signed_in("app");
+    let (app, token) = (client("app"), token(&issued));
+    let known = |identity: &'static str| {
+        move |person: Person<'_>| match (person.subject, person.identity == identity) {
+            ("u:alice", true) => Allowance::Everything,
+            _ => Allowance::Nothing,
+        }
+    };
+    let (first, second) = (known("first"), known("second"));
+    let with = |allowance| Refresh {
+        allowance,
+        ..request(&app, &token)
+    };
+    let refused = error(ask(&mut rows, &with(&second), NOW));
+    assert_eq!(refused, Some(TokenError::SubjectNotAllowed));
+    assert!(ask(&mut rows, &with(&first), NOW).is_ok());
 }
