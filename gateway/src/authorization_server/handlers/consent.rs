@@ -14,7 +14,7 @@ use mcp_gateway_oauth::{
         user::User,
     },
     store::rows::Rows,
-    token::code::{self, Draft, Outcome},
+    token::code::{self, Denial, Draft, Outcome},
 };
 
 use super::{
@@ -50,7 +50,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     };
     match form.get("decision") {
         Some("allow") => allowed(server, request, &interaction, (session, user)).await,
-        Some("deny") => Ok(denied(server, &interaction.request, user)),
+        Some("deny") => denied(server, request, &interaction, user).await,
         _ => Err(incomplete()),
     }
 }
@@ -113,10 +113,7 @@ async fn allowed(
             let answer = answers::redirect(&location);
             Ok(answer.with_event(EventKind::Consent, "allowed", about))
         }
-        Outcome::AlreadyRedeemed => {
-            let html = message::completed(&server.settings.branding);
-            Ok(answers::page(StatusCode::OK, PageKind::Message, html))
-        }
+        Outcome::AlreadyRedeemed => Ok(completed(server)),
     }
 }
 
@@ -135,10 +132,28 @@ async fn judged_again(
     again.map_err(|fault| page_fault(server, request, Some(id), &fault))
 }
 
-fn denied(server: &Server, asked: &AuthorizationRequest, user: &User) -> LocalAnswer {
+/// The page for a form that was answered before, with a code that was redeemed.
+fn completed(server: &Server) -> LocalAnswer {
+    let html = message::completed(&server.settings.branding);
+    answers::page(StatusCode::OK, PageKind::Message, html)
+}
+
+async fn denied(
+    server: &Server,
+    request: &LocalRequest,
+    interaction: &Interaction<AuthorizationRequest>,
+    user: &User,
+) -> Answered {
+    let (asked, id) = (&interaction.request, interaction.id);
+    let deny = move |rows: &mut dyn Rows| code::deny(rows, id);
+    let denial = server.runtime.store.write(deny).await;
+    let denial = denial.map_err(|error| Box::new(answers::no_store(server, request, &error)))?;
+    if denial == Denial::AlreadyRedeemed {
+        return Ok(completed(server));
+    }
     let location = asked.refused(ErrorCode::AccessDenied, &server.settings.profile.issuer);
     let about = about(asked, user, asked.scopes.0.to_string());
-    answers::redirect(&location).with_event(EventKind::Consent, "denied", about)
+    Ok(answers::redirect(&location).with_event(EventKind::Consent, "denied", about))
 }
 
 fn about(asked: &AuthorizationRequest, user: &User, scopes: String) -> EventSubject {

@@ -63,6 +63,31 @@ pub fn issue(
     Ok(Outcome::Issued(derived::code(keys, interaction)))
 }
 
+/// What came of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// No code of the interaction can be redeemed.
+    Denied,
+    /// It was redeemed already.
+    AlreadyRedeemed,
+}
+
+/// Withdraws the code of an interaction that its user refuses, perhaps after allowing it in the same form.
+///
+/// # Errors
+/// [`StoreError`]: the code may still be redeemed.
+pub fn deny(rows: &mut dyn Rows, interaction: Id) -> Result<Denial, StoreError> {
+    let found: Option<CodeRow> = table::get(rows, interaction.as_bytes())?;
+    match found.map(|found| found.state) {
+        None => Ok(Denial::Denied),
+        Some(State::Used(_)) => Ok(Denial::AlreadyRedeemed),
+        Some(State::Unused) => {
+            rows.remove(Table::Codes, interaction.as_bytes())?;
+            Ok(Denial::Denied)
+        }
+    }
+}
+
 /// A request to redeem a code. The client is authenticated.
 #[derive(Clone, Copy)]
 pub struct Redemption<'a> {

@@ -489,3 +489,20 @@ fn a_code_gets_what_its_user_may_have_now() {
         }
     }
 }
+
+#[test]
+fn a_refusal_withdraws_the_code_of_its_form() {
+    let (mut rows, code) = consented();
+    let app = client("app");
+    assert_eq!(deny(&mut rows, INTERACTION).unwrap(), Denial::Denied);
+    let refused = redeem_at(&mut rows, &redemption(&app, &code, 1), NOW).unwrap_err();
+    assert_eq!(refused.error, TokenError::CodeGone);
+    assert_eq!(deny(&mut rows, INTERACTION).unwrap(), Denial::Denied);
+
+    let (mut rows, code) = consented();
+    redeem_at(&mut rows, &redemption(&app, &code, 1), NOW).unwrap();
+    let before = all_rows(&rows);
+    let late = deny(&mut rows, INTERACTION).unwrap();
+    assert_eq!(late, Denial::AlreadyRedeemed);
+    assert_eq!(all_rows(&rows), before);
+}
