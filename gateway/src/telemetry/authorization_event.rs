@@ -18,7 +18,7 @@ pub(crate) struct AuthorizationEvent {
 pub(crate) struct EventSubject {
     /// The `client_id`.
     pub(crate) client: Option<String>,
-    /// The `sub`, or the name with which somebody tried to sign in.
+    /// The `sub` of the user, where the server knows one.
     pub(crate) subject: Option<String>,
     /// The resource URI.
     pub(crate) resource: Option<String>,

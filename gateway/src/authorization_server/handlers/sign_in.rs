@@ -160,7 +160,8 @@ impl Again<'_> {
         }
         page.counts_against_address = outcome == "wrong_password";
         let about = EventSubject {
-            subject: Some(self.name.to_owned()),
+            // A name that nobody has may be a password in the wrong field.
+            subject: server.settings.users.named(self.name).map(User::subject),
             ..EventSubject::default()
         };
         Box::new(
