@@ -39,6 +39,7 @@ mod authentication {
 /// The built-in authorization server: people who sign in, and the tokens that their clients get.
 mod sign_in {
     mod flows;
+    mod operator;
 }
 
 /// Permissions of a caller: policies, conditions, rate limits, filtered lists, and the audit log of decisions.

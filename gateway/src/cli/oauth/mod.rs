@@ -20,7 +20,6 @@ use crate::{
         protocol::{Answer, Kind, Request},
     },
     clock,
-    config::Config,
 };
 
 /// What is listed or revoked.
@@ -29,7 +28,7 @@ pub(super) enum Subject {
     /// Clients that registered themselves.
     #[command(subcommand)]
     Clients(Action),
-    /// Grants: what users allowed clients, and what machines were given.
+    /// Grants: what users allowed clients.
     #[command(subcommand)]
     Grants(Action),
 }
@@ -86,7 +85,7 @@ impl Subject {
                 return Ok(WRONG);
             }
         };
-        let Some(directory) = directory(&loaded.config) else {
+        let Some(own) = &loaded.config.authorization_server else {
             writeln!(
                 errors,
                 "mcp-gateway: {} has no authorization server (authorization_server)",
@@ -95,7 +94,7 @@ impl Subject {
             return Ok(WRONG);
         };
         let mut printer = Printer {
-            directory: &directory,
+            directory: &own.directory,
             is_json: gateway.json,
             out,
             errors,
@@ -105,11 +104,6 @@ impl Subject {
             Action::Revoke { id, .. } => printer.revoke(kind, id),
         }
     }
-}
-
-/// The directory of the authorization server's state.
-const fn directory(_: &Config) -> Option<PathBuf> {
-    None
 }
 
 /// Asks, and prints answers.

@@ -10,17 +10,17 @@ use e2e::upstream::Upstream;
 use serde_json::{Value, json};
 
 /// A gateway with the built-in authorization server before a recording upstream.
-struct Site {
-    gateway: Gateway,
-    upstream: Upstream,
+pub(super) struct Site {
+    pub(super) gateway: Gateway,
+    pub(super) upstream: Upstream,
 }
 
 impl Site {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::with(|config| config).await
     }
 
-    async fn with(change: impl FnOnce(Config) -> Config) -> Self {
+    pub(super) async fn with(change: impl FnOnce(Config) -> Config) -> Self {
         let upstream = Upstream::start().await;
         let config = with_authorization_server(Config::new(&upstream.url(), &[])).await;
         let gateway = Gateway::start(change(config)).await;
@@ -32,7 +32,7 @@ impl Site {
     }
 
     /// The tokens of a client whose user allowed everything.
-    async fn signed_in(&self) -> (Client, Tokens) {
+    pub(super) async fn signed_in(&self) -> (Client, Tokens) {
         let client = Client::register(&self.gateway).await;
         let url = client.authorize(&self.gateway, "tasks:read tasks:write");
         let mut browser = self.browser();

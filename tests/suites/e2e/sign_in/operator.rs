@@ -1,0 +1,76 @@
+//! What operators see and revoke with `mcp-gateway oauth`, in the running gateway.
+
+use e2e::client::sse::{Events, Item};
+use e2e::gateway::{Gateway, bare};
+use e2e::sign_in::client::call;
+use e2e::upstream::{Answer, Feed, with};
+use serde_json::Value;
+
+use super::flows::Site;
+
+/// What `mcp-gateway oauth` prints with these words: lines of JSON. It must succeed.
+async fn oauth(gateway: &Gateway, words: &[&str]) -> Vec<Value> {
+    let file = gateway.config.file();
+    let mut command = bare(&["oauth"]);
+    command.args(words).arg("--json").arg("--config").arg(file);
+    let output = command.output().await.expect("the gateway's binary");
+    let (out, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{words:?}: {out}{errors}");
+    let lines = out.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+/// A listening stream with this token, after its first event.
+async fn listening(site: &Site, token: &str) -> (Events, Feed) {
+    let mut feeds = site.upstream.streams("text/event-stream");
+    let listen = site.gateway.get("/mcp").token(token);
+    let answer = tokio::spawn(listen.with("accept", "text/event-stream").open());
+    let feed = feeds.next().await;
+    feed.event("first");
+    let mut events = Events::new(answer.await.expect("an answer"));
+    assert_eq!(events.data().await, "first");
+    (events, feed)
+}
+
+#[tokio::test]
+async fn an_operator_lists_clients_and_grants_and_a_revoked_one_ends_at_once() {
+    let site = Site::start().await;
+    let gateway = &site.gateway;
+    let (client, tokens) = site.signed_in().await;
+    let (other, kept) = site.signed_in().await;
+
+    let clients = oauth(gateway, &["clients", "list"]).await;
+    let mut ids: Vec<_> = clients.iter().map(|line| line["id"].clone()).collect();
+    let mut expected = [client.id.as_str(), other.id.as_str()].map(Value::from);
+    ids.sort_by_key(Value::to_string);
+    expected.sort_by_key(Value::to_string);
+    assert_eq!(ids, expected);
+    let grants = oauth(gateway, &["grants", "list"]).await;
+    assert_eq!(grants.len(), 2, "{grants:?}");
+    let grant = grants.iter().find(|line| line["client"] == *client.id);
+    let grant = grant.expect("the client's grant");
+    assert_eq!(grant["resource"], gateway.uri("/mcp"));
+
+    let (mut events, _feed) = listening(&site, &tokens.access).await;
+    let id = grant["id"].as_str().expect("an id");
+    let revoked = oauth(gateway, &["grants", "revoke", id]).await;
+    assert_eq!(revoked[0]["revoked"]["grants"], 1);
+    assert!(matches!(events.next().await, Item::End | Item::Broken));
+    let result = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+    site.upstream
+        .script(move |_| Answer::Full(with(200, "application/json", result)));
+    assert_eq!(call(gateway, &tokens.access).await.status, 401);
+    assert_eq!(client.refresh(gateway, &tokens.refresh).await.0, 400);
+    assert_eq!(call(gateway, &kept.access).await.status, 200);
+
+    let revoked = oauth(gateway, &["clients", "revoke", &other.id]).await;
+    assert_eq!(revoked[0]["revoked"]["grants"], 1);
+    assert_eq!(call(gateway, &kept.access).await.status, 401);
+    let clients = oauth(gateway, &["clients", "list"]).await;
+    assert!(!clients.iter().any(|line| line["id"] == *other.id));
+}
