@@ -5,7 +5,7 @@
 //!   - name: ana
 //!     password: "$argon2id$v=19$m=19456,t=2,p=1$…"   # from `mcp-gateway hash-password`
 //!     scopes: [tasks:read]                           # what the user may allow; everything without it
-//!     subject: "4711"                                # what `sub` is made of, and grants belong to; the name without it
+//!     subject: "4711"                                # what `sub` is made of; the name without it
 //! ```
 //!
 //! `${NAME}` is not replaced in it.
@@ -336,6 +336,7 @@ mod tests {
             (with("m=4096,t=100,p=1"), HashError::TooWeak),
             (with("m=19456,t=1,p=1"), HashError::TooWeak),
             (
+                // The format itself asks for a longer salt.
                 HASH.replace("c2FsdHNhbHRzYWx0c2FsdA", "c2FsdA"),
                 HashError::NotAHash,
             ),
@@ -347,7 +348,7 @@ mod tests {
                 HashError::Incomplete,
             ),
             (
-                HASH.replace("argon2id", "argon2i"),
+                HASH.replace("argon2id", "argon2d"),
                 HashError::OtherAlgorithm,
             ),
             (
