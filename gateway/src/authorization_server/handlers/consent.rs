@@ -20,10 +20,10 @@ use mcp_gateway_oauth::{
 use super::{
     super::{
         answers::{self, Answered},
+        clients,
         server::Server,
     },
     authorize::{no_client, page_fault},
-    clients,
     common::{Visitor, page_form, visitor},
 };
 use crate::{
