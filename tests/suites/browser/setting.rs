@@ -6,7 +6,7 @@ use e2e::gateway::Gateway;
 use e2e::gateway::config::{Config, resource};
 use e2e::process::binary::repository;
 use e2e::process::tool::tool;
-use e2e::sign_in::hash;
+use e2e::sign_in::{hash, with_users};
 use serde_json::json;
 
 /// Seconds after which people have waited too long, where a test has that.
@@ -37,7 +37,7 @@ impl Setting {
             { "name": PEOPLE[0], "password": hash },
             { "name": PEOPLE[1], "password": hash, "scopes": ["tasks:read"] },
         ] });
-        let users = config.write("users.yaml", users.to_string());
+        let config = with_users(config, &users.to_string());
         let client = json!({
             "id": CONFIGURED[0], "name": "Team planner", "redirect_uris": [CONFIGURED[1]],
             "method": "none", "grant_types": ["authorization_code"],
@@ -47,9 +47,11 @@ impl Setting {
         tasks["scopes"]["descriptions"] = json!({ "tasks:read": "Read your tasks", "tasks:write": "Create and change your tasks" });
         let directory = config.folder().join("state");
         let server = json!({
-            "directory": directory, "users_file": users, "clients": [client],
+            "directory": directory, "users_file": "users.yaml", "clients": [client],
             // Nothing leaves this machine.
             "metadata_documents": { "fetch": false },
+            // One person signs in at many browsers at a time, and errs at some.
+            "limits": { "failed_sign_ins_per_account": 100, "failed_sign_ins_per_address": 100 },
         });
         let config = config
             .set("/authorization_server", server)
