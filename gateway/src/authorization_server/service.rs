@@ -1,15 +1,21 @@
 //! The authorization server as a service of the public listener: which endpoint a path is, and which handler answers.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http::StatusCode;
 use mcp_gateway_core::http::authority::Authority;
 use mcp_gateway_oauth::{discovery::Endpoint, pages::message::Why};
+use tokio::time::timeout;
 
 use super::{answers, handlers, intake::Full, server::Server};
 use crate::local::service::{LocalAnswer, LocalEndpoint, LocalRequest, LocalService};
 
 /// When to try again after too many requests at once, in seconds.
 const BUSY_SECONDS: u64 = 2;
+
+/// The longest that an answer may take.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 
 #[async_trait]
 impl LocalService for Server {
@@ -36,24 +42,29 @@ impl LocalService for Server {
             Ok(place) => place,
             Err(full) => return busy(self, endpoint, &request, full),
         };
-        let answered = match endpoint {
-            Endpoint::Authorize => handlers::authorize::answer(self, &request).await,
-            Endpoint::SignIn => handlers::sign_in::answer(self, &request).await,
-            Endpoint::Consent => handlers::consent::answer(self, &request).await,
-            Endpoint::SignOut => handlers::sign_out::answer(self, &request).await,
-            Endpoint::Token => handlers::token::answer(self, &request).await,
-            Endpoint::Register => handlers::register::answer(self, &request).await,
-            Endpoint::ClientConfiguration => handlers::manage::answer(self, &request).await,
-            Endpoint::Revoke => handlers::revoke::answer(self, &request).await,
-            Endpoint::Introspect => handlers::introspect::answer(self, &request).await,
-            Endpoint::KeySet
-            | Endpoint::StyleSheet
-            | Endpoint::Logo
-            | Endpoint::AuthorizationServer
-            | Endpoint::OpenIdConfiguration => handlers::documents::answer(self, endpoint),
-        };
-        answered.unwrap_or_else(|answer| *answer)
+        let answered = timeout(ANSWER_DEADLINE, handled(self, endpoint, &request)).await;
+        answered.unwrap_or_else(|_| late(self, endpoint, &request))
     }
+}
+
+async fn handled(server: &Server, endpoint: Endpoint, request: &LocalRequest) -> LocalAnswer {
+    let answered = match endpoint {
+        Endpoint::Authorize => handlers::authorize::answer(server, request).await,
+        Endpoint::SignIn => handlers::sign_in::answer(server, request).await,
+        Endpoint::Consent => handlers::consent::answer(server, request).await,
+        Endpoint::SignOut => handlers::sign_out::answer(server, request).await,
+        Endpoint::Token => handlers::token::answer(server, request).await,
+        Endpoint::Register => handlers::register::answer(server, request).await,
+        Endpoint::ClientConfiguration => handlers::manage::answer(server, request).await,
+        Endpoint::Revoke => handlers::revoke::answer(server, request).await,
+        Endpoint::Introspect => handlers::introspect::answer(server, request).await,
+        Endpoint::KeySet
+        | Endpoint::StyleSheet
+        | Endpoint::Logo
+        | Endpoint::AuthorizationServer
+        | Endpoint::OpenIdConfiguration => handlers::documents::answer(server, endpoint),
+    };
+    answered.unwrap_or_else(|answer| *answer)
 }
 
 /// Whether requests for it carry secrets, codes or tokens that somebody could guess. Passwords have a throttle of their own, which
@@ -77,13 +88,31 @@ fn busy(server: &Server, endpoint: Endpoint, request: &LocalRequest, full: Full)
             "too many requests are in progress (authorization_server.limits.requests)",
         ),
     };
-    if endpoint.is_for_machines() {
-        let description = "Too many requests at the moment. Try again shortly.";
-        return answers::error(status, "temporarily_unavailable", description).with_found(found);
-    }
-    let why = (&Why::Busy, BUSY_SECONDS);
+    let description = "Too many requests at the moment. Try again shortly.";
     LocalAnswer {
         status,
-        ..answers::unavailable(server, request, why, None, found.to_owned())
+        ..unavailable(server, endpoint, request, (description, found.to_owned()))
     }
+}
+
+/// The answer to a request that took too long. What it had begun may still be done.
+fn late(server: &Server, endpoint: Endpoint, request: &LocalRequest) -> LocalAnswer {
+    let description = "The authorization server did not answer in time. Try again shortly.";
+    let found = format!("there was no answer within {ANSWER_DEADLINE:?}");
+    unavailable(server, endpoint, request, (description, found))
+}
+
+/// 503 with `Retry-After`, as JSON for programs and as a page for people.
+fn unavailable(
+    server: &Server,
+    endpoint: Endpoint,
+    request: &LocalRequest,
+    (description, found): (&str, String),
+) -> LocalAnswer {
+    if endpoint.is_for_machines() {
+        let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
+        return answers::error(status, code, description).with_found(found);
+    }
+    let why = (&Why::Busy, BUSY_SECONDS);
+    answers::unavailable(server, request, why, None, found)
 }

@@ -18,7 +18,7 @@ pub(crate) trait LocalService: fmt::Debug + Send + Sync {
     /// The endpoint at this path of this host, if it is one of the service's.
     fn endpoint(&self, host: &Authority, path: &str) -> Option<LocalEndpoint>;
 
-    /// Answers a request for one of its endpoints, with a method that the endpoint has.
+    /// Answers a request for one of its endpoints, with a method that the endpoint has, within a deadline of its own.
     async fn answer(&self, request: LocalRequest) -> LocalAnswer;
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct LocalEndpoint {
     pub(crate) methods: &'static [Method],
     /// Whether pages of every origin may call it (CORS): it decides by what they send, never by cookies.
     pub(crate) is_for_pages: bool,
-    /// Whether requests that change something are refused for an address that caused too many refusals: it takes credentials.
+    /// Whether wrong credentials are refused for an address that caused too many refusals: it takes credentials of programs.
     pub(crate) takes_credentials: bool,
     /// The most bytes of a request body.
     pub(crate) body_bytes: usize,

@@ -4,7 +4,7 @@
 //! Nobody is authenticated here, so every byte of a body counts for the address of its client. The `Origin` header decides nothing:
 //! the service's pages have their own protection, and its other endpoints are for pages of every origin.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -12,7 +12,6 @@ use mcp_gateway_core::{
     http::cors,
     refusal::{Refusal, fault::Fault, reason::Reason},
 };
-use tokio::time::timeout;
 
 use super::{
     admit::Admitted,
@@ -25,9 +24,6 @@ use crate::{
     limits::accounts::AddressAccount,
     local::service::{LocalAnswer, LocalEndpoint, LocalRequest, LocalService},
 };
-
-/// The longest that a service may take for an answer.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Answers a request for an endpoint of `service`.
 pub(super) async fn serve(
@@ -46,10 +42,6 @@ pub(super) async fn serve(
     if !endpoint.allows(&method) {
         return Err(Reason::MethodNotAllowed.into());
     }
-    let is_change = method != Method::GET && method != Method::HEAD;
-    if is_change && endpoint.takes_credentials {
-        refuse_exhausted(exchange)?;
-    }
     let body = match method == Method::POST || method == Method::PUT {
         true => read(exchange, endpoint.body_bytes).await?,
         false => Bytes::new(),
@@ -66,12 +58,11 @@ pub(super) async fn serve(
         client: exchange.record.client_address(),
         request_id: exchange.record.request_id().to_owned(),
     };
-    let answer = timeout(ANSWER_DEADLINE, service.answer(request)).await;
-    let answer = answer.map_err(|_| {
-        let detail = format!("the authorization server gave no answer within {ANSWER_DEADLINE:?}");
-        Refusal::from(Fault::new(Reason::Internal, detail))
-    })?;
+    let answer = service.answer(request).await;
+    let is_failure = endpoint.takes_credentials && answer.counts_against_address;
+    let exhausted = is_failure.then(|| refuse_exhausted(exchange));
     record(exchange, &answer);
+    exhausted.unwrap_or(Ok(()))?;
     let LocalAnswer {
         status,
         mut headers,
@@ -84,7 +75,8 @@ pub(super) async fn serve(
     respond::local(exchange, status, headers, body).await
 }
 
-/// Refuses an address that sent too many wrong credentials.
+/// Refuses wrong credentials of an address that sent too many of them. It is asked after the service has looked at them: right ones
+/// are always served, whoever else has the address. They have so many bits that nobody guesses one.
 fn refuse_exhausted(exchange: &Exchange<'_>) -> Result<(), Refusal> {
     let address = exchange.record.client_address();
     match exchange.gateway.refusal_wait(address) {
@@ -340,18 +332,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_credentials_count_against_the_address_which_then_waits() {
+    async fn wrong_credentials_count_against_the_address_and_then_they_alone_wait() {
         let gateway = echoing("limits: { refusals_per_address: 3 }\n");
         for _ in 0..3 {
             let wrong = answered(&gateway, &request("POST", "/machine", "wrong")).await;
             assert!(wrong.starts_with("http/1.1 303 "), "{wrong}");
         }
-        let waits = answered(&gateway, &request("POST", "/machine", "right")).await;
+        let waits = answered(&gateway, &request("POST", "/machine", "wrong")).await;
         assert!(waits.starts_with("http/1.1 429 "), "{waits}");
         assert!(
             waits.contains("retry-after: ") && waits.contains("access-control-allow-origin: *\r\n")
         );
+        // Right credentials, and people at forms, are served: others may share the address.
         for other in [
+            request("POST", "/machine", "right"),
+            request("POST", "/form", "wrong"),
             request("POST", "/form", "right"),
             request("GET", "/form", ""),
         ] {

@@ -1,6 +1,9 @@
 //! Passwords are hashed and verified by one thread of their own (Argon2id, RFC 9106), so that sign-ins never take more than one
-//! processor from the calls that the gateway forwards. What waits for it is bounded, in all and for each address; beyond that the
-//! answer is 503.
+//! processor from the calls that the gateway forwards.
+//!
+//! What waits for it is bounded by its number and by the time that it will take, and for each address; beyond that the answer is
+//! 503. Addresses take turns, and one that waits with fewer passwords takes the place of the last one of the address that waits with
+//! the most: few addresses never keep the others out.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,16 +27,16 @@ pub(crate) const MAX_WAITING: usize = 64;
 /// Passwords from one address that wait to be verified.
 pub(crate) const MAX_WAITING_PER_ADDRESS: usize = 8;
 
+/// The longest that passwords wait to be verified, as far as the average says: much shorter than a request may take.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(5);
+
 /// How long a hash takes until one was measured.
 const FIRST_GUESS: Duration = Duration::from_millis(50);
-
-/// How much lower the priority of the thread is: forwarded calls come first.
-const NICENESS: i32 = 5;
 
 /// Too many passwords wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "too many passwords wait to be verified (at most {MAX_WAITING}, {MAX_WAITING_PER_ADDRESS} from one address)"
+    "too many passwords wait to be verified (at most {MAX_WAITING} and {MAX_WAIT:?}, {MAX_WAITING_PER_ADDRESS} from one address)"
 )]
 pub(crate) struct Busy {
     /// The value of `Retry-After`, in seconds: when those that wait are verified.
@@ -51,8 +54,12 @@ struct Queue {
 }
 
 struct State {
-    waiting: VecDeque<Job>,
-    by_address: HashMap<CountedAddress, usize>,
+    /// What waits, of each address; none is empty.
+    waiting: HashMap<CountedAddress, VecDeque<Job>>,
+    /// Whose turn is next: each address of `waiting` once.
+    turns: VecDeque<CountedAddress>,
+    /// How many wait in all.
+    count: usize,
     /// How long a hash takes, on average.
     average: Duration,
     is_ended: bool,
@@ -72,12 +79,7 @@ impl PasswordVerification {
     /// The system has no thread left.
     pub(crate) fn start() -> io::Result<Self> {
         let queue = Arc::new(Queue {
-            state: Mutex::new(State {
-                waiting: VecDeque::new(),
-                by_address: HashMap::new(),
-                average: FIRST_GUESS,
-                is_ended: false,
-            }),
+            state: Mutex::new(State::new(FIRST_GUESS)),
             has_changed: Condvar::new(),
         });
         let of_thread = Arc::clone(&queue);
@@ -104,7 +106,8 @@ impl PasswordVerification {
             from,
             answer,
         })?;
-        verified.await.map_err(|_| Busy { retry_after: 1 })
+        // Another address took its place, or the thread has ended.
+        verified.await.map_err(|_| self.queue.lock().busy())
     }
 }
 
@@ -128,7 +131,7 @@ impl Queue {
 
     /// The next one; none when the thread has to end.
     fn next(&self) -> Option<Job> {
-        let is_idle = |state: &mut State| state.waiting.is_empty() && !state.is_ended;
+        let is_idle = |state: &mut State| state.count == 0 && !state.is_ended;
         let waited = self.has_changed.wait_while(self.lock(), is_idle);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         if state.is_ended { None } else { state.take() }
@@ -136,47 +139,86 @@ impl Queue {
 }
 
 impl State {
+    fn new(average: Duration) -> Self {
+        Self {
+            waiting: HashMap::new(),
+            turns: VecDeque::new(),
+            count: 0,
+            average,
+            is_ended: false,
+        }
+    }
+
     fn add(&mut self, job: Job) -> Result<(), Busy> {
         // Callers that are gone keep nobody else out.
-        if self.waiting.len() >= MAX_WAITING {
+        if self.count >= self.room() || self.of(job.from) >= MAX_WAITING_PER_ADDRESS {
             self.forget_the_gone();
         }
-        let own = self.by_address.get(&job.from).copied().unwrap_or(0);
-        if self.waiting.len() >= MAX_WAITING || own >= MAX_WAITING_PER_ADDRESS {
+        let own = self.of(job.from);
+        if own >= MAX_WAITING_PER_ADDRESS || !self.has_room_for(own) {
             return Err(self.busy());
         }
-        self.by_address.insert(job.from, own + 1);
-        self.waiting.push_back(job);
+        let queue = self.waiting.entry(job.from).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(job.from);
+        }
+        queue.push_back(job);
+        self.count += 1;
         Ok(())
     }
 
-    fn take(&mut self) -> Option<Job> {
-        let job = self.waiting.pop_front()?;
-        self.leaves(job.from);
-        Some(job)
+    /// How many may wait: as many as are verified within [`MAX_WAIT`].
+    fn room(&self) -> usize {
+        let each = self.average.as_nanos().max(1);
+        let in_time = usize::try_from(MAX_WAIT.as_nanos() / each).unwrap_or(usize::MAX);
+        in_time.clamp(1, MAX_WAITING)
     }
 
-    fn leaves(&mut self, address: CountedAddress) {
-        let left = self.by_address.get(&address).map_or(0, |own| own - 1);
-        if left == 0 {
-            self.by_address.remove(&address);
-        } else {
-            self.by_address.insert(address, left);
+    /// How many of this address wait.
+    fn of(&self, address: CountedAddress) -> usize {
+        self.waiting.get(&address).map_or(0, VecDeque::len)
+    }
+
+    /// Whether an address with this many may have another one; makes room for it where another address would still have as many.
+    fn has_room_for(&mut self, own: usize) -> bool {
+        if self.count < self.room() {
+            return true;
         }
+        let longest = self.waiting.values_mut().max_by_key(|queue| queue.len());
+        let Some(longest) = longest.filter(|longest| longest.len() > own + 1) else {
+            return false;
+        };
+        longest.pop_back();
+        self.count -= 1;
+        true
+    }
+
+    /// The first one of the address whose turn it is; then it is the turn of the others.
+    fn take(&mut self) -> Option<Job> {
+        let address = self.turns.pop_front()?;
+        let queue = self.waiting.get_mut(&address)?;
+        let job = queue.pop_front();
+        if queue.is_empty() {
+            self.waiting.remove(&address);
+        } else {
+            self.turns.push_back(address);
+        }
+        self.count = self.count.saturating_sub(1);
+        job
     }
 
     fn forget_the_gone(&mut self) {
-        let (gone, waiting) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|job: &Job| job.answer.is_closed());
-        self.waiting = waiting;
-        for job in Vec::from(gone) {
-            self.leaves(job.from);
-        }
+        self.waiting.retain(|_, queue| {
+            queue.retain(|job| !job.answer.is_closed());
+            !queue.is_empty()
+        });
+        let waiting = &self.waiting;
+        self.turns.retain(|address| waiting.contains_key(address));
+        self.count = waiting.values().map(VecDeque::len).sum();
     }
 
     fn busy(&self) -> Busy {
-        let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+        let waiting = u32::try_from(self.count).unwrap_or(u32::MAX);
         let all = self.average.saturating_mul(waiting);
         Busy {
             retry_after: all.as_secs() + 1,
@@ -189,8 +231,6 @@ impl State {
 }
 
 fn work(queue: &Queue) {
-    // On Linux this is the priority of this thread alone. Without it everything still works.
-    let _ = rustix::process::nice(NICENESS);
     while let Some(job) = queue.next() {
         if job.answer.is_closed() {
             continue;
@@ -326,46 +366,101 @@ mod tests {
         state.add(job).map(|()| verified)
     }
 
-    fn state() -> State {
-        State {
-            waiting: VecDeque::new(),
-            by_address: HashMap::new(),
-            average: Duration::from_millis(100),
-            is_ended: false,
-        }
+    /// Passwords of this many milliseconds each.
+    fn state(average: u64) -> State {
+        State::new(Duration::from_millis(average))
+    }
+
+    fn order(state: &mut State) -> Vec<CountedAddress> {
+        std::iter::from_fn(|| state.take().map(|job| job.from)).collect()
     }
 
     #[test]
     fn what_waits_is_bounded_in_all_and_for_each_address() {
-        let mut state = state();
+        let mut state = state(50);
         let mut kept = Vec::new();
         for number in 0..MAX_WAITING_PER_ADDRESS {
             kept.push(waiting(&mut state, 1).unwrap());
-            assert_eq!(state.by_address[&address(1)], number + 1);
+            assert_eq!(state.of(address(1)), number + 1);
         }
         assert_eq!(waiting(&mut state, 1).unwrap_err(), Busy { retry_after: 1 });
-        for number in MAX_WAITING_PER_ADDRESS..MAX_WAITING {
-            let from = 100 + u32::try_from(number).unwrap();
-            kept.push(waiting(&mut state, from).unwrap());
-        }
-        assert_eq!(waiting(&mut state, 2).unwrap_err(), Busy { retry_after: 7 });
         // One of an address leaves, and another may come.
         state.take().unwrap();
         kept.push(waiting(&mut state, 1).unwrap());
-        assert!(waiting(&mut state, 1).is_err());
         while state.take().is_some() {}
-        assert!(state.by_address.is_empty());
+        for number in 0..MAX_WAITING {
+            let from = 100 + u32::try_from(number).unwrap();
+            kept.push(waiting(&mut state, from).unwrap());
+        }
+        assert_eq!(waiting(&mut state, 2).unwrap_err(), Busy { retry_after: 4 });
+        while state.take().is_some() {}
+        assert!(state.waiting.is_empty() && state.turns.is_empty() && state.count == 0);
+    }
+
+    #[test]
+    fn no_more_wait_than_are_verified_in_time() {
+        for (average, room) in [
+            (1, MAX_WAITING),
+            (50, MAX_WAITING),
+            (500, 10),
+            (5000, 1),
+            (60_000, 1),
+        ] {
+            let mut state = state(average);
+            let kept: Vec<_> = (0..100).map(|from| waiting(&mut state, from)).collect();
+            let accepted = kept.iter().filter(|one| one.is_ok()).count();
+            assert_eq!((accepted, state.count), (room, room), "{average} ms");
+        }
+    }
+
+    #[test]
+    fn addresses_take_turns() {
+        let mut state = state(50);
+        let kept: Vec<_> = [1, 1, 1, 2, 2, 3]
+            .map(|from| waiting(&mut state, from).unwrap())
+            .into();
+        let expected = [1, 2, 3, 1, 2, 1].map(address);
+        assert_eq!(order(&mut state), expected);
+        drop(kept);
+    }
+
+    #[test]
+    fn few_addresses_do_not_keep_others_out() {
+        let mut state = state(50);
+        let mut flood = Vec::new();
+        for from in (1..=8).cycle().take(8 * MAX_WAITING_PER_ADDRESS) {
+            flood.push(waiting(&mut state, from).unwrap());
+        }
+        assert_eq!(state.count, MAX_WAITING);
+        let mut own = waiting(&mut state, 100).unwrap();
+        assert_eq!(state.count, MAX_WAITING);
+        // One of the flood lost its place, and is told.
+        let lost = flood.iter_mut().filter_map(|one| one.try_recv().err());
+        let lost = lost.filter(|error| *error == oneshot::error::TryRecvError::Closed);
+        assert_eq!(lost.count(), 1);
+        // The flood cannot take it back, and it is served after one of each.
+        assert!((1..=8).all(|from| waiting(&mut state, from).is_err()));
+        assert_eq!(own.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        let place = order(&mut state)
+            .into_iter()
+            .position(|from| from == address(100));
+        assert_eq!(place, Some(8));
     }
 
     #[test]
     fn callers_that_are_gone_keep_nobody_out() {
-        let mut state = state();
+        let mut state = state(50);
         for number in 0..u32::try_from(MAX_WAITING).unwrap() {
             drop(waiting(&mut state, number).unwrap());
         }
         let kept = waiting(&mut state, 1000);
         assert!(kept.is_ok());
-        assert_eq!((state.waiting.len(), state.by_address.len()), (1, 1));
+        assert_eq!((state.count, state.turns.len()), (1, 1));
+        for _ in 1..MAX_WAITING_PER_ADDRESS {
+            drop(waiting(&mut state, 1000).unwrap());
+        }
+        assert!(waiting(&mut state, 1000).is_ok());
+        assert_eq!(state.count, 2);
     }
 
     #[tokio::test]

@@ -93,18 +93,15 @@ impl PasswordSignIn {
     ) -> Result<User, SignInFault> {
         let (user, hash) = self.people.load().named(name);
         let is_known = user.is_some();
-        let attempt = self.begin(name, is_known, from)?;
-        let verified = self.verification.verify(password, hash, from).await;
-        match (verified, user) {
-            (Ok(true), Some(user)) => {
-                self.throttle().succeeded(attempt);
+        let mut attempt = self.begin(name, is_known, from)?;
+        let is_right = self.verification.verify(password, hash, from).await?;
+        attempt.is_looked_at = true;
+        match (is_right, user) {
+            (true, Some(user)) => {
+                self.throttle().succeeded(attempt.attempt);
                 Ok(user)
             }
-            (Ok(_), _) => Err(SignInFault::Wrong { is_known }),
-            (Err(busy), _) => {
-                self.throttle().give_back(attempt);
-                Err(busy.into())
-            }
+            _ => Err(SignInFault::Wrong { is_known }),
         }
     }
 
@@ -113,13 +110,33 @@ impl PasswordSignIn {
         name: &str,
         is_known: bool,
         from: CountedAddress,
-    ) -> Result<Attempt, Throttled> {
+    ) -> Result<Begun<'_>, Throttled> {
         let now = self.started.elapsed();
-        self.throttle().begin(name, is_known, from, now)
+        let attempt = self.throttle().begin(name, is_known, from, now)?;
+        Ok(Begun {
+            sign_in: self,
+            attempt,
+            is_looked_at: false,
+        })
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt that was counted. It is given back when it ends before its password was looked at, also where the request was ended.
+struct Begun<'a> {
+    sign_in: &'a PasswordSignIn,
+    attempt: Attempt,
+    is_looked_at: bool,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.is_looked_at {
+            self.sign_in.throttle().give_back(self.attempt);
+        }
     }
 }
 
@@ -228,6 +245,19 @@ mod tests {
         assert!(busy > 0, "the queue was never full");
         let given_back = try_as(&sign_in, "ana", PASSWORD, 1).await;
         assert!(given_back.is_ok(), "{given_back:?}");
+    }
+
+    #[tokio::test]
+    async fn attempts_of_requests_that_were_ended_are_given_back() {
+        let sign_in = PasswordSignIn::start(users(PASSWORD)).unwrap();
+        for _ in 0..4 * BY_ADDRESS.free {
+            let attempt = try_as(&sign_in, "ana", PASSWORD, 1);
+            let ended = tokio::time::timeout(Duration::ZERO, attempt).await;
+            assert!(
+                !matches!(ended, Ok(Err(SignInFault::Throttled(_)))),
+                "{ended:?}"
+            );
+        }
     }
 
     #[tokio::test]
