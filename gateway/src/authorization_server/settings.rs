@@ -34,7 +34,7 @@ use super::{
     keys::server_keys,
 };
 use crate::config::{
-    AuthorizationServer, Config,
+    AuthorizationServer, AuthorizationServerLimits, Config,
     authorization_server::{ConfiguredClient, ConfiguredKeys, ConfiguredMethod, DemoUser},
     files, users_file,
 };
@@ -71,6 +71,8 @@ pub(super) struct Settings {
     pub(super) demo: Option<DemoUser>,
     /// The most bytes of a request body.
     pub(super) body_bytes: usize,
+    /// The most grants that are kept.
+    pub(super) max_grants: u64,
     /// How much is taken on.
     pub(super) intake: intake::Limits,
 }
@@ -105,6 +107,13 @@ impl Settings {
             private_schemes: own.redirect_schemes.clone(),
         };
         let users = users(own)?;
+        // Every limit is named here: one that is not passed on is an unused variable.
+        let AuthorizationServerLimits {
+            body_bytes,
+            requests,
+            requests_per_address,
+            grants,
+        } = own.limits;
         let scheme = config.public_url.scheme();
         Ok(Self {
             host: config.public_url.authority.clone().for_scheme(scheme),
@@ -127,11 +136,12 @@ impl Settings {
             resource_servers: resource_servers(own, &keys)?,
             users: Arc::new(users),
             demo: own.demo.clone(),
-            body_bytes: own.limits.body_bytes,
+            body_bytes,
+            max_grants: grants as u64,
             intake: intake::Limits {
                 addresses: config.addresses.clone(),
-                requests: own.limits.requests,
-                requests_per_address: own.limits.requests_per_address,
+                requests,
+                requests_per_address,
                 registrations: own.registration.per_minute,
                 registrations_per_address: own.registration.per_address_per_minute,
             },

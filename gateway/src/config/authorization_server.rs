@@ -99,8 +99,6 @@ pub enum ConfiguredKeys {
 pub struct Machines {
     /// Whether they may.
     pub enabled: bool,
-    /// The most that are registered at the same time.
-    pub most_clients: usize,
     /// The file with the token that they must send to register; none where strangers may.
     pub initial_access_token_file: Option<PathBuf>,
     /// The most scopes that they may get; none for all scopes, which needs a token to register.

@@ -167,6 +167,7 @@ pub(super) fn redemption<'a>(client: &'a Client, code: &'a str, grant: u8) -> Re
         resource: Some(RESOURCE),
         allowance: &|_| Allowance::Everything,
         grant: Id::new([grant; 16]),
+        max_grants: 1000,
     }
 }
 

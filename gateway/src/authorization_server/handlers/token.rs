@@ -62,6 +62,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         resource: resource(server, &form).map_err(refused)?,
         id: random_id()?,
         now: clock::now(),
+        max_grants: server.settings.max_grants,
         client,
         authenticated,
         form,
@@ -101,6 +102,7 @@ struct Asked {
     /// The id of the grant that this may make.
     id: Id,
     now: UnixTime,
+    max_grants: u64,
     keys: Arc<ServerKeys>,
     profile: Arc<ServerProfile>,
     users: Arc<Users>,
@@ -149,6 +151,7 @@ impl Asked {
             resource: self.resource.as_deref(),
             allowance: &allowance,
             grant: self.id,
+            max_grants: self.max_grants,
         };
         code::redeem(rows, &self.keys, &self.profile, &redemption, self.now)
     }

@@ -34,14 +34,6 @@ pub(crate) const MACHINES: Setting<Flag> = flag(
     "Accept registrations of clients that use client credentials. Needs initial_access_token_file or scopes.",
 );
 
-/// The most machines that registered themselves.
-pub(crate) const MOST_MACHINES: Setting<Count<usize>> = count(
-    "most_clients",
-    1_000,
-    CLIENTS,
-    "Most machines that are registered at the same time; further registrations get 503.",
-);
-
 /// Whether clients can name the URL of their metadata document.
 pub(crate) const DOCUMENTS: Setting<Flag> = flag(
     "enabled",
@@ -164,7 +156,7 @@ section! {
     pub struct Registration {
         /// Accept registrations of clients that people use.
         enabled: bool = flag(true),
-        /// Most clients that are registered at the same time; further registrations get 503.
+        /// Most clients that are registered at the same time; further registrations get 503. Machines get at most half of them.
         most_clients: usize = count(100_000, CLIENTS),
         /// Most registrations from one client address (IPv6: one /64) in a minute; more get 429. Does not apply to limits.exempt_addresses.
         per_address_per_minute: u32 = count(30, 1..=1_000_000),
@@ -189,28 +181,8 @@ section! {
         requests: usize = count(256, 1..=100_000),
         /// Most requests in progress from one client address (IPv6: one /64); more get 429. Does not apply to limits.exempt_addresses.
         requests_per_address: usize = count(64, 1..=100_000),
-        /// Most sign-ins that wait for their password to be checked, one after the other; more get 503.
-        hashing_queue: usize = count(32, 1..=10_000),
-        /// Most wrong passwords for one account in the time of failed_sign_ins_within; then its sign-ins get 429.
-        failed_sign_ins_per_account: u32 = count(10, 1..=1_000_000),
-        /// Most wrong passwords from one client address (IPv6: one /64) in that time; then its sign-ins get 429. Does not apply to limits.exempt_addresses.
-        failed_sign_ins_per_address: u32 = count(50, 1..=1_000_000),
-        /// The time in which wrong passwords are counted.
-        failed_sign_ins_within: Duration = time(minutes(15), SECOND..=DAY),
-        /// Most accounts and addresses whose wrong passwords are counted. A further one replaces the one that was wrong least recently.
-        failed_sign_ins_counted: usize = count(100_000, 100..=10_000_000),
-        /// Most browsers in which one user is signed in. A further one ends the session that was used least recently.
-        sessions_per_user: usize = count(20, 1..=10_000),
-        /// Most grants of one user, or of one machine. A further one ends the grant that was used least recently.
-        grants_per_user: usize = count(1_000, 1..=1_000_000),
-        /// Most grants; further ones get 503.
+        /// Most grants of all users together; further ones get 503.
         grants: usize = count(1_000_000, 1..=100_000_000),
-        /// Most changes that wait to be written to the disk; more get 503.
-        pending_changes: usize = count(1_000, 1..=100_000),
-        /// Most metadata documents and key sets of clients in the cache. A further one replaces the one that was used least recently.
-        documents: usize = count(1_000, 1..=100_000),
-        /// Most fetches of metadata documents and key sets in progress; more get 503.
-        document_fetches: usize = count(16, 1..=1_000),
     }
 }
 
@@ -375,7 +347,6 @@ fn machines() -> Table {
         name: "Machines",
         keys: vec![
             MACHINES.key(),
-            MOST_MACHINES.key(),
             defaulted(
                 "initial_access_token_file",
                 Kind::Text,

@@ -105,6 +105,8 @@ pub struct Redemption<'a> {
     pub allowance: &'a dyn Fn(Person<'_>) -> Allowance,
     /// The id of the grant that this may make: random, and used for nothing else.
     pub grant: Id,
+    /// The most grants that the server keeps.
+    pub max_grants: u64,
 }
 
 /// Redeems a code. A registered client is used from then on.
@@ -137,6 +139,12 @@ pub fn redeem(
         Ok(scopes) => scopes,
         Err(refused) => return Ok(Err(refused)),
     };
+    let kept = rows.count(Table::Grants)?;
+    if kept >= redemption.max_grants {
+        return Ok(Err(Refused::of(TokenError::StoreUnavailable)
+            .found(format_args!("{kept} grants"))
+            .expected(format_args!("fewer than {}", redemption.max_grants))));
+    }
     let id = redemption.grant;
     let grant = new_grant(&row, redemption.client, &server.lifetimes, now);
     table::insert(rows, id.as_bytes(), &grant)?;

@@ -64,6 +64,26 @@ fn a_code_makes_a_grant_with_its_tokens() {
 }
 
 #[test]
+fn no_more_grants_are_made_than_are_kept_and_the_code_stays() {
+    let (mut rows, code) = consented();
+    let app = client("app");
+    let full = Redemption {
+        max_grants: 0,
+        ..redemption(&app, &code, 1)
+    };
+    let before = all_rows(&rows);
+    let refused = redeem(&mut rows, &keys(), &server(), &full, NOW).unwrap();
+    assert_eq!(refused.unwrap_err().error, TokenError::StoreUnavailable);
+    assert_eq!(all_rows(&rows), before);
+    let one = Redemption {
+        max_grants: 1,
+        ..full
+    };
+    let redeemed = redeem(&mut rows, &keys(), &server(), &one, NOW).unwrap();
+    assert!(redeemed.is_ok());
+}
+
+#[test]
 fn a_wrong_redemption_changes_nothing_and_the_right_one_still_succeeds() {
     use TokenError::{
         CodeOfAnotherClient, CodeUnknown, GrantTypeNotAllowed, RedirectUriDiffers,
@@ -215,8 +235,8 @@ fn a_store_that_fails_at_any_step_fails_the_redemption() {
     let app = client("app");
     let redemption = redemption(&app, &code, 1);
     let change = |rows: &mut dyn Rows| redeem(rows, &keys(), &server(), &redemption, NOW);
-    // The code is read and written; the grant and when to look at it are written.
-    assert_eq!(fails_with_each_access(&rows, change), 4);
+    // The code is read and written, grants are counted; the grant and when to look at it are written.
+    assert_eq!(fails_with_each_access(&rows, change), 5);
     let issued = redeem_at(&mut rows, &redemption, NOW).unwrap();
     // A replay reads the code and the grant; the grant, the revocation and when to look at them are written.
     assert_eq!(fails_with_each_access(&rows, change), 6);

@@ -12,8 +12,7 @@ use crate::config::{
     check::common::{quoted, without_repeats},
     declaration::{
         authorization_server::{
-            DOCUMENTS, FETCH, MACHINES, MOST_MACHINES, REDIRECT_SCHEMES, Registration, SHIPPED,
-            UNKNOWN_CLIENTS,
+            DOCUMENTS, FETCH, MACHINES, REDIRECT_SCHEMES, Registration, SHIPPED, UNKNOWN_CLIENTS,
         },
         parts::section::Settings,
     },
@@ -62,7 +61,6 @@ pub(super) fn machines<'a>(section: Section<'a>, compared: &mut Items<'a>) -> Ma
     let token = section.get("initial_access_token_file");
     let machines = Machines {
         enabled: MACHINES.read(&section),
-        most_clients: MOST_MACHINES.read(&section),
         initial_access_token_file: token.and_then(|item| secret_file(&item)),
         scopes: scopes(&section, compared),
     };
