@@ -16,8 +16,8 @@ use crate::{client::metadata::SIGNING_ALGORITHMS, secret::Secret};
 /// The longest assertion, in bytes.
 pub const MAX_ASSERTION_BYTES: usize = 16 * 1024;
 
-/// The longest life of an assertion. Some libraries make them for an hour.
-pub const MAX_ASSERTION_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// The longest life of an assertion: what the MCP SDKs make. A used one takes a place until it has expired.
+pub const MAX_ASSERTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// The longest `jti`, in bytes.
 pub const MAX_JTI_BYTES: usize = 256;

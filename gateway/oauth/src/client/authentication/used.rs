@@ -1,5 +1,6 @@
 //! Assertions that were used. Each counts once (RFC 7523 §3: `jti`).
 
+use aws_lc_rs::digest::{SHA256, digest};
 use mcp_gateway_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +10,23 @@ use crate::store::{
     text::UnixTimeText,
 };
 
-use super::{assertion::AssertionFault, fault::ClientFault, judge::Authenticated};
+use super::{
+    assertion::{AssertionFault, OnceOnly},
+    fault::ClientFault,
+    judge::Authenticated,
+};
 
 /// The most used assertions that are remembered. Each is remembered until it has expired.
 pub const MAX_ASSERTIONS: u64 = 1_000_000;
 
-/// Separates client id and `jti` in the key of a row: no client id has this byte.
-const SEPARATOR: &[u8] = &[0];
+/// The most of them that one client has: everybody can be a client, and none may use up what all share.
+pub const MAX_ASSERTIONS_PER_CLIENT: usize = 1000;
+
+/// Bytes of the key of a row: the client's part, then that of its `jti`.
+const KEY_BYTES: usize = 2 * PART_BYTES;
+
+/// Bytes of a digest that are kept. A client that found two `jti` with the same ones could not use the second.
+const PART_BYTES: usize = 16;
 
 /// The row of a used assertion.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,15 +53,83 @@ pub fn use_assertion(
     let Some(assertion) = &authenticated.assertion else {
         return Ok(Ok(()));
     };
-    let (client, id) = (authenticated.client_id.as_bytes(), assertion.id.as_bytes());
-    let key = [client, SEPARATOR, id].concat();
+    let key = key(&authenticated.client_id, assertion);
     if rows.get(Table::Assertions, &key)?.is_some() {
         return Ok(Err(AssertionFault::Used.into()));
     }
-    if rows.count(Table::Assertions)? >= MAX_ASSERTIONS {
+    if rows.count(Table::Assertions)? >= MAX_ASSERTIONS || is_share_used(rows, &key)? {
         return Ok(Err(ClientFault::Busy));
     }
     let ends = UnixTimeText(assertion.ends);
     table::insert(rows, &key, &UsedAssertion { ends })?;
     Ok(Ok(()))
+}
+
+/// Whether the client of this key has used as many as it may. Their keys begin with the same bytes, so its last one is in this place.
+fn is_share_used(rows: &dyn Rows, key: &[u8; KEY_BYTES]) -> Result<bool, StoreError> {
+    let (client, _) = key.split_at(PART_BYTES);
+    let own = rows.after(Table::Assertions, client, MAX_ASSERTIONS_PER_CLIENT)?;
+    let last = own.get(MAX_ASSERTIONS_PER_CLIENT - 1);
+    Ok(last.is_some_and(|(key, _)| key.starts_with(client)))
+}
+
+fn key(client: &str, assertion: &OnceOnly) -> [u8; KEY_BYTES] {
+    let mut key = [0; KEY_BYTES];
+    let parts = [client, &assertion.id];
+    for (place, part) in key.chunks_exact_mut(PART_BYTES).zip(parts) {
+        let whole = digest(&SHA256, part.as_bytes());
+        for (place, byte) in place.iter_mut().zip(whole.as_ref()) {
+            *place = *byte;
+        }
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryRows;
+
+    fn used(client: &str, id: String) -> Authenticated {
+        Authenticated {
+            client_id: client.to_owned(),
+            method: "private_key_jwt",
+            assertion: Some(OnceOnly {
+                id,
+                ends: UnixTime::new(1000),
+            }),
+        }
+    }
+
+    #[test]
+    fn one_client_cannot_use_up_what_all_share() {
+        let mut rows = MemoryRows::default();
+        let mut ask = |client: &str, number: usize| {
+            use_assertion(&mut rows, &used(client, number.to_string())).unwrap()
+        };
+        for number in 0..MAX_ASSERTIONS_PER_CLIENT {
+            assert_eq!(ask("a", number), Ok(()), "{number}");
+        }
+        let one_more = ask("a", MAX_ASSERTIONS_PER_CLIENT);
+        assert_eq!(one_more, Err(ClientFault::Busy));
+        assert_eq!(ask("a", 0), Err(AssertionFault::Used.into()));
+        for client in ["", "b", "a0", "c", "d", "e", "f", "g"] {
+            assert_eq!(ask(client, 0), Ok(()), "{client}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_the_same_size_whatever_the_client_sends() {
+        let mut rows = MemoryRows::default();
+        for (client, id) in [
+            ("a", "b".to_owned()),
+            ("ab", String::new()),
+            ("a", "x".repeat(256)),
+        ] {
+            assert_eq!(use_assertion(&mut rows, &used(client, id)).unwrap(), Ok(()));
+        }
+        let keys = rows.after(Table::Assertions, &[], 10).unwrap();
+        assert_eq!(keys.len(), 3);
+        assert!(keys.iter().all(|(key, _)| key.len() == KEY_BYTES));
+    }
 }
