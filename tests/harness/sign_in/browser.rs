@@ -13,6 +13,8 @@ pub struct Browser {
     origin: String,
     /// Its cookies, by name.
     pub cookies: BTreeMap<String, String>,
+    /// Which site's page it says that it submits a form from (`Sec-Fetch-Site`).
+    pub fetch_site: &'static str,
 }
 
 impl Browser {
@@ -22,6 +24,7 @@ impl Browser {
             http: client::http(),
             origin: origin.to_owned(),
             cookies: BTreeMap::new(),
+            fetch_site: "same-origin",
         }
     }
 
@@ -52,6 +55,7 @@ impl Browser {
         let call = Call::new(&self.http, Method::POST, self.absolute(&action))
             .with("content-type", "application/x-www-form-urlencoded")
             .with("origin", &self.origin)
+            .with("sec-fetch-site", self.fetch_site)
             .body(form);
         self.send(call).await
     }

@@ -105,7 +105,8 @@ impl<T: Serialize + DeserializeOwned> Interaction<T> {
 }
 
 /// Whether the browser says that another site sent this form (Fetch Metadata, `Sec-Fetch-Site`). Browsers send it over https and to
-/// loopback hosts only, so its absence says nothing. It is a second sign: the interaction is the proof.
+/// loopback hosts only, so its absence says nothing. `Origin` is not asked: `null` says that a browser
+/// or a page hides where a form comes from, not that it is another site. It is a second sign: the interaction is the proof.
 pub fn is_sent_by_another_site(fields: &HeaderMap) -> bool {
     let own = ["same-origin", "none"];
     let mut values = fields.get_all("sec-fetch-site").iter();

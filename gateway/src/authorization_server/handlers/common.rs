@@ -14,6 +14,7 @@ use mcp_gateway_oauth::{
     session::{
         self, Session,
         cookie::{Browser, COOKIE_BYTES, Cookie},
+        interaction::is_sent_by_another_site,
         user::User,
     },
     store::rows::StoreError,
@@ -84,11 +85,16 @@ pub(super) fn posted_form(request: &LocalRequest) -> Result<Form, String> {
     Form::parse(&request.body).map_err(|error| error.to_string())
 }
 
-/// The form that a page posts.
+/// The form that a page of the server posts.
 ///
 /// # Errors
-/// A page.
+/// A page: another site sent it, or it cannot be read.
 pub(super) fn page_form(server: &Server, request: &LocalRequest) -> Answered<Form> {
+    if is_sent_by_another_site(&request.headers) {
+        let found = "the browser says that another site sent the form (Sec-Fetch-Site)";
+        let fault = answers::fault(server, request, &Fault::OtherBrowser, found.to_owned());
+        return Err(Box::new(fault));
+    }
     posted_form(request)
         .map_err(|found| Box::new(answers::fault(server, request, &Fault::Form, found)))
 }

@@ -157,6 +157,31 @@ async fn a_user_may_refuse_and_mistype_and_another_browser_cannot_consent() {
 }
 
 #[tokio::test]
+async fn a_form_that_another_site_sends_is_refused() {
+    let site = Site::start().await;
+    let client = Client::register(&site.gateway).await;
+    let url = client.authorize(&site.gateway, "tasks:read");
+    let mut browser = site.browser();
+    let page = browser.open(&url).await;
+    let credentials = [("username", USER), ("password", PASSWORD)];
+    browser.fetch_site = "cross-site";
+    assert_eq!(browser.submit(&page, &credentials).await.status, 403);
+    browser.fetch_site = "same-origin";
+    let signed_in = browser.submit(&page, &credentials).await;
+    let consent = browser.follow(signed_in).await;
+    let question = browser.open("/sign-out").await;
+    browser.fetch_site = "cross-site";
+    for (page, fields) in [(&consent, &[("decision", "allow")][..]), (&question, &[])] {
+        let refused = browser.submit(page, fields).await;
+        assert_eq!(refused.status, 403);
+        assert!(refused.text().contains("<html"), "{}", refused.text());
+    }
+    browser.fetch_site = "same-origin";
+    let location = browser.allow(&consent).await;
+    client.code(&site.gateway, &location);
+}
+
+#[tokio::test]
 async fn of_many_redemptions_of_a_code_one_succeeds_and_its_grant_is_then_ended() {
     let site = Site::start().await;
     let gateway = &site.gateway;
