@@ -8,7 +8,7 @@ use std::{
 use mcp_gateway_oauth::{client::configured::ConfiguredFault, store::rows::StoreError};
 use thiserror::Error;
 
-use super::{keys::KeyFileError, revocations::TooManyRevoked};
+use super::keys::KeyFileError;
 use crate::fetch::error::FetchError;
 
 /// Why the authorization server cannot be used.
@@ -28,8 +28,6 @@ pub(crate) enum ServerError {
     Store(#[from] StoreError),
     #[error("documents of clients cannot be fetched: {0}")]
     Fetch(#[from] FetchError),
-    #[error("{0}")]
-    Revoked(#[from] TooManyRevoked),
     #[error("passwords cannot be verified: {0}")]
     Passwords(#[from] io::Error),
 }

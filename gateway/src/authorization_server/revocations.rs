@@ -2,10 +2,12 @@
 //! refuse such tokens at once, and end open listening streams.
 //!
 //! The map is in memory, filled from the store at the start. An entry leaves when the last token of its grant has expired. While
-//! nothing is revoked, asking costs one atomic read.
+//! nothing is revoked, asking costs one atomic read. Grants that have no place in the map are asked for in the store, as long as
+//! there may be any.
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt,
     sync::{
         PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -16,23 +18,22 @@ use std::{
 use mcp_gateway_core::{time::UnixTime, token::grant::GrantId};
 use tokio::sync::watch;
 
-/// The most grants whose end is remembered: about 50 MB. More cannot be ended before the first of them leave.
+/// The most grants whose end is remembered in memory: about 50 MB. The store has all of them.
 const MOST: usize = 500_000;
 
 /// How long an entry stays after the last token expired: the clock may be set back a little.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// As many grants ended as can be remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{MOST} grants have ended whose tokens are still valid: no further one can be ended now")]
-pub(crate) struct TooManyRevoked;
+/// Asks the store whether the tokens of a grant are refused. A store that does not answer refuses them.
+type Lookup = Box<dyn Fn(&GrantId) -> bool + Send + Sync>;
 
 /// Grants that have ended.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Revocations {
     /// Whether there is any.
     any: AtomicBool,
     ended: RwLock<Ended>,
+    store: Option<Lookup>,
     changes: watch::Sender<()>,
 }
 
@@ -41,47 +42,66 @@ pub(crate) struct Revocations {
 struct Ended {
     until: HashMap<GrantId, UnixTime>,
     order: BTreeSet<(UnixTime, GrantId)>,
+    /// When the last token of the grants expires that had no place.
+    left_out_until: Option<UnixTime>,
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations").finish_non_exhaustive()
+    }
 }
 
 impl Revocations {
-    /// Whether this grant has ended.
-    pub(crate) fn is_revoked(&self, grant: &GrantId) -> bool {
-        self.any.load(Ordering::Acquire)
-            && (self.ended.read().unwrap_or_else(PoisonError::into_inner))
-                .until
-                .contains_key(grant)
+    /// None yet. `lookup` asks the store for those that will have no place in memory.
+    pub(crate) fn with_store(lookup: impl Fn(&GrantId) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            store: Some(Box::new(lookup)),
+            ..Self::default()
+        }
     }
 
-    /// From now on, refuses the tokens of these grants. Each is remembered until its last token has expired. At the start these
-    /// are the rows of the store; later, call it before the change is committed.
-    ///
-    /// # Errors
-    /// [`TooManyRevoked`]: nothing was added.
+    /// Whether the tokens of this grant are refused.
+    pub(crate) fn is_revoked(&self, grant: &GrantId) -> bool {
+        self.any.load(Ordering::Acquire) && self.is_among_ended(grant)
+    }
+
+    fn is_among_ended(&self, grant: &GrantId) -> bool {
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+        let is_complete = ended.left_out_until.is_none();
+        let is_known = ended.until.contains_key(grant);
+        drop(ended);
+        is_known || !is_complete && self.store.as_ref().is_none_or(|lookup| lookup(grant))
+    }
+
+    /// From now on, refuses the tokens of these grants, which are in the store. Each is remembered until its last token has expired.
     pub(crate) fn revoke(
         &self,
         grants: impl IntoIterator<Item = (GrantId, UnixTime)>,
         now: UnixTime,
-    ) -> Result<(), TooManyRevoked> {
-        let grants: Vec<_> = grants.into_iter().collect();
+    ) {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         ended.forget_until(now);
-        if ended.until.len().saturating_add(grants.len()) > MOST {
-            return Err(TooManyRevoked);
-        }
+        let was_complete = ended.left_out_until.is_none();
         for (grant, until) in grants {
             ended.insert(grant, until.plus(MARGIN));
         }
-        self.any.store(!ended.until.is_empty(), Ordering::Release);
+        let is_complete = ended.left_out_until.is_none();
+        self.any.store(!ended.is_empty(), Ordering::Release);
         drop(ended);
+        if was_complete && !is_complete {
+            tracing::warn!(
+                "more than {MOST} grants have ended whose tokens have not expired: tokens are looked up in the store until they have"
+            );
+        }
         self.changes.send_replace(());
-        Ok(())
     }
 
     /// Forgets grants whose last token has expired; to be called now and then.
     pub(crate) fn forget_expired(&self, now: UnixTime) {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         ended.forget_until(now);
-        self.any.store(!ended.until.is_empty(), Ordering::Release);
+        self.any.store(!ended.is_empty(), Ordering::Release);
     }
 
     /// Changes when another grant has ended.
@@ -91,6 +111,10 @@ impl Revocations {
 }
 
 impl Ended {
+    fn is_empty(&self) -> bool {
+        self.until.is_empty() && self.left_out_until.is_none()
+    }
+
     /// The later end counts.
     fn insert(&mut self, grant: GrantId, until: UnixTime) {
         let known = self.until.get(&grant).copied();
@@ -99,6 +123,9 @@ impl Ended {
         }
         if let Some(known) = known {
             self.order.remove(&(known, grant));
+        } else if self.until.len() >= MOST {
+            self.left_out_until = self.left_out_until.max(Some(until));
+            return;
         }
         self.until.insert(grant, until);
         self.order.insert((until, grant));
@@ -111,11 +138,14 @@ impl Ended {
             self.order.pop_first();
             self.until.remove(&grant);
         }
+        self.left_out_until = self.left_out_until.filter(|until| *until > now);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, atomic::AtomicUsize};
+
     use super::*;
 
     const A: GrantId = [1; 16];
@@ -129,12 +159,10 @@ mod tests {
     fn a_grant_is_refused_until_its_last_token_has_expired() {
         let revocations = Revocations::default();
         assert!(!revocations.is_revoked(&A));
-        revocations.revoke([(A, at(100))], at(0)).unwrap();
+        revocations.revoke([(A, at(100))], at(0));
         assert!(revocations.is_revoked(&A) && !revocations.is_revoked(&B));
         // An earlier end does not shorten it.
-        revocations
-            .revoke([(A, at(50)), (B, at(200))], at(0))
-            .unwrap();
+        revocations.revoke([(A, at(50)), (B, at(200))], at(0));
         for (now, a, b) in [(159, true, true), (160, false, true), (260, false, false)] {
             revocations.forget_expired(at(now));
             assert_eq!(revocations.is_revoked(&A), a, "{now}");
@@ -150,24 +178,37 @@ mod tests {
         let revocations = Revocations::default();
         let changes = revocations.changes();
         assert!(!changes.has_changed().unwrap());
-        revocations.revoke([(A, at(100))], at(0)).unwrap();
+        revocations.revoke([(A, at(100))], at(0));
         assert!(changes.has_changed().unwrap());
     }
 
     #[test]
-    fn no_more_grants_are_remembered_than_the_limit_and_expired_ones_make_room() {
-        let revocations = Revocations::default();
+    fn grants_without_a_place_are_looked_up_in_the_store_until_their_tokens_expire() {
         let grant = |number: usize| {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&number.to_be_bytes());
+            id[8] = 1;
             id
         };
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let revocations = Revocations::with_store(move |asked| {
+            count.fetch_add(1, Ordering::Relaxed);
+            *asked == grant(MOST)
+        });
         let all = (0..MOST).map(|number| (grant(number), at(100)));
-        revocations.revoke(all, at(0)).unwrap();
-        let one_more = [(grant(MOST), at(100))];
-        assert_eq!(revocations.revoke(one_more, at(0)), Err(TooManyRevoked));
+        revocations.revoke(all, at(0));
         assert!(!revocations.is_revoked(&grant(MOST)));
-        revocations.revoke(one_more, at(160)).unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "the map is complete");
+        revocations.revoke([(grant(MOST), at(200))], at(0));
+        assert!(revocations.is_revoked(&grant(0)) && revocations.is_revoked(&grant(MOST)));
+        assert!(!revocations.is_revoked(&grant(MOST + 1)));
+        revocations.forget_expired(at(160));
         assert!(revocations.is_revoked(&grant(MOST)) && !revocations.is_revoked(&grant(0)));
+        revocations.forget_expired(at(260));
+        let before = asked.load(Ordering::Relaxed);
+        assert!(!revocations.is_revoked(&grant(MOST)));
+        assert_eq!(asked.load(Ordering::Relaxed), before);
+        assert!(!revocations.any.load(Ordering::Relaxed));
     }
 }

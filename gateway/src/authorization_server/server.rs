@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use mcp_gateway_core::token::{algorithm::Algorithm, key_set::KeySet};
 use mcp_gateway_oauth::{
     grant::revoked::{self, Revoked},
+    id::Id,
     keys::{ring::Schedule, signing_key::SigningAlgorithm},
 };
 
@@ -12,7 +13,7 @@ use mcp_gateway_oauth::{
 use mcp_gateway_core::scope::ScopeSet;
 #[cfg(feature = "demo")]
 use mcp_gateway_oauth::{
-    id::{ID_BYTES, Id},
+    id::ID_BYTES,
     store::text::ScopeSetText,
     token::access::{self, AccessClaims},
 };
@@ -144,7 +145,12 @@ impl Runtime {
         settings: &Settings,
     ) -> Result<Self, ServerError> {
         let signing = SigningKeys::open(&own.directory, schedule(own), clock::now())?;
-        let revocations = Revocations::default();
+        let lookup = store.clone();
+        let revocations = Revocations::with_store(move |grant| {
+            let id = Id::new(*grant);
+            let found = lookup.read(|rows| revoked::is_revoked(rows, id));
+            found.unwrap_or(true)
+        });
         load(&revocations, &store)?;
         Ok(Self {
             directory: own.directory.clone(),
@@ -161,9 +167,7 @@ impl Runtime {
         let ended = ended
             .into_iter()
             .map(|revoked| (*revoked.id.as_bytes(), revoked.until));
-        if let Err(error) = self.revocations.revoke(ended, clock::now()) {
-            tracing::error!("tokens of ended grants are accepted until they expire: {error}");
-        }
+        self.revocations.revoke(ended, clock::now());
     }
 }
 
@@ -182,7 +186,7 @@ fn load(revocations: &Revocations, store: &Store) -> Result<(), ServerError> {
         let ended = batch
             .iter()
             .map(|revoked| (*revoked.id.as_bytes(), revoked.until));
-        revocations.revoke(ended, clock::now())?;
+        revocations.revoke(ended, clock::now());
     }
 }
 
