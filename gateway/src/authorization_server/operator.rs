@@ -1,8 +1,9 @@
 //! What operators do over the control socket: they see and revoke clients and grants.
 
+use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_oauth::{
     client::stored::StoredClient,
-    grant::{self, EndedBy, Filter, Grant, list::find},
+    grant::{self, EndedBy, Filter, Grant, Revoked, list::find, machine},
     id::Id,
     store::{
         rows::{Rows, StoreError, Table},
@@ -53,11 +54,16 @@ impl Operator for Server {
     async fn revoke_client(&self, id: &str) -> Result<Option<usize>, StoreError> {
         let client = id.to_owned();
         let remove = move |rows: &mut dyn Rows| {
-            let is_known = rows.get(Table::Clients, client.as_bytes())?.is_some();
+            let found: Option<StoredClient> = table::get(rows, client.as_bytes())?;
+            let Some(found) = found else {
+                return Ok(None);
+            };
             rows.remove(Table::Clients, client.as_bytes())?;
-            Ok(is_known)
+            end_tokens(rows, &found, clock::now()).map(Some)
         };
-        let is_known = self.runtime.store.write(remove).await?;
+        let removed = self.runtime.store.write(remove).await?;
+        let is_known = removed.is_some();
+        self.runtime.revoke(removed.flatten());
         let ended = self.end_grants_of(id, EndedBy::Operator, BATCH).await?;
         Ok((is_known || ended > 0).then_some(ended))
     }
@@ -75,6 +81,18 @@ impl Operator for Server {
         self.runtime.revoke(revoked);
         Ok(is_known)
     }
+}
+
+/// Ends the tokens of a client that is removed, if it is a machine: they have no grant that ends.
+pub(super) fn end_tokens(
+    rows: &mut dyn Rows,
+    removed: &StoredClient,
+    now: UnixTime,
+) -> Result<Option<Revoked>, StoreError> {
+    let client = &removed.client;
+    let is_machine = client.grant_types.client_credentials;
+    let ended = is_machine.then(|| machine::revoke_all(rows, &client.id, now));
+    ended.transpose()
 }
 
 impl Server {

@@ -16,6 +16,7 @@ use std::{
 };
 
 use mcp_gateway_core::{time::UnixTime, token::grant::GrantId};
+use mcp_gateway_oauth::{grant::machine, id::Id};
 use tokio::sync::watch;
 
 /// The most grants whose end is remembered in memory: about 50 MB. The store has all of them.
@@ -69,7 +70,7 @@ impl Revocations {
     fn is_among_ended(&self, grant: &GrantId) -> bool {
         let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
         let is_complete = ended.left_out_until.is_none();
-        let is_known = ended.until.contains_key(grant);
+        let is_known = ended.has(grant);
         drop(ended);
         is_known || !is_complete && self.store.as_ref().is_none_or(|lookup| lookup(grant))
     }
@@ -111,6 +112,14 @@ impl Revocations {
 }
 
 impl Ended {
+    /// By its own id, or with all tokens of a machine.
+    fn has(&self, grant: &GrantId) -> bool {
+        self.until.contains_key(grant) || {
+            let all = machine::of_all(Id::new(*grant));
+            self.until.contains_key(all.as_bytes())
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.until.is_empty() && self.left_out_until.is_none()
     }
@@ -180,6 +189,16 @@ mod tests {
         assert!(!changes.has_changed().unwrap());
         revocations.revoke([(A, at(100))], at(0));
         assert!(changes.has_changed().unwrap());
+    }
+
+    #[test]
+    fn all_tokens_of_a_machine_end_by_one_entry() {
+        let token = |client, number| *machine::of_token(client, Id::new([number; 16])).as_bytes();
+        let revocations = Revocations::default();
+        let all = *machine::of_all(Id::new(token("a", 1))).as_bytes();
+        revocations.revoke([(all, at(100))], at(0));
+        assert!(revocations.is_revoked(&token("a", 1)) && revocations.is_revoked(&token("a", 2)));
+        assert!(!revocations.is_revoked(&token("b", 1)));
     }
 
     #[test]

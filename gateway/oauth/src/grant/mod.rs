@@ -2,10 +2,11 @@
 //! end.
 //!
 //! [`model`]: the grant itself. [`revoked`]: whose access tokens are refused before they expire. [`end`](mod@end): ends grants.
-//! [`list`](mod@list): grants as operators see them.
+//! [`list`](mod@list): grants as operators see them. [`machine`]: access tokens without a grant.
 
 pub mod end;
 pub mod list;
+pub mod machine;
 pub mod model;
 pub mod revoked;
 

@@ -4,6 +4,7 @@
 use mcp_gateway_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
+use super::machine;
 use crate::{
     id::Id,
     store::{
@@ -46,12 +47,13 @@ pub fn revoke(rows: &mut dyn Rows, revoked: Revoked) -> Result<(), StoreError> {
     table::insert(rows, revoked.id.as_bytes(), &RevokedRow { until })
 }
 
-/// Whether the tokens of this id are refused.
+/// Whether the tokens of this id are refused: by the id itself, or with all of a machine.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn is_revoked(rows: &dyn Rows, id: Id) -> Result<bool, StoreError> {
-    Ok(table::get::<RevokedRow>(rows, id.as_bytes())?.is_some())
+    let has_row = |id: Id| table::get::<RevokedRow>(rows, id.as_bytes()).map(|row| row.is_some());
+    Ok(has_row(id)? || has_row(machine::of_all(id))?)
 }
 
 /// At most `most` ids of refused tokens after this one, in the order of the ids: what the rim reads when it opens the store.

@@ -37,7 +37,7 @@ pub struct AccessClaims {
     /// When the user signed in; none for machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<UnixTimeText>,
-    /// Its grant, by which it is revoked. A machine's token has an id of its own.
+    /// Its grant, by which it is revoked. A machine's token has an id of its own, and of its client: [`machine`](crate::grant::machine).
     pub grant: Id,
 }
 

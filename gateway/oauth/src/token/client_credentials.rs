@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     client::model::{Client, ClientMethod, ClientOrigin},
+    grant::machine,
     id::Id,
     keys::ServerKeys,
     profile::{ResourceProfile, ServerProfile},
@@ -29,7 +30,7 @@ pub struct MachineRequest<'a> {
     pub scope: Option<&'a str>,
     /// `resource`, if one was sent, as the configuration spells it; else the first resource.
     pub resource: Option<&'a str>,
-    /// What the `grant` claim is, by which the token is revoked: random, and used for nothing else.
+    /// Random: what tells the token from the client's others, so that it can be revoked alone.
     pub id: Id,
 }
 
@@ -47,6 +48,7 @@ pub fn issue(
     let resource = resource(server, request.resource)?;
     let allowed = allowed(request.client, resource);
     let scopes = scopes::asked_of(&allowed, request.scope, resource)?;
+    let id = machine::of_token(&request.client.id, request.id);
     let claims = AccessClaims {
         iss: server.issuer.clone(),
         sub: format!("{SUBJECT_PREFIX}{}", request.client.id),
@@ -54,10 +56,10 @@ pub fn issue(
         client_id: request.client.id.clone(),
         iat: now.into(),
         exp: now.plus(server.lifetimes.access_token).into(),
-        jti: access::token_id(keys, request.id, 0, now, &scopes),
+        jti: access::token_id(keys, id, 0, now, &scopes),
         scope: ScopeSetText(scopes),
         auth_time: None,
-        grant: request.id,
+        grant: id,
     };
     Ok(Issued {
         claims,
@@ -155,7 +157,7 @@ mod tests {
         assert_eq!(claims.aud, RESOURCE);
         assert_eq!(claims.scope.0, set("read"));
         assert_eq!(claims.auth_time, None);
-        assert_eq!(claims.grant, Id::new([9; 16]));
+        assert_eq!(claims.grant, machine::of_token("robot", Id::new([9; 16])));
         assert_eq!(claims.exp.0.since(claims.iat.0).as_secs(), 900);
         let other = ask(&machine(Some("read")), None, Some(OTHER_RESOURCE)).unwrap();
         assert_eq!(other.claims.aud, OTHER_RESOURCE);

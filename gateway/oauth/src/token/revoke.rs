@@ -257,14 +257,17 @@ mod tests {
     #[test]
     fn a_machines_token_is_revoked_by_its_own_id() {
         let client = machine("robot", "read");
-        let id = Id::new([5; 16]);
-        let request = MachineRequest {
-            client: &client,
-            scope: None,
-            resource: None,
-            id,
+        let issue = |number| {
+            let request = MachineRequest {
+                client: &client,
+                scope: None,
+                resource: None,
+                id: Id::new([number; 16]),
+            };
+            client_credentials::issue(&keys(), &server(), &request, NOW).unwrap()
         };
-        let issued = client_credentials::issue(&keys(), &server(), &request, NOW).unwrap();
+        let (issued, kept) = (issue(5), issue(6));
+        let id = issued.claims.grant;
         let mut rows = MemoryRows::default();
         for id in ["app", "robot"] {
             let other = ask(&mut rows, id, &access_token(&issued), NOW);
@@ -275,6 +278,7 @@ mod tests {
         assert_eq!(done, Outcome::Revoked(Revoked { id, until }));
         assert_eq!(rows.count(Table::Grants).unwrap(), 0);
         assert_eq!(rows.count(Table::Revoked).unwrap(), 1);
+        assert!(!revoked::is_revoked(&rows, kept.claims.grant).unwrap());
         let again = ask_as(&mut rows, &client, &access_token(&issued), NOW).unwrap();
         assert_eq!(again, Outcome::NotValid);
     }

@@ -12,7 +12,7 @@ use mcp_gateway_oauth::{
 };
 
 use super::{
-    super::{answers::Answered, server::Server},
+    super::{answers::Answered, operator::end_tokens, server::Server},
     common::{bearer, is_body_of, random},
     register::{about, described, no_store, not_json, refused},
 };
@@ -90,11 +90,14 @@ async fn update(
 async fn delete(server: &Server, client: String, token: Secret) -> Answered {
     let (keys, id, now) = (server.settings.keys.clone(), client.clone(), clock::now());
     let delete = move |rows: &mut dyn Rows| {
-        registration::delete(rows, management(&client, &token, &keys, now))
+        let deleted = registration::delete(rows, management(&client, &token, &keys, now))?;
+        let ended = deleted.map(|removed| end_tokens(rows, &removed, now));
+        ended.map_or_else(|error| Ok(Err(error)), |ended| ended.map(Ok))
     };
     let deleted = server.runtime.store.write(delete).await;
     let deleted = deleted.map_err(|error| no_store(&error))?;
-    deleted.map_err(|error| refused(&error, Some(&id)))?;
+    let revoked = deleted.map_err(|error| refused(&error, Some(&id)))?;
+    server.runtime.revoke(revoked);
     server
         .end_grants_of(&id, EndedBy::Client, BATCH)
         .await

@@ -98,19 +98,19 @@ pub fn update(
     Ok(Ok(request.registered(stored, secret)))
 }
 
-/// Removes a client. Its grants have to end in the same transaction: the caller ends all grants of this client id.
+/// Removes a client. It returns what was removed: the caller ends its grants, and the tokens of a machine in the same transaction.
 ///
 /// # Errors
 /// [`StoreError`]; [`RegistrationError::RegistrationAccessToken`] inside.
 pub fn delete(
     rows: &mut dyn Rows,
     request: Management<'_>,
-) -> Result<Result<(), RegistrationError>, StoreError> {
-    if let Err(error) = request.client(rows)? {
-        return Ok(Err(error));
+) -> Result<Result<StoredClient, RegistrationError>, StoreError> {
+    let found = request.client(rows)?;
+    if found.is_ok() {
+        rows.remove(Table::Clients, request.client_id.as_bytes())?;
     }
-    rows.remove(Table::Clients, request.client_id.as_bytes())?;
-    Ok(Ok(()))
+    Ok(found)
 }
 
 impl Management<'_> {

@@ -1,0 +1,83 @@
+//! The `grant` claim of machines' access tokens. Nobody allowed them anything, so they have no grant and no row; but each of their
+//! tokens can be revoked, and all of a client end with its registration (RFC 7592 §2.3).
+//!
+//! The first half of the id is a digest of the client id, the second half is the token's own. The first half with zeros stands for all
+//! tokens of the client. The first half of a user's grant is random, so no client has the same.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use mcp_gateway_core::time::UnixTime;
+
+use super::revoked::{self, Revoked};
+use crate::{
+    id::{ID_BYTES, Id},
+    store::rows::{Rows, StoreError},
+};
+
+/// Bytes that all ids of a client have in common.
+const CLIENT_BYTES: usize = ID_BYTES / 2;
+
+/// The longest that an access token lives in any configuration: tokens of before a reload may live longer than those of now.
+pub const LONGEST_ACCESS_TOKEN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The id of one token of this client.
+pub fn of_token(client: &str, random: Id) -> Id {
+    let client = digest(&SHA256, client.as_bytes());
+    let mut id = *random.as_bytes();
+    for (own, byte) in id.iter_mut().zip(client.as_ref()).take(CLIENT_BYTES) {
+        *own = *byte;
+    }
+    Id::new(id)
+}
+
+/// The id that stands for all tokens of the client that this token is of.
+pub fn of_all(token: Id) -> Id {
+    let mut id = *token.as_bytes();
+    for own in id.iter_mut().skip(CLIENT_BYTES) {
+        *own = 0;
+    }
+    Id::new(id)
+}
+
+/// Ends all tokens that a machine has. It gets no others under this client id: it must not be registered any longer.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn revoke_all(rows: &mut dyn Rows, client: &str, now: UnixTime) -> Result<Revoked, StoreError> {
+    let id = of_all(of_token(client, Id::new([0; ID_BYTES])));
+    let until = now.plus(LONGEST_ACCESS_TOKEN);
+    let revoked = Revoked { id, until };
+    revoked::revoke(rows, revoked)?;
+    Ok(revoked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryRows;
+
+    #[test]
+    fn one_token_ends_alone_and_all_of_a_client_end_together() {
+        let now = UnixTime::new(1000);
+        let token = |client, number| of_token(client, Id::new([number; 16]));
+        let tokens = [
+            token("a", 1),
+            token("a", 2),
+            token("b", 1),
+            Id::new([7; 16]),
+        ];
+        let mut rows = MemoryRows::default();
+        let one = Revoked {
+            id: tokens[0],
+            until: now,
+        };
+        revoked::revoke(&mut rows, one).unwrap();
+        let refused = |rows: &MemoryRows| tokens.map(|id| revoked::is_revoked(rows, id).unwrap());
+        assert_eq!(refused(&rows), [true, false, false, false]);
+        let all = revoke_all(&mut rows, "a", now).unwrap();
+        assert_eq!(refused(&rows), [true, true, false, false]);
+        assert_eq!(all.until, now.plus(LONGEST_ACCESS_TOKEN));
+        assert!(tokens[..2].iter().all(|token| of_all(*token) == all.id));
+    }
+}
