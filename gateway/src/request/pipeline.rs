@@ -81,6 +81,10 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         respond::preflight(exchange).await?;
         return Ok(None);
     }
+    if exchange.session.req_header().method == Method::PUT {
+        // No resource has it: a token would not help.
+        return Err(Reason::MethodNotAllowed.into());
+    }
 
     // 3 authenticate
     let query = admitted.query.as_deref();

@@ -40,6 +40,7 @@ mod authentication {
 mod sign_in {
     mod flows;
     mod operator;
+    mod registration;
 }
 
 /// Permissions of a caller: policies, conditions, rate limits, filtered lists, and the audit log of decisions.

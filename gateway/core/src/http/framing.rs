@@ -118,10 +118,11 @@ pub fn header_size(headers: &HeaderMap) -> (usize, usize) {
     (headers.iter().map(field).sum(), headers.len())
 }
 
-/// The methods that MCP transports, their metadata and browsers use.
+/// The methods that MCP transports, their metadata, browsers and the authorization server use. Each destination has some of them.
 const ALLOWED: &[Method] = &[
     Method::POST,
     Method::GET,
+    Method::PUT,
     Method::DELETE,
     Method::OPTIONS,
     Method::HEAD,
@@ -301,6 +302,8 @@ mod tests {
             (Version::HTTP_10, "GET", &[HOST, ("upgrade", "h2c")]),
             (Version::HTTP_2, "OPTIONS", &[]),
             (Version::HTTP_2, "HEAD", &[HOST]),
+            (Version::HTTP_11, "PUT", &[HOST, ("content-length", "5")]),
+            (Version::HTTP_2, "PUT", &[("content-length", "5")]),
             (
                 Version::HTTP_2,
                 "POST",
@@ -474,7 +477,7 @@ mod tests {
     #[test]
     fn another_method_is_refused() {
         for method in [
-            "TRACE", "CONNECT", "PUT", "PATCH", "PRI", "PROPFIND", "INVENTED", "post", "Get",
+            "TRACE", "CONNECT", "PATCH", "PRI", "PROPFIND", "INVENTED", "post", "Get",
         ] {
             assert_eq!(
                 checked(Version::HTTP_11, method, &[HOST]),

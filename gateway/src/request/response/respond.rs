@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use super::{limit, write::within};
 use crate::{
-    local::documents::Documents,
+    local::{documents::Documents, service::LocalEndpoint},
     request::{
         admit::Admitted,
         exchange::{Broken, Exchange, Stop},
@@ -219,7 +219,7 @@ fn retry_after(refusal: &Refusal) -> HeaderValue {
 fn methods(exchange: &Exchange<'_>) -> HeaderValue {
     let resource = exchange.resource.as_ref();
     let supported = resource.and_then(|resource| resource.supported.as_ref());
-    if let Some(endpoint) = exchange.endpoint {
+    if let Some(endpoint) = exchange.endpoint.or_else(|| endpoint_named(exchange)) {
         endpoint.allow()
     } else if Documents::claims(exchange.session.req_header().uri.path()) {
         DOCUMENT_METHODS
@@ -228,6 +228,16 @@ fn methods(exchange: &Exchange<'_>) -> HeaderValue {
     } else {
         RESOURCE_METHODS
     }
+}
+
+/// The endpoint that a request names which was refused before it was routed.
+fn endpoint_named(exchange: &Exchange<'_>) -> Option<LocalEndpoint> {
+    if exchange.resource.is_some() {
+        return None;
+    }
+    let service = exchange.snapshot.service.as_ref()?;
+    let host = why::host(exchange.session, &exchange.snapshot)?;
+    service.endpoint(&host, exchange.session.req_header().uri.path())
 }
 
 fn body(exchange: &Exchange<'_>, refusal: &Refusal) -> Bytes {
