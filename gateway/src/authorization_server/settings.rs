@@ -11,7 +11,7 @@ use mcp_gateway_oauth::{
     client::{
         authentication::secret_digest,
         configured,
-        document::{DomainRule, Domains},
+        document::Domains,
         metadata,
         model::{Client, ClientKeys, SecretDigest},
         provisional::ProvisionalRules,
@@ -179,17 +179,11 @@ fn directory(
         Ok((client.id.clone(), client))
     });
     let documents = &own.metadata_documents;
-    let rules = documents
-        .domains
-        .iter()
-        .flat_map(|domain| [domain.clone(), format!("*.{domain}")]);
-    let rules = rules
-        .filter_map(|rule| rule.parse::<DomainRule>().ok())
-        .collect();
+    let domains = Domains(documents.domains.clone());
     let unknown = &own.unknown_clients;
     Ok(Directory {
         configured: clients.collect::<Result<_, ServerError>>()?,
-        documents: documents.enabled.then_some(Domains(rules)),
+        documents: documents.enabled.then_some(domains),
         provisional: unknown.allow.then(|| ProvisionalRules {
             hosts: unknown.redirect_hosts.clone(),
         }),

@@ -110,24 +110,12 @@ pub struct Machines {
 pub struct MetadataDocuments {
     /// Whether such an id is accepted.
     pub enabled: bool,
-    /// The domains of the documents, in lower case; empty for every domain.
+    /// The domains of the documents, in lower case, each with the hosts below it; empty for every domain.
     pub domains: Vec<String>,
     /// Whether documents are fetched.
     pub fetch: bool,
     /// Whether shipped copies are used.
     pub shipped: bool,
-}
-
-impl MetadataDocuments {
-    /// Whether documents of this host are accepted: one of the domains, or a host below it.
-    pub fn accepts(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        let is_below = |domain: &String| {
-            let above = host.strip_suffix(domain.as_str());
-            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
-        };
-        self.domains.is_empty() || self.domains.iter().any(is_below)
-    }
 }
 
 /// Clients whose id nobody knows.
@@ -168,29 +156,4 @@ pub struct Logo {
     pub file: PathBuf,
     /// Its media type, by its content.
     pub media_type: &'static str,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn documents_are_accepted_from_a_domain_and_the_hosts_below_it() {
-        let documents = |domains: &[&str]| MetadataDocuments {
-            enabled: true,
-            domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
-            fetch: true,
-            shipped: true,
-        };
-        for (domains, host, expected) in [
-            (&[][..], "anything.example", true),
-            (&["claude.ai"], "claude.ai", true),
-            (&["claude.ai"], "Docs.Claude.AI", true),
-            (&["claude.ai"], "notclaude.ai", false),
-            (&["claude.ai"], "claude.ai.example", false),
-            (&["zed.dev", "claude.ai"], "claude.ai", true),
-        ] {
-            assert_eq!(documents(domains).accepts(host), expected, "{host}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! What an id names.
 
-use mcp_gateway_core::time::UnixTime;
+use mcp_gateway_core::{http::outbound::foreign_url::ForeignUrlError, time::UnixTime};
 
 use crate::{
     client::{
@@ -51,7 +51,7 @@ fn an_id_is_configured_registered_a_document_or_nobody() {
     let id = registered.unwrap().unwrap().stored.client.id;
 
     let mut directory = Directory {
-        documents: Some(Domains(vec!["claude.ai".parse().unwrap()])),
+        documents: Some(Domains(vec!["claude.ai".to_owned()])),
         ..Directory::default()
     };
     let overruled = "https://claude.ai/oauth/overruled";
@@ -69,7 +69,7 @@ fn an_id_is_configured_registered_a_document_or_nobody() {
     assert!(
         matches!(look(&directory, &rows, document), Lookup::Document(url) if url.as_str() == document)
     );
-    let http = DocumentUrlError::Remote(RemoteUrlError::NotHttps);
+    let http = DocumentUrlError::Remote(RemoteUrlError::NotFetched(ForeignUrlError::Scheme));
     for (id, expected) in [
         ("unknown", Nobody::Unknown),
         ("", Nobody::Unknown),

@@ -6,7 +6,7 @@ mod freshness;
 mod judge;
 mod url;
 
-pub use domains::{DomainRule, Domains, NotADomainRule};
+pub use domains::Domains;
 pub use freshness::{Freshness, fresh_for};
 pub use judge::{DocumentError, is_document_type, judge};
 pub use url::{DocumentUrl, DocumentUrlError, looks_like_url};

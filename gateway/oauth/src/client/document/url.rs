@@ -67,6 +67,8 @@ pub fn looks_like_url(client_id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use mcp_gateway_core::http::outbound::foreign_url::ForeignUrlError;
+
     use super::*;
 
     #[test]
@@ -83,7 +85,7 @@ mod tests {
         );
         assert_eq!(
             DocumentUrl::parse("http://claude.ai/a"),
-            Err(RemoteUrlError::NotHttps.into())
+            Err(RemoteUrlError::NotFetched(ForeignUrlError::Scheme).into())
         );
     }
 

@@ -250,11 +250,11 @@ mod tests {
             ),
             (
                 r#"{"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"http://a.example/k"}"#,
-                "jwks_uri must begin with https://",
+                "jwks_uri is not fetched: the URL must begin with https://",
             ),
             (
                 r#"{"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://10.0.0.1/k"}"#,
-                "jwks_uri has an IP address as its host",
+                "jwks_uri is not fetched: the URL must have a host name, not an IP address",
             ),
             (
                 r#"{"token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[]}}"#,
