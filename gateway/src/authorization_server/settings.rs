@@ -105,6 +105,7 @@ impl Settings {
         let profile = config.server_profile().ok_or(ServerError::NoResource)?;
         let redirects = RedirectRules {
             private_schemes: own.redirect_schemes.clone(),
+            own: Some(config.public_url.own_origin()),
         };
         let users = users(own)?;
         // Every limit is named here: one that is not passed on is an unused variable.

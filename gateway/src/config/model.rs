@@ -27,6 +27,7 @@ use mcp_gateway_core::{
     scope_prefix::ScopePrefixes,
     token::{algorithm::Algorithm, claim_path::ClaimPath},
 };
+use mcp_gateway_oauth::redirect_uri::OwnOrigin;
 
 use crate::config::{
     authorization_server::AuthorizationServer,
@@ -116,6 +117,15 @@ impl PublicUrl {
     /// The origin of this URL, as browsers send it (RFC 6454).
     pub fn origin(&self) -> Origin {
         Origin::new(self.scheme, self.authority.clone())
+    }
+
+    /// The same, as redirect URIs are compared with it: answers must not go to this server itself.
+    pub fn own_origin(&self) -> OwnOrigin {
+        OwnOrigin {
+            scheme: self.scheme.as_str(),
+            host: self.authority.host().to_owned(),
+            port: self.authority.port_or_default(self.scheme),
+        }
     }
 
     /// This URL with an absolute path.

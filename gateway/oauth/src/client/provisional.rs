@@ -12,7 +12,7 @@ use crate::{
 /// Where answers to clients that nobody knows may go, beside loopback addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvisionalRules {
-    /// Hosts of https redirect URIs in lower case, with their port where it is not the default one.
+    /// Hosts of https redirect URIs in lower case, with their port where it is written.
     pub hosts: Vec<String>,
 }
 
@@ -41,6 +41,7 @@ impl ProvisionalRules {
     fn allows(&self, uri: &str) -> bool {
         let no_private_schemes = RedirectRules {
             private_schemes: Vec::new(),
+            own: None,
         };
         let Ok(uri) = RedirectUri::parse(uri, &no_private_schemes) else {
             return false;
@@ -68,6 +69,7 @@ mod tests {
             ("https://insiders.vscode.dev/redirect", false),
             ("https://vscode.dev.evil.example/redirect", false),
             ("https://vscode.dev@evil.example/redirect", false),
+            ("https://vscode.dev:8443/redirect", false),
             ("http://vscode.dev/redirect", false),
             ("http://127.0.0.2/", false),
             ("http://localhost.evil.example/", false),

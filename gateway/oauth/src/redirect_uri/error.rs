@@ -53,6 +53,9 @@ pub enum RedirectUriError {
     )]
     SchemeNotListed(String),
 
+    /// It is at the authorization server itself.
+    #[error("the redirect URI is a page of this server itself")]
+    OwnOrigin,
     /// A fragment (RFC 6749 §3.1.2).
     #[error("the redirect URI has a fragment")]
     Fragment,
@@ -197,6 +200,7 @@ impl RedirectUriError {
             Self::NoAuthority => "no_authority",
             Self::UserInfo => "user_info",
             Self::EmptyHost => "empty_host",
+            Self::OwnOrigin => "own_origin",
             Self::HostEscape => "host_escape",
             Self::HostCharacter(_) => "host_character",
             Self::EmptyLabel => "empty_label",

@@ -29,5 +29,5 @@ mod whatwg;
 mod tests;
 
 pub use error::{MOST_BYTES, RedirectUriError};
-pub use scheme::RedirectRules;
+pub use scheme::{OwnOrigin, RedirectRules};
 pub use uri::{RedirectUri, ShownDestination, fits};

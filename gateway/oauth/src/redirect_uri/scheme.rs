@@ -67,6 +67,19 @@ const SHIPPED: &[&str] = &["cursor"];
 pub struct RedirectRules {
     /// The private-use schemes, in small letters.
     pub private_schemes: Vec<String>,
+    /// Where the authorization server itself is. No answer goes there: its own pages would get codes and errors.
+    pub own: Option<OwnOrigin>,
+}
+
+/// An origin (RFC 6454).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnOrigin {
+    /// `https` or `http`.
+    pub scheme: &'static str,
+    /// The host, an IPv6 address with its brackets.
+    pub host: String,
+    /// The port, also where it is the default one.
+    pub port: u16,
 }
 
 impl Default for RedirectRules {
@@ -74,6 +87,7 @@ impl Default for RedirectRules {
         let private_schemes = SHIPPED.iter().map(|scheme| (*scheme).to_owned());
         Self {
             private_schemes: private_schemes.collect(),
+            own: None,
         }
     }
 }

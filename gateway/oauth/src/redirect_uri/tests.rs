@@ -162,6 +162,7 @@ fn people_see_scheme_and_host_of_a_redirect_uri() {
 fn a_private_scheme_is_accepted_where_it_is_listed() {
     let rules = RedirectRules {
         private_schemes: vec!["com.example.app".to_owned(), "javascript".to_owned()],
+        own: None,
     };
     let parse = |text| RedirectUri::parse(text, &rules);
     assert!(parse("com.example.app:/oauth2redirect").is_ok());
@@ -206,10 +207,46 @@ fn a_kept_redirect_uri_is_judged_again_but_for_the_list() {
     assert_eq!(read("javascript:alert(1)"), Err(forbidden));
 }
 
-/// The reasons of the enumeration, read from its source, and the one of [`fits`].
+/// The reasons of the enumeration, read from its source, and the one of [`fits`]; without `own_origin`, which a corpus cannot have.
 fn reasons_of_all() -> impl Iterator<Item = &'static str> {
     let source = include_str!("error.rs");
     let rows = source.lines().filter(|line| line.contains(" => \""));
     rows.map(|line| line.split('"').nth(1).unwrap())
+        .filter(|reason| *reason != "own_origin")
         .chain(["not_registered"])
+}
+
+#[test]
+fn the_servers_own_pages_are_no_place_to_return_to() {
+    let rules = |scheme, host: &str, port| RedirectRules {
+        own: Some(OwnOrigin {
+            scheme,
+            host: host.to_owned(),
+            port,
+        }),
+        ..RedirectRules::default()
+    };
+    let (web, other) = (
+        rules("https", "own.example", 443),
+        rules("https", "own.example", 8443),
+    );
+    let local = rules("http", "127.0.0.1", 8080);
+    for (rules, text, is_own) in [
+        (&web, "https://own.example/consent", true),
+        (&web, "https://OWN.example", true),
+        (&web, "https://own.example:443/", true),
+        (&web, "https://own.example:8443/", false),
+        (&web, "https://app.own.example/", false),
+        (&web, "http://localhost:443/", false),
+        (&other, "https://own.example:8443/consent", true),
+        (&other, "https://own.example/", false),
+        (&local, "http://127.0.0.1:8080/consent", true),
+        (&local, "http://localhost:8080/consent", true),
+        (&local, "http://[::1]:8080/", true),
+        (&local, "http://127.0.0.1:8081/", false),
+        (&local, "http://127.0.0.1/callback", false),
+    ] {
+        let expected = is_own.then_some(RedirectUriError::OwnOrigin);
+        assert_eq!(RedirectUri::parse(text, rules).err(), expected, "{text}");
+    }
 }

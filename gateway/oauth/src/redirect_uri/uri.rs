@@ -6,7 +6,7 @@ use super::{
     error::{MOST_BYTES, RedirectUriError},
     host,
     parts::Parts,
-    scheme::{self, RedirectRules},
+    scheme::{self, OwnOrigin, RedirectRules},
     text, whatwg,
 };
 
@@ -38,7 +38,11 @@ impl RedirectUri {
     /// # Errors
     /// [`RedirectUriError`]: what is wrong with it.
     pub fn parse(text: &str, rules: &RedirectRules) -> Result<Self, RedirectUriError> {
-        Self::read(text, |scheme| rules.check_listed(scheme))
+        let uri = Self::read(text, |scheme| rules.check_listed(scheme))?;
+        match rules.own.as_ref().is_some_and(|own| uri.is_at(own)) {
+            true => Err(RedirectUriError::OwnOrigin),
+            false => Ok(uri),
+        }
     }
 
     /// Its text, letter for letter.
@@ -73,6 +77,16 @@ impl RedirectUri {
             is_loopback: !parts.is_private_scheme() && host::is_loopback(host),
             is_private_scheme: parts.is_private_scheme(),
         }
+    }
+
+    /// Whether it is at this origin. The loopback hosts are one machine.
+    fn is_at(&self, origin: &OwnOrigin) -> bool {
+        let parts = &self.parts;
+        let default = if parts.scheme == "https" { 443 } else { 80 };
+        let host = parts.host.as_deref().unwrap_or_default();
+        let is_host = host.eq_ignore_ascii_case(&origin.host)
+            || (host::is_loopback(host) && host::is_loopback(&origin.host));
+        parts.scheme == origin.scheme && parts.port.unwrap_or(default) == origin.port && is_host
     }
 
     fn read(

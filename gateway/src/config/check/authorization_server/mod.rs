@@ -59,6 +59,7 @@ pub(super) fn authorization_server<'a>(
     let (registration, redirect_schemes) = sections::registration(section.section("registration"));
     let rules = RedirectRules {
         private_schemes: redirect_schemes.clone(),
+        own: public_url.map(PublicUrl::own_origin),
     };
     let clients = clients(&section, &rules, &mut compared);
     let machines = sections::machines(section.section("machines"), &mut compared);
