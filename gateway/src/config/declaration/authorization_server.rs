@@ -10,7 +10,7 @@ use super::parts::{
     key::{Kind, Table, defaulted, list, one_or_many, optional, required, text},
     section::{Settings, section},
     setting::{Setting, count, flag, size, time, word},
-    value::{Count, Flag, Word},
+    value::{Flag, Word},
     vocabulary::{Vocabulary, words},
 };
 

@@ -471,9 +471,10 @@ fn only_a_client_that_is_known_as_well_redeems_a_code() {
 
 #[test]
 fn a_code_gets_what_its_user_may_have_now() {
+    type Allowing<'a> = &'a dyn Fn(Person<'_>) -> Allowance;
     let (rows, code) = consented();
     let app = client("app");
-    let cases: [(&dyn Fn(Person<'_>) -> Allowance, Option<&str>); 5] = [
+    let cases: [(Allowing<'_>, Option<&str>); 5] = [
         (&|_| Allowance::Everything, Some("read write")),
         (&|_| Allowance::Scopes(set("read admin")), Some("read")),
         (&|_| Allowance::Scopes(set("admin")), None),
