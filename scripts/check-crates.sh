@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-EXPECTED=298
+EXPECTED=313
 
 found=$(cargo tree --locked --package mcp-gateway --no-default-features --features demo --edges normal,build \
   --target x86_64-unknown-linux-gnu --prefix none --format '{p}' | sed 's/ (.*//' | sort -u | grep -c .)
