@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { launch } from "./support/browser.mjs";
 
 // Scenarios at a time.
-const AT_ONCE = 4;
+const AT_ONCE = 2;
 
 const GROUPS = ["sign_in", "consent", "sessions", "waiting", "reach", "safety", "looks", "markup"];
 

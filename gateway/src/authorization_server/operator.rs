@@ -3,7 +3,7 @@
 use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_oauth::{
     client::stored::StoredClient,
-    grant::{self, EndedBy, Filter, Grant, Revoked, list::find, machine},
+    grant::{self, EndedBy, Filter, Grant, Revoked, list::find, revoked},
     id::Id,
     store::{
         rows::{Rows, StoreError, Table},
@@ -91,7 +91,7 @@ pub(super) fn end_tokens(
 ) -> Result<Option<Revoked>, StoreError> {
     let client = &removed.client;
     let is_machine = client.grant_types.client_credentials;
-    let ended = is_machine.then(|| machine::revoke_all(rows, &client.id, now));
+    let ended = is_machine.then(|| revoked::revoke_machine(rows, &client.id, now));
     ended.transpose()
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn serve(
 }
 
 /// Refuses wrong credentials of an address that sent too many of them. It is asked after the service has looked at them: right ones
-/// are always served, whoever else has the address. They have so many bits that nobody guesses one.
+/// are always served, also where others with the same address guess. They have so many bits that nobody guesses one.
 fn refuse_exhausted(exchange: &Exchange<'_>) -> Result<(), Refusal> {
     let address = exchange.record.client_address();
     match exchange.gateway.refusal_wait(address) {

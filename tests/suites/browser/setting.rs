@@ -50,8 +50,6 @@ impl Setting {
             "directory": directory, "users_file": "users.yaml", "clients": [client],
             // Nothing leaves this machine.
             "metadata_documents": { "fetch": false },
-            // One person signs in at many browsers at a time, and errs at some.
-            "limits": { "failed_sign_ins_per_account": 100, "failed_sign_ins_per_address": 100 },
         });
         let config = config
             .set("/authorization_server", server)

@@ -7,13 +7,8 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use mcp_gateway_core::time::UnixTime;
 
-use super::revoked::{self, Revoked};
-use crate::{
-    id::{ID_BYTES, Id},
-    store::rows::{Rows, StoreError},
-};
+use crate::id::{ID_BYTES, Id};
 
 /// Bytes that all ids of a client have in common.
 const CLIENT_BYTES: usize = ID_BYTES / 2;
@@ -40,44 +35,7 @@ pub fn of_all(token: Id) -> Id {
     Id::new(id)
 }
 
-/// Ends all tokens that a machine has. It gets no others under this client id: it must not be registered any longer.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn revoke_all(rows: &mut dyn Rows, client: &str, now: UnixTime) -> Result<Revoked, StoreError> {
-    let id = of_all(of_token(client, Id::new([0; ID_BYTES])));
-    let until = now.plus(LONGEST_ACCESS_TOKEN);
-    let revoked = Revoked { id, until };
-    revoked::revoke(rows, revoked)?;
-    Ok(revoked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::memory::MemoryRows;
-
-    #[test]
-    fn one_token_ends_alone_and_all_of_a_client_end_together() {
-        let now = UnixTime::new(1000);
-        let token = |client, number| of_token(client, Id::new([number; 16]));
-        let tokens = [
-            token("a", 1),
-            token("a", 2),
-            token("b", 1),
-            Id::new([7; 16]),
-        ];
-        let mut rows = MemoryRows::default();
-        let one = Revoked {
-            id: tokens[0],
-            until: now,
-        };
-        revoked::revoke(&mut rows, one).unwrap();
-        let refused = |rows: &MemoryRows| tokens.map(|id| revoked::is_revoked(rows, id).unwrap());
-        assert_eq!(refused(&rows), [true, false, false, false]);
-        let all = revoke_all(&mut rows, "a", now).unwrap();
-        assert_eq!(refused(&rows), [true, true, false, false]);
-        assert_eq!(all.until, now.plus(LONGEST_ACCESS_TOKEN));
-        assert!(tokens[..2].iter().all(|token| of_all(*token) == all.id));
-    }
+/// The id that stands for all tokens of the client with this id.
+pub fn of_client(client: &str) -> Id {
+    of_all(of_token(client, Id::new([0; ID_BYTES])))
 }

@@ -47,6 +47,22 @@ pub fn revoke(rows: &mut dyn Rows, revoked: Revoked) -> Result<(), StoreError> {
     table::insert(rows, revoked.id.as_bytes(), &RevokedRow { until })
 }
 
+/// Ends all tokens that a machine has. It gets no others under this client id: it must not be registered any longer.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn revoke_machine(
+    rows: &mut dyn Rows,
+    client: &str,
+    now: UnixTime,
+) -> Result<Revoked, StoreError> {
+    let id = machine::of_client(client);
+    let until = now.plus(machine::LONGEST_ACCESS_TOKEN);
+    let revoked = Revoked { id, until };
+    revoke(rows, revoked)?;
+    Ok(revoked)
+}
+
 /// Whether the tokens of this id are refused: by the id itself, or with all of a machine.
 ///
 /// # Errors
@@ -80,4 +96,38 @@ pub(super) fn id_of(table: Table, key: &[u8]) -> Result<Id, StoreError> {
         table,
         problem: format!("its key has {} bytes, not those of an id", key.len()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryRows;
+
+    #[test]
+    fn one_token_ends_alone_and_all_of_a_client_end_together() {
+        let now = UnixTime::new(1000);
+        let token = |client, number| machine::of_token(client, Id::new([number; 16]));
+        let tokens = [
+            token("a", 1),
+            token("a", 2),
+            token("b", 1),
+            Id::new([7; 16]),
+        ];
+        let mut rows = MemoryRows::default();
+        let one = Revoked {
+            id: tokens[0],
+            until: now,
+        };
+        revoke(&mut rows, one).unwrap();
+        let refused = |rows: &MemoryRows| tokens.map(|id| is_revoked(rows, id).unwrap());
+        assert_eq!(refused(&rows), [true, false, false, false]);
+        let all = revoke_machine(&mut rows, "a", now).unwrap();
+        assert_eq!(refused(&rows), [true, true, false, false]);
+        assert_eq!(all.until, now.plus(machine::LONGEST_ACCESS_TOKEN));
+        assert!(
+            tokens[..2]
+                .iter()
+                .all(|token| machine::of_all(*token) == all.id)
+        );
+    }
 }

@@ -30,7 +30,7 @@ pub struct MachineRequest<'a> {
     pub scope: Option<&'a str>,
     /// `resource`, if one was sent, as the configuration spells it; else the first resource.
     pub resource: Option<&'a str>,
-    /// Random: what tells the token from the client's others, so that it can be revoked alone.
+    /// Random: it differs for each token of the client, so that one can be revoked alone.
     pub id: Id,
 }
 

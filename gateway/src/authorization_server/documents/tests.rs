@@ -181,7 +181,6 @@ async fn a_client_learns_one_of_two_things_whatever_there_is() {
         ("https://client.example/reset", true),
         ("https://client.example/html", false),
         ("https://client.example/wrong", false),
-        ("https://client.example:8443/a", false),
     ] {
         let fault = world.client(url).await.unwrap_err();
         assert_eq!(fault.is_temporary(), is_temporary, "{url} {fault}");

@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(state.count, MAX_WAITING);
         let mut own = waiting(&mut state, 100).unwrap();
         assert_eq!(state.count, MAX_WAITING);
-        // One of the flood lost its place, and is told.
+        // One of the flood lost its place, and gets an answer.
         let lost = flood.iter_mut().filter_map(|one| one.try_recv().err());
         let lost = lost.filter(|error| *error == oneshot::error::TryRecvError::Closed);
         assert_eq!(lost.count(), 1);
