@@ -4,7 +4,7 @@
 //! and nothing is sent anywhere ([`PageFault`]). From then on every fault goes to the client at that redirect URI
 //! ([`AuthorizationError`]), with `state` and `iss`.
 //!
-//! [`client_id`] finds the client, [`judge`] judges the rest, and [`judge_again`] what a person
+//! [`client_id`] finds the client, [`judge`](mod@judge) judges the rest, and [`judge_again`] what a person
 //! allowed. [`find_resource`] also serves the token endpoint. The endpoint's answers
 //! are [`success_location`] and [`error_location`].
 

@@ -1,5 +1,5 @@
 //! What people see: sign-in, consent, and messages. Pure: a view goes in, HTML comes out. A page has no script and loads only the
-//! style sheet ([`style`]) and the operator's logo. [`headers`] are the header fields of each kind of page.
+//! style sheet ([`style`]) and the operator's logo. [`headers`](mod@headers) are the header fields of each kind of page.
 //!
 //! Everything that comes from others is escaped by the templates (`gateway/oauth/templates`), cut where it is too long, and its
 //! invisible characters are made visible ([`shown`]).

@@ -1,6 +1,6 @@
 //! Client authentication at the token, revocation and introspection endpoints (RFC 6749 §2.3, RFC 7521 §4.2, RFC 7523 §3).
 //!
-//! [`presented`] reads what a request presents: exactly one method. [`authenticate`] compares it with the method that the client
+//! [`presented`](mod@presented) reads what a request presents: exactly one method. [`authenticate`] compares it with the method that the client
 //! registered. An assertion is then used up in the transaction of the request: [`use_assertion`].
 
 mod assertion;

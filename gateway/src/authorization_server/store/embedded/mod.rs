@@ -1,7 +1,7 @@
 //! The store of one process: a redb file.
 //!
 //! One thread writes ([`writer`]); many operations share a commit ([`transaction`]), and each runs over an [`overlay`], so that one
-//! that fails takes no other down. [`file`] opens the file, [`schema`] migrates it. [`place`] is open or closed.
+//! that fails takes no other down. [`file`](mod@file) opens the file, [`schema`] migrates it. [`place`] is open or closed.
 
 mod figures;
 mod file;
