@@ -1,4 +1,4 @@
-//! Faults that are shown to the person on a page, because there is no redirect URI that can be trusted (RFC 6749 §4.1.2.1).
+//! Faults that are shown to the person on a page, because no redirect URI can be trusted (RFC 6749 §4.1.2.1).
 
 use crate::{
     form::{Form, FormError},

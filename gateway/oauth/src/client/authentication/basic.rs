@@ -43,7 +43,7 @@ fn decode(credentials: &str) -> Option<(String, String)> {
     Some((form_decode(id)?, form_decode(secret)?))
 }
 
-/// Decodes one form-encoded value. An escape that is none, or that is no text, is refused.
+/// Decodes one form-encoded value. An invalid percent escape, or one that does not decode to UTF-8, is refused.
 fn form_decode(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

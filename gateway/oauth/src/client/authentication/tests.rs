@@ -109,8 +109,8 @@ fn a_wrong_secret_and_an_unknown_client_are_told_alike() {
     let unknown = authenticate_unknown(&basic, &keys());
     assert_eq!(wrong, ClientFault::WrongSecret);
     assert_eq!(unknown, ClientFault::UnknownClient);
-    let told = |fault: &ClientFault| (fault.status(), fault.code(), fault.description());
-    assert_eq!(told(&wrong), told(&unknown));
+    let answered = |fault: &ClientFault| (fault.status(), fault.code(), fault.description());
+    assert_eq!(answered(&wrong), answered(&unknown));
     // Credentials of another client than the one that was looked up.
     let stranger = Client {
         id: "another".to_owned(),
@@ -200,7 +200,7 @@ fn an_assertion_is_of_its_client_for_this_server_signed_by_its_key_and_short() {
         with(|token| token.claim("jti", 7)),
         fault(AssertionFault::NoId)
     );
-    // An access token of this server, or of any other, is no assertion.
+    // An access token of this server, or of any other, is not a client assertion.
     assert_eq!(
         with(|token| token.header("typ", "at+jwt")),
         refused(Reason::WrongTokenType)

@@ -74,7 +74,7 @@ fn seconds(text: &str) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// `Expires`, from `Date` on. What is no date has expired (RFC 9111 §5.3).
+/// `Expires`, from `Date` on. A value that is not a date counts as expired (RFC 9111 §5.3).
 fn expires(headers: &HeaderMap, now: UnixTime) -> Option<Duration> {
     headers.get(EXPIRES)?;
     let since = date(headers, &DATE).unwrap_or(now);

@@ -40,7 +40,7 @@ pub enum DocumentError {
 }
 
 /// Judges a document of at most [`MAX_METADATA_BYTES`](crate::client::metadata::MAX_METADATA_BYTES). One without a method is of a public
-/// client: there is no secret that it could have.
+/// client: it cannot have a secret.
 ///
 /// # Errors
 /// [`DocumentError`].
