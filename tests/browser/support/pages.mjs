@@ -12,12 +12,12 @@ export async function expectHeading(page, text) {
 // Presses a button or link that leads to another page; returns that page's answer.
 export async function press(page, name) {
   const control = page.getByRole("button", { name, exact: true }).or(page.getByRole("link", { name, exact: true }));
-  const [answer] = await Promise.all([
-    page.waitForResponse((response) => response.request().isNavigationRequest() && response.status() < 300 || response.status() >= 400),
-    control.click(),
-  ]);
+  const [answer] = await Promise.all([page.waitForResponse(isPage), control.click()]);
   return answer;
 }
+
+// Not what a page loads (a browser asks for /favicon.ico at any time), and not a redirect.
+const isPage = (response) => response.request().isNavigationRequest() && (response.status() < 300 || response.status() >= 400);
 
 export async function signIn(page, { user, password }) {
   await page.getByLabel("User name").fill(user);
