@@ -17,16 +17,14 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 
 # Instrumentation is an unstable option of the compiler. Sanitizers check unsafe code, and there is none here.
-export RUSTC_BOOTSTRAP=1
 fuzz() {
   local features=()
   [ "$2" != configuration ] || features=(--features configuration)
-  (cd "$root" && cargo fuzz "$1" --fuzz-dir gateway/core/fuzz --target-dir target/fuzz --sanitizer none \
+  (cd "$root" && RUSTC_BOOTSTRAP=1 cargo fuzz "$1" --fuzz-dir gateway/core/fuzz --target-dir target/fuzz --sanitizer none \
     "${features[@]}" "$2" "${@:3}")
 }
 
-CORPUS_SEEDS=$PWD/corpus cargo test --quiet --manifest-path "$root/Cargo.toml" -p e2e --test corpus
-CORPUS_SEEDS=$PWD/corpus cargo test --quiet --manifest-path "$root/Cargo.toml" -p properties --test clients
+CORPUS_SEEDS=$PWD/corpus cargo test --quiet --manifest-path "$root/Cargo.toml" --workspace --test corpus --test client_messages
 # One seed for each line of a data file: seeds TARGET FILE.
 seeds() {
   mkdir -p "corpus/$1"
