@@ -4,22 +4,35 @@
     BENCH_DIR=… BENCH_TOOL=… python3 tests/bench/instructions.py BEFORE AFTER
 
 Unlike time, instructions hardly vary from run to run on a shared machine. Only user space is counted. Each figure is of
-2,000 requests on one kept TLS connection, after 400 to warm up.
+2,000 requests on one kept TLS connection, after 400 to warm up. The last two rows are of a gateway with the built-in
+authorization server: with the token of the other rows, and with a token of its own. A binary without it has no figure there.
 """
 
 import argparse
 import http.client
+import json
 import os
 import re
+import shutil
 import signal
 import ssl
 import subprocess
 import time
+import urllib.parse
 from pathlib import Path
 
 WARM, COUNTED = 400, 2000
-# What is counted: the path, and whether the access log is on.
-ROWS = {"JSON answer": ("/mcp", False), "JSON answer, access log": ("/mcp", True), "event stream": ("/mcp-sse", False)}
+# Groups of rows, each with a gateway of its own. Of a row: the path, and whether the token is the gateway's own.
+GROUPS = {
+    "plain": {"JSON answer": ("/mcp", False), "event stream": ("/mcp-sse", False)},
+    "log": {"JSON answer, access log": ("/mcp", False)},
+    "oauth": {
+        "JSON answer, authorization server on": ("/mcp", False),
+        "JSON answer, token of the authorization server": ("/mcp", True),
+    },
+}
+# The client of the authorization server.
+CLIENT = {"client_id": "bench", "client_secret": "a-secret-of-the-benchmark-alone-0001", "scope": "mcp:tools mcp:read"}
 # Valgrind runs one thread at a time, and about fifty times slower than the processor.
 START_SECONDS = 120
 
@@ -35,38 +48,77 @@ def main():
     upstream = servers.upstream()
     upstream.start()
     try:
-        counted = [count(servers, binary.resolve(), 10 + 2 * at) for at, binary in enumerate(binaries)]
+        counted = [count(servers, binary.resolve(), 10 + len(GROUPS) * at) for at, binary in enumerate(binaries)]
     finally:
         upstream.stop()
     print("| instructions per request | " + " | ".join(binary.name for binary in binaries) + " | change |")
     print("|---|" + "--:|" * (len(binaries) + 1))
-    for name in ROWS:
-        figures = [figure[name] for figure in counted]
-        change = (figures[-1] / figures[0] - 1) * 100
-        print(f"| {name} | " + " | ".join(f"{figure:,.0f}" for figure in figures) + f" | {change:+.1f} % |")
+    for name in [name for rows in GROUPS.values() for name in rows]:
+        figures = [figure.get(name) for figure in counted]
+        shown = [f"{figure:,.0f}" if figure else "-" for figure in figures]
+        change = f"{(figures[-1] / figures[0] - 1) * 100:+.1f} %" if figures[0] and figures[-1] else "-"
+        print(f"| {name} | " + " | ".join(shown) + f" | {change} |")
 
 
 def count(servers, binary, offset):
-    logged = {access: count_rows(servers, binary, offset + access, access) for access in (False, True)}
-    return {name: logged[access][name] for name, (_, access) in ROWS.items()}
+    groups = enumerate(GROUPS.items())
+    return {name: figure for at, (group, rows) in groups for name, figure in count_rows(servers, binary, offset + at, group, rows)}
 
 
-def count_rows(servers, binary, offset, access_log):
+def count_rows(servers, binary, offset, group, rows):
     port = servers.PORT + offset
     logs = servers.DIR / "callgrind"
     logs.mkdir(exist_ok=True)
     out = logs / f"callgrind.{offset}"
-    config = servers.gateway(f"callgrind-{offset}", port, str(access_log).lower())[-1]
+    config = servers.gateway(f"callgrind-{offset}", port, str(group == "log").lower())[-1]
+    if group == "oauth":
+        hashed = subprocess.run([binary, "hash-password"], input="nobody signs in\n", capture_output=True, text=True)
+        if hashed.returncode:
+            return []
+        with_authorization_server(config, hashed.stdout.strip())
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
     log = open(logs / f"{offset}.log", "wb")
     process = subprocess.Popen([*command, str(binary), "run", "--config", str(config)], stdout=log, stderr=log)
     try:
         connection = connect(servers, port)
-        rows = {name: path for name, (path, access) in ROWS.items() if access == access_log}
-        return {name: per_request(servers, connection, process.pid, path, out) for name, path in rows.items()}
+        tokens = {False: servers.token(), True: own_token(connection) if group == "oauth" else None}
+        return [(name, per_request(servers, connection, process.pid, path, tokens[own], out)) for name, (path, own) in rows.items()]
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+
+def with_authorization_server(config, hashed):
+    folder = config.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, text in {"users.yaml": f"users: [{{ name: bench, password: '{hashed}' }}]\n", "secret": CLIENT["client_secret"]}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+    section = {
+        "directory": str(folder / "state"),
+        "users_file": str(folder / "users.yaml"),
+        "clients": [
+            {
+                "id": CLIENT["client_id"],
+                "method": "client_secret_post",
+                "secret_file": str(folder / "secret"),
+                "grant_types": ["client_credentials"],
+                "scopes": CLIENT["scope"].split(),
+            }
+        ],
+    }
+    text = config.read_text().replace("issuers: [bench]", "issuers: [bench, built-in]", 1)
+    config.write_text(f"{text}authorization_server: {json.dumps(section)}\n")
+
+
+def own_token(connection):
+    body = urllib.parse.urlencode({**CLIENT, "grant_type": "client_credentials", "resource": "https://mcp.bench.test/mcp"})
+    headers = {"Host": "mcp.bench.test", "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/token", body, headers)
+    answer = json.load(connection.getresponse())
+    assert "access_token" in answer, answer
+    return answer["access_token"]
 
 
 def connect(servers, port):
@@ -83,11 +135,11 @@ def connect(servers, port):
             time.sleep(0.5)
 
 
-def per_request(servers, connection, pid, path, out):
-    ask(servers, connection, path, WARM)
+def per_request(servers, connection, pid, path, token, out):
+    ask(servers, connection, path, token, WARM)
     control(pid, "--zero")
     control(pid, "--instr=on")
-    ask(servers, connection, path, COUNTED)
+    ask(servers, connection, path, token, COUNTED)
     control(pid, "--instr=off")
     control(pid, "--dump")
     dumps = sorted(out.parent.glob(f"{out.name}.*"), key=lambda file: file.stat().st_mtime)
@@ -95,8 +147,8 @@ def per_request(servers, connection, pid, path, out):
     return int(total.group(1)) / COUNTED
 
 
-def ask(servers, connection, path, times):
-    headers = {**servers.HEADERS, "Authorization": f"Bearer {servers.token()}"}
+def ask(servers, connection, path, token, times):
+    headers = {**servers.HEADERS, "Authorization": f"Bearer {token}"}
     for _ in range(times):
         connection.request("POST", path, servers.BODY, headers)
         answer = connection.getresponse()
