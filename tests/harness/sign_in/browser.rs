@@ -20,8 +20,13 @@ pub struct Browser {
 impl Browser {
     /// A browser that was never at `origin`, such as `http://127.0.0.1:8080`.
     pub fn new(origin: &str) -> Self {
+        Self::with(client::http(), origin)
+    }
+
+    /// The same with an HTTP client of its own.
+    pub fn with(http: reqwest::Client, origin: &str) -> Self {
         Self {
-            http: client::http(),
+            http,
             origin: origin.to_owned(),
             cookies: BTreeMap::new(),
             fetch_site: "same-origin",

@@ -18,12 +18,13 @@ mod scale;
 mod site;
 mod soak;
 
-/// Shortage: descriptors, memory, disk.
+/// Shortage: descriptors, memory, processor time, disk.
 mod shortage {
     pub(crate) mod descriptors;
     pub(crate) mod full_disk;
     pub(crate) mod memory;
     pub(crate) mod probes;
+    pub(crate) mod sign_ins;
     pub(crate) mod slow_calls;
     pub(crate) mod stalled_bodies;
 }
@@ -49,7 +50,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use changes::{reload, shutdown, upgrade};
 use peers::{issuer_down, slow_peers, upstream_killed};
 use scale::Scale;
-use shortage::{descriptors, full_disk, memory, probes, slow_calls, stalled_bodies};
+use shortage::{descriptors, full_disk, memory, probes, sign_ins, slow_calls, stalled_bodies};
 
 /// What a scenario counted, in a sentence.
 type Figures = String;
@@ -78,6 +79,7 @@ fn trials() -> Vec<Trial> {
         trial("slow_calls", slow_calls::run),
         trial("stalled_bodies", stalled_bodies::run),
         trial("probes", probes::run),
+        trial("sign_ins", sign_ins::run),
         trial("slow_headers", slow_peers::headers),
         trial("slow_bodies", slow_peers::bodies),
         trial("slow_readers", slow_peers::readers),
