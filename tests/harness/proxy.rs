@@ -1,6 +1,7 @@
 //! A forward proxy on loopback that resolves every name to loopback: names that nothing else resolves show that requests went
 //! through it. Its refusals are switches.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::certificates::Leaf;
 pub enum Conduct {
     /// Forwards what it is asked for.
     Forward,
+    /// Tunnels for this host and port lead to this address; refuses everything else.
+    Only(&'static str, SocketAddr),
     /// Forwards after a delay.
     Slow(Duration),
     /// Answers with this status.
@@ -139,6 +142,12 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     }
     match conduct {
         Conduct::Forward => {}
+        Conduct::Only(authority, address) => {
+            return match head.starts_with(&format!("CONNECT {authority} ")) {
+                true => tunnel(stream, address).await,
+                false => refuse(&mut stream, 502).await,
+            };
+        }
         Conduct::Slow(delay) => tokio::time::sleep(delay).await,
         Conduct::Refuse(status) => return refuse(&mut stream, status).await,
         Conduct::Hang => std::future::pending().await,
@@ -159,19 +168,32 @@ async fn forward(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) ->
     let authority = target.strip_prefix("http://").unwrap_or(target);
     let (authority, path) = authority.split_at(authority.find('/').unwrap_or(authority.len()));
     let port = authority.rsplit_once(':').map_or("80", |(_, port)| port);
-    let address = format!("127.0.0.1:{port}");
+    let address = SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?));
+    if method == "CONNECT" {
+        return tunnel(stream, address).await;
+    }
     let Ok(mut target) = TcpStream::connect(address).await else {
         return refuse(&mut stream, 502).await;
     };
-    if method == "CONNECT" {
-        stream
-            .write_all(b"HTTP/1.0 200 Connection established\r\n\r\n")
-            .await
-            .ok()?;
-    } else {
-        let head = format!("{method} {path} HTTP/1.1\r\n{fields}");
-        target.write_all(head.as_bytes()).await.ok()?;
-    }
+    let head = format!("{method} {path} HTTP/1.1\r\n{fields}");
+    target.write_all(head.as_bytes()).await.ok()?;
+    copy_bidirectional(&mut stream, &mut target)
+        .await
+        .ok()
+        .map(drop)
+}
+
+async fn tunnel(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+) -> Option<()> {
+    let Ok(mut target) = TcpStream::connect(address).await else {
+        return refuse(&mut stream, 502).await;
+    };
+    stream
+        .write_all(b"HTTP/1.0 200 Connection established\r\n\r\n")
+        .await
+        .ok()?;
     copy_bidirectional(&mut stream, &mut target)
         .await
         .ok()

@@ -2,6 +2,8 @@
 
 pub mod browser;
 pub mod client;
+pub mod discovery;
+pub mod session;
 
 use std::process::Stdio;
 

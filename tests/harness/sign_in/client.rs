@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ impl Client {
 
     /// The path and query of an authorization request for `/mcp` with these scopes.
     pub fn authorize(&self, gateway: &Gateway, scope: &str) -> String {
-        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+        let challenge = challenge();
         let resource = gateway.uri("/mcp");
         let query = form([
             ("response_type", "code"),
@@ -166,6 +166,25 @@ impl Tokens {
             answer,
         }
     }
+
+    /// The claims of the access token.
+    pub fn claims(&self) -> Value {
+        let payload = self.access.split('.').nth(1).expect("a payload");
+        let payload = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+        serde_json::from_slice(&payload).expect("JSON")
+    }
+}
+
+/// The challenge of [`VERIFIER`] (RFC 7636 §4.2).
+pub fn challenge() -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()))
+}
+
+/// The value of `Authorization` with which a client authenticates by `client_secret_basic` (RFC 6749 §2.3.1).
+pub fn basic(id: &str, secret: &str) -> String {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let credentials = format!("{}:{}", encoded(id), encoded(secret));
+    format!("Basic {}", STANDARD.encode(credentials))
 }
 
 /// The fields of a token request for a code.

@@ -38,8 +38,10 @@ mod authentication {
 
 /// The built-in authorization server: people who sign in, and the tokens that their clients get.
 mod sign_in {
+    mod across_a_restart;
     mod flows;
     mod operator;
+    mod recorded_clients;
     mod registration;
 }
 
