@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod client;
 pub mod discovery;
+pub mod operator;
 pub mod session;
 
 use std::process::Stdio;

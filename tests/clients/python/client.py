@@ -1,4 +1,4 @@
-"""A client on PyPI `mcp`: gets a token, then uses everything the task server offers, or runs the scenario of `step_up`.
+"""A client on PyPI `mcp`: gets a token, then uses everything the task server offers, or runs the scenario of `step_up` or `calls`.
 
 Prints its findings on standard output as one line of JSON; exit code 0 when everything worked.
 """
@@ -17,12 +17,14 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from calls import calls
 from oauth import AutomaticUser, MemoryStorage, oauth_provider
 from step_up import name_only_missing, step_up
 from steps import Recorder
 
-# Timeout of the whole walk, in seconds.
+# Timeout of the whole walk, in seconds. The scenario `calls` waits for its test.
 DEADLINE = 60
+CALLS_DEADLINE = 600
 
 # The SDK's `mode` for each `--mode`; `modern` skips the probe.
 MODES = {"modern": "2026-07-28", "auto": "auto", "legacy": "legacy"}
@@ -41,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="the MCP server, for example http://localhost:8080/mcp")
     parser.add_argument("--mode", choices=MODES, default="auto")
-    parser.add_argument("--scenario", choices=["walk", "step-up"], default="walk")
+    parser.add_argument("--scenario", choices=["walk", "step-up", "calls"], default="walk")
     parser.add_argument(
         "--challenge",
         choices=["whole", "missing"],
@@ -71,6 +73,9 @@ async def findings_of(options: argparse.Namespace) -> dict:
             protocol_version = client.protocol_version
             if options.scenario == "step-up":
                 seen = await step_up(client, storage.scope)
+            elif options.scenario == "calls":
+                await calls(lambda: listing(client))
+                seen = {}
             else:
                 seen = await walk(client, storage)
     auth = {"steps": recorder.steps, "token": storage.identity()}
@@ -89,6 +94,10 @@ async def walk(client: Client, storage: MemoryStorage) -> dict:
     token = storage.identity()
     expect(seen["subject"] == (token["sub"] if token else "anonymous"), "secure_echo names another subject")
     return seen
+
+
+async def listing(client: Client) -> dict:
+    return content(await client.call_tool("list_tasks", {}))
 
 
 async def use_server(client: Client) -> dict:
@@ -144,7 +153,7 @@ def expect(condition, message: str) -> None:
 
 
 async def bounded(options: argparse.Namespace) -> dict:
-    with anyio.fail_after(DEADLINE):
+    with anyio.fail_after(CALLS_DEADLINE if options.scenario == "calls" else DEADLINE):
         return await findings_of(options)
 
 

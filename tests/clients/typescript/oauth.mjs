@@ -91,6 +91,14 @@ export class AutomaticUser {
     this.#steppingUp = false;
   }
 
+  /** What the authorization server no longer accepts: the SDK then asks the user again. */
+  invalidateCredentials(scope) {
+    if (scope === 'all' || scope === 'client') this.#clientInformation = undefined;
+    if (scope === 'all' || scope === 'tokens') this.#tokens = undefined;
+    if (scope === 'all' || scope === 'verifier') this.#codeVerifier = undefined;
+    if (scope === 'all' || scope === 'discovery') this.#discovery = undefined;
+  }
+
   codeVerifier() {
     return this.#codeVerifier;
   }

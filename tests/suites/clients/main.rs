@@ -23,7 +23,11 @@ mod sdks {
 
 /// The built-in authorization server: clients that know the URL alone, and a person at a browser.
 mod sign_in {
+    pub(crate) mod caller;
+    pub(crate) mod ledger;
+    pub(crate) mod lifetimes;
     pub(crate) mod programs;
+    pub(crate) mod rust_sdk;
     pub(crate) mod sdks;
 }
 

@@ -43,13 +43,22 @@ impl ClientHandler for Listener {
 
 /// Discovery, registration and the authorization code flow by the SDK.
 pub(crate) async fn authorize(url: &str, scopes: &[&str]) -> AuthorizationManager {
+    authorize_with(url, scopes, async |address: &str| visit(address).await).await
+}
+
+/// The same with another user: from the authorization URL to the URL of the callback.
+pub(crate) async fn authorize_with(
+    url: &str,
+    scopes: &[&str],
+    user: impl AsyncFnOnce(&str) -> String,
+) -> AuthorizationManager {
     let mut state = OAuthState::new(url, None).await.unwrap();
     let request = AuthorizationRequest::new(REDIRECT)
         .with_client_name("Rust test client")
         .with_scopes(scopes.iter().copied());
     state.start_authorization(request).await.unwrap();
     let address = state.get_authorization_url().await.unwrap();
-    let callback = visit(&address).await;
+    let callback = user(&address).await;
     state.handle_callback_url(&callback).await.unwrap();
     state.into_authorization_manager().unwrap()
 }

@@ -1,29 +1,12 @@
 //! What operators see and revoke with `mcp-gateway oauth`, in the running gateway.
 
 use e2e::client::sse::{Events, Item};
-use e2e::gateway::{Gateway, bare};
 use e2e::sign_in::client::call;
+use e2e::sign_in::operator::oauth;
 use e2e::upstream::{Answer, Feed, with};
 use serde_json::Value;
 
 use super::flows::Site;
-
-/// What `mcp-gateway oauth` prints with these words: lines of JSON. It must succeed.
-async fn oauth(gateway: &Gateway, words: &[&str]) -> Vec<Value> {
-    let file = gateway.config.file();
-    let mut command = bare(&["oauth"]);
-    command.args(words).arg("--json").arg("--config").arg(file);
-    let output = command.output().await.expect("the gateway's binary");
-    let (out, errors) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{words:?}: {out}{errors}");
-    let lines = out.lines();
-    lines
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect()
-}
 
 /// A listening stream with this token, after its first event.
 async fn listening(site: &Site, token: &str) -> (Events, Feed) {

@@ -1,0 +1,140 @@
+//! What real clients do when a token expires, and when an operator revokes the grant: each keeps running and calls again.
+
+use e2e::process::binary::repository;
+use e2e::process::tool::tool;
+use tokio::process::Command;
+
+use crate::sdks::programs::{python, typescript, typescript_1};
+use crate::setting::built_in::{BuiltIn, PASSWORD, USER};
+use crate::sign_in::caller::Caller;
+use crate::sign_in::ledger::{self, EXPIRED};
+
+/// A client, and how it is started.
+struct Row {
+    name: &'static str,
+    command: fn(&BuiltIn) -> Command,
+    /// It speaks MCP on its standard input and output.
+    is_server: bool,
+}
+
+const ROWS: [Row; 6] = [
+    Row {
+        name: "Python mcp, modern",
+        command: |built_in| sdk(built_in, python(), &["--mode", "modern"]),
+        is_server: false,
+    },
+    Row {
+        name: "Python mcp, legacy",
+        command: |built_in| sdk(built_in, python(), &["--mode", "legacy"]),
+        is_server: false,
+    },
+    Row {
+        name: "fastmcp",
+        command: fastmcp,
+        is_server: false,
+    },
+    Row {
+        name: "TypeScript 2",
+        command: |built_in| sdk(built_in, typescript(), &["--mode", "modern"]),
+        is_server: false,
+    },
+    Row {
+        name: "TypeScript 1",
+        command: |built_in| sdk(built_in, typescript_1(), &["--refresh-tokens", "kept"]),
+        is_server: false,
+    },
+    Row {
+        name: "mcp-remote",
+        command: mcp_remote,
+        is_server: true,
+    },
+];
+
+fn sdk(built_in: &BuiltIn, mut command: Command, arguments: &[&str]) -> Command {
+    let person = format!("{USER}:{PASSWORD}");
+    command.args([&built_in.url(), "--person", &person]);
+    command.args(arguments);
+    built_in.with_browser(&mut command);
+    command
+}
+
+fn fastmcp(built_in: &BuiltIn) -> Command {
+    let mut command = tool("python");
+    command.arg(repository("tests/clients/python/fast.py"));
+    command.arg(built_in.url());
+    built_in.with_browser(&mut command);
+    command
+}
+
+fn mcp_remote(built_in: &BuiltIn) -> Command {
+    let mut command = tool("node");
+    command
+        .arg(repository(
+            "tests/clients/node_modules/mcp-remote/dist/proxy.js",
+        ))
+        .arg(built_in.url())
+        .env(
+            "MCP_REMOTE_CONFIG_DIR",
+            built_in.folder().join("mcp-remote"),
+        );
+    built_in.with_browser(&mut command);
+    command
+}
+
+/// A client that has signed in and called.
+struct Signed {
+    row: &'static Row,
+    caller: Caller,
+    id: String,
+}
+
+impl Signed {
+    async fn start(built_in: &BuiltIn, row: &'static Row) -> Self {
+        // Shown where the test fails.
+        println!("{}", row.name);
+        let known = ledger::clients(&built_in.gateway).await;
+        let command = (row.command)(built_in);
+        let mut caller = match row.is_server {
+            true => Caller::server(command).await,
+            false => Caller::program(command).await,
+        };
+        assert_eq!(caller.call().await, Ok(()), "{}", row.name);
+        let mut now = ledger::clients(&built_in.gateway).await;
+        now.retain(|id| !known.contains(id));
+        assert_eq!(now.len(), 1, "{} registers once", row.name);
+        let id = now.remove(0);
+        Self { row, caller, id }
+    }
+
+    /// Its token has expired: it refreshes by itself, at the call or, where it keeps a stream open, as soon as that ends.
+    async fn refreshes(&mut self, built_in: &BuiltIn) {
+        assert_eq!(self.caller.call().await, Ok(()), "{}", self.row.name);
+        ledger::more(&built_in.gateway, &self.id, ("refresh_token", "issued"), 0).await;
+    }
+
+    /// Its grant was revoked: it signs the person in again.
+    async fn asks_again(&mut self, built_in: &BuiltIn) {
+        println!("{}, revoked", self.row.name);
+        let code = ("authorization_code", "issued");
+        ledger::revoke(&built_in.gateway, &self.id).await;
+        let before = ledger::tokens(&built_in.gateway, &self.id, code);
+        assert_eq!(self.caller.call().await, Ok(()), "{}", self.row.name);
+        ledger::more(&built_in.gateway, &self.id, code, before).await;
+    }
+}
+
+#[tokio::test]
+async fn each_client_refreshes_an_expired_token_and_asks_again_after_a_revocation() {
+    let built_in = BuiltIn::changed(ledger::short).await;
+    let mut clients = Vec::new();
+    for row in &ROWS {
+        clients.push(Signed::start(&built_in, row).await);
+    }
+    tokio::time::sleep(EXPIRED).await;
+    for client in &mut clients {
+        client.refreshes(&built_in).await;
+    }
+    for client in &mut clients {
+        client.asks_again(&built_in).await;
+    }
+}
