@@ -9,12 +9,13 @@
 #   image-test    start them in empty roots and call through the gateway
 #   bench-check   start everything that the benchmark compares, with the image's gateway, and check the answers
 #   conformance   the official MCP conformance suite
+#   inspector     the command line of the MCP Inspector signs in at the built-in authorization server
 #   reliability   every scenario at full length
 #   fuzz          look for inputs that break a property, FUZZ_SECONDS (300) for each target
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(image image-test bench-check conformance reliability fuzz)
+steps=(image image-test bench-check conformance inspector reliability fuzz)
 [ $# -eq 0 ] || steps=("$@")
 
 bench_check() {
@@ -23,10 +24,15 @@ bench_check() {
   scripts/setup.sh bench && GATEWAY_BIN=$(realpath "$gateway") tests/bench/run.sh --check
 }
 
+inspector() {
+  tests/clients/setup.sh && tests/clients/inspector/setup.sh && make e2e ARGS="--test clients -- --ignored inspector"
+}
+
 run_step() {
   case "$1" in
     image | image-test | conformance | reliability) make "$1" ;;
     bench-check) bench_check ;;
+    inspector) inspector ;;
     fuzz) make fuzz SECONDS="${FUZZ_SECONDS:-300}" ;;
     *) printf 'acceptance: unknown step %s\n' "$1" >&2; return 2 ;;
   esac

@@ -24,6 +24,7 @@ mod sdks {
 /// The built-in authorization server: clients that know the URL alone, and a person at a browser.
 mod sign_in {
     pub(crate) mod caller;
+    pub(crate) mod inspector;
     pub(crate) mod ledger;
     pub(crate) mod lifetimes;
     pub(crate) mod programs;
