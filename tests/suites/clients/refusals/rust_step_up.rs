@@ -81,7 +81,7 @@ impl Caller {
 }
 
 /// The scopes that a refusal names.
-fn challenged(refused: Result<CallToolResult, ServiceError>) -> String {
+pub(crate) fn challenged(refused: Result<CallToolResult, ServiceError>) -> String {
     let error = refused.expect_err("the token is too narrow");
     let ServiceError::TransportSend(sending) = &error else {
         panic!("not refused: {error:?}");

@@ -72,8 +72,7 @@ impl Caller {
     /// Lets it call `list_tasks`; what it says where that fails.
     pub(crate) async fn call(&mut self) -> Result<(), String> {
         if self.language == Language::JsonRpc {
-            let call = json!({ "name": "list_tasks", "arguments": {} });
-            return self.ask("tools/call", call).await;
+            return self.call_tool("list_tasks", json!({})).await;
         }
         self.write("call\n").await?;
         let outcome = self.line().await?;
@@ -81,6 +80,12 @@ impl Caller {
             true => Ok(()),
             false => Err(outcome.to_string()),
         }
+    }
+
+    /// Calls any tool of a program that speaks MCP.
+    pub(crate) async fn call_tool(&mut self, name: &str, arguments: Value) -> Result<(), String> {
+        let call = json!({ "name": name, "arguments": arguments });
+        self.ask("tools/call", call).await
     }
 
     /// A JSON-RPC request, whose answer must be a result.

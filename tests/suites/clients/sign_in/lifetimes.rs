@@ -66,7 +66,8 @@ fn fastmcp(built_in: &BuiltIn) -> Command {
     command
 }
 
-fn mcp_remote(built_in: &BuiltIn) -> Command {
+/// mcp-remote, with files of its own.
+pub(crate) fn mcp_remote(built_in: &BuiltIn) -> Command {
     let mut command = tool("node");
     command
         .arg(repository(

@@ -7,57 +7,29 @@ use e2e::gateway::config::resource;
 use e2e::process::binary::repository;
 use e2e::process::tool::tool;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 use crate::setting::built_in::{BuiltIn, PASSWORD, USER};
+use crate::sign_in::caller::Caller;
+use crate::sign_in::lifetimes::mcp_remote;
 
 /// Where the conformance suite waits for the browser, and the client that it is.
 const SUITE: &str = "conformance";
 
 #[tokio::test]
-async fn mcp_remote_signs_in_and_calls_a_tool() {
+async fn mcp_remote_signs_in_and_steps_up_for_a_tool_that_needs_more() {
     let built_in = BuiltIn::start().await;
-    let mut command = tool("node");
-    built_in.with_browser(&mut command);
-    let mut child = command
-        .arg(repository(
-            "tests/clients/node_modules/mcp-remote/dist/proxy.js",
-        ))
-        .arg(built_in.url())
-        .env(
-            "MCP_REMOTE_CONFIG_DIR",
-            built_in.folder().join("mcp-remote"),
-        )
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-    let client = json!({ "name": "test", "version": "1" });
-    let first =
-        json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-    let call = json!({ "name": "list_tasks", "arguments": {} });
-    for (id, method, params) in [(1, "initialize", first), (2, "tools/call", call)] {
-        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        let line = format!("{message}\n");
-        input.write_all(line.as_bytes()).await.unwrap();
-        let answer = answer(&mut output, id).await;
-        assert!(answer["result"].is_object(), "{answer}");
-    }
-}
-
-/// The answer with this id.
-async fn answer(output: &mut Lines<BufReader<ChildStdout>>, id: i64) -> Value {
-    while let Some(line) = output.next_line().await.unwrap() {
-        let message: Value = serde_json::from_str(&line).unwrap();
-        if message["id"] == id {
-            return message;
-        }
-    }
-    panic!("mcp-remote ended");
+    let mut caller = Caller::server(mcp_remote(&built_in)).await;
+    assert_eq!(caller.call().await, Ok(()));
+    let created = caller.call_tool("create_task", json!({ "title": "by mcp-remote" }));
+    assert_eq!(created.await, Ok(()));
+    let metrics = built_in.gateway.metrics().await;
+    let consents = metrics.sum(
+        "mcp_gateway_oauth_consents_total",
+        &[("decision", "allowed")],
+    );
+    assert_eq!(consents, 2.0, "the person was asked again");
 }
 
 #[tokio::test]

@@ -4,40 +4,75 @@ use e2e::sign_in::browser::Browser;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
 use rmcp::service::{RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::auth::AuthClient;
+use rmcp::transport::auth::{AuthClient, AuthorizationCallback};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::refusals::rust_step_up::challenged;
 use crate::sdks::rust_sdk::authorize_with;
 use crate::setting::built_in::{BuiltIn, PASSWORD, USER};
 use crate::sign_in::ledger;
 
-/// A client whose user signed in and allowed what it asked for. The SDK chooses the scopes.
-async fn connected(
-    built_in: &BuiltIn,
-    lifecycle: ClientLifecycleMode,
-) -> RunningService<RoleClient, ()> {
-    let user = async |address: &str| {
-        let mut browser = Browser::new(&built_in.gateway.uri(""));
-        let consent = browser.sign_in(address, USER, PASSWORD).await;
-        browser.allow(&consent).await
-    };
-    let manager = authorize_with(&built_in.url(), &[], user).await;
-    let client = AuthClient::new(e2e::client::http(), manager);
-    let config = StreamableHttpClientTransportConfig::with_uri(built_in.url());
-    let transport = StreamableHttpClientTransport::with_client(client, config);
-    ().serve_with_lifecycle(transport, lifecycle).await.unwrap()
+/// A client whose user signed in and allowed what it asked for.
+struct Connected {
+    auth: AuthClient<reqwest::Client>,
+    client: RunningService<RoleClient, ()>,
 }
 
-async fn echo(client: &RunningService<RoleClient, ()>) -> Result<CallToolResult, ServiceError> {
-    let arguments = json!({ "message": "hello" }).as_object().cloned().unwrap();
-    let call = CallToolRequestParams::new("secure_echo").with_arguments(arguments);
-    client.call_tool(call).await
+impl Connected {
+    /// It asks for these scopes; without any, the SDK asks for all of the resource.
+    async fn start(built_in: &BuiltIn, lifecycle: ClientLifecycleMode, scopes: &[&str]) -> Self {
+        let user = async |address: &str| user(built_in, address).await;
+        let manager = authorize_with(&built_in.url(), scopes, user).await;
+        let auth = AuthClient::new(e2e::client::http(), manager);
+        let config = StreamableHttpClientTransportConfig::with_uri(built_in.url());
+        let transport = StreamableHttpClientTransport::with_client(auth.clone(), config);
+        let client = ().serve_with_lifecycle(transport, lifecycle).await.unwrap();
+        Self { auth, client }
+    }
+
+    /// Asks the user for these scopes in addition.
+    async fn step_up(&self, built_in: &BuiltIn, scopes: &str) {
+        let manager = self.auth.auth_manager.lock().await;
+        let address = manager.request_scope_upgrade(scopes).await.unwrap();
+        let callback = user(built_in, &address).await;
+        let callback = AuthorizationCallback::from_redirect_url(&callback).unwrap();
+        manager
+            .exchange_code_for_token_with_issuer(
+                &callback.code,
+                &callback.csrf_token,
+                callback.issuer.as_deref(),
+            )
+            .await
+            .unwrap();
+    }
+}
+
+/// The user, from the authorization URL to the URL of the callback.
+async fn user(built_in: &BuiltIn, address: &str) -> String {
+    let mut browser = Browser::new(&built_in.gateway.uri(""));
+    let consent = browser.sign_in(address, USER, PASSWORD).await;
+    browser.allow(&consent).await
+}
+
+async fn call(
+    Connected { client, .. }: &Connected,
+    name: &'static str,
+    arguments: Value,
+) -> Result<CallToolResult, ServiceError> {
+    let arguments = arguments.as_object().cloned().unwrap();
+    client
+        .call_tool(CallToolRequestParams::new(name).with_arguments(arguments))
+        .await
+}
+
+async fn echo(client: &Connected) -> Result<CallToolResult, ServiceError> {
+    call(client, "secure_echo", json!({ "message": "hello" })).await
 }
 
 /// Who the task server says that the caller is.
-async fn subject(client: &RunningService<RoleClient, ()>) -> String {
+async fn subject(client: &Connected) -> String {
     let result = echo(client).await.unwrap();
     let content = result.structured_content.unwrap();
     content["subject"].as_str().unwrap().to_owned()
@@ -47,7 +82,7 @@ async fn subject(client: &RunningService<RoleClient, ()>) -> String {
 async fn refreshes_until_it_is_revoked(lifecycle: ClientLifecycleMode) {
     let built_in = BuiltIn::changed(ledger::short).await;
     let gateway = &built_in.gateway;
-    let client = connected(&built_in, lifecycle.clone()).await;
+    let client = Connected::start(&built_in, lifecycle.clone(), &[]).await;
     let ids = ledger::clients(gateway).await;
     assert_eq!(ids.len(), 1, "{ids:?}");
     let refresh = ("refresh_token", "issued");
@@ -62,7 +97,7 @@ async fn refreshes_until_it_is_revoked(lifecycle: ClientLifecycleMode) {
     ledger::more(gateway, &ids[0], ("refresh_token", "invalid_grant"), 0).await;
 
     // The SDK leaves it to its host to ask the user again.
-    let again = connected(&built_in, lifecycle).await;
+    let again = Connected::start(&built_in, lifecycle, &[]).await;
     assert_eq!(subject(&again).await, format!("u:{USER}"));
 }
 
@@ -77,4 +112,17 @@ async fn the_modern_rust_sdk_signs_in_refreshes_and_notices_a_revocation() {
 #[tokio::test]
 async fn the_legacy_rust_sdk_signs_in_refreshes_and_notices_a_revocation() {
     refreshes_until_it_is_revoked(ClientLifecycleMode::Initialize).await;
+}
+
+#[tokio::test]
+async fn the_rust_sdk_steps_up_for_a_tool_that_needs_more() {
+    let built_in = BuiltIn::start().await;
+    let client =
+        Connected::start(&built_in, ClientLifecycleMode::Initialize, &["tasks:read"]).await;
+    let create = async || call(&client, "create_task", json!({ "title": "by rmcp" })).await;
+    let scopes = challenged(create().await);
+    assert_eq!(scopes, "tasks:read tasks:write");
+    client.step_up(&built_in, &scopes).await;
+    let created = create().await.unwrap();
+    assert_ne!(created.is_error, Some(true), "{created:?}");
 }
