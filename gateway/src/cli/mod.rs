@@ -154,4 +154,23 @@ mod tests {
             assert_eq!(source.path(), PathBuf::from(expected), "{typed:?}");
         }
     }
+
+    #[test]
+    fn an_id_may_begin_with_a_hyphen() {
+        let ids = ["-7fgv_8hruhvtTgasVu4Yg", "--fgv_8hruhvtTgasVu4Yg", "abc"];
+        for id in ids {
+            for typed in [
+                ["--json", "--config", "b.yaml", id],
+                [id, "--json", "--config", "b.yaml"],
+                ["--config", "b.yaml", id, "--json"],
+            ] {
+                let line = ["mcp-gateway", "oauth", "grants", "revoke"];
+                let parsed = Arguments::try_parse_from(line.iter().chain(&typed));
+                let shown = format!("{:?}", parsed.unwrap().command);
+                for part in [&format!("id: {id:?}"), "json: true", "b.yaml"] {
+                    assert!(shown.contains(part), "{shown}");
+                }
+            }
+        }
+    }
 }

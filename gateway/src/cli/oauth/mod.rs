@@ -44,7 +44,8 @@ pub(super) enum Action {
     /// Revoke one. A client's grants end with it, and tokens of an ended grant are refused at once.
     Revoke {
         /// The id, as `list` prints it.
-        #[arg(value_name = "ID")]
+        // One in 64 begins with a hyphen.
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
         #[command(flatten)]
         gateway: RunningGateway,
