@@ -1,7 +1,9 @@
-//! What real clients do when a token expires, and when an operator revokes the grant: each keeps running and calls again.
+//! What real clients do when a token expires, when an operator revokes the grant, and when their registration is removed: each keeps
+//! running and calls again.
 
 use e2e::process::binary::repository;
 use e2e::process::tool::tool;
+use e2e::sign_in::operator::oauth;
 use tokio::process::Command;
 
 use crate::sdks::programs::{python, typescript, typescript_1};
@@ -15,6 +17,19 @@ struct Row {
     command: fn(&BuiltIn) -> Command,
     /// It speaks MCP on its standard input and output.
     is_server: bool,
+    /// What it does where its registration was removed.
+    removed: Removed,
+}
+
+/// What a call does after the registration of its client was removed.
+#[derive(Debug, PartialEq, Eq)]
+enum Removed {
+    /// It registers the client again, its user signs in, and it passes.
+    Registers,
+    /// The same, but it fails: its session belongs to the client that was removed, and the client does not begin a new one.
+    RegistersAndLosesItsSession,
+    /// Its user reads on a page that the client is not known, and it fails.
+    Fails,
 }
 
 const ROWS: [Row; 6] = [
@@ -22,31 +37,37 @@ const ROWS: [Row; 6] = [
         name: "Python mcp, modern",
         command: |built_in| sdk(built_in, python(), &["--mode", "modern"]),
         is_server: false,
+        removed: Removed::Fails,
     },
     Row {
         name: "Python mcp, legacy",
         command: |built_in| sdk(built_in, python(), &["--mode", "legacy"]),
         is_server: false,
+        removed: Removed::Fails,
     },
     Row {
         name: "fastmcp",
         command: fastmcp,
         is_server: false,
+        removed: Removed::Registers,
     },
     Row {
         name: "TypeScript 2",
         command: |built_in| sdk(built_in, typescript(), &["--mode", "modern"]),
         is_server: false,
+        removed: Removed::Registers,
     },
     Row {
         name: "TypeScript 1",
         command: |built_in| sdk(built_in, typescript_1(), &["--refresh-tokens", "kept"]),
         is_server: false,
+        removed: Removed::RegistersAndLosesItsSession,
     },
     Row {
         name: "mcp-remote",
         command: mcp_remote,
         is_server: true,
+        removed: Removed::Registers,
     },
 ];
 
@@ -122,10 +143,30 @@ impl Signed {
         assert_eq!(self.caller.call().await, Ok(()), "{}", self.row.name);
         ledger::more(&built_in.gateway, &self.id, code, before).await;
     }
+
+    /// Its registration was removed, as an unused one is.
+    async fn comes_back(&mut self, built_in: &BuiltIn) -> Removed {
+        println!("{}, removed", self.row.name);
+        oauth(&built_in.gateway, &["clients", "revoke", &self.id]).await;
+        let known = ledger::clients(&built_in.gateway).await;
+        assert!(!known.contains(&self.id), "{known:?}");
+        let called = self.caller.call().await;
+        println!("{called:?}");
+        let mut now = ledger::clients(&built_in.gateway).await;
+        now.retain(|id| !known.contains(id));
+        match (now.len(), called) {
+            (1, Ok(())) => Removed::Registers,
+            (1, Err(why)) if why.contains("Session not found") => {
+                Removed::RegistersAndLosesItsSession
+            }
+            (0, Err(_)) => Removed::Fails,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
-async fn each_client_refreshes_an_expired_token_and_asks_again_after_a_revocation() {
+async fn each_client_refreshes_asks_again_after_a_revocation_and_registers_again() {
     let built_in = BuiltIn::changed(ledger::short).await;
     let mut clients = Vec::new();
     for row in &ROWS {
@@ -137,5 +178,9 @@ async fn each_client_refreshes_an_expired_token_and_asks_again_after_a_revocatio
     }
     for client in &mut clients {
         client.asks_again(&built_in).await;
+    }
+    for client in &mut clients {
+        let found = client.comes_back(&built_in).await;
+        assert_eq!(found, client.row.removed, "{}", client.row.name);
     }
 }
