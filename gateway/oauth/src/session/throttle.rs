@@ -5,8 +5,9 @@
 //! user signed in before have counts of their own. A name that is in no file is counted as an account is, so that answers do not
 //! say which names exist. Accounts of the file are never forgotten for others; strange names and addresses are, the oldest first.
 //!
-//! An attempt counts when it begins, so that many at once are not free; it is given back when the password was right, or was never
-//! looked at. Times are those of a clock that only goes forward.
+//! Only wrong passwords count, so that people who sign in at the same time do not slow one another down. That holds back guesses at
+//! the same time too, because passwords are looked at one after the other: [`Throttle::check`] before each, [`Throttle::failed`] or
+//! [`Throttle::succeeded`] after it. Times are those of a clock that only goes forward.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
@@ -76,13 +77,23 @@ impl Throttled {
     }
 }
 
-/// An attempt that was counted.
+/// An attempt to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 pub struct Attempt {
     account: AccountKey,
     is_known: bool,
     address: CountedAddress,
+}
+
+impl Attempt {
+    /// An attempt with this name, as it was typed; `is_known` if the file has it.
+    pub fn new(name: &str, is_known: bool, address: CountedAddress) -> Self {
+        Self {
+            account: account_key(name),
+            is_known,
+            address,
+        }
+    }
 }
 
 /// A digest of a name, so that long names need no more memory.
@@ -105,44 +116,35 @@ struct Account {
 }
 
 impl Throttle {
-    /// Counts an attempt to sign in with this name, as it was typed; `is_known` if the file has it.
+    /// Whether the password of this attempt may be looked at now.
     ///
     /// # Errors
-    /// [`Throttled`]: it has to wait, and does not count.
-    pub fn begin(
-        &mut self,
-        name: &str,
-        is_known: bool,
-        address: CountedAddress,
-        now: Duration,
-    ) -> Result<Attempt, Throttled> {
-        let account = account_key(name);
-        let by_account = self.of_account(account, is_known, address);
+    /// [`Throttled`]: it has to wait.
+    pub fn check(&self, attempt: &Attempt, now: Duration) -> Result<(), Throttled> {
+        let by_account = self.of_account(attempt);
         let by_account = by_account.map_or(Duration::ZERO, |count| count.wait(&BY_ACCOUNT, now));
-        let by_address = self.addresses.get(&address);
+        let by_address = self.addresses.get(&attempt.address);
         let by_address = by_address.map_or(Duration::ZERO, |count| count.wait(&BY_ADDRESS, now));
         let (by, wait) = if by_account >= by_address {
             (ThrottledBy::Account, by_account)
         } else {
             (ThrottledBy::Address, by_address)
         };
-        if !wait.is_zero() {
-            return Err(Throttled { by, wait });
+        match wait.is_zero() {
+            true => Ok(()),
+            false => Err(Throttled { by, wait }),
         }
-        let attempt = Attempt {
-            account,
-            is_known,
-            address,
-        };
-        self.of_account_mut(&attempt).add(&BY_ACCOUNT, now);
-        self.addresses.entry(address).add(&BY_ADDRESS, now);
-        Ok(attempt)
     }
 
-    /// The password was right: the attempt is given back, and the account begins anew at this address. What others tried from there
-    /// stays, so that nobody can clear an address with an account of their own.
-    pub fn succeeded(&mut self, attempt: Attempt) {
-        self.give_back(attempt);
+    /// The password was wrong: the attempt counts.
+    pub fn failed(&mut self, attempt: &Attempt, now: Duration) {
+        self.of_account_mut(attempt).add(&BY_ACCOUNT, now);
+        self.addresses.entry(attempt.address).add(&BY_ADDRESS, now);
+    }
+
+    /// The password was right: the account begins anew at this address. What others tried from there stays, so that nobody can clear
+    /// an address with an account of their own.
+    pub fn succeeded(&mut self, attempt: &Attempt) {
         if attempt.is_known {
             let account = self.known.entry(attempt.account).or_default();
             account
@@ -153,12 +155,6 @@ impl Throttle {
                 .insert(0, (attempt.address, Count::default()));
             account.familiar.truncate(MAX_FAMILIAR);
         }
-    }
-
-    /// The password was not looked at: the attempt is given back.
-    pub fn give_back(&mut self, attempt: Attempt) {
-        self.of_account_mut(&attempt).give_back();
-        self.addresses.entry(attempt.address).give_back();
     }
 
     /// Forgets accounts that are no longer in the file. `names` are those that are.
@@ -172,18 +168,13 @@ impl Throttle {
         self.known.len() + self.strange.len() + self.addresses.len()
     }
 
-    fn of_account(
-        &self,
-        account: AccountKey,
-        is_known: bool,
-        address: CountedAddress,
-    ) -> Option<&Count> {
-        if !is_known {
-            return self.strange.get(&account);
+    fn of_account(&self, attempt: &Attempt) -> Option<&Count> {
+        if !attempt.is_known {
+            return self.strange.get(&attempt.account);
         }
-        let account = self.known.get(&account)?;
+        let account = self.known.get(&attempt.account)?;
         let mut familiar = account.familiar.iter();
-        let own = familiar.find(|(familiar, _)| *familiar == address);
+        let own = familiar.find(|(familiar, _)| *familiar == attempt.address);
         Some(own.map_or(&account.elsewhere, |(_, count)| count))
     }
 
@@ -218,10 +209,6 @@ impl Count {
         }
         self.attempts = self.attempts.saturating_add(1);
         self.last = now;
-    }
-
-    const fn give_back(&mut self) {
-        self.attempts = self.attempts.saturating_sub(1);
     }
 }
 
@@ -299,11 +286,32 @@ mod tests {
     ) -> (u32, Throttled) {
         let mut begun = 0;
         loop {
-            match throttle.begin(name, is_known, address(from), now) {
-                Ok(_) => begun += 1,
+            match wrong(throttle, name, is_known, from, now) {
+                Ok(()) => begun += 1,
                 Err(throttled) => return (begun, throttled),
             }
         }
+    }
+
+    /// A wrong password, if it may be looked at.
+    fn wrong(
+        throttle: &mut Throttle,
+        name: &str,
+        is_known: bool,
+        from: u32,
+        now: Duration,
+    ) -> Result<(), Throttled> {
+        let attempt = Attempt::new(name, is_known, address(from));
+        throttle.check(&attempt, now)?;
+        throttle.failed(&attempt, now);
+        Ok(())
+    }
+
+    /// A right password, which may always be looked at.
+    fn right(throttle: &mut Throttle, name: &str, from: u32) {
+        let attempt = Attempt::new(name, true, address(from));
+        throttle.check(&attempt, START).unwrap();
+        throttle.succeeded(&attempt);
     }
 
     #[test]
@@ -317,7 +325,7 @@ mod tests {
                 assert_eq!(throttled.by, ThrottledBy::Account);
                 assert_eq!(throttled.wait, wait * SECOND, "{is_known}");
                 now += throttled.wait - Duration::from_nanos(1);
-                let early = throttle.begin("ana", is_known, address(1), now);
+                let early = wrong(&mut throttle, "ana", is_known, 1, now);
                 assert_eq!(early.unwrap_err().retry_after(), 1);
                 now += Duration::from_nanos(1);
                 let (begun, next) = free(&mut throttle, "ana", is_known, 1, now);
@@ -336,10 +344,10 @@ mod tests {
     fn a_name_is_counted_as_it_is_compared() {
         let mut throttle = Throttle::default();
         for name in ["ana", "Ana", " ANA", "aNa ", "anA"] {
-            let _ = throttle.begin(name, true, address(1), START).unwrap();
+            wrong(&mut throttle, name, true, 1, START).unwrap();
         }
-        assert!(throttle.begin("ana", true, address(1), START).is_err());
-        assert!(throttle.begin("bo", true, address(1), START).is_ok());
+        assert!(wrong(&mut throttle, "ana", true, 1, START).is_err());
+        assert!(wrong(&mut throttle, "bo", true, 1, START).is_ok());
     }
 
     #[test]
@@ -347,26 +355,25 @@ mod tests {
         let mut throttle = Throttle::default();
         for number in 0..BY_ADDRESS.free {
             let name = format!("user {number}");
-            let _ = throttle.begin(&name, false, address(1), START).unwrap();
+            wrong(&mut throttle, &name, false, 1, START).unwrap();
         }
-        let throttled = throttle.begin("one more", true, address(1), START);
+        let throttled = wrong(&mut throttle, "one more", true, 1, START);
         let expected = Throttled {
             by: ThrottledBy::Address,
             wait: SECOND,
         };
         assert_eq!(throttled, Err(expected));
-        assert!(throttle.begin("one more", true, address(2), START).is_ok());
+        assert!(wrong(&mut throttle, "one more", true, 2, START).is_ok());
     }
 
     #[test]
     fn guesses_from_strange_addresses_do_not_keep_the_user_out() {
         let mut throttle = Throttle::default();
-        let attempt = throttle.begin("ana", true, address(1), START).unwrap();
-        throttle.succeeded(attempt);
+        right(&mut throttle, "ana", 1);
         for from in 10..10 + BY_ACCOUNT.free {
-            let _ = throttle.begin("ana", true, address(from), START).unwrap();
+            wrong(&mut throttle, "ana", true, from, START).unwrap();
         }
-        assert!(throttle.begin("ana", true, address(99), START).is_err());
+        assert!(wrong(&mut throttle, "ana", true, 99, START).is_err());
         // At home the user still has all attempts, and these are not endless.
         assert_eq!(
             free(&mut throttle, "ana", true, 1, START).0,
@@ -375,44 +382,29 @@ mod tests {
     }
 
     #[test]
-    fn a_right_password_gives_its_attempt_back_and_only_that() {
+    fn a_right_password_does_not_count_and_clears_no_address() {
         let mut throttle = Throttle::default();
         for _ in 0..1000 {
-            let attempt = throttle.begin("ana", true, address(1), START).unwrap();
-            throttle.succeeded(attempt);
+            right(&mut throttle, "ana", 1);
         }
         for number in 0..BY_ADDRESS.free - 1 {
             let name = format!("user {number}");
-            let _ = throttle.begin(&name, false, address(1), START).unwrap();
+            wrong(&mut throttle, &name, false, 1, START).unwrap();
         }
         // The account of a guesser does not clear the address.
-        let attempt = throttle.begin("ana", true, address(1), START).unwrap();
-        throttle.succeeded(attempt);
-        let _ = throttle.begin("last", false, address(1), START).unwrap();
-        assert!(throttle.begin("ana", true, address(1), START).is_err());
+        right(&mut throttle, "ana", 1);
+        wrong(&mut throttle, "last", false, 1, START).unwrap();
+        assert!(wrong(&mut throttle, "ana", true, 1, START).is_err());
     }
 
     #[test]
-    fn an_attempt_that_was_not_looked_at_is_given_back() {
+    fn many_addresses_together_have_no_more_attempts_at_an_account() {
         let mut throttle = Throttle::default();
-        for _ in 0..1000 {
-            let attempt = throttle.begin("ana", true, address(1), START).unwrap();
-            throttle.give_back(attempt);
-        }
-        assert_eq!(
-            free(&mut throttle, "ana", true, 1, START).0,
-            BY_ACCOUNT.free
-        );
-    }
-
-    #[test]
-    fn many_attempts_at_once_are_not_free() {
-        let mut throttle = Throttle::default();
-        let begun = (0..100).filter(|number| {
-            let from = address(1000 + number);
-            throttle.begin("ana", true, from, START).is_ok()
+        let looked_at = (0..100).filter(|number| {
+            let from = 1000 + number;
+            wrong(&mut throttle, "ana", true, from, START).is_ok()
         });
-        assert_eq!(begun.count(), BY_ACCOUNT.free as usize);
+        assert_eq!(looked_at.count(), BY_ACCOUNT.free as usize);
     }
 
     #[test]
@@ -421,13 +413,12 @@ mod tests {
         free(&mut throttle, "ana", true, 1, START);
         for number in 0..200_000 {
             let name = format!("stranger {number}");
-            let _ = throttle.begin(&name, false, address(number), START);
+            let _ = wrong(&mut throttle, &name, false, number, START);
             assert!(throttle.remembered() <= 2 * MAX_REMEMBERED + 1);
         }
-        assert!(throttle.begin("ana", true, address(7), START).is_err());
+        assert!(wrong(&mut throttle, "ana", true, 7, START).is_err());
         for from in 0..100 {
-            let attempt = throttle.begin("bo", true, address(from), START).unwrap();
-            throttle.succeeded(attempt);
+            right(&mut throttle, "bo", from);
         }
         let bo = &throttle.known[&account_key("bo")];
         assert_eq!(bo.familiar.len(), MAX_FAMILIAR);

@@ -18,7 +18,10 @@ use argon2::{
     password_hash::{self, phc},
 };
 use mcp_gateway_core::http::client_address::CountedAddress;
-use mcp_gateway_oauth::{secret::Secret, session::user::Users};
+use mcp_gateway_oauth::{
+    secret::Secret,
+    session::{throttle::Throttled, user::Users},
+};
 use tokio::sync::oneshot;
 
 /// Passwords that wait to be verified.
@@ -69,7 +72,20 @@ struct Job {
     password: Secret,
     hash: Secret,
     from: CountedAddress,
-    answer: oneshot::Sender<bool>,
+    turn: Box<dyn Turn>,
+    answer: oneshot::Sender<Result<bool, Throttled>>,
+}
+
+/// What happens before and after a password is verified. Both happen on the thread, so each turn knows how all turns before it ended.
+pub(crate) trait Turn: Send {
+    /// The turn has come.
+    ///
+    /// # Errors
+    /// [`Throttled`]: the password is not verified.
+    fn begins(&self) -> Result<(), Throttled>;
+
+    /// The password was verified.
+    fn ended(&self, is_right: bool);
 }
 
 impl PasswordVerification {
@@ -88,22 +104,23 @@ impl PasswordVerification {
         Ok(Self { queue })
     }
 
-    /// Whether this is the password of the hash. For a user who does not exist, the hash is that of [`dummy`], so that the answer
-    /// takes as long. If the caller is dropped before its turn, nothing is hashed.
+    /// Whether this is the password of the hash, if its turn may begin. For a user who does not exist, the hash is that of [`dummy`], so
+    /// that the answer takes as long. If the caller is dropped before its turn, nothing is hashed.
     ///
     /// # Errors
     /// [`Busy`].
     pub(crate) async fn verify(
         &self,
-        password: Secret,
-        hash: Secret,
+        (password, hash): (Secret, Secret),
         from: CountedAddress,
-    ) -> Result<bool, Busy> {
+        turn: Box<dyn Turn>,
+    ) -> Result<Result<bool, Throttled>, Busy> {
         let (answer, verified) = oneshot::channel();
         self.queue.add(Job {
             password,
             hash,
             from,
+            turn,
             answer,
         })?;
         // Another address took its place, or the thread has ended.
@@ -235,11 +252,15 @@ fn work(queue: &Queue) {
         if job.answer.is_closed() {
             continue;
         }
-        let begun = Instant::now();
-        let is_right = is_password_of(&job.password, &job.hash);
-        queue.lock().measured(begun.elapsed());
+        let verified = job.turn.begins().map(|()| {
+            let begun = Instant::now();
+            let is_right = is_password_of(&job.password, &job.hash);
+            queue.lock().measured(begun.elapsed());
+            job.turn.ended(is_right);
+            is_right
+        });
         // The caller may be gone.
-        let _ = job.answer.send(is_right);
+        let _ = job.answer.send(verified);
     }
 }
 
@@ -315,16 +336,29 @@ mod tests {
         Secret::new(hash_password(&Secret::new(password)).unwrap())
     }
 
+    /// A turn that always begins.
+    struct Always;
+
+    impl Turn for Always {
+        fn begins(&self) -> Result<(), Throttled> {
+            Ok(())
+        }
+
+        fn ended(&self, _is_right: bool) {}
+    }
+
     #[tokio::test]
     async fn a_password_is_verified() {
         let verification = PasswordVerification::start().unwrap();
         let hash = hash_of("correct horse");
         for (password, expected) in [("correct horse", true), ("wrong horse", false), ("", false)] {
-            let verified = verification.verify(Secret::new(password), hash.clone(), address(1));
-            assert_eq!(verified.await, Ok(expected), "{password}");
+            let both = (Secret::new(password), hash.clone());
+            let verified = verification.verify(both, address(1), Box::new(Always));
+            assert_eq!(verified.await, Ok(Ok(expected)), "{password}");
         }
-        let none = verification.verify(Secret::new("x"), Secret::new("no hash"), address(1));
-        assert_eq!(none.await, Ok(false));
+        let both = (Secret::new("x"), Secret::new("no hash"));
+        let none = verification.verify(both, address(1), Box::new(Always));
+        assert_eq!(none.await, Ok(Ok(false)));
     }
 
     #[test]
@@ -355,12 +389,15 @@ mod tests {
         assert_eq!(usual(&three), "m=9216,t=4,p=1");
     }
 
-    fn waiting(state: &mut State, from: u32) -> Result<oneshot::Receiver<bool>, Busy> {
+    type Verified = oneshot::Receiver<Result<bool, Throttled>>;
+
+    fn waiting(state: &mut State, from: u32) -> Result<Verified, Busy> {
         let (answer, verified) = oneshot::channel();
         let job = Job {
             password: Secret::new(""),
             hash: Secret::new(""),
             from: address(from),
+            turn: Box::new(Always),
             answer,
         };
         state.add(job).map(|()| verified)

@@ -17,7 +17,7 @@ use mcp_gateway_oauth::{
     },
 };
 
-use super::hashing::{self, Busy, PasswordVerification};
+use super::hashing::{self, Busy, PasswordVerification, Turn};
 
 /// Somebody cannot sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +39,7 @@ pub(crate) enum SignInFault {
 /// Sign-in with name and password.
 pub(crate) struct PasswordSignIn {
     people: ArcSwap<People>,
-    throttle: Mutex<Throttle>,
+    throttle: Arc<Mutex<Throttle>>,
     verification: PasswordVerification,
     started: Instant,
 }
@@ -58,7 +58,7 @@ impl PasswordSignIn {
     pub(crate) fn start(users: Users) -> io::Result<Self> {
         Ok(Self {
             people: ArcSwap::from_pointee(People::new(users)?),
-            throttle: Mutex::default(),
+            throttle: Arc::default(),
             verification: PasswordVerification::start()?,
             started: Instant::now(),
         })
@@ -93,51 +93,50 @@ impl PasswordSignIn {
     ) -> Result<User, SignInFault> {
         let (user, hash) = self.people.load().named(name);
         let is_known = user.is_some();
-        let mut attempt = self.begin(name, is_known, from)?;
-        let is_right = self.verification.verify(password, hash, from).await?;
-        attempt.is_looked_at = true;
-        match (is_right, user) {
-            (true, Some(user)) => {
-                self.throttle().succeeded(attempt.attempt);
-                Ok(user)
-            }
+        let turn = ThrottledTurn {
+            throttle: self.throttle.clone(),
+            attempt: Attempt::new(name, is_known, from),
+            started: self.started,
+        };
+        // Who has to wait anyway takes nobody's place. Attempts before this one may still fail, so it is asked again at its turn.
+        turn.begins()?;
+        let verified = self
+            .verification
+            .verify((password, hash), from, Box::new(turn));
+        match (verified.await??, user) {
+            (true, Some(user)) => Ok(user),
             _ => Err(SignInFault::Wrong { is_known }),
         }
     }
 
-    fn begin(
-        &self,
-        name: &str,
-        is_known: bool,
-        from: CountedAddress,
-    ) -> Result<Begun<'_>, Throttled> {
-        let now = self.started.elapsed();
-        let attempt = self.throttle().begin(name, is_known, from, now)?;
-        Ok(Begun {
-            sign_in: self,
-            attempt,
-            is_looked_at: false,
-        })
-    }
-
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.throttle)
     }
 }
 
-/// An attempt that was counted. It is given back when it ends before its password was looked at, also where the request was ended.
-struct Begun<'a> {
-    sign_in: &'a PasswordSignIn,
+/// The turn of an attempt: the throttle lets it begin, and learns how it ended. It counts also where its request was ended meanwhile.
+struct ThrottledTurn {
+    throttle: Arc<Mutex<Throttle>>,
     attempt: Attempt,
-    is_looked_at: bool,
+    started: Instant,
 }
 
-impl Drop for Begun<'_> {
-    fn drop(&mut self) {
-        if !self.is_looked_at {
-            self.sign_in.throttle().give_back(self.attempt);
+impl Turn for ThrottledTurn {
+    fn begins(&self) -> Result<(), Throttled> {
+        lock(&self.throttle).check(&self.attempt, self.started.elapsed())
+    }
+
+    fn ended(&self, is_right: bool) {
+        let mut throttle = lock(&self.throttle);
+        match is_right {
+            true => throttle.succeeded(&self.attempt),
+            false => throttle.failed(&self.attempt, self.started.elapsed()),
         }
     }
+}
+
+fn lock(throttle: &Mutex<Throttle>) -> MutexGuard<'_, Throttle> {
+    throttle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl People {
@@ -224,31 +223,55 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn attempts_that_were_not_looked_at_are_given_back() {
-        let sign_in = Arc::new(PasswordSignIn::start(users(PASSWORD)).unwrap());
-        // The file has no such user, so that each attempt has a name of its own.
-        let attempts: Vec<_> = (0..BY_ADDRESS.free)
-            .map(|number| {
-                let sign_in = Arc::clone(&sign_in);
-                tokio::spawn(async move {
-                    try_as(&sign_in, &format!("user {number}"), PASSWORD, 1).await
-                })
-            })
-            .collect();
-        let mut busy = 0;
+    /// How many attempts of each kind there are: right, wrong, throttled, busy.
+    async fn at_once(
+        sign_in: &Arc<PasswordSignIn>,
+        attempts: impl Iterator<Item = (&'static str, u32)>,
+    ) -> [u32; 4] {
+        let begin = |(password, from): (&'static str, u32)| {
+            let sign_in = Arc::clone(sign_in);
+            tokio::spawn(async move { try_as(&sign_in, "ana", password, from).await })
+        };
+        let attempts: Vec<_> = attempts.map(begin).collect();
+        let mut counts = [0; 4];
         for attempt in attempts {
-            let tried = tokio::time::timeout(Duration::from_secs(60), attempt).await;
-            let tried = tried.unwrap().unwrap().unwrap_err();
-            busy += u32::from(matches!(tried, SignInFault::Busy(_)));
+            let kind = match attempt.await.unwrap() {
+                Ok(_) => 0,
+                Err(SignInFault::Wrong { .. }) => 1,
+                Err(SignInFault::Throttled(_)) => 2,
+                Err(SignInFault::Busy(_)) => 3,
+            };
+            counts[kind] += 1;
         }
-        assert!(busy > 0, "the queue was never full");
-        let given_back = try_as(&sign_in, "ana", PASSWORD, 1).await;
-        assert!(given_back.is_ok(), "{given_back:?}");
+        counts
     }
 
     #[tokio::test]
-    async fn attempts_of_requests_that_were_ended_are_given_back() {
+    async fn right_passwords_at_once_are_not_throttled() {
+        let sign_in = Arc::new(PasswordSignIn::start(users(PASSWORD)).unwrap());
+        // Those of one address that find no place are told so, and count neither.
+        for attempts in [8, 40] {
+            let own = (0..attempts).map(|_| (PASSWORD, 1));
+            let [right, wrong, throttled, busy] = at_once(&sign_in, own).await;
+            assert_eq!((wrong, throttled, right + busy), (0, 0, attempts));
+            assert!(right >= 8, "{right}");
+        }
+        let everywhere = (0..3 * BY_ACCOUNT.free).map(|from| (PASSWORD, 100 + from));
+        let [_, wrong, throttled, _] = at_once(&sign_in, everywhere).await;
+        assert_eq!((wrong, throttled), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn of_wrong_passwords_at_once_no_more_are_looked_at_than_one_after_the_other() {
+        let sign_in = Arc::new(PasswordSignIn::start(users(PASSWORD)).unwrap());
+        let guesses = (0..6 * BY_ACCOUNT.free).map(|from| ("wrong horse", from));
+        let [right, wrong, throttled, _] = at_once(&sign_in, guesses).await;
+        assert_eq!((right, wrong), (0, BY_ACCOUNT.free));
+        assert!(throttled > 0);
+    }
+
+    #[tokio::test]
+    async fn requests_that_are_ended_before_their_turn_do_not_count() {
         let sign_in = PasswordSignIn::start(users(PASSWORD)).unwrap();
         for _ in 0..4 * BY_ADDRESS.free {
             let attempt = try_as(&sign_in, "ana", PASSWORD, 1);
