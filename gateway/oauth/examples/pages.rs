@@ -7,11 +7,12 @@ use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::{
     client::model::{Client, ClientMethod, ClientOrigin, DocumentSource, GrantTypes},
     pages::{
-        Branding, ClientUnknown, Colour, Consent, Destination, Fault, FaultView, SignIn,
-        SignInError, Unavailable, Why, client_unknown, completed, consent, fault, sign_in,
-        sign_out, signed_out, style::style_sheet, unavailable,
+        Branding, ClientUnknown, Colour, Consent, Fault, FaultView, NothingToAllow, SignIn,
+        SignInError, Unavailable, Why, client_unknown, completed, consent, fault, nothing_to_allow,
+        sign_in, sign_out, signed_out, style::style_sheet, unavailable,
     },
     profile::{ResourceProfile, ScopeProfile},
+    redirect_uri::ShownDestination,
     store::text::UnixTimeText,
 };
 
@@ -83,11 +84,11 @@ fn sign_in_pages(branding: &Branding) -> Vec<(&'static str, String)> {
 fn messages(branding: &Branding) -> Vec<(&'static str, String)> {
     let request_id = Some("01JE3V7Q2K8D5M4N");
     let fault = |fault: &Fault| fault_page(branding, fault, request_id);
-    let unavailable = |why: &Why, again| {
+    let unavailable = |why: &Why, retry_after, again| {
         unavailable(&Unavailable {
             branding,
             why,
-            retry_after: 30,
+            retry_after,
             again,
             request_id,
         })
@@ -106,18 +107,31 @@ fn messages(branding: &Branding) -> Vec<(&'static str, String)> {
         ("fault-other-browser", fault(&Fault::OtherBrowser)),
         ("fault-too-old", fault(&Fault::TooOld)),
         ("fault-form", fault(&Fault::Form)),
-        ("fault-nothing-to-allow", fault(&Fault::NothingToAllow)),
-        ("unavailable", unavailable(&Why::Server, None)),
+        (
+            "nothing-to-allow",
+            nothing_to_allow(&NothingToAllow {
+                branding,
+                user: "ana",
+                another_account: "/authorize?client_id=a&prompt=login",
+                request_id,
+            }),
+        ),
+        ("unavailable", unavailable(&Why::Server, Some(2), None)),
         (
             "unavailable-busy",
-            unavailable(&Why::Busy, Some("/authorize?client_id=a")),
+            unavailable(&Why::Busy, Some(2), Some("/authorize?client_id=a")),
         ),
         (
             "unavailable-document",
             unavailable(
                 &Why::Document("client.example".to_owned()),
+                Some(30),
                 Some("/authorize?client_id=a"),
             ),
+        ),
+        (
+            "unavailable-not-fetched",
+            unavailable(&Why::NotFetched("client.example".to_owned()), None, None),
         ),
         ("client-unknown", unknown("b1946ac9-2492-4d23")),
         ("client-unknown-hostile", unknown(HOSTILE)),
@@ -142,7 +156,7 @@ fn consent_pages(branding: &Branding) -> Result<Vec<(&'static str, String)>, Box
         is_used: false,
     };
     let claude = "https://claude.ai/oauth/mcp-oauth-client-metadata";
-    let shipped = DocumentSource::Shipped("2026-03".to_owned());
+    let shipped = DocumentSource::Shipped("2026-11".to_owned());
     let cases = [
         (
             "consent",
@@ -184,7 +198,7 @@ fn consent_pages(branding: &Branding) -> Result<Vec<(&'static str, String)>, Box
     ];
     let scopes = ScopeSet::parse("tasks:read tasks:write admin")?;
     let resource = resource();
-    let page = |(name, client, destination): &(&'static str, Client, Destination)| {
+    let page = |(name, client, destination): &(&'static str, Client, ShownDestination)| {
         let page = consent(&Consent {
             branding,
             client,
@@ -213,8 +227,8 @@ fn client(name: &str, id: &str, origin: ClientOrigin) -> Client {
     }
 }
 
-fn destination(scheme: &str, host: &str) -> Destination {
-    Destination {
+fn destination(scheme: &str, host: &str) -> ShownDestination {
+    ShownDestination {
         scheme: scheme.to_owned(),
         host: host.to_owned(),
         is_loopback: host.starts_with("localhost") || host.starts_with("127."),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER},
 };
 use mcp_gateway_oauth::{
@@ -111,23 +111,23 @@ pub(super) fn fault(
     }
 }
 
-/// The page of a server that cannot answer now (503). `again` is what the browser may ask for again.
+/// The page of a server that cannot answer now (503). With a time to wait, it offers to ask for the same page again.
 pub(super) fn unavailable(
     server: &Server,
     request: &LocalRequest,
-    (why, wait): (&Why, u64),
-    again: Option<&str>,
+    (why, wait): (&Why, Option<u64>),
     found: String,
 ) -> LocalAnswer {
+    let again = wait.and_then(|_| page_again(request));
     let html = message::unavailable(&Unavailable {
         branding: &server.settings.branding,
         why,
         retry_after: wait,
-        again,
+        again: again.as_deref(),
         request_id: Some(&request.request_id),
     });
     let mut answer = page(StatusCode::SERVICE_UNAVAILABLE, PageKind::Message, html);
-    answer.headers.push(retry_after(wait));
+    answer.headers.extend(wait.map(retry_after));
     answer.found = Some(found);
     answer
 }
@@ -138,8 +138,18 @@ pub(super) fn no_store(
     request: &LocalRequest,
     error: &impl ToString,
 ) -> LocalAnswer {
-    let why = (&Why::Server, RETRY_AFTER_SECONDS);
-    unavailable(server, request, why, None, error.to_string())
+    let why = (&Why::Server, Some(RETRY_AFTER_SECONDS));
+    unavailable(server, request, why, error.to_string())
+}
+
+/// Path and query of the page that the browser asked for; none for a form.
+fn page_again(request: &LocalRequest) -> Option<String> {
+    let path = &request.path;
+    let with_query = || match &request.query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.clone(),
+    };
+    (request.method == Method::GET).then(with_query)
 }
 
 /// A redirect, of the browser to another page or back to the client (RFC 9700 §4.12: 303).

@@ -113,6 +113,6 @@ fn unavailable(
         let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
         return answers::error(status, code, description).with_found(found);
     }
-    let why = (&Why::Busy, BUSY_SECONDS);
-    answers::unavailable(server, request, why, None, found)
+    let why = (&Why::Busy, Some(BUSY_SECONDS));
+    answers::unavailable(server, request, why, found)
 }

@@ -6,11 +6,12 @@ use mcp_gateway_core::scope::{OFFLINE_ACCESS, ScopeSet};
 use super::{
     branding::Branding,
     layout::Layout,
-    shown::{MAX_DESCRIPTION, MAX_NAME, MAX_TEXT, Shown, shown, shown_text},
+    shown::{MAX_DESCRIPTION, MAX_NAME, MAX_TEXT, shown, shown_text},
 };
 use crate::{
     client::model::{Client, ClientOrigin, DocumentSource},
     profile::ResourceProfile,
+    redirect_uri::ShownDestination,
 };
 
 /// What the consent page needs.
@@ -21,7 +22,7 @@ pub struct Consent<'a> {
     /// Who asks.
     pub client: &'a Client,
     /// Where the answer goes.
-    pub destination: &'a Destination,
+    pub destination: &'a ShownDestination,
     /// What it asks for access to.
     pub resource: &'a ResourceProfile,
     /// What it would be allowed.
@@ -34,19 +35,6 @@ pub struct Consent<'a> {
     pub another_account: &'a str,
     /// The sealed interaction (`interaction`).
     pub interaction: &'a str,
-}
-
-/// Where an answer goes, as people see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
-    /// The scheme of the redirect URI.
-    pub scheme: String,
-    /// Its host, with its port if it has one.
-    pub host: String,
-    /// Whether the host is the loopback interface.
-    pub is_loopback: bool,
-    /// Whether the scheme is neither http nor https: then a host means nothing and is not shown.
-    pub is_private_scheme: bool,
 }
 
 /// How far people can believe what a client says of itself.
@@ -107,8 +95,9 @@ struct Page<'a> {
     client: String,
     id: String,
     standing: Standing,
-    destination: &'a Destination,
-    warnings: Vec<String>,
+    has_hidden_name: bool,
+    destination: &'a ShownDestination,
+    needs_care: bool,
     resource: String,
     uri: String,
     scopes: Vec<ShownScope>,
@@ -123,9 +112,11 @@ pub fn consent(view: &Consent<'_>) -> String {
     let name = view.client.name.as_deref();
     let name = name.and_then(|name| shown(name, MAX_NAME));
     let standing = Standing::of(view.client);
+    let has_hidden_name = name.as_ref().is_some_and(|name| name.has_hidden);
     let page = Page {
         page: Layout::new(view.branding, "Allow access?"),
-        warnings: warnings(&standing, view.destination, name.as_ref()),
+        needs_care: has_hidden_name || needs_care(&standing, view.destination),
+        has_hidden_name,
         client: name.map_or_else(
             || "An application without a name".to_owned(),
             |name| name.text,
@@ -172,35 +163,7 @@ fn scopes(view: &Consent<'_>) -> Vec<ShownScope> {
     asked.iter().map(shown_scope).collect()
 }
 
-fn warnings(standing: &Standing, destination: &Destination, name: Option<&Shown>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    match standing {
-        Standing::Registered => warnings.push(
-            "Nobody has checked who this is. Anybody can register an application with this name."
-                .to_owned(),
-        ),
-        Standing::Unknown => warnings.push(
-            "Nobody has checked who this is. The application is not known to this server."
-                .to_owned(),
-        ),
-        _ => {}
-    }
-    if name.is_some_and(|name| name.has_hidden) {
-        warnings.push(
-            "The name of the application has characters that cannot be seen. They are shown as [U+…]."
-                .to_owned(),
-        );
-    }
-    if destination.is_private_scheme {
-        warnings.push(
-            "The answer goes to an app on this device. Another app could pretend to be this one."
-                .to_owned(),
-        );
-    } else if destination.is_loopback {
-        warnings.push(
-            "The answer goes to a program on this computer. Another program on it could pretend to be this one."
-                .to_owned(),
-        );
-    }
-    warnings
+/// Whether somebody else may be behind the request: nobody has checked who asks, or any program on the device may get the answer.
+const fn needs_care(standing: &Standing, destination: &ShownDestination) -> bool {
+    !standing.is_verified() || destination.is_loopback || destination.is_private_scheme
 }

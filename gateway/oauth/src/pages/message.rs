@@ -20,8 +20,6 @@ pub enum Fault {
     TooOld,
     /// The form is incomplete.
     Form,
-    /// The user may not allow any of what the client asks for, and so is not asked.
-    NothingToAllow,
 }
 
 impl Fault {
@@ -29,7 +27,7 @@ impl Fault {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Request(_) | Self::TooOld | Self::Form => StatusCode::BAD_REQUEST,
-            Self::OtherBrowser | Self::NothingToAllow => StatusCode::FORBIDDEN,
+            Self::OtherBrowser => StatusCode::FORBIDDEN,
         }
     }
 
@@ -39,7 +37,6 @@ impl Fault {
             Self::OtherBrowser => "Please start again",
             Self::TooOld => "That took too long",
             Self::Form => "The form was incomplete",
-            Self::NothingToAllow => "You may not allow this",
         }
     }
 
@@ -50,7 +47,7 @@ impl Fault {
                 "You can close this window. If it happens again, send the details below to the makers of the application.",
             ],
             Self::OtherBrowser => &[
-                "This page does not belong to the sign-in of this browser. Perhaps you signed in again in another tab, or cookies are blocked.",
+                "This page does not belong to the sign-in of this browser. Perhaps you signed out or used another account in another tab, or cookies are blocked.",
                 "Nothing was allowed. Go back to the application and connect again. If you see this again, allow cookies for this site.",
             ],
             Self::TooOld => &[
@@ -60,10 +57,6 @@ impl Fault {
             Self::Form => &[
                 "Something that the page should have sent is missing. Nothing was allowed.",
                 "Go back to the application and connect again.",
-            ],
-            Self::NothingToAllow => &[
-                "The application asks for access that your account does not have. Nothing was allowed.",
-                "Ask the operator of this server for the access, or go back to the application and use another account.",
             ],
         }
     }
@@ -87,6 +80,38 @@ pub fn fault(view: &FaultView<'_>) -> String {
     if let Fault::Request(text) = view.fault {
         page.fact("What is wrong", text);
     }
+    page.request_id(view.request_id);
+    page.text()
+}
+
+/// What the page for a user who may allow nothing needs.
+#[derive(Clone, Copy, Debug)]
+pub struct NothingToAllow<'a> {
+    /// How the pages look.
+    pub branding: &'a Branding,
+    /// Who is signed in.
+    pub user: &'a str,
+    /// Path and query of the same request, with `prompt=login`.
+    pub another_account: &'a str,
+    /// The request's id in the server's log.
+    pub request_id: Option<&'a str>,
+}
+
+/// The page for a user who may allow none of what the client asks for, and so is not asked (403).
+pub fn nothing_to_allow(view: &NothingToAllow<'_>) -> String {
+    let mut page = Page::new(view.branding, "You may not allow this", &[]);
+    page.page.title = format!("Error: {}", page.page.title);
+    let user = shown_text(view.user, MAX_NAME);
+    page.paragraphs = vec![
+        format!(
+            "You are signed in as {user}. The application asks for access that this account does not have. Nothing was allowed."
+        ),
+        "Use another account, or ask the operator of this server for the access.".to_owned(),
+    ];
+    page.link = Some(Link {
+        target: view.another_account,
+        label: "Use another account",
+    });
     page.request_id(view.request_id);
     page.text()
 }
@@ -132,6 +157,8 @@ pub enum Why {
     Busy,
     /// The client's metadata document on this host cannot be fetched.
     Document(String),
+    /// Metadata documents are not fetched, and the program has no copy of the one on this host.
+    NotFetched(String),
 }
 
 /// What the page of an unavailable server needs.
@@ -141,8 +168,8 @@ pub struct Unavailable<'a> {
     pub branding: &'a Branding,
     /// Why.
     pub why: &'a Why,
-    /// After how many seconds it may work (`Retry-After`).
-    pub retry_after: u64,
+    /// After how many seconds it may work (`Retry-After`); none if it will not before the operator changes something.
+    pub retry_after: Option<u64>,
     /// Path and query of the same page, if it can be asked for again.
     pub again: Option<&'a str>,
     /// The request's id in the server's log.
@@ -151,7 +178,21 @@ pub struct Unavailable<'a> {
 
 /// The page of a server that cannot answer now (503).
 pub fn unavailable(view: &Unavailable<'_>) -> String {
-    let (heading, reason) = match view.why {
+    let (heading, reason) = reason(view.why);
+    let mut page = Page::new(view.branding, heading, &[]);
+    page.page.title = format!("Error: {}", page.page.title);
+    page.paragraphs = vec![reason, what_to_do(view)];
+    page.link = view.again.map(|target| Link {
+        target,
+        label: "Try again",
+    });
+    page.request_id(view.request_id);
+    page.text()
+}
+
+fn reason(why: &Why) -> (&'static str, String) {
+    const CHECKED: &str = "The application cannot be checked";
+    match why {
         Why::Server => (
             "Not available at the moment",
             "The server cannot do this at the moment. Nothing was allowed.".to_owned(),
@@ -162,17 +203,26 @@ pub fn unavailable(view: &Unavailable<'_>) -> String {
         ),
         Why::Document(host) => {
             let host = shown_text(host, MAX_NAME);
-            let reason = format!("This server could not ask {host} about the application.");
-            ("The application cannot be checked", reason)
+            let reason = format!(
+                "This server could not ask {host} about the application. Nothing was allowed."
+            );
+            (CHECKED, reason)
         }
-    };
-    let wait = format!("Please try again in {}.", shown_time(view.retry_after));
-    let mut page = Page::new(view.branding, heading, &[]);
-    page.page.title = format!("Error: {}", page.page.title);
-    page.paragraphs = vec![reason, wait];
-    page.again = view.again;
-    page.request_id(view.request_id);
-    page.text()
+        Why::NotFetched(host) => {
+            let host = shown_text(host, MAX_NAME);
+            let reason = format!(
+                "This server does not know the application, and does not ask {host} about it. Nothing was allowed."
+            );
+            (CHECKED, reason)
+        }
+    }
+}
+
+fn what_to_do(view: &Unavailable<'_>) -> String {
+    match view.retry_after {
+        Some(seconds) => format!("Please try again in {}.", shown_time(seconds)),
+        None => "Ask the operator of this server to add the application to its clients, or to let it fetch such descriptions (metadata_documents.fetch).".to_owned(),
+    }
 }
 
 /// The page for a request that was answered before: the way ends here.
@@ -216,6 +266,12 @@ struct Fact {
     value: String,
 }
 
+/// A link that looks like a button.
+struct Link<'a> {
+    target: &'a str,
+    label: &'static str,
+}
+
 #[derive(Template)]
 #[template(path = "message.html")]
 struct Page<'a> {
@@ -223,7 +279,7 @@ struct Page<'a> {
     heading: &'a str,
     paragraphs: Vec<String>,
     steps: &'a [&'a str],
-    again: Option<&'a str>,
+    link: Option<Link<'a>>,
     sign_out: Option<&'a str>,
     facts: Vec<Fact>,
 }
@@ -235,7 +291,7 @@ impl<'a> Page<'a> {
             heading,
             paragraphs: paragraphs.iter().map(|text| (*text).to_owned()).collect(),
             steps: &[],
-            again: None,
+            link: None,
             sign_out: None,
             facts: Vec::new(),
         }
@@ -249,7 +305,7 @@ impl<'a> Page<'a> {
     }
 
     fn request_id(&mut self, id: Option<&str>) {
-        self.fact("Number of the request", id.unwrap_or_default());
+        self.fact("Request ID", id.unwrap_or_default());
     }
 
     fn text(&self) -> String {

@@ -14,11 +14,11 @@ pub mod sign_in;
 pub mod style;
 
 pub use branding::{Branding, Colour};
-pub use consent::{Consent, Destination, consent};
+pub use consent::{Consent, consent};
 pub use headers::{PageKind, headers};
 pub use message::{
-    ClientUnknown, Fault, FaultView, Unavailable, Why, client_unknown, completed, fault, sign_out,
-    signed_out, unavailable,
+    ClientUnknown, Fault, FaultView, NothingToAllow, Unavailable, Why, client_unknown, completed,
+    fault, nothing_to_allow, sign_out, signed_out, unavailable,
 };
 pub use sign_in::{SignIn, SignInError, sign_in};
 

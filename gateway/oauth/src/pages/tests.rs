@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     client::model::{Client, ClientMethod, ClientOrigin, DocumentSource, GrantTypes},
     profile::{ResourceProfile, ScopeProfile},
+    redirect_uri::ShownDestination,
     store::text::UnixTimeText,
 };
 
@@ -43,8 +44,8 @@ fn client(name: Option<&str>, id: &str, origin: ClientOrigin) -> Client {
     }
 }
 
-fn web(host: &str) -> Destination {
-    Destination {
+fn web(host: &str) -> ShownDestination {
+    ShownDestination {
         scheme: "https".to_owned(),
         host: host.to_owned(),
         is_loopback: false,
@@ -68,7 +69,7 @@ fn resource(text: &str) -> ResourceProfile {
     }
 }
 
-fn consent_page(client: &Client, destination: &Destination, text: &str) -> String {
+fn consent_page(client: &Client, destination: &ShownDestination, text: &str) -> String {
     consent(&Consent {
         branding: &branding(text),
         client,
@@ -121,7 +122,15 @@ fn every_page(text: &str) -> Vec<(&'static str, String)> {
         ("other browser", fault(&Fault::OtherBrowser)),
         ("too old", fault(&Fault::TooOld)),
         ("form", fault(&Fault::Form)),
-        ("nothing to allow", fault(&Fault::NothingToAllow)),
+        (
+            "nothing to allow",
+            nothing_to_allow(&NothingToAllow {
+                branding,
+                user: text,
+                another_account: "/authorize?client_id=a&prompt=login",
+                request_id: Some(text),
+            }),
+        ),
         (
             "client unknown",
             client_unknown(&ClientUnknown {
@@ -135,8 +144,18 @@ fn every_page(text: &str) -> Vec<(&'static str, String)> {
             unavailable(&Unavailable {
                 branding,
                 why: &Why::Document(text.to_owned()),
-                retry_after: 5,
+                retry_after: Some(5),
                 again: Some("/authorize?client_id=a"),
+                request_id: Some(text),
+            }),
+        ),
+        (
+            "unavailable, not fetched",
+            unavailable(&Unavailable {
+                branding,
+                why: &Why::NotFetched(text.to_owned()),
+                retry_after: None,
+                again: None,
                 request_id: Some(text),
             }),
         ),
@@ -171,7 +190,7 @@ fn nothing_of_others_is_markup_on_any_page() {
     }
 }
 
-/// The tags of a page, without the values of attributes. There is one warning more where a name has hidden characters.
+/// The tags of a page, without the values of attributes. There is one paragraph more where a name has hidden characters.
 fn tags(page: &str) -> Vec<String> {
     let parts = page.split('<').skip(1);
     parts
@@ -179,7 +198,7 @@ fn tags(page: &str) -> Vec<String> {
             let tag = part.split('>').next().unwrap();
             tag.split('"').step_by(2).collect::<String>()
         })
-        .filter(|tag| !tag.ends_with("li"))
+        .filter(|tag| tag != "/p" && !tag.starts_with("p class="))
         .collect()
 }
 
@@ -252,10 +271,10 @@ fn consent_says_how_far_a_client_is_verified_and_warns_where_it_is_not() {
         ),
         (
             document(DocumentSource::Shipped("2026-03".to_owned())),
-            "Known as an application of <bdi>claude.ai</bdi>, as described in 2026-03",
+            "Known as an application of <bdi>claude.ai</bdi>, as described in <span class=\"whole\">2026-03</span>",
             false,
         ),
-        (registered(), "Not verified: it registered itself", true),
+        (registered(), "Not verified: anybody can register", true),
         (
             ClientOrigin::Provisional,
             "Not verified: this server does not know it",
@@ -273,7 +292,7 @@ fn consent_says_how_far_a_client_is_verified_and_warns_where_it_is_not() {
 #[test]
 fn a_loopback_answer_is_warned_about_and_a_private_scheme_is_not_shown_like_a_web_host() {
     let client = client(Some("Cursor"), "abc", ClientOrigin::Configured);
-    let loopback = Destination {
+    let loopback = ShownDestination {
         scheme: "http".to_owned(),
         host: "127.0.0.1:3334".to_owned(),
         is_loopback: true,
@@ -282,7 +301,7 @@ fn a_loopback_answer_is_warned_about_and_a_private_scheme_is_not_shown_like_a_we
     let page = consent_page(&client, &loopback, "x");
     assert!(page.contains("<span class=\"scheme\">http://</span><bdi>127.0.0.1:3334</bdi>"));
     assert!(page.contains("Another program on it could pretend to be this one"));
-    let private = Destination {
+    let private = ShownDestination {
         scheme: "cursor".to_owned(),
         host: "bank.example".to_owned(),
         is_loopback: false,
@@ -337,4 +356,55 @@ fn an_error_is_connected_to_the_fields_and_the_name_is_kept() {
     assert!(page.contains("name=\"username\" type=\"text\" value=\"ana\""));
     assert!(page.contains("name=\"password\" type=\"password\" value=\"\""));
     assert_eq!(page.matches("autofocus").count(), 1);
+}
+
+#[test]
+fn what_only_the_operator_can_change_is_not_tried_again() {
+    let branding = branding("Tasks");
+    for (why, retry_after, says, is_again) in [
+        (
+            Why::Document("client.example".to_owned()),
+            Some(30),
+            "Please try again in 30 seconds.",
+            true,
+        ),
+        (
+            Why::NotFetched("client.example".to_owned()),
+            None,
+            "(metadata_documents.fetch)",
+            false,
+        ),
+    ] {
+        let page = unavailable(&Unavailable {
+            branding: &branding,
+            why: &why,
+            retry_after,
+            again: is_again.then_some("/authorize?client_id=a"),
+            request_id: None,
+        });
+        assert!(
+            page.contains(says) && page.contains("client.example"),
+            "{page}"
+        );
+        assert_eq!(
+            page.to_lowercase().contains("try again"),
+            is_again,
+            "{page}"
+        );
+    }
+}
+
+#[test]
+fn who_may_allow_nothing_can_use_another_account() {
+    let page = nothing_to_allow(&NothingToAllow {
+        branding: &branding("Tasks"),
+        user: "bo",
+        another_account: "/authorize?client_id=a&prompt=login",
+        request_id: None,
+    });
+    let link = "<a class=\"button\" href=\"/authorize?client_id=a&#38;prompt=login\">Use another account</a>";
+    assert!(
+        page.contains(link) && page.contains("signed in as bo."),
+        "{page}"
+    );
 }

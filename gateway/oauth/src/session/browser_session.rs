@@ -19,6 +19,9 @@ use crate::{
 /// A session is written at most this often because it was used.
 pub const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
+/// Earlier names of a browser that are kept: of its last sign-ins.
+pub const MAX_EARLIER: usize = 8;
+
 /// Rows that are read at once where all sessions are looked at.
 const BATCH: usize = 256;
 
@@ -39,9 +42,10 @@ pub struct Session {
     pub idle_end: UnixTimeText,
     /// When it ends in any case.
     pub end: UnixTimeText,
-    /// The browser's name before it signed in: a sign-in form in another of its tabs is bound to this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<String>,
+    /// The names that the browser had before it signed in, the last first: forms in its other tabs are bound to these. Signing out
+    /// forgets them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
 }
 
 impl Row for Session {
@@ -68,9 +72,10 @@ impl Session {
         now.since(self.used.0) >= TOUCH_EVERY
     }
 
-    /// The browser's name before it signed in.
-    pub fn before(&self) -> Option<Browser> {
-        self.before.as_deref().and_then(Browser::from_text)
+    /// The names that the browser had before it signed in.
+    pub fn earlier(&self) -> impl Iterator<Item = Browser> {
+        let earlier = self.earlier.iter();
+        earlier.filter_map(|name| Browser::from_text(name))
     }
 }
 
@@ -87,9 +92,10 @@ pub fn start(
     lifetimes: &Lifetimes,
     now: UnixTime,
 ) -> Result<Session, StoreError> {
-    if let Some(before) = before {
-        end(rows, before)?;
-    }
+    let earlier = match before {
+        None => Vec::new(),
+        Some(before) => ended(rows, before, now)?,
+    };
     let session = Session {
         subject: user.subject(),
         name: user.name().to_owned(),
@@ -98,10 +104,19 @@ pub fn start(
         used: UnixTimeText(now),
         idle_end: UnixTimeText(now.plus(lifetimes.session_idle)),
         end: UnixTimeText(now.plus(lifetimes.session)),
-        before: before.map(|before| before.to_text()),
+        earlier,
     };
     table::insert(rows, browser.as_bytes(), &session)?;
     Ok(session)
+}
+
+/// Ends the session under a name that the browser has no longer; its names so far.
+fn ended(rows: &mut dyn Rows, before: &Browser, now: UnixTime) -> Result<Vec<String>, StoreError> {
+    let session = find(rows, before, now)?;
+    end(rows, before)?;
+    let earlier = session.map_or_else(Vec::new, |session| session.earlier);
+    let names = std::iter::once(before.to_text()).chain(earlier);
+    Ok(names.take(MAX_EARLIER).collect())
 }
 
 /// The session of a browser; none where nobody is signed in. It reads only: see [`Session::is_touch_due`].
@@ -240,9 +255,51 @@ mod tests {
         let lifetimes = Lifetimes::default();
         let (new, old) = (browser(2), browser(1));
         let session = start(&mut rows, &new, Some(&old), &user("bo"), &lifetimes, NOW).unwrap();
-        assert_eq!(session.before(), Some(old));
+        assert_eq!(session.earlier().collect::<Vec<_>>(), [old]);
         assert_eq!(find(&rows, &old, NOW).unwrap(), None);
         assert_eq!(find(&rows, &new, NOW).unwrap(), Some(session));
+    }
+
+    #[test]
+    fn a_browser_keeps_the_names_of_its_last_sign_ins_until_it_signs_out() {
+        let mut rows = MemoryRows::default();
+        let lifetimes = Lifetimes::default();
+        let mut sign_in = |seed: u8, before: Option<u8>| {
+            let before = before.map(browser);
+            let user = user("ana");
+            start(
+                &mut rows,
+                &browser(seed),
+                before.as_ref(),
+                &user,
+                &lifetimes,
+                NOW,
+            )
+            .unwrap()
+        };
+        let many = u8::try_from(MAX_EARLIER).unwrap() + 3;
+        let mut session = sign_in(1, Some(0));
+        for seed in 2..=many {
+            session = sign_in(seed, Some(seed - 1));
+        }
+        let expected: Vec<_> = (0..many).rev().take(MAX_EARLIER).map(browser).collect();
+        assert_eq!(session.earlier().collect::<Vec<_>>(), expected);
+        // Without its cookie, which signing out removes, it has none.
+        assert_eq!(sign_in(100, None).earlier().count(), 0);
+        end(&mut rows, &browser(many)).unwrap();
+        let user = user("ana");
+        let again = start(
+            &mut rows,
+            &browser(101),
+            Some(&browser(many)),
+            &user,
+            &lifetimes,
+            NOW,
+        );
+        assert_eq!(
+            again.unwrap().earlier().collect::<Vec<_>>(),
+            [browser(many)]
+        );
     }
 
     #[test]

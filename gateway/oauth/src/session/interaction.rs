@@ -40,7 +40,7 @@ impl Step {
     }
 }
 
-/// An interaction. `T` is what travels: for sign-in the query of the authorization request, for consent the judged request.
+/// An interaction. `T` is what travels: for sign-in the query of the authorization request, for consent the judged request and its user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interaction<T> {
     /// Its id. The code that a consent leads to is found by it, so that a second consent leads to the same code.
@@ -77,8 +77,9 @@ impl<T: Serialize + DeserializeOwned> Interaction<T> {
         Ok(keys.seal(Purpose::Interaction, &context(step, browser), &plain))
     }
 
-    /// What a form's hidden field holds. `browsers` are the names that the browser has: for consent only the one of its cookie; for
-    /// sign-in also [`before`](super::Session::before), so that somebody who signed in in one tab can go on in another.
+    /// What a form's hidden field holds. `browsers` are the names that the browser has: that of its cookie, and its
+    /// [`earlier`](super::Session::earlier) ones, so that somebody who signed in in one tab can go on in another. A browser keeps these
+    /// while another user signs in, so the form of a signed-in user must also say whose it is.
     ///
     /// # Errors
     /// [`InteractionError`].

@@ -7,7 +7,7 @@ use mcp_gateway_oauth::{
     discovery::paths,
     form::{Form, encoded},
     pages::{
-        self, Consent, Destination, PageKind, SignIn,
+        self, Consent, NothingToAllow, PageKind, SignIn,
         message::{self, ClientUnknown, Fault, Why},
     },
     session::{
@@ -23,10 +23,11 @@ use super::{
     super::{
         answers::{self, Answered},
         clients::{self, NoClient},
-        documents::fault::RETRY_AFTER,
+        documents::fault::{DocumentFault, RETRY_AFTER},
         server::Server,
     },
     common::{Visitor, new_cookie, random_id, visitor},
+    consent::Asked,
     sign_in::SignInRequest,
 };
 use crate::{
@@ -107,17 +108,7 @@ async fn consent_page(
 ) -> Answered {
     let allowed = user.allowed(&asked.scopes.0);
     if allowed.is_empty() && !asked.scopes.0.is_empty() {
-        let found = format!(
-            "the user {} may allow none of {}",
-            user.name(),
-            asked.scopes.0
-        );
-        let page = answers::fault(server, request, &Fault::NothingToAllow, found);
-        return Ok(*refused_event(
-            page,
-            ErrorCode::AccessDenied.as_str(),
-            &client.id,
-        ));
+        return Ok(nothing_to_allow(server, request, asked, user));
     }
     if asked.prompt.none {
         return Ok(redirected_error(server, asked, ErrorCode::ConsentRequired));
@@ -131,29 +122,46 @@ async fn consent_page(
         return Ok(redirected_error(server, asked, ErrorCode::ServerError));
     };
     touch(server, session, cookie).await;
-    let shown = asked.redirect_uri.shown();
-    let asked = AuthorizationRequest {
-        scopes: mcp_gateway_oauth::store::text::ScopeSetText(allowed),
-        ..asked.clone()
+    let travels = Asked {
+        subject: session.subject.clone(),
+        request: AuthorizationRequest {
+            scopes: mcp_gateway_oauth::store::text::ScopeSetText(allowed),
+            ..asked.clone()
+        },
     };
-    let sealed = sealed(server, Step::Consent, cookie, &asked)?;
+    let sealed = sealed(server, Step::Consent, cookie, &travels)?;
+    let asked = &travels.request;
     let html = pages::consent(&Consent {
         branding: &server.settings.branding,
         client,
-        destination: &Destination {
-            scheme: shown.scheme,
-            host: shown.host,
-            is_loopback: shown.is_loopback,
-            is_private_scheme: shown.is_private_scheme,
-        },
+        destination: &asked.redirect_uri.shown(),
         resource,
         scopes: &asked.scopes.0,
         stays_connected: asked.wants_refresh,
         user: user.name(),
-        another_account: &another_account(&asked),
+        another_account: &another_account(asked),
         interaction: &sealed,
     });
     Ok(answers::page(StatusCode::OK, PageKind::Consent, html))
+}
+
+/// The page for a user who may allow none of what is asked for.
+fn nothing_to_allow(
+    server: &Server,
+    request: &LocalRequest,
+    asked: &AuthorizationRequest,
+    user: &User,
+) -> LocalAnswer {
+    let html = pages::nothing_to_allow(&NothingToAllow {
+        branding: &server.settings.branding,
+        user: user.name(),
+        another_account: &another_account(asked),
+        request_id: Some(&request.request_id),
+    });
+    let (name, scopes) = (user.name(), &asked.scopes.0);
+    let page = answers::page(StatusCode::FORBIDDEN, PageKind::Message, html)
+        .with_found(format_args!("the user {name} may allow none of {scopes}"));
+    *refused_event(page, ErrorCode::AccessDenied.as_str(), &asked.client_id)
 }
 
 /// The same request, with which the browser signs in again.
@@ -235,13 +243,11 @@ pub(super) fn no_client(
     match why {
         NoClient::Store(error) => Box::new(answers::no_store(server, request, error)),
         NoClient::Document { host, fault } if fault.is_temporary() => {
-            let why = (&Why::Document(host.clone()), RETRY_AFTER.as_secs());
-            let again = request
-                .query
-                .as_deref()
-                .map(|query| format!("{}?{query}", request.path));
-            let page =
-                answers::unavailable(server, request, why, again.as_deref(), fault.to_string());
+            let why = match fault {
+                DocumentFault::Off => (Why::NotFetched(host.clone()), None),
+                _ => (Why::Document(host.clone()), Some(RETRY_AFTER.as_secs())),
+            };
+            let page = answers::unavailable(server, request, (&why.0, why.1), fault.to_string());
             refused_event(page, "client_unavailable", id)
         }
         NoClient::Document { fault, .. } => {

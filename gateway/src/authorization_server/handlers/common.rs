@@ -121,14 +121,18 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// The names that the browser has for a form: that of its cookie, and the one from before it signed in.
+    /// The names that the browser has for a form: that of its cookie, and those from before it signed in.
+    ///
+    /// A form is bound to one of these. Nobody else has them: a cookie is 32 random bytes that no page and no redirect shows, and the
+    /// list of earlier ones is in the row of the present cookie, where only sign-ins with that cookie write. So another browser has no
+    /// form of this one, also where the same person is signed in there. Somebody who brought a cookie of their own into this browser
+    /// (session fixation) has forms of its earlier names; those forms belong to nobody, or to another user, and the form of a signed-in
+    /// user is for that user alone ([`Asked`](super::consent::Asked)).
     pub(super) fn browsers(&self) -> Vec<Browser> {
         let own = self.cookie.as_ref().map(|cookie| *cookie.browser());
-        let before = self
-            .signed_in
-            .as_ref()
-            .and_then(|(session, _)| session.before());
-        own.into_iter().chain(before).collect()
+        let session = self.signed_in.as_ref().map(|(session, _)| session);
+        let earlier = session.into_iter().flat_map(Session::earlier);
+        own.into_iter().chain(earlier).collect()
     }
 
     /// Its name.

@@ -17,6 +17,8 @@ use mcp_gateway_oauth::{
     token::code::{self, Denial, Draft, Outcome},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     super::{
         answers::{self, Answered},
@@ -32,6 +34,16 @@ use crate::{
     telemetry::authorization_event::{EventKind, EventSubject},
 };
 
+/// What travels with the consent form.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Asked {
+    /// The `sub` of the user who was asked. Nobody else answers: the browser may have been given to another account since, or brought
+    /// along a page of somebody who wants its user to allow it.
+    pub(super) subject: String,
+    /// What was asked.
+    pub(super) request: AuthorizationRequest,
+}
+
 /// Answers a consent form.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
     let form = page_form(server, request)?;
@@ -45,9 +57,14 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let Some((session, user)) = &visitor.signed_in else {
         // The session ended while the page was open.
         let path = paths::AUTHORIZE;
-        let query = &interaction.request.query;
+        let query = &interaction.request.request.query;
         return Ok(answers::redirect(&format!("{path}?{query}")));
     };
+    if interaction.request.subject != session.subject {
+        let found = "the form was made for another user than the one who is signed in".to_owned();
+        let fault = answers::fault(server, request, &Fault::OtherBrowser, found);
+        return Err(Box::new(fault));
+    }
     match form.get("decision") {
         Some("allow") => allowed(server, request, &interaction, (session, user)).await,
         Some("deny") => denied(server, request, &interaction, user).await,
@@ -60,9 +77,9 @@ fn opened(
     request: &LocalRequest,
     sealed: &str,
     visitor: &Visitor,
-) -> Answered<Interaction<AuthorizationRequest>> {
+) -> Answered<Interaction<Asked>> {
     let lifetime = server.settings.profile.lifetimes.interaction;
-    let browsers: Vec<_> = visitor.browser().copied().into_iter().collect();
+    let browsers = visitor.browsers();
     let keys = &server.settings.keys;
     let opened = Interaction::open(
         sealed,
@@ -84,10 +101,10 @@ fn opened(
 async fn allowed(
     server: &Server,
     request: &LocalRequest,
-    interaction: &Interaction<AuthorizationRequest>,
+    interaction: &Interaction<Asked>,
     (session, user): (&Session, &User),
 ) -> Answered {
-    let asked = &judged_again(server, request, &interaction.request).await?;
+    let asked = &judged_again(server, request, &interaction.request.request).await?;
     let draft = Draft {
         client: asked.client_id.clone(),
         standing: asked.standing,
@@ -141,10 +158,10 @@ fn completed(server: &Server) -> LocalAnswer {
 async fn denied(
     server: &Server,
     request: &LocalRequest,
-    interaction: &Interaction<AuthorizationRequest>,
+    interaction: &Interaction<Asked>,
     user: &User,
 ) -> Answered {
-    let (asked, id) = (&interaction.request, interaction.id);
+    let (asked, id) = (&interaction.request.request, interaction.id);
     let deny = move |rows: &mut dyn Rows| code::deny(rows, id);
     let denial = server.runtime.store.write(deny).await;
     let denial = denial.map_err(|error| Box::new(answers::no_store(server, request, &error)))?;
