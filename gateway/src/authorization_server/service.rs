@@ -34,6 +34,10 @@ impl LocalService for Server {
         let Some(endpoint) = Endpoint::of(&request.path) else {
             return LocalAnswer::new(StatusCode::NOT_FOUND);
         };
+        if endpoint.is_document() {
+            // They cost nothing, and the page that says that the server is busy needs its style sheet.
+            return handled(self, endpoint, &request).await;
+        }
         let place = self
             .runtime
             .intake
@@ -61,6 +65,7 @@ async fn handled(server: &Server, endpoint: Endpoint, request: &LocalRequest) ->
         Endpoint::KeySet
         | Endpoint::StyleSheet
         | Endpoint::Logo
+        | Endpoint::Icon
         | Endpoint::AuthorizationServer
         | Endpoint::OpenIdConfiguration => handlers::documents::answer(server, endpoint),
     };

@@ -38,6 +38,8 @@ pub enum Endpoint {
     StyleSheet,
     /// `/oauth/logo`.
     Logo,
+    /// `/favicon.ico`.
+    Icon,
     /// `/.well-known/oauth-authorization-server`.
     AuthorizationServer,
     /// `/.well-known/openid-configuration`.
@@ -46,7 +48,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint with its path, the one with a client id excepted.
-    const PATHS: [(Self, &'static str); 13] = [
+    const PATHS: [(Self, &'static str); 14] = [
         (Self::Authorize, paths::AUTHORIZE),
         (Self::SignIn, paths::SIGN_IN),
         (Self::Consent, paths::CONSENT),
@@ -58,6 +60,7 @@ impl Endpoint {
         (Self::KeySet, paths::KEY_SET),
         (Self::StyleSheet, paths::STYLE_SHEET),
         (Self::Logo, paths::LOGO),
+        (Self::Icon, paths::ICON),
         (Self::AuthorizationServer, paths::AUTHORIZATION_SERVER),
         (Self::OpenIdConfiguration, paths::OPENID_CONFIGURATION),
     ];
@@ -102,6 +105,7 @@ impl Endpoint {
             Self::KeySet => "key_set",
             Self::StyleSheet => "style_sheet",
             Self::Logo => "logo",
+            Self::Icon => "icon",
             Self::AuthorizationServer => "authorization_server",
             Self::OpenIdConfiguration => "openid_configuration",
         }
@@ -122,6 +126,7 @@ impl Endpoint {
             Self::KeySet
             | Self::StyleSheet
             | Self::Logo
+            | Self::Icon
             | Self::AuthorizationServer
             | Self::OpenIdConfiguration => READ,
         }
@@ -143,8 +148,22 @@ impl Endpoint {
             | Self::Consent
             | Self::SignOut
             | Self::StyleSheet
-            | Self::Logo => false,
+            | Self::Logo
+            | Self::Icon => false,
         }
+    }
+
+    /// Whether it is a document: everybody gets the same one, and no store is asked.
+    pub const fn is_document(self) -> bool {
+        matches!(
+            self,
+            Self::KeySet
+                | Self::StyleSheet
+                | Self::Logo
+                | Self::Icon
+                | Self::AuthorizationServer
+                | Self::OpenIdConfiguration
+        )
     }
 
     /// Whether pages of every origin may read its answers (CORS, `*`): clients that run in a browser need them. They carry no cookie.
@@ -164,6 +183,7 @@ mod tests {
             assert_eq!(Endpoint::of(path), Some(endpoint));
             assert_eq!(endpoint.path(), path);
             assert!(!endpoint.methods().is_empty());
+            assert_eq!(endpoint.is_document(), endpoint.methods() == READ);
         }
         let client = paths::client_configuration("AAAAAAAAAAAAAAAAAAAAAA");
         assert_eq!(Endpoint::of(&client), Some(Endpoint::ClientConfiguration));

@@ -27,6 +27,8 @@ pub const KEY_SET: &str = "/jwks.json";
 pub const STYLE_SHEET: &str = "/oauth.css";
 /// The operator's logo on the pages.
 pub const LOGO: &str = "/oauth/logo";
+/// Browsers ask for an icon here with every page that names none.
+pub const ICON: &str = "/favicon.ico";
 /// The metadata (RFC 8414 §3).
 pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 /// The metadata where OpenID Connect Discovery §4 has it.

@@ -97,6 +97,11 @@ pub fn logo_headers() -> Vec<Field> {
     ])
 }
 
+/// The header fields of the answer that there is no icon. Browsers ask again when it is a day old.
+pub fn no_icon_headers() -> Vec<Field> {
+    fields(&[(CACHE_CONTROL, "public, max-age=86400")])
+}
+
 fn fields(list: &[(HeaderName, &'static str)]) -> Vec<Field> {
     let field = |(name, value): &(HeaderName, &'static str)| {
         (name.clone(), HeaderValue::from_static(value))

@@ -1,13 +1,13 @@
-//! What everybody may read: the metadata (RFC 8414), the key set (RFC 7517), the style sheet and the logo of the pages.
+//! What everybody may read: the metadata (RFC 8414), the key set (RFC 7517), the style sheet and the logo of the pages,
+//! and that they have no other icon.
 
-use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 use mcp_gateway_oauth::{
     discovery::Endpoint,
-    pages::{headers, style::STYLE_SHEET},
+    pages::{headers, style::style_sheet},
 };
 
 use super::super::{
@@ -28,9 +28,13 @@ pub(crate) fn answer(server: &Server, endpoint: Endpoint) -> Answered {
             answers::file(json("application/jwk-set+json"), keys.to_string().into())
         }
         Endpoint::StyleSheet => {
-            let sheet = Bytes::from_static(STYLE_SHEET.as_bytes());
-            answers::file(headers::style_headers(), sheet)
+            let sheet = style_sheet(&settings.branding);
+            answers::file(headers::style_headers(), sheet.into())
         }
+        Endpoint::Icon => LocalAnswer {
+            headers: headers::no_icon_headers(),
+            ..LocalAnswer::new(StatusCode::NO_CONTENT)
+        },
         Endpoint::Logo => match &settings.logo {
             None => LocalAnswer::new(StatusCode::NOT_FOUND),
             Some(logo) => {

@@ -437,6 +437,11 @@ fn mistakes_around_the_section_are_findings() {
         ),
         (
             "path: /mcp",
+            "path: /favicon.ico",
+            vec!["resources[0].path /favicon.ico is a path of `authorization_server`"],
+        ),
+        (
+            "path: /mcp",
             "path: /register/mcp",
             vec!["resources[0].path /register/mcp is a path of `authorization_server`"],
         ),
