@@ -7,7 +7,7 @@ import { launch } from "./support/browser.mjs";
 // Scenarios at a time.
 const AT_ONCE = 2;
 
-const GROUPS = ["sign_in", "consent", "sessions", "waiting", "reach", "safety", "looks", "markup"];
+const GROUPS = ["sign_in", "consent", "sessions", "waiting", "reach", "safety", "branding", "crowd", "looks", "markup"];
 
 // The group that looks at the results of the others.
 const LAST = "markup/";
@@ -23,6 +23,10 @@ const { values: options, positionals: wanted } = parseArgs({
     lifetime: { type: "string" },
     // A client of the gateway's configuration with an https redirect URI: ID=URI.
     configured: { type: "string" },
+    // The name on the pages of a gateway with a logo and a colour.
+    branding: { type: "string" },
+    // Somebody with the same password whose hash takes long, where one request at a time is served.
+    slow: { type: "string" },
     results: { type: "string", default: "target/browser" },
     list: { type: "boolean", default: false },
   },
@@ -59,6 +63,8 @@ const setting = {
   other: options.other && { user: options.other, password: options.password },
   lifetime: options.lifetime && Number(options.lifetime) * 1000,
   configured: options.configured,
+  branding: options.branding,
+  slow: options.slow,
   results: options.results,
 };
 let failed = 0;

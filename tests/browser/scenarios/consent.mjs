@@ -92,6 +92,23 @@ export async function the_page_names_who_asks_for_what_and_where_the_answer_goes
   await visit.end();
 }
 
+// An ordinary client with three scopes. The whole page is on a laptop's screen, and what is allowed is above the buttons.
+export async function both_buttons_are_on_the_first_screen(setting) {
+  const client = await Client.register(setting.base);
+  for (const viewport of [{ width: 1280, height: 900 }, { width: 1440, height: 900 }]) {
+    const visit = await Visit.begin(setting, { viewport });
+    await toConsent(visit.page, client.ask({ scope: "tasks:read tasks:write tasks:delete offline_access" }), setting.person);
+    const last = await visit.page.locator(".scopes li").last().boundingBox();
+    for (const name of ["Deny", "Allow"]) {
+      const button = await visit.page.getByRole("button", { name }).boundingBox();
+      assert.ok(button.y > last.y + last.height, `${name} is above a scope`);
+      assert.ok(button.y + button.height <= viewport.height, `${name} ends at ${button.y + button.height} of ${viewport.height}`);
+    }
+    await visit.end();
+  }
+  client.close();
+}
+
 export async function a_private_scheme_gets_its_answer(setting) {
   const redirect = "cursor://anysphere.cursor-retrieval/oauth/callback";
   const client = await Client.register(setting.base, { name: "Cursor", redirect });

@@ -18,7 +18,7 @@ const SCREENS = {
   phone: { viewport: { width: 390, height: 844 }, colorScheme: "light" },
 };
 
-const inspect = (name, { open, status, kind }) => async (setting) => {
+export const inspect = (name, { open, status, kind }) => async (setting) => {
   const client = await Client.register(setting.base);
   // axe brings a script, which the policy of the pages forbids; the policy is judged by the header.
   const visit = await Visit.begin(setting, { ...SCREENS.light, bypassCSP: true });

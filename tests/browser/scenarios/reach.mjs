@@ -1,6 +1,8 @@
 // Everybody can use the pages: with the keyboard alone, without scripts, on a phone.
 
 import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { Visit } from "../support/browser.mjs";
 import { Client } from "../support/client.mjs";
 import { expectFits, expectHeading, press, toConsent } from "../support/pages.mjs";
@@ -79,4 +81,42 @@ export async function the_longest_texts_fit_a_narrow_screen(setting) {
   await expectFits(visit.page);
   client.close();
   await visit.end();
+}
+
+// Forced colours (Windows contrast themes) take every colour away: borders, outlines and words must be enough.
+export async function forced_colours(setting) {
+  const client = await Client.register(setting.base);
+  const visit = await Visit.begin(setting, { forcedColors: "active" });
+  const { page } = visit;
+  await mkdir(setting.results, { recursive: true });
+  await visit.open(client.ask().url);
+  await page.getByLabel("User name").fill(setting.person.user);
+  await page.getByLabel("Password").fill("wrong");
+  await press(page, "Sign in");
+  for (const control of [page.getByLabel("User name"), page.getByLabel("Password"), page.getByRole("button"), page.getByRole("alert")])
+    await expectBorder(control);
+  assert.ok(await hasVisibleFocus(page), "the password does not show its focus");
+  await page.screenshot({ path: join(setting.results, "sign-in-wrong-forced.png"), fullPage: true });
+  await page.getByLabel("Password").fill(setting.person.password);
+  await press(page, "Sign in");
+  await expectHeading(page, "Allow access?");
+  for (const control of [page.getByRole("button", { name: "Deny" }), page.getByRole("button", { name: "Allow" }), page.locator(".caution")])
+    await expectBorder(control);
+  for (const name of ["Deny", "Allow"]) {
+    await page.keyboard.press("Tab");
+    assert.equal(await focused(page), name);
+    assert.ok(await hasVisibleFocus(page), `${name} does not show its focus`);
+  }
+  await page.screenshot({ path: join(setting.results, "consent-registered-forced.png"), fullPage: true });
+  client.close();
+  await visit.end();
+}
+
+// A border of another colour than what is behind it.
+async function expectBorder(control) {
+  const [width, border, back] = await control.evaluate((element) => {
+    const style = getComputedStyle(element);
+    return [style.borderTopWidth, style.borderTopColor, getComputedStyle(document.body).backgroundColor];
+  });
+  assert.ok(parseFloat(width) >= 1 && border !== back, `${control}: a border of ${width}, ${border} on ${back}`);
 }

@@ -45,28 +45,44 @@ export async function two_consent_pages_are_answered_in_any_order(setting) {
   await visit.end();
 }
 
-// Signing in gives the browser a new cookie. The consent page of the one before says so, decides nothing, and starts again.
-export async function a_second_sign_in_ends_the_open_consent_page(setting) {
-  const [first, second] = [await Client.register(setting.base), await Client.register(setting.base)];
+// Each sign-in gives the browser a new cookie. The consent pages of the ones before stay good for the same user.
+export async function consent_pages_outlive_later_sign_ins_of_the_same_user(setting) {
+  const clients = await Promise.all([1, 2, 3].map(() => Client.register(setting.base)));
+  const visit = await Visit.begin(setting);
+  const tabs = [visit.page, await visit.context.newPage(), await visit.context.newPage()];
+  const asked = clients.map((client) => client.ask());
+  for (const [tab, { url }] of tabs.map((tab, place) => [tab, asked[place]])) await tab.goto(url);
+  for (const tab of tabs) {
+    await signIn(tab, setting.person);
+    await expectHeading(tab, "Allow access?");
+  }
+  for (const tab of tabs) await press(tab, "Allow");
+  for (const [place, client] of clients.entries()) {
+    const { code, state } = await client.answer();
+    assert.equal(state, asked[place].state);
+    assert.equal((await client.redeem(code, asked[place])).status, 200);
+    client.close();
+  }
+  await visit.end();
+}
+
+export async function the_consent_page_of_another_account_decides_nothing(setting) {
+  if (!setting.other) return "no --other user";
+  const client = await Client.register(setting.base);
   const visit = await Visit.begin(setting);
   const [one, two] = [visit.page, await visit.context.newPage()];
-  const [asked, other] = [first.ask(), second.ask()];
-  await one.goto(asked.url);
-  await two.goto(other.url);
-  await signIn(one, setting.person);
-  await expectHeading(one, "Allow access?");
-  await signIn(two, setting.person);
+  const asked = client.ask();
+  await toConsent(one, asked, setting.person);
+  await two.goto(asked.url);
+  await press(two, "Use another account");
+  await signIn(two, setting.other);
   await expectHeading(two, "Allow access?");
   await press(one, "Allow");
   await expectHeading(one, "Please start again");
-  assert.equal(first.answers.length, 0);
-  await one.goto(asked.url);
-  await press(one, "Allow");
+  assert.equal(client.answers.length, 0);
   await press(two, "Allow");
-  for (const client of [first, second]) {
-    assert.ok((await client.answer()).code);
-    client.close();
-  }
+  assert.ok((await client.answer()).code);
+  client.close();
   await visit.end();
 }
 
@@ -89,6 +105,25 @@ export async function another_account(setting) {
   const { body } = await client.redeem(code, asked);
   const claims = JSON.parse(Buffer.from(body.access_token.split(".")[1], "base64url"));
   assert.equal(claims.sub, `u:${setting.other.user}`);
+  client.close();
+  await visit.end();
+}
+
+export async function who_may_allow_nothing_uses_another_account(setting) {
+  if (!setting.other) return "no --other user";
+  const client = await Client.register(setting.base);
+  const visit = await Visit.begin(setting);
+  const asked = client.ask({ scope: "tasks:write" });
+  await visit.open(asked.url);
+  await signIn(visit.page, setting.other);
+  await expectHeading(visit.page, "You may not allow this");
+  await press(visit.page, "Use another account");
+  await expectHeading(visit.page, "Sign in");
+  await signIn(visit.page, setting.person);
+  await expectHeading(visit.page, "Allow access?");
+  await press(visit.page, "Allow");
+  const { code } = await client.answer();
+  assert.equal((await client.redeem(code, asked)).status, 200);
   client.close();
   await visit.end();
 }

@@ -9,6 +9,9 @@ const consent = async (visit, { person }, client, asked = {}) => {
   return visit.page.reload();
 };
 
+// Wrong passwords that need not wait.
+const FREE_ATTEMPTS = 5;
+
 export const PAGES = {
   "sign-in": {
     kind: "sign-in",
@@ -23,6 +26,21 @@ export const PAGES = {
       await visit.page.getByLabel("User name").fill(person.user);
       await visit.page.getByLabel("Password").fill("wrong");
       return press(visit.page, "Sign in");
+    },
+  },
+  // A name that nobody has is throttled as an account is.
+  "sign-in-throttled": {
+    kind: "sign-in",
+    status: 429,
+    open: async (visit, { client }) => {
+      await visit.open(client.ask().url);
+      let answer;
+      for (let attempt = 0; attempt <= FREE_ATTEMPTS; attempt += 1) {
+        await visit.page.getByLabel("User name").fill("nobody-who-guesses");
+        await visit.page.getByLabel("Password").fill("wrong");
+        answer = await press(visit.page, "Sign in");
+      }
+      return answer;
     },
   },
   "consent-registered": {

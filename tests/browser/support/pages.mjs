@@ -16,7 +16,7 @@ export async function press(page, name) {
   return answer;
 }
 
-// Not what a page loads (a browser asks for /favicon.ico at any time), and not a redirect.
+// Not what a page loads, and not a redirect.
 const isPage = (response) => response.request().isNavigationRequest() && (response.status() < 300 || response.status() >= 400);
 
 export async function signIn(page, { user, password }) {

@@ -45,6 +45,22 @@ async fn everybody_can_use_the_pages_and_no_other_site_can() {
 }
 
 #[tokio::test]
+async fn people_sign_in_by_https_at_a_branded_server() {
+    let groups = [
+        "sign_in",
+        "branding",
+        "looks/sign-in-wrong",
+        "looks/consent-registered",
+    ];
+    Setting::https_and_branded().await.run(&groups).await;
+}
+
+#[tokio::test]
+async fn people_who_come_all_at_once_are_asked_to_wait() {
+    Setting::crowded().await.run(&["crowd"]).await;
+}
+
+#[tokio::test]
 async fn every_page_is_right() {
     Setting::start().await.run(&["looks", "markup"]).await;
 }
