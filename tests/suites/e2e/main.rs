@@ -39,8 +39,10 @@ mod authentication {
 /// The built-in authorization server: people who sign in, and the tokens that their clients get.
 mod sign_in {
     mod across_a_restart;
+    mod changes;
     mod flows;
     mod operator;
+    mod pages;
     mod recorded_clients;
     mod registration;
 }

@@ -27,7 +27,7 @@ impl Site {
         Self { gateway, upstream }
     }
 
-    fn browser(&self) -> Browser {
+    pub(super) fn browser(&self) -> Browser {
         Browser::new(&self.gateway.uri(""))
     }
 
