@@ -249,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn right_passwords_at_once_are_not_throttled() {
         let sign_in = Arc::new(PasswordSignIn::start(users(PASSWORD)).unwrap());
-        // Those of one address that find no place are told so, and count neither.
+        // Those of one address that find no place get Busy, and do not count either.
         for attempts in [8, 40] {
             let own = (0..attempts).map(|_| (PASSWORD, 1));
             let [right, wrong, throttled, busy] = at_once(&sign_in, own).await;

@@ -267,7 +267,7 @@ async fn two_upgrades_in_a_row_hand_over_grants_sessions_and_open_pages() {
     };
     let (tokens, mut third) = tokio::join!(load.run(&client, tokens, &browser), upgrades);
     println!(
-        "{} rounds, {} requests were told to come later",
+        "{} rounds, {} answers of 503",
         load.rounds.load(Ordering::Relaxed),
         load.unavailable.load(Ordering::Relaxed)
     );

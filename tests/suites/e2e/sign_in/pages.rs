@@ -162,7 +162,7 @@ async fn a_user_who_may_allow_nothing_is_offered_another_account() {
 }
 
 #[tokio::test]
-async fn browsers_that_ask_for_an_icon_are_told_that_there_is_none() {
+async fn browsers_that_ask_for_an_icon_get_none_for_a_day() {
     let site = Site::start().await;
     let icon = site.gateway.get("/favicon.ico").send().await;
     assert_eq!(
@@ -175,7 +175,7 @@ async fn browsers_that_ask_for_an_icon_are_told_that_there_is_none() {
 }
 
 #[tokio::test]
-async fn a_client_whose_document_is_not_fetched_is_not_told_to_try_again() {
+async fn the_page_for_a_document_that_is_not_fetched_does_not_offer_to_try_again() {
     let fetch = json!({ "fetch": false });
     let site =
         Site::with(|config| config.set("/authorization_server/metadata_documents", fetch)).await;
