@@ -18,7 +18,7 @@ const FLAGS = [
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ];
 
-// What pages load.
+// What pages of the gateway load.
 const LOADED = /\/(oauth\.css|oauth\/logo|favicon\.ico)$/;
 
 export const launch = () => chromium.launch({ executablePath: PROGRAM, args: FLAGS, timeout: DEADLINE });
@@ -45,8 +45,10 @@ export class Visit {
       if (request.resourceType() === "script") this.problems.push(`script ${url}`);
     });
     this.context.on("console", (message) => {
-      // Chromium reports each page with an error status, which is the page under test.
-      const isStatus = message.text().startsWith("Failed to load resource") && !LOADED.test(message.location().url);
+      // Chromium reports each page with an error status, which is the page under test, and what it asks of a client that has gone.
+      const { url } = message.location();
+      const isLoaded = url.startsWith(this.base) && LOADED.test(url);
+      const isStatus = message.text().startsWith("Failed to load resource") && !isLoaded;
       if (message.type() === "error" && !isStatus) this.problems.push(`console: ${message.text()}`);
     });
     this.context.on("weberror", (error) => this.problems.push(`script error: ${error.error()}`));
