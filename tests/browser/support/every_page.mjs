@@ -2,7 +2,7 @@
 // has no such page.
 
 import { Client } from "./client.mjs";
-import { press, signIn, toConsent } from "./pages.mjs";
+import { expectHeading, press, signIn, toConsent } from "./pages.mjs";
 
 const consent = async (visit, { person }, client, asked = {}) => {
   await toConsent(visit.page, client.ask(asked), person);
@@ -147,6 +147,7 @@ export const PAGES = {
       if (!other) return undefined;
       await visit.open(client.ask({ scope: "tasks:write" }).url);
       await signIn(visit.page, other);
+      await expectHeading(visit.page, "You may not allow this");
       return visit.page.reload();
     },
   },
