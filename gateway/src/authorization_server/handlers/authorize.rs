@@ -26,8 +26,7 @@ use super::{
         documents::fault::{DocumentFault, RETRY_AFTER},
         server::Server,
     },
-    common::{Visitor, new_cookie, random_id, visitor},
-    consent::Asked,
+    common::{Asked, Visitor, new_cookie, random_id, visitor},
     sign_in::SignInRequest,
 };
 use crate::{

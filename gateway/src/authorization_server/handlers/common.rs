@@ -7,6 +7,7 @@ use http::{
 };
 use mcp_gateway_core::token::bearer::BearerToken;
 use mcp_gateway_oauth::{
+    authorize::AuthorizationRequest,
     form::Form,
     id::{ID_BYTES, Id},
     pages::message::Fault,
@@ -19,6 +20,7 @@ use mcp_gateway_oauth::{
     },
     store::rows::StoreError,
 };
+use serde::{Deserialize, Serialize};
 
 use super::super::{
     answers::{self, Answered},
@@ -112,6 +114,16 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
         .then(|| Secret::new(token.expose()))
 }
 
+/// What travels with the consent form.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Asked {
+    /// The `sub` of the user who was asked. Nobody else answers: the browser may have been given to another account since, or brought
+    /// along a page of somebody who wants its user to allow it.
+    pub(super) subject: String,
+    /// What was asked.
+    pub(super) request: AuthorizationRequest,
+}
+
 /// A browser, and who is signed in.
 pub(super) struct Visitor {
     /// Its cookie, if it has one.
@@ -127,7 +139,7 @@ impl Visitor {
     /// list of earlier ones is in the row of the present cookie, where only sign-ins with that cookie write. So another browser has no
     /// form of this one, also where the same person is signed in there. Somebody who brought a cookie of their own into this browser
     /// (session fixation) has forms of its earlier names; those forms belong to nobody, or to another user, and the form of a signed-in
-    /// user is for that user alone ([`Asked`](super::consent::Asked)).
+    /// user is for that user alone ([`Asked`]).
     pub(super) fn browsers(&self) -> Vec<Browser> {
         let own = self.cookie.as_ref().map(|cookie| *cookie.browser());
         let session = self.signed_in.as_ref().map(|(session, _)| session);

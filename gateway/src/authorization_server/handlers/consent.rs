@@ -17,8 +17,6 @@ use mcp_gateway_oauth::{
     token::code::{self, Denial, Draft, Outcome},
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     super::{
         answers::{self, Answered},
@@ -26,23 +24,13 @@ use super::{
         server::Server,
     },
     authorize::{no_client, page_fault},
-    common::{Visitor, page_form, visitor},
+    common::{Asked, Visitor, page_form, visitor},
 };
 use crate::{
     clock,
     local::service::{LocalAnswer, LocalRequest},
     telemetry::authorization_event::{EventKind, EventSubject},
 };
-
-/// What travels with the consent form.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Asked {
-    /// The `sub` of the user who was asked. Nobody else answers: the browser may have been given to another account since, or brought
-    /// along a page of somebody who wants its user to allow it.
-    pub(super) subject: String,
-    /// What was asked.
-    pub(super) request: AuthorizationRequest,
-}
 
 /// Answers a consent form.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
