@@ -9,19 +9,24 @@
 #   image-test    start them in empty roots and call through the gateway
 #   bench-check   start everything that the benchmark compares, with the image's gateway, and check the answers
 #   conformance   the official MCP conformance suite
+#   store         the store of the built-in authorization server: 200 times kill -9 under load, and its speed
 #   inspector     the command line of the MCP Inspector signs in at the built-in authorization server
 #   reliability   every scenario at full length
 #   fuzz          look for inputs that break a property, FUZZ_SECONDS (300) for each target
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(image image-test bench-check conformance inspector reliability fuzz)
+steps=(image image-test bench-check conformance store inspector reliability fuzz)
 [ $# -eq 0 ] || steps=("$@")
 
 bench_check() {
   local gateway=${CARGO_TARGET_DIR:-target}/image/mcp-gateway
   [ -x "$gateway" ] || { printf 'acceptance: %s is missing; the step image builds it\n' "$gateway" >&2; return 1; }
   scripts/setup.sh bench && GATEWAY_BIN=$(realpath "$gateway") tests/bench/run.sh --check
+}
+
+store() {
+  STORE_KILLS=200 cargo test --locked --workspace --lib -- --include-ignored --nocapture --test-threads 1 authorization_server::store::tests
 }
 
 inspector() {
@@ -32,6 +37,7 @@ run_step() {
   case "$1" in
     image | image-test | conformance | reliability) make "$1" ;;
     bench-check) bench_check ;;
+    store) store ;;
     inspector) inspector ;;
     fuzz) make fuzz SECONDS="${FUZZ_SECONDS:-300}" ;;
     *) printf 'acceptance: unknown step %s\n' "$1" >&2; return 2 ;;
