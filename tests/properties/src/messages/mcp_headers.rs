@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use mcp_gateway_core::{
     json::JsonLimits,
     mcp::{
-        envelope::{Envelope, has_control},
+        envelope::{Envelope, MAX_NAME, has_control},
         headers,
         version::Era,
     },
@@ -48,11 +48,21 @@ fn encoded(text: &str) -> HeaderValue {
 
 /// A request for `name` agrees with this header; one for another does not.
 fn mirrored(name: &str, value: HeaderValue) {
-    let refused = has_control(name).then_some(Reason::AmbiguousName);
-    assert_eq!(agree(name, &value), refused.map_or(Ok(Era::Modern), Err));
+    assert_eq!(
+        agree(name, &value),
+        refused(name).map_or(Ok(Era::Modern), Err)
+    );
     let other = format!("{name}x");
-    let refused = refused.unwrap_or(Reason::HeaderMismatch);
+    let refused = refused(&other).unwrap_or(Reason::HeaderMismatch);
     assert_eq!(agree(&other, &value), Err(refused));
+}
+
+/// Why no request may have this name.
+fn refused(name: &str) -> Option<Reason> {
+    if name.len() > MAX_NAME {
+        return Some(Reason::InvalidRequest);
+    }
+    has_control(name).then_some(Reason::AmbiguousName)
 }
 
 fn agree(name: &str, value: &HeaderValue) -> Result<Era, Reason> {

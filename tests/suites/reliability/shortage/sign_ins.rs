@@ -47,7 +47,9 @@ pub async fn run(scale: Scale) -> Figures {
     let (with, answers) = tokio::join!(ordinary(&site, length), offer(&site, length));
     let served = answers.get(&303).copied().unwrap_or_default();
     assert!(served > 0, "nobody could sign in: {answers:?}");
-    let known = answers.keys().all(|status| [303, 429, 503].contains(status));
+    let known = answers
+        .keys()
+        .all(|status| [303, 429, 503].contains(status));
     assert!(known, "{answers:?}");
     let ratio = |share| with.quantile(share).as_secs_f64() / without.quantile(share).as_secs_f64();
     assert!(
