@@ -37,10 +37,11 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let form = page_form(server, request)?;
     let visitor = visitor(server, request).await?;
     let incomplete = || {
-        let found = "the consent form lacks interaction or decision".to_owned();
+        let found = "the consent form has no decision, or another than allow and deny".to_owned();
         Box::new(answers::fault(server, request, &Fault::Form, found))
     };
-    let sealed = form.get("interaction").ok_or_else(incomplete)?;
+    // A form without it was not made for this browser either.
+    let sealed = form.get("interaction").unwrap_or_default();
     let interaction = opened(server, request, sealed, &visitor)?;
     let Some((session, user)) = &visitor.signed_in else {
         // The session ended while the page was open.

@@ -41,20 +41,14 @@ pub(super) struct SignInRequest {
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
     let form = page_form(server, request)?;
     let visitor = visitor(server, request).await?;
-    let (Some(sealed), Some(name), Some(password)) = (
-        form.get("interaction"),
-        form.get("username"),
-        form.get("password"),
-    ) else {
-        let found = "the sign-in form lacks interaction, username or password".to_owned();
-        return Err(Box::new(answers::fault(
-            server,
-            request,
-            &Fault::Form,
-            found,
-        )));
-    };
+    // A form without it was not made for this browser either.
+    let sealed = form.get("interaction").unwrap_or_default();
     let asked = opened(server, request, sealed, &visitor)?;
+    let (Some(name), Some(password)) = (form.get("username"), form.get("password")) else {
+        let found = "the sign-in form lacks username or password".to_owned();
+        let fault = answers::fault(server, request, &Fault::Form, found);
+        return Err(Box::new(fault));
+    };
     let again = Again {
         asked: &asked,
         sealed,

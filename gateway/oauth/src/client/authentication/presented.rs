@@ -5,7 +5,11 @@ use mcp_gateway_core::token::{bearer::BearerToken, jwt::Unverified};
 
 use crate::secret::Secret;
 
-use super::{assertion::MAX_ASSERTION_BYTES, basic, fault::ClientFault};
+use super::{
+    assertion::{AssertionFault, MAX_ASSERTION_BYTES},
+    basic,
+    fault::ClientFault,
+};
 
 /// The one kind of assertion (RFC 7523 §2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -152,7 +156,7 @@ fn of_assertion(parameters: &Parameters<'_>, assertion: &str) -> Result<Presente
     };
     let client_id = parameters.client_id.map(str::to_owned).or_else(issuer);
     Ok(Presented::Assertion {
-        client_id: client_id.ok_or(ClientFault::NoClient)?,
+        client_id: client_id.ok_or(AssertionFault::NotAToken)?,
         assertion: Secret::new(assertion),
     })
 }
@@ -199,7 +203,11 @@ mod tests {
             (None, vec![("client_id", "")], Err(NoClient)),
             (None, vec![secret], Err(NoClient)),
             (Some(":s"), vec![], Err(NoClient)),
-            (None, vec![assertion, kind], Err(NoClient)),
+            (
+                None,
+                vec![assertion, kind],
+                Err(ClientFault::Assertion(AssertionFault::NotAToken)),
+            ),
             (Some("a:s"), vec![("client_id", "b")], Err(OtherClientId)),
             (Some("a:s"), vec![secret], Err(SeveralMethods)),
             (Some("a:s"), vec![id, secret], Err(SeveralMethods)),

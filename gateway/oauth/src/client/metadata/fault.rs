@@ -9,6 +9,9 @@ use crate::{client::remote_url::RemoteUrlError, redirect_uri::RedirectUriError};
 
 use super::limits::{JSON_LIMITS, MAX_METADATA_BYTES};
 
+/// The member whose faults have an error code of their own.
+const REDIRECT_URIS: &[u8] = b"redirect_uris";
+
 /// What is wrong with client metadata. A text of the client is shown escaped and cut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataFault {
@@ -107,6 +110,13 @@ impl MetadataFault {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoRedirectUri | Self::RedirectUri { .. } => "invalid_redirect_uri",
+            Self::Type { member, .. }
+            | Self::TooLong { member, .. }
+            | Self::TooMany { member, .. }
+                if matches!(member.as_bytes(), REDIRECT_URIS) =>
+            {
+                "invalid_redirect_uri"
+            }
             _ => "invalid_client_metadata",
         }
     }
