@@ -43,3 +43,19 @@ mod operations {
     mod lifecycle;
     mod secrets;
 }
+
+/// The built-in authorization server: what attackers try, and what real clients send.
+mod authorization_server {
+    mod client_authentication;
+    mod codes;
+    mod consent;
+    mod discovery;
+    mod documents;
+    mod keys;
+    mod pages;
+    mod redirects;
+    mod refreshing;
+    mod registration;
+    mod resources_and_scopes;
+    mod site;
+}
