@@ -10,6 +10,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::OnceCell;
 
 use crate::gateway::bare;
 use crate::gateway::config::Config;
@@ -25,7 +26,7 @@ pub const PASSWORD: &str = "correct horse battery";
 pub async fn with_authorization_server(config: Config) -> Config {
     let users = format!(
         "users:\n  - name: {USER}\n    password: '{}'\n",
-        hash(PASSWORD).await
+        hash_of_password().await
     );
     let config = with_users(config, &users);
     let directory = config.folder().join("state");
@@ -47,6 +48,12 @@ pub fn with_users(config: Config, users: &str) -> Config {
     let private = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(file, private).expect("the file is ours");
     config
+}
+
+/// The hash of [`PASSWORD`], made once per process.
+async fn hash_of_password() -> &'static str {
+    static HASH: OnceCell<String> = OnceCell::const_new();
+    HASH.get_or_init(|| hash(PASSWORD)).await
 }
 
 /// The hash of a password, by `mcp-gateway hash-password`. The password must not appear in any log from now on.

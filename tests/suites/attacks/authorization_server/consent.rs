@@ -368,3 +368,63 @@ async fn attack_234_prompt_shows_what_it_asks_for() {
     let known = metadata.send().await.json()["prompt_values_supported"].clone();
     assert_eq!(known, json!(["none", "login", "consent", "select_account"]));
 }
+
+#[tokio::test]
+async fn attack_240_a_client_that_changes_gets_nothing_that_it_was_allowed_before() {
+    let mut site = Site::start().await;
+    let mut table = Table::default();
+    let manage = async |site: &Site, client: &Client, metadata: serde_json::Value| {
+        let token = client.registered["registration_access_token"]
+            .as_str()
+            .unwrap();
+        let path = format!("/register/{}", client.id);
+        let call = site.gateway.request(Method::PUT, &path).token(token);
+        let call = call
+            .with("content-type", "application/json")
+            .body(metadata.to_string());
+        assert_eq!(call.open().await.status(), 200);
+    };
+    let metadata = |client: &Client, redirect: &str, method: &str| {
+        json!({
+            "client_id": client.id, "client_name": "Another", "redirect_uris": [redirect],
+            "token_endpoint_auth_method": method,
+        })
+    };
+    // Its redirect URI is removed while the page is open.
+    let moved = Client::register(&site.gateway).await;
+    let open = site.person.open(&site.request(&moved.id, &[])).await;
+    let elsewhere = "https://elsewhere.example/callback";
+    manage(&site, &moved, metadata(&moved, elsewhere, "none")).await;
+    let late = site.person.submit(&open, &[("decision", "allow")]).await;
+    table.row("moved", page(&late, 400));
+    let asked = site.person.open(&site.request(&moved.id, &[])).await;
+    table.row("moved", page(&asked, 400));
+    // It gets rid of its secret: what it was given with one is not for one without.
+    let secretive = site.client(REDIRECT, "client_secret_post").await;
+    let tokens = site.tokens(&secretive, ALL_SCOPES).await;
+    let code = site.code(&secretive.id, &[]).await;
+    manage(&site, &secretive, metadata(&secretive, REDIRECT, "none")).await;
+    let public = Client {
+        secret: None,
+        ..secretive.clone()
+    };
+    let answer = public.refresh(&site.gateway, &tokens.refresh).await;
+    table.row("refresh", refused(&answer, 400, "invalid_grant"));
+    let answer = public.ask(&site.gateway, &redemption(&code)).await;
+    table.row("code", refused(&answer, 400, "invalid_grant"));
+    let fields = [
+        ("token", tokens.refresh.as_str()),
+        ("client_id", secretive.id.as_str()),
+    ];
+    let revoked = site.form("/revoke", &fields, "").send().await;
+    table.check("revoke", revoked.status == 400, || revoked.text());
+    // Without a change everything goes on.
+    let same = Client::register(&site.gateway).await;
+    let open = site.person.open(&site.request(&same.id, &[])).await;
+    manage(&site, &same, metadata(&same, REDIRECT, "none")).await;
+    let location = site.person.allow(&open).await;
+    let tokens = same
+        .redeem(&site.gateway, &same.code(&site.gateway, &location))
+        .await;
+    table.row("the same", site.lives(&same, &tokens).await);
+}

@@ -380,3 +380,60 @@ async fn attack_224_offline_access_belongs_to_the_server_and_not_to_the_resource
         );
     }
 }
+
+#[tokio::test]
+async fn attack_242_a_user_who_is_changed_or_removed_loses_what_was_allowed() {
+    let mut table = Table::default();
+    let another = hash("another horse battery").await;
+    for (name, scope) in [
+        ("narrowed", Some("tasks:read")),
+        ("a new password", None),
+        ("another name", None),
+        ("removed", None),
+    ] {
+        let mut site = Site::start().await;
+        let client = Client::register(&site.gateway).await;
+        let tokens = site.tokens(&client, ALL_SCOPES).await;
+        let code = site.code(&client.id, &[("scope", Some(ALL_SCOPES))]).await;
+        let config = site.gateway.config.clone();
+        let users = std::fs::read_to_string(config.folder().join("users.yaml")).unwrap();
+        let password = users.split('\'').nth(1).unwrap();
+        let changed = match name {
+            "narrowed" => format!("{users}    scopes: [tasks:read]\n"),
+            "a new password" => users.replace(password, &another),
+            "another name" => users.replace("name: ana", "name: anna"),
+            _ => users
+                .replace("name: ana", "name: somebody-else")
+                .replace(password, &another),
+        };
+        with_users(config, &changed);
+        // The file is read again when it changes.
+        let gateway = &site.gateway;
+        let mut newest = tokens.refresh.clone();
+        e2e::eventually(name, async || {
+            let (status, answer) = client.refresh(gateway, &newest).await;
+            if status != 200 {
+                return scope.is_none() && refused(&(status, answer), 400, "invalid_grant").is_ok();
+            }
+            let is_narrowed = scope.is_some_and(|scope| answer["scope"] == scope);
+            newest = Tokens::of(answer).refresh;
+            is_narrowed
+        })
+        .await;
+        let (status, answer) = client.ask(gateway, &redemption(&code)).await;
+        let asked = site.person.open(&site.request(&client.id, &[])).await;
+        let signs_in = asked.text().contains("name=\"password\"");
+        match scope {
+            Some(scope) => {
+                let found = (status, answer["scope"].as_str(), signs_in);
+                table.check(name, found == (200, Some(scope), false), || {
+                    format!("{found:?}")
+                });
+            }
+            None => {
+                table.row(name, refused(&(status, answer), 400, "invalid_grant"));
+                table.check(name, signs_in, || asked.text());
+            }
+        }
+    }
+}
