@@ -12,7 +12,7 @@ use test_support::{Key, Token};
 use super::site::{Site, basic, changed, program, refused};
 
 /// The kind of assertion (RFC 7523 §2.2).
-const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(super) const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client that signs assertions with this key.
 async fn signing(site: &Site, key: &Key) -> Client {
@@ -25,7 +25,7 @@ async fn signing(site: &Site, key: &Key) -> Client {
 }
 
 /// An assertion of this client for this audience, as the SDKs make it.
-fn assertion(key: &Key, client: &str, audience: impl Into<Value>, jti: &str) -> Token {
+pub(super) fn assertion(key: &Key, client: &str, audience: impl Into<Value>, jti: &str) -> Token {
     let now = test_support::now();
     let claims = json!({
         "iss": client, "sub": client, "aud": audience.into(), "jti": jti, "iat": now, "exp": now + 300,
@@ -566,4 +566,84 @@ async fn attack_233_an_id_that_nobody_knows_gets_a_page_or_loopback_alone() {
     let own = site.tokens(&stranger, "tasks:read").await;
     table.row("its own", site.lives(&stranger, &own).await);
     table.row("the known one", site.lives(&known, &tokens).await);
+}
+
+#[tokio::test]
+async fn attack_243_only_the_resource_server_of_a_token_learns_of_it() {
+    let secret = leaks::secret("a-secret-of-a-resource-server-0123456789");
+    let change = |config: Config| {
+        let file = config.write("secret", &secret);
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let other = e2e::gateway::config::resource("/other", &config.upstream(), &["built-in"]);
+        config.set("/resources/1", other).set(
+            "/authorization_server/introspection",
+            json!([
+                { "id": "of-mcp", "secret_file": file, "resources": ["/mcp"] },
+                { "id": "of-other", "secret_file": file, "resources": ["/other"] },
+            ]),
+        )
+    };
+    let mut site = Site::with(change).await;
+    let mut table = Table::default();
+    let client = site.client(REDIRECT, "client_secret_basic").await;
+    let own = basic(&client.id, client.secret.as_deref().unwrap());
+    let code = site.code(&client.id, &[]).await;
+    let (status, issued) = answer(site.form("/token", &redemption(&code), &own)).await;
+    assert_eq!(status, 200);
+    let tokens = Tokens::of(issued);
+    let fields = [("token", tokens.access.as_str())];
+    for (name, header) in [
+        ("nobody", String::new()),
+        ("a wrong secret", basic("of-mcp", "wrong")),
+        ("no secret", basic("of-mcp", "")),
+        ("a client", own.clone()),
+        ("an unknown one", basic("unknown", &secret)),
+        ("a bearer", "Bearer x".to_owned()),
+    ] {
+        let reply = site.form("/introspect", &fields, &header).send().await;
+        let (status, error) = if name == "nobody" {
+            (400, "invalid_request")
+        } else {
+            (401, "invalid_client")
+        };
+        let outcome = program(&reply).and_then(|answer| refused(&answer, status, error));
+        table.row(name, outcome);
+    }
+    let asks = async |asker: &str, token: &str| {
+        let call = site.form("/introspect", &[("token", token)], &basic(asker, &secret));
+        answer(call).await
+    };
+    let inactive = (200, json!({ "active": false }));
+    let altered = format!("{}A", tokens.access);
+    for (name, asker, token) in [
+        ("of another resource", "of-other", tokens.access.as_str()),
+        ("a refresh token", "of-mcp", &tokens.refresh),
+        ("made up", "of-mcp", "made-up"),
+        ("altered", "of-mcp", &altered),
+    ] {
+        let found = asks(asker, token).await;
+        table.check(name, found == inactive, || {
+            format!("{} {}", found.0, found.1["active"])
+        });
+    }
+    let (status, found) = asks("of-mcp", &tokens.access).await;
+    let shown = (status, &found["active"], &found["sub"], &found["client_id"]);
+    table.check(
+        "its own",
+        shown == (200, &json!(true), &json!("u:ana"), &json!(client.id)),
+        || format!("{shown:?}"),
+    );
+    table.check("its own", found["aud"] == site.gateway.uri("/mcp"), || {
+        found["aud"].to_string()
+    });
+    // A resource server is no client.
+    let as_client = answer(site.form("/token", &REFRESH, &basic("of-mcp", &secret))).await;
+    table.row("as a client", refused(&as_client, 401, "invalid_client"));
+    let revoked = site.form("/revoke", &fields, &own).send().await;
+    table.check("revoked", revoked.status == 200, || revoked.text());
+    let found = asks("of-mcp", &tokens.access).await;
+    table.check("revoked", found == inactive, || {
+        format!("{} {}", found.0, found.1["active"])
+    });
 }

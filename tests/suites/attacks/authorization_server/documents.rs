@@ -2,128 +2,21 @@
 //!
 //! The documents come from a server behind a forward proxy, which alone knows the names.
 
-use std::sync::{Arc, Mutex};
+mod setting;
 
-use e2e::certificates::Authority;
 use e2e::client::Reply;
 use e2e::gateway::config::Config;
 use e2e::gateway::{Gateway, bare};
-use e2e::sign_in::client::{Client, REDIRECT, redemption};
+use e2e::sign_in::client::{Client, REDIRECT, Tokens, redemption};
 use e2e::upstream::{Answer, Upstream, head, steps, with};
 use e2e::world::Table;
 use http::Response;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use test_support::{Key, Token, hmac, key_set};
 
+use super::client_authentication::{KIND, assertion};
 use super::site::{Site, answer_at, base, changed, page, program, refused};
-
-/// A document with this path, of a host that has as many documents as there are tests.
-fn url(number: usize) -> String {
-    format!("https://c{number}.example/client.json")
-}
-
-/// A good document of this URL.
-fn document(url: &str) -> Value {
-    json!({
-        "client_id": url,
-        "client_name": "Fetched",
-        "redirect_uris": [REDIRECT],
-        "token_endpoint_auth_method": "none",
-    })
-}
-
-/// A forward proxy that leads every name to one server.
-struct Proxy {
-    port: u16,
-    asked: Arc<Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
-}
-
-impl Proxy {
-    async fn start(to: std::net::SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&asked);
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(tunnel(stream, to, Arc::clone(&noted)));
-            }
-        });
-        Self { port, asked, task }
-    }
-
-    /// The authorities that were asked for.
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn tunnel(
-    mut stream: TcpStream,
-    to: std::net::SocketAddr,
-    noted: Arc<Mutex<Vec<String>>>,
-) -> Option<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    let head = String::from_utf8(head).ok()?;
-    noted
-        .lock()
-        .unwrap()
-        .push(head.split(' ').nth(1)?.to_owned());
-    let mut target = TcpStream::connect(to).await.ok()?;
-    let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
-    stream.write_all(established).await.ok()?;
-    copy_bidirectional(&mut stream, &mut target)
-        .await
-        .ok()
-        .map(drop)
-}
-
-/// A site whose documents come from `server`.
-struct Setting {
-    site: Site,
-    server: Upstream,
-    proxy: Proxy,
-}
-
-impl Setting {
-    async fn start() -> Self {
-        let authority = Authority::new();
-        let names: Vec<_> = (0..40).map(|number| format!("c{number}.example")).collect();
-        let names: Vec<_> = names.iter().map(String::as_str).collect();
-        let server = Upstream::start_tls(authority.leaf(&names).server()).await;
-        let proxy = Proxy::start(server.address()).await;
-        let upstream = Upstream::start().await;
-        let url = format!("http://localhost:{}", proxy.port);
-        let config = base(&upstream).await.set("/outbound/proxy", url);
-        let roots = config.write("roots.pem", authority.pem());
-        let environment = [("SSL_CERT_FILE", roots.to_str().unwrap())];
-        let gateway = Gateway::start_with(config, &environment).await;
-        Self {
-            site: Site::of(gateway, upstream).await,
-            server,
-            proxy,
-        }
-    }
-
-    /// What a person and the client itself get for this client id.
-    async fn both(&mut self, id: &str) -> (Reply, Reply) {
-        let person = self.site.person.open(&self.site.request(id, &[])).await;
-        let fields = changed(&redemption("AAAA"), &[("client_id", Some(id))]);
-        (person, self.site.form("/token", &fields, "").send().await)
-    }
-}
+use setting::{Setting, document, url};
 
 /// Fails unless a client with this id is refused for good: with a page, and with `invalid_client`.
 fn invalid((person, client): &(Reply, Reply)) -> Result<(), String> {
@@ -586,5 +479,111 @@ async fn attack_219_shipped_copies_and_documents_can_be_switched_off() {
             .await;
         let found = metadata.json()["client_id_metadata_document_supported"].clone();
         table.check(&name, found == announced, || found.to_string());
+    }
+}
+
+/// The answer to a token request with this assertion.
+async fn asserted(site: &Site, fields: &[(&str, &str)], assertion: &str) -> (u16, Value) {
+    let own = [
+        ("client_assertion_type", KIND),
+        ("client_assertion", assertion),
+    ];
+    let fields: Vec<_> = fields.iter().copied().chain(own).collect();
+    let answer = site.form("/token", &fields, "").open().await;
+    let status = answer.status().as_u16();
+    let text = answer.text().await.unwrap();
+    (
+        status,
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}")),
+    )
+}
+
+#[tokio::test]
+async fn attack_244_the_key_set_of_a_client_is_fetched_like_its_document_and_has_no_secret_keys() {
+    let mut setting = Setting::start().await;
+    let mut table = Table::default();
+    let (key, other) = (Key::es256("k"), Key::es256("k"));
+    let (id, keys) = (url(0), "https://c1.example/jwks.json");
+    let mut own = document(&id);
+    own["token_endpoint_auth_method"] = json!("private_key_jwt");
+    own["jwks_uri"] = json!(keys);
+    let published = key_set(&[&key]).to_string();
+    setting
+        .server
+        .script(move |request| match request.header("host") {
+            Some("c0.example") => Answer::Full(with(200, "application/json", own.to_string())),
+            _ => Answer::Full(with(200, "application/jwk-set+json", published.clone())),
+        });
+    let issuer = setting.site.gateway.uri("");
+    let code = setting.site.code(&id, &[]).await;
+    let asked = setting.proxy.asked();
+    table.check("the page", asked == ["c0.example:443"], || {
+        format!("{asked:?}")
+    });
+    let redeem = redemption(&code);
+    let wrong = assertion(&other, &id, issuer.as_str(), "one").sign();
+    let answer = asserted(&setting.site, &redeem, &wrong).await;
+    table.row("another key", refused(&answer, 401, "invalid_client"));
+    // The public key as the secret of an HMAC.
+    let claims = assertion(&key, &id, issuer.as_str(), "two").claims_text();
+    let header = "{\"alg\":\"HS256\",\"kid\":\"k\"}";
+    let secret = key.jwk().to_string();
+    let forged = test_support::compact(header, &claims, |text| {
+        hmac("HS256", secret.as_bytes(), text)
+    });
+    let answer = asserted(&setting.site, &redeem, &forged).await;
+    table.row("HMAC", refused(&answer, 401, "invalid_client"));
+    let elsewhere = assertion(&other, &id, issuer.as_str(), "three");
+    let elsewhere: Token = elsewhere.header("jku", "https://c2.example/jwks.json");
+    let answer = asserted(&setting.site, &redeem, &elsewhere.sign()).await;
+    table.row("jku", refused(&answer, 401, "invalid_client"));
+    let good = assertion(&key, &id, issuer.as_str(), "four").sign();
+    let (status, answer) = asserted(&setting.site, &redeem, &good).await;
+    table.check("the right key", status == 200, || {
+        answer["error"].to_string()
+    });
+    let tokens = Tokens::of(answer);
+    table.check(
+        "a call",
+        setting.site.call(&tokens.access).await == 200,
+        String::new,
+    );
+    let asked = setting.proxy.asked();
+    let is_only_these = asked
+        .iter()
+        .all(|host| host == "c0.example:443" || host == "c1.example:443");
+    table.check("fetched", is_only_these && asked.len() <= 4, || {
+        format!("{asked:?}")
+    });
+
+    // Key sets that cannot be used, of clients that registered: nobody is authenticated by them.
+    for (number, body) in [
+        (3, "{\"keys\":[]}".to_owned()),
+        (
+            4,
+            "{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0\",\"kid\":\"k\"}]}".to_owned(),
+        ),
+        (5, "<html>".to_owned()),
+        (
+            6,
+            format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(70_000)),
+        ),
+    ] {
+        setting
+            .server
+            .script(move |_| Answer::Full(with(200, "application/json", body.clone())));
+        let metadata = json!({
+            "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt",
+            "jwks_uri": format!("https://c{number}.example/jwks.json"),
+        });
+        let client = Client::register_as(&setting.site.gateway, &metadata).await;
+        let signed = assertion(&key, &client.id, issuer.as_str(), "five").sign();
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", "made-up"),
+        ];
+        let answer = asserted(&setting.site, &fields, &signed).await;
+        let outcome = refused(&answer, 503, "temporarily_unavailable");
+        table.row(&format!("key set {number}"), outcome);
     }
 }
