@@ -5,9 +5,9 @@ use mcp_gateway_core::scope::ScopeSet;
 use crate::{
     client::{
         authentication::secret_digest,
+        foreign_url::MAX_FOREIGN_URL_BYTES,
         metadata::{MethodName, check_inline_keys, clean_name},
         model::{Client, ClientKeys, ClientMethod, ClientOrigin, GrantTypes},
-        remote_url::MAX_REMOTE_URL_BYTES,
     },
     keys::ServerKeys,
     redirect_uri::{RedirectRules, RedirectUri, RedirectUriError},
@@ -40,7 +40,7 @@ pub struct ConfiguredClient {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfiguredFault {
     /// The id is empty, too long or has a character that is not visible ASCII.
-    #[error("the id must be 1 to {MAX_REMOTE_URL_BYTES} visible ASCII characters")]
+    #[error("the id must be 1 to {MAX_FOREIGN_URL_BYTES} visible ASCII characters")]
     Id,
     /// A method that needs a secret, without one.
     #[error("the method {0} requires a secret")]
@@ -96,7 +96,7 @@ impl ConfiguredClient {
         rules: &RedirectRules,
     ) -> Result<Client, ConfiguredFault> {
         let is_visible = self.id.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_visible || !(1..=MAX_REMOTE_URL_BYTES).contains(&self.id.len()) {
+        if !is_visible || !(1..=MAX_FOREIGN_URL_BYTES).contains(&self.id.len()) {
             return Err(ConfiguredFault::Id);
         }
         let method = self.method(keys)?;

@@ -3,8 +3,8 @@
 
 use crate::{
     client::{
+        foreign_url::MAX_FOREIGN_URL_BYTES,
         model::{Client, ClientMethod, ClientOrigin, GrantTypes},
-        remote_url::MAX_REMOTE_URL_BYTES,
     },
     redirect_uri::{RedirectRules, RedirectUri},
 };
@@ -20,7 +20,7 @@ impl ProvisionalRules {
     /// The client with this id, for a request with this redirect URI; the token endpoint names none, since the code knows it. The URI
     /// is then judged as that of any client.
     pub fn client(&self, id: &str, redirect_uri: Option<&str>) -> Option<Client> {
-        let is_id = (1..=MAX_REMOTE_URL_BYTES).contains(&id.len())
+        let is_id = (1..=MAX_FOREIGN_URL_BYTES).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_graphic());
         let is_allowed = redirect_uri.is_none_or(|uri| self.allows(uri));
         (is_id && is_allowed).then(|| Client {

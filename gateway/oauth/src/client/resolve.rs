@@ -8,9 +8,9 @@ use crate::store::rows::{Rows, StoreError};
 
 use super::{
     document::{DocumentUrl, DocumentUrlError, Domains, looks_like_url},
+    foreign_url::MAX_FOREIGN_URL_BYTES,
     model::Client,
     provisional::ProvisionalRules,
-    remote_url::MAX_REMOTE_URL_BYTES,
     stored,
 };
 
@@ -43,7 +43,7 @@ pub enum Nobody {
     #[error("no client with this id is configured or registered")]
     Unknown,
     /// It is longer than any id.
-    #[error("the client id is longer than {MAX_REMOTE_URL_BYTES} bytes")]
+    #[error("the client id is longer than {MAX_FOREIGN_URL_BYTES} bytes")]
     TooLong,
     /// It is meant as the URL of a document and is none.
     #[error(transparent)]
@@ -68,7 +68,7 @@ pub fn resolve(
     redirect_uri: Option<&str>,
     now: UnixTime,
 ) -> Result<Lookup, StoreError> {
-    if client_id.len() > MAX_REMOTE_URL_BYTES {
+    if client_id.len() > MAX_FOREIGN_URL_BYTES {
         return Ok(Lookup::Nobody(Nobody::TooLong));
     }
     if let Some(client) = directory.configured.get(client_id) {

@@ -5,11 +5,11 @@ use mcp_gateway_core::{http::outbound::foreign_url::ForeignUrlError, time::UnixT
 use crate::{
     client::{
         document::{DocumentUrlError, Domains},
+        foreign_url::ForeignUrlFault,
         metadata::MethodName,
         model::{Client, ClientMethod, ClientOrigin, GrantTypes},
         provisional::ProvisionalRules,
         registration::{Entropy, RegistrationPolicy, judge, register},
-        remote_url::RemoteUrlError,
         resolve::{Directory, Lookup, Nobody, resolve},
     },
     keys::ServerKeys,
@@ -69,7 +69,7 @@ fn an_id_is_configured_registered_a_document_or_nobody() {
     assert!(
         matches!(look(&directory, &rows, document), Lookup::Document(url) if url.as_str() == document)
     );
-    let http = DocumentUrlError::Remote(RemoteUrlError::NotFetched(ForeignUrlError::Scheme));
+    let http = DocumentUrlError::Foreign(ForeignUrlFault::NotFetched(ForeignUrlError::Scheme));
     for (id, expected) in [
         ("unknown", Nobody::Unknown),
         ("", Nobody::Unknown),

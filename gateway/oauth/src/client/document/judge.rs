@@ -5,9 +5,9 @@ use mcp_gateway_core::refusal::found::Found;
 
 use crate::{
     client::{
+        foreign_url::MAX_FOREIGN_URL_BYTES,
         metadata::{Asked, ClientMetadata, Metadata, MetadataFault, MethodName, Redirects},
         model::{Client, ClientKeys, ClientMethod, ClientOrigin, DocumentSource},
-        remote_url::MAX_REMOTE_URL_BYTES,
     },
     redirect_uri::RedirectRules,
 };
@@ -50,7 +50,7 @@ pub fn judge(
     rules: &RedirectRules,
 ) -> Result<Client, DocumentError> {
     let metadata = Metadata::read(body)?;
-    let id = metadata.text("client_id", MAX_REMOTE_URL_BYTES)?;
+    let id = metadata.text("client_id", MAX_FOREIGN_URL_BYTES)?;
     let id = id.unwrap_or_default();
     if id != url.as_str() {
         return Err(DocumentError::OtherClientId(id));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::remote_url::{self, RemoteUrlError};
+use crate::client::foreign_url::{self, ForeignUrlFault};
 
 /// The URL of a metadata document: https, a public host, a path, and written as URL parsers write it, because client ids are
 /// compared as texts.
@@ -17,7 +17,7 @@ pub struct DocumentUrl {
 pub enum DocumentUrlError {
     /// The URL is not fetched for a client.
     #[error("the client id {0}")]
-    Remote(#[from] RemoteUrlError),
+    Foreign(#[from] ForeignUrlFault),
     /// It has no path.
     #[error("the client id has no path")]
     NoPath,
@@ -29,7 +29,7 @@ impl DocumentUrl {
     /// # Errors
     /// [`DocumentUrlError`].
     pub fn parse(client_id: &str) -> Result<Self, DocumentUrlError> {
-        let url = remote_url::judge(client_id)?;
+        let url = foreign_url::judge(client_id)?;
         if url.path() == "/" {
             return Err(DocumentUrlError::NoPath);
         }
@@ -85,7 +85,7 @@ mod tests {
         );
         assert_eq!(
             DocumentUrl::parse("http://claude.ai/a"),
-            Err(RemoteUrlError::NotFetched(ForeignUrlError::Scheme).into())
+            Err(ForeignUrlFault::NotFetched(ForeignUrlError::Scheme).into())
         );
     }
 

@@ -5,7 +5,7 @@ use mcp_gateway_core::{
     refusal::found::Found,
 };
 
-use crate::{client::remote_url::RemoteUrlError, redirect_uri::RedirectUriError};
+use crate::{client::foreign_url::ForeignUrlFault, redirect_uri::RedirectUriError};
 
 use super::limits::{JSON_LIMITS, MAX_METADATA_BYTES};
 
@@ -91,7 +91,7 @@ pub enum MetadataFault {
     KeySet(String),
     /// A place for keys that is not fetched.
     #[error("jwks_uri {0}")]
-    KeySetUri(RemoteUrlError),
+    KeySetUri(ForeignUrlFault),
     /// No grant type that the server has.
     #[error(
         "grant_types has none that the server supports: authorization_code, refresh_token, client_credentials"

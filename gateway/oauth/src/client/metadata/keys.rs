@@ -6,7 +6,7 @@ use mcp_gateway_core::token::{
 };
 use serde_json::Value;
 
-use crate::client::{model::ClientKeys, remote_url};
+use crate::client::{foreign_url, model::ClientKeys};
 
 use super::{fault::MetadataFault, members::Metadata};
 
@@ -27,12 +27,12 @@ const MAX_ALGORITHM_BYTES: usize = 32;
 /// Reads where the keys are. Exactly one place is named.
 pub(super) fn read(metadata: &Metadata<'_>) -> Result<ClientKeys, MetadataFault> {
     check_algorithm(metadata)?;
-    let uri = metadata.text("jwks_uri", remote_url::MAX_REMOTE_URL_BYTES)?;
+    let uri = metadata.text("jwks_uri", foreign_url::MAX_FOREIGN_URL_BYTES)?;
     match (metadata.object("jwks")?, uri) {
         (None, None) => Err(MetadataFault::NoKeys),
         (Some(_), Some(_)) => Err(MetadataFault::TwoKeySets),
         (None, Some(uri)) => {
-            remote_url::judge(&uri).map_err(MetadataFault::KeySetUri)?;
+            foreign_url::judge(&uri).map_err(MetadataFault::KeySetUri)?;
             Ok(ClientKeys::Uri(uri))
         }
         (Some(set), None) => {

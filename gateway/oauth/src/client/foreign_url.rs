@@ -8,16 +8,16 @@ use mcp_gateway_core::http::outbound::foreign_url::{ForeignUrl, ForeignUrlError}
 use url::Url;
 
 /// The longest URL that is fetched for a client, in bytes. It is also the longest client id.
-pub const MAX_REMOTE_URL_BYTES: usize = 512;
+pub const MAX_FOREIGN_URL_BYTES: usize = 512;
 
 /// Escapes that some readers decode before they look at the path.
 const AMBIGUOUS: [&str; 3] = ["%2e", "%2f", "%5c"];
 
 /// Why a URL is not fetched for a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RemoteUrlError {
-    /// Longer than [`MAX_REMOTE_URL_BYTES`].
-    #[error("is longer than {MAX_REMOTE_URL_BYTES} bytes")]
+pub enum ForeignUrlFault {
+    /// Longer than [`MAX_FOREIGN_URL_BYTES`].
+    #[error("is longer than {MAX_FOREIGN_URL_BYTES} bytes")]
     TooLong,
     /// Nothing is fetched from there.
     #[error("is not fetched: {0}")]
@@ -36,19 +36,19 @@ pub enum RemoteUrlError {
 /// Reads a URL that a client supplied.
 ///
 /// # Errors
-/// [`RemoteUrlError`].
-pub fn judge(text: &str) -> Result<Url, RemoteUrlError> {
-    if text.len() > MAX_REMOTE_URL_BYTES {
-        return Err(RemoteUrlError::TooLong);
+/// [`ForeignUrlFault`].
+pub fn judge(text: &str) -> Result<Url, ForeignUrlFault> {
+    if text.len() > MAX_FOREIGN_URL_BYTES {
+        return Err(ForeignUrlFault::TooLong);
     }
     ForeignUrl::parse(text)?;
-    let url = Url::parse(text).map_err(RemoteUrlError::NotAUrl)?;
+    let url = Url::parse(text).map_err(ForeignUrlFault::NotAUrl)?;
     let path = url.path().to_ascii_lowercase();
     if AMBIGUOUS.iter().any(|escape| path.contains(escape)) {
-        return Err(RemoteUrlError::EncodedSeparator);
+        return Err(ForeignUrlFault::EncodedSeparator);
     }
     if url.as_str() != text {
-        return Err(RemoteUrlError::NotCanonical(url.into()));
+        return Err(ForeignUrlFault::NotCanonical(url.into()));
     }
     Ok(url)
 }
@@ -117,12 +117,16 @@ mod tests {
             "https://example.com/a/%2e%2e%2fb",
             "https://example.com/a%5Cb",
         ] {
-            assert_eq!(judge(text), Err(RemoteUrlError::EncodedSeparator), "{text}");
+            assert_eq!(
+                judge(text),
+                Err(ForeignUrlFault::EncodedSeparator),
+                "{text}"
+            );
         }
         let written = "https://example.com/a".to_owned();
         let capitals = judge("https://Example.com/a");
-        assert_eq!(capitals, Err(RemoteUrlError::NotCanonical(written)));
-        let long = format!("https://example.com/{}", "a".repeat(MAX_REMOTE_URL_BYTES));
-        assert_eq!(judge(&long), Err(RemoteUrlError::TooLong));
+        assert_eq!(capitals, Err(ForeignUrlFault::NotCanonical(written)));
+        let long = format!("https://example.com/{}", "a".repeat(MAX_FOREIGN_URL_BYTES));
+        assert_eq!(judge(&long), Err(ForeignUrlFault::TooLong));
     }
 }
