@@ -1,7 +1,7 @@
 //! The judgement of an authorization request that was shown to a person, before it is answered with a code: its client may have
 //! changed since, or gone.
 
-use super::{error::Refused, judge::judge, page_fault::PageFault, request::AuthorizationRequest};
+use super::{fault::Refused, judge::judge, page_fault::PageFault, request::AuthorizationRequest};
 use crate::{
     client::model::Client, form::Form, profile::ServerProfile, redirect_uri::RedirectRules,
     store::text::ScopeSetText,

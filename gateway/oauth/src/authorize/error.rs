@@ -1,7 +1,5 @@
 //! Errors that a client gets at its redirect URI (RFC 6749 §4.1.2.1).
 
-use super::page_fault::PageFault;
-
 /// An error code of the authorization endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
@@ -103,19 +101,4 @@ pub struct AuthorizationError {
     pub detail: String,
     /// The `Location` of the answer.
     pub location: String,
-}
-
-/// A request that is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// With a page (400). Nothing is sent to a redirect URI.
-    Page(PageFault),
-    /// With a redirect that takes the error to the client.
-    Redirect(AuthorizationError),
-}
-
-impl From<PageFault> for Refused {
-    fn from(fault: PageFault) -> Self {
-        Self::Page(fault)
-    }
 }

@@ -1,10 +1,10 @@
 //! The judgement of an authorization request whose client is known: first where answers may go, then everything else.
 
-use std::fmt::Display;
+use mcp_gateway_core::refusal::found::Found;
 
 use super::{
-    error::{AuthorizationError, ErrorCode, Refused},
-    location::error_location,
+    error::ErrorCode,
+    fault::{Fault, Refused, SentBack},
     page_fault::{MOST_STATE_BYTES, PageFault, client_id},
     prompt::Prompt,
     request::{AuthorizationRequest, query_after_sign_in},
@@ -25,7 +25,8 @@ const CHALLENGE_LENGTH: usize = 43;
 /// Judges the request of a client. `form` is its query, read by [`Form::parse_ambiguous`].
 ///
 /// # Errors
-/// [`Refused::Page`] until the redirect URI is known to be the client's, [`Refused::Redirect`] afterwards.
+/// [`Refused::Page`] until the redirect URI is known to be the client's. Afterwards [`Refused::Redirect`], unless nobody vouches for
+/// where it goes ([`PageFault::NotSentBack`]).
 pub fn judge(
     form: &Form,
     client: &Client,
@@ -40,7 +41,15 @@ pub fn judge(
     }
     let query = query_after_sign_in(form)?;
     let judged = judge_rest(form, client, server);
-    let judged = judged.map_err(|fault| fault.redirect(&redirect_uri, state, &server.issuer))?;
+    let judged = judged.map_err(|fault| {
+        let to = SentBack {
+            client,
+            redirect: &redirect_uri,
+            state,
+            issuer: &server.issuer,
+        };
+        fault.refused(&to)
+    })?;
     Ok(AuthorizationRequest {
         client_id: client.id.clone(),
         standing: client.standing(),
@@ -106,40 +115,6 @@ fn parsed(text: &str, rules: &RedirectRules) -> Result<RedirectUri, PageFault> {
     })
 }
 
-/// A fault that the client gets as an error.
-struct Fault {
-    code: ErrorCode,
-    description: &'static str,
-    detail: String,
-}
-
-impl Fault {
-    fn new(code: ErrorCode, detail: impl Display) -> Self {
-        Self {
-            code,
-            description: code.description(),
-            detail: detail.to_string(),
-        }
-    }
-
-    /// A wrong parameter: the client learns which.
-    fn invalid(description: &'static str, detail: impl Display) -> Self {
-        Self {
-            description,
-            ..Self::new(ErrorCode::InvalidRequest, detail)
-        }
-    }
-
-    fn redirect(self, redirect: &RedirectUri, state: Option<&str>, issuer: &str) -> Refused {
-        Refused::Redirect(AuthorizationError {
-            code: self.code,
-            description: self.description.to_owned(),
-            detail: self.detail,
-            location: error_location(redirect, self.code, self.description, state, issuer),
-        })
-    }
-}
-
 /// What is judged after the redirect URI.
 struct Judged {
     code_challenge: String,
@@ -174,7 +149,7 @@ fn judge_rest(form: &Form, client: &Client, server: &ServerProfile) -> Result<Ju
 /// Every parameter once (RFC 6749 §3.1).
 fn check_once(form: &Form) -> Result<(), Fault> {
     form.repeated().next().map_or(Ok(()), |name| {
-        let detail = format!("the parameter {name:?} was sent more than once");
+        let detail = format!("the parameter {} was sent more than once", Found(name));
         Err(Fault::invalid(
             "A parameter was sent more than once.",
             detail,
@@ -206,14 +181,14 @@ fn check_kind(form: &Form) -> Result<(), Fault> {
             ));
         }
         Some(other) => {
-            let detail = format!("the response_type is {other:?}, code is expected");
+            let detail = format!("the response_type is {}, code is expected", Found(other));
             return Err(Fault::new(ErrorCode::UnsupportedResponseType, detail));
         }
     }
     match form.get("response_mode") {
         None | Some("query") => Ok(()),
         Some(other) => {
-            let detail = format!("the response_mode is {other:?}, query is expected");
+            let detail = format!("the response_mode is {}, query is expected", Found(other));
             Err(Fault::invalid("The response_mode must be query.", detail))
         }
     }
@@ -229,10 +204,15 @@ fn code_challenge(form: &Form) -> Result<String, Fault> {
         ));
     };
     if form.get("code_challenge_method") != Some("S256") {
-        let found = form
-            .get("code_challenge_method")
-            .unwrap_or("plain, since it is missing");
-        let detail = format!("the code_challenge_method is {found:?}, S256 is expected");
+        let detail = match form.get("code_challenge_method") {
+            Some(found) => format!(
+                "the code_challenge_method is {}, S256 is expected",
+                Found(found)
+            ),
+            None => {
+                "the code_challenge_method is missing and so plain, S256 is expected".to_owned()
+            }
+        };
         return Err(Fault::invalid(
             "The code_challenge_method must be S256.",
             detail,
@@ -255,7 +235,7 @@ fn code_challenge(form: &Form) -> Result<String, Fault> {
 fn prompt(form: &Form) -> Result<Prompt, Fault> {
     let text = form.get("prompt").unwrap_or_default();
     Prompt::parse(text).ok_or_else(|| {
-        let detail = format!("the prompt is {text:?}");
+        let detail = format!("the prompt is {}", Found(text));
         Fault::invalid("The prompt none must stand alone.", detail)
     })
 }

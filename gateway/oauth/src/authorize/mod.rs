@@ -2,7 +2,7 @@
 //!
 //! A request is judged in two steps. Until its client and its redirect URI are known to belong together, a fault is shown on a page
 //! and nothing is sent anywhere ([`PageFault`]). From then on every fault goes to the client at that redirect URI
-//! ([`AuthorizationError`]), with `state` and `iss`.
+//! ([`AuthorizationError`]), with `state` and `iss`; to one that nobody vouches for only after the person has answered.
 //!
 //! [`client_id`] finds the client, [`judge`](mod@judge) judges the rest, and [`judge_again`] what a person
 //! allowed. [`find_resource`] also serves the token endpoint. The endpoint's answers
@@ -10,6 +10,7 @@
 
 mod again;
 mod error;
+mod fault;
 mod judge;
 mod location;
 mod page_fault;
@@ -22,7 +23,8 @@ mod scopes;
 mod tests;
 
 pub use again::judge_again;
-pub use error::{AuthorizationError, ErrorCode, Refused};
+pub use error::{AuthorizationError, ErrorCode};
+pub use fault::Refused;
 pub use judge::judge;
 pub use location::{error_location, success_location};
 pub use page_fault::{MOST_CLIENT_ID_BYTES, MOST_STATE_BYTES, PageFault, client_id};

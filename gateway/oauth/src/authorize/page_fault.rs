@@ -1,8 +1,13 @@
 //! Faults that are shown to the person on a page, because no redirect URI can be trusted (RFC 6749 §4.1.2.1).
 
+use std::borrow::Cow;
+
+use mcp_gateway_core::refusal::found::Found;
+
+use super::error::ErrorCode;
 use crate::{
     form::{Form, FormError},
-    redirect_uri::RedirectUriError,
+    redirect_uri::{FoundUri, FoundUris, RedirectUriError},
 };
 
 /// The most bytes of a `client_id`. The longest ones are URLs of metadata documents.
@@ -38,7 +43,8 @@ pub enum PageFault {
     RepeatedRedirectUri,
     /// No `redirect_uri`, and not exactly one is registered.
     #[error(
-        "the authorization request has no redirect_uri, and the client {client:?} has {registered} redirect URIs: it can be left out only where exactly one is registered"
+        "the authorization request has no redirect_uri, and the client {} has {registered} redirect URIs: it can be left out only where exactly one is registered",
+        Found(client)
     )]
     NoRedirectUri {
         /// The client.
@@ -48,7 +54,9 @@ pub enum PageFault {
     },
     /// No `redirect_uri`, and the registered one is loopback without a port.
     #[error(
-        "the authorization request has no redirect_uri, and the one that the client {client:?} registered has no port: {registered:?}"
+        "the authorization request has no redirect_uri, and the one that the client {} registered has no port: {}",
+        Found(client),
+        FoundUri(registered)
     )]
     NoPort {
         /// The client.
@@ -57,7 +65,7 @@ pub enum PageFault {
         registered: String,
     },
     /// The `redirect_uri` is not one at all.
-    #[error("the redirect_uri {sent:?} is refused: {error}")]
+    #[error("the redirect_uri {} is refused: {error}", FoundUri(sent))]
     RedirectUri {
         /// What was sent.
         sent: String,
@@ -66,8 +74,10 @@ pub enum PageFault {
     },
     /// The `redirect_uri` is not one of the client's.
     #[error(
-        "the redirect_uri {sent:?} is not registered for the client {client:?}: it has {}",
-        list(registered)
+        "the redirect_uri {} is not registered for the client {}: it has {}",
+        FoundUri(sent),
+        Found(client),
+        FoundUris(registered)
     )]
     RedirectUriNotRegistered {
         /// The client.
@@ -78,10 +88,30 @@ pub enum PageFault {
         registered: Vec<String>,
     },
     /// The client is not the one any more that the person saw, or may not do any more what was asked.
-    #[error("the client {client:?} changed after the person was asked: {detail}")]
+    #[error(
+        "the client {} changed after the person was asked: {detail}",
+        Found(client)
+    )]
     ClientChanged {
         /// The client.
         client: String,
+        /// What was found.
+        detail: String,
+    },
+    /// The request has a fault, and nobody vouches for where the client would have its error sent (RFC 9700 §4.11.2).
+    #[error(
+        "{detail}; the error is shown on a page and not sent to {host}, since nobody vouches for the client {}",
+        Found(client)
+    )]
+    NotSentBack {
+        /// The client.
+        client: String,
+        /// The host of its redirect URI.
+        host: String,
+        /// The error that it would have got.
+        code: ErrorCode,
+        /// Its `error_description`.
+        description: &'static str,
         /// What was found.
         detail: String,
     },
@@ -91,9 +121,9 @@ pub enum PageFault {
 }
 
 impl PageFault {
-    /// What the page says. It shows neither what was sent nor what is registered.
-    pub const fn shown(&self) -> &'static str {
-        match self {
+    /// What the page says. Of what was sent and registered it shows only the host of [`NotSentBack`](Self::NotSentBack).
+    pub fn shown(&self) -> Cow<'static, str> {
+        let text = match self {
             Self::Form(_) => "The application sent a request that cannot be read.",
             Self::TooLong { .. } | Self::LongState => {
                 "The application sent a request that is too long."
@@ -117,7 +147,16 @@ impl PageFault {
             Self::RedirectUriNotRegistered { .. } => {
                 "The address where the application wants you to return to (redirect_uri) is not one that it registered."
             }
-        }
+            Self::NotSentBack {
+                host, description, ..
+            } => {
+                return format!(
+                    "{description} You were not sent back to {host}, since nobody has verified this application."
+                )
+                .into();
+            }
+        };
+        text.into()
     }
 
     /// A short name of the fault, for logs and metrics.
@@ -134,6 +173,7 @@ impl PageFault {
             Self::RedirectUri { .. } => "redirect_uri",
             Self::RedirectUriNotRegistered { .. } => "redirect_uri_not_registered",
             Self::ClientChanged { .. } => "client_changed",
+            Self::NotSentBack { code, .. } => code.as_str(),
             Self::LongState => "long_state",
         }
     }
@@ -152,11 +192,4 @@ pub fn client_id(form: &Form) -> Result<&str, PageFault> {
         return Err(PageFault::LongClientId);
     }
     Ok(id)
-}
-
-fn list(registered: &[String]) -> String {
-    match registered {
-        [] => "none".to_owned(),
-        uris => format!("{uris:?}"),
-    }
 }

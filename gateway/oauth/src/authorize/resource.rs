@@ -3,6 +3,8 @@
 //! Clients spell a resource in several ways. The comparison does not tell apart small and capital letters of scheme and host, a
 //! default port that is written or not, and a final slash. Whatever was sent, tokens carry the spelling of the configuration.
 
+use mcp_gateway_core::refusal::found::{Found, Listed};
+
 use crate::profile::{ResourceProfile, ServerProfile};
 
 /// The most bytes of a `resource`.
@@ -12,7 +14,11 @@ const MOST_BYTES: usize = 2048;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResourceFault {
     /// None of the server's.
-    #[error("the resource {sent:?} is unknown: this server issues tokens for {known:?}")]
+    #[error(
+        "the resource {} is unknown: this server issues tokens for {}",
+        Found(sent),
+        Listed(known.iter().map(String::as_str))
+    )]
     Unknown {
         /// What was sent.
         sent: String,
@@ -23,7 +29,7 @@ pub enum ResourceFault {
     #[error("the resource is longer than {MOST_BYTES} bytes")]
     TooLong,
     /// Two different ones. A token is for one.
-    #[error("the resources {0:?} and {1:?} were asked for together: a token is for one resource")]
+    #[error("the resources {0} and {1} were asked for together: a token is for one resource")]
     Several(String, String),
     /// The server has no resource.
     #[error("this server issues tokens for no resource")]

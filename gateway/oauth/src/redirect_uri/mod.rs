@@ -17,6 +17,7 @@
 
 mod authority;
 mod error;
+mod found;
 mod host;
 mod parts;
 mod path;
@@ -29,5 +30,6 @@ mod whatwg;
 mod tests;
 
 pub use error::{MOST_BYTES, RedirectUriError};
+pub use found::{FoundUri, FoundUris};
 pub use scheme::{OwnOrigin, RedirectRules};
 pub use uri::{RedirectUri, ShownDestination, fits};

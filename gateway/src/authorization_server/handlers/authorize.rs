@@ -46,20 +46,19 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let client = client.map_err(|why| no_client(server, request, id, &why))?;
     let settings = &server.settings;
     let judged = authorize::judge(&form, &client, &settings.profile, &settings.redirects);
-    let asked = judged.map_err(|refused| match refused {
-        Refused::Page(fault) => page_fault(server, request, Some(id), &fault),
-        Refused::Redirect(error) => {
-            let answer = answers::redirect(&error.location).with_found(&error.detail);
-            refused_event(answer, error.code.as_str(), id)
-        }
-    })?;
+    let asked = judged.map_err(|why| refused(server, request, id, &why))?;
     let visitor = visitor(server, request).await?;
     match &visitor.signed_in {
         Some((session, user)) if !asked.prompt.login => {
             let browser = visitor.cookie.as_ref();
             consent_page(server, request, (&client, &asked), (session, user), browser).await
         }
-        _ if asked.prompt.none => Ok(redirected_error(server, &asked, ErrorCode::LoginRequired)),
+        _ if asked.prompt.none => Err(unseen(
+            server,
+            request,
+            (&client, &asked),
+            ErrorCode::LoginRequired,
+        )),
         _ => sign_in_page(server, &client, asked, &visitor),
     }
 }
@@ -110,7 +109,8 @@ async fn consent_page(
         return Ok(nothing_to_allow(server, request, asked, user));
     }
     if asked.prompt.none {
-        return Ok(redirected_error(server, asked, ErrorCode::ConsentRequired));
+        let code = ErrorCode::ConsentRequired;
+        return Err(unseen(server, request, (client, asked), code));
     }
     let profile = &server.settings.profile;
     let mut resources = profile.resources.iter();
@@ -118,7 +118,8 @@ async fn consent_page(
         cookie,
         resources.find(|resource| resource.uri == asked.resource),
     ) else {
-        return Ok(redirected_error(server, asked, ErrorCode::ServerError));
+        let code = ErrorCode::ServerError;
+        return Err(unseen(server, request, (client, asked), code));
     };
     touch(server, session, cookie).await;
     let travels = Asked {
@@ -206,11 +207,26 @@ fn sealed<T: Clone + Serialize + serde::de::DeserializeOwned>(
     })
 }
 
-/// The redirect with an error that is found after the judgement.
-fn redirected_error(server: &Server, asked: &AuthorizationRequest, code: ErrorCode) -> LocalAnswer {
-    let location = asked.refused(code, &server.settings.profile.issuer);
-    let answer = answers::redirect(&location).with_found(code.description());
-    *refused_event(answer, code.as_str(), &asked.client_id)
+/// The answer to a request that is refused: a page, or the redirect that takes the error to the client.
+fn refused(server: &Server, request: &LocalRequest, id: &str, why: &Refused) -> Box<LocalAnswer> {
+    match why {
+        Refused::Page(fault) => page_fault(server, request, Some(id), fault),
+        Refused::Redirect(error) => {
+            let answer = answers::redirect(&error.location).with_found(&error.detail);
+            refused_event(answer, error.code.as_str(), id)
+        }
+    }
+}
+
+/// The answer with an error that is found after the judgement, before the person has answered.
+fn unseen(
+    server: &Server,
+    request: &LocalRequest,
+    (client, asked): (&Client, &AuthorizationRequest),
+    code: ErrorCode,
+) -> Box<LocalAnswer> {
+    let why = asked.refused_unseen(client, code, &server.settings.profile.issuer);
+    refused(server, request, &client.id, &why)
 }
 
 fn refused_event(answer: LocalAnswer, code: &'static str, client: &str) -> Box<LocalAnswer> {
@@ -227,7 +243,7 @@ pub(super) fn page_fault(
     client: Option<&str>,
     fault: &PageFault,
 ) -> Box<LocalAnswer> {
-    let shown = Fault::Request(fault.shown().to_owned());
+    let shown = Fault::Request(fault.shown().into_owned());
     let page = answers::fault(server, request, &shown, fault.to_string());
     refused_event(page, fault.reason(), client.unwrap_or_default())
 }

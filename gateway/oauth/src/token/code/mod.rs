@@ -24,6 +24,7 @@ use crate::{
     id::Id,
     keys::ServerKeys,
     profile::{Lifetimes, ServerProfile},
+    redirect_uri::FoundUri,
     secret::Secret,
     store::{
         rows::{Rows, StoreError, Table},
@@ -215,10 +216,12 @@ fn judge_redirect_uri(row: &CodeRow, sent: Option<&str>) -> Result<(), Refused> 
     match sent {
         None if !row.was_redirect_sent => Ok(()),
         Some(sent) if sent == row.redirect_uri => Ok(()),
-        None => Err(Refused::of(TokenError::RedirectUriMissing).expected(&row.redirect_uri)),
+        None => {
+            Err(Refused::of(TokenError::RedirectUriMissing).expected(FoundUri(&row.redirect_uri)))
+        }
         Some(sent) => Err(Refused::of(TokenError::RedirectUriDiffers)
-            .found(sent)
-            .expected(&row.redirect_uri)),
+            .found(FoundUri(sent))
+            .expected(FoundUri(&row.redirect_uri))),
     }
 }
 
