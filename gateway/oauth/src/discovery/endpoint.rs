@@ -4,7 +4,6 @@ use http::Method;
 
 use super::paths;
 
-const ASK: &[Method] = &[Method::GET];
 const SEND: &[Method] = &[Method::POST];
 const ASK_AND_SEND: &[Method] = &[Method::GET, Method::POST];
 const READ: &[Method] = &[Method::GET, Method::HEAD];
@@ -114,8 +113,7 @@ impl Endpoint {
     /// The methods that it accepts, `OPTIONS` of a preflight excepted.
     pub const fn methods(self) -> &'static [Method] {
         match self {
-            Self::Authorize => ASK,
-            Self::SignOut => ASK_AND_SEND,
+            Self::Authorize | Self::SignOut => ASK_AND_SEND,
             Self::SignIn
             | Self::Consent
             | Self::Token

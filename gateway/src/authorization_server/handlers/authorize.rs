@@ -1,8 +1,8 @@
 //! The authorization endpoint (RFC 6749 §3.1): from a client's request to the sign-in page, and then to the consent page.
 
-use http::{StatusCode, header::SET_COOKIE};
+use http::{Method, StatusCode, header::SET_COOKIE};
 use mcp_gateway_oauth::{
-    authorize::{self, AuthorizationRequest, ErrorCode, PageFault, Refused},
+    authorize::{self, AuthorizationRequest, ErrorCode, MOST_QUERY_BYTES, PageFault, Refused},
     client::model::Client,
     discovery::paths,
     form::{Form, encoded},
@@ -26,7 +26,7 @@ use super::{
         documents::fault::{DocumentFault, RETRY_AFTER},
         server::Server,
     },
-    common::{Asked, Visitor, new_cookie, random_id, visitor},
+    common::{Asked, Visitor, FORM, is_body_of, new_cookie, random_id, visitor},
     sign_in::SignInRequest,
 };
 use crate::{
@@ -37,6 +37,9 @@ use crate::{
 
 /// Answers an authorization request.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
+    if request.method == Method::POST {
+        return posted(server, request);
+    }
     let query = request.query.as_deref().unwrap_or_default();
     let form = Form::parse_ambiguous(query.as_bytes());
     let form = form.map_err(|error| page_fault(server, request, None, &error.into()))?;
@@ -61,6 +64,24 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         )),
         _ => sign_in_page(server, &client, asked, &visitor),
     }
+}
+
+/// An authorization request that a form posted (OpenID Connect Core §3.1.2.1): the browser asks again with the same parameters in
+/// the query. The form comes from another site, so the browser sends no cookie with it (`SameSite=Lax`), and does with what follows.
+fn posted(server: &Server, request: &LocalRequest) -> Answered {
+    let text = std::str::from_utf8(&request.body).unwrap_or_default();
+    let is_query = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    if !is_body_of(&request.headers, FORM) || text.is_empty() || !text.bytes().all(is_query) {
+        let found = format!("the body must be {FORM} with at least one parameter");
+        let fault = answers::fault(server, request, &Fault::Form, found);
+        return Err(Box::new(fault));
+    }
+    if text.len() > MOST_QUERY_BYTES {
+        let (found, most) = (text.len(), MOST_QUERY_BYTES);
+        let fault = PageFault::TooLong { found, most };
+        return Err(page_fault(server, request, None, &fault));
+    }
+    Ok(answers::redirect(&format!("{}?{text}", request.path)))
 }
 
 /// The sign-in page, for the browser of this cookie or of a new one.

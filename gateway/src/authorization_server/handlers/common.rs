@@ -26,7 +26,14 @@ use super::super::{
     answers::{self, Answered},
     server::Server,
 };
-use crate::{clock, local::service::LocalRequest};
+use crate::{
+    clock,
+    local::service::{LocalAnswer, LocalRequest},
+    telemetry::authorization_event::{EventKind, EventSubject},
+};
+
+/// The media type of forms.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The longest bearer token of a registration, in bytes.
 const MAX_BEARER_BYTES: usize = 1024;
@@ -80,7 +87,6 @@ pub(super) fn is_body_of(headers: &HeaderMap, media_type: &str) -> bool {
 
 /// The form that a program posts, or what is wrong with it.
 pub(super) fn posted_form(request: &LocalRequest) -> Result<Form, String> {
-    const FORM: &str = "application/x-www-form-urlencoded";
     if !is_body_of(&request.headers, FORM) {
         return Err(format!("the body must be {FORM}"));
     }
