@@ -19,11 +19,13 @@ use mcp_gateway_oauth::{
         user::User,
     },
     store::rows::StoreError,
+    token::error::{Refused, TokenError},
 };
 use serde::{Deserialize, Serialize};
 
 use super::super::{
     answers::{self, Answered},
+    clients::NotAuthenticated,
     server::Server,
 };
 use crate::{
@@ -91,6 +93,68 @@ pub(super) fn posted_form(request: &LocalRequest) -> Result<Form, String> {
         return Err(format!("the body must be {FORM}"));
     }
     Form::parse(&request.body).map_err(|error| error.to_string())
+}
+
+/// The refusals of an endpoint for programs, each with its event.
+#[derive(Clone, Copy)]
+pub(super) struct Refusals<'a> {
+    /// The request.
+    pub(super) request: &'a LocalRequest,
+    /// What was asked for.
+    pub(super) kind: EventKind,
+}
+
+impl Refusals<'_> {
+    /// The form that was posted.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn form(&self) -> Answered<Form> {
+        posted_form(self.request).map_err(|found| {
+            let refused = Refused::of(TokenError::RequestMalformed).found(found);
+            self.refused(None, &refused)
+        })
+    }
+
+    /// The parameter `token` (RFC 7009 §2.1, RFC 7662 §2.1).
+    ///
+    /// # Errors
+    /// It is missing.
+    pub(super) fn token<'f>(&self, form: &'f Form, client: &str) -> Answered<&'f str> {
+        let missing = || self.refused(Some(client), &TokenError::TokenMissing.into());
+        form.get("token").ok_or_else(missing)
+    }
+
+    /// The answer to a caller that is not authenticated.
+    pub(super) fn not_authenticated(&self, why: &NotAuthenticated) -> Box<LocalAnswer> {
+        let answer = why.answer(self.request);
+        self.with_event(answer, why.fault.code(), why.client.as_deref())
+    }
+
+    /// The answer that refuses.
+    pub(super) fn refused(&self, client: Option<&str>, refused: &Refused) -> Box<LocalAnswer> {
+        let answer = answers::refused(&self.request.headers, refused);
+        self.with_event(answer, refused.error.code(), client)
+    }
+
+    /// The answer of a server whose store does not answer.
+    pub(super) fn no_store(&self, client: &str, error: &StoreError) -> Box<LocalAnswer> {
+        let refused = Refused::of(TokenError::StoreUnavailable).found(error);
+        self.refused(Some(client), &refused)
+    }
+
+    fn with_event(
+        &self,
+        answer: LocalAnswer,
+        code: &'static str,
+        client: Option<&str>,
+    ) -> Box<LocalAnswer> {
+        let about = EventSubject {
+            client: client.map(str::to_owned),
+            ..EventSubject::default()
+        };
+        Box::new(answer.with_event(self.kind, code, about))
+    }
 }
 
 /// The form that a page of the server posts.

@@ -6,10 +6,7 @@ use mcp_gateway_oauth::{
         ClientFault, Parameters, Presented, authenticate_unknown, is_secret_of, presented,
     },
     form::Form,
-    token::{
-        error::{Refused, TokenError},
-        introspect::{self, Question},
-    },
+    token::introspect::{self, Question},
 };
 
 use super::{
@@ -19,35 +16,19 @@ use super::{
         server::Server,
         settings::ResourceServer,
     },
-    common::posted_form,
+    common::Refusals,
 };
-use crate::{
-    clock,
-    local::service::{LocalAnswer, LocalRequest},
-    telemetry::authorization_event::{EventKind, EventSubject},
-};
+use crate::{clock, local::service::LocalRequest, telemetry::authorization_event::EventKind};
 
 /// Answers a question about a token.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
-    let form = posted_form(request).map_err(|found| {
-        let refused = Refused::of(TokenError::RequestMalformed).found(found);
-        refusal(request, None, &refused)
-    })?;
+    let kind = EventKind::Introspection;
+    let refusals = Refusals { request, kind };
+    let form = refusals.form()?;
     let asker = resource_server(server, request, &form);
-    let asker = asker.map_err(|why| {
-        let about = about(why.client.as_deref());
-        let answer = why.answer(request);
-        Box::new(answer.with_event(EventKind::Introspection, why.fault.code(), about))
-    })?;
-    let Some(token) = form.get("token") else {
-        return Err(refusal(
-            request,
-            Some(&asker.id),
-            &TokenError::TokenMissing.into(),
-        ));
-    };
+    let asker = asker.map_err(|why| refusals.not_authenticated(&why))?;
     let question = Question {
-        token,
+        token: refusals.token(&form, &asker.id)?,
         resources: &asker.resources,
         issuer: &server.settings.profile.issuer,
     };
@@ -56,10 +37,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let found = opened.and_then(|()| {
         store.read(|rows| introspect::introspect(rows, &ring, &question, clock::now()))
     });
-    let found = found.map_err(|error| {
-        let refused = Refused::of(TokenError::StoreUnavailable).found(error);
-        refusal(request, Some(&asker.id), &refused)
-    })?;
+    let found = found.map_err(|error| refusals.no_store(&asker.id, &error))?;
     let mut answer = answers::json(StatusCode::OK, &found.body());
     if let introspect::Introspection::Inactive(why) = found {
         answer.found = Some(format!("the token is not active: {why:?}"));
@@ -95,18 +73,5 @@ fn resource_server<'a>(
     match is_secret_of(keys, id, secret, &known.secret) {
         true => Ok(known),
         false => Err(NotAuthenticated::new(Some(id), ClientFault::WrongSecret)),
-    }
-}
-
-fn refusal(request: &LocalRequest, client: Option<&str>, refused: &Refused) -> Box<LocalAnswer> {
-    let answer = answers::refused(&request.headers, refused);
-    let code = refused.error.code();
-    Box::new(answer.with_event(EventKind::Introspection, code, about(client)))
-}
-
-fn about(client: Option<&str>) -> EventSubject {
-    EventSubject {
-        client: client.map(str::to_owned),
-        ..EventSubject::default()
     }
 }

@@ -4,10 +4,7 @@ use http::StatusCode;
 use mcp_gateway_oauth::{
     client::authentication::use_assertion,
     discovery::paths,
-    token::{
-        error::{Refused, TokenError},
-        revoke::{self, Outcome, Revocation},
-    },
+    token::revoke::{self, Outcome, Revocation},
 };
 
 use super::{
@@ -16,7 +13,7 @@ use super::{
         clients::{self, NotAuthenticated},
         server::Server,
     },
-    common::posted_form,
+    common::Refusals,
 };
 use crate::{
     clock,
@@ -26,21 +23,14 @@ use crate::{
 
 /// Answers a revocation request.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
-    let form = posted_form(request).map_err(|found| {
-        let refused = Refused::of(TokenError::RequestMalformed).found(found);
-        refusal(request, None, &refused)
-    })?;
+    let kind = EventKind::Revocation;
+    let refusals = Refusals { request, kind };
+    let form = refusals.form()?;
     let endpoint = server.settings.profile.url(paths::REVOKE);
     let came = clients::authenticated(server, request, &form, &endpoint).await;
-    let (client, authenticated) = came.map_err(|why| not_authenticated(request, &why))?;
+    let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
     let id = client.id.clone();
-    let Some(token) = form.get("token").map(str::to_owned) else {
-        return Err(refusal(
-            request,
-            Some(&id),
-            &TokenError::TokenMissing.into(),
-        ));
-    };
+    let token = refusals.token(&form, &id)?.to_owned();
     let (keys, ring) = (server.settings.keys.clone(), server.runtime.signing.ring());
     let (issuer, now) = (server.settings.profile.issuer.clone(), clock::now());
     let revoke = move |rows: &mut dyn mcp_gateway_oauth::store::rows::Rows| {
@@ -55,15 +45,11 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         revoke::revoke(rows, &keys, &ring, &revocation, now).map(Ok)
     };
     let revoked = server.runtime.store.write(revoke).await;
-    let revoked = revoked.map_err(|error| {
-        let refused = Refused::of(TokenError::StoreUnavailable).found(error);
-        refusal(request, Some(&id), &refused)
-    })?;
-    let revoked = revoked
-        .map_err(|fault| not_authenticated(request, &NotAuthenticated::new(Some(&id), fault)))?;
-    match revoked {
+    let revoked = revoked.map_err(|error| refusals.no_store(&id, &error))?;
+    let used_before = |fault| refusals.not_authenticated(&NotAuthenticated::new(Some(&id), fault));
+    match revoked.map_err(used_before)? {
         Ok(done) => Ok(answered(server, id, done)),
-        Err(refused) => Err(refusal(request, Some(&id), &refused)),
+        Err(refused) => Err(refusals.refused(Some(&id), &refused)),
     }
 }
 
@@ -82,22 +68,4 @@ fn answered(server: &Server, client: String, done: Outcome) -> LocalAnswer {
     };
     let answer = answers::json(StatusCode::OK, &serde_json::json!({}));
     answer.with_event(EventKind::Revocation, outcome, about)
-}
-
-fn not_authenticated(request: &LocalRequest, why: &NotAuthenticated) -> Box<LocalAnswer> {
-    let about = EventSubject {
-        client: why.client.clone(),
-        ..EventSubject::default()
-    };
-    let answer = why.answer(request);
-    Box::new(answer.with_event(EventKind::Revocation, why.fault.code(), about))
-}
-
-fn refusal(request: &LocalRequest, client: Option<&str>, refused: &Refused) -> Box<LocalAnswer> {
-    let about = EventSubject {
-        client: client.map(str::to_owned),
-        ..EventSubject::default()
-    };
-    let answer = answers::refused(&request.headers, refused);
-    Box::new(answer.with_event(EventKind::Revocation, refused.error.code(), about))
 }

@@ -33,11 +33,11 @@ use mcp_gateway_oauth::{
 
 use super::{
     super::{
-        answers::{self, Answered},
+        answers::Answered,
         clients::{self, NotAuthenticated},
         server::Server,
     },
-    common::{posted_form, random_id},
+    common::{Refusals, random_id},
 };
 use crate::{
     clock,
@@ -47,16 +47,18 @@ use crate::{
 
 /// Answers a token request.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
-    let form = posted_form(request).map_err(|found| {
-        let refused = Refused::of(TokenError::RequestMalformed).found(found);
-        refusal(request, GrantKind::Other, None, &refused)
-    })?;
+    let of = |kind| Refusals {
+        request,
+        kind: EventKind::Token(kind),
+    };
+    let form = of(GrantKind::Other).form()?;
     let kind = GrantKind::of(form.get("grant_type"));
+    let refusals = of(kind);
     let endpoint = server.settings.profile.url(paths::TOKEN);
     let came = clients::authenticated(server, request, &form, &endpoint).await;
-    let (client, authenticated) = came.map_err(|why| not_authenticated(request, kind, &why))?;
+    let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
     let id = client.id.clone();
-    let refused = |refused: Refused| refusal(request, kind, Some(&id), &refused);
+    let refused = |refused: Refused| refusals.refused(Some(&id), &refused);
     let asked = Asked {
         grant: kind_asked(&form).map_err(|error| refused(error.into()))?,
         resource: resource(server, &form).map_err(refused)?,
@@ -76,13 +78,13 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         .store
         .write(move |rows| asked.issue(rows))
         .await;
-    let issued =
-        issued.map_err(|error| refused(Refused::of(TokenError::StoreUnavailable).found(error)))?;
-    match issued {
-        Ok(issued) => signed(server, request, kind, issued, now).await,
+    match issued.map_err(|error| refusals.no_store(&id, &error))? {
+        Ok(issued) => {
+            signed(server, &refusals, kind, issued, now).await
+        }
         Err(NotIssued::Client(fault)) => {
             let why = NotAuthenticated::new(Some(&id), fault);
-            Err(not_authenticated(request, kind, &why))
+            Err(refusals.not_authenticated(&why))
         }
         Err(NotIssued::Refused(why)) => {
             server.runtime.revoke(why.revoked);
@@ -222,7 +224,7 @@ fn resource(server: &Server, form: &Form) -> Result<Option<String>, Refused> {
 /// Signs what was issued. What was taken for it is given back where that fails.
 async fn signed(
     server: &Server,
-    request: &LocalRequest,
+    refusals: &Refusals<'_>,
     kind: GrantKind,
     issued: Issued,
     now: UnixTime,
@@ -258,7 +260,7 @@ async fn signed(
                 );
             }
             let refused = Refused::of(TokenError::SigningFailed).found(error);
-            Err(refusal(request, kind, about.client.as_deref(), &refused))
+            Err(refusals.refused(about.client.as_deref(), &refused))
         }
     }
 }
@@ -272,31 +274,4 @@ fn about_issued(issued: &Issued) -> EventSubject {
         scopes: Some(claims.scope.0.to_string()),
         grant: Some(claims.grant.to_string()),
     }
-}
-
-fn not_authenticated(
-    request: &LocalRequest,
-    kind: GrantKind,
-    why: &NotAuthenticated,
-) -> Box<LocalAnswer> {
-    let about = EventSubject {
-        client: why.client.clone(),
-        ..EventSubject::default()
-    };
-    let answer = why.answer(request);
-    Box::new(answer.with_event(EventKind::Token(kind), why.fault.code(), about))
-}
-
-fn refusal(
-    request: &LocalRequest,
-    kind: GrantKind,
-    client: Option<&str>,
-    refused: &Refused,
-) -> Box<LocalAnswer> {
-    let answer = answers::refused(&request.headers, refused);
-    let about = EventSubject {
-        client: client.map(str::to_owned),
-        ..EventSubject::default()
-    };
-    Box::new(answer.with_event(EventKind::Token(kind), refused.error.code(), about))
 }
