@@ -26,6 +26,7 @@ impl LocalService for Server {
             methods: endpoint.methods(),
             is_for_pages: endpoint.is_readable_by_pages(),
             takes_credentials: takes_credentials(endpoint),
+            refusals_per_address: settings.refusals_per_address,
             body_bytes: settings.body_bytes,
         })
     }

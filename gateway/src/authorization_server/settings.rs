@@ -71,8 +71,14 @@ pub(super) struct Settings {
     pub(super) demo: Option<DemoUser>,
     /// The most bytes of a request body.
     pub(super) body_bytes: usize,
+    /// The most wrong credentials of one address in a minute.
+    pub(super) refusals_per_address: u32,
     /// The most grants that are kept.
     pub(super) max_grants: u64,
+    /// The most grants of one user.
+    pub(super) max_grants_of_user: usize,
+    /// The most browsers in which one user is signed in.
+    pub(super) max_sessions_of_user: usize,
     /// How much is taken on.
     pub(super) intake: intake::Limits,
 }
@@ -113,7 +119,10 @@ impl Settings {
             body_bytes,
             requests,
             requests_per_address,
+            refusals_per_address,
             grants,
+            grants_per_user,
+            sessions_per_user,
         } = own.limits;
         let scheme = config.public_url.scheme();
         Ok(Self {
@@ -138,7 +147,10 @@ impl Settings {
             users: Arc::new(users),
             demo: own.demo.clone(),
             body_bytes,
+            refusals_per_address,
             max_grants: grants as u64,
+            max_grants_of_user: grants_per_user,
+            max_sessions_of_user: sessions_per_user,
             intake: intake::Limits {
                 addresses: config.addresses.clone(),
                 requests,

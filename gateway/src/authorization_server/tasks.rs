@@ -9,6 +9,7 @@ use mcp_gateway_oauth::{
     grant::{Grant, revoked::RevokedRow},
     session::Session,
     store::{
+        by_subject,
         expiry::{self, Kind},
         rows::{Rows, StoreError},
     },
@@ -78,6 +79,7 @@ fn remove_expired(rows: &mut dyn Rows, now: UnixTime, most: usize) -> Result<boo
         Kind::of::<Session>(),
         Kind::of::<RevokedRow>(),
         Kind::of::<UsedAssertion>(),
+        Kind::of::<by_subject::Entry>(),
     ];
     Ok(expiry::remove_expired(rows, &kinds, now, most)?.looked < most)
 }

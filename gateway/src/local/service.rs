@@ -29,8 +29,10 @@ pub(crate) struct LocalEndpoint {
     pub(crate) methods: &'static [Method],
     /// Whether pages of every origin may call it (CORS): it decides by what they send, never by cookies.
     pub(crate) is_for_pages: bool,
-    /// Whether wrong credentials are refused for an address that caused too many refusals: it takes credentials of programs.
+    /// Whether wrong credentials are refused for an address that sent too many: it takes credentials of programs.
     pub(crate) takes_credentials: bool,
+    /// The most wrong credentials of one address in a minute, at all endpoints of the service together.
+    pub(crate) refusals_per_address: u32,
     /// The most bytes of a request body.
     pub(crate) body_bytes: usize,
 }
@@ -80,7 +82,8 @@ pub(crate) struct LocalAnswer {
     pub(crate) body: Bytes,
     /// What was found and what was expected, for the access line only.
     pub(crate) found: Option<String>,
-    /// Whether it is a refusal that counts against the client's address: a wrong password, secret, code or token.
+    /// Whether it is a refusal that counts against the client's address, apart from the refusals of MCP requests: a wrong password,
+    /// secret, code or token.
     pub(crate) counts_against_address: bool,
     /// What happened, for metrics and the audit log.
     pub(crate) events: Vec<AuthorizationEvent>,
@@ -110,6 +113,7 @@ mod tests {
             methods,
             is_for_pages,
             takes_credentials: false,
+            refusals_per_address: 1,
             body_bytes: 1,
         };
         let document = endpoint(&[Method::GET, Method::HEAD], true);

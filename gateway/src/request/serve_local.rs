@@ -60,8 +60,8 @@ pub(super) async fn serve(
     };
     let answer = service.answer(request).await;
     let is_failure = endpoint.takes_credentials && answer.counts_against_address;
-    let exhausted = is_failure.then(|| refuse_exhausted(exchange));
-    record(exchange, &answer);
+    let exhausted = is_failure.then(|| refuse_exhausted(exchange, endpoint));
+    record(exchange, endpoint, &answer);
     exhausted.unwrap_or(Ok(()))?;
     let LocalAnswer {
         status,
@@ -77,14 +77,22 @@ pub(super) async fn serve(
 
 /// Refuses wrong credentials of an address that sent too many of them. It is asked after the service has looked at them: right ones
 /// are always served, also where others with the same address guess. They have so many bits that nobody guesses one.
-fn refuse_exhausted(exchange: &Exchange<'_>) -> Result<(), Refusal> {
-    let address = exchange.record.client_address();
-    match exchange.gateway.refusal_wait(address) {
+fn refuse_exhausted(exchange: &Exchange<'_>, endpoint: LocalEndpoint) -> Result<(), Refusal> {
+    let (address, most) = (
+        exchange.record.client_address(),
+        endpoint.refusals_per_address,
+    );
+    match exchange.gateway.wrong_credentials_wait(address, most) {
         None => Ok(()),
-        wait => Err(Refusal {
-            retry_after: wait,
-            ..Reason::TooManyRefusals.into()
-        }),
+        wait => {
+            let detail = format!(
+                "more than {most} wrong credentials of the address in a minute (authorization_server.limits.refusals_per_address)"
+            );
+            Err(Refusal {
+                retry_after: wait,
+                ..Fault::new(Reason::TooManyRefusals, detail).into()
+            })
+        }
     }
 }
 
@@ -109,11 +117,12 @@ async fn read(exchange: &mut Exchange<'_>, most: usize) -> Result<Bytes, Stop> {
 }
 
 /// Records what happened in metrics, logs and the refusals of the address.
-fn record(exchange: &mut Exchange<'_>, answer: &LocalAnswer) {
+fn record(exchange: &mut Exchange<'_>, endpoint: LocalEndpoint, answer: &LocalAnswer) {
     exchange.record.set_detail_if(answer.found.clone());
     if answer.counts_against_address {
         let address = exchange.record.client_address();
-        exchange.gateway.count_refusal(address);
+        let most = endpoint.refusals_per_address;
+        exchange.gateway.count_wrong_credentials(address, most);
     }
     for event in &answer.events {
         exchange.gateway.metrics().count_authorization(event);
@@ -160,6 +169,7 @@ mod tests {
                 methods,
                 is_for_pages,
                 takes_credentials: path == "/machine",
+                refusals_per_address: 3,
                 body_bytes: MAX_BODY_BYTES,
             };
             (host.to_string() == "mcp.example.com").then_some(endpoint)
@@ -333,7 +343,13 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_credentials_count_against_the_address_and_then_they_alone_wait() {
-        let gateway = echoing("limits: { refusals_per_address: 3 }\n");
+        // Refused MCP requests of the address have a limit of their own: it is used up here, and wrong credentials leave it alone.
+        let gateway = echoing("limits: { refusals_per_address: 1 }\n");
+        let client =
+            mcp_gateway_core::http::client_address::ClientAddress::Known([192, 0, 2, 1].into());
+        gateway.count_refusal(client);
+        let before = gateway.refusal_wait(client);
+        assert!(before.is_some());
         for _ in 0..3 {
             let wrong = answered(&gateway, &request("POST", "/machine", "wrong")).await;
             assert!(wrong.starts_with("http/1.1 303 "), "{wrong}");
@@ -343,6 +359,7 @@ mod tests {
         assert!(
             waits.contains("retry-after: ") && waits.contains("access-control-allow-origin: *\r\n")
         );
+        assert!(gateway.refusal_wait(client) <= before);
         // Right credentials, and people at forms, are served: others may share the address.
         for other in [
             request("POST", "/machine", "right"),

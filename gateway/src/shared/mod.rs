@@ -66,6 +66,8 @@ pub(crate) struct Gateway {
     connections_per_address: ConnectionsPerAddress,
     overload: Overload,
     refusals: RefusalsPerAddress,
+    /// Wrong credentials at the service of the gateway's own.
+    wrong_credentials: RefusalsPerAddress,
     rate_limiter: RateLimiter,
     revocations: Arc<Revocations>,
     state: ProcessState,
@@ -93,6 +95,7 @@ impl Gateway {
             connections_per_address: ConnectionsPerAddress::default(),
             overload: Overload::default(),
             refusals: RefusalsPerAddress::new(),
+            wrong_credentials: RefusalsPerAddress::new(),
             rate_limiter: RateLimiter::new(),
             revocations: snapshot
                 .authorization_server
@@ -217,6 +220,24 @@ impl Gateway {
         let counted = snapshot.addresses.counted(client)?;
         self.refusals
             .wait(counted, snapshot.limits.refusals_per_address)
+    }
+
+    /// Counts wrong credentials at a service of the gateway's own against the address that sent them, unless it is exempt. They do
+    /// not count as refusals of MCP requests, and those do not count here.
+    pub(crate) fn count_wrong_credentials(&self, client: ClientAddress, per_minute: u32) {
+        if let Some(counted) = self.snapshot.load().addresses.counted(client) {
+            self.wrong_credentials.count(counted, per_minute);
+        }
+    }
+
+    /// How long an address that sent too many wrong credentials must wait before further ones are answered.
+    pub(crate) fn wrong_credentials_wait(
+        &self,
+        client: ClientAddress,
+        per_minute: u32,
+    ) -> Option<Duration> {
+        let counted = self.snapshot.load().addresses.counted(client)?;
+        self.wrong_credentials.wait(counted, per_minute)
     }
 
     /// The state of the process.

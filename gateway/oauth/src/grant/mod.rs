@@ -2,13 +2,14 @@
 //! end.
 //!
 //! [`model`]: the grant itself. [`revoked`]: whose access tokens are refused before they expire. [`end`](mod@end): ends grants.
-//! [`list`](mod@list): grants as operators see them. [`machine`]: access tokens without a grant.
+//! [`list`](mod@list): grants as operators see them. [`machine`]: access tokens without a grant. [`room`]: how many a user may have.
 
 pub mod end;
 pub mod list;
 pub mod machine;
 pub mod model;
 pub mod revoked;
+pub mod room;
 
 pub use end::{Batch, Ending, end, end_all_of_client, end_all_of_subject};
 pub use list::{Filter, Page, find, list};

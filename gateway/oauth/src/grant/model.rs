@@ -80,6 +80,8 @@ pub enum EndedBy {
     Client,
     /// The operator revoked it.
     Operator,
+    /// Its user had too many, and this one was not used for the longest time.
+    Limit,
 }
 
 impl EndedBy {
@@ -90,6 +92,7 @@ impl EndedBy {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::Client => "client",
             Self::Operator => "operator",
+            Self::Limit => "limit",
         }
     }
 }

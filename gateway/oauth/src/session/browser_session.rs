@@ -10,6 +10,7 @@ use super::{cookie::Browser, user::User};
 use crate::{
     profile::Lifetimes,
     store::{
+        by_subject::Owner,
         rows::{Rows, StoreError, Table},
         table::{self, Row},
         text::UnixTimeText,
@@ -80,7 +81,7 @@ impl Session {
 }
 
 /// Signs a user in: writes the session of `browser`, whose cookie must be new, and ends the one of `before`, the cookie that the
-/// browser had.
+/// browser had. Where the user has `most` sessions then, the oldest ones end, so that this is within them.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -89,13 +90,14 @@ pub fn start(
     browser: &Browser,
     before: Option<&Browser>,
     user: &User,
-    lifetimes: &Lifetimes,
+    (lifetimes, most): (&Lifetimes, usize),
     now: UnixTime,
 ) -> Result<Session, StoreError> {
     let earlier = match before {
         None => Vec::new(),
         Some(before) => ended(rows, before, now)?,
     };
+    make_room(rows, &user.subject(), most, now)?;
     let session = Session {
         subject: user.subject(),
         name: user.name().to_owned(),
@@ -107,6 +109,8 @@ pub fn start(
         earlier,
     };
     table::insert(rows, browser.as_bytes(), &session)?;
+    let owner = owner(&session.subject);
+    owner.add(rows, browser.as_bytes(), now, session.end.0)?;
     Ok(session)
 }
 
@@ -117,6 +121,36 @@ fn ended(rows: &mut dyn Rows, before: &Browser, now: UnixTime) -> Result<Vec<Str
     let earlier = session.map_or_else(Vec::new, |session| session.earlier);
     let names = std::iter::once(before.to_text()).chain(earlier);
     Ok(names.take(MAX_EARLIER).collect())
+}
+
+const fn owner(subject: &str) -> Owner<'_> {
+    Owner {
+        table: Table::Sessions,
+        subject,
+    }
+}
+
+/// Ends the oldest sessions of a user who has `most` or more, so that there is room for another one.
+fn make_room(
+    rows: &mut dyn Rows,
+    subject: &str,
+    most: usize,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let mut alive = Vec::new();
+    for named in owner(subject).full(rows, most)? {
+        let session = table::get::<Session>(rows, &named.key)?;
+        match session.filter(|session| session.is_alive(now)) {
+            Some(_) => alive.push(named),
+            None => named.forget(rows)?,
+        }
+    }
+    let surplus = (alive.len() + 1).saturating_sub(most.max(1));
+    for oldest in alive.iter().take(surplus) {
+        rows.remove(Table::Sessions, &oldest.key)?;
+        oldest.forget(rows)?;
+    }
+    Ok(())
 }
 
 /// The session of a browser; none where nobody is signed in. It reads only: see [`Session::is_touch_due`].
@@ -196,6 +230,9 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
+    /// More sessions than a test has.
+    const MOST: usize = 1000;
+
     fn browser(seed: u8) -> Browser {
         let keys = ServerKeys::new(&[[1; 32]]).unwrap();
         *Cookie::new(&keys, [seed; COOKIE_BYTES]).browser()
@@ -207,7 +244,8 @@ mod tests {
 
     fn started(rows: &mut MemoryRows, seed: u8, name: &str) {
         let lifetimes = Lifetimes::default();
-        start(rows, &browser(seed), None, &user(name), &lifetimes, NOW).unwrap();
+        let bounds = (&lifetimes, MOST);
+        start(rows, &browser(seed), None, &user(name), bounds, NOW).unwrap();
     }
 
     #[test]
@@ -254,7 +292,15 @@ mod tests {
         started(&mut rows, 1, "ana");
         let lifetimes = Lifetimes::default();
         let (new, old) = (browser(2), browser(1));
-        let session = start(&mut rows, &new, Some(&old), &user("bo"), &lifetimes, NOW).unwrap();
+        let session = start(
+            &mut rows,
+            &new,
+            Some(&old),
+            &user("bo"),
+            (&lifetimes, MOST),
+            NOW,
+        )
+        .unwrap();
         assert_eq!(session.earlier().collect::<Vec<_>>(), [old]);
         assert_eq!(find(&rows, &old, NOW).unwrap(), None);
         assert_eq!(find(&rows, &new, NOW).unwrap(), Some(session));
@@ -272,7 +318,7 @@ mod tests {
                 &browser(seed),
                 before.as_ref(),
                 &user,
-                &lifetimes,
+                (&lifetimes, MOST),
                 NOW,
             )
             .unwrap()
@@ -293,7 +339,7 @@ mod tests {
             &browser(101),
             Some(&browser(many)),
             &user,
-            &lifetimes,
+            (&lifetimes, MOST),
             NOW,
         );
         assert_eq!(
@@ -313,6 +359,37 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_session_of_a_user_ends_where_there_are_too_many() {
+        let mut rows = MemoryRows::default();
+        let lifetimes = Lifetimes::default();
+        let start = |rows: &mut MemoryRows, seed, name, after| {
+            let now = NOW.plus(Duration::from_secs(after));
+            let bounds = (&lifetimes, 3);
+            start(rows, &browser(seed), None, &user(name), bounds, now).unwrap();
+        };
+        let is_there = |rows: &MemoryRows, seed| find(rows, &browser(seed), NOW).unwrap().is_some();
+        start(&mut rows, 9, "bo", 0);
+        for seed in 1..=3 {
+            start(&mut rows, seed, "ana", u64::from(seed));
+        }
+        // One that signed out leaves room.
+        end(&mut rows, &browser(2)).unwrap();
+        start(&mut rows, 4, "ana", 4);
+        let there = |rows: &MemoryRows| {
+            (1..=6)
+                .filter(|seed| is_there(rows, *seed))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(there(&rows), [1, 3, 4]);
+        start(&mut rows, 5, "ana", 5);
+        assert_eq!(there(&rows), [3, 4, 5]);
+        start(&mut rows, 6, "ana", 6);
+        assert_eq!(there(&rows), [4, 5, 6]);
+        assert!(is_there(&rows, 9));
+        assert_eq!(rows.count(Table::Subjects), Ok(4));
+    }
+
+    #[test]
     fn all_sessions_of_a_user_end_and_no_others() {
         let mut rows = MemoryRows::default();
         let lifetimes = Lifetimes::default();
@@ -324,7 +401,15 @@ mod tests {
         };
         for number in 0..1000 {
             let user = user(if number % 2 == 0 { "ana" } else { "bo" });
-            start(&mut rows, &named(number), None, &user, &lifetimes, NOW).unwrap();
+            start(
+                &mut rows,
+                &named(number),
+                None,
+                &user,
+                (&lifetimes, MOST),
+                NOW,
+            )
+            .unwrap();
         }
         assert_eq!(end_all_of(&mut rows, "u:ana"), Ok(500));
         assert_eq!(end_all_of(&mut rows, "u:ana"), Ok(0));

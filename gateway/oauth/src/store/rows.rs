@@ -23,11 +23,13 @@ pub enum Table {
     Expiry,
     /// Facts about the store itself, such as its schema version.
     Meta,
+    /// Which sessions and grants a user has: table, digest of the subject, big-endian seconds, key.
+    Subjects,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Clients,
         Self::Grants,
         Self::Codes,
@@ -36,6 +38,7 @@ impl Table {
         Self::Revoked,
         Self::Expiry,
         Self::Meta,
+        Self::Subjects,
     ];
 
     /// Its name in a store.
@@ -49,6 +52,7 @@ impl Table {
             Self::Revoked => "revoked",
             Self::Expiry => "expiry",
             Self::Meta => "meta",
+            Self::Subjects => "subjects",
         }
     }
 }

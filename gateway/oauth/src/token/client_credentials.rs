@@ -65,6 +65,7 @@ pub fn issue(
         claims,
         refresh_token: None,
         taken: Taken::Nothing,
+        ended: Vec::new(),
         is_repeated: false,
     })
 }

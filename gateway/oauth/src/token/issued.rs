@@ -7,7 +7,11 @@ use super::{
     derived,
 };
 use crate::{
-    grant::Grant, id::Id, keys::ServerKeys, profile::ServerProfile, secret::Secret,
+    grant::{Grant, Revoked},
+    id::Id,
+    keys::ServerKeys,
+    profile::ServerProfile,
+    secret::Secret,
     store::text::ScopeSetText,
 };
 
@@ -20,6 +24,8 @@ pub struct Issued {
     pub refresh_token: Option<Secret>,
     /// What was taken for it.
     pub taken: Taken,
+    /// Grants that ended to make room for this one: their access tokens are refused from then on.
+    pub ended: Vec<Revoked>,
     /// Whether the same answer was given before: the client repeated its refresh.
     pub is_repeated: bool,
 }
@@ -65,6 +71,7 @@ pub(super) fn of_grant(
         claims,
         refresh_token: grant.is_refreshable.then(refresh_token),
         taken,
+        ended: Vec::new(),
         is_repeated: false,
     }
 }

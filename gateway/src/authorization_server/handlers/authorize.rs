@@ -26,7 +26,7 @@ use super::{
         documents::fault::{DocumentFault, RETRY_AFTER},
         server::Server,
     },
-    common::{Asked, Visitor, FORM, is_body_of, new_cookie, random_id, visitor},
+    common::{Asked, FORM, Visitor, is_body_of, new_cookie, random_id, visitor},
     sign_in::SignInRequest,
 };
 use crate::{

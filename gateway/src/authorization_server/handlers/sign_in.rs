@@ -105,13 +105,15 @@ async fn go_on(
 ) -> Answered {
     let cookie = new_cookie(server)?;
     let (browser, before) = (*cookie.browser(), visitor.browser().copied());
+    let most = server.settings.max_sessions_of_user;
     let (owner, lifetimes, now) = (
         user.clone(),
         server.settings.profile.lifetimes,
         clock::now(),
     );
     let start = move |rows: &mut dyn Rows| {
-        session::start(rows, &browser, before.as_ref(), &owner, &lifetimes, now)
+        let bounds = (&lifetimes, most);
+        session::start(rows, &browser, before.as_ref(), &owner, bounds, now)
     };
     let started = server.runtime.store.write(start).await;
     started.map_err(|error| Box::new(answers::no_store(server, request, &error)))?;

@@ -65,6 +65,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         id: random_id()?,
         now: clock::now(),
         max_grants: server.settings.max_grants,
+        max_grants_of_user: server.settings.max_grants_of_user,
         client,
         authenticated,
         form,
@@ -80,6 +81,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         .await;
     match issued.map_err(|error| refusals.no_store(&id, &error))? {
         Ok(issued) => {
+            server.runtime.revoke(issued.ended.iter().copied());
             signed(server, &refusals, kind, issued, now).await
         }
         Err(NotIssued::Client(fault)) => {
@@ -105,6 +107,7 @@ struct Asked {
     id: Id,
     now: UnixTime,
     max_grants: u64,
+    max_grants_of_user: usize,
     keys: Arc<ServerKeys>,
     profile: Arc<ServerProfile>,
     users: Arc<Users>,
@@ -154,6 +157,7 @@ impl Asked {
             allowance: &allowance,
             grant: self.id,
             max_grants: self.max_grants,
+            max_grants_of_user: self.max_grants_of_user,
         };
         code::redeem(rows, &self.keys, &self.profile, &redemption, self.now)
     }

@@ -181,8 +181,14 @@ section! {
         requests: usize = count(256, 1..=100_000),
         /// Most requests in progress from one client address (IPv6: one /64); more get 429. Does not apply to limits.exempt_addresses.
         requests_per_address: usize = count(64, 1..=100_000),
+        /// Most wrong secrets, codes, tokens and passwords from one client address (IPv6: one /64) in a minute. Programs then get 429 for further wrong ones; right ones are always accepted. Does not apply to limits.exempt_addresses.
+        refusals_per_address: u32 = count(120, 1..=1_000_000),
         /// Most grants of all users together; further ones get 503.
         grants: usize = count(1_000_000, 1..=100_000_000),
+        /// Most grants of one user; at one more, the grant that was not used for the longest time ends.
+        grants_per_user: usize = count(256, 1..=10_000),
+        /// Most browsers in which one user is signed in; at one more, the session that began first ends.
+        sessions_per_user: usize = count(100, 1..=10_000),
     }
 }
 

@@ -108,6 +108,8 @@ pub struct Redemption<'a> {
     pub grant: Id,
     /// The most grants that the server keeps.
     pub max_grants: u64,
+    /// The most grants of one user.
+    pub max_grants_of_user: usize,
 }
 
 /// Redeems a code. A registered client is used from then on.
@@ -148,16 +150,13 @@ pub fn redeem(
     }
     let id = redemption.grant;
     let grant = new_grant(&row, redemption.client, &server.lifetimes, now);
-    table::insert(rows, id.as_bytes(), &grant)?;
+    let ended = grant::room::insert(rows, (id, &grant), redemption.max_grants_of_user, now)?;
     table::put(rows, interaction.as_bytes(), &row.used(id))?;
     let taken = Taken::Code(interaction);
-    Ok(Ok(issued::of_grant(
-        keys,
-        server,
-        (id, &grant),
-        scopes,
-        taken,
-    )))
+    Ok(Ok(Issued {
+        ended,
+        ..issued::of_grant(keys, server, (id, &grant), scopes, taken)
+    }))
 }
 
 /// Makes a redeemed code usable again, when nobody got its tokens. The code expires when it would have.

@@ -64,6 +64,39 @@ fn a_code_makes_a_grant_with_its_tokens() {
 }
 
 #[test]
+fn a_user_with_as_many_grants_as_may_be_loses_the_one_that_was_not_used_for_longest() {
+    let mut rows = MemoryRows::default();
+    let app = client("app");
+    let mut redeemed = |number: u8, at: u64| {
+        let interaction = Id::new([number; 16]);
+        let draft = draft("app");
+        let lifetimes = server().lifetimes;
+        let outcome = issue(
+            &mut rows,
+            &keys(),
+            interaction,
+            &draft,
+            &lifetimes,
+            later(at),
+        )
+        .unwrap();
+        let Outcome::Issued(code) = outcome else {
+            panic!("{outcome:?}");
+        };
+        let asked = Redemption {
+            max_grants_of_user: 2,
+            ..redemption(&app, code.expose(), number)
+        };
+        let issued = redeem_at(&mut rows, &asked, later(at)).unwrap();
+        let ended: Vec<_> = issued.ended.iter().map(|ended| ended.id).collect();
+        ended
+    };
+    assert!(redeemed(1, 1).is_empty() && redeemed(2, 2).is_empty());
+    assert_eq!(redeemed(3, 3), [Id::new([1; 16])]);
+    assert_eq!(redeemed(4, 4), [Id::new([2; 16])]);
+}
+
+#[test]
 fn no_more_grants_are_made_than_are_kept_and_the_code_stays() {
     let (mut rows, code) = consented();
     let app = client("app");
@@ -235,8 +268,9 @@ fn a_store_that_fails_at_any_step_fails_the_redemption() {
     let app = client("app");
     let redemption = redemption(&app, &code, 1);
     let change = |rows: &mut dyn Rows| redeem(rows, &keys(), &server(), &redemption, NOW);
-    // The code is read and written, grants are counted; the grant and when to look at it are written.
-    assert_eq!(fails_with_each_access(&rows, change), 5);
+    // The code is read and written, all grants and those of the user are counted; the grant, that the user has it and when to look at
+    // both are written.
+    assert_eq!(fails_with_each_access(&rows, change), 8);
     let issued = redeem_at(&mut rows, &redemption, NOW).unwrap();
     // A replay reads the code and the grant; the grant, the revocation and when to look at them are written.
     assert_eq!(fails_with_each_access(&rows, change), 6);
