@@ -7,7 +7,7 @@ use mcp_gateway_core::scope::ScopeSet;
 /// What the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerProfile {
-    /// The issuer identifier (RFC 8414 §2): an origin, or an origin and a path.
+    /// The issuer identifier (RFC 8414 §2): an origin.
     pub issuer: String,
     /// The resources that it issues tokens for, in the order of the configuration; at least one.
     pub resources: Vec<ResourceProfile>,
@@ -80,7 +80,7 @@ impl Default for Lifetimes {
 }
 
 impl ServerProfile {
-    /// The URL of an endpoint with this path below the issuer.
+    /// The URL of the endpoint with this path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer.trim_end_matches('/'))
     }

@@ -288,14 +288,30 @@ fn known_scopes(profile: &ServerProfile) -> ScopeSet {
 
 fn features(own: &AuthorizationServer) -> Features {
     let acts_alone = |client: &ConfiguredClient| client.grant_types.client_credentials;
-    Features {
+    let features = Features {
         registration: own.registration.enabled || own.machines.enabled,
         metadata_documents: own.metadata_documents.enabled,
         introspection: !own.introspection.is_empty(),
         client_credentials: own.machines.enabled || own.clients.iter().any(acts_alone),
         signing_algorithms: vec![own.signing.algorithm],
         ..Features::default()
+    };
+    match takes_assertions(own) {
+        true => features,
+        false => features.without_assertions(),
     }
+}
+
+/// Whether some client may authenticate with `private_key_jwt`: one of the configuration, one that registers with its keys, or one
+/// whose document can be fetched.
+fn takes_assertions(own: &AuthorizationServer) -> bool {
+    let signs =
+        |client: &ConfiguredClient| matches!(client.method, ConfiguredMethod::PrivateKeyJwt(_));
+    let documents = &own.metadata_documents;
+    own.registration.enabled
+        || own.machines.enabled
+        || (documents.enabled && documents.fetch)
+        || own.clients.iter().any(signs)
 }
 
 fn branding(own: &AuthorizationServer) -> Branding {

@@ -64,26 +64,14 @@ impl Endpoint {
         (Self::OpenIdConfiguration, paths::OPENID_CONFIGURATION),
     ];
 
-    /// The endpoint at this path, letter for letter, of an issuer without a path.
+    /// The endpoint at this path, letter for letter.
     pub fn of(path: &str) -> Option<Self> {
         let fixed = Self::PATHS.iter().find(|(_, own)| *own == path);
         let fixed = fixed.map(|(endpoint, _)| *endpoint);
         fixed.or_else(|| paths::client_of(path).map(|_| Self::ClientConfiguration))
     }
 
-    /// The endpoint at this path of an issuer with this path, which is empty or begins with a slash and does not end with one.
-    pub fn below(issuer_path: &str, path: &str) -> Option<Self> {
-        for document in [Self::AuthorizationServer, Self::OpenIdConfiguration] {
-            if path.strip_prefix(document.path()) == Some(issuer_path) {
-                return Some(document);
-            }
-        }
-        let endpoint = path.strip_prefix(issuer_path).and_then(Self::of)?;
-        let is_inserted_only = endpoint == Self::AuthorizationServer && !issuer_path.is_empty();
-        (!is_inserted_only).then_some(endpoint)
-    }
-
-    /// Its path below the issuer; that of the client configuration endpoint without the client id.
+    /// Its path; that of the client configuration endpoint without the client id.
     pub fn path(self) -> &'static str {
         let own = Self::PATHS.iter().find(|(endpoint, _)| *endpoint == self);
         own.map_or(paths::REGISTER, |(_, path)| path)
@@ -212,56 +200,6 @@ mod tests {
             &long,
         ] {
             assert_eq!(Endpoint::of(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn an_issuer_with_a_path_has_its_endpoints_below_it_and_its_metadata_where_clients_look() {
-        let cases = [
-            ("", "/authorize", Some(Endpoint::Authorize)),
-            (
-                "",
-                "/.well-known/openid-configuration",
-                Some(Endpoint::OpenIdConfiguration),
-            ),
-            (
-                "",
-                "/.well-known/oauth-authorization-server",
-                Some(Endpoint::AuthorizationServer),
-            ),
-            ("/as", "/as/authorize", Some(Endpoint::Authorize)),
-            (
-                "/as",
-                "/as/register/abc",
-                Some(Endpoint::ClientConfiguration),
-            ),
-            (
-                "/as",
-                "/.well-known/oauth-authorization-server/as",
-                Some(Endpoint::AuthorizationServer),
-            ),
-            (
-                "/as",
-                "/.well-known/openid-configuration/as",
-                Some(Endpoint::OpenIdConfiguration),
-            ),
-            (
-                "/as",
-                "/as/.well-known/openid-configuration",
-                Some(Endpoint::OpenIdConfiguration),
-            ),
-            ("/as", "/as/.well-known/oauth-authorization-server", None),
-            ("/as", "/.well-known/oauth-authorization-server", None),
-            ("/as", "/.well-known/openid-configuration", None),
-            ("/as", "/authorize", None),
-            ("/as", "/as", None),
-        ];
-        for (issuer_path, path, expected) in cases {
-            assert_eq!(
-                Endpoint::below(issuer_path, path),
-                expected,
-                "{issuer_path} {path}"
-            );
         }
     }
 

@@ -31,6 +31,16 @@ pub struct Features {
     pub signing_algorithms: Vec<Algorithm>,
 }
 
+impl Features {
+    /// Without `private_key_jwt`: nobody can use it.
+    #[must_use]
+    pub fn without_assertions(mut self) -> Self {
+        self.methods.retain(|method| *method != PRIVATE_KEY_JWT);
+        self.assertion_algorithms.clear();
+        self
+    }
+}
+
 impl Default for Features {
     /// Everything that works with the section alone.
     fn default() -> Self {
@@ -255,12 +265,12 @@ mod tests {
             methods: vec!["none", "client_secret_basic"],
             ..Features::default()
         };
-        let document = metadata(&server("https://mcp.example.com/as"), &features);
+        let document = metadata(&server("https://as.example.com"), &features);
         assert_eq!(document.get("registration_endpoint"), None);
         assert_eq!(document["client_id_metadata_document_supported"], false);
         assert_eq!(
             document["introspection_endpoint"],
-            "https://mcp.example.com/as/introspect"
+            "https://as.example.com/introspect"
         );
         assert_eq!(
             document["introspection_endpoint_auth_methods_supported"],
@@ -271,7 +281,7 @@ mod tests {
             document.get("token_endpoint_auth_signing_alg_values_supported"),
             None
         );
-        assert_eq!(document["issuer"], "https://mcp.example.com/as");
+        assert_eq!(document["issuer"], "https://as.example.com");
     }
 
     #[test]

@@ -1,9 +1,5 @@
-//! The paths of the endpoints, below the issuer.
-//!
-//! An issuer without a path has them at its origin. An issuer with a path, such as `https://example.com/tenant`, has its endpoints below
-//! it. Its metadata is where clients look for it: with the path after the well-known one
-//! (`/.well-known/oauth-authorization-server/tenant`, RFC 8414 §3.1, and the same for `openid-configuration`), and with the path before
-//! it (`/tenant/.well-known/openid-configuration`, OpenID Connect Discovery §4).
+//! The paths of the endpoints, at the origin that is the issuer: it has no path, so that clients of every revision of MCP find its
+//! metadata.
 
 /// The authorization endpoint (RFC 6749 §3.1).
 pub const AUTHORIZE: &str = "/authorize";

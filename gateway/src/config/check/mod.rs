@@ -43,7 +43,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         public_url: public_url.as_ref(),
         issuers: &issuers,
         listen: &listen,
-        issuer_path: server.as_ref().map(authorization_server::Read::issuer_path),
+        has_authorization_server: server.is_some(),
         response_head: timeouts.response_head,
     };
     let resources = resources::resources(&root, &surroundings);

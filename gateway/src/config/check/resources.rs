@@ -43,8 +43,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) issuers: &'a Issuers,
     pub(super) listen: &'a [Listener],
-    /// The path of the issuer of the built-in authorization server; none without the server.
-    pub(super) issuer_path: Option<String>,
+    /// Whether the built-in authorization server answers at the public URL.
+    pub(super) has_authorization_server: bool,
     /// The default of `response_head`.
     pub(super) response_head: Duration,
 }
@@ -150,8 +150,8 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .required("path", "Write the path that clients use, such as /mcp")
         .and_then(|item| Some((path(&item)?, item)));
     let host = host(section, around);
-    if let (Some((path, item)), Some(issuer)) = (&path, &around.issuer_path) {
-        refuse_endpoint(item, path, host.as_ref(), (issuer, around));
+    if let Some((path, item)) = path.as_ref().filter(|_| around.has_authorization_server) {
+        refuse_endpoint(item, path, host.as_ref(), around);
     }
     let path = path.map(|(path, _)| path);
     let identity_headers = identity_headers(section);
@@ -255,12 +255,12 @@ fn refuse_endpoint(
     item: &Item<'_>,
     path: &str,
     host: Option<&Authority>,
-    (issuer_path, around): (&str, &Surroundings<'_>),
+    around: &Surroundings<'_>,
 ) {
     let own = around.public_url.map(|url| &url.authority);
     let is_elsewhere = host.is_some() && host != own;
     let path = path.trim_end_matches('/');
-    if Endpoint::below(issuer_path, path).is_some() && !is_elsewhere {
+    if Endpoint::of(path).is_some() && !is_elsewhere {
         item.report(
             format_args!("{path} is a path of `authorization_server`"),
             "Use another path",
@@ -295,7 +295,7 @@ fn uri(public_url: &PublicUrl, host: Option<&Authority>, path: &str) -> String {
 fn issuers(section: &Section<'_>, around: &Surroundings<'_>) -> Vec<String> {
     let known = around.issuers;
     let fix = "Name an issuer, such as [corporate]";
-    if around.issuer_path.is_some() && section.get("issuers").is_none() {
+    if around.has_authorization_server && section.get("issuers").is_none() {
         return vec![BUILT_IN.to_owned()];
     }
     let listed = section

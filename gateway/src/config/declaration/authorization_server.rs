@@ -239,7 +239,7 @@ pub(super) fn authorization_server() -> Table {
                 "issuer",
                 Kind::Text,
                 "the origin of public_url",
-                "Its issuer identifier: the iss of its tokens, without a final slash. With a path, the server answers below that path, and clients of MCP 2025-03-26 do not find it. A change requires a restart.",
+                "Its issuer identifier: the iss of its tokens, scheme and host without a path. A change requires a restart.",
             ),
             FOREIGN_ISSUER.key(),
             defaulted(
@@ -330,7 +330,7 @@ fn client() -> Table {
             optional(
                 "jwks_uri",
                 Kind::Text,
-                "https URL of its key set (JWKS), instead of jwks_file.",
+                "https URL of its key set (JWKS), instead of jwks_file. It is fetched by the rules for documents of strangers: only from the internet, on port 443, within metadata_documents.fetch. For keys in a private network use jwks_file.",
             ),
             text(
                 "grant_types",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mcp_gateway_core::scope::ScopeSet;
+use mcp_gateway_core::{http::outbound::foreign_url::ForeignUrl, scope::ScopeSet};
 use mcp_gateway_oauth::{
     client::model::GrantTypes,
     redirect_uri::{RedirectRules, RedirectUri},
@@ -17,10 +17,7 @@ use crate::config::{
         parts::vocabulary::Vocabulary,
     },
     files,
-    reading::{
-        reader::{EMPTY, Item, Section},
-        url::HttpUrl,
-    },
+    reading::reader::{EMPTY, Item, Section},
 };
 
 /// Longest id of a client or a resource server, in bytes.
@@ -239,12 +236,9 @@ fn client_keys(section: &Section<'_>, keys: [Option<Item<'_>>; 2]) -> Option<Con
     });
     file.or_else(|| {
         let item = uri?;
-        let fix = "Write the https URL of the client's key set";
-        let url = item.parsed(HttpUrl::parse, fix)?;
-        if url.is_exposed() {
-            item.report("must be https", fix);
-        }
-        item.text().map(ConfiguredKeys::Uri)
+        let fix = "Write the https URL of the client's key set on the internet, or use `jwks_file`";
+        let url = item.parsed(ForeignUrl::parse, fix)?;
+        Some(ConfiguredKeys::Uri(url.as_str().to_owned()))
     })
 }
 

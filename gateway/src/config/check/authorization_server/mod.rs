@@ -115,13 +115,6 @@ impl Read<'_> {
         }
     }
 
-    /// The path of the issuer, below which it answers: usually empty.
-    pub(super) fn issuer_path(&self) -> String {
-        let issuer = self.server.as_ref().map(|server| &*server.issuer);
-        let url = issuer.and_then(|issuer| HttpUrl::parse(issuer).ok());
-        url.map_or_else(String::new, |url| url.path.trim_end_matches('/').to_owned())
-    }
-
     /// Compares the section with the resources.
     pub(super) fn complete(self, resources: &[Resource]) -> Option<AuthorizationServer> {
         let own: Vec<_> = resources
@@ -148,7 +141,8 @@ impl Read<'_> {
     }
 }
 
-/// An issuer identifier (RFC 8414 §2). Clients look for its metadata at its origin, where this gateway answers.
+/// An issuer identifier (RFC 8414 §2) without a path: the server answers at the origin alone, where clients of every revision of MCP
+/// look for its metadata.
 fn issuer(section: &Section<'_>, public_url: Option<&PublicUrl>) -> Option<String> {
     let is_foreign = FOREIGN_ISSUER.read(section);
     let origin = public_url.map(|url| url.join(""));
@@ -166,12 +160,17 @@ fn issuer(section: &Section<'_>, public_url: Option<&PublicUrl>) -> Option<Strin
     let issuer = item.text()?;
     if issuer.ends_with('/') {
         item.report("must not end with a slash", ISSUER_FORM);
+    } else if !url.path.is_empty() {
+        item.report(
+            "must have no path: the authorization server answers at its origin",
+            ISSUER_FORM,
+        );
     } else if url.is_exposed() {
         item.report(
             "must be https: plain HTTP exposes passwords and tokens to the network",
             ISSUER_FORM,
         );
-    } else if !is_foreign && origin.is_some_and(|origin| origin + &url.path != issuer) {
+    } else if !is_foreign && origin.is_some_and(|origin| origin != issuer) {
         item.report(
             "must begin with the origin of `public_url`, where clients find the metadata",
             "Remove the key, or set `foreign_issuer: true` if a proxy in front maps the URLs of this issuer to the gateway",
