@@ -32,3 +32,5 @@ mod shared;
 mod snapshot;
 mod telemetry;
 mod upstream;
+
+pub use fetch::internet::{Internet, Outside};

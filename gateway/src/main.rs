@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use mcp_gateway::cli::Arguments;
+use mcp_gateway::{Outside, cli};
 
 // Thousands of event streams open and close: jemalloc returns their memory to the system, glibc's allocator does not.
 #[cfg(feature = "jemalloc")]
@@ -11,5 +10,5 @@ use mcp_gateway::cli::Arguments;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    Arguments::parse().execute()
+    cli::run(Outside::default())
 }

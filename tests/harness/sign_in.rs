@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod client;
 pub mod discovery;
+pub mod internet;
 pub mod operator;
 pub mod session;
 

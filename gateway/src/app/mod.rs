@@ -23,6 +23,7 @@ use crate::{
         accept::{self, Listeners, Port},
         tls::ServedTls,
     },
+    fetch::internet::Outside,
     issuer_keys::refresher,
     lifecycle::{
         reload::{self, ReloadTrigger, Reloader, certificates::Certificates, changes},
@@ -57,11 +58,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Runs every step that can fail.
+    /// Runs every step that can fail. Documents of strangers come from `outside`.
     ///
     /// # Errors
     /// The gateway cannot run; nothing was served.
-    pub fn new(loaded: &Loaded, start: Start) -> Result<Self, RunError> {
+    pub fn new(loaded: &Loaded, start: Start, outside: Outside) -> Result<Self, RunError> {
         let config = &loaded.config;
         let (trigger, requests) = ReloadTrigger::new();
         // A SIGHUP ends a process without a handler, so this is the first step.
@@ -82,7 +83,7 @@ impl Prepared {
         let ports = bind_ports(config, certificates.served(), &mut inherited)?;
         let admin = bind(config.admin.address, &mut inherited)?;
         let offer = prepare_offer(config, &ports, &admin)?;
-        if let Some(server) = open_authorization_server(config, &mut inherited)? {
+        if let Some(server) = open_authorization_server(config, &mut inherited, outside)? {
             snapshot.start_authorization_server(server);
         }
         reload::note_start(&metrics);
@@ -162,12 +163,13 @@ impl Prepared {
 fn open_authorization_server(
     config: &Config,
     inherited: &mut InheritedSockets,
+    outside: Outside,
 ) -> Result<Option<AuthorizationServer>, RunError> {
     let Some(own) = &config.authorization_server else {
         return Ok(None);
     };
     let store = open_store(&own.directory, config, inherited)?;
-    let server = AuthorizationServer::start(config, own, store);
+    let server = AuthorizationServer::start(config, own, store, outside);
     let unusable = |error| RunError::Config(format!("authorization_server: {error}"));
     server.map(Some).map_err(unusable)
 }

@@ -12,8 +12,7 @@ use crate::{
     config::{AuthorizationServer, Route},
     fetch::{
         foreign::{ForeignClient, ForeignLimits},
-        internet::OpenInternet,
-        system_roots,
+        internet::Outside,
     },
 };
 
@@ -32,6 +31,7 @@ type AuthorizationServerDocuments = crate::config::authorization_server::Metadat
 pub(super) fn reuse_or_new(
     previous: Option<&Arc<Fetched>>,
     (own, outbound): (&AuthorizationServer, &Route),
+    outside: &Outside,
     redirects: &RedirectRules,
 ) -> Result<Arc<Fetched>, ServerError> {
     let of = (
@@ -47,14 +47,7 @@ pub(super) fn reuse_or_new(
         Route::Unset | Route::Direct => None,
     };
     let limits = ForeignLimits::default();
-    let client = || {
-        ForeignClient::new(
-            Arc::new(OpenInternet::default()),
-            system_roots(),
-            proxy,
-            limits,
-        )
-    };
+    let client = || ForeignClient::new(outside, proxy, limits);
     let source = own.metadata_documents.fetch.then(client).transpose()?;
     let rules = DocumentRules {
         redirects: redirects.clone(),

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     clock,
     config::{AuthorizationServer, Config},
+    fetch::internet::Outside,
     issuer_keys::keys::IssuerKeys,
 };
 
@@ -43,6 +44,8 @@ pub(super) struct Runtime {
     pub(super) directory: PathBuf,
     /// What survives a restart.
     pub(super) store: Store,
+    /// Where what clients publish comes from.
+    outside: Outside,
     /// The keys that sign access tokens.
     pub(super) signing: Arc<SigningKeys>,
     /// Sign-in with name and password.
@@ -60,7 +63,7 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// The server of this configuration, with the store in its directory.
+    /// The server of this configuration, with the store in its directory. What clients publish comes from `outside`.
     ///
     /// # Errors
     /// A file cannot be used.
@@ -68,9 +71,10 @@ impl Server {
         config: &Config,
         own: &AuthorizationServer,
         store: Store,
+        outside: Outside,
     ) -> Result<Self, ServerError> {
-        let settings = Arc::new(Settings::new(config, own, None)?);
-        let runtime = Arc::new(Runtime::start(own, store, &settings)?);
+        let settings = Arc::new(Settings::new(config, own, &outside, None)?);
+        let runtime = Arc::new(Runtime::start(own, (store, outside), &settings)?);
         Ok(Self { settings, runtime })
     }
 
@@ -82,8 +86,9 @@ impl Server {
         let Some(own) = &config.authorization_server else {
             return Ok(None);
         };
-        let settings = Arc::new(Settings::new(config, own, Some(&self.settings))?);
         let runtime = self.runtime.clone();
+        let settings = Settings::new(config, own, &runtime.outside, Some(&self.settings))?;
+        let settings = Arc::new(settings);
         runtime.passwords.replace((*settings.users).clone())?;
         Ok(Some(Self { settings, runtime }))
     }
@@ -141,7 +146,7 @@ impl Server {
 impl Runtime {
     fn start(
         own: &AuthorizationServer,
-        store: Store,
+        (store, outside): (Store, Outside),
         settings: &Settings,
     ) -> Result<Self, ServerError> {
         let signing = SigningKeys::open(&own.directory, schedule(own), clock::now())?;
@@ -155,6 +160,7 @@ impl Runtime {
         Ok(Self {
             directory: own.directory.clone(),
             store,
+            outside,
             signing: Arc::new(signing),
             passwords: PasswordSignIn::start((*settings.users).clone())?,
             intake: Intake::new(),

@@ -122,3 +122,104 @@ fn unavailable(
     let why = (&Why::Busy, Some(BUSY_SECONDS));
     answers::unavailable(server, request, why, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::mpsc};
+
+    use http::{
+        HeaderMap, Method,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    };
+    use mcp_gateway_core::http::client_address::ClientAddress;
+    use mcp_gateway_oauth::store::rows::Rows;
+
+    use super::*;
+    use crate::{
+        authorization_server::store::Store,
+        config::{self, Environment},
+        fetch::internet::Outside,
+    };
+
+    const CONFIG: &str = "\
+public_url: https://mcp.example.com
+listen:
+  - address: 127.0.0.1:8080
+authorization_server: { directory: state, machines: { enabled: true, scopes: [read] } }
+resources:
+  - { path: /mcp, upstream: 'http://127.0.0.1:9/mcp', scopes: { supported: [read] }, policy: { default: allow } }
+";
+
+    fn server(folder: &Path) -> Server {
+        let config = config::parse(CONFIG, folder, &Environment::default()).unwrap();
+        let own = config.authorization_server.as_ref().unwrap();
+        let store = Store::open(&own.directory).unwrap();
+        Server::start(&config, own, store, Outside::default()).unwrap()
+    }
+
+    fn registration() -> LocalRequest {
+        LocalRequest {
+            method: Method::POST,
+            path: "/register".to_owned(),
+            query: None,
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, "application/json".parse().unwrap())]),
+            body: r#"{"redirect_uris":["https://a.example/cb"]}"#.into(),
+            client: ClientAddress::Known([192, 0, 2, 1].into()),
+            request_id: "r1".to_owned(),
+        }
+    }
+
+    /// Holds the writer of the store until the returned sender is dropped.
+    async fn hold(store: &Store) -> mpsc::Sender<()> {
+        let (release, released) = mpsc::channel::<()>();
+        let (entered, is_entered) = mpsc::channel();
+        let released = std::sync::Mutex::new(released);
+        let store = store.clone();
+        tokio::spawn(async move {
+            let wait = move |_: &mut dyn Rows| {
+                let _ = entered.send(());
+                let _ = released.lock().unwrap().recv();
+                Ok(())
+            };
+            store.write(wait).await
+        });
+        // The task submits its operation, and another thread runs it.
+        tokio::task::yield_now().await;
+        is_entered.recv().unwrap();
+        release
+    }
+
+    fn header(answer: &LocalAnswer, name: &http::HeaderName) -> String {
+        let found = answer.headers.iter().find(|(own, _)| own == name);
+        found.map_or_else(String::new, |(_, value)| value.to_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_store_that_answers_late_is_503_with_the_time_to_try_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = server(folder.path());
+        assert_eq!(server.answer(registration()).await.status, 201);
+        let release = hold(server.store()).await;
+        // From here on, time passes when nobody can do anything but wait.
+        tokio::time::pause();
+        let began = tokio::time::Instant::now();
+        let late = server.answer(registration()).await;
+        assert!(began.elapsed() >= ANSWER_DEADLINE);
+        assert_eq!(
+            (late.status.as_u16(), &*header(&late, &RETRY_AFTER)),
+            (503, "2")
+        );
+        let body = String::from_utf8(late.body.to_vec()).unwrap();
+        assert!(body.contains("temporarily_unavailable"), "{body}");
+        assert!(late.found.unwrap().contains("within 20s"));
+        let page = super::late(&server, Endpoint::Consent, &registration());
+        assert_eq!(
+            (page.status.as_u16(), &*header(&page, &RETRY_AFTER)),
+            (503, "2")
+        );
+        assert!(header(&page, &CONTENT_TYPE).starts_with("text/html"));
+        tokio::time::resume();
+        drop(release);
+        assert_eq!(server.answer(registration()).await.status, 201);
+    }
+}

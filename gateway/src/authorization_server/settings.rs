@@ -33,10 +33,13 @@ use super::{
     intake,
     keys::server_keys,
 };
-use crate::config::{
-    AuthorizationServer, AuthorizationServerLimits, Config,
-    authorization_server::{ConfiguredClient, ConfiguredKeys, ConfiguredMethod, DemoUser},
-    files, users_file,
+use crate::{
+    config::{
+        AuthorizationServer, AuthorizationServerLimits, Config,
+        authorization_server::{ConfiguredClient, ConfiguredKeys, ConfiguredMethod, DemoUser},
+        files, users_file,
+    },
+    fetch::internet::Outside,
 };
 
 /// What the configuration says.
@@ -105,6 +108,7 @@ impl Settings {
     pub(super) fn new(
         config: &Config,
         own: &AuthorizationServer,
+        outside: &Outside,
         previous: Option<&Self>,
     ) -> Result<Self, ServerError> {
         let keys = server_keys::load(&own.directory, &own.key_files)?;
@@ -135,6 +139,7 @@ impl Settings {
             documents: foreign::reuse_or_new(
                 previous.map(|previous| &previous.documents),
                 (own, &config.outbound),
+                outside,
                 &redirects,
             )?,
             registration: registration(own, &profile)?,

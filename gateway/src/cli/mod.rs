@@ -21,12 +21,12 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use self::exit::exit_code;
-use crate::{app::Start, clock};
+use crate::{app::Start, clock, fetch::internet::Outside};
 
 /// Reverse proxy and OAuth resource server for MCP servers.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-gateway", version)]
-pub struct Arguments {
+struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -82,15 +82,21 @@ impl SourceArguments {
     }
 }
 
+/// Runs the command of the command line and returns its exit code. The gateway fetches the documents of strangers from `outside`: a
+/// program of tests has an internet of its own.
+pub fn run(outside: Outside) -> ExitCode {
+    Arguments::parse().execute(outside)
+}
+
 impl Arguments {
-    /// Runs the command and returns its exit code.
-    pub fn execute(self) -> ExitCode {
+    fn execute(self, outside: Outside) -> ExitCode {
         let (mut out, mut errors) = (io::stdout(), io::stderr());
         match self.command {
             Command::Run { source, upgrade } => start::run(
                 &source.path(),
                 source.env_file.as_deref(),
                 Start::of(upgrade),
+                outside,
                 &mut errors,
             ),
             Command::Check { source, question } if question.explain => {

@@ -9,20 +9,22 @@ use super::{
 use crate::{
     app::{Prepared, Start},
     config::Finding,
+    fetch::internet::Outside,
 };
 
-/// Runs the gateway with the configuration at `path`.
+/// Runs the gateway with the configuration at `path`. Documents of strangers come from `outside`.
 pub(super) fn run(
     path: &Path,
     env_file: Option<&Path>,
     start: Start,
+    outside: Outside,
     errors: &mut impl Write,
 ) -> ExitCode {
     let config = match check::load(path, env_file) {
         Ok(config) => config,
         Err(findings) => return report_findings(path, &findings, errors),
     };
-    match Prepared::new(&config, start).and_then(Prepared::serve) {
+    match Prepared::new(&config, start, outside).and_then(Prepared::serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report_cannot_run(&error, errors),
     }

@@ -22,7 +22,6 @@ use mcp_gateway_core::http::outbound::{
     foreign_url::ForeignUrl,
     host::{Host, PublicAddress},
 };
-use rustls::RootCertStore;
 use thiserror::Error;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_rustls::TlsConnector;
@@ -30,7 +29,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     error::FetchError,
     http1::{self, AGENT, Stream},
-    internet::{Internet, PORT},
+    internet::{Internet, Outside, PORT},
     proxy::ProxyClient,
 };
 use crate::{config::ForwardProxy, error_source::root_cause};
@@ -129,20 +128,19 @@ impl ForeignError {
 }
 
 impl ForeignClient {
-    /// A client that trusts these CA certificates.
+    /// A client of this internet.
     ///
     /// # Errors
     /// The CA file of the proxy cannot be used.
     pub(crate) fn new(
-        internet: Arc<dyn Internet>,
-        roots: RootCertStore,
+        outside: &Outside,
         proxy: Option<&ForwardProxy>,
         limits: ForeignLimits,
     ) -> Result<Self, FetchError> {
         let proxy = proxy.map(|proxy| ProxyClient::new(proxy, None));
         Ok(Self {
-            internet,
-            tls: http1::tls(roots),
+            internet: outside.internet.clone(),
+            tls: http1::tls(outside.roots()),
             proxy: proxy.transpose()?,
             limits,
         })

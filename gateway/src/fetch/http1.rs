@@ -35,7 +35,7 @@ pub(super) fn tls(roots: RootCertStore) -> TlsConnector {
 }
 
 /// The CA certificates of the system.
-pub(crate) fn system_roots() -> RootCertStore {
+pub(super) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots

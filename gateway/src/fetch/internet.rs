@@ -1,15 +1,18 @@
-//! The internet as [`foreign`](super::foreign) sees it: names have addresses, and addresses that were judged can be connected to.
-//! Tests bring an internet of their own.
+//! The internet as [`foreign`](super::foreign) sees it: names have addresses, and addresses that were judged can be connected to. A
+//! program of tests brings an internet of its own; no key of the configuration does.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use mcp_gateway_core::http::outbound::host::PublicAddress;
+use rustls::RootCertStore;
 use tokio::{net::TcpStream, sync::Semaphore, task::spawn_blocking};
+
+use super::http1::system_roots;
 
 /// The only port that is connected to.
 pub(super) const PORT: u16 = 443;
@@ -20,7 +23,7 @@ const MAX_LOOKUPS: usize = 128;
 
 /// Resolves names, and connects to addresses on the internet.
 #[async_trait]
-pub(crate) trait Internet: Send + Sync + 'static {
+pub trait Internet: Send + Sync + 'static {
     /// All addresses of a name.
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 
@@ -28,9 +31,55 @@ pub(crate) trait Internet: Send + Sync + 'static {
     async fn connect(&self, address: PublicAddress) -> io::Result<TcpStream>;
 }
 
+/// Where documents at URLs that strangers choose come from: an internet, and the CA certificates that its servers are trusted by.
+#[derive(Clone)]
+pub struct Outside {
+    pub(super) internet: Arc<dyn Internet>,
+    /// None: those of the system.
+    roots: Option<RootCertStore>,
+}
+
+impl Outside {
+    /// Another internet than the one that this machine reaches. Only the servers with certificates of `roots` are trusted.
+    pub fn new(internet: Arc<dyn Internet>, roots: RootCertStore) -> Self {
+        Self {
+            internet,
+            roots: Some(roots),
+        }
+    }
+
+    /// The CA certificates.
+    pub(super) fn roots(&self) -> RootCertStore {
+        self.roots.clone().unwrap_or_else(system_roots)
+    }
+}
+
+impl Default for Outside {
+    /// The internet that this machine reaches, and the CA certificates of the system.
+    fn default() -> Self {
+        Self {
+            internet: Arc::new(OpenInternet::default()),
+            roots: None,
+        }
+    }
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trusts = match self.roots {
+            Some(_) => "its own",
+            None => "system",
+        };
+        formatter
+            .debug_struct("Outside")
+            .field("roots", &trusts)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The internet that this machine reaches.
 #[derive(Debug)]
-pub(crate) struct OpenInternet {
+struct OpenInternet {
     lookups: Arc<Semaphore>,
 }
 

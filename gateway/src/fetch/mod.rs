@@ -14,5 +14,3 @@ pub(crate) mod internet;
 mod proxy;
 #[cfg(test)]
 pub(crate) mod test_internet;
-
-pub(crate) use http1::system_roots;

@@ -41,6 +41,8 @@ mod sign_in {
     mod across_a_restart;
     mod changes;
     mod flows;
+    mod foreign;
+    mod mistakes;
     mod operator;
     mod pages;
     mod recorded_clients;

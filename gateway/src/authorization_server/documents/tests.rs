@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{budget::Share, cache::Room, fault::RETRY_AFTER, *};
 use crate::fetch::{
     foreign::ForeignLimits,
+    internet::Outside,
     test_internet::{PUBLIC, Step, TestInternet, answer, json as document},
 };
 
@@ -86,7 +87,12 @@ async fn world(limits: DocumentLimits) -> World {
         deadline: Duration::from_secs(3),
         ..ForeignLimits::default()
     };
-    let source = ForeignClient::new(internet.clone(), internet.roots(), None, fetch).unwrap();
+    let source = ForeignClient::new(
+        &Outside::new(internet.clone(), internet.roots()),
+        None,
+        fetch,
+    )
+    .unwrap();
     World {
         server,
         internet,

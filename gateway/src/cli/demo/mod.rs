@@ -27,6 +27,7 @@ use super::{check, exit::report_cannot_run};
 use crate::{
     app::{Prepared, Start},
     config::{Finding, authorization_server::DemoUser},
+    fetch::internet::Outside,
 };
 use error::DemoError;
 use example_calls::ExampleCall;
@@ -65,7 +66,7 @@ fn try_demo(options: &Options, out: &mut dyn Write) -> Result<(), DemoError> {
         });
     }
     let tasks = TaskServer::start(&files)?;
-    let gateway = Prepared::new(&config, Start::Fresh)?;
+    let gateway = Prepared::new(&config, Start::Fresh, Outside::default())?;
     let instructions = Instructions {
         url: files.url(),
         authority: files.authority(),

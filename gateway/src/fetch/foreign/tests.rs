@@ -22,7 +22,12 @@ const LIMITS: ForeignLimits = ForeignLimits {
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 fn client(internet: &Arc<TestInternet>) -> ForeignClient {
-    ForeignClient::new(internet.clone(), internet.roots(), None, LIMITS).unwrap()
+    ForeignClient::new(
+        &Outside::new(internet.clone(), internet.roots()),
+        None,
+        LIMITS,
+    )
+    .unwrap()
 }
 
 fn url(text: &str) -> ForeignUrl {
@@ -298,7 +303,11 @@ async fn a_server_without_a_certificate_for_the_name_is_not_believed() {
         .get(&url("https://uncertified.example/c"))
         .await;
     assert_eq!(error.unwrap_err().label(), "connection");
-    let untrusting = ForeignClient::new(internet.clone(), RootCertStore::empty(), None, LIMITS);
+    let untrusting = ForeignClient::new(
+        &Outside::new(internet.clone(), rustls::RootCertStore::empty()),
+        None,
+        LIMITS,
+    );
     let error = untrusting
         .unwrap()
         .get(&url("https://client.example/c"))
@@ -346,7 +355,11 @@ async fn proxy(
 async fn through_a_proxy_the_proxy_resolves_and_tls_is_verified_with_the_server() {
     let internet = Arc::new(TestInternet::start(|_| json("{}")).await);
     let (proxy, mut lines) = proxy(internet.server()).await;
-    let client = ForeignClient::new(internet.clone(), internet.roots(), Some(&proxy), LIMITS);
+    let client = ForeignClient::new(
+        &Outside::new(internet.clone(), internet.roots()),
+        Some(&proxy),
+        LIMITS,
+    );
     let client = client.unwrap();
     assert!(client.get(&url("https://client.example/c")).await.is_ok());
     assert_eq!(
