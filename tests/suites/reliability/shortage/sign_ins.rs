@@ -1,5 +1,5 @@
-//! More people sign in with a password than the machine can hash passwords for: ordinary calls hardly notice, and whoever is
-//! not served is asked to wait.
+//! More people sign in with a password than the machine can hash passwords for: ordinary calls hardly notice, and people who are
+//! not served are asked to wait.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
