@@ -381,13 +381,9 @@ async fn attack_210_an_answer_has_each_parameter_once() {
         "%00",
     ] {
         let changes = [("redirect_uri", Some(redirect)), ("state", Some(state))];
-        for prompt in [None, Some("none")] {
-            let all = [changes[0], changes[1], ("prompt", prompt)];
-            let reply = site.person.open(&site.request(&client.id, &all)).await;
-            let location = match prompt {
-                None => site.person.allow(&reply).await,
-                Some(_) => reply.header("location").to_owned(),
-            };
+        for decision in ["allow", "deny"] {
+            let consent = site.person.open(&site.request(&client.id, &changes)).await;
+            let location = site.person.decide(&consent, decision).await;
             if let Some(answer) = table.row(state, answer_at(&location, redirect, &issuer)) {
                 table.check(state, answer["state"] == state, || location.clone());
                 let whole = query(&location);
