@@ -168,6 +168,8 @@ async fn a_mount_over_the_directory_is_noticed_though_the_system_reports_nothing
 async fn a_file_that_is_still_being_written_is_not_loaded_though_it_is_valid() {
     let setting = Setting::start(async |config| Gateway::start(config).await).await;
     let path = setting.gateway.config.folder().join("gateway.yaml");
+    // Programs that began to write before the files are watched are not noticed.
+    tokio::time::sleep(RESTED).await;
     let mut options = OpenOptions::new();
     let mut file = options.write(true).truncate(true).open(path).unwrap();
     file.write_all(setting.strict().as_bytes()).unwrap();
