@@ -15,7 +15,9 @@ const busy = {
     const other = await Client.register(base);
     other.close();
     let isOver = false;
-    const keeping = keepBusy(other, { user: slow, password: person.password }, () => isOver);
+    // Alone: while the gateway is busy there is no form.
+    const form = await signInForm(other, { user: slow, password: person.password });
+    const keeping = keepBusy(other, form, () => isOver);
     const end = Date.now() + DEADLINE;
     try {
       for (;;) {
@@ -32,11 +34,15 @@ const busy = {
 
 export const scenarios = { busy: inspect("busy", busy) };
 
-// Signs in again and again, with one form.
-async function keepBusy(client, { user, password }, isOver) {
+// What signs a user in: the cookie of a sign-in page and its fields.
+async function signInForm(client, { user, password }) {
   const page = await fetch(client.ask().url);
   const [cookie] = page.headers.get("set-cookie").split(";");
   const [, interaction] = /name="interaction" value="([^"]+)"/.exec(await page.text());
-  const body = new URLSearchParams({ interaction, username: user, password });
-  while (!isOver()) await fetch(`${client.base}/sign-in`, { method: "POST", headers: { cookie }, body, redirect: "manual" });
+  return { headers: { cookie }, body: new URLSearchParams({ interaction, username: user, password }) };
+}
+
+// Signs in again and again, with one form.
+async function keepBusy(client, form, isOver) {
+  while (!isOver()) await fetch(`${client.base}/sign-in`, { method: "POST", redirect: "manual", ...form });
 }
