@@ -43,8 +43,10 @@ pub async fn run(scale: Scale) -> Figures {
     })
     .await;
     let length = scale.seconds(5, 30);
+    let browsers: Vec<_> = (0..PEOPLE).map(|number| browser(&site, number)).collect();
     let without = ordinary(&site, length).await;
-    let (with, answers) = tokio::join!(ordinary(&site, length), offer(&site, length));
+    let offered = offer(&site, &browsers, length);
+    let (with, answers) = tokio::join!(ordinary(&site, length), offered);
     let served = answers.get(&303).copied().unwrap_or_default();
     assert!(served > 0, "nobody could sign in: {answers:?}");
     let known = answers
@@ -77,16 +79,15 @@ async fn ordinary(site: &Site, length: Duration) -> Tally {
 }
 
 /// Sign-ins at a steady rate, whether those before are answered or not; how many got which status.
-async fn offer(site: &Site, length: Duration) -> BTreeMap<u16, u32> {
+async fn offer(site: &Site, browsers: &[Browser], length: Duration) -> BTreeMap<u16, u32> {
     let client = Client::register(&site.gateway).await;
     let url = client.authorize(&site.gateway, "tasks:read");
-    let origin = site.gateway.uri("");
     let mut beats = tokio::time::interval(Duration::from_secs(1) / OFFERED);
     let mut people = JoinSet::new();
-    for number in 0..length.as_secs() * u64::from(OFFERED) {
+    let arrivals = length.as_secs() as usize * OFFERED as usize;
+    for (number, browser) in (0..PEOPLE).zip(browsers).cycle().take(arrivals) {
         beats.tick().await;
-        let person = (number % u64::from(PEOPLE)) as u8;
-        people.spawn(sign_in(origin.clone(), url.clone(), person));
+        people.spawn(sign_in(browser.clone(), url.clone(), number));
     }
     let mut answers = BTreeMap::new();
     for status in people.join_all().await {
@@ -95,18 +96,21 @@ async fn offer(site: &Site, length: Duration) -> BTreeMap<u16, u32> {
     answers
 }
 
-/// The status of one sign-in with the right password.
-async fn sign_in(origin: String, url: String, person: u8) -> u16 {
+/// The browser of a person, who was never there before. It takes some time to make one.
+fn browser(site: &Site, number: u8) -> Browser {
     let http = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .local_address(IpAddr::from(Ipv4Addr::new(127, 0, 1, person)))
-        .build()
-        .expect("a client");
-    let mut browser = Browser::with(http, &origin);
+        .local_address(IpAddr::from(Ipv4Addr::new(127, 0, 1, number)))
+        .build();
+    Browser::with(http.expect("a client"), &site.gateway.uri(""))
+}
+
+/// The status of one sign-in with the right password.
+async fn sign_in(mut browser: Browser, url: String, number: u8) -> u16 {
     let page = browser.open(&url).await;
     assert_eq!(page.status, 200, "{}", page.text());
-    let name = format!("person-{person}");
+    let name = format!("person-{number}");
     let fields = [("username", name.as_str()), ("password", PASSWORD)];
     browser.submit(&page, &fields).await.status
 }
