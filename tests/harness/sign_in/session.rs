@@ -23,10 +23,10 @@ impl<'a> Session<'a> {
             id,
             sends_version,
         };
-        let told = session
+        let accepted = session
             .send(token, notification("notifications/initialized"))
             .await;
-        assert_eq!(told.status, 202, "{}", told.text());
+        assert_eq!(accepted.status, 202, "{}", accepted.text());
         session
     }
 

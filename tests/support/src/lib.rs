@@ -17,6 +17,7 @@
 )]
 
 mod clock;
+mod data_file;
 mod encoding;
 pub mod fixtures;
 mod key;
@@ -26,6 +27,7 @@ mod signature;
 mod token;
 
 pub use clock::now;
+pub use data_file::data_lines;
 pub use encoding::{base64url, base64url_decode, with_members};
 pub use key::{Key, key_set};
 pub use key_pair::{ED25519, KeyPair, OTHER_RSA, P256, P384, RSA};

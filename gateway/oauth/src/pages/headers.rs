@@ -97,7 +97,7 @@ pub fn logo_headers() -> Vec<Field> {
     ])
 }
 
-/// The header fields of the answer that there is no icon. Browsers ask again when it is a day old.
+/// The header fields of the answer 204 for `/favicon.ico`. Browsers keep it for a day.
 pub fn no_icon_headers() -> Vec<Field> {
     fields(&[(CACHE_CONTROL, "public, max-age=86400")])
 }

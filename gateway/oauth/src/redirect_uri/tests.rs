@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use test_support::data_lines;
+
 use super::*;
 
 const HOSTILE: &str = include_str!("../../../../tests/corpus/redirect_uris/hostile.txt");
@@ -15,31 +17,11 @@ fn uri(text: &str) -> RedirectUri {
     RedirectUri::parse(text, &rules()).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
-/// The lines of a data file, each as its fields.
-fn lines(file: &str) -> impl Iterator<Item = Vec<String>> {
-    let lines = file.lines();
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("# "));
-    lines.map(|line| line.split('\t').map(expanded).collect())
-}
-
-/// A field with ⟨HEX⟩ and ⟨HEX*TIMES⟩ replaced.
-fn expanded(field: &str) -> String {
-    let mut parts = field.split(['⟨', '⟩']);
-    let mut text = parts.next().unwrap().to_owned();
-    while let (Some(escape), Some(plain)) = (parts.next(), parts.next()) {
-        let (number, times) = escape.split_once('*').unwrap_or((escape, "1"));
-        let character = char::from_u32(u32::from_str_radix(number, 16).unwrap()).unwrap();
-        text.extend(std::iter::repeat_n(character, times.parse().unwrap()));
-        text.push_str(plain);
-    }
-    text
-}
-
 #[test]
 fn hostile_redirect_uris_are_refused_each_for_its_reason() {
     let mut wrong = Vec::new();
     let mut reasons = BTreeSet::new();
-    for fields in lines(HOSTILE) {
+    for fields in data_lines(HOSTILE) {
         let (reason, sent) = (&fields[0], &fields[1]);
         let found = match (RedirectUri::parse(sent, &rules()), fields.get(2)) {
             (Err(error), None) => error.reason(),
@@ -52,7 +34,7 @@ fn hostile_redirect_uris_are_refused_each_for_its_reason() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(lines(HOSTILE).count() >= 300);
+    assert!(data_lines(HOSTILE).len() >= 300);
     // All but those that no text is known for: the last comparison with the browser's parser is there for them.
     let unknown = ["parser_reads_host", "parser_reads_path"];
     for reason in reasons_of_all() {
@@ -66,19 +48,22 @@ fn hostile_redirect_uris_are_refused_each_for_its_reason() {
 
 #[test]
 fn good_redirect_uris_are_accepted() {
-    for fields in lines(GOOD) {
+    for fields in data_lines(GOOD) {
         let sent = uri(&fields[0]);
         let registered = fields.get(1).unwrap_or(&fields[0]);
         assert!(fits(&uri(registered), &sent), "{fields:?}");
         let json = serde_json::to_string(&sent).unwrap();
         assert_eq!(serde_json::from_str::<RedirectUri>(&json).unwrap(), sent);
     }
-    assert!(lines(GOOD).count() >= 50);
+    assert!(data_lines(GOOD).len() >= 50);
 }
 
 #[test]
 fn only_loopback_redirect_uris_fit_another_text() {
-    let good: Vec<_> = lines(GOOD).map(|fields| uri(&fields[0])).collect();
+    let good: Vec<_> = data_lines(GOOD)
+        .iter()
+        .map(|fields| uri(&fields[0]))
+        .collect();
     for registered in &good {
         for sent in good.iter().filter(|sent| *sent != registered) {
             let is_loopback = |uri: &RedirectUri| uri.as_str().starts_with("http://");

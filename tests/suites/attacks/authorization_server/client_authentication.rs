@@ -637,7 +637,7 @@ async fn attack_243_only_the_resource_server_of_a_token_learns_of_it() {
     table.check("its own", found["aud"] == site.gateway.uri("/mcp"), || {
         found["aud"].to_string()
     });
-    // A resource server is no client.
+    // A resource server cannot act as a client.
     let as_client = answer(site.form("/token", &REFRESH, &basic("of-mcp", &secret))).await;
     table.row("as a client", refused(&as_client, 401, "invalid_client"));
     let revoked = site.form("/revoke", &fields, &own).send().await;

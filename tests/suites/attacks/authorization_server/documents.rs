@@ -8,7 +8,7 @@ use e2e::client::Reply;
 use e2e::gateway::config::Config;
 use e2e::gateway::{Gateway, bare};
 use e2e::sign_in::client::{Client, REDIRECT, Tokens, redemption};
-use e2e::upstream::{Answer, Upstream, head, steps, with};
+use e2e::upstream::{Answer, Recorded, Upstream, head, steps, with};
 use e2e::world::Table;
 use http::Response;
 use serde_json::{Value, json};
@@ -149,7 +149,14 @@ fn padded(url: &str, bytes: usize) -> String {
     text
 }
 
-/// The answer of the server of documents to the request number so.
+/// The hostile document of the host that is asked: its number is in its name.
+fn hostile_by_host(request: &Recorded) -> Answer {
+    let host = request.header("host").unwrap_or_default();
+    let number = host.trim_matches(|char: char| !char.is_ascii_digit());
+    hostile(number.parse().unwrap())
+}
+
+/// A hostile document, by its number.
 fn hostile(number: usize) -> Answer {
     let id = url(number);
     let json = |text: String| with(200, "application/json", text);
@@ -213,14 +220,7 @@ fn hostile(number: usize) -> Answer {
 async fn attack_120_a_hostile_document_makes_no_client_and_is_not_kept() {
     let mut setting = Setting::start().await;
     let mut table = Table::default();
-    setting.server.script(|request| {
-        let host = request.header("host").unwrap_or_default();
-        hostile(
-            host.trim_matches(|char: char| !char.is_ascii_digit())
-                .parse()
-                .unwrap(),
-        )
-    });
+    setting.server.script(hostile_by_host);
     for number in 1..=17 {
         let id = url(number);
         table.row(&id, invalid(&setting.both(&id).await));
@@ -286,14 +286,7 @@ async fn attack_120_a_hostile_document_makes_no_client_and_is_not_kept() {
 async fn attack_194_errors_tell_nothing_about_the_network() {
     let mut setting = Setting::start().await;
     let mut table = Table::default();
-    setting.server.script(|request| {
-        let host = request.header("host").unwrap_or_default();
-        hostile(
-            host.trim_matches(|char: char| !char.is_ascii_digit())
-                .parse()
-                .unwrap(),
-        )
-    });
+    setting.server.script(hostile_by_host);
     // `c99.example` has no certificate.
     for numbers in [&[20, 22, 23, 24, 27, 99][..], &[1, 3, 5, 13]] {
         let mut shown = std::collections::BTreeSet::new();

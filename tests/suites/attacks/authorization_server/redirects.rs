@@ -14,24 +14,7 @@ use super::site::{Change, Site, answer_at, page, program};
 fn lines(name: &str) -> Vec<Vec<String>> {
     let file = repository("tests/corpus/redirect_uris").join(name);
     let text = std::fs::read_to_string(file).unwrap();
-    let lines = text.lines();
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("# "));
-    lines
-        .map(|line| line.split('\t').map(expanded).collect())
-        .collect()
-}
-
-/// A field with ⟨HEX⟩ and ⟨HEX*TIMES⟩ replaced.
-fn expanded(field: &str) -> String {
-    let mut parts = field.split(['⟨', '⟩']);
-    let mut text = parts.next().unwrap().to_owned();
-    while let (Some(escape), Some(plain)) = (parts.next(), parts.next()) {
-        let (number, times) = escape.split_once('*').unwrap_or((escape, "1"));
-        let character = char::from_u32(u32::from_str_radix(number, 16).unwrap()).unwrap();
-        text.extend(std::iter::repeat_n(character, times.parse().unwrap()));
-        text.push_str(plain);
-    }
-    text
+    test_support::data_lines(&text)
 }
 
 /// The beginning of a text, for the name of a row.

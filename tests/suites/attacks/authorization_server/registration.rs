@@ -291,13 +291,13 @@ async fn attack_200_a_public_client_gets_no_secret_and_a_confidential_one_does()
         let expires = client.registered.get("client_secret_expires_at").cloned();
         let expected = gets_secret.then(|| json!(0));
         table.check(&name, expires == expected, || format!("{expires:?}"));
-        let told = &client.registered["token_endpoint_auth_method"];
+        let shown = &client.registered["token_endpoint_auth_method"];
         let expected = if method.is_null() {
             json!("client_secret_basic")
         } else {
             method
         };
-        table.check(&name, *told == expected, || told.to_string());
+        table.check(&name, *shown == expected, || shown.to_string());
     }
 }
 
@@ -367,15 +367,15 @@ async fn attack_213_a_client_name_forges_no_line_of_a_log_or_a_page() {
         ("A\u{200b}p\u{ad}p\u{feff}".to_owned(), "App".to_owned()),
     ] {
         let client = Client::register_as(&site.gateway, &but("client_name", json!(name))).await;
-        let told = client.registered["client_name"]
+        let shown = client.registered["client_name"]
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        let is_clean = !told
+        let is_clean = !shown
             .chars()
             .any(|char| char.is_control() || "\u{2028}\u{202e}\u{200b}".contains(char));
-        table.check(&name, is_clean && told.starts_with(&expected), || {
-            told.clone()
+        table.check(&name, is_clean && shown.starts_with(&expected), || {
+            shown.clone()
         });
         let consent = site.person.open(&site.request(&client.id, &[])).await;
         table.row(&name, page(&consent, 200));
@@ -436,18 +436,18 @@ async fn attack_217_registrations_of_the_sdks_are_read_as_they_are_meant() {
         ("the least", least, "client_secret_basic"),
     ] {
         let client = Client::register_as(&site.gateway, &metadata).await;
-        let told = &client.registered;
-        table.check(name, told["token_endpoint_auth_method"] == method, || {
-            told["token_endpoint_auth_method"].to_string()
+        let shown = &client.registered;
+        table.check(name, shown["token_endpoint_auth_method"] == method, || {
+            shown["token_endpoint_auth_method"].to_string()
         });
         let grants = json!(["authorization_code", "refresh_token"]);
-        table.check(name, told["grant_types"] == grants, || {
-            told["grant_types"].to_string()
+        table.check(name, shown["grant_types"] == grants, || {
+            shown["grant_types"].to_string()
         });
-        table.check(name, told["redirect_uris"] == json!([REDIRECT]), || {
-            told["redirect_uris"].to_string()
+        table.check(name, shown["redirect_uris"] == json!([REDIRECT]), || {
+            shown["redirect_uris"].to_string()
         });
-        let nulls: Vec<_> = told
+        let nulls: Vec<_> = shown
             .as_object()
             .unwrap()
             .iter()
