@@ -6,14 +6,16 @@
 //!
 //! A module names only those above it in this list (`gateway/tests/source_rules` enforces the order):
 //!
-//! * [`id`], [`secret`]: random ids, and texts that do not print. [`keys`]: the server's own keys: digests, tags, sealed texts,
-//!   and the keys that sign access tokens. [`form`]: the parameters of a request.
+//! * [`id`], [`secret`]: random ids, and texts that do not print. [`account`]: accounts that somebody else vouches for.
+//! * [`keys`]: the server's own keys: digests, tags, sealed texts, and the keys that sign access tokens. [`form`]: the parameters of a
+//!   request.
 //! * [`profile`]: what the server is: its issuer, its resources, its lifetimes. [`store`]: rows and tables.
 //! * [`redirect_uri`], [`client`]: who asks, and where answers may go. [`grant`]: what a user allowed.
 //! * [`session`]: browsers that are signed in. [`authorize`]: the authorization endpoint.
 //! * [`token`]: the token endpoint, revocation and introspection.
 //! * [`discovery`]: the metadata documents. [`pages`]: what people see.
 
+pub mod account;
 pub mod authorize;
 pub mod client;
 pub mod discovery;

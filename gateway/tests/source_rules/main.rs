@@ -90,6 +90,7 @@ const CORE: Layers = &[
 const OAUTH: Layers = &[
     &["id"],
     &["secret"],
+    &["account"],
     &["keys"],
     &["form"],
     &["profile"],
