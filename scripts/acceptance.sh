@@ -11,7 +11,7 @@
 #   conformance   the official MCP conformance suite
 #   store         the store of the built-in authorization server: 200 times kill -9 under load, and its speed
 #   inspector     the command line of the MCP Inspector signs in at the built-in authorization server
-#   reliability   every scenario at full length
+#   reliability   every scenario at full length, with the image's gateway; docs/reliability.md shows these figures
 #   fuzz          look for inputs that break a property, FUZZ_SECONDS (300) for each target
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -33,12 +33,22 @@ inspector() {
   tests/clients/setup.sh && tests/clients/inspector/setup.sh && make e2e ARGS="--test clients -- --ignored inspector"
 }
 
+# The tests start the programs that lie beside them: those of the image replace the others.
+reliability() {
+  local target=${CARGO_TARGET_DIR:-target} folder tests
+  folder=$target/acceptance
+  tests=$(cargo test --locked --release --workspace --test reliability --no-run 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
+  mkdir -p "$folder" && cp "$tests" "$folder/reliability" && cp "$target"/image/{mcp-gateway,upstream-tasks} "$folder" || return 1
+  folder=$(realpath "$folder")
+  (cd tests && RELIABILITY=full "$folder/reliability")
+}
+
 run_step() {
   case "$1" in
-    image | image-test | conformance | reliability) make "$1" ;;
+    image | image-test | conformance) make "$1" ;;
     bench-check) bench_check ;;
     store) store ;;
-    inspector) inspector ;;
+    inspector | reliability) "$1" ;;
     fuzz) make fuzz SECONDS="${FUZZ_SECONDS:-300}" ;;
     *) printf 'acceptance: unknown step %s\n' "$1" >&2; return 2 ;;
   esac
