@@ -56,13 +56,16 @@ unit: ## Run only the unit tests: no binaries, no network, no Python or Node
 	scripts/setup.sh build
 	$(CARGO) test --locked --workspace --exclude e2e
 
+# All packages together, so that their dependencies have the features with which `binaries` built them.
+SUITES := --test e2e --test attacks --test clients --test browser --test corpus --test conformance --test reliability
+
 .PHONY: e2e
 e2e: binaries ## Run only the end-to-end tests (ARGS="--test NAME" for one suite)
 	scripts/setup.sh test
 	tests/clients/setup.sh
 	tests/conformance/setup.sh
 	tests/browser/setup.sh
-	$(CARGO) test --locked -p e2e $(ARGS)
+	$(CARGO) test --locked --workspace $(if $(findstring --test,$(ARGS)),,$(SUITES)) $(ARGS)
 
 .PHONY: conformance
 conformance: ## Run the official MCP conformance suite against a server, directly and through the gateway, for each protocol version
@@ -70,7 +73,7 @@ conformance: ## Run the official MCP conformance suite against a server, directl
 
 .PHONY: reliability
 reliability: binaries ## Run the reliability tests at full length, with figures (ARGS=NAME for one scenario)
-	RELIABILITY=full $(CARGO) test --locked -p e2e --test reliability -- $(ARGS)
+	RELIABILITY=full $(CARGO) test --locked --workspace --test reliability -- $(ARGS)
 
 .PHONY: deploy-check
 deploy-check: binaries ## Check the Kubernetes manifests and the Prometheus rules
