@@ -37,7 +37,7 @@ inspector() {
 reliability() {
   local target=${CARGO_TARGET_DIR:-target} folder tests
   folder=$target/acceptance
-  tests=$(cargo test --locked --release --workspace --test reliability --no-run 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
+  tests=$(cargo test --locked --release --workspace --test reliability --no-run 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
   mkdir -p "$folder" && cp "$tests" "$folder/reliability" && cp "$target"/image/{mcp-gateway,upstream-tasks} "$folder" || return 1
   folder=$(realpath "$folder")
   (cd tests && RELIABILITY=full "$folder/reliability")

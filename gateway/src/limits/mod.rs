@@ -9,6 +9,7 @@
 //! | [`accounts`] | what one subject or address has taken of these two | |
 //! | [`idle_connections`] | idle connections to all upstreams | by the limit of open files |
 //! | [`rate_limiter`] | calls per time | `rate_limits`, `limits.initializations_per_principal` |
+//! | [`shared_rates`] | calls per time, of all replicas together | `rate_limits` |
 //! | [`overload`] | descriptors and memory of the process | `limits.memory` |
 //!
 //! All connections together (`limits.connections`) and the refusals of an address (`limits.refusals_per_address`) are counted in
@@ -21,3 +22,4 @@ pub(crate) mod in_flight;
 pub(crate) mod overload;
 pub(crate) mod per_address;
 pub(crate) mod rate_limiter;
+pub(crate) mod shared_rates;

@@ -67,7 +67,7 @@ pub struct Share {
 /// A bucket of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Bucket {
-    limit: LimitId,
+    pub(super) limit: LimitId,
     pub(super) of: CountedBy,
 }
 
@@ -99,6 +99,13 @@ impl Limiter {
             rate: self.limit.rate,
             by: caller.subject(),
         })
+    }
+}
+
+impl Share {
+    /// How fast its bucket fills, and how much it holds.
+    pub const fn rate(&self) -> Rate {
+        self.rate
     }
 }
 

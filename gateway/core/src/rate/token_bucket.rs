@@ -28,6 +28,22 @@ impl Rate {
         }
     }
 
+    /// The time in which one comes back.
+    pub const fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// The time in which an empty bucket fills.
+    pub const fn span(&self) -> Duration {
+        self.span
+    }
+
+    /// How many at once.
+    pub fn burst(&self) -> u32 {
+        let burst = self.span.as_nanos() / self.interval.as_nanos().max(1);
+        u32::try_from(burst).unwrap_or(u32::MAX)
+    }
+
     /// How long until one may be taken from a bucket that is full at `full_at`; zero when it may at once.
     pub fn wait(&self, full_at: Duration, now: Duration) -> Duration {
         self.next(full_at, now)
@@ -73,6 +89,7 @@ mod tests {
             let case = format!("{count} within {within} s, {burst} at once");
             assert_eq!(at_once(rate, Duration::ZERO, NOW), burst, "{case}");
             assert_eq!(at_once(rate, NOW, NOW), burst, "{case}");
+            assert_eq!(rate.burst(), burst, "{case}");
         }
     }
 

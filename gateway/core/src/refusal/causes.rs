@@ -458,6 +458,12 @@ causes! {
         "The limit."
         "Raise `limits.rate_limited_callers`."
     }
+    RateLimitStoreUnavailable {
+        "The store in which replicas count rate limits together does not answer."
+        "The store is down, slow or full, or the network to it is."
+        "What the store or the connection said."
+        "Repair the store. `rate_limits.without_store: open` lets each replica count for itself meanwhile."
+    }
     TooManyCalls {
         "The caller's subject has too many calls in flight."
         "A client that starts many calls at once, or an MCP server that is slow."

@@ -196,6 +196,8 @@ reasons! {
     },
     /// No more callers can be counted for rate limits.
     RateLimitsExhausted => fault("rate_limits_exhausted", 503, "Too many callers at once. Try again later."),
+    /// The store of the rate limits does not answer.
+    RateLimitStoreUnavailable => fault("rate_limit_store_unavailable", 503, "Calls cannot be counted at the moment. Try again later."),
 
     // Calls and streams.
     /// The subject has reached its limit of calls in flight (RFC 6585 §4).

@@ -15,7 +15,7 @@
 
 mod binding;
 mod call;
-mod digest;
+pub(crate) mod digest;
 mod form;
 mod key;
 mod request;

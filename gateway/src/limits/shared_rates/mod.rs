@@ -1,0 +1,232 @@
+//! Rate limits that several processes count together in one store (`rate_limits.store`).
+//!
+//! Each process counts for itself first ([`rate_limiter`](super::rate_limiter)): so none of them ever permits more than the limit,
+//! whatever the store does. Then a call is taken from what the store counted for this process in advance
+//! ([`Lease`]); when nothing is left of it, the store is asked, once for all who wait for the same bucket, and at most for
+//! `rate_limits.wait`. Where the store does not answer, the configuration says what holds (`rate_limits.without_store`).
+//!
+//! So `n` processes permit at most the limit and `n` batches in any span of time; without the store, and open, `n` times the limit.
+
+pub(crate) mod counter;
+mod leases;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use mcp_gateway_core::{
+    rate::{Share, lease::Lease, shared::SharedLimit},
+    refusal::{Refusal, reason::Reason},
+};
+use tokio::{sync::OwnedMutexGuard, time::timeout};
+
+use self::{
+    counter::{Ask, Counted, Counter},
+    leases::Leases,
+};
+
+/// How long the store is not asked after it did not answer.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// What holds while the store does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithoutStore {
+    /// Each process counts for itself.
+    Open,
+    /// Calls that a limit counts are refused.
+    Closed,
+}
+
+/// How the store is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The longest that a call waits for the store.
+    pub(crate) wait: Duration,
+    /// What holds without it.
+    pub(crate) without_store: WithoutStore,
+    /// The most buckets of which this process keeps what is left.
+    pub(crate) most_leases: usize,
+}
+
+/// Rate limits that several processes count together.
+#[derive(Debug)]
+pub(crate) struct SharedRates {
+    counter: Arc<dyn Counter>,
+    leases: Leases,
+    started: Instant,
+    /// Milliseconds since the start until which the store is not asked.
+    paused_until: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// What one call takes from one limit, and the limit's name.
+pub(crate) type SharedShare<'a> = (&'a SharedLimit, &'a Share);
+
+impl SharedRates {
+    /// Limits that this store counts.
+    pub(crate) fn new(counter: Arc<dyn Counter>) -> Self {
+        Self {
+            counter,
+            leases: Leases::default(),
+            started: Instant::now(),
+            paused_until: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes one call from every limit that counts it, or from none.
+    ///
+    /// # Errors
+    /// [`Reason::RateLimited`] with the time after which a call is there again; [`Reason::RateLimitStoreUnavailable`] where the store
+    /// does not answer and calls are refused then.
+    pub(crate) async fn take(
+        &self,
+        shares: &[SharedShare<'_>],
+        terms: &Terms,
+    ) -> Result<(), Refusal> {
+        if shares.is_empty() {
+            return Ok(());
+        }
+        if self.is_paused() {
+            return without_store(terms);
+        }
+        let taken = timeout(terms.wait, self.take_waiting(shares, terms)).await;
+        taken.unwrap_or_else(|_| {
+            self.note_failure("it did not answer within rate_limits.wait");
+            without_store(terms)
+        })
+    }
+
+    /// How often the store did not answer.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    async fn take_waiting(&self, shares: &[SharedShare<'_>], terms: &Terms) -> Result<(), Refusal> {
+        let mut asks: Vec<_> = shares
+            .iter()
+            .map(|(limit, share)| Ask {
+                name: limit.bucket(share),
+                rate: share.rate(),
+                wanted: 1,
+            })
+            .collect();
+        // Everybody locks in the same order, so nobody waits for somebody who waits for him.
+        asks.sort_unstable_by_key(|ask| ask.name);
+        asks.dedup_by_key(|ask| ask.name);
+        let mut leases = Vec::with_capacity(asks.len());
+        for ask in &asks {
+            let now = self.started.elapsed();
+            let lease = self.leases.of(ask.name, terms.most_leases, now);
+            leases.push(lease.lock_owned().await);
+        }
+        self.spend_or_ask(&asks, &mut leases, terms).await
+    }
+
+    async fn spend_or_ask(
+        &self,
+        asks: &[Ask],
+        leases: &mut [OwnedMutexGuard<Lease>],
+        terms: &Terms,
+    ) -> Result<(), Refusal> {
+        let now = self.started.elapsed();
+        let waits = leases.iter().map(|lease| lease.wait(now));
+        let wait = waits.max().unwrap_or_default();
+        if !wait.is_zero() {
+            return Err(limited(wait));
+        }
+        let (mut lacking, asks): (Vec<_>, Vec<_>) = leases
+            .iter_mut()
+            .zip(asks)
+            .filter(|(lease, _)| !lease.has_one(now))
+            .map(|(lease, ask)| {
+                let wanted = lease.wanted(ask.rate.burst(), now);
+                (lease, Ask { wanted, ..*ask })
+            })
+            .unzip();
+        if !asks.is_empty() && !self.ask(&asks, &mut lacking).await? {
+            return without_store(terms);
+        }
+        let now = self.started.elapsed();
+        for lease in leases {
+            // It was there a moment ago, or the store has just counted it.
+            lease.spend(now);
+        }
+        Ok(())
+    }
+
+    /// Asks the store for calls of these buckets, and notes what it says. False where it does not answer.
+    async fn ask(
+        &self,
+        asks: &[Ask],
+        leases: &mut [&mut OwnedMutexGuard<Lease>],
+    ) -> Result<bool, Refusal> {
+        let counted = self.counter.take(asks).await;
+        let now = self.started.elapsed();
+        match counted {
+            Ok(Counted::Taken(taken)) => {
+                for ((lease, ask), granted) in leases.iter_mut().zip(asks).zip(taken) {
+                    lease.grant(ask.wanted, granted, now);
+                }
+                Ok(true)
+            }
+            Ok(Counted::Empty(at, wait)) => {
+                if let Some(lease) = leases.get_mut(at) {
+                    lease.refuse(wait, now);
+                }
+                Err(limited(wait))
+            }
+            Err(error) => {
+                self.note_failure(&error.0);
+                Ok(false)
+            }
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.millis() < self.paused_until.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the store does not answer. It is logged once for each pause.
+    fn note_failure(&self, why: &str) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let now = self.millis();
+        let pause = u64::try_from(PAUSE_AFTER_FAILURE.as_millis()).unwrap_or(u64::MAX);
+        let before = self
+            .paused_until
+            .fetch_max(now.saturating_add(pause), Ordering::Relaxed);
+        if before <= now {
+            tracing::warn!(
+                "the store of rate limits does not answer, each process counts for itself or refuses (rate_limits.without_store): {why}"
+            );
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn without_store(terms: &Terms) -> Result<(), Refusal> {
+    match terms.without_store {
+        WithoutStore::Open => Ok(()),
+        WithoutStore::Closed => Err(Refusal {
+            retry_after: Some(PAUSE_AFTER_FAILURE),
+            ..Reason::RateLimitStoreUnavailable.into()
+        }),
+    }
+}
+
+fn limited(wait: Duration) -> Refusal {
+    Refusal {
+        retry_after: Some(wait),
+        ..Reason::RateLimited.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;
