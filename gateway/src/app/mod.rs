@@ -169,7 +169,11 @@ fn open_authorization_server(
         return Ok(None);
     };
     let store = open_store(&own.directory, config, inherited)?;
-    let server = AuthorizationServer::start(config, own, store, outside);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RunError::Start(error.to_string()))?;
+    let server = runtime.block_on(AuthorizationServer::start(config, own, store, outside));
     let unusable = |error| RunError::Config(format!("authorization_server: {error}"));
     server.map(Some).map_err(unusable)
 }

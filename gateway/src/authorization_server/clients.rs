@@ -44,9 +44,10 @@ pub(super) async fn find(
     redirect_uri: Option<&str>,
 ) -> Result<Client, NoClient> {
     let store = &server.runtime.store;
-    store.wait_until_open().await.map_err(NoClient::Store)?;
     let directory = &server.settings.directory;
-    let found = store.read(|rows| resolve(directory, rows, id, redirect_uri, clock::now()));
+    let found = store
+        .read(|rows| resolve(directory, rows, id, redirect_uri, clock::now()))
+        .await;
     match found.map_err(NoClient::Store)? {
         Lookup::Client(client) => Ok(*client),
         Lookup::Nobody(nobody) => Err(NoClient::Nobody(nobody)),

@@ -24,12 +24,17 @@ use crate::clock;
 const BATCH: usize = 256;
 
 impl Operator for Server {
-    fn clients(&self, after: Option<&str>, most: usize) -> Result<Page<ClientLine>, StoreError> {
+    async fn clients(
+        &self,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Page<ClientLine>, StoreError> {
         let after = after.unwrap_or_default().as_bytes();
         let found = self
             .runtime
             .store
-            .read(|rows| rows.after(Table::Clients, after, most))?;
+            .read(|rows| rows.after(Table::Clients, after, most))
+            .await?;
         let next = (found.len() == most).then(|| found.last()).flatten();
         let next = next.map(|(key, _)| String::from_utf8_lossy(key).into_owned());
         let lines = found.iter().map(|(_, row)| {
@@ -40,10 +45,14 @@ impl Operator for Server {
         Ok(Page { lines, next })
     }
 
-    fn grants(&self, after: Option<&str>, most: usize) -> Result<Page<GrantLine>, StoreError> {
+    async fn grants(
+        &self,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Page<GrantLine>, StoreError> {
         let after = after.and_then(|after| Id::parse(after).ok());
         let listed = |rows: &dyn Rows| grant::list(rows, &Filter::default(), after, most);
-        let page = self.runtime.store.read(listed)?;
+        let page = self.runtime.store.read(listed).await?;
         let line = |(id, grant): &(Id, Grant)| GrantLine::from((id, grant));
         Ok(Page {
             lines: page.grants.iter().map(line).collect(),

@@ -67,14 +67,14 @@ impl Server {
     ///
     /// # Errors
     /// A file cannot be used.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         config: &Config,
         own: &AuthorizationServer,
         store: Store,
         outside: Outside,
     ) -> Result<Self, ServerError> {
         let settings = Arc::new(Settings::new(config, own, &outside, None)?);
-        let runtime = Arc::new(Runtime::start(own, (store, outside), &settings)?);
+        let runtime = Arc::new(Runtime::start(own, (store, outside), &settings).await?);
         Ok(Self { settings, runtime })
     }
 
@@ -144,7 +144,7 @@ impl Server {
 }
 
 impl Runtime {
-    fn start(
+    async fn start(
         own: &AuthorizationServer,
         (store, outside): (Store, Outside),
         settings: &Settings,
@@ -153,10 +153,10 @@ impl Runtime {
         let lookup = store.clone();
         let revocations = Revocations::with_store(move |grant| {
             let id = Id::new(*grant);
-            let found = lookup.read(|rows| revoked::is_revoked(rows, id));
+            let found = lookup.read_now(|rows| revoked::is_revoked(rows, id));
             found.unwrap_or(true)
         });
-        load(&revocations, &store)?;
+        load(&revocations, &store).await?;
         Ok(Self {
             directory: own.directory.clone(),
             store,
@@ -181,10 +181,10 @@ impl Runtime {
 const BATCH: usize = 1024;
 
 /// Reads the grants that have ended.
-fn load(revocations: &Revocations, store: &Store) -> Result<(), ServerError> {
+async fn load(revocations: &Revocations, store: &Store) -> Result<(), ServerError> {
     let mut after = None;
     loop {
-        let batch = store.read(|rows| revoked::all(rows, after, BATCH))?;
+        let batch = store.read(|rows| revoked::all(rows, after, BATCH)).await?;
         let Some(last) = batch.last() else {
             return Ok(());
         };

@@ -150,11 +150,13 @@ resources:
   - { path: /mcp, upstream: 'http://127.0.0.1:9/mcp', scopes: { supported: [read] }, policy: { default: allow } }
 ";
 
-    fn server(folder: &Path) -> Server {
+    async fn server(folder: &Path) -> Server {
         let config = config::parse(CONFIG, folder, &Environment::default()).unwrap();
         let own = config.authorization_server.as_ref().unwrap();
         let store = Store::open(&own.directory).unwrap();
-        Server::start(&config, own, store, Outside::default()).unwrap()
+        Server::start(&config, own, store, Outside::default())
+            .await
+            .unwrap()
     }
 
     fn registration() -> LocalRequest {
@@ -197,7 +199,7 @@ resources:
     #[tokio::test]
     async fn a_store_that_answers_late_is_503_with_the_time_to_try_again() {
         let folder = tempfile::tempdir().unwrap();
-        let server = server(folder.path());
+        let server = server(folder.path()).await;
         assert_eq!(server.answer(registration()).await.status, 201);
         let release = hold(server.store()).await;
         // From here on, time passes when nobody can do anything but wait.

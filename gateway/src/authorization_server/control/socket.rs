@@ -36,10 +36,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What the running gateway does for operators.
 pub(crate) trait Operator: Send + Sync + 'static {
     /// At most so many clients that registered themselves, after this id.
-    fn clients(&self, after: Option<&str>, most: usize) -> Result<Page<ClientLine>, StoreError>;
+    fn clients(
+        &self,
+        after: Option<&str>,
+        most: usize,
+    ) -> impl Future<Output = Result<Page<ClientLine>, StoreError>> + Send;
 
     /// At most so many grants, after this id.
-    fn grants(&self, after: Option<&str>, most: usize) -> Result<Page<GrantLine>, StoreError>;
+    fn grants(
+        &self,
+        after: Option<&str>,
+        most: usize,
+    ) -> impl Future<Output = Result<Page<GrantLine>, StoreError>> + Send;
 
     /// Removes a client and ends its grants. Returns how many; none where nobody knows the client.
     fn revoke_client(
@@ -137,17 +145,21 @@ async fn converse(mut stream: UnixStream, operator: &impl Operator) -> io::Resul
 
 async fn carry_out(request: Request, operator: &impl Operator) -> Answer {
     let answer = match request {
-        Request::List { kind, after } => list(kind, after.as_deref(), operator),
+        Request::List { kind, after } => list(kind, after.as_deref(), operator).await,
         Request::Revoke { kind, id } => revoke(kind, &id, operator).await,
     };
     answer.unwrap_or_else(|error| Answer::Failed(error.to_string()))
 }
 
-fn list(kind: Kind, after: Option<&str>, operator: &impl Operator) -> Result<Answer, StoreError> {
-    match kind {
-        Kind::Clients => operator.clients(after, PAGE).map(Answer::Clients),
-        Kind::Grants => operator.grants(after, PAGE).map(Answer::Grants),
-    }
+async fn list(
+    kind: Kind,
+    after: Option<&str>,
+    operator: &impl Operator,
+) -> Result<Answer, StoreError> {
+    Ok(match kind {
+        Kind::Clients => Answer::Clients(operator.clients(after, PAGE).await?),
+        Kind::Grants => Answer::Grants(operator.grants(after, PAGE).await?),
+    })
 }
 
 async fn revoke(kind: Kind, id: &str, operator: &impl Operator) -> Result<Answer, StoreError> {
@@ -184,7 +196,7 @@ mod tests {
     }
 
     impl Operator for Clients {
-        fn clients(
+        async fn clients(
             &self,
             after: Option<&str>,
             most: usize,
@@ -196,7 +208,7 @@ mod tests {
             Ok(Page { lines, next })
         }
 
-        fn grants(&self, _: Option<&str>, _: usize) -> Result<Page<GrantLine>, StoreError> {
+        async fn grants(&self, _: Option<&str>, _: usize) -> Result<Page<GrantLine>, StoreError> {
             Err(StoreError::Failed("on purpose".to_owned()))
         }
 

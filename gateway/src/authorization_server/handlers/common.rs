@@ -246,6 +246,7 @@ pub(super) async fn visitor(server: &Server, request: &LocalRequest) -> Answered
 
 async fn session_of(server: &Server, browser: &Browser) -> Result<Option<Session>, StoreError> {
     let store = &server.runtime.store;
-    store.wait_until_open().await?;
-    store.read(|rows| session::find(rows, browser, clock::now()))
+    store
+        .read(|rows| session::find(rows, browser, clock::now()))
+        .await
 }

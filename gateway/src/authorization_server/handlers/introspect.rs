@@ -33,10 +33,9 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         issuer: &server.settings.profile.issuer,
     };
     let (ring, store) = (server.runtime.signing.ring(), &server.runtime.store);
-    let opened = store.wait_until_open().await;
-    let found = opened.and_then(|()| {
-        store.read(|rows| introspect::introspect(rows, &ring, &question, clock::now()))
-    });
+    let found = store
+        .read(|rows| introspect::introspect(rows, &ring, &question, clock::now()))
+        .await;
     let found = found.map_err(|error| refusals.no_store(&asker.id, &error))?;
     let mut answer = answers::json(StatusCode::OK, &found.body());
     if let introspect::Introspection::Inactive(why) = found {

@@ -43,12 +43,10 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
 
 async fn read(server: &Server, client: String, token: Secret) -> Answered {
     let store = &server.runtime.store;
-    store
-        .wait_until_open()
-        .await
-        .map_err(|error| no_store(&error))?;
     let (keys, now) = (&server.settings.keys, clock::now());
-    let found = store.read(|rows| registration::read(rows, management(&client, &token, keys, now)));
+    let found = store
+        .read(|rows| registration::read(rows, management(&client, &token, keys, now)))
+        .await;
     let found = found.map_err(|error| no_store(&error))?;
     let found = found.map_err(|error| refused(&error, Some(&client)))?;
     Ok(described(server, StatusCode::OK, &found))

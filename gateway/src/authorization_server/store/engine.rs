@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use mcp_gateway_oauth::store::rows::{Rows, StoreError};
 use tokio::sync::oneshot;
 
@@ -17,22 +18,29 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(2);
 /// Time between two looks whether the store is open.
 pub(super) const OPEN_PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs in a read transaction.
-pub(crate) type Reading<'r> = &'r mut dyn FnMut(&dyn Rows) -> Result<(), StoreError>;
+/// Runs in a read transaction, once or more.
+pub(crate) type Reading<'r> = &'r mut (dyn FnMut(&dyn Rows) -> Result<(), StoreError> + Send);
 
 /// A store.
+#[async_trait]
 pub(crate) trait Engine: Debug + Send + Sync {
-    /// Takes a change on. It is answered when it is durable.
+    /// Takes a change on. It is answered when it is durable, perhaps after this has returned.
     ///
     /// # Errors
     /// Too many changes wait.
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError>;
+    async fn change(&self, job: Box<dyn Job>) -> Result<(), StoreError>;
 
     /// Runs `reading` over the rows as the last commit left them.
     ///
     /// # Errors
-    /// The error of `reading`; or the store is closed or cannot be read, and `reading` did not run.
-    fn read(&self, reading: Reading<'_>) -> Result<(), StoreError>;
+    /// The error of `reading`; or the store is closed or cannot be read.
+    async fn read(&self, reading: Reading<'_>) -> Result<(), StoreError>;
+
+    /// The same for a caller that cannot wait. Blocks as long as a disk needs.
+    ///
+    /// # Errors
+    /// As [`Engine::read`]; or the rows are elsewhere.
+    fn read_now(&self, reading: Reading<'_>) -> Result<(), StoreError>;
 
     /// Whether the store can be used now.
     fn is_open(&self) -> bool;

@@ -68,7 +68,7 @@ mod tests {
         remove_round(&store, remove_first, UnixTime::new(0))
             .await
             .unwrap();
-        assert_eq!(store.read(|rows| rows.count(Table::Codes)), Ok(0));
+        assert_eq!(store.read(|rows| rows.count(Table::Codes)).await, Ok(0));
         assert_eq!(store.figures().commits() - before, 3);
     }
 }

@@ -70,34 +70,55 @@ impl Store {
         F: Fn(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = engine::job(operation);
-        self.engine.submit(job)?;
+        self.engine.change(job).await?;
         let stopped = || Err(StoreError::Failed("it has stopped".to_owned()));
         answer.await.unwrap_or_else(|_| stopped())
     }
 
-    /// Reads the rows as the last commit left them. Blocks as long as the disk needs for the rows that it reads.
+    /// Reads the rows as the last commit left them. Waits for a store that is closed for a moment. A reading may be run more than once,
+    /// so it has no effect beside its result.
     ///
     /// # Errors
-    /// Its own error; or the store is closed ([`Store::wait_until_open`]) or cannot be read.
-    pub(crate) fn read<T>(
-        &self,
-        reading: impl FnOnce(&dyn Rows) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let (mut reading, mut result) = (Some(reading), None);
-        let read = self.engine.read(&mut |rows| {
-            let found = reading.take().map(|reading| reading(rows)).transpose()?;
-            result = found;
+    /// Its own error; or the store is still closed after [`MAX_WAIT`], or cannot be read.
+    pub(crate) async fn read<T, F>(&self, reading: F) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: Fn(&dyn Rows) -> Result<T, StoreError> + Send,
+    {
+        self.wait_until_open().await?;
+        let mut result = None;
+        let found = &mut result;
+        let mut run = move |rows: &dyn Rows| {
+            *found = Some(reading(rows)?);
             Ok(())
-        });
-        let not_run = || StoreError::Failed("the reading did not run".to_owned());
-        read.and_then(|()| result.ok_or_else(not_run))
+        };
+        self.engine.read(&mut run).await?;
+        result.ok_or_else(not_run)
     }
 
-    /// Waits for a store that is closed for a moment. A request does so once, before it reads.
+    /// The same for a caller that cannot wait. Blocks as long as the disk needs.
+    ///
+    /// # Errors
+    /// As [`Store::read`]; or the store is closed, or on another machine.
+    pub(crate) fn read_now<T: Send>(
+        &self,
+        reading: impl Fn(&dyn Rows) -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        let mut result = None;
+        let found = &mut result;
+        let mut run = move |rows: &dyn Rows| {
+            *found = Some(reading(rows)?);
+            Ok(())
+        };
+        self.engine.read_now(&mut run)?;
+        result.ok_or_else(not_run)
+    }
+
+    /// Waits for a store that is closed for a moment.
     ///
     /// # Errors
     /// It is still closed after [`MAX_WAIT`].
-    pub(crate) async fn wait_until_open(&self) -> Result<(), StoreError> {
+    async fn wait_until_open(&self) -> Result<(), StoreError> {
         let begun = Instant::now();
         while !self.engine.is_open() {
             if begun.elapsed() >= MAX_WAIT {
@@ -131,6 +152,10 @@ impl Store {
     pub(crate) fn figures(&self) -> &Figures {
         &self.figures
     }
+}
+
+fn not_run() -> StoreError {
+    StoreError::Failed("the reading did not run".to_owned())
 }
 
 fn retry_while_in_use<T>(

@@ -22,6 +22,7 @@ use std::{
     time::Instant,
 };
 
+use async_trait::async_trait;
 use mcp_gateway_oauth::store::rows::StoreError;
 
 pub(crate) use self::figures::Figures;
@@ -93,8 +94,9 @@ impl EmbeddedStore {
     }
 }
 
+#[async_trait]
 impl Engine for EmbeddedStore {
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+    async fn change(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
         self.figures.begin_waiting();
         let submitted = self.order(Order::Change(job, Instant::now()));
         if submitted.is_err() {
@@ -103,7 +105,11 @@ impl Engine for EmbeddedStore {
         submitted
     }
 
-    fn read(&self, reading: Reading<'_>) -> Result<(), StoreError> {
+    async fn read(&self, reading: Reading<'_>) -> Result<(), StoreError> {
+        self.read_now(reading)
+    }
+
+    fn read_now(&self, reading: Reading<'_>) -> Result<(), StoreError> {
         let read = self
             .place
             .with(|database| transaction::read(database, reading));

@@ -209,8 +209,8 @@ async fn write_until_failure(store: Store, caller: u8, from: u32) -> u32 {
     }
 }
 
-fn number_of(store: &Store, table: Table, caller: u8) -> u32 {
-    let row = store.read(|rows| rows.get(table, &[caller])).unwrap();
+async fn number_of(store: &Store, table: Table, caller: u8) -> u32 {
+    let row = store.read(|rows| rows.get(table, &[caller])).await.unwrap();
     row.map_or(0, |row| u32::from_be_bytes(*row.first_chunk().unwrap()))
 }
 
@@ -238,8 +238,12 @@ async fn what_was_answered_survives_a_loss_of_power_at_any_moment() {
         disk.lose_power(&mut random);
         let store = disk.open().unwrap();
         for (caller, answered) in (0..CALLERS).zip(&mut answered) {
-            let found = number_of(&store, Table::Grants, caller);
-            assert_eq!(found, number_of(&store, Table::Codes, caller), "{round}");
+            let found = number_of(&store, Table::Grants, caller).await;
+            assert_eq!(
+                found,
+                number_of(&store, Table::Codes, caller).await,
+                "{round}"
+            );
             assert!(found == *answered || found == *answered + 1, "{round}");
             *answered = found;
         }
@@ -257,13 +261,13 @@ async fn a_full_disk_refuses_changes_and_the_store_recovers_when_there_is_room()
     let answered = write_until_failure(store.clone(), 1, 0).await;
 
     // Nothing of the refused change is there, and reads go on.
-    assert_eq!(number_of(&store, Table::Grants, 1), answered);
-    assert_eq!(number_of(&store, Table::Codes, 1), answered);
-    assert!(get(&store, b"before").is_some());
+    assert_eq!(number_of(&store, Table::Grants, 1).await, answered);
+    assert_eq!(number_of(&store, Table::Codes, 1).await, answered);
+    assert!(get(&store, b"before").await.is_some());
     let refused = put(&store, b"refused").await.unwrap_err();
     assert!(refused.to_string().contains("I/O error"), "{refused}");
     assert!(store.figures().failures() >= 1);
-    assert_eq!(get(&store, b"refused"), None);
+    assert_eq!(get(&store, b"refused").await, None);
 
     disk.lock().capacity = None;
     let begun = Instant::now();
@@ -271,10 +275,10 @@ async fn a_full_disk_refuses_changes_and_the_store_recovers_when_there_is_room()
         assert!(begun.elapsed() < Duration::from_secs(5));
         sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(number_of(&store, Table::Grants, 1), answered);
+    assert_eq!(number_of(&store, Table::Grants, 1).await, answered);
     drop(store);
     let store = disk.open().unwrap();
-    assert!(get(&store, b"after").is_some() && get(&store, b"before").is_some());
+    assert!(get(&store, b"after").await.is_some() && get(&store, b"before").await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -304,5 +308,5 @@ async fn a_sync_that_fails_is_reported_to_all_and_the_store_recovers() {
         assert!(begun.elapsed() < Duration::from_secs(10));
         sleep(Duration::from_millis(20)).await;
     }
-    assert!(get(&store, b"before").is_some() && get(&store, b"after").is_some());
+    assert!(get(&store, b"before").await.is_some() && get(&store, b"after").await.is_some());
 }

@@ -125,7 +125,7 @@ async fn a_store_with_a_changed_byte_in_a_used_page_is_not_opened() {
             Ok(store) => {
                 // The byte is in a page that is not used any more: everything is there.
                 let row = |rows: &dyn Rows| rows.after(Table::Grants, b"", 3000);
-                let rows = store.read(row).unwrap();
+                let rows = store.read(row).await.unwrap();
                 assert!(rows.len() == 2000 && rows.iter().all(|(_, row)| row == &[7; 400]));
             }
             Err(error) => {

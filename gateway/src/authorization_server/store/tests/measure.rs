@@ -187,6 +187,7 @@ fn child() {
             assert!(
                 store
                     .read(|rows| rows.get(Table::Grants, &key))
+                    .await
                     .unwrap()
                     .is_some()
             );

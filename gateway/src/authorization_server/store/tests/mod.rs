@@ -35,8 +35,9 @@ fn failed() -> StoreError {
     StoreError::Failed("on purpose".to_owned())
 }
 
-fn get(store: &Store, key: &'static [u8]) -> Option<Vec<u8>> {
-    store.read(|rows| rows.get(Table::Codes, key)).unwrap()
+async fn get(store: &Store, key: &'static [u8]) -> Option<Vec<u8>> {
+    let read = store.read(|rows| rows.get(Table::Codes, key));
+    read.await.unwrap()
 }
 
 async fn put(store: &Store, key: &'static [u8]) -> Result<(), StoreError> {
@@ -52,8 +53,8 @@ async fn what_was_answered_is_there_after_the_store_is_opened_again() {
     let directory = site.directory();
     drop(site.store);
     let store = Store::open(&directory).unwrap();
-    assert_eq!(get(&store, b"a").as_deref(), Some(&b"row"[..]));
-    assert_eq!(get(&store, b"b"), None);
+    assert_eq!(get(&store, b"a").await.as_deref(), Some(&b"row"[..]));
+    assert_eq!(get(&store, b"b").await, None);
 }
 
 /// Holds the writer in an operation until the returned sender is dropped.
@@ -110,6 +111,7 @@ async fn an_operation_that_fails_or_panics_takes_no_other_down() {
         let row = site
             .store
             .read(|rows| rows.get(Table::Codes, &key))
+            .await
             .unwrap();
         assert_eq!(row.is_some(), number % 3 == 0, "{number}");
     }
@@ -170,7 +172,7 @@ async fn a_change_that_finds_the_queue_full_is_refused_at_once() {
     for one in waiting {
         one.await.unwrap().unwrap();
     }
-    assert_eq!(get(&site.store, b"b"), None);
+    assert_eq!(get(&site.store, b"b").await, None);
     put(&site.store, b"b").await.unwrap();
 }
 
@@ -196,16 +198,18 @@ async fn another_process_gets_the_store_when_it_is_closed_and_everything_before_
         thread::spawn(move || Store::open_waiting(&directory, Duration::from_secs(10)).unwrap());
     site.store.close();
     let successor = opening.join().unwrap();
-    assert_eq!(get(&successor, b"old").as_deref(), Some(&b"row"[..]));
+    assert_eq!(get(&successor, b"old").await.as_deref(), Some(&b"row"[..]));
     put(&successor, b"new").await.unwrap();
 
     // The old one waits, then refuses.
-    assert!(site.store.read(|rows| rows.count(Table::Codes)).is_err());
+    let count = |rows: &dyn Rows| rows.count(Table::Codes);
+    assert!(site.store.read_now(count).is_err());
+    assert!(site.store.read(count).await.is_err());
     let begun = Instant::now();
     assert!(put(&site.store, b"late").await.is_err());
     assert!(begun.elapsed() >= MAX_WAIT);
     assert!(site.store.reopen().unwrap_err().is_in_use());
-    assert_eq!(get(&successor, b"late"), None);
+    assert_eq!(get(&successor, b"late").await, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,7 +224,7 @@ async fn requests_wait_while_the_store_is_closed_for_a_moment() {
     site.store.reopen().unwrap();
     reading.await.unwrap().unwrap();
     writing.await.unwrap().unwrap();
-    assert_eq!(get(&site.store, b"a").as_deref(), Some(&b"row"[..]));
+    assert_eq!(get(&site.store, b"a").await.as_deref(), Some(&b"row"[..]));
 }
 
 #[tokio::test(start_paused = true)]
