@@ -12,7 +12,7 @@
 //! * [`profile`]: what the server is: its issuer, its resources, its lifetimes. [`store`]: rows and tables.
 //! * [`redirect_uri`], [`client`]: who asks, and where answers may go. [`grant`]: what a user allowed.
 //! * [`session`]: browsers that are signed in. [`authorize`]: the authorization endpoint.
-//! * [`token`]: the token endpoint, revocation and introspection.
+//! * [`trust`]: issuers beside this server. [`token`]: the token endpoint, revocation and introspection.
 //! * [`discovery`]: the metadata documents. [`pages`]: what people see.
 
 pub mod account;
@@ -30,3 +30,4 @@ pub mod secret;
 pub mod session;
 pub mod store;
 pub mod token;
+pub mod trust;

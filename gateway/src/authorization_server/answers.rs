@@ -80,6 +80,8 @@ const fn is_guess(error: TokenError) -> bool {
         TokenError::CodeUnknown
             | TokenError::VerifierWrong
             | TokenError::RefreshTokenUnknown
+            | TokenError::AssertionUnknown
+            | TokenError::SubjectTokenUnknown
             | TokenError::ClientNotAuthenticated
     )
 }

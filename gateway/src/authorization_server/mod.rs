@@ -6,6 +6,7 @@
 //! * [`store`] keeps its rows on disk, [`control`] answers operators over a unix socket,
 //!   by what [`operator`] does.
 //! * [`keys`]: its key files, and the keys that sign access tokens. [`users`]: people who sign in with a password.
+//! * [`trust`]: tokens of other issuers, verified with their keys.
 //! * [`documents`] fetches and keeps what clients publish, by the rules in [`foreign`]. [`intake`]: how much it takes on.
 //! * [`tasks`]: what it does beside requests.
 //! * [`revocations`]: grants that ended before their last access token expires, for the resources of this process.
@@ -26,6 +27,7 @@ mod service;
 mod settings;
 pub(crate) mod store;
 pub(crate) mod tasks;
+mod trust;
 pub(crate) mod users;
 
 pub(crate) use error::ServerError;

@@ -1,6 +1,6 @@
 //! The authorization server: what its configuration says, and what it has while the process runs.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use mcp_gateway_core::token::{algorithm::Algorithm, key_set::KeySet};
 use mcp_gateway_oauth::{
@@ -36,6 +36,8 @@ pub(crate) struct Server {
     pub(super) settings: Arc<Settings>,
     /// What lives as long as the process.
     pub(super) runtime: Arc<Runtime>,
+    /// The keys of all issuers, by their names in the configuration.
+    pub(super) issuer_keys: Arc<BTreeMap<String, Arc<IssuerKeys>>>,
 }
 
 /// What lives as long as the process.
@@ -75,7 +77,19 @@ impl Server {
     ) -> Result<Self, ServerError> {
         let settings = Arc::new(Settings::new(config, own, &outside, None)?);
         let runtime = Arc::new(Runtime::start(own, (store, outside), &settings).await?);
-        Ok(Self { settings, runtime })
+        Ok(Self {
+            settings,
+            runtime,
+            issuer_keys: Arc::default(),
+        })
+    }
+
+    /// The same server with these keys of issuers. Without them it takes no token of another issuer.
+    pub(crate) fn with_issuer_keys(self, keys: &BTreeMap<String, Arc<IssuerKeys>>) -> Self {
+        Self {
+            issuer_keys: Arc::new(keys.clone()),
+            ..self
+        }
     }
 
     /// The same server with another configuration. Without its section it ends; another directory is used after a restart only.
@@ -90,7 +104,11 @@ impl Server {
         let settings = Settings::new(config, own, &runtime.outside, Some(&self.settings))?;
         let settings = Arc::new(settings);
         runtime.passwords.replace((*settings.users).clone())?;
-        Ok(Some(Self { settings, runtime }))
+        Ok(Some(Self {
+            settings,
+            runtime,
+            issuer_keys: self.issuer_keys.clone(),
+        }))
     }
 
     /// Puts the keys of the server in use where its tokens are verified.

@@ -25,6 +25,7 @@ use mcp_gateway_oauth::{
     redirect_uri::RedirectRules,
     secret::Secret,
     session::{cookie::Transport, user::Users},
+    trust::TrustedIssuer,
 };
 
 use super::{
@@ -68,6 +69,10 @@ pub(super) struct Settings {
     pub(super) logo: Option<Logo>,
     /// Who may introspect tokens.
     pub(super) resource_servers: Vec<ResourceServer>,
+    /// Issuers whose tokens are taken, each with its name among the keys of issuers.
+    pub(super) trust: Vec<(String, TrustedIssuer)>,
+    /// Whether some client may exchange tokens.
+    pub(super) has_token_exchange: bool,
     /// Who may sign in.
     pub(super) users: Arc<Users>,
     /// The user whose name and password are filled in, in the demo only.
@@ -149,6 +154,10 @@ impl Settings {
             branding: branding(own),
             logo: logo(own)?,
             resource_servers: resource_servers(own, &keys)?,
+            trust: (own.trusted_issuers.iter())
+                .map(|trusted| (trusted.keys.name.clone(), trusted.trust.clone()))
+                .collect(),
+            has_token_exchange: has_token_exchange(own),
             users: Arc::new(users),
             demo: own.demo.clone(),
             body_bytes,
@@ -298,6 +307,10 @@ fn features(own: &AuthorizationServer) -> Features {
         metadata_documents: own.metadata_documents.enabled,
         introspection: !own.introspection.is_empty(),
         client_credentials: own.machines.enabled || own.clients.iter().any(acts_alone),
+        assertion_grants: takes_grants(own),
+        identity_assertions: (own.trusted_issuers.iter())
+            .any(|issuer| issuer.trust.id_jag.is_some()),
+        token_exchange: has_token_exchange(own),
         signing_algorithms: vec![own.signing.algorithm],
         ..Features::default()
     };
@@ -305,6 +318,17 @@ fn features(own: &AuthorizationServer) -> Features {
         true => features,
         false => features.without_assertions(),
     }
+}
+
+/// Whether some issuer's tokens are taken as grants.
+fn takes_grants(own: &AuthorizationServer) -> bool {
+    let mut trusted = own.trusted_issuers.iter().map(|issuer| &issuer.trust);
+    trusted.any(|trust| trust.id_jag.is_some() || !trust.workloads.is_empty())
+}
+
+fn has_token_exchange(own: &AuthorizationServer) -> bool {
+    let exchanges = |client: &ConfiguredClient| client.grant_types.token_exchange;
+    own.clients.iter().any(exchanges)
 }
 
 /// Whether some client may authenticate with `private_key_jwt`: one of the configuration, one that registers with its keys, or one

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use mcp_gateway_core::scope::ScopeSet;
-use mcp_gateway_oauth::{client::model::GrantTypes, profile::Lifetimes};
+use mcp_gateway_oauth::{client::model::GrantTypes, profile::Lifetimes, trust};
 
-use crate::config::declaration::authorization_server::{
-    AuthorizationServerLimits, Registration, Signing,
+use crate::config::{
+    declaration::authorization_server::{AuthorizationServerLimits, Registration, Signing},
+    model::Issuer,
 };
 
 /// The built-in authorization server.
@@ -38,6 +39,8 @@ pub struct AuthorizationServer {
     pub unknown_clients: UnknownClients,
     /// Resource servers that may introspect tokens, each id once.
     pub introspection: Vec<ResourceServer>,
+    /// Issuers whose tokens it takes, each issuer identifier once.
+    pub trusted_issuers: Vec<TrustedIssuer>,
     /// What people see.
     pub branding: Branding,
     /// Sizes and counts.
@@ -136,6 +139,15 @@ pub struct ResourceServer {
     pub secret_file: PathBuf,
     /// The URIs of the resources whose tokens it may ask about, as in `aud`.
     pub resources: Vec<String>,
+}
+
+/// An issuer whose tokens the server takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedIssuer {
+    /// Where its keys come from. Its name is no name of an issuer of resources.
+    pub keys: Issuer,
+    /// What it is trusted for.
+    pub trust: trust::TrustedIssuer,
 }
 
 /// What people see on the pages.

@@ -63,6 +63,16 @@ impl Config {
         })
     }
 
+    /// Every issuer whose keys are kept: those of resources, and those that the authorization server trusts. Each has a name that no
+    /// other has.
+    pub(crate) fn kept_issuers(&self) -> impl Iterator<Item = &Issuer> {
+        let server = self.authorization_server.iter();
+        let trusted = server.flat_map(|server| &server.trusted_issuers);
+        self.issuers
+            .values()
+            .chain(trusted.map(|trusted| &trusted.keys))
+    }
+
     /// Keeps what only a restart changes of the authorization server that `started` began with: the directory and the issuer.
     pub(crate) fn keep_started(&mut self, started: &Self) {
         let (Some(own), Some(started)) = (

@@ -146,6 +146,7 @@ impl Snapshot {
 
     /// Serves this authorization server from the start on; a reload keeps what it has.
     pub(crate) fn start_authorization_server(&mut self, server: Server) {
+        let server = server.with_issuer_keys(&self.keys);
         if let Some(keys) = self.keys.get(BUILT_IN) {
             server.publish_keys(keys);
         }
@@ -236,6 +237,7 @@ fn authorization_server(
         None | Some(None) => None,
         Some(Some(server)) => server.reloaded(config)?,
     };
+    let server = server.map(|server| server.with_issuer_keys(keys));
     if let (Some(server), Some(keys)) = (&server, keys.get(BUILT_IN)) {
         server.publish_keys(keys);
     }
@@ -265,7 +267,7 @@ fn limits(config: &Config, previous: Option<&Snapshot>) -> Limits {
 
 /// What the descriptors suffice for.
 fn capacity(config: &Config, limits: &Limits) -> Capacity {
-    let openers = (config.listen.len(), config.issuers.len());
+    let openers = (config.listen.len(), config.kept_issuers().count());
     Capacity::divide(descriptors::granted(), openers, limits)
 }
 

@@ -56,7 +56,8 @@ pub(super) fn keys_by_issuer(
     previous: Option<&KeysByIssuer>,
     changed_files: &BTreeSet<PathBuf>,
 ) -> Result<KeysByIssuer, SnapshotError> {
-    let keys = config.issuers.iter().map(|(name, issuer)| {
+    let keys = config.kept_issuers().map(|issuer| {
+        let name = &issuer.name;
         let previous = previous.and_then(|previous| previous.get(name));
         let keys = IssuerKeys::reuse_or_new(previous, issuer, config.jwks, metrics, changed_files);
         let keys = keys.map_err(|error| SnapshotError::Issuer {
@@ -84,6 +85,7 @@ pub(crate) fn profile(issuer: &Issuer, name: &IssuerName, resource: &Resource) -
         max_lifetime: issuer.max_lifetime,
         ignored_headers: issuer.ignored_headers.clone(),
         names_grants: issuer.keys == KeySource::BuiltIn,
+        takes_id_tokens: false,
         kept_claims: resource.policy.claims_read(),
     }
 }

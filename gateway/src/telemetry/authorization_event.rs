@@ -1,5 +1,7 @@
 //! What happened at the built-in authorization server: for its metrics and the audit log. No secret, code, token or cookie is in it.
 
+use mcp_gateway_oauth::token::{assertion, exchange};
+
 /// Something that happened at the built-in authorization server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AuthorizationEvent {
@@ -55,6 +57,13 @@ pub(crate) enum GrantKind {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    /// An assertion of which the kind is not known.
+    JwtBearer,
+    /// An identity assertion.
+    IdJag,
+    /// A token of a workload.
+    Workload,
+    TokenExchange,
     Other,
 }
 
@@ -65,6 +74,8 @@ impl GrantKind {
             Some("authorization_code") => Self::AuthorizationCode,
             Some("refresh_token") => Self::RefreshToken,
             Some("client_credentials") => Self::ClientCredentials,
+            Some(assertion::GRANT_TYPE) => Self::JwtBearer,
+            Some(exchange::GRANT_TYPE) => Self::TokenExchange,
             _ => Self::Other,
         }
     }
@@ -75,6 +86,10 @@ impl GrantKind {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer => "jwt_bearer",
+            Self::IdJag => "id_jag",
+            Self::Workload => "workload",
+            Self::TokenExchange => "token_exchange",
             Self::Other => "other",
         }
     }

@@ -100,6 +100,7 @@ const OAUTH: Layers = &[
     &["grant"],
     &["session"],
     &["authorize"],
+    &["trust"],
     &["token"],
     &["discovery"],
     &["pages"],

@@ -12,11 +12,14 @@ use super::call_arguments::CallArguments;
 use super::check::{self, Reads};
 use super::environment::environment;
 use super::error::{ConditionError, Spot};
-use super::facts::{self, Facts, Variables};
+use super::facts::{self, Facts, RequestFacts, Variables};
 use super::fault::{self, ConditionFault};
-use super::kept_claims::{ClaimNames, MemberNames};
+use super::kept_claims::{ClaimNames, KeptClaims, MemberNames};
 use super::slots::{self, Slot};
+use crate::principal::Principal;
 use crate::refusal::reason::Reason;
+use crate::scope::ScopeSet;
+use crate::time::UnixTime;
 
 /// A condition, compiled.
 #[derive(Clone)]
@@ -88,6 +91,15 @@ impl Condition {
         self.0.reads.name
     }
 
+    /// Whether it reads claims and nothing else, so that [`judge_claims`](Self::judge_claims) can judge it.
+    pub fn reads_only_claims(&self) -> bool {
+        let is_claim = |slot: &Slot| match slot {
+            Slot::Constant(_) | Slot::Claims | Slot::Claim(_) => true,
+            Slot::Arguments | Slot::Argument(_) | Slot::Fact(_) => false,
+        };
+        self.0.slots.iter().all(is_claim)
+    }
+
     /// Every name by which it reads arguments or the members inside them. Where it reads all arguments there may be
     /// none.
     pub fn argument_names(&self) -> impl Iterator<Item = &str> {
@@ -112,6 +124,34 @@ impl Condition {
             })
             .map_err(ConditionFault::Error)?;
         self.judge_with(facts, &arguments)
+    }
+
+    /// Whether it holds for these claims alone, where there is no call. What else it reads is empty.
+    ///
+    /// # Errors
+    /// The condition could not be evaluated: it does not hold.
+    pub fn judge_claims(&self, claims: &KeptClaims) -> Result<bool, ConditionFault> {
+        let nobody = Principal {
+            issuer: "".into(),
+            subject: "".into(),
+            client: None,
+            scopes: ScopeSet::default(),
+        };
+        self.judge(&Facts {
+            principal: &nobody,
+            claims,
+            method: "",
+            name: None,
+            arguments: None,
+            version: None,
+            request: RequestFacts {
+                http_method: "",
+                path: "",
+                host: "",
+                client_address: None,
+                now: UnixTime::new(0),
+            },
+        })
     }
 
     /// Refuses arguments in which two readers may see different things, if the condition reads any.

@@ -766,3 +766,35 @@ fn a_source_has_a_maximum_length() {
     let error = Condition::compile(&source(Condition::MAX_BYTES + 1)).unwrap_err();
     assert_eq!(error.problem, "is 1025 bytes long");
 }
+
+#[test]
+fn a_condition_over_claims_alone_is_judged_without_a_call() {
+    let judged = |source: &str| {
+        let condition = Condition::compile(source).unwrap();
+        let claims = kept(&condition, CLAIMS);
+        (
+            condition.reads_only_claims(),
+            condition.judge_claims(&claims),
+        )
+    };
+    for (source, expected) in [
+        (r#"claims.department == "ops" && claims.level > 2"#, true),
+        (r#"has(claims.address) && "staff" in claims.groups"#, true),
+        (r#"claims.department.startsWith("dev")"#, false),
+        ("!has(claims.absent)", true),
+        ("true", true),
+    ] {
+        assert_eq!(judged(source), (true, Ok(expected)), "{source}");
+    }
+    assert!(judged("claims.absent == 1").1.is_err());
+    for source in [
+        r#"mcp.name == "x""#,
+        "mcp.method != claims.department",
+        "has(mcp.arguments.x)",
+        r#"client.id == """#,
+        r#"request.path != "/" || claims.level == 3"#,
+        r#"request.time < timestamp("2027-01-01T00:00:00Z")"#,
+    ] {
+        assert!(!judged(source).0, "{source}");
+    }
+}

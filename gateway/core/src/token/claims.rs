@@ -27,6 +27,12 @@ pub(crate) const FOREIGN: [&str; 8] = [
     "nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu", "ath",
 ];
 
+/// Of these, the ones of ID tokens.
+const OF_ID_TOKENS: [&str; 4] = ["nonce", "at_hash", "c_hash", "s_hash"];
+
+/// What names an ID token in the claims below.
+const ID_TOKEN_KIND: &str = "id";
+
 /// Claims in which Keycloak and Cognito name the kind of a token.
 pub(crate) const KIND_CLAIMS: [&str; 2] = ["typ", "token_use"];
 
@@ -54,7 +60,7 @@ impl Claims {
         audience: &[String],
     ) -> Result<Self, Reason> {
         let claims = object(payload)?;
-        refuse_other_tokens(&claims)?;
+        refuse_other_tokens(&claims, profile)?;
         if claims.get("cnf").is_some() {
             return Err(Reason::SenderConstrained);
         }
@@ -124,13 +130,20 @@ pub(crate) fn object(payload: &[u8]) -> Result<Object<'_>, Reason> {
     json::object(payload).map_err(|_| Reason::MalformedToken)
 }
 
-pub(crate) fn refuse_other_tokens(claims: &Object<'_>) -> Result<(), Reason> {
-    let has_foreign_claim = FOREIGN.iter().any(|name| claims.get(name).is_some());
+/// Refuses what is no access token; and no ID token, where those are accepted.
+pub(crate) fn refuse_other_tokens(
+    claims: &Object<'_>,
+    profile: &IssuerProfile,
+) -> Result<(), Reason> {
+    let is_accepted =
+        |name: &str, of_id_tokens: &[&str]| profile.takes_id_tokens && of_id_tokens.contains(&name);
+    let mut foreign = (FOREIGN.iter()).filter(|name| !is_accepted(name, &OF_ID_TOKENS));
+    let has_foreign_claim = foreign.any(|name| claims.get(name).is_some());
     let mut kinds = KIND_CLAIMS.iter().filter_map(|name| claims.get(name));
     // A kind that cannot be read may be any kind; null is none.
     let is_foreign_kind = |raw: &[u8]| match json::string(raw) {
-        Some(kind) => FOREIGN_KINDS
-            .iter()
+        Some(kind) => (FOREIGN_KINDS.iter())
+            .filter(|foreign| !is_accepted(foreign, &[ID_TOKEN_KIND]))
             .any(|foreign| kind.eq_ignore_ascii_case(foreign)),
         None => raw != b"null",
     };

@@ -53,6 +53,11 @@ impl Header {
         })
     }
 
+    /// The type of the token: in lower case, without `application/`; empty when absent.
+    pub(crate) fn token_type(&self) -> &str {
+        &self.token_type
+    }
+
     /// Whether this issuer's access tokens have such a header.
     pub(crate) fn check(&self, profile: &IssuerProfile) -> Result<(), Reason> {
         if !profile.algorithms.contains(&self.algorithm) {

@@ -59,7 +59,7 @@ pub fn of_claims(
     let aud = has("aud").then(|| claims::require_audience(&object, audience));
     let times = || Claims::of(&object, profile)?.check_times(profile, now);
     let found = [
-        claims::refuse_other_tokens(&object),
+        claims::refuse_other_tokens(&object, profile),
         has("cnf")
             .then_some(Reason::SenderConstrained)
             .map_or(Ok(()), Err),

@@ -66,6 +66,12 @@ pub enum ConfiguredFault {
     /// A machine that could ask for every scope.
     #[error("the grant type client_credentials requires scopes")]
     MachineWithoutScopes,
+    /// Workloads that could ask for every scope.
+    #[error("the grant type jwt-bearer requires scopes")]
+    WorkloadWithoutScopes,
+    /// A client that exchanges tokens without a way to authenticate.
+    #[error("the grant type token-exchange requires a secret or keys")]
+    PublicExchange,
     /// No grant type.
     #[error("the client has no grant type")]
     NoGrantType,
@@ -181,6 +187,12 @@ impl ConfiguredClient {
         if types.client_credentials && self.scopes.is_none() {
             return Err(ConfiguredFault::MachineWithoutScopes);
         }
+        if types.jwt_bearer && self.scopes.is_none() {
+            return Err(ConfiguredFault::WorkloadWithoutScopes);
+        }
+        if types.token_exchange && *method == ClientMethod::None {
+            return Err(ConfiguredFault::PublicExchange);
+        }
         Ok(())
     }
 }
@@ -210,7 +222,7 @@ mod tests {
             grant_types: GrantTypes {
                 authorization_code: true,
                 refresh_token: true,
-                client_credentials: false,
+                ..GrantTypes::default()
             },
             scopes: None,
         }
@@ -253,7 +265,7 @@ mod tests {
                 ..GrantTypes::default()
             };
         };
-        let cases: [(Change, ConfiguredFault); 13] = [
+        let cases: [(Change, ConfiguredFault); 15] = [
             (|one| one.id = String::new(), Id),
             (|one| one.id = "a b".to_owned(), Id),
             (|one| one.id = "a\n".to_owned(), Id),
@@ -282,6 +294,11 @@ mod tests {
                 Keys("has no key".to_owned()),
             ),
             (machine, PublicMachine),
+            (
+                |one| one.grant_types.jwt_bearer = true,
+                WorkloadWithoutScopes,
+            ),
+            (|one| one.grant_types.token_exchange = true, PublicExchange),
             (|one| one.grant_types = GrantTypes::default(), NoGrantType),
             (
                 |one| one.grant_types.authorization_code = false,

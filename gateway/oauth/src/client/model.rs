@@ -84,6 +84,12 @@ pub struct GrantTypes {
     pub refresh_token: bool,
     /// `client_credentials`: it acts for itself.
     pub client_credentials: bool,
+    /// `urn:ietf:params:oauth:grant-type:jwt-bearer`: it acts for itself with the tokens of workloads. Only the operator gives it.
+    #[serde(default)]
+    pub jwt_bearer: bool,
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`: it exchanges tokens of others. Only the operator gives it.
+    #[serde(default)]
+    pub token_exchange: bool,
 }
 
 /// How the server knows a client: how far people can believe what it says of itself.

@@ -31,7 +31,7 @@ impl ProvisionalRules {
             grant_types: GrantTypes {
                 authorization_code: true,
                 refresh_token: true,
-                client_credentials: false,
+                ..GrantTypes::default()
             },
             scopes: None,
             origin: ClientOrigin::Provisional,

@@ -10,7 +10,11 @@ use mcp_gateway_core::{scope::OFFLINE_ACCESS, token::algorithm::Algorithm};
 use serde_json::{Map, Value, json};
 
 use super::paths;
-use crate::{authorize::PROMPT_VALUES, profile::ServerProfile};
+use crate::{
+    authorize::PROMPT_VALUES,
+    profile::ServerProfile,
+    token::{assertion, exchange},
+};
 
 /// What is switched on, and what it can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,12 @@ pub struct Features {
     pub introspection: bool,
     /// Some clients may act for themselves.
     pub client_credentials: bool,
+    /// Tokens of other issuers are taken as grants (RFC 7523).
+    pub assertion_grants: bool,
+    /// Among them identity assertions (ID-JAG).
+    pub identity_assertions: bool,
+    /// Some clients may exchange tokens (RFC 8693).
+    pub token_exchange: bool,
     /// What clients may authenticate with at the token endpoint, such as `none`.
     pub methods: Vec<&'static str>,
     /// What the assertions of `private_key_jwt` may be signed with.
@@ -49,6 +59,9 @@ impl Default for Features {
             metadata_documents: true,
             introspection: false,
             client_credentials: false,
+            assertion_grants: false,
+            identity_assertions: false,
+            token_exchange: false,
             methods: vec![
                 "none",
                 "client_secret_basic",
@@ -68,11 +81,19 @@ pub fn metadata(server: &ServerProfile, features: &Features) -> Value {
     let mut document = Map::new();
     document.extend(endpoints(server, features));
     document.extend(abilities(server, features));
+    if features.identity_assertions {
+        let profiles = json!([ID_JAG_PROFILE]);
+        document.extend([member("authorization_grant_profiles_supported", profiles)]);
+    }
     document.extend(authentication(features));
     Value::Object(document)
 }
 
 type Members = Vec<(String, Value)>;
+
+/// What says that identity assertions are taken: other tokens may be taken by the same grant type
+/// (draft-ietf-oauth-identity-assertion-authz-grant).
+const ID_JAG_PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
 
 fn endpoints(server: &ServerProfile, features: &Features) -> Members {
     let url = |path| json!(server.url(path));
@@ -93,10 +114,16 @@ fn endpoints(server: &ServerProfile, features: &Features) -> Members {
 }
 
 fn abilities(server: &ServerProfile, features: &Features) -> Members {
-    let mut grant_types = vec!["authorization_code", "refresh_token"];
-    if features.client_credentials {
-        grant_types.push("client_credentials");
-    }
+    let optional = [
+        (features.client_credentials, "client_credentials"),
+        (features.assertion_grants, assertion::GRANT_TYPE),
+        (features.token_exchange, exchange::GRANT_TYPE),
+    ];
+    let optional = optional
+        .iter()
+        .filter_map(|(has, name)| has.then_some(*name));
+    let grant_types = ["authorization_code", "refresh_token"].into_iter();
+    let grant_types: Vec<_> = grant_types.chain(optional).collect();
     let resources: Vec<_> = server
         .resources
         .iter()
@@ -262,6 +289,9 @@ mod tests {
             metadata_documents: false,
             introspection: true,
             client_credentials: true,
+            assertion_grants: true,
+            identity_assertions: true,
+            token_exchange: true,
             methods: vec!["none", "client_secret_basic"],
             ..Features::default()
         };
@@ -276,7 +306,18 @@ mod tests {
             document["introspection_endpoint_auth_methods_supported"],
             json!(["client_secret_basic"])
         );
-        assert_eq!(document["grant_types_supported"][2], "client_credentials");
+        let grant_types = json!([
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "urn:ietf:params:oauth:grant-type:token-exchange"
+        ]);
+        assert_eq!(document["grant_types_supported"], grant_types);
+        assert_eq!(
+            document["authorization_grant_profiles_supported"],
+            json!(["urn:ietf:params:oauth:grant-profile:id-jag"])
+        );
         assert_eq!(
             document.get("token_endpoint_auth_signing_alg_values_supported"),
             None

@@ -8,6 +8,9 @@ use serde_json::json;
 use super::{error::no_store, issued::Issued};
 use crate::secret::Secret;
 
+/// The type of an access token (RFC 8693 §3).
+pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+
 /// The answer. `Debug` shows no token.
 #[derive(Clone, Debug)]
 pub struct TokenAnswer {
@@ -15,6 +18,7 @@ pub struct TokenAnswer {
     expires_in: u64,
     scope: ScopeSet,
     refresh_token: Option<Secret>,
+    issued_token_type: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -26,6 +30,8 @@ struct Body<'a> {
     scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
 }
 
 impl TokenAnswer {
@@ -36,7 +42,15 @@ impl TokenAnswer {
             expires_in: issued.claims.exp.0.since(now).as_secs(),
             scope: issued.claims.scope.0.clone(),
             refresh_token: issued.refresh_token.clone(),
+            issued_token_type: None,
         }
+    }
+
+    /// The answer to a token exchange: it says what kind of token was issued (RFC 8693 §2.2.1).
+    #[must_use]
+    pub const fn of_exchange(mut self) -> Self {
+        self.issued_token_type = Some(ACCESS_TOKEN_TYPE);
+        self
     }
 
     /// Its body, a JSON document. `scope` is always there, unless it is empty: clients compare it with what they asked for.
@@ -48,6 +62,7 @@ impl TokenAnswer {
             expires_in: self.expires_in,
             scope,
             refresh_token: self.refresh_token.as_ref().map(Secret::expose),
+            issued_token_type: self.issued_token_type,
         };
         Secret::new(json!(body).to_string())
     }
@@ -94,6 +109,9 @@ mod tests {
             answer(&issued),
             json!({ "access_token": "a.b.c", "token_type": "Bearer", "expires_in": 900, "refresh_token": "r" })
         );
+        let exchanged = TokenAnswer::new(Secret::new("a.b.c"), &issued, NOW).of_exchange();
+        let body: Value = serde_json::from_str(exchanged.body().expose()).unwrap();
+        assert_eq!(body["issued_token_type"], ACCESS_TOKEN_TYPE);
         let headers = TokenAnswer::headers().map(|(name, value)| format!("{name}: {value:?}"));
         assert_eq!(headers[1], r#"cache-control: "no-store""#);
     }

@@ -4,18 +4,15 @@
 use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 
 use super::{
-    access::{self, AccessClaims},
     error::{Refused, TokenError},
-    issued::{Issued, Taken},
+    issued::{self, Alone, Issued, Taken},
     scopes,
 };
 use crate::{
     client::model::{Client, ClientMethod, ClientOrigin},
-    grant::machine,
     id::Id,
     keys::ServerKeys,
     profile::{ResourceProfile, ServerProfile},
-    store::text::ScopeSetText,
 };
 
 /// What the `sub` of a machine begins with. No user's begins so (RFC 9700 §4.15).
@@ -48,26 +45,21 @@ pub fn issue(
     let resource = resource(server, request.resource)?;
     let allowed = allowed(request.client, resource);
     let scopes = scopes::asked_of(&allowed, request.scope, resource)?;
-    let id = machine::of_token(&request.client.id, request.id);
-    let claims = AccessClaims {
-        iss: server.issuer.clone(),
-        sub: format!("{SUBJECT_PREFIX}{}", request.client.id),
-        aud: resource.uri.clone(),
-        client_id: request.client.id.clone(),
-        iat: now.into(),
-        exp: now.plus(server.lifetimes.access_token).into(),
-        jti: access::token_id(keys, id, 0, now, &scopes),
-        scope: ScopeSetText(scopes),
+    let token = Alone {
+        subject: subject(request.client),
+        client: request.client,
+        resource: &resource.uri,
+        scopes,
         auth_time: None,
-        grant: id,
-    };
-    Ok(Issued {
-        claims,
-        refresh_token: None,
+        id: request.id,
         taken: Taken::Nothing,
-        ended: Vec::new(),
-        is_repeated: false,
-    })
+    };
+    Ok(issued::alone(keys, server, token, now))
+}
+
+/// The `sub` of a machine.
+pub(super) fn subject(client: &Client) -> String {
+    format!("{SUBJECT_PREFIX}{}", client.id)
 }
 
 /// Only a client with a secret or a key, and only one that the operator lets act for itself: anybody can register a person's client,
@@ -92,7 +84,8 @@ fn judge_client(client: &Client) -> Result<(), Refused> {
     }
 }
 
-fn resource<'a>(
+/// The resource that was asked for; else the first one.
+pub(super) fn resource<'a>(
     server: &'a ServerProfile,
     asked: Option<&str>,
 ) -> Result<&'a ResourceProfile, Refused> {
@@ -105,7 +98,7 @@ fn resource<'a>(
 }
 
 /// A machine that registered itself has the scopes that its row names, and none without; a configured one without a list has all.
-fn allowed(client: &Client, resource: &ResourceProfile) -> ScopeSet {
+pub(super) fn allowed(client: &Client, resource: &ResourceProfile) -> ScopeSet {
     let known = scopes::known(resource);
     match (&client.scopes, &client.origin) {
         (Some(own), _) => scopes::common(&known, &own.0),
@@ -118,7 +111,11 @@ fn allowed(client: &Client, resource: &ResourceProfile) -> ScopeSet {
 mod tests {
     use super::super::testing::{NOW, OTHER_RESOURCE, RESOURCE, client, keys, secret, server, set};
     use super::*;
-    use crate::client::model::{DocumentSource, GrantTypes};
+    use crate::{
+        client::model::{DocumentSource, GrantTypes},
+        grant::machine,
+        store::text::ScopeSetText,
+    };
 
     fn machine(scopes: Option<&str>) -> Client {
         Client {

@@ -89,6 +89,34 @@ pub enum TokenError {
     ScopeMalformed,
     /// None of the scopes may be given.
     ScopeNotGranted,
+    /// `assertion` is missing.
+    AssertionMissing,
+    /// No issuer that is trusted for it signed the assertion.
+    AssertionUnknown,
+    /// The assertion is not valid here and now.
+    AssertionNotValid,
+    /// It was used before.
+    AssertionReplayed,
+    /// It was issued to another client.
+    AssertionOfAnotherClient,
+    /// No rule, or rules of several clients, are for the workload.
+    WorkloadUnmatched,
+    /// `subject_token` is missing.
+    SubjectTokenMissing,
+    /// `subject_token_type` is missing, or of another kind of token.
+    SubjectTokenType,
+    /// Another kind of token is requested than an access token.
+    RequestedTokenType,
+    /// An actor token was sent.
+    ActorToken,
+    /// No issuer that is trusted for it signed the subject token.
+    SubjectTokenUnknown,
+    /// The subject token is not valid here and now, or this client may not exchange it.
+    SubjectTokenNotValid,
+    /// The keys of an issuer cannot be had now.
+    IssuerUnavailable,
+    /// The client has a token of somebody else's grant, which it may not end.
+    RevocationUnsupported,
     /// The store failed.
     StoreUnavailable,
     /// The access token could not be signed.
@@ -110,11 +138,14 @@ const CODE_TEXT: &str =
     "The authorization code is not valid for this request, has expired, or was used before.";
 const REFRESH_TEXT: &str =
     "The refresh token is not valid for this client, has expired, or was revoked.";
+const ASSERTION_TEXT: &str =
+    "The assertion is not valid for this request, has expired, or was used before.";
+const SUBJECT_TEXT: &str = "The subject token is not valid for this request, or has expired.";
 const LATER_TEXT: &str = "The authorization server cannot answer now. Try again shortly.";
 
 impl TokenError {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 49] = [
         Self::RequestMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeUnsupported,
@@ -147,6 +178,20 @@ impl TokenError {
         Self::ResourceDiffers,
         Self::ScopeMalformed,
         Self::ScopeNotGranted,
+        Self::AssertionMissing,
+        Self::AssertionUnknown,
+        Self::AssertionNotValid,
+        Self::AssertionReplayed,
+        Self::AssertionOfAnotherClient,
+        Self::WorkloadUnmatched,
+        Self::SubjectTokenMissing,
+        Self::SubjectTokenType,
+        Self::RequestedTokenType,
+        Self::ActorToken,
+        Self::SubjectTokenUnknown,
+        Self::SubjectTokenNotValid,
+        Self::IssuerUnavailable,
+        Self::RevocationUnsupported,
         Self::StoreUnavailable,
         Self::SigningFailed,
         Self::Busy,
@@ -239,6 +284,47 @@ impl TokenError {
                 "invalid_scope",
                 "None of the requested scopes is granted.",
                 "scope_not_granted",
+            ),
+            Self::AssertionMissing => (BAD, REQUEST, "assertion is missing.", "assertion_missing"),
+            Self::AssertionUnknown => (BAD, GRANT, ASSERTION_TEXT, "assertion_unknown"),
+            Self::AssertionNotValid => (BAD, GRANT, ASSERTION_TEXT, "assertion_not_valid"),
+            Self::AssertionReplayed => (BAD, GRANT, ASSERTION_TEXT, "assertion_replayed"),
+            Self::AssertionOfAnotherClient => {
+                (BAD, GRANT, ASSERTION_TEXT, "assertion_of_another_client")
+            }
+            Self::WorkloadUnmatched => (BAD, GRANT, ASSERTION_TEXT, "workload_unmatched"),
+            Self::SubjectTokenMissing => (
+                BAD,
+                REQUEST,
+                "subject_token is missing.",
+                "subject_token_missing",
+            ),
+            Self::SubjectTokenType => (
+                BAD,
+                REQUEST,
+                "subject_token_type must be the type of an access token, a JWT or an ID token.",
+                "subject_token_kind",
+            ),
+            Self::RequestedTokenType => (
+                BAD,
+                REQUEST,
+                "Only access tokens are issued: leave requested_token_type out.",
+                "requested_kind",
+            ),
+            Self::ActorToken => (
+                BAD,
+                REQUEST,
+                "Delegation is not supported: leave actor_token out.",
+                "delegation_unsupported",
+            ),
+            Self::SubjectTokenUnknown => (BAD, REQUEST, SUBJECT_TEXT, "subject_token_unknown"),
+            Self::SubjectTokenNotValid => (BAD, REQUEST, SUBJECT_TEXT, "subject_token_not_valid"),
+            Self::IssuerUnavailable => (AWAY, LATER, LATER_TEXT, "issuer_unavailable"),
+            Self::RevocationUnsupported => (
+                BAD,
+                "unsupported_token_type",
+                "A token that was exchanged ends with the token that it was exchanged for.",
+                "revocation_unsupported",
             ),
             Self::StoreUnavailable => (AWAY, LATER, LATER_TEXT, "store_unavailable"),
             Self::SigningFailed => (AWAY, LATER, LATER_TEXT, "signing_failed"),
@@ -373,7 +459,8 @@ mod tests {
                 | "unauthorized_client"
                 | "unsupported_grant_type"
                 | "invalid_scope"
-                | "invalid_target" => 400,
+                | "invalid_target"
+                | "unsupported_token_type" => 400,
                 "invalid_client" => 401,
                 "temporarily_unavailable" => 503,
                 other => panic!("{error:?}: {other}"),
@@ -417,6 +504,28 @@ mod tests {
             ]),
             1
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_token_of_another_issuer_is_one_answer() {
+        let kinds = [
+            [
+                TokenError::AssertionUnknown,
+                TokenError::AssertionNotValid,
+                TokenError::AssertionReplayed,
+                TokenError::AssertionOfAnotherClient,
+                TokenError::WorkloadUnmatched,
+            ]
+            .as_slice(),
+            &[
+                TokenError::SubjectTokenUnknown,
+                TokenError::SubjectTokenNotValid,
+            ],
+        ];
+        for kind in kinds {
+            let bodies: BTreeSet<_> = kind.iter().map(|error| error.body()).collect();
+            assert_eq!(bodies.len(), 1, "{kind:?}");
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What a token request gets: the claims of an access token, and perhaps a refresh token. It is not signed yet.
 
-use mcp_gateway_core::scope::ScopeSet;
+use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 
 use super::{
     access::{self, AccessClaims},
     derived,
 };
 use crate::{
-    grant::{Grant, Revoked},
+    client::{authentication::UsedKey, model::Client},
+    grant::{Grant, Revoked, machine},
     id::Id,
     keys::ServerKeys,
     profile::ServerProfile,
@@ -40,8 +41,55 @@ pub enum Taken {
         /// The generation of the one that was made.
         made: u32,
     },
+    /// The identity assertion that was used up under this key.
+    Assertion(UsedKey),
     /// Nothing: client credentials can be presented at any time.
     Nothing,
+}
+
+/// A token that rests on no grant of a person here.
+pub(super) struct Alone<'a> {
+    /// `sub`.
+    pub(super) subject: String,
+    /// The client that gets it. It can be ended with all tokens of this client.
+    pub(super) client: &'a Client,
+    /// `aud`, as the configuration spells it.
+    pub(super) resource: &'a str,
+    pub(super) scopes: ScopeSet,
+    /// When the person signed in, if one did.
+    pub(super) auth_time: Option<UnixTime>,
+    /// Random.
+    pub(super) id: Id,
+    pub(super) taken: Taken,
+}
+
+/// The access token alone: there is nothing to refresh.
+pub(super) fn alone(
+    keys: &ServerKeys,
+    server: &ServerProfile,
+    token: Alone<'_>,
+    now: UnixTime,
+) -> Issued {
+    let id = machine::of_token(&token.client.id, token.id);
+    let claims = AccessClaims {
+        iss: server.issuer.clone(),
+        sub: token.subject,
+        aud: token.resource.to_owned(),
+        client_id: token.client.id.clone(),
+        iat: now.into(),
+        exp: now.plus(server.lifetimes.access_token).into(),
+        jti: access::token_id(keys, id, 0, now, &token.scopes),
+        scope: ScopeSetText(token.scopes),
+        auth_time: token.auth_time.map(Into::into),
+        grant: id,
+    };
+    Issued {
+        claims,
+        refresh_token: None,
+        taken: token.taken,
+        ended: Vec::new(),
+        is_repeated: false,
+    }
 }
 
 /// The tokens of a grant's newest generation, with these of its scopes. The same generation always has the same refresh token, and the

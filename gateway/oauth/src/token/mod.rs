@@ -1,6 +1,6 @@
 //! The token endpoint (RFC 6749 §3.2), revocation (RFC 7009) and introspection (RFC 7662).
 //!
-//! [`code`], [`refresh`] and [`client_credentials`] judge one grant type each and say what is issued ([`issued`]): the claims of an
+//! [`code`], [`refresh`], [`client_credentials`], [`assertion`] and [`exchange`] judge one grant type each and say what is issued ([`issued`]): the claims of an
 //! access token ([`access`]) and a refresh token. That runs in a transaction; the rim signs the claims after it and answers
 //! ([`answer`]). What cannot be signed is given back ([`give_back`](mod@give_back)). [`scopes`]: what a token may have of
 //! what was granted. [`revoke`](mod@revoke) and
@@ -10,10 +10,12 @@
 
 pub mod access;
 pub mod answer;
+pub mod assertion;
 pub mod client_credentials;
 pub mod code;
 mod derived;
 pub mod error;
+pub mod exchange;
 pub mod give_back;
 pub mod introspect;
 pub mod issued;

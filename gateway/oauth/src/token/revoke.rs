@@ -14,7 +14,7 @@ use super::{
 use crate::{
     client::{model::Client, standing::Standing},
     grant::{
-        self, EndedBy, Ending,
+        self, EndedBy, Ending, Grant, machine,
         revoked::{self, Revoked},
     },
     id::Id,
@@ -96,11 +96,15 @@ fn of_access_token(
     }
     // A machine's token has no grant, and a machine authenticates.
     let found = grant::find(rows, id)?;
-    let standing = found.map_or(Standing::Confidential, |grant| grant.standing);
+    let standing = found.as_ref();
+    let standing = standing.map_or(Standing::Confidential, |grant| grant.standing);
     if !client.is_successor_of(&claims.client_id, standing) {
         let error = TokenError::AccessTokenOfAnotherClient;
         let owner = (claims.client_id.as_str(), standing);
         return Ok(Err(Refused::of_client(error, client, owner)));
+    }
+    if !is_of_its_client(claims, found.as_ref()) {
+        return Ok(Err(TokenError::RevocationUnsupported.into()));
     }
     if let Ending::Ended(revoked) = grant::end(rows, id, EndedBy::Client, now)? {
         return Ok(Ok(Outcome::Revoked(revoked)));
@@ -109,6 +113,20 @@ fn of_access_token(
     let revoked = Revoked { id, until };
     revoked::revoke(rows, revoked)?;
     Ok(Ok(Outcome::Revoked(revoked)))
+}
+
+/// Whether the grant of a token is that of its client. A token that was exchanged for another one has the grant of that one, and ends
+/// with it: its client ends nothing of others (RFC 7009 §2.2.1).
+fn is_of_its_client(claims: &AccessClaims, found: Option<&Grant>) -> bool {
+    let client = &claims.client_id;
+    match found {
+        Some(grant) => grant.client == *client,
+        // Nobody signed in for a token without a grant.
+        None => {
+            claims.auth_time.is_some()
+                || machine::of_all(claims.grant) == machine::of_client(client)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ pub(super) fn client(id: &str) -> Client {
         grant_types: GrantTypes {
             authorization_code: true,
             refresh_token: true,
-            client_credentials: false,
+            ..GrantTypes::default()
         },
         scopes: None,
         origin: ClientOrigin::Configured,

@@ -1,4 +1,8 @@
-//! The token endpoint (RFC 6749 §3.2): codes, refresh tokens and client credentials become access tokens.
+//! The token endpoint (RFC 6749 §3.2): codes, refresh tokens and client credentials become access tokens; so do tokens of others, as
+//! [`assertion`] and in an [`exchange`].
+
+mod assertion;
+mod exchange;
 
 use std::sync::Arc;
 
@@ -54,9 +58,15 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let form = of(GrantKind::Other).form()?;
     let kind = GrantKind::of(form.get("grant_type"));
     let refusals = of(kind);
+    if kind == GrantKind::JwtBearer && !server.settings.trust.is_empty() {
+        return assertion::answer(server, request, form).await;
+    }
     let endpoint = server.settings.profile.url(paths::TOKEN);
     let came = clients::authenticated(server, request, &form, &endpoint).await;
     let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
+    if kind == GrantKind::TokenExchange && server.settings.has_token_exchange {
+        return exchange::answer(server, &refusals, (client, authenticated), &form).await;
+    }
     let id = client.id.clone();
     let refused = |refused: Refused| refusals.refused(Some(&id), &refused);
     let asked = Asked {
@@ -79,18 +89,29 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         .store
         .write(move |rows| asked.issue(rows))
         .await;
-    match issued.map_err(|error| refusals.no_store(&id, &error))? {
+    concluded(server, &refusals, &id, issued, now).await
+}
+
+/// Answers with what came of the request of this client.
+async fn concluded(
+    server: &Server,
+    refusals: &Refusals<'_>,
+    client: &str,
+    issued: Result<Result<Issued, NotIssued>, StoreError>,
+    now: UnixTime,
+) -> Answered {
+    match issued.map_err(|error| refusals.no_store(client, &error))? {
         Ok(issued) => {
             server.runtime.revoke(issued.ended.iter().copied());
-            signed(server, &refusals, kind, issued, now).await
+            signed(server, refusals, issued, now).await
         }
         Err(NotIssued::Client(fault)) => {
-            let why = NotAuthenticated::new(Some(&id), fault);
+            let why = NotAuthenticated::new(Some(client), fault);
             Err(refusals.not_authenticated(&why))
         }
         Err(NotIssued::Refused(why)) => {
             server.runtime.revoke(why.revoked);
-            Err(refused(why))
+            Err(refusals.refused(Some(client), &why))
         }
     }
 }
@@ -229,7 +250,6 @@ fn resource(server: &Server, form: &Form) -> Result<Option<String>, Refused> {
 async fn signed(
     server: &Server,
     refusals: &Refusals<'_>,
-    kind: GrantKind,
     issued: Issued,
     now: UnixTime,
 ) -> Answered {
@@ -238,6 +258,10 @@ async fn signed(
     match access::sign(ring.signer(now), &issued.claims) {
         Ok(token) => {
             let answer = TokenAnswer::new(token, &issued, now);
+            let answer = match refusals.kind {
+                EventKind::Token(GrantKind::TokenExchange) => answer.of_exchange(),
+                _ => answer,
+            };
             let mut answered = LocalAnswer {
                 headers: TokenAnswer::headers().to_vec(),
                 body: answer.body().expose().to_owned().into(),
@@ -251,7 +275,7 @@ async fn signed(
             } else {
                 "issued"
             };
-            Ok(answered.with_event(EventKind::Token(kind), outcome, about))
+            Ok(answered.with_event(refusals.kind, outcome, about))
         }
         Err(error) => {
             let store = &server.runtime.store;

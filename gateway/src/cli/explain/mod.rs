@@ -228,6 +228,7 @@ fn find_caller<'a>(
     let profile = IssuerProfile {
         // Claims on the command line are those that rules read.
         names_grants: false,
+        takes_id_tokens: false,
         ..snapshot::profile(issuer, name, resource)
     };
     let unproven = unproven::of_claims(claims, &profile, &resource.audience, now);

@@ -3,11 +3,14 @@
 mod claims;
 mod names;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use mcp_gateway_core::{
     similar,
-    token::{algorithm::Algorithm, jose::IGNORABLE},
+    token::{algorithm::Algorithm, claim_path::ClaimPath, jose::IGNORABLE},
 };
 
 use self::{
@@ -24,7 +27,7 @@ use crate::config::{
         ALLOW_HTTP, CLIENT_CLAIM, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
     },
     files,
-    model::{Issuer, KeySource, Route},
+    model::{Issuer, IssuerName, KeySource, Route},
     reading::{
         reader::{Item, Section, did_you_mean},
         url::HttpUrl,
@@ -68,12 +71,7 @@ pub(super) fn issuers(root: &Section<'_>, outbound: &Route, has_built_in: bool) 
         usable: BTreeMap::new(),
     };
     for (name, item) in entries {
-        if !is_name(&name) {
-            item.report(
-                "issuer names must have only letters, digits, - and _",
-                "Rename the issuer: its name is a label of metrics",
-            );
-        }
+        check_name(&name, &item);
         if name == BUILT_IN {
             item.report(
                 format_args!("the name {BUILT_IN} is reserved for `authorization_server`"),
@@ -88,21 +86,98 @@ pub(super) fn issuers(root: &Section<'_>, outbound: &Route, has_built_in: bool) 
     issuers
 }
 
+/// Reports a name that cannot be a label of metrics.
+pub(super) fn check_name(name: &str, item: &Item<'_>) {
+    if !is_name(name) {
+        item.report(
+            "issuer names must have only letters, digits, - and _",
+            "Rename the issuer: its name is a label of metrics",
+        );
+    }
+}
+
+/// An issuer that the authorization server trusts, as far as its keys and its signatures go: it is read here like those of resources,
+/// which never see it. No resource can name it, because of the dot in its name.
+pub(super) fn trusted(name: &str, section: &Section<'_>, outbound: &Route) -> Option<Issuer> {
+    let allow_http = ALLOW_HTTP.read(section);
+    let identifier = section.required("issuer", names::FIX);
+    let identifier = identifier.and_then(|item| names::name(&item, false, allow_http));
+    let keys = KeysOfIssuer::read(section, outbound, allow_http);
+    let clock_skew = CLOCK_SKEW.read(section);
+    let identifier = identifier?;
+    let issuer = Issuer {
+        name: format!("trusted_issuers.{name}"),
+        names: vec![IssuerName {
+            issuer: identifier.as_str().into(),
+            tenant: None,
+        }],
+        issuer: identifier,
+        authorization_servers: Vec::new(),
+        token_types: Vec::new(),
+        algorithms: keys.algorithms,
+        keys: keys.source,
+        ca_file: keys.ca_file,
+        allow_http,
+        bearer_file: keys.bearer_file,
+        route: keys.route,
+        scope_claims: Vec::new(),
+        subject_claim: ClaimPath::named(SUBJECT_CLAIM),
+        client_claims: Vec::new(),
+        clock_skew,
+        max_lifetime: MAX_LIFETIME.default(),
+        ignored_headers: Vec::new(),
+    };
+    refuse_unused(section, &issuer);
+    Some(issuer)
+}
+
+/// Where the keys of an issuer come from, and what they may sign with.
+struct KeysOfIssuer {
+    algorithms: Vec<Algorithm>,
+    source: KeySource,
+    ca_file: Option<PathBuf>,
+    bearer_file: Option<PathBuf>,
+    route: Route,
+}
+
+impl KeysOfIssuer {
+    fn read(section: &Section<'_>, outbound: &Route, allow_http: bool) -> Self {
+        Self {
+            algorithms: algorithms(section),
+            source: keys(section, allow_http),
+            ca_file: ca_file(section, "ca_file"),
+            bearer_file: bearer_file(section),
+            route: outbound::route(section).unwrap_or_else(|| outbound.clone()),
+        }
+    }
+}
+
+/// Reports what does not fit to where the keys are.
+fn refuse_unused(section: &Section<'_>, issuer: &Issuer) {
+    if matches!(issuer.keys, KeySource::File(_)) {
+        refuse_fetching(section);
+    }
+    if issuer.bearer_file.is_some() {
+        refuse_exposed_bearer(section, issuer);
+    }
+}
+
 fn issuer(name: &str, section: Section<'_>, outbound: &Route) -> Option<Issuer> {
     let allow_http = ALLOW_HTTP.read(&section);
     let names = names::names(&section, allow_http);
+    let keys = KeysOfIssuer::read(&section, outbound, allow_http);
     let issuer = Issuer {
         name: name.to_owned(),
         authorization_servers: names::authorization_servers(&section, &names, allow_http),
         issuer: names.written,
         names: names.names,
         token_types: token_types(&section),
-        algorithms: algorithms(&section),
-        keys: keys(&section, allow_http),
-        ca_file: ca_file(&section, "ca_file"),
+        algorithms: keys.algorithms,
+        keys: keys.source,
+        ca_file: keys.ca_file,
         allow_http,
-        bearer_file: bearer_file(&section),
-        route: outbound::route(&section).unwrap_or_else(|| outbound.clone()),
+        bearer_file: keys.bearer_file,
+        route: keys.route,
         scope_claims: claims(&section, "scope_claim", &SCOPE_CLAIM),
         subject_claim: one_claim(&section, "subject_claim", SUBJECT_CLAIM),
         client_claims: claims(&section, "client_claim", &CLIENT_CLAIM),
@@ -110,12 +185,7 @@ fn issuer(name: &str, section: Section<'_>, outbound: &Route) -> Option<Issuer> 
         max_lifetime: MAX_LIFETIME.read(&section),
         ignored_headers: ignored_headers(&section),
     };
-    if matches!(issuer.keys, KeySource::File(_)) {
-        refuse_fetching(&section);
-    }
-    if issuer.bearer_file.is_some() {
-        refuse_exposed_bearer(&section, &issuer);
-    }
+    refuse_unused(&section, &issuer);
     if names.has_tenants && issuer.keys == KeySource::Discovery {
         section.report(
             "needs `jwks_uri`, because of `tenants`",
@@ -154,7 +224,7 @@ fn refuse_exposed_bearer(section: &Section<'_>, issuer: &Issuer) {
     }
 }
 
-fn bearer_file(section: &Section<'_>) -> Option<std::path::PathBuf> {
+fn bearer_file(section: &Section<'_>) -> Option<PathBuf> {
     let item = section.get("bearer_file")?;
     let path = item.file()?;
     if let Err(error) = files::bearer_token(&path) {

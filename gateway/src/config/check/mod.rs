@@ -34,7 +34,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let audit = settings(root.section("audit"));
     let sessions = listen::sessions(&root);
     let outbound = outbound::outbound(root.section("outbound"));
-    let server = authorization_server::authorization_server(&root, public_url.as_ref());
+    let server = authorization_server::authorization_server(&root, public_url.as_ref(), &outbound);
     let mut issuers = issuers::issuers(&root, &outbound, server.is_some());
     if let Some(server) = &server {
         server.add_to(&mut issuers);

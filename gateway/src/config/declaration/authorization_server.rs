@@ -5,9 +5,13 @@ use std::{ops::RangeInclusive, time::Duration};
 use mcp_gateway_core::token::algorithm::Algorithm;
 use mcp_gateway_oauth::profile;
 
+mod trusted;
+
+pub(crate) use trusted::{PUBLIC_CLIENTS, TOKEN_LIFETIME};
+
 use super::parts::{
     amounts::{DAY, HOUR, KIB, MIB, MINUTE, SECOND, ZERO, days, minutes, seconds},
-    key::{Kind, Table, defaulted, list, one_or_many, optional, required, text},
+    key::{Kind, Table, defaulted, list, map, one_or_many, optional, required, text},
     section::{Settings, section},
     setting::{Setting, count, flag, size, time, word},
     value::{Flag, Word},
@@ -94,6 +98,8 @@ pub(crate) enum GrantType {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    JwtBearer,
+    TokenExchange,
 }
 
 impl Vocabulary for GrantType {
@@ -102,6 +108,8 @@ impl Vocabulary for GrantType {
         ("authorization_code", Self::AuthorizationCode),
         ("refresh_token", Self::RefreshToken),
         ("client_credentials", Self::ClientCredentials),
+        ("jwt-bearer", Self::JwtBearer),
+        ("token-exchange", Self::TokenExchange),
     ];
 }
 
@@ -290,6 +298,12 @@ pub(super) fn authorization_server() -> Table {
                 "none",
                 "Resource servers that can ask whether a token is active (RFC 7662).",
             ),
+            defaulted(
+                "trusted_issuers",
+                map(Kind::Table(trusted::trusted_issuer())),
+                "none",
+                "Issuers whose tokens are taken at the token endpoint, by names that appear in logs and metrics. Each is trusted only for what is listed with it.",
+            ),
             optional(
                 "branding",
                 Kind::Table(branding()),
@@ -336,13 +350,13 @@ fn client() -> Table {
                 "grant_types",
                 one_or_many(words::<GrantType>()),
                 &["authorization_code", "refresh_token"],
-                "What it can do at the token endpoint: authorization_code and refresh_token (for people), client_credentials (for itself).",
+                "What it can do at the token endpoint: authorization_code and refresh_token (for people), client_credentials (for itself), jwt-bearer (workloads act as it, trusted_issuers.*.workloads), token-exchange (it exchanges tokens of trusted issuers and of this server).",
             ),
             defaulted(
                 "scopes",
                 one_or_many(Kind::Text),
                 "all scopes of the resources",
-                "The most scopes that it can get. Required for client_credentials.",
+                "The most scopes that it can get. Required for client_credentials and jwt-bearer.",
             ),
         ],
     }

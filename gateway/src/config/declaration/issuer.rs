@@ -2,7 +2,7 @@
 
 use super::parts::{
     amounts::{SECOND, ZERO, days, minutes, seconds},
-    key::{Kind, Table, defaulted, list, one_or_many, optional, required, text},
+    key::{Key, Kind, Table, defaulted, list, one_or_many, optional, required, text},
     setting::{Setting, flag, time},
     value::{Flag, Time},
 };
@@ -44,93 +44,102 @@ pub(crate) const MAX_LIFETIME: Setting<Time> = time(
 
 /// An entry of `issuers`.
 pub(super) fn issuer() -> Table {
+    let own = vec![
+        required(
+            "issuer",
+            one_or_many(Kind::Text),
+            "Exact iss value of its tokens, or several. Its keys are found by RFC 8414, then by OpenID Connect Discovery, for the first. With tenants, {tenantid} stands for the tenant.",
+        ),
+        optional(
+            "tenants",
+            one_or_many(Kind::Text),
+            "Ids of the tenants whose tokens are accepted, for an issuer with {tenantid}. The tid claim must name the tenant of iss.",
+        ),
+        defaulted(
+            "authorization_server",
+            Kind::Text,
+            "the first issuer, for each tenant",
+            "The authorization server in the metadata (authorization_servers), where clients read it.",
+        ),
+        text(
+            "token_types",
+            one_or_many(Kind::Text),
+            &TOKEN_TYPES,
+            "Accepted typ values of tokens; \"\" accepts tokens without typ. Most providers send JWT.",
+        ),
+    ];
+    let claims = vec![
+        text(
+            "scope_claim",
+            one_or_many(Kind::TextOr(claim())),
+            &SCOPE_CLAIM,
+            "Claims that contain scopes: text with spaces between them, or a list. A caller has the scopes of all of them. Write a.b for the claim b in the claim a.",
+        ),
+        text(
+            "subject_claim",
+            Kind::TextOr(claim()),
+            &[SUBJECT_CLAIM],
+            "Claim with the subject of the principal. Written as scope_claim.",
+        ),
+        text(
+            "client_claim",
+            one_or_many(Kind::TextOr(claim())),
+            &CLIENT_CLAIM,
+            "Claims with the client id. The first that a token has is read. Written as scope_claim.",
+        ),
+        CLOCK_SKEW.key(),
+        MAX_LIFETIME.key(),
+        defaulted(
+            "ignored_headers",
+            one_or_many(Kind::Text),
+            "none",
+            "JOSE header parameters that are ignored instead of refused: jku, x5u, jwk, x5c. The gateway never uses the keys in them.",
+        ),
+    ];
     Table {
         name: "Issuer",
-        keys: vec![
-            required(
-                "issuer",
-                one_or_many(Kind::Text),
-                "Exact iss value of its tokens, or several. Its keys are found by RFC 8414, then by OpenID Connect Discovery, for the first. With tenants, {tenantid} stands for the tenant.",
-            ),
-            optional(
-                "tenants",
-                one_or_many(Kind::Text),
-                "Ids of the tenants whose tokens are accepted, for an issuer with {tenantid}. The tid claim must name the tenant of iss.",
-            ),
-            defaulted(
-                "authorization_server",
-                Kind::Text,
-                "the first issuer, for each tenant",
-                "The authorization server in the metadata (authorization_servers), where clients read it.",
-            ),
-            text(
-                "token_types",
-                one_or_many(Kind::Text),
-                &TOKEN_TYPES,
-                "Accepted typ values of tokens; \"\" accepts tokens without typ. Most providers send JWT.",
-            ),
-            defaulted(
-                "algorithms",
-                one_or_many(Kind::Text),
-                "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
-                "Accepted alg values of tokens. Only asymmetric algorithms are supported.",
-            ),
-            optional(
-                "jwks_uri",
-                Kind::Text,
-                "URL of its key set (JWKS), instead of discovery.",
-            ),
-            optional(
-                "jwks_file",
-                Kind::Text,
-                "File with its key set (JWKS), instead of discovery.",
-            ),
-            optional(
-                "ca_file",
-                Kind::Text,
-                "PEM file with trusted CA certificates for fetching metadata and keys, instead of the system's.",
-            ),
-            ALLOW_HTTP.key(),
-            defaulted(
-                "bearer_file",
-                Kind::Text,
-                "none",
-                "File with a bearer token that is sent when fetching metadata and keys, such as a Kubernetes service account token. It is read again for each fetch, and sent only to the host of jwks_uri, else of issuer, over https or to loopback.",
-            ),
-            defaulted(
-                "proxy",
-                Kind::TextOr(proxy()),
-                "outbound.proxy",
-                "The forward proxy for fetching metadata and keys of this issuer, in the forms of outbound.proxy; none fetches them directly.",
-            ),
-            text(
-                "scope_claim",
-                one_or_many(Kind::TextOr(claim())),
-                &SCOPE_CLAIM,
-                "Claims that contain scopes: text with spaces between them, or a list. A caller has the scopes of all of them. Write a.b for the claim b in the claim a.",
-            ),
-            text(
-                "subject_claim",
-                Kind::TextOr(claim()),
-                &[SUBJECT_CLAIM],
-                "Claim with the subject of the principal. Written as scope_claim.",
-            ),
-            text(
-                "client_claim",
-                one_or_many(Kind::TextOr(claim())),
-                &CLIENT_CLAIM,
-                "Claims with the client id. The first that a token has is read. Written as scope_claim.",
-            ),
-            CLOCK_SKEW.key(),
-            MAX_LIFETIME.key(),
-            defaulted(
-                "ignored_headers",
-                one_or_many(Kind::Text),
-                "none",
-                "JOSE header parameters that are ignored instead of refused: jku, x5u, jwk, x5c. The gateway never uses the keys in them.",
-            ),
-        ],
+        keys: [own, keys(), claims].concat(),
     }
+}
+
+/// Where the keys of an issuer come from, and what it signs with.
+pub(super) fn keys() -> Vec<Key> {
+    vec![
+        defaulted(
+            "algorithms",
+            one_or_many(Kind::Text),
+            "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
+            "Accepted alg values of tokens. Only asymmetric algorithms are supported.",
+        ),
+        optional(
+            "jwks_uri",
+            Kind::Text,
+            "URL of its key set (JWKS), instead of discovery.",
+        ),
+        optional(
+            "jwks_file",
+            Kind::Text,
+            "File with its key set (JWKS), instead of discovery.",
+        ),
+        optional(
+            "ca_file",
+            Kind::Text,
+            "PEM file with trusted CA certificates for fetching metadata and keys, instead of the system's.",
+        ),
+        ALLOW_HTTP.key(),
+        defaulted(
+            "bearer_file",
+            Kind::Text,
+            "none",
+            "File with a bearer token that is sent when fetching metadata and keys, such as a Kubernetes service account token. It is read again for each fetch, and sent only to the host of jwks_uri, else of issuer, over https or to loopback.",
+        ),
+        defaulted(
+            "proxy",
+            Kind::TextOr(proxy()),
+            "outbound.proxy",
+            "The forward proxy for fetching metadata and keys of this issuer, in the forms of outbound.proxy; none fetches them directly.",
+        ),
+    ]
 }
 
 /// A claim by the exact names on the way to it.

@@ -1,5 +1,7 @@
 //! The section of the built-in authorization server: the five lines that are enough, what follows from them, and every finding.
 
+mod trusted;
+
 use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::profile::Lifetimes;
 

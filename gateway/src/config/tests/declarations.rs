@@ -172,6 +172,7 @@ const WITH_SERVER: &str = "  - path: /notes
 authorization_server:
   directory: /tmp/mcp-gateway-of-this-test
   machines: { enabled: true, scopes: [notes] }
+  trusted_issuers: { partner: { issuer: 'https://partner.example.com', id_jag: {} } }
 ";
 
 /// A valid configuration with `value` at a declared key, and the path of that key.

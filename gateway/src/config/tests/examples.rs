@@ -318,7 +318,12 @@ fn the_schema_names_the_methods_that_a_rule_accepts() {
 }
 
 /// Below these keys are names that the operator chooses.
-const NAMED: [&str; 3] = [".scopes.implies.", ".scopes.descriptions.", ".arguments."];
+const NAMED: [&str; 4] = [
+    ".scopes.implies.",
+    ".scopes.descriptions.",
+    ".arguments.",
+    ".workloads[].claims.",
+];
 
 /// A key path without indices and names that the operator chooses.
 fn pattern(path: &str) -> String {
@@ -333,7 +338,11 @@ fn pattern(path: &str) -> String {
             return format!("{before}{named}*");
         }
     }
-    for mapping in ["issuers.", "resources[].upstream.headers."] {
+    for mapping in [
+        "issuers.",
+        "resources[].upstream.headers.",
+        "authorization_server.trusted_issuers.",
+    ] {
         if let Some(rest) = path.strip_prefix(mapping) {
             return rest.split_once('.').map_or_else(
                 || format!("{mapping}*"),

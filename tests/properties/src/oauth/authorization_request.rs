@@ -107,7 +107,7 @@ fn client() -> Client {
         grant_types: GrantTypes {
             authorization_code: true,
             refresh_token: true,
-            client_credentials: false,
+            ..GrantTypes::default()
         },
         scopes: None,
         origin: ClientOrigin::Configured,

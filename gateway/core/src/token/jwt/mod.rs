@@ -61,6 +61,16 @@ impl<'a> Unverified<'a> {
         self.header.key_id.as_deref()
     }
 
+    /// The type that the token names: in lower case, without `application/`; empty when absent. Not verified.
+    pub fn token_type(&self) -> &str {
+        self.header.token_type()
+    }
+
+    /// All claims of a token that [`verify`](Self::verify) accepted, as a JSON object.
+    pub fn verified_claims(&self, _verified: &Verified) -> &[u8] {
+        &self.payload
+    }
+
     /// Its claims, for code that only shows them.
     pub(crate) fn payload(&self) -> &[u8] {
         &self.payload

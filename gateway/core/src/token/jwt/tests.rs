@@ -947,3 +947,46 @@ fn a_grant_is_read_only_from_tokens_of_an_issuer_that_names_grants() {
         Some(Reason::MalformedToken)
     );
 }
+
+#[test]
+fn id_tokens_are_accepted_only_where_the_profile_takes_them() {
+    let mut gateway = Gateway::new();
+    let id_token = token_with(json!({ "nonce": "n", "at_hash": "h", "token_use": "id" }));
+    assert_eq!(gateway.refusal(&id_token), Some(Reason::WrongTokenType));
+    gateway.profile.takes_id_tokens = true;
+    let verified = gateway.verify(&id_token).unwrap();
+    assert_eq!(&*verified.principal.subject, "alice");
+    assert_eq!(gateway.refusal(&token_with(json!({}))), None);
+    for (name, value) in [
+        ("events", json!({})),
+        ("htm", json!("POST")),
+        ("ath", json!("h")),
+        ("cnf", json!({ "jkt": "k" })),
+        ("typ", json!("Refresh")),
+        ("typ", json!("Logout")),
+        ("token_use", json!(["id"])),
+    ] {
+        assert!(
+            gateway
+                .refusal(&token_with(json!({ name: value })))
+                .is_some(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn type_and_claims_of_a_token_are_read_as_they_are() {
+    let gateway = Gateway::new();
+    let text = sign(
+        r#"{"alg":"RS256","typ":"application/AT+jwt","kid":"rsa"}"#,
+        &claims().to_string(),
+    );
+    let bearer = BearerToken::parse(&text, 8 * 1024).unwrap();
+    let token = Unverified::parse(&bearer).unwrap();
+    assert_eq!(token.token_type(), "at+jwt");
+    let now = UnixTime::new(NOW);
+    let verified = token.verify(&gateway.profile, &gateway.keys, &gateway.audience, now);
+    let read: Value = serde_json::from_slice(token.verified_claims(&verified.unwrap())).unwrap();
+    assert_eq!(read, claims());
+}

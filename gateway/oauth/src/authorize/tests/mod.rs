@@ -67,7 +67,7 @@ fn client(redirect_uris: &[&str]) -> Client {
         grant_types: GrantTypes {
             authorization_code: true,
             refresh_token: true,
-            client_credentials: false,
+            ..GrantTypes::default()
         },
         scopes: None,
         origin: ClientOrigin::Registered {

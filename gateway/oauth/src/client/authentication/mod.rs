@@ -18,7 +18,10 @@ pub use fault::{ClientFault, challenge};
 pub use judge::{Authenticated, authenticate, authenticate_unknown, keys_wanted};
 pub use presented::{ASSERTION_TYPE, Parameters, Presented, presented};
 pub use secret::{is_secret_of, secret_digest};
-pub use used::{MAX_ASSERTIONS, MAX_ASSERTIONS_PER_CLIENT, UsedAssertion, use_assertion};
+pub use used::{
+    MAX_ASSERTIONS, MAX_ASSERTIONS_PER_CLIENT, Use, UsedAssertion, UsedKey, unuse, use_assertion,
+    use_once,
+};
 
 #[cfg(test)]
 mod tests;

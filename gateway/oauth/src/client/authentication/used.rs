@@ -1,4 +1,4 @@
-//! Assertions that were used. Each counts once (RFC 7523 §3: `jti`).
+//! Assertions that were used. Each counts once (RFC 7523 §3: `jti`): those of clients, and identity assertions.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use mcp_gateway_core::time::UnixTime;
@@ -28,6 +28,20 @@ const KEY_BYTES: usize = 2 * PART_BYTES;
 /// Bytes of a digest that are kept. A client that found two `jti` with the same ones could not use the second.
 const PART_BYTES: usize = 16;
 
+/// The key of a used assertion.
+pub type UsedKey = [u8; KEY_BYTES];
+
+/// What came of using up an assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It is used now, under this key.
+    Now(UsedKey),
+    /// It was used before.
+    Before,
+    /// Too many are remembered.
+    Full,
+}
+
 /// The row of a used assertion.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct UsedAssertion {
@@ -53,16 +67,37 @@ pub fn use_assertion(
     let Some(assertion) = &authenticated.assertion else {
         return Ok(Ok(()));
     };
-    let key = key(&authenticated.client_id, assertion);
+    Ok(match use_once(rows, &authenticated.client_id, assertion)? {
+        Use::Now(_) => Ok(()),
+        Use::Before => Err(AssertionFault::Used.into()),
+        Use::Full => Err(ClientFault::Busy),
+    })
+}
+
+/// Uses up an assertion of this owner: a client, or the account of which an identity assertion speaks. No owner takes the room of
+/// another.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn use_once(rows: &mut dyn Rows, owner: &str, assertion: &OnceOnly) -> Result<Use, StoreError> {
+    let key = key(owner, assertion);
     if rows.get(Table::Assertions, &key)?.is_some() {
-        return Ok(Err(AssertionFault::Used.into()));
+        return Ok(Use::Before);
     }
     if rows.count(Table::Assertions)? >= MAX_ASSERTIONS || is_share_used(rows, &key)? {
-        return Ok(Err(ClientFault::Busy));
+        return Ok(Use::Full);
     }
     let ends = UnixTimeText(assertion.ends);
     table::insert(rows, &key, &UsedAssertion { ends })?;
-    Ok(Ok(()))
+    Ok(Use::Now(key))
+}
+
+/// Lets an assertion be used again: nobody got the answer.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn unuse(rows: &mut dyn Rows, key: &UsedKey) -> Result<(), StoreError> {
+    rows.remove(Table::Assertions, key)
 }
 
 /// Whether the client of this key has used as many as it may. Their keys begin with the same bytes, so its last one is in this place.

@@ -11,8 +11,16 @@ const MAX_TYPES: usize = 16;
 /// The longest name of a type, in bytes.
 const MAX_TYPE_BYTES: usize = 128;
 
-/// Names in metadata, in the order of the fields of [`GrantTypes`].
+/// Names in metadata of what a client can register for, in the order of the fields of [`GrantTypes`].
 const NAMES: [&str; 3] = ["authorization_code", "refresh_token", "client_credentials"];
+
+const NO_GRANT_TYPES: GrantTypes = GrantTypes {
+    authorization_code: false,
+    refresh_token: false,
+    client_credentials: false,
+    jwt_bearer: false,
+    token_exchange: false,
+};
 
 /// For whom the client asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +41,11 @@ impl Asked {
             Self::ForPeople { refresh } => GrantTypes {
                 authorization_code: true,
                 refresh_token: refresh,
-                client_credentials: false,
+                ..NO_GRANT_TYPES
             },
             Self::ForItself => GrantTypes {
-                authorization_code: false,
-                refresh_token: false,
                 client_credentials: true,
+                ..NO_GRANT_TYPES
             },
         }
     }

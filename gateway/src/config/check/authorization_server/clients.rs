@@ -78,7 +78,7 @@ pub(super) fn resource_servers<'a>(
 
 /// Whether a client gets tokens without a user.
 pub(super) const fn acts_alone(client: &ConfiguredClient) -> bool {
-    client.grant_types.client_credentials
+    client.grant_types.client_credentials || client.grant_types.jwt_bearer
 }
 
 fn client<'a>(
@@ -97,8 +97,21 @@ fn client<'a>(
             "Write where answers can go, or set `grant_types: client_credentials`",
         );
     }
-    if grant_types.client_credentials {
-        refuse_open_machine(section, named, scopes.as_ref());
+    for (has, grant_type) in [
+        (grant_types.client_credentials, "client_credentials"),
+        (grant_types.token_exchange, "token-exchange"),
+    ] {
+        if has && named == MethodName::None {
+            refuse_public(section, grant_type);
+        }
+    }
+    for (has, grant_type) in [
+        (grant_types.client_credentials, "client_credentials"),
+        (grant_types.jwt_bearer, "jwt-bearer"),
+    ] {
+        if has && scopes.as_ref().is_none_or(ScopeSet::is_empty) {
+            refuse_without_scopes(section, grant_type);
+        }
     }
     ConfiguredClient {
         id: String::new(),
@@ -110,22 +123,22 @@ fn client<'a>(
     }
 }
 
-/// A client that acts for itself proves who it is, and gets only what is listed.
-fn refuse_open_machine(section: &Section<'_>, method: MethodName, scopes: Option<&ScopeSet>) {
-    if method == MethodName::None {
-        section.report_at(
-            "method",
-            "client_credentials needs a client that authenticates",
-            "Set it to client_secret_basic, client_secret_post or private_key_jwt",
-        );
-    }
-    if scopes.is_none_or(ScopeSet::is_empty) {
-        section.report_at(
-            "scopes",
-            "required for client_credentials",
-            "List the scopes that this client can get",
-        );
-    }
+/// A client that acts for itself or for others proves who it is.
+fn refuse_public(section: &Section<'_>, grant_type: &str) {
+    section.report_at(
+        "method",
+        format_args!("{grant_type} needs a client that authenticates"),
+        "Set it to client_secret_basic, client_secret_post or private_key_jwt",
+    );
+}
+
+/// A client that acts for itself gets only what is listed.
+fn refuse_without_scopes(section: &Section<'_>, grant_type: &str) {
+    section.report_at(
+        "scopes",
+        format_args!("required for {grant_type}"),
+        "List the scopes that this client can get",
+    );
 }
 
 /// `VSCHAR` of RFC 6749 §A.1, without blanks.
@@ -260,7 +273,7 @@ fn grant_types(section: &Section<'_>) -> GrantTypes {
         return GrantTypes {
             authorization_code: true,
             refresh_token: true,
-            client_credentials: false,
+            ..GrantTypes::default()
         };
     }
     let listed = listed.into_iter().filter_map(|item| {
@@ -272,6 +285,8 @@ fn grant_types(section: &Section<'_>) -> GrantTypes {
         authorization_code: listed.contains(&GrantType::AuthorizationCode),
         refresh_token: listed.contains(&GrantType::RefreshToken),
         client_credentials: listed.contains(&GrantType::ClientCredentials),
+        jwt_bearer: listed.contains(&GrantType::JwtBearer),
+        token_exchange: listed.contains(&GrantType::TokenExchange),
     };
     if grant_types.refresh_token && !grant_types.authorization_code {
         section.report_at(

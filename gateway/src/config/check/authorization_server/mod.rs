@@ -4,6 +4,7 @@ mod clients;
 mod compared;
 mod directory;
 mod sections;
+mod trusted;
 
 use mcp_gateway_oauth::redirect_uri::RedirectRules;
 
@@ -20,7 +21,7 @@ use crate::config::{
         parts::section::Settings,
     },
     files,
-    model::{PublicUrl, Resource},
+    model::{PublicUrl, Resource, Route},
     reading::{
         finding::Finding,
         reader::{Item, Section},
@@ -46,6 +47,7 @@ pub(super) struct Read<'a> {
 pub(super) fn authorization_server<'a>(
     root: &Section<'a>,
     public_url: Option<&PublicUrl>,
+    outbound: &Route,
 ) -> Option<Read<'a>> {
     let item = root.get("authorization_server")?;
     let section = item.section();
@@ -65,15 +67,22 @@ pub(super) fn authorization_server<'a>(
     let machines = sections::machines(section.section("machines"), &mut compared);
     let metadata_documents = sections::metadata_documents(section.section("metadata_documents"));
     let unknown_clients = sections::unknown_clients(section.section("unknown_clients"));
+    let around = trusted::Around {
+        outbound,
+        clients: &clients,
+        own: issuer.as_deref(),
+    };
+    let trusted_issuers = trusted::trusted_issuers(&section, &around, &mut compared);
     let introspection = clients::resource_servers(&section, &mut compared);
     let branding = sections::branding(section.section("branding"), public_url);
     let limits = settings(section.section("limits"));
-    let has_machines = machines.enabled || clients.iter().any(clients::acts_alone);
+    let has_machines =
+        machines.enabled || !trusted_issuers.is_empty() || clients.iter().any(clients::acts_alone);
     if users_file.is_none() && section.get("users_file").is_none() && !has_machines {
         section.report_at(
             "users_file",
             "nobody can sign in: there are no users, and no machine can get a token",
-            "Set it to a file with users, or configure `machines` or a client with client_credentials",
+            "Set it to a file with users, or configure `machines`, `trusted_issuers` or a client with client_credentials",
         );
     }
     section.finish();
@@ -92,6 +101,7 @@ pub(super) fn authorization_server<'a>(
             metadata_documents,
             unknown_clients,
             introspection,
+            trusted_issuers,
             branding,
             limits,
             demo: None,

@@ -23,7 +23,8 @@ const SOME_TENANT: &str = "00000000-0000-0000-0000-000000000000";
 /// Paths of Entra that stand for many tenants. No token has them as its issuer.
 const MANY_TENANTS: [&str; 3] = ["/common", "/organizations", "/consumers"];
 
-const FIX: &str = "Write the exact `iss` value of its tokens, such as https://login.example.com/";
+pub(super) const FIX: &str =
+    "Write the exact `iss` value of its tokens, such as https://login.example.com/";
 
 /// The names of an issuer, as written and as its tokens have them.
 pub(super) struct Names {
@@ -96,7 +97,7 @@ fn tenants(section: &Section<'_>) -> Option<Vec<Arc<str>>> {
 }
 
 /// An issuer identifier (RFC 8414 §2), without query and fragment, or a template of one. It is kept exactly as written.
-fn name(item: &Item<'_>, has_tenants: bool, allow_http: bool) -> Option<String> {
+pub(super) fn name(item: &Item<'_>, has_tenants: bool, allow_http: bool) -> Option<String> {
     let written = item.text()?;
     refuse_wrong_template(item, &written, has_tenants);
     let example = for_tenant(&written, SOME_TENANT);

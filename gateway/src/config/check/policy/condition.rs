@@ -5,7 +5,7 @@ use mcp_gateway_core::cel::Condition;
 use crate::config::reading::{position::Position, reader::Item};
 
 /// Compiles a condition.
-pub(super) fn condition(item: &Item<'_>) -> Option<Condition> {
+pub(in crate::config::check) fn condition(item: &Item<'_>) -> Option<Condition> {
     let source = item.text()?;
     match Condition::compile(&source) {
         Ok(condition) => Some(condition),

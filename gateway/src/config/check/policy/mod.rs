@@ -1,7 +1,7 @@
 //! A resource's scopes and its policy.
 
 mod arguments;
-mod condition;
+pub(super) mod condition;
 pub(super) mod identities;
 pub(super) mod pattern;
 mod rules;
