@@ -28,7 +28,7 @@ fi
 
 for package in "$@"; do
   features=()
-  [ "$package" != mcp-gateway ] || features=(--no-default-features --features jemalloc)
+  [ "$package" != mcp-gateway ] || features=(--no-default-features --features jemalloc,redis)
   cargo build --locked --profile dist --target "$target" --package "$package" "${features[@]}" >&2
 done
 realpath "${CARGO_TARGET_DIR:-target}/$target/dist"

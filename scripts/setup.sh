@@ -52,8 +52,10 @@ need_test() {
   need_command openssl openssl
   need_command prometheus prometheus
   need_command promtool prometheus
+  need_command redis-server redis-server
   need_command squid squid-openssl
   need_command python3 python3
+  need_command valkey-server valkey-server
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
 }
@@ -113,11 +115,21 @@ keep_services_stopped() {
 disable_services() {
   command -v systemctl >/dev/null || return 0
   local service
-  for service in prometheus haproxy nginx squid; do
+  for service in prometheus haproxy nginx squid redis-server valkey-server; do
     if printf '%s\n' "${missing[@]}" | grep -qx "$service"; then
       as_root systemctl disable --quiet "$service" 2>/dev/null || true
     fi
   done
+}
+
+# Debian 12 has Valkey in its backports only. Nothing else comes from there: its packages are not preferred.
+add_backports() {
+  printf '%s\n' "${missing[@]}" | grep -qx valkey-server || return 0
+  grep -q '^VERSION_CODENAME=bookworm$' /etc/os-release || return 0
+  local list=/etc/apt/sources.list.d/bookworm-backports.list
+  grep -rqs bookworm-backports /etc/apt/sources.list /etc/apt/sources.list.d && return
+  say "adding Debian's bookworm-backports for valkey-server"
+  printf 'deb http://deb.debian.org/debian bookworm-backports main\n' | as_root tee "$list" >/dev/null
 }
 
 install_missing() {
@@ -127,6 +139,7 @@ install_missing() {
   [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "missing packages: ${missing[*]}; run this as root, or install sudo"
   say "installing from Debian: ${missing[*]}"
   keep_services_stopped
+  add_backports
   as_root apt-get -qq update </dev/null >/dev/null || say "apt-get update failed; using the present package lists"
   as_root apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
   disable_services

@@ -168,7 +168,7 @@ fn open_authorization_server(
     let Some(own) = &config.authorization_server else {
         return Ok(None);
     };
-    let store = open_store(&own.directory, config, inherited)?;
+    let store = open_store(own, config, inherited)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -10,7 +10,7 @@ use std::{
 use super::error::RunError;
 use crate::{
     authorization_server::store::{MAX_WAIT, Store},
-    config::Config,
+    config::{AuthorizationServer, Config},
     downstream::accept::Port,
     issuer_keys::keys::IssuerKeys,
     lifecycle::{
@@ -76,14 +76,18 @@ pub(crate) fn inherit_sockets(
 /// # Errors
 /// The store cannot be opened, or the running process does not close it.
 pub(crate) fn open_store(
-    directory: &Path,
+    own: &AuthorizationServer,
     config: &Config,
     inherited: &mut InheritedSockets,
 ) -> Result<Store, RunError> {
+    let directory = &own.directory;
     let unusable = |error| RunError::Store {
-        directory: directory.to_owned(),
+        directory: directory.clone(),
         error,
     };
+    if let Some(shared) = &own.store {
+        return Store::connect(shared, directory).map_err(unusable);
+    }
     match Store::open(directory) {
         Err(error) if error.is_in_use() && !inherited.is_empty() => {
             let path = config.upgrade_socket.clone().unwrap_or_default();

@@ -12,10 +12,10 @@ use mcp_gateway_oauth::{
         resolve::{Lookup, Nobody, resolve},
     },
     form::Form,
-    store::rows::StoreError,
+    store::rows::{Rows, StoreError},
 };
 
-use super::{answers, documents::fault::DocumentFault, server::Server};
+use super::{answers, documents::fault::DocumentFault, server::Server, store::Freshness};
 use crate::{
     clock,
     local::service::{LocalAnswer, LocalRequest},
@@ -43,11 +43,18 @@ pub(super) async fn find(
     id: &str,
     redirect_uri: Option<&str>,
 ) -> Result<Client, NoClient> {
-    let store = &server.runtime.store;
+    find_as(server, id, redirect_uri, Freshness::Latest).await
+}
+
+async fn find_as(
+    server: &Server,
+    id: &str,
+    redirect_uri: Option<&str>,
+    freshness: Freshness,
+) -> Result<Client, NoClient> {
     let directory = &server.settings.directory;
-    let found = store
-        .read(|rows| resolve(directory, rows, id, redirect_uri, clock::now()))
-        .await;
+    let resolve = |rows: &dyn Rows| resolve(directory, rows, id, redirect_uri, clock::now());
+    let found = server.runtime.store.read_as(resolve, freshness).await;
     match found.map_err(NoClient::Store)? {
         Lookup::Client(client) => Ok(*client),
         Lookup::Nobody(nobody) => Err(NoClient::Nobody(nobody)),
@@ -100,18 +107,34 @@ impl NotAuthenticated {
     }
 }
 
-/// The client that comes to the endpoint at this URL.
+/// The client that comes to the endpoint at this URL. It may have changed in the store since this process saw it last: who gives it
+/// something looks again in the same change ([`is_still`](mcp_gateway_oauth::client::stored::is_still)).
 pub(super) async fn authenticated(
     server: &Server,
     request: &LocalRequest,
     form: &Form,
     endpoint: &str,
 ) -> Result<(Client, Authenticated), NotAuthenticated> {
+    let remembered = authenticated_as(server, request, (form, endpoint), Freshness::Remembered);
+    match remembered.await {
+        Err(_) if server.runtime.store.is_shared() => {
+            authenticated_as(server, request, (form, endpoint), Freshness::Latest).await
+        }
+        authenticated => authenticated,
+    }
+}
+
+async fn authenticated_as(
+    server: &Server,
+    request: &LocalRequest,
+    (form, endpoint): (&Form, &str),
+    freshness: Freshness,
+) -> Result<(Client, Authenticated), NotAuthenticated> {
     let presented = presented(&request.headers, &Parameters::of(|name| form.get(name)));
     let presented =
         presented.map_err(|fault| NotAuthenticated::new(form.get("client_id"), fault))?;
     let id = presented.client_id();
-    let client = match find(server, id, None).await {
+    let client = match find_as(server, id, None, freshness).await {
         Ok(client) => client,
         Err(why) => return Err(no_client(server, &presented, why)),
     };

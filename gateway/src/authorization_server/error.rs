@@ -8,7 +8,7 @@ use std::{
 use mcp_gateway_oauth::{client::configured::ConfiguredFault, store::rows::StoreError};
 use thiserror::Error;
 
-use super::keys::KeyFileError;
+use super::keys::{KeyFileError, KeyFileProblem};
 use crate::fetch::error::FetchError;
 
 /// Why the authorization server cannot be used.
@@ -24,6 +24,8 @@ pub(crate) enum ServerError {
     NoResource,
     #[error("{0}")]
     Keys(#[from] KeyFileError),
+    #[error("the ring of signing keys {0}")]
+    Ring(#[from] KeyFileProblem),
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("documents of clients cannot be fetched: {0}")]

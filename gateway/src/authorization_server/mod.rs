@@ -3,7 +3,7 @@
 //! * [`service`]: its endpoints, a service of the public listener. Each is a file of [`handlers`], which write [`answers`] and find
 //!   [`clients`].
 //! * [`server`]: what it has: [`settings`] of the configuration, and what lives as long as the process.
-//! * [`store`] keeps its rows on disk, [`control`] answers operators over a unix socket,
+//! * [`store`] keeps its rows, in a file or on a server that several gateways share; [`control`] answers operators over a unix socket,
 //!   by what [`operator`] does.
 //! * [`keys`]: its key files, and the keys that sign access tokens. [`users`]: people who sign in with a password.
 //! * [`trust`]: tokens of other issuers, verified with their keys.

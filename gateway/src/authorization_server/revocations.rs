@@ -81,6 +81,10 @@ impl Revocations {
         grants: impl IntoIterator<Item = (GrantId, UnixTime)>,
         now: UnixTime,
     ) {
+        let mut grants = grants.into_iter().peekable();
+        if grants.peek().is_none() {
+            return;
+        }
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         ended.forget_until(now);
         let was_complete = ended.left_out_until.is_none();

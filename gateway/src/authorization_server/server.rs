@@ -19,8 +19,13 @@ use mcp_gateway_oauth::{
 };
 
 use super::{
-    error::ServerError, intake::Intake, keys::signing_keys::SigningKeys, revocations::Revocations,
-    settings::Settings, store::Store, users::sign_in::PasswordSignIn,
+    error::ServerError,
+    intake::Intake,
+    keys::{shared_ring::SharedRing, signing_keys::SigningKeys},
+    revocations::Revocations,
+    settings::Settings,
+    store::Store,
+    users::sign_in::PasswordSignIn,
 };
 use crate::{
     clock,
@@ -104,6 +109,7 @@ impl Server {
         let settings = Settings::new(config, own, &runtime.outside, Some(&self.settings))?;
         let settings = Arc::new(settings);
         runtime.passwords.replace((*settings.users).clone())?;
+        runtime.signing.seal_with(settings.keys.clone());
         Ok(Some(Self {
             settings,
             runtime,
@@ -167,7 +173,14 @@ impl Runtime {
         (store, outside): (Store, Outside),
         settings: &Settings,
     ) -> Result<Self, ServerError> {
-        let signing = SigningKeys::open(&own.directory, schedule(own), clock::now())?;
+        let (schedule, now) = (schedule(own), clock::now());
+        let signing = match own.store {
+            None => SigningKeys::open(&own.directory, schedule, now)?,
+            Some(_) => {
+                let shared = SharedRing::new(store.clone(), settings.keys.clone());
+                SigningKeys::open_shared(shared, schedule, now).await?
+            }
+        };
         let lookup = store.clone();
         let revocations = Revocations::with_store(move |grant| {
             let id = Id::new(*grant);

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_oauth::{
     client::{authentication::UsedAssertion, stored::StoredClient},
-    grant::{Grant, revoked::RevokedRow},
+    grant::{
+        Grant,
+        revoked::{self, Revoked, RevokedRow},
+    },
     session::Session,
     store::{
         by_subject,
@@ -17,7 +20,11 @@ use mcp_gateway_oauth::{
 };
 use tokio::time::sleep;
 
-use super::{control::socket::ControlSocket, server::Server, store::expiry::remove_expired_rows};
+use super::{
+    control::socket::ControlSocket,
+    server::Server,
+    store::{Followed, expiry::remove_expired_rows},
+};
 use crate::{clock, issuer_keys::keys::IssuerKeys};
 
 /// Time between two looks whether the signing keys have changed. They are published long before they sign.
@@ -25,6 +32,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Time between two rounds in which ended grants are forgotten whose tokens have expired.
 const FORGET: Duration = Duration::from_secs(60);
+
+/// Time between two looks what other processes revoked, in a store that they share.
+const FOLLOW: Duration = Duration::from_secs(1);
 
 /// Runs until it is dropped. `keys` is where the tokens of the server are verified now.
 pub(crate) async fn run(server: Server, keys: impl Fn() -> Option<Arc<IssuerKeys>> + Send) {
@@ -34,6 +44,7 @@ pub(crate) async fn run(server: Server, keys: impl Fn() -> Option<Arc<IssuerKeys
         remove_expired_rows(runtime.store.clone(), remove_expired),
         publish(&server, keys),
         forget(&server),
+        follow(&server),
         control(&server),
     );
 }
@@ -62,6 +73,37 @@ async fn control(server: &Server) {
             "`mcp-gateway oauth` cannot be used: the control socket cannot be opened (authorization_server.directory): {error}"
         ),
     }
+}
+
+/// Refuses the tokens of grants that other processes ended. While the store cannot be reached, nobody ends any.
+async fn follow(server: &Server) {
+    let mut has_more = true;
+    loop {
+        if !has_more {
+            sleep(FOLLOW).await;
+        }
+        // The connection logs a store that is lost.
+        let Ok(followed) = server.runtime.store.follow().await else {
+            has_more = false;
+            continue;
+        };
+        has_more = followed.has_more;
+        server.runtime.revoke(ended(followed));
+    }
+}
+
+/// The grants of these rows. A row that was removed has no valid token any longer.
+fn ended(followed: Followed) -> Vec<Revoked> {
+    let rows = followed
+        .entries
+        .into_iter()
+        .filter_map(|(key, row)| Some((key, row?)));
+    let read = rows.filter_map(|(key, row)| {
+        let read = revoked::read(&key, &row);
+        read.inspect_err(|error| tracing::error!("an ended grant cannot be read: {error}"))
+            .ok()
+    });
+    read.collect()
 }
 
 async fn forget(server: &Server) {

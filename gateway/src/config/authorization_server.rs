@@ -1,6 +1,6 @@
 //! The checked section of the built-in authorization server.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::{client::model::GrantTypes, profile::Lifetimes, trust};
@@ -19,6 +19,8 @@ pub struct AuthorizationServer {
     pub users_file: Option<PathBuf>,
     /// Its issuer identifier (RFC 8414 §2), without a final slash: the origin of the public URL unless configured.
     pub issuer: String,
+    /// The store that several processes share; none: a file in the directory.
+    pub store: Option<SharedStore>,
     /// Files of its server keys, the newest first; empty: a file in the directory, made at the first start.
     pub key_files: Vec<PathBuf>,
     /// How access tokens are signed.
@@ -47,6 +49,46 @@ pub struct AuthorizationServer {
     pub limits: AuthorizationServerLimits,
     /// The user whose name and password are filled in on the sign-in page. The demo sets it; no key of the configuration does.
     pub demo: Option<DemoUser>,
+}
+
+/// A store that several processes share: Redis or Valkey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedStore {
+    /// Where it is.
+    pub servers: StoreServers,
+    /// The number of the database.
+    pub database: i64,
+    /// Whether connections are TLS.
+    pub tls: bool,
+    /// Certificates of authorities that are trusted instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The user name; none: the server's default user.
+    pub username: Option<String>,
+    /// The file with the password.
+    pub password_file: Option<PathBuf>,
+    /// With what every key begins.
+    pub prefix: String,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+/// Where a shared store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreServers {
+    /// One server.
+    One {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// The server that Sentinel names at the moment.
+    Sentinels {
+        /// Hosts and ports of Sentinels, at least one.
+        addresses: Vec<(String, u16)>,
+        /// The name of the server there.
+        master: String,
+    },
 }
 
 /// The user of the demo. Everybody may know its password.

@@ -177,6 +177,9 @@ impl Gateway {
             raise(&metrics.oauth_store_changes, figures.changes());
             raise(&metrics.oauth_store_failures, figures.failures());
             metrics.oauth_store_waiting.set(whole(figures.waiting()));
+            raise(&metrics.oauth_store_round_trips, figures.round_trips());
+            raise(&metrics.oauth_store_conflicts, figures.conflicts());
+            raise(&metrics.oauth_store_connections_lost, figures.losses());
         }
     }
 

@@ -110,6 +110,9 @@ pub(crate) struct Metrics {
     pub(crate) oauth_store_changes: IntCounter,
     pub(crate) oauth_store_failures: IntCounter,
     pub(crate) oauth_store_waiting: IntGauge,
+    pub(crate) oauth_store_round_trips: IntCounter,
+    pub(crate) oauth_store_conflicts: IntCounter,
+    pub(crate) oauth_store_connections_lost: IntCounter,
 }
 
 impl Metrics {
@@ -217,6 +220,9 @@ impl Metrics {
             oauth_store_changes: register.counter("oauth_store_changes_total", "Changes in these commits.")?,
             oauth_store_failures: register.counter("oauth_store_failures_total", "Commits that failed: the disk is full, for example.")?,
             oauth_store_waiting: register.gauge("oauth_store_waiting", "Changes that wait for a commit.")?,
+            oauth_store_round_trips: register.counter("oauth_store_round_trips_total", "Questions to a store that several gateways share.")?,
+            oauth_store_conflicts: register.counter("oauth_store_conflicts_total", "Questions after which a change ran again, since rows were not as this gateway saw them last.")?,
+            oauth_store_connections_lost: register.counter("oauth_store_connections_lost_total", "Connections to a store that several gateways share, which were lost.")?,
             registry: register.registry,
         };
         metrics.build_info()?;

@@ -123,6 +123,7 @@ const NAMED_BY: NamedBy = &[
     ("h2", &["upstream"]),
     ("flate2", &["request"]),
     ("redb", &["authorization_server"]),
+    ("redis", &["authorization_server"]),
     ("notify", &["lifecycle"]),
     ("serde_yaml", &["config"]),
     ("saphyr_parser", &["config"]),

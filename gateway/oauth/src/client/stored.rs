@@ -55,6 +55,30 @@ pub fn find(rows: &dyn Rows, id: &str, now: UnixTime) -> Result<Option<StoredCli
     Ok(found.filter(|stored| now < stored.ends.0))
 }
 
+/// Whether a client is still what it was when it was looked up. Only one that registered itself can have changed.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn is_still(rows: &dyn Rows, client: &Client, now: UnixTime) -> Result<bool, StoreError> {
+    let is_stored = matches!(
+        client.origin,
+        ClientOrigin::Registered { .. } | ClientOrigin::Machine { .. }
+    );
+    if !is_stored {
+        return Ok(true);
+    }
+    let found = find(rows, &client.id, now)?;
+    Ok(found.is_some_and(|stored| as_used(stored.client) == as_used(client.clone())))
+}
+
+/// The client after its first token, which changes nothing else.
+fn as_used(mut client: Client) -> Client {
+    if let ClientOrigin::Registered { is_used, .. } = &mut client.origin {
+        *is_used = true;
+    }
+    client
+}
+
 /// Notes that a client got a token: it stays until `end` at least. A client without a row is left alone.
 ///
 /// # Errors

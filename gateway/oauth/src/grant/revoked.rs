@@ -82,7 +82,11 @@ pub fn all(rows: &dyn Rows, after: Option<Id>, most: usize) -> Result<Vec<Revoke
     found.iter().map(|(key, row)| read(key, row)).collect()
 }
 
-fn read(key: &[u8], row: &[u8]) -> Result<Revoked, StoreError> {
+/// What a row under this key says.
+///
+/// # Errors
+/// [`StoreError::Row`].
+pub fn read(key: &[u8], row: &[u8]) -> Result<Revoked, StoreError> {
     let row: RevokedRow = table::read(Table::Revoked, row)?;
     Ok(Revoked {
         id: id_of(Table::Revoked, key)?,

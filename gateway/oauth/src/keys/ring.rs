@@ -137,6 +137,23 @@ impl Ring {
         self.published().find_map(|key| key.open(token))
     }
 
+    /// Whether it has the same keys with the same times.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let times = |entry: &Entry| (entry.created, entry.signs_from);
+        let known = |ring: &Self| -> Vec<_> {
+            let entries = ring.entries();
+            entries
+                .map(|entry| (entry.key.id().to_owned(), times(entry)))
+                .collect()
+        };
+        known(self) == known(other)
+    }
+
+    /// When the newest key was made.
+    pub fn newest_since(&self) -> UnixTime {
+        self.newer.last().unwrap_or(&self.oldest).created
+    }
+
     /// What is due at this instant.
     pub fn due(&self, schedule: &Schedule, now: UnixTime) -> Due {
         let newest = self.newer.last().unwrap_or(&self.oldest);

@@ -40,6 +40,8 @@ pub enum Purpose {
     SessionCookie,
     /// An authorization request on its way through sign-in and consent.
     Interaction,
+    /// The keys that sign access tokens, in a store that several processes share.
+    SigningKeys,
 }
 
 impl Purpose {
@@ -52,6 +54,7 @@ impl Purpose {
             Self::ClientSecret => b"client secret",
             Self::SessionCookie => b"session cookie",
             Self::Interaction => b"interaction",
+            Self::SigningKeys => b"signing keys",
         }
     }
 }

@@ -77,11 +77,8 @@ impl Owner<'_> {
     /// [`StoreError`].
     pub fn full(self, rows: &dyn Rows, most: usize) -> Result<Vec<Named>, StoreError> {
         let prefix = self.prefix();
-        let found = rows.after(Table::Subjects, &prefix, most.saturating_add(EXTRA))?;
-        let own = found
-            .into_iter()
-            .map(|(entry, _)| entry)
-            .take_while(|entry| entry.starts_with(&prefix));
+        let found = rows.starting_with(Table::Subjects, &prefix, most.saturating_add(EXTRA))?;
+        let own = found.into_iter().map(|(entry, _)| entry);
         let named: Vec<_> = own.filter_map(Named::of).collect();
         Ok(if named.len() < most {
             Vec::new()

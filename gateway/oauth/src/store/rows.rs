@@ -4,6 +4,8 @@
 //! are kept or none is, and it sees no other transaction's. A store may run it again from the start when it cannot be committed
 //! (optimistic locking), so such a function has no effect beside its rows and its result.
 
+use mcp_gateway_core::time::UnixTime;
+
 /// The tables of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
@@ -40,6 +42,11 @@ impl Table {
         Self::Meta,
         Self::Subjects,
     ];
+
+    /// Whether its rows are empty: the keys say everything. Such rows are found by a range, and not by their keys.
+    pub const fn is_keys_only(self) -> bool {
+        matches!(self, Self::Expiry)
+    }
 
     /// Its name in a store.
     pub const fn name(self) -> &'static str {
@@ -90,19 +97,53 @@ pub trait Rows {
     /// [`StoreError`].
     fn put(&mut self, table: Table, key: &[u8], row: &[u8]) -> Result<(), StoreError>;
 
+    /// Writes a row that may be forgotten some time after `ends`. A store that forgets nothing by itself leaves that to
+    /// [`expiry`](super::expiry).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn put_until(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        row: &[u8],
+        ends: UnixTime,
+    ) -> Result<(), StoreError> {
+        let _ = ends;
+        self.put(table, key, row)
+    }
+
     /// Removes the row under `key`, if there is one.
     ///
     /// # Errors
     /// [`StoreError`].
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
 
-    /// At most `most` rows in the order of their keys, which are greater than `after`.
+    /// At most `most` rows in the order of their keys, which are greater than `after`. In a store that several processes share, a row
+    /// that is neither changed nor read by its key may have changed when the transaction is committed.
     ///
     /// # Errors
     /// [`StoreError`].
     fn after(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<KeyAndRow>, StoreError>;
 
-    /// How many rows a table has. It takes the same time for every size.
+    /// At most `most` rows in the order of their keys, which begin with `prefix` and are longer. When the transaction is committed,
+    /// they are the same ones, but a row that is neither changed nor read by its key may have changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn starting_with(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        most: usize,
+    ) -> Result<Vec<KeyAndRow>, StoreError> {
+        let mut found = self.after(table, prefix, most)?;
+        found.retain(|(key, _)| key.starts_with(prefix));
+        Ok(found)
+    }
+
+    /// How many rows a table has. It takes the same time for every size. In a store that several processes share, it may be a few
+    /// seconds old.
     ///
     /// # Errors
     /// [`StoreError`].

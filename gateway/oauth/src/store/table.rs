@@ -36,7 +36,10 @@ pub fn put<R: Row>(rows: &mut dyn Rows, key: &[u8], row: &R) -> Result<(), Store
         table: R::TABLE,
         problem: error.to_string(),
     })?;
-    rows.put(R::TABLE, key, &bytes)
+    match row.ends() {
+        Some(ends) => rows.put_until(R::TABLE, key, &bytes, ends),
+        None => rows.put(R::TABLE, key, &bytes),
+    }
 }
 
 /// Writes a new row, and when to look whether it has expired.

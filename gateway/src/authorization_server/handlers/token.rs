@@ -51,6 +51,18 @@ use crate::{
 
 /// Answers a token request.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
+    match attempt(server, request).await? {
+        Some(answer) => Ok(answer),
+        // The client had changed, and is known as it is now.
+        None => attempt(server, request).await?.ok_or_else(|| {
+            let busy = ClientFault::Busy;
+            Box::new(NotAuthenticated::new(None, busy).answer(request))
+        }),
+    }
+}
+
+/// The answer; none where the client is not what this process remembered.
+async fn attempt(server: &Server, request: &LocalRequest) -> Answered<Option<LocalAnswer>> {
     let of = |kind| Refusals {
         request,
         kind: EventKind::Token(kind),
@@ -92,19 +104,20 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     concluded(server, &refusals, &id, issued, now).await
 }
 
-/// Answers with what came of the request of this client.
+/// Answers with what came of the request of this client; none where it is not what this process remembered.
 async fn concluded(
     server: &Server,
     refusals: &Refusals<'_>,
     client: &str,
     issued: Result<Result<Issued, NotIssued>, StoreError>,
     now: UnixTime,
-) -> Answered {
+) -> Answered<Option<LocalAnswer>> {
     match issued.map_err(|error| refusals.no_store(client, &error))? {
         Ok(issued) => {
             server.runtime.revoke(issued.ended.iter().copied());
-            signed(server, refusals, issued, now).await
+            signed(server, refusals, issued, now).await.map(Some)
         }
+        Err(NotIssued::ClientChanged) => Ok(None),
         Err(NotIssued::Client(fault)) => {
             let why = NotAuthenticated::new(Some(client), fault);
             Err(refusals.not_authenticated(&why))
@@ -143,12 +156,16 @@ enum GrantAsked {
 }
 
 enum NotIssued {
+    ClientChanged,
     Client(ClientFault),
     Refused(Refused),
 }
 
 impl Asked {
     fn issue(&self, rows: &mut dyn Rows) -> Result<Result<Issued, NotIssued>, StoreError> {
+        if !stored::is_still(rows, &self.client, self.now)? {
+            return Ok(Err(NotIssued::ClientChanged));
+        }
         if let Err(fault) = use_assertion(rows, &self.authenticated)? {
             return Ok(Err(NotIssued::Client(fault)));
         }

@@ -1,5 +1,5 @@
-//! The ring of keys that sign access tokens, in a file of the directory. It is made at the first start; a task then adds and
-//! retires keys on schedule. What the ring has is durable before anybody can see it.
+//! The ring of keys that sign access tokens, in a file of the directory or in the store that several processes share. It is made at
+//! the first start; a task then adds and retires keys on schedule. What the ring has is durable before anybody can see it.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,14 +17,18 @@ use aws_lc_rs::{
 use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_oauth::{
     keys::{
-        ring::{Ring, Schedule},
+        ServerKeys,
+        ring::{Due, Ring, Schedule},
         signing_key::{SigningAlgorithm, SigningKey},
     },
     secret::Secret,
 };
 
-use super::private_file::{self, KeyFileError, KeyFileProblem, MadeBy};
-use crate::clock;
+use super::{
+    private_file::{self, KeyFileError, KeyFileProblem, MadeBy},
+    shared_ring::SharedRing,
+};
+use crate::{authorization_server::error::ServerError, clock};
 
 /// The file in the directory.
 const NAME: &str = "signing-keys.json";
@@ -32,15 +36,26 @@ const NAME: &str = "signing-keys.json";
 /// The shortest and the longest time between two looks at the schedule. A machine that slept looks soon after it woke.
 const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10 * 60));
 
+/// The longest time between two looks at a ring that other processes change too. A new key is published half an hour at least before it
+/// signs.
+const LOOK_AT_SHARED: Duration = Duration::from_secs(60);
+
 /// The time until the next look after one that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 /// The keys that sign access tokens.
 #[derive(Debug)]
 pub(crate) struct SigningKeys {
-    file: PathBuf,
+    place: Place,
     schedule: Schedule,
     ring: ArcSwap<Ring>,
+}
+
+/// Where the ring is.
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    Shared(SharedRing),
 }
 
 impl SigningKeys {
@@ -56,10 +71,34 @@ impl SigningKeys {
         let file = directory.join(NAME);
         let ring = open_ring(&file, &schedule, now).map_err(|problem| problem.at(&file))?;
         Ok(Self {
-            file,
+            place: Place::File(file),
             schedule,
             ring: ArcSwap::from_pointee(ring),
         })
+    }
+
+    /// The ring in a store that several processes share, which is made with one key if there is none.
+    ///
+    /// # Errors
+    /// The store cannot be used, or the ring there cannot be read.
+    pub(crate) async fn open_shared(
+        place: SharedRing,
+        schedule: Schedule,
+        now: UnixTime,
+    ) -> Result<Self, ServerError> {
+        let ring = place.turn(None, &schedule, now).await?;
+        Ok(Self {
+            place: Place::Shared(place),
+            schedule,
+            ring: ArcSwap::from_pointee(ring),
+        })
+    }
+
+    /// The keys that seal a shared ring from now on.
+    pub(crate) fn seal_with(&self, keys: Arc<ServerKeys>) {
+        if let Place::Shared(place) = &self.place {
+            place.seal_with(keys);
+        }
     }
 
     /// The ring at the moment.
@@ -67,29 +106,36 @@ impl SigningKeys {
         self.ring.load_full()
     }
 
-    /// Reads the file again, adds and retires what is due. Only the process that has the store does this. When something is due next.
+    /// Reads the ring again, adds and retires what is due. When to look next.
     ///
     /// # Errors
-    /// The file cannot be used or written: the ring stays as it is.
-    pub(crate) fn turn(&self, now: UnixTime) -> Result<UnixTime, KeyFileError> {
-        let turned = self.turned(now).map_err(|problem| problem.at(&self.file))?;
+    /// The ring cannot be read or written: it stays as it is.
+    pub(crate) async fn turn(self: &Arc<Self>, now: UnixTime) -> Result<UnixTime, ServerError> {
+        let turned = match &self.place {
+            Place::Shared(place) => place.turn(Some(&self.ring()), &self.schedule, now).await?,
+            Place::File(_) => {
+                let keys = self.clone();
+                // Making a key of RSA takes a while.
+                let turned = tokio::task::spawn_blocking(move || keys.turn_file(now)).await;
+                turned.map_err(std::io::Error::other)??
+            }
+        };
         let next = turned.next(&self.schedule);
-        self.ring.store(Arc::new(turned));
-        Ok(next)
+        if !turned.is_same(&self.ring()) {
+            self.ring.store(Arc::new(turned));
+        }
+        Ok(match self.place {
+            Place::Shared(_) => next.min(now.plus(LOOK_AT_SHARED)),
+            Place::File(_) => next,
+        })
     }
 
     /// Keeps the schedule until the future is dropped.
     pub(crate) async fn keep(self: Arc<Self>) {
         loop {
-            let (keys, now) = (self.clone(), clock::now());
-            // Making a key of RSA takes a while.
-            let turned = tokio::task::spawn_blocking(move || keys.turn(now)).await;
-            let pause = match turned {
-                Ok(Ok(next)) => next.since(now).clamp(LOOKS.0, LOOKS.1),
-                Ok(Err(error)) => {
-                    tracing::error!("signing keys cannot be rotated: {error}");
-                    AFTER_FAILURE
-                }
+            let now = clock::now();
+            let pause = match self.turn(now).await {
+                Ok(next) => next.since(now).clamp(LOOKS.0, LOOKS.1),
                 Err(error) => {
                     tracing::error!("signing keys cannot be rotated: {error}");
                     AFTER_FAILURE
@@ -99,31 +145,50 @@ impl SigningKeys {
         }
     }
 
-    fn turned(&self, now: UnixTime) -> Result<Ring, KeyFileProblem> {
-        let ring = open_ring(&self.file, &self.schedule, now)?;
+    /// The ring of the file, when what is due has been done. Only the process that has the store does this.
+    fn turn_file(&self, now: UnixTime) -> Result<Ring, KeyFileError> {
+        match &self.place {
+            Place::File(file) => self.turned(file, now).map_err(|problem| problem.at(file)),
+            Place::Shared(_) => Ok((*self.ring()).clone()),
+        }
+    }
+
+    fn turned(&self, file: &Path, now: UnixTime) -> Result<Ring, KeyFileProblem> {
+        let ring = open_ring(file, &self.schedule, now)?;
         let due = ring.due(&self.schedule, now);
         if due.new_key.is_none() && due.retired.is_empty() {
             return Ok(ring);
         }
-        let retired = ring.retire(&self.schedule, now);
-        let turned = match due.new_key {
-            Some(algorithm) => {
-                let key = new_key(algorithm)?;
-                tracing::info!(
-                    kid = key.id(),
-                    alg = algorithm.name(),
-                    "new signing key published"
-                );
-                retired.add(key, &self.schedule, now)
-            }
-            None => retired,
-        };
-        for kid in due.retired {
-            tracing::info!(kid, "signing key retired");
-        }
-        private_file::replace(&self.file, turned.to_text().expose().as_bytes())?;
+        let turned = turned(&ring, &due, &self.schedule, now)?;
+        private_file::replace(file, turned.to_text().expose().as_bytes())?;
         Ok(turned)
     }
+}
+
+/// The ring when what is due has been done.
+///
+/// # Errors
+/// There is no new key.
+pub(super) fn turned(
+    ring: &Ring,
+    due: &Due,
+    schedule: &Schedule,
+    now: UnixTime,
+) -> Result<Ring, KeyFileProblem> {
+    let retired = ring.retire(schedule, now);
+    let turned = match due.new_key {
+        Some(algorithm) => {
+            let key = new_key(algorithm)?;
+            let (kid, alg) = (key.id(), algorithm.name());
+            tracing::info!(kid, alg, "new signing key published");
+            retired.add(key, schedule, now)
+        }
+        None => retired,
+    };
+    for kid in &due.retired {
+        tracing::info!(kid, "signing key retired");
+    }
+    Ok(turned)
 }
 
 fn open_ring(file: &Path, schedule: &Schedule, now: UnixTime) -> Result<Ring, KeyFileProblem> {
@@ -145,7 +210,7 @@ fn read_ring(file: &Path) -> Result<Option<Ring>, KeyFileProblem> {
 }
 
 /// A key from the random source of the system.
-fn new_key(algorithm: SigningAlgorithm) -> Result<SigningKey, KeyFileProblem> {
+pub(super) fn new_key(algorithm: SigningAlgorithm) -> Result<SigningKey, KeyFileProblem> {
     let pkcs8 = pkcs8(algorithm).ok_or(KeyFileProblem::Random)?;
     Ok(SigningKey::new(algorithm, &pkcs8)?)
 }
@@ -213,19 +278,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_key_is_published_then_signs_then_its_predecessor_leaves_across_restarts() {
+    #[tokio::test]
+    async fn a_key_is_published_then_signs_then_its_predecessor_leaves_across_restarts() {
         let folder = tempfile::tempdir().unwrap();
         let schedule = schedule(SigningAlgorithm::Es256);
         let open = |now| SigningKeys::open(folder.path(), schedule, at(now)).unwrap();
-        let keys = open(0);
+        let keys = Arc::new(open(0));
         let first = ids(&keys);
-        assert_eq!(keys.turn(at(HOUR)).unwrap(), at(98 * HOUR));
+        assert_eq!(keys.turn(at(HOUR)).await.unwrap(), at(98 * HOUR));
         assert_eq!(ids(&keys), first);
-        keys.turn(at(98 * HOUR)).unwrap();
+        keys.turn(at(98 * HOUR)).await.unwrap();
         let both = ids(&keys);
         assert_eq!(both.len(), 2);
-        let keys = open(99 * HOUR);
+        let keys = Arc::new(open(99 * HOUR));
         assert_eq!(ids(&keys), both);
         let signer = |now| keys.ring().signer(at(now)).id().to_owned();
         assert_eq!(
@@ -233,16 +298,17 @@ mod tests {
             (both[0].clone(), both[1].clone())
         );
         // Another process that has the store now does the next step; this one reads what it did.
-        open(99 * HOUR).turn(at(102 * HOUR)).unwrap();
-        keys.turn(at(102 * HOUR)).unwrap();
+        let other = Arc::new(open(99 * HOUR));
+        other.turn(at(102 * HOUR)).await.unwrap();
+        keys.turn(at(102 * HOUR)).await.unwrap();
         assert_eq!(ids(&keys), both[1..]);
     }
 
-    #[test]
-    fn a_ring_that_cannot_be_used_is_refused_and_the_one_in_use_stays() {
+    #[tokio::test]
+    async fn a_ring_that_cannot_be_used_is_refused_and_the_one_in_use_stays() {
         let folder = tempfile::tempdir().unwrap();
         let schedule = schedule(SigningAlgorithm::Es256);
-        let keys = SigningKeys::open(folder.path(), schedule, at(0)).unwrap();
+        let keys = Arc::new(SigningKeys::open(folder.path(), schedule, at(0)).unwrap());
         let before = ids(&keys);
         let file = folder.path().join(NAME);
         let good = fs::read(&file).unwrap();
@@ -250,7 +316,7 @@ mod tests {
         for bad in [&b""[..], b"{}", &good[..good.len() / 2], &[0xff; 100]] {
             fs::write(&file, bad).unwrap();
             assert!(open().unwrap_err().to_string().contains(NAME));
-            assert!(keys.turn(at(98 * HOUR)).is_err());
+            assert!(keys.turn(at(98 * HOUR)).await.is_err());
             assert_eq!(ids(&keys), before);
             assert_eq!(fs::read(&file).unwrap(), bad, "nothing is overwritten");
         }

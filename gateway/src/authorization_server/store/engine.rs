@@ -1,4 +1,5 @@
-//! What a store must be able to do. There is one kind: `embedded`. One that several processes share would be another.
+//! What a store must be able to do. There are two kinds: `embedded` is a file of one process, `shared` is a server that several
+//! processes use.
 
 use std::{
     fmt::Debug,
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use mcp_gateway_oauth::store::rows::{Rows, StoreError};
 use tokio::sync::oneshot;
 
-use super::error::OpenError;
+use super::{error::OpenError, followed::Followed};
 
 /// How long a request waits for a store that is closed for a moment, as while a new process takes over.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -21,6 +22,15 @@ pub(super) const OPEN_PAUSE: Duration = Duration::from_millis(5);
 /// Runs in a read transaction, once or more.
 pub(crate) type Reading<'r> = &'r mut (dyn FnMut(&dyn Rows) -> Result<(), StoreError> + Send);
 
+/// How recent a reading has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// As the last commit left the rows.
+    Latest,
+    /// As this process saw the rows last, if it did.
+    Remembered,
+}
+
 /// A store.
 #[async_trait]
 pub(crate) trait Engine: Debug + Send + Sync {
@@ -30,17 +40,23 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// Too many changes wait.
     async fn change(&self, job: Box<dyn Job>) -> Result<(), StoreError>;
 
-    /// Runs `reading` over the rows as the last commit left them.
+    /// Runs `reading` over the rows.
     ///
     /// # Errors
     /// The error of `reading`; or the store is closed or cannot be read.
-    async fn read(&self, reading: Reading<'_>) -> Result<(), StoreError>;
+    async fn read(&self, reading: Reading<'_>, freshness: Freshness) -> Result<(), StoreError>;
 
     /// The same for a caller that cannot wait. Blocks as long as a disk needs.
     ///
     /// # Errors
     /// As [`Engine::read`]; or the rows are elsewhere.
     fn read_now(&self, reading: Reading<'_>) -> Result<(), StoreError>;
+
+    /// Rows of ended grants that other processes wrote since the last call; all of them after the first one.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    async fn follow(&self) -> Result<Followed, StoreError>;
 
     /// Whether the store can be used now.
     fn is_open(&self) -> bool;

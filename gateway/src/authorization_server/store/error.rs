@@ -66,6 +66,9 @@ pub enum OpenError {
     /// The system refused to read or write the file.
     #[error("the store cannot be read or written: {0}")]
     Failed(String),
+    /// A store that several processes share does not answer, or refuses.
+    #[error("the store cannot be reached (authorization_server.store): {0}")]
+    Unreachable(String),
     /// The file of this store.
     #[error("{}: {error}", path.display())]
     At {

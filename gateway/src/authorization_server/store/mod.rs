@@ -1,13 +1,18 @@
-//! What the authorization server keeps on disk.
+//! What the authorization server keeps.
 //!
-//! A change is an operation over [`Rows`], run in a transaction: [`Store::write`] answers when it is durable. [`embedded`] is the one
-//! kind of store there is: a redb file that one process uses. [`engine`] is what another kind, one that several processes share,
-//! would implement. [`expiry`] removes what has expired.
+//! A change is an operation over [`Rows`], run in a transaction: [`Store::write`] answers when it is durable. [`embedded`] is a redb
+//! file that one process uses, [`shared`] a Redis or Valkey server that several use; [`engine`] is what both do. [`expiry`] removes
+//! what has expired, [`followed`] is what other processes wrote, [`figures`] counts.
 
+mod directory;
 mod embedded;
 mod engine;
 mod error;
 pub(crate) mod expiry;
+mod figures;
+mod followed;
+#[cfg(feature = "redis")]
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -22,16 +27,23 @@ use mcp_gateway_oauth::store::rows::{Rows, StoreError};
 use tokio::time::sleep;
 
 use self::{
-    embedded::{EmbeddedStore, Figures},
+    embedded::EmbeddedStore,
     engine::{Engine, OPEN_PAUSE},
+    figures::Figures,
 };
-pub(crate) use self::{engine::MAX_WAIT, error::OpenError};
+pub(crate) use self::{
+    engine::{Freshness, MAX_WAIT},
+    error::OpenError,
+    followed::Followed,
+};
+use crate::config::authorization_server::SharedStore;
 
 /// The store. Clones are handles of the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     engine: Arc<dyn Engine>,
     figures: Arc<Figures>,
+    is_shared: bool,
 }
 
 impl Store {
@@ -51,11 +63,26 @@ impl Store {
         retry_while_in_use(wait, || Self::open(directory))
     }
 
+    /// Connects to the store that several processes share. `directory` is made too: it has the control socket. Blocks.
+    ///
+    /// # Errors
+    /// It does not answer, or others may use the directory.
+    pub(crate) fn connect(settings: &SharedStore, directory: &Path) -> Result<Self, OpenError> {
+        directory::prepare(directory)?;
+        connect(settings)
+    }
+
     fn of(engine: EmbeddedStore) -> Self {
         Self {
             figures: engine.figures(),
             engine: Arc::new(engine),
+            is_shared: false,
         }
+    }
+
+    /// Whether other processes use it too.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Runs an operation in a transaction, and returns when its changes are durable. An operation that fails changes nothing. It may
@@ -85,6 +112,22 @@ impl Store {
         T: Send,
         F: Fn(&dyn Rows) -> Result<T, StoreError> + Send,
     {
+        self.read_as(reading, Freshness::Latest).await
+    }
+
+    /// The same, perhaps over rows as this process saw them last, if it did: for a caller whose change reads them again.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub(crate) async fn read_as<T, F>(
+        &self,
+        reading: F,
+        freshness: Freshness,
+    ) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: Fn(&dyn Rows) -> Result<T, StoreError> + Send,
+    {
         self.wait_until_open().await?;
         let mut result = None;
         let found = &mut result;
@@ -92,7 +135,7 @@ impl Store {
             *found = Some(reading(rows)?);
             Ok(())
         };
-        self.engine.read(&mut run).await?;
+        self.engine.read(&mut run, freshness).await?;
         result.ok_or_else(not_run)
     }
 
@@ -114,11 +157,20 @@ impl Store {
         result.ok_or_else(not_run)
     }
 
+    /// Rows of ended grants that other processes wrote since the last call; all of them after the first one. None where no other
+    /// process writes.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn follow(&self) -> Result<Followed, StoreError> {
+        self.engine.follow().await
+    }
+
     /// Waits for a store that is closed for a moment.
     ///
     /// # Errors
     /// It is still closed after [`MAX_WAIT`].
-    async fn wait_until_open(&self) -> Result<(), StoreError> {
+    pub(crate) async fn wait_until_open(&self) -> Result<(), StoreError> {
         let begun = Instant::now();
         while !self.engine.is_open() {
             if begun.elapsed() >= MAX_WAIT {
@@ -152,6 +204,22 @@ impl Store {
     pub(crate) fn figures(&self) -> &Figures {
         &self.figures
     }
+}
+
+#[cfg(feature = "redis")]
+fn connect(settings: &SharedStore) -> Result<Store, OpenError> {
+    let engine = shared::RemoteStore::open(settings)?;
+    Ok(Store {
+        figures: engine.figures(),
+        engine: Arc::new(engine),
+        is_shared: true,
+    })
+}
+
+#[cfg(not(feature = "redis"))]
+fn connect(_: &SharedStore) -> Result<Store, OpenError> {
+    let why = "this program was built without it (feature redis)";
+    Err(OpenError::Unreachable(why.to_owned()))
 }
 
 fn not_run() -> StoreError {

@@ -14,7 +14,7 @@ use super::parts::{
     key::{Kind, Table, defaulted, list, map, one_or_many, optional, required, text},
     section::{Settings, section},
     setting::{Setting, count, flag, size, time, word},
-    value::{Flag, Word},
+    value::{Flag, Time, Word},
     vocabulary::{Vocabulary, words},
 };
 
@@ -30,6 +30,17 @@ pub(crate) const FOREIGN_ISSUER: Setting<Flag> = flag(
     false,
     "Allow an issuer that is not the origin of public_url, because a proxy in front maps its URLs to this gateway.",
 );
+
+/// How long the shared store may take for an answer.
+pub(crate) const STORE_TIMEOUT: Setting<Time> = time(
+    "timeout",
+    Duration::from_millis(500),
+    Duration::from_millis(50)..=seconds(10),
+    "Longest time for one answer. A change takes 2s at most with all its answers; then the request gets 503.",
+);
+
+/// With what the keys in the shared store begin.
+pub(crate) const STORE_PREFIX: &str = "mcp-gateway:";
 
 /// Whether machines can register themselves.
 pub(crate) const MACHINES: Setting<Flag> = flag(
@@ -235,7 +246,7 @@ pub(super) fn authorization_server() -> Table {
             required(
                 "directory",
                 Kind::Text,
-                "Directory of its state: clients and grants, keys, the control socket. Created with mode 0700 if it is missing. Only one process can use it. A change requires a restart.",
+                "Directory of its state: clients and grants, keys, the control socket. Created with mode 0700 if it is missing. Only one process can use it; with store, each process has its own. A change requires a restart.",
             ),
             defaulted(
                 "users_file",
@@ -250,6 +261,11 @@ pub(super) fn authorization_server() -> Table {
                 "Its issuer identifier: the iss of its tokens, scheme and host without a path. A change requires a restart.",
             ),
             FOREIGN_ISSUER.key(),
+            optional(
+                "store",
+                Kind::Table(store()),
+                "A store that several gateways share, instead of a file in the directory: one Redis or Valkey server. Needs key_files. A change requires a restart.",
+            ),
             defaulted(
                 "key_files",
                 list(Kind::Text),
@@ -314,6 +330,61 @@ pub(super) fn authorization_server() -> Table {
                 Kind::Table(AuthorizationServerLimits::table()),
                 "Sizes and counts of the authorization server.",
             ),
+        ],
+    }
+}
+
+fn store() -> Table {
+    Table {
+        name: "Store",
+        keys: vec![required(
+            "redis",
+            Kind::Table(redis()),
+            "Redis 6.2 or newer, or Valkey: one server, or one that Sentinel names. Clusters are not supported.",
+        )],
+    }
+}
+
+fn redis() -> Table {
+    Table {
+        name: "Redis",
+        keys: vec![
+            required(
+                "url",
+                Kind::Text,
+                "Its URL: redis://host:6379/0, or rediss:// for TLS; the number is the database. With sentinels, the host is the name of the server there: redis://mymaster/0.",
+            ),
+            defaulted(
+                "sentinels",
+                list(Kind::Text),
+                "none",
+                "Addresses of Sentinels, such as sentinel-1.example.com:26379. They are asked in this order which server takes changes. With rediss, they use TLS too.",
+            ),
+            defaulted(
+                "username",
+                Kind::Text,
+                "the default user",
+                "User name for the server.",
+            ),
+            defaulted(
+                "password_file",
+                Kind::Text,
+                "none",
+                "File with the password, readable only by owner and group. It is read for each connection.",
+            ),
+            defaulted(
+                "ca_file",
+                Kind::Text,
+                "the certificate authorities of the system",
+                "PEM file with the certificate authorities that are trusted for TLS.",
+            ),
+            text(
+                "prefix",
+                Kind::Text,
+                &[STORE_PREFIX],
+                "With what every key begins. All gateways of one group have the same one, and other groups another.",
+            ),
+            STORE_TIMEOUT.key(),
         ],
     }
 }

@@ -2,6 +2,8 @@
 
 mod trusted;
 
+use std::time::Duration;
+
 use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::profile::Lifetimes;
 
@@ -10,7 +12,7 @@ use super::{
     files::{Files, JWK_SET},
     *,
 };
-use crate::config::authorization_server::ConfiguredMethod;
+use crate::config::authorization_server::{ConfiguredMethod, StoreServers};
 
 /// The smallest configuration with the section.
 const FIVE: &str = "\
@@ -58,6 +60,7 @@ fn files() -> Files {
     files.write("two-lines", "hunter2\nhunter2\n", 0o600);
     files.write("key", &"a5".repeat(32), 0o600);
     files.write("keys.json", JWK_SET, 0o644);
+    files.certificate("ca.crt", "ca.key");
     files.write(
         "logo.svg",
         "<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -111,6 +114,40 @@ fn five_lines_are_enough() {
     assert_eq!(profile.issuer, server.issuer);
     assert_eq!(profile.resources[0].uri, "https://mcp.example.com/mcp");
     assert!(!config.resources[0].issuers.is_empty());
+}
+
+#[test]
+fn a_shared_store_is_one_server_or_one_that_sentinels_name() {
+    let of = |text: &str| {
+        let store = format!("key_files: [key]\n  store: {{ redis: {{ {text} }} }}");
+        read(&with(&store))
+            .authorization_server
+            .unwrap()
+            .store
+            .unwrap()
+    };
+    let one = of("url: 'redis://store'");
+    let (host, port) = ("store".to_owned(), 6379);
+    assert_eq!(one.servers, StoreServers::One { host, port });
+    assert_eq!(
+        (one.database, one.tls, &*one.prefix),
+        (0, false, "mcp-gateway:")
+    );
+    assert_eq!(one.timeout, Duration::from_millis(500));
+    let secure = of(
+        "url: 'rediss://[::1]:6380/3', prefix: 'blue:', username: a, password_file: secret, timeout: 2s",
+    );
+    let (host, port) = ("::1".to_owned(), 6380);
+    assert_eq!(secure.servers, StoreServers::One { host, port });
+    assert_eq!(
+        (secure.database, secure.tls, &*secure.prefix),
+        (3, true, "blue:")
+    );
+    assert!(secure.password_file.is_some());
+    let named = of("url: 'redis://my_master/0', sentinels: [a, 'b:1']");
+    let addresses = vec![("a".to_owned(), 26379), ("b".to_owned(), 1)];
+    let master = "my_master".to_owned();
+    assert_eq!(named.servers, StoreServers::Sentinels { addresses, master });
 }
 
 #[test]
@@ -225,6 +262,66 @@ fn each_mistake_in_the_section_is_a_finding_at_its_place() {
         (
             "signing: { algorithm: HS256 }",
             "signing.algorithm must be `ES256`, `RS256` or `EdDSA`",
+        ),
+        (
+            "store: { redis: { url: 'redis://store' } }",
+            "key_files required with `store`: gateways that share a store must read what another one sealed",
+        ),
+        (
+            "key_files: [key]\n  store: {}",
+            "store.redis required key is missing",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: {  } }",
+            "store.redis.url required key is missing",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'http://store' } }",
+            "store.redis.url must be a redis or rediss URL",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://user:hunter2@store' } }",
+            "store.redis.url must not have a user name or password",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://' } }",
+            "store.redis.url must have a valid host and an optional port",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://store/first' } }",
+            "store.redis.url must have the number of a database as its path, or none",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://store/0/1' } }",
+            "store.redis.url must have the number of a database as its path, or none",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://my master', sentinels: [a] } }",
+            "store.redis.url must have the name of a server at the Sentinels in place of host and port",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://m', sentinels: ['a b'] } }",
+            "store.redis.sentinels[0] must have a valid host and an optional port",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://store', ca_file: ca.crt } }",
+            "store.redis.ca_file has no effect without TLS",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://store', username: a } }",
+            "store.redis.username needs `password_file`",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://store', password_file: exposed } }",
+            "store.redis.password_file exposed must not be readable or writable by all users",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://store', prefix: 'a b' } }",
+            "store.redis.prefix must have 1 to 128 of the characters that a key may begin with",
+        ),
+        (
+            "key_files: [key]\n  store: { redis: { url: 'redis://store', timeout: 1ms } }",
+            "store.redis.timeout out of range",
         ),
         (
             "clients: [{ id: a }]",

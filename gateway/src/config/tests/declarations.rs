@@ -1,5 +1,7 @@
 //! The declarations of the keys are consistent, and `config/gateway.yaml` shows them.
 
+use std::sync::LazyLock;
+
 use serde_yaml::Value;
 
 use super::{
@@ -9,6 +11,7 @@ use super::{
         parts::key::{Fallback, Key, Kind, Table},
     },
     examples::example,
+    files::Files,
     findings, parsed,
     reading::{key_path, unit},
     reference,
@@ -138,7 +141,12 @@ fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> 
 }
 
 /// Keys that depend on another key, with a value of the other key that fits.
-const COMPANIONS: [(&str, &str, &str); 11] = [
+const COMPANIONS: [(&str, &str, &str); 12] = [
+    (
+        "authorization_server.store.redis.timeout",
+        "url",
+        "redis://store.example.com",
+    ),
     ("limits.header_bytes", "token_bytes", "256B"),
     ("limits.token_bytes", "header_bytes", "1MiB"),
     ("limits.bodies_bytes", "body_bytes", "1KiB"),
@@ -208,7 +216,20 @@ fn with_value(path: &str, value: Value) -> (String, String) {
             mapping.insert(companion.into(), value.into());
         }
     }
+    if path.starts_with("authorization_server.store") {
+        document["authorization_server"]["key_files"] = Value::Sequence(vec![server_key().into()]);
+    }
     (serde_yaml::to_string(&document).unwrap(), path)
+}
+
+/// A file that a shared store requires.
+fn server_key() -> String {
+    static FILES: LazyLock<Files> = LazyLock::new(|| {
+        let files = Files::new();
+        files.write("key", &"a5".repeat(32), 0o600);
+        files
+    });
+    FILES.path().join("key").display().to_string()
 }
 
 /// The ends of a key's range, and the values just outside.

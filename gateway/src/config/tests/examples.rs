@@ -72,7 +72,7 @@ fn files() -> Files {
     files.folder("run", 0o700);
     files.write("users.yaml", &example(USERS), 0o600);
     files.write("keys/authorization.key", &"a5".repeat(32), 0o600);
-    for secret in ["report", "reports", "machines"] {
+    for secret in ["report", "reports", "machines", "store"] {
         files.write(&format!("keys/{secret}.secret"), "hunter2hunter2\n", 0o600);
     }
     files.write(

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::{BUILT_IN, Config, Issuer};
+use crate::config::{BUILT_IN, Config, Issuer, authorization_server::SharedStore};
 
 /// Logs what changed.
 pub(crate) fn log_changes(old: &Config, new: &Config, files: &BTreeSet<PathBuf>) {
@@ -89,7 +89,7 @@ pub(crate) fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'stat
             started.upgrade_socket != new.upgrade_socket,
         ),
         (
-            "authorization_server (directory, issuer, whether there is one)",
+            "authorization_server (directory, store, issuer, whether there is one)",
             authorization_server(started) != authorization_server(new),
         ),
         ("admin.address", started.admin.address != new.admin.address),
@@ -110,9 +110,9 @@ fn issuers(config: &Config) -> Vec<&Issuer> {
 }
 
 /// What is fixed while an authorization server runs.
-fn authorization_server(config: &Config) -> Option<(&Path, &str)> {
+fn authorization_server(config: &Config) -> Option<(&Path, Option<&SharedStore>, &str)> {
     let server = config.authorization_server.as_ref()?;
-    Some((&server.directory, &server.issuer))
+    Some((&server.directory, server.store.as_ref(), &server.issuer))
 }
 
 /// Where clients connect: address, TLS, PROXY protocol. Sorted, so that the order does not matter.

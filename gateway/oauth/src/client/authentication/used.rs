@@ -103,9 +103,8 @@ pub fn unuse(rows: &mut dyn Rows, key: &UsedKey) -> Result<(), StoreError> {
 /// Whether the client of this key has used as many as it may. Their keys begin with the same bytes, so its last one is in this place.
 fn is_share_used(rows: &dyn Rows, key: &[u8; KEY_BYTES]) -> Result<bool, StoreError> {
     let (client, _) = key.split_at(PART_BYTES);
-    let own = rows.after(Table::Assertions, client, MAX_ASSERTIONS_PER_CLIENT)?;
-    let last = own.get(MAX_ASSERTIONS_PER_CLIENT - 1);
-    Ok(last.is_some_and(|(key, _)| key.starts_with(client)))
+    let own = rows.starting_with(Table::Assertions, client, MAX_ASSERTIONS_PER_CLIENT)?;
+    Ok(own.len() >= MAX_ASSERTIONS_PER_CLIENT)
 }
 
 fn key(client: &str, assertion: &OnceOnly) -> [u8; KEY_BYTES] {

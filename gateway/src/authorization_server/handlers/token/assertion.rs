@@ -37,12 +37,16 @@ use super::{
 };
 use crate::{
     clock,
-    local::service::LocalRequest,
+    local::service::{LocalAnswer, LocalRequest},
     telemetry::authorization_event::{EventKind, GrantKind},
 };
 
 /// Answers a request with an assertion.
-pub(super) async fn answer(server: &Server, request: &LocalRequest, form: Form) -> Answered {
+pub(super) async fn answer(
+    server: &Server,
+    request: &LocalRequest,
+    form: Form,
+) -> Answered<Option<LocalAnswer>> {
     let of = |kind| Refusals {
         request,
         kind: EventKind::Token(kind),
@@ -80,7 +84,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    async fn id_jag(&self, refusals: Refusals<'_>) -> Answered {
+    async fn id_jag(&self, refusals: Refusals<'_>) -> Answered<Option<LocalAnswer>> {
         let (client, authenticated) = self.authenticated(&refusals).await?;
         let id = client.id.clone();
         let refused = |why: Refused| refusals.refused(Some(&id), &why);
@@ -102,6 +106,9 @@ impl Asked<'_> {
         let store = &self.server.runtime.store;
         let issued = store
             .write(move |rows| {
+                if !stored::is_still(rows, &asked.client, now)? {
+                    return Ok(Err(NotIssued::ClientChanged));
+                }
                 if let Err(fault) = use_assertion(rows, &asked.authenticated)? {
                     return Ok(Err(NotIssued::Client(fault)));
                 }
@@ -116,7 +123,7 @@ impl Asked<'_> {
         concluded(self.server, &refusals, &id, issued, now).await
     }
 
-    async fn workload(&self, refusals: Refusals<'_>) -> Answered {
+    async fn workload(&self, refusals: Refusals<'_>) -> Answered<Option<LocalAnswer>> {
         let named = self.form.get("client_id");
         let refused = |why: Refused| refusals.refused(named, &why);
         // Whoever sends a secret or another assertion means it.

@@ -26,7 +26,7 @@ use super::{
     },
     NotIssued, concluded,
 };
-use crate::clock;
+use crate::{clock, local::service::LocalAnswer};
 
 /// Whose token is exchanged.
 enum Subject {
@@ -42,7 +42,7 @@ pub(super) async fn answer(
     refusals: &Refusals<'_>,
     (client, authenticated): (Client, Authenticated),
     form: &Form,
-) -> Answered {
+) -> Answered<Option<LocalAnswer>> {
     let id = client.id.clone();
     let refused = |why: Refused| refusals.refused(Some(&id), &why);
     let settings = &server.settings;

@@ -1,9 +1,9 @@
-//! The file of a store, and the directory that holds it. Nobody but the gateway's user may use either.
+//! The file of a store. Nobody but the gateway's user may use it.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -11,16 +11,13 @@ use std::{
 use redb::{Builder, Database, backends::FileBackend};
 
 use super::schema;
-use crate::authorization_server::store::error::OpenError;
+use crate::authorization_server::store::{directory, error::OpenError};
 
 /// The store's file in its directory.
 const NAME: &str = "store.redb";
 
 /// Permissions of the file.
 const FILE_MODE: u32 = 0o600;
-
-/// Permissions of the directory.
-const DIRECTORY_MODE: u32 = 0o700;
 
 /// The most bytes of pages that redb keeps in memory. The system caches the file besides.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -34,7 +31,7 @@ const MAX_CHECKED_BYTES: u64 = 32 * 1024 * 1024;
 /// # Errors
 /// [`OpenError`].
 pub(super) fn open(directory: &Path) -> Result<Database, OpenError> {
-    prepare_directory(directory)?;
+    directory::prepare(directory)?;
     let path = directory.join(NAME);
     open_file(&path).map_err(|error| error.at(path))
 }
@@ -52,26 +49,6 @@ fn open_file(path: &Path) -> Result<Database, OpenError> {
     let database = open_database(file, length <= MAX_CHECKED_BYTES)?;
     schema::migrate(&database)?;
     Ok(database)
-}
-
-/// Makes the directory, or checks that it is private.
-fn prepare_directory(path: &Path) -> Result<(), OpenError> {
-    let unusable = |error| OpenError::Directory {
-        path: path.to_owned(),
-        error,
-    };
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(DIRECTORY_MODE);
-    builder.create(path).map_err(unusable)?;
-    let mode = fs::metadata(path).map_err(unusable)?.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        Ok(())
-    } else {
-        Err(OpenError::Exposed {
-            path: path.to_owned(),
-            mode,
-        })
-    }
 }
 
 /// Makes a store under another name and then gives it its own. So what is at `path` is always complete, and an empty file there is

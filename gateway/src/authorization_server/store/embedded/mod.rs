@@ -1,11 +1,9 @@
 //! The store of one process: a redb file.
 //!
-//! One thread writes ([`writer`]); many operations share a commit ([`transaction`]), and each runs over an [`overlay`], so that one
+//! One thread writes ([`writer`]); many operations share a commit ([`transaction`]), and each runs over an overlay, so that one
 //! that fails takes no other down. [`file`](mod@file) opens the file, [`schema`] migrates it. [`place`] is open or closed.
 
-mod figures;
 mod file;
-mod overlay;
 mod place;
 mod rows;
 mod schema;
@@ -25,14 +23,15 @@ use std::{
 use async_trait::async_trait;
 use mcp_gateway_oauth::store::rows::StoreError;
 
-pub(crate) use self::figures::Figures;
 use self::{
     place::{Opener, Place},
     writer::{Order, Writer, closed},
 };
 use super::{
-    engine::{Engine, Job, Reading},
+    engine::{Engine, Freshness, Job, Reading},
     error::OpenError,
+    figures::Figures,
+    followed::Followed,
 };
 
 /// The most changes that wait for the writer. Another one is refused.
@@ -105,7 +104,7 @@ impl Engine for EmbeddedStore {
         submitted
     }
 
-    async fn read(&self, reading: Reading<'_>) -> Result<(), StoreError> {
+    async fn read(&self, reading: Reading<'_>, _: Freshness) -> Result<(), StoreError> {
         self.read_now(reading)
     }
 
@@ -119,6 +118,11 @@ impl Engine for EmbeddedStore {
             let _ = self.order(Order::Check);
         }
         read
+    }
+
+    /// Nobody else writes.
+    async fn follow(&self) -> Result<Followed, StoreError> {
+        Ok(Followed::default())
     }
 
     fn is_open(&self) -> bool {

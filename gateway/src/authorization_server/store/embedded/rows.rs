@@ -2,13 +2,14 @@
 
 use std::ops::Bound;
 
-use mcp_gateway_oauth::store::rows::{KeyAndRow, Rows, StoreError, Table};
+use mcp_gateway_oauth::store::{
+    overlay::Changes,
+    rows::{KeyAndRow, Rows, StoreError, Table},
+};
 use redb::{
     ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
     WriteTransaction,
 };
-
-use super::overlay::Changes;
 
 type Bytes = &'static [u8];
 
@@ -94,7 +95,7 @@ impl<'t> WriteRows<'t> {
         for (table, rows) in changes {
             for (key, row) in rows {
                 match row {
-                    Some(row) => self.put(table, &key, &row)?,
+                    Some(written) => self.put(table, &key, &written.row)?,
                     None => self.remove(table, &key)?,
                 }
             }

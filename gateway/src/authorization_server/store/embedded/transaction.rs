@@ -5,15 +5,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mcp_gateway_oauth::store::rows::{Rows, StoreError};
+use mcp_gateway_oauth::store::{
+    overlay::Overlay,
+    rows::{Rows, StoreError},
+};
 use redb::{Database, ReadableDatabase};
 
 use crate::authorization_server::store::engine::Job;
 
-use super::{
-    overlay::Overlay,
-    rows::{ReadRows, WriteRows, failed},
-};
+use super::rows::{ReadRows, WriteRows, failed};
 
 /// Runs the jobs one after the other, each seeing the changes of those before it, and commits the changes of those that want it.
 /// Returns whether there were any; without, nothing is committed.

@@ -12,8 +12,11 @@ use std::{
 
 use mcp_gateway_oauth::store::rows::StoreError;
 
-use super::{figures::Figures, place::Place, transaction};
-use crate::authorization_server::store::engine::{Job, MAX_WAIT, OPEN_PAUSE};
+use super::{place::Place, transaction};
+use crate::authorization_server::store::{
+    engine::{Job, MAX_WAIT, OPEN_PAUSE},
+    figures::Figures,
+};
 
 /// The most changes of one transaction.
 const MAX_CHANGES: usize = 256;

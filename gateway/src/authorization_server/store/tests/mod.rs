@@ -1,10 +1,12 @@
 //! The store as its callers see it. `files` opens what others left, `disk` is a disk that fails, `kill` ends a process while it
-//! writes, `measure` takes times.
+//! writes, `measure` takes times. `shared` is about the store of several processes, and what holds for every kind.
 
 mod disk;
 mod files;
 mod kill;
 mod measure;
+#[cfg(feature = "redis")]
+mod shared;
 
 use std::{path::PathBuf, sync::mpsc, time::Instant};
 

@@ -4,6 +4,7 @@ mod clients;
 mod compared;
 mod directory;
 mod sections;
+mod store;
 mod trusted;
 
 use mcp_gateway_oauth::redirect_uri::RedirectRules;
@@ -56,6 +57,7 @@ pub(super) fn authorization_server<'a>(
     let users_file = users_file(&section);
     let issuer = issuer(&section, public_url);
     let key_files = key_files(&section);
+    let store = store::store(&section, key_files.is_empty());
     let signing = settings(section.section("signing"));
     let lifetimes = lifetimes(section.section("lifetimes"));
     let (registration, redirect_schemes) = sections::registration(section.section("registration"));
@@ -91,6 +93,7 @@ pub(super) fn authorization_server<'a>(
             directory,
             users_file,
             issuer,
+            store,
             key_files,
             signing,
             lifetimes: lifetimes.into(),

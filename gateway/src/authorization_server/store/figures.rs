@@ -9,10 +9,13 @@ pub(crate) struct Figures {
     changes: AtomicU64,
     failures: AtomicU64,
     waiting: AtomicUsize,
+    round_trips: AtomicU64,
+    conflicts: AtomicU64,
+    losses: AtomicU64,
 }
 
 impl Figures {
-    /// Durable commits.
+    /// Durable commits; of a shared store those that it confirmed.
     pub(crate) fn commits(&self) -> u64 {
         self.commits.load(Relaxed)
     }
@@ -27,13 +30,28 @@ impl Figures {
         self.failures.load(Relaxed)
     }
 
-    /// Changes that wait for the writer.
+    /// Changes that wait for the store.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Relaxed)
     }
 
-    pub(super) fn begin_waiting(&self) {
-        self.waiting.fetch_add(1, Relaxed);
+    /// Questions to a shared store.
+    pub(crate) fn round_trips(&self) -> u64 {
+        self.round_trips.load(Relaxed)
+    }
+
+    /// Questions after which an operation ran again, since rows were not as it found them.
+    pub(crate) fn conflicts(&self) -> u64 {
+        self.conflicts.load(Relaxed)
+    }
+
+    /// How often the connection to a shared store was lost.
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses.load(Relaxed)
+    }
+
+    pub(super) fn begin_waiting(&self) -> usize {
+        self.waiting.fetch_add(1, Relaxed)
     }
 
     pub(super) fn end_waiting(&self) {
@@ -47,5 +65,20 @@ impl Figures {
 
     pub(super) fn count_failure(&self) {
         self.failures.fetch_add(1, Relaxed);
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Figures {
+    pub(super) fn count_round_trip(&self) {
+        self.round_trips.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_conflict(&self) {
+        self.conflicts.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_loss(&self) {
+        self.losses.fetch_add(1, Relaxed);
     }
 }

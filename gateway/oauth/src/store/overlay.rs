@@ -3,19 +3,31 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use mcp_gateway_oauth::store::rows::{KeyAndRow, Rows, StoreError, Table};
+use mcp_gateway_core::time::UnixTime;
 
-/// What an operation wrote: a row, or none where it removed one.
-pub(super) type Changes = BTreeMap<Table, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+use super::rows::{KeyAndRow, Rows, StoreError, Table};
+
+/// A row that an operation wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The row.
+    pub row: Vec<u8>,
+    /// When it ends, if it does.
+    pub ends: Option<UnixTime>,
+}
+
+/// What an operation changed: a row that it wrote, or none where it removed one.
+pub type Changes = BTreeMap<Table, BTreeMap<Vec<u8>, Option<Written>>>;
 
 /// Rows with the changes of one operation over them.
-pub(super) struct Overlay<'r> {
+pub struct Overlay<'r> {
     below: &'r dyn Rows,
     changes: Changes,
 }
 
 impl<'r> Overlay<'r> {
-    pub(super) const fn new(below: &'r dyn Rows) -> Self {
+    /// No changes yet.
+    pub const fn new(below: &'r dyn Rows) -> Self {
         Self {
             below,
             changes: Changes::new(),
@@ -23,11 +35,11 @@ impl<'r> Overlay<'r> {
     }
 
     /// What the operation changed.
-    pub(super) fn into_changes(self) -> Changes {
+    pub fn into_changes(self) -> Changes {
         self.changes
     }
 
-    fn change(&mut self, table: Table, key: &[u8], row: Option<Vec<u8>>) {
+    fn change(&mut self, table: Table, key: &[u8], row: Option<Written>) {
         let rows = self.changes.entry(table).or_default();
         rows.insert(key.to_vec(), row);
     }
@@ -36,13 +48,26 @@ impl<'r> Overlay<'r> {
 impl Rows for Overlay<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changes.get(&table).and_then(|rows| rows.get(key)) {
-            Some(row) => Ok(row.clone()),
+            Some(written) => Ok(written.as_ref().map(|written| written.row.clone())),
             None => self.below.get(table, key),
         }
     }
 
     fn put(&mut self, table: Table, key: &[u8], row: &[u8]) -> Result<(), StoreError> {
-        self.change(table, key, Some(row.to_vec()));
+        let (row, ends) = (row.to_vec(), None);
+        self.change(table, key, Some(Written { row, ends }));
+        Ok(())
+    }
+
+    fn put_until(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        row: &[u8],
+        ends: UnixTime,
+    ) -> Result<(), StoreError> {
+        let (row, ends) = (row.to_vec(), Some(ends));
+        self.change(table, key, Some(Written { row, ends }));
         Ok(())
     }
 
@@ -58,14 +83,26 @@ impl Rows for Overlay<'_> {
         // Enough rows from below, even if the operation removed as many as it changed.
         let enough = most.saturating_add(changes.len());
         let below = self.below.after(table, after, enough)?;
-        let mut rows: BTreeMap<_, _> = below.into_iter().collect();
-        for (key, row) in changes.range::<[u8], _>((Bound::Excluded(after), Bound::Unbounded)) {
-            match row {
-                Some(row) => rows.insert(key.clone(), row.clone()),
-                None => rows.remove(key),
-            };
-        }
-        Ok(rows.into_iter().take(most).collect())
+        let over = changes.range::<[u8], _>((Bound::Excluded(after), Bound::Unbounded));
+        Ok(merged(below, over, most))
+    }
+
+    fn starting_with(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        most: usize,
+    ) -> Result<Vec<KeyAndRow>, StoreError> {
+        let Some(changes) = self.changes.get(&table) else {
+            return self.below.starting_with(table, prefix, most);
+        };
+        let over = changes.range::<[u8], _>((Bound::Excluded(prefix), Bound::Unbounded));
+        let over: Vec<_> = over
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .collect();
+        let enough = most.saturating_add(over.len());
+        let below = self.below.starting_with(table, prefix, enough)?;
+        Ok(merged(below, over.into_iter(), most))
     }
 
     fn count(&self, table: Table) -> Result<u64, StoreError> {
@@ -81,11 +118,26 @@ impl Rows for Overlay<'_> {
     }
 }
 
+/// The rows below with the changes over them, at most so many.
+fn merged<'c>(
+    below: Vec<KeyAndRow>,
+    over: impl Iterator<Item = (&'c Vec<u8>, &'c Option<Written>)>,
+    most: usize,
+) -> Vec<KeyAndRow> {
+    let mut rows: BTreeMap<_, _> = below.into_iter().collect();
+    for (key, written) in over {
+        match written {
+            Some(written) => rows.insert(key.clone(), written.row.clone()),
+            None => rows.remove(key),
+        };
+    }
+    rows.into_iter().take(most).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use mcp_gateway_oauth::store::memory::MemoryRows;
-
     use super::*;
+    use crate::store::memory::MemoryRows;
 
     /// All keys of two bytes over a small alphabet, so that changes meet rows below.
     fn key(number: u32) -> Vec<u8> {
@@ -104,6 +156,10 @@ mod tests {
                 for most in [0, 1, 2, 5, 100] {
                     let found = one.after(table, &key, most);
                     assert_eq!(found, other.after(table, &key, most), "{key:?} {most}");
+                    let prefix = &key[..1];
+                    let found = one.starting_with(table, prefix, most);
+                    let expected = other.starting_with(table, prefix, most);
+                    assert_eq!(found, expected, "{prefix:?} {most}");
                 }
             }
         }
@@ -153,7 +209,9 @@ mod tests {
         overlay.remove(Table::Codes, b"a").unwrap();
         overlay.put(Table::Codes, b"b", b"2").unwrap();
         let changes = overlay.into_changes();
-        let expected = [(b"a".to_vec(), None), (b"b".to_vec(), Some(b"2".to_vec()))];
+        let (row, ends) = (b"2".to_vec(), None);
+        let written = Written { row, ends };
+        let expected = [(b"a".to_vec(), None), (b"b".to_vec(), Some(written))];
         assert_eq!(changes[&Table::Codes], BTreeMap::from(expected));
         assert_eq!(below.get(Table::Codes, b"a"), Ok(Some(b"1".to_vec())));
         assert_eq!(below.count(Table::Codes), Ok(1));

@@ -1,0 +1,294 @@
+//! The connection to the server. A thread of its own connects, and connects again with growing pauses when the connection is lost.
+//! All requests share the connection: the server answers in their order.
+
+use std::{
+    fmt,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use mcp_gateway_oauth::store::rows::StoreError;
+use redis::{ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+
+use super::{
+    script::{Arguments, Script, Scripts},
+    servers,
+};
+use crate::{
+    authorization_server::store::{error::OpenError, figures::Figures},
+    config::authorization_server::SharedStore,
+};
+
+/// The shortest and the longest pause before connecting again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How long requests wait for a connection that was lost. Later ones are refused at once.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Reports of broken connections that wait for the thread. More say nothing new.
+const MAX_REPORTS: usize = 64;
+
+/// The connection.
+pub(super) struct Link {
+    pub(super) scripts: Scripts,
+    state: watch::Receiver<State>,
+    reports: mpsc::Sender<Report>,
+    figures: Arc<Figures>,
+}
+
+#[derive(Clone)]
+enum State {
+    /// There is none since then, for this reason.
+    Down(Instant, Arc<str>),
+    /// This one, and its number.
+    Up(u64, MultiplexedConnection),
+}
+
+/// This connection broke, for this reason.
+struct Report(u64, String);
+
+impl fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Link(generation: {})", self.generation())
+    }
+}
+
+impl Link {
+    /// Begins to connect. The thread ends when this is dropped.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub(super) fn open(settings: SharedStore, figures: Arc<Figures>) -> Result<Self, OpenError> {
+        let begun: Arc<str> = "there was no answer yet".into();
+        let (sender, state) = watch::channel(State::Down(Instant::now(), begun));
+        let (reports, received) = mpsc::channel(MAX_REPORTS);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let keeper = Keeper {
+            settings,
+            state: sender,
+            reports: received,
+            figures: figures.clone(),
+        };
+        thread::Builder::new()
+            .name("store".into())
+            .spawn(move || runtime.block_on(keeper.run()))?;
+        Ok(Self {
+            scripts: Scripts::default(),
+            state,
+            reports,
+            figures,
+        })
+    }
+
+    /// Waits for the first connection. Blocks.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn wait_until_up(&self, wait: Duration) -> Result<(), String> {
+        const LOOK: Duration = Duration::from_millis(5);
+        let begun = Instant::now();
+        loop {
+            match &*self.state.borrow() {
+                State::Up(..) => return Ok(()),
+                State::Down(_, why) if begun.elapsed() >= wait => return Err(why.to_string()),
+                State::Down(..) => {}
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// The number of the connection; 0 while there is none.
+    pub(super) fn generation(&self) -> u64 {
+        match &*self.state.borrow() {
+            State::Up(generation, _) => *generation,
+            State::Down(..) => 0,
+        }
+    }
+
+    /// Why there is no connection, if there is none.
+    pub(super) fn why_down(&self) -> Option<String> {
+        match &*self.state.borrow() {
+            State::Up(..) => None,
+            State::Down(_, why) => Some(why.to_string()),
+        }
+    }
+
+    /// Runs a script. Where the connection breaks before the answer, it is sent again over the next one.
+    ///
+    /// # Errors
+    /// The server refuses, or there is no connection for a while.
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        arguments: &Arguments,
+    ) -> Result<Value, StoreError> {
+        loop {
+            let (generation, connection) = self.connection().await?;
+            self.figures.count_round_trip();
+            match send(connection, script, arguments).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if is_refusal(&error) => return Err(failed(&error)),
+                Err(error) => self.report(generation, &error).await,
+            }
+        }
+    }
+
+    /// The connection, when there is one.
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection), StoreError> {
+        let mut state = self.state.clone();
+        loop {
+            let wait = match &*state.borrow_and_update() {
+                State::Up(generation, connection) => return Ok((*generation, connection.clone())),
+                State::Down(since, why) => match PATIENCE.checked_sub(since.elapsed()) {
+                    Some(wait) => wait,
+                    None => return Err(StoreError::Failed(why.to_string())),
+                },
+            };
+            // Whatever comes first: a change of the state, or the end of the wait.
+            let _ = timeout(wait, state.changed()).await;
+        }
+    }
+
+    /// Reports it to the thread, and waits until it has put the connection away.
+    async fn report(&self, generation: u64, error: &RedisError) {
+        let mut state = self.state.clone();
+        let sent = self.reports.try_send(Report(generation, error.to_string()));
+        let is_gone = |state: &State| !matches!(state, State::Up(now, _) if *now == generation);
+        if sent.is_ok() {
+            let _ = timeout(PATIENCE, state.wait_for(is_gone)).await;
+        } else {
+            sleep(PAUSES.0).await;
+        }
+    }
+}
+
+async fn send(
+    mut connection: MultiplexedConnection,
+    script: &Script,
+    arguments: &Arguments,
+) -> Result<Value, RedisError> {
+    let by_name = script.by_name(arguments);
+    let answered = connection.send_packed_command(&by_name).await;
+    match answered.and_then(Value::extract_error) {
+        Err(error) if is_unknown_script(&error) => {
+            let by_text = script.by_text(arguments);
+            let answered = connection.send_packed_command(&by_text).await;
+            answered.and_then(Value::extract_error)
+        }
+        answered => answered,
+    }
+}
+
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// Whether the server answered that it does not do this, and would say so again.
+fn is_refusal(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Server(kind) => !matches!(
+            kind,
+            ServerErrorKind::ReadOnly
+                | ServerErrorKind::BusyLoading
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ClusterDown
+        ),
+        ErrorKind::Extension => true,
+        _ => false,
+    }
+}
+
+fn failed(error: &RedisError) -> StoreError {
+    let why = match error.code() {
+        Some("OOM") => "the server is full (maxmemory)".to_owned(),
+        _ => error.to_string(),
+    };
+    StoreError::Failed(format!("{why} (authorization_server.store)"))
+}
+
+/// The thread that connects.
+struct Keeper {
+    settings: SharedStore,
+    state: watch::Sender<State>,
+    reports: mpsc::Receiver<Report>,
+    figures: Arc<Figures>,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        for generation in 1.. {
+            let Some(connection) = self.connect(generation > 1).await else {
+                return;
+            };
+            self.state.send_replace(State::Up(generation, connection));
+            let Some(why) = self.broken(generation).await else {
+                return;
+            };
+            self.figures.count_loss();
+            tracing::warn!(
+                "connection to the store lost, connecting again: {why} (authorization_server.store)"
+            );
+            self.state
+                .send_replace(State::Down(Instant::now(), why.into()));
+        }
+    }
+
+    /// The next connection; none where nobody wants it any longer.
+    async fn connect(&mut self, is_known: bool) -> Option<MultiplexedConnection> {
+        let (mut pause, mut is_logged) = (PAUSES.0, is_known);
+        loop {
+            match servers::connect(&self.settings).await {
+                Ok(connection) => {
+                    tracing::info!("connected to the store (authorization_server.store)");
+                    return Some(connection);
+                }
+                Err(why) => self.note(why, &mut is_logged),
+            }
+            self.wait(pause).await?;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Keeps the reason for requests that are refused. It is logged once.
+    fn note(&self, why: String, is_logged: &mut bool) {
+        if !std::mem::replace(is_logged, true) {
+            tracing::warn!(
+                "cannot connect to the store, trying again: {why} (authorization_server.store)"
+            );
+        }
+        self.state.send_modify(|state| {
+            if let State::Down(_, known) = state {
+                *known = why.into();
+            }
+        });
+    }
+
+    /// None where nobody wants the connection any longer.
+    async fn wait(&mut self, pause: Duration) -> Option<()> {
+        let deadline = tokio::time::Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => return Some(()),
+                // Reports about connections that were put away.
+                report = self.reports.recv() => { report?; }
+            }
+        }
+    }
+
+    /// Why this connection broke; none where nobody wants it any longer.
+    async fn broken(&mut self, generation: u64) -> Option<String> {
+        loop {
+            let Report(broken, why) = self.reports.recv().await?;
+            if broken == generation {
+                return Some(why);
+            }
+        }
+    }
+}
