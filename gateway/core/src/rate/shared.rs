@@ -3,7 +3,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
-use super::rate_limit::{CountedBy, Limiter, Per, RateLimit, Share};
+use super::rate_limit::{CountedBy, Per, RateLimit, Share};
 use crate::seal::digest::{finish, hash_part};
 
 /// The name of a bucket: a digest of the resource, the limit and what the bucket counts.
@@ -76,7 +76,7 @@ const fn per(per: Per) -> &'static str {
 mod tests {
     use std::{collections::HashSet, time::Duration};
 
-    use super::*;
+    use super::{super::rate_limit::Limiter, *};
     use crate::{
         principal::Principal,
         rate::{LimitId, token_bucket::Rate},
