@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Bytes of an id.
 pub const ID_BYTES: usize = 16;
 
+/// The value of the hyphen in base64url.
+const HYPHEN: u8 = 62;
+
 /// An id of 128 random bits. It is not a secret: it names something, and proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -31,6 +34,13 @@ impl Id {
     pub fn parse(text: &str) -> Result<Self, NotAnId> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAnId)?;
         bytes.try_into().map(Self).map_err(|_| NotAnId)
+    }
+
+    /// Whether its text begins with a hyphen: a command line takes that for an option. Such ids are not made any more.
+    pub const fn begins_with_hyphen(&self) -> bool {
+        let [first, ..] = self.0;
+        // The first six bits are the first character (RFC 4648 §5).
+        first >> 2 == HYPHEN
     }
 
     /// Its bytes.
@@ -62,6 +72,21 @@ impl TryFrom<String> for Id {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_knows_that_it_begins_with_a_hyphen() {
+        let mut hyphens = 0;
+        for first in 0..=u8::MAX {
+            let mut bytes = [0; ID_BYTES];
+            bytes[0] = first;
+            let id = Id::new(bytes);
+            let expected = id.to_string().starts_with('-');
+            assert_eq!(id.begins_with_hyphen(), expected, "{id}");
+            hyphens += u32::from(expected);
+            assert_eq!(Id::parse(&id.to_string()), Ok(id));
+        }
+        assert_eq!(hyphens, 4);
+    }
 
     #[test]
     fn an_id_is_read_as_it_is_written_and_only_so() {

@@ -57,12 +57,22 @@ pub(super) fn random<const BYTES: usize>() -> Answered<[u8; BYTES]> {
     Ok(bytes)
 }
 
-/// A random id.
+/// The most ids that are drawn for one that does not begin with a hyphen. One in 64 begins with one.
+const MAX_DRAWS: usize = 16;
+
+/// A random id. It does not begin with a hyphen, which operators could write only after `--`.
 ///
 /// # Errors
 /// As [`random`].
 pub(super) fn random_id() -> Answered<Id> {
-    Ok(Id::new(random::<ID_BYTES>()?))
+    let mut id = Id::new(random::<ID_BYTES>()?);
+    for _ in 1..MAX_DRAWS {
+        if !id.begins_with_hyphen() {
+            break;
+        }
+        id = Id::new(random::<ID_BYTES>()?);
+    }
+    Ok(id)
 }
 
 /// A new cookie.

@@ -13,7 +13,7 @@ use super::{
         intake::Full,
         server::Server,
     },
-    common::{bearer, is_body_of, random},
+    common::{bearer, is_body_of, random, random_id},
 };
 use crate::{
     clock,
@@ -38,7 +38,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let judged = registration::judge(&request.body, &settings.redirects);
     let judged = judged.map_err(|fault| refused(&fault.into(), None))?;
     let entropy = registration::Entropy {
-        client_id: random()?,
+        client_id: *random_id()?.as_bytes(),
         secret: random()?,
     };
     let (keys, policy) = (settings.keys.clone(), settings.registration.clone());
