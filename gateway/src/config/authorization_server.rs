@@ -7,7 +7,7 @@ use mcp_gateway_oauth::{client::model::GrantTypes, profile::Lifetimes, trust};
 
 use crate::config::{
     declaration::authorization_server::{AuthorizationServerLimits, Registration, Signing},
-    model::Issuer,
+    issuer::Issuer,
 };
 
 /// The built-in authorization server.

@@ -14,6 +14,7 @@ mod check;
 pub(crate) mod declaration;
 pub mod files;
 pub mod folder;
+mod issuer;
 mod loading;
 pub(crate) mod methods;
 mod model;

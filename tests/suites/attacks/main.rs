@@ -51,6 +51,13 @@ mod authorization_server {
     mod consent;
     mod discovery;
     mod documents;
+    /// Tokens of other issuers at the token endpoint.
+    mod grants {
+        mod exchange;
+        mod identity_assertions;
+        mod place;
+        mod workloads;
+    }
     mod keys;
     mod pages;
     mod redirects;

@@ -45,7 +45,7 @@ pub struct IssuerProfile {
     /// Whether each of its tokens names its grant, which may end before the token expires: those of the built-in authorization
     /// server do.
     pub names_grants: bool,
-    /// Whether its ID tokens are accepted too: where they are presented instead of an access token, or where `typ` tells which is meant.
+    /// Whether its ID tokens are accepted too: where they are presented instead of an access token, or where `typ` shows which is meant.
     pub takes_id_tokens: bool,
     /// The claims of a verified token that are stored for conditions.
     pub kept_claims: ClaimNames,

@@ -2,7 +2,11 @@
 
 use mcp_gateway_core::refusal::{found::Found, reason::Reason};
 
-use super::vouched::{MAX_ID_BYTES, MAX_TOKEN_BYTES};
+/// The longest token, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// The longest `jti`, in bytes.
+pub const MAX_ID_BYTES: usize = 256;
 
 /// Why a token of another issuer is not taken. For the operator: the client learns only that it is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +31,7 @@ pub enum TrustFault {
     /// A claim has another value than exactly one text.
     #[error("must name one {0}, as a text or a list with one text")]
     NotOne(&'static str),
-    /// A claim that says something which the access token could not say.
+    /// A claim for which an access token has no place.
     #[error("has the claim {0}, which is not supported")]
     Claim(&'static str),
     /// A claim is missing.

@@ -85,7 +85,7 @@ pub struct ExchangeTrust {
 }
 
 impl TrustedIssuer {
-    /// What its identity assertions look like. Their type alone tells them from every other token.
+    /// What its identity assertions look like. No other token has their type.
     pub fn id_jag_profile(&self) -> IssuerProfile {
         IssuerProfile {
             token_types: vec![ID_JAG_TYPE.to_owned()],

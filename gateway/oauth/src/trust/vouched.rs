@@ -16,14 +16,11 @@ use mcp_gateway_core::{
     why::token::{Accepted, AcceptedIssuer, found},
 };
 
-use super::{fault::TrustFault, model::ClaimValue};
+use super::{
+    fault::{MAX_ID_BYTES, MAX_TOKEN_BYTES, TrustFault},
+    model::ClaimValue,
+};
 use crate::{account, client::authentication::OnceOnly};
-
-/// The longest token, in bytes.
-pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
-
-/// The longest `jti`, in bytes.
-pub const MAX_ID_BYTES: usize = 256;
 
 /// What a token says of itself before anything is verified: it serves only to find what to verify it with.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,15 +1,14 @@
 //! The token endpoint (RFC 6749 §3.2): codes, refresh tokens and client credentials become access tokens; so do tokens of others, as
 //! [`assertion`] and in an [`exchange`].
 
+mod answer;
 mod assertion;
 mod exchange;
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_oauth::{
-    authorize::find_resource,
     client::{
         authentication::{Authenticated, ClientFault, use_assertion},
         model::Client,
@@ -23,12 +22,9 @@ use mcp_gateway_oauth::{
     session::user::Users,
     store::rows::{Rows, StoreError},
     token::{
-        access,
-        answer::TokenAnswer,
         client_credentials::{self, MachineRequest},
         code::{self, Redemption},
         error::{Refused, TokenError},
-        give_back,
         issued::Issued,
         refresh::{self, Refresh},
         scopes::{Allowance, Person},
@@ -46,8 +42,9 @@ use super::{
 use crate::{
     clock,
     local::service::{LocalAnswer, LocalRequest},
-    telemetry::authorization_event::{EventKind, EventSubject, GrantKind},
+    telemetry::authorization_event::{EventKind, GrantKind},
 };
+use answer::{NotIssued, concluded, resource};
 
 /// Answers a token request.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
@@ -104,31 +101,6 @@ async fn attempt(server: &Server, request: &LocalRequest) -> Answered<Option<Loc
     concluded(server, &refusals, &id, issued, now).await
 }
 
-/// Answers with what came of the request of this client; none where it is not what this process remembered.
-async fn concluded(
-    server: &Server,
-    refusals: &Refusals<'_>,
-    client: &str,
-    issued: Result<Result<Issued, NotIssued>, StoreError>,
-    now: UnixTime,
-) -> Answered<Option<LocalAnswer>> {
-    match issued.map_err(|error| refusals.no_store(client, &error))? {
-        Ok(issued) => {
-            server.runtime.revoke(issued.ended.iter().copied());
-            signed(server, refusals, issued, now).await.map(Some)
-        }
-        Err(NotIssued::ClientChanged) => Ok(None),
-        Err(NotIssued::Client(fault)) => {
-            let why = NotAuthenticated::new(Some(client), fault);
-            Err(refusals.not_authenticated(&why))
-        }
-        Err(NotIssued::Refused(why)) => {
-            server.runtime.revoke(why.revoked);
-            Err(refusals.refused(Some(client), &why))
-        }
-    }
-}
-
 /// A token request whose client is known. It is run in a transaction of the store, perhaps more than once.
 struct Asked {
     grant: GrantAsked,
@@ -153,12 +125,6 @@ enum GrantAsked {
     Code,
     RefreshToken,
     ClientCredentials,
-}
-
-enum NotIssued {
-    ClientChanged,
-    Client(ClientFault),
-    Refused(Refused),
 }
 
 impl Asked {
@@ -249,74 +215,5 @@ fn kind_asked(form: &Form) -> Result<GrantAsked, TokenError> {
         Some("refresh_token") => Ok(GrantAsked::RefreshToken),
         Some("client_credentials") => Ok(GrantAsked::ClientCredentials),
         Some(_) => Err(TokenError::GrantTypeUnsupported),
-    }
-}
-
-/// The resource that was sent (RFC 8707 §2.2), as the configuration spells it.
-fn resource(server: &Server, form: &Form) -> Result<Option<String>, Refused> {
-    if form.get("resource").is_none() {
-        return Ok(None);
-    }
-    let found = find_resource(&server.settings.profile, form.all("resource"));
-    found
-        .map(|resource| Some(resource.uri.clone()))
-        .map_err(|fault| Refused::of(TokenError::ResourceUnknown).found(fault))
-}
-
-/// Signs what was issued. What was taken for it is given back where that fails.
-async fn signed(
-    server: &Server,
-    refusals: &Refusals<'_>,
-    issued: Issued,
-    now: UnixTime,
-) -> Answered {
-    let ring = server.runtime.signing.ring();
-    let about = about_issued(&issued);
-    match access::sign(ring.signer(now), &issued.claims) {
-        Ok(token) => {
-            let answer = TokenAnswer::new(token, &issued, now);
-            let answer = match refusals.kind {
-                EventKind::Token(GrantKind::TokenExchange) => answer.of_exchange(),
-                _ => answer,
-            };
-            let mut answered = LocalAnswer {
-                headers: TokenAnswer::headers().to_vec(),
-                body: answer.body().expose().to_owned().into(),
-                ..LocalAnswer::new(StatusCode::OK)
-            };
-            if issued.is_repeated {
-                answered.found = Some("the direct predecessor was repeated".to_owned());
-            }
-            let outcome = if issued.is_repeated {
-                "repeated"
-            } else {
-                "issued"
-            };
-            Ok(answered.with_event(refusals.kind, outcome, about))
-        }
-        Err(error) => {
-            let store = &server.runtime.store;
-            let given_back = store
-                .write(move |rows| give_back::give_back(rows, &issued))
-                .await;
-            if let Err(error) = given_back {
-                tracing::error!(
-                    "a code or refresh token was not given back after a failure: {error}"
-                );
-            }
-            let refused = Refused::of(TokenError::SigningFailed).found(error);
-            Err(refusals.refused(about.client.as_deref(), &refused))
-        }
-    }
-}
-
-fn about_issued(issued: &Issued) -> EventSubject {
-    let claims = &issued.claims;
-    EventSubject {
-        client: Some(claims.client_id.clone()),
-        subject: Some(claims.sub.clone()),
-        resource: Some(claims.aud.clone()),
-        scopes: Some(claims.scope.0.to_string()),
-        grant: Some(claims.grant.to_string()),
     }
 }

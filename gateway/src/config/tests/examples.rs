@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 8] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 9] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -44,6 +44,10 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 8] = [
     ("policy-examples.yaml", &[]),
     ("kubernetes.yaml", &[("SERVICE_ACCOUNT", "serviceaccount")]),
     ("with-authorization-server.yaml", &[]),
+    (
+        "workloads-kubernetes.yaml",
+        &[("SERVICE_ACCOUNT", "serviceaccount")],
+    ),
 ];
 
 /// An example of another file than the configuration.

@@ -2,7 +2,7 @@
 //! person at one resource, with these scopes.
 //!
 //! It is judged as a whole before it is used up, and counts once. There is no refresh token: the provider decides again each time.
-//! A delegation (`act`), the tenant of an account and details of an authorization could not be told on, so they are refused.
+//! An access token has no place for a delegation (`act`), the tenant of an account and details of an authorization, so they are refused.
 
 use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 
@@ -26,7 +26,7 @@ use crate::{
     trust::{IdJagTrust, TrustedIssuer, Vouched},
 };
 
-/// Claims that the access token could not tell on.
+/// Claims for which an access token has no place.
 const UNSUPPORTED: [&str; 5] = [
     "authorization_details",
     "act",

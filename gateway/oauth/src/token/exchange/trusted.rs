@@ -17,7 +17,7 @@ use crate::{
     trust::{ExchangeTrust, TrustFault, Vouched, model::SCOPE_CLAIMS},
 };
 
-/// Claims that the new token could not tell on, or that name who may act instead of the client.
+/// Claims for which the new token has no place, or that name who may act instead of the client.
 const UNSUPPORTED: [&str; 3] = ["authorization_details", "act", "may_act"];
 
 /// An exchange of a token of a trusted issuer.

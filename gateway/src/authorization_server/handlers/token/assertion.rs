@@ -33,7 +33,7 @@ use super::{
         },
         common::{Refusals, random_id},
     },
-    NotIssued, concluded, resource,
+    answer::{NotIssued, concluded, resource},
 };
 use crate::{
     clock,
@@ -126,7 +126,7 @@ impl Asked<'_> {
     async fn workload(&self, refusals: Refusals<'_>) -> Answered<Option<LocalAnswer>> {
         let named = self.form.get("client_id");
         let refused = |why: Refused| refusals.refused(named, &why);
-        // Whoever sends a secret or another assertion means it.
+        // A secret or a client assertion that is sent has to be right.
         let authenticated = match self.has_credentials() {
             true => Some(self.authenticated(&refusals).await?),
             false => None,

@@ -24,7 +24,7 @@ use super::{
         },
         common::{Refusals, random_id},
     },
-    NotIssued, concluded,
+    answer::{NotIssued, concluded},
 };
 use crate::{clock, local::service::LocalAnswer};
 

@@ -14,7 +14,7 @@ use super::super::{
 pub(crate) const PUBLIC_CLIENTS: Setting<Flag> = flag(
     "public_clients",
     false,
-    "Accept identity assertions from clients that do not authenticate too. Whoever has such an assertion can then use it.",
+    "Accept identity assertions from clients that do not authenticate too. Any program that has such an assertion can then use it.",
 );
 
 /// Longest lifetime of a token of a workload, and of a token that is exchanged.

@@ -1,0 +1,125 @@
+//! An authorization server whose tokens are accepted: what its tokens look like, and how its keys are fetched.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use mcp_gateway_core::{
+    http::{
+        authority::{Authority, Scheme},
+        outbound::no_proxy::NoProxy,
+    },
+    token::{algorithm::Algorithm, claim_path::ClaimPath},
+};
+
+/// An authorization server whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// The name that resources use.
+    pub name: String,
+    /// The issuer identifier as it is written, the first if there are several; perhaps a template. Discovery begins there.
+    pub issuer: String,
+    /// What its tokens may have as `iss`, compared as strings (RFC 8414 §2, RFC 9207 §2.4).
+    pub names: Vec<IssuerName>,
+    /// The `authorization_servers` in the metadata (RFC 9728 §2).
+    pub authorization_servers: Vec<String>,
+    /// Accepted `typ` values, in lower case and without `application/`; an empty string accepts tokens without `typ`.
+    pub token_types: Vec<String>,
+    /// Accepted `alg` values.
+    pub algorithms: Vec<Algorithm>,
+    /// Where the keys come from.
+    pub keys: KeySource,
+    /// CA certificates for fetching, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Metadata and keys can be fetched over plain HTTP from other hosts than loopback.
+    pub allow_http: bool,
+    /// The bearer token that is sent when fetching.
+    pub bearer_file: Option<PathBuf>,
+    /// How it is reached for fetching.
+    pub route: Route,
+    /// Claims that contain scopes.
+    pub scope_claims: Vec<ClaimPath>,
+    /// The claim with the subject of the principal.
+    pub subject_claim: ClaimPath,
+    /// Claims with the client; the first that a token has is read.
+    pub client_claims: Vec<ClaimPath>,
+    /// Allowed difference between the clocks of the issuer and the gateway.
+    pub clock_skew: Duration,
+    /// Longest lifetime of a token, from `iat` to `exp`.
+    pub max_lifetime: Duration,
+    /// JOSE header parameters that are ignored instead of refused.
+    pub ignored_headers: Vec<String>,
+}
+
+/// A name of an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerName {
+    /// The value of `iss`.
+    pub issuer: Arc<str>,
+    /// The tenant in it, which `tid` must name.
+    pub tenant: Option<Arc<str>>,
+}
+
+impl Issuer {
+    /// Its name in a token with this `iss`.
+    pub fn named(&self, iss: &str) -> Option<&IssuerName> {
+        self.names.iter().find(|name| *name.issuer == *iss)
+    }
+
+    /// Its names for one tenant; all of them for an issuer without tenants.
+    pub fn names_of<'a>(&'a self, tenant: Option<&'a str>) -> impl Iterator<Item = &'a Arc<str>> {
+        let own = move |name: &&IssuerName| name.tenant.as_deref() == tenant;
+        self.names.iter().filter(own).map(|name| &name.issuer)
+    }
+
+    /// Whether its tokens can name several tenants.
+    pub fn has_several_tenants(&self) -> bool {
+        let mut names = self.names.iter();
+        let first = names.next().map(|name| &name.tenant);
+        names.any(|name| Some(&name.tenant) != first)
+    }
+
+    /// Whether a token could be from both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.names
+            .iter()
+            .any(|name| other.named(&name.issuer).is_some())
+    }
+}
+
+/// Where an issuer's keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// From the issuer's metadata: RFC 8414, then OpenID Connect Discovery.
+    Discovery,
+    /// From this URL.
+    Uri(String),
+    /// From this file, a JWK set (RFC 7517 §5).
+    File(PathBuf),
+    /// From the built-in authorization server, in this process.
+    BuiltIn,
+}
+
+/// How the gateway reaches an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Directly, because no proxy is configured.
+    Unset,
+    /// Directly, as configured.
+    Direct,
+    /// Through a forward proxy.
+    Proxy(ForwardProxy),
+}
+
+/// A forward proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardProxy {
+    /// `https` where the connection to the proxy itself uses TLS.
+    pub scheme: Scheme,
+    /// Host and port, without the default port of the scheme.
+    pub authority: Authority,
+    /// A file with user name and password.
+    pub credentials_file: Option<PathBuf>,
+    /// Destinations that are reached directly.
+    pub no_proxy: NoProxy,
+    /// CA certificates for the proxy itself, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
