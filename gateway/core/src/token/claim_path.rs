@@ -98,6 +98,11 @@ impl ClaimPath {
         }
     }
 
+    /// The name of the token's own member on the path.
+    pub fn first(&self) -> &str {
+        &self.first
+    }
+
     /// The raw value; none where a member on the way is missing or null.
     ///
     /// # Errors

@@ -8,13 +8,17 @@
 //!    [`Principal`](crate::principal::Principal). [`claim_path`] finds a claim; [`issuer_template`] is an issuer with many tenants;
 //!    [`grant`] is the authorization that a token comes from.
 //!
+//! An ID token, which says who signed in, is verified by [`id_token`]; [`claim_set`] are its claims.
+//!
 //! [`unproven`] reads claims without a signature, only for `check --explain`. [`self_test`](mod@self_test) runs once at start.
 
 pub mod algorithm;
 pub mod bearer;
 pub mod claim_path;
+pub mod claim_set;
 pub(crate) mod claims;
 pub mod grant;
+pub mod id_token;
 pub mod issuer_profile;
 pub mod issuer_template;
 pub mod jose;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::algorithm::Algorithm;
 use super::claims::{Claims, check_times, read_issuer};
 use super::grant::GrantId;
 use super::issuer_profile::IssuerProfile;
@@ -76,6 +77,11 @@ impl<'a> Unverified<'a> {
         &self.payload
     }
 
+    /// The algorithm that it names. Not verified.
+    pub(crate) const fn algorithm(&self) -> Algorithm {
+        self.header.algorithm
+    }
+
     /// Checks that access tokens of this issuer may have this header.
     pub(crate) fn check_header(&self, profile: &IssuerProfile) -> Result<(), Reason> {
         self.header.check(profile)
@@ -92,6 +98,18 @@ impl<'a> Unverified<'a> {
         audience: &[String],
         now: UnixTime,
     ) -> Result<Verified, Reason> {
+        let payload = self.signed_claims(profile, keys)?;
+        let claims = Claims::read(payload, profile, audience)?;
+        claims.check_times(profile, now)?;
+        Ok(Verified::new(profile, claims))
+    }
+
+    /// Verifies that this issuer signed the token with one of these keys. Nobody has judged the claims yet.
+    pub(crate) fn signed_claims(
+        &self,
+        profile: &IssuerProfile,
+        keys: &KeySet,
+    ) -> Result<&[u8], Reason> {
         if self.issuer != *profile.issuer {
             return Err(Reason::WrongIssuer);
         }
@@ -101,9 +119,7 @@ impl<'a> Unverified<'a> {
         if !key.verifies(algorithm, self.signing_input.as_bytes(), &self.signature) {
             return Err(Reason::BadSignature);
         }
-        let claims = Claims::read(&self.payload, profile, audience)?;
-        claims.check_times(profile, now)?;
-        Ok(Verified::new(profile, claims))
+        Ok(&self.payload)
     }
 }
 
