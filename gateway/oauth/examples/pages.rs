@@ -7,9 +7,10 @@ use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::{
     client::model::{Client, ClientMethod, ClientOrigin, DocumentSource, GrantTypes},
     pages::{
-        Branding, ClientUnknown, Colour, Consent, Fault, FaultView, NothingToAllow, SignIn,
-        SignInError, Unavailable, Why, client_unknown, completed, consent, fault, nothing_to_allow,
-        sign_in, sign_out, signed_out, style::style_sheet, unavailable,
+        AskedBy, Branding, ClientUnknown, Colour, Consent, Fault, FaultView, NothingToAllow,
+        ProviderButton, SignIn, SignInError, SignInFailed, Unavailable, Why, client_unknown,
+        completed, consent, fault, nothing_to_allow, sign_in, sign_in_failed,
+        sign_in_failed::Problem, sign_out, signed_out, style::style_sheet, unavailable,
     },
     profile::{ResourceProfile, ScopeProfile},
     redirect_uri::ShownDestination,
@@ -39,11 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn pages(branding: &Branding) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
     let mut pages = vec![
         ("completed", completed(branding)),
-        ("signed-out", signed_out(branding)),
+        ("signed-out", signed_out(branding, true)),
         ("sign-out", sign_out(branding, Some("ana"), "c2VhbGVk")),
         ("sign-out-nobody", sign_out(branding, None, "")),
     ];
     pages.extend(sign_in_pages(branding));
+    pages.extend(provider_pages(branding));
     pages.extend(messages(branding));
     pages.extend(consent_pages(branding)?);
     Ok(pages)
@@ -52,6 +54,9 @@ fn pages(branding: &Branding) -> Result<Vec<(&'static str, String)>, Box<dyn Err
 fn sign_in_pages(branding: &Branding) -> Vec<(&'static str, String)> {
     let page = |client, user, demo_password, error| {
         sign_in(&SignIn {
+            asked_by: None,
+            providers: &[],
+            has_password: true,
             branding,
             client: Some(client),
             interaction: "c2VhbGVk",
@@ -78,6 +83,49 @@ fn sign_in_pages(branding: &Branding) -> Vec<(&'static str, String)> {
             "sign-in-hostile",
             page(HOSTILE, HOSTILE, None, Some(SignInError::Busy(1))),
         ),
+    ]
+}
+
+fn provider_pages(branding: &Branding) -> Vec<(&'static str, String)> {
+    let request_id = Some("01JE3V7Q2K8D5M4N");
+    let providers = [("corporate", "Example Ltd"), ("github", "GitHub")];
+    let providers = providers.map(|(name, label)| ProviderButton { name, label });
+    let origin = ClientOrigin::Registered {
+        at: UnixTimeText::from(0),
+        is_used: false,
+    };
+    let client = client("Tester", "AAAAAAAAAAAAAAAAAAAAAA", origin);
+    let asked_by = AskedBy::new(&client, &destination("http", "127.0.0.1:7777"));
+    let page = |has_password| {
+        sign_in(&SignIn {
+            branding,
+            client: Some("Tester"),
+            asked_by: Some(&asked_by),
+            providers: &providers,
+            has_password,
+            interaction: "c2VhbGVk",
+            user: "",
+            demo_password: None,
+            error: None,
+        })
+    };
+    let failed = |problem| {
+        sign_in_failed(&SignInFailed {
+            branding,
+            provider: "Example Ltd",
+            problem,
+            again: Some("/authorize?client_id=a"),
+            request_id,
+        })
+    };
+    vec![
+        ("sign-in-providers", page(false)),
+        ("sign-in-providers-and-password", page(true)),
+        ("provider-unavailable", failed(Problem::Unavailable)),
+        ("provider-wrong", failed(Problem::Wrong)),
+        ("provider-denied", failed(Problem::Denied)),
+        ("provider-not-allowed", failed(Problem::NotAllowed)),
+        ("provider-groups-left-out", failed(Problem::LeftOut)),
     ]
 }
 

@@ -9,20 +9,23 @@
 //! * [`id`], [`secret`]: random ids, and texts that do not print. [`account`]: accounts that somebody else vouches for.
 //! * [`keys`]: the server's own keys: digests, tags, sealed texts, and the keys that sign access tokens. [`form`]: the parameters of a
 //!   request.
-//! * [`profile`]: what the server is: its issuer, its resources, its lifetimes. [`store`]: rows and tables.
+//! * [`profile`]: what the server is: its issuer, its resources, its lifetimes. [`store`]: rows and tables. [`owner`]: who can allow
+//!   something.
 //! * [`redirect_uri`], [`client`]: who asks, and where answers may go. [`grant`]: what a user allowed.
-//! * [`session`]: browsers that are signed in. [`authorize`]: the authorization endpoint.
-//! * [`trust`]: issuers beside this server. [`token`]: the token endpoint, revocation and introspection.
+//! * [`session`]: browsers that are signed in. [`federation`]: people who sign in with a provider. [`authorize`]: the authorization
+//!   endpoint. [`trust`]: issuers beside this server. [`token`]: the token endpoint, revocation and introspection.
 //! * [`discovery`]: the metadata documents. [`pages`]: what people see.
 
 pub mod account;
 pub mod authorize;
 pub mod client;
 pub mod discovery;
+pub mod federation;
 pub mod form;
 pub mod grant;
 pub mod id;
 pub mod keys;
+pub mod owner;
 pub mod pages;
 pub mod profile;
 pub mod redirect_uri;

@@ -83,7 +83,9 @@ impl Prepared {
         let ports = bind_ports(config, certificates.served(), &mut inherited)?;
         let admin = bind(config.admin.address, &mut inherited)?;
         let offer = prepare_offer(config, &ports, &admin)?;
-        if let Some(server) = open_authorization_server(config, &mut inherited, outside)? {
+        if let Some(server) =
+            open_authorization_server(config, &mut inherited, (outside, &metrics))?
+        {
             snapshot.start_authorization_server(server);
         }
         reload::note_start(&metrics);
@@ -163,7 +165,7 @@ impl Prepared {
 fn open_authorization_server(
     config: &Config,
     inherited: &mut InheritedSockets,
-    outside: Outside,
+    (outside, metrics): (Outside, &Arc<Metrics>),
 ) -> Result<Option<AuthorizationServer>, RunError> {
     let Some(own) = &config.authorization_server else {
         return Ok(None);
@@ -173,7 +175,12 @@ fn open_authorization_server(
         .enable_all()
         .build()
         .map_err(|error| RunError::Start(error.to_string()))?;
-    let server = runtime.block_on(AuthorizationServer::start(config, own, store, outside));
+    let server = runtime.block_on(AuthorizationServer::start(
+        config,
+        own,
+        store,
+        (outside, metrics.clone()),
+    ));
     let unusable = |error| RunError::Config(format!("authorization_server: {error}"));
     server.map(Some).map_err(unusable)
 }

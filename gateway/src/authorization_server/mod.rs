@@ -5,7 +5,8 @@
 //! * [`server`]: what it has: [`settings`] of the configuration, and what lives as long as the process.
 //! * [`store`] keeps its rows, in a file or on a server that several gateways share; [`control`] answers operators over a unix socket,
 //!   by what [`operator`] does.
-//! * [`keys`]: its key files, and the keys that sign access tokens. [`users`]: people who sign in with a password.
+//! * [`keys`]: its key files, and the keys that sign access tokens. [`users`]: people who sign in with a password, [`providers`]: with
+//!   whom others sign in.
 //! * [`trust`]: tokens of other issuers, verified with their keys.
 //! * [`documents`] fetches and keeps what clients publish, by the rules in [`foreign`]. [`intake`]: how much it takes on.
 //! * [`tasks`]: what it does beside requests.
@@ -21,6 +22,7 @@ mod handlers;
 mod intake;
 mod keys;
 mod operator;
+mod providers;
 pub(crate) mod revocations;
 pub(crate) mod server;
 mod service;

@@ -1,12 +1,26 @@
 //! The authorization server: what its configuration says, and what it has while the process runs.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use mcp_gateway_core::token::{algorithm::Algorithm, key_set::KeySet};
 use mcp_gateway_oauth::{
-    grant::revoked::{self, Revoked},
+    grant::{
+        self, EndedBy,
+        revoked::{self, Revoked},
+    },
     id::Id,
     keys::{ring::Schedule, signing_key::SigningAlgorithm},
+    session::{
+        self,
+        user::{User, Users},
+    },
+    store::rows::Rows,
 };
 
 #[cfg(feature = "demo")]
@@ -32,6 +46,7 @@ use crate::{
     config::{AuthorizationServer, Config},
     fetch::internet::Outside,
     issuer_keys::keys::IssuerKeys,
+    telemetry::metrics::Metrics,
 };
 
 /// The authorization server. Clones are handles of the same one.
@@ -53,6 +68,8 @@ pub(super) struct Runtime {
     pub(super) store: Store,
     /// Where what clients publish comes from.
     outside: Outside,
+    /// Where what is fetched is counted.
+    metrics: Arc<Metrics>,
     /// The keys that sign access tokens.
     pub(super) signing: Arc<SigningKeys>,
     /// Sign-in with name and password.
@@ -61,6 +78,8 @@ pub(super) struct Runtime {
     pub(super) intake: Intake,
     /// Whose access tokens this process refuses.
     pub(super) revocations: Arc<Revocations>,
+    /// Users that the file no longer has, by `sub`: what they allowed ends soon.
+    removed: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for Server {
@@ -78,10 +97,10 @@ impl Server {
         config: &Config,
         own: &AuthorizationServer,
         store: Store,
-        outside: Outside,
+        (outside, metrics): (Outside, Arc<Metrics>),
     ) -> Result<Self, ServerError> {
-        let settings = Arc::new(Settings::new(config, own, &outside, None)?);
-        let runtime = Arc::new(Runtime::start(own, (store, outside), &settings).await?);
+        let settings = Arc::new(Settings::new(config, own, (&outside, &metrics), None)?);
+        let runtime = Arc::new(Runtime::start(own, (store, outside, metrics), &settings).await?);
         Ok(Self {
             settings,
             runtime,
@@ -106,8 +125,10 @@ impl Server {
             return Ok(None);
         };
         let runtime = self.runtime.clone();
-        let settings = Settings::new(config, own, &runtime.outside, Some(&self.settings))?;
+        let around = (&runtime.outside, &runtime.metrics);
+        let settings = Settings::new(config, own, around, Some(&self.settings))?;
         let settings = Arc::new(settings);
+        runtime.note_removed(&self.settings.users, &settings.users);
         runtime.passwords.replace((*settings.users).clone())?;
         runtime.signing.seal_with(settings.keys.clone());
         Ok(Some(Self {
@@ -170,7 +191,7 @@ impl Server {
 impl Runtime {
     async fn start(
         own: &AuthorizationServer,
-        (store, outside): (Store, Outside),
+        (store, outside, metrics): (Store, Outside, Arc<Metrics>),
         settings: &Settings,
     ) -> Result<Self, ServerError> {
         let (schedule, now) = (schedule(own), clock::now());
@@ -192,11 +213,42 @@ impl Runtime {
             directory: own.directory.clone(),
             store,
             outside,
+            metrics,
             signing: Arc::new(signing),
             passwords: PasswordSignIn::start((*settings.users).clone())?,
             intake: Intake::new(),
             revocations: Arc::new(revocations),
+            removed: Mutex::default(),
         })
+    }
+
+    /// Notes which users the file no longer has. One who comes back in time stays.
+    fn note_removed(&self, before: &Users, after: &Users) {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.retain(|subject| after.with_subject(subject).is_none());
+        let gone = before.iter().map(User::subject);
+        removed.extend(gone.filter(|subject| after.with_subject(subject).is_none()));
+    }
+
+    /// Ends what the users allowed whom the file no longer has, and their sessions. What fails is tried again.
+    pub(super) async fn end_removed(&self) {
+        let removed =
+            std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner));
+        for subject in removed {
+            let own = subject.clone();
+            let end = move |rows: &mut dyn Rows| {
+                session::end_all_of_account(rows, &own)?;
+                grant::end_all_that(rows, &own, |_| true, EndedBy::UserRemoved, clock::now())
+            };
+            match self.store.write(end).await {
+                Ok(ended) => self.revoke(ended),
+                Err(error) => {
+                    tracing::warn!("the grants of a removed user have not ended yet: {error}");
+                    let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+                    removed.insert(subject);
+                }
+            }
+        }
     }
 
     /// From now on, this process refuses the tokens of these grants, which have ended.

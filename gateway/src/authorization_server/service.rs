@@ -56,6 +56,7 @@ async fn handled(server: &Server, endpoint: Endpoint, request: &LocalRequest) ->
     let answered = match endpoint {
         Endpoint::Authorize => handlers::authorize::answer(server, request).await,
         Endpoint::SignIn => handlers::sign_in::answer(server, request).await,
+        Endpoint::Callback => handlers::federation::callback::answer(server, request).await,
         Endpoint::Consent => handlers::consent::answer(server, request).await,
         Endpoint::SignOut => handlers::sign_out::answer(server, request).await,
         Endpoint::Token => handlers::token::answer(server, request).await,
@@ -125,7 +126,10 @@ fn unavailable(
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::mpsc};
+    use std::{
+        path::Path,
+        sync::{Arc, mpsc},
+    };
 
     use http::{
         HeaderMap, Method,
@@ -139,6 +143,7 @@ mod tests {
         authorization_server::store::Store,
         config::{self, Environment},
         fetch::internet::Outside,
+        telemetry::metrics::Metrics,
     };
 
     const CONFIG: &str = "\
@@ -154,7 +159,8 @@ resources:
         let config = config::parse(CONFIG, folder, &Environment::default()).unwrap();
         let own = config.authorization_server.as_ref().unwrap();
         let store = Store::open(&own.directory).unwrap();
-        Server::start(&config, own, store, Outside::default())
+        let metrics = Arc::new(Metrics::new().unwrap());
+        Server::start(&config, own, store, (Outside::default(), metrics))
             .await
             .unwrap()
     }

@@ -33,6 +33,7 @@ use super::{
     foreign::{self, Fetched},
     intake,
     keys::server_keys,
+    providers::Providers,
 };
 use crate::{
     config::{
@@ -41,6 +42,7 @@ use crate::{
         files, users_file,
     },
     fetch::internet::Outside,
+    telemetry::metrics::Metrics,
 };
 
 /// What the configuration says.
@@ -73,8 +75,12 @@ pub(super) struct Settings {
     pub(super) trust: Vec<(String, TrustedIssuer)>,
     /// Whether some client may exchange tokens.
     pub(super) has_token_exchange: bool,
-    /// Who may sign in.
+    /// Who may sign in with a password.
     pub(super) users: Arc<Users>,
+    /// Whether there is a file of users.
+    pub(super) has_passwords: bool,
+    /// With whom people sign in.
+    pub(super) providers: Arc<Providers>,
     /// The user whose name and password are filled in, in the demo only.
     pub(super) demo: Option<DemoUser>,
     /// The most bytes of a request body.
@@ -113,7 +119,7 @@ impl Settings {
     pub(super) fn new(
         config: &Config,
         own: &AuthorizationServer,
-        outside: &Outside,
+        (outside, metrics): (&Outside, &Arc<Metrics>),
         previous: Option<&Self>,
     ) -> Result<Self, ServerError> {
         let keys = server_keys::load(&own.directory, &own.key_files)?;
@@ -159,6 +165,13 @@ impl Settings {
                 .collect(),
             has_token_exchange: has_token_exchange(own),
             users: Arc::new(users),
+            has_passwords: own.users_file.is_some(),
+            providers: Arc::new(Providers::reuse_or_new(
+                previous.map(|previous| &*previous.providers),
+                config,
+                own,
+                metrics,
+            )?),
             demo: own.demo.clone(),
             body_bytes,
             refusals_per_address,

@@ -1,11 +1,13 @@
 //! What the authorization server does beside requests, as long as the process runs: it removes what has expired, rotates its signing
-//! keys, puts them in use where its tokens are verified, and answers operators.
+//! keys, puts them in use where its tokens are verified, asks the providers for their documents, ends what removed users
+//! allowed, and answers operators.
 
 use std::{sync::Arc, time::Duration};
 
 use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_oauth::{
     client::{authentication::UsedAssertion, stored::StoredClient},
+    federation::sign_in::SignIn,
     grant::{
         Grant,
         revoked::{self, Revoked, RevokedRow},
@@ -45,7 +47,9 @@ pub(crate) async fn run(server: Server, keys: impl Fn() -> Option<Arc<IssuerKeys
         publish(&server, keys),
         forget(&server),
         follow(&server),
+        end_removed(&server),
         control(&server),
+        server.settings.providers.prepare(),
     );
 }
 
@@ -106,6 +110,13 @@ fn ended(followed: Followed) -> Vec<Revoked> {
     read.collect()
 }
 
+async fn end_removed(server: &Server) {
+    loop {
+        sleep(LOOK).await;
+        server.runtime.end_removed().await;
+    }
+}
+
 async fn forget(server: &Server) {
     loop {
         sleep(FORGET).await;
@@ -121,6 +132,7 @@ fn remove_expired(rows: &mut dyn Rows, now: UnixTime, most: usize) -> Result<boo
         Kind::of::<Session>(),
         Kind::of::<RevokedRow>(),
         Kind::of::<UsedAssertion>(),
+        Kind::of::<SignIn>(),
         Kind::of::<by_subject::Entry>(),
     ];
     Ok(expiry::remove_expired(rows, &kinds, now, most)?.looked < most)

@@ -5,12 +5,16 @@ use std::{
     path::Path,
 };
 
+use mcp_gateway_oauth::{discovery::paths, federation::provider::Provider};
 use time::OffsetDateTime;
 
 use super::exit::{OK, WRONG};
 use crate::{
     clock,
-    config::{self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget, files},
+    config::{
+        self, AuthorizationServer, Config, Finding, Listener, Loaded, Resource, Source,
+        UpstreamTarget, files,
+    },
 };
 
 /// Checks a configuration and prints a summary, or all findings. Returns the exit code: 0, or 2 with findings.
@@ -86,6 +90,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         let users = users.map_or_else(|| "none".into(), |file| file.display().to_string());
         let directory = server.directory.display();
         writeln!(out, "sign-in   state in {directory}, users in {users}")?;
+        for provider in &server.providers {
+            write_provider(server, &provider.provider, out)?;
+        }
     }
     for issuer in config.issuers.values() {
         let names: Vec<_> = issuer.names.iter().map(|name| &*name.issuer).collect();
@@ -101,6 +108,34 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         }
     }
     Ok(())
+}
+
+/// What a provider is asked for, and what the operator registers there.
+fn write_provider(
+    server: &AuthorizationServer,
+    provider: &Provider,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let row = provider.preset.row();
+    let (name, preset) = (&provider.name, row.name);
+    let callback = format!("{}{}", server.issuer, paths::callback(name));
+    writeln!(
+        out,
+        "provider  {name} ({preset}): register the redirect URI {callback}"
+    )?;
+    let issuers: Vec<_> = provider
+        .issuers()
+        .into_iter()
+        .map(|(issuer, _)| issuer)
+        .collect();
+    writeln!(out, "          issuer   {}", issuers.join(", "))?;
+    writeln!(out, "          asks for {}", provider.asked_scopes())?;
+    writeln!(out, "          account  the claim {}", row.subject_claim)?;
+    let rules = match provider.may_sign_in.is_empty() {
+        true => "every account there".to_owned(),
+        false => "accounts that meet may_sign_in".to_owned(),
+    };
+    writeln!(out, "          sign-in  {rules}")
 }
 
 /// A warning about a certificate outside its validity period. The file was already checked.

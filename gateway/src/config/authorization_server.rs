@@ -1,10 +1,13 @@
 //! The checked section of the built-in authorization server.
 
+pub mod providers;
+
 use std::{path::PathBuf, time::Duration};
 
 use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::{client::model::GrantTypes, profile::Lifetimes, trust};
 
+use self::providers::ConfiguredProvider;
 use crate::config::{
     declaration::authorization_server::{AuthorizationServerLimits, Registration, Signing},
     issuer::Issuer,
@@ -15,8 +18,10 @@ use crate::config::{
 pub struct AuthorizationServer {
     /// The directory of its state: store, keys, control socket. Made with mode 0700 if it is missing.
     pub directory: PathBuf,
-    /// The file of users; without it nobody can sign in.
+    /// The file of users; without it nobody can sign in with a password.
     pub users_file: Option<PathBuf>,
+    /// Providers that people sign in with, each name once.
+    pub providers: Vec<ConfiguredProvider>,
     /// Its issuer identifier (RFC 8414 §2), without a final slash: the origin of the public URL unless configured.
     pub issuer: String,
     /// The store that several processes share; none: a file in the directory.

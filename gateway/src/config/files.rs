@@ -8,10 +8,13 @@ use std::{
     path::Path,
 };
 
+use ::aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use mcp_gateway_core::{
     seal::{SealingKey, SealingKeyError, key_bytes},
     token::key_set::{KeySet, KeySetError, ParsedKeySet},
 };
+use mcp_gateway_oauth::keys::signing_key::{SigningAlgorithm, SigningKey};
 use rustls::{
     RootCertStore,
     crypto::aws_lc_rs,
@@ -103,6 +106,11 @@ pub enum FileError {
         "must be one line of printable ASCII characters, without spaces, of at most {MAX_SECRET_BYTES} bytes"
     )]
     NotASecret,
+    /// Not a private key with which the gateway can sign.
+    #[error(
+        "contains no private key in PEM: PKCS #8 with RSA (2048 bits or more), P-256 or Ed25519"
+    )]
+    NotAClientKey,
     /// Not an image that pages can show.
     #[error("is not a PNG, JPEG, WebP or SVG image of at most {MAX_LOGO_BYTES} bytes")]
     NotALogo,
@@ -275,6 +283,37 @@ pub fn secret_line(path: &Path) -> Result<Secret, FileError> {
         return Err(FileError::NotASecret);
     }
     Ok(Secret::new(line.to_vec()))
+}
+
+/// Reads a private key with which the gateway authenticates elsewhere: PKCS #8 in PEM, of a kind that can sign.
+///
+/// # Errors
+/// The file cannot be read, is exposed, or contains no such key.
+pub fn client_key(path: &Path) -> Result<SigningKey, FileError> {
+    let pem = read_secret(path)?;
+    let Ok(PrivateKeyDer::Pkcs8(key)) = PrivateKeyDer::from_pem_slice(pem.expose()) else {
+        return Err(FileError::NotAClientKey);
+    };
+    let kinds = [
+        SigningAlgorithm::Es256,
+        SigningAlgorithm::Rs256,
+        SigningAlgorithm::EdDsa,
+    ];
+    let read = |kind| SigningKey::new(kind, key.secret_pkcs8_der()).ok();
+    kinds
+        .into_iter()
+        .find_map(read)
+        .ok_or(FileError::NotAClientKey)
+}
+
+/// The SHA-256 of the first certificate of a file, in base64url (`x5t#S256`, RFC 7515 §4.1.8).
+///
+/// # Errors
+/// The file cannot be read, or contains no certificate.
+pub fn certificate_digest(path: &Path) -> Result<String, FileError> {
+    let chain = certificates(path)?;
+    let first = chain.first().ok_or(FileError::NoCertificate)?;
+    Ok(URL_SAFE_NO_PAD.encode(digest(&SHA256, first)))
 }
 
 /// The media type of a logo, by its content.

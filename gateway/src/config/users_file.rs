@@ -244,7 +244,9 @@ mod tests {
             (ana.subject(), bo.subject()),
             ("u:ana".to_owned(), "u:7".to_owned())
         );
-        assert!(ana.may_allow("anything") && bo.may_allow("read") && !bo.may_allow("write"));
+        let (all, some) = (ana.owner(), bo.owner());
+        assert!(all.may_allow("anything"));
+        assert!(some.may_allow("read") && !some.may_allow("write"));
         assert_eq!(ana.hash().expose(), HASH);
     }
 
@@ -256,6 +258,7 @@ mod tests {
                 .unwrap()
                 .named("ana")
                 .unwrap()
+                .owner()
                 .may_allow("read")
         );
     }

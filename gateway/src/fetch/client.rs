@@ -1,11 +1,11 @@
-//! A hardened HTTP client for one issuer: it GETs a small JSON document, or returns why it could not.
+//! A hardened HTTP client for one issuer: it GETs a small JSON document, or returns why it could not. [`Fetcher::call`] also POSTs forms.
 
 use std::{path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{ACCEPT, AUTHORIZATION},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use mcp_gateway_core::http::{authority::Authority, outbound::host::Host};
@@ -13,6 +13,7 @@ use reqwest::{Certificate, Client, Url, redirect};
 
 use super::{
     bearer::Bearer,
+    call::{Answered, FORM, Outgoing},
     environment::proxy_variable,
     error::{FetchError, Via},
     http1::AGENT,
@@ -115,23 +116,31 @@ impl Fetcher {
 
     /// The whole body of a 200 answer to `GET url`, within the deadline.
     pub(crate) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
+        self.within_deadline(url, self.fetch(url)).await
+    }
+
+    /// The answer to a call, whatever its status but a redirect, within the deadline.
+    pub(crate) async fn call(&self, url: &str, call: &Outgoing) -> Result<Answered, FetchError> {
+        self.within_deadline(url, self.answered(url, call)).await
+    }
+
+    async fn within_deadline<T>(
+        &self,
+        url: &str,
+        work: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
         if !self.allow_http && is_insecure(url) {
             return Err(FetchError::Insecure(url.to_owned()));
         }
-        tokio::time::timeout(self.deadline, self.fetch(url))
+        tokio::time::timeout(self.deadline, work)
             .await
             .unwrap_or_else(|_| Err(self.late(self.deadline)))
     }
 
     async fn fetch(&self, address: &str) -> Result<Bytes, FetchError> {
-        let url = Url::parse(address)
-            .map_err(|error| FetchError::Document(format!("{address} is not a URL: {error}")))?;
-        let proxy = self.proxy.as_ref().filter(|proxy| proxy.is_used_for(&url));
-        let answer = match proxy {
-            Some(proxy) => self.get_through(proxy, &url).await?,
-            None => self.get_directly(&url).await?,
-        };
-        let via = proxy.map(ProxyClient::via).unwrap_or_default();
+        let url = parsed(address)?;
+        let get = Outgoing::get(self.authorization(&url)?);
+        let (answer, via) = self.send(&url, &get).await?;
         let url_shown = address.to_owned();
         match answer.status() {
             StatusCode::OK => {}
@@ -147,13 +156,38 @@ impl Fetcher {
         self.body(url_shown, answer.into_body(), via).await
     }
 
-    async fn get_directly(&self, url: &Url) -> Result<Answer, FetchError> {
+    async fn answered(&self, address: &str, call: &Outgoing) -> Result<Answered, FetchError> {
+        let (answer, via) = self.send(&parsed(address)?, call).await?;
+        let (url, status) = (address.to_owned(), answer.status());
+        if status.is_redirection() {
+            return Err(FetchError::Redirect(url));
+        }
+        let body = self.body(url, answer.into_body(), via).await?;
+        Ok(Answered {
+            status: status.as_u16(),
+            body,
+        })
+    }
+
+    async fn send(&self, url: &Url, call: &Outgoing) -> Result<(Answer, Via), FetchError> {
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.is_used_for(url));
+        let answer = match proxy {
+            Some(proxy) => send_through(proxy, url, call).await?,
+            None => self.send_directly(url, call).await?,
+        };
+        Ok((answer, proxy.map(ProxyClient::via).unwrap_or_default()))
+    }
+
+    async fn send_directly(&self, url: &Url, call: &Outgoing) -> Result<Answer, FetchError> {
         let mut request = self
             .direct
-            .get(url.clone())
+            .request(call.method(), url.clone())
             .header(ACCEPT, "application/json");
-        if let Some(value) = self.authorization(url)? {
+        if let Some(value) = &call.authorization {
             request = request.header(AUTHORIZATION, value);
+        }
+        if let Some(form) = &call.form {
+            request = request.header(CONTENT_TYPE, FORM).body(form.clone());
         }
         let answer = request.send().await;
         let answer = answer.map_err(|error| FetchError::Connection {
@@ -162,11 +196,6 @@ impl Fetcher {
             via: Via::default(),
         })?;
         let answer = Response::<reqwest::Body>::from(answer);
-        Ok(answer.map(|body| body.map_err(|error| root_cause(&error)).boxed_unsync()))
-    }
-
-    async fn get_through(&self, proxy: &ProxyClient, url: &Url) -> Result<Answer, FetchError> {
-        let answer = proxy.get(url, self.authorization(url)?).await?;
         Ok(answer.map(|body| body.map_err(|error| root_cause(&error)).boxed_unsync()))
     }
 
@@ -206,6 +235,20 @@ impl Fetcher {
             _ => String::new(),
         }
     }
+}
+
+fn parsed(address: &str) -> Result<Url, FetchError> {
+    Url::parse(address)
+        .map_err(|error| FetchError::Document(format!("{address} is not a URL: {error}")))
+}
+
+async fn send_through(
+    proxy: &ProxyClient,
+    url: &Url,
+    call: &Outgoing,
+) -> Result<Answer, FetchError> {
+    let answer = proxy.send(url, call).await?;
+    Ok(answer.map(|body| body.map_err(|error| root_cause(&error)).boxed_unsync()))
 }
 
 fn authorities(path: &Path) -> Result<Vec<Certificate>, FetchError> {

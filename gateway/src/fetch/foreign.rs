@@ -15,7 +15,7 @@ use http::{
         ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT,
     },
 };
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use mcp_gateway_core::http::outbound::{
@@ -238,14 +238,14 @@ impl fmt::Debug for ForeignClient {
     }
 }
 
-fn request(url: &ForeignUrl) -> Result<Request<Empty<Bytes>>, ForeignError> {
+fn request(url: &ForeignUrl) -> Result<Request<Full<Bytes>>, ForeignError> {
     Request::get(url.target())
         .header(HOST, url.host())
         .header(USER_AGENT, AGENT)
         .header(ACCEPT, "application/json")
         .header(ACCEPT_ENCODING, "identity")
         .header(CONNECTION, "close")
-        .body(Empty::new())
+        .body(Full::default())
         .map_err(|error| ForeignError::Connection(error.to_string()))
 }
 

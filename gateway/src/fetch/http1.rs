@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
@@ -24,7 +24,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Sends requests on one connection.
-pub(super) type Sender = SendRequest<Empty<Bytes>>;
+pub(super) type Sender = SendRequest<Full<Bytes>>;
 
 /// TLS that trusts these certificates.
 pub(super) fn tls(roots: RootCertStore) -> TlsConnector {
@@ -56,7 +56,7 @@ pub(super) async fn secured<S: Stream>(
 /// Begins HTTP/1.1. Somebody must drive the connection.
 pub(super) async fn begin<S: Stream + 'static>(
     stream: S,
-) -> Result<(Sender, Connection<TokioIo<S>, Empty<Bytes>>), String> {
+) -> Result<(Sender, Connection<TokioIo<S>, Full<Bytes>>), String> {
     let handshake = http1::Builder::new()
         .max_buf_size(MAX_BUFFER)
         .handshake(TokioIo::new(stream));

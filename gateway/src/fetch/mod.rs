@@ -1,10 +1,11 @@
 //! The outbound HTTP clients and their guards: the only place that names reqwest.
 //!
 //! [`client`] fetches a document that the operator named, directly or through a [`proxy`]; [`bearer`] is a credential that goes
-//! with a request. [`foreign`] fetches documents at URLs that strangers choose, over [`internet`]. [`http1`]: TLS and HTTP/1.1 on
+//! with a request, [`call`] what a request is. [`foreign`] fetches documents at URLs that strangers choose, over [`internet`]. [`http1`]: TLS and HTTP/1.1 on
 //! one connection.
 
 mod bearer;
+pub(crate) mod call;
 pub(crate) mod client;
 mod environment;
 pub(crate) mod error;

@@ -11,9 +11,9 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{
     HeaderValue, Request, Response, StatusCode, Uri,
-    header::{ACCEPT, AUTHORIZATION, HOST, PROXY_AUTHORIZATION, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, PROXY_AUTHORIZATION, USER_AGENT},
 };
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use mcp_gateway_core::http::{authority::Scheme, outbound::host::Host};
@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
+    call::{FORM, Outgoing},
     error::{FetchError, Via},
     http1::{AGENT, Sender, bare, handshake, secured, system_roots, tls},
 };
@@ -88,20 +89,20 @@ impl ProxyClient {
         format!("{}://{}", self.proxy.scheme, self.proxy.authority)
     }
 
-    /// Sends `GET url` with this `Authorization`.
+    /// Sends a call to this URL.
     ///
     /// # Errors
     /// The proxy or, through it, the destination cannot be reached, or the proxy refused.
-    pub(super) async fn get(
+    pub(super) async fn send(
         &self,
         url: &Url,
-        authorization: Option<HeaderValue>,
+        call: &Outgoing,
     ) -> Result<Response<Incoming>, FetchError> {
         if url.scheme() == "https" {
-            return self.get_in_tunnel(url, authorization).await;
+            return self.send_in_tunnel(url, call).await;
         }
         let failed = |error: hyper::Error| self.failed(root_cause(&error));
-        let mut request = get(url.as_str(), url, authorization)?;
+        let mut request = request(url.as_str(), url, call)?;
         if let Some(credentials) = self.credentials()? {
             let headers = request.headers_mut();
             headers.insert(PROXY_AUTHORIZATION, credentials);
@@ -116,10 +117,10 @@ impl ProxyClient {
         }
     }
 
-    async fn get_in_tunnel(
+    async fn send_in_tunnel(
         &self,
         url: &Url,
-        authorization: Option<HeaderValue>,
+        call: &Outgoing,
     ) -> Result<Response<Incoming>, FetchError> {
         let failed = |problem| FetchError::Connection {
             url: url.as_str().to_owned(),
@@ -136,7 +137,7 @@ impl ProxyClient {
             || url.path().to_owned(),
             |query| format!("{}?{query}", url.path()),
         );
-        let request = get(&path, url, authorization)?;
+        let request = request(&path, url, call)?;
         let answer = sender.send_request(request).await;
         answer.map_err(|error| failed(root_cause(&error)))
     }
@@ -153,7 +154,7 @@ impl ProxyClient {
             request = request.header(PROXY_AUTHORIZATION, credentials);
         }
         let request = request
-            .body(Empty::new())
+            .body(Full::default())
             .map_err(|error| self.failed(error.to_string()))?;
         let failed = |error: hyper::Error| self.failed(root_cause(&error));
         let mut sender = self.open().await?;
@@ -213,12 +214,8 @@ impl ProxyClient {
     }
 }
 
-/// `GET` with this target in the request line.
-fn get(
-    target: &str,
-    url: &Url,
-    authorization: Option<HeaderValue>,
-) -> Result<Request<Empty<Bytes>>, FetchError> {
+/// A call with this target in the request line.
+fn request(target: &str, url: &Url, call: &Outgoing) -> Result<Request<Full<Bytes>>, FetchError> {
     let unfit = |error: String| FetchError::Document(format!("{url}: {error}"));
     let uri: Uri = target
         .parse()
@@ -227,15 +224,20 @@ fn get(
         Some(_) => authority(url),
         None => url.host_str().unwrap_or_default().to_owned(),
     };
-    let mut request = Request::get(uri)
+    let mut request = Request::builder()
+        .method(call.method())
+        .uri(uri)
         .header(HOST, host)
         .header(USER_AGENT, AGENT)
         .header(ACCEPT, "application/json");
-    if let Some(value) = authorization {
+    if let Some(value) = &call.authorization {
         request = request.header(AUTHORIZATION, value);
     }
+    if call.form.is_some() {
+        request = request.header(CONTENT_TYPE, FORM);
+    }
     request
-        .body(Empty::new())
+        .body(Full::new(call.form.clone().unwrap_or_default()))
         .map_err(|error| unfit(error.to_string()))
 }
 
@@ -319,7 +321,7 @@ mod tests {
         ] {
             let url = Url::parse(url).unwrap();
             assert_eq!(authority(&url), tunnel);
-            let request = get("/x", &url, None).unwrap();
+            let request = request("/x", &url, &Outgoing::get(None)).unwrap();
             assert_eq!(request.headers()[HOST], host);
         }
     }

@@ -5,6 +5,7 @@ use http::Method;
 use super::paths;
 
 const SEND: &[Method] = &[Method::POST];
+const ASK: &[Method] = &[Method::GET];
 const ASK_AND_SEND: &[Method] = &[Method::GET, Method::POST];
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 /// RFC 7592 §2.
@@ -17,6 +18,8 @@ pub enum Endpoint {
     Authorize,
     /// `/sign-in`.
     SignIn,
+    /// `/callback/{provider}`: [`paths::provider_of`] reads the provider.
+    Callback,
     /// `/consent`.
     Consent,
     /// `/sign-out`.
@@ -46,7 +49,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Every endpoint with its path, the one with a client id excepted.
+    /// Every endpoint with its path, those with a client id or a provider excepted.
     const PATHS: [(Self, &'static str); 14] = [
         (Self::Authorize, paths::AUTHORIZE),
         (Self::SignIn, paths::SIGN_IN),
@@ -68,13 +71,19 @@ impl Endpoint {
     pub fn of(path: &str) -> Option<Self> {
         let fixed = Self::PATHS.iter().find(|(_, own)| *own == path);
         let fixed = fixed.map(|(endpoint, _)| *endpoint);
-        fixed.or_else(|| paths::client_of(path).map(|_| Self::ClientConfiguration))
+        fixed
+            .or_else(|| paths::client_of(path).map(|_| Self::ClientConfiguration))
+            .or_else(|| paths::provider_of(path).map(|_| Self::Callback))
     }
 
-    /// Its path; that of the client configuration endpoint without the client id.
+    /// Its path; that of the client configuration endpoint without the client id, that of the callback without the provider.
     pub fn path(self) -> &'static str {
         let own = Self::PATHS.iter().find(|(endpoint, _)| *endpoint == self);
-        own.map_or(paths::REGISTER, |(_, path)| path)
+        let below = match self {
+            Self::Callback => paths::CALLBACK,
+            _ => paths::REGISTER,
+        };
+        own.map_or(below, |(_, path)| path)
     }
 
     /// A short name, for logs and metrics.
@@ -82,6 +91,7 @@ impl Endpoint {
         match self {
             Self::Authorize => "authorize",
             Self::SignIn => "sign_in",
+            Self::Callback => "callback",
             Self::Consent => "consent",
             Self::SignOut => "sign_out",
             Self::Token => "token",
@@ -102,6 +112,7 @@ impl Endpoint {
     pub const fn methods(self) -> &'static [Method] {
         match self {
             Self::Authorize | Self::SignOut => ASK_AND_SEND,
+            Self::Callback => ASK,
             Self::SignIn
             | Self::Consent
             | Self::Token
@@ -131,6 +142,7 @@ impl Endpoint {
             | Self::OpenIdConfiguration => true,
             Self::Authorize
             | Self::SignIn
+            | Self::Callback
             | Self::Consent
             | Self::SignOut
             | Self::StyleSheet
@@ -174,6 +186,9 @@ mod tests {
         let client = paths::client_configuration("AAAAAAAAAAAAAAAAAAAAAA");
         assert_eq!(Endpoint::of(&client), Some(Endpoint::ClientConfiguration));
         assert_eq!(paths::client_of(&client), Some("AAAAAAAAAAAAAAAAAAAAAA"));
+        let callback = paths::callback("corporate");
+        assert_eq!(Endpoint::of(&callback), Some(Endpoint::Callback));
+        assert_eq!(paths::provider_of(&callback), Some("corporate"));
     }
 
     #[test]
@@ -195,6 +210,10 @@ mod tests {
             "/register/..",
             "/register//a",
             "/oauth/logo/x",
+            "/callback",
+            "/callback/",
+            "/callback/a/b",
+            "/callback/a%2fb",
             "/.well-known/oauth-authorization-server/",
             "/.well-known/oauth-authorization-server/mcp",
             &long,

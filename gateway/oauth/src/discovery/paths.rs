@@ -7,6 +7,8 @@ pub const AUTHORIZE: &str = "/authorize";
 pub const SIGN_IN: &str = "/sign-in";
 /// Where the consent page sends its form.
 pub const CONSENT: &str = "/consent";
+/// Where providers send browsers back to, each below it.
+pub const CALLBACK: &str = "/callback";
 /// Signs a browser out.
 pub const SIGN_OUT: &str = "/sign-out";
 /// The token endpoint (RFC 6749 §3.2).
@@ -38,10 +40,24 @@ pub fn client_configuration(client_id: &str) -> String {
     format!("{REGISTER}/{client_id}")
 }
 
+/// The path where a provider sends browsers back to.
+pub fn callback(provider: &str) -> String {
+    format!("{CALLBACK}/{provider}")
+}
+
+/// The provider that the path of a callback names.
+pub fn provider_of(path: &str) -> Option<&str> {
+    let name = path.strip_prefix(CALLBACK)?.strip_prefix('/')?;
+    is_word(name).then_some(name)
+}
+
 /// The client that the path of a client configuration endpoint names.
 pub fn client_of(path: &str) -> Option<&str> {
     let id = path.strip_prefix(REGISTER)?.strip_prefix('/')?;
+    is_word(id).then_some(id)
+}
+
+fn is_word(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_id = (1..=MOST_CLIENT_ID).contains(&id.len()) && id.bytes().all(is_allowed);
-    is_id.then_some(id)
+    (1..=MOST_CLIENT_ID).contains(&text.len()) && text.bytes().all(is_allowed)
 }

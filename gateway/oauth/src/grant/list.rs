@@ -67,7 +67,7 @@ fn read(key: &[u8], row: &[u8]) -> Result<(Id, Grant), StoreError> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 
     use super::*;
@@ -84,6 +84,7 @@ pub(super) mod tests {
             standing: crate::client::standing::Standing::Public,
             subject: subject.to_owned(),
             identity: String::new(),
+            vouched: None,
             resource: "https://mcp.example/mcp".to_owned(),
             scopes: ScopeSetText(ScopeSet::parse("read").unwrap()),
             created: at(1000),

@@ -15,3 +15,4 @@ pub use end::{Batch, Ending, end, end_all_of_client, end_all_of_subject};
 pub use list::{Filter, Page, find, list};
 pub use model::{Ended, EndedBy, Grant};
 pub use revoked::Revoked;
+pub use room::end_all_that;

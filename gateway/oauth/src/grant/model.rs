@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     client::standing::Standing,
+    owner::Vouched,
     profile::Lifetimes,
     store::{
         rows::Table,
@@ -31,6 +32,9 @@ pub struct Grant {
     /// Which person that was: [`User::identity`](crate::session::user::User::identity). A grant without one is of nobody who is known.
     #[serde(default)]
     pub identity: String,
+    /// What the provider of that person's account said; none for users of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<Vouched>,
     /// The resource: the `aud` of its tokens.
     pub resource: String,
     /// What was allowed. A refresh may ask for less, and for this much again later.
@@ -82,6 +86,12 @@ pub enum EndedBy {
     Operator,
     /// Its user had too many, and this one was not used for the longest time.
     Limit,
+    /// Its user signed out of the session that it rests on.
+    SignedOut,
+    /// The provider no longer knows the account, or has locked it out.
+    Provider,
+    /// The users file no longer has its user.
+    UserRemoved,
 }
 
 impl EndedBy {
@@ -93,6 +103,9 @@ impl EndedBy {
             Self::Client => "client",
             Self::Operator => "operator",
             Self::Limit => "limit",
+            Self::SignedOut => "signed_out",
+            Self::Provider => "provider",
+            Self::UserRemoved => "user_removed",
         }
     }
 }

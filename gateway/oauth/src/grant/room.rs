@@ -1,4 +1,5 @@
-//! How many grants a user may have: at one more, the one ends that was not used for the longest time.
+//! The grants of one user, found by the index of subjects: how many there may be (at one more, the one ends that was not used for the
+//! longest time), and those that end together.
 
 use mcp_gateway_core::time::UnixTime;
 
@@ -49,6 +50,32 @@ pub fn insert(
     }
     table::insert(rows, id.as_bytes(), grant)?;
     owner.add(rows, id.as_bytes(), now, grant.end.0)?;
+    Ok(ended)
+}
+
+/// Ends these grants of a user. Returns whose access tokens are refused from now on.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn end_all_that(
+    rows: &mut dyn Rows,
+    subject: &str,
+    which: impl Fn(&Grant) -> bool,
+    why: EndedBy,
+    now: UnixTime,
+) -> Result<Vec<Revoked>, StoreError> {
+    let owner = Owner {
+        table: Table::Grants,
+        subject,
+    };
+    let mut ended = Vec::new();
+    for named in owner.all(rows)? {
+        let found = table::get::<Grant>(rows, &named.key)?;
+        if found.as_ref().is_some_and(&which) {
+            let id = id_of(Table::Grants, &named.key)?;
+            ended.extend(end(rows, id, why, now)?.revoked());
+        }
+    }
     Ok(ended)
 }
 

@@ -42,6 +42,8 @@ pub enum Purpose {
     Interaction,
     /// The keys that sign access tokens, in a store that several processes share.
     SigningKeys,
+    /// What a provider gave to be asked again.
+    ProviderToken,
 }
 
 impl Purpose {
@@ -55,6 +57,7 @@ impl Purpose {
             Self::SessionCookie => b"session cookie",
             Self::Interaction => b"interaction",
             Self::SigningKeys => b"signing keys",
+            Self::ProviderToken => b"provider token",
         }
     }
 }

@@ -121,7 +121,19 @@ impl SigningKey {
     /// # Errors
     /// [`SigningKeyError::Signing`].
     pub fn sign(&self, claims: &[u8]) -> Result<Secret, SigningKeyError> {
-        let input = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(claims));
+        self.sign_encoded(&self.header, claims)
+    }
+
+    /// A token of these claims with this header, which must name the key's algorithm.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Signing`].
+    pub fn sign_with(&self, header: &Value, claims: &[u8]) -> Result<Secret, SigningKeyError> {
+        self.sign_encoded(&URL_SAFE_NO_PAD.encode(header.to_string()), claims)
+    }
+
+    fn sign_encoded(&self, header: &str, claims: &[u8]) -> Result<Secret, SigningKeyError> {
+        let input = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
         let signature = self.pair.sign(input.as_bytes());
         let signature = signature.ok_or(SigningKeyError::Signing(self.algorithm))?;
         let signature = URL_SAFE_NO_PAD.encode(signature);

@@ -38,7 +38,7 @@ pub struct Consent<'a> {
 }
 
 /// How far people can believe what a client says of itself.
-enum Standing {
+pub(super) enum Standing {
     Configured,
     Document { host: String },
     Shipped { host: String, since: String },
@@ -47,7 +47,7 @@ enum Standing {
 }
 
 impl Standing {
-    fn of(client: &Client) -> Self {
+    pub(super) fn of(client: &Client) -> Self {
         match &client.origin {
             ClientOrigin::Configured => Self::Configured,
             ClientOrigin::Registered { .. } | ClientOrigin::Machine { .. } => Self::Registered,
@@ -65,7 +65,18 @@ impl Standing {
         }
     }
 
-    const fn is_verified(&self) -> bool {
+    /// In a sentence.
+    pub(super) fn sentence(&self) -> String {
+        match self {
+            Self::Configured => "Set up by the operator of this server".to_owned(),
+            Self::Document { host } => format!("{host} says that this is its application"),
+            Self::Shipped { host, .. } => format!("Known as an application of {host}"),
+            Self::Registered => "Not verified: anybody can register under this name".to_owned(),
+            Self::Unknown => "Not verified: this server does not know it".to_owned(),
+        }
+    }
+
+    pub(super) const fn is_verified(&self) -> bool {
         !matches!(self, Self::Registered | Self::Unknown)
     }
 

@@ -234,11 +234,16 @@ pub fn completed(branding: &Branding) -> String {
     Page::new(branding, "Already answered", &paragraphs).text()
 }
 
-/// The page after signing out.
-pub fn signed_out(branding: &Branding) -> String {
+/// The page after signing out. `stays_connected`: whether applications do.
+pub fn signed_out(branding: &Branding, stays_connected: bool) -> String {
     let paragraphs = [
         "You are signed out of this server in this browser.",
-        "Applications that you allowed stay connected. You can close this window.",
+        match stays_connected {
+            true => "Applications that you allowed stay connected. You can close this window.",
+            false => {
+                "Applications that you allowed in this browser are disconnected. You can close this window."
+            }
+        },
     ];
     Page::new(branding, "Signed out", &paragraphs).text()
 }
@@ -267,25 +272,25 @@ struct Fact {
 }
 
 /// A link that looks like a button.
-struct Link<'a> {
-    target: &'a str,
-    label: &'static str,
+pub(super) struct Link<'a> {
+    pub(super) target: &'a str,
+    pub(super) label: &'static str,
 }
 
 #[derive(Template)]
 #[template(path = "message.html")]
-struct Page<'a> {
-    page: Layout<'a>,
+pub(super) struct Page<'a> {
+    pub(super) page: Layout<'a>,
     heading: &'a str,
-    paragraphs: Vec<String>,
+    pub(super) paragraphs: Vec<String>,
     steps: &'a [&'a str],
-    link: Option<Link<'a>>,
+    pub(super) link: Option<Link<'a>>,
     sign_out: Option<&'a str>,
     facts: Vec<Fact>,
 }
 
 impl<'a> Page<'a> {
-    fn new(branding: &'a Branding, heading: &'a str, paragraphs: &[&str]) -> Self {
+    pub(super) fn new(branding: &'a Branding, heading: &'a str, paragraphs: &[&str]) -> Self {
         Self {
             page: Layout::new(branding, heading),
             heading,
@@ -304,11 +309,11 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn request_id(&mut self, id: Option<&str>) {
+    pub(super) fn request_id(&mut self, id: Option<&str>) {
         self.fact("Request ID", id.unwrap_or_default());
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.render().unwrap_or_default()
     }
 }

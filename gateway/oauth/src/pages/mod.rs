@@ -11,6 +11,7 @@ mod layout;
 pub mod message;
 pub mod shown;
 pub mod sign_in;
+pub mod sign_in_failed;
 pub mod style;
 
 pub use branding::{Branding, Colour};
@@ -20,7 +21,8 @@ pub use message::{
     ClientUnknown, Fault, FaultView, NothingToAllow, Unavailable, Why, client_unknown, completed,
     fault, nothing_to_allow, sign_out, signed_out, unavailable,
 };
-pub use sign_in::{SignIn, SignInError, sign_in};
+pub use sign_in::{AskedBy, ProviderButton, SignIn, SignInError, sign_in};
+pub use sign_in_failed::{SignInFailed, sign_in_failed};
 
 #[cfg(test)]
 mod tests;

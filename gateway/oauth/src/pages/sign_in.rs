@@ -1,13 +1,20 @@
-//! The page on which people sign in.
+//! The page on which people sign in: with name and password, with a provider, or with one of several. For clients that the operator does
+//! not know it is also the page that says who asks before anybody leaves for a provider.
 
 use askama::Template;
+use serde::{Deserialize, Serialize};
 
 use super::{
     branding::Branding,
+    consent::Standing,
     layout::Layout,
-    shown::{self, shown, shown_time},
+    shown::{self, shown, shown_text, shown_time},
 };
-use crate::session::user::{MAX_NAME, is_visible};
+use crate::{
+    client::model::Client,
+    redirect_uri::ShownDestination,
+    session::user::{MAX_NAME, is_visible},
+};
 
 /// What the sign-in page needs.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +23,12 @@ pub struct SignIn<'a> {
     pub branding: &'a Branding,
     /// What the client calls itself.
     pub client: Option<&'a str>,
+    /// Who asks, where people should know before they leave for a provider.
+    pub asked_by: Option<&'a AskedBy>,
+    /// The providers that people can sign in with.
+    pub providers: &'a [ProviderButton<'a>],
+    /// Whether people can sign in with name and password.
+    pub has_password: bool,
     /// The sealed interaction (`interaction`).
     pub interaction: &'a str,
     /// The user name that is filled in: what was typed before.
@@ -24,6 +37,43 @@ pub struct SignIn<'a> {
     pub demo_password: Option<&'a str>,
     /// What was wrong with the last attempt.
     pub error: Option<SignInError>,
+}
+
+/// A provider that people can sign in with.
+#[derive(Clone, Copy, Debug)]
+pub struct ProviderButton<'a> {
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// What people call it.
+    pub label: &'a str,
+}
+
+/// Who asks, and where the answer goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedBy {
+    standing: String,
+    is_verified: bool,
+    scheme: String,
+    host: String,
+}
+
+impl AskedBy {
+    /// Of this client, whose answer goes there.
+    pub fn new(client: &Client, destination: &ShownDestination) -> Self {
+        let standing = Standing::of(client);
+        Self {
+            standing: standing.sentence(),
+            is_verified: standing.is_verified(),
+            scheme: match destination.is_private_scheme {
+                true => format!("{}:", destination.scheme),
+                false => format!("{}://", destination.scheme),
+            },
+            host: match destination.is_private_scheme {
+                true => String::new(),
+                false => destination.host.clone(),
+            },
+        }
+    }
 }
 
 /// What was wrong with the last attempt to sign in.
@@ -67,11 +117,20 @@ impl SignInError {
     }
 }
 
+/// A button on the page.
+struct Button {
+    name: String,
+    label: String,
+}
+
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct Page<'a> {
     page: Layout<'a>,
     client: Option<String>,
+    asked_by: Option<&'a AskedBy>,
+    providers: Vec<Button>,
+    has_password: bool,
     interaction: &'a str,
     user: String,
     password: &'a str,
@@ -92,6 +151,9 @@ pub fn sign_in(view: &SignIn<'_>) -> String {
     let page = Page {
         page: Layout::new(view.branding, &format!("{begin}Sign in")),
         client: client.map(|client| client.text),
+        asked_by: view.asked_by,
+        providers: view.providers.iter().map(button).collect(),
+        has_password: view.has_password,
         interaction: view.interaction,
         user: visible(view.user),
         password: view.demo_password.unwrap_or_default(),
@@ -105,6 +167,13 @@ pub fn sign_in(view: &SignIn<'_>) -> String {
         },
     };
     page.render().unwrap_or_default()
+}
+
+fn button(provider: &ProviderButton<'_>) -> Button {
+    Button {
+        name: provider.name.to_owned(),
+        label: shown_text(provider.label, shown::MAX_NAME),
+    }
 }
 
 /// What is filled in again of a user name: no more than a name can be.

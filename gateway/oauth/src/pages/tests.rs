@@ -2,7 +2,7 @@
 
 use mcp_gateway_core::scope::ScopeSet;
 
-use super::*;
+use super::{sign_in_failed::Problem, *};
 use crate::{
     client::model::{Client, ClientMethod, ClientOrigin, DocumentSource, GrantTypes},
     profile::{ResourceProfile, ScopeProfile},
@@ -101,6 +101,9 @@ fn every_page(text: &str) -> Vec<(&'static str, String)> {
     let named = client(Some(text), text, registered());
     let sign_in = |error| {
         sign_in(&SignIn {
+            asked_by: None,
+            providers: &[],
+            has_password: true,
             branding,
             client: Some(text),
             interaction: text,
@@ -110,7 +113,31 @@ fn every_page(text: &str) -> Vec<(&'static str, String)> {
         })
     };
     let fault = |fault: &Fault| fault_page(branding, fault, text);
+    let asked_by = AskedBy::new(&named, &web(text));
+    let failed = |problem| {
+        sign_in_failed(&SignInFailed {
+            branding,
+            provider: text,
+            problem,
+            again: Some("/authorize?client_id=a"),
+            request_id: Some(text),
+        })
+    };
     vec![
+        (
+            "providers",
+            providers_page(branding, text, &asked_by, false),
+        ),
+        (
+            "providers and password",
+            providers_page(branding, text, &asked_by, true),
+        ),
+        ("provider unavailable", failed(Problem::Unavailable)),
+        ("provider wrong", failed(Problem::Wrong)),
+        ("provider denied", failed(Problem::Denied)),
+        ("not allowed", failed(Problem::NotAllowed)),
+        ("groups left out", failed(Problem::LeftOut)),
+        ("too long", failed(Problem::TooLong)),
         ("sign-in", sign_in(None)),
         ("sign-in, wrong", sign_in(Some(SignInError::Wrong))),
         (
@@ -160,9 +187,29 @@ fn every_page(text: &str) -> Vec<(&'static str, String)> {
             }),
         ),
         ("completed", completed(branding)),
-        ("signed out", signed_out(branding)),
+        ("signed out", signed_out(branding, true)),
         ("sign out", sign_out(branding, Some(text), text)),
     ]
+}
+
+fn providers_page(
+    branding: &Branding,
+    text: &str,
+    asked_by: &AskedBy,
+    has_password: bool,
+) -> String {
+    let label = |name| ProviderButton { name, label: text };
+    sign_in(&SignIn {
+        branding,
+        client: Some(text),
+        asked_by: Some(asked_by),
+        providers: &[label("corporate"), label("github")],
+        has_password,
+        interaction: text,
+        user: "",
+        demo_password: None,
+        error: None,
+    })
 }
 
 fn fault_page(branding: &Branding, fault: &Fault, id: &str) -> String {
@@ -343,6 +390,9 @@ fn denying_is_as_easy_as_allowing() {
 #[test]
 fn an_error_is_connected_to_the_fields_and_the_name_is_kept() {
     let page = sign_in(&SignIn {
+        asked_by: None,
+        providers: &[],
+        has_password: true,
         branding: &branding("Tasks"),
         client: None,
         interaction: "c2VhbGVk",

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{cookie::Browser, user::User};
 use crate::{
+    owner::{ResourceOwner, Vouched},
     profile::Lifetimes,
     store::{
         by_subject::Owner,
@@ -23,6 +24,9 @@ pub const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// Earlier names of a browser that are kept: of its last sign-ins.
 pub const MAX_EARLIER: usize = 8;
 
+/// The identity of an account at a provider: its `sub` is that of one person. No password's version is as short.
+const ACCOUNT: &str = "account";
+
 /// Rows that are read at once where all sessions are looked at.
 const BATCH: usize = 256;
 
@@ -33,8 +37,12 @@ pub struct Session {
     pub subject: String,
     /// The user's name, as the users file spells it.
     pub name: String,
-    /// Which password the user signed in with: [`User::password_version`].
+    /// Which password the user signed in with: [`User::password_version`]; empty for an account at a provider.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub password: String,
+    /// What the provider of the account said; none for users of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<Vouched>,
     /// When the user signed in (`auth_time`).
     pub signed_in: UnixTimeText,
     /// When it was last used, to the minute.
@@ -65,7 +73,21 @@ impl Session {
 
     /// Whether it is a session of this user with the present password.
     pub fn is_of(&self, user: &User) -> bool {
-        self.subject == user.subject() && self.password == user.password_version()
+        self.vouched.is_none()
+            && self.subject == user.subject()
+            && self.password == user.password_version()
+    }
+
+    /// Whose session it is, for an account at a provider. Whether the provider is still there, and its rules the same, the caller knows.
+    pub fn account(&self) -> Option<ResourceOwner> {
+        let vouched = self.vouched.clone()?;
+        Some(ResourceOwner {
+            subject: self.subject.clone(),
+            identity: ACCOUNT.to_owned(),
+            name: self.name.clone(),
+            scopes: vouched.scopes.clone().map(|scopes| scopes.0),
+            vouched: Some(vouched),
+        })
     }
 
     /// Whether its use should be written down: [`touch`].
@@ -80,7 +102,39 @@ impl Session {
     }
 }
 
-/// Signs a user in: writes the session of `browser`, whose cookie must be new, and ends the one of `before`, the cookie that the
+/// Who signs in.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    subject: String,
+    name: String,
+    password: String,
+    vouched: Option<Vouched>,
+}
+
+impl Newcomer {
+    /// An account at a provider, with its `sub` and its name.
+    pub const fn account(subject: String, name: String, vouched: Vouched) -> Self {
+        Self {
+            subject,
+            name,
+            password: String::new(),
+            vouched: Some(vouched),
+        }
+    }
+}
+
+impl From<&User> for Newcomer {
+    fn from(user: &User) -> Self {
+        Self {
+            subject: user.subject(),
+            name: user.name().to_owned(),
+            password: user.password_version(),
+            vouched: None,
+        }
+    }
+}
+
+/// Signs somebody in: writes the session of `browser`, whose cookie must be new, and ends the one of `before`, the cookie that the
 /// browser had. Where the user has `most` sessions then, the oldest ones end, so that this is within them.
 ///
 /// # Errors
@@ -89,7 +143,7 @@ pub fn start(
     rows: &mut dyn Rows,
     browser: &Browser,
     before: Option<&Browser>,
-    user: &User,
+    newcomer: &Newcomer,
     (lifetimes, most): (&Lifetimes, usize),
     now: UnixTime,
 ) -> Result<Session, StoreError> {
@@ -97,11 +151,12 @@ pub fn start(
         None => Vec::new(),
         Some(before) => ended(rows, before, now)?,
     };
-    make_room(rows, &user.subject(), most, now)?;
+    make_room(rows, &newcomer.subject, most, now)?;
     let session = Session {
-        subject: user.subject(),
-        name: user.name().to_owned(),
-        password: user.password_version(),
+        subject: newcomer.subject.clone(),
+        name: newcomer.name.clone(),
+        password: newcomer.password.clone(),
+        vouched: newcomer.vouched.clone(),
         signed_in: UnixTimeText(now),
         used: UnixTimeText(now),
         idle_end: UnixTimeText(now.plus(lifetimes.session_idle)),
@@ -195,6 +250,18 @@ pub fn end(rows: &mut dyn Rows, browser: &Browser) -> Result<(), StoreError> {
     rows.remove(Table::Sessions, browser.as_bytes())
 }
 
+/// Ends all sessions of a user, found by the index of subjects.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn end_all_of_account(rows: &mut dyn Rows, subject: &str) -> Result<(), StoreError> {
+    for named in owner(subject).all(rows)? {
+        rows.remove(Table::Sessions, &named.key)?;
+        named.forget(rows)?;
+    }
+    Ok(())
+}
+
 /// Ends all sessions of a user, and returns how many. It looks at every session.
 ///
 /// # Errors
@@ -245,7 +312,15 @@ mod tests {
     fn started(rows: &mut MemoryRows, seed: u8, name: &str) {
         let lifetimes = Lifetimes::default();
         let bounds = (&lifetimes, MOST);
-        start(rows, &browser(seed), None, &user(name), bounds, NOW).unwrap();
+        start(
+            rows,
+            &browser(seed),
+            None,
+            &Newcomer::from(&user(name)),
+            bounds,
+            NOW,
+        )
+        .unwrap();
     }
 
     #[test]
@@ -296,7 +371,7 @@ mod tests {
             &mut rows,
             &new,
             Some(&old),
-            &user("bo"),
+            &Newcomer::from(&user("bo")),
             (&lifetimes, MOST),
             NOW,
         )
@@ -317,7 +392,7 @@ mod tests {
                 &mut rows,
                 &browser(seed),
                 before.as_ref(),
-                &user,
+                &Newcomer::from(&user),
                 (&lifetimes, MOST),
                 NOW,
             )
@@ -338,7 +413,7 @@ mod tests {
             &mut rows,
             &browser(101),
             Some(&browser(many)),
-            &user,
+            &Newcomer::from(&user),
             (&lifetimes, MOST),
             NOW,
         );
@@ -365,7 +440,15 @@ mod tests {
         let start = |rows: &mut MemoryRows, seed, name, after| {
             let now = NOW.plus(Duration::from_secs(after));
             let bounds = (&lifetimes, 3);
-            start(rows, &browser(seed), None, &user(name), bounds, now).unwrap();
+            start(
+                rows,
+                &browser(seed),
+                None,
+                &Newcomer::from(&user(name)),
+                bounds,
+                now,
+            )
+            .unwrap();
         };
         let is_there = |rows: &MemoryRows, seed| find(rows, &browser(seed), NOW).unwrap().is_some();
         start(&mut rows, 9, "bo", 0);
@@ -405,7 +488,7 @@ mod tests {
                 &mut rows,
                 &named(number),
                 None,
-                &user,
+                &Newcomer::from(&user),
                 (&lifetimes, MOST),
                 NOW,
             )

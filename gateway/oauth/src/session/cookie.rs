@@ -38,7 +38,7 @@ impl Transport {
         }
     }
 
-    const fn attributes(self) -> &'static str {
+    pub(crate) const fn attributes(self) -> &'static str {
         match self {
             Self::Tls => "; Path=/; Secure; HttpOnly; SameSite=Lax",
             Self::PlainLoopback => "; Path=/; HttpOnly; SameSite=Lax",
@@ -92,16 +92,7 @@ impl Cookie {
         transport: Transport,
         keys: &ServerKeys,
     ) -> Option<Self> {
-        let pairs = fields
-            .into_iter()
-            .flat_map(|field| field.split(|byte| *byte == b';'))
-            .take(MAX_PAIRS);
-        let mut values = pairs.filter_map(|pair| value_of(pair, transport.cookie_name()));
-        let value = values.next()?;
-        if values.any(|other| other != value) {
-            return None;
-        }
-        Self::read(std::str::from_utf8(value).ok()?, keys)
+        Self::read(value(fields, transport.cookie_name())?, keys)
     }
 
     fn read(value: &str, keys: &ServerKeys) -> Option<Self> {
@@ -124,6 +115,20 @@ impl Cookie {
     pub fn set(&self, transport: Transport) -> HeaderValue {
         field(transport, self.value.expose(), "")
     }
+}
+
+/// The value of the cookie with this name, in the `Cookie` fields of a request; none where it is there with two values.
+pub(crate) fn value<'a>(fields: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Option<&'a str> {
+    let pairs = fields
+        .into_iter()
+        .flat_map(|field| field.split(|byte| *byte == b';'))
+        .take(MAX_PAIRS);
+    let mut values = pairs.filter_map(|pair| value_of(pair, name));
+    let value = values.next()?;
+    if values.any(|other| other != value) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()
 }
 
 /// The `Set-Cookie` field that removes the cookie.

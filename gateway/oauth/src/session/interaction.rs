@@ -28,6 +28,8 @@ pub enum Step {
     Consent,
     /// Sign out.
     SignOut,
+    /// On the way to a provider and back.
+    Provider,
 }
 
 impl Step {
@@ -36,6 +38,7 @@ impl Step {
             Self::SignIn => b"sign-in",
             Self::Consent => b"consent",
             Self::SignOut => b"sign-out",
+            Self::Provider => b"provider",
         }
     }
 }

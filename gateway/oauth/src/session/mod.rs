@@ -8,4 +8,6 @@ pub mod interaction;
 pub mod throttle;
 pub mod user;
 
-pub use browser_session::{Session, end, end_all_of, find, start, touch};
+pub use browser_session::{
+    Newcomer, Session, end, end_all_of, end_all_of_account, find, start, touch,
+};

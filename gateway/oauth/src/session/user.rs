@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_gateway_core::scope::ScopeSet;
 
-use crate::secret::Secret;
+use crate::{owner::ResourceOwner, secret::Secret};
 
 /// What the `sub` of people begins with: it cannot be that of a machine (RFC 9700 §4.15).
 pub const SUBJECT_PREFIX: &str = "u:";
@@ -108,18 +108,15 @@ impl User {
         }
     }
 
-    /// Whether the user may allow this scope.
-    pub fn may_allow(&self, scope: &str) -> bool {
-        let scopes = self.scopes.as_ref();
-        scopes.is_none_or(|scopes| scopes.contains(scope))
-    }
-
-    /// What the user may allow of these scopes.
-    pub fn allowed(&self, asked: &ScopeSet) -> ScopeSet {
-        let Some(scopes) = &self.scopes else {
-            return asked.clone();
-        };
-        asked.difference(&asked.difference(scopes))
+    /// The user as somebody who can allow something.
+    pub fn owner(&self) -> ResourceOwner {
+        ResourceOwner {
+            subject: self.subject(),
+            identity: self.identity(),
+            name: self.name.clone(),
+            scopes: self.scopes.clone(),
+            vouched: None,
+        }
     }
 }
 
@@ -279,10 +276,12 @@ mod tests {
     fn a_user_allows_what_the_file_says() {
         let scopes = |text| ScopeSet::parse(text).unwrap();
         let some = User::new("ana", None, "h", Some(scopes("read list"))).unwrap();
+        let some = some.owner();
+        assert_eq!((&*some.subject, &*some.name), ("u:ana", "ana"));
         assert_eq!(some.allowed(&scopes("read write")), scopes("read"));
         assert!(some.may_allow("list") && !some.may_allow("write"));
         assert!(some.allowed(&scopes("write")).is_empty());
-        let all = User::new("ana", None, "h", None).unwrap();
+        let all = User::new("ana", None, "h", None).unwrap().owner();
         assert_eq!(all.allowed(&scopes("read write")), scopes("read write"));
         assert!(all.may_allow("anything"));
     }

@@ -22,6 +22,9 @@ const BEFORE_KEY: usize = 1 + SUBJECT_BYTES + 8;
 /// Entries beyond the most that there may be, which are looked at together: those of rows that left, or of a limit that was lowered.
 const EXTRA: usize = 1024;
 
+/// The most entries of one user that are looked at: more than there are of any kind.
+pub const MOST: usize = 16 * 1024;
+
 /// An entry. It leaves when its row ends at the latest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -76,15 +79,26 @@ impl Owner<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn full(self, rows: &dyn Rows, most: usize) -> Result<Vec<Named>, StoreError> {
-        let prefix = self.prefix();
-        let found = rows.starting_with(Table::Subjects, &prefix, most.saturating_add(EXTRA))?;
-        let own = found.into_iter().map(|(entry, _)| entry);
-        let named: Vec<_> = own.filter_map(Named::of).collect();
+        let named = self.named(rows, most.saturating_add(EXTRA))?;
         Ok(if named.len() < most {
             Vec::new()
         } else {
             named
         })
+    }
+
+    /// All rows that the user may have, the oldest first, at most [`MOST`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn all(self, rows: &dyn Rows) -> Result<Vec<Named>, StoreError> {
+        self.named(rows, MOST)
+    }
+
+    fn named(self, rows: &dyn Rows, most: usize) -> Result<Vec<Named>, StoreError> {
+        let found = rows.starting_with(Table::Subjects, &self.prefix(), most)?;
+        let own = found.into_iter().map(|(entry, _)| entry);
+        Ok(own.filter_map(Named::of).collect())
     }
 
     fn prefix(self) -> Vec<u8> {
@@ -141,6 +155,7 @@ mod tests {
             other.add(&mut rows, b"other", at(15), at(100)).unwrap();
         }
         assert!(keys(&rows, ana, 4).is_empty());
+        assert_eq!(ana.all(&rows).unwrap().len(), 3);
         assert_eq!(keys(&rows, ana, 3), ["first", "second", "third"]);
         assert_eq!(keys(&rows, ana, 1), ["first", "second", "third"]);
         let full = ana.full(&rows, 1).unwrap();

@@ -27,11 +27,13 @@ pub enum Table {
     Meta,
     /// Which sessions and grants a user has: table, digest of the subject, big-endian seconds, key.
     Subjects,
+    /// Sign-ins at providers that are asked again, by id.
+    SignIns,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Clients,
         Self::Grants,
         Self::Codes,
@@ -41,6 +43,7 @@ impl Table {
         Self::Expiry,
         Self::Meta,
         Self::Subjects,
+        Self::SignIns,
     ];
 
     /// Whether its rows are empty: the keys say everything. Such rows are found by a range, and not by their keys.
@@ -60,6 +63,7 @@ impl Table {
             Self::Expiry => "expiry",
             Self::Meta => "meta",
             Self::Subjects => "subjects",
+            Self::SignIns => "sign_ins",
         }
     }
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::{
     client::{model::Client, standing::Standing},
+    federation::sign_in::MustAsk,
     grant::Revoked,
 };
 
@@ -83,6 +84,10 @@ pub enum TokenError {
     SubjectNotAllowed,
     /// The server issues no tokens for the resource.
     ResourceUnknown,
+    /// The provider of the account no longer knows it, or has locked it out.
+    ProviderRefused,
+    /// The provider of the account must be asked first, and has not answered.
+    ProviderNotAsked,
     /// The resource is another one than that of the grant.
     ResourceDiffers,
     /// The scope has other characters than RFC 6749 §3.3 allows.
@@ -145,7 +150,7 @@ const LATER_TEXT: &str = "The authorization server cannot answer now. Try again 
 
 impl TokenError {
     /// All of them.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::RequestMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeUnsupported,
@@ -174,6 +179,8 @@ impl TokenError {
         Self::RefreshTokenOfAnotherClient,
         Self::AccessTokenOfAnotherClient,
         Self::SubjectNotAllowed,
+        Self::ProviderRefused,
+        Self::ProviderNotAsked,
         Self::ResourceUnknown,
         Self::ResourceDiffers,
         Self::ScopeMalformed,
@@ -261,6 +268,8 @@ impl TokenError {
                 "access_token_of_another_client",
             ),
             Self::SubjectNotAllowed => (BAD, GRANT, REFRESH_TEXT, "subject_not_allowed"),
+            Self::ProviderRefused => (BAD, GRANT, REFRESH_TEXT, "provider_refused"),
+            Self::ProviderNotAsked => (AWAY, LATER, LATER_TEXT, "provider_not_asked"),
             Self::ResourceUnknown => (
                 BAD,
                 TARGET,
@@ -394,6 +403,8 @@ pub struct Refused {
     pub expected: String,
     /// Whose access tokens are refused from now on.
     pub revoked: Option<Revoked>,
+    /// The sign-in whose provider must be asked first; then the same request is judged again.
+    pub ask: Option<MustAsk>,
 }
 
 impl Refused {
@@ -404,6 +415,7 @@ impl Refused {
             found: String::new(),
             expected: String::new(),
             revoked: None,
+            ask: None,
         }
     }
 

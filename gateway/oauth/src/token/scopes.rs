@@ -4,18 +4,22 @@
 //! knows but that may not be given is ignored too while another one is left; alone it is an error, so that a client which wants more
 //! learns that it has to ask a person.
 
+pub(super) mod provider;
+
 use mcp_gateway_core::scope::ScopeSet;
 
 use super::error::{Refused, TokenError};
-use crate::{client::model::Client, profile::ResourceProfile};
+use crate::{client::model::Client, owner::Vouched, profile::ResourceProfile};
 
 /// Who allowed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Person<'a> {
     /// The `sub`.
     pub subject: &'a str,
-    /// Which person had it then: [`User::identity`](crate::session::user::User::identity).
+    /// Which person had it then: [`ResourceOwner::identity`](crate::owner::ResourceOwner::identity).
     pub identity: &'a str,
+    /// What the provider of that person's account said; none for users of the file.
+    pub vouched: Option<&'a Vouched>,
 }
 
 /// What a user may have now. It may have changed since the user signed in.
@@ -27,6 +31,8 @@ pub enum Allowance {
     Scopes(ScopeSet),
     /// Nothing: the server no longer knows the user, or has locked them out.
     Nothing,
+    /// The provider of the account must be asked first: its rules are other ones than those that the account was judged by.
+    MustAsk,
 }
 
 /// What was granted, as far as person and client may still have it.
@@ -41,6 +47,9 @@ pub(super) fn still_allowed(
         Allowance::Scopes(scopes) => common(granted, &scopes),
         Allowance::Nothing => {
             return Err(Refused::of(TokenError::SubjectNotAllowed).found(person.subject));
+        }
+        Allowance::MustAsk => {
+            return Err(Refused::of(TokenError::ProviderNotAsked).found(person.subject));
         }
     };
     let by_client = client.scopes.as_ref();

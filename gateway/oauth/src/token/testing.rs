@@ -17,6 +17,7 @@ use crate::{
         model::{Client, ClientMethod, ClientOrigin, GrantTypes, SecretDigest},
         standing::Standing,
     },
+    federation::sign_in::Enough,
     id::Id,
     keys::{
         ServerKeys,
@@ -139,6 +140,7 @@ pub(super) fn draft(client: &str) -> Draft {
         resource: RESOURCE.to_owned(),
         scopes: set("read write"),
         subject: "u:alice".to_owned(),
+        vouched: None,
         identity: "first".to_owned(),
         signed_in: NOW.minus(Duration::from_secs(60)),
         is_refreshable: true,
@@ -165,6 +167,7 @@ pub(super) fn redemption<'a>(client: &'a Client, code: &'a str, grant: u8) -> Re
         redirect_uri: Some(REDIRECT_URI),
         code_verifier: Some(VERIFIER),
         resource: Some(RESOURCE),
+        enough: Enough::Recent,
         allowance: &|_| Allowance::Everything,
         grant: Id::new([grant; 16]),
         max_grants: 1000,
@@ -195,6 +198,7 @@ pub(super) fn refresh_at(
         refresh_token: token,
         scope: None,
         resource: None,
+        enough: Enough::Recent,
         allowance: &|_| Allowance::Everything,
     };
     transact(rows, |rows| {

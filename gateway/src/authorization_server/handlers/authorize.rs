@@ -3,18 +3,18 @@
 use http::{Method, StatusCode, header::SET_COOKIE};
 use mcp_gateway_oauth::{
     authorize::{self, AuthorizationRequest, ErrorCode, MOST_QUERY_BYTES, PageFault, Refused},
-    client::model::Client,
+    client::model::{Client, ClientOrigin},
     discovery::paths,
     form::{Form, encoded},
+    owner::ResourceOwner,
     pages::{
-        self, Consent, NothingToAllow, PageKind, SignIn,
+        self, AskedBy, Consent, NothingToAllow, PageKind,
         message::{self, ClientUnknown, Fault, Why},
     },
     session::{
         self, Session,
         cookie::Cookie,
         interaction::{Interaction, Step},
-        user::User,
     },
 };
 use serde::Serialize;
@@ -27,7 +27,8 @@ use super::{
         server::Server,
     },
     common::{Asked, FORM, Visitor, is_body_of, new_cookie, random_id, visitor},
-    sign_in::SignInRequest,
+    federation::leave::leave,
+    sign_in::{FilledIn, SignInRequest, page_of},
 };
 use crate::{
     clock,
@@ -52,9 +53,16 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let asked = judged.map_err(|why| refused(server, request, id, &why))?;
     let visitor = visitor(server, request).await?;
     match &visitor.signed_in {
-        Some((session, user)) if !asked.prompt.login => {
+        Some((session, owner)) if !asked.prompt.login => {
             let browser = visitor.cookie.as_ref();
-            consent_page(server, request, (&client, &asked), (session, user), browser).await
+            consent_page(
+                server,
+                request,
+                (&client, &asked),
+                (session, owner),
+                browser,
+            )
+            .await
         }
         _ if asked.prompt.none => Err(unseen(
             server,
@@ -62,7 +70,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
             (&client, &asked),
             ErrorCode::LoginRequired,
         )),
-        _ => sign_in_page(server, &client, asked, &visitor),
+        _ => sign_in(server, request, (&client, asked), &visitor).await,
     }
 }
 
@@ -84,31 +92,47 @@ fn posted(server: &Server, request: &LocalRequest) -> Answered {
     Ok(answers::redirect(&format!("{}?{text}", request.path)))
 }
 
-/// The sign-in page, for the browser of this cookie or of a new one.
-fn sign_in_page(
+/// Somebody signs in: with the only provider at once, if the operator knows the client; else the page says who asks, and with whom
+/// people can sign in.
+async fn sign_in(
     server: &Server,
-    client: &Client,
-    asked: AuthorizationRequest,
+    request: &LocalRequest,
+    (client, asked): (&Client, AuthorizationRequest),
     visitor: &Visitor,
 ) -> Answered {
+    let settings = &server.settings;
+    let is_known = client.origin == ClientOrigin::Configured;
+    let asked_by = AskedBy::new(client, &asked.redirect_uri.shown());
+    let asks_first = !is_known && !settings.providers.is_empty();
+    let sign_in = SignInRequest {
+        query: asked.query,
+        client: client.name.clone(),
+        asked_by: asks_first.then_some(asked_by),
+        wants_another_account: asked.prompt.login,
+    };
+    match settings.providers.only() {
+        Some(provider) if is_known && !settings.has_passwords => {
+            let leaving = sign_in.leaving();
+            leave(server, request, visitor, provider, leaving).await
+        }
+        _ => sign_in_page(server, &sign_in, visitor),
+    }
+}
+
+/// The sign-in page, for the browser of this cookie or of a new one.
+fn sign_in_page(server: &Server, asked: &SignInRequest, visitor: &Visitor) -> Answered {
     let (cookie, is_new) = match &visitor.cookie {
         Some(cookie) => (cookie.clone(), false),
         None => (new_cookie(server)?, true),
     };
-    let asked = SignInRequest {
-        query: asked.query,
-        client: client.name.clone(),
-    };
-    let sealed = sealed(server, Step::SignIn, &cookie, &asked)?;
+    let sealed = sealed(server, Step::SignIn, &cookie, asked)?;
     let demo = server.settings.demo.as_ref();
-    let html = pages::sign_in(&SignIn {
-        branding: &server.settings.branding,
-        client: asked.client.as_deref(),
-        interaction: &sealed,
+    let filled_in = FilledIn {
         user: demo.map_or("", |demo| &demo.user),
         demo_password: demo.map(|demo| demo.password.as_str()),
         error: None,
-    });
+    };
+    let html = page_of(server, asked, &sealed, &filled_in);
     let mut answer = answers::page(StatusCode::OK, PageKind::SignIn, html);
     if is_new {
         let set = cookie.set(server.settings.transport);
@@ -122,12 +146,12 @@ async fn consent_page(
     server: &Server,
     request: &LocalRequest,
     (client, asked): (&Client, &AuthorizationRequest),
-    (session, user): (&Session, &User),
+    (session, owner): (&Session, &ResourceOwner),
     cookie: Option<&Cookie>,
 ) -> Answered {
-    let allowed = user.allowed(&asked.scopes.0);
+    let allowed = owner.allowed(&asked.scopes.0);
     if allowed.is_empty() && !asked.scopes.0.is_empty() {
-        return Ok(nothing_to_allow(server, request, asked, user));
+        return Ok(nothing_to_allow(server, request, asked, owner));
     }
     if asked.prompt.none {
         let code = ErrorCode::ConsentRequired;
@@ -159,7 +183,7 @@ async fn consent_page(
         resource,
         scopes: &asked.scopes.0,
         stays_connected: asked.wants_refresh,
-        user: user.name(),
+        user: &owner.name,
         another_account: &another_account(asked),
         interaction: &sealed,
     });
@@ -171,15 +195,15 @@ fn nothing_to_allow(
     server: &Server,
     request: &LocalRequest,
     asked: &AuthorizationRequest,
-    user: &User,
+    owner: &ResourceOwner,
 ) -> LocalAnswer {
     let html = pages::nothing_to_allow(&NothingToAllow {
         branding: &server.settings.branding,
-        user: user.name(),
+        user: &owner.name,
         another_account: &another_account(asked),
         request_id: Some(&request.request_id),
     });
-    let (name, scopes) = (user.name(), &asked.scopes.0);
+    let (name, scopes) = (&owner.name, &asked.scopes.0);
     let page = answers::page(StatusCode::FORBIDDEN, PageKind::Message, html)
         .with_found(format_args!("the user {name} may allow none of {scopes}"));
     *refused_event(page, ErrorCode::AccessDenied.as_str(), &asked.client_id)

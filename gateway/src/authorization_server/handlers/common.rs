@@ -10,13 +10,13 @@ use mcp_gateway_oauth::{
     authorize::AuthorizationRequest,
     form::Form,
     id::{ID_BYTES, Id},
+    owner::ResourceOwner,
     pages::message::Fault,
     secret::Secret,
     session::{
         self, Session,
         cookie::{Browser, COOKIE_BYTES, Cookie},
         interaction::is_sent_by_another_site,
-        user::User,
     },
     store::rows::StoreError,
     token::error::{Refused, TokenError},
@@ -208,8 +208,9 @@ pub(super) struct Asked {
 pub(super) struct Visitor {
     /// Its cookie, if it has one.
     pub(super) cookie: Option<Cookie>,
-    /// Who is signed in: the session and its user, who is still in the file with the same password.
-    pub(super) signed_in: Option<(Session, User)>,
+    /// Who is signed in: the session, and its user, who is still in the file with the same password, or its account at a provider, which
+    /// is still there with the same rules.
+    pub(super) signed_in: Option<(Session, ResourceOwner)>,
 }
 
 impl Visitor {
@@ -248,10 +249,24 @@ pub(super) async fn visitor(server: &Server, request: &LocalRequest) -> Answered
             .map_err(|error| Box::new(answers::no_store(server, request, &error)))?,
     };
     let signed_in = session.and_then(|session| {
-        let user = server.runtime.passwords.with_subject(&session.subject)?;
-        session.is_of(&user).then_some((session, user))
+        let owner = owner(server, &session)?;
+        Some((session, owner))
     });
     Ok(Visitor { cookie, signed_in })
+}
+
+/// Whose session it is, if that is still so.
+fn owner(server: &Server, session: &Session) -> Option<ResourceOwner> {
+    match &session.vouched {
+        Some(vouched) => {
+            let still_vouched = server.settings.providers.still_vouch(vouched);
+            still_vouched.then(|| session.account()).flatten()
+        }
+        None => {
+            let user = server.runtime.passwords.with_subject(&session.subject)?;
+            session.is_of(&user).then(|| user.owner())
+        }
+    }
 }
 
 async fn session_of(server: &Server, browser: &Browser) -> Result<Option<Session>, StoreError> {

@@ -4,6 +4,7 @@ use http::StatusCode;
 use mcp_gateway_oauth::{
     authorize::{self, AuthorizationRequest, ErrorCode, success_location},
     discovery::paths,
+    owner::ResourceOwner,
     pages::{
         PageKind,
         message::{self, Fault},
@@ -11,7 +12,6 @@ use mcp_gateway_oauth::{
     session::{
         Session,
         interaction::{Interaction, InteractionError, Step},
-        user::User,
     },
     store::rows::Rows,
     token::code::{self, Denial, Draft, Outcome},
@@ -43,7 +43,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     // A form without it was not made for this browser either.
     let sealed = form.get("interaction").unwrap_or_default();
     let interaction = opened(server, request, sealed, &visitor)?;
-    let Some((session, user)) = &visitor.signed_in else {
+    let Some((session, owner)) = &visitor.signed_in else {
         // The session ended while the page was open.
         let path = paths::AUTHORIZE;
         let query = &interaction.request.request.query;
@@ -55,8 +55,8 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         return Err(Box::new(fault));
     }
     match form.get("decision") {
-        Some("allow") => allowed(server, request, &interaction, (session, user)).await,
-        Some("deny") => denied(server, request, &interaction, user).await,
+        Some("allow") => allowed(server, request, &interaction, (session, owner)).await,
+        Some("deny") => denied(server, request, &interaction, owner).await,
         _ => Err(incomplete()),
     }
 }
@@ -91,7 +91,7 @@ async fn allowed(
     server: &Server,
     request: &LocalRequest,
     interaction: &Interaction<Asked>,
-    (session, user): (&Session, &User),
+    (session, owner): (&Session, &ResourceOwner),
 ) -> Answered {
     let asked = &judged_again(server, request, &interaction.request.request).await?;
     let draft = Draft {
@@ -101,14 +101,15 @@ async fn allowed(
         was_redirect_sent: asked.was_redirect_sent,
         code_challenge: asked.code_challenge.clone(),
         resource: asked.resource.clone(),
-        // The users file may have changed since the page was made.
-        scopes: user.allowed(&asked.scopes.0),
+        // What the user may allow may have changed since the page was made.
+        scopes: owner.allowed(&asked.scopes.0),
         subject: session.subject.clone(),
-        identity: user.identity(),
+        identity: owner.identity.clone(),
+        vouched: owner.vouched.clone(),
         signed_in: session.signed_in.0,
         is_refreshable: asked.wants_refresh,
     };
-    let about = about(asked, user, draft.scopes.to_string());
+    let about = about(asked, owner, draft.scopes.to_string());
     let (keys, id) = (server.settings.keys.clone(), interaction.id);
     let (lifetimes, now) = (server.settings.profile.lifetimes, clock::now());
     let issue = move |rows: &mut dyn Rows| code::issue(rows, &keys, id, &draft, &lifetimes, now);
@@ -148,7 +149,7 @@ async fn denied(
     server: &Server,
     request: &LocalRequest,
     interaction: &Interaction<Asked>,
-    user: &User,
+    owner: &ResourceOwner,
 ) -> Answered {
     let (asked, id) = (&interaction.request.request, interaction.id);
     let deny = move |rows: &mut dyn Rows| code::deny(rows, id);
@@ -158,14 +159,14 @@ async fn denied(
         return Ok(completed(server));
     }
     let location = asked.refused(ErrorCode::AccessDenied, &server.settings.profile.issuer);
-    let about = about(asked, user, asked.scopes.0.to_string());
+    let about = about(asked, owner, asked.scopes.0.to_string());
     Ok(answers::redirect(&location).with_event(EventKind::Consent, "denied", about))
 }
 
-fn about(asked: &AuthorizationRequest, user: &User, scopes: String) -> EventSubject {
+fn about(asked: &AuthorizationRequest, owner: &ResourceOwner, scopes: String) -> EventSubject {
     EventSubject {
         client: Some(asked.client_id.clone()),
-        subject: Some(user.subject()),
+        subject: Some(owner.subject.clone()),
         resource: Some(asked.resource.clone()),
         scopes: Some(scopes),
         grant: None,

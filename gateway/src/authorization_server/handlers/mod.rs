@@ -5,6 +5,7 @@ pub(super) mod authorize;
 mod common;
 pub(super) mod consent;
 pub(super) mod documents;
+pub(super) mod federation;
 pub(super) mod introspect;
 pub(super) mod manage;
 pub(super) mod register;

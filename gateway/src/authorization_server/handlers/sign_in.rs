@@ -1,12 +1,14 @@
-//! The sign-in form: name and password, once for each attempt that the throttle lets through.
+//! The sign-in form: name and password, once for each attempt that the throttle lets through; or a provider.
 
 use http::{StatusCode, header::SET_COOKIE};
+use mcp_gateway_core::refusal::found::Found;
 use mcp_gateway_oauth::{
     discovery::paths,
-    pages::{self, PageKind, SignIn, SignInError, message::Fault},
+    pages::{self, AskedBy, PageKind, ProviderButton, SignIn, SignInError, message::Fault},
     secret::Secret,
     session::{
-        self,
+        self, Newcomer,
+        cookie::Cookie,
         interaction::{Interaction, InteractionError, Step},
         user::User,
     },
@@ -21,6 +23,7 @@ use super::{
         users::sign_in::SignInFault,
     },
     common::{Visitor, new_cookie, page_form, visitor},
+    federation::leave::{Leaving, leave},
 };
 use crate::{
     clock,
@@ -35,6 +38,58 @@ pub(super) struct SignInRequest {
     pub(super) query: String,
     /// What its client calls itself.
     pub(super) client: Option<String>,
+    /// Who asks, for people who leave for a provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked_by: Option<AskedBy>,
+    /// Whether somebody wants to sign in again, perhaps with another account.
+    #[serde(default)]
+    pub(super) wants_another_account: bool,
+}
+
+impl SignInRequest {
+    /// What somebody leaves with who goes on with a provider.
+    pub(super) fn leaving(&self) -> Leaving<'_> {
+        Leaving {
+            query: &self.query,
+            wants_another_account: self.wants_another_account,
+        }
+    }
+}
+
+/// What stands in the fields of the form.
+pub(super) struct FilledIn<'a> {
+    /// The user name.
+    pub(super) user: &'a str,
+    /// The password, in the demo only.
+    pub(super) demo_password: Option<&'a str>,
+    /// What was wrong with the last attempt.
+    pub(super) error: Option<SignInError>,
+}
+
+/// The sign-in page for this request, with its sealed form.
+pub(super) fn page_of(
+    server: &Server,
+    asked: &SignInRequest,
+    sealed: &str,
+    filled_in: &FilledIn<'_>,
+) -> String {
+    let settings = &server.settings;
+    let providers = settings.providers.iter().map(|provider| ProviderButton {
+        name: &provider.profile.name,
+        label: &provider.profile.label,
+    });
+    let providers: Vec<_> = providers.collect();
+    pages::sign_in(&SignIn {
+        branding: &settings.branding,
+        client: asked.client.as_deref(),
+        asked_by: asked.asked_by.as_ref(),
+        has_password: settings.has_passwords || providers.is_empty(),
+        providers: &providers,
+        interaction: sealed,
+        user: filled_in.user,
+        demo_password: filled_in.demo_password,
+        error: filled_in.error,
+    })
 }
 
 /// Answers a sign-in form.
@@ -44,6 +99,15 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     // A form without it was not made for this browser either.
     let sealed = form.get("interaction").unwrap_or_default();
     let asked = opened(server, request, sealed, &visitor)?;
+    if let Some(provider) = form.get("provider") {
+        let known = server.settings.providers.named(provider);
+        let gone = || {
+            let found = format!("there is no provider {}", Found(provider));
+            Box::new(answers::fault(server, request, &Fault::Form, found))
+        };
+        let provider = known.ok_or_else(gone)?;
+        return leave(server, request, &visitor, provider, asked.leaving()).await;
+    }
     let (Some(name), Some(password)) = (form.get("username"), form.get("password")) else {
         let found = "the sign-in form lacks username or password".to_owned();
         let fault = answers::fault(server, request, &Fault::Form, found);
@@ -106,25 +170,35 @@ async fn go_on(
     let cookie = new_cookie(server)?;
     let (browser, before) = (*cookie.browser(), visitor.browser().copied());
     let most = server.settings.max_sessions_of_user;
-    let (owner, lifetimes, now) = (
-        user.clone(),
+    let (newcomer, lifetimes, now) = (
+        Newcomer::from(user),
         server.settings.profile.lifetimes,
         clock::now(),
     );
     let start = move |rows: &mut dyn Rows| {
         let bounds = (&lifetimes, most);
-        session::start(rows, &browser, before.as_ref(), &owner, bounds, now)
+        session::start(rows, &browser, before.as_ref(), &newcomer, bounds, now)
     };
     let started = server.runtime.store.write(start).await;
     started.map_err(|error| Box::new(answers::no_store(server, request, &error)))?;
+    Ok(signed_in(server, &cookie, user.subject(), query))
+}
+
+/// The answer to somebody who has signed in.
+pub(super) fn signed_in(
+    server: &Server,
+    cookie: &Cookie,
+    subject: String,
+    query: &str,
+) -> LocalAnswer {
     let path = paths::AUTHORIZE;
     let answer = answers::redirect(&format!("{path}?{query}"))
         .with_header(SET_COOKIE, cookie.set(server.settings.transport));
     let about = EventSubject {
-        subject: Some(user.subject()),
+        subject: Some(subject),
         ..EventSubject::default()
     };
-    Ok(answer.with_event(EventKind::SignIn, "signed_in", about))
+    answer.with_event(EventKind::SignIn, "signed_in", about)
 }
 
 /// The sign-in page again, after an attempt that did not succeed.
@@ -167,14 +241,12 @@ impl Again<'_> {
     }
 
     fn page(&self, server: &Server, status: StatusCode, error: SignInError) -> LocalAnswer {
-        let html = pages::sign_in(&SignIn {
-            branding: &server.settings.branding,
-            client: self.asked.client.as_deref(),
-            interaction: self.sealed,
+        let filled_in = FilledIn {
             user: self.name,
             demo_password: None,
             error: Some(error),
-        });
+        };
+        let html = page_of(server, self.asked, self.sealed, &filled_in);
         answers::page(status, PageKind::SignIn, html)
     }
 }

@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode, header::SET_COOKIE};
 use mcp_gateway_oauth::{
+    grant::{self, EndedBy, Grant},
     pages::{
         PageKind,
         message::{self, Fault},
@@ -37,7 +38,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
 }
 
 fn question(server: &Server, visitor: &Visitor) -> Answered {
-    let user = visitor.signed_in.as_ref().map(|(_, user)| user.name());
+    let user = visitor.signed_in.as_ref().map(|(_, owner)| &*owner.name);
     let sealed = match visitor.browser() {
         Some(browser) => sealed(server, browser)?,
         None => String::new(),
@@ -58,6 +59,14 @@ fn sealed(server: &Server, browser: &Browser) -> Answered<String> {
     })
 }
 
+/// Whose grants end with the sessions of this browser, and the names that it has: those of an account whose grants rest on a session.
+fn resting(visitor: &Visitor) -> Option<(String, Vec<String>)> {
+    let (_, owner) = visitor.signed_in.as_ref()?;
+    owner.vouched.as_ref()?.grants_end()?;
+    let names = visitor.browsers().into_iter().map(Browser::to_text);
+    Some((owner.subject.clone(), names.collect()))
+}
+
 async fn ended(server: &Server, request: &LocalRequest, visitor: &Visitor) -> Answered {
     let form = page_form(server, request)?;
     let settings = &server.settings;
@@ -71,17 +80,31 @@ async fn ended(server: &Server, request: &LocalRequest, visitor: &Visitor) -> An
             Box::new(answers::fault(server, request, &fault, error.to_string()))
         },
     )?;
+    let resting = resting(visitor);
+    let stays_connected = resting.is_none();
     let end = move |rows: &mut dyn Rows| {
         browsers
             .iter()
-            .try_for_each(|browser| session::end(rows, browser))
+            .try_for_each(|browser| session::end(rows, browser))?;
+        let Some((subject, names)) = &resting else {
+            return Ok(Vec::new());
+        };
+        let which = |grant: &Grant| {
+            let vouched = grant.vouched.as_ref();
+            vouched.is_some_and(|vouched| names.iter().any(|name| vouched.rests_on_browser(name)))
+        };
+        grant::end_all_that(rows, subject, which, EndedBy::SignedOut, now)
     };
-    let written = server.runtime.store.write(end).await;
-    written.map_err(|error| Box::new(answers::no_store(server, request, &error)))?;
-    let html = message::signed_out(&settings.branding);
+    let ended = server.runtime.store.write(end).await;
+    let ended = ended.map_err(|error| Box::new(answers::no_store(server, request, &error)))?;
+    server.runtime.revoke(ended);
+    let html = message::signed_out(&settings.branding, stays_connected);
     let answer = answers::page(StatusCode::OK, PageKind::Message, html)
         .with_header(SET_COOKIE, cookie::clear(settings.transport));
-    let subject = visitor.signed_in.as_ref().map(|(_, user)| user.subject());
+    let subject = visitor
+        .signed_in
+        .as_ref()
+        .map(|(_, owner)| owner.subject.clone());
     let about = EventSubject {
         subject,
         ..EventSubject::default()

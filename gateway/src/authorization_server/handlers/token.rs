@@ -15,6 +15,7 @@ use mcp_gateway_oauth::{
         stored,
     },
     discovery::paths,
+    federation::sign_in::{Enough, MustAsk},
     form::Form,
     id::Id,
     keys::ServerKeys,
@@ -35,9 +36,11 @@ use super::{
     super::{
         answers::Answered,
         clients::{self, NotAuthenticated},
+        providers::Providers,
         server::Server,
     },
     common::{Refusals, random_id},
+    federation::ask::ask_again,
 };
 use crate::{
     clock,
@@ -82,7 +85,6 @@ async fn attempt(server: &Server, request: &LocalRequest) -> Answered<Option<Loc
         grant: kind_asked(&form).map_err(|error| refused(error.into()))?,
         resource: resource(server, &form).map_err(refused)?,
         id: random_id()?,
-        now: clock::now(),
         max_grants: server.settings.max_grants,
         max_grants_of_user: server.settings.max_grants_of_user,
         client,
@@ -91,14 +93,36 @@ async fn attempt(server: &Server, request: &LocalRequest) -> Answered<Option<Loc
         keys: server.settings.keys.clone(),
         profile: server.settings.profile.clone(),
         users: server.settings.users.clone(),
+        providers: server.settings.providers.clone(),
     };
-    let now = asked.now;
-    let issued = server
+    let now = clock::now();
+    let asked = Arc::new(asked);
+    let mut issued = issue(server, &asked, None).await;
+    if let Ok(Err(NotIssued::Refused(Refused { ask: Some(ask), .. }))) = &issued {
+        // Its answer counts for the same request, judged again.
+        issued = match ask_again(server, *ask).await {
+            Ok(()) => issue(server, &asked, Some(*ask)).await,
+            Err(found) => {
+                let why = Refused::of(TokenError::ProviderNotAsked).found(found);
+                return Err(refused(why));
+            }
+        };
+    }
+    concluded(server, &refusals, &id, issued, now).await
+}
+
+/// Judges the request in a transaction; after the provider was asked, with its answer.
+async fn issue(
+    server: &Server,
+    asked: &Arc<Asked>,
+    provider: Option<MustAsk>,
+) -> Result<Result<Issued, NotIssued>, StoreError> {
+    let asked = asked.clone();
+    server
         .runtime
         .store
-        .write(move |rows| asked.issue(rows))
-        .await;
-    concluded(server, &refusals, &id, issued, now).await
+        .write(move |rows| asked.issue(rows, provider, clock::now()))
+        .await
 }
 
 /// A token request whose client is known. It is run in a transaction of the store, perhaps more than once.
@@ -111,12 +135,12 @@ struct Asked {
     resource: Option<String>,
     /// The id of the grant that this may make.
     id: Id,
-    now: UnixTime,
     max_grants: u64,
     max_grants_of_user: usize,
     keys: Arc<ServerKeys>,
     profile: Arc<ServerProfile>,
     users: Arc<Users>,
+    providers: Arc<Providers>,
 }
 
 /// What is presented.
@@ -128,26 +152,38 @@ enum GrantAsked {
 }
 
 impl Asked {
-    fn issue(&self, rows: &mut dyn Rows) -> Result<Result<Issued, NotIssued>, StoreError> {
-        if !stored::is_still(rows, &self.client, self.now)? {
+    fn issue(
+        &self,
+        rows: &mut dyn Rows,
+        provider: Option<MustAsk>,
+        now: UnixTime,
+    ) -> Result<Result<Issued, NotIssued>, StoreError> {
+        if !stored::is_still(rows, &self.client, now)? {
             return Ok(Err(NotIssued::ClientChanged));
         }
         if let Err(fault) = use_assertion(rows, &self.authenticated)? {
             return Ok(Err(NotIssued::Client(fault)));
         }
+        let answered = provider.map(|asked| Enough::After(asked.answers));
+        let enough = |otherwise| answered.unwrap_or(otherwise);
         let issued = match self.grant {
-            GrantAsked::Code => self.redeem(rows)?,
-            GrantAsked::RefreshToken => self.refresh(rows)?,
-            GrantAsked::ClientCredentials => self.client_credentials(),
+            GrantAsked::Code => self.redeem(rows, enough(Enough::Recent), now)?,
+            GrantAsked::RefreshToken => self.refresh(rows, enough(Enough::New), now)?,
+            GrantAsked::ClientCredentials => self.client_credentials(now),
         };
         if issued.is_ok() {
-            let end = self.now.plus(self.profile.lifetimes.grant);
-            stored::used(rows, &self.client.id, end, self.now)?;
+            let end = now.plus(self.profile.lifetimes.grant);
+            stored::used(rows, &self.client.id, end, now)?;
         }
         Ok(issued.map_err(NotIssued::Refused))
     }
 
-    fn redeem(&self, rows: &mut dyn Rows) -> Result<Result<Issued, Refused>, StoreError> {
+    fn redeem(
+        &self,
+        rows: &mut dyn Rows,
+        enough: Enough,
+        now: UnixTime,
+    ) -> Result<Result<Issued, Refused>, StoreError> {
         let Some(code) = self.form.get("code") else {
             return Ok(Err(TokenError::CodeMissing.into()));
         };
@@ -158,15 +194,21 @@ impl Asked {
             redirect_uri: self.form.get("redirect_uri"),
             code_verifier: self.form.get("code_verifier"),
             resource: self.resource.as_deref(),
+            enough,
             allowance: &allowance,
             grant: self.id,
             max_grants: self.max_grants,
             max_grants_of_user: self.max_grants_of_user,
         };
-        code::redeem(rows, &self.keys, &self.profile, &redemption, self.now)
+        code::redeem(rows, &self.keys, &self.profile, &redemption, now)
     }
 
-    fn refresh(&self, rows: &mut dyn Rows) -> Result<Result<Issued, Refused>, StoreError> {
+    fn refresh(
+        &self,
+        rows: &mut dyn Rows,
+        enough: Enough,
+        now: UnixTime,
+    ) -> Result<Result<Issued, Refused>, StoreError> {
         let Some(refresh_token) = self.form.get("refresh_token") else {
             return Ok(Err(TokenError::RefreshTokenMissing.into()));
         };
@@ -176,23 +218,32 @@ impl Asked {
             refresh_token,
             scope: self.form.get("scope"),
             resource: self.resource.as_deref(),
+            enough,
             allowance: &allowance,
         };
-        refresh::refresh(rows, &self.keys, &self.profile, &request, self.now)
+        refresh::refresh(rows, &self.keys, &self.profile, &request, now)
     }
 
-    fn client_credentials(&self) -> Result<Issued, Refused> {
+    fn client_credentials(&self, now: UnixTime) -> Result<Issued, Refused> {
         let request = MachineRequest {
             client: &self.client,
             scope: self.form.get("scope"),
             resource: self.resource.as_deref(),
             id: self.id,
         };
-        client_credentials::issue(&self.keys, &self.profile, &request, self.now)
+        client_credentials::issue(&self.keys, &self.profile, &request, now)
     }
 
     /// What a person may have now: the users file may have changed since the consent, and somebody else may have the name.
     fn allowance(&self, person: Person<'_>) -> Allowance {
+        if let Some(vouched) = person.vouched {
+            let scopes = vouched.scopes.as_ref().map(|scopes| scopes.0.clone());
+            return match self.providers.still_vouch(vouched) {
+                true => scopes.map_or(Allowance::Everything, Allowance::Scopes),
+                false if vouched.sign_in().is_some() => Allowance::MustAsk,
+                false => Allowance::Nothing,
+            };
+        }
         let user = self.users.with_subject(person.subject);
         let Some(user) = user.filter(|user| user.identity() == person.identity) else {
             return Allowance::Nothing;
@@ -202,7 +253,8 @@ impl Asked {
             let described = resource.scopes.iter().map(|scope| scope.scope.as_str());
             described.chain(resource.required.iter())
         });
-        let allowed: Vec<_> = known.filter(|scope| user.may_allow(scope)).collect();
+        let owner = user.owner();
+        let allowed: Vec<_> = known.filter(|scope| owner.may_allow(scope)).collect();
         let allowed = mcp_gateway_core::scope::ScopeSet::parse(&allowed.join(" "));
         Allowance::Scopes(allowed.unwrap_or_default())
     }

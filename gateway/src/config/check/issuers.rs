@@ -13,6 +13,7 @@ use mcp_gateway_core::{
     token::{algorithm::Algorithm, claim_path::ClaimPath, jose::IGNORABLE},
 };
 
+pub(super) use self::claims::claim;
 use self::{
     claims::{claims, one_claim},
     names::refuse_exposed,
@@ -363,7 +364,8 @@ fn or_default(listed: Vec<String>, default: &[&str]) -> Vec<String> {
     listed
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a text is a name that can be a label of metrics and a part of a path.
+pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name
             .chars()

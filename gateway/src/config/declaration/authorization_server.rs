@@ -1,5 +1,7 @@
 //! The built-in authorization server: `authorization_server`. Without the section there is none.
 
+pub(crate) mod providers;
+
 use std::{ops::RangeInclusive, time::Duration};
 
 use mcp_gateway_core::token::algorithm::Algorithm;
@@ -251,8 +253,14 @@ pub(super) fn authorization_server() -> Table {
             defaulted(
                 "users_file",
                 Kind::Text,
-                "none, nobody can sign in",
+                "none, nobody can sign in with a password",
                 "YAML file with the users: names, password hashes (mcp-gateway hash-password) and scopes. Readable only by owner and group. It is read again when it changes.",
+            ),
+            defaulted(
+                "providers",
+                list(Kind::Table(providers::provider())),
+                "none",
+                "Providers that people sign in with: the company's OpenID provider, or GitHub.",
             ),
             defaulted(
                 "issuer",

@@ -143,7 +143,7 @@ pub(super) fn keys() -> Vec<Key> {
 }
 
 /// A claim by the exact names on the way to it.
-fn claim() -> Table {
+pub(super) fn claim() -> Table {
     Table {
         name: "Claim",
         keys: vec![required(

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 9] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -48,6 +48,47 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 9] = [
         "workloads-kubernetes.yaml",
         &[("SERVICE_ACCOUNT", "serviceaccount")],
     ),
+    (
+        "federate-entra.yaml",
+        &[
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("ENTRA_TENANT", "aaaaaaaa-0000-4000-8000-00000000000a"),
+            ("ENTRA_CLIENT", "11111111-0000-4000-8000-000000000001"),
+        ],
+    ),
+    (
+        "federate-google.yaml",
+        &[
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("GOOGLE_CLIENT", "1-a.apps.googleusercontent.com"),
+            ("GOOGLE_DOMAIN", "example.com"),
+        ],
+    ),
+    (
+        "federate-okta.yaml",
+        &[
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("OKTA_URL", "https://example.okta.com"),
+            ("OKTA_CLIENT", "0oa1b2c3d4"),
+        ],
+    ),
+    (
+        "federate-github.yaml",
+        &[
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("GITHUB_CLIENT", "Iv1.8a61f9b3a7aba766"),
+            ("GITHUB_ORGANIZATION", "example"),
+        ],
+    ),
+    (
+        "federate-keycloak.yaml",
+        &[
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("KEYCLOAK_URL", "https://keycloak.example.com"),
+            ("KEYCLOAK_REALM", "tasks"),
+            ("KEYCLOAK_CLIENT", "mcp-gateway"),
+        ],
+    ),
 ];
 
 /// An example of another file than the configuration.
@@ -76,7 +117,8 @@ fn files() -> Files {
     files.folder("run", 0o700);
     files.write("users.yaml", &example(USERS), 0o600);
     files.write("keys/authorization.key", &"a5".repeat(32), 0o600);
-    for secret in ["report", "reports", "machines", "store"] {
+    files.certificate("keys/provider.crt", "keys/provider.key");
+    for secret in ["report", "reports", "machines", "store", "provider"] {
         files.write(&format!("keys/{secret}.secret"), "hunter2hunter2\n", 0o600);
     }
     files.write(

@@ -6,6 +6,7 @@ mod declarations;
 mod examples;
 mod files;
 mod issuers;
+mod providers;
 mod rate_limits;
 mod resources;
 mod rules;

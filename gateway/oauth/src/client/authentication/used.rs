@@ -48,6 +48,15 @@ pub struct UsedAssertion {
     ends: UnixTimeText,
 }
 
+impl UsedAssertion {
+    /// The row of something that was used and is remembered until then.
+    pub const fn until(ends: UnixTime) -> Self {
+        Self {
+            ends: UnixTimeText(ends),
+        }
+    }
+}
+
 impl Row for UsedAssertion {
     const TABLE: Table = Table::Assertions;
 

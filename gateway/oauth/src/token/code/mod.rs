@@ -16,13 +16,15 @@ use super::{
     derived,
     error::{Refused, TokenError},
     issued::{self, Issued, Taken},
-    scopes::{self, Allowance, Person},
+    scopes::{self, Allowance, Person, provider::vouched_now},
 };
 use crate::{
     client::model::Client,
+    federation::sign_in::{self, Enough},
     grant::{self, EndedBy, Grant},
     id::Id,
     keys::ServerKeys,
+    owner::Vouched,
     profile::{Lifetimes, ServerProfile},
     redirect_uri::FoundUri,
     secret::Secret,
@@ -102,6 +104,8 @@ pub struct Redemption<'a> {
     pub code_verifier: Option<&'a str>,
     /// `resource`, if one was sent, as the configuration spells it.
     pub resource: Option<&'a str>,
+    /// Which answer of a provider is enough, for an account whose provider is asked.
+    pub enough: Enough,
     /// What a person may have now.
     pub allowance: &'a dyn Fn(Person<'_>) -> Allowance,
     /// The id of the grant that this may make: random, and used for nothing else.
@@ -138,6 +142,10 @@ pub fn redeem(
     if let State::Used(grant) = row.state {
         return replayed(rows, grant, now).map(Err);
     }
+    let row = match vouched_now(rows, row.vouched.as_ref(), redemption.enough, now)? {
+        Ok(vouched) => CodeRow { vouched, ..row },
+        Err(refused) => return Ok(Err(refused)),
+    };
     let scopes = match judge(&row, redemption, server, now) {
         Ok(scopes) => scopes,
         Err(refused) => return Ok(Err(refused)),
@@ -151,6 +159,7 @@ pub fn redeem(
     let id = redemption.grant;
     let grant = new_grant(&row, redemption.client, &server.lifetimes, now);
     let ended = grant::room::insert(rows, (id, &grant), redemption.max_grants_of_user, now)?;
+    sign_in::keep_until(rows, grant.vouched.as_ref(), grant.end.0)?;
     table::put(rows, interaction.as_bytes(), &row.used(id))?;
     let taken = Taken::Code(interaction);
     Ok(Ok(Issued {
@@ -204,6 +213,7 @@ fn judge(
     let person = Person {
         subject: &row.subject,
         identity: &row.identity,
+        vouched: row.vouched.as_ref(),
     };
     let (client, allowance) = (redemption.client, redemption.allowance);
     scopes::still_allowed(&row.scopes.0, person, client, allowance)
@@ -251,7 +261,7 @@ fn replayed(rows: &mut dyn Rows, id: Id, now: UnixTime) -> Result<Refused, Store
     Ok(refused)
 }
 
-/// A grant without refresh tokens ends with its access token.
+/// A grant without refresh tokens ends with its access token; one that rests on a session ends with that.
 fn new_grant(row: &CodeRow, client: &Client, lifetimes: &Lifetimes, now: UnixTime) -> Grant {
     let is_refreshable = row.is_refreshable && client.grant_types.refresh_token;
     let life = if is_refreshable {
@@ -259,11 +269,15 @@ fn new_grant(row: &CodeRow, client: &Client, lifetimes: &Lifetimes, now: UnixTim
     } else {
         lifetimes.access_token
     };
+    let end = now.plus(life);
+    let rests_until = row.vouched.as_ref().and_then(Vouched::grants_end);
+    let end = rests_until.map_or(end, |until| end.min(until));
     let mut grant = Grant {
         client: row.client.clone(),
         standing: client.standing(),
         subject: row.subject.clone(),
         identity: row.identity.clone(),
+        vouched: row.vouched.clone(),
         resource: row.resource.clone(),
         scopes: row.scopes.clone(),
         created: row.consented,
@@ -274,7 +288,7 @@ fn new_grant(row: &CodeRow, client: &Client, lifetimes: &Lifetimes, now: UnixTim
         is_given_back: false,
         tokens_end: now.into(),
         idle_end: now.into(),
-        end: now.plus(life).into(),
+        end: end.into(),
         ended: None,
     };
     grant.issue(lifetimes, now);

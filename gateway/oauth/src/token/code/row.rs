@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::standing::Standing,
     id::Id,
+    owner::Vouched,
     profile::Lifetimes,
     store::{
         rows::Table,
@@ -35,6 +36,8 @@ pub struct Draft {
     pub subject: String,
     /// Which person that is: [`User::identity`](crate::session::user::User::identity).
     pub identity: String,
+    /// What the provider of that person's account said; none for users of the file.
+    pub vouched: Option<Vouched>,
     /// When the user signed in.
     pub signed_in: UnixTime,
     /// Whether refresh tokens are wanted. The client's grant types must have them too.
@@ -55,6 +58,8 @@ pub struct CodeRow {
     pub(super) subject: String,
     #[serde(default)]
     pub(super) identity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) vouched: Option<Vouched>,
     pub(super) signed_in: UnixTimeText,
     pub(super) consented: UnixTimeText,
     pub(super) is_refreshable: bool,
@@ -94,6 +99,7 @@ impl CodeRow {
             scopes: ScopeSetText(draft.scopes.clone()),
             subject: draft.subject.clone(),
             identity: draft.identity.clone(),
+            vouched: draft.vouched.clone(),
             signed_in: draft.signed_in.into(),
             consented: now.into(),
             is_refreshable: draft.is_refreshable,

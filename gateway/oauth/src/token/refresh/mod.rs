@@ -14,10 +14,11 @@ use super::{
     derived,
     error::{Refused, TokenError},
     issued::{self, Issued, Taken},
-    scopes::{self, Allowance, Person},
+    scopes::{self, Allowance, Person, provider::vouched_now},
 };
 use crate::{
     client::model::Client,
+    federation::sign_in::Enough,
     grant::{self, EndedBy, Grant},
     id::Id,
     keys::ServerKeys,
@@ -39,6 +40,8 @@ pub struct Refresh<'a> {
     pub scope: Option<&'a str>,
     /// `resource`, if one was sent, as the configuration spells it.
     pub resource: Option<&'a str>,
+    /// Which answer of a provider is enough, for an account whose provider is asked.
+    pub enough: Enough,
     /// What a person may have now.
     pub allowance: &'a dyn Fn(Person<'_>) -> Allowance,
 }
@@ -62,6 +65,17 @@ pub fn refresh(
     let turn = Turn::of(&grant, generation, &server.lifetimes, now);
     if turn == Turn::Reused {
         return reused(rows, id, &grant, generation, now).map(Err);
+    }
+    if turn != Turn::Repeated {
+        match vouched_now(rows, grant.vouched.as_ref(), request.enough, now)? {
+            Ok(vouched) => grant.vouched = vouched,
+            Err(refused) if refused.error == TokenError::ProviderRefused => {
+                let ending = grant::end(rows, id, EndedBy::Provider, now)?;
+                let revoked = ending.revoked();
+                return Ok(Err(Refused { revoked, ..refused }));
+            }
+            Err(refused) => return Ok(Err(refused)),
+        }
     }
     let scopes = match judge(&grant, request, server) {
         Ok(scopes) => scopes,
@@ -189,6 +203,7 @@ fn judge(
     let person = Person {
         subject: &grant.subject,
         identity: &grant.identity,
+        vouched: grant.vouched.as_ref(),
     };
     let granted = &grant.scopes.0;
     let allowed = scopes::still_allowed(granted, person, request.client, request.allowance)?;

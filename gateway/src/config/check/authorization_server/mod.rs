@@ -3,6 +3,7 @@
 mod clients;
 mod compared;
 mod directory;
+mod providers;
 mod sections;
 mod store;
 mod trusted;
@@ -55,6 +56,7 @@ pub(super) fn authorization_server<'a>(
     let mut compared = compared::Items::default();
     let directory = directory::directory(&section);
     let users_file = users_file(&section);
+    let providers = providers::providers(&section, &mut compared);
     let issuer = issuer(&section, public_url);
     let key_files = key_files(&section);
     let store = store::store(&section, key_files.is_empty());
@@ -80,11 +82,12 @@ pub(super) fn authorization_server<'a>(
     let limits = settings(section.section("limits"));
     let has_machines =
         machines.enabled || !trusted_issuers.is_empty() || clients.iter().any(clients::acts_alone);
-    if users_file.is_none() && section.get("users_file").is_none() && !has_machines {
+    let has_people = section.get("users_file").is_some() || section.get("providers").is_some();
+    if !has_people && !has_machines {
         section.report_at(
             "users_file",
-            "nobody can sign in: there are no users, and no machine can get a token",
-            "Set it to a file with users, or configure `machines`, `trusted_issuers` or a client with client_credentials",
+            "nobody can sign in: there are no users and no `providers`, and no machine can get a token",
+            "Set it to a file with users, or configure `providers`, `machines`, `trusted_issuers` or a client with client_credentials",
         );
     }
     section.finish();
@@ -92,6 +95,7 @@ pub(super) fn authorization_server<'a>(
         (Some(directory), Some(issuer)) => Some(AuthorizationServer {
             directory,
             users_file,
+            providers,
             issuer,
             store,
             key_files,

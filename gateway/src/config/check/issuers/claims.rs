@@ -27,7 +27,8 @@ pub(super) fn one_claim(section: &Section<'_>, key: &'static str, default: &str)
     claim.unwrap_or_else(|| ClaimPath::named(default))
 }
 
-fn claim(item: &Item<'_>) -> Option<ClaimPath> {
+/// A claim: a text, or a mapping with its path.
+pub(in crate::config::check) fn claim(item: &Item<'_>) -> Option<ClaimPath> {
     let read = match item.is_mapping() {
         true => ClaimPath::of(names(item)?.iter().map(String::as_str)),
         false => ClaimPath::parse(&item.text()?),

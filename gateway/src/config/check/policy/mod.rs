@@ -14,6 +14,7 @@ use mcp_gateway_core::{
     scope_prefix::ScopePrefixes,
 };
 
+pub(super) use self::condition::condition;
 use self::{
     rules::RuleVocabulary,
     scopes::{descriptions, hierarchy, prefixes, refuse_unknown, scope_set, scope_tokens},

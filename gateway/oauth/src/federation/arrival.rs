@@ -1,0 +1,180 @@
+//! Somebody comes back from a provider and enters: the browser is signed in, in one transaction that also uses up its state.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use mcp_gateway_core::time::UnixTime;
+
+use super::{
+    account::Admitted,
+    provider::Provider,
+    sign_in::{self, Credential, NewSignIn},
+};
+use crate::{
+    client::authentication::UsedAssertion,
+    id::Id,
+    keys::ServerKeys,
+    owner::RestsOn,
+    profile::Lifetimes,
+    session::{self, Newcomer, cookie::Browser},
+    store::{
+        rows::{Rows, StoreError, Table},
+        table,
+    },
+};
+
+/// What keys of states begin with, so that they are no client's.
+const PREFIX: &[u8] = b"sign-in state";
+
+/// Somebody who comes back from a provider and may enter.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The id of the sign-in, if it can be repeated; random.
+    pub id: Id,
+    /// The state of the departure. It counts once, whichever replica the browser comes back to.
+    pub state: String,
+    /// What the provider calls the account.
+    pub account: String,
+    /// Who that is.
+    pub admitted: Admitted,
+    /// With what the provider is asked again; without it, grants end with the session.
+    pub credential: Option<Credential>,
+}
+
+/// The browser that enters.
+#[derive(Clone, Copy, Debug)]
+pub struct Entering {
+    /// Its new name.
+    pub browser: Browser,
+    /// The name that it had.
+    pub before: Option<Browser>,
+    /// The most browsers in which one person is signed in.
+    pub most: usize,
+}
+
+/// Signs the browser in. Returns whether it did: a state that was used before signs nobody in.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn enter(
+    rows: &mut dyn Rows,
+    keys: &ServerKeys,
+    (provider, arrival): (&Provider, &Arrival),
+    entering: &Entering,
+    lifetimes: &Lifetimes,
+    now: UnixTime,
+) -> Result<bool, StoreError> {
+    if !use_state(rows, &arrival.state, now.plus(lifetimes.interaction))? {
+        return Ok(false);
+    }
+    let rests_on = match &arrival.credential {
+        Some(_) => RestsOn::SignIn(arrival.id),
+        None => RestsOn::Session {
+            browser: entering.browser.to_text(),
+            ends: now.plus(lifetimes.session).into(),
+        },
+    };
+    let Admitted { subject, name, .. } = &arrival.admitted;
+    let vouched = arrival.admitted.vouched(provider, rests_on);
+    let newcomer = Newcomer::account(subject.clone(), name.clone(), vouched.clone());
+    let (browser, before) = (&entering.browser, entering.before.as_ref());
+    let bounds = (lifetimes, entering.most);
+    session::start(rows, browser, before, &newcomer, bounds, now)?;
+    if let Some(credential) = arrival.credential.clone() {
+        let new = NewSignIn {
+            id: arrival.id,
+            account: arrival.account.clone(),
+            subject: subject.clone(),
+            credential,
+            vouched,
+        };
+        sign_in::begin(rows, keys, &new, lifetimes, now)?;
+    }
+    Ok(true)
+}
+
+/// Uses up a state, which is remembered until `ends`. Returns whether it was unused.
+fn use_state(rows: &mut dyn Rows, state: &str, ends: UnixTime) -> Result<bool, StoreError> {
+    let digest = digest(&SHA256, &[PREFIX, state.as_bytes()].concat());
+    if rows.get(Table::Assertions, digest.as_ref())?.is_some() {
+        return Ok(false);
+    }
+    table::insert(rows, digest.as_ref(), &UsedAssertion::until(ends))?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        federation::{preset::Preset, sign_in::CredentialKind, testing},
+        secret::Secret,
+        session::cookie::{COOKIE_BYTES, Cookie},
+        store::memory::MemoryRows,
+    };
+
+    const NOW: UnixTime = UnixTime::new(1_800_000_000);
+
+    fn keys() -> ServerKeys {
+        ServerKeys::new(&[[1; 32]]).unwrap()
+    }
+
+    fn arrival(state: &str, credential: Option<Credential>) -> Arrival {
+        Arrival {
+            id: Id::new([5; 16]),
+            state: state.to_owned(),
+            account: "1".to_owned(),
+            admitted: Admitted {
+                subject: "f:x".to_owned(),
+                name: "Ana".to_owned(),
+                scopes: None,
+                issuer: "https://login.example".to_owned(),
+            },
+            credential,
+        }
+    }
+
+    fn browser(seed: u8) -> Browser {
+        *Cookie::new(&keys(), [seed; COOKIE_BYTES]).browser()
+    }
+
+    fn entered(rows: &mut MemoryRows, seed: u8, arrival: &Arrival) -> bool {
+        let entering = Entering {
+            browser: browser(seed),
+            before: None,
+            most: 9,
+        };
+        let who = (&testing::provider(Preset::Oidc), arrival);
+        enter(rows, &keys(), who, &entering, &Lifetimes::default(), NOW).unwrap()
+    }
+
+    #[test]
+    fn a_state_signs_in_once_in_whichever_browser() {
+        let mut rows = MemoryRows::default();
+        assert!(entered(&mut rows, 1, &arrival("a", None)));
+        assert!(!entered(&mut rows, 1, &arrival("a", None)));
+        assert!(!entered(&mut rows, 2, &arrival("a", None)));
+        assert!(entered(&mut rows, 2, &arrival("b", None)));
+        assert!(session::find(&rows, &browser(1), NOW).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_session_says_what_its_grants_rest_on() {
+        let credential = Credential {
+            kind: CredentialKind::RefreshToken,
+            token: Secret::new("theirs"),
+        };
+        let mut rows = MemoryRows::default();
+        for (seed, credential, repeats) in [(1, None, false), (2, Some(credential), true)] {
+            let arrival = arrival(&seed.to_string(), credential);
+            assert!(entered(&mut rows, seed, &arrival));
+            let session = session::find(&rows, &browser(seed), NOW).unwrap().unwrap();
+            let owner = session.account().unwrap();
+            assert_eq!((&*owner.subject, &*owner.name), ("f:x", "Ana"));
+            let vouched = owner.vouched.unwrap();
+            assert_eq!(vouched.sign_in().is_some(), repeats);
+            assert_eq!(vouched.rests_on_browser(&browser(seed).to_text()), !repeats);
+            let standing =
+                sign_in::standing(&rows, &vouched, sign_in::Enough::Recent, NOW).unwrap();
+            assert_eq!(standing.is_some(), repeats);
+        }
+    }
+}

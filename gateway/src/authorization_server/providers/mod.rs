@@ -1,0 +1,96 @@
+//! The providers that people sign in with: what the configuration says of each ([`provider`]), what its discovery document says
+//! ([`discovery`]), and what is asked of it: [`tokens`] for a code, and the account behind them ([`openid`], [`github`]), and [`again`] at each refresh.
+//! [`fault`]: why a sign-in fails.
+
+mod again;
+mod discovery;
+pub(super) mod fault;
+mod github;
+mod openid;
+pub(super) mod provider;
+mod tokens;
+
+use std::sync::Arc;
+
+use mcp_gateway_oauth::owner::Vouched;
+
+pub(super) use self::{fault::ProviderFault, provider::Provider};
+use super::error::ServerError;
+use crate::{
+    config::{AuthorizationServer, Config},
+    telemetry::metrics::Metrics,
+};
+
+/// All providers, in the order of the configuration.
+#[derive(Default)]
+pub(super) struct Providers {
+    providers: Vec<Arc<Provider>>,
+}
+
+impl Providers {
+    /// The providers of a configuration; each of `previous` with all that it knows, if nothing changed about it.
+    ///
+    /// # Errors
+    /// A file cannot be used.
+    pub(super) fn reuse_or_new(
+        previous: Option<&Self>,
+        config: &Config,
+        own: &AuthorizationServer,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, ServerError> {
+        let providers = own.providers.iter().map(|configured| {
+            let new = Provider::new(configured, config, own, metrics)?;
+            let name = &configured.provider.name;
+            let previous = previous.and_then(|previous| previous.named(name));
+            Ok(match previous.filter(|previous| previous.is_like(&new)) {
+                Some(previous) => previous.clone(),
+                None => Arc::new(new),
+            })
+        });
+        Ok(Self {
+            providers: providers.collect::<Result<_, ServerError>>()?,
+        })
+    }
+
+    /// The provider with this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<Provider>> {
+        let mut providers = self.providers.iter();
+        providers.find(|provider| provider.profile.name == name)
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.iter()
+    }
+
+    /// The provider, if it is the only one.
+    pub(super) fn only(&self) -> Option<&Arc<Provider>> {
+        match self.providers.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.providers.is_empty()
+    }
+
+    /// Whether what a provider said is as good as if it said it now: the provider is still there, with the same rules.
+    pub(super) fn still_vouch(&self, vouched: &Vouched) -> bool {
+        let provider = self.named(&vouched.provider);
+        provider.is_some_and(|provider| provider.profile.still_vouches(vouched))
+    }
+
+    /// Asks each provider for its documents, so that nobody has to wait for them later. A failure is logged where it is found.
+    pub(super) async fn prepare(&self) {
+        for provider in &self.providers {
+            if let Err(fault) = provider.prepare().await {
+                tracing::warn!(
+                    provider = provider.profile.name,
+                    "nobody can sign in with the provider now: {fault}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The account behind the tokens of an OpenID provider: its ID token, verified with the provider's keys, and the userinfo endpoint for
+//! claims that the rules read and the ID token lacks.
+
+use std::time::Instant;
+
+use mcp_gateway_core::{
+    refusal::reason::Reason,
+    token::{
+        bearer::BearerToken,
+        claim_path::ClaimPath,
+        claim_set::ClaimSet,
+        id_token::{self, ExpectedIdToken, IdToken, IdTokenFault},
+        jwt::Unverified,
+    },
+};
+use mcp_gateway_oauth::{
+    federation::{
+        account::{Account, has_name},
+        protocol::{departure::Departure, token_answer::ProviderTokens, token_request::Presented},
+    },
+    secret::Secret,
+};
+
+use super::{discovery::Known, fault::ProviderFault, provider::Provider, tokens::bearer};
+use crate::{clock, fetch::call::Outgoing};
+
+/// The longest ID token, in bytes: one with two hundred groups fits.
+const MAX_ID_TOKEN_BYTES: usize = 64 * 1024;
+
+impl Provider {
+    /// The account that signed in with this code, and the tokens that came with it.
+    ///
+    /// # Errors
+    /// [`ProviderFault`].
+    pub(super) async fn openid_account(
+        &self,
+        known: &Known,
+        code: &Secret,
+        departure: &Departure,
+    ) -> Result<(Account, ProviderTokens), ProviderFault> {
+        let presented = Presented::Code {
+            code,
+            verifier: &departure.verifier,
+            redirect_uri: &self.redirect_uri,
+        };
+        let tokens = self.tokens(Some(&known.metadata), &presented).await?;
+        let missing = || ProviderFault::Wrong("there is no ID token in its answer".to_owned());
+        let id_token = tokens.id_token.as_ref().ok_or_else(missing)?;
+        let expected = ExpectedIdToken {
+            client_id: &self.profile.client_id,
+            nonce: Some(&departure.nonce),
+            access_token: Some(tokens.access_token.expose()),
+        };
+        let verified = self.verified(known, id_token, &expected).await?;
+        let account = self
+            .completed(known, verified, &tokens.access_token)
+            .await?;
+        Ok((account, tokens))
+    }
+
+    pub(super) async fn verified(
+        &self,
+        known: &Known,
+        id_token: &Secret,
+        expected: &ExpectedIdToken<'_>,
+    ) -> Result<IdToken, ProviderFault> {
+        let started = Instant::now();
+        let refused = |fault: IdTokenFault| ProviderFault::Wrong(fault.to_string());
+        let token = BearerToken::parse(id_token.expose(), MAX_ID_TOKEN_BYTES);
+        let token = token.ok_or_else(|| refused(Reason::MalformedToken.into()))?;
+        let token = Unverified::parse(&token).map_err(|reason| refused(reason.into()))?;
+        let profile = self.profile.id_token_profile(token.issuer());
+        let profile = profile.ok_or_else(|| refused(Reason::WrongIssuer.into()))?;
+        let no_keys = |_| ProviderFault::Unavailable("its keys are unavailable".to_owned());
+        let mut state = known.keys.current().await.map_err(no_keys)?;
+        loop {
+            let verified = id_token::verify(&token, &profile, state.keys(), expected, clock::now());
+            match verified {
+                // The key may have been published since.
+                Err(IdTokenFault::Token(Reason::UnknownKey))
+                    if !state.is_fetched_after(started) =>
+                {
+                    let newer = known.keys.newer_than(&state, started).await;
+                    state = newer.map_err(|_| refused(Reason::UnknownKey.into()))?;
+                }
+                outcome => return outcome.map_err(refused),
+            }
+        }
+    }
+
+    /// The account, with claims of the userinfo endpoint where the rules read one that the ID token lacks.
+    pub(super) async fn completed(
+        &self,
+        known: &Known,
+        verified: IdToken,
+        access_token: &Secret,
+    ) -> Result<Account, ProviderFault> {
+        let own = &verified.claims;
+        let read = self.profile.claims_read();
+        let is_complete = has_name(own) && read.iter().all(|path| own.has(path));
+        let claims = match (&known.metadata.userinfo_endpoint, is_complete) {
+            (Some(endpoint), false) => {
+                let subject = own.text(&ClaimPath::named("sub")).unwrap_or_default();
+                let more = self.userinfo(endpoint, &subject, access_token).await?;
+                own.with_missing_of(&more)
+            }
+            _ => own.clone(),
+        };
+        Ok(Account {
+            issuer: verified.issuer,
+            subject: verified.subject,
+            claims,
+        })
+    }
+
+    /// OpenID Connect Core §5.3: the answer is about the same account, or not used.
+    pub(super) async fn userinfo(
+        &self,
+        endpoint: &str,
+        subject: &str,
+        access_token: &Secret,
+    ) -> Result<ClaimSet, ProviderFault> {
+        let call = Outgoing::get(Some(bearer(access_token)?));
+        let answer = self.call(endpoint, &call).await?;
+        let wrong = |what: String| ProviderFault::Wrong(format!("its userinfo endpoint {what}"));
+        match answer.status {
+            200 => {}
+            429 | 500.. => {
+                let what = format!(
+                    "its userinfo endpoint answered with status {}",
+                    answer.status
+                );
+                return Err(ProviderFault::Unavailable(what));
+            }
+            status => return Err(wrong(format!("answered with status {status}"))),
+        }
+        let claims = ClaimSet::parse(answer.body.to_vec());
+        let claims = claims.map_err(|fault| wrong(format!("gave an answer that {fault}")))?;
+        match claims.text(&ClaimPath::named("sub")) {
+            Some(found) if found == subject => Ok(claims),
+            _ => Err(wrong("answered about another account (sub)".to_owned())),
+        }
+    }
+}
