@@ -5,6 +5,7 @@ pub mod client;
 pub mod discovery;
 pub mod internet;
 pub mod operator;
+pub mod provider;
 pub mod session;
 
 use std::process::Stdio;

@@ -129,8 +129,11 @@ impl Config {
 
     /// Removes a key of the root.
     pub fn without(mut self, key: &str) -> Self {
-        if let Some(root) = self.value.as_object_mut() {
-            root.remove(key);
+        let (parent, last) = key.rsplit_once('/').unwrap_or(("", key));
+        let steps = parent.split('/').filter(|step| !step.is_empty());
+        let place = steps.fold(&mut self.value, |place, step| &mut place[step]);
+        if let Some(members) = place.as_object_mut() {
+            members.remove(last);
         }
         self
     }

@@ -48,7 +48,7 @@ impl Browser {
         reply
     }
 
-    /// Submits the form of a page, with its hidden fields and these ones.
+    /// Submits the first form of a page, with its hidden fields and these ones.
     pub async fn submit(&mut self, page: &Reply, fields: &[(&str, &str)]) -> Reply {
         let html = page.text();
         let action = attribute(&html, "<form ", "action").expect("a form");
@@ -138,8 +138,10 @@ pub fn query(url: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The hidden fields of the first form.
 fn hidden(html: &str) -> Vec<(String, String)> {
-    let inputs = html.split("<input ").skip(1);
+    let form = html.split("</form>").next().unwrap_or_default();
+    let inputs = form.split("<input ").skip(1);
     let hidden = inputs.filter(|input| input.starts_with("type=\"hidden\""));
     let field = |input: &str| {
         let input = format!("<input {input}");

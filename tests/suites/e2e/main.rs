@@ -40,6 +40,7 @@ mod authentication {
 mod sign_in {
     mod across_a_restart;
     mod changes;
+    mod federation;
     mod flows;
     mod foreign;
     mod mistakes;

@@ -232,6 +232,11 @@ async fn users_and_clients_change_under_load_and_who_is_removed_ends() {
     assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")));
     let (status, answer) = left.refresh(gateway, &of_left.refresh).await;
     assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")));
+    eventually(
+        "the access token of a removed user is refused",
+        async || call(gateway, &of_left.access).await.status == 401,
+    )
+    .await;
     let (status, answer) = planner.refresh(gateway, &planned.refresh).await;
     assert_eq!((status, &answer["error"]), (401, &json!("invalid_client")));
     let (status, _) = client.refresh(gateway, &tokens.refresh).await;
