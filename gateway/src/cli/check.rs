@@ -5,7 +5,9 @@ use std::{
     path::Path,
 };
 
-use mcp_gateway_oauth::{discovery::paths, federation::provider::Provider};
+use mcp_gateway_oauth::{
+    discovery::paths, federation::provider::Provider, trust::TrustedIssuer,
+};
 use time::OffsetDateTime;
 
 use super::exit::{OK, WRONG};
@@ -93,6 +95,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         for provider in &server.providers {
             write_provider(server, &provider.provider, out)?;
         }
+        for trusted in &server.trusted_issuers {
+            write_trust(&trusted.keys.name, &trusted.trust, out)?;
+        }
     }
     for issuer in config.issuers.values() {
         let names: Vec<_> = issuer.names.iter().map(|name| &*name.issuer).collect();
@@ -136,6 +141,27 @@ fn write_provider(
         false => "accounts that meet may_sign_in".to_owned(),
     };
     writeln!(out, "          sign-in  {rules}")
+}
+
+/// What an issuer is trusted for at the token endpoint.
+fn write_trust(name: &str, trust: &TrustedIssuer, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "trust     {name} = {}", trust.issuer)?;
+    if let Some(id_jag) = &trust.id_jag {
+        let clients = match id_jag.clients.is_empty() {
+            true => "every client that authenticates".to_owned(),
+            false => id_jag.clients.join(", "),
+        };
+        writeln!(out, "          identity assertions of {clients}")?;
+    }
+    for rule in &trust.workloads {
+        let (audience, client) = (&rule.audience, &rule.client);
+        writeln!(out, "          workloads for {audience} act as {client}")?;
+    }
+    if let Some(exchange) = &trust.exchange {
+        let audiences = exchange.audiences.join(", ");
+        writeln!(out, "          tokens for {audiences} are exchanged")?;
+    }
+    Ok(())
 }
 
 /// A warning about a certificate outside its validity period. The file was already checked.
@@ -227,6 +253,34 @@ resource  https://mcp.example.com/mcp -> http://127.0.0.1:9000/mcp
 issuer    corporate = https://login.example.com/
 ";
         assert_eq!((code, printed.as_str()), (0, expected));
+    }
+
+    #[test]
+    fn the_summary_says_what_issuers_are_trusted_for() {
+        let text = "\
+public_url: https://mcp.example.com
+listen: [{ address: 127.0.0.1:8080 }]
+authorization_server:
+  directory: state
+  clients: [{ id: deploy, grant_types: jwt-bearer, scopes: read }]
+  trusted_issuers:
+    corp:
+      issuer: https://login.corp.example
+      id_jag: {}
+      workloads: [{ audience: mcp, claims: { sub: a }, client: deploy }]
+      exchange: { audiences: [a, b] }
+resources:
+  - { path: /mcp, upstream: 'http://127.0.0.1:9000/mcp', scopes: { required: [read] }, policy: { default: allow } }
+";
+        let (code, printed) = checked(text, "");
+        assert_eq!(code, 0, "{printed}");
+        let expected = "\
+trust     trusted_issuers.corp = https://login.corp.example
+          identity assertions of every client that authenticates
+          workloads for mcp act as deploy
+          tokens for a, b are exchanged
+";
+        assert!(printed.contains(expected), "{printed}");
     }
 
     #[test]

@@ -443,7 +443,7 @@ impl IssuerKeys {
             let serving = if self.usable().is_some() {
                 "the previous keys stay in use until they are stale (jwks.stale)"
             } else {
-                "resources of this issuer answer 503"
+                "requests that need them get 503"
             };
             let hint = self.fetcher.hint(error);
             let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));

@@ -48,6 +48,7 @@ mod sign_in {
     mod pages;
     mod recorded_clients;
     mod registration;
+    mod trusted_issuers;
 }
 
 /// Permissions of a caller: policies, conditions, rate limits, filtered lists, and the audit log of decisions.

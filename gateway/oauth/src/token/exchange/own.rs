@@ -2,7 +2,7 @@
 
 use mcp_gateway_core::time::UnixTime;
 
-use super::request::Exchange;
+use super::request::{Exchange, SubjectTokenType};
 use crate::{
     client::model::Client,
     grant::revoked,
@@ -45,6 +45,12 @@ pub fn exchange_own(
     request: &OwnToken<'_>,
     now: UnixTime,
 ) -> Result<Result<Issued, Refused>, StoreError> {
+    if request.exchange.token_type == SubjectTokenType::IdToken {
+        let found = "a token of this server is no ID token";
+        return Ok(Err(
+            Refused::of(TokenError::SubjectTokenNotValid).found(found)
+        ));
+    }
     let token = request.exchange.subject_token.expose();
     let Some(claims) = access::open(request.ring, &server.issuer, token, now) else {
         let found = "it is not an access token of this server, or has expired";

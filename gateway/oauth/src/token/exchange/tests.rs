@@ -453,6 +453,21 @@ fn a_token_of_this_server_becomes_one_for_less() {
         let refused = exchange_signed(&rows, &own, &[more], now).unwrap_err();
         assert_eq!(refused.error, expected, "{more:?}");
     }
+    let token = access::sign(ring().signer(NOW), &own).unwrap();
+    let as_id_token = [
+        ("subject_token", token.expose()),
+        ("subject_token_type", ID),
+    ];
+    let client = backend();
+    let asked = read(&server(), &client, &form(&as_id_token)).unwrap();
+    let request = OwnToken {
+        client: &client,
+        exchange: &asked,
+        ring: ring(),
+        id: Id::new([6; 16]),
+    };
+    let refused = exchange_own(&rows, &server(), &request, now).unwrap();
+    assert_eq!(refused.unwrap_err().error, TokenError::SubjectTokenNotValid);
     let expired = exchange_signed(&rows, &own, &[], later(900)).unwrap_err();
     assert_eq!(expired.error, TokenError::SubjectTokenUnknown);
     let elsewhere = access::AccessClaims {
