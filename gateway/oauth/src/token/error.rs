@@ -54,9 +54,7 @@ pub enum TokenError {
     CodeReplayed,
     /// It was issued to another client.
     CodeOfAnotherClient,
-    /// The redirect URI is missing, though the authorization request had one.
-    RedirectUriMissing,
-    /// It is another one than that of the authorization request.
+    /// The redirect URI is another one than that of the authorization request.
     RedirectUriDiffers,
     /// `code_verifier` is missing.
     VerifierMissing,
@@ -150,7 +148,7 @@ const LATER_TEXT: &str = "The authorization server cannot answer now. Try again 
 
 impl TokenError {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 50] = [
         Self::RequestMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeUnsupported,
@@ -165,7 +163,6 @@ impl TokenError {
         Self::CodeExpired,
         Self::CodeReplayed,
         Self::CodeOfAnotherClient,
-        Self::RedirectUriMissing,
         Self::RedirectUriDiffers,
         Self::VerifierMissing,
         Self::VerifierMalformed,
@@ -247,7 +244,6 @@ impl TokenError {
             Self::CodeExpired => (BAD, GRANT, CODE_TEXT, "code_expired"),
             Self::CodeReplayed => (BAD, GRANT, CODE_TEXT, "code_replayed"),
             Self::CodeOfAnotherClient => (BAD, GRANT, CODE_TEXT, "code_of_another_client"),
-            Self::RedirectUriMissing => (BAD, GRANT, CODE_TEXT, "redirect_uri_missing"),
             Self::RedirectUriDiffers => (BAD, GRANT, CODE_TEXT, "redirect_uri_differs"),
             Self::VerifierMissing => (BAD, GRANT, CODE_TEXT, "verifier_missing"),
             Self::VerifierMalformed => (BAD, GRANT, CODE_TEXT, "verifier_malformed"),

@@ -135,7 +135,6 @@ pub(super) fn draft(client: &str) -> Draft {
         client: client.to_owned(),
         standing: Standing::Public,
         redirect_uri: REDIRECT_URI.to_owned(),
-        was_redirect_sent: true,
         code_challenge: URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes())),
         resource: RESOURCE.to_owned(),
         scopes: set("read write"),

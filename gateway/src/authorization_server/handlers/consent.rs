@@ -98,7 +98,6 @@ async fn allowed(
         client: asked.client_id.clone(),
         standing: asked.standing,
         redirect_uri: asked.redirect_uri.as_str().to_owned(),
-        was_redirect_sent: asked.was_redirect_sent,
         code_challenge: asked.code_challenge.clone(),
         resource: asked.resource.clone(),
         // What the user may allow may have changed since the page was made.

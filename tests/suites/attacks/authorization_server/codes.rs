@@ -113,7 +113,11 @@ async fn attack_127_a_code_works_once_for_its_client_and_its_request() {
             &client,
             &[("redirect_uri", Some("http://127.0.0.1:7778/callback"))],
         ),
-        ("no redirect", &client, &[("redirect_uri", None)]),
+        (
+            "no redirect and no verifier",
+            &client,
+            &[("redirect_uri", None), ("code_verifier", None)],
+        ),
         ("another code", &client, &[("code", Some("AAAA"))]),
         ("cut", &client, &[("code", Some(&code[1..]))]),
         ("longer", &client, &[("code", Some(&format!("{code}A")))]),
@@ -128,6 +132,10 @@ async fn attack_127_a_code_works_once_for_its_client_and_its_request() {
     }
     let answer = redeemed(&site, &client, &code, &[("code", None)]).await;
     table.row("no code", refused(&answer, 400, "invalid_request"));
+    // The verifier alone binds a code to its request (OAuth 2.1).
+    let second = site.code(&client.id, &[]).await;
+    let (status, answer) = redeemed(&site, &client, &second, &[("redirect_uri", None)]).await;
+    table.check("no redirect", status == 200, || answer["error"].to_string());
 
     // Wrong replays end nothing; a right one ends what came of the code.
     let tokens = client.redeem(&site.gateway, &code).await;

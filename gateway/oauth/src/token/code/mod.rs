@@ -219,15 +219,12 @@ fn judge(
     scopes::still_allowed(&row.scopes.0, person, client, allowance)
 }
 
-/// It is compared letter by letter with that of the authorization request. It may be left out where that request left it out
-/// (RFC 6749 §4.1.3).
+/// One that is sent is compared letter by letter with that of the authorization request (RFC 6749 §4.1.3). Clients of OAuth 2.1 send
+/// none: the code is bound to the verifier, which every client has here.
 fn judge_redirect_uri(row: &CodeRow, sent: Option<&str>) -> Result<(), Refused> {
     match sent {
-        None if !row.was_redirect_sent => Ok(()),
+        None => Ok(()),
         Some(sent) if sent == row.redirect_uri => Ok(()),
-        None => {
-            Err(Refused::of(TokenError::RedirectUriMissing).expected(FoundUri(&row.redirect_uri)))
-        }
         Some(sent) => Err(Refused::of(TokenError::RedirectUriDiffers)
             .found(FoundUri(sent))
             .expected(FoundUri(&row.redirect_uri))),

@@ -24,8 +24,6 @@ pub struct Draft {
     pub standing: Standing,
     /// Where the code goes, as the client sent it (with its port).
     pub redirect_uri: String,
-    /// Whether the client sent it; otherwise it is the only one that is registered.
-    pub was_redirect_sent: bool,
     /// `code_challenge`, for the method S256.
     pub code_challenge: String,
     /// The resource, as the configuration spells it.
@@ -51,7 +49,6 @@ pub struct CodeRow {
     #[serde(default)]
     pub(super) standing: Standing,
     pub(super) redirect_uri: String,
-    pub(super) was_redirect_sent: bool,
     pub(super) code_challenge: String,
     pub(super) resource: String,
     pub(super) scopes: ScopeSetText,
@@ -93,7 +90,6 @@ impl CodeRow {
             client: draft.client.clone(),
             standing: draft.standing,
             redirect_uri: draft.redirect_uri.clone(),
-            was_redirect_sent: draft.was_redirect_sent,
             code_challenge: draft.code_challenge.clone(),
             resource: draft.resource.clone(),
             scopes: ScopeSetText(draft.scopes.clone()),
