@@ -216,6 +216,11 @@ fn clients_machines_and_resource_servers_are_read() {
         ConfiguredMethod::PrivateKeyJwt(_)
     ));
     assert!(matches!(partner.method, ConfiguredMethod::PrivateKeyJwt(_)));
+    // However they are written, clients read scopes with the prefix of their resource.
+    let scopes = |scopes: &Option<ScopeSet>| scopes.as_ref().unwrap().to_string();
+    assert_eq!(scopes(&nightly.scopes), "api://tasks/read");
+    assert_eq!(scopes(&importer.scopes), "api://tasks/write");
+    assert_eq!(scopes(&server.machines.scopes), "api://tasks/read");
     for one in &server.introspection {
         assert_eq!(one.resources, ["https://mcp.example.com/mcp"]);
     }

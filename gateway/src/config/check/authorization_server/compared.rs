@@ -1,7 +1,7 @@
 //! Scopes and resources that the authorization server's section names: each must be there among the resources that accept its
 //! tokens.
 
-use mcp_gateway_core::{http::path::other_spelling, similar};
+use mcp_gateway_core::{http::path::other_spelling, scope::ScopeSet, similar};
 
 use crate::config::{
     check::common::quoted,
@@ -37,6 +37,20 @@ impl<'a> Known<'a> {
             resources,
             scopes: resources.iter().flat_map(spellings).collect(),
         }
+    }
+
+    /// These scopes as clients read them: with the prefix of each resource that has them.
+    pub(super) fn spelled(&self, scopes: &ScopeSet) -> ScopeSet {
+        let of_resource = |resource: &&'a Resource| {
+            let prefixes = &resource.scope_prefixes;
+            let own = resource.scopes_supported.iter();
+            let own = own.map(|scope| (scope.to_owned(), prefixes.with_prefix(scope).into_owned()));
+            let named =
+                |(bare, full): &(String, String)| scopes.contains(bare) || scopes.contains(full);
+            own.filter(named).map(|(_, full)| full).collect::<Vec<_>>()
+        };
+        // Scopes of the configuration are scope tokens.
+        ScopeSet::from_tokens(self.resources.iter().flat_map(of_resource)).unwrap_or_default()
     }
 
     /// The URIs of the resources of these names; of all without names.

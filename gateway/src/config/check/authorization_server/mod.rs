@@ -8,6 +8,7 @@ mod sections;
 mod store;
 mod trusted;
 
+use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::redirect_uri::RedirectRules;
 
 use self::clients::clients;
@@ -154,8 +155,27 @@ impl Read<'_> {
         for one in &mut server.introspection {
             one.resources = known.uris_of(&one.resources);
         }
+        for scopes in scopes_of(&mut server) {
+            *scopes = known.spelled(scopes);
+        }
         Some(server)
     }
+}
+
+/// All scopes that the section lists.
+fn scopes_of(server: &mut AuthorizationServer) -> impl Iterator<Item = &mut ScopeSet> {
+    let trusted = server.trusted_issuers.iter_mut().flat_map(|issuer| {
+        let trust = &mut issuer.trust;
+        let id_jag = trust.id_jag.iter_mut().map(|id_jag| &mut id_jag.scopes);
+        let exchange = trust.exchange.iter_mut();
+        let workloads = trust.workloads.iter_mut().map(|rule| &mut rule.scopes);
+        id_jag
+            .chain(exchange.map(|exchange| &mut exchange.scopes))
+            .chain(workloads)
+    });
+    let clients = server.clients.iter_mut().map(|client| &mut client.scopes);
+    let listed = clients.chain([&mut server.machines.scopes]).chain(trusted);
+    listed.flatten()
 }
 
 /// An issuer identifier (RFC 8414 §2) without a path: the server answers at the origin alone, where clients of every revision of MCP

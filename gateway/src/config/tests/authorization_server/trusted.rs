@@ -41,7 +41,8 @@ fn everything_that_an_issuer_is_trusted_for_is_read() {
     assert_eq!(trust.issuer, "https://login.corp.example");
     assert_eq!(trust.clock_skew, Duration::from_secs(10));
     assert_eq!(trust.max_lifetime, Duration::from_secs(7200));
-    let read = Some(ScopeSet::parse("read").unwrap());
+    // As clients read it.
+    let read = Some(ScopeSet::parse("api://tasks/read").unwrap());
     let id_jag = trust.id_jag.as_ref().unwrap();
     assert!(id_jag.has_public_clients && id_jag.clients.len() == 2 && id_jag.scopes == read);
     let rule = &trust.workloads[0];
