@@ -7,6 +7,7 @@ pub mod internet;
 pub mod operator;
 pub mod provider;
 pub mod session;
+pub mod store;
 
 use std::process::Stdio;
 

@@ -2,12 +2,13 @@
 //! refuse such tokens at once, and end open listening streams.
 //!
 //! The map is in memory, filled from the store at the start. An entry leaves when the last token of its grant has expired. While
-//! nothing is revoked, asking costs one atomic read. Grants that have no place in the map are asked for in the store, as long as
-//! there may be any.
+//! nothing is revoked, asking costs one atomic read. Of grants that have no place in the map, a digest is kept; and where digests have
+//! no place either, the store is asked, as long as there may be any.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt,
+    hash::{BuildHasher, RandomState},
     sync::{
         PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -25,6 +26,10 @@ const MOST: usize = 500_000;
 /// How long an entry stays after the last token expired: the clock may be set back a little.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// The most digests of grants without a place: about 150 MB. A client that revokes its own tokens as fast as a store writes them does
+/// not fill this within the lifetime of a token.
+const MOST_DIGESTS: usize = 8_000_000;
+
 /// Asks the store whether the tokens of a grant are refused. A store that does not answer refuses them.
 type Lookup = Box<dyn Fn(&GrantId) -> bool + Send + Sync>;
 
@@ -35,6 +40,8 @@ pub(crate) struct Revocations {
     any: AtomicBool,
     ended: RwLock<Ended>,
     store: Option<Lookup>,
+    /// Makes the digests. Nobody knows its keys, so nobody can find grants with the same one.
+    digests: RandomState,
     changes: watch::Sender<()>,
 }
 
@@ -43,8 +50,12 @@ pub(crate) struct Revocations {
 struct Ended {
     until: HashMap<GrantId, UnixTime>,
     order: BTreeSet<(UnixTime, GrantId)>,
-    /// When the last token of the grants expires that had no place.
+    /// Digests of grants that had no place.
+    left_out: HashSet<u64>,
+    /// When the last token of these grants expires.
     left_out_until: Option<UnixTime>,
+    /// Whether one had no place there either.
+    has_more: bool,
 }
 
 impl fmt::Debug for Revocations {
@@ -69,10 +80,10 @@ impl Revocations {
 
     fn is_among_ended(&self, grant: &GrantId) -> bool {
         let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
-        let is_complete = ended.left_out_until.is_none();
-        let is_known = ended.has(grant);
+        let is_known = ended.has(grant, &self.digests);
+        let has_more = ended.has_more;
         drop(ended);
-        is_known || !is_complete && self.store.as_ref().is_none_or(|lookup| lookup(grant))
+        is_known || has_more && self.store.as_ref().is_none_or(|lookup| lookup(grant))
     }
 
     /// From now on, refuses the tokens of these grants, which are in the store. Each is remembered until its last token has expired.
@@ -89,14 +100,14 @@ impl Revocations {
         ended.forget_until(now);
         let was_complete = ended.left_out_until.is_none();
         for (grant, until) in grants {
-            ended.insert(grant, until.plus(MARGIN));
+            ended.insert(grant, until.plus(MARGIN), &self.digests);
         }
         let is_complete = ended.left_out_until.is_none();
         self.any.store(!ended.is_empty(), Ordering::Release);
         drop(ended);
         if was_complete && !is_complete {
             tracing::warn!(
-                "more than {MOST} grants have ended whose tokens have not expired: tokens are looked up in the store until they have"
+                "more than {MOST} grants have ended whose tokens have not expired: of further ones only digests are kept"
             );
         }
         self.changes.send_replace(());
@@ -117,11 +128,14 @@ impl Revocations {
 
 impl Ended {
     /// By its own id, or with all tokens of a machine.
-    fn has(&self, grant: &GrantId) -> bool {
-        self.until.contains_key(grant) || {
-            let all = machine::of_all(Id::new(*grant));
-            self.until.contains_key(all.as_bytes())
-        }
+    fn has(&self, grant: &GrantId, digests: &RandomState) -> bool {
+        let all = machine::of_all(Id::new(*grant));
+        let ids = [grant, all.as_bytes()];
+        ids.iter().any(|id| self.until.contains_key(*id))
+            || self.left_out_until.is_some()
+                && ids
+                    .iter()
+                    .any(|id| self.left_out.contains(&digests.hash_one(*id)))
     }
 
     fn is_empty(&self) -> bool {
@@ -129,7 +143,7 @@ impl Ended {
     }
 
     /// The later end counts.
-    fn insert(&mut self, grant: GrantId, until: UnixTime) {
+    fn insert(&mut self, grant: GrantId, until: UnixTime, digests: &RandomState) {
         let known = self.until.get(&grant).copied();
         if known.is_some_and(|known| known >= until) {
             return;
@@ -137,11 +151,20 @@ impl Ended {
         if let Some(known) = known {
             self.order.remove(&(known, grant));
         } else if self.until.len() >= MOST {
-            self.left_out_until = self.left_out_until.max(Some(until));
+            self.leave_out(digests.hash_one(grant), until);
             return;
         }
         self.until.insert(grant, until);
         self.order.insert((until, grant));
+    }
+
+    fn leave_out(&mut self, digest: u64, until: UnixTime) {
+        self.left_out_until = self.left_out_until.max(Some(until));
+        let has_room = self.left_out.len() < MOST_DIGESTS;
+        if has_room {
+            self.left_out.insert(digest);
+        }
+        self.has_more |= !has_room;
     }
 
     fn forget_until(&mut self, now: UnixTime) {
@@ -152,6 +175,10 @@ impl Ended {
             self.until.remove(&grant);
         }
         self.left_out_until = self.left_out_until.filter(|until| *until > now);
+        if self.left_out_until.is_none() {
+            self.left_out = HashSet::new();
+            self.has_more = false;
+        }
     }
 }
 
@@ -206,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn grants_without_a_place_are_looked_up_in_the_store_until_their_tokens_expire() {
+    fn grants_without_a_place_are_refused_until_their_tokens_expire() {
         let grant = |number: usize| {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&number.to_be_bytes());
@@ -226,6 +253,11 @@ mod tests {
         revocations.revoke([(grant(MOST), at(200))], at(0));
         assert!(revocations.is_revoked(&grant(0)) && revocations.is_revoked(&grant(MOST)));
         assert!(!revocations.is_revoked(&grant(MOST + 1)));
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "the digests are complete");
+        // As if there was no place for another digest.
+        revocations.ended.write().unwrap().has_more = true;
+        assert!(!revocations.is_revoked(&grant(MOST + 1)));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
         revocations.forget_expired(at(160));
         assert!(revocations.is_revoked(&grant(MOST)) && !revocations.is_revoked(&grant(0)));
         revocations.forget_expired(at(260));

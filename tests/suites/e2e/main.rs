@@ -48,6 +48,7 @@ mod sign_in {
     mod pages;
     mod recorded_clients;
     mod registration;
+    mod several_gateways;
     mod trusted_issuers;
 }
 

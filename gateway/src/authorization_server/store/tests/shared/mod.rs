@@ -1,6 +1,6 @@
 //! The store of several processes, over Redis and over Valkey. `server` starts them, `every_kind` has what holds for every store,
-//! `outage` takes the server away, `several` are several processes, `proxy` cuts connections, `sentinel` names the server, `measure`
-//! takes times.
+//! `outage` takes the server away, `several` are several processes, `proxy` cuts connections, `sentinel` names the server, `tls` is in
+//! between, `measure` takes times.
 
 mod every_kind;
 mod measure;
@@ -9,6 +9,7 @@ mod proxy;
 mod sentinel;
 mod server;
 mod several;
+mod tls;
 
 use super::*;
 use server::{PROGRAMS, Served};
