@@ -17,7 +17,7 @@ use pingora::server::{RunArgs, Server, configuration::ServerConf};
 
 use crate::{
     admin::Admin,
-    authorization_server::server::Server as AuthorizationServer,
+    authorization_server::{server::Server as AuthorizationServer, store},
     config::{Config, Loaded},
     downstream::{
         accept::{self, Listeners, Port},
@@ -30,7 +30,9 @@ use crate::{
         signals::Signals,
         upgrade::InheritedSockets,
     },
-    limits::{idle_connections::IDLE_CONNECTIONS, overload::descriptors},
+    limits::{
+        idle_connections::IDLE_CONNECTIONS, overload::descriptors, shared_rates::SharedRates,
+    },
     shared::Gateway,
     snapshot::Snapshot,
     telemetry::{
@@ -96,7 +98,9 @@ impl Prepared {
         let access_log = AccessLog::new(&config.log, logging.writer());
         let (audit_log, last_lines) = start_audit(config, &logging, &metrics)?;
         let logs = (access_log, audit_log);
-        let gateway = Arc::new(Gateway::new(snapshot, capacity.connections, metrics, logs));
+        let rates = shared_rates(config)?;
+        let gateway = Gateway::new(snapshot, capacity.connections, metrics, logs);
+        let gateway = Arc::new(gateway.with_shared_rates(rates));
         announce(config);
         let (key_orders, received_orders) = refresher::orders();
         let mut server = server();
@@ -183,6 +187,16 @@ fn open_authorization_server(
     ));
     let unusable = |error| RunError::Config(format!("authorization_server: {error}"));
     server.map(Some).map_err(unusable)
+}
+
+/// Rate limits that several gateways count together, if the configuration says so.
+fn shared_rates(config: &Config) -> Result<Option<SharedRates>, RunError> {
+    let Some(rates) = &config.shared_rates else {
+        return Ok(None);
+    };
+    let counter = store::rate_counter(&rates.store);
+    let unusable = |error| RunError::Config(format!("rate_limits: {error}"));
+    Ok(Some(SharedRates::new(counter.map_err(unusable)?)))
 }
 
 fn start_audit(

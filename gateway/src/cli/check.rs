@@ -5,9 +5,7 @@ use std::{
     path::Path,
 };
 
-use mcp_gateway_oauth::{
-    discovery::paths, federation::provider::Provider, trust::TrustedIssuer,
-};
+use mcp_gateway_oauth::{discovery::paths, federation::provider::Provider, trust::TrustedIssuer};
 use time::OffsetDateTime;
 
 use super::exit::{OK, WRONG};

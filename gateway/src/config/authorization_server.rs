@@ -59,6 +59,8 @@ pub struct AuthorizationServer {
 /// A store that several processes share: Redis or Valkey.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedStore {
+    /// The key of the configuration that describes it, for messages.
+    pub key: &'static str,
     /// Where it is.
     pub servers: StoreServers,
     /// The number of the database.

@@ -30,6 +30,7 @@ pub use declaration::{
     identity_headers::IdentityHeaders,
     limits::Limits,
     process::{Audit, Level, Log, LogFormat, Reload, Shutdown},
+    rate_limit::{SharedRateLimits, WithoutStore},
     resource::{EventIds, RequestState},
     timeouts::{Jwks, Timeouts},
 };

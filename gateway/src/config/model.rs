@@ -28,12 +28,13 @@ use mcp_gateway_oauth::redirect_uri::OwnOrigin;
 
 pub use super::issuer::{ForwardProxy, Issuer, IssuerName, KeySource, Route};
 use crate::config::{
-    authorization_server::AuthorizationServer,
+    authorization_server::{AuthorizationServer, SharedStore},
     declaration::{
         document::FORWARDED_HEADER,
         identity_headers::IdentityHeaders,
         limits::Limits,
         process::{Audit, Log, Reload, Shutdown},
+        rate_limit::SharedRateLimits,
         resource::{EventIds, RequestState},
         timeouts::{Jwks, Timeouts},
     },
@@ -77,10 +78,21 @@ pub struct Config {
     pub upgrade_socket: Option<PathBuf>,
     /// Keys that seal session ids.
     pub sessions: Sessions,
+    /// How several gateways count rate limits together; none where each counts for itself.
+    pub shared_rates: Option<SharedRates>,
     /// The operational log and the access log.
     pub log: Log,
     /// The audit log.
     pub audit: Audit,
+}
+
+/// Rate limits that several gateways count together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedRates {
+    /// Where they are counted.
+    pub store: SharedStore,
+    /// How it is asked.
+    pub settings: SharedRateLimits,
 }
 
 impl Config {

@@ -15,6 +15,7 @@ use mcp_gateway_core::{
 use super::{admit::Admitted, exchange::Exchange};
 use crate::{
     clock,
+    limits::shared_rates::{SharedRates, Terms},
     snapshot::{ProtectedResource, VerifiedToken},
 };
 
@@ -99,6 +100,52 @@ fn count_call(
         (method, message.name.as_deref()),
         snapshot.limits.rate_limited_callers,
     )
+}
+
+/// Counts a permitted call in the rate limits that several gateways count together.
+///
+/// # Errors
+/// The refusal; its cause is in the record.
+pub(crate) async fn count_together(
+    exchange: &mut Exchange<'_>,
+    rates: &SharedRates,
+    resource: &ProtectedResource,
+    permit: &Permit,
+    message: &Message,
+) -> Result<(), Refusal> {
+    let snapshot = exchange.snapshot.clone();
+    let opens_session = message.called().is_some_and(McpMethod::opens_session);
+    let Some(method) = message.method_name().filter(|_| !opens_session) else {
+        return Ok(());
+    };
+    let limits = resource.rate_limits.iter().zip(&resource.shared_limits);
+    let shares = limits.filter_map(|(limiter, limit)| {
+        let share = limiter.share(permit.principal(), method, message.name.as_deref())?;
+        Some((limit.bucket(&share), share.rate()))
+    });
+    let shares: Vec<_> = shares.collect();
+    let Some(settings) = snapshot.shared_rates else {
+        return Ok(());
+    };
+    let terms = Terms {
+        settings,
+        most_leases: snapshot.limits.rate_limited_callers,
+    };
+    let taken = rates.take(&shares, &terms).await;
+    if let Err(refusal) = &taken {
+        let found = match refusal.reason {
+            Reason::RateLimited => {
+                let limits = reached(exchange, resource, permit, message, refusal);
+                format!("{limits}, counted by all gateways together")
+            }
+            _ => format!(
+                "there was no answer within {:?} (rate_limits.wait)",
+                settings.wait
+            ),
+        };
+        exchange.record.set_detail(found);
+    }
+    taken
 }
 
 /// The rate limits that count a call, for the operator: one of them refused it.

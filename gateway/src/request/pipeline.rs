@@ -103,6 +103,11 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
     // 5 authorize
     let permit = authorize::authorize(exchange, &resource, &token, &message, &admitted)?;
+    if let Some(rates) = exchange.gateway.shared_rates() {
+        let counted = authorize::count_together(exchange, rates, &resource, &permit, &message);
+        // Boxed: most gateways count for themselves, and their calls are not to carry this.
+        Box::pin(counted).await?;
+    }
     exchange.edit = list_filter::edit(exchange, &resource, &token, &message, &admitted);
     let standing = message.listens.then(|| {
         let standing = Standing::of(exchange, &resource, &token, &message, &admitted);

@@ -35,6 +35,7 @@ use crate::{
         overload::Overload,
         per_address::ConnectionsPerAddress,
         rate_limiter::RateLimiter,
+        shared_rates::SharedRates,
     },
     snapshot::Snapshot,
     telemetry::{
@@ -69,6 +70,7 @@ pub(crate) struct Gateway {
     /// Wrong credentials at the service of the gateway's own.
     wrong_credentials: RefusalsPerAddress,
     rate_limiter: RateLimiter,
+    shared_rates: Option<SharedRates>,
     revocations: Arc<Revocations>,
     state: ProcessState,
     asked_issuers: AtomicBool,
@@ -97,6 +99,7 @@ impl Gateway {
             refusals: RefusalsPerAddress::new(),
             wrong_credentials: RefusalsPerAddress::new(),
             rate_limiter: RateLimiter::new(),
+            shared_rates: None,
             revocations: snapshot
                 .authorization_server
                 .as_ref()
@@ -109,6 +112,14 @@ impl Gateway {
             state: ProcessState::new(),
             asked_issuers: AtomicBool::new(false),
             request_ids: RequestIds::new(),
+        }
+    }
+
+    /// The same, with rate limits that several gateways count together.
+    pub(crate) fn with_shared_rates(self, shared_rates: Option<SharedRates>) -> Self {
+        Self {
+            shared_rates,
+            ..self
         }
     }
 
@@ -168,6 +179,10 @@ impl Gateway {
         metrics.calls_limit.set(whole(snapshot.capacity.calls));
         metrics.body_bytes.set(whole(self.body_budget.bytes()));
         metrics.body_bytes_limit.set(whole(snapshot.bodies.all));
+        if let Some(rates) = &self.shared_rates {
+            let failures = &metrics.rate_limit_store_failures;
+            failures.inc_by(rates.failures().saturating_sub(failures.get()));
+        }
         if let Some(server) = &snapshot.authorization_server {
             let figures = server.store().figures();
             let raise = |counter: &IntCounter, count: u64| {
@@ -201,6 +216,11 @@ impl Gateway {
     /// The rate limits.
     pub(crate) const fn rate_limiter(&self) -> &RateLimiter {
         &self.rate_limiter
+    }
+
+    /// Rate limits that several gateways count together, if they do.
+    pub(crate) const fn shared_rates(&self) -> Option<&SharedRates> {
+        self.shared_rates.as_ref()
     }
 
     /// Grants of the built-in authorization server that have ended.

@@ -36,7 +36,7 @@ use mcp_gateway_core::{
 
 use crate::{
     authorization_server::server::Server,
-    config::{Addresses, BUILT_IN, Config, Limits, Resource, Shutdown, Timeouts},
+    config::{Addresses, BUILT_IN, Config, Limits, Resource, SharedRateLimits, Shutdown, Timeouts},
     limits::{
         body_budget::BodyLimits,
         in_flight::{InFlightLimits, Most},
@@ -77,6 +77,8 @@ pub(crate) struct Snapshot {
     pub(crate) keys: KeysByIssuer,
     /// How often each principal may open a legacy session.
     pub(crate) initializations: Limiter,
+    /// How the store of rate limits is asked that several gateways share.
+    pub(crate) shared_rates: Option<SharedRateLimits>,
     sealer: ConfiguredSealer,
     hosts: HashSet<Authority>,
     /// By path, then by host; a resource without a host answers on every host served.
@@ -139,6 +141,7 @@ impl Snapshot {
                 limiter.map_or(&[], slice::from_ref),
                 &initializations(&config.limits),
             ),
+            shared_rates: config.shared_rates.as_ref().map(|rates| rates.settings),
             hosts: hosts(config),
             resources,
         })

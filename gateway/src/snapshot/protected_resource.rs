@@ -11,7 +11,7 @@ use mcp_gateway_core::{
     },
     mcp::{supported::Supported, tasks::Tasks},
     policy::{Policy, hide::Hide},
-    rate::Limiter,
+    rate::{Limiter, shared::SharedLimit},
     refusal::{challenge::Challenger, reason::Reason},
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct ProtectedResource {
     pub(crate) audience: Arc<[String]>,
     pub(crate) policy: Policy,
     pub(crate) rate_limits: Vec<Limiter>,
+    /// The same limits, as several gateways name them; empty where each counts for itself.
+    pub(crate) shared_limits: Vec<SharedLimit>,
     challenger: Challenger,
     /// For requests whose path differs from the configured one in its final slash: it names the metadata of that spelling.
     other_challenger: Challenger,
@@ -97,6 +99,7 @@ impl ProtectedResource {
             rate_limits: rate_limits
                 .map(|limit| rate_limiter::reuse_or_new(limiters, limit))
                 .collect(),
+            shared_limits: shared_limits(config, resource),
             challenger: challenger(config, resource, &resource.path),
             other_challenger: challenger(config, resource, &path::other_spelling(&resource.path)),
             upstream: upstream.map_err(|error| SnapshotError::Upstream {
@@ -148,6 +151,15 @@ impl ProtectedResource {
     pub(crate) fn drops_query(&self) -> bool {
         self.query == ClientQuery::Drop
     }
+}
+
+/// The names under which several gateways count the limits of a resource.
+fn shared_limits(config: &Config, resource: &Resource) -> Vec<SharedLimit> {
+    let limits = resource.rate_limits.iter();
+    let limits = limits.filter(|_| config.shared_rates.is_some());
+    limits
+        .map(|limit| SharedLimit::new(&resource.uri, limit))
+        .collect()
 }
 
 fn label(resource: &Resource) -> String {

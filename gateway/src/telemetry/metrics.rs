@@ -100,6 +100,7 @@ pub(crate) struct Metrics {
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) audit_lines_dropped: IntCounter,
+    pub(crate) rate_limit_store_failures: IntCounter,
     pub(crate) oauth_refused_requests: IntCounterVec,
     pub(crate) oauth_sign_ins: IntCounterVec,
     pub(crate) oauth_consents: IntCounterVec,
@@ -198,6 +199,7 @@ impl Metrics {
                 "audit_lines_dropped_total",
                 "Audit lines dropped because writing the audit log failed or was too slow.",
             )?,
+            rate_limit_store_failures: register.counter("rate_limit_store_failures_total", "Questions to the store of the rate limits that were not answered in time. Afterwards it is not asked for a second.")?,
             oauth_refused_requests: register.counters(
                 "oauth_refused_requests_total",
                 "Requests that the authorization server refused at its other endpoints (authorization, introspection), by endpoint and error.",

@@ -462,7 +462,7 @@ causes! {
         "The store in which replicas count rate limits together does not answer."
         "The store is down, slow or full, or the network to it is."
         "What the store or the connection said."
-        "Repair the store. `rate_limits.without_store: open` lets each replica count for itself meanwhile."
+        "Repair the store. Where `rate_limits.without_store` is open, each replica counts for itself meanwhile."
     }
     TooManyCalls {
         "The caller's subject has too many calls in flight."

@@ -33,6 +33,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let log = settings(root.section("log"));
     let audit = settings(root.section("audit"));
     let sessions = listen::sessions(&root);
+    let shared_rates = rate_limits::shared(&root);
     let outbound = outbound::outbound(root.section("outbound"));
     let server = authorization_server::authorization_server(&root, public_url.as_ref(), &outbound);
     let mut issuers = issuers::issuers(&root, &outbound, server.is_some());
@@ -67,6 +68,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         shutdown,
         upgrade_socket,
         sessions,
+        shared_rates,
         log,
         audit,
     })

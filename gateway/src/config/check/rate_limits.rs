@@ -7,17 +7,32 @@ use mcp_gateway_core::{
 };
 
 use super::{
+    authorization_server::store,
     common::{quoted, without_repeats},
     policy::pattern::pattern,
 };
 use crate::config::{
     declaration::{
-        parts::vocabulary::Vocabulary,
-        rate_limit::{CALLS, WITHIN},
+        parts::{section::Settings, vocabulary::Vocabulary},
+        rate_limit::{CALLS, SharedRateLimits, WITHIN},
     },
     methods::{self, MethodKind},
+    model::SharedRates,
     reading::reader::{Item, Section, did_you_mean},
 };
+
+/// Reads `rate_limits` of the document: how several gateways count together.
+pub(super) fn shared(root: &Section<'_>) -> Option<SharedRates> {
+    let section = root.get("rate_limits")?.section();
+    let settings = SharedRateLimits::read(&section);
+    let store = section.get("store");
+    let store = store.and_then(|item| store::servers("rate_limits.store", item.section()));
+    section.finish();
+    Some(SharedRates {
+        store: store?,
+        settings,
+    })
+}
 
 /// Reads `rate_limits` of a resource.
 pub(super) fn rate_limits(resource: &Section<'_>) -> Vec<RateLimit> {

@@ -342,7 +342,8 @@ pub(super) fn authorization_server() -> Table {
     }
 }
 
-fn store() -> Table {
+/// A store that several gateways share.
+pub(super) fn store() -> Table {
     Table {
         name: "Store",
         keys: vec![required(

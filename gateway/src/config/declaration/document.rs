@@ -14,6 +14,7 @@ use super::{
         vocabulary::Vocabulary,
     },
     process::{Audit, Log, Reload, Shutdown},
+    rate_limit::SharedRateLimits,
     resource,
     timeouts::{Jwks, Timeouts},
 };
@@ -91,6 +92,11 @@ pub(crate) fn document() -> Table {
                 "resources",
                 list(Kind::Table(resource::resource())),
                 "Protected resources: one for each MCP server.",
+            ),
+            optional(
+                "rate_limits",
+                Kind::Table(SharedRateLimits::table()),
+                "How several gateways count the rate limits of all resources together. Without the section each gateway counts for itself.",
             ),
             optional(
                 "sessions",

@@ -1,17 +1,51 @@
-//! How often a resource may be called: an element of `rate_limits`.
+//! How often a resource may be called: an element of `rate_limits`. How several gateways count together: `rate_limits` of the document.
 
 use std::{ops::RangeInclusive, time::Duration};
 
 use mcp_gateway_core::rate::Per;
 
 use super::{
+    authorization_server,
     parts::{
         amounts::{DAY, SECOND},
-        key::{Kind, Table, defaulted, one_or_many, required},
+        key::{Kind, Table, defaulted, one_or_many, optional, required},
+        section::section,
+        setting::{time, word},
         vocabulary::{Vocabulary, words},
     },
     policy,
 };
+
+section! {
+    /// How several gateways count the rate limits of all resources together.
+    #[derive(Copy)]
+    pub struct SharedRateLimits {
+        /// Longest time that a call waits for the store.
+        wait: Duration = time(Duration::from_millis(50), Duration::from_millis(1)..=SECOND),
+        /// What holds while the store does not answer: open (each gateway counts for itself) or closed (calls that a limit counts get 503).
+        without_store: WithoutStore = word(WithoutStore::Open),
+    }
+    and [optional(
+        "store",
+        Kind::Table(authorization_server::store()),
+        "The Redis or Valkey server in which the gateways count. It can be that of authorization_server. Without it, each gateway counts for itself. A change requires a restart.",
+    )]
+}
+
+/// What holds while the store of the rate limits does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutStore {
+    /// Each gateway counts for itself.
+    Open,
+    /// Calls that a limit counts are refused.
+    Closed,
+}
+
+impl Vocabulary for WithoutStore {
+    const NAME: &'static str = "WithoutStore";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("open", Self::Open), ("closed", Self::Closed)];
+}
 
 /// The range of `calls` and `burst`.
 pub(crate) const CALLS: RangeInclusive<usize> = 1..=1_000_000;

@@ -141,7 +141,12 @@ fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> 
 }
 
 /// Keys that depend on another key, with a value of the other key that fits.
-const COMPANIONS: [(&str, &str, &str); 12] = [
+const COMPANIONS: [(&str, &str, &str); 13] = [
+    (
+        "rate_limits.store.redis.timeout",
+        "url",
+        "redis://store.example.com",
+    ),
     (
         "authorization_server.store.redis.timeout",
         "url",

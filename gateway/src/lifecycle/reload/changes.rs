@@ -71,6 +71,7 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("reload", old.reload != new.reload),
         ("shutdown", old.shutdown != new.shutdown),
         ("sessions", old.sessions != new.sessions),
+        ("rate_limits", old.shared_rates != new.shared_rates),
         ("log", old.log != new.log),
         ("audit", old.audit != new.audit),
         ("upgrade_socket", old.upgrade_socket != new.upgrade_socket),
@@ -92,6 +93,7 @@ pub(crate) fn keys_needing_restart(started: &Config, new: &Config) -> Vec<&'stat
             "authorization_server (directory, store, issuer, whether there is one)",
             authorization_server(started) != authorization_server(new),
         ),
+        ("rate_limits.store", rate_store(started) != rate_store(new)),
         ("admin.address", started.admin.address != new.admin.address),
         ("admin.hosts", started.admin.hosts != new.admin.hosts),
         (
@@ -113,6 +115,10 @@ fn issuers(config: &Config) -> Vec<&Issuer> {
 fn authorization_server(config: &Config) -> Option<(&Path, Option<&SharedStore>, &str)> {
     let server = config.authorization_server.as_ref()?;
     Some((&server.directory, server.store.as_ref(), &server.issuer))
+}
+
+fn rate_store(config: &Config) -> Option<&SharedStore> {
+    config.shared_rates.as_ref().map(|rates| &rates.store)
 }
 
 /// Where clients connect: address, TLS, PROXY protocol. Sorted, so that the order does not matter.

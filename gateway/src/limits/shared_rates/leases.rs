@@ -1,4 +1,4 @@
-//! What is left of the batches that the store counted for this process, by bucket. Whoever holds a bucket's lock asks for all who
+//! What is left of the batches that the store counted for this process, by bucket. The call that holds a bucket's lock asks for all that
 //! wait for it.
 
 use std::{

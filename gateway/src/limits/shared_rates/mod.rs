@@ -19,10 +19,12 @@ use std::{
 };
 
 use mcp_gateway_core::{
-    rate::{Share, lease::Lease, shared::SharedLimit},
+    rate::{lease::Lease, shared::SharedName, token_bucket::Rate},
     refusal::{Refusal, reason::Reason},
 };
 use tokio::{sync::OwnedMutexGuard, time::timeout};
+
+use crate::config::{SharedRateLimits, WithoutStore};
 
 use self::{
     counter::{Ask, Counted, Counter},
@@ -32,22 +34,11 @@ use self::{
 /// How long the store is not asked after it did not answer.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// What holds while the store does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WithoutStore {
-    /// Each process counts for itself.
-    Open,
-    /// Calls that a limit counts are refused.
-    Closed,
-}
-
 /// How the store is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// The longest that a call waits for the store.
-    pub(crate) wait: Duration,
-    /// What holds without it.
-    pub(crate) without_store: WithoutStore,
+    /// How long a call waits for the store, and what holds without it.
+    pub(crate) settings: SharedRateLimits,
     /// The most buckets of which this process keeps what is left.
     pub(crate) most_leases: usize,
 }
@@ -64,7 +55,7 @@ pub(crate) struct SharedRates {
 }
 
 /// What one call takes from one limit, and the limit's name.
-pub(crate) type SharedShare<'a> = (&'a SharedLimit, &'a Share);
+pub(crate) type SharedShare = (SharedName, Rate);
 
 impl SharedRates {
     /// Limits that this store counts.
@@ -83,18 +74,14 @@ impl SharedRates {
     /// # Errors
     /// [`Reason::RateLimited`] with the time after which a call is there again; [`Reason::RateLimitStoreUnavailable`] where the store
     /// does not answer and calls are refused then.
-    pub(crate) async fn take(
-        &self,
-        shares: &[SharedShare<'_>],
-        terms: &Terms,
-    ) -> Result<(), Refusal> {
+    pub(crate) async fn take(&self, shares: &[SharedShare], terms: &Terms) -> Result<(), Refusal> {
         if shares.is_empty() {
             return Ok(());
         }
         if self.is_paused() {
             return without_store(terms);
         }
-        let taken = timeout(terms.wait, self.take_waiting(shares, terms)).await;
+        let taken = timeout(terms.settings.wait, self.take_waiting(shares, terms)).await;
         taken.unwrap_or_else(|_| {
             self.note_failure("it did not answer within rate_limits.wait");
             without_store(terms)
@@ -106,12 +93,12 @@ impl SharedRates {
         self.failures.load(Ordering::Relaxed)
     }
 
-    async fn take_waiting(&self, shares: &[SharedShare<'_>], terms: &Terms) -> Result<(), Refusal> {
+    async fn take_waiting(&self, shares: &[SharedShare], terms: &Terms) -> Result<(), Refusal> {
         let mut asks: Vec<_> = shares
             .iter()
-            .map(|(limit, share)| Ask {
-                name: limit.bucket(share),
-                rate: share.rate(),
+            .map(|&(name, rate)| Ask {
+                name,
+                rate,
                 wanted: 1,
             })
             .collect();
@@ -212,7 +199,7 @@ impl SharedRates {
 }
 
 fn without_store(terms: &Terms) -> Result<(), Refusal> {
-    match terms.without_store {
+    match terms.settings.without_store {
         WithoutStore::Open => Ok(()),
         WithoutStore::Closed => Err(Refusal {
             retry_after: Some(PAUSE_AFTER_FAILURE),

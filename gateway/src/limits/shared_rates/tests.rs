@@ -6,10 +6,7 @@ use std::{
 use async_trait::async_trait;
 use mcp_gateway_core::{
     principal::Principal,
-    rate::{
-        LimitId, Limiter, Per, RateLimit, lease::largest_batch, shared::SharedName,
-        token_bucket::Rate,
-    },
+    rate::{LimitId, Limiter, Per, RateLimit, lease::largest_batch, shared::SharedLimit},
     scope::ScopeSet,
 };
 
@@ -18,8 +15,10 @@ use super::{counter::CounterError, *};
 const HOUR: Duration = Duration::from_secs(3600);
 
 const TERMS: Terms = Terms {
-    wait: Duration::from_secs(10),
-    without_store: WithoutStore::Closed,
+    settings: SharedRateLimits {
+        wait: Duration::from_secs(10),
+        without_store: WithoutStore::Closed,
+    },
     most_leases: 100,
 };
 
@@ -118,16 +117,18 @@ impl Limited {
         }
     }
 
-    fn share(&self, subject: &str) -> Share {
+    fn share(&self, subject: &str) -> SharedShare {
         let caller = Principal {
             issuer: "issuer".into(),
             subject: subject.into(),
             client: None,
             scopes: ScopeSet::default(),
         };
-        self.limiter
+        let share = self
+            .limiter
             .share(&caller, "tools/call", Some("x"))
-            .unwrap()
+            .unwrap();
+        (self.shared.bucket(&share), share.rate())
     }
 }
 
@@ -138,7 +139,7 @@ async fn take(
     terms: &Terms,
 ) -> Result<(), Refusal> {
     let share = limited.share(subject);
-    rates.take(&[(&limited.shared, &share)], terms).await
+    rates.take(&[share], terms).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -208,8 +209,7 @@ async fn a_call_takes_from_all_buckets_or_from_none() {
         Limited::new(Per::Principal, 1),
         Limited::new(Per::Resource, 5),
     );
-    let (small_share, large_share) = (small.share("ana"), large.share("ana"));
-    let both = [(&small.shared, &small_share), (&large.shared, &large_share)];
+    let both = [small.share("ana"), large.share("ana")];
     assert!(one.take(&both, &TERMS).await.is_ok());
     for rates in [&other, &one, &other] {
         assert!(rates.take(&both, &TERMS).await.is_err());
@@ -236,8 +236,10 @@ async fn without_the_store_calls_are_counted_here_or_refused_as_configured() {
         ] {
             let rates = SharedRates::new(counter.clone());
             let terms = Terms {
-                wait: Duration::from_millis(20),
-                without_store,
+                settings: SharedRateLimits {
+                    wait: Duration::from_millis(20),
+                    without_store,
+                },
                 ..TERMS
             };
             for _ in 0..50 {

@@ -35,6 +35,8 @@ const MAX_REPORTS: usize = 64;
 
 /// The connection.
 pub(super) struct Link {
+    /// The key of the configuration, for messages.
+    key: &'static str,
     pub(super) scripts: Scripts,
     state: watch::Receiver<State>,
     reports: mpsc::Sender<Report>,
@@ -70,6 +72,7 @@ impl Link {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let key = settings.key;
         let keeper = Keeper {
             settings,
             state: sender,
@@ -80,6 +83,7 @@ impl Link {
             .name("store".into())
             .spawn(move || runtime.block_on(keeper.run()))?;
         Ok(Self {
+            key,
             scripts: Scripts::default(),
             state,
             reports,
@@ -134,7 +138,7 @@ impl Link {
             self.figures.count_round_trip();
             match send(connection, script, arguments).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if is_refusal(&error) => return Err(failed(&error)),
+                Err(error) if is_refusal(&error) => return Err(failed(self.key, &error)),
                 Err(error) => self.report(generation, &error).await,
             }
         }
@@ -205,12 +209,12 @@ fn is_refusal(error: &RedisError) -> bool {
     }
 }
 
-fn failed(error: &RedisError) -> StoreError {
+fn failed(key: &'static str, error: &RedisError) -> StoreError {
     let why = match error.code() {
         Some("OOM") => "the server is full (maxmemory)".to_owned(),
         _ => error.to_string(),
     };
-    StoreError::Failed(format!("{why} (authorization_server.store)"))
+    StoreError::Failed(format!("{why} ({key})"))
 }
 
 /// The thread that connects.
@@ -233,7 +237,8 @@ impl Keeper {
             };
             self.figures.count_loss();
             tracing::warn!(
-                "connection to the store lost, connecting again: {why} (authorization_server.store)"
+                "connection to the store lost, connecting again: {why} ({})",
+                self.settings.key
             );
             self.state
                 .send_replace(State::Down(Instant::now(), why.into()));
@@ -246,7 +251,7 @@ impl Keeper {
         loop {
             match servers::connect(&self.settings).await {
                 Ok(connection) => {
-                    tracing::info!("connected to the store (authorization_server.store)");
+                    tracing::info!("connected to the store ({})", self.settings.key);
                     return Some(connection);
                 }
                 Err(why) => self.note(why, &mut is_logged),
@@ -260,7 +265,8 @@ impl Keeper {
     fn note(&self, why: String, is_logged: &mut bool) {
         if !std::mem::replace(is_logged, true) {
             tracing::warn!(
-                "cannot connect to the store, trying again: {why} (authorization_server.store)"
+                "cannot connect to the store, trying again: {why} ({})",
+                self.settings.key
             );
         }
         self.state.send_modify(|state| {

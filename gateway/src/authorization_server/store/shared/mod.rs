@@ -3,13 +3,14 @@
 //! An operation runs here, over rows that are guessed ([`mcp_gateway_oauth::store::guess`]); the server then proves the guess and
 //! takes the changes, in one script, or names what is different ([`exchange`]). [`hints`] remembers rows, so that the guess is usually
 //! right and a change takes one round trip. [`layout`] says which key has what. [`link`] keeps the connection, [`servers`] finds the
-//! server. [`follow`] reads what other processes wrote.
+//! server. [`follow`] reads what other processes wrote. [`rates`] counts calls for rate limits.
 
 mod exchange;
 mod follow;
 mod hints;
 mod layout;
 mod link;
+pub(super) mod rates;
 mod script;
 mod servers;
 mod turns;

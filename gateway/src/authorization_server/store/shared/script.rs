@@ -21,6 +21,7 @@ pub(super) struct Arguments {
 pub(super) struct Scripts {
     pub(super) exchange: Script,
     pub(super) follow: Script,
+    pub(super) rates: Script,
 }
 
 impl Default for Scripts {
@@ -28,6 +29,7 @@ impl Default for Scripts {
         Self {
             exchange: Script::new(include_str!("exchange.lua")),
             follow: Script::new(include_str!("follow.lua")),
+            rates: Script::new(include_str!("rates.lua")),
         }
     }
 }

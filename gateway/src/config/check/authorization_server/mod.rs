@@ -5,7 +5,7 @@ mod compared;
 mod directory;
 mod providers;
 mod sections;
-mod store;
+pub(super) mod store;
 mod trusted;
 
 use mcp_gateway_core::scope::ScopeSet;

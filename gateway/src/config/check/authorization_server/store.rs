@@ -49,14 +49,21 @@ pub(super) fn store(section: &Section<'_>, has_no_keys: bool) -> Option<SharedSt
             "Make a file with 32 random bytes (openssl rand -hex 32), copy it to each gateway, and list it",
         );
     }
-    let store = item.section();
+    servers("authorization_server.store", item.section())
+}
+
+/// Reads the section of a store.
+pub(in crate::config::check) fn servers(
+    key: &'static str,
+    store: Section<'_>,
+) -> Option<SharedStore> {
     let redis = store.required("redis", URL_FORM);
-    let read = redis.and_then(|item| redis_server(item.section()));
+    let read = redis.and_then(|item| redis_server(key, item.section()));
     store.finish();
     read
 }
 
-fn redis_server(section: Section<'_>) -> Option<SharedStore> {
+fn redis_server(key: &'static str, section: Section<'_>) -> Option<SharedStore> {
     let item = section.required("url", URL_FORM);
     let url = item.as_ref().and_then(|item| item.parsed(url, URL_FORM));
     let sentinels = sentinels(&section);
@@ -85,6 +92,7 @@ fn redis_server(section: Section<'_>) -> Option<SharedStore> {
         );
     }
     let read = url.zip(servers).map(|(url, servers)| SharedStore {
+        key,
         servers,
         database: url.database,
         tls: url.tls,

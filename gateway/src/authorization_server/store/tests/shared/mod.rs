@@ -6,6 +6,7 @@ mod every_kind;
 mod measure;
 mod outage;
 mod proxy;
+mod rates;
 mod sentinel;
 mod server;
 mod several;

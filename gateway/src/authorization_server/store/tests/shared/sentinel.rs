@@ -50,6 +50,7 @@ impl Sentinel {
         let nobody = ("127.0.0.1".to_owned(), free_port());
         let own = ("127.0.0.1".to_owned(), self.port);
         SharedStore {
+            key: "authorization_server.store",
             servers: StoreServers::Sentinels {
                 addresses: vec![nobody, own],
                 master: "main".to_owned(),

@@ -135,6 +135,7 @@ fn spawn(program: &str, port: u16, folder: &Path, arguments: &[String]) -> Child
 /// A store at this port.
 pub(super) fn at(port: u16) -> SharedStore {
     SharedStore {
+        key: "authorization_server.store",
         servers: StoreServers::One {
             host: "127.0.0.1".to_owned(),
             port,

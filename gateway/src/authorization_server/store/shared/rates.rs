@@ -1,0 +1,79 @@
+//! Rate limits that several gateways count together, in a Redis or Valkey server: one script takes from all buckets of a call. The
+//! clock is the server's, so the clocks of the gateways do not matter. A bucket that is full again expires.
+//!
+//! A question that is sent again because its answer was lost counts twice: fewer calls are permitted then, never more.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use redis::Value;
+
+use super::{
+    exchange::{list, number},
+    link::Link,
+    script::Arguments,
+};
+use crate::{
+    authorization_server::store::{error::OpenError, figures::Figures},
+    config::authorization_server::SharedStore,
+    limits::shared_rates::counter::{Ask, Counted, Counter, CounterError},
+};
+
+/// A server that counts calls.
+#[derive(Debug)]
+pub(in crate::authorization_server::store) struct RateCounter {
+    link: Link,
+    /// With what the keys of buckets begin.
+    beginning: String,
+}
+
+impl RateCounter {
+    /// Begins to connect. Until there is a connection, it does not count.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub(in crate::authorization_server::store) fn open(
+        settings: &SharedStore,
+    ) -> Result<Self, OpenError> {
+        Ok(Self {
+            link: Link::open(settings.clone(), Arc::<Figures>::default())?,
+            beginning: format!("{}rate:", settings.prefix),
+        })
+    }
+}
+
+#[async_trait]
+impl Counter for RateCounter {
+    async fn take(&self, asks: &[Ask]) -> Result<Counted, CounterError> {
+        let mut arguments = Arguments::default();
+        for ask in asks {
+            arguments.text([self.beginning.as_bytes(), &ask.name].concat());
+            arguments.number(micros(ask.rate.interval()));
+            arguments.number(ask.rate.burst());
+            arguments.number(ask.wanted);
+        }
+        let answer = self.link.run(&self.link.scripts.rates, &arguments).await;
+        let answer = answer.map_err(|error| CounterError(error.to_string()))?;
+        read(answer, asks.len()).ok_or_else(|| CounterError("its answer cannot be read".to_owned()))
+    }
+}
+
+/// Rounded up, so that the rate is never exceeded.
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
+fn read(answer: Value, asked: usize) -> Option<Counted> {
+    let mut values = list(answer)?.into_iter();
+    let first = values.next()?;
+    if first == Value::Int(-1) {
+        let taken = values.map(|value| u32::try_from(number(value)?).ok());
+        let taken: Vec<_> = taken.collect::<Option<_>>()?;
+        return (taken.len() == asked).then_some(Counted::Taken(taken));
+    }
+    let at = usize::try_from(number(first)?).ok()?;
+    Some(Counted::Empty(
+        at,
+        Duration::from_micros(number(values.next()?)?),
+    ))
+}
