@@ -44,6 +44,46 @@ const DENIED: [&str; 4] = [
     "interaction_required",
 ];
 
+/// Parameters that are for the log alone (RFC 6749 §4.1.2.1).
+const FOR_THE_LOG: [&str; 2] = ["error_description", "error_uri"];
+
+/// The query of an answer as it is read: Entra writes line ends into `error_description`, where RFC 6749 §4.1.2.1 allows none. Control
+/// characters in what is for the log alone become spaces.
+pub fn readable(query: &str) -> String {
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, value)) if FOR_THE_LOG.contains(&name) => {
+            format!("{name}={}", without_controls(value))
+        }
+        _ => pair.to_owned(),
+    });
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// An escaped value whose escapes of control characters are spaces.
+fn without_controls(value: &str) -> String {
+    let mut parts = value.split('%');
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match after_control(part) {
+            Some(rest) => {
+                clean.push('+');
+                clean.push_str(rest);
+            }
+            None => {
+                clean.push('%');
+                clean.push_str(part);
+            }
+        }
+    }
+    clean
+}
+
+/// What follows the two digits of a control character.
+fn after_control(escaped: &str) -> Option<&str> {
+    let code = u8::from_str_radix(escaped.get(..2)?, 16).ok()?;
+    code.is_ascii_control().then(|| escaped.get(2..)).flatten()
+}
+
 /// The code of an answer whose state is known.
 ///
 /// # Errors
@@ -90,6 +130,25 @@ fn refused(error: &str, description: Option<&str>) -> CallbackFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn line_ends_in_a_description_are_read_and_nowhere_else() {
+        for (query, read) in [
+            (
+                "error=access_denied&error_description=AADSTS65004%3a+declined%0d%0aTrace+ID%7F&state=s",
+                "error=access_denied&error_description=AADSTS65004%3a+declined++Trace+ID+&state=s",
+            ),
+            ("code=a%0Ab&state=%00", "code=a%0Ab&state=%00"),
+            (
+                "error_uri=%&error_description=%0",
+                "error_uri=%&error_description=%0",
+            ),
+            ("error_description=%é%4&x", "error_description=%é%4&x"),
+            ("", ""),
+        ] {
+            assert_eq!(readable(query), read, "{query}");
+        }
+    }
     use crate::federation::{preset::Preset, testing::provider};
 
     fn metadata(sends_issuer: bool) -> ProviderMetadata {

@@ -159,7 +159,10 @@ fn domain(claims: &ClaimSet, claim: DomainClaim) -> Result<String, &'static str>
             if !claims.is_true(&ClaimPath::named("email_verified")) {
                 return Err("its email is not verified (email_verified is not true)");
             }
-            let (_, domain) = email.rsplit_once('@').ok_or("its email has no domain")?;
+            let (_, domain) = email.split_once('@').ok_or("its email has no domain")?;
+            if domain.contains('@') {
+                return Err("its email has more than one @");
+            }
             domain.to_owned()
         }
     };

@@ -48,7 +48,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         return Err(fault(server, request, &Fault::OtherBrowser, found));
     };
     let query = request.query.as_deref().unwrap_or_default();
-    let form = Form::parse(query.as_bytes())
+    let form = Form::parse(callback::readable(query).as_bytes())
         .map_err(|error| fault(server, request, &Fault::Form, error.to_string()))?;
     let visitor = visitor(server, request).await?;
     let found = departure(server, request, &visitor, provider, &form)?;
