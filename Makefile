@@ -45,6 +45,7 @@ check: ## Check format, lints, documentation, links and dependencies
 test: binaries ## Run all tests: unit tests, end-to-end tests with a real identity provider and clients, deployment files
 	scripts/setup.sh test
 	tests/clients/setup.sh
+	tests/providers/setup.sh
 	tests/conformance/setup.sh
 	tests/browser/setup.sh
 	$(CARGO) test --locked --workspace --no-fail-fast
@@ -63,6 +64,7 @@ SUITES := --test e2e --test attacks --test clients --test browser --test corpus 
 e2e: binaries ## Run only the end-to-end tests (ARGS="--test NAME" for one suite)
 	scripts/setup.sh test
 	tests/clients/setup.sh
+	tests/providers/setup.sh
 	tests/conformance/setup.sh
 	tests/browser/setup.sh
 	$(CARGO) test --locked --workspace $(if $(findstring --test,$(ARGS)),,$(SUITES)) $(ARGS)

@@ -46,6 +46,8 @@ need_build() {
 need_test() {
   need_command chromium chromium
   need_command curl curl
+  # It asks how to set up a database; preseed() answers.
+  need_command glewlwyd glewlwyd dbconfig-no-thanks
   need_command haproxy haproxy
   need_command javac default-jdk-headless
   need_command nginx nginx
@@ -115,7 +117,7 @@ keep_services_stopped() {
 disable_services() {
   command -v systemctl >/dev/null || return 0
   local service
-  for service in prometheus haproxy nginx squid redis-server valkey-server; do
+  for service in prometheus haproxy nginx squid glewlwyd redis-server valkey-server; do
     if printf '%s\n' "${missing[@]}" | grep -qx "$service"; then
       as_root systemctl disable --quiet "$service" 2>/dev/null || true
     fi
@@ -132,6 +134,11 @@ add_backports() {
   printf 'deb http://deb.debian.org/debian bookworm-backports main\n' | as_root tee "$list" >/dev/null
 }
 
+# Answers to what packages ask while they are installed: the tests make databases of their own.
+preseed() {
+  printf 'glewlwyd glewlwyd/config_type select No configuration\n' | as_root debconf-set-selections
+}
+
 install_missing() {
   [ ${#missing[@]} -gt 0 ] || return 0
   mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
@@ -141,6 +148,7 @@ install_missing() {
   keep_services_stopped
   add_backports
   as_root apt-get -qq update </dev/null >/dev/null || say "apt-get update failed; using the present package lists"
+  ! printf '%s\n' "${missing[@]}" | grep -qx glewlwyd || preseed
   as_root apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
   disable_services
 }
