@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod metrics;
+pub mod replicas;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -122,7 +123,7 @@ impl Gateway {
 
     /// A POST of one message to `path`.
     pub fn post_to(&self, path: &str, body: impl Into<Bytes>) -> Call {
-        Call::post(&self.http, self.url(path), body)
+        self.addressed(Call::post(&self.http, self.url(path), body))
     }
 
     /// A GET without headers.
@@ -132,7 +133,15 @@ impl Gateway {
 
     /// Any request without headers.
     pub fn request(&self, method: Method, path: &str) -> Call {
-        Call::new(&self.http, method, self.url(path))
+        self.addressed(Call::new(&self.http, method, self.url(path)))
+    }
+
+    /// One process of several is asked as if through their common address.
+    fn addressed(&self, call: Call) -> Call {
+        match &self.config.front {
+            Some(host) => call.with("host", host),
+            None => call,
+        }
     }
 
     /// A raw connection to the public listener.

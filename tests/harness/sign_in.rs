@@ -2,7 +2,9 @@
 
 pub mod browser;
 pub mod client;
+pub mod company;
 pub mod discovery;
+pub mod federated;
 pub mod internet;
 pub mod operator;
 pub mod provider;

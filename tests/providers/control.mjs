@@ -1,7 +1,7 @@
 // What a provider's program has for tests under `/__control/`, and the reading of small bodies.
 
 /** Bytes of a body that are read. */
-const MAX_BODY = 64 * 1024;
+const MAX_BODY = 256 * 1024;
 
 export async function read(req) {
   let text = '';

@@ -23,6 +23,8 @@ pub struct Config {
     pub public: SocketAddr,
     /// The admin listener.
     pub admin: SocketAddr,
+    /// The `Host` of requests that do not go through the common address of several processes.
+    pub front: Option<String>,
     value: Value,
     folder: Arc<TempDir>,
 }
@@ -102,6 +104,7 @@ impl Config {
         Self {
             public,
             admin,
+            front: None,
             value,
             folder,
         }
@@ -174,6 +177,20 @@ impl Config {
         file.map_or_else(String::new, |file| {
             std::fs::read_to_string(file).expect("the audit file is text")
         })
+    }
+
+    /// The same for another process: other listeners, and a folder of its own. Files that were written keep their place.
+    pub fn replica(&self, public: SocketAddr, admin: SocketAddr) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let own = Self {
+            public,
+            admin,
+            front: Some(self.public.to_string()),
+            value: self.value.clone(),
+            folder,
+        };
+        own.set("/listen/0/address", public.to_string())
+            .set("/admin/address", admin.to_string())
     }
 
     /// Writes the configuration file and returns its path.

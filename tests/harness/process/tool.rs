@@ -32,6 +32,17 @@ pub fn tool(name: &str) -> Command {
     command
 }
 
+/// What a small program prints that Node.js runs.
+pub fn node_that_runs(program: &str) -> String {
+    let output = std::process::Command::new(node())
+        .args(["--input-type=module", "--eval", program])
+        .output()
+        .expect("Node.js runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 /// Node.js itself: `bin/node` is a script that starts it and would leave it running when it is killed.
 fn node() -> PathBuf {
     let lib = repository(".tools/venv/lib");

@@ -152,7 +152,7 @@ fn hidden(html: &str) -> Vec<(String, String)> {
 }
 
 /// The value of an attribute of the first tag that begins so. Values of these pages have no character references.
-fn attribute(html: &str, tag: &str, name: &str) -> Option<String> {
+pub(crate) fn attribute(html: &str, tag: &str, name: &str) -> Option<String> {
     let tag = html.split_once(tag)?.1.split('>').next()?;
     let value = tag.split_once(&format!("{name}=\""))?.1;
     Some(value.split('"').next()?.to_owned())

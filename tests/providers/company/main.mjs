@@ -33,6 +33,8 @@ function options() {
       // The public keys of a client that authenticates with `private_key_jwt`: a JWK set.
       'client-keys': { type: 'string' },
       redirect: { type: 'string', multiple: true, default: [] },
+      // What it does wrong from the start, as the control `fault` takes it.
+      fault: { type: 'string', default: '{}' },
       'id-token-seconds': { type: 'string', default: '3600' },
     },
   });
@@ -124,6 +126,7 @@ async function main() {
     client: { id: values['client-id'], secret: values['client-secret'], redirects: values.redirect, jwks: keys },
   };
   const parts = { faults: new Faults(), disabled: new Set(), stats: new Stats() };
+  parts.faults.set(JSON.parse(values.fault));
   parts.authority = new Authority(settings, parts.faults, parts.disabled);
   server.on('request', handler(parts));
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(0));

@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +12,8 @@ import { gunzipSync } from 'node:zlib';
 
 import { PASSWORD, PEOPLE } from '../people.mjs';
 
+const PAGES = '/usr/share/glewlwyd/webapp';
+const PAGES_CONFIG = '/usr/share/glewlwyd/templates/config.json';
 const SCHEMA = '/usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz';
 
 /** The first administrator of a new database. */
@@ -49,6 +51,10 @@ function prepare() {
   const users = `UPDATE g_user_module_instance SET gumi_parameters = '${JSON.stringify(USERS)}';`;
   execFileSync('sqlite3', [database], { input: `${gunzipSync(readFileSync(SCHEMA))}\n${users}` });
   mkdirSync(join(folder, 'none'));
+  // It serves nothing that a link leads to, and Debian links to other packages.
+  const pages = join(folder, 'pages');
+  cpSync(PAGES, pages, { recursive: true, dereference: true, filter: (path) => !path.endsWith('/config.json') });
+  copyFileSync(PAGES_CONFIG, join(pages, 'config.json'));
   const template = readFileSync(new URL('glewlwyd.conf', import.meta.url), 'utf8');
   const file = join(folder, 'glewlwyd.conf');
   writeFileSync(file, template.replaceAll('{port}', values.port).replaceAll('{folder}', folder));

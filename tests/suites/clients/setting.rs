@@ -1,6 +1,7 @@
 //! Provider, gateway and task server together, as in a real deployment.
 
 pub(crate) mod built_in;
+pub(crate) mod desk;
 pub(crate) mod provider;
 pub(crate) mod run;
 

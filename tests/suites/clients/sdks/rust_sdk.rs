@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::setting::Setting;
 
 /// Never connected to: the redirect is read from the answer.
-const REDIRECT: &str = "http://127.0.0.1:53682/callback";
+pub(crate) const REDIRECT: &str = "http://127.0.0.1:53682/callback";
 
 /// A client that counts its notifications.
 #[derive(Clone, Default)]

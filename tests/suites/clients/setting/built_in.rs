@@ -7,11 +7,13 @@ use std::process::Stdio;
 
 use e2e::gateway::Gateway;
 use e2e::gateway::config::{Config, resource};
-use e2e::process::binary::{binary, repository};
+use e2e::process::binary::binary;
 use e2e::upstream::tasks::Tasks;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+
+use crate::setting::desk::Desk;
 
 /// The user of every test.
 pub(crate) const USER: &str = "carol";
@@ -22,6 +24,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// Gateway and task server, running.
 pub(crate) struct BuiltIn {
     pub(crate) gateway: Gateway,
+    pub(crate) desk: Desk,
     _tasks: Tasks,
 }
 
@@ -48,39 +51,38 @@ impl BuiltIn {
                 "/resources",
                 json!([resource("/mcp", &tasks.url(), &["built-in"])]),
             );
+        let gateway = Gateway::start(change(config)).await;
         Self {
-            gateway: Gateway::start(change(config)).await,
+            desk: Desk {
+                url: gateway.uri("/mcp"),
+                folder: gateway.config.folder().to_owned(),
+                user: USER,
+                password: PASSWORD,
+                provider: None,
+            },
+            gateway,
             _tasks: tasks,
         }
     }
 
     /// The URL that clients are given.
     pub(crate) fn url(&self) -> String {
-        self.gateway.uri("/mcp")
+        self.desk.url.clone()
     }
 
     /// The folder of the configuration, for files of the test.
     pub(crate) fn folder(&self) -> &Path {
-        self.gateway.config.folder()
+        &self.desk.folder
     }
 
     /// The file to which the person at the browser writes what goes wrong.
     pub(crate) fn person_log(&self) -> PathBuf {
-        self.folder().join("person.log")
+        self.desk.person_log()
     }
 
     /// Lets a client open a browser that this user sits at.
     pub(crate) fn with_browser(&self, command: &mut Command) {
-        let folder = repository("tests/clients/browser");
-        let path = std::env::var("PATH").unwrap_or_default();
-        command
-            .env("PATH", format!("{}:{path}", folder.display()))
-            .env("BROWSER", folder.join("xdg-open"))
-            .env("PERSON_USER", USER)
-            .env("PERSON_PASSWORD", PASSWORD)
-            .env("PERSON_LOG", self.person_log())
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        self.desk.with_browser(command);
     }
 }
 

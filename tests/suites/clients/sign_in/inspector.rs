@@ -9,6 +9,7 @@ use e2e::process::tool::tool;
 use serde_json::Value;
 
 use crate::setting::built_in::{BuiltIn, USER};
+use crate::setting::desk::Desk;
 use crate::sign_in::ledger::{self, EXPIRED};
 
 const PROGRAM: &str = "tests/clients/inspector/node_modules/@modelcontextprotocol/inspector/clients/cli/build/index.js";
@@ -29,29 +30,30 @@ const ECHO: [&str; 6] = [
 ];
 
 /// The Inspector, with files of its own.
-struct Inspector {
-    built_in: BuiltIn,
+pub(crate) struct Inspector {
+    desk: Desk,
     callback: String,
 }
 
 impl Inspector {
-    async fn start() -> Self {
+    /// One of the person at this desk.
+    pub(crate) fn of(desk: &Desk) -> Self {
         Self {
-            built_in: BuiltIn::changed(ledger::short).await,
+            desk: desk.clone(),
             callback: format!("http://{}/oauth/callback", port::free()),
         }
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = tool("node");
-        self.built_in.with_browser(&mut command);
+        self.desk.with_browser(&mut command);
         command
             .arg(repository(PROGRAM))
-            .args(["--server-url", &self.built_in.url()])
+            .args(["--server-url", &self.desk.url])
             .args(["--transport", "http", "--format", "json"])
             .args(["--callback-url", &self.callback])
             .args(arguments)
-            .env("HOME", self.built_in.folder())
+            .env("HOME", &self.desk.folder)
             .env("MCP_INSPECTOR_SECRET_STORE", "file")
             // It opens a browser without a terminal too.
             .env("MCP_AUTO_OPEN_ENABLED", "true");
@@ -61,14 +63,14 @@ impl Inspector {
     /// The result that it prints.
     async fn result(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments).await;
-        let person = std::fs::read_to_string(self.built_in.person_log()).unwrap_or_default();
+        let person = std::fs::read_to_string(self.desk.person_log()).unwrap_or_default();
         assert!(output.status.success(), "{output:?}\n{person}");
         let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
         printed["result"].clone()
     }
 
     /// Who the task server says that the caller is.
-    async fn subject(&self, arguments: &[&str]) -> Value {
+    pub(crate) async fn subject(&self, arguments: &[&str]) -> Value {
         let result = self.result(&[&ECHO, arguments].concat()).await;
         result["structuredContent"]["subject"].clone()
     }
@@ -77,8 +79,9 @@ impl Inspector {
 #[tokio::test]
 #[ignore = "make acceptance ARGS=inspector installs the Inspector"]
 async fn the_inspector_signs_in_refreshes_and_asks_again_after_a_revocation() {
-    let inspector = Inspector::start().await;
-    let gateway = &inspector.built_in.gateway;
+    let built_in = BuiltIn::changed(ledger::short).await;
+    let inspector = Inspector::of(&built_in.desk);
+    let gateway = &built_in.gateway;
     let listed = inspector.result(&["--method", "tools/list"]).await;
     let tools = listed["tools"].as_array().unwrap();
     assert!(tools.iter().any(|tool| tool["name"] == "secure_echo"));

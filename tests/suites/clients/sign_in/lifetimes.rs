@@ -7,14 +7,15 @@ use e2e::sign_in::operator::oauth;
 use tokio::process::Command;
 
 use crate::sdks::programs::{python, typescript, typescript_1};
-use crate::setting::built_in::{BuiltIn, PASSWORD, USER};
+use crate::setting::built_in::BuiltIn;
+use crate::setting::desk::Desk;
 use crate::sign_in::caller::Caller;
 use crate::sign_in::ledger::{self, EXPIRED};
 
 /// A client, and how it is started.
-struct Row {
-    name: &'static str,
-    command: fn(&BuiltIn) -> Command,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    command: fn(&Desk) -> Command,
     /// It speaks MCP on its standard input and output.
     is_server: bool,
     /// What it does where its registration was removed.
@@ -32,16 +33,16 @@ enum Removed {
     Fails,
 }
 
-const ROWS: [Row; 6] = [
+pub(crate) const ROWS: [Row; 6] = [
     Row {
         name: "Python mcp, modern",
-        command: |built_in| sdk(built_in, python(), &["--mode", "modern"]),
+        command: |desk| sdk(desk, python(), &["--mode", "modern"]),
         is_server: false,
         removed: Removed::Fails,
     },
     Row {
         name: "Python mcp, legacy",
-        command: |built_in| sdk(built_in, python(), &["--mode", "legacy"]),
+        command: |desk| sdk(desk, python(), &["--mode", "legacy"]),
         is_server: false,
         removed: Removed::Fails,
     },
@@ -53,13 +54,13 @@ const ROWS: [Row; 6] = [
     },
     Row {
         name: "TypeScript 2",
-        command: |built_in| sdk(built_in, typescript(), &["--mode", "modern"]),
+        command: |desk| sdk(desk, typescript(), &["--mode", "modern"]),
         is_server: false,
         removed: Removed::Registers,
     },
     Row {
         name: "TypeScript 1",
-        command: |built_in| sdk(built_in, typescript_1(), &["--refresh-tokens", "kept"]),
+        command: |desk| sdk(desk, typescript_1(), &["--refresh-tokens", "kept"]),
         is_server: false,
         removed: Removed::RegistersAndLosesItsSession,
     },
@@ -71,35 +72,42 @@ const ROWS: [Row; 6] = [
     },
 ];
 
-fn sdk(built_in: &BuiltIn, mut command: Command, arguments: &[&str]) -> Command {
-    let person = format!("{USER}:{PASSWORD}");
-    command.args([&built_in.url(), "--person", &person]);
+impl Row {
+    /// The client, which has signed in when it is there.
+    pub(crate) async fn start(&self, desk: &Desk) -> Caller {
+        let command = (self.command)(desk);
+        match self.is_server {
+            true => Caller::server(command).await,
+            false => Caller::program(command).await,
+        }
+    }
+}
+
+fn sdk(desk: &Desk, mut command: Command, arguments: &[&str]) -> Command {
+    command.args([&desk.url, "--person", &desk.person()]);
     command.args(arguments);
-    built_in.with_browser(&mut command);
+    desk.with_browser(&mut command);
     command
 }
 
-fn fastmcp(built_in: &BuiltIn) -> Command {
+fn fastmcp(desk: &Desk) -> Command {
     let mut command = tool("python");
     command.arg(repository("tests/clients/python/fast.py"));
-    command.arg(built_in.url());
-    built_in.with_browser(&mut command);
+    command.arg(&desk.url);
+    desk.with_browser(&mut command);
     command
 }
 
 /// mcp-remote, with files of its own.
-pub(crate) fn mcp_remote(built_in: &BuiltIn) -> Command {
+pub(crate) fn mcp_remote(desk: &Desk) -> Command {
     let mut command = tool("node");
     command
         .arg(repository(
             "tests/clients/node_modules/mcp-remote/dist/proxy.js",
         ))
-        .arg(built_in.url())
-        .env(
-            "MCP_REMOTE_CONFIG_DIR",
-            built_in.folder().join("mcp-remote"),
-        );
-    built_in.with_browser(&mut command);
+        .arg(&desk.url)
+        .env("MCP_REMOTE_CONFIG_DIR", desk.folder.join("mcp-remote"));
+    desk.with_browser(&mut command);
     command
 }
 
@@ -115,11 +123,7 @@ impl Signed {
         // Shown where the test fails.
         println!("{}", row.name);
         let known = ledger::clients(&built_in.gateway).await;
-        let command = (row.command)(built_in);
-        let mut caller = match row.is_server {
-            true => Caller::server(command).await,
-            false => Caller::program(command).await,
-        };
+        let mut caller = row.start(&built_in.desk).await;
         assert_eq!(caller.call().await, Ok(()), "{}", row.name);
         let mut now = ledger::clients(&built_in.gateway).await;
         now.retain(|id| !known.contains(id));

@@ -20,7 +20,7 @@ const SUITE: &str = "conformance";
 #[tokio::test]
 async fn mcp_remote_signs_in_and_steps_up_for_a_tool_that_needs_more() {
     let built_in = BuiltIn::start().await;
-    let mut caller = Caller::server(mcp_remote(&built_in)).await;
+    let mut caller = Caller::server(mcp_remote(&built_in.desk)).await;
     assert_eq!(caller.call().await, Ok(()));
     let created = caller.call_tool("create_task", json!({ "title": "by mcp-remote" }));
     assert_eq!(created.await, Ok(()));
