@@ -7,7 +7,7 @@ import { launch } from "./support/browser.mjs";
 // Scenarios at a time.
 const AT_ONCE = 2;
 
-const GROUPS = ["sign_in", "consent", "sessions", "waiting", "reach", "safety", "branding", "crowd", "looks", "markup"];
+const GROUPS = ["sign_in", "consent", "sessions", "waiting", "reach", "safety", "branding", "crowd", "federation", "looks", "markup"];
 
 // The group that looks at the results of the others.
 const LAST = "markup/";
@@ -27,6 +27,8 @@ const { values: options, positionals: wanted } = parseArgs({
     branding: { type: "string" },
     // Somebody with the same password whose hash takes long, where one request at a time is served.
     slow: { type: "string" },
+    // The providers of the gateway as JSON: `[{ name, label, program, origin, person: { user, password } }]`.
+    providers: { type: "string" },
     results: { type: "string", default: "target/browser" },
     list: { type: "boolean", default: false },
   },
@@ -65,6 +67,7 @@ const setting = {
   configured: options.configured,
   branding: options.branding,
   slow: options.slow,
+  providers: options.providers && JSON.parse(options.providers),
   results: options.results,
 };
 let failed = 0;

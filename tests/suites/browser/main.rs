@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod federation;
 mod setting;
 
 use setting::{Setting, TOO_LONG};

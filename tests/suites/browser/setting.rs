@@ -10,6 +10,7 @@ use e2e::process::binary::repository;
 use e2e::process::tool::tool;
 use e2e::sign_in::{hash, with_users};
 use serde_json::json;
+use tokio::process::Command;
 
 /// Seconds after which people have waited too long, where a test has that. More than a busy machine needs to sign somebody in.
 pub(crate) const TOO_LONG: u64 = 15;
@@ -121,28 +122,40 @@ impl Setting {
 
     /// Runs groups of scenarios; what they found is the message of the failure.
     pub(crate) async fn run(&self, groups: &[&str]) {
-        let mut command = tool("node");
+        let mut command = scenarios(&self.gateway, self.results);
         command
-            .arg(repository("tests/browser/run.mjs"))
-            .args(["--base", &self.gateway.config.public_url()])
             .args(["--user", PEOPLE[0], "--other", PEOPLE[1]])
             .args(["--password", PASSWORD])
             .args(["--configured", &CONFIGURED.join("=")])
             .args(["--lifetime", &TOO_LONG.to_string()])
             .args(&self.arguments)
-            .arg("--results")
-            .arg(repository("target/browser").join(self.results))
-            .args(groups)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+            .args(groups);
         if let Some(authority) = &self.authority {
             command.env("NODE_EXTRA_CA_CERTS", authority);
         }
-        let output = command.output().await.unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{printed}\n{errors}");
-        assert!(!printed.contains("skipped"), "{printed}");
-        println!("{printed}");
+        passes(command).await;
     }
+}
+
+/// The program that runs scenarios against this gateway; pictures go to this folder below `target/browser`.
+pub(crate) fn scenarios(gateway: &Gateway, results: &str) -> Command {
+    let mut command = tool("node");
+    command
+        .arg(repository("tests/browser/run.mjs"))
+        .args(["--base", &gateway.config.public_url()])
+        .arg("--results")
+        .arg(repository("target/browser").join(results))
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs it; what it found is the message of the failure.
+pub(crate) async fn passes(mut command: Command) {
+    let output = command.output().await.unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}\n{errors}");
+    assert!(!printed.contains("skipped"), "{printed}");
+    println!("{printed}");
 }
