@@ -58,6 +58,12 @@ mod authorization_server {
         mod place;
         mod workloads;
     }
+    /// Signing in with a provider.
+    mod federation {
+        mod accounts;
+        mod callback;
+        mod deputies;
+    }
     mod keys;
     mod pages;
     mod redirects;
