@@ -16,7 +16,7 @@ use mcp_gateway_oauth::{
 
 use super::{
     KeyFileProblem,
-    signing_keys::{new_key, turned},
+    turning::{new_key, turned},
 };
 use crate::authorization_server::{error::ServerError, store::Store};
 

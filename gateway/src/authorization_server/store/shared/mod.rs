@@ -41,8 +41,8 @@ use self::{
     turns::Turns,
 };
 use super::{
-    OpenError,
     engine::{Engine, Freshness, Job, MAX_WAIT, Reading},
+    error::OpenError,
     figures::Figures,
     followed::Followed,
 };
