@@ -526,7 +526,7 @@ fn mistakes_around_the_section_are_findings() {
             "  users_file: users.yaml\n",
             "",
             vec![
-                "authorization_server.users_file nobody can sign in: there are no users, and no machine can get a token",
+                "authorization_server.users_file nobody can sign in: there are no users and no `providers`, and no machine can get a token",
             ],
         ),
         (

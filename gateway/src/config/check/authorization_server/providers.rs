@@ -170,7 +170,8 @@ fn tenants(section: &Section<'_>, preset: Preset) -> Vec<String> {
             Some((item, tenant))
         });
     let listed = without_repeats(listed.collect());
-    if listed.is_empty() && preset == Preset::Entra && section.get("issuer").is_none() {
+    let is_missing = section.get("tenants").is_none() && section.get("issuer").is_none();
+    if is_missing && preset == Preset::Entra {
         section.report_at("tenants", "required for entra", TENANT_FORM);
     }
     listed
