@@ -22,7 +22,7 @@ const ADMINISTRATOR = { username: 'admin', password: 'password' };
 /** Milliseconds that a busy machine may take to start it. */
 const START = 60_000;
 
-/** Whoever allows a client gives it the scopes for which this is the name. */
+/** What the gateway can ask for. */
 const SCOPES = ['openid', 'profile', 'email', 'groups'];
 
 /** What the database knows of a user beside the usual. */
