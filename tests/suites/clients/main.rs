@@ -32,6 +32,15 @@ mod sign_in {
     pub(crate) mod sdks;
 }
 
+/// People who sign in with a provider: each kind of provider, its faults, refreshes.
+mod federation {
+    mod faults;
+    mod presets;
+    mod refreshing;
+    mod replicas;
+    mod seeds;
+}
+
 /// What the SDKs do with a refusal: step-up, denial by a rule, rate limits.
 mod refusals {
     pub(crate) mod denial;
