@@ -10,13 +10,15 @@
 #   bench-check   start everything that the benchmark compares, with the image's gateway, and check the answers
 #   conformance   the official MCP conformance suite
 #   store         the store of the built-in authorization server: 200 times kill -9 under load, and its speed
-#   inspector     the command line of the MCP Inspector signs in at the built-in authorization server
+#   inspector     the command line of the MCP Inspector signs in at the built-in authorization server, and with a provider
+#   federation    Chromium signs in with every provider
+#   replicas      two processes on Redis and on Valkey: every client goes on when one is killed; the store cut off at each command
 #   reliability   every scenario at full length, with the image's gateway; docs/reliability.md shows these figures
 #   fuzz          look for inputs that break a property, FUZZ_SECONDS (300) for each target
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(image image-test bench-check conformance store inspector reliability fuzz)
+steps=(image image-test bench-check conformance store inspector federation replicas reliability fuzz)
 [ $# -eq 0 ] || steps=("$@")
 
 bench_check() {
@@ -43,12 +45,20 @@ reliability() {
   (cd tests && RELIABILITY=full "$folder/reliability")
 }
 
+federation() {
+  make e2e ARGS="--test browser -- --ignored every_provider"
+}
+
+replicas() {
+  make e2e ARGS="--test clients -- --ignored every_client_goes_on" && make e2e ARGS="--test e2e -- --ignored replicas"
+}
+
 run_step() {
   case "$1" in
     image | image-test | conformance) make "$1" ;;
     bench-check) bench_check ;;
     store) store ;;
-    inspector | reliability) "$1" ;;
+    inspector | federation | replicas | reliability) "$1" ;;
     fuzz) make fuzz SECONDS="${FUZZ_SECONDS:-300}" ;;
     *) printf 'acceptance: unknown step %s\n' "$1" >&2; return 2 ;;
   esac

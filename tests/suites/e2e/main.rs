@@ -52,6 +52,14 @@ mod sign_in {
     mod trusted_issuers;
 }
 
+/// Several processes of the built-in authorization server on a store that they share.
+mod replicas {
+    mod cuts;
+    mod races;
+    mod site;
+    mod walk;
+}
+
 /// Permissions of a caller: policies, conditions, rate limits, filtered lists, and the audit log of decisions.
 mod authorization {
     mod audit;
