@@ -60,7 +60,7 @@ pub(in crate::authorization_server) struct Provider {
 /// What a provider speaks.
 pub(super) enum Kind {
     /// OpenID Connect, with a discovery document.
-    OpenId(Discovery),
+    OpenId(Box<Discovery>),
     /// GitHub's own protocol.
     GitHub(GitHubUrls),
 }
@@ -68,7 +68,7 @@ pub(super) enum Kind {
 /// How we authenticate.
 pub(super) enum Proof {
     Secret(Secret),
-    Key(ClientKey),
+    Key(Box<ClientKey>),
 }
 
 impl fmt::Debug for Provider {
@@ -92,12 +92,12 @@ impl Provider {
         let issuer = issuer(configured, &config.outbound);
         let path = paths::callback(&profile.name);
         let kind = match profile.preset.is_openid() {
-            true => Kind::OpenId(Discovery::new(
+            true => Kind::OpenId(Box::new(Discovery::new(
                 &profile,
                 issuer.clone(),
                 config.jwks,
                 metrics,
-            )),
+            ))),
             false => Kind::GitHub(GitHubUrls::of(
                 &profile.issuer,
                 configured.api_url.as_deref(),
@@ -221,11 +221,11 @@ impl Proof {
                 let digest = certificate.as_ref().map(|path| {
                     files::certificate_digest(path).map_err(|error| ServerError::file(path, error))
                 });
-                Ok(Self::Key(ClientKey {
+                Ok(Self::Key(Box::new(ClientKey {
                     key: key.map_err(|error| ServerError::file(file, error))?,
                     id: id.clone(),
                     certificate: digest.transpose()?,
-                }))
+                })))
             }
         }
     }

@@ -11,7 +11,7 @@ pub(super) async fn config(upstream: &Upstream, store: &str) -> Config {
     let config = with_authorization_server(Config::new(&upstream.url(), &[])).await;
     let users = config.folder().join("users.yaml");
     let key = config.folder().join("server.key");
-    write_secret(&key, &"07".repeat(32));
+    write_secret(&key, "07".repeat(32));
     // Each case registers a client.
     let often = json!({ "per_minute": 1_000_000, "per_address_per_minute": 1_000_000 });
     config

@@ -58,15 +58,13 @@ impl ClientKey {
 
     fn header(&self) -> Value {
         let id = self.id.as_deref().unwrap_or_else(|| self.key.id());
-        let mut header = json!({ "alg": self.key.algorithm().name(), "typ": "JWT", "kid": id });
-        if let Some(certificate) = &self.certificate {
-            header["x5t#S256"] = json!(certificate);
-            if self.id.is_none()
-                && let Some(members) = header.as_object_mut()
-            {
-                members.remove("kid");
+        let algorithm = self.key.algorithm().name();
+        match (&self.certificate, &self.id) {
+            (None, _) => json!({ "alg": algorithm, "typ": "JWT", "kid": id }),
+            (Some(digest), None) => json!({ "alg": algorithm, "typ": "JWT", "x5t#S256": digest }),
+            (Some(digest), Some(_)) => {
+                json!({ "alg": algorithm, "typ": "JWT", "kid": id, "x5t#S256": digest })
             }
         }
-        header
     }
 }

@@ -113,7 +113,7 @@ impl MaySignIn {
             return Ok(());
         }
         let found = domain(claims, claim).map_err(|why| NotAllowed::Domain(why.to_owned()))?;
-        match self.domains.iter().any(|own| *own == found) {
+        match self.domains.contains(&found) {
             true => Ok(()),
             false => Err(NotAllowed::Domain(found)),
         }

@@ -291,7 +291,10 @@ fn may_sign_in(
             .and_then(|item| claims_condition(&item)),
     };
     refuse_useless(&own, &rules, preset, groups_claim);
-    let is_written = own.get("condition").is_some();
+    // What is written and cannot be read has a finding of its own.
+    let lists = ["domains", "subjects", "organizations", "teams", "groups"];
+    let is_listed = |key| !own.one_or_many(key).is_empty();
+    let is_written = own.get("condition").is_some() || lists.into_iter().any(is_listed);
     own.finish();
     if rules.is_empty() && !is_written && preset.row().has_strangers {
         section.report_at(

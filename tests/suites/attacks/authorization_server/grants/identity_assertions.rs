@@ -356,7 +356,7 @@ async fn attack_250_a_key_that_is_not_the_issuers_signs_nothing() {
     let none = header(json!({ "alg": "none", "typ": "oauth-id-jag+jwt" }));
     let hs = json!({ "alg": "HS256", "kid": "corp", "typ": "oauth-id-jag+jwt" }).to_string();
     let with_secret = |secret: &[u8]| {
-        compact(&hs, &good.claims_text(), |input| {
+        compact(&hs, good.claims_text(), |input| {
             hmac("HS256", secret, input)
         })
     };
