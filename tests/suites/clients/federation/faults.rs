@@ -333,8 +333,11 @@ async fn a_provider_that_cannot_be_used_stops_nobody_else() {
         options,
         ..Wanted::plain(Program::Company("oidc"), name)
     });
-    // Missing documents and keys are fetched again soon.
-    let soon = |config: Config| config.set("/jwks/cool_down", "1s");
+    // Missing documents and keys are fetched again soon: no pause is longer than the refresh.
+    let soon = |config: Config| {
+        let config = config.set("/jwks/cool_down", "1s");
+        config.set("/jwks/refresh", "2s")
+    };
     let federated = Federated::changed(&wanted, soon).await;
     let mut table = Table::default();
     for (name, _, found) in UNUSABLE {
