@@ -126,7 +126,7 @@ impl Condition {
         self.judge_with(facts, &arguments)
     }
 
-    /// Whether it holds for these claims alone, where there is no call. What else it reads is empty.
+    /// Evaluates the condition over claims alone, without a call. All other variables are empty.
     ///
     /// # Errors
     /// The condition could not be evaluated: it does not hold.

@@ -130,7 +130,7 @@ pub(crate) fn object(payload: &[u8]) -> Result<Object<'_>, Reason> {
     json::object(payload).map_err(|_| Reason::MalformedToken)
 }
 
-/// Refuses what is no access token; and no ID token, where those are accepted.
+/// Refuses a token that is not an access token; where ID tokens are accepted, one that is neither.
 pub(crate) fn refuse_other_tokens(
     claims: &Object<'_>,
     profile: &IssuerProfile,

@@ -29,7 +29,7 @@ const PREFIX: &[u8] = b"sign-in state";
 pub struct Arrival {
     /// The id of the sign-in, if it can be repeated; random.
     pub id: Id,
-    /// The state of the departure. It counts once, whichever replica the browser comes back to.
+    /// The `state` of the departure. It can be used only once, whichever replica the browser comes back to.
     pub state: String,
     /// What the provider calls the account.
     pub account: String,

@@ -1,4 +1,4 @@
-//! What GitHub's API says of an account, as claims: GitHub is no OpenID provider and signs nothing. Its answers come over TLS from the
+//! What GitHub's API says of an account, as claims: GitHub is not an OpenID provider and signs nothing. Its answers come over TLS from the
 //! configured host, with the access token that belongs to the account.
 
 use mcp_gateway_core::token::{claim_path::ClaimPath, claim_set::ClaimSet};

@@ -14,7 +14,7 @@ pub enum Preset {
     Auth0,
     /// Keycloak.
     Keycloak,
-    /// GitHub, which is no OpenID provider.
+    /// GitHub, which is not an OpenID provider.
     GitHub,
     /// Any other OpenID provider.
     Oidc,
@@ -113,7 +113,7 @@ impl Preset {
                 refresh_parameters: &[("access_type", "offline"), ("prompt", "consent")],
                 another_account: "select_account",
                 groups_claim: None,
-                // An address of a domain is no proof: people keep Google accounts with addresses of former employers.
+                // An e-mail address in a domain does not prove membership: people keep Google accounts with addresses of former employers.
                 domain: DomainClaim::Claim("hd"),
                 has_strangers: true,
                 ..OIDC

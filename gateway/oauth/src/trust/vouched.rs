@@ -165,7 +165,7 @@ impl Vouched {
             .map_or(Ok(()), |name| Err(TrustFault::Claim(name)))
     }
 
-    /// Its id, by which it counts once (RFC 7523 §3). It has to say when it was issued.
+    /// Its `jti`, with which it can be used only once (RFC 7523 §3). `iat` is required.
     ///
     /// # Errors
     /// [`TrustFault`].

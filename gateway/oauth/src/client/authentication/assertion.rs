@@ -58,7 +58,7 @@ impl AssertionFault {
     }
 }
 
-/// The id of a verified assertion, which counts once.
+/// The `jti` of a verified assertion, which can be used only once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnceOnly {
     /// `jti`.

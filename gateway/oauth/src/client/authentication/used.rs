@@ -1,4 +1,4 @@
-//! Assertions that were used. Each counts once (RFC 7523 §3: `jti`): those of clients, and identity assertions.
+//! Assertions that were used. Each can be used only once (RFC 7523 §3: `jti`): those of clients, and identity assertions.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use mcp_gateway_core::time::UnixTime;

@@ -12,7 +12,7 @@ const MAX_SHOWN: usize = 200;
 /// Why a discovery document is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataFault {
-    /// It is no JSON object with an issuer.
+    /// It is not a JSON object with an issuer.
     #[error("it is not a metadata document: {0}")]
     Unreadable(String),
     /// It is the document of another issuer.
@@ -28,7 +28,7 @@ pub enum MetadataFault {
     /// A member is missing.
     #[error("it has no {0}")]
     Missing(&'static str),
-    /// A member is no URL where secrets can be sent.
+    /// A member is not a URL to which secrets can be sent.
     #[error("its {0} is not an https URL, or http on a loopback host")]
     Url(&'static str),
     /// PKCE is not supported, or not said to be.

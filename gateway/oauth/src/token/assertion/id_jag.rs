@@ -1,8 +1,9 @@
 //! Identity assertions (draft-ietf-oauth-identity-assertion-authz-grant): an enterprise's provider says that a client may act for a
 //! person at one resource, with these scopes.
 //!
-//! It is judged as a whole before it is used up, and counts once. There is no refresh token: the provider decides again each time.
-//! An access token has no place for a delegation (`act`), the tenant of an account and details of an authorization, so they are refused.
+//! It is judged as a whole before it is used, and can be used only once (`jti`). There is no refresh token: the provider decides
+//! again each time. A delegation (`act`), the tenant of an account and details of an authorization cannot be passed on, so they are
+//! refused.
 
 use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 
