@@ -7,6 +7,13 @@ use crate::json::{self, JsonLimits, Object};
 use crate::token::claim_path::ClaimPath;
 use crate::token::claims::texts;
 
+/// Claims of which the first is a value and the others say something about it (OpenID Connect Core §5.1; `xms_edov` is Entra's). They
+/// are true of the value beside them, and of no other.
+const TOGETHER: [&[&str]; 2] = [
+    &["email", "email_verified", "xms_edov"],
+    &["phone_number", "phone_number_verified"],
+];
+
 /// A JSON object of claims that was read strictly. `Debug` shows no value: they are personal data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClaimSet {
@@ -72,12 +79,20 @@ impl ClaimSet {
         condition.judge_claims(&claims)
     }
 
-    /// These claims, and those of `other` that are missing here.
+    /// These claims, and those of `other` that are missing here. What one of them says about an address counts with that address
+    /// alone.
     #[must_use]
     pub fn with_missing_of(&self, other: &Self) -> Self {
         let (own, more) = (self.object(), other.object());
-        let missing = more.iter().filter(|(name, _)| own.given(name).is_none());
-        let own_given = own.iter().filter(|(_, raw)| *raw != b"null");
+        let source = |name: &str| Source::of(name, &own, &more);
+        let own_given = own
+            .iter()
+            .filter(|(name, raw)| *raw != b"null" && source(name) != Source::Second);
+        let missing = more.iter().filter(|(name, _)| match source(name) {
+            Source::Both => own.given(name).is_none(),
+            Source::First => false,
+            Source::Second => true,
+        });
         let mut document = vec![b'{'];
         for (name, raw) in own_given.chain(missing) {
             if document.len() > 1 {
@@ -98,6 +113,30 @@ impl ClaimSet {
     /// It was an object when it was read.
     fn object(&self) -> Object<'_> {
         json::object(&self.document).unwrap_or_default()
+    }
+}
+
+/// Which of two documents a claim is read from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// From the first that has it.
+    Both,
+    First,
+    Second,
+}
+
+impl Source {
+    fn of(name: &str, first: &Object<'_>, second: &Object<'_>) -> Self {
+        let group = TOGETHER.iter().find(|group| group.contains(&name));
+        let Some(value) = group.and_then(|group| group.first()) else {
+            return Self::Both;
+        };
+        match (first.given(value), second.given(value)) {
+            (None, None) => Self::Both,
+            (None, Some(_)) => Self::Second,
+            (Some(one), Some(other)) if json::string(one) == json::string(other) => Self::Both,
+            (Some(_), _) => Self::First,
+        }
     }
 }
 
@@ -154,6 +193,78 @@ mod tests {
         assert!(ClaimSet::parse(both.document).is_ok());
         let empty = set("{}").with_missing_of(&set("{}"));
         assert_eq!(empty, set("{}"));
+    }
+
+    #[test]
+    fn what_is_said_of_an_address_counts_with_that_address_alone() {
+        let verified = |own: &str, more: &str| {
+            let both = set(own).with_missing_of(&set(more));
+            assert!(ClaimSet::parse(both.document.clone()).is_ok());
+            let email = both.text(&path("email")).unwrap_or_default();
+            let is_owned = both.is_true(&path("xms_edov"));
+            (email, both.is_true(&path("email_verified")) || is_owned)
+        };
+        for (own, more, expected) in [
+            // The same address: one document says it, the other what it is worth.
+            (
+                r#"{"email":"a@x"}"#,
+                r#"{"email":"a@x","email_verified":true}"#,
+                ("a@x", true),
+            ),
+            (
+                r#"{"email":"a@x","email_verified":true}"#,
+                "{}",
+                ("a@x", true),
+            ),
+            (
+                "{}",
+                r#"{"email":"a@x","email_verified":true}"#,
+                ("a@x", true),
+            ),
+            (
+                r#"{"email":"a@x","email_verified":false}"#,
+                r#"{"email":"a@x","email_verified":true}"#,
+                ("a@x", false),
+            ),
+            // Another address, or none.
+            (
+                r#"{"email":"a@x"}"#,
+                r#"{"email":"b@y","email_verified":true}"#,
+                ("a@x", false),
+            ),
+            (
+                r#"{"email":"a@x"}"#,
+                r#"{"email":"b@y","xms_edov":true}"#,
+                ("a@x", false),
+            ),
+            (
+                r#"{"email":"a@x"}"#,
+                r#"{"email_verified":true}"#,
+                ("a@x", false),
+            ),
+            (
+                r#"{"email_verified":true}"#,
+                r#"{"email":"a@x"}"#,
+                ("a@x", false),
+            ),
+            (
+                r#"{"email":null,"email_verified":true}"#,
+                r#"{"email":"a@x","email_verified":false}"#,
+                ("a@x", false),
+            ),
+            (
+                r#"{"email":1,"email_verified":true}"#,
+                r#"{"email":"a@x"}"#,
+                ("", true),
+            ),
+        ] {
+            let (email, is_verified) = expected;
+            assert_eq!(
+                verified(own, more),
+                (email.to_owned(), is_verified),
+                "{own} {more}"
+            );
+        }
     }
 
     #[test]
