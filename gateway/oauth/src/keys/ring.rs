@@ -185,6 +185,28 @@ impl Ring {
         ring
     }
 
+    /// The ring with those keys of another one that it lacks: keys that signed tokens stay published even if the store lost them. With
+    /// more than [`MAX_KEYS`] keys, the oldest are left out.
+    #[must_use]
+    pub fn with_keys_of(&self, other: &Self) -> Self {
+        let is_missing = |entry: &&Entry| {
+            let mut own = self.entries();
+            own.all(|own| own.key.id() != entry.key.id())
+        };
+        let missing = other.entries().filter(is_missing);
+        let mut entries: Vec<_> = self.entries().chain(missing).cloned().collect();
+        entries.sort_by_key(|entry| entry.signs_from);
+        entries.drain(..entries.len().saturating_sub(MAX_KEYS));
+        let mut entries = entries.into_iter();
+        entries.next().map_or_else(
+            || self.clone(),
+            |oldest| Self {
+                oldest,
+                newer: entries.collect(),
+            },
+        )
+    }
+
     /// The ring without the keys that no valid token needs.
     #[must_use]
     pub fn retire(&self, schedule: &Schedule, now: UnixTime) -> Self {

@@ -52,8 +52,8 @@ impl SharedRing {
         self.keys.store(keys);
     }
 
-    /// The ring, when what is due has been done. Where there is none, it is the one that this process knows: the store has lost it. If
-    /// this process knows none either, it is made.
+    /// The ring, when what is due has been done. It has the keys that this process knows: the store may have lost them, and another
+    /// process may have made new ones since. Where nobody knows any, one is made.
     ///
     /// # Errors
     /// The store cannot be used, or the ring cannot be read: it was sealed with a key that is not among the key files.
@@ -70,7 +70,10 @@ impl SharedRing {
                     None => Ring::new(new_key(schedule.algorithm)?, now),
                     Some(known) => known.clone(),
                 },
-                Some(sealed) => self.open(sealed)?,
+                Some(sealed) => {
+                    let ring = self.open(sealed)?;
+                    known.map_or_else(|| ring.clone(), |known| ring.with_keys_of(known))
+                }
             };
             let due = due(&ring, schedule, now);
             let ring = turned(&ring, &due, schedule, now)?;
@@ -201,6 +204,32 @@ mod tests {
         assert!(again.is_same(&known));
         let found = ring.turn(None, &schedule, now).await.unwrap();
         assert!(found.is_same(&known));
+    }
+
+    #[tokio::test]
+    async fn keys_that_the_store_lost_stay_published_beside_those_that_another_process_made() {
+        let schedule = schedule(SigningAlgorithm::Es256);
+        let (before, after) = (site(), site());
+        let now = UnixTime::new(0);
+        let known = SharedRing::new(before.store.clone(), keys(&[1]));
+        let known = known.turn(None, &schedule, now).await.unwrap();
+        let ring = SharedRing::new(after.store.clone(), keys(&[1]));
+        let made = ring.turn(None, &schedule, UnixTime::new(10)).await.unwrap();
+        let both = ring.turn(Some(&known), &schedule, UnixTime::new(20)).await;
+        let both = both.unwrap();
+        for signed_with in [&known, &made] {
+            let id = signed_with.signer(now).id();
+            assert!(both.published().any(|key| key.id() == id));
+        }
+        // Everybody signs with the same one, and the other one goes when its last token has expired.
+        assert_eq!(both.signer(UnixTime::new(20)).id(), made.signer(now).id());
+        let found = ring.turn(Some(&made), &schedule, UnixTime::new(30)).await;
+        assert!(found.unwrap().is_same(&both));
+        let later = UnixTime::new(2 * HOUR);
+        let later = ring.turn(Some(&both), &schedule, later).await.unwrap();
+        assert!(later.is_same(&made));
+        let again = ring.turn(Some(&both), &schedule, UnixTime::new(2 * HOUR));
+        assert!(again.await.unwrap().is_same(&made));
     }
 
     #[tokio::test]
