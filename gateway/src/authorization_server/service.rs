@@ -9,7 +9,7 @@ use mcp_gateway_oauth::{discovery::Endpoint, pages::message::Why};
 use tokio::time::timeout;
 
 use super::{answers, handlers, intake::Full, server::Server};
-use crate::local::service::{LocalAnswer, LocalEndpoint, LocalRequest, LocalService};
+use crate::local::service::{Guesses, LocalAnswer, LocalEndpoint, LocalRequest, LocalService};
 
 /// When to try again after too many requests at once, in seconds.
 const BUSY_SECONDS: u64 = 2;
@@ -25,7 +25,7 @@ impl LocalService for Server {
         (*host == settings.host).then(|| LocalEndpoint {
             methods: endpoint.methods(),
             is_for_pages: endpoint.is_readable_by_pages(),
-            takes_credentials: takes_credentials(endpoint),
+            guesses: guesses(endpoint),
             refusals_per_address: settings.refusals_per_address,
             body_bytes: settings.body_bytes,
         })
@@ -74,13 +74,17 @@ async fn handled(server: &Server, endpoint: Endpoint, request: &LocalRequest) ->
     answered.unwrap_or_else(|answer| *answer)
 }
 
-/// Whether requests for it carry secrets, codes or tokens that somebody could guess. Passwords have a throttle of their own, which
-/// answers with a page.
-const fn takes_credentials(endpoint: Endpoint) -> bool {
-    matches!(
-        endpoint,
-        Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::ClientConfiguration
-    )
+/// Requests for some endpoints carry secrets, codes or tokens that somebody could guess. Passwords have a throttle of their own, which
+/// answers with a page. A code of a provider is judged by the provider.
+const fn guesses(endpoint: Endpoint) -> Guesses {
+    match endpoint {
+        Endpoint::Token
+        | Endpoint::Revoke
+        | Endpoint::Introspect
+        | Endpoint::ClientConfiguration => Guesses::Refused,
+        Endpoint::Callback => Guesses::NotJudged,
+        _ => Guesses::Answered,
+    }
 }
 
 /// The answer to a request that is one too many.

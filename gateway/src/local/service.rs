@@ -29,12 +29,23 @@ pub(crate) struct LocalEndpoint {
     pub(crate) methods: &'static [Method],
     /// Whether pages of every origin may call it (CORS): it decides by what they send, never by cookies.
     pub(crate) is_for_pages: bool,
-    /// Whether wrong credentials are refused for an address that sent too many: it takes credentials of programs.
-    pub(crate) takes_credentials: bool,
+    /// What happens to an address that sent too many wrong credentials.
+    pub(crate) guesses: Guesses,
     /// The most wrong credentials of one address in a minute, at all endpoints of the service together.
     pub(crate) refusals_per_address: u32,
     /// The most bytes of a request body.
     pub(crate) body_bytes: usize,
+}
+
+/// What happens at an endpoint to an address that sent too many wrong credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guesses {
+    /// Nothing: it takes no credentials, or limits them itself.
+    Answered,
+    /// Wrong ones are refused, after they were judged: right ones are always served.
+    Refused,
+    /// All are refused: to judge them costs a request to somebody else.
+    NotJudged,
 }
 
 impl LocalEndpoint {
@@ -112,7 +123,7 @@ mod tests {
         let endpoint = |methods, is_for_pages| LocalEndpoint {
             methods,
             is_for_pages,
-            takes_credentials: false,
+            guesses: Guesses::Answered,
             refusals_per_address: 1,
             body_bytes: 1,
         };

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     limits::accounts::AddressAccount,
-    local::service::{LocalAnswer, LocalEndpoint, LocalRequest, LocalService},
+    local::service::{Guesses, LocalAnswer, LocalEndpoint, LocalRequest, LocalService},
 };
 
 /// Answers a request for an endpoint of `service`.
@@ -42,6 +42,9 @@ pub(super) async fn serve(
     if !endpoint.allows(&method) {
         return Err(Reason::MethodNotAllowed.into());
     }
+    if endpoint.guesses == Guesses::NotJudged {
+        refuse_exhausted(exchange, endpoint)?;
+    }
     let body = match method == Method::POST || method == Method::PUT {
         true => read(exchange, endpoint.body_bytes).await?,
         false => Bytes::new(),
@@ -59,7 +62,7 @@ pub(super) async fn serve(
         request_id: exchange.record.request_id().to_owned(),
     };
     let answer = service.answer(request).await;
-    let is_failure = endpoint.takes_credentials && answer.counts_against_address;
+    let is_failure = endpoint.guesses == Guesses::Refused && answer.counts_against_address;
     let exhausted = is_failure.then(|| refuse_exhausted(exchange, endpoint));
     record(exchange, endpoint, &answer);
     exhausted.unwrap_or(Ok(()))?;
@@ -75,8 +78,8 @@ pub(super) async fn serve(
     respond::local(exchange, status, headers, body).await
 }
 
-/// Refuses wrong credentials of an address that sent too many of them. It is asked after the service has looked at them: right ones
-/// are always served, also where others with the same address guess. They have so many bits that nobody guesses one.
+/// Refuses an address that sent too many wrong credentials. Mostly it is asked after the service has judged them: right ones are
+/// always served, also where others with the same address guess. They have so many bits that nobody guesses one.
 fn refuse_exhausted(exchange: &Exchange<'_>, endpoint: LocalEndpoint) -> Result<(), Refusal> {
     let (address, most) = (
         exchange.record.client_address(),
@@ -161,14 +164,18 @@ mod tests {
         fn endpoint(&self, host: &Authority, path: &str) -> Option<LocalEndpoint> {
             let (methods, is_for_pages): (&[Method], bool) = match path {
                 "/form" => (&[Method::GET, Method::HEAD, Method::POST], false),
-                "/machine" => (&[Method::POST], true),
+                "/machine" | "/back" => (&[Method::POST], true),
                 "/.well-known/echo" => (&[Method::GET], true),
                 _ => return None,
             };
             let endpoint = LocalEndpoint {
                 methods,
                 is_for_pages,
-                takes_credentials: path == "/machine",
+                guesses: match path {
+                    "/machine" => Guesses::Refused,
+                    "/back" => Guesses::NotJudged,
+                    _ => Guesses::Answered,
+                },
                 refusals_per_address: 3,
                 body_bytes: MAX_BODY_BYTES,
             };
@@ -370,5 +377,8 @@ mod tests {
             let answer = answered(&gateway, &other).await;
             assert!(answer.starts_with("http/1.1 303 "), "{answer}");
         }
+        // Where another server judges them, nothing is sent there any more.
+        let unjudged = answered(&gateway, &request("POST", "/back", "right")).await;
+        assert!(unjudged.starts_with("http/1.1 429 "), "{unjudged}");
     }
 }

@@ -52,6 +52,11 @@ impl ProviderFault {
         }
     }
 
+    /// Whether it is what the provider says to a code that somebody made up.
+    pub(crate) const fn may_be_a_guess(&self) -> bool {
+        matches!(self, Self::Wrong(_) | Self::Over(_))
+    }
+
     /// The word in metrics and in the audit log.
     pub(crate) const fn outcome(&self) -> &'static str {
         match self {

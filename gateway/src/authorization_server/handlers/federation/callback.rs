@@ -59,7 +59,10 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
             let arrived = (arrival, departure.query.as_str());
             enter(server, request, &visitor, provider, arrived).await?
         }
-        Err(fault) => failed(server, request, provider, Some(&departure.query), &fault),
+        Err(fault) => LocalAnswer {
+            counts_against_address: fault.may_be_a_guess(),
+            ..failed(server, request, provider, Some(&departure.query), &fault)
+        },
     };
     let transport = server.settings.transport;
     Ok(answered.with_header(SET_COOKIE, cookie::clear(transport, found.place)))
