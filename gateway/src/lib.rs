@@ -9,7 +9,7 @@
 //! * [`authorization_server`]: the built-in authorization server, around the decisions of `mcp-gateway-oauth`.
 //! * [`local`]: documents that the gateway serves itself; [`issuer_keys`]: the keys of issuers; [`upstream`]: MCP servers;
 //!   [`fetch`]: the outbound client.
-//! * [`limits`]: counted limits; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
+//! * [`limits`]: counted limits; `remote_store`: the connection to a store that gateways share; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
 //! * `clock` and `error_source`: the wall clock, and the root cause of an error.
 //!
 //! The decisions themselves are pure functions in `mcp-gateway-core`.
@@ -27,6 +27,7 @@ mod issuer_keys;
 mod lifecycle;
 mod limits;
 mod local;
+mod remote_store;
 mod request;
 mod shared;
 mod snapshot;

@@ -17,7 +17,7 @@ use pingora::server::{RunArgs, Server, configuration::ServerConf};
 
 use crate::{
     admin::Admin,
-    authorization_server::{server::Server as AuthorizationServer, store},
+    authorization_server::server::Server as AuthorizationServer,
     config::{Config, Loaded},
     downstream::{
         accept::{self, Listeners, Port},
@@ -194,9 +194,9 @@ fn shared_rates(config: &Config) -> Result<Option<SharedRates>, RunError> {
     let Some(rates) = &config.shared_rates else {
         return Ok(None);
     };
-    let counter = store::rate_counter(&rates.store);
-    let unusable = |error| RunError::Config(format!("rate_limits: {error}"));
-    Ok(Some(SharedRates::new(counter.map_err(unusable)?)))
+    let unusable = |error| RunError::Config(format!("rate_limits.store: {error}"));
+    let connected = SharedRates::connect(&rates.store).map_err(unusable)?;
+    Ok(Some(connected))
 }
 
 fn start_audit(

@@ -1,6 +1,11 @@
 //! What the store did since the start of the process.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+
+use crate::remote_store::figures::LinkFigures;
 
 /// What the store did since the start of the process.
 #[derive(Debug, Default)]
@@ -9,9 +14,8 @@ pub(crate) struct Figures {
     changes: AtomicU64,
     failures: AtomicU64,
     waiting: AtomicUsize,
-    round_trips: AtomicU64,
     conflicts: AtomicU64,
-    losses: AtomicU64,
+    link: Arc<LinkFigures>,
 }
 
 impl Figures {
@@ -37,7 +41,7 @@ impl Figures {
 
     /// Questions to a shared store.
     pub(crate) fn round_trips(&self) -> u64 {
-        self.round_trips.load(Relaxed)
+        self.link.round_trips()
     }
 
     /// Questions after which an operation ran again, since rows were not as it found them.
@@ -47,7 +51,7 @@ impl Figures {
 
     /// How often the connection to a shared store was lost.
     pub(crate) fn losses(&self) -> u64 {
-        self.losses.load(Relaxed)
+        self.link.losses()
     }
 
     pub(super) fn begin_waiting(&self) -> usize {
@@ -70,15 +74,12 @@ impl Figures {
 
 #[cfg(feature = "redis")]
 impl Figures {
-    pub(super) fn count_round_trip(&self) {
-        self.round_trips.fetch_add(1, Relaxed);
+    /// Those of the connection to a shared store.
+    pub(super) fn link(&self) -> Arc<LinkFigures> {
+        self.link.clone()
     }
 
     pub(super) fn count_conflict(&self) {
         self.conflicts.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn count_loss(&self) {
-        self.losses.fetch_add(1, Relaxed);
     }
 }

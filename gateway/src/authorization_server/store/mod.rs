@@ -36,7 +36,7 @@ pub(crate) use self::{
     error::OpenError,
     followed::Followed,
 };
-use crate::{config::authorization_server::SharedStore, limits::shared_rates::counter::Counter};
+use crate::config::authorization_server::SharedStore;
 
 /// The store. Clones are handles of the same one.
 #[derive(Clone, Debug)]
@@ -214,22 +214,6 @@ fn connect(settings: &SharedStore) -> Result<Store, OpenError> {
         engine: Arc::new(engine),
         is_shared: true,
     })
-}
-
-/// A server in which several processes count rate limits. Nothing waits for the connection.
-///
-/// # Errors
-/// There is no thread for it, or the program was built without it.
-#[cfg(feature = "redis")]
-pub(crate) fn rate_counter(settings: &SharedStore) -> Result<Arc<dyn Counter>, OpenError> {
-    let counter = shared::rates::RateCounter::open(settings)?;
-    Ok(Arc::new(counter))
-}
-
-#[cfg(not(feature = "redis"))]
-pub(crate) fn rate_counter(_: &SharedStore) -> Result<Arc<dyn Counter>, OpenError> {
-    let why = "this program was built without it (feature redis)";
-    Err(OpenError::Unreachable(why.to_owned()))
 }
 
 #[cfg(not(feature = "redis"))]

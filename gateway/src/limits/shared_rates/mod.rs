@@ -9,8 +9,11 @@
 
 pub(crate) mod counter;
 mod leases;
+#[cfg(feature = "redis")]
+mod remote;
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -24,7 +27,7 @@ use mcp_gateway_core::{
 };
 use tokio::{sync::OwnedMutexGuard, time::timeout};
 
-use crate::config::{SharedRateLimits, WithoutStore};
+use crate::config::{SharedRateLimits, WithoutStore, authorization_server::SharedStore};
 
 use self::{
     counter::{Ask, Counted, Counter},
@@ -58,6 +61,14 @@ pub(crate) struct SharedRates {
 pub(crate) type SharedShare = (SharedName, Rate);
 
 impl SharedRates {
+    /// Limits that a Redis or Valkey server counts. Nothing waits for the connection.
+    ///
+    /// # Errors
+    /// There is no thread for it, or the program was built without it.
+    pub(crate) fn connect(settings: &SharedStore) -> io::Result<Self> {
+        counter(settings).map(Self::new)
+    }
+
     /// Limits that this store counts.
     pub(crate) fn new(counter: Arc<dyn Counter>) -> Self {
         Self {
@@ -196,6 +207,17 @@ impl SharedRates {
     fn millis(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+#[cfg(feature = "redis")]
+fn counter(settings: &SharedStore) -> io::Result<Arc<dyn Counter>> {
+    Ok(Arc::new(remote::RateCounter::open(settings)?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn counter(_: &SharedStore) -> io::Result<Arc<dyn Counter>> {
+    let why = "this program was built without it (feature redis)";
+    Err(io::Error::other(why))
 }
 
 fn without_store(terms: &Terms) -> Result<(), Refusal> {

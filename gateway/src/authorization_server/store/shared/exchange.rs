@@ -1,23 +1,26 @@
 //! One round trip: a question of an operation, and the answer of the server.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_oauth::{
     id::Id,
     store::{
-        guess::{Found, MaybeRow, News, Question, Range},
+        guess::{Found, News, Question, Range},
         overlay::Written,
         rows::{StoreError, Table},
     },
 };
 use redis::Value;
 
-use super::{
-    layout::{Bounds, Layout},
+use super::layout::{Bounds, Layout};
+use crate::remote_store::{
+    answer::{list, number, pairs, row},
     link::Link,
-    script::Arguments,
+    script::{Arguments, Script},
 };
+
+static EXCHANGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("exchange.lua")));
 
 /// How long a row is kept after its end. Sweeps remove it sooner; this is for the time when no process runs.
 const KEPT_AFTER_END: Duration = Duration::from_secs(60 * 60);
@@ -48,7 +51,7 @@ impl Exchange<'_> {
     /// The server refuses, or cannot be reached. Where it was reached, the changes may have been made.
     pub(super) async fn ask(self, link: &Link, question: &Question) -> Result<Answer, StoreError> {
         let arguments = self.arguments(question);
-        let answer = link.run(&link.scripts.exchange, &arguments).await?;
+        let answer = link.run(&EXCHANGE, &arguments).await?;
         read(answer).ok_or_else(unreadable)
     }
 
@@ -199,46 +202,8 @@ fn place(value: Value) -> Option<usize> {
     usize::try_from(number(value)?).ok()
 }
 
-/// Values in turn.
-pub(super) fn pairs<A, B>(
-    value: Value,
-    first: impl Fn(Value) -> Option<A>,
-    second: impl Fn(Value) -> Option<B>,
-) -> Option<Vec<(A, B)>> {
-    let mut values = list(value)?.into_iter();
-    let mut found = Vec::with_capacity(values.len() / 2);
-    while let Some(one) = values.next() {
-        found.push((first(one)?, second(values.next()?)?));
-    }
-    Some(found)
-}
-
 fn all<T>(values: Vec<Value>, read: impl Fn(Value) -> Option<T>) -> Option<Vec<T>> {
     values.into_iter().map(read).collect()
-}
-
-pub(super) fn list(value: Value) -> Option<Vec<Value>> {
-    match value {
-        Value::Array(values) => Some(values),
-        _ => None,
-    }
-}
-
-pub(super) fn number(value: Value) -> Option<u64> {
-    match value {
-        Value::Int(number) => u64::try_from(number).ok(),
-        Value::BulkString(digits) => std::str::from_utf8(&digits).ok()?.parse().ok(),
-        _ => None,
-    }
-}
-
-/// Bytes, or nothing.
-pub(super) fn row(value: Value) -> Option<MaybeRow> {
-    match value {
-        Value::Nil => Some(None),
-        Value::BulkString(bytes) => Some(Some(bytes)),
-        _ => None,
-    }
 }
 
 pub(super) fn unreadable() -> StoreError {

@@ -1,17 +1,21 @@
 //! What other processes wrote: the grants that ended, by a log that each writer continues; and how many rows there are.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use mcp_gateway_oauth::store::rows::{StoreError, Table};
 use redis::Value;
 
-use super::{
-    exchange::{list, number, pairs, row, unreadable},
-    layout::Layout,
-    link::Link,
-    script::Arguments,
+use super::{exchange::unreadable, layout::Layout};
+use crate::{
+    authorization_server::store::followed::{Entry, Followed},
+    remote_store::{
+        answer::{list, number, pairs, row},
+        link::Link,
+        script::{Arguments, Script},
+    },
 };
-use crate::authorization_server::store::followed::{Entry, Followed};
+
+static FOLLOW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("follow.lua")));
 
 /// The most entries that are read at once.
 const BATCH: usize = 1024;
@@ -31,9 +35,7 @@ pub(super) async fn follow(
         true => since.entry,
         false => 0,
     };
-    let answer = link
-        .run(&link.scripts.follow, &arguments(layout, since))
-        .await?;
+    let answer = link.run(&FOLLOW, &arguments(layout, since)).await?;
     let (counter, last, entries, counts) = read(answer).ok_or_else(unreadable)?;
     // The log was lost: from its beginning.
     let entry = if counter < since { 0 } else { last };

@@ -2,17 +2,13 @@
 //!
 //! An operation runs here, over rows that are guessed ([`mcp_gateway_oauth::store::guess`]); the server then proves the guess and
 //! takes the changes, in one script, or names what is different ([`exchange`]). [`hints`] remembers rows, so that the guess is usually
-//! right and a change takes one round trip. [`layout`] says which key has what. [`link`] keeps the connection, [`servers`] finds the
-//! server. [`follow`] reads what other processes wrote. [`rates`] counts calls for rate limits.
+//! right and a change takes one round trip. [`layout`] says which key has what. [`follow`] reads what other processes wrote.
+//! The connection is that of [`remote_store`](crate::remote_store).
 
 mod exchange;
 mod follow;
 mod hints;
 mod layout;
-mod link;
-pub(super) mod rates;
-mod script;
-mod servers;
 mod turns;
 
 use std::{
@@ -37,7 +33,6 @@ use self::{
     follow::Since,
     hints::RowCache,
     layout::Layout,
-    link::Link,
     turns::Turns,
 };
 use super::{
@@ -46,7 +41,11 @@ use super::{
     figures::Figures,
     followed::Followed,
 };
-use crate::{clock, config::authorization_server::SharedStore};
+use crate::{
+    clock,
+    config::authorization_server::SharedStore,
+    remote_store::link::{Link, LinkError},
+};
 
 /// The most changes that wait for the server. Another one is refused.
 pub(super) const MAX_WAITING: usize = 1024;
@@ -90,7 +89,7 @@ impl RemoteStore {
     /// As [`RemoteStore::open`].
     pub(super) fn open_within(settings: &SharedStore, wait: Duration) -> Result<Self, OpenError> {
         let figures = Arc::<Figures>::default();
-        let link = Link::open(settings.clone(), figures.clone())?;
+        let link = Link::open(settings.clone(), figures.link())?;
         link.wait_until_up(wait).map_err(OpenError::Unreachable)?;
         Ok(Self {
             link,
@@ -274,6 +273,12 @@ impl<'f> Waiting<'f> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.end_waiting();
+    }
+}
+
+impl From<LinkError> for StoreError {
+    fn from(error: LinkError) -> Self {
+        Self::Failed(error.0)
     }
 }
 

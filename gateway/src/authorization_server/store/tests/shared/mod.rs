@@ -1,4 +1,4 @@
-//! The store of several processes, over Redis and over Valkey. `server` starts them, `every_kind` has what holds for every store,
+//! The store of several processes, over Redis and over Valkey. `every_kind` has what holds for every store,
 //! `outage` takes the server away, `several` are several processes, `proxy` cuts connections, `sentinel` names the server, `tls` is in
 //! between, `measure` takes times.
 
@@ -6,14 +6,18 @@ mod every_kind;
 mod measure;
 mod outage;
 mod proxy;
-mod rates;
 mod sentinel;
-mod server;
 mod several;
 mod tls;
 
 use super::*;
-use server::{PROGRAMS, Served};
+use crate::remote_store::testing::{self as server, PROGRAMS, Served};
+
+impl Served {
+    fn store(&self, folder: &TempDir) -> Store {
+        Store::connect(&self.settings(), &folder.path().join("state")).unwrap()
+    }
+}
 
 /// A store on a server, and the server.
 struct Shared {

@@ -5,37 +5,20 @@ use redis::{Cmd, cmd};
 
 /// A script. The server finds it by the SHA-1 of its text.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(crate) struct Script {
     text: &'static str,
     name: String,
 }
 
 /// The arguments of a script, one after the other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     all: Vec<Vec<u8>>,
 }
 
-/// All scripts.
-#[derive(Debug)]
-pub(super) struct Scripts {
-    pub(super) exchange: Script,
-    pub(super) follow: Script,
-    pub(super) rates: Script,
-}
-
-impl Default for Scripts {
-    fn default() -> Self {
-        Self {
-            exchange: Script::new(include_str!("exchange.lua")),
-            follow: Script::new(include_str!("follow.lua")),
-            rates: Script::new(include_str!("rates.lua")),
-        }
-    }
-}
-
 impl Script {
-    fn new(text: &'static str) -> Self {
+    /// The script with this text.
+    pub(crate) fn new(text: &'static str) -> Self {
         let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
         let name = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
         Self {
@@ -56,16 +39,18 @@ impl Script {
 }
 
 impl Arguments {
-    pub(super) fn text(&mut self, argument: impl AsRef<[u8]>) {
+    /// Adds bytes.
+    pub(crate) fn text(&mut self, argument: impl AsRef<[u8]>) {
         self.all.push(argument.as_ref().to_vec());
     }
 
-    pub(super) fn number(&mut self, number: impl ToString) {
+    /// Adds the digits of a number.
+    pub(crate) fn number(&mut self, number: impl ToString) {
         self.all.push(number.to_string().into_bytes());
     }
 
     /// Adds these behind.
-    pub(super) fn append(&mut self, mut others: Self) {
+    pub(crate) fn append(&mut self, mut others: Self) {
         self.all.append(&mut others.all);
     }
 

@@ -3,36 +3,39 @@
 use std::{
     fs,
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use redis::{Client, Commands, Connection};
+use tempfile::TempDir;
 
-use super::*;
 use crate::config::authorization_server::{SharedStore, StoreServers};
 
-/// The servers that the store is tried with.
-pub(super) const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+/// The servers that a store is tried with.
+pub(crate) const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 
 /// How long a server may take to start. A slow machine is slow.
 const START: Duration = Duration::from_secs(30);
 
 /// A running server.
-pub(super) struct Served {
+pub(crate) struct Served {
     program: String,
     arguments: Vec<String>,
     child: Child,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     folder: TempDir,
 }
 
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 impl Served {
-    pub(super) fn start(program: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(program: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let arguments = arguments
@@ -68,27 +71,23 @@ impl Served {
     }
 
     /// A connection for what the store does not do.
-    pub(super) fn admin(&self) -> Connection {
+    pub(crate) fn admin(&self) -> Connection {
         let client = Client::open(("127.0.0.1", self.port)).unwrap();
         client.get_connection().unwrap()
     }
 
-    pub(super) fn settings(&self) -> SharedStore {
+    pub(crate) fn settings(&self) -> SharedStore {
         at(self.port)
     }
 
-    pub(super) fn store(&self, folder: &TempDir) -> Store {
-        Store::connect(&self.settings(), &folder.path().join("state")).unwrap()
-    }
-
     /// `kill -9`.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts it again on the same port, with its files.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.child = spawn(
             &self.program,
             self.port,
@@ -99,7 +98,7 @@ impl Served {
     }
 
     /// Stops its process, or lets it go on.
-    pub(super) fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status();
         assert!(sent.unwrap().success());
@@ -133,7 +132,7 @@ fn spawn(program: &str, port: u16, folder: &Path, arguments: &[String]) -> Child
 }
 
 /// A store at this port.
-pub(super) fn at(port: u16) -> SharedStore {
+pub(crate) fn at(port: u16) -> SharedStore {
     SharedStore {
         key: "authorization_server.store",
         servers: StoreServers::One {

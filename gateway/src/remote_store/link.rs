@@ -2,13 +2,12 @@
 //! All requests share the connection: the server answers in their order.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use mcp_gateway_oauth::store::rows::StoreError;
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::{mpsc, watch},
@@ -16,13 +15,11 @@ use tokio::{
 };
 
 use super::{
-    script::{Arguments, Script, Scripts},
+    figures::LinkFigures,
+    script::{Arguments, Script},
     servers,
 };
-use crate::{
-    authorization_server::store::{error::OpenError, figures::Figures},
-    config::authorization_server::SharedStore,
-};
+use crate::config::authorization_server::SharedStore;
 
 /// The shortest and the longest pause before connecting again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -34,14 +31,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MAX_REPORTS: usize = 64;
 
 /// The connection.
-pub(super) struct Link {
+pub(crate) struct Link {
     /// The key of the configuration, for messages.
     key: &'static str,
-    pub(super) scripts: Scripts,
     state: watch::Receiver<State>,
     reports: mpsc::Sender<Report>,
-    figures: Arc<Figures>,
+    figures: Arc<LinkFigures>,
 }
+
+/// The server refuses, or cannot be reached: why, in words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct LinkError(pub(crate) String);
 
 #[derive(Clone)]
 enum State {
@@ -65,7 +66,7 @@ impl Link {
     ///
     /// # Errors
     /// There is no thread for it.
-    pub(super) fn open(settings: SharedStore, figures: Arc<Figures>) -> Result<Self, OpenError> {
+    pub(crate) fn open(settings: SharedStore, figures: Arc<LinkFigures>) -> io::Result<Self> {
         let begun: Arc<str> = "there was no answer yet".into();
         let (sender, state) = watch::channel(State::Down(Instant::now(), begun));
         let (reports, received) = mpsc::channel(MAX_REPORTS);
@@ -84,7 +85,6 @@ impl Link {
             .spawn(move || runtime.block_on(keeper.run()))?;
         Ok(Self {
             key,
-            scripts: Scripts::default(),
             state,
             reports,
             figures,
@@ -95,7 +95,7 @@ impl Link {
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn wait_until_up(&self, wait: Duration) -> Result<(), String> {
+    pub(crate) fn wait_until_up(&self, wait: Duration) -> Result<(), String> {
         const LOOK: Duration = Duration::from_millis(5);
         let begun = Instant::now();
         loop {
@@ -109,7 +109,7 @@ impl Link {
     }
 
     /// The number of the connection; 0 while there is none.
-    pub(super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         match &*self.state.borrow() {
             State::Up(generation, _) => *generation,
             State::Down(..) => 0,
@@ -117,7 +117,7 @@ impl Link {
     }
 
     /// Why there is no connection, if there is none.
-    pub(super) fn why_down(&self) -> Option<String> {
+    pub(crate) fn why_down(&self) -> Option<String> {
         match &*self.state.borrow() {
             State::Up(..) => None,
             State::Down(_, why) => Some(why.to_string()),
@@ -128,11 +128,11 @@ impl Link {
     ///
     /// # Errors
     /// The server refuses, or there is no connection for a while.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &self,
         script: &Script,
         arguments: &Arguments,
-    ) -> Result<Value, StoreError> {
+    ) -> Result<Value, LinkError> {
         loop {
             let (generation, connection) = self.connection().await?;
             self.figures.count_round_trip();
@@ -145,14 +145,14 @@ impl Link {
     }
 
     /// The connection, when there is one.
-    async fn connection(&self) -> Result<(u64, MultiplexedConnection), StoreError> {
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection), LinkError> {
         let mut state = self.state.clone();
         loop {
             let wait = match &*state.borrow_and_update() {
                 State::Up(generation, connection) => return Ok((*generation, connection.clone())),
                 State::Down(since, why) => match PATIENCE.checked_sub(since.elapsed()) {
                     Some(wait) => wait,
-                    None => return Err(StoreError::Failed(why.to_string())),
+                    None => return Err(LinkError(why.to_string())),
                 },
             };
             // Whatever comes first: a change of the state, or the end of the wait.
@@ -209,12 +209,12 @@ fn is_refusal(error: &RedisError) -> bool {
     }
 }
 
-fn failed(key: &'static str, error: &RedisError) -> StoreError {
+fn failed(key: &'static str, error: &RedisError) -> LinkError {
     let why = match error.code() {
         Some("OOM") => "the server is full (maxmemory)".to_owned(),
         _ => error.to_string(),
     };
-    StoreError::Failed(format!("{why} ({key})"))
+    LinkError(format!("{why} ({key})"))
 }
 
 /// The thread that connects.
@@ -222,7 +222,7 @@ struct Keeper {
     settings: SharedStore,
     state: watch::Sender<State>,
     reports: mpsc::Receiver<Report>,
-    figures: Arc<Figures>,
+    figures: Arc<LinkFigures>,
 }
 
 impl Keeper {

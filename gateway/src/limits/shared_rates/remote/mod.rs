@@ -3,25 +3,31 @@
 //!
 //! A question that is sent again because its answer was lost counts twice: fewer calls are permitted then, never more.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use redis::Value;
 
-use super::{
-    exchange::{list, number},
-    link::Link,
-    script::Arguments,
-};
+use super::counter::{Ask, Counted, Counter, CounterError};
 use crate::{
-    authorization_server::store::{error::OpenError, figures::Figures},
     config::authorization_server::SharedStore,
-    limits::shared_rates::counter::{Ask, Counted, Counter, CounterError},
+    remote_store::{
+        answer::{list, number},
+        figures::LinkFigures,
+        link::Link,
+        script::{Arguments, Script},
+    },
 };
+
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rates.lua")));
 
 /// A server that counts calls.
 #[derive(Debug)]
-pub(in crate::authorization_server::store) struct RateCounter {
+pub(super) struct RateCounter {
     link: Link,
     /// With what the keys of buckets begin.
     beginning: String,
@@ -32,11 +38,9 @@ impl RateCounter {
     ///
     /// # Errors
     /// There is no thread for it.
-    pub(in crate::authorization_server::store) fn open(
-        settings: &SharedStore,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open(settings: &SharedStore) -> io::Result<Self> {
         Ok(Self {
-            link: Link::open(settings.clone(), Arc::<Figures>::default())?,
+            link: Link::open(settings.clone(), Arc::<LinkFigures>::default())?,
             beginning: format!("{}rate:", settings.prefix),
         })
     }
@@ -52,8 +56,8 @@ impl Counter for RateCounter {
             arguments.number(ask.rate.burst());
             arguments.number(ask.wanted);
         }
-        let answer = self.link.run(&self.link.scripts.rates, &arguments).await;
-        let answer = answer.map_err(|error| CounterError(error.to_string()))?;
+        let answer = self.link.run(&TAKE, &arguments).await;
+        let answer = answer.map_err(|error| CounterError(error.0))?;
         read(answer, asks.len()).ok_or_else(|| CounterError("its answer cannot be read".to_owned()))
     }
 }
@@ -77,3 +81,6 @@ fn read(answer: Value, asked: usize) -> Option<Counted> {
         Duration::from_micros(number(values.next()?)?),
     ))
 }
+
+#[cfg(test)]
+mod tests;

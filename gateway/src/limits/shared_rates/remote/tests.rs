@@ -1,5 +1,7 @@
 //! Rate limits that several gateways count together, in a real server.
 
+use std::time::Instant;
+
 use mcp_gateway_core::{
     rate::{
         lease::{LEASE, largest_batch},
@@ -8,14 +10,13 @@ use mcp_gateway_core::{
     refusal::reason::Reason,
 };
 
+use tokio::time::sleep;
+
 use super::*;
 use crate::{
-    authorization_server::store::rate_counter,
     config::{SharedRateLimits, WithoutStore},
-    limits::shared_rates::{
-        SharedRates, Terms,
-        counter::{Ask, Counted},
-    },
+    limits::shared_rates::{SharedRates, Terms},
+    remote_store::testing::{PROGRAMS, Served},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -34,7 +35,7 @@ fn bucket(number: u8) -> [u8; 32] {
 }
 
 fn rates(served: &Served) -> Arc<SharedRates> {
-    Arc::new(SharedRates::new(rate_counter(&served.settings()).unwrap()))
+    Arc::new(SharedRates::connect(&served.settings()).unwrap())
 }
 
 /// How many of so many calls are permitted, made by four tasks at once in each process.
@@ -96,7 +97,7 @@ async fn a_bucket_fills_again_by_the_clock_of_the_server() {
 #[tokio::test]
 async fn all_buckets_give_or_none_and_an_empty_one_is_named() {
     let served = Served::start("valkey-server", &[]);
-    let counter = rate_counter(&served.settings()).unwrap();
+    let counter = RateCounter::open(&served.settings()).unwrap();
     let ask = |number, wanted| Ask {
         name: bucket(number),
         rate: Rate::new(10, HOUR, 10),
