@@ -46,8 +46,7 @@ test: binaries ## Run all tests: unit tests, end-to-end tests with a real identi
 	scripts/setup.sh test
 	tests/clients/setup.sh
 	tests/providers/setup.sh
-	tests/conformance/setup.sh
-	tests/browser/setup.sh
+	scripts/npm.sh tests/conformance tests/browser
 	$(CARGO) test --locked --workspace --no-fail-fast
 	tests/deploy/check.sh
 	tests/bench/run.sh --check
@@ -65,8 +64,7 @@ e2e: binaries ## Run only the end-to-end tests (ARGS="--test NAME" for one suite
 	scripts/setup.sh test
 	tests/clients/setup.sh
 	tests/providers/setup.sh
-	tests/conformance/setup.sh
-	tests/browser/setup.sh
+	scripts/npm.sh tests/conformance tests/browser
 	$(CARGO) test --locked --workspace $(if $(findstring --test,$(ARGS)),,$(SUITES)) $(ARGS)
 
 .PHONY: conformance

@@ -32,7 +32,7 @@ store() {
 }
 
 inspector() {
-  tests/clients/setup.sh && tests/clients/inspector/setup.sh && make e2e ARGS="--test clients -- --ignored inspector"
+  tests/clients/setup.sh && scripts/npm.sh tests/clients/inspector && make e2e ARGS="--test clients -- --ignored inspector"
 }
 
 # The tests start the programs that lie beside them: those of the image replace the others.

@@ -1,5 +1,5 @@
 //! The pages of the built-in authorization server in headless Chromium: a person signs in, errs, allows, refuses, waits too long;
-//! and every page with axe, a markup checker and screenshots. Needs what `tests/browser/setup.sh` installs.
+//! and every page with axe, a markup checker and screenshots. Needs what `scripts/npm.sh tests/browser` installs.
 //!
 //! The scenarios are in `tests/browser`. Each test runs a group of them against a gateway of its own.
 

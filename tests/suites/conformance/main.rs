@@ -1,5 +1,5 @@
 //! The official conformance suite, directly at the server of [`fixture`] and through the gateway in front of the same server: no
-//! check is allowed to end worse behind the gateway. Needs what `tests/clients/setup.sh` and `tests/conformance/setup.sh` install.
+//! check is allowed to end worse behind the gateway. Needs what `tests/clients/setup.sh` and `scripts/npm.sh tests/conformance` install.
 
 #![allow(
     clippy::unwrap_used,

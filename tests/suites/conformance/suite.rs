@@ -142,7 +142,7 @@ fn program() -> std::path::PathBuf {
     let path = repository(path);
     assert!(
         path.is_file(),
-        "no conformance suite: run tests/conformance/setup.sh (make conformance does it)"
+        "no conformance suite: run scripts/npm.sh tests/conformance (make conformance does it)"
     );
     path
 }
