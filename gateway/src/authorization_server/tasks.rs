@@ -1,6 +1,6 @@
 //! What the authorization server does beside requests, as long as the process runs: it removes what has expired, rotates its signing
 //! keys, puts them in use where its tokens are verified, asks the providers for their documents, ends what removed users
-//! allowed, and answers operators.
+//! allowed, settles what the store left undecided, and answers operators.
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,6 +47,7 @@ pub(crate) async fn run(server: Server, keys: impl Fn() -> Option<Arc<IssuerKeys
         publish(&server, keys),
         forget(&server),
         follow(&server),
+        runtime.store.settle(),
         end_removed(&server),
         control(&server),
         server.settings.providers.prepare(),

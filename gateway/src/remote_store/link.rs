@@ -133,13 +133,30 @@ impl Link {
         script: &Script,
         arguments: &Arguments,
     ) -> Result<Value, LinkError> {
+        self.run_noting(script, arguments, &mut false).await
+    }
+
+    /// The same. `is_sent` stays true where it was sent and the server has not said what came of it.
+    ///
+    /// # Errors
+    /// As [`Link::run`].
+    pub(crate) async fn run_noting(
+        &self,
+        script: &Script,
+        arguments: &Arguments,
+        is_sent: &mut bool,
+    ) -> Result<Value, LinkError> {
         loop {
             let (generation, connection) = self.connection().await?;
             self.figures.count_round_trip();
-            match send(connection, script, arguments).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if is_refusal(&error) => return Err(failed(self.key, &error)),
-                Err(error) => self.report(generation, &error).await,
+            *is_sent = true;
+            let answered = send(connection, script, arguments).await;
+            match answered {
+                Err(error) if !is_refusal(&error) => self.report(generation, &error).await,
+                answered => {
+                    *is_sent = false;
+                    return answered.map_err(|error| failed(self.key, &error));
+                }
             }
         }
     }

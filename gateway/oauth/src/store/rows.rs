@@ -82,6 +82,9 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Another request made the change that this one comes after, and it is not known yet whether its answer will be given.
+    #[error("another request made this change, and it is not known yet whether it was answered")]
+    Undecided,
 }
 
 /// A key with its row.

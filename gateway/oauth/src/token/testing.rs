@@ -170,6 +170,7 @@ pub(super) fn redemption<'a>(client: &'a Client, code: &'a str, grant: u8) -> Re
         allowance: &|_| Allowance::Everything,
         grant: Id::new([grant; 16]),
         max_grants: 1000,
+        is_undecided: false,
         max_grants_of_user: 1000,
     }
 }

@@ -5,7 +5,10 @@ mod answer;
 mod assertion;
 mod exchange;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_oauth::{
@@ -26,11 +29,14 @@ use mcp_gateway_oauth::{
         client_credentials::{self, MachineRequest},
         code::{self, Redemption},
         error::{Refused, TokenError},
-        issued::Issued,
+        give_back,
+        issued::{Issued, Taken},
         refresh::{self, Refresh},
         scopes::{Allowance, Person},
     },
 };
+
+use tokio::time::sleep;
 
 use super::{
     super::{
@@ -48,6 +54,12 @@ use crate::{
     telemetry::authorization_event::{EventKind, GrantKind},
 };
 use answer::{NotIssued, concluded, resource};
+
+/// How long a redemption waits while an earlier one of the same code is undecided. Then it is answered 503.
+const UNDECIDED_WAIT: Duration = Duration::from_secs(5);
+
+/// Between two tries.
+const UNDECIDED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Answers a token request.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
@@ -87,6 +99,7 @@ async fn attempt(server: &Server, request: &LocalRequest) -> Answered<Option<Loc
         id: random_id()?,
         max_grants: server.settings.max_grants,
         max_grants_of_user: server.settings.max_grants_of_user,
+        is_store_shared: server.runtime.store.is_shared(),
         client,
         authenticated,
         form,
@@ -117,12 +130,39 @@ async fn issue(
     asked: &Arc<Asked>,
     provider: Option<MustAsk>,
 ) -> Result<Result<Issued, NotIssued>, StoreError> {
-    let asked = asked.clone();
-    server
-        .runtime
-        .store
-        .write(move |rows| asked.issue(rows, provider, clock::now()))
-        .await
+    let begun = Instant::now();
+    loop {
+        let asked = asked.clone();
+        let issue = move |rows: &mut dyn Rows| asked.issue(rows, provider, clock::now());
+        let issued = server.runtime.store.write_or_undo(issue, undo).await;
+        if matches!(issued, Err(StoreError::Undecided)) && begun.elapsed() < UNDECIDED_WAIT {
+            sleep(UNDECIDED_PAUSE).await;
+            continue;
+        }
+        if let Ok(Ok(issued)) = &issued {
+            confirm(server, issued);
+        }
+        return issued;
+    }
+}
+
+/// A code whose redemption nobody was told of can be redeemed again. A refresh can be repeated anyway.
+fn undo(rows: &mut dyn Rows, issued: &Result<Issued, NotIssued>) -> Result<(), StoreError> {
+    match issued {
+        Ok(issued) if matches!(issued.taken, Taken::Code(_)) => give_back::give_back(rows, issued),
+        _ => Ok(()),
+    }
+}
+
+/// From now on a second redemption of the code is a replay.
+fn confirm(server: &Server, issued: &Issued) {
+    let store = &server.runtime.store;
+    if let Taken::Code(interaction) = issued.taken
+        && store.is_shared()
+    {
+        let grant = issued.claims.grant;
+        store.write_later(move |rows| code::confirm(rows, interaction, grant));
+    }
 }
 
 /// A token request whose client is known. It is run in a transaction of the store, perhaps more than once.
@@ -137,6 +177,7 @@ struct Asked {
     id: Id,
     max_grants: u64,
     max_grants_of_user: usize,
+    is_store_shared: bool,
     keys: Arc<ServerKeys>,
     profile: Arc<ServerProfile>,
     users: Arc<Users>,
@@ -199,6 +240,7 @@ impl Asked {
             grant: self.id,
             max_grants: self.max_grants,
             max_grants_of_user: self.max_grants_of_user,
+            is_undecided: self.is_store_shared,
         };
         code::redeem(rows, &self.keys, &self.profile, &redemption, now)
     }

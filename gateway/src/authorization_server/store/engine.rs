@@ -58,6 +58,13 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// The store cannot be read.
     async fn follow(&self) -> Result<Followed, StoreError>;
 
+    /// Takes a change on that nobody waits for. It is tried again until it is made, or the store is away for long.
+    fn change_later(&self, job: Box<dyn Job>);
+
+    /// Works off what [`Engine::change_later`] took on, and takes changes back of which it is not known whether they were made. Runs until
+    /// it is dropped.
+    async fn settle(&self);
+
     /// Whether the store can be used now.
     fn is_open(&self) -> bool;
 
@@ -79,12 +86,21 @@ pub(crate) trait Job: Send {
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
 
+    /// What takes the last run back, if nobody may know whether its changes were made. It finds out itself whether they were.
+    fn undo(&mut self) -> Option<Box<dyn Job>>;
+
     /// Answers: with the operation's result if the transaction was committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
+/// Takes the changes back of an operation with this result.
+pub(super) type Undo<T> = fn(&mut dyn Rows, &T) -> Result<(), StoreError>;
+
 /// A job of this operation, and where its answer will arrive.
-pub(super) fn job<T, F>(operation: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+pub(super) fn job<T, F>(
+    operation: F,
+    undo: Option<Undo<T>>,
+) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
     F: Fn(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static,
@@ -92,21 +108,52 @@ where
     let (asker, answer) = oneshot::channel();
     let job = TypedJob {
         operation,
+        undo,
         result: None,
         asker,
     };
     (Box::new(job), answer)
 }
 
+/// A job of this operation that nobody waits for.
+pub(super) fn later<F>(operation: F) -> Box<dyn Job>
+where
+    F: Fn(&mut dyn Rows) -> Result<(), StoreError> + Send + 'static,
+{
+    Box::new(LaterJob(operation))
+}
+
+struct LaterJob<F>(F);
+
+impl<F> Job for LaterJob<F>
+where
+    F: Fn(&mut dyn Rows) -> Result<(), StoreError> + Send,
+{
+    fn run(&mut self, rows: &mut dyn Rows) -> bool {
+        self.0(rows).is_ok()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        false
+    }
+
+    fn undo(&mut self) -> Option<Box<dyn Job>> {
+        None
+    }
+
+    fn answer(self: Box<Self>, _: Result<(), StoreError>) {}
+}
+
 struct TypedJob<T, F> {
     operation: F,
+    undo: Option<Undo<T>>,
     result: Option<Result<T, StoreError>>,
     asker: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F> Job for TypedJob<T, F>
 where
-    T: Send,
+    T: Send + 'static,
     F: Fn(&mut dyn Rows) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, rows: &mut dyn Rows) -> bool {
@@ -118,6 +165,12 @@ where
 
     fn is_abandoned(&self) -> bool {
         self.asker.is_closed()
+    }
+
+    fn undo(&mut self) -> Option<Box<dyn Job>> {
+        let undo = self.undo?;
+        let result = self.result.take()?.ok()?;
+        Some(later(move |rows| undo(rows, &result)))
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {

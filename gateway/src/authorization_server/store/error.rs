@@ -85,7 +85,7 @@ impl OpenError {
     pub(crate) fn failed(error: StoreError) -> Self {
         match error {
             StoreError::Failed(problem) => Self::Failed(problem),
-            StoreError::Row { .. } => Self::Damaged(error.to_string()),
+            StoreError::Row { .. } | StoreError::Undecided => Self::Damaged(error.to_string()),
         }
     }
 

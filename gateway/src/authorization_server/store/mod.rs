@@ -96,10 +96,52 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = engine::job(operation);
+        self.change(operation, None).await
+    }
+
+    /// The same for an operation that must not have happened if it is answered with an error. Where the answer of a store on another
+    /// machine is lost, `undo` is run when that can be reached again. It finds out by the rows whether there is something to undo.
+    ///
+    /// # Errors
+    /// As [`Store::write`]. Until `undo` has run, the change may be there.
+    pub(crate) async fn write_or_undo<T, F>(
+        &self,
+        operation: F,
+        undo: fn(&mut dyn Rows, &T) -> Result<(), StoreError>,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.change(operation, Some(undo)).await
+    }
+
+    async fn change<T, F>(
+        &self,
+        operation: F,
+        undo: Option<engine::Undo<T>>,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = engine::job(operation, undo);
         self.engine.change(job).await?;
         let stopped = || Err(StoreError::Failed("it has stopped".to_owned()));
         answer.await.unwrap_or_else(|_| stopped())
+    }
+
+    /// Runs an operation soon, which nobody waits for. It is tried again while the store is away, for a few minutes.
+    pub(crate) fn write_later<F>(&self, operation: F)
+    where
+        F: Fn(&mut dyn Rows) -> Result<(), StoreError> + Send + 'static,
+    {
+        self.engine.change_later(engine::later(operation));
+    }
+
+    /// Does what [`Store::write_later`] and [`Store::write_or_undo`] left to do. Runs until it is dropped.
+    pub(crate) async fn settle(&self) {
+        self.engine.settle().await;
     }
 
     /// Reads the rows as the last commit left them. Waits for a store that is closed for a moment. A reading may be run more than once,

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -42,6 +42,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
     ),
     ("gateway.yaml", &[]),
     ("policy-examples.yaml", &[]),
+    ("replicas.yaml", &[]),
     ("kubernetes.yaml", &[("SERVICE_ACCOUNT", "serviceaccount")]),
     ("with-authorization-server.yaml", &[]),
     (

@@ -2,18 +2,20 @@
 //! store is back: the step went on, or was answered 503 and works when it is taken again; nothing is used twice, and nothing that was
 //! acknowledged is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::gateway::Gateway;
 use e2e::gateway::replicas::cutting::{Cut, Cutting, Moment};
 use e2e::gateway::replicas::store_server::{KINDS, StoreServer, url};
-use e2e::sign_in::client::{call, redemption};
+use e2e::process::port;
+use e2e::sign_in::client::{Tokens, call, redemption};
 use e2e::upstream::Upstream;
 use e2e::world::Table;
 use e2e::{SOON, eventually};
+use serde_json::json;
 
 use super::site::config;
-use super::walk::{Outcome, STEPS, Step, Walk};
+use super::walk::{Outcome, RECOVERY, STEPS, Step, Walk};
 
 /// How long the store stays away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,22 +80,9 @@ impl Setting {
             Outcome::Later => walk.take_until_done(step).await,
             Outcome::Wrong(what) => return Err(format!("answered {what}")),
         };
-        match again {
-            Ok(()) => finish(walk, step).await,
-            // The change was made, and nobody could say so: the code is used, and the client begins anew.
-            Err(what) if may_be_used(step, cut, away) && what.contains("invalid_grant") => {
-                let mut anew = Walk::before(&self.gateway, step).await;
-                anew.take_until_done(step).await?;
-                finish(anew, step).await
-            }
-            Err(what) => Err(what),
-        }
+        again?;
+        finish(walk, step).await
     }
-}
-
-/// Whether a code may be used though its client got 503: the answer of the store never arrived.
-fn may_be_used(step: Step, cut: Cut, away: Away) -> bool {
-    step == Step::Token && cut.moment == Moment::After && away == Away::UntilAnswered
 }
 
 /// The steps after this one; then nothing can be used twice.
@@ -152,6 +141,43 @@ async fn cut_everywhere(kind: &str, steps: &[Step], ways: &[Away]) {
 #[tokio::test]
 async fn a_token_is_given_once_though_the_store_is_cut_off_for_a_moment() {
     cut_everywhere(KINDS[0], &[Step::Token, Step::Refresh], &[Away::Briefly]).await;
+}
+
+#[tokio::test]
+async fn a_code_is_redeemed_at_another_gateway_though_the_first_one_lost_the_answer_of_the_store() {
+    let (store, upstream) = tokio::join!(StoreServer::start(KINDS[0]), Upstream::start());
+    let cutting = Cutting::start(store.address).await;
+    let config = config(&upstream, &url(cutting.address)).await;
+    let other = config.replica(port::free(), port::free());
+    let directory = other.folder().join("state");
+    let other = other
+        .set("/authorization_server/directory", json!(directory))
+        .set("/authorization_server/store/redis/url", json!(store.url()));
+    let (first, other) = tokio::join!(Gateway::start(config.clone()), Gateway::start(other));
+    let walk = Walk::before(&first, Step::Token).await;
+    let (client, code) = (walk.client.as_ref().unwrap(), &walk.code);
+    let redeemed = async |gateway| client.ask(gateway, &redemption(code)).await;
+    let (command, moment) = (1, Moment::After);
+    cutting.count_anew(Some(Cut { command, moment }));
+    assert_eq!(redeemed(&first).await.0, 503);
+    assert!(cutting.was_cut());
+    // The store has made the change, and nobody knows that but the gateway that is cut off.
+    let (status, answer) = redeemed(&other).await;
+    assert_eq!(status, 503, "{answer}");
+    cutting.restore();
+    let began = Instant::now();
+    let tokens = loop {
+        match redeemed(&other).await {
+            (200, answer) => break Tokens::of(answer),
+            (503, _) if began.elapsed() < RECOVERY => {}
+            (status, answer) => panic!("{status} {answer}"),
+        }
+    };
+    assert_eq!(call(&other, &tokens.access).await.status, 200);
+    for gateway in [&first, &other] {
+        let (status, answer) = redeemed(gateway).await;
+        assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")));
+    }
 }
 
 /// For `make acceptance`.

@@ -13,7 +13,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 /// How long a step may need after the store is back: the gateway waits before it connects again.
-const RECOVERY: Duration = Duration::from_secs(30);
+pub(super) const RECOVERY: Duration = Duration::from_secs(30);
 
 /// Between two tries.
 const SHORT: Duration = Duration::from_millis(50);

@@ -2,6 +2,9 @@
 //!
 //! A redemption is judged as a whole before the code is taken, so a wrong one changes nothing. A second one by the client that has the
 //! verifier means that two parties have the code: then what came of it ends (RFC 6749 §4.1.2, RFC 9700 §4.5).
+//!
+//! A store on another machine may make the change, and its answer is lost. So a redemption is undecided there until the process that
+//! made it [`confirm`]s that it knows, or gives the code back. Meanwhile a second one is neither a replay nor served.
 
 mod pkce;
 mod row;
@@ -114,12 +117,15 @@ pub struct Redemption<'a> {
     pub max_grants: u64,
     /// The most grants of one user.
     pub max_grants_of_user: usize,
+    /// Whether the store's answer may be lost: then who redeems confirms it, or gives the code back.
+    pub is_undecided: bool,
 }
 
 /// Redeems a code. A registered client is used from then on.
 ///
 /// # Errors
-/// [`StoreError`] outside: nothing has changed. [`Refused`] inside: the transaction is committed, since a replay ends the grant.
+/// [`StoreError`] outside: nothing has changed; [`StoreError::Undecided`] where an earlier redemption is. [`Refused`] inside: the
+/// transaction is committed, since a replay ends the grant.
 pub fn redeem(
     rows: &mut dyn Rows,
     keys: &ServerKeys,
@@ -140,7 +146,11 @@ pub fn redeem(
         return Ok(Err(refused));
     }
     if let State::Used(grant) = row.state {
-        return replayed(rows, grant, now).map(Err);
+        // After the code's end nobody can be served any more.
+        return match row.is_undecided && now < row.expires.0 {
+            true => Err(StoreError::Undecided),
+            false => replayed(rows, grant, now).map(Err),
+        };
     }
     let row = match vouched_now(rows, row.vouched.as_ref(), redemption.enough, now)? {
         Ok(vouched) => CodeRow { vouched, ..row },
@@ -160,12 +170,25 @@ pub fn redeem(
     let grant = new_grant(&row, redemption.client, &server.lifetimes, now);
     let ended = grant::room::insert(rows, (id, &grant), redemption.max_grants_of_user, now)?;
     sign_in::keep_until(rows, grant.vouched.as_ref(), grant.end.0)?;
-    table::put(rows, interaction.as_bytes(), &row.used(id))?;
+    let used = row.used(id, redemption.is_undecided);
+    table::put(rows, interaction.as_bytes(), &used)?;
     let taken = Taken::Code(interaction);
     Ok(Ok(Issued {
         ended,
         ..issued::of_grant(keys, server, (id, &grant), scopes, taken)
     }))
+}
+
+/// Decides the redemption that made this grant: who redeemed the code knows it, and answers. Later ones are replays.
+///
+/// # Errors
+/// [`StoreError`]: it is undecided until the code expires.
+pub fn confirm(rows: &mut dyn Rows, interaction: Id, grant: Id) -> Result<(), StoreError> {
+    let row: Option<CodeRow> = table::get(rows, interaction.as_bytes())?;
+    match row.filter(|row| row.state == State::Used(grant) && row.is_undecided) {
+        Some(row) => table::put(rows, interaction.as_bytes(), &row.decided()),
+        None => Ok(()),
+    }
 }
 
 /// Makes a redeemed code usable again, when nobody got its tokens. The code expires when it would have.

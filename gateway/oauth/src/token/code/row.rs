@@ -64,6 +64,9 @@ pub struct CodeRow {
     /// Until when the row must be kept: as long as the interaction could be consented to again, which must not make a used code new.
     pub(super) kept_until: UnixTimeText,
     pub(super) state: State,
+    /// Whether it is used, and nobody said yet that the answer arrived where the tokens are signed: [`confirm`](super::confirm).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_undecided: bool,
 }
 
 /// Whether a code was used.
@@ -102,12 +105,21 @@ impl CodeRow {
             expires: expires.into(),
             kept_until: expires.plus(lifetimes.interaction).into(),
             state: State::Unused,
+            is_undecided: false,
         }
     }
 
-    pub(super) fn used(self, grant: Id) -> Self {
+    pub(super) fn used(self, grant: Id, is_undecided: bool) -> Self {
         Self {
             state: State::Used(grant),
+            is_undecided,
+            ..self
+        }
+    }
+
+    pub(super) fn decided(self) -> Self {
+        Self {
+            is_undecided: false,
             ..self
         }
     }
@@ -115,6 +127,7 @@ impl CodeRow {
     pub(super) fn unused(self) -> Self {
         Self {
             state: State::Unused,
+            is_undecided: false,
             ..self
         }
     }

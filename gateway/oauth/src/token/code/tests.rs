@@ -419,6 +419,59 @@ fn a_client_without_the_grant_type_gets_no_refresh_token_and_a_grant_as_short_as
 }
 
 #[test]
+fn an_undecided_redemption_is_no_replay_until_it_is_confirmed_given_back_or_expired() {
+    let app = client("app");
+    let again = |rows: &mut MemoryRows, code: &str, at| {
+        let asked = redemption(&app, code, 2);
+        redeem(rows, &keys(), &server(), &asked, at)
+    };
+    let undecided = || {
+        let (mut rows, code) = consented();
+        let asked = Redemption {
+            is_undecided: true,
+            ..redemption(&app, &code, 1)
+        };
+        let issued = redeem_at(&mut rows, &asked, NOW).unwrap();
+        (rows, code, issued)
+    };
+    let is_replay = |found: Result<Result<Issued, Refused>, StoreError>| {
+        let refused = found.unwrap().unwrap_err();
+        assert_eq!(refused.error, TokenError::CodeReplayed);
+        assert_eq!(refused.revoked.unwrap().id, Id::new([1; 16]));
+    };
+    let (mut rows, code, issued) = undecided();
+    let before = all_rows(&rows);
+    let expires = server().lifetimes.code.as_secs();
+    for at in [0, 1, expires - 1] {
+        let found = again(&mut rows, &code, later(at));
+        assert_eq!(found, Err(StoreError::Undecided), "{at}");
+        assert_eq!(all_rows(&rows), before, "{at}");
+    }
+    // Only the client with the verifier learns so much.
+    let stranger = client("other");
+    let foreign = redeem_at(&mut rows, &redemption(&stranger, &code, 2), NOW);
+    assert_eq!(foreign.unwrap_err().error, TokenError::CodeOfAnotherClient);
+    // Somebody else's confirmation decides nothing.
+    confirm(&mut rows, INTERACTION, Id::new([2; 16])).unwrap();
+    assert_eq!(all_rows(&rows), before);
+    is_replay(again(&mut rows, &code, later(expires)));
+
+    let (mut rows, code, _) = undecided();
+    confirm(&mut rows, INTERACTION, Id::new([1; 16])).unwrap();
+    is_replay(again(&mut rows, &code, later(1)));
+
+    let (mut rows, code, _) = undecided();
+    give_back::give_back(&mut rows, &issued).unwrap();
+    confirm(&mut rows, INTERACTION, Id::new([1; 16])).unwrap();
+    let second = again(&mut rows, &code, later(1)).unwrap().unwrap();
+    assert_eq!(second.claims.grant, Id::new([2; 16]));
+    assert_eq!(grant::find(&rows, Id::new([1; 16])).unwrap(), None);
+    // What takes the first one back comes twice: the second one stays.
+    give_back::give_back(&mut rows, &issued).unwrap();
+    assert!(grant::find(&rows, Id::new([2; 16])).unwrap().is_some());
+}
+
+#[test]
 fn a_code_that_is_given_back_can_be_redeemed_once_more_and_only_once() {
     let (mut rows, code) = consented();
     let app = client("app");

@@ -82,6 +82,15 @@ impl EmbeddedStore {
         self.figures.clone()
     }
 
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        self.figures.begin_waiting();
+        let submitted = self.order(Order::Change(job, Instant::now()));
+        if submitted.is_err() {
+            self.figures.end_waiting();
+        }
+        submitted
+    }
+
     fn order(&self, order: Order) -> Result<(), StoreError> {
         let sent = self.orders.as_ref().map(|orders| orders.try_send(order));
         match sent {
@@ -96,12 +105,7 @@ impl EmbeddedStore {
 #[async_trait]
 impl Engine for EmbeddedStore {
     async fn change(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        self.figures.begin_waiting();
-        let submitted = self.order(Order::Change(job, Instant::now()));
-        if submitted.is_err() {
-            self.figures.end_waiting();
-        }
-        submitted
+        self.submit(job)
     }
 
     async fn read(&self, reading: Reading<'_>, _: Freshness) -> Result<(), StoreError> {
@@ -123,6 +127,16 @@ impl Engine for EmbeddedStore {
     /// Nobody else writes.
     async fn follow(&self) -> Result<Followed, StoreError> {
         Ok(Followed::default())
+    }
+
+    fn change_later(&self, job: Box<dyn Job>) {
+        // Refused only where too many changes wait.
+        let _ = self.submit(job);
+    }
+
+    /// The disk answers every change.
+    async fn settle(&self) {
+        std::future::pending().await
     }
 
     fn is_open(&self) -> bool {

@@ -14,19 +14,26 @@ use mcp_gateway_oauth::{
 use redis::Value;
 
 use super::layout::{Bounds, Layout};
-use crate::remote_store::{
-    answer::{list, number, pairs, row},
-    link::Link,
-    script::{Arguments, Script},
+use crate::{
+    clock,
+    remote_store::{
+        answer::{list, number, pairs, row},
+        link::Link,
+        script::{Arguments, Script},
+    },
 };
 
-static EXCHANGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("exchange.lua")));
+pub(super) static EXCHANGE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("exchange.lua")));
 
 /// How long a row is kept after its end. Sweeps remove it sooner; this is for the time when no process runs.
 const KEPT_AFTER_END: Duration = Duration::from_secs(60 * 60);
 
 /// How long the server remembers that a change was made. A change is sent again for two seconds at most.
 const MARK: Duration = Duration::from_secs(30);
+
+/// How long a copy of a change may be on its way that was fenced off.
+const FENCE: Duration = Duration::from_secs(10 * 60);
 
 /// One round trip.
 pub(super) struct Exchange<'l> {
@@ -45,13 +52,18 @@ pub(super) enum Answer {
 }
 
 impl Exchange<'_> {
-    /// Asks the server, again where the connection breaks.
+    /// Asks the server, again where the connection breaks. `is_sent` stays true where it has not said what came of it.
     ///
     /// # Errors
     /// The server refuses, or cannot be reached. Where it was reached, the changes may have been made.
-    pub(super) async fn ask(self, link: &Link, question: &Question) -> Result<Answer, StoreError> {
+    pub(super) async fn ask(
+        self,
+        link: &Link,
+        question: &Question,
+        is_sent: &mut bool,
+    ) -> Result<Answer, StoreError> {
         let arguments = self.arguments(question);
-        let answer = link.run(&EXCHANGE, &arguments).await?;
+        let answer = link.run_noting(&EXCHANGE, &arguments, is_sent).await?;
         read(answer).ok_or_else(unreadable)
     }
 
@@ -123,6 +135,21 @@ impl Exchange<'_> {
         arguments.number(commands.count);
         arguments.append(commands.arguments);
     }
+}
+
+/// Sets the mark that this change was made, and changes nothing else: a copy of it that arrives late does nothing.
+pub(super) fn fence(layout: &Layout, id: Id) -> Arguments {
+    let mut arguments = Arguments::default();
+    // No mark of its own, no rows, ranges or counts, one change.
+    arguments.text("");
+    for number in [0, 0, 0, 0, 0, 1] {
+        arguments.number(number);
+    }
+    arguments.text("row until");
+    arguments.text(layout.mark(id));
+    arguments.text("");
+    arguments.number(clock::now().plus(FENCE).secs().saturating_mul(1000));
+    arguments
 }
 
 /// The commands that make the changes.

@@ -2,13 +2,14 @@
 //!
 //! An operation runs here, over rows that are guessed ([`mcp_gateway_oauth::store::guess`]); the server then proves the guess and
 //! takes the changes, in one script, or names what is different ([`exchange`]). [`hints`] remembers rows, so that the guess is usually
-//! right and a change takes one round trip. [`layout`] says which key has what. [`follow`] reads what other processes wrote.
-//! The connection is that of [`remote_store`](crate::remote_store).
+//! right and a change takes one round trip. [`layout`] says which key has what. [`settle`] does what is left when the server was away.
+//! [`follow`] reads what other processes wrote. The connection is that of [`remote_store`](crate::remote_store).
 
 mod exchange;
 mod follow;
 mod hints;
 mod layout;
+mod settle;
 mod turns;
 
 use std::{
@@ -33,6 +34,7 @@ use self::{
     follow::Since,
     hints::RowCache,
     layout::Layout,
+    settle::{Flight, Left, Undoing},
     turns::Turns,
 };
 use super::{
@@ -69,6 +71,7 @@ pub(super) struct RemoteStore {
     layout: Layout,
     cache: RowCache,
     turns: Turns,
+    left: Left,
     figures: Arc<Figures>,
     /// The last entry of the log of ended grants that this process knows.
     followed: Mutex<Since>,
@@ -96,6 +99,7 @@ impl RemoteStore {
             layout: Layout::new(&settings.prefix),
             cache: RowCache::new(),
             turns: Turns::default(),
+            left: Left::default(),
             figures,
             followed: Mutex::default(),
         })
@@ -107,7 +111,7 @@ impl RemoteStore {
     }
 
     /// Runs the job until the server takes its changes, or until it read only what is so.
-    async fn commit(&self, job: &mut dyn Job) -> Result<bool, StoreError> {
+    async fn commit(&self, job: &mut dyn Job, flight: &mut Flight) -> Result<bool, StoreError> {
         let (mut known, mut turn) = (Known::default(), None);
         for asked in 0..MAX_ROUND_TRIPS {
             if job.is_abandoned() {
@@ -117,7 +121,7 @@ impl RemoteStore {
             if is_proven && question.changes.is_empty() {
                 return Ok(false);
             }
-            match self.ask(&question).await? {
+            match self.ask(&question, flight).await? {
                 Answer::Done => return Ok(self.finish(question)),
                 Answer::Different(news) => {
                     self.figures.count_conflict();
@@ -144,13 +148,16 @@ impl RemoteStore {
         (known.question(&run, changes), is_proven)
     }
 
-    async fn ask(&self, question: &Question) -> Result<Answer, StoreError> {
+    async fn ask(&self, question: &Question, flight: &mut Flight) -> Result<Answer, StoreError> {
+        let id = random_id()?;
         let exchange = Exchange {
             layout: &self.layout,
-            id: random_id()?,
+            id,
             now: clock::now(),
         };
-        exchange.ask(&self.link, question).await
+        flight.id = Some(id);
+        let is_sent = &mut flight.is_sent;
+        exchange.ask(&self.link, question, is_sent).await
     }
 
     /// The error of a server that did not answer in time.
@@ -182,7 +189,7 @@ impl RemoteStore {
             if is_enough {
                 return found;
             }
-            match self.ask(&question).await? {
+            match self.ask(&question, &mut Flight::default()).await? {
                 Answer::Done => {
                     self.cache.remember_question(question);
                     return found;
@@ -212,16 +219,26 @@ impl Hints for Latest<'_> {
 
 #[async_trait]
 impl Engine for RemoteStore {
-    async fn change(&self, mut job: Box<dyn Job>) -> Result<(), StoreError> {
+    async fn change(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
         let _waiting = Waiting::begin(&self.figures)?;
-        let committed = timeout(CHANGE_DEADLINE, self.commit(&mut *job)).await;
+        let mut undoing = Undoing::new(job, &self.left);
+        let committed = timeout(CHANGE_DEADLINE, undoing.commit(self)).await;
         let committed = committed.unwrap_or_else(|_| Err(self.late()));
         match &committed {
             Ok(has_changes) => self.figures.count_commit(*has_changes, 1),
             Err(_) => self.figures.count_failure(),
         }
-        job.answer(committed.map(|_| ()));
+        undoing.answer(committed.map(|_| ()));
         Ok(())
+    }
+
+    fn change_later(&self, job: Box<dyn Job>) {
+        self.left.add(None, job);
+    }
+
+    async fn settle(&self) {
+        let work = || self.do_what_is_left();
+        tokio::join!(work(), work(), work(), work());
     }
 
     async fn read(&self, reading: Reading<'_>, freshness: Freshness) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! The store of several processes, over Redis and over Valkey. `every_kind` has what holds for every store,
-//! `outage` takes the server away, `several` are several processes, `proxy` cuts connections, `sentinel` names the server, `tls` is in
+//! `outage` takes the server away, `settle` loses answers for good, `several` are several processes, `proxy` cuts connections,
+//! `sentinel` names the server, `tls` is in
 //! between, `measure` takes times.
 
 mod every_kind;
@@ -7,6 +8,7 @@ mod measure;
 mod outage;
 mod proxy;
 mod sentinel;
+mod settle;
 mod several;
 mod tls;
 

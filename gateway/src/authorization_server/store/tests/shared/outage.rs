@@ -4,7 +4,11 @@ use std::io::Write;
 
 use redis::Commands;
 
-use super::{proxy::Proxy, server::at, *};
+use super::{
+    proxy::{Mode, Proxy},
+    server::at,
+    *,
+};
 use crate::{
     authorization_server::store::shared::RemoteStore, config::authorization_server::SharedStore,
 };
@@ -90,7 +94,7 @@ async fn a_change_whose_answer_is_lost_is_made_once() {
         let store = Store::connect(&settings, &shared.folder.path().join("state")).unwrap();
         store.write(count_up).await.unwrap();
         // Every second answer of a connection is lost, and connecting takes some answers.
-        proxy.cut_every(5);
+        proxy.set(Mode::CutEvery(5));
         let mut answered = 1;
         for _ in 0..40 {
             let before = counted(&shared.store).await;
