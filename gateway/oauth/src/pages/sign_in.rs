@@ -1,5 +1,5 @@
-//! The page on which people sign in: with name and password, with a provider, or with one of several. For clients that the operator does
-//! not know it is also the page that says who asks before anybody leaves for a provider.
+//! The page on which people sign in: with name and password, with a provider, or with one of several. Where there are providers, it also
+//! says who asks, before anybody leaves for one.
 
 use askama::Template;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::{
     branding::Branding,
     consent::Standing,
     layout::Layout,
-    shown::{self, shown, shown_text, shown_time},
+    shown::{self, MAX_TEXT, shown, shown_text, shown_time},
 };
 use crate::{
     client::model::Client,
@@ -51,6 +51,7 @@ pub struct ProviderButton<'a> {
 /// Who asks, and where the answer goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedBy {
+    id: String,
     standing: String,
     is_verified: bool,
     scheme: String,
@@ -62,6 +63,7 @@ impl AskedBy {
     pub fn new(client: &Client, destination: &ShownDestination) -> Self {
         let standing = Standing::of(client);
         Self {
+            id: shown_text(&client.id, MAX_TEXT),
             standing: standing.sentence(),
             is_verified: standing.is_verified(),
             scheme: match destination.is_private_scheme {

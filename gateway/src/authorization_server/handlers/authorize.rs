@@ -3,7 +3,7 @@
 use http::{Method, StatusCode, header::SET_COOKIE};
 use mcp_gateway_oauth::{
     authorize::{self, AuthorizationRequest, ErrorCode, MOST_QUERY_BYTES, PageFault, Refused},
-    client::model::{Client, ClientOrigin},
+    client::model::Client,
     discovery::paths,
     form::{Form, encoded},
     owner::ResourceOwner,
@@ -27,7 +27,6 @@ use super::{
         server::Server,
     },
     common::{Asked, FORM, Visitor, is_body_of, new_cookie, random_id, visitor},
-    federation::leave::leave,
     sign_in::{FilledIn, SignInRequest, page_of},
 };
 use crate::{
@@ -70,7 +69,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
             (&client, &asked),
             ErrorCode::LoginRequired,
         )),
-        _ => sign_in(server, request, (&client, asked), &visitor).await,
+        _ => sign_in(server, &client, asked, &visitor),
     }
 }
 
@@ -92,31 +91,23 @@ fn posted(server: &Server, request: &LocalRequest) -> Answered {
     Ok(answers::redirect(&format!("{}?{text}", request.path)))
 }
 
-/// Somebody signs in: with the only provider at once, if the operator knows the client; else the page says who asks, and with whom
-/// people can sign in.
-async fn sign_in(
+/// Somebody signs in. Where there are providers, the page says who asks, for every client: the gateway is one client there, which may
+/// have been allowed everything before, so nobody leaves without a decision here (MCP security best practices, confused deputy).
+fn sign_in(
     server: &Server,
-    request: &LocalRequest,
-    (client, asked): (&Client, AuthorizationRequest),
+    client: &Client,
+    asked: AuthorizationRequest,
     visitor: &Visitor,
 ) -> Answered {
-    let settings = &server.settings;
-    let is_known = client.origin == ClientOrigin::Configured;
+    let leads_away = !server.settings.providers.is_empty();
     let asked_by = AskedBy::new(client, &asked.redirect_uri.shown());
-    let asks_first = !is_known && !settings.providers.is_empty();
     let sign_in = SignInRequest {
         query: asked.query,
         client: client.name.clone(),
-        asked_by: asks_first.then_some(asked_by),
+        asked_by: leads_away.then_some(asked_by),
         wants_another_account: asked.prompt.login,
     };
-    match settings.providers.only() {
-        Some(provider) if is_known && !settings.has_passwords => {
-            let leaving = sign_in.leaving();
-            leave(server, request, visitor, provider, leaving).await
-        }
-        _ => sign_in_page(server, &sign_in, visitor),
-    }
+    sign_in_page(server, &sign_in, visitor)
 }
 
 /// The sign-in page, for the browser of this cookie or of a new one.

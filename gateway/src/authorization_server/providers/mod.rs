@@ -63,14 +63,6 @@ impl Providers {
         self.providers.iter()
     }
 
-    /// The provider, if it is the only one.
-    pub(super) fn only(&self) -> Option<&Arc<Provider>> {
-        match self.providers.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        }
-    }
-
     /// Whether there is none.
     pub(super) const fn is_empty(&self) -> bool {
         self.providers.is_empty()

@@ -55,12 +55,10 @@ impl Site {
     ) -> std::collections::BTreeMap<String, String> {
         let mut person = Person::new();
         person.until = redirect;
-        let mut place = person.open(url).await;
-        // Where the operator wrote the client down and there is one provider, nothing is asked before.
-        if place.is_at(&self.gateway.uri("")) {
-            assert_eq!(place.status(), 200, "{}", place.text());
-            place = person.submit(&place, &[("provider", "company")]).await;
-        }
+        let place = person.open(url).await;
+        assert!(place.is_at(&self.gateway.uri("")), "{}", place.url);
+        assert_eq!(place.status(), 200, "{}", place.text());
+        let place = person.submit(&place, &[("provider", "company")]).await;
         let consent = person
             .sign_in_there(place, &self.provider.origin, "ana")
             .await;

@@ -146,7 +146,7 @@ async fn nobody_leaves_before_the_page_that_says_who_asks() {
 }
 
 #[tokio::test]
-async fn a_client_of_the_operator_leads_straight_to_the_only_provider() {
+async fn nobody_leaves_for_a_client_of_the_operator_before_the_page_either() {
     let site = Site::with(|config| {
         config.without("authorization_server/users_file").set(
             "/authorization_server/clients",
@@ -160,8 +160,24 @@ async fn a_client_of_the_operator_leads_straight_to_the_only_provider() {
         registered: Value::Null,
     };
     let mut browser = site.browser();
+    for prompt in ["", "&prompt=login", "&prompt=consent"] {
+        let url = client.authorize(&site.gateway, "tasks:read") + prompt;
+        let page = browser.open(&url).await;
+        assert_eq!(page.status, 200, "{prompt}: {}", page.text());
+        let text = page.text();
+        for part in [
+            "An application without a name",
+            "console",
+            "Set up by the operator",
+            "127.0.0.1:7777",
+            "Example Ltd",
+        ] {
+            assert!(text.contains(part), "{prompt}: {part}: {text}");
+        }
+    }
     let url = client.authorize(&site.gateway, "tasks:read");
-    let left = browser.open(&url).await;
+    let page = browser.open(&url).await;
+    let left = browser.submit(&page, &[("provider", "corporate")]).await;
     assert_eq!(left.status, 303, "{}", left.text());
     let back = site.provider.sign_in(left.header("location"), "1");
     let back = browser.open(&back).await;

@@ -3,13 +3,18 @@
 use e2e::sign_in::client::{Client, REDIRECT, call};
 use e2e::sign_in::company::Program;
 use e2e::sign_in::company::person::Person;
-use e2e::sign_in::federated::Federated;
-use serde_json::json;
+use e2e::sign_in::federated::{Federated, Wanted};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn attack_283_a_session_at_the_provider_allows_no_client_anything() {
     // Keycloak's ways: no page to consent, so that somebody who is signed in there comes straight back.
-    let federated = Federated::start(Program::Company("keycloak"), json!({})).await;
+    let wanted = [Wanted::plain(Program::Company("keycloak"), "company")];
+    let federated = Federated::changed(&wanted, |config| {
+        let console = json!({ "id": "console", "redirect_uris": [REDIRECT] });
+        config.set("/authorization_server/clients", json!([console]))
+    })
+    .await;
     let provider = federated.provider();
     let honest = Client::register(&federated.gateway).await;
     let mut ana = Person::new();
@@ -45,6 +50,16 @@ async fn attack_283_a_session_at_the_provider_allows_no_client_anything() {
     let place = ana.open(&format!("{url}&prompt=none")).await;
     let gave_code = place.url.query_pairs().any(|(name, _)| name == "code");
     assert!(!gave_code, "{}", place.url);
+    // A client of the operator gets nobody there unasked either: everybody knows its id.
+    let console = Client {
+        id: "console".to_owned(),
+        secret: None,
+        registered: Value::Null,
+    };
+    ana.cookies.remove("127.0.0.1");
+    let place = federated.begin(&mut ana, &console).await;
+    assert!(place.is_at(&federated.gateway.uri("")), "{}", place.url);
+    assert!(place.text().contains("console"), "{}", place.text());
 }
 
 #[tokio::test]
