@@ -20,7 +20,7 @@ section! {
     /// How several gateways count the rate limits of all resources together.
     #[derive(Copy)]
     pub struct SharedRateLimits {
-        /// Longest time that a call waits for the store.
+        /// Longest time that a question to the store takes. A call of a burst also waits for the questions before its own, twenty times as long at most.
         wait: Duration = time(Duration::from_millis(50), Duration::from_millis(1)..=SECOND),
         /// What holds while the store does not answer: open (each gateway counts for itself) or closed (calls that a limit counts get 503).
         without_store: WithoutStore = word(WithoutStore::Open),

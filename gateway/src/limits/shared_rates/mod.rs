@@ -2,8 +2,8 @@
 //!
 //! Each process counts for itself first ([`rate_limiter`](super::rate_limiter)): so none of them ever permits more than the limit,
 //! whatever the store does. Then a call is taken from what the store counted for this process in advance
-//! ([`Lease`]); when nothing is left of it, the store is asked, once for all who wait for the same bucket, and at most for
-//! `rate_limits.wait`. Where the store does not answer, the configuration says what holds (`rate_limits.without_store`).
+//! ([`Lease`]); when nothing is left of it, the store is asked, by one at a time of those who wait for the same bucket, and at
+//! most for `rate_limits.wait`. Where the store does not answer, the configuration says what holds (`rate_limits.without_store`).
 //!
 //! So `n` processes permit at most the limit and `n` batches in any span of time; without the store, and open, `n` times the limit.
 
@@ -30,9 +30,13 @@ use tokio::{sync::OwnedMutexGuard, time::timeout};
 use crate::config::{SharedRateLimits, WithoutStore, authorization_server::SharedStore};
 
 use self::{
-    counter::{Ask, Counted, Counter},
+    counter::{Ask, Counted, Counter, CounterError},
     leases::Leases,
 };
+
+/// How many times `rate_limits.wait` a call waits for others that ask for the same bucket: each of them asks for a tenth of its limit
+/// and more, so that many questions answer all calls of a burst.
+const QUESTIONS_BEFORE: u32 = 20;
 
 /// How long the store is not asked after it did not answer.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -92,11 +96,10 @@ impl SharedRates {
         if self.is_paused() {
             return without_store(terms);
         }
-        let taken = timeout(terms.settings.wait, self.take_waiting(shares, terms)).await;
-        taken.unwrap_or_else(|_| {
-            self.note_failure("it did not answer within rate_limits.wait");
-            without_store(terms)
-        })
+        let most = terms.settings.wait.saturating_mul(QUESTIONS_BEFORE);
+        // Those before it got their answers: that is no failure of the store.
+        let taken = timeout(most, self.take_waiting(shares, terms)).await;
+        taken.unwrap_or_else(|_| without_store(terms))
     }
 
     /// How often the store did not answer.
@@ -146,8 +149,12 @@ impl SharedRates {
                 (lease, Ask { wanted, ..*ask })
             })
             .unzip();
-        if !asks.is_empty() && !self.ask(&asks, &mut lacking).await? {
-            return without_store(terms);
+        if !asks.is_empty() {
+            // It may have failed while others were before this call.
+            let is_counted = !self.is_paused() && self.ask(&asks, &mut lacking, terms).await?;
+            if !is_counted {
+                return without_store(terms);
+            }
         }
         let now = self.started.elapsed();
         for lease in leases {
@@ -162,8 +169,13 @@ impl SharedRates {
         &self,
         asks: &[Ask],
         leases: &mut [&mut OwnedMutexGuard<Lease>],
+        terms: &Terms,
     ) -> Result<bool, Refusal> {
-        let counted = self.counter.take(asks).await;
+        let counted = timeout(terms.settings.wait, self.counter.take(asks)).await;
+        let counted = counted.unwrap_or_else(|_| {
+            let late = "it did not answer within rate_limits.wait";
+            Err(CounterError(late.to_owned()))
+        });
         let now = self.started.elapsed();
         match counted {
             Ok(Counted::Taken(taken)) => {

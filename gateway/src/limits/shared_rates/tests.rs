@@ -10,7 +10,9 @@ use mcp_gateway_core::{
     scope::ScopeSet,
 };
 
-use super::{counter::CounterError, *};
+use tokio::time::sleep;
+
+use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -34,6 +36,7 @@ struct TestCounter {
 #[derive(Clone, Copy, Debug)]
 enum Behaviour {
     Answers,
+    AnswersAfter(Duration),
     Fails,
     StandsStill,
 }
@@ -88,6 +91,10 @@ impl Counter for TestCounter {
         let behaviour = *self.behaviour.lock().unwrap();
         match behaviour {
             Behaviour::Answers => Ok(self.count(asks)),
+            Behaviour::AnswersAfter(pause) => {
+                sleep(pause).await;
+                Ok(self.count(asks))
+            }
             Behaviour::Fails => Err(CounterError("no".to_owned())),
             Behaviour::StandsStill => std::future::pending().await,
         }
@@ -252,6 +259,29 @@ async fn without_the_store_calls_are_counted_here_or_refused_as_configured() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_one_caller_is_no_failure_of_a_store_that_answers() {
+    let counter = TestCounter::new();
+    counter.behave(Behaviour::AnswersAfter(Duration::from_millis(15)));
+    let rates = Arc::new(SharedRates::new(counter));
+    let limited = Arc::new(Limited::new(Per::Principal, 60));
+    let terms = Terms {
+        settings: SharedRateLimits {
+            wait: Duration::from_millis(50),
+            without_store: WithoutStore::Closed,
+        },
+        ..TERMS
+    };
+    let calls = (0..60).map(|_| {
+        let (rates, limited) = (rates.clone(), limited.clone());
+        tokio::spawn(async move { take(&rates, &limited, "ana", &terms).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), Ok(()));
+    }
+    assert_eq!(rates.failures(), 0);
+}
+
 #[tokio::test]
 async fn a_store_that_is_back_counts_again() {
     let counter = TestCounter::new();
@@ -260,7 +290,7 @@ async fn a_store_that_is_back_counts_again() {
     counter.behave(Behaviour::Fails);
     assert!(take(&rates, &limited, "ana", &TERMS).await.is_err());
     counter.behave(Behaviour::Answers);
-    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+    sleep(PAUSE_AFTER_FAILURE).await;
     assert!(take(&rates, &limited, "ana", &TERMS).await.is_ok());
     assert!(take(&rates, &limited, "ana", &TERMS).await.is_err());
 }
