@@ -96,7 +96,13 @@ for _ = 1, take_number() do
   elseif what == 'no key' then
     redis.call('ZREM', take(), take())
   elseif what == 'event' then
-    redis.call('ZADD', take(), redis.call('INCR', take()), take())
+    local log, counter, key = take(), take(), take()
+    -- A counter that was lost begins again with the time: no number comes twice.
+    if redis.call('EXISTS', counter) == 0 then
+      local clock = redis.call('TIME')
+      redis.call('SET', counter, string.format('%.0f', clock[1] * 1000000 + clock[2]))
+    end
+    redis.call('ZADD', log, redis.call('INCR', counter), key)
   end
 end
 return {}

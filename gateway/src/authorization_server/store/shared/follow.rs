@@ -37,7 +37,7 @@ pub(super) async fn follow(
     };
     let answer = link.run(&FOLLOW, &arguments(layout, since)).await?;
     let (counter, last, entries, counts) = read(answer).ok_or_else(unreadable)?;
-    // The log was lost: from its beginning.
+    // The log was lost, and the server's clock was set back: from its beginning.
     let entry = if counter < since { 0 } else { last };
     let followed = Followed {
         has_more: counter < since || entries.len() >= BATCH,

@@ -65,6 +65,14 @@ async fn a_process_learns_which_grants_others_ended_each_once() {
             sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(learn(&other).await, BTreeSet::from([4, 5, 6]), "{program}");
+        // It is emptied while everybody stays connected.
+        redis::cmd("FLUSHALL")
+            .exec(&mut shared.served.admin())
+            .unwrap();
+        for number in [7, 8, 9] {
+            revoke(&shared.store, number).await;
+        }
+        assert_eq!(learn(&other).await, BTreeSet::from([7, 8, 9]), "{program}");
     }
 }
 
