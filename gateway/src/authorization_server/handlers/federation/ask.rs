@@ -8,6 +8,7 @@ use mcp_gateway_oauth::{
         sign_in::{self, MustAsk, Question, Turn},
     },
     id::Id,
+    secret::Secret,
     store::rows::{Rows, StoreError},
 };
 use tokio::time::sleep;
@@ -35,6 +36,9 @@ pub(in crate::authorization_server::handlers) enum NotAsked {
     Waiting,
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What the provider gave could not be kept yet.
+    #[error("the provider's refresh token is kept when the store is back: {0}")]
+    NotKept(StoreError),
     #[error("asking the provider was interrupted")]
     Interrupted,
 }
@@ -76,6 +80,10 @@ async fn ask(server: &Server, id: Id, question: &Question) -> Result<(), NotAske
             tracing::info!(provider, "the grants of a sign-in ended: {fault}");
             Ok(())
         }
+        Err(why @ NotAsked::NotKept(_)) => {
+            tracing::warn!("a refresh is answered with 503: {why}");
+            Err(why)
+        }
         Err(why) => {
             let give_back =
                 move |rows: &mut dyn Rows| sign_in::give_turn_back(rows, id, clock::now());
@@ -108,10 +116,8 @@ async fn answer(server: &Server, id: Id, question: &Question) -> Result<(), NotA
         credential.ok_or_else(|| over("no key opens its token any more (key_files)"))?;
     let said = provider.ask_again(credential).await.map_err(failed)?;
     let store = &server.runtime.store;
-    if let Some(next) = said.next.clone() {
-        let keys = server.settings.keys.clone();
-        let keep = move |rows: &mut dyn Rows| sign_in::keep(rows, &keys, id, &next);
-        store.write(keep).await?;
+    if let Some(next) = &said.next {
+        keep(server, id, next).await?;
     }
     let account = provider
         .account_again(question, &said)
@@ -125,4 +131,21 @@ async fn answer(server: &Server, id: Id, question: &Question) -> Result<(), NotA
         sign_in::answered(rows, &keys, id, admitted, clock::now())
     };
     Ok(store.write(answered).await?)
+}
+
+/// Keeps the provider's next refresh token. The provider may accept the one before no more, so it is kept as soon as the store is back;
+/// until then nobody else asks.
+async fn keep(server: &Server, id: Id, next: &Secret) -> Result<(), NotAsked> {
+    let store = &server.runtime.store;
+    let keys = server.settings.keys.clone();
+    let next = next.clone();
+    let keep = move |rows: &mut dyn Rows| sign_in::keep(rows, &keys, id, &next);
+    let Err(error) = store.write(keep.clone()).await else {
+        return Ok(());
+    };
+    store.write_later(move |rows| {
+        keep(rows)?;
+        sign_in::give_turn_back(rows, id, clock::now())
+    });
+    Err(NotAsked::NotKept(error))
 }
