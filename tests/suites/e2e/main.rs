@@ -57,6 +57,7 @@ mod replicas {
     mod cuts;
     mod races;
     mod site;
+    mod trips;
     mod walk;
 }
 

@@ -30,6 +30,8 @@ pub enum Purpose {
     Code,
     /// A refresh token.
     RefreshToken,
+    /// What a refresh token says of the rows that it will read.
+    RefreshHint,
     /// The `jti` of an access token.
     AccessTokenId,
     /// A registration access token (RFC 7592).
@@ -51,6 +53,7 @@ impl Purpose {
         match self {
             Self::Code => b"code",
             Self::RefreshToken => b"refresh token",
+            Self::RefreshHint => b"refresh hint",
             Self::AccessTokenId => b"access token id",
             Self::RegistrationToken => b"registration token",
             Self::ClientSecret => b"client secret",

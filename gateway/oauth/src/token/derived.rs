@@ -12,6 +12,12 @@ use crate::{
 /// Bytes of the generation in a refresh token.
 const GENERATION_BYTES: usize = size_of::<u32>();
 
+/// What stands between a refresh token and its hint ([`refresh::hint`](super::refresh::hint)).
+pub(super) const HINT: char = '.';
+
+/// The most bytes of a refresh token with its hint.
+const MOST_BYTES: usize = 2048;
+
 /// The code of an interaction.
 pub(super) fn code(keys: &ServerKeys, interaction: Id) -> Secret {
     write(keys, Purpose::Code, interaction.as_bytes())
@@ -28,10 +34,18 @@ pub(super) fn refresh_token(keys: &ServerKeys, grant: Id, generation: u32) -> Se
     write(keys, Purpose::RefreshToken, &body)
 }
 
-/// The grant and the generation of a refresh token; none when the server did not make it.
+/// A refresh token without its hint.
+pub(super) fn bare(token: &str) -> &str {
+    token.split_once(HINT).map_or(token, |(bare, _)| bare)
+}
+
+/// The grant and the generation of a refresh token; none when the server did not make it. A hint in it is not judged.
 pub(super) fn grant_of(keys: &ServerKeys, token: &str) -> Option<(Id, u32)> {
     const BYTES: usize = ID_BYTES + GENERATION_BYTES;
-    let body = read::<BYTES>(keys, Purpose::RefreshToken, token)?;
+    if token.len() > MOST_BYTES {
+        return None;
+    }
+    let body = read::<BYTES>(keys, Purpose::RefreshToken, bare(token))?;
     let (grant, generation) = body.split_first_chunk::<ID_BYTES>()?;
     let generation = generation.first_chunk::<GENERATION_BYTES>()?;
     Some((Id::new(*grant), u32::from_be_bytes(*generation)))

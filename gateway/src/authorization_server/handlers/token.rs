@@ -24,14 +24,14 @@ use mcp_gateway_oauth::{
     keys::ServerKeys,
     profile::ServerProfile,
     session::user::Users,
-    store::rows::{Rows, StoreError},
+    store::rows::{Rows, StoreError, Table},
     token::{
         client_credentials::{self, MachineRequest},
         code::{self, Redemption},
         error::{Refused, TokenError},
         give_back,
         issued::{Issued, Taken},
-        refresh::{self, Refresh},
+        refresh::{self, Refresh, hint},
         scopes::{Allowance, Person},
     },
 };
@@ -63,10 +63,10 @@ const UNDECIDED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Answers a token request.
 pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered {
-    match attempt(server, request).await? {
+    match attempt(server, request, true).await? {
         Some(answer) => Ok(answer),
         // The client had changed, and is known as it is now.
-        None => attempt(server, request).await?.ok_or_else(|| {
+        None => attempt(server, request, false).await?.ok_or_else(|| {
             let busy = ClientFault::Busy;
             Box::new(NotAuthenticated::new(None, busy).answer(request))
         }),
@@ -74,7 +74,11 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
 }
 
 /// The answer; none where the client is not what this process remembered.
-async fn attempt(server: &Server, request: &LocalRequest) -> Answered<Option<LocalAnswer>> {
+async fn attempt(
+    server: &Server,
+    request: &LocalRequest,
+    is_first: bool,
+) -> Answered<Option<LocalAnswer>> {
     let of = |kind| Refusals {
         request,
         kind: EventKind::Token(kind),
@@ -84,6 +88,9 @@ async fn attempt(server: &Server, request: &LocalRequest) -> Answered<Option<Loc
     let refusals = of(kind);
     if kind == GrantKind::JwtBearer && !server.settings.trust.is_empty() {
         return assertion::answer(server, request, form).await;
+    }
+    if is_first && kind == GrantKind::RefreshToken {
+        take_hint(server, &form);
     }
     let endpoint = server.settings.profile.url(paths::TOKEN);
     let came = clients::authenticated(server, request, &form, &endpoint).await;
@@ -139,10 +146,12 @@ async fn issue(
             sleep(UNDECIDED_PAUSE).await;
             continue;
         }
-        if let Ok(Ok(issued)) = &issued {
-            confirm(server, issued);
-        }
-        return issued;
+        return issued.map(|issued| {
+            issued.map(|issued| {
+                confirm(server, &issued);
+                hinted(server, issued)
+            })
+        });
     }
 }
 
@@ -151,6 +160,31 @@ fn undo(rows: &mut dyn Rows, issued: &Result<Issued, NotIssued>) -> Result<(), S
     match issued {
         Ok(issued) if matches!(issued.taken, Taken::Code(_)) => give_back::give_back(rows, issued),
         _ => Ok(()),
+    }
+}
+
+/// A refresh token of a shared store says which rows its next use will read: another process may get it.
+fn hinted(server: &Server, issued: Issued) -> Issued {
+    let (grant, client) = (issued.claims.grant, issued.claims.client_id.as_bytes());
+    let places = [
+        (Table::Grants, grant.as_bytes().to_vec()),
+        (Table::Clients, client.to_vec()),
+    ];
+    let rows = server.runtime.store.remembered(&places);
+    let token = issued.refresh_token.as_ref();
+    let token = token.map(|token| hint::with_hint(&server.settings.keys, token, &rows));
+    Issued {
+        refresh_token: token,
+        ..issued
+    }
+}
+
+fn take_hint(server: &Server, form: &Form) {
+    if let Some(token) = form.get("refresh_token")
+        && server.runtime.store.is_shared()
+    {
+        let rows = hint::hint_of(&server.settings.keys, token);
+        server.runtime.store.suggest(rows);
     }
 }
 

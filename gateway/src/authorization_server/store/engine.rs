@@ -8,7 +8,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use mcp_gateway_oauth::store::rows::{Rows, StoreError};
+use mcp_gateway_oauth::store::{
+    guess::Place,
+    hint::NamedRow,
+    rows::{Rows, StoreError},
+};
 use tokio::sync::oneshot;
 
 use super::{error::OpenError, followed::Followed};
@@ -51,6 +55,14 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// # Errors
     /// As [`Engine::read`]; or the rows are elsewhere.
     fn read_now(&self, reading: Reading<'_>) -> Result<(), StoreError>;
+
+    /// These rows, as this process saw them last, where it did. None where no other process would have to be told.
+    fn remembered(&self, _: &[Place]) -> Vec<NamedRow> {
+        Vec::new()
+    }
+
+    /// Remembers rows as another process saw them last.
+    fn suggest(&self, _: Vec<NamedRow>) {}
 
     /// Rows of ended grants that other processes wrote since the last call; all of them after the first one.
     ///

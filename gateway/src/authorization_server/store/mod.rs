@@ -23,7 +23,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcp_gateway_oauth::store::rows::{Rows, StoreError};
+use mcp_gateway_oauth::store::{
+    guess::Place,
+    hint::NamedRow,
+    rows::{Rows, StoreError},
+};
 use tokio::time::sleep;
 
 use self::{
@@ -197,6 +201,16 @@ impl Store {
         };
         self.engine.read_now(&mut run)?;
         result.ok_or_else(not_run)
+    }
+
+    /// These rows, as this process saw them last, where it did; nothing where no other process would have to be told.
+    pub(crate) fn remembered(&self, places: &[Place]) -> Vec<NamedRow> {
+        self.engine.remembered(places)
+    }
+
+    /// Remembers rows as another process saw them last. The store proves them before anything rests on them.
+    pub(crate) fn suggest(&self, rows: Vec<NamedRow>) {
+        self.engine.suggest(rows);
     }
 
     /// Rows of ended grants that other processes wrote since the last call; all of them after the first one. None where no other

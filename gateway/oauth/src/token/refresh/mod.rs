@@ -4,6 +4,7 @@
 //! refresh token gets the same answer again: for a while (`refresh_grace`), or until the newest one is used, whichever comes first. Any
 //! older one, or the predecessor later, means that two parties have the tokens: then the grant ends.
 
+pub mod hint;
 #[cfg(test)]
 mod tests;
 

@@ -23,6 +23,7 @@ use mcp_gateway_oauth::{
     id::{ID_BYTES, Id},
     store::{
         guess::{Guess, Hints, Known, MaybeRow, Place, Question},
+        hint::NamedRow,
         overlay::{Changes, Overlay},
         rows::{StoreError, Table},
     },
@@ -248,6 +249,19 @@ impl Engine for RemoteStore {
 
     fn read_now(&self, _: Reading<'_>) -> Result<(), StoreError> {
         Err(StoreError::Failed("it is on another machine".to_owned()))
+    }
+
+    fn remembered(&self, places: &[Place]) -> Vec<NamedRow> {
+        let rows = places.iter().filter_map(|place| {
+            let row = self.cache.row(place)??;
+            Some((place.clone(), row))
+        });
+        rows.collect()
+    }
+
+    fn suggest(&self, rows: Vec<NamedRow>) {
+        rows.into_iter()
+            .for_each(|(place, row)| self.cache.suggest(place, row));
     }
 
     async fn follow(&self) -> Result<Followed, StoreError> {

@@ -50,32 +50,45 @@ async fn fill(store: &Store, table: Table, count: u32) {
     }
 }
 
-/// Operations a second of so many callers, and commits for each.
-async fn store_rate(store: &Store, callers: usize) -> (f64, f64) {
+/// So many callers do this again and again, each with its number and how often it did it before. How often in all, and in a second.
+pub(super) async fn rate<F: Future<Output = ()> + Send + 'static>(
+    callers: usize,
+    time: Duration,
+    call: impl Fn(usize, usize) -> F + Clone + Send + 'static,
+) -> (u32, f64) {
     let is_over = Arc::new(AtomicBool::new(false));
-    let commits = store.figures().commits();
     let begun = Instant::now();
     let calling = (0..callers).map(|caller| {
-        let (store, is_over) = (store.clone(), is_over.clone());
+        let (is_over, call) = (is_over.clone(), call.clone());
         tokio::spawn(async move {
-            let (mut number, mut count) = (u32::try_from(caller).unwrap() * 7919, 0_u32);
+            let mut count = 0;
             while !is_over.load(Ordering::Relaxed) {
-                number = number_after(number);
-                let key = key((number >> 8) % GRANTS);
-                store.write(move |rows| refresh(rows, key)).await.unwrap();
+                call(caller, count).await;
                 count += 1;
             }
-            count
+            u32::try_from(count).unwrap()
         })
     });
     let calling: Vec<_> = calling.collect();
-    sleep(TIME).await;
+    sleep(time).await;
     is_over.store(true, Ordering::Relaxed);
     let mut count = 0;
     for calling in calling {
         count += calling.await.unwrap();
     }
-    let rate = f64::from(count) / begun.elapsed().as_secs_f64();
+    (count, f64::from(count) / begun.elapsed().as_secs_f64())
+}
+
+/// Operations a second of so many callers, and commits for each.
+async fn store_rate(store: &Store, callers: usize) -> (f64, f64) {
+    let commits = store.figures().commits();
+    let own = store.clone();
+    let (count, rate) = rate(callers, TIME, move |caller, count| {
+        let number = number_after(u32::try_from(caller * 7919 + count).unwrap());
+        let (store, key) = (own.clone(), key((number >> 8) % GRANTS));
+        async move { store.write(move |rows| refresh(rows, key)).await.unwrap() }
+    })
+    .await;
     let commits = (store.figures().commits() - commits) as f64;
     (rate, commits / f64::from(count))
 }

@@ -119,6 +119,48 @@ async fn a_change_takes_one_round_trip_where_this_process_saw_the_rows_last() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_takes_one_round_trip_where_another_process_told_the_rows() {
+    let count = |rows: &mut dyn Rows| {
+        let last = rows.get(Table::Grants, b"count")?.unwrap_or_default();
+        rows.put(Table::Grants, b"count", &[&last[..], b"x"].concat())
+    };
+    let place = (Table::Grants, b"count".to_vec());
+    for program in PROGRAMS {
+        let shared = Shared::new(program);
+        let stores = [shared.store.clone(), shared.other()];
+        stores[0].write(count).await.unwrap();
+        let trips = |stores: &[Store; 2]| {
+            stores
+                .iter()
+                .map(|store| store.figures().round_trips())
+                .sum::<u64>()
+        };
+        let before = trips(&stores);
+        for number in 0..20 {
+            let (told, teller) = (&stores[(number + 1) % 2], &stores[number % 2]);
+            told.suggest(teller.remembered(std::slice::from_ref(&place)));
+            told.write(count).await.unwrap();
+        }
+        assert_eq!(trips(&stores) - before, 20, "{program}");
+        // A lie costs a round trip and changes nothing else.
+        stores[0].suggest(vec![(place.clone(), b"lie".to_vec())]);
+        stores[0].write(count).await.unwrap();
+        assert_eq!(trips(&stores) - before, 22, "{program}");
+        let row = stores[1]
+            .read(|rows| rows.get(Table::Grants, b"count"))
+            .await;
+        assert_eq!(row, Ok(Some(vec![b'x'; 22])), "{program}");
+        // A row that is not told or known, or is in a file, is not remembered.
+        let unknown = (Table::Grants, b"unknown".to_vec());
+        assert_eq!(stores[0].remembered(&[unknown]), []);
+        assert_eq!(
+            Site::new().store.remembered(std::slice::from_ref(&place)),
+            []
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_with_other_prefixes_do_not_see_one_another() {
     let shared = Shared::new("redis-server");
     let mut settings = shared.served.settings();
