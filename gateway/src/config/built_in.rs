@@ -7,7 +7,7 @@ use mcp_gateway_oauth::profile::{ResourceProfile, ScopeProfile, ServerProfile};
 
 use crate::config::{
     authorization_server::AuthorizationServer,
-    model::{Config, Issuer, IssuerName, KeySource, Resource, Route},
+    model::{Config, Issuer, IssuerName, KeySource, Resource, Route, UsedFor},
 };
 
 /// The name of the built-in issuer in `issuers` of resources, in logs and in metrics. No configured issuer can have it.
@@ -48,6 +48,7 @@ pub(super) fn issuer(server: &AuthorizationServer) -> Issuer {
         clock_skew: CLOCK_SKEW,
         max_lifetime: MAX_LIFETIME,
         ignored_headers: Vec::new(),
+        used_for: UsedFor::Resources,
     }
 }
 

@@ -47,6 +47,19 @@ pub struct Issuer {
     pub max_lifetime: Duration,
     /// JOSE header parameters that are ignored instead of refused.
     pub ignored_headers: Vec<String>,
+    /// What its keys are for.
+    pub used_for: UsedFor,
+}
+
+/// What the keys of an issuer are for: what stops when they cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsedFor {
+    /// Access tokens that are presented to resources.
+    Resources,
+    /// ID tokens of people who sign in with it as a provider.
+    SigningIn,
+    /// Tokens that are presented to the token endpoint of the built-in authorization server.
+    TrustedTokens,
 }
 
 /// A name of an issuer.

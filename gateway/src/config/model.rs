@@ -26,7 +26,7 @@ use mcp_gateway_core::{
 };
 use mcp_gateway_oauth::redirect_uri::OwnOrigin;
 
-pub use super::issuer::{ForwardProxy, Issuer, IssuerName, KeySource, Route};
+pub use super::issuer::{ForwardProxy, Issuer, IssuerName, KeySource, Route, UsedFor};
 use crate::config::{
     authorization_server::{AuthorizationServer, SharedStore},
     declaration::{

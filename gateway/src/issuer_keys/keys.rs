@@ -4,8 +4,8 @@
 //! then every `refresh`, sooner after failures (with growing, jittered pauses), and at once when a request has an unknown
 //! key id: a few times, then once per `cool_down`. Until a fetch that began after such a request has succeeded, it is not
 //! known whether the issuer has the key, and the answer is 503: on 401, clients discard their tokens. While the issuer is
-//! unavailable, fetched keys stay in use for `stale`; after that its resources answer 503. A request never waits longer than
-//! `wait`.
+//! unavailable, fetched keys stay in use for `stale`; after that, what needs them fails: its resources answer 503, nobody signs in with
+//! the provider. A request never waits longer than `wait`.
 //!
 //! The task lives as long as the keys may be used: by the current snapshot, and by requests that still use an older one.
 
@@ -34,13 +34,16 @@ use super::{
     key_state::KeyState, rejected_keys::RejectedKeys,
 };
 use crate::{
-    config::{Issuer, Jwks, KeySource, Route},
+    config::{Issuer, Jwks, KeySource, Route, UsedFor},
     fetch::error::FetchError,
     telemetry::{log_interval::LogInterval, metrics::Metrics},
 };
 
 /// The least time between two fetches that an operator requested.
 const LEAST_BETWEEN_REFRESHES: Duration = Duration::from_secs(1);
+
+/// The least time between two fetches that are requested because there are no keys.
+const LEAST_BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
 
 /// The least time after which a client is asked to try again.
 const LEAST_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -85,6 +88,8 @@ pub(crate) struct IssuerKeys {
     /// The configuration does not have this issuer any more. Only fetches for requests in progress are made.
     retired: AtomicBool,
     last_refresh: Mutex<Option<Instant>>,
+    /// When somebody who had no keys requested a fetch last.
+    last_attempt: Mutex<Option<Instant>>,
 }
 
 impl IssuerKeys {
@@ -146,6 +151,7 @@ impl IssuerKeys {
             rejected_keys: RejectedKeys::default(),
             retired: AtomicBool::new(false),
             last_refresh: Mutex::default(),
+            last_attempt: Mutex::default(),
         })
     }
 
@@ -207,6 +213,7 @@ impl IssuerKeys {
             rejected_keys: self.rejected_keys.clone(),
             retired: AtomicBool::new(false),
             last_refresh: Mutex::default(),
+            last_attempt: Mutex::default(),
         }
     }
 
@@ -234,6 +241,24 @@ impl IssuerKeys {
         if self.progress.borrow().ended == 0 {
             self.wait_for_fetch(0, Instant::now() + self.settings.wait)
                 .await;
+        }
+        self.usable().ok_or(Reason::KeysUnavailable)
+    }
+
+    /// The keys in use, for a person who signs in. If there are none, they are fetched again at once, however long the pause after the
+    /// last failure is, but not within [`LEAST_BETWEEN_ATTEMPTS`] of the last time: an issuer that is back works within seconds.
+    ///
+    /// # Errors
+    /// As [`IssuerKeys::current`].
+    pub(crate) async fn current_soon(&self) -> Result<Arc<KeyState>, Reason> {
+        let deadline = Instant::now() + self.settings.wait;
+        // Read before the keys, which are replaced before a fetch counts as ended.
+        let ended = self.progress.borrow().ended;
+        if let Some(state) = self.usable() {
+            return Ok(state);
+        }
+        if self.request_attempt() {
+            self.wait_for_fetch(ended, deadline).await;
         }
         self.usable().ok_or(Reason::KeysUnavailable)
     }
@@ -396,6 +421,20 @@ impl IssuerKeys {
         Ok(())
     }
 
+    /// Requests a fetch, unless one is requested or active already. Returns whether one is under way then.
+    fn request_attempt(&self) -> bool {
+        let mut last = (self.last_attempt.lock()).unwrap_or_else(PoisonError::into_inner);
+        if self.progress.borrow().is_under_way() || !self.was_tried() {
+            return true;
+        }
+        let is_due = last.is_none_or(|last| last.elapsed() >= LEAST_BETWEEN_ATTEMPTS);
+        if is_due && !self.are_built_in() {
+            *last = Some(Instant::now());
+            self.request_fetch();
+        }
+        is_due
+    }
+
     fn lock_budget(&self) -> MutexGuard<'_, FetchBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -443,7 +482,7 @@ impl IssuerKeys {
             let serving = if self.usable().is_some() {
                 "the previous keys stay in use until they are stale (jwks.stale)"
             } else {
-                "requests that need them get 503"
+                without_keys(self.issuer.used_for)
             };
             let hint = self.fetcher.hint(error);
             let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
@@ -503,6 +542,15 @@ fn budget(issuer: &Issuer, settings: Jwks) -> Mutex<FetchBudget> {
         KeySource::File(_) | KeySource::BuiltIn => FetchBudget::for_file(settings),
         KeySource::Discovery | KeySource::Uri(_) => FetchBudget::for_issuer(settings),
     })
+}
+
+/// What stops while there are no keys.
+const fn without_keys(used_for: UsedFor) -> &'static str {
+    match used_for {
+        UsedFor::Resources => "requests that need them get 503",
+        UsedFor::SigningIn => "nobody can sign in with the provider",
+        UsedFor::TrustedTokens => "the token endpoint answers 503 to its tokens",
+    }
 }
 
 impl Drop for IssuerKeys {
@@ -565,6 +613,7 @@ mod tests {
             clock_skew: Duration::ZERO,
             max_lifetime: Duration::from_secs(3600),
             ignored_headers: Vec::new(),
+            used_for: UsedFor::Resources,
         }
     }
 
@@ -702,6 +751,40 @@ mod tests {
             let newer = keys.newer_than(&seen, arrived).await.unwrap();
             assert!(newer.is_fetched_after(arrived) && !Arc::ptr_eq(&newer, &seen));
         }
+    }
+
+    #[tokio::test]
+    async fn somebody_who_signs_in_asks_again_for_keys_that_could_not_be_fetched() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(KEYS);
+        let issuer = Issuer {
+            keys: KeySource::File(file.clone()),
+            ..issuer()
+        };
+        // Nobody runs them: each fetch is one of this test.
+        let keys = reuse_or_new(None, &issuer, Jwks::default(), &[]);
+        let waited_at = |instant| *keys.last_attempt.lock().unwrap() = Some(instant);
+        let is_under_way = || keys.progress.borrow().is_under_way();
+        // The first fetch is waited for, and not requested twice.
+        assert!(keys.request_attempt() && !is_under_way());
+        keys.fetch_and_apply(0).await;
+        assert!(keys.request_attempt() && is_under_way());
+        assert!(keys.request_attempt());
+        keys.fetch_and_apply(8).await;
+        assert_eq!(keys.progress.borrow().ended, 2);
+        // Not again at once, whoever asks.
+        let long = Duration::from_secs(3600);
+        waited_at(Instant::now() + long);
+        assert!(!keys.request_attempt() && !is_under_way());
+        let refused = keys.current_soon().await.unwrap_err();
+        assert_eq!(refused, Reason::KeysUnavailable);
+        // But soon, however long the pause after so many failures would be.
+        std::fs::write(&file, KEY).unwrap();
+        waited_at(Instant::now() - LEAST_BETWEEN_ATTEMPTS);
+        let (state, _) = tokio::join!(keys.current_soon(), keys.fetch_and_apply(9));
+        assert_eq!(state.unwrap().keys().len(), 1);
+        // Keys that can be used are used, and nothing is requested.
+        assert!(keys.current_soon().await.is_ok() && !is_under_way());
     }
 
     #[tokio::test]

@@ -28,10 +28,10 @@ pub(crate) const FOREIGN: [&str; 8] = [
 ];
 
 /// Of these, the ones of ID tokens.
-const OF_ID_TOKENS: [&str; 4] = ["nonce", "at_hash", "c_hash", "s_hash"];
+pub(crate) const OF_ID_TOKENS: [&str; 4] = ["nonce", "at_hash", "c_hash", "s_hash"];
 
 /// What names an ID token in the claims below.
-const ID_TOKEN_KIND: &str = "id";
+pub(crate) const ID_TOKEN_KIND: &str = "id";
 
 /// Claims in which Keycloak and Cognito name the kind of a token.
 pub(crate) const KIND_CLAIMS: [&str; 2] = ["typ", "token_use"];

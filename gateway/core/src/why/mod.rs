@@ -5,10 +5,12 @@
 //! [`Found`](crate::refusal::found::Found): truncated and escaped. No token, signature or argument is shown.
 //!
 //! * [`request`]: framing, target, host, origin, media type.
-//! * [`credentials`]: the `Authorization` header. [`token`]: the token in it, its header, claims and times.
+//! * [`credentials`]: the `Authorization` header. [`token`]: the token in it, its header, claims and times. [`id_token`]: the token of a
+//!   provider with which somebody signs in.
 //! * [`message`]: the message, and the headers that mirror it.
 
 pub mod credentials;
+pub mod id_token;
 mod malformed;
 pub mod message;
 pub mod request;

@@ -3,7 +3,11 @@
 //! Nothing here is verified: the text says what the token claims. Key ids, algorithms, types and the claims that decide are shown,
 //! never the token, its signature or another claim's value.
 
+mod place;
+
 use std::time::Duration;
+
+pub use place::TokensOf;
 
 use super::malformed;
 use crate::json::{self, Object};
@@ -11,7 +15,9 @@ use crate::refusal::found::{Found, Listed, Word};
 use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
 use crate::token::algorithm::Algorithm;
-use crate::token::claims::{FOREIGN, FOREIGN_KINDS, KIND_CLAIMS, MAX_ID_BYTES, texts};
+use crate::token::claims::{
+    FOREIGN, FOREIGN_KINDS, ID_TOKEN_KIND, KIND_CLAIMS, MAX_ID_BYTES, OF_ID_TOKENS, texts,
+};
 use crate::token::grant::GRANT_CLAIM;
 use crate::token::issuer_profile::IssuerProfile;
 use crate::token::jose::{IGNORABLE, MAX_KEY_ID_BYTES, MEANING, base64url};
@@ -23,6 +29,8 @@ const MAX_METHODS: usize = 4;
 /// What a resource accepts.
 #[derive(Clone, Debug)]
 pub struct Accepted<'a> {
+    /// Which tokens these are.
+    pub tokens: TokensOf,
     /// Its issuers, each with its name in the configuration and the keys that are known.
     pub issuers: Vec<AcceptedIssuer<'a>>,
     /// Its audiences.
@@ -143,12 +151,10 @@ impl Refused<'_> {
         }
     }
 
-    /// Where a requirement for tokens of this issuer is configured.
+    /// Where a requirement for tokens of this issuer is configured, in parentheses; empty where it is not.
     fn setting(&self, key: &str) -> String {
-        format!(
-            "issuers.{}.{key}",
-            self.issuer().map_or("*", |issuer| issuer.name)
-        )
+        let name = self.issuer().map_or("*", |issuer| issuer.name);
+        self.accepted.tokens.setting(name, key)
     }
 
     fn algorithm(&self) -> String {
@@ -156,7 +162,7 @@ impl Refused<'_> {
             .issuer()
             .map_or(&Algorithm::ALL[..], |issuer| &issuer.profile.algorithms);
         format!(
-            "{}; accepted: {} ({})",
+            "{}; accepted: {}{}",
             self.signed_with(),
             Listed(all.iter().map(|own| own.as_str())),
             self.setting("algorithms")
@@ -186,8 +192,8 @@ impl Refused<'_> {
         let count = keys.len();
         let plural = if count == 1 { "" } else { "s" };
         format!(
-            "{found}; issuer {} has {count} usable key{plural}: {}",
-            issuer.name,
+            "{found}; {} has {count} usable key{plural}: {}",
+            self.accepted.tokens.who(issuer.name),
             Listed(
                 keys.ids()
                     .map(|id| id.unwrap_or("none, which verifies tokens without kid only"))
@@ -206,7 +212,7 @@ impl Refused<'_> {
         let is_refused = |name: &&&str| has(name) && !ignored.iter().any(|own| own == **name);
         match IGNORABLE.iter().find(is_refused) {
             Some(name) => Some(format!(
-                "parameter {name}; ignored parameters: {} ({})",
+                "parameter {name}; ignored parameters: {}{}",
                 Listed(ignored.iter().map(String::as_str)),
                 self.setting("ignored_headers")
             )),
@@ -219,25 +225,38 @@ impl Refused<'_> {
 
     fn token_type(&self) -> Option<String> {
         let types = &self.issuer()?.profile.token_types;
+        let named = types.iter().map(String::as_str);
+        let named = named.filter(|own| !own.is_empty());
+        let or_none = match types.iter().any(String::is_empty) {
+            true => ", or no typ",
+            false => "",
+        };
         Some(format!(
-            "typ {}; accepted: {} ({})",
+            "typ {}; accepted: {}{or_none}{}",
             word_of(&self.header, "typ"),
-            Listed(types.iter().map(String::as_str)),
+            Listed(named),
             self.setting("token_types")
         ))
     }
 
     /// A claim that only ID tokens, logout tokens and the like have.
     fn foreign_claim(&self) -> Option<String> {
-        let has = |name: &&&str| self.claims.get(name).is_some();
+        if self.accepted.tokens == TokensOf::Provider {
+            return None;
+        }
+        let takes_id_tokens = (self.issuer()).is_some_and(|issuer| issuer.profile.takes_id_tokens);
+        let is_accepted =
+            |name: &str, of_id_tokens: &[&str]| takes_id_tokens && of_id_tokens.contains(&name);
+        let has =
+            |name: &&&str| self.claims.get(name).is_some() && !is_accepted(name, &OF_ID_TOKENS);
         if let Some(name) = FOREIGN.iter().find(has) {
             return Some(format!(
                 "claim {name}, which access tokens do not have (an ID token?)"
             ));
         }
         let is_foreign = |raw: &[u8]| match json::string(raw) {
-            Some(kind) => FOREIGN_KINDS
-                .iter()
+            Some(kind) => (FOREIGN_KINDS.iter())
+                .filter(|own| !is_accepted(own, &[ID_TOKEN_KIND]))
                 .any(|own| kind.eq_ignore_ascii_case(own)),
             None => raw != b"null",
         };
@@ -252,7 +271,8 @@ impl Refused<'_> {
 
     fn no_keys(&self) -> String {
         let name = self.issuer().map_or("*", |issuer| issuer.name);
-        format!("issuer {name} has no usable keys; the log says why (key set (JWKS) fetch failed)")
+        let who = self.accepted.tokens.who(name);
+        format!("{who} has no usable keys; the log says why (key set (JWKS) fetch failed)")
     }
 
     fn missing(&self) -> String {
@@ -265,7 +285,9 @@ impl Refused<'_> {
         let has_tenants = self
             .issuer()
             .is_some_and(|issuer| issuer.profile.tenant.is_some());
+        let issued_at = (self.accepted.tokens == TokensOf::Provider).then_some("iat");
         let required = ["iss", "aud", "exp", &subject].into_iter();
+        let required = required.chain(issued_at);
         let required = required.chain(has_tenants.then_some("tid"));
         let is_missing = |name: &&str| {
             let raw = match **name == *subject {
@@ -277,7 +299,7 @@ impl Refused<'_> {
         let missing = required.clone().filter(is_missing);
         let setting = match found {
             Some(_) => String::new(),
-            None => format!(" ({})", self.setting("subject_claim")),
+            None => self.setting("subject_claim"),
         };
         format!(
             "missing or empty: {}; required: {}{setting}; the token has {}",
@@ -292,9 +314,10 @@ impl Refused<'_> {
         let named = self.claims.get("iss").and_then(json::string);
         let near = named.map_or("", |named| near(&named, issuers.clone()));
         format!(
-            "iss {}; accepted: {}{near} (resources.issuers)",
+            "iss {}; accepted: {}{near}{}",
             text_of(&self.claims, "iss"),
-            Listed(issuers)
+            Listed(issuers),
+            self.accepted.tokens.issuers()
         )
     }
 
@@ -303,7 +326,7 @@ impl Refused<'_> {
             .issuer()
             .and_then(|issuer| issuer.profile.tenant.as_deref());
         format!(
-            "tid {}; accepted: {}, the tenant of iss ({})",
+            "tid {}; accepted: {}, the tenant of iss{}",
             text_of(&self.claims, "tid"),
             tenant.unwrap_or("none"),
             self.setting("tenants")
@@ -321,8 +344,9 @@ impl Refused<'_> {
         let sole = self.claims.get("aud").and_then(json::string);
         let near = sole.map_or("", |sole| near(&sole, audience.clone()));
         format!(
-            "aud {named}; accepted: {}{near} (resources.audience)",
-            Listed(audience)
+            "aud {named}; accepted: {}{near}{}",
+            Listed(audience),
+            self.accepted.tokens.audience()
         )
     }
 
@@ -343,8 +367,8 @@ impl Refused<'_> {
         let skew = self.issuer().map(|issuer| issuer.profile.clock_skew);
         let key = self.setting("clock_skew");
         match skew {
-            Some(skew) => format!("allowed clock difference: {} ({key})", span(skew)),
-            None => format!("allowed clock difference: {key}"),
+            Some(skew) => format!("allowed clock difference: {}{key}", span(skew)),
+            None => format!("the allowed clock difference is less{key}"),
         }
     }
 
@@ -370,7 +394,7 @@ impl Refused<'_> {
         };
         let most = self.issuer()?.profile.max_lifetime;
         Some(format!(
-            "{} from {from} to exp; the most are {} ({})",
+            "{} from {from} to exp; the most are {}{}",
             span(expires.since(since)),
             span(most),
             self.setting("max_lifetime")
@@ -396,7 +420,7 @@ impl Refused<'_> {
         let subject = json::string(raw)?;
         (subject.len() > MAX_ID_BYTES).then(|| {
             format!(
-                "the claim {claim} has {} bytes; the most are {MAX_ID_BYTES} ({})",
+                "the claim {claim} has {} bytes; the most are {MAX_ID_BYTES}{}",
                 subject.len(),
                 self.setting("subject_claim")
             )
@@ -419,7 +443,7 @@ fn near<'a>(found: &str, mut accepted: impl Iterator<Item = &'a str>) -> &'stati
 }
 
 /// The text of a member, or what it is instead.
-fn text_of(object: &Object<'_>, name: &str) -> String {
+pub(super) fn text_of(object: &Object<'_>, name: &str) -> String {
     match object.get(name) {
         None => "missing".to_owned(),
         Some(raw) => match json::string(raw) {
@@ -430,7 +454,7 @@ fn text_of(object: &Object<'_>, name: &str) -> String {
 }
 
 /// The same for a short word: a long text in its place may be a secret.
-fn word_of(object: &Object<'_>, name: &str) -> String {
+pub(super) fn word_of(object: &Object<'_>, name: &str) -> String {
     match object.get(name).and_then(json::string) {
         Some(text) => Word(&text).to_string(),
         None => text_of(object, name),

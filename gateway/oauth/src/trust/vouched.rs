@@ -13,7 +13,7 @@ use mcp_gateway_core::{
         jwt::{Unverified, Verified},
         key_set::KeySet,
     },
-    why::token::{Accepted, AcceptedIssuer, found},
+    why::token::{Accepted, AcceptedIssuer, TokensOf, found},
 };
 
 use super::{
@@ -81,6 +81,7 @@ impl Vouched {
                 keys: Some(keys),
             };
             let accepted = Accepted {
+                tokens: TokensOf::TrustedIssuer,
                 issuers: vec![issuer],
                 audience: audiences,
                 now,

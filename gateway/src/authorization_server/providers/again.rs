@@ -4,7 +4,6 @@ use mcp_gateway_core::token::id_token::ExpectedIdToken;
 use mcp_gateway_oauth::{
     federation::{
         account::Account,
-        github::GitHubUrls,
         protocol::token_request::Presented,
         sign_in::{Credential, CredentialKind, Question},
     },
@@ -64,7 +63,10 @@ impl Provider {
         said: &SaidAgain,
     ) -> Result<Option<Account>, ProviderFault> {
         let account = match &self.kind {
-            Kind::GitHub(urls) => self.github_again(urls, said).await.map(Some)?,
+            Kind::GitHub(urls) => {
+                let account = self.github_account(urls, &said.access_token).await?;
+                Some(account)
+            }
             Kind::OpenId(discovery) => {
                 let known = discovery.known(&self.fetcher).await?;
                 self.openid_again(&known, question, said).await?
@@ -79,14 +81,6 @@ impl Provider {
             )),
             account => Ok(account),
         }
-    }
-
-    async fn github_again(
-        &self,
-        urls: &GitHubUrls,
-        said: &SaidAgain,
-    ) -> Result<Account, ProviderFault> {
-        self.github_account_of(urls, &said.access_token).await
     }
 
     /// By the new ID token (OpenID Connect Core §12.2), else by the userinfo endpoint.

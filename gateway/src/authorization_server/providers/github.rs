@@ -5,7 +5,6 @@ use mcp_gateway_oauth::{
     federation::{
         account::Account,
         github::{self, GitHubUrls, MAX_PAGES, PAGE, Unreadable},
-        protocol::{departure::Departure, token_answer::ProviderTokens, token_request::Presented},
     },
     secret::Secret,
 };
@@ -20,31 +19,11 @@ impl From<Unreadable> for ProviderFault {
 }
 
 impl Provider {
-    /// The account that signed in with this code, and the tokens that came with it.
-    ///
-    /// # Errors
-    /// [`ProviderFault`].
-    pub(super) async fn github_account(
-        &self,
-        urls: &GitHubUrls,
-        code: &Secret,
-        departure: &Departure,
-    ) -> Result<(Account, ProviderTokens), ProviderFault> {
-        let presented = Presented::Code {
-            code,
-            verifier: &departure.verifier,
-            redirect_uri: &self.redirect_uri,
-        };
-        let tokens = self.tokens(None, &presented).await?;
-        let account = self.github_account_of(urls, &tokens.access_token).await?;
-        Ok((account, tokens))
-    }
-
     /// The account of this access token.
     ///
     /// # Errors
     /// [`ProviderFault`].
-    pub(super) async fn github_account_of(
+    pub(super) async fn github_account(
         &self,
         urls: &GitHubUrls,
         access_token: &Secret,

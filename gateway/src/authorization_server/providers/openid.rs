@@ -11,12 +11,17 @@ use mcp_gateway_core::{
         claim_set::ClaimSet,
         id_token::{self, ExpectedIdToken, IdToken, IdTokenFault},
         jwt::Unverified,
+        key_set::KeySet,
+    },
+    why::{
+        self,
+        token::{Accepted, AcceptedIssuer, TokensOf},
     },
 };
 use mcp_gateway_oauth::{
     federation::{
         account::{Account, has_name},
-        protocol::{departure::Departure, token_answer::ProviderTokens, token_request::Presented},
+        protocol::token_answer::ProviderTokens,
     },
     secret::Secret,
 };
@@ -28,34 +33,25 @@ use crate::{clock, fetch::call::Outgoing};
 const MAX_ID_TOKEN_BYTES: usize = 64 * 1024;
 
 impl Provider {
-    /// The account that signed in with this code, and the tokens that came with it.
+    /// The account behind these tokens, which came for a sign-in with this nonce.
     ///
     /// # Errors
     /// [`ProviderFault`].
     pub(super) async fn openid_account(
         &self,
         known: &Known,
-        code: &Secret,
-        departure: &Departure,
-    ) -> Result<(Account, ProviderTokens), ProviderFault> {
-        let presented = Presented::Code {
-            code,
-            verifier: &departure.verifier,
-            redirect_uri: &self.redirect_uri,
-        };
-        let tokens = self.tokens(Some(&known.metadata), &presented).await?;
+        tokens: &ProviderTokens,
+        nonce: &str,
+    ) -> Result<Account, ProviderFault> {
         let missing = || ProviderFault::Wrong("there is no ID token in its answer".to_owned());
         let id_token = tokens.id_token.as_ref().ok_or_else(missing)?;
         let expected = ExpectedIdToken {
             client_id: &self.profile.client_id,
-            nonce: Some(&departure.nonce),
+            nonce: Some(nonce),
             access_token: Some(tokens.access_token.expose()),
         };
         let verified = self.verified(known, id_token, &expected).await?;
-        let account = self
-            .completed(known, verified, &tokens.access_token)
-            .await?;
-        Ok((account, tokens))
+        self.completed(known, verified, &tokens.access_token).await
     }
 
     pub(super) async fn verified(
@@ -65,27 +61,53 @@ impl Provider {
         expected: &ExpectedIdToken<'_>,
     ) -> Result<IdToken, ProviderFault> {
         let started = Instant::now();
-        let refused = |fault: IdTokenFault| ProviderFault::Wrong(fault.to_string());
-        let token = BearerToken::parse(id_token.expose(), MAX_ID_TOKEN_BYTES);
-        let token = token.ok_or_else(|| refused(Reason::MalformedToken.into()))?;
-        let token = Unverified::parse(&token).map_err(|reason| refused(reason.into()))?;
+        let text = id_token.expose();
+        let refused = |fault, keys: Option<&KeySet>| self.refused(text, fault, expected, keys);
+        let token = BearerToken::parse(text, MAX_ID_TOKEN_BYTES);
+        let token = token.ok_or_else(|| unreadable(text))?;
+        let token = Unverified::parse(&token).map_err(|reason| refused(reason.into(), None))?;
         let profile = self.profile.id_token_profile(token.issuer());
-        let profile = profile.ok_or_else(|| refused(Reason::WrongIssuer.into()))?;
-        let no_keys = |_| ProviderFault::Unavailable("its keys are unavailable".to_owned());
-        let mut state = known.keys.current().await.map_err(no_keys)?;
+        let profile = profile.ok_or_else(|| refused(Reason::WrongIssuer.into(), None))?;
+        let mut state = known.keys.current_soon().await.map_err(|_| no_keys())?;
         loop {
             let verified = id_token::verify(&token, &profile, state.keys(), expected, clock::now());
             match verified {
                 // The key may have been published since.
-                Err(IdTokenFault::Token(Reason::UnknownKey))
+                Err(fault @ IdTokenFault::Token(Reason::UnknownKey))
                     if !state.is_fetched_after(started) =>
                 {
                     let newer = known.keys.newer_than(&state, started).await;
-                    state = newer.map_err(|_| refused(Reason::UnknownKey.into()))?;
+                    state = newer.map_err(|_| not_fetched(refused(fault, Some(state.keys()))))?;
                 }
-                outcome => return outcome.map_err(refused),
+                outcome => return outcome.map_err(|fault| refused(fault, Some(state.keys()))),
             }
         }
+    }
+
+    /// Why an ID token is refused, with what was found in it and what is expected.
+    fn refused(
+        &self,
+        text: &str,
+        fault: IdTokenFault,
+        expected: &ExpectedIdToken<'_>,
+        keys: Option<&KeySet>,
+    ) -> ProviderFault {
+        let issuers = self.profile.issuers();
+        let profiles: Vec<_> = (issuers.iter())
+            .filter_map(|(issuer, _)| self.profile.id_token_profile(issuer))
+            .collect();
+        let issuers = profiles.iter().map(|profile| AcceptedIssuer {
+            name: &self.profile.name,
+            profile,
+            keys,
+        });
+        let accepted = Accepted {
+            tokens: TokensOf::Provider,
+            issuers: issuers.collect(),
+            audience: std::slice::from_ref(&self.profile.client_id),
+            now: clock::now(),
+        };
+        ProviderFault::Wrong(why::id_token::refused(text, fault, expected, &accepted))
     }
 
     /// The account, with claims of the userinfo endpoint where the rules read one that the ID token lacks.
@@ -141,4 +163,26 @@ impl Provider {
             _ => Err(wrong("answered about another account (sub)".to_owned())),
         }
     }
+}
+
+/// It is not the text of a token at all.
+fn unreadable(text: &str) -> ProviderFault {
+    let bytes = text.len();
+    ProviderFault::Wrong(format!(
+        "the ID token is refused: it has {bytes} bytes, or characters that no token has; expected: at most {MAX_ID_TOKEN_BYTES} bytes of base64url and dots"
+    ))
+}
+
+fn no_keys() -> ProviderFault {
+    ProviderFault::Unavailable(
+        "its key set (JWKS) is not available; another line says why (key set (JWKS) fetch failed)"
+            .to_owned(),
+    )
+}
+
+/// The key may be there, but nobody could look.
+fn not_fetched(refused: ProviderFault) -> ProviderFault {
+    ProviderFault::Unavailable(format!(
+        "{refused}; its key set (JWKS) could not be fetched again in time (jwks.wait, jwks.cool_down)"
+    ))
 }

@@ -10,6 +10,7 @@ use mcp_gateway_oauth::{
         github::GitHubUrls,
         protocol::{
             client_assertion::ClientKey, departure::Departure, token_answer::ProviderTokens,
+            token_request::Presented,
         },
         provider::Provider as Profile,
     },
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     authorization_server::error::ServerError,
     config::{
-        AuthorizationServer, Config, Issuer, Jwks, KeySource, Route,
+        AuthorizationServer, Config, Issuer, Jwks, KeySource, Route, UsedFor,
         authorization_server::providers::{ConfiguredProvider, ProviderProof},
         files,
     },
@@ -141,7 +142,7 @@ impl Provider {
         match &self.kind {
             Kind::OpenId(discovery) => {
                 let known = discovery.known(&self.fetcher).await?;
-                known.keys.current().await.map(drop).map_err(|_| {
+                known.keys.current_soon().await.map(drop).map_err(|_| {
                     ProviderFault::Unavailable("its key set (JWKS) cannot be fetched".to_owned())
                 })
             }
@@ -192,13 +193,25 @@ impl Provider {
         code: &Secret,
         departure: &Departure,
     ) -> Result<(Account, ProviderTokens), ProviderFault> {
-        match (&self.kind, known) {
-            (Kind::GitHub(urls), _) => self.github_account(urls, code, departure).await,
-            (Kind::OpenId(_), Some(known)) => self.openid_account(known, code, departure).await,
-            (Kind::OpenId(_), None) => Err(ProviderFault::Wrong(
-                "it has no discovery document".to_owned(),
-            )),
-        }
+        let presented = Presented::Code {
+            code,
+            verifier: &departure.verifier,
+            redirect_uri: &self.redirect_uri,
+        };
+        let metadata = known.map(|known| &known.metadata);
+        let tokens = self.tokens(metadata, &presented).await?;
+        let account = match (&self.kind, known) {
+            (Kind::GitHub(urls), _) => self.github_account(urls, &tokens.access_token).await?,
+            (Kind::OpenId(_), Some(known)) => {
+                let nonce = departure.nonce.as_str();
+                self.openid_account(known, &tokens, nonce).await?
+            }
+            (Kind::OpenId(_), None) => {
+                let missing = "it has no discovery document".to_owned();
+                return Err(ProviderFault::Wrong(missing));
+            }
+        };
+        Ok((account, tokens))
     }
 }
 
@@ -261,6 +274,7 @@ fn issuer(configured: &ConfiguredProvider, outbound: &Route) -> Issuer {
         client_claims: Vec::new(),
         clock_skew: std::time::Duration::ZERO,
         max_lifetime: std::time::Duration::ZERO,
+        used_for: UsedFor::SigningIn,
         ignored_headers: Vec::new(),
     }
 }

@@ -30,7 +30,7 @@ use mcp_gateway_core::{
     },
     why::{
         credentials,
-        token::{self, Accepted, AcceptedIssuer},
+        token::{self, Accepted, AcceptedIssuer, TokensOf},
     },
 };
 
@@ -259,6 +259,7 @@ fn found(
         keys: None,
     });
     let accepted = Accepted {
+        tokens: TokensOf::Resource,
         issuers: issuers.collect(),
         audience: &resource.audience,
         now,

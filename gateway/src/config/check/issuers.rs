@@ -28,7 +28,7 @@ use crate::config::{
         ALLOW_HTTP, CLIENT_CLAIM, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
     },
     files,
-    model::{Issuer, IssuerName, KeySource, Route},
+    model::{Issuer, IssuerName, KeySource, Route, UsedFor},
     reading::{
         reader::{Item, Section, did_you_mean},
         url::HttpUrl,
@@ -127,6 +127,7 @@ pub(super) fn trusted(name: &str, section: &Section<'_>, outbound: &Route) -> Op
         clock_skew,
         max_lifetime: MAX_LIFETIME.default(),
         ignored_headers: Vec::new(),
+        used_for: UsedFor::TrustedTokens,
     };
     refuse_unused(section, &issuer);
     Some(issuer)
@@ -185,6 +186,7 @@ fn issuer(name: &str, section: Section<'_>, outbound: &Route) -> Option<Issuer> 
         clock_skew: CLOCK_SKEW.read(&section),
         max_lifetime: MAX_LIFETIME.read(&section),
         ignored_headers: ignored_headers(&section),
+        used_for: UsedFor::Resources,
     };
     refuse_unused(&section, &issuer);
     if names.has_tenants && issuer.keys == KeySource::Discovery {

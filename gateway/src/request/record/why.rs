@@ -15,7 +15,7 @@ use mcp_gateway_core::{
     token::bearer::bearer,
     why::{
         credentials, message, request,
-        token::{self, Accepted, AcceptedIssuer},
+        token::{self, Accepted, AcceptedIssuer, TokensOf},
     },
 };
 use pingora::protocols::http::ServerSession;
@@ -75,6 +75,7 @@ pub(crate) fn token(
         keys: state.as_ref().map(|state| state.keys()),
     });
     let accepted = Accepted {
+        tokens: TokensOf::Resource,
         issuers: issuers.collect(),
         audience: &resource.audience,
         now: clock::now(),

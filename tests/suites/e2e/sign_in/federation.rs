@@ -288,17 +288,17 @@ async fn a_provider_that_is_down_or_wrong_gives_a_page_a_log_line_and_nothing_el
     let site = Site::start().await;
     let wrong: [Wrong; 12] = [
         (
-            "wrong_audience",
+            "(wrong_audience): aud `other`; accepted: `gateway+1` (client_id)",
             |b| _ = b.claims.insert("aud".into(), json!("other")),
             502,
         ),
         (
-            "azp",
+            "azp `other`; expected: `gateway+1` (client_id)",
             |b| _ = b.claims.insert("azp".into(), json!("other")),
             502,
         ),
         (
-            "several audiences",
+            "no azp beside aud `gateway+1`, `other`; expected: azp",
             |b| {
                 _ = b.claims.insert(
                     "aud".into(),
@@ -308,37 +308,37 @@ async fn a_provider_that_is_down_or_wrong_gives_a_page_a_log_line_and_nothing_el
             502,
         ),
         (
-            "wrong_issuer",
+            "(wrong_issuer): iss `https://evil.example`; accepted: `http",
             |b| _ = b.claims.insert("iss".into(), json!("https://evil.example")),
             502,
         ),
         (
-            "nonce",
+            "(nonce): another nonce; expected",
             |b| _ = b.claims.insert("nonce".into(), json!("other")),
             502,
         ),
         (
-            "nonce",
+            "(nonce): no nonce; expected",
             |b| _ = b.claims.insert("nonce".into(), Value::Null),
             502,
         ),
         (
-            "expired",
+            "(expired): exp 1000000 was ",
             |b| _ = b.claims.insert("exp".into(), json!(1_000_000)),
             502,
         ),
         (
-            "at_hash",
+            "at_hash `AAAA`; expected",
             |b| _ = b.claims.insert("at_hash".into(), json!("AAAA")),
             502,
         ),
         (
-            "kind",
+            "claim typ `Bearer`; accepted: id",
             |b| _ = b.claims.insert("typ".into(), json!("Bearer")),
             502,
         ),
         (
-            "bad_signature",
+            "(bad_signature): kid `",
             |b| b.other_key = Some(test_support::Key::es256("provider")),
             502,
         ),

@@ -16,30 +16,25 @@ use crate::token::jwt::Unverified;
 use crate::token::key_set::KeySet;
 
 /// What `typ` may be in the claims of an ID token: Keycloak and Cognito name its kind there.
-const KIND: &str = "id";
+pub(crate) const KIND: &str = "id";
 
 /// Why an ID token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdTokenFault {
     /// It is not a valid token of this issuer for this client.
-    #[error("the ID token is refused ({}): {}", .0.label(), .0.row().description)]
+    #[error("the ID token is refused ({})", .0.label())]
     Token(Reason),
     /// It is another kind of token.
-    #[error("the token is not an ID token: its kind (typ, token_use) is another one")]
+    #[error("the token is not an ID token (typ, token_use)")]
     Kind,
     /// `nonce` is missing, or that of another sign-in.
-    #[error("the ID token belongs to another sign-in: its nonce is missing or another one")]
+    #[error("the ID token belongs to another sign-in (nonce)")]
     Nonce,
     /// `azp` is another client, or missing beside several audiences.
-    #[error(
-        "the ID token was issued to another client: its azp is another one, or missing beside several audiences"
-    )]
+    #[error("the ID token was issued to another client (azp)")]
     AuthorizedParty,
-    /// `iat` is missing.
-    #[error("the ID token has no iat")]
-    NoIssuedAt,
     /// `at_hash` is that of another access token.
-    #[error("the ID token belongs to another access token: its at_hash is another one")]
+    #[error("the ID token belongs to another access token (at_hash)")]
     AccessTokenHash,
 }
 
@@ -92,7 +87,7 @@ pub fn verify(
     }
     let read = Claims::of(&claims, profile)?;
     if claims.given("iat").is_none() {
-        return Err(IdTokenFault::NoIssuedAt);
+        return Err(Reason::MissingClaim.into());
     }
     read.check_times(profile, now)?;
     require_nonce(&claims, expected.nonce)?;

@@ -39,6 +39,7 @@ fn refused(token: &str) -> (Reason, String) {
     });
     let reason = outcome.unwrap_err();
     let accepted = Accepted {
+        tokens: TokensOf::Resource,
         issuers: vec![AcceptedIssuer {
             name: "corporate",
             profile: &profile,
