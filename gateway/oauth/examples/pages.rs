@@ -298,5 +298,6 @@ fn resource() -> ResourceProfile {
             scope("tasks:write", Some("Create, change and delete tasks")),
             scope("admin", None),
         ],
+        scope_prefixes: mcp_gateway_core::scope_prefix::ScopePrefixes::default(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_gateway_core::scope::ScopeSet;
+use mcp_gateway_core::{scope::ScopeSet, scope_prefix::ScopePrefixes};
 
 /// What the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct ResourceProfile {
     pub required: ScopeSet,
     /// All of its scopes, with what each means to people.
     pub scopes: Vec<ScopeProfile>,
+    /// The prefixes with which others may write them. Required scopes and those above have the first one, as clients read it.
+    pub scope_prefixes: ScopePrefixes,
 }
 
 /// A scope of a resource.
@@ -79,9 +81,85 @@ impl Default for Lifetimes {
     }
 }
 
+impl ResourceProfile {
+    /// Its scopes among these, which may be written with a prefix of the resource or without one.
+    pub fn named_by(&self, scopes: &ScopeSet) -> ScopeSet {
+        let prefixes = &self.scope_prefixes;
+        let is_named = |own: &&str| {
+            let bare = prefixes.without_prefix(own);
+            (scopes.iter()).any(|scope| prefixes.without_prefix(scope) == bare)
+        };
+        let described = self.scopes.iter().map(|scope| scope.scope.as_str());
+        let own = described.chain(self.required.iter());
+        // Scopes of the configuration are scope tokens.
+        ScopeSet::from_tokens(own.filter(is_named)).unwrap_or_default()
+    }
+}
+
 impl ServerProfile {
+    /// These scopes as clients read them: with the prefix of each resource that has them. What no resource has stays as it is.
+    pub fn spelled(&self, scopes: &ScopeSet) -> ScopeSet {
+        let resources = self.resources.iter();
+        resources.fold(scopes.clone(), |all, resource| {
+            all.union(&resource.named_by(scopes))
+        })
+    }
+
     /// The URL of the endpoint with this path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer.trim_end_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(text: &str) -> ScopeSet {
+        ScopeSet::parse(text).unwrap()
+    }
+
+    fn resource(prefixes: &[&str], scopes: &[&str]) -> ResourceProfile {
+        let scope = |scope: &&str| ScopeProfile {
+            scope: (*scope).to_owned(),
+            description: None,
+        };
+        let prefixes: Vec<_> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+        ResourceProfile {
+            uri: "https://mcp.example/mcp".to_owned(),
+            name: None,
+            required: set(scopes[0]),
+            scopes: scopes[1..].iter().map(scope).collect(),
+            scope_prefixes: ScopePrefixes::new(&prefixes).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_scope_is_the_same_with_a_prefix_of_its_resource_and_without() {
+        let prefixed = resource(
+            &["api://1/", "mcp:"],
+            &["api://1/base", "api://1/read", "api://1/write"],
+        );
+        for (written, named) in [
+            ("read", "api://1/read"),
+            ("api://1/read", "api://1/read"),
+            ("mcp:read base", "api://1/base api://1/read"),
+            ("api://2/read", ""),
+            ("READ", ""),
+            ("openid", ""),
+            ("", ""),
+        ] {
+            assert_eq!(prefixed.named_by(&set(written)), set(named), "{written}");
+        }
+        let plain = resource(&[], &["base", "read"]);
+        assert_eq!(plain.named_by(&set("read api://1/read")), set("read"));
+        let server = ServerProfile {
+            issuer: "https://mcp.example".to_owned(),
+            resources: vec![prefixed, plain],
+            lifetimes: Lifetimes::default(),
+        };
+        assert_eq!(server.spelled(&set("read")), set("api://1/read read"));
+        assert_eq!(server.spelled(&set("api://1/read")), set("api://1/read"));
+        assert_eq!(server.spelled(&set("other")), set("other"));
     }
 }

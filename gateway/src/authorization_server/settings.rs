@@ -164,7 +164,7 @@ impl Settings {
                 .map(|trusted| (trusted.keys.name.clone(), trusted.trust.clone()))
                 .collect(),
             has_token_exchange: has_token_exchange(own),
-            users: Arc::new(users),
+            users: Arc::new(users.spelled(&profile)),
             has_passwords: own.users_file.is_some(),
             providers: Arc::new(Providers::reuse_or_new(
                 previous.map(|previous| &*previous.providers),

@@ -108,5 +108,6 @@ fn profile(resource: &Resource) -> ResourceProfile {
         name: resource.name.clone(),
         required: (prefixes.all_with_prefix(&resource.scopes_required)).into_owned(),
         scopes: resource.scopes_supported.iter().map(scope).collect(),
+        scope_prefixes: prefixes.clone(),
     }
 }

@@ -227,6 +227,7 @@ mod tests {
             name: None,
             required: ScopeSet::parse("tasks:read").unwrap(),
             scopes: scopes.iter().map(|text| scope(text)).collect(),
+            scope_prefixes: mcp_gateway_core::scope_prefix::ScopePrefixes::default(),
         };
         ServerProfile {
             issuer: issuer.to_owned(),

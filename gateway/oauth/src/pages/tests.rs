@@ -66,6 +66,7 @@ fn resource(text: &str) -> ResourceProfile {
             scope("tasks:write", Some(&format!("Change tasks {text}"))),
             scope("tasks:read", None),
         ],
+        scope_prefixes: mcp_gateway_core::scope_prefix::ScopePrefixes::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_gateway_core::scope::ScopeSet;
 
-use crate::{owner::ResourceOwner, secret::Secret};
+use crate::{owner::ResourceOwner, profile::ServerProfile, secret::Secret};
 
 /// What the `sub` of people begins with: it cannot be that of a machine (RFC 9700 §4.15).
 pub const SUBJECT_PREFIX: &str = "u:";
@@ -150,6 +150,15 @@ impl Users {
         Ok(())
     }
 
+    /// The same users, whose scopes are written as clients of this server read them.
+    #[must_use]
+    pub fn spelled(mut self, server: &ServerProfile) -> Self {
+        for user in &mut self.users {
+            user.scopes = user.scopes.as_ref().map(|scopes| server.spelled(scopes));
+        }
+        self
+    }
+
     /// The user with this name, as somebody typed it: in upper or lower case, with blanks around it.
     pub fn named(&self, name: &str) -> Option<&User> {
         self.users.get(*self.by_name.get(&typed(name))?)
@@ -284,6 +293,34 @@ mod tests {
         let all = User::new("ana", None, "h", None).unwrap().owner();
         assert_eq!(all.allowed(&scopes("read write")), scopes("read write"));
         assert!(all.may_allow("anything"));
+    }
+
+    #[test]
+    fn the_scopes_of_a_user_are_those_of_the_resources_however_they_are_written() {
+        let scopes = |text| Some(ScopeSet::parse(text).unwrap());
+        let server = crate::token::testing::prefixed("api://1/");
+        let mut users = Users::default();
+        for (name, written) in [
+            ("bare", scopes("read")),
+            ("full", scopes("api://1/read")),
+            ("other", scopes("api://2/read")),
+            ("all", None),
+        ] {
+            users
+                .add(User::new(name, None, "h", written).unwrap())
+                .unwrap();
+        }
+        let users = users.spelled(&server);
+        let asked = ScopeSet::parse("api://1/read api://1/write").unwrap();
+        for (name, allowed) in [
+            ("bare", "api://1/read"),
+            ("full", "api://1/read"),
+            ("other", ""),
+            ("all", "api://1/read api://1/write"),
+        ] {
+            let owner = users.named(name).unwrap().owner();
+            assert_eq!(owner.allowed(&asked).to_string(), allowed, "{name}");
+        }
     }
 
     #[test]

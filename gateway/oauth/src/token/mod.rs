@@ -23,4 +23,4 @@ pub mod refresh;
 pub mod revoke;
 pub mod scopes;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -122,6 +122,7 @@ mod tests {
             name: None,
             required: set("base"),
             scopes: ["read", "write", "admin"].map(scope).to_vec(),
+            scope_prefixes: mcp_gateway_core::scope_prefix::ScopePrefixes::default(),
         };
         assert_eq!(known(&resource), set("admin base read write"));
         let allowed = set("base read write");

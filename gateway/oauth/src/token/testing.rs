@@ -3,7 +3,7 @@
 use std::{cell::Cell, collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
+use mcp_gateway_core::{scope::ScopeSet, scope_prefix::ScopePrefixes, time::UnixTime};
 
 use super::{
     code::{self, Draft, Outcome, Redemption},
@@ -67,12 +67,27 @@ pub(super) fn server() -> ServerProfile {
         name: None,
         required: set("read"),
         scopes: ["read", "write", "admin"].map(scope).to_vec(),
+        scope_prefixes: ScopePrefixes::default(),
     };
     ServerProfile {
         issuer: "https://mcp.example".to_owned(),
         resources: [RESOURCE, OTHER_RESOURCE].map(resource).to_vec(),
         lifetimes: Lifetimes::default(),
     }
+}
+
+/// The same server, whose scopes have a prefix.
+pub(crate) fn prefixed(prefix: &str) -> ServerProfile {
+    let mut server = server();
+    let prefixes = ScopePrefixes::new(&[prefix.to_owned()]).unwrap();
+    for resource in &mut server.resources {
+        resource.required = prefixes.all_with_prefix(&resource.required).into_owned();
+        for scope in &mut resource.scopes {
+            scope.scope = prefixes.with_prefix(&scope.scope).into_owned();
+        }
+        resource.scope_prefixes = prefixes.clone();
+    }
+    server
 }
 
 pub(super) fn secret() -> ClientMethod {

@@ -266,3 +266,23 @@ fn every_mistake_is_found() {
     let name = with_all(&format!("[{{ name: 'a b', client_id: us, {good} }}]"));
     assert!(found(&name)[0].starts_with("name names of providers must have only letters"));
 }
+
+#[test]
+fn what_people_may_allow_is_kept_as_clients_read_it() {
+    let text = with(
+        "issuer: 'https://login.example', client_secret_file: secret, \
+         grants: { scopes: read, by_claim: [{ claim: roles, value: w, scopes: [write, 'api://tasks/read'] }] }",
+    );
+    let text = text.replace(
+        "scopes: { required",
+        "scopes: { prefix: 'api://tasks/', required",
+    );
+    let config = parse(&text, files().path(), &Environment::default()).unwrap();
+    let provider = &config.authorization_server.unwrap().providers[0].provider;
+    let rules = provider.scope_rules.as_ref().unwrap();
+    assert_eq!(rules.everybody.to_string(), "api://tasks/read");
+    assert_eq!(
+        rules.by_claim[0].scopes.to_string(),
+        "api://tasks/read api://tasks/write"
+    );
+}

@@ -120,6 +120,7 @@ fn server() -> ServerProfile {
         name: None,
         required: ScopeSet::from_tokens(scopes.first()).unwrap(),
         scopes: scopes.iter().map(|scope| described(scope)).collect(),
+        scope_prefixes: mcp_gateway_core::scope_prefix::ScopePrefixes::default(),
     };
     ServerProfile {
         issuer: ISSUER.to_owned(),

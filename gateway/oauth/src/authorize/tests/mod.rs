@@ -39,6 +39,7 @@ fn resource(uri: &str, required: &str, scopes: &[&str]) -> ResourceProfile {
         name: None,
         required: ScopeSet::parse(required).unwrap(),
         scopes: scopes.iter().map(scope).collect(),
+        scope_prefixes: mcp_gateway_core::scope_prefix::ScopePrefixes::default(),
     }
 }
 

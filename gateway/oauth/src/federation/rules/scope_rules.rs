@@ -5,6 +5,9 @@ use mcp_gateway_core::{
     token::{claim_path::ClaimPath, claim_set::ClaimSet},
 };
 
+/// Claims with scopes.
+const OF_SCOPES: [&str; 2] = ["scope", "scp"];
+
 /// What accounts may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScopeRules {
@@ -39,9 +42,14 @@ impl ScopeRules {
 }
 
 impl ScopesByClaim {
+    /// A claim of scopes may be one text with blanks between them (RFC 8693 §4.2; Entra's `scp`) or a list (Okta's).
     fn fits(&self, claims: &ClaimSet) -> bool {
         let found = claims.texts(&self.claim).unwrap_or_default();
-        found.contains(&self.value)
+        let has_scopes = OF_SCOPES.map(ClaimPath::named).contains(&self.claim);
+        found.iter().any(|text| match has_scopes {
+            true => text.split(' ').any(|scope| scope == self.value),
+            false => *text == self.value,
+        })
     }
 }
 
@@ -62,6 +70,7 @@ mod tests {
             by_claim: vec![
                 rule("groups", "writers", "write"),
                 rule("realm_access.roles", "admin", "write admin"),
+                rule("scp", "tasks", "list"),
             ],
         };
         for (claims, expected) in [
@@ -77,6 +86,10 @@ mod tests {
                 "admin read write",
             ),
             (r#"{"realm_access.roles":["admin"]}"#, "read"),
+            (r#"{"scp":"openid tasks"}"#, "list read"),
+            (r#"{"scp":["openid","tasks"]}"#, "list read"),
+            (r#"{"scp":"tasks.all"}"#, "read"),
+            (r#"{"scp":7}"#, "read"),
         ] {
             let found = rules.scopes(&ClaimSet::parse(claims).unwrap());
             assert_eq!(found, set(expected), "{claims}");

@@ -111,7 +111,8 @@ fn judge<'a>(server: &'a ServerProfile, request: &IdJagRequest<'_>) -> Result<Ju
     }
     let named = assertion.one("resource").map_err(fault)?;
     let resource = resource(server, &named, request.resource)?;
-    let mut most = scopes::common(&allowed(client, resource), assertion.scopes());
+    let named = resource.named_by(assertion.scopes());
+    let mut most = scopes::common(&allowed(client, resource), &named);
     if let Some(listed) = &trust.scopes {
         most = scopes::common(&most, listed);
     }

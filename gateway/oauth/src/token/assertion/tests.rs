@@ -23,7 +23,7 @@ use crate::{
         issued::Issued,
         testing::{
             NOW, OTHER_RESOURCE, RESOURCE, all_rows, client, confidential, fails_with_each_access,
-            keys, provisional, server, set, transact,
+            keys, prefixed, provisional, server, set, transact,
         },
     },
     trust::{IdJagTrust, TrustedIssuer, Vouched, WorkloadRule, claimed, model::ClaimValue},
@@ -494,6 +494,33 @@ fn scopes_are_those_of_everybody() {
             expected.map(set),
             "{in_assertion:?} {listed:?} {asked:?}"
         );
+    }
+}
+
+#[test]
+fn scopes_of_an_assertion_count_with_the_prefix_of_the_resource_and_without() {
+    let server = prefixed("api://1/");
+    for (in_assertion, expected) in [
+        ("read", "api://1/read"),
+        ("api://1/read write", "api://1/read api://1/write"),
+        ("api://2/read", ""),
+    ] {
+        let token = id_jag(json!({ "scope": in_assertion }));
+        let (issuer, client) = (issuer(), console());
+        let assertion = verified(&issuer, &token).unwrap();
+        let request = IdJagRequest {
+            client: &client,
+            assertion: &assertion,
+            issuer: &issuer,
+            scope: None,
+            resource: None,
+            id: Id::new([5; 16]),
+        };
+        let given = transact(&mut MemoryRows::default(), |rows| {
+            id_jag::issue(rows, &keys(), &server, &request, NOW)
+        });
+        let given = given.unwrap().unwrap();
+        assert_eq!(given.claims.scope.0, set(expected), "{in_assertion}");
     }
 }
 

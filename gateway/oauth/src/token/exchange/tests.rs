@@ -16,6 +16,7 @@ use crate::{
     form::Form,
     grant::{self, EndedBy, machine},
     id::Id,
+    profile::ServerProfile,
     store::text::ScopeSetText,
     token::{
         access,
@@ -23,8 +24,8 @@ use crate::{
         issued::Issued,
         revoke::{self, Revocation},
         testing::{
-            NOW, OTHER_RESOURCE, RESOURCE, client, confidential, keys, later, ring, server, set,
-            signed_in, transact,
+            NOW, OTHER_RESOURCE, RESOURCE, client, confidential, keys, later, prefixed, ring,
+            server, set, signed_in, transact,
         },
     },
     trust::{ExchangeTrust, TrustedIssuer, Vouched},
@@ -212,12 +213,22 @@ fn foreign(typ: &str, changes: Value) -> String {
 fn exchange_with(
     trust: &ExchangeTrust,
     client: &Client,
+    token: (&str, &str),
+    more: &[(&str, &str)],
+) -> Result<Issued, Refused> {
+    exchange_at(&server(), trust, client, token, more)
+}
+
+fn exchange_at(
+    server: &ServerProfile,
+    trust: &ExchangeTrust,
+    client: &Client,
     (token, kind): (&str, &str),
     more: &[(&str, &str)],
 ) -> Result<Issued, Refused> {
     let mut fields = vec![("subject_token", token), ("subject_token_type", kind)];
     fields.extend(more);
-    let asked = read(&server(), client, &form(&fields))?;
+    let asked = read(server, client, &form(&fields))?;
     let profile = issuer().subject_profile(
         asked.token_type.token_types(),
         asked.token_type.takes_id_tokens(),
@@ -234,7 +245,7 @@ fn exchange_with(
         trust,
         id: Id::new([5; 16]),
     };
-    exchange_trusted(&keys(), &server(), &request, NOW)
+    exchange_trusted(&keys(), server, &request, NOW)
 }
 
 #[test]
@@ -362,16 +373,39 @@ fn scopes_are_never_more_than_the_token_the_trust_and_the_client_allow() {
             scopes: own.map(|own| ScopeSetText(set(own))),
             ..backend()
         };
-        let token = foreign("JWT", json!({ "scope": in_token }));
         let more: Vec<_> = asked.map(|asked| ("scope", asked)).into_iter().collect();
-        let given = exchange_with(&trust, &client, (&token, ACCESS), &more);
-        let given = given.map(|issued| issued.claims.scope.0);
-        let given = given.map_err(|refused| refused.error);
-        assert_eq!(
-            given,
-            expected.map(set),
-            "{in_token:?} {listed:?} {own:?} {asked:?}"
-        );
+        // Entra has them in `scp`, with blanks between them; Okta in `scp`, as a list.
+        let list = in_token.map(|text| text.split(' ').collect::<Vec<_>>());
+        for claims in [
+            json!({ "scope": in_token }),
+            json!({ "scope": null, "scp": in_token }),
+            json!({ "scope": null, "scp": list }),
+        ] {
+            let token = foreign("JWT", claims.clone());
+            let given = exchange_with(&trust, &client, (&token, ACCESS), &more);
+            let given = given.map(|issued| issued.claims.scope.0);
+            let given = given.map_err(|refused| refused.error);
+            assert_eq!(
+                given,
+                expected.map(set),
+                "{claims} {listed:?} {own:?} {asked:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn scopes_of_a_token_count_with_the_prefix_of_the_resource_and_without() {
+    let server = prefixed("api://1/");
+    for (in_token, expected) in [
+        ("read", "api://1/read"),
+        ("api://1/read", "api://1/read"),
+        ("read api://1/write", "api://1/read api://1/write"),
+        ("api://2/read", ""),
+    ] {
+        let token = foreign("JWT", json!({ "scp": in_token, "scope": null }));
+        let given = exchange_at(&server, &trust(), &backend(), (&token, ACCESS), &[]);
+        assert_eq!(given.unwrap().claims.scope.0, set(expected), "{in_token}");
     }
 }
 

@@ -90,7 +90,7 @@ fn most(request: &ForeignToken<'_>, resource: &ResourceProfile) -> ScopeSet {
     let listed = request.trust.scopes.as_ref();
     let has_scopes = SCOPE_CLAIMS.iter().any(|name| request.token.has(name));
     let mut most = match (has_scopes, listed) {
-        (true, _) => scopes::common(&own, request.token.scopes()),
+        (true, _) => scopes::common(&own, &resource.named_by(request.token.scopes())),
         (false, Some(_)) => own,
         (false, None) => ScopeSet::default(),
     };

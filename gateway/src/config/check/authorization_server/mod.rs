@@ -158,11 +158,24 @@ impl Read<'_> {
         for scopes in scopes_of(&mut server) {
             *scopes = known.spelled(scopes);
         }
+        for scopes in scopes_of_people(&mut server) {
+            *scopes = known.spelled(scopes);
+        }
         Some(server)
     }
 }
 
-/// All scopes that the section lists.
+/// What accounts of providers may allow.
+fn scopes_of_people(server: &mut AuthorizationServer) -> impl Iterator<Item = &mut ScopeSet> {
+    let providers = server.providers.iter_mut();
+    let rules = providers.filter_map(|configured| configured.provider.scope_rules.as_mut());
+    rules.flat_map(|rules| {
+        let by_claim = rules.by_claim.iter_mut().map(|rule| &mut rule.scopes);
+        [&mut rules.everybody].into_iter().chain(by_claim)
+    })
+}
+
+/// What clients, machines and trusted issuers may have.
 fn scopes_of(server: &mut AuthorizationServer) -> impl Iterator<Item = &mut ScopeSet> {
     let trusted = server.trusted_issuers.iter_mut().flat_map(|issuer| {
         let trust = &mut issuer.trust;
