@@ -130,6 +130,11 @@ impl Config {
         self
     }
 
+    /// Whether it has what the JSON pointer names.
+    pub fn has(&self, pointer: &str) -> bool {
+        self.value.pointer(pointer).is_some()
+    }
+
     /// Removes a key of the root.
     pub fn without(mut self, key: &str) -> Self {
         let (parent, last) = key.rsplit_once('/').unwrap_or(("", key));

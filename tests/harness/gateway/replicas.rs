@@ -26,7 +26,10 @@ impl Replicas {
         for _ in 0..count {
             let own = config.replica(port::free(), port::free());
             let directory = own.folder().join("state");
-            let own = own.set("/authorization_server/directory", json!(directory));
+            let own = match own.has("/authorization_server") {
+                true => own.set("/authorization_server/directory", json!(directory)),
+                false => own,
+            };
             gateways.push(Gateway::start(own).await);
         }
         let addresses = gateways.iter().map(|one| one.config.public).collect();

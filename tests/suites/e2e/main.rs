@@ -52,10 +52,12 @@ mod sign_in {
     mod trusted_issuers;
 }
 
-/// Several processes of the built-in authorization server on a store that they share.
+/// Several processes on a store that they share: the built-in authorization server, and rate limits.
 mod replicas {
+    mod assertions;
     mod cuts;
     mod races;
+    mod rate_limits;
     mod site;
     mod trips;
     mod walk;
