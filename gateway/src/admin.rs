@@ -230,8 +230,8 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     )
 }
 
-/// The readiness page: ready when the listeners are bound and the keys of every issuer were requested once. An issuer
-/// without keys affects only its own resources: the page shows it, but it does not fail readiness.
+/// The readiness page: ready when the listeners are bound and the keys of every issuer of a resource were requested once. An issuer
+/// without keys affects only its own resources, or the token endpoint: the page shows it, but it does not fail readiness.
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,

@@ -106,22 +106,24 @@ fn upgrade_error(path: &Path, error: HandOverError) -> RunError {
     }
 }
 
-/// Fetches each issuer's keys once. The running process has them, so no request may wait for them after the upgrade.
+/// Fetches each issuer's keys once. The running process has them, so no call may wait for them after the upgrade. Those of issuers
+/// that only the authorization server trusts are fetched too, and nothing waits for them.
 fn fetch_keys(config: &Config, keys: &KeysByIssuer) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| RunError::Start(error.to_string()))?;
+    let needed = || keys.iter().filter(|(_, keys)| keys.are_for_calls());
     runtime.block_on(async {
         let fetching = keys.values().cloned().map(IssuerKeys::run);
         let _running: tokio::task::JoinSet<()> = fetching.collect();
         let deadline = tokio::time::Instant::now() + config.jwks.fetch + KEYS_PAUSE;
-        while !keys.values().all(|keys| keys.was_tried()) && tokio::time::Instant::now() < deadline
-        {
+        let were_tried = || needed().all(|(_, keys)| keys.was_tried());
+        while !were_tried() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(KEYS_PAUSE).await;
         }
     });
-    let missing = (keys.iter()).find(|(_, keys)| !keys.are_built_in() && keys.usable().is_none());
+    let missing = needed().find(|(_, keys)| !keys.are_built_in() && keys.usable().is_none());
     missing.map_or(Ok(()), |(name, _)| {
         Err(RunError::KeysUnavailable(name.clone()))
     })

@@ -71,6 +71,9 @@ pub struct IssuerName {
     pub tenant: Option<Arc<str>>,
 }
 
+/// With what the names of issuers begin that only the authorization server trusts. No resource can name one, because of the dot.
+pub(super) const TRUSTED: &str = "trusted_issuers.";
+
 impl Issuer {
     /// Its name in a token with this `iss`.
     pub fn named(&self, iss: &str) -> Option<&IssuerName> {
@@ -88,6 +91,11 @@ impl Issuer {
         let mut names = self.names.iter();
         let first = names.next().map(|name| &name.tenant);
         names.any(|name| Some(&name.tenant) != first)
+    }
+
+    /// Whether resources take its tokens: the token endpoint alone takes those of trusted issuers.
+    pub fn is_for_calls(&self) -> bool {
+        !self.name.starts_with(TRUSTED)
     }
 
     /// Whether a token could be from both.

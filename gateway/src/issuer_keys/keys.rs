@@ -228,6 +228,11 @@ impl IssuerKeys {
         self.issuer.keys == KeySource::BuiltIn
     }
 
+    /// Whether calls are verified with them, or only requests to the token endpoint.
+    pub(crate) fn are_for_calls(&self) -> bool {
+        self.issuer.is_for_calls()
+    }
+
     /// The name in the configuration.
     pub(crate) fn name(&self) -> &str {
         &self.issuer.name

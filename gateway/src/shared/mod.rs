@@ -279,12 +279,13 @@ impl Gateway {
         }
     }
 
-    /// Whether the keys of every issuer were requested once since the start. It stays true: an issuer that a reload adds
-    /// does not make the process unready for the others.
+    /// Whether the keys of every issuer of a resource were requested once since the start. It stays true: an issuer that a reload
+    /// adds does not make the process unready for the others.
     pub(crate) fn has_asked_issuers(&self) -> bool {
         if !self.asked_issuers.load(Ordering::Relaxed) {
             let snapshot = self.snapshot();
-            let tried = snapshot.keys.values().all(|keys| keys.was_tried());
+            let mut needed = snapshot.keys.values().filter(|keys| keys.are_for_calls());
+            let tried = needed.all(|keys| keys.was_tried());
             self.asked_issuers.store(tried, Ordering::Relaxed);
         }
         self.asked_issuers.load(Ordering::Relaxed)

@@ -28,6 +28,7 @@ use crate::config::{
         ALLOW_HTTP, CLIENT_CLAIM, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
     },
     files,
+    issuer::TRUSTED,
     model::{Issuer, IssuerName, KeySource, Route, UsedFor},
     reading::{
         reader::{Item, Section, did_you_mean},
@@ -98,7 +99,7 @@ pub(super) fn check_name(name: &str, item: &Item<'_>) {
 }
 
 /// An issuer that the authorization server trusts, as far as its keys and its signatures go: it is read here like those of resources,
-/// which never see it. No resource can name it, because of the dot in its name.
+/// which never see it.
 pub(super) fn trusted(name: &str, section: &Section<'_>, outbound: &Route) -> Option<Issuer> {
     let allow_http = ALLOW_HTTP.read(section);
     let identifier = section.required("issuer", names::FIX);
@@ -107,7 +108,7 @@ pub(super) fn trusted(name: &str, section: &Section<'_>, outbound: &Route) -> Op
     let clock_skew = CLOCK_SKEW.read(section);
     let identifier = identifier?;
     let issuer = Issuer {
-        name: format!("trusted_issuers.{name}"),
+        name: format!("{TRUSTED}{name}"),
         names: vec![IssuerName {
             issuer: identifier.as_str().into(),
             tenant: None,

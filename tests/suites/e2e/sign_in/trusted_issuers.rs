@@ -1,8 +1,11 @@
 //! Issuers that the authorization server trusts come and go with the configuration; their keys are fetched like a cluster wants it.
 
-use e2e::gateway::Gateway;
+use std::time::Duration;
+
 use e2e::gateway::config::Config;
+use e2e::gateway::{Gateway, command};
 use e2e::issuer::Issuer;
+use e2e::process::Process;
 use e2e::sign_in::browser::form;
 use e2e::sign_in::client::call;
 use e2e::sign_in::with_authorization_server;
@@ -11,6 +14,7 @@ use e2e::{eventually, leaks};
 use http::Method;
 use serde_json::{Value, json};
 use test_support::{Key, Token};
+use tokio::net::TcpListener;
 
 /// What a pod presents.
 fn pod(issuer: &Issuer, key: &Key) -> String {
@@ -100,4 +104,49 @@ async fn a_cluster_is_trusted_by_a_reload_and_its_keys_are_fetched_with_its_toke
     .await;
     // What was issued lives on until it expires.
     assert_eq!(call(&gateway, &access).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_trusted_issuer_that_does_not_answer_holds_up_neither_the_start_nor_an_upgrade() {
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    let upstream = Upstream::start().await;
+    let config = with_authorization_server(Config::new(&upstream.url(), &[])).await;
+    let socket = config.folder().join("upgrade.sock");
+    let trusted = json!({
+        "issuer": silent, "jwks_uri": format!("{silent}/keys"),
+        "workloads": [{ "audience": "mcp-gateway", "claims": { "sub": "planner" }, "client": "planner" }],
+    });
+    let planner = json!([{ "id": "planner", "grant_types": "jwt-bearer", "scopes": "tasks:read" }]);
+    let config = config
+        .set("/authorization_server/clients", planner)
+        .set("/authorization_server/trusted_issuers/cluster", trusted)
+        .set("/upgrade_socket", json!(socket))
+        // Longer than anybody waits here.
+        .set("/jwks/fetch", "1m")
+        .set("/jwks/wait", "100ms");
+    let mut gateway = Gateway::start(config).await;
+    let claims = json!({ "iss": silent, "sub": "planner", "aud": "mcp-gateway" });
+    let token = Token::exactly(&Key::es256("first"), json!({}), claims).sign();
+    is_unavailable(&gateway, &token).await;
+    let next = Process::spawn(command(&["run", "--upgrade", "--config"], &gateway.config));
+    let mut last = std::mem::replace(&mut gateway.process, next);
+    let code = last.exit(Duration::from_secs(40)).await.code();
+    assert_eq!(code, Some(0), "{}", gateway.process.output());
+    gateway.readiness(200).await;
+    is_unavailable(&gateway, &token).await;
+}
+
+/// The workload learns that it has to wait, and the operator for whose keys.
+async fn is_unavailable(gateway: &Gateway, token: &str) {
+    let (status, answer) = ask(gateway, token).await;
+    let expected = json!("temporarily_unavailable");
+    assert_eq!((status, &answer["error"]), (503, &expected), "{answer}");
+    let page = gateway.admin("/readyz").await.json();
+    let mut issuers = page["issuers"].as_array().unwrap().iter();
+    let is_named = issuers.any(|issuer| issuer["name"] == "trusted_issuers.cluster");
+    assert!(is_named, "{page}");
+    let words = "the keys of trusted_issuers.cluster cannot be had";
+    gateway.logged(words).await;
 }
