@@ -13,7 +13,7 @@ shift
 root=$PWD/../../..
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  mapfile -t targets < <(sed -n 's/^path = "fuzz_targets\/\(.*\)\.rs"$/\1/p' Cargo.toml)
+  mapfile -t targets < <(sed -n 's/^path = "fuzz_targets\/.*\/\(.*\)\.rs"$/\1/p' Cargo.toml)
 fi
 
 # Instrumentation is an unstable option of the compiler. Sanitizers check unsafe code, and there is none here.
@@ -35,6 +35,8 @@ seeds redirect_uri redirect_uris/good.txt
 seeds redirect_uri redirect_uris/hostile.txt
 seeds authorization_request forms/authorization_requests.txt
 seeds form_body forms/bodies.txt
+seeds assertion grants/assertions.txt
+seeds subject_token grants/subject_tokens.txt
 mkdir -p corpus/configuration
 cp "$root"/config/*.yaml corpus/configuration/
 

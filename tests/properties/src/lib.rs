@@ -36,6 +36,13 @@ mod oauth {
     pub(crate) mod redirect_uri;
 }
 
+/// Tokens of other issuers that become tokens of the authorization server.
+mod grants {
+    pub(crate) mod assertion;
+    mod site;
+    pub(crate) mod subject_token;
+}
+
 /// What clients say of themselves.
 mod clients {
     pub(crate) mod metadata_document;
@@ -55,6 +62,10 @@ pub use condition::condition;
 #[cfg(feature = "configuration")]
 pub use configuration::configuration;
 pub use forwarded::forwarded;
+pub use grants::{
+    assertion::{assertion, takes_assertion},
+    subject_token::{subject_token, takes_subject_token},
+};
 pub use messages::{
     answer_events::answer_events, envelope::envelope, event_stream::event_stream, json::json,
     mcp_headers::mcp_headers,
@@ -89,6 +100,8 @@ pub const ALL: &[Property] = &[
     ("redirect_uri", redirect_uri),
     ("authorization_request", authorization_request),
     ("form_body", form_body),
+    ("assertion", assertion),
+    ("subject_token", subject_token),
     ("event_stream", event_stream),
     ("answer_events", answer_events),
     #[cfg(feature = "configuration")]

@@ -7,6 +7,9 @@ const GOOD: &str = include_str!("../../corpus/redirect_uris/good.txt");
 const REQUESTS: &str = include_str!("../../corpus/forms/authorization_requests.txt");
 const BODIES: &str = include_str!("../../corpus/forms/bodies.txt");
 
+const ASSERTIONS: &str = include_str!("../../corpus/grants/assertions.txt");
+const SUBJECT_TOKENS: &str = include_str!("../../corpus/grants/subject_tokens.txt");
+
 /// How many inputs are generated for each property.
 const GENERATED: usize = 5_000;
 
@@ -31,6 +34,31 @@ fn answers_to_authorization_requests_go_to_registered_redirect_uris() {
 #[test]
 fn forms_are_read_as_other_parsers_read_them() {
     generated(lines(BODIES), properties::form_body);
+}
+
+#[test]
+fn assertions_give_what_they_say_and_no_more() {
+    taken_as_listed(ASSERTIONS, properties::takes_assertion);
+    generated(tokens(ASSERTIONS), properties::assertion);
+}
+
+#[test]
+fn exchanged_tokens_give_what_they_say_and_no_more() {
+    taken_as_listed(SUBJECT_TOKENS, properties::takes_subject_token);
+    generated(tokens(SUBJECT_TOKENS), properties::subject_token);
+}
+
+/// Each line says first whether it is taken.
+fn taken_as_listed(file: &'static str, takes: fn(&[u8]) -> bool) {
+    let expected = lines(file).map(|line| line.starts_with("taken\t"));
+    for ((token, expected), line) in tokens(file).zip(expected).zip(lines(file)) {
+        assert_eq!(takes(token.as_bytes()), expected, "{line}");
+    }
+}
+
+fn tokens(file: &'static str) -> impl Iterator<Item = String> {
+    let tokens = lines(file).filter_map(|line| line.split_once('\t'));
+    tokens.map(|(_, token)| token.replace('\t', "\n"))
 }
 
 fn lines(file: &'static str) -> impl Iterator<Item = &'static str> {
