@@ -71,9 +71,6 @@ pub struct IssuerName {
     pub tenant: Option<Arc<str>>,
 }
 
-/// With what the names of issuers begin that only the authorization server trusts. No resource can name one, because of the dot.
-pub(super) const TRUSTED: &str = "trusted_issuers.";
-
 impl Issuer {
     /// Its name in a token with this `iss`.
     pub fn named(&self, iss: &str) -> Option<&IssuerName> {
@@ -95,7 +92,7 @@ impl Issuer {
 
     /// Whether resources take its tokens: the token endpoint alone takes those of trusted issuers.
     pub fn is_for_calls(&self) -> bool {
-        !self.name.starts_with(TRUSTED)
+        self.used_for == UsedFor::Resources
     }
 
     /// Whether a token could be from both.

@@ -28,7 +28,6 @@ use crate::config::{
         ALLOW_HTTP, CLIENT_CLAIM, CLOCK_SKEW, MAX_LIFETIME, SCOPE_CLAIM, SUBJECT_CLAIM, TOKEN_TYPES,
     },
     files,
-    issuer::TRUSTED,
     model::{Issuer, IssuerName, KeySource, Route, UsedFor},
     reading::{
         reader::{Item, Section, did_you_mean},
@@ -108,7 +107,8 @@ pub(super) fn trusted(name: &str, section: &Section<'_>, outbound: &Route) -> Op
     let clock_skew = CLOCK_SKEW.read(section);
     let identifier = identifier?;
     let issuer = Issuer {
-        name: format!("{TRUSTED}{name}"),
+        // No resource can name it, because of the dot.
+        name: format!("trusted_issuers.{name}"),
         names: vec![IssuerName {
             issuer: identifier.as_str().into(),
             tenant: None,

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use mcp_gateway_core::scope::ScopeSet;
+use mcp_gateway_core::scope_prefix::ScopePrefixes;
 use mcp_gateway_core::time::UnixTime;
 use mcp_gateway_core::token::algorithm::Algorithm;
 use mcp_gateway_core::token::issuer_profile::IssuerProfile;
@@ -113,6 +114,7 @@ fn resource(uri: &str) -> ResourceProfile {
         uri: uri.to_owned(),
         name: None,
         required: ScopeSet::default(),
+        scope_prefixes: ScopePrefixes::default(),
         scopes: ["tasks:read", "tasks:write"].map(scope).to_vec(),
     }
 }
