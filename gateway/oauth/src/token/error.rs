@@ -72,8 +72,6 @@ pub enum TokenError {
     GrantEnded,
     /// An old refresh token was used again. Its grant is ended.
     RefreshTokenReused,
-    /// It is newer than the store: somebody restored an older copy of the store.
-    RefreshTokenNewer,
     /// It was issued to another client.
     RefreshTokenOfAnotherClient,
     /// An access token was issued to another client.
@@ -148,7 +146,7 @@ const LATER_TEXT: &str = "The authorization server cannot answer now. Try again 
 
 impl TokenError {
     /// All of them.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 49] = [
         Self::RequestMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeUnsupported,
@@ -172,7 +170,6 @@ impl TokenError {
         Self::GrantExpired,
         Self::GrantEnded,
         Self::RefreshTokenReused,
-        Self::RefreshTokenNewer,
         Self::RefreshTokenOfAnotherClient,
         Self::AccessTokenOfAnotherClient,
         Self::SubjectNotAllowed,
@@ -253,7 +250,6 @@ impl TokenError {
             Self::GrantExpired => (BAD, GRANT, REFRESH_TEXT, "grant_expired"),
             Self::GrantEnded => (BAD, GRANT, REFRESH_TEXT, "grant_ended"),
             Self::RefreshTokenReused => (BAD, GRANT, REFRESH_TEXT, "refresh_token_reused"),
-            Self::RefreshTokenNewer => (BAD, GRANT, REFRESH_TEXT, "refresh_token_newer"),
             Self::RefreshTokenOfAnotherClient => {
                 (BAD, GRANT, REFRESH_TEXT, "refresh_token_of_another_client")
             }
