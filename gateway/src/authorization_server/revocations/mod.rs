@@ -2,13 +2,15 @@
 //! refuse such tokens at once, and end open listening streams.
 //!
 //! The map is in memory, filled from the store at the start. An entry leaves when the last token of its grant has expired. While
-//! nothing is revoked, asking costs one atomic read. Of grants that have no place in the map, a digest is kept; and where digests have
-//! no place either, the store is asked, as long as there may be any.
+//! nothing is revoked, asking costs one atomic read. Grants that have no place in the map are in a filter ([`left_out`]), which takes a
+//! few others for them: a store in this process decides about those. One on another machine is not asked for each call, so these few
+//! are refused until the last token of the grants without a place has expired.
+
+mod left_out;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     fmt,
-    hash::{BuildHasher, RandomState},
     sync::{
         PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -20,17 +22,15 @@ use mcp_gateway_core::{time::UnixTime, token::grant::GrantId};
 use mcp_gateway_oauth::{grant::machine, id::Id};
 use tokio::sync::watch;
 
+use self::left_out::LeftOut;
+
 /// The most grants whose end is remembered in memory: about 50 MB. The store has all of them.
 const MOST: usize = 500_000;
 
 /// How long an entry stays after the last token expired: the clock may be set back a little.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// The most digests of grants without a place: about 150 MB. A client that revokes its own tokens as fast as a store writes them does
-/// not fill this within the lifetime of a token.
-const MOST_DIGESTS: usize = 8_000_000;
-
-/// Asks the store whether the tokens of a grant are refused. A store that does not answer refuses them.
+/// Asks the store whether the tokens of a grant are refused. A store that cannot say so at once refuses them.
 type Lookup = Box<dyn Fn(&GrantId) -> bool + Send + Sync>;
 
 /// Grants that have ended.
@@ -40,8 +40,6 @@ pub(crate) struct Revocations {
     any: AtomicBool,
     ended: RwLock<Ended>,
     store: Option<Lookup>,
-    /// Makes the digests. Nobody knows its keys, so nobody can find grants with the same one.
-    digests: RandomState,
     changes: watch::Sender<()>,
 }
 
@@ -50,12 +48,10 @@ pub(crate) struct Revocations {
 struct Ended {
     until: HashMap<GrantId, UnixTime>,
     order: BTreeSet<(UnixTime, GrantId)>,
-    /// Digests of grants that had no place.
-    left_out: HashSet<u64>,
+    /// Grants that had no place.
+    left_out: LeftOut,
     /// When the last token of these grants expires.
     left_out_until: Option<UnixTime>,
-    /// Whether one had no place there either.
-    has_more: bool,
 }
 
 impl fmt::Debug for Revocations {
@@ -65,7 +61,7 @@ impl fmt::Debug for Revocations {
 }
 
 impl Revocations {
-    /// None yet. `lookup` asks the store for those that will have no place in memory.
+    /// None yet. `lookup` asks the store for those that may be among the grants without a place.
     pub(crate) fn with_store(lookup: impl Fn(&GrantId) -> bool + Send + Sync + 'static) -> Self {
         Self {
             store: Some(Box::new(lookup)),
@@ -80,10 +76,9 @@ impl Revocations {
 
     fn is_among_ended(&self, grant: &GrantId) -> bool {
         let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
-        let is_known = ended.has(grant, &self.digests);
-        let has_more = ended.has_more;
+        let (is_known, may_be_left_out) = (ended.has(grant), ended.may_be_left_out(grant));
         drop(ended);
-        is_known || has_more && self.store.as_ref().is_none_or(|lookup| lookup(grant))
+        is_known || may_be_left_out && self.store.as_ref().is_none_or(|lookup| lookup(grant))
     }
 
     /// From now on, refuses the tokens of these grants, which are in the store. Each is remembered until its last token has expired.
@@ -100,14 +95,14 @@ impl Revocations {
         ended.forget_until(now);
         let was_complete = ended.left_out_until.is_none();
         for (grant, until) in grants {
-            ended.insert(grant, until.plus(MARGIN), &self.digests);
+            ended.insert(grant, until.plus(MARGIN));
         }
         let is_complete = ended.left_out_until.is_none();
         self.any.store(!ended.is_empty(), Ordering::Release);
         drop(ended);
         if was_complete && !is_complete {
             tracing::warn!(
-                "more than {MOST} grants have ended whose tokens have not expired: of further ones only digests are kept"
+                "more than {MOST} grants have ended whose tokens have not expired: further ones are kept in a filter, by which a few other tokens may be refused"
             );
         }
         self.changes.send_replace(());
@@ -128,14 +123,15 @@ impl Revocations {
 
 impl Ended {
     /// By its own id, or with all tokens of a machine.
-    fn has(&self, grant: &GrantId, digests: &RandomState) -> bool {
+    fn has(&self, grant: &GrantId) -> bool {
         let all = machine::of_all(Id::new(*grant));
-        let ids = [grant, all.as_bytes()];
-        ids.iter().any(|id| self.until.contains_key(*id))
-            || self.left_out_until.is_some()
-                && ids
-                    .iter()
-                    .any(|id| self.left_out.contains(&digests.hash_one(*id)))
+        self.until.contains_key(grant) || self.until.contains_key(all.as_bytes())
+    }
+
+    /// The same among those without a place.
+    fn may_be_left_out(&self, grant: &GrantId) -> bool {
+        let all = machine::of_all(Id::new(*grant));
+        self.left_out.may_have(grant) || self.left_out.may_have(all.as_bytes())
     }
 
     fn is_empty(&self) -> bool {
@@ -143,7 +139,7 @@ impl Ended {
     }
 
     /// The later end counts.
-    fn insert(&mut self, grant: GrantId, until: UnixTime, digests: &RandomState) {
+    fn insert(&mut self, grant: GrantId, until: UnixTime) {
         let known = self.until.get(&grant).copied();
         if known.is_some_and(|known| known >= until) {
             return;
@@ -151,20 +147,12 @@ impl Ended {
         if let Some(known) = known {
             self.order.remove(&(known, grant));
         } else if self.until.len() >= MOST {
-            self.leave_out(digests.hash_one(grant), until);
+            self.left_out_until = self.left_out_until.max(Some(until));
+            self.left_out.insert(&grant);
             return;
         }
         self.until.insert(grant, until);
         self.order.insert((until, grant));
-    }
-
-    fn leave_out(&mut self, digest: u64, until: UnixTime) {
-        self.left_out_until = self.left_out_until.max(Some(until));
-        let has_room = self.left_out.len() < MOST_DIGESTS;
-        if has_room {
-            self.left_out.insert(digest);
-        }
-        self.has_more |= !has_room;
     }
 
     fn forget_until(&mut self, now: UnixTime) {
@@ -176,8 +164,7 @@ impl Ended {
         }
         self.left_out_until = self.left_out_until.filter(|until| *until > now);
         if self.left_out_until.is_none() {
-            self.left_out = HashSet::new();
-            self.has_more = false;
+            self.left_out.clear();
         }
     }
 }
@@ -249,15 +236,19 @@ mod tests {
         let all = (0..MOST).map(|number| (grant(number), at(100)));
         revocations.revoke(all, at(0));
         assert!(!revocations.is_revoked(&grant(MOST)));
-        assert_eq!(asked.load(Ordering::Relaxed), 0, "the map is complete");
-        revocations.revoke([(grant(MOST), at(200))], at(0));
-        assert!(revocations.is_revoked(&grant(0)) && revocations.is_revoked(&grant(MOST)));
+        revocations.revoke([(grant(MOST), at(200)), (grant(MOST + 1), at(100))], at(0));
+        assert!(revocations.is_revoked(&grant(0)));
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "the map has it");
+        assert!(revocations.is_revoked(&grant(MOST)));
+        // The store knows better than the filter.
         assert!(!revocations.is_revoked(&grant(MOST + 1)));
-        assert_eq!(asked.load(Ordering::Relaxed), 0, "the digests are complete");
-        // As if there was no place for another digest.
-        revocations.ended.write().unwrap().has_more = true;
-        assert!(!revocations.is_revoked(&grant(MOST + 1)));
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert!(!revocations.is_revoked(&grant(MOST + 2)));
+        assert_eq!(
+            asked.load(Ordering::Relaxed),
+            2,
+            "the filter does not have it"
+        );
         revocations.forget_expired(at(160));
         assert!(revocations.is_revoked(&grant(MOST)) && !revocations.is_revoked(&grant(0)));
         revocations.forget_expired(at(260));
