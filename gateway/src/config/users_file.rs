@@ -24,7 +24,7 @@ use super::{
         environment::Environment,
         finding::Finding,
         positions::Positions,
-        reader::{Item, Reader, Section},
+        reader::{EMPTY, Item, Reader, Section},
         text::BYTE_ORDER_MARK,
         values::values,
     },
@@ -164,6 +164,12 @@ fn user(section: Section<'_>) -> Option<User> {
     let name = name.and_then(|name| name.text());
     let hash = section.required("password", HASH_FIX);
     let hash = hash.and_then(|hash| password(&hash));
+    if let Some(item) = section.raw("scopes").filter(Item::is_null) {
+        item.report(
+            EMPTY,
+            "List the scopes, write [] for none, or remove the key: then the user can allow everything",
+        );
+    }
     let scopes = section.get("scopes").map(|_| scopes(&section));
     let subject = section.text("subject");
     let made = made(&section, name.as_deref(), subject.as_deref(), hash, scopes);
@@ -300,6 +306,10 @@ mod tests {
             (
                 format!("{one}    subject: ' x'\n"),
                 "users.yaml:4:5: users[0].subject: must have 1 to 64 visible characters",
+            ),
+            (
+                format!("{one}    scopes:\n"),
+                "users.yaml:4:5: users[0].scopes: must not be empty.",
             ),
             (
                 format!("{one}    scope: [read]\n"),

@@ -13,7 +13,7 @@ use mcp_gateway_core::{
     token::{algorithm::Algorithm, claim_path::ClaimPath, jose::IGNORABLE},
 };
 
-pub(super) use self::claims::claim;
+pub(super) use self::{claims::claim, names::refuse_no_issuer};
 use self::{
     claims::{claims, one_claim},
     names::refuse_exposed,

@@ -494,6 +494,15 @@ impl<'a> Section<'a> {
             .unwrap_or_default()
     }
 
+    /// Reports each of these keys that is written without a value, or with an empty list or mapping. For rules: one reader takes an empty
+    /// rule for "everybody", the other for "nobody".
+    pub(crate) fn refuse_vacant(&self, keys: &[&'static str], fix: &str) {
+        let written = keys.iter().filter_map(|key| self.raw(key));
+        for vacant in written.filter(Item::is_vacant) {
+            vacant.report(EMPTY, fix);
+        }
+    }
+
     /// Text below a key.
     pub(crate) fn text(&self, key: &'static str) -> Option<String> {
         self.get(key)?.text()
@@ -528,7 +537,14 @@ impl<'a> Section<'a> {
             if known.iter().any(|known| *known == key) {
                 continue;
             }
-            let fix = match similar::nearest(&key, known.iter().copied()) {
+            // `client_secret` instead of `client_secret_file`.
+            let longer = known.iter().find(|known| {
+                known
+                    .strip_prefix(&*key)
+                    .is_some_and(|rest| rest.starts_with('_'))
+            });
+            let near = similar::nearest(&key, known.iter().copied());
+            let fix = match longer.copied().or(near) {
                 Some(near) => did_you_mean(near),
                 None => format!("Known keys here: {}", sorted(&known).join(", ")),
             };
@@ -558,6 +574,7 @@ fn alternatives(words: &[&str]) -> String {
 fn sorted(known: &[&'static str]) -> Vec<&'static str> {
     let mut sorted = known.to_vec();
     sorted.sort_unstable();
+    sorted.dedup();
     sorted
 }
 

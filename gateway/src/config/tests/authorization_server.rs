@@ -426,7 +426,27 @@ fn each_mistake_in_the_section_is_a_finding_at_its_place() {
         ),
         (
             "machines: { enabled: true, scopes: [] }",
-            "machines.enabled needs `initial_access_token_file` or `scopes`: otherwise strangers get every scope",
+            "machines.scopes must not be empty",
+        ),
+        (
+            "machines: { enabled: true, initial_access_token_file: secret, scopes: }",
+            "machines.scopes must not be empty",
+        ),
+        (
+            "metadata_documents: { domains: [] }",
+            "metadata_documents.domains must not be empty",
+        ),
+        (
+            "registration: { redirect_schemes: }",
+            "registration.redirect_schemes must not be empty",
+        ),
+        (
+            "introspection: [{ id: a, secret_file: secret, resources: [] }]",
+            "introspection[0].resources must not be empty",
+        ),
+        (
+            "clients: [{ id: a, redirect_uris: 'https://a.example/cb', scopes: }]",
+            "clients[0].scopes must not be empty",
         ),
         (
             "metadata_documents: { fetch: false, shipped: false }",

@@ -204,11 +204,11 @@ fn every_mistake_is_found() {
         ),
         (
             other("preset: google"),
-            "may_sign_in required for this `preset`: everybody has an account there",
+            "may_sign_in required for this provider: everybody has an account there",
         ),
         (
             other("preset: github"),
-            "may_sign_in required for this `preset`: everybody has an account there",
+            "may_sign_in required for this provider: everybody has an account there",
         ),
         (
             other(&format!(
@@ -252,6 +252,26 @@ fn every_mistake_is_found() {
             format!("{good}, refresh: never"),
             "refresh must be `session` or `provider`",
         ),
+        (
+            format!("{good}, may_sign_in: {{ domains: '@example.com' }}"),
+            "may_sign_in.domains a domain must have only letters, digits, - and .",
+        ),
+        (
+            other("issuer: 'https://accounts.google.com'"),
+            "may_sign_in required for this provider: everybody has an account there",
+        ),
+        (
+            other("preset: entra, issuer: 'https://login.microsoftonline.com/common/v2.0'"),
+            "issuer no token has this issuer",
+        ),
+        (
+            other("issuer: 'https://login.example/.well-known/openid-configuration'"),
+            "issuer must be the issuer identifier, not the URL of its metadata",
+        ),
+        (
+            other("preset: auth0, issuer: 'https://a.auth0.com'"),
+            "issuer must end with a slash: the issuer of Auth0 does",
+        ),
         (format!("{good}, colour: red"), "colour unknown key"),
     ] {
         assert_eq!(found(&with(&keys)), [expected], "{keys}");
@@ -285,4 +305,63 @@ fn what_people_may_allow_is_kept_as_clients_read_it() {
         rules.by_claim[0].scopes.to_string(),
         "api://tasks/read api://tasks/write"
     );
+}
+
+#[test]
+fn a_rule_that_is_written_and_empty_is_a_finding() {
+    let good = "issuer: 'https://login.example', client_secret_file: secret";
+    for (keys, place) in [
+        ("may_sign_in: { groups: [] }", "may_sign_in.groups"),
+        ("may_sign_in: { domains: }", "may_sign_in.domains"),
+        (
+            "may_sign_in: { groups: g, subjects: [] }",
+            "may_sign_in.subjects",
+        ),
+        ("may_sign_in: { condition: }", "may_sign_in.condition"),
+        ("may_sign_in: {}", "may_sign_in"),
+        ("may_sign_in: ", "may_sign_in"),
+        ("grants: ", "grants"),
+        ("grants: {}", "grants"),
+        ("grants: { scopes: [] }", "grants.scopes"),
+        ("grants: { scopes: read, by_claim: [] }", "grants.by_claim"),
+        (
+            "grants: { by_claim: [{ claim: a, value: b, scopes: }] }",
+            "grants.by_claim[0].scopes",
+        ),
+        ("tenants: []", "tenants"),
+    ] {
+        let expected = format!("{place} must not be empty");
+        assert_eq!(
+            found(&with(&format!("{good}, {keys}"))),
+            [expected],
+            "{keys}"
+        );
+    }
+    let lists = "may_sign_in: { domains: [], groups: [], subjects: [] }";
+    assert_eq!(found(&with(&format!("{good}, {lists}"))).len(), 3);
+    let google = "preset: google, client_secret_file: secret, may_sign_in: { domains: [] }";
+    assert_eq!(
+        found(&with(google)),
+        ["may_sign_in.domains must not be empty"]
+    );
+}
+
+#[test]
+fn a_key_that_is_almost_right_is_named_and_known_keys_are_named_once() {
+    let fix = |keys: &str| {
+        let text = with(&format!("issuer: 'https://login.example', {keys}"));
+        let findings = parse(&text, files().path(), &Environment::default()).unwrap_err();
+        findings
+            .into_iter()
+            .find(|finding| finding.problem == "unknown key")
+            .unwrap()
+            .fix
+    };
+    assert_eq!(
+        fix("client_secret: hunter2"),
+        "Did you mean `client_secret_file`?"
+    );
+    let known = fix("colour: red, client_secret_file: secret");
+    assert_eq!(known.matches("issuer").count(), 1, "{known}");
+    assert_eq!(known.matches("tenants").count(), 1, "{known}");
 }

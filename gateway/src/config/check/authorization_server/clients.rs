@@ -64,6 +64,10 @@ pub(super) fn resource_servers<'a>(
             .filter_map(|item| Some((item.clone(), item.text()?)))
             .collect();
         compared.resources.extend(named.iter().cloned());
+        section.refuse_vacant(
+            &["resources"],
+            "List the resources, or remove the key: then it can ask about all",
+        );
         section.finish();
         let (id, item) = id?;
         let server = ResourceServer {
@@ -109,7 +113,7 @@ fn client<'a>(
         (grant_types.client_credentials, "client_credentials"),
         (grant_types.jwt_bearer, "jwt-bearer"),
     ] {
-        if has && scopes.as_ref().is_none_or(ScopeSet::is_empty) {
+        if has && section.raw("scopes").is_none() {
             refuse_without_scopes(section, grant_type);
         }
     }
@@ -300,6 +304,10 @@ fn grant_types(section: &Section<'_>) -> GrantTypes {
 
 /// `scopes` of a client or of machines; none where the key is missing.
 pub(super) fn scopes<'a>(section: &Section<'a>, compared: &mut Items<'a>) -> Option<ScopeSet> {
+    section.refuse_vacant(
+        &["scopes"],
+        "List the scopes, or remove the key if its default is meant",
+    );
     section.get("scopes")?;
     let items = section.one_or_many("scopes").into_iter();
     let listed: Vec<_> = items

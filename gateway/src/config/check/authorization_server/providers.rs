@@ -25,7 +25,7 @@ use crate::config::{
     authorization_server::providers::{ConfiguredProvider, ProviderProof},
     check::{
         common::{ca_file, quoted, without_repeats},
-        issuers::{claim, is_name},
+        issuers::{claim, is_name, refuse_no_issuer},
         policy::condition,
     },
     declaration::authorization_server::providers::{PRESET, REFRESH, UNANNOUNCED_PKCE},
@@ -47,6 +47,14 @@ const MAX_TEXT: usize = 256;
 
 const ISSUER_FORM: &str =
     "Write the issuer of the provider's metadata, such as https://login.example.com";
+
+/// Where anybody can have an account, whatever the preset: of Google, Apple, GitLab and Microsoft's own tenant of personal accounts.
+const OPEN_TO_EVERYBODY: [&str; 4] = [
+    "https://accounts.google.com",
+    "https://appleid.apple.com",
+    "https://gitlab.com",
+    "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+];
 
 const TENANT_FORM: &str =
     "Write the Directory (tenant) ID, such as 0f3c1a7e-5b2d-4c6e-9a41-7d2f8e6b5c10";
@@ -94,7 +102,11 @@ fn provider<'a>(section: &Section<'a>, compared: &mut Items<'a>) -> Option<Confi
         Some(item) => claim(&item),
         None => preset.row().groups_claim.map(ClaimPath::named),
     };
-    let may_sign_in = may_sign_in(section, preset, groups_claim.as_ref());
+    let has_strangers = preset.row().has_strangers
+        || issuer
+            .as_deref()
+            .is_some_and(|issuer| OPEN_TO_EVERYBODY.contains(&issuer.trim_end_matches('/')));
+    let may_sign_in = may_sign_in(section, (preset, has_strangers), groups_claim.as_ref());
     let scope_rules = grants(section, compared);
     let label = label(section, preset);
     let asked = asked(section, preset);
@@ -170,7 +182,11 @@ fn tenants(section: &Section<'_>, preset: Preset) -> Vec<String> {
             Some((item, tenant))
         });
     let listed = without_repeats(listed.collect());
-    let is_missing = section.get("tenants").is_none() && section.get("issuer").is_none();
+    section.refuse_vacant(
+        &["tenants"],
+        "List the ids of the tenants, or remove the key",
+    );
+    let is_missing = section.raw("tenants").is_none() && section.get("issuer").is_none();
     if is_missing && preset == Preset::Entra {
         section.report_at("tenants", "required for entra", TENANT_FORM);
     }
@@ -199,7 +215,11 @@ fn issuer(section: &Section<'_>, preset: Preset, tenants: &[String]) -> Option<S
             "`tenants` needs {tenantid} in the issuer, and {tenantid} needs `tenants`",
             "Write both, or neither",
         ),
-        Ok(_) => {}
+        Ok(_) if preset == Preset::Auth0 && !issuer.ends_with('/') => item.report(
+            "must end with a slash: the issuer of Auth0 does",
+            "Add the slash, as in https://example.eu.auth0.com/",
+        ),
+        Ok(url) => refuse_no_issuer(&item, &url),
     }
     Some(issuer)
 }
@@ -270,10 +290,17 @@ fn proof(section: &Section<'_>, preset: Preset) -> Option<ProviderProof> {
 
 fn may_sign_in(
     section: &Section<'_>,
-    preset: Preset,
+    (preset, has_strangers): (Preset, bool),
     groups_claim: Option<&ClaimPath>,
 ) -> MaySignIn {
+    section.refuse_vacant(
+        &["may_sign_in"],
+        "Write who can sign in below it. Without the key, everybody with an account there can",
+    );
     let own = section.section("may_sign_in");
+    let lists = ["domains", "subjects", "organizations", "teams", "groups"];
+    own.refuse_vacant(&lists, "List one, or remove the key: then it asks nothing");
+    own.refuse_vacant(&["condition"], "Write a condition, or remove the key");
     let lower = |key| {
         let listed = texts(&own, key).into_iter();
         listed
@@ -291,18 +318,16 @@ fn may_sign_in(
             .and_then(|item| claims_condition(&item)),
     };
     refuse_useless(&own, &rules, preset, groups_claim);
-    // What is written and cannot be read has a finding of its own.
-    let lists = ["domains", "subjects", "organizations", "teams", "groups"];
-    let is_listed = |key| !own.one_or_many(key).is_empty();
-    let is_written = own.get("condition").is_some() || lists.into_iter().any(is_listed);
     own.finish();
-    if rules.is_empty() && !is_written && preset.row().has_strangers {
+    // What is written and cannot be read has a finding of its own.
+    if section.raw("may_sign_in").is_none() && has_strangers {
         section.report_at(
             "may_sign_in",
-            "required for this `preset`: everybody has an account there",
+            "required for this provider: everybody has an account there",
             match preset {
                 Preset::GitHub => "Set `organizations`, `teams` or `subjects` below it",
-                _ => "Set `domains` below it to the domains of the company",
+                Preset::Google => "Set `domains` below it to the domains of the company",
+                _ => "Write who can sign in below it. For Google, use `preset: google`",
             },
         );
     }
@@ -324,6 +349,17 @@ fn refuse_useless(
                 Preset::GitHub => "Use `organizations` or `teams`",
                 _ => "Use `tenants`, `groups`, or app roles with `condition`",
             },
+        );
+    }
+    let is_domain = |text: &String| {
+        text.chars()
+            .all(|character| character.is_alphanumeric() || "-.".contains(character))
+    };
+    if !rules.domains.iter().all(is_domain) {
+        own.report_at(
+            "domains",
+            "a domain must have only letters, digits, - and .",
+            "Write what follows the @, such as example.com",
         );
     }
     if !rules.groups.is_empty() && groups_claim.is_none() {
@@ -363,8 +399,13 @@ fn claims_condition(item: &Item<'_>) -> Option<Condition> {
 }
 
 fn grants<'a>(section: &Section<'a>, compared: &mut Items<'a>) -> Option<ScopeRules> {
+    section.refuse_vacant(
+        &["grants"],
+        "Set `scopes` or `by_claim` below it. Without the key, people can allow everything",
+    );
     section.get("grants")?;
     let own = section.section("grants");
+    own.refuse_vacant(&["by_claim"], "List one, or remove the key");
     let everybody = scopes(&own, compared).unwrap_or_default();
     let by_claim = own.list("by_claim").into_iter().filter_map(|item| {
         let section = item.section();
@@ -387,8 +428,10 @@ fn by_claim<'a>(section: &Section<'a>, compared: &mut Items<'a>) -> Option<Scope
     let value = section
         .required("value", "Write the value of the claim")
         .and_then(|item| item.text());
-    let given = section.required("scopes", "List the scopes");
-    let scopes = given.and_then(|_| scopes(section, compared));
+    if section.raw("scopes").is_none() {
+        section.required("scopes", "List the scopes");
+    }
+    let scopes = scopes(section, compared);
     Some(ScopesByClaim {
         claim: named?,
         value: value?,

@@ -18,7 +18,7 @@ use crate::config::{
     },
     files,
     model::PublicUrl,
-    reading::reader::{Item, Section},
+    reading::reader::{EMPTY, Item, Section},
 };
 
 const SCHEME_FORM: &str = "Write the part before the colon in lower case, such as com.example.app. https, and http with a loopback host, need not be listed";
@@ -29,7 +29,14 @@ const MAX_NAME: usize = 80;
 /// Reads `registration`: the settings, and the private-use schemes of redirect URIs.
 pub(super) fn registration(section: Section<'_>) -> (Registration, Vec<String>) {
     let registration = Registration::read(&section);
-    let is_listed = section.get("redirect_schemes").is_some();
+    let written = section.raw("redirect_schemes");
+    if let Some(item) = written.as_ref().filter(|item| item.is_null()) {
+        item.report(
+            EMPTY,
+            "List the schemes, write [] for none, or remove the key",
+        );
+    }
+    let is_listed = written.is_some();
     let items = section.one_or_many("redirect_schemes").into_iter();
     let listed = items.filter_map(|item| {
         let scheme = scheme(&item)?;
@@ -64,9 +71,9 @@ pub(super) fn machines<'a>(section: Section<'a>, compared: &mut Items<'a>) -> Ma
         initial_access_token_file: token.and_then(|item| secret_file(&item)),
         scopes: scopes(&section, compared),
     };
-    let is_bounded = machines.initial_access_token_file.is_some()
-        || (machines.scopes.as_ref()).is_some_and(|scopes| !scopes.is_empty());
-    if machines.enabled && !is_bounded && section.get("initial_access_token_file").is_none() {
+    let is_bounded =
+        section.get("initial_access_token_file").is_some() || section.raw("scopes").is_some();
+    if machines.enabled && !is_bounded {
         section.report_at(
             "enabled",
             "needs `initial_access_token_file` or `scopes`: otherwise strangers get every scope",
@@ -79,6 +86,10 @@ pub(super) fn machines<'a>(section: Section<'a>, compared: &mut Items<'a>) -> Ma
 
 /// Reads `metadata_documents`.
 pub(super) fn metadata_documents(section: Section<'_>) -> MetadataDocuments {
+    section.refuse_vacant(
+        &["domains"],
+        "List one, or remove the key: then every domain is accepted",
+    );
     let documents = MetadataDocuments {
         enabled: DOCUMENTS.read(&section),
         domains: hosts(&section, "domains"),

@@ -91,7 +91,19 @@ fn trusted_issuer<'a>(
     let exchange = section
         .get("exchange")
         .map(|item| exchange(item.section(), around.clients, compared));
-    if id_jag.is_none() && section.get("workloads").is_none() && exchange.is_none() {
+    for (key, fix) in [
+        (
+            "id_jag",
+            "Write `id_jag: {}` for the defaults, or remove the key",
+        ),
+        ("exchange", "Set `audiences` below it, or remove the key"),
+    ] {
+        if let Some(item) = section.raw(key).filter(Item::is_null) {
+            item.report(EMPTY, fix);
+        }
+    }
+    let uses = ["id_jag", "workloads", "exchange"];
+    if uses.into_iter().all(|key| section.raw(key).is_none()) {
         section.report(
             "is trusted for nothing",
             "Write `id_jag: {}`, `workloads` or `exchange`",
@@ -136,7 +148,7 @@ fn workloads<'a>(
     compared: &mut Items<'a>,
 ) -> Vec<WorkloadRule> {
     let items = section.list("workloads");
-    if section.get("workloads").is_some() && !(1..=MAX_WORKLOADS).contains(&items.len()) {
+    if section.raw("workloads").is_some() && !(1..=MAX_WORKLOADS).contains(&items.len()) {
         section.report_at(
             "workloads",
             format_args!("must list 1 to {MAX_WORKLOADS} rules"),
@@ -170,6 +182,8 @@ fn workload<'a>(
             "is for everybody who gets a token of this issuer",
             "Name the workload with `claims` or `condition`: with many issuers anybody can ask for any audience",
         );
+    } else {
+        section.refuse_vacant(&["claims", "condition"], EMPTY_FIX);
     }
     let client = section.required("client", "Write the id of a client in `clients`");
     let client = client.and_then(|item| {
@@ -223,7 +237,9 @@ fn exchange<'a>(
     compared: &mut Items<'a>,
 ) -> ExchangeTrust {
     let fix = "List the aud values of the tokens";
-    section.required("audiences", fix);
+    if section.raw("audiences").is_none() {
+        section.required("audiences", fix);
+    }
     let audiences = texts(&section, "audiences");
     let named = section.one_or_many("clients").into_iter();
     let named = named.filter_map(|item| {
@@ -232,7 +248,7 @@ fn exchange<'a>(
         Some((item, id))
     });
     let named = without_repeats(named.collect());
-    refuse_empty(&section, "clients");
+    section.refuse_vacant(&["clients"], EMPTY_FIX);
     let trust = ExchangeTrust {
         audiences,
         clients: named,
@@ -274,13 +290,7 @@ fn known_client(
 fn texts(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let items = section.one_or_many(key).into_iter();
     let listed = items.filter_map(|item| Some((item.clone(), item.text()?)));
-    refuse_empty(section, key);
+    // An empty list would mean everybody.
+    section.refuse_vacant(&[key], EMPTY_FIX);
     without_repeats(listed.collect())
-}
-
-/// An empty list would mean everybody.
-fn refuse_empty(section: &Section<'_>, key: &'static str) {
-    if let Some(item) = section.get(key).filter(Item::is_vacant) {
-        item.report(EMPTY, EMPTY_FIX);
-    }
 }

@@ -103,19 +103,24 @@ pub(super) fn name(item: &Item<'_>, has_tenants: bool, allow_http: bool) -> Opti
     let example = for_tenant(&written, SOME_TENANT);
     let url = item.parsed(|_| HttpUrl::without_query(&example), FIX)?;
     refuse_exposed(item, &url, allow_http);
+    refuse_no_issuer(item, &url);
+    Some(written)
+}
+
+/// Refuses URLs that are written in place of an issuer, and are the issuer of no token.
+pub(in crate::config::check) fn refuse_no_issuer(item: &Item<'_>, url: &HttpUrl) {
     if format!("{}/", url.path).contains("/.well-known/") {
         item.report(
             "must be the issuer identifier, not the URL of its metadata",
             "Write the exact `issuer` value from the document at this URL",
         );
     }
-    if url.path.split('/').any(|segment| segment == "*") || is_of_many_tenants(&url) {
+    if url.path.split('/').any(|segment| segment == "*") || is_of_many_tenants(url) {
         item.report(
             "no token has this issuer",
             format_args!("Write {TENANT} for the tenant, and list the tenants in `tenants`"),
         );
     }
-    Some(written)
 }
 
 fn refuse_wrong_template(item: &Item<'_>, written: &str, has_tenants: bool) {

@@ -69,7 +69,7 @@ pub(super) fn provider() -> Table {
             optional(
                 "tenants",
                 one_or_many(Kind::Text),
-                "Ids of the tenants whose accounts can sign in. Required for entra.",
+                "Ids of the tenants whose accounts can sign in. Required for entra, unless issuer names one tenant.",
             ),
             required("client_id", Kind::Text, "Our client id there."),
             optional(
@@ -114,7 +114,7 @@ pub(super) fn provider() -> Table {
             optional(
                 "may_sign_in",
                 Kind::Table(may_sign_in()),
-                "Who can sign in: accounts that every key below allows. Required for google and github, where everybody has an account.",
+                "Who can sign in: accounts that every key below allows. Required for google, github and other providers where everybody has an account. An empty section or list is refused.",
             ),
             optional(
                 "grants",

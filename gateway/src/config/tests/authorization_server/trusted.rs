@@ -136,6 +136,34 @@ fn each_mistake_about_trust_is_a_finding_at_its_place() {
             ".id_jag.clients must not be empty",
         ),
         (
+            format!("{{ {issuer}, id_jag: {{ clients: }} }}"),
+            ".id_jag.clients must not be empty",
+        ),
+        (
+            format!("{{ {issuer}, id_jag: {{ scopes: }} }}"),
+            ".id_jag.scopes must not be empty",
+        ),
+        (
+            format!("{{ {issuer}, id_jag: }}"),
+            ".id_jag must not be empty",
+        ),
+        (
+            rule("{ audience: mcp, claims: { sub: a }, condition: , client: deploy }"),
+            ".workloads[0].condition must not be empty",
+        ),
+        (
+            rule("{ audience: mcp, claims: {}, condition: 'claims.a == 1', client: deploy }"),
+            ".workloads[0].claims must not be empty",
+        ),
+        (
+            format!("{{ {issuer}, exchange: {{ audiences: [] }} }}"),
+            ".exchange.audiences must not be empty",
+        ),
+        (
+            format!("{{ {issuer}, exchange: {{ audiences: a, clients: }} }}"),
+            ".exchange.clients must not be empty",
+        ),
+        (
             format!("{{ {issuer}, id_jag: {{ scopes: admin }} }}"),
             ".id_jag.scopes scope `admin` is unknown",
         ),
