@@ -1,4 +1,5 @@
-//! Somebody comes back from a provider and enters: the browser is signed in, in one transaction that also uses up its state.
+//! Somebody comes back from a provider: first the state is used up, so that the provider gets each code once; then the browser enters,
+//! which is signed in.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use mcp_gateway_core::time::UnixTime;
@@ -29,8 +30,6 @@ const PREFIX: &[u8] = b"sign-in state";
 pub struct Arrival {
     /// The id of the sign-in, if it can be repeated; random.
     pub id: Id,
-    /// The `state` of the departure. It can be used only once, whichever replica the browser comes back to.
-    pub state: String,
     /// What the provider calls the account.
     pub account: String,
     /// Who that is.
@@ -50,7 +49,39 @@ pub struct Entering {
     pub most: usize,
 }
 
-/// Signs the browser in. Returns whether it did: a state that was used before signs nobody in.
+/// A state that was used up: the key of its row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedState(Vec<u8>);
+
+/// Uses up the `state` of a departure, which is remembered until `ends`; none if it was used before, at whichever replica.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn use_state(
+    rows: &mut dyn Rows,
+    state: &str,
+    ends: UnixTime,
+) -> Result<Option<UsedState>, StoreError> {
+    let digest = digest(&SHA256, &[PREFIX, state.as_bytes()].concat());
+    if rows.get(Table::Assertions, digest.as_ref())?.is_some() {
+        return Ok(None);
+    }
+    table::insert(rows, digest.as_ref(), &UsedAssertion::until(ends))?;
+    Ok(Some(UsedState(digest.as_ref().to_vec())))
+}
+
+/// Gives a state back with which nobody went on.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn give_state_back(rows: &mut dyn Rows, used: &Option<UsedState>) -> Result<(), StoreError> {
+    match used {
+        Some(UsedState(key)) => rows.remove(Table::Assertions, key),
+        None => Ok(()),
+    }
+}
+
+/// Signs the browser in.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -61,10 +92,7 @@ pub fn enter(
     entering: &Entering,
     lifetimes: &Lifetimes,
     now: UnixTime,
-) -> Result<bool, StoreError> {
-    if !use_state(rows, &arrival.state, now.plus(lifetimes.interaction))? {
-        return Ok(false);
-    }
+) -> Result<(), StoreError> {
     let rests_on = match &arrival.credential {
         Some(_) => RestsOn::SignIn(arrival.id),
         None => RestsOn::Session {
@@ -88,17 +116,7 @@ pub fn enter(
         };
         sign_in::begin(rows, keys, &new, lifetimes, now)?;
     }
-    Ok(true)
-}
-
-/// Uses up a state, which is remembered until `ends`. Returns whether it was unused.
-fn use_state(rows: &mut dyn Rows, state: &str, ends: UnixTime) -> Result<bool, StoreError> {
-    let digest = digest(&SHA256, &[PREFIX, state.as_bytes()].concat());
-    if rows.get(Table::Assertions, digest.as_ref())?.is_some() {
-        return Ok(false);
-    }
-    table::insert(rows, digest.as_ref(), &UsedAssertion::until(ends))?;
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -117,10 +135,9 @@ mod tests {
         ServerKeys::new(&[[1; 32]]).unwrap()
     }
 
-    fn arrival(state: &str, credential: Option<Credential>) -> Arrival {
+    fn arrival(credential: Option<Credential>) -> Arrival {
         Arrival {
             id: Id::new([5; 16]),
-            state: state.to_owned(),
             account: "1".to_owned(),
             admitted: Admitted {
                 subject: "f:x".to_owned(),
@@ -136,24 +153,29 @@ mod tests {
         *Cookie::new(&keys(), [seed; COOKIE_BYTES]).browser()
     }
 
-    fn entered(rows: &mut MemoryRows, seed: u8, arrival: &Arrival) -> bool {
+    fn entered(rows: &mut MemoryRows, seed: u8, arrival: &Arrival) {
         let entering = Entering {
             browser: browser(seed),
             before: None,
             most: 9,
         };
         let who = (&testing::provider(Preset::Oidc), arrival);
-        enter(rows, &keys(), who, &entering, &Lifetimes::default(), NOW).unwrap()
+        enter(rows, &keys(), who, &entering, &Lifetimes::default(), NOW).unwrap();
     }
 
     #[test]
-    fn a_state_signs_in_once_in_whichever_browser() {
+    fn a_state_is_used_once_unless_it_is_given_back() {
         let mut rows = MemoryRows::default();
-        assert!(entered(&mut rows, 1, &arrival("a", None)));
-        assert!(!entered(&mut rows, 1, &arrival("a", None)));
-        assert!(!entered(&mut rows, 2, &arrival("a", None)));
-        assert!(entered(&mut rows, 2, &arrival("b", None)));
-        assert!(session::find(&rows, &browser(1), NOW).unwrap().is_some());
+        let ends = NOW.plus(Lifetimes::default().interaction);
+        let used = |rows: &mut MemoryRows, state: &str| use_state(rows, state, ends).unwrap();
+        let first = used(&mut rows, "a");
+        assert!(first.is_some());
+        assert_eq!(used(&mut rows, "a"), None);
+        assert!(used(&mut rows, "b").is_some());
+        give_state_back(&mut rows, &None).unwrap();
+        assert_eq!(used(&mut rows, "a"), None);
+        give_state_back(&mut rows, &first).unwrap();
+        assert_eq!(used(&mut rows, "a"), first);
     }
 
     #[test]
@@ -164,8 +186,7 @@ mod tests {
         };
         let mut rows = MemoryRows::default();
         for (seed, credential, repeats) in [(1, None, false), (2, Some(credential), true)] {
-            let arrival = arrival(&seed.to_string(), credential);
-            assert!(entered(&mut rows, seed, &arrival));
+            entered(&mut rows, seed, &arrival(credential));
             let session = session::find(&rows, &browser(seed), NOW).unwrap().unwrap();
             let owner = session.account().unwrap();
             assert_eq!((&*owner.subject, &*owner.name), ("f:x", "Ana"));

@@ -1,12 +1,13 @@
 //! The providers that people sign in with: what the configuration says of each ([`provider`]), what its discovery document says
 //! ([`discovery`]), and what is asked of it: [`tokens`] for a code, and the account behind them ([`openid`], [`github`]), and [`again`] at each refresh.
-//! [`fault`]: why a sign-in fails.
+//! [`places`]: how many at once. [`fault`]: why a sign-in fails.
 
 mod again;
 mod discovery;
 pub(super) mod fault;
 mod github;
 mod openid;
+mod places;
 pub(super) mod provider;
 mod tokens;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use mcp_gateway_core::token::algorithm::Algorithm;
+use mcp_gateway_core::{http::client_address::CountedAddress, token::algorithm::Algorithm};
 use mcp_gateway_oauth::{
     discovery::paths,
     federation::{
@@ -17,11 +17,10 @@ use mcp_gateway_oauth::{
     secret::Secret,
 };
 
-use tokio::sync::Semaphore;
-
 use super::{
     discovery::{Discovery, Known},
     fault::ProviderFault,
+    places::{Places, QuestionPlace, SignInPlace},
 };
 use crate::{
     authorization_server::error::ServerError,
@@ -37,9 +36,6 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// The most requests to one provider that are in progress: a slow one does not take the places of all other requests.
-const MAX_CALLS: usize = 64;
-
 /// A provider.
 pub(in crate::authorization_server) struct Provider {
     /// What it is.
@@ -52,8 +48,8 @@ pub(in crate::authorization_server) struct Provider {
     pub(super) fetcher: Fetcher,
     /// Its protocol.
     pub(super) kind: Kind,
-    /// Places for requests in progress.
-    calls: Semaphore,
+    /// Places for what is in progress.
+    places: Places,
     /// What it was made of.
     of: (ConfiguredProvider, Jwks, Route),
 }
@@ -109,7 +105,7 @@ impl Provider {
             proof: Proof::read(&configured.proof)?,
             fetcher: Fetcher::new(&issuer, config.jwks)?,
             kind,
-            calls: Semaphore::new(MAX_CALLS),
+            places: Places::new(),
             of: (configured.clone(), config.jwks, config.outbound.clone()),
             profile,
         })
@@ -122,15 +118,32 @@ impl Provider {
             && self.proof.is_same(&other.proof)
     }
 
-    /// The answer to a call, if there is a place for it.
+    /// A place for a sign-in from this address; none for one that is not counted.
+    ///
+    /// # Errors
+    /// There is none left.
+    pub(in crate::authorization_server) fn sign_in_place(
+        &self,
+        address: Option<CountedAddress>,
+    ) -> Result<SignInPlace<'_>, ProviderFault> {
+        self.places.sign_in(address)
+    }
+
+    /// A place for asking again.
+    ///
+    /// # Errors
+    /// There is none left.
+    pub(in crate::authorization_server) fn question_place(
+        &self,
+    ) -> Result<QuestionPlace<'_>, ProviderFault> {
+        self.places.question()
+    }
+
+    /// The answer to a call.
     ///
     /// # Errors
     /// [`ProviderFault`].
     pub(super) async fn call(&self, url: &str, call: &Outgoing) -> Result<Answered, ProviderFault> {
-        let _place = self.calls.try_acquire().map_err(|_| {
-            let found = format!("{MAX_CALLS} requests to it are in progress");
-            ProviderFault::Unavailable(found)
-        })?;
         Ok(self.fetcher.call(url, call).await?)
     }
 

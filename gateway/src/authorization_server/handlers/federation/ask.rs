@@ -114,6 +114,7 @@ async fn answer(server: &Server, id: Id, question: &Question) -> Result<(), NotA
     let credential = question.credential.as_ref();
     let credential =
         credential.ok_or_else(|| over("no key opens its token any more (key_files)"))?;
+    let _place = provider.question_place().map_err(failed)?;
     let said = provider.ask_again(credential).await.map_err(failed)?;
     let store = &server.runtime.store;
     if let Some(next) = &said.next {

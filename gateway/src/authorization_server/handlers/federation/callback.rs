@@ -53,6 +53,19 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
     let visitor = visitor(server, request).await?;
     let found = departure(server, request, &visitor, provider, &form)?;
     let departure = &found.interaction.request;
+    let address = server.settings.intake.addresses.counted(request.client);
+    // Before the state is used up: the browser can come back with it.
+    let place = provider.sign_in_place(address);
+    let _place = place.map_err(|fault| {
+        Box::new(failed(
+            server,
+            request,
+            provider,
+            Some(&departure.query),
+            &fault,
+        ))
+    })?;
+    use_state(server, request, departure).await?;
     let arrived = arrive(provider, random_id()?, &form, departure).await;
     let answered = match arrived {
         Ok(arrival) => {
@@ -97,6 +110,22 @@ fn departure(
     })
 }
 
+/// Uses up the state before the provider is asked: who presents a code twice may end what came of it (RFC 6749 §4.1.2).
+async fn use_state(server: &Server, request: &LocalRequest, departure: &Departure) -> Answered<()> {
+    let state = departure.state.clone();
+    let ends = clock::now().plus(server.settings.profile.lifetimes.interaction);
+    let use_it = move |rows: &mut dyn Rows| arrival::use_state(rows, &state, ends);
+    let store = &server.runtime.store;
+    let used = store.write_or_undo(use_it, arrival::give_state_back).await;
+    match used.map_err(|error| Box::new(answers::no_store(server, request, &error)))? {
+        Some(_) => Ok(()),
+        None => {
+            let found = "the browser came back with this state before".to_owned();
+            Err(fault(server, request, &Fault::OtherBrowser, found))
+        }
+    }
+}
+
 /// The account that signed in at the provider, judged by its rules.
 async fn arrive(
     provider: &Provider,
@@ -110,7 +139,6 @@ async fn arrive(
     let (account, tokens) = provider.account(known.as_deref(), &code, departure).await?;
     Ok(Arrival {
         id,
-        state: departure.state.clone(),
         admitted: account::judge(&provider.profile, &account)?,
         account: account.subject,
         credential: credential(provider, tokens),
@@ -164,13 +192,8 @@ async fn enter(
         arrival::enter(rows, &keys, who, &entering, &lifetimes, now)
     };
     let entered = server.runtime.store.write(enter).await;
-    match entered.map_err(|error| Box::new(answers::no_store(server, request, &error)))? {
-        true => Ok(signed_in(server, &own, subject, query)),
-        false => {
-            let found = "the browser came back with this state before".to_owned();
-            Err(fault(server, request, &Fault::OtherBrowser, found))
-        }
-    }
+    entered.map_err(|error| Box::new(answers::no_store(server, request, &error)))?;
+    Ok(signed_in(server, &own, subject, query))
 }
 
 fn fault(
