@@ -7,7 +7,7 @@ import { launch } from "./support/browser.mjs";
 // Scenarios at a time.
 const AT_ONCE = 2;
 
-const GROUPS = ["sign_in", "consent", "sessions", "waiting", "reach", "safety", "branding", "crowd", "federation", "looks", "markup"];
+const GROUPS = ["sign_in", "consent", "sessions", "waiting", "reach", "safety", "branding", "crowd", "federation", "provider_pages", "looks", "markup"];
 
 // The group that looks at the results of the others.
 const LAST = "markup/";

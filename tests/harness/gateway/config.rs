@@ -139,7 +139,10 @@ impl Config {
     pub fn without(mut self, key: &str) -> Self {
         let (parent, last) = key.rsplit_once('/').unwrap_or(("", key));
         let steps = parent.split('/').filter(|step| !step.is_empty());
-        let place = steps.fold(&mut self.value, |place, step| &mut place[step]);
+        let place = steps.fold(&mut self.value, |place, step| match step.parse::<usize>() {
+            Ok(number) if place.is_array() => &mut place[number],
+            _ => &mut place[step],
+        });
         if let Some(members) = place.as_object_mut() {
             members.remove(last);
         }

@@ -46,6 +46,8 @@ pub struct Behaviour {
     pub token_status: Option<u16>,
     /// The error of the token endpoint, if it refuses.
     pub token_error: Option<&'static str>,
+    /// Whether it takes a code again and again, which no provider does.
+    pub codes_last: bool,
     /// Whether it gives refresh tokens, each for one use.
     pub gives_refresh_tokens: bool,
     /// The key that ID tokens are signed with instead of the published one.
@@ -61,6 +63,7 @@ struct State {
     asked: Vec<String>,
 }
 
+#[derive(Clone)]
 struct Code {
     subject: String,
     nonce: Option<String>,
@@ -225,7 +228,10 @@ impl State {
     }
 
     fn redeemed(&mut self, body: &std::collections::BTreeMap<String, String>) -> Option<Code> {
-        let code = self.codes.remove(&body["code"])?;
+        let code = match self.behaviour.codes_last {
+            true => self.codes.get(&body["code"])?.clone(),
+            false => self.codes.remove(&body["code"])?,
+        };
         let challenge = digest(&SHA256, body["code_verifier"].as_bytes());
         let fits = URL_SAFE_NO_PAD.encode(challenge) == code.challenge
             && body["redirect_uri"] == code.redirect_uri;

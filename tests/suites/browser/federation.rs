@@ -6,13 +6,12 @@ use serde_json::{Value, json};
 
 use crate::setting::{passes, scenarios};
 
-/// Runs scenarios of the group `federation` with these providers.
-async fn run(wanted: &[Wanted], names: &[&str]) {
+/// Runs scenarios with these providers; pictures go to this folder below `target/browser`.
+async fn run(wanted: &[Wanted], results: &str, names: &[&str]) {
     let federated = Federated::changed(wanted, |config| config).await;
-    let providers: Vec<Value> = federated
-        .providers
-        .iter()
-        .map(|provider| {
+    let entries = wanted.iter().map(|one| &one.entry);
+    let providers: Vec<Value> = (federated.providers.iter().zip(entries))
+        .map(|(provider, entry)| {
             let program = match provider.program {
                 Program::Company(_) => "company",
                 Program::Glewlwyd => "glewlwyd",
@@ -20,14 +19,14 @@ async fn run(wanted: &[Wanted], names: &[&str]) {
                 Program::GitHub => "github",
             };
             json!({
-                "name": provider.name, "label": provider.name, "program": program, "origin": provider.origin,
+                "name": provider.name, "label": entry["label"], "program": program, "origin": provider.origin,
                 "person": { "user": "ana", "password": PASSWORD },
             })
         })
         .collect();
-    let mut command = scenarios(&federated.gateway, "federation");
+    let mut command = scenarios(&federated.gateway, results);
     command.args(["--providers", &json!(providers).to_string()]);
-    command.args(names.iter().map(|name| format!("federation/{name}")));
+    command.args(names);
     passes(command).await;
 }
 
@@ -42,13 +41,22 @@ fn named(program: Program, name: &'static str) -> Wanted {
 
 #[tokio::test]
 async fn people_sign_in_with_the_companys_provider() {
-    let names = [
-        "people_sign_in_with_each_provider",
-        "somebody_who_cancels_at_the_provider_is_told_and_can_try_again",
-        "a_sign_in_is_for_the_browser_that_began_it",
-        "several_tabs_sign_in_at_once",
+    let wanted = [named(Program::Company("oidc"), "company")];
+    run(&wanted, "federation", &["federation"]).await;
+}
+
+#[tokio::test]
+async fn every_page_of_a_sign_in_with_a_provider_is_right() {
+    let company =
+        json!({ "label": "Example Ltd", "may_sign_in": { "domains": "company.example" } });
+    let rule = json!({ "claim": "groups", "value": "engineering", "scopes": ["tasks:write"] });
+    let entra =
+        json!({ "label": "Entra ID", "grants": { "scopes": ["tasks:read"], "by_claim": [rule] } });
+    let wanted = [
+        Wanted::with(Program::Company("oidc"), "company", company),
+        Wanted::with(Program::Company("entra"), "entra", entra),
     ];
-    run(&[named(Program::Company("oidc"), "company")], &names).await;
+    run(&wanted, "providers", &["provider_pages", "markup"]).await;
 }
 
 #[tokio::test]
@@ -72,5 +80,6 @@ async fn people_sign_in_with_every_provider() {
         ),
         _ => one,
     });
-    run(&wanted, &["people_sign_in_with_each_provider"]).await;
+    let names = ["federation/people_sign_in_with_each_provider"];
+    run(&wanted, "federation", &names).await;
 }

@@ -34,6 +34,7 @@ mod sign_in {
 
 /// People who sign in with a provider: each kind of provider, its faults, refreshes.
 mod federation {
+    mod client_keys;
     mod faults;
     mod presets;
     mod refreshing;

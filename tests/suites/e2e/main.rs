@@ -52,6 +52,12 @@ mod sign_in {
     mod trusted_issuers;
 }
 
+/// People who sign in with a provider: what needs more than one case of `sign_in::federation`.
+mod federation {
+    mod prefixes;
+    mod replicas;
+}
+
 /// Several processes on a store that they share: the built-in authorization server, and rate limits.
 mod replicas {
     mod assertions;

@@ -63,15 +63,15 @@ impl Problem {
             ],
             Self::NotAllowed => [
                 format!("{provider} signed you in, but this account has no access to this server. Nothing was allowed."),
-                "Use another account, or ask the operator of this server for the access.".to_owned(),
+                "Use another account, or ask the operator of this server for access.".to_owned(),
             ],
             Self::LeftOut => [
                 format!("{provider} did not say to which groups this account belongs, because there are too many. Nothing was allowed."),
-                "Send the details below to the operator of this server: the groups that the application gets must be limited to those assigned to it, or app roles be used instead.".to_owned(),
+                format!("Send the details below to the operator of this server: {provider} must give this server only the groups that are assigned to it, or app roles."),
             ],
             Self::TooLong => [
                 "The application sent more than can be kept while you sign in. Nothing was allowed.".to_owned(),
-                "If it happens again, send the details below to the makers of the application.".to_owned(),
+                "If it happens again, send the details below to the developers of the application.".to_owned(),
             ],
         }
     }
