@@ -29,7 +29,9 @@ pub enum MetadataFault {
     #[error("it has no {0}")]
     Missing(&'static str),
     /// A member is not a URL to which secrets can be sent.
-    #[error("its {0} is not an https URL, or http on a loopback host")]
+    #[error(
+        "its {0} is not an https URL (http only on a loopback host, for an issuer that is such a URL)"
+    )]
     Url(&'static str),
     /// PKCE is not supported, or not said to be.
     #[error("it does not announce PKCE with S256 (code_challenge_methods_supported){0}")]
@@ -104,9 +106,11 @@ impl ProviderMetadata {
             read.code_challenge_methods_supported.as_deref(),
             announces_pkce,
         )?;
-        let userinfo = read
-            .userinfo_endpoint
-            .map(|text| safe("userinfo_endpoint", text));
+        let safe = |name, text| safe(name, text, issuer.starts_with("http:"));
+        let given =
+            |name, text: Option<String>| safe(name, text.ok_or(MetadataFault::Missing(name))?);
+        let userinfo = read.userinfo_endpoint;
+        let userinfo = userinfo.map(|text| safe("userinfo_endpoint", text));
         Ok(Self {
             authorization_endpoint: given("authorization_endpoint", read.authorization_endpoint)?,
             token_endpoint: given("token_endpoint", read.token_endpoint)?,
@@ -160,12 +164,9 @@ fn require_pkce(methods: Option<&[String]>, must_announce: bool) -> Result<(), M
     }
 }
 
-fn given(name: &'static str, text: Option<String>) -> Result<String, MetadataFault> {
-    safe(name, text.ok_or(MetadataFault::Missing(name))?)
-}
-
-/// A URL to which secrets and people are sent: https, or http that does not leave this machine; without a fragment.
-fn safe(name: &'static str, text: String) -> Result<String, MetadataFault> {
+/// A URL to which secrets and people are sent: https; or, where the issuer is one too, http that does not leave this machine; without a
+/// fragment.
+fn safe(name: &'static str, text: String, allows_http: bool) -> Result<String, MetadataFault> {
     let url = Url::parse(&text)
         .ok()
         .filter(|_| text.len() <= MAX_URL_BYTES);
@@ -177,7 +178,8 @@ fn safe(name: &'static str, text: String) -> Result<String, MetadataFault> {
             None => false,
         };
         let has_user = !url.username().is_empty() || url.password().is_some();
-        let is_secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+        let is_local = allows_http && url.scheme() == "http" && is_loopback;
+        let is_secure = url.scheme() == "https" || is_local;
         is_secure && !has_user && url.fragment().is_none()
     };
     // As the reader of URLs writes it, which has only characters of URLs.
@@ -298,13 +300,21 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_loopback_only() {
+    fn plain_http_is_for_loopback_only_and_for_issuers_without_tls() {
         for url in [
             "http://127.0.0.1:9/token",
             "http://localhost/token",
             "http://[::1]/token",
         ] {
-            assert!(with(&json!({ "token_endpoint": url })).is_ok(), "{url}");
+            let mut document = document();
+            document["token_endpoint"] = url.into();
+            let read = |issuer: &str, document: &Value| {
+                let text = document.to_string();
+                ProviderMetadata::read(text.as_bytes(), issuer, true).is_ok()
+            };
+            assert!(!read(ISSUER, &document), "{url}");
+            document["issuer"] = "http://127.0.0.1:9".into();
+            assert!(read("http://127.0.0.1:9", &document), "{url}");
         }
     }
 
