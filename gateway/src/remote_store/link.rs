@@ -161,6 +161,32 @@ impl Link {
         }
     }
 
+    /// Runs a script once, without sending it again. The answer is awaited even when nobody wants it any longer: a caller that waits
+    /// for less than the server may take would never notice that the connection is dead.
+    ///
+    /// # Errors
+    /// As [`Link::run`], or the connection broke: the script may have run.
+    pub(crate) async fn run_once(
+        self: &Arc<Self>,
+        script: &'static Script,
+        arguments: Arguments,
+    ) -> Result<Value, LinkError> {
+        let (generation, connection) = self.connection().await?;
+        self.figures.count_round_trip();
+        let link = self.clone();
+        let answer = tokio::spawn(async move {
+            let answered = send(connection, script, &arguments).await;
+            if let Err(error) = &answered
+                && !is_refusal(error)
+            {
+                link.report(generation, error).await;
+            }
+            answered.map_err(|error| failed(link.key, &error))
+        });
+        let stopped = |_| Err(LinkError("it has stopped".to_owned()));
+        answer.await.unwrap_or_else(stopped)
+    }
+
     /// The connection, when there is one.
     async fn connection(&self) -> Result<(u64, MultiplexedConnection), LinkError> {
         let mut state = self.state.clone();

@@ -14,6 +14,10 @@ use crate::config::{
 /// The longest that connecting takes.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
+/// The longest that one answer takes, whatever is configured: less than callers wait, so that one of them notices a connection on
+/// which nothing arrives any more.
+const ANSWER_DEADLINE: Duration = Duration::from_millis(1500);
+
 /// The most bytes that wait to be sent before requests wait for room.
 const MAX_UNSENT: usize = 4 * 1024 * 1024;
 
@@ -88,7 +92,7 @@ async fn connected(
 fn config(settings: &SharedStore) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_DEADLINE))
-        .set_response_timeout(Some(settings.timeout))
+        .set_response_timeout(Some(settings.timeout.min(ANSWER_DEADLINE)))
         .set_write_backpressure_boundary(MAX_UNSENT)
 }
 

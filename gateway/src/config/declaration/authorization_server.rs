@@ -38,7 +38,7 @@ pub(crate) const STORE_TIMEOUT: Setting<Time> = time(
     "timeout",
     Duration::from_millis(500),
     Duration::from_millis(50)..=seconds(10),
-    "Longest time for one answer. A change takes 2s at most with all its answers; then the request gets 503.",
+    "Longest time for one answer; after 1.5s the connection is replaced in any case. A change takes 2s at most with all its answers; then the request gets 503.",
 );
 
 /// With what the keys in the shared store begin.

@@ -1,7 +1,7 @@
 //! Rate limits that several gateways count together, in a Redis or Valkey server: one script takes from all buckets of a call. The
 //! clock is the server's, so the clocks of the gateways do not matter. A bucket that is full again expires.
 //!
-//! A question that is sent again because its answer was lost counts twice: fewer calls are permitted then, never more.
+//! A question whose answer is lost may have counted: fewer calls are permitted then, never more.
 
 use std::{
     io,
@@ -28,7 +28,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rates
 /// A server that counts calls.
 #[derive(Debug)]
 pub(super) struct RateCounter {
-    link: Link,
+    link: Arc<Link>,
     /// With what the keys of buckets begin.
     beginning: String,
 }
@@ -40,7 +40,7 @@ impl RateCounter {
     /// There is no thread for it.
     pub(super) fn open(settings: &SharedStore) -> io::Result<Self> {
         Ok(Self {
-            link: Link::open(settings.clone(), Arc::<LinkFigures>::default())?,
+            link: Link::open(settings.clone(), Arc::<LinkFigures>::default())?.into(),
             beginning: format!("{}rate:", settings.prefix),
         })
     }
@@ -56,7 +56,7 @@ impl Counter for RateCounter {
             arguments.number(ask.rate.burst());
             arguments.number(ask.wanted);
         }
-        let answer = self.link.run(&TAKE, &arguments).await;
+        let answer = self.link.run_once(&TAKE, arguments).await;
         let answer = answer.map_err(|error| CounterError(error.0))?;
         read(answer, asks.len()).ok_or_else(|| CounterError("its answer cannot be read".to_owned()))
     }

@@ -10,13 +10,17 @@ use mcp_gateway_core::{
     refusal::reason::Reason,
 };
 
-use tokio::time::sleep;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
 
 use super::*;
 use crate::{
     config::{SharedRateLimits, WithoutStore},
     limits::shared_rates::{SharedRates, Terms},
-    remote_store::testing::{PROGRAMS, Served},
+    remote_store::testing::{PROGRAMS, Served, at},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -150,4 +154,64 @@ async fn without_the_server_the_configuration_decides_and_counts_go_on_when_it_i
         assert!(begun.elapsed() < Duration::from_secs(30));
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A proxy before a server. Connections that it has when it falls silent stay open, and nothing arrives on them any more.
+struct Silent {
+    port: u16,
+    generation: tokio::sync::watch::Sender<u64>,
+}
+
+impl Silent {
+    async fn before(served: &Served) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (port, target) = (listener.local_addr().unwrap().port(), served.port);
+        let generation = tokio::sync::watch::Sender::new(0);
+        let sender = generation.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut falls_silent = sender.subscribe();
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut stream, &mut server) => {}
+                        // It keeps both.
+                        _ = falls_silent.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { port, generation }
+    }
+
+    fn fall_silent(&self) {
+        self.generation.send_modify(|number| *number += 1);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_arrives_is_replaced_though_no_call_waits_so_long() {
+    let served = Served::start("valkey-server", &[]);
+    let proxy = Silent::before(&served).await;
+    let rates = SharedRates::connect(&at(proxy.port)).unwrap();
+    let rate = Rate::new(1000, HOUR, 1000);
+    let impatient = Terms {
+        settings: SharedRateLimits {
+            wait: Duration::from_millis(50),
+            without_store: WithoutStore::Closed,
+        },
+        ..CLOSED
+    };
+    let counts = async |patience: Duration| {
+        let begun = Instant::now();
+        while rates.take(&[(bucket(1), rate)], &impatient).await.is_err() {
+            assert!(begun.elapsed() < patience);
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    counts(Duration::from_secs(30)).await;
+    proxy.fall_silent();
+    // What was counted in advance is over.
+    sleep(LEASE).await;
+    counts(Duration::from_secs(30)).await;
 }
