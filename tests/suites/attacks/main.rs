@@ -46,7 +46,14 @@ mod operations {
 
 /// The built-in authorization server: what attackers try, and what real clients send.
 mod authorization_server {
-    mod client_authentication;
+    /// Clients: who they are, how they come to be known, and what they can do with one another's tokens.
+    mod clients {
+        pub(crate) mod authentication;
+        mod machines;
+        mod registration;
+        mod tokens_of_others;
+        mod unknown;
+    }
     mod codes;
     mod consent;
     mod discovery;
@@ -68,7 +75,6 @@ mod authorization_server {
     mod pages;
     mod redirects;
     mod refreshing;
-    mod registration;
     mod resources_and_scopes;
     mod site;
 }

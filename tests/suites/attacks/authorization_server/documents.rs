@@ -14,7 +14,7 @@ use http::Response;
 use serde_json::{Value, json};
 use test_support::{Key, Token, hmac, key_set};
 
-use super::client_authentication::{KIND, assertion};
+use super::clients::authentication::{KIND, assertion};
 use super::site::{Site, answer_at, base, changed, page, program, refused};
 use setting::{Setting, document, url};
 

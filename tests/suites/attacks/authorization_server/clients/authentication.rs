@@ -1,18 +1,17 @@
-//! Number 140 and the incidents with client authentication: each client by its own method, assertions once, other clients' tokens.
+//! Number 140 and the incidents with client authentication: each client by its own method, assertions once.
 
 use e2e::client::Call;
 use e2e::gateway::config::Config;
 use e2e::leaks;
 use e2e::sign_in::client::{Client, REDIRECT, Tokens, redemption};
 use e2e::world::Table;
-use http::Method;
 use serde_json::{Value, json};
 use test_support::{Key, Token};
 
-use super::site::{Site, basic, changed, program, refused};
+use super::super::site::{Site, basic, changed, program, refused};
 
 /// The kind of assertion (RFC 7523 §2.2).
-pub(super) const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(crate) const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client that signs assertions with this key.
 async fn signing(site: &Site, key: &Key) -> Client {
@@ -25,7 +24,7 @@ async fn signing(site: &Site, key: &Key) -> Client {
 }
 
 /// An assertion of this client for this audience, as the SDKs make it.
-pub(super) fn assertion(key: &Key, client: &str, audience: impl Into<Value>, jti: &str) -> Token {
+pub(crate) fn assertion(key: &Key, client: &str, audience: impl Into<Value>, jti: &str) -> Token {
     let now = test_support::now();
     let claims = json!({
         "iss": client, "sub": client, "aud": audience.into(), "jti": jti, "iat": now, "exp": now + 300,
@@ -45,7 +44,7 @@ async fn with_assertion(site: &Site, fields: &[(&str, &str)], assertion: &str) -
 }
 
 /// The answer to a token request, which may hold tokens.
-async fn answer(call: Call) -> (u16, Value) {
+pub(super) async fn answer(call: Call) -> (u16, Value) {
     let answer = call.open().await;
     let status = answer.status().as_u16();
     (
@@ -55,7 +54,7 @@ async fn answer(call: Call) -> (u16, Value) {
 }
 
 /// A refresh that is refused once the client is authenticated.
-const REFRESH: [(&str, &str); 2] = [
+pub(super) const REFRESH: [(&str, &str); 2] = [
     ("grant_type", "refresh_token"),
     ("refresh_token", "made-up"),
 ];
@@ -360,65 +359,6 @@ async fn attack_207_the_registered_method_and_no_other_authenticates() {
 }
 
 #[tokio::test]
-async fn attack_208_no_client_revokes_or_learns_of_anothers_token() {
-    let mut site = Site::start().await;
-    let mut table = Table::default();
-    let (client, other) = (
-        Client::register(&site.gateway).await,
-        Client::register(&site.gateway).await,
-    );
-    let mut tokens = site.tokens(&client, "tasks:read").await;
-    for token in [tokens.access.clone(), tokens.refresh.clone()] {
-        for hint in [
-            None,
-            Some("access_token"),
-            Some("refresh_token"),
-            Some("id_token"),
-        ] {
-            let fields = changed(
-                &[("token", token.as_str()), ("client_id", other.id.as_str())],
-                &[("token_type_hint", hint)],
-            );
-            let reply = site.form("/revoke", &fields, "").send().await;
-            let outcome = program(&reply).and_then(|answer| refused(&answer, 400, "invalid_grant"));
-            table.row(&format!("{hint:?}"), outcome);
-        }
-    }
-    tokens = table
-        .row("still", site.lives(&client, &tokens).await)
-        .unwrap();
-    // A client that is not known revokes nothing. What is not a token gets the same answer as one that was revoked (RFC 7009 §2.2).
-    let fields = [("token", tokens.refresh.as_str()), ("client_id", "nobody")];
-    let reply = site.form("/revoke", &fields, "").send().await;
-    table.row(
-        "nobody",
-        program(&reply).and_then(|answer| refused(&answer, 401, "invalid_client")),
-    );
-    for token in ["made-up", "a.b.c", &"x".repeat(5000)] {
-        table.check(
-            token,
-            other.revoke(&site.gateway, token).await == 200,
-            String::new,
-        );
-    }
-    tokens = table
-        .row("still", site.lives(&client, &tokens).await)
-        .unwrap();
-    assert_eq!(client.revoke(&site.gateway, &tokens.access).await, 200);
-    table.row("by its own", site.ended(&client, &tokens).await);
-    assert_eq!(client.revoke(&site.gateway, &tokens.access).await, 200);
-    // Introspection is not for clients, and is not there unless resource servers are configured.
-    let fields = [
-        ("token", tokens.access.as_str()),
-        ("client_id", client.id.as_str()),
-    ];
-    let reply = site.form("/introspect", &fields, "").send().await;
-    table.check("introspection", matches!(reply.status, 401 | 404), || {
-        reply.text()
-    });
-}
-
-#[tokio::test]
 async fn attack_229_id_and_secret_are_form_encoded_in_basic_credentials() {
     let id = "app:100%+1&x=/~";
     let secret = leaks::secret("se:cret+%41&=\"/-0123456789-0123456789");
@@ -472,178 +412,4 @@ async fn attack_229_id_and_secret_are_form_encoded_in_basic_credentials() {
         let found = answer(site.form("/token", &REFRESH, &header)).await;
         table.row("registered", refused(&found, 400, "invalid_grant"));
     }
-}
-
-#[tokio::test]
-async fn attack_232_a_client_whose_registration_ended_learns_that_it_must_register_again() {
-    let mut site = Site::start().await;
-    let mut table = Table::default();
-    let client = Client::register(&site.gateway).await;
-    let tokens = site.tokens(&client, "tasks:read").await;
-    let code = site.code(&client.id, &[]).await;
-    let open = site.person.open(&site.request(&client.id, &[])).await;
-    let own = client.registered["registration_access_token"]
-        .as_str()
-        .unwrap();
-    let delete = site
-        .gateway
-        .request(Method::DELETE, &format!("/register/{}", client.id));
-    assert_eq!(delete.token(own).open().await.status(), 204);
-    let answer = client.refresh(&site.gateway, &tokens.refresh).await;
-    table.row("refresh", refused(&answer, 401, "invalid_client"));
-    let answer = client.ask(&site.gateway, &redemption(&code)).await;
-    table.row("code", refused(&answer, 401, "invalid_client"));
-    let hits = site.upstream.hits();
-    assert_eq!(
-        (site.call(&tokens.access).await, site.upstream.hits()),
-        (401, hits)
-    );
-    let late = site.person.submit(&open, &[("decision", "allow")]).await;
-    table.check(
-        "consent",
-        late.status == 400 && late.header("location").is_empty(),
-        || late.text(),
-    );
-    let again = Client::register(&site.gateway).await;
-    assert_ne!(again.id, client.id);
-    let tokens = site.tokens(&again, "tasks:read").await;
-    table.row("registered again", site.lives(&again, &tokens).await);
-}
-
-#[tokio::test]
-async fn attack_233_an_id_that_nobody_knows_gets_a_page_or_loopback_alone() {
-    let id = "aebc6443-996d-45c2-90f0-388ff96faa56";
-    let mut site = Site::start().await;
-    let mut table = Table::default();
-    let reply = site.person.open(&site.request(id, &[])).await;
-    table.row("unknown", super::site::page(&reply, 400));
-    let helps = reply
-        .text()
-        .contains("Remove Dynamic Authentication Providers");
-    table.check("unknown", helps && reply.text().contains(id), || {
-        reply.text()
-    });
-    let fields = changed(&redemption("AAAA"), &[("client_id", Some(id))]);
-    let reply = site.form("/token", &fields, "").send().await;
-    table.row(
-        "unknown",
-        program(&reply).and_then(|answer| refused(&answer, 401, "invalid_client")),
-    );
-
-    let allow = json!({ "allow": true, "redirect_hosts": ["vscode.dev"] });
-    let mut site =
-        Site::with(|config| config.set("/authorization_server/unknown_clients", allow)).await;
-    for (redirect, status) in [
-        ("http://127.0.0.1:33418/", 200),
-        ("http://localhost:1/callback", 200),
-        ("http://[::1]:1/callback", 200),
-        ("https://vscode.dev/redirect", 200),
-        ("https://vscode.dev:8443/redirect", 400),
-        ("https://insiders.vscode.dev/redirect", 400),
-        ("https://vscode.dev.evil.example/redirect", 400),
-        ("https://evil.example/redirect", 400),
-        ("http://vscode.dev/redirect", 400),
-        ("http://127.0.0.2/", 400),
-        ("cursor://anysphere.cursor-mcp/oauth/callback", 400),
-        ("javascript:alert(1)", 400),
-    ] {
-        let reply = site
-            .person
-            .open(&site.request(id, &[("redirect_uri", Some(redirect))]))
-            .await;
-        table.row(redirect, super::site::page(&reply, status));
-    }
-    // It does not take over what a client has that is known.
-    let known = Client::register(&site.gateway).await;
-    let tokens = site.tokens(&known, "tasks:read").await;
-    let stranger = Client {
-        id: id.to_owned(),
-        secret: None,
-        registered: Value::Null,
-    };
-    let answer = stranger.refresh(&site.gateway, &tokens.refresh).await;
-    table.row("another's", refused(&answer, 400, "invalid_grant"));
-    let own = site.tokens(&stranger, "tasks:read").await;
-    table.row("its own", site.lives(&stranger, &own).await);
-    table.row("the known one", site.lives(&known, &tokens).await);
-}
-
-#[tokio::test]
-async fn attack_243_only_the_resource_server_of_a_token_learns_of_it() {
-    let secret = leaks::secret("a-secret-of-a-resource-server-0123456789");
-    let change = |config: Config| {
-        let file = config.write("secret", &secret);
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let other = e2e::gateway::config::resource("/other", &config.upstream(), &["built-in"]);
-        config.set("/resources/1", other).set(
-            "/authorization_server/introspection",
-            json!([
-                { "id": "of-mcp", "secret_file": file, "resources": ["/mcp"] },
-                { "id": "of-other", "secret_file": file, "resources": ["/other"] },
-            ]),
-        )
-    };
-    let mut site = Site::with(change).await;
-    let mut table = Table::default();
-    let client = site.client(REDIRECT, "client_secret_basic").await;
-    let own = basic(&client.id, client.secret.as_deref().unwrap());
-    let code = site.code(&client.id, &[]).await;
-    let (status, issued) = answer(site.form("/token", &redemption(&code), &own)).await;
-    assert_eq!(status, 200);
-    let tokens = Tokens::of(issued);
-    let fields = [("token", tokens.access.as_str())];
-    for (name, header) in [
-        ("nobody", String::new()),
-        ("a wrong secret", basic("of-mcp", "wrong")),
-        ("no secret", basic("of-mcp", "")),
-        ("a client", own.clone()),
-        ("an unknown one", basic("unknown", &secret)),
-        ("a bearer", "Bearer x".to_owned()),
-    ] {
-        let reply = site.form("/introspect", &fields, &header).send().await;
-        let (status, error) = if name == "nobody" {
-            (400, "invalid_request")
-        } else {
-            (401, "invalid_client")
-        };
-        let outcome = program(&reply).and_then(|answer| refused(&answer, status, error));
-        table.row(name, outcome);
-    }
-    let asks = async |asker: &str, token: &str| {
-        let call = site.form("/introspect", &[("token", token)], &basic(asker, &secret));
-        answer(call).await
-    };
-    let inactive = (200, json!({ "active": false }));
-    let altered = format!("{}A", tokens.access);
-    for (name, asker, token) in [
-        ("of another resource", "of-other", tokens.access.as_str()),
-        ("a refresh token", "of-mcp", &tokens.refresh),
-        ("made up", "of-mcp", "made-up"),
-        ("altered", "of-mcp", &altered),
-    ] {
-        let found = asks(asker, token).await;
-        table.check(name, found == inactive, || {
-            format!("{} {}", found.0, found.1["active"])
-        });
-    }
-    let (status, found) = asks("of-mcp", &tokens.access).await;
-    let shown = (status, &found["active"], &found["sub"], &found["client_id"]);
-    table.check(
-        "its own",
-        shown == (200, &json!(true), &json!("u:ana"), &json!(client.id)),
-        || format!("{shown:?}"),
-    );
-    table.check("its own", found["aud"] == site.gateway.uri("/mcp"), || {
-        found["aud"].to_string()
-    });
-    // A resource server cannot act as a client.
-    let as_client = answer(site.form("/token", &REFRESH, &basic("of-mcp", &secret))).await;
-    table.row("as a client", refused(&as_client, 401, "invalid_client"));
-    let revoked = site.form("/revoke", &fields, &own).send().await;
-    table.check("revoked", revoked.status == 200, || revoked.text());
-    let found = asks("of-mcp", &tokens.access).await;
-    table.check("revoked", found == inactive, || {
-        format!("{} {}", found.0, found.1["active"])
-    });
 }
