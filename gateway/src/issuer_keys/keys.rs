@@ -777,7 +777,7 @@ mod tests {
         assert!(keys.request_attempt());
         keys.fetch_and_apply(8).await;
         assert_eq!(keys.progress.borrow().ended, 2);
-        // Not again at once, whoever asks.
+        // Not again at once, for any caller.
         let long = Duration::from_secs(3600);
         waited_at(Instant::now() + long);
         assert!(!keys.request_attempt() && !is_under_way());

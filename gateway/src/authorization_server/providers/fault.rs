@@ -105,7 +105,7 @@ impl From<CallbackFault> for ProviderFault {
     fn from(fault: CallbackFault) -> Self {
         match fault {
             CallbackFault::Denied { .. } => Self::Denied(fault.to_string()),
-            CallbackFault::Failed { .. } | CallbackFault::Issuer(_) | CallbackFault::NoCode => {
+            CallbackFault::Failed { .. } | CallbackFault::Issuer { .. } | CallbackFault::NoCode => {
                 Self::Wrong(fault.to_string())
             }
         }

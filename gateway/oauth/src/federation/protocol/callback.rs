@@ -1,7 +1,7 @@
 //! The answer of a provider in the browser (OpenID Connect Core §3.1.2.5, RFC 6749 §4.1.2): a code, or an error. Everything in it may
 //! come from anybody; what it says is for the log, never for the page.
 
-use mcp_gateway_core::refusal::found::{Found, Word};
+use mcp_gateway_core::refusal::found::{Found, Listed, Word};
 
 use super::metadata::ProviderMetadata;
 use crate::{federation::provider::Provider, form::Form, secret::Secret};
@@ -13,8 +13,13 @@ const MAX_CODE_BYTES: usize = 8 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackFault {
     /// `iss` is missing where the provider sends it, or that of another provider (RFC 9207 §2.4, RFC 9700 §4.4).
-    #[error("the answer is not of this provider: its iss is {0}")]
-    Issuer(String),
+    #[error("the answer is not of this provider: its iss is {found}; expected: {expected}")]
+    Issuer {
+        /// `iss`, for the log.
+        found: String,
+        /// What the provider is called.
+        expected: String,
+    },
     /// The person or the provider refused.
     #[error("the provider refused: error {error}{description}")]
     Denied {
@@ -107,14 +112,15 @@ fn require_issuer(
     provider: &Provider,
     metadata: Option<&ProviderMetadata>,
 ) -> Result<(), CallbackFault> {
-    match form.get("iss") {
-        Some(issuer) if provider.vouches_for(issuer) => Ok(()),
-        Some(issuer) => Err(CallbackFault::Issuer(Found(issuer).to_string())),
-        None if metadata.is_some_and(|metadata| metadata.sends_issuer) => {
-            Err(CallbackFault::Issuer("missing".to_owned()))
-        }
-        None => Ok(()),
-    }
+    let found = match form.get("iss") {
+        Some(issuer) if provider.vouches_for(issuer) => return Ok(()),
+        Some(issuer) => Found(issuer).to_string(),
+        None if metadata.is_some_and(|metadata| metadata.sends_issuer) => "missing".to_owned(),
+        None => return Ok(()),
+    };
+    let issuers = provider.issuers();
+    let expected = Listed(issuers.iter().map(|(issuer, _)| issuer.as_str())).to_string();
+    Err(CallbackFault::Issuer { found, expected })
 }
 
 fn refused(error: &str, description: Option<&str>) -> CallbackFault {
@@ -227,6 +233,6 @@ mod tests {
         assert!(shown.len() < 400, "{shown}");
         // Errors are judged by `iss` as codes are.
         let fault = judged("error=access_denied&iss=https%3A%2F%2Fevil.example", false);
-        assert!(matches!(fault, Err(CallbackFault::Issuer(_))));
+        assert!(matches!(fault, Err(CallbackFault::Issuer { .. })));
     }
 }

@@ -2,6 +2,7 @@
 
 use mcp_gateway_core::{
     cel::{Condition, kept_claims::MemberNames},
+    refusal::found::{Found, Listed},
     token::{claim_path::ClaimPath, claim_set::ClaimSet},
 };
 
@@ -40,14 +41,14 @@ pub enum NotAllowed {
     #[error("it is in none of may_sign_in.groups: {0}")]
     Group(String),
     /// It is another account.
-    #[error("its subject is not among may_sign_in.subjects")]
-    Subject,
+    #[error("its subject is not among may_sign_in.subjects: {0}")]
+    Subject(String),
     /// It is in none of the organizations.
-    #[error("it is in none of may_sign_in.organizations")]
-    Organization,
+    #[error("it is in none of may_sign_in.organizations: it is in {0}")]
+    Organization(String),
     /// It is in none of the teams.
-    #[error("it is in none of may_sign_in.teams")]
-    Team,
+    #[error("it is in none of may_sign_in.teams: it is in {0}")]
+    Team(String),
     /// The condition does not hold, or could not be evaluated.
     #[error("may_sign_in.condition does not hold: {0}")]
     Condition(String),
@@ -77,14 +78,11 @@ impl MaySignIn {
         self.judge_domain(claims, domain)?;
         self.judge_groups(claims, groups)?;
         if !self.subjects.is_empty() && !self.subjects.iter().any(|own| own == subject) {
-            return Err(NotAllowed::Subject);
+            return Err(NotAllowed::Subject(Found(subject).to_string()));
         }
-        if !has_one_of(&self.organizations, claims, ORGANIZATIONS) {
-            return Err(NotAllowed::Organization);
-        }
-        if !has_one_of(&self.teams, claims, TEAMS) {
-            return Err(NotAllowed::Team);
-        }
+        require_one_of(&self.organizations, claims, ORGANIZATIONS)
+            .map_err(NotAllowed::Organization)?;
+        require_one_of(&self.teams, claims, TEAMS).map_err(NotAllowed::Team)?;
         self.judge_condition(claims)
     }
 
@@ -115,7 +113,7 @@ impl MaySignIn {
         let found = domain(claims, claim).map_err(|why| NotAllowed::Domain(why.to_owned()))?;
         match self.domains.contains(&found) {
             true => Ok(()),
-            false => Err(NotAllowed::Domain(found)),
+            false => Err(NotAllowed::Domain(Found(&found).to_string())),
         }
     }
 
@@ -129,10 +127,10 @@ impl MaySignIn {
             .ok_or_else(missing)?;
         match found.iter().any(|group| self.groups.contains(group)) {
             true => Ok(()),
-            false => Err(NotAllowed::Group(format!(
-                "it is in {} others",
-                found.len()
-            ))),
+            false => {
+                let found = Listed(found.iter().map(String::as_str));
+                Err(NotAllowed::Group(format!("it is in {found}")))
+            }
         }
     }
 
@@ -169,9 +167,12 @@ fn domain(claims: &ClaimSet, claim: DomainClaim) -> Result<String, &'static str>
     Ok(found.to_ascii_lowercase())
 }
 
-/// Whether the account has one of these, where one is asked for.
-fn has_one_of(asked: &[String], claims: &ClaimSet, name: &str) -> bool {
+/// Requires that the account has one of these, where one is asked for; the error says what it has.
+fn require_one_of(asked: &[String], claims: &ClaimSet, name: &str) -> Result<(), String> {
     let found = claims.texts(&ClaimPath::named(name)).unwrap_or_default();
-    let mut found = found.iter().map(|one| one.to_ascii_lowercase());
-    asked.is_empty() || found.any(|one| asked.contains(&one))
+    let is_asked = |one: &String| asked.contains(&one.to_ascii_lowercase());
+    match asked.is_empty() || found.iter().any(is_asked) {
+        true => Ok(()),
+        false => Err(Listed(found.iter().map(String::as_str)).to_string()),
+    }
 }
