@@ -13,5 +13,6 @@ pub(crate) mod link;
 pub(crate) mod script;
 #[cfg(feature = "redis")]
 mod servers;
-#[cfg(all(test, feature = "redis"))]
+#[cfg(feature = "redis")]
+#[cfg(test)]
 pub(crate) mod testing;

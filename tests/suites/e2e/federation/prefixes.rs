@@ -45,7 +45,7 @@ async fn users_and_accounts_can_allow_scopes_with_the_prefix_and_without() {
     let config = with_authorization_server(Config::new(&upstream.url(), &[])).await;
     let config = with_users(config, &users.to_string());
     let secret = config.write("provider.secret", CLIENT_SECRET);
-    e2e::certificates::write_secret(&secret, CLIENT_SECRET.to_owned());
+    e2e::certificates::write_secret(&secret, CLIENT_SECRET);
     let entry = |name: &str, scope: &str| {
         let mut entry = provider.configured(name);
         let rule = json!({ "claim": "groups", "value": "readers", "scopes": [scope] });

@@ -86,7 +86,7 @@ impl Monitor {
         ];
         let is_about_rows = |line: &&String| {
             let names = |table: &&str| line.contains(&format!("\"mcp-gateway:{table}:"));
-            line.contains("\"EVALSHA\"") && about.iter().any(|table| names(&table))
+            line.contains("\"EVALSHA\"") && about.iter().any(names)
         };
         lines.iter().filter(is_about_rows).count()
     }
