@@ -56,7 +56,7 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// As [`Engine::read`]; or the rows are elsewhere.
     fn read_now(&self, reading: Reading<'_>) -> Result<(), StoreError>;
 
-    /// These rows, as this process saw them last, where it did. None where no other process would have to be told.
+    /// These rows, as this process saw them last, where it did. None where no other process uses the store.
     fn remembered(&self, _: &[Place]) -> Vec<NamedRow> {
         Vec::new()
     }

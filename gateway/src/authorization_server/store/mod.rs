@@ -203,7 +203,7 @@ impl Store {
         result.ok_or_else(not_run)
     }
 
-    /// These rows, as this process saw them last, where it did; nothing where no other process would have to be told.
+    /// These rows, as this process saw them last, where it did; nothing where no other process uses the store.
     pub(crate) fn remembered(&self, places: &[Place]) -> Vec<NamedRow> {
         self.engine.remembered(places)
     }

@@ -192,6 +192,8 @@ async fn with_provider(kind: &str) -> (usize, u64) {
             provider.asked("jwks").await - keys,
         );
     }
+    let fetched = provider.asked("jwks").await;
+    assert!(fetched >= 1, "the keys were never fetched");
     count
 }
 

@@ -31,11 +31,11 @@ use mcp_gateway_oauth::{
 use tokio::time::timeout;
 
 use self::{
-    exchange::{Answer, Exchange},
+    exchange::{Answer, EXCHANGE, Exchange},
     follow::Since,
     hints::RowCache,
     layout::Layout,
-    settle::{Flight, Left, Undoing},
+    settle::{Flight, Left, Task, Undoing},
     turns::Turns,
 };
 use super::{
@@ -175,6 +175,34 @@ impl RemoteStore {
         has_changes
     }
 
+    /// Does what is left, one after the other.
+    async fn do_what_is_left(&self) {
+        loop {
+            let mut task = self.left.next().await;
+            while let Err(error) = self.try_task(&mut task).await {
+                if !task.pause(&error).await {
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn try_task(&self, task: &mut Task) -> Result<(), StoreError> {
+        if let Some(id) = task.fenced {
+            let arguments = exchange::fence(&self.layout, id);
+            let fencing = self.link.run(&EXCHANGE, &arguments);
+            let fenced = timeout(CHANGE_DEADLINE, fencing).await;
+            fenced.map_err(|_| self.late())??;
+            task.fenced = None;
+        }
+        let mut flight = Flight::default();
+        let committed = self.commit(&mut *task.job, &mut flight);
+        let committed = timeout(CHANGE_DEADLINE, committed).await;
+        let has_changes = committed.unwrap_or_else(|_| Err(self.late()))?;
+        self.figures.count_commit(has_changes, 1);
+        Ok(())
+    }
+
     async fn find(&self, reading: Reading<'_>, freshness: Freshness) -> Result<(), StoreError> {
         let mut known = Known::default();
         let hints = Latest(&self.cache);
@@ -223,7 +251,13 @@ impl Engine for RemoteStore {
     async fn change(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
         let _waiting = Waiting::begin(&self.figures)?;
         let mut undoing = Undoing::new(job, &self.left);
-        let committed = timeout(CHANGE_DEADLINE, undoing.commit(self)).await;
+        let committed = timeout(CHANGE_DEADLINE, async {
+            match undoing.parts() {
+                (Some(job), flight) => self.commit(&mut **job, flight).await,
+                (None, _) => Ok(false),
+            }
+        })
+        .await;
         let committed = committed.unwrap_or_else(|_| Err(self.late()));
         match &committed {
             Ok(has_changes) => self.figures.count_commit(*has_changes, 1),

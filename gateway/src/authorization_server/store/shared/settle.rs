@@ -11,15 +11,8 @@ use std::{
 };
 
 use mcp_gateway_oauth::{id::Id, store::rows::StoreError};
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Notify, time::sleep};
 
-use super::{
-    CHANGE_DEADLINE, RemoteStore,
-    exchange::{self, EXCHANGE},
-};
 use crate::authorization_server::store::engine::Job;
 
 /// The most changes that are left to do. More are dropped: what they would confirm or take back stays undecided.
@@ -38,10 +31,10 @@ pub(super) struct Left {
     more: Notify,
 }
 
-struct Task {
-    /// The change that may have been made, or be made yet.
-    fenced: Option<Id>,
-    job: Box<dyn Job>,
+pub(super) struct Task {
+    /// The change that may have been made, or be made yet; none once it is fenced off.
+    pub(super) fenced: Option<Id>,
+    pub(super) job: Box<dyn Job>,
     since: Instant,
 }
 
@@ -71,7 +64,8 @@ impl Left {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn next(&self) -> Task {
+    /// The next one, when there is one.
+    pub(super) async fn next(&self) -> Task {
         loop {
             let task = self.tasks().pop_front();
             match task {
@@ -82,41 +76,17 @@ impl Left {
     }
 }
 
-impl RemoteStore {
-    /// Does what is left, one after the other.
-    pub(super) async fn do_what_is_left(&self) {
-        loop {
-            let mut task = self.left.next().await;
-            while let Err(error) = self.try_task(&mut task).await {
-                if task.since.elapsed() > TRIED {
-                    tracing::error!(
-                        "a change of the store stays undecided: {error} (authorization_server.store)"
-                    );
-                    break;
-                }
-                sleep(PAUSE).await;
-            }
+impl Task {
+    /// Waits after a failure. Whether it is tried again.
+    pub(super) async fn pause(&mut self, error: &StoreError) -> bool {
+        if self.since.elapsed() > TRIED {
+            tracing::error!(
+                "a change of the store stays undecided: {error} (authorization_server.store)"
+            );
+            return false;
         }
-    }
-
-    async fn try_task(&self, task: &mut Task) -> Result<(), StoreError> {
-        if let Some(id) = task.fenced {
-            let fenced = timeout(CHANGE_DEADLINE, self.fence(id)).await;
-            fenced.unwrap_or_else(|_| Err(self.late()))?;
-            task.fenced = None;
-        }
-        let mut flight = Flight::default();
-        let committed = self.commit(&mut *task.job, &mut flight);
-        let committed = timeout(CHANGE_DEADLINE, committed).await;
-        committed
-            .unwrap_or_else(|_| Err(self.late()))
-            .map(|has_changes| self.figures.count_commit(has_changes, 1))
-    }
-
-    async fn fence(&self, id: Id) -> Result<(), StoreError> {
-        let arguments = exchange::fence(&self.layout, id);
-        self.link.run(&EXCHANGE, &arguments).await?;
-        Ok(())
+        sleep(PAUSE).await;
+        true
     }
 }
 
@@ -146,11 +116,9 @@ impl<'l> Undoing<'l> {
         }
     }
 
-    pub(super) async fn commit(&mut self, store: &RemoteStore) -> Result<bool, StoreError> {
-        match &mut self.job {
-            Some(job) => store.commit(&mut **job, &mut self.flight).await,
-            None => Ok(false),
-        }
+    /// The job, if it is not answered, and where it is.
+    pub(super) fn parts(&mut self) -> (Option<&mut Box<dyn Job>>, &mut Flight) {
+        (self.job.as_mut(), &mut self.flight)
     }
 
     /// Answers, after what has to be taken back is on the list.

@@ -1,5 +1,5 @@
 //! A proxy between the store and the server, which cuts connections: before the server has a command, or after it has answered; once in
-//! a while, or until it is told otherwise. It can also keep a command and deliver it later.
+//! a while, or until the test ends that. It can also keep a command and deliver it later.
 
 use std::{
     net::SocketAddr,

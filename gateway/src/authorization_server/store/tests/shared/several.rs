@@ -119,7 +119,7 @@ async fn a_change_takes_one_round_trip_where_this_process_saw_the_rows_last() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_takes_one_round_trip_where_another_process_told_the_rows() {
+async fn a_change_takes_one_round_trip_where_it_gets_the_rows_of_another_process() {
     let count = |rows: &mut dyn Rows| {
         let last = rows.get(Table::Grants, b"count")?.unwrap_or_default();
         rows.put(Table::Grants, b"count", &[&last[..], b"x"].concat())
@@ -137,9 +137,9 @@ async fn a_change_takes_one_round_trip_where_another_process_told_the_rows() {
         };
         let before = trips(&stores);
         for number in 0..20 {
-            let (told, teller) = (&stores[(number + 1) % 2], &stores[number % 2]);
-            told.suggest(teller.remembered(std::slice::from_ref(&place)));
-            told.write(count).await.unwrap();
+            let (this, last) = (&stores[(number + 1) % 2], &stores[number % 2]);
+            this.suggest(last.remembered(std::slice::from_ref(&place)));
+            this.write(count).await.unwrap();
         }
         assert_eq!(trips(&stores) - before, 20, "{program}");
         // A lie costs a round trip and changes nothing else.
@@ -150,7 +150,7 @@ async fn a_change_takes_one_round_trip_where_another_process_told_the_rows() {
             .read(|rows| rows.get(Table::Grants, b"count"))
             .await;
         assert_eq!(row, Ok(Some(vec![b'x'; 22])), "{program}");
-        // A row that is not told or known, or is in a file, is not remembered.
+        // A row that is not known, or is in a file, is not remembered.
         let unknown = (Table::Grants, b"unknown".to_vec());
         assert_eq!(stores[0].remembered(&[unknown]), []);
         assert_eq!(
