@@ -194,7 +194,7 @@ mod tests {
             ),
             (
                 json!({ "iat": null }),
-                "(missing_claim): missing or empty: `iat`; required: `iss`, `aud`, `exp`, `oid`, `iat`, `tid`; the token has `iss`, ",
+                "(missing_claim): missing or empty: `iat`; required: `iss`, `aud`, `exp`, `oid`, `iat`, `tid`; the token has `aud`, `exp`, `iss`, ",
             ),
             (
                 json!({ "iat": NOW + 3600 }),
