@@ -1,26 +1,13 @@
 //! The authorization server: what its configuration says, and what it has while the process runs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use mcp_gateway_core::token::{algorithm::Algorithm, key_set::KeySet};
 use mcp_gateway_oauth::{
-    grant::{
-        self, EndedBy,
-        revoked::{self, Revoked},
-    },
+    grant::revoked::{self, Revoked},
     id::Id,
     keys::{ring::Schedule, signing_key::SigningAlgorithm},
-    session::{
-        self,
-        user::{User, Users},
-    },
-    store::rows::Rows,
+    store::rows::StoreError,
 };
 
 #[cfg(feature = "demo")]
@@ -39,7 +26,7 @@ use super::{
     revocations::Revocations,
     settings::Settings,
     store::Store,
-    users::sign_in::PasswordSignIn,
+    users::{gone::Gone, sign_in::PasswordSignIn},
 };
 use crate::{
     clock,
@@ -78,8 +65,8 @@ pub(super) struct Runtime {
     pub(super) intake: Intake,
     /// Whose access tokens this process refuses.
     pub(super) revocations: Arc<Revocations>,
-    /// Users that the file no longer has, by `sub`: what they allowed ends soon.
-    removed: Mutex<BTreeSet<String>>,
+    /// Users who are gone: what they allowed ends soon.
+    gone: Gone,
 }
 
 impl fmt::Debug for Server {
@@ -128,7 +115,12 @@ impl Server {
         let around = (&runtime.outside, &runtime.metrics);
         let settings = Settings::new(config, own, around, Some(&self.settings))?;
         let settings = Arc::new(settings);
-        runtime.note_removed(&self.settings.users, &settings.users);
+        runtime
+            .gone
+            .note_changes(&self.settings.users, &settings.users);
+        settings
+            .providers
+            .log_changes_since(&self.settings.providers);
         runtime.passwords.replace((*settings.users).clone())?;
         runtime.signing.seal_with(settings.keys.clone());
         Ok(Some(Self {
@@ -218,37 +210,22 @@ impl Runtime {
             passwords: PasswordSignIn::start((*settings.users).clone())?,
             intake: Intake::new(),
             revocations: Arc::new(revocations),
-            removed: Mutex::default(),
+            gone: Gone::default(),
         })
     }
 
-    /// Notes which users the file no longer has. One who comes back in time stays.
-    fn note_removed(&self, before: &Users, after: &Users) {
-        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        removed.retain(|subject| after.with_subject(subject).is_none());
-        let gone = before.iter().map(User::subject);
-        removed.extend(gone.filter(|subject| after.with_subject(subject).is_none()));
+    /// Looks at all grants for users who are gone.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(super) async fn find_gone(&self) -> Result<(), StoreError> {
+        self.gone.find(&self.store, &self.passwords).await
     }
 
-    /// Ends what the users allowed whom the file no longer has, and their sessions. What fails is tried again.
-    pub(super) async fn end_removed(&self) {
-        let removed =
-            std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner));
-        for subject in removed {
-            let own = subject.clone();
-            let end = move |rows: &mut dyn Rows| {
-                session::end_all_of_account(rows, &own)?;
-                grant::end_all_that(rows, &own, |_| true, EndedBy::UserRemoved, clock::now())
-            };
-            match self.store.write(end).await {
-                Ok(ended) => self.revoke(ended),
-                Err(error) => {
-                    tracing::warn!("the grants of a removed user have not ended yet: {error}");
-                    let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-                    removed.insert(subject);
-                }
-            }
-        }
+    /// Ends what users allowed who are gone.
+    pub(super) async fn end_gone(&self) {
+        let ended = self.gone.end(&self.store, &self.passwords).await;
+        self.revoke(ended);
     }
 
     /// From now on, this process refuses the tokens of these grants, which have ended.

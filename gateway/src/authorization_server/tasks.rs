@@ -48,7 +48,7 @@ pub(crate) async fn run(server: Server, keys: impl Fn() -> Option<Arc<IssuerKeys
         forget(&server),
         follow(&server),
         runtime.store.settle(),
-        end_removed(&server),
+        end_gone(&server),
         control(&server),
         server.settings.providers.prepare(),
     );
@@ -111,10 +111,15 @@ fn ended(followed: Followed) -> Vec<Revoked> {
     read.collect()
 }
 
-async fn end_removed(server: &Server) {
+/// Ends what users allowed who are gone. The file may have changed before the start, so all grants are looked at once.
+async fn end_gone(server: &Server) {
+    let mut is_compared = false;
     loop {
         sleep(LOOK).await;
-        server.runtime.end_removed().await;
+        if !is_compared {
+            is_compared = server.runtime.find_gone().await.is_ok();
+        }
+        server.runtime.end_gone().await;
     }
 }
 

@@ -90,7 +90,7 @@ pub enum EndedBy {
     SignedOut,
     /// The provider no longer knows the account, or has locked it out.
     Provider,
-    /// The users file no longer has its user.
+    /// The users file no longer has its user, or has somebody else under the name.
     UserRemoved,
 }
 

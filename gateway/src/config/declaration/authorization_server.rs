@@ -278,7 +278,7 @@ pub(super) fn authorization_server() -> Table {
                 "key_files",
                 list(Kind::Text),
                 "a file in the directory, made at the first start",
-                "Files with 32 random bytes each, the newest first, for codes, refresh tokens, client secrets and cookies. The first key is used for what is new, every key for what exists.",
+                "Files with 32 random bytes each, the newest first, for codes, refresh tokens, client secrets and cookies. The first key is used for what is new, every key for what exists. With a shared store, add a new file second on every gateway before it is first on one.",
             ),
             optional(
                 "signing",
