@@ -1,20 +1,18 @@
 //! `check` reports all findings in a configuration. `schema` prints the JSON Schema of its keys for editors.
 
+mod authorization_server;
+
 use std::{
     io::{self, Write},
     path::Path,
 };
 
-use mcp_gateway_oauth::{discovery::paths, federation::provider::Provider, trust::TrustedIssuer};
 use time::OffsetDateTime;
 
 use super::exit::{OK, WRONG};
 use crate::{
     clock,
-    config::{
-        self, AuthorizationServer, Config, Finding, Listener, Loaded, Resource, Source,
-        UpstreamTarget, files,
-    },
+    config::{self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget, files},
 };
 
 /// Checks a configuration and prints a summary, or all findings. Returns the exit code: 0, or 2 with findings.
@@ -86,16 +84,11 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         }
     }
     if let Some(server) = &config.authorization_server {
-        let users = server.users_file.as_ref();
-        let users = users.map_or_else(|| "none".into(), |file| file.display().to_string());
-        let directory = server.directory.display();
-        writeln!(out, "sign-in   state in {directory}, users in {users}")?;
-        for provider in &server.providers {
-            write_provider(server, &provider.provider, out)?;
-        }
-        for trusted in &server.trusted_issuers {
-            write_trust(&trusted.keys.name, &trusted.trust, out)?;
-        }
+        authorization_server::write(server, out)?;
+    }
+    if let Some(rates) = &config.shared_rates {
+        let store = authorization_server::address(&rates.store);
+        writeln!(out, "rates     counted together in {store}")?;
     }
     for issuer in config.issuers.values() {
         let names: Vec<_> = issuer.names.iter().map(|name| &*name.issuer).collect();
@@ -109,55 +102,6 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         if let Some(warning) = validity_warning(&pair.certificate, clock::now().secs()) {
             writeln!(out, "warning   {warning}")?;
         }
-    }
-    Ok(())
-}
-
-/// What a provider is asked for, and what the operator registers there.
-fn write_provider(
-    server: &AuthorizationServer,
-    provider: &Provider,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let row = provider.preset.row();
-    let (name, preset) = (&provider.name, row.name);
-    let callback = format!("{}{}", server.issuer, paths::callback(name));
-    writeln!(
-        out,
-        "provider  {name} ({preset}): register the redirect URI {callback}"
-    )?;
-    let issuers: Vec<_> = provider
-        .issuers()
-        .into_iter()
-        .map(|(issuer, _)| issuer)
-        .collect();
-    writeln!(out, "          issuer   {}", issuers.join(", "))?;
-    writeln!(out, "          asks for {}", provider.asked_scopes())?;
-    writeln!(out, "          account  the claim {}", row.subject_claim)?;
-    let rules = match provider.may_sign_in.is_empty() {
-        true => "every account there".to_owned(),
-        false => "accounts that meet may_sign_in".to_owned(),
-    };
-    writeln!(out, "          sign-in  {rules}")
-}
-
-/// What an issuer is trusted for at the token endpoint.
-fn write_trust(name: &str, trust: &TrustedIssuer, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "trust     {name} = {}", trust.issuer)?;
-    if let Some(id_jag) = &trust.id_jag {
-        let clients = match id_jag.clients.is_empty() {
-            true => "every client that authenticates".to_owned(),
-            false => id_jag.clients.join(", "),
-        };
-        writeln!(out, "          identity assertions of {clients}")?;
-    }
-    for rule in &trust.workloads {
-        let (audience, client) = (&rule.audience, &rule.client);
-        writeln!(out, "          workloads for {audience} act as {client}")?;
-    }
-    if let Some(exchange) = &trust.exchange {
-        let audiences = exchange.audiences.join(", ");
-        writeln!(out, "          tokens for {audiences} are exchanged")?;
     }
     Ok(())
 }
@@ -275,10 +219,52 @@ resources:
         let expected = "\
 trust     trusted_issuers.corp = https://login.corp.example
           identity assertions of every client that authenticates
-          workloads for mcp act as deploy
+          workloads for mcp with sub act as deploy
           tokens for a, b are exchanged
 ";
         assert!(printed.contains(expected), "{printed}");
+    }
+
+    #[test]
+    fn the_summary_says_where_state_is_and_what_people_can_allow() {
+        let text = "\
+public_url: https://mcp.example.com
+listen: [{ address: 127.0.0.1:8080 }]
+authorization_server:
+  directory: state
+  key_files: [key]
+  store: { redis: { url: 'redis://127.0.0.1:6379/2' } }
+  providers:
+    - name: corporate
+      issuer: https://login.example
+      client_id: us
+      client_secret_file: secret
+      refresh: provider
+      grants: { scopes: read, by_claim: [{ claim: roles, value: w, scopes: write }, { claim: roles, value: x, scopes: write }] }
+resources:
+  - { path: /mcp, upstream: 'http://127.0.0.1:9000/mcp', scopes: { supported: [read, write] }, policy: { default: allow } }
+";
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("g.yaml", text),
+            ("secret", "hunter2hunter2"),
+            ("key", &"0f".repeat(32)),
+        ] {
+            let path = directory.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let mut out = Vec::new();
+        check(&directory.path().join("g.yaml"), None, &mut out).unwrap();
+        let printed = String::from_utf8(out).unwrap();
+        for expected in [
+            "sign-in   state in 127.0.0.1:6379 (no TLS, database 2, keys begin with mcp-gateway:), users in none\n",
+            "          sign-in  every account there\n",
+            "          allows   read; more by roles\n",
+            "          refresh  as long as the provider says so",
+        ] {
+            assert!(printed.contains(expected), "{printed}");
+        }
     }
 
     #[test]
