@@ -1,9 +1,10 @@
 //! What an issuer is trusted for, as the configuration says.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use mcp_gateway_core::{
     cel::{Condition, kept_claims::ClaimNames},
+    refusal::found::Found,
     scope::ScopeSet,
     token::{algorithm::Algorithm, claim_path::ClaimPath, issuer_profile::IssuerProfile},
 };
@@ -71,6 +72,17 @@ pub enum ClaimValue {
     Number(i64),
     /// True or false.
     Flag(bool),
+}
+
+impl fmt::Display for ClaimValue {
+    /// A text in backticks, numbers and flags without: the text `true` is not true.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => Found(text).fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
 }
 
 /// Which tokens clients may exchange (RFC 8693).

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use mcp_gateway_core::{
     cel::kept_claims::KeptClaims,
     json::{self, Object},
+    refusal::found::Found,
     scope::ScopeSet,
     time::UnixTime,
     token::{
@@ -21,6 +22,9 @@ use super::{
     model::ClaimValue,
 };
 use crate::{account, client::authentication::OnceOnly};
+
+/// The longest number that is shown, in bytes.
+const MAX_SHOWN: usize = 32;
 
 /// What a token says of itself before anything is verified: it serves only to find what to verify it with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +155,21 @@ impl Vouched {
             ClaimValue::Text(text) => json::string(raw).is_some_and(|own| own == *text),
             ClaimValue::Number(number) => raw == number.to_string().as_bytes(),
             ClaimValue::Flag(flag) => raw == flag.to_string().as_bytes(),
+        }
+    }
+
+    /// What the claim has, for the log: a text in backticks, numbers and flags without.
+    pub fn shown(&self, name: &str) -> String {
+        let claims = self.claims();
+        let Some(raw) = claims.get(name) else {
+            return "none".to_owned();
+        };
+        match (json::string(raw), std::str::from_utf8(raw)) {
+            (Some(text), _) => Found(&text).to_string(),
+            (None, Ok(raw)) if raw.len() <= MAX_SHOWN && !raw.starts_with(['[', '{']) => {
+                raw.to_owned()
+            }
+            _ => "a list or an object".to_owned(),
         }
     }
 

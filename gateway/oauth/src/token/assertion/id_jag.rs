@@ -136,6 +136,10 @@ fn judge_client(trust: &IdJagTrust, client: &Client) -> Result<(), Refused> {
     if client.method == ClientMethod::None && !trust.has_public_clients {
         return refused("a client that authenticates (id_jag.public_clients)");
     }
+    // An identity assertion is a grant of a person: a client that only exchanges tokens, or acts for itself, was not made for it.
+    if !client.grant_types.authorization_code && !client.grant_types.jwt_bearer {
+        return refused("the grant type authorization_code or jwt-bearer (grant_types)");
+    }
     if !trust.clients.is_empty() && !trust.clients.contains(&client.id) {
         return refused("one of the listed clients (id_jag.clients)");
     }

@@ -3,6 +3,8 @@
 //!
 //! Rules of two clients for one token are a mistake of the configuration, which is not decided here: such a token is refused.
 
+use std::fmt;
+
 use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 
 use super::refused;
@@ -20,6 +22,9 @@ use crate::{
     trust::{Vouched, WorkloadRule},
 };
 
+/// The most rules of which a line says why they do not fit.
+const MAX_SHOWN: usize = 3;
+
 /// Which client a workload acts as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapped<'a> {
@@ -35,12 +40,12 @@ pub struct Mapped<'a> {
 /// [`Refused`].
 pub fn map<'a>(rules: &'a [WorkloadRule], token: &Vouched) -> Result<Mapped<'a>, Refused> {
     let audience = token.one("aud").map_err(|fault| refused(&fault))?;
-    let (mut matching, mut faults) = (Vec::new(), String::new());
-    for rule in rules.iter().filter(|rule| rule.audience == audience) {
+    let (mut matching, mut faults) = (Vec::new(), Vec::new());
+    let for_it = |(_, rule): &(usize, &WorkloadRule)| rule.audience == audience;
+    for (at, rule) in rules.iter().enumerate().filter(for_it) {
         match fits(rule, token) {
-            Ok(true) => matching.push(rule),
-            Ok(false) => {}
-            Err(fault) => faults = format!("; the condition for {} failed: {fault}", rule.client),
+            Ok(()) => matching.push(rule),
+            Err(fault) => faults.push(format!("workloads[{at}]: {fault}")),
         }
     }
     let unmatched = |found: String| {
@@ -48,7 +53,7 @@ pub fn map<'a>(rules: &'a [WorkloadRule], token: &Vouched) -> Result<Mapped<'a>,
         Err(Refused::of(TokenError::WorkloadUnmatched).found(found))
     };
     let Some(first) = matching.first() else {
-        return unmatched(format!("no rule fits (workloads){faults}"));
+        return unmatched(format!("no rule fits. {}", Faults(&faults)));
     };
     if let Some(other) = matching.iter().find(|rule| rule.client != first.client) {
         let clients = format!("{} and {}", first.client, other.client);
@@ -60,16 +65,35 @@ pub fn map<'a>(rules: &'a [WorkloadRule], token: &Vouched) -> Result<Mapped<'a>,
     })
 }
 
-fn fits(rule: &WorkloadRule, token: &Vouched) -> Result<bool, String> {
+/// Whether a rule is for this token; if not, what the token has instead.
+fn fits(rule: &WorkloadRule, token: &Vouched) -> Result<(), String> {
     let mut claims = rule.claims.iter();
-    if !claims.all(|(name, value)| token.is(name, value)) {
-        return Ok(false);
+    if let Some((name, value)) = claims.find(|(name, value)| !token.is(name, value)) {
+        let found = token.shown(name);
+        return Err(format!("{name} {found}, not {value}"));
     }
     let Some(condition) = &rule.condition else {
-        return Ok(true);
+        return Ok(());
     };
-    let judged = condition.judge_claims(token.kept());
-    judged.map_err(|fault| fault.to_string())
+    match condition.judge_claims(token.kept()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("the condition is false".to_owned()),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+/// Why rules do not fit, at most [`MAX_SHOWN`] of them.
+struct Faults<'a>(&'a [String]);
+
+impl fmt::Display for Faults<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<_> = self.0.iter().take(MAX_SHOWN).map(String::as_str).collect();
+        f.write_str(&shown.join("; "))?;
+        match self.0.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
 }
 
 /// The scopes of all rules; those of the client where one of them sets no limit.

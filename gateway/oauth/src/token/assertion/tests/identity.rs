@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     account,
+    client::model::GrantTypes,
     grant::machine,
     store::text::ScopeSetText,
     token::testing::{client, prefixed, provisional, set},
@@ -128,6 +129,39 @@ fn the_operator_says_which_clients_present_assertions() {
     assert_eq!(ask(IdJagTrust::default(), &client("console")), refused);
     assert_eq!(ask(public(), &client("console")), Ok(()));
     assert_eq!(ask(public(), &provisional("console")), refused);
+    for (grant_types, expected) in [
+        (
+            GrantTypes {
+                token_exchange: true,
+                ..GrantTypes::default()
+            },
+            refused,
+        ),
+        (
+            GrantTypes {
+                client_credentials: true,
+                ..GrantTypes::default()
+            },
+            refused,
+        ),
+        (
+            GrantTypes {
+                jwt_bearer: true,
+                ..GrantTypes::default()
+            },
+            Ok(()),
+        ),
+    ] {
+        let client = Client {
+            grant_types,
+            ..console()
+        };
+        assert_eq!(
+            ask(IdJagTrust::default(), &client),
+            expected,
+            "{grant_types:?}"
+        );
+    }
     let untrusted = TrustedIssuer {
         id_jag: None,
         ..issuer()

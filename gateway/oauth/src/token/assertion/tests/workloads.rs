@@ -121,6 +121,39 @@ fn a_rule_fits_by_audience_claims_and_condition() {
 }
 
 #[test]
+fn a_refused_workload_is_told_why_each_rule_does_not_fit() {
+    let text_for_flag = WorkloadRule {
+        claims: vec![("protected".to_owned(), ClaimValue::Text("true".to_owned()))],
+        ..rule("deploy", "mcp", &[])
+    };
+    let condition = |source: &str| WorkloadRule {
+        condition: Some(Condition::compile(source).unwrap()),
+        ..rule("deploy", "mcp", &[("repository_owner", "acme")])
+    };
+    for (rules, expected) in [
+        (
+            vec![
+                rule("deploy", "elsewhere", &[]),
+                rule("deploy", "mcp", &[("repository", "acme/other")]),
+                rule("deploy", "mcp", &[("environment", "production")]),
+            ],
+            "workloads[1]: repository `acme/app`, not `acme/other`; workloads[2]: environment none, not `production`",
+        ),
+        (
+            vec![text_for_flag, condition("claims.run_attempt == 1")],
+            "workloads[0]: protected true, not `true`; workloads[1]: the condition is false",
+        ),
+        (
+            vec![rule("deploy", "mcp", &[("groups", "a")]); 200],
+            "workloads[2]: groups a list or an object, not `a`; and 197 more",
+        ),
+    ] {
+        let refused = mapped(&with_rules(rules), &build(json!({}))).unwrap_err();
+        assert!(refused.found.ends_with(expected), "{}", refused.found);
+    }
+}
+
+#[test]
 fn rules_of_several_clients_for_one_workload_are_refused() {
     let scoped = |client: &str, scopes: Option<&str>| WorkloadRule {
         scopes: scopes.map(set),
