@@ -40,14 +40,15 @@ impl ResourceOwner {
     }
 }
 
-/// What a provider said of an account when it signed in: it stands in the rows of the session, the codes and the grants.
+/// What a provider said of an account when it was asked last: it stands in the rows of the session, the codes and the grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vouched {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The provider's issuer identifier.
     pub issuer: String,
-    /// The rules by which the account was judged: under other rules it signs in again.
+    /// The rules that the account met. It is judged by other rules with these alone
+    /// ([`Provider::still_vouches`](crate::federation::provider::Provider::still_vouches)).
     pub rules: String,
     /// What the account may allow; everything if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

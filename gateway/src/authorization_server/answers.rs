@@ -198,6 +198,14 @@ impl LocalAnswer {
         self
     }
 
+    /// With this in its events as who they are about.
+    pub(super) fn about(mut self, about: &EventSubject) -> Self {
+        for event in &mut self.events {
+            event.about.clone_from(about);
+        }
+        self
+    }
+
     /// With what was found, for the operator.
     pub(super) fn with_found(mut self, found: impl ToString) -> Self {
         self.found = Some(found.to_string());

@@ -22,6 +22,12 @@ pub(crate) struct EventSubject {
     pub(crate) client: Option<String>,
     /// The `sub` of the user, where the server knows one.
     pub(crate) subject: Option<String>,
+    /// The provider of that user's account, by its name in the configuration.
+    pub(crate) provider: Option<String>,
+    /// What the provider calls the account.
+    pub(crate) account: Option<String>,
+    /// What people call it.
+    pub(crate) name: Option<String>,
     /// The resource URI.
     pub(crate) resource: Option<String>,
     /// The scopes, separated by spaces.

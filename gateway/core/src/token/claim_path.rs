@@ -103,6 +103,12 @@ impl ClaimPath {
         &self.first
     }
 
+    /// All names, the first one first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let below = self.below.iter().map(|name| &**name);
+        std::iter::once(&*self.first).chain(below)
+    }
+
     /// The raw value; none where a member on the way is missing or null.
     ///
     /// # Errors

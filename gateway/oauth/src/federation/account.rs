@@ -37,6 +37,13 @@ pub struct Account {
     pub claims: ClaimSet,
 }
 
+impl Account {
+    /// The `sub` of our tokens for it.
+    pub fn our_subject(&self) -> String {
+        account::subject(&self.issuer, &self.subject)
+    }
+}
+
 /// Why an account cannot sign in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountFault {
@@ -61,6 +68,8 @@ pub struct Admitted {
     pub scopes: Option<ScopeSet>,
     /// The provider's issuer.
     pub issuer: String,
+    /// The rules that it met ([`Provider::rules_met`]).
+    pub rules: String,
 }
 
 impl Admitted {
@@ -69,7 +78,7 @@ impl Admitted {
         Vouched {
             provider: provider.name.clone(),
             issuer: self.issuer.clone(),
-            rules: provider.rules(),
+            rules: self.rules.clone(),
             scopes: self.scopes.clone().map(ScopeSetText),
             rests_on,
         }
@@ -89,10 +98,11 @@ pub fn judge(provider: &Provider, account: &Account) -> Result<Admitted, Account
         .judge(&account.subject, &account.claims, read)?;
     let rules = provider.scope_rules.as_ref();
     Ok(Admitted {
-        subject: account::subject(&account.issuer, &account.subject),
+        subject: account.our_subject(),
         name: name(account),
         scopes: rules.map(|rules| rules.scopes(&account.claims)),
         issuer: account.issuer.clone(),
+        rules: provider.rules_met(&account.subject, &account.claims),
     })
 }
 
@@ -122,7 +132,7 @@ fn refuse_left_out(provider: &Provider, claims: &ClaimSet) -> Result<(), Account
 }
 
 /// A name that people recognise: visible characters only, and not too long.
-fn name(account: &Account) -> String {
+pub fn name(account: &Account) -> String {
     let claimed = NAMES.iter().map(|name| ClaimPath::named(name));
     let claimed = claimed.filter_map(|path| account.claims.text(&path));
     let mut shown = claimed.chain([account.subject.clone()]).map(|text| {
@@ -213,8 +223,10 @@ mod tests {
             (json!({ "groups": ["staff"], "level": 3 }), None),
             (json!({ "groups": "board", "level": 3 }), None),
             (
-                json!({ "groups": ["other"], "level": 3 }),
-                Some("may_sign_in.groups"),
+                json!({ "groups": ["/staff", "a\nb"], "level": 3 }),
+                Some(
+                    r"may_sign_in.groups: found in the claim groups: `/staff`, `a\nb`; expected `staff`, `board`",
+                ),
             ),
             (
                 json!({ "groups": [], "level": 3 }),
@@ -222,16 +234,19 @@ mod tests {
             ),
             (
                 json!({ "groups": [1], "level": 3 }),
-                Some("no claim with groups"),
+                Some("found no list of texts in the claim groups (groups_claim)"),
             ),
-            (json!({ "level": 3 }), Some("no claim with groups")),
+            (
+                json!({ "level": 3 }),
+                Some("found no list of texts in the claim groups (groups_claim)"),
+            ),
             (
                 json!({ "groups": ["staff"], "level": 2 }),
                 Some("condition does not hold: it is false"),
             ),
             (
                 json!({ "groups": ["staff"] }),
-                Some("condition does not hold"),
+                Some("a claim or argument that it reads is missing (the account has no `level`)"),
             ),
             (
                 json!({ "groups": ["staff"], "level": "9" }),
@@ -254,7 +269,7 @@ mod tests {
         assert!(
             other(Preset::Oidc, json!({}))
                 .unwrap()
-                .contains("may_sign_in.subjects")
+                .contains("may_sign_in.subjects: found `1`; expected `2`, ` 1`")
         );
         let github = may(MaySignIn {
             organizations: owned(&["acme"]),

@@ -144,6 +144,7 @@ mod tests {
                 name: "Ana".to_owned(),
                 scopes: None,
                 issuer: "https://login.example".to_owned(),
+                rules: String::new(),
             },
             credential,
         }
@@ -188,7 +189,8 @@ mod tests {
         for (seed, credential, repeats) in [(1, None, false), (2, Some(credential), true)] {
             entered(&mut rows, seed, &arrival(credential));
             let session = session::find(&rows, &browser(seed), NOW).unwrap().unwrap();
-            let owner = session.account().unwrap();
+            let vouched = session.vouched.clone().unwrap();
+            let owner = session.account(vouched);
             assert_eq!((&*owner.subject, &*owner.name), ("f:x", "Ana"));
             let vouched = owner.vouched.unwrap();
             assert_eq!(vouched.sign_in().is_some(), repeats);

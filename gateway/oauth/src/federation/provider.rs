@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_gateway_core::token::{
     algorithm::Algorithm,
     claim_path::ClaimPath,
+    claim_set::ClaimSet,
     issuer_profile::IssuerProfile,
     issuer_template::{TENANT, for_tenant},
 };
 
 use super::{
     preset::{DomainClaim, Preset},
-    rules::{may_sign_in::MaySignIn, scope_rules::ScopeRules},
+    rules::{
+        may_sign_in::{MaySignIn, domain_of, meets},
+        met::{Met, Rule, kept},
+        scope_rules::{ScopeRules, ScopesByClaim},
+    },
 };
-use crate::owner::Vouched;
+use crate::{owner::Vouched, store::text::ScopeSetText};
 
 /// The types that an ID token may have (RFC 7515 §4.1.9); an empty one means none.
 const TOKEN_TYPES: [&str; 2] = ["", "jwt"];
@@ -78,11 +81,25 @@ impl Provider {
         self.issuers().iter().any(|(own, _)| own == issuer)
     }
 
-    /// Whether a session or grant that it once vouched for is as good as a new one: same accounts, same rules.
-    pub fn still_vouches(&self, vouched: &Vouched) -> bool {
-        self.name == vouched.provider
-            && self.vouches_for(&vouched.issuer)
-            && self.rules() == vouched.rules
+    /// What counts now of what it once vouched for, judged by the rules of today and by what was known of the account then. None where
+    /// that is not enough: the account signs in again, or the provider is asked.
+    pub fn still_vouches(&self, vouched: &Vouched) -> Option<Vouched> {
+        if self.name != vouched.provider || !self.vouches_for(&vouched.issuer) {
+            return None;
+        }
+        let met = Met::read(&vouched.rules);
+        let may_sign_in = self
+            .asked()
+            .iter()
+            .all(|list| list.iter().any(|rule| met.has(rule)));
+        may_sign_in.then(|| {
+            let rules = self.scope_rules.as_ref();
+            let scopes = rules.map(|rules| rules.scopes_by(|rule| met.has(&rule.asked())));
+            Vouched {
+                scopes: scopes.map(ScopeSetText),
+                ..vouched.clone()
+            }
+        })
     }
 
     /// Where its discovery document is (OpenID Connect Discovery §4), and the issuer that it must name.
@@ -147,22 +164,53 @@ impl Provider {
         }
     }
 
-    /// A digest of the rules that accounts are judged by: accounts that were judged by others sign in again.
-    pub fn rules(&self) -> String {
-        let rules = format!(
-            "{:?} {:?} {:?} {:?}",
-            self.may_sign_in, self.scope_rules, self.groups_claim, self.refresh
-        );
-        let digest = digest(&SHA256, rules.as_bytes());
-        let short: [u8; 12] = digest.as_ref().first_chunk().copied().unwrap_or_default();
-        URL_SAFE_NO_PAD.encode(short)
+    /// Whether another one judges every account alike.
+    pub fn judges_like(&self, other: &Self) -> bool {
+        self.issuers() == other.issuers()
+            && self.may_sign_in == other.may_sign_in
+            && self.scope_rules == other.scope_rules
+            && self.groups_claim == other.groups_claim
+            && self.refresh == other.refresh
+    }
+
+    /// The rules that an account meets which may sign in, for its rows. Its own domain and name are among them, so that they are known
+    /// if a rule names them later.
+    pub fn rules_met(&self, subject: &str, claims: &ClaimSet) -> String {
+        let row = self.preset.row();
+        let domain = domain_of(claims, row.domain).ok();
+        let domain = domain.as_deref().map(|own| Rule::Domain(row.domain, own));
+        let asked = self.asked().into_iter().flatten();
+        let met = asked.filter(|rule| meets(rule, subject, claims));
+        let by_claim = self.scope_rules.iter().flat_map(|rules| &rules.by_claim);
+        let by_claim = by_claim.filter(|rule| rule.fits(claims));
+        let own = [Rule::Subject(row.subject_claim, subject)];
+        let own = own.into_iter().chain(domain);
+        kept(met.chain(own).chain(by_claim.map(ScopesByClaim::asked)))
+    }
+
+    /// What accounts are asked that sign in: one of each list.
+    fn asked(&self) -> Vec<Vec<Rule<'_>>> {
+        let row = self.preset.row();
+        let by = (row.domain, row.subject_claim);
+        let mut asked = self.may_sign_in.asked(by, self.groups_claim.as_ref());
+        if self.refresh == RefreshRule::Provider {
+            asked.push(vec![Rule::AskedAgain]);
+        }
+        asked
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mcp_gateway_core::{cel::Condition, scope::ScopeSet};
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::{federation::testing::provider, owner::RestsOn, store::text::UnixTimeText};
+    use crate::{
+        federation::testing::{account, provider},
+        owner::RestsOn,
+        store::text::UnixTimeText,
+    };
 
     const A: &str = "aaaaaaaa-0000-4000-8000-00000000000a";
     const B: &str = "bbbbbbbb-0000-4000-8000-00000000000b";
@@ -230,27 +278,28 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_was_vouched_for_counts_while_provider_and_rules_are_the_same() {
-        let before = provider(Preset::Oidc);
-        let vouched = Vouched {
+    fn vouched(provider: &Provider, claims: &Value) -> Vouched {
+        Vouched {
             provider: "corporate".to_owned(),
             issuer: "https://login.example".to_owned(),
-            rules: before.rules(),
+            rules: provider.rules_met("1", &account(claims).claims),
             scopes: None,
             rests_on: RestsOn::Session {
                 browser: "b".to_owned(),
                 ends: UnixTimeText::from(1),
             },
-        };
-        assert!(before.still_vouches(&vouched));
+        }
+    }
+
+    #[test]
+    fn what_was_vouched_for_counts_for_the_same_accounts_of_the_same_provider() {
+        let before = provider(Preset::Oidc);
+        let vouched = vouched(&before, &json!({}));
         let relabelled = Provider {
             label: "other".to_owned(),
             ..before.clone()
         };
-        assert!(relabelled.still_vouches(&vouched));
-        let mut stricter = before.clone();
-        stricter.may_sign_in.subjects = vec!["2".to_owned()];
+        assert_eq!(relabelled.still_vouches(&vouched), Some(vouched.clone()));
         let moved = Provider {
             issuer: "https://other.example".to_owned(),
             ..before.clone()
@@ -259,8 +308,115 @@ mod tests {
             name: "other".to_owned(),
             ..before
         };
-        for other in [stricter, moved, renamed] {
-            assert!(!other.still_vouches(&vouched), "{other:?}");
+        for other in [moved, renamed] {
+            assert_eq!(other.still_vouches(&vouched), None, "{other:?}");
         }
+    }
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn other_rules_judge_by_what_was_known_at_the_sign_in() {
+        let rules = |domains: &[&str], groups: &[&str], subjects: &[&str], condition: &str| {
+            let condition = (!condition.is_empty()).then(|| Condition::compile(condition).unwrap());
+            Provider {
+                may_sign_in: MaySignIn {
+                    domains: texts(domains),
+                    groups: texts(groups),
+                    subjects: texts(subjects),
+                    condition,
+                    ..MaySignIn::default()
+                },
+                ..provider(Preset::Oidc)
+            }
+        };
+        let level = "claims.level > 2";
+        let before = rules(&["a.example"], &["staff", "board"], &[], level);
+        let claims = json!({ "email": "ana@a.example", "email_verified": true, "level": 3,
+            "groups": ["staff", "cooks"] });
+        let known = vouched(&before, &claims);
+        for (after, is_known) in [
+            (rules(&["a.example"], &["staff", "board"], &[], level), true),
+            // More people may.
+            (
+                rules(
+                    &["b.example", "a.example"],
+                    &["board", "staff", "x"],
+                    &[],
+                    level,
+                ),
+                true,
+            ),
+            (rules(&[], &["staff"], &[], ""), true),
+            (rules(&[], &[], &[], ""), true),
+            // Fewer may, and this one is known to be among them.
+            (rules(&["a.example"], &["staff"], &["1", "2"], level), true),
+            // It is not, or nobody knows.
+            (rules(&["b.example"], &["staff"], &[], level), false),
+            (rules(&["a.example"], &["board"], &[], level), false),
+            (rules(&[], &["cooks"], &[], ""), false),
+            (rules(&[], &[], &["2"], ""), false),
+            (rules(&[], &[], &[], "claims.level > 1"), false),
+        ] {
+            let found = after.still_vouches(&known).is_some();
+            assert_eq!(found, is_known, "{:?}", after.may_sign_in);
+        }
+        // Groups of another claim are others.
+        let other_claim = Provider {
+            groups_claim: Some(ClaimPath::named("teams")),
+            ..before.clone()
+        };
+        assert_eq!(other_claim.still_vouches(&known), None);
+        let asked_again = Provider {
+            refresh: RefreshRule::Provider,
+            ..before.clone()
+        };
+        assert_eq!(asked_again.still_vouches(&known), None);
+        let known = vouched(&asked_again, &claims);
+        assert!(before.still_vouches(&known).is_some());
+        // A row of which nothing is known.
+        let unknown = Vouched {
+            rules: "K3a0".to_owned(),
+            ..known
+        };
+        assert_eq!(before.still_vouches(&unknown), None);
+    }
+
+    #[test]
+    fn scopes_are_those_of_the_rules_of_today() {
+        let rules = |everybody: &str, by_claim: &[(&str, &str)]| {
+            let by_claim = by_claim.iter().map(|(value, scopes)| ScopesByClaim {
+                claim: ClaimPath::named("roles"),
+                value: (*value).to_owned(),
+                scopes: ScopeSet::parse(scopes).unwrap(),
+            });
+            Provider {
+                scope_rules: Some(ScopeRules {
+                    everybody: ScopeSet::parse(everybody).unwrap(),
+                    by_claim: by_claim.collect(),
+                }),
+                ..provider(Preset::Oidc)
+            }
+        };
+        let before = rules("read", &[("editor", "write"), ("owner", "admin")]);
+        let known = vouched(&before, &json!({ "roles": ["editor", "guest"] }));
+        for (after, expected) in [
+            (before, "read write"),
+            (
+                rules("read list", &[("editor", "write")]),
+                "list read write",
+            ),
+            (rules("", &[("editor", "admin")]), "admin"),
+            (rules("read", &[("owner", "write")]), "read"),
+            // Nobody knows before the next sign-in.
+            (rules("read", &[("guest", "write")]), "read"),
+        ] {
+            let found = after.still_vouches(&known).unwrap().scopes.unwrap().0;
+            assert_eq!(found, ScopeSet::parse(expected).unwrap());
+        }
+        let all = provider(Preset::Oidc).still_vouches(&known).unwrap();
+        assert_eq!(all.scopes, None);
     }
 }

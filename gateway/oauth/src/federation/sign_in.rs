@@ -64,7 +64,7 @@ pub struct SignIn {
     kind: CredentialKind,
     /// The token, sealed.
     sealed: String,
-    /// The rules that its last answer was judged by.
+    /// The rules that the account met by the last answer.
     rules: String,
     /// What the account may allow by that answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ pub struct NewSignIn {
     pub subject: String,
     /// What the provider gave.
     pub credential: Credential,
-    /// What it said of the account, and the rules by which that was judged.
+    /// What it said of the account.
     pub vouched: Vouched,
 }
 
@@ -284,13 +284,13 @@ pub fn answered(
     rows: &mut dyn Rows,
     keys: &ServerKeys,
     id: Id,
-    admitted: Option<(&Admitted, &str)>,
+    admitted: Option<&Admitted>,
     now: UnixTime,
 ) -> Result<(), StoreError> {
     change(rows, id, |row| {
-        if let Some((admitted, rules)) = admitted {
+        if let Some(admitted) = admitted {
             row.scopes = admitted.scopes.clone().map(ScopeSetText);
-            rules.clone_into(&mut row.rules);
+            row.rules.clone_from(&admitted.rules);
         }
         if let Some(token) = open(keys, id, &row.sealed) {
             row.sealed = seal(keys, id, &token);
@@ -450,8 +450,9 @@ mod tests {
             name: "Ana".to_owned(),
             scopes: None,
             issuer: "https://login.example".to_owned(),
+            rules: "other".to_owned(),
         };
-        answered(&mut rows, &keys(), ID, Some((&admitted, "other")), at(27)).unwrap();
+        answered(&mut rows, &keys(), ID, Some(&admitted), at(27)).unwrap();
         let now = Vouched {
             rules: "other".to_owned(),
             scopes: None,

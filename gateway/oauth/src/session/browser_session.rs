@@ -78,16 +78,15 @@ impl Session {
             && self.password == user.password_version()
     }
 
-    /// Whose session it is, for an account at a provider. Whether the provider is still there, and its rules the same, the caller knows.
-    pub fn account(&self) -> Option<ResourceOwner> {
-        let vouched = self.vouched.clone()?;
-        Some(ResourceOwner {
+    /// Whose session it is, for an account at a provider of which this counts now.
+    pub fn account(&self, vouched: Vouched) -> ResourceOwner {
+        ResourceOwner {
             subject: self.subject.clone(),
             identity: ACCOUNT.to_owned(),
             name: self.name.clone(),
             scopes: vouched.scopes.clone().map(|scopes| scopes.0),
             vouched: Some(vouched),
-        })
+        }
     }
 
     /// Whether its use should be written down: [`touch`].

@@ -31,7 +31,7 @@ pub enum Allowance {
     Scopes(ScopeSet),
     /// Nothing: the server no longer knows the user, or has locked them out.
     Nothing,
-    /// The provider of the account must be asked first: its rules are other ones than those that the account was judged by.
+    /// The provider of the account must be asked first: by what is known, the account does not meet its rules.
     MustAsk,
 }
 

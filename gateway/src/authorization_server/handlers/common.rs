@@ -209,7 +209,7 @@ pub(super) struct Visitor {
     /// Its cookie, if it has one.
     pub(super) cookie: Option<Cookie>,
     /// Who is signed in: the session, and its user, who is still in the file with the same password, or its account at a provider, which
-    /// is still there with the same rules.
+    /// is still there and may sign in.
     pub(super) signed_in: Option<(Session, ResourceOwner)>,
 }
 
@@ -259,8 +259,8 @@ pub(super) async fn visitor(server: &Server, request: &LocalRequest) -> Answered
 fn owner(server: &Server, session: &Session) -> Option<ResourceOwner> {
     match &session.vouched {
         Some(vouched) => {
-            let still_vouched = server.settings.providers.still_vouch(vouched);
-            still_vouched.then(|| session.account()).flatten()
+            let vouched = server.settings.providers.still_vouch(vouched)?;
+            Some(session.account(vouched))
         }
         None => {
             let user = server.runtime.passwords.with_subject(&session.subject)?;

@@ -169,5 +169,6 @@ fn about(asked: &AuthorizationRequest, owner: &ResourceOwner, scopes: String) ->
         resource: Some(asked.resource.clone()),
         scopes: Some(scopes),
         grant: None,
+        ..EventSubject::default()
     }
 }

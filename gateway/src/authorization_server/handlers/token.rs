@@ -313,11 +313,12 @@ impl Asked {
     /// What a person may have now: the users file may have changed since the consent, and somebody else may have the name.
     fn allowance(&self, person: Person<'_>) -> Allowance {
         if let Some(vouched) = person.vouched {
-            let scopes = vouched.scopes.as_ref().map(|scopes| scopes.0.clone());
             return match self.providers.still_vouch(vouched) {
-                true => scopes.map_or(Allowance::Everything, Allowance::Scopes),
-                false if vouched.sign_in().is_some() => Allowance::MustAsk,
-                false => Allowance::Nothing,
+                Some(now) => {
+                    (now.scopes).map_or(Allowance::Everything, |scopes| Allowance::Scopes(scopes.0))
+                }
+                None if vouched.sign_in().is_some() => Allowance::MustAsk,
+                None => Allowance::Nothing,
             };
         }
         let user = self.users.with_subject(person.subject);

@@ -69,10 +69,29 @@ impl Providers {
         self.providers.is_empty()
     }
 
-    /// Whether what a provider said is as good as if it said it now: the provider is still there, with the same rules.
-    pub(super) fn still_vouch(&self, vouched: &Vouched) -> bool {
-        let provider = self.named(&vouched.provider);
-        provider.is_some_and(|provider| provider.profile.still_vouches(vouched))
+    /// What counts now of what a provider said; none where the provider is gone, or the account is not known to meet its rules.
+    pub(super) fn still_vouch(&self, vouched: &Vouched) -> Option<Vouched> {
+        self.named(&vouched.provider)?
+            .profile
+            .still_vouches(vouched)
+    }
+
+    /// Says whose people may have to sign in again after a reload.
+    pub(super) fn log_changes_since(&self, before: &Self) {
+        for old in &before.providers {
+            let provider = &old.profile.name;
+            match self.named(provider) {
+                None => tracing::info!(
+                    provider,
+                    "the provider is no longer in the configuration: its people are signed out at the next refresh"
+                ),
+                Some(new) if !new.profile.judges_like(&old.profile) => tracing::info!(
+                    provider,
+                    "the rules of the provider have changed: people who are not known to meet them sign in again (may_sign_in, refresh, tenants, groups_claim); scopes change at the next refresh (grants)"
+                ),
+                Some(_) => {}
+            }
+        }
     }
 
     /// Asks each provider for its documents, so that nobody has to wait for them later. A failure is logged where it is found.

@@ -29,6 +29,9 @@ impl LogLine for AuthorizationLine<'_> {
         let reason = event.reason.as_deref().map(redact_detail);
         line.field("reason", reason.as_deref());
         line.field("subject", about.subject.as_deref().map(redact));
+        line.field("provider", about.provider.as_deref().map(redact));
+        line.field("account", about.account.as_deref().map(redact));
+        line.field("name", about.name.as_deref().map(redact));
         line.field("client_id", about.client.as_deref().map(redact));
         line.field("resource", about.resource.as_deref().map(redact));
         line.field("scopes", about.scopes.as_deref().map(redact));

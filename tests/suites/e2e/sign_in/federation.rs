@@ -1,6 +1,7 @@
 //! People who sign in with a provider: the whole way, and every way in which it must not end with somebody signed in.
 
 use e2e::client::Reply;
+use e2e::eventually;
 use e2e::gateway::Gateway;
 use e2e::gateway::config::Config;
 use e2e::sign_in::browser::Browser;
@@ -493,6 +494,54 @@ async fn rules_say_who_may_sign_in_and_what_they_may_allow() {
     assert_eq!(page.status, 403);
     assert!(page.text().contains("too many"), "{}", page.text());
     site.gateway.logged("left out the claim groups").await;
+}
+
+#[tokio::test]
+async fn rules_that_change_sign_out_only_those_whom_they_do_not_let_in() {
+    let rules = "/authorization_server/providers/0/may_sign_in";
+    let site = Site::with(|config| {
+        let config = config.without("authorization_server/users_file");
+        config.set(rules, json!({ "groups": "staff" }))
+    })
+    .await;
+    site.provider.behave(|behaviour| {
+        behaviour.claims.clear();
+        behaviour.userinfo = json!({ "groups": ["staff", "cooks"] })
+            .as_object()
+            .unwrap()
+            .clone();
+    });
+    let (client, tokens) = site.signed_in("1").await;
+    let mut refresh = tokens.refresh.clone();
+    for (count, changed, is_in) in [
+        (1.0, json!({ "groups": ["board", "staff"] }), true),
+        (
+            2.0,
+            json!({ "groups": "staff", "subjects": ["1", "2"] }),
+            true,
+        ),
+        (3.0, json!({ "groups": "cooks" }), false),
+        (4.0, json!({ "subjects": "2" }), false),
+        (5.0, json!({ "subjects": "1" }), true),
+    ] {
+        let config = site.gateway.config.clone();
+        config.set(rules, changed.clone()).file();
+        eventually("the change is in use", async || {
+            let metrics = site.gateway.metrics().await;
+            let labels = [("result", "accepted")];
+            metrics.sum("mcp_gateway_config_reloads_total", &labels) >= count
+        })
+        .await;
+        let (status, answer) = client.refresh(&site.gateway, &refresh).await;
+        assert_eq!(status == 200, is_in, "{changed}: {answer}");
+        match is_in {
+            true => refresh = answer["refresh_token"].as_str().unwrap().to_owned(),
+            false => assert_eq!(answer["error"], "invalid_grant"),
+        }
+    }
+    site.gateway
+        .logged("the rules of the provider have changed")
+        .await;
 }
 
 /// A site whose provider is asked again at each refresh, and gives each refresh token once.

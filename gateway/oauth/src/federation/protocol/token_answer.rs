@@ -104,7 +104,12 @@ fn is_token(token: &str) -> bool {
 
 fn refused(error: &str, description: Option<&str>) -> TokenFault {
     let description = description.map(|text| format!(", description {}", Found(text)));
-    let found = format!("error {}{}", Word(error), description.unwrap_or_default());
+    let cure = cure(error);
+    let found = format!(
+        "error {}{}{cure}",
+        Word(error),
+        description.unwrap_or_default()
+    );
     match error {
         "temporarily_unavailable" | "server_error" => TokenFault::Unavailable(200),
         error if OVER.contains(&error) => TokenFault::InvalidGrant(found),
@@ -112,9 +117,34 @@ fn refused(error: &str, description: Option<&str>) -> TokenFault {
     }
 }
 
+/// Which key is wrong, for errors that say so (RFC 6749 §5.2, and those of GitHub and Entra).
+fn cure(error: &str) -> &'static str {
+    match error {
+        "invalid_client" | "incorrect_client_credentials" => {
+            ". It does not know our client_id, or client_secret_file or private_key_file is not what it has, or has expired there"
+        }
+        "unauthorized_client" => ". Allow the authorization code grant for our client_id there",
+        "redirect_uri_mismatch" => {
+            ". Register the redirect URI there that `mcp-gateway check` prints"
+        }
+        _ => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_secret_names_the_keys() {
+        for error in ["invalid_client", "incorrect_client_credentials"] {
+            let body = format!(r#"{{"error":"{error}"}}"#);
+            let fault = read(401, body.as_bytes()).unwrap_err().to_string();
+            assert!(fault.contains("client_secret_file"), "{fault}");
+        }
+        let other = read(400, br#"{"error":"invalid_request"}"#).unwrap_err();
+        assert!(!other.to_string().contains("client_id"), "{other}");
+    }
 
     #[test]
     fn tokens_are_read_and_never_printed() {
@@ -181,6 +211,6 @@ mod tests {
         let body =
             format!(r#"{{"error":"invalid_client","error_description":"a\r\nforged {long}"}}"#);
         let fault = read(400, body.as_bytes()).unwrap_err().to_string();
-        assert!(fault.len() < 400 && !fault.contains('\n'), "{fault}");
+        assert!(fault.len() < 500 && !fault.contains('\n'), "{fault}");
     }
 }

@@ -1,11 +1,14 @@
 //! Who of a provider's accounts may sign in. Each list that is written must have the account: more lists let fewer people in.
 
+use std::fmt;
+
 use mcp_gateway_core::{
     cel::{Condition, kept_claims::MemberNames},
     refusal::found::{Found, Listed},
     token::{claim_path::ClaimPath, claim_set::ClaimSet},
 };
 
+use super::met::Rule;
 use crate::federation::preset::DomainClaim;
 
 /// Where GitHub's organizations are among the claims of an account.
@@ -31,27 +34,37 @@ pub struct MaySignIn {
     pub condition: Option<Condition>,
 }
 
-/// Why an account may not sign in. What was found is for the log.
+/// Why an account may not sign in: the key of the rule, what was found and what was expected, for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
-    /// It has another domain, or none that somebody verified.
-    #[error("its domain is not among may_sign_in.domains: {0}")]
-    Domain(String),
-    /// It is in none of the groups.
-    #[error("it is in none of may_sign_in.groups: {0}")]
-    Group(String),
-    /// It is another account.
-    #[error("its subject is not among may_sign_in.subjects: {0}")]
-    Subject(String),
-    /// It is in none of the organizations.
-    #[error("it is in none of may_sign_in.organizations: it is in {0}")]
-    Organization(String),
-    /// It is in none of the teams.
-    #[error("it is in none of may_sign_in.teams: it is in {0}")]
-    Team(String),
+    /// It has nothing that the list names.
+    #[error("{key}: found {found}; expected {expected}")]
+    List {
+        /// The key of the list.
+        key: &'static str,
+        /// What the account has.
+        found: String,
+        /// What the list names.
+        expected: String,
+    },
     /// The condition does not hold, or could not be evaluated.
     #[error("may_sign_in.condition does not hold: {0}")]
     Condition(String),
+}
+
+impl NotAllowed {
+    fn list(key: &'static str, found: impl fmt::Display, expected: &[String]) -> Self {
+        Self::List {
+            key,
+            found: found.to_string(),
+            expected: listed(expected),
+        }
+    }
+}
+
+/// Names in backticks, at most so many; what has no end of its own is shortened.
+pub(super) fn listed(texts: &[String]) -> String {
+    Listed(texts.iter().map(String::as_str)).to_string()
 }
 
 impl MaySignIn {
@@ -78,12 +91,52 @@ impl MaySignIn {
         self.judge_domain(claims, domain)?;
         self.judge_groups(claims, groups)?;
         if !self.subjects.is_empty() && !self.subjects.iter().any(|own| own == subject) {
-            return Err(NotAllowed::Subject(Found(subject).to_string()));
+            let key = "may_sign_in.subjects";
+            return Err(NotAllowed::list(key, Found(subject), &self.subjects));
         }
-        require_one_of(&self.organizations, claims, ORGANIZATIONS)
-            .map_err(NotAllowed::Organization)?;
-        require_one_of(&self.teams, claims, TEAMS).map_err(NotAllowed::Team)?;
+        for (key, asked, name) in [
+            (
+                "may_sign_in.organizations",
+                &self.organizations,
+                ORGANIZATIONS,
+            ),
+            ("may_sign_in.teams", &self.teams, TEAMS),
+        ] {
+            if !has_one_of(asked, claims, name) {
+                let found = claims.texts(&ClaimPath::named(name)).unwrap_or_default();
+                return Err(NotAllowed::list(key, listed(&found), asked));
+            }
+        }
         self.judge_condition(claims)
+    }
+
+    /// What each list asks that is written: an account meets one of each.
+    pub(in crate::federation) fn asked<'a>(
+        &'a self,
+        (domain, subject): (DomainClaim, &'a str),
+        groups: Option<&'a ClaimPath>,
+    ) -> Vec<Vec<Rule<'a>>> {
+        let group = |group: &'a String| groups.map(|claim| Rule::Group(claim, group));
+        let condition = self.condition.as_ref().map(Condition::source);
+        let lists = [
+            (
+                &self.domains,
+                each(&self.domains, |name| Rule::Domain(domain, name)),
+            ),
+            (&self.groups, self.groups.iter().filter_map(group).collect()),
+            (
+                &self.subjects,
+                each(&self.subjects, |own| Rule::Subject(subject, own)),
+            ),
+            (
+                &self.organizations,
+                each(&self.organizations, Rule::Organization),
+            ),
+            (&self.teams, each(&self.teams, Rule::Team)),
+        ];
+        let written = lists.into_iter().filter(|(list, _)| !list.is_empty());
+        let condition = condition.map(|source| vec![Rule::Condition(source)]);
+        written.map(|(_, rules)| rules).chain(condition).collect()
     }
 
     /// The claims that are read.
@@ -110,10 +163,11 @@ impl MaySignIn {
         if self.domains.is_empty() {
             return Ok(());
         }
-        let found = domain(claims, claim).map_err(|why| NotAllowed::Domain(why.to_owned()))?;
+        let refused = |found| NotAllowed::list("may_sign_in.domains", found, &self.domains);
+        let found = domain_of(claims, claim).map_err(refused)?;
         match self.domains.contains(&found) {
             true => Ok(()),
-            false => Err(NotAllowed::Domain(Found(&found).to_string())),
+            false => Err(refused(Found(&found).to_string())),
         }
     }
 
@@ -121,16 +175,16 @@ impl MaySignIn {
         if self.groups.is_empty() {
             return Ok(());
         }
-        let missing = || NotAllowed::Group("the account has no claim with groups".to_owned());
-        let found = claim
-            .and_then(|claim| claims.texts(claim))
-            .ok_or_else(missing)?;
+        let refused = |found| NotAllowed::list("may_sign_in.groups", found, &self.groups);
+        let claim = claim.ok_or_else(|| refused("no claim (groups_claim)".to_owned()))?;
+        let found = claims.texts(claim).ok_or_else(|| {
+            refused(format!(
+                "no list of texts in the claim {claim} (groups_claim)"
+            ))
+        })?;
         match found.iter().any(|group| self.groups.contains(group)) {
             true => Ok(()),
-            false => {
-                let found = Listed(found.iter().map(String::as_str));
-                Err(NotAllowed::Group(format!("it is in {found}")))
-            }
+            false => Err(refused(format!("in the claim {claim}: {}", listed(&found)))),
         }
     }
 
@@ -141,38 +195,79 @@ impl MaySignIn {
         match claims.meets(condition) {
             Ok(true) => Ok(()),
             Ok(false) => Err(NotAllowed::Condition("it is false".to_owned())),
-            Err(fault) => Err(NotAllowed::Condition(fault.to_string())),
+            Err(fault) => {
+                let missing = missing(condition, claims);
+                Err(NotAllowed::Condition(format!("{fault}{missing}")))
+            }
         }
     }
 }
 
+/// Whether an account that may sign in meets a rule that [`MaySignIn::asked`] names.
+pub(in crate::federation) fn meets(rule: &Rule<'_>, own: &str, claims: &ClaimSet) -> bool {
+    let has = |claim: &ClaimPath, value: &str| {
+        let found = claims.texts(claim).unwrap_or_default();
+        found.iter().any(|one| one == value)
+    };
+    match *rule {
+        Rule::Domain(claim, domain) => domain_of(claims, claim).is_ok_and(|found| found == domain),
+        Rule::Group(claim, value) | Rule::Claim(claim, value) => has(claim, value),
+        Rule::Subject(_, subject) => subject == own,
+        Rule::Organization(name) => has_one_of(&[name.to_owned()], claims, ORGANIZATIONS),
+        Rule::Team(name) => has_one_of(&[name.to_owned()], claims, TEAMS),
+        // Without it the account could not sign in.
+        Rule::Condition(_) | Rule::AskedAgain => true,
+    }
+}
+
+fn each<'a>(list: &'a [String], rule: impl Fn(&'a str) -> Rule<'a>) -> Vec<Rule<'a>> {
+    list.iter().map(|text| rule(text)).collect()
+}
+
 /// The domain of an account, in lower case.
-fn domain(claims: &ClaimSet, claim: DomainClaim) -> Result<String, &'static str> {
-    let named = |name: &str| claims.text(&ClaimPath::named(name));
+pub(in crate::federation) fn domain_of(
+    claims: &ClaimSet,
+    claim: DomainClaim,
+) -> Result<String, String> {
+    let named = |name: &str| {
+        let found = claims.text(&ClaimPath::named(name));
+        found.ok_or_else(|| format!("no claim {name}"))
+    };
     let found = match claim {
-        DomainClaim::None => return Err("the provider names no domain"),
-        DomainClaim::Claim(name) => named(name).ok_or("the account has no domain")?,
+        DomainClaim::None => return Err("no claim with a domain".to_owned()),
+        DomainClaim::Claim(name) => named(name)?,
         DomainClaim::VerifiedEmail => {
-            let email = named("email").ok_or("the account has no email")?;
+            let email = named("email")?;
             if !claims.is_true(&ClaimPath::named("email_verified")) {
-                return Err("its email is not verified (email_verified is not true)");
+                return Err("an email that is not verified (email_verified is not true)".to_owned());
             }
-            let (_, domain) = email.split_once('@').ok_or("its email has no domain")?;
-            if domain.contains('@') {
-                return Err("its email has more than one @");
+            match email.split_once('@') {
+                Some((_, domain)) if !domain.contains('@') => domain.to_owned(),
+                _ => return Err("an email that does not have exactly one @".to_owned()),
             }
-            domain.to_owned()
         }
     };
     Ok(found.to_ascii_lowercase())
 }
 
-/// Requires that the account has one of these, where one is asked for; the error says what it has.
-fn require_one_of(asked: &[String], claims: &ClaimSet, name: &str) -> Result<(), String> {
-    let found = claims.texts(&ClaimPath::named(name)).unwrap_or_default();
-    let is_asked = |one: &String| asked.contains(&one.to_ascii_lowercase());
-    match asked.is_empty() || found.iter().any(is_asked) {
-        true => Ok(()),
-        false => Err(Listed(found.iter().map(String::as_str)).to_string()),
+/// The claims that a condition reads and the account does not have.
+fn missing(condition: &Condition, claims: &ClaimSet) -> String {
+    let MemberNames::These(read) = condition.claims_read() else {
+        return String::new();
+    };
+    let missing = read
+        .iter()
+        .filter(|name| !claims.has(&ClaimPath::named(name)));
+    let missing: Vec<_> = missing.cloned().collect();
+    match missing.is_empty() {
+        true => String::new(),
+        false => format!(" (the account has no {})", listed(&missing)),
     }
+}
+
+/// Whether the account has one of these, where one is asked for.
+fn has_one_of(asked: &[String], claims: &ClaimSet, name: &str) -> bool {
+    let found = claims.texts(&ClaimPath::named(name)).unwrap_or_default();
+    let mut found = found.iter().map(|one| one.to_ascii_lowercase());
+    asked.is_empty() || found.any(|one| asked.contains(&one))
 }

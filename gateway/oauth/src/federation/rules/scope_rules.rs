@@ -5,8 +5,13 @@ use mcp_gateway_core::{
     token::{claim_path::ClaimPath, claim_set::ClaimSet},
 };
 
+use super::{may_sign_in::listed, met::Rule};
+
 /// Claims with scopes.
 const OF_SCOPES: [&str; 2] = ["scope", "scp"];
+
+/// The most claims that are named where an account gets fewer scopes than others.
+const MAX_NAMED: usize = 5;
 
 /// What accounts may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,8 +36,30 @@ pub struct ScopesByClaim {
 impl ScopeRules {
     /// What an account with these claims may have.
     pub fn scopes(&self, claims: &ClaimSet) -> ScopeSet {
-        let fitting = self.by_claim.iter().filter(|rule| rule.fits(claims));
+        self.scopes_by(|rule| rule.fits(claims))
+    }
+
+    /// What an account may have for which these rules fit.
+    pub(in crate::federation) fn scopes_by(
+        &self,
+        fits: impl Fn(&ScopesByClaim) -> bool,
+    ) -> ScopeSet {
+        let fitting = self.by_claim.iter().filter(|rule| fits(rule));
         fitting.fold(self.everybody.clone(), |all, rule| all.union(&rule.scopes))
+    }
+
+    /// What an account has in the claims of those rules that do not fit, for the log; none where all fit.
+    pub fn unmet(&self, claims: &ClaimSet) -> Option<String> {
+        let unmet = self.by_claim.iter().filter(|rule| !rule.fits(claims));
+        let mut read: Vec<_> = unmet.map(|rule| &rule.claim).collect();
+        read.dedup();
+        let described = read.iter().take(MAX_NAMED).map(|claim| {
+            let found = claims.texts(claim);
+            let found = found.map_or_else(|| "no list of texts".to_owned(), |found| listed(&found));
+            format!("in {claim}: {found}")
+        });
+        let described: Vec<_> = described.collect();
+        (!described.is_empty()).then(|| described.join("; "))
     }
 
     /// The claims that are read.
@@ -42,8 +69,13 @@ impl ScopeRules {
 }
 
 impl ScopesByClaim {
+    /// What it asks.
+    pub(in crate::federation) fn asked(&self) -> Rule<'_> {
+        Rule::Claim(&self.claim, &self.value)
+    }
+
     /// A claim of scopes may be one text with blanks between them (RFC 8693 §4.2; Entra's `scp`) or a list (Okta's).
-    fn fits(&self, claims: &ClaimSet) -> bool {
+    pub(in crate::federation) fn fits(&self, claims: &ClaimSet) -> bool {
         let found = claims.texts(&self.claim).unwrap_or_default();
         let has_scopes = OF_SCOPES.map(ClaimPath::named).contains(&self.claim);
         found.iter().any(|text| match has_scopes {
@@ -94,5 +126,28 @@ mod tests {
             let found = rules.scopes(&ClaimSet::parse(claims).unwrap());
             assert_eq!(found, set(expected), "{claims}");
         }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_what_was_found() {
+        let rule = |claim: &str, value: &str| ScopesByClaim {
+            claim: ClaimPath::parse(claim).unwrap(),
+            value: value.to_owned(),
+            scopes: ScopeSet::parse("write").unwrap(),
+        };
+        let rules = ScopeRules {
+            everybody: ScopeSet::default(),
+            by_claim: vec![rule("groups", "a"), rule("groups", "b"), rule("roles", "c")],
+        };
+        let unmet = |claims: &str| rules.unmet(&ClaimSet::parse(claims).unwrap());
+        assert_eq!(
+            unmet(r#"{"groups":["/a","x\ny"]}"#).as_deref(),
+            Some(r"in groups: `/a`, `x\ny`; in roles: no list of texts")
+        );
+        assert_eq!(
+            unmet(r#"{"groups":["a","b"],"roles":"d"}"#).as_deref(),
+            Some("in roles: `d`")
+        );
+        assert_eq!(unmet(r#"{"groups":["a","b"],"roles":["c"]}"#), None);
     }
 }

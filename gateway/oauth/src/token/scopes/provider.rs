@@ -151,8 +151,9 @@ mod tests {
             name: "Alice".to_owned(),
             scopes: Some(set(scopes)),
             issuer: "https://login.example".to_owned(),
+            rules: rules.to_owned(),
         };
-        answered(rows, &keys(), SIGN_IN, Some((&admitted, rules)), now).unwrap();
+        answered(rows, &keys(), SIGN_IN, Some(&admitted), now).unwrap();
     }
 
     #[test]

@@ -126,10 +126,9 @@ async fn answer(server: &Server, id: Id, question: &Question) -> Result<(), NotA
         .map_err(failed)?;
     let admitted = account.map(|account| account::judge(&provider.profile, &account));
     let admitted = admitted.transpose().map_err(|fault| failed(fault.into()))?;
-    let (rules, keys) = (provider.profile.rules(), server.settings.keys.clone());
+    let keys = server.settings.keys.clone();
     let answered = move |rows: &mut dyn Rows| {
-        let admitted = admitted.as_ref().map(|admitted| (admitted, rules.as_str()));
-        sign_in::answered(rows, &keys, id, admitted, clock::now())
+        sign_in::answered(rows, &keys, id, admitted.as_ref(), clock::now())
     };
     Ok(store.write(answered).await?)
 }

@@ -7,7 +7,7 @@ use http::header::SET_COOKIE;
 use mcp_gateway_oauth::{
     discovery::paths,
     federation::{
-        account,
+        account::{self, Account},
         arrival::{self, Arrival, Entering},
         protocol::{
             callback,
@@ -38,6 +38,7 @@ use crate::{
     },
     clock,
     local::service::{LocalAnswer, LocalRequest},
+    telemetry::authorization_event::EventSubject,
 };
 
 /// Answers a browser that comes back.
@@ -66,7 +67,11 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         ))
     })?;
     use_state(server, request, departure).await?;
-    let arrived = arrive(provider, random_id()?, &form, departure).await;
+    let mut about = EventSubject {
+        provider: Some(provider.profile.name.clone()),
+        ..EventSubject::default()
+    };
+    let arrived = arrive(provider, random_id()?, &form, departure, &mut about).await;
     let answered = match arrived {
         Ok(arrival) => {
             let arrived = (arrival, departure.query.as_str());
@@ -78,6 +83,7 @@ pub(crate) async fn answer(server: &Server, request: &LocalRequest) -> Answered 
         },
     };
     let transport = server.settings.transport;
+    let answered = answered.about(&about);
     Ok(answered.with_header(SET_COOKIE, cookie::clear(transport, found.place)))
 }
 
@@ -126,23 +132,42 @@ async fn use_state(server: &Server, request: &LocalRequest, departure: &Departur
     }
 }
 
-/// The account that signed in at the provider, judged by its rules.
+/// The account that signed in at the provider, judged by its rules. Who it is stands in `about`, also where it is refused.
 async fn arrive(
     provider: &Provider,
     id: Id,
     form: &Form,
     departure: &Departure,
+    about: &mut EventSubject,
 ) -> Result<Arrival, ProviderFault> {
     let known = provider.known().await?;
     let metadata = known.as_ref().map(|known| &known.metadata);
     let code = callback::code(form, &provider.profile, metadata)?;
     let (account, tokens) = provider.account(known.as_deref(), &code, departure).await?;
+    about.subject = Some(account.our_subject());
+    about.account = Some(account.subject.clone());
+    about.name = Some(account::name(&account));
+    let admitted = account::judge(&provider.profile, &account)?;
+    about.scopes = admitted.scopes.as_ref().map(ToString::to_string);
+    log_unmet(provider, &account, &admitted.subject);
     Ok(Arrival {
         id,
-        admitted: account::judge(&provider.profile, &account)?,
+        admitted,
         account: account.subject,
         credential: credential(provider, tokens),
     })
+}
+
+/// Says why somebody gets fewer scopes than others: a claim that is missing or misspelled looks the same to the person.
+fn log_unmet(provider: &Provider, account: &Account, subject: &str) {
+    let rules = provider.profile.scope_rules.as_ref();
+    if let Some(found) = rules.and_then(|rules| rules.unmet(&account.claims)) {
+        tracing::info!(
+            provider = provider.profile.name,
+            subject,
+            "some rules of grants.by_claim do not fit the account: {found}"
+        );
+    }
 }
 
 /// With what the provider is asked again. Without it, grants end with the session.

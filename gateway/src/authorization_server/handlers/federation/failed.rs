@@ -50,7 +50,14 @@ pub(super) fn failed(
     );
     answer
         .with_found(format_args!("provider {name}: {fault}"))
-        .with_event(EventKind::SignIn, fault.outcome(), EventSubject::default())
+        .with_event(
+            EventKind::SignIn,
+            fault.outcome(),
+            EventSubject {
+                provider: Some(name.clone()),
+                ..EventSubject::default()
+            },
+        )
 }
 
 /// Path and query of the same authorization request.

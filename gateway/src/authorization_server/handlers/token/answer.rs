@@ -124,5 +124,6 @@ fn about_issued(issued: &Issued) -> EventSubject {
         resource: Some(claims.aud.clone()),
         scopes: Some(claims.scope.0.to_string()),
         grant: Some(claims.grant.to_string()),
+        ..EventSubject::default()
     }
 }
