@@ -50,6 +50,7 @@ refused() {
 
 render() {
   "$tools/kubectl" kustomize deploy/kubernetes -o "$work/rendered.yaml"
+  "$tools/kubectl" kustomize deploy/kubernetes-shared-store -o "$work/shared-store.yaml"
 }
 
 schemas() {
@@ -65,13 +66,17 @@ rules_of_manifests() {
   python "$here/manifests.py" check "$1"
 }
 
-# Each line breaks one rule of manifests.py, which must be found: the sed command on the rendering, then the finding.
-promises() {
+# Each line of the input breaks one rule of manifests.py, which must be found: the sed command on the rendering, then the finding.
+broken_rules() {
   local edit finding
   while IFS='|' read -r edit finding; do
-    sed "$edit" "$work/rendered.yaml" >"$work/broken.yaml"
+    sed "$edit" "$1" >"$work/broken.yaml"
     refused 1 "$finding" rules_of_manifests "$work/broken.yaml"
-  done <<'EOF'
+  done
+}
+
+promises() {
+  broken_rules "$work/rendered.yaml" <<'EOF'
 s/runAsNonRoot: true/runAsNonRoot: false/|can run as root
 s/runAsUser: 65532/runAsUser: 1000/|the image as 65532:65532
 s/containerPort: 9000/containerPort: 9001/|the image exposes
@@ -88,21 +93,40 @@ s/minAvailable: 1/minAvailable: 2/|never allows a pod to be evicted
 s/- 169.254.0.0.16/- 192.0.2.0\/24/|link-local
 s/upstream-tasks:9000/upstream-tasks:9001/|has no port 9001
 EOF
+  broken_rules "$work/shared-store.yaml" <<'EOF'
+s/mountPath: .var.lib.mcp-gateway/mountPath: \/var\/lib\/other/|not below a volume in memory
+s/medium: Memory/medium: ""/|not below a volume in memory
+s/rediss:/redis:/|without TLS
+s/- port: 6379/- port: 6380/|does not allow traffic to the store
+s/mountPath: .etc.mcp-gateway.authorization/mountPath: \/etc\/other/|is in no mounted folder
+EOF
 }
 
-# Generated files for the paths of the configuration: `check` looks for them.
+# Generated files for the paths of the configurations: `check` looks for them.
 lay_out_mounts() {
-  mkdir -p "$work/etc/tls" "$work/etc/session"
+  local own=$work/etc/authorization
+  mkdir -p "$work/etc/tls" "$work/etc/session" "$own"
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=mcp.example.com \
     -addext subjectAltName=DNS:mcp.example.com -keyout "$work/etc/tls/tls.key" -out "$work/etc/tls/tls.crt" 2>/dev/null
   openssl rand -out "$work/etc/session/session.key" 32
-  chmod 440 "$work/etc/tls/tls.key" "$work/etc/session/session.key"
+  openssl rand -hex 32 | tee "$own/authorization.key" "$own/provider.secret" >"$own/store.password"
+  cp "$work/etc/tls/tls.crt" "$own/store-ca.crt"
+  chmod 440 "$work/etc/tls/tls.key" "$work/etc/session/session.key" "$own"/*
   python "$here/manifests.py" config "$work/rendered.yaml" "$work/etc"
 }
 
 configuration() {
   lay_out_mounts
   "$gateway" check "$work/etc/gateway.yaml"
+}
+
+shared_store_configuration() {
+  local place=$work/etc/shared-store
+  mkdir "$place"
+  mkdir -m 3777 "$work/etc/state"
+  python "$here/manifests.py" config "$work/shared-store.yaml" "$place"
+  sed -i "s|$place/|$work/etc/|; s|/var/lib/mcp-gateway/|$work/etc/state/|" "$place/gateway.yaml"
+  "$gateway" check "$place/gateway.yaml" | grep 'redirect URI https://mcp.example.com/callback/corporate'
 }
 
 broken_configuration() {
@@ -172,10 +196,13 @@ for binary in "$gateway" "$binaries/upstream-tasks"; do
 done
 quietly "kubectl renders the manifests" render
 quietly "the manifests pass the strict schemas of Kubernetes $kubernetes" schemas "$work/rendered.yaml"
+quietly "so do those with a shared store" schemas "$work/shared-store.yaml"
 quietly "the schemas refuse an unknown key" unknown_key
 quietly "pods are restricted, keys are private, names and ports agree" rules_of_manifests "$work/rendered.yaml"
+quietly "and with a shared store" rules_of_manifests "$work/shared-store.yaml"
 quietly "each broken rule is found" promises
 quietly "the gateway accepts the configuration in the ConfigMap" configuration
+quietly "and the one with a provider and a shared store" shared_store_configuration
 quietly "the gateway refuses a broken configuration" broken_configuration
 quietly "the task server starts with its manifest and accepts its name" task_server
 quietly "a dynamic binary is refused for the image" dynamic_binary

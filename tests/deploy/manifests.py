@@ -126,8 +126,9 @@ def closed_keys(manifests):
             yield f"secret {name} is not mounted with mode 0440"
     if manifests.of("Secret"):
         yield "a Secret is part of the manifests; refer to an existing one instead"
+    scratch = {volume["name"] for volume in pod["volumes"] if "emptyDir" in volume}
     for mount in pod["containers"][0]["volumeMounts"]:
-        if mount.get("readOnly") is not True:
+        if mount.get("readOnly") is not True and mount["name"] not in scratch:
             yield f"{mount['name']} is mounted writable"
 
 
@@ -165,6 +166,7 @@ def agrees_with_config(manifests):
     for path in paths:
         if str(pathlib.PurePath(path).parent) not in mounts:
             yield f"{path} is in no mounted folder"
+    yield from agrees_with_store(manifests, config, pod["spec"])
     for resource in config["resources"]:
         host, port = re.match(r"http://([\w-]+):(\d+)/", resource["upstream"]).groups()
         if int(port) not in [port["port"] for port in manifests.one("Service", host)["spec"]["ports"]]:
@@ -177,6 +179,24 @@ def agrees_with_config(manifests):
         ]
         if not allowed:
             yield f"the network policy does not allow traffic from the gateway to {host}"
+
+
+def agrees_with_store(manifests, config, pod):
+    """The state is in a folder that the gateway makes in a volume, and the shared store is reached by TLS. A volume on disk has mode
+    0777, one in memory the sticky bit too, without which the gateway refuses it."""
+    server = config.get("authorization_server")
+    if not server:
+        return
+    scratch = {volume["name"] for volume in pod["volumes"] if volume.get("emptyDir", {}).get("medium") == "Memory"}
+    folders = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in scratch]
+    if str(pathlib.PurePath(server["directory"]).parent) not in folders:
+        yield f"the directory {server['directory']} is not below a volume in memory"
+    scheme, port = re.match(r"(rediss?)://[\w.-]+:(\d+)/", server["store"]["redis"]["url"]).groups()
+    if scheme != "rediss":
+        yield "the store is reached without TLS"
+    rules = manifests.one("NetworkPolicy", GATEWAY)["spec"]["egress"]
+    if not any({"port": int(port), "protocol": "TCP"} in rule["ports"] for rule in rules):
+        yield f"the network policy does not allow traffic to the store at port {port}"
 
 
 def agrees_with_image(deployment):
