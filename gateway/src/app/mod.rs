@@ -18,7 +18,7 @@ use pingora::server::{RunArgs, Server, configuration::ServerConf};
 use crate::{
     admin::Admin,
     authorization_server::server::Server as AuthorizationServer,
-    config::{Config, Loaded},
+    config::{Config, Loaded, authorization_server::SharedStore},
     downstream::{
         accept::{self, Listeners, Port},
         tls::ServedTls,
@@ -260,6 +260,9 @@ fn announce(config: &Config) {
         tracing::info!("protecting resource {}", resource.uri);
     }
     changes::warn_of_lone_sessions(None, config);
+    for warning in config.stores().filter_map(SharedStore::warning) {
+        tracing::warn!("{warning}");
+    }
 }
 
 fn server() -> Server {

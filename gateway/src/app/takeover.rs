@@ -9,7 +9,10 @@ use std::{
 
 use super::error::RunError;
 use crate::{
-    authorization_server::store::{MAX_WAIT, Store},
+    authorization_server::{
+        control::socket,
+        store::{MAX_WAIT, OpenError, Store},
+    },
     config::{AuthorizationServer, Config},
     downstream::accept::Port,
     issuer_keys::keys::IssuerKeys,
@@ -86,6 +89,10 @@ pub(crate) fn open_store(
         error,
     };
     if let Some(shared) = &own.store {
+        // The store is for several processes. The directory has the control socket of one.
+        if inherited.is_empty() && socket::is_answered(directory) {
+            return Err(unusable(OpenError::DirectoryInUse));
+        }
         return Store::connect(shared, directory).map_err(unusable);
     }
     match Store::open(directory) {

@@ -12,7 +12,10 @@ use time::OffsetDateTime;
 use super::exit::{OK, WRONG};
 use crate::{
     clock,
-    config::{self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget, files},
+    config::{
+        self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget,
+        authorization_server::SharedStore, files,
+    },
 };
 
 /// Checks a configuration and prints a summary, or all findings. Returns the exit code: 0, or 2 with findings.
@@ -86,9 +89,14 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
     if let Some(server) = &config.authorization_server {
         authorization_server::write(server, out)?;
     }
-    if let Some(rates) = &config.shared_rates {
-        let store = authorization_server::address(&rates.store);
-        writeln!(out, "rates     counted together in {store}")?;
+    for store in config.stores() {
+        let (servers, database, prefix) = (&store.servers, store.database, &store.prefix);
+        let tls = if store.tls { "TLS" } else { "without TLS" };
+        writeln!(
+            out,
+            "store     {servers}, database {database}, {tls}, keys {prefix}* ({})",
+            store.key
+        )?;
     }
     for issuer in config.issuers.values() {
         let names: Vec<_> = issuer.names.iter().map(|name| &*name.issuer).collect();
@@ -102,6 +110,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         if let Some(warning) = validity_warning(&pair.certificate, clock::now().secs()) {
             writeln!(out, "warning   {warning}")?;
         }
+    }
+    for warning in config.stores().filter_map(SharedStore::warning) {
+        writeln!(out, "warning   {warning}")?;
     }
     Ok(())
 }
@@ -198,6 +209,38 @@ issuer    corporate = https://login.example.com/
     }
 
     #[test]
+    fn the_summary_says_where_stores_are_and_warns_of_those_without_tls() {
+        for (url, shown, warned) in [
+            (
+                "rediss://store.example.com/1",
+                "store.example.com:6379, database 1, TLS",
+                false,
+            ),
+            (
+                "redis://127.0.0.1:6380",
+                "127.0.0.1:6380, database 0, without TLS",
+                false,
+            ),
+            ("redis://[::1]", "::1:6379, database 0, without TLS", false),
+            (
+                "redis://10.0.0.7",
+                "10.0.0.7:6379, database 0, without TLS",
+                true,
+            ),
+            ("redis://store", "store:6379, database 0, without TLS", true),
+        ] {
+            let text =
+                format!("{VALID}rate_limits: {{ store: {{ redis: {{ url: '{url}' }} }} }}\n");
+            let (code, printed) =
+                checked(&text, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
+            let line = format!("store     {shown}, keys mcp-gateway:* (rate_limits.store)\n");
+            assert!(code == 0 && printed.contains(&line), "{url}: {printed}");
+            let warning = "warning   the rows of the store go to ";
+            assert_eq!(printed.contains(warning), warned, "{url}: {printed}");
+        }
+    }
+
+    #[test]
     fn the_summary_says_what_issuers_are_trusted_for() {
         let text = "\
 public_url: https://mcp.example.com
@@ -258,7 +301,8 @@ resources:
         check(&directory.path().join("g.yaml"), None, &mut out).unwrap();
         let printed = String::from_utf8(out).unwrap();
         for expected in [
-            "sign-in   state in 127.0.0.1:6379 (no TLS, database 2, keys begin with mcp-gateway:), users in none\n",
+            "sign-in   state in a shared store, users in none\n",
+            "store     127.0.0.1:6379, database 2, without TLS, keys mcp-gateway:* (authorization_server.store)\n",
             "          sign-in  every account there\n",
             "          allows   read; more by roles\n",
             "          refresh  as long as the provider says so",

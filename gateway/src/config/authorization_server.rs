@@ -2,7 +2,7 @@
 
 pub mod providers;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use mcp_gateway_core::scope::ScopeSet;
 use mcp_gateway_oauth::{client::model::GrantTypes, profile::Lifetimes, trust};
@@ -96,6 +96,41 @@ pub enum StoreServers {
         /// The name of the server there.
         master: String,
     },
+}
+
+impl SharedStore {
+    /// A sentence for the operator, where others on the network can read what goes there.
+    pub fn warning(&self) -> Option<String> {
+        let is_loopback = |host: &str| match host.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => host == "localhost",
+        };
+        let is_near = match &self.servers {
+            StoreServers::One { host, .. } => is_loopback(host),
+            StoreServers::Sentinels { addresses, .. } => {
+                addresses.iter().all(|(host, _)| is_loopback(host))
+            }
+        };
+        let password = match self.password_file {
+            Some(_) => "the password and the rows",
+            None => "the rows",
+        };
+        (!self.tls && !is_near).then(|| {
+            format!(
+                "{password} of the store go to {} without TLS: write rediss:// in redis.url ({})",
+                self.servers, self.key
+            )
+        })
+    }
+}
+
+impl fmt::Display for StoreServers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One { host, port } => write!(formatter, "{host}:{port}"),
+            Self::Sentinels { master, .. } => write!(formatter, "{master} (Sentinel)"),
+        }
+    }
 }
 
 /// The user of the demo. Everybody may know its password.

@@ -96,6 +96,14 @@ pub struct SharedRates {
 }
 
 impl Config {
+    /// The stores that several gateways share.
+    pub fn stores(&self) -> impl Iterator<Item = &SharedStore> {
+        let server = self.authorization_server.as_ref();
+        let rates = self.shared_rates.as_ref().map(|rates| &rates.store);
+        let own = server.and_then(|server| server.store.as_ref());
+        own.into_iter().chain(rates)
+    }
+
     /// Whether sessions can start that only this process can open: there is no key file, and a resource accepts legacy
     /// protocol versions.
     pub fn has_lone_sessions(&self) -> bool {

@@ -2,7 +2,10 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixStream as Connection,
+    },
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -59,6 +62,11 @@ pub(crate) trait Operator: Send + Sync + 'static {
     fn revoke_grant(&self, id: &str) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
+/// Whether a running process answers operators in this directory. Blocks for a moment.
+pub(crate) fn is_answered(directory: &Path) -> bool {
+    Connection::connect(directory.join(NAME)).is_ok()
+}
+
 /// A listening control socket. Its file is removed with it, unless another process owns it by then.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
@@ -69,8 +77,8 @@ pub(crate) struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Listens in the directory of the store, which this process has open: so a socket that is there belongs to a process that has
-    /// ended or hands over, and is replaced. Needs a tokio runtime.
+    /// Listens in the directory, which no other process uses: a socket that is there belongs to one that has ended or hands over, and is
+    /// replaced. Needs a tokio runtime.
     ///
     /// # Errors
     /// The system refused.
@@ -172,7 +180,7 @@ async fn revoke(kind: Kind, id: &str, operator: &impl Operator) -> Result<Answer
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, os::unix::net::UnixStream as Connection, sync::Mutex};
+    use std::{io::Write, sync::Mutex};
 
     use super::*;
     use crate::authorization_server::control::caller::{self, CallError};
@@ -334,6 +342,7 @@ mod tests {
         let path = site.folder.path().join(NAME);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, MODE);
+        assert!(is_answered(site.folder.path()));
 
         // A new process takes its place; the old one leaves the file to it.
         let successor = ControlSocket::bind(site.folder.path()).unwrap();
@@ -356,6 +365,7 @@ mod tests {
         assert!(missing.contains("no gateway answers"), "{missing}");
         // As a killed process leaves it.
         drop(std::os::unix::net::UnixListener::bind(folder.path().join(NAME)).unwrap());
+        assert!(!is_answered(folder.path()));
         let refused = caller::ask(folder.path(), &request)
             .unwrap_err()
             .to_string();

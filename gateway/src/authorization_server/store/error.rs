@@ -32,6 +32,11 @@ pub enum OpenError {
     /// Another process has the store open.
     #[error("another process uses the store: stop it first, or replace it with run --upgrade")]
     InUse,
+    /// Another process uses the directory, beside a store that several processes share.
+    #[error(
+        "another gateway uses the directory: give each its own, or replace that one with run --upgrade"
+    )]
+    DirectoryInUse,
     /// The file is something else.
     #[error(
         "the file is not a store of mcp-gateway, or its beginning is damaged: restore it from a backup, or move it away"

@@ -73,6 +73,7 @@ impl Store {
     /// It does not answer, or others may use the directory.
     pub(crate) fn connect(settings: &SharedStore, directory: &Path) -> Result<Self, OpenError> {
         directory::prepare(directory)?;
+        embedded::warn_of_unused(directory);
         connect(settings)
     }
 

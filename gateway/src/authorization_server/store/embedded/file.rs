@@ -36,6 +36,17 @@ pub(super) fn open(directory: &Path) -> Result<Database, OpenError> {
     open_file(&path).map_err(|error| error.at(path))
 }
 
+/// Says that the directory has the file of an embedded store, which is not used beside a shared one.
+pub(in crate::authorization_server::store) fn warn_of_unused(directory: &Path) {
+    let file = directory.join(NAME);
+    if file.exists() {
+        tracing::warn!(
+            "{} is not used (authorization_server.store): what it has is not in the shared store, so clients register and people sign in again. Remove it when you do not go back",
+            file.display()
+        );
+    }
+}
+
 fn open_file(path: &Path) -> Result<Database, OpenError> {
     if !path.try_exists()? {
         create(path)?;

@@ -23,6 +23,7 @@ use std::{
 use async_trait::async_trait;
 use mcp_gateway_oauth::store::rows::StoreError;
 
+pub(super) use self::file::warn_of_unused;
 use self::{
     place::{Opener, Place},
     writer::{Order, Writer, closed},
