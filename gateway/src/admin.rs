@@ -45,6 +45,9 @@ use tokio::{
 };
 
 use crate::{
+    authorization_server::{
+        providers::watch::ProviderState, server::Server as AuthorizationServer,
+    },
     limits::overload::{descriptors, spares::Spares},
     shared::Gateway,
     telemetry::log_interval::LogInterval,
@@ -222,6 +225,9 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     for keys in gateway.snapshot().keys.values() {
         keys.observe_age();
     }
+    if let Some(server) = &gateway.snapshot().authorization_server {
+        server.observe_provider_keys();
+    }
     gateway.observe_pools();
     let text = gateway.metrics().render();
     (
@@ -240,6 +246,9 @@ struct Readiness {
     #[serde(skip_serializing_if = "Option::is_none")]
     shortage: Option<&'static str>,
     issuers: Vec<IssuerState>,
+    /// Providers that people sign in with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    providers: Vec<IssuerState>,
 }
 
 #[derive(Serialize)]
@@ -252,6 +261,7 @@ struct IssuerState {
 async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let snapshot = gateway.snapshot();
     let issuers = snapshot.keys.values();
+    let server = snapshot.authorization_server.as_ref();
     let shortage = gateway.overload().shortage();
     let ready =
         gateway.process_state().is_ready() && gateway.has_asked_issuers() && shortage.is_none();
@@ -260,6 +270,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
         draining: gateway.process_state().is_draining(),
         shortage,
         issuers: issuers.map(|keys| state(keys)).collect(),
+        providers: server.map(providers).unwrap_or_default(),
     };
     let status = if ready {
         StatusCode::OK
@@ -267,6 +278,13 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, Json(page))
+}
+
+fn providers(server: &AuthorizationServer) -> Vec<IssuerState> {
+    let states = server.provider_states().into_iter();
+    states
+        .map(|ProviderState { name, keys, state }| IssuerState { name, keys, state })
+        .collect()
 }
 
 fn state(keys: &crate::issuer_keys::keys::IssuerKeys) -> IssuerState {

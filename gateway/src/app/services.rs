@@ -18,6 +18,7 @@ use crate::{
     },
     limits::overload::{activity::ACTIVITY, memory},
     shared::Gateway,
+    telemetry::authorization_event::AuthorizationEvent,
 };
 
 /// Refreshes the keys of all issuers on its own thread, so a slow issuer does not delay requests.
@@ -70,7 +71,10 @@ impl Service for AuthorizationTasks {
             return;
         };
         let keys = || self.gateway.snapshot().keys.get(BUILT_IN).cloned();
-        tasks::run(server, keys).await;
+        let gateway = self.gateway.clone();
+        let note = move |event: &AuthorizationEvent| gateway.audit_log().note_authorization(event);
+        let current = || self.gateway.snapshot().authorization_server.clone();
+        tasks::run(server, keys, current, Arc::new(note)).await;
     }
 
     fn name(&self) -> &str {

@@ -22,7 +22,7 @@ mod handlers;
 mod intake;
 mod keys;
 mod operator;
-mod providers;
+pub(crate) mod providers;
 pub(crate) mod revocations;
 pub(crate) mod server;
 mod service;

@@ -18,12 +18,22 @@ use super::{
     },
     server::Server,
 };
-use crate::clock;
+use crate::{
+    clock,
+    telemetry::authorization_event::{AuthorizationEvent, EventSubject, Note},
+};
 
 /// Grants that end in one transaction when their client is revoked.
 const BATCH: usize = 256;
 
-impl Operator for Server {
+/// What the control socket reaches.
+pub(super) struct Desk {
+    pub(super) server: Server,
+    /// Writes the audit log.
+    pub(super) note: Note,
+}
+
+impl Operator for Desk {
     async fn clients(
         &self,
         after: Option<&str>,
@@ -31,6 +41,7 @@ impl Operator for Server {
     ) -> Result<Page<ClientLine>, StoreError> {
         let after = after.unwrap_or_default().as_bytes();
         let found = self
+            .server
             .runtime
             .store
             .read(|rows| rows.after(Table::Clients, after, most))
@@ -52,7 +63,7 @@ impl Operator for Server {
     ) -> Result<Page<GrantLine>, StoreError> {
         let after = after.and_then(|after| Id::parse(after).ok());
         let listed = |rows: &dyn Rows| grant::list(rows, &Filter::default(), after, most);
-        let page = self.runtime.store.read(listed).await?;
+        let page = self.server.runtime.store.read(listed).await?;
         let line = |(id, grant): &(Id, Grant)| GrantLine::from((id, grant));
         Ok(Page {
             lines: page.grants.iter().map(line).collect(),
@@ -70,10 +81,19 @@ impl Operator for Server {
             rows.remove(Table::Clients, client.as_bytes())?;
             end_tokens(rows, &found, clock::now()).map(Some)
         };
-        let removed = self.runtime.store.write(remove).await?;
+        let removed = self.server.runtime.store.write(remove).await?;
         let is_known = removed.is_some();
-        self.runtime.revoke(removed.flatten());
-        let ended = self.end_grants_of(id, EndedBy::Operator, BATCH).await?;
+        if is_known {
+            self.note("an operator revoked the client", Some(id), None);
+        }
+        self.server.runtime.revoke(removed.flatten());
+        let note = |ended: &Revoked| {
+            self.note("an operator revoked the client", Some(id), Some(ended.id));
+        };
+        let ended = self
+            .server
+            .end_grants_of(id, EndedBy::Operator, BATCH, note)
+            .await?;
         Ok((is_known || ended > 0).then_some(ended))
     }
 
@@ -86,9 +106,23 @@ impl Operator for Server {
             let ending = grant::end(rows, id, EndedBy::Operator, clock::now())?;
             Ok((is_known, ending.revoked()))
         };
-        let (is_known, revoked) = self.runtime.store.write(end).await?;
-        self.runtime.revoke(revoked);
+        let (is_known, revoked) = self.server.runtime.store.write(end).await?;
+        if let Some(ended) = revoked {
+            self.note("an operator revoked the grant", None, Some(ended.id));
+        }
+        self.server.runtime.revoke(revoked);
         Ok(is_known)
+    }
+}
+
+impl Desk {
+    fn note(&self, reason: &str, client: Option<&str>, grant: Option<Id>) {
+        let about = EventSubject {
+            client: client.map(str::to_owned),
+            grant: grant.map(|id| id.to_string()),
+            ..EventSubject::default()
+        };
+        (self.note)(&AuthorizationEvent::revoked(reason, about));
     }
 }
 
@@ -105,12 +139,13 @@ pub(super) fn end_tokens(
 }
 
 impl Server {
-    /// Ends all grants of a client, some in each transaction. Returns how many.
+    /// Ends all grants of a client, some in each transaction, and notes each. Returns how many.
     pub(super) async fn end_grants_of(
         &self,
         client: &str,
         why: EndedBy,
         batch: usize,
+        note: impl Fn(&Revoked),
     ) -> Result<usize, StoreError> {
         let (mut after, mut ended) = (None, 0);
         loop {
@@ -120,6 +155,7 @@ impl Server {
             };
             let done = self.runtime.store.write(end).await?;
             ended += done.ended.len();
+            done.ended.iter().for_each(&note);
             self.runtime.revoke(done.ended);
             match done.next {
                 None => return Ok(ended),

@@ -23,6 +23,7 @@ use super::{
     error::ServerError,
     intake::Intake,
     keys::{shared_ring::SharedRing, signing_keys::SigningKeys},
+    providers::watch::ProviderState,
     revocations::Revocations,
     settings::Settings,
     store::Store,
@@ -33,7 +34,10 @@ use crate::{
     config::{AuthorizationServer, Config},
     fetch::internet::Outside,
     issuer_keys::keys::IssuerKeys,
-    telemetry::metrics::Metrics,
+    telemetry::{
+        authorization_event::{AuthorizationEvent, EventSubject, Note},
+        metrics::Metrics,
+    },
 };
 
 /// The authorization server. Clones are handles of the same one.
@@ -139,6 +143,16 @@ impl Server {
         }
     }
 
+    /// Whether people can sign in with each provider, as far as is known.
+    pub(crate) fn provider_states(&self) -> Vec<ProviderState> {
+        self.settings.providers.states()
+    }
+
+    /// Sets the metrics of the age of the providers' keys.
+    pub(crate) fn observe_provider_keys(&self) {
+        self.settings.providers.observe_ages();
+    }
+
     /// What survives a restart.
     pub(crate) fn store(&self) -> &Store {
         &self.runtime.store
@@ -223,9 +237,22 @@ impl Runtime {
     }
 
     /// Ends what users allowed who are gone.
-    pub(super) async fn end_gone(&self) {
+    pub(super) async fn end_gone(&self, note: &Note) {
         let ended = self.gone.end(&self.store, &self.passwords).await;
-        self.revoke(ended);
+        for (subject, revoked) in &ended {
+            let about = EventSubject {
+                subject: Some(subject.clone()),
+                grant: Some(revoked.id.to_string()),
+                ..EventSubject::default()
+            };
+            note(&AuthorizationEvent::revoked("the user was removed", about));
+        }
+        self.revoke(
+            ended
+                .into_iter()
+                .map(|(_, revoked)| revoked)
+                .collect::<Vec<_>>(),
+        );
     }
 
     /// From now on, this process refuses the tokens of these grants, which have ended.

@@ -24,13 +24,17 @@ use tokio::time::sleep;
 
 use super::{
     control::socket::ControlSocket,
+    operator::Desk,
     server::Server,
     store::{Followed, expiry::remove_expired_rows},
 };
-use crate::{clock, issuer_keys::keys::IssuerKeys};
+use crate::{clock, issuer_keys::keys::IssuerKeys, telemetry::authorization_event::Note};
 
 /// Time between two looks whether the signing keys have changed. They are published long before they sign.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Time between two questions to providers that have not answered yet.
+const PREPARE: Duration = Duration::from_secs(3);
 
 /// Time between two rounds in which ended grants are forgotten whose tokens have expired.
 const FORGET: Duration = Duration::from_secs(60);
@@ -38,8 +42,14 @@ const FORGET: Duration = Duration::from_secs(60);
 /// Time between two looks what other processes revoked, in a store that they share.
 const FOLLOW: Duration = Duration::from_secs(1);
 
-/// Runs until it is dropped. `keys` is where the tokens of the server are verified now.
-pub(crate) async fn run(server: Server, keys: impl Fn() -> Option<Arc<IssuerKeys>> + Send) {
+/// Runs until it is dropped. `keys` is where the tokens of the server are verified now, `current` the server with the configuration of
+/// now; `note` writes the audit log.
+pub(crate) async fn run(
+    server: Server,
+    keys: impl Fn() -> Option<Arc<IssuerKeys>> + Send,
+    current: impl Fn() -> Option<Server> + Send,
+    note: Note,
+) {
     let runtime = server.runtime.clone();
     tokio::join!(
         runtime.signing.clone().keep(),
@@ -48,10 +58,20 @@ pub(crate) async fn run(server: Server, keys: impl Fn() -> Option<Arc<IssuerKeys
         forget(&server),
         follow(&server),
         runtime.store.settle(),
-        end_gone(&server),
-        control(&server),
-        server.settings.providers.prepare(),
+        end_gone(&server, &note),
+        control(&server, &note),
+        prepare(current),
     );
+}
+
+/// Asks the providers for their documents until each has answered once.
+async fn prepare(current: impl Fn() -> Option<Server> + Send) {
+    loop {
+        if let Some(server) = current() {
+            server.settings.providers.prepare().await;
+        }
+        sleep(PREPARE).await;
+    }
 }
 
 /// Publishes each new ring.
@@ -71,9 +91,13 @@ async fn publish(server: &Server, keys: impl Fn() -> Option<Arc<IssuerKeys>> + S
 }
 
 /// Answers operators over the control socket.
-async fn control(server: &Server) {
+async fn control(server: &Server, note: &Note) {
+    let desk = Desk {
+        server: server.clone(),
+        note: note.clone(),
+    };
     match ControlSocket::bind(&server.runtime.directory) {
-        Ok(socket) => socket.serve(Arc::new(server.clone())).await,
+        Ok(socket) => socket.serve(Arc::new(desk)).await,
         Err(error) => tracing::error!(
             "`mcp-gateway oauth` cannot be used: the control socket cannot be opened (authorization_server.directory): {error}"
         ),
@@ -112,14 +136,14 @@ fn ended(followed: Followed) -> Vec<Revoked> {
 }
 
 /// Ends what users allowed who are gone. The file may have changed before the start, so all grants are looked at once.
-async fn end_gone(server: &Server) {
+async fn end_gone(server: &Server, note: &Note) {
     let mut is_compared = false;
     loop {
         sleep(LOOK).await;
         if !is_compared {
             is_compared = server.runtime.find_gone().await.is_ok();
         }
-        server.runtime.end_gone().await;
+        server.runtime.end_gone(note).await;
     }
 }
 

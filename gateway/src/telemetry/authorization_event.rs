@@ -1,5 +1,7 @@
 //! What happened at the built-in authorization server: for its metrics and the audit log. No secret, code, token or cookie is in it.
 
+use std::sync::Arc;
+
 use mcp_gateway_oauth::token::{assertion, exchange};
 
 /// Something that happened at the built-in authorization server.
@@ -36,6 +38,21 @@ pub(crate) struct EventSubject {
     pub(crate) grant: Option<String>,
 }
 
+/// What notes events that no request causes.
+pub(crate) type Note = Arc<dyn Fn(&AuthorizationEvent) + Send + Sync>;
+
+impl AuthorizationEvent {
+    /// A grant or a client ended, and no request ended it.
+    pub(crate) fn revoked(reason: &str, about: EventSubject) -> Self {
+        Self {
+            kind: EventKind::Revocation,
+            outcome: "revoked",
+            reason: Some(reason.to_owned()),
+            about,
+        }
+    }
+}
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventKind {
@@ -51,7 +68,7 @@ pub(crate) enum EventKind {
     Registration,
     /// A token request, by its grant type.
     Token(GrantKind),
-    /// A client revoked a token.
+    /// A client revoked a token, or something ended its grant that was not a request.
     Revocation,
     /// A resource server asked about a token; only a refused question is an event.
     Introspection,

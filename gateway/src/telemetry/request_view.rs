@@ -36,6 +36,21 @@ pub(crate) enum ShownClient {
     Address(IpAddr),
     /// A trusted proxy forwarded no address that can be read.
     Unknown,
+    /// What happened was not caused by a request.
+    Nobody,
+}
+
+impl RequestView<'_> {
+    /// For what no request causes.
+    pub(crate) const NONE: Self = Self {
+        request_id: "",
+        client: ShownClient::Nobody,
+        resource: None,
+        principal: None,
+        method: None,
+        mcp_method: None,
+        mcp_name: None,
+    };
 }
 
 impl fmt::Display for ShownClient {
@@ -44,6 +59,7 @@ impl fmt::Display for ShownClient {
             Self::Socket(address) => address.fmt(f),
             Self::Address(address) => address.fmt(f),
             Self::Unknown => f.write_str("unknown"),
+            Self::Nobody => f.write_str("none"),
         }
     }
 }

@@ -97,7 +97,7 @@ async fn delete(server: &Server, client: String, token: Secret) -> Answered {
     let revoked = deleted.map_err(|error| refused(&error, Some(&id)))?;
     server.runtime.revoke(revoked);
     server
-        .end_grants_of(&id, EndedBy::Client, BATCH)
+        .end_grants_of(&id, EndedBy::Client, BATCH, |_| ())
         .await
         .map_err(|error| no_store(&error))?;
     let about = EventSubject {

@@ -34,6 +34,7 @@ pub(super) struct Discovery {
     settings: Jwks,
     metrics: Arc<Metrics>,
     known: ArcSwapOption<Known>,
+    began: Instant,
     /// Held by the one that fetches.
     fetching: Mutex<Option<Failure>>,
 }
@@ -69,6 +70,7 @@ impl Discovery {
             settings,
             metrics: metrics.clone(),
             known: ArcSwapOption::empty(),
+            began: Instant::now(),
             fetching: Mutex::default(),
         }
     }
@@ -105,6 +107,25 @@ impl Discovery {
                     });
                 }
                 self.younger_than(self.settings.stale).ok_or(fault)
+            }
+        }
+    }
+
+    /// The keys, where the provider has answered once.
+    pub(super) fn keys_in_use(&self) -> Option<Arc<IssuerKeys>> {
+        self.known.load().as_ref().map(|known| known.keys.clone())
+    }
+
+    /// Sets the metric for the age of the keys: since the start, while there are none.
+    pub(super) fn observe_age(&self) {
+        match self.keys_in_use() {
+            Some(keys) => keys.observe_age(),
+            None => {
+                let age = self
+                    .metrics
+                    .jwks_age
+                    .with_label_values(&[&self.issuer.name]);
+                age.set(self.began.elapsed().as_secs_f64());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The providers that people sign in with: what the configuration says of each ([`provider`]), what its discovery document says
 //! ([`discovery`]), and what is asked of it: [`tokens`] for a code, and the account behind them ([`openid`], [`github`]), and [`again`] at each refresh.
-//! [`places`]: how many at once. [`fault`]: why a sign-in fails.
+//! [`places`]: how many at once. [`fault`]: why a sign-in fails. [`watch`]: whether it can succeed, for the operator.
 
 mod again;
 mod discovery;
@@ -10,11 +10,14 @@ mod openid;
 mod places;
 pub(super) mod provider;
 mod tokens;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 
 use mcp_gateway_oauth::owner::Vouched;
+use tokio::task::JoinSet;
 
+use self::watch::ProviderState;
 pub(super) use self::{fault::ProviderFault, provider::Provider};
 use super::error::ServerError;
 use crate::{
@@ -94,15 +97,27 @@ impl Providers {
         }
     }
 
-    /// Asks each provider for its documents, so that nobody has to wait for them later. A failure is logged where it is found.
+    /// Asks each provider for its documents that has not answered yet, so that nobody has to wait for them later. Returns when all have
+    /// answered or failed.
     pub(super) async fn prepare(&self) {
-        for provider in &self.providers {
-            if let Err(fault) = provider.prepare().await {
-                tracing::warn!(
-                    provider = provider.profile.name,
-                    "nobody can sign in with the provider now: {fault}"
-                );
-            }
+        let mut asked = JoinSet::new();
+        for provider in self.iter().filter(|provider| !provider.watch.is_known()) {
+            let provider = provider.clone();
+            asked.spawn(async move {
+                let prepared = provider.prepare().await;
+                provider.watch.note(&provider.profile.name, prepared);
+            });
         }
+        while asked.join_next().await.is_some() {}
+    }
+
+    /// What is known of each, in the order of the configuration.
+    pub(super) fn states(&self) -> Vec<ProviderState> {
+        self.iter().map(|provider| provider.state()).collect()
+    }
+
+    /// Sets the metric for the age of the keys of each.
+    pub(super) fn observe_ages(&self) {
+        self.iter().for_each(|provider| provider.observe_age());
     }
 }

@@ -21,6 +21,7 @@ use super::{
     discovery::{Discovery, Known},
     fault::ProviderFault,
     places::{Places, QuestionPlace, SignInPlace},
+    watch::{ProviderState, Watch},
 };
 use crate::{
     authorization_server::error::ServerError,
@@ -33,6 +34,7 @@ use crate::{
         call::{Answered, Outgoing},
         client::Fetcher,
     },
+    issuer_keys::keys::IssuerKeys,
     telemetry::metrics::Metrics,
 };
 
@@ -48,6 +50,8 @@ pub(in crate::authorization_server) struct Provider {
     pub(super) fetcher: Fetcher,
     /// Its protocol.
     pub(super) kind: Kind,
+    /// What was seen of it.
+    pub(super) watch: Watch,
     /// Places for what is in progress.
     places: Places,
     /// What it was made of.
@@ -105,6 +109,7 @@ impl Provider {
             proof: Proof::read(&configured.proof)?,
             fetcher: Fetcher::new(&issuer, config.jwks)?,
             kind,
+            watch: Watch::default(),
             places: Places::new(),
             of: (configured.clone(), config.jwks, config.outbound.clone()),
             profile,
@@ -160,6 +165,36 @@ impl Provider {
                 })
             }
             Kind::GitHub(_) => Ok(()),
+        }
+    }
+
+    /// Its keys, where it has answered once.
+    pub(super) fn keys(&self) -> Option<Arc<IssuerKeys>> {
+        match &self.kind {
+            Kind::OpenId(discovery) => discovery.keys_in_use(),
+            Kind::GitHub(_) => None,
+        }
+    }
+
+    /// As the readiness page shows it.
+    pub(super) fn state(&self) -> ProviderState {
+        let usable = self.keys().and_then(|keys| keys.usable());
+        ProviderState {
+            name: self.profile.name.clone(),
+            keys: usable.as_ref().map_or(0, |state| state.keys().len()),
+            state: match (&self.kind, usable) {
+                (Kind::GitHub(_), _) => "it has no keys",
+                (Kind::OpenId(_), Some(_)) => "ok",
+                (Kind::OpenId(_), None) if self.watch.was_asked() => "no usable keys",
+                (Kind::OpenId(_), None) => "not asked yet",
+            },
+        }
+    }
+
+    /// Sets the metric for the age of its keys.
+    pub(super) fn observe_age(&self) {
+        if let Kind::OpenId(discovery) = &self.kind {
+            discovery.observe_age();
         }
     }
 

@@ -65,18 +65,18 @@ impl Gone {
         }
     }
 
-    /// Ends what those allowed who were noted, unless they are back. What fails is tried again the next time. Returns whose access tokens
-    /// are refused from now on.
+    /// Ends what those allowed who were noted, unless they are back. What fails is tried again the next time. Returns each user's grants
+    /// whose access tokens are refused from now on.
     pub(in crate::authorization_server) async fn end(
         &self,
         store: &Store,
         users: &PasswordSignIn,
-    ) -> Vec<Revoked> {
+    ) -> Vec<(String, Revoked)> {
         let mut all = Vec::new();
         for subject in self.take() {
             let user = users.with_subject(&subject);
             match end_of(store, subject.clone(), user, clock::now()).await {
-                Ok(ended) => all.extend(ended),
+                Ok(ended) => all.extend(ended.into_iter().map(|one| (subject.clone(), one))),
                 Err(error) => {
                     tracing::warn!("the grants of a removed user have not ended yet: {error}");
                     self.note([subject]);
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(noted.take(), BTreeSet::from(expected.clone()));
         assert_eq!(*found.0.lock().unwrap(), BTreeSet::from(expected));
         let ended = found.end(&store, &signing_in).await;
-        let numbers: BTreeSet<_> = ended.iter().map(|one| one.id.as_bytes()[0]).collect();
+        let numbers: BTreeSet<_> = ended.iter().map(|(_, one)| one.id.as_bytes()[0]).collect();
         assert_eq!(numbers, BTreeSet::from([1, 2]));
         assert!(found.end(&store, &signing_in).await.is_empty());
         found.find(&store, &signing_in).await.unwrap();

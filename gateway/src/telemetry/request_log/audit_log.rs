@@ -17,6 +17,7 @@ use super::{
 use crate::config::{Audit, Log, LogFormat};
 use crate::telemetry::{
     audit_file::AuditFile,
+    authorization_event::AuthorizationEvent,
     log_queue::{LastLines, LogWriter},
     metrics::NO_RESOURCE,
     request_view::{Decision, RequestView},
@@ -63,6 +64,12 @@ impl AuditLog {
     /// Writes the line of an event at the authorization server, unless the log is off.
     pub(crate) fn write_authorization(&self, line: &AuthorizationLine<'_>) {
         self.lines.write(line);
+    }
+
+    /// The same for an event that no request caused.
+    pub(crate) fn note_authorization(&self, event: &AuthorizationEvent) {
+        let request = RequestView::NONE;
+        self.write_authorization(&AuthorizationLine { request, event });
     }
 }
 

@@ -84,7 +84,7 @@ impl LineWriter {
 /// Appends the line without a line break, with a time stamp (RFC 3339).
 fn append<L: LogLine>(bytes: &mut Vec<u8>, format: LogFormat, at: OffsetDateTime, line: &L) {
     let mut builder = LineBuilder { bytes, format };
-    let request_id = Some(line.request().request_id);
+    let request_id = Some(line.request().request_id).filter(|id| !id.is_empty());
     match format {
         LogFormat::Json => {
             builder.push("{\"timestamp\":\"");

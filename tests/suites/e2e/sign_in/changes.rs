@@ -237,6 +237,7 @@ async fn users_and_clients_change_under_load_and_who_is_removed_ends() {
         async || call(gateway, &of_left.access).await.status == 401,
     )
     .await;
+    gateway.logged("the user was removed").await;
     let (status, answer) = planner.refresh(gateway, &planned.refresh).await;
     assert_eq!((status, &answer["error"]), (401, &json!("invalid_client")));
     let (status, _) = client.refresh(gateway, &tokens.refresh).await;

@@ -373,6 +373,40 @@ async fn a_provider_that_is_down_or_wrong_gives_a_page_a_log_line_and_nothing_el
 }
 
 #[tokio::test]
+async fn the_operator_sees_whether_a_provider_can_be_used_before_anybody_signs_in() {
+    let (upstream, provider) = (Upstream::start().await, Provider::start().await);
+    provider.behave(|provider| {
+        let other = json!("https://other.example");
+        provider.document.insert("issuer".to_owned(), other);
+    });
+    let config = with_authorization_server(Config::new(&upstream.url(), &[])).await;
+    let providers = json!([provider.configured("corporate")]);
+    let config = with_secret(config).set("/authorization_server/providers", providers);
+    let gateway = Gateway::start(config).await;
+    let seen = async || {
+        let page = gateway.admin("/readyz").await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        let page: Value = serde_json::from_str(&page.text()).unwrap();
+        page["providers"].clone()
+    };
+    let down = "nobody can sign in with the provider now";
+    gateway.logged(down).await;
+    let unusable = json!([{ "name": "corporate", "keys": 0, "state": "no usable keys" }]);
+    assert_eq!(seen().await, unusable);
+    let (age, issuer) = (
+        "mcp_gateway_jwks_age_seconds",
+        ("issuer", "provider corporate"),
+    );
+    assert!(gateway.metrics().await.has(age, &[issuer]));
+    provider.behave(|provider| provider.document.clear());
+    gateway.logged("the provider answers now").await;
+    let usable = json!([{ "name": "corporate", "keys": 1, "state": "ok" }]);
+    assert_eq!(seen().await, usable);
+    assert_eq!(gateway.log().await.matches(down).count(), 1);
+    assert!(gateway.metrics().await.has(age, &[issuer]));
+}
+
+#[tokio::test]
 async fn what_a_provider_writes_into_an_error_is_never_on_the_page() {
     let site = Site::start().await;
     for (error, status) in [

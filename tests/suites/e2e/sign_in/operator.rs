@@ -1,6 +1,7 @@
 //! What operators see and revoke with `mcp-gateway oauth`, in the running gateway.
 
 use e2e::client::sse::{Events, Item};
+use e2e::gateway::Gateway;
 use e2e::sign_in::client::call;
 use e2e::sign_in::operator::oauth;
 use e2e::upstream::{Answer, Feed, with};
@@ -18,6 +19,13 @@ async fn listening(site: &Site, token: &str) -> (Events, Feed) {
     let mut events = Events::new(answer.await.expect("an answer"));
     assert_eq!(events.data().await, "first");
     (events, feed)
+}
+
+/// The revocations in the audit log.
+async fn audited(gateway: &Gateway) -> Vec<Value> {
+    let lines = gateway.log_lines().await;
+    let revoked = |line: &Value| line["target"] == "audit" && line["event"] == "revocation";
+    lines.into_iter().filter(revoked).collect()
 }
 
 #[tokio::test]
@@ -56,4 +64,20 @@ async fn an_operator_lists_clients_and_grants_and_a_revoked_one_ends_at_once() {
     assert_eq!(call(gateway, &kept.access).await.status, 401);
     let clients = oauth(gateway, &["clients", "list"]).await;
     assert!(!clients.iter().any(|line| line["id"] == *other.id));
+
+    // Each of them is in the audit log, which nobody's request is named in.
+    let lines = audited(gateway).await;
+    let about = |reason: &str| -> Vec<_> {
+        let same = lines.iter().filter(|line| line["reason"] == reason);
+        same.collect()
+    };
+    let of_grant = about("an operator revoked the grant");
+    assert_eq!(of_grant.len(), 1, "{lines:?}");
+    assert_eq!(of_grant[0]["grant"], id);
+    assert_eq!(of_grant[0]["client"], "none");
+    assert!(of_grant[0].get("request_id").is_none());
+    let of_client = about("an operator revoked the client");
+    assert_eq!(of_client.len(), 2, "{lines:?}");
+    assert!(of_client.iter().all(|line| line["client_id"] == *other.id));
+    assert!(of_client.iter().any(|line| line["grant"].is_string()));
 }
