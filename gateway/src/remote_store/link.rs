@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     figures::LinkFigures,
+    notes::{Notes, Refusals},
     script::{Arguments, Script},
     servers,
 };
@@ -30,10 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Reports of broken connections that wait for the thread. More say nothing new.
 const MAX_REPORTS: usize = 64;
 
+/// Between two looks whether the server was configured so that it removes rows.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// The connection.
 pub(crate) struct Link {
-    /// The key of the configuration, for messages.
-    key: &'static str,
+    refusals: Refusals,
     state: watch::Receiver<State>,
     reports: mpsc::Sender<Report>,
     figures: Arc<LinkFigures>,
@@ -62,11 +65,16 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    /// Begins to connect. The thread ends when this is dropped.
+    /// Begins to connect. A server that refuses one of these commands, which scripts run, is not connected. The thread ends when this
+    /// is dropped.
     ///
     /// # Errors
     /// There is no thread for it.
-    pub(crate) fn open(settings: SharedStore, figures: Arc<LinkFigures>) -> io::Result<Self> {
+    pub(crate) fn open(
+        settings: SharedStore,
+        commands: &'static [&'static str],
+        figures: Arc<LinkFigures>,
+    ) -> io::Result<Self> {
         let begun: Arc<str> = "there was no answer yet".into();
         let (sender, state) = watch::channel(State::Down(Instant::now(), begun));
         let (reports, received) = mpsc::channel(MAX_REPORTS);
@@ -76,6 +84,8 @@ impl Link {
         let key = settings.key;
         let keeper = Keeper {
             settings,
+            commands,
+            notes: Notes::new(key),
             state: sender,
             reports: received,
             figures: figures.clone(),
@@ -84,7 +94,7 @@ impl Link {
             .name("store".into())
             .spawn(move || runtime.block_on(keeper.run()))?;
         Ok(Self {
-            key,
+            refusals: Refusals::new(key),
             state,
             reports,
             figures,
@@ -155,7 +165,7 @@ impl Link {
                 Err(error) if !is_refusal(&error) => self.report(generation, &error).await,
                 answered => {
                     *is_sent = false;
-                    return answered.map_err(|error| failed(self.key, &error));
+                    return answered.map_err(|error| LinkError(self.refusals.note(&error)));
                 }
             }
         }
@@ -181,7 +191,7 @@ impl Link {
             {
                 link.report(generation, error).await;
             }
-            answered.map_err(|error| failed(link.key, &error))
+            answered.map_err(|error| LinkError(link.refusals.note(&error)))
         });
         let stopped = |_| Err(LinkError("it has stopped".to_owned()));
         answer.await.unwrap_or_else(stopped)
@@ -252,17 +262,11 @@ fn is_refusal(error: &RedisError) -> bool {
     }
 }
 
-fn failed(key: &'static str, error: &RedisError) -> LinkError {
-    let why = match error.code() {
-        Some("OOM") => "the server is full (maxmemory)".to_owned(),
-        _ => error.to_string(),
-    };
-    LinkError(format!("{why} ({key})"))
-}
-
 /// The thread that connects.
 struct Keeper {
     settings: SharedStore,
+    commands: &'static [&'static str],
+    notes: Notes,
     state: watch::Sender<State>,
     reports: mpsc::Receiver<Report>,
     figures: Arc<LinkFigures>,
@@ -271,47 +275,42 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         for generation in 1.. {
-            let Some(connection) = self.connect(generation > 1).await else {
+            let Some(connection) = self.connect().await else {
                 return;
             };
-            self.state.send_replace(State::Up(generation, connection));
-            let Some(why) = self.broken(generation).await else {
+            let up = State::Up(generation, connection.clone());
+            self.state.send_replace(up);
+            self.figures.note_connected();
+            let Some(why) = self.broken(generation, connection).await else {
                 return;
             };
             self.figures.count_loss();
-            tracing::warn!(
-                "connection to the store lost, connecting again: {why} ({})",
-                self.settings.key
-            );
+            self.notes.lost(&why);
             self.state
                 .send_replace(State::Down(Instant::now(), why.into()));
         }
     }
 
     /// The next connection; none where nobody wants it any longer.
-    async fn connect(&mut self, is_known: bool) -> Option<MultiplexedConnection> {
-        let (mut pause, mut is_logged) = (PAUSES.0, is_known);
+    async fn connect(&mut self) -> Option<MultiplexedConnection> {
+        let mut pause = PAUSES.0;
         loop {
-            match servers::connect(&self.settings).await {
-                Ok(connection) => {
-                    tracing::info!("connected to the store ({})", self.settings.key);
+            match servers::connect(&self.settings, self.commands).await {
+                Ok((connection, policy)) => {
+                    self.notes.connected();
+                    self.notes.policy(policy.as_deref());
                     return Some(connection);
                 }
-                Err(why) => self.note(why, &mut is_logged),
+                Err(why) => self.note(why),
             }
             self.wait(pause).await?;
             pause = (pause * 2).min(PAUSES.1);
         }
     }
 
-    /// Keeps the reason for requests that are refused. It is logged once.
-    fn note(&self, why: String, is_logged: &mut bool) {
-        if !std::mem::replace(is_logged, true) {
-            tracing::warn!(
-                "cannot connect to the store, trying again: {why} ({})",
-                self.settings.key
-            );
-        }
+    /// Keeps the reason for requests that are refused.
+    fn note(&self, why: String) {
+        self.notes.waits(&why);
         self.state.send_modify(|state| {
             if let State::Down(_, known) = state {
                 *known = why.into();
@@ -331,12 +330,25 @@ impl Keeper {
         }
     }
 
-    /// Why this connection broke; none where nobody wants it any longer.
-    async fn broken(&mut self, generation: u64) -> Option<String> {
+    /// Why this connection broke; none where nobody wants it any longer. Meanwhile it looks whether the server keeps its rows.
+    async fn broken(
+        &mut self,
+        generation: u64,
+        mut connection: MultiplexedConnection,
+    ) -> Option<String> {
         loop {
-            let Report(broken, why) = self.reports.recv().await?;
-            if broken == generation {
-                return Some(why);
+            match timeout(LOOK, self.reports.recv()).await {
+                Ok(report) => {
+                    let Report(broken, why) = report?;
+                    if broken == generation {
+                        return Some(why);
+                    }
+                }
+                Err(_) => {
+                    if let Some(policy) = servers::policy(&mut connection).await {
+                        self.notes.policy(policy.as_deref());
+                    }
+                }
             }
         }
     }

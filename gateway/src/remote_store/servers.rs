@@ -6,6 +6,7 @@ use redis::{
 };
 use std::time::Duration;
 
+use super::commands;
 use crate::config::{
     authorization_server::{SharedStore, StoreServers},
     files,
@@ -18,6 +19,9 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// which nothing arrives any more.
 const ANSWER_DEADLINE: Duration = Duration::from_millis(1500);
 
+/// The line of INFO that says what a full server does with its rows.
+const POLICY: &str = "maxmemory_policy";
+
 /// The most bytes that wait to be sent before requests wait for room.
 const MAX_UNSENT: usize = 4 * 1024 * 1024;
 
@@ -25,17 +29,29 @@ const MAX_UNSENT: usize = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// Why there is none, in words.
-pub(super) async fn connect(settings: &SharedStore) -> Result<MultiplexedConnection, String> {
+pub(super) async fn connect(
+    settings: &SharedStore,
+    commands: &[&str],
+) -> Result<(MultiplexedConnection, Policy), String> {
     let (host, port) = master(settings).await?;
     let place = format!("{host}:{port}");
     let connected = tokio::time::timeout(CONNECT_DEADLINE, open(settings, host, port)).await;
     let mut connection = connected
         .unwrap_or_else(|_| Err("no answer in time".to_owned()))
         .map_err(|why| format!("{place}: {why}"))?;
-    judge(&mut connection)
+    let policy = judge(&mut connection, commands, &settings.prefix)
         .await
         .map_err(|why| format!("{place}: {why}"))?;
-    Ok(connection)
+    Ok((connection, policy))
+}
+
+/// What the server does with its rows when it is full (maxmemory-policy). None where it does not say.
+pub(super) type Policy = Option<String>;
+
+/// The policy now. None where the server does not answer.
+pub(super) async fn policy(connection: &mut MultiplexedConnection) -> Option<Policy> {
+    let info = cmd("INFO").query_async::<String>(connection).await.ok()?;
+    Some(value(&info, POLICY).map(str::to_owned))
 }
 
 /// The address of the server. Each Sentinel is asked until one knows it.
@@ -141,30 +157,28 @@ fn login(settings: &SharedStore) -> Result<RedisConnectionInfo, String> {
     Ok(login)
 }
 
-/// Looks whether the server takes changes, and keeps them. A server that does not say is taken as it is.
-async fn judge(connection: &mut MultiplexedConnection) -> Result<(), String> {
-    let asked = cmd("INFO").query_async::<String>(connection).await;
-    let info = match asked {
-        Ok(info) => info,
-        Err(error) if error.code() == Some("NOPERM") => return Ok(()),
-        Err(error) => return Err(said(error)),
-    };
-    let value = |name: &str| {
-        let mut lines = info.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
-    };
-    if value("role") == Some("slave") {
+/// Looks whether the server takes changes and every command, and whether it keeps the rows.
+async fn judge(
+    connection: &mut MultiplexedConnection,
+    commands: &[&str],
+    prefix: &str,
+) -> Result<Policy, String> {
+    let trial = commands::try_all(connection, commands, prefix).await?;
+    let info = trial.info.unwrap_or_default();
+    if value(&info, "role") == Some("slave") {
         return Err("it is a replica, which takes no changes".to_owned());
     }
-    if value("loading") == Some("1") {
+    if value(&info, "loading") == Some("1") {
         return Err("it is still loading its data".to_owned());
     }
-    if let Some(policy) = value("maxmemory_policy").filter(|policy| *policy != "noeviction") {
-        tracing::warn!(
-            "the store removes rows when it is full (maxmemory-policy {policy}): what was used or revoked could be used again. Set maxmemory-policy noeviction there"
-        );
-    }
-    Ok(())
+    trial.refused?;
+    Ok(value(&info, POLICY).map(str::to_owned))
+}
+
+/// A value of the server's description.
+fn value<'i>(info: &'i str, name: &str) -> Option<&'i str> {
+    let mut lines = info.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
 /// The library's error. It shows no password.

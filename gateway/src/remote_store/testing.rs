@@ -148,3 +148,9 @@ pub(crate) fn at(port: u16) -> SharedStore {
         timeout: Duration::from_millis(500),
     }
 }
+
+/// The commands that a script runs.
+pub(crate) fn commands_in(script: &str) -> impl Iterator<Item = &str> {
+    let calls = script.split("call('").skip(1);
+    calls.filter_map(|rest| rest.split('\'').next())
+}

@@ -182,6 +182,7 @@ impl Gateway {
         if let Some(rates) = &self.shared_rates {
             let failures = &metrics.rate_limit_store_failures;
             failures.inc_by(rates.failures().saturating_sub(failures.get()));
+            metrics.observe_store("rate_limits", rates.is_connected());
         }
         if let Some(server) = &snapshot.authorization_server {
             let figures = server.store().figures();
@@ -195,6 +196,9 @@ impl Gateway {
             raise(&metrics.oauth_store_round_trips, figures.round_trips());
             raise(&metrics.oauth_store_conflicts, figures.conflicts());
             raise(&metrics.oauth_store_connections_lost, figures.losses());
+            if server.store().is_shared() {
+                metrics.observe_store("authorization_server", figures.is_connected());
+            }
         }
     }
 

@@ -101,6 +101,7 @@ pub(crate) struct Metrics {
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) audit_lines_dropped: IntCounter,
     pub(crate) rate_limit_store_failures: IntCounter,
+    store_connected: IntGaugeVec,
     pub(crate) oauth_refused_requests: IntCounterVec,
     pub(crate) oauth_sign_ins: IntCounterVec,
     pub(crate) oauth_consents: IntCounterVec,
@@ -199,6 +200,7 @@ impl Metrics {
                 "audit_lines_dropped_total",
                 "Audit lines dropped because writing the audit log failed or was too slow.",
             )?,
+            store_connected: register.gauges("store_connected", "1 while there is a connection to a store that several gateways share, 0 while there is none, by the section of the configuration that names it.", &["store"])?,
             rate_limit_store_failures: register.counter("rate_limit_store_failures_total", "Questions to the store of the rate limits that were not answered in time. Afterwards it is not asked for a second.")?,
             oauth_refused_requests: register.counters(
                 "oauth_refused_requests_total",
@@ -236,6 +238,12 @@ impl Metrics {
         TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .unwrap_or_default()
+    }
+
+    /// Notes whether there is a connection to the store that this section of the configuration names.
+    pub(crate) fn observe_store(&self, section: &'static str, is_connected: bool) {
+        let connected = self.store_connected.with_label_values(&[section]);
+        connected.set(i64::from(is_connected));
     }
 
     fn build_info(&self) -> Result<(), prometheus::Error> {

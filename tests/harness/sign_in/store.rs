@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -47,6 +47,19 @@ impl StoreServer {
     /// The value of `authorization_server.store`.
     pub fn section(&self) -> Value {
         json!({ "redis": { "url": format!("redis://127.0.0.1:{}", self.port) } })
+    }
+
+    /// Sends a command of one line, as an operator would; the first line of the answer.
+    pub async fn tell(&self, command: &str) -> String {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
+        let mut stream = BufReader::new(stream.expect("it runs"));
+        let sent = stream.write_all(format!("{command}\r\n").as_bytes()).await;
+        sent.expect("it takes commands");
+        let mut answer = String::new();
+        let read = stream.read_line(&mut answer).await;
+        read.expect("it answers");
+        assert!(!answer.starts_with('-'), "{command}: {answer}");
+        answer
     }
 
     /// `kill -9`.

@@ -65,6 +65,7 @@ mod replicas {
     mod races;
     mod rate_limits;
     mod site;
+    mod told;
     mod trips;
     mod walk;
 }

@@ -54,6 +54,11 @@ impl Figures {
         self.link.losses()
     }
 
+    /// Whether there is a connection to a shared store now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.link.is_up()
+    }
+
     pub(super) fn begin_waiting(&self) -> usize {
         self.waiting.fetch_add(1, Relaxed)
     }

@@ -27,7 +27,11 @@ use mcp_gateway_core::{
 };
 use tokio::{sync::OwnedMutexGuard, time::timeout};
 
-use crate::config::{SharedRateLimits, WithoutStore, authorization_server::SharedStore};
+use crate::{
+    config::{SharedRateLimits, WithoutStore, authorization_server::SharedStore},
+    remote_store::figures::LinkFigures,
+    telemetry::log_interval::LogInterval,
+};
 
 use self::{
     counter::{Ask, Counted, Counter, CounterError},
@@ -40,6 +44,9 @@ const QUESTIONS_BEFORE: u32 = 20;
 
 /// How long the store is not asked after it did not answer.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The least time between two lines that say that it does not count.
+const REMINDER: Duration = Duration::from_secs(60);
 
 /// How the store is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +66,9 @@ pub(crate) struct SharedRates {
     /// Milliseconds since the start until which the store is not asked.
     paused_until: AtomicU64,
     failures: AtomicU64,
+    lines: LogInterval,
+    /// The connection to the store.
+    link: Arc<LinkFigures>,
 }
 
 /// What one call takes from one limit, and the limit's name.
@@ -70,7 +80,12 @@ impl SharedRates {
     /// # Errors
     /// There is no thread for it, or the program was built without it.
     pub(crate) fn connect(settings: &SharedStore) -> io::Result<Self> {
-        counter(settings).map(Self::new)
+        let link = Arc::<LinkFigures>::default();
+        let counter = counter(settings, link.clone())?;
+        Ok(Self {
+            link,
+            ..Self::new(counter)
+        })
     }
 
     /// Limits that this store counts.
@@ -81,6 +96,8 @@ impl SharedRates {
             started: Instant::now(),
             paused_until: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            lines: LogInterval::every(REMINDER),
+            link: Arc::default(),
         }
     }
 
@@ -102,7 +119,12 @@ impl SharedRates {
         taken.unwrap_or_else(|_| without_store(terms))
     }
 
-    /// How often the store did not answer.
+    /// Whether there is a connection to the store now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.link.is_up()
+    }
+
+    /// How often the store did not count.
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
@@ -164,7 +186,7 @@ impl SharedRates {
         Ok(())
     }
 
-    /// Asks the store for calls of these buckets, and notes what it says. False where it does not answer.
+    /// Asks the store for calls of these buckets, and notes what it says. False where it does not count.
     async fn ask(
         &self,
         asks: &[Ask],
@@ -191,7 +213,7 @@ impl SharedRates {
                 Err(limited(wait))
             }
             Err(error) => {
-                self.note_failure(&error.0);
+                self.note_failure(&error.0, terms);
                 Ok(false)
             }
         }
@@ -201,17 +223,19 @@ impl SharedRates {
         self.millis() < self.paused_until.load(Ordering::Relaxed)
     }
 
-    /// Notes that the store does not answer. It is logged once for each pause.
-    fn note_failure(&self, why: &str) {
+    /// Notes that the store does not count. It is not asked for a moment.
+    fn note_failure(&self, why: &str, terms: &Terms) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        let now = self.millis();
         let pause = u64::try_from(PAUSE_AFTER_FAILURE.as_millis()).unwrap_or(u64::MAX);
-        let before = self
-            .paused_until
-            .fetch_max(now.saturating_add(pause), Ordering::Relaxed);
-        if before <= now {
+        let until = self.millis().saturating_add(pause);
+        self.paused_until.fetch_max(until, Ordering::Relaxed);
+        if self.lines.is_due() {
+            let meanwhile = match terms.settings.without_store {
+                WithoutStore::Open => "each gateway counts for itself",
+                WithoutStore::Closed => "calls with a shared limit are refused (503)",
+            };
             tracing::warn!(
-                "the store of rate limits does not answer, each process counts for itself or refuses (rate_limits.without_store): {why}"
+                "the store of rate limits does not count, {meanwhile} (rate_limits.without_store): {why}"
             );
         }
     }
@@ -222,12 +246,12 @@ impl SharedRates {
 }
 
 #[cfg(feature = "redis")]
-fn counter(settings: &SharedStore) -> io::Result<Arc<dyn Counter>> {
-    Ok(Arc::new(remote::RateCounter::open(settings)?))
+fn counter(settings: &SharedStore, link: Arc<LinkFigures>) -> io::Result<Arc<dyn Counter>> {
+    Ok(Arc::new(remote::RateCounter::open(settings, link)?))
 }
 
 #[cfg(not(feature = "redis"))]
-fn counter(_: &SharedStore) -> io::Result<Arc<dyn Counter>> {
+fn counter(_: &SharedStore, _: Arc<LinkFigures>) -> io::Result<Arc<dyn Counter>> {
     let why = "this program was built without it (feature redis)";
     Err(io::Error::other(why))
 }

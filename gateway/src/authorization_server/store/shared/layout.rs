@@ -66,6 +66,11 @@ impl Layout {
         self.beginning(FOLLOWED)
     }
 
+    /// The name of the store.
+    pub(super) fn name(&self) -> String {
+        format!("{}name of the store", self.prefix)
+    }
+
     /// The mark that a change with this id was made.
     pub(super) fn mark(&self, id: Id) -> String {
         format!("{}made {id}", self.prefix)
@@ -136,7 +141,7 @@ mod tests {
     fn no_two_things_have_the_same_key() {
         let layout = Layout::new("p:");
         let (log, counter) = layout.followed();
-        let mut keys = vec![log, counter, layout.mark(Id::new([1; 16]))];
+        let mut keys = vec![log, counter, layout.mark(Id::new([1; 16])), layout.name()];
         for table in Table::ALL {
             keys.push(layout.index(table));
             if !table.is_keys_only() {

@@ -3,8 +3,9 @@
 //! An operation runs here, over rows that are guessed ([`mcp_gateway_oauth::store::guess`]); the server then proves the guess and
 //! takes the changes, in one script, or names what is different ([`exchange`]). [`hints`] remembers rows, so that the guess is usually
 //! right and a change takes one round trip. [`layout`] says which key has what. [`settle`] does what is left when the server was away.
-//! [`follow`] reads what other processes wrote. The connection is that of [`remote_store`](crate::remote_store).
+//! [`follow`] reads what other processes wrote; [`commands`] lists what the scripts run. The connection is that of [`remote_store`](crate::remote_store).
 
+mod commands;
 mod exchange;
 mod follow;
 mod hints;
@@ -31,6 +32,7 @@ use mcp_gateway_oauth::{
 use tokio::time::timeout;
 
 use self::{
+    commands::COMMANDS,
     exchange::{Answer, EXCHANGE, Exchange},
     follow::Since,
     hints::RowCache,
@@ -93,7 +95,7 @@ impl RemoteStore {
     /// As [`RemoteStore::open`].
     pub(super) fn open_within(settings: &SharedStore, wait: Duration) -> Result<Self, OpenError> {
         let figures = Arc::<Figures>::default();
-        let link = Link::open(settings.clone(), figures.link())?;
+        let link = Link::open(settings.clone(), COMMANDS, figures.link())?;
         link.wait_until_up(wait).map_err(OpenError::Unreachable)?;
         Ok(Self {
             link,

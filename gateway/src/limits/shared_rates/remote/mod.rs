@@ -25,6 +25,9 @@ use crate::{
 
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rates.lua")));
 
+/// The commands in the script.
+const COMMANDS: &[&str] = &["GET", "SET", "TIME"];
+
 /// A server that counts calls.
 #[derive(Debug)]
 pub(super) struct RateCounter {
@@ -38,9 +41,9 @@ impl RateCounter {
     ///
     /// # Errors
     /// There is no thread for it.
-    pub(super) fn open(settings: &SharedStore) -> io::Result<Self> {
+    pub(super) fn open(settings: &SharedStore, figures: Arc<LinkFigures>) -> io::Result<Self> {
         Ok(Self {
-            link: Link::open(settings.clone(), Arc::<LinkFigures>::default())?.into(),
+            link: Link::open(settings.clone(), COMMANDS, figures)?.into(),
             beginning: format!("{}rate:", settings.prefix),
         })
     }

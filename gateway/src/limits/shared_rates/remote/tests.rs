@@ -1,6 +1,6 @@
 //! Rate limits that several gateways count together, in a real server.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use mcp_gateway_core::{
     rate::{
@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     config::{SharedRateLimits, WithoutStore},
     limits::shared_rates::{SharedRates, Terms},
-    remote_store::testing::{PROGRAMS, Served, at},
+    remote_store::testing::{PROGRAMS, Served, at, commands_in},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -101,7 +101,7 @@ async fn a_bucket_fills_again_by_the_clock_of_the_server() {
 #[tokio::test]
 async fn all_buckets_give_or_none_and_an_empty_one_is_named() {
     let served = Served::start("valkey-server", &[]);
-    let counter = RateCounter::open(&served.settings()).unwrap();
+    let counter = RateCounter::open(&served.settings(), Arc::default()).unwrap();
     let ask = |number, wanted| Ask {
         name: bucket(number),
         rate: Rate::new(10, HOUR, 10),
@@ -214,4 +214,10 @@ async fn a_connection_on_which_nothing_arrives_is_replaced_though_no_call_waits_
     // What was counted in advance is over.
     sleep(LEASE).await;
     counts(Duration::from_secs(30)).await;
+}
+
+#[test]
+fn every_command_of_the_script_is_tried() {
+    let run: BTreeSet<_> = commands_in(include_str!("rates.lua")).collect();
+    assert_eq!(run, COMMANDS.iter().copied().collect());
 }
