@@ -50,6 +50,8 @@ pub struct Behaviour {
     pub codes_last: bool,
     /// Whether it gives refresh tokens, each for one use.
     pub gives_refresh_tokens: bool,
+    /// Whether its answers to refreshes have no ID token.
+    pub refreshes_without_id_token: bool,
     /// The key that ID tokens are signed with instead of the published one.
     pub other_key: Option<Key>,
 }
@@ -243,7 +245,8 @@ impl State {
         let key = self.behaviour.other_key.as_ref().unwrap_or(&self.key);
         let header = json!({ "typ": "JWT" });
         let mut claims = json!({ "iss": base, "aud": CLIENT_ID, "sub": subject, "nonce": nonce });
-        if nonce.is_none() {
+        let is_refresh = nonce.is_none();
+        if is_refresh {
             claims.as_object_mut().expect("an object").remove("nonce");
         }
         let mut id_token = Token::exactly(key, header, claims);
@@ -257,6 +260,12 @@ impl State {
         let mut answer = json!({
             "access_token": access_token, "token_type": "Bearer", "id_token": leaks::secret(&id_token),
         });
+        if is_refresh && self.behaviour.refreshes_without_id_token {
+            answer
+                .as_object_mut()
+                .expect("an object")
+                .remove("id_token");
+        }
         if self.behaviour.gives_refresh_tokens {
             let token = leaks::secret(&URL_SAFE_NO_PAD.encode(random()));
             answer["refresh_token"] = json!(token);

@@ -35,6 +35,8 @@ pub struct Account {
     pub subject: String,
     /// What it says of the account.
     pub claims: ClaimSet,
+    /// Whether all that the rules read of it was in an ID token.
+    pub is_of_id_token: bool,
 }
 
 impl Account {

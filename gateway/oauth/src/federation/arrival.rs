@@ -32,6 +32,8 @@ pub struct Arrival {
     pub id: Id,
     /// What the provider calls the account.
     pub account: String,
+    /// Whether all that the rules read of it was in its ID token.
+    pub is_of_id_token: bool,
     /// Who that is.
     pub admitted: Admitted,
     /// With what the provider is asked again; without it, grants end with the session.
@@ -110,6 +112,7 @@ pub fn enter(
         let new = NewSignIn {
             id: arrival.id,
             account: arrival.account.clone(),
+            is_of_id_token: arrival.is_of_id_token,
             subject: subject.clone(),
             credential,
             vouched,
@@ -139,6 +142,7 @@ mod tests {
         Arrival {
             id: Id::new([5; 16]),
             account: "1".to_owned(),
+            is_of_id_token: true,
             admitted: Admitted {
                 subject: "f:x".to_owned(),
                 name: "Ana".to_owned(),

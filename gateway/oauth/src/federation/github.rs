@@ -119,6 +119,7 @@ pub fn account(
         issuer: provider.issuer.clone(),
         subject,
         claims,
+        is_of_id_token: false,
     })
 }
 

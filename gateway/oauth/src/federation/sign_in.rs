@@ -58,6 +58,9 @@ pub struct SignIn {
     issuer: String,
     /// What the provider calls the account.
     account: String,
+    /// Whether all that the rules read of it was in its ID token.
+    #[serde(default)]
+    is_of_id_token: bool,
     /// The `sub` of our tokens.
     subject: String,
     /// What kind of token is sealed.
@@ -97,6 +100,8 @@ pub struct NewSignIn {
     pub id: Id,
     /// What the provider calls the account.
     pub account: String,
+    /// Whether all that the rules read of it was in its ID token.
+    pub is_of_id_token: bool,
     /// The `sub` of our tokens.
     pub subject: String,
     /// What the provider gave.
@@ -120,6 +125,7 @@ pub fn begin(
         provider: new.vouched.provider.clone(),
         issuer: new.vouched.issuer.clone(),
         account: new.account.clone(),
+        is_of_id_token: new.is_of_id_token,
         subject: new.subject.clone(),
         kind: new.credential.kind,
         sealed: seal(keys, new.id, &new.credential.token),
@@ -228,6 +234,8 @@ pub struct Question {
     pub issuer: String,
     /// What the provider calls it.
     pub account: String,
+    /// Whether all that the rules read of it was in its ID token. Then an answer without one says nothing of these claims.
+    pub is_of_id_token: bool,
     /// With what it is asked; none where no key opens it any more.
     pub credential: Option<Credential>,
 }
@@ -260,6 +268,7 @@ pub fn take_turn(
         provider: row.provider,
         issuer: row.issuer,
         account: row.account,
+        is_of_id_token: row.is_of_id_token,
     }))
 }
 
@@ -403,6 +412,7 @@ mod tests {
         let new = NewSignIn {
             id: ID,
             account: "1".to_owned(),
+            is_of_id_token: true,
             subject: "f:x".to_owned(),
             credential: Credential {
                 kind: CredentialKind::RefreshToken,

@@ -35,5 +35,6 @@ pub(super) fn account(claims: &Value) -> Account {
         issuer: "https://login.example".to_owned(),
         subject: "1".to_owned(),
         claims: ClaimSet::parse(claims.to_string()).unwrap(),
+        is_of_id_token: false,
     }
 }

@@ -110,10 +110,13 @@ impl Provider {
                 let claims = self
                     .userinfo(endpoint, &question.account, access_token)
                     .await?;
-                Ok(Some(Account {
+                // The ID token said it, and there is none now: the account is there, and nothing else is known (§12.2).
+                let is_silent = question.is_of_id_token && !self.has_all_read(&claims);
+                Ok((!is_silent).then(|| Account {
                     issuer: question.issuer.clone(),
                     subject: question.account.clone(),
                     claims,
+                    is_of_id_token: false,
                 }))
             }
             _ => Ok(None),

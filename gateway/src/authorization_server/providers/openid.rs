@@ -118,8 +118,8 @@ impl Provider {
         access_token: &Secret,
     ) -> Result<Account, ProviderFault> {
         let own = &verified.claims;
-        let read = self.profile.claims_read();
-        let is_complete = has_name(own) && read.iter().all(|path| own.has(path));
+        let is_of_id_token = self.has_all_read(own);
+        let is_complete = has_name(own) && is_of_id_token;
         let claims = match (&known.metadata.userinfo_endpoint, is_complete) {
             (Some(endpoint), false) => {
                 let subject = own.text(&ClaimPath::named("sub")).unwrap_or_default();
@@ -132,7 +132,14 @@ impl Provider {
             issuer: verified.issuer,
             subject: verified.subject,
             claims,
+            is_of_id_token,
         })
+    }
+
+    /// Whether these claims have all that the rules read.
+    pub(super) fn has_all_read(&self, claims: &ClaimSet) -> bool {
+        let read = self.profile.claims_read();
+        read.iter().all(|path| claims.has(path))
     }
 
     /// OpenID Connect Core §5.3: the answer is about the same account, or not used.

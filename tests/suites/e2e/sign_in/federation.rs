@@ -664,6 +664,34 @@ async fn a_refresh_asks_the_provider_and_ends_with_the_account_there() {
 }
 
 #[tokio::test]
+async fn an_answer_without_an_id_token_says_nothing_of_what_only_that_token_has() {
+    let site = asked_again().await;
+    site.provider
+        .behave(|behaviour| behaviour.refreshes_without_id_token = true);
+    let (client, tokens) = site.signed_in("1").await;
+    let (status, answer) = client.refresh(&site.gateway, &tokens.refresh).await;
+    assert_eq!(
+        (status, &answer["scope"]),
+        (200, &json!("tasks:read tasks:write"))
+    );
+    // Where the userinfo endpoint says it, that counts; and where it said it at the sign-in, silence is a no.
+    let says = |groups: Value| {
+        site.provider.behave(|behaviour| {
+            behaviour.claims.insert("groups".to_owned(), Value::Null);
+            behaviour.userinfo.insert("groups".to_owned(), groups);
+        });
+    };
+    says(json!(["readers"]));
+    let tokens = Tokens::of(answer);
+    let (status, answer) = client.refresh(&site.gateway, &tokens.refresh).await;
+    assert_eq!((status, &answer["scope"]), (200, &json!("tasks:read")));
+    let (other, tokens) = site.signed_in("2").await;
+    says(Value::Null);
+    let (status, answer) = other.refresh(&site.gateway, &tokens.refresh).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")));
+}
+
+#[tokio::test]
 async fn signing_out_ends_what_rests_on_the_session() {
     let site = Site::start().await;
     let mut browser = site.browser();

@@ -133,6 +133,7 @@ mod tests {
         let new = NewSignIn {
             id: SIGN_IN,
             account: "1".to_owned(),
+            is_of_id_token: true,
             subject: "u:alice".to_owned(),
             credential: Credential {
                 kind: CredentialKind::RefreshToken,

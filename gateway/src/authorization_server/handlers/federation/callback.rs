@@ -153,6 +153,7 @@ async fn arrive(
     Ok(Arrival {
         id,
         admitted,
+        is_of_id_token: account.is_of_id_token,
         account: account.subject,
         credential: credential(provider, tokens),
     })
