@@ -236,7 +236,7 @@ impl Runtime {
         self.gone.find(&self.store, &self.passwords).await
     }
 
-    /// Ends what users allowed who are gone.
+    /// Ends what users allowed who are gone, and notes each.
     pub(super) async fn end_gone(&self, note: &Note) {
         let ended = self.gone.end(&self.store, &self.passwords).await;
         for (subject, revoked) in &ended {
@@ -247,12 +247,7 @@ impl Runtime {
             };
             note(&AuthorizationEvent::revoked("the user was removed", about));
         }
-        self.revoke(
-            ended
-                .into_iter()
-                .map(|(_, revoked)| revoked)
-                .collect::<Vec<_>>(),
-        );
+        self.revoke(ended.into_iter().map(|(_, revoked)| revoked));
     }
 
     /// From now on, this process refuses the tokens of these grants, which have ended.

@@ -12,10 +12,7 @@ use time::OffsetDateTime;
 use super::exit::{OK, WRONG};
 use crate::{
     clock,
-    config::{
-        self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget,
-        authorization_server::SharedStore, files,
-    },
+    config::{self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget, files},
 };
 
 /// Checks a configuration and prints a summary, or all findings. Returns the exit code: 0, or 2 with findings.
@@ -89,14 +86,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
     if let Some(server) = &config.authorization_server {
         authorization_server::write(server, out)?;
     }
-    for store in config.stores() {
-        let (servers, database, prefix) = (&store.servers, store.database, &store.prefix);
-        let tls = if store.tls { "TLS" } else { "without TLS" };
-        writeln!(
-            out,
-            "store     {servers}, database {database}, {tls}, keys {prefix}* ({})",
-            store.key
-        )?;
+    if let Some(rates) = &config.shared_rates {
+        let store = authorization_server::address(&rates.store);
+        writeln!(out, "rates     counted together in {store}")?;
     }
     for issuer in config.issuers.values() {
         let names: Vec<_> = issuer.names.iter().map(|name| &*name.issuer).collect();
@@ -111,7 +103,7 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
             writeln!(out, "warning   {warning}")?;
         }
     }
-    for warning in config.stores().filter_map(SharedStore::warning) {
+    for warning in config.stores().filter_map(|store| store.warning()) {
         writeln!(out, "warning   {warning}")?;
     }
     Ok(())
@@ -209,34 +201,22 @@ issuer    corporate = https://login.example.com/
     }
 
     #[test]
-    fn the_summary_says_where_stores_are_and_warns_of_those_without_tls() {
-        for (url, shown, warned) in [
-            (
-                "rediss://store.example.com/1",
-                "store.example.com:6379, database 1, TLS",
-                false,
-            ),
-            (
-                "redis://127.0.0.1:6380",
-                "127.0.0.1:6380, database 0, without TLS",
-                false,
-            ),
-            ("redis://[::1]", "::1:6379, database 0, without TLS", false),
-            (
-                "redis://10.0.0.7",
-                "10.0.0.7:6379, database 0, without TLS",
-                true,
-            ),
-            ("redis://store", "store:6379, database 0, without TLS", true),
+    fn the_summary_warns_of_a_store_on_another_machine_without_tls() {
+        for (url, is_warned) in [
+            ("rediss://store.example.com/1", false),
+            ("redis://127.0.0.1:6380", false),
+            ("redis://[::1]", false),
+            ("redis://localhost", false),
+            ("redis://10.0.0.7", true),
+            ("redis://store", true),
         ] {
             let text =
                 format!("{VALID}rate_limits: {{ store: {{ redis: {{ url: '{url}' }} }} }}\n");
             let (code, printed) =
                 checked(&text, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
-            let line = format!("store     {shown}, keys mcp-gateway:* (rate_limits.store)\n");
-            assert!(code == 0 && printed.contains(&line), "{url}: {printed}");
+            assert_eq!(code, 0, "{url}: {printed}");
             let warning = "warning   the rows of the store go to ";
-            assert_eq!(printed.contains(warning), warned, "{url}: {printed}");
+            assert_eq!(printed.contains(warning), is_warned, "{url}: {printed}");
         }
     }
 
@@ -301,8 +281,7 @@ resources:
         check(&directory.path().join("g.yaml"), None, &mut out).unwrap();
         let printed = String::from_utf8(out).unwrap();
         for expected in [
-            "sign-in   state in a shared store, users in none\n",
-            "store     127.0.0.1:6379, database 2, without TLS, keys mcp-gateway:* (authorization_server.store)\n",
+            "sign-in   state in 127.0.0.1:6379 (no TLS, database 2, keys begin with mcp-gateway:), users in none\n",
             "          sign-in  every account there\n",
             "          allows   read; more by roles\n",
             "          refresh  as long as the provider says so",

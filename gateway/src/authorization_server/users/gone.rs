@@ -65,8 +65,8 @@ impl Gone {
         }
     }
 
-    /// Ends what those allowed who were noted, unless they are back. What fails is tried again the next time. Returns each user's grants
-    /// whose access tokens are refused from now on.
+    /// Ends what those allowed who were noted, unless they are back. What fails is tried again the next time. Returns whose access tokens
+    /// are refused from now on, with whose they are.
     pub(in crate::authorization_server) async fn end(
         &self,
         store: &Store,
@@ -76,7 +76,9 @@ impl Gone {
         for subject in self.take() {
             let user = users.with_subject(&subject);
             match end_of(store, subject.clone(), user, clock::now()).await {
-                Ok(ended) => all.extend(ended.into_iter().map(|one| (subject.clone(), one))),
+                Ok(ended) => {
+                    all.extend(ended.into_iter().map(|revoked| (subject.clone(), revoked)));
+                }
                 Err(error) => {
                     tracing::warn!("the grants of a removed user have not ended yet: {error}");
                     self.note([subject]);

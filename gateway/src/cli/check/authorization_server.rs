@@ -12,7 +12,10 @@ use mcp_gateway_oauth::{
     trust::TrustedIssuer,
 };
 
-use crate::config::AuthorizationServer;
+use crate::config::{
+    AuthorizationServer,
+    authorization_server::{SharedStore, StoreServers},
+};
 
 /// Writes the lines.
 ///
@@ -24,8 +27,9 @@ pub(super) fn write(server: &AuthorizationServer, out: &mut impl Write) -> io::R
     let directory = server.directory.display();
     match &server.store {
         None => writeln!(out, "sign-in   state in {directory}, users in {users}")?,
-        Some(_) => {
-            writeln!(out, "sign-in   state in a shared store, users in {users}")?;
+        Some(store) => {
+            let store = address(store);
+            writeln!(out, "sign-in   state in {store}, users in {users}")?;
             writeln!(out, "          control socket in {directory}")?;
         }
     }
@@ -42,6 +46,22 @@ pub(super) fn write(server: &AuthorizationServer, out: &mut impl Write) -> io::R
         write_trust(&trusted.keys.name, &trusted.trust, out)?;
     }
     Ok(())
+}
+
+/// Where a store is, without its password.
+pub(super) fn address(store: &SharedStore) -> String {
+    let servers = match &store.servers {
+        StoreServers::One { host, port } => format!("{host}:{port}"),
+        StoreServers::Sentinels { addresses, master } => {
+            let all: Vec<_> = (addresses.iter())
+                .map(|(host, port)| format!("{host}:{port}"))
+                .collect();
+            format!("{master} of the Sentinels {}", all.join(", "))
+        }
+    };
+    let tls = if store.tls { "TLS" } else { "no TLS" };
+    let (database, prefix) = (store.database, &store.prefix);
+    format!("{servers} ({tls}, database {database}, keys begin with {prefix})")
 }
 
 /// What a provider is asked for, and what the operator registers there.

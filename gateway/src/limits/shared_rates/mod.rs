@@ -30,7 +30,6 @@ use tokio::{sync::OwnedMutexGuard, time::timeout};
 use crate::{
     config::{SharedRateLimits, WithoutStore, authorization_server::SharedStore},
     remote_store::figures::LinkFigures,
-    telemetry::log_interval::LogInterval,
 };
 
 use self::{
@@ -66,7 +65,8 @@ pub(crate) struct SharedRates {
     /// Milliseconds since the start until which the store is not asked.
     paused_until: AtomicU64,
     failures: AtomicU64,
-    lines: LogInterval,
+    /// Milliseconds since the start until which no line says that the store does not count.
+    quiet_until: AtomicU64,
     /// The connection to the store.
     link: Arc<LinkFigures>,
 }
@@ -96,7 +96,7 @@ impl SharedRates {
             started: Instant::now(),
             paused_until: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            lines: LogInterval::every(REMINDER),
+            quiet_until: AtomicU64::new(0),
             link: Arc::default(),
         }
     }
@@ -226,10 +226,21 @@ impl SharedRates {
     /// Notes that the store does not count. It is not asked for a moment.
     fn note_failure(&self, why: &str, terms: &Terms) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        let pause = u64::try_from(PAUSE_AFTER_FAILURE.as_millis()).unwrap_or(u64::MAX);
-        let until = self.millis().saturating_add(pause);
-        self.paused_until.fetch_max(until, Ordering::Relaxed);
-        if self.lines.is_due() {
+        let now = self.millis();
+        let after = |time: Duration| {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            now.saturating_add(millis)
+        };
+        let paused_until = after(PAUSE_AFTER_FAILURE);
+        self.paused_until.fetch_max(paused_until, Ordering::Relaxed);
+        let quiet = self.quiet_until.load(Ordering::Relaxed);
+        let (quiet_until, order) = (after(REMINDER), Ordering::Relaxed);
+        // Of those who come at once, one writes the line.
+        let claim = || {
+            self.quiet_until
+                .compare_exchange(quiet, quiet_until, order, order)
+        };
+        if quiet <= now && claim().is_ok() {
             let meanwhile = match terms.settings.without_store {
                 WithoutStore::Open => "each gateway counts for itself",
                 WithoutStore::Closed => "calls with a shared limit are refused (503)",

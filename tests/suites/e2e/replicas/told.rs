@@ -11,6 +11,7 @@ use e2e::upstream::Upstream;
 use e2e::{SOON, eventually};
 use http::Method;
 use serde_json::json;
+use test_support::Key;
 
 async fn config(upstream: &Upstream, store: &StoreServer) -> Config {
     let config = Config::new(&upstream.url(), &[]);
@@ -94,7 +95,7 @@ async fn a_command_that_the_store_refuses_is_named_with_the_store() {
     let rights = "~mcp-gateway:* -@all +eval +evalsha +info +get +set";
     let user = format!("ACL SETUSER counter on >correct-horse {rights}");
     store.tell(&user).await;
-    let config = Config::new(&upstream.url(), &[]);
+    let config = Config::new(&upstream.url(), &[&Key::es256("caller")]);
     let password = config.folder().join("password");
     write_secret(&password, "correct-horse");
     let mut section = store.section();
@@ -120,7 +121,10 @@ async fn a_directory_is_used_by_one_gateway() {
     let other = config.replica(port::free(), port::free());
     let directory = config.folder().join("state");
     let config = config.set("/authorization_server/directory", json!(directory));
-    let other = other.set("/authorization_server/directory", json!(directory));
+    let users = config.folder().join("users.yaml");
+    let other = other
+        .set("/authorization_server/directory", json!(directory))
+        .set("/authorization_server/users_file", json!(users));
     let first = Gateway::start(config).await;
     let socket = directory.join("control.sock");
     eventually("the control socket", async || socket.exists()).await;

@@ -9,7 +9,7 @@ use mcp_gateway_oauth::{
 };
 use redis::Value;
 
-use super::{exchange::unreadable, layout::Layout, random_id};
+use super::{exchange::unreadable, layout::Layout};
 use crate::{
     authorization_server::store::followed::{Entry, Followed},
     remote_store::{
@@ -28,18 +28,20 @@ const BATCH: usize = 1024;
 const COUNTED: [Table; 3] = [Table::Clients, Table::Grants, Table::Assertions];
 
 /// What is new since then; how far that is; the counts. After a new connection, everything is new: the server may be another one,
-/// which has lost the last entries and gives their numbers to others. A store that lost all its rows is logged.
+/// which has lost the last entries and gives their numbers to others. A store without a name gets this one; a store that lost all its
+/// rows is logged.
 pub(super) async fn follow(
     link: &Link,
     layout: &Layout,
     since: Since,
+    name: Id,
 ) -> Result<(Followed, Since, BTreeMap<Table, u64>), StoreError> {
     let generation = link.generation();
     let number = match since.generation == generation {
         true => since.entry,
         false => 0,
     };
-    let answer = link.run(&FOLLOW, &arguments(layout, number)?).await?;
+    let answer = link.run(&FOLLOW, &arguments(layout, number, name)).await?;
     let news = read(answer).ok_or_else(unreadable)?;
     // The log was lost, and the server's clock was set back: from its beginning.
     let entry = if news.counter < number { 0 } else { news.last };
@@ -86,7 +88,7 @@ struct News {
     store: Option<Id>,
 }
 
-fn arguments(layout: &Layout, since: u64) -> Result<Arguments, StoreError> {
+fn arguments(layout: &Layout, since: u64, name: Id) -> Arguments {
     let (log, counter) = layout.followed();
     let mut arguments = Arguments::default();
     arguments.text(log);
@@ -95,11 +97,11 @@ fn arguments(layout: &Layout, since: u64) -> Result<Arguments, StoreError> {
     arguments.number(since);
     arguments.number(BATCH);
     arguments.text(layout.name());
-    arguments.text(random_id()?.to_string());
+    arguments.text(name.to_string());
     for table in COUNTED {
         arguments.text(layout.index(table));
     }
-    Ok(arguments)
+    arguments
 }
 
 fn read(answer: Value) -> Option<News> {

@@ -303,7 +303,11 @@ impl Engine for RemoteStore {
     async fn follow(&self) -> Result<Followed, StoreError> {
         let place = || self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let since = *place();
-        let followed = timeout(MAX_WAIT, follow::follow(&self.link, &self.layout, since)).await;
+        let followed = timeout(
+            MAX_WAIT,
+            follow::follow(&self.link, &self.layout, since, random_id()?),
+        )
+        .await;
         let (followed, since, counts) = followed.unwrap_or_else(|_| Err(self.late()))?;
         self.cache.remember_counts(counts);
         *place() = since;
