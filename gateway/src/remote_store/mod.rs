@@ -20,5 +20,6 @@ mod servers;
 #[cfg(feature = "redis")]
 #[cfg(test)]
 pub(crate) mod testing;
-#[cfg(all(test, feature = "redis"))]
+#[cfg(feature = "redis")]
+#[cfg(test)]
 mod tests;

@@ -192,8 +192,8 @@ fn the_auth0_example_has_the_values_of_auth0() {
 
 #[test]
 fn the_kubernetes_example_has_the_values_of_service_account_tokens() {
-    let (name, variables) = EXAMPLES[6];
-    let issuer = &load_example(name, variables).issuers["cluster"];
+    let variables = [("SERVICE_ACCOUNT", "serviceaccount")];
+    let issuer = &load_example("kubernetes.yaml", &variables).issuers["cluster"];
     assert_eq!(issuer.token_types, [""]);
     let uri = "https://kubernetes.default.svc/openid/v1/jwks";
     assert_eq!(issuer.keys, KeySource::Uri(uri.to_owned()));

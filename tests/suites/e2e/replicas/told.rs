@@ -125,7 +125,8 @@ async fn a_directory_is_used_by_one_gateway() {
     let other = other
         .set("/authorization_server/directory", json!(directory))
         .set("/authorization_server/users_file", json!(users));
-    let first = Gateway::start(config).await;
+    // The folder stays when the first one is gone.
+    let first = Gateway::start(config.clone()).await;
     let socket = directory.join("control.sock");
     eventually("the control socket", async || socket.exists()).await;
     let mut second = Gateway::spawn(other.clone());
