@@ -51,11 +51,15 @@ pub struct Entering {
     pub most: usize,
 }
 
-/// A state that was used up: the key of its row.
+/// A state that was used up: the key of its row, and which use it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsedState(Vec<u8>);
+pub struct UsedState {
+    key: Vec<u8>,
+    by: Id,
+}
 
-/// Uses up the `state` of a departure, which is remembered until `ends`; none if it was used before, at whichever replica.
+/// Uses up the `state` of a departure, which is remembered until `ends`; none if it was used before, at whichever replica. `by` names this
+/// use; it is random.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -63,13 +67,15 @@ pub fn use_state(
     rows: &mut dyn Rows,
     state: &str,
     ends: UnixTime,
+    by: Id,
 ) -> Result<Option<UsedState>, StoreError> {
     let digest = digest(&SHA256, &[PREFIX, state.as_bytes()].concat());
     if rows.get(Table::Assertions, digest.as_ref())?.is_some() {
         return Ok(None);
     }
-    table::insert(rows, digest.as_ref(), &UsedAssertion::until(ends))?;
-    Ok(Some(UsedState(digest.as_ref().to_vec())))
+    table::insert(rows, digest.as_ref(), &UsedAssertion::until(ends, by))?;
+    let key = digest.as_ref().to_vec();
+    Ok(Some(UsedState { key, by }))
 }
 
 /// Gives a state back with which nobody went on.
@@ -78,7 +84,7 @@ pub fn use_state(
 /// [`StoreError`].
 pub fn give_state_back(rows: &mut dyn Rows, used: &Option<UsedState>) -> Result<(), StoreError> {
     match used {
-        Some(UsedState(key)) => rows.remove(Table::Assertions, key),
+        Some(UsedState { key, by }) => UsedAssertion::give_back(rows, key, *by),
         None => Ok(()),
     }
 }
@@ -169,18 +175,23 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_used_once_unless_it_is_given_back() {
+    fn a_state_is_used_once_unless_who_used_it_gives_it_back() {
         let mut rows = MemoryRows::default();
         let ends = NOW.plus(Lifetimes::default().interaction);
-        let used = |rows: &mut MemoryRows, state: &str| use_state(rows, state, ends).unwrap();
-        let first = used(&mut rows, "a");
+        let used = |rows: &mut MemoryRows, state: &str, by: u8| {
+            use_state(rows, state, ends, Id::new([by; 16])).unwrap()
+        };
+        let first = used(&mut rows, "a", 1);
         assert!(first.is_some());
-        assert_eq!(used(&mut rows, "a"), None);
-        assert!(used(&mut rows, "b").is_some());
+        assert_eq!(used(&mut rows, "a", 2), None);
+        assert!(used(&mut rows, "b", 2).is_some());
         give_state_back(&mut rows, &None).unwrap();
-        assert_eq!(used(&mut rows, "a"), None);
+        assert_eq!(used(&mut rows, "a", 2), None);
         give_state_back(&mut rows, &first).unwrap();
-        assert_eq!(used(&mut rows, "a"), first);
+        assert!(used(&mut rows, "a", 2).is_some());
+        // The one that was not made takes nothing from the one that was.
+        give_state_back(&mut rows, &first).unwrap();
+        assert_eq!(used(&mut rows, "a", 3), None);
     }
 
     #[test]

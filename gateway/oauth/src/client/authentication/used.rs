@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use mcp_gateway_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
+use crate::id::{ID_BYTES, Id};
 use crate::store::{
     rows::{Rows, StoreError, Table},
     table::{self, Row},
@@ -28,8 +29,12 @@ const KEY_BYTES: usize = 2 * PART_BYTES;
 /// Bytes of a digest that are kept. A client that found two `jti` with the same ones could not use the second.
 const PART_BYTES: usize = 16;
 
-/// The key of a used assertion.
-pub type UsedKey = [u8; KEY_BYTES];
+/// A used assertion: the key of its row, and which use it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedKey {
+    key: [u8; KEY_BYTES],
+    by: Id,
+}
 
 /// What came of using up an assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +51,29 @@ pub enum Use {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct UsedAssertion {
     ends: UnixTimeText,
+    /// Which use it was, for those that can be given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
 }
 
 impl UsedAssertion {
-    /// The row of something that was used and is remembered until then.
-    pub const fn until(ends: UnixTime) -> Self {
+    /// The row of something that this use used up, and that is remembered until then.
+    pub fn until(ends: UnixTime, by: Id) -> Self {
         Self {
             ends: UnixTimeText(ends),
+            by: Some(by.to_string()),
+        }
+    }
+
+    /// Removes the row of this key, if it is of this use: somebody else may have used it since.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn give_back(rows: &mut dyn Rows, key: &[u8], by: Id) -> Result<(), StoreError> {
+        let found: Option<Self> = table::get(rows, key)?;
+        match found.is_some_and(|used| used.by == Some(by.to_string())) {
+            true => rows.remove(Table::Assertions, key),
+            false => Ok(()),
         }
     }
 }
@@ -76,19 +97,28 @@ pub fn use_assertion(
     let Some(assertion) = &authenticated.assertion else {
         return Ok(Ok(()));
     };
-    Ok(match use_once(rows, &authenticated.client_id, assertion)? {
-        Use::Now(_) => Ok(()),
-        Use::Before => Err(AssertionFault::Used.into()),
-        Use::Full => Err(ClientFault::Busy),
-    })
+    // Clients make a new one for each request: none is given back.
+    let by = Id::new([0; ID_BYTES]);
+    Ok(
+        match use_once(rows, &authenticated.client_id, assertion, by)? {
+            Use::Now(_) => Ok(()),
+            Use::Before => Err(AssertionFault::Used.into()),
+            Use::Full => Err(ClientFault::Busy),
+        },
+    )
 }
 
 /// Uses up an assertion of this owner: a client, or the account of which an identity assertion speaks. No owner takes the room of
-/// another.
+/// another. `by` names this use; it is random.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn use_once(rows: &mut dyn Rows, owner: &str, assertion: &OnceOnly) -> Result<Use, StoreError> {
+pub fn use_once(
+    rows: &mut dyn Rows,
+    owner: &str,
+    assertion: &OnceOnly,
+    by: Id,
+) -> Result<Use, StoreError> {
     let key = key(owner, assertion);
     if rows.get(Table::Assertions, &key)?.is_some() {
         return Ok(Use::Before);
@@ -96,17 +126,16 @@ pub fn use_once(rows: &mut dyn Rows, owner: &str, assertion: &OnceOnly) -> Resul
     if rows.count(Table::Assertions)? >= MAX_ASSERTIONS || is_share_used(rows, &key)? {
         return Ok(Use::Full);
     }
-    let ends = UnixTimeText(assertion.ends);
-    table::insert(rows, &key, &UsedAssertion { ends })?;
-    Ok(Use::Now(key))
+    table::insert(rows, &key, &UsedAssertion::until(assertion.ends, by))?;
+    Ok(Use::Now(UsedKey { key, by }))
 }
 
 /// Lets an assertion be used again: nobody got the answer.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn unuse(rows: &mut dyn Rows, key: &UsedKey) -> Result<(), StoreError> {
-    rows.remove(Table::Assertions, key)
+pub fn unuse(rows: &mut dyn Rows, used: &UsedKey) -> Result<(), StoreError> {
+    UsedAssertion::give_back(rows, &used.key, used.by)
 }
 
 /// Whether the client of this key has used as many as it may. Their keys begin with the same bytes, so its last one is in this place.

@@ -69,7 +69,7 @@ pub fn issue(
         Err(refused) => return Ok(Err(refused)),
     };
     let subject = request.assertion.account();
-    let taken = match use_once(rows, &subject, &judged.once)? {
+    let taken = match use_once(rows, &subject, &judged.once, request.id)? {
         Use::Now(key) => Taken::Assertion(key),
         Use::Before => return Ok(Err(TokenError::AssertionReplayed.into())),
         Use::Full => {

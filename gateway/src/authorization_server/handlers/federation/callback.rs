@@ -120,7 +120,8 @@ fn departure(
 async fn use_state(server: &Server, request: &LocalRequest, departure: &Departure) -> Answered<()> {
     let state = departure.state.clone();
     let ends = clock::now().plus(server.settings.profile.lifetimes.interaction);
-    let use_it = move |rows: &mut dyn Rows| arrival::use_state(rows, &state, ends);
+    let by = random_id()?;
+    let use_it = move |rows: &mut dyn Rows| arrival::use_state(rows, &state, ends, by);
     let store = &server.runtime.store;
     let used = store.write_or_undo(use_it, arrival::give_state_back).await;
     match used.map_err(|error| Box::new(answers::no_store(server, request, &error)))? {

@@ -11,6 +11,7 @@ use mcp_gateway_oauth::{
     },
     discovery::paths,
     form::Form,
+    store::rows::{Rows, StoreError},
     token::{
         assertion::{
             self, Kind,
@@ -18,6 +19,7 @@ use mcp_gateway_oauth::{
             workload::{self, WorkloadRequest},
         },
         error::{Refused, TokenError},
+        give_back,
         issued::Issued,
     },
     trust::{self, TrustedIssuer, Vouched},
@@ -104,22 +106,21 @@ impl Asked<'_> {
         let (settings, now) = (&self.server.settings, self.now);
         let (keys, profile) = (settings.keys.clone(), settings.profile.clone());
         let store = &self.server.runtime.store;
-        let issued = store
-            .write(move |rows| {
-                if !stored::is_still(rows, &asked.client, now)? {
-                    return Ok(Err(NotIssued::ClientChanged));
-                }
-                if let Err(fault) = use_assertion(rows, &asked.authenticated)? {
-                    return Ok(Err(NotIssued::Client(fault)));
-                }
-                let issued = id_jag::issue(rows, &keys, &profile, &asked.request(), now)?;
-                if issued.is_ok() {
-                    let end = now.plus(profile.lifetimes.grant);
-                    stored::used(rows, &asked.client.id, end, now)?;
-                }
-                Ok(issued.map_err(NotIssued::Refused))
-            })
-            .await;
+        let issue = move |rows: &mut dyn Rows| {
+            if !stored::is_still(rows, &asked.client, now)? {
+                return Ok(Err(NotIssued::ClientChanged));
+            }
+            if let Err(fault) = use_assertion(rows, &asked.authenticated)? {
+                return Ok(Err(NotIssued::Client(fault)));
+            }
+            let issued = id_jag::issue(rows, &keys, &profile, &asked.request(), now)?;
+            if issued.is_ok() {
+                let end = now.plus(profile.lifetimes.grant);
+                stored::used(rows, &asked.client.id, end, now)?;
+            }
+            Ok(issued.map_err(NotIssued::Refused))
+        };
+        let issued = store.write_or_undo(issue, undo).await;
         concluded(self.server, &refusals, &id, issued, now).await
     }
 
@@ -165,7 +166,7 @@ impl Asked<'_> {
         &self,
         authenticated: Authenticated,
         issued: Result<Issued, Refused>,
-    ) -> Result<Result<Issued, NotIssued>, mcp_gateway_oauth::store::rows::StoreError> {
+    ) -> Result<Result<Issued, NotIssued>, StoreError> {
         let store = &self.server.runtime.store;
         let used = store
             .write(move |rows| use_assertion(rows, &authenticated))
@@ -221,5 +222,13 @@ fn not_vouched(why: NotVouched) -> Refused {
     match why {
         NotVouched::Fault(fault) => assertion::refused(&fault),
         NotVouched::Unavailable(refused) => refused,
+    }
+}
+
+/// An assertion whose use was not answered can be used again.
+fn undo(rows: &mut dyn Rows, issued: &Result<Issued, NotIssued>) -> Result<(), StoreError> {
+    match issued {
+        Ok(issued) => give_back::give_back(rows, issued),
+        Err(_) => Ok(()),
     }
 }

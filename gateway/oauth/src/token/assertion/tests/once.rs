@@ -101,7 +101,7 @@ fn one_account_cannot_use_up_what_all_share() {
             id: number.to_string(),
             ends: NOW,
         };
-        use_once(&mut rows, &account, &once).unwrap();
+        use_once(&mut rows, &account, &once, Id::new([3; 16])).unwrap();
     }
     let mut ask = |subject: &str| {
         let token = id_jag(json!({ "sub": subject }));
