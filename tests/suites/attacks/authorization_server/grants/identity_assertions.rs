@@ -518,13 +518,9 @@ async fn attack_252_what_is_trusted_is_announced_and_nothing_else() {
     table.check("all", found == (true, true, profile), || {
         format!("{found:?}")
     });
-    let builds = Place::with(|config| {
-        config.set(
-            "/authorization_server/trusted_issuers/corp/id_jag",
-            Value::Null,
-        )
-    })
-    .await;
+    let builds =
+        Place::with(|config| config.without("authorization_server/trusted_issuers/corp/id_jag"))
+            .await;
     let found = documents(&builds.gateway).await;
     table.check("builds", found == (true, true, Value::Null), || {
         format!("{found:?}")
