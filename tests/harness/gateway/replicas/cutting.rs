@@ -41,6 +41,8 @@ struct State {
     /// Whether connections are taken.
     is_open: bool,
     was_cut: bool,
+    /// How often the store came back: a cut from before does not close it again.
+    restored: u64,
 }
 
 /// A running proxy; it stops when dropped.
@@ -69,6 +71,7 @@ impl Cutting {
             cut: None,
             is_open: true,
             was_cut: false,
+            restored: 0,
         };
         let shared = Arc::new(Shared {
             target,
@@ -103,7 +106,8 @@ impl Cutting {
 
     /// The store is off: every connection ends, and none is taken.
     pub fn close(&self) {
-        self.shared.close();
+        let restored = self.shared.state().restored;
+        self.shared.close(restored);
     }
 
     /// The store is back.
@@ -111,13 +115,14 @@ impl Cutting {
         let mut state = self.shared.state();
         state.cut = None;
         state.is_open = true;
+        state.restored += 1;
     }
 }
 
 impl Drop for Cutting {
     fn drop(&mut self) {
         self.task.abort();
-        self.shared.close();
+        self.close();
     }
 }
 
@@ -126,19 +131,22 @@ impl Shared {
         self.state.lock().expect("no holder panics")
     }
 
-    fn close(&self) {
-        self.state().is_open = false;
+    /// Ends every connection. None is taken until the store is restored, unless it was since this many times.
+    fn close(&self, restored: u64) {
+        let mut state = self.state();
+        state.is_open &= state.restored != restored;
+        drop(state);
         self.ends.send_modify(|number| *number += 1);
     }
 
-    /// Notes a command; the moment at which the store is cut off, if it is this one.
-    fn note(&self, word: String) -> Option<Moment> {
+    /// Notes a command; the moment at which the store is cut off, if it is this one, and how often it was restored before.
+    fn note(&self, word: String) -> Option<(Moment, u64)> {
         let mut state = self.state();
         state.commands.push(word);
         let number = state.commands.len();
         let moment = state.cut.filter(|cut| cut.command == number)?.moment;
         state.was_cut = true;
-        Some(moment)
+        Some((moment, state.restored))
     }
 }
 
@@ -192,21 +200,21 @@ async fn commands(
         }
         while let Some((length, word)) = command(&unread) {
             let bytes: Vec<u8> = unread.drain(..length).collect();
-            let moment = shared.note(word);
-            if moment == Some(Moment::Before) {
-                return shared.close();
+            let cut = shared.note(word);
+            if let Some((Moment::Before, restored)) = cut {
+                return shared.close(restored);
             }
-            if moment == Some(Moment::After) {
+            if cut.is_some() {
                 keep.send_replace(Kept::Answers);
             }
             if to.write_all(&bytes).await.is_err() {
                 return;
             }
-            if moment == Some(Moment::After) {
+            if let Some((_, restored)) = cut {
                 let mut kept = keep.subscribe();
                 let ran = kept.wait_for(|kept| *kept == Kept::One);
                 let _ = tokio::time::timeout(RUNS, ran).await;
-                return shared.close();
+                return shared.close(restored);
             }
         }
     }
