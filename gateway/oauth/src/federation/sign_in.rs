@@ -272,7 +272,7 @@ pub fn take_turn(
     }))
 }
 
-/// Keeps the refresh token that took the place of the one before.
+/// Keeps the refresh token that took the place of the one before, unless a later one has.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -280,9 +280,14 @@ pub fn keep(
     rows: &mut dyn Rows,
     keys: &ServerKeys,
     id: Id,
-    token: &Secret,
+    (before, next): (&Secret, &Secret),
 ) -> Result<(), StoreError> {
-    change(rows, id, |row| row.sealed = seal(keys, id, token))
+    change(rows, id, |row| {
+        let known = open(keys, id, &row.sealed);
+        if known.is_some_and(|known| known.is_same(before)) {
+            row.sealed = seal(keys, id, next);
+        }
+    })
 }
 
 /// Keeps what the provider says now, and seals its token with the newest key. `admitted` is none where it says only that the account is still there.
@@ -452,7 +457,10 @@ mod tests {
         assert_eq!(asked(&mut rows, 0, 24).as_deref(), Some("wait"));
         // One that gave no answer does not hold the others up.
         assert_eq!(asked(&mut rows, 0, 25).as_deref(), Some("first"));
-        keep(&mut rows, &keys(), ID, &Secret::new("second")).unwrap();
+        let [first, second, third] = ["first", "second", "third"].map(Secret::new);
+        keep(&mut rows, &keys(), ID, (&first, &second)).unwrap();
+        // What is kept late does not take the place of a later one.
+        keep(&mut rows, &keys(), ID, (&first, &third)).unwrap();
         give_turn_back(&mut rows, ID, at(26)).unwrap();
         assert_eq!(asked(&mut rows, 0, 26).as_deref(), Some("second"));
         let admitted = Admitted {

@@ -118,7 +118,7 @@ async fn answer(server: &Server, id: Id, question: &Question) -> Result<(), NotA
     let said = provider.ask_again(credential).await.map_err(failed)?;
     let store = &server.runtime.store;
     if let Some(next) = &said.next {
-        keep(server, id, next).await?;
+        keep(server, id, &credential.token, next).await?;
     }
     let account = provider
         .account_again(question, &said)
@@ -133,19 +133,16 @@ async fn answer(server: &Server, id: Id, question: &Question) -> Result<(), NotA
     Ok(store.write(answered).await?)
 }
 
-/// Keeps the provider's next refresh token. The provider may accept the one before no more, so it is kept as soon as the store is back;
-/// until then nobody else asks.
-async fn keep(server: &Server, id: Id, next: &Secret) -> Result<(), NotAsked> {
+/// Keeps the provider's next refresh token. The provider may accept the one before no more, so it is kept as soon as the store is back.
+/// Until then the turn stays taken, as long as it lasts, so that nobody else presents the one before.
+async fn keep(server: &Server, id: Id, before: &Secret, next: &Secret) -> Result<(), NotAsked> {
     let store = &server.runtime.store;
     let keys = server.settings.keys.clone();
-    let next = next.clone();
-    let keep = move |rows: &mut dyn Rows| sign_in::keep(rows, &keys, id, &next);
+    let (before, next) = (before.clone(), next.clone());
+    let keep = move |rows: &mut dyn Rows| sign_in::keep(rows, &keys, id, (&before, &next));
     let Err(error) = store.write(keep.clone()).await else {
         return Ok(());
     };
-    store.write_later(move |rows| {
-        keep(rows)?;
-        sign_in::give_turn_back(rows, id, clock::now())
-    });
+    store.write_later(keep);
     Err(NotAsked::NotKept(error))
 }
