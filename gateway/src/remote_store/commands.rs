@@ -12,7 +12,7 @@ use super::{
 
 static TRIAL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("commands.lua")));
 
-/// What a full server says, or one that cannot write for now. It is told apart when a change is refused.
+/// How the errors of a server begin that is full, or cannot write now. They do not refuse the connection: each change gets its own error.
 const FOR_NOW: [&str; 3] = ["OOM ", "MISCONF ", "NOREPLICAS "];
 
 /// What the server says of itself, and of the commands.

@@ -86,7 +86,7 @@ impl Providers {
             match self.named(provider) {
                 None => tracing::info!(
                     provider,
-                    "the provider is no longer in the configuration: its people are signed out at the next refresh"
+                    "the provider was removed from the configuration: people who signed in with it are signed out at the next refresh (authorization_server.providers)"
                 ),
                 Some(new) if !new.profile.judges_like(&old.profile) => tracing::info!(
                     provider,

@@ -78,7 +78,7 @@ impl SharedRates {
     /// Limits that a Redis or Valkey server counts. Nothing waits for the connection.
     ///
     /// # Errors
-    /// There is no thread for it, or the program was built without it.
+    /// The system cannot start a thread for the connection, or the program was built without the feature `redis`.
     pub(crate) fn connect(settings: &SharedStore) -> io::Result<Self> {
         let link = Arc::<LinkFigures>::default();
         let counter = counter(settings, link.clone())?;
@@ -114,7 +114,7 @@ impl SharedRates {
             return without_store(terms);
         }
         let most = terms.settings.wait.saturating_mul(QUESTIONS_BEFORE);
-        // Those before it got their answers: that is no failure of the store.
+        // The store answered the calls before this one, so it has not failed.
         let taken = timeout(most, self.take_waiting(shares, terms)).await;
         taken.unwrap_or_else(|_| without_store(terms))
     }

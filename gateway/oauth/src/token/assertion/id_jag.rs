@@ -1,7 +1,7 @@
 //! Identity assertions (draft-ietf-oauth-identity-assertion-authz-grant): an enterprise's provider says that a client may act for a
 //! person at one resource, with these scopes.
 //!
-//! It is judged as a whole before it is used, and can be used only once (`jti`). There is no refresh token: the provider decides
+//! It is judged as a whole before it is used, and can be used once (`jti`). The client gets no refresh token: the provider decides
 //! again each time. A delegation (`act`), the tenant of an account and details of an authorization cannot be passed on, so they are
 //! refused.
 

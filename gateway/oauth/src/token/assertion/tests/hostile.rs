@@ -192,7 +192,7 @@ fn no_other_token_of_the_issuer_is_taken_for_an_identity_assertion() {
             "{name}"
         );
     }
-    // And a person's assertion is no workload, whatever the rules say.
+    // The assertion of a person is never accepted as that of a workload, whatever the rules say.
     let token = id_jag(json!({}));
     assert_eq!(Kind::of(&claimed(&token).unwrap()), Kind::IdJag);
     let profile = trusted.workload_profile();
