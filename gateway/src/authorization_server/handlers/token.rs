@@ -155,10 +155,12 @@ async fn issue(
     }
 }
 
-/// A code whose redemption was not answered can be redeemed again. A refresh can be repeated anyway.
+/// A code or an assertion whose use was not answered can be presented again. A refresh can be repeated anyway.
 fn undo(rows: &mut dyn Rows, issued: &Result<Issued, NotIssued>) -> Result<(), StoreError> {
     match issued {
-        Ok(issued) if matches!(issued.taken, Taken::Code(_)) => give_back::give_back(rows, issued),
+        Ok(issued) if !matches!(issued.taken, Taken::RefreshToken { .. }) => {
+            give_back::give_back(rows, issued)
+        }
         _ => Ok(()),
     }
 }

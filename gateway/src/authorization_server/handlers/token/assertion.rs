@@ -19,7 +19,6 @@ use mcp_gateway_oauth::{
             workload::{self, WorkloadRequest},
         },
         error::{Refused, TokenError},
-        give_back,
         issued::Issued,
     },
     trust::{self, TrustedIssuer, Vouched},
@@ -120,7 +119,7 @@ impl Asked<'_> {
             }
             Ok(issued.map_err(NotIssued::Refused))
         };
-        let issued = store.write_or_undo(issue, undo).await;
+        let issued = store.write_or_undo(issue, super::undo).await;
         concluded(self.server, &refusals, &id, issued, now).await
     }
 
@@ -222,13 +221,5 @@ fn not_vouched(why: NotVouched) -> Refused {
     match why {
         NotVouched::Fault(fault) => assertion::refused(&fault),
         NotVouched::Unavailable(refused) => refused,
-    }
-}
-
-/// An assertion whose use was not answered can be used again.
-fn undo(rows: &mut dyn Rows, issued: &Result<Issued, NotIssued>) -> Result<(), StoreError> {
-    match issued {
-        Ok(issued) => give_back::give_back(rows, issued),
-        Err(_) => Ok(()),
     }
 }
