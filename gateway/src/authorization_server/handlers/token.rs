@@ -29,7 +29,6 @@ use mcp_gateway_oauth::{
         client_credentials::{self, MachineRequest},
         code::{self, Redemption},
         error::{Refused, TokenError},
-        give_back,
         issued::{Issued, Taken},
         refresh::{self, Refresh, hint},
         scopes::{Allowance, Person},
@@ -53,7 +52,7 @@ use crate::{
     local::service::{LocalAnswer, LocalRequest},
     telemetry::authorization_event::{EventKind, GrantKind},
 };
-use answer::{NotIssued, concluded, resource};
+use answer::{NotIssued, concluded, resource, undo};
 
 /// How long a redemption waits while an earlier one of the same code is undecided. Then it is answered 503.
 const UNDECIDED_WAIT: Duration = Duration::from_secs(5);
@@ -152,16 +151,6 @@ async fn issue(
                 hinted(server, issued)
             })
         });
-    }
-}
-
-/// A code or an assertion whose use was not answered can be presented again. A refresh can be repeated anyway.
-fn undo(rows: &mut dyn Rows, issued: &Result<Issued, NotIssued>) -> Result<(), StoreError> {
-    match issued {
-        Ok(issued) if !matches!(issued.taken, Taken::RefreshToken { .. }) => {
-            give_back::give_back(rows, issued)
-        }
-        _ => Ok(()),
     }
 }
 

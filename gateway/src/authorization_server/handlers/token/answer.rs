@@ -6,13 +6,13 @@ use mcp_gateway_oauth::{
     authorize::find_resource,
     client::authentication::ClientFault,
     form::Form,
-    store::rows::StoreError,
+    store::rows::{Rows, StoreError},
     token::{
         access,
         answer::TokenAnswer,
         error::{Refused, TokenError},
         give_back,
-        issued::Issued,
+        issued::{Issued, Taken},
     },
 };
 
@@ -125,5 +125,15 @@ fn about_issued(issued: &Issued) -> EventSubject {
         scopes: Some(claims.scope.0.to_string()),
         grant: Some(claims.grant.to_string()),
         ..EventSubject::default()
+    }
+}
+
+/// A code or an assertion whose use was not answered can be presented again. A refresh can be repeated anyway.
+pub(super) fn undo(rows: &mut dyn Rows, issued: &Result<Issued, NotIssued>) -> Result<(), StoreError> {
+    match issued {
+        Ok(issued) if !matches!(issued.taken, Taken::RefreshToken { .. }) => {
+            give_back::give_back(rows, issued)
+        }
+        _ => Ok(()),
     }
 }

@@ -34,7 +34,7 @@ use super::{
         },
         common::{Refusals, random_id},
     },
-    answer::{NotIssued, concluded, resource},
+    answer::{NotIssued, concluded, resource, undo},
 };
 use crate::{
     clock,
@@ -119,7 +119,7 @@ impl Asked<'_> {
             }
             Ok(issued.map_err(NotIssued::Refused))
         };
-        let issued = store.write_or_undo(issue, super::undo).await;
+        let issued = store.write_or_undo(issue, undo).await;
         concluded(self.server, &refusals, &id, issued, now).await
     }
 
