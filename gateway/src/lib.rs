@@ -7,6 +7,7 @@
 //! * [`downstream`]: client connections; [`request`]: the phases of a request.
 //! * [`shared`]: what all requests share; [`snapshot`]: the configuration prepared for requests.
 //! * [`authorization_server`]: the built-in authorization server, around the decisions of `mcp-gateway-oauth`.
+//! * `verify`: tokens verified, by one verifier for each kind.
 //! * [`local`]: documents that the gateway serves itself; [`issuer_keys`]: the keys of issuers; [`upstream`]: MCP servers;
 //!   [`fetch`]: the outbound client.
 //! * [`limits`]: counted limits; `remote_store`: the connection to a store that gateways share; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
@@ -33,5 +34,6 @@ mod shared;
 mod snapshot;
 mod telemetry;
 mod upstream;
+mod verify;
 
 pub use fetch::internet::{Internet, Outside};

@@ -21,7 +21,7 @@ use crate::{
         upgrade::{HandOverError, HandOverService, InheritedSockets, UpgradeSocket},
     },
     shared::Gateway,
-    snapshot::KeysByIssuer,
+    verify::KeysByIssuer,
 };
 
 /// Time between two checks whether the keys of all issuers have arrived.

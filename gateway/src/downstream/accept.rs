@@ -38,6 +38,7 @@ use crate::{
         overload::{activity::ACTIVITY, descriptors},
         per_address::AddressSlot,
     },
+    request::tls_info::TlsInfo,
     shared::Gateway,
     snapshot::Snapshot,
     telemetry::{log_interval::LogInterval, metrics::Counted},
@@ -215,10 +216,8 @@ fn admit_connection(
             }
         }
         let head_allowance = connection.head_allowance();
-        if let Some((stream, server_name)) =
-            handshake(tcp, settings.tls, head_allowance, &gateway).await
-        {
-            connection.serve(stream, server_name).await;
+        if let Some((stream, tls)) = handshake(tcp, settings.tls, head_allowance, &gateway).await {
+            connection.serve(stream, tls).await;
         }
     });
 }
@@ -283,14 +282,13 @@ async fn read_proxy_header(
     Ok((peer, slot))
 }
 
-/// The stream of a connection, and the name that the client requested in the handshake (RFC 6066 §3). None when the
-/// handshake is not complete in time.
+/// The stream of a connection, and what its TLS handshake said. None when the handshake is not complete in time.
 async fn handshake(
     tcp: TcpStream,
     tls: Option<Arc<ServedTls>>,
     head_allowance: Arc<HeadAllowance>,
     gateway: &Gateway,
-) -> Option<(Stream, Option<String>)> {
+) -> Option<(Stream, TlsInfo)> {
     let Timeouts {
         handshake,
         write_idle,
@@ -299,7 +297,7 @@ async fn handshake(
     let Some(tls) = tls else {
         return Some((
             Box::new(Transport::plain(tcp, head_allowance, write_idle)),
-            None,
+            TlsInfo::default(),
         ));
     };
     let tls = TlsAcceptor::from(tls.current());
@@ -307,9 +305,12 @@ async fn handshake(
     ACTIVITY.note();
     match accepted {
         Ok(Ok(stream)) => {
-            let name = stream.get_ref().1.server_name().map(str::to_owned);
+            let info = TlsInfo {
+                server_name: stream.get_ref().1.server_name().map(str::to_owned),
+                client_certificate: None,
+            };
             let transport = Transport::tls(stream, head_allowance, write_idle);
-            return Some((Box::new(transport), name));
+            return Some((Box::new(transport), info));
         }
         Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
         Err(_) => tracing::debug!("TLS handshake failed: deadline exceeded (timeouts.handshake)"),

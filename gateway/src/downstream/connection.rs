@@ -43,6 +43,7 @@ use crate::{
         pipeline,
         record::{client::Client, guard::RecordGuard},
         response::{relay, respond, write::within},
+        tls_info::TlsInfo,
     },
 };
 use crate::{
@@ -75,7 +76,7 @@ pub(crate) struct Connection {
     header_bytes: usize,
     head_allowance: Arc<HeadAllowance>,
     /// The host the client named in its TLS handshake.
-    server_name: Option<String>,
+    tls: TlsInfo,
     /// Subscribed before the handshake, so that a drain that begins during it is not missed.
     draining: watch::Receiver<bool>,
     /// A first request has arrived.
@@ -101,7 +102,7 @@ impl Connection {
             streams: snapshot.limits.streams_per_connection,
             header_bytes: snapshot.limits.header_bytes,
             head_allowance: Arc::new(HeadAllowance::unlimited()),
-            server_name: None,
+            tls: TlsInfo::default(),
             draining: gateway.process_state().draining(),
             has_read_request: AtomicBool::new(false),
             reset_streams: AtomicUsize::new(0),
@@ -123,9 +124,9 @@ impl Connection {
         self.head_allowance.clone()
     }
 
-    /// Serves the connection until it closes. `server_name` is the host that the client named in its TLS handshake.
-    pub(crate) async fn serve(mut self, stream: Stream, server_name: Option<String>) {
-        self.server_name = server_name;
+    /// Serves the connection until it closes. `tls` is what its TLS handshake said.
+    pub(crate) async fn serve(mut self, stream: Stream, tls: TlsInfo) {
+        self.tls = tls;
         let draining = self.draining.clone();
         let connection = Arc::new(self);
         let serve = async {
@@ -259,9 +260,8 @@ impl Connection {
         }
         let mut guard = RecordGuard::open(&self.gateway, client, Some(head));
         // The future of the decision is large. It is dropped before a stream starts.
-        let server_name = self.server_name.as_deref();
         let (gateway, record) = (&*self.gateway, &mut guard.record);
-        let mut exchange = Exchange::new(session, server_name, snapshot, gateway, record);
+        let mut exchange = Exchange::new(session, &self.tls, snapshot, gateway, record);
         let next = Box::pin(pipeline::run(&mut exchange)).await;
         let ended = match next {
             Ok(None) => Ok(()),

@@ -16,7 +16,7 @@ use mcp_gateway_core::{
 };
 use pingora::protocols::http::ServerSession;
 
-use super::record::why;
+use super::{record::why, tls_info::TlsInfo};
 use crate::snapshot::Snapshot;
 
 /// A request whose framing, target and host are valid and unambiguous.
@@ -29,7 +29,7 @@ pub(crate) struct Admitted {
 /// Checks framing, limits, target and host.
 pub(crate) fn admit(
     session: &ServerSession,
-    server_name: Option<&str>,
+    tls: &TlsInfo,
     snapshot: &Snapshot,
 ) -> Result<Admitted, Reason> {
     let head = session.req_header();
@@ -60,6 +60,7 @@ pub(crate) fn admit(
     if !snapshot.serves(&host) {
         return Err(Reason::Host);
     }
+    let server_name = tls.server_name.as_deref();
     if server_name.is_some_and(|name| snapshot.is_another_host(name, &host)) {
         return Err(Reason::Misdirected);
     }
@@ -83,7 +84,7 @@ fn is_of_http(uri: &http::Uri) -> bool {
 /// What was found in a request that is not admitted, for the operator.
 pub(crate) fn found(
     session: &ServerSession,
-    server_name: Option<&str>,
+    tls: &TlsInfo,
     snapshot: &Snapshot,
     reason: Reason,
 ) -> Option<String> {
@@ -108,7 +109,7 @@ pub(crate) fn found(
         }
         Reason::Misdirected => Some(format!(
             "the TLS handshake names {}, and the request the host {}",
-            Found(server_name?),
+            Found(tls.server_name.as_deref()?),
             Found(&host?.to_string())
         )),
         _ => None,
@@ -205,7 +206,11 @@ mod tests {
         client.write_all(head.as_bytes()).await.unwrap();
         let mut session = ServerSession::new_http1(Box::new(server));
         assert!(session.read_request().await.unwrap(), "{head}");
-        admit(&session, server_name, &gateway("").snapshot())
+        let tls = TlsInfo {
+            server_name: server_name.map(str::to_owned),
+            ..TlsInfo::default()
+        };
+        admit(&session, &tls, &gateway("").snapshot())
     }
 
     async fn refusal(head: &str) -> Option<Reason> {

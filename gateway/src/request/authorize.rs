@@ -16,7 +16,8 @@ use super::{admit::Admitted, exchange::Exchange};
 use crate::{
     clock,
     limits::shared_rates::{SharedRates, Terms},
-    snapshot::{ProtectedResource, VerifiedToken},
+    snapshot::ProtectedResource,
+    verify::Verdict,
 };
 
 /// Checks the resource's policy, then its rate limits.
@@ -26,11 +27,11 @@ use crate::{
 pub(crate) fn authorize(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
-    token: &VerifiedToken,
+    verdict: &Verdict,
     message: &Message,
     admitted: &Admitted,
 ) -> Result<Permit, Refusal> {
-    let permit = ask_policy(exchange, resource, token, message, admitted)?;
+    let permit = ask_policy(exchange, resource, verdict, message, admitted)?;
     if let Err(refusal) = count_call(exchange, resource, &permit, message) {
         let limits = reached(exchange, resource, &permit, message, &refusal);
         exchange.record.set_detail(limits);
@@ -43,13 +44,13 @@ pub(crate) fn authorize(
 fn ask_policy(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
-    token: &VerifiedToken,
+    verdict: &Verdict,
     message: &Message,
     admitted: &Admitted,
 ) -> Result<Permit, Refusal> {
     let caller = Caller {
-        principal: &token.verified.principal,
-        claims: &token.verified.claims,
+        principal: &verdict.evidence.principal,
+        claims: &verdict.evidence.claims,
         request: RequestFacts {
             http_method: exchange.session.req_header().method.as_str(),
             path: &admitted.path,

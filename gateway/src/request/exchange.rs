@@ -10,7 +10,7 @@ use mcp_gateway_core::{
 };
 use pingora::protocols::http::ServerSession;
 
-use super::{record::Record, response::editing::Editing};
+use super::{record::Record, response::editing::Editing, tls_info::TlsInfo};
 use crate::{
     limits::{accounts::SubjectAccount, body_budget::BodyReservation},
     local::service::LocalEndpoint,
@@ -21,8 +21,7 @@ use crate::{
 /// A request in progress, with what the phases have found so far.
 pub(crate) struct Exchange<'a> {
     pub(crate) session: &'a mut ServerSession,
-    /// The host the client named in its TLS handshake.
-    pub(crate) server_name: Option<&'a str>,
+    pub(crate) tls: &'a TlsInfo,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) gateway: &'a Gateway,
     pub(crate) record: &'a mut Record,
@@ -47,14 +46,14 @@ pub(crate) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
         session: &'a mut ServerSession,
-        server_name: Option<&'a str>,
+        tls: &'a TlsInfo,
         snapshot: Arc<Snapshot>,
         gateway: &'a Gateway,
         record: &'a mut Record,
     ) -> Self {
         Self {
             session,
-            server_name,
+            tls,
             snapshot,
             gateway,
             record,

@@ -30,4 +30,5 @@ mod route;
 mod serve_local;
 mod session;
 pub(crate) mod standing;
+pub(crate) mod tls_info;
 mod viewer;

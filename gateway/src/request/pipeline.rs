@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     limits::in_flight::{Kind, Place},
-    snapshot::VerifiedToken,
+    verify::Verdict,
 };
 
 /// Said of a request whose query is not forwarded.
@@ -44,10 +44,10 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     exchange
         .record
         .set_path(exchange.session.req_header().uri.path());
-    let admitted = admit::admit(exchange.session, exchange.server_name, &exchange.snapshot);
+    let admitted = admit::admit(exchange.session, exchange.tls, &exchange.snapshot);
     let mut admitted = admitted.inspect_err(|reason| {
-        let (session, name) = (&*exchange.session, exchange.server_name);
-        let found = admit::found(session, name, &exchange.snapshot, *reason);
+        let (session, tls) = (&*exchange.session, exchange.tls);
+        let found = admit::found(session, tls, &exchange.snapshot, *reason);
         exchange.record.set_detail_if(found);
     })?;
 
@@ -88,10 +88,10 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
     // 3 authenticate
     let query = admitted.query.as_deref();
-    let token = authenticate::authenticate(exchange, &resource, query).await?;
-    exchange.record.set_principal(&token.verified.principal);
-    exchange.account = Some(token.account.clone());
-    exchange.token_ends = token.expires_at(&resource.issuers);
+    let verdict = authenticate::authenticate(exchange, &resource, query).await?;
+    exchange.record.set_principal(&verdict.evidence.principal);
+    exchange.account = Some(verdict.account.clone());
+    exchange.token_ends = verdict.expires_at();
 
     // 4 read
     if !is_mcp(&exchange.session.req_header().method) {
@@ -102,15 +102,15 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     audit::expect_decision(exchange.record, exchange.gateway, &message);
 
     // 5 authorize
-    let permit = authorize::authorize(exchange, &resource, &token, &message, &admitted)?;
+    let permit = authorize::authorize(exchange, &resource, &verdict, &message, &admitted)?;
     if let Some(rates) = exchange.gateway.shared_rates() {
         let counted = authorize::count_together(exchange, rates, &resource, &permit, &message);
         // Boxed: most gateways count for themselves, and their calls are not to carry this.
         Box::pin(counted).await?;
     }
-    exchange.edit = list_filter::edit(exchange, &resource, &token, &message, &admitted);
+    exchange.edit = list_filter::edit(exchange, &resource, &verdict, &message, &admitted);
     let standing = message.listens.then(|| {
-        let standing = Standing::of(exchange, &resource, &token, &message, &admitted);
+        let standing = Standing::of(exchange, &resource, &verdict, &message, &admitted);
         Box::new(standing)
     });
 
@@ -119,7 +119,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     task_ids::open(exchange, &resource, &permit, &mut message)?;
 
     // 7 forward
-    let place = take_place(exchange, &token, &message)?;
+    let place = take_place(exchange, &verdict, &message)?;
     let terms = Terms { place, standing };
     if query.is_some_and(|query| !query.is_empty()) && resource.drops_query() {
         exchange.record.set_detail(QUERY_REMOVED);
@@ -135,7 +135,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 /// Takes a place among the calls in flight, or among the listening streams.
 fn take_place(
     exchange: &mut Exchange<'_>,
-    token: &VerifiedToken,
+    verdict: &Verdict,
     message: &Message,
 ) -> Result<Place, Reason> {
     let kind = match message.listens {
@@ -144,7 +144,7 @@ fn take_place(
     };
     let limits = exchange.snapshot.in_flight();
     let in_flight = exchange.gateway.in_flight();
-    let place = in_flight.try_acquire(kind, &token.account, &limits);
+    let place = in_flight.try_acquire(kind, &verdict.account, &limits);
     if let Err(limit) = place.as_ref().map_err(|reason| limits.reached(*reason)) {
         exchange.record.set_detail(limit);
     }

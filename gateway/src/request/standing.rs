@@ -21,18 +21,16 @@ use mcp_gateway_core::{
     },
     policy::DecisionSource,
     refusal::reason::Reason,
-    token::{bearer::bearer, grant::GrantId, jwt::Unverified},
+    token::{bearer::bearer, evidence::grant::GrantId},
 };
 use tokio::sync::watch;
 
-use super::{
-    admit::Admitted, authenticate::issuer_of, exchange::Exchange, record::why, viewer::Viewer,
-};
+use super::{admit::Admitted, exchange::Exchange, record::why, viewer::Viewer};
 use crate::{
     authorization_server::revocations::Revocations,
     clock,
-    issuer_keys::keys::IssuerKeys,
-    snapshot::{ProtectedResource, Snapshot, VerifiedToken},
+    snapshot::{ProtectedResource, Snapshot},
+    verify::{Freshness, Verdict},
 };
 
 /// Why a caller may not listen any more.
@@ -82,10 +80,8 @@ pub(crate) struct Standing {
     /// The grant of the token.
     grant: Option<GrantId>,
     resource: Arc<ProtectedResource>,
-    /// Index into the resource's issuers.
-    issuer: usize,
-    /// The generation of the issuer's keys that verified the token; none while keys are unavailable.
-    verified_by: Option<u64>,
+    /// What the verdict on its token rests on.
+    freshness: Freshness,
     viewer: Viewer,
     host: Authority,
     /// Its token and its origin, as the client sent them.
@@ -99,7 +95,7 @@ impl Standing {
     pub(crate) fn of(
         exchange: &Exchange<'_>,
         resource: &Arc<ProtectedResource>,
-        token: &VerifiedToken,
+        verdict: &Verdict,
         message: &Message,
         admitted: &Admitted,
     ) -> Self {
@@ -114,12 +110,11 @@ impl Standing {
         Self {
             snapshots,
             revocations: exchange.gateway.revocations().clone(),
-            revoked: (token.verified.grant).map(|_| exchange.gateway.revocations().changes()),
-            grant: token.verified.grant,
+            revoked: (verdict.evidence.grant).map(|_| exchange.gateway.revocations().changes()),
+            grant: verdict.evidence.grant,
             resource: resource.clone(),
-            issuer: token.issuer,
-            verified_by: Some(token.generation),
-            viewer: Viewer::of(exchange, token, admitted),
+            freshness: verdict.freshness,
+            viewer: Viewer::of(exchange, verdict, admitted),
             host: admitted.host.clone(),
             headers: kept.collect(),
             call: Call::of(message),
@@ -131,11 +126,11 @@ impl Standing {
     pub(crate) async fn lost(&mut self) {
         loop {
             let watched = self.resource.clone();
-            let mut changes = self.keys().map(|keys| keys.changes());
+            let mut changes = self.resource.verifiers.changes(self.freshness);
             if self.is_lost() {
                 return;
             }
-            // A reload may have replaced the keys that are watched.
+            // A reload may have replaced what is watched.
             if !Arc::ptr_eq(&watched, &self.resource) {
                 continue;
             }
@@ -189,11 +184,6 @@ impl Standing {
         })
     }
 
-    fn keys(&self) -> Option<&IssuerKeys> {
-        let issuer = self.resource.issuers.get(self.issuer);
-        issuer.map(|trusted| &*trusted.keys)
-    }
-
     fn judge_if_changed(&mut self) -> Result<(), Lost> {
         let is_revoked = |grant| self.revocations.is_revoked(grant);
         if self.grant.as_ref().is_some_and(is_revoked) {
@@ -205,8 +195,7 @@ impl Standing {
                 return self.judge(&snapshot, resource);
             }
         }
-        let generation = self.keys().and_then(IssuerKeys::generation);
-        if generation.is_some() && generation != self.verified_by {
+        if self.resource.verifiers.holds(self.freshness) == Ok(false) {
             let snapshot = self.snapshots.borrow().clone();
             let resource = self.resource.clone();
             return self.judge(&snapshot, &resource);
@@ -242,28 +231,22 @@ impl Standing {
         snapshot: &Snapshot,
         resource: &ProtectedResource,
     ) -> Result<(), Lost> {
-        let is_verified = Arc::ptr_eq(&resource.verified_tokens, &self.resource.verified_tokens)
-            && self.verified_by.is_some()
-            && self.verified_by == self.keys().and_then(IssuerKeys::generation);
+        let is_verified = resource.verifiers.verify_like(&self.resource.verifiers)
+            && resource.verifiers.holds(self.freshness) == Ok(true);
         if is_verified {
             return Ok(());
         }
         let token = bearer(&self.headers, None, snapshot.limits.token_bytes)?;
-        let token = Unverified::parse(&token)?;
-        let (issuer, trusted) = issuer_of(&token, resource).ok_or(Reason::WrongIssuer)?;
-        self.issuer = issuer;
-        self.verified_by = None;
-        let Some(state) = trusted.keys.usable() else {
+        let (evidence, freshness) = resource.verifiers.judge_again(&token, clock::now())?;
+        self.freshness = freshness;
+        let Some(evidence) = evidence else {
             return Ok(());
         };
-        let audience = &resource.audience;
-        let verified = token.verify(&trusted.profile, state.keys(), audience, clock::now())?;
-        if verified.principal.who() != self.viewer.principal.who() {
+        if evidence.principal.who() != self.viewer.principal.who() {
             return Err(Lost::Caller);
         }
-        self.verified_by = Some(state.generation());
-        self.viewer.principal = verified.principal;
-        self.viewer.claims = verified.claims;
+        self.viewer.principal = evidence.principal;
+        self.viewer.claims = evidence.claims;
         Ok(())
     }
 }

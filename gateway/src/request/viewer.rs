@@ -10,7 +10,7 @@ use mcp_gateway_core::{
 };
 
 use super::{admit::Admitted, exchange::Exchange};
-use crate::{clock, snapshot::VerifiedToken};
+use crate::{clock, verify::Verdict};
 
 /// The caller of a request that is being answered.
 pub(crate) struct Viewer {
@@ -24,11 +24,11 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    /// The caller with this token.
-    pub(crate) fn of(exchange: &Exchange<'_>, token: &VerifiedToken, admitted: &Admitted) -> Self {
+    /// The caller of this verdict.
+    pub(crate) fn of(exchange: &Exchange<'_>, verdict: &Verdict, admitted: &Admitted) -> Self {
         Self {
-            principal: token.verified.principal.clone(),
-            claims: token.verified.claims.clone(),
+            principal: verdict.evidence.principal.clone(),
+            claims: verdict.evidence.claims.clone(),
             http_method: exchange.session.req_header().method.clone(),
             path: admitted.path.clone(),
             host: admitted.host.host().to_owned(),

@@ -17,7 +17,7 @@ use std::{
 use arc_swap::ArcSwap;
 use mcp_gateway_core::{
     http::client_address::{ClientAddress, CountedAddress},
-    principal::{Principal, Subject},
+    principal::Subject,
 };
 use prometheus::IntCounter;
 use tokio::{
@@ -29,7 +29,7 @@ use crate::shared::process_state::ProcessState;
 use crate::{
     authorization_server::revocations::Revocations,
     limits::{
-        accounts::{Accounts, AddressAccount, SubjectAccount},
+        accounts::{Accounts, AddressAccount},
         body_budget::BodyBudget,
         in_flight::InFlight,
         overload::Overload,
@@ -156,9 +156,9 @@ impl Gateway {
         self.connections.clone()
     }
 
-    /// The account of a principal's subject.
-    pub(crate) fn subject_account(&self, principal: &Principal) -> Arc<SubjectAccount> {
-        self.subjects.of(principal.subject())
+    /// The accounts of subjects.
+    pub(crate) const fn subject_accounts(&self) -> &Arc<Accounts<Subject>> {
+        &self.subjects
     }
 
     /// The account of a client address. No address is exempt.

@@ -10,9 +10,7 @@
 mod configured_sealer;
 mod error;
 mod protected_resource;
-mod trusted_issuer;
 mod upstream_headers;
-mod verified_tokens;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -48,12 +46,11 @@ use crate::{
     },
     local::{documents::Documents, service::LocalService},
     telemetry::metrics::Metrics,
+    verify::{KeysByIssuer, keys_by_issuer},
 };
 use configured_sealer::ConfiguredSealer;
 pub(crate) use error::SnapshotError;
 pub(crate) use protected_resource::{ProtectedResource, challenger};
-pub(crate) use trusted_issuer::{KeysByIssuer, TrustedIssuer, profile};
-pub(crate) use verified_tokens::{TokenDigest, VerifiedToken};
 
 /// Everything that decides a request.
 #[derive(Debug)]
@@ -98,7 +95,8 @@ impl Snapshot {
         changed_files: &BTreeSet<PathBuf>,
     ) -> Result<Self, SnapshotError> {
         let previous_keys = previous.map(|previous| &previous.keys);
-        let keys = trusted_issuer::keys_by_issuer(config, metrics, previous_keys, changed_files)?;
+        let keys = keys_by_issuer(config, metrics, previous_keys, changed_files)
+            .map_err(|(name, error)| SnapshotError::Issuer { name, error })?;
         let authorization_server = authorization_server(config, previous, &keys)?;
         let mut resources: HashMap<String, Vec<Arc<ProtectedResource>>> = HashMap::new();
         for resource in &config.resources {

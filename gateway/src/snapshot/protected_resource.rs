@@ -15,16 +15,12 @@ use mcp_gateway_core::{
     refusal::{challenge::Challenger, reason::Reason},
 };
 
-use super::{
-    error::SnapshotError,
-    trusted_issuer::{KeysByIssuer, TrustedIssuer},
-    upstream_headers::UpstreamHeaders,
-    verified_tokens::VerifiedTokens,
-};
+use super::{error::SnapshotError, upstream_headers::UpstreamHeaders};
 use crate::{
     config::{Config, EventIds, IdentityHeaders, RequestState, Resource},
     limits::rate_limiter,
     upstream::Upstream,
+    verify::{KeysByIssuer, TrustedIssuer, Verifiers},
 };
 
 /// One protected resource.
@@ -37,8 +33,7 @@ pub(crate) struct ProtectedResource {
     /// The resource URI (RFC 8707).
     pub(crate) uri: String,
     pub(crate) host: Option<Authority>,
-    pub(crate) issuers: Arc<[TrustedIssuer]>,
-    pub(crate) audience: Arc<[String]>,
+    pub(crate) verifiers: Verifiers,
     pub(crate) policy: Policy,
     pub(crate) rate_limits: Vec<Limiter>,
     /// The same limits, as several gateways name them; empty where each counts for itself.
@@ -57,7 +52,6 @@ pub(crate) struct ProtectedResource {
     pub(crate) response_head: Duration,
     /// The protocol versions listed; without a list the upstream decides.
     pub(crate) supported: Option<Supported>,
-    pub(crate) verified_tokens: Arc<VerifiedTokens>,
 }
 
 impl ProtectedResource {
@@ -78,12 +72,10 @@ impl ProtectedResource {
             &config.timeouts,
             changed_files,
         );
-        let issuers = TrustedIssuer::all_of(config, resource, keys);
-        let audience = resource.audience.clone().into();
-        let verified_tokens = VerifiedTokens::reuse_or_new(
-            previous.map(|previous| &previous.verified_tokens),
-            &issuers,
-            &audience,
+        let verifiers = Verifiers::reuse_or_new(
+            previous.map(|previous| &previous.verifiers),
+            TrustedIssuer::all_of(config, resource, keys),
+            resource.audience.clone().into(),
             config.limits.verified_tokens,
         );
         let limiters = previous.map_or(&[][..], |previous| &previous.rate_limits);
@@ -93,8 +85,7 @@ impl ProtectedResource {
             path: resource.path.clone(),
             uri: resource.uri.clone(),
             host: resource.host.clone(),
-            issuers,
-            audience,
+            verifiers,
             policy: resource.policy.clone(),
             rate_limits: rate_limits
                 .map(|limit| rate_limiter::reuse_or_new(limiters, limit))
@@ -114,7 +105,6 @@ impl ProtectedResource {
             upstream_headers: UpstreamHeaders::read(&resource.upstream_headers)?,
             response_head: resource.response_head,
             supported: resource.supported.clone(),
-            verified_tokens,
         })
     }
 }

@@ -43,6 +43,7 @@ const RIM: Layers = &[
     &["issuer_keys"],
     &["local"],
     &["authorization_server"],
+    &["verify"],
     &["snapshot"],
     &["shared"],
     &["request"],

@@ -8,12 +8,8 @@ use mcp_gateway_core::{
     refusal::reason::Reason,
     time::UnixTime,
     token::{
-        algorithm::Algorithm,
-        bearer::bearer,
-        claim_path::ClaimPath,
-        issuer_profile::IssuerProfile,
-        jwt::{Unverified, Verified},
-        key_set::KeySet,
+        algorithm::Algorithm, bearer::bearer, claim_path::ClaimPath, evidence::Evidence,
+        issuer_profile::IssuerProfile, jwt::Unverified, key_set::KeySet,
     },
 };
 use serde::Deserialize;
@@ -166,7 +162,7 @@ impl suite::Case for Case {
 }
 
 impl Case {
-    fn verify(&self) -> Result<Verified, Reason> {
+    fn verify(&self) -> Result<Evidence, Reason> {
         let mut headers = HeaderMap::new();
         for line in self.lines() {
             headers.append(

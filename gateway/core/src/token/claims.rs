@@ -1,18 +1,20 @@
 //! The claims of a token (RFC 7519 §4, RFC 9068 §2.2), read strictly: a claim whose type differs from its specification
-//! refuses the token. An optional claim that is null counts as absent. A claim that restricts the token does not: `cnf`, and those
-//! that only other tokens have, refuse it with any value.
+//! refuses the token. An optional claim that is null counts as absent. A claim that restricts the token does not: a `cnf`
+//! that cannot be checked, and claims that only other tokens have, refuse it with any value.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cel::kept_claims::KeptClaims;
 use crate::json::{self, Object};
+use crate::principal::Principal;
 use crate::refusal::reason::Reason;
 use crate::scope::ScopeSet;
 use crate::time::UnixTime;
 use crate::token::claim_path::ClaimPath;
-use crate::token::grant::{GrantId, grant};
+use crate::token::evidence::binding::Binding;
+use crate::token::evidence::grant::{GrantId, grant};
+use crate::token::evidence::{Evidence, check_times};
 use crate::token::issuer_profile::IssuerProfile;
 
 /// 9999-12-31T23:59:59Z, in seconds. A later value is not accepted as a date.
@@ -49,6 +51,8 @@ pub(crate) struct Claims {
     pub(crate) client: Option<String>,
     pub(crate) scopes: ScopeSet,
     pub(crate) grant: Option<GrantId>,
+    /// Read of access tokens only.
+    pub(crate) binding: Option<Binding>,
     pub(crate) kept: Arc<KeptClaims>,
 }
 
@@ -61,14 +65,15 @@ impl Claims {
     ) -> Result<Self, Reason> {
         let claims = object(payload)?;
         refuse_other_tokens(&claims, profile)?;
-        if claims.get("cnf").is_some() {
-            return Err(Reason::SenderConstrained);
-        }
+        let binding = Binding::of(&claims)?;
         require_audience(&claims, audience)?;
         if profile.tenant.is_some() && claims.given("tid").is_none() {
             return Err(Reason::MissingClaim);
         }
-        Self::of(&claims, profile)
+        Ok(Self {
+            binding,
+            ..Self::of(&claims, profile)?
+        })
     }
 
     /// Reads the claims that name the caller, and those that say when the token is valid.
@@ -82,8 +87,26 @@ impl Claims {
             client: client(claims, &profile.client_claims)?,
             scopes: scopes(claims, profile)?,
             grant: profile.names_grants.then(|| grant(claims)).transpose()?,
+            binding: None,
             kept: KeptClaims::of(claims, &profile.kept_claims),
         })
+    }
+
+    /// What they prove of the caller, for this issuer.
+    pub(crate) fn into_evidence(self, issuer: &Arc<str>) -> Evidence {
+        Evidence {
+            principal: Arc::new(Principal {
+                issuer: Arc::clone(issuer),
+                subject: self.subject.into(),
+                client: self.client.map(Into::into),
+                scopes: self.scopes,
+            }),
+            claims: self.kept,
+            expires: self.expires,
+            not_before: self.not_before,
+            grant: self.grant,
+            binding: self.binding,
+        }
     }
 
     /// Checks the times at an instant.
@@ -100,22 +123,6 @@ impl Claims {
         }
         Ok(())
     }
-}
-
-/// A token is valid from `nbf` until just before `exp` (RFC 7519 §4.1.4, §4.1.5); the clock skew extends both ends.
-pub(crate) fn check_times(
-    expires: UnixTime,
-    not_before: Option<UnixTime>,
-    skew: Duration,
-    now: UnixTime,
-) -> Result<(), Reason> {
-    if now >= expires.plus(skew) {
-        return Err(Reason::Expired);
-    }
-    if not_before.is_some_and(|not_before| not_before > now.plus(skew)) {
-        return Err(Reason::NotYetValid);
-    }
-    Ok(())
 }
 
 /// The issuer that the claims name. It is not verified yet.

@@ -2,11 +2,11 @@
 //!
 //! The steps, one module for each:
 //!
-//! 1. [`bearer`]: finds exactly one bearer token, or none (RFC 6750).
+//! 1. [`bearer`]: finds exactly one bearer token, or none (RFC 6750). Its form ([`jwt::form`]) says who can verify it.
 //! 2. [`jwt`]: reads the token strictly. [`jose`] reads its header, a key of its own issuer verifies its signature ([`key_set`],
-//!    `key_set/jwk.rs`), and its claims are checked at an instant against the [`issuer_profile`]. The result is a
-//!    [`Principal`](crate::principal::Principal). [`claim_path`] finds a claim; [`issuer_template`] is an issuer with many tenants;
-//!    [`grant`] is the authorization that a token comes from.
+//!    `key_set/jwk.rs`), and its claims are checked at an instant against the [`issuer_profile`]. The result is
+//!    [`evidence`]: who calls, what the token is bound to, and the grant that it comes from. [`claim_path`] finds a claim;
+//!    [`issuer_template`] is an issuer with many tenants.
 //!
 //! An ID token, which says who signed in, is verified by [`id_token`]; [`claim_set`] are its claims.
 //!
@@ -17,7 +17,7 @@ pub mod bearer;
 pub mod claim_path;
 pub mod claim_set;
 pub(crate) mod claims;
-pub mod grant;
+pub mod evidence;
 pub mod id_token;
 pub mod issuer_profile;
 pub mod issuer_template;

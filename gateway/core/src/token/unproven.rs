@@ -37,7 +37,10 @@ pub fn of_token(
     let times = Claims::of(&object, profile).and_then(|claims| claims.check_times(profile, now));
     let found = [
         token.check_header(profile),
-        Claims::read(payload, profile, audience).map(drop),
+        Claims::read(payload, profile, audience).and_then(|claims| match claims.binding {
+            None => Ok(()),
+            Some(_) => Err(Reason::SenderConstrained),
+        }),
         times,
     ];
     unproven(&object, profile, &found)

@@ -18,7 +18,7 @@ use crate::token::algorithm::Algorithm;
 use crate::token::claims::{
     FOREIGN, FOREIGN_KINDS, ID_TOKEN_KIND, KIND_CLAIMS, MAX_ID_BYTES, OF_ID_TOKENS, texts,
 };
-use crate::token::grant::GRANT_CLAIM;
+use crate::token::evidence::grant::GRANT_CLAIM;
 use crate::token::issuer_profile::IssuerProfile;
 use crate::token::jose::{IGNORABLE, MAX_KEY_ID_BYTES, MEANING, base64url};
 use crate::token::key_set::KeySet;

@@ -9,9 +9,7 @@ use mcp_gateway_core::{
     scope::ScopeSet,
     time::UnixTime,
     token::{
-        bearer::BearerToken,
-        issuer_profile::IssuerProfile,
-        jwt::{Unverified, Verified},
+        bearer::BearerToken, evidence::Evidence, issuer_profile::IssuerProfile, jwt::Unverified,
         key_set::KeySet,
     },
     why::token::{Accepted, AcceptedIssuer, TokensOf, found},
@@ -54,7 +52,7 @@ pub fn claimed(token: &str) -> Result<Claimed, TrustFault> {
 /// A verified token of another issuer.
 #[derive(Clone, Debug)]
 pub struct Vouched {
-    verified: Verified,
+    verified: Evidence,
     claims: Vec<u8>,
 }
 

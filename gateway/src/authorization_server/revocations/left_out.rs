@@ -5,7 +5,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use mcp_gateway_core::token::grant::GrantId;
+use mcp_gateway_core::token::evidence::grant::GrantId;
 
 /// Bits of the filter: 128 MiB, which the system provides as they are used. A power of two.
 const BITS: u64 = 1 << 30;

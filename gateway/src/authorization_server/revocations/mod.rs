@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use mcp_gateway_core::{time::UnixTime, token::grant::GrantId};
+use mcp_gateway_core::{time::UnixTime, token::evidence::grant::GrantId};
 use mcp_gateway_oauth::{grant::machine, id::Id};
 use tokio::sync::watch;
 

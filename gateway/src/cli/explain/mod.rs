@@ -38,7 +38,7 @@ use self::question::QuestionError;
 use super::exit::WRONG;
 use crate::{
     config::{Config, Issuer, Resource},
-    snapshot,
+    snapshot, verify,
 };
 
 /// Exit code: the call would be allowed.
@@ -229,7 +229,7 @@ fn find_caller<'a>(
         // Claims on the command line are those that rules read.
         names_grants: false,
         takes_id_tokens: false,
-        ..snapshot::profile(issuer, name, resource)
+        ..verify::profile(issuer, name, resource)
     };
     let unproven = unproven::of_claims(claims, &profile, &resource.audience, now);
     match unproven {
@@ -251,7 +251,7 @@ fn found(
 ) -> Option<String> {
     let issuers: Vec<_> = question::trusted_issuers(config, resource)
         .flat_map(|issuer| issuer.names.iter().map(move |name| (issuer, name)))
-        .map(|(issuer, name)| (issuer, snapshot::profile(issuer, name, resource)))
+        .map(|(issuer, name)| (issuer, verify::profile(issuer, name, resource)))
         .collect();
     let issuers = issuers.iter().map(|(issuer, profile)| AcceptedIssuer {
         name: &issuer.name,
@@ -302,7 +302,7 @@ fn caller_of_token<'a>(
     let mut trusted = question::trusted_issuers(config, resource);
     let named = trusted.find_map(|own| Some((own, own.named(token.issuer())?)));
     let (issuer, name) = named.ok_or(Reason::WrongIssuer)?;
-    let profile = snapshot::profile(issuer, name, resource);
+    let profile = verify::profile(issuer, name, resource);
     let unproven = unproven::of_token(&token, &profile, &resource.audience, now)?;
     Ok(CallerFound::Caller(issuer, unproven))
 }

@@ -33,8 +33,9 @@ use crate::{
     config::{Config, Finding, Inputs, Loaded, Source},
     issuer_keys::{keys::IssuerKeys, refresher::RefreshOrder},
     shared::Gateway,
-    snapshot::{KeysByIssuer, Snapshot},
+    snapshot::Snapshot,
     telemetry::metrics::Metrics,
+    verify::KeysByIssuer,
 };
 use certificates::Certificates;
 use glance::Glance;

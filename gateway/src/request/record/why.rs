@@ -65,7 +65,8 @@ pub(crate) fn token(
 ) -> Option<String> {
     let token = bearer(headers, None, usize::MAX).ok()?;
     let states: Vec<_> = resource
-        .issuers
+        .verifiers
+        .issuers()
         .iter()
         .map(|trusted| (trusted, trusted.keys.usable()))
         .collect();
@@ -77,7 +78,7 @@ pub(crate) fn token(
     let accepted = Accepted {
         tokens: TokensOf::Resource,
         issuers: issuers.collect(),
-        audience: &resource.audience,
+        audience: resource.verifiers.audience(),
         now: clock::now(),
     };
     token::found(token.expose(), reason, &accepted)

@@ -12,7 +12,8 @@ use mcp_gateway_core::{
 use super::editing::Editing;
 use crate::{
     request::{admit::Admitted, exchange::Exchange, viewer::Viewer},
-    snapshot::{ProtectedResource, VerifiedToken},
+    snapshot::ProtectedResource,
+    verify::Verdict,
 };
 
 /// The edit for the answer to this request; none if nothing is hidden, or nothing is listed.
@@ -22,7 +23,7 @@ use crate::{
 pub(crate) fn edit(
     exchange: &Exchange<'_>,
     resource: &Arc<ProtectedResource>,
-    token: &VerifiedToken,
+    verdict: &Verdict,
     message: &Message,
     admitted: &Admitted,
 ) -> Option<Editing> {
@@ -33,7 +34,7 @@ pub(crate) fn edit(
     if resource.policy.hide == Hide::Nothing || !may_list {
         return None;
     }
-    let viewer = Viewer::of(exchange, token, admitted);
+    let viewer = Viewer::of(exchange, verdict, admitted);
     let counters = exchange.gateway.metrics().list_entries_hidden.clone();
     let (resource, counted) = (resource.clone(), resource.clone());
     let shows = move |listed, name: &str| resource.policy.shows(&viewer.caller(), listed, name);

@@ -8,9 +8,7 @@ use mcp_gateway_core::{
     refusal::reason::Reason,
     time::UnixTime,
     token::{
-        bearer::bearer,
-        issuer_profile::IssuerProfile,
-        jwt::{Unverified, Verified},
+        bearer::bearer, evidence::Evidence, issuer_profile::IssuerProfile, jwt::Unverified,
         key_set::KeySet,
     },
 };
@@ -51,7 +49,7 @@ pub fn claims(claims: &[u8]) {
     );
 }
 
-fn verify(token: &str, now: i64) -> Result<Verified, Reason> {
+fn verify(token: &str, now: i64) -> Result<Evidence, Reason> {
     let mut headers = HeaderMap::new();
     headers.insert(
         AUTHORIZATION,
@@ -63,7 +61,7 @@ fn verify(token: &str, now: i64) -> Result<Verified, Reason> {
     Unverified::parse(&token)?.verify(&profile, &KEYS, &audience, UnixTime::new(now))
 }
 
-fn accepted(claims: &[u8], token: &str, verified: &Verified) {
+fn accepted(claims: &[u8], token: &str, verified: &Evidence) {
     assert!(oracle::is_strict(claims, 64, 10_000), "ambiguous claims");
     let members = Members::of(std::str::from_utf8(claims).unwrap()).expect("an object");
     assert_eq!(members.text("iss").as_deref(), Some(ISSUER));
@@ -97,7 +95,7 @@ fn accepted(claims: &[u8], token: &str, verified: &Verified) {
     times(&members, token, verified);
 }
 
-fn times(members: &Members, token: &str, verified: &Verified) {
+fn times(members: &Members, token: &str, verified: &Evidence) {
     let skew = Duration::from_secs(30);
     let date = |name| -> Option<f64> { members.given(name)?.parse().ok() };
     let exp = date("exp").expect("a number");

@@ -1,17 +1,16 @@
-//! Verifies a token: from its text to a verified caller (RFC 7519 §7.2, RFC 8725, RFC 9068 §4).
+//! Verifies a token: from its text to a verified caller (RFC 7519 §7.2, RFC 8725, RFC 9068 §4). [`form`] distinguishes a JWT from an
+//! opaque token.
+
+pub mod form;
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::algorithm::Algorithm;
-use super::claims::{Claims, check_times, read_issuer};
-use super::grant::GrantId;
+use super::claims::{Claims, read_issuer};
+use super::evidence::Evidence;
 use super::issuer_profile::IssuerProfile;
 use super::jose::{Header, base64url, json_part};
 use super::key_set::KeySet;
-use crate::cel::kept_claims::KeptClaims;
-use crate::principal::Principal;
 use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
 use crate::token::bearer::BearerToken;
@@ -68,7 +67,7 @@ impl<'a> Unverified<'a> {
     }
 
     /// All claims of a token that [`verify`](Self::verify) accepted, as a JSON object.
-    pub fn verified_claims(&self, _verified: &Verified) -> &[u8] {
+    pub fn verified_claims(&self, _verified: &Evidence) -> &[u8] {
         &self.payload
     }
 
@@ -88,6 +87,7 @@ impl<'a> Unverified<'a> {
     }
 
     /// Verifies that this issuer issued the token, signed it with one of these keys, and meant it for one of these audiences.
+    /// A token that is bound to a sender is refused: see [`verify_bound`](Self::verify_bound).
     ///
     /// # Errors
     /// The [`Reason`] why it is refused. After [`Reason::UnknownKey`], fetching the keys again can help.
@@ -97,11 +97,26 @@ impl<'a> Unverified<'a> {
         keys: &KeySet,
         audience: &[String],
         now: UnixTime,
-    ) -> Result<Verified, Reason> {
+    ) -> Result<Evidence, Reason> {
+        self.verify_bound(profile, keys, audience, now)?
+            .of_any_sender()
+    }
+
+    /// The same for callers that check what the token is bound to ([`Evidence::binding`]).
+    ///
+    /// # Errors
+    /// The [`Reason`] why it is refused.
+    pub fn verify_bound(
+        &self,
+        profile: &IssuerProfile,
+        keys: &KeySet,
+        audience: &[String],
+        now: UnixTime,
+    ) -> Result<Evidence, Reason> {
         let payload = self.signed_claims(profile, keys)?;
         let claims = Claims::read(payload, profile, audience)?;
         claims.check_times(profile, now)?;
-        Ok(Verified::new(profile, claims))
+        Ok(claims.into_evidence(&profile.issuer))
     }
 
     /// Verifies that this issuer signed the token with one of these keys. Nobody has judged the claims yet.
@@ -129,46 +144,6 @@ impl fmt::Debug for Unverified<'_> {
             .field("issuer", &self.issuer)
             .field("key_id", &self.header.key_id)
             .finish_non_exhaustive()
-    }
-}
-
-/// The caller of a verified token, and when the token is valid. A cache may store it.
-#[derive(Clone, Debug)]
-pub struct Verified {
-    /// The caller.
-    pub principal: Arc<Principal>,
-    /// The claims that conditions read (`IssuerProfile::kept_claims`).
-    pub claims: Arc<KeptClaims>,
-    /// `exp`, without clock skew.
-    pub expires: UnixTime,
-    /// `nbf`, without clock skew.
-    pub not_before: Option<UnixTime>,
-    /// The grant that it comes from, where its issuer names grants.
-    pub grant: Option<GrantId>,
-}
-
-impl Verified {
-    /// Checks the times again: a cached verification is valid no longer than its token.
-    ///
-    /// # Errors
-    /// [`Reason::Expired`] or [`Reason::NotYetValid`].
-    pub fn still_valid(&self, skew: Duration, now: UnixTime) -> Result<(), Reason> {
-        check_times(self.expires, self.not_before, skew, now)
-    }
-
-    fn new(profile: &IssuerProfile, claims: Claims) -> Self {
-        Self {
-            principal: Arc::new(Principal {
-                issuer: Arc::clone(&profile.issuer),
-                subject: claims.subject.into(),
-                client: claims.client.map(Into::into),
-                scopes: claims.scopes,
-            }),
-            claims: claims.kept,
-            expires: claims.expires,
-            not_before: claims.not_before,
-            grant: claims.grant,
-        }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
@@ -8,10 +10,12 @@ use test_support::{
 
 use super::*;
 use crate::cel::kept_claims::ClaimNames;
+use crate::principal::Principal;
 use crate::scope_prefix::ScopePrefixes;
 use crate::token::algorithm::Algorithm;
 use crate::token::bearer::bearer;
 use crate::token::claim_path::ClaimPath;
+use crate::token::evidence::binding::Binding;
 
 const ISSUER: &str = "https://issuer.example/";
 
@@ -39,7 +43,7 @@ impl Gateway {
         }
     }
 
-    fn verify(&self, token: &str) -> Result<Verified, Reason> {
+    fn verify(&self, token: &str) -> Result<Evidence, Reason> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Bearer {token}").try_into().unwrap());
         let token = bearer(&headers, None, 8 * 1024)?;
@@ -480,7 +484,7 @@ fn each_wrong_claim_has_its_reason() {
             json!({ "client_id": "" }),
             Some(MalformedToken),
         ),
-        // 170: proofs are not implemented.
+        // 170: nobody can check these.
         (
             "bound to a key",
             json!({ "cnf": { "jkt": "x" } }),
@@ -494,6 +498,20 @@ fn each_wrong_claim_has_its_reason() {
     ] {
         assert_eq!(gateway.refusal(&token_with(members)), expected, "{case}");
     }
+}
+
+#[test]
+fn what_a_token_is_bound_to_is_evidence_for_those_who_check_it() {
+    let gateway = Gateway::new();
+    let thumbprint = base64url([0xfe; 32]);
+    let text = token_with(json!({ "cnf": { "jkt": thumbprint } }));
+    assert_eq!(gateway.refusal(&text), Some(Reason::SenderConstrained));
+    let headers =
+        HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {text}").parse().unwrap())]);
+    let token = Unverified::parse(&bearer(&headers, None, 64 * 1024).unwrap()).unwrap();
+    let now = UnixTime::new(gateway.now);
+    let evidence = token.verify_bound(&gateway.profile, &gateway.keys, &gateway.audience, now);
+    assert_eq!(evidence.unwrap().binding, Some(Binding::Key([0xfe; 32])));
 }
 
 #[test]

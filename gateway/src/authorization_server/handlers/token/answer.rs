@@ -129,7 +129,10 @@ fn about_issued(issued: &Issued) -> EventSubject {
 }
 
 /// A code or an assertion whose use was not answered can be presented again. A refresh can be repeated anyway.
-pub(super) fn undo(rows: &mut dyn Rows, issued: &Result<Issued, NotIssued>) -> Result<(), StoreError> {
+pub(super) fn undo(
+    rows: &mut dyn Rows,
+    issued: &Result<Issued, NotIssued>,
+) -> Result<(), StoreError> {
     match issued {
         Ok(issued) if !matches!(issued.taken, Taken::RefreshToken { .. }) => {
             give_back::give_back(rows, issued)

@@ -8,9 +8,9 @@ use std::{
 
 use mcp_gateway_core::token::issuer_profile::IssuerProfile;
 
-use super::error::SnapshotError;
 use crate::{
     config::{Config, Issuer, IssuerName, KeySource, Resource},
+    fetch::error::FetchError,
     issuer_keys::keys::IssuerKeys,
     telemetry::metrics::Metrics,
 };
@@ -27,7 +27,7 @@ pub(crate) struct TrustedIssuer {
 
 impl TrustedIssuer {
     /// The issuers that `resource` trusts, in its order; one for each of their names.
-    pub(super) fn all_of(config: &Config, resource: &Resource, keys: &KeysByIssuer) -> Arc<[Self]> {
+    pub(crate) fn all_of(config: &Config, resource: &Resource, keys: &KeysByIssuer) -> Arc<[Self]> {
         let configured = resource.issuers.iter();
         let configured =
             configured.filter_map(|name| Some((config.issuers.get(name)?, keys.get(name)?)));
@@ -49,21 +49,18 @@ impl TrustedIssuer {
 /// The keys of every issuer of `config`; unchanged ones are reused from `previous`.
 ///
 /// # Errors
-/// An issuer's CA file cannot be used.
-pub(super) fn keys_by_issuer(
+/// An issuer's CA file cannot be used; with the name of the issuer.
+pub(crate) fn keys_by_issuer(
     config: &Config,
     metrics: &Arc<Metrics>,
     previous: Option<&KeysByIssuer>,
     changed_files: &BTreeSet<PathBuf>,
-) -> Result<KeysByIssuer, SnapshotError> {
+) -> Result<KeysByIssuer, (String, FetchError)> {
     let keys = config.kept_issuers().map(|issuer| {
         let name = &issuer.name;
         let previous = previous.and_then(|previous| previous.get(name));
         let keys = IssuerKeys::reuse_or_new(previous, issuer, config.jwks, metrics, changed_files);
-        let keys = keys.map_err(|error| SnapshotError::Issuer {
-            name: name.clone(),
-            error,
-        });
+        let keys = keys.map_err(|error| (name.clone(), error));
         Ok((name.clone(), keys?))
     });
     keys.collect()

@@ -1,0 +1,141 @@
+//! Verification of tokens: from a token to a [`Verdict`], by one verifier for each kind of token.
+//!
+//! [`Verifiers`] are those of one resource. [`choice`] finds the one that judges a token, [`jwt`] is the one for JWTs. A verdict says
+//! what it rests on ([`Freshness`]); while that holds, the [`cache`] answers for the same token.
+
+mod cache;
+mod choice;
+mod jwt;
+pub(crate) mod question;
+mod trusted_issuer;
+mod verdict;
+
+use std::sync::Arc;
+
+use mcp_gateway_core::{
+    refusal::{Refusal, reason::Reason},
+    time::UnixTime,
+    token::{bearer::BearerToken, evidence::Evidence, jwt::Unverified},
+};
+use tokio::sync::watch;
+
+use cache::VerdictCache;
+use choice::{Choice, choose};
+use jwt::Jwt;
+use question::Question;
+pub(crate) use trusted_issuer::{KeysByIssuer, TrustedIssuer, keys_by_issuer, profile};
+pub(crate) use verdict::{Freshness, Verdict};
+
+/// The verifiers of one resource.
+#[derive(Debug)]
+pub(crate) struct Verifiers {
+    issuers: Arc<[TrustedIssuer]>,
+    audience: Arc<[String]>,
+    verdicts: Arc<VerdictCache>,
+}
+
+impl Verifiers {
+    /// The verifiers of these issuers' tokens for these audiences. The cache of `previous` is reused if each of its verdicts would be
+    /// the same now; else an empty one stores `capacity` verdicts.
+    pub(crate) fn reuse_or_new(
+        previous: Option<&Self>,
+        issuers: Arc<[TrustedIssuer]>,
+        audience: Arc<[String]>,
+        capacity: usize,
+    ) -> Self {
+        let previous = previous.map(|previous| &previous.verdicts);
+        Self {
+            verdicts: VerdictCache::reuse_or_new(previous, &issuers, &audience, capacity),
+            issuers,
+            audience,
+        }
+    }
+
+    /// The issuers of the resource.
+    pub(crate) fn issuers(&self) -> &[TrustedIssuer] {
+        &self.issuers
+    }
+
+    /// The audiences of the resource.
+    pub(crate) fn audience(&self) -> &[String] {
+        &self.audience
+    }
+
+    /// The verdict of an earlier verification, if all that it rests on holds.
+    ///
+    /// # Errors
+    /// The [`Reason`] why the token is refused without another verification.
+    pub(crate) fn known(&self, question: &Question<'_>) -> Result<Option<Verdict>, Reason> {
+        let Some(verdict) = self.verdicts.get(&question.digest) else {
+            return Ok(None);
+        };
+        // By the wall clock alone, a token would live longer when that clock is set back.
+        if !self.holds(verdict.freshness)? || verdict.is_over(question.started) {
+            self.verdicts.remove(&question.digest);
+            return Ok(None);
+        }
+        verdict.still_valid(question.now)?;
+        Ok(Some(verdict))
+    }
+
+    /// Verifies a token, and stores the verdict.
+    ///
+    /// # Errors
+    /// Why the token is refused, or why nobody can verify it now.
+    pub(crate) async fn verify(&self, question: &Question<'_>) -> Result<Verdict, Refusal> {
+        let verdict = match choose(&question.token, &self.issuers)? {
+            Choice::Jwt { token, issuer } => self.jwt(token, issuer)?.verify(question).await?,
+        };
+        self.verdicts.insert(question.digest, verdict.clone());
+        Ok(verdict)
+    }
+
+    /// Judges a token of an open stream again, without waiting: what it proves, and what that rests on. Nothing while nobody can decide.
+    ///
+    /// # Errors
+    /// The [`Reason`] why it is refused now.
+    pub(crate) fn judge_again(
+        &self,
+        token: &BearerToken<'_>,
+        now: UnixTime,
+    ) -> Result<(Option<Evidence>, Freshness), Reason> {
+        match choose(token, &self.issuers)? {
+            Choice::Jwt { token, issuer } => self.jwt(token, issuer)?.judge_again(now),
+        }
+    }
+
+    /// Whether both would give the same verdicts.
+    pub(crate) fn verify_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.verdicts, &other.verdicts)
+    }
+
+    /// Changes when what a verdict rests on changes.
+    pub(crate) fn changes(&self, freshness: Freshness) -> Option<watch::Receiver<()>> {
+        let Freshness::Keys { issuer, .. } = freshness;
+        let trusted = self.issuers.get(issuer);
+        trusted.map(|trusted| trusted.keys.changes())
+    }
+
+    /// Whether what a verdict rests on is still so.
+    ///
+    /// # Errors
+    /// The [`Reason`] why nobody can say.
+    pub(crate) fn holds(&self, freshness: Freshness) -> Result<bool, Reason> {
+        let Freshness::Keys { issuer, generation } = freshness;
+        let Some(trusted) = self.issuers.get(issuer) else {
+            return Ok(false);
+        };
+        let keys = trusted.keys.usable().ok_or(Reason::KeysUnavailable)?;
+        Ok(generation == Some(keys.generation()))
+    }
+
+    fn jwt<'a>(&'a self, token: Unverified<'a>, issuer: usize) -> Result<Jwt<'a>, Reason> {
+        let trusted = self.issuers.get(issuer).ok_or(Reason::WrongIssuer)?;
+        Ok(Jwt {
+            token,
+            issuer,
+            trusted,
+            audience: &self.audience,
+        })
+    }
+}
