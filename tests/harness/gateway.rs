@@ -1,6 +1,7 @@
 //! The gateway under test: the real binary with a configuration of its own, ready when the test receives it.
 
 pub mod config;
+pub mod key_file;
 pub mod metrics;
 pub mod replicas;
 

@@ -1,4 +1,4 @@
-//! What must never appear: JSON Web Tokens and registered secrets (`tests/attacks.md` 43, 44, 144).
+//! What must never appear: JSON Web Tokens, API keys and registered secrets (`tests/attacks.md` 43, 44, 144).
 
 use std::sync::Mutex;
 
@@ -18,7 +18,7 @@ pub fn secret(text: &str) -> String {
 
 /// The first leak in `text`, if there is one.
 pub fn find(text: &str) -> Option<String> {
-    jwt(text).or_else(|| {
+    jwt(text).or_else(|| api_key(text)).or_else(|| {
         let secrets = SECRETS.lock().expect("no holder panics");
         secrets
             .iter()
@@ -39,6 +39,15 @@ fn jwt(text: &str) -> Option<String> {
     })
 }
 
+/// An API key: `mgw_` and 36 characters of base 62.
+fn api_key(text: &str) -> Option<String> {
+    text.match_indices("mgw_").find_map(|(start, prefix)| {
+        let tail = text[start + prefix.len()..].bytes();
+        let length = tail.take_while(u8::is_ascii_alphanumeric).count();
+        (length >= 36).then(|| text[start..start + 12].to_owned())
+    })
+}
+
 /// Whether these characters encode text, as every JOSE header does: among thousands of sealed session ids some have an
 /// `eyJ` by chance.
 fn is_json(encoded: &str) -> bool {
@@ -55,6 +64,8 @@ mod tests {
         secret("canary-0123");
         assert!(find("authorization: Bearer eyJhbGciOiJFUzI1NiJ9.x.y").is_some());
         assert!(find("x canary-0123 y").is_some());
+        assert!(find("key mgw_0123456789ABCDEFGHIJKLMNOPQRST4PMbyp.").is_some());
+        assert!(find("mgw_ begins a key, mgw_0123456789 is none").is_none());
         assert!(find("v1.eyJ_____-_____7-_____random").is_none());
         assert!(find("eyJ is how JSON begins in base64").is_none());
     }

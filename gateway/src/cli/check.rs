@@ -1,5 +1,6 @@
 //! `check` reports all findings in a configuration. `schema` prints the JSON Schema of its keys for editors.
 
+mod api_keys;
 mod authorization_server;
 
 use std::{
@@ -75,7 +76,7 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
             destination(resource)
         )?;
         writeln!(out, "          metadata {}", metadata_url(config, resource))?;
-        writeln!(out, "          issuers  {}", resource.issuers.join(", "))?;
+        writeln!(out, "          issuers  {}", api_keys::vouching(resource))?;
         if !resource.scope_prefixes.is_empty() {
             let scopes = resource
                 .scope_prefixes
@@ -86,6 +87,7 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
     if let Some(server) = &config.authorization_server {
         authorization_server::write(server, out)?;
     }
+    api_keys::write(config, clock::now(), out)?;
     if let Some(rates) = &config.shared_rates {
         let store = authorization_server::address(&rates.store);
         writeln!(out, "rates     counted together in {store}")?;
@@ -104,6 +106,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         }
     }
     for warning in config.stores().filter_map(|store| store.warning()) {
+        writeln!(out, "warning   {warning}")?;
+    }
+    for warning in api_keys::warnings(config) {
         writeln!(out, "warning   {warning}")?;
     }
     Ok(())
@@ -198,6 +203,49 @@ resource  https://mcp.example.com/mcp -> http://127.0.0.1:9000/mcp
 issuer    corporate = https://login.example.com/
 ";
         assert_eq!((code, printed.as_str()), (0, expected));
+    }
+
+    #[test]
+    fn the_summary_counts_api_keys_and_warns_of_those_that_nobody_can_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = |name: &str, digit: &str, resources: &str, expires: &str| {
+            let digest = digit.repeat(64);
+            format!(
+                "{{\"name\":\"{name}\",\"sha256\":\"{digest}\",\"subject\":\"ci\",\"resources\":{resources},\"expires\":\"{expires}\"}}\n"
+            )
+        };
+        let keys = [
+            line("old", "1", "\"all\"", "2020-01-01T00:00:00Z"),
+            line(
+                "good",
+                "2",
+                "[\"/mcp\",\"https://mcp.example.com/mcp\"]",
+                "never",
+            ),
+            line("lost", "3", "[\"/mpc\"]", "never"),
+        ];
+        fs::write(directory.path().join("keys.jsonl"), keys.concat()).unwrap();
+        let text = VALID
+            .replace("'${ISSUER_OF_THIS_TEST}'", "https://login.example.com/")
+            .replace(
+                "issuers: [corporate]",
+                "issuers: [corporate]\n    api_keys: {}",
+            )
+            + "api_keys: { files: keys.jsonl }\n";
+        let file = directory.path().join("g.yaml");
+        fs::write(&file, text).unwrap();
+        let mut out = Vec::new();
+        check(&file, None, &mut out).unwrap();
+        let printed = String::from_utf8(out).unwrap();
+        let printed = printed.replace(&format!("{}/", directory.path().display()), "");
+        for expected in [
+            "          issuers  corporate, api-keys\n",
+            "api keys  3 in keys.jsonl (1 expired)\n",
+            "warning   API key lost is for /mpc, which is no resource that accepts API keys\n",
+        ] {
+            assert!(printed.contains(expected), "{printed}");
+        }
+        assert_eq!(printed.matches("warning").count(), 1, "{printed}");
     }
 
     #[test]

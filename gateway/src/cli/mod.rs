@@ -1,4 +1,4 @@
-//! The commands: `run`, `check`, `schema`, `hash-password`, `oauth`, `demo`.
+//! The commands: `run`, `check`, `schema`, `hash-password`, `key`, `oauth`, `demo`.
 //!
 //! Exit codes: 0 success; 1 the gateway cannot run, or `check --explain` shows a refused call; 2 invalid configuration or
 //! options.
@@ -9,8 +9,10 @@ mod demo;
 mod exit;
 mod explain;
 mod hash_password;
+mod key;
 mod oauth;
 mod start;
+mod table;
 
 use std::{
     io::{self, Write},
@@ -53,6 +55,9 @@ enum Command {
     Schema,
     /// Hash a password for the users file. Asks for it, or reads it from standard input.
     HashPassword,
+    /// Make, list and remove API keys in a key file. A running gateway follows its file.
+    #[command(subcommand)]
+    Key(key::Action),
     /// List and revoke clients and grants of the built-in authorization server of the running gateway.
     #[command(subcommand)]
     Oauth(oauth::Subject),
@@ -109,6 +114,7 @@ impl Arguments {
             )),
             Command::Schema => exit_code(check::write_schema(&mut out)),
             Command::HashPassword => exit_code(hash_password::run(&mut out, &mut errors)),
+            Command::Key(action) => exit_code(action.execute(clock::now(), &mut out, &mut errors)),
             Command::Oauth(subject) => exit_code(subject.execute(&mut out, &mut errors)),
             #[cfg(feature = "demo")]
             Command::Demo(options) => demo::demo(&options, &mut out, &mut errors),

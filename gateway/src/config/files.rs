@@ -45,7 +45,7 @@ const MAX_SECRET_BYTES: usize = 1024;
 const MAX_LOGO_BYTES: usize = 64 * 1024;
 
 /// Permission bits that let users other than owner and group write.
-const OTHERS_WRITE: u32 = 0o002;
+pub(super) const OTHERS_WRITE: u32 = 0o002;
 
 /// Permission bits that let users other than owner and group read or write. The group may read: Kubernetes mounts secrets
 /// with mode 0440 for the group of the pod (threat 148).

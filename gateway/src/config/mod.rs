@@ -8,6 +8,7 @@
 //!
 //! [`schema`] describes the keys for editors. Tests compare the declarations, the checks and `config/gateway.yaml`.
 
+pub mod api_keys;
 pub mod authorization_server;
 mod built_in;
 mod check;
@@ -40,6 +41,7 @@ pub use loading::{
     source::{Loaded, Reading, Source},
 };
 pub use model::*;
+pub(crate) use reading::unit;
 pub use reading::{
     environment::{Environment, EnvironmentError},
     finding::Finding,

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,6 +24,7 @@ use mcp_gateway_core::{
     rate::RateLimit,
     scope::ScopeSet,
     scope_prefix::ScopePrefixes,
+    token::api_key::ring::KeyRing,
 };
 use mcp_gateway_oauth::redirect_uri::OwnOrigin;
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub hosts: Vec<Authority>,
     /// The built-in authorization server, if any.
     pub authorization_server: Option<AuthorizationServer>,
+    /// API keys.
+    pub api_keys: ApiKeys,
     /// Authorization servers, by the name that resources use; the built-in one too.
     pub issuers: BTreeMap<String, Issuer>,
     /// How issuers are reached that do not say it themselves.
@@ -213,8 +217,10 @@ pub struct Resource {
     pub uri: String,
     /// The MCP server.
     pub upstream: Upstream,
-    /// Names of the issuers whose tokens are accepted; at least one.
+    /// Names of the issuers whose tokens are accepted; at least one where API keys are not accepted.
     pub issuers: Vec<String>,
+    /// How API keys are accepted; none where they are not.
+    pub api_keys: Option<AcceptedApiKeys>,
     /// Accepted `aud` values; at least one.
     pub audience: Vec<String>,
     /// `resource_name` of the metadata (RFC 9728 §2).
@@ -249,6 +255,22 @@ pub struct Resource {
     pub response_head: Duration,
     /// Accepted protocol versions; none where the upstream decides.
     pub supported: Option<Supported>,
+}
+
+/// API keys, and the files that list them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiKeys {
+    /// The key files; none without the section.
+    pub files: Vec<PathBuf>,
+    /// The keys in them.
+    pub ring: Arc<KeyRing>,
+}
+
+/// How a resource accepts API keys, beside `Authorization: Bearer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedApiKeys {
+    /// The header that has the key instead.
+    pub header: Option<HeaderName>,
 }
 
 /// An MCP server behind the gateway.

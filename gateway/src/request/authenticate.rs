@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
-    token::bearer::bearer,
+    token::api_key::presented::credential,
 };
 
 use super::exchange::{Exchange, Stop};
@@ -25,7 +25,9 @@ pub(crate) async fn authenticate(
 ) -> Result<Verdict, Stop> {
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
-    let token = bearer(headers, query, exchange.snapshot.limits.token_bytes)?;
+    let key_header = resource.verifiers.api_keys().header();
+    let limit = exchange.snapshot.limits.token_bytes;
+    let token = credential(headers, query, key_header, limit)?;
     let accounts = exchange.gateway.subject_accounts();
     let question = Question::new(token, (clock::now(), started), accounts);
     let verdict = verdict(&question, resource, exchange).await;

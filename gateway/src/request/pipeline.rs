@@ -70,9 +70,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     exchange.record.set_resource(&resource);
     exchange.resource = Some(resource.clone());
     let headers = &exchange.session.req_header().headers;
-    if let Some(option) = resource.upstream_headers.removed(headers) {
-        let detail =
-            format!("the Connection header names {option} (resources.upstream.pass_headers)");
+    if let Some(detail) = resource.removed_header(headers) {
         exchange.record.set_detail(detail);
         return Err(Reason::ConnectionOption.into());
     }

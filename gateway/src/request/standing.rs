@@ -21,7 +21,7 @@ use mcp_gateway_core::{
     },
     policy::DecisionSource,
     refusal::reason::Reason,
-    token::{bearer::bearer, evidence::grant::GrantId},
+    token::{api_key::presented::credential, evidence::grant::GrantId},
 };
 use tokio::sync::watch;
 
@@ -105,7 +105,8 @@ impl Standing {
             snapshots.mark_changed();
         }
         let sent = &exchange.session.req_header().headers;
-        let kept = [AUTHORIZATION, ORIGIN].into_iter();
+        let key_header = resource.verifiers.api_keys().header().cloned();
+        let kept = [AUTHORIZATION, ORIGIN].into_iter().chain(key_header);
         let kept = kept.filter_map(|name| Some((name.clone(), sent.get(name)?.clone())));
         Self {
             snapshots,
@@ -236,7 +237,9 @@ impl Standing {
         if is_verified {
             return Ok(());
         }
-        let token = bearer(&self.headers, None, snapshot.limits.token_bytes)?;
+        let key_header = resource.verifiers.api_keys().header();
+        let limit = snapshot.limits.token_bytes;
+        let token = credential(&self.headers, None, key_header, limit)?;
         let (evidence, freshness) = resource.verifiers.judge_again(&token, clock::now())?;
         self.freshness = freshness;
         let Some(evidence) = evidence else {

@@ -1,11 +1,12 @@
 //! A protected resource (RFC 9728): an MCP server behind the gateway, with everything that decides its requests.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, slice, sync::Arc, time::Duration};
 
+use http::HeaderMap;
 use mcp_gateway_core::{
     http::{
         authority::Authority,
-        path,
+        framing, path,
         query::{self, ClientQuery},
         resource_metadata::well_known_path,
     },
@@ -20,7 +21,7 @@ use crate::{
     config::{Config, EventIds, IdentityHeaders, RequestState, Resource},
     limits::rate_limiter,
     upstream::Upstream,
-    verify::{KeysByIssuer, TrustedIssuer, Verifiers},
+    verify::{ApiKeys, KeysByIssuer, TrustedIssuer, Verifiers},
 };
 
 /// One protected resource.
@@ -72,10 +73,12 @@ impl ProtectedResource {
             &config.timeouts,
             changed_files,
         );
+        let known_keys = previous.map(|previous| previous.verifiers.api_keys());
         let verifiers = Verifiers::reuse_or_new(
             previous.map(|previous| &previous.verifiers),
             TrustedIssuer::all_of(config, resource, keys),
             resource.audience.clone().into(),
+            ApiKeys::reuse_or_new(known_keys, config, resource),
             config.limits.verified_tokens,
         );
         let limiters = previous.map_or(&[][..], |previous| &previous.rate_limits);
@@ -110,6 +113,18 @@ impl ProtectedResource {
 }
 
 impl ProtectedResource {
+    /// Why `Connection` of a request names a header that must not be removed on the way, if it does.
+    pub(crate) fn removed_header(&self, client: &HeaderMap) -> Option<String> {
+        let detail =
+            |option: String, key: &str| format!("the Connection header names {option} ({key})");
+        if let Some(option) = self.upstream_headers.removed(client) {
+            return Some(detail(option, "resources.upstream.pass_headers"));
+        }
+        let header = self.verifiers.api_keys().header()?;
+        let option = framing::removed_field_among(client, slice::from_ref(header))?;
+        Some(detail(option, "resources.api_keys.header"))
+    }
+
     /// The writer of challenges to requests for this spelling of the path.
     pub(crate) fn challenger(&self, path: &str) -> &Challenger {
         match path == self.path {

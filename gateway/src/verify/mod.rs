@@ -1,8 +1,10 @@
 //! Verification of tokens: from a token to a [`Verdict`], by one verifier for each kind of token.
 //!
-//! [`Verifiers`] are those of one resource. [`choice`] finds the one that judges a token, [`jwt`] is the one for JWTs. A verdict says
+//! [`Verifiers`] are those of one resource. [`choice`] finds the one that judges a token, [`jwt`] is the one for JWTs,
+//! [`api_key`] the one for API keys. A verdict says
 //! what it rests on ([`Freshness`]); while that holds, the [`cache`] answers for the same token.
 
+mod api_key;
 mod cache;
 mod choice;
 mod jwt;
@@ -10,7 +12,7 @@ pub(crate) mod question;
 mod trusted_issuer;
 mod verdict;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
@@ -19,6 +21,7 @@ use mcp_gateway_core::{
 };
 use tokio::sync::watch;
 
+pub(crate) use api_key::ApiKeys;
 use cache::VerdictCache;
 use choice::{Choice, choose};
 use jwt::Jwt;
@@ -31,6 +34,7 @@ pub(crate) use verdict::{Freshness, Verdict};
 pub(crate) struct Verifiers {
     issuers: Arc<[TrustedIssuer]>,
     audience: Arc<[String]>,
+    api_keys: ApiKeys,
     verdicts: Arc<VerdictCache>,
 }
 
@@ -41,6 +45,7 @@ impl Verifiers {
         previous: Option<&Self>,
         issuers: Arc<[TrustedIssuer]>,
         audience: Arc<[String]>,
+        api_keys: ApiKeys,
         capacity: usize,
     ) -> Self {
         let previous = previous.map(|previous| &previous.verdicts);
@@ -48,7 +53,13 @@ impl Verifiers {
             verdicts: VerdictCache::reuse_or_new(previous, &issuers, &audience, capacity),
             issuers,
             audience,
+            api_keys,
         }
+    }
+
+    /// The API keys, as the resource accepts them.
+    pub(crate) const fn api_keys(&self) -> &ApiKeys {
+        &self.api_keys
     }
 
     /// The issuers of the resource.
@@ -85,6 +96,10 @@ impl Verifiers {
     pub(crate) async fn verify(&self, question: &Question<'_>) -> Result<Verdict, Refusal> {
         let verdict = match choose(&question.token, &self.issuers)? {
             Choice::Jwt { token, issuer } => self.jwt(token, issuer)?.verify(question).await?,
+            Choice::ApiKey(token) => {
+                let evidence = self.api_keys.judge(&token, question.now)?;
+                question.verdict(evidence, self.api_keys.freshness(), Duration::ZERO)
+            }
         };
         self.verdicts.insert(question.digest, verdict.clone());
         Ok(verdict)
@@ -101,6 +116,10 @@ impl Verifiers {
     ) -> Result<(Option<Evidence>, Freshness), Reason> {
         match choose(token, &self.issuers)? {
             Choice::Jwt { token, issuer } => self.jwt(token, issuer)?.judge_again(now),
+            Choice::ApiKey(token) => {
+                let evidence = self.api_keys.judge(&token, now)?;
+                Ok((Some(evidence), self.api_keys.freshness()))
+            }
         }
     }
 
@@ -111,7 +130,10 @@ impl Verifiers {
 
     /// Changes when what a verdict rests on changes.
     pub(crate) fn changes(&self, freshness: Freshness) -> Option<watch::Receiver<()>> {
-        let Freshness::Keys { issuer, .. } = freshness;
+        let Freshness::Keys { issuer, .. } = freshness else {
+            // The configuration is exchanged then.
+            return None;
+        };
         let trusted = self.issuers.get(issuer);
         trusted.map(|trusted| trusted.keys.changes())
     }
@@ -121,7 +143,9 @@ impl Verifiers {
     /// # Errors
     /// The [`Reason`] why nobody can say.
     pub(crate) fn holds(&self, freshness: Freshness) -> Result<bool, Reason> {
-        let Freshness::Keys { issuer, generation } = freshness;
+        let Freshness::Keys { issuer, generation } = freshness else {
+            return Ok(freshness == self.api_keys.freshness());
+        };
         let Some(trusted) = self.issuers.get(issuer) else {
             return Ok(false);
         };

@@ -19,6 +19,11 @@ pub(crate) enum Freshness {
         /// The generation of the issuer's keys that verified the token; none where no keys were available.
         generation: Option<u64>,
     },
+    /// The API keys, and how the resource accepts them.
+    ApiKeys {
+        /// Which of them, counted by their changes.
+        generation: u64,
+    },
 }
 
 /// The outcome of a verification.

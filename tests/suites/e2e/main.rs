@@ -25,6 +25,7 @@ mod transport {
 
 /// The caller: tokens and the keys they are verified with, discovery for a client without a token, and browser origins.
 mod authentication {
+    mod api_keys;
     mod challenge_and_metadata;
     mod cors_and_origin;
     mod fetching;

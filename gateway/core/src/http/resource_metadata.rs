@@ -10,7 +10,7 @@ pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 pub struct ResourceMetadata<'a> {
     /// The resource's URI, exactly as clients use it.
     pub resource: &'a str,
-    /// The issuers whose tokens are accepted.
+    /// The issuers whose tokens are accepted; none where callers have API keys only, and the member is then left out.
     pub authorization_servers: Vec<&'a str>,
     /// Scopes that a client may request. `offline_access` belongs to the authorization server and is left out.
     pub scopes_supported: Vec<&'a str>,
@@ -57,6 +57,7 @@ const OFFLINE_ACCESS: &str = "offline_access";
 #[derive(Serialize)]
 struct Document<'a> {
     resource: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     authorization_servers: &'a [&'a str],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
@@ -73,6 +74,15 @@ mod tests {
 
     fn text(metadata: &ResourceMetadata<'_>) -> String {
         String::from_utf8(metadata.to_json()).unwrap()
+    }
+
+    #[test]
+    fn a_resource_without_authorization_servers_names_none() {
+        let metadata = ResourceMetadata {
+            resource: "https://mcp.example.com/mcp",
+            ..ResourceMetadata::default()
+        };
+        assert!(!text(&metadata).contains("authorization_servers"));
     }
 
     #[test]

@@ -223,16 +223,16 @@ causes! {
         "Check what the identity provider writes into `tid`. Without `issuers.*.tenants`, `tid` is not compared."
     }
     WrongAudience {
-        "The token is for another audience."
+        "The token is for another audience, or the API key for other resources."
         "The client did not send the `resource` parameter (RFC 8707), or the provider ignores it and writes a client id or an API name into `aud`."
-        "The audiences found, and the accepted ones."
-        "Configure the provider to issue tokens for the resource URI. If it cannot: add the value that it writes to `resources[].audience`."
+        "The audiences found, and the accepted ones; for an API key its name and its resources."
+        "Configure the provider to issue tokens for the resource URI. If it cannot: add the value that it writes to `resources[].audience`. For an API key: make one for this resource."
     }
     Expired {
-        "`exp` has passed."
+        "`exp` has passed, or the API key has expired."
         "Ordinary: clients then use their refresh token. If it never stops: no refresh token, a clock that is wrong, or a token that was copied into a configuration file. Also for a call that still waited when its token expired."
         "`exp`, since when it has passed, and the allowed clock difference."
-        "Check the clocks (NTP). `issuers.*.clock_skew` allows a difference. `timeouts.max_after_expiry` says how long a call may continue after its token expired."
+        "Check the clocks (NTP). `issuers.*.clock_skew` allows a difference. `timeouts.max_after_expiry` says how long a call may continue after its token expired. For an API key: make another one."
     }
     TokenRevoked {
         "The token of `authorization_server` is not expired, but its grant has ended. Open listening streams of the grant end too."
@@ -263,6 +263,24 @@ causes! {
         "A subject claim with a long text, such as a distinguished name."
         "The claim or the header, its length, and the longest that is accepted."
         "Choose another claim in `issuers.*.subject_claim`, or switch the header off in `resources[].identity_headers`."
+    }
+    MalformedApiKey {
+        "It begins like an API key of the gateway (`mgw_`) and is none, or the header for API keys has something else."
+        "A key that was copied without its end, or with a typing error. A token of an issuer in the header for API keys."
+        "The number of characters, or that the checksum does not match. Nothing of the key."
+        "Copy the whole key: 40 characters. Nobody can see it a second time: if it is lost, make another one with `mcp-gateway key new`, and remove the old one."
+    }
+    UnknownApiKey {
+        "No key file has the API key."
+        "It was removed, or it was made for a file that this gateway does not read. The reload that would have read the file was rejected. An attack."
+        "The beginning of the key's SHA-256, as the key file writes it, and how many keys there are."
+        "Look for that digest in the files of `api_keys.files`. If it is there: look for `configuration reload rejected` in the log. Otherwise make a key with `mcp-gateway key new`."
+    }
+    ApiKeysNotAccepted {
+        "The resource does not accept API keys."
+        "A key sent to another resource than those it is for."
+        "That the resource does not accept them, and the name of the key if it is known."
+        "Send it to a resource that accepts API keys, or add `resources[].api_keys`."
     }
     KeysUnavailable {
         "The issuer's keys are unavailable, so no token can be verified. Never 401, because clients discard their tokens on 401."

@@ -21,6 +21,9 @@ const WORD_BEGIN: usize = 8;
 const TOKEN_BEGIN: &str = "eyJ";
 const TOKEN_BEGIN_END: char = 'J';
 
+/// The first characters of an API key of the gateway.
+const KEY_BEGIN: &str = "mgw_";
+
 /// A word that begins so and is at least this long is treated as a token, in characters.
 const TOKEN_PART: usize = 16;
 
@@ -76,8 +79,22 @@ pub fn escaped(text: &str) -> impl fmt::Display {
     fmt::from_fn(move |f| text.chars().try_for_each(|character| escape(f, character)))
 }
 
-/// The part of a value before the text of a JSON Web Token, with the first characters of that.
+/// The part of a value before the text of a JSON Web Token or an API key, with the first characters of that.
 pub fn before_token(value: &str) -> &str {
+    before_web_token(before_api_key(value))
+}
+
+fn before_api_key(value: &str) -> &str {
+    let is_key = |at: &usize| {
+        let rest = value.get(*at..).unwrap_or_default();
+        rest.bytes().take_while(u8::is_ascii_alphanumeric).count() >= TOKEN_PART
+    };
+    let begins = value.match_indices(KEY_BEGIN);
+    let mut begins = begins.map(|(at, begin)| at + begin.len());
+    begins.find(is_key).map_or(value, |at| head_to(value, at))
+}
+
+fn before_web_token(value: &str) -> &str {
     let is_token = |at: &usize| {
         let rest = value.get(*at..).unwrap_or_default();
         rest.bytes().take_while(|byte| is_base64url(*byte)).count() >= TOKEN_PART
@@ -170,6 +187,16 @@ mod tests {
         let token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
         assert_eq!(Found(&format!("a {token}")).to_string(), "`a eyJ`...");
         assert_eq!(Word(token).to_string(), "`eyJ`...");
+        let key = "mgw_0123456789ABCDEFGHIJKLMNOPQRST4PMbyp";
+        assert_eq!(Found(&format!("a {key}")).to_string(), "`a mgw_`...");
+        assert_eq!(
+            Found("mgw_and more text").to_string(),
+            "`mgw_and more text`"
+        );
+        assert_eq!(
+            Found(&format!("mgw_a {key} b")).to_string(),
+            "`mgw_a mgw_`..."
+        );
         let opaque = "0123456789".repeat(4);
         assert_eq!(Word(&opaque).to_string(), "`01234567`...");
         assert_eq!(Word("PROPFIND").to_string(), "`PROPFIND`");

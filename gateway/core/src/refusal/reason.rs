@@ -114,6 +114,14 @@ reasons! {
     /// The issuer's keys are unavailable. Never a 401: clients discard their tokens on 401.
     KeysUnavailable => fault("keys_unavailable", 503, "The issuer's keys are unavailable: the token cannot be verified. Try again later."),
 
+    // API keys.
+    /// It begins like an API key and is none: a character is missing, or the checksum is another.
+    MalformedApiKey => token("malformed_api_key", "The API key is malformed."),
+    /// No key file has it.
+    UnknownApiKey => token("unknown_api_key", "The API key is unknown."),
+    /// The resource does not accept API keys.
+    ApiKeysNotAccepted => token("api_keys_not_accepted", "API keys are not accepted here."),
+
     // The message: MCP transports, JSON-RPC.
     /// The body is over its limit.
     BodyTooLarge => plain("body_too_large", 413, "The request body is too large."),
@@ -468,6 +476,9 @@ mod tests {
             "lifetime_too_long",
             "sender_constrained",
             "unusable_subject",
+            "malformed_api_key",
+            "unknown_api_key",
+            "api_keys_not_accepted",
         ];
         assert_eq!(labels, expected);
     }

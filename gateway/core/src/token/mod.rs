@@ -8,11 +8,14 @@
 //!    [`evidence`]: who calls, what the token is bound to, and the grant that it comes from. [`claim_path`] finds a claim;
 //!    [`issuer_template`] is an issuer with many tenants.
 //!
+//! [`api_key`] are the credentials of machines and people without OAuth.
+//!
 //! An ID token, which says who signed in, is verified by [`id_token`]; [`claim_set`] are its claims.
 //!
 //! [`unproven`] reads claims without a signature, only for `check --explain`. [`self_test`](mod@self_test) runs once at start.
 
 pub mod algorithm;
+pub mod api_key;
 pub mod bearer;
 pub mod claim_path;
 pub mod claim_set;

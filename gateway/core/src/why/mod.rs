@@ -5,13 +5,15 @@
 //! [`Found`](crate::refusal::found::Found): truncated and escaped. No token, signature or argument is shown.
 //!
 //! * [`request`]: framing, target, host, origin, media type.
-//! * [`credentials`]: the `Authorization` header. [`token`]: the token in it, its header, claims and times. [`id_token`]: the token of a
+//! * [`credentials`]: the `Authorization` header. [`api_key`]: an API key there or elsewhere. [`token`]: a JWT, its header, claims and times. [`id_token`]: the token of a
 //!   provider with which somebody signs in.
 //! * [`message`]: the message, and the headers that mirror it.
 
+pub mod api_key;
 pub mod credentials;
 pub mod id_token;
 mod malformed;
 pub mod message;
 pub mod request;
+mod span;
 pub mod token;

@@ -5,11 +5,10 @@
 
 mod place;
 
-use std::time::Duration;
-
 pub use place::TokensOf;
 
 use super::malformed;
+use super::span::span;
 use crate::json::{self, Object};
 use crate::refusal::found::{Found, Listed, Word};
 use crate::refusal::reason::Reason;
@@ -465,18 +464,6 @@ fn date(claims: &Object<'_>, name: &str) -> Option<UnixTime> {
     let text = std::str::from_utf8(claims.get(name)?).ok()?;
     let seconds: f64 = text.parse().ok()?;
     Some(UnixTime::new(seconds as i64))
-}
-
-/// A duration for people: the two largest units.
-fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
 }
 
 #[cfg(test)]

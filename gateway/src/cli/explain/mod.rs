@@ -5,6 +5,7 @@
 
 mod output;
 mod question;
+mod vouching;
 
 use std::{
     fs::File,
@@ -23,21 +24,26 @@ use mcp_gateway_core::{
     refusal::reason::Reason,
     time::UnixTime,
     token::{
+        api_key::text::is_api_key,
         bearer::bearer,
         issuer_profile::IssuerProfile,
         jwt::Unverified,
         unproven::{self, Unproven},
     },
     why::{
+        api_key::{self, Asked},
         credentials,
         token::{self, Accepted, AcceptedIssuer, TokensOf},
     },
 };
 
-use self::question::QuestionError;
+use self::{
+    question::{MAX_FILE_BYTES, QuestionError, find_resource},
+    vouching::{Vouching, caller_of_key, profile_of_keys},
+};
 use super::exit::WRONG;
 use crate::{
-    config::{Config, Issuer, Resource},
+    config::{Config, Resource},
     snapshot, verify,
 };
 
@@ -64,7 +70,7 @@ pub(super) struct Question {
     /// File with the caller's token, or - for stdin. The signature is not verified.
     #[arg(long, value_name = "FILE", requires = "explain")]
     token_file: Option<PathBuf>,
-    /// Name of the issuer in the configuration. Required if there are several issuers and the claims have no iss.
+    /// Name of the issuer in the configuration, or api-keys. Required if there are several issuers and the claims have no iss.
     #[arg(long, value_name = "NAME", requires = "claims")]
     issuer: Option<String>,
     /// MCP method, such as tools/call.
@@ -97,8 +103,8 @@ enum Given<'q> {
 
 /// The caller, or why the token is refused.
 enum CallerFound<'a> {
-    /// The caller, and the issuer of its token.
-    Caller(&'a Issuer, Unproven),
+    /// The caller, and what vouches for it.
+    Caller(Vouching<'a>, Unproven),
     /// Why the token is refused.
     Refused(Reason),
 }
@@ -131,12 +137,12 @@ fn answer(
     stdin: &mut dyn Read,
     out: &mut dyn Write,
 ) -> Result<io::Result<u8>, QuestionError> {
-    let resource = question::find_resource(config, question.resource.as_deref())?;
+    let resource = find_resource(config, question.resource.as_deref())?;
     let operation = operation(question, config)?;
     let given = given(question, stdin)?;
     let found = |reason| found(&given, config, resource, reason, now);
-    let (issuer, unproven) = match find_caller(config, resource, question, now, &given)? {
-        CallerFound::Caller(issuer, unproven) => (issuer, unproven),
+    let (vouching, unproven) = match find_caller(config, resource, question, now, &given)? {
+        CallerFound::Caller(vouching, unproven) => (vouching, unproven),
         CallerFound::Refused(reason) => {
             let written = output::write_refused_token(resource, reason, found(reason), out);
             return Ok(written.map(|()| REFUSED));
@@ -161,7 +167,7 @@ fn answer(
     let is_allowed = explanation.decision.is_ok() && unproven.refusals.is_empty();
     let call = output::ExplainedCall {
         resource,
-        issuer,
+        vouching,
         unproven: &unproven,
         operation: &operation,
         explanation: &explanation,
@@ -219,6 +225,17 @@ fn find_caller<'a>(
         )
     };
     let named = unproven::issuer_of(claims).map_err(invalid)?;
+    if question::means_api_keys(resource, question.issuer.as_deref(), named.as_deref())? {
+        let profile = profile_of_keys(resource);
+        let unproven = unproven::of_claims(claims, &profile, &resource.audience, now);
+        return match unproven {
+            Ok(unproven) => Ok(CallerFound::Caller(Vouching::ApiKeys, unproven)),
+            Err(Reason::MissingClaim) => {
+                Err(QuestionError::NoSubject(profile.subject_claim.to_string()))
+            }
+            Err(reason) => Err(invalid(reason)),
+        };
+    }
     let (issuer, name) = question::find_issuer(
         config,
         resource,
@@ -233,7 +250,7 @@ fn find_caller<'a>(
     };
     let unproven = unproven::of_claims(claims, &profile, &resource.audience, now);
     match unproven {
-        Ok(unproven) => Ok(CallerFound::Caller(issuer, unproven)),
+        Ok(unproven) => Ok(CallerFound::Caller(Vouching::Issuer(issuer), unproven)),
         Err(Reason::MissingClaim) => {
             Err(QuestionError::NoSubject(issuer.subject_claim.to_string()))
         }
@@ -266,6 +283,14 @@ fn found(
     };
     match given {
         Given::Token(text) => credentials::found(&authorization(text), reason)
+            .or_else(|| {
+                let asked = Asked {
+                    ring: &config.api_keys.ring,
+                    path: &resource.path,
+                    now,
+                };
+                api_key::found(text, reason, &asked)
+            })
             .or_else(|| token::found(text, reason, &accepted)),
         Given::Claims(claims) => token::found_in_claims(claims.as_bytes(), reason, &accepted),
     }
@@ -298,25 +323,27 @@ fn caller_of_token<'a>(
         return Err(Reason::MalformedCredentials);
     }
     let token = bearer(&headers, None, config.limits.token_bytes)?;
+    if is_api_key(token.expose()) {
+        let unproven = caller_of_key(&token, config, resource, now)?;
+        return Ok(CallerFound::Caller(Vouching::ApiKeys, unproven));
+    }
     let token = Unverified::parse(&token)?;
     let mut trusted = question::trusted_issuers(config, resource);
     let named = trusted.find_map(|own| Some((own, own.named(token.issuer())?)));
     let (issuer, name) = named.ok_or(Reason::WrongIssuer)?;
     let profile = verify::profile(issuer, name, resource);
     let unproven = unproven::of_token(&token, &profile, &resource.audience, now)?;
-    Ok(CallerFound::Caller(issuer, unproven))
+    Ok(CallerFound::Caller(Vouching::Issuer(issuer), unproven))
 }
 
 /// The token from a file or from stdin, without the line end.
 fn read_token(file: &Path, stdin: &mut dyn Read) -> Result<String, QuestionError> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
-        stdin
-            .take(question::MAX_FILE_BYTES)
-            .read_to_string(&mut text)
+        stdin.take(MAX_FILE_BYTES).read_to_string(&mut text)
     } else {
         File::open(file).and_then(|opened| {
-            let mut opened = opened.take(question::MAX_FILE_BYTES);
+            let mut opened = opened.take(MAX_FILE_BYTES);
             opened.read_to_string(&mut text)
         })
     };

@@ -18,12 +18,13 @@ use mcp_gateway_core::{
     token::unproven::Unproven,
 };
 
-use crate::config::{Issuer, KeySource, Resource, methods};
+use super::vouching::Vouching;
+use crate::config::{Resource, methods};
 
 /// An explanation, and the call that it explains.
 pub(super) struct ExplainedCall<'a> {
     pub(super) resource: &'a Resource,
-    pub(super) issuer: &'a Issuer,
+    pub(super) vouching: Vouching<'a>,
     pub(super) unproven: &'a Unproven,
     pub(super) operation: &'a Operation<'a>,
     pub(super) explanation: &'a Explanation<'a>,
@@ -89,7 +90,7 @@ impl ExplainedCall<'_> {
         write_line(
             out,
             "issuer",
-            format_args!("{} = {}", self.issuer.name, principal.issuer),
+            format_args!("{} = {}", self.vouching.name(), principal.issuer),
         )?;
         write_line(out, "subject", visible(&principal.subject))?;
         write_line(
@@ -101,15 +102,12 @@ impl ExplainedCall<'_> {
                 .map_or_else(|| "none".into(), visible),
         )?;
         write_line(out, "scopes", scopes(&principal.scopes))?;
-        let grant = match self.issuer.keys {
-            KeySource::BuiltIn => ", whether its grant has ended",
-            KeySource::Discovery | KeySource::Uri(_) | KeySource::File(_) => "",
-        };
         write_line(
             out,
             "offline",
             format_args!(
-                "not checked: the token's signature{grant}, rate_limits, tasks, protocol_versions"
+                "not checked: {}rate_limits, tasks, protocol_versions",
+                self.vouching.not_checked()
             ),
         )
     }

@@ -7,6 +7,7 @@ use mcp_gateway_core::{
     json::{self, JsonLimits},
     mcp::{envelope::has_control, method::McpMethod, operation::Reference},
     refusal::{found::escaped, reason::Reason},
+    token::api_key::entry,
 };
 
 use crate::config::{
@@ -15,11 +16,11 @@ use crate::config::{
 };
 
 /// Bytes read from a token file at most.
-pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
+pub(in crate::cli) const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// What is wrong with the options of `check --explain`, and how to fix it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum QuestionError {
+pub(in crate::cli) enum QuestionError {
     #[error("there are several resources: add --resource with one of {0}")]
     WhichResource(String),
     #[error("unknown resource {0}: use one of {1}")]
@@ -63,7 +64,7 @@ pub(super) enum QuestionError {
 }
 
 /// The resource with this path or URI, its final slash aside unless there is one with exactly this one, or the only resource.
-pub(super) fn find_resource<'a>(
+pub(in crate::cli) fn find_resource<'a>(
     config: &'a Config,
     asked: Option<&str>,
 ) -> Result<&'a Resource, QuestionError> {
@@ -103,6 +104,23 @@ pub(super) fn trusted_issuers<'a>(
         .filter_map(|name| config.issuers.get(name))
 }
 
+/// Whether the claims stand for an API key: by `--issuer`, by `iss`, or because the resource has no issuer.
+pub(super) fn means_api_keys(
+    resource: &Resource,
+    name: Option<&str>,
+    iss: Option<&str>,
+) -> Result<bool, QuestionError> {
+    let is_keys = |text: &str| text == entry::ISSUER;
+    let named = name.or(iss);
+    let means = resource.api_keys.is_some() && named.map_or(resource.issuers.is_empty(), is_keys);
+    match (means, iss) {
+        (true, Some(iss)) if !is_keys(iss) => {
+            Err(QuestionError::TwoIssuers(entry::ISSUER.to_owned()))
+        }
+        _ => Ok(means),
+    }
+}
+
 /// The issuer of the claims, and its name in them: by its name in the configuration, by `iss`, or the only issuer.
 pub(super) fn find_issuer<'a>(
     config: &'a Config,
@@ -115,7 +133,11 @@ pub(super) fn find_issuer<'a>(
         .iter()
         .filter_map(|name| config.issuers.get(name))
         .collect();
-    let names = || join_names(trusted.iter().map(|issuer| issuer.name.as_str()));
+    let keys = resource.api_keys.as_ref().map(|_| entry::ISSUER);
+    let names = || {
+        let issuers = trusted.iter().map(|issuer| issuer.name.as_str());
+        join_names(issuers.chain(keys))
+    };
     let identifiers = || join_names(trusted.iter().flat_map(|issuer| all_names(issuer)));
     let found = match (name, iss, &*trusted) {
         (Some(name), _, _) => {

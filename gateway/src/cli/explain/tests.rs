@@ -536,3 +536,177 @@ resources: [{ path: /mcp, upstream: 'http://127.0.0.1:9000/mcp', scopes: { requi
     }
     assert_eq!(answered(r#"{"sub":"u:ana"}"#).0, REFUSED);
 }
+
+/// A configuration with API keys, and a key of `ci` for `/mcp` that expires at 2,000,000.
+fn explained_with_keys(typed: &[&str], stdin: &str) -> (u8, String) {
+    use mcp_gateway_core::token::api_key::text::ApiKey;
+
+    let folder = tempfile::tempdir().unwrap();
+    let digest = ApiKey::parse(&key()).unwrap().digest();
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let line = format!(
+        r#"{{"name":"build","sha256":"{digest}","subject":"ci","scopes":["read"],"resources":["/mcp"],"expires":"1970-01-24T03:33:20Z"}}"#
+    );
+    std::fs::write(folder.path().join("keys.jsonl"), line).unwrap();
+    let text = "\
+public_url: https://mcp.example.com
+listen: [{ address: '127.0.0.1:8080' }]
+api_keys: { files: keys.jsonl }
+issuers: { corporate: { issuer: 'https://login.example.com/' } }
+resources:
+  - path: /mcp
+    upstream: http://127.0.0.1:9000/mcp
+    api_keys: {}
+    policy:
+      default: deny
+      rules: [{ method: tools/call, name: deploy, clients: build, scopes: [read] }]
+  - path: /both
+    upstream: http://127.0.0.1:9001/mcp
+    issuers: [corporate]
+    api_keys: {}
+    policy: { default: allow }
+  - path: /tokens
+    upstream: http://127.0.0.1:9002/mcp
+    issuers: [corporate]
+    policy: { default: allow }
+";
+    let config = config::parse(text, folder.path(), &Environment::default()).unwrap();
+    let line = [
+        "check",
+        "--explain",
+        "--method",
+        "tools/call",
+        "--name",
+        "deploy",
+    ];
+    let question = Typed::try_parse_from(line.iter().chain(typed))
+        .unwrap()
+        .question;
+    let (mut out, mut errors) = (Vec::new(), Vec::new());
+    let (now, mut stdin) = (UnixTime::new(1_999_990), stdin.as_bytes());
+    let code = explain(&config, &question, now, &mut stdin, &mut out, &mut errors).unwrap();
+    out.extend(errors);
+    (code, String::from_utf8(out).unwrap())
+}
+
+fn key() -> String {
+    mcp_gateway_core::token::api_key::text::new_key(&[7; 64]).unwrap()
+}
+
+#[test]
+fn a_call_with_an_api_key_is_explained() {
+    let key = key();
+    let other = key.replace("mgw_7", "mgw_8");
+    let caller = "\
+issuer    api-keys = api-keys
+subject   ci
+client    build
+scopes    read
+offline   not checked: rate_limits, tasks, protocol_versions
+";
+    for (path, token, code, expected) in [
+        (
+            "/mcp",
+            &key,
+            ALLOWED,
+            &[caller, "rules[0]  decides: allows, requires read"][..],
+        ),
+        (
+            "/both",
+            &key,
+            REFUSED,
+            &[
+                "refused with 401 wrong_audience",
+                "key `build` is for `/mcp`; this resource: `/both`",
+            ],
+        ),
+        (
+            "/tokens",
+            &key,
+            REFUSED,
+            &[
+                "refused with 401 api_keys_not_accepted",
+                "key `build`; the resource has no api_keys",
+            ],
+        ),
+        (
+            "/mcp",
+            &other,
+            REFUSED,
+            &[
+                "refused with 401 malformed_api_key",
+                "the checksum of the API key does not match",
+            ],
+        ),
+    ] {
+        let typed = ["--resource", path, "--token-file", "-"];
+        let (found, printed) = explained_with_keys(&typed, token);
+        assert_eq!(found, code, "{printed}");
+        for text in expected {
+            assert!(printed.contains(text), "{text}\n{printed}");
+        }
+        assert!(!printed.contains(&token[4..]), "{printed}");
+    }
+}
+
+#[test]
+fn claims_can_stand_for_an_api_key() {
+    let claims = r#"{"sub":"ci","client_id":"build","scope":"read"}"#;
+    let named = r#"{"iss":"api-keys","sub":"ci","client_id":"build","scope":"read"}"#;
+    for (path, claims, more, code, expected) in [
+        (
+            "/mcp",
+            claims,
+            &[][..],
+            ALLOWED,
+            "issuer    api-keys = api-keys",
+        ),
+        (
+            "/both",
+            named,
+            &[],
+            ALLOWED,
+            "issuer    api-keys = api-keys",
+        ),
+        (
+            "/both",
+            claims,
+            &["--issuer", "api-keys"],
+            ALLOWED,
+            "issuer    api-keys = api-keys",
+        ),
+        (
+            "/both",
+            claims,
+            &[],
+            ALLOWED,
+            "issuer    corporate = https://login.example.com/",
+        ),
+        (
+            "/both",
+            named,
+            &["--issuer", "corporate"],
+            WRONG,
+            "--issuer corporate does not match iss",
+        ),
+        (
+            "/tokens",
+            claims,
+            &["--issuer", "api-keys"],
+            WRONG,
+            "api-keys is not an issuer of the resource",
+        ),
+        (
+            "/mcp",
+            "{}",
+            &[],
+            WRONG,
+            "--claims has no subject: add the claim sub",
+        ),
+    ] {
+        let typed = ["--resource", path, "--claims", claims];
+        let (found, printed) = explained_with_keys(&[&typed[..], more].concat(), "");
+        assert_eq!(found, code, "{path}: {printed}");
+        assert!(printed.contains(expected), "{expected}\n{printed}");
+    }
+}

@@ -10,7 +10,7 @@ use std::{
 
 use mcp_gateway_core::{
     similar,
-    token::{algorithm::Algorithm, claim_path::ClaimPath, jose::IGNORABLE},
+    token::{algorithm::Algorithm, api_key::entry, claim_path::ClaimPath, jose::IGNORABLE},
 };
 
 pub(super) use self::{claims::claim, names::refuse_no_issuer};
@@ -56,10 +56,10 @@ impl Issuers {
     }
 }
 
-/// The issuers; at least one is required without the built-in authorization server.
-pub(super) fn issuers(root: &Section<'_>, outbound: &Route, has_built_in: bool) -> Issuers {
-    let fix = "Add an issuer, such as issuers: { corporate: { issuer: https://login.example.com/ } }, or `authorization_server`";
-    let found = match has_built_in {
+/// The issuers; at least one is required where callers have nothing else.
+pub(super) fn issuers(root: &Section<'_>, outbound: &Route, may_be_none: bool) -> Issuers {
+    let fix = "Add an issuer, such as issuers: { corporate: { issuer: https://login.example.com/ } }, or `authorization_server`, or `api_keys`";
+    let found = match may_be_none {
         true => root.get("issuers"),
         false => root.required("issuers", fix),
     };
@@ -76,6 +76,12 @@ pub(super) fn issuers(root: &Section<'_>, outbound: &Route, has_built_in: bool) 
         if name == BUILT_IN {
             item.report(
                 format_args!("the name {BUILT_IN} is reserved for `authorization_server`"),
+                "Rename the issuer",
+            );
+        }
+        if name == entry::ISSUER {
+            item.report(
+                format_args!("the name {} is reserved for `api_keys`", entry::ISSUER),
                 "Rename the issuer",
             );
         }

@@ -3,6 +3,8 @@
 mod addresses;
 mod authorization_server;
 mod common;
+mod credentials;
+mod header_names;
 mod issuers;
 mod limits;
 mod listen;
@@ -36,7 +38,9 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let shared_rates = rate_limits::shared(&root);
     let outbound = outbound::outbound(root.section("outbound"));
     let server = authorization_server::authorization_server(&root, public_url.as_ref(), &outbound);
-    let mut issuers = issuers::issuers(&root, &outbound, server.is_some());
+    let api_keys = credentials::api_keys::api_keys(&root);
+    let may_be_none = server.is_some() || api_keys.is_some();
+    let mut issuers = issuers::issuers(&root, &outbound, may_be_none);
     if let Some(server) = &server {
         server.add_to(&mut issuers);
     }
@@ -45,6 +49,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         issuers: &issuers,
         listen: &listen,
         has_authorization_server: server.is_some(),
+        has_api_keys: api_keys.is_some(),
         response_head: timeouts.response_head,
     };
     let resources = resources::resources(&root, &surroundings);
@@ -56,6 +61,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         admin: admin?,
         hosts,
         authorization_server,
+        api_keys: api_keys.unwrap_or_default(),
         issuers: issuers.usable,
         outbound,
         resources,

@@ -6,12 +6,11 @@ use http::HeaderName;
 use mcp_gateway_core::{
     http::{
         authority::{Authority, Scheme},
-        forwarding::is_allowed_upstream,
         path::other_spelling,
     },
     mcp::{
         supported::{FIRST_MODERN, Supported, is_revision},
-        version::{Era, LEGACY},
+        version::LEGACY,
     },
     similar,
 };
@@ -19,6 +18,8 @@ use mcp_gateway_oauth::discovery::Endpoint;
 
 use super::{
     common::{quoted, without_repeats},
+    credentials::api_keys,
+    header_names,
     issuers::Issuers,
     listen,
     policy::{self, identities},
@@ -45,6 +46,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) listen: &'a [Listener],
     /// Whether the built-in authorization server answers at the public URL.
     pub(super) has_authorization_server: bool,
+    /// Whether there are key files.
+    pub(super) has_api_keys: bool,
     /// The default of `response_head`.
     pub(super) response_head: Duration,
 }
@@ -56,42 +59,7 @@ struct Candidate<'a> {
     shared_audience: bool,
 }
 
-/// Headers with a meaning in HTTP or for intermediaries, in addition to those that are allowed upstream. An identity header
-/// with such a name would replace the header or be mistaken for it.
-const TAKEN: &[&str] = &[
-    "accept-encoding",
-    "authorization",
-    "cache-control",
-    "connection",
-    "cookie",
-    "date",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "last-event-id",
-    "origin",
-    "range",
-    "referer",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-];
-
-/// Prefixes of such headers.
-const TAKEN_PREFIXES: [&str; 6] = [
-    "mcp-",
-    "content-",
-    "proxy-",
-    "if-",
-    "sec-",
-    "access-control-",
-];
+const IDENTITY_FIX: &str = "Use a name such as x-mcp-subject, or null to leave the header out";
 
 pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Resource> {
     let fix = "Add a resource with path, upstream, issuers and policy";
@@ -162,7 +130,11 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let (upstream, upstream_headers) = upstream
         .map(|item| upstream::upstream(&item, path.as_deref(), around.listen, &identity_headers))
         .unwrap_or_default();
-    let issuers = issuers(section, around);
+    let passed: Vec<_> = (upstream_headers.passed.iter())
+        .chain(identity_headers.names())
+        .collect();
+    let api_keys = api_keys::accepted(section, around.has_api_keys, &passed);
+    let issuers = issuers(section, around, api_keys.is_some());
     let audience = audience(section);
     let name = section.text("name");
     let documentation = section
@@ -172,7 +144,11 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .iter()
         .filter_map(|name| around.issuers.usable.get(name))
         .collect();
-    let policy = policy::policy(section, identities::Issuers { named: &named });
+    let vouching = identities::Issuers {
+        named: &named,
+        api_keys: api_keys.is_some(),
+    };
+    let policy = policy::policy(section, vouching);
     let rate_limits = rate_limits::rate_limits(section);
     let tasks = TASKS.read(section);
     let request_state = REQUEST_STATE.read(section);
@@ -199,6 +175,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         uri,
         upstream: upstream?,
         issuers,
+        api_keys,
         name,
         documentation,
         scopes_required: policy.required.clone(),
@@ -292,31 +269,33 @@ fn uri(public_url: &PublicUrl, host: Option<&Authority>, path: &str) -> String {
     }
 }
 
-fn issuers(section: &Section<'_>, around: &Surroundings<'_>) -> Vec<String> {
+fn issuers(section: &Section<'_>, around: &Surroundings<'_>, has_api_keys: bool) -> Vec<String> {
     let known = around.issuers;
     let fix = "Name an issuer, such as [corporate]";
     if around.has_authorization_server && section.get("issuers").is_none() {
         return vec![BUILT_IN.to_owned()];
     }
-    let listed = section
-        .required_list("issuers", fix)
-        .into_iter()
-        .filter_map(|item| {
-            let name = item.text()?;
-            if !known.names.contains(&name) {
-                let problem = format!("unknown issuer `{}`", quoted(&name));
-                if name == BUILT_IN {
-                    let fix = "Add the section, or name another issuer";
-                    item.report("needs `authorization_server`", fix);
-                    return None;
-                }
-                match similar::nearest(&name, known.names.iter().map(String::as_str)) {
-                    Some(near) => item.report(problem, did_you_mean(near)),
-                    None => item.report(problem, "Define it under `issuers`, or remove it here"),
-                }
+    let listed = match has_api_keys {
+        // A resource may have no issuer: its callers then have API keys.
+        true => section.list("issuers"),
+        false => section.required_list("issuers", fix),
+    };
+    let listed = listed.into_iter().filter_map(|item| {
+        let name = item.text()?;
+        if !known.names.contains(&name) {
+            let problem = format!("unknown issuer `{}`", quoted(&name));
+            if name == BUILT_IN {
+                let fix = "Add the section, or name another issuer";
+                item.report("needs `authorization_server`", fix);
+                return None;
             }
-            Some((item, name))
-        });
+            match similar::nearest(&name, known.names.iter().map(String::as_str)) {
+                Some(near) => item.report(problem, did_you_mean(near)),
+                None => item.report(problem, "Define it under `issuers`, or remove it here"),
+            }
+        }
+        Some((item, name))
+    });
     let listed: Vec<_> = listed.collect();
     for (index, (item, name)) in listed.iter().enumerate() {
         let mut before = listed.iter().take(index).filter(|(_, other)| other != name);
@@ -405,7 +384,7 @@ fn identity_headers(section: &Section<'_>) -> IdentityHeaders {
     let mut header = |key: &'static str, default: Option<HeaderName>| match section.raw(key) {
         Some(item) if item.is_null() => None,
         Some(item) => {
-            let name = identity_header(&item)?;
+            let name = header_names::own(&item, IDENTITY_FIX)?;
             if named.contains(&name) {
                 item.report(
                     "same header name as another identity header",
@@ -428,26 +407,6 @@ fn identity_headers(section: &Section<'_>) -> IdentityHeaders {
     };
     section.finish();
     headers
-}
-
-/// Underscores are refused: some servers read them as hyphens, and a client could then send the header under another name.
-fn identity_header(item: &Item<'_>) -> Option<HeaderName> {
-    let name = item.text()?.to_ascii_lowercase();
-    let fix = "Use a name such as x-mcp-subject, or null to leave the header out";
-    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        item.report(
-            "header name must have only letters, digits and hyphens",
-            fix,
-        );
-        return None;
-    }
-    if is_allowed_upstream(&name, Era::Modern)
-        || TAKEN.contains(&name.as_str())
-        || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    {
-        item.report("header name is reserved for another use", fix);
-    }
-    HeaderName::from_bytes(name.as_bytes()).ok()
 }
 
 fn refuse_same_path(earlier: &Candidate<'_>, later: &Candidate<'_>, around: &Surroundings<'_>) {

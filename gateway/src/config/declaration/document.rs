@@ -3,7 +3,9 @@
 use mcp_gateway_core::http::client_address::ForwardedHeader;
 
 use super::{
-    authorization_server, issuer,
+    authorization_server,
+    credentials::api_keys,
+    issuer,
     limits::Limits,
     listen,
     parts::{
@@ -81,7 +83,12 @@ pub(crate) fn document() -> Table {
             optional(
                 "issuers",
                 map(Kind::Table(issuer::issuer())),
-                "Authorization servers whose tokens are accepted, each with a name for use in resources. Required without authorization_server. The name built-in is reserved for that one.",
+                "Authorization servers whose tokens are accepted, each with a name for use in resources. Required without authorization_server and api_keys. The names built-in and api-keys are reserved for these.",
+            ),
+            optional(
+                "api_keys",
+                Kind::Table(api_keys::api_keys()),
+                "API keys for callers without OAuth. Resources accept them only where they say so. Without the section there are none.",
             ),
             optional(
                 "outbound",

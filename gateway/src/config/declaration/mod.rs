@@ -5,6 +5,7 @@
 //! tables, and a test compares `config/gateway.yaml` and the checks with them.
 
 pub(crate) mod authorization_server;
+pub(crate) mod credentials;
 pub(crate) mod document;
 pub(crate) mod identity_headers;
 pub(crate) mod issuer;

@@ -3,6 +3,7 @@
 use mcp_gateway_core::{http::query::ClientQuery, mcp::tasks::Tasks};
 
 use super::{
+    credentials::api_keys,
     identity_headers,
     parts::{
         key::{Kind, Table, defaulted, list, map, one_or_many, optional, required},
@@ -125,7 +126,12 @@ pub(super) fn resource() -> Table {
             optional(
                 "issuers",
                 list(Kind::Text),
-                "Names of the issuers whose tokens are accepted. built-in names the authorization_server. Required without that section; with it, the default is [built-in].",
+                "Names of the issuers whose tokens are accepted. built-in names the authorization_server. Required without that section and without api_keys; with the section, the default is [built-in].",
+            ),
+            optional(
+                "api_keys",
+                Kind::Table(api_keys::accepted()),
+                "Accept API keys, beside the tokens of issuers or instead of them: a mapping, {} for the defaults. Without it they get 401.",
             ),
             optional(
                 "audience",

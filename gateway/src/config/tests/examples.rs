@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 16] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -41,6 +41,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
         ],
     ),
     ("gateway.yaml", &[]),
+    ("api-keys.yaml", &[]),
     ("policy-examples.yaml", &[]),
     ("replicas.yaml", &[]),
     ("kubernetes.yaml", &[("SERVICE_ACCOUNT", "serviceaccount")]),
@@ -95,6 +96,9 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
 /// An example of another file than the configuration.
 const USERS: &str = "users.example.yaml";
 
+/// The same, of a key file.
+const KEYS: &str = "api-keys.example.jsonl";
+
 pub(super) fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../config")
@@ -117,6 +121,8 @@ fn files() -> Files {
     files.write("keys/upstream.key", "Bearer key\n", 0o600);
     files.folder("run", 0o700);
     files.write("users.yaml", &example(USERS), 0o600);
+    files.write("keys.jsonl", &example(KEYS), 0o644);
+    files.write("keys/api.jsonl", &example(KEYS), 0o640);
     files.write("keys/authorization.key", &"a5".repeat(32), 0o600);
     files.certificate("keys/provider.crt", "keys/provider.key");
     for secret in ["report", "reports", "machines", "store", "provider"] {
@@ -146,10 +152,10 @@ fn every_example_loads() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         // What somebody who tries the last example has there.
-        .filter(|name| !["state", "users.yaml"].contains(&name.as_str()))
+        .filter(|name| !["state", "users.yaml", "keys.jsonl"].contains(&name.as_str()))
         .collect();
     let mut expected: BTreeSet<_> = EXAMPLES.map(|(name, _)| name.to_owned()).into();
-    expected.insert(USERS.to_owned());
+    expected.extend([USERS, KEYS].map(str::to_owned));
     assert_eq!(present, expected);
 }
 

@@ -2,6 +2,10 @@
 
 mod addresses;
 mod authorization_server;
+/// Credentials other than tokens of issuers.
+mod credentials {
+    mod api_keys;
+}
 mod declarations;
 mod examples;
 mod files;

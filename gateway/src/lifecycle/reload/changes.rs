@@ -50,6 +50,7 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
             "authorization_server",
             old.authorization_server != new.authorization_server,
         ),
+        ("api_keys", old.api_keys != new.api_keys),
         ("issuers", issuers(old) != issuers(new)),
         ("outbound", old.outbound != new.outbound),
         ("resources", old.resources != new.resources),

@@ -12,8 +12,9 @@ use mcp_gateway_core::{
         reason::Reason,
     },
     seal::{SealedForm, Sealer},
-    token::bearer::bearer,
+    token::api_key::{presented::credential, text::is_api_key},
     why::{
+        api_key::{self, Asked},
         credentials, message, request,
         token::{self, Accepted, AcceptedIssuer, TokensOf},
     },
@@ -52,8 +53,13 @@ pub(crate) fn found(
         Reason::SessionUnknown | Reason::SessionMismatch => {
             Some(session(headers, exchange.snapshot.sealer(), reason))
         }
-        _ => credentials::found(headers, reason)
-            .or_else(|| token(headers, exchange.resource.as_ref()?, reason)),
+        _ => {
+            let resource = exchange.resource.as_ref();
+            resource
+                .and_then(|resource| in_key_header(headers, resource, reason))
+                .or_else(|| credentials::found(headers, reason))
+                .or_else(|| token(headers, resource?, reason))
+        }
     }
 }
 
@@ -63,7 +69,16 @@ pub(crate) fn token(
     resource: &ProtectedResource,
     reason: Reason,
 ) -> Option<String> {
-    let token = bearer(headers, None, usize::MAX).ok()?;
+    let keys = resource.verifiers.api_keys();
+    let token = credential(headers, None, keys.header(), usize::MAX).ok()?;
+    let asked = Asked {
+        ring: keys.ring(),
+        path: &resource.path,
+        now: clock::now(),
+    };
+    if is_api_key(token.expose()) {
+        return api_key::found(token.expose(), reason, &asked);
+    }
     let states: Vec<_> = resource
         .verifiers
         .issuers()
@@ -82,6 +97,16 @@ pub(crate) fn token(
         now: clock::now(),
     };
     token::found(token.expose(), reason, &accepted)
+}
+
+/// What was found where a resource accepts API keys in a header of their own.
+fn in_key_header(
+    headers: &HeaderMap,
+    resource: &ProtectedResource,
+    reason: Reason,
+) -> Option<String> {
+    let header = resource.verifiers.api_keys().header()?;
+    api_key::in_header(headers, header, reason)
 }
 
 /// What was found in a sealed value of the message: `requestState` or the id of a task.

@@ -3,6 +3,7 @@
 use mcp_gateway_core::{
     policy::{Callers, Identity},
     similar,
+    token::api_key::entry,
 };
 
 use crate::config::{
@@ -11,10 +12,38 @@ use crate::config::{
     reading::reader::{Item, Section, did_you_mean},
 };
 
-/// The issuers that a resource trusts.
+/// What vouches for the callers of a resource.
 #[derive(Clone, Copy)]
 pub(crate) struct Issuers<'a> {
+    /// The issuers that it trusts.
     pub(crate) named: &'a [&'a Issuer],
+    /// Whether it accepts API keys, whose callers rules name with an issuer of their own.
+    pub(crate) api_keys: bool,
+}
+
+/// One of them.
+enum Vouching<'a> {
+    Issuer(&'a Issuer),
+    ApiKeys,
+}
+
+impl<'a> Issuers<'a> {
+    fn all(&self) -> impl Iterator<Item = Vouching<'a>> {
+        let keys = self.api_keys.then_some(Vouching::ApiKeys);
+        self.named
+            .iter()
+            .map(|own| Vouching::Issuer(own))
+            .chain(keys)
+    }
+}
+
+impl Vouching<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Issuer(issuer) => &issuer.name,
+            Self::ApiKeys => entry::ISSUER,
+        }
+    }
 }
 
 /// Reads `principals` and `clients` of a rule.
@@ -50,18 +79,38 @@ fn identity(item: &Item<'_>, id: &'static str, issuers: &Issuers<'_>) -> Option<
         let value = value.and_then(|item| item.text());
         let tenant = section.get("tenant");
         section.finish();
-        return of_tenant(item, tenant.as_ref(), issuer?, &value?);
+        return identities_of(item, tenant.as_ref(), &issuer?, &value?);
     }
     let text = item.text()?;
-    match issuers.named {
-        [issuer] => of_tenant(item, None, issuer, &text),
+    let mut all = issuers.all();
+    match (all.next(), all.next()) {
+        (Some(only), None) => identities_of(item, None, &only, &text),
         // Without issuers there is a finding already.
-        [] => None,
-        _ => {
+        (None, _) => None,
+        (Some(_), Some(_)) => {
             item.report(
                 "must name the issuer, because the resource has several issuers",
                 format_args!("Write {{ issuer: NAME, {id}: {} }}", quoted(&text)),
             );
+            None
+        }
+    }
+}
+
+fn identities_of(
+    item: &Item<'_>,
+    tenant: Option<&Item<'_>>,
+    vouching: &Vouching<'_>,
+    id: &str,
+) -> Option<Vec<Identity>> {
+    match (vouching, tenant) {
+        (Vouching::Issuer(issuer), tenant) => of_tenant(item, tenant, issuer, id),
+        (Vouching::ApiKeys, None) => Some(vec![Identity {
+            issuer: entry::ISSUER.into(),
+            id: id.into(),
+        }]),
+        (Vouching::ApiKeys, Some(tenant)) => {
+            tenant.report("API keys have no tenant", "Remove it");
             None
         }
     }
@@ -103,17 +152,15 @@ fn of_tenant(
     Some(identities)
 }
 
-fn known<'a>(item: &Item<'_>, issuers: &Issuers<'a>) -> Option<&'a Issuer> {
+fn known<'a>(item: &Item<'_>, issuers: &Issuers<'a>) -> Option<Vouching<'a>> {
     let name = item.text()?;
-    let found = issuers.named.iter().find(|issuer| issuer.name == name);
-    if let Some(issuer) = found {
-        return Some(issuer);
+    let found = issuers.all().find(|own| own.name() == name);
+    if found.is_some() {
+        return found;
     }
     let problem = format!("unknown issuer `{}` for this resource", quoted(&name));
-    match similar::nearest(
-        &name,
-        issuers.named.iter().map(|issuer| issuer.name.as_str()),
-    ) {
+    let all: Vec<_> = issuers.all().collect();
+    match similar::nearest(&name, all.iter().map(Vouching::name)) {
         Some(near) => item.report(problem, did_you_mean(near)),
         None => item.report(
             problem,

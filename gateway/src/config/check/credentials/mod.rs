@@ -1,0 +1,3 @@
+//! Credentials other than tokens of issuers.
+
+pub(super) mod api_keys;

@@ -1,0 +1,3 @@
+//! Credentials other than tokens of issuers.
+
+pub(crate) mod api_keys;
