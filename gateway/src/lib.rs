@@ -21,6 +21,7 @@ mod authorization_server;
 pub mod cli;
 mod clock;
 pub mod config;
+mod decision;
 mod downstream;
 mod error_source;
 mod fetch;

@@ -69,7 +69,7 @@ struct Shared {
     seen: Mutex<Vec<Recorded>>,
     abandoned: AtomicUsize,
     forgiving: Mutex<bool>,
-    credentials: Mutex<Option<&'static str>>,
+    credentials: Mutex<Vec<&'static str>>,
 }
 
 /// A running recording upstream.
@@ -199,17 +199,26 @@ impl Upstream {
 
     /// For tests whose configuration gives the upstream this credential of its own. Tokens of callers are still looked for.
     pub fn has_credential(&self, value: &'static str) {
-        *self.shared.credentials.lock().expect("no holder panics") = Some(value);
+        self.shared
+            .credentials
+            .lock()
+            .expect("no holder panics")
+            .push(value);
     }
 
     fn check(&self) {
-        let own = *self.shared.credentials.lock().expect("no holder panics");
+        let own = self
+            .shared
+            .credentials
+            .lock()
+            .expect("no holder panics")
+            .clone();
         let bodies_too = !*self.shared.forgiving.lock().expect("no holder panics");
         for request in self.seen() {
             for name in ["authorization", "cookie", "proxy-authorization"] {
                 let found = request.headers.get(name);
                 assert!(
-                    found.is_none_or(|found| own.is_some_and(|own| found == own)),
+                    found.is_none_or(|found| own.iter().any(|own| found == own)),
                     "{name} reached the upstream: {request:?}"
                 );
             }

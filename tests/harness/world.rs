@@ -1,5 +1,6 @@
 //! The complete common case: a recording upstream, a gateway in front of it, and tokens that fit.
 
+pub mod decided;
 pub mod refusal;
 pub mod secure;
 

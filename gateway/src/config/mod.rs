@@ -30,6 +30,7 @@ pub use declaration::{
     authorization_server::{AuthorizationServerLimits, Registration, Signing},
     identity_headers::IdentityHeaders,
     limits::Limits,
+    policy::decision_point::DecisionPointSettings,
     process::{Audit, Level, Log, LogFormat, Reload, Shutdown},
     rate_limit::{SharedRateLimits, WithoutStore},
     resource::{EventIds, RequestState},

@@ -3,7 +3,7 @@
 //! independently. Sections with numbers and switches are declared in [`declaration`](super::declaration).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -35,6 +35,7 @@ use crate::config::{
         document::FORWARDED_HEADER,
         identity_headers::IdentityHeaders,
         limits::Limits,
+        policy::decision_point::DecisionPointSettings,
         process::{Audit, Log, Reload, Shutdown},
         rate_limit::SharedRateLimits,
         resource::{EventIds, RequestState},
@@ -62,6 +63,8 @@ pub struct Config {
     pub issuers: BTreeMap<String, Issuer>,
     /// How issuers are reached that do not say it themselves.
     pub outbound: Route,
+    /// Decision points, by the name that resources use.
+    pub decision_points: BTreeMap<String, DecisionPoint>,
     /// The protected resources; at least one.
     pub resources: Vec<Resource>,
     /// Allowed browser origins in addition to that of the public URL.
@@ -237,6 +240,8 @@ pub struct Resource {
     pub scope_prefixes: ScopePrefixes,
     /// Which calls are allowed.
     pub policy: Policy,
+    /// The decision point that is asked about calls that the policy permits.
+    pub decision_point: Option<String>,
     /// Rate limits. A call must be within each of them.
     pub rate_limits: Vec<RateLimit>,
     /// How task ids are handled.
@@ -271,6 +276,40 @@ pub struct ApiKeys {
 pub struct AcceptedApiKeys {
     /// The header that has the key instead.
     pub header: Option<HeaderName>,
+}
+
+/// A decision point: somebody who decides about calls that a policy permits (OpenID AuthZEN).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionPoint {
+    /// The name that resources use.
+    pub name: String,
+    /// Its URL, without a final slash.
+    pub url: String,
+    /// How the gateway authenticates there.
+    pub proof: DecisionPointProof,
+    /// CA certificates for reaching it, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How it is reached.
+    pub route: Route,
+    /// Claims that it is told.
+    pub claims: BTreeSet<String>,
+    /// Arguments that it is told.
+    pub arguments: BTreeSet<String>,
+    /// Whether it is told the address of the client.
+    pub client_address: bool,
+    /// How it is asked.
+    pub settings: DecisionPointSettings,
+}
+
+/// How the gateway authenticates at a decision point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecisionPointProof {
+    /// It does not.
+    None,
+    /// With the bearer token in this file.
+    Bearer(PathBuf),
+    /// With user name and password in this file.
+    Basic(PathBuf),
 }
 
 /// An MCP server behind the gateway.

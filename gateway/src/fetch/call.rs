@@ -1,18 +1,27 @@
-//! A request to a service that the operator named, and its answer: a form for a token endpoint, or a question with an access token.
+//! A request to a service that the operator named, and its answer: a form for a token endpoint, a JSON document, or a question with an
+//! access token.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 
-/// The media type of forms.
-pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+/// The media types of what is posted.
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 
 /// A request. `Debug` shows nothing of it: all of it may be secret.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
     /// `Authorization`.
     pub(super) authorization: Option<HeaderValue>,
-    /// The form that is posted; without one, it is a `GET`.
-    pub(super) form: Option<Bytes>,
+    /// What is posted; without it, it is a `GET`.
+    pub(super) posted: Option<Posted>,
+}
+
+/// What is posted.
+#[derive(Clone)]
+pub(super) struct Posted {
+    pub(super) media_type: &'static str,
+    pub(super) body: Bytes,
 }
 
 /// An answer.
@@ -28,20 +37,33 @@ impl Outgoing {
     pub(crate) const fn get(authorization: Option<HeaderValue>) -> Self {
         Self {
             authorization,
-            form: None,
+            posted: None,
         }
     }
 
     /// `POST` of a form with this `Authorization`.
     pub(crate) fn post(form: String, authorization: Option<HeaderValue>) -> Self {
+        Self::posting(FORM, form.into(), authorization)
+    }
+
+    /// `POST` of a JSON document with this `Authorization`.
+    pub(crate) fn post_json(document: Vec<u8>, authorization: Option<HeaderValue>) -> Self {
+        Self::posting(JSON, document.into(), authorization)
+    }
+
+    const fn posting(
+        media_type: &'static str,
+        body: Bytes,
+        authorization: Option<HeaderValue>,
+    ) -> Self {
         Self {
             authorization,
-            form: Some(form.into()),
+            posted: Some(Posted { media_type, body }),
         }
     }
 
     pub(super) fn method(&self) -> Method {
-        match self.form {
+        match self.posted {
             Some(_) => Method::POST,
             None => Method::GET,
         }

@@ -13,7 +13,7 @@ use reqwest::{Certificate, Client, Url, redirect};
 
 use super::{
     bearer::Bearer,
-    call::{Answered, FORM, Outgoing},
+    call::{Answered, Outgoing},
     environment::proxy_variable,
     error::{FetchError, Via},
     http1::AGENT,
@@ -47,29 +47,35 @@ impl Fetcher {
     /// A CA file cannot be used.
     pub(crate) fn new(issuer: &Issuer, settings: Jwks) -> Result<Self, FetchError> {
         let ca_file = issuer.ca_file.as_deref();
-        let mut builder = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .user_agent(AGENT)
-            .pool_max_idle_per_host(1);
-        if let Some(path) = ca_file {
-            builder = builder.tls_certs_only(authorities(path)?);
-        }
-        let direct = builder
-            .build()
-            .map_err(|error| FetchError::Authority(root_cause(&error)))?;
-        let proxy = match &issuer.route {
-            Route::Proxy(proxy) => Some(ProxyClient::new(proxy, ca_file)?),
-            Route::Unset | Route::Direct => None,
-        };
         Ok(Self {
-            direct,
-            proxy,
+            direct: direct(ca_file, 1)?,
+            proxy: proxy(&issuer.route, ca_file)?,
             is_unset: issuer.route == Route::Unset,
             bearer: Bearer::of(issuer),
             deadline: settings.fetch,
             max_bytes: settings.bytes,
             allow_http: issuer.allow_http,
+        })
+    }
+
+    /// A client for a service that is called often, with at most so many idle connections.
+    ///
+    /// # Errors
+    /// A CA file cannot be used.
+    pub(crate) fn of_service(
+        (ca_file, route): (Option<&Path>, &Route),
+        idle_connections: usize,
+        deadline: Duration,
+        max_bytes: usize,
+    ) -> Result<Self, FetchError> {
+        Ok(Self {
+            direct: direct(ca_file, idle_connections)?,
+            proxy: proxy(route, ca_file)?,
+            is_unset: *route == Route::Unset,
+            bearer: None,
+            deadline,
+            max_bytes,
+            allow_http: false,
         })
     }
 
@@ -186,8 +192,10 @@ impl Fetcher {
         if let Some(value) = &call.authorization {
             request = request.header(AUTHORIZATION, value);
         }
-        if let Some(form) = &call.form {
-            request = request.header(CONTENT_TYPE, FORM).body(form.clone());
+        if let Some(posted) = &call.posted {
+            request = request
+                .header(CONTENT_TYPE, posted.media_type)
+                .body(posted.body.clone());
         }
         let answer = request.send().await;
         let answer = answer.map_err(|error| FetchError::Connection {
@@ -249,6 +257,28 @@ async fn send_through(
 ) -> Result<Answer, FetchError> {
     let answer = proxy.send(url, call).await?;
     Ok(answer.map(|body| body.map_err(|error| root_cause(&error)).boxed_unsync()))
+}
+
+/// A client that trusts the system's CA certificates, or only those in the file.
+fn direct(ca_file: Option<&Path>, idle_connections: usize) -> Result<Client, FetchError> {
+    let mut builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .user_agent(AGENT)
+        .pool_max_idle_per_host(idle_connections);
+    if let Some(path) = ca_file {
+        builder = builder.tls_certs_only(authorities(path)?);
+    }
+    builder
+        .build()
+        .map_err(|error| FetchError::Authority(root_cause(&error)))
+}
+
+fn proxy(route: &Route, ca_file: Option<&Path>) -> Result<Option<ProxyClient>, FetchError> {
+    match route {
+        Route::Proxy(proxy) => ProxyClient::new(proxy, ca_file).map(Some),
+        Route::Unset | Route::Direct => Ok(None),
+    }
 }
 
 fn authorities(path: &Path) -> Result<Vec<Certificate>, FetchError> {

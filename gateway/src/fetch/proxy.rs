@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
-    call::{FORM, Outgoing},
+    call::Outgoing,
     error::{FetchError, Via},
     http1::{AGENT, Sender, bare, handshake, secured, system_roots, tls},
 };
@@ -233,11 +233,12 @@ fn request(target: &str, url: &Url, call: &Outgoing) -> Result<Request<Full<Byte
     if let Some(value) = &call.authorization {
         request = request.header(AUTHORIZATION, value);
     }
-    if call.form.is_some() {
-        request = request.header(CONTENT_TYPE, FORM);
+    if let Some(posted) = &call.posted {
+        request = request.header(CONTENT_TYPE, posted.media_type);
     }
+    let body = call.posted.as_ref().map(|posted| posted.body.clone());
     request
-        .body(Full::new(call.form.clone().unwrap_or_default()))
+        .body(Full::new(body.unwrap_or_default()))
         .map_err(|error| unfit(error.to_string()))
 }
 

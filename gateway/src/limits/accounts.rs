@@ -33,6 +33,8 @@ pub(crate) struct Account<K: Eq + Hash> {
     pub(super) listening_streams: AtomicUsize,
     /// Bytes of bodies in memory.
     pub(super) body_bytes: AtomicUsize,
+    /// Questions to decision points in flight.
+    pub(super) questions: AtomicUsize,
 }
 
 impl<K: Eq + Hash> Default for Accounts<K> {
@@ -54,6 +56,7 @@ impl<K: Eq + Hash + Clone> Accounts<K> {
             calls: AtomicUsize::new(0),
             listening_streams: AtomicUsize::new(0),
             body_bytes: AtomicUsize::new(0),
+            questions: AtomicUsize::new(0),
         });
         accounts.insert(holder, Arc::downgrade(&account));
         account

@@ -1,13 +1,16 @@
 //! Phase 5: may this caller make this call, within the rate limits?
 //!
-//! The policy returns a [`Permit`], without which nothing is forwarded. Rate limits count only permitted calls.
+//! The policy returns a [`Permit`], without which nothing is forwarded; where the resource has a decision point, only after that said
+//! yes. Rate limits count only permitted calls.
+
+mod decision_point;
 
 use std::slice;
 
 use mcp_gateway_core::{
     cel::RequestFacts,
     mcp::{message::Message, method::McpMethod},
-    policy::{Caller, permit::Permit},
+    policy::{Caller, decision_point::asking::Permitted, permit::Permit},
     rate::Limiter,
     refusal::{Refusal, reason::Reason},
 };
@@ -20,18 +23,24 @@ use crate::{
     verify::Verdict,
 };
 
-/// Checks the resource's policy, then its rate limits.
+/// Checks the resource's policy, asks its decision point, then checks its rate limits.
 ///
 /// # Errors
-/// The refusal of either one; its cause is in the record.
-pub(crate) fn authorize(
+/// The refusal of one of them; its cause is in the record.
+pub(crate) async fn authorize(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
     verdict: &Verdict,
     message: &Message,
     admitted: &Admitted,
 ) -> Result<Permit, Refusal> {
-    let permit = ask_policy(exchange, resource, verdict, message, admitted)?;
+    let permit = match ask_policy(exchange, resource, verdict, message, admitted)? {
+        Permitted::Now(permit) => permit,
+        Permitted::If(asking) => {
+            let point = resource.decision_point.as_ref().ok_or(Reason::Internal)?;
+            decision_point::decide(exchange, point, asking).await?
+        }
+    };
     if let Err(refusal) = count_call(exchange, resource, &permit, message) {
         let limits = reached(exchange, resource, &permit, message, &refusal);
         exchange.record.set_detail(limits);
@@ -47,7 +56,7 @@ fn ask_policy(
     verdict: &Verdict,
     message: &Message,
     admitted: &Admitted,
-) -> Result<Permit, Refusal> {
+) -> Result<Permitted, Refusal> {
     let caller = Caller {
         principal: &verdict.evidence.principal,
         claims: &verdict.evidence.claims,
@@ -72,6 +81,8 @@ fn ask_policy(
         exchange.record.set_detail(fault.to_string());
     } else if let Some(fault) = &outcome.unreadable {
         exchange.record.set_unreadable_argument(outcome.by, fault);
+    } else if let Some(fault) = &outcome.question {
+        exchange.record.set_detail(fault.to_string());
     } else if let Err(refusal) = &outcome.decision {
         let read_as = outcome.read_as.as_deref();
         (exchange.record).set_denial(outcome.by, refusal, read_as, outcome.unmet);

@@ -100,7 +100,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     audit::expect_decision(exchange.record, exchange.gateway, &message);
 
     // 5 authorize
-    let permit = authorize::authorize(exchange, &resource, &verdict, &message, &admitted)?;
+    let permit = authorize::authorize(exchange, &resource, &verdict, &message, &admitted).await?;
     if let Some(rates) = exchange.gateway.shared_rates() {
         let counted = authorize::count_together(exchange, rates, &resource, &permit, &message);
         // Boxed: most gateways count for themselves, and their calls are not to carry this.

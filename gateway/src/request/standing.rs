@@ -1,10 +1,12 @@
 //! Whether the caller of an open listening stream may still listen.
 //!
 //! A stream is judged again when the configuration is exchanged, when its issuer has withdrawn or changed a key, and when a grant
-//! has ended: would
+//! has ended; its decision point is asked again from time to time ([`decision_point`]): would
 //! the request that opened it be permitted now? The token is verified again if its verification could differ, then the
 //! policy in use decides about the same call. A stream that is still permitted does not notice. While keys are unavailable,
 //! nothing is decided about the token: the next fetch does. A stream of a resource that was removed continues.
+
+mod decision_point;
 
 use std::{fmt, sync::Arc};
 
@@ -19,11 +21,13 @@ use mcp_gateway_core::{
         message::{Message, MethodName},
         operation::{Operation, Reference},
     },
-    policy::DecisionSource,
+    policy::{DecisionSource, decision_point::asking::Permitted},
     refusal::reason::Reason,
     token::{api_key::presented::credential, evidence::grant::GrantId},
 };
 use tokio::sync::watch;
+
+use decision_point::{PointReason, PointStanding};
 
 use super::{admit::Admitted, exchange::Exchange, record::why, viewer::Viewer};
 use crate::{
@@ -40,6 +44,8 @@ pub(crate) enum Lost {
     Refused(Reason),
     /// The policy would refuse it now, and what of it decides.
     Denied(Reason, DecisionSource),
+    /// The decision point says no now, or nothing any more.
+    Point(Reason),
     /// The token names another caller now.
     Caller,
     /// What the caller sees of the events is configured differently now.
@@ -59,6 +65,13 @@ impl fmt::Display for Lost {
                     by => write!(f, "would be refused now: {label} (policy.{by})"),
                 }
             }
+            Self::Point(reason) => {
+                let label = reason.label();
+                write!(
+                    f,
+                    "would be refused now: {label} (resources.decision_point)"
+                )
+            }
             Self::Caller => f.write_str("the token names another caller now"),
             Self::Events => f.write_str("lists or task ids are edited differently now"),
         }
@@ -68,6 +81,12 @@ impl fmt::Display for Lost {
 impl From<Reason> for Lost {
     fn from(reason: Reason) -> Self {
         Self::Refused(reason)
+    }
+}
+
+impl From<PointReason> for Lost {
+    fn from(PointReason(reason): PointReason) -> Self {
+        Self::Point(reason)
     }
 }
 
@@ -87,6 +106,7 @@ pub(crate) struct Standing {
     /// Its token and its origin, as the client sent them.
     headers: HeaderMap,
     call: Call,
+    point: PointStanding,
     lost: Option<Lost>,
 }
 
@@ -119,6 +139,7 @@ impl Standing {
             host: admitted.host.clone(),
             headers: kept.collect(),
             call: Call::of(message),
+            point: PointStanding::new(exchange.account.clone(), resource.decision_point.as_ref()),
             lost: None,
         }
     }
@@ -142,7 +163,10 @@ impl Standing {
                 }
             };
             let Self {
-                snapshots, revoked, ..
+                snapshots,
+                revoked,
+                point,
+                ..
             } = self;
             let revoked = async {
                 match revoked {
@@ -155,7 +179,7 @@ impl Standing {
                 Ok(()) = snapshots.changed() => snapshots.mark_changed(),
                 true = changed => {}
                 true = revoked => {}
-                else => return,
+                () = point.changed() => {}
             }
         }
     }
@@ -177,7 +201,7 @@ impl Standing {
                 let now = snapshot.resource(&self.host, &self.viewer.path);
                 why::token(&self.headers, now.unwrap_or(&self.resource), reason)
             }
-            Lost::Denied(..) | Lost::Caller | Lost::Events => None,
+            Lost::Denied(..) | Lost::Point(_) | Lost::Caller | Lost::Events => None,
         };
         Some(match found {
             Some(found) => format!("{lost}: {found}"),
@@ -201,7 +225,27 @@ impl Standing {
             let resource = self.resource.clone();
             return self.judge(&snapshot, &resource);
         }
-        Ok(())
+        self.judge_by_point()
+    }
+
+    /// Takes up what the decision point says, and asks it when it is time.
+    fn judge_by_point(&mut self) -> Result<(), Lost> {
+        let Self {
+            resource,
+            viewer,
+            call,
+            point,
+            ..
+        } = self;
+        let ask = || {
+            let judged = (resource.policy).authorize(&viewer.caller(), &call.operation());
+            match judged.decision {
+                Ok(Permitted::If(asking)) => Ok(Some(asking)),
+                Ok(Permitted::Now(_)) => Ok(None),
+                Err(refusal) => Err(Lost::Denied(refusal.reason, judged.by)),
+            }
+        };
+        point.judge(resource.decision_point.as_ref(), ask)
     }
 
     /// Judges the request that opened the stream as if it arrived now.
@@ -221,7 +265,10 @@ impl Standing {
         self.resource = resource.clone();
         let judged = (resource.policy).authorize(&self.viewer.caller(), &self.call.operation());
         match judged.decision {
-            Ok(_permit) => Ok(()),
+            Ok(_permit) => {
+                self.point.start_anew(resource.decision_point.as_ref());
+                Ok(())
+            }
             Err(refusal) => Err(Lost::Denied(refusal.reason, judged.by)),
         }
     }

@@ -7,8 +7,8 @@ use mcp_gateway_core::seal::SealingKeyError;
 use thiserror::Error;
 
 use crate::{
-    authorization_server::ServerError, config::files::FileError, fetch::error::FetchError,
-    upstream::UpstreamError,
+    authorization_server::ServerError, config::files::FileError, decision::point::PointError,
+    fetch::error::FetchError, upstream::UpstreamError,
 };
 
 /// A file cannot be used any more since the configuration was checked, or the system has no randomness for a key.
@@ -24,6 +24,8 @@ pub(crate) enum SnapshotError {
         path: PathBuf,
         error: FileError,
     },
+    #[error("decision point {name} (decision_points): {error}")]
+    DecisionPoint { name: String, error: PointError },
     #[error("the session key {} (sessions.key_files) {error}", path.display())]
     SessionKey { path: PathBuf, error: FileError },
     #[error("the authorization server (authorization_server): {0}")]

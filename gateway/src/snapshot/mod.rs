@@ -8,6 +8,7 @@
 //! reused (`reuse_or_new`).
 
 mod configured_sealer;
+mod decision_points;
 mod error;
 mod protected_resource;
 mod upstream_headers;
@@ -49,6 +50,7 @@ use crate::{
     verify::{KeysByIssuer, keys_by_issuer},
 };
 use configured_sealer::ConfiguredSealer;
+use decision_points::PointsByName;
 pub(crate) use error::SnapshotError;
 pub(crate) use protected_resource::{ProtectedResource, challenger};
 
@@ -72,6 +74,7 @@ pub(crate) struct Snapshot {
     pub(crate) shutdown: Shutdown,
     pub(crate) json: JsonLimits,
     pub(crate) keys: KeysByIssuer,
+    decision_points: PointsByName,
     /// How often each principal may open a legacy session.
     pub(crate) initializations: Limiter,
     /// How the store of rate limits is asked that several gateways share.
@@ -98,11 +101,18 @@ impl Snapshot {
         let keys = keys_by_issuer(config, metrics, previous_keys, changed_files)
             .map_err(|(name, error)| SnapshotError::Issuer { name, error })?;
         let authorization_server = authorization_server(config, previous, &keys)?;
+        let points = decision_points::by_name(
+            config,
+            metrics,
+            previous.map(|previous| &previous.decision_points),
+            changed_files,
+        )?;
         let mut resources: HashMap<String, Vec<Arc<ProtectedResource>>> = HashMap::new();
         for resource in &config.resources {
             let previous = previous.and_then(|previous| previous.resource_configured_at(resource));
+            let parts = (&keys, &points);
             let protected =
-                ProtectedResource::build(config, resource, &keys, previous, changed_files)?;
+                ProtectedResource::build(config, resource, parts, previous, changed_files)?;
             resources
                 .entry(resource.path.clone())
                 .or_default()
@@ -135,6 +145,7 @@ impl Snapshot {
                 &config.sessions.key_files,
             )?,
             keys,
+            decision_points: points,
             initializations: rate_limiter::reuse_or_new(
                 limiter.map_or(&[], slice::from_ref),
                 &initializations(&config.limits),
@@ -269,7 +280,11 @@ fn limits(config: &Config, previous: Option<&Snapshot>) -> Limits {
 /// What the descriptors suffice for.
 fn capacity(config: &Config, limits: &Limits) -> Capacity {
     let openers = (config.listen.len(), config.kept_issuers().count());
-    Capacity::divide(descriptors::granted(), openers, limits)
+    let points = config.decision_points.values();
+    let questions: usize = points.map(|point| point.settings.questions).sum();
+    let granted = descriptors::granted();
+    let left = granted.map(|all| all.saturating_sub(questions));
+    Capacity::divide(left, openers, limits)
 }
 
 fn body_limits(limits: &Limits) -> BodyLimits {

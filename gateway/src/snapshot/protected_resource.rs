@@ -16,9 +16,12 @@ use mcp_gateway_core::{
     refusal::{challenge::Challenger, reason::Reason},
 };
 
-use super::{error::SnapshotError, upstream_headers::UpstreamHeaders};
+use super::{
+    decision_points::PointsByName, error::SnapshotError, upstream_headers::UpstreamHeaders,
+};
 use crate::{
     config::{Config, EventIds, IdentityHeaders, RequestState, Resource},
+    decision::point::DecisionPoint,
     limits::rate_limiter,
     upstream::Upstream,
     verify::{ApiKeys, KeysByIssuer, TrustedIssuer, Verifiers},
@@ -36,6 +39,8 @@ pub(crate) struct ProtectedResource {
     pub(crate) host: Option<Authority>,
     pub(crate) verifiers: Verifiers,
     pub(crate) policy: Policy,
+    /// Who is asked about calls that the policy permits.
+    pub(crate) decision_point: Option<Arc<DecisionPoint>>,
     pub(crate) rate_limits: Vec<Limiter>,
     /// The same limits, as several gateways name them; empty where each counts for itself.
     pub(crate) shared_limits: Vec<SharedLimit>,
@@ -63,7 +68,7 @@ impl ProtectedResource {
     pub(super) fn build(
         config: &Config,
         resource: &Resource,
-        keys: &KeysByIssuer,
+        (keys, points): (&KeysByIssuer, &PointsByName),
         previous: Option<&Self>,
         changed_files: &BTreeSet<PathBuf>,
     ) -> Result<Self, SnapshotError> {
@@ -90,6 +95,10 @@ impl ProtectedResource {
             host: resource.host.clone(),
             verifiers,
             policy: resource.policy.clone(),
+            decision_point: resource
+                .decision_point
+                .as_ref()
+                .and_then(|name| points.get(name).cloned()),
             rate_limits: rate_limits
                 .map(|limit| rate_limiter::reuse_or_new(limiters, limit))
                 .collect(),
@@ -136,8 +145,13 @@ impl ProtectedResource {
     /// Whether the events of a stream are edited the same for both: what is hidden from lists, and which ids are sealed.
     pub(crate) fn edits_like(&self, other: &Self) -> bool {
         let hides_nothing = |resource: &Self| resource.policy.hide == Hide::Nothing;
-        self.tasks == other.tasks
-            && ((hides_nothing(self) && hides_nothing(other)) || self.policy == other.policy)
+        let is_asked_alike = match (&self.decision_point, &other.decision_point) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (None, None) => true,
+            _ => false,
+        };
+        let hides_alike = self.policy == other.policy && is_asked_alike;
+        self.tasks == other.tasks && ((hides_nothing(self) && hides_nothing(other)) || hides_alike)
     }
 
     /// The query of a request to the upstream, where the client sent this one.

@@ -101,6 +101,8 @@ pub(crate) struct Metrics {
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) audit_lines_dropped: IntCounter,
     pub(crate) rate_limit_store_failures: IntCounter,
+    pub(crate) decision_point_questions: IntCounterVec,
+    pub(crate) decision_point_duration: HistogramVec,
     store_connected: IntGaugeVec,
     pub(crate) oauth_refused_requests: IntCounterVec,
     pub(crate) oauth_sign_ins: IntCounterVec,
@@ -202,6 +204,16 @@ impl Metrics {
             )?,
             store_connected: register.gauges("store_connected", "1 while there is a connection to a store that several gateways share, 0 while there is none, by the section of the configuration that names it.", &["store"])?,
             rate_limit_store_failures: register.counter("rate_limit_store_failures_total", "Questions to the store of the rate limits that were not answered in time. Afterwards it is not asked for a second.")?,
+            decision_point_questions: register.counters(
+                "decision_point_questions_total",
+                "Questions to decision points, by decision point and outcome: yes, no, cached (an answer from the cache), no_answer, wrong_answer (not a decision), full (not asked, decision_points.*.questions).",
+                &["decision_point", "outcome"],
+            )?,
+            decision_point_duration: register.durations(
+                "decision_point_duration_seconds",
+                "Seconds from a question to a decision point, or several in one, to the answer, by decision point; waits for a place are included.",
+                &["decision_point"],
+            )?,
             oauth_refused_requests: register.counters(
                 "oauth_refused_requests_total",
                 "Requests that the authorization server refused at its other endpoints (authorization, introspection), by endpoint and error.",

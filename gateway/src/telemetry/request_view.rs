@@ -93,10 +93,39 @@ pub(crate) struct Decision<'a> {
     pub(crate) mcp_version: Option<&'a str>,
     /// The source of the policy's decision.
     pub(crate) source: Option<DecisionSource>,
+    /// The decision point that was asked, and its answer.
+    pub(crate) point: Option<(&'a str, PointAnswer)>,
     /// The reason of the refusal; none if it is allowed.
     pub(crate) refused: Option<Reason>,
     /// The scopes that the call requires and the caller lacks, separated by spaces.
     pub(crate) missing_scopes: Option<String>,
+}
+
+/// What a decision point answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PointAnswer {
+    /// It was asked, and said yes or no.
+    Asked(bool),
+    /// It had said yes or no to the same question.
+    Cached(bool),
+    /// It gave no answer, so the call was refused.
+    None,
+    /// It gave no answer, and the call is allowed as the configuration says.
+    AllowedWithout,
+}
+
+impl PointAnswer {
+    /// The value in the audit log.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Asked(true) => "yes",
+            Self::Asked(false) => "no",
+            Self::Cached(true) => "cached_yes",
+            Self::Cached(false) => "cached_no",
+            Self::None => "no_answer",
+            Self::AllowedWithout => "allowed_without_answer",
+        }
+    }
 }
 
 /// Who ended a request before its answer was complete.

@@ -40,6 +40,7 @@ const RIM: Layers = &[
     &["limits"],
     &["fetch"],
     &["upstream"],
+    &["decision"],
     &["issuer_keys"],
     &["local"],
     &["authorization_server"],
@@ -65,6 +66,7 @@ const SEPARATE: &[(&str, &str)] = &[
     ("admin", "downstream"),
     ("admin", "lifecycle"),
     ("telemetry", "limits"),
+    ("decision", "upstream"),
 ];
 
 /// The modules of `gateway/core/src`, in the same order.

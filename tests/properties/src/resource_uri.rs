@@ -88,6 +88,7 @@ fn policy(default: DefaultDecision, rule: Rule) -> Policy {
         default,
         rules: Rules::new(vec![rule]),
         hide: Hide::Nothing,
+        asked: None,
     }
 }
 

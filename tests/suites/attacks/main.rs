@@ -25,6 +25,7 @@ mod requests {
     mod about_itself;
     mod arguments;
     mod browser_and_headers;
+    mod decision_points;
     mod framing;
     mod messages;
     mod targets;

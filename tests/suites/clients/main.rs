@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod decision_engines;
 mod keys;
 mod setting;
 

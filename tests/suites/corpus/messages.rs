@@ -265,5 +265,6 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
             asking("five", Value::Number(5)),
         ]),
         hide: Hide::Nothing,
+        asked: None,
     }
 });

@@ -75,6 +75,8 @@ mod replicas {
 mod authorization {
     mod audit;
     mod conditions;
+    mod decided_lists;
+    mod decision_point;
     mod lists;
     mod policy;
     mod policy_examples;

@@ -1,7 +1,7 @@
 //! The lists of an MCP server: where they are in an answer, and which member identifies an entry.
 
 /// A list of an MCP server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Listed {
     /// Of `tools/list`.
     Tools,

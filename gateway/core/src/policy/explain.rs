@@ -204,6 +204,7 @@ mod tests {
             default,
             rules: Rules::new(rules),
             hide: Hide::Nothing,
+            asked: None,
         }
     }
 

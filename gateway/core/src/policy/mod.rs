@@ -7,19 +7,21 @@
 //! every reading of a name: what a URL parser or a decoding server makes of a URI ([`uri`]).
 
 mod caller;
+pub mod decision_point;
 pub mod explain;
 pub mod hide;
 mod hierarchy;
+mod judged;
 pub mod permit;
 mod readings;
 mod rule;
 pub(crate) mod uri;
 
-use std::fmt;
 use std::sync::Arc;
 
 pub use self::caller::Caller;
 pub use self::hierarchy::Hierarchy;
+pub use self::judged::{DecisionSource, Judged, Unmet};
 pub(crate) use self::readings::trimmed;
 pub use self::rule::arguments::{Argument, ArgumentCause, ArgumentFault, MAX_NUMBER, Value};
 pub use self::rule::callers::{Callers, Identity};
@@ -29,7 +31,11 @@ pub use self::rule::{Methods, Rule};
 pub use self::uri::{Reading, UriFault};
 
 use self::caller::RuleTarget;
+use self::decision_point::asked::Asked;
+use self::decision_point::asking::{Asking, Permitted};
+use self::decision_point::question::{EntryQuestions, QuestionFault, Questions};
 use self::hide::Hide;
+use self::judged::Denied;
 use self::permit::Permit;
 use self::readings::TargetReadings;
 use crate::cel::call_arguments::CallArguments;
@@ -61,6 +67,8 @@ pub struct Policy {
     pub rules: Rules,
     /// Which entries of lists are hidden from callers that are not allowed to use them.
     pub hide: Hide,
+    /// What its decision point is asked about calls that it permits; none without a decision point.
+    pub asked: Option<Asked>,
 }
 
 /// What happens to a call that no rule matches.
@@ -70,46 +78,6 @@ pub enum DefaultDecision {
     Allow,
     /// Refused; no scope would help.
     Deny,
-}
-
-/// What decided a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecisionSource {
-    /// Only the required scopes: no rule applies to this kind of call.
-    Required,
-    /// No rule matched it.
-    Default,
-    /// The rule at this position.
-    Rule(usize),
-}
-
-impl fmt::Display for DecisionSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Required => f.write_str("required"),
-            Self::Default => f.write_str("default"),
-            Self::Rule(at) => write!(f, "rules[{at}]"),
-        }
-    }
-}
-
-/// The outcome of a call: the decision, what made it, and the condition that failed.
-#[derive(Debug)]
-pub struct Judged {
-    /// What decided; of several things that a call touches, the one that was refused, else the last.
-    pub by: DecisionSource,
-    /// Why a condition could not be evaluated, where the call is refused for that.
-    pub fault: Option<ConditionFault>,
-    /// What is wrong with a URI, where the call is refused for that.
-    pub uri_fault: Option<UriFault>,
-    /// The reading of a name that is refused, where the name as it was sent is not.
-    pub read_as: Option<Box<str>>,
-    /// Why the arguments could not be judged, where the call is refused for that.
-    pub unreadable: Option<ArgumentFault>,
-    /// The part of a rule that allows which the call does not meet, where it is refused for that.
-    pub unmet: Option<Unmet>,
-    /// The permit, or why the call is refused.
-    pub decision: Result<Permit, Refusal>,
 }
 
 /// Whether a caller can use an entry of a list, and what is missing.
@@ -140,26 +108,53 @@ impl Policy {
         let granted = &caller.principal.scopes;
         let suffices = |scopes: &ScopeSet| self.implies.suffices(granted, scopes);
         let decision = if suffices(&self.required) && extra.iter().all(|scopes| suffices(scopes)) {
-            Ok(Permit::new(Arc::clone(caller.principal)))
+            self.permitted(caller, operation)
         } else {
-            Err(Refusal {
-                scopes: Some(
-                    extra
-                        .iter()
-                        .fold(self.required.clone(), |all, scopes| all.union(scopes)),
-                ),
-                ..Reason::InsufficientScope.into()
-            })
+            let all = |all: ScopeSet, scopes: &&ScopeSet| all.union(scopes);
+            return Judged::new(
+                by,
+                Err(Refusal {
+                    scopes: Some(extra.iter().fold(self.required.clone(), all)),
+                    ..Reason::InsufficientScope.into()
+                }),
+            );
         };
-        Judged {
-            by,
-            fault: None,
-            uri_fault: None,
-            read_as: None,
-            unreadable: None,
-            unmet: None,
-            decision,
+        match decision {
+            Ok(permitted) => Judged::new(by, Ok(permitted)),
+            Err(fault) => Judged {
+                question: Some(fault.clone()),
+                ..Judged::new(by, Err(fault.reason().into()))
+            },
         }
+    }
+
+    /// What its decision point is asked about entries of lists; none without a decision point.
+    ///
+    /// # Errors
+    /// [`QuestionFault`].
+    pub fn ask_about_entries<'a>(
+        &self,
+        caller: &Caller<'_>,
+        listed: impl Iterator<Item = (Listed, &'a str)>,
+    ) -> Result<Option<EntryQuestions>, QuestionFault> {
+        let asked = self.asked.as_ref();
+        asked
+            .map(|asked| EntryQuestions::about(asked, caller, listed))
+            .transpose()
+    }
+
+    /// The permit of a call that the rules allow.
+    fn permitted(
+        &self,
+        caller: &Caller<'_>,
+        operation: &Operation<'_>,
+    ) -> Result<Permitted, QuestionFault> {
+        let permit = Permit::new(Arc::clone(caller.principal));
+        let (Some(asked), Some(touched)) = (&self.asked, touched(operation)) else {
+            return Ok(Permitted::Now(permit));
+        };
+        let questions = Questions::about(asked, caller, operation, touched)?;
+        Ok(Permitted::If(Asking::new(permit, questions)))
     }
 
     /// Whether this caller can use an entry of a list. The arguments of a later call are not known. A name with control
@@ -222,13 +217,16 @@ impl Policy {
         required
     }
 
-    /// The claims that its conditions read.
+    /// The claims that its conditions read, and those that its decision point is told.
     pub fn claims_read(&self) -> ClaimNames {
         let mut names = ClaimNames::default();
         for rule in self.rules.all() {
             if let Some(condition) = &rule.condition {
                 names.extend(condition.claims_read());
             }
+        }
+        if let Some(asked) = &self.asked {
+            names.extend(&ClaimNames::These(asked.claims.clone()));
         }
         names
     }
@@ -391,19 +389,6 @@ pub enum Answer<'p> {
     Fails(ConditionFault),
 }
 
-/// The part of a rule that a call does not meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unmet {
-    /// The arguments.
-    Arguments,
-    /// The subject.
-    Principal,
-    /// The client.
-    Client,
-    /// The condition.
-    Condition,
-}
-
 impl Rule {
     fn answer<'p>(&'p self, call: &Call<'_>, target: &RuleTarget<'_>) -> Answer<'p> {
         // A rule that denies other callers has nothing to judge.
@@ -484,72 +469,6 @@ impl Rule {
             request: call.caller.request,
         };
         condition.judge_with(&facts, &call.arguments)
-    }
-}
-
-/// A call that is refused regardless of its scopes.
-struct Denied {
-    by: DecisionSource,
-    reason: Reason,
-    text: Option<Arc<str>>,
-    fault: Option<ConditionFault>,
-    uri_fault: Option<UriFault>,
-    read_as: Option<Box<str>>,
-    unreadable: Option<ArgumentFault>,
-    unmet: Option<Unmet>,
-}
-
-impl Denied {
-    const fn new(by: DecisionSource, reason: Reason) -> Self {
-        Self {
-            by,
-            reason,
-            text: None,
-            fault: None,
-            uri_fault: None,
-            read_as: None,
-            unreadable: None,
-            unmet: None,
-        }
-    }
-
-    /// The same, with the reading that is denied.
-    fn of(self, target: &RuleTarget<'_>) -> Self {
-        let read_as = target.name.filter(|_| target.reading != Reading::Sent);
-        Self {
-            read_as: read_as.map(Into::into),
-            ..self
-        }
-    }
-
-    fn refusal(self) -> Refusal {
-        Refusal {
-            text: self.text,
-            ..self.reason.into()
-        }
-    }
-}
-
-impl From<UriFault> for Denied {
-    fn from(fault: UriFault) -> Self {
-        Self {
-            uri_fault: Some(fault),
-            ..Self::new(DecisionSource::Default, Reason::AmbiguousUri)
-        }
-    }
-}
-
-impl From<Denied> for Judged {
-    fn from(mut denied: Denied) -> Self {
-        Self {
-            by: denied.by,
-            fault: denied.fault,
-            uri_fault: denied.uri_fault,
-            read_as: denied.read_as.take(),
-            unreadable: denied.unreadable.clone(),
-            unmet: denied.unmet,
-            decision: Err(denied.refusal()),
-        }
     }
 }
 

@@ -33,6 +33,22 @@ impl<'a> TargetReadings<'a> {
         })
     }
 
+    /// Every reading there is: for somebody who may distinguish all of them.
+    ///
+    /// # Errors
+    /// [`UriFault`] for a URI that readers would read in ways that cannot be known.
+    pub(crate) fn all(target: &RuleTarget<'a>) -> Result<Self, UriFault> {
+        let others = match target.name {
+            Some(uri) if target.is_resource() => uri::readings(uri, false)?.others,
+            Some(name) => of_name(name).into_iter().collect(),
+            None => Vec::new(),
+        };
+        Ok(Self {
+            sent: *target,
+            others,
+        })
+    }
+
     /// The target in each reading, first as it was sent.
     pub(crate) fn targets(&self) -> impl Iterator<Item = RuleTarget<'_>> {
         let others = self.others.iter().map(|(reading, name)| RuleTarget {

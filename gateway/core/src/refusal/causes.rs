@@ -416,6 +416,30 @@ causes! {
         "The rule, the argument and why. Never its value."
         "Fix the client, or the values of `resources[].policy.rules[].arguments`."
     }
+    QuestionUnreadable {
+        "What the decision point of the resource is told of the call cannot be judged, so the call is refused."
+        "An argument in `decision_points.*.context.arguments` that is very long, deeply nested or a number that readers round differently. A claim in `decision_points.*.context.claims` that is larger than what is kept. `decision_points.*.context.client_address` behind a proxy that names no client."
+        "What cannot be judged, without its value."
+        "Change the call, or leave the argument, claim or address out of `decision_points.*.context`."
+    }
+    DecisionPointDenied {
+        "The policy permits the call, and the decision point of the resource says no."
+        "A rule of the decision point. It may be older than its rules by `decision_points.*.cache` at most."
+        "The name of the decision point, and whether its answer was cached."
+        "Look in the log of the decision point, which has the question, and change its rules."
+    }
+    TooManyQuestions {
+        "The caller's subject has too many questions to the decision point in flight."
+        "A client that makes many different calls at once, or a decision point that is slow."
+        "The limit, and its key."
+        "Raise `decision_points.*.questions_per_principal`, or look at the decision point."
+    }
+    DecisionPointUnavailable {
+        "The decision point of the resource gives no answer, or one that cannot be used."
+        "It is down, slow or overloaded, its certificate or the gateway's credentials are refused, or it answers something else than `decision`."
+        "What was asked of whom, and what came back."
+        "Repair the decision point, or what `decision_points` says of it. Where `decision_points.*.without_answer` is allow_what_policy_allows, calls are allowed while it does not answer; never where its answer is wrong."
+    }
     TasksRefused {
         "The call uses a task, and the resource does not serve tasks."
         "`resources[].tasks` is `refuse`, which is the default."

@@ -177,6 +177,23 @@ reasons! {
         error: "policy_denied",
         ..denied("argument_unreadable", "This call is not allowed.")
     },
+    /// What a decision point is to be told of the call cannot be judged, so the call is refused.
+    QuestionUnreadable => Row {
+        error: "policy_denied",
+        ..denied("question_unreadable", "This call is not allowed.")
+    },
+    /// The decision point says no (OpenID AuthZEN).
+    DecisionPointDenied => Row {
+        error: "policy_denied",
+        ..denied("decision_point_denied", "This call is not allowed.")
+    },
+    /// The subject has too many questions to a decision point in flight (RFC 6585 §4).
+    TooManyQuestions => Row {
+        rpc_code: Some(429),
+        ..plain("too_many_questions", 429, "Too many calls wait for a decision already. Wait for one to end, or try again later.")
+    },
+    /// The decision point gives no answer. Never a 403: nobody said no.
+    DecisionPointUnavailable => fault("decision_point_unavailable", 503, "Whether this call is allowed cannot be decided at the moment. Try again later."),
     /// Task ids are not bound to a caller here, so no caller is allowed to use one (MCP tasks, *Security Considerations*).
     TasksRefused => denied("tasks_refused", "Tasks are not supported here."),
     /// A task method that names no single task, where task ids are sealed, or that does not exist in the protocol version.
@@ -533,6 +550,9 @@ mod tests {
             (Reason::PolicyDenied, 403),
             (Reason::ConditionFailed, 403),
             (Reason::ArgumentUnreadable, 403),
+            (Reason::QuestionUnreadable, 403),
+            (Reason::DecisionPointDenied, 403),
+            (Reason::TooManyQuestions, 429),
             (Reason::TasksRefused, 403),
             (Reason::TasksMethod, -32601),
             (Reason::TasksUndeclared, -32021),

@@ -19,6 +19,12 @@ pub trait Edit {
     /// # Errors
     /// The message must not be forwarded: it cannot be read, or two readers might see different things in it.
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError>;
+
+    /// Whether the edits since the last call had all that they need. Where one lacked somebody's answer, its result must not be used:
+    /// when the answer is there, the same messages are edited again.
+    fn settle(&mut self) -> bool {
+        true
+    }
 }
 
 /// Why a response cannot be forwarded.
@@ -30,6 +36,9 @@ pub enum EditError {
     /// A message is not what the protocol says it is.
     #[error("a message from the upstream cannot be edited: {0}")]
     Unfit(&'static str),
+    /// An edit lacks somebody's answer.
+    #[error("it is edited when an answer is there")]
+    Unanswered,
     /// A response or event is longer than its limit, in bytes.
     #[error("the upstream's response or event has more than {0} bytes (limits.answer_bytes)")]
     TooLarge(usize),
@@ -41,6 +50,8 @@ impl EditError {
         match self {
             Self::Json(_) | Self::Unfit(_) => Reason::AnswerUnreadable,
             Self::TooLarge(_) => Reason::AnswerTooLarge,
+            // Whoever edits waits for the answer and edits again.
+            Self::Unanswered => Reason::Internal,
         }
     }
 }
@@ -52,6 +63,11 @@ impl<A: Edit, B: Edit> Edit for (A, B) {
         let second = self.1.edit(first.as_deref().unwrap_or(message))?;
         Ok(second.or(first))
     }
+
+    fn settle(&mut self) -> bool {
+        let (first, second) = (self.0.settle(), self.1.settle());
+        first && second
+    }
 }
 
 /// An optional edit.
@@ -59,11 +75,19 @@ impl<E: Edit> Edit for Option<E> {
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
         self.as_mut().map_or(Ok(None), |edit| edit.edit(message))
     }
+
+    fn settle(&mut self) -> bool {
+        self.as_mut().is_none_or(Edit::settle)
+    }
 }
 
 impl<E: Edit + ?Sized> Edit for Box<E> {
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
         (**self).edit(message)
+    }
+
+    fn settle(&mut self) -> bool {
+        (**self).settle()
     }
 }
 

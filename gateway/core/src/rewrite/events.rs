@@ -40,6 +40,8 @@ pub struct EventEditor<E> {
     searched: usize,
     /// The start of the stream has been read, with the byte order mark if there is one.
     begun: bool,
+    /// The current event waits for somebody's answer; and whether it ends with a CR.
+    stalled: Option<bool>,
     /// The last event ended with a CR; a LF may follow as the second half of the line end.
     after_cr: bool,
 }
@@ -55,6 +57,7 @@ impl<E: Edit> EventEditor<E> {
             line: 0,
             searched: 0,
             begun: false,
+            stalled: None,
             after_cr: false,
         }
     }
@@ -62,7 +65,8 @@ impl<E: Edit> EventEditor<E> {
     /// Reads the next bytes of the stream and adds to `out` what can be forwarded by now.
     ///
     /// # Errors
-    /// An event that must not be forwarded. What came before it is in `out`; the stream cannot continue.
+    /// An event that must not be forwarded. What came before it is in `out`; the stream cannot continue, except after
+    /// [`EditError::Unanswered`]: when the answer is there, the next push edits the event again.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), EditError> {
         self.held.extend_from_slice(chunk);
         let done = self.advance(out);
@@ -73,8 +77,8 @@ impl<E: Edit> EventEditor<E> {
     /// Handles the end of the stream: the rest is treated as a complete event, because some readers treat it so.
     ///
     /// # Errors
-    /// As [`push`](Self::push).
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), EditError> {
+    /// As [`push`](Self::push); after [`EditError::Unanswered`], the stream is finished again when the answer is there.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EditError> {
         self.emit(self.held.len(), out)
     }
 
@@ -87,16 +91,29 @@ impl<E: Edit> EventEditor<E> {
         if !self.begin(out) {
             return Ok(());
         }
+        if let Some(ends_in_cr) = self.stalled.take() {
+            self.leave(ends_in_cr, out)?;
+        }
         while let Some(line) = self.next_line(out) {
             if line.leaves {
-                self.emit(self.line, out)?;
-                self.after_cr = line.ends_in_cr;
+                self.leave(line.ends_in_cr, out)?;
             }
         }
         if self.held.len() - self.start > self.limit {
             return Err(EditError::TooLarge(self.limit));
         }
         Ok(())
+    }
+
+    /// Forwards the current event, which ends with the line before the current one.
+    fn leave(&mut self, ends_in_cr: bool, out: &mut Vec<u8>) -> Result<(), EditError> {
+        let emitted = self.emit(self.line, out);
+        match emitted {
+            Ok(()) => self.after_cr = ends_in_cr,
+            Err(EditError::Unanswered) => self.stalled = Some(ends_in_cr),
+            Err(_) => {}
+        }
+        emitted
     }
 
     /// Skips the byte order mark; false while it is unknown whether there is one.
@@ -210,6 +227,9 @@ fn edited(event: &[u8], edit: &mut impl Edit) -> Result<Option<Vec<u8>>, EditErr
         };
     }
     let edited = document::edit(&data, edit)?;
+    if !edit.settle() {
+        return Err(EditError::Unanswered);
+    }
     Ok(edited.map(|new| rewritten(event, &new)))
 }
 

@@ -102,11 +102,13 @@ impl ExplainedCall<'_> {
                 .map_or_else(|| "none".into(), visible),
         )?;
         write_line(out, "scopes", scopes(&principal.scopes))?;
+        let point = self.resource.decision_point.as_ref();
+        let point = point.map_or_else(String::new, |name| format!(", the decision point {name}"));
         write_line(
             out,
             "offline",
             format_args!(
-                "not checked: {}rate_limits, tasks, protocol_versions",
+                "not checked: {}rate_limits, tasks, protocol_versions{point}",
                 self.vouching.not_checked()
             ),
         )

@@ -56,7 +56,12 @@ struct Typed {
 
 /// The exit code, and what is printed on stdout and on stderr.
 fn explained(typed: &[&str], stdin: &str) -> (u8, String) {
-    let config = config::parse(CONFIG, Path::new("/"), &Environment::default()).unwrap();
+    explained_of(CONFIG, typed, stdin)
+}
+
+/// The same for another configuration.
+fn explained_of(config: &str, typed: &[&str], stdin: &str) -> (u8, String) {
+    let config = config::parse(config, Path::new("/"), &Environment::default()).unwrap();
     let line = ["check", "--explain"].iter().chain(typed);
     let question = Typed::try_parse_from(line).unwrap().question;
     let (mut out, mut errors) = (Vec::new(), Vec::new());
@@ -709,4 +714,19 @@ fn claims_can_stand_for_an_api_key() {
         assert_eq!(found, code, "{path}: {printed}");
         assert!(printed.contains(expected), "{expected}\n{printed}");
     }
+}
+
+#[test]
+fn a_decision_point_is_named_and_not_asked() {
+    let config = CONFIG.replace(
+        "  - path: /both\n",
+        "  - path: /both\n    decision_point: company\n",
+    );
+    let config =
+        format!("{config}decision_points: {{ company: {{ url: 'https://pdp.example.com' }} }}\n");
+    let typed = ["--resource", "/both", "--method", "tools/list", "--claims"];
+    let claims = r#"{"iss":"https://login.example.com/","sub":"alice"}"#;
+    let (code, printed) = explained_of(&config, &[&typed[..], &[claims]].concat(), "");
+    let named = "protocol_versions, the decision point company\n";
+    assert!(printed.contains(named) && code == ALLOWED, "{printed}");
 }

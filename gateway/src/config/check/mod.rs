@@ -44,9 +44,11 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     if let Some(server) = &server {
         server.add_to(&mut issuers);
     }
+    let decision_points = policy::decision_points::decision_points(&root, &outbound);
     let surroundings = resources::Surroundings {
         public_url: public_url.as_ref(),
         issuers: &issuers,
+        decision_points: &decision_points,
         listen: &listen,
         has_authorization_server: server.is_some(),
         has_api_keys: api_keys.is_some(),
@@ -64,6 +66,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         api_keys: api_keys.unwrap_or_default(),
         issuers: issuers.usable,
         outbound,
+        decision_points: decision_points.usable,
         resources,
         origins,
         addresses,

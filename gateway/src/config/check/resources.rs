@@ -22,7 +22,11 @@ use super::{
     header_names,
     issuers::Issuers,
     listen,
-    policy::{self, identities},
+    policy::{
+        self,
+        decision_points::{self, DecisionPoints},
+        identities,
+    },
     rate_limits, upstream,
 };
 use crate::config::{
@@ -43,6 +47,7 @@ pub(super) struct Surroundings<'a> {
     /// None where it is invalid: resource URIs are then unknown.
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) issuers: &'a Issuers,
+    pub(super) decision_points: &'a DecisionPoints,
     pub(super) listen: &'a [Listener],
     /// Whether the built-in authorization server answers at the public URL.
     pub(super) has_authorization_server: bool,
@@ -149,6 +154,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         api_keys: api_keys.is_some(),
     };
     let policy = policy::policy(section, vouching);
+    let decision_point = decision_points::of_resource(section, around.decision_points);
     let rate_limits = rate_limits::rate_limits(section);
     let tasks = TASKS.read(section);
     let request_state = REQUEST_STATE.read(section);
@@ -159,8 +165,10 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .unwrap_or(around.response_head);
     let supported = supported(section);
     let (path, read) = (path?, policy?);
-    let policy = read.policy;
     let uri = uri(around.public_url?, host.as_ref(), &path);
+    let mut policy = read.policy;
+    policy.asked =
+        (decision_point.as_deref()).and_then(|name| around.decision_points.asked(name, &uri));
     if issuers.iter().any(|name| name == BUILT_IN) {
         require_own_audience(section, &audience, &uri);
     }
@@ -183,6 +191,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         scope_descriptions: read.descriptions,
         scope_prefixes: read.prefixes,
         policy,
+        decision_point,
         rate_limits,
         tasks,
         request_state,

@@ -15,6 +15,7 @@ use super::{
         value::Word,
         vocabulary::Vocabulary,
     },
+    policy::decision_point::DecisionPointSettings,
     process::{Audit, Log, Reload, Shutdown},
     rate_limit::SharedRateLimits,
     resource,
@@ -94,6 +95,11 @@ pub(crate) fn document() -> Table {
                 "outbound",
                 Kind::Table(issuer::outbound()),
                 "How the gateway reaches issuers.",
+            ),
+            optional(
+                "decision_points",
+                map(Kind::Table(DecisionPointSettings::table())),
+                "Decision points (OpenID AuthZEN), which are asked about calls that the policy permits, each with a name for use in resources.",
             ),
             required(
                 "resources",

@@ -168,7 +168,7 @@ pub(super) fn outbound() -> Table {
 }
 
 /// The mapping form of `proxy`.
-fn proxy() -> Table {
+pub(super) fn proxy() -> Table {
     Table {
         name: "Proxy",
         keys: vec![

@@ -1,5 +1,7 @@
 //! What a principal may call: `policy` of a resource, and its rules.
 
+pub(crate) mod decision_point;
+
 use mcp_gateway_core::policy::{DefaultDecision, hide::Hide};
 
 use super::parts::{

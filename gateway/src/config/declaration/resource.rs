@@ -159,6 +159,11 @@ pub(super) fn resource() -> Table {
                 Kind::Table(policy::policy()),
                 "Which calls are allowed.",
             ),
+            optional(
+                "decision_point",
+                Kind::Text,
+                "Name of the decision point that is asked about calls that the policy permits. It never permits what the policy refuses.",
+            ),
             defaulted(
                 "rate_limits",
                 list(Kind::Table(rate_limit::rate_limit())),

@@ -221,6 +221,9 @@ fn with_value(path: &str, value: Value) -> (String, String) {
             mapping.insert(companion.into(), value.into());
         }
     }
+    if path.starts_with("decision_points") {
+        document["decision_points"]["partner"]["url"] = "https://pdp.example.com".into();
+    }
     if path.starts_with("authorization_server.store") {
         document["authorization_server"]["key_files"] = Value::Sequence(vec![server_key().into()]);
     }

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 16] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 17] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -44,6 +44,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 16] = [
     ("api-keys.yaml", &[]),
     ("policy-examples.yaml", &[]),
     ("replicas.yaml", &[]),
+    ("decision-point.yaml", &[]),
     ("kubernetes.yaml", &[("SERVICE_ACCOUNT", "serviceaccount")]),
     ("with-authorization-server.yaml", &[]),
     (
@@ -116,6 +117,8 @@ fn files() -> Files {
     files.write("keys/session.key", &"5a".repeat(32), 0o600);
     files.write("keys/issuer.token", "token", 0o600);
     files.write("keys/proxy.credentials", "user:password", 0o600);
+    files.write("keys/decision-point.token", "token", 0o600);
+    files.write("keys/decision-point.credentials", "user:password", 0o600);
     files.certificate("serviceaccount/ca.crt", "serviceaccount/ca.key");
     files.write("serviceaccount/token", "token", 0o644);
     files.write("keys/upstream.key", "Bearer key\n", 0o600);
@@ -393,6 +396,7 @@ fn pattern(path: &str) -> String {
     }
     for mapping in [
         "issuers.",
+        "decision_points.",
         "resources[].upstream.headers.",
         "authorization_server.trusted_issuers.",
     ] {

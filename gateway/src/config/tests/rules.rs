@@ -1,5 +1,7 @@
 //! Findings about scopes and rules.
 
+mod decision_points;
+
 use mcp_gateway_core::policy::Methods;
 
 use super::*;

@@ -53,6 +53,10 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("api_keys", old.api_keys != new.api_keys),
         ("issuers", issuers(old) != issuers(new)),
         ("outbound", old.outbound != new.outbound),
+        (
+            "decision_points",
+            old.decision_points != new.decision_points,
+        ),
         ("resources", old.resources != new.resources),
         ("origins", old.origins != new.origins),
         (

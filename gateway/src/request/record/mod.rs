@@ -32,7 +32,7 @@ use crate::{
     telemetry::{
         metrics::NO_RESOURCE,
         request_log::redaction::redact_name,
-        request_view::{BrokenBy, Decision, FinishedRequest, RequestView},
+        request_view::{BrokenBy, Decision, FinishedRequest, PointAnswer, RequestView},
     },
 };
 
@@ -54,6 +54,7 @@ pub(crate) struct Record {
     /// The kind of change, until the decision is taken.
     change: Option<Change>,
     decision_source: Option<DecisionSource>,
+    point_answer: Option<PointAnswer>,
     listens: bool,
     status: u16,
     reason: Option<Reason>,
@@ -78,6 +79,7 @@ impl Record {
             mcp_version: None,
             change: None,
             decision_source: None,
+            point_answer: None,
             listens: false,
             status: CLIENT_CLOSED,
             reason: None,
@@ -144,6 +146,11 @@ impl Record {
     /// Sets the source of the policy's decision: a rule, the default or the required scopes.
     pub(crate) const fn set_decision_source(&mut self, source: DecisionSource) {
         self.decision_source = Some(source);
+    }
+
+    /// Sets what the decision point of the resource answered.
+    pub(crate) const fn set_point_answer(&mut self, answer: PointAnswer) {
+        self.point_answer = Some(answer);
     }
 
     /// Sets the detail: what in the policy denied the call, the missing scopes or what else the caller does not meet, and the
@@ -236,6 +243,7 @@ impl Record {
             change,
             mcp_version: self.mcp_version.as_deref(),
             source: self.decision_source,
+            point: self.point(),
             refused: refusal.map(|refusal| refusal.reason),
             missing_scopes: refusal.and_then(|refusal| self.missing_scopes(refusal)),
         })
@@ -284,6 +292,12 @@ impl Record {
         called
             .calls_a_tool()
             .then(|| resource.policy.tool_label(name))
+    }
+
+    /// The decision point that was asked, and its answer.
+    fn point(&self) -> Option<(&str, PointAnswer)> {
+        let point = self.resource.as_deref()?.decision_point.as_deref()?;
+        Some((point.name(), self.point_answer?))
     }
 
     /// The part of a rule that the caller does not meet, with the callers that the rule allows.

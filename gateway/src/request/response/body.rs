@@ -2,19 +2,21 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use mcp_gateway_core::{
-    refusal::reason::Reason,
+    refusal::{Refusal, reason::Reason},
     rewrite::{edit::EditError, events::EventEditor},
 };
 
 use super::{
     decoding::{AnswerBody, AnswerFault},
     editing::Editing,
+    list_questions::ListQuestions,
 };
 use crate::{
     limits::body_budget::{BodyLimits, BodyReservation},
@@ -48,6 +50,8 @@ impl RelayedBody {
     ) -> Self {
         Self::Edited(Box::new(Edited {
             body,
+            questions: edit.questions(),
+            asking: None,
             editor: Some(EventEditor::new(edit, snapshot.limits.answer_bytes)),
             reservation,
             bodies: snapshot.bodies,
@@ -93,6 +97,10 @@ impl Body for RelayedBody {
 /// An event stream, and its editor.
 pub(crate) struct Edited {
     body: AnswerBody,
+    /// What a decision point is asked for its edits.
+    questions: Option<Arc<ListQuestions>>,
+    /// A question that an event waits for.
+    asking: Option<Asking>,
     /// None once the stream has ended.
     editor: Option<EventEditor<Editing>>,
     /// The bytes in the editor, counted among all bodies.
@@ -113,8 +121,16 @@ impl Edited {
             if self.editor.is_none() {
                 return Poll::Ready(None);
             }
-            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
             let mut out = Vec::new();
+            if let Some(asking) = &mut self.asking {
+                let answered = ready!(asking.answer.as_mut().poll(cx));
+                self.go_on(answered, &mut out);
+                if !out.is_empty() {
+                    return Poll::Ready(Some(Ok(out.into())));
+                }
+                continue;
+            }
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
@@ -137,6 +153,7 @@ impl Edited {
         let pushed = editor.push(data, out);
         let counted = self.reservation.resize(editor.held(), &self.bodies);
         self.cut = match (pushed, counted) {
+            (Err(EditError::Unanswered), Ok(())) => self.ask(false),
             (Err(error), _) => Some(error.into()),
             (_, Err(reason)) => {
                 let limit = self.bodies.reached(reason).unwrap_or_default();
@@ -148,11 +165,49 @@ impl Edited {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
-        let finished = self.editor.take().map(|editor| editor.finish(out));
-        if let Some(Err(error)) = finished {
-            self.cut = Some(error.into());
+        let finished = self.editor.as_mut().map(|editor| editor.finish(out));
+        match finished {
+            Some(Err(EditError::Unanswered)) => {
+                self.cut = self.ask(true);
+                return;
+            }
+            Some(Err(error)) => self.cut = Some(error.into()),
+            Some(Ok(())) | None => {}
+        }
+        self.editor = None;
+    }
+
+    /// Asks what an event lacks; the answer goes on with it.
+    fn ask(&mut self, is_last: bool) -> Option<Cut> {
+        let Some(questions) = self.questions.clone() else {
+            return Some(EditError::Unanswered.into());
+        };
+        self.asking = Some(Asking {
+            answer: Box::pin(questions.ask()),
+            is_last,
+        });
+        None
+    }
+
+    /// Edits the event again that waited.
+    fn go_on(&mut self, answered: Answered, out: &mut Vec<u8>) {
+        let asked = self.asking.take();
+        match answered {
+            Err((refusal, detail)) => self.cut = Some(Cut::Refused(refusal.reason, detail)),
+            Ok(()) if asked.is_some_and(|asked| asked.is_last) => self.finish(out),
+            Ok(()) => self.push(&[], out),
         }
     }
+}
+
+/// The answer to what an event lacks.
+type Answered = Result<(), (Refusal, String)>;
+
+/// A question that an event waits for.
+struct Asking {
+    answer: Pin<Box<dyn Future<Output = Answered> + Send + Sync>>,
+    /// The upstream's stream has ended with the event.
+    is_last: bool,
 }
 
 impl From<AnswerFault> for Cut {
@@ -213,7 +268,12 @@ mod tests {
     async fn edited(budget: &Arc<BodyBudget>, events: &str) -> RelayedBody {
         let body = sent(format!("{STREAM}{events}")).await;
         let snapshot = gateway("limits: { answer_bytes: 64KiB }\n").snapshot();
-        RelayedBody::edited(body, Box::new(Censor), budget.reservation(None), &snapshot)
+        RelayedBody::edited(
+            body,
+            Editing::new(Censor),
+            budget.reservation(None),
+            &snapshot,
+        )
     }
 
     /// The forwarded bytes, and the reason why they ended early.
@@ -311,7 +371,7 @@ mod tests {
         let budget: Arc<BodyBudget> = Arc::default();
         let edited = RelayedBody::edited(
             sent(short).await,
-            Box::new(Censor),
+            Editing::new(Censor),
             budget.reservation(None),
             &snapshot,
         );
@@ -331,8 +391,12 @@ mod tests {
         let snapshot = gateway("").snapshot();
         let budget: Arc<BodyBudget> = Arc::default();
         let body = sent(answer).await;
-        let edited =
-            RelayedBody::edited(body, Box::new(Censor), budget.reservation(None), &snapshot);
+        let edited = RelayedBody::edited(
+            body,
+            Editing::new(Censor),
+            budget.reservation(None),
+            &snapshot,
+        );
         assert_eq!(edited.size_hint().exact(), None);
         assert!(!edited.is_end_stream());
         let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

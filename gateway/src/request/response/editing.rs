@@ -1,21 +1,70 @@
 //! The edits of one answer.
 
-use mcp_gateway_core::rewrite::edit::Edit;
+use std::sync::Arc;
+
+use mcp_gateway_core::rewrite::edit::{Edit, EditError};
+
+use super::list_questions::ListQuestions;
+
+/// What changes the messages of an answer.
+type Boxed = Box<dyn Edit + Send + Sync>;
 
 /// An edit of a request's answer.
-pub(crate) type Editing = Box<dyn Edit + Send + Sync>;
+pub(crate) struct Editing {
+    edit: Boxed,
+    /// What a decision point is asked for it.
+    questions: Option<Arc<ListQuestions>>,
+}
+
+impl Editing {
+    /// An edit that needs nobody's answer.
+    pub(crate) fn new(edit: impl Edit + Send + Sync + 'static) -> Self {
+        Self {
+            edit: Box::new(edit),
+            questions: None,
+        }
+    }
+
+    /// An edit that is settled when these questions are answered.
+    pub(crate) fn asking(
+        edit: impl Edit + Send + Sync + 'static,
+        questions: Arc<ListQuestions>,
+    ) -> Self {
+        Self {
+            questions: Some(questions),
+            ..Self::new(edit)
+        }
+    }
+
+    /// What is asked where the edit is not settled.
+    pub(crate) fn questions(&self) -> Option<Arc<ListQuestions>> {
+        self.questions.clone()
+    }
+}
+
+impl Edit for Editing {
+    fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+        self.edit.edit(message)
+    }
+
+    fn settle(&mut self) -> bool {
+        self.edit.settle()
+    }
+}
 
 /// Combines the edits of a request's answer.
 pub(crate) fn combine(first: Option<Editing>, second: Option<Editing>) -> Option<Editing> {
     match (first, second) {
-        (Some(first), Some(second)) => Some(Box::new((first, second))),
+        (Some(first), Some(second)) => Some(Editing {
+            questions: first.questions.or(second.questions),
+            edit: Box::new((first.edit, second.edit)),
+        }),
         (first, second) => first.or(second),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use mcp_gateway_core::rewrite::edit::EditError;
 
     use super::*;
 
@@ -29,7 +78,7 @@ mod tests {
     }
 
     fn append(letter: u8) -> Option<Editing> {
-        Some(Box::new(Append(letter)))
+        Some(Editing::new(Append(letter)))
     }
 
     #[test]

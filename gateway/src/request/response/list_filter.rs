@@ -6,10 +6,13 @@ use http::Method;
 use mcp_gateway_core::{
     mcp::{listed::Listed, message::Message, method::McpMethod},
     policy::hide::Hide,
-    rewrite::lists::ListFilter,
+    rewrite::{
+        edit::{Edit, EditError},
+        lists::ListFilter,
+    },
 };
 
-use super::editing::Editing;
+use super::{editing::Editing, list_questions::ListQuestions};
 use crate::{
     request::{admit::Admitted, exchange::Exchange, viewer::Viewer},
     snapshot::ProtectedResource,
@@ -37,12 +40,57 @@ pub(crate) fn edit(
     let viewer = Viewer::of(exchange, verdict, admitted);
     let counters = exchange.gateway.metrics().list_entries_hidden.clone();
     let (resource, counted) = (resource.clone(), resource.clone());
-    let shows = move |listed, name: &str| resource.policy.shows(&viewer.caller(), listed, name);
     let count_hidden = move |listed: Listed, count: usize| {
         let labels = [counted.label.as_str(), listed.label()];
         counters
             .with_label_values(&labels)
             .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     };
-    Some(Box::new(ListFilter::new(shows, count_hidden)))
+    if let (Some(point), Some(subject)) = (&resource.decision_point, &exchange.account) {
+        let (point, subject) = (point.clone(), subject.clone());
+        let questions = ListQuestions::new(resource, viewer, point, subject);
+        return Some(asking(questions, count_hidden));
+    }
+    let shows = move |listed, name: &str| resource.policy.shows(&viewer.caller(), listed, name);
+    Some(Editing::new(ListFilter::new(shows, count_hidden)))
+}
+
+/// A filter whose entries a decision point is asked about.
+struct AskedFilter<F> {
+    filter: F,
+    questions: Arc<ListQuestions>,
+    count_hidden: Box<dyn Fn(Listed, usize) + Send + Sync>,
+}
+
+impl<F: Edit> Edit for AskedFilter<F> {
+    fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+        self.filter.edit(message)
+    }
+
+    fn settle(&mut self) -> bool {
+        let hidden = self.questions.settle();
+        for (listed, count) in hidden.iter().flatten() {
+            (self.count_hidden)(*listed, *count);
+        }
+        hidden.is_some()
+    }
+}
+
+/// The filter for a resource with a decision point.
+fn asking(
+    questions: ListQuestions,
+    count_hidden: impl Fn(Listed, usize) + Send + Sync + 'static,
+) -> Editing {
+    let questions = Arc::new(questions);
+    let (shown, hid) = (questions.clone(), questions.clone());
+    let filter = ListFilter::new(
+        move |listed, name: &str| shown.shows(listed, name),
+        move |listed, count| hid.hid(listed, count),
+    );
+    let asked = AskedFilter {
+        filter,
+        questions: questions.clone(),
+        count_hidden: Box::new(count_hidden),
+    };
+    Editing::asking(asked, questions)
 }

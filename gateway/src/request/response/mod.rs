@@ -13,6 +13,7 @@ pub(crate) mod decoding;
 pub(crate) mod editing;
 mod limit;
 pub(crate) mod list_filter;
+pub(crate) mod list_questions;
 pub(crate) mod relay;
 pub(crate) mod respond;
 pub(crate) mod rewrite;

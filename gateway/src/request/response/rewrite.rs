@@ -12,7 +12,7 @@ use hyper::body::Body;
 use mcp_gateway_core::{
     http::media_type::{is_media_type, may_be_utf8},
     refusal::reason::Reason,
-    rewrite::document,
+    rewrite::{document, edit::Edit},
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -132,13 +132,30 @@ pub(crate) async fn document(
     if whole.is_empty() {
         return Ok(whole);
     }
-    match document::edit(&whole, &mut edit) {
-        Ok(edited) => Ok(reservation.attach_to(edited.map_or(whole, Bytes::from))),
-        Err(error) => {
+    loop {
+        let edited = document::edit(&whole, &mut edit).map_err(|error| {
             exchange.record.set_detail(error.to_string());
-            Err(error.reason().into())
+            error.reason()
+        })?;
+        if edit.settle() {
+            return Ok(reservation.attach_to(edited.map_or(whole, Bytes::from)));
         }
+        ask(exchange, &edit).await?;
     }
+}
+
+/// Asks what the edit lacks. How long that may take is the business of who is asked.
+async fn ask(exchange: &mut Exchange<'_>, edit: &Editing) -> Result<(), Stop> {
+    let questions = edit.questions().ok_or(Reason::Internal)?;
+    let asked = tokio::select! {
+        biased;
+        asked = questions.ask() => asked,
+        _ = exchange.session.read_body_or_idle(true) => return Err(Stop::Broken),
+    };
+    asked.map_err(|(refusal, detail)| {
+        exchange.record.set_detail(detail);
+        Stop::Refused(refusal)
+    })
 }
 
 async fn collect(

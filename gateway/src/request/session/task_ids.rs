@@ -76,7 +76,7 @@ fn open_values(
     }
     let tasks = tasks.then(|| binding.task());
     if is_answered(exchange, message) && (tasks.is_some() || opened.state.is_some()) {
-        let sealing: Editing = Box::new(Sealing {
+        let sealing = Editing::new(Sealing {
             sealer,
             tasks,
             known: opened.tasks,

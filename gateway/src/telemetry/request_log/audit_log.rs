@@ -92,6 +92,9 @@ impl LogLine for Decision<'_> {
         line.leading_field("change", self.change.label());
         line.call(&self.request);
         line.field("rule", rule.as_deref());
+        line.field("decision_point", self.point.map(|(name, _)| name));
+        let answer = self.point.map(|(_, answer)| answer.label());
+        line.field("decision_point_answer", answer);
         line.field("reason", self.refused.map(Reason::label));
         line.field("missing_scopes", self.missing_scopes.as_deref());
         line.caller(&self.request);
@@ -132,6 +135,7 @@ mod tests {
             change: Change::Call,
             mcp_version: None,
             source: None,
+            point: None,
             refused: Some(Reason::PolicyDenied),
             missing_scopes: None,
         };

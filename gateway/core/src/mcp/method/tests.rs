@@ -258,6 +258,7 @@ fn refused(default: DefaultDecision, rules: Vec<Rule>, method: &str) -> Option<R
         default,
         rules: Rules::new(rules),
         hide: Hide::Nothing,
+        asked: None,
     };
     let (principal, claims) = (Arc::new(alice()), KeptClaims::none());
     let caller = Caller {

@@ -2,6 +2,7 @@
 
 mod arguments;
 pub(super) mod condition;
+pub(super) mod decision_points;
 pub(super) mod identities;
 pub(super) mod pattern;
 mod rules;
@@ -88,6 +89,7 @@ pub(super) fn policy(resource: &Section<'_>, issuers: identities::Issuers<'_>) -
         default: default?,
         rules: Rules::new(rules),
         hide,
+        asked: None,
     };
     refuse_unknown(&described, &policy.supported);
     let descriptions = described.into_iter();

@@ -1,0 +1,111 @@
+//! Questions in flight: whoever has the same question meanwhile waits for the answer to the first one.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use mcp_gateway_core::policy::decision_point::question::QuestionKey;
+use tokio::sync::watch;
+
+/// The outcomes that are awaited, by question.
+#[derive(Debug)]
+pub(super) struct Flights<T>(Mutex<HashMap<QuestionKey, watch::Receiver<Option<T>>>>);
+
+/// A question's place among those in flight.
+pub(super) enum Flight<T> {
+    /// Somebody has asked it already: this is where the outcome comes.
+    Joined(watch::Receiver<Option<T>>),
+    /// It is to be asked.
+    Begun(Begun<T>, watch::Receiver<Option<T>>),
+}
+
+/// A question that is being asked. Dropping it without an outcome ends the wait of all others.
+pub(super) struct Begun<T> {
+    flights: Arc<Flights<T>>,
+    key: QuestionKey,
+    sender: watch::Sender<Option<T>>,
+}
+
+impl<T> Default for Flights<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Flights<T> {
+    /// Joins those who wait for the answer to this question, or begins.
+    pub(super) fn join(self: &Arc<Self>, key: QuestionKey) -> Flight<T> {
+        let mut flights = self.lock();
+        if let Some(waiting) = flights.get(&key) {
+            return Flight::Joined(waiting.clone());
+        }
+        let (sender, receiver) = watch::channel(None);
+        flights.insert(key, receiver.clone());
+        drop(flights);
+        let begun = Begun {
+            flights: self.clone(),
+            key,
+            sender,
+        };
+        Flight::Begun(begun, receiver)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<QuestionKey, watch::Receiver<Option<T>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Begun<T> {
+    /// Hands the outcome to everybody who waits for it.
+    pub(super) fn end(self, outcome: T) {
+        self.sender.send_replace(Some(outcome));
+    }
+}
+
+impl<T> Drop for Begun<T> {
+    fn drop(&mut self) {
+        self.flights.lock().remove(&self.key);
+    }
+}
+
+/// The outcome; none if whoever asked has given up.
+pub(super) async fn outcome<T: Clone>(mut waiting: watch::Receiver<Option<T>>) -> Option<T> {
+    let outcome = waiting.wait_for(Option::is_some).await;
+    outcome.ok()?.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: QuestionKey = [7; 32];
+
+    #[tokio::test]
+    async fn whoever_joins_gets_the_outcome_of_the_first_and_later_ones_begin_anew() {
+        let flights = Arc::<Flights<u8>>::default();
+        let Flight::Begun(begun, own) = flights.join(KEY) else {
+            panic!("it was not in flight");
+        };
+        let Flight::Joined(other) = flights.join(KEY) else {
+            panic!("it was in flight");
+        };
+        begun.end(3);
+        assert_eq!(
+            (outcome(own).await, outcome(other).await),
+            (Some(3), Some(3))
+        );
+        assert!(matches!(flights.join(KEY), Flight::Begun(..)));
+        assert!(flights.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_given_up_keeps_nobody_waiting() {
+        let flights = Arc::<Flights<u8>>::default();
+        let Flight::Begun(begun, own) = flights.join(KEY) else {
+            panic!("it was not in flight");
+        };
+        drop(begun);
+        assert_eq!(outcome(own).await, None);
+    }
+}

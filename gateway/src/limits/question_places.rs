@@ -1,0 +1,102 @@
+//! Questions to one decision point that are in flight. A subject has a share of them, so that one caller with many different calls
+//! does not take the places of all others (`decision_points.*.questions`, `decision_points.*.questions_per_principal`).
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+
+use super::accounts::SubjectAccount;
+
+/// The places of one decision point.
+#[derive(Debug)]
+pub(crate) struct QuestionPlaces {
+    all: Arc<Semaphore>,
+    /// The most of one subject.
+    own: usize,
+}
+
+/// A subject's share, in use. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct QuestionShare(Arc<SubjectAccount>);
+
+/// A place in use. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct QuestionPlace {
+    _share: QuestionShare,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl QuestionPlaces {
+    /// So many places, at most `own` of them for one subject.
+    pub(crate) fn new(all: usize, own: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(all)),
+            own: own.min(all),
+        }
+    }
+
+    /// One more question of this subject; none if it has as many in flight as it may.
+    pub(crate) fn share(&self, subject: &Arc<SubjectAccount>) -> Option<QuestionShare> {
+        let one_more = |count: usize| (count < self.own).then_some(count + 1);
+        let taken =
+            (subject.questions).fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.ok().map(|_| QuestionShare(subject.clone()))
+    }
+
+    /// A place for a question, waited for until the deadline; none if there is none until then.
+    pub(crate) async fn place(
+        &self,
+        share: QuestionShare,
+        deadline: Instant,
+    ) -> Option<QuestionPlace> {
+        let waited = timeout_at(deadline, self.all.clone().acquire_owned()).await;
+        Some(QuestionPlace {
+            _share: share,
+            _of_all: waited.ok()?.ok()?,
+        })
+    }
+}
+
+impl Drop for QuestionShare {
+    fn drop(&mut self) {
+        self.0.questions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::accounts::Accounts;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_subject_does_not_take_all_places_and_a_full_point_is_waited_for() {
+        let accounts = Arc::<Accounts<_>>::default();
+        let subject = |name: &str| accounts.of(("https://issuer.test/".into(), name.into()));
+        let (ana, ben) = (subject("ana"), subject("ben"));
+        let places = QuestionPlaces::new(3, 2);
+        let soon = || Instant::now() + Duration::from_millis(100);
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let share = places.share(&ana).unwrap();
+            held.push(places.place(share, soon()).await.unwrap());
+        }
+        assert!(places.share(&ana).is_none());
+        let share = places.share(&ben).unwrap();
+        held.push(places.place(share, soon()).await.unwrap());
+        let share = places.share(&ben).unwrap();
+        let begun = Instant::now();
+        assert!(places.place(share, soon()).await.is_none());
+        assert!(begun.elapsed() >= Duration::from_millis(100));
+        held.pop();
+        let (one, other) = (places.share(&ben), places.share(&ben));
+        assert!(one.is_some() && other.is_some() && places.share(&ben).is_none());
+        assert!(places.place(one.unwrap(), soon()).await.is_some());
+        held.clear();
+        assert!(places.share(&ana).is_some());
+    }
+}
