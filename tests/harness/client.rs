@@ -178,9 +178,15 @@ impl Reply {
         first
     }
 
-    /// The challenge, empty when there is none.
+    /// The first challenge, empty when there is none.
     pub fn challenge(&self) -> &str {
-        self.header("www-authenticate")
+        self.challenges().first().copied().unwrap_or_default()
+    }
+
+    /// The challenges: one for each scheme that is accepted.
+    pub fn challenges(&self) -> Vec<&str> {
+        let values = self.headers.get_all("www-authenticate").iter();
+        values.map(|value| value.to_str().expect("ASCII")).collect()
     }
 
     /// The JSON-RPC error code of the body, if it is an error.

@@ -7,6 +7,7 @@
 //! A module names only those above it in this list (`gateway/tests/source_rules` enforces the order):
 //!
 //! * [`id`], [`secret`]: random ids, and texts that do not print. [`account`]: accounts that somebody else vouches for.
+//!   [`proof_key`]: the key of a client that tokens are bound to.
 //! * [`keys`]: the server's own keys: digests, tags, sealed texts, and the keys that sign access tokens. [`form`]: the parameters of a
 //!   request.
 //! * [`profile`]: what the server is: its issuer, its resources, its lifetimes. [`store`]: rows and tables. [`owner`]: who can allow
@@ -28,6 +29,7 @@ pub mod keys;
 pub mod owner;
 pub mod pages;
 pub mod profile;
+pub mod proof_key;
 pub mod redirect_uri;
 pub mod secret;
 pub mod session;

@@ -82,6 +82,8 @@ const fn is_guess(error: TokenError) -> bool {
             | TokenError::RefreshTokenUnknown
             | TokenError::AssertionUnknown
             | TokenError::SubjectTokenUnknown
+            | TokenError::ProofNotValid
+            | TokenError::OtherKey
             | TokenError::ClientNotAuthenticated
     )
 }

@@ -187,6 +187,7 @@ impl Server {
             exp: now.plus(LIFETIME).into(),
             jti: id()?,
             auth_time: None,
+            cnf: None,
             grant: id()?,
         };
         let signed = access::sign(self.runtime.signing.ring().signer(now), &claims);

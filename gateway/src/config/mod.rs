@@ -33,7 +33,7 @@ pub use declaration::{
     policy::decision_point::DecisionPointSettings,
     process::{Audit, Level, Log, LogFormat, Reload, Shutdown},
     rate_limit::{SharedRateLimits, WithoutStore},
-    resource::{EventIds, RequestState},
+    resource::{Demand, EventIds, RequestState, SenderConstraint},
     timeouts::{Jwks, Timeouts},
 };
 pub use loading::{

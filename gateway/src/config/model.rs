@@ -38,7 +38,7 @@ use crate::config::{
         policy::decision_point::DecisionPointSettings,
         process::{Audit, Log, Reload, Shutdown},
         rate_limit::SharedRateLimits,
-        resource::{EventIds, RequestState},
+        resource::{EventIds, RequestState, SenderConstraint},
         timeouts::{Jwks, Timeouts},
     },
     secret::SecretHeader,
@@ -252,6 +252,8 @@ pub struct Resource {
     pub event_ids: EventIds,
     /// Headers that pass the identity of the caller to the upstream.
     pub identity_headers: IdentityHeaders,
+    /// Whether tokens are bound to their sender.
+    pub sender_constraint: SenderConstraint,
     /// Other headers of requests to the upstream.
     pub upstream_headers: UpstreamHeaders,
     /// What happens to the client's query.

@@ -11,6 +11,7 @@
 //! | [`idle_connections`] | idle connections to all upstreams | by the limit of open files |
 //! | [`rate_limiter`] | calls per time | `rate_limits`, `limits.initializations_per_principal` |
 //! | [`shared_rates`] | calls per time, of all replicas together | `rate_limits` |
+//! | [`used_proofs`] | DPoP proofs, by subject and in all | `limits.dpop_proofs` |
 //! | [`overload`] | descriptors and memory of the process | `limits.memory` |
 //!
 //! All connections together (`limits.connections`) and the refusals of an address (`limits.refusals_per_address`) are counted in
@@ -25,3 +26,4 @@ pub(crate) mod per_address;
 pub(crate) mod question_places;
 pub(crate) mod rate_limiter;
 pub(crate) mod shared_rates;
+pub(crate) mod used_proofs;

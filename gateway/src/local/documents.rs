@@ -15,15 +15,18 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use bytes::Bytes;
-use mcp_gateway_core::http::{
-    authority::Authority,
-    cors,
-    path::other_spelling,
-    resource_metadata::{ResourceMetadata, WELL_KNOWN, well_known_path},
+use mcp_gateway_core::{
+    http::{
+        authority::Authority,
+        cors,
+        path::other_spelling,
+        resource_metadata::{ResourceMetadata, WELL_KNOWN, well_known_path},
+    },
+    token::dpop::PROOF_ALGORITHMS,
 };
 use tower::ServiceExt;
 
-use crate::config::{Config, Resource};
+use crate::config::{Config, Demand, Resource};
 
 /// How long clients may cache a document.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -125,6 +128,11 @@ fn document(config: &Config, resource: &Resource, uri: &str) -> Bytes {
         scopes_supported: scopes.iter().collect(),
         resource_name: resource.name.as_deref(),
         resource_documentation: resource.documentation.as_deref(),
+        dpop_algorithms: match resource.sender_constraint.dpop {
+            Demand::Refuse => &[],
+            Demand::Allow | Demand::Require => &PROOF_ALGORITHMS,
+        },
+        requires_dpop: resource.sender_constraint.dpop == Demand::Require,
     }
     .to_json()
     .into()

@@ -1,4 +1,4 @@
-//! Phase 3: exactly one bearer token, verified for this resource, or a challenge.
+//! Phase 3: exactly one access token, verified for this resource, or a challenge.
 //!
 //! The verdict on a token that was verified before is found by its SHA-256, and only what can change is checked again. Any other
 //! token costs a verification, which is refused to an address that caused too many refusals.
@@ -10,7 +10,10 @@ use mcp_gateway_core::{
     token::api_key::presented::credential,
 };
 
-use super::exchange::{Exchange, Stop};
+use super::{
+    exchange::{Exchange, Stop},
+    possession,
+};
 use crate::{
     clock,
     snapshot::ProtectedResource,
@@ -25,11 +28,10 @@ pub(crate) async fn authenticate(
 ) -> Result<Verdict, Stop> {
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
-    let key_header = resource.verifiers.api_keys().header();
     let limit = exchange.snapshot.limits.token_bytes;
-    let token = credential(headers, query, key_header, limit)?;
+    let presented = credential(headers, query, &resource.accepts(), limit)?;
     let accounts = exchange.gateway.subject_accounts();
-    let question = Question::new(token, (clock::now(), started), accounts);
+    let question = Question::new(presented.token, (clock::now(), started), accounts);
     let verdict = verdict(&question, resource, exchange).await;
     let durations = &exchange.gateway.metrics().authentication_duration;
     durations.observe(started.elapsed().as_secs_f64());
@@ -37,9 +39,7 @@ pub(crate) async fn authenticate(
     if verdict.is_revoked(exchange.gateway.revocations()) {
         return Err(Reason::TokenRevoked.into());
     }
-    if verdict.evidence.binding.is_some() {
-        return Err(Reason::SenderConstrained.into());
-    }
+    possession::check(exchange, resource, &presented, &question, &verdict)?;
     Ok(verdict)
 }
 

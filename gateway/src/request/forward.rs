@@ -26,12 +26,14 @@ use mcp_gateway_core::{
     },
     policy::permit::Permit,
     refusal::{Refusal, fault::Fault, reason::Reason},
+    token::dpop::field::DPOP_NONCE,
 };
 use pingora::http::ResponseHeader;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     exchange::{Exchange, Stop},
+    possession::dpop::next_nonce,
     record::audit,
     response::{
         body::RelayedBody,
@@ -485,6 +487,9 @@ fn response_head<B>(
     }
     for (name, value) in cors::answer_headers(exchange.origin.as_ref()) {
         head.append_header(name, value).map_err(internal)?;
+    }
+    if let Some(nonce) = next_nonce(exchange) {
+        head.insert_header(DPOP_NONCE, nonce).map_err(internal)?;
     }
     if let Some(id) = session_id {
         head.insert_header(SESSION_ID, id).map_err(internal)?;

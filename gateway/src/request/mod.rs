@@ -5,7 +5,7 @@
 //!
 //! 1. [`admit`]: checks that this is exactly one request, for a host that is served here.
 //! 2. [`route`]: finds the protected resource at its path.
-//! 3. [`authenticate`]: verifies the one bearer token for this resource.
+//! 3. [`authenticate`]: verifies the one access token for this resource, and what it is bound to ([`possession`]).
 //! 4. [`read`]: reads the body, and the one message in it.
 //! 5. [`authorize`]: applies policy and rate limits.
 //! 6. [`session`]: opens the session id and other sealed values.
@@ -23,6 +23,7 @@ mod authorize;
 pub(crate) mod exchange;
 mod forward;
 pub(crate) mod pipeline;
+mod possession;
 mod read;
 pub(crate) mod record;
 pub(crate) mod response;

@@ -22,8 +22,12 @@ use mcp_gateway_core::{
         operation::{Operation, Reference},
     },
     policy::{DecisionSource, decision_point::asking::Permitted},
-    refusal::reason::Reason,
-    token::{api_key::presented::credential, evidence::grant::GrantId},
+    refusal::{challenge::TokenScheme, reason::Reason},
+    token::{
+        api_key::presented::credential,
+        bearer::named_scheme,
+        evidence::{binding::Binding, grant::GrantId},
+    },
 };
 use tokio::sync::watch;
 
@@ -99,6 +103,10 @@ pub(crate) struct Standing {
     /// The grant of the token.
     grant: Option<GrantId>,
     resource: Arc<ProtectedResource>,
+    /// How its token came.
+    scheme: TokenScheme,
+    /// What its token is bound to.
+    binding: Option<Binding>,
     /// What the verdict on its token rests on.
     freshness: Freshness,
     viewer: Viewer,
@@ -134,6 +142,8 @@ impl Standing {
             revoked: (verdict.evidence.grant).map(|_| exchange.gateway.revocations().changes()),
             grant: verdict.evidence.grant,
             resource: resource.clone(),
+            scheme: named_scheme(sent).unwrap_or(TokenScheme::Bearer),
+            binding: verdict.evidence.binding,
             freshness: verdict.freshness,
             viewer: Viewer::of(exchange, verdict, admitted),
             host: admitted.host.clone(),
@@ -262,6 +272,8 @@ impl Standing {
             return Err(Lost::Events);
         }
         self.authenticate(snapshot, resource)?;
+        // The proof was for the request that opened the stream: the same sender listens.
+        (resource.constraint).demanded(self.binding.as_ref(), self.scheme)?;
         self.resource = resource.clone();
         let judged = (resource.policy).authorize(&self.viewer.caller(), &self.call.operation());
         match judged.decision {
@@ -284,9 +296,8 @@ impl Standing {
         if is_verified {
             return Ok(());
         }
-        let key_header = resource.verifiers.api_keys().header();
         let limit = snapshot.limits.token_bytes;
-        let token = credential(&self.headers, None, key_header, limit)?;
+        let token = credential(&self.headers, None, &resource.accepts(), limit)?.token;
         let (evidence, freshness) = resource.verifiers.judge_again(&token, clock::now())?;
         self.freshness = freshness;
         let Some(evidence) = evidence else {
@@ -295,6 +306,7 @@ impl Standing {
         if evidence.principal.who() != self.viewer.principal.who() {
             return Err(Lost::Caller);
         }
+        self.binding = evidence.binding;
         self.viewer.principal = evidence.principal;
         self.viewer.claims = evidence.claims;
         Ok(())

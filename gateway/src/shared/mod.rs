@@ -36,6 +36,7 @@ use crate::{
         per_address::ConnectionsPerAddress,
         rate_limiter::RateLimiter,
         shared_rates::SharedRates,
+        used_proofs::UsedProofs,
     },
     snapshot::Snapshot,
     telemetry::{
@@ -70,6 +71,7 @@ pub(crate) struct Gateway {
     /// Wrong credentials at the service of the gateway's own.
     wrong_credentials: RefusalsPerAddress,
     rate_limiter: RateLimiter,
+    used_proofs: UsedProofs,
     shared_rates: Option<SharedRates>,
     revocations: Arc<Revocations>,
     state: ProcessState,
@@ -99,6 +101,7 @@ impl Gateway {
             refusals: RefusalsPerAddress::new(),
             wrong_credentials: RefusalsPerAddress::new(),
             rate_limiter: RateLimiter::new(),
+            used_proofs: UsedProofs::default(),
             shared_rates: None,
             revocations: snapshot
                 .authorization_server
@@ -177,6 +180,7 @@ impl Gateway {
         let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.calls_in_flight.set(whole(self.in_flight.calls()));
         metrics.calls_limit.set(whole(snapshot.capacity.calls));
+        metrics.dpop_proofs.set(whole(self.used_proofs.len()));
         metrics.body_bytes.set(whole(self.body_budget.bytes()));
         metrics.body_bytes_limit.set(whole(snapshot.bodies.all));
         if let Some(rates) = &self.shared_rates {
@@ -220,6 +224,11 @@ impl Gateway {
     /// The rate limits.
     pub(crate) const fn rate_limiter(&self) -> &RateLimiter {
         &self.rate_limiter
+    }
+
+    /// The DPoP proofs that were used at resources.
+    pub(crate) const fn used_proofs(&self) -> &UsedProofs {
+        &self.used_proofs
     }
 
     /// Rate limits that several gateways count together, if they do.

@@ -1,6 +1,6 @@
 //! A protected resource (RFC 9728): an MCP server behind the gateway, with everything that decides its requests.
 
-use std::{collections::BTreeSet, path::PathBuf, slice, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, path::PathBuf, slice, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 use mcp_gateway_core::{
@@ -13,14 +13,20 @@ use mcp_gateway_core::{
     mcp::{supported::Supported, tasks::Tasks},
     policy::{Policy, hide::Hide},
     rate::{Limiter, shared::SharedLimit},
-    refusal::{challenge::Challenger, reason::Reason},
+    refusal::{
+        challenge::{Challenger, Schemes},
+        reason::Reason,
+    },
+    token::{
+        api_key::presented::Accepts, dpop::PROOF_ALGORITHMS, evidence::possession::Constraint,
+    },
 };
 
 use super::{
     decision_points::PointsByName, error::SnapshotError, upstream_headers::UpstreamHeaders,
 };
 use crate::{
-    config::{Config, EventIds, IdentityHeaders, RequestState, Resource},
+    config::{Config, Demand, EventIds, IdentityHeaders, RequestState, Resource},
     decision::point::DecisionPoint,
     limits::rate_limiter,
     upstream::Upstream,
@@ -38,6 +44,10 @@ pub(crate) struct ProtectedResource {
     pub(crate) uri: String,
     pub(crate) host: Option<Authority>,
     pub(crate) verifiers: Verifiers,
+    /// Whether tokens are bound to their sender.
+    pub(crate) constraint: Constraint,
+    /// Whether DPoP proofs need a nonce of the gateway.
+    pub(crate) dpop_nonces: bool,
     pub(crate) policy: Policy,
     /// Who is asked about calls that the policy permits.
     pub(crate) decision_point: Option<Arc<DecisionPoint>>,
@@ -94,6 +104,8 @@ impl ProtectedResource {
             uri: resource.uri.clone(),
             host: resource.host.clone(),
             verifiers,
+            constraint: resource.sender_constraint.constraint(),
+            dpop_nonces: resource.sender_constraint.dpop_nonces,
             policy: resource.policy.clone(),
             decision_point: resource
                 .decision_point
@@ -139,6 +151,22 @@ impl ProtectedResource {
         match path == self.path {
             true => &self.challenger,
             false => &self.other_challenger,
+        }
+    }
+
+    /// The URI of requests for this spelling of the path.
+    pub(crate) fn uri_at(&self, path: &str) -> Cow<'_, str> {
+        match path == self.path {
+            true => Cow::Borrowed(&self.uri),
+            false => path::other_spelling(&self.uri).into(),
+        }
+    }
+
+    /// The credentials that it accepts beside bearer tokens.
+    pub(crate) fn accepts(&self) -> Accepts<'_> {
+        Accepts {
+            key_header: self.verifiers.api_keys().header(),
+            dpop: self.constraint.accepts_dpop(),
         }
     }
 
@@ -196,9 +224,12 @@ pub(crate) fn challenger(config: &Config, resource: &Resource, spelling: &str) -
         || config.public_url.join(&path),
         |base| format!("{base}{path}"),
     );
-    Challenger::new(
-        &url,
-        &resource.policy.hinted_scopes(),
-        resource.scope_prefixes.clone(),
-    )
+    let schemes = match resource.sender_constraint.dpop {
+        Demand::Refuse => Schemes::Bearer,
+        Demand::Allow => Schemes::Both,
+        Demand::Require => Schemes::Dpop,
+    };
+    let scopes = resource.policy.hinted_scopes();
+    Challenger::new(&url, &scopes, resource.scope_prefixes.clone())
+        .with_schemes(schemes, &PROOF_ALGORITHMS)
 }

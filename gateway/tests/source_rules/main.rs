@@ -94,6 +94,7 @@ const CORE: Layers = &[
 const OAUTH: Layers = &[
     &["id"],
     &["secret"],
+    &["proof_key"],
     &["account"],
     &["keys"],
     &["form"],

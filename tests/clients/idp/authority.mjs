@@ -17,6 +17,8 @@ export class Authority {
 
   #cookieKeys = [randomBytes(16).toString('hex')];
 
+  #nonceSecret = randomBytes(32);
+
   #provider;
 
   /**
@@ -95,6 +97,8 @@ export class Authority {
       features: {
         devInteractions: { enabled: false },
         clientCredentials: { enabled: true },
+        // Clients that send proofs get nonces, and have to use them (RFC 9449 §8).
+        dPoP: { enabled: true, nonceSecret: this.#nonceSecret, requireNonce: () => true },
         registration: { enabled: true },
         revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
         clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },

@@ -103,7 +103,22 @@ impl Client {
 
     /// The answer to a token request with these fields and the client's own.
     pub async fn ask(&self, gateway: &Gateway, fields: &[(&str, &str)]) -> (u16, Value) {
-        let reply = self.post(gateway, "/token", fields).await;
+        self.answered(self.call(gateway, "/token", fields)).await
+    }
+
+    /// The same with a DPoP proof (RFC 9449 §5).
+    pub async fn ask_with_proof(
+        &self,
+        gateway: &Gateway,
+        fields: &[(&str, &str)],
+        proof: &str,
+    ) -> (u16, Value) {
+        let call = self.call(gateway, "/token", fields);
+        self.answered(call.with("dpop", proof)).await
+    }
+
+    async fn answered(&self, call: Call) -> (u16, Value) {
+        let reply = call.open().await;
         let (status, text) = (reply.status().as_u16(), reply.text().await.expect("text"));
         (
             status,
@@ -126,18 +141,14 @@ impl Client {
 
     /// Revokes a token.
     pub async fn revoke(&self, gateway: &Gateway, token: &str) -> u16 {
-        self.post(gateway, "/revoke", &[("token", token)])
+        self.call(gateway, "/revoke", &[("token", token)])
+            .open()
             .await
             .status()
             .as_u16()
     }
 
-    async fn post(
-        &self,
-        gateway: &Gateway,
-        path: &str,
-        fields: &[(&str, &str)],
-    ) -> reqwest::Response {
+    fn call(&self, gateway: &Gateway, path: &str, fields: &[(&str, &str)]) -> Call {
         let own = [("client_id", self.id.as_str())].into_iter();
         let secret = self
             .secret
@@ -148,8 +159,6 @@ impl Client {
             .request(Method::POST, path)
             .with("content-type", "application/x-www-form-urlencoded")
             .body(body)
-            .open()
-            .await
     }
 }
 

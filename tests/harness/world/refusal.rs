@@ -110,9 +110,11 @@ fn explained(line: &Value) -> Result<(), String> {
 
 /// The challenge by status and reason (RFC 6750 §3, RFC 9728 §5.1), and `Retry-After` (RFC 9110 §10.2.3).
 fn headers(reply: &Reply, status: u16, reason: &str) -> Result<(), String> {
-    let challenge = reply.challenge();
+    let challenges = reply.challenges();
     let error = match (status, reason) {
         (401, "no_credentials" | "unsupported_scheme") => Some(None),
+        (401, "dpop_nonce_required") => Some(Some("use_dpop_nonce")),
+        (401, reason) if reason.contains("dpop_proof") => Some(Some("invalid_dpop_proof")),
         (401, _) => Some(Some("invalid_token")),
         (400, "multiple_credentials" | "token_in_query" | "malformed_credentials") => {
             Some(Some("invalid_request"))
@@ -121,20 +123,26 @@ fn headers(reply: &Reply, status: u16, reason: &str) -> Result<(), String> {
         _ => None,
     };
     let right = match error {
-        None => challenge.is_empty(),
+        None => challenges.is_empty(),
         Some(error) => {
-            let is_whole = challenge.starts_with("Bearer ")
-                && challenge.contains("resource_metadata=\"")
-                && (status == 400 || challenge.contains("scope=\""));
-            let has_error = match error {
-                None => !challenge.contains("error="),
-                Some(error) => challenge.contains(&format!("error=\"{error}\"")),
+            let is_whole = |challenge: &&str| {
+                (challenge.starts_with("Bearer ") || challenge.starts_with("DPoP "))
+                    && challenge.contains("resource_metadata=\"")
+                    && (status == 400 || challenge.contains("scope=\""))
             };
-            is_whole && has_error
+            let errors = challenges.join(" ");
+            let has_error = match error {
+                None => !errors.contains("error="),
+                Some(error) => {
+                    errors.contains(&format!("error=\"{error}\""))
+                        && errors.matches("error=").count() == 1
+                }
+            };
+            !challenges.is_empty() && challenges.iter().all(is_whole) && has_error
         }
     };
     if !right {
-        return Err(format!("the challenge is {challenge:?}"));
+        return Err(format!("the challenges are {challenges:?}"));
     }
     if matches!(status, 429 | 503) && reply.header("retry-after").parse::<u32>().is_err() {
         return Err(format!("no Retry-After: {:?}", reply.headers));

@@ -16,6 +16,7 @@ mod authentication {
     mod api_keys;
     mod keys;
     mod presenting;
+    mod proofs;
     mod tenants;
     mod tokens;
 }

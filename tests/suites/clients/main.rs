@@ -16,6 +16,7 @@ mod setting;
 /// What the SDKs do when the gateway allows it: every operation, both eras, sessions, and requests of the server.
 mod sdks {
     pub(crate) mod asking;
+    mod bound_tokens;
     pub(crate) mod programs;
     pub(crate) mod rust_sdk;
     pub(crate) mod sessions;

@@ -13,6 +13,7 @@
 
 mod key_sets;
 mod messages;
+mod proofs;
 mod replay;
 mod signers;
 mod suite;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(tokens::trials());
+    trials.extend(proofs::trials());
     trials.extend(key_sets::trials());
     trials.extend(messages::trials());
     trials.extend(targets::trials());
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
 /// The seeds of fuzzing (`make fuzz`).
 fn write_seeds(folder: &Path) {
     tokens::write_seeds(folder);
+    proofs::write_seeds(folder);
     key_sets::write_seeds(folder);
     messages::write_seeds(folder);
     targets::write_seeds(folder);

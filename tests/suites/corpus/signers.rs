@@ -26,7 +26,8 @@ pub(crate) fn sign(how: &str, input: &[u8]) -> Vec<u8> {
     }
 }
 
-fn pair(name: &str) -> Option<&'static KeyPair> {
+/// The key pair of this name.
+pub(crate) fn pair(name: &str) -> Option<&'static KeyPair> {
     let pair: &'static LazyLock<KeyPair> = match name {
         "rsa" => &RSA,
         "rsa-other" => &OTHER_RSA,

@@ -46,11 +46,17 @@ pub(crate) fn trials<C: Case>(subject: &'static str, promised: usize) -> Vec<Tri
     trials
 }
 
+/// Every case of a corpus.
+pub(crate) fn all<C: Case>(subject: &str) -> Vec<C> {
+    let files = files(&folder(subject)).into_iter();
+    files
+        .flat_map(|file| cases::<C>(&file).expect("a list of cases"))
+        .collect()
+}
+
 /// Writes the seeds of fuzzing, a folder for each property and a file for each input.
 pub(crate) fn write_seeds<C: Case>(subject: &str, into: &Path) {
-    let cases = files(&folder(subject))
-        .into_iter()
-        .flat_map(|file| cases::<C>(&file).expect("a list of cases"));
+    let cases = all::<C>(subject).into_iter();
     let seeds = cases.flat_map(|case| case.seeds());
     for (number, (property, bytes)) in seeds.enumerate() {
         let folder = into.join(property);

@@ -26,6 +26,7 @@ mod transport {
 /// The caller: tokens and the keys they are verified with, discovery for a client without a token, and browser origins.
 mod authentication {
     mod api_keys;
+    mod bound_tokens;
     mod challenge_and_metadata;
     mod cors_and_origin;
     mod fetching;
@@ -40,6 +41,7 @@ mod authentication {
 /// The built-in authorization server: people who sign in, and the tokens that their clients get.
 mod sign_in {
     mod across_a_restart;
+    mod bound_tokens;
     mod changes;
     mod federation;
     mod flows;

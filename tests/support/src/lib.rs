@@ -4,6 +4,7 @@
 //!   [`RSA`], [`OTHER_RSA`], [`P256`], [`P384`] and [`ED25519`] are made once per process;
 //! - [`Key`] is a pair with the id under which its issuer publishes it;
 //! - [`Token`] is a good access token until a test changes something;
+//! - [`Proof`] is a good DPoP proof of a key until a test changes something;
 //! - [`fixtures`] are the resource, the instant and the claims of tests that verify tokens without a clock.
 //!
 //! It depends on no crate of the gateway, so that the core's own tests can use it.
@@ -22,6 +23,7 @@ mod encoding;
 pub mod fixtures;
 mod key;
 mod key_pair;
+mod proof;
 mod public_key;
 mod signature;
 mod token;
@@ -31,6 +33,7 @@ pub use data_file::data_lines;
 pub use encoding::{base64url, base64url_decode, with_members};
 pub use key::{Key, key_set};
 pub use key_pair::{ED25519, KeyPair, OTHER_RSA, P256, P384, RSA};
+pub use proof::Proof;
 pub use public_key::{jwk_set, public_key_pem};
 pub use signature::{compact, hmac};
 pub use token::Token;

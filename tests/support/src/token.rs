@@ -107,7 +107,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     let mut bytes = [0; 12];
     aws_lc_rs::rand::fill(&mut bytes).expect("random bytes");
     base64url(bytes)

@@ -1,8 +1,8 @@
 //! The headers that a browser requires before a page may read a response (WHATWG Fetch, *CORS protocol*).
 //!
 //! `*` does not cover `Authorization`, so the requested headers are allowed one by one: those that are forwarded, or read
-//! ([`forwarding`](super::forwarding) has the one list). `WWW-Authenticate` is exposed because a
-//! client in a browser needs it to find the authorization server.
+//! ([`forwarding`](super::forwarding) has the one list). `WWW-Authenticate` and `DPoP-Nonce` are exposed
+//! because a client in a browser needs them to find the authorization server and to make a proof.
 
 use http::Method;
 use http::header::{
@@ -42,8 +42,9 @@ pub fn preflight_headers(
 
 /// The CORS headers of every response of a protected path, refusals included. `origin` is the allowed origin, if any.
 pub fn answer_headers(origin: Option<&HeaderValue>) -> impl Iterator<Item = Header> + use<> {
-    let exposed =
-        HeaderValue::from_static("WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version");
+    let exposed = HeaderValue::from_static(
+        "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version",
+    );
     let readable = origin.map(|origin| {
         [
             (ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
@@ -134,7 +135,7 @@ mod tests {
         let origin = HeaderValue::from_static("https://a.example");
         let expected = [
             "access-control-allow-origin: https://a.example",
-            "access-control-expose-headers: WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version",
+            "access-control-expose-headers: WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version",
             "vary: Origin",
         ];
         assert_eq!(lines(answer_headers(Some(&origin))), expected);
@@ -146,8 +147,8 @@ mod tests {
         let origin = HeaderValue::from_static("https://a.example");
         let cases = [
             (
-                "authorization,content-type",
-                Some("authorization, content-type"),
+                "authorization,dpop,content-type",
+                Some("authorization, dpop, content-type"),
             ),
             (
                 "Authorization , MCP-Protocol-Version,mcp-session-id, accept,last-event-id",

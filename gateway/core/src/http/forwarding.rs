@@ -22,6 +22,7 @@ const READ: &[&str] = &[
     "authorization",
     "content-encoding",
     "content-length",
+    "dpop",
     "expect",
     "forwarded",
     "host",
@@ -44,6 +45,9 @@ const MCP_PREFIX: &str = "mcp-";
 pub fn is_used(name: &str) -> bool {
     name.starts_with(MCP_PREFIX) || is_allowed_upstream(name, Era::Modern) || READ.contains(&name)
 }
+
+/// The header with a proof of possession (RFC 9449 §4.1). It is for the gateway alone.
+pub const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// The longest value of an identity header, in bytes after encoding.
 pub const MAX_IDENTITY: usize = 4096;
@@ -109,6 +113,7 @@ pub fn is_allowed_upstream(name: &str, era: Era) -> bool {
 /// what the gateway reads itself in order to forward something else.
 pub fn is_allowed_from_pages(name: &str) -> bool {
     name == AUTHORIZATION
+        || name == DPOP
         || name == LAST_EVENT_ID
         || name.starts_with(MCP_PREFIX)
         || is_allowed_upstream(name, Era::Modern)

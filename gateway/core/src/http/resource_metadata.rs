@@ -18,6 +18,10 @@ pub struct ResourceMetadata<'a> {
     pub resource_name: Option<&'a str>,
     /// A page for developers.
     pub resource_documentation: Option<&'a str>,
+    /// The algorithms of DPoP proofs; empty where no proof is accepted.
+    pub dpop_algorithms: &'a [&'a str],
+    /// Whether only tokens that are bound to a key are accepted.
+    pub requires_dpop: bool,
 }
 
 impl ResourceMetadata<'_> {
@@ -35,6 +39,8 @@ impl ResourceMetadata<'_> {
             bearer_methods_supported: ["header"],
             resource_name: self.resource_name,
             resource_documentation: self.resource_documentation,
+            dpop_signing_alg_values_supported: self.dpop_algorithms,
+            dpop_bound_access_tokens_required: self.requires_dpop,
         };
         // Cannot fail: strings and lists of strings always serialise.
         serde_json::to_vec(&document).unwrap_or_default()
@@ -54,6 +60,11 @@ pub fn well_known_path(resource_path: &str) -> String {
 /// The scope that requests a refresh token from an authorization server (OpenID Connect Core §11). No resource requires it.
 const OFFLINE_ACCESS: &str = "offline_access";
 
+/// `false` is the default of RFC 9728 §2, and left out.
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     resource: &'a str,
@@ -66,6 +77,10 @@ struct Document<'a> {
     resource_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_documentation: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    dpop_signing_alg_values_supported: &'a [&'a str],
+    #[serde(skip_serializing_if = "is_false")]
+    dpop_bound_access_tokens_required: bool,
 }
 
 #[cfg(test)]
@@ -93,12 +108,15 @@ mod tests {
             scopes_supported: vec!["tasks:read", "offline_access", "tasks:write"],
             resource_name: Some("Tasks \"of\" Example"),
             resource_documentation: Some("https://docs.example.com"),
+            dpop_algorithms: &["ES256", "EdDSA"],
+            requires_dpop: true,
         };
         let expected = concat!(
             r#"{"resource":"https://mcp.example.com/mcp","#,
             r#""authorization_servers":["https://issuer.example.com/","http://localhost:9000"],"#,
             r#""scopes_supported":["tasks:read","tasks:write"],"bearer_methods_supported":["header"],"#,
-            r#""resource_name":"Tasks \"of\" Example","resource_documentation":"https://docs.example.com"}"#
+            r#""resource_name":"Tasks \"of\" Example","resource_documentation":"https://docs.example.com","#,
+            r#""dpop_signing_alg_values_supported":["ES256","EdDSA"],"dpop_bound_access_tokens_required":true}"#
         );
         assert_eq!(text(&metadata), expected);
     }

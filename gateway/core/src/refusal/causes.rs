@@ -4,36 +4,31 @@
 //! `docs/why.md` is made from this table (`make reference`), and `check --explain` prints the cure. A [`Reason`] without a row does
 //! not compile. Configuration keys are written in backticks, with their path as in `docs/configuration.md`; a test checks them.
 
-use super::reason::Reason;
+mod row;
+mod sender;
 
-/// What an operator needs to know about a reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Causes {
-    /// When the gateway returns it.
-    pub when: &'static str,
-    /// The usual causes.
-    pub causes: &'static str,
-    /// What the `detail` of the access line says.
-    pub detail: &'static str,
-    /// How to fix it.
-    pub cure: &'static str,
-}
+use super::reason::Reason;
+pub use row::Causes;
 
 /// Makes one exhaustive match of the rows.
 macro_rules! causes {
-    ($($reason:ident { $when:literal $causes:literal $detail:literal $cure:literal })*) => {
+    (
+        $($reason:ident { $when:literal $causes:literal $detail:literal $cure:literal })*
+        $(=> $file:ident { $($elsewhere:ident)+ })*
+    ) => {
         impl Reason {
             /// When it is returned, why, and how to fix it.
             pub const fn causes(self) -> Causes {
                 match self {
                     $(Self::$reason => Causes { when: $when, causes: $causes, detail: $detail, cure: $cure },)*
+                    $($(Self::$elsewhere => $file::causes(self),)+)*
                 }
             }
         }
     };
 }
 
-// A row has four texts: when it is returned; the usual causes; what `detail` says; the cure.
+// A row has four texts: when it is returned; the usual causes; what `detail` says; the cure. An arrow names the rows of another file.
 causes! {
     BadFraming {
         "Two readers could split the request differently, or it is not valid HTTP (RFC 9112 §6, RFC 9110 §8.6)."
@@ -253,10 +248,10 @@ causes! {
         "Shorten the lifetime at the provider, or raise `issuers.*.max_lifetime`."
     }
     SenderConstrained {
-        "The token is bound to a key or certificate (`cnf`: DPoP, mutual TLS), which the gateway cannot verify."
+        "The token is bound to its sender in a way that the gateway cannot verify (`cnf`), or that the resource refuses."
         "The provider binds tokens for this client or API."
         "The members of `cnf`."
-        "Switch DPoP or certificate-bound tokens off for this client or API at the provider."
+        "Set `resources[].sender_constraint.dpop`, or switch bound tokens off for this client or API at the provider."
     }
     UnusableSubject {
         "The subject, or another identity of the caller, is too long to be sent to the MCP server in a header."
@@ -590,6 +585,10 @@ causes! {
         "None that is known."
         "Usually nothing."
         "Please report it, with the access line."
+    }
+    => sender {
+        BoundTokenAsBearer UnboundToken DpopOtherKey InvalidDpopProof DpopProofMismatch DpopProofTime DpopProofReplayed
+        DpopNonceRequired TooManyDpopProofs DpopProofsExhausted
     }
 }
 

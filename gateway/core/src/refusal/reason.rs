@@ -109,6 +109,38 @@ reasons! {
     LifetimeTooLong => token("lifetime_too_long", "The token's lifetime is too long."),
     /// The token is bound to a sender (`cnf`), which the gateway cannot verify yet.
     SenderConstrained => token("sender_constrained", "Sender-constrained tokens are not supported here."),
+    /// The token is bound to a key (`cnf.jkt`) and came without a proof, as a Bearer token (RFC 9449 §7.2).
+    BoundTokenAsBearer => token("bound_token_as_bearer", "The token is bound to a key. Send it with the DPoP scheme and a proof."),
+    /// The token is bound to nothing, and its scheme or the resource requires that it is.
+    UnboundToken => expected_token("unbound_token", "The token is not bound to its sender, as its scheme or this resource requires."),
+    /// The key of the proof is another one than that of the token.
+    DpopOtherKey => token("dpop_other_key", "The token is bound to another key than that of the DPoP proof."),
+
+    // Proofs: RFC 9449 §4.3, §7.1, §9.
+    /// There is no proof, or several, or it is not a signed JWT of the form that RFC 9449 requires.
+    InvalidDpopProof => proof("invalid_dpop_proof", "The DPoP proof is missing or not valid."),
+    /// The proof is for another method, URI or token.
+    DpopProofMismatch => proof("dpop_proof_mismatch", "The DPoP proof is for another method, URI or access token."),
+    /// `iat` of the proof is not within five minutes, or its own `exp` or `nbf` refuses it.
+    DpopProofTime => Row {
+        severity: Severity::Expected,
+        ..proof("dpop_proof_time", "The DPoP proof is too old, or from the future.")
+    },
+    /// The proof was used before.
+    DpopProofReplayed => proof("dpop_proof_replayed", "The DPoP proof was used before. Make a new one for each request."),
+    /// The proof has no nonce, or one that is not accepted any more. The answer has a new one.
+    DpopNonceRequired => Row {
+        challenge: ChallengeForm::Error("use_dpop_nonce"),
+        error: "use_dpop_nonce",
+        severity: Severity::Expected,
+        ..proof("dpop_nonce_required", "Repeat the request with the nonce of the DPoP-Nonce header in the DPoP proof.")
+    },
+    /// The principal has reached its share of the proofs that are remembered (RFC 6585 §4).
+    TooManyDpopProofs => plain("too_many_dpop_proofs", 429, "Too many requests with DPoP proofs came from this caller. Try again later."),
+    /// No more proofs can be remembered. Never a 401: the proof is good.
+    DpopProofsExhausted => fault("dpop_proofs_exhausted", 503, "No more DPoP proofs can be accepted right now. Try again later."),
+
+    // Callers and keys that are verified.
     /// The subject cannot be forwarded in a header.
     UnusableSubject => token("unusable_subject", "The token's subject cannot be forwarded in a header."),
     /// The issuer's keys are unavailable. Never a 401: clients discard their tokens on 401.
@@ -390,6 +422,15 @@ const fn expected_token(label: &'static str, description: &'static str) -> Row {
     }
 }
 
+/// A proof of possession at fault, not the token (RFC 9449 §7.1).
+const fn proof(label: &'static str, description: &'static str) -> Row {
+    Row {
+        challenge: ChallengeForm::Error("invalid_dpop_proof"),
+        error: "invalid_dpop_proof",
+        ..plain(label, 401, description)
+    }
+}
+
 const fn request(label: &'static str, description: &'static str) -> Row {
     Row {
         challenge: ChallengeForm::Error("invalid_request"),
@@ -455,7 +496,7 @@ mod tests {
             match row.challenge {
                 ChallengeForm::None => assert_ne!(row.status, 401, "{}", row.label),
                 ChallengeForm::Bare => assert_eq!(row.status, 401, "{}", row.label),
-                ChallengeForm::Error("invalid_token") => {
+                ChallengeForm::Error("invalid_token" | "invalid_dpop_proof" | "use_dpop_nonce") => {
                     assert_eq!(row.status, 401, "{}", row.label)
                 }
                 ChallengeForm::Error("invalid_request") => {
@@ -464,7 +505,9 @@ mod tests {
                 ChallengeForm::Error("insufficient_scope") => {
                     assert_eq!(row.status, 403, "{}", row.label)
                 }
-                ChallengeForm::Error(other) => panic!("{other} is not an RFC 6750 error"),
+                ChallengeForm::Error(other) => {
+                    panic!("{other} is not an error of RFC 6750 or RFC 9449")
+                }
             }
         }
     }
@@ -492,6 +535,11 @@ mod tests {
             "not_yet_valid",
             "lifetime_too_long",
             "sender_constrained",
+            "bound_token_as_bearer",
+            "dpop_other_key",
+            "invalid_dpop_proof",
+            "dpop_proof_mismatch",
+            "dpop_proof_replayed",
             "unusable_subject",
             "malformed_api_key",
             "unknown_api_key",
@@ -507,6 +555,7 @@ mod tests {
         use Severity::{Expected, Fault, Suspicious};
         const NONE: ChallengeForm = ChallengeForm::None;
         let (token, request, scope) = ("invalid_token", "invalid_request", "insufficient_scope");
+        let (proof, nonce) = ("invalid_dpop_proof", "use_dpop_nonce");
         for (reason, status, challenge, error, severity) in [
             (Reason::Host, 403, NONE, "host", Suspicious),
             (Reason::NoCredentials, 401, Bare, "unauthorized", Expected),
@@ -514,6 +563,10 @@ mod tests {
             (Reason::BadSignature, 401, Error(token), token, Suspicious),
             (Reason::Expired, 401, Error(token), token, Expected),
             (Reason::TokenRevoked, 401, Error(token), token, Expected),
+            (Reason::UnboundToken, 401, Error(token), token, Expected),
+            (Reason::InvalidDpopProof, 401, Error(proof), proof, Suspicious),
+            (Reason::DpopProofTime, 401, Error(proof), proof, Expected),
+            (Reason::DpopNonceRequired, 401, Error(nonce), nonce, Expected),
             (Reason::ParseError, 400, NONE, "parse_error", Suspicious),
             (Reason::InsufficientScope, 403, Error(scope), scope, Expected),
             (Reason::SessionUnknown, 404, NONE, "session_not_found", Expected),

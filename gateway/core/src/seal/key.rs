@@ -13,11 +13,15 @@ use super::form::{FORM, HEAD, KEY_ID, Parts};
 /// Bytes of a key.
 const KEY: usize = 32;
 
+/// Bytes of what proves that a key wrote a time.
+const STAMP_TAG: usize = 16;
+
 /// A key for sealing. `Debug` does not show it.
 pub struct SealingKey {
     pub(crate) key: LessSafeKey,
     id: [u8; KEY_ID],
     nonces: hmac::Key,
+    stamps: hmac::Key,
 }
 
 /// Why there is no [`SealingKey`].
@@ -58,10 +62,12 @@ impl SealingKey {
         let named = digest(&SHA256, &[b"mcp-gateway session key id 1", secret].concat());
         let id = named.as_ref().first_chunk().copied().unwrap_or_default();
         let nonces = digest(&SHA256, &[b"mcp-gateway nonce key 1", secret].concat());
+        let stamps = digest(&SHA256, &[b"mcp-gateway stamp key 1", secret].concat());
         Ok(Self {
             key: LessSafeKey::new(key),
             id,
             nonces: hmac::Key::new(hmac::HMAC_SHA256, nonces.as_ref()),
+            stamps: hmac::Key::new(hmac::HMAC_SHA256, stamps.as_ref()),
         })
     }
 
@@ -74,6 +80,12 @@ impl SealingKey {
     /// A nonce derived from a text: the same for the same text, unpredictable for another one.
     pub(crate) fn nonce_of(&self, text: &[u8]) -> [u8; NONCE_LEN] {
         let tag = hmac::sign(&self.nonces, text);
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
+    /// What proves that this key wrote a time.
+    pub(crate) fn stamp_tag(&self, time: &[u8]) -> [u8; STAMP_TAG] {
+        let tag = hmac::sign(&self.stamps, time);
         tag.as_ref().first_chunk().copied().unwrap_or_default()
     }
 

@@ -21,6 +21,7 @@ mod key;
 mod request;
 mod sealer;
 mod self_test;
+mod stamp;
 pub(crate) mod state;
 
 pub use binding::{Binding, Bound, MAX_REQUEST_STATE, MAX_SESSION_ID, MAX_TASK_ID};

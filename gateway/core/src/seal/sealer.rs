@@ -96,10 +96,17 @@ impl Sealer {
     }
 
     fn key_of(&self, head: &[u8]) -> Option<&SealingKey> {
-        [&self.first]
-            .into_iter()
-            .chain(&self.others)
-            .find(|key| key.head() == head)
+        self.keys().find(|key| key.head() == head)
+    }
+
+    /// The key that seals.
+    pub(crate) const fn first(&self) -> &SealingKey {
+        &self.first
+    }
+
+    /// Every key.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &SealingKey> {
+        [&self.first].into_iter().chain(&self.others)
     }
 }
 

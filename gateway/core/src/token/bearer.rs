@@ -1,10 +1,12 @@
-//! The bearer token, read from the `Authorization` header only (RFC 6750 §2.1, OAuth 2.1 §5.1).
+//! The access token, read from the `Authorization` header only (RFC 6750 §2.1, OAuth 2.1 §5.1), with the scheme by which it came: as a
+//! bearer token, or with a proof of possession (RFC 9449 §7.1).
 
 use std::fmt;
 
 use http::header::{AUTHORIZATION, HeaderMap};
 
 use crate::http::path::has_token;
+use crate::refusal::challenge::TokenScheme;
 use crate::refusal::reason::Reason;
 
 /// A token as the client sent it: token68, within its size limit, not verified. `Debug` does not show it.
@@ -32,16 +34,38 @@ impl fmt::Debug for BearerToken<'_> {
     }
 }
 
-/// Finds exactly one bearer token of at most `max_bytes` bytes.
+/// A token with its scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presented<'a> {
+    /// The token.
+    pub token: BearerToken<'a>,
+    /// How it came.
+    pub scheme: TokenScheme,
+}
+
+/// Finds exactly one bearer token of at most `max_bytes` bytes, where no other scheme is accepted.
 ///
 /// # Errors
-/// [`Reason::NoCredentials`], [`Reason::UnsupportedScheme`], [`Reason::MultipleCredentials`],
-/// [`Reason::TokenInQuery`], [`Reason::MalformedCredentials`] or [`Reason::TokenTooLarge`].
+/// As [`presented`].
 pub fn bearer<'a>(
     headers: &'a HeaderMap,
     query: Option<&str>,
     max_bytes: usize,
 ) -> Result<BearerToken<'a>, Reason> {
+    presented(headers, query, max_bytes, false).map(|presented| presented.token)
+}
+
+/// Finds exactly one token of at most `max_bytes` bytes. The scheme DPoP counts where it is accepted.
+///
+/// # Errors
+/// [`Reason::NoCredentials`], [`Reason::UnsupportedScheme`], [`Reason::MultipleCredentials`],
+/// [`Reason::TokenInQuery`], [`Reason::MalformedCredentials`] or [`Reason::TokenTooLarge`].
+pub fn presented<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&str>,
+    max_bytes: usize,
+    accepts_dpop: bool,
+) -> Result<Presented<'a>, Reason> {
     if query.is_some_and(has_token) {
         return Err(Reason::TokenInQuery);
     }
@@ -50,10 +74,9 @@ pub fn bearer<'a>(
     if lines.next().is_some() {
         return Err(Reason::MultipleCredentials);
     }
-    let (scheme, credentials) = split_scheme(line.as_bytes());
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(refuse_scheme(scheme, credentials));
-    }
+    let (name, credentials) = split_scheme(line.as_bytes());
+    let scheme = scheme(name).filter(|scheme| accepts_dpop || *scheme == TokenScheme::Bearer);
+    let scheme = scheme.ok_or_else(|| refuse_scheme(name, credentials))?;
     // The size comes first: no work is done for a token that is too large.
     if credentials.len() > max_bytes {
         return Err(Reason::TokenTooLarge);
@@ -62,9 +85,27 @@ pub fn bearer<'a>(
     if credentials.contains(&b',') {
         return Err(Reason::MultipleCredentials);
     }
-    token68(credentials)
-        .map(BearerToken)
-        .ok_or(Reason::MalformedCredentials)
+    let token = token68(credentials).ok_or(Reason::MalformedCredentials)?;
+    Ok(Presented {
+        token: BearerToken(token),
+        scheme,
+    })
+}
+
+/// The scheme that the client used, right or wrong.
+pub fn named_scheme(headers: &HeaderMap) -> Option<TokenScheme> {
+    let line = headers.get(AUTHORIZATION)?;
+    scheme(split_scheme(line.as_bytes()).0)
+}
+
+fn scheme(name: &[u8]) -> Option<TokenScheme> {
+    if name.eq_ignore_ascii_case(b"bearer") {
+        return Some(TokenScheme::Bearer);
+    }
+    match name.eq_ignore_ascii_case(b"dpop") {
+        true => Some(TokenScheme::Dpop),
+        false => None,
+    }
 }
 
 /// The scheme, and the text after the spaces that follow it. Spaces around the whole value have no meaning (RFC 9110 §5.5).
@@ -202,6 +243,32 @@ mod tests {
                 expected.map(str::to_owned),
                 "{line:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_scheme_dpop_counts_where_it_is_accepted() {
+        use Reason::{MalformedCredentials, MultipleCredentials, TokenTooLarge, UnsupportedScheme};
+        for (line, expected) in [
+            ("DPoP abc", Ok(TokenScheme::Dpop)),
+            ("dpop abc", Ok(TokenScheme::Dpop)),
+            ("DPOP   a.b.c ", Ok(TokenScheme::Dpop)),
+            ("Bearer abc", Ok(TokenScheme::Bearer)),
+            ("DPoP", Err(MalformedCredentials)),
+            ("DPoP a b", Err(MalformedCredentials)),
+            ("DPoP abc, Bearer abc", Err(MultipleCredentials)),
+            ("DPoP abc,", Err(MultipleCredentials)),
+            ("DPoPabc", Err(UnsupportedScheme)),
+            ("DPoP 123456789012345678901234567890123", Err(TokenTooLarge)),
+            ("Basic abc", Err(UnsupportedScheme)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(AUTHORIZATION, HeaderValue::from_str(line).unwrap());
+            let found = presented(&headers, None, LIMIT, true).map(|found| found.scheme);
+            assert_eq!(found, expected, "{line:?}");
+            if let Ok(scheme) = found {
+                assert_eq!(named_scheme(&headers), Some(scheme));
+            }
         }
     }
 

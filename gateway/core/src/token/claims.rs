@@ -174,7 +174,7 @@ pub(crate) fn require_audience(claims: &Object<'_>, accepted: &[String]) -> Resu
 }
 
 /// `NumericDate` (RFC 7519 §2), truncated to whole seconds. Dates before the epoch and after the year 9999 are malformed.
-fn date(raw: Option<&[u8]>) -> Result<Option<UnixTime>, Reason> {
+pub(crate) fn date(raw: Option<&[u8]>) -> Result<Option<UnixTime>, Reason> {
     let Some(raw) = raw else {
         return Ok(None);
     };

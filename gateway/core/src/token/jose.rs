@@ -130,7 +130,7 @@ fn key_id(header: &Object<'_>) -> Result<Option<String>, Reason> {
 }
 
 /// Media types compare without regard to case, and `application/` may be left out (RFC 7515 §4.1.9).
-fn media_type(text: &str) -> String {
+pub(crate) fn media_type(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     match lower.strip_prefix("application/") {
         Some(short) if !short.contains('/') => short.to_owned(),

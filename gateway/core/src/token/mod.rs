@@ -9,6 +9,7 @@
 //!    [`issuer_template`] is an issuer with many tenants.
 //!
 //! [`api_key`] are the credentials of machines and people without OAuth.
+//! A token may be bound to a key of its client, who then proves with each request that it has the key: [`dpop`].
 //!
 //! An ID token, which says who signed in, is verified by [`id_token`]; [`claim_set`] are its claims.
 //!
@@ -20,6 +21,7 @@ pub mod bearer;
 pub mod claim_path;
 pub mod claim_set;
 pub(crate) mod claims;
+pub mod dpop;
 pub mod evidence;
 pub mod id_token;
 pub mod issuer_profile;

@@ -24,8 +24,8 @@ const SCHEMES: [&str; 16] = [
     "AWS4-HMAC-SHA256",
 ];
 
-/// What is wrong with the credentials.
-pub fn found(headers: &HeaderMap, reason: Reason) -> Option<String> {
+/// What is wrong with the credentials, where these schemes are accepted.
+pub fn found(headers: &HeaderMap, reason: Reason, accepted: &str) -> Option<String> {
     let lines = headers.get_all(AUTHORIZATION).iter().count();
     let first = headers.get(AUTHORIZATION).map(|line| line.as_bytes());
     let first = first.unwrap_or_default().trim_ascii();
@@ -34,44 +34,66 @@ pub fn found(headers: &HeaderMap, reason: Reason) -> Option<String> {
             Some("the token has a line break or another control character".to_owned())
         }
         Reason::NoCredentials => Some("no Authorization header".to_owned()),
-        Reason::UnsupportedScheme => Some(scheme(first)),
+        Reason::UnsupportedScheme => Some(scheme(first, accepted)),
         Reason::MultipleCredentials if lines > 1 => Some(format!("{lines} Authorization headers")),
         Reason::MultipleCredentials => {
             Some("the Authorization header has a comma: several credentials, or a token that is not a JWT".to_owned())
         }
         Reason::TokenInQuery => Some("the query has the parameter access_token".to_owned()),
         Reason::MalformedCredentials => Some(malformed(first)),
+        Reason::BoundTokenAsBearer => {
+            Some("a token with cnf.jkt; expected: DPoP TOKEN in the Authorization header, and a DPoP header".to_owned())
+        }
+        Reason::UnboundToken => Some(unbound(first)),
         _ => None,
     }
 }
 
-fn scheme(line: &[u8]) -> String {
+fn scheme(line: &[u8], accepted: &str) -> String {
     let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
     let known = SCHEMES
         .iter()
         .find(|own| own.as_bytes().eq_ignore_ascii_case(word));
     match known {
-        Some(scheme) => format!("scheme {scheme} in the Authorization header; accepted: Bearer"),
+        Some(scheme) => {
+            format!("scheme {scheme} in the Authorization header; accepted: {accepted}")
+        }
         None if word.len() == line.len() => format!(
             "one word of {} characters without a scheme in the Authorization header; expected: Bearer TOKEN",
             word.len()
         ),
-        None => "unknown scheme in the Authorization header; accepted: Bearer".to_owned(),
+        None => format!("unknown scheme in the Authorization header; accepted: {accepted}"),
     }
 }
 
+fn unbound(line: &[u8]) -> String {
+    match is_dpop(line) {
+        true => "a token without cnf.jkt with the scheme DPoP; expected: Bearer, or a bound token",
+        false => {
+            "a token without cnf; this resource requires bound tokens (resources.sender_constraint)"
+        }
+    }
+    .to_owned()
+}
+
+fn is_dpop(line: &[u8]) -> bool {
+    line.get(..4)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"dpop"))
+}
+
 fn malformed(line: &[u8]) -> String {
-    let (scheme, rest) = line.split_at_checked(6).unwrap_or((line, b""));
+    let name = if is_dpop(line) { "DPoP" } else { "Bearer" };
+    let (scheme, rest) = line.split_at_checked(name.len()).unwrap_or((line, b""));
     if line.is_empty() {
         return "the Authorization header is empty; expected: Bearer TOKEN".to_owned();
     }
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
+    if !scheme.eq_ignore_ascii_case(name.as_bytes()) {
         return "the Authorization header does not begin with a scheme; expected: Bearer TOKEN"
             .to_owned();
     }
     let token = rest.trim_ascii();
     match rest.first() {
-        _ if token.is_empty() => "no token after Bearer".to_owned(),
+        _ if token.is_empty() => format!("no token after {name}"),
         Some(b' ') => {
             let is_legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
             match token.iter().position(|byte| !is_legal(byte)) {
@@ -83,7 +105,7 @@ fn malformed(line: &[u8]) -> String {
                 None => "the token has `=` before its end, or nothing else".to_owned(),
             }
         }
-        _ => "no space between Bearer and the token".to_owned(),
+        _ => format!("no space between {name} and the token"),
     }
 }
 
@@ -119,7 +141,7 @@ mod tests {
             );
         }
         let reason = bearer(&headers, None, 1024).unwrap_err();
-        (reason, found(&headers, reason).unwrap())
+        (reason, found(&headers, reason, "Bearer").unwrap())
     }
 
     #[test]
@@ -176,11 +198,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_scheme_lacks_is_said_by_its_name() {
+        for (line, reason, text) in [
+            ("DPoP", Reason::MalformedCredentials, "no token after DPoP"),
+            ("DPoP a b", Reason::MalformedCredentials, "character 2 of"),
+            ("DPoP abc", Reason::UnboundToken, "without cnf.jkt"),
+            ("Bearer abc", Reason::UnboundToken, "sender_constraint"),
+            ("Bearer abc", Reason::BoundTokenAsBearer, "DPoP TOKEN"),
+            ("Basic abc", Reason::UnsupportedScheme, "Bearer, DPoP"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(line));
+            let found = found(&headers, reason, "Bearer, DPoP").unwrap();
+            assert!(found.contains(text), "{line}: {found}");
+            assert!(!found.contains("abc"), "{found}");
+        }
+    }
+
+    #[test]
     fn a_token_in_the_query_is_named_and_not_shown() {
         let query = Some("access_token=s3cr3t");
         let headers = HeaderMap::new();
         let reason = bearer(&headers, query, 1024).unwrap_err();
-        let found = found(&headers, reason).unwrap();
+        let found = found(&headers, reason, "Bearer").unwrap();
         assert_eq!(found, "the query has the parameter access_token");
     }
 }

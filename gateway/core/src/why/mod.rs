@@ -6,7 +6,7 @@
 //!
 //! * [`request`]: framing, target, host, origin, media type.
 //! * [`credentials`]: the `Authorization` header. [`api_key`]: an API key there or elsewhere. [`token`]: a JWT, its header, claims and times. [`id_token`]: the token of a
-//!   provider with which somebody signs in.
+//!   provider with which somebody signs in. [`proof`]: a DPoP proof.
 //! * [`message`]: the message, and the headers that mirror it.
 
 pub mod api_key;
@@ -14,6 +14,7 @@ pub mod credentials;
 pub mod id_token;
 mod malformed;
 pub mod message;
+pub mod proof;
 pub mod request;
 mod span;
 pub mod token;

@@ -408,7 +408,7 @@ impl Refused<'_> {
         let methods = methods.unwrap_or_default();
         let names = methods.iter().map(|(name, _)| name).take(MAX_METHODS);
         format!(
-            "claim cnf with {} (DPoP or mutual TLS); accepted: tokens without cnf",
+            "claim cnf with {}; accepted: tokens without cnf, or with the thumbprint that resources.sender_constraint allows",
             Listed(names)
         )
     }

@@ -15,6 +15,7 @@ use crate::{
     client::model::Client,
     form::Form,
     profile::ServerProfile,
+    proof_key::ProofKey,
     redirect_uri::{RedirectRules, RedirectUri, fits},
     store::text::ScopeSetText,
 };
@@ -57,6 +58,7 @@ pub fn judge(
         was_redirect_sent: form.get("redirect_uri").is_some(),
         state: state.map(str::to_owned),
         code_challenge: judged.code_challenge,
+        key: judged.key,
         resource: judged.resource,
         scopes: ScopeSetText(judged.scopes),
         wants_refresh: client.grant_types.refresh_token,
@@ -118,6 +120,7 @@ fn parsed(text: &str, rules: &RedirectRules) -> Result<RedirectUri, PageFault> {
 /// What is judged after the redirect URI.
 struct Judged {
     code_challenge: String,
+    key: Option<ProofKey>,
     resource: String,
     scopes: mcp_gateway_core::scope::ScopeSet,
     prompt: Prompt,
@@ -140,6 +143,7 @@ fn judge_rest(form: &Form, client: &Client, server: &ServerProfile) -> Result<Ju
     })?;
     Ok(Judged {
         code_challenge,
+        key: key(form)?,
         resource: resource.uri.clone(),
         scopes,
         prompt: prompt(form)?,
@@ -230,6 +234,20 @@ fn code_challenge(form: &Form) -> Result<String, Fault> {
         ));
     }
     Ok(challenge.to_owned())
+}
+
+/// The key that has to redeem the code.
+fn key(form: &Form) -> Result<Option<ProofKey>, Fault> {
+    let Some(text) = form.get("dpop_jkt") else {
+        return Ok(None);
+    };
+    let key = ProofKey::parse(text);
+    let fault = || {
+        let detail = format!("the dpop_jkt is {}", Found(text));
+        let text = "The dpop_jkt must be the thumbprint of a key: a SHA-256 in base64url.";
+        Fault::invalid(text, detail)
+    };
+    key.map(Some).ok_or_else(fault)
 }
 
 fn prompt(form: &Form) -> Result<Prompt, Fault> {

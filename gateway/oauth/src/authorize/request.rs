@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{page_fault::PageFault, prompt::Prompt};
 use crate::{
-    client::standing::Standing, form::Form, redirect_uri::RedirectUri, store::text::ScopeSetText,
+    client::standing::Standing, form::Form, proof_key::ProofKey, redirect_uri::RedirectUri,
+    store::text::ScopeSetText,
 };
 
 /// The most bytes of a request, encoded. It travels sealed in one field of a form, together with its judged parts:
@@ -12,7 +13,7 @@ use crate::{
 pub const MOST_QUERY_BYTES: usize = 16 * 1024;
 
 /// The parameters that a request is judged by. Others are not carried along.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "client_id",
     "redirect_uri",
     "response_type",
@@ -21,6 +22,7 @@ const KNOWN: [&str; 10] = [
     "state",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "resource",
     "prompt",
 ];
@@ -41,6 +43,9 @@ pub struct AuthorizationRequest {
     pub state: Option<String>,
     /// The PKCE challenge: base64url of a SHA-256, 43 characters (RFC 7636 §4.2).
     pub code_challenge: String,
+    /// The key that has to redeem the code (`dpop_jkt`, RFC 9449 §10), if the client named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ProofKey>,
     /// The resource, as the configuration spells it.
     pub resource: String,
     /// The scopes that consent is asked for. They are all scopes of the resource.

@@ -119,6 +119,7 @@ impl ConfiguredClient {
             redirect_uris: self.redirect_uris.clone(),
             method,
             grant_types: self.grant_types,
+            requires_proof: false,
             scopes: self.scopes.clone().map(ScopeSetText),
             origin: ClientOrigin::Configured,
         })

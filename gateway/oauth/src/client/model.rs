@@ -23,6 +23,9 @@ pub struct Client {
     pub method: ClientMethod,
     /// What it may do there.
     pub grant_types: GrantTypes,
+    /// Whether every token request needs a DPoP proof (`dpop_bound_access_tokens`, RFC 9449 §5.2).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requires_proof: bool,
     /// The most scopes that it may ask for; none where it may ask for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<ScopeSetText>,

@@ -33,6 +33,7 @@ impl ProvisionalRules {
                 refresh_token: true,
                 ..GrantTypes::default()
             },
+            requires_proof: false,
             scopes: None,
             origin: ClientOrigin::Provisional,
         })

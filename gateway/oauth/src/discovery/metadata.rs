@@ -6,7 +6,10 @@
 //! the algorithms of the server's own keys, which is what an ID token would be signed with. That there are none shows in
 //! `scopes_supported`, which does not have `openid`.
 
-use mcp_gateway_core::{scope::OFFLINE_ACCESS, token::algorithm::Algorithm};
+use mcp_gateway_core::{
+    scope::OFFLINE_ACCESS,
+    token::{algorithm::Algorithm, dpop::PROOF_ALGORITHMS},
+};
 use serde_json::{Map, Value, json};
 
 use super::paths;
@@ -144,6 +147,7 @@ fn abilities(server: &ServerProfile, features: &Features) -> Members {
             "client_id_metadata_document_supported",
             json!(features.metadata_documents),
         ),
+        member("dpop_signing_alg_values_supported", json!(PROOF_ALGORITHMS)),
         // RFC 9728 §4.
         member("protected_resources", json!(resources)),
         member("subject_types_supported", json!(["public"])),
@@ -269,6 +273,7 @@ mod tests {
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "authorization_response_iss_parameter_supported": true,
             "client_id_metadata_document_supported": true,
+            "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
             "protected_resources": ["https://mcp.example.com/mcp", "https://mcp.example.com/other"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],

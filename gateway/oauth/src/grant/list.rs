@@ -85,6 +85,7 @@ pub(crate) mod tests {
             subject: subject.to_owned(),
             identity: String::new(),
             vouched: None,
+            key: None,
             resource: "https://mcp.example/mcp".to_owned(),
             scopes: ScopeSetText(ScopeSet::parse("read").unwrap()),
             created: at(1000),

@@ -9,6 +9,7 @@ use crate::{
     client::standing::Standing,
     owner::Vouched,
     profile::Lifetimes,
+    proof_key::ProofKey,
     store::{
         rows::Table,
         table::Row,
@@ -35,6 +36,9 @@ pub struct Grant {
     /// What the provider of that person's account said; none for users of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouched: Option<Vouched>,
+    /// The key of a public client that its refresh tokens are bound to (RFC 9449 §5); none where they are bound to nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ProofKey>,
     /// The resource: the `aud` of its tokens.
     pub resource: String,
     /// What was allowed. A refresh may ask for less, and for this much again later.

@@ -10,6 +10,7 @@ use crate::{
         ring::Ring,
         signing_key::{SigningKey, SigningKeyError},
     },
+    proof_key::{Confirmation, ProofKey},
     secret::Secret,
     store::text::{ScopeSetText, UnixTimeText},
 };
@@ -37,8 +38,28 @@ pub struct AccessClaims {
     /// When the user signed in; none for machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<UnixTimeText>,
+    /// What it is bound to; none for a bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// Its grant, by which it is revoked. A machine's token has an id of its own, and of its client: [`machine`](crate::grant::machine).
     pub grant: Id,
+}
+
+impl AccessClaims {
+    /// The name of its type (RFC 6749 §7.1, RFC 9449 §5).
+    pub const fn token_type(&self) -> &'static str {
+        match self.cnf {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        }
+    }
+
+    /// Binds it to a key. Its id is another one then: the same answer to another key is another token.
+    pub(super) fn bind(&mut self, keys: &ServerKeys, key: &ProofKey) {
+        let parts = [self.jti.as_bytes().as_slice(), key.as_str().as_bytes()];
+        self.jti = id_of(keys, &parts);
+        self.cnf = Some(Confirmation { jkt: key.clone() });
+    }
 }
 
 fn is_empty(scopes: &ScopeSetText) -> bool {
@@ -53,15 +74,14 @@ pub(super) fn token_id(
     issued: UnixTime,
     scopes: &ScopeSet,
 ) -> Id {
-    let tag = keys.tag(
-        Purpose::AccessTokenId,
-        &[
-            grant.as_bytes(),
-            &generation.to_be_bytes(),
-            &issued.secs().to_be_bytes(),
-            scopes.to_string().as_bytes(),
-        ],
-    );
+    let scopes = scopes.to_string();
+    let (generation, issued) = (generation.to_be_bytes(), issued.secs().to_be_bytes());
+    let parts: [&[u8]; 4] = [grant.as_bytes(), &generation, &issued, scopes.as_bytes()];
+    id_of(keys, &parts)
+}
+
+fn id_of(keys: &ServerKeys, parts: &[&[u8]]) -> Id {
+    let tag = keys.tag(Purpose::AccessTokenId, parts);
     let id = tag.bytes.first_chunk::<ID_BYTES>().copied();
     Id::new(id.unwrap_or_default())
 }
@@ -108,6 +128,7 @@ mod tests {
             exp: UnixTimeText(UnixTime::new(NOW + 900)),
             jti: Id::new([1; 16]),
             auth_time: Some(UnixTimeText(UnixTime::new(NOW - 60))),
+            cnf: None,
             grant: Id::new([2; 16]),
         }
     }
@@ -169,6 +190,28 @@ mod tests {
         assert_eq!(open(&one, "https://other.example", token, now), None);
         let expires = UnixTime::new(NOW + 900);
         assert_eq!(open(&one, ISSUER, token, expires), None);
+    }
+
+    #[test]
+    fn a_bound_token_names_its_key_and_has_an_id_of_its_own() {
+        let keys = ServerKeys::new(&[[1; 32]]).unwrap();
+        let bound = |byte| {
+            let mut claims = claims("read");
+            assert_eq!(claims.token_type(), "Bearer");
+            claims.bind(&keys, &ProofKey::new(&[byte; 32]));
+            claims
+        };
+        let (one, other) = (bound(1), bound(2));
+        assert_eq!(one, bound(1));
+        assert!(one.jti != other.jti && one.jti != claims("read").jti);
+        assert_eq!(one.token_type(), "DPoP");
+        let written: Value = serde_json::to_value(&one).unwrap();
+        assert_eq!(
+            written["cnf"],
+            json!({ "jkt": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE" })
+        );
+        let read: AccessClaims = serde_json::from_value(written).unwrap();
+        assert_eq!(read, one);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_tok
 #[derive(Clone, Debug)]
 pub struct TokenAnswer {
     access_token: Secret,
+    token_type: &'static str,
     expires_in: u64,
     scope: ScopeSet,
     refresh_token: Option<Secret>,
@@ -39,6 +40,7 @@ impl TokenAnswer {
     pub fn new(access_token: Secret, issued: &Issued, now: UnixTime) -> Self {
         Self {
             access_token,
+            token_type: issued.claims.token_type(),
             expires_in: issued.claims.exp.0.since(now).as_secs(),
             scope: issued.claims.scope.0.clone(),
             refresh_token: issued.refresh_token.clone(),
@@ -58,7 +60,7 @@ impl TokenAnswer {
         let scope = (!self.scope.is_empty()).then(|| self.scope.to_string());
         let body = Body {
             access_token: self.access_token.expose(),
-            token_type: "Bearer",
+            token_type: self.token_type,
             expires_in: self.expires_in,
             scope,
             refresh_token: self.refresh_token.as_ref().map(Secret::expose),
@@ -82,7 +84,7 @@ mod tests {
         testing::{NOW, keys, machine, server},
     };
     use super::*;
-    use crate::id::Id;
+    use crate::{id::Id, proof_key::ProofKey};
 
     #[test]
     fn an_answer_has_the_members_of_the_standard() {
@@ -112,6 +114,8 @@ mod tests {
         let exchanged = TokenAnswer::new(Secret::new("a.b.c"), &issued, NOW).of_exchange();
         let body: Value = serde_json::from_str(exchanged.body().expose()).unwrap();
         assert_eq!(body["issued_token_type"], ACCESS_TOKEN_TYPE);
+        let bound = issued.bound_to(&keys(), Some(&ProofKey::new(&[1; 32])));
+        assert_eq!(answer(&bound)["token_type"], "DPoP");
         let headers = TokenAnswer::headers().map(|(name, value)| format!("{name}: {value:?}"));
         assert_eq!(headers[1], r#"cache-control: "no-store""#);
     }

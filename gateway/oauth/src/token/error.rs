@@ -84,6 +84,10 @@ pub enum TokenError {
     ProviderRefused,
     /// The provider of the account must be asked first, and has not answered.
     ProviderNotAsked,
+    /// There are several DPoP proofs, or one that is not valid here and now.
+    ProofNotValid,
+    /// The code or the refresh token is bound to another key than that of the DPoP proof, or there is no proof.
+    OtherKey,
     /// The resource is another one than that of the grant.
     ResourceDiffers,
     /// The scope has other characters than RFC 6749 §3.3 allows.
@@ -134,6 +138,8 @@ const AWAY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 const REQUEST: &str = "invalid_request";
 const GRANT: &str = "invalid_grant";
 const TARGET: &str = "invalid_target";
+const PROOF: &str = "invalid_dpop_proof";
+const PROOF_TEXT: &str = "The DPoP proof is not valid for this request.";
 const LATER: &str = "temporarily_unavailable";
 const CODE_TEXT: &str =
     "The authorization code is not valid for this request, has expired, or was used before.";
@@ -146,7 +152,7 @@ const LATER_TEXT: &str = "The authorization server cannot answer now. Try again 
 
 impl TokenError {
     /// All of them.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::RequestMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeUnsupported,
@@ -176,6 +182,8 @@ impl TokenError {
         Self::ProviderRefused,
         Self::ProviderNotAsked,
         Self::ResourceUnknown,
+        Self::ProofNotValid,
+        Self::OtherKey,
         Self::ResourceDiffers,
         Self::ScopeMalformed,
         Self::ScopeNotGranted,
@@ -267,6 +275,13 @@ impl TokenError {
                 TARGET,
                 "The server issues no tokens for this resource.",
                 "resource_unknown",
+            ),
+            Self::ProofNotValid => (BAD, PROOF, PROOF_TEXT, "proof_not_valid"),
+            Self::OtherKey => (
+                BAD,
+                GRANT,
+                "The code or refresh token requires a DPoP proof of the key that it is bound to.",
+                "other_key",
             ),
             Self::ResourceDiffers => (
                 BAD,
@@ -464,6 +479,7 @@ mod tests {
                 | "unsupported_grant_type"
                 | "invalid_scope"
                 | "invalid_target"
+                | "invalid_dpop_proof"
                 | "unsupported_token_type" => 400,
                 "invalid_client" => 401,
                 "temporarily_unavailable" => 503,

@@ -81,7 +81,7 @@ impl Introspection {
         };
         json!(ActiveBody {
             active: true,
-            token_type: "Bearer",
+            token_type: claims.token_type(),
             claims,
         })
     }
@@ -94,6 +94,7 @@ mod tests {
         testing::{NOW, OTHER_RESOURCE, RESOURCE, client, keys, ring, server, signed_in},
     };
     use super::*;
+    use crate::proof_key::ProofKey;
 
     fn ask(rows: &dyn Rows, token: &str, resources: &[&str], now: UnixTime) -> Introspection {
         let resources: Vec<_> = resources.iter().map(|&text| text.to_owned()).collect();
@@ -121,6 +122,12 @@ mod tests {
         assert_eq!(body["aud"], RESOURCE);
         assert_eq!(body["scope"], "read write");
         assert_eq!(body["exp"], expires.secs());
+        let key = ProofKey::new(&[1; 32]);
+        let bound = issued.clone().bound_to(&keys(), Some(&key));
+        let bound = access::sign(ring().signer(NOW), &bound.claims).unwrap();
+        let body = ask(&rows, bound.expose(), &[RESOURCE], NOW).body();
+        assert_eq!(body["token_type"], "DPoP");
+        assert_eq!(body["cnf"], json!({ "jkt": key.as_str() }));
         for (token, resources, now, expected) in [
             (token, &[OTHER_RESOURCE][..], NOW, OtherResource),
             (token, &[], NOW, OtherResource),

@@ -12,6 +12,7 @@ use crate::{
     id::Id,
     keys::ServerKeys,
     profile::ServerProfile,
+    proof_key::ProofKey,
     secret::Secret,
     store::text::ScopeSetText,
 };
@@ -29,6 +30,17 @@ pub struct Issued {
     pub ended: Vec<Revoked>,
     /// Whether the same answer was given before: the client repeated its refresh.
     pub is_repeated: bool,
+}
+
+impl Issued {
+    /// The same, bound to the key that the client proved to have.
+    #[must_use]
+    pub fn bound_to(mut self, keys: &ServerKeys, key: Option<&ProofKey>) -> Self {
+        if let Some(key) = key {
+            self.claims.bind(keys, key);
+        }
+        self
+    }
 }
 
 /// What was taken for an answer, and is given back when it cannot be made.
@@ -81,6 +93,7 @@ pub(super) fn alone(
         jti: access::token_id(keys, id, 0, now, &token.scopes),
         scope: ScopeSetText(token.scopes),
         auth_time: token.auth_time.map(Into::into),
+        cnf: None,
         grant: id,
     };
     Issued {
@@ -112,6 +125,7 @@ pub(super) fn of_grant(
         jti: access::token_id(keys, id, generation, grant.rotated.0, &scopes),
         scope: ScopeSetText(scopes),
         auth_time: Some(grant.signed_in),
+        cnf: None,
         grant: id,
     };
     let refresh_token = || derived::refresh_token(keys, id, generation);

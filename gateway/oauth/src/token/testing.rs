@@ -100,6 +100,7 @@ pub(super) fn secret() -> ClientMethod {
 /// A public client that acts for people.
 pub(super) fn client(id: &str) -> Client {
     Client {
+        requires_proof: false,
         id: id.to_owned(),
         name: None,
         redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
@@ -151,6 +152,7 @@ pub(super) fn draft(client: &str) -> Draft {
         standing: Standing::Public,
         redirect_uri: REDIRECT_URI.to_owned(),
         code_challenge: URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes())),
+        key: None,
         resource: RESOURCE.to_owned(),
         scopes: set("read write"),
         subject: "u:alice".to_owned(),
@@ -180,6 +182,7 @@ pub(super) fn redemption<'a>(client: &'a Client, code: &'a str, grant: u8) -> Re
         code,
         redirect_uri: Some(REDIRECT_URI),
         code_verifier: Some(VERIFIER),
+        key: None,
         resource: Some(RESOURCE),
         enough: Enough::Recent,
         allowance: &|_| Allowance::Everything,
@@ -212,6 +215,7 @@ pub(super) fn refresh_at(
         client: &client,
         refresh_token: token,
         scope: None,
+        key: None,
         resource: None,
         enough: Enough::Recent,
         allowance: &|_| Allowance::Everything,

@@ -99,6 +99,7 @@ async fn allowed(
         standing: asked.standing,
         redirect_uri: asked.redirect_uri.as_str().to_owned(),
         code_challenge: asked.code_challenge.clone(),
+        key: asked.key.clone(),
         resource: asked.resource.clone(),
         // What the user may allow may have changed since the page was made.
         scopes: owner.allowed(&asked.scopes.0),

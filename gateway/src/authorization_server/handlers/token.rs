@@ -4,6 +4,7 @@
 mod answer;
 mod assertion;
 mod exchange;
+mod proof;
 
 use std::{
     sync::Arc,
@@ -23,6 +24,7 @@ use mcp_gateway_oauth::{
     id::Id,
     keys::ServerKeys,
     profile::ServerProfile,
+    proof_key::ProofKey,
     session::user::Users,
     store::rows::{Rows, StoreError, Table},
     token::{
@@ -85,8 +87,10 @@ async fn attempt(
     let form = of(GrantKind::Other).form()?;
     let kind = GrantKind::of(form.get("grant_type"));
     let refusals = of(kind);
+    let key = proof::proved(server, request);
+    let key = key.map_err(|why| refusals.refused(form.get("client_id"), &why))?;
     if kind == GrantKind::JwtBearer && !server.settings.trust.is_empty() {
-        return assertion::answer(server, request, form).await;
+        return assertion::answer(server, request, form, key).await;
     }
     if is_first && kind == GrantKind::RefreshToken {
         take_hint(server, &form);
@@ -94,11 +98,12 @@ async fn attempt(
     let endpoint = server.settings.profile.url(paths::TOKEN);
     let came = clients::authenticated(server, request, &form, &endpoint).await;
     let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
-    if kind == GrantKind::TokenExchange && server.settings.has_token_exchange {
-        return exchange::answer(server, &refusals, (client, authenticated), &form).await;
-    }
     let id = client.id.clone();
     let refused = |refused: Refused| refusals.refused(Some(&id), &refused);
+    proof::require(&client, key.as_ref()).map_err(refused)?;
+    if kind == GrantKind::TokenExchange && server.settings.has_token_exchange {
+        return exchange::answer(server, &refusals, (client, authenticated), &form, key).await;
+    }
     let asked = Asked {
         grant: kind_asked(&form).map_err(|error| refused(error.into()))?,
         resource: resource(server, &form).map_err(refused)?,
@@ -109,6 +114,7 @@ async fn attempt(
         client,
         authenticated,
         form,
+        key: key.clone(),
         keys: server.settings.keys.clone(),
         profile: server.settings.profile.clone(),
         users: server.settings.users.clone(),
@@ -127,7 +133,7 @@ async fn attempt(
             }
         };
     }
-    concluded(server, &refusals, &id, issued, now).await
+    concluded(server, &refusals, &id, issued, key.as_ref(), now).await
 }
 
 /// Judges the request in a transaction; after the provider was asked, with its answer.
@@ -196,6 +202,8 @@ struct Asked {
     client: Client,
     authenticated: Authenticated,
     form: Form,
+    /// The key that the client proved to have.
+    key: Option<ProofKey>,
     /// As the configuration spells it, if one was sent.
     resource: Option<String>,
     /// The id of the grant that this may make.
@@ -259,6 +267,7 @@ impl Asked {
             code,
             redirect_uri: self.form.get("redirect_uri"),
             code_verifier: self.form.get("code_verifier"),
+            key: self.key.as_ref(),
             resource: self.resource.as_deref(),
             enough,
             allowance: &allowance,
@@ -284,6 +293,7 @@ impl Asked {
             client: &self.client,
             refresh_token,
             scope: self.form.get("scope"),
+            key: self.key.as_ref(),
             resource: self.resource.as_deref(),
             enough,
             allowance: &allowance,

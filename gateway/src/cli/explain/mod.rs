@@ -282,7 +282,7 @@ fn found(
         now,
     };
     match given {
-        Given::Token(text) => credentials::found(&authorization(text), reason)
+        Given::Token(text) => credentials::found(&authorization(text), reason, "Bearer")
             .or_else(|| {
                 let asked = Asked {
                     ring: &config.api_keys.ring,

@@ -260,8 +260,8 @@ impl ExplainedCall<'_> {
 
     /// Writes the scopes that the challenge names for the client.
     fn write_challenge(&self, refusal: &Refusal, out: &mut dyn Write) -> io::Result<()> {
-        let header = self.challenger.header(refusal);
-        let header = header.as_ref().and_then(|header| header.to_str().ok());
+        let headers = self.challenger.headers(refusal, None);
+        let header = headers.first().and_then(|header| header.to_str().ok());
         let scope = header.and_then(|header| header.split_once("scope=\""));
         match scope.and_then(|(_, rest)| rest.split_once('"')) {
             Some((scope, _)) => write_line(out, "challenge", format_args!("scope=\"{scope}\"")),

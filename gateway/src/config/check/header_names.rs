@@ -14,6 +14,8 @@ const TAKEN: &[&str] = &[
     "connection",
     "cookie",
     "date",
+    "dpop",
+    "dpop-nonce",
     "expect",
     "forwarded",
     "host",

@@ -33,7 +33,11 @@ use crate::config::{
     built_in::BUILT_IN,
     declaration::{
         identity_headers::IdentityHeaders,
-        resource::{EVENT_IDS, OWN_RESPONSE_HEAD, QUERY, REQUEST_STATE, SHARED_AUDIENCE, TASKS},
+        parts::section::Settings,
+        resource::{
+            Demand, EVENT_IDS, OWN_RESPONSE_HEAD, QUERY, REQUEST_STATE, SHARED_AUDIENCE,
+            SenderConstraint, TASKS,
+        },
     },
     model::{Listener, PublicUrl, Resource},
     reading::{
@@ -160,6 +164,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let request_state = REQUEST_STATE.read(section);
     let event_ids = EVENT_IDS.read(section);
     let query = QUERY.read(section);
+    let sender_constraint = sender_constraint(section.section("sender_constraint"));
     let response_head = OWN_RESPONSE_HEAD
         .read(section)
         .unwrap_or(around.response_head);
@@ -198,6 +203,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         event_ids,
         query,
         identity_headers,
+        sender_constraint,
         upstream_headers,
         response_head,
         supported,
@@ -374,6 +380,19 @@ fn supported(section: &Section<'_>) -> Option<Supported> {
 /// The known revisions.
 fn revisions() -> impl Iterator<Item = &'static str> {
     LEGACY.iter().copied().chain([FIRST_MODERN])
+}
+
+fn sender_constraint(section: Section<'_>) -> SenderConstraint {
+    let read = SenderConstraint::read(&section);
+    if read.dpop == Demand::Refuse && read.dpop_nonces {
+        section.report_at(
+            "dpop_nonces",
+            "has no effect with `dpop: refuse`",
+            "Remove it, or set `dpop` to allow or require",
+        );
+    }
+    section.finish();
+    read
 }
 
 fn identity_headers(section: &Section<'_>) -> IdentityHeaders {

@@ -55,6 +55,8 @@ section! {
         rate_limited_callers: usize = count(100_000, 1..=10_000_000),
         /// Verified tokens stored in the cache of each resource. A full cache replaces older tokens.
         verified_tokens: usize = count(10_000, 1..=10_000_000),
+        /// Most DPoP proofs that are remembered, so that none is accepted twice. When there are more, requests with a proof get 503. One principal (issuer and subject, with all its clients) causes at most a tenth of them; then it gets 429.
+        dpop_proofs: usize = count(200_000, 1_000..=10_000_000),
     }
     and [defaulted(
         "exempt_addresses",

@@ -1,12 +1,17 @@
 //! Protected resources: an element of `resources`, without its policy and rate limits.
 
+mod sender_constraint;
+
 use mcp_gateway_core::{http::query::ClientQuery, mcp::tasks::Tasks};
+
+pub use sender_constraint::{Demand, SenderConstraint};
 
 use super::{
     credentials::api_keys,
     identity_headers,
     parts::{
         key::{Kind, Table, defaulted, list, map, one_or_many, optional, required},
+        section::Settings,
         setting::{Optional, Setting, flag, optional_time, word},
         value::{Flag, Time, Word},
         vocabulary::Vocabulary,
@@ -178,6 +183,11 @@ pub(super) fn resource() -> Table {
                 "identity_headers",
                 Kind::Table(identity_headers::identity_headers()),
                 "Names of the headers that pass the identity of the caller to the upstream.",
+            ),
+            optional(
+                "sender_constraint",
+                Kind::Table(SenderConstraint::table()),
+                "Whether tokens are bound to their sender, so that a stolen token is of no use to others.",
             ),
             OWN_RESPONSE_HEAD.key(),
             defaulted(

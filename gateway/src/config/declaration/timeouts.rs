@@ -35,6 +35,8 @@ section! {
         sse_comment: Duration = time(seconds(25), ZERO..=HOUR),
         /// How long a client can use a request state that the gateway sealed (request_state: seal); then the call must start again.
         request_state: Duration = time(HOUR, SECOND..=days(7)),
+        /// How long a client can use a nonce for DPoP proofs; then it gets a new one.
+        dpop_nonce: Duration = time(minutes(5), SECOND..=HOUR),
         /// Deadline for connecting to the upstream, including the TLS handshake; then the request gets 502.
         upstream_connect: Duration = time(seconds(5), MOMENT..=MINUTE),
         /// How long an idle connection to the upstream stays open for reuse.

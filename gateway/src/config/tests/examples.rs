@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 17] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -42,6 +42,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 17] = [
     ),
     ("gateway.yaml", &[]),
     ("api-keys.yaml", &[]),
+    ("dpop.yaml", &[("ISSUER", "https://login.example.com/")]),
     ("policy-examples.yaml", &[]),
     ("replicas.yaml", &[]),
     ("decision-point.yaml", &[]),

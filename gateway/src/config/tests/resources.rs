@@ -339,6 +339,30 @@ fn identity_headers_have_distinct_names_that_are_not_reserved() {
 }
 
 #[test]
+fn bound_tokens_are_accepted_by_default_beside_others() {
+    const POLICY: &str = "policy: { default: deny }";
+    let with = |keys: &str| edited(POLICY, &format!("{POLICY}\n    sender_constraint: {keys}"));
+    let of = |keys: &str| {
+        let read = parsed(&with(keys)).resources[1].sender_constraint;
+        (read.dpop, read.dpop_nonces)
+    };
+    assert_eq!(of("{}"), (Demand::Allow, false));
+    assert_eq!(of("{ dpop: require }"), (Demand::Require, false));
+    assert_eq!(of("{ dpop_nonces: true }"), (Demand::Allow, true));
+    assert_eq!(of("{ dpop: refuse }"), (Demand::Refuse, false));
+    let finding = only_finding(&with("{ dpop: refuse, dpop_nonces: true }"));
+    assert_eq!(
+        finding,
+        "resources[1].sender_constraint.dpop_nonces:24:40 has no effect with `dpop: refuse`"
+    );
+    let finding = only_finding(&with("{ dpop: never }"));
+    assert!(
+        finding.starts_with("resources[1].sender_constraint.dpop:24:26 "),
+        "{finding}"
+    );
+}
+
+#[test]
 fn event_ids_are_left_to_the_upstream_by_default() {
     const POLICY: &str = "policy: { default: deny }";
     let with = |keys: &str| edited(POLICY, &format!("{POLICY}\n    {keys}"));

@@ -57,9 +57,18 @@ pub(crate) fn found(
             let resource = exchange.resource.as_ref();
             resource
                 .and_then(|resource| in_key_header(headers, resource, reason))
-                .or_else(|| credentials::found(headers, reason))
+                .or_else(|| credentials::found(headers, reason, schemes(exchange)))
                 .or_else(|| token(headers, resource?, reason))
         }
+    }
+}
+
+/// The schemes that the resource accepts.
+fn schemes(exchange: &Exchange<'_>) -> &'static str {
+    let mut resource = exchange.resource.iter();
+    match resource.any(|resource| resource.constraint.accepts_dpop()) {
+        true => "Bearer, DPoP",
+        false => "Bearer",
     }
 }
 
@@ -70,7 +79,9 @@ pub(crate) fn token(
     reason: Reason,
 ) -> Option<String> {
     let keys = resource.verifiers.api_keys();
-    let token = credential(headers, None, keys.header(), usize::MAX).ok()?;
+    let token = credential(headers, None, &resource.accepts(), usize::MAX)
+        .ok()?
+        .token;
     let asked = Asked {
         ring: keys.ring(),
         path: &resource.path,

@@ -18,6 +18,7 @@ use mcp_gateway_core::{
     http::cors,
     mcp::tasks::EXTENSION as TASKS_EXTENSION,
     refusal::{Refusal, reason::Reason},
+    token::{bearer::named_scheme, dpop::field::DPOP_NONCE},
 };
 use pingora::{http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ use crate::{
     request::{
         admit::Admitted,
         exchange::{Broken, Exchange, Stop},
+        possession::dpop::next_nonce,
         record::{Record, audit, why},
     },
     shared::Gateway,
@@ -187,11 +189,12 @@ fn set_detail(exchange: &mut Exchange<'_>, refusal: &Refusal) {
 fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
     let path = exchange.session.req_header().uri.path();
-    let challenge = exchange
-        .resource
-        .as_ref()
-        .and_then(|resource| resource.challenger(path).header(refusal));
-    headers.extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
+    let used = named_scheme(&exchange.session.req_header().headers);
+    if let Some(resource) = &exchange.resource {
+        let challenges = resource.challenger(path).headers(refusal, used);
+        headers.extend(challenges.into_iter().map(|own| (WWW_AUTHENTICATE, own)));
+    }
+    headers.extend(next_nonce(exchange).map(|nonce| (DPOP_NONCE, nonce)));
     match exchange.record.status() {
         StatusCode::METHOD_NOT_ALLOWED => headers.push((ALLOW, methods(exchange))),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {

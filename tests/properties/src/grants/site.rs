@@ -84,6 +84,7 @@ pub(super) static ISSUER: LazyLock<TrustedIssuer> = LazyLock::new(|| TrustedIssu
 /// A client that authenticates, with every grant type.
 pub(super) fn client(id: &str) -> Client {
     Client {
+        requires_proof: false,
         id: id.to_owned(),
         name: None,
         redirect_uris: Vec::new(),

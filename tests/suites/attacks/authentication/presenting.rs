@@ -241,7 +241,9 @@ async fn attack_037_characters_outside_of_token68_are_refused() {
 
 #[tokio::test]
 async fn attack_038_other_schemes_are_not_supported() {
-    let world = World::start().await;
+    // Where tokens with proofs are accepted, DPoP is a scheme: attack 171.
+    let refuse = json!({ "dpop": "refuse" });
+    let world = World::with(|config| config.set("/resources/0/sender_constraint", refuse)).await;
     let token = world.reader();
     let mut table = Table::default();
     for (name, value) in [

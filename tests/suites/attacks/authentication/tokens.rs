@@ -711,17 +711,15 @@ async fn attack_170_a_sender_constrained_token_is_refused() {
         (
             "to a DPoP key",
             bound(json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" })),
+            "bound_token_as_bearer",
         ),
         (
             "to a certificate",
             bound(json!({ "x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2" })),
+            "sender_constrained",
         ),
-        ("to nothing", bound(json!({}))),
-        ("to null", bound(json!(null))),
+        ("to nothing", bound(json!({})), "sender_constrained"),
+        ("to null", bound(json!(null)), "sender_constrained"),
     ];
-    refuse(
-        &world,
-        rows.map(|(name, token)| (name, token, "sender_constrained")),
-    )
-    .await;
+    refuse(&world, rows).await;
 }

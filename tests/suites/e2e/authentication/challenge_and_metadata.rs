@@ -209,6 +209,9 @@ async fn the_metadata_document_names_the_resource_as_configured() {
         "authorization_servers": [ISSUER],
         "scopes_supported": ["tasks:read", "tasks:write"],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": [
+            "ES256", "ES384", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512",
+        ],
         "resource_name": "Tasks",
         "resource_documentation": "https://docs.example/tasks",
     });

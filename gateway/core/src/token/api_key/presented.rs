@@ -4,23 +4,33 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::text::is_api_key;
 use crate::http::path::has_token;
+use crate::refusal::challenge::TokenScheme;
 use crate::refusal::reason::Reason;
-use crate::token::bearer::{BearerToken, bearer};
+use crate::token::bearer::{BearerToken, Presented, presented};
 
-/// Finds exactly one credential of at most `max_bytes` bytes: a bearer token, or an API key in `header`.
+/// Which credentials a resource accepts beside a bearer token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Accepts<'a> {
+    /// The header that may have an API key.
+    pub key_header: Option<&'a HeaderName>,
+    /// Whether the scheme DPoP counts (RFC 9449 §7.1).
+    pub dpop: bool,
+}
+
+/// Finds exactly one credential of at most `max_bytes` bytes: a token in `Authorization`, or an API key in the header for it.
 ///
 /// # Errors
-/// As [`bearer`]; [`Reason::MultipleCredentials`] where both are there, [`Reason::MalformedApiKey`] where the header has something else.
+/// As [`presented`]; [`Reason::MultipleCredentials`] where both are there, [`Reason::MalformedApiKey`] where the header has something else.
 pub fn credential<'a>(
     headers: &'a HeaderMap,
     query: Option<&str>,
-    header: Option<&HeaderName>,
+    accepts: &Accepts<'_>,
     max_bytes: usize,
-) -> Result<BearerToken<'a>, Reason> {
-    let sent = header.map(|name| headers.get_all(name).iter());
+) -> Result<Presented<'a>, Reason> {
+    let sent = accepts.key_header.map(|name| headers.get_all(name).iter());
     let mut lines = sent.into_iter().flatten();
     let Some(line) = lines.next() else {
-        return bearer(headers, query, max_bytes);
+        return presented(headers, query, max_bytes, accepts.dpop);
     };
     if query.is_some_and(has_token) {
         return Err(Reason::TokenInQuery);
@@ -28,7 +38,9 @@ pub fn credential<'a>(
     if headers.contains_key(AUTHORIZATION) || lines.next().is_some() {
         return Err(Reason::MultipleCredentials);
     }
-    key(line, max_bytes)
+    let token = key(line, max_bytes)?;
+    let scheme = TokenScheme::Bearer;
+    Ok(Presented { token, scheme })
 }
 
 fn key(line: &HeaderValue, max_bytes: usize) -> Result<BearerToken<'_>, Reason> {
@@ -52,13 +64,20 @@ mod tests {
     const NAME: HeaderName = HeaderName::from_static("x-api-key");
     const KEY: &str = "mgw_0123456789ABCDEFGHIJKLMNOPQRST4PMbyp";
 
+    fn accepts(key_header: Option<&HeaderName>) -> Accepts<'_> {
+        Accepts {
+            key_header,
+            dpop: false,
+        }
+    }
+
     fn read(lines: &[(HeaderName, &str)], query: Option<&str>) -> Result<String, Reason> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        let found = credential(&headers, query, Some(&NAME), 100);
-        found.map(|token| token.expose().to_owned())
+        let found = credential(&headers, query, &accepts(Some(&NAME)), 100);
+        found.map(|found| found.token.expose().to_owned())
     }
 
     #[test]
@@ -123,10 +142,10 @@ mod tests {
     fn where_no_header_is_configured_it_is_not_a_credential() {
         let mut headers = HeaderMap::new();
         headers.insert(NAME, HeaderValue::from_static(KEY));
-        let found = credential(&headers, None, None, 100);
+        let found = credential(&headers, None, &accepts(None), 100);
         assert_eq!(found, Err(Reason::NoCredentials));
         headers.clear();
-        let found = credential(&headers, None, Some(&NAME), 100);
+        let found = credential(&headers, None, &accepts(Some(&NAME)), 100);
         assert_eq!(found, Err(Reason::NoCredentials));
     }
 }

@@ -1,8 +1,9 @@
-//! What a verified token proves: who calls, until when, what the token is bound to ([`binding`]), and which [`grant`] it comes from. The
+//! What a verified token proves: who calls, until when, what the token is bound to ([`binding`], [`possession`]), and which [`grant`] it comes from. The
 //! same for every kind of token.
 
 pub mod binding;
 pub mod grant;
+pub mod possession;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,13 @@
 //! One key of a set (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2): checked, and prepared for verifying. Some issuers write every member
 //! that they know; null counts as absent.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RsaPublicKeyComponents, VerificationAlgorithm,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
@@ -127,6 +130,12 @@ impl Key {
         })
     }
 
+    /// The SHA-256 thumbprint of the public key (RFC 7638).
+    pub(crate) fn thumbprint(&self) -> [u8; 32] {
+        let digest = digest(&SHA256, self.public.required_members().as_bytes());
+        digest.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
     pub(crate) fn is_same_public_key(&self, other: &Self) -> bool {
         self.public == other.public
     }
@@ -205,6 +214,27 @@ impl PublicKey {
         }
     }
 
+    /// The members that every form of the key has, in the order and form of RFC 7638 §3.2, RFC 8037 §2.
+    fn required_members(&self) -> String {
+        let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        match self {
+            Self::Rsa { n, e } => {
+                let (n, e) = (encoded(n), encoded(e));
+                format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)
+            }
+            Self::Weierstrass(point) => {
+                let (x, y) = coordinates(point);
+                let curve = if x.len() == 32 { "P-256" } else { "P-384" };
+                let (x, y) = (encoded(x), encoded(y));
+                format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+            Self::Edwards(point) => {
+                let x = encoded(point);
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)
+            }
+        }
+    }
+
     fn decoding_key(&self) -> DecodingKey {
         match self {
             Self::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
@@ -212,6 +242,12 @@ impl PublicKey {
             Self::Edwards(point) => DecodingKey::from_ed_der(point),
         }
     }
+}
+
+/// Both coordinates of an uncompressed point.
+fn coordinates(point: &[u8]) -> (&[u8], &[u8]) {
+    let both = point.get(1..).unwrap_or_default();
+    both.split_at(both.len() / 2)
 }
 
 /// The id of a key that may be unusable for another reason.

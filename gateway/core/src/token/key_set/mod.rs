@@ -9,7 +9,7 @@ use super::algorithm::Algorithm;
 use super::jose::printable_key_id;
 use crate::json::{self, JsonError, JsonLimits};
 use crate::refusal::reason::Reason;
-use jwk::Key;
+pub(crate) use jwk::Key;
 pub use rejection::KeyRejection;
 
 /// The most keys that are read of one set. Later ones are ignored.

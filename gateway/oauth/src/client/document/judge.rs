@@ -66,6 +66,7 @@ pub fn judge(
         id,
         method: method(&metadata)?,
         grant_types: metadata.grant_types(),
+        requires_proof: metadata.requires_proof,
         scopes: None,
         origin: ClientOrigin::Document {
             host: url.host().to_owned(),

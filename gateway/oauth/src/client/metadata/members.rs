@@ -42,6 +42,21 @@ impl<'a> Metadata<'a> {
         text(raw, member, "a string", most).map(Some)
     }
 
+    /// A member that is true or false; false where it is left out.
+    ///
+    /// # Errors
+    /// [`MetadataFault`] if it is something else.
+    pub fn flag(&self, member: &'static str) -> Result<bool, MetadataFault> {
+        match self.0.given(member) {
+            None | Some(b"false") => Ok(false),
+            Some(b"true") => Ok(true),
+            Some(_) => Err(MetadataFault::Type {
+                member,
+                expected: "true or false",
+            }),
+        }
+    }
+
     /// A member that is an array of at most `most` texts of at most `bytes` bytes each.
     ///
     /// # Errors

@@ -86,6 +86,8 @@ pub struct ClientMetadata {
     pub keys: Option<ClientKeys>,
     /// For whom it asks.
     pub asked: Asked,
+    /// Whether its tokens are always bound to a key (`dpop_bound_access_tokens`).
+    pub requires_proof: bool,
     /// The scopes that it names, without words that are no scopes.
     pub scope: Option<ScopeSet>,
 }
@@ -116,6 +118,7 @@ impl ClientMetadata {
             method,
             keys,
             asked,
+            requires_proof: metadata.flag("dpop_bound_access_tokens")?,
             scope: scope.as_deref().map(scope_tokens),
         })
     }
@@ -273,6 +276,10 @@ mod tests {
                 "token_endpoint_auth_signing_alg `HS256` is not supported; use RS256, PS256, ES256 or EdDSA",
             ),
             (r#"{"client_name":7}"#, "client_name must be a string"),
+            (
+                r#"{"redirect_uris":["https://a.example/"],"dpop_bound_access_tokens":"true"}"#,
+                "dpop_bound_access_tokens must be true or false",
+            ),
             (r#"{"scope":["a"]}"#, "scope must be a string"),
         ] {
             let fault = read(json, Redirects::All).unwrap_err();

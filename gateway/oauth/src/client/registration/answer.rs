@@ -34,6 +34,9 @@ pub fn answer(registered: &Registered, register_url: &str) -> Value {
     };
     set("response_types", json!(response_types));
     set("token_endpoint_auth_method", json!(client.method.name()));
+    if client.requires_proof {
+        set("dpop_bound_access_tokens", json!(true));
+    }
     if let Some(scope) = &registered.stored.scope {
         set("scope", json!(scope.0.to_string()));
     }

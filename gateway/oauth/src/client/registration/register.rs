@@ -200,6 +200,7 @@ impl RegistrationRequest {
             redirect_uris: self.metadata.redirect_uris.clone(),
             method,
             grant_types: self.metadata.grant_types(),
+            requires_proof: self.metadata.requires_proof,
             scopes: bound.map(ScopeSetText),
             origin: match self.is_machine() {
                 true => ClientOrigin::Machine { at },

@@ -22,13 +22,14 @@ use super::{
     scopes::{self, Allowance, Person, provider::vouched_now},
 };
 use crate::{
-    client::model::Client,
+    client::model::{Client, ClientMethod},
     federation::sign_in::{self, Enough},
     grant::{self, EndedBy, Grant},
     id::Id,
     keys::ServerKeys,
     owner::Vouched,
     profile::{Lifetimes, ServerProfile},
+    proof_key::ProofKey,
     redirect_uri::FoundUri,
     secret::Secret,
     store::{
@@ -105,6 +106,8 @@ pub struct Redemption<'a> {
     pub redirect_uri: Option<&'a str>,
     /// `code_verifier`, if one was sent.
     pub code_verifier: Option<&'a str>,
+    /// The key that the client proved to have, if it did.
+    pub key: Option<&'a ProofKey>,
     /// `resource`, if one was sent, as the configuration spells it.
     pub resource: Option<&'a str>,
     /// Which answer of a provider is enough, for an account whose provider is asked.
@@ -167,16 +170,14 @@ pub fn redeem(
             .expected(format_args!("fewer than {}", redemption.max_grants))));
     }
     let id = redemption.grant;
-    let grant = new_grant(&row, redemption.client, &server.lifetimes, now);
+    let grant = new_grant(&row, redemption, &server.lifetimes, now);
     let ended = grant::room::insert(rows, (id, &grant), redemption.max_grants_of_user, now)?;
     sign_in::keep_until(rows, grant.vouched.as_ref(), grant.end.0)?;
     let used = row.used(id, redemption.is_undecided);
     table::put(rows, interaction.as_bytes(), &used)?;
     let taken = Taken::Code(interaction);
-    Ok(Ok(Issued {
-        ended,
-        ..issued::of_grant(keys, server, (id, &grant), scopes, taken)
-    }))
+    let issued = issued::of_grant(keys, server, (id, &grant), scopes, taken);
+    Ok(Ok(Issued { ended, ..issued }.bound_to(keys, redemption.key)))
 }
 
 /// Decides the redemption that made this grant: who redeemed the code knows it, and answers. Later ones are replays.
@@ -216,7 +217,21 @@ fn judge_owner(row: &CodeRow, redemption: &Redemption<'_>) -> Result<(), Refused
             (&row.client, row.standing),
         ));
     }
-    pkce::judge(redemption.code_verifier, &row.code_challenge)
+    pkce::judge(redemption.code_verifier, &row.code_challenge)?;
+    judge_key(row.key.as_ref(), redemption.key)
+}
+
+/// A code or a grant that is bound to a key is for the client that has the key (RFC 9449 §5, §10).
+pub(super) fn judge_key(
+    bound: Option<&ProofKey>,
+    proved: Option<&ProofKey>,
+) -> Result<(), Refused> {
+    let Some(bound) = bound.filter(|bound| Some(*bound) != proved) else {
+        return Ok(());
+    };
+    let found = proved.map_or("no DPoP proof", ProofKey::as_str);
+    let refused = Refused::of(TokenError::OtherKey).found(found);
+    Err(refused.expected(bound.as_str()))
 }
 
 /// Whether the rest of the request fits, and which scopes it gets. The users file may have changed since the consent.
@@ -282,7 +297,13 @@ fn replayed(rows: &mut dyn Rows, id: Id, now: UnixTime) -> Result<Refused, Store
 }
 
 /// A grant without refresh tokens ends with its access token; one that rests on a session ends with that.
-fn new_grant(row: &CodeRow, client: &Client, lifetimes: &Lifetimes, now: UnixTime) -> Grant {
+fn new_grant(
+    row: &CodeRow,
+    redemption: &Redemption<'_>,
+    lifetimes: &Lifetimes,
+    now: UnixTime,
+) -> Grant {
+    let client = redemption.client;
     let is_refreshable = row.is_refreshable && client.grant_types.refresh_token;
     let life = if is_refreshable {
         lifetimes.grant
@@ -298,6 +319,11 @@ fn new_grant(row: &CodeRow, client: &Client, lifetimes: &Lifetimes, now: UnixTim
         subject: row.subject.clone(),
         identity: row.identity.clone(),
         vouched: row.vouched.clone(),
+        // A confidential client proves otherwise who it is (RFC 9449 §5).
+        key: (redemption
+            .key
+            .filter(|_| client.method == ClientMethod::None))
+        .cloned(),
         resource: row.resource.clone(),
         scopes: row.scopes.clone(),
         created: row.consented,

@@ -8,6 +8,7 @@ use crate::{
     id::Id,
     owner::Vouched,
     profile::Lifetimes,
+    proof_key::ProofKey,
     store::{
         rows::Table,
         table::Row,
@@ -26,6 +27,8 @@ pub struct Draft {
     pub redirect_uri: String,
     /// `code_challenge`, for the method S256.
     pub code_challenge: String,
+    /// The key that has to redeem the code (`dpop_jkt`), if the client named one.
+    pub key: Option<ProofKey>,
     /// The resource, as the configuration spells it.
     pub resource: String,
     /// What the user allowed.
@@ -50,6 +53,8 @@ pub struct CodeRow {
     pub(super) standing: Standing,
     pub(super) redirect_uri: String,
     pub(super) code_challenge: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<ProofKey>,
     pub(super) resource: String,
     pub(super) scopes: ScopeSetText,
     pub(super) subject: String,
@@ -94,6 +99,7 @@ impl CodeRow {
             standing: draft.standing,
             redirect_uri: draft.redirect_uri.clone(),
             code_challenge: draft.code_challenge.clone(),
+            key: draft.key.clone(),
             resource: draft.resource.clone(),
             scopes: ScopeSetText(draft.scopes.clone()),
             subject: draft.subject.clone(),

@@ -609,3 +609,45 @@ fn a_refusal_withdraws_the_code_of_its_form() {
     assert_eq!(late, Denial::AlreadyRedeemed);
     assert_eq!(all_rows(&rows), before);
 }
+
+#[test]
+fn a_code_that_is_bound_to_a_key_is_redeemed_with_a_proof_of_it() {
+    let (own, other) = (ProofKey::new(&[1; 32]), ProofKey::new(&[2; 32]));
+    let mut rows = MemoryRows::default();
+    let bound = Draft {
+        key: Some(own.clone()),
+        ..draft("app")
+    };
+    let code = consent(&mut rows, &bound, NOW);
+    let app = client("app");
+    let with = |key| Redemption {
+        key,
+        ..redemption(&app, &code, 1)
+    };
+    for key in [None, Some(&other)] {
+        let before = all_rows(&rows);
+        let refused = redeem_at(&mut rows, &with(key), NOW).unwrap_err();
+        assert_eq!(refused.error, TokenError::OtherKey);
+        assert_eq!(all_rows(&rows), before);
+    }
+    let issued = redeem_at(&mut rows, &with(Some(&own)), NOW).unwrap();
+    let cnf = issued.claims.cnf.map(|cnf| cnf.jkt);
+    assert_eq!(cnf, Some(own));
+}
+
+#[test]
+fn the_grant_of_a_public_client_is_bound_to_its_key_and_that_of_another_is_not() {
+    let key = ProofKey::new(&[1; 32]);
+    for (client, bound) in [(client("app"), true), (confidential("app"), false)] {
+        let mut rows = MemoryRows::default();
+        let code = consent(&mut rows, &draft("app"), NOW);
+        let asked = Redemption {
+            key: Some(&key),
+            ..redemption(&client, &code, 1)
+        };
+        let issued = redeem_at(&mut rows, &asked, NOW).unwrap();
+        assert!(issued.claims.cnf.is_some());
+        let kept = grant::find(&rows, issued.claims.grant).unwrap().unwrap();
+        assert_eq!(kept.key.is_some(), bound);
+    }
+}

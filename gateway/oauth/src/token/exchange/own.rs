@@ -63,6 +63,11 @@ pub fn exchange_own(
             Refused::of(TokenError::SubjectTokenNotValid).found("it was revoked")
         ));
     }
+    if claims.cnf.is_some() {
+        // The client does not prove here that it has the key.
+        let refused = Refused::of(TokenError::SubjectTokenNotValid);
+        return Ok(Err(refused.found("it is bound to a key (cnf)")));
+    }
     Ok(issue(server, request, claims, now))
 }
 
@@ -88,6 +93,7 @@ fn issue(
         exp: expires.into(),
         jti: request.id,
         scope: ScopeSetText(given),
+        cnf: None,
         ..subject
     };
     Ok(Issued {

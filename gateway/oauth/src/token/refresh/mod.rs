@@ -11,7 +11,7 @@ mod tests;
 use mcp_gateway_core::{scope::ScopeSet, time::UnixTime};
 
 use super::{
-    code::judge_resource,
+    code::{judge_key, judge_resource},
     derived,
     error::{Refused, TokenError},
     issued::{self, Issued, Taken},
@@ -24,6 +24,7 @@ use crate::{
     id::Id,
     keys::ServerKeys,
     profile::{Lifetimes, ServerProfile},
+    proof_key::ProofKey,
     store::{
         rows::{Rows, StoreError},
         table,
@@ -39,6 +40,8 @@ pub struct Refresh<'a> {
     pub refresh_token: &'a str,
     /// `scope`, if one was sent. It may narrow; a later refresh may have all of the grant again.
     pub scope: Option<&'a str>,
+    /// The key that the client proved to have, if it did.
+    pub key: Option<&'a ProofKey>,
     /// `resource`, if one was sent, as the configuration spells it.
     pub resource: Option<&'a str>,
     /// Which answer of a provider is enough, for an account whose provider is asked.
@@ -94,7 +97,7 @@ pub fn refresh(
     };
     let mut issued = issued::of_grant(keys, server, (id, &grant), scopes, taken);
     issued.is_repeated = turn == Turn::Repeated;
-    Ok(Ok(issued))
+    Ok(Ok(issued.bound_to(keys, request.key)))
 }
 
 /// Makes the predecessor of this generation usable again, when perhaps nobody got the newest refresh token. Its generation is not
@@ -157,6 +160,8 @@ fn find(
         ));
     };
     let judged = judge_owner(id, &grant, request.client, now);
+    // Before the turn is judged: without its key nobody uses a refresh token, and nobody ends the grant by an old one.
+    let judged = judged.and_then(|()| judge_key(grant.key.as_ref(), request.key));
     // A store that lost its last changes is behind: nobody but this server makes tokens, so the newer one is the newest.
     grant.generation = grant.generation.max(generation);
     Ok(judged.map(|()| (id, grant, generation)))

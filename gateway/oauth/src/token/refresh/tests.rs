@@ -41,6 +41,7 @@ fn request<'a>(client: &'a Client, token: &'a str) -> Refresh<'a> {
         client,
         refresh_token: token,
         scope: None,
+        key: None,
         resource: None,
         enough: Enough::New,
         allowance: &|_| Allowance::Everything,
@@ -540,4 +541,57 @@ fn a_grant_is_of_the_person_who_allowed_it() {
     let refused = error(ask(&mut rows, &with(&second), NOW));
     assert_eq!(refused, Some(TokenError::SubjectNotAllowed));
     assert!(ask(&mut rows, &with(&first), NOW).is_ok());
+}
+
+#[test]
+fn a_refresh_token_that_is_bound_to_a_key_is_used_with_a_proof_of_it_alone() {
+    let (own, other) = (ProofKey::new(&[1; 32]), ProofKey::new(&[2; 32]));
+    let app = client("app");
+    let mut rows = MemoryRows::default();
+    let code = consent(&mut rows, &draft("app"), NOW);
+    let redemption = code::Redemption {
+        key: Some(&own),
+        ..redemption(&app, &code, 1)
+    };
+    let issued = code::redeem(&mut rows, &keys(), &server(), &redemption, NOW);
+    let first = issued.unwrap().unwrap();
+    let refresh_with = |rows: &mut MemoryRows, token: &str, key, at| {
+        let request = Refresh {
+            key,
+            ..request(&app, token)
+        };
+        ask(rows, &request, later(at))
+    };
+    let before = all_rows(&rows);
+    for key in [None, Some(&other)] {
+        let refused = refresh_with(&mut rows, &token(&first), key, 100);
+        assert_eq!(error(refused), Some(TokenError::OtherKey));
+    }
+    assert_eq!(all_rows(&rows), before);
+    let second = refresh_with(&mut rows, &token(&first), Some(&own), 100).unwrap();
+    let cnf = second.claims.cnf.as_ref().map(|cnf| &cnf.jkt);
+    assert_eq!(cnf, Some(&own));
+    assert_ne!(second.claims.jti, first.claims.jti);
+    // An old refresh token that was copied, without the key, does not end the grant.
+    let refused = refresh_with(&mut rows, &token(&first), Some(&other), 5000);
+    assert_eq!(error(refused), Some(TokenError::OtherKey));
+    let third = refresh_with(&mut rows, &token(&second), Some(&own), 5000).unwrap();
+    assert_eq!(third.claims.grant, first.claims.grant);
+}
+
+#[test]
+fn a_refresh_of_an_unbound_grant_may_bind_its_access_token() {
+    let (mut rows, first) = signed_in("app");
+    let key = ProofKey::new(&[1; 32]);
+    let app = client("app");
+    let token = token(&first);
+    let with_proof = Refresh {
+        key: Some(&key),
+        ..request(&app, &token)
+    };
+    let bound = ask(&mut rows, &with_proof, later(10)).unwrap();
+    assert!(first.claims.cnf.is_none() && bound.claims.cnf.is_some());
+    let again = ask(&mut rows, &request(&app, &token), later(11)).unwrap();
+    assert!(again.claims.cnf.is_none() && again.is_repeated);
+    assert_ne!(again.claims.jti, bound.claims.jti);
 }

@@ -119,6 +119,7 @@ mod tests {
             client: &client("app"),
             refresh_token: issued.refresh_token.as_ref().map(Secret::expose).unwrap(),
             scope: None,
+            key: None,
             resource: None,
             enough,
             allowance: &allowance,

@@ -6,6 +6,7 @@ use mcp_gateway_oauth::{
     authorize::find_resource,
     client::authentication::ClientFault,
     form::Form,
+    proof_key::ProofKey,
     store::rows::{Rows, StoreError},
     token::{
         access,
@@ -33,17 +34,20 @@ pub(super) enum NotIssued {
     Refused(Refused),
 }
 
-/// Answers with what came of the request of this client; none where it is not what this process remembered.
+/// Answers with what came of the request of this client, bound to the key that it proved to have; none where it is not what this process remembered.
 pub(super) async fn concluded(
     server: &Server,
     refusals: &Refusals<'_>,
     client: &str,
     issued: Result<Result<Issued, NotIssued>, StoreError>,
+    key: Option<&ProofKey>,
     now: UnixTime,
 ) -> Answered<Option<LocalAnswer>> {
     match issued.map_err(|error| refusals.no_store(client, &error))? {
         Ok(issued) => {
             server.runtime.revoke(issued.ended.iter().copied());
+            let is_bound = issued.claims.cnf.is_some();
+            let issued = issued.bound_to(&server.settings.keys, key.filter(|_| !is_bound));
             signed(server, refusals, issued, now).await.map(Some)
         }
         Err(NotIssued::ClientChanged) => Ok(None),

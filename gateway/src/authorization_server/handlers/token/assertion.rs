@@ -11,6 +11,7 @@ use mcp_gateway_oauth::{
     },
     discovery::paths,
     form::Form,
+    proof_key::ProofKey,
     store::rows::{Rows, StoreError},
     token::{
         assertion::{
@@ -35,6 +36,7 @@ use super::{
         common::{Refusals, random_id},
     },
     answer::{NotIssued, concluded, resource, undo},
+    proof,
 };
 use crate::{
     clock,
@@ -47,6 +49,7 @@ pub(super) async fn answer(
     server: &Server,
     request: &LocalRequest,
     form: Form,
+    key: Option<ProofKey>,
 ) -> Answered<Option<LocalAnswer>> {
     let of = |kind| Refusals {
         request,
@@ -66,6 +69,7 @@ pub(super) async fn answer(
         form: &form,
         token,
         issuer: &claimed.issuer,
+        key: key.as_ref(),
         now: clock::now(),
     };
     match kind {
@@ -81,6 +85,8 @@ struct Asked<'a> {
     form: &'a Form,
     token: &'a str,
     issuer: &'a str,
+    /// The key that the client proved to have.
+    key: Option<&'a ProofKey>,
     now: UnixTime,
 }
 
@@ -120,7 +126,7 @@ impl Asked<'_> {
             Ok(issued.map_err(NotIssued::Refused))
         };
         let issued = store.write_or_undo(issue, undo).await;
-        concluded(self.server, &refusals, &id, issued, now).await
+        concluded(self.server, &refusals, &id, issued, self.key, now).await
     }
 
     async fn workload(&self, refusals: Refusals<'_>) -> Answered<Option<LocalAnswer>> {
@@ -157,7 +163,8 @@ impl Asked<'_> {
             None => Ok(issued.map_err(NotIssued::Refused)),
             Some((_, authenticated)) => self.used(authenticated, issued).await,
         };
-        concluded(self.server, &refusals, &client.id, issued, self.now).await
+        let (client, key) = (&client.id, self.key);
+        concluded(self.server, &refusals, client, issued, key, self.now).await
     }
 
     /// Uses up the client's assertion, where it authenticated with one.
@@ -179,7 +186,10 @@ impl Asked<'_> {
     async fn authenticated(&self, refusals: &Refusals<'_>) -> Answered<(Client, Authenticated)> {
         let endpoint = self.server.settings.profile.url(paths::TOKEN);
         let came = clients::authenticated(self.server, self.request, self.form, &endpoint).await;
-        came.map_err(|why| refusals.not_authenticated(&why))
+        let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
+        let required = proof::require(&client, self.key);
+        required.map_err(|why| refusals.refused(Some(&client.id), &why))?;
+        Ok((client, authenticated))
     }
 
     fn has_credentials(&self) -> bool {

@@ -6,6 +6,7 @@ use mcp_gateway_oauth::{
         model::Client,
     },
     form::Form,
+    proof_key::ProofKey,
     store::rows::{Rows, StoreError},
     token::{
         error::{Refused, TokenError},
@@ -42,6 +43,7 @@ pub(super) async fn answer(
     refusals: &Refusals<'_>,
     (client, authenticated): (Client, Authenticated),
     form: &Form,
+    key: Option<ProofKey>,
 ) -> Answered<Option<LocalAnswer>> {
     let id = client.id.clone();
     let refused = |why: Refused| refusals.refused(Some(&id), &why);
@@ -84,7 +86,7 @@ pub(super) async fn answer(
             Ok(exchanged(rows)?.map_err(NotIssued::Refused))
         })
         .await;
-    concluded(server, refusals, &id, issued, now).await
+    concluded(server, refusals, &id, issued, key.as_ref(), now).await
 }
 
 /// The subject token, as far as it can be judged without the store.

@@ -1,0 +1,164 @@
+//! Tokens of the built-in authorization server that are bound to a key of the client (RFC 9449 §5, §10).
+
+use e2e::client::initialize;
+use e2e::gateway::Gateway;
+use e2e::sign_in::client::{Client, REDIRECT, Tokens, redemption};
+use e2e::sign_in::{PASSWORD, USER};
+use serde_json::{Value, json};
+use test_support::{KeyPair, P256, P384, Proof};
+
+use super::flows::Site;
+
+/// The answer to a token request with a proof of this key.
+async fn ask(
+    gateway: &Gateway,
+    client: &Client,
+    pair: &KeyPair,
+    fields: &[(&str, &str)],
+) -> (u16, Value) {
+    let proof = Proof::new(pair, "POST", &gateway.uri("/token")).sign();
+    client.ask_with_proof(gateway, fields, &proof).await
+}
+
+/// The status of a call with this token and a proof of this key.
+async fn call(gateway: &Gateway, pair: &KeyPair, token: &str) -> u16 {
+    let proof = Proof::new(pair, "POST", &gateway.uri("/mcp")).token(token);
+    let call = gateway.post(initialize());
+    let call = call
+        .with("authorization", &format!("DPoP {token}"))
+        .with("dpop", &proof.sign());
+    call.send().await.status
+}
+
+/// The code of a client whose user allowed everything; `more` is added to the authorization request.
+async fn code(site: &Site, client: &Client, more: &str) -> String {
+    let url = client.authorize(&site.gateway, "tasks:read tasks:write");
+    let mut browser = site.browser();
+    let consent = browser
+        .sign_in(&format!("{url}{more}"), USER, PASSWORD)
+        .await;
+    let location = browser.allow(&consent).await;
+    client.code(&site.gateway, &location)
+}
+
+#[tokio::test]
+async fn a_client_that_proves_to_have_a_key_gets_tokens_for_that_key_alone() {
+    let site = Site::start().await;
+    let gateway = &site.gateway;
+    let metadata = gateway.get("/.well-known/oauth-authorization-server");
+    let metadata = metadata.send().await.json();
+    let algorithms = &metadata["dpop_signing_alg_values_supported"];
+    assert_eq!(algorithms[0], "ES256", "{metadata}");
+
+    let client = Client::register(gateway).await;
+    let code = code(&site, &client, "").await;
+    let (status, answer) = ask(gateway, &client, &P256, &redemption(&code)).await;
+    assert_eq!((status, &answer["token_type"]), (200, &json!("DPoP")));
+    let tokens = Tokens::of(answer);
+    assert_eq!(call(gateway, &P256, &tokens.access).await, 200);
+    assert_eq!(call(gateway, &P384, &tokens.access).await, 401);
+    let bearer = gateway.post(initialize()).token(&tokens.access);
+    assert_eq!(bearer.send().await.status, 401);
+
+    // The refresh token of a public client needs a proof of the same key.
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", tokens.refresh.as_str()),
+    ];
+    let (status, answer) = client.refresh(gateway, &tokens.refresh).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")));
+    let (status, answer) = ask(gateway, &client, &P384, &refresh).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")));
+    let (status, answer) = ask(gateway, &client, &P256, &refresh).await;
+    assert_eq!(status, 200, "{answer}");
+    let newer = Tokens::of(answer);
+    assert_eq!(call(gateway, &P256, &newer.access).await, 200);
+}
+
+#[tokio::test]
+async fn a_proof_that_is_not_valid_issues_nothing_and_the_code_stays() {
+    let site = Site::start().await;
+    let gateway = &site.gateway;
+    let client = Client::register(gateway).await;
+    let code = code(&site, &client, "").await;
+    let own = || Proof::new(&P256, "POST", &gateway.uri("/token"));
+    for (name, proof) in [
+        (
+            "another URI",
+            Proof::new(&P256, "POST", &gateway.uri("/mcp")),
+        ),
+        (
+            "another method",
+            Proof::new(&P256, "GET", &gateway.uri("/token")),
+        ),
+        ("old", own().claim("iat", test_support::now() - 400)),
+        ("unsigned", own().header("alg", "none")),
+        ("another type", own().header("typ", "JWT")),
+        (
+            "another key",
+            own().header("jwk", KeyPair::p256().public_jwk()),
+        ),
+    ] {
+        let fields = redemption(&code);
+        let proof = proof.sign();
+        let answer = client.ask_with_proof(gateway, &fields, &proof);
+        let (status, answer) = answer.await;
+        assert_eq!(
+            (status, &answer["error"]),
+            (400, &json!("invalid_dpop_proof")),
+            "{name}: {answer}"
+        );
+    }
+    let (status, answer) = ask(gateway, &client, &P256, &redemption(&code)).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[tokio::test]
+async fn a_code_is_bound_to_the_key_that_the_client_named() {
+    let site = Site::start().await;
+    let gateway = &site.gateway;
+    let client = Client::register(gateway).await;
+    let more = format!("&dpop_jkt={}", P256.thumbprint());
+    let code = code(&site, &client, &more).await;
+    for (name, answer) in [
+        ("no proof", client.ask(gateway, &redemption(&code)).await),
+        (
+            "another key",
+            ask(gateway, &client, &P384, &redemption(&code)).await,
+        ),
+    ] {
+        let (status, answer) = answer;
+        assert_eq!(
+            (status, &answer["error"]),
+            (400, &json!("invalid_grant")),
+            "{name}"
+        );
+    }
+    let (status, answer) = ask(gateway, &client, &P256, &redemption(&code)).await;
+    assert_eq!(status, 200, "{answer}");
+    let wrong = client.authorize(gateway, "tasks:read") + "&dpop_jkt=short";
+    let reply = site.browser().open(&wrong).await;
+    let location = reply.header("location");
+    assert!(location.contains("error=invalid_request"), "{location}");
+}
+
+#[tokio::test]
+async fn a_client_that_registered_so_gets_no_bearer_tokens() {
+    let site = Site::start().await;
+    let gateway = &site.gateway;
+    let metadata = json!({
+        "client_name": "Bound", "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
+        "dpop_bound_access_tokens": true,
+    });
+    let client = Client::register_as(gateway, &metadata).await;
+    assert_eq!(client.registered["dpop_bound_access_tokens"], true);
+    let code = code(&site, &client, "").await;
+    let (status, answer) = client.ask(gateway, &redemption(&code)).await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (400, &json!("invalid_dpop_proof"))
+    );
+    let (status, answer) = ask(gateway, &client, &P256, &redemption(&code)).await;
+    assert_eq!((status, &answer["token_type"]), (200, &json!("DPoP")));
+}
