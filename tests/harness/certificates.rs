@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use test_support::base64url;
 
 /// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -83,6 +87,22 @@ impl Leaf {
     /// The certificate as it is shown in a handshake.
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// Its SHA-256 in base64url, by which a token is bound to it (RFC 8705 §3.1).
+    pub fn thumbprint(&self) -> String {
+        base64url(digest(&SHA256, &self.der))
+    }
+
+    /// The same certificate as a proxy names it in `Client-Cert` (RFC 9440 §2.1).
+    pub fn as_header(&self) -> String {
+        format!(":{}:", STANDARD.encode(&self.der))
+    }
+
+    /// What a client presents.
+    pub fn identity(&self) -> reqwest::Identity {
+        let pem = format!("{}{}", self.private_key, self.certificate);
+        reqwest::Identity::from_pem(pem.as_bytes()).expect("a certificate and its key")
     }
 
     /// A server's settings with this certificate.

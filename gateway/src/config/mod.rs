@@ -28,8 +28,10 @@ pub use authorization_server::AuthorizationServer;
 pub use built_in::BUILT_IN;
 pub use declaration::{
     authorization_server::{AuthorizationServerLimits, Registration, Signing},
+    document::ClientCertificateHeader,
     identity_headers::IdentityHeaders,
     limits::Limits,
+    listen::ClientCertificates,
     policy::decision_point::DecisionPointSettings,
     process::{Audit, Level, Log, LogFormat, Reload, Shutdown},
     rate_limit::{SharedRateLimits, WithoutStore},

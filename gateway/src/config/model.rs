@@ -32,9 +32,10 @@ pub use super::issuer::{ForwardProxy, Issuer, IssuerName, KeySource, Route, Used
 use crate::config::{
     authorization_server::{AuthorizationServer, SharedStore},
     declaration::{
-        document::FORWARDED_HEADER,
+        document::{CLIENT_CERTIFICATE_HEADER, ClientCertificateHeader, FORWARDED_HEADER},
         identity_headers::IdentityHeaders,
         limits::Limits,
+        listen::ClientCertificates,
         policy::decision_point::DecisionPointSettings,
         process::{Audit, Log, Reload, Shutdown},
         rate_limit::SharedRateLimits,
@@ -111,6 +112,11 @@ impl Config {
         own.into_iter().chain(rates)
     }
 
+    /// Whether clients can present certificates: at a listener, or to a proxy that names them.
+    pub fn takes_client_certificates(&self) -> bool {
+        takes_client_certificates(&self.listen, &self.addresses)
+    }
+
     /// Whether sessions can start that only this process can open: there is no key file, and a resource accepts legacy
     /// protocol versions.
     pub fn has_lone_sessions(&self) -> bool {
@@ -122,6 +128,13 @@ impl Config {
         };
         self.sessions.key_files.is_empty() && self.resources.iter().any(may_be_legacy)
     }
+}
+
+/// Whether clients can present certificates: at one of these listeners, or to a proxy that names them.
+pub(super) fn takes_client_certificates(listen: &[Listener], addresses: &Addresses) -> bool {
+    let mut tls = listen.iter().filter_map(|listener| listener.tls.as_ref());
+    tls.any(Tls::takes_client_certificates)
+        || addresses.certificate_header != ClientCertificateHeader::None
 }
 
 /// Scheme and authority of the URL that clients use, without path and query.
@@ -179,9 +192,16 @@ pub struct Tls {
     pub certificates: Vec<CertificateFiles>,
     /// CA certificates for client certificates: a client without a certificate from one of them is rejected.
     pub client_ca: Option<PathBuf>,
+    /// Whether clients are asked for a certificate of any origin, where there are no CA certificates.
+    pub client_certificates: ClientCertificates,
 }
 
 impl Tls {
+    /// Whether clients can present a certificate here.
+    pub fn takes_client_certificates(&self) -> bool {
+        self.client_ca.is_some() || self.client_certificates == ClientCertificates::Request
+    }
+
     /// Every file that handshakes depend on.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let pairs = self.certificates.iter();
@@ -385,6 +405,8 @@ pub struct Addresses {
     pub trusted_proxies: Networks,
     /// The header in which they name the client, on listeners without PROXY protocol.
     pub forwarded_header: ForwardedHeader,
+    /// The header in which they name the client's certificate.
+    pub certificate_header: ClientCertificateHeader,
     /// Clients that are exempt from limits per address.
     pub exempt: Networks,
 }
@@ -394,6 +416,7 @@ impl Default for Addresses {
         Self {
             trusted_proxies: Networks::default(),
             forwarded_header: FORWARDED_HEADER.default(),
+            certificate_header: CLIENT_CERTIFICATE_HEADER.default(),
             exempt: Networks::new(PRIVATE.to_vec()),
         }
     }

@@ -38,7 +38,7 @@ use crate::{
         overload::{activity::ACTIVITY, descriptors},
         per_address::AddressSlot,
     },
-    request::tls_info::TlsInfo,
+    request::{possession::client_certificate::thumbprint, tls_info::TlsInfo},
     shared::Gateway,
     snapshot::Snapshot,
     telemetry::{log_interval::LogInterval, metrics::Counted},
@@ -305,9 +305,11 @@ async fn handshake(
     ACTIVITY.note();
     match accepted {
         Ok(Ok(stream)) => {
+            let session = stream.get_ref().1;
+            let certificates = session.peer_certificates().unwrap_or_default();
             let info = TlsInfo {
-                server_name: stream.get_ref().1.server_name().map(str::to_owned),
-                client_certificate: None,
+                server_name: session.server_name().map(str::to_owned),
+                client_certificate: certificates.first().map(|own| thumbprint(own)),
             };
             let transport = Transport::tls(stream, head_allowance, write_idle);
             return Some((Box::new(transport), info));

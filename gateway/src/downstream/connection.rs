@@ -261,7 +261,9 @@ impl Connection {
         let mut guard = RecordGuard::open(&self.gateway, client, Some(head));
         // The future of the decision is large. It is dropped before a stream starts.
         let (gateway, record) = (&*self.gateway, &mut guard.record);
-        let mut exchange = Exchange::new(session, &self.tls, snapshot, gateway, record);
+        let certificate = self.peer.certificate(&self.tls, &snapshot.addresses);
+        let tls = (&self.tls, certificate);
+        let mut exchange = Exchange::new(session, tls, snapshot, gateway, record);
         let next = Box::pin(pipeline::run(&mut exchange)).await;
         let ended = match next {
             Ok(None) => Ok(()),

@@ -9,7 +9,13 @@ use mcp_gateway_core::http::{
 };
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-use crate::{config::Addresses, request::record::client::Client};
+use crate::{
+    config::{Addresses, ClientCertificateHeader},
+    request::{
+        possession::client_certificate::ClientCertificate, record::client::Client,
+        tls_info::TlsInfo,
+    },
+};
 
 /// The peer of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +53,20 @@ impl Peer {
         match self {
             Self::Connected(address) => ClientAddress::Known(address.ip()),
             Self::NamedByProxyHeader(client) => client.address(),
+        }
+    }
+
+    /// Where the certificate of a request's client is. A proxy that speaks HTTP ends the client's connection: the handshake is then its
+    /// own. One that sends a PROXY protocol header passes the client's handshake on, and the client's headers too.
+    pub(crate) fn certificate(&self, tls: &TlsInfo, addresses: &Addresses) -> ClientCertificate {
+        let of_proxy = match self {
+            Self::Connected(address) => addresses.trusted_proxies.contains(address.ip()),
+            Self::NamedByProxyHeader(_) => false,
+        };
+        match (of_proxy, addresses.certificate_header) {
+            (false, _) => ClientCertificate::Handshake(tls.client_certificate),
+            (true, ClientCertificateHeader::ClientCert) => ClientCertificate::Header,
+            (true, ClientCertificateHeader::None) => ClientCertificate::Nowhere,
         }
     }
 
@@ -197,6 +217,34 @@ mod tests {
         ] {
             let client = proxy.client(headers, &addresses);
             assert_eq!(client.shown().to_string(), expected, "{headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_proxy_that_speaks_http_names_the_certificate_in_a_header() {
+        let presented = Some([7; 32]);
+        let tls = TlsInfo {
+            server_name: None,
+            client_certificate: presented,
+        };
+        let own = ClientCertificate::Handshake(presented);
+        let mut addresses = addresses();
+        for (header, of_proxy) in [
+            (ClientCertificateHeader::None, ClientCertificate::Nowhere),
+            (
+                ClientCertificateHeader::ClientCert,
+                ClientCertificate::Header,
+            ),
+        ] {
+            addresses.certificate_header = header;
+            for (peer, expected) in [(PROXY, of_proxy), ("192.0.2.1:1000", own)] {
+                let peer = Peer::Connected(peer.parse().unwrap());
+                assert_eq!(peer.certificate(&tls, &addresses), expected, "{peer:?}");
+            }
+            for sent in [over_ipv4(), self::header(0x20, 0x00, &[])] {
+                let (peer, _) = read(&sent).await.unwrap();
+                assert_eq!(peer.certificate(&tls, &addresses), own, "{peer:?}");
+            }
         }
     }
 

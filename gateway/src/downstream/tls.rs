@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
-    crypto::aws_lc_rs,
+    crypto::{CryptoProvider, aws_lc_rs},
     server::{
         ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
         danger::ClientCertVerifier,
@@ -20,8 +20,9 @@ use rustls::{
 use thiserror::Error;
 use x509_parser::{extensions::GeneralName, prelude::parse_x509_certificate};
 
+use super::any_certificate::AnyCertificate;
 use crate::config::{
-    Tls,
+    ClientCertificates, Tls,
     files::{self, CertifiedKeyError},
 };
 
@@ -110,15 +111,16 @@ pub(crate) fn server_config(tls: &Tls) -> Result<(ServerConfig, Vec<Expiry>), Tl
         });
         resolver.add(names, Arc::new(key));
     }
-    let verifier = tls.client_ca.as_deref().map(client_verifier).transpose()?;
-    let builder = match verifier.clone() {
-        Some(verifier) => ServerConfig::builder().with_client_cert_verifier(verifier),
-        None => ServerConfig::builder().with_no_client_auth(),
+    let builder = ServerConfig::builder();
+    let builder = match client_verifier(tls, builder.crypto_provider())? {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    if verifier.is_some() {
-        // A resumed session is not verified again, and its certificate may have expired since. So nothing is resumed.
+    if tls.takes_client_certificates() {
+        // A resumed session is not verified again: its certificate may have expired since, and its client may have another one
+        // by now. So nothing is resumed.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
     } else {
@@ -129,8 +131,20 @@ pub(crate) fn server_config(tls: &Tls) -> Result<(ServerConfig, Vec<Expiry>), Tl
     Ok((config, expiries))
 }
 
+/// Who verifies the certificates of clients, where they present some.
+fn client_verifier(
+    tls: &Tls,
+    provider: &CryptoProvider,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+    match (&tls.client_ca, tls.client_certificates) {
+        (Some(file), _) => of_authorities(file).map(Some),
+        (None, ClientCertificates::Request) => Ok(Some(AnyCertificate::with(provider))),
+        (None, ClientCertificates::None) => Ok(None),
+    }
+}
+
 /// Requires a client certificate signed by a CA in `file`.
-fn client_verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+fn of_authorities(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let bad = |problem: String| TlsError::ClientCa {
         file: file.to_owned(),
         problem,

@@ -133,6 +133,8 @@ fn document(config: &Config, resource: &Resource, uri: &str) -> Bytes {
             Demand::Allow | Demand::Require => &PROOF_ALGORITHMS,
         },
         requires_dpop: resource.sender_constraint.dpop == Demand::Require,
+        accepts_certificate_bound: config.takes_client_certificates()
+            && resource.sender_constraint.mutual_tls != Demand::Refuse,
     }
     .to_json()
     .into()

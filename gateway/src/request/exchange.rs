@@ -10,7 +10,10 @@ use mcp_gateway_core::{
 };
 use pingora::protocols::http::ServerSession;
 
-use super::{record::Record, response::editing::Editing, tls_info::TlsInfo};
+use super::{
+    possession::client_certificate::ClientCertificate, record::Record, response::editing::Editing,
+    tls_info::TlsInfo,
+};
 use crate::{
     limits::{accounts::SubjectAccount, body_budget::BodyReservation},
     local::service::LocalEndpoint,
@@ -22,6 +25,8 @@ use crate::{
 pub(crate) struct Exchange<'a> {
     pub(crate) session: &'a mut ServerSession,
     pub(crate) tls: &'a TlsInfo,
+    /// Where the client's certificate is.
+    pub(crate) certificate: ClientCertificate,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) gateway: &'a Gateway,
     pub(crate) record: &'a mut Record,
@@ -46,7 +51,7 @@ pub(crate) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
         session: &'a mut ServerSession,
-        tls: &'a TlsInfo,
+        (tls, certificate): (&'a TlsInfo, ClientCertificate),
         snapshot: Arc<Snapshot>,
         gateway: &'a Gateway,
         record: &'a mut Record,
@@ -54,6 +59,7 @@ impl<'a> Exchange<'a> {
         Self {
             session,
             tls,
+            certificate,
             snapshot,
             gateway,
             record,

@@ -23,7 +23,7 @@ mod authorize;
 pub(crate) mod exchange;
 mod forward;
 pub(crate) mod pipeline;
-mod possession;
+pub(crate) mod possession;
 mod read;
 pub(crate) mod record;
 pub(crate) mod response;

@@ -151,7 +151,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::request::tls_info::TlsInfo;
+    use crate::request::{possession::client_certificate::ClientCertificate, tls_info::TlsInfo};
 
     /// The most bytes of a body.
     const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -227,8 +227,8 @@ mod tests {
         let mut guard = RecordGuard::open(gateway, peer, Some(session.req_header()));
         let snapshot = gateway.snapshot();
         let record = &mut guard.record;
-        let tls = TlsInfo::default();
-        let mut exchange = Exchange::new(&mut session, &tls, snapshot, gateway, record);
+        let tls = (&TlsInfo::default(), ClientCertificate::Handshake(None));
+        let mut exchange = Exchange::new(&mut session, tls, snapshot, gateway, record);
         assert!(matches!(pipeline::run(&mut exchange).await, Ok(None)));
         drop((guard, session));
         let mut answer = Vec::new();

@@ -26,7 +26,10 @@ use mcp_gateway_core::{
     token::{
         api_key::presented::credential,
         bearer::named_scheme,
-        evidence::{binding::Binding, grant::GrantId},
+        evidence::{
+            binding::{Binding, Thumbprint},
+            grant::GrantId,
+        },
     },
 };
 use tokio::sync::watch;
@@ -107,6 +110,8 @@ pub(crate) struct Standing {
     scheme: TokenScheme,
     /// What its token is bound to.
     binding: Option<Binding>,
+    /// The certificate with which the stream was opened.
+    certificate: Option<Thumbprint>,
     /// What the verdict on its token rests on.
     freshness: Freshness,
     viewer: Viewer,
@@ -144,6 +149,7 @@ impl Standing {
             resource: resource.clone(),
             scheme: named_scheme(sent).unwrap_or(TokenScheme::Bearer),
             binding: verdict.evidence.binding,
+            certificate: exchange.certificate.thumbprint(sent).ok().flatten(),
             freshness: verdict.freshness,
             viewer: Viewer::of(exchange, verdict, admitted),
             host: admitted.host.clone(),
@@ -272,8 +278,9 @@ impl Standing {
             return Err(Lost::Events);
         }
         self.authenticate(snapshot, resource)?;
-        // The proof was for the request that opened the stream: the same sender listens.
-        (resource.constraint).demanded(self.binding.as_ref(), self.scheme)?;
+        // The proof was for the request that opened the stream: the same sender listens, with the same certificate.
+        let demanded = (resource.constraint).demanded(self.binding.as_ref(), self.scheme)?;
+        demanded.has_certificate(self.certificate.as_ref())?;
         self.resource = resource.clone();
         let judged = (resource.policy).authorize(&self.viewer.caller(), &self.call.operation());
         match judged.decision {

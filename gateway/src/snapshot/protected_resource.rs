@@ -158,7 +158,7 @@ impl ProtectedResource {
     pub(crate) fn uri_at(&self, path: &str) -> Cow<'_, str> {
         match path == self.path {
             true => Cow::Borrowed(&self.uri),
-            false => path::other_spelling(&self.uri).into(),
+            false => path::other_spelling(&self.uri),
         }
     }
 

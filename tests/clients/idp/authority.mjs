@@ -23,7 +23,7 @@ export class Authority {
 
   /**
    * `settings`: issuer, account (the default subject), alg (the default signature), ttl (seconds), clients
-   * (`{ id, secret }`), defaultResource; `keyring`: what signs; `consent`: what is granted.
+   * (`{ id, secret }`), defaultResource, mutualTls (tokens are bound to the client's certificate); `keyring`: what signs; `consent`: what is granted.
    */
   constructor(settings, keyring, consent) {
     this.settings = settings;
@@ -80,7 +80,7 @@ export class Authority {
     return {
       adapter: this.#store,
       jwks: { keys: this.keyring.published() },
-      clients: this.settings.clients.map(machineClient),
+      clients: this.settings.clients.map((client) => machineClient(client, this.settings)),
       cookies: { keys: this.#cookieKeys },
       scopes: this.#scopes(),
       clientBasedCORS: () => true,
@@ -101,6 +101,11 @@ export class Authority {
         dPoP: { enabled: true, nonceSecret: this.#nonceSecret, requireNonce: () => true },
         registration: { enabled: true },
         revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+        mTLS: {
+          enabled: this.settings.mutualTls ?? false,
+          certificateBoundAccessTokens: true,
+          getCertificate: (ctx) => ctx.req.socket.getPeerX509Certificate(),
+        },
         clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
         resourceIndicators: {
           enabled: true,
@@ -138,8 +143,9 @@ function defaultScope(ctx, scopes) {
   if (opensGrant) ctx.oidc.params.scope ??= scopes.join(' ');
 }
 
-function machineClient({ id, secret }) {
+function machineClient({ id, secret }, { mutualTls }) {
   return {
+    ...(mutualTls && { tls_client_certificate_bound_access_tokens: true }),
     client_id: id,
     client_secret: secret,
     grant_types: ['client_credentials'],

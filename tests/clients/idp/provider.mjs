@@ -17,7 +17,7 @@ import { ALGORITHMS, Keyring, isAlgorithm } from './keys.mjs';
 
 const HOST = '127.0.0.1';
 
-const USAGE = `usage: provider.mjs [--port N] [--tls-cert FILE --tls-key FILE] [--issuer URL] [--path /PATH]
+const USAGE = `usage: provider.mjs [--port N] [--tls-cert FILE --tls-key FILE [--mutual-tls]] [--issuer URL] [--path /PATH]
   [--resource URI=SCOPE,SCOPE ...] [--default-resource URI] [--alg ${ALGORITHMS.join('|')}] [--ttl SECONDS]
   [--client ID:SECRET ...] [--account NAME]`;
 
@@ -27,6 +27,7 @@ function options() {
       port: { type: 'string', default: '0' },
       'tls-cert': { type: 'string' },
       'tls-key': { type: 'string' },
+      'mutual-tls': { type: 'boolean', default: false },
       issuer: { type: 'string' },
       path: { type: 'string', default: '' },
       resource: { type: 'string', multiple: true, default: [] },
@@ -41,6 +42,7 @@ function options() {
   if (values.help) throw new Error('');
   if (!isAlgorithm(values.alg)) throw new Error(`--alg is one of ${ALGORITHMS.join(', ')}`);
   if (!values['tls-cert'] !== !values['tls-key']) throw new Error('--tls-cert and --tls-key go together');
+  if (values['mutual-tls'] && !values['tls-cert']) throw new Error('--mutual-tls needs --tls-cert');
   return values;
 }
 
@@ -97,9 +99,14 @@ function handler({ authority, outage, stats, mount }) {
 }
 
 function listen(values) {
-  const server = values['tls-cert']
-    ? https.createServer({ cert: readFileSync(values['tls-cert']), key: readFileSync(values['tls-key']) })
-    : http.createServer();
+  // With --mutual-tls any certificate of a client will do: tokens are bound to it, and it proves nothing else.
+  const certificates = values['tls-cert'] && {
+    cert: readFileSync(values['tls-cert']),
+    key: readFileSync(values['tls-key']),
+    requestCert: values['mutual-tls'],
+    rejectUnauthorized: false,
+  };
+  const server = certificates ? https.createServer(certificates) : http.createServer();
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(Number(values.port), HOST, () => resolve(server));
@@ -119,6 +126,7 @@ async function main() {
     clients,
     alg: values.alg,
     ttl: Number(values.ttl),
+    mutualTls: values['mutual-tls'],
     account: values.account,
     defaultResource: values['default-resource'],
   };

@@ -91,12 +91,21 @@ impl Secure {
 
     /// An HTTP client that trusts the authority; `http1` disables HTTP/2.
     pub fn http(&self, http1: bool) -> reqwest::Client {
+        self.http_as(http1, None)
+    }
+
+    /// The same with this certificate of its own.
+    pub fn http_as(&self, http1: bool, own: Option<&Leaf>) -> reqwest::Client {
         let authority = reqwest::Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
         let builder = reqwest::Client::builder()
             .no_proxy()
             .tls_certs_only([authority])
             .resolve("localhost", self.gateway.config.public)
             .resolve("tasks.example", self.gateway.config.public);
+        let builder = match own {
+            Some(leaf) => builder.identity(leaf.identity()),
+            None => builder,
+        };
         if http1 { builder.http1_only() } else { builder }
             .build()
             .unwrap()

@@ -53,6 +53,7 @@ mod clients {
 mod tokens {
     pub(crate) mod bearer_header;
     pub(crate) mod claims;
+    pub(crate) mod client_cert;
     pub(crate) mod jose_header;
     pub(crate) mod key_set;
 }
@@ -76,7 +77,8 @@ pub use oauth::{
 pub use resource_uri::resource_uri;
 pub use target::target;
 pub use tokens::{
-    bearer_header::bearer_header, claims::claims, jose_header::jose_header, key_set::key_set,
+    bearer_header::bearer_header, claims::claims, client_cert::client_cert,
+    jose_header::jose_header, key_set::key_set,
 };
 
 /// A property and its name, which is also that of its fuzz target.
@@ -87,6 +89,7 @@ pub const ALL: &[Property] = &[
     ("bearer_header", bearer_header),
     ("jose_header", jose_header),
     ("claims", claims),
+    ("client_cert", client_cert),
     ("condition", condition),
     ("key_set", key_set),
     ("registration", registration),

@@ -14,6 +14,7 @@ mod numbers;
 /// Tokens, the keys they are verified with, and how a token is presented.
 mod authentication {
     mod api_keys;
+    mod certificates;
     mod keys;
     mod presenting;
     mod proofs;

@@ -10,7 +10,7 @@ use e2e::world::Table;
 const LAST: usize = 310;
 
 /// Numbers of rows that are still to come.
-const OPEN: [usize; 11] = [286, 287, 288, 289, 290, 291, 292, 299, 300, 301, 302];
+const OPEN: std::ops::RangeInclusive<usize> = 286..=292;
 
 #[test]
 fn every_number_has_one_test_or_one_reason() {

@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod client_certificates;
 mod key_sets;
 mod messages;
 mod proofs;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     trials.extend(key_sets::trials());
     trials.extend(messages::trials());
     trials.extend(targets::trials());
+    trials.extend(client_certificates::trials());
     trials.extend(replay::trials());
     trials.extend(wire::trials());
     trials.extend(suite::names_are_unique(&trials));
@@ -53,5 +55,6 @@ fn write_seeds(folder: &Path) {
     key_sets::write_seeds(folder);
     messages::write_seeds(folder);
     targets::write_seeds(folder);
+    client_certificates::write_seeds(folder);
     replay::write_seeds(folder);
 }

@@ -27,6 +27,7 @@ mod transport {
 mod authentication {
     mod api_keys;
     mod bound_tokens;
+    mod certificate_bound;
     mod challenge_and_metadata;
     mod cors_and_origin;
     mod fetching;

@@ -20,6 +20,7 @@ const READ: &[&str] = &[
     "access-control-request-headers",
     "access-control-request-method",
     "authorization",
+    "client-cert",
     "content-encoding",
     "content-length",
     "dpop",
@@ -252,6 +253,8 @@ mod tests {
         let others = [
             ("authorization", "Bearer secret"),
             ("proxy-authorization", "Basic secret"),
+            ("client-cert", ":MAA=:"),
+            ("client-cert-chain", ":MAA=:"),
             ("cookie", "a=secret"),
             ("x-mcp-subject", "root"),
             ("x_mcp_subject", "root"),
@@ -371,6 +374,7 @@ mod tests {
         for name in [
             "accept",
             "authorization",
+            "client-cert",
             "content-length",
             "content-type",
             "host",

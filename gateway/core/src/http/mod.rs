@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod authority;
 pub mod client_address;
+pub mod client_cert;
 pub mod cors;
 pub mod forwarding;
 pub mod framing;

@@ -22,6 +22,8 @@ pub struct ResourceMetadata<'a> {
     pub dpop_algorithms: &'a [&'a str],
     /// Whether only tokens that are bound to a key are accepted.
     pub requires_dpop: bool,
+    /// Whether tokens that are bound to a client certificate are accepted (RFC 8705 §3.3).
+    pub accepts_certificate_bound: bool,
 }
 
 impl ResourceMetadata<'_> {
@@ -41,6 +43,7 @@ impl ResourceMetadata<'_> {
             resource_documentation: self.resource_documentation,
             dpop_signing_alg_values_supported: self.dpop_algorithms,
             dpop_bound_access_tokens_required: self.requires_dpop,
+            tls_client_certificate_bound_access_tokens: self.accepts_certificate_bound,
         };
         // Cannot fail: strings and lists of strings always serialise.
         serde_json::to_vec(&document).unwrap_or_default()
@@ -81,6 +84,8 @@ struct Document<'a> {
     dpop_signing_alg_values_supported: &'a [&'a str],
     #[serde(skip_serializing_if = "is_false")]
     dpop_bound_access_tokens_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_client_certificate_bound_access_tokens: bool,
 }
 
 #[cfg(test)]
@@ -110,13 +115,15 @@ mod tests {
             resource_documentation: Some("https://docs.example.com"),
             dpop_algorithms: &["ES256", "EdDSA"],
             requires_dpop: true,
+            accepts_certificate_bound: true,
         };
         let expected = concat!(
             r#"{"resource":"https://mcp.example.com/mcp","#,
             r#""authorization_servers":["https://issuer.example.com/","http://localhost:9000"],"#,
             r#""scopes_supported":["tasks:read","tasks:write"],"bearer_methods_supported":["header"],"#,
             r#""resource_name":"Tasks \"of\" Example","resource_documentation":"https://docs.example.com","#,
-            r#""dpop_signing_alg_values_supported":["ES256","EdDSA"],"dpop_bound_access_tokens_required":true}"#
+            r#""dpop_signing_alg_values_supported":["ES256","EdDSA"],"dpop_bound_access_tokens_required":true,"#,
+            r#""tls_client_certificate_bound_access_tokens":true}"#
         );
         assert_eq!(text(&metadata), expected);
     }

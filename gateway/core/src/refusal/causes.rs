@@ -587,7 +587,7 @@ causes! {
         "Please report it, with the access line."
     }
     => sender {
-        BoundTokenAsBearer UnboundToken DpopOtherKey InvalidDpopProof DpopProofMismatch DpopProofTime DpopProofReplayed
+        BoundTokenAsBearer UnboundToken CertificateMissing OtherCertificate ClientCertHeader DpopOtherKey InvalidDpopProof DpopProofMismatch DpopProofTime DpopProofReplayed
         DpopNonceRequired TooManyDpopProofs DpopProofsExhausted
     }
 }

@@ -107,7 +107,7 @@ reasons! {
     NotYetValid => token("not_yet_valid", "The token is not valid yet."),
     /// The token's lifetime is longer than the issuer's `max_lifetime`.
     LifetimeTooLong => token("lifetime_too_long", "The token's lifetime is too long."),
-    /// The token is bound to a sender (`cnf`), which the gateway cannot verify yet.
+    /// The token is bound to a sender (`cnf`) in a way that the gateway cannot verify, or that the resource refuses.
     SenderConstrained => token("sender_constrained", "Sender-constrained tokens are not supported here."),
     /// The token is bound to a key (`cnf.jkt`) and came without a proof, as a Bearer token (RFC 9449 §7.2).
     BoundTokenAsBearer => token("bound_token_as_bearer", "The token is bound to a key. Send it with the DPoP scheme and a proof."),
@@ -115,6 +115,12 @@ reasons! {
     UnboundToken => expected_token("unbound_token", "The token is not bound to its sender, as its scheme or this resource requires."),
     /// The key of the proof is another one than that of the token.
     DpopOtherKey => token("dpop_other_key", "The token is bound to another key than that of the DPoP proof."),
+    /// The token is bound to a client certificate, and the client presented none (RFC 8705 §3).
+    CertificateMissing => token("certificate_missing", "The token is bound to a client certificate. Present it in the TLS handshake."),
+    /// The token is bound to another client certificate than the one presented (RFC 8705 §3).
+    OtherCertificate => token("other_certificate", "The token is bound to another client certificate."),
+    /// A trusted proxy names the client's certificate twice, or in a form that cannot be read (RFC 9440 §2.2).
+    ClientCertHeader => plain("client_cert_header", 400, "The Client-Cert header does not name exactly one certificate."),
 
     // Proofs: RFC 9449 §4.3, §7.1, §9.
     /// There is no proof, or several, or it is not a signed JWT of the form that RFC 9449 requires.
@@ -537,6 +543,8 @@ mod tests {
             "sender_constrained",
             "bound_token_as_bearer",
             "dpop_other_key",
+            "certificate_missing",
+            "other_certificate",
             "invalid_dpop_proof",
             "dpop_proof_mismatch",
             "dpop_proof_replayed",

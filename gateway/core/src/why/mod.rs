@@ -5,11 +5,13 @@
 //! [`Found`](crate::refusal::found::Found): truncated and escaped. No token, signature or argument is shown.
 //!
 //! * [`request`]: framing, target, host, origin, media type.
+//! * [`certificate`]: the client's certificate, and that of the token.
 //! * [`credentials`]: the `Authorization` header. [`api_key`]: an API key there or elsewhere. [`token`]: a JWT, its header, claims and times. [`id_token`]: the token of a
 //!   provider with which somebody signs in. [`proof`]: a DPoP proof.
 //! * [`message`]: the message, and the headers that mirror it.
 
 pub mod api_key;
+pub mod certificate;
 pub mod credentials;
 pub mod id_token;
 mod malformed;

@@ -8,7 +8,7 @@ use mcp_gateway_core::http::client_address::Networks;
 
 use super::common::without_repeats;
 use crate::config::{
-    declaration::document::FORWARDED_HEADER,
+    declaration::document::{CLIENT_CERTIFICATE_HEADER, ClientCertificateHeader, FORWARDED_HEADER},
     model::{Addresses, Listener},
     reading::reader::{Item, Section},
 };
@@ -25,9 +25,18 @@ pub(super) fn addresses(root: &Section<'_>, listen: &[Listener], exempt: Network
             "List the addresses of the proxies, or remove `proxy_protocol`",
         );
     }
+    let certificate_header = CLIENT_CERTIFICATE_HEADER.read(root);
+    if items.is_empty() && certificate_header != ClientCertificateHeader::None {
+        root.report_at(
+            "client_certificate_header",
+            "must not be set without `trusted_proxies`: nobody else may name the certificate of a client",
+            "List the addresses of the proxies, or remove the key",
+        );
+    }
     Addresses {
         trusted_proxies: networks(items, false),
         forwarded_header: FORWARDED_HEADER.read(root),
+        certificate_header,
         exempt,
     }
 }

@@ -35,8 +35,9 @@ const TAKEN: &[&str] = &[
 ];
 
 /// Prefixes of such headers.
-const TAKEN_PREFIXES: [&str; 6] = [
+const TAKEN_PREFIXES: [&str; 7] = [
     "mcp-",
+    "client-cert",
     "content-",
     "proxy-",
     "if-",

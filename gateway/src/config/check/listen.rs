@@ -10,7 +10,9 @@ use mcp_gateway_core::http::{
 
 use super::common::{ca_file, without_repeats};
 use crate::config::{
-    declaration::listen::{ADMIN_ADDRESS, PLAIN_HTTP, PROXY_PROTOCOL},
+    declaration::listen::{
+        ADMIN_ADDRESS, CLIENT_CERTIFICATES, ClientCertificates, PLAIN_HTTP, PROXY_PROTOCOL,
+    },
     files::{self, CertifiedKeyError, FileError},
     folder,
     model::{Admin, CertificateFiles, Listener, PublicUrl, Sessions, Tls},
@@ -88,6 +90,14 @@ fn tls(section: Section<'_>) -> Tls {
     let fix = "Add a certificate, such as - { certificate: tls.crt, private_key: tls.key }";
     let items = section.required_list("certificates", fix);
     let client_ca = ca_file(&section, "client_ca");
+    let client_certificates = CLIENT_CERTIFICATES.read(&section);
+    if client_ca.is_some() && client_certificates == ClientCertificates::Request {
+        section.report_at(
+            "client_certificates",
+            "cannot be combined with `client_ca`, which requires certificates",
+            "Remove one of the two",
+        );
+    }
     section.finish();
     let pairs = items.into_iter().filter_map(|item| {
         let files = certificate(item.section())?;
@@ -96,6 +106,7 @@ fn tls(section: Section<'_>) -> Tls {
     Tls {
         certificates: without_repeats(pairs.collect()),
         client_ca,
+        client_certificates,
     }
 }
 

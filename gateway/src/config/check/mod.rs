@@ -16,7 +16,10 @@ mod upstream;
 mod upstream_headers;
 
 use self::common::settings;
-use super::{model::Config, reading::reader::Section};
+use super::{
+    model::{Config, takes_client_certificates},
+    reading::reader::Section,
+};
 
 /// Reads the whole configuration. The result is valid only if there are no findings.
 pub(super) fn config(root: Section<'_>) -> Option<Config> {
@@ -50,6 +53,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         issuers: &issuers,
         decision_points: &decision_points,
         listen: &listen,
+        takes_client_certificates: takes_client_certificates(&listen, &addresses),
         has_authorization_server: server.is_some(),
         has_api_keys: api_keys.is_some(),
         response_head: timeouts.response_head,

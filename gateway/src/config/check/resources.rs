@@ -53,6 +53,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) issuers: &'a Issuers,
     pub(super) decision_points: &'a DecisionPoints,
     pub(super) listen: &'a [Listener],
+    /// Whether clients can present certificates.
+    pub(super) takes_client_certificates: bool,
     /// Whether the built-in authorization server answers at the public URL.
     pub(super) has_authorization_server: bool,
     /// Whether there are key files.
@@ -164,7 +166,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let request_state = REQUEST_STATE.read(section);
     let event_ids = EVENT_IDS.read(section);
     let query = QUERY.read(section);
-    let sender_constraint = sender_constraint(section.section("sender_constraint"));
+    let sender_constraint = sender_constraint(section.section("sender_constraint"), around);
     let response_head = OWN_RESPONSE_HEAD
         .read(section)
         .unwrap_or(around.response_head);
@@ -382,8 +384,21 @@ fn revisions() -> impl Iterator<Item = &'static str> {
     LEGACY.iter().copied().chain([FIRST_MODERN])
 }
 
-fn sender_constraint(section: Section<'_>) -> SenderConstraint {
+fn sender_constraint(section: Section<'_>, around: &Surroundings<'_>) -> SenderConstraint {
     let read = SenderConstraint::read(&section);
+    if read.mutual_tls == Demand::Require && read.dpop == Demand::Require {
+        section.report_at(
+            "mutual_tls",
+            "cannot be required together with `dpop`: a token is bound in one way",
+            "Require one of the two",
+        );
+    } else if read.mutual_tls == Demand::Require && !around.takes_client_certificates {
+        section.report_at(
+            "mutual_tls",
+            "must not be required where no client can present a certificate",
+            "Set `client_certificates: request` at a listener with TLS, or `client_certificate_header`",
+        );
+    }
     if read.dpop == Demand::Refuse && read.dpop_nonces {
         section.report_at(
             "dpop_nonces",

@@ -37,6 +37,29 @@ impl Vocabulary for ForwardedHeader {
     ];
 }
 
+/// The header in which trusted proxies name the client's certificate.
+pub(crate) const CLIENT_CERTIFICATE_HEADER: Setting<Word<ClientCertificateHeader>> = word(
+    "client_certificate_header",
+    ClientCertificateHeader::None,
+    "The header in which trusted_proxies name the certificate of the client: none, or client-cert (RFC 9440). They must remove this header from what their clients send.",
+);
+
+/// The header in which trusted proxies name the client's certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificateHeader {
+    /// They name none.
+    #[default]
+    None,
+    /// `Client-Cert` (RFC 9440).
+    ClientCert,
+}
+
+impl Vocabulary for ClientCertificateHeader {
+    const NAME: &'static str = "ClientCertificateHeader";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("client-cert", Self::ClientCert)];
+}
+
 /// The document's keys.
 pub(crate) fn document() -> Table {
     Table {
@@ -70,6 +93,7 @@ pub(crate) fn document() -> Table {
                 "Addresses and networks of proxies that are trusted to name the client, by PROXY protocol or forwarded header.",
             ),
             FORWARDED_HEADER.key(),
+            CLIENT_CERTIFICATE_HEADER.key(),
             defaulted(
                 "origins",
                 list(Kind::Text),

@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::parts::{
     key::{Kind, Table, defaulted, list, optional, required, text},
-    setting::{Setting, flag},
-    value::Flag,
+    setting::{Setting, flag, word},
+    value::{Flag, Word},
+    vocabulary::Vocabulary,
 };
 
 /// Default address of the admin listener.
@@ -24,6 +25,29 @@ pub(crate) const PROXY_PROTOCOL: Setting<Flag> = flag(
     false,
     "Accept connections only from trusted_proxies, each starting with a PROXY protocol header, version 2.",
 );
+
+/// Whether a listener asks clients for certificates.
+pub(crate) const CLIENT_CERTIFICATES: Setting<Word<ClientCertificates>> = word(
+    "client_certificates",
+    ClientCertificates::None,
+    "Whether clients are asked for a certificate: none, or request. A requested one needs no CA, because tokens that are bound to it name its digest (RFC 8705); clients without one are served. Cannot be combined with client_ca.",
+);
+
+/// Whether a listener without `client_ca` asks clients for certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// It does not ask.
+    #[default]
+    None,
+    /// It asks, and serves clients that have none.
+    Request,
+}
+
+impl Vocabulary for ClientCertificates {
+    const NAME: &'static str = "ClientCertificates";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("request", Self::Request)];
+}
 
 /// An element of `listen`.
 pub(super) fn listener() -> Table {
@@ -61,6 +85,7 @@ fn tls() -> Table {
                 "none",
                 "PEM file with CA certificates for client certificates. If set, every client must present a certificate from one of them.",
             ),
+            CLIENT_CERTIFICATES.key(),
         ],
     }
 }

@@ -65,6 +65,23 @@ fn invalid_networks_are_reported() {
 }
 
 #[test]
+fn only_trusted_proxies_name_certificates_of_clients() {
+    let header = |text: &str| parsed(text).addresses.certificate_header;
+    assert_eq!(header(VALID), ClientCertificateHeader::None);
+    let key = "client_certificate_header: client-cert";
+    let text = with_key(&format!("trusted_proxies: [10.0.0.1]\n{key}"));
+    assert_eq!(header(&text), ClientCertificateHeader::ClientCert);
+    assert_eq!(
+        only_finding(&with_key(key)),
+        "client_certificate_header:2:1 must not be set without `trusted_proxies`: nobody else may name the certificate of a client"
+    );
+    assert_eq!(
+        only_finding(&with_key("client_certificate_header: x-ssl-client-cert")),
+        "client_certificate_header:2:1 must be `none` or `client-cert`"
+    );
+}
+
+#[test]
 fn the_proxy_protocol_needs_a_proxy() {
     let listening = "  - address: 127.0.0.1:8080";
     let text = edited(listening, &format!("{listening}\n    proxy_protocol: true"));

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -48,6 +48,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
     ("decision-point.yaml", &[]),
     ("kubernetes.yaml", &[("SERVICE_ACCOUNT", "serviceaccount")]),
     ("with-authorization-server.yaml", &[]),
+    ("mutual-tls.yaml", &[]),
     (
         "workloads-kubernetes.yaml",
         &[("SERVICE_ACCOUNT", "serviceaccount")],
@@ -226,6 +227,8 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(config.addresses.exempt, Addresses::default().exempt);
     let header = config.addresses.forwarded_header;
     assert_eq!(header, Addresses::default().forwarded_header);
+    let header = config.addresses.certificate_header;
+    assert_eq!(header, Addresses::default().certificate_header);
     assert_eq!(config.timeouts, Timeouts::default());
     assert_eq!(config.jwks, Jwks::default());
     assert_eq!(config.shutdown, Shutdown::default());

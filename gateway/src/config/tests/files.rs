@@ -366,6 +366,50 @@ fn the_ca_file_for_client_certificates_must_exist() {
 }
 
 #[test]
+fn a_listener_requests_certificates_or_requires_those_of_a_ca() {
+    let files = Files::new();
+    files.certificate("tls.crt", "tls.key");
+    let with = |keys: &str| {
+        let tls = with_tls("tls.crt", "tls.key");
+        tls.replace("    tls:\n", &format!("    tls:\n{keys}"))
+    };
+    let takes = |keys: &str| {
+        let config = parse(&with(keys), files.path(), &Environment::default()).unwrap();
+        let tls = config.listen[0].tls.as_ref().unwrap();
+        (tls.takes_client_certificates(), tls.client_certificates)
+    };
+    for (keys, expected) in [
+        ("", (false, ClientCertificates::None)),
+        (
+            "      client_certificates: none\n",
+            (false, ClientCertificates::None),
+        ),
+        (
+            "      client_certificates: request\n",
+            (true, ClientCertificates::Request),
+        ),
+        (
+            "      client_ca: tls.crt\n",
+            (true, ClientCertificates::None),
+        ),
+    ] {
+        assert_eq!(takes(keys), expected, "{keys}");
+    }
+    for (keys, expected) in [
+        (
+            "      client_ca: tls.crt\n      client_certificates: request\n",
+            "listen[0].tls.client_certificates:6 cannot be combined with `client_ca`, which requires certificates",
+        ),
+        (
+            "      client_certificates: require\n",
+            "listen[0].tls.client_certificates:5 must be `none` or `request`",
+        ),
+    ] {
+        assert_eq!(files.finding(&with(keys)).as_deref(), Some(expected));
+    }
+}
+
+#[test]
 fn a_ca_file_is_for_https_only() {
     let files = Files::new();
     files.certificate("ca.crt", "ca.key");

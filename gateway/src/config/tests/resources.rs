@@ -551,3 +551,47 @@ fn a_resource_sends_no_identity_header_of_another_one_to_the_same_server() {
     }
     parsed(&with(9000, "pass_headers: [x-tenant-id]"));
 }
+
+#[test]
+fn certificate_bound_tokens_are_required_only_where_clients_can_present_certificates() {
+    let with = |constraint: &str, root: &str| {
+        let text = edited(
+            "public_url: https://mcp.example.com",
+            &format!("public_url: https://mcp.example.com\n{root}"),
+        );
+        text.replacen(
+            "    policy:",
+            &format!("    sender_constraint: {{ {constraint} }}\n    policy:"),
+            1,
+        )
+    };
+    let proxy = "trusted_proxies: [10.0.0.1]\nclient_certificate_header: client-cert\n";
+    let read = |text: &str| parsed(text).resources[0].sender_constraint;
+    assert_eq!(read(VALID).mutual_tls, Demand::Allow);
+    assert_eq!(
+        read(&with("mutual_tls: refuse", "")).mutual_tls,
+        Demand::Refuse
+    );
+    let required = with("mutual_tls: require", proxy);
+    assert_eq!(read(&required).mutual_tls, Demand::Require);
+    assert!(
+        parsed(&required).takes_client_certificates() && !parsed(VALID).takes_client_certificates()
+    );
+    let problem = |text: &str| {
+        let found = only_finding(text);
+        let (place, problem) = found.split_once(' ').unwrap();
+        assert!(
+            place.starts_with("resources[0].sender_constraint.mutual_tls:"),
+            "{found}"
+        );
+        problem.to_owned()
+    };
+    assert_eq!(
+        problem(&with("mutual_tls: require", "")),
+        "must not be required where no client can present a certificate"
+    );
+    assert_eq!(
+        problem(&with("mutual_tls: require, dpop: require", proxy)),
+        "cannot be required together with `dpop`: a token is bound in one way"
+    );
+}

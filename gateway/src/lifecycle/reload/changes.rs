@@ -68,6 +68,10 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
             old.addresses.forwarded_header != new.addresses.forwarded_header,
         ),
         (
+            "client_certificate_header",
+            old.addresses.certificate_header != new.addresses.certificate_header,
+        ),
+        (
             "limits",
             old.limits != new.limits || old.addresses.exempt != new.addresses.exempt,
         ),

@@ -1,11 +1,17 @@
 //! The second half of phase 3: the sender has what its token is bound to. Checked at each request, also where the verdict on the
 //! token comes from the cache.
 
+pub(super) mod certificate;
+pub(crate) mod client_certificate;
 pub(super) mod dpop;
 
 use mcp_gateway_core::{
-    refusal::Refusal,
-    token::{bearer::Presented, evidence::possession::Possession},
+    refusal::{Refusal, fault::Fault, reason::Reason},
+    token::{
+        bearer::Presented,
+        evidence::possession::{Demand, Possession},
+    },
+    why::certificate::unbound,
 };
 
 use super::exchange::Exchange;
@@ -23,8 +29,20 @@ pub(super) fn check(
     verdict: &Verdict,
 ) -> Result<(), Refusal> {
     let binding = verdict.evidence.binding.as_ref();
-    match resource.constraint.demanded(binding, presented.scheme)? {
+    let certificate = certificate::presented(exchange)?;
+    let demanded = resource.constraint.demanded(binding, presented.scheme);
+    match demanded.map_err(|reason| refused(reason, resource))? {
         Possession::Nothing => Ok(()),
         Possession::Key(key) => dpop::check(exchange, resource, &key, question, verdict),
+        Possession::Certificate(bound) => {
+            certificate::check(exchange, &bound, certificate.as_ref())
+        }
+    }
+}
+
+fn refused(reason: Reason, resource: &ProtectedResource) -> Refusal {
+    match (reason, resource.constraint.mutual_tls) {
+        (Reason::UnboundToken, Demand::Require) => Fault::new(reason, unbound()).into(),
+        _ => reason.into(),
     }
 }

@@ -715,8 +715,8 @@ async fn attack_170_a_sender_constrained_token_is_refused() {
         ),
         (
             "to a certificate",
-            bound(json!({ "x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2" })),
-            "sender_constrained",
+            bound(json!({ "x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg0" })),
+            "certificate_missing",
         ),
         ("to nothing", bound(json!({})), "sender_constrained"),
         ("to null", bound(json!(null)), "sender_constrained"),

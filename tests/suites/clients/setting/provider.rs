@@ -1,5 +1,7 @@
 //! The identity provider as a process, and its controls.
 
+use std::path::Path;
+
 use e2e::client;
 use e2e::process::Process;
 use e2e::process::binary::repository;
@@ -23,16 +25,32 @@ pub(crate) struct Consent {
 impl Provider {
     /// Starts one with this resource.
     pub(crate) async fn start(resource: &str) -> Self {
+        Self::run(resource, &[], client::http()).await
+    }
+
+    /// The same with TLS and this certificate, where tokens are bound to the certificates of clients. `http` is used for everything.
+    pub(crate) async fn start_mutual_tls(
+        resource: &str,
+        (certificate, key): (&Path, &Path),
+        http: reqwest::Client,
+    ) -> Self {
+        let [certificate, key] = [certificate, key].map(|file| file.to_str().expect("a path"));
+        let options = ["--mutual-tls", "--tls-cert", certificate, "--tls-key", key];
+        Self::run(resource, &options, http).await
+    }
+
+    async fn run(resource: &str, options: &[&str], http: reqwest::Client) -> Self {
         let mut command = tool("node");
         command.arg(repository("tests/clients/idp/provider.mjs"));
         command.args(["--resource", &format!("{resource}=tasks:read,tasks:write")]);
+        command.args(options);
         let process = Process::spawn(command);
         let line = process.handle().line("\"issuer\"").await;
         let ready: Value = serde_json::from_str(&line).expect("one line of JSON");
         let issuer = ready["issuer"].as_str().expect("an issuer").to_owned();
         Self {
             issuer,
-            http: client::http(),
+            http,
             _process: process,
         }
     }

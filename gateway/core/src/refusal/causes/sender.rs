@@ -14,9 +14,27 @@ pub(super) const fn causes(reason: Reason) -> Causes {
         },
         Reason::UnboundToken => Causes {
             when: "The token is bound to nothing: it came with the DPoP scheme, or the resource accepts bound tokens only.",
-            causes: "A client without DPoP at a resource with `sender_constraint`. A provider that ignores the client's proof and issues Bearer tokens.",
+            causes: "A client without DPoP, or without a certificate, at a resource with `sender_constraint`. A provider that ignores the client's proof and issues Bearer tokens.",
             detail: "What requires that the token is bound.",
-            cure: "Let the client ask for a bound token: a proof at the token endpoint (RFC 9449 §5). If Bearer tokens are to be accepted too, set `resources[].sender_constraint.dpop` to allow.",
+            cure: "Let the client ask for a bound token: a proof, or its certificate, at the token endpoint (RFC 9449 §5, RFC 8705 §3). If Bearer tokens are to be accepted too, set `resources[].sender_constraint.dpop` and `resources[].sender_constraint.mutual_tls` to allow.",
+        },
+        Reason::CertificateMissing => Causes {
+            when: "The token is bound to a client certificate (`cnf`), and the client presented none.",
+            causes: "A client that presents its certificate to the provider alone. A listener that asks for none, or a proxy in between that terminates TLS. A stolen token.",
+            detail: "The digest of the certificate that the token names, and where one was looked for.",
+            cure: "Set `listen[].tls.client_certificates` to request, or `client_certificate_header` where a proxy terminates TLS. Let the client present the certificate with which it got the token.",
+        },
+        Reason::OtherCertificate => Causes {
+            when: "The token is bound to another client certificate than the one that the client presented.",
+            causes: "A client that renewed its certificate and kept its token. A proxy that names its own certificate. A stolen token.",
+            detail: "Both digests, as `openssl x509 -fingerprint -sha256` shows them, without colons.",
+            cure: "Let the client get a new token with its new certificate.",
+        },
+        Reason::ClientCertHeader => Causes {
+            when: "A trusted proxy sent the header `Client-Cert` twice, or in a form that cannot be read (RFC 9440).",
+            causes: "A proxy that does not remove the header from what its clients send. A proxy that writes PEM, or a certificate without colons around it.",
+            detail: "What is wrong with the header.",
+            cure: "Let the proxy replace the header, as base64 of the DER between two colons. See `client_certificate_header`.",
         },
         Reason::DpopOtherKey => Causes {
             when: "The token is bound to another key than the one that signed the proof.",

@@ -21,6 +21,8 @@ pub enum Demand {
 pub struct Constraint {
     /// Tokens that are bound to a key of the client (RFC 9449).
     pub dpop: Demand,
+    /// Tokens that are bound to a certificate of the client (RFC 8705).
+    pub mutual_tls: Demand,
 }
 
 /// What the sender must prove.
@@ -30,12 +32,33 @@ pub enum Possession {
     Nothing,
     /// That it has the key with this thumbprint.
     Key(Thumbprint),
+    /// That it presented the certificate with this digest.
+    Certificate(Thumbprint),
+}
+
+impl Possession {
+    /// Whether the sender presented the certificate that it must have, if it must have one.
+    ///
+    /// # Errors
+    /// [`Reason::CertificateMissing`] or [`Reason::OtherCertificate`].
+    pub fn has_certificate(&self, presented: Option<&Thumbprint>) -> Result<(), Reason> {
+        match (self, presented) {
+            (Self::Certificate(bound), Some(presented)) if bound == presented => Ok(()),
+            (Self::Certificate(_), Some(_)) => Err(Reason::OtherCertificate),
+            (Self::Certificate(_), None) => Err(Reason::CertificateMissing),
+            (Self::Nothing | Self::Key(_), _) => Ok(()),
+        }
+    }
 }
 
 impl Constraint {
     /// Whether tokens with the scheme DPoP are accepted.
     pub fn accepts_dpop(&self) -> bool {
         self.dpop != Demand::Refuse
+    }
+
+    fn requires_binding(&self) -> bool {
+        self.dpop == Demand::Require || self.mutual_tls == Demand::Require
     }
 
     /// What the sender of a token with this binding must prove.
@@ -48,14 +71,22 @@ impl Constraint {
         scheme: TokenScheme,
     ) -> Result<Possession, Reason> {
         match (binding, scheme) {
-            (Some(Binding::Certificate(_)), _) => Err(Reason::SenderConstrained),
+            (Some(Binding::Certificate(_)), _) if self.mutual_tls == Demand::Refuse => {
+                Err(Reason::SenderConstrained)
+            }
+            (Some(Binding::Certificate(_)), TokenScheme::Dpop) => Err(Reason::UnboundToken),
+            (Some(Binding::Certificate(_)), _) if self.dpop == Demand::Require => {
+                Err(Reason::UnboundToken)
+            }
+            (Some(Binding::Certificate(own)), _) => Ok(Possession::Certificate(*own)),
             (Some(Binding::Key(_)), _) if !self.accepts_dpop() => Err(Reason::SenderConstrained),
+            (Some(Binding::Key(_)), _) if self.mutual_tls == Demand::Require => {
+                Err(Reason::UnboundToken)
+            }
             (Some(Binding::Key(_)), TokenScheme::Bearer) => Err(Reason::BoundTokenAsBearer),
             (Some(Binding::Key(key)), TokenScheme::Dpop) => Ok(Possession::Key(*key)),
             (None, TokenScheme::Dpop) => Err(Reason::UnboundToken),
-            (None, TokenScheme::Bearer) if self.dpop == Demand::Require => {
-                Err(Reason::UnboundToken)
-            }
+            (None, TokenScheme::Bearer) if self.requires_binding() => Err(Reason::UnboundToken),
             (None, TokenScheme::Bearer) => Ok(Possession::Nothing),
         }
     }
@@ -85,14 +116,56 @@ mod tests {
             (Require, None, Dpop, Err(UnboundToken)),
             (Require, key, Bearer, Err(BoundTokenAsBearer)),
             (Require, key, Dpop, Ok(Possession::Key([7; 32]))),
-            (Allow, certificate, Bearer, Err(SenderConstrained)),
-            (Allow, certificate, Dpop, Err(SenderConstrained)),
-            (Require, certificate, Bearer, Err(SenderConstrained)),
-            (Refuse, certificate, Bearer, Err(SenderConstrained)),
         ] {
-            let constraint = Constraint { dpop };
+            let constraint = Constraint {
+                dpop,
+                mutual_tls: Allow,
+            };
             let found = constraint.demanded(binding.as_ref(), scheme);
             assert_eq!(found, expected, "{dpop:?} {binding:?} {scheme:?}");
+        }
+        let proven = Ok(Possession::Certificate([7; 32]));
+        for (dpop, mutual_tls, binding, scheme, expected) in [
+            (Allow, Allow, certificate, Bearer, proven),
+            (Refuse, Allow, certificate, Bearer, proven),
+            (Allow, Require, certificate, Bearer, proven),
+            (Allow, Refuse, certificate, Bearer, Err(SenderConstrained)),
+            (Require, Allow, certificate, Bearer, Err(UnboundToken)),
+            (Allow, Allow, certificate, Dpop, Err(UnboundToken)),
+            (Allow, Require, key, Dpop, Err(UnboundToken)),
+            (Refuse, Require, key, Dpop, Err(SenderConstrained)),
+            (Allow, Refuse, key, Dpop, Ok(Possession::Key([7; 32]))),
+            (Allow, Require, None, Bearer, Err(UnboundToken)),
+            (Allow, Refuse, None, Bearer, Ok(Possession::Nothing)),
+        ] {
+            let constraint = Constraint { dpop, mutual_tls };
+            let found = constraint.demanded(binding.as_ref(), scheme);
+            assert_eq!(
+                found, expected,
+                "{dpop:?} {mutual_tls:?} {binding:?} {scheme:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_demanded_must_be_the_one_presented() {
+        use Reason::{CertificateMissing, OtherCertificate};
+        let (own, other) = ([1; 32], [2; 32]);
+        for (demanded, presented, expected) in [
+            (Possession::Certificate(own), Some(own), Ok(())),
+            (
+                Possession::Certificate(own),
+                Some(other),
+                Err(OtherCertificate),
+            ),
+            (Possession::Certificate(own), None, Err(CertificateMissing)),
+            // A certificate beside a token that is not bound to it proves nothing, and harms nothing.
+            (Possession::Nothing, Some(own), Ok(())),
+            (Possession::Nothing, None, Ok(())),
+            (Possession::Key(own), Some(other), Ok(())),
+        ] {
+            let found = demanded.has_certificate(presented.as_ref());
+            assert_eq!(found, expected, "{demanded:?} {presented:?}");
         }
     }
 }

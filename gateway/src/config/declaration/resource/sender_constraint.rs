@@ -17,13 +17,18 @@ section! {
         dpop: Demand = word(Demand::Allow),
         /// Require a nonce of the gateway in each DPoP proof, so that proofs cannot be made in advance. Clients get the nonce with a 401, and repeat the request. Replicas need the same sessions.key_files.
         dpop_nonces: bool = flag(false),
+        /// Tokens that are bound to a client certificate (mutual TLS, RFC 8705): refuse, allow (beside unbound tokens) or require (no other tokens). A bound token is never accepted without its certificate, which clients present at a listener with client_certificates or to a proxy with client_certificate_header.
+        mutual_tls: Demand = word(Demand::Allow),
     }
 }
 
 impl SenderConstraint {
     /// What is demanded of tokens.
     pub const fn constraint(&self) -> Constraint {
-        Constraint { dpop: self.dpop }
+        Constraint {
+            dpop: self.dpop,
+            mutual_tls: self.mutual_tls,
+        }
     }
 }
 
