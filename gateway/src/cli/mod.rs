@@ -1,13 +1,14 @@
-//! The commands: `run`, `check`, `schema`, `hash-password`, `key`, `oauth`, `demo`.
+//! The commands: `run`, `check`, `explain-token`, `schema`, `hash-password`, `key`, `oauth`, `demo`.
 //!
-//! Exit codes: 0 success; 1 the gateway cannot run, or `check --explain` shows a refused call; 2 invalid configuration or
-//! options.
+//! Exit codes: 0 success; 1 the gateway cannot run, or `check --explain` shows a refused call, or `explain-token` a refused token; 2
+//! invalid configuration or options, or nobody can say whether a token is accepted.
 
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod exit;
 mod explain;
+mod explain_token;
 mod hash_password;
 mod key;
 mod oauth;
@@ -50,6 +51,14 @@ enum Command {
         source: SourceArguments,
         #[command(flatten)]
         question: Box<explain::Question>,
+    },
+    /// Explain a token from standard input: every check, what was expected, found and decided. Fetches keys as the gateway does. Exit
+    /// code: 0 accepted, 1 refused, 2 nobody can say (no keys), or invalid configuration or options.
+    ExplainToken {
+        #[command(flatten)]
+        source: SourceArguments,
+        #[command(flatten)]
+        question: explain_token::Question,
     },
     /// Print the JSON Schema of the configuration for editors.
     Schema,
@@ -112,6 +121,9 @@ impl Arguments {
                 source.env_file.as_deref(),
                 &mut out,
             )),
+            Command::ExplainToken { source, question } => {
+                exit_code(explain_token(&source, &question, &mut out, &mut errors))
+            }
             Command::Schema => exit_code(check::write_schema(&mut out)),
             Command::HashPassword => exit_code(hash_password::run(&mut out, &mut errors)),
             Command::Key(action) => exit_code(action.execute(clock::now(), &mut out, &mut errors)),
@@ -143,6 +155,24 @@ fn explain_call(
             )
         }
         Err(findings) => check::report(&file, &findings, out).map(|()| exit::WRONG),
+    }
+}
+
+/// Explains a token with a configuration, or reports the findings of the configuration.
+fn explain_token(
+    source: &SourceArguments,
+    question: &explain_token::Question,
+    out: &mut impl Write,
+    errors: &mut impl Write,
+) -> io::Result<u8> {
+    let file = source.path();
+    match check::load(&file, source.env_file.as_deref()) {
+        Ok(loaded) => {
+            let mut stdin = io::stdin().lock();
+            let now = clock::now();
+            explain_token::explain_token(&loaded.config, question, now, &mut stdin, out, errors)
+        }
+        Err(findings) => check::report(&file, &findings, errors).map(|()| exit::WRONG),
     }
 }
 

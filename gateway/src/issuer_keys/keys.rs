@@ -380,6 +380,20 @@ impl IssuerKeys {
         self.wake.notify_one();
     }
 
+    /// Fetches once and puts the keys in use, for a command that judges one token: no task runs them.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    pub(crate) async fn fetch_once(&self) -> Result<(), FetchError> {
+        self.mark_asked();
+        let begun = Instant::now();
+        let fetched = self.fetch().await;
+        let fetched = fetched.map(|parsed| self.replace(parsed, begun));
+        self.progress
+            .send_modify(|progress| progress.ended = progress.asked);
+        fetched
+    }
+
     /// Fetches once and applies the outcome. Returns how many fetches have failed since the last success.
     async fn fetch_and_apply(&self, failures: u32) -> u32 {
         self.mark_asked();

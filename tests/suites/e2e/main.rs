@@ -112,6 +112,7 @@ mod forwarding {
 
 /// For operators: logs, metrics, no secrets, and shortage of resources.
 mod operations {
+    mod explain_token;
     mod idle;
     mod limit_details;
     mod logs;

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cel::kept_claims::KeptClaims;
 use crate::json::{self, Object};
@@ -109,6 +110,11 @@ impl Claims {
         }
     }
 
+    /// How long the token lives: from `iat`, or from now on.
+    pub(crate) fn lifetime(&self, now: UnixTime) -> Duration {
+        self.expires.since(self.issued_at.unwrap_or(now))
+    }
+
     /// Checks the times at an instant.
     pub(crate) fn check_times(&self, profile: &IssuerProfile, now: UnixTime) -> Result<(), Reason> {
         check_times(self.expires, self.not_before, profile.clock_skew, now)?;
@@ -118,7 +124,7 @@ impl Claims {
         {
             return Err(Reason::NotYetValid);
         }
-        if self.expires.since(self.issued_at.unwrap_or(now)) > profile.max_lifetime {
+        if self.lifetime(now) > profile.max_lifetime {
             return Err(Reason::LifetimeTooLong);
         }
         Ok(())

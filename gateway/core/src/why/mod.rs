@@ -8,10 +8,12 @@
 //! * [`certificate`]: the client's certificate, and that of the token.
 //! * [`credentials`]: the `Authorization` header. [`api_key`]: an API key there or elsewhere. [`token`]: a JWT, its header, claims and times. [`id_token`]: the token of a
 //!   provider with which somebody signs in. [`proof`]: a DPoP proof.
+//! * [`checks`]: every check of a token, also those that it passes, for `explain-token`.
 //! * [`message`]: the message, and the headers that mirror it.
 
 pub mod api_key;
 pub mod certificate;
+pub mod checks;
 pub mod credentials;
 pub mod id_token;
 mod malformed;

@@ -37,8 +37,9 @@ use mcp_gateway_core::{
     },
 };
 
+pub(super) use self::question::{MAX_FILE_BYTES, find_resource};
 use self::{
-    question::{MAX_FILE_BYTES, QuestionError, find_resource},
+    question::QuestionError,
     vouching::{Vouching, caller_of_key, profile_of_keys},
 };
 use super::exit::WRONG;

@@ -1,0 +1,10 @@
+//! Every check of a token, one after the other: what was expected, what was found, what was decided. For `explain-token` alone: the
+//! gateway itself stops at the first refusal.
+//!
+//! Each check is made by the function that decides in the gateway, with all other requirements left out, so that one refusal does not
+//! hide the next. [`presented`] are those of every token, [`jwt`] and [`api_key`] those of their kind. No token and no signature is shown.
+
+pub mod api_key;
+pub mod check;
+pub mod jwt;
+pub mod presented;

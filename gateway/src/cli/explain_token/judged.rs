@@ -1,0 +1,177 @@
+//! A token as one resource judges it.
+
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
+
+use mcp_gateway_core::{
+    principal::Principal,
+    refusal::reason::Reason,
+    time::UnixTime,
+    token::{api_key::text::is_api_key, bearer::BearerToken, evidence::Evidence, jwt::Unverified},
+    why::{
+        checks::{
+            api_key::{AtResource, of_api_key},
+            check::{Check, Decision},
+            jwt::of_jwt,
+            presented::of_text,
+        },
+        token::{Accepted, AcceptedIssuer, TokensOf},
+    },
+};
+
+use crate::{
+    config::{BUILT_IN, Config, KeySource, Resource},
+    limits::accounts::Accounts,
+    telemetry::metrics::Metrics,
+    verify::{ApiKeys, TrustedIssuer, Verifiers, keys_by_issuer, question::Question},
+};
+
+/// A token as one resource judges it.
+pub(super) struct Judged<'a> {
+    pub(super) resource: &'a Resource,
+    /// What kind of token it is.
+    pub(super) kind: &'static str,
+    pub(super) checks: Vec<Check>,
+    /// The caller, or the reason of the gateway.
+    pub(super) outcome: Result<Arc<Principal>, Reason>,
+    /// Why the keys of the issuer cannot be had, if they cannot.
+    pub(super) keys_error: Option<String>,
+}
+
+impl Judged<'_> {
+    /// Whether the gateway accepts it.
+    pub(super) const fn is_accepted(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    /// Whether nobody can say, because something else is missing.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.outcome.as_ref().is_err_and(is_outage)
+    }
+}
+
+/// Whether a reason is no judgement of the token.
+pub(super) fn is_outage(reason: &Reason) -> bool {
+    reason.status() >= 500
+}
+
+/// Judges a token with the verifiers of the gateway, and makes each check by itself.
+///
+/// # Errors
+/// A file of the configuration cannot be used any more.
+pub(super) async fn judge<'a>(
+    config: &Config,
+    resource: &'a Resource,
+    text: &str,
+    now: UnixTime,
+) -> Result<Judged<'a>, String> {
+    let limit = config.limits.token_bytes;
+    let mut checks = of_text(text, limit);
+    let refused = checks.iter().find_map(Check::refusal);
+    let token = BearerToken::parse(text, limit);
+    let (Some(token), None) = (token, refused) else {
+        return Ok(Judged {
+            resource,
+            kind: "unknown",
+            checks,
+            outcome: Err(refused.unwrap_or(Reason::MalformedCredentials)),
+            keys_error: None,
+        });
+    };
+    // Before the keys are fetched: they are then known to be newer than the question.
+    let accounts = Arc::new(Accounts::default());
+    let question = Question::new(token, (now, Instant::now()), &accounts);
+    let verifiers = verifiers(config, resource)?;
+    let keys_error = fetch_keys(&verifiers, &token).await;
+    let judged = verifiers.verify(&question).await;
+    let outcome = judged.map_err(|refusal| refusal.reason);
+    let outcome = outcome.and_then(|verdict| verdict.evidence.of_any_sender());
+    let (kind, of_kind) = checks_of(&token, &verifiers, resource, now);
+    checks.extend(of_kind);
+    checks.extend(unexplained(&checks, &outcome));
+    Ok(Judged {
+        resource,
+        kind,
+        checks,
+        outcome: outcome.map(|Evidence { principal, .. }| principal),
+        keys_error,
+    })
+}
+
+/// The verifiers of the resource. The keys of the built-in authorization server are those that the running gateway publishes.
+fn verifiers(config: &Config, resource: &Resource) -> Result<Verifiers, String> {
+    let mut fetching = config.clone();
+    fetching.authorization_server = None;
+    if let Some(built_in) = fetching.issuers.get_mut(BUILT_IN) {
+        built_in.keys = KeySource::Discovery;
+    }
+    let metrics = Metrics::new().map_err(|error| error.to_string())?;
+    let keys = keys_by_issuer(&fetching, &Arc::new(metrics), None, &BTreeSet::new());
+    let keys = keys.map_err(|(name, error)| format!("issuer {name}: {error}"))?;
+    // The profiles are those of the gateway.
+    let issuers = TrustedIssuer::all_of(config, resource, &keys);
+    let api_keys = ApiKeys::reuse_or_new(None, config, resource);
+    let audience = resource.audience.clone().into();
+    Ok(Verifiers::reuse_or_new(
+        None, issuers, audience, api_keys, 1,
+    ))
+}
+
+/// Fetches the keys of the issuer that a token names; returns why they cannot be had.
+async fn fetch_keys(verifiers: &Verifiers, token: &BearerToken<'_>) -> Option<String> {
+    if is_api_key(token.expose()) {
+        return None;
+    }
+    let token = Unverified::parse(token).ok()?;
+    let mut issuers = verifiers.issuers().iter();
+    let named = issuers.find(|own| *own.profile.issuer == *token.issuer())?;
+    let error = named.keys.fetch_once().await.err()?;
+    Some(format!("{}: {error}", named.keys.name()))
+}
+
+fn checks_of(
+    token: &BearerToken<'_>,
+    verifiers: &Verifiers,
+    resource: &Resource,
+    now: UnixTime,
+) -> (&'static str, Vec<Check>) {
+    if is_api_key(token.expose()) {
+        let at = AtResource {
+            is_accepted: resource.api_keys.is_some(),
+            path: &resource.path,
+            uri: &resource.uri,
+        };
+        return (
+            "API key",
+            of_api_key(token, verifiers.api_keys().ring(), at, now),
+        );
+    }
+    let states: Vec<_> = verifiers
+        .issuers()
+        .iter()
+        .map(|trusted| (trusted, trusted.keys.usable()))
+        .collect();
+    let issuers = states.iter().map(|(trusted, state)| AcceptedIssuer {
+        name: trusted.keys.name(),
+        profile: &trusted.profile,
+        keys: state.as_ref().map(|state| state.keys()),
+    });
+    let accepted = Accepted {
+        tokens: TokensOf::Resource,
+        issuers: issuers.collect(),
+        audience: verifiers.audience(),
+        now,
+    };
+    ("JWT", of_jwt(token, &accepted))
+}
+
+/// The reason of the gateway, where no check has it.
+fn unexplained(checks: &[Check], outcome: &Result<Evidence, Reason>) -> Option<Check> {
+    let reason = *outcome.as_ref().err()?;
+    let is_named = checks.iter().any(|check| check.refusal() == Some(reason));
+    (!is_named).then(|| Check {
+        name: "gateway",
+        expected: "a token that passes".to_owned(),
+        found: reason.row().description.to_owned(),
+        decision: Decision::Refused(reason),
+    })
+}
