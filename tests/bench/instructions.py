@@ -4,8 +4,9 @@
     BENCH_DIR=… BENCH_TOOL=… python3 tests/bench/instructions.py BEFORE AFTER
 
 Unlike time, instructions hardly vary from run to run on a shared machine. Only user space is counted. Each figure is of
-2,000 requests on one kept TLS connection, after 400 to warm up. The last two rows are of a gateway with the built-in
-authorization server: with the token of the other rows, and with a token of its own. A binary without it has no figure there.
+2,000 requests on one kept TLS connection, after 400 to warm up. Two rows are of a gateway with the built-in
+authorization server: with the token of the other rows, and with a token of its own. The last two are of a gateway with API
+keys: with the token, and with a key. A binary without these has no figure there.
 """
 
 import argparse
@@ -22,13 +23,17 @@ import urllib.parse
 from pathlib import Path
 
 WARM, COUNTED = 400, 2000
-# Groups of rows, each with a gateway of its own. Of a row: the path, and whether the token is the gateway's own.
+# Groups of rows, each with a gateway of its own. Of a row: the path, and whose token it is.
 GROUPS = {
-    "plain": {"JSON answer": ("/mcp", False), "event stream": ("/mcp-sse", False)},
-    "log": {"JSON answer, access log": ("/mcp", False)},
+    "plain": {"JSON answer": ("/mcp", "issuer"), "event stream": ("/mcp-sse", "issuer")},
+    "log": {"JSON answer, access log": ("/mcp", "issuer")},
     "oauth": {
-        "JSON answer, authorization server on": ("/mcp", False),
-        "JSON answer, token of the authorization server": ("/mcp", True),
+        "JSON answer, authorization server on": ("/mcp", "issuer"),
+        "JSON answer, token of the authorization server": ("/mcp", "own"),
+    },
+    "keys": {
+        "JSON answer, API keys accepted": ("/mcp", "issuer"),
+        "JSON answer, API key": ("/mcp", "key"),
     },
 }
 # The client of the authorization server.
@@ -76,13 +81,18 @@ def count_rows(servers, binary, offset, group, rows):
         if hashed.returncode:
             return []
         with_authorization_server(config, hashed.stdout.strip())
+    key = None
+    if group == "keys":
+        key = with_api_keys(binary, config)
+        if not key:
+            return []
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
     log = open(logs / f"{offset}.log", "wb")
     process = subprocess.Popen([*command, str(binary), "run", "--config", str(config)], stdout=log, stderr=log)
     try:
         connection = connect(servers, port)
-        tokens = {False: servers.token(), True: own_token(connection) if group == "oauth" else None}
-        return [(name, per_request(servers, connection, process.pid, path, tokens[own], out)) for name, (path, own) in rows.items()]
+        tokens = {"issuer": servers.token(), "own": own_token(connection) if group == "oauth" else None, "key": key}
+        return [(name, per_request(servers, connection, process.pid, path, tokens[whose], out)) for name, (path, whose) in rows.items()]
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -110,6 +120,20 @@ def with_authorization_server(config, hashed):
     }
     text = config.read_text().replace("issuers: [bench]", "issuers: [bench, built-in]", 1)
     config.write_text(f"{text}authorization_server: {json.dumps(section)}\n")
+
+
+def with_api_keys(binary, config):
+    """The key, or nothing where the binary has no API keys."""
+    file = config.with_suffix(".keys.jsonl")
+    file.unlink(missing_ok=True)
+    options = ["--name", "bench", "--subject", "bench", "--all-resources"]
+    scopes = [option for scope in CLIENT["scope"].split() for option in ("--scope", scope)]
+    made = subprocess.run([binary, "key", "new", "--file", file, *options, *scopes], capture_output=True, text=True)
+    if made.returncode:
+        return None
+    text = config.read_text().replace("issuers: [bench]", "issuers: [bench]\n    api_keys: { header: X-API-Key }", 1)
+    config.write_text(f"{text}api_keys: {{ files: {json.dumps(str(file))} }}\n")
+    return made.stdout.strip()
 
 
 def own_token(connection):

@@ -151,6 +151,11 @@ fn every_mistake_is_a_finding_at_its_place() {
         ),
         (
             "X-API-Key",
+            "DPoP",
+            "resources[0].api_keys.header: header name is reserved for another use",
+        ),
+        (
+            "X-API-Key",
             "X_API_Key",
             "resources[0].api_keys.header: header name must have only letters, digits and hyphens",
         ),
