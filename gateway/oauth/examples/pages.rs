@@ -266,6 +266,7 @@ fn consent_pages(branding: &Branding) -> Result<Vec<(&'static str, String)>, Box
 fn client(name: &str, id: &str, origin: ClientOrigin) -> Client {
     Client {
         requires_proof: false,
+        requires_certificate: false,
         id: id.to_owned(),
         name: Some(name.to_owned()),
         redirect_uris: Vec::new(),

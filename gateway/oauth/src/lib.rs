@@ -7,7 +7,7 @@
 //! A module names only those above it in this list (`gateway/tests/source_rules` enforces the order):
 //!
 //! * [`id`], [`secret`]: random ids, and texts that do not print. [`account`]: accounts that somebody else vouches for.
-//!   [`proof_key`]: the key of a client that tokens are bound to.
+//!   [`proof_key`]: the key or certificate of a client that tokens are bound to.
 //! * [`keys`]: the server's own keys: digests, tags, sealed texts, and the keys that sign access tokens. [`form`]: the parameters of a
 //!   request.
 //! * [`profile`]: what the server is: its issuer, its resources, its lifetimes. [`store`]: rows and tables. [`owner`]: who can allow

@@ -177,6 +177,7 @@ resources:
             headers: HeaderMap::from_iter([(CONTENT_TYPE, "application/json".parse().unwrap())]),
             body: r#"{"redirect_uris":["https://a.example/cb"]}"#.into(),
             client: ClientAddress::Known([192, 0, 2, 1].into()),
+            certificate: None,
             request_id: "r1".to_owned(),
         }
     }

@@ -154,9 +154,12 @@ impl Settings {
                 &redirects,
             )?,
             registration: registration(own, &profile)?,
-            metadata: discovery::metadata(&profile, &features(own))
-                .to_string()
-                .into(),
+            metadata: discovery::metadata(
+                &profile,
+                &features(own, config.takes_client_certificates()),
+            )
+            .to_string()
+            .into(),
             branding: branding(own),
             logo: logo(own)?,
             resource_servers: resource_servers(own, &keys)?,
@@ -250,6 +253,7 @@ fn configured(
         secret: secret_file.map(|path| secret(path)).transpose()?,
         keys: own_keys.map(client_keys).transpose()?,
         grant_types: client.grant_types,
+        requires_certificate: client.certificate_bound,
         scopes: client.scopes.clone(),
     };
     read.client(keys, redirects)
@@ -313,7 +317,7 @@ fn known_scopes(profile: &ServerProfile) -> ScopeSet {
     ScopeSet::parse(&scopes.join(" ")).unwrap_or_default()
 }
 
-fn features(own: &AuthorizationServer) -> Features {
+fn features(own: &AuthorizationServer, certificate_bound: bool) -> Features {
     let acts_alone = |client: &ConfiguredClient| client.grant_types.client_credentials;
     let features = Features {
         registration: own.registration.enabled || own.machines.enabled,
@@ -324,6 +328,7 @@ fn features(own: &AuthorizationServer) -> Features {
         identity_assertions: (own.trusted_issuers.iter())
             .any(|issuer| issuer.trust.id_jag.is_some()),
         token_exchange: has_token_exchange(own),
+        certificate_bound,
         signing_algorithms: vec![own.signing.algorithm],
         ..Features::default()
     };

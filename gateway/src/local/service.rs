@@ -8,7 +8,10 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mcp_gateway_core::http::{authority::Authority, client_address::ClientAddress};
+use mcp_gateway_core::{
+    http::{authority::Authority, client_address::ClientAddress},
+    token::evidence::binding::Thumbprint,
+};
 
 use crate::telemetry::authorization_event::AuthorizationEvent;
 
@@ -78,6 +81,8 @@ pub(crate) struct LocalRequest {
     pub(crate) body: Bytes,
     /// Where it comes from, for limits.
     pub(crate) client: ClientAddress,
+    /// The SHA-256 of the certificate that the client presented.
+    pub(crate) certificate: Option<Thumbprint>,
     /// What names it in logs.
     pub(crate) request_id: String,
 }

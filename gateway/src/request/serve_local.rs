@@ -16,6 +16,7 @@ use mcp_gateway_core::{
 use super::{
     admit::Admitted,
     exchange::{Exchange, Stop},
+    possession,
     read::body::{self, Terms},
     record::audit,
     response::respond,
@@ -49,6 +50,7 @@ pub(super) async fn serve(
         true => read(exchange, endpoint.body_bytes).await?,
         false => Bytes::new(),
     };
+    let certificate = possession::certificate::presented(exchange)?;
     let request = LocalRequest {
         method: match method {
             Method::HEAD => Method::GET,
@@ -59,6 +61,7 @@ pub(super) async fn serve(
         headers: exchange.session.req_header().headers.clone(),
         body,
         client: exchange.record.client_address(),
+        certificate,
         request_id: exchange.record.request_id().to_owned(),
     };
     let answer = service.answer(request).await;

@@ -106,6 +106,17 @@ impl Client {
         self.answered(self.call(gateway, "/token", fields)).await
     }
 
+    /// The same with another header.
+    pub async fn ask_with(
+        &self,
+        gateway: &Gateway,
+        fields: &[(&str, &str)],
+        (name, value): (&str, &str),
+    ) -> (u16, Value) {
+        let call = self.call(gateway, "/token", fields);
+        self.answered(call.with(name, value)).await
+    }
+
     /// The same with a DPoP proof (RFC 9449 §5).
     pub async fn ask_with_proof(
         &self,
@@ -113,8 +124,7 @@ impl Client {
         fields: &[(&str, &str)],
         proof: &str,
     ) -> (u16, Value) {
-        let call = self.call(gateway, "/token", fields);
-        self.answered(call.with("dpop", proof)).await
+        self.ask_with(gateway, fields, ("dpop", proof)).await
     }
 
     async fn answered(&self, call: Call) -> (u16, Value) {

@@ -56,6 +56,7 @@ mod tokens {
     pub(crate) mod client_cert;
     pub(crate) mod jose_header;
     pub(crate) mod key_set;
+    pub(crate) mod proof_claims;
 }
 
 pub use clients::{metadata_document::metadata_document, registration::registration};
@@ -78,7 +79,7 @@ pub use resource_uri::resource_uri;
 pub use target::target;
 pub use tokens::{
     bearer_header::bearer_header, claims::claims, client_cert::client_cert,
-    jose_header::jose_header, key_set::key_set,
+    jose_header::jose_header, key_set::key_set, proof_claims::proof_claims,
 };
 
 /// A property and its name, which is also that of its fuzz target.
@@ -92,6 +93,7 @@ pub const ALL: &[Property] = &[
     ("client_cert", client_cert),
     ("condition", condition),
     ("key_set", key_set),
+    ("proof_claims", proof_claims),
     ("registration", registration),
     ("metadata_document", metadata_document),
     ("json", json),

@@ -129,6 +129,10 @@ impl suite::Case for Case {
             .map_or_else(ProofFault::label, |_| "accepted");
         suite::expect_equal("outcome", label, self.expect.as_str())
     }
+
+    fn seeds(&self) -> Vec<(&'static str, Vec<u8>)> {
+        vec![("proof_claims", self.claims())]
+    }
 }
 
 impl Case {

@@ -27,7 +27,6 @@ mod transport {
 mod authentication {
     mod api_keys;
     mod bound_tokens;
-    mod certificate_bound;
     mod challenge_and_metadata;
     mod cors_and_origin;
     mod fetching;
@@ -54,6 +53,12 @@ mod sign_in {
     mod registration;
     mod several_gateways;
     mod trusted_issuers;
+}
+
+/// Tokens that are bound to a client certificate: at resources, and of the built-in authorization server.
+mod certificate_bound {
+    mod resources;
+    mod sign_in;
 }
 
 /// People who sign in with a provider: what needs more than one case of `sign_in::federation`.

@@ -32,6 +32,8 @@ pub struct ConfiguredClient {
     pub keys: Option<ClientKeys>,
     /// What it may do.
     pub grant_types: GrantTypes,
+    /// Whether its tokens are bound to the certificate that it presents.
+    pub requires_certificate: bool,
     /// The most scopes that it may ask for; none where it may ask for all.
     pub scopes: Option<ScopeSet>,
 }
@@ -120,6 +122,7 @@ impl ConfiguredClient {
             method,
             grant_types: self.grant_types,
             requires_proof: false,
+            requires_certificate: self.requires_certificate,
             scopes: self.scopes.clone().map(ScopeSetText),
             origin: ClientOrigin::Configured,
         })
@@ -225,6 +228,7 @@ mod tests {
                 refresh_token: true,
                 ..GrantTypes::default()
             },
+            requires_certificate: false,
             scopes: None,
         }
     }

@@ -26,6 +26,9 @@ pub struct Client {
     /// Whether every token request needs a DPoP proof (`dpop_bound_access_tokens`, RFC 9449 §5.2).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requires_proof: bool,
+    /// Whether its tokens are bound to the certificate that it presents (`tls_client_certificate_bound_access_tokens`, RFC 8705 §3.4).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requires_certificate: bool,
     /// The most scopes that it may ask for; none where it may ask for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<ScopeSetText>,

@@ -34,6 +34,7 @@ impl ProvisionalRules {
                 ..GrantTypes::default()
             },
             requires_proof: false,
+            requires_certificate: false,
             scopes: None,
             origin: ClientOrigin::Provisional,
         })

@@ -22,6 +22,7 @@ const NOW: UnixTime = UnixTime::new(1_800_000_000);
 fn configured(id: &str) -> Client {
     Client {
         requires_proof: false,
+        requires_certificate: false,
         id: id.to_owned(),
         name: None,
         redirect_uris: vec!["https://a.example/cb".to_owned()],

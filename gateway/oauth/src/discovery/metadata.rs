@@ -36,6 +36,8 @@ pub struct Features {
     pub identity_assertions: bool,
     /// Some clients may exchange tokens (RFC 8693).
     pub token_exchange: bool,
+    /// Clients can present certificates, and get tokens that are bound to them (RFC 8705 §3.3).
+    pub certificate_bound: bool,
     /// What clients may authenticate with at the token endpoint, such as `none`.
     pub methods: Vec<&'static str>,
     /// What the assertions of `private_key_jwt` may be signed with.
@@ -65,6 +67,7 @@ impl Default for Features {
             assertion_grants: false,
             identity_assertions: false,
             token_exchange: false,
+            certificate_bound: false,
             methods: vec![
                 "none",
                 "client_secret_basic",
@@ -148,6 +151,10 @@ fn abilities(server: &ServerProfile, features: &Features) -> Members {
             json!(features.metadata_documents),
         ),
         member("dpop_signing_alg_values_supported", json!(PROOF_ALGORITHMS)),
+        member(
+            "tls_client_certificate_bound_access_tokens",
+            json!(features.certificate_bound),
+        ),
         // RFC 9728 §4.
         member("protected_resources", json!(resources)),
         member("subject_types_supported", json!(["public"])),
@@ -274,6 +281,7 @@ mod tests {
             "authorization_response_iss_parameter_supported": true,
             "client_id_metadata_document_supported": true,
             "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
+            "tls_client_certificate_bound_access_tokens": false,
             "protected_resources": ["https://mcp.example.com/mcp", "https://mcp.example.com/other"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
@@ -298,12 +306,14 @@ mod tests {
             assertion_grants: true,
             identity_assertions: true,
             token_exchange: true,
+            certificate_bound: true,
             methods: vec!["none", "client_secret_basic"],
             ..Features::default()
         };
         let document = metadata(&server("https://as.example.com"), &features);
         assert_eq!(document.get("registration_endpoint"), None);
         assert_eq!(document["client_id_metadata_document_supported"], false);
+        assert_eq!(document["tls_client_certificate_bound_access_tokens"], true);
         assert_eq!(
             document["introspection_endpoint"],
             "https://as.example.com/introspect"

@@ -35,6 +35,7 @@ fn branding(name: &str) -> Branding {
 fn client(name: Option<&str>, id: &str, origin: ClientOrigin) -> Client {
     Client {
         requires_proof: false,
+        requires_certificate: false,
         id: id.to_owned(),
         name: name.map(str::to_owned),
         redirect_uris: vec![],

@@ -10,7 +10,7 @@ use crate::{
         ring::Ring,
         signing_key::{SigningKey, SigningKeyError},
     },
-    proof_key::{Confirmation, ProofKey},
+    proof_key::ProofKey,
     secret::Secret,
     store::text::{ScopeSetText, UnixTimeText},
 };
@@ -40,25 +40,25 @@ pub struct AccessClaims {
     pub auth_time: Option<UnixTimeText>,
     /// What it is bound to; none for a bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cnf: Option<Confirmation>,
+    pub cnf: Option<ProofKey>,
     /// Its grant, by which it is revoked. A machine's token has an id of its own, and of its client: [`machine`](crate::grant::machine).
     pub grant: Id,
 }
 
 impl AccessClaims {
-    /// The name of its type (RFC 6749 §7.1, RFC 9449 §5).
+    /// The name of its type (RFC 6749 §7.1, RFC 9449 §5, RFC 8705 §3).
     pub const fn token_type(&self) -> &'static str {
         match self.cnf {
-            Some(_) => "DPoP",
-            None => "Bearer",
+            Some(ProofKey::Key(_)) => "DPoP",
+            Some(ProofKey::Certificate(_)) | None => "Bearer",
         }
     }
 
-    /// Binds it to a key. Its id is another one then: the same answer to another key is another token.
+    /// Binds it to a key or certificate. Its id is another one then: the same answer to another key is another token.
     pub(super) fn bind(&mut self, keys: &ServerKeys, key: &ProofKey) {
         let parts = [self.jti.as_bytes().as_slice(), key.as_str().as_bytes()];
         self.jti = id_of(keys, &parts);
-        self.cnf = Some(Confirmation { jkt: key.clone() });
+        self.cnf = Some(key.clone());
     }
 }
 
@@ -212,6 +212,14 @@ mod tests {
         );
         let read: AccessClaims = serde_json::from_value(written).unwrap();
         assert_eq!(read, one);
+        let mut of_certificate = claims("read");
+        of_certificate.bind(&keys, &ProofKey::of_certificate(&[3; 32]));
+        assert_eq!(of_certificate.token_type(), "Bearer");
+        let written: Value = serde_json::to_value(&of_certificate).unwrap();
+        assert_eq!(
+            written["cnf"],
+            json!({ "x5t#S256": "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM" })
+        );
     }
 
     #[test]

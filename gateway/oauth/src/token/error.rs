@@ -86,7 +86,9 @@ pub enum TokenError {
     ProviderNotAsked,
     /// There are several DPoP proofs, or one that is not valid here and now.
     ProofNotValid,
-    /// The code or the refresh token is bound to another key than that of the DPoP proof, or there is no proof.
+    /// The client's tokens are bound to its certificate, and it presented none.
+    CertificateMissing,
+    /// The code or the refresh token is bound to another key or certificate than what the client proves to have.
     OtherKey,
     /// The resource is another one than that of the grant.
     ResourceDiffers,
@@ -152,7 +154,7 @@ const LATER_TEXT: &str = "The authorization server cannot answer now. Try again 
 
 impl TokenError {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::RequestMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeUnsupported,
@@ -183,6 +185,7 @@ impl TokenError {
         Self::ProviderNotAsked,
         Self::ResourceUnknown,
         Self::ProofNotValid,
+        Self::CertificateMissing,
         Self::OtherKey,
         Self::ResourceDiffers,
         Self::ScopeMalformed,
@@ -277,10 +280,16 @@ impl TokenError {
                 "resource_unknown",
             ),
             Self::ProofNotValid => (BAD, PROOF, PROOF_TEXT, "proof_not_valid"),
+            Self::CertificateMissing => (
+                BAD,
+                REQUEST,
+                "The tokens of this client are bound to its certificate. Present it in the TLS handshake.",
+                "certificate_missing",
+            ),
             Self::OtherKey => (
                 BAD,
                 GRANT,
-                "The code or refresh token requires a DPoP proof of the key that it is bound to.",
+                "The code or refresh token requires the key or certificate that it is bound to.",
                 "other_key",
             ),
             Self::ResourceDiffers => (

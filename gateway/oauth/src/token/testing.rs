@@ -101,6 +101,7 @@ pub(super) fn secret() -> ClientMethod {
 pub(super) fn client(id: &str) -> Client {
     Client {
         requires_proof: false,
+        requires_certificate: false,
         id: id.to_owned(),
         name: None,
         redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],

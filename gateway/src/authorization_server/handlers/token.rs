@@ -100,7 +100,7 @@ async fn attempt(
     let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
     let id = client.id.clone();
     let refused = |refused: Refused| refusals.refused(Some(&id), &refused);
-    proof::require(&client, key.as_ref()).map_err(refused)?;
+    let key = proof::required(&client, key, request).map_err(refused)?;
     if kind == GrantKind::TokenExchange && server.settings.has_token_exchange {
         return exchange::answer(server, &refusals, (client, authenticated), &form, key).await;
     }

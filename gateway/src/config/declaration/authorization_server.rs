@@ -44,6 +44,13 @@ pub(crate) const STORE_TIMEOUT: Setting<Time> = time(
 /// With what the keys in the shared store begin.
 pub(crate) const STORE_PREFIX: &str = "mcp-gateway:";
 
+/// Whether the tokens of a client are bound to its certificate.
+pub(crate) const CERTIFICATE_BOUND: Setting<Flag> = flag(
+    "certificate_bound",
+    false,
+    "Bind its tokens to the certificate that it presents at the token endpoint (RFC 8705); without a certificate it gets none. Needs client_certificates or client_ca at a listener, or client_certificate_header.",
+);
+
 /// Whether machines can register themselves.
 pub(crate) const MACHINES: Setting<Flag> = flag(
     "enabled",
@@ -438,6 +445,7 @@ fn client() -> Table {
                 "all scopes of the resources",
                 "The most scopes that it can get. Required for client_credentials and jwt-bearer.",
             ),
+            CERTIFICATE_BOUND.key(),
         ],
     }
 }

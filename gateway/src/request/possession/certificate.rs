@@ -12,7 +12,9 @@ use crate::request::exchange::Exchange;
 ///
 /// # Errors
 /// A proxy names it in a way that cannot be read. That refuses any token: somebody else may have written it.
-pub(super) fn presented(exchange: &Exchange<'_>) -> Result<Option<Thumbprint>, Refusal> {
+pub(in crate::request) fn presented(
+    exchange: &Exchange<'_>,
+) -> Result<Option<Thumbprint>, Refusal> {
     let headers = &exchange.session.req_header().headers;
     let presented = exchange.certificate.thumbprint(headers);
     presented.map_err(|error| Fault::new(Reason::ClientCertHeader, error.to_string()).into())

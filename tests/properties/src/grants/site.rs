@@ -85,6 +85,7 @@ pub(super) static ISSUER: LazyLock<TrustedIssuer> = LazyLock::new(|| TrustedIssu
 pub(super) fn client(id: &str) -> Client {
     Client {
         requires_proof: false,
+        requires_certificate: false,
         id: id.to_owned(),
         name: None,
         redirect_uris: Vec::new(),

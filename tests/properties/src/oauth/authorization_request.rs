@@ -101,6 +101,7 @@ fn goes_to_the_client(location: &str, form: &Form) {
 fn client() -> Client {
     Client {
         requires_proof: false,
+        requires_certificate: false,
         id: "editor".to_owned(),
         name: None,
         redirect_uris: REDIRECTS.map(str::to_owned).to_vec(),

@@ -62,6 +62,7 @@ fn server() -> ServerProfile {
 fn client(redirect_uris: &[&str]) -> Client {
     Client {
         requires_proof: false,
+        requires_certificate: false,
         id: "editor".to_owned(),
         name: None,
         redirect_uris: redirect_uris.iter().map(|uri| (*uri).to_owned()).collect(),

@@ -25,6 +25,7 @@ fn keys() -> ServerKeys {
 fn client(method: ClientMethod) -> Client {
     Client {
         requires_proof: false,
+        requires_certificate: false,
         id: ID.to_owned(),
         name: None,
         redirect_uris: Vec::new(),

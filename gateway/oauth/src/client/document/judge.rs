@@ -67,6 +67,7 @@ pub fn judge(
         method: method(&metadata)?,
         grant_types: metadata.grant_types(),
         requires_proof: metadata.requires_proof,
+        requires_certificate: metadata.requires_certificate,
         scopes: None,
         origin: ClientOrigin::Document {
             host: url.host().to_owned(),

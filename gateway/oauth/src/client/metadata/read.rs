@@ -88,6 +88,8 @@ pub struct ClientMetadata {
     pub asked: Asked,
     /// Whether its tokens are always bound to a key (`dpop_bound_access_tokens`).
     pub requires_proof: bool,
+    /// Whether its tokens are always bound to its certificate (`tls_client_certificate_bound_access_tokens`).
+    pub requires_certificate: bool,
     /// The scopes that it names, without words that are no scopes.
     pub scope: Option<ScopeSet>,
 }
@@ -119,6 +121,7 @@ impl ClientMetadata {
             keys,
             asked,
             requires_proof: metadata.flag("dpop_bound_access_tokens")?,
+            requires_certificate: metadata.flag("tls_client_certificate_bound_access_tokens")?,
             scope: scope.as_deref().map(scope_tokens),
         })
     }

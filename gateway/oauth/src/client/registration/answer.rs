@@ -37,6 +37,9 @@ pub fn answer(registered: &Registered, register_url: &str) -> Value {
     if client.requires_proof {
         set("dpop_bound_access_tokens", json!(true));
     }
+    if client.requires_certificate {
+        set("tls_client_certificate_bound_access_tokens", json!(true));
+    }
     if let Some(scope) = &registered.stored.scope {
         set("scope", json!(scope.0.to_string()));
     }

@@ -201,6 +201,7 @@ impl RegistrationRequest {
             method,
             grant_types: self.metadata.grant_types(),
             requires_proof: self.metadata.requires_proof,
+            requires_certificate: self.metadata.requires_certificate,
             scopes: bound.map(ScopeSetText),
             origin: match self.is_machine() {
                 true => ClientOrigin::Machine { at },

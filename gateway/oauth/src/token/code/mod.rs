@@ -221,7 +221,7 @@ fn judge_owner(row: &CodeRow, redemption: &Redemption<'_>) -> Result<(), Refused
     judge_key(row.key.as_ref(), redemption.key)
 }
 
-/// A code or a grant that is bound to a key is for the client that has the key (RFC 9449 §5, §10).
+/// A code or a grant that is bound to a key or certificate is for the client that has it (RFC 9449 §5, §10, RFC 8705 §7.1).
 pub(super) fn judge_key(
     bound: Option<&ProofKey>,
     proved: Option<&ProofKey>,
@@ -229,7 +229,7 @@ pub(super) fn judge_key(
     let Some(bound) = bound.filter(|bound| Some(*bound) != proved) else {
         return Ok(());
     };
-    let found = proved.map_or("no DPoP proof", ProofKey::as_str);
+    let found = proved.map_or("no proof and no certificate", ProofKey::as_str);
     let refused = Refused::of(TokenError::OtherKey).found(found);
     Err(refused.expected(bound.as_str()))
 }

@@ -69,7 +69,7 @@ pub(super) async fn answer(
         form: &form,
         token,
         issuer: &claimed.issuer,
-        key: key.as_ref(),
+        key,
         now: clock::now(),
     };
     match kind {
@@ -86,13 +86,13 @@ struct Asked<'a> {
     token: &'a str,
     issuer: &'a str,
     /// The key that the client proved to have.
-    key: Option<&'a ProofKey>,
+    key: Option<ProofKey>,
     now: UnixTime,
 }
 
 impl Asked<'_> {
     async fn id_jag(&self, refusals: Refusals<'_>) -> Answered<Option<LocalAnswer>> {
-        let (client, authenticated) = self.authenticated(&refusals).await?;
+        let (client, authenticated, key) = self.authenticated(&refusals).await?;
         let id = client.id.clone();
         let refused = |why: Refused| refusals.refused(Some(&id), &why);
         let trusted = self.trusted().map_err(refused)?;
@@ -126,7 +126,7 @@ impl Asked<'_> {
             Ok(issued.map_err(NotIssued::Refused))
         };
         let issued = store.write_or_undo(issue, undo).await;
-        concluded(self.server, &refusals, &id, issued, self.key, now).await
+        concluded(self.server, &refusals, &id, issued, key.as_ref(), now).await
     }
 
     async fn workload(&self, refusals: Refusals<'_>) -> Answered<Option<LocalAnswer>> {
@@ -146,12 +146,13 @@ impl Asked<'_> {
         let mapped = workload::map(&trusted.issuer.workloads, &token).map_err(refused)?;
         let client = settings.directory.configured.get(mapped.client);
         let client = client.ok_or_else(|| refused(TokenError::WorkloadUnmatched.into()))?;
+        let key = proof::required(client, self.key.clone(), self.request).map_err(refused)?;
         let resource = resource(self.server, self.form).map_err(refused)?;
         let request = WorkloadRequest {
             client,
             mapped: &mapped,
             client_id: match &authenticated {
-                Some((client, _)) => Some(&client.id),
+                Some((client, ..)) => Some(&client.id),
                 None => named,
             },
             scope: self.form.get("scope"),
@@ -161,9 +162,9 @@ impl Asked<'_> {
         let issued = workload::issue(&settings.keys, &settings.profile, &request, self.now);
         let issued = match authenticated {
             None => Ok(issued.map_err(NotIssued::Refused)),
-            Some((_, authenticated)) => self.used(authenticated, issued).await,
+            Some((_, authenticated, _)) => self.used(authenticated, issued).await,
         };
-        let (client, key) = (&client.id, self.key);
+        let (client, key) = (&client.id, key.as_ref());
         concluded(self.server, &refusals, client, issued, key, self.now).await
     }
 
@@ -183,13 +184,17 @@ impl Asked<'_> {
         })
     }
 
-    async fn authenticated(&self, refusals: &Refusals<'_>) -> Answered<(Client, Authenticated)> {
+    /// The client, how it authenticated, and what its tokens are bound to.
+    async fn authenticated(
+        &self,
+        refusals: &Refusals<'_>,
+    ) -> Answered<(Client, Authenticated, Option<ProofKey>)> {
         let endpoint = self.server.settings.profile.url(paths::TOKEN);
         let came = clients::authenticated(self.server, self.request, self.form, &endpoint).await;
         let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
-        let required = proof::require(&client, self.key);
-        required.map_err(|why| refusals.refused(Some(&client.id), &why))?;
-        Ok((client, authenticated))
+        let key = proof::required(&client, self.key.clone(), self.request);
+        let key = key.map_err(|why| refusals.refused(Some(&client.id), &why))?;
+        Ok((client, authenticated, key))
     }
 
     fn has_credentials(&self) -> bool {

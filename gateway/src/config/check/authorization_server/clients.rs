@@ -13,7 +13,7 @@ use crate::config::{
     authorization_server::{ConfiguredClient, ConfiguredKeys, ConfiguredMethod, ResourceServer},
     check::common::{quoted, without_repeats},
     declaration::{
-        authorization_server::{GrantType, METHOD, MethodName},
+        authorization_server::{CERTIFICATE_BOUND, GrantType, METHOD, MethodName},
         parts::vocabulary::Vocabulary,
     },
     files,
@@ -123,6 +123,7 @@ fn client<'a>(
         redirect_uris,
         method,
         grant_types,
+        certificate_bound: CERTIFICATE_BOUND.read(section),
         scopes,
     }
 }
