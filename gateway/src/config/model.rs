@@ -313,11 +313,11 @@ pub struct DecisionPoint {
     pub ca_file: Option<PathBuf>,
     /// How it is reached.
     pub route: Route,
-    /// Claims that it is told.
+    /// Claims that it receives.
     pub claims: BTreeSet<String>,
-    /// Arguments that it is told.
+    /// Arguments that it receives.
     pub arguments: BTreeSet<String>,
-    /// Whether it is told the address of the client.
+    /// Whether it receives the address of the client.
     pub client_address: bool,
     /// How it is asked.
     pub settings: DecisionPointSettings,

@@ -1,4 +1,4 @@
-//! Questions in flight: whoever has the same question meanwhile waits for the answer to the first one.
+//! Questions in flight: callers with the same question meanwhile wait for the answer to the first one.
 
 use std::{
     collections::HashMap,
@@ -69,7 +69,7 @@ impl<T> Drop for Begun<T> {
     }
 }
 
-/// The outcome; none if whoever asked has given up.
+/// The outcome; none if the question was given up.
 pub(super) async fn outcome<T: Clone>(mut waiting: watch::Receiver<Option<T>>) -> Option<T> {
     let outcome = waiting.wait_for(Option::is_some).await;
     outcome.ok()?.clone()

@@ -207,7 +207,7 @@ impl DecisionPoint {
                 waiting
             }
         };
-        // Whoever asked has failed in a way of its own: that is no answer of the decision point.
+        // The task that asked has failed: that is no answer of the decision point.
         let given_up = || Failure::Wrong("the question was given up".into());
         outcome(waiting).await.ok_or_else(given_up)?
     }
@@ -311,7 +311,7 @@ impl DecisionPoint {
         self.asked.with_label_values(&[self.name(), outcome]).inc();
     }
 
-    /// Tells the operator, from time to time, that there is no answer.
+    /// Logs from time to time that there is no answer.
     fn note(&self, failure: &Failure) {
         let is_own = matches!(failure, Failure::TooMany(_));
         let Some(count) = (!is_own).then(|| self.failures.count_due()).flatten() else {

@@ -217,7 +217,7 @@ impl Policy {
         required
     }
 
-    /// The claims that its conditions read, and those that its decision point is told.
+    /// The claims that its conditions read, and those that its decision point receives.
     pub fn claims_read(&self) -> ClaimNames {
         let mut names = ClaimNames::default();
         for rule in self.rules.all() {

@@ -412,7 +412,7 @@ causes! {
         "Fix the client, or the values of `resources[].policy.rules[].arguments`."
     }
     QuestionUnreadable {
-        "What the decision point of the resource is told of the call cannot be judged, so the call is refused."
+        "What the decision point of the resource receives of the call cannot be judged, so the call is refused."
         "An argument in `decision_points.*.context.arguments` that is very long, deeply nested or a number that readers round differently. A claim in `decision_points.*.context.claims` that is larger than what is kept. `decision_points.*.context.client_address` behind a proxy that names no client."
         "What cannot be judged, without its value."
         "Change the call, or leave the argument, claim or address out of `decision_points.*.context`."

@@ -215,7 +215,7 @@ reasons! {
         error: "policy_denied",
         ..denied("argument_unreadable", "This call is not allowed.")
     },
-    /// What a decision point is to be told of the call cannot be judged, so the call is refused.
+    /// What a decision point would receive of the call cannot be judged, so the call is refused.
     QuestionUnreadable => Row {
         error: "policy_denied",
         ..denied("question_unreadable", "This call is not allowed.")

@@ -50,7 +50,7 @@ impl EditError {
         match self {
             Self::Json(_) | Self::Unfit(_) => Reason::AnswerUnreadable,
             Self::TooLarge(_) => Reason::AnswerTooLarge,
-            // Whoever edits waits for the answer and edits again.
+            // The caller waits for the answer and edits again.
             Self::Unanswered => Reason::Internal,
         }
     }

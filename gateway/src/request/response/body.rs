@@ -9,14 +9,13 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use mcp_gateway_core::{
-    refusal::{Refusal, reason::Reason},
+    refusal::reason::Reason,
     rewrite::{edit::EditError, events::EventEditor},
 };
 
 use super::{
     decoding::{AnswerBody, AnswerFault},
-    editing::Editing,
-    list_questions::ListQuestions,
+    editing::{Answered, Asking, Editing, Questions},
 };
 use crate::{
     limits::body_budget::{BodyLimits, BodyReservation},
@@ -98,9 +97,9 @@ impl Body for RelayedBody {
 pub(crate) struct Edited {
     body: AnswerBody,
     /// What a decision point is asked for its edits.
-    questions: Option<Arc<ListQuestions>>,
+    questions: Option<Arc<dyn Questions>>,
     /// A question that an event waits for.
-    asking: Option<Asking>,
+    asking: Option<Awaited>,
     /// None once the stream has ended.
     editor: Option<EventEditor<Editing>>,
     /// The bytes in the editor, counted among all bodies.
@@ -182,8 +181,8 @@ impl Edited {
         let Some(questions) = self.questions.clone() else {
             return Some(EditError::Unanswered.into());
         };
-        self.asking = Some(Asking {
-            answer: Box::pin(questions.ask()),
+        self.asking = Some(Awaited {
+            answer: questions.ask(),
             is_last,
         });
         None
@@ -200,12 +199,9 @@ impl Edited {
     }
 }
 
-/// The answer to what an event lacks.
-type Answered = Result<(), (Refusal, String)>;
-
 /// A question that an event waits for.
-struct Asking {
-    answer: Pin<Box<dyn Future<Output = Answered> + Send + Sync>>,
+struct Awaited {
+    answer: Asking,
     /// The upstream's stream has ended with the event.
     is_last: bool,
 }

@@ -1,19 +1,32 @@
 //! The edits of one answer.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
-use mcp_gateway_core::rewrite::edit::{Edit, EditError};
-
-use super::list_questions::ListQuestions;
+use mcp_gateway_core::{
+    refusal::Refusal,
+    rewrite::edit::{Edit, EditError},
+};
 
 /// What changes the messages of an answer.
 type Boxed = Box<dyn Edit + Send + Sync>;
+
+/// That the answers are there which an edit lacks; or why the answer must not be sent, with what an operator should know.
+pub(crate) type Answered = Result<(), (Refusal, String)>;
+
+/// The wait for answers that an edit lacks.
+pub(crate) type Asking = Pin<Box<dyn Future<Output = Answered> + Send + Sync>>;
+
+/// What is asked for an edit.
+pub(crate) trait Questions: Send + Sync {
+    /// Asks everything that the edit lacks.
+    fn ask(self: Arc<Self>) -> Asking;
+}
 
 /// An edit of a request's answer.
 pub(crate) struct Editing {
     edit: Boxed,
     /// What a decision point is asked for it.
-    questions: Option<Arc<ListQuestions>>,
+    questions: Option<Arc<dyn Questions>>,
 }
 
 impl Editing {
@@ -28,7 +41,7 @@ impl Editing {
     /// An edit that is settled when these questions are answered.
     pub(crate) fn asking(
         edit: impl Edit + Send + Sync + 'static,
-        questions: Arc<ListQuestions>,
+        questions: Arc<dyn Questions>,
     ) -> Self {
         Self {
             questions: Some(questions),
@@ -37,7 +50,7 @@ impl Editing {
     }
 
     /// What is asked where the edit is not settled.
-    pub(crate) fn questions(&self) -> Option<Arc<ListQuestions>> {
+    pub(crate) fn questions(&self) -> Option<Arc<dyn Questions>> {
         self.questions.clone()
     }
 }

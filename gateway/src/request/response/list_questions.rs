@@ -15,6 +15,7 @@ use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
 };
 
+use super::editing::{Answered, Asking, Questions};
 use crate::{
     decision::{
         failure::Failure,
@@ -94,10 +95,7 @@ impl ListQuestions {
     }
 
     /// Asks about all entries that lack an answer.
-    ///
-    /// # Errors
-    /// The answer must not be sent; with what an operator should know.
-    pub(crate) async fn ask(self: Arc<Self>) -> Result<(), (Refusal, String)> {
+    async fn ask_about_wanted(&self) -> Answered {
         let wanted = std::mem::take(&mut self.lock().wanted);
         let Some(EntryQuestions { questions, entries }) = self.questions(&wanted)? else {
             return Ok(());
@@ -154,6 +152,12 @@ impl ListQuestions {
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Questions for ListQuestions {
+    fn ask(self: Arc<Self>) -> Asking {
+        Box::pin(async move { self.ask_about_wanted().await })
     }
 }
 

@@ -64,7 +64,7 @@ pub enum QuestionFault {
     )]
     Claim,
     /// The client's address is sent, and is unknown.
-    #[error("the client's address, which the decision point is told, is unknown")]
+    #[error("the client's address, which the decision point receives, is unknown")]
     Address,
 }
 

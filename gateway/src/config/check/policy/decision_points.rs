@@ -1,4 +1,4 @@
-//! Decision points: where they are, how the gateway authenticates there, and what they are told.
+//! Decision points: where they are, how the gateway authenticates there, and what they receive.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -60,7 +60,7 @@ pub(in crate::config::check) fn decision_points(
     points
 }
 
-/// Reads `decision_point` of a resource: which one is asked about its calls, and what it is told.
+/// Reads `decision_point` of a resource: which one is asked about its calls.
 pub(in crate::config::check) fn of_resource(
     resource: &Section<'_>,
     points: &DecisionPoints,
