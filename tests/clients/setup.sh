@@ -19,7 +19,8 @@ wanted() {
 
 complete() {
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ] &&
-        [ -x "$venv/bin/python" ] && [ -x "$venv/bin/node" ] && [ -f "$here/node_modules/.package-lock.json" ]
+        [ -x "$venv/bin/python" ] && [ -x "$venv/bin/node" ] && [ -f "$here/node_modules/.package-lock.json" ] &&
+        [ -d "$tools/simple-auth/mcp_simple_auth" ]
 }
 
 as_root() {
@@ -43,6 +44,19 @@ install_venv() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
 }
 
+# The example servers of the Python SDK are in its source distribution alone.
+install_simple_auth() {
+    say "unpacking the Python SDK's example servers into .tools/simple-auth"
+    version=$(sed -n 's/^mcp==//p' "$here/requirements.txt")
+    folder=$(mktemp -d)
+    "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary mcp \
+        --dest "$folder" "mcp==$version"
+    tar -xzf "$folder/mcp-$version.tar.gz" -C "$folder" "mcp-$version/examples/servers/simple-auth"
+    rm -rf "$tools/simple-auth"
+    mv "$folder/mcp-$version/examples/servers/simple-auth" "$tools/simple-auth"
+    rm -r "$folder"
+}
+
 install_npm() {
     say "installing npm packages into tests/clients/node_modules"
     (cd "$here" && PATH="$venv/bin:$PATH" npm ci --silent)
@@ -55,6 +69,7 @@ flock 9
 if complete; then exit 0; fi
 install_python
 install_venv
+install_simple_auth
 install_npm
 wanted >"$stamp"
 say "ready: $("$venv/bin/python" --version), Node.js $("$venv/bin/node" --version)"

@@ -5,7 +5,7 @@
 //!   with a store that they share;
 //! - [`upstream`] is an MCP server that records every request and fails the test if a credential arrived; below it are the
 //!   example server, where a real one is needed, and a relay that records what it is sent;
-//! - [`issuer`] is an authorization server with faults as switches, [`proxy`] a forward proxy before it; keys and tokens come from the crate `test-support`;
+//! - [`issuer`] is an authorization server with faults as switches, [`proxy`] a forward proxy before it, and below it one that is asked about its tokens; keys and tokens come from the crate `test-support`;
 //! - [`client`] is the client: ordinary HTTP, and below it exact bytes, HTTP/2 frames and event streams;
 //! - [`world`] is the common case of all of them, below it the same behind TLS, and the checks that every refusal must pass;
 //! - [`sign_in`] is a person with a browser at the built-in authorization server, and the client that sends them there; below it are the

@@ -94,7 +94,16 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
     }
     for issuer in config.issuers.values() {
         let names: Vec<_> = issuer.names.iter().map(|name| &*name.issuer).collect();
-        writeln!(out, "issuer    {} = {}", issuer.name, names.join(", "))?;
+        let asked = match issuer.introspection {
+            Some(_) => " (asked about each token)",
+            None => "",
+        };
+        writeln!(
+            out,
+            "issuer    {} = {}{asked}",
+            issuer.name,
+            names.join(", ")
+        )?;
     }
     let certificates = config
         .listen

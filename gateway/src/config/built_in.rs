@@ -49,6 +49,7 @@ pub(super) fn issuer(server: &AuthorizationServer) -> Issuer {
         max_lifetime: MAX_LIFETIME,
         ignored_headers: Vec::new(),
         used_for: UsedFor::Resources,
+        introspection: None,
     }
 }
 
@@ -71,6 +72,7 @@ impl Config {
         let trusted = server.flat_map(|server| &server.trusted_issuers);
         self.issuers
             .values()
+            .filter(|issuer| issuer.introspection.is_none())
             .chain(trusted.map(|trusted| &trusted.keys))
     }
 

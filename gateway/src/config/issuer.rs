@@ -7,8 +7,10 @@ use mcp_gateway_core::{
         authority::{Authority, Scheme},
         outbound::no_proxy::NoProxy,
     },
-    token::{algorithm::Algorithm, claim_path::ClaimPath},
+    token::{algorithm::Algorithm, claim_path::ClaimPath, introspection::endpoint::Kind},
 };
+
+use super::declaration::issuer::introspection::IntrospectionSettings;
 
 /// An authorization server whose tokens are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,41 @@ pub struct Issuer {
     pub ignored_headers: Vec<String>,
     /// What its keys are for.
     pub used_for: UsedFor,
+    /// How it is asked about its tokens, instead of verifying their signatures.
+    pub introspection: Option<Introspection>,
+}
+
+/// How an issuer is asked about its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introspection {
+    /// What is asked.
+    pub kind: Kind,
+    /// The URL of the endpoint, instead of that of the metadata.
+    pub endpoint: Option<String>,
+    /// Our client ids there, the one that asks first.
+    pub client_ids: Vec<String>,
+    /// How the gateway authenticates there.
+    pub proof: IntrospectionProof,
+    /// How often it is asked, and how long its answers hold.
+    pub settings: IntrospectionSettings,
+}
+
+/// How the gateway authenticates at an introspection endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntrospectionProof {
+    /// It does not.
+    None,
+    /// With the secret in this file, in the `Authorization` header.
+    Basic(PathBuf),
+    /// With the secret in this file, in the form.
+    Post(PathBuf),
+    /// With assertions that the key in this file signs.
+    Key {
+        /// The file of the key: PKCS #8 in PEM.
+        file: PathBuf,
+        /// How the issuer names the key.
+        id: Option<String>,
+    },
 }
 
 /// What the keys of an issuer are for: what stops when they cannot be had.
@@ -114,6 +151,18 @@ pub enum KeySource {
     File(PathBuf),
     /// From the built-in authorization server, in this process.
     BuiltIn,
+    /// Nowhere: the issuer is asked about each token.
+    Introspection,
+}
+
+impl KeySource {
+    /// The file, if they come from one.
+    pub const fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Discovery | Self::Uri(_) | Self::BuiltIn | Self::Introspection => None,
+        }
+    }
 }
 
 /// How the gateway reaches an issuer.

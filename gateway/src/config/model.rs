@@ -28,7 +28,9 @@ use mcp_gateway_core::{
 };
 use mcp_gateway_oauth::redirect_uri::OwnOrigin;
 
-pub use super::issuer::{ForwardProxy, Issuer, IssuerName, KeySource, Route, UsedFor};
+pub use super::issuer::{
+    ForwardProxy, Introspection, IntrospectionProof, Issuer, IssuerName, KeySource, Route, UsedFor,
+};
 use crate::config::{
     authorization_server::{AuthorizationServer, SharedStore},
     declaration::{

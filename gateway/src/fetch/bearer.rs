@@ -25,7 +25,7 @@ impl Bearer {
         let place = match &issuer.keys {
             KeySource::Uri(uri) => uri,
             KeySource::Discovery => &issuer.issuer,
-            KeySource::File(_) | KeySource::BuiltIn => return None,
+            KeySource::File(_) | KeySource::BuiltIn | KeySource::Introspection => return None,
         };
         let place = Url::parse(place).ok()?;
         Some(Self { file, place })

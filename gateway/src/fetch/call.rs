@@ -2,7 +2,7 @@
 //! access token.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 /// The media types of what is posted.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -28,6 +28,8 @@ pub(super) struct Posted {
 pub(crate) struct Answered {
     /// Its status.
     pub(crate) status: u16,
+    /// Its header fields.
+    pub(crate) headers: HeaderMap,
     /// Its body, within the limit.
     pub(crate) body: Bytes,
 }

@@ -46,9 +46,21 @@ impl Fetcher {
     /// # Errors
     /// A CA file cannot be used.
     pub(crate) fn new(issuer: &Issuer, settings: Jwks) -> Result<Self, FetchError> {
+        Self::of_busy_issuer(issuer, settings, 1)
+    }
+
+    /// The same for an issuer that is asked often, with at most so many idle connections.
+    ///
+    /// # Errors
+    /// A CA file cannot be used.
+    pub(crate) fn of_busy_issuer(
+        issuer: &Issuer,
+        settings: Jwks,
+        idle_connections: usize,
+    ) -> Result<Self, FetchError> {
         let ca_file = issuer.ca_file.as_deref();
         Ok(Self {
-            direct: direct(ca_file, 1)?,
+            direct: direct(ca_file, idle_connections)?,
             proxy: proxy(&issuer.route, ca_file)?,
             is_unset: issuer.route == Route::Unset,
             bearer: Bearer::of(issuer),
@@ -164,14 +176,14 @@ impl Fetcher {
 
     async fn answered(&self, address: &str, call: &Outgoing) -> Result<Answered, FetchError> {
         let (answer, via) = self.send(&parsed(address)?, call).await?;
-        let (url, status) = (address.to_owned(), answer.status());
-        if status.is_redirection() {
+        let (url, (head, body)) = (address.to_owned(), answer.into_parts());
+        if head.status.is_redirection() {
             return Err(FetchError::Redirect(url));
         }
-        let body = self.body(url, answer.into_body(), via).await?;
         Ok(Answered {
-            status: status.as_u16(),
-            body,
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: self.body(url, body, via).await?,
         })
     }
 

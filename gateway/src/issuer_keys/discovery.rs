@@ -1,27 +1,54 @@
-//! Discovery: from an issuer to its key set, by RFC 8414 first, then both OpenID Connect forms (MCP authorization,
+//! Discovery: from an issuer to its key set, or to its introspection endpoint, by RFC 8414 first, then both OpenID Connect forms (MCP authorization,
 //! discovery).
 
 use serde::Deserialize;
 
 use crate::fetch::{client::Fetcher, error::FetchError};
 
-/// The member of authorization-server metadata that matters here (RFC 8414 §2).
+/// The members of authorization-server metadata that matter here (RFC 8414 §2).
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
     jwks_uri: Option<String>,
+    introspection_endpoint: Option<String>,
 }
 
-/// Finds the `jwks_uri` of `issuer`. A document that names another issuer is not used; the next form is tried
-/// (RFC 8414 §3.3).
+/// A member that is looked for: its name, and how it is taken.
+type Wanted = (&'static str, fn(Metadata) -> Option<String>);
+
+/// The key set.
+const KEYS: Wanted = ("jwks_uri", |metadata| metadata.jwks_uri);
+
+/// The introspection endpoint.
+const INTROSPECTION: Wanted = ("introspection_endpoint", |metadata| {
+    metadata.introspection_endpoint
+});
+
+/// Finds the `jwks_uri` of `issuer`.
 ///
 /// # Errors
 /// The most useful error of all forms: a faulty document says more than a 404.
-pub(crate) async fn jwks_uri(fetcher: &Fetcher, issuer: &str) -> Result<String, FetchError> {
+pub(super) async fn jwks_uri(fetcher: &Fetcher, issuer: &str) -> Result<String, FetchError> {
+    find(fetcher, issuer, KEYS).await
+}
+
+/// Finds the `introspection_endpoint` of `issuer`.
+///
+/// # Errors
+/// As [`jwks_uri`].
+pub(crate) async fn introspection_endpoint(
+    fetcher: &Fetcher,
+    issuer: &str,
+) -> Result<String, FetchError> {
+    find(fetcher, issuer, INTROSPECTION).await
+}
+
+/// Finds a member. A document that names another issuer is not used; the next form is tried (RFC 8414 §3.3).
+async fn find(fetcher: &Fetcher, issuer: &str, wanted: Wanted) -> Result<String, FetchError> {
     let mut closest = None;
     for url in candidates(issuer) {
         let found = match fetcher.get(&url).await {
-            Ok(body) => read(&body, issuer, &url),
+            Ok(body) => read(&body, issuer, (&url, wanted)),
             Err(error) => Err(error),
         };
         match found {
@@ -37,7 +64,11 @@ fn says_more(error: &FetchError) -> bool {
     matches!(error, FetchError::Document(_))
 }
 
-fn read(body: &[u8], issuer: &str, url: &str) -> Result<String, FetchError> {
+fn read(
+    body: &[u8],
+    issuer: &str,
+    (url, (name, take)): (&str, Wanted),
+) -> Result<String, FetchError> {
     let metadata: Metadata = serde_json::from_slice(body).map_err(|error| {
         FetchError::Document(format!("{url} is not a metadata document: {error}"))
     })?;
@@ -48,9 +79,7 @@ fn read(body: &[u8], issuer: &str, url: &str) -> Result<String, FetchError> {
             url,
         )));
     }
-    metadata
-        .jwks_uri
-        .ok_or_else(|| FetchError::Document(format!("{url} has no jwks_uri")))
+    take(metadata).ok_or_else(|| FetchError::Document(format!("{url} has no {name}")))
 }
 
 fn other_issuer(found: &str, configured: &str, url: &str) -> String {
@@ -113,7 +142,7 @@ mod tests {
     #[test]
     fn a_document_of_another_issuer_is_not_used() {
         let body = br#"{"issuer":"https://evil.example","jwks_uri":"https://evil.example/keys"}"#;
-        let error = read(body, "https://good.example", "URL").unwrap_err();
+        let error = read(body, "https://good.example", ("URL", KEYS)).unwrap_err();
         assert!(error.to_string().contains("https://evil.example"));
     }
 
@@ -123,7 +152,7 @@ mod tests {
             let body = format!(
                 r#"{{"issuer":"https://good.example","jwks_uri":{uri},"scopes_supported":null,"registration_endpoint":null}}"#
             );
-            read(body.as_bytes(), "https://good.example", "URL")
+            read(body.as_bytes(), "https://good.example", ("URL", KEYS))
         };
         let found = document(r#""https://good.example/keys""#);
         assert_eq!(found.as_deref(), Ok("https://good.example/keys"));
@@ -134,7 +163,7 @@ mod tests {
     #[test]
     fn an_error_says_when_only_the_final_slash_differs() {
         let body = br#"{"issuer":"https://good.example/","jwks_uri":"https://good.example/keys"}"#;
-        let error = read(body, "https://good.example", "URL").unwrap_err();
+        let error = read(body, "https://good.example", ("URL", KEYS)).unwrap_err();
         assert!(error.to_string().contains("only the final slash differs"));
     }
 }

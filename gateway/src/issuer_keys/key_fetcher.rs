@@ -35,7 +35,7 @@ impl KeyFetcher {
     /// The issuer's CA file cannot be used.
     pub(crate) fn new(issuer: &Issuer, settings: Jwks) -> Result<Self, FetchError> {
         let client = match issuer.keys {
-            KeySource::File(_) | KeySource::BuiltIn => None,
+            KeySource::File(_) | KeySource::BuiltIn | KeySource::Introspection => None,
             KeySource::Discovery | KeySource::Uri(_) => Some(Fetcher::new(issuer, settings)?),
         };
         Ok(Self {
@@ -89,7 +89,7 @@ impl KeyFetcher {
             (KeySource::File(path), _) => return read_file(path),
             (KeySource::Uri(uri), Some(client)) => client.get(uri).await?,
             (KeySource::Discovery, Some(client)) => self.discover(client, issuer).await?,
-            (KeySource::BuiltIn, _) | (_, None) => {
+            (KeySource::BuiltIn | KeySource::Introspection, _) | (_, None) => {
                 return Err(FetchError::Document(
                     "no HTTP client for this issuer".into(),
                 ));

@@ -179,10 +179,7 @@ impl IssuerKeys {
 
     /// Whether fetching reads one of these files: the keys themselves, or a credential.
     pub(crate) fn come_from(&self, files: &BTreeSet<PathBuf>) -> bool {
-        let source = match &self.issuer.keys {
-            KeySource::File(file) => Some(file),
-            KeySource::Discovery | KeySource::Uri(_) | KeySource::BuiltIn => None,
-        };
+        let source = self.issuer.keys.file();
         let credentials = match &self.issuer.route {
             Route::Proxy(proxy) => proxy.credentials_file.as_ref(),
             Route::Unset | Route::Direct => None,
@@ -547,13 +544,18 @@ fn own_settings(issuer: &Issuer, settings: Jwks) -> Jwks {
             stale: Duration::MAX,
             ..Jwks::default()
         },
-        KeySource::Discovery | KeySource::Uri(_) | KeySource::File(_) => settings,
+        KeySource::Discovery
+        | KeySource::Uri(_)
+        | KeySource::File(_)
+        | KeySource::Introspection => settings,
     }
 }
 
 fn budget(issuer: &Issuer, settings: Jwks) -> Mutex<FetchBudget> {
     Mutex::new(match issuer.keys {
-        KeySource::File(_) | KeySource::BuiltIn => FetchBudget::for_file(settings),
+        KeySource::File(_) | KeySource::BuiltIn | KeySource::Introspection => {
+            FetchBudget::for_file(settings)
+        }
         KeySource::Discovery | KeySource::Uri(_) => FetchBudget::for_issuer(settings),
     })
 }
@@ -628,6 +630,7 @@ mod tests {
             max_lifetime: Duration::from_secs(3600),
             ignored_headers: Vec::new(),
             used_for: UsedFor::Resources,
+            introspection: None,
         }
     }
 

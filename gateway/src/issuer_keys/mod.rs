@@ -5,7 +5,7 @@
 //! time between two fetches, [`fetch_budget`] how many tokens with an unknown key id may cause. [`key_state`] is the set of
 //! keys at one moment; [`rejected_keys`] logs keys that cannot be used.
 
-mod discovery;
+pub(crate) mod discovery;
 mod fetch_budget;
 mod fetch_pause;
 mod key_fetcher;

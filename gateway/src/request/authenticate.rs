@@ -1,7 +1,8 @@
 //! Phase 3: exactly one access token, verified for this resource, or a challenge.
 //!
 //! The verdict on a token that was verified before is found by its SHA-256, and only what can change is checked again. Any other
-//! token costs a verification, which is refused to an address that caused too many refusals.
+//! token costs a verification, which is refused to an address that caused too many refusals; not for a token whose issuer accepted it when
+//! it was asked last.
 
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     clock,
     snapshot::ProtectedResource,
-    verify::{Verdict, question::Question},
+    verify::{Freshness, Verdict, introspection::Recheck, question::Question},
 };
 
 /// The verdict on the token of the caller.
@@ -43,6 +44,27 @@ pub(crate) async fn authenticate(
     Ok(verdict)
 }
 
+/// The questions about the caller's token while its answer is under way, where its issuer is asked.
+pub(crate) fn recheck(
+    exchange: &Exchange<'_>,
+    resource: &ProtectedResource,
+    verdict: &Verdict,
+    query: Option<&str>,
+) -> Result<Option<Box<Recheck>>, Reason> {
+    let Freshness::Asked { .. } = verdict.freshness else {
+        return Ok(None);
+    };
+    let headers = &exchange.session.req_header().headers;
+    let limit = exchange.snapshot.limits.token_bytes;
+    let token = credential(headers, query, &resource.accepts(), limit)?.token;
+    let accounts = exchange.gateway.subject_accounts();
+    let question = Question::new(token, (clock::now(), Instant::now()), accounts);
+    Ok(resource
+        .verifiers
+        .recheck(&question, verdict.freshness, false)
+        .map(Box::new))
+}
+
 /// The verdict on the token, given now or found in the cache.
 async fn verdict(
     question: &Question<'_>,
@@ -56,11 +78,18 @@ async fn verdict(
     }
     metrics.token_cache.with_label_values(&["miss"]).inc();
     let address = exchange.record.client_address();
-    if let wait @ Some(_) = exchange.gateway.refusal_wait(address) {
+    // A caller that was accepted before does not pay for its neighbours.
+    let was_accepted = resource.verifiers.was_accepted(question);
+    if let wait @ Some(_) = exchange
+        .gateway
+        .refusal_wait(address)
+        .filter(|_| !was_accepted)
+    {
         return Err(Refusal {
             retry_after: wait,
             ..Reason::TooManyRefusals.into()
         });
     }
-    resource.verifiers.verify(question).await
+    let question = question.with_address(exchange.counted_address());
+    resource.verifiers.verify(&question).await
 }

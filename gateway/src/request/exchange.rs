@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use mcp_gateway_core::{
+    http::client_address::CountedAddress,
     mcp::envelope::RequestId,
     refusal::{Refusal, reason::Reason},
     time::UnixTime,
@@ -72,6 +73,12 @@ impl<'a> Exchange<'a> {
             account: None,
             token_ends: UnixTime::new(0),
         }
+    }
+
+    /// What limits count the client's address under, unless it is exempt.
+    pub(crate) fn counted_address(&self) -> Option<CountedAddress> {
+        let addresses = &self.snapshot.addresses;
+        addresses.counted(self.record.client_address())
     }
 
     /// An empty reservation for one body or answer of this caller.

@@ -53,6 +53,7 @@ use crate::{
     limits::in_flight::Place,
     snapshot::ProtectedResource,
     upstream::{SendError, UpstreamBody},
+    verify::introspection::Recheck,
 };
 
 /// The detail in the access log where a client resumes a stream and gets a new one.
@@ -75,6 +76,8 @@ pub(crate) struct Terms {
     pub(crate) place: Place,
     /// The right of a listening stream's caller; a call has none.
     pub(crate) standing: Option<Box<Standing>>,
+    /// The questions about the token of a call, where its issuer is asked.
+    pub(crate) recheck: Option<Box<Recheck>>,
 }
 
 /// Sends a permitted message to the resource's upstream, and the head of the answer to the client.
@@ -84,7 +87,11 @@ pub(crate) async fn forward(
     permit: &Permit,
     mut message: Message,
     session: Option<OpenedSession>,
-    Terms { place, standing }: Terms,
+    Terms {
+        place,
+        standing,
+        recheck,
+    }: Terms,
     query: Option<String>,
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
@@ -114,7 +121,8 @@ pub(crate) async fn forward(
         Some(standing) => {
             StreamEnd::of_listening(exchange.gateway, token_left).only_while(standing)
         }
-        None => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry),
+        None => StreamEnd::of_call(token_left, exchange.snapshot.timeouts.max_after_expiry)
+            .only_while_accepted(recheck),
     };
     let started = Instant::now();
     let deadline = (!place.listens()).then(|| started + resource.response_head);
@@ -410,11 +418,14 @@ async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendError>>>(
             stream_end.reached().await;
             return Stop::Broken;
         };
-        sleep_until(deadline.min(stream_end.expires())).await;
-        Stop::from(match deadline <= stream_end.expires() {
-            true => Reason::UpstreamTimeout,
-            false => Reason::Expired,
-        })
+        let expires = stream_end.expires();
+        tokio::select! {
+            () = sleep_until(deadline.min(expires)) => Stop::from(match deadline <= expires {
+                true => Reason::UpstreamTimeout,
+                false => Reason::Expired,
+            }),
+            reason = stream_end.refused() => Stop::from(reason),
+        }
     };
     tokio::select! {
         biased;

@@ -107,9 +107,10 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         Box::pin(counted).await?;
     }
     exchange.edit = list_filter::edit(exchange, &resource, &verdict, &message, &admitted);
+    let mut recheck = authenticate::recheck(exchange, &resource, &verdict, query)?;
     let standing = message.listens.then(|| {
         let standing = Standing::of(exchange, &resource, &verdict, &message, &admitted);
-        Box::new(standing)
+        Box::new(standing.with_recheck(recheck.take()))
     });
 
     // 6 session
@@ -118,7 +119,11 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
     // 7 forward
     let place = take_place(exchange, &verdict, &message)?;
-    let terms = Terms { place, standing };
+    let terms = Terms {
+        place,
+        standing,
+        recheck,
+    };
     if query.is_some_and(|query| !query.is_empty()) && resource.drops_query() {
         exchange.record.set_detail(QUERY_REMOVED);
     }

@@ -8,7 +8,7 @@
 
 mod decision_point;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::pending, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{
@@ -22,11 +22,13 @@ use mcp_gateway_core::{
         operation::{Operation, Reference},
     },
     policy::{DecisionSource, decision_point::asking::Permitted},
+    principal::Subject,
     refusal::{challenge::TokenScheme, reason::Reason},
     token::{
         api_key::presented::credential,
         bearer::named_scheme,
         evidence::{
+            Evidence,
             binding::{Binding, Thumbprint},
             grant::GrantId,
         },
@@ -40,8 +42,9 @@ use super::{admit::Admitted, exchange::Exchange, record::why, viewer::Viewer};
 use crate::{
     authorization_server::revocations::Revocations,
     clock,
+    limits::accounts::Accounts,
     snapshot::{ProtectedResource, Snapshot},
-    verify::{Freshness, Verdict},
+    verify::{Freshness, Verdict, introspection::Recheck, question::Question},
 };
 
 /// Why a caller may not listen any more.
@@ -114,6 +117,9 @@ pub(crate) struct Standing {
     certificate: Option<Thumbprint>,
     /// What the verdict on its token rests on.
     freshness: Freshness,
+    /// The questions about its token, where its issuer is asked.
+    recheck: Option<Box<Recheck>>,
+    accounts: Arc<Accounts<Subject>>,
     viewer: Viewer,
     host: Authority,
     /// Its token and its origin, as the client sent them.
@@ -151,6 +157,8 @@ impl Standing {
             binding: verdict.evidence.binding,
             certificate: exchange.certificate.thumbprint(sent).ok().flatten(),
             freshness: verdict.freshness,
+            recheck: None,
+            accounts: exchange.gateway.subject_accounts().clone(),
             viewer: Viewer::of(exchange, verdict, admitted),
             host: admitted.host.clone(),
             headers: kept.collect(),
@@ -158,6 +166,11 @@ impl Standing {
             point: PointStanding::new(exchange.account.clone(), resource.decision_point.as_ref()),
             lost: None,
         }
+    }
+
+    /// The same, with the questions about its token.
+    pub(crate) fn with_recheck(self, recheck: Option<Box<Recheck>>) -> Self {
+        Self { recheck, ..self }
     }
 
     /// Returns when the caller may not listen any more.
@@ -182,8 +195,15 @@ impl Standing {
                 snapshots,
                 revoked,
                 point,
+                recheck,
                 ..
             } = self;
+            let asked = async {
+                match recheck {
+                    Some(recheck) => recheck.ready().await,
+                    None => pending().await,
+                }
+            };
             let revoked = async {
                 match revoked {
                     Some(revoked) => revoked.changed().await.is_ok(),
@@ -196,6 +216,7 @@ impl Standing {
                 true = changed => {}
                 true = revoked => {}
                 () = point.changed() => {}
+                () = asked => {}
             }
         }
     }
@@ -236,7 +257,7 @@ impl Standing {
                 return self.judge(&snapshot, resource);
             }
         }
-        if self.resource.verifiers.holds(self.freshness) == Ok(false) {
+        if self.resource.verifiers.holds(self.freshness) == Ok(false) || self.ask_again()? {
             let snapshot = self.snapshots.borrow().clone();
             let resource = self.resource.clone();
             return self.judge(&snapshot, &resource);
@@ -262,6 +283,28 @@ impl Standing {
             }
         };
         point.judge(resource.decision_point.as_ref(), ask)
+    }
+
+    /// What the issuer said, where it was asked again. Whether the caller's claims may have changed.
+    fn ask_again(&mut self) -> Result<bool, Lost> {
+        let Some(recheck) = &mut self.recheck else {
+            return Ok(false);
+        };
+        match recheck.check()? {
+            Some(evidence) => self.take_over(evidence).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// The caller as the token names it now.
+    fn take_over(&mut self, evidence: Evidence) -> Result<(), Lost> {
+        if evidence.principal.who() != self.viewer.principal.who() {
+            return Err(Lost::Caller);
+        }
+        self.binding = evidence.binding;
+        self.viewer.principal = evidence.principal;
+        self.viewer.claims = evidence.claims;
+        Ok(())
     }
 
     /// Judges the request that opened the stream as if it arrived now.
@@ -307,16 +350,13 @@ impl Standing {
         let token = credential(&self.headers, None, &resource.accepts(), limit)?.token;
         let (evidence, freshness) = resource.verifiers.judge_again(&token, clock::now())?;
         self.freshness = freshness;
-        let Some(evidence) = evidence else {
-            return Ok(());
-        };
-        if evidence.principal.who() != self.viewer.principal.who() {
-            return Err(Lost::Caller);
+        let question = Question::new(token, (clock::now(), Instant::now()), &self.accounts);
+        let recheck = (resource.verifiers).recheck(&question, freshness, evidence.is_none());
+        self.recheck = recheck.map(Box::new);
+        match evidence {
+            Some(evidence) => self.take_over(evidence),
+            None => Ok(()),
         }
-        self.binding = evidence.binding;
-        self.viewer.principal = evidence.principal;
-        self.viewer.claims = evidence.claims;
-        Ok(())
     }
 }
 

@@ -47,11 +47,16 @@ use crate::{
     },
     local::{documents::Documents, service::LocalService},
     telemetry::metrics::Metrics,
-    verify::{KeysByIssuer, keys_by_issuer},
+    verify::{
+        KeysByIssuer,
+        introspection::{EndpointsByIssuer, endpoints_by_issuer},
+        keys_by_issuer,
+    },
 };
 use configured_sealer::ConfiguredSealer;
 use decision_points::PointsByName;
 pub(crate) use error::SnapshotError;
+use protected_resource::SharedParts;
 pub(crate) use protected_resource::{ProtectedResource, challenger};
 
 /// Everything that decides a request.
@@ -75,6 +80,8 @@ pub(crate) struct Snapshot {
     pub(crate) json: JsonLimits,
     pub(crate) keys: KeysByIssuer,
     decision_points: PointsByName,
+    /// The issuers that are asked about their tokens.
+    endpoints: EndpointsByIssuer,
     /// How often each principal may open a legacy session.
     pub(crate) initializations: Limiter,
     /// How the store of rate limits is asked that several gateways share.
@@ -100,6 +107,9 @@ impl Snapshot {
         let previous_keys = previous.map(|previous| &previous.keys);
         let keys = keys_by_issuer(config, metrics, previous_keys, changed_files)
             .map_err(|(name, error)| SnapshotError::Issuer { name, error })?;
+        let previous_endpoints = previous.map(|previous| &previous.endpoints);
+        let endpoints = endpoints_by_issuer(config, metrics, previous_endpoints, changed_files)
+            .map_err(|(name, error)| SnapshotError::Issuer { name, error })?;
         let authorization_server = authorization_server(config, previous, &keys)?;
         let points = decision_points::by_name(
             config,
@@ -110,9 +120,13 @@ impl Snapshot {
         let mut resources: HashMap<String, Vec<Arc<ProtectedResource>>> = HashMap::new();
         for resource in &config.resources {
             let previous = previous.and_then(|previous| previous.resource_configured_at(resource));
-            let parts = (&keys, &points);
+            let parts = SharedParts {
+                keys: &keys,
+                points: &points,
+                endpoints: &endpoints,
+            };
             let protected =
-                ProtectedResource::build(config, resource, parts, previous, changed_files)?;
+                ProtectedResource::build(config, resource, &parts, previous, changed_files)?;
             resources
                 .entry(resource.path.clone())
                 .or_default()
@@ -146,6 +160,7 @@ impl Snapshot {
             )?,
             keys,
             decision_points: points,
+            endpoints,
             initializations: rate_limiter::reuse_or_new(
                 limiter.map_or(&[], slice::from_ref),
                 &initializations(&config.limits),

@@ -30,8 +30,18 @@ use crate::{
     decision::point::DecisionPoint,
     limits::rate_limiter,
     upstream::Upstream,
-    verify::{ApiKeys, KeysByIssuer, TrustedIssuer, Verifiers},
+    verify::{
+        ApiKeys, KeysByIssuer, TrustedIssuer, Verifiers,
+        introspection::{EndpointsByIssuer, asked_issuer},
+    },
 };
+
+/// What resources share.
+pub(super) struct SharedParts<'a> {
+    pub(super) keys: &'a KeysByIssuer,
+    pub(super) points: &'a PointsByName,
+    pub(super) endpoints: &'a EndpointsByIssuer,
+}
 
 /// One protected resource.
 #[derive(Debug)]
@@ -78,7 +88,7 @@ impl ProtectedResource {
     pub(super) fn build(
         config: &Config,
         resource: &Resource,
-        (keys, points): (&KeysByIssuer, &PointsByName),
+        parts: &SharedParts<'_>,
         previous: Option<&Self>,
         changed_files: &BTreeSet<PathBuf>,
     ) -> Result<Self, SnapshotError> {
@@ -91,9 +101,10 @@ impl ProtectedResource {
         let known_keys = previous.map(|previous| previous.verifiers.api_keys());
         let verifiers = Verifiers::reuse_or_new(
             previous.map(|previous| &previous.verifiers),
-            TrustedIssuer::all_of(config, resource, keys),
+            TrustedIssuer::all_of(config, resource, parts.keys),
             resource.audience.clone().into(),
             ApiKeys::reuse_or_new(known_keys, config, resource),
+            asked_issuer(config, resource, parts.endpoints),
             config.limits.verified_tokens,
         );
         let limiters = previous.map_or(&[][..], |previous| &previous.rate_limits);
@@ -110,7 +121,7 @@ impl ProtectedResource {
             decision_point: resource
                 .decision_point
                 .as_ref()
-                .and_then(|name| points.get(name).cloned()),
+                .and_then(|name| parts.points.get(name).cloned()),
             rate_limits: rate_limits
                 .map(|limit| rate_limiter::reuse_or_new(limiters, limit))
                 .collect(),

@@ -95,6 +95,9 @@ pub(crate) struct Metrics {
     pub(crate) jwks_age: GaugeVec,
     pub(crate) jwks_keys_rejected: IntCounterVec,
     pub(crate) token_cache: IntCounterVec,
+    pub(crate) introspections: IntCounterVec,
+    pub(crate) introspection_duration: HistogramVec,
+    pub(crate) introspection_paused: IntGaugeVec,
     pub(crate) config_reloads: IntCounterVec,
     pub(crate) config_last_reload: Gauge,
     pub(crate) config_last_reload_successful: IntGauge,
@@ -178,6 +181,13 @@ impl Metrics {
                 &["issuer", "reason"],
             )?,
             token_cache: register.counters("token_cache_total", "Lookups in the cache of verified tokens, by result (hit or miss).", &["result"])?,
+            introspections: register.counters(
+                "introspections_total",
+                "Tokens about which an issuer was to be asked, by issuer and result: active, inactive, refused (active, but not for the resource), unusable (an answer that says nothing), failed (no answer); and those without a question: remembered (refused a moment ago), busy, paused (after failures).",
+                &["issuer", "result"],
+            )?,
+            introspection_duration: register.durations("introspection_duration_seconds", "Seconds from a question about a token to its answer, by issuer.", &["issuer"])?,
+            introspection_paused: register.gauges("introspection_paused", "1 while an issuer is not asked about tokens because it failed, by issuer.", &["issuer"])?,
             config_reloads: register.counters(
                 "config_reloads_total",
                 "Configuration reloads, by result: accepted, or rejected (the previous configuration stays in use).",

@@ -1,29 +1,36 @@
 //! Verification of tokens: from a token to a [`Verdict`], by one verifier for each kind of token.
 //!
 //! [`Verifiers`] are those of one resource. [`choice`] finds the one that judges a token, [`jwt`] is the one for JWTs,
-//! [`api_key`] the one for API keys. A verdict says
+//! [`api_key`] the one for API keys, [`introspection`] the one for tokens that only their issuer can read. A verdict says
 //! what it rests on ([`Freshness`]); while that holds, the [`cache`] answers for the same token.
 
 mod api_key;
 mod cache;
 mod choice;
+pub(crate) mod introspection;
 mod jwt;
 pub(crate) mod question;
 mod trusted_issuer;
 mod verdict;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
     time::UnixTime,
-    token::{bearer::BearerToken, evidence::Evidence, jwt::Unverified},
+    token::{
+        bearer::BearerToken, evidence::Evidence, issuer_profile::IssuerProfile, jwt::Unverified,
+    },
 };
 use tokio::sync::watch;
 
 pub(crate) use api_key::ApiKeys;
 use cache::VerdictCache;
 use choice::{Choice, choose};
+use introspection::{Endpoint, Introspector, Recheck};
 use jwt::Jwt;
 use question::Question;
 pub(crate) use trusted_issuer::{KeysByIssuer, TrustedIssuer, keys_by_issuer, profile};
@@ -35,6 +42,7 @@ pub(crate) struct Verifiers {
     issuers: Arc<[TrustedIssuer]>,
     audience: Arc<[String]>,
     api_keys: ApiKeys,
+    introspector: Option<Arc<Introspector>>,
     verdicts: Arc<VerdictCache>,
 }
 
@@ -46,10 +54,21 @@ impl Verifiers {
         issuers: Arc<[TrustedIssuer]>,
         audience: Arc<[String]>,
         api_keys: ApiKeys,
+        asked: Option<(Arc<Endpoint>, IssuerProfile)>,
         capacity: usize,
     ) -> Self {
+        let own = previous.and_then(|previous| previous.introspector.as_ref());
+        let introspector = asked.map(|(endpoint, profile)| {
+            Introspector::reuse_or_new(own, endpoint, profile, &audience)
+        });
+        let asks_like = |previous: &&Self| {
+            let of = |introspector: &Option<_>| introspector.as_ref().map(Arc::as_ptr);
+            of(&previous.introspector) == of(&introspector)
+        };
+        let previous = previous.filter(asks_like);
         let previous = previous.map(|previous| &previous.verdicts);
         Self {
+            introspector,
             verdicts: VerdictCache::reuse_or_new(previous, &issuers, &audience, capacity),
             issuers,
             audience,
@@ -67,6 +86,20 @@ impl Verifiers {
         &self.issuers
     }
 
+    /// The issuer that is asked about its tokens: its name in the configuration, and the requirements for them.
+    pub(crate) fn asked_issuer(&self) -> Option<(&str, &IssuerProfile)> {
+        let introspector = self.introspector.as_ref()?;
+        Some((introspector.endpoint.name(), &introspector.profile))
+    }
+
+    /// The same issuer, where it is the one that can judge this token.
+    pub(crate) fn asked_about(&self, token: &BearerToken<'_>) -> Option<(&str, &IssuerProfile)> {
+        match self.choose(token) {
+            Ok(Choice::Introspection) => self.asked_issuer(),
+            _ => None,
+        }
+    }
+
     /// The audiences of the resource.
     pub(crate) fn audience(&self) -> &[String] {
         &self.audience
@@ -81,6 +114,9 @@ impl Verifiers {
             return Ok(None);
         };
         // By the wall clock alone, a token would live longer when that clock is set back.
+        if verdict.freshness.is_over(question.started) {
+            return Ok(None);
+        }
         if !self.holds(verdict.freshness)? || verdict.is_over(question.started) {
             self.verdicts.remove(&question.digest);
             return Ok(None);
@@ -89,17 +125,25 @@ impl Verifiers {
         Ok(Some(verdict))
     }
 
+    /// Whether the issuer accepted the token when it was asked last, and is only to be asked again.
+    pub(crate) fn was_accepted(&self, question: &Question<'_>) -> bool {
+        let verdict = self.verdicts.get(&question.digest);
+        verdict.is_some_and(|verdict| verdict.freshness.is_over(question.started))
+    }
+
     /// Verifies a token, and stores the verdict.
     ///
     /// # Errors
     /// Why the token is refused, or why nobody can verify it now.
     pub(crate) async fn verify(&self, question: &Question<'_>) -> Result<Verdict, Refusal> {
-        let verdict = match choose(&question.token, &self.issuers)? {
+        let verdict = match self.choose(&question.token)? {
             Choice::Jwt { token, issuer } => self.jwt(token, issuer)?.verify(question).await?,
             Choice::ApiKey(token) => {
                 let evidence = self.api_keys.judge(&token, question.now)?;
                 question.verdict(evidence, self.api_keys.freshness(), Duration::ZERO)
             }
+            // It stores the verdict itself, and waits long: other calls are not to carry what it needs.
+            Choice::Introspection => return Box::pin(self.introspect(question)).await,
         };
         self.verdicts.insert(question.digest, verdict.clone());
         Ok(verdict)
@@ -114,13 +158,42 @@ impl Verifiers {
         token: &BearerToken<'_>,
         now: UnixTime,
     ) -> Result<(Option<Evidence>, Freshness), Reason> {
-        match choose(token, &self.issuers)? {
+        match self.choose(token)? {
             Choice::Jwt { token, issuer } => self.jwt(token, issuer)?.judge_again(now),
             Choice::ApiKey(token) => {
                 let evidence = self.api_keys.judge(&token, now)?;
                 Ok((Some(evidence), self.api_keys.freshness()))
             }
+            Choice::Introspection => {
+                let until = Instant::now();
+                Ok((None, Freshness::Asked { until }))
+            }
         }
+    }
+
+    /// The questions about the token of an open stream, where its issuer is asked. The first is asked at once where nobody judged the token
+    /// yet (`is_due`).
+    pub(crate) fn recheck(
+        &self,
+        question: &Question<'_>,
+        freshness: Freshness,
+        is_due: bool,
+    ) -> Option<Recheck> {
+        let (Freshness::Asked { .. }, Some(introspector)) = (freshness, &self.introspector) else {
+            return None;
+        };
+        Some(Recheck::new(introspector, &self.verdicts, question, is_due))
+    }
+
+    fn choose<'a>(&self, token: &BearerToken<'a>) -> Result<Choice<'a>, Reason> {
+        let asked = self.introspector.as_ref();
+        let asked = asked.map(|introspector| &*introspector.profile.issuer);
+        choose(token, &self.issuers, asked)
+    }
+
+    async fn introspect(&self, question: &Question<'_>) -> Result<Verdict, Refusal> {
+        let introspector = self.introspector.as_ref().ok_or(Reason::MalformedToken)?;
+        introspector.verify(question, &self.verdicts).await
     }
 
     /// Whether both would give the same verdicts.
@@ -131,7 +204,7 @@ impl Verifiers {
     /// Changes when what a verdict rests on changes.
     pub(crate) fn changes(&self, freshness: Freshness) -> Option<watch::Receiver<()>> {
         let Freshness::Keys { issuer, .. } = freshness else {
-            // The configuration is exchanged then.
+            // For other kinds, the configuration is exchanged then, or the issuer is asked again.
             return None;
         };
         let trusted = self.issuers.get(issuer);
@@ -143,8 +216,10 @@ impl Verifiers {
     /// # Errors
     /// The [`Reason`] why nobody can say.
     pub(crate) fn holds(&self, freshness: Freshness) -> Result<bool, Reason> {
-        let Freshness::Keys { issuer, generation } = freshness else {
-            return Ok(freshness == self.api_keys.freshness());
+        let (issuer, generation) = match freshness {
+            Freshness::Keys { issuer, generation } => (issuer, generation),
+            Freshness::ApiKeys { .. } => return Ok(freshness == self.api_keys.freshness()),
+            Freshness::Asked { .. } => return Ok(self.introspector.is_some()),
         };
         let Some(trusted) = self.issuers.get(issuer) else {
             return Ok(false);

@@ -7,6 +7,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use mcp_gateway_core::{
+    http::client_address::CountedAddress,
     principal::Subject,
     time::UnixTime,
     token::{bearer::BearerToken, evidence::Evidence},
@@ -29,6 +30,8 @@ pub(crate) struct Question<'a> {
     pub(crate) started: Instant,
     /// The accounts of subjects.
     pub(crate) accounts: &'a Arc<Accounts<Subject>>,
+    /// Who presented it; none for an address whose requests are not counted.
+    pub(crate) address: Option<CountedAddress>,
 }
 
 impl<'a> Question<'a> {
@@ -44,7 +47,13 @@ impl<'a> Question<'a> {
             now,
             started,
             accounts,
+            address: None,
         }
+    }
+
+    /// The same question about a token that came from this address.
+    pub(crate) const fn with_address(self, address: Option<CountedAddress>) -> Self {
+        Self { address, ..self }
     }
 }
 

@@ -24,6 +24,18 @@ pub(crate) enum Freshness {
         /// Which of them, counted by their changes.
         generation: u64,
     },
+    /// What the issuer said when it was asked.
+    Asked {
+        /// When it is asked again.
+        until: Instant,
+    },
+}
+
+impl Freshness {
+    /// Whether it holds no longer than until `now`, whatever happened.
+    pub(crate) fn is_over(self, now: Instant) -> bool {
+        matches!(self, Self::Asked { until } if now >= until)
+    }
 }
 
 /// The outcome of a verification.

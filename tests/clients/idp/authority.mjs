@@ -106,6 +106,7 @@ export class Authority {
           certificateBoundAccessTokens: true,
           getCertificate: (ctx) => ctx.req.socket.getPeerX509Certificate(),
         },
+        introspection: { enabled: this.settings.opaque },
         clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
         resourceIndicators: {
           enabled: true,
@@ -127,12 +128,14 @@ export class Authority {
     if (!entry) throw new errors.InvalidTarget();
     defaultScope(ctx, entry.scopes);
     const alg = entry.alg ?? this.settings.alg;
+    const form = this.settings.opaque
+      ? { accessTokenFormat: 'opaque' }
+      : { accessTokenFormat: 'jwt', jwt: { sign: { alg, kid: this.keyring.current(alg).kid } } };
     return {
       audience: entry.audience ?? resource,
       scope: entry.scopes.join(' '),
-      accessTokenFormat: 'jwt',
       accessTokenTTL: entry.ttl ?? this.settings.ttl,
-      jwt: { sign: { alg, kid: this.keyring.current(alg).kid } },
+      ...form,
     };
   }
 }

@@ -19,7 +19,7 @@ const HOST = '127.0.0.1';
 
 const USAGE = `usage: provider.mjs [--port N] [--tls-cert FILE --tls-key FILE [--mutual-tls]] [--issuer URL] [--path /PATH]
   [--resource URI=SCOPE,SCOPE ...] [--default-resource URI] [--alg ${ALGORITHMS.join('|')}] [--ttl SECONDS]
-  [--client ID:SECRET ...] [--account NAME]`;
+  [--client ID:SECRET ...] [--account NAME] [--opaque]`;
 
 function options() {
   const { values } = parseArgs({
@@ -36,6 +36,7 @@ function options() {
       ttl: { type: 'string', default: '3600' },
       client: { type: 'string', multiple: true, default: ['machine:machine-secret'] },
       account: { type: 'string', default: 'alice' },
+      opaque: { type: 'boolean', default: false },
       help: { type: 'boolean' },
     },
   });
@@ -129,6 +130,7 @@ async function main() {
     mutualTls: values['mutual-tls'],
     account: values.account,
     defaultResource: values['default-resource'],
+    opaque: values.opaque,
   };
   const authority = new Authority(settings, new Keyring(), new Consent());
   for (const resource of resources) authority.addResource(resource);

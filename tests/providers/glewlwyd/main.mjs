@@ -136,6 +136,8 @@ function plugin() {
       'email-claim-scope': ['email'],
       claims: [claim('groups', 'groups', 'groups'), claim('email_verified', 'email_verified', 'email', { type: 'boolean', 'boolean-value-true': 'yes', 'boolean-value-false': 'no' })],
       'authorization-response-iss-parameter-supported': true,
+      'introspection-revocation-allowed': true,
+      'introspection-revocation-allow-target-client': true,
     },
   };
 }

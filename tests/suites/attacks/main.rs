@@ -15,6 +15,7 @@ mod numbers;
 mod authentication {
     mod api_keys;
     mod certificates;
+    mod introspection;
     mod keys;
     mod presenting;
     mod proofs;

@@ -45,6 +45,12 @@ mod federation {
     mod seeds;
 }
 
+/// Opaque tokens: the Python SDK's own servers, and a provider that is asked.
+mod opaque {
+    mod providers;
+    mod simple_auth;
+}
+
 /// What the SDKs do with a refusal: step-up, denial by a rule, rate limits.
 mod refusals {
     pub(crate) mod denial;

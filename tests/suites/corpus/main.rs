@@ -12,6 +12,7 @@
 )]
 
 mod client_certificates;
+mod introspection;
 mod key_sets;
 mod messages;
 mod proofs;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     trials.extend(tokens::trials());
     trials.extend(proofs::trials());
+    trials.extend(introspection::trials());
     trials.extend(key_sets::trials());
     trials.extend(messages::trials());
     trials.extend(targets::trials());
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
 fn write_seeds(folder: &Path) {
     tokens::write_seeds(folder);
     proofs::write_seeds(folder);
+    introspection::write_seeds(folder);
     key_sets::write_seeds(folder);
     messages::write_seeds(folder);
     targets::write_seeds(folder);

@@ -31,6 +31,7 @@ mod authentication {
     mod cors_and_origin;
     mod fetching;
     mod final_slash;
+    mod introspection;
     mod keys;
     mod providers;
     mod proxies;

@@ -149,7 +149,7 @@ causes! {
         "The token is not a signed JWT in strict form, or a claim has another type than its specification requires."
         "An opaque token: the provider issues those unless an API or audience is requested (Auth0, Google). An encrypted token (JWE). A token that was cut."
         "The part or claim: how many parts, header, payload or signature, the member and its type."
-        "Configure the provider to issue JWT access tokens for this resource, with claims of the specified types. The gateway has no introspection."
+        "Configure the provider to issue JWT access tokens for this resource, with claims of the specified types, or let the gateway ask it (`issuers.*.introspection`)."
     }
     AlgNotAllowed {
         "The token's signature algorithm is not accepted."
@@ -235,6 +235,12 @@ causes! {
         "The id of the grant (`grant` of the token). The audit log says when and why it ended."
         "Let the user sign in again. If grants end without being revoked: look for a client that uses one refresh token in several places, and see `authorization_server.lifetimes.refresh_grace`."
     }
+    TokenInactive {
+        "The issuer's introspection endpoint says that the token is not active: it does not know it, or it has expired or was revoked. The answer holds for `issuers.*.introspection.negative_cache`."
+        "Ordinary, when a token has expired. A token of another provider or of another installation. An endpoint that answers only about tokens for the client that asks (`issuers.*.introspection.client_id`)."
+        "Which issuer was asked, and whether it was asked now or before."
+        "Let the client get a new token. If every token is refused: let the provider issue tokens that the client of the gateway may introspect."
+    }
     NotYetValid {
         "`nbf` or `iat` is in the future."
         "The clock of the gateway or of the provider is wrong."
@@ -282,6 +288,18 @@ causes! {
         "The provider or its DNS name cannot be reached from here. A certificate that is not trusted (`issuers.*.ca_file`). A wrong `issuers.*.issuer`, so that discovery fails. The keys are older than `jwks.stale`."
         "The issuer."
         "Look at `/readyz`, and for `key set (JWKS) fetch failed` in the log: it has the URL and the error."
+    }
+    IntrospectionUnavailable {
+        "The issuer's introspection endpoint does not answer in time, fails, or its answer says nothing about the token. Never 401, because clients discard their tokens on 401. Tokens that were verified within `issuers.*.introspection.cache` are still accepted."
+        "The endpoint cannot be reached from here. It does not know the gateway (`issuers.*.introspection.client_id`, `issuers.*.introspection.client_secret_file`). Its metadata names none (`issuers.*.introspection.endpoint`). It limits calls, as GitHub does. After several failures it is not asked for a while."
+        "The endpoint's status, or what of its answer cannot be used and what was expected. Never the token."
+        "Look for `introspection failed` in the log: it has the URL and the error. Compare the client id and its secret with the provider, and `issuers.*.introspection.client_auth` with what it supports."
+    }
+    IntrospectionBusy {
+        "The limit of tokens that are introspected at the same time is reached, for all addresses or for this one."
+        "A slow introspection endpoint. Many clients that connect at once, each with a token of its own. Somebody who sends invented tokens."
+        "The limit."
+        "Look at `mcp_gateway_introspection_duration_seconds`. If the endpoint can take it, raise `issuers.*.introspection.calls`."
     }
 
     BodyTooLarge {

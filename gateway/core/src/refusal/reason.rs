@@ -103,6 +103,8 @@ reasons! {
     Expired => expected_token("expired", "The token has expired."),
     /// The grant that the token comes from has ended (RFC 7009, RFC 9700 §4.14).
     TokenRevoked => expected_token("token_revoked", "The token was revoked."),
+    /// The introspection endpoint says that the token is not active (RFC 7662 §2.2).
+    TokenInactive => expected_token("token_inactive", "The token is not active: it is unknown, has expired, or was revoked."),
     /// `nbf` or `iat` is in the future.
     NotYetValid => token("not_yet_valid", "The token is not valid yet."),
     /// The token's lifetime is longer than the issuer's `max_lifetime`.
@@ -151,6 +153,10 @@ reasons! {
     UnusableSubject => token("unusable_subject", "The token's subject cannot be forwarded in a header."),
     /// The issuer's keys are unavailable. Never a 401: clients discard their tokens on 401.
     KeysUnavailable => fault("keys_unavailable", 503, "The issuer's keys are unavailable: the token cannot be verified. Try again later."),
+    /// The introspection endpoint does not answer, or what it answers says nothing about the token. Never a 401: as for [`Reason::KeysUnavailable`].
+    IntrospectionUnavailable => fault("introspection_unavailable", 503, "The authorization server cannot be asked about the token. Try again later."),
+    /// The limit of tokens that are introspected at the same time is reached.
+    IntrospectionBusy => fault("introspection_busy", 503, "Too many tokens are being verified at the moment. Try again later."),
 
     // API keys.
     /// It begins like an API key and is none: a character is missing, or the checksum is another.
@@ -370,7 +376,8 @@ impl Reason {
     }
 
     /// Whether it counts against the client's address: a token in the `Authorization` header that no honest client sends, or
-    /// whose key is unknown, even if the issuer may have published it since.
+    /// whose key is unknown, even if the issuer may have published it since; and a token that its issuer does not know, because asking costs a
+    /// call: an invented one looks the same as one that expired.
     /// A challenge, an expired token, a missing scope and every mistake of a verified caller do not count. Nor does what
     /// any web page can make its readers' browsers send, such as a token in a URL: that would lock those readers out.
     pub const fn counts_against_address(self) -> bool {
@@ -378,7 +385,7 @@ impl Reason {
         let is_refused_token = matches!(row.challenge, ChallengeForm::Error(_))
             && matches!(row.severity, Severity::Suspicious)
             && !matches!(self, Self::MultipleCredentials | Self::TokenInQuery);
-        is_refused_token || matches!(self, Self::UnknownKeyPending)
+        is_refused_token || matches!(self, Self::UnknownKeyPending | Self::TokenInactive)
     }
 
     /// Metric label and log value.
@@ -538,6 +545,7 @@ mod tests {
             "wrong_tenant",
             "wrong_issuer",
             "wrong_audience",
+            "token_inactive",
             "not_yet_valid",
             "lifetime_too_long",
             "sender_constrained",
@@ -575,6 +583,8 @@ mod tests {
             (Reason::InvalidDpopProof, 401, Error(proof), proof, Suspicious),
             (Reason::DpopProofTime, 401, Error(proof), proof, Expected),
             (Reason::DpopNonceRequired, 401, Error(nonce), nonce, Expected),
+            (Reason::TokenInactive, 401, Error(token), token, Expected),
+            (Reason::IntrospectionUnavailable, 503, NONE, "introspection_unavailable", Fault),
             (Reason::ParseError, 400, NONE, "parse_error", Suspicious),
             (Reason::InsufficientScope, 403, Error(scope), scope, Expected),
             (Reason::SessionUnknown, 404, NONE, "session_not_found", Expected),

@@ -10,6 +10,7 @@
 //!
 //! [`api_key`] are the credentials of machines and people without OAuth.
 //! A token may be bound to a key of its client, who then proves with each request that it has the key: [`dpop`].
+//! A token that only its issuer can read is verified by [`introspection`].
 //!
 //! An ID token, which says who signed in, is verified by [`id_token`]; [`claim_set`] are its claims.
 //!
@@ -24,6 +25,7 @@ pub(crate) mod claims;
 pub mod dpop;
 pub mod evidence;
 pub mod id_token;
+pub mod introspection;
 pub mod issuer_profile;
 pub mod issuer_template;
 pub mod jose;

@@ -7,7 +7,7 @@
 //! * [`request`]: framing, target, host, origin, media type.
 //! * [`certificate`]: the client's certificate, and that of the token.
 //! * [`credentials`]: the `Authorization` header. [`api_key`]: an API key there or elsewhere. [`token`]: a JWT, its header, claims and times. [`id_token`]: the token of a
-//!   provider with which somebody signs in. [`proof`]: a DPoP proof.
+//!   provider with which somebody signs in. [`proof`]: a DPoP proof. [`introspection`]: what an introspection endpoint answers.
 //! * [`checks`]: every check of a token, also those that it passes, for `explain-token`.
 //! * [`message`]: the message, and the headers that mirror it.
 
@@ -16,6 +16,7 @@ pub mod certificate;
 pub mod checks;
 pub mod credentials;
 pub mod id_token;
+pub mod introspection;
 mod malformed;
 pub mod message;
 pub mod proof;

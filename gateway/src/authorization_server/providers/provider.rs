@@ -323,6 +323,7 @@ fn issuer(configured: &ConfiguredProvider, outbound: &Route) -> Issuer {
         clock_skew: std::time::Duration::ZERO,
         max_lifetime: std::time::Duration::ZERO,
         used_for: UsedFor::SigningIn,
+        introspection: None,
         ignored_headers: Vec::new(),
     }
 }

@@ -43,6 +43,7 @@ impl Vouching<'_> {
                 KeySource::Discovery | KeySource::Uri(_) | KeySource::File(_) => {
                     "the token's signature, "
                 }
+                KeySource::Introspection => "what the issuer says of the token, ",
             },
         }
     }

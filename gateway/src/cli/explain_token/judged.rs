@@ -11,6 +11,7 @@ use mcp_gateway_core::{
         checks::{
             api_key::{AtResource, of_api_key},
             check::{Check, Decision},
+            introspection::of_answer,
             jwt::of_jwt,
             presented::of_text,
         },
@@ -22,7 +23,12 @@ use crate::{
     config::{BUILT_IN, Config, KeySource, Resource},
     limits::accounts::Accounts,
     telemetry::metrics::Metrics,
-    verify::{ApiKeys, TrustedIssuer, Verifiers, keys_by_issuer, question::Question},
+    verify::{
+        ApiKeys, TrustedIssuer, Verifiers,
+        introspection::{asked_issuer, endpoints_by_issuer},
+        keys_by_issuer,
+        question::Question,
+    },
 };
 
 /// A token as one resource judges it.
@@ -83,9 +89,16 @@ pub(super) async fn judge<'a>(
     let verifiers = verifiers(config, resource)?;
     let keys_error = fetch_keys(&verifiers, &token).await;
     let judged = verifiers.verify(&question).await;
+    let answered = judged.as_ref().map(drop);
+    let (kind, of_kind) = match verifiers.asked_about(&token) {
+        Some((name, _)) => (
+            "opaque",
+            vec![of_answer(name, verifiers.audience(), answered)],
+        ),
+        None => checks_of(&token, &verifiers, resource, now),
+    };
     let outcome = judged.map_err(|refusal| refusal.reason);
     let outcome = outcome.and_then(|verdict| verdict.evidence.of_any_sender());
-    let (kind, of_kind) = checks_of(&token, &verifiers, resource, now);
     checks.extend(of_kind);
     checks.extend(unexplained(&checks, &outcome));
     Ok(Judged {
@@ -104,15 +117,18 @@ fn verifiers(config: &Config, resource: &Resource) -> Result<Verifiers, String> 
     if let Some(built_in) = fetching.issuers.get_mut(BUILT_IN) {
         built_in.keys = KeySource::Discovery;
     }
-    let metrics = Metrics::new().map_err(|error| error.to_string())?;
-    let keys = keys_by_issuer(&fetching, &Arc::new(metrics), None, &BTreeSet::new());
-    let keys = keys.map_err(|(name, error)| format!("issuer {name}: {error}"))?;
+    let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
+    let unusable = |(name, error)| format!("issuer {name}: {error}");
+    let keys = keys_by_issuer(&fetching, &metrics, None, &BTreeSet::new()).map_err(unusable)?;
+    let endpoints = endpoints_by_issuer(&fetching, &metrics, None, &BTreeSet::new());
+    let endpoints = endpoints.map_err(unusable)?;
     // The profiles are those of the gateway.
     let issuers = TrustedIssuer::all_of(config, resource, &keys);
     let api_keys = ApiKeys::reuse_or_new(None, config, resource);
     let audience = resource.audience.clone().into();
+    let asked = asked_issuer(config, resource, &endpoints);
     Ok(Verifiers::reuse_or_new(
-        None, issuers, audience, api_keys, 1,
+        None, issuers, audience, api_keys, asked, 1,
     ))
 }
 

@@ -1,6 +1,7 @@
 //! Issuers: the authorization servers whose tokens are accepted, where their keys come from, and the form of their tokens.
 
 mod claims;
+mod introspection;
 mod names;
 
 use std::{
@@ -53,6 +54,12 @@ impl Issuers {
             (Some(one), Some(other)) => one.overlaps(other),
             _ => false,
         }
+    }
+
+    /// Whether this issuer is asked about its tokens.
+    pub(super) fn introspects(&self, name: &str) -> bool {
+        let issuer = self.usable.get(name);
+        issuer.is_some_and(|issuer| issuer.introspection.is_some())
     }
 }
 
@@ -135,6 +142,7 @@ pub(super) fn trusted(name: &str, section: &Section<'_>, outbound: &Route) -> Op
         max_lifetime: MAX_LIFETIME.default(),
         ignored_headers: Vec::new(),
         used_for: UsedFor::TrustedTokens,
+        introspection: None,
     };
     refuse_unused(section, &issuer);
     Some(issuer)
@@ -175,6 +183,11 @@ fn issuer(name: &str, section: Section<'_>, outbound: &Route) -> Option<Issuer> 
     let allow_http = ALLOW_HTTP.read(&section);
     let names = names::names(&section, allow_http);
     let keys = KeysOfIssuer::read(&section, outbound, allow_http);
+    let introspection = introspection::introspection(&section, allow_http);
+    let source = match &introspection {
+        Some(_) => KeySource::Introspection,
+        None => keys.source,
+    };
     let issuer = Issuer {
         name: name.to_owned(),
         authorization_servers: names::authorization_servers(&section, &names, allow_http),
@@ -182,7 +195,7 @@ fn issuer(name: &str, section: Section<'_>, outbound: &Route) -> Option<Issuer> 
         names: names.names,
         token_types: token_types(&section),
         algorithms: keys.algorithms,
-        keys: keys.source,
+        keys: source,
         ca_file: keys.ca_file,
         allow_http,
         bearer_file: keys.bearer_file,
@@ -194,6 +207,7 @@ fn issuer(name: &str, section: Section<'_>, outbound: &Route) -> Option<Issuer> 
         max_lifetime: MAX_LIFETIME.read(&section),
         ignored_headers: ignored_headers(&section),
         used_for: UsedFor::Resources,
+        introspection,
     };
     refuse_unused(&section, &issuer);
     if names.has_tenants && issuer.keys == KeySource::Discovery {
@@ -223,7 +237,10 @@ fn refuse_fetching(section: &Section<'_>) {
 fn refuse_exposed_bearer(section: &Section<'_>, issuer: &Issuer) {
     let url = match &issuer.keys {
         KeySource::Uri(uri) => uri,
-        KeySource::Discovery | KeySource::File(_) | KeySource::BuiltIn => &issuer.issuer,
+        KeySource::Discovery
+        | KeySource::File(_)
+        | KeySource::BuiltIn
+        | KeySource::Introspection => &issuer.issuer,
     };
     if HttpUrl::parse(url).is_ok_and(|url| url.is_exposed()) {
         section.report_at(

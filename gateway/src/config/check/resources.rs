@@ -322,6 +322,13 @@ fn issuers(section: &Section<'_>, around: &Surroundings<'_>, has_api_keys: bool)
                 "Remove one of the two",
             );
         }
+        let mut before = listed.iter().take(index).filter(|(_, other)| other != name);
+        if known.introspects(name) && before.any(|(_, other)| known.introspects(other)) {
+            item.report(
+                "a second issuer of this resource with `introspection`: an opaque token does not say who issued it",
+                "Remove one of the two, or give each a resource of its own",
+            );
+        }
     }
     without_repeats(listed)
 }

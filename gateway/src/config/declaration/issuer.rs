@@ -1,8 +1,12 @@
 //! Authorization servers: an entry of `issuers`, and the forward proxy through which they are reached (`outbound`).
 
+pub(crate) mod introspection;
+
+use self::introspection::IntrospectionSettings;
 use super::parts::{
     amounts::{SECOND, ZERO, days, minutes, seconds},
     key::{Key, Kind, Table, defaulted, list, one_or_many, optional, required, text},
+    section::Settings,
     setting::{Setting, flag, time},
     value::{Flag, Time},
 };
@@ -98,8 +102,17 @@ pub(super) fn issuer() -> Table {
     ];
     Table {
         name: "Issuer",
-        keys: [own, keys(), claims].concat(),
+        keys: [own, keys(), claims, vec![introspection()]].concat(),
     }
+}
+
+/// How the issuer is asked.
+fn introspection() -> Key {
+    optional(
+        "introspection",
+        Kind::Table(IntrospectionSettings::table()),
+        "Ask the issuer about each of its tokens (RFC 7662) instead of verifying signatures: for opaque tokens. Its keys are not fetched. A resource has at most one such issuer. An empty section asks the introspection_endpoint of its metadata.",
+    )
 }
 
 /// Where the keys of an issuer come from, and what it signs with.

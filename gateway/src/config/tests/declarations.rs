@@ -224,6 +224,9 @@ fn with_value(path: &str, value: Value) -> (String, String) {
     if path.starts_with("decision_points") {
         document["decision_points"]["partner"]["url"] = "https://pdp.example.com".into();
     }
+    if path.starts_with("issuers.partner.introspection") {
+        document["issuers"]["partner"]["introspection"]["client_auth"] = "none".into();
+    }
     if path.starts_with("authorization_server.store") {
         document["authorization_server"]["key_files"] = Value::Sequence(vec![server_key().into()]);
     }

@@ -7,13 +7,14 @@ use serde_json::Value as Json;
 use serde_yaml::Value;
 
 use super::{
+    declaration::issuer::introspection::IntrospectionSettings,
     files::{Files, JWK_SET},
     reading::{key_path, positions::Positions, reader::Reader},
     *,
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 22] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -43,6 +44,18 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
     ("gateway.yaml", &[]),
     ("api-keys.yaml", &[]),
     ("dpop.yaml", &[("ISSUER", "https://login.example.com/")]),
+    (
+        "introspection.yaml",
+        &[
+            ("ISSUER", "https://login.example.com"),
+            ("CLIENT", "mcp-gateway"),
+        ],
+    ),
+    (
+        "google.yaml",
+        &[("GOOGLE_CLIENT", "1-a.apps.googleusercontent.com")],
+    ),
+    ("github.yaml", &[("GITHUB_CLIENT", "Iv1.8a61f9b3a7aba766")]),
     ("policy-examples.yaml", &[]),
     ("replicas.yaml", &[]),
     ("decision-point.yaml", &[]),
@@ -130,7 +143,15 @@ fn files() -> Files {
     files.write("keys/api.jsonl", &example(KEYS), 0o640);
     files.write("keys/authorization.key", &"a5".repeat(32), 0o600);
     files.certificate("keys/provider.crt", "keys/provider.key");
-    for secret in ["report", "reports", "machines", "store", "provider"] {
+    let secrets = [
+        "report",
+        "reports",
+        "machines",
+        "store",
+        "provider",
+        "introspection",
+    ];
+    for secret in secrets {
         files.write(&format!("keys/{secret}.secret"), "hunter2hunter2\n", 0o600);
     }
     files.write(
@@ -251,6 +272,8 @@ fn the_documented_defaults_are_the_defaults() {
         (documented.clock_skew, documented.max_lifetime),
         (default.clock_skew, default.max_lifetime)
     );
+    let asked = config.issuers["opaque"].introspection.as_ref().unwrap();
+    assert_eq!(asked.settings, IntrospectionSettings::default());
     let (documented, default) = (&config.resources[0], &config.resources[1]);
     assert_eq!(documented.identity_headers, default.identity_headers);
     assert_eq!(documented.response_head, default.response_head);

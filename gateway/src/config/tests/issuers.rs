@@ -560,3 +560,96 @@ fn what_is_needed_for_fetching_does_not_go_with_keys_in_a_file_nor_over_plain_ht
         assert_eq!(found.join("\n"), expected, "{issuer}");
     }
 }
+
+#[test]
+fn an_issuer_that_is_asked_has_no_keys_and_says_how_it_is_asked() {
+    let files = files::Files::new();
+    files.write("secret", "hunter2hunter2\n", 0o600);
+    files.write("keys.json", files::JWK_SET, 0o644);
+    let secret = files.path().join("secret");
+    let secret = secret.display();
+    let keys = files.path().join("keys.json");
+    let keys = keys.display();
+    const NEEDS: &str = "issuers.partner.introspection.client_secret_file: required, or `private_key_file`, or `client_auth: none`";
+    const USELESS: &str =
+        "has no effect with `introspection`: the issuer is asked about its tokens";
+    for (more, introspection, expected) in [
+        ("", "{}".to_owned(), NEEDS.to_owned()),
+        ("", "{ client_auth: none }".to_owned(), String::new()),
+        ("", format!("{{ client_id: a, client_secret_file: '{secret}' }}"), String::new()),
+        (
+            "",
+            format!("{{ client_secret_file: '{secret}' }}"),
+            "issuers.partner.introspection.client_id: required for authentication at the endpoint".to_owned(),
+        ),
+        (
+            "",
+            format!("{{ client_auth: none, client_secret_file: '{secret}' }}"),
+            "issuers.partner.introspection.client_secret_file: is not used with this way of authentication (client_auth)".to_owned(),
+        ),
+        (
+            "",
+            "{ client_auth: none, endpoint: 'http://p.example/introspect' }".to_owned(),
+            "issuers.partner.introspection.endpoint: must be https: with plain HTTP an attacker on the network can replace the keys".to_owned(),
+        ),
+        (
+            "",
+            "{ client_auth: none, client_id: [a, b] }".to_owned(),
+            "issuers.partner.introspection.client_id: must be a single one for this `kind`".to_owned(),
+        ),
+        ("", "{ kind: google, client_id: [a, b] }".to_owned(), String::new()),
+        (
+            "",
+            "{ kind: google }".to_owned(),
+            "issuers.partner.introspection.client_id: required for this `kind`: a token is accepted only if it was issued for our application".to_owned(),
+        ),
+        (
+            "",
+            "{ kind: github, client_id: a, client_auth: none }".to_owned(),
+            "issuers.partner.introspection.client_auth: must be client_secret_basic for github".to_owned(),
+        ),
+        ("algorithms: RS256, ", "{ client_auth: none }".to_owned(), format!("issuers.partner.algorithms: {USELESS}")),
+        ("token_types: JWT, ", "{ client_auth: none }".to_owned(), format!("issuers.partner.token_types: {USELESS}")),
+        (&format!("jwks_file: '{keys}', "), "{ client_auth: none }".to_owned(), format!("issuers.partner.jwks_file: {USELESS}")),
+        ("jwks_uri: 'https://p.example/jwks', ", "{ client_auth: none }".to_owned(), format!("issuers.partner.jwks_uri: {USELESS}")),
+    ] {
+        let text = edited(
+            "issuer: https://partner.example.com",
+            &format!("{{ issuer: 'https://p.example', {more}introspection: {introspection} }}"),
+        );
+        let found = parse(&text, Path::new(""), &Environment::default()).err();
+        let found: Vec<_> = found
+            .into_iter()
+            .flatten()
+            .map(|finding| format!("{}: {}", finding.path, finding.problem))
+            .collect();
+        assert_eq!(found.join("\n"), expected, "{more}{introspection}");
+    }
+}
+
+#[test]
+fn a_resource_has_one_issuer_that_is_asked() {
+    let text = VALID
+        .replace(
+            "issuer: https://login.example.com/",
+            "{ issuer: 'https://a.example', introspection: { client_auth: none } }",
+        )
+        .replace(
+            "issuer: https://partner.example.com",
+            "{ issuer: 'https://b.example', introspection: { client_auth: none } }",
+        );
+    assert!(findings_of(&text).is_empty());
+    let both = text.replace("issuers: [corporate]", "issuers: [corporate, partner]");
+    assert_eq!(
+        findings_of(&both),
+        [
+            "a second issuer of this resource with `introspection`: an opaque token does not say who issued it"
+        ]
+    );
+}
+
+fn findings_of(text: &str) -> Vec<String> {
+    let found = parse(text, Path::new(""), &Environment::default()).err();
+    let found = found.into_iter().flatten();
+    found.map(|finding| finding.problem).collect()
+}

@@ -101,6 +101,13 @@ pub(crate) fn token(
         profile: &trusted.profile,
         keys: state.as_ref().map(|state| state.keys()),
     });
+    let asked = resource.verifiers.asked_issuer();
+    let asked = asked.map(|(name, profile)| AcceptedIssuer {
+        name,
+        profile,
+        keys: None,
+    });
+    let issuers = issuers.chain(asked);
     let accepted = Accepted {
         tokens: TokensOf::Resource,
         issuers: issuers.collect(),

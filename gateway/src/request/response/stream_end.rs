@@ -3,6 +3,7 @@
 
 use std::{future::pending, time::Duration};
 
+use mcp_gateway_core::refusal::reason::Reason;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -11,6 +12,7 @@ use tokio::{
 use crate::{
     request::{record::Record, standing::Standing},
     shared::Gateway,
+    verify::introspection::Recheck,
 };
 
 /// When the gateway ends an answer, even if the upstream continues.
@@ -22,6 +24,10 @@ pub(crate) struct StreamEnd {
     expires: Instant,
     /// How long the answer to a call may continue after that of the token.
     max_after_expiry: Option<Duration>,
+    /// The questions about the token of a call, where its issuer is asked; those of a listening stream are with its standing.
+    recheck: Option<Box<Recheck>>,
+    /// What the issuer said.
+    refused: Option<Reason>,
 }
 
 impl StreamEnd {
@@ -32,6 +38,8 @@ impl StreamEnd {
             standing: None,
             expires: Instant::now() + token_left,
             max_after_expiry: None,
+            recheck: None,
+            refused: None,
         }
     }
 
@@ -42,7 +50,14 @@ impl StreamEnd {
             standing: None,
             expires: Instant::now() + token_left + max_after_expiry,
             max_after_expiry: Some(max_after_expiry),
+            recheck: None,
+            refused: None,
         }
+    }
+
+    /// The same, and only while the issuer accepts the token.
+    pub(crate) fn only_while_accepted(self, recheck: Option<Box<Recheck>>) -> Self {
+        Self { recheck, ..self }
     }
 
     /// The same, and only while the caller may listen.
@@ -63,6 +78,7 @@ impl StreamEnd {
     /// Records why the answer was ended before its upstream ended it: the caller may not listen any more, or its token expired.
     pub(crate) fn note_end(&self, record: &mut Record) {
         match self.max_after_expiry {
+            _ if let Some(reason) = self.refused => record.set_detail(refused_detail(reason)),
             Some(most) => record.set_detail(format!(
                 "the answer was ended {most:?} after the caller's token expired (timeouts.max_after_expiry)"
             )),
@@ -76,6 +92,16 @@ impl StreamEnd {
     /// When the caller's token does not allow the answer any more.
     pub(crate) const fn expires(&self) -> Instant {
         self.expires
+    }
+
+    /// Waits until the issuer of a call's token does not accept it any more.
+    pub(crate) async fn refused(&mut self) -> Reason {
+        let reason = match &mut self.recheck {
+            Some(recheck) => not_accepted(recheck).await,
+            None => pending().await,
+        };
+        self.refused = Some(reason);
+        reason
     }
 
     /// Waits until the answer must end.
@@ -93,23 +119,52 @@ impl StreamEnd {
                 None => pending().await,
             }
         };
+        let refused = async {
+            match &mut self.recheck {
+                Some(recheck) => not_accepted(recheck).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             () = drained => {}
             () = lost => {}
+            reason = refused => self.refused = Some(reason),
             () = sleep_until(self.expires) => {}
         }
     }
 
     /// Whether the end is reached; for streams that never pause, which would not wait for it.
     pub(crate) fn is_reached(&mut self) -> bool {
+        if let Some(recheck) = &mut self.recheck {
+            self.refused = self.refused.or_else(|| recheck.check().err());
+        }
         let drains = self.draining.as_ref();
         drains.is_some_and(|draining| *draining.borrow())
             || Instant::now() >= self.expires
+            || self.refused.is_some()
             || self
                 .standing
                 .as_mut()
                 .is_some_and(|standing| standing.is_lost())
     }
+}
+
+/// Asks the issuer until it says no.
+async fn not_accepted(recheck: &mut Recheck) -> Reason {
+    loop {
+        recheck.ready().await;
+        if let Err(reason) = recheck.check() {
+            return reason;
+        }
+    }
+}
+
+/// Said of an answer that ended because its caller's token was not accepted any more.
+pub(crate) fn refused_detail(reason: Reason) -> String {
+    let label = reason.label();
+    format!(
+        "the answer was ended: the issuer was asked again, and the token would be refused now: {label}"
+    )
 }
 
 #[cfg(test)]

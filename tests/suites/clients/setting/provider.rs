@@ -39,6 +39,11 @@ impl Provider {
         Self::run(resource, &options, http).await
     }
 
+    /// Starts one with more options.
+    pub(crate) async fn start_with(resource: &str, options: &[&str]) -> Self {
+        Self::run(resource, options, client::http()).await
+    }
+
     async fn run(resource: &str, options: &[&str], http: reqwest::Client) -> Self {
         let mut command = tool("node");
         command.arg(repository("tests/clients/idp/provider.mjs"));

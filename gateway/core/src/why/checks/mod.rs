@@ -2,9 +2,10 @@
 //! gateway itself stops at the first refusal.
 //!
 //! Each check is made by the function that decides in the gateway, with all other requirements left out, so that one refusal does not
-//! hide the next. [`presented`] are those of every token, [`jwt`] and [`api_key`] those of their kind. No token and no signature is shown.
+//! hide the next. [`presented`] are those of every token, [`jwt`], [`api_key`] and [`introspection`] those of their kind. No token and no signature is shown.
 
 pub mod api_key;
 pub mod check;
+pub mod introspection;
 pub mod jwt;
 pub mod presented;

@@ -1,0 +1,206 @@
+//! An answer of an endpoint, and why it does not accept a token.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use http::{
+    HeaderMap, HeaderName,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+
+use crate::http::media_type::json_body;
+use crate::json::{self, JsonError, JsonLimits, Object};
+use crate::refusal::found::Found;
+use crate::refusal::reason::Reason;
+use crate::time::UnixTime;
+
+/// The longest pause that an endpoint can impose: after it one call finds out whether it answers again.
+pub const MAX_PAUSE: Duration = Duration::from_secs(600);
+
+/// The shortest pause after a call that was refused for its rate.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The limits of the reader. An answer is about one token.
+pub(super) const LIMITS: JsonLimits = JsonLimits {
+    depth: 16,
+    members: 1000,
+};
+
+/// When GitHub's rate limit ends, in seconds since the epoch.
+static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// How many calls GitHub's rate limit still allows.
+static RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+
+/// An answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// Its status.
+    pub status: u16,
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+    /// Its body, whole.
+    pub body: &'a [u8],
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAccepted {
+    /// The endpoint says that it is not active.
+    Inactive,
+    /// The endpoint says that it is active, but it is not for this resource, or not now.
+    Refused(Reason),
+    /// The answer says nothing about the token.
+    Unusable(Unusable),
+}
+
+/// Why an answer says nothing about a token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It is not an answer to the question.
+    #[error("status {0}, expected 200")]
+    Status(u16),
+    /// It does not know us.
+    #[error("status {0}: the endpoint does not accept our client authentication")]
+    Credentials(u16),
+    /// It wants fewer calls.
+    #[error("status {status}: the endpoint asks for a pause of {pause:?}")]
+    Pause {
+        /// Its status.
+        status: u16,
+        /// How long not to ask.
+        pause: Duration,
+    },
+    /// It is not JSON by its own account.
+    #[error("content type {0}, expected application/json without content encoding")]
+    MediaType(String),
+    /// Two readers could read it differently, or none can.
+    #[error("not strict JSON: {0}")]
+    Json(JsonError),
+    /// It is another JSON value.
+    #[error("not a JSON object")]
+    NotObject,
+    /// A member without which it says nothing is missing.
+    #[error("no member {0}")]
+    Missing(&'static str),
+    /// A member is not what it must be.
+    #[error("{member} is {found}, expected {expected}")]
+    Member {
+        /// Its name.
+        member: &'static str,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A claim of an active token has an unexpected form; `why` finds which.
+    #[error("a claim has an unexpected form")]
+    Claim,
+}
+
+impl From<Unusable> for NotAccepted {
+    fn from(unusable: Unusable) -> Self {
+        Self::Unusable(unusable)
+    }
+}
+
+impl From<Reason> for NotAccepted {
+    /// A token that cannot be read is an answer that cannot be: the caller's token may be good.
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::MalformedToken => Self::Unusable(Unusable::Claim),
+            reason => Self::Refused(reason),
+        }
+    }
+}
+
+impl Unusable {
+    /// A member that is not what it must be.
+    pub(super) fn member(member: &'static str, raw: &[u8], expected: &'static str) -> Self {
+        let found = match raw.first() {
+            Some(b'"') => match json::string(raw) {
+                Some(text) => format!("the text {}", Found(&text)),
+                None => "a text that is not Unicode".to_owned(),
+            },
+            Some(b'{') => "an object".to_owned(),
+            Some(b'[') => "a list".to_owned(),
+            _ => Found(&String::from_utf8_lossy(raw)).to_string(),
+        };
+        Self::Member {
+            member,
+            found,
+            expected,
+        }
+    }
+
+    /// Whether the endpoint itself fails, so that the next call would too. A status such as 400 may be due to the token alone.
+    pub const fn is_of_endpoint(&self) -> bool {
+        match self {
+            Self::Status(status) => *status >= 500,
+            Self::Credentials(_) | Self::Pause { .. } | Self::MediaType(_) => true,
+            Self::Json(_)
+            | Self::NotObject
+            | Self::Missing(_)
+            | Self::Member { .. }
+            | Self::Claim => false,
+        }
+    }
+
+    /// How long the endpoint must not be asked.
+    pub const fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Pause { pause, .. } => Some(*pause),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// The body, which is a JSON object in a JSON answer.
+    pub(super) fn object(&self) -> Result<Object<'a>, Unusable> {
+        json_body(self.headers).map_err(|_| Unusable::MediaType(self.content_type()))?;
+        json::check(self.body, &LIMITS).map_err(Unusable::Json)?;
+        json::object(self.body).map_err(|_| Unusable::NotObject)
+    }
+
+    /// An answer with a status that says nothing about a token.
+    pub(super) fn without_answer(&self, now: UnixTime) -> Unusable {
+        let status = self.status;
+        match (status, self.pause(now)) {
+            (401, _) => Unusable::Credentials(status),
+            (403 | 429 | 503, Some(pause)) => Unusable::Pause { status, pause },
+            (429, None) => Unusable::Pause {
+                status,
+                pause: MIN_PAUSE,
+            },
+            (403, None) => Unusable::Credentials(status),
+            _ => Unusable::Status(status),
+        }
+    }
+
+    /// How long the endpoint says not to ask it: in seconds or until a date (RFC 9110 §10.2.3), or until GitHub's limit ends.
+    fn pause(&self, now: UnixTime) -> Option<Duration> {
+        let text = |name: &HeaderName| self.headers.get(name)?.to_str().ok();
+        let until_reset = || {
+            let is_spent = text(&RATE_LIMIT_REMAINING) == Some("0");
+            let reset = text(&RATE_LIMIT_RESET).filter(|_| is_spent)?;
+            Some(UnixTime::new(reset.parse().ok()?).since(now))
+        };
+        let after = || {
+            let after = text(&RETRY_AFTER)?;
+            after.parse().map(Duration::from_secs).ok().or_else(|| {
+                let date = DateTime::parse_from_rfc2822(after).ok()?;
+                Some(UnixTime::new(date.timestamp()).since(now))
+            })
+        };
+        let pause = after().or_else(until_reset)?;
+        Some(pause.clamp(MIN_PAUSE, MAX_PAUSE))
+    }
+
+    fn content_type(&self) -> String {
+        match self.headers.get(CONTENT_TYPE) {
+            Some(value) => Found(&String::from_utf8_lossy(value.as_bytes())).to_string(),
+            None => "none".to_owned(),
+        }
+    }
+}

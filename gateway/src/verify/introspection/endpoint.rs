@@ -1,0 +1,393 @@
+//! The introspection endpoint of one issuer, shared by all resources that trust it: where it is, how often it is asked, and when it is not
+//! asked because it fails.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::HeaderValue;
+use mcp_gateway_core::{
+    http::client_address::CountedAddress,
+    refusal::{Refusal, reason::Reason},
+    token::{
+        evidence::Evidence,
+        introspection::{
+            answer::{Answer, NotAccepted},
+            breaker::Breaker,
+            endpoint::{Expected, Kind},
+            judge::judge,
+            question::Question,
+        },
+    },
+    why,
+};
+use tokio::time::timeout;
+
+use super::{
+    credentials::Credentials,
+    place::{Place, Places},
+};
+use crate::{
+    clock,
+    config::{Config, Introspection, IntrospectionProof, Issuer, Jwks, Route},
+    fetch::{
+        call::{Answered, Outgoing},
+        client::Fetcher,
+        error::FetchError,
+    },
+    issuer_keys::discovery,
+    telemetry::{log_interval::LogInterval, metrics::Metrics},
+};
+
+/// The largest answer that is read, in bytes. It is about one token.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Idle connections that are kept, so that a burst of questions does not open as many.
+const IDLE_CONNECTIONS: usize = 8;
+
+/// The least time between two lines about questions that failed.
+const LEAST_BETWEEN_FAILURES: Duration = Duration::from_secs(1);
+
+/// Google's tokeninfo.
+const GOOGLE: &str = "https://oauth2.googleapis.com/tokeninfo";
+
+/// The endpoints of all configured issuers that are asked, by the issuer's name in the configuration.
+pub(crate) type EndpointsByIssuer = BTreeMap<String, Arc<Endpoint>>;
+
+/// The introspection endpoint of one issuer.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    issuer: Issuer,
+    introspection: Introspection,
+    jwks: Jwks,
+    fetcher: Fetcher,
+    credentials: Credentials,
+    /// The `introspection_endpoint` that discovery last returned.
+    discovered: Mutex<Option<String>>,
+    begun: Instant,
+    breaker: Mutex<Breaker>,
+    places: Places,
+    metrics: Arc<Metrics>,
+    /// The last question failed: the next answer is logged.
+    failing: AtomicBool,
+    failure_lines: LogInterval,
+}
+
+/// The right to ask one question.
+#[derive(Debug)]
+pub(super) struct Call {
+    endpoint: Arc<Endpoint>,
+    _place: Place,
+}
+
+/// The endpoints of `config`; unchanged ones are reused from `previous`.
+///
+/// # Errors
+/// A file cannot be used; with the name of the issuer.
+pub(crate) fn endpoints_by_issuer(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    previous: Option<&EndpointsByIssuer>,
+    changed_files: &BTreeSet<PathBuf>,
+) -> Result<EndpointsByIssuer, (String, FetchError)> {
+    let asked = config.issuers.iter().filter_map(|(name, issuer)| {
+        let introspection = issuer.introspection.as_ref()?;
+        Some((name, issuer, introspection))
+    });
+    let endpoints = asked.map(|(name, issuer, introspection)| {
+        let previous = previous.and_then(|previous| previous.get(name));
+        let same = previous.filter(|previous| {
+            previous.issuer == *issuer
+                && previous.jwks == config.jwks
+                && !previous.reads(changed_files)
+        });
+        let endpoint = match same {
+            Some(same) => same.clone(),
+            None => Endpoint::new(issuer, introspection, config.jwks, metrics)
+                .map_err(|error| (name.clone(), error))?,
+        };
+        Ok((name.clone(), endpoint))
+    });
+    endpoints.collect()
+}
+
+impl Endpoint {
+    fn new(
+        issuer: &Issuer,
+        introspection: &Introspection,
+        jwks: Jwks,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Arc<Self>, FetchError> {
+        let fetcher = Fetcher::of_busy_issuer(issuer, jwks, IDLE_CONNECTIONS)?;
+        Ok(Arc::new(Self {
+            fetcher: fetcher.within(introspection.settings.timeout, MAX_ANSWER),
+            credentials: Credentials::read(introspection, &issuer.issuer)?,
+            places: Places::new(introspection.settings.calls),
+            issuer: issuer.clone(),
+            introspection: introspection.clone(),
+            jwks,
+            discovered: Mutex::default(),
+            begun: Instant::now(),
+            breaker: Mutex::default(),
+            metrics: metrics.clone(),
+            failing: AtomicBool::new(false),
+            failure_lines: LogInterval::every(LEAST_BETWEEN_FAILURES),
+        }))
+    }
+
+    /// What the configuration says of it.
+    pub(super) const fn introspection(&self) -> &Introspection {
+        &self.introspection
+    }
+
+    /// The name of the issuer in the configuration.
+    pub(crate) fn name(&self) -> &str {
+        &self.issuer.name
+    }
+
+    /// Whether it was made of one of these files.
+    fn reads(&self, files: &BTreeSet<PathBuf>) -> bool {
+        let proof = match &self.introspection.proof {
+            IntrospectionProof::None => None,
+            IntrospectionProof::Basic(file)
+            | IntrospectionProof::Post(file)
+            | IntrospectionProof::Key { file, .. } => Some(file),
+        };
+        let proxy = match &self.issuer.route {
+            Route::Proxy(proxy) => proxy.ca_file.as_ref(),
+            Route::Unset | Route::Direct => None,
+        };
+        let read = [proof, proxy, self.issuer.ca_file.as_ref()];
+        read.into_iter().flatten().any(|file| files.contains(file))
+    }
+
+    /// The right to ask a question about a token from this address.
+    ///
+    /// # Errors
+    /// The limit of questions is reached, or the endpoint is not asked now because it failed.
+    pub(super) fn call(self: &Arc<Self>, address: Option<CountedAddress>) -> Result<Call, Refusal> {
+        let place = self
+            .places
+            .take(address)
+            .inspect_err(|_| self.note("busy"))?;
+        let admitted = self.lock_breaker().admit(self.begun.elapsed());
+        admitted.map_err(|wait| {
+            self.note("paused");
+            let name = self.name();
+            let detail = format!("issuer {name} is not asked for {wait:?}, because it failed");
+            Refusal {
+                retry_after: Some(wait),
+                ..unavailable(detail)
+            }
+        })?;
+        Ok(Call {
+            endpoint: self.clone(),
+            _place: place,
+        })
+    }
+
+    /// Counts a question by what came of it.
+    pub(super) fn note(&self, result: &str) {
+        let counters = &self.metrics.introspections;
+        counters.with_label_values(&[self.name(), result]).inc();
+    }
+
+    /// Where it is: as configured, as its service is known, or as the issuer's metadata says.
+    async fn url(&self) -> Result<String, FetchError> {
+        let known = match (&self.introspection.endpoint, self.introspection.kind) {
+            (Some(endpoint), _) => Some(endpoint.clone()),
+            (None, Kind::Google) => Some(GOOGLE.to_owned()),
+            (None, Kind::GitHub) => self.introspection.client_ids.first().map(|id| github(id)),
+            (None, Kind::Rfc7662) => self.lock_discovered().clone(),
+        };
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let issuer = &self.issuer.issuer;
+        let url = discovery::introspection_endpoint(&self.fetcher, issuer).await?;
+        self.fetcher.check_found(&url, issuer)?;
+        *self.lock_discovered() = Some(url.clone());
+        Ok(url)
+    }
+
+    async fn answer(&self, token: &str) -> Result<Answered, FetchError> {
+        let url = self.url().await?;
+        let question = self
+            .credentials
+            .question(&self.introspection, token, clock::now())?;
+        self.fetcher.call(&url, &outgoing(question)?).await
+    }
+
+    /// Notes that the endpoint does not work.
+    fn failed(&self, error: &str, pause: Option<Duration>) {
+        // It may have moved.
+        *self.lock_discovered() = None;
+        let is_open = {
+            let mut breaker = self.lock_breaker();
+            breaker.failed(self.begun.elapsed(), pause);
+            breaker.is_open()
+        };
+        self.observe(is_open);
+        self.failing.store(true, Ordering::Relaxed);
+        if self.failure_lines.is_due() {
+            tracing::error!(
+                issuer = self.name(),
+                "introspection failed, tokens that are not known yet are refused with 503: {error}"
+            );
+        }
+    }
+
+    /// Notes that the endpoint works, whatever it says about a token.
+    fn answered(&self) {
+        self.lock_breaker().answered();
+        self.observe(false);
+        if self.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!(issuer = self.name(), "introspection works again");
+        }
+    }
+
+    fn observe(&self, is_open: bool) {
+        let paused = &self.metrics.introspection_paused;
+        paused
+            .with_label_values(&[self.name()])
+            .set(i64::from(is_open));
+    }
+
+    fn shown(&self, error: &FetchError) -> String {
+        let name = self.name();
+        match error {
+            FetchError::Deadline(..) => self.late(),
+            FetchError::TooLarge { limit, .. } => {
+                format!("issuer {name} answered with more than {limit} bytes (a fixed limit)")
+            }
+            error => {
+                let hint = self.fetcher.hint(error);
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                format!("issuer {name} could not be asked: {error}{hint}")
+            }
+        }
+    }
+
+    fn late(&self) -> String {
+        let (name, deadline) = (self.name(), self.introspection.settings.timeout);
+        format!(
+            "issuer {name} did not answer within {deadline:?} (issuers.{name}.introspection.timeout)"
+        )
+    }
+
+    fn lock_breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_discovered(&self) -> MutexGuard<'_, Option<String>> {
+        self.discovered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    /// Asks about a token.
+    ///
+    /// # Errors
+    /// Why it is refused, or why nobody can say.
+    pub(super) async fn ask(
+        self,
+        token: &str,
+        expected: &Expected<'_>,
+    ) -> Result<Evidence, Refusal> {
+        let began = Instant::now();
+        let deadline = self.endpoint.introspection.settings.timeout;
+        let answered = timeout(deadline, self.endpoint.answer(token)).await;
+        let durations = &self.endpoint.metrics.introspection_duration;
+        durations
+            .with_label_values(&[self.endpoint.name()])
+            .observe(began.elapsed().as_secs_f64());
+        match answered {
+            Ok(Ok(answered)) => self.judged(&answered, expected),
+            Ok(Err(error)) => Err(self.failed(self.endpoint.shown(&error))),
+            Err(_) => Err(self.failed(self.endpoint.late())),
+        }
+    }
+
+    fn judged(&self, answered: &Answered, expected: &Expected<'_>) -> Result<Evidence, Refusal> {
+        let endpoint = &self.endpoint;
+        let (answer, now) = (
+            Answer {
+                status: answered.status,
+                headers: &answered.headers,
+                body: &answered.body,
+            },
+            clock::now(),
+        );
+        let why = match judge(&answer, expected, now) {
+            Ok(evidence) => {
+                endpoint.answered();
+                endpoint.note("active");
+                return Ok(evidence);
+            }
+            Err(why) => why,
+        };
+        let detail = why::introspection::found(&answer, &why, (endpoint.name(), expected), now);
+        let (result, reason) = match &why {
+            NotAccepted::Inactive => ("inactive", Reason::TokenInactive),
+            NotAccepted::Refused(reason) => ("refused", *reason),
+            NotAccepted::Unusable(unusable) => {
+                endpoint.note("unusable");
+                if unusable.is_of_endpoint() {
+                    endpoint.failed(&detail, unusable.pause());
+                } else {
+                    endpoint.answered();
+                }
+                return Err(Refusal {
+                    retry_after: unusable.pause(),
+                    ..unavailable(detail)
+                });
+            }
+        };
+        endpoint.answered();
+        endpoint.note(result);
+        Err(Refusal {
+            detail: Some(detail.into()),
+            ..reason.into()
+        })
+    }
+
+    fn failed(&self, error: String) -> Refusal {
+        self.endpoint.note("failed");
+        self.endpoint.failed(&error, None);
+        unavailable(error)
+    }
+}
+
+fn unavailable(detail: String) -> Refusal {
+    Refusal {
+        detail: Some(detail.into()),
+        ..Reason::IntrospectionUnavailable.into()
+    }
+}
+
+/// Where GitHub checks tokens of an application.
+fn github(client_id: &str) -> String {
+    format!("https://api.github.com/applications/{client_id}/token")
+}
+
+fn outgoing(question: Question) -> Result<Outgoing, FetchError> {
+    let value = question.authorization.map(|text| {
+        let mut value = HeaderValue::try_from(text)
+            .map_err(|error| FetchError::Credentials(error.to_string()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    });
+    let authorization = value.transpose()?;
+    Ok(match question.content_type {
+        "application/json" => Outgoing::post_json(question.body.into(), authorization),
+        _ => Outgoing::post(question.body, authorization),
+    })
+}
