@@ -4,6 +4,7 @@
 //! `docs/why.md` is made from this table (`make reference`), and `check --explain` prints the cure. A [`Reason`] without a row does
 //! not compile. Configuration keys are written in backticks, with their path as in `docs/configuration.md`; a test checks them.
 
+mod asked;
 mod row;
 mod sender;
 
@@ -235,12 +236,6 @@ causes! {
         "The id of the grant (`grant` of the token). The audit log says when and why it ended."
         "Let the user sign in again. If grants end without being revoked: look for a client that uses one refresh token in several places, and see `authorization_server.lifetimes.refresh_grace`."
     }
-    TokenInactive {
-        "The issuer's introspection endpoint says that the token is not active: it does not know it, or it has expired or was revoked. The answer holds for `issuers.*.introspection.negative_cache`."
-        "Ordinary, when a token has expired. A token of another provider or of another installation. An endpoint that answers only about tokens for the client that asks (`issuers.*.introspection.client_id`)."
-        "Which issuer was asked, and whether it was asked now or before."
-        "Let the client get a new token. If every token is refused: let the provider issue tokens that the client of the gateway may introspect."
-    }
     NotYetValid {
         "`nbf` or `iat` is in the future."
         "The clock of the gateway or of the provider is wrong."
@@ -288,18 +283,6 @@ causes! {
         "The provider or its DNS name cannot be reached from here. A certificate that is not trusted (`issuers.*.ca_file`). A wrong `issuers.*.issuer`, so that discovery fails. The keys are older than `jwks.stale`."
         "The issuer."
         "Look at `/readyz`, and for `key set (JWKS) fetch failed` in the log: it has the URL and the error."
-    }
-    IntrospectionUnavailable {
-        "The issuer's introspection endpoint does not answer in time, fails, or its answer says nothing about the token. Never 401, because clients discard their tokens on 401. Tokens that were verified within `issuers.*.introspection.cache` are still accepted."
-        "The endpoint cannot be reached from here. It does not know the gateway (`issuers.*.introspection.client_id`, `issuers.*.introspection.client_secret_file`). Its metadata names none (`issuers.*.introspection.endpoint`). It limits calls, as GitHub does. After several failures it is not asked for a while."
-        "The endpoint's status, or what of its answer cannot be used and what was expected. Never the token."
-        "Look for `introspection failed` in the log: it has the URL and the error. Compare the client id and its secret with the provider, and `issuers.*.introspection.client_auth` with what it supports."
-    }
-    IntrospectionBusy {
-        "The limit of tokens that are introspected at the same time is reached, for all addresses or for this one."
-        "A slow introspection endpoint. Many clients that connect at once, each with a token of its own. Somebody who sends invented tokens."
-        "The limit."
-        "Look at `mcp_gateway_introspection_duration_seconds`. If the endpoint can take it, raise `issuers.*.introspection.calls`."
     }
 
     BodyTooLarge {
@@ -428,30 +411,6 @@ causes! {
         "It has another type than the rule compares it with, is not Unicode text, or is too long."
         "The rule, the argument and why. Never its value."
         "Fix the client, or the values of `resources[].policy.rules[].arguments`."
-    }
-    QuestionUnreadable {
-        "What the decision point of the resource receives of the call cannot be judged, so the call is refused."
-        "An argument in `decision_points.*.context.arguments` that is very long, deeply nested or a number that readers round differently. A claim in `decision_points.*.context.claims` that is larger than what is kept. `decision_points.*.context.client_address` behind a proxy that names no client."
-        "What cannot be judged, without its value."
-        "Change the call, or leave the argument, claim or address out of `decision_points.*.context`."
-    }
-    DecisionPointDenied {
-        "The policy permits the call, and the decision point of the resource says no."
-        "A rule of the decision point. It may be older than its rules by `decision_points.*.cache` at most."
-        "The name of the decision point, and whether its answer was cached."
-        "Look in the log of the decision point, which has the question, and change its rules."
-    }
-    TooManyQuestions {
-        "The caller's subject has too many questions to the decision point in flight."
-        "A client that makes many different calls at once, or a decision point that is slow."
-        "The limit, and its key."
-        "Raise `decision_points.*.questions_per_principal`, or look at the decision point."
-    }
-    DecisionPointUnavailable {
-        "The decision point of the resource gives no answer, or one that cannot be used."
-        "It is down, slow or overloaded, its certificate or the gateway's credentials are refused, or it answers something else than `decision`."
-        "What was asked of whom, and what came back."
-        "Repair the decision point, or what `decision_points` says of it. Where `decision_points.*.without_answer` is allow_what_policy_allows, calls are allowed while it does not answer; never where its answer is wrong."
     }
     TasksRefused {
         "The call uses a task, and the resource does not serve tasks."
@@ -604,6 +563,7 @@ causes! {
         "Usually nothing."
         "Please report it, with the access line."
     }
+    => asked { TokenInactive IntrospectionUnavailable IntrospectionBusy QuestionUnreadable DecisionPointDenied TooManyQuestions DecisionPointUnavailable }
     => sender {
         BoundTokenAsBearer UnboundToken CertificateMissing OtherCertificate ClientCertHeader DpopOtherKey InvalidDpopProof DpopProofMismatch DpopProofTime DpopProofReplayed
         DpopNonceRequired TooManyDpopProofs DpopProofsExhausted
