@@ -22,8 +22,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// What a hit may cost in the build under test, which is not optimized, on a machine that does something else too. An optimized one takes
-/// less than a microsecond (docs/figures.md).
+/// What a hit may cost in the build under test, which is not optimized, on a machine that does something else too.
 const MOST: Duration = Duration::from_micros(20);
 
 /// Calls of one measurement, and measurements of which the best counts.
