@@ -10,6 +10,7 @@ use mcp_gateway_core::{
     why::{
         checks::{
             api_key::{AtResource, of_api_key},
+            binding,
             check::{Check, Decision},
             introspection::of_answer,
             jwt::of_jwt,
@@ -98,7 +99,12 @@ pub(super) async fn judge<'a>(
         None => checks_of(&token, &verifiers, resource, now),
     };
     let outcome = judged.map_err(|refusal| refusal.reason);
-    let outcome = outcome.and_then(|verdict| verdict.evidence.of_any_sender());
+    let constraint = resource.sender_constraint.constraint();
+    let outcome = outcome.and_then(|verdict| {
+        // The proof or certificate comes with each request, and not here.
+        binding::accepts(&constraint, verdict.evidence.binding.as_ref())?;
+        Ok(verdict.evidence)
+    });
     checks.extend(of_kind);
     checks.extend(unexplained(&checks, &outcome));
     Ok(Judged {
@@ -155,6 +161,7 @@ fn checks_of(
             is_accepted: resource.api_keys.is_some(),
             path: &resource.path,
             uri: &resource.uri,
+            constraint: &resource.sender_constraint.constraint(),
         };
         return (
             "API key",
@@ -177,7 +184,8 @@ fn checks_of(
         audience: verifiers.audience(),
         now,
     };
-    ("JWT", of_jwt(token, &accepted))
+    let constraint = resource.sender_constraint.constraint();
+    ("JWT", of_jwt(token, &accepted, &constraint))
 }
 
 /// The reason of the gateway, where no check has it.

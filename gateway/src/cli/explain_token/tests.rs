@@ -90,6 +90,7 @@ checksum   passed      that of the key; expected: that of the key
 key        passed      `build`, sha256 {digest}...; expected: one of 1 (api_keys.files)
 resource   passed      `/keys`; expected: /keys or https://mcp.example.com/keys, or all
 expiry     passed      never; expected: in the future
+binding    passed      an API key, which is bound to nothing; expected: no cnf, or jkt and a proof, or x5t#S256 and the certificate, with each request
 
 outcome    accepted
 issuer     api-keys

@@ -1,5 +1,6 @@
 //! The checks of an API key.
 
+use super::binding::of_binding;
 use super::check::Check;
 use crate::refusal::found::{Found, Listed};
 use crate::refusal::reason::Reason;
@@ -10,6 +11,7 @@ use crate::token::api_key::{
     text::{ApiKey, KeyFault, LENGTH, PREFIX},
 };
 use crate::token::bearer::BearerToken;
+use crate::token::evidence::possession::Constraint;
 use crate::why::api_key::{digest_text, fault_text};
 use crate::why::span::moment;
 
@@ -25,6 +27,8 @@ pub struct AtResource<'a> {
     pub path: &'a str,
     /// Its URI.
     pub uri: &'a str,
+    /// What it demands of the sender.
+    pub constraint: &'a Constraint,
 }
 
 /// The checks of a token that begins like an API key.
@@ -53,6 +57,11 @@ pub fn of_api_key(
         known(key, entry, ring),
         place(entry, resource),
         expiry(entry, now),
+        of_binding(
+            resource.constraint,
+            "an API key, which is bound to nothing".to_owned(),
+            Some(Ok(None)),
+        ),
     ]
 }
 
@@ -133,6 +142,7 @@ mod tests {
     use super::*;
     use crate::scope::ScopeSet;
     use crate::token::api_key::{entry::principal, text::new_key};
+    use crate::token::evidence::possession::Demand;
 
     /// The refusals and what was not reached, of a key of this seed.
     fn explained(text: &str, is_accepted: bool, path: &str, now: i64) -> Vec<String> {
@@ -153,6 +163,10 @@ mod tests {
             is_accepted,
             path,
             uri,
+            constraint: &Constraint {
+                dpop: Demand::Refuse,
+                mutual_tls: Demand::Refuse,
+            },
         };
         let checks = of_api_key(&token, &ring, resource, UnixTime::new(now));
         let shown = checks.iter().filter_map(|check| match check.decision {

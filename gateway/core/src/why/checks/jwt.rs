@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::binding::of_binding;
 use super::check::Check;
 use crate::json::{self, Object};
 use crate::refusal::found::{Found, Listed};
@@ -12,6 +13,7 @@ use crate::token::bearer::BearerToken;
 use crate::token::claims::{self, Claims, texts};
 use crate::token::evidence::binding::Binding;
 use crate::token::evidence::check_times;
+use crate::token::evidence::possession::Constraint;
 use crate::token::issuer_profile::IssuerProfile;
 use crate::token::jose::{IGNORABLE, MEANING, base64url};
 use crate::token::jwt::Unverified;
@@ -23,7 +25,11 @@ use crate::why::token::{Accepted, AcceptedIssuer, text_of, word_of};
 const ANY_SKEW: Duration = Duration::from_secs(1 << 40);
 
 /// The checks of a token that is no API key.
-pub fn of_jwt(token: &BearerToken<'_>, accepted: &Accepted<'_>) -> Vec<Check> {
+pub fn of_jwt(
+    token: &BearerToken<'_>,
+    accepted: &Accepted<'_>,
+    constraint: &Constraint,
+) -> Vec<Check> {
     let mut parts = token.expose().split('.');
     let decoded = |part: Option<&str>| base64url(part.unwrap_or_default()).unwrap_or_default();
     let (header, payload) = (decoded(parts.next()), decoded(parts.next()));
@@ -39,6 +45,7 @@ pub fn of_jwt(token: &BearerToken<'_>, accepted: &Accepted<'_>) -> Vec<Check> {
         }),
         claims,
         accepted,
+        constraint,
     };
     jwt.checks()
 }
@@ -51,6 +58,8 @@ struct Jwt<'a> {
     /// The issuer that it names, if the resource accepts it.
     issuer: Option<&'a AcceptedIssuer<'a>>,
     accepted: &'a Accepted<'a>,
+    /// What the resource demands of the sender.
+    constraint: &'a Constraint,
 }
 
 type Outcome = Option<Result<(), Reason>>;
@@ -367,13 +376,6 @@ impl Jwt<'_> {
     }
 
     fn binding(&self) -> Check {
-        let outcome = self.outcome(&[], |_| {
-            let bound = Binding::of(&self.claims).map(|bound| bound.is_some());
-            Some(match bound {
-                Ok(false) => Ok(()),
-                _ => Err(Reason::SenderConstrained),
-            })
-        });
         let methods = self
             .claims
             .get("cnf")
@@ -385,12 +387,9 @@ impl Jwt<'_> {
                 format!("cnf with {}", Listed(methods.iter().map(|(name, _)| name)))
             }
         };
-        Check::new(
-            "binding",
-            "no cnf: a token that any sender may present",
-            found,
-            outcome,
-        )
+        let read = self.read.as_ref().ok();
+        let read = read.map(|_| Binding::of(&self.claims));
+        of_binding(self.constraint, found, read)
     }
 }
 

@@ -6,8 +6,15 @@ use test_support::{OTHER_RSA, P256, RSA, base64url, jwk_set, with_members};
 
 use super::super::check::Decision;
 use super::*;
+use crate::token::evidence::possession::Demand;
 use crate::token::key_set::KeySet;
 use crate::why::token::TokensOf;
+
+/// A resource that accepts tokens of any sender alone.
+const BEARER: Constraint = Constraint {
+    dpop: Demand::Refuse,
+    mutual_tls: Demand::Refuse,
+};
 
 const ISSUER: &str = "https://issuer.example/";
 
@@ -44,7 +51,7 @@ fn explained(token: &str, has_keys: bool) -> (Vec<String>, Option<Reason>) {
         now,
     };
     let bearer = BearerToken::parse(token, 16 * 1024).unwrap();
-    let checks = of_jwt(&bearer, &accepted);
+    let checks = of_jwt(&bearer, &accepted, &BEARER);
     let shown = format!("{checks:?}");
     let signature = token.rsplit('.').next().unwrap_or_default();
     assert!(
