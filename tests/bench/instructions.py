@@ -5,12 +5,13 @@
 
 Unlike time, instructions hardly vary from run to run on a shared machine. Only user space is counted. Each figure is of
 2,000 requests on one kept TLS connection, after 400 to warm up. Two rows are of a gateway with the built-in
-authorization server: with the token of the other rows, and with a token of its own. The last two are of a gateway with API
-keys: with the token, and with a key. A binary without these has no figure there.
+authorization server: with the token of the other rows, and with a token of its own. Two are of a gateway with API keys: with the
+token, and with a key. The last one is of an issuer that is asked about its tokens. A binary without these has no figure there.
 """
 
 import argparse
 import http.client
+import http.server
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import threading
 import time
 import urllib.parse
 from pathlib import Path
@@ -35,6 +37,7 @@ GROUPS = {
         "JSON answer, API keys accepted": ("/mcp", "issuer"),
         "JSON answer, API key": ("/mcp", "key"),
     },
+    "opaque": {"JSON answer, opaque token as long as a JWT": ("/mcp", "opaque")},
 }
 # The client of the authorization server.
 CLIENT = {"client_id": "bench", "client_secret": "a-secret-of-the-benchmark-alone-0001", "scope": "mcp:tools mcp:read"}
@@ -86,16 +89,24 @@ def count_rows(servers, binary, offset, group, rows):
         key = with_api_keys(binary, config)
         if not key:
             return []
+    issuer = None
+    if group == "opaque":
+        issuer = introspected(binary, config)
+        if not issuer:
+            return []
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
     log = open(logs / f"{offset}.log", "wb")
     process = subprocess.Popen([*command, str(binary), "run", "--config", str(config)], stdout=log, stderr=log)
     try:
         connection = connect(servers, port)
         tokens = {"issuer": servers.token(), "own": own_token(connection) if group == "oauth" else None, "key": key}
+        tokens["opaque"] = "o" * len(tokens["issuer"])
         return [(name, per_request(servers, connection, process.pid, path, tokens[whose], out)) for name, (path, whose) in rows.items()]
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
+        if issuer:
+            issuer.shutdown()
 
 
 def with_authorization_server(config, hashed):
@@ -134,6 +145,38 @@ def with_api_keys(binary, config):
     text = config.read_text().replace("issuers: [bench]", "issuers: [bench]\n    api_keys: { header: X-API-Key }", 1)
     config.write_text(f"{text}api_keys: {{ files: {json.dumps(str(file))} }}\n")
     return made.stdout.strip()
+
+
+class Issuer(http.server.BaseHTTPRequestHandler):
+    """Calls every token active."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        claims = {"active": True, "aud": "https://mcp.bench.test/mcp", "sub": "bench", "scope": CLIENT["scope"]}
+        body = json.dumps(claims).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def introspected(binary, config):
+    """The issuer that is asked, or nothing where the binary asks none."""
+    issuer = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
+    base = f"http://127.0.0.1:{issuer.server_port}"
+    section = {"endpoint": f"{base}/introspect", "client_auth": "none", "cache": "5m"}
+    asked = {"issuer": base, "introspection": section}
+    text = config.read_text().replace("issuers:\n", f"issuers:\n  opaque: {json.dumps(asked)}\n", 1)
+    config.write_text(text.replace("issuers: [bench]", "issuers: [opaque]", 1))
+    if subprocess.run([binary, "check", config], capture_output=True).returncode:
+        issuer.server_close()
+        return None
+    threading.Thread(target=issuer.serve_forever, daemon=True).start()
+    return issuer
 
 
 def own_token(connection):

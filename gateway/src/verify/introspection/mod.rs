@@ -1,6 +1,6 @@
 //! The verifier of tokens that only their issuer can read: it asks the issuer (RFC 7662).
 //!
-//! An [`Introspector`](introspector::Introspector) is one issuer as one resource trusts it. The issuer's [`endpoint`] is shared by all resources; it limits how often
+//! An [`Introspector`] is one issuer as one resource trusts it. The issuer's [`endpoint`] is shared by all resources; it limits how often
 //! it is asked, and does not ask for a while after failures. About one token at most one question is under way ([`flights`]). A yes is a
 //! verdict for a while, a no is remembered for a shorter time ([`no_list`]), and a failure is neither. [`recheck`] asks again about the
 //! token of an open stream.
