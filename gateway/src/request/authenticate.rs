@@ -18,15 +18,15 @@ use super::{
 use crate::{
     clock,
     snapshot::ProtectedResource,
-    verify::{Freshness, Verdict, introspection::Recheck, question::Question},
+    verify::{Verdict, introspection::Recheck, question::Question},
 };
 
-/// The verdict on the token of the caller.
+/// The verdict on the token of the caller; and the questions about it while its answer is under way, where its issuer is asked.
 pub(crate) async fn authenticate(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,
     query: Option<&str>,
-) -> Result<Verdict, Stop> {
+) -> Result<(Verdict, Option<Box<Recheck>>), Stop> {
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
     let limit = exchange.snapshot.limits.token_bytes;
@@ -41,28 +41,8 @@ pub(crate) async fn authenticate(
         return Err(Reason::TokenRevoked.into());
     }
     possession::check(exchange, resource, &presented, &question, &verdict)?;
-    Ok(verdict)
-}
-
-/// The questions about the caller's token while its answer is under way, where its issuer is asked.
-pub(crate) fn recheck(
-    exchange: &Exchange<'_>,
-    resource: &ProtectedResource,
-    verdict: &Verdict,
-    query: Option<&str>,
-) -> Result<Option<Box<Recheck>>, Reason> {
-    let Freshness::Asked { .. } = verdict.freshness else {
-        return Ok(None);
-    };
-    let headers = &exchange.session.req_header().headers;
-    let limit = exchange.snapshot.limits.token_bytes;
-    let token = credential(headers, query, &resource.accepts(), limit)?.token;
-    let accounts = exchange.gateway.subject_accounts();
-    let question = Question::new(token, (clock::now(), Instant::now()), accounts);
-    Ok(resource
-        .verifiers
-        .recheck(&question, verdict.freshness, false)
-        .map(Box::new))
+    let recheck = (resource.verifiers).recheck(&question, verdict.freshness, false);
+    Ok((verdict, recheck.map(Box::new)))
 }
 
 /// The verdict on the token, given now or found in the cache.

@@ -86,7 +86,8 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
     // 3 authenticate
     let query = admitted.query.as_deref();
-    let verdict = authenticate::authenticate(exchange, &resource, query).await?;
+    let authenticated = authenticate::authenticate(exchange, &resource, query).await?;
+    let (verdict, mut recheck) = authenticated;
     exchange.record.set_principal(&verdict.evidence.principal);
     exchange.account = Some(verdict.account.clone());
     exchange.token_ends = verdict.expires_at();
@@ -107,7 +108,6 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         Box::pin(counted).await?;
     }
     exchange.edit = list_filter::edit(exchange, &resource, &verdict, &message, &admitted);
-    let mut recheck = authenticate::recheck(exchange, &resource, &verdict, query)?;
     let standing = message.listens.then(|| {
         let standing = Standing::of(exchange, &resource, &verdict, &message, &admitted);
         Box::new(standing.with_recheck(recheck.take()))
