@@ -22,7 +22,7 @@ use mcp_gateway_core::{
         path::other_spelling,
         resource_metadata::{ResourceMetadata, WELL_KNOWN, well_known_path},
     },
-    token::dpop::PROOF_ALGORITHMS,
+    token::{dpop::PROOF_ALGORITHMS, evidence::possession::Way},
 };
 use tower::ServiceExt;
 
@@ -122,19 +122,20 @@ fn document(config: &Config, resource: &Resource, uri: &str) -> Bytes {
     let scopes = resource
         .scope_prefixes
         .all_with_prefix(&resource.scopes_supported);
+    let constraint = resource.sender_constraint.constraint();
     ResourceMetadata {
         resource: uri,
         authorization_servers: servers,
         scopes_supported: scopes.iter().collect(),
         resource_name: resource.name.as_deref(),
         resource_documentation: resource.documentation.as_deref(),
-        dpop_algorithms: match resource.sender_constraint.dpop {
-            Demand::Refuse => &[],
-            Demand::Allow | Demand::Require => &PROOF_ALGORITHMS,
+        dpop_algorithms: match constraint.accepts(Way::Dpop) {
+            true => &PROOF_ALGORITHMS,
+            false => &[],
         },
-        requires_dpop: resource.sender_constraint.dpop == Demand::Require,
+        requires_dpop: constraint.dpop == Demand::Require,
         accepts_certificate_bound: config.takes_client_certificates()
-            && resource.sender_constraint.mutual_tls != Demand::Refuse,
+            && constraint.accepts(Way::MutualTls),
     }
     .to_json()
     .into()

@@ -18,7 +18,9 @@ use mcp_gateway_core::{
         reason::Reason,
     },
     token::{
-        api_key::presented::Accepts, dpop::PROOF_ALGORITHMS, evidence::possession::Constraint,
+        api_key::presented::Accepts,
+        dpop::PROOF_ALGORITHMS,
+        evidence::possession::{Constraint, Way},
     },
 };
 
@@ -177,7 +179,7 @@ impl ProtectedResource {
     pub(crate) fn accepts(&self) -> Accepts<'_> {
         Accepts {
             key_header: self.verifiers.api_keys().header(),
-            dpop: self.constraint.accepts_dpop(),
+            dpop: self.constraint.accepts(Way::Dpop),
         }
     }
 
@@ -235,12 +237,37 @@ pub(crate) fn challenger(config: &Config, resource: &Resource, spelling: &str) -
         || config.public_url.join(&path),
         |base| format!("{base}{path}"),
     );
-    let schemes = match resource.sender_constraint.dpop {
-        Demand::Refuse => Schemes::Bearer,
-        Demand::Allow => Schemes::Both,
-        Demand::Require => Schemes::Dpop,
-    };
+    let schemes = schemes(&resource.sender_constraint.constraint());
     let scopes = resource.policy.hinted_scopes();
     Challenger::new(&url, &scopes, resource.scope_prefixes.clone())
         .with_schemes(schemes, &PROOF_ALGORITHMS)
+}
+
+/// The schemes with which tokens are accepted.
+fn schemes(constraint: &Constraint) -> Schemes {
+    match (constraint.accepts(Way::Dpop), constraint.dpop) {
+        (false, _) => Schemes::Bearer,
+        (true, Demand::Require) => Schemes::Dpop,
+        (true, Demand::Allow | Demand::Refuse) => Schemes::Both,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_names_the_schemes_with_which_tokens_are_accepted() {
+        use Demand::{Allow, Refuse, Require};
+        for (dpop, mutual_tls, expected) in [
+            (Allow, Allow, Schemes::Both),
+            (Allow, Refuse, Schemes::Both),
+            (Refuse, Allow, Schemes::Bearer),
+            (Require, Allow, Schemes::Dpop),
+            (Allow, Require, Schemes::Bearer),
+        ] {
+            let found = schemes(&Constraint { dpop, mutual_tls });
+            assert_eq!(found, expected, "{dpop:?} {mutual_tls:?}");
+        }
+    }
 }

@@ -249,10 +249,10 @@ causes! {
         "Shorten the lifetime at the provider, or raise `issuers.*.max_lifetime`."
     }
     SenderConstrained {
-        "The token is bound to its sender in a way that the gateway cannot verify (`cnf`), or that the resource refuses."
-        "The provider binds tokens for this client or API."
+        "The token is bound to its sender in a way that the gateway cannot verify (`cnf`), or that the resource does not accept: it refuses that way, or requires the other one."
+        "The provider binds tokens for this client or API. A token that is bound to a certificate where `dpop` is require, or one that is bound to a key where `mutual_tls` is."
         "The members of `cnf`."
-        "Set `resources[].sender_constraint.dpop`, or switch bound tokens off for this client or API at the provider."
+        "Set `resources[].sender_constraint.dpop` and `resources[].sender_constraint.mutual_tls`, or switch bound tokens off for this client or API at the provider."
     }
     UnusableSubject {
         "The subject, or another identity of the caller, is too long to be sent to the MCP server in a header."

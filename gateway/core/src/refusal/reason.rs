@@ -110,7 +110,7 @@ reasons! {
     /// The token's lifetime is longer than the issuer's `max_lifetime`.
     LifetimeTooLong => token("lifetime_too_long", "The token's lifetime is too long."),
     /// The token is bound to a sender (`cnf`) in a way that the gateway cannot verify, or that the resource refuses.
-    SenderConstrained => token("sender_constrained", "Sender-constrained tokens are not supported here."),
+    SenderConstrained => token("sender_constrained", "The way in which the token is bound to its sender is not accepted here."),
     /// The token is bound to a key (`cnf.jkt`) and came without a proof, as a Bearer token (RFC 9449 §7.2).
     BoundTokenAsBearer => token("bound_token_as_bearer", "The token is bound to a key. Send it with the DPoP scheme and a proof."),
     /// The token is bound to nothing, and its scheme or the resource requires that it is.

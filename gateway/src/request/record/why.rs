@@ -12,7 +12,10 @@ use mcp_gateway_core::{
         reason::Reason,
     },
     seal::{SealedForm, Sealer},
-    token::api_key::{presented::credential, text::is_api_key},
+    token::{
+        api_key::{presented::credential, text::is_api_key},
+        evidence::possession::Way,
+    },
     why::{
         api_key::{self, Asked},
         credentials, message, request,
@@ -66,7 +69,7 @@ pub(crate) fn found(
 /// The schemes that the resource accepts.
 fn schemes(exchange: &Exchange<'_>) -> &'static str {
     let mut resource = exchange.resource.iter();
-    match resource.any(|resource| resource.constraint.accepts_dpop()) {
+    match resource.any(|resource| resource.constraint.accepts(Way::Dpop)) {
         true => "Bearer, DPoP",
         false => "Bearer",
     }

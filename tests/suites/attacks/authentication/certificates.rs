@@ -226,7 +226,7 @@ async fn attack_302_where_bound_tokens_are_required_no_other_is_accepted() {
         (
             "bound to a key",
             with(json!({ "jkt": own })),
-            "unbound_token",
+            "sender_constrained",
         ),
         (
             "to both",

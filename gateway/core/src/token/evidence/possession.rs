@@ -16,6 +16,15 @@ pub enum Demand {
     Require,
 }
 
+/// A way in which a token is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To a key of the client (RFC 9449).
+    Dpop,
+    /// To a certificate of the client (RFC 8705).
+    MutualTls,
+}
+
 /// What a resource demands of its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Constraint {
@@ -52,9 +61,13 @@ impl Possession {
 }
 
 impl Constraint {
-    /// Whether tokens with the scheme DPoP are accepted.
-    pub fn accepts_dpop(&self) -> bool {
-        self.dpop != Demand::Refuse
+    /// Whether a token that is bound in this way can be accepted: a token is bound in one way, so what requires the other refuses it.
+    pub fn accepts(&self, way: Way) -> bool {
+        let (own, other) = match way {
+            Way::Dpop => (self.dpop, self.mutual_tls),
+            Way::MutualTls => (self.mutual_tls, self.dpop),
+        };
+        own != Demand::Refuse && other != Demand::Require
     }
 
     fn requires_binding(&self) -> bool {
@@ -71,17 +84,13 @@ impl Constraint {
         scheme: TokenScheme,
     ) -> Result<Possession, Reason> {
         match (binding, scheme) {
-            (Some(Binding::Certificate(_)), _) if self.mutual_tls == Demand::Refuse => {
+            (Some(Binding::Certificate(_)), _) if !self.accepts(Way::MutualTls) => {
                 Err(Reason::SenderConstrained)
             }
             (Some(Binding::Certificate(_)), TokenScheme::Dpop) => Err(Reason::UnboundToken),
-            (Some(Binding::Certificate(_)), _) if self.dpop == Demand::Require => {
-                Err(Reason::UnboundToken)
-            }
             (Some(Binding::Certificate(own)), _) => Ok(Possession::Certificate(*own)),
-            (Some(Binding::Key(_)), _) if !self.accepts_dpop() => Err(Reason::SenderConstrained),
-            (Some(Binding::Key(_)), _) if self.mutual_tls == Demand::Require => {
-                Err(Reason::UnboundToken)
+            (Some(Binding::Key(_)), _) if !self.accepts(Way::Dpop) => {
+                Err(Reason::SenderConstrained)
             }
             (Some(Binding::Key(_)), TokenScheme::Bearer) => Err(Reason::BoundTokenAsBearer),
             (Some(Binding::Key(key)), TokenScheme::Dpop) => Ok(Possession::Key(*key)),
@@ -130,9 +139,9 @@ mod tests {
             (Refuse, Allow, certificate, Bearer, proven),
             (Allow, Require, certificate, Bearer, proven),
             (Allow, Refuse, certificate, Bearer, Err(SenderConstrained)),
-            (Require, Allow, certificate, Bearer, Err(UnboundToken)),
+            (Require, Allow, certificate, Bearer, Err(SenderConstrained)),
             (Allow, Allow, certificate, Dpop, Err(UnboundToken)),
-            (Allow, Require, key, Dpop, Err(UnboundToken)),
+            (Allow, Require, key, Dpop, Err(SenderConstrained)),
             (Refuse, Require, key, Dpop, Err(SenderConstrained)),
             (Allow, Refuse, key, Dpop, Ok(Possession::Key([7; 32]))),
             (Allow, Require, None, Bearer, Err(UnboundToken)),
@@ -144,6 +153,25 @@ mod tests {
                 found, expected,
                 "{dpop:?} {mutual_tls:?} {binding:?} {scheme:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_way_is_accepted_unless_it_is_refused_or_the_other_is_required() {
+        use Demand::{Allow, Refuse, Require};
+        for (dpop, mutual_tls, by_key, by_certificate) in [
+            (Refuse, Refuse, false, false),
+            (Allow, Allow, true, true),
+            (Allow, Refuse, true, false),
+            (Refuse, Allow, false, true),
+            (Require, Allow, true, false),
+            (Require, Refuse, true, false),
+            (Allow, Require, false, true),
+            (Refuse, Require, false, true),
+        ] {
+            let constraint = Constraint { dpop, mutual_tls };
+            let found = [Way::Dpop, Way::MutualTls].map(|way| constraint.accepts(way));
+            assert_eq!(found, [by_key, by_certificate], "{constraint:?}");
         }
     }
 

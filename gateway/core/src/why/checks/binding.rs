@@ -62,6 +62,8 @@ mod tests {
             (Refuse, Allow, certificate, Ok(())),
             (Require, Refuse, None, unbound),
             (Require, Refuse, key, Ok(())),
+            (Require, Allow, certificate, bound),
+            (Allow, Require, key, bound),
             (Refuse, Require, None, unbound),
             (Refuse, Require, certificate, Ok(())),
         ] {
