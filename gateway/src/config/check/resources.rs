@@ -13,6 +13,7 @@ use mcp_gateway_core::{
         version::LEGACY,
     },
     similar,
+    token::evidence::possession::Way,
 };
 use mcp_gateway_oauth::discovery::Endpoint;
 
@@ -167,6 +168,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let event_ids = EVENT_IDS.read(section);
     let query = QUERY.read(section);
     let sender_constraint = sender_constraint(section.section("sender_constraint"), around);
+    refuse_keys_of_nobody(section, api_keys.is_some(), &sender_constraint);
     let response_head = OWN_RESPONSE_HEAD
         .read(section)
         .unwrap_or(around.response_head);
@@ -406,15 +408,27 @@ fn sender_constraint(section: Section<'_>, around: &Surroundings<'_>) -> SenderC
             "Set `client_certificates: request` at a listener with TLS, or `client_certificate_header`",
         );
     }
-    if read.dpop == Demand::Refuse && read.dpop_nonces {
+    if read.dpop_nonces && !read.constraint().accepts(Way::Dpop) {
         section.report_at(
             "dpop_nonces",
-            "has no effect with `dpop: refuse`",
+            "has no effect where DPoP is refused, or `mutual_tls` is required",
             "Remove it, or set `dpop` to allow or require",
         );
     }
     section.finish();
     read
+}
+
+/// A key is bound to nothing: where bound tokens are required, every key would be refused.
+fn refuse_keys_of_nobody(section: &Section<'_>, has_keys: bool, demanded: &SenderConstraint) {
+    let requires = [demanded.dpop, demanded.mutual_tls].contains(&Demand::Require);
+    if has_keys && requires {
+        section.report_at(
+            "api_keys",
+            "has no effect where `sender_constraint` requires bound tokens: a key is bound to nothing",
+            "Remove it, or set `dpop` and `mutual_tls` of `sender_constraint` to allow or refuse",
+        );
+    }
 }
 
 fn identity_headers(section: &Section<'_>) -> IdentityHeaders {

@@ -353,7 +353,7 @@ fn bound_tokens_are_accepted_by_default_beside_others() {
     let finding = only_finding(&with("{ dpop: refuse, dpop_nonces: true }"));
     assert_eq!(
         finding,
-        "resources[1].sender_constraint.dpop_nonces:24:40 has no effect with `dpop: refuse`"
+        "resources[1].sender_constraint.dpop_nonces:24:40 has no effect where DPoP is refused, or `mutual_tls` is required"
     );
     let finding = only_finding(&with("{ dpop: never }"));
     assert!(

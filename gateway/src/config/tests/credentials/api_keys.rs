@@ -208,3 +208,18 @@ fn a_header_of_the_operators_own_may_have_the_same_name() {
     let text = text(&[("upstream: http://127.0.0.1:9000/mcp", upstream)]);
     read(&files(), &text).unwrap();
 }
+
+#[test]
+fn keys_are_not_accepted_where_bound_tokens_are_required() {
+    let of = |constraint: &str| {
+        let with = format!("    sender_constraint: {{ {constraint} }}\n    policy:\n");
+        findings(&files(), &text(&[("    policy:\n", &with)]))
+    };
+    assert_eq!(of("dpop: allow"), [""; 0]);
+    assert_eq!(
+        of("dpop: require"),
+        [
+            "resources[0].api_keys: has no effect where `sender_constraint` requires bound tokens: a key is bound to nothing"
+        ]
+    );
+}
