@@ -13,7 +13,7 @@ use crate::time::UnixTime;
 /// The part of the window that one owner may use.
 const SHARE: usize = 10;
 
-/// The most old proofs that one new proof removes: so removing never takes long, and never falls behind.
+/// The most old proofs that one new proof removes while there is room: so removing seldom takes long.
 const MOST_REMOVED: usize = 8;
 
 /// Who presented a proof: a digest of its principal.
@@ -44,6 +44,9 @@ impl ProofWindow {
         now: UnixTime,
     ) -> Result<(), Reason> {
         self.forget(now);
+        if self.room(owner, most).is_err() {
+            self.forget_all(now);
+        }
         let end = proof.issued_at.plus(PROOF_AGE).secs();
         if self.forgotten.is_some_and(|forgotten| end <= forgotten) {
             return Err(Reason::DpopProofTime);
@@ -51,12 +54,7 @@ impl ProofWindow {
         if self.used.contains(&proof.id) {
             return Err(Reason::DpopProofReplayed);
         }
-        if self.shares.get(&owner).copied().unwrap_or_default() >= share(most) {
-            return Err(Reason::TooManyDpopProofs);
-        }
-        if self.used.len() >= most {
-            return Err(Reason::DpopProofsExhausted);
-        }
+        self.room(owner, most)?;
         self.used.insert(proof.id);
         *self.shares.entry(owner).or_default() += 1;
         self.by_end.entry(end).or_default().push((proof.id, owner));
@@ -71,6 +69,32 @@ impl ProofWindow {
     /// Whether no proof is remembered.
     pub fn is_empty(&self) -> bool {
         self.used.is_empty()
+    }
+
+    /// Whether one more proof of this owner has room.
+    fn room(&self, owner: Owner, most: usize) -> Result<(), Reason> {
+        if self.shares.get(&owner).copied().unwrap_or_default() >= share(most) {
+            return Err(Reason::TooManyDpopProofs);
+        }
+        if self.used.len() >= most {
+            return Err(Reason::DpopProofsExhausted);
+        }
+        Ok(())
+    }
+
+    /// Removes all proofs that are not accepted any more: none of them is a reason to refuse. Each is removed once, so that this costs
+    /// as much as entering them.
+    fn forget_all(&mut self, now: UnixTime) {
+        while let Some(first) = self.by_end.first_entry() {
+            if *first.key() >= now.secs() {
+                return;
+            }
+            let (end, proofs) = first.remove_entry();
+            self.forgotten = self.forgotten.max(Some(end));
+            for (id, owner) in proofs {
+                self.remove(&id, owner);
+            }
+        }
     }
 
     /// Removes some proofs that are not accepted any more.
@@ -204,6 +228,27 @@ mod tests {
         assert_eq!(window.len(), MOST);
         assert_eq!(window.shares.values().sum::<usize>(), MOST);
         assert_eq!(window.by_end.len(), 1);
+    }
+
+    #[test]
+    fn no_proof_that_is_too_old_is_a_reason_to_refuse() {
+        const LARGE: usize = 1000;
+        let mut window = ProofWindow::default();
+        let of = |number: usize, issued_at| Proof {
+            key: [0; 32],
+            id: (number as u128).to_be_bytes(),
+            issued_at: UnixTime::new(issued_at),
+        };
+        for number in 0..LARGE {
+            let owner = (number / share(LARGE)) as Owner;
+            let entered = window.enter(&of(number, NOW), owner, LARGE, UnixTime::new(NOW));
+            assert_eq!(entered, Ok(()), "{number}");
+        }
+        let later = NOW + 301;
+        // The proofs of this owner are the first that were entered, and the last that would be removed one by one.
+        let entered = window.enter(&of(LARGE, later), 0, LARGE, UnixTime::new(later));
+        assert_eq!(entered, Ok(()));
+        assert_eq!((window.len(), window.shares.len()), (1, 1));
     }
 
     #[test]
