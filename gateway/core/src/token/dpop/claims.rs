@@ -6,7 +6,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::expected::{Expected, PROOF_AGE};
 use super::fault::ProofFault;
-use super::target::Target;
+use super::target::{Target, shown};
 use crate::json::{self, Object};
 use crate::time::UnixTime;
 use crate::token::claims::date;
@@ -58,7 +58,7 @@ impl Claims {
             return Err(ProofFault::Method(self.method.clone()));
         }
         if !Target::parse(&self.uri).is_some_and(|target| target.is(expected.uri)) {
-            return Err(ProofFault::Uri(self.uri.clone()));
+            return Err(ProofFault::Uri(shown(&self.uri)));
         }
         self.check_times(expected.now)?;
         if let Some(digest) = expected.token {

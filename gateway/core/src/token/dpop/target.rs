@@ -38,6 +38,20 @@ impl<'a> Target<'a> {
     }
 }
 
+/// What may be shown of a URI that a client sent: no query and no fragment, which may have secrets, and no user information.
+pub(super) fn shown(uri: &str) -> String {
+    let uri = uri.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return after_user(uri).to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("{scheme}://{}{path}", after_user(authority))
+}
+
+fn after_user(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(_, after)| after)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +99,24 @@ mod tests {
         assert_eq!(Target::parse(&long), None);
         let root = Target::parse("https://mcp.example.com").unwrap();
         assert!(root.is("https://mcp.example.com/"));
+    }
+    #[test]
+    fn what_is_shown_has_no_query_fragment_or_user() {
+        for (uri, expected) in [
+            ("https://a.example/mcp", "https://a.example/mcp"),
+            (
+                "https://a.example/mcp?token=s3cret",
+                "https://a.example/mcp",
+            ),
+            ("https://a.example/mcp#s3cret", "https://a.example/mcp"),
+            ("https://a.example?s3cret#x", "https://a.example"),
+            ("https://u:s3cret@a.example/mcp", "https://a.example/mcp"),
+            ("https://u:s3@cret@a.example/@b/c", "https://a.example/@b/c"),
+            ("u:s3cret@a.example/mcp", "a.example/mcp"),
+            ("?s3cret", ""),
+            ("", ""),
+        ] {
+            assert_eq!(shown(uri), expected, "{uri}");
+        }
     }
 }
