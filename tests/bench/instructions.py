@@ -6,7 +6,8 @@
 Unlike time, instructions hardly vary from run to run on a shared machine. Only user space is counted. Each figure is of
 2,000 requests on one kept TLS connection, after 400 to warm up. Two rows are of a gateway with the built-in
 authorization server: with the token of the other rows, and with a token of its own. Two are of a gateway with API keys: with the
-token, and with a key. The last one is of an issuer that is asked about its tokens. A binary without these has no figure there.
+token, and with a key. One is of an issuer that is asked about its tokens, the last one of a
+decision point whose answer is known. A binary without these has no figure there.
 """
 
 import argparse
@@ -38,6 +39,7 @@ GROUPS = {
         "JSON answer, API key": ("/mcp", "key"),
     },
     "opaque": {"JSON answer, opaque token as long as a JWT": ("/mcp", "opaque")},
+    "decision": {"JSON answer, decision point": ("/mcp", "issuer")},
 }
 # The client of the authorization server.
 CLIENT = {"client_id": "bench", "client_secret": "a-secret-of-the-benchmark-alone-0001", "scope": "mcp:tools mcp:read"}
@@ -89,10 +91,10 @@ def count_rows(servers, binary, offset, group, rows):
         key = with_api_keys(binary, config)
         if not key:
             return []
-    issuer = None
-    if group == "opaque":
-        issuer = introspected(binary, config)
-        if not issuer:
+    asked = None
+    if group in ("opaque", "decision"):
+        asked = with_somebody_asked(binary, config, group)
+        if not asked:
             return []
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
     log = open(logs / f"{offset}.log", "wb")
@@ -105,8 +107,8 @@ def count_rows(servers, binary, offset, group, rows):
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        if issuer:
-            issuer.shutdown()
+        if asked:
+            asked.shutdown()
 
 
 def with_authorization_server(config, hashed):
@@ -147,13 +149,13 @@ def with_api_keys(binary, config):
     return made.stdout.strip()
 
 
-class Issuer(http.server.BaseHTTPRequestHandler):
-    """Calls every token active."""
+class Asked(http.server.BaseHTTPRequestHandler):
+    """Calls every token active, and says yes to every call."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         claims = {"active": True, "aud": "https://mcp.bench.test/mcp", "sub": "bench", "scope": CLIENT["scope"]}
-        body = json.dumps(claims).encode()
+        body = json.dumps({"decision": True} if "evaluation" in self.path else claims).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -164,19 +166,24 @@ class Issuer(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def introspected(binary, config):
-    """The issuer that is asked, or nothing where the binary asks none."""
-    issuer = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
-    base = f"http://127.0.0.1:{issuer.server_port}"
-    section = {"endpoint": f"{base}/introspect", "client_auth": "none", "cache": "5m"}
-    asked = {"issuer": base, "introspection": section}
-    text = config.read_text().replace("issuers:\n", f"issuers:\n  opaque: {json.dumps(asked)}\n", 1)
-    config.write_text(text.replace("issuers: [bench]", "issuers: [opaque]", 1))
+def with_somebody_asked(binary, config, group):
+    """An issuer that is asked about its tokens, or a decision point; nothing where the binary asks none."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    base = f"http://127.0.0.1:{server.server_port}"
+    text = config.read_text()
+    if group == "opaque":
+        section = {"endpoint": f"{base}/introspect", "client_auth": "none", "cache": "5m"}
+        issuer = {"issuer": base, "introspection": section}
+        text = text.replace("issuers:\n", f"issuers:\n  opaque: {json.dumps(issuer)}\n", 1).replace("issuers: [bench]", "issuers: [opaque]", 1)
+    else:
+        text = text.replace("issuers: [bench]", "issuers: [bench]\n    decision_point: bench", 1)
+        text += f"decision_points: {{ bench: {json.dumps({'url': base, 'cache': '5m'})} }}\n"
+    config.write_text(text)
     if subprocess.run([binary, "check", config], capture_output=True).returncode:
-        issuer.server_close()
+        server.server_close()
         return None
-    threading.Thread(target=issuer.serve_forever, daemon=True).start()
-    return issuer
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
 
 
 def own_token(connection):
