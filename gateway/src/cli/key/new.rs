@@ -93,8 +93,10 @@ impl NewKey {
     ) -> io::Result<u8> {
         match self.make(now) {
             Ok(key) => {
-                writeln!(out, "{key}")?;
-                out.flush()?;
+                let printed = writeln!(out, "{key}").and_then(|()| out.flush());
+                if let Err(error) = printed {
+                    return self.take_back(&error, errors);
+                }
                 writeln!(
                     errors,
                     "This is the only time that the key is shown. {} has its digest as {}.",
@@ -109,6 +111,22 @@ impl NewKey {
                 Ok(if is_option { WRONG } else { CANNOT_RUN })
             }
         }
+    }
+
+    /// Removes the key that could not be printed: nobody has it.
+    fn take_back(&self, error: &io::Error, errors: &mut dyn Write) -> io::Result<u8> {
+        let (file, name) = (self.file.file.display(), &self.name);
+        match edit::remove(&self.file.file, name) {
+            Ok(()) => writeln!(
+                errors,
+                "mcp-gateway: the key cannot be printed: {error}. It was removed from {file} again"
+            ),
+            Err(left) => writeln!(
+                errors,
+                "mcp-gateway: the key cannot be printed: {error}. Remove {name} from {file}: {left}"
+            ),
+        }?;
+        Ok(CANNOT_RUN)
     }
 
     fn make(&self, now: UnixTime) -> Result<String, NewKeyError> {

@@ -70,6 +70,36 @@ fn a_key_is_printed_once_and_only_its_digest_is_kept() {
     assert_eq!((code, line), (OK, expected));
 }
 
+/// Standard output whose reader is gone.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_printed_is_removed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.jsonl");
+    let path = file.display().to_string();
+    let words = ["key"].into_iter().chain(NEW).chain(["--file", &path]);
+    let action = Line::try_parse_from(words).unwrap().action;
+    let mut errors = Vec::new();
+    let code = action.execute(NOW, &mut Closed, &mut errors).unwrap();
+    let errors = String::from_utf8(errors).unwrap();
+    assert_eq!(code, CANNOT_RUN);
+    assert!(errors.contains("cannot be printed: "), "{errors}");
+    assert!(errors.contains("It was removed from "), "{errors}");
+    let kept = fs::read_to_string(&file).unwrap();
+    assert!(!kept.contains("build"), "{kept}");
+}
+
 #[test]
 fn people_get_a_table() {
     let folder = tempfile::tempdir().unwrap();

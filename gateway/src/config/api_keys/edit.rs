@@ -118,7 +118,7 @@ fn change(
 ) -> Result<(), EditError> {
     for _ in 0..MOST_ATTEMPTS {
         // The file itself is replaced, not a link that leads to it.
-        let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let place = path.canonicalize().unwrap_or_else(|_| new_place(path));
         let Some(locked) = Locked::open(&place, may_be_new)? else {
             continue;
         };
@@ -127,6 +127,18 @@ fn change(
         return written.map_err(|error| EditError::Unwritable { path: place, error });
     }
     Err(EditError::Busy(path.to_owned()))
+}
+
+/// Where a new file is made, with the folder written out: that of a bare name is the current one.
+fn new_place(path: &Path) -> PathBuf {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 /// A file that no other command changes.
@@ -178,8 +190,11 @@ impl<'p> Locked<'p> {
             let _ = fs::remove_file(&aside);
         }
         replaced?;
-        let folder = self.place.parent().unwrap_or_else(|| Path::new("/"));
-        File::open(folder)?.sync_all()
+        // The change is made. Some file systems cannot put a folder on the disk; then only a loss of power could undo it.
+        if let Some(Ok(folder)) = self.place.parent().map(File::open) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
     }
 
     fn write_aside(&self, aside: &Path, text: &str) -> io::Result<()> {
@@ -304,6 +319,16 @@ mod tests {
         assert!(names(&path).is_empty());
         let entries = fs::read_dir(folder.path()).unwrap();
         assert_eq!(entries.count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn the_folder_of_a_bare_name_is_the_current_one() {
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        for path in ["no-such-file", "./no-such-file"] {
+            assert_eq!(new_place(Path::new(path)), here.join("no-such-file"));
+        }
+        let nowhere = Path::new("/no/such/folder/keys.jsonl");
+        assert_eq!(new_place(nowhere), nowhere);
     }
 
     #[test]
