@@ -6,7 +6,12 @@ use mcp_gateway_core::{
     principal::Principal,
     refusal::reason::Reason,
     time::UnixTime,
-    token::{api_key::text::is_api_key, bearer::BearerToken, evidence::Evidence, jwt::Unverified},
+    token::{
+        api_key::text::is_api_key,
+        bearer::BearerToken,
+        evidence::Evidence,
+        jwt::{Unverified, form::TokenForm},
+    },
     why::{
         checks::{
             api_key::{AtResource, of_api_key},
@@ -114,6 +119,23 @@ pub(super) async fn judge<'a>(
         outcome: outcome.map(|Evidence { principal, .. }| principal),
         keys_error,
     })
+}
+
+/// The issuers, of all these resources, that would be asked about a token: by their names in the configuration, in order.
+pub(super) fn asked<'a>(
+    config: &'a Config,
+    resources: &[&'a Resource],
+    text: &str,
+) -> BTreeSet<&'a str> {
+    let token = BearerToken::parse(text, config.limits.token_bytes);
+    let is_opaque = token.is_some_and(|token| {
+        TokenForm::of(&token) == TokenForm::Opaque && !is_api_key(token.expose())
+    });
+    let named = resources.iter().filter(|_| is_opaque);
+    let named = named.flat_map(|resource| &resource.issuers);
+    let issuers = named.filter_map(|name| config.issuers.get(name));
+    let asked = issuers.filter(|issuer| issuer.introspection.is_some());
+    asked.map(|issuer| &*issuer.name).collect()
 }
 
 /// The verifiers of the resource. The keys of the built-in authorization server are those that the running gateway publishes.

@@ -1,8 +1,8 @@
 //! `explain-token`: every check that the gateway makes of a token, with what was expected, found and decided.
 //!
 //! The token comes from standard input, never from the command line, which is visible in the process list and in the shell history.
-//! Keys are fetched as the gateway fetches them, and the decision is the gateway's own: the same verifiers are asked. Neither the token
-//! nor its signature is printed.
+//! Keys are fetched as the gateway fetches them, and the decision is the gateway's own: the same verifiers are asked. A token that only its
+//! issuer can read is sent to that issuer, and to no other one. Neither the token nor its signature is printed.
 
 mod judged;
 mod output;
@@ -35,7 +35,8 @@ const REFUSED: u8 = 1;
 /// What is asked about a token.
 #[derive(Args, Debug, Default)]
 pub(super) struct Question {
-    /// Path or URI of the resource. Without it, every resource judges the token.
+    /// Path or URI of the resource. Without it, every resource judges the token. A token that only its issuer can read is sent to the
+    /// issuer of the resource (issuers.*.introspection); it is needed where several issuers would be asked.
     #[arg(long, value_name = "PATH")]
     resource: Option<String>,
     /// Print JSON, one object in each line for each resource.
@@ -68,6 +69,14 @@ pub(super) fn explain_token(
     let mut text = String::new();
     if let Err(error) = stdin.take(MAX_FILE_BYTES).read_to_string(&mut text) {
         return wrong(&format_args!("cannot read the token: {error}"), errors);
+    }
+    let asked = judged::asked(config, &resources, text.trim());
+    if asked.len() > 1 {
+        let names = asked.into_iter().collect::<Vec<_>>().join(", ");
+        let problem = format!(
+            "only its issuer can read this token, and several issuers would be asked about it ({names}): say which resource it is for, with --resource"
+        );
+        return wrong(&problem, errors);
     }
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

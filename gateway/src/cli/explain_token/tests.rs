@@ -224,3 +224,54 @@ fn a_resource_that_is_not_there_is_named() {
         "{printed}"
     );
 }
+
+#[test]
+fn a_token_is_sent_to_one_issuer_at_most() {
+    let asked = |name: &str| {
+        format!(
+            "{name}: {{ issuer: 'https://{name}.example', introspection: {{ client_auth: none, endpoint: 'https://{name}.example/i' }} }}"
+        )
+    };
+    let text = format!(
+        "\
+public_url: https://mcp.example.com
+listen: [{{ address: '127.0.0.1:8080' }}]
+issuers: {{ {}, {}, plain: {{ issuer: 'https://plain.example' }} }}
+resources:
+  - {{ path: /a, upstream: 'http://127.0.0.1:9/mcp', issuers: [one, plain], policy: {{ default: allow }} }}
+  - {{ path: /b, upstream: 'http://127.0.0.1:9/mcp', issuers: [two], policy: {{ default: allow }} }}
+",
+        asked("one"),
+        asked("two")
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let config = config::parse(&text, folder.path(), &Environment::default()).unwrap();
+    let all: Vec<&Resource> = config.resources.iter().collect();
+    let found = |resources: &[&Resource], token: &str| {
+        let asked = judged::asked(&config, resources, token);
+        asked.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found(&all, "opaque"), "one two");
+    assert_eq!(found(&all[..1], "opaque"), "one");
+    assert_eq!(found(&all, &key(7)), "");
+    assert_eq!(
+        found(&all, &forged(&json!({ "iss": "https://one.example" }))),
+        ""
+    );
+    let (mut out, mut errors) = (Vec::new(), Vec::new());
+    let question = Question::default();
+    let code = explain_token(
+        &config,
+        &question,
+        NOW,
+        &mut "opaque".as_bytes(),
+        &mut out,
+        &mut errors,
+    );
+    let errors = String::from_utf8(errors).unwrap();
+    assert_eq!((code.unwrap(), &*out), (WRONG, &b""[..]));
+    assert!(
+        errors.contains("(one, two): say which resource"),
+        "{errors}"
+    );
+}
