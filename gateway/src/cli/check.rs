@@ -258,6 +258,28 @@ issuer    corporate = https://login.example.com/
     }
 
     #[test]
+    fn the_summary_warns_of_a_header_that_has_the_keys_of_another_resource() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("keys.jsonl"), "").unwrap();
+        let text = "\
+public_url: https://mcp.example.com
+listen: [{ address: '127.0.0.1:8080' }]
+api_keys: { files: keys.jsonl }
+resources:
+  - { path: /a, upstream: 'http://127.0.0.1:9/mcp', api_keys: { header: X-API-Key }, policy: { default: allow } }
+  - { path: /b, upstream: { url: 'http://127.0.0.1:9/mcp', pass_headers: [X-Tenant, X-API-Key] }, api_keys: {}, policy: { default: allow } }
+";
+        let file = directory.path().join("g.yaml");
+        fs::write(&file, text).unwrap();
+        let mut out = Vec::new();
+        check(&file, None, &mut out).unwrap();
+        let printed = String::from_utf8(out).unwrap();
+        let expected = "warning   https://mcp.example.com/b passes x-api-key to its MCP server, and https://mcp.example.com/a takes API keys from it";
+        assert!(printed.contains(expected), "{printed}");
+        assert_eq!(printed.matches("warning").count(), 1, "{printed}");
+    }
+
+    #[test]
     fn the_summary_warns_of_a_store_on_another_machine_without_tls() {
         for (url, is_warned) in [
             ("rediss://store.example.com/1", false),

@@ -1,9 +1,10 @@
 //! Headers of requests to an upstream, beyond those that every upstream gets, with their values.
 
-use http::{HeaderMap, HeaderName, header::CONNECTION};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONNECTION};
 use mcp_gateway_core::{
     http::{forwarding, framing},
     refusal::reason::Reason,
+    token::api_key::text::is_api_key,
 };
 
 use super::error::SnapshotError;
@@ -42,7 +43,7 @@ impl UpstreamHeaders {
         may_remove.then(|| framing::removed_field_among(client, &self.passed))?
     }
 
-    /// Adds them to the headers of a request.
+    /// Adds them to the headers of a request. A value with an API key is left out: it is for the gateway alone.
     ///
     /// # Errors
     /// The client sent one with different values; with its name.
@@ -53,7 +54,7 @@ impl UpstreamHeaders {
     ) -> Result<(), (Reason, &HeaderName)> {
         for name in &self.passed {
             let value = forwarding::sole_value(client, name).map_err(|reason| (reason, name))?;
-            if let Some(value) = value {
+            if let Some(value) = value.filter(|value| !has_api_key(value)) {
                 headers.insert(name, value.clone());
             }
         }
@@ -62,6 +63,15 @@ impl UpstreamHeaders {
         }
         Ok(())
     }
+}
+
+/// Whether one of the words of a value begins like an API key, alone or after a scheme (`Bearer mgw_...`).
+fn has_api_key(value: &HeaderValue) -> bool {
+    let words = value
+        .as_bytes()
+        .split(|byte| !byte.is_ascii_graphic() || b",;=\"'".contains(byte));
+    let mut words = words.filter_map(|word| std::str::from_utf8(word).ok());
+    words.any(is_api_key)
 }
 
 fn fixed(header: &FixedHeader) -> Result<(HeaderName, SecretHeader), SnapshotError> {
@@ -80,12 +90,34 @@ fn fixed(header: &FixedHeader) -> Result<(HeaderName, SecretHeader), SnapshotErr
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn name(text: &'static str) -> HeaderName {
         HeaderName::from_static(text)
+    }
+
+    #[test]
+    fn a_value_with_an_api_key_is_not_passed_on() {
+        let headers = UpstreamHeaders {
+            passed: vec![name("x-api-key")],
+            fixed: Vec::new(),
+        };
+        for (value, is_passed) in [
+            ("mgw_0123456789ABCDEFGHIJKLMNOPQRST4PMbyp", false),
+            ("mgw_x", false),
+            ("Bearer mgw_x", false),
+            ("key=\"mgw_x\"", false),
+            ("other, mgw_x", false),
+            ("other", true),
+            ("not-mgw_x", true),
+            ("", true),
+        ] {
+            let mut client = HeaderMap::new();
+            client.append("x-api-key", HeaderValue::from_static(value));
+            let mut sent = HeaderMap::new();
+            headers.add(&client, &mut sent).unwrap();
+            assert_eq!(sent.contains_key("x-api-key"), is_passed, "{value}");
+        }
     }
 
     #[test]

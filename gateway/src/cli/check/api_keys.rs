@@ -34,8 +34,36 @@ pub(super) fn write(config: &Config, now: UnixTime, out: &mut impl Write) -> io:
     )
 }
 
-/// Warnings about places that keys name and no resource has.
+/// Warnings about keys that nobody can use, and about headers that can have a key and reach an upstream.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut found = lost_keys(config);
+    found.extend(passed_headers(config));
+    found
+}
+
+/// Headers that one resource passes to its upstream, and that have the API keys of another one.
+fn passed_headers(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    for resource in &config.resources {
+        for name in &resource.upstream_headers.passed {
+            let mut others = config.resources.iter();
+            let other = others.find(|other| {
+                let accepted = other.api_keys.as_ref();
+                accepted.is_some_and(|accepted| accepted.header.as_ref() == Some(name))
+            });
+            found.extend(other.map(|other| {
+                format!(
+                    "{} passes {name} to its MCP server, and {} takes API keys from it: values with an API key are not passed",
+                    resource.uri, other.uri
+                )
+            }));
+        }
+    }
+    found
+}
+
+/// Warnings about places that keys name and no resource has.
+fn lost_keys(config: &Config) -> Vec<String> {
     let accepting = |resource: &&Resource| resource.api_keys.is_some();
     let accepting: Vec<_> = config.resources.iter().filter(accepting).collect();
     let mut keys: Vec<&KeyEntry> = config.api_keys.ring.entries().collect();
