@@ -61,6 +61,7 @@ impl Failure {
             }
             other => other.to_string(),
         };
+        // A connection that breaks off after the question was sent can be the question's doing.
         match error {
             FetchError::Deadline(..)
             | FetchError::Connection { .. }

@@ -210,11 +210,7 @@ impl Fetcher {
                 .body(posted.body.clone());
         }
         let answer = request.send().await;
-        let answer = answer.map_err(|error| FetchError::Connection {
-            url: url.as_str().to_owned(),
-            problem: root_cause(&error),
-            via: Via::default(),
-        })?;
+        let answer = answer.map_err(|error| failed(url, &error))?;
         let answer = Response::<reqwest::Body>::from(answer);
         Ok(answer.map(|body| body.map_err(|error| root_cause(&error)).boxed_unsync()))
     }
@@ -229,7 +225,7 @@ impl Fetcher {
         while let Some(frame) = body.frame().await {
             let chunk = match frame {
                 Ok(frame) => frame.into_data().unwrap_or_default(),
-                Err(problem) => return Err(FetchError::Connection { url, problem, via }),
+                Err(problem) => return Err(FetchError::Broken { url, problem, via }),
             };
             if read.len() + chunk.len() > self.max_bytes {
                 let limit = self.max_bytes;
@@ -260,6 +256,16 @@ impl Fetcher {
 fn parsed(address: &str) -> Result<Url, FetchError> {
     Url::parse(address)
         .map_err(|error| FetchError::Document(format!("{address} is not a URL: {error}")))
+}
+
+/// A request that failed without a proxy, before or after it was sent.
+fn failed(url: &Url, error: &reqwest::Error) -> FetchError {
+    let (url, problem) = (url.as_str().to_owned(), root_cause(error));
+    let via = Via::default();
+    match error.is_connect() {
+        true => FetchError::Connection { url, problem, via },
+        false => FetchError::Broken { url, problem, via },
+    }
 }
 
 async fn send_through(
@@ -321,6 +327,11 @@ fn is_insecure(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
 
     #[test]
@@ -336,5 +347,44 @@ mod tests {
         ] {
             assert_eq!(is_insecure(url), insecure, "{url}");
         }
+    }
+
+    /// Reads a request, and sends `answer`, of which more may have been announced.
+    async fn answering(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
+        format!("http://{address}/")
+    }
+
+    fn fetcher() -> Fetcher {
+        let service = (None, &Route::Direct);
+        Fetcher::of_service(service, 1, Duration::from_secs(10), 1 << 10).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_sent_is_no_failed_connection() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        for answer in [
+            "",
+            "not HTTP at all\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ncut",
+        ] {
+            let url = answering(answer).await;
+            let failed = fetcher().get(&url).await.unwrap_err();
+            assert!(matches!(failed, FetchError::Broken { .. }), "{failed:?}");
+        }
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", closed.local_addr().unwrap());
+        drop(closed);
+        let failed = fetcher().get(&url).await.unwrap_err();
+        assert!(
+            matches!(failed, FetchError::Connection { .. }),
+            "{failed:?}"
+        );
     }
 }

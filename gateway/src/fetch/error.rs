@@ -13,8 +13,16 @@ pub(crate) enum FetchError {
     Credentials(String),
     #[error("no response within {0:?} (jwks.fetch){1}")]
     Deadline(Duration, Via),
+    /// No connection could be made: the request was not sent.
     #[error("{url}: {problem}{via}")]
     Connection {
+        url: String,
+        problem: String,
+        via: Via,
+    },
+    /// The connection was made and the request sent, and then it broke off, or what came back is not HTTP.
+    #[error("{url}: {problem}{via}")]
+    Broken {
         url: String,
         problem: String,
         via: Via,
@@ -85,7 +93,7 @@ impl FetchError {
             Self::Authority(_) => "ca",
             Self::Credentials(_) => "credentials",
             Self::Deadline(..) => "timeout",
-            Self::Connection { .. } => "connection",
+            Self::Connection { .. } | Self::Broken { .. } => "connection",
             Self::Proxy { .. } | Self::ProxyStatus { .. } => "proxy",
             Self::Status { .. } => "status",
             Self::Redirect(_) => "redirect",
@@ -98,6 +106,9 @@ impl FetchError {
 
     /// Whether the destination may be reachable by another route: nothing answered.
     pub(super) const fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Deadline(..) | Self::Connection { .. })
+        matches!(
+            self,
+            Self::Deadline(..) | Self::Connection { .. } | Self::Broken { .. }
+        )
     }
 }

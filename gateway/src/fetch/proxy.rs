@@ -139,7 +139,11 @@ impl ProxyClient {
         );
         let request = request(&path, url, call)?;
         let answer = sender.send_request(request).await;
-        answer.map_err(|error| failed(root_cause(&error)))
+        answer.map_err(|error| FetchError::Broken {
+            url: url.as_str().to_owned(),
+            problem: root_cause(&error),
+            via: self.via(),
+        })
     }
 
     /// A tunnel to this host and port (`a.example:443`).

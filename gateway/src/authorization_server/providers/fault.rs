@@ -75,6 +75,7 @@ impl From<FetchError> for ProviderFault {
         match error {
             FetchError::Deadline(..)
             | FetchError::Connection { .. }
+            | FetchError::Broken { .. }
             | FetchError::Proxy { .. }
             | FetchError::ProxyStatus { .. } => Self::Unavailable(error.to_string()),
             FetchError::Status { status, .. } if status >= 500 || status == 429 => {

@@ -171,7 +171,7 @@ type Failing = (&'static str, fn() -> Answer, bool);
 fn failures() -> Vec<Failing> {
     vec![
         ("hangs", || Answer::Hang, true),
-        ("drops the connection", || Answer::Drop, true),
+        ("drops the connection", || Answer::Drop, false),
         ("503", || Answer::Full(with(503, "", "")), true),
         ("429", || Answer::Full(with(429, "", "")), true),
         ("500", || Answer::Full(with(500, "", "")), false),
