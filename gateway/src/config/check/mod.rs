@@ -59,6 +59,9 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         response_head: timeouts.response_head,
     };
     let resources = resources::resources(&root, &surroundings);
+    if let Some(keys) = &api_keys {
+        credentials::api_keys::refuse_ambiguous(&root, keys, &resources);
+    }
     let authorization_server = server.and_then(|server| server.complete(&resources));
     root.finish();
     Some(Config {

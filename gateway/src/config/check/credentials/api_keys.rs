@@ -3,12 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use http::HeaderName;
-use mcp_gateway_core::token::api_key::ring::KeyRing;
+use mcp_gateway_core::token::api_key::{entry::Opens, ring::KeyRing};
 
 use crate::config::{
     api_keys::file,
     check::{common::without_repeats, header_names},
-    model::{AcceptedApiKeys, ApiKeys},
+    model::{AcceptedApiKeys, ApiKeys, Resource},
     reading::{
         finding::Finding,
         reader::{EMPTY, Item, Section},
@@ -59,6 +59,42 @@ fn add_keys(item: &Item<'_>, path: &Path, ring: &mut KeyRing) {
     };
     for finding in findings {
         report(item, path, finding);
+    }
+}
+
+/// A path that several resources have, on different hosts, does not say which of them a key is for.
+pub(crate) fn refuse_ambiguous(root: &Section<'_>, keys: &ApiKeys, resources: &[Resource]) {
+    let accepting = resources.iter().filter(|own| own.api_keys.is_some());
+    let mut paths: Vec<&str> = accepting.map(|own| &*own.path).collect();
+    paths.sort_unstable();
+    let several: Vec<&str> = paths.windows(2).filter_map(twice).collect();
+    let named = keys.ring.entries().flat_map(|key| {
+        let places: &[String] = match &key.resources {
+            Opens::Every => &[],
+            Opens::These(places) => places,
+        };
+        places.iter().map(|place| (&key.name, place))
+    });
+    let mut found: Vec<_> = named
+        .filter(|(_, place)| several.contains(&place.as_str()))
+        .collect();
+    found.sort();
+    found.dedup();
+    for (name, place) in found {
+        root.section("api_keys").report_at(
+            "files",
+            format_args!(
+                "API key {name} is for {place}, which several resources have as their path"
+            ),
+            "Write the URI of the resource in the key file, such as https://mcp.example.com/mcp",
+        );
+    }
+}
+
+fn twice<'p>(pair: &[&'p str]) -> Option<&'p str> {
+    match pair {
+        [one, other] if one == other => Some(one),
+        _ => None,
     }
 }
 

@@ -223,3 +223,28 @@ fn keys_are_not_accepted_where_bound_tokens_are_required() {
         ]
     );
 }
+
+#[test]
+fn a_path_of_several_resources_does_not_say_which_one_a_key_is_for() {
+    let files = files();
+    let other = |accepted: &str| {
+        format!(
+            "{TEXT}  - {{ path: /mcp, host: other.example.com, upstream: 'http://127.0.0.1:9001/mcp', {accepted}, policy: {{ default: deny }} }}\n"
+        )
+    };
+    let both = other("api_keys: {}");
+    assert_eq!(
+        findings(&files, &both),
+        ["api_keys.files: API key build is for /mcp, which several resources have as their path"]
+    );
+    for clear in [
+        "https://mcp.example.com/mcp",
+        "https://other.example.com/mcp",
+    ] {
+        files.write("keys.jsonl", &KEY.replace("/mcp", clear), 0o640);
+        assert_eq!(findings(&files, &both), [""; 0]);
+    }
+    files.write("keys.jsonl", KEY, 0o640);
+    let issuers = other("issuers: [corporate]").replace(ISSUERS.0, ISSUERS.1);
+    assert_eq!(findings(&files, &issuers), [""; 0], "only one accepts keys");
+}
