@@ -2,7 +2,7 @@
 //!
 //! The verdict on a token that was verified before is found by its SHA-256, and only what can change is checked again. Any other
 //! token costs a verification, which is refused to an address that caused too many refusals; not for a token whose issuer accepted it when
-//! it was asked last.
+//! it was asked last, and not for a valid API key.
 
 use std::time::Instant;
 
@@ -57,6 +57,10 @@ async fn verdict(
         return Ok(verdict);
     }
     metrics.token_cache.with_label_values(&["miss"]).inc();
+    // To find an API key is no work that must be limited, so a valid one does not pay for its neighbours either.
+    if let Some(verdict) = resource.verifiers.accepted_api_key(question) {
+        return Ok(verdict);
+    }
     let address = exchange.record.client_address();
     // A caller that was accepted before does not pay for its neighbours.
     let was_accepted = resource.verifiers.was_accepted(question);

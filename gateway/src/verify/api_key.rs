@@ -106,12 +106,15 @@ impl ApiKeys {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{fs, path::Path, time::Instant};
 
     use mcp_gateway_core::token::api_key::text::new_key;
 
     use super::*;
-    use crate::config::{Environment, parse};
+    use crate::{
+        config::{Environment, parse},
+        verify::{Verifiers, question::Question},
+    };
 
     /// A configuration with one resource, and a key of this seed with these members of its line.
     fn config(folder: &Path, accepted: &str, members: &str) -> Config {
@@ -190,6 +193,29 @@ mod tests {
             last = of(&config(folder.path(), accepted, members), Some(&last));
             assert!(!seen.contains(&last.generation), "{accepted} {members}");
             seen.push(last.generation);
+        }
+    }
+
+    #[test]
+    fn a_valid_key_is_found_without_the_work_that_is_limited() {
+        let folder = tempfile::tempdir().unwrap();
+        let (text, other) = (new_key(&[7; 64]).unwrap(), new_key(&[8; 64]).unwrap());
+        let (then, later) = (UnixTime::new(1_798_000_000), UnixTime::new(1_799_000_000));
+        let keys = of(&config(folder.path(), ACCEPTED, OPEN), None);
+        let none = Arc::from(Vec::new());
+        let verifiers = Verifiers::reuse_or_new(None, none, Arc::default(), keys, None, 10);
+        let accounts = Arc::default();
+        for (token, now, is_accepted) in [
+            (&*text, then, true),
+            (&*text, later, false),
+            (&*other, then, false),
+            ("mgw_", then, false),
+            ("e30.e30.c2ln", then, false),
+        ] {
+            let token = BearerToken::parse(token, 100).unwrap();
+            let question = Question::new(token, (now, Instant::now()), &accounts);
+            let found = verifiers.accepted_api_key(&question);
+            assert_eq!(found.is_some(), is_accepted, "{token:?} {now:?}");
         }
     }
 }

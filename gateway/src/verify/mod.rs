@@ -22,7 +22,8 @@ use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
     time::UnixTime,
     token::{
-        bearer::BearerToken, evidence::Evidence, issuer_profile::IssuerProfile, jwt::Unverified,
+        api_key::text::is_api_key, bearer::BearerToken, evidence::Evidence,
+        issuer_profile::IssuerProfile, jwt::Unverified,
     },
 };
 use tokio::sync::watch;
@@ -129,6 +130,17 @@ impl Verifiers {
     pub(crate) fn was_accepted(&self, question: &Question<'_>) -> bool {
         let verdict = self.verdicts.get(&question.digest);
         verdict.is_some_and(|verdict| verdict.freshness.is_over(question.started))
+    }
+
+    /// The verdict on an API key that is accepted now, with no more work than a lookup; none for any other token. It is stored.
+    pub(crate) fn accepted_api_key(&self, question: &Question<'_>) -> Option<Verdict> {
+        if !is_api_key(question.token.expose()) {
+            return None;
+        }
+        let evidence = self.api_keys.judge(&question.token, question.now).ok()?;
+        let verdict = question.verdict(evidence, self.api_keys.freshness(), Duration::ZERO);
+        self.verdicts.insert(question.digest, verdict.clone());
+        Some(verdict)
     }
 
     /// Verifies a token, and stores the verdict.
