@@ -9,6 +9,7 @@ use crate::json::{self, JsonLimits};
 use crate::principal::Principal;
 use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
+use crate::token::evidence::binding::Binding;
 use crate::token::issuer_profile::IssuerProfile;
 
 /// The caller that a token would name if its signature were valid.
@@ -18,6 +19,8 @@ pub struct Unproven {
     pub principal: Arc<Principal>,
     /// The claims that conditions read.
     pub claims: Arc<KeptClaims>,
+    /// What only its sender has. Nobody proves it here.
+    pub binding: Option<Binding>,
     /// The reasons why it would be refused, in the order of the checks. Its signature is not checked.
     pub refusals: Vec<Reason>,
 }
@@ -37,10 +40,7 @@ pub fn of_token(
     let times = Claims::of(&object, profile).and_then(|claims| claims.check_times(profile, now));
     let found = [
         token.check_header(profile),
-        Claims::read(payload, profile, audience).and_then(|claims| match claims.binding {
-            None => Ok(()),
-            Some(_) => Err(Reason::SenderConstrained),
-        }),
+        Claims::read(payload, profile, audience).map(drop),
         times,
     ];
     unproven(&object, profile, &found)
@@ -63,9 +63,7 @@ pub fn of_claims(
     let times = || Claims::of(&object, profile)?.check_times(profile, now);
     let found = [
         claims::refuse_other_tokens(&object, profile),
-        has("cnf")
-            .then_some(Reason::SenderConstrained)
-            .map_or(Ok(()), Err),
+        Binding::of(&object).map(drop),
         aud.unwrap_or(Ok(())),
         claims::check_tenant(&object, profile),
         has("exp").then(times).unwrap_or(Ok(())),
@@ -113,6 +111,7 @@ fn unproven(
             scopes: claims::scopes(object, profile)?,
         }),
         claims: KeptClaims::of(object, &profile.kept_claims),
+        binding: Binding::of(object).ok().flatten(),
         refusals,
     })
 }

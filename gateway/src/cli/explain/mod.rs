@@ -32,6 +32,7 @@ use mcp_gateway_core::{
     },
     why::{
         api_key::{self, Asked},
+        checks::binding,
         credentials,
         token::{self, Accepted, AcceptedIssuer, TokensOf},
     },
@@ -143,7 +144,7 @@ fn answer(
     let given = given(question, stdin)?;
     let found = |reason| found(&given, config, resource, reason, now);
     let (vouching, unproven) = match find_caller(config, resource, question, now, &given)? {
-        CallerFound::Caller(vouching, unproven) => (vouching, unproven),
+        CallerFound::Caller(vouching, unproven) => (vouching, judged(unproven, resource)),
         CallerFound::Refused(reason) => {
             let written = output::write_refused_token(resource, reason, found(reason), out);
             return Ok(written.map(|()| REFUSED));
@@ -257,6 +258,19 @@ fn find_caller<'a>(
         }
         Err(reason) => Err(invalid(reason)),
     }
+}
+
+/// The same with what the resource demands of the sender. The proof or certificate comes with each request, and not here.
+fn judged(mut unproven: Unproven, resource: &Resource) -> Unproven {
+    let constraint = resource.sender_constraint.constraint();
+    let is_unreadable = unproven.refusals.contains(&Reason::SenderConstrained);
+    let accepted = binding::accepts(&constraint, unproven.binding.as_ref());
+    if let Err(reason) = accepted
+        && !is_unreadable
+    {
+        unproven.refusals.push(reason);
+    }
+    unproven
 }
 
 /// What was found in the token or the claims, and what is accepted.

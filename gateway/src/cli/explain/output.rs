@@ -15,7 +15,7 @@ use mcp_gateway_core::{
     },
     refusal::{Refusal, challenge::Challenger, found::escaped, reason::Reason},
     scope::ScopeSet,
-    token::unproven::Unproven,
+    token::{evidence::binding::Binding, unproven::Unproven},
 };
 
 use super::vouching::Vouching;
@@ -108,10 +108,20 @@ impl ExplainedCall<'_> {
             out,
             "offline",
             format_args!(
-                "not checked: {}rate_limits, tasks, protocol_versions{point}",
-                self.vouching.not_checked()
+                "not checked: {}{}rate_limits, tasks, protocol_versions{point}",
+                self.vouching.not_checked(),
+                self.not_proved()
             ),
         )
+    }
+
+    /// What the sender of each request proves.
+    fn not_proved(&self) -> &'static str {
+        match self.unproven.binding {
+            Some(Binding::Key(_)) => "the proof of its key (DPoP), ",
+            Some(Binding::Certificate(_)) => "the certificate of its client, ",
+            None => "",
+        }
     }
 
     fn write_call(&self, out: &mut dyn Write) -> io::Result<()> {

@@ -195,6 +195,49 @@ fn each_outcome_has_its_text_and_its_exit_code() {
 }
 
 #[test]
+fn a_binding_is_judged_as_the_resource_demands() {
+    let print = "_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v4";
+    let key = format!(r#"{{"sub":"alice","cnf":{{"jkt":"{print}"}}}}"#);
+    let certificate = format!(r#"{{"sub":"alice","cnf":{{"x5t#S256":"{print}"}}}}"#);
+    let unreadable = r#"{"sub":"alice","cnf":{}}"#.to_owned();
+    let plain = r#"{"sub":"alice"}"#.to_owned();
+    let by_key = "not checked: the token's signature, the proof of its key (DPoP), rate_limits";
+    let by_certificate =
+        "not checked: the token's signature, the certificate of its client, rate_limits";
+    let unsigned = "not checked: the token's signature, rate_limits";
+    let (bound, unbound) = ("401 sender_constrained", "401 unbound_token");
+    for (dpop, claims, code, text) in [
+        ("allow", &plain, ALLOWED, unsigned),
+        ("allow", &key, ALLOWED, by_key),
+        ("allow", &certificate, ALLOWED, by_certificate),
+        ("require", &key, ALLOWED, by_key),
+        ("require", &plain, REFUSED, unbound),
+        ("require", &certificate, REFUSED, bound),
+        ("require", &unreadable, REFUSED, bound),
+        ("refuse", &key, REFUSED, bound),
+    ] {
+        let policy = "issuers: [corporate, partner]\n";
+        let demanding = format!("{policy}    sender_constraint: {{ dpop: {dpop} }}\n");
+        let config = CONFIG.replace(policy, &demanding);
+        assert_ne!(config, CONFIG);
+        let typed = [
+            "--resource",
+            "/both",
+            "--issuer",
+            "corporate",
+            "--claims",
+            claims,
+            "--method",
+            "tools/list",
+        ];
+        let (found, printed) = explained_of(&config, &typed, "");
+        assert_eq!(found, code, "{dpop} {claims}\n{printed}");
+        assert!(printed.contains(text), "{text}\n{printed}");
+        assert!(!printed.contains("also "), "{printed}");
+    }
+}
+
+#[test]
 fn every_target_of_a_call_is_explained() {
     let resource = ["--resource", "/mcp", "--claims", ALICE];
     let listen = [

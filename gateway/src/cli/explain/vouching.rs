@@ -79,6 +79,7 @@ fn unproven(entry: &KeyEntry, resource: &Resource, refusal: Option<Reason>) -> U
     Unproven {
         principal: entry.principal.clone(),
         claims: entry.claims(&resource.policy.claims_read()),
+        binding: None,
         refusals: refusal.into_iter().collect(),
     }
 }
