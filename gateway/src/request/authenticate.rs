@@ -41,7 +41,8 @@ pub(crate) async fn authenticate(
         return Err(Reason::TokenRevoked.into());
     }
     possession::check(exchange, resource, &presented, &question, &verdict)?;
-    let recheck = (resource.verifiers).recheck(&question, verdict.freshness, false);
+    let binding = verdict.evidence.binding;
+    let recheck = (resource.verifiers).recheck(&question, verdict.freshness, binding, false);
     Ok((verdict, recheck.map(Box::new)))
 }
 

@@ -301,7 +301,8 @@ impl Standing {
         if evidence.principal.who() != self.viewer.principal.who() {
             return Err(Lost::Caller);
         }
-        self.binding = evidence.binding;
+        // Its sender proved to have what the token was bound to when the stream was opened.
+        Binding::unchanged(self.binding.as_ref(), evidence.binding.as_ref())?;
         self.viewer.principal = evidence.principal;
         self.viewer.claims = evidence.claims;
         Ok(())
@@ -351,7 +352,8 @@ impl Standing {
         let (evidence, freshness) = resource.verifiers.judge_again(&token, clock::now())?;
         self.freshness = freshness;
         let question = Question::new(token, (clock::now(), Instant::now()), &self.accounts);
-        let recheck = (resource.verifiers).recheck(&question, freshness, evidence.is_none());
+        let is_due = evidence.is_none();
+        let recheck = (resource.verifiers).recheck(&question, freshness, self.binding, is_due);
         self.recheck = recheck.map(Box::new);
         match evidence {
             Some(evidence) => self.take_over(evidence),

@@ -22,8 +22,11 @@ use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
     time::UnixTime,
     token::{
-        api_key::text::is_api_key, bearer::BearerToken, evidence::Evidence,
-        issuer_profile::IssuerProfile, jwt::Unverified,
+        api_key::text::is_api_key,
+        bearer::BearerToken,
+        evidence::{Evidence, binding::Binding},
+        issuer_profile::IssuerProfile,
+        jwt::Unverified,
     },
 };
 use tokio::sync::watch;
@@ -189,12 +192,19 @@ impl Verifiers {
         &self,
         question: &Question<'_>,
         freshness: Freshness,
+        proved: Option<Binding>,
         is_due: bool,
     ) -> Option<Recheck> {
         let (Freshness::Asked { .. }, Some(introspector)) = (freshness, &self.introspector) else {
             return None;
         };
-        Some(Recheck::new(introspector, &self.verdicts, question, is_due))
+        Some(Recheck::new(
+            introspector,
+            &self.verdicts,
+            question,
+            proved,
+            is_due,
+        ))
     }
 
     fn choose<'a>(&self, token: &BearerToken<'a>) -> Result<Choice<'a>, Reason> {

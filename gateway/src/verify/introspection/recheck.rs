@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcp_gateway_core::{refusal::reason::Reason, token::evidence::Evidence};
+use mcp_gateway_core::{
+    refusal::reason::Reason,
+    token::evidence::{Evidence, binding::Binding},
+};
 use tokio::time::sleep_until;
 
 use super::{
@@ -22,6 +25,8 @@ pub(crate) struct Recheck {
     introspector: Arc<Introspector>,
     verdicts: Arc<VerdictCache>,
     asked: Asked,
+    /// What the sender proved to have when its request began.
+    proved: Option<Binding>,
     /// When the next question is due.
     due: Instant,
     /// When the issuer last answered.
@@ -30,11 +35,12 @@ pub(crate) struct Recheck {
 }
 
 impl Recheck {
-    /// Asks at once if the question `is_due`, else after the interval.
+    /// For a token whose sender `proved` to have what it is bound to. Asks at once if the question `is_due`, else after the interval.
     pub(in crate::verify) fn new(
         introspector: &Arc<Introspector>,
         verdicts: &Arc<VerdictCache>,
         question: &Question<'_>,
+        proved: Option<Binding>,
         is_due: bool,
     ) -> Self {
         let interval = match is_due {
@@ -45,6 +51,7 @@ impl Recheck {
             introspector: introspector.clone(),
             verdicts: verdicts.clone(),
             asked: Asked::of(question),
+            proved,
             due: question.started + interval,
             answered: question.started,
             flight: None,
@@ -62,7 +69,7 @@ impl Recheck {
     /// What was found about the token since the last call, without waiting.
     ///
     /// # Errors
-    /// Why it is refused now.
+    /// Why it is refused now: its issuer says no, or it is bound to something else now, which its sender did not prove to have.
     pub(crate) fn check(&mut self) -> Result<Option<Evidence>, Reason> {
         let now = Instant::now();
         if self.flight.is_none() && now >= self.due {
@@ -82,6 +89,7 @@ impl Recheck {
             Some(Ok(verdict)) => {
                 self.next(now);
                 self.answered = now;
+                Binding::unchanged(self.proved.as_ref(), verdict.evidence.binding.as_ref())?;
                 Ok(Some(verdict.evidence))
             }
             Some(Err(refusal)) if refusal.reason.status() == 401 => Err(refusal.reason),

@@ -29,6 +29,21 @@ impl Binding {
         Self::read(raw).map(Some).ok_or(Reason::SenderConstrained)
     }
 
+    /// Checks that a token, about which its issuer was asked again, is still bound to what its sender proved to have.
+    ///
+    /// # Errors
+    /// What its sender did not prove.
+    pub fn unchanged(proved: Option<&Self>, now: Option<&Self>) -> Result<(), Reason> {
+        match (proved, now) {
+            (proved, now) if proved == now => Ok(()),
+            (_, None) => Err(Reason::UnboundToken),
+            (Some(Self::Key(_)), Some(Self::Key(_))) => Err(Reason::DpopOtherKey),
+            (_, Some(Self::Key(_))) => Err(Reason::BoundTokenAsBearer),
+            (Some(Self::Certificate(_)), Some(_)) => Err(Reason::OtherCertificate),
+            (_, Some(_)) => Err(Reason::CertificateMissing),
+        }
+    }
+
     fn read(raw: &[u8]) -> Option<Self> {
         let confirmation = json::object(raw).ok()?;
         let mut members = confirmation.iter();
@@ -55,6 +70,32 @@ mod tests {
 
     fn of(claims: &str) -> Result<Option<Binding>, Reason> {
         Binding::of(&json::object(claims.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_token_whose_binding_changed_is_not_the_one_that_was_proved() {
+        use Reason::{
+            BoundTokenAsBearer, CertificateMissing, DpopOtherKey, OtherCertificate, UnboundToken,
+        };
+        let (key, other_key) = (Some(Binding::Key([1; 32])), Some(Binding::Key([2; 32])));
+        let certificate = Some(Binding::Certificate([1; 32]));
+        let other_certificate = Some(Binding::Certificate([2; 32]));
+        for (proved, now, expected) in [
+            (None, None, Ok(())),
+            (key, key, Ok(())),
+            (certificate, certificate, Ok(())),
+            (key, None, Err(UnboundToken)),
+            (certificate, None, Err(UnboundToken)),
+            (key, other_key, Err(DpopOtherKey)),
+            (None, key, Err(BoundTokenAsBearer)),
+            (certificate, key, Err(BoundTokenAsBearer)),
+            (certificate, other_certificate, Err(OtherCertificate)),
+            (None, certificate, Err(CertificateMissing)),
+            (key, certificate, Err(CertificateMissing)),
+        ] {
+            let found = Binding::unchanged(proved.as_ref(), now.as_ref());
+            assert_eq!(found, expected, "{proved:?} {now:?}");
+        }
     }
 
     #[test]
