@@ -160,7 +160,8 @@ fn find(
         ));
     };
     let judged = judge_owner(id, &grant, request.client, now);
-    // Before the turn is judged: without its key nobody uses a refresh token, and nobody ends the grant by an old one.
+    // Before the turn is judged: without a proof of its key nobody uses a refresh token, and nobody ends the grant by an old one. A request that is
+    // copied with its proof has one while the time of the proof is accepted.
     let judged = judged.and_then(|()| judge_key(grant.key.as_ref(), request.key));
     // A store that lost its last changes is behind: nobody but this server makes tokens, so the newer one is the newest.
     grant.generation = grant.generation.max(generation);

@@ -1,8 +1,9 @@
 //! What a token request proves: the key of its DPoP proof (RFC 9449 §5), or the certificate of its client (RFC 8705 §3). What is issued
 //! is bound to that.
 //!
-//! Proofs are not remembered here. A code is used once, a refresh token is turned with each use, and what is issued is of use only to
-//! who has the key: a copied request gives nothing.
+//! Proofs are not remembered here. What is issued is of use only to who has the key, so a request that is copied with its proof gives
+//! nobody a token to use. But it counts as the client's while the time of the proof is accepted: an old code or refresh token in it ends
+//! the grant. Anybody could fill a memory of proofs: a public client proves nothing but a key that it made.
 
 use mcp_gateway_core::{
     http::forwarding::DPOP,
