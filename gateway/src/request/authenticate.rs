@@ -21,6 +21,12 @@ use crate::{
     verify::{Verdict, introspection::Recheck, question::Question},
 };
 
+/// The verdict on a token, and whether it was known before this request.
+pub(super) struct Judged {
+    pub(super) verdict: Verdict,
+    pub(super) is_known: bool,
+}
+
 /// The verdict on the token of the caller; and the questions about it while its answer is under way, where its issuer is asked.
 pub(crate) async fn authenticate(
     exchange: &Exchange<'_>,
@@ -33,14 +39,15 @@ pub(crate) async fn authenticate(
     let presented = credential(headers, query, &resource.accepts(), limit)?;
     let accounts = exchange.gateway.subject_accounts();
     let question = Question::new(presented.token, (clock::now(), started), accounts);
-    let verdict = verdict(&question, resource, exchange).await;
+    let judged = verdict(&question, resource, exchange).await;
     let durations = &exchange.gateway.metrics().authentication_duration;
     durations.observe(started.elapsed().as_secs_f64());
-    let verdict = verdict?;
-    if verdict.is_revoked(exchange.gateway.revocations()) {
+    let judged = judged?;
+    if judged.verdict.is_revoked(exchange.gateway.revocations()) {
         return Err(Reason::TokenRevoked.into());
     }
-    possession::check(exchange, resource, &presented, &question, &verdict)?;
+    possession::check(exchange, resource, &presented, &question, &judged)?;
+    let verdict = judged.verdict;
     let binding = verdict.evidence.binding;
     let recheck = (resource.verifiers).recheck(&question, verdict.freshness, binding, false);
     Ok((verdict, recheck.map(Box::new)))
@@ -51,11 +58,14 @@ async fn verdict(
     question: &Question<'_>,
     resource: &ProtectedResource,
     exchange: &Exchange<'_>,
-) -> Result<Verdict, Refusal> {
+) -> Result<Judged, Refusal> {
     let metrics = exchange.gateway.metrics();
     if let Some(verdict) = resource.verifiers.known(question)? {
         metrics.token_cache.with_label_values(&["hit"]).inc();
-        return Ok(verdict);
+        return Ok(Judged {
+            verdict,
+            is_known: true,
+        });
     }
     metrics.token_cache.with_label_values(&["miss"]).inc();
     // To find an API key is no work that must be limited, so a valid one does not pay for its neighbours either.
@@ -76,5 +86,9 @@ async fn verdict(
         });
     }
     let question = question.with_address(exchange.counted_address());
-    resource.verifiers.verify(&question).await
+    let verdict = resource.verifiers.verify(&question).await?;
+    Ok(Judged {
+        verdict,
+        is_known: false,
+    })
 }

@@ -1,14 +1,15 @@
 //! The proof that a request has with a token that is bound to a key (RFC 9449 §7.1).
 //!
 //! The token was verified before, and the key of the proof is compared with that of the token before the signature is verified: so
-//! a signature costs something only for who has a token. An address that caused too many refusals must wait for that, too.
+//! a signature costs something only for who has a token. An address that caused too many refusals must wait for that, too, unless the
+//! token was known: who has it and the public key of its proofs is no stranger.
 
 use http::{HeaderValue, header::HeaderMap};
 use mcp_gateway_core::{
     refusal::{Refusal, challenge::TokenScheme, fault::Fault, reason::Reason},
     token::{
         bearer::named_scheme,
-        dpop::{Expected, Proof, fault::ProofFault, field, nonce::Nonces},
+        dpop::{Expected, Proof, Unsigned, fault::ProofFault, field, nonce::Nonces},
         evidence::binding::Thumbprint,
     },
     why::proof,
@@ -16,9 +17,9 @@ use mcp_gateway_core::{
 
 use crate::{
     clock,
-    request::exchange::Exchange,
+    request::{authenticate::Judged, exchange::Exchange},
     snapshot::{ProtectedResource, Snapshot},
-    verify::{Verdict, question::Question},
+    verify::question::Question,
 };
 
 /// Checks that the request has a proof of this key for itself and its token, which was not used before.
@@ -27,7 +28,7 @@ pub(super) fn check(
     resource: &ProtectedResource,
     key: &Thumbprint,
     question: &Question<'_>,
-    verdict: &Verdict,
+    judged: &Judged,
 ) -> Result<(), Refusal> {
     let head = exchange.session.req_header();
     let uri = resource.uri_at(head.uri.path());
@@ -39,27 +40,32 @@ pub(super) fn check(
         nonces: nonces(&exchange.snapshot, resource),
         now: question.now,
     };
-    let proof = verified(exchange, &expected)?;
-    let owner = verdict.evidence.principal.subject();
+    let proof = verified(exchange, &expected, judged.is_known)?;
+    let owner = judged.verdict.evidence.principal.subject();
     let most = exchange.snapshot.limits.dpop_proofs;
     let used = exchange.gateway.used_proofs();
     used.enter(&proof, &owner, most, question.now)?;
     Ok(())
 }
 
-fn verified(exchange: &Exchange<'_>, expected: &Expected<'_>) -> Result<Proof, Refusal> {
+fn verified(
+    exchange: &Exchange<'_>,
+    expected: &Expected<'_>,
+    is_known: bool,
+) -> Result<Proof, Refusal> {
     let refused = |fault: ProofFault| -> Refusal {
         Fault::new(fault.reason(), proof::found(&fault, expected)).into()
     };
     let text = field::proof(&exchange.session.req_header().headers).map_err(refused)?;
+    let unsigned = Unsigned::read(text, expected).map_err(refused)?;
     let address = exchange.record.client_address();
-    if let wait @ Some(_) = exchange.gateway.refusal_wait(address) {
+    if !is_known && let wait @ Some(_) = exchange.gateway.refusal_wait(address) {
         return Err(Refusal {
             retry_after: wait,
             ..Reason::TooManyRefusals.into()
         });
     }
-    Proof::verify(text, expected).map_err(refused)
+    unsigned.verify().map_err(refused)
 }
 
 fn nonces<'a>(snapshot: &'a Snapshot, resource: &ProtectedResource) -> Option<Nonces<'a>> {

@@ -14,11 +14,8 @@ use mcp_gateway_core::{
     why::certificate::unbound,
 };
 
-use super::exchange::Exchange;
-use crate::{
-    snapshot::ProtectedResource,
-    verify::{Verdict, question::Question},
-};
+use super::{authenticate::Judged, exchange::Exchange};
+use crate::{snapshot::ProtectedResource, verify::question::Question};
 
 /// Checks that the sender of this token may use it.
 pub(super) fn check(
@@ -26,14 +23,14 @@ pub(super) fn check(
     resource: &ProtectedResource,
     presented: &Presented<'_>,
     question: &Question<'_>,
-    verdict: &Verdict,
+    judged: &Judged,
 ) -> Result<(), Refusal> {
-    let binding = verdict.evidence.binding.as_ref();
+    let binding = judged.verdict.evidence.binding.as_ref();
     let certificate = certificate::presented(exchange)?;
     let demanded = resource.constraint.demanded(binding, presented.scheme);
     match demanded.map_err(|reason| refused(reason, resource))? {
         Possession::Nothing => Ok(()),
-        Possession::Key(key) => dpop::check(exchange, resource, &key, question, verdict),
+        Possession::Key(key) => dpop::check(exchange, resource, &key, question, judged),
         Possession::Certificate(bound) => {
             certificate::check(exchange, &bound, certificate.as_ref())
         }

@@ -18,7 +18,7 @@ pub(crate) use claims::MAX_ID_BYTES;
 pub use expected::{Expected, PROOF_AGE};
 pub use header::PROOF_ALGORITHMS;
 pub(crate) use header::PROOF_TYPE;
-pub use proof::{Proof, ProofId};
+pub use proof::{Proof, ProofId, Unsigned};
 
 #[cfg(test)]
 mod tests;

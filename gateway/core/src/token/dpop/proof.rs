@@ -24,12 +24,30 @@ pub struct Proof {
     pub issued_at: UnixTime,
 }
 
+/// A proof with everything that is expected but its signature, which was not verified yet.
+pub struct Unsigned<'a> {
+    header: Header,
+    message: &'a str,
+    signature: Vec<u8>,
+    proof: Proof,
+}
+
 impl Proof {
     /// Verifies a proof: the text in the `DPoP` header (RFC 9449 §4.3).
     ///
     /// # Errors
     /// [`ProofFault`].
     pub fn verify(text: &str, expected: &Expected<'_>) -> Result<Self, ProofFault> {
+        Unsigned::read(text, expected)?.verify()
+    }
+}
+
+impl<'a> Unsigned<'a> {
+    /// Reads a proof, and checks all that costs little.
+    ///
+    /// # Errors
+    /// Any [`ProofFault`] but [`ProofFault::Signature`].
+    pub fn read(text: &'a str, expected: &Expected<'_>) -> Result<Self, ProofFault> {
         let (signing_input, signature) = text.rsplit_once('.').ok_or(ProofFault::Form)?;
         let (header, payload) = signing_input.split_once('.').ok_or(ProofFault::Form)?;
         if payload.contains('.') {
@@ -43,15 +61,28 @@ impl Proof {
             return Err(ProofFault::OtherKey);
         }
         let signature = base64url(signature).ok_or(ProofFault::Form)?;
-        let message = signing_input.as_bytes();
-        if !header.key.verifies(header.algorithm, message, &signature) {
-            return Err(ProofFault::Signature);
-        }
         Ok(Self {
-            id: id(&key, &claims.id),
-            key,
-            issued_at: claims.issued_at,
+            header,
+            message: signing_input,
+            signature,
+            proof: Proof {
+                id: id(&key, &claims.id),
+                key,
+                issued_at: claims.issued_at,
+            },
         })
+    }
+
+    /// Verifies its signature.
+    ///
+    /// # Errors
+    /// [`ProofFault::Signature`].
+    pub fn verify(self) -> Result<Proof, ProofFault> {
+        let Header { algorithm, key } = self.header;
+        match key.verifies(algorithm, self.message.as_bytes(), &self.signature) {
+            true => Ok(self.proof),
+            false => Err(ProofFault::Signature),
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use test_support::{ED25519, KeyPair, OTHER_RSA, P256, P384, RSA, base64url, with_members};
 
 use super::fault::ProofFault;
-use super::{Expected, PROOF_ALGORITHMS, Proof};
+use super::{Expected, PROOF_ALGORITHMS, Proof, Unsigned};
 use crate::time::UnixTime;
 use crate::token::algorithm::Algorithm;
 use crate::token::key_set::KeyRejection;
@@ -128,6 +128,28 @@ fn a_proof_is_accepted_five_minutes_before_and_after_its_time() {
         assert_eq!(found.is_ok(), accepted, "{iat}");
         assert!(accepted || found == expected, "{iat}");
     }
+}
+
+#[test]
+fn all_but_the_signature_is_checked_before_it() {
+    let token = ath();
+    let own = verify(&signed(&P256, "ES256", &claims())).unwrap().key;
+    let expected = Expected {
+        method: "POST",
+        uri: URI,
+        token: Some(&token),
+        key: Some(&own),
+        nonces: None,
+        now: UnixTime::new(NOW),
+    };
+    let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(&P256) });
+    let forged = KeyPair::p256().token("ES256", &header.to_string(), &claims().to_string());
+    let unsigned = Unsigned::read(&forged, &expected);
+    let judged = unsigned.map(Unsigned::verify);
+    assert_eq!(judged, Ok(Err(ProofFault::Signature)));
+    let other = signed(&KeyPair::p256(), "ES256", &claims());
+    let unsigned = Unsigned::read(&other, &expected).map(drop);
+    assert_eq!(unsigned, Err(ProofFault::OtherKey));
 }
 
 #[test]
