@@ -4,7 +4,8 @@
 //! has ended; its decision point is asked again from time to time ([`decision_point`]): would
 //! the request that opened it be permitted now? The token is verified again if its verification could differ, then the
 //! policy in use decides about the same call. A stream that is still permitted does not notice. While keys are unavailable,
-//! nothing is decided about the token: the next fetch does. A stream of a resource that was removed continues.
+//! nothing is decided about the token: the next fetch does. A stream of a resource that was removed continues, as long as its API key is
+//! among those in use.
 
 mod decision_point;
 
@@ -256,6 +257,7 @@ impl Standing {
             if let Some(resource) = snapshot.resource(&self.host, &self.viewer.path) {
                 return self.judge(&snapshot, resource);
             }
+            self.judge_key_of_removed(&snapshot)?;
         }
         if self.resource.verifiers.holds(self.freshness) == Ok(false) || self.ask_again()? {
             let snapshot = self.snapshots.borrow().clone();
@@ -326,14 +328,32 @@ impl Standing {
         let demanded = (resource.constraint).demanded(self.binding.as_ref(), self.scheme)?;
         demanded.has_certificate(self.certificate.as_ref())?;
         self.resource = resource.clone();
-        let judged = (resource.policy).authorize(&self.viewer.caller(), &self.call.operation());
+        self.judge_call()?;
+        self.point.start_anew(resource.decision_point.as_ref());
+        Ok(())
+    }
+
+    /// Judges the call by the policy of the resource.
+    fn judge_call(&self) -> Result<(), Lost> {
+        let policy = &self.resource.policy;
+        let judged = policy.authorize(&self.viewer.caller(), &self.call.operation());
         match judged.decision {
-            Ok(_permit) => {
-                self.point.start_anew(resource.decision_point.as_ref());
-                Ok(())
-            }
+            Ok(_permit) => Ok(()),
             Err(refusal) => Err(Lost::Denied(refusal.reason, judged.by)),
         }
+    }
+
+    /// The configuration does not have the resource any more, but the keys that it accepted.
+    fn judge_key_of_removed(&mut self, snapshot: &Snapshot) -> Result<(), Lost> {
+        let Freshness::ApiKeys { .. } = self.freshness else {
+            return Ok(());
+        };
+        let (resource, limit) = (self.resource.clone(), snapshot.limits.token_bytes);
+        let token = credential(&self.headers, None, &resource.accepts(), limit)?.token;
+        let keys = resource.verifiers.api_keys();
+        let evidence = keys.judge_among(&snapshot.api_keys, &token, clock::now())?;
+        self.take_over(evidence)?;
+        self.judge_call()
     }
 
     /// Verifies the token again, unless its verification cannot have changed.

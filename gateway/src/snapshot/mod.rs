@@ -31,6 +31,7 @@ use mcp_gateway_core::{
     mcp::method::McpMethod,
     rate::{Limiter, Per, RateLimit, token_bucket::Rate},
     seal::Sealer,
+    token::api_key::ring::KeyRing,
 };
 
 use crate::{
@@ -79,6 +80,8 @@ pub(crate) struct Snapshot {
     pub(crate) shutdown: Shutdown,
     pub(crate) json: JsonLimits,
     pub(crate) keys: KeysByIssuer,
+    /// Every API key.
+    pub(crate) api_keys: Arc<KeyRing>,
     decision_points: PointsByName,
     /// The issuers that are asked about their tokens.
     endpoints: EndpointsByIssuer,
@@ -159,6 +162,7 @@ impl Snapshot {
                 &config.sessions.key_files,
             )?,
             keys,
+            api_keys: config.api_keys.ring.clone(),
             decision_points: points,
             endpoints,
             initializations: rate_limiter::reuse_or_new(

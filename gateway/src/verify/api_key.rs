@@ -74,9 +74,20 @@ impl ApiKeys {
     /// # Errors
     /// The [`Reason`] why it is refused.
     pub(super) fn judge(&self, token: &BearerToken<'_>, now: UnixTime) -> Result<Evidence, Reason> {
-        let Rules {
-            ring, path, uri, ..
-        } = &self.rules;
+        self.judge_among(&self.rules.ring, token, now)
+    }
+
+    /// What a key proves here, if these are all keys.
+    ///
+    /// # Errors
+    /// The [`Reason`] why it is refused.
+    pub(crate) fn judge_among(
+        &self,
+        ring: &KeyRing,
+        token: &BearerToken<'_>,
+        now: UnixTime,
+    ) -> Result<Evidence, Reason> {
+        let Rules { path, uri, .. } = &self.rules;
         if self.rules.accepted.is_none() {
             return Err(Reason::ApiKeysNotAccepted);
         }
@@ -171,6 +182,29 @@ mod tests {
                 format!("{} {client} {}", principal.subject, principal.scopes)
             });
             assert_eq!(judged, expected.map(str::to_owned), "{accepted} {members}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_resource_that_was_removed_is_judged_among_the_keys_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = new_key(&[7; 64]).unwrap();
+        let token = BearerToken::parse(&text, 100).unwrap();
+        let then = UnixTime::new(1_798_000_000);
+        let first = config(folder.path(), ACCEPTED, OPEN);
+        let keys = of(&first, None);
+        let narrower = config(
+            folder.path(),
+            ACCEPTED,
+            &OPEN.replace("\"all\"", "[\"/other\"]"),
+        );
+        for (ring, expected) in [
+            (&*first.api_keys.ring, Ok(())),
+            (&*narrower.api_keys.ring, Err(Reason::WrongAudience)),
+            (&KeyRing::default(), Err(Reason::UnknownApiKey)),
+        ] {
+            let judged = keys.judge_among(ring, &token, then);
+            assert_eq!(judged.map(drop), expected);
         }
     }
 
