@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
+
 use crate::time::UnixTime;
 
 /// A duration: the two largest units.
@@ -16,11 +18,13 @@ pub(super) fn span(duration: Duration) -> String {
     }
 }
 
-/// An instant, in seconds since the epoch, and how far it is from `now`.
+/// An instant, and how far it is from `now`. One that no calendar has is in seconds since the epoch.
 pub(super) fn moment(at: UnixTime, now: UnixTime) -> String {
+    let date = DateTime::from_timestamp(at.secs(), 0);
+    let date = date.map_or_else(|| at.secs().to_string(), |date| date.to_string());
     match at > now {
-        true => format!("{}, in {}", at.secs(), span(at.since(now))),
-        false => format!("{}, {} ago", at.secs(), span(now.since(at))),
+        true => format!("{date}, in {}", span(at.since(now))),
+        false => format!("{date}, {} ago", span(now.since(at))),
     }
 }
 
@@ -32,12 +36,14 @@ mod tests {
     fn an_instant_has_its_distance() {
         let now = UnixTime::new(1_000_000);
         for (at, expected) in [
-            (1_000_030, "1000030, in 30 s"),
-            (1_000_000, "1000000, 0 s ago"),
-            (999_000, "999000, 16 min 40 s ago"),
-            (900_000, "900000, 1 d 3 h ago"),
+            (1_000_030, "1970-01-12 13:47:10 UTC, in 30 s"),
+            (1_000_000, "1970-01-12 13:46:40 UTC, 0 s ago"),
+            (999_000, "1970-01-12 13:30:00 UTC, 16 min 40 s ago"),
+            (900_000, "1970-01-11 10:00:00 UTC, 1 d 3 h ago"),
         ] {
             assert_eq!(moment(UnixTime::new(at), now), expected);
         }
+        let never = moment(UnixTime::new(i64::MAX), now);
+        assert!(never.starts_with("9223372036854775807, in "), "{never}");
     }
 }

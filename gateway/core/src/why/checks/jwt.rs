@@ -185,13 +185,11 @@ impl Jwt<'_> {
         if of_header == Some(Ok(())) && outcome != of_header {
             found.push_str(", with claims that access tokens do not have");
         }
-        let types = self
-            .profile()
-            .map_or(&[][..], |profile| &profile.token_types);
-        let shown = types
-            .iter()
-            .map(|own| if own.is_empty() { "no typ" } else { own });
-        Check::new("type", Listed(shown).to_string(), found, outcome)
+        let expected = self.of_issuer(|profile| {
+            let types = profile.token_types.iter();
+            Listed(types.map(|own| if own.is_empty() { "no typ" } else { own })).to_string()
+        });
+        Check::new("type", expected, found, outcome)
     }
 
     fn key(&self) -> Check {
@@ -314,10 +312,20 @@ impl Jwt<'_> {
             Some(check_times(claims.as_ref()?.expires, None, skew, now))
         });
         let found = claims.as_ref().map(|claims| moment(claims.expires, now));
+        // Where other claims are wrong, this one is shown as it is.
+        let raw = || {
+            self.claims
+                .get("exp")
+                .and_then(|raw| std::str::from_utf8(raw).ok())
+        };
+        let found = found.or_else(|| raw().map(|raw| Found(raw).to_string()));
         let found = found.map_or_else(|| "no exp".to_owned(), |at| format!("exp {at}"));
         Check::new(
             "expiry",
-            format!("in the future, or {} ago at most", self.skew()),
+            self.of_issuer(|profile| {
+                let skew = span(profile.clock_skew);
+                format!("in the future, or {skew} ago at most")
+            }),
             found,
             outcome,
         )
@@ -341,7 +349,9 @@ impl Jwt<'_> {
         };
         Check::new(
             "start",
-            format!("nbf and iat in {} at most", self.skew()),
+            self.of_issuer(|profile| {
+                format!("nbf and iat in {} at most", span(profile.clock_skew))
+            }),
             found,
             outcome,
         )
@@ -349,12 +359,11 @@ impl Jwt<'_> {
 
     fn lifetime(&self) -> Check {
         let outcome = self.times(|profile, _| profile.clock_skew = ANY_SKEW);
-        let most = self.profile().map(|profile| span(profile.max_lifetime));
         let claims = self.read_claims().and_then(Result::ok);
         let found = claims.map(|claims| span(claims.lifetime(self.accepted.now)));
         Check::new(
             "lifetime",
-            most.map_or_else(String::new, |most| format!("{most} at most")),
+            self.of_issuer(|profile| format!("{} at most", span(profile.max_lifetime))),
             found.unwrap_or_else(|| "no exp".to_owned()),
             outcome,
         )
@@ -370,9 +379,10 @@ impl Jwt<'_> {
         })
     }
 
-    fn skew(&self) -> String {
-        let skew = self.profile().map(|profile| profile.clock_skew);
-        span(skew.unwrap_or_default())
+    /// What is expected of a token of the issuer that it names.
+    fn of_issuer(&self, expected: impl FnOnce(&IssuerProfile) -> String) -> String {
+        let unknown = || "known with the issuer".to_owned();
+        self.profile().map_or_else(unknown, expected)
     }
 
     fn binding(&self) -> Check {
