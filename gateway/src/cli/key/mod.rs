@@ -15,6 +15,9 @@ use self::{key_file::KeyFile, new::NewKey};
 use super::exit::{CANNOT_RUN, OK};
 use crate::config::api_keys::{edit, file};
 
+/// What happens after a key was removed.
+const AFTER: &str = "A running gateway refuses the key within a second, if it accepts its configuration: look for `configuration reload rejected` in its log.";
+
 /// What is done.
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
@@ -28,7 +31,8 @@ pub(super) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Remove a key. A running gateway refuses it within a second, and ends streams that were opened with it.
+    /// Remove a key. A running gateway refuses it within a second, and ends streams that were opened with it, if its configuration is
+    /// accepted then: see `mcp_gateway_config_last_reload_successful`.
     Remove {
         /// Its name, as `list` prints it.
         #[arg(value_name = "NAME")]
@@ -53,7 +57,10 @@ impl Action {
             Self::New(new) => new.execute(now, out, errors),
             Self::List { file, json } => list(file, *json, now, out, errors),
             Self::Remove { name, file } => match edit::remove(&file.file, name) {
-                Ok(()) => writeln!(out, "removed: {name}").map(|()| OK),
+                Ok(()) => {
+                    writeln!(out, "removed: {name}")?;
+                    writeln!(errors, "{AFTER}").map(|()| OK)
+                }
                 Err(error) => writeln!(errors, "mcp-gateway: {error}").map(|()| CANNOT_RUN),
             },
         }

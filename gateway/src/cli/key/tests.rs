@@ -148,8 +148,12 @@ fn a_key_is_removed_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys.jsonl");
     typed(&file, &NEW, NOW);
-    let (code, out, _) = typed(&file, &["remove", "build"], NOW);
+    let (code, out, errors) = typed(&file, &["remove", "build"], NOW);
     assert_eq!((code, out.as_str()), (OK, "removed: build\n"));
+    assert!(
+        errors.contains("if it accepts its configuration"),
+        "{errors}"
+    );
     let (code, _, errors) = typed(&file, &["remove", "build"], NOW);
     assert_eq!(
         (code, errors.as_str()),
