@@ -13,7 +13,7 @@ use std::{
 
 use mcp_gateway_core::{
     principal::Principal,
-    rate::{Buckets, LimitId, Limiter, RateLimit},
+    rate::{Buckets, LimitId, Limiter, RateLimit, Share},
     refusal::Refusal,
 };
 
@@ -60,16 +60,42 @@ impl RateLimiter {
         (method, name): (&str, Option<&str>),
         max_callers: usize,
     ) -> Result<(), Refusal> {
-        let shares = limiters
-            .iter()
-            .filter_map(|limiter| limiter.share(caller, method, name));
-        let shares: Vec<_> = shares.collect();
+        let shares = shares(limiters, caller, (method, name));
         if shares.is_empty() {
             return Ok(());
         }
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.take(shares, max_callers, self.started.elapsed())
     }
+
+    /// Whether the limits would let such a call through. Nothing is counted.
+    ///
+    /// # Errors
+    /// See [`Buckets::look`].
+    pub(crate) fn look(
+        &self,
+        limiters: &[Limiter],
+        caller: &Principal,
+        call: (&str, Option<&str>),
+    ) -> Result<(), Refusal> {
+        let shares = shares(limiters, caller, call);
+        if shares.is_empty() {
+            return Ok(());
+        }
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.look(&shares, self.started.elapsed())
+    }
+}
+
+/// What one call takes from the limits that count it.
+fn shares(
+    limiters: &[Limiter],
+    caller: &Principal,
+    (method, name): (&str, Option<&str>),
+) -> Vec<Share> {
+    let shares = limiters.iter();
+    let shares = shares.filter_map(|limiter| limiter.share(caller, method, name));
+    shares.collect()
 }
 
 #[cfg(test)]
@@ -102,6 +128,24 @@ mod tests {
             client: None,
             scopes: ScopeSet::default(),
         }
+    }
+
+    #[test]
+    fn a_look_counts_nothing_and_sees_an_empty_bucket() {
+        let limiters = [limit(Per::Principal, 1, Duration::from_secs(3600), 1)];
+        let (rate_limiter, caller) = (RateLimiter::new(), principal("ana"));
+        for _ in 0..3 {
+            assert!(rate_limiter.look(&limiters, &caller, CALL).is_ok());
+        }
+        rate_limiter.take(&limiters, &caller, CALL, 100).unwrap();
+        let refused = rate_limiter.look(&limiters, &caller, CALL).unwrap_err();
+        assert_eq!(refused.reason, Reason::RateLimited);
+        assert!(refused.retry_after.is_some());
+        assert!(
+            rate_limiter
+                .look(&limiters, &principal("bob"), CALL)
+                .is_ok()
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Phase 5: may this caller make this call, within the rate limits?
 //!
 //! The policy returns a [`Permit`], without which nothing is forwarded; where the resource has a decision point, only after that said
-//! yes. Rate limits count only permitted calls.
+//! yes. Rate limits count only permitted calls; a call that they would refuse is no question to the decision point.
 
 mod decision_point;
 
@@ -11,6 +11,7 @@ use mcp_gateway_core::{
     cel::RequestFacts,
     mcp::{message::Message, method::McpMethod},
     policy::{Caller, decision_point::asking::Permitted, permit::Permit},
+    principal::Principal,
     rate::Limiter,
     refusal::{Refusal, reason::Reason},
 };
@@ -19,7 +20,7 @@ use super::{admit::Admitted, exchange::Exchange};
 use crate::{
     clock,
     limits::shared_rates::{SharedRates, Terms},
-    snapshot::ProtectedResource,
+    snapshot::{ProtectedResource, Snapshot},
     verify::Verdict,
 };
 
@@ -38,11 +39,16 @@ pub(crate) async fn authorize(
         Permitted::Now(permit) => permit,
         Permitted::If(asking) => {
             let point = resource.decision_point.as_ref().ok_or(Reason::Internal)?;
-            decision_point::decide(exchange, point, asking).await?
+            let known = point.known(asking.questions());
+            if known.together().is_none() {
+                // A caller who may not call now causes no question.
+                look_at_limits(exchange, resource, &verdict.evidence.principal, message)?;
+            }
+            decision_point::decide(exchange, point, asking, known).await?
         }
     };
     if let Err(refusal) = count_call(exchange, resource, &permit, message) {
-        let limits = reached(exchange, resource, &permit, message, &refusal);
+        let limits = reached(exchange, resource, permit.principal(), message, &refusal);
         exchange.record.set_detail(limits);
         return Err(refusal);
     }
@@ -98,11 +104,7 @@ fn count_call(
     message: &Message,
 ) -> Result<(), Refusal> {
     let snapshot = &exchange.snapshot;
-    // Whatever revision the message names: an upstream may open a session in any case.
-    let limiters = match message.called().is_some_and(McpMethod::opens_session) {
-        true => slice::from_ref(&snapshot.initializations),
-        false => resource.rate_limits.as_slice(),
-    };
+    let limiters = limiters(snapshot, resource, message);
     let Some(method) = message.method_name().filter(|_| !limiters.is_empty()) else {
         return Ok(());
     };
@@ -112,6 +114,40 @@ fn count_call(
         (method, message.name.as_deref()),
         snapshot.limits.rate_limited_callers,
     )
+}
+
+/// Whether the rate limits would let a call through, which is not permitted yet and not counted.
+///
+/// # Errors
+/// The refusal; its cause is in the record.
+fn look_at_limits(
+    exchange: &mut Exchange<'_>,
+    resource: &ProtectedResource,
+    caller: &Principal,
+    message: &Message,
+) -> Result<(), Refusal> {
+    let limiters = limiters(&exchange.snapshot, resource, message);
+    let Some(method) = message.method_name() else {
+        return Ok(());
+    };
+    let call = (method, message.name.as_deref());
+    let looked = (exchange.gateway.rate_limiter()).look(limiters, caller, call);
+    looked.inspect_err(|refusal| {
+        let limits = reached(exchange, resource, caller, message, refusal);
+        exchange.record.set_detail(limits);
+    })
+}
+
+/// The limits that count a message, whatever revision it names: an upstream may open a session in any case.
+fn limiters<'a>(
+    snapshot: &'a Snapshot,
+    resource: &'a ProtectedResource,
+    message: &Message,
+) -> &'a [Limiter] {
+    match message.called().is_some_and(McpMethod::opens_session) {
+        true => slice::from_ref(&snapshot.initializations),
+        false => resource.rate_limits.as_slice(),
+    }
 }
 
 /// Counts a permitted call in the rate limits that several gateways count together.
@@ -147,7 +183,7 @@ pub(crate) async fn count_together(
     if let Err(refusal) = &taken {
         let found = match refusal.reason {
             Reason::RateLimited => {
-                let limits = reached(exchange, resource, permit, message, refusal);
+                let limits = reached(exchange, resource, permit.principal(), message, refusal);
                 format!("{limits}, counted by all gateways together")
             }
             _ => format!(
@@ -164,7 +200,7 @@ pub(crate) async fn count_together(
 fn reached(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,
-    permit: &Permit,
+    caller: &Principal,
     message: &Message,
     refusal: &Refusal,
 ) -> String {
@@ -187,7 +223,7 @@ fn reached(
     }
     let method = message.method_name().unwrap_or_default();
     let counts = |limiter: &Limiter| {
-        let share = limiter.share(permit.principal(), method, message.name.as_deref());
+        let share = limiter.share(caller, method, message.name.as_deref());
         share.is_some()
     };
     let limits = resource.rate_limits.iter().enumerate();

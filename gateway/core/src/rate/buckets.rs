@@ -43,15 +43,7 @@ impl Buckets {
         max_callers: usize,
         now: Duration,
     ) -> Result<(), Refusal> {
-        self.now = self.now.max(now);
-        let waits = shares.iter().map(|share| self.wait(share));
-        let wait = waits.max().unwrap_or_default();
-        if !wait.is_zero() {
-            return Err(Refusal {
-                retry_after: Some(wait),
-                ..Reason::RateLimited.into()
-            });
-        }
+        self.look(&shares, now)?;
         // Checks as many buckets as this call can add, so that full buckets do not accumulate.
         for _ in &shares {
             self.forget_one();
@@ -65,6 +57,23 @@ impl Buckets {
             self.put(share);
         }
         Ok(())
+    }
+
+    /// Whether the buckets have what one call requires. Nothing is taken.
+    ///
+    /// # Errors
+    /// [`Reason::RateLimited`] as [`take`](Self::take) returns it.
+    pub fn look(&mut self, shares: &[Share], now: Duration) -> Result<(), Refusal> {
+        self.now = self.now.max(now);
+        let waits = shares.iter().map(|share| self.wait(share));
+        let wait = waits.max().unwrap_or_default();
+        match wait.is_zero() {
+            true => Ok(()),
+            false => Err(Refusal {
+                retry_after: Some(wait),
+                ..Reason::RateLimited.into()
+            }),
+        }
     }
 
     /// How many buckets are stored.

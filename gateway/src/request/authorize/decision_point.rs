@@ -19,7 +19,7 @@ use crate::{
     telemetry::request_view::PointAnswer,
 };
 
-/// The permit, where the decision point says yes.
+/// The permit, where the decision point says yes. `known` has the answers of its cache.
 ///
 /// # Errors
 /// It says no, or gives no answer; the cause is in the record.
@@ -27,8 +27,8 @@ pub(super) async fn decide(
     exchange: &mut Exchange<'_>,
     point: &Arc<DecisionPoint>,
     asking: Asking,
+    known: Known,
 ) -> Result<Permit, Refusal> {
-    let known = point.known(asking.questions());
     if let Some(yes) = known.together() {
         let answer = PointAnswer::Cached(yes);
         return decided(exchange, point, asking, (&known, answer));
