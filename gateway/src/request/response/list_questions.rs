@@ -5,7 +5,7 @@
 //! holds is the business of the decision point's cache.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -26,6 +26,9 @@ use crate::{
     snapshot::ProtectedResource,
 };
 
+/// The most entries that are asked about for one answer or event. Further ones are not shown.
+const MOST_ENTRIES: usize = 10_000;
+
 /// The questions about the lists of one answer.
 pub(crate) struct ListQuestions {
     resource: Arc<ProtectedResource>,
@@ -38,10 +41,28 @@ pub(crate) struct ListQuestions {
 #[derive(Default)]
 struct Entries {
     answers: HashMap<(Listed, String), bool>,
-    /// Those without an answer, each once.
+    /// Those without an answer, each once, in the order of the lists.
     wanted: Vec<(Listed, String)>,
+    /// The same, to find one.
+    noted: HashSet<(Listed, String)>,
     /// What was hidden since the last settled edit.
     hidden: Vec<(Listed, usize)>,
+}
+
+impl Entries {
+    /// Notes an entry that is to be asked about, if there is room.
+    fn want(&mut self, entry: (Listed, String)) {
+        let has_room = self.answers.len() + self.wanted.len() < MOST_ENTRIES;
+        if has_room && self.noted.insert(entry.clone()) {
+            self.wanted.push(entry);
+        }
+    }
+
+    /// Those without an answer, which are now asked about.
+    fn take_wanted(&mut self) -> Vec<(Listed, String)> {
+        self.noted.clear();
+        std::mem::take(&mut self.wanted)
+    }
 }
 
 impl ListQuestions {
@@ -72,9 +93,7 @@ impl ListQuestions {
         if let Some(answer) = entries.answers.get(&entry) {
             return *answer;
         }
-        if !entries.wanted.contains(&entry) {
-            entries.wanted.push(entry);
-        }
+        entries.want(entry);
         false
     }
 
@@ -96,7 +115,7 @@ impl ListQuestions {
 
     /// Asks about all entries that lack an answer.
     async fn ask_about_wanted(&self) -> Answered {
-        let wanted = std::mem::take(&mut self.lock().wanted);
+        let wanted = self.lock().take_wanted();
         let Some(EntryQuestions { questions, entries }) = self.questions(&wanted)? else {
             return Ok(());
         };
@@ -175,6 +194,21 @@ fn shown(count: usize, entries: &[usize], answers: impl Iterator<Item = bool>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_many_entries_are_asked_about_and_no_more() {
+        let mut entries = Entries::default();
+        let entry = |number: usize| (Listed::Tools, number.to_string());
+        entries.answers.insert(entry(0), true);
+        for number in (1..MOST_ENTRIES + 10).flat_map(|number| [number, number]) {
+            entries.want(entry(number));
+        }
+        let wanted = entries.take_wanted();
+        assert_eq!(wanted.len(), MOST_ENTRIES - 1);
+        assert_eq!(wanted.first(), Some(&entry(1)));
+        assert_eq!(wanted.last(), Some(&entry(MOST_ENTRIES - 1)));
+        assert!(entries.noted.is_empty());
+    }
 
     #[test]
     fn an_entry_is_shown_if_there_is_a_yes_to_every_question_about_it() {
