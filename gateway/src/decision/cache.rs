@@ -14,10 +14,12 @@ pub(super) struct Answers {
     lifetime: Duration,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Answer {
-    yes: bool,
-    came: Instant,
+/// The answer to one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) yes: bool,
+    /// When it was asked for: the rules may have changed since.
+    pub(crate) sent: Instant,
 }
 
 impl Answers {
@@ -28,20 +30,20 @@ impl Answers {
         }
     }
 
-    /// The answer to this question, if it still holds.
-    pub(super) fn get(&self, key: &QuestionKey) -> Option<bool> {
+    /// The answer to this question, if it still holds, and is younger than this.
+    pub(super) fn get(&self, key: &QuestionKey, within: Duration) -> Option<Answer> {
         if self.lifetime.is_zero() {
             return None;
         }
         let answer = self.cache.get(key)?;
-        let holds = answer.came.elapsed() < self.lifetime;
-        holds.then_some(answer.yes)
+        let holds = answer.sent.elapsed() < self.lifetime.min(within);
+        holds.then_some(answer)
     }
 
-    /// Stores the answer to a question that was sent at this time: it holds from then on, because the rules may have changed since.
-    pub(super) fn insert(&self, key: QuestionKey, yes: bool, sent: Instant) {
+    /// Stores the answer to a question: it holds from when that was sent on.
+    pub(super) fn insert(&self, key: QuestionKey, answer: Answer) {
         if !self.lifetime.is_zero() {
-            self.cache.insert(key, Answer { yes, came: sent });
+            self.cache.insert(key, answer);
         }
     }
 }
@@ -52,25 +54,32 @@ mod tests {
 
     const KEY: QuestionKey = [1; 32];
 
+    fn answer(yes: bool, age: Duration) -> Answer {
+        let sent = Instant::now().checked_sub(age).unwrap();
+        Answer { yes, sent }
+    }
+
     #[test]
     fn an_answer_holds_for_its_lifetime_from_the_question_on() {
         let answers = Answers::new(10, Duration::from_secs(60));
-        assert_eq!(answers.get(&KEY), None);
-        answers.insert(KEY, false, Instant::now());
-        assert_eq!(answers.get(&KEY), Some(false));
-        answers.insert(KEY, true, Instant::now());
-        assert_eq!(answers.get(&KEY), Some(true));
-        assert_eq!(answers.get(&[2; 32]), None);
-        let before = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
-        answers.insert(KEY, true, before);
-        assert_eq!(answers.get(&KEY), None);
+        let get = |key, within| Some(answers.get(key, within)?.yes);
+        assert_eq!(get(&KEY, Duration::MAX), None);
+        answers.insert(KEY, answer(false, Duration::ZERO));
+        assert_eq!(get(&KEY, Duration::MAX), Some(false));
+        answers.insert(KEY, answer(true, Duration::from_secs(30)));
+        assert_eq!(get(&KEY, Duration::MAX), Some(true));
+        assert_eq!(get(&KEY, Duration::from_secs(40)), Some(true));
+        assert_eq!(get(&KEY, Duration::from_secs(30)), None);
+        assert_eq!(get(&[2; 32], Duration::MAX), None);
+        answers.insert(KEY, answer(true, Duration::from_secs(60)));
+        assert_eq!(get(&KEY, Duration::MAX), None);
     }
 
     #[test]
     fn without_a_lifetime_nothing_is_stored() {
         let answers = Answers::new(10, Duration::ZERO);
-        answers.insert(KEY, true, Instant::now());
-        assert_eq!(answers.get(&KEY), None);
+        answers.insert(KEY, answer(true, Duration::ZERO));
+        assert_eq!(answers.get(&KEY, Duration::MAX), None);
         assert_eq!(answers.cache.len(), 0);
     }
 
@@ -80,7 +89,7 @@ mod tests {
         for number in 0..10_000_u32 {
             let mut key = KEY;
             key[..4].copy_from_slice(&number.to_le_bytes());
-            answers.insert(key, true, Instant::now());
+            answers.insert(key, answer(true, Duration::ZERO));
         }
         assert!(answers.cache.len() <= 100);
     }

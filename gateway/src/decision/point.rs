@@ -18,7 +18,7 @@ use mcp_gateway_core::policy::decision_point::{
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 use super::{
-    cache::Answers,
+    cache::{Answer, Answers},
     failure::{Failure, MAX_ANSWER},
     flight::{Begun, Flight, Flights, outcome},
 };
@@ -46,7 +46,7 @@ const IDLE_CONNECTIONS: usize = 8;
 const REMINDER: Duration = Duration::from_secs(60);
 
 /// The answers to some questions, or why there are none.
-type Outcome = Result<Arc<[bool]>, Failure>;
+type Outcome = Result<Arc<[Answer]>, Failure>;
 
 /// A decision point.
 #[derive(Debug)]
@@ -74,12 +74,17 @@ pub(crate) enum PointError {
 
 /// Questions, as far as their answers are known.
 #[derive(Debug)]
-pub(crate) struct Known(Vec<(QuestionKey, Option<bool>)>);
+pub(crate) struct Known {
+    answers: Vec<(QuestionKey, Option<Answer>)>,
+    /// How old an answer from the cache may be.
+    within: Duration,
+}
 
 impl Known {
     /// What the answers say together, if that is known: one no is a no.
     pub(crate) fn together(&self) -> Option<bool> {
-        let mut answers = self.0.iter().map(|(_, answer)| *answer);
+        let answers = self.answers.iter();
+        let mut answers = answers.map(|(_, answer)| answer.map(|own| own.yes));
         if answers.clone().any(|answer| answer == Some(false)) {
             return Some(false);
         }
@@ -88,12 +93,19 @@ impl Known {
 
     /// Every answer. A question without one has a no.
     pub(crate) fn answers(&self) -> impl Iterator<Item = bool> {
-        self.0.iter().map(|(_, answer)| answer.unwrap_or_default())
+        let answers = self.answers.iter();
+        answers.map(|(_, answer)| answer.is_some_and(|answer| answer.yes))
+    }
+
+    /// When the oldest answer was asked for.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let answers = self.answers.iter().filter_map(|(_, answer)| *answer);
+        answers.map(|answer| answer.sent).min()
     }
 
     /// The positions of those without an answer.
     fn missing(&self) -> Vec<usize> {
-        let missing = self.0.iter().enumerate();
+        let missing = self.answers.iter().enumerate();
         let missing = missing.filter(|(_, (_, answer))| answer.is_none());
         missing.map(|(at, _)| at).collect()
     }
@@ -155,14 +167,22 @@ impl DecisionPoint {
 
     /// These questions with the answers that are in the cache.
     pub(crate) fn known(&self, questions: &Questions) -> Known {
-        let known: Vec<_> = questions
-            .keys()
-            .map(|key| (key, self.answers.get(&key)))
-            .collect();
-        let cached = known.iter().filter(|(_, answer)| answer.is_some()).count();
+        let known = self.known_within(questions, Duration::MAX);
+        let answers = known.answers.iter();
+        let cached = answers.filter(|(_, answer)| answer.is_some()).count();
         self.cached
             .inc_by(u64::try_from(cached).unwrap_or_default());
-        Known(known)
+        known
+    }
+
+    /// The same with answers that are younger than this; none of them counts as one that a call got from the cache.
+    pub(crate) fn known_within(&self, questions: &Questions, within: Duration) -> Known {
+        let keys = questions.keys();
+        let answers = keys.map(|key| (key, self.answers.get(&key, within)));
+        Known {
+            answers: answers.collect(),
+            within,
+        }
     }
 
     /// Asks what is not known, for this subject. The wait ends with the caller; the question does not, because others may wait for it.
@@ -177,31 +197,31 @@ impl DecisionPoint {
     ) -> Result<(), Failure> {
         for part in known.missing().chunks(self.of.settings.batch) {
             let keys: Vec<_> = (part.iter())
-                .filter_map(|at| known.0.get(*at).map(|(key, _)| *key))
+                .filter_map(|at| known.answers.get(*at).map(|(key, _)| *key))
                 .collect();
-            let answers = self.answered(questions, part, keys, subject).await;
+            let asked = (questions, part, known.within);
+            let answers = self.answered(asked, keys, subject).await;
             let answers = answers.inspect_err(|failure| self.note(failure))?;
-            for (at, yes) in part.iter().zip(answers.iter()) {
-                if let Some((_, answer)) = known.0.get_mut(*at) {
-                    *answer = Some(*yes);
+            for (at, given) in part.iter().zip(answers.iter()) {
+                if let Some((_, answer)) = known.answers.get_mut(*at) {
+                    *answer = Some(*given);
                 }
             }
         }
         Ok(())
     }
 
-    /// The answers to the questions at these positions.
+    /// The answers to the questions at these positions. Those from the cache are younger than this.
     async fn answered(
         self: &Arc<Self>,
-        questions: &Questions,
-        part: &[usize],
+        asked: (&Questions, &[usize], Duration),
         keys: Vec<QuestionKey>,
         subject: &Arc<SubjectAccount>,
     ) -> Outcome {
         let waiting = match self.flights.join(of_all(&keys)) {
             Flight::Joined(waiting) => waiting,
             Flight::Begun(begun, waiting) => {
-                if let Some(outcome) = self.begin(questions, part, keys, subject, begun) {
+                if let Some(outcome) = self.begin(asked, keys, subject, begun) {
                     return outcome;
                 }
                 waiting
@@ -215,14 +235,15 @@ impl DecisionPoint {
     /// Begins a question; the outcome, if there is one already.
     fn begin(
         self: &Arc<Self>,
-        questions: &Questions,
-        part: &[usize],
+        (questions, part, within): (&Questions, &[usize], Duration),
         keys: Vec<QuestionKey>,
         subject: &Arc<SubjectAccount>,
         begun: Begun<Outcome>,
     ) -> Option<Outcome> {
         // It may have landed between the look into the cache and now.
-        let landed: Option<Vec<_>> = keys.iter().map(|key| self.answers.get(key)).collect();
+        let landed: Option<Vec<_>> = (keys.iter())
+            .map(|key| self.answers.get(key, within))
+            .collect();
         let known = landed.map(|answers| Ok(answers.into()));
         let share = match known {
             Some(outcome) => Err(outcome),
@@ -261,20 +282,23 @@ impl DecisionPoint {
         let sent = Instant::now();
         let answers = self.ask(text, keys.len(), share).await;
         self.duration.observe(sent.elapsed().as_secs_f64());
-        match &answers {
-            Err(failure) => self.count(failure.label()),
-            Ok(answers) => {
-                for (key, yes) in keys.iter().zip(answers.iter()) {
-                    self.count(if *yes { "yes" } else { "no" });
-                    self.answers.insert(*key, *yes, sent);
-                }
-            }
+        let answers = answers.inspect_err(|failure| self.count(failure.label()))?;
+        let answers = answers.into_iter().map(|yes| Answer { yes, sent });
+        let answers: Arc<[Answer]> = answers.collect();
+        for (key, answer) in keys.iter().zip(answers.iter()) {
+            self.count(if answer.yes { "yes" } else { "no" });
+            self.answers.insert(*key, *answer);
         }
-        answers
+        Ok(answers)
     }
 
     /// Asks so many questions.
-    async fn ask(&self, text: Vec<u8>, count: usize, share: QuestionShare) -> Outcome {
+    async fn ask(
+        &self,
+        text: Vec<u8>,
+        count: usize,
+        share: QuestionShare,
+    ) -> Result<Vec<bool>, Failure> {
         let settings = &self.of.settings;
         // The wait for a place has a time of its own: otherwise many callers together could leave a question no time for its answer.
         let deadline = tokio::time::Instant::now() + settings.timeout;
@@ -296,15 +320,15 @@ impl DecisionPoint {
             1 => answer::one(&answer.body).map(|yes| vec![yes]),
             _ => answer::several(&answer.body, count),
         };
-        let answers = answers.map_err(|fault| Failure::of_answer(fault, &url))?;
-        Ok(answers.into())
+        answers.map_err(|fault| Failure::of_answer(fault, &url))
     }
 
     /// Keeps a yes to every question.
     #[cfg(test)]
     pub(super) fn keep_yes(&self, questions: &Questions) {
         let keys = questions.keys();
-        keys.for_each(|key| self.answers.insert(key, true, Instant::now()));
+        let (yes, sent) = (true, Instant::now());
+        keys.for_each(|key| self.answers.insert(key, Answer { yes, sent }));
     }
 
     fn count(&self, outcome: &str) {

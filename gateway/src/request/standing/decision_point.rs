@@ -1,6 +1,6 @@
 //! Whether the decision point of a resource still says yes to an open listening stream.
 //!
-//! It is asked again when its last yes would not hold any more in its cache, at least every minute, by a task: a stream that never
+//! It is asked again when its last yes, which may have come from the cache, would not hold any more there, at least every minute, by a task: a stream that never
 //! pauses does not wait for it. A no ends the stream. Without an answer it is asked again soon, and the last yes holds twice as long;
 //! then the stream ends, unless calls are allowed without an answer.
 
@@ -27,8 +27,8 @@ use crate::{
 const LEAST: Duration = Duration::from_secs(1);
 const MOST: Duration = Duration::from_secs(60);
 
-/// The answer to a question about a stream.
-type Answer = Result<bool, Failure>;
+/// The answer to a question about a stream: yes or no, and when it was asked for.
+type Answer = Result<(bool, Instant), Failure>;
 
 /// Why the decision point ends a stream.
 pub(super) struct PointReason(pub(super) Reason);
@@ -45,7 +45,8 @@ pub(super) struct PointStanding {
 }
 
 impl PointStanding {
-    /// Of a stream whose request was permitted just now, with a yes of this decision point if there is one.
+    /// Of a stream whose request was permitted just now, with a yes of this decision point if there is one. Where the yes may be from the
+    /// cache, how old it is says the cache, at once.
     pub(super) fn new(
         subject: Option<Arc<SubjectAccount>>,
         point: Option<&Arc<DecisionPoint>>,
@@ -57,14 +58,19 @@ impl PointStanding {
             asked: None,
             answer: None,
         };
-        standing.said_yes(point);
+        let now = Instant::now();
+        standing.said_yes(point, now);
+        if point.is_some_and(|point| !point.settings().cache.is_zero()) {
+            standing.due = Some(now);
+        }
         standing
     }
 
     /// Forgets what was said: the resource is configured differently now.
     pub(super) fn start_anew(&mut self, point: Option<&Arc<DecisionPoint>>) {
-        self.said_yes(point);
-        self.due = point.map(|_| Instant::now());
+        let now = Instant::now();
+        self.said_yes(point, now);
+        self.due = point.map(|_| now);
         (self.asked, self.answer) = (None, None);
     }
 
@@ -119,9 +125,9 @@ impl PointStanding {
     fn take_up(&mut self, point: &Arc<DecisionPoint>, answer: Answer) -> Result<(), Reason> {
         let allows = point.settings().without_answer == WithoutAnswer::AllowWhatPolicyAllows;
         match answer {
-            Ok(true) => self.said_yes(Some(point)),
-            Ok(false) => return Err(Reason::DecisionPointDenied),
-            Err(Failure::NoAnswer(_)) if allows => self.said_yes(Some(point)),
+            Ok((true, sent)) => self.said_yes(Some(point), sent),
+            Ok((false, _)) => return Err(Reason::DecisionPointDenied),
+            Err(Failure::NoAnswer(_)) if allows => self.said_yes(Some(point), Instant::now()),
             Err(_) if Instant::now() >= self.holds_until => {
                 return Err(Reason::DecisionPointUnavailable);
             }
@@ -130,11 +136,11 @@ impl PointStanding {
         Ok(())
     }
 
-    fn said_yes(&mut self, point: Option<&Arc<DecisionPoint>>) {
-        let now = Instant::now();
-        let interval = point.map(|point| point.settings().cache.clamp(LEAST, MOST));
-        self.due = interval.map(|interval| now + interval);
-        self.holds_until = now + 2 * interval.unwrap_or_default();
+    /// A yes that was asked for at this time.
+    fn said_yes(&mut self, point: Option<&Arc<DecisionPoint>>, sent: Instant) {
+        let interval = point.map(|point| interval(point.settings().cache));
+        self.due = interval.map(|interval| next(sent, Instant::now(), interval));
+        self.holds_until = self.due.unwrap_or(sent) + interval.unwrap_or_default();
     }
 
     fn try_again(&mut self) {
@@ -150,14 +156,52 @@ impl PointStanding {
         let point = point.clone();
         tokio::spawn(async move {
             let questions = asking.questions();
-            let mut known = point.known(questions);
+            let interval = interval(point.settings().cache);
+            let mut known = point.known_within(questions, interval);
             let asked = match known.together() {
                 Some(_) => Ok(()),
                 None => point.complete(questions, &mut known, &subject).await,
             };
             // The stream may have ended.
-            let _ = sender.send(asked.map(|()| known.together() == Some(true)));
+            let sent = known.oldest().map_or_else(Instant::now, Instant::from_std);
+            let _ = sender.send(asked.map(|()| (known.together() == Some(true), sent)));
         });
         self.asked = Some(receiver);
+    }
+}
+
+/// How old a yes gets before the decision point is asked again.
+fn interval(cache: Duration) -> Duration {
+    cache.clamp(LEAST, MOST)
+}
+
+/// When it is asked again, after a yes that was asked for at this time.
+fn next(sent: Instant, now: Instant, interval: Duration) -> Instant {
+    match sent + interval {
+        due if due > now => due,
+        // The answer took longer.
+        _ => now + LEAST,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_question_is_due_by_the_age_of_the_yes() {
+        let sent = Instant::now();
+        let seconds = Duration::from_secs;
+        for (cache, taken, expected) in [
+            (seconds(10), 0, 10),
+            (seconds(10), 9, 10),
+            (seconds(3600), 59, 60),
+            (seconds(0), 0, 1),
+            (seconds(0), 5, 6),
+            (seconds(10), 10, 11),
+        ] {
+            let due = next(sent, sent + seconds(taken), interval(cache));
+            assert_eq!(due, sent + seconds(expected), "{cache:?} {taken}");
+        }
     }
 }
