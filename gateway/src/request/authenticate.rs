@@ -70,7 +70,10 @@ async fn verdict(
     metrics.token_cache.with_label_values(&["miss"]).inc();
     // To find an API key is no work that must be limited, so a valid one does not pay for its neighbours either.
     if let Some(verdict) = resource.verifiers.accepted_api_key(question) {
-        return Ok(verdict);
+        return Ok(Judged {
+            verdict,
+            is_known: true,
+        });
     }
     let address = exchange.record.client_address();
     // A caller that was accepted before does not pay for its neighbours.
