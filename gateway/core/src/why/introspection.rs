@@ -201,7 +201,7 @@ mod tests {
             "issued for the client `other`, `other`; accepted: `ours` (issuers.corporate.introspection.client_id)"
         ));
         assert_eq!(
-            said(Kind::GitHub, 404, ""),
+            said(Kind::GitHub, 404, r#"{"message":"Not Found"}"#),
             "issuer corporate says that the token is not active"
         );
     }

@@ -1,6 +1,8 @@
 //! Answers of GitHub's *check a token* (`POST /applications/{client_id}/token`), as claims of RFC 7662. It answers only about tokens of
 //! the application that asks, so its `app` is the audience. The token itself, which the answer repeats, is not passed on.
 
+use std::borrow::Cow;
+
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
@@ -15,8 +17,8 @@ pub(super) fn claims(
 ) -> Result<Map<String, Value>, NotAccepted> {
     match answer.status {
         200 => {}
-        // It is no token of this application, or no text of a token.
-        404 | 422 => return Err(NotAccepted::Inactive),
+        // It is no token of this application.
+        404 if is_not_found(answer) => return Err(NotAccepted::Inactive),
         _ => return Err(answer.without_answer(now).into()),
     }
     let given = answer.object()?;
@@ -35,6 +37,14 @@ pub(super) fn claims(
         claims.insert("exp".to_owned(), expires.into());
     }
     Ok(claims)
+}
+
+/// Whether GitHub itself says so: a proxy before it, or a wrong path, answers with 404 too.
+fn is_not_found(answer: &Answer<'_>) -> bool {
+    let given = answer.object().ok();
+    let message =
+        given.and_then(|given| json::string(given.given("message")?).map(Cow::into_owned));
+    message.as_deref() == Some("Not Found")
 }
 
 fn part<'a>(given: &Object<'a>, name: &'static str) -> Result<Object<'a>, Unusable> {
