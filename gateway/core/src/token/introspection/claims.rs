@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::endpoint::{Expected, Kind};
 use crate::cel::kept_claims::KeptClaims;
 use crate::json::Object;
 use crate::principal::Principal;
@@ -15,28 +16,40 @@ use crate::token::evidence::grant::grant;
 use crate::token::evidence::{Evidence, check_times};
 use crate::token::issuer_profile::IssuerProfile;
 
-/// Members that name a person. An answer with none of them is about the client itself.
-const OF_PEOPLE: [&str; 2] = ["sub", "username"];
+/// Members in which servers name a person. An answer of the standard with none of them is about the client itself.
+const OF_PEOPLE: [&str; 11] = [
+    "sub",
+    "username",
+    "user_name",
+    "user_id",
+    "userid",
+    "uid",
+    "preferred_username",
+    "unique_name",
+    "upn",
+    "login",
+    "email",
+];
 
-/// The caller of a token for one of these audiences.
+/// The caller of the token of an active answer.
 pub(super) fn evidence(
     claims: &Object<'_>,
-    profile: &IssuerProfile,
-    audience: &[String],
+    expected: &Expected<'_>,
     now: UnixTime,
 ) -> Result<Evidence, Reason> {
+    let profile = expected.profile;
     refuse_other_tokens(claims, profile)?;
     if claims.given("aud").is_none() {
         return Err(Reason::MissingClaim);
     }
-    require_audience(claims, audience)?;
+    require_audience(claims, expected.audience())?;
     check_tenant(claims, profile)?;
     let times = Times::read(claims, profile, now)?;
     let client = client(claims, &profile.client_claims)?;
     Ok(Evidence {
         principal: Arc::new(Principal {
             issuer: Arc::clone(&profile.issuer),
-            subject: subject_or_client(claims, profile, client.as_deref())?.into(),
+            subject: subject_or_client(claims, expected, client.as_deref())?.into(),
             client: client.map(Into::into),
             scopes: scopes(claims, profile)?,
         }),
@@ -49,15 +62,17 @@ pub(super) fn evidence(
 }
 
 /// The subject; of a token that names no person at all, the client that acts for itself, as in RFC 9068 §2.2. Where a person is named but
-/// not by the configured claim, nothing takes its place: all people of a client would be one caller.
+/// not by the configured claim, nothing takes its place: all people of a client would be one caller. The other services issue tokens of
+/// people only, whom they may leave unnamed (Google without the scope `openid`).
 fn subject_or_client(
     claims: &Object<'_>,
-    profile: &IssuerProfile,
+    expected: &Expected<'_>,
     client: Option<&str>,
 ) -> Result<String, Reason> {
     let names_person = OF_PEOPLE.iter().any(|name| claims.given(name).is_some());
-    match (subject(claims, &profile.subject_claim), client) {
-        (Err(Reason::MissingClaim), Some(client)) if !names_person => Ok(client.to_owned()),
+    let is_of_client = expected.kind == Kind::Rfc7662 && !names_person;
+    match (subject(claims, &expected.profile.subject_claim), client) {
+        (Err(Reason::MissingClaim), Some(client)) if is_of_client => Ok(client.to_owned()),
         (found, _) => found,
     }
 }

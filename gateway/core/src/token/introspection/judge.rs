@@ -23,7 +23,7 @@ pub fn judge(
     let document = document(answer, expected.kind, now)?;
     let claims = document.claims()?;
     standard::check(&claims, expected.profile)?;
-    let evidence = evidence(&claims, expected.profile, expected.audience(), now)?;
+    let evidence = evidence(&claims, expected, now)?;
     if expected.kind == Kind::Google {
         require_our_client(&claims, expected.client_ids)?;
     }
@@ -78,4 +78,72 @@ fn require_our_client(claims: &Object<'_>, own: &[String]) -> Result<(), Reason>
     };
     let is_own = json::string(raw).is_some_and(|named| own.iter().any(|own| **own == *named));
     is_own.then_some(()).ok_or(Reason::WrongAudience)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+
+    use super::*;
+    use crate::token::introspection::answer::Unusable;
+    use crate::token::issuer_profile::IssuerProfile;
+
+    const NOW: UnixTime = UnixTime::new(1_000_000);
+
+    fn subject(kind: Kind, status: u16, body: &str) -> Result<String, NotAccepted> {
+        let (resource, client_ids) = (["https://mcp.example/mcp".to_owned()], ["ours".to_owned()]);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = Answer {
+            status,
+            headers: &headers,
+            body: body.as_bytes(),
+        };
+        let expected = Expected {
+            kind,
+            profile: &IssuerProfile::new("https://issuer.example"),
+            resource: &resource,
+            client_ids: &client_ids,
+        };
+        let evidence = judge(&answer, &expected, NOW)?;
+        Ok(evidence.principal.subject.as_ref().to_owned())
+    }
+
+    #[test]
+    fn a_client_is_the_subject_only_where_no_person_is_named() {
+        let missing = || Err(NotAccepted::Refused(Reason::MissingClaim));
+        let google = r#"{"azp":"ours","aud":"ours","exp":"1000600"}"#;
+        assert_eq!(subject(Kind::Google, 200, google), missing());
+        for (person, expected) in [
+            ("", Ok("mcp".to_owned())),
+            (r#""user_name":"alice","#, missing()),
+            (r#""user_id":7,"#, missing()),
+            (r#""email":"alice@example.com","#, missing()),
+        ] {
+            let body = format!(
+                r#"{{"active":true,{person}"client_id":"mcp","aud":"https://mcp.example/mcp"}}"#
+            );
+            assert_eq!(subject(Kind::Rfc7662, 200, &body), expected, "{person}");
+        }
+    }
+
+    #[test]
+    fn a_no_of_github_is_what_github_itself_says() {
+        let not_found = r#"{"message":"Not Found"}"#;
+        assert_eq!(
+            subject(Kind::GitHub, 404, not_found),
+            Err(NotAccepted::Inactive)
+        );
+        for (status, body) in [
+            (404, "<html>default backend - 404"),
+            (404, r#"{"message":"no Route matched with those values"}"#),
+            (404, r#"[{"message":"Not Found"}]"#),
+            (404, ""),
+            (422, r#"{"message":"Validation Failed"}"#),
+            (422, not_found),
+        ] {
+            let expected = Err(Unusable::Status(status).into());
+            assert_eq!(subject(Kind::GitHub, status, body), expected, "{body}");
+        }
+    }
 }
