@@ -133,10 +133,11 @@ impl Unusable {
         }
     }
 
-    /// Whether the endpoint itself fails, so that the next call would too. A status such as 400 may be due to the token alone.
+    /// Whether the endpoint itself fails, so that the next call would too. A status such as 400 may be due to the token alone; one that
+    /// says that there is no endpoint is not.
     pub const fn is_of_endpoint(&self) -> bool {
         match self {
-            Self::Status(status) => *status >= 500,
+            Self::Status(status) => *status >= 500 || matches!(*status, 404 | 405 | 410),
             Self::Credentials(_) | Self::Pause { .. } | Self::MediaType(_) => true,
             Self::Json(_)
             | Self::NotObject
@@ -201,6 +202,35 @@ impl<'a> Answer<'a> {
         match self.headers.get(CONTENT_TYPE) {
             Some(value) => Found(&String::from_utf8_lossy(value.as_bytes())).to_string(),
             None => "none".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_is_gone_fails_for_every_token() {
+        for (status, expected) in [
+            (400, false),
+            (404, true),
+            (405, true),
+            (410, true),
+            (422, false),
+            (500, true),
+        ] {
+            let headers = HeaderMap::new();
+            let (answer, now) = (
+                Answer {
+                    status,
+                    headers: &headers,
+                    body: b"gone",
+                },
+                UnixTime::new(0),
+            );
+            let found = answer.without_answer(now);
+            assert_eq!(found.is_of_endpoint(), expected, "{status}");
         }
     }
 }

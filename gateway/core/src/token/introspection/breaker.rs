@@ -73,7 +73,12 @@ impl Breaker {
         if opens {
             let own = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(8));
             self.pauses = self.pauses.saturating_add(1);
-            self.state = State::Open(now + pause.unwrap_or_else(|| own.min(LONGEST_PAUSE)));
+            let until = now + pause.unwrap_or_else(|| own.min(LONGEST_PAUSE));
+            self.state = match self.state {
+                // A call that began before the pause does not shorten it.
+                State::Open(open) => State::Open(open.max(until)),
+                State::Closed | State::Probing(_) => State::Open(until),
+            };
         }
     }
 
@@ -155,6 +160,10 @@ mod tests {
         // A call that began before the pause does not shorten it.
         breaker.failed(now, None);
         assert_eq!(breaker.admit(now + SECOND), Err(89 * SECOND));
-        assert_eq!(breaker.admit(now + 90 * SECOND), Ok(()));
+        breaker.failed(now + SECOND, Some(SECOND));
+        assert_eq!(breaker.admit(now + 3 * SECOND), Err(87 * SECOND));
+        breaker.failed(now + SECOND, Some(99 * SECOND));
+        assert_eq!(breaker.admit(now + 90 * SECOND), Err(10 * SECOND));
+        assert_eq!(breaker.admit(now + 100 * SECOND), Ok(()));
     }
 }
