@@ -18,14 +18,8 @@ use super::{
 use crate::{
     clock,
     snapshot::ProtectedResource,
-    verify::{Verdict, introspection::Recheck, question::Question},
+    verify::{Judged, Verdict, introspection::Recheck, question::Question},
 };
-
-/// The verdict on a token, and whether it was known before this request.
-pub(super) struct Judged {
-    pub(super) verdict: Verdict,
-    pub(super) is_known: bool,
-}
 
 /// The verdict on the token of the caller; and the questions about it while its answer is under way, where its issuer is asked.
 pub(crate) async fn authenticate(

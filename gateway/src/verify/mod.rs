@@ -38,7 +38,7 @@ use introspection::{Endpoint, Introspector, Recheck};
 use jwt::Jwt;
 use question::Question;
 pub(crate) use trusted_issuer::{KeysByIssuer, TrustedIssuer, keys_by_issuer, profile};
-pub(crate) use verdict::{Freshness, Verdict};
+pub(crate) use verdict::{Freshness, Judged, Verdict};
 
 /// The verifiers of one resource.
 #[derive(Debug)]

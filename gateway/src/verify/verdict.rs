@@ -51,6 +51,12 @@ pub(crate) struct Verdict {
     pub(crate) deadline: Option<Instant>,
 }
 
+/// A verdict, and whether it was known before the request.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) is_known: bool,
+}
+
 impl Verdict {
     /// The deadline of a token that is valid for `left` from `now` on.
     pub(crate) fn deadline(now: Instant, left: Duration) -> Option<Instant> {

@@ -17,9 +17,9 @@ use mcp_gateway_core::{
 
 use crate::{
     clock,
-    request::{authenticate::Judged, exchange::Exchange},
+    request::exchange::Exchange,
     snapshot::{ProtectedResource, Snapshot},
-    verify::question::Question,
+    verify::{Judged, question::Question},
 };
 
 /// Checks that the request has a proof of this key for itself and its token, which was not used before.

@@ -14,8 +14,11 @@ use mcp_gateway_core::{
     why::certificate::unbound,
 };
 
-use super::{authenticate::Judged, exchange::Exchange};
-use crate::{snapshot::ProtectedResource, verify::question::Question};
+use super::exchange::Exchange;
+use crate::{
+    snapshot::ProtectedResource,
+    verify::{Judged, question::Question},
+};
 
 /// Checks that the sender of this token may use it.
 pub(super) fn check(
