@@ -43,9 +43,11 @@ impl NoList {
         })
     }
 
-    /// Remembers that a token was refused.
+    /// Remembers that a token was refused; not of one that is not valid yet, which may be so in a moment.
     pub(super) fn insert(&self, digest: TokenDigest, until: Instant, reason: Reason) {
-        self.0.insert(digest, (until, reason));
+        if reason != Reason::NotYetValid {
+            self.0.insert(digest, (until, reason));
+        }
     }
 }
 
@@ -67,6 +69,8 @@ mod tests {
         );
         assert_eq!(list.get(&[2; 32], now), None);
         assert_eq!(list.get(&[1; 32], until), None);
+        list.insert([1; 32], until, Reason::NotYetValid);
+        assert_eq!(list.get(&[1; 32], now), None);
         for number in 0..3 * u32::try_from(MAX_TOKENS).unwrap() {
             let mut digest = [0; 32];
             digest[..4].copy_from_slice(&number.to_be_bytes());
