@@ -104,7 +104,7 @@ causes! {
         "Add it to `origins`, if you trust that page."
     }
     TooManyRefusals {
-        "Too many invalid tokens came from this address, or tokens whose keys are unknown; or, at the built-in authorization server, too many wrong secrets, codes and tokens, which are counted apart. Tokens that were verified before are still accepted."
+        "Too many invalid tokens came from this address, or tokens whose keys are unknown; or, at the built-in authorization server, too many wrong secrets, codes and tokens, which are counted apart. Tokens that were verified before and valid API keys are still accepted."
         "One broken client behind a shared address (NAT, a proxy that is not trusted). An attack."
         "The limit."
         "Look at earlier lines with the same `client` for the first reason. If the address is that of a proxy, list it in `trusted_proxies`. Otherwise raise `limits.refusals_per_address` (`authorization_server.limits.refusals_per_address`), or list the address in `limits.exempt_addresses`."
