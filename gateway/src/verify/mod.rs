@@ -99,7 +99,7 @@ impl Verifiers {
     /// The same issuer, where it is the one that can judge this token.
     pub(crate) fn asked_about(&self, token: &BearerToken<'_>) -> Option<(&str, &IssuerProfile)> {
         match self.choose(token) {
-            Ok(Choice::Introspection) => self.asked_issuer(),
+            Ok(Choice::Introspection { .. }) => self.asked_issuer(),
             _ => None,
         }
     }
@@ -158,7 +158,9 @@ impl Verifiers {
                 question.verdict(evidence, self.api_keys.freshness(), Duration::ZERO)
             }
             // It stores the verdict itself, and waits long: other calls are not to carry what it needs.
-            Choice::Introspection => return Box::pin(self.introspect(question)).await,
+            Choice::Introspection { stated } => {
+                return Box::pin(self.introspect(question, stated)).await;
+            }
         };
         self.verdicts.insert(question.digest, verdict.clone());
         Ok(verdict)
@@ -179,7 +181,7 @@ impl Verifiers {
                 let evidence = self.api_keys.judge(&token, now)?;
                 Ok((Some(evidence), self.api_keys.freshness()))
             }
-            Choice::Introspection => {
+            Choice::Introspection { .. } => {
                 let until = Instant::now();
                 Ok((None, Freshness::Asked { until }))
             }
@@ -198,10 +200,13 @@ impl Verifiers {
         let (Freshness::Asked { .. }, Some(introspector)) = (freshness, &self.introspector) else {
             return None;
         };
+        let Ok(Choice::Introspection { stated }) = self.choose(&question.token) else {
+            return None;
+        };
         Some(Recheck::new(
             introspector,
             &self.verdicts,
-            question,
+            (question, stated),
             proved,
             is_due,
         ))
@@ -209,12 +214,17 @@ impl Verifiers {
 
     fn choose<'a>(&self, token: &BearerToken<'a>) -> Result<Choice<'a>, Reason> {
         let asked = self.introspector.as_ref();
-        let asked = asked.map(|introspector| &*introspector.profile.issuer);
+        let asked = asked.map(|introspector| &introspector.profile);
         choose(token, &self.issuers, asked)
     }
 
-    async fn introspect(&self, question: &Question<'_>) -> Result<Verdict, Refusal> {
+    async fn introspect(
+        &self,
+        question: &Question<'_>,
+        stated: Option<Binding>,
+    ) -> Result<Verdict, Refusal> {
         let introspector = self.introspector.as_ref().ok_or(Reason::MalformedToken)?;
+        let question = (question, stated);
         introspector.verify(question, &self.verdicts).await
     }
 

@@ -108,6 +108,11 @@ fn text(header: &Object<'_>, name: &str) -> Result<Option<String>, Reason> {
     Ok(Some(text.into_owned()))
 }
 
+/// Refuses a header that changes what the token means, for readers that use nothing else of it.
+pub(crate) fn refuse_other_meaning(header: &[u8]) -> Result<(), Reason> {
+    refuse_meaning(&json::object(header).map_err(|_| Reason::MalformedToken)?)
+}
+
 fn refuse_meaning(header: &Object<'_>) -> Result<(), Reason> {
     if MEANING.iter().any(|name| header.get(name).is_some()) {
         return Err(Reason::HeaderNotAllowed);

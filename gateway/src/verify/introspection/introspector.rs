@@ -10,7 +10,11 @@ use mcp_gateway_core::{
     principal::Subject,
     refusal::Refusal,
     time::UnixTime,
-    token::{evidence::Evidence, introspection::endpoint::Expected, issuer_profile::IssuerProfile},
+    token::{
+        evidence::{Evidence, binding::Binding},
+        introspection::endpoint::Expected,
+        issuer_profile::IssuerProfile,
+    },
 };
 
 use super::{
@@ -28,6 +32,10 @@ use crate::{
     },
 };
 
+/// What the operator reads about a token that is bound to something else than its issuer says.
+const OTHERWISE_BOUND: &str =
+    "the token is active, but cnf in its payload is not that of the issuer's answer";
+
 /// An issuer that is asked, as one resource trusts it.
 #[derive(Debug)]
 pub(crate) struct Introspector {
@@ -43,18 +51,30 @@ pub(crate) struct Introspector {
 pub(super) struct Asked {
     token: Arc<str>,
     pub(super) digest: TokenDigest,
+    /// What the token itself says that it is bound to.
+    stated: Option<Binding>,
     address: Option<CountedAddress>,
     accounts: Arc<Accounts<Subject>>,
 }
 
 impl Asked {
-    pub(super) fn of(question: &Question<'_>) -> Self {
+    pub(super) fn of((question, stated): (&Question<'_>, Option<Binding>)) -> Self {
         Self {
             token: question.token.expose().into(),
             digest: question.digest,
+            stated,
             address: question.address,
             accounts: question.accounts.clone(),
         }
+    }
+}
+
+impl Asked {
+    fn bound_as_stated(&self, evidence: Evidence) -> Result<Evidence, Refusal> {
+        evidence.bound_as(self.stated).map_err(|reason| Refusal {
+            detail: Some(OTHERWISE_BOUND.into()),
+            ..reason.into()
+        })
     }
 }
 
@@ -88,14 +108,14 @@ impl Introspector {
     /// Why the token is refused, or why nobody can say now.
     pub(in crate::verify) async fn verify(
         self: &Arc<Self>,
-        question: &Question<'_>,
+        (question, stated): (&Question<'_>, Option<Binding>),
         verdicts: &Arc<VerdictCache>,
     ) -> Result<Verdict, Refusal> {
         if let Some(no) = self.no_list.get(&question.digest, question.started) {
             self.endpoint.note("remembered");
             return Err(no);
         }
-        let flight = self.begin(|| Asked::of(question), &question.digest, verdicts)?;
+        let flight = self.begin(|| Asked::of((question, stated)), &question.digest, verdicts)?;
         outcome(flight).await
     }
 
@@ -116,6 +136,7 @@ impl Introspector {
             Ok(async move {
                 let began = Instant::now();
                 let judged = call.ask(&asked.token, &own.expected()).await;
+                let judged = judged.and_then(|evidence| asked.bound_as_stated(evidence));
                 own.settle(&asked, judged, began, &verdicts)
             })
         })

@@ -39,7 +39,7 @@ impl Recheck {
     pub(in crate::verify) fn new(
         introspector: &Arc<Introspector>,
         verdicts: &Arc<VerdictCache>,
-        question: &Question<'_>,
+        (question, stated): (&Question<'_>, Option<Binding>),
         proved: Option<Binding>,
         is_due: bool,
     ) -> Self {
@@ -50,7 +50,7 @@ impl Recheck {
         Self {
             introspector: introspector.clone(),
             verdicts: verdicts.clone(),
-            asked: Asked::of(question),
+            asked: Asked::of((question, stated)),
             proved,
             due: question.started + interval,
             answered: question.started,

@@ -41,6 +41,17 @@ impl Evidence {
         check_times(self.expires, self.not_before, skew, now)
     }
 
+    /// The same where the token itself says that it is `stated` to be bound: what others say of the token does not free it.
+    ///
+    /// # Errors
+    /// [`Reason::SenderConstrained`].
+    pub fn bound_as(self, stated: Option<Binding>) -> Result<Self, Reason> {
+        match stated.is_none() || stated == self.binding {
+            true => Ok(self),
+            false => Err(Reason::SenderConstrained),
+        }
+    }
+
     /// The same where nobody can prove possession: a bound token is refused.
     ///
     /// # Errors
@@ -67,4 +78,41 @@ pub(crate) fn check_times(
         return Err(Reason::NotYetValid);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::ScopeSet;
+
+    #[test]
+    fn a_token_that_says_what_it_is_bound_to_is_bound_to_nothing_else() {
+        let evidence = |binding| Evidence {
+            principal: Arc::new(Principal {
+                issuer: "https://issuer.example".into(),
+                subject: "alice".into(),
+                client: None,
+                scopes: ScopeSet::default(),
+            }),
+            claims: KeptClaims::none(),
+            expires: UnixTime::new(1000),
+            not_before: None,
+            grant: None,
+            binding,
+        };
+        let (key, other) = (Binding::Key([1; 32]), Binding::Key([2; 32]));
+        let certificate = Binding::Certificate([1; 32]);
+        for (stated, found, expected) in [
+            (None, None, Ok(None)),
+            // The answer says more than the token.
+            (None, Some(key), Ok(Some(key))),
+            (Some(key), Some(key), Ok(Some(key))),
+            (Some(key), None, Err(Reason::SenderConstrained)),
+            (Some(key), Some(other), Err(Reason::SenderConstrained)),
+            (Some(key), Some(certificate), Err(Reason::SenderConstrained)),
+        ] {
+            let bound = evidence(found).bound_as(stated);
+            assert_eq!(bound.map(|evidence| evidence.binding), expected);
+        }
+    }
 }

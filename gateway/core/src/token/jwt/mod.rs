@@ -1,7 +1,8 @@
 //! Verifies a token: from its text to a verified caller (RFC 7519 §7.2, RFC 8725, RFC 9068 §4). [`form`] distinguishes a JWT from an
-//! opaque token.
+//! opaque token; [`stated`] reads what a JWT says where its issuer verifies it.
 
 pub mod form;
+pub mod stated;
 
 use std::fmt;
 
