@@ -39,9 +39,14 @@ fn jwt(text: &str) -> Option<String> {
     })
 }
 
-/// An API key: `mgw_` and 36 characters of base 62.
+/// An API key: `mgw_` and 36 characters of base 62, not inside of a longer word: sealed values have these characters by chance.
 fn api_key(text: &str) -> Option<String> {
-    text.match_indices("mgw_").find_map(|(start, prefix)| {
+    let is_inside = |start: usize| {
+        let before = text[..start].bytes().next_back();
+        before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let mut found = text.match_indices("mgw_").filter(|(at, _)| !is_inside(*at));
+    found.find_map(|(start, prefix)| {
         let tail = text[start + prefix.len()..].bytes();
         let length = tail.take_while(u8::is_ascii_alphanumeric).count();
         (length >= 36).then(|| text[start..start + 12].to_owned())
@@ -66,6 +71,7 @@ mod tests {
         assert!(find("x canary-0123 y").is_some());
         assert!(find("key mgw_0123456789ABCDEFGHIJKLMNOPQRST4PMbyp.").is_some());
         assert!(find("mgw_ begins a key, mgw_0123456789 is none").is_none());
+        assert!(find("k3Lmgw_0123456789ABCDEFGHIJKLMNOPQRST4PMbyp").is_none());
         assert!(find("v1.eyJ_____-_____7-_____random").is_none());
         assert!(find("eyJ is how JSON begins in base64").is_none());
     }

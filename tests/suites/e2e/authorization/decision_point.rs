@@ -215,7 +215,7 @@ async fn without_an_answer_calls_are_refused_and_nothing_goes_upstream() {
     let outcome = decided.world.acceptance(call(&decided, &alice, "a")).await;
     table.row("afterwards", outcome);
     let metrics = decided.world.gateway.metrics().await;
-    for (outcome, count) in [("no_answer", 4.0), ("wrong_answer", 7.0)] {
+    for (outcome, count) in [("no_answer", 3.0), ("wrong_answer", 8.0)] {
         let labels = [("decision_point", "company"), ("outcome", outcome)];
         let counted = metrics.sum(QUESTIONS, &labels);
         table.check(outcome, counted == count, || counted.to_string());
