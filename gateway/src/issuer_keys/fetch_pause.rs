@@ -12,17 +12,17 @@ pub(crate) fn fetch_pause(failures: u32, refresh: Duration) -> Duration {
         return refresh;
     }
     let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(6));
-    with_jitter(doubled.min(LONGEST_PAUSE).min(refresh))
+    with_jitter(doubled.min(LONGEST_PAUSE).min(refresh), 0.5)
 }
 
-/// Between half of `pause` and all of it, so that replicas do not fetch at the same time.
-fn with_jitter(pause: Duration) -> Duration {
+/// Between the share `least` of `pause` and all of it, so that not all fetch or ask at the same time.
+pub(crate) fn with_jitter(pause: Duration, least: f64) -> Duration {
     let mut random = [0_u8; 2];
     if aws_lc_rs::rand::fill(&mut random).is_err() {
         return pause;
     }
     let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
-    pause.mul_f64(0.5 + share / 2.0)
+    pause.mul_f64(least + share * (1.0 - least))
 }
 
 #[cfg(test)]

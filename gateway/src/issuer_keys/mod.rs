@@ -7,7 +7,7 @@
 
 pub(crate) mod discovery;
 mod fetch_budget;
-mod fetch_pause;
+pub(crate) mod fetch_pause;
 mod key_fetcher;
 pub(crate) mod key_state;
 pub(crate) mod keys;

@@ -42,8 +42,8 @@ pub(crate) async fn authenticate(
     }
     possession::check(exchange, resource, &presented, &question, &judged)?;
     let verdict = judged.verdict;
-    let binding = verdict.evidence.binding;
-    let recheck = (resource.verifiers).recheck(&question, verdict.freshness, binding, false);
+    let asking = question.with_address(exchange.counted_address());
+    let recheck = (resource.verifiers).recheck(&asking, &verdict);
     Ok((verdict, recheck.map(Box::new)))
 }
 

@@ -17,7 +17,7 @@ use http::{
     header::{AUTHORIZATION, ORIGIN},
 };
 use mcp_gateway_core::{
-    http::authority::Authority,
+    http::{authority::Authority, client_address::CountedAddress},
     mcp::{
         message::{Message, MethodName},
         operation::{Operation, Reference},
@@ -121,6 +121,8 @@ pub(crate) struct Standing {
     /// The questions about its token, where its issuer is asked.
     recheck: Option<Box<Recheck>>,
     accounts: Arc<Accounts<Subject>>,
+    /// What questions about its token are counted under.
+    address: Option<CountedAddress>,
     viewer: Viewer,
     host: Authority,
     /// Its token and its origin, as the client sent them.
@@ -160,6 +162,7 @@ impl Standing {
             freshness: verdict.freshness,
             recheck: None,
             accounts: exchange.gateway.subject_accounts().clone(),
+            address: exchange.counted_address(),
             viewer: Viewer::of(exchange, verdict, admitted),
             host: admitted.host.clone(),
             headers: kept.collect(),
@@ -372,8 +375,10 @@ impl Standing {
         let (evidence, freshness) = resource.verifiers.judge_again(&token, clock::now())?;
         self.freshness = freshness;
         let question = Question::new(token, (clock::now(), Instant::now()), &self.accounts);
-        let is_due = evidence.is_none();
-        let recheck = (resource.verifiers).recheck(&question, freshness, self.binding, is_due);
+        let question = question.with_address(self.address);
+        let previous = self.recheck.as_deref();
+        let (verifiers, proved) = (&resource.verifiers, self.binding);
+        let recheck = verifiers.recheck_at_once(&question, freshness, proved, previous);
         self.recheck = recheck.map(Box::new);
         match evidence {
             Some(evidence) => self.take_over(evidence),

@@ -34,7 +34,7 @@ use tokio::sync::watch;
 pub(crate) use api_key::ApiKeys;
 use cache::VerdictCache;
 use choice::{Choice, choose};
-use introspection::{Endpoint, Introspector, Recheck};
+use introspection::{Endpoint, Introspector, Recheck, Times};
 use jwt::Jwt;
 use question::Question;
 pub(crate) use trusted_issuer::{KeysByIssuer, TrustedIssuer, keys_by_issuer, profile};
@@ -188,14 +188,34 @@ impl Verifiers {
         }
     }
 
-    /// The questions about the token of an open stream, where its issuer is asked. The first is asked at once where nobody judged the token
-    /// yet (`is_due`).
-    pub(crate) fn recheck(
+    /// The questions about the token of a stream or call that begins with this verdict, where its issuer is asked.
+    pub(crate) fn recheck(&self, question: &Question<'_>, verdict: &Verdict) -> Option<Recheck> {
+        let introspector = self.introspector.as_ref()?;
+        let interval = introspector.recheck_interval();
+        let times = Times::at_opening(question.started, verdict, interval);
+        let proved = verdict.evidence.binding;
+        self.recheck_at(question, verdict.freshness, proved, times)
+    }
+
+    /// The same for an open stream that is judged again by these verifiers, where `judge_again` did not decide. `previous` are the questions
+    /// until now.
+    pub(crate) fn recheck_at_once(
         &self,
         question: &Question<'_>,
         freshness: Freshness,
         proved: Option<Binding>,
-        is_due: bool,
+        previous: Option<&Recheck>,
+    ) -> Option<Recheck> {
+        let times = Times::at_once(question.started, previous.map(Recheck::answered));
+        self.recheck_at(question, freshness, proved, times)
+    }
+
+    fn recheck_at(
+        &self,
+        question: &Question<'_>,
+        freshness: Freshness,
+        proved: Option<Binding>,
+        times: Times,
     ) -> Option<Recheck> {
         let (Freshness::Asked { .. }, Some(introspector)) = (freshness, &self.introspector) else {
             return None;
@@ -203,12 +223,13 @@ impl Verifiers {
         let Ok(Choice::Introspection { stated }) = self.choose(&question.token) else {
             return None;
         };
+        let question = (question, stated);
         Some(Recheck::new(
             introspector,
             &self.verdicts,
-            (question, stated),
+            question,
             proved,
-            is_due,
+            times,
         ))
     }
 

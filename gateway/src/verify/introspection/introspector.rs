@@ -183,7 +183,7 @@ impl Introspector {
     }
 
     /// How long an open stream needs no other question.
-    pub(super) fn recheck_interval(&self) -> Duration {
+    pub(in crate::verify) fn recheck_interval(&self) -> Duration {
         self.endpoint.introspection().settings.recheck
     }
 

@@ -18,5 +18,5 @@ pub(crate) use self::{
     asked_issuer::asked_issuer,
     endpoint::{Endpoint, EndpointsByIssuer, endpoints_by_issuer},
     introspector::Introspector,
-    recheck::Recheck,
+    recheck::{Recheck, Times},
 };
