@@ -2,6 +2,8 @@
 //!
 //! The answer comes from the endpoint, which is trusted; it is shown like anything else that came from outside. The token is never shown.
 
+use std::mem::discriminant;
+
 use super::malformed;
 use super::token::{Accepted, AcceptedIssuer, TokensOf, found_in_claims};
 use crate::json;
@@ -11,7 +13,41 @@ use crate::time::UnixTime;
 use crate::token::claims::texts;
 use crate::token::introspection::answer::{Answer, NotAccepted, Unusable};
 use crate::token::introspection::endpoint::{Expected, Kind};
-use crate::token::introspection::judge::claims_of;
+use crate::token::introspection::judge::{claims_of, judge};
+
+/// A shorter token is no secret, and may be a word that an answer has for itself.
+const LEAST_SECRET: usize = 8;
+
+/// Stands for the token where an answer repeats it.
+const SHOWN_TOKEN: &str = "(the token)";
+
+/// As [`found`], without the token, which the answer may repeat.
+pub fn found_without(
+    token: &str,
+    answer: &Answer<'_>,
+    why: &NotAccepted,
+    expected: (&str, &Expected<'_>),
+    now: UnixTime,
+) -> String {
+    if token.len() < LEAST_SECRET {
+        return found(answer, why, expected, now);
+    }
+    let repeated = std::str::from_utf8(answer.body).ok();
+    let hidden = repeated.map(|body| {
+        // A slash may be escaped (RFC 8259 §7).
+        body.replace(token, SHOWN_TOKEN)
+            .replace(&token.replace('/', "\\/"), SHOWN_TOKEN)
+    });
+    let hidden = Answer {
+        body: hidden.as_deref().map_or(answer.body, str::as_bytes),
+        ..*answer
+    };
+    // What was found in the answer is in `why` already.
+    let again = judge(&hidden, expected.1, now).err();
+    let again = again.filter(|again| discriminant(again) == discriminant(why));
+    let said = found(&hidden, again.as_ref().unwrap_or(why), expected, now);
+    said.replace(token, SHOWN_TOKEN)
+}
 
 /// What was found in an answer of the introspection endpoint of the issuer with this name in the configuration.
 pub fn found(
@@ -117,10 +153,11 @@ mod tests {
     use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 
     use super::*;
-    use crate::token::introspection::judge::judge;
     use crate::token::issuer_profile::IssuerProfile;
 
     const NOW: UnixTime = UnixTime::new(1_000_000);
+
+    const TOKEN: &str = "s3cret/9f2a.7c";
 
     fn said(kind: Kind, status: u16, body: &str) -> String {
         let profile = IssuerProfile::new("https://issuer.example");
@@ -142,7 +179,29 @@ mod tests {
             body: body.as_bytes(),
         };
         let why = judge(&answer, &expected, NOW).unwrap_err();
-        found(&answer, &why, ("corporate", &expected), NOW)
+        found_without(TOKEN, &answer, &why, ("corporate", &expected), NOW)
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_token_does_not_show_it() {
+        let repeated = TOKEN.repeat(9);
+        for body in [
+            format!(r#"{{"active":"{TOKEN}"}}"#),
+            format!(r#"{{"active":"{repeated}"}}"#),
+            format!(r#"{{"active":true,"aud":"https://mcp.example.com/mcp","iss":"{TOKEN}"}}"#),
+            format!(r#"{{"active":true,"aud":["{TOKEN}","{repeated}"],"sub":"a"}}"#),
+            format!(
+                r#"{{"active":true,"aud":"https://mcp.example.com/mcp","sub":"a","token_type":"{}"}}"#,
+                TOKEN.replace('/', "\\/")
+            ),
+            format!(r#"{{"active":true,"sub":"a","{TOKEN}":1}}"#),
+        ] {
+            let found = said(Kind::Rfc7662, 200, &body);
+            assert!(
+                !found.contains("s3cret") && found.contains(SHOWN_TOKEN),
+                "{found}"
+            );
+        }
     }
 
     #[test]

@@ -269,8 +269,19 @@ impl Endpoint {
             error => {
                 let hint = self.fetcher.hint(error);
                 let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                let error = self.without_query(error.to_string());
                 format!("issuer {name} could not be asked: {error}{hint}")
             }
+        }
+    }
+
+    /// Cuts the query of the endpoint, which may have a secret.
+    fn without_query(&self, text: String) -> String {
+        let discovered = self.lock_discovered().clone();
+        let url = self.introspection.endpoint.as_ref().or(discovered.as_ref());
+        match url.and_then(|url| url.split_once('?')) {
+            Some((_, query)) if !query.is_empty() => text.replace(&format!("?{query}"), "?..."),
+            _ => text,
         }
     }
 
@@ -310,13 +321,18 @@ impl Call {
             .with_label_values(&[self.endpoint.name()])
             .observe(began.elapsed().as_secs_f64());
         match answered {
-            Ok(Ok(answered)) => self.judged(&answered, expected),
+            Ok(Ok(answered)) => self.judged(&answered, token, expected),
             Ok(Err(error)) => Err(self.failed(self.endpoint.shown(&error))),
             Err(_) => Err(self.failed(self.endpoint.late())),
         }
     }
 
-    fn judged(&self, answered: &Answered, expected: &Expected<'_>) -> Result<Evidence, Refusal> {
+    fn judged(
+        &self,
+        answered: &Answered,
+        token: &str,
+        expected: &Expected<'_>,
+    ) -> Result<Evidence, Refusal> {
         let endpoint = &self.endpoint;
         let (answer, now) = (
             Answer {
@@ -334,7 +350,8 @@ impl Call {
             }
             Err(why) => why,
         };
-        let detail = why::introspection::found(&answer, &why, (endpoint.name(), expected), now);
+        let whose = (endpoint.name(), expected);
+        let detail = why::introspection::found_without(token, &answer, &why, whose, now);
         let (result, reason) = match &why {
             NotAccepted::Inactive => ("inactive", Reason::TokenInactive),
             NotAccepted::Refused(reason) => ("refused", *reason),
