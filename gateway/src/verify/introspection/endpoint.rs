@@ -83,6 +83,8 @@ pub(crate) struct Endpoint {
 #[derive(Debug)]
 pub(super) struct Call {
     endpoint: Arc<Endpoint>,
+    /// Who sent the token.
+    address: Option<CountedAddress>,
     _place: Place,
 }
 
@@ -109,8 +111,11 @@ pub(crate) fn endpoints_by_issuer(
         });
         let endpoint = match same {
             Some(same) => same.clone(),
-            None => Endpoint::new(issuer, introspection, config.jwks, metrics)
-                .map_err(|error| (name.clone(), error))?,
+            None => {
+                let previous = previous.filter(|previous| !previous.reads(changed_files));
+                Endpoint::new(issuer, introspection, config.jwks, metrics, previous)
+                    .map_err(|error| (name.clone(), error))?
+            }
         };
         Ok((name.clone(), endpoint))
     });
@@ -123,7 +128,10 @@ impl Endpoint {
         introspection: &Introspection,
         jwks: Jwks,
         metrics: &Arc<Metrics>,
+        previous: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, FetchError> {
+        // The same endpoint, asked in the same way, is not well because a configuration is.
+        let same = previous.filter(|previous| previous.asks_like(issuer, introspection));
         let fetcher = Fetcher::of_busy_issuer(issuer, jwks, IDLE_CONNECTIONS)?;
         Ok(Arc::new(Self {
             fetcher: fetcher.within(introspection.settings.timeout, MAX_ANSWER),
@@ -133,10 +141,13 @@ impl Endpoint {
             introspection: introspection.clone(),
             jwks,
             discovered: Mutex::default(),
-            begun: Instant::now(),
-            breaker: Mutex::default(),
+            begun: same.map_or_else(Instant::now, |same| same.begun),
+            breaker: Mutex::new(
+                same.map(|same| same.lock_breaker().clone())
+                    .unwrap_or_default(),
+            ),
             metrics: metrics.clone(),
-            failing: AtomicBool::new(false),
+            failing: AtomicBool::new(same.is_some_and(|same| same.failing.load(Ordering::Relaxed))),
             failure_lines: LogInterval::every(LEAST_BETWEEN_FAILURES),
         }))
     }
@@ -149,6 +160,16 @@ impl Endpoint {
     /// The name of the issuer in the configuration.
     pub(crate) fn name(&self) -> &str {
         &self.issuer.name
+    }
+
+    /// Whether an endpoint that is configured so is the same, and is asked alike.
+    fn asks_like(&self, issuer: &Issuer, introspection: &Introspection) -> bool {
+        let own = &self.introspection;
+        self.issuer.issuer == issuer.issuer
+            && own.kind == introspection.kind
+            && own.endpoint == introspection.endpoint
+            && own.client_ids == introspection.client_ids
+            && own.proof == introspection.proof
     }
 
     /// Whether it was made of one of these files.
@@ -188,6 +209,7 @@ impl Endpoint {
         })?;
         Ok(Call {
             endpoint: self.clone(),
+            address,
             _place: place,
         })
     }
@@ -224,13 +246,13 @@ impl Endpoint {
         self.fetcher.call(&url, &outgoing(question)?).await
     }
 
-    /// Notes that the endpoint does not work.
-    fn failed(&self, error: &str, pause: Option<Duration>) {
+    /// Notes that the endpoint does not work; where the token of a caller may be to blame, for this one.
+    fn failed(&self, error: &str, pause: Option<Duration>, caller: Option<CountedAddress>) {
         // It may have moved.
         *self.lock_discovered() = None;
         let is_open = {
             let mut breaker = self.lock_breaker();
-            breaker.failed(self.begun.elapsed(), pause);
+            breaker.failed(self.begun.elapsed(), pause, caller);
             breaker.is_open()
         };
         self.observe(is_open);
@@ -358,7 +380,12 @@ impl Call {
             NotAccepted::Unusable(unusable) => {
                 endpoint.note("unusable");
                 if unusable.is_of_endpoint() {
-                    endpoint.failed(&detail, unusable.pause());
+                    // Callers of an unknown address may be many.
+                    let is_one =
+                        |caller: &CountedAddress| matches!(caller, CountedAddress::Site(_));
+                    let caller = self.address.filter(is_one);
+                    let caller = caller.filter(|_| unusable.may_be_of_token());
+                    endpoint.failed(&detail, unusable.pause(), caller);
                 } else {
                     endpoint.answered();
                 }
@@ -378,7 +405,7 @@ impl Call {
 
     fn failed(&self, error: String) -> Refusal {
         self.endpoint.note("failed");
-        self.endpoint.failed(&error, None);
+        self.endpoint.failed(&error, None, None);
         unavailable(error)
     }
 }
@@ -407,4 +434,52 @@ fn outgoing(question: Question) -> Result<Outgoing, FetchError> {
         "application/json" => Outgoing::post_json(question.body.into(), authorization),
         _ => Outgoing::post(question.body, authorization),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Environment, parse};
+
+    fn endpoints(settings: &str, previous: Option<&EndpointsByIssuer>) -> EndpointsByIssuer {
+        let text = format!(
+            "public_url: http://127.0.0.1:1\nlisten: [{{ address: '127.0.0.1:1' }}]\n\
+             issuers: {{ a: {{ issuer: 'https://a.example', introspection: {{ client_auth: none, {settings} }} }} }}\n\
+             resources: [{{ path: /mcp, upstream: 'http://127.0.0.1:9/mcp', issuers: [a], policy: {{ default: allow }} }}]\n"
+        );
+        let config = parse(&text, Path::new(""), &Environment::default()).unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        endpoints_by_issuer(&config, &metrics, previous, &BTreeSet::new()).unwrap()
+    }
+
+    const PLACE: &str = "endpoint: 'https://a.example/i?key=s3cret'";
+
+    #[test]
+    fn a_pause_outlives_a_reload_that_does_not_change_who_is_asked() {
+        let first = endpoints(PLACE, None);
+        first["a"].failed("away", Some(Duration::from_secs(300)), None);
+        let refused = first["a"].call(None).unwrap_err();
+        assert_eq!(refused.reason, Reason::IntrospectionUnavailable);
+        let same = endpoints(&format!("{PLACE}, recheck: 9s"), Some(&first));
+        assert!(!Arc::ptr_eq(&first["a"], &same["a"]) && same["a"].call(None).is_err());
+        for settings in [
+            "endpoint: 'https://a.example/other'",
+            "endpoint: 'https://a.example/i?key=s3cret', client_id: me",
+        ] {
+            assert!(endpoints(settings, Some(&first))["a"].call(None).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_query_of_the_endpoint_is_not_shown() {
+        let endpoints = endpoints(PLACE, None);
+        let error = FetchError::Redirect("https://a.example/i?key=s3cret".to_owned());
+        let shown = endpoints["a"].shown(&error);
+        assert!(
+            shown.contains("https://a.example/i?...") && !shown.contains("s3cret"),
+            "{shown}"
+        );
+    }
 }

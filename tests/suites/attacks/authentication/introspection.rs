@@ -373,7 +373,7 @@ async fn attack_289_an_issuer_that_fails_is_left_alone() {
     let asked = Asked::start(json!({})).await;
     let known = asked.issue("opaque-known");
     assert_eq!(asked.status(&known).await, 200);
-    asked.issuer.answers(Fault::Status(500));
+    asked.issuer.answers(Fault::Status(502));
     let before = asked.issuer.questions();
     for number in 0..50 {
         let token = format!("opaque-{number}");

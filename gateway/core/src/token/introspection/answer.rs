@@ -147,6 +147,17 @@ impl Unusable {
         }
     }
 
+    /// Whether the token may cause it at an endpoint that answers about other tokens: something before the endpoint can refuse a text that it
+    /// takes for an attack, and the endpoint can break on one.
+    pub const fn may_be_of_token(&self) -> bool {
+        match self {
+            Self::Status(status) => !matches!(*status, 502..=504),
+            Self::Credentials(status) => *status != 401,
+            Self::Pause { .. } => false,
+            _ => true,
+        }
+    }
+
     /// How long the endpoint must not be asked.
     pub const fn pause(&self) -> Option<Duration> {
         match self {
@@ -231,6 +242,29 @@ mod tests {
             );
             let found = answer.without_answer(now);
             assert_eq!(found.is_of_endpoint(), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_token_can_be_to_blame_for_an_answer_but_not_for_an_outage() {
+        for (status, expected) in [
+            (401, false),
+            (403, true),
+            (404, true),
+            (429, false),
+            (500, true),
+            (502, false),
+            (503, false),
+            (504, false),
+        ] {
+            let headers = HeaderMap::new();
+            let answer = Answer {
+                status,
+                headers: &headers,
+                body: b"",
+            };
+            let found = answer.without_answer(UnixTime::new(0));
+            assert_eq!(found.may_be_of_token(), expected, "{status}");
         }
     }
 }
