@@ -192,7 +192,8 @@ impl Verifiers {
     pub(crate) fn recheck(&self, question: &Question<'_>, verdict: &Verdict) -> Option<Recheck> {
         let introspector = self.introspector.as_ref()?;
         let interval = introspector.recheck_interval();
-        let times = Times::at_opening(question.started, verdict, interval);
+        // A verdict that was given meanwhile, and holds no longer, is not asked about at once.
+        let times = Times::at_opening(Instant::now(), verdict, interval);
         let proved = verdict.evidence.binding;
         self.recheck_at(question, verdict.freshness, proved, times)
     }
