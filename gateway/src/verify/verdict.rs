@@ -88,14 +88,16 @@ impl Verdict {
     }
 }
 
+/// A verdict for tests.
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use mcp_gateway_core::{cel::kept_claims::KeptClaims, principal::Principal, scope::ScopeSet};
 
     use super::*;
     use crate::limits::accounts::Accounts;
 
-    fn verdict(deadline: Option<Instant>) -> Verdict {
+    /// A verdict on a token of alice that expires at 1000, which rests on this.
+    pub(in crate::verify) fn verdict(freshness: Freshness, deadline: Option<Instant>) -> Verdict {
         let principal = Principal {
             issuer: "https://issuer.test/".into(),
             subject: "alice".into(),
@@ -112,13 +114,23 @@ mod tests {
                 grant: None,
                 binding: None,
             },
-            freshness: Freshness::Keys {
-                issuer: 0,
-                generation: Some(0),
-            },
+            freshness,
             clock_skew: Duration::ZERO,
             deadline,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::verdict as resting_on, *};
+
+    fn verdict(deadline: Option<Instant>) -> Verdict {
+        let keys = Freshness::Keys {
+            issuer: 0,
+            generation: Some(0),
+        };
+        resting_on(keys, deadline)
     }
 
     #[test]

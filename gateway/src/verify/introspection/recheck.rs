@@ -211,37 +211,18 @@ impl Recheck {
 
 #[cfg(test)]
 mod tests {
-    use mcp_gateway_core::{
-        cel::kept_claims::KeptClaims, principal::Principal, scope::ScopeSet, time::UnixTime,
-    };
-
     use super::*;
-    use crate::limits::accounts::Accounts;
+    use crate::verify::verdict::testing;
 
     const SECOND: Duration = Duration::from_secs(1);
     const INTERVAL: Duration = Duration::from_secs(60);
 
     /// A verdict that holds until then, on a token that expires then, with a clock skew of five seconds.
     fn verdict(until: Instant, expires: Instant) -> Verdict {
-        let principal = Principal {
-            issuer: "https://issuer.test/".into(),
-            subject: "alice".into(),
-            client: None,
-            scopes: ScopeSet::default(),
-        };
+        let clock_skew = 5 * SECOND;
         Verdict {
-            account: Arc::<Accounts<_>>::default().of(principal.subject()),
-            evidence: Evidence {
-                principal: Arc::new(principal),
-                claims: KeptClaims::none(),
-                expires: UnixTime::new(1000),
-                not_before: None,
-                grant: None,
-                binding: None,
-            },
-            freshness: Freshness::Asked { until },
-            clock_skew: 5 * SECOND,
-            deadline: Some(expires + 5 * SECOND),
+            clock_skew,
+            ..testing::verdict(Freshness::Asked { until }, Some(expires + clock_skew))
         }
     }
 
