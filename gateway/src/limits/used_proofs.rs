@@ -52,11 +52,11 @@ impl UsedProofs {
 fn detail(reason: Reason, most: usize) -> String {
     match reason {
         Reason::TooManyDpopProofs => format!(
-            "more than {} DPoP proofs of the principal in five minutes, a tenth of {most} (limits.dpop_proofs)",
+            "{} DPoP proofs of the principal are remembered already, a tenth of {most} (limits.dpop_proofs)",
             share(most)
         ),
         Reason::DpopProofsExhausted => {
-            format!("more than {most} DPoP proofs in five minutes (limits.dpop_proofs)")
+            format!("{most} DPoP proofs are remembered already (limits.dpop_proofs)")
         }
         Reason::DpopProofTime => {
             "iat is older than proofs that were forgotten already: the clock was set back"
@@ -98,7 +98,8 @@ mod tests {
         let (reason, detail) = enter(3, "alice").unwrap_err();
         assert_eq!(reason, Reason::TooManyDpopProofs);
         assert!(
-            detail.contains("more than 2 ") && detail.contains("limits.dpop_proofs"),
+            detail.starts_with("2 DPoP proofs of the principal are remembered already")
+                && detail.contains("limits.dpop_proofs"),
             "{detail}"
         );
         assert_eq!(used.len(), 2);

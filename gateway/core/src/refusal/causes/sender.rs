@@ -80,7 +80,7 @@ pub(super) const fn causes(reason: Reason) -> Causes {
         },
         Reason::DpopProofsExhausted => Causes {
             when: "No more proofs can be remembered, and one that is not remembered could be used twice.",
-            causes: "More requests with proofs in five minutes than `limits.dpop_proofs`.",
+            causes: "More proofs in five to ten minutes than `limits.dpop_proofs`.",
             detail: "The limit.",
             cure: "Raise `limits.dpop_proofs`: 100 bytes of memory for each.",
         },
