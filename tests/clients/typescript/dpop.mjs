@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 
-const USAGE = 'usage: dpop.mjs URL --library openid-client|oauth4webapi --issuer URL --client ID --secret SECRET [--algorithm ES256]';
+const USAGE = 'usage: dpop.mjs URL --package openid-client|oauth4webapi --issuer URL --client ID --secret SECRET [--algorithm ES256]';
 
 const CALLS = 3;
 
@@ -86,20 +86,20 @@ async function withOauth4webapi({ url, issuer, client: id, secret, algorithm }, 
   return { type: answer.token_type, statuses };
 }
 
-const LIBRARIES = { 'openid-client': withOpenidClient, oauth4webapi: withOauth4webapi };
+const CLIENTS = { 'openid-client': withOpenidClient, oauth4webapi: withOauth4webapi };
 
 async function main() {
   const { values, positionals: [url] } = parseArgs({
     allowPositionals: true,
     options: {
-      library: { type: 'string' },
+      package: { type: 'string' },
       issuer: { type: 'string' },
       client: { type: 'string' },
       secret: { type: 'string' },
       algorithm: { type: 'string', default: 'ES256' },
     },
   });
-  const run = LIBRARIES[values.library];
+  const run = CLIENTS[values.package];
   if (!url || !run || !values.issuer || !values.client || !values.secret) throw new Error(USAGE);
   const counted = counting();
   const found = await run({ ...values, url }, counted);

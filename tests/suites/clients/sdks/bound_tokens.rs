@@ -22,7 +22,7 @@ async fn run(
     let mut command = tool("node");
     command
         .arg(repository("tests/clients/typescript/dpop.mjs"))
-        .args([url, "--library", library, "--issuer", issuer])
+        .args([url, "--package", library, "--issuer", issuer])
         .args(["--client", id, "--secret", secret, "--algorithm", algorithm])
         .stdin(Stdio::null())
         .kill_on_drop(true);

@@ -39,7 +39,7 @@ pub enum ClientCertError {
     NoCertificate,
 }
 
-/// The DER of the certificate in the header; `None` where there is no header, because the client presented no certificate.
+/// The DER of the certificate in the header; `None` without the header: the client presented no certificate.
 ///
 /// # Errors
 /// The header is there, but it does not name exactly one certificate.

@@ -1,4 +1,5 @@
-//! What a decision point answered. Only a `decision` that is `true` is a yes, and only `false` is a no: anything else is no answer.
+//! What a decision point answered. Only `decision: true` permits and only `decision: false` denies; any other value is a
+//! wrong answer.
 
 use crate::json::names::look_alike::ambiguous_names;
 use crate::json::{FIXED, JsonError, JsonLimits, OutlineValue, outline};
