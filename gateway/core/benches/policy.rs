@@ -21,6 +21,7 @@ use criterion::{
 };
 use mcp_gateway_core::{
     cel::{Condition, Facts, RequestFacts, kept_claims::KeptClaims},
+    endpoint_id::EndpointId,
     json,
     mcp::{envelope::Envelope, operation::Operation},
     policy::{
@@ -354,10 +355,13 @@ fn call(criterion: &mut Criterion) {
         issuer: &principal.issuer,
         subject: &principal.subject,
         client: principal.client.as_deref(),
-        endpoint: "http://127.0.0.1:9000/mcp",
     };
     let sealed = sealer
-        .seal(&binding.session(), "0b9a3c1e-6f6c-4c3f-9d0e-1f2a3b4c5d6e")
+        .seal(
+            &binding.session(),
+            EndpointId::of("http://127.0.0.1:9000/mcp"),
+            "0b9a3c1e-6f6c-4c3f-9d0e-1f2a3b4c5d6e",
+        )
         .unwrap();
     let mut group = criterion.benchmark_group("call");
     group.bench_function("envelope", |bencher| {

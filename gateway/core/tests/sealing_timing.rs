@@ -10,7 +10,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use mcp_gateway_core::refusal::reason::Reason;
-use mcp_gateway_core::seal::{Binding, Sealer, SealingKey};
+use mcp_gateway_core::{
+    endpoint_id::EndpointId,
+    seal::{Binding, Sealer, SealingKey},
+};
 
 /// Attempts of each kind.
 const ROUNDS: usize = 25_000;
@@ -24,7 +27,6 @@ const ALICE: Binding<'static> = Binding {
     issuer: "https://issuer.example.com",
     subject: "alice",
     client: Some("app"),
-    endpoint: "http://127.0.0.1:9000/mcp",
 };
 const MALLORY: Binding<'static> = Binding {
     subject: "mallory",
@@ -52,9 +54,12 @@ fn tenth(mut times: Vec<Duration>) -> Duration {
 fn a_refused_id_takes_its_time_whatever_is_wrong_with_it() {
     let here = sealer(1);
     let upstream_id = "0f8fad5b-d9cb-469f-a165-70867728950e";
-    let genuine = here.seal(&ALICE.session(), upstream_id).unwrap();
+    let endpoint = EndpointId::of("http://127.0.0.1:9000/mcp");
+    let genuine = here.seal(&ALICE.session(), endpoint, upstream_id).unwrap();
     let (middle, end) = (genuine.len() / 2, genuine.len() - 2);
-    let foreign = sealer(2).seal(&ALICE.session(), upstream_id).unwrap();
+    let foreign = sealer(2)
+        .seal(&ALICE.session(), endpoint, upstream_id)
+        .unwrap();
     let kinds = [
         ("another's", genuine.clone(), Reason::SessionMismatch),
         ("altered", altered(&genuine, middle), Reason::SessionUnknown),

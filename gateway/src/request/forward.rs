@@ -4,6 +4,8 @@
 //! caller's identity, never the caller's token; the client gets the headers of another allow-list. An edited answer that is
 //! not a stream is written completely here.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
@@ -52,7 +54,7 @@ use crate::{
     config::{EventIds, IdentityHeaders},
     limits::in_flight::Place,
     snapshot::ProtectedResource,
-    upstream::{SendError, UpstreamBody},
+    upstream::{Endpoint, SendError, UpstreamBody},
     verify::introspection::Recheck,
 };
 
@@ -73,6 +75,8 @@ const OTHER_SESSION: &str = "the Mcp-Session-Id of the MCP server's answer is an
 
 /// What the answer takes, and on what it depends.
 pub(crate) struct Terms {
+    /// Where the message is sent to.
+    pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) place: Place,
     /// The right of a listening stream's caller; a call has none.
     pub(crate) standing: Option<Box<Standing>>,
@@ -88,6 +92,7 @@ pub(crate) async fn forward(
     mut message: Message,
     session: Option<OpenedSession>,
     Terms {
+        endpoint,
         place,
         standing,
         recheck,
@@ -103,6 +108,7 @@ pub(crate) async fn forward(
     // What may be sent again is kept, as it is counted already.
     let kept_body = message.may_be_repeated().then(|| body.clone());
     let outgoing = Outgoing {
+        endpoint: &endpoint,
         resource,
         permit,
         message: &message,
@@ -126,7 +132,7 @@ pub(crate) async fn forward(
     };
     let started = Instant::now();
     let deadline = (!place.listens()).then(|| started + resource.response_head);
-    let send = || resource.upstream.send(request);
+    let send = || endpoint.send(request);
     let mut response = ask(exchange, send, deadline, &mut stream_end).await;
     if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body)) =
         (&response, kept_body)
@@ -134,7 +140,7 @@ pub(crate) async fn forward(
         let label = exchange.record.resource_label();
         exchange.gateway.metrics().count_upstream_retry(label);
         let (request, before) = (outgoing.request(exchange, body)?, *before);
-        let send = || resource.upstream.send_again(request, before);
+        let send = || endpoint.send_again(request, before);
         response = Box::pin(ask(exchange, send, deadline, &mut stream_end)).await;
     }
     let response = response.map_err(|unanswered| match unanswered {
@@ -153,12 +159,20 @@ pub(crate) async fn forward(
     for (name, value) in copies::equal_lines(response.headers()) {
         response.headers_mut().insert(name, value);
     }
-    check_status(exchange, resource, &response)?;
-    let session_id = session_id::answer_id(exchange, resource, permit, &response, era, session)
-        .map_err(|fault| match fault.detail.is_empty() {
-            true => Fault::new(fault.reason, OTHER_SESSION).into(),
-            false => Refusal::from(fault),
-        })?;
+    check_status(exchange, &endpoint, &response)?;
+    let session_id = session_id::answer_id(
+        exchange,
+        resource,
+        permit,
+        endpoint.id(),
+        &response,
+        era,
+        session,
+    )
+    .map_err(|fault| match fault.detail.is_empty() {
+        true => Fault::new(fault.reason, OTHER_SESSION).into(),
+        false => Refusal::from(fault),
+    })?;
     let has_body = !response.body().is_end_stream();
     let edit = exchange.edit.take().filter(|_| has_body);
     let response = match decoded(exchange, response, edit.is_some()) {
@@ -302,6 +316,7 @@ async fn without_body<B>(
 
 /// What a request to the upstream is made of, without its body.
 struct Outgoing<'a> {
+    endpoint: &'a Endpoint,
     resource: &'a ProtectedResource,
     permit: &'a Permit,
     message: &'a Message,
@@ -316,7 +331,7 @@ impl Outgoing<'_> {
         exchange: &mut Exchange<'_>,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Reason> {
-        let (client, upstream) = (exchange.session.req_header(), &self.resource.upstream);
+        let (client, endpoint) = (exchange.session.req_header(), self.endpoint);
         let mut headers = forwarding::to_upstream(&client.headers, self.message.era);
         let added = &self.resource.upstream_headers;
         added.add(&client.headers, &mut headers).map_err(|(reason, name)| {
@@ -325,7 +340,7 @@ impl Outgoing<'_> {
             ));
             reason
         })?;
-        headers.insert(HOST, upstream.host().clone());
+        headers.insert(HOST, endpoint.host().clone());
         identify(&mut headers, &self.resource.identity_headers, self.permit)?;
         let mirror = self.message.mirror.as_ref();
         if let Some(name) = mirror.filter(|_| headers.contains_key(NAME)) {
@@ -341,7 +356,7 @@ impl Outgoing<'_> {
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = client.method.clone();
-        *request.uri_mut() = upstream.target(self.query.as_deref());
+        *request.uri_mut() = endpoint.target(self.query.as_deref());
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -459,16 +474,14 @@ fn failed(exchange: &mut Exchange<'_>, error: &SendError) -> Reason {
 /// the record says that it is the upstream's.
 fn check_status(
     exchange: &mut Exchange<'_>,
-    resource: &ProtectedResource,
+    endpoint: &Endpoint,
     response: &Response<UpstreamBody>,
 ) -> Result<(), Reason> {
     let status = response.status();
     if status.is_success() {
         return Ok(());
     }
-    let asked = resource
-        .upstream
-        .asked(&exchange.session.req_header().method);
+    let asked = endpoint.asked(&exchange.session.req_header().method);
     let detail = status::detail(status, response.headers(), asked);
     if let Some(detail) = detail {
         // That a query was removed may be the cause.

@@ -13,7 +13,7 @@ use super::{
     response::{list_filter, relay::Relay, respond},
     route::{self, Destination},
     serve_local,
-    session::{session_id, task_ids},
+    session::{endpoint, session_id, task_ids},
     standing::Standing,
 };
 use crate::{
@@ -115,11 +115,22 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
 
     // 6 session
     let session = session_id::open(exchange, &resource, &permit, &message)?;
-    task_ids::open(exchange, &resource, &permit, &mut message)?;
+    let opening = session.as_ref();
+    let values = task_ids::open(exchange, &resource, &permit, &mut message, opening)?;
+    let endpoint = endpoint::choose(&resource, opening, &values)?;
+    task_ids::seal_answer(
+        exchange,
+        &resource,
+        &permit,
+        &message,
+        values,
+        endpoint.id(),
+    );
 
     // 7 forward
     let place = take_place(exchange, &verdict, &message)?;
     let terms = Terms {
+        endpoint: endpoint.clone(),
         place,
         standing,
         recheck,
@@ -127,8 +138,9 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     if query.is_some_and(|query| !query.is_empty()) && resource.drops_query() {
         exchange.record.set_detail(QUERY_REMOVED);
     }
-    let query = resource.query_for_upstream(query).inspect_err(|_| {
-        let own = resource.upstream.query();
+    let combined = resource.query_for_upstream(endpoint.query(), query);
+    let query = combined.inspect_err(|_| {
+        let own = endpoint.query();
         let found = why::request::repeated_parameter(own, query);
         exchange.record.set_detail_if(found);
     })?;

@@ -69,7 +69,7 @@ pub(crate) struct ProtectedResource {
     challenger: Challenger,
     /// For requests whose path differs from the configured one in its final slash: it names the metadata of that spelling.
     other_challenger: Challenger,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) upstream: Upstream,
     pub(crate) tasks: Tasks,
     pub(crate) request_state: RequestState,
     pub(crate) event_ids: EventIds,
@@ -195,16 +195,17 @@ impl ProtectedResource {
         self.tasks == other.tasks && ((hides_nothing(self) && hides_nothing(other)) || hides_alike)
     }
 
-    /// The query of a request to the upstream, where the client sent this one.
+    /// The query of a request to an endpoint with a query of its own, where the client sent this one.
     ///
     /// # Errors
     /// [`Reason::AmbiguousQuery`].
     pub(crate) fn query_for_upstream(
         &self,
+        own: Option<&str>,
         client: Option<&str>,
     ) -> Result<Option<String>, Reason> {
         let passed = client.filter(|_| !self.drops_query());
-        query::combined(self.upstream.query(), passed)
+        query::combined(own, passed)
     }
 
     /// Whether the client's query is not forwarded.

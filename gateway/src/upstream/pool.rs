@@ -119,9 +119,9 @@ mod tests {
     #[tokio::test]
     async fn after_an_answer_is_read_its_connection_serves_the_next_request() {
         let server = TestServer::start(ANSWER, true).await;
-        let upstream = server.upstream(LONG);
+        let endpoint = server.endpoint(LONG);
         for _ in 0..3 {
-            let body = ask(&upstream).await.into_body();
+            let body = ask(&endpoint).await.into_body();
             assert_eq!(body.collect().await.unwrap().to_bytes(), "{}");
         }
         assert_eq!(server.accepted(), 1);
@@ -131,9 +131,9 @@ mod tests {
     async fn an_answer_that_is_dropped_before_its_end_closes_its_connection() {
         let half = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{}";
         let server = TestServer::start(half, true).await;
-        let upstream = server.upstream(LONG);
+        let endpoint = server.endpoint(LONG);
         for expected in 1..4 {
-            drop(ask(&upstream).await);
+            drop(ask(&endpoint).await);
             assert_eq!(server.accepted(), expected);
         }
     }
@@ -142,9 +142,9 @@ mod tests {
     async fn an_answer_without_a_body_needs_no_reading() {
         let empty = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
         let server = TestServer::start(empty, true).await;
-        let upstream = server.upstream(LONG);
+        let endpoint = server.endpoint(LONG);
         for _ in 0..3 {
-            drop(ask(&upstream).await);
+            drop(ask(&endpoint).await);
         }
         assert_eq!(server.accepted(), 1);
     }
@@ -152,23 +152,23 @@ mod tests {
     #[tokio::test]
     async fn simultaneous_requests_use_separate_connections() {
         let server = TestServer::start(ANSWER, true).await;
-        let upstream = server.upstream(LONG);
-        let (one, other) = (ask(&upstream).await, ask(&upstream).await);
+        let endpoint = server.endpoint(LONG);
+        let (one, other) = (ask(&endpoint).await, ask(&endpoint).await);
         assert_eq!(server.accepted(), 2);
         for response in [one, other] {
             response.into_body().collect().await.unwrap();
         }
-        assert_eq!(upstream.pool.lock().links.len(), 2);
-        ask(&upstream).await.into_body().collect().await.unwrap();
+        assert_eq!(endpoint.pool.lock().links.len(), 2);
+        ask(&endpoint).await.into_body().collect().await.unwrap();
         assert_eq!(server.accepted(), 2);
     }
 
     #[tokio::test]
     async fn a_connection_that_the_upstream_has_closed_is_not_used_again() {
         let server = TestServer::start(ANSWER, false).await;
-        let upstream = server.upstream(LONG);
+        let endpoint = server.endpoint(LONG);
         for expected in 1..4 {
-            ask(&upstream).await.into_body().collect().await.unwrap();
+            ask(&endpoint).await.into_body().collect().await.unwrap();
             sleep(Duration::from_millis(50)).await;
             assert_eq!(server.accepted(), expected);
         }
@@ -177,20 +177,20 @@ mod tests {
     #[tokio::test]
     async fn an_idle_connection_is_closed_after_its_timeout() {
         let server = TestServer::start(ANSWER, true).await;
-        let upstream = server.upstream(Duration::from_millis(40));
-        ask(&upstream).await.into_body().collect().await.unwrap();
-        assert_eq!(upstream.pool.lock().links.len(), 1);
+        let endpoint = server.endpoint(Duration::from_millis(40));
+        ask(&endpoint).await.into_body().collect().await.unwrap();
+        assert_eq!(endpoint.pool.lock().links.len(), 1);
         sleep(Duration::from_millis(200)).await;
-        let kept = upstream.pool.lock();
+        let kept = endpoint.pool.lock();
         assert!(kept.links.is_empty() && !kept.is_sweep_scheduled);
     }
 
     #[tokio::test]
     async fn without_an_idle_timeout_no_connection_is_used_twice() {
         let server = TestServer::start(ANSWER, true).await;
-        let upstream = server.upstream(Duration::ZERO);
+        let endpoint = server.endpoint(Duration::ZERO);
         for expected in 1..4 {
-            ask(&upstream).await.into_body().collect().await.unwrap();
+            ask(&endpoint).await.into_body().collect().await.unwrap();
             assert_eq!(server.accepted(), expected);
         }
     }

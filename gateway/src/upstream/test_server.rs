@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Upstream, UpstreamBody};
+use super::{Endpoint, UpstreamBody};
 use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget};
 
 /// Counts the connections that it accepts.
@@ -49,8 +49,8 @@ impl TestServer {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    /// An upstream that connects here, with this idle timeout.
-    pub(crate) fn upstream(&self, keep_alive: Duration) -> Arc<Upstream> {
+    /// An endpoint that connects here, with this idle timeout.
+    pub(crate) fn endpoint(&self, keep_alive: Duration) -> Arc<Endpoint> {
         let configured = Configured {
             target: UpstreamTarget::Http {
                 authority: Authority::parse(&self.address.to_string()).unwrap(),
@@ -64,7 +64,7 @@ impl TestServer {
             upstream_keep_alive: keep_alive,
             ..Timeouts::default()
         };
-        Upstream::reuse_or_new(None, &configured, &timeouts, &[].into()).unwrap()
+        Endpoint::reuse_or_new(None, &configured, &timeouts, &[].into()).unwrap()
     }
 }
 
@@ -81,17 +81,17 @@ async fn serve(mut tcp: TcpStream, answer: Vec<u8>, is_kept: bool) {
 }
 
 /// The answer to one request.
-pub(crate) async fn ask(upstream: &Upstream) -> Response<UpstreamBody> {
-    let request = Request::get(upstream.target(None))
-        .header(header::HOST, upstream.host())
+pub(crate) async fn ask(endpoint: &Endpoint) -> Response<UpstreamBody> {
+    let request = Request::get(endpoint.target(None))
+        .header(header::HOST, endpoint.host())
         .body(Full::new(Bytes::new()))
         .unwrap();
-    upstream.send(request).await.unwrap()
+    endpoint.send(request).await.unwrap()
 }
 
 /// The body of an answer with these bytes; the connection closes after it.
 pub(crate) async fn body(answer: impl Into<Vec<u8>>) -> UpstreamBody {
     let server = TestServer::start(answer, false).await;
-    let upstream = server.upstream(Duration::from_secs(60));
-    ask(&upstream).await.into_body()
+    let endpoint = server.endpoint(Duration::from_secs(60));
+    ask(&endpoint).await.into_body()
 }

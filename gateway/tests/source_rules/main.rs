@@ -76,6 +76,7 @@ const CORE: Layers = &[
     &["scope"],
     &["scope_prefix"],
     &["principal"],
+    &["endpoint_id"],
     &["json"],
     &["sse"],
     &["refusal"],

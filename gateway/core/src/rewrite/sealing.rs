@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::endpoint_id::EndpointId;
 use crate::json::names::look_alike::ambiguous;
 use crate::json::{self, Object};
 use crate::mcp::method::{Further, McpMethod};
@@ -26,6 +27,8 @@ const MAX_WATCHED: usize = 10_000;
 pub struct Sealing {
     /// Seals them.
     pub sealer: Arc<Sealer>,
+    /// The endpoint that answers.
+    pub endpoint: EndpointId,
     /// The binding of task ids, where they are sealed.
     pub tasks: Option<Bound>,
     /// The sealed ids that the client sent: sealed again with a new key, they would be another text.
@@ -90,7 +93,7 @@ impl<'a> AnswerReading<'_, 'a> {
             Some(bound) => {
                 let now = (self.sealing.now)();
                 self.put(result.get("requestState"), |sealing, value| {
-                    state::seal(&sealing.sealer, &bound, value, now)
+                    state::seal(&sealing.sealer, &bound, sealing.endpoint, value, now)
                 })
             }
             None => Ok(()),
@@ -164,7 +167,7 @@ impl<'a> AnswerReading<'_, 'a> {
             let known = known.find(|(id, _)| sealing.tasks == Some(*bound) && *id == value);
             match known {
                 Some((_, sealed)) => Some(sealed.clone()),
-                None => sealing.sealer.seal(bound, value),
+                None => sealing.sealer.seal(bound, sealing.endpoint, value),
             }
         })
     }
@@ -215,8 +218,11 @@ mod tests {
         issuer: "https://issuer.example.com",
         subject: "alice",
         client: None,
-        endpoint: "http://127.0.0.1:9000/mcp",
     };
+
+    fn endpoint() -> EndpointId {
+        EndpointId::of("http://127.0.0.1:9000/mcp")
+    }
 
     fn sealer() -> Arc<Sealer> {
         let key = SealingKey::from_bytes(&[7; 32]).unwrap();
@@ -230,6 +236,7 @@ mod tests {
     fn sealing() -> Sealing {
         Sealing {
             sealer: sealer(),
+            endpoint: endpoint(),
             tasks: Some(ALICE.task()),
             known: Vec::new(),
             state: Some(state()),
@@ -238,7 +245,7 @@ mod tests {
     }
 
     fn task(id: &str) -> String {
-        sealer().seal(&ALICE.task(), id).unwrap()
+        sealer().seal(&ALICE.task(), endpoint(), id).unwrap()
     }
 
     fn edited(mut sealing: Sealing, message: &str) -> Result<Option<String>, EditError> {
@@ -327,7 +334,7 @@ mod tests {
         let lifetime = std::time::Duration::from_secs(60);
         let now = UnixTime::new(1059);
         let opened = state::open(&sealer(), &state(), state_sealed, now, lifetime);
-        assert_eq!(opened.as_deref(), Ok("asked"));
+        assert_eq!(opened.map(|issued| issued.value).as_deref(), Ok("asked"));
         for message in [
             r#"{"jsonrpc":"2.0","id":1,"result":{"requestState":null}}"#,
             r#"{"jsonrpc":"2.0","method":"x","params":{"requestState":"asked"}}"#,

@@ -1,4 +1,4 @@
-//! The owner of a sealed value: principal, resource and upstream, and the kind of value.
+//! The owner of a sealed value: principal and resource, and the kind of value.
 
 use aws_lc_rs::aead::NONCE_LEN;
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use super::call::CallDigest;
 use super::digest::{finish, hash_part};
 use super::form::{HEAD, TAG, TIME};
+use crate::endpoint_id::EndpointId;
 use crate::refusal::reason::Reason;
 
 /// The longest session id of an upstream that is sealed, in bytes.
@@ -15,7 +16,7 @@ pub const MAX_TASK_ID: usize = 1024;
 /// The longest request state of an upstream that is sealed, in bytes. Servers store whole conversations in it.
 pub const MAX_REQUEST_STATE: usize = 16 * 1024;
 
-/// The owner of a sealed value, and the upstream that issued it.
+/// The owner of a sealed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding<'a> {
     /// URI of the protected resource.
@@ -26,8 +27,6 @@ pub struct Binding<'a> {
     pub subject: &'a str,
     /// Client of the principal, if its token names one.
     pub client: Option<&'a str>,
-    /// The upstream endpoint that issued the value.
-    pub endpoint: &'a str,
 }
 
 /// A [`Binding`] for one kind of value.
@@ -65,7 +64,7 @@ impl Binding<'_> {
     fn bound(&self, purpose: Purpose, call: Option<&CallDigest>) -> Bound {
         let mut context = Context::new(&SHA256);
         context.update(purpose.domain());
-        for part in [self.resource, self.issuer, self.subject, self.endpoint] {
+        for part in [self.resource, self.issuer, self.subject] {
             hash_part(&mut context, part.as_bytes());
         }
         if let Some(call) = call {
@@ -86,9 +85,9 @@ impl Purpose {
     /// The prefix that separates the bindings of one kind from those of the others.
     const fn domain(self) -> &'static [u8] {
         match self {
-            Self::Session => b"mcp-gateway session binding 1",
-            Self::Task => b"mcp-gateway task binding 1",
-            Self::RequestState => b"mcp-gateway request state binding 2",
+            Self::Session => b"mcp-gateway session binding 2",
+            Self::Task => b"mcp-gateway task binding 2",
+            Self::RequestState => b"mcp-gateway request state binding 3",
         }
     }
 
@@ -103,7 +102,9 @@ impl Purpose {
 
     /// The longest sealed value, in characters.
     pub(crate) const fn longest_sealed(self) -> usize {
-        (HEAD + NONCE_LEN + SHA256_OUTPUT_LEN + self.longest() + TAG).div_ceil(3) * 4
+        let bytes =
+            HEAD + NONCE_LEN + SHA256_OUTPUT_LEN + EndpointId::LENGTH + self.longest() + TAG;
+        (bytes * 4).div_ceil(3)
     }
 
     /// Whether a value can be sealed. Session ids are visible ASCII (MCP transports, *Session Management*), others any text.

@@ -5,8 +5,10 @@ use aws_lc_rs::digest::SHA256_OUTPUT_LEN;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::endpoint_id::EndpointId;
+
 /// Version of the sealed form.
-pub(crate) const FORM: u8 = 1;
+pub(crate) const FORM: u8 = 2;
 /// Bytes of a key's id.
 pub(crate) const KEY_ID: usize = 4;
 /// Bytes of version and key id.
@@ -44,7 +46,7 @@ impl Parts {
         Self {
             head: [0; HEAD],
             nonce: [0; NONCE_LEN],
-            sealed: vec![0; SHA256_OUTPUT_LEN + 36 + TAG],
+            sealed: vec![0; SHA256_OUTPUT_LEN + EndpointId::LENGTH + 36 + TAG],
         }
     }
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use super::binding::{Binding, Bound};
 use super::call::CallDigest;
+use super::issued::Issued;
 use super::sealer::Sealer;
 use super::state;
+use crate::endpoint_id::EndpointId;
 use crate::json::Splices;
 use crate::json::names::look_alike::ambiguous;
 use crate::json::{self, Object};
@@ -31,6 +33,10 @@ const DECLARED: [&str; 3] = [
 /// The most tasks of one `subscriptions/listen` on a resource that seals ids.
 const MAX_WATCHED: usize = 256;
 
+/// Said of a message that would have to be sent to two endpoints.
+const TWO_ENDPOINTS: &str =
+    "the message has values of two endpoints of the upstream (its session, tasks or requestState)";
+
 /// Which values are opened in a caller's messages, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening<'a> {
@@ -38,6 +44,8 @@ pub struct Opening<'a> {
     pub sealer: &'a Sealer,
     /// The owner that they must have.
     pub binding: Binding<'a>,
+    /// The endpoint that must have issued them, where the session names it.
+    pub endpoint: Option<EndpointId>,
     /// Whether ids of tasks are sealed.
     pub tasks: bool,
     /// How long a request state is valid, where it is sealed.
@@ -57,6 +65,8 @@ pub struct Opened {
     pub tasks: Vec<(String, String)>,
     /// The binding for a request state in the answer.
     pub state: Option<Bound>,
+    /// The endpoint that the message belongs to, if a sealed value names one.
+    pub endpoint: Option<EndpointId>,
 }
 
 impl Opening<'_> {
@@ -73,7 +83,10 @@ impl Opening<'_> {
             opening: self,
             body,
             changes: Splices::default(),
-            opened: Opened::default(),
+            opened: Opened {
+                endpoint: self.endpoint,
+                ..Opened::default()
+            },
         };
         match (&method, message.given("params"), message.get("result")) {
             (Some(method), Some(params), _) => reading.params(method, &object(params)?)?,
@@ -155,7 +168,7 @@ impl<'a> MessageReading<'_, 'a> {
     }
 
     /// The result with which a legacy client answers a request of the server.
-    fn result(&mut self, raw: &'a [u8]) -> Result<(), Reason> {
+    fn result(&mut self, raw: &'a [u8]) -> Result<(), Fault> {
         // A result that is not an object has no `_meta`.
         let Ok(result) = json::object(raw) else {
             return Ok(());
@@ -170,7 +183,7 @@ impl<'a> MessageReading<'_, 'a> {
         }
     }
 
-    fn related(&mut self, meta: &Object<'a>) -> Result<(), Reason> {
+    fn related(&mut self, meta: &Object<'a>) -> Result<(), Fault> {
         refuse_ambiguous(meta, &[META_KEY, RELATED_TASK])?;
         let Some(related) = object_in(meta, RELATED_TASK)? else {
             return Ok(());
@@ -181,10 +194,11 @@ impl<'a> MessageReading<'_, 'a> {
             .map_or(Ok(()), |raw| self.task(raw).map(|_| ()))
     }
 
-    fn task(&mut self, raw: &'a [u8]) -> Result<String, Reason> {
+    fn task(&mut self, raw: &'a [u8]) -> Result<String, Fault> {
         let sealed = text(raw)?;
         let bound = self.opening.binding.task();
-        let id = self.opening.sealer.open(&bound, &sealed)?;
+        let issued = self.opening.sealer.open(&bound, &sealed)?;
+        let id = self.at_one_endpoint(issued, Reason::TaskUnknown)?;
         self.put(raw, &id)?;
         self.opened.tasks.push((id.clone(), sealed.into_owned()));
         Ok(id)
@@ -202,11 +216,23 @@ impl<'a> MessageReading<'_, 'a> {
         let bound = self.opening.binding.request_state(&call);
         if let Some(raw) = params.given("requestState") {
             let Opening { sealer, now, .. } = *self.opening;
-            let state = state::open(sealer, &bound, &text(raw)?, now, lifetime)?;
+            let issued = state::open(sealer, &bound, &text(raw)?, now, lifetime)?;
+            let state = self.at_one_endpoint(issued, Reason::RequestState)?;
             self.put(raw, &state)?;
         }
         self.opened.state = Some(bound);
         Ok(())
+    }
+
+    /// The value, if no other value of the message is from another endpoint: the message is sent to one.
+    fn at_one_endpoint(&mut self, issued: Issued, reason: Reason) -> Result<String, Fault> {
+        match self.opened.endpoint {
+            Some(other) if other != issued.endpoint => Err(Fault::new(reason, TWO_ENDPOINTS)),
+            _ => {
+                self.opened.endpoint = Some(issued.endpoint);
+                Ok(issued.value)
+            }
+        }
     }
 
     fn put(&mut self, raw: &[u8], text: &str) -> Result<(), Reason> {
@@ -254,7 +280,6 @@ mod tests {
         issuer: "https://issuer.example.com",
         subject: "alice",
         client: Some("app"),
-        endpoint: "http://127.0.0.1:9000/mcp",
     };
     const MALLORY: Binding<'static> = Binding {
         subject: "mallory",
@@ -264,12 +289,16 @@ mod tests {
     const LIFETIME: Duration = Duration::from_secs(3600);
     const MODERN: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
 
+    fn endpoint() -> EndpointId {
+        EndpointId::of("http://127.0.0.1:9000/mcp")
+    }
+
     fn sealer() -> Sealer {
         Sealer::new(vec![SealingKey::from_bytes(&[7; 32]).unwrap()]).unwrap()
     }
 
     fn task(id: &str) -> String {
-        sealer().seal(&ALICE.task(), id).unwrap()
+        sealer().seal(&ALICE.task(), endpoint(), id).unwrap()
     }
 
     fn open_as(binding: Binding<'_>, body: &str) -> Result<(String, Opened), Reason> {
@@ -277,6 +306,7 @@ mod tests {
         let opening = Opening {
             sealer: &sealer,
             binding,
+            endpoint: None,
             tasks: true,
             request_state: Some(LIFETIME),
             now: NOW,
@@ -354,8 +384,8 @@ mod tests {
     fn an_id_of_another_caller_or_kind_is_refused() {
         let sealed = task("abc");
         let state = ALICE.request_state(&CallDigest::of("tasks/get", None, None).unwrap());
-        let as_state = sealer().seal(&state, "abc").unwrap();
-        let session = sealer().seal(&ALICE.session(), "abc").unwrap();
+        let as_state = sealer().seal(&state, endpoint(), "abc").unwrap();
+        let session = sealer().seal(&ALICE.session(), endpoint(), "abc").unwrap();
         for template in naming_a_task() {
             let body = |id: &str| template.replace("ID", id);
             let refused = |binding, id| open_as(binding, &body(id)).map(|(sent, _)| sent);
@@ -402,6 +432,34 @@ mod tests {
             listen(&format!(r#""{known}""#)),
             Err(Reason::InvalidRequest)
         );
+    }
+
+    #[test]
+    fn a_message_goes_to_the_endpoint_that_issued_its_values_and_to_one_alone() {
+        let other = EndpointId::of("http://127.0.0.1:9001/mcp");
+        let of = |endpoint| sealer().seal(&ALICE.task(), endpoint, "abc").unwrap();
+        let opened = |session: Option<EndpointId>, ids: &[String]| {
+            let ids = ids.join(r#"",""#);
+            let params = format!(r#"{{"notifications":{{"taskIds":["{ids}"]}}}}"#);
+            let sealer = sealer();
+            let opening = Opening {
+                sealer: &sealer,
+                binding: ALICE,
+                endpoint: session,
+                tasks: true,
+                request_state: None,
+                now: NOW,
+            };
+            let opened = opening.open(message("subscriptions/listen", &params).as_bytes());
+            opened
+                .map(|opened| opened.endpoint)
+                .map_err(|fault| (fault.reason, fault.detail))
+        };
+        let refused = Err((Reason::TaskUnknown, TWO_ENDPOINTS.into()));
+        assert_eq!(opened(None, &[of(other), of(other)]), Ok(Some(other)));
+        assert_eq!(opened(Some(other), &[of(other)]), Ok(Some(other)));
+        assert_eq!(opened(None, &[of(other), of(endpoint())]), refused);
+        assert_eq!(opened(Some(endpoint()), &[of(other)]), refused);
     }
 
     #[test]
@@ -549,12 +607,20 @@ mod tests {
         let first = call("tools/call", name, arguments, None);
         let (sent, opened) = open_as(ALICE, &first).unwrap();
         assert_eq!(sent, first);
-        let sealed = state::seal(&sealer(), &opened.state.unwrap(), "as\"ked", NOW).unwrap();
+        let sealed = state::seal(
+            &sealer(),
+            &opened.state.unwrap(),
+            endpoint(),
+            "as\"ked",
+            NOW,
+        )
+        .unwrap();
         let opening = |body: &str, now| {
             let sealer = sealer();
             let opening = Opening {
                 sealer: &sealer,
                 binding: ALICE,
+                endpoint: None,
                 tasks: true,
                 request_state: Some(LIFETIME),
                 now,
@@ -602,6 +668,7 @@ mod tests {
         let opening = |tasks, request_state: bool| Opening {
             sealer: &sealer,
             binding: ALICE,
+            endpoint: None,
             tasks,
             request_state: request_state.then_some(LIFETIME),
             now: NOW,

@@ -2,14 +2,15 @@
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::SHA256_OUTPUT_LEN;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::binding::{Bound, Purpose};
 use super::form::{FORM, Parts};
+use super::issued::{self, Issued};
 use super::key::{SealingKey, SealingKeyError};
+use crate::endpoint_id::EndpointId;
 use crate::refusal::reason::Reason;
 
 /// Seals with its first key and opens with all of its keys.
@@ -44,14 +45,14 @@ impl Sealer {
         })
     }
 
-    /// Seals a value of an upstream. `None` if it is too long, or must be a session id and is not, or if the random source of the
+    /// Seals a value that this endpoint of an upstream issued. `None` if it is too long, or must be a session id and is not, or if the random source of the
     /// operating system fails.
-    pub fn seal(&self, bound: &Bound, value: &str) -> Option<String> {
+    pub fn seal(&self, bound: &Bound, endpoint: EndpointId, value: &str) -> Option<String> {
         if !bound.purpose.takes(value) {
             return None;
         }
         let head = self.first.head();
-        let mut sealed = [&bound.digest, value.as_bytes()].concat();
+        let mut sealed = issued::written(&bound.digest, endpoint, value);
         let nonce = match bound.purpose {
             Purpose::Task => self.first.nonce_of(&sealed),
             Purpose::Session | Purpose::RequestState => random_nonce()?,
@@ -70,7 +71,7 @@ impl Sealer {
     /// The reason of this kind of value: one for a value that was not sealed with a known key or was changed, another for a genuine
     /// value of another owner. Clients get the same answer for both. Every path runs the AEAD once, so that the time of the answer
     /// does not distinguish them.
-    pub fn open(&self, bound: &Bound, sealed: &str) -> Result<String, Reason> {
+    pub fn open(&self, bound: &Bound, sealed: &str) -> Result<Issued, Reason> {
         let unknown = bound.purpose.unknown();
         let parts = Parts::of(sealed, bound.purpose.longest_sealed());
         let known = parts.as_ref().and_then(|parts| self.key_of(&parts.head));
@@ -80,9 +81,9 @@ impl Sealer {
             .open(parts)
             .filter(|_| known.is_some());
         let opened = opened.ok_or(unknown)?;
-        let (digest, value) = opened.split_at_checked(SHA256_OUTPUT_LEN).ok_or(unknown)?;
+        let (digest, issued) = issued::read(&opened).ok_or(unknown)?;
         verify_slices_are_equal(digest, &bound.digest).map_err(|_| bound.purpose.mismatch())?;
-        String::from_utf8(value.to_vec()).map_err(|_| unknown)
+        Ok(issued)
     }
 
     /// What can be said about a sealed session id, task id or request state without its owner. The same work for every value.
@@ -127,8 +128,17 @@ mod tests {
         issuer: "https://issuer.example.com",
         subject: "alice",
         client: Some("app"),
-        endpoint: "http://127.0.0.1:9000/mcp",
     };
+
+    fn endpoint() -> EndpointId {
+        EndpointId::of("http://127.0.0.1:9000/mcp")
+    }
+
+    fn opened(sealer: &Sealer, bound: &Bound, sealed: &str) -> Result<String, Reason> {
+        let issued = sealer.open(bound, sealed)?;
+        assert_eq!(issued.endpoint, endpoint());
+        Ok(issued.value)
+    }
 
     fn key(byte: u8) -> SealingKey {
         SealingKey::from_bytes(&[byte; 32]).unwrap()
@@ -142,7 +152,7 @@ mod tests {
     fn a_sealed_value_opens_for_the_same_binding() {
         let sealer = sealer(&[1]);
         for id in ["a", "0f3c-55", "!~", &"x".repeat(MAX_SESSION_ID)] {
-            let sealed = sealer.seal(&BINDING.session(), id).unwrap();
+            let sealed = sealer.seal(&BINDING.session(), endpoint(), id).unwrap();
             assert!(
                 sealed
                     .bytes()
@@ -151,14 +161,17 @@ mod tests {
             );
             assert!(sealed.len() <= Purpose::Session.longest_sealed());
             assert!(!sealed.contains(id) || id.len() == 1, "{sealed}");
-            assert_eq!(sealer.open(&BINDING.session(), &sealed).as_deref(), Ok(id));
+            assert_eq!(
+                opened(&sealer, &BINDING.session(), &sealed).as_deref(),
+                Ok(id)
+            );
         }
     }
 
     #[test]
     fn a_value_that_does_not_open_is_foreign_or_of_another_key_or_altered() {
         let (own, other) = (sealer(&[1, 2]), sealer(&[3]));
-        let sealed = |sealer: &Sealer| sealer.seal(&BINDING.session(), "a").unwrap();
+        let sealed = |sealer: &Sealer| sealer.seal(&BINDING.session(), endpoint(), "a").unwrap();
         for (value, expected) in [
             (sealed(&own), SealedForm::Own),
             (sealed(&sealer(&[2])), SealedForm::Own),
@@ -174,14 +187,14 @@ mod tests {
 
     #[test]
     fn the_longest_id_gives_the_longest_sealed_value() {
-        let sealed = sealer(&[1]).seal(&BINDING.session(), &"x".repeat(MAX_SESSION_ID));
+        let sealed = sealer(&[1]).seal(&BINDING.session(), endpoint(), &"x".repeat(MAX_SESSION_ID));
         assert_eq!(sealed.unwrap().len(), Purpose::Session.longest_sealed());
     }
 
     #[test]
     fn a_value_with_another_binding_is_a_mismatch() {
         let sealer = sealer(&[1]);
-        let sealed = sealer.seal(&BINDING.session(), "abc").unwrap();
+        let sealed = sealer.seal(&BINDING.session(), endpoint(), "abc").unwrap();
         let cases = [
             (
                 "subject",
@@ -226,13 +239,6 @@ mod tests {
                 },
             ),
             (
-                "endpoint",
-                Binding {
-                    endpoint: "http://127.0.0.1:9001/mcp",
-                    ..BINDING
-                },
-            ),
-            (
                 "border moved",
                 Binding {
                     issuer: "https://issuer.example.coma",
@@ -243,7 +249,7 @@ mod tests {
         ];
         for (name, binding) in cases {
             assert_eq!(
-                sealer.open(&binding.session(), &sealed),
+                opened(&sealer, &binding.session(), &sealed),
                 Err(Reason::SessionMismatch),
                 "{name}"
             );
@@ -257,9 +263,9 @@ mod tests {
             client: None,
             ..BINDING
         };
-        let sealed = sealer.seal(&absent.session(), "abc").unwrap();
+        let sealed = sealer.seal(&absent.session(), endpoint(), "abc").unwrap();
         assert_eq!(
-            sealer.open(&absent.session(), &sealed).as_deref(),
+            opened(&sealer, &absent.session(), &sealed).as_deref(),
             Ok("abc")
         );
         assert_eq!(
@@ -293,14 +299,14 @@ mod tests {
             Reason::RequestState,
         ];
         for one in &kinds {
-            let sealed = sealer.seal(one, "abc").unwrap();
+            let sealed = sealer.seal(one, endpoint(), "abc").unwrap();
             for (other, mismatch) in kinds.iter().zip(mismatches) {
                 let expected = if one == other {
                     Ok("abc")
                 } else {
                     Err(mismatch)
                 };
-                let opened = sealer.open(other, &sealed);
+                let opened = opened(&sealer, other, &sealed);
                 assert_eq!(opened.as_deref().map_err(|reason| *reason), expected);
             }
         }
@@ -313,11 +319,14 @@ mod tests {
         let longest_state = TIME + MAX_REQUEST_STATE;
         for (bound, longest) in [(BINDING.task(), MAX_TASK_ID), (state, longest_state)] {
             for value in ["", "a b", "größe\n\0", &"x".repeat(longest)] {
-                let sealed = sealer.seal(&bound, value).unwrap();
+                let sealed = sealer.seal(&bound, endpoint(), value).unwrap();
                 assert!(sealed.len() <= bound.purpose.longest_sealed());
-                assert_eq!(sealer.open(&bound, &sealed).as_deref(), Ok(value));
+                assert_eq!(opened(&sealer, &bound, &sealed).as_deref(), Ok(value));
             }
-            assert_eq!(sealer.seal(&bound, &"x".repeat(longest + 1)), None);
+            assert_eq!(
+                sealer.seal(&bound, endpoint(), &"x".repeat(longest + 1)),
+                None
+            );
         }
     }
 
@@ -325,9 +334,9 @@ mod tests {
     fn a_request_state_opens_only_on_its_own_call() {
         let sealer = sealer(&[1]);
         let bound = BINDING.request_state(&call(r#"{"to":"bob","amount":5}"#));
-        let sealed = sealer.seal(&bound, "asked").unwrap();
+        let sealed = sealer.seal(&bound, endpoint(), "asked").unwrap();
         let again = BINDING.request_state(&call(r#"{ "amount": 5, "to": "bob" }"#));
-        assert_eq!(sealer.open(&again, &sealed).as_deref(), Ok("asked"));
+        assert_eq!(opened(&sealer, &again, &sealed).as_deref(), Ok("asked"));
         let mallory = Binding {
             subject: "mallory",
             ..BINDING
@@ -337,25 +346,25 @@ mod tests {
             mallory.request_state(&call(r#"{"to":"bob","amount":5}"#)),
         ];
         for bound in elsewhere {
-            assert_eq!(sealer.open(&bound, &sealed), Err(Reason::RequestState));
+            assert_eq!(opened(&sealer, &bound, &sealed), Err(Reason::RequestState));
         }
     }
 
     #[test]
     fn an_altered_id_is_unknown() {
         let sealer = sealer(&[1]);
-        let sealed = sealer.seal(&BINDING.session(), "abc").unwrap();
+        let sealed = sealer.seal(&BINDING.session(), endpoint(), "abc").unwrap();
         for at in 0..sealed.len() {
             let mut altered = sealed.clone().into_bytes();
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
             let altered = String::from_utf8(altered).unwrap();
             assert_eq!(
-                sealer.open(&BINDING.session(), &altered),
+                opened(&sealer, &BINDING.session(), &altered),
                 Err(Reason::SessionUnknown),
                 "at {at}"
             );
             assert_eq!(
-                sealer.open(&BINDING.session(), &sealed[..at]),
+                opened(&sealer, &BINDING.session(), &sealed[..at]),
                 Err(Reason::SessionUnknown),
                 "truncated at {at}"
             );
@@ -365,7 +374,7 @@ mod tests {
     #[test]
     fn garbage_is_unknown() {
         let sealer = sealer(&[1]);
-        let sealed = sealer.seal(&BINDING.session(), "abc").unwrap();
+        let sealed = sealer.seal(&BINDING.session(), endpoint(), "abc").unwrap();
         let long = "A".repeat(8 * 1024);
         let padded = format!("{sealed}=");
         let longer = format!("{sealed}AAAA");
@@ -382,7 +391,7 @@ mod tests {
             &longer,
         ] {
             assert_eq!(
-                sealer.open(&BINDING.session(), garbage),
+                opened(&sealer, &BINDING.session(), garbage),
                 Err(Reason::SessionUnknown),
                 "{garbage}"
             );
@@ -391,36 +400,40 @@ mod tests {
 
     #[test]
     fn another_replica_opens_only_with_the_same_key() {
-        let sealed = sealer(&[1]).seal(&BINDING.session(), "abc").unwrap();
+        let sealed = sealer(&[1])
+            .seal(&BINDING.session(), endpoint(), "abc")
+            .unwrap();
         assert_eq!(
-            sealer(&[1]).open(&BINDING.session(), &sealed).as_deref(),
+            opened(&sealer(&[1]), &BINDING.session(), &sealed).as_deref(),
             Ok("abc")
         );
         assert_eq!(
-            sealer(&[2]).open(&BINDING.session(), &sealed),
+            opened(&sealer(&[2]), &BINDING.session(), &sealed),
             Err(Reason::SessionUnknown)
         );
         assert_eq!(
-            sealer(&[]).open(&BINDING.session(), &sealed),
+            opened(&sealer(&[]), &BINDING.session(), &sealed),
             Err(Reason::SessionUnknown)
         );
     }
 
     #[test]
     fn an_older_key_opens_but_does_not_seal() {
-        let sealed = sealer(&[1]).seal(&BINDING.session(), "abc").unwrap();
+        let sealed = sealer(&[1])
+            .seal(&BINDING.session(), endpoint(), "abc")
+            .unwrap();
         let rotated = sealer(&[2, 1]);
         assert_eq!(
-            rotated.open(&BINDING.session(), &sealed).as_deref(),
+            opened(&rotated, &BINDING.session(), &sealed).as_deref(),
             Ok("abc")
         );
-        let new = rotated.seal(&BINDING.session(), "abc").unwrap();
+        let new = rotated.seal(&BINDING.session(), endpoint(), "abc").unwrap();
         assert_eq!(
-            sealer(&[2]).open(&BINDING.session(), &new).as_deref(),
+            opened(&sealer(&[2]), &BINDING.session(), &new).as_deref(),
             Ok("abc")
         );
         assert_eq!(
-            sealer(&[1]).open(&BINDING.session(), &new),
+            opened(&sealer(&[1]), &BINDING.session(), &new),
             Err(Reason::SessionUnknown)
         );
     }
@@ -429,15 +442,15 @@ mod tests {
     fn sealing_a_session_twice_gives_different_ids() {
         let sealer = sealer(&[1]);
         assert_ne!(
-            sealer.seal(&BINDING.session(), "abc"),
-            sealer.seal(&BINDING.session(), "abc")
+            sealer.seal(&BINDING.session(), endpoint(), "abc"),
+            sealer.seal(&BINDING.session(), endpoint(), "abc")
         );
     }
 
     #[test]
     fn a_task_has_one_sealed_id_for_each_caller() {
         let sealer = sealer(&[1]);
-        let sealed = |bound: &Bound, id| sealer.seal(bound, id).unwrap();
+        let sealed = |bound: &Bound, id| sealer.seal(bound, endpoint(), id).unwrap();
         let mallory = Binding {
             subject: "mallory",
             ..BINDING
@@ -448,7 +461,9 @@ mod tests {
         for other in [
             sealed(&BINDING.task(), "abd"),
             sealed(&mallory.task(), "abc"),
-            self::sealer(&[2]).seal(&BINDING.task(), "abc").unwrap(),
+            self::sealer(&[2])
+                .seal(&BINDING.task(), endpoint(), "abc")
+                .unwrap(),
         ] {
             assert_ne!(nonce(&other), nonce(&alices));
         }
@@ -457,10 +472,13 @@ mod tests {
     #[test]
     fn two_random_keys_differ() {
         let (one, other) = (sealer(&[]), sealer(&[]));
-        let sealed = one.seal(&BINDING.session(), "abc").unwrap();
-        assert_eq!(one.open(&BINDING.session(), &sealed).as_deref(), Ok("abc"));
+        let sealed = one.seal(&BINDING.session(), endpoint(), "abc").unwrap();
         assert_eq!(
-            other.open(&BINDING.session(), &sealed),
+            opened(&one, &BINDING.session(), &sealed).as_deref(),
+            Ok("abc")
+        );
+        assert_eq!(
+            opened(&other, &BINDING.session(), &sealed),
             Err(Reason::SessionUnknown)
         );
     }
@@ -476,7 +494,11 @@ mod tests {
             "größe",
             &"x".repeat(MAX_SESSION_ID + 1),
         ] {
-            assert_eq!(sealer.seal(&BINDING.session(), id), None, "{id:?}");
+            assert_eq!(
+                sealer.seal(&BINDING.session(), endpoint(), id),
+                None,
+                "{id:?}"
+            );
         }
     }
 }

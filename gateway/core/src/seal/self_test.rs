@@ -4,8 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::binding::{Binding, Bound};
+use super::issued::Issued;
 use super::key::SealingKey;
 use super::sealer::Sealer;
+use crate::endpoint_id::EndpointId;
 use crate::refusal::reason::Reason;
 
 /// Why sealing failed its self-test.
@@ -28,7 +30,8 @@ pub fn self_test() -> Result<(), SealingTestError> {
     let broken = |_| SealingTestError::GoodRefused;
     let key = SealingKey::from_bytes(TEST_KEY).map_err(broken)?;
     let sealer = Sealer::new(vec![key]).map_err(broken)?;
-    let fresh = sealer.seal(&TEST_BINDING.session(), TEST_ID);
+    let Issued { endpoint, value } = test_issued();
+    let fresh = sealer.seal(&TEST_BINDING.session(), endpoint, &value);
     let fresh = fresh.ok_or(SealingTestError::GoodRefused)?;
     try_sealed(TEST_SEALED, |bound, sealed| sealer.open(bound, sealed))?;
     try_sealed(&fresh, |bound, sealed| sealer.open(bound, sealed))
@@ -36,10 +39,10 @@ pub fn self_test() -> Result<(), SealingTestError> {
 
 fn try_sealed(
     sealed: &str,
-    open: impl Fn(&Bound, &str) -> Result<String, Reason>,
+    open: impl Fn(&Bound, &str) -> Result<Issued, Reason>,
 ) -> Result<(), SealingTestError> {
     let good = TEST_BINDING.session();
-    if open(&good, sealed).as_deref() != Ok(TEST_ID) {
+    if open(&good, sealed) != Ok(test_issued()) {
         return Err(SealingTestError::GoodRefused);
     }
     let mut altered = URL_SAFE_NO_PAD.decode(sealed).unwrap_or_default();
@@ -60,6 +63,14 @@ fn try_sealed(
     }
 }
 
+/// What opens.
+fn test_issued() -> Issued {
+    Issued {
+        endpoint: EndpointId::of(TEST_ENDPOINT),
+        value: TEST_ID.to_owned(),
+    }
+}
+
 /// A key that is used only in the self-test.
 const TEST_KEY: &[u8] = b"for the self-test of sealing it.";
 const TEST_BINDING: Binding<'static> = Binding {
@@ -67,11 +78,11 @@ const TEST_BINDING: Binding<'static> = Binding {
     issuer: "https://issuer.example.com",
     subject: "alice",
     client: Some("app"),
-    endpoint: "http://127.0.0.1:9000/mcp",
 };
+const TEST_ENDPOINT: &str = "http://127.0.0.1:9000/mcp";
 const TEST_ID: &str = "session-of-the-self-test";
 /// [`TEST_ID`], sealed for [`TEST_BINDING`] with [`TEST_KEY`].
-const TEST_SEALED: &str = "AaV784lErAlR1ERCk1V-36h9eXNeRlwNGD9sPzxvZDoIGLsUGkrOE7xAORr5W5CBHYq1rwI6lklUvNWFKOmpEpM8IpcEexNK9GVXD3Aicn_ktZZ1hAcHdQ0";
+const TEST_SEALED: &str = "AqV784lVrf5HyQWN1t75i3aAitAhtNeByvES_tNP1DVp2_rHDQQkaDhjRrw906KdL_YU9BkLfUXDOjMc4OXd77A5y7Pce0LA3cRbMEnbdEDJ58nDCdNs--UYvYoQgTF5oA";
 
 #[cfg(test)]
 mod tests {
@@ -86,7 +97,7 @@ mod tests {
     fn outcome(accepts: impl Fn(&Bound) -> bool) -> Result<(), SealingTestError> {
         try_sealed(TEST_SEALED, |bound, sealed| {
             match accepts(bound) && sealed == TEST_SEALED {
-                true => Ok(TEST_ID.to_owned()),
+                true => Ok(test_issued()),
                 false => Err(Reason::SessionUnknown),
             }
         })
@@ -98,10 +109,7 @@ mod tests {
         let accepted = Err(SealingTestError::BadAccepted);
         assert_eq!(outcome(|bound| *bound == good), Ok(()));
         assert_eq!(outcome(|_| false), Err(SealingTestError::GoodRefused));
-        assert_eq!(
-            try_sealed(TEST_SEALED, |_, _| Ok(TEST_ID.to_owned())),
-            accepted
-        );
+        assert_eq!(try_sealed(TEST_SEALED, |_, _| Ok(test_issued())), accepted);
         assert_eq!(outcome(|_| true), accepted, "for another caller");
         assert_eq!(
             outcome(|bound| *bound == good || *bound == TEST_BINDING.task()),
@@ -109,7 +117,7 @@ mod tests {
             "as a task"
         );
         let altered_too = try_sealed(TEST_SEALED, |bound, _| match *bound == good {
-            true => Ok(TEST_ID.to_owned()),
+            true => Ok(test_issued()),
             false => Err(Reason::SessionUnknown),
         });
         assert_eq!(altered_too, accepted);
@@ -122,7 +130,7 @@ mod tests {
             let good = URL_SAFE_NO_PAD.encode([7, last]);
             let outcome = try_sealed(&good, |bound, sealed| {
                 match *bound == good_binding && sealed == good {
-                    true => Ok(TEST_ID.to_owned()),
+                    true => Ok(test_issued()),
                     false => Err(Reason::SessionUnknown),
                 }
             });

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::binding::Bound;
 use super::form::TIME;
+use super::issued::Issued;
 use super::sealer::Sealer;
+use crate::endpoint_id::EndpointId;
 use crate::refusal::{fault::Fault, reason::Reason};
 use crate::time::UnixTime;
 
@@ -13,8 +15,14 @@ use crate::time::UnixTime;
 const AHEAD: Duration = Duration::from_secs(60);
 
 /// Seals a state with the time. `None` as in [`Sealer::seal`].
-pub(crate) fn seal(sealer: &Sealer, bound: &Bound, state: &str, now: UnixTime) -> Option<String> {
-    sealer.seal(bound, &format!("{:016x}{state}", now.secs()))
+pub(crate) fn seal(
+    sealer: &Sealer,
+    bound: &Bound,
+    endpoint: EndpointId,
+    state: &str,
+    now: UnixTime,
+) -> Option<String> {
+    sealer.seal(bound, endpoint, &format!("{:016x}{state}", now.secs()))
 }
 
 /// Opens a state that was sealed at most `lifetime` ago.
@@ -27,9 +35,9 @@ pub(crate) fn open(
     sealed: &str,
     now: UnixTime,
     lifetime: Duration,
-) -> Result<String, Fault> {
-    let opened = sealer.open(bound, sealed)?;
-    let (time, state) = opened.split_at_checked(TIME).ok_or(Reason::RequestState)?;
+) -> Result<Issued, Fault> {
+    let Issued { endpoint, value } = sealer.open(bound, sealed)?;
+    let (time, state) = value.split_at_checked(TIME).ok_or(Reason::RequestState)?;
     let time = i64::from_str_radix(time, 16).map_err(|_| Reason::RequestState)?;
     let time = UnixTime::new(time);
     if time > now.plus(AHEAD) {
@@ -43,7 +51,10 @@ pub(crate) fn open(
         );
         return Err(Fault::new(Reason::RequestState, detail));
     }
-    Ok(state.to_owned())
+    Ok(Issued {
+        endpoint,
+        value: state.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -59,13 +70,13 @@ mod tests {
             issuer: "i",
             subject: "s",
             client: None,
-            endpoint: "e",
         };
+        let endpoint = EndpointId::of("e");
         let bound = binding.request_state(&CallDigest::of("tools/call", None, None).unwrap());
         let at = UnixTime::new(1_795_257_000);
         let longest = "x".repeat(MAX_REQUEST_STATE);
         for state in ["", "asked", &longest] {
-            let sealed = seal(&sealer, &bound, state, at).unwrap();
+            let sealed = seal(&sealer, &bound, endpoint, state, at).unwrap();
             for (after, expected) in [
                 (-61, false),
                 (-60, true),
@@ -76,10 +87,14 @@ mod tests {
                 let now = UnixTime::new(at.secs() + after);
                 let opened = open(&sealer, &bound, &sealed, now, Duration::from_secs(3600));
                 let expected = expected.then_some(state).ok_or(Reason::RequestState);
+                let opened = opened.map(|issued| issued.value);
                 let opened = opened.map_err(|fault| fault.reason);
                 assert_eq!(opened.as_deref(), expected.as_ref().copied(), "{after}");
             }
         }
-        assert_eq!(seal(&sealer, &bound, &format!("{longest}x"), at), None);
+        assert_eq!(
+            seal(&sealer, &bound, endpoint, &format!("{longest}x"), at),
+            None
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What a sealed value is bound to: the resource, the principal and the upstream.
+//! What a sealed value is bound to: the resource and the principal.
 
 use mcp_gateway_core::{policy::permit::Permit, seal::Binding};
 
@@ -12,6 +12,5 @@ pub(crate) fn binding<'a>(resource: &'a ProtectedResource, permit: &'a Permit) -
         issuer: &principal.issuer,
         subject: &principal.subject,
         client: principal.client.as_deref(),
-        endpoint: resource.upstream.endpoint(),
     }
 }

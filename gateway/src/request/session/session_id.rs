@@ -1,10 +1,11 @@
 //! Phase 6: legacy sessions, sealed.
 //!
-//! A client never gets an upstream's own session id. It gets a sealed one, bound to resource, principal and upstream, and
-//! sends that back. Nothing is stored, so every replica with the same key can open it.
+//! A client never gets an upstream's own session id. It gets a sealed one, bound to resource and principal, and sends that
+//! back. It leads to the endpoint that issued it. Nothing is stored, so every replica with the same key can open it.
 
 use http::{HeaderValue, Response};
 use mcp_gateway_core::{
+    endpoint_id::EndpointId,
     http::forwarding::copies,
     mcp::{headers::SESSION_ID, message::Message, version::Era},
     policy::permit::Permit,
@@ -24,6 +25,8 @@ const NOT_AN_ID: &str =
 pub(crate) struct OpenedSession {
     sealed: HeaderValue,
     pub(crate) upstream_id: String,
+    /// The endpoint that has the session.
+    pub(crate) endpoint: EndpointId,
 }
 
 /// Opens the sealed session id that a legacy client sends. Another caller's, a changed and an unknown one get the same
@@ -56,7 +59,7 @@ pub(crate) fn open(
         exchange.record.set_detail(TWO_IDS);
         return Err(Reason::SessionUnknown);
     }
-    let upstream_id = exchange
+    let issued = exchange
         .snapshot
         .sealer()
         .open(&binding(resource, permit).session(), text)?;
@@ -66,7 +69,8 @@ pub(crate) fn open(
     };
     Ok(Some(OpenedSession {
         sealed,
-        upstream_id,
+        upstream_id: issued.value,
+        endpoint: issued.endpoint,
     }))
 }
 
@@ -75,6 +79,7 @@ pub(crate) fn answer_id(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,
     permit: &Permit,
+    endpoint: EndpointId,
     response: &Response<UpstreamBody>,
     era: Era,
     opened: Option<OpenedSession>,
@@ -94,10 +99,11 @@ pub(crate) fn answer_id(
         )),
         (Some(given), None) => {
             let id = given.to_str().map_err(|_| Reason::UpstreamSession)?;
-            let sealed = exchange
-                .snapshot
-                .sealer()
-                .seal(&binding(resource, permit).session(), id);
+            let sealed =
+                exchange
+                    .snapshot
+                    .sealer()
+                    .seal(&binding(resource, permit).session(), endpoint, id);
             let sealed = sealed.ok_or_else(|| Fault::new(Reason::UpstreamSession, NOT_AN_ID))?;
             HeaderValue::from_str(&sealed)
                 .map(Some)

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use http::Method;
 use mcp_gateway_core::{
+    endpoint_id::EndpointId,
     mcp::{headers::encode_sentinel, message::Message, tasks::Tasks},
     policy::permit::Permit,
     refusal::{Refusal, reason::Reason},
@@ -13,7 +14,7 @@ use mcp_gateway_core::{
     seal::{Opened, Opening},
 };
 
-use super::binding::binding;
+use super::{binding::binding, session_id::OpenedSession};
 use crate::{
     clock,
     config::RequestState,
@@ -28,14 +29,35 @@ use crate::{
 /// The detail in the access log where tasks are refused.
 const REFUSED: &str = "tasks are refused (resources.tasks: refuse); `seal` binds task ids to callers, `upstream` leaves that to the MCP server";
 
-/// Opens the sealed values in a message, and adds the edit that seals the values in its answer.
+/// The sealed values of a message, opened.
+#[derive(Default)]
+pub(crate) struct OpenedValues(Opened);
+
+impl OpenedValues {
+    /// The endpoint that the message belongs to, if a value names one.
+    pub(super) const fn endpoint(&self) -> Option<EndpointId> {
+        self.0.endpoint
+    }
+
+    /// The reason where that endpoint does not know the value.
+    pub(super) const fn unknown(&self) -> Reason {
+        match self.0.tasks.is_empty() {
+            true => Reason::RequestState,
+            false => Reason::TaskUnknown,
+        }
+    }
+}
+
+/// Opens the sealed values in a message. They must be of the endpoint of its session.
 pub(crate) fn open(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
     permit: &Permit,
     message: &mut Message,
-) -> Result<(), Refusal> {
-    let opened = open_values(exchange, resource, permit, message);
+    session: Option<&OpenedSession>,
+) -> Result<OpenedValues, Refusal> {
+    let endpoint = session.map(|session| session.endpoint);
+    let opened = open_values(exchange, resource, permit, message, endpoint);
     opened.inspect_err(|refusal| {
         if refusal.detail.is_none() && exchange.record.detail().is_none() {
             let found = why::sealed(exchange, message, refusal.reason);
@@ -49,35 +71,48 @@ fn open_values(
     resource: &ProtectedResource,
     permit: &Permit,
     message: &mut Message,
-) -> Result<(), Refusal> {
+    endpoint: Option<EndpointId>,
+) -> Result<OpenedValues, Refusal> {
     check_task_use(exchange, resource, message)?;
     let tasks = resource.tasks == Tasks::Seal;
     let lifetime = exchange.snapshot.timeouts.request_state;
     let request_state = (resource.request_state == RequestState::Seal).then_some(lifetime);
     if !tasks && request_state.is_none() {
-        return Ok(());
+        return Ok(OpenedValues::default());
     }
-    let sealer = exchange.snapshot.sealer().clone();
-    let binding = binding(resource, permit);
     let opening = Opening {
-        sealer: &sealer,
-        binding,
+        sealer: exchange.snapshot.sealer(),
+        binding: binding(resource, permit),
+        endpoint,
         tasks,
         request_state,
         now: clock::now(),
     };
     let body = message.body.as_deref();
-    let opened = body.map_or_else(|| Ok(Opened::default()), |body| opening.open(body))?;
-    if let Some(body) = opened.body {
+    let mut opened = body.map_or_else(|| Ok(Opened::default()), |body| opening.open(body))?;
+    if let Some(body) = opened.body.take() {
         message.body = Some(reserve(exchange, body)?);
     }
-    if let Some(task) = opened.task {
+    if let Some(task) = opened.task.take() {
         message.mirror = Some(encode_sentinel(&task).ok_or(Reason::Internal)?);
     }
-    let tasks = tasks.then(|| binding.task());
+    Ok(OpenedValues(opened))
+}
+
+/// Adds the edit that seals the values in the answer of this endpoint.
+pub(crate) fn seal_answer(
+    exchange: &mut Exchange<'_>,
+    resource: &ProtectedResource,
+    permit: &Permit,
+    message: &Message,
+    OpenedValues(opened): OpenedValues,
+    endpoint: EndpointId,
+) {
+    let tasks = (resource.tasks == Tasks::Seal).then(|| binding(resource, permit).task());
     if is_answered(exchange, message) && (tasks.is_some() || opened.state.is_some()) {
         let sealing = Editing::new(Sealing {
-            sealer,
+            sealer: exchange.snapshot.sealer().clone(),
+            endpoint,
             tasks,
             known: opened.tasks,
             state: opened.state,
@@ -85,7 +120,6 @@ fn open_values(
         });
         exchange.edit = editing::combine(exchange.edit.take(), Some(sealing));
     }
-    Ok(())
 }
 
 /// Whether the message gets a response: notifications and responses are accepted without a body (MCP transports, *Sending
