@@ -321,6 +321,8 @@ pub struct DecisionPoint {
     pub arguments: BTreeSet<String>,
     /// Whether it receives the address of the client.
     pub client_address: bool,
+    /// Deadline of all answers that one call or list needs.
+    pub total_timeout: Duration,
     /// How it is asked.
     pub settings: DecisionPointSettings,
 }

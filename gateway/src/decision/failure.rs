@@ -1,6 +1,6 @@
 //! Why a decision point gives no answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mcp_gateway_core::policy::decision_point::answer::AnswerFault;
 use thiserror::Error;
@@ -25,6 +25,9 @@ pub(crate) enum Failure {
     /// No place for a question became free in time.
     #[error("{0} questions are in flight (decision_points.*.questions)")]
     Full(usize),
+    /// The answers together took too long, though each question was answered in its own time.
+    #[error("not all answers within {0:?} (decision_points.*.total_timeout)")]
+    TooLong(Duration),
     /// It did not answer.
     #[error("{0}")]
     NoAnswer(Arc<str>),
@@ -80,7 +83,7 @@ impl Failure {
     pub(super) const fn label(&self) -> &'static str {
         match self {
             Self::TooMany(_) | Self::Full(_) => "full",
-            Self::NoAnswer(_) => "no_answer",
+            Self::NoAnswer(_) | Self::TooLong(_) => "no_answer",
             Self::Wrong(_) => "wrong_answer",
         }
     }

@@ -16,6 +16,7 @@ use mcp_gateway_core::policy::decision_point::{
     question::{QuestionKey, Questions},
 };
 use prometheus::{Histogram, IntCounter, IntCounterVec};
+use tokio::time::timeout;
 
 use super::{
     cache::{Answer, Answers},
@@ -185,11 +186,25 @@ impl DecisionPoint {
         }
     }
 
-    /// Asks what is not known, for this subject. The wait ends with the caller; the question does not, because others may wait for it.
+    /// Asks what is not known, for this subject, within the time for all answers together. The wait ends with the caller; the question
+    /// does not, because others may wait for it.
     ///
     /// # Errors
     /// [`Failure`].
     pub(crate) async fn complete(
+        self: &Arc<Self>,
+        questions: &Questions,
+        known: &mut Known,
+        subject: &Arc<SubjectAccount>,
+    ) -> Result<(), Failure> {
+        let most = self.of.total_timeout;
+        let asked = timeout(most, self.complete_in_parts(questions, known, subject)).await;
+        let asked = asked.unwrap_or(Err(Failure::TooLong(most)));
+        asked.inspect_err(|failure| self.note(failure))
+    }
+
+    /// The same, one batch after the other, however long it takes.
+    async fn complete_in_parts(
         self: &Arc<Self>,
         questions: &Questions,
         known: &mut Known,
@@ -200,8 +215,7 @@ impl DecisionPoint {
                 .filter_map(|at| known.answers.get(*at).map(|(key, _)| *key))
                 .collect();
             let asked = (questions, part, known.within);
-            let answers = self.answered(asked, keys, subject).await;
-            let answers = answers.inspect_err(|failure| self.note(failure))?;
+            let answers = self.answered(asked, keys, subject).await?;
             for (at, given) in part.iter().zip(answers.iter()) {
                 if let Some((_, answer)) = known.answers.get_mut(*at) {
                     *answer = Some(*given);

@@ -141,7 +141,8 @@ fn around<'a>(lines: &'a [&str], index: usize) -> impl Iterator<Item = &'a str> 
 }
 
 /// Keys that depend on another key, with a value of the other key that fits.
-const COMPANIONS: [(&str, &str, &str); 13] = [
+const COMPANIONS: [(&str, &str, &str); 14] = [
+    ("decision_points.partner.total_timeout", "timeout", "10ms"),
     (
         "rate_limits.store.redis.timeout",
         "url",

@@ -84,7 +84,9 @@ fn undecided(
 ) -> Result<Permit, Refusal> {
     let rule = match failure {
         Failure::NoAnswer(_) => point.settings().without_answer,
-        Failure::TooMany(_) | Failure::Full(_) | Failure::Wrong(_) => WithoutAnswer::Refuse,
+        Failure::TooMany(_) | Failure::Full(_) | Failure::TooLong(_) | Failure::Wrong(_) => {
+            WithoutAnswer::Refuse
+        }
     };
     let permit = match failure {
         Failure::TooMany(_) => Err(Refusal {

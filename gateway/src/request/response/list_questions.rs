@@ -151,7 +151,7 @@ impl ListQuestions {
                 Reason::DecisionPointUnavailable,
             ),
             Failure::TooMany(_) => (WithoutAnswer::Refuse, Reason::TooManyQuestions),
-            Failure::Full(_) | Failure::Wrong(_) => {
+            Failure::Full(_) | Failure::TooLong(_) | Failure::Wrong(_) => {
                 (WithoutAnswer::Refuse, Reason::DecisionPointUnavailable)
             }
         };

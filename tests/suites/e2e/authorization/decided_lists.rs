@@ -1,13 +1,13 @@
 //! Lists and open streams of a resource with a decision point: entries that it refuses are hidden, all of them asked about in one
 //! call, and a stream ends when it says no.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::SOON;
 use e2e::client::sse::{Events, Item};
 use e2e::client::{Call, request, tool};
 use e2e::eventually;
-use e2e::upstream::{Answer, Chunk, head, steps, with};
+use e2e::upstream::{Answer, Chunk, feed, head, steps, with};
 use e2e::world::decided::{Decided, decide, questions};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -145,6 +145,46 @@ async fn without_an_answer_about_its_entries_a_list_is_refused() {
         "no list"
     );
     decided.world.gateway.logged("asked about a list").await;
+}
+
+#[tokio::test]
+async fn the_answers_about_one_list_have_a_deadline_together() {
+    const EACH: Duration = Duration::from_millis(200);
+    // Without an answer calls are allowed; but there is an answer to each question.
+    let decided = hiding(json!({
+        "batch": 1, "timeout": "400ms", "total_timeout": "800ms", "cache": "0s",
+        "without_answer": "allow_what_policy_allows",
+    }))
+    .await;
+    let tools: Vec<_> = (0..20)
+        .map(|n| json!({ "name": format!("t{n}") }))
+        .collect();
+    let whole = json!({ "jsonrpc": "2.0", "id": 1, "result": { "tools": tools } });
+    answers(&decided, JSON, whole.to_string());
+    decided.point.script(|_| {
+        let (feed, body) = feed();
+        tokio::spawn(async move {
+            tokio::time::sleep(EACH).await;
+            feed.send(r#"{"decision":true}"#);
+        });
+        Answer::Stream(head(200, &[("content-type", JSON)]), body)
+    });
+    let begun = Instant::now();
+    let reply = list(&decided).send().await;
+    let taken = begun.elapsed();
+    assert_eq!((reply.status, reply.header("retry-after")), (503, "1"));
+    assert!(!reply.text().contains("t1"), "{}", reply.text());
+    // The question about the list itself comes before.
+    let expected = 4 * EACH..20 * EACH;
+    assert!(expected.contains(&taken), "{taken:?}");
+    let asked = decided.point.hits();
+    assert!((3..=8).contains(&asked), "{asked} questions");
+    let line = decided
+        .world
+        .gateway
+        .logged("not all answers within 800ms")
+        .await;
+    assert!(line.contains("decision_points.*.total_timeout"), "{line}");
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! A decision point after the policy: what it is asked, what its answers do, and what holds without them.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::client::{Call, request, tool};
-use e2e::upstream::{Answer, with};
+use e2e::upstream::{Answer, feed, head, with};
 use e2e::world::Table;
 use e2e::world::decided::{Decided, decide};
 use e2e::{SOON, eventually};
@@ -220,6 +220,38 @@ async fn without_an_answer_calls_are_refused_and_nothing_goes_upstream() {
         let counted = metrics.sum(QUESTIONS, &labels);
         table.check(outcome, counted == count, || counted.to_string());
     }
+}
+
+/// An answer whose body comes byte by byte, in two seconds and more.
+fn dripping() -> Answer {
+    const YES: &str = r#"{"context":{"id":"0"},"decision":true}"#;
+    let (feed, body) = feed();
+    tokio::spawn(async move {
+        for byte in YES.bytes() {
+            feed.send(vec![byte]);
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+    });
+    Answer::Stream(head(200, &[("content-type", "application/json")]), body)
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_slowly_is_no_answer_at_the_deadline() {
+    let decided = Decided::with(json!({ "timeout": "300ms" })).await;
+    let alice = decided.world.reader();
+    let slow: [fn() -> Answer; 2] = [dripping, || Answer::Hang];
+    for slow in slow {
+        decided.point.script(move |_| slow());
+        let begun = Instant::now();
+        let asked = call(&decided, &alice, "a");
+        let refused = (decided.world).refusal(asked, 503, "decision_point_unavailable");
+        refused.await.unwrap();
+        let taken = begun.elapsed();
+        let expected = Duration::from_millis(300)..Duration::from_millis(1800);
+        assert!(expected.contains(&taken), "{taken:?}");
+    }
+    let line = decided.world.gateway.logged("no answer within 300ms").await;
+    assert!(line.contains("decision_points.*.timeout"), "{line}");
 }
 
 #[tokio::test]

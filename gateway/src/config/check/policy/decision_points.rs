@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    time::Duration,
 };
 
 use mcp_gateway_core::{policy::decision_point::asked::Asked, similar};
@@ -15,7 +16,9 @@ use crate::config::{
     },
     declaration::{
         parts::section::Settings,
-        policy::decision_point::{CLIENT_ADDRESS, DecisionPointSettings},
+        policy::decision_point::{
+            ANSWERS_IN_TOTAL, CLIENT_ADDRESS, DecisionPointSettings, TOTAL_TIMEOUT,
+        },
     },
     files,
     model::{DecisionPoint, DecisionPointProof, Route},
@@ -97,6 +100,7 @@ fn decision_point(name: &str, section: Section<'_>, outbound: &Route) -> Option<
     let url = section.required("url", URL).and_then(|item| url(&item));
     let proof = proof(&section);
     let context = section.section("context");
+    let settings = DecisionPointSettings::read(&section);
     let point = DecisionPoint {
         name: name.to_owned(),
         url: url.unwrap_or_default(),
@@ -106,11 +110,28 @@ fn decision_point(name: &str, section: Section<'_>, outbound: &Route) -> Option<
         claims: names(&context, "claims"),
         arguments: names(&context, "arguments"),
         client_address: CLIENT_ADDRESS.read(&context),
-        settings: DecisionPointSettings::read(&section),
+        total_timeout: total_timeout(&section, settings.timeout),
+        settings,
     };
     context.finish();
     section.finish();
     Some(point).filter(|point| !point.url.is_empty())
+}
+
+/// The deadline of all answers together. One question may wait as long as `timeout` for a place, and again for its answer: that is no
+/// reason to give up a list.
+fn total_timeout(section: &Section<'_>, timeout: Duration) -> Duration {
+    let Some(total) = TOTAL_TIMEOUT.read(section) else {
+        return timeout.saturating_mul(ANSWERS_IN_TOTAL);
+    };
+    if total < timeout.saturating_mul(2) {
+        section.report_at(
+            "total_timeout",
+            "must be at least twice `timeout`",
+            "Increase it, or decrease `timeout`: a question can wait that long for a place, and again for its answer",
+        );
+    }
+    total
 }
 
 /// The URL without a final slash.

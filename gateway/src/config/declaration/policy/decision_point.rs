@@ -7,11 +7,11 @@ use mcp_gateway_core::policy::decision_point::asking::WithoutAnswer;
 use crate::config::declaration::{
     issuer,
     parts::{
-        amounts::{HOUR, MINUTE, MOMENT, ZERO, seconds},
+        amounts::{HOUR, MINUTE, MOMENT, ZERO, minutes, seconds},
         key::{Kind, Table, defaulted, one_or_many, optional, required},
         section::section,
-        setting::{Setting, count, flag, time, word},
-        value::Flag,
+        setting::{Optional, Setting, count, flag, optional_time, time, word},
+        value::{Flag, Time},
         vocabulary::Vocabulary,
     },
 };
@@ -36,6 +36,7 @@ section! {
         without_answer: WithoutAnswer = word(WithoutAnswer::Refuse),
     }
     and [
+        TOTAL_TIMEOUT.key(),
         required(
             "url",
             Kind::Text,
@@ -77,6 +78,20 @@ impl Vocabulary for WithoutAnswer {
         ("allow_what_policy_allows", Self::AllowWhatPolicyAllows),
     ];
 }
+
+/// How many times the deadline of one answer is the default of [`TOTAL_TIMEOUT`].
+pub(crate) const ANSWERS_IN_TOTAL: u32 = 10;
+
+/// Twice the least deadline of one answer.
+const TWO_MOMENTS: Duration = MOMENT.saturating_mul(2);
+
+/// The deadline of all answers that one call or list needs.
+pub(crate) const TOTAL_TIMEOUT: Optional<Time> = optional_time(
+    "total_timeout",
+    "ten times timeout",
+    TWO_MOMENTS..=minutes(10),
+    "Deadline of all answers that one call or list needs, over all its batches, at least twice timeout; then it is refused, whatever without_answer says.",
+);
 
 /// Whether questions have the address of the client.
 pub(crate) const CLIENT_ADDRESS: Setting<Flag> = flag(

@@ -33,6 +33,7 @@ fn a_decision_point_is_told_what_its_section_names_about_the_resource_that_names
     assert_eq!(point.url, "https://pdp.example.com/one");
     assert_eq!(point.settings.cache, Duration::from_secs(60));
     assert_eq!(point.settings.without_answer, WithoutAnswer::Refuse);
+    assert_eq!(point.total_timeout, Duration::from_secs(5));
     let [first, second] = config.resources.as_slice() else {
         panic!("two resources");
     };
@@ -90,6 +91,10 @@ fn invalid_decision_points_are_reported() {
             "{ url: 'https://pdp.example.com', timeout: 1ms }",
             format!("{AT}.timeout out of range"),
         ),
+        (
+            "{ url: 'https://pdp.example.com', total_timeout: 999ms }",
+            format!("{AT}.total_timeout must be at least twice `timeout`"),
+        ),
     ] {
         assert_eq!(problems(&with_point(section)), [expected], "{section}");
     }
@@ -111,6 +116,11 @@ fn invalid_decision_points_are_reported() {
 #[test]
 fn a_loopback_decision_point_needs_no_tls_and_files_are_read() {
     parsed(&with_point("{ url: 'http://127.0.0.1:8181' }"));
+    let slow = parsed(&with_point(
+        "{ url: 'http://127.0.0.1:8181', timeout: 2s, total_timeout: 4s }",
+    ));
+    let total = slow.decision_points["company"].total_timeout;
+    assert_eq!(total, Duration::from_secs(4));
     let files = Files::new();
     files.write("token", "t0ken", 0o600);
     files.write("password", "user:password", 0o600);
