@@ -19,7 +19,7 @@ use mcp_gateway_core::{
 use super::{admit::Admitted, exchange::Exchange};
 use crate::{
     clock,
-    limits::shared_rates::{SharedRates, Terms},
+    limits::shared_rates::{SharedRates, SharedShare, Terms},
     snapshot::{ProtectedResource, Snapshot},
     verify::Verdict,
 };
@@ -135,6 +135,28 @@ fn look_at_limits(
     looked.inspect_err(|refusal| {
         let limits = reached(exchange, resource, caller, message, refusal);
         exchange.record.set_detail(limits);
+    })?;
+    look_at_shared_limits(exchange, resource, caller, message)
+}
+
+/// The same for the limits that several gateways count together, by what this one knows of them without a question to their store: that
+/// would cost as much as the one to the decision point, and what it took in advance would be lost where the decision point says no.
+fn look_at_shared_limits(
+    exchange: &mut Exchange<'_>,
+    resource: &ProtectedResource,
+    caller: &Principal,
+    message: &Message,
+) -> Result<(), Refusal> {
+    let Some(rates) = exchange.gateway.shared_rates() else {
+        return Ok(());
+    };
+    let Some((shares, terms)) = shared_shares(&exchange.snapshot, resource, caller, message) else {
+        return Ok(());
+    };
+    let looked = rates.look(&shares, &terms);
+    looked.inspect_err(|refusal| {
+        let found = refused_together(exchange, resource, caller, message, (refusal, &terms));
+        exchange.record.set_detail(found);
     })
 }
 
@@ -161,39 +183,56 @@ pub(crate) async fn count_together(
     permit: &Permit,
     message: &Message,
 ) -> Result<(), Refusal> {
-    let snapshot = exchange.snapshot.clone();
-    let opens_session = message.called().is_some_and(McpMethod::opens_session);
-    let Some(method) = message.method_name().filter(|_| !opens_session) else {
+    let caller = permit.principal();
+    let Some((shares, terms)) = shared_shares(&exchange.snapshot, resource, caller, message) else {
         return Ok(());
+    };
+    let taken = rates.take(&shares, &terms).await;
+    taken.inspect_err(|refusal| {
+        let found = refused_together(exchange, resource, caller, message, (refusal, &terms));
+        exchange.record.set_detail(found);
+    })
+}
+
+/// What a message takes from the limits that several gateways count together; none where they count none.
+fn shared_shares(
+    snapshot: &Snapshot,
+    resource: &ProtectedResource,
+    caller: &Principal,
+    message: &Message,
+) -> Option<(Vec<SharedShare>, Terms)> {
+    let opens_session = message.called().is_some_and(McpMethod::opens_session);
+    let method = message.method_name().filter(|_| !opens_session)?;
+    let terms = Terms {
+        settings: snapshot.shared_rates?,
+        most_leases: snapshot.limits.rate_limited_callers,
     };
     let limits = resource.rate_limits.iter().zip(&resource.shared_limits);
     let shares = limits.filter_map(|(limiter, limit)| {
-        let share = limiter.share(permit.principal(), method, message.name.as_deref())?;
+        let share = limiter.share(caller, method, message.name.as_deref())?;
         Some((limit.bucket(&share), share.rate()))
     });
-    let shares: Vec<_> = shares.collect();
-    let Some(settings) = snapshot.shared_rates else {
-        return Ok(());
-    };
-    let terms = Terms {
-        settings,
-        most_leases: snapshot.limits.rate_limited_callers,
-    };
-    let taken = rates.take(&shares, &terms).await;
-    if let Err(refusal) = &taken {
-        let found = match refusal.reason {
-            Reason::RateLimited => {
-                let limits = reached(exchange, resource, permit.principal(), message, refusal);
-                format!("{limits}, counted by all gateways together")
-            }
-            _ => format!(
-                "there was no answer within {:?} (rate_limits.wait)",
-                settings.wait
-            ),
-        };
-        exchange.record.set_detail(found);
+    Some((shares.collect(), terms))
+}
+
+/// Why a call is refused that several gateways count together, for the operator.
+fn refused_together(
+    exchange: &Exchange<'_>,
+    resource: &ProtectedResource,
+    caller: &Principal,
+    message: &Message,
+    (refusal, terms): (&Refusal, &Terms),
+) -> String {
+    match refusal.reason {
+        Reason::RateLimited => {
+            let limits = reached(exchange, resource, caller, message, refusal);
+            format!("{limits}, counted by all gateways together")
+        }
+        _ => format!(
+            "there was no answer within {:?} (rate_limits.wait)",
+            terms.settings.wait
+        ),
     }
-    taken
 }
 
 /// The rate limits that count a call, for the operator: one of them refused it.

@@ -49,6 +49,13 @@ impl Leases {
         lease
     }
 
+    /// How long this bucket is still empty, as far as that is known without a wait: zero while somebody asks the store for it.
+    pub(super) fn wait(&self, name: SharedName, now: Duration) -> Duration {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let lease = kept.all.get(&name).and_then(|lease| lease.try_lock().ok());
+        lease.map_or(Duration::ZERO, |lease| lease.wait(now))
+    }
+
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -119,6 +119,26 @@ impl SharedRates {
         taken.unwrap_or_else(|_| without_store(terms))
     }
 
+    /// Whether a call would be refused by what this process knows of the limits already: a bucket is empty, as the store said within the
+    /// last second, or the store does not answer. Nothing is counted, and the store is not asked.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) fn look(&self, shares: &[SharedShare], terms: &Terms) -> Result<(), Refusal> {
+        if shares.is_empty() {
+            return Ok(());
+        }
+        if self.is_paused() {
+            return without_store(terms);
+        }
+        let now = self.started.elapsed();
+        let waits = shares.iter().map(|(name, _)| self.leases.wait(*name, now));
+        match waits.max().filter(|wait| !wait.is_zero()) {
+            Some(wait) => Err(limited(wait)),
+            None => Ok(()),
+        }
+    }
+
     /// Whether there is a connection to the store now.
     pub(crate) fn is_connected(&self) -> bool {
         self.link.is_up()

@@ -6,7 +6,11 @@ use std::{
 use async_trait::async_trait;
 use mcp_gateway_core::{
     principal::Principal,
-    rate::{LimitId, Limiter, Per, RateLimit, lease::largest_batch, shared::SharedLimit},
+    rate::{
+        LimitId, Limiter, Per, RateLimit,
+        lease::{LEASE, largest_batch},
+        shared::SharedLimit,
+    },
     scope::ScopeSet,
 };
 
@@ -191,6 +195,51 @@ async fn a_busy_caller_costs_the_store_a_question_for_many_calls() {
     let questions = counter.questions();
     assert!((2..=100).contains(&questions), "{questions}");
     assert_eq!(rates.leases.kept(), 1);
+}
+
+#[tokio::test]
+async fn a_look_counts_nothing_and_asks_nobody() {
+    let counter = TestCounter::new();
+    let rates = SharedRates::new(counter.clone());
+    let limited = Limited::new(Per::Principal, 1);
+    let look = |subject| rates.look(&[limited.share(subject)], &TERMS);
+    for _ in 0..3 {
+        look("ana").unwrap();
+    }
+    assert_eq!((counter.questions(), rates.leases.kept()), (0, 0));
+    take(&rates, &limited, "ana", &TERMS).await.unwrap();
+    // Nothing is left of the batch, and whether the store has another call is not known.
+    look("ana").unwrap();
+    take(&rates, &limited, "ana", &TERMS).await.unwrap_err();
+    let refused = look("ana").unwrap_err();
+    assert_eq!(refused.reason, Reason::RateLimited);
+    assert!(refused.retry_after.is_some_and(|wait| wait <= LEASE));
+    assert_eq!(look("bo"), Ok(()));
+    assert_eq!(counter.questions(), 2);
+    // After that time it is not known any more.
+    sleep(LEASE).await;
+    assert_eq!(look("ana"), Ok(()));
+}
+
+#[tokio::test]
+async fn while_the_store_does_not_answer_a_look_says_what_holds_without_it() {
+    let counter = TestCounter::new();
+    let rates = SharedRates::new(counter.clone());
+    let limited = Limited::new(Per::Principal, 1);
+    counter.behave(Behaviour::Fails);
+    take(&rates, &limited, "ana", &TERMS).await.unwrap_err();
+    let open = Terms {
+        settings: SharedRateLimits {
+            without_store: WithoutStore::Open,
+            ..TERMS.settings
+        },
+        ..TERMS
+    };
+    let shares = [limited.share("ana")];
+    let refused = rates.look(&shares, &TERMS).unwrap_err();
+    assert_eq!(refused.reason, Reason::RateLimitStoreUnavailable);
+    assert_eq!(rates.look(&shares, &open), Ok(()));
+    assert_eq!(rates.look(&[], &TERMS), Ok(()));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use e2e::gateway::replicas::Replicas;
 use e2e::gateway::replicas::cutting::Cutting;
 use e2e::gateway::replicas::store_server::{KINDS, StoreServer, url};
 use e2e::upstream::Upstream;
+use e2e::world::decided::{decide, section};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::{Key, Token};
@@ -35,6 +36,16 @@ struct Site {
 
 impl Site {
     async fn start(kind: &str, limits: Value, without_store: &str) -> Self {
+        Self::with(kind, limits, without_store, |config| config).await
+    }
+
+    /// The same with other changes of the configuration.
+    async fn with(
+        kind: &str,
+        limits: Value,
+        without_store: &str,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Self {
         let (store, upstream) = tokio::join!(StoreServer::start(kind), Upstream::start());
         let proxy = Cutting::start(store.address).await;
         let key = Key::es256("first");
@@ -47,6 +58,7 @@ impl Site {
         let config = Config::new(&upstream.url(), &[&key])
             .set("/rate_limits", shared)
             .set("/resources/0/rate_limits", limits);
+        let config = change(config);
         Self {
             replicas: Replicas::start(GATEWAYS as usize, config.clone()).await,
             proxy,
@@ -102,6 +114,41 @@ fn is_permitted(reply: &Reply) -> bool {
 
 fn retry_after(reply: &Reply) -> u64 {
     reply.header("retry-after").parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_caller_over_a_shared_limit_causes_no_question_to_a_decision_point() {
+    const CALLS: usize = 2;
+    let point = Upstream::start().await;
+    point.script(|request| decide(request, |_| true));
+    let url = format!("http://{}", point.address());
+    let with_point = |config| section(config, &url, json!({ "cache": "0s" }));
+    let limits = slow(2);
+    let site = Site::with(KINDS[0], limits, "closed", with_point).await;
+    let ana = site.token("ana");
+    let [one, other] = &site.replicas.gateways[..] else {
+        panic!("two processes");
+    };
+    let call = |at: &e2e::gateway::Gateway| at.post(tool(1, "list_tasks")).token(&ana).send();
+    for asked in 1..=CALLS {
+        assert_eq!(call(one).await.status, 200);
+        assert_eq!(point.hits(), asked);
+    }
+    // The other process has counted none of them: it learns from the store that the limit is used up, after the answer.
+    let reply = call(other).await;
+    assert_eq!((reply.status, point.hits()), (429, CALLS + 1), "{reply:?}");
+    let reply = call(other).await;
+    assert_eq!((reply.status, point.hits()), (429, CALLS + 1), "{reply:?}");
+    assert!(retry_after(&reply) > 0);
+    let line = other.logged("counted by all gateways together").await;
+    assert!(line.contains("rate_limits[0]"), "{line}");
+    // While the store does not answer, calls are refused without a question too.
+    site.proxy.close();
+    let bo = site.token("bo");
+    let call = |at: &e2e::gateway::Gateway| at.post(tool(1, "list_tasks")).token(&bo).send();
+    assert_eq!(call(one).await.status, 503);
+    let asked = point.hits();
+    assert_eq!((call(one).await.status, point.hits()), (503, asked));
 }
 
 /// The calls of one batch: a tenth of the burst, at least one.
