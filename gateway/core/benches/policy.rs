@@ -26,7 +26,7 @@ use mcp_gateway_core::{
     mcp::{envelope::Envelope, operation::Operation},
     policy::{
         Argument, Caller, DefaultDecision, Hierarchy, Methods, Pattern, Policy, Rule, Rules, Value,
-        hide::Hide,
+        decision_point::asker::Asker, hide::Hide,
     },
     principal::Principal,
     rate::{Buckets, LimitId, Limiter, Per, RateLimit, token_bucket::Rate},
@@ -256,6 +256,7 @@ fn lists(criterion: &mut Criterion) {
     let caller = Caller {
         principal: &principal,
         claims: &claims,
+        asker: &Asker::default(),
         request: RequestFacts {
             http_method: "POST",
             path: "/mcp",
@@ -325,6 +326,7 @@ fn judged(policy: &Policy, principal: &Arc<Principal>, body: &[u8]) -> bool {
     let caller = Caller {
         principal,
         claims: &claims,
+        asker: &Asker::default(),
         request: REQUEST,
     };
     policy.authorize(&caller, &operation).decision.is_ok()
@@ -387,6 +389,7 @@ fn rules(criterion: &mut Criterion) {
     let asks = Caller {
         principal: &principal,
         claims: &claims,
+        asker: &Asker::default(),
         request: REQUEST,
     };
     let operation = Operation {
@@ -420,6 +423,7 @@ fn worst(criterion: &mut Criterion) {
     let asks = Caller {
         principal: &principal,
         claims: &claims,
+        asker: &Asker::default(),
         request: REQUEST,
     };
     let denies = |rule: Rule| Rule {

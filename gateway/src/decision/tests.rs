@@ -10,7 +10,10 @@ use std::{
 use mcp_gateway_core::{
     cel::{RequestFacts, kept_claims::KeptClaims},
     mcp::operation::Operation,
-    policy::{Caller, Policy, decision_point::asking::Permitted},
+    policy::{
+        Caller, Policy,
+        decision_point::{asker::Asker, asking::Permitted},
+    },
     principal::Principal,
     scope::ScopeSet,
     time::UnixTime,
@@ -74,10 +77,11 @@ fn an_answer_from_the_cache_costs_a_call_no_more_than_a_short_text_and_its_diges
         client: Some("console".into()),
         scopes: ScopeSet::parse("tasks:read tasks:write").unwrap(),
     });
-    let claims = KeptClaims::none();
+    let (claims, asker) = (KeptClaims::none(), Asker::default());
     let caller = Caller {
         principal: &principal,
         claims: &claims,
+        asker: &asker,
         request: RequestFacts {
             http_method: "POST",
             path: "/mcp",

@@ -66,6 +66,7 @@ fn ask_policy(
     let caller = Caller {
         principal: &verdict.evidence.principal,
         claims: &verdict.evidence.claims,
+        asker: &verdict.asker,
         request: RequestFacts {
             http_method: exchange.session.req_header().method.as_str(),
             path: &admitted.path,

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use http::Method;
 use mcp_gateway_core::{
     cel::{RequestFacts, kept_claims::KeptClaims},
-    policy::Caller,
+    policy::{Caller, decision_point::asker::Asker},
     principal::Principal,
 };
 
@@ -16,6 +16,7 @@ use crate::{clock, verify::Verdict};
 pub(crate) struct Viewer {
     pub(super) principal: Arc<Principal>,
     pub(super) claims: Arc<KeptClaims>,
+    asker: Arc<Asker>,
     http_method: Method,
     pub(super) path: String,
     host: String,
@@ -29,6 +30,7 @@ impl Viewer {
         Self {
             principal: verdict.evidence.principal.clone(),
             claims: verdict.evidence.claims.clone(),
+            asker: verdict.asker.clone(),
             http_method: exchange.session.req_header().method.clone(),
             path: admitted.path.clone(),
             host: admitted.host.host().to_owned(),
@@ -41,6 +43,7 @@ impl Viewer {
         Caller {
             principal: &self.principal,
             claims: &self.claims,
+            asker: &self.asker,
             request: RequestFacts {
                 http_method: self.http_method.as_str(),
                 path: &self.path,

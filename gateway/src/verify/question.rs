@@ -70,6 +70,7 @@ impl Question<'_> {
             deadline: Verdict::deadline(self.started, ends.since(self.now)),
             account: self.accounts.of(evidence.principal.subject()),
             evidence,
+            asker: Arc::default(),
             freshness,
             clock_skew,
         }

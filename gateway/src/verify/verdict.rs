@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcp_gateway_core::{refusal::reason::Reason, time::UnixTime, token::evidence::Evidence};
+use mcp_gateway_core::{
+    policy::decision_point::asker::Asker, refusal::reason::Reason, time::UnixTime,
+    token::evidence::Evidence,
+};
 
 use crate::{authorization_server::revocations::Revocations, limits::accounts::SubjectAccount};
 
@@ -42,6 +45,8 @@ impl Freshness {
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     pub(crate) evidence: Evidence,
+    /// What its questions to a decision point begin with.
+    pub(crate) asker: Arc<Asker>,
     /// The account of its subject.
     pub(crate) account: Arc<SubjectAccount>,
     pub(crate) freshness: Freshness,
@@ -114,6 +119,7 @@ pub(super) mod testing {
                 grant: None,
                 binding: None,
             },
+            asker: Arc::default(),
             freshness,
             clock_skew: Duration::ZERO,
             deadline,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mcp_gateway_core::cel::RequestFacts;
 use mcp_gateway_core::cel::kept_claims::KeptClaims;
 use mcp_gateway_core::mcp::operation::Operation;
+use mcp_gateway_core::policy::decision_point::asker::Asker;
 use mcp_gateway_core::policy::hide::Hide;
 use mcp_gateway_core::policy::{
     Caller, DefaultDecision, Hierarchy, Judged, Methods, Pattern, Policy, Rule, Rules,
@@ -115,6 +116,7 @@ fn with_caller<T>(ask: impl FnOnce(&Caller<'_>) -> T) -> T {
     ask(&Caller {
         principal: &principal,
         claims: &KeptClaims::none(),
+        asker: &Asker::default(),
         request: RequestFacts {
             http_method: "POST",
             path: "/mcp",

@@ -23,7 +23,7 @@ use mcp_gateway_core::{
     },
     policy::{
         Argument, Caller, DefaultDecision, Hierarchy, Methods, Pattern, Policy, Rule, Rules, Value,
-        hide::Hide,
+        decision_point::asker::Asker, hide::Hide,
     },
     principal::Principal,
     refusal::reason::Reason,
@@ -190,6 +190,7 @@ impl Case {
         let caller = Caller {
             principal: &Arc::new(principal),
             claims: &KeptClaims::none(),
+            asker: &Asker::default(),
             request: RequestFacts {
                 http_method: "POST",
                 path: "/mcp",

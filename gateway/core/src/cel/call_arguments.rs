@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, Ref, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cel::common::types::CelMap;
 
@@ -207,14 +207,31 @@ impl<'a> CallArguments<'a> {
         reads: &MemberNames,
         uses: usize,
     ) -> Result<Ref<'_, CelMap<'a>>, ValueError> {
-        let steps = match reads {
-            MemberNames::These(names) => names.iter().try_fold(0, |steps: usize, name| {
-                let found = self.find(name).map_err(|_| ValueError::Syntax)?;
-                let more = found.map_or(Ok(0), |found| self.make_value(found))?;
-                Ok(steps.saturating_add(more))
-            })?,
-            MemberNames::All => self.make_all()?,
-        };
+        match reads {
+            MemberNames::These(names) => self.values_of(names, uses),
+            MemberNames::All => self.values_within(self.make_all()?, uses),
+        }
+    }
+
+    /// The same for the arguments of these names.
+    ///
+    /// # Errors
+    /// As [`values`](Self::values).
+    pub(crate) fn values_of(
+        &self,
+        names: &BTreeSet<String>,
+        uses: usize,
+    ) -> Result<Ref<'_, CelMap<'a>>, ValueError> {
+        let steps = names.iter().try_fold(0, |steps: usize, name| {
+            let found = self.find(name).map_err(|_| ValueError::Syntax)?;
+            let more = found.map_or(Ok(0), |found| self.make_value(found))?;
+            Ok(steps.saturating_add(more))
+        })?;
+        self.values_within(steps, uses)
+    }
+
+    /// The values that were made, if so many uses of that many steps are left.
+    fn values_within(&self, steps: usize, uses: usize) -> Result<Ref<'_, CelMap<'a>>, ValueError> {
         match self.spend(steps.saturating_mul(uses)) {
             true => Ok(Ref::map(self.made.borrow(), |made| &made.values)),
             false => Err(ValueError::TooMuch),

@@ -117,6 +117,11 @@ impl KeptClaims {
     pub(crate) fn misses(&self, names: &ClaimNames) -> bool {
         self.missed.iter().any(|missed| names.contains(missed))
     }
+
+    /// Whether the token has one of these claims that was not stored.
+    pub(crate) fn misses_one_of(&self, names: &BTreeSet<String>) -> bool {
+        !self.missed.is_disjoint(names)
+    }
 }
 
 impl fmt::Debug for KeptClaims {

@@ -6,6 +6,7 @@ use crate::cel::RequestFacts;
 use crate::cel::kept_claims::KeptClaims;
 use crate::mcp::method::McpMethod;
 use crate::mcp::operation::Reference;
+use crate::policy::decision_point::asker::Asker;
 use crate::policy::uri::Reading;
 use crate::principal::Principal;
 
@@ -16,6 +17,8 @@ pub struct Caller<'a> {
     pub principal: &'a Arc<Principal>,
     /// The claims that conditions read.
     pub claims: &'a KeptClaims,
+    /// What questions to a decision point begin with, kept from one call to the next.
+    pub asker: &'a Asker,
     /// The HTTP request.
     pub request: RequestFacts<'a>,
 }

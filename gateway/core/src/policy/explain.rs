@@ -189,6 +189,7 @@ mod tests {
     use crate::cel::kept_claims::KeptClaims;
     use crate::cel::{Condition, RequestFacts};
     use crate::mcp::operation::Reference;
+    use crate::policy::decision_point::asker::Asker;
     use crate::time::UnixTime;
 
     fn set(text: &str) -> ScopeSet {
@@ -218,6 +219,7 @@ mod tests {
         ask(&Caller {
             principal: &principal,
             claims: &KeptClaims::none(),
+            asker: &Asker::default(),
             request: RequestFacts {
                 http_method: "POST",
                 path: "/mcp",

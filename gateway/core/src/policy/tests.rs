@@ -6,6 +6,7 @@ use crate::cel::RequestFacts;
 use crate::cel::kept_claims::KeptClaims;
 use crate::json::walks;
 use crate::mcp::operation::Reference;
+use crate::policy::decision_point::asker::Asker;
 use crate::time::UnixTime;
 
 fn set(text: &str) -> ScopeSet {
@@ -81,6 +82,7 @@ fn with_caller<T>(scopes: &str, ask: impl FnOnce(&Caller<'_>) -> T) -> T {
     ask(&Caller {
         principal: &principal,
         claims: &claims,
+        asker: &Asker::default(),
         request: RequestFacts {
             http_method: "POST",
             path: "/mcp",

@@ -20,7 +20,7 @@ use mcp_gateway_core::{
     cel::RequestFacts,
     json::JsonLimits,
     mcp::operation::{Operation, Reference},
-    policy::Caller,
+    policy::{Caller, decision_point::asker::Asker},
     refusal::reason::Reason,
     time::UnixTime,
     token::{
@@ -157,6 +157,7 @@ fn answer(
     let caller = Caller {
         principal: &unproven.principal,
         claims: &unproven.claims,
+        asker: &Asker::default(),
         request: RequestFacts {
             http_method: "POST",
             path: &resource.path,

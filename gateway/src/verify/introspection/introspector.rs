@@ -178,6 +178,7 @@ impl Introspector {
             deadline: Verdict::deadline(began, left(evidence.expires.plus(skew))),
             account: asked.accounts.of(evidence.principal.subject()),
             clock_skew: skew,
+            asker: Arc::default(),
             evidence,
         }
     }

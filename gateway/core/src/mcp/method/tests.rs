@@ -17,7 +17,10 @@ use crate::scope::ScopeSet;
 use crate::time::UnixTime;
 use crate::{
     mcp::operation::Operation,
-    policy::{Caller, DefaultDecision, Hierarchy, Policy, Rule, Rules, hide::Hide},
+    policy::{
+        Caller, DefaultDecision, Hierarchy, Policy, Rule, Rules, decision_point::asker::Asker,
+        hide::Hide,
+    },
 };
 
 /// The revision of the methods of the tasks extension in the list of published methods. It belongs to the modern era.
@@ -264,6 +267,7 @@ fn refused(default: DefaultDecision, rules: Vec<Rule>, method: &str) -> Option<R
     let caller = Caller {
         principal: &principal,
         claims: &claims,
+        asker: &Asker::default(),
         request: RequestFacts {
             http_method: "POST",
             path: "/mcp",

@@ -2,17 +2,19 @@
 //! API*).
 //!
 //! Their text has one form, so the digest of a question is its key in a cache: two calls have the same key only if nothing that the
-//! decision point learns differs. What touches several things, or has a name with several readings, is several questions.
+//! decision point learns differs. The beginning says who asks, and is digested before ([`asker`](super::asker)): the key is the digest
+//! of that digest, which has a fixed length, and of the rest. What touches several things, or has a name with several readings, is several questions.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
 use super::asked::Asked;
+use super::asker::Beginning;
 use super::values::write_members;
 use super::written::Written;
 use crate::cel::call_arguments::CallArguments;
-use crate::cel::kept_claims::MemberNames;
 use crate::mcp::listed::Listed;
 use crate::mcp::method::McpMethod;
 use crate::mcp::operation::Operation;
@@ -22,7 +24,7 @@ use crate::policy::rule::arguments::{ArgumentCause, ArgumentFault};
 use crate::policy::uri::{Reading, UriFault};
 use crate::refusal::reason::Reason;
 
-/// The key of a question in a cache: the SHA-256 of its text, which names the principal.
+/// The key of a question in a cache: the SHA-256 of the SHA-256 of its beginning, which names the principal, and of the rest of its text.
 pub type QuestionKey = [u8; SHA256_OUTPUT_LEN];
 
 /// What opens a list of questions, and what closes it.
@@ -31,9 +33,11 @@ const LIST: [&[u8]; 2] = [b",\"evaluations\":[", b"]}"];
 /// Questions of one caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Questions {
-    /// The text of each: who asks and the context, then what is to be done with what.
-    texts: Vec<Vec<u8>>,
-    /// How many bytes at the beginning of a text say who asks, and the context.
+    /// Who asks: how the text of each begins.
+    beginning: Arc<Beginning>,
+    /// The digest of the beginning, and the rest of each text: claims and context, then what is to be done with what.
+    rests: Vec<Vec<u8>>,
+    /// How many bytes of each rest are the same: the digest, claims and context.
     shared: usize,
 }
 
@@ -90,47 +94,46 @@ impl Questions {
         operation: &Operation<'_>,
         touched: impl Iterator<Item = RuleTarget<'a>>,
     ) -> Result<Self, QuestionFault> {
-        let shared = shared(asked, caller, Some(operation))?;
-        let mut texts = Vec::with_capacity(1);
+        let mut texts = Texts::of(asked, caller, Some(operation), 1)?;
         for target in touched {
-            push(&mut texts, &shared, asked, &target).map_err(QuestionFault::Uri)?;
+            texts.push(asked, &target).map_err(QuestionFault::Uri)?;
         }
-        let shared = shared.len();
-        Ok(Self { texts, shared })
+        Ok(texts.questions)
     }
 
     /// How many there are.
     pub const fn len(&self) -> usize {
-        self.texts.len()
+        self.rests.len()
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.texts.is_empty()
+        self.rests.is_empty()
     }
 
     /// The key of each, in order.
     pub fn keys(&self) -> impl Iterator<Item = QuestionKey> {
-        self.texts.iter().map(|text| {
+        self.rests.iter().map(|rest| {
             let mut key = [0; SHA256_OUTPUT_LEN];
-            key.copy_from_slice(digest(&SHA256, text).as_ref());
+            key.copy_from_slice(digest(&SHA256, rest).as_ref());
             key
         })
     }
 
     /// The text of the question at this position.
     pub fn one(&self, at: usize) -> Option<Vec<u8>> {
-        self.texts.get(at).cloned()
+        let rest = self.rests.get(at)?.get(SHA256_OUTPUT_LEN..)?;
+        Some([self.beginning.text(), rest].concat())
     }
 
     /// The text of the questions at these positions, for one call.
     pub fn several(&self, at: &[usize]) -> Vec<u8> {
         let [open, close] = LIST;
-        let chosen = at.iter().filter_map(|at| self.texts.get(*at));
-        let mut split = chosen.filter_map(|text| text.split_at_checked(self.shared));
-        let mut whole = Vec::new();
+        let chosen = at.iter().filter_map(|at| self.rests.get(*at));
+        let mut split = chosen.filter_map(|rest| rest.split_at_checked(self.shared));
+        let mut whole = self.beginning.text().to_vec();
         for (shared, own) in split.by_ref().take(1) {
-            whole.extend_from_slice(shared);
+            whole.extend(shared.iter().skip(SHA256_OUTPUT_LEN));
             whole.extend_from_slice(open);
             push_own(&mut whole, own);
         }
@@ -154,21 +157,20 @@ impl EntryQuestions {
         caller: &Caller<'_>,
         listed: impl Iterator<Item = (Listed, &'a str)>,
     ) -> Result<Self, QuestionFault> {
-        let shared = shared(asked, caller, None)?;
-        let (mut texts, mut entries) = (Vec::new(), Vec::new());
+        let mut texts = Texts::of(asked, caller, None, listed.size_hint().0)?;
+        let mut entries = Vec::new();
         for (at, (listed, name)) in listed.enumerate() {
             let target = RuleTarget {
                 method: listed.used_by().name(),
                 name: Some(name),
                 reading: Reading::Sent,
             };
-            if push(&mut texts, &shared, asked, &target).is_ok() {
-                entries.resize(texts.len(), at);
+            if texts.push(asked, &target).is_ok() {
+                entries.resize(texts.questions.len(), at);
             }
         }
-        let shared = shared.len();
         Ok(Self {
-            questions: Questions { texts, shared },
+            questions: texts.questions,
             entries,
         })
     }
@@ -180,20 +182,53 @@ fn push_own(whole: &mut Vec<u8>, own: &[u8]) {
     whole.extend_from_slice(own.strip_prefix(b",").unwrap_or(own));
 }
 
-/// Adds the question about a target, one for each reading of its name.
-fn push(
-    texts: &mut Vec<Vec<u8>>,
-    shared: &Written,
-    asked: &Asked,
-    target: &RuleTarget<'_>,
-) -> Result<(), UriFault> {
-    let readings = TargetReadings::all(target)?;
-    let targets = readings.targets();
-    texts.extend(targets.map(|target| about(shared.clone(), asked, &target)));
-    Ok(())
+/// Questions that are being written.
+struct Texts {
+    /// What their rests begin with, until the first one has it: nearly always there is only one, which is not copied.
+    shared: Option<Written>,
+    questions: Questions,
 }
 
-/// The whole text: after what is shared, what is to be done with what.
+impl Texts {
+    /// About so many questions of this caller.
+    fn of(
+        asked: &Asked,
+        caller: &Caller<'_>,
+        operation: Option<&Operation<'_>>,
+        count: usize,
+    ) -> Result<Self, QuestionFault> {
+        let beginning = caller.asker.beginning(caller.principal);
+        let mut written = Written::after(beginning.digest());
+        shared(&mut written, asked, caller, operation)?;
+        Ok(Self {
+            questions: Questions {
+                beginning,
+                rests: Vec::with_capacity(count),
+                shared: written.len(),
+            },
+            shared: Some(written),
+        })
+    }
+
+    /// Adds the question about a target, one for each reading of its name.
+    fn push(&mut self, asked: &Asked, target: &RuleTarget<'_>) -> Result<(), UriFault> {
+        let readings = TargetReadings::all(target)?;
+        for target in readings.targets() {
+            let shared = self.shared.take();
+            let written = shared.unwrap_or_else(|| self.copied_shared());
+            self.questions.rests.push(about(written, asked, &target));
+        }
+        Ok(())
+    }
+
+    fn copied_shared(&self) -> Written {
+        let Questions { rests, shared, .. } = &self.questions;
+        let first = rests.first().and_then(|first| first.get(..*shared));
+        Written::after(first.unwrap_or_default())
+    }
+}
+
+/// The whole rest: after what is shared, what is to be done with what.
 fn about(mut written: Written, asked: &Asked, target: &RuleTarget<'_>) -> Vec<u8> {
     written.raw(",\"action\":{");
     written.member("name", target.method);
@@ -220,18 +255,20 @@ fn kind(target: &RuleTarget<'_>) -> &'static str {
     }
 }
 
-/// The beginning of a text: who asks, and the context.
+/// What follows after the last scope of who asks, and is the same in every question of one call: claims and context.
 fn shared(
+    written: &mut Written,
     asked: &Asked,
     caller: &Caller<'_>,
     operation: Option<&Operation<'_>>,
-) -> Result<Written, QuestionFault> {
-    let mut written = Written::new();
-    written.raw("{");
-    subject(&mut written, asked, caller)?;
-    written.raw(",\"context\":{");
+) -> Result<(), QuestionFault> {
+    written.raw("]");
+    if !asked.claims.is_empty() {
+        claims(written, asked, caller)?;
+    }
+    written.raw("}},\"context\":{");
     if let Some(operation) = operation {
-        arguments(&mut written, asked, operation)?;
+        arguments(written, asked, operation)?;
     }
     if asked.client_address {
         let address: Option<IpAddr> = caller.request.client_address;
@@ -239,38 +276,11 @@ fn shared(
         written.member("client_address", &address.to_string());
     }
     written.raw("}");
-    Ok(written)
-}
-
-fn subject(written: &mut Written, asked: &Asked, caller: &Caller<'_>) -> Result<(), QuestionFault> {
-    let principal = caller.principal;
-    written.raw("\"subject\":{\"type\":\"user\"");
-    written.member("id", &principal.subject);
-    written.name("properties");
-    written.raw("{");
-    written.member("issuer", &principal.issuer);
-    if let Some(client) = &principal.client {
-        written.member("client_id", client);
-    }
-    written.name("scopes");
-    written.raw("[");
-    for scope in principal.scopes.iter() {
-        written.comma();
-        written.text(scope);
-    }
-    written.raw("]");
-    if !asked.claims.is_empty() {
-        claims(written, asked, caller)?;
-    }
-    written.raw("}}");
     Ok(())
 }
 
 fn claims(written: &mut Written, asked: &Asked, caller: &Caller<'_>) -> Result<(), QuestionFault> {
-    if caller
-        .claims
-        .misses(&MemberNames::These(asked.claims.clone()))
-    {
+    if caller.claims.misses_one_of(&asked.claims) {
         return Err(QuestionFault::Claim);
     }
     let kept = caller.claims.map();
@@ -304,7 +314,7 @@ fn arguments(
     let known: Vec<&str> = asked.arguments.iter().map(String::as_str).collect();
     let alike = sent.refuse_look_alikes_within(&known);
     alike.map_err(|reason| QuestionFault::Argument(reason.into()))?;
-    let values = sent.values(&MemberNames::These(asked.arguments.clone()), 1);
+    let values = sent.values_of(&asked.arguments, 1);
     let values = values.map_err(|error| QuestionFault::Value(error.to_string()))?;
     write_members(written, "arguments", &values, asked.arguments.iter());
     Ok(())

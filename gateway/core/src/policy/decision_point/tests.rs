@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::asked::Asked;
+use super::asker::Asker;
 use super::asking::{Asking, Permitted, WithoutAnswer};
-use super::question::QuestionFault;
+use super::question::{QuestionFault, Questions};
 use crate::cel::RequestFacts;
 use crate::cel::kept_claims::{ClaimNames, KeptClaims};
 use crate::json;
@@ -82,6 +83,7 @@ impl Someone {
         ask(&Caller {
             principal: &principal,
             claims: &KeptClaims::of(&claims, &policy.claims_read()),
+            asker: &Asker::default(),
             request: RequestFacts {
                 http_method: "POST",
                 path: "/mcp",
@@ -389,6 +391,111 @@ fn the_key_differs_with_everything_that_is_said_and_with_nothing_else() {
     ]
     .map(|arguments| key(&Someone::default(), &asked(), &tool("a", Some(arguments))));
     assert_eq!(one, other);
+}
+
+#[test]
+fn questions_have_the_same_key_only_where_they_have_the_same_text() {
+    // Texts that would move the borders between who asks, claims, context and what is called, if they were put together without care.
+    const ODD: [&str; 6] = [
+        "a",
+        "a\"]}},\"context\":{",
+        "a\"],\"claims\":{\"department\":\"b",
+        "]",
+        "{",
+        "\u{0}",
+    ];
+    let claims: Vec<String> = ODD
+        .map(|text| json!({ "department": text }).to_string())
+        .into();
+    let arguments: Vec<String> = ODD.map(|text| json!({ "tags": text }).to_string()).into();
+    let (mut texts, mut keys, mut count) = (HashSet::new(), HashSet::new(), 0);
+    for (subject, client) in ODD.iter().flat_map(|one| ODD.map(|other| (*one, other))) {
+        for scopes in ["read", "read ]", "read {"] {
+            for own_claims in ["{}"].into_iter().chain(claims.iter().map(|text| &**text)) {
+                for sent in [None]
+                    .into_iter()
+                    .chain(arguments.iter().map(|text| Some(&**text)))
+                {
+                    let principal = Arc::new(Principal {
+                        issuer: "https://issuer.example".into(),
+                        subject: subject.into(),
+                        client: Some(client.into()),
+                        scopes: ScopeSet::parse(scopes).unwrap(),
+                    });
+                    let questions = questions_of(&principal, own_claims, &tool("a", sent));
+                    let text = questions.one(0).unwrap();
+                    assert!(serde_json::from_slice::<Value>(&text).is_ok());
+                    texts.insert(text);
+                    keys.extend(questions.keys());
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert_eq!((texts.len(), keys.len()), (count, count));
+}
+
+fn questions_of(principal: &Arc<Principal>, claims: &str, operation: &Operation<'_>) -> Questions {
+    let policy = policy(asked(), DefaultDecision::Allow);
+    let claims = json::object(claims.as_bytes()).unwrap();
+    let judged = policy.authorize(
+        &Caller {
+            principal,
+            claims: &KeptClaims::of(&claims, &policy.claims_read()),
+            asker: &Asker::default(),
+            request: RequestFacts {
+                http_method: "POST",
+                path: "/mcp",
+                host: "mcp.example.com",
+                client_address: Some([192, 0, 2, 7].into()),
+                now: UnixTime::new(0),
+            },
+        },
+        operation,
+    );
+    match judged.decision.unwrap() {
+        Permitted::If(asking) => asking.questions().clone(),
+        Permitted::Now(_) => panic!("nothing is asked"),
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_caller_changes_neither_text_nor_key() {
+    let policy = policy(asked(), DefaultDecision::Allow);
+    let asker = Asker::default();
+    for subject in ["alice", "bob", "alice"] {
+        let someone = Someone {
+            subject,
+            ..Someone::default()
+        };
+        let ask = |asker: Option<&Asker>| {
+            someone.with(&policy, |caller| {
+                let own = Caller {
+                    asker: asker.unwrap_or(caller.asker),
+                    ..*caller
+                };
+                let touched = Operation {
+                    method: Some("resources/read"),
+                    name: Some("https://host.example"),
+                    ..Operation::default()
+                };
+                match policy.authorize(&own, &touched).decision.unwrap() {
+                    Permitted::If(asking) => asking.questions().clone(),
+                    Permitted::Now(_) => panic!("nothing is asked"),
+                }
+            })
+        };
+        let (kept, fresh) = (ask(Some(&asker)), ask(None));
+        assert!(fresh.keys().eq(kept.keys()) && fresh.len() > 1);
+        let all: Vec<usize> = (0..fresh.len()).collect();
+        assert_eq!(kept.several(&all), fresh.several(&all));
+        let whole: Value = serde_json::from_slice(&fresh.several(&all)).unwrap();
+        assert_eq!(whole["subject"]["id"], subject);
+        assert_eq!(whole["evaluations"].as_array().unwrap().len(), fresh.len());
+        for at in all {
+            assert_eq!(kept.one(at), fresh.one(at));
+        }
+    }
 }
 
 #[test]

@@ -4,12 +4,18 @@
 const ORDINARY: usize = 512;
 
 /// JSON that is being written.
-#[derive(Clone)]
 pub(super) struct Written(Vec<u8>);
 
 impl Written {
     pub(super) fn new() -> Self {
         Self(Vec::with_capacity(ORDINARY))
+    }
+
+    /// What follows after these bytes, which stay before it. What is written next must not begin with a name.
+    pub(super) fn after(text: &[u8]) -> Self {
+        let mut written = Vec::with_capacity(ORDINARY.max(text.len().saturating_mul(2)));
+        written.extend_from_slice(text);
+        Self(written)
     }
 
     /// Writes what needs no escape.
