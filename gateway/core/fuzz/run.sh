@@ -19,7 +19,7 @@ fi
 # Instrumentation is an unstable option of the compiler. Sanitizers check unsafe code, and there is none here.
 fuzz() {
   local features=()
-  [ "$2" != configuration ] || features=(--features configuration)
+  case $2 in configuration | key_file) features=(--features configuration) ;; esac
   (cd "$root" && RUSTC_BOOTSTRAP=1 cargo fuzz "$1" --fuzz-dir gateway/core/fuzz --target-dir target/fuzz --sanitizer none \
     "${features[@]}" "$2" "${@:3}")
 }
@@ -35,6 +35,8 @@ seeds redirect_uri redirect_uris/good.txt
 seeds redirect_uri redirect_uris/hostile.txt
 seeds authorization_request forms/authorization_requests.txt
 seeds form_body forms/bodies.txt
+seeds api_key api_keys/texts.txt
+seeds key_file api_keys/files.txt
 seeds assertion grants/assertions.txt
 seeds subject_token grants/subject_tokens.txt
 mkdir -p corpus/configuration

@@ -16,6 +16,8 @@ mod condition;
 #[cfg(feature = "configuration")]
 mod configuration;
 mod forwarded;
+#[cfg(feature = "configuration")]
+mod key_file;
 mod oracle;
 mod resource_uri;
 mod target;
@@ -51,6 +53,7 @@ mod clients {
 
 /// How a token is presented, read and verified.
 mod tokens {
+    pub(crate) mod api_key;
     pub(crate) mod bearer_header;
     pub(crate) mod claims;
     pub(crate) mod client_cert;
@@ -68,6 +71,8 @@ pub use grants::{
     assertion::{assertion, takes_assertion},
     subject_token::{subject_token, takes_subject_token},
 };
+#[cfg(feature = "configuration")]
+pub use key_file::key_file;
 pub use messages::{
     answer_events::answer_events, envelope::envelope, event_stream::event_stream, json::json,
     mcp_headers::mcp_headers,
@@ -78,7 +83,7 @@ pub use oauth::{
 pub use resource_uri::resource_uri;
 pub use target::target;
 pub use tokens::{
-    bearer_header::bearer_header, claims::claims, client_cert::client_cert,
+    api_key::api_key, bearer_header::bearer_header, claims::claims, client_cert::client_cert,
     jose_header::jose_header, key_set::key_set, proof_claims::proof_claims,
 };
 
@@ -87,6 +92,7 @@ pub type Property = (&'static str, fn(&[u8]));
 
 /// Every property.
 pub const ALL: &[Property] = &[
+    ("api_key", api_key),
     ("bearer_header", bearer_header),
     ("jose_header", jose_header),
     ("claims", claims),
@@ -111,4 +117,6 @@ pub const ALL: &[Property] = &[
     ("answer_events", answer_events),
     #[cfg(feature = "configuration")]
     ("configuration", configuration),
+    #[cfg(feature = "configuration")]
+    ("key_file", key_file),
 ];

@@ -1,4 +1,4 @@
-//! The configuration's property, over the examples of the project, every prefix of them, and every input that fuzzing found.
+//! The configuration's property, over the examples of the project and every prefix of them; with that of key files, over every input that fuzzing found.
 //! The target `corpus` of package `e2e` replays the other properties, which do not need the gateway.
 
 #![cfg(feature = "configuration")]
@@ -31,7 +31,12 @@ fn the_property_holds_for_every_example_and_every_prefix_of_one() {
 
 #[test]
 fn the_property_holds_for_what_fuzzing_found() {
-    for found in files("gateway/core/fuzz/regressions/configuration") {
-        properties::configuration(&fs::read(found).unwrap());
+    for (property, holds) in [
+        ("configuration", properties::configuration as fn(&[u8])),
+        ("key_file", properties::key_file),
+    ] {
+        for found in files(&format!("gateway/core/fuzz/regressions/{property}")) {
+            holds(&fs::read(found).unwrap());
+        }
     }
 }

@@ -93,8 +93,8 @@ const URIS: &[&str] = &[
 /// How many URIs are generated from these.
 const GENERATED_URIS: usize = 20_000;
 
-/// The property that is replayed by package `properties` itself, because it needs the gateway.
-const ELSEWHERE: &str = "configuration";
+/// The properties that are replayed by package `properties` itself, because they need the gateway.
+const ELSEWHERE: [&str; 2] = ["configuration", "key_file"];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -123,7 +123,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     for folder in fs::read_dir(FOUND).into_iter().flatten() {
         let folder = folder.expect("readable").path();
         let property = file_name(&folder);
-        if property == ELSEWHERE {
+        if ELSEWHERE.contains(&&*property) {
             continue;
         }
         for found in fs::read_dir(&folder).expect("a folder") {
