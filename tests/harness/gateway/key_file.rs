@@ -15,6 +15,8 @@ pub const KEY_HEADER: &str = "X-API-Key";
 /// A key file.
 pub struct KeyFile {
     path: PathBuf,
+    /// Where the command is typed; wherever the test runs if it is none.
+    typed_in: Option<PathBuf>,
 }
 
 impl KeyFile {
@@ -22,6 +24,15 @@ impl KeyFile {
     pub fn beside(config: &Config) -> Self {
         Self {
             path: config.write("keys.jsonl", "# Keys of a test.\n"),
+            typed_in: None,
+        }
+    }
+
+    /// A file that is not there yet, by its bare name: the command is typed in the folder of this configuration.
+    pub fn bare(config: &Config) -> Self {
+        Self {
+            path: "bare.jsonl".into(),
+            typed_in: Some(config.folder().to_owned()),
         }
     }
 
@@ -89,10 +100,17 @@ impl KeyFile {
             .args(arguments)
             .arg("--file")
             .arg(&self.path)
+            .current_dir(self.typed_in.as_deref().unwrap_or(Path::new(".")))
             .output()
             .expect("the gateway's binary runs");
         let errors = String::from_utf8_lossy(&stderr);
         assert!(status.success(), "{errors}");
         String::from_utf8(stdout).expect("text")
     }
+}
+
+/// The key with its last character changed: to one that the checksum does not have.
+pub fn mistyped(key: &str) -> String {
+    let (rest, last) = key.split_at(key.len() - 1);
+    format!("{rest}{}", if last == "0" { "1" } else { "0" })
 }

@@ -2,7 +2,7 @@
 
 use e2e::client::{Call, initialize};
 use e2e::gateway::config::resource;
-use e2e::gateway::key_file::{KEY_HEADER, KeyFile};
+use e2e::gateway::key_file::{KEY_HEADER, KeyFile, mistyped};
 use e2e::issuer::Issuer;
 use e2e::world::{Table, World};
 use serde_json::json;
@@ -60,12 +60,6 @@ impl Keys {
 
 fn post(world: &World, path: &str) -> Call {
     world.gateway.post_to(path, initialize())
-}
-
-/// The key with its last character changed: to one that the checksum does not have.
-fn mistyped(key: &str) -> String {
-    let (rest, last) = key.split_at(key.len() - 1);
-    format!("{rest}{}", if last == "0" { "1" } else { "0" })
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use e2e::client::{Call, request, tool};
 use e2e::eventually;
 use e2e::gateway::Gateway;
 use e2e::gateway::config::{Config, resource};
-use e2e::gateway::key_file::{KEY_HEADER, KeyFile};
+use e2e::gateway::key_file::{KEY_HEADER, KeyFile, mistyped};
 use e2e::upstream::Upstream;
 use e2e::world::{Table, World};
 use http::Method;
@@ -254,6 +254,138 @@ async fn a_key_that_is_restricted_has_only_what_is_left() {
     world.refusal(expired, 401, "expired").await.unwrap();
     let log = world.gateway.log().await;
     assert!(log.contains("key `one` expired "), "{log}");
+}
+
+#[tokio::test]
+async fn a_key_file_is_made_and_changed_by_its_bare_name() {
+    let mut made = None;
+    let world = World::with(|config| {
+        let file = KeyFile::bare(&config);
+        let key = file.reader("one");
+        let config = file.configure(config);
+        made = Some((file, key));
+        config
+    })
+    .await;
+    let (file, one) = made.expect("the configuration was made");
+    assert!(world.gateway.config.folder().join("bare.jsonl").exists());
+    assert_eq!(status(&world, &one).await, 200);
+    let two = file.reader("two");
+    eventually("the second key", async || status(&world, &two).await == 200).await;
+    file.remove("one");
+    eventually("the first key is gone", async || {
+        status(&world, &one).await == 401
+    })
+    .await;
+    assert_eq!(status(&world, &two).await, 200);
+}
+
+#[tokio::test]
+async fn a_key_for_a_path_on_one_host_is_refused_on_the_other() {
+    const OTHER: &str = "other.example";
+    let mut made = None;
+    let world = World::with(|config| {
+        let file = KeyFile::beside(&config);
+        let of = |name: &str, uri: &str| {
+            let caller = ["--subject", "ci", "--scope", "tasks:read"];
+            file.make(name, &[&caller[..], &["--resource", uri]].concat())
+        };
+        let here = of("here", &format!("{}/mcp", config.public_url()));
+        let there = of("there", &format!("http://{OTHER}/mcp"));
+        let upstream = config.upstream();
+        let config = file
+            .configure(config)
+            .set("/resources/1", resource("/mcp", &upstream, &["corporate"]))
+            .set("/resources/1/host", OTHER)
+            .set("/resources/1/api_keys", json!({ "header": KEY_HEADER }));
+        made = Some((file, here, there));
+        config
+    })
+    .await;
+    let (file, here, there) = made.expect("the configuration was made");
+    let own = world.gateway.config.public.to_string();
+    let at = |host: &str, key: &str| call(&world).with("host", host).with(KEY_HEADER, key);
+    let mut table = Table::default();
+    for (name, place, elsewhere, key) in [
+        ("here", &*own, OTHER, &here),
+        ("there", OTHER, &*own, &there),
+    ] {
+        table.row(name, world.acceptance(at(place, key)).await);
+        let refused = world.refusal(at(elsewhere, key), 401, "wrong_audience");
+        table.row(name, refused.await);
+    }
+    // The path alone would mean both.
+    file.edit(&format!("\"http://{OTHER}/mcp\""), "\"/mcp\"");
+    let line = world.gateway.logged("configuration reload rejected").await;
+    assert!(line.contains("API key there is for /mcp"), "{line}");
+    let refused = world.refusal(at(&own, &there), 401, "wrong_audience");
+    table.row("after an ambiguous change", refused.await);
+}
+
+#[tokio::test]
+async fn the_header_for_keys_reaches_no_upstream_whatever_it_has() {
+    let (world, _file, key) = with(
+        |file| file.reader("one"),
+        |config| {
+            let upstream = config.upstream();
+            let passing = json!({ "url": upstream, "pass_headers": [KEY_HEADER] });
+            config
+                .set(
+                    "/resources/1",
+                    resource("/tokens", &upstream, &["corporate"]),
+                )
+                .set(
+                    "/resources/2",
+                    resource("/passing", &upstream, &["corporate"]),
+                )
+                .set("/resources/2/upstream", passing)
+        },
+    )
+    .await;
+    let unknown = mistyped(&key);
+    let tokens = ["/mcp", "/tokens", "/passing"].map(|path| world.token_for(path).sign());
+    let (mut accepted, mut table) = (0, Table::default());
+    for (path, header, token, status) in [
+        ("/mcp", Some(&key), None, 200),
+        ("/mcp", Some(&unknown), None, 401),
+        ("/mcp", Some(&key), Some(&key), 400),
+        ("/mcp", Some(&unknown), Some(&key), 400),
+        ("/mcp", Some(&key), Some(&tokens[0]), 400),
+        ("/mcp", Some(&unknown), Some(&unknown), 400),
+        ("/mcp", None, Some(&key), 200),
+        // Elsewhere it is a header like others, and not passed on; where one of that name is, no key is.
+        ("/tokens", Some(&key), Some(&tokens[1]), 200),
+        ("/tokens", Some(&unknown), Some(&tokens[1]), 200),
+        ("/tokens", Some(&key), None, 401),
+        ("/passing", Some(&key), Some(&tokens[2]), 200),
+        ("/passing", Some(&unknown), Some(&tokens[2]), 200),
+    ] {
+        for method in [Method::POST, Method::GET] {
+            let mut call = match method {
+                Method::POST => world.gateway.post_to(path, tool(1, "list_tasks")),
+                _ => world.gateway.get(path).with("accept", "text/event-stream"),
+            };
+            if let Some(key) = header {
+                call = call.with(KEY_HEADER, key);
+            }
+            if let Some(token) = token {
+                call = call.token(token);
+            }
+            let found = call.send().await.status;
+            accepted += usize::from(status == 200);
+            table.check(path, found == status, || {
+                format!("{method}: {found}, not {status}")
+            });
+        }
+    }
+    let seen = world.upstream.seen();
+    table.check("forwarded", seen.len() == accepted, || {
+        seen.len().to_string()
+    });
+    for request in seen {
+        let values: Vec<_> = request.headers.get_all(KEY_HEADER).iter().collect();
+        table.check("the header", values.is_empty(), || format!("{values:?}"));
+    }
 }
 
 #[tokio::test]
