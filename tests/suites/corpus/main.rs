@@ -17,12 +17,17 @@ mod key_sets;
 mod messages;
 mod proofs;
 mod replay;
-mod signers;
 mod suite;
 mod targets;
 mod text;
 mod tokens;
 mod wire;
+
+/// What is signed: by whom, and how a case changes it.
+mod signed {
+    pub(crate) mod edits;
+    pub(crate) mod signers;
+}
 
 use std::{path::Path, process::ExitCode};
 

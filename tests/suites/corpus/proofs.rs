@@ -14,10 +14,13 @@ use mcp_gateway_core::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use test_support::fixtures::{NOW, RESOURCE};
-use test_support::{base64url, base64url_decode, with_members};
+use test_support::{base64url, base64url_decode};
 
 use crate::{
-    signers::{pair, sign},
+    signed::{
+        edits::{Edit, changed},
+        signers::{pair, sign},
+    },
     suite, text,
 };
 
@@ -74,23 +77,6 @@ struct Case {
     nonce: Option<Value>,
     #[serde(rename = "source")]
     _source: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum Edit {
-    /// Puts something after a part (0 header, 1 claims, 2 signature).
-    Append(usize, String),
-    /// Puts something in front of a part.
-    Prepend(usize, String),
-    /// Takes characters from the end of a part.
-    Cut(usize, usize),
-    /// Flips the lowest bit of one byte of a part, before it is encoded.
-    Flip(usize, usize),
-    /// Writes a whole part anew.
-    Write(usize, String),
-    /// Removes a part, with its dot.
-    Remove(usize),
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -221,30 +207,6 @@ impl Case {
     }
 }
 
-impl Edit {
-    fn apply(&self, parts: &mut Vec<Vec<u8>>) {
-        match self {
-            Self::Append(part, more) => parts[*part].extend(text::bytes(more)),
-            Self::Prepend(part, more) => {
-                parts[*part].splice(..0, text::bytes(more));
-            }
-            Self::Cut(part, count) => {
-                let left = parts[*part].len() - count;
-                parts[*part].truncate(left);
-            }
-            Self::Flip(part, at) => {
-                let mut bytes = base64url_decode(&parts[*part]);
-                bytes[*at] ^= 1;
-                parts[*part] = base64url(bytes).into_bytes();
-            }
-            Self::Write(part, anew) => parts[*part] = text::bytes(anew),
-            Self::Remove(part) => {
-                parts.remove(*part);
-            }
-        }
-    }
-}
-
 static SEALER: LazyLock<Sealer> = LazyLock::new(|| sealer(1));
 static OTHER_SEALER: LazyLock<Sealer> = LazyLock::new(|| sealer(2));
 
@@ -262,16 +224,4 @@ fn token_digest() -> [u8; 32] {
 fn thumbprint_of(name: &str) -> [u8; 32] {
     let thumbprint = pair(name).expect("a key").thumbprint();
     base64url_decode(thumbprint).try_into().expect("32 bytes")
-}
-
-/// An object with members changed or, where null, taken away. Texts are expanded.
-fn changed(object: Value, members: &Map<String, Value>) -> Value {
-    let expanded = members.iter().map(|(name, value)| {
-        let value = match value.as_str() {
-            Some(value) => text::text(value).into(),
-            None => value.clone(),
-        };
-        (name.clone(), value)
-    });
-    with_members(object, expanded.collect())
 }

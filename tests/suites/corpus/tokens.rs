@@ -15,10 +15,13 @@ use mcp_gateway_core::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use test_support::fixtures::{self, NOW, RESOURCE, RS256_HEADER as HEADER};
-use test_support::{base64url, base64url_decode, jwk_set, with_members};
+use test_support::{base64url, jwk_set};
 
 use crate::{
-    signers::{jwk, sign},
+    signed::{
+        edits::{Edit, changed},
+        signers::{jwk, sign},
+    },
     suite, text,
 };
 
@@ -95,23 +98,6 @@ struct Issuer {
     clock_skew: Option<u64>,
     max_lifetime: Option<u64>,
     ignored_headers: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum Edit {
-    /// Puts something after a part (0 header, 1 claims, 2 signature).
-    Append(usize, String),
-    /// Puts something in front of a part.
-    Prepend(usize, String),
-    /// Takes characters from the end of a part.
-    Cut(usize, usize),
-    /// Flips the lowest bit of one byte of a part, before it is encoded.
-    Flip(usize, usize),
-    /// Writes a whole part anew.
-    Write(usize, String),
-    /// Replaces all claims by these, under the signature of the others.
-    Swap(String),
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -265,37 +251,4 @@ impl Issuer {
             .map_or(profile.max_lifetime, Duration::from_secs);
         profile
     }
-}
-
-impl Edit {
-    fn apply(&self, parts: &mut [Vec<u8>]) {
-        match self {
-            Self::Append(part, more) => parts[*part].extend(text::bytes(more)),
-            Self::Prepend(part, more) => {
-                parts[*part].splice(..0, text::bytes(more));
-            }
-            Self::Cut(part, count) => {
-                let left = parts[*part].len() - count;
-                parts[*part].truncate(left);
-            }
-            Self::Flip(part, at) => {
-                let mut bytes = base64url_decode(&parts[*part]);
-                bytes[*at] ^= 1;
-                parts[*part] = base64url(bytes).into_bytes();
-            }
-            Self::Write(part, anew) => parts[*part] = text::bytes(anew),
-            Self::Swap(claims) => parts[1] = base64url(text::bytes(claims)).into_bytes(),
-        }
-    }
-}
-
-/// An object with members changed or, where null, taken away. Texts are expanded.
-fn changed(object: Value, members: &Map<String, Value>) -> Value {
-    let expanded = members.iter().map(|(name, value)| {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.clone(), |value| text::text(value).into());
-        (name.clone(), value)
-    });
-    with_members(object, expanded.collect())
 }

@@ -19,6 +19,7 @@
 
 mod clock;
 mod data_file;
+mod draft;
 mod encoding;
 pub mod fixtures;
 mod key;

@@ -1,20 +1,21 @@
 //! A DPoP proof being built (RFC 9449 §4.2).
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::clock::now;
+use crate::draft::{Draft, changes_of_a_draft, unique};
 use crate::encoding::base64url;
 use crate::key_pair::KeyPair;
-use crate::token::unique;
 
 /// A proof before it is signed: a good one until a test changes something.
 #[derive(Clone)]
 pub struct Proof {
     pair: KeyPair,
-    header: Map<String, Value>,
-    claims: Map<String, Value>,
+    draft: Draft,
 }
+
+changes_of_a_draft!(Proof);
 
 impl Proof {
     /// A proof of this key for a request of now, without a token.
@@ -24,8 +25,7 @@ impl Proof {
         let claims = json!({ "jti": unique(), "htm": method, "htu": uri, "iat": now() });
         Self {
             pair: pair.clone(),
-            header: object(header),
-            claims: object(claims),
+            draft: Draft::new(header, claims),
         }
     }
 
@@ -35,28 +35,9 @@ impl Proof {
         self.claim("ath", base64url(digest))
     }
 
-    /// Sets a claim.
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// Leaves a claim out.
-    pub fn without(mut self, name: &str) -> Self {
-        self.claims.remove(name);
-        self
-    }
-
-    /// Sets a header parameter.
-    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.header.insert(name.to_owned(), value.into());
-        self
-    }
-
     /// The compact form.
     pub fn sign(&self) -> String {
-        let text = |members: &Map<String, Value>| Value::Object(members.clone()).to_string();
-        let (header, claims) = (text(&self.header), text(&self.claims));
+        let (header, claims) = (self.draft.header_text(), self.draft.claims_text());
         self.pair.token(self.pair.algorithm(), &header, &claims)
     }
 }
@@ -76,12 +57,5 @@ impl KeyPair {
             .collect();
         let text = format!("{{{}}}", members.join(","));
         base64url(digest(&SHA256, text.as_bytes()))
-    }
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
     }
 }

@@ -180,46 +180,19 @@ fn wrong_options_make_no_key_and_no_file() {
         assert!(errors.contains(expected), "{errors}");
         assert!(!file.exists());
     }
+    const ONE: [&str; 5] = ["new", "--name", "a", "--subject", "b"];
+    const AT: [&str; 2] = ["--resource", "/mcp"];
     for words in [
-        &["new", "--name", "a", "--subject", "b"][..],
-        &[
-            "new",
-            "--name",
-            "a",
-            "--subject",
-            "b",
-            "--resource",
-            "/mcp",
-            "--all-resources",
-        ],
-        &[
-            "new",
-            "--name",
-            "a",
-            "--subject",
-            "b",
-            "--resource",
-            "/mcp",
-            "--expires",
-            "90",
-        ],
-        &[
-            "new",
-            "--name",
-            "a",
-            "--subject",
-            "b",
-            "--resource",
-            "/mcp",
-            "--expires",
-            "1s",
-        ],
-        &["new", "--name", "a", "--resource", "/mcp"],
-        &["remove"],
+        ONE.to_vec(),
+        [&ONE[..], &AT, &["--all-resources"]].concat(),
+        [&ONE[..], &AT, &["--expires", "90"]].concat(),
+        [&ONE[..], &AT, &["--expires", "1s"]].concat(),
+        [&ONE[..3], &AT].concat(),
+        vec!["remove"],
     ] {
         let line = ["key"]
             .iter()
-            .chain(words)
+            .chain(&words)
             .copied()
             .chain(["--file", "keys"]);
         assert!(Line::try_parse_from(line).is_err(), "{words:?}");

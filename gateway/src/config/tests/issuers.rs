@@ -551,13 +551,7 @@ fn what_is_needed_for_fetching_does_not_go_with_keys_in_a_file_nor_over_plain_ht
         ),
     ] {
         let text = edited("issuer: https://partner.example.com", &issuer);
-        let found = parse(&text, Path::new(""), &Environment::default()).err();
-        let found: Vec<_> = found
-            .into_iter()
-            .flatten()
-            .map(|finding| format!("{}: {}", finding.path, finding.problem))
-            .collect();
-        assert_eq!(found.join("\n"), expected, "{issuer}");
+        assert_eq!(placed_findings_of(&text), expected, "{issuer}");
     }
 }
 
@@ -617,13 +611,7 @@ fn an_issuer_that_is_asked_has_no_keys_and_says_how_it_is_asked() {
             "issuer: https://partner.example.com",
             &format!("{{ issuer: 'https://p.example', {more}introspection: {introspection} }}"),
         );
-        let found = parse(&text, Path::new(""), &Environment::default()).err();
-        let found: Vec<_> = found
-            .into_iter()
-            .flatten()
-            .map(|finding| format!("{}: {}", finding.path, finding.problem))
-            .collect();
-        assert_eq!(found.join("\n"), expected, "{more}{introspection}");
+        assert_eq!(placed_findings_of(&text), expected, "{more}{introspection}");
     }
 }
 
@@ -652,4 +640,12 @@ fn findings_of(text: &str) -> Vec<String> {
     let found = parse(text, Path::new(""), &Environment::default()).err();
     let found = found.into_iter().flatten();
     found.map(|finding| finding.problem).collect()
+}
+
+/// Each finding with its place, a line each.
+fn placed_findings_of(text: &str) -> String {
+    let found = parse(text, Path::new(""), &Environment::default()).err();
+    let found = found.into_iter().flatten();
+    let found = found.map(|finding| format!("{}: {}", finding.path, finding.problem));
+    found.collect::<Vec<_>>().join("\n")
 }
