@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::asked::Asked;
 use super::asker::Asker;
 use super::asking::{Asking, Permitted, WithoutAnswer};
-use super::question::{QuestionFault, Questions};
+use super::question::QuestionFault;
 use crate::cel::RequestFacts;
 use crate::cel::kept_claims::{ClaimNames, KeptClaims};
 use crate::json;
@@ -398,65 +398,45 @@ fn questions_have_the_same_key_only_where_they_have_the_same_text() {
     // Texts that would move the borders between who asks, claims, context and what is called, if they were put together without care.
     const ODD: [&str; 6] = [
         "a",
-        "a\"]}},\"context\":{",
-        "a\"],\"claims\":{\"department\":\"b",
+        r#"a"]}},"context":{"#,
+        r#"a"],"claims":{"department":"b"#,
         "]",
         "{",
         "\u{0}",
     ];
-    let claims: Vec<String> = ODD
-        .map(|text| json!({ "department": text }).to_string())
-        .into();
-    let arguments: Vec<String> = ODD.map(|text| json!({ "tags": text }).to_string()).into();
-    let (mut texts, mut keys, mut count) = (HashSet::new(), HashSet::new(), 0);
+    const CLAIMS: [&str; 5] = [
+        "{}",
+        r#"{"department":"a"}"#,
+        r#"{"department":"a\"}}},\"context\":{"}"#,
+        r#"{"department":"]","level":"{"}"#,
+        r#"{"department":["]"]}"#,
+    ];
+    let arguments = ODD.map(|text| json!({ "tags": text }).to_string());
+    let mut callers = Vec::new();
     for (subject, client) in ODD.iter().flat_map(|one| ODD.map(|other| (*one, other))) {
         for scopes in ["read", "read ]", "read {"] {
-            for own_claims in ["{}"].into_iter().chain(claims.iter().map(|text| &**text)) {
-                for sent in [None]
-                    .into_iter()
-                    .chain(arguments.iter().map(|text| Some(&**text)))
-                {
-                    let principal = Arc::new(Principal {
-                        issuer: "https://issuer.example".into(),
-                        subject: subject.into(),
-                        client: Some(client.into()),
-                        scopes: ScopeSet::parse(scopes).unwrap(),
-                    });
-                    let questions = questions_of(&principal, own_claims, &tool("a", sent));
-                    let text = questions.one(0).unwrap();
-                    assert!(serde_json::from_slice::<Value>(&text).is_ok());
-                    texts.insert(text);
-                    keys.extend(questions.keys());
-                    count += 1;
-                }
-            }
+            callers.extend(CLAIMS.map(|claims| Someone {
+                subject,
+                client: Some(client),
+                scopes,
+                claims,
+                ..Someone::default()
+            }));
+        }
+    }
+    let (mut texts, mut keys, mut count) = (HashSet::new(), HashSet::new(), 0);
+    for caller in &callers {
+        for sent in [None].into_iter().chain(arguments.iter().map(Some)) {
+            let operation = tool("a", sent.map(String::as_str));
+            let asking = caller.asks(&asked(), &operation).unwrap();
+            let text = asking.questions().one(0).unwrap();
+            assert!(serde_json::from_slice::<Value>(&text).is_ok());
+            texts.insert(text);
+            keys.extend(asking.questions().keys());
+            count += 1;
         }
     }
     assert_eq!((texts.len(), keys.len()), (count, count));
-}
-
-fn questions_of(principal: &Arc<Principal>, claims: &str, operation: &Operation<'_>) -> Questions {
-    let policy = policy(asked(), DefaultDecision::Allow);
-    let claims = json::object(claims.as_bytes()).unwrap();
-    let judged = policy.authorize(
-        &Caller {
-            principal,
-            claims: &KeptClaims::of(&claims, &policy.claims_read()),
-            asker: &Asker::default(),
-            request: RequestFacts {
-                http_method: "POST",
-                path: "/mcp",
-                host: "mcp.example.com",
-                client_address: Some([192, 0, 2, 7].into()),
-                now: UnixTime::new(0),
-            },
-        },
-        operation,
-    );
-    match judged.decision.unwrap() {
-        Permitted::If(asking) => asking.questions().clone(),
-        Permitted::Now(_) => panic!("nothing is asked"),
-    }
 }
 
 #[test]
