@@ -5,6 +5,7 @@
 //! deadline.
 
 use std::{
+    borrow::Cow,
     io,
     net::{IpAddr, SocketAddr, TcpListener as StdListener},
     sync::Arc,
@@ -26,7 +27,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{connection::Connection, tls::ServedTls, transport::Transport};
+use super::{
+    client_certificates::refused, connection::Connection, tls::ServedTls, transport::Transport,
+};
 use crate::downstream::{
     head_allowance::HeadAllowance,
     peer::Peer,
@@ -216,8 +219,13 @@ fn admit_connection(
             }
         }
         let head_allowance = connection.head_allowance();
-        if let Some((stream, tls)) = handshake(tcp, settings.tls, head_allowance, &gateway).await {
-            connection.serve(stream, tls).await;
+        match handshake(tcp, settings.tls, head_allowance, &gateway).await {
+            Ok((stream, tls)) => connection.serve(stream, tls).await,
+            Err(problem) => {
+                let client = connection.address().known().unwrap_or_else(|| address.ip());
+                let cause = RejectionCause::of_handshake(client, problem);
+                count_rejected(gateway.metrics(), cause);
+            }
         }
     });
 }
@@ -282,20 +290,23 @@ async fn read_proxy_header(
     Ok((peer, slot))
 }
 
-/// The stream of a connection, and what its TLS handshake said. None when the handshake is not complete in time.
+/// The stream of a connection, and what its TLS handshake said.
+///
+/// # Errors
+/// The handshake failed, or was not complete in time. With the problem with the client's certificate, if that was the cause.
 async fn handshake(
     tcp: TcpStream,
     tls: Option<Arc<ServedTls>>,
     head_allowance: Arc<HeadAllowance>,
     gateway: &Gateway,
-) -> Option<(Stream, TlsInfo)> {
+) -> Result<(Stream, TlsInfo), Option<Cow<'static, str>>> {
     let Timeouts {
         handshake,
         write_idle,
         ..
     } = gateway.snapshot().timeouts;
     let Some(tls) = tls else {
-        return Some((
+        return Ok((
             Box::new(Transport::plain(tcp, head_allowance, write_idle)),
             TlsInfo::default(),
         ));
@@ -312,13 +323,17 @@ async fn handshake(
                 client_certificate: certificates.first().map(|own| thumbprint(own)),
             };
             let transport = Transport::tls(stream, head_allowance, write_idle);
-            return Some((Box::new(transport), info));
+            Ok((Box::new(transport), info))
         }
-        Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
-        Err(_) => tracing::debug!("TLS handshake failed: deadline exceeded (timeouts.handshake)"),
+        Ok(Err(error)) => {
+            tracing::debug!("TLS handshake failed: {error}");
+            Err(refused::problem(&error))
+        }
+        Err(_) => {
+            tracing::debug!("TLS handshake failed: deadline exceeded (timeouts.handshake)");
+            Err(None)
+        }
     }
-    count_rejected(gateway.metrics(), RejectionCause::Handshake);
-    None
 }
 
 /// Sends without delay (TCP_NODELAY), and detects a client that disappeared.

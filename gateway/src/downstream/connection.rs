@@ -16,7 +16,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use mcp_gateway_core::refusal::reason::Reason;
+use mcp_gateway_core::{http::client_address::ClientAddress, refusal::reason::Reason};
 use pingora::{
     apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
     protocols::{
@@ -117,6 +117,11 @@ impl Connection {
     pub(crate) fn set_peer(&mut self, peer: Peer, slot: Option<AddressSlot>) {
         self.peer = peer;
         self._address_slot = slot;
+    }
+
+    /// The client's address.
+    pub(crate) const fn address(&self) -> ClientAddress {
+        self.peer.address()
     }
 
     /// The allowance that the transport counts against.

@@ -5,13 +5,13 @@
 //! * [`accept`] binds the listeners and accepts connections, within the connection limits; [`rejected`] counts and logs
 //!   connections that are closed without a request;
 //! * [`peer`] is the address of the client, from the socket or the PROXY protocol header;
-//! * [`tls`] and [`transport`] make the stream that Pingora reads, [`any_certificate`] verifies certificates of clients that are
-//!   requested and not demanded; [`write_progress`] closes the stream when the client does not read;
+//! * [`tls`] and [`transport`] make the stream that Pingora reads, [`client_certificates`] verifies certificates of clients;
+//!   [`write_progress`] closes the stream when the client does not read;
 //! * [`connection`] reads the requests one after the other, each head within [`head_allowance`], HTTP/2 within
 //!   [`http2_limits`], and passes each to [`request`](crate::request).
 
 pub(crate) mod accept;
-mod any_certificate;
+mod client_certificates;
 mod connection;
 mod head_allowance;
 mod http2_limits;

@@ -2,6 +2,7 @@
 //! most once per interval, even during a flood.
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use crate::telemetry::{log_interval::LogInterval, metrics::Metrics};
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a connection is closed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum RejectionCause {
     /// The connection limit is reached.
     Limit,
@@ -22,7 +23,9 @@ pub(crate) enum RejectionCause {
     Memory,
     /// No valid PROXY protocol header, or not from a trusted proxy.
     ProxyHeader(IpAddr),
-    /// The TLS handshake failed, or was not complete in time.
+    /// The certificate of a client at this address was refused in the TLS handshake, and why.
+    ClientCertificate(IpAddr, Cow<'static, str>),
+    /// The TLS handshake failed for another cause, or was not complete in time.
     Handshake,
     /// No request began in time; over HTTP/2, no complete request was received.
     Silent,
@@ -40,7 +43,8 @@ pub(crate) fn count_rejected(metrics: &Metrics, cause: RejectionCause) {
             cause = label,
             count,
             address,
-            "connections rejected: {what}"
+            "connections rejected: {what}{}",
+            cause.problem()
         );
     }
 }
@@ -53,6 +57,7 @@ pub(crate) fn note_start(metrics: &Metrics) {
         RejectionCause::AddressLimit(NOBODY),
         RejectionCause::Memory,
         RejectionCause::ProxyHeader(NOBODY),
+        RejectionCause::ClientCertificate(NOBODY, Cow::Borrowed("")),
         RejectionCause::Handshake,
         RejectionCause::Silent,
     ] {
@@ -63,31 +68,50 @@ pub(crate) fn note_start(metrics: &Metrics) {
 }
 
 impl RejectionCause {
-    const fn label(self) -> &'static str {
+    /// Why the TLS handshake with a client at this address failed: because of its certificate, if that has a problem.
+    pub(crate) fn of_handshake(client: IpAddr, problem: Option<Cow<'static, str>>) -> Self {
+        problem.map_or(Self::Handshake, |problem| {
+            Self::ClientCertificate(client, problem)
+        })
+    }
+
+    const fn label(&self) -> &'static str {
         match self {
             Self::Limit => "limit",
             Self::AddressLimit(_) => "address_limit",
             Self::Memory => "memory",
             Self::ProxyHeader(_) => "proxy_header",
+            Self::ClientCertificate(..) => "client_certificate",
             Self::Handshake => "handshake",
             Self::Silent => "silent",
         }
     }
 
     /// The address, where an operator needs it to fix the cause. Of many, the last one.
-    const fn address(self) -> Option<IpAddr> {
+    const fn address(&self) -> Option<IpAddr> {
         match self {
-            Self::AddressLimit(address) | Self::ProxyHeader(address) => Some(address),
+            Self::AddressLimit(address)
+            | Self::ProxyHeader(address)
+            | Self::ClientCertificate(address, _) => Some(*address),
             Self::Limit | Self::Memory | Self::Handshake | Self::Silent => None,
         }
     }
 
+    /// What was wrong with the last one, where it differs from one to the next.
+    fn problem(&self) -> &str {
+        match self {
+            Self::ClientCertificate(_, problem) => problem,
+            _ => "",
+        }
+    }
+
     /// The log text and its interval. None for handshakes and silence: every port scanner and TCP health check causes them.
-    fn log_text(self) -> Option<(&'static str, &'static LogInterval)> {
+    fn log_text(&self) -> Option<(&'static str, &'static LogInterval)> {
         static LIMIT: LogInterval = LogInterval::every(INTERVAL);
         static ADDRESS_LIMIT: LogInterval = LogInterval::every(INTERVAL);
         static MEMORY: LogInterval = LogInterval::every(INTERVAL);
         static PROXY_HEADER: LogInterval = LogInterval::every(INTERVAL);
+        static CLIENT_CERTIFICATE: LogInterval = LogInterval::every(INTERVAL);
         match self {
             Self::Limit => Some(("connection limit reached (limits.connections)", &LIMIT)),
             Self::AddressLimit(_) => Some((
@@ -103,6 +127,9 @@ impl RejectionCause {
                 "the address is not in trusted_proxies, or sent no valid PROXY protocol header of version 2 (listen.proxy_protocol)",
                 &PROXY_HEADER,
             )),
+            Self::ClientCertificate(..) => {
+                Some(("client certificate refused: ", &CLIENT_CERTIFICATE))
+            }
             Self::Handshake | Self::Silent => None,
         }
     }
@@ -131,6 +158,7 @@ mod tests {
         note_start(&metrics);
         let expected = [
             "address_limit 0",
+            "client_certificate 0",
             "handshake 0",
             "limit 0",
             "memory 0",
@@ -169,12 +197,18 @@ mod tests {
                 "trusted_proxies",
                 Some(CLIENT),
             ),
+            (
+                RejectionCause::of_handshake(CLIENT, Some("an RSA key of 1024 bits".into())),
+                "client certificate refused",
+                Some(CLIENT),
+            ),
         ] {
             let (text, _) = cause.log_text().unwrap();
             assert!(text.contains(key), "{text}");
             assert_eq!(cause.address(), address);
         }
-        for cause in [RejectionCause::Handshake, RejectionCause::Silent] {
+        let failed = RejectionCause::of_handshake(CLIENT, None);
+        for cause in [failed, RejectionCause::Silent] {
             assert!(cause.log_text().is_none() && cause.address().is_none());
         }
     }

@@ -20,7 +20,7 @@ use rustls::{
 use thiserror::Error;
 use x509_parser::{extensions::GeneralName, prelude::parse_x509_certificate};
 
-use super::any_certificate::AnyCertificate;
+use super::client_certificates::any::AnyCertificate;
 use crate::config::{
     ClientCertificates, Tls,
     files::{self, CertifiedKeyError},

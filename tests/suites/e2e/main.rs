@@ -18,6 +18,7 @@ mod transport {
     mod http2_attacks;
     mod limits;
     mod misdirected;
+    mod openssl_certificates;
     mod protocol_offers;
     mod slow_peers;
     mod tls;
