@@ -45,7 +45,6 @@ mod sign_in {
     mod across_a_restart;
     mod bound_tokens;
     mod changes;
-    mod federation;
     mod flows;
     mod foreign;
     mod mistakes;
@@ -63,8 +62,9 @@ mod certificate_bound {
     mod sign_in;
 }
 
-/// People who sign in with a provider: what needs more than one case of `sign_in::federation`.
+/// People who sign in with a provider: the whole way, scopes with a prefix, and several gateways.
 mod federation {
+    mod flows;
     mod prefixes;
     mod replicas;
 }
