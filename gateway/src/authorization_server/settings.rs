@@ -253,6 +253,7 @@ fn configured(
         secret: secret_file.map(|path| secret(path)).transpose()?,
         keys: own_keys.map(client_keys).transpose()?,
         grant_types: client.grant_types,
+        requires_proof: client.dpop_bound,
         requires_certificate: client.certificate_bound,
         scopes: client.scopes.clone(),
     };

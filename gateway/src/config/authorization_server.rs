@@ -155,6 +155,8 @@ pub struct ConfiguredClient {
     pub method: ConfiguredMethod,
     /// What it may do at the token endpoint.
     pub grant_types: GrantTypes,
+    /// Whether its tokens are bound to the key that it proves to have.
+    pub dpop_bound: bool,
     /// Whether its tokens are bound to the certificate that it presents.
     pub certificate_bound: bool,
     /// The most scopes that it may get; none where it may get all.

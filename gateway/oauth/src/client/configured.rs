@@ -32,6 +32,8 @@ pub struct ConfiguredClient {
     pub keys: Option<ClientKeys>,
     /// What it may do.
     pub grant_types: GrantTypes,
+    /// Whether every token request needs a DPoP proof.
+    pub requires_proof: bool,
     /// Whether its tokens are bound to the certificate that it presents.
     pub requires_certificate: bool,
     /// The most scopes that it may ask for; none where it may ask for all.
@@ -121,7 +123,7 @@ impl ConfiguredClient {
             redirect_uris: self.redirect_uris.clone(),
             method,
             grant_types: self.grant_types,
-            requires_proof: false,
+            requires_proof: self.requires_proof,
             requires_certificate: self.requires_certificate,
             scopes: self.scopes.clone().map(ScopeSetText),
             origin: ClientOrigin::Configured,
@@ -228,6 +230,7 @@ mod tests {
                 refresh_token: true,
                 ..GrantTypes::default()
             },
+            requires_proof: false,
             requires_certificate: false,
             scopes: None,
         }

@@ -40,7 +40,13 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let sessions = listen::sessions(&root);
     let shared_rates = rate_limits::shared(&root);
     let outbound = outbound::outbound(root.section("outbound"));
-    let server = authorization_server::authorization_server(&root, public_url.as_ref(), &outbound);
+    let takes_client_certificates = takes_client_certificates(&listen, &addresses);
+    let around = authorization_server::Around {
+        public_url: public_url.as_ref(),
+        outbound: &outbound,
+        takes_client_certificates,
+    };
+    let server = authorization_server::authorization_server(&root, &around);
     let api_keys = credentials::api_keys::api_keys(&root);
     let may_be_none = server.is_some() || api_keys.is_some();
     let mut issuers = issuers::issuers(&root, &outbound, may_be_none);
@@ -53,7 +59,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         issuers: &issuers,
         decision_points: &decision_points,
         listen: &listen,
-        takes_client_certificates: takes_client_certificates(&listen, &addresses),
+        takes_client_certificates,
         has_authorization_server: server.is_some(),
         has_api_keys: api_keys.is_some(),
         response_head: timeouts.response_head,

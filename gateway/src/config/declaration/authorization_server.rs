@@ -44,6 +44,13 @@ pub(crate) const STORE_TIMEOUT: Setting<Time> = time(
 /// With what the keys in the shared store begin.
 pub(crate) const STORE_PREFIX: &str = "mcp-gateway:";
 
+/// Whether the tokens of a client are bound to a key of it.
+pub(crate) const DPOP_BOUND: Setting<Flag> = flag(
+    "dpop_bound",
+    false,
+    "Bind its tokens to the key of the DPoP proof that it sends to the token endpoint (RFC 9449); without a proof it gets none. Clients that register say dpop_bound_access_tokens.",
+);
+
 /// Whether the tokens of a client are bound to its certificate.
 pub(crate) const CERTIFICATE_BOUND: Setting<Flag> = flag(
     "certificate_bound",
@@ -445,6 +452,7 @@ fn client() -> Table {
                 "all scopes of the resources",
                 "The most scopes that it can get. Required for client_credentials and jwt-bearer.",
             ),
+            DPOP_BOUND.key(),
             CERTIFICATE_BOUND.key(),
         ],
     }

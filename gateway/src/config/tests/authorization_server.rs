@@ -401,6 +401,14 @@ fn each_mistake_in_the_section_is_a_finding_at_its_place() {
             "clients[0].scopes required for client_credentials",
         ),
         (
+            "clients: [{ id: a, redirect_uris: 'https://a.example/', certificate_bound: true }]",
+            "clients[0].certificate_bound must not be true where no client can present a certificate: this client would get no token",
+        ),
+        (
+            "clients: [{ id: a, redirect_uris: 'https://a.example/', certificate_bound: true, dpop_bound: true }]",
+            "clients[0].certificate_bound cannot be combined with `dpop_bound`: a token is bound in one way",
+        ),
+        (
             "clients: [{ id: a, grant_types: refresh_token }]",
             "clients[0].grant_types refresh_token needs authorization_code",
         ),
@@ -605,4 +613,38 @@ fn mistakes_around_the_section_are_findings() {
         &with("machines: { enabled: true, scopes: [read] }")
             .replace("  users_file: users.yaml\n", ""),
     );
+}
+
+#[test]
+fn tokens_of_a_client_are_bound_as_a_resource_accepts_them() {
+    let client = "clients: [{ id: a, redirect_uris: 'https://a.example/', dpop_bound: true }]";
+    let read_bound = |text: &str| {
+        let server = read(text).authorization_server.unwrap();
+        (
+            server.clients[0].dpop_bound,
+            server.clients[0].certificate_bound,
+        )
+    };
+    assert_eq!(read_bound(&with(client)), (true, false));
+    let proxy = "trusted_proxies: [10.0.0.1]\nclient_certificate_header: client-cert\n";
+    let certificate = client.replace("dpop_bound", "certificate_bound");
+    let certificate = format!("{proxy}{}", with(&certificate));
+    assert_eq!(read_bound(&certificate), (false, true));
+    for (text, key, constraint) in [
+        (with(client), "dpop_bound", "dpop: refuse"),
+        (with(client), "dpop_bound", "mutual_tls: require"),
+        (
+            certificate.clone(),
+            "certificate_bound",
+            "mutual_tls: refuse",
+        ),
+        (certificate, "certificate_bound", "dpop: require"),
+    ] {
+        let constraint = format!("    sender_constraint: {{ {constraint} }}\n");
+        let found = found(&text.replace("    name: Tasks\n", &constraint));
+        let expected = format!(
+            "authorization_server.clients[0].{key} no resource accepts tokens that are bound so (sender_constraint)"
+        );
+        assert!(found.contains(&expected), "{found:#?}");
+    }
 }

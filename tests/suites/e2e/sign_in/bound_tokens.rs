@@ -162,3 +162,48 @@ async fn a_client_that_registered_so_gets_no_bearer_tokens() {
     let (status, answer) = ask(gateway, &client, &P256, &redemption(&code)).await;
     assert_eq!((status, &answer["token_type"]), (200, &json!("DPoP")));
 }
+
+#[tokio::test]
+async fn a_configured_machine_with_dpop_bound_gets_no_bearer_tokens() {
+    let secret = e2e::leaks::secret("machine-secret-5151");
+    let site = Site::with(|config| {
+        let file = config.folder().join("machine.secret");
+        e2e::certificates::write_secret(&file, &secret);
+        config.set(
+            "/authorization_server/clients",
+            json!([{
+                "id": "machine", "method": "client_secret_post", "secret_file": file,
+                "grant_types": "client_credentials", "scopes": "tasks:read", "dpop_bound": true,
+            }]),
+        )
+    })
+    .await;
+    let gateway = &site.gateway;
+    let resource = gateway.uri("/mcp");
+    let ask = async |proof: Option<String>| {
+        let fields = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", "machine")
+            .append_pair("client_secret", &secret)
+            .append_pair("resource", &resource)
+            .finish();
+        let call = gateway.request(http::Method::POST, "/token");
+        let call = call.with("content-type", "application/x-www-form-urlencoded");
+        let call = match &proof {
+            Some(proof) => call.with("dpop", proof),
+            None => call,
+        };
+        let answer = call.body(fields).open().await;
+        let status = answer.status().as_u16();
+        let answer: Value = answer.json().await.unwrap();
+        (status, answer)
+    };
+    let (status, answer) = ask(None).await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (400, &json!("invalid_dpop_proof"))
+    );
+    let proof = Proof::new(&P256, "POST", &gateway.uri("/token"));
+    let (status, answer) = ask(Some(proof.sign())).await;
+    assert_eq!((status, &answer["token_type"]), (200, &json!("DPoP")));
+}

@@ -89,6 +89,11 @@ pub enum MetadataFault {
     /// A key set without a usable key.
     #[error("jwks {0}")]
     KeySet(String),
+    /// Tokens would have to be bound to a key and to a certificate.
+    #[error(
+        "dpop_bound_access_tokens and tls_client_certificate_bound_access_tokens must not both be true"
+    )]
+    BoundTwice,
     /// A place for keys that is not fetched.
     #[error("jwks_uri {0}")]
     KeySetUri(ForeignUrlFault),

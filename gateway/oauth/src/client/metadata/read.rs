@@ -111,6 +111,11 @@ impl ClientMetadata {
         let name = metadata.text("client_name", MAX_NAME_BYTES)?;
         let scope = metadata.text("scope", MAX_SCOPE_BYTES)?;
         let redirect_uris = redirect_uris(metadata, redirects, rules)?;
+        let requires_proof = metadata.flag("dpop_bound_access_tokens")?;
+        let requires_certificate = metadata.flag("tls_client_certificate_bound_access_tokens")?;
+        if requires_proof && requires_certificate {
+            return Err(MetadataFault::BoundTwice);
+        }
         if redirect_uris.is_empty() && asked != Asked::ForItself {
             return Err(MetadataFault::NoRedirectUri);
         }
@@ -120,8 +125,8 @@ impl ClientMetadata {
             method,
             keys,
             asked,
-            requires_proof: metadata.flag("dpop_bound_access_tokens")?,
-            requires_certificate: metadata.flag("tls_client_certificate_bound_access_tokens")?,
+            requires_proof,
+            requires_certificate,
             scope: scope.as_deref().map(scope_tokens),
         })
     }
@@ -282,6 +287,10 @@ mod tests {
             (
                 r#"{"redirect_uris":["https://a.example/"],"dpop_bound_access_tokens":"true"}"#,
                 "dpop_bound_access_tokens must be true or false",
+            ),
+            (
+                r#"{"redirect_uris":["https://a.example/"],"dpop_bound_access_tokens":true,"tls_client_certificate_bound_access_tokens":true}"#,
+                "dpop_bound_access_tokens and tls_client_certificate_bound_access_tokens must not both be true",
             ),
             (r#"{"scope":["a"]}"#, "scope must be a string"),
         ] {

@@ -66,7 +66,7 @@ pub(super) fn required(
             .expected("none: the tokens of this client are bound to its certificate")),
         (false, None, _) if client.requires_proof => Err(Refused::of(TokenError::ProofNotValid)
             .found("no DPoP header")
-            .expected("a proof: the client has dpop_bound_access_tokens")),
+            .expected("a proof: the client has dpop_bound_access_tokens (dpop_bound in the configuration)")),
         (false, key, _) => Ok(key),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use mcp_gateway_core::{http::outbound::foreign_url::ForeignUrl, scope::ScopeSet};
+use mcp_gateway_core::{
+    http::outbound::foreign_url::ForeignUrl, scope::ScopeSet, token::evidence::possession::Way,
+};
 use mcp_gateway_oauth::{
     client::model::GrantTypes,
     redirect_uri::{RedirectRules, RedirectUri},
@@ -13,7 +15,7 @@ use crate::config::{
     authorization_server::{ConfiguredClient, ConfiguredKeys, ConfiguredMethod, ResourceServer},
     check::common::{quoted, without_repeats},
     declaration::{
-        authorization_server::{CERTIFICATE_BOUND, GrantType, METHOD, MethodName},
+        authorization_server::{CERTIFICATE_BOUND, DPOP_BOUND, GrantType, METHOD, MethodName},
         parts::vocabulary::Vocabulary,
     },
     files,
@@ -29,7 +31,7 @@ const REDIRECT_FORM: &str = "Write an https URL, http with localhost, 127.0.0.1 
 /// Reads `clients`.
 pub(super) fn clients<'a>(
     section: &Section<'a>,
-    rules: &RedirectRules,
+    (rules, takes_certificates): (&RedirectRules, bool),
     compared: &mut Items<'a>,
 ) -> Vec<ConfiguredClient> {
     let read = section.list("clients").into_iter().filter_map(|item| {
@@ -38,6 +40,7 @@ pub(super) fn clients<'a>(
             .required("id", "Write the client_id")
             .and_then(|item| Some((id(&item)?, item)));
         let client = client(&section, rules, compared);
+        check_binding(&section, &client, takes_certificates, compared);
         section.finish();
         let (id, item) = id?;
         Some((item, ConfiguredClient { id, ..client }))
@@ -123,8 +126,47 @@ fn client<'a>(
         redirect_uris,
         method,
         grant_types,
+        dpop_bound: DPOP_BOUND.read(section),
         certificate_bound: CERTIFICATE_BOUND.read(section),
         scopes,
+    }
+}
+
+/// A client whose tokens are bound in a way that is not possible gets none.
+fn check_binding<'a>(
+    section: &Section<'a>,
+    client: &ConfiguredClient,
+    takes_certificates: bool,
+    compared: &mut Items<'a>,
+) {
+    if client.certificate_bound && client.dpop_bound {
+        section.report_at(
+            "certificate_bound",
+            "cannot be combined with `dpop_bound`: a token is bound in one way",
+            "Remove one of the two",
+        );
+        return;
+    }
+    if client.certificate_bound && !takes_certificates {
+        section.report_at(
+            "certificate_bound",
+            "must not be true where no client can present a certificate: this client would get no token",
+            "Set `client_certificates: request` at a listener with TLS, or `client_certificate_header`, or remove the key",
+        );
+        return;
+    }
+    let bound = [
+        (client.dpop_bound, "dpop_bound", Way::Dpop),
+        (
+            client.certificate_bound,
+            "certificate_bound",
+            Way::MutualTls,
+        ),
+    ];
+    for (_, key, way) in bound.into_iter().filter(|(is_bound, ..)| *is_bound) {
+        compared
+            .bound
+            .extend(section.get(key).map(|item| (item, way)));
     }
 }
 

@@ -1,7 +1,9 @@
-//! Scopes and resources that the authorization server's section names: each must be there among the resources that accept its
-//! tokens.
+//! What the authorization server's section says of the resources that accept its tokens: each scope and each resource that it names
+//! must be there, and one of them must accept tokens that are bound as those of a client.
 
-use mcp_gateway_core::{http::path::other_spelling, scope::ScopeSet, similar};
+use mcp_gateway_core::{
+    http::path::other_spelling, scope::ScopeSet, similar, token::evidence::possession::Way,
+};
 
 use crate::config::{
     check::common::quoted,
@@ -9,11 +11,13 @@ use crate::config::{
     reading::reader::{Item, did_you_mean},
 };
 
-/// Items of the section that name a scope or a resource.
+/// Items of the section that name a scope or a resource, and those that bind tokens.
 #[derive(Default)]
 pub(super) struct Items<'a> {
     pub(super) scopes: Vec<(Item<'a>, String)>,
     pub(super) resources: Vec<(Item<'a>, String)>,
+    /// With the way in which the tokens of a client are bound.
+    pub(super) bound: Vec<(Item<'a>, Way)>,
 }
 
 /// What the resources have.
@@ -64,6 +68,19 @@ impl<'a> Known<'a> {
 }
 
 impl Items<'_> {
+    /// Reports clients whose tokens no resource would accept.
+    pub(super) fn refuse_bound_for_nobody(&self, resources: &[&Resource]) {
+        for (item, way) in &self.bound {
+            let accepts = |one: &&Resource| one.sender_constraint.constraint().accepts(*way);
+            if !resources.iter().any(accepts) {
+                item.report(
+                    "no resource accepts tokens that are bound so (sender_constraint)",
+                    "Remove it, or accept such tokens at a resource",
+                );
+            }
+        }
+    }
+
     /// Reports what no resource has.
     pub(super) fn refuse_unknown(&self, known: &Known<'_>) {
         for (item, scope) in &self.scopes {

@@ -46,12 +46,21 @@ pub(super) struct Read<'a> {
     compared: compared::Items<'a>,
 }
 
+/// What the section depends on.
+pub(super) struct Around<'a> {
+    /// None where it is invalid.
+    pub(super) public_url: Option<&'a PublicUrl>,
+    pub(super) outbound: &'a Route,
+    /// Whether clients can present certificates.
+    pub(super) takes_client_certificates: bool,
+}
+
 /// Reads the section, if it is there.
 pub(super) fn authorization_server<'a>(
     root: &Section<'a>,
-    public_url: Option<&PublicUrl>,
-    outbound: &Route,
+    around: &Around<'_>,
 ) -> Option<Read<'a>> {
+    let public_url = around.public_url;
     let item = root.get("authorization_server")?;
     let section = item.section();
     let mut compared = compared::Items::default();
@@ -68,12 +77,13 @@ pub(super) fn authorization_server<'a>(
         private_schemes: redirect_schemes.clone(),
         own: public_url.map(PublicUrl::own_origin),
     };
-    let clients = clients(&section, &rules, &mut compared);
+    let takes_certificates = around.takes_client_certificates;
+    let clients = clients(&section, (&rules, takes_certificates), &mut compared);
     let machines = sections::machines(section.section("machines"), &mut compared);
     let metadata_documents = sections::metadata_documents(section.section("metadata_documents"));
     let unknown_clients = sections::unknown_clients(section.section("unknown_clients"));
     let around = trusted::Around {
-        outbound,
+        outbound: around.outbound,
         clients: &clients,
         own: issuer.as_deref(),
     };
@@ -151,6 +161,7 @@ impl Read<'_> {
         }
         let known = compared::Known::of(&own);
         self.compared.refuse_unknown(&known);
+        self.compared.refuse_bound_for_nobody(&own);
         let mut server = self.server?;
         for one in &mut server.introspection {
             one.resources = known.uris_of(&one.resources);
