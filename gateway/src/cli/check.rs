@@ -2,18 +2,20 @@
 
 mod api_keys;
 mod authorization_server;
+mod certificates;
 
 use std::{
     io::{self, Write},
     path::Path,
 };
 
-use time::OffsetDateTime;
-
 use super::exit::{OK, WRONG};
 use crate::{
     clock,
-    config::{self, Config, Finding, Listener, Loaded, Resource, Source, UpstreamTarget, files},
+    config::{
+        self, Config, Demand, Finding, Listener, Loaded, Resource, SenderConstraint, Source,
+        UpstreamTarget,
+    },
 };
 
 /// Checks a configuration and prints a summary, or all findings. Returns the exit code: 0, or 2 with findings.
@@ -77,6 +79,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         )?;
         writeln!(out, "          metadata {}", metadata_url(config, resource))?;
         writeln!(out, "          issuers  {}", api_keys::vouching(resource))?;
+        if let Some(binding) = binding(resource) {
+            writeln!(out, "          tokens   {binding}")?;
+        }
         if !resource.scope_prefixes.is_empty() {
             let scopes = resource
                 .scope_prefixes
@@ -105,14 +110,8 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
             names.join(", ")
         )?;
     }
-    let certificates = config
-        .listen
-        .iter()
-        .filter_map(|listener| listener.tls.as_ref());
-    for pair in certificates.flat_map(|tls| &tls.certificates) {
-        if let Some(warning) = validity_warning(&pair.certificate, clock::now().secs()) {
-            writeln!(out, "warning   {warning}")?;
-        }
+    for warning in certificates::warnings(config, clock::now().secs()) {
+        writeln!(out, "warning   {warning}")?;
     }
     for warning in config.stores().filter_map(|store| store.warning()) {
         writeln!(out, "warning   {warning}")?;
@@ -123,27 +122,27 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
     Ok(())
 }
 
-/// A warning about a certificate outside its validity period. The file was already checked.
-fn validity_warning(certificate: &Path, now: i64) -> Option<String> {
-    let validity = files::validity(certificate).ok()?;
-    let (problem, at) = if now > validity.not_after {
-        ("expired on", validity.not_after)
-    } else if now < validity.not_before {
-        ("is not valid before", validity.not_before)
-    } else {
-        return None;
-    };
-    let date = OffsetDateTime::from_unix_timestamp(at).ok()?.date();
-    Some(format!(
-        "certificate {} {problem} {date}: clients will refuse it",
-        certificate.display()
-    ))
+fn protocol(listener: &Listener) -> &'static str {
+    match &listener.tls {
+        None => "(plain HTTP)",
+        Some(tls) if tls.client_ca.is_some() => "(TLS, requires client certificates)",
+        Some(tls) if tls.takes_client_certificates() => "(TLS, requests client certificates)",
+        Some(_) => "(TLS)",
+    }
 }
 
-const fn protocol(listener: &Listener) -> &'static str {
-    match listener.tls {
-        Some(_) => "(TLS)",
-        None => "(plain HTTP)",
+/// What the tokens of a resource must be bound to, if they must.
+fn binding(resource: &Resource) -> Option<&'static str> {
+    let SenderConstraint {
+        dpop,
+        mutual_tls,
+        dpop_nonces,
+    } = resource.sender_constraint;
+    match (dpop, mutual_tls, dpop_nonces) {
+        (Demand::Require, _, true) => Some("bound to a key (DPoP with nonces)"),
+        (Demand::Require, _, false) => Some("bound to a key (DPoP)"),
+        (_, Demand::Require, _) => Some("bound to a client certificate"),
+        _ => None,
     }
 }
 
@@ -212,6 +211,62 @@ resource  https://mcp.example.com/mcp -> http://127.0.0.1:9000/mcp
 issuer    corporate = https://login.example.com/
 ";
         assert_eq!((code, printed.as_str()), (0, expected));
+    }
+
+    #[test]
+    fn the_summary_says_where_tokens_must_be_bound() {
+        let of = |constraint: &str| {
+            let text = VALID.replace(
+                "    policy:",
+                &format!("    sender_constraint: {{ {constraint} }}\n    policy:"),
+            ) + "trusted_proxies: [10.0.0.1]\n";
+            let text = match constraint.contains("mutual_tls: require") {
+                true => text + "client_certificate_header: client-cert\n",
+                false => text,
+            };
+            let (code, printed) =
+                checked(&text, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
+            assert_eq!(code, 0, "{printed}");
+            let mut lines = printed.lines();
+            lines
+                .find_map(|line| line.strip_prefix("          tokens   "))
+                .map(str::to_owned)
+        };
+        for (constraint, expected) in [
+            ("dpop: allow, dpop_nonces: true", None),
+            ("dpop: require", Some("bound to a key (DPoP)")),
+            (
+                "dpop: require, dpop_nonces: true",
+                Some("bound to a key (DPoP with nonces)"),
+            ),
+            ("mutual_tls: require", Some("bound to a client certificate")),
+        ] {
+            assert_eq!(of(constraint).as_deref(), expected, "{constraint}");
+        }
+    }
+
+    #[test]
+    fn the_summary_warns_of_certificates_that_no_resource_reads() {
+        for (constraint, is_warned) in [
+            ("mutual_tls: refuse", true),
+            ("dpop: require", true),
+            ("mutual_tls: require", false),
+            ("dpop: allow", false),
+        ] {
+            let text = VALID.replace(
+                "    policy:",
+                &format!("    sender_constraint: {{ {constraint} }}\n    policy:"),
+            ) + "trusted_proxies: [10.0.0.1]\nclient_certificate_header: client-cert\n";
+            let (code, printed) =
+                checked(&text, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
+            assert_eq!(code, 0, "{printed}");
+            let warning = "warning   client_certificate_header has no effect: no resource accepts";
+            assert_eq!(
+                printed.contains(warning),
+                is_warned,
+                "{constraint}: {printed}"
+            );
+        }
     }
 
     #[test]
@@ -401,34 +456,6 @@ g.yaml: environment file env: line 1 is not NAME=value. Use only NAME=value line
             findings[0].in_file(Path::new("g.yaml")).to_string(),
             "g.yaml: environment file /nonexistent/env: cannot be read: No such file or directory (os error 2). Check the path and the permissions."
         );
-    }
-
-    #[test]
-    fn a_certificate_outside_its_validity_has_a_warning() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("tls.crt");
-        let mut made = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
-        made.not_before = rcgen::date_time_ymd(2020, 1, 2);
-        made.not_after = rcgen::date_time_ymd(2020, 3, 4);
-        let key = rcgen::KeyPair::generate().unwrap();
-        fs::write(&path, made.self_signed(&key).unwrap().pem()).unwrap();
-        let (begins, ends) = (made.not_before, made.not_after);
-        let cases = [
-            (
-                begins.unix_timestamp() - 1,
-                Some("is not valid before 2020-01-02"),
-            ),
-            (begins.unix_timestamp(), None),
-            (ends.unix_timestamp(), None),
-            (ends.unix_timestamp() + 1, Some("expired on 2020-03-04")),
-        ];
-        for (now, expected) in cases {
-            let expected = expected.map(|problem| {
-                let path = path.display();
-                format!("certificate {path} {problem}: clients will refuse it")
-            });
-            assert_eq!(validity_warning(&path, now), expected, "{now}");
-        }
     }
 
     #[test]

@@ -143,7 +143,9 @@ pub fn check_hash(text: &str) -> Result<(), HashError> {
 fn unusable(error: &FileError) -> Finding {
     let fix = match error {
         FileError::Exposed => "Remove the permissions of other users (chmod o= FILE)",
-        _ => "Check the path, the permissions and the content",
+        _ => {
+            "Check the path and the permissions, or make the file as users.example.yaml shows, with hashes of `mcp-gateway hash-password`"
+        }
     };
     Finding::of_file(error.to_string(), fix)
 }

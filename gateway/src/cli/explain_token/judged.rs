@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use mcp_gateway_core::{
     principal::Principal,
-    refusal::reason::Reason,
+    refusal::{found::Listed, reason::Reason},
     time::UnixTime,
     token::{
         api_key::text::is_api_key,
@@ -207,7 +207,30 @@ fn checks_of(
         now,
     };
     let constraint = resource.sender_constraint.constraint();
-    ("JWT", of_jwt(token, &accepted, &constraint))
+    let mut checks = of_jwt(token, &accepted, &constraint);
+    if TokenForm::of(token) == TokenForm::Opaque {
+        // It has nothing else of a JWT that could be checked.
+        checks.truncate(1);
+        return ("opaque", checks);
+    }
+    for check in checks.iter_mut().filter(|check| check.name == "issuer") {
+        check.expected = issuers_of_jwts(verifiers);
+    }
+    ("JWT", checks)
+}
+
+/// The issuers whose JWTs the resource accepts: those whose keys verify them, and the one that is asked about them.
+fn issuers_of_jwts(verifiers: &Verifiers) -> String {
+    let own = verifiers.issuers().iter();
+    let own = own.map(|trusted| &*trusted.profile.issuer);
+    let asked = verifiers
+        .asked_issuer()
+        .map(|(_, profile)| &*profile.issuer);
+    let names: Vec<_> = own.chain(asked).collect();
+    match names.is_empty() {
+        true => "no JWT: the resource has no issuers (resources[].issuers)".to_owned(),
+        false => Listed(names.into_iter()).to_string(),
+    }
 }
 
 /// The reason of the gateway, where no check has it.

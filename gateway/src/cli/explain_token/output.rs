@@ -36,12 +36,14 @@ fn write_text(judged: &Judged<'_>, out: &mut dyn Write) -> io::Result<()> {
     line(out, "resource", &judged.resource.uri)?;
     line(out, "token", judged.kind)?;
     writeln!(out)?;
+    let names = judged.checks.iter().map(|check| check.name.len());
+    let width = names.max().unwrap_or_default().max(10);
     for check in &judged.checks {
         writeln!(
             out,
-            "{:<10} {:<11} {}; expected: {}",
+            "{:<width$} {:<11} {}; expected: {}",
             check.name,
-            word(check.decision),
+            shown(check.decision),
             escaped(&check.found),
             escaped(&check.expected)
         )?;
@@ -98,6 +100,14 @@ fn write_refusal(judged: &Judged<'_>, reason: Reason, out: &mut dyn Write) -> io
 
 fn line(out: &mut dyn Write, about: &str, value: impl Display) -> io::Result<()> {
     writeln!(out, "{about:<10} {value}")
+}
+
+/// The same for people: where something else does not work, the token is not refused.
+fn shown(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Refused(reason) if is_outage(&reason) => "not known",
+        other => word(other),
+    }
 }
 
 const fn word(decision: Decision) -> &'static str {

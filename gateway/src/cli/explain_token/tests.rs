@@ -83,7 +83,7 @@ resource   https://mcp.example.com/keys
 token      API key
 
 size       passed      40 bytes; expected: 8192 bytes at most (limits.token_bytes)
-characters passed      these alone; expected: letters, digits and -._~+/, then = (RFC 9110 §11.2)
+characters passed      no others; expected: letters, digits and -._~+/, then = (RFC 9110 §11.2)
 kind       passed      an API key, and a resource with api_keys; expected: a resource with api_keys
 form       passed      40 characters; expected: mgw_ and letters and digits, 40 characters
 checksum   passed      that of the key; expected: that of the key
@@ -157,7 +157,7 @@ fn each_outcome_has_its_exit_code_and_no_token_is_printed() {
             REFUSED,
             &[
                 "refused: 401 wrong_issuer",
-                "issuer     refused     iss `http://127.0.0.1:1`; expected: none",
+                "issuer     refused     iss `http://127.0.0.1:1`; expected: no JWT: the resource has no issuers (resources[].issuers)",
             ],
         ),
         (
@@ -176,7 +176,7 @@ fn each_outcome_has_its_exit_code_and_no_token_is_printed() {
             WRONG,
             &[
                 "nobody can say: 503 keys_unavailable",
-                "key        refused ",
+                "key        not known ",
                 "signature  not reached",
                 "audience   passed ",
                 "keys       nobody: ",
@@ -188,7 +188,8 @@ fn each_outcome_has_its_exit_code_and_no_token_is_printed() {
             REFUSED,
             &[
                 "refused: 401 malformed_token",
-                "form       refused     6 bytes, 1 part",
+                "token      opaque",
+                "form       refused     1 part of 6 bytes (an opaque token, or a part of one?); expected: a JWT",
             ],
         ),
         (

@@ -115,7 +115,7 @@ impl Jwt<'_> {
         let outcome = match &self.read {
             Err(Reason::MalformedToken) => {
                 if let Some(fault) = malformed::found(self.text, self.profile()) {
-                    found = format!("{found}: {fault}");
+                    found = with_fault(&found, &fault, parts);
                 }
                 Err(Reason::MalformedToken)
             }
@@ -204,7 +204,7 @@ impl Jwt<'_> {
         });
         let expected = match self.issuer.map(|issuer| (issuer.name, issuer.keys)) {
             None => "a key of the issuer".to_owned(),
-            Some((name, None)) => format!("a key of {name}, whose keys cannot be had"),
+            Some((name, None)) => format!("a key of {name}, whose keys are unavailable"),
             Some((name, Some(keys))) => {
                 let ids = keys.ids().map(|id| id.unwrap_or("a key without kid"));
                 format!("a key of {name}: {}", Listed(ids))
@@ -284,11 +284,14 @@ impl Jwt<'_> {
         let found = match self.read_claims() {
             Some(Ok(claims)) => {
                 let client = claims.client.as_deref().unwrap_or("none");
+                let scopes = match claims.scopes.to_string() {
+                    none if none.is_empty() => "no scopes".to_owned(),
+                    some => format!("scopes {some}"),
+                };
                 format!(
-                    "subject {}, client {}, scopes {}",
+                    "subject {}, client {}, {scopes}",
                     Found(&claims.subject),
                     Found(client),
-                    claims.scopes
                 )
             }
             _ => {
@@ -364,7 +367,10 @@ impl Jwt<'_> {
         Check::new(
             "lifetime",
             self.of_issuer(|profile| format!("{} at most", span(profile.max_lifetime))),
-            found.unwrap_or_else(|| "no exp".to_owned()),
+            found.unwrap_or_else(|| match self.claims.get("exp") {
+                None => "no exp".to_owned(),
+                Some(_) => "not known without the other claims".to_owned(),
+            }),
             outcome,
         )
     }
@@ -400,6 +406,17 @@ impl Jwt<'_> {
         let read = self.read.as_ref().ok();
         let read = read.map(|_| Binding::of(&self.claims));
         of_binding(self.constraint, found, read)
+    }
+}
+
+/// The form of a token and what is wrong with it, without what is expected. Where the parts are not three, that is the fault.
+fn with_fault(form: &str, fault: &str, parts: usize) -> String {
+    let fault = fault
+        .split_once("; expected: ")
+        .map_or(fault, |(found, _)| found);
+    match parts {
+        3 => format!("{form}: {fault}"),
+        _ => fault.to_owned(),
     }
 }
 

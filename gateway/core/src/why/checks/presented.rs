@@ -15,10 +15,9 @@ pub fn of_text(text: &str, max_bytes: usize) -> Vec<Check> {
         true => Ok(()),
         false => Err(Reason::MalformedCredentials),
     };
-    let found = match (text.is_empty(), is_token) {
-        (true, _) => "no text",
-        (false, true) => "these alone",
-        (false, false) => "others: a space, a quote, a line end?",
+    let found = match is_token {
+        true => "no others",
+        false => stranger(text),
     };
     vec![
         Check::new(
@@ -36,9 +35,38 @@ pub fn of_text(text: &str, max_bytes: usize) -> Vec<Check> {
     ]
 }
 
+/// What is the first thing in this text that a token does not have. The text itself may be secret.
+fn stranger(text: &str) -> &'static str {
+    let is_own = |c: &char| c.is_ascii_alphanumeric() || "-._~+/=".contains(*c);
+    match text.chars().find(|c| !is_own(c)) {
+        None if text.is_empty() => "no text",
+        None => "= before the end",
+        Some(' ') => "a space: is the token there alone, without `Bearer `?",
+        Some('"' | '\'' | '`') => "a quote: is the token there alone?",
+        Some('\n' | '\r') => "a line end: is there more than one token?",
+        Some(_) => "another character",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_character_that_a_token_does_not_have_is_named() {
+        for (text, expected) in [
+            ("abc", "no others"),
+            ("", "no text"),
+            ("Bearer a.b.c", "a space"),
+            ("'a.b.c'", "a quote"),
+            ("a.b.c\na.b.c", "a line end"),
+            ("a=b", "= before the end"),
+            ("a\u{e4}", "another character"),
+        ] {
+            let checks = of_text(text, 100);
+            assert!(checks[1].found.starts_with(expected), "{:?}", checks[1]);
+        }
+    }
 
     #[test]
     fn a_text_that_no_header_can_have_is_refused() {
