@@ -119,24 +119,45 @@ impl Config {
         takes_client_certificates(&self.listen, &self.addresses)
     }
 
-    /// Whether sessions can start that only this process can open: there is no key file, and a resource accepts legacy
-    /// protocol versions.
-    pub fn has_lone_sessions(&self) -> bool {
+    /// What only this process can open, because there is no key file: sessions where a resource accepts legacy protocol versions, and
+    /// what a resource seals besides.
+    pub fn lost_at_restart(&self) -> Vec<&'static str> {
+        if !self.sessions.key_files.is_empty() {
+            return Vec::new();
+        }
         let may_be_legacy = |resource: &Resource| {
-            resource
-                .supported
-                .as_ref()
-                .is_none_or(Supported::has_legacy)
+            let supported = resource.supported.as_ref();
+            supported.is_none_or(Supported::has_legacy)
         };
-        self.sessions.key_files.is_empty() && self.resources.iter().any(may_be_legacy)
+        let any = |is: &dyn Fn(&Resource) -> bool| self.resources.iter().any(is);
+        let sealed = [
+            ("sessions", any(&may_be_legacy)),
+            ("task ids", any(&|resource| resource.tasks == Tasks::Seal)),
+            (
+                "request states",
+                any(&|resource| resource.request_state == RequestState::Seal),
+            ),
+            (
+                "DPoP nonces",
+                any(&|resource| resource.sender_constraint.dpop_nonces),
+            ),
+        ];
+        let used = sealed.into_iter().filter(|(_, is_used)| *is_used);
+        used.map(|(what, _)| what).collect()
     }
 }
 
 /// Whether clients can present certificates: at one of these listeners, or to a proxy that names them.
 pub(super) fn takes_client_certificates(listen: &[Listener], addresses: &Addresses) -> bool {
     let mut tls = listen.iter().filter_map(|listener| listener.tls.as_ref());
-    tls.any(Tls::takes_client_certificates)
-        || addresses.certificate_header != ClientCertificateHeader::None
+    let has_header = addresses.certificate_header != ClientCertificateHeader::None;
+    tls.any(Tls::takes_client_certificates) || (has_header && reads_proxy_headers(listen))
+}
+
+/// Whether a trusted proxy can name certificates in a header: not where it sends a PROXY protocol header, because it then passes the
+/// client's handshake on.
+pub(super) fn reads_proxy_headers(listen: &[Listener]) -> bool {
+    listen.iter().any(|listener| !listener.proxy_protocol)
 }
 
 /// Scheme and authority of the URL that clients use, without path and query.

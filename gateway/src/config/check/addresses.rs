@@ -9,7 +9,7 @@ use mcp_gateway_core::http::client_address::Networks;
 use super::common::without_repeats;
 use crate::config::{
     declaration::document::{CLIENT_CERTIFICATE_HEADER, ClientCertificateHeader, FORWARDED_HEADER},
-    model::{Addresses, Listener},
+    model::{Addresses, Listener, reads_proxy_headers},
     reading::reader::{Item, Section},
 };
 
@@ -31,6 +31,14 @@ pub(super) fn addresses(root: &Section<'_>, listen: &[Listener], exempt: Network
             "client_certificate_header",
             "must not be set without `trusted_proxies`: nobody else may name the certificate of a client",
             "List the addresses of the proxies, or remove the key",
+        );
+    }
+    let has_header = certificate_header != ClientCertificateHeader::None;
+    if has_header && !listen.is_empty() && !reads_proxy_headers(listen) {
+        root.report_at(
+            "client_certificate_header",
+            "has no effect: every listener has `proxy_protocol`, so certificates come from the handshakes of the clients",
+            "Remove it",
         );
     }
     Addresses {

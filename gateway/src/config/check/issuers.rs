@@ -11,7 +11,10 @@ use std::{
 
 use mcp_gateway_core::{
     similar,
-    token::{algorithm::Algorithm, api_key::entry, claim_path::ClaimPath, jose::IGNORABLE},
+    token::{
+        algorithm::Algorithm, api_key::entry, claim_path::ClaimPath, introspection::endpoint::Kind,
+        jose::IGNORABLE,
+    },
 };
 
 pub(super) use self::{claims::claim, names::refuse_no_issuer};
@@ -54,6 +57,16 @@ impl Issuers {
             (Some(one), Some(other)) => one.overlaps(other),
             _ => false,
         }
+    }
+
+    /// Whether the tokens of this issuer are for an application, whatever resource they are used at, and bound to nothing: those of
+    /// services that do not know resources.
+    pub(super) fn knows_no_resources(&self, name: &str) -> bool {
+        let asked = self
+            .usable
+            .get(name)
+            .and_then(|issuer| issuer.introspection.as_ref());
+        asked.is_some_and(|asked| matches!(asked.kind, Kind::Google | Kind::GitHub))
     }
 
     /// Whether this issuer is asked about its tokens.

@@ -167,7 +167,11 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let request_state = REQUEST_STATE.read(section);
     let event_ids = EVENT_IDS.read(section);
     let query = QUERY.read(section);
-    let sender_constraint = sender_constraint(section.section("sender_constraint"), around);
+    let simple = Simple::of(&issuers, around.issuers, api_keys.is_some());
+    let sender_constraint = sender_constraint(section.section("sender_constraint"), around, simple);
+    if let Some(simple) = simple.filter(|_| !audience.is_empty()) {
+        section.report_at("audience", simple.without_audience(), "Remove the key");
+    }
     refuse_keys_of_nobody(section, api_keys.is_some(), &sender_constraint);
     let response_head = OWN_RESPONSE_HEAD
         .read(section)
@@ -393,8 +397,61 @@ fn revisions() -> impl Iterator<Item = &'static str> {
     LEGACY.iter().copied().chain([FIRST_MODERN])
 }
 
-fn sender_constraint(section: Section<'_>, around: &Surroundings<'_>) -> SenderConstraint {
+/// What the callers of a resource have, where all of them have something that names no audience and is bound to nothing.
+#[derive(Clone, Copy)]
+enum Simple {
+    /// API keys.
+    Keys,
+    /// Tokens of services that do not know resources.
+    OfApplications,
+}
+
+impl Simple {
+    fn of(issuers: &[String], known: &Issuers, has_api_keys: bool) -> Option<Self> {
+        match issuers {
+            [] => has_api_keys.then_some(Self::Keys),
+            named => named
+                .iter()
+                .all(|name| known.knows_no_resources(name))
+                .then_some(Self::OfApplications),
+        }
+    }
+
+    const fn without_audience(self) -> &'static str {
+        match self {
+            Self::Keys => "has no effect without `issuers`: an API key names its resources",
+            Self::OfApplications => {
+                "has no effect: tokens of Google and GitHub are for an application (introspection.client_id)"
+            }
+        }
+    }
+
+    const fn unbound(self) -> &'static str {
+        match self {
+            Self::Keys => "has no effect without `issuers`: an API key is bound to nothing",
+            Self::OfApplications => {
+                "has no effect: tokens of Google and GitHub are bound to nothing"
+            }
+        }
+    }
+}
+
+fn sender_constraint(
+    section: Section<'_>,
+    around: &Surroundings<'_>,
+    simple: Option<Simple>,
+) -> SenderConstraint {
     let read = SenderConstraint::read(&section);
+    for (key, demand) in [("dpop", read.dpop), ("mutual_tls", read.mutual_tls)] {
+        // Where API keys are refused so, they are what is reported.
+        if demand == Demand::Require && matches!(simple, Some(Simple::OfApplications)) {
+            section.report_at(
+                key,
+                "must not be required: tokens of Google and GitHub are bound to nothing",
+                "Remove the key",
+            );
+        }
+    }
     if read.mutual_tls == Demand::Require && read.dpop == Demand::Require {
         section.report_at(
             "mutual_tls",
@@ -408,7 +465,9 @@ fn sender_constraint(section: Section<'_>, around: &Surroundings<'_>) -> SenderC
             "Set `client_certificates: request` at a listener with TLS, or `client_certificate_header`",
         );
     }
-    if read.dpop_nonces && !read.constraint().accepts(Way::Dpop) {
+    if let Some(simple) = simple.filter(|_| read.dpop_nonces) {
+        section.report_at("dpop_nonces", simple.unbound(), "Remove it");
+    } else if read.dpop_nonces && !read.constraint().accepts(Way::Dpop) {
         section.report_at(
             "dpop_nonces",
             "has no effect where DPoP is refused, or `mutual_tls` is required",

@@ -565,6 +565,8 @@ fn an_issuer_that_is_asked_has_no_keys_and_says_how_it_is_asked() {
     let keys = files.path().join("keys.json");
     let keys = keys.display();
     const NEEDS: &str = "issuers.partner.introspection.client_secret_file: required, or `private_key_file`, or `client_auth: none`";
+    const ASKS_NOTHING: &str =
+        "has no effect with `kind: google`: its endpoint asks for no authentication";
     const USELESS: &str =
         "has no effect with `introspection`: the issuer is asked about its tokens";
     for (more, introspection, expected) in [
@@ -596,6 +598,22 @@ fn an_issuer_that_is_asked_has_no_keys_and_says_how_it_is_asked() {
             "",
             "{ kind: google }".to_owned(),
             "issuers.partner.introspection.client_id: required for this `kind`: a token is accepted only if it was issued for our application".to_owned(),
+        ),
+        ("", "{ kind: google, client_id: a, client_auth: none }".to_owned(), String::new()),
+        (
+            "",
+            "{ kind: google, client_id: a, client_auth: client_secret_post }".to_owned(),
+            format!("issuers.partner.introspection.client_auth: {ASKS_NOTHING}"),
+        ),
+        (
+            "",
+            format!("{{ kind: google, client_id: a, client_secret_file: '{secret}' }}"),
+            format!("issuers.partner.introspection.client_secret_file: {ASKS_NOTHING}"),
+        ),
+        (
+            "",
+            "{ kind: google, client_id: a, private_key_id: b }".to_owned(),
+            format!("issuers.partner.introspection.private_key_id: {ASKS_NOTHING}"),
         ),
         (
             "",

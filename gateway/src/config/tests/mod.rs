@@ -5,6 +5,7 @@ mod authorization_server;
 /// Credentials other than tokens of issuers.
 mod credentials {
     mod api_keys;
+    mod bound;
 }
 mod declarations;
 mod examples;

@@ -30,12 +30,15 @@ pub(crate) fn warn_of_restart(keys: &[&str]) {
     }
 }
 
-/// Warns that a restart ends sessions and that replicas do not share them, unless this was so before.
+/// Warns that a restart ends sessions and what else is sealed, and that replicas do not share them, unless this was so before.
 pub(crate) fn warn_of_lone_sessions(before: Option<&Config>, new: &Config) {
-    if new.has_lone_sessions() && !before.is_some_and(Config::has_lone_sessions) {
+    let before = before.map(Config::lost_at_restart).unwrap_or_default();
+    let lone = new.lost_at_restart();
+    if lone.iter().any(|what| !before.contains(what)) {
         tracing::warn!(
             "session key is random (sessions.key_files is not set): \
-             replicas do not share sessions, and a restart ends them"
+             replicas do not share {}, and a restart ends them",
+            lone.join(", ")
         );
     }
 }

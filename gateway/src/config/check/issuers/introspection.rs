@@ -123,12 +123,16 @@ fn proof(section: &Section<'_>, kind: Kind) -> Option<IntrospectionProof> {
     );
     let id = section.get("private_key_id").and_then(|item| item.text());
     let written = section.get("client_auth");
+    if kind == Kind::Google {
+        refuse_authentication(section, written);
+        return Some(IntrospectionProof::None);
+    }
     let method = match &written {
         Some(item) => item.choice(ClientMethod::WORDS)?,
-        None => derived(section, kind, (secret.is_some(), key.is_some()))?,
+        None => derived(section, (secret.is_some(), key.is_some()))?,
     };
     refuse_unread(section, method);
-    if kind != Kind::Google && method != ClientMethod::None && section.get("client_id").is_none() {
+    if method != ClientMethod::None && section.get("client_id").is_none() {
         section.report_at(
             "client_id",
             "required for authentication at the endpoint",
@@ -152,15 +156,28 @@ fn proof(section: &Section<'_>, kind: Kind) -> Option<IntrospectionProof> {
     }
 }
 
-fn derived(
-    section: &Section<'_>,
-    kind: Kind,
-    (has_secret, has_key): (bool, bool),
-) -> Option<ClientMethod> {
+/// Google answers anybody who has the token, and reads nothing else.
+fn refuse_authentication(section: &Section<'_>, written: Option<Item<'_>>) {
+    const PROBLEM: &str =
+        "has no effect with `kind: google`: its endpoint asks for no authentication";
+    if let Some(item) = written
+        && item
+            .choice(ClientMethod::WORDS)
+            .is_some_and(|method| method != ClientMethod::None)
+    {
+        item.report(PROBLEM, "Remove it, or set it to none");
+    }
+    for key in ["client_secret_file", "private_key_file", "private_key_id"] {
+        if section.get(key).is_some() {
+            section.report_at(key, PROBLEM, "Remove it");
+        }
+    }
+}
+
+fn derived(section: &Section<'_>, (has_secret, has_key): (bool, bool)) -> Option<ClientMethod> {
     match (has_secret, has_key) {
         (_, true) if !has_secret => Some(ClientMethod::PrivateKeyJwt),
         (true, _) => Some(ClientMethod::SecretBasic),
-        _ if kind == Kind::Google => Some(ClientMethod::None),
         _ => {
             section.report_at(
                 "client_secret_file",
