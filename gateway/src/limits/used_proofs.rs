@@ -35,8 +35,10 @@ impl UsedProofs {
         now: UnixTime,
     ) -> Result<(), Refusal> {
         let owner = self.owners.hash_one(owner);
-        let entered = self.lock().enter(proof, owner, most, now);
-        entered.map_err(|reason| Fault::new(reason, detail(reason, most)).into())
+        let mut window = self.lock();
+        let entered = window.enter(proof, owner, most, now);
+        let detail = |reason| detail(reason, most, window.len());
+        entered.map_err(|reason| Fault::new(reason, detail(reason)).into())
     }
 
     /// How many are remembered.
@@ -49,11 +51,11 @@ impl UsedProofs {
     }
 }
 
-fn detail(reason: Reason, most: usize) -> String {
+fn detail(reason: Reason, most: usize, used: usize) -> String {
     match reason {
         Reason::TooManyDpopProofs => format!(
-            "{} DPoP proofs of the principal are remembered already, a tenth of {most} (limits.dpop_proofs)",
-            share(most)
+            "at least {} DPoP proofs of the principal are remembered already, its share while {used} of {most} are used (limits.dpop_proofs)",
+            share(most, used)
         ),
         Reason::DpopProofsExhausted => {
             format!("{most} DPoP proofs are remembered already (limits.dpop_proofs)")
@@ -98,8 +100,8 @@ mod tests {
         let (reason, detail) = enter(3, "alice").unwrap_err();
         assert_eq!(reason, Reason::TooManyDpopProofs);
         assert!(
-            detail.starts_with("2 DPoP proofs of the principal are remembered already")
-                && detail.contains("limits.dpop_proofs"),
+            detail.starts_with("at least 2 DPoP proofs of the principal are remembered already")
+                && detail.ends_with("while 2 of 20 are used (limits.dpop_proofs)"),
             "{detail}"
         );
         assert_eq!(used.len(), 2);

@@ -55,7 +55,7 @@ section! {
         rate_limited_callers: usize = count(100_000, 1..=10_000_000),
         /// Verified tokens stored in the cache of each resource. A full cache replaces older tokens.
         verified_tokens: usize = count(10_000, 1..=10_000_000),
-        /// Most DPoP proofs that are remembered, so that none is accepted twice. When there are more, requests with a proof get 503. One principal (issuer and subject, with all its clients) causes at most a tenth of them; then it gets 429.
+        /// Most DPoP proofs that are remembered, so that none is accepted twice. When there are more, requests with a proof get 503. One principal (issuer and subject, with all its clients) causes at most a tenth of them while half of the room is free, a 200th while a quarter is free, and a 4000th (at least one) after that; then it gets 429.
         dpop_proofs: usize = count(200_000, 1_000..=10_000_000),
     }
     and [defaulted(

@@ -243,6 +243,24 @@ async fn attack_297_nobody_uses_up_the_proofs_of_others() {
     let own = proof(&world, &P384, &other).sign();
     let accepted = world.acceptance(call(&world, &other, &own)).await;
     table.row("somebody else", accepted);
+    // A dozen accounts do what they can, and somebody who was not here before is served.
+    let of = |subject: &str| {
+        let cnf = json!({ "jkt": P256.thumbprint() });
+        world.token().claim("cnf", cnf).subject(subject).sign()
+    };
+    for number in 0..12 {
+        let token = of(&format!("account {number}"));
+        let mut status = 200;
+        while status == 200 {
+            let own = proof(&world, &P256, &token).sign();
+            status = call(&world, &token, &own).send().await.status;
+        }
+        assert_eq!(status, 429, "account {number}");
+    }
+    let late = of("late");
+    let own = proof(&world, &P256, &late).sign();
+    let accepted = world.acceptance(call(&world, &late, &own)).await;
+    table.row("after a dozen accounts", accepted);
 }
 
 #[tokio::test]

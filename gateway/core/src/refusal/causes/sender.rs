@@ -73,9 +73,9 @@ pub(super) const fn causes(reason: Reason) -> Causes {
             cure: "If it never stops: update the client, set `sessions.key_files`, or switch `resources[].sender_constraint.dpop_nonces` off.",
         },
         Reason::TooManyDpopProofs => Causes {
-            when: "One principal has used its share of the proofs that are remembered.",
-            causes: "A client in a loop.",
-            detail: "The limit.",
+            when: "One principal has used its share of the proofs that are remembered. The share is smaller the fewer places are free.",
+            causes: "A client in a loop. If many principals get it: more proofs of all than fit into half of `limits.dpop_proofs`.",
+            detail: "The share, how many proofs are remembered, and the limit.",
             cure: "Raise `limits.dpop_proofs`, or limit the client (`resources[].rate_limits`).",
         },
         Reason::DpopProofsExhausted => Causes {
