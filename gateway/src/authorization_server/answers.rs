@@ -73,7 +73,7 @@ pub(super) fn refused(sent: &HeaderMap, refused: &Refused) -> LocalAnswer {
     }
 }
 
-/// Whether it is what somebody does who guesses.
+/// Whether it is what somebody does who guesses, or tries what was copied.
 const fn is_guess(error: TokenError) -> bool {
     matches!(
         error,
@@ -83,6 +83,7 @@ const fn is_guess(error: TokenError) -> bool {
             | TokenError::AssertionUnknown
             | TokenError::SubjectTokenUnknown
             | TokenError::ProofNotValid
+            | TokenError::ProofReplayed
             | TokenError::OtherKey
             | TokenError::ClientNotAuthenticated
     )

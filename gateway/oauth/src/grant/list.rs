@@ -86,6 +86,7 @@ pub(crate) mod tests {
             identity: String::new(),
             vouched: None,
             key: None,
+            proofs: Default::default(),
             resource: "https://mcp.example/mcp".to_owned(),
             scopes: ScopeSetText(ScopeSet::parse("read").unwrap()),
             created: at(1000),

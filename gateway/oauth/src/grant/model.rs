@@ -5,6 +5,7 @@ use std::time::Duration;
 use mcp_gateway_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
+use super::proofs::UsedProofs;
 use crate::{
     client::standing::Standing,
     owner::Vouched,
@@ -39,6 +40,9 @@ pub struct Grant {
     /// The key of a public client that its refresh tokens are bound to (RFC 9449 §5); none where they are bound to nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ProofKey>,
+    /// The DPoP proofs that were used with its code and its refresh tokens lately.
+    #[serde(default, skip_serializing_if = "UsedProofs::is_empty")]
+    pub proofs: UsedProofs,
     /// The resource: the `aud` of its tokens.
     pub resource: String,
     /// What was allowed. A refresh may ask for less, and for this much again later.

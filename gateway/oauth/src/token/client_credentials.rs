@@ -64,7 +64,10 @@ pub(super) fn subject(client: &Client) -> String {
 
 /// Only a client with a secret or a key, and only one that the operator lets act for itself: anybody can register a person's client,
 /// or publish a metadata document.
-fn judge_client(client: &Client) -> Result<(), Refused> {
+///
+/// # Errors
+/// [`Refused`].
+pub fn judge_client(client: &Client) -> Result<(), Refused> {
     let refused = |found: &str| {
         Err(Refused::of(TokenError::GrantTypeNotAllowed)
             .found(format_args!("{found} ({})", client.id))

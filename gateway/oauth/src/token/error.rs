@@ -86,6 +86,8 @@ pub enum TokenError {
     ProviderNotAsked,
     /// There are several DPoP proofs, or one that is not valid here and now.
     ProofNotValid,
+    /// The DPoP proof was used with the same code or grant before.
+    ProofReplayed,
     /// The client's tokens are bound to its certificate, and it presented none.
     CertificateMissing,
     /// The code or the refresh token is bound to another key or certificate than what the client proves to have.
@@ -154,7 +156,7 @@ const LATER_TEXT: &str = "The authorization server cannot answer now. Try again 
 
 impl TokenError {
     /// All of them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::RequestMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeUnsupported,
@@ -185,6 +187,7 @@ impl TokenError {
         Self::ProviderNotAsked,
         Self::ResourceUnknown,
         Self::ProofNotValid,
+        Self::ProofReplayed,
         Self::CertificateMissing,
         Self::OtherKey,
         Self::ResourceDiffers,
@@ -280,6 +283,7 @@ impl TokenError {
                 "resource_unknown",
             ),
             Self::ProofNotValid => (BAD, PROOF, PROOF_TEXT, "proof_not_valid"),
+            Self::ProofReplayed => (BAD, PROOF, PROOF_TEXT, "proof_replayed"),
             Self::CertificateMissing => (
                 BAD,
                 REQUEST,

@@ -1,5 +1,8 @@
 //! The token endpoint (RFC 6749 §3.2): codes, refresh tokens and client credentials become access tokens; so do tokens of others, as
 //! [`assertion`] and in an [`exchange`].
+//!
+//! All that costs little is judged first: the client, the grant type, and whether the server made the code or refresh token. Then the
+//! [`proof`], whose signature costs something. Only then something is used up.
 
 mod answer;
 mod assertion;
@@ -21,10 +24,10 @@ use mcp_gateway_oauth::{
     discovery::paths,
     federation::sign_in::{Enough, MustAsk},
     form::Form,
+    grant::UsedProof,
     id::Id,
     keys::ServerKeys,
     profile::ServerProfile,
-    proof_key::ProofKey,
     session::user::Users,
     store::rows::{Rows, StoreError, Table},
     token::{
@@ -55,6 +58,7 @@ use crate::{
     telemetry::authorization_event::{EventKind, GrantKind},
 };
 use answer::{NotIssued, concluded, resource, undo};
+use proof::Proven;
 
 /// How long a redemption waits while an earlier one of the same code is undecided. Then it is answered 503.
 const UNDECIDED_WAIT: Duration = Duration::from_secs(5);
@@ -87,10 +91,8 @@ async fn attempt(
     let form = of(GrantKind::Other).form()?;
     let kind = GrantKind::of(form.get("grant_type"));
     let refusals = of(kind);
-    let key = proof::proved(server, request);
-    let key = key.map_err(|why| refusals.refused(form.get("client_id"), &why))?;
     if kind == GrantKind::JwtBearer && !server.settings.trust.is_empty() {
-        return assertion::answer(server, request, form, key).await;
+        return assertion::answer(server, request, form).await;
     }
     if is_first && kind == GrantKind::RefreshToken {
         take_hint(server, &form);
@@ -100,13 +102,15 @@ async fn attempt(
     let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
     let id = client.id.clone();
     let refused = |refused: Refused| refusals.refused(Some(&id), &refused);
-    let key = proof::required(&client, key, request).map_err(refused)?;
     if kind == GrantKind::TokenExchange && server.settings.has_token_exchange {
-        return exchange::answer(server, &refusals, (client, authenticated), &form, key).await;
+        return exchange::answer(server, &refusals, (client, authenticated), &form).await;
     }
+    let grant = kind_asked(&form).map_err(|error| refused(error.into()))?;
+    judge_presented(server, grant, &client, &form).map_err(refused)?;
     let asked = Asked {
-        grant: kind_asked(&form).map_err(|error| refused(error.into()))?,
+        grant,
         resource: resource(server, &form).map_err(refused)?,
+        proven: proof::proven(server, &client, request).map_err(refused)?,
         id: random_id()?,
         max_grants: server.settings.max_grants,
         max_grants_of_user: server.settings.max_grants_of_user,
@@ -114,7 +118,6 @@ async fn attempt(
         client,
         authenticated,
         form,
-        key: key.clone(),
         keys: server.settings.keys.clone(),
         profile: server.settings.profile.clone(),
         users: server.settings.users.clone(),
@@ -133,7 +136,7 @@ async fn attempt(
             }
         };
     }
-    concluded(server, &refusals, &id, issued, key.as_ref(), now).await
+    concluded(server, &refusals, &id, issued, &asked.proven, now).await
 }
 
 /// Judges the request in a transaction; after the provider was asked, with its answer.
@@ -202,8 +205,8 @@ struct Asked {
     client: Client,
     authenticated: Authenticated,
     form: Form,
-    /// The key that the client proved to have.
-    key: Option<ProofKey>,
+    /// What the client proved to have.
+    proven: Proven,
     /// As the configuration spells it, if one was sent.
     resource: Option<String>,
     /// The id of the grant that this may make.
@@ -238,11 +241,13 @@ impl Asked {
         if let Err(fault) = use_assertion(rows, &self.authenticated)? {
             return Ok(Err(NotIssued::Client(fault)));
         }
+        // Where the provider was asked, the same request was judged before, and its proof is used.
+        let proof = self.proven.proof.filter(|_| provider.is_none());
         let answered = provider.map(|asked| Enough::After(asked.answers));
         let enough = |otherwise| answered.unwrap_or(otherwise);
         let issued = match self.grant {
-            GrantAsked::Code => self.redeem(rows, enough(Enough::Recent), now)?,
-            GrantAsked::RefreshToken => self.refresh(rows, enough(Enough::New), now)?,
+            GrantAsked::Code => self.redeem(rows, enough(Enough::Recent), proof, now)?,
+            GrantAsked::RefreshToken => self.refresh(rows, enough(Enough::New), proof, now)?,
             GrantAsked::ClientCredentials => self.client_credentials(now),
         };
         if issued.is_ok() {
@@ -256,6 +261,7 @@ impl Asked {
         &self,
         rows: &mut dyn Rows,
         enough: Enough,
+        proof: Option<UsedProof>,
         now: UnixTime,
     ) -> Result<Result<Issued, Refused>, StoreError> {
         let Some(code) = self.form.get("code") else {
@@ -267,7 +273,8 @@ impl Asked {
             code,
             redirect_uri: self.form.get("redirect_uri"),
             code_verifier: self.form.get("code_verifier"),
-            key: self.key.as_ref(),
+            key: self.proven.key.as_ref(),
+            proof,
             resource: self.resource.as_deref(),
             enough,
             allowance: &allowance,
@@ -283,6 +290,7 @@ impl Asked {
         &self,
         rows: &mut dyn Rows,
         enough: Enough,
+        proof: Option<UsedProof>,
         now: UnixTime,
     ) -> Result<Result<Issued, Refused>, StoreError> {
         let Some(refresh_token) = self.form.get("refresh_token") else {
@@ -293,7 +301,8 @@ impl Asked {
             client: &self.client,
             refresh_token,
             scope: self.form.get("scope"),
-            key: self.key.as_ref(),
+            key: self.proven.key.as_ref(),
+            proof,
             resource: self.resource.as_deref(),
             enough,
             allowance: &allowance,
@@ -345,5 +354,28 @@ fn kind_asked(form: &Form) -> Result<GrantAsked, TokenError> {
         Some("refresh_token") => Ok(GrantAsked::RefreshToken),
         Some("client_credentials") => Ok(GrantAsked::ClientCredentials),
         Some(_) => Err(TokenError::GrantTypeUnsupported),
+    }
+}
+
+/// Whether the client may use the grant type, and whether this server made what it presents. It costs no signature and no question to
+/// the store.
+fn judge_presented(
+    server: &Server,
+    grant: GrantAsked,
+    client: &Client,
+    form: &Form,
+) -> Result<(), Refused> {
+    let keys = &server.settings.keys;
+    let sent = |name, missing: TokenError| form.get(name).ok_or(missing);
+    match grant {
+        GrantAsked::Code => {
+            let code = sent("code", TokenError::CodeMissing)?;
+            code::interaction(keys, client, code).map(|_| ())
+        }
+        GrantAsked::RefreshToken => {
+            let token = sent("refresh_token", TokenError::RefreshTokenMissing)?;
+            refresh::grant_of(keys, client, token).map(|_| ())
+        }
+        GrantAsked::ClientCredentials => client_credentials::judge_client(client),
     }
 }

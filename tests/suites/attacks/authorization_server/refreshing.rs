@@ -5,9 +5,10 @@ use std::time::Duration;
 use e2e::eventually;
 use e2e::gateway::config::Config;
 use e2e::sign_in::browser::form;
-use e2e::sign_in::client::{Client, REDIRECT, Tokens};
+use e2e::sign_in::client::{Client, REDIRECT, Tokens, redemption};
 use e2e::world::Table;
 use serde_json::{Value, json};
+use test_support::{KeyPair, P256, Proof};
 
 use super::site::{ALL_SCOPES, Site, claims, refused};
 
@@ -246,4 +247,68 @@ async fn attack_227_every_answer_to_a_refresh_is_whole() {
         refused(&answer, 400, "unauthorized_client"),
     );
     table.row("the other client's", site.lives(&client, &tokens).await);
+}
+
+/// A proof of the key of a client for the token endpoint.
+fn proof(site: &Site) -> Proof {
+    Proof::new(&P256, "POST", &site.gateway.uri("/token"))
+}
+
+/// What a refresh with this proof gets.
+async fn refresh_with(site: &Site, client: &Client, token: &str, proof: &str) -> (u16, Value) {
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    client.ask_with_proof(&site.gateway, &fields, proof).await
+}
+
+#[tokio::test]
+async fn attack_311_a_copied_token_request_ends_no_grant() {
+    let mut site = living(json!({ "refresh_grace": "0s" })).await;
+    let mut table = Table::default();
+    let client = Client::register(&site.gateway).await;
+    let thumbprint = P256.thumbprint();
+    let changes = [
+        ("scope", Some(ALL_SCOPES)),
+        ("dpop_jkt", Some(thumbprint.as_str())),
+    ];
+    let code = site.code(&client.id, &changes).await;
+    let redeemed = proof(&site).sign();
+    let fields = redemption(&code);
+    let redeem = || client.ask_with_proof(&site.gateway, &fields, &redeemed);
+    let (status, answer) = redeem().await;
+    assert_eq!(status, 200, "{answer}");
+    let first = Tokens::of(answer);
+    let race = futures_util::future::join_all((0..10).map(|_| redeem())).await;
+    for answer in &race {
+        table.row("the code", refused(answer, 400, "invalid_dpop_proof"));
+    }
+
+    // Each of them is an old one at once.
+    let mut newest = first.refresh.clone();
+    let mut copied = vec![(first.refresh.clone(), redeemed.clone())];
+    for _ in 0..3 {
+        let used = proof(&site).sign();
+        let (status, answer) = refresh_with(&site, &client, &newest, &used).await;
+        assert_eq!(status, 200, "{answer}");
+        copied.push((newest, used));
+        newest = Tokens::of(answer).refresh;
+    }
+    let all = copied
+        .iter()
+        .map(|(token, used)| refresh_with(&site, &client, token, used));
+    for answer in futures_util::future::join_all(all).await {
+        table.row("a refresh", refused(&answer, 400, "invalid_dpop_proof"));
+    }
+    // Without a key there is no other proof.
+    let (old, _) = &copied[1];
+    let forged = proof(&site).header("jwk", KeyPair::p256().public_jwk());
+    let answer = refresh_with(&site, &client, old, &forged.sign()).await;
+    table.row("forged", refused(&answer, 400, "invalid_dpop_proof"));
+    let foreign = Proof::new(&KeyPair::p256(), "POST", &site.gateway.uri("/token"));
+    let answer = refresh_with(&site, &client, old, &foreign.sign()).await;
+    table.row("of another key", refused(&answer, 400, "invalid_grant"));
+    let answer = client.refresh(&site.gateway, old).await;
+    table.row("without one", refused(&answer, 400, "invalid_grant"));
+
+    let answer = refresh_with(&site, &client, &newest, &proof(&site).sign()).await;
+    assert_eq!(answer.0, 200, "the grant ended: {}", answer.1);
 }

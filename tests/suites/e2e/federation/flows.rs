@@ -10,6 +10,7 @@ use e2e::sign_in::provider::{Behaviour, CLIENT_SECRET, Provider};
 use e2e::sign_in::with_authorization_server;
 use e2e::upstream::Upstream;
 use serde_json::{Value, json};
+use test_support::{P256, Proof};
 
 /// A gateway whose people sign in with a provider.
 struct Site {
@@ -660,6 +661,36 @@ async fn a_refresh_asks_the_provider_and_ends_with_the_account_there() {
     let (status, answer) = client.refresh(&site.gateway, &tokens.refresh).await;
     assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")));
     let (status, answer) = other_client.refresh(&site.gateway, &other.refresh).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[tokio::test]
+async fn a_refresh_with_a_proof_asks_the_provider_too_and_its_proof_counts_once() {
+    let site = asked_again().await;
+    let gateway = &site.gateway;
+    let (client, tokens) = site.signed_in("1").await;
+    let proof = || Proof::new(&P256, "POST", &gateway.uri("/token")).sign();
+    let refreshed = async |token: &str, proof: &str| {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        client.ask_with_proof(gateway, &fields, proof).await
+    };
+    // The request is judged before and after the provider was asked.
+    let (status, answer) = refreshed(&tokens.refresh, &proof()).await;
+    assert_eq!((status, &answer["token_type"]), (200, &json!("DPoP")));
+    let tokens = Tokens::of(answer);
+
+    // The proof of a request that the provider kept from an answer is used all the same.
+    let used = proof();
+    site.provider
+        .behave(|behaviour| behaviour.token_status = Some(503));
+    let (status, answer) = refreshed(&tokens.refresh, &used).await;
+    assert_eq!(status, 503, "{answer}");
+    site.provider
+        .behave(|behaviour| behaviour.token_status = None);
+    let (status, answer) = refreshed(&tokens.refresh, &used).await;
+    let expected = (400, &json!("invalid_dpop_proof"));
+    assert_eq!((status, &answer["error"]), expected);
+    let (status, answer) = refreshed(&tokens.refresh, &proof()).await;
     assert_eq!(status, 200, "{answer}");
 }
 

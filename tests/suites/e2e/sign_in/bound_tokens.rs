@@ -207,3 +207,137 @@ async fn a_configured_machine_with_dpop_bound_gets_no_bearer_tokens() {
     let (status, answer) = ask(Some(proof.sign())).await;
     assert_eq!((status, &answer["token_type"]), (200, &json!("DPoP")));
 }
+
+/// What a refresh sends.
+fn refresh(token: &str) -> [(&str, &str); 2] {
+    [("grant_type", "refresh_token"), ("refresh_token", token)]
+}
+
+#[tokio::test]
+async fn a_token_request_that_is_copied_with_its_proof_ends_nothing() {
+    let site = Site::start().await;
+    let gateway = &site.gateway;
+    let client = Client::register(gateway).await;
+    let more = format!("&dpop_jkt={}", P256.thumbprint());
+    let code = code(&site, &client, &more).await;
+    let proof = || Proof::new(&P256, "POST", &gateway.uri("/token")).sign();
+    let issued = async |fields: &[(&str, &str)], proof: &str| {
+        let (status, answer) = client.ask_with_proof(gateway, fields, proof).await;
+        assert_eq!(status, 200, "{answer}");
+        Tokens::of(answer)
+    };
+    let copied = async |fields: &[(&str, &str)], proof: &str| {
+        let (status, answer) = client.ask_with_proof(gateway, fields, proof).await;
+        (status, answer["error"].clone())
+    };
+    let refused = (400, json!("invalid_dpop_proof"));
+
+    let redeemed = proof();
+    let first = issued(&redemption(&code), &redeemed).await;
+    assert_eq!(copied(&redemption(&code), &redeemed).await, refused);
+    let used = [proof(), proof()];
+    let second = issued(&refresh(&first.refresh), &used[0]).await;
+    let third = issued(&refresh(&second.refresh), &used[1]).await;
+    for proof in used.iter().chain([&redeemed]) {
+        assert_eq!(copied(&refresh(&first.refresh), proof).await, refused);
+        // The newest one is not used up by it either.
+        assert_eq!(copied(&refresh(&third.refresh), proof).await, refused);
+    }
+    assert_eq!(copied(&redemption(&code), &redeemed).await, refused);
+    assert_eq!(call(gateway, &P256, &third.access).await, 200);
+    let fourth = issued(&refresh(&third.refresh), &proof()).await;
+
+    // Reuse by somebody who has the key ends the grant as ever.
+    let reused = copied(&refresh(&first.refresh), &proof()).await;
+    assert_eq!(reused, (400, json!("invalid_grant")));
+    assert_eq!(call(gateway, &P256, &fourth.access).await, 401);
+}
+
+#[tokio::test]
+async fn a_bound_code_that_is_used_twice_with_new_proofs_ends_its_grant() {
+    let site = Site::start().await;
+    let gateway = &site.gateway;
+    let client = Client::register(gateway).await;
+    let more = format!("&dpop_jkt={}", P256.thumbprint());
+    let code = code(&site, &client, &more).await;
+    let (status, answer) = ask(gateway, &client, &P256, &redemption(&code)).await;
+    assert_eq!(status, 200, "{answer}");
+    let tokens = Tokens::of(answer);
+    let (status, answer) = ask(gateway, &client, &P256, &redemption(&code)).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(call(gateway, &P256, &tokens.access).await, 401);
+}
+
+#[tokio::test]
+async fn what_costs_little_is_judged_before_the_signature_of_a_proof() {
+    let site = Site::start().await;
+    let gateway = &site.gateway;
+    let client = Client::register(gateway).await;
+    let stranger = Client {
+        id: "nobody".to_owned(),
+        secret: None,
+        registered: Value::Null,
+    };
+    let forged = Proof::new(&P256, "POST", &gateway.uri("/token"));
+    let forged = forged.header("jwk", KeyPair::p256().public_jwk()).sign();
+    let code = code(&site, &client, "").await;
+    let machine = [("grant_type", "client_credentials")];
+    for (name, client, fields, status, error) in [
+        (
+            "an unknown client",
+            &stranger,
+            &redemption(&code)[..],
+            401,
+            "invalid_client",
+        ),
+        ("no grant type", &client, &[][..], 400, "invalid_request"),
+        (
+            "an unknown grant type",
+            &client,
+            &[("grant_type", "x")],
+            400,
+            "unsupported_grant_type",
+        ),
+        (
+            "no code",
+            &client,
+            &[("grant_type", "authorization_code")],
+            400,
+            "invalid_request",
+        ),
+        (
+            "a code that is made up",
+            &client,
+            &redemption("x")[..],
+            400,
+            "invalid_grant",
+        ),
+        (
+            "a refresh token that is made up",
+            &client,
+            &refresh("x")[..],
+            400,
+            "invalid_grant",
+        ),
+        (
+            "a public client alone",
+            &client,
+            &machine[..],
+            400,
+            "unauthorized_client",
+        ),
+        (
+            "a code",
+            &client,
+            &redemption(&code)[..],
+            400,
+            "invalid_dpop_proof",
+        ),
+    ] {
+        let (found, answer) = client.ask_with_proof(gateway, fields, &forged).await;
+        assert_eq!((found, &answer["error"]), (status, &json!(error)), "{name}");
+    }
+    // Nothing was used up.
+    let (status, answer) = ask(gateway, &client, &P256, &redemption(&code)).await;
+    assert_eq!(status, 200, "{answer}");
+}

@@ -6,12 +6,13 @@ use e2e::eventually;
 use e2e::gateway::Gateway;
 use e2e::gateway::config::Config;
 use e2e::sign_in::browser::{Browser, form};
-use e2e::sign_in::client::{Client, call, redemption};
+use e2e::sign_in::client::{Client, Tokens, call, redemption};
 use e2e::sign_in::store::{PROGRAMS, StoreServer, with_store};
 use e2e::sign_in::{PASSWORD, USER, with_authorization_server};
 use e2e::upstream::Upstream;
 use http::Method;
 use serde_json::Value;
+use test_support::{P256, Proof};
 
 /// Two gateways. Clients reach the first one at its public URL; requests to the second one name the same host.
 struct Site {
@@ -47,14 +48,30 @@ impl Site {
 
     /// The answer of the second gateway to a token request.
     async fn ask_second(&self, client: &Client, fields: &[(&str, &str)]) -> (u16, Value) {
+        Self::answered(self.token_request(client, fields)).await
+    }
+
+    /// The same with a DPoP proof.
+    async fn ask_second_with(
+        &self,
+        client: &Client,
+        fields: &[(&str, &str)],
+        proof: &str,
+    ) -> (u16, Value) {
+        let request = self.token_request(client, fields);
+        Self::answered(request.with("dpop", proof)).await
+    }
+
+    fn token_request(&self, client: &Client, fields: &[(&str, &str)]) -> Call {
         let own = ("client_id", client.id.as_str());
         let request = self.second.request(Method::POST, "/token");
-        let answer = self
-            .at_second(request)
+        self.at_second(request)
             .with("content-type", "application/x-www-form-urlencoded")
             .body(form(fields.iter().copied().chain([own])))
-            .open()
-            .await;
+    }
+
+    async fn answered(call: Call) -> (u16, Value) {
+        let answer = call.open().await;
         let status = answer.status().as_u16();
         (status, answer.json().await.unwrap())
     }
@@ -83,21 +100,21 @@ async fn what_one_gateway_issues_the_other_redeems_refreshes_and_refuses_after_a
         let code = site.code(&client).await;
         let (status, answer) = site.ask_second(&client, &redemption(&code)).await;
         assert_eq!(status, 200, "{answer}");
-        let tokens = e2e::sign_in::client::Tokens::of(answer);
+        let tokens = Tokens::of(answer);
         assert_eq!(call(&site.first, &tokens.access).await.status, 200);
         assert_eq!(site.call_second(&tokens.access).await, 200);
 
         // Each takes up what the other one left.
         let (status, answer) = client.refresh(&site.first, &tokens.refresh).await;
         assert_eq!(status, 200, "{answer}");
-        let tokens = e2e::sign_in::client::Tokens::of(answer);
+        let tokens = Tokens::of(answer);
         let fields = [
             ("grant_type", "refresh_token"),
             ("refresh_token", &tokens.refresh),
         ];
         let (status, answer) = site.ask_second(&client, &fields).await;
         assert_eq!(status, 200, "{answer}");
-        let tokens = e2e::sign_in::client::Tokens::of(answer);
+        let tokens = Tokens::of(answer);
 
         // A stream at the second one ends when the grant is revoked at the first.
         let mut feeds = site.upstream.streams("text/event-stream");
@@ -158,4 +175,46 @@ async fn without_the_store_valid_tokens_are_accepted_and_what_needs_it_is_503_un
     .await;
     assert_eq!(call(&site.first, &tokens.access).await.status, 200);
     site.first.logged("connected to the store").await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_copied_with_its_proof_ends_nothing_at_the_other_gateway() {
+    for program in PROGRAMS {
+        let site = Site::start(program).await;
+        let client = Client::register(&site.first).await;
+        let code = site.code(&client).await;
+        let proof = || Proof::new(&P256, "POST", &site.first.uri("/token")).sign();
+        let fields = redemption(&code);
+        let first = proof();
+        let answer = client.ask_with_proof(&site.first, &fields, &first).await;
+        assert_eq!(answer.0, 200, "{}", answer.1);
+        let mut tokens = vec![Tokens::of(answer.1).refresh];
+        let mut proofs = vec![first];
+        for _ in 0..3 {
+            let used = proof();
+            let fields = refresh(tokens.last().unwrap());
+            let answer = client.ask_with_proof(&site.first, &fields, &used).await;
+            assert_eq!(answer.0, 200, "{}", answer.1);
+            tokens.push(Tokens::of(answer.1).refresh);
+            proofs.push(used);
+        }
+        for used in &proofs {
+            let fields = refresh(&tokens[0]);
+            let (status, answer) = site.ask_second_with(&client, &fields, used).await;
+            let expected = (400, &"invalid_dpop_proof".into());
+            assert_eq!((status, &answer["error"]), expected, "{program}");
+        }
+        // The other one knows which proofs were used, and takes a new one.
+        let fields = refresh(&tokens[3]);
+        let (status, answer) = site.ask_second_with(&client, &fields, &proof()).await;
+        assert_eq!(status, 200, "{program}: {answer}");
+        let fields = refresh(&tokens[0]);
+        let (status, answer) = site.ask_second_with(&client, &fields, &proof()).await;
+        let expected = (400, &"invalid_grant".into());
+        assert_eq!((status, &answer["error"]), expected, "{program}");
+    }
+}
+
+fn refresh(token: &str) -> [(&str, &str); 2] {
+    [("grant_type", "refresh_token"), ("refresh_token", token)]
 }

@@ -3,9 +3,14 @@
 //! A redemption is judged as a whole before the code is taken, so a wrong one changes nothing. A second one by the client that has the
 //! verifier means that two parties have the code: then what came of it ends (RFC 6749 §4.1.2, RFC 9700 §4.5).
 //!
+//! A second one with a DPoP proof that was used with the code before is a copy of a request, perhaps of somebody who has no key to make
+//! proofs with. It is refused, and ends nothing.
+//!
 //! A store on another machine may make the change, and its answer is lost. So a redemption is undecided there until the process that
 //! made it [`confirm`]s that it knows, or gives the code back. Meanwhile a second one is neither a replay nor served.
 
+#[cfg(test)]
+mod copied;
 mod pkce;
 mod row;
 #[cfg(test)]
@@ -24,7 +29,7 @@ use super::{
 use crate::{
     client::model::{Client, ClientMethod},
     federation::sign_in::{self, Enough},
-    grant::{self, EndedBy, Grant},
+    grant::{self, EndedBy, Grant, UsedProof},
     id::Id,
     keys::ServerKeys,
     owner::Vouched,
@@ -108,6 +113,8 @@ pub struct Redemption<'a> {
     pub code_verifier: Option<&'a str>,
     /// The key that the client proved to have, if it did.
     pub key: Option<&'a ProofKey>,
+    /// The DPoP proof of it; none where there is none, or this request was judged before.
+    pub proof: Option<UsedProof>,
     /// `resource`, if one was sent, as the configuration spells it.
     pub resource: Option<&'a str>,
     /// Which answer of a provider is enough, for an account whose provider is asked.
@@ -124,6 +131,17 @@ pub struct Redemption<'a> {
     pub is_undecided: bool,
 }
 
+/// The interaction of a code that this server made, for a client that may have codes. Nothing is read for it.
+///
+/// # Errors
+/// [`Refused`].
+pub fn interaction(keys: &ServerKeys, client: &Client, code: &str) -> Result<Id, Refused> {
+    if !client.grant_types.authorization_code {
+        return Err(TokenError::GrantTypeNotAllowed.into());
+    }
+    derived::interaction_of(keys, code).ok_or_else(|| TokenError::CodeUnknown.into())
+}
+
 /// Redeems a code. A registered client is used from then on.
 ///
 /// # Errors
@@ -136,17 +154,24 @@ pub fn redeem(
     redemption: &Redemption<'_>,
     now: UnixTime,
 ) -> Result<Result<Issued, Refused>, StoreError> {
-    if !redemption.client.grant_types.authorization_code {
-        return Ok(Err(TokenError::GrantTypeNotAllowed.into()));
-    }
-    let Some(interaction) = derived::interaction_of(keys, redemption.code) else {
-        return Ok(Err(TokenError::CodeUnknown.into()));
+    let interaction = match interaction(keys, redemption.client, redemption.code) {
+        Ok(interaction) => interaction,
+        Err(refused) => return Ok(Err(refused)),
     };
-    let Some(row) = table::get::<CodeRow>(rows, interaction.as_bytes())? else {
+    let Some(mut row) = table::get::<CodeRow>(rows, interaction.as_bytes())? else {
         return Ok(Err(TokenError::CodeGone.into()));
     };
     if let Err(refused) = judge_owner(&row, redemption) {
         return Ok(Err(refused));
+    }
+    if let Some(proof) = redemption.proof {
+        if row.proofs.has(&proof) {
+            return Ok(Err(Refused::of(TokenError::ProofReplayed)
+                .found("its jti was used with this code before")));
+        }
+        // It is used, whatever comes of the request.
+        row.proofs.add(proof, now);
+        table::put(rows, interaction.as_bytes(), &row)?;
     }
     if let State::Used(grant) = row.state {
         // After the code's end nobody can be served any more.
@@ -324,6 +349,7 @@ fn new_grant(
             .key
             .filter(|_| client.method == ClientMethod::None))
         .cloned(),
+        proofs: row.proofs.clone(),
         resource: row.resource.clone(),
         scopes: row.scopes.clone(),
         created: row.consented,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     client::standing::Standing,
+    grant::UsedProofs,
     id::Id,
     owner::Vouched,
     profile::Lifetimes,
@@ -66,6 +67,9 @@ pub struct CodeRow {
     pub(super) consented: UnixTimeText,
     pub(super) is_refreshable: bool,
     pub(super) expires: UnixTimeText,
+    /// The DPoP proofs that were used with it lately.
+    #[serde(default, skip_serializing_if = "UsedProofs::is_empty")]
+    pub(super) proofs: UsedProofs,
     /// Until when the row must be kept: as long as the interaction could be consented to again, which must not make a used code new.
     pub(super) kept_until: UnixTimeText,
     pub(super) state: State,
@@ -109,6 +113,7 @@ impl CodeRow {
             consented: now.into(),
             is_refreshable: draft.is_refreshable,
             expires: expires.into(),
+            proofs: UsedProofs::default(),
             kept_until: expires.plus(lifetimes.interaction).into(),
             state: State::Unused,
             is_undecided: false,

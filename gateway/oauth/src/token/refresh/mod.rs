@@ -3,7 +3,12 @@
 //! A client that did not get its answer repeats its request, and some refresh twice at once. So the direct predecessor of the newest
 //! refresh token gets the same answer again: for a while (`refresh_grace`), or until the newest one is used, whichever comes first. Any
 //! older one, or the predecessor later, means that two parties have the tokens: then the grant ends.
+//!
+//! Unless it comes with a DPoP proof that was used for the grant before. That is a copy of a request, perhaps of somebody who has no key
+//! to make proofs with: it is refused, and ends nothing. Only the answer that may be repeated is also repeated for such a request.
 
+#[cfg(test)]
+mod copied;
 pub mod hint;
 #[cfg(test)]
 mod tests;
@@ -20,7 +25,7 @@ use super::{
 use crate::{
     client::model::Client,
     federation::sign_in::Enough,
-    grant::{self, EndedBy, Grant},
+    grant::{self, EndedBy, Grant, UsedProof},
     id::Id,
     keys::ServerKeys,
     profile::{Lifetimes, ServerProfile},
@@ -42,6 +47,8 @@ pub struct Refresh<'a> {
     pub scope: Option<&'a str>,
     /// The key that the client proved to have, if it did.
     pub key: Option<&'a ProofKey>,
+    /// The DPoP proof of it; none where there is none, or this request was judged before.
+    pub proof: Option<UsedProof>,
     /// `resource`, if one was sent, as the configuration spells it.
     pub resource: Option<&'a str>,
     /// Which answer of a provider is enough, for an account whose provider is asked.
@@ -67,8 +74,19 @@ pub fn refresh(
     };
     let (id, mut grant, generation) = found;
     let turn = Turn::of(&grant, generation, &server.lifetimes, now);
+    let is_copy = request.proof.is_some_and(|proof| grant.proofs.has(&proof));
+    if is_copy && turn != Turn::Repeated {
+        return Ok(Err(Refused::of(TokenError::ProofReplayed).found(
+            format_args!("its jti was used for the grant {id} before"),
+        )));
+    }
     if turn == Turn::Reused {
         return reused(rows, id, &grant, generation, now).map(Err);
+    }
+    if let Some(proof) = request.proof.filter(|_| !is_copy) {
+        // It is used, whatever comes of the request.
+        grant.proofs.add(proof, now);
+        table::put(rows, id.as_bytes(), &grant)?;
     }
     if turn != Turn::Repeated {
         match vouched_now(rows, grant.vouched.as_ref(), request.enough, now)? {
@@ -139,6 +157,17 @@ impl Turn {
     }
 }
 
+/// The grant and the generation of a refresh token that this server made, for a client that may have some. Nothing is read for it.
+///
+/// # Errors
+/// [`Refused`].
+pub fn grant_of(keys: &ServerKeys, client: &Client, token: &str) -> Result<(Id, u32), Refused> {
+    if !client.grant_types.refresh_token {
+        return Err(TokenError::GrantTypeNotAllowed.into());
+    }
+    derived::grant_of(keys, token).ok_or_else(|| TokenError::RefreshTokenUnknown.into())
+}
+
 /// The grant of a refresh token, if it is this client's and alive, and the token's generation.
 type Found = (Id, Grant, u32);
 
@@ -148,11 +177,9 @@ fn find(
     request: &Refresh<'_>,
     now: UnixTime,
 ) -> Result<Result<Found, Refused>, StoreError> {
-    if !request.client.grant_types.refresh_token {
-        return Ok(Err(TokenError::GrantTypeNotAllowed.into()));
-    }
-    let Some((id, generation)) = derived::grant_of(keys, request.refresh_token) else {
-        return Ok(Err(TokenError::RefreshTokenUnknown.into()));
+    let (id, generation) = match grant_of(keys, request.client, request.refresh_token) {
+        Ok(found) => found,
+        Err(refused) => return Ok(Err(refused)),
     };
     let Some(mut grant) = grant::find(rows, id)? else {
         return Ok(Err(
@@ -160,8 +187,7 @@ fn find(
         ));
     };
     let judged = judge_owner(id, &grant, request.client, now);
-    // Before the turn is judged: without a proof of its key nobody uses a refresh token, and nobody ends the grant by an old one. A request that is
-    // copied with its proof has one while the time of the proof is accepted.
+    // Before the turn is judged: without a proof of its key nobody uses a refresh token, and nobody ends the grant by an old one.
     let judged = judged.and_then(|()| judge_key(grant.key.as_ref(), request.key));
     // A store that lost its last changes is behind: nobody but this server makes tokens, so the newer one is the newest.
     grant.generation = grant.generation.max(generation);

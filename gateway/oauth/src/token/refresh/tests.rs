@@ -42,6 +42,7 @@ fn request<'a>(client: &'a Client, token: &'a str) -> Refresh<'a> {
         refresh_token: token,
         scope: None,
         key: None,
+        proof: None,
         resource: None,
         enough: Enough::New,
         allowance: &|_| Allowance::Everything,

@@ -120,6 +120,7 @@ mod tests {
             refresh_token: issued.refresh_token.as_ref().map(Secret::expose).unwrap(),
             scope: None,
             key: None,
+            proof: None,
             resource: None,
             enough,
             allowance: &allowance,

@@ -6,7 +6,6 @@ use mcp_gateway_oauth::{
     authorize::find_resource,
     client::authentication::ClientFault,
     form::Form,
-    proof_key::ProofKey,
     store::rows::{Rows, StoreError},
     token::{
         access,
@@ -21,6 +20,7 @@ use super::super::{
     super::{answers::Answered, clients::NotAuthenticated, server::Server},
     common::Refusals,
 };
+use super::proof::Proven;
 use crate::{
     local::service::LocalAnswer,
     telemetry::authorization_event::{EventKind, EventSubject, GrantKind},
@@ -40,14 +40,17 @@ pub(super) async fn concluded(
     refusals: &Refusals<'_>,
     client: &str,
     issued: Result<Result<Issued, NotIssued>, StoreError>,
-    key: Option<&ProofKey>,
+    proven: &Proven,
     now: UnixTime,
 ) -> Answered<Option<LocalAnswer>> {
     match issued.map_err(|error| refusals.no_store(client, &error))? {
         Ok(issued) => {
             server.runtime.revoke(issued.ended.iter().copied());
             let is_bound = issued.claims.cnf.is_some();
-            let issued = issued.bound_to(&server.settings.keys, key.filter(|_| !is_bound));
+            let issued = issued.bound_to(
+                &server.settings.keys,
+                proven.key.as_ref().filter(|_| !is_bound),
+            );
             signed(server, refusals, issued, now).await.map(Some)
         }
         Err(NotIssued::ClientChanged) => Ok(None),

@@ -11,7 +11,6 @@ use mcp_gateway_oauth::{
     },
     discovery::paths,
     form::Form,
-    proof_key::ProofKey,
     store::rows::{Rows, StoreError},
     token::{
         assertion::{
@@ -49,7 +48,6 @@ pub(super) async fn answer(
     server: &Server,
     request: &LocalRequest,
     form: Form,
-    key: Option<ProofKey>,
 ) -> Answered<Option<LocalAnswer>> {
     let of = |kind| Refusals {
         request,
@@ -69,7 +67,6 @@ pub(super) async fn answer(
         form: &form,
         token,
         issuer: &claimed.issuer,
-        key,
         now: clock::now(),
     };
     match kind {
@@ -85,22 +82,22 @@ struct Asked<'a> {
     form: &'a Form,
     token: &'a str,
     issuer: &'a str,
-    /// The key that the client proved to have.
-    key: Option<ProofKey>,
     now: UnixTime,
 }
 
 impl Asked<'_> {
     async fn id_jag(&self, refusals: Refusals<'_>) -> Answered<Option<LocalAnswer>> {
-        let (client, authenticated, key) = self.authenticated(&refusals).await?;
+        let (client, authenticated) = self.authenticated(&refusals).await?;
         let id = client.id.clone();
         let refused = |why: Refused| refusals.refused(Some(&id), &why);
         let trusted = self.trusted().map_err(refused)?;
         let profile = trusted.issuer.id_jag_profile();
         let own = [self.server.settings.profile.issuer.clone()];
         let verified = trusted.verify(self.token, &profile, &own).await;
+        let assertion = verified.map_err(|why| refused(not_vouched(why)))?;
+        let proven = proof::proven(self.server, &client, self.request).map_err(refused)?;
         let asked = IdJag {
-            assertion: verified.map_err(|why| refused(not_vouched(why)))?,
+            assertion,
             issuer: trusted.issuer.clone(),
             scope: self.form.get("scope").map(str::to_owned),
             resource: resource(self.server, self.form).map_err(refused)?,
@@ -126,7 +123,7 @@ impl Asked<'_> {
             Ok(issued.map_err(NotIssued::Refused))
         };
         let issued = store.write_or_undo(issue, undo).await;
-        concluded(self.server, &refusals, &id, issued, key.as_ref(), now).await
+        concluded(self.server, &refusals, &id, issued, &proven, now).await
     }
 
     async fn workload(&self, refusals: Refusals<'_>) -> Answered<Option<LocalAnswer>> {
@@ -146,13 +143,13 @@ impl Asked<'_> {
         let mapped = workload::map(&trusted.issuer.workloads, &token).map_err(refused)?;
         let client = settings.directory.configured.get(mapped.client);
         let client = client.ok_or_else(|| refused(TokenError::WorkloadUnmatched.into()))?;
-        let key = proof::required(client, self.key.clone(), self.request).map_err(refused)?;
+        let proven = proof::proven(self.server, client, self.request).map_err(refused)?;
         let resource = resource(self.server, self.form).map_err(refused)?;
         let request = WorkloadRequest {
             client,
             mapped: &mapped,
             client_id: match &authenticated {
-                Some((client, ..)) => Some(&client.id),
+                Some((client, _)) => Some(&client.id),
                 None => named,
             },
             scope: self.form.get("scope"),
@@ -162,10 +159,10 @@ impl Asked<'_> {
         let issued = workload::issue(&settings.keys, &settings.profile, &request, self.now);
         let issued = match authenticated {
             None => Ok(issued.map_err(NotIssued::Refused)),
-            Some((_, authenticated, _)) => self.used(authenticated, issued).await,
+            Some((_, authenticated)) => self.used(authenticated, issued).await,
         };
-        let (client, key) = (&client.id, key.as_ref());
-        concluded(self.server, &refusals, client, issued, key, self.now).await
+        let (server, now) = (self.server, self.now);
+        concluded(server, &refusals, &client.id, issued, &proven, now).await
     }
 
     /// Uses up the client's assertion, where it authenticated with one.
@@ -184,17 +181,11 @@ impl Asked<'_> {
         })
     }
 
-    /// The client, how it authenticated, and what its tokens are bound to.
-    async fn authenticated(
-        &self,
-        refusals: &Refusals<'_>,
-    ) -> Answered<(Client, Authenticated, Option<ProofKey>)> {
+    /// The client, and how it authenticated.
+    async fn authenticated(&self, refusals: &Refusals<'_>) -> Answered<(Client, Authenticated)> {
         let endpoint = self.server.settings.profile.url(paths::TOKEN);
         let came = clients::authenticated(self.server, self.request, self.form, &endpoint).await;
-        let (client, authenticated) = came.map_err(|why| refusals.not_authenticated(&why))?;
-        let key = proof::required(&client, self.key.clone(), self.request);
-        let key = key.map_err(|why| refusals.refused(Some(&client.id), &why))?;
-        Ok((client, authenticated, key))
+        came.map_err(|why| refusals.not_authenticated(&why))
     }
 
     fn has_credentials(&self) -> bool {

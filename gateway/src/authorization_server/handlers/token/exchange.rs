@@ -6,7 +6,6 @@ use mcp_gateway_oauth::{
         model::Client,
     },
     form::Form,
-    proof_key::ProofKey,
     store::rows::{Rows, StoreError},
     token::{
         error::{Refused, TokenError},
@@ -26,6 +25,7 @@ use super::{
         common::{Refusals, random_id},
     },
     answer::{NotIssued, concluded},
+    proof,
 };
 use crate::{clock, local::service::LocalAnswer};
 
@@ -43,13 +43,13 @@ pub(super) async fn answer(
     refusals: &Refusals<'_>,
     (client, authenticated): (Client, Authenticated),
     form: &Form,
-    key: Option<ProofKey>,
 ) -> Answered<Option<LocalAnswer>> {
     let id = client.id.clone();
     let refused = |why: Refused| refusals.refused(Some(&id), &why);
     let settings = &server.settings;
     let asked = read(&settings.profile, &client, form).map_err(refused)?;
     let subject = subject(server, &asked).await.map_err(refused)?;
+    let proven = proof::proven(server, &client, refusals.request).map_err(refused)?;
     let (now, random) = (clock::now(), random_id()?);
     let (keys, profile) = (settings.keys.clone(), settings.profile.clone());
     let ring = server.runtime.signing.ring();
@@ -86,7 +86,7 @@ pub(super) async fn answer(
             Ok(exchanged(rows)?.map_err(NotIssued::Refused))
         })
         .await;
-    concluded(server, refusals, &id, issued, key.as_ref(), now).await
+    concluded(server, refusals, &id, issued, &proven, now).await
 }
 
 /// The subject token, as far as it can be judged without the store.
