@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use e2e::client::Call;
 use e2e::gateway::config::Config;
 use e2e::gateway::{Gateway, command};
 use e2e::issuer::Issuer;
@@ -13,7 +14,7 @@ use e2e::upstream::Upstream;
 use e2e::{eventually, leaks};
 use http::Method;
 use serde_json::{Value, json};
-use test_support::{Key, Token};
+use test_support::{Key, KeyPair, P256, Proof, Token};
 use tokio::net::TcpListener;
 
 /// What a pod presents.
@@ -27,6 +28,15 @@ fn pod(issuer: &Issuer, key: &Key) -> String {
 
 /// The answer to a token request of a pod.
 async fn ask(gateway: &Gateway, assertion: &str) -> (u16, Value) {
+    answered(request(gateway, assertion)).await
+}
+
+/// The same with a DPoP proof.
+async fn ask_with(gateway: &Gateway, assertion: &str, proof: &str) -> (u16, Value) {
+    answered(request(gateway, assertion).with("dpop", proof)).await
+}
+
+fn request(gateway: &Gateway, assertion: &str) -> Call {
     let fields = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
         ("assertion", assertion),
@@ -34,7 +44,11 @@ async fn ask(gateway: &Gateway, assertion: &str) -> (u16, Value) {
     ];
     let call = gateway.request(Method::POST, "/token");
     let call = call.with("content-type", "application/x-www-form-urlencoded");
-    let answer = call.body(form(fields)).open().await;
+    call.body(form(fields))
+}
+
+async fn answered(call: Call) -> (u16, Value) {
+    let answer = call.open().await;
     let status = answer.status().as_u16();
     let text = answer.text().await.expect("text");
     (status, serde_json::from_str(&text).expect("JSON"))
@@ -82,6 +96,17 @@ async fn a_cluster_is_trusted_by_a_reload_and_its_keys_are_fetched_with_its_toke
     let access = leaks::secret(answer["access_token"].as_str().expect("a token"));
     assert_eq!(call(&gateway, &access).await.status, 200);
     assert_eq!(issuer.fetches("/.well-known/oauth-authorization-server"), 0);
+
+    // With a proof the token is bound. The proof is judged after what it comes with.
+    let proof = || Proof::new(&P256, "POST", &gateway.uri("/token"));
+    let forged = proof().header("jwk", KeyPair::p256().public_jwk()).sign();
+    let foreign = pod(&issuer, &Key::es256("foreign"));
+    for (assertion, error) in [(&token, "invalid_dpop_proof"), (&foreign, "invalid_grant")] {
+        let (status, answer) = ask_with(&gateway, assertion, &forged).await;
+        assert_eq!((status, &answer["error"]), (400, &json!(error)));
+    }
+    let (status, answer) = ask_with(&gateway, &token, &proof().sign()).await;
+    assert_eq!((status, &answer["token_type"]), (200, &json!("DPoP")));
 
     // The kubelet replaces the token, and the cluster its keys.
     issuer.require_bearer(&second);

@@ -3,14 +3,16 @@
 use e2e::gateway::Gateway;
 use e2e::issuer::{Fault, Issuer};
 use e2e::leaks;
+use e2e::sign_in::browser::form;
 use e2e::sign_in::client::call;
 use e2e::upstream::Upstream;
 use e2e::world::Table;
 use futures_util::future::join_all;
+use http::Method;
 use serde_json::{Value, json};
-use test_support::{Key, base64url, compact, hmac, now, public_key_pem};
+use test_support::{Key, KeyPair, P256, Proof, base64url, compact, hmac, now, public_key_pem};
 
-use super::super::site::{ALL_SCOPES, claims, refused};
+use super::super::site::{ALL_SCOPES, claims, program, refused};
 use super::place::{
     BUILDS, IDP, JWT_BEARER, Place, SECRET, access, as_client, id_jag, post, served,
 };
@@ -225,6 +227,18 @@ async fn attack_247_only_the_client_of_an_identity_assertion_presents_it() {
     ] {
         table.row(name, refused(&answer, status, error));
     }
+    // The proof is judged before the assertion is used up.
+    let forged = Proof::new(&P256, "POST", &place.gateway.uri("/token"));
+    let forged = forged.header("jwk", KeyPair::p256().public_jwk()).sign();
+    let call = place.gateway.request(Method::POST, "/token");
+    let call = call
+        .with("content-type", "application/x-www-form-urlencoded")
+        .with("authorization", &as_client("console"))
+        .with("dpop", &forged)
+        .body(form(fields));
+    let answer =
+        program(&call.send().await).and_then(|answer| refused(&answer, 400, "invalid_dpop_proof"));
+    table.row("a forged proof", answer);
     let answer = place.present(&assertion, &[]).await;
     table.check("its client", answer.0 == 200, || {
         answer.1["error"].to_string()
