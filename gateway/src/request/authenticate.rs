@@ -83,7 +83,11 @@ async fn verdict(
         });
     }
     let question = question.with_address(exchange.counted_address());
-    let verdict = resource.verifiers.verify(&question).await?;
+    let verdict = resource.verifiers.verify(&question).await;
+    let verdict = verdict.map_err(|refusal| Refusal {
+        was_asked_in_vain: refusal.was_asked_in_vain && !was_accepted,
+        ..refusal
+    })?;
     Ok(Judged {
         verdict,
         is_known: false,

@@ -31,6 +31,16 @@ pub struct Refusal {
     pub text: Option<Arc<str>>,
     /// What was found and what was expected, for the operator.
     pub detail: Option<Cow<'static, str>>,
+    /// Whether an issuer was asked in vain about a token that it never accepted: an invented one looks the same as a good one while the issuer
+    /// does not answer, and each costs a call.
+    pub was_asked_in_vain: bool,
+}
+
+impl Refusal {
+    /// Whether it counts against the client's address: for its reason, or because a stranger's token cost a call.
+    pub const fn counts_against_address(&self) -> bool {
+        self.reason.counts_against_address() || self.was_asked_in_vain
+    }
 }
 
 impl From<Reason> for Refusal {
@@ -41,6 +51,24 @@ impl From<Reason> for Refusal {
             retry_after: None,
             text: None,
             detail: None,
+            was_asked_in_vain: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_in_vain_counts_against_the_address_and_an_outage_alone_does_not() {
+        let outage: Refusal = Reason::IntrospectionUnavailable.into();
+        assert!(!outage.counts_against_address());
+        let in_vain = Refusal {
+            was_asked_in_vain: true,
+            ..outage
+        };
+        assert!(in_vain.counts_against_address());
+        assert!(Refusal::from(Reason::TokenInactive).counts_against_address());
     }
 }

@@ -205,7 +205,7 @@ fn decide(guard: &mut RecordGuard<'_>, refusal: Option<&Refusal>) {
 }
 
 fn refuse(guard: &mut RecordGuard<'_>, reason: Reason) {
-    respond::note_refusal(&mut guard.record, guard.gateway, reason);
+    respond::note_refusal(&mut guard.record, guard.gateway, &reason.into());
 }
 
 /// A call that is allowed, answered, and broken off by its upstream.

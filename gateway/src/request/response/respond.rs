@@ -60,7 +60,7 @@ const NOT_A_HEAD: &str =
 pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Result<(), Broken> {
     set_detail(exchange, refusal);
     audit::write_refused(exchange.record, exchange.gateway, refusal);
-    note_refusal(exchange.record, exchange.gateway, refusal.reason);
+    note_refusal(exchange.record, exchange.gateway, refusal);
     if refusal.reason.leaves_body_in_doubt() {
         exchange.session.set_keepalive(None);
     } else {
@@ -152,7 +152,7 @@ pub(crate) async fn unreadable_head(
 ) {
     let limit = limit::of_head(&gateway.snapshot(), reason);
     record.set_detail(limit.unwrap_or_else(|| NOT_A_HEAD.to_owned()));
-    note_refusal(record, gateway, reason);
+    note_refusal(record, gateway, &reason.into());
     session.set_keepalive(None);
     let row = reason.row();
     let body = refusal_json(row.error, row.description, record.request_id());
@@ -162,10 +162,11 @@ pub(crate) async fn unreadable_head(
     session.shutdown().await;
 }
 
-/// Records, counts and logs a refusal; some reasons also count against the client's address.
-pub(crate) fn note_refusal(record: &mut Record, gateway: &Gateway, reason: Reason) {
+/// Records, counts and logs a refusal; some also count against the client's address.
+pub(crate) fn note_refusal(record: &mut Record, gateway: &Gateway, refusal: &Refusal) {
+    let reason = refusal.reason;
     record.set_refusal(reason);
-    if reason.counts_against_address() {
+    if refusal.counts_against_address() {
         gateway.count_refusal(record.client_address());
     }
     let (resource, detail) = (record.resource_label(), record.detail());

@@ -18,11 +18,12 @@ use mcp_gateway_core::{
     token::{
         evidence::Evidence,
         introspection::{
-            answer::{Answer, NotAccepted},
-            breaker::Breaker,
-            endpoint::{Expected, Kind},
+            answer::{Answer, NotAccepted, Unusable},
+            breaker::{Breaker, NotNow},
+            endpoint::Expected,
             judge::judge,
             question::Question,
+            token_pauses::TokenDigest,
         },
     },
     why,
@@ -31,6 +32,7 @@ use tokio::time::timeout;
 
 use super::{
     credentials::Credentials,
+    location::Location,
     place::{Place, Places},
 };
 use crate::{
@@ -41,7 +43,6 @@ use crate::{
         client::Fetcher,
         error::FetchError,
     },
-    issuer_keys::discovery,
     telemetry::{log_interval::LogInterval, metrics::Metrics},
 };
 
@@ -54,9 +55,6 @@ const IDLE_CONNECTIONS: usize = 8;
 /// The least time between two lines about questions that failed.
 const LEAST_BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
-/// Google's tokeninfo.
-const GOOGLE: &str = "https://oauth2.googleapis.com/tokeninfo";
-
 /// The endpoints of all configured issuers that are asked, by the issuer's name in the configuration.
 pub(crate) type EndpointsByIssuer = BTreeMap<String, Arc<Endpoint>>;
 
@@ -68,8 +66,7 @@ pub(crate) struct Endpoint {
     jwks: Jwks,
     fetcher: Fetcher,
     credentials: Credentials,
-    /// The `introspection_endpoint` that discovery last returned.
-    discovered: Mutex<Option<String>>,
+    location: Location,
     begun: Instant,
     breaker: Mutex<Breaker>,
     places: Places,
@@ -77,15 +74,34 @@ pub(crate) struct Endpoint {
     /// The last question failed: the next answer is logged.
     failing: AtomicBool,
     failure_lines: LogInterval,
+    /// The same for answers that are unusable for a token alone.
+    token_lines: LogInterval,
 }
 
 /// The right to ask one question.
 #[derive(Debug)]
 pub(super) struct Call {
     endpoint: Arc<Endpoint>,
-    /// Who sent the token.
-    address: Option<CountedAddress>,
+    digest: TokenDigest,
+    /// When it began, by the clock of the endpoint.
+    began: Duration,
     _place: Place,
+}
+
+/// Why there is no answer.
+struct Failure {
+    error: FetchError,
+    /// Whether the endpoint answered, in a way that the token may cause.
+    may_be_of_token: bool,
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Self {
+            error,
+            may_be_of_token: false,
+        }
+    }
 }
 
 /// The endpoints of `config`; unchanged ones are reused from `previous`.
@@ -140,7 +156,7 @@ impl Endpoint {
             issuer: issuer.clone(),
             introspection: introspection.clone(),
             jwks,
-            discovered: Mutex::default(),
+            location: Location::new(issuer, introspection),
             begun: same.map_or_else(Instant::now, |same| same.begun),
             breaker: Mutex::new(
                 same.map(|same| same.lock_breaker().clone())
@@ -149,6 +165,7 @@ impl Endpoint {
             metrics: metrics.clone(),
             failing: AtomicBool::new(same.is_some_and(|same| same.failing.load(Ordering::Relaxed))),
             failure_lines: LogInterval::every(LEAST_BETWEEN_FAILURES),
+            token_lines: LogInterval::every(LEAST_BETWEEN_FAILURES),
         }))
     }
 
@@ -188,30 +205,49 @@ impl Endpoint {
         read.into_iter().flatten().any(|file| files.contains(file))
     }
 
-    /// The right to ask a question about a token from this address.
+    /// The right to ask a question about the token with this digest, from this address.
     ///
     /// # Errors
-    /// The limit of questions is reached, or the endpoint is not asked now because it failed.
-    pub(super) fn call(self: &Arc<Self>, address: Option<CountedAddress>) -> Result<Call, Refusal> {
+    /// The limit of questions is reached, or the endpoint is not asked now because it failed, in general or for this token.
+    pub(super) fn call(
+        self: &Arc<Self>,
+        digest: &TokenDigest,
+        address: Option<CountedAddress>,
+    ) -> Result<Call, Refusal> {
         let place = self
             .places
             .take(address)
             .inspect_err(|_| self.note("busy"))?;
-        let admitted = self.lock_breaker().admit(self.begun.elapsed());
-        admitted.map_err(|wait| {
-            self.note("paused");
-            let name = self.name();
-            let detail = format!("issuer {name} is not asked for {wait:?}, because it failed");
-            Refusal {
-                retry_after: Some(wait),
-                ..unavailable(detail)
-            }
-        })?;
+        let began = self.begun.elapsed();
+        let admitted = self.lock_breaker().admit(digest, began);
+        admitted.map_err(|why| self.not_now(why))?;
         Ok(Call {
             endpoint: self.clone(),
-            address,
+            digest: *digest,
+            began,
             _place: place,
         })
+    }
+
+    fn not_now(&self, why: NotNow) -> Refusal {
+        self.note("paused");
+        let name = self.name();
+        let (wait, detail) = match why {
+            NotNow::Endpoint(wait) => (
+                wait,
+                format!("issuer {name} is not asked for {wait:?}, because it failed"),
+            ),
+            NotNow::Token(wait) => (
+                wait,
+                format!(
+                    "issuer {name} is not asked about this token for {wait:?}, because its last answer about it was unusable"
+                ),
+            ),
+        };
+        Refusal {
+            retry_after: Some(wait),
+            ..unavailable(detail)
+        }
     }
 
     /// Counts a question by what came of it.
@@ -220,44 +256,29 @@ impl Endpoint {
         counters.with_label_values(&[self.name(), result]).inc();
     }
 
-    /// Where it is: as configured, as its service is known, or as the issuer's metadata says.
-    async fn url(&self) -> Result<String, FetchError> {
-        let known = match (&self.introspection.endpoint, self.introspection.kind) {
-            (Some(endpoint), _) => Some(endpoint.clone()),
-            (None, Kind::Google) => Some(GOOGLE.to_owned()),
-            (None, Kind::GitHub) => self.introspection.client_ids.first().map(|id| github(id)),
-            (None, Kind::Rfc7662) => self.lock_discovered().clone(),
-        };
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let issuer = &self.issuer.issuer;
-        let url = discovery::introspection_endpoint(&self.fetcher, issuer).await?;
-        self.fetcher.check_found(&url, issuer)?;
-        *self.lock_discovered() = Some(url.clone());
-        Ok(url)
-    }
-
-    async fn answer(&self, token: &str) -> Result<Answered, FetchError> {
-        let url = self.url().await?;
+    async fn answer(&self, token: &str) -> Result<Answered, Failure> {
+        let url = self.location.url(&self.fetcher).await?;
         let question = self
             .credentials
             .question(&self.introspection, token, clock::now())?;
-        self.fetcher.call(&url, &outgoing(question)?).await
+        let answered = self.fetcher.call(&url, &outgoing(question)?).await;
+        answered.map_err(|error| Failure {
+            may_be_of_token: matches!(error, FetchError::Redirect(_) | FetchError::TooLarge { .. }),
+            error,
+        })
     }
 
-    /// Notes that the endpoint does not work; where the token of a caller may be to blame, for this one.
-    fn failed(&self, error: &str, pause: Option<Duration>, caller: Option<CountedAddress>) {
-        // It may have moved.
-        *self.lock_discovered() = None;
+    /// Notes that the endpoint does not work, as a call found out that began then.
+    fn failed(&self, error: &str, began: Duration, pause: Option<Duration>) {
+        self.location.may_have_moved();
         let is_open = {
             let mut breaker = self.lock_breaker();
-            breaker.failed(self.begun.elapsed(), pause, caller);
+            breaker.failed(began, self.begun.elapsed(), pause);
             breaker.is_open()
         };
         self.observe(is_open);
-        self.failing.store(true, Ordering::Relaxed);
         if self.failure_lines.is_due() {
+            self.failing.store(true, Ordering::Relaxed);
             tracing::error!(
                 issuer = self.name(),
                 "introspection failed, tokens that are not known yet are refused with 503: {error}"
@@ -265,11 +286,31 @@ impl Endpoint {
         }
     }
 
+    /// Notes that there is no usable answer about a token, which the token may have caused.
+    fn failed_for(&self, error: &str, digest: &TokenDigest, began: Duration) {
+        let is_open = {
+            let mut breaker = self.lock_breaker();
+            breaker.failed_for(digest, began, self.begun.elapsed());
+            breaker.is_open()
+        };
+        self.observe(is_open);
+        if self.token_lines.is_due() {
+            tracing::error!(
+                issuer = self.name(),
+                "introspection failed for a token, which is refused with 503: {error}"
+            );
+        }
+    }
+
     /// Notes that the endpoint works, whatever it says about a token.
-    fn answered(&self) {
-        self.lock_breaker().answered();
-        self.observe(false);
-        if self.failing.swap(false, Ordering::Relaxed) {
+    fn answered(&self, began: Duration) {
+        let is_open = {
+            let mut breaker = self.lock_breaker();
+            breaker.answered(began, self.begun.elapsed());
+            breaker.is_open()
+        };
+        self.observe(is_open);
+        if !is_open && self.failing.swap(false, Ordering::Relaxed) {
             tracing::info!(issuer = self.name(), "introspection works again");
         }
     }
@@ -291,19 +332,9 @@ impl Endpoint {
             error => {
                 let hint = self.fetcher.hint(error);
                 let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
-                let error = self.without_query(error.to_string());
+                let error = self.location.without_query(error.to_string());
                 format!("issuer {name} could not be asked: {error}{hint}")
             }
-        }
-    }
-
-    /// Cuts the query of the endpoint, which may have a secret.
-    fn without_query(&self, text: String) -> String {
-        let discovered = self.lock_discovered().clone();
-        let url = self.introspection.endpoint.as_ref().or(discovered.as_ref());
-        match url.and_then(|url| url.split_once('?')) {
-            Some((_, query)) if !query.is_empty() => text.replace(&format!("?{query}"), "?..."),
-            _ => text,
         }
     }
 
@@ -316,12 +347,6 @@ impl Endpoint {
 
     fn lock_breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_discovered(&self) -> MutexGuard<'_, Option<String>> {
-        self.discovered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -344,8 +369,8 @@ impl Call {
             .observe(began.elapsed().as_secs_f64());
         match answered {
             Ok(Ok(answered)) => self.judged(&answered, token, expected),
-            Ok(Err(error)) => Err(self.failed(self.endpoint.shown(&error))),
-            Err(_) => Err(self.failed(self.endpoint.late())),
+            Ok(Err(failure)) => Err(self.failed(&failure)),
+            Err(_) => Err(self.late()),
         }
     }
 
@@ -366,7 +391,7 @@ impl Call {
         );
         let why = match judge(&answer, expected, now) {
             Ok(evidence) => {
-                endpoint.answered();
+                endpoint.answered(self.began);
                 endpoint.note("active");
                 return Ok(evidence);
             }
@@ -379,23 +404,10 @@ impl Call {
             NotAccepted::Refused(reason) => ("refused", *reason),
             NotAccepted::Unusable(unusable) => {
                 endpoint.note("unusable");
-                if unusable.is_of_endpoint() {
-                    // Callers of an unknown address may be many.
-                    let is_one =
-                        |caller: &CountedAddress| matches!(caller, CountedAddress::Site(_));
-                    let caller = self.address.filter(is_one);
-                    let caller = caller.filter(|_| unusable.may_be_of_token());
-                    endpoint.failed(&detail, unusable.pause(), caller);
-                } else {
-                    endpoint.answered();
-                }
-                return Err(Refusal {
-                    retry_after: unusable.pause(),
-                    ..unavailable(detail)
-                });
+                return Err(self.unusable(unusable, detail));
             }
         };
-        endpoint.answered();
+        endpoint.answered(self.began);
         endpoint.note(result);
         Err(Refusal {
             detail: Some(detail.into()),
@@ -403,10 +415,49 @@ impl Call {
         })
     }
 
-    fn failed(&self, error: String) -> Refusal {
+    fn unusable(&self, unusable: &Unusable, detail: String) -> Refusal {
+        if unusable.may_have_moved() {
+            self.endpoint.location.may_have_moved();
+        }
+        match unusable.may_be_of_token() {
+            true => self.failed_for_token(detail),
+            false => self.failed_at_all(detail, unusable.pause()),
+        }
+    }
+
+    fn failed(&self, failure: &Failure) -> Refusal {
         self.endpoint.note("failed");
-        self.endpoint.failed(&error, None, None);
-        unavailable(error)
+        let detail = self.endpoint.shown(&failure.error);
+        match failure.may_be_of_token {
+            true => self.failed_for_token(detail),
+            false => self.failed_at_all(detail, None),
+        }
+    }
+
+    fn late(&self) -> Refusal {
+        self.endpoint.note("failed");
+        self.failed_at_all(self.endpoint.late(), None)
+    }
+
+    fn failed_for_token(&self, detail: String) -> Refusal {
+        (self.endpoint).failed_for(&detail, &self.digest, self.began);
+        in_vain(detail)
+    }
+
+    fn failed_at_all(&self, detail: String, pause: Option<Duration>) -> Refusal {
+        self.endpoint.failed(&detail, self.began, pause);
+        Refusal {
+            retry_after: pause,
+            ..in_vain(detail)
+        }
+    }
+}
+
+/// A refusal of a token about which the issuer was asked.
+fn in_vain(detail: String) -> Refusal {
+    Refusal {
+        was_asked_in_vain: true,
+        ..unavailable(detail)
     }
 }
 
@@ -415,11 +466,6 @@ fn unavailable(detail: String) -> Refusal {
         detail: Some(detail.into()),
         ..Reason::IntrospectionUnavailable.into()
     }
-}
-
-/// Where GitHub checks tokens of an application.
-fn github(client_id: &str) -> String {
-    format!("https://api.github.com/applications/{client_id}/token")
 }
 
 fn outgoing(question: Question) -> Result<Outgoing, FetchError> {
@@ -454,22 +500,44 @@ mod tests {
         endpoints_by_issuer(&config, &metrics, previous, &BTreeSet::new()).unwrap()
     }
 
+    const TOKEN: TokenDigest = [1; 32];
+
     const PLACE: &str = "endpoint: 'https://a.example/i?key=s3cret'";
 
     #[test]
     fn a_pause_outlives_a_reload_that_does_not_change_who_is_asked() {
         let first = endpoints(PLACE, None);
-        first["a"].failed("away", Some(Duration::from_secs(300)), None);
-        let refused = first["a"].call(None).unwrap_err();
+        first["a"].failed("away", Duration::ZERO, Some(Duration::from_secs(300)));
+        let refused = first["a"].call(&TOKEN, None).unwrap_err();
         assert_eq!(refused.reason, Reason::IntrospectionUnavailable);
         let same = endpoints(&format!("{PLACE}, recheck: 9s"), Some(&first));
-        assert!(!Arc::ptr_eq(&first["a"], &same["a"]) && same["a"].call(None).is_err());
+        assert!(!Arc::ptr_eq(&first["a"], &same["a"]) && same["a"].call(&TOKEN, None).is_err());
         for settings in [
             "endpoint: 'https://a.example/other'",
             "endpoint: 'https://a.example/i?key=s3cret', client_id: me",
         ] {
-            assert!(endpoints(settings, Some(&first))["a"].call(None).is_ok());
+            assert!(
+                endpoints(settings, Some(&first))["a"]
+                    .call(&TOKEN, None)
+                    .is_ok()
+            );
         }
+    }
+
+    #[test]
+    fn an_unusable_answer_about_a_token_stops_no_question_about_another() {
+        let endpoints = endpoints(PLACE, None);
+        let endpoint = &endpoints["a"];
+        for number in 1..100 {
+            let token = [number; 32];
+            let call = endpoint.call(&token, None).unwrap();
+            assert!(call.failed_for_token("broken".to_owned()).was_asked_in_vain);
+            let refused = endpoint.call(&token, None).unwrap_err();
+            assert!(refused.detail.unwrap().contains("about this token"));
+            // No question was asked.
+            assert!(!refused.was_asked_in_vain);
+        }
+        endpoint.call(&[100; 32], None).unwrap();
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Introspector {
     ) -> Result<Flight, Refusal> {
         self.flights.join(digest, || {
             let asked = asked();
-            let call = self.endpoint.call(asked.address)?;
+            let call = self.endpoint.call(&asked.digest, asked.address)?;
             let (own, verdicts) = (self.clone(), verdicts.clone());
             Ok(async move {
                 let began = Instant::now();

@@ -13,8 +13,8 @@ pub(super) const fn causes(reason: Reason) -> Causes {
             cure: "Let the client get a new token. If every token is refused: let the provider issue tokens that the client of the gateway may introspect.",
         },
         Reason::IntrospectionUnavailable => Causes {
-            when: "The issuer's introspection endpoint does not answer in time, fails, or its answer says nothing about the token. Never 401, because clients discard their tokens on 401. Tokens that were verified within `issuers.*.introspection.cache` are still accepted.",
-            causes: "The endpoint cannot be reached from here. It does not know the gateway (`issuers.*.introspection.client_id`, `issuers.*.introspection.client_secret_file`). Its metadata names none (`issuers.*.introspection.endpoint`). It limits calls, as GitHub does. After several failures it is not asked for a while.",
+            when: "The issuer's introspection endpoint does not answer in time, fails, or its answer says nothing about the token. Never 401, because clients discard their tokens on 401. Tokens that were verified within `issuers.*.introspection.cache` are still accepted. A question in vain counts for `limits.refusals_per_address`, unless the token was accepted before.",
+            causes: "The endpoint cannot be reached from here. It does not know the gateway (`issuers.*.introspection.client_id`, `issuers.*.introspection.client_secret_file`). Its metadata names none (`issuers.*.introspection.endpoint`). It limits calls, as GitHub does. After several failures it is not asked for a while. A filter before it, or the endpoint itself, fails at this token alone, which is then not asked about for a while.",
             detail: "The endpoint's status, or what of its answer cannot be used and what was expected. Never the token.",
             cure: "Look for `introspection failed` in the log: it has the URL and the error. Compare the client id and its secret with the provider, and `issuers.*.introspection.client_auth` with what it supports.",
         },

@@ -8,6 +8,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
+use super::endpoint::Kind;
 use crate::http::media_type::json_body;
 use crate::json::{self, JsonError, JsonLimits, Object};
 use crate::refusal::found::Found;
@@ -133,20 +134,6 @@ impl Unusable {
         }
     }
 
-    /// Whether the endpoint itself fails, so that the next call would too. A status such as 400 may be due to the token alone; one that
-    /// says that there is no endpoint is not.
-    pub const fn is_of_endpoint(&self) -> bool {
-        match self {
-            Self::Status(status) => *status >= 500 || matches!(*status, 404 | 405 | 410),
-            Self::Credentials(_) | Self::Pause { .. } | Self::MediaType(_) => true,
-            Self::Json(_)
-            | Self::NotObject
-            | Self::Missing(_)
-            | Self::Member { .. }
-            | Self::Claim => false,
-        }
-    }
-
     /// Whether the token may cause it at an endpoint that answers about other tokens: something before the endpoint can refuse a text that it
     /// takes for an attack, and the endpoint can break on one.
     pub const fn may_be_of_token(&self) -> bool {
@@ -154,7 +141,21 @@ impl Unusable {
             Self::Status(status) => !matches!(*status, 502..=504),
             Self::Credentials(status) => *status != 401,
             Self::Pause { .. } => false,
-            _ => true,
+            Self::MediaType(_)
+            | Self::Json(_)
+            | Self::NotObject
+            | Self::Missing(_)
+            | Self::Member { .. }
+            | Self::Claim => true,
+        }
+    }
+
+    /// Whether the endpoint may be elsewhere now: something else answers, or says that there is no endpoint.
+    pub const fn may_have_moved(&self) -> bool {
+        match self {
+            Self::Status(status) => *status >= 500 || matches!(*status, 404 | 405 | 410),
+            Self::MediaType(_) => true,
+            _ => false,
         }
     }
 
@@ -175,17 +176,19 @@ impl<'a> Answer<'a> {
         json::object(self.body).map_err(|_| Unusable::NotObject)
     }
 
-    /// An answer with a status that says nothing about a token.
-    pub(super) fn without_answer(&self, now: UnixTime) -> Unusable {
+    /// An answer with a status that says nothing about a token. 429 and 503 can ask for a pause; 403 does so at GitHub alone, where it is
+    /// also the status of a rate limit.
+    pub(super) fn without_answer(&self, kind: Kind, now: UnixTime) -> Unusable {
         let status = self.status;
         match (status, self.pause(now)) {
             (401, _) => Unusable::Credentials(status),
-            (403 | 429 | 503, Some(pause)) => Unusable::Pause { status, pause },
+            (429 | 503, Some(pause)) => Unusable::Pause { status, pause },
+            (403, Some(pause)) if kind == Kind::GitHub => Unusable::Pause { status, pause },
             (429, None) => Unusable::Pause {
                 status,
                 pause: MIN_PAUSE,
             },
-            (403, None) => Unusable::Credentials(status),
+            (403, _) => Unusable::Credentials(status),
             _ => Unusable::Status(status),
         }
     }
@@ -221,50 +224,81 @@ impl<'a> Answer<'a> {
 mod tests {
     use super::*;
 
+    fn unusable(kind: Kind, status: u16, retry_after: Option<&'static str>) -> Unusable {
+        let mut headers = HeaderMap::new();
+        if let Some(after) = retry_after {
+            headers.insert(RETRY_AFTER, http::HeaderValue::from_static(after));
+        }
+        let answer = Answer {
+            status,
+            headers: &headers,
+            body: b"",
+        };
+        answer.without_answer(kind, UnixTime::new(0))
+    }
+
     #[test]
-    fn an_endpoint_that_is_gone_fails_for_every_token() {
+    fn an_endpoint_that_is_gone_may_have_moved() {
         for (status, expected) in [
             (400, false),
+            (401, false),
+            (403, false),
             (404, true),
             (405, true),
             (410, true),
             (422, false),
+            (429, false),
             (500, true),
         ] {
-            let headers = HeaderMap::new();
-            let (answer, now) = (
-                Answer {
-                    status,
-                    headers: &headers,
-                    body: b"gone",
-                },
-                UnixTime::new(0),
-            );
-            let found = answer.without_answer(now);
-            assert_eq!(found.is_of_endpoint(), expected, "{status}");
+            let found = unusable(Kind::Rfc7662, status, None);
+            assert_eq!(found.may_have_moved(), expected, "{status}");
         }
     }
 
     #[test]
     fn a_token_can_be_to_blame_for_an_answer_but_not_for_an_outage() {
         for (status, expected) in [
+            (400, true),
             (401, false),
             (403, true),
             (404, true),
+            (422, true),
             (429, false),
             (500, true),
             (502, false),
             (503, false),
             (504, false),
         ] {
-            let headers = HeaderMap::new();
-            let answer = Answer {
-                status,
-                headers: &headers,
-                body: b"",
-            };
-            let found = answer.without_answer(UnixTime::new(0));
+            let found = unusable(Kind::Rfc7662, status, None);
             assert_eq!(found.may_be_of_token(), expected, "{status}");
         }
+        for found in [
+            Unusable::MediaType("text/html".to_owned()),
+            Unusable::NotObject,
+            Unusable::Missing("active"),
+            Unusable::Claim,
+        ] {
+            assert!(found.may_be_of_token(), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_forbidden_question_asks_for_a_pause_at_github_alone() {
+        for (kind, status, expected) in [
+            (Kind::Rfc7662, 403, None),
+            (Kind::Google, 403, None),
+            (Kind::GitHub, 403, Some(600)),
+            (Kind::Rfc7662, 429, Some(600)),
+            (Kind::Google, 429, Some(600)),
+            (Kind::GitHub, 429, Some(600)),
+            (Kind::Rfc7662, 503, Some(600)),
+            (Kind::Rfc7662, 500, None),
+        ] {
+            let found = unusable(kind, status, Some("86400"));
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(found.pause(), expected, "{kind:?} {status}");
+            assert_eq!(found.may_be_of_token(), expected.is_none(), "{kind:?}");
+        }
+        assert_eq!(unusable(Kind::GitHub, 403, None).pause(), None);
     }
 }

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use serde_json::{Map, Value};
 
 use super::answer::{Answer, NotAccepted, Unusable};
+use super::endpoint::Kind;
 use crate::json::{self, Object};
 use crate::time::UnixTime;
 
@@ -19,7 +20,7 @@ pub(super) fn claims(
         200 => {}
         // It is no token of this application.
         404 if is_not_found(answer) => return Err(NotAccepted::Inactive),
-        _ => return Err(answer.without_answer(now).into()),
+        _ => return Err(answer.without_answer(Kind::GitHub, now).into()),
     }
     let given = answer.object()?;
     let (app, user) = (part(&given, "app")?, part(&given, "user")?);

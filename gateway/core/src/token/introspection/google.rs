@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::answer::{Answer, NotAccepted, Unusable};
+use super::endpoint::Kind;
 use crate::json::{self, Object};
 use crate::time::UnixTime;
 
@@ -21,7 +22,7 @@ pub(super) fn claims(
     match answer.status {
         200 => {}
         400 if is_invalid(answer)? => return Err(NotAccepted::Inactive),
-        _ => return Err(answer.without_answer(now).into()),
+        _ => return Err(answer.without_answer(Kind::Google, now).into()),
     }
     let given = answer.object()?;
     let mut claims = Map::new();

@@ -1,6 +1,7 @@
 //! Answers of RFC 7662 §2.2.
 
 use super::answer::{Answer, NotAccepted, Unusable};
+use super::endpoint::Kind;
 use crate::json::{self, Object};
 use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
@@ -15,7 +16,7 @@ const DPOP: &str = "DPoP";
 /// The claims of a token that is active: the answer itself.
 pub(super) fn claims<'a>(answer: &Answer<'a>, now: UnixTime) -> Result<Object<'a>, NotAccepted> {
     if answer.status != 200 {
-        return Err(answer.without_answer(now).into());
+        return Err(answer.without_answer(Kind::Rfc7662, now).into());
     }
     let object = answer.object()?;
     match object.get("active") {
