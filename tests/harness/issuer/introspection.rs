@@ -38,6 +38,8 @@ struct State {
     status: Option<(u16, Vec<(String, String)>)>,
     /// Only so many bytes of an answer are sent, whose head promises all.
     cut: Option<usize>,
+    /// The status of every answer about a token that begins like this.
+    broken: Option<(String, u16)>,
     asked: Vec<Asked>,
 }
 
@@ -56,6 +58,7 @@ impl Introspection {
             fault: Fault::None,
             status: None,
             cut: None,
+            broken: None,
             asked: Vec::new(),
         }));
         let server = Server::tcp((Ipv4Addr::LOCALHOST, 0).into(), handler(&state)).await;
@@ -110,6 +113,11 @@ impl Introspection {
     /// Breaks off after so many bytes of an answer; never for `None`.
     pub fn breaks_off(&self, after: Option<usize>) {
         self.with(|state| state.cut = after);
+    }
+
+    /// Answers with this status about each token that begins like this from now on, as a filter before it does.
+    pub fn breaks_at(&self, prefix: &str, status: u16) {
+        self.with(|state| state.broken = Some((prefix.to_owned(), status)));
     }
 
     /// Everything that it was asked.
@@ -180,7 +188,12 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Bo
         let mut state = state.lock().expect("no holder panics");
         state.asked.push(asked);
         let known = state.tokens.get(&token).cloned();
-        (state.fault.clone(), known, state.status.clone(), state.cut)
+        let broken = state.broken.as_ref();
+        let fault = match broken.filter(|(prefix, _)| token.starts_with(prefix)) {
+            Some((_, status)) => Fault::Status(*status),
+            None => state.fault.clone(),
+        };
+        (fault, known, state.status.clone(), state.cut)
     };
     let known = known.unwrap_or_else(|| json!({ "active": false }));
     match (fault, cut) {

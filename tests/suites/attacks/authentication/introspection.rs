@@ -1,4 +1,4 @@
-//! Numbers 105, 111–113, 168 and 286–292: tokens that only their issuer can read.
+//! Numbers 105, 111–113, 168, 286–292 and 312: tokens that only their issuer can read.
 
 use std::time::{Duration, Instant};
 
@@ -522,4 +522,72 @@ async fn attack_292_what_is_known_of_a_token_is_known_for_one_resource() {
     assert_eq!(status("/other").await, 401);
     assert_eq!(status("/mcp").await, 200);
     assert_eq!(issuer.questions(), 2);
+}
+
+#[tokio::test]
+async fn attack_312_tokens_at_which_the_issuer_fails_stop_no_other_token() {
+    const REFUSALS: usize = 6;
+    let behind_proxy = |config: Config| {
+        config
+            .set("/trusted_proxies", json!(["127.0.0.1"]))
+            .set("/forwarded_header", "x-forwarded-for")
+            .set("/limits/refusals_per_address", REFUSALS)
+    };
+    for broken in [403, 404, 500] {
+        let asked = Asked::with(json!({ "cache": "0s" }), behind_proxy).await;
+        asked.issuer.breaks_at("hostile-", broken);
+        let status = async |token: &str, address: &str| {
+            let call = asked.gateway().post(initialize()).token(token);
+            call.with("x-forwarded-for", address).send().await.status
+        };
+        let neighbour = asked.issue(&format!("opaque-neighbour-{broken}"));
+        assert_eq!(status(&neighbour, "198.51.100.1").await, 200);
+        // Fifty addresses send tokens at which the issuer fails, always between those of others.
+        for round in 0..3 {
+            for address in 1..=50 {
+                let token = format!("hostile-{round}-{address}");
+                let address = format!("198.51.100.{address}");
+                assert_eq!(status(&token, &address).await, 503);
+            }
+            let good = asked.issue(&format!("opaque-good-{broken}-{round}"));
+            assert_eq!(status(&good, "203.0.113.7").await, 200, "{broken}");
+        }
+        // One of them again and again is not asked about each time.
+        let questions = asked.issuer.questions();
+        for _ in 0..3 {
+            assert_eq!(status("hostile-again", "203.0.113.8").await, 503);
+        }
+        let about_it = asked.issuer.questions() - questions;
+        assert!((1..=2).contains(&about_it), "{about_it}");
+
+        // What was asked in vain counts against the address as a token does that is not active; a caller there that was accepted is served.
+        let mut statuses = Vec::new();
+        for number in 0..10 {
+            let token = format!("hostile-of-one-{number}");
+            statuses.push(status(&token, "198.51.100.1").await);
+        }
+        let of = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+        assert!(of(503) <= 4 && of(503) + of(429) == 10, "{statuses:?}");
+        assert_eq!(status(&neighbour, "198.51.100.1").await, 200);
+    }
+
+    // Its own 503 does not count against the address of a caller who was accepted before.
+    let asked = Asked::with(json!({ "cache": "0s" }), behind_proxy).await;
+    let (token, helper) = (asked.issue("opaque-accepted"), asked.issue("opaque-helper"));
+    let status = async |token: &str, address: &str| {
+        let call = asked.gateway().post(initialize()).token(token);
+        call.with("x-forwarded-for", address).send().await.status
+    };
+    assert_eq!(status(&token, "203.0.113.9").await, 200);
+    asked.issuer.breaks_at("opaque-accepted", 500);
+    let questions = asked.issuer.questions();
+    for _ in 0..2 * REFUSALS {
+        assert_eq!(status(&token, "203.0.113.9").await, 503);
+        // An answer about another token ends the pause of this one.
+        assert_eq!(status(&helper, "203.0.113.10").await, 200);
+    }
+    let asked_in_vain = asked.issuer.questions() - questions;
+    assert_eq!(asked_in_vain, 4 * REFUSALS);
+    let another = asked.issue("opaque-another");
+    assert_eq!(status(&another, "203.0.113.9").await, 200);
 }
