@@ -111,6 +111,7 @@ mod forwarding {
     mod http2;
     mod identity;
     mod listening;
+    mod rechecks;
     mod reused;
     mod streams;
     mod upstream_headers;

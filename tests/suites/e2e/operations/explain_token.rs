@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use e2e::gateway::config::{Config, ISSUER};
 use e2e::gateway::key_file::KeyFile;
-use e2e::issuer::Issuer;
+use e2e::issuer::introspection::Introspection;
+use e2e::issuer::{Fault, Issuer};
 use e2e::leaks;
 use e2e::process::binary::binary;
 use e2e::upstream::Upstream;
@@ -202,4 +203,82 @@ async fn an_api_key_is_explained_and_a_configuration_with_findings_is_reported()
         code == 2 && printed.contains("must be `allow` or `deny`"),
         "{code} {printed}"
     );
+}
+
+// The issuer answers while this test waits for the command.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opaque_token_is_explained_by_what_its_issuer_says() {
+    let (upstream, mut issuer) = (Upstream::start().await, Introspection::start().await);
+    let introspection = json!({ "client_auth": "none" });
+    let asked = json!({ "issuer": issuer.identifier(), "introspection": introspection });
+    let config = Config::new(&upstream.url(), &[&Key::es256("first")])
+        .set("/issuers/opaque", asked)
+        .set("/resources/0/issuers", json!(["corporate", "opaque"]));
+    let (token, foreign) = (
+        leaks::secret("opaque-explained-4f1c"),
+        leaks::secret("opaque-foreign-4f1c"),
+    );
+    issuer.issues(&token, &format!("{}/mcp", config.public_url()));
+    issuer.issues(&foreign, "https://other.test/");
+
+    let (code, yes) = judged(&config, &token);
+    assert_eq!(
+        (code, &yes["outcome"], &yes["kind"]),
+        (0, &json!("accepted"), &json!("opaque")),
+        "{yes:#}"
+    );
+    assert_eq!(yes["principal"]["subject"], "alice");
+    assert_eq!(yes["principal"]["issuer"], issuer.identifier());
+    assert!(refusals(&yes).is_empty(), "{yes:#}");
+    let (code, printed) = explain(&config, &[], &token);
+    assert_eq!(code, 0, "{printed}");
+    for text in [
+        "introspection passed      active, and for this resource",
+        "outcome    accepted",
+        "subject    alice",
+    ] {
+        assert!(printed.contains(text), "{text}: {printed}");
+    }
+
+    for (text, reason) in [
+        ("opaque-nobody-knows", "token_inactive"),
+        (&foreign, "wrong_audience"),
+    ] {
+        let (code, no) = judged(&config, text);
+        let expected = [format!("introspection {reason}")];
+        assert_eq!((code, &no["outcome"]), (1, &json!("refused")), "{no:#}");
+        assert_eq!(
+            (&no["reason"], &*refusals(&no)),
+            (&json!(reason), &expected[..])
+        );
+        assert!(!no.to_string().contains(text), "{no:#}");
+    }
+    let (code, printed) = explain(&config, &[], "opaque-nobody-knows");
+    assert!(
+        code == 1 && printed.contains("refused: 401 token_inactive"),
+        "{code} {printed}"
+    );
+    // Nothing is remembered: each command asks, once.
+    assert_eq!(issuer.questions(), 5);
+
+    issuer.answers(Fault::Status(500));
+    says_nobody_can_say(&config, &token, "status 500, expected 200");
+    issuer.answers(Fault::None);
+    issuer.stop();
+    says_nobody_can_say(&config, &token, "issuer opaque could not be asked");
+}
+
+/// The issuer gives no answer that can be used, and why.
+fn says_nobody_can_say(config: &Config, token: &str, why: &str) {
+    let (code, unknown) = judged(config, token);
+    assert_eq!(
+        (code, &unknown["outcome"], &unknown["reason"]),
+        (2, &json!("unknown"), &json!("introspection_unavailable")),
+        "{unknown:#}"
+    );
+    let (code, printed) = explain(config, &[], token);
+    assert_eq!(code, 2, "{printed}");
+    for text in ["nobody can say: 503 introspection_unavailable", why] {
+        assert!(printed.contains(text), "{text}: {printed}");
+    }
 }
