@@ -57,6 +57,7 @@ mod tokens {
     pub(crate) mod bearer_header;
     pub(crate) mod claims;
     pub(crate) mod client_cert;
+    pub(crate) mod introspection_answer;
     pub(crate) mod jose_header;
     pub(crate) mod key_set;
     pub(crate) mod proof_claims;
@@ -83,8 +84,14 @@ pub use oauth::{
 pub use resource_uri::resource_uri;
 pub use target::target;
 pub use tokens::{
-    api_key::api_key, bearer_header::bearer_header, claims::claims, client_cert::client_cert,
-    jose_header::jose_header, key_set::key_set, proof_claims::proof_claims,
+    api_key::api_key,
+    bearer_header::bearer_header,
+    claims::claims,
+    client_cert::client_cert,
+    introspection_answer::{introspection_answer, takes_introspection_answer},
+    jose_header::jose_header,
+    key_set::key_set,
+    proof_claims::proof_claims,
 };
 
 /// A property and its name, which is also that of its fuzz target.
@@ -97,6 +104,7 @@ pub const ALL: &[Property] = &[
     ("jose_header", jose_header),
     ("claims", claims),
     ("client_cert", client_cert),
+    ("introspection_answer", introspection_answer),
     ("condition", condition),
     ("key_set", key_set),
     ("proof_claims", proof_claims),

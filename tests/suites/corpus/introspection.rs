@@ -88,6 +88,10 @@ impl suite::Case for Case {
         &self.name
     }
 
+    fn seeds(&self) -> Vec<(&'static str, Vec<u8>)> {
+        vec![("introspection_answer", self.body())]
+    }
+
     fn run(&self) -> Result<(), Failed> {
         let (headers, body) = (self.headers(), self.body());
         let answer = Answer {
