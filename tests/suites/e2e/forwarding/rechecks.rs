@@ -18,6 +18,9 @@ const RECHECK: &str = "1s";
 /// Within which a stream ends after its token is revoked: `recheck` and five seconds.
 const ENDS: Duration = Duration::from_secs(6);
 
+/// How a stream is opened with a token.
+type Way = fn(&Gateway, &str) -> Call;
+
 /// An open stream, from both sides, with its token.
 struct Open {
     name: &'static str,
@@ -120,7 +123,7 @@ async fn a_stream_lives_as_long_as_its_issuer_says_yes_through_reloads() {
         .set("/resources/0/issuers", json!(["opaque"]));
     let mut gateway = Gateway::start(config).await;
     let mut feeds = upstream.streams("text/event-stream");
-    let ways: [(&str, fn(&Gateway, &str) -> Call); 3] = [
+    let ways: [(&str, Way); 3] = [
         ("GET", listen),
         ("subscriptions/listen", subscribe),
         ("a call", call),
