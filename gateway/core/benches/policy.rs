@@ -1,4 +1,4 @@
-//! The cost of a decision: a whole call, many rules, conditions, rate limits, filtering a list.
+//! The cost of a decision: a whole call, many rules, conditions, rate limits, filtering a list, the choice of an endpoint.
 //!
 //! `cargo bench -p mcp-gateway-core --bench policy`
 
@@ -20,6 +20,11 @@ use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
 use mcp_gateway_core::{
+    balance::{
+        ejection,
+        endpoints::{Endpoints, Settings, Wanted},
+        outcome::Outcome,
+    },
     cel::{Condition, Facts, RequestFacts, kept_claims::KeptClaims},
     endpoint_id::EndpointId,
     json,
@@ -488,5 +493,38 @@ fn worst(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, call, rules, condition, rate, lists, worst);
+/// The choice among 100 endpoints, a part of which is full or ejected.
+fn endpoints(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("endpoints");
+    let now = Duration::from_secs(1000);
+    let settings = Settings {
+        ejection: Some(ejection::Settings::default()),
+        max_calls: Some(50),
+        ..Settings::default()
+    };
+    let mut set: Endpoints<usize, ()> = Endpoints::new(settings);
+    let weighted = (0..100).map(|number| (number, 1 + u32::try_from(number % 3).unwrap()));
+    set.replace(settings, weighted.collect(), Duration::ZERO);
+    for seed in 0..1000 {
+        let chosen = set.choose(Wanted::Any(&[]), now, seed).unwrap();
+        if chosen.key % 10 == 0 {
+            for _ in 0..5 {
+                set.report(chosen.member, Outcome::Unconnected, now, now);
+            }
+        }
+    }
+    let mut seed = 0;
+    group.bench_function("choose_of_100", |bencher| {
+        bencher.iter(|| {
+            seed += 1;
+            let chosen = set.choose(Wanted::Any(&[]), black_box(now), seed).unwrap();
+            set.release(chosen.member);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(
+    benches, call, rules, condition, rate, lists, worst, endpoints
+);
 criterion_main!(benches);

@@ -87,6 +87,7 @@ const CORE: Layers = &[
     &["token"],
     &["policy"],
     &["rate"],
+    &["balance"],
     &["rewrite"],
     &["why"],
 ];
