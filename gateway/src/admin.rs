@@ -263,8 +263,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let issuers = snapshot.keys.values();
     let server = snapshot.authorization_server.as_ref();
     let shortage = gateway.overload().shortage();
-    let ready =
-        gateway.process_state().is_ready() && gateway.has_asked_issuers() && shortage.is_none();
+    let ready = gateway.process_state().is_ready() && gateway.has_asked() && shortage.is_none();
     let page = Readiness {
         ready,
         draining: gateway.process_state().is_draining(),

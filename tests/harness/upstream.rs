@@ -82,8 +82,13 @@ pub struct Upstream {
 impl Upstream {
     /// Starts one on a free port; it answers as [`echo`] does.
     pub async fn start() -> Self {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    /// The same at this address.
+    pub async fn start_at(address: SocketAddr) -> Self {
         let shared = Shared::new();
-        let server = Server::tcp((Ipv4Addr::LOCALHOST, 0).into(), handler(&shared)).await;
+        let server = Server::tcp(address, handler(&shared)).await;
         Self {
             address: server.address(),
             server: Some(server),

@@ -3,6 +3,7 @@
 pub mod decided;
 pub mod refusal;
 pub mod secure;
+pub mod several;
 
 use crate::SOON;
 use crate::client::raw::RawReply;

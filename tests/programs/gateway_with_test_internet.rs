@@ -54,14 +54,12 @@ impl ListedInternet {
 #[async_trait]
 impl Internet for ListedInternet {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let listed = self.read();
-        let addresses = listed["names"][name].as_array();
-        let addresses = addresses.ok_or_else(|| io::Error::other("no such name"))?;
-        let parsed = addresses.iter().map(|text| {
-            let text = text.as_str().expect("a text");
-            text.parse().expect("an address")
-        });
-        Ok(parsed.collect())
+        addresses(&self.read()["names"][name])
+    }
+
+    /// Upstreams have names of their own. One that is not listed cannot be resolved.
+    async fn resolve_upstream(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        addresses(&self.read()["upstreams"][host])
     }
 
     /// The server has one address. Whatever else is connected to is the canary.
@@ -75,4 +73,14 @@ impl Internet for ListedInternet {
             .expect("a socket address");
         TcpStream::connect(socket).await
     }
+}
+
+fn addresses(listed: &Value) -> io::Result<Vec<IpAddr>> {
+    let listed = listed.as_array();
+    let listed = listed.ok_or_else(|| io::Error::other("no such name"))?;
+    let parsed = listed.iter().map(|text| {
+        let text = text.as_str().expect("a text");
+        text.parse().expect("an address")
+    });
+    Ok(parsed.collect())
 }

@@ -43,7 +43,7 @@ use crate::{
     },
 };
 pub use error::RunError;
-use services::{AuthorizationTasks, KeyRefresher, MemoryWatch};
+use services::{AuthorizationTasks, EndpointWatch, KeyRefresher, MemoryWatch};
 pub use takeover::Start;
 use takeover::{PreparedOffer, inherit_sockets, open_store, prepare_offer, take_place};
 
@@ -85,6 +85,7 @@ impl Prepared {
         let ports = bind_ports(config, certificates.served(), &mut inherited)?;
         let admin = bind(config.admin.address, &mut inherited)?;
         let offer = prepare_offer(config, &ports, &admin)?;
+        let lookup = outside.lookup();
         if let Some(server) =
             open_authorization_server(config, &mut inherited, (outside, &metrics))?
         {
@@ -107,6 +108,7 @@ impl Prepared {
         server.add_service(KeyRefresher::new(&gateway, received_orders));
         server.add_service(MemoryWatch::new(gateway.clone()));
         server.add_service(AuthorizationTasks::new(gateway.clone()));
+        server.add_service(EndpointWatch::new(gateway.clone(), lookup));
         server.add_service(Admin::new(
             admin,
             gateway.clone(),

@@ -19,6 +19,7 @@ use crate::{
     limits::overload::{activity::ACTIVITY, memory},
     shared::Gateway,
     telemetry::authorization_event::AuthorizationEvent,
+    upstream::{Lookup, Upstream, Watch},
 };
 
 /// Refreshes the keys of all issuers on its own thread, so a slow issuer does not delay requests.
@@ -107,6 +108,42 @@ impl Service for MemoryWatch {
 
     fn name(&self) -> &str {
         "memory"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
+    }
+}
+
+/// Resolves the names of upstreams and checks their endpoints, on its own thread.
+pub(crate) struct EndpointWatch {
+    gateway: Arc<Gateway>,
+    lookup: Lookup,
+}
+
+impl EndpointWatch {
+    pub(crate) const fn new(gateway: Arc<Gateway>, lookup: Lookup) -> Self {
+        Self { gateway, lookup }
+    }
+}
+
+#[async_trait]
+impl Service for EndpointWatch {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        let mut snapshots = self.gateway.snapshots();
+        let mut watch = Watch::new(self.lookup.clone());
+        loop {
+            let snapshot = snapshots.borrow_and_update().clone();
+            watch.follow(snapshot.upstreams().map(Upstream::watched));
+            drop(snapshot);
+            if snapshots.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        "endpoints"
     }
 
     fn threads(&self) -> Option<usize> {

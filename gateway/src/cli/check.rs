@@ -3,6 +3,7 @@
 mod api_keys;
 mod authorization_server;
 mod certificates;
+mod endpoints;
 
 use std::{
     io::{self, Write},
@@ -12,10 +13,7 @@ use std::{
 use super::exit::{OK, WRONG};
 use crate::{
     clock,
-    config::{
-        self, Config, Demand, Finding, Listener, Loaded, Resource, SenderConstraint, Source,
-        UpstreamTarget,
-    },
+    config::{self, Config, Demand, Finding, Listener, Loaded, Resource, SenderConstraint, Source},
 };
 
 /// Checks a configuration and prints a summary, or all findings. Returns the exit code: 0, or 2 with findings.
@@ -75,7 +73,7 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
             out,
             "resource  {} -> {}",
             resource.uri,
-            destination(resource)
+            endpoints::destination(resource)
         )?;
         writeln!(out, "          metadata {}", metadata_url(config, resource))?;
         writeln!(out, "          issuers  {}", api_keys::vouching(resource))?;
@@ -119,6 +117,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
     for warning in api_keys::warnings(config) {
         writeln!(out, "warning   {warning}")?;
     }
+    for warning in endpoints::warnings(config) {
+        writeln!(out, "warning   {warning}")?;
+    }
     Ok(())
 }
 
@@ -143,15 +144,6 @@ fn binding(resource: &Resource) -> Option<&'static str> {
         (Demand::Require, _, false) => Some("bound to a key (DPoP)"),
         (_, Demand::Require, _) => Some("bound to a client certificate"),
         _ => None,
-    }
-}
-
-fn destination(resource: &Resource) -> String {
-    let path = &resource.upstream.path;
-    match &resource.upstream.target {
-        UpstreamTarget::Http { authority } => format!("http://{authority}{path}"),
-        UpstreamTarget::Https { authority, .. } => format!("https://{authority}{path}"),
-        UpstreamTarget::Unix { socket } => format!("unix:{} {path}", socket.display()),
     }
 }
 
@@ -332,6 +324,49 @@ resources:
         let expected = "warning   https://mcp.example.com/b passes x-api-key to its MCP server, and https://mcp.example.com/a takes API keys from it";
         assert!(printed.contains(expected), "{printed}");
         assert_eq!(printed.matches("warning").count(), 1, "{printed}");
+    }
+
+    #[test]
+    fn the_summary_names_endpoints_and_warns_of_values_that_lead_back_to_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("g.yaml");
+        for (keys, warnings) in [
+            ("tasks: seal, request_state: seal", &[][..]),
+            ("tasks: refuse, request_state: seal", &[]),
+            ("tasks: upstream, request_state: seal", &["tasks: upstream"]),
+            (
+                "tasks: upstream",
+                &["tasks: upstream", "request_state: upstream"],
+            ),
+        ] {
+            let text = format!(
+                "\
+public_url: https://mcp.example.com
+listen: [{{ address: '127.0.0.1:8080' }}]
+issuers: {{ a: {{ issuer: 'https://a.example' }} }}
+resources:
+  - {{ path: /a, upstream: {{ endpoints: ['http://127.0.0.1:9/mcp', 'http://127.0.0.2:9/mcp'] }}, issuers: [a], policy: {{ default: allow }}, {keys} }}
+  - {{ path: /b, upstream: 'http://127.0.0.1:9/mcp', issuers: [a], audience: b, policy: {{ default: allow }}, {keys} }}
+"
+            );
+            fs::write(&file, text).unwrap();
+            let mut out = Vec::new();
+            check(&file, None, &mut out).unwrap();
+            let printed = String::from_utf8(out).unwrap();
+            let line = "resource  https://mcp.example.com/a -> http://127.0.0.1:9/mcp, http://127.0.0.2:9/mcp\n";
+            assert!(printed.contains(line), "{printed}");
+            for found in warnings {
+                let warning = format!(
+                    "warning   https://mcp.example.com/a has several endpoints and `{found}`"
+                );
+                assert!(printed.contains(&warning), "{printed}");
+            }
+            assert_eq!(
+                printed.matches("warning").count(),
+                warnings.len(),
+                "{printed}"
+            );
+        }
     }
 
     #[test]

@@ -35,7 +35,10 @@ pub use declaration::{
     policy::decision_point::DecisionPointSettings,
     process::{Audit, Level, Log, LogFormat, Reload, Shutdown},
     rate_limit::{SharedRateLimits, WithoutStore},
-    resource::{Demand, EventIds, RequestState, SenderConstraint},
+    resource::{
+        CheckKind, Demand, EjectionSettings, EventIds, HealthCheckSettings, QueueSettings,
+        RequestState, SenderConstraint,
+    },
     timeouts::{Jwks, Timeouts},
 };
 pub use loading::{

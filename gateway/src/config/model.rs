@@ -41,7 +41,10 @@ use crate::config::{
         policy::decision_point::DecisionPointSettings,
         process::{Audit, Log, Reload, Shutdown},
         rate_limit::SharedRateLimits,
-        resource::{EventIds, RequestState, SenderConstraint},
+        resource::{
+            EjectionSettings, EventIds, HealthCheckSettings, QueueSettings, RequestState,
+            SenderConstraint,
+        },
         timeouts::{Jwks, Timeouts},
     },
     secret::SecretHeader,
@@ -261,8 +264,10 @@ pub struct Resource {
     pub host: Option<Authority>,
     /// The resource URI (RFC 8707): scheme, host and path.
     pub uri: String,
-    /// The MCP server.
+    /// The MCP server; the first one where it has several instances.
     pub upstream: Upstream,
+    /// Its instances, and how calls are spread over them.
+    pub balancing: Balancing,
     /// Names of the issuers whose tokens are accepted; at least one where API keys are not accepted.
     pub issuers: Vec<String>,
     /// How API keys are accepted; none where they are not.
@@ -372,6 +377,61 @@ pub struct Upstream {
     pub query: Option<String>,
     /// Whether requests share HTTP/2 connections: over TLS where the server chooses HTTP/2, without TLS always.
     pub http2: bool,
+}
+
+/// One instance of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightedUpstream {
+    /// How it is reached.
+    pub upstream: Upstream,
+    /// Its share of the calls, relative to the others.
+    pub weight: u32,
+}
+
+/// The instances of an MCP server, and how calls are spread over them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Balancing {
+    /// The instances; empty where there is only [`Resource::upstream`].
+    pub endpoints: Vec<WeightedUpstream>,
+    /// How often the name of the upstream is resolved; none where its addresses are not endpoints of their own.
+    pub resolve: Option<Duration>,
+    /// How endpoints are checked.
+    pub health_check: Option<HealthCheck>,
+    /// When endpoints whose calls fail are left out.
+    pub ejection: EjectionSettings,
+    /// The most calls of one endpoint.
+    pub max_calls: Option<usize>,
+    /// How calls wait for an endpoint.
+    pub queue: QueueSettings,
+}
+
+impl Resource {
+    /// Each instance of the MCP server, as it is configured.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        let several = self.balancing.endpoints.iter().map(|one| &one.upstream);
+        let single = self
+            .balancing
+            .endpoints
+            .is_empty()
+            .then_some(&self.upstream);
+        single.into_iter().chain(several)
+    }
+}
+
+impl Balancing {
+    /// Whether there is more than one endpoint, or may be.
+    pub fn has_several(&self) -> bool {
+        self.endpoints.len() > 1 || self.resolve.is_some()
+    }
+}
+
+/// How endpoints are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What is asked, and how often.
+    pub settings: HealthCheckSettings,
+    /// The path of a GET request; none for that of the endpoint.
+    pub path: Option<String>,
 }
 
 /// Headers of requests to an upstream, beyond those that every upstream gets.

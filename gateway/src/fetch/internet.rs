@@ -4,6 +4,7 @@
 use std::{
     fmt, io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
+    pin::Pin,
     sync::Arc,
 };
 
@@ -29,7 +30,18 @@ pub trait Internet: Send + Sync + 'static {
 
     /// Connects to this address, on the port of https. The name is not resolved again.
     async fn connect(&self, address: PublicAddress) -> io::Result<TcpStream>;
+
+    /// All addresses of the host of an upstream, as this machine finds them: search domains and the file of hosts count.
+    async fn resolve_upstream(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let resolved = spawn_blocking(move || (host.as_str(), PORT).to_socket_addrs());
+        let addresses = resolved.await.map_err(io::Error::other)??;
+        Ok(addresses.map(|address| address.ip()).collect())
+    }
 }
+
+/// The addresses of a name, once they are found.
+type Found = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
 /// Where documents at URLs that strangers choose come from: an internet, and the CA certificates that its servers are trusted by.
 #[derive(Clone)]
@@ -46,6 +58,15 @@ impl Outside {
             internet,
             roots: Some(roots),
         }
+    }
+
+    /// Finds the addresses of hosts of upstreams.
+    pub(crate) fn lookup(&self) -> Arc<dyn Fn(String) -> Found + Send + Sync> {
+        let internet = self.internet.clone();
+        Arc::new(move |host| {
+            let internet = internet.clone();
+            Box::pin(async move { internet.resolve_upstream(&host).await })
+        })
     }
 
     /// The CA certificates.

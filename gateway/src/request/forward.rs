@@ -14,6 +14,7 @@ use http::{
 use http_body::Body;
 use http_body_util::Full;
 use mcp_gateway_core::{
+    balance::outcome::Outcome,
     http::{
         answer::{
             coding::{self, Treatment},
@@ -46,7 +47,11 @@ use super::{
         stream_end::StreamEnd,
         write::{write_head, write_whole},
     },
-    session::session_id::{self, OpenedSession},
+    session::{
+        endpoint::Issuer,
+        session_id::{self, OpenedSession},
+        task_ids::{self, OpenedValues},
+    },
     standing::Standing,
 };
 use crate::{
@@ -54,7 +59,7 @@ use crate::{
     config::{EventIds, IdentityHeaders},
     limits::in_flight::Place,
     snapshot::ProtectedResource,
-    upstream::{Endpoint, SendError, UpstreamBody},
+    upstream::{Call, Endpoint, SendError, Tried, UpstreamBody},
     verify::introspection::Recheck,
 };
 
@@ -73,10 +78,17 @@ const EXPIRED: &str =
 /// The detail in the access log where the upstream's session id cannot be used.
 const OTHER_SESSION: &str = "the Mcp-Session-Id of the MCP server's answer is another than the one that was sent, or is not visible ASCII of a usable length";
 
+/// The detail where the endpoint of a session cannot be reached, and others can.
+const SESSION_LOST: &str = "the endpoint that has the session cannot be reached, so the client opens a session with another one";
+
 /// What the answer takes, and on what it depends.
 pub(crate) struct Terms {
     /// Where the message is sent to.
-    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) call: Call,
+    /// What it must be sent to.
+    pub(crate) issuer: Issuer,
+    /// Its sealed values.
+    pub(crate) values: OpenedValues,
     pub(crate) place: Place,
     /// The right of a listening stream's caller; a call has none.
     pub(crate) standing: Option<Box<Standing>>,
@@ -92,7 +104,9 @@ pub(crate) async fn forward(
     mut message: Message,
     session: Option<OpenedSession>,
     Terms {
-        endpoint,
+        mut call,
+        issuer,
+        values,
         place,
         standing,
         recheck,
@@ -106,9 +120,10 @@ pub(crate) async fn forward(
     };
     let body = message.body.take().unwrap_or_default();
     // What may be sent again is kept, as it is counted already.
-    let kept_body = message.may_be_repeated().then(|| body.clone());
-    let outgoing = Outgoing {
-        endpoint: &endpoint,
+    let reads = message.may_be_repeated();
+    let kept_body = (reads || issuer.is_any()).then(|| body.clone());
+    let mut outgoing = Outgoing {
+        endpoint: call.endpoint().clone(),
         resource,
         permit,
         message: &message,
@@ -132,17 +147,38 @@ pub(crate) async fn forward(
     };
     let started = Instant::now();
     let deadline = (!place.listens()).then(|| started + resource.response_head);
-    let send = || endpoint.send(request);
+    let send = || outgoing.endpoint.send(request);
     let mut response = ask(exchange, send, deadline, &mut stream_end).await;
     if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body)) =
-        (&response, kept_body)
+        (&response, kept_body.as_ref().filter(|_| reads))
     {
         let label = exchange.record.resource_label();
         exchange.gateway.metrics().count_upstream_retry(label);
-        let (request, before) = (outgoing.request(exchange, body)?, *before);
-        let send = || endpoint.send_again(request, before);
+        let (request, before) = (outgoing.request(exchange, body.clone())?, *before);
+        let send = || outgoing.endpoint.send_again(request, before);
         response = Box::pin(ask(exchange, send, deadline, &mut stream_end)).await;
     }
+    call.report(outcome(&response));
+    let mut tried = Tried::default();
+    while let Some(body) = kept_body.as_ref().filter(|_| issuer.is_any())
+        && outcome(&response).goes_elsewhere(reads, tried.len())
+        && let Some(other) = call.elsewhere(&mut tried)
+    {
+        call = other;
+        outgoing.endpoint = call.endpoint().clone();
+        let request = outgoing.request(exchange, body.clone())?;
+        let send = || outgoing.endpoint.send(request);
+        response = Box::pin(ask(exchange, send, deadline, &mut stream_end)).await;
+        call.report(outcome(&response));
+    }
+    if issuer.is_of_session()
+        && let Err(Unanswered::Failed(SendError::Unreachable(why))) = &response
+        && call.has_others()
+    {
+        exchange.record.set_detail(format!("{SESSION_LOST}: {why}"));
+        return Err(Reason::SessionUnknown.into());
+    }
+    let endpoint = outgoing.endpoint;
     let response = response.map_err(|unanswered| match unanswered {
         Unanswered::Failed(error) => failed(exchange, &error).into(),
         Unanswered::Stop(stop) => stop,
@@ -160,6 +196,7 @@ pub(crate) async fn forward(
         response.headers_mut().insert(name, value);
     }
     check_status(exchange, &endpoint, &response)?;
+    task_ids::seal_answer(exchange, resource, permit, &message, values, endpoint.id());
     let session_id = session_id::answer_id(
         exchange,
         resource,
@@ -208,7 +245,7 @@ pub(crate) async fn forward(
     let head = response_head(exchange, &response, length, session_id)?;
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
-    let relay = Relay::of(exchange, response, stream_end, place);
+    let relay = Relay::of(exchange, response, stream_end, (place, call));
     Ok(Some(relay))
 }
 
@@ -316,7 +353,7 @@ async fn without_body<B>(
 
 /// What a request to the upstream is made of, without its body.
 struct Outgoing<'a> {
-    endpoint: &'a Endpoint,
+    endpoint: Arc<Endpoint>,
     resource: &'a ProtectedResource,
     permit: &'a Permit,
     message: &'a Message,
@@ -331,7 +368,7 @@ impl Outgoing<'_> {
         exchange: &mut Exchange<'_>,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Reason> {
-        let (client, endpoint) = (exchange.session.req_header(), self.endpoint);
+        let (client, endpoint) = (exchange.session.req_header(), &self.endpoint);
         let mut headers = forwarding::to_upstream(&client.headers, self.message.era);
         let added = &self.resource.upstream_headers;
         added.add(&client.headers, &mut headers).map_err(|(reason, name)| {
@@ -448,6 +485,16 @@ async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendError>>>(
         // Dropping the request closes its connection, so the upstream notices at once.
         _ = exchange.session.read_body_or_idle(true) => Err(Unanswered::Stop(Stop::Broken)),
         stop = late => Err(Unanswered::Stop(stop)),
+    }
+}
+
+/// What an answer, or that there is none, says about its endpoint.
+fn outcome(response: &Result<Response<UpstreamBody>, Unanswered>) -> Outcome {
+    match response {
+        Ok(response) => Outcome::Answered(response.status()),
+        Err(Unanswered::Failed(SendError::Unreachable(_))) => Outcome::Unconnected,
+        Err(Unanswered::Failed(SendError::Broken(_))) => Outcome::Broken,
+        Err(Unanswered::Failed(SendError::Closed { .. }) | Unanswered::Stop(_)) => Outcome::Unknown,
     }
 }
 

@@ -117,34 +117,32 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     let session = session_id::open(exchange, &resource, &permit, &message)?;
     let opening = session.as_ref();
     let values = task_ids::open(exchange, &resource, &permit, &mut message, opening)?;
-    let endpoint = endpoint::choose(&resource, opening, &values)?;
-    task_ids::seal_answer(
-        exchange,
-        &resource,
-        &permit,
-        &message,
-        values,
-        endpoint.id(),
-    );
+    let issuer = endpoint::Issuer::of(opening, &values);
 
     // 7 forward
     let place = take_place(exchange, &verdict, &message)?;
+    let call = endpoint::choose(exchange, &resource, issuer, message.listens).await?;
+    if query.is_some_and(|query| !query.is_empty()) && resource.drops_query() {
+        exchange.record.set_detail(QUERY_REMOVED);
+    }
+    let own = call.endpoint().query();
+    let combined = resource.query_for_upstream(own, query);
+    let combined = combined.inspect_err(|_| {
+        let found = why::request::repeated_parameter(own, query);
+        exchange.record.set_detail_if(found);
+    })?;
     let terms = Terms {
-        endpoint: endpoint.clone(),
+        call,
+        issuer,
+        values,
         place,
         standing,
         recheck,
     };
-    if query.is_some_and(|query| !query.is_empty()) && resource.drops_query() {
-        exchange.record.set_detail(QUERY_REMOVED);
-    }
-    let combined = resource.query_for_upstream(endpoint.query(), query);
-    let query = combined.inspect_err(|_| {
-        let own = endpoint.query();
-        let found = why::request::repeated_parameter(own, query);
-        exchange.record.set_detail_if(found);
-    })?;
-    forward::forward(exchange, &resource, &permit, message, session, terms, query).await
+    forward::forward(
+        exchange, &resource, &permit, message, session, terms, combined,
+    )
+    .await
 }
 
 /// Takes a place among the calls in flight, or among the listening streams.

@@ -57,7 +57,7 @@ mod tests {
         };
         route(&admitted, &gateway("").snapshot()).map(|destination| match destination {
             Destination::Document => "document".to_owned(),
-            Destination::Resource(resource) => resource.upstream.choose().shown().to_owned(),
+            Destination::Resource(resource) => resource.upstream.shown(),
             Destination::Local(..) => "local".to_owned(),
         })
     }
@@ -90,7 +90,7 @@ mod tests {
             ("mcp.example.com", "/messages", "/messages/"),
         ] {
             let found = snapshot.resource(&Authority::parse(host).unwrap(), path);
-            let found = found.unwrap().upstream.choose().shown().to_owned();
+            let found = found.unwrap().upstream.shown();
             assert_eq!(
                 found,
                 format!("http://127.0.0.1:9{endpoint}"),

@@ -75,7 +75,7 @@ pub(crate) struct Gateway {
     shared_rates: Option<SharedRates>,
     revocations: Arc<Revocations>,
     state: ProcessState,
-    asked_issuers: AtomicBool,
+    has_asked_once: AtomicBool,
     request_ids: RequestIds,
 }
 
@@ -113,7 +113,7 @@ impl Gateway {
             access_log,
             audit_log,
             state: ProcessState::new(),
-            asked_issuers: AtomicBool::new(false),
+            has_asked_once: AtomicBool::new(false),
             request_ids: RequestIds::new(),
         }
     }
@@ -128,6 +128,7 @@ impl Gateway {
 
     /// Replaces the configuration for requests that begin from now on. Open listening streams are judged again.
     pub(crate) fn exchange(&self, snapshot: Arc<Snapshot>) {
+        snapshot.activate();
         self.snapshot.store(snapshot.clone());
         self.snapshots.send_replace(snapshot);
     }
@@ -183,6 +184,12 @@ impl Gateway {
         metrics.dpop_proofs.set(whole(self.used_proofs.len()));
         metrics.body_bytes.set(whole(self.body_budget.bytes()));
         metrics.body_bytes_limit.set(whole(snapshot.bodies.all));
+        metrics.endpoint_calls_in_flight.reset();
+        metrics.endpoint_usable.reset();
+        metrics.endpoint_calls_waiting.reset();
+        for upstream in snapshot.upstreams() {
+            upstream.set().observe();
+        }
         if let Some(rates) = &self.shared_rates {
             let failures = &metrics.rate_limit_store_failures;
             failures.inc_by(rates.failures().saturating_sub(failures.get()));
@@ -292,16 +299,19 @@ impl Gateway {
         }
     }
 
-    /// Whether the keys of every issuer of a resource were requested once since the start. It stays true: an issuer that a reload
-    /// adds does not make the process unready for the others.
-    pub(crate) fn has_asked_issuers(&self) -> bool {
-        if !self.asked_issuers.load(Ordering::Relaxed) {
+    /// Whether the keys of every issuer of a resource were requested, and every name of an upstream was looked up, once since the
+    /// start. It stays true: what a reload adds does not make the process unready for the others.
+    pub(crate) fn has_asked(&self) -> bool {
+        if !self.has_asked_once.load(Ordering::Relaxed) {
             let snapshot = self.snapshot();
             let mut needed = snapshot.keys.values().filter(|keys| keys.are_for_calls());
             let tried = needed.all(|keys| keys.was_tried());
-            self.asked_issuers.store(tried, Ordering::Relaxed);
+            let mut upstreams = snapshot.upstreams();
+            let resolved = upstreams.all(|upstream| upstream.set().was_tried());
+            self.has_asked_once
+                .store(tried && resolved, Ordering::Relaxed);
         }
-        self.asked_issuers.load(Ordering::Relaxed)
+        self.has_asked_once.load(Ordering::Relaxed)
     }
 
     /// A request id that is unique in this process.

@@ -48,6 +48,7 @@ use crate::{
     },
     local::{documents::Documents, service::LocalService},
     telemetry::metrics::Metrics,
+    upstream::Upstream,
     verify::{
         KeysByIssuer,
         introspection::{EndpointsByIssuer, endpoints_by_issuer},
@@ -127,6 +128,7 @@ impl Snapshot {
                 keys: &keys,
                 points: &points,
                 endpoints: &endpoints,
+                metrics,
             };
             let protected =
                 ProtectedResource::build(config, resource, &parts, previous, changed_files)?;
@@ -173,6 +175,17 @@ impl Snapshot {
             hosts: hosts(config),
             resources,
         })
+    }
+
+    /// Uses the endpoints of its upstreams from now on, instead of those of the snapshot before.
+    pub(crate) fn activate(&self) {
+        self.upstreams().for_each(Upstream::activate);
+    }
+
+    /// The upstreams of all resources.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        let resources = self.resources.values().flatten();
+        resources.map(|resource| &resource.upstream)
     }
 
     /// Serves this authorization server from the start on; a reload keeps what it has.

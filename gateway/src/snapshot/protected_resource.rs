@@ -31,6 +31,7 @@ use crate::{
     config::{Config, Demand, EventIds, IdentityHeaders, RequestState, Resource},
     decision::point::DecisionPoint,
     limits::rate_limiter,
+    telemetry::metrics::Metrics,
     upstream::Upstream,
     verify::{
         ApiKeys, KeysByIssuer, TrustedIssuer, Verifiers,
@@ -43,6 +44,7 @@ pub(super) struct SharedParts<'a> {
     pub(super) keys: &'a KeysByIssuer,
     pub(super) points: &'a PointsByName,
     pub(super) endpoints: &'a EndpointsByIssuer,
+    pub(super) metrics: &'a Arc<Metrics>,
 }
 
 /// One protected resource.
@@ -94,11 +96,13 @@ impl ProtectedResource {
         previous: Option<&Self>,
         changed_files: &BTreeSet<PathBuf>,
     ) -> Result<Self, SnapshotError> {
+        let label = label(resource);
         let upstream = Upstream::reuse_or_new(
             previous.map(|previous| &previous.upstream),
-            &resource.upstream,
+            (resource, &label),
             &config.timeouts,
             changed_files,
+            parts.metrics,
         );
         let known_keys = previous.map(|previous| previous.verifiers.api_keys());
         let verifiers = Verifiers::reuse_or_new(
@@ -112,7 +116,7 @@ impl ProtectedResource {
         let limiters = previous.map_or(&[][..], |previous| &previous.rate_limits);
         let rate_limits = resource.rate_limits.iter();
         Ok(Self {
-            label: label(resource),
+            label,
             path: resource.path.clone(),
             uri: resource.uri.clone(),
             host: resource.host.clone(),

@@ -1,6 +1,7 @@
 //! Opening a connection to an upstream: TCP, TLS over it, or a unix socket; and which version of HTTP it then speaks.
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::{net::UnixStream, time::timeout};
 use tower_service::Service;
 
-use super::{error::UpstreamError, link::Link, wire::Wire};
+use super::{addresses::Addresses, error::UpstreamError, link::Link, wire::Wire};
 use crate::{
     config::{Upstream, UpstreamTarget, files},
     error_source::root_cause,
@@ -39,8 +40,21 @@ pub(super) struct Connector {
 
 #[derive(Debug)]
 enum Way {
-    Tcp(HttpsConnector<HttpConnector>),
+    Tcp {
+        connector: HttpsConnector<HttpConnector<Addresses>>,
+        tls: Box<ClientConfig>,
+    },
     Unix(PathBuf),
+}
+
+impl Way {
+    /// Over TCP, to any address of the host or to this one alone.
+    fn tcp(tls: ClientConfig, version: Version, address: Option<IpAddr>) -> Self {
+        Self::Tcp {
+            connector: tcp(tls.clone(), version, address),
+            tls: Box::new(tls),
+        }
+    }
 }
 
 /// The version of HTTP on new connections.
@@ -76,9 +90,12 @@ impl Connector {
     pub(super) fn new(configured: &Upstream, deadline: Duration) -> Result<Self, UpstreamError> {
         let version = Version::of(configured);
         let way = match &configured.target {
-            UpstreamTarget::Http { .. } => Way::Tcp(tcp(RootCertStore::empty(), version)),
+            UpstreamTarget::Http { .. } => {
+                Way::tcp(tls_config(RootCertStore::empty()), version, None)
+            }
             UpstreamTarget::Https { ca_file, .. } => {
-                Way::Tcp(tcp(roots(ca_file.as_deref())?, version))
+                let roots = roots(ca_file.as_deref())?;
+                Way::tcp(tls_config(roots), version, None)
             }
             UpstreamTarget::Unix { socket } => Way::Unix(socket.clone()),
         };
@@ -87,6 +104,19 @@ impl Connector {
             version,
             deadline,
         })
+    }
+
+    /// The same connector, to this address of the host alone.
+    pub(super) fn at(&self, address: IpAddr) -> Self {
+        let way = match &self.way {
+            Way::Tcp { tls, .. } => Way::tcp((**tls).clone(), self.version, Some(address)),
+            Way::Unix(socket) => Way::Unix(socket.clone()),
+        };
+        Self {
+            way,
+            version: self.version,
+            deadline: self.deadline,
+        }
     }
 
     /// The version of HTTP on new connections.
@@ -129,7 +159,7 @@ impl Connector {
 
     async fn wire(&self, uri: &Uri) -> Result<Wire, String> {
         match &self.way {
-            Way::Tcp(connector) => {
+            Way::Tcp { connector, .. } => {
                 let connected = connector.clone().call(uri.clone()).await;
                 connected
                     .map(Wire::from)
@@ -144,16 +174,23 @@ impl Connector {
     }
 }
 
-fn tcp(roots: RootCertStore, version: Version) -> HttpsConnector<HttpConnector> {
-    let mut connector = HttpConnector::new();
+fn tls_config(roots: RootCertStore) -> ClientConfig {
+    ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+fn tcp(
+    tls: ClientConfig,
+    version: Version,
+    address: Option<IpAddr>,
+) -> HttpsConnector<HttpConnector<Addresses>> {
+    let mut connector = HttpConnector::new_with_resolver(Addresses::new(address));
     connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_keepalive(Some(KEEP_ALIVE_IDLE));
     connector.set_keepalive_interval(Some(KEEP_ALIVE_INTERVAL));
     connector.set_keepalive_retries(Some(KEEP_ALIVE_RETRIES));
-    let tls = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let builder = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()

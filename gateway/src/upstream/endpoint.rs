@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -25,9 +26,11 @@ use super::{
 use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget};
 
 /// The settings of an endpoint. Equal settings make equal endpoints.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Settings {
     configured: Configured,
+    /// The only address of the host that is connected to.
+    address: Option<IpAddr>,
     connect_deadline: Duration,
     keep_alive: Duration,
 }
@@ -60,19 +63,20 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// `previous` with its open connections, if its settings are the same and its CA file is not in `changed_files`; else a
+    /// The one of `previous` with the same settings and with its open connections, if its CA file is not in `changed_files`; else a
     /// new one, without connections.
     ///
     /// # Errors
     /// The URL or the CA file cannot be used.
-    pub(crate) fn reuse_or_new(
-        previous: Option<&Arc<Self>>,
+    pub(crate) fn reuse_or_new<'a>(
+        previous: impl IntoIterator<Item = &'a Arc<Self>>,
         configured: &Configured,
         timeouts: &Timeouts,
         changed_files: &BTreeSet<PathBuf>,
     ) -> Result<Arc<Self>, UpstreamError> {
         let settings = Settings {
             configured: configured.clone(),
+            address: None,
             connect_deadline: timeouts.upstream_connect,
             keep_alive: timeouts.upstream_keep_alive,
         };
@@ -80,13 +84,31 @@ impl Endpoint {
         let is_same = |previous: &&Arc<Self>| {
             previous.settings == settings && !settings.ca_file().is_some_and(has_changed)
         };
-        match previous.filter(is_same) {
+        match previous.into_iter().find(is_same) {
             Some(previous) => Ok(previous.clone()),
             None => Self::new(settings).map(Arc::new),
         }
     }
 
+    /// The same endpoint at one address of its host, without connections. Host and TLS name stay.
+    ///
+    /// # Errors
+    /// The URL cannot be used.
+    pub(super) fn at(&self, address: IpAddr) -> Result<Arc<Self>, UpstreamError> {
+        let settings = Settings {
+            address: Some(address),
+            ..self.settings.clone()
+        };
+        Self::build(settings, self.connector.at(address)).map(Arc::new)
+    }
+
     fn new(settings: Settings) -> Result<Self, UpstreamError> {
+        let connector = Connector::new(&settings.configured, settings.connect_deadline)?;
+        Self::build(settings, connector)
+    }
+
+    fn build(settings: Settings, connector: Connector) -> Result<Self, UpstreamError> {
+        let connector = Arc::new(connector);
         let url = |problem: &dyn std::fmt::Display| UpstreamError::Url(problem.to_string());
         let configured = &settings.configured;
         let origin = match &configured.target {
@@ -116,10 +138,16 @@ impl Endpoint {
             true => endpoint,
             false => format!("{endpoint} as {}", configured.host),
         };
+        let (endpoint, shown) = match settings.address {
+            Some(address) => (
+                format!("{endpoint} at {address}"),
+                format!("{shown} at {address}"),
+            ),
+            None => (endpoint, shown),
+        };
         let uri: Uri = format!("{origin}{}", configured.path)
             .parse()
             .map_err(|error: http::uri::InvalidUri| url(&error))?;
-        let connector = Arc::new(Connector::new(configured, settings.connect_deadline)?);
         let pool = Pool::new(settings.keep_alive);
         let authority = configured
             .host
@@ -157,8 +185,7 @@ impl Endpoint {
         self.id
     }
 
-    /// The URL without its query, which may be secret.
-    #[cfg(test)]
+    /// The URL without its query, which may be secret; with the address, if there is only one.
     pub(crate) fn shown(&self) -> &str {
         &self.shown
     }
@@ -276,6 +303,17 @@ impl Endpoint {
                 Err(SendError::Broken("HTTP/2 was not asked for".to_owned()))
             }
         }
+    }
+
+    /// Opens a connection and closes it, to see whether that is possible.
+    ///
+    /// # Errors
+    /// No connection could be opened.
+    pub(super) async fn reach(&self) -> Result<(), SendError> {
+        let opened = self.connector.connect(&self.uri).await;
+        opened
+            .map(drop)
+            .map_err(|problem| self.unreachable(&problem))
     }
 
     fn unreachable(&self, problem: &str) -> SendError {

@@ -1,12 +1,15 @@
 //! The upstream of a resource: the endpoints of its MCP server.
 //!
-//! * [`endpoint`] is one instance of the server: its address and its connections;
+//! * [`balance`] spreads calls over the endpoints;
+//! * [`endpoint`] is one instance of the server: its address and its connections, [`addresses`] are those of its host;
 //! * [`wire`] is the byte stream of a connection, [`connect`] opens one over TCP, TLS or a unix socket;
 //! * [`link`] is a connection in use, driven by the request that uses it;
 //! * [`pool`] holds idle connections between two requests;
 //! * [`body`] is the body of an answer, which returns its connection to the pool;
 //! * [`http2`] shares connections between requests, for upstreams that speak HTTP/2.
 
+mod addresses;
+mod balance;
 mod body;
 mod connect;
 mod endpoint;
@@ -20,9 +23,12 @@ mod wire;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use mcp_gateway_core::endpoint_id::EndpointId;
-
-use crate::config::{Timeouts, Upstream as Configured};
+use crate::{
+    config::{Resource, Timeouts},
+    telemetry::metrics::Metrics,
+};
+use balance::Plan;
+pub(crate) use balance::{Call, EndpointSet, Lookup, Needs, RETRY_AFTER, Tried, Watch};
 pub(crate) use body::UpstreamBody;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use error::{SendError, UpstreamError};
@@ -30,33 +36,51 @@ pub(crate) use error::{SendError, UpstreamError};
 /// The destinations of a resource's requests.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    endpoint: Arc<Endpoint>,
+    /// The endpoints in use. A reload keeps it.
+    set: Arc<EndpointSet>,
+    plan: Arc<Plan>,
 }
 
 impl Upstream {
-    /// The upstream with these settings. An endpoint of `previous` is reused with its open connections, if its settings are the
-    /// same and its CA file is not in `changed_files`.
+    /// The upstream of a resource with this label. Endpoints of `previous` are reused with their open connections, if their settings
+    /// are the same and their CA file is not in `changed_files`. It is in use once it is [activated](Self::activate).
     ///
     /// # Errors
     /// A URL or a CA file cannot be used.
     pub(crate) fn reuse_or_new(
         previous: Option<&Self>,
-        configured: &Configured,
+        (resource, label): (&Resource, &str),
         timeouts: &Timeouts,
         changed_files: &BTreeSet<PathBuf>,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, UpstreamError> {
-        let previous = previous.map(|previous| &previous.endpoint);
-        let endpoint = Endpoint::reuse_or_new(previous, configured, timeouts, changed_files)?;
-        Ok(Self { endpoint })
+        let known = previous.map(|previous| &previous.plan);
+        let plan = Plan::reuse_or_new(known, resource, timeouts, changed_files)?;
+        let set = match previous {
+            Some(previous) => previous.set.clone(),
+            None => EndpointSet::new(&plan, label, metrics),
+        };
+        Ok(Self { set, plan })
     }
 
-    /// The endpoint for a message that belongs to none.
-    pub(crate) const fn choose(&self) -> &Arc<Endpoint> {
-        &self.endpoint
+    /// Uses its endpoints from now on, instead of those of the configuration before.
+    pub(crate) fn activate(&self) {
+        self.set.follow(&self.plan);
     }
 
-    /// The endpoint with this id, which a sealed value names.
-    pub(crate) fn by_id(&self, id: EndpointId) -> Option<&Arc<Endpoint>> {
-        Some(&self.endpoint).filter(|endpoint| endpoint.id() == id)
+    /// The endpoints in use.
+    pub(crate) const fn set(&self) -> &Arc<EndpointSet> {
+        &self.set
+    }
+
+    /// The configured endpoints.
+    #[cfg(test)]
+    pub(crate) fn shown(&self) -> String {
+        self.plan.shown()
+    }
+
+    /// The endpoints in use, and what the configuration says about them.
+    pub(crate) const fn watched(&self) -> (&Arc<EndpointSet>, &Arc<Plan>) {
+        (&self.set, &self.plan)
     }
 }

@@ -44,6 +44,11 @@ impl TestServer {
         Self { address, accepted }
     }
 
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How many connections there were.
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
@@ -69,15 +74,26 @@ impl TestServer {
 }
 
 async fn serve(mut tcp: TcpStream, answer: Vec<u8>, is_kept: bool) {
-    let mut head = Vec::new();
-    while tcp.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
-        if head.ends_with(b"\r\n\r\n") {
-            head.clear();
+    let mut request = Vec::new();
+    while tcp.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
+        if is_whole(&request) {
+            request.clear();
             if tcp.write_all(&answer).await.is_err() || !is_kept {
                 return;
             }
         }
     }
+}
+
+/// Whether this is a request with its body.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let mut lines = head.lines();
+    let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+    body.len() >= length.map_or(0, |length| length.parse().unwrap())
 }
 
 /// The answer to one request.

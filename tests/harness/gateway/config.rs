@@ -76,14 +76,21 @@ impl Config {
 
     /// A file of `config/` with only addresses changed: listeners on free ports, every resource in front of `upstream`.
     pub fn as_shipped(name: &str, upstream: &str) -> Self {
+        let mut config = Self::shipped(name);
+        let resources = config.value["resources"].as_array_mut();
+        for resource in resources.expect("resources") {
+            resource["upstream"] = json!(upstream);
+        }
+        config
+    }
+
+    /// A file of `config/` with only its listeners changed: they are on free ports.
+    pub fn shipped(name: &str) -> Self {
         let text = std::fs::read_to_string(repository("config").join(name)).expect("an example");
         let mut value: Value = serde_yaml::from_str(&text).expect("YAML");
         let mut config = Self::empty();
         for (key, own) in config.value.as_object().expect("a mapping") {
             value[key] = own.clone();
-        }
-        for resource in value["resources"].as_array_mut().expect("resources") {
-            resource["upstream"] = json!(upstream);
         }
         config.value = value;
         config

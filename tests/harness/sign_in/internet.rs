@@ -42,10 +42,15 @@ pub struct Internet {
     server: Server,
     canary: Server,
     authority: Authority,
-    names: Mutex<BTreeMap<String, Vec<String>>>,
+    names: Mutex<Names>,
+    /// Names of upstreams.
+    upstreams: Mutex<Names>,
     state: Arc<Mutex<State>>,
     folder: TempDir,
 }
+
+/// Names with their addresses.
+type Names = BTreeMap<String, Vec<String>>;
 
 #[derive(Default)]
 struct State {
@@ -64,6 +69,7 @@ impl Internet {
             canary: Server::tcp(any, handler(&Arc::default())).await,
             authority,
             names: Mutex::default(),
+            upstreams: Mutex::default(),
             state,
             folder: tempfile::tempdir().expect("a temporary folder"),
         };
@@ -75,11 +81,26 @@ impl Internet {
 
     /// From now on the name has these addresses.
     pub fn name(&self, name: &str, addresses: &[&str]) {
-        let mut names = self.names.lock().expect("no holder panics");
-        let addresses = addresses.iter().map(|text| (*text).to_owned()).collect();
-        names.insert(name.to_owned(), addresses);
+        set(&self.names, name, addresses);
+        self.write();
+    }
+
+    /// From now on the host of an upstream has these addresses. Without a call it cannot be resolved.
+    pub fn upstream(&self, host: &str, addresses: &[&str]) {
+        set(&self.upstreams, host, addresses);
+        self.write();
+    }
+
+    /// From now on no host of an upstream can be resolved.
+    pub fn forget_upstreams(&self) {
+        self.upstreams.lock().expect("no holder panics").clear();
+        self.write();
+    }
+
+    fn write(&self) {
         let listed = json!({
-            "names": *names,
+            "names": *self.names.lock().expect("no holder panics"),
+            "upstreams": *self.upstreams.lock().expect("no holder panics"),
             "address": PUBLIC,
             "server": self.server.address().to_string(),
             "canary": self.canary.address().to_string(),
@@ -132,6 +153,12 @@ impl Internet {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
     }
+}
+
+fn set(names: &Mutex<Names>, name: &str, addresses: &[&str]) {
+    let addresses = addresses.iter().map(|text| (*text).to_owned()).collect();
+    let mut names = names.lock().expect("no holder panics");
+    names.insert(name.to_owned(), addresses);
 }
 
 fn handler(state: &Arc<Mutex<State>>) -> Handler {

@@ -1,16 +1,17 @@
 //! The example MCP server as the real upstream.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use tempfile::TempDir;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::Command;
 
-use crate::eventually;
 use crate::process::Process;
 use crate::process::binary::binary;
 use crate::process::port;
 use crate::upstream::relay::Relay;
+use crate::{SOON, eventually};
 
 /// A running task server with its own seed data.
 pub struct Tasks {
@@ -31,6 +32,22 @@ impl Tasks {
         .await;
         tasks.relay = Some(Relay::start(address).await);
         tasks
+    }
+
+    /// Starts one at this address, without a relay.
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let tasks = Self::spawn(&["--address", &address.to_string()]);
+        eventually("the task server listens", async || {
+            TcpStream::connect(address).await.is_ok()
+        })
+        .await;
+        tasks
+    }
+
+    /// Kills it.
+    pub async fn kill(mut self) {
+        self.process.signal("KILL");
+        self.process.exit(SOON).await;
     }
 
     /// Starts one on a unix socket.

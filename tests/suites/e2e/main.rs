@@ -104,6 +104,13 @@ mod protocol {
     mod versions;
 }
 
+/// Several instances of one MCP server.
+mod endpoints {
+    mod calls;
+    mod names;
+    mod sessions;
+}
+
 /// What reaches the upstream, and how its answers and event streams are returned.
 mod forwarding {
     mod answers;

@@ -31,6 +31,7 @@ mod shortage {
 
 /// Peers fail: the issuer, the upstream, slow clients.
 mod peers {
+    pub(crate) mod instance_restarted;
     pub(crate) mod issuer_down;
     pub(crate) mod slow_peers;
     pub(crate) mod upstream_killed;
@@ -48,7 +49,7 @@ use std::sync::Mutex;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use changes::{reload, shutdown, upgrade};
-use peers::{issuer_down, slow_peers, upstream_killed};
+use peers::{instance_restarted, issuer_down, slow_peers, upstream_killed};
 use scale::Scale;
 use shortage::{descriptors, full_disk, memory, probes, sign_ins, slow_calls, stalled_bodies};
 
@@ -70,6 +71,7 @@ fn main() {
 fn trials() -> Vec<Trial> {
     vec![
         trial("upstream_killed", upstream_killed::run),
+        trial("instance_restarted", instance_restarted::run),
         trial("issuer_down", issuer_down::run),
         trial("reload_under_load", reload::under_load),
         trial("broken_reloads", reload::broken),

@@ -62,6 +62,11 @@ impl Ejection {
         (now < until).then_some(until)
     }
 
+    /// When the last ejection ends, or has ended, if no call was answered since.
+    pub fn last_end(&self) -> Option<Duration> {
+        self.last.map(|last| last.until)
+    }
+
     /// Whether the endpoint is left out because no connection to it could be opened: what it held for its sessions is out of reach.
     pub fn is_unreachable(&self, now: Duration) -> bool {
         self.until(now).is_some() && self.last.is_some_and(|last| last.is_unreachable)

@@ -19,8 +19,8 @@ use super::{
 pub struct Settings {
     /// When endpoints are ejected; none: never.
     pub ejection: Option<ejection::Settings>,
-    /// How many checks decide.
-    pub health: health::Settings,
+    /// How many checks decide; none: there are none, and every endpoint is alive.
+    pub health: Option<health::Settings>,
     /// The most calls of one endpoint; none: no limit.
     pub max_calls: Option<u32>,
     /// The most calls that wait for one of the endpoints.
@@ -143,6 +143,8 @@ pub struct State<'a, K> {
     pub is_alive: bool,
     /// Whether it is ejected.
     pub is_ejected: bool,
+    /// When its last ejection ends, or has ended, if no call was answered since.
+    pub ejection_end: Option<Duration>,
 }
 
 /// Endpoints `K`, and calls that wait for one, woken by a `W`.
@@ -184,6 +186,7 @@ impl<K: Clone + PartialEq, W> Endpoints<K, W> {
             calls: endpoint.calls,
             is_alive: endpoint.health.is_alive(),
             is_ejected: endpoint.ejection.until(now).is_some(),
+            ejection_end: endpoint.ejection.last_end(),
         })
     }
 
@@ -194,12 +197,20 @@ impl<K: Clone + PartialEq, W> Endpoints<K, W> {
         found.map(|endpoint| endpoint.member)
     }
 
-    /// Uses these endpoints with their weights, and this way, from now on. Those that are equal to one in the set keep its state. Calls
-    /// to those that are removed go on; nothing more is known about them.
+    /// Uses these endpoints with their weights, and this way, from now on. Those that are equal to one in the set keep its state, as far
+    /// as there still are ejections and checks. Calls to those that are removed go on; nothing more is known about them.
     pub fn replace(&mut self, settings: Settings, endpoints: Vec<(K, u32)>, now: Duration) {
         self.settings = settings;
         self.endpoints
             .retain(|known| endpoints.iter().any(|(key, _)| *key == known.key));
+        for known in &mut self.endpoints {
+            if settings.health.is_none() {
+                known.health = Health::default();
+            }
+            if settings.ejection.is_none() {
+                known.ejection = Ejection::default();
+            }
+        }
         for (key, weight) in endpoints {
             let mut known = self.endpoints.iter_mut();
             match known.find(|known| known.key == key) {
@@ -324,7 +335,7 @@ impl<K: Clone + PartialEq, W> Endpoints<K, W> {
 
     /// A check of an endpoint ended.
     pub fn checked(&mut self, member: Member, is_alive: bool, now: Duration) -> Option<Change<K>> {
-        let settings = self.settings.health;
+        let settings = self.settings.health?;
         let endpoint = self.get(member)?;
         if !endpoint.health.checked(settings, is_alive) {
             return None;

@@ -41,6 +41,23 @@ impl Outcome {
     }
 }
 
+/// To how many further endpoints a call goes of which nothing was sent.
+const UNSENT: usize = 2;
+
+/// To how many further endpoints a call goes that only reads, where an endpoint may have processed it.
+const READING: usize = 1;
+
+impl Outcome {
+    /// Whether a call goes to another endpoint after this outcome; `reads`: it changes nothing. It was sent to `before` others before.
+    pub const fn goes_elsewhere(self, reads: bool, before: usize) -> bool {
+        match (self, self.verdict()) {
+            (Self::Unconnected, _) => before < UNSENT,
+            (_, Verdict::Fails) => reads && before < READING,
+            (_, Verdict::Works | Verdict::Nothing) => false,
+        }
+    }
+}
+
 /// Whether an endpoint that answers a check with this status is alive: 401, 404 and 405 come from a server that is at work.
 pub const fn is_alive(status: StatusCode) -> bool {
     status.as_u16() < 500
@@ -51,10 +68,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_call_goes_elsewhere_only_if_nothing_was_sent_or_it_only_reads() {
+        let status = |status| Outcome::Answered(StatusCode::from_u16(status).unwrap());
+        for (outcome, changing, reading) in [
+            (Outcome::Unconnected, 2, 2),
+            (Outcome::Broken, 0, 1),
+            (status(503), 0, 1),
+            (status(500), 0, 0),
+            (status(200), 0, 0),
+            (Outcome::Unknown, 0, 0),
+        ] {
+            for (reads, expected) in [(false, changing), (true, reading)] {
+                let times = (0..9).take_while(|before| outcome.goes_elsewhere(reads, *before));
+                assert_eq!(times.count(), expected, "{outcome:?} {reads}");
+            }
+        }
+    }
+
+    #[test]
     fn three_statuses_and_missing_answers_are_failures() {
         for status in 200..600 {
             let status = StatusCode::from_u16(status).unwrap();
-            let expected = match matches!(status.as_u16(), 502 | 503 | 504) {
+            let expected = match (502..=504).contains(&status.as_u16()) {
                 true => Verdict::Fails,
                 false => Verdict::Works,
             };

@@ -27,7 +27,7 @@ type Set = Endpoints<char, u32>;
 fn settings() -> Settings {
     Settings {
         ejection: Some(ejection::Settings::default()),
-        health: health::Settings { rise: 1, fall: 1 },
+        health: Some(health::Settings { rise: 1, fall: 1 }),
         max_calls: None,
         queue: 2,
     }
@@ -90,6 +90,8 @@ fn an_endpoint_that_is_ejected_gets_no_calls_and_returns_slowly() {
     assert!(eject(&mut set, 'b', BAD, NOW));
     assert!(!shares(&mut set, NOW + 9 * SECOND).contains_key(&'b'));
     let back = NOW + 10 * SECOND;
+    let ends: Vec<_> = set.states(back).map(|state| state.ejection_end).collect();
+    assert_eq!(ends, [None, Some(back), None]);
     let share = shares(&mut set, back)[&'b'];
     assert!((20..80).contains(&share), "{share}");
     let share = shares(&mut set, back + SLOW_START)[&'b'];
@@ -289,6 +291,25 @@ fn without_ejection_no_failure_leaves_an_endpoint_out() {
         },
     );
     assert!(!eject(&mut set, 'a', Outcome::Unconnected, NOW));
+}
+
+#[test]
+fn without_checks_and_ejections_nothing_keeps_an_endpoint_out() {
+    let mut set = set("abc", settings());
+    let dead = member(&set, 'a');
+    set.checked(dead, false, NOW);
+    assert!(eject(&mut set, 'b', BAD, NOW));
+    assert_eq!(choose(&mut set, ANY), Ok('c'));
+    let neither = Settings {
+        ejection: None,
+        health: None,
+        ..settings()
+    };
+    set.replace(neither, weighted("abc"), NOW);
+    let mut states = set.states(NOW);
+    assert!(states.all(|state| state.is_alive && !state.is_ejected));
+    drop(states);
+    assert_eq!(set.checked(dead, false, NOW), None);
 }
 
 /// Random numbers that follow from one (Knuth's MMIX generator).

@@ -5,6 +5,7 @@
 //! not compile. Configuration keys are written in backticks, with their path as in `docs/configuration.md`; a test checks them.
 
 mod asked;
+mod endpoints;
 mod row;
 mod sender;
 
@@ -564,6 +565,7 @@ causes! {
         "Please report it, with the access line."
     }
     => asked { TokenInactive IntrospectionUnavailable IntrospectionBusy QuestionUnreadable DecisionPointDenied TooManyQuestions DecisionPointUnavailable }
+    => endpoints { NoEndpoint EndpointsBusy }
     => sender {
         BoundTokenAsBearer UnboundToken CertificateMissing OtherCertificate ClientCertHeader DpopOtherKey InvalidDpopProof DpopProofMismatch DpopProofTime DpopProofReplayed
         DpopNonceRequired TooManyDpopProofs DpopProofsExhausted

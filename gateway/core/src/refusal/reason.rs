@@ -287,6 +287,10 @@ reasons! {
     // Upstream.
     /// No connection to the upstream.
     UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),
+    /// No endpoint of the upstream is healthy, or its name has no address.
+    NoEndpoint => fault("no_endpoint", 503, "No instance of the MCP server is available. Try again later."),
+    /// Every endpoint has as many calls as it may have.
+    EndpointsBusy => fault("endpoints_busy", 503, "Every instance of the MCP server is busy. Try again later."),
     /// The upstream's response head did not come in time.
     UpstreamTimeout => fault("upstream_timeout", 504, "The MCP server did not answer in time."),
     /// The connection broke off before the response head, or the response is not HTTP.

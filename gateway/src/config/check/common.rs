@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use crate::config::{
     declaration::parts::section::Settings,
     files,
-    reading::reader::{Item, Section},
+    reading::{
+        reader::{Item, Section},
+        url::HttpUrl,
+    },
 };
 
 /// Longest word from the file that a finding quotes, in characters; a longer one is truncated.
@@ -56,4 +59,13 @@ pub(super) fn ca_file(section: &Section<'_>, key: &'static str) -> Option<PathBu
         );
     }
     Some(path)
+}
+
+/// An absolute path of plain segments, without a query.
+pub(super) fn own_path(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err("must be an absolute path".to_owned());
+    }
+    let url = HttpUrl::without_query(&format!("http://localhost{text}"));
+    url.map(|url| url.path).map_err(|error| error.to_string())
 }

@@ -40,7 +40,7 @@ use crate::config::{
             SenderConstraint, TASKS,
         },
     },
-    model::{Listener, PublicUrl, Resource},
+    model::{Listener, PublicUrl, Resource, Upstream},
     reading::{
         reader::{EMPTY, Item, Section, did_you_mean},
         url::HttpUrl,
@@ -139,9 +139,10 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         "upstream",
         "Write the MCP server's URL, such as http://127.0.0.1:9000/mcp",
     );
-    let (upstream, upstream_headers) = upstream
+    let read_upstream = upstream
         .map(|item| upstream::upstream(&item, path.as_deref(), around.listen, &identity_headers))
         .unwrap_or_default();
+    let upstream_headers = read_upstream.headers;
     let passed: Vec<_> = (upstream_headers.passed.iter())
         .chain(identity_headers.names())
         .collect();
@@ -194,7 +195,8 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         path,
         host,
         uri,
-        upstream: upstream?,
+        upstream: read_upstream.upstream?,
+        balancing: read_upstream.balancing,
         issuers,
         api_keys,
         name,
@@ -545,7 +547,8 @@ fn refuse_same_path(earlier: &Candidate<'_>, later: &Candidate<'_>, around: &Sur
 
 /// A caller of one resource could send the identity header of the other to a server that both share.
 fn refuse_forged_identity(trusting: &Resource, reported: &Candidate<'_>, passing: &Resource) {
-    if trusting.upstream.target != passing.upstream.target {
+    let is_shared = |own: &Upstream| passing.upstreams().any(|other| own.target == other.target);
+    if !trusting.upstreams().any(is_shared) {
         return;
     }
     let fixed = passing.upstream_headers.fixed.iter();

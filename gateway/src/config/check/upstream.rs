@@ -1,12 +1,20 @@
-//! The MCP server behind a resource: `http://127.0.0.1:9000/mcp`, `{ url: https://…, ca_file: … }` or
-//! `{ unix: /run/tasks.sock, path: /mcp }`, both with `http2`.
+//! The MCP server behind a resource: `http://127.0.0.1:9000/mcp`, `{ url: https://…, ca_file: … }`,
+//! `{ unix: /run/tasks.sock, path: /mcp }` or `{ endpoints: [http://…, { url: http://…, weight: 2 }] }`, all with `http2`.
+
+mod balancing;
+
+use std::path::PathBuf;
 
 use mcp_gateway_core::http::authority::{Authority, Scheme};
 
-use super::{common::ca_file, listen, upstream_headers::upstream_headers};
+use super::{
+    common::{ca_file, own_path},
+    listen,
+    upstream_headers::upstream_headers,
+};
 use crate::config::{
-    declaration::identity_headers::IdentityHeaders,
-    model::{Listener, Upstream, UpstreamHeaders, UpstreamTarget},
+    declaration::{identity_headers::IdentityHeaders, resource::balancing::WEIGHT},
+    model::{Balancing, Listener, Upstream, UpstreamHeaders, UpstreamTarget, WeightedUpstream},
     reading::{
         reader::{Item, Section},
         url::HttpUrl,
@@ -16,44 +24,144 @@ use crate::config::{
 /// Bytes in the path of a unix socket (`sun_path` of unix(7), without the final zero byte).
 const MAX_SOCKET_PATH: usize = 107;
 
+/// The most endpoints of one upstream.
+const MAX_ENDPOINTS: usize = 100;
+
 const URL_FORM: &str =
     "Write the MCP server's URL with its path, such as http://127.0.0.1:9000/mcp";
 
-/// Reads an upstream, and the headers of requests to it. A unix socket without `path` has the path of the resource.
+/// What is read of an upstream.
+#[derive(Default)]
+pub(super) struct Read {
+    pub(super) upstream: Option<Upstream>,
+    pub(super) headers: UpstreamHeaders,
+    pub(super) balancing: Balancing,
+}
+
+/// Reads an upstream, the headers of requests to it, and how calls are spread over its endpoints. A unix socket without `path` has
+/// the path of the resource.
 pub(super) fn upstream(
     item: &Item<'_>,
     resource_path: Option<&str>,
     listen: &[Listener],
     identity: &IdentityHeaders,
-) -> (Option<Upstream>, UpstreamHeaders) {
+) -> Read {
     if !item.is_mapping() {
-        return (by_url(item, None, None, listen), UpstreamHeaders::default());
+        return Read {
+            upstream: by_url(item, None, None, listen),
+            ..Read::default()
+        };
     }
     let section = item.section();
     let host = host(&section);
     let headers = upstream_headers(&section, identity);
     let http2 = section.get("http2").and_then(|item| item.flag());
-    let upstream = match (section.get("url"), section.get("unix")) {
-        (Some(url), None) => {
+    let mut several = Vec::new();
+    let ways = (
+        section.get("url"),
+        section.get("unix"),
+        section.get("endpoints"),
+    );
+    let upstream = match ways {
+        (Some(url), None, None) => {
             let ca_file = ca_file(&section, "ca_file");
             by_url(&url, ca_file, http2, listen)
         }
-        (None, Some(socket)) => by_socket(&socket, &section, http2, resource_path),
-        (Some(_), Some(socket)) => {
+        (None, Some(socket), None) => by_socket(&socket, &section, http2, resource_path),
+        (None, None, Some(list)) => {
+            let ca_file = ca_file(&section, "ca_file");
+            several = endpoints(&list, ca_file.as_ref(), http2, listen);
+            several.first().map(|first| first.upstream.clone())
+        }
+        (Some(_), Some(socket), _) => {
             socket.report("cannot be combined with `url`", "Remove one of the two");
             None
         }
-        (None, None) => {
-            section.report("must have `url` or `unix`", "Set one of the two");
+        (_, _, Some(list)) => {
+            list.report(
+                "cannot be combined with `url` or `unix`",
+                "Write every instance in `endpoints`, and remove the other key",
+            );
+            None
+        }
+        (None, None, None) => {
+            section.report(
+                "must have `url`, `unix` or `endpoints`",
+                "Set one of the three",
+            );
             None
         }
     };
-    section.finish();
-    let upstream = upstream.map(|upstream| Upstream {
-        host: host.unwrap_or(upstream.host),
+    let asked_as = |upstream: Upstream| Upstream {
+        host: host.clone().unwrap_or_else(|| upstream.host.clone()),
         ..upstream
+    };
+    let upstream = upstream.map(asked_as);
+    let several = several.into_iter().map(|one| WeightedUpstream {
+        upstream: asked_as(one.upstream),
+        weight: one.weight,
     });
-    (upstream, headers)
+    let balancing = balancing::balancing(&section, upstream.as_ref(), several.collect());
+    section.finish();
+    Read {
+        upstream,
+        headers,
+        balancing,
+    }
+}
+
+/// The instances of an MCP server, each one once.
+fn endpoints(
+    list: &Item<'_>,
+    ca_file: Option<&PathBuf>,
+    http2: Option<bool>,
+    listen: &[Listener],
+) -> Vec<WeightedUpstream> {
+    let items = list.list();
+    if items.is_empty() {
+        list.report("must have an endpoint", "Write the URL of each instance");
+    }
+    if items.len() > MAX_ENDPOINTS {
+        list.report(
+            format_args!("must not have more than {MAX_ENDPOINTS} endpoints"),
+            "Remove some, or use `resolve` with a name",
+        );
+    }
+    let mut found: Vec<WeightedUpstream> = Vec::new();
+    for item in items {
+        let (url, weight) = match item.is_mapping() {
+            false => (Some(item.clone()), WEIGHT.default()),
+            true => {
+                let section = item.section();
+                let url = section.required("url", URL_FORM);
+                let weight = WEIGHT.read(&section);
+                section.finish();
+                (url, weight)
+            }
+        };
+        let Some(upstream) = url.and_then(|url| by_url(&url, ca_file.cloned(), http2, listen))
+        else {
+            continue;
+        };
+        if found.iter().any(|known| known.upstream == upstream) {
+            item.report(
+                "is listed twice",
+                "Remove one of them; for a greater share write a `weight`",
+            );
+            continue;
+        }
+        if found
+            .first()
+            .is_some_and(|first| first.upstream.query != upstream.query)
+        {
+            item.report(
+                "must have the same query as the first endpoint",
+                "Write the same query in each URL, or none",
+            );
+        }
+        found.push(WeightedUpstream { upstream, weight });
+    }
+    found
 }
 
 /// The `Host` to send, with its port as it is written.
@@ -68,7 +176,7 @@ fn host(section: &Section<'_>) -> Option<String> {
 
 fn by_url(
     item: &Item<'_>,
-    ca_file: Option<std::path::PathBuf>,
+    ca_file: Option<PathBuf>,
     http2: Option<bool>,
     listen: &[Listener],
 ) -> Option<Upstream> {
@@ -136,14 +244,6 @@ fn by_socket(
         query: None,
         http2: http2.unwrap_or(false),
     })
-}
-
-fn own_path(text: &str) -> Result<String, String> {
-    if !text.starts_with('/') {
-        return Err("must be an absolute path".to_owned());
-    }
-    let url = HttpUrl::without_query(&format!("http://localhost{text}"));
-    url.map(|url| url.path).map_err(|error| error.to_string())
 }
 
 /// Whether an upstream is this gateway itself. Requests would loop until a limit stops them.

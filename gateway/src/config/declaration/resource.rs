@@ -1,9 +1,11 @@
 //! Protected resources: an element of `resources`, without its policy and rate limits.
 
+pub(crate) mod balancing;
 mod sender_constraint;
 
 use mcp_gateway_core::{http::query::ClientQuery, mcp::tasks::Tasks};
 
+pub use balancing::{CheckKind, EjectionSettings, HealthCheckSettings, QueueSettings};
 pub use sender_constraint::{Demand, SenderConstraint};
 
 use super::{
@@ -126,7 +128,7 @@ pub(super) fn resource() -> Table {
             required(
                 "upstream",
                 Kind::TextOr(upstream()),
-                "The MCP server: its URL, or a mapping with url or unix.",
+                "The MCP server: its URL, or a mapping with url, unix or endpoints.",
             ),
             optional(
                 "issuers",
@@ -201,55 +203,56 @@ pub(super) fn resource() -> Table {
 }
 
 fn upstream() -> Table {
+    let keys = vec![
+        optional(
+            "url",
+            Kind::Text,
+            "URL of the MCP server, with its path. It may have a query, which every request to the server has.",
+        ),
+        optional(
+            "ca_file",
+            Kind::Text,
+            "PEM file with trusted CA certificates for this upstream, instead of the system's. For https only.",
+        ),
+        optional(
+            "unix",
+            Kind::Text,
+            "Path of the unix socket of the MCP server.",
+        ),
+        defaulted(
+            "path",
+            Kind::Text,
+            "the resource's path",
+            "Request path for requests over the unix socket.",
+        ),
+        defaulted(
+            "http2",
+            Kind::Flag,
+            "true for https, else false",
+            "Share HTTP/2 connections between requests: over https where the server chooses HTTP/2 (ALPN); over http or the unix socket always, so the server must accept HTTP/2 without TLS.",
+        ),
+        defaulted(
+            "host",
+            Kind::Text,
+            "host and port of url; localhost for unix",
+            "Host header that the upstream receives (:authority in HTTP/2). TLS names and verifies the host of url in any case.",
+        ),
+        defaulted(
+            "pass_headers",
+            one_or_many(Kind::Text),
+            "none",
+            "Names of headers of the client that the upstream receives, such as X-Tenant-Id, with one value each. The upstream must not trust them.",
+        ),
+        defaulted(
+            "headers",
+            map(Kind::TextOr(upstream_header())),
+            "none",
+            "Headers that every request to the upstream has, such as Authorization or X-Api-Key: a value, or a mapping with file. They replace headers of the client.",
+        ),
+    ];
     Table {
         name: "UpstreamParts",
-        keys: vec![
-            optional(
-                "url",
-                Kind::Text,
-                "URL of the MCP server, with its path. It may have a query, which every request to the server has.",
-            ),
-            optional(
-                "ca_file",
-                Kind::Text,
-                "PEM file with trusted CA certificates for this upstream, instead of the system's. For https only.",
-            ),
-            optional(
-                "unix",
-                Kind::Text,
-                "Path of the unix socket of the MCP server.",
-            ),
-            defaulted(
-                "path",
-                Kind::Text,
-                "the resource's path",
-                "Request path for requests over the unix socket.",
-            ),
-            defaulted(
-                "http2",
-                Kind::Flag,
-                "true for https, else false",
-                "Share HTTP/2 connections between requests: over https where the server chooses HTTP/2 (ALPN); over http or the unix socket always, so the server must accept HTTP/2 without TLS.",
-            ),
-            defaulted(
-                "host",
-                Kind::Text,
-                "host and port of url; localhost for unix",
-                "Host header that the upstream receives (:authority in HTTP/2). TLS names and verifies the host of url in any case.",
-            ),
-            defaulted(
-                "pass_headers",
-                one_or_many(Kind::Text),
-                "none",
-                "Names of headers of the client that the upstream receives, such as X-Tenant-Id, with one value each. The upstream must not trust them.",
-            ),
-            defaulted(
-                "headers",
-                map(Kind::TextOr(upstream_header())),
-                "none",
-                "Headers that every request to the upstream has, such as Authorization or X-Api-Key: a value, or a mapping with file. They replace headers of the client.",
-            ),
-        ],
+        keys: keys.into_iter().chain(balancing::keys()).collect(),
     }
 }
 

@@ -201,6 +201,9 @@ fn with_value(path: &str, value: Value) -> (String, String) {
         false => valid,
     };
     let mut document: Value = serde_yaml::from_str(&valid).unwrap();
+    if path.starts_with("resources[0].upstream.") {
+        document["resources"][0]["upstream"] = upstream_for(&path);
+    }
     let mut place = &mut document;
     let (above, name) = path.rsplit_once('.').unwrap();
     for step in above.split('.') {
@@ -232,6 +235,19 @@ fn with_value(path: &str, value: Value) -> (String, String) {
         document["authorization_server"]["key_files"] = Value::Sequence(vec![server_key().into()]);
     }
     (serde_yaml::to_string(&document).unwrap(), path)
+}
+
+/// An upstream in which a key can be written.
+fn upstream_for(path: &str) -> Value {
+    let text = match path.rsplit_once(".upstream.").unwrap().1 {
+        "resolve_interval" => "{ url: 'http://tasks.internal/mcp', resolve: true }",
+        key if key.starts_with("endpoints") => {
+            "{ endpoints: [{ url: 'http://127.0.0.1:9000/mcp' }] }"
+        }
+        key if key.starts_with("queue") => "{ url: 'http://127.0.0.1:9000/mcp', max_calls: 1 }",
+        _ => "{ url: 'http://127.0.0.1:9000/mcp' }",
+    };
+    serde_yaml::from_str(text).unwrap()
 }
 
 /// A file that a shared store requires.

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 22] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 23] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -43,6 +43,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 22] = [
     ),
     ("gateway.yaml", &[]),
     ("api-keys.yaml", &[]),
+    ("endpoints.yaml", &[]),
     ("dpop.yaml", &[("ISSUER", "https://login.example.com/")]),
     (
         "introspection.yaml",

@@ -1,5 +1,7 @@
 //! Findings about resources: paths, audiences, upstreams, identity headers.
 
+use std::time::Duration;
+
 use mcp_gateway_core::mcp::tasks::Tasks;
 
 use super::*;
@@ -160,7 +162,7 @@ fn upstreams_are_urls_with_a_path_or_sockets() {
         (
             UPSTREAM,
             "upstream: {}",
-            "resources[1].upstream:21:5 must have `url` or `unix`",
+            "resources[1].upstream:21:5 must have `url`, `unix` or `endpoints`",
         ),
         (
             UPSTREAM,
@@ -212,6 +214,139 @@ fn an_upstream_has_its_own_host_and_path() {
         ("localhost", "/other")
     );
     assert_eq!(upstream("upstream: { unix: /a, path: /b }").path, "/b");
+}
+
+#[test]
+fn endpoints_are_instances_of_one_server() {
+    const UPSTREAM: &str = "upstream: https://other.internal/mcp";
+    each_has_its_finding(&[
+        (
+            UPSTREAM,
+            "upstream: { endpoints: [] }",
+            "resources[1].upstream.endpoints:21:17 must have an endpoint",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { endpoints: [http://a/mcp], url: 'http://b/mcp' }",
+            "resources[1].upstream.endpoints:21:17 cannot be combined with `url` or `unix`",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { endpoints: [http://a/mcp, { url: 'http://a/mcp', weight: 2 }] }",
+            "resources[1].upstream.endpoints[1]:21:43 is listed twice",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { endpoints: [http://a] }",
+            "resources[1].upstream.endpoints[0]:21:29 must have a path",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { endpoints: [http://localhost:8080/mcp] }",
+            "resources[1].upstream.endpoints[0]:21:29 must not be a listener of this gateway",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { endpoints: [http://a/mcp, 'http://b/mcp?c=d'] }",
+            "resources[1].upstream.endpoints[1]:21:43 must have the same query as the first endpoint",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { endpoints: [{ weight: 2 }] }",
+            "resources[1].upstream.endpoints[0].url:21:29 required key is missing",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { endpoints: [{ url: 'http://a/mcp', weight: 0 }] }",
+            "resources[1].upstream.endpoints[0].weight:21:52 out of range",
+        ),
+    ]);
+    let many = |count: usize| {
+        let urls: Vec<_> = (0..count).map(|n| format!("http://a{n}/mcp")).collect();
+        edited(
+            UPSTREAM,
+            &format!("upstream: {{ endpoints: [{}] }}", urls.join(", ")),
+        )
+    };
+    assert_eq!(
+        parsed(&many(100)).resources[1].balancing.endpoints.len(),
+        100
+    );
+    assert_eq!(
+        only_finding(&many(101)),
+        "resources[1].upstream.endpoints:21:17 must not have more than 100 endpoints"
+    );
+    let read = "upstream: { endpoints: [https://a/x, { url: 'https://b/y', weight: 7 }], host: h.test, http2: false }";
+    let resource = parsed(&edited(UPSTREAM, read)).resources[1].clone();
+    let found: Vec<_> = (resource.balancing.endpoints.iter())
+        .map(|one| {
+            (
+                one.upstream.path.as_str(),
+                one.upstream.host.as_str(),
+                one.weight,
+            )
+        })
+        .collect();
+    assert_eq!(found, [("/x", "h.test", 1), ("/y", "h.test", 7)]);
+    assert_eq!(resource.upstream, resource.balancing.endpoints[0].upstream);
+    assert!(resource.upstreams().all(|upstream| !upstream.http2));
+}
+
+#[test]
+fn keys_about_endpoints_without_an_effect_are_findings() {
+    for (keys, expected) in [
+        (
+            "resolve_interval: 9s",
+            "resolve_interval has no effect without `resolve: true`",
+        ),
+        (
+            "queue: { calls: 5 }",
+            "queue has no effect without `max_calls`",
+        ),
+        (
+            "health_check: { path: /up }",
+            "health_check.path has no effect with this `kind`",
+        ),
+        (
+            "health_check: { kind: http, path: up }",
+            "health_check.path must be an absolute path",
+        ),
+        ("ejection: { after: 5 }", "ejection.after unknown key"),
+    ] {
+        assert_eq!(finding_of_upstream(keys), expected);
+    }
+    for (upstream, expected) in [
+        (
+            "{ url: 'http://127.0.0.1/mcp', resolve: true }",
+            "resources[1].upstream.resolve:21:46 has no effect: the host of `url` is an address",
+        ),
+        (
+            "{ unix: /a, resolve: true }",
+            "resources[1].upstream.resolve:21:27 has no effect without `url`",
+        ),
+    ] {
+        let edited = edited(
+            "upstream: https://other.internal/mcp",
+            &format!("upstream: {upstream}"),
+        );
+        assert_eq!(only_finding(&edited), expected);
+    }
+}
+
+#[test]
+fn how_calls_are_spread_has_defaults() {
+    let plain = parsed(VALID).resources[1].balancing.clone();
+    assert!(!plain.has_several() && plain.resolve.is_none() && plain.health_check.is_none());
+    assert!(plain.ejection.enabled && plain.max_calls.is_none());
+    let keys = "resolve: true\n      health_check: {}\n      max_calls: 9";
+    let read = upstream_with(keys).resources[1].balancing.clone();
+    assert!(read.has_several());
+    assert_eq!(read.resolve, Some(Duration::from_secs(5)));
+    assert_eq!(
+        read.health_check.unwrap().settings,
+        HealthCheckSettings::default()
+    );
+    assert_eq!((read.max_calls, read.queue.calls), (Some(9), 100));
 }
 
 #[test]

@@ -39,6 +39,7 @@ use crate::{
         metrics::{Counted, Metrics},
         request_view::BrokenBy,
     },
+    upstream::Call,
 };
 
 /// An answer whose head is written and whose body is still to be relayed.
@@ -50,8 +51,8 @@ pub(crate) struct Relay {
     stream_end: StreamEnd,
     /// An event stream: the gateway may end it cleanly between two events.
     is_stream: bool,
-    /// Its place among the calls in flight or the listening streams.
-    _place: Place,
+    /// Its place among the calls in flight or the listening streams, and among the calls of its endpoint.
+    _places: (Place, Call),
     /// Counts the stream while it is open.
     _open: Option<Counted>,
 }
@@ -62,7 +63,7 @@ impl Relay {
         exchange: &Exchange<'_>,
         response: Response<RelayedBody>,
         stream_end: StreamEnd,
-        place: Place,
+        places: (Place, Call),
     ) -> Self {
         // A silence of zero means no comments.
         let silence = exchange.snapshot.timeouts.sse_comment;
@@ -77,7 +78,7 @@ impl Relay {
             silence: takes_comments.then_some(silence),
             stream_end,
             is_stream,
-            _place: place,
+            _places: places,
             _open: is_stream.then(|| {
                 let resource = exchange.record.resource_label();
                 Counted::new(exchange.gateway.metrics().open_streams(resource))
