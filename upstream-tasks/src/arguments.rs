@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
-use upstream_tasks::McpPath;
+use axum::http::HeaderName;
+use clap::{Args, Parser};
+use upstream_tasks::{KeySource, McpPath, RequiredAssertion};
 
 /// A complete MCP task server without authentication, to run behind mcp-gateway.
 #[derive(Parser)]
@@ -29,4 +30,55 @@ pub(crate) struct Arguments {
         value_delimiter = ','
     )]
     pub(crate) allowed_hosts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) assertion: AssertionArguments,
+}
+
+/// Signed assertions of the gateway, which calls must have.
+#[derive(Args)]
+pub(crate) struct AssertionArguments {
+    /// Refuse calls without a signed assertion of the gateway; its keys are at this URL or in this file
+    #[arg(
+        long,
+        env = "UPSTREAM_TASKS_REQUIRE_ASSERTION",
+        value_name = "JWKS_URL|FILE",
+        requires = "assertion_audience"
+    )]
+    require_assertion: Option<KeySource>,
+    /// The audience of the assertions: the URL of this server in the gateway's configuration
+    #[arg(
+        long,
+        env = "UPSTREAM_TASKS_ASSERTION_AUDIENCE",
+        value_name = "AUDIENCE",
+        requires = "require_assertion"
+    )]
+    assertion_audience: Option<String>,
+    /// The issuer of the assertions: the public URL of the gateway [default: any that the keys sign]
+    #[arg(
+        long,
+        env = "UPSTREAM_TASKS_ASSERTION_ISSUER",
+        value_name = "ISSUER",
+        requires = "require_assertion"
+    )]
+    assertion_issuer: Option<String>,
+    /// The header that has the assertion
+    #[arg(
+        long,
+        env = "UPSTREAM_TASKS_ASSERTION_HEADER",
+        value_name = "HEADER",
+        default_value = "x-gateway-assertion"
+    )]
+    assertion_header: HeaderName,
+}
+
+impl AssertionArguments {
+    /// What is required of calls; none without the flag.
+    pub(crate) fn required(self) -> Option<RequiredAssertion> {
+        Some(RequiredAssertion {
+            keys: self.require_assertion?,
+            audience: self.assertion_audience?,
+            issuer: self.assertion_issuer,
+            header: self.assertion_header,
+        })
+    }
 }

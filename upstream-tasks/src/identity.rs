@@ -1,4 +1,5 @@
-//! Who calls, by the headers of the gateway: it removes these headers from every request it forwards and sets its own.
+//! Who calls: by the assertion of the gateway where one is required, else by its headers. It removes these headers from every
+//! request it forwards and sets its own.
 
 use axum::http::{HeaderMap, request::Parts};
 use rmcp::model::Extensions;
@@ -8,7 +9,7 @@ use serde::Serialize;
 /// The caller's subject without a gateway.
 const ANONYMOUS: &str = "anonymous";
 
-/// The identity in the headers.
+/// The identity in the assertion or the headers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Caller {
     /// The token's subject, from `x-mcp-subject`; `anonymous` without it.
@@ -25,11 +26,29 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Reads the headers of the HTTP request that carried an MCP request.
+    /// The caller that a verified assertion names.
+    pub(crate) const fn new(
+        subject: String,
+        issuer: String,
+        client: Option<String>,
+        scope: Option<String>,
+    ) -> Self {
+        Self {
+            subject,
+            issuer: Some(issuer),
+            client,
+            scope,
+        }
+    }
+
+    /// The caller of the verified assertion; without one, what the headers say. Reads the headers of the HTTP request that carried an MCP request.
     pub(crate) fn of(extensions: &Extensions) -> Result<Self, AmbiguousIdentity> {
         extensions.get::<Parts>().map_or_else(
             || Self::from_headers(&HeaderMap::new()),
-            |parts| Self::from_headers(&parts.headers),
+            |parts| match parts.extensions.get::<Self>() {
+                Some(asserted) => Ok(asserted.clone()),
+                None => Self::from_headers(&parts.headers),
+            },
         )
     }
 

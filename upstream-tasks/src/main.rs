@@ -41,6 +41,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     tracing::info!(address = %listener.address(), path = %arguments.path, data_file = %store.path().display(), "listening");
     let config = ServeConfig {
         path: arguments.path,
+        assertion: arguments.assertion.required(),
         allowed_hosts: arguments.allowed_hosts,
     };
     let shutdown = async move {

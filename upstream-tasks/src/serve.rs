@@ -2,14 +2,19 @@
 
 use std::{future::Future, io, pin::pin, str::FromStr, sync::Arc, time::Duration};
 
-use axum::{Router, serve::ListenerExt as _};
+use axum::{Router, middleware, serve::ListenerExt as _};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Listener, TaskStore, listen::Socket, server::TaskServer};
+use crate::{
+    Listener, TaskStore,
+    assertion::{self, RequiredAssertion, Verifier},
+    listen::Socket,
+    server::TaskServer,
+};
 
 /// Largest request body, in bytes: more than any task within its limits needs.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -30,6 +35,8 @@ pub struct ServeConfig {
     /// Host names (`tasks.internal`, `tasks.internal:9000`) accepted in addition to the loopback names. Any other
     /// `Host` is refused, so that web pages cannot reach a local server by DNS rebinding.
     pub allowed_hosts: Vec<String>,
+    /// Assertions of the gateway that every call must have; none trusts whatever can reach the server.
+    pub assertion: Option<RequiredAssertion>,
 }
 
 /// Serves MCP until `shutdown` completes. Then no new connection is accepted, running requests get half a second to
@@ -112,7 +119,14 @@ fn router(
     sessions.session_config.keep_alive = Some(SESSION_IDLE);
     let service =
         StreamableHttpService::new(new_server, Arc::new(sessions), http_config(config, streams));
-    Router::new().route_service(&config.path.0, service)
+    let router = Router::new().route_service(&config.path.0, service);
+    match &config.assertion {
+        None => router,
+        Some(required) => {
+            let verifier = Arc::new(Verifier::new(required));
+            router.layer(middleware::from_fn_with_state(verifier, assertion::require))
+        }
+    }
 }
 
 fn http_config(config: &ServeConfig, streams: &CancellationToken) -> StreamableHttpServerConfig {

@@ -59,6 +59,7 @@ async fn hosts_origins_and_paths_are_checked_before_mcp() {
     let config = ServeConfig {
         path: "/tasks/mcp".parse().unwrap(),
         allowed_hosts: vec!["tasks.internal".to_owned()],
+        ..ServeConfig::default()
     };
     let (address, _directory) = tcp(config).await;
     let cases = [
