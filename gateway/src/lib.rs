@@ -7,16 +7,17 @@
 //! * [`downstream`]: client connections; [`request`]: the phases of a request.
 //! * [`shared`]: what all requests share; [`snapshot`]: the configuration prepared for requests.
 //! * [`authorization_server`]: the built-in authorization server, around the decisions of `mcp-gateway-oauth`.
-//! * `verify`: tokens verified, by one verifier for each kind.
+//! * `verify`: tokens verified, by one verifier for each kind; `assertion`: signed assertions about callers for upstreams.
 //! * [`local`]: documents that the gateway serves itself; [`issuer_keys`]: the keys of issuers; [`upstream`]: MCP servers;
 //!   [`fetch`]: the outbound client.
 //! * [`limits`]: counted limits; `remote_store`: the connection to a store that gateways share; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
-//! * `clock` and `error_source`: the wall clock, and the root cause of an error.
+//! * `clock`, `error_source` and `new_key`: the wall clock, the root cause of an error, and new private keys.
 //!
 //! The decisions themselves are pure functions in `mcp-gateway-core`.
 
 mod admin;
 pub mod app;
+mod assertion;
 mod authorization_server;
 pub mod cli;
 mod clock;
@@ -29,6 +30,7 @@ mod issuer_keys;
 mod lifecycle;
 mod limits;
 mod local;
+mod new_key;
 mod remote_store;
 mod request;
 mod shared;

@@ -27,6 +27,23 @@ pub fn find(text: &str) -> Option<String> {
     })
 }
 
+/// The text without assertions of the gateway, which are for upstreams: signed by it, and of their own type.
+pub fn without_assertions(text: &str) -> String {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_assertion = |word: &&str| {
+        let header = word.split('.').next().unwrap_or_default();
+        let header = URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
+        String::from_utf8_lossy(&header).contains("\"typ\":\"mcp-assertion+jwt\"")
+    };
+    let mut words: Vec<_> = text.split(|c| !is_token(c)).filter(is_assertion).collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let mut rest = text.to_owned();
+    for word in words {
+        rest = rest.replace(word, "ASSERTION");
+    }
+    rest
+}
+
 /// A part of a compact JWT begins `eyJ` (`{"` in base64url); sixteen more characters do not occur by chance.
 fn jwt(text: &str) -> Option<String> {
     text.match_indices("eyJ").find_map(|(start, _)| {
@@ -69,6 +86,13 @@ mod tests {
         secret("canary-0123");
         assert!(find("authorization: Bearer eyJhbGciOiJFUzI1NiJ9.x.y").is_some());
         assert!(find("x canary-0123 y").is_some());
+        let own = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","kid":"a","typ":"mcp-assertion+jwt"}"#);
+        let claims = URL_SAFE_NO_PAD.encode(r#"{"aud":"http://127.0.0.1:9/mcp"}"#);
+        let assertion = format!("x-gateway-assertion: {own}.{claims}.c2ln");
+        assert!(find(&assertion).is_some());
+        assert!(find(&without_assertions(&assertion)).is_none());
+        let both = format!("{assertion} eyJhbGciOiJFUzI1NiJ9.x.y");
+        assert!(find(&without_assertions(&both)).is_some());
         assert!(find("key mgw_0123456789ABCDEFGHIJKLMNOPQRST4PMbyp.").is_some());
         assert!(find("mgw_ begins a key, mgw_0123456789 is none").is_none());
         assert!(find("k3Lmgw_0123456789ABCDEFGHIJKLMNOPQRST4PMbyp").is_none());

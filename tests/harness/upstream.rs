@@ -1,6 +1,7 @@
 //! The recording upstream: an MCP server whose answers a test scripts, which records every request, and which
 //! fails the test at its end if a credential arrived (`tests/attacks.md` 43).
 
+pub mod assertion;
 pub mod relay;
 pub mod tasks;
 
@@ -232,7 +233,7 @@ impl Upstream {
                 text.push_str(&String::from_utf8_lossy(&request.body));
             }
             assert_eq!(
-                leaks::find(&text),
+                leaks::find(&leaks::without_assertions(&text)),
                 None,
                 "a credential reached the upstream: {request:?}"
             );

@@ -262,6 +262,7 @@ fn announce(config: &Config) {
         tracing::info!("protecting resource {}", resource.uri);
     }
     changes::warn_of_lone_sessions(None, config);
+    changes::warn_of_lone_assertions(None, config);
     for warning in config.stores().filter_map(SharedStore::warning) {
         tracing::warn!("{warning}");
     }

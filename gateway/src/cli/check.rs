@@ -14,6 +14,7 @@ use super::exit::{OK, WRONG};
 use crate::{
     clock,
     config::{self, Config, Demand, Finding, Listener, Loaded, Resource, SenderConstraint, Source},
+    local::documents::ASSERTION_KEYS,
 };
 
 /// Checks a configuration and prints a summary, or all findings. Returns the exit code: 0, or 2 with findings.
@@ -79,6 +80,14 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         writeln!(out, "          issuers  {}", api_keys::vouching(resource))?;
         if let Some(binding) = binding(resource) {
             writeln!(out, "          tokens   {binding}")?;
+        }
+        if let Some(assertion) = &resource.assertion {
+            let keys = config.public_url.join(ASSERTION_KEYS);
+            let audience = &assertion.audience;
+            writeln!(
+                out,
+                "          callers  signed for {audience}, keys at {keys}"
+            )?;
         }
         if !resource.scope_prefixes.is_empty() {
             let scopes = resource
@@ -203,6 +212,19 @@ resource  https://mcp.example.com/mcp -> http://127.0.0.1:9000/mcp
 issuer    corporate = https://login.example.com/
 ";
         assert_eq!((code, printed.as_str()), (0, expected));
+    }
+
+    #[test]
+    fn the_summary_names_the_audience_of_assertions_and_where_their_keys_are() {
+        let text = VALID
+            .replace("'${ISSUER_OF_THIS_TEST}'", "https://login.example.com/")
+            .replace(
+                "upstream: http://127.0.0.1:9000/mcp",
+                "upstream: { url: 'http://127.0.0.1:9000/mcp?key=1', assertion: {} }",
+            );
+        let (code, printed) = checked(&text, "");
+        let expected = "          callers  signed for http://127.0.0.1:9000/mcp, keys at https://mcp.example.com/.well-known/assertion-jwks.json\n";
+        assert!(code == 0 && printed.contains(expected), "{printed}");
     }
 
     #[test]

@@ -111,6 +111,9 @@ pub enum FileError {
         "contains no private key in PEM: PKCS #8 with RSA (2048 bits or more), P-256 or Ed25519"
     )]
     NotAClientKey,
+    /// Not a private key with which assertions are signed.
+    #[error("contains no private key in PEM: PKCS #8 with P-256 or Ed25519")]
+    NotAnAssertionKey,
     /// Not an image that pages can show.
     #[error("is not a PNG, JPEG, WebP or SVG image of at most {MAX_LOGO_BYTES} bytes")]
     NotALogo,
@@ -304,6 +307,18 @@ pub fn client_key(path: &Path) -> Result<SigningKey, FileError> {
         .into_iter()
         .find_map(read)
         .ok_or(FileError::NotAClientKey)
+}
+
+/// Reads a private key that signs assertions about callers: one that signs fast.
+///
+/// # Errors
+/// The file cannot be read, is exposed, or contains no such key.
+pub fn assertion_key(path: &Path) -> Result<SigningKey, FileError> {
+    match client_key(path) {
+        Ok(key) if key.algorithm() != SigningAlgorithm::Rs256 => Ok(key),
+        Ok(_) | Err(FileError::NotAClientKey) => Err(FileError::NotAnAssertionKey),
+        Err(error) => Err(error),
+    }
 }
 
 /// The SHA-256 of the first certificate of a file, in base64url (`x5t#S256`, RFC 7515 §4.1.8).

@@ -28,6 +28,7 @@ pub use authorization_server::AuthorizationServer;
 pub use built_in::BUILT_IN;
 pub use declaration::{
     authorization_server::{AuthorizationServerLimits, Registration, Signing},
+    credentials::assertions::{Assertions, UpstreamAssertion},
     document::ClientCertificateHeader,
     identity_headers::IdentityHeaders,
     limits::Limits,

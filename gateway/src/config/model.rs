@@ -34,6 +34,7 @@ pub use super::issuer::{
 use crate::config::{
     authorization_server::{AuthorizationServer, SharedStore},
     declaration::{
+        credentials::assertions::{Assertions, UpstreamAssertion},
         document::{CLIENT_CERTIFICATE_HEADER, ClientCertificateHeader, FORWARDED_HEADER},
         identity_headers::IdentityHeaders,
         limits::Limits,
@@ -91,6 +92,8 @@ pub struct Config {
     pub upgrade_socket: Option<PathBuf>,
     /// Keys that seal session ids.
     pub sessions: Sessions,
+    /// Keys that sign assertions about callers.
+    pub assertions: Assertions,
     /// How several gateways count rate limits together; none where each counts for itself.
     pub shared_rates: Option<SharedRates>,
     /// The operational log and the access log.
@@ -120,6 +123,16 @@ impl Config {
     /// Whether clients can present certificates: at a listener, or to a proxy that names them.
     pub fn takes_client_certificates(&self) -> bool {
         takes_client_certificates(&self.listen, &self.addresses)
+    }
+
+    /// Whether assertions are signed with a key that only this process has.
+    pub fn has_lone_assertions(&self) -> bool {
+        self.assertions.key_files.is_empty() && self.signs_assertions()
+    }
+
+    /// Whether an upstream receives assertions.
+    pub fn signs_assertions(&self) -> bool {
+        self.resources.iter().any(|own| own.assertion.is_some())
     }
 
     /// What only this process can open, because there is no key file: sessions where a resource accepts legacy protocol versions, and
@@ -302,6 +315,8 @@ pub struct Resource {
     pub identity_headers: IdentityHeaders,
     /// Whether tokens are bound to their sender.
     pub sender_constraint: SenderConstraint,
+    /// The assertion about the caller that the upstream receives; none where it receives none.
+    pub assertion: Option<UpstreamAssertion>,
     /// Other headers of requests to the upstream.
     pub upstream_headers: UpstreamHeaders,
     /// What happens to the client's query.
@@ -494,6 +509,18 @@ pub struct Addresses {
     pub certificate_header: ClientCertificateHeader,
     /// Clients that are exempt from limits per address.
     pub exempt: Networks,
+}
+
+impl Resource {
+    /// Names of headers for the upstream that the gateway alone sets: upstreams trust them.
+    pub fn own_headers(&self) -> Vec<&HeaderName> {
+        let assertion = self.assertion.iter().flat_map(UpstreamAssertion::names);
+        self.identity_headers
+            .names()
+            .into_iter()
+            .chain(assertion)
+            .collect()
+    }
 }
 
 impl Default for Addresses {

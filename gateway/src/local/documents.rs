@@ -1,5 +1,6 @@
 //! The documents that the gateway serves itself: protected resource metadata (RFC 9728), at the path-inserted URL of each
-//! resource, with and without its final slash, and, where a host has only one resource, at the root as well.
+//! resource, with and without its final slash, and, where a host has only one resource, at the root as well; and the keys that
+//! sign assertions about callers, where an upstream receives them.
 //!
 //! They are an axum router called in-process, so they are tested without sockets. They are public: no token, no Origin
 //! check, readable from every web page.
@@ -34,6 +35,9 @@ const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300
 /// Documents are served under this prefix only.
 const PREFIX: &str = "/.well-known/";
 
+/// Where upstreams find the keys that sign assertions (RFC 7517 §5).
+pub(crate) const ASSERTION_KEYS: &str = "/.well-known/assertion-jwks.json";
+
 /// The routers: one for each host that has its own resources, and one for all other hosts.
 #[derive(Debug)]
 pub(crate) struct Documents {
@@ -42,8 +46,8 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// The documents of every resource in `config`.
-    pub(crate) fn new(config: &Config) -> Self {
+    /// The documents of every resource in `config`, and the public keys of assertions.
+    pub(crate) fn new(config: &Config, assertion_keys: Option<&Bytes>) -> Self {
         let scheme = config.public_url.scheme();
         let mut by_host: HashMap<Authority, Vec<&Resource>> = HashMap::new();
         let mut shared = Vec::new();
@@ -61,7 +65,7 @@ impl Documents {
                 .iter()
                 .filter(|shared| own.iter().all(|own| own.path != shared.path));
             let all: Vec<_> = own.iter().chain(of_others).copied().collect();
-            router(config, &all)
+            router(config, &all, assertion_keys)
         };
         Self {
             by_host: by_host
@@ -88,8 +92,11 @@ impl Documents {
     }
 }
 
-fn router(config: &Config, resources: &[&Resource]) -> Router {
+fn router(config: &Config, resources: &[&Resource], assertion_keys: Option<&Bytes>) -> Router {
     let mut router = Router::new();
+    if let Some(keys) = assertion_keys {
+        router = router.route(ASSERTION_KEYS, serve(keys.clone()));
+    }
     for resource in resources {
         let own = document(config, resource, &resource.uri);
         let path = well_known_path(&resource.path);

@@ -45,6 +45,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) edit: Option<Editing>,
     /// The account of the caller's subject, once it is known.
     pub(crate) account: Option<Arc<SubjectAccount>>,
+    /// When the caller's token expires, without clock skew.
+    pub(crate) token_expires: UnixTime,
     /// When the caller's token expires, clock skew included; listening streams end then.
     pub(crate) token_ends: UnixTime,
 }
@@ -71,6 +73,7 @@ impl<'a> Exchange<'a> {
             refused_version: None,
             edit: None,
             account: None,
+            token_expires: UnixTime::new(0),
             token_ends: UnixTime::new(0),
         }
     }

@@ -55,6 +55,7 @@ use super::{
     standing::Standing,
 };
 use crate::{
+    assertion::asserter::AssertedCall,
     clock,
     config::{EventIds, IdentityHeaders},
     limits::in_flight::Place,
@@ -131,11 +132,7 @@ pub(crate) async fn forward(
         last_event,
         query,
     };
-    let request = outgoing.request(exchange, body);
-    if let Err(Reason::UnusableSubject) = request {
-        exchange.record.set_detail(TOO_LONG);
-    }
-    let request = request?;
+    let request = outgoing.request(exchange, body)?;
     audit::write_allowed(exchange.record, exchange.gateway);
     let token_left = exchange.token_ends.since(clock::now());
     let mut stream_end = match standing {
@@ -378,7 +375,9 @@ impl Outgoing<'_> {
             reason
         })?;
         headers.insert(HOST, endpoint.host().clone());
-        identify(&mut headers, &self.resource.identity_headers, self.permit)?;
+        identify(&mut headers, &self.resource.identity_headers, self.permit)
+            .inspect_err(|_| exchange.record.set_detail(TOO_LONG))?;
+        self.add_assertion(&mut headers, exchange)?;
         let mirror = self.message.mirror.as_ref();
         if let Some(name) = mirror.filter(|_| headers.contains_key(NAME)) {
             headers.insert(NAME, name.clone());
@@ -392,10 +391,34 @@ impl Outgoing<'_> {
             }
         }
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = client.method.clone();
+        *request.method_mut() = exchange.session.req_header().method.clone();
         *request.uri_mut() = endpoint.target(self.query.as_deref());
         *request.headers_mut() = headers;
         Ok(request)
+    }
+
+    /// Adds the assertion about the caller, where the upstream receives one.
+    fn add_assertion(
+        &self,
+        headers: &mut HeaderMap,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<(), Reason> {
+        let Some(asserter) = &self.resource.asserter else {
+            return Ok(());
+        };
+        let call = AssertedCall {
+            principal: self.permit.principal(),
+            expires: exchange.token_expires,
+            accepted_until: exchange.token_ends,
+            method: self.message.method_name(),
+            name: self.message.name.as_deref(),
+            request_id: exchange.record.request_id(),
+        };
+        let added = asserter.add(headers, &call, clock::now());
+        added.map_err(|fault| {
+            exchange.record.set_detail(fault.to_string());
+            fault.reason()
+        })
     }
 }
 

@@ -90,6 +90,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     let (verdict, mut recheck) = authenticated;
     exchange.record.set_principal(&verdict.evidence.principal);
     exchange.account = Some(verdict.account.clone());
+    exchange.token_expires = verdict.evidence.expires;
     exchange.token_ends = verdict.expires_at();
 
     // 4 read

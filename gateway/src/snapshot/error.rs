@@ -7,8 +7,9 @@ use mcp_gateway_core::seal::SealingKeyError;
 use thiserror::Error;
 
 use crate::{
-    authorization_server::ServerError, config::files::FileError, decision::point::PointError,
-    fetch::error::FetchError, upstream::UpstreamError,
+    assertion::keys::AssertionKeysError, authorization_server::ServerError,
+    config::files::FileError, decision::point::PointError, fetch::error::FetchError,
+    upstream::UpstreamError,
 };
 
 /// A file cannot be used any more since the configuration was checked, or the system has no randomness for a key.
@@ -30,6 +31,8 @@ pub(crate) enum SnapshotError {
     SessionKey { path: PathBuf, error: FileError },
     #[error("the authorization server (authorization_server): {0}")]
     AuthorizationServer(#[from] ServerError),
+    #[error("{0}")]
+    AssertionKeys(#[from] AssertionKeysError),
     #[error("cannot create the session key: {0}")]
     Sealing(#[from] SealingKeyError),
 }

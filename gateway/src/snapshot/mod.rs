@@ -35,7 +35,9 @@ use mcp_gateway_core::{
 };
 
 use crate::{
+    assertion::keys::AssertionKeys,
     authorization_server::server::Server,
+    clock,
     config::{Addresses, BUILT_IN, Config, Limits, Resource, SharedRateLimits, Shutdown, Timeouts},
     limits::{
         body_budget::BodyLimits,
@@ -91,6 +93,8 @@ pub(crate) struct Snapshot {
     /// How the store of rate limits is asked that several gateways share.
     pub(crate) shared_rates: Option<SharedRateLimits>,
     sealer: ConfiguredSealer,
+    /// The keys that sign assertions, where an upstream receives them.
+    assertion_keys: Option<Arc<AssertionKeys>>,
     hosts: HashSet<Authority>,
     /// By path, then by host; a resource without a host answers on every host served.
     resources: HashMap<String, Vec<Arc<ProtectedResource>>>,
@@ -121,6 +125,7 @@ impl Snapshot {
             previous.map(|previous| &previous.decision_points),
             changed_files,
         )?;
+        let assertion_keys = assertion_keys(config, previous)?;
         let mut resources: HashMap<String, Vec<Arc<ProtectedResource>>> = HashMap::new();
         for resource in &config.resources {
             let previous = previous.and_then(|previous| previous.resource_configured_at(resource));
@@ -129,6 +134,7 @@ impl Snapshot {
                 points: &points,
                 endpoints: &endpoints,
                 metrics,
+                assertion_keys: assertion_keys.as_ref(),
             };
             let protected =
                 ProtectedResource::build(config, resource, &parts, previous, changed_files)?;
@@ -146,7 +152,7 @@ impl Snapshot {
         Ok(Self {
             scheme: config.public_url.scheme(),
             origins: Origins::new(config.public_url.origin(), config.origins.clone()),
-            documents: Documents::new(config),
+            documents: Documents::new(config, assertion_keys.as_ref().map(|keys| keys.jwk_set())),
             service: (authorization_server.clone()).map(|server| Arc::new(server) as _),
             authorization_server,
             addresses: config.addresses.clone(),
@@ -163,6 +169,7 @@ impl Snapshot {
                 previous.map(|previous| &previous.sealer),
                 &config.sessions.key_files,
             )?,
+            assertion_keys,
             keys,
             api_keys: config.api_keys.ring.clone(),
             decision_points: points,
@@ -286,6 +293,19 @@ fn authorization_server(
         server.publish_keys(keys);
     }
     Ok(server)
+}
+
+/// The keys that sign assertions; none where no upstream receives any.
+fn assertion_keys(
+    config: &Config,
+    previous: Option<&Snapshot>,
+) -> Result<Option<Arc<AssertionKeys>>, SnapshotError> {
+    if !config.signs_assertions() {
+        return Ok(None);
+    }
+    let previous = previous.and_then(|previous| previous.assertion_keys.as_ref());
+    let keys = AssertionKeys::reuse_or_new(previous, &config.assertions, clock::now())?;
+    Ok(Some(keys))
 }
 
 /// The limit on new legacy sessions (`limits.initializations_per_principal`), per minute.

@@ -28,6 +28,7 @@ use super::{
     decision_points::PointsByName, error::SnapshotError, upstream_headers::UpstreamHeaders,
 };
 use crate::{
+    assertion::{asserter::Asserter, keys::AssertionKeys},
     config::{Config, Demand, EventIds, IdentityHeaders, RequestState, Resource},
     decision::point::DecisionPoint,
     limits::rate_limiter,
@@ -45,6 +46,7 @@ pub(super) struct SharedParts<'a> {
     pub(super) points: &'a PointsByName,
     pub(super) endpoints: &'a EndpointsByIssuer,
     pub(super) metrics: &'a Arc<Metrics>,
+    pub(super) assertion_keys: Option<&'a Arc<AssertionKeys>>,
 }
 
 /// One protected resource.
@@ -78,6 +80,8 @@ pub(crate) struct ProtectedResource {
     pub(crate) query: ClientQuery,
     pub(crate) identity_headers: IdentityHeaders,
     pub(crate) upstream_headers: UpstreamHeaders,
+    /// What states to the upstream who calls, where it wants to know for certain.
+    pub(crate) asserter: Option<Arc<Asserter>>,
     /// Deadline of the upstream's response head.
     pub(crate) response_head: Duration,
     /// The protocol versions listed; without a list the upstream decides.
@@ -144,6 +148,7 @@ impl ProtectedResource {
             query: resource.query,
             identity_headers: resource.identity_headers.clone(),
             upstream_headers: UpstreamHeaders::read(&resource.upstream_headers)?,
+            asserter: asserter(config, resource, parts, previous),
             response_head: resource.response_head,
             supported: resource.supported.clone(),
         })
@@ -216,6 +221,22 @@ impl ProtectedResource {
     pub(crate) fn drops_query(&self) -> bool {
         self.query == ClientQuery::Drop
     }
+}
+
+/// What adds assertions to the resource's requests, if its upstream receives them.
+fn asserter(
+    config: &Config,
+    resource: &Resource,
+    parts: &SharedParts<'_>,
+    previous: Option<&ProtectedResource>,
+) -> Option<Arc<Asserter>> {
+    Some(Asserter::reuse_or_new(
+        previous.and_then(|previous| previous.asserter.as_ref()),
+        resource.assertion.as_ref()?,
+        &config.public_url.join(""),
+        parts.assertion_keys?,
+        config.limits.assertion_subjects,
+    ))
 }
 
 /// The names under which several gateways count the limits of a resource.

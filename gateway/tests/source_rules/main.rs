@@ -34,6 +34,7 @@ use tree::{Tree, sources};
 const RIM: Layers = &[
     &["clock"],
     &["error_source"],
+    &["new_key"],
     &["config"],
     &["telemetry"],
     &["remote_store"],
@@ -45,6 +46,7 @@ const RIM: Layers = &[
     &["local"],
     &["authorization_server"],
     &["verify"],
+    &["assertion"],
     &["snapshot"],
     &["shared"],
     &["request"],

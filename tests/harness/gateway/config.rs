@@ -79,7 +79,12 @@ impl Config {
         let mut config = Self::shipped(name);
         let resources = config.value["resources"].as_array_mut();
         for resource in resources.expect("resources") {
-            resource["upstream"] = json!(upstream);
+            match resource["upstream"].as_object_mut() {
+                Some(parts) if parts.contains_key("url") => {
+                    parts.insert("url".to_owned(), json!(upstream));
+                }
+                _ => resource["upstream"] = json!(upstream),
+            }
         }
         config
     }
@@ -176,12 +181,20 @@ impl Config {
             .to_owned()
     }
 
-    /// The upstream of the first resource.
+    /// The URL of the upstream of the first resource.
     pub fn upstream(&self) -> String {
-        self.value["resources"][0]["upstream"]
-            .as_str()
-            .expect("a text")
-            .to_owned()
+        let upstream = &self.value["resources"][0]["upstream"];
+        let url = upstream.as_str().or(upstream["url"].as_str());
+        url.expect("a text").to_owned()
+    }
+
+    /// Writes a new private key (P-256) next to the configuration, which only its owner can read, and returns its path.
+    pub fn write_key(&self, name: &str) -> PathBuf {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let path = self.write(name, key.serialize_pem());
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&path, mode).expect("its mode can be set");
+        path
     }
 
     /// The content of `audit.file`, where that is a file.

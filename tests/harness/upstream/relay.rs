@@ -60,7 +60,8 @@ impl Drop for Relay {
             return;
         }
         let sent = self.sent();
-        assert_eq!(leaks::find(&sent), None, "a token reached the upstream");
+        let others = leaks::without_assertions(&sent);
+        assert_eq!(leaks::find(&others), None, "a token reached the upstream");
         for line in sent.lines().map(str::to_ascii_lowercase) {
             let name = line.split(':').next().unwrap_or_default();
             assert!(

@@ -17,6 +17,7 @@ use crate::{SOON, eventually};
 pub struct Tasks {
     /// The relay in front of a server on a port.
     pub relay: Option<Relay>,
+    address: Option<SocketAddr>,
     process: Process,
     _folder: TempDir,
 }
@@ -24,8 +25,15 @@ pub struct Tasks {
 impl Tasks {
     /// Starts one on a free port, behind a relay.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with these options in addition.
+    pub async fn start_with(options: &[&str]) -> Self {
         let address = port::free();
-        let mut tasks = Self::spawn(&["--address", &address.to_string()]);
+        let place = address.to_string();
+        let mut tasks = Self::spawn(&[&["--address", &place], options].concat());
+        tasks.address = Some(address);
         eventually("the task server listens", async || {
             TcpStream::connect(address).await.is_ok()
         })
@@ -65,6 +73,11 @@ impl Tasks {
         self.relay.as_ref().expect("it listens on a port").url()
     }
 
+    /// Its MCP endpoint without the relay, which fails a test in which a credential arrives.
+    pub fn own_url(&self) -> String {
+        format!("http://{}/mcp", self.address.expect("it listens on a port"))
+    }
+
     /// Everything it printed.
     pub fn output(&self) -> String {
         self.process.output()
@@ -80,6 +93,7 @@ impl Tasks {
             .env_remove("RUST_LOG");
         Self {
             relay: None,
+            address: None,
             process: Process::spawn(command),
             _folder: folder,
         }

@@ -36,6 +36,7 @@ mod requests {
 
 /// What is forwarded: streams, sessions, headers; and what the gateway fetches itself.
 mod forwarding {
+    mod assertions;
     mod endpoints;
     mod open_streams;
     mod outbound;

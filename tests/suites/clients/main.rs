@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod assertions;
 mod decision_engines;
 mod keys;
 mod mutual_tls;

@@ -114,6 +114,7 @@ mod endpoints {
 /// What reaches the upstream, and how its answers and event streams are returned.
 mod forwarding {
     mod answers;
+    mod assertions;
     mod fronts;
     mod http2;
     mod identity;

@@ -256,10 +256,10 @@ causes! {
         "Set `resources[].sender_constraint.dpop` and `resources[].sender_constraint.mutual_tls`, or switch bound tokens off for this client or API at the provider."
     }
     UnusableSubject {
-        "The subject, or another identity of the caller, is too long to be sent to the MCP server in a header."
+        "The subject, or another identity of the caller, is too long to be sent to the MCP server in a header, alone or in an assertion."
         "A subject claim with a long text, such as a distinguished name."
         "The claim or the header, its length, and the longest that is accepted."
-        "Choose another claim in `issuers.*.subject_claim`, or switch the header off in `resources[].identity_headers`."
+        "Choose another claim in `issuers.*.subject_claim`, or switch the header off in `resources[].identity_headers` or `resources[].upstream.assertion`."
     }
     MalformedApiKey {
         "It begins like an API key of the gateway (`mgw_`) and is none, or the header for API keys has something else."

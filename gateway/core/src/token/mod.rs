@@ -12,12 +12,15 @@
 //! A token may be bound to a key of its client, who then proves with each request that it has the key: [`dpop`].
 //! A token that only its issuer can read is verified by [`introspection`].
 //!
+//! What the gateway states to an upstream about a verified caller is an [`assertion`].
+//!
 //! An ID token, which says who signed in, is verified by [`id_token`]; [`claim_set`] are its claims.
 //!
 //! [`unproven`] reads claims without a signature, only for `check --explain`. [`self_test`](mod@self_test) runs once at start.
 
 pub mod algorithm;
 pub mod api_key;
+pub mod assertion;
 pub mod bearer;
 pub mod claim_path;
 pub mod claim_set;

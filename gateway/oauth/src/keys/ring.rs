@@ -149,6 +149,14 @@ impl Ring {
         known(self) == known(other)
     }
 
+    /// Since when the key with this id is in the ring.
+    pub fn published_since(&self, id: &str) -> Option<UnixTime> {
+        let mut entries = self.entries();
+        entries
+            .find(|entry| entry.key.id() == id)
+            .map(|entry| entry.created)
+    }
+
     /// When the newest key was made.
     pub fn newest_since(&self) -> UnixTime {
         self.newer.last().unwrap_or(&self.oldest).created

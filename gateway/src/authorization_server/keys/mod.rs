@@ -2,7 +2,7 @@
 //!
 //! [`server_keys`] protects what the server gives out and keeps (codes, refresh tokens, cookies, digests); [`signing_keys`] signs access
 //! tokens, [`shared_ring`] has these keys in a store that several processes share,
-//! [`turning`] makes them. [`private_file`] is how both are read and written.
+//! [`turning`] does what is due for them. [`private_file`] is how both are read and written.
 
 mod private_file;
 pub(crate) mod server_keys;

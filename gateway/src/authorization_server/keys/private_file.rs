@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcp_gateway_oauth::keys::{ring::RingError, signing_key::SigningKeyError};
+use mcp_gateway_oauth::keys::ring::RingError;
 use thiserror::Error;
+
+use crate::new_key::NewKeyError;
 
 /// Permissions of a file that the server makes.
 const MODE: u32 = 0o600;
@@ -51,7 +53,7 @@ pub(crate) enum KeyFileProblem {
     #[error("has no signing keys: {0}")]
     NotARing(#[from] RingError),
     #[error("cannot have a new signing key: {0}")]
-    SigningKey(#[from] SigningKeyError),
+    SigningKey(#[from] NewKeyError),
     #[error("cannot have a new key: the random source of the system fails")]
     Random,
 }

@@ -14,11 +14,11 @@ use mcp_gateway_oauth::{
     store::rows::{Rows, StoreError, Table},
 };
 
-use super::{
-    KeyFileProblem,
-    turning::{new_key, turned},
+use super::{KeyFileProblem, turning::turned};
+use crate::{
+    authorization_server::{error::ServerError, store::Store},
+    new_key::new_key,
 };
-use crate::authorization_server::{error::ServerError, store::Store};
 
 /// The row of the ring.
 const KEY: &[u8] = b"signing keys";
@@ -67,7 +67,10 @@ impl SharedRing {
             let before = self.store.read(|rows| rows.get(Table::Meta, KEY)).await?;
             let ring = match &before {
                 None => match known {
-                    None => Ring::new(new_key(schedule.algorithm)?, now),
+                    None => {
+                        let key = new_key(schedule.algorithm).map_err(KeyFileProblem::from)?;
+                        Ring::new(key, now)
+                    }
                     Some(known) => known.clone(),
                 },
                 Some(sealed) => {

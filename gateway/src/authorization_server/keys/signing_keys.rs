@@ -20,9 +20,9 @@ use mcp_gateway_oauth::{
 use super::{
     private_file::{self, KeyFileError, KeyFileProblem, MadeBy},
     shared_ring::SharedRing,
-    turning::{new_key, turned},
+    turning::turned,
 };
-use crate::{authorization_server::error::ServerError, clock};
+use crate::{authorization_server::error::ServerError, clock, new_key::new_key};
 
 /// The file in the directory.
 const NAME: &str = "signing-keys.json";

@@ -1,18 +1,10 @@
-//! Makes keys that sign access tokens, and does what is due for a ring of them.
+//! Does what is due for a ring of keys that sign access tokens.
 
-use aws_lc_rs::{
-    encoding::AsDer,
-    rand::SystemRandom,
-    rsa,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
-};
 use mcp_gateway_core::time::UnixTime;
-use mcp_gateway_oauth::keys::{
-    ring::{Due, Ring, Schedule},
-    signing_key::{SigningAlgorithm, SigningKey},
-};
+use mcp_gateway_oauth::keys::ring::{Due, Ring, Schedule};
 
 use super::private_file::KeyFileProblem;
+use crate::new_key::new_key;
 
 /// The ring when what is due has been done.
 ///
@@ -38,26 +30,4 @@ pub(super) fn turned(
         tracing::info!(kid, "signing key retired");
     }
     Ok(turned)
-}
-
-/// A key from the random source of the system.
-pub(super) fn new_key(algorithm: SigningAlgorithm) -> Result<SigningKey, KeyFileProblem> {
-    let pkcs8 = pkcs8(algorithm).ok_or(KeyFileProblem::Random)?;
-    Ok(SigningKey::new(algorithm, &pkcs8)?)
-}
-
-/// The private key as PKCS #8.
-fn pkcs8(algorithm: SigningAlgorithm) -> Option<Vec<u8>> {
-    let random = SystemRandom::new();
-    let document = match algorithm {
-        SigningAlgorithm::Es256 => {
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).ok()?
-        }
-        SigningAlgorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&random).ok()?,
-        SigningAlgorithm::Rs256 => {
-            let key = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).ok()?;
-            return Some(key.as_der().ok()?.as_ref().to_vec());
-        }
-    };
-    Some(document.as_ref().to_vec())
 }

@@ -38,6 +38,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     let log = settings(root.section("log"));
     let audit = settings(root.section("audit"));
     let sessions = listen::sessions(&root);
+    let assertions = credentials::assertions::assertions(&root);
     let shared_rates = rate_limits::shared(&root);
     let outbound = outbound::outbound(root.section("outbound"));
     let takes_client_certificates = takes_client_certificates(&listen, &addresses);
@@ -68,6 +69,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
     if let Some(keys) = &api_keys {
         credentials::api_keys::refuse_ambiguous(&root, keys, &resources);
     }
+    credentials::assertions::refuse_unused(&root, &resources);
     let authorization_server = server.and_then(|server| server.complete(&resources));
     root.finish();
     Some(Config {
@@ -90,6 +92,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         shutdown,
         upgrade_socket,
         sessions,
+        assertions,
         shared_rates,
         log,
         audit,

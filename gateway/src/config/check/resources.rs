@@ -33,6 +33,7 @@ use super::{
 use crate::config::{
     built_in::BUILT_IN,
     declaration::{
+        credentials::assertions::UpstreamAssertion,
         identity_headers::IdentityHeaders,
         parts::section::Settings,
         resource::{
@@ -143,8 +144,10 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .map(|item| upstream::upstream(&item, path.as_deref(), around.listen, &identity_headers))
         .unwrap_or_default();
     let upstream_headers = read_upstream.headers;
+    let assertion = read_upstream.assertion;
     let passed: Vec<_> = (upstream_headers.passed.iter())
         .chain(identity_headers.names())
+        .chain(assertion.iter().flat_map(UpstreamAssertion::names))
         .collect();
     let api_keys = api_keys::accepted(section, around.has_api_keys, &passed);
     let issuers = issuers(section, around, api_keys.is_some());
@@ -214,6 +217,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         query,
         identity_headers,
         sender_constraint,
+        assertion,
         upstream_headers,
         response_head,
         supported,
@@ -553,14 +557,14 @@ fn refuse_forged_identity(trusting: &Resource, reported: &Candidate<'_>, passing
     }
     let fixed = passing.upstream_headers.fixed.iter();
     let mut passed = (passing.upstream_headers.passed.iter()).chain(fixed.map(|own| &own.name));
-    let identity = trusting.identity_headers.names();
+    let identity = trusting.own_headers();
     if let Some(name) = passed.find(|name| identity.contains(name)) {
         reported.item.report(
             format_args!(
                 "{} sends {name} to the MCP server for which {} sends it as an identity header",
                 passing.path, trusting.path
             ),
-            "Use another name in `identity_headers`, or remove the header from `pass_headers` and `headers`",
+            "Use another name in `identity_headers` or `assertion`, or remove the header from `pass_headers` and `headers`",
         );
     }
 }

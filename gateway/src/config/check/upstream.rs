@@ -9,11 +9,15 @@ use mcp_gateway_core::http::authority::{Authority, Scheme};
 
 use super::{
     common::{ca_file, own_path},
+    credentials::assertions,
     listen,
     upstream_headers::upstream_headers,
 };
 use crate::config::{
-    declaration::{identity_headers::IdentityHeaders, resource::balancing::WEIGHT},
+    declaration::{
+        credentials::assertions::UpstreamAssertion, identity_headers::IdentityHeaders,
+        resource::balancing::WEIGHT,
+    },
     model::{Balancing, Listener, Upstream, UpstreamHeaders, UpstreamTarget, WeightedUpstream},
     reading::{
         reader::{Item, Section},
@@ -36,9 +40,10 @@ pub(super) struct Read {
     pub(super) upstream: Option<Upstream>,
     pub(super) headers: UpstreamHeaders,
     pub(super) balancing: Balancing,
+    pub(super) assertion: Option<UpstreamAssertion>,
 }
 
-/// Reads an upstream, the headers of requests to it, and how calls are spread over its endpoints. A unix socket without `path` has
+/// Reads an upstream, the headers of requests to it, the assertion about their caller, and how calls are spread over its endpoints. A unix socket without `path` has
 /// the path of the resource.
 pub(super) fn upstream(
     item: &Item<'_>,
@@ -54,7 +59,6 @@ pub(super) fn upstream(
     }
     let section = item.section();
     let host = host(&section);
-    let headers = upstream_headers(&section, identity);
     let http2 = section.get("http2").and_then(|item| item.flag());
     let mut several = Vec::new();
     let ways = (
@@ -102,11 +106,17 @@ pub(super) fn upstream(
         weight: one.weight,
     });
     let balancing = balancing::balancing(&section, upstream.as_ref(), several.collect());
+    let assertion = assertions::of_upstream(&section, upstream.as_ref(), identity);
+    let own: Vec<_> = (identity.names().into_iter())
+        .chain(assertion.iter().flat_map(UpstreamAssertion::names))
+        .collect();
+    let headers = upstream_headers(&section, &own);
     section.finish();
     Read {
         upstream,
         headers,
         balancing,
+        assertion,
     }
 }
 

@@ -6,7 +6,7 @@ use mcp_gateway_core::{http::forwarding::is_allowed_upstream, mcp::version::Era}
 
 use super::common::without_repeats;
 use crate::config::{
-    declaration::identity_headers::IdentityHeaders,
+    declaration::credentials::assertions,
     files::{self, FileError},
     model::{FixedHeader, FixedValue, UpstreamHeaders},
     reading::reader::{Item, Section},
@@ -87,29 +87,26 @@ const OVERRIDING: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// The default names of identity headers begin so, and servers trust them.
+/// The default names of identity headers begin so, and servers trust them; those of assertions begin with [`assertions::PREFIX`].
 const OF_IDENTITY_PREFIX: &str = "x-mcp-";
 
 const FIX: &str = "Use a header of the client's own, such as X-Tenant-Id, or remove it";
 const FIXED_FIX: &str = "Use a header that the MCP server expects, such as X-Api-Key, or remove it";
 
 /// The headers of an upstream's section.
-pub(super) fn upstream_headers(
-    section: &Section<'_>,
-    identity: &IdentityHeaders,
-) -> UpstreamHeaders {
+pub(super) fn upstream_headers(section: &Section<'_>, own: &[&HeaderName]) -> UpstreamHeaders {
     UpstreamHeaders {
-        passed: passed(section, identity),
-        fixed: fixed(section, identity),
+        passed: passed(section, own),
+        fixed: fixed(section, own),
     }
 }
 
-fn passed(section: &Section<'_>, identity: &IdentityHeaders) -> Vec<HeaderName> {
+fn passed(section: &Section<'_>, own: &[&HeaderName]) -> Vec<HeaderName> {
     let items = section.one_or_many("pass_headers");
     refuse_too_many(section, "pass_headers", items.len());
     let named = items.into_iter().filter_map(|item| {
         let name = header_name(&item, &item.text()?, FIX)?;
-        if let Some(problem) = why_not_passed(name.as_str(), identity) {
+        if let Some(problem) = why_not_passed(name.as_str(), own) {
             item.report(problem, FIX);
             return None;
         }
@@ -119,7 +116,7 @@ fn passed(section: &Section<'_>, identity: &IdentityHeaders) -> Vec<HeaderName> 
 }
 
 /// Why a client's header with this name is not passed on.
-fn why_not_passed(name: &str, identity: &IdentityHeaders) -> Option<&'static str> {
+fn why_not_passed(name: &str, own: &[&HeaderName]) -> Option<&'static str> {
     match name {
         "authorization" => {
             Some("must not be authorization: the caller's token never reaches the upstream")
@@ -127,7 +124,7 @@ fn why_not_passed(name: &str, identity: &IdentityHeaders) -> Option<&'static str
         "cookie" | "cookie2" => {
             Some("must not be cookie: cookies are credentials for the gateway's site")
         }
-        _ if is_identity(name, identity) || name.starts_with(OF_IDENTITY_PREFIX) => {
+        _ if is_own(name, own) || is_of_identity(name) => {
             Some("must not be an identity header, which the gateway sets itself")
         }
         _ if is_of_the_hop(name) => Some(
@@ -144,7 +141,7 @@ fn why_not_passed(name: &str, identity: &IdentityHeaders) -> Option<&'static str
     }
 }
 
-fn fixed(section: &Section<'_>, identity: &IdentityHeaders) -> Vec<FixedHeader> {
+fn fixed(section: &Section<'_>, own: &[&HeaderName]) -> Vec<FixedHeader> {
     let entries = section.section("headers").entries();
     refuse_too_many(section, "headers", entries.len());
     let mut headers: Vec<FixedHeader> = Vec::new();
@@ -152,7 +149,7 @@ fn fixed(section: &Section<'_>, identity: &IdentityHeaders) -> Vec<FixedHeader> 
         let Some(name) = header_name(&item, &text, FIXED_FIX) else {
             continue;
         };
-        if is_identity(name.as_str(), identity) {
+        if is_own(name.as_str(), own) {
             item.report(
                 "must not be an identity header, which has the caller's identity",
                 FIXED_FIX,
@@ -217,8 +214,14 @@ fn header_name(item: &Item<'_>, text: &str, fix: &str) -> Option<HeaderName> {
     name
 }
 
-fn is_identity(name: &str, identity: &IdentityHeaders) -> bool {
-    identity.names().into_iter().any(|own| own == name)
+/// Whether the gateway sets this header for the upstream.
+fn is_own(name: &str, own: &[&HeaderName]) -> bool {
+    own.iter().any(|own| *own == name)
+}
+
+/// Whether it begins like the default names of such headers.
+fn is_of_identity(name: &str) -> bool {
+    name.starts_with(OF_IDENTITY_PREFIX) || name.starts_with(assertions::PREFIX)
 }
 
 fn is_of_the_hop(name: &str) -> bool {

@@ -4,7 +4,7 @@ use mcp_gateway_core::http::client_address::ForwardedHeader;
 
 use super::{
     authorization_server,
-    credentials::api_keys,
+    credentials::{api_keys, assertions},
     issuer,
     limits::Limits,
     listen,
@@ -139,6 +139,11 @@ pub(crate) fn document() -> Table {
                 "sessions",
                 Kind::Table(listen::sessions()),
                 "Keys that seal session ids.",
+            ),
+            optional(
+                "assertions",
+                Kind::Table(assertions::assertions()),
+                "Keys that sign assertions about callers (assertion of an upstream).",
             ),
             optional(
                 "limits",

@@ -55,6 +55,8 @@ section! {
         rate_limited_callers: usize = count(100_000, 1..=10_000_000),
         /// Verified tokens stored in the cache of each resource. A full cache replaces older tokens.
         verified_tokens: usize = count(10_000, 1..=10_000_000),
+        /// Most subjects whose assertions (assertion of an upstream) are stored in the cache of each resource, at most 8 of each. A full cache replaces those that were not used for long.
+        assertion_subjects: usize = count(10_000, 1..=10_000_000),
         /// Most DPoP proofs that are remembered, so that none is accepted twice. When there are more, requests with a proof get 503. One principal (issuer and subject, with all its clients) causes at most a tenth of them while half of the room is free, a 200th while a quarter is free, and a 4000th (at least one) after that; then it gets 429.
         dpop_proofs: usize = count(200_000, 1_000..=10_000_000),
     }

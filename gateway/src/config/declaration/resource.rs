@@ -9,7 +9,7 @@ pub use balancing::{CheckKind, EjectionSettings, HealthCheckSettings, QueueSetti
 pub use sender_constraint::{Demand, SenderConstraint};
 
 use super::{
-    credentials::api_keys,
+    credentials::{api_keys, assertions},
     identity_headers,
     parts::{
         key::{Kind, Table, defaulted, list, map, one_or_many, optional, required},
@@ -248,6 +248,11 @@ fn upstream() -> Table {
             map(Kind::TextOr(upstream_header())),
             "none",
             "Headers that every request to the upstream has, such as Authorization or X-Api-Key: a value, or a mapping with file. They replace headers of the client.",
+        ),
+        optional(
+            "assertion",
+            Kind::Table(assertions::of_upstream()),
+            "Sign who calls: each request to the upstream has a short-lived JWT of the gateway about its caller. Write {} for the defaults.",
         ),
     ];
     Table {

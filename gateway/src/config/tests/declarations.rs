@@ -204,6 +204,9 @@ fn with_value(path: &str, value: Value) -> (String, String) {
     if path.starts_with("resources[0].upstream.") {
         document["resources"][0]["upstream"] = upstream_for(&path);
     }
+    if path.starts_with("assertions.") {
+        document["resources"][0]["upstream"] = upstream_for(".upstream.assertion");
+    }
     let mut place = &mut document;
     let (above, name) = path.rsplit_once('.').unwrap();
     for step in above.split('.') {
@@ -244,6 +247,7 @@ fn upstream_for(path: &str) -> Value {
         key if key.starts_with("endpoints") => {
             "{ endpoints: [{ url: 'http://127.0.0.1:9000/mcp' }] }"
         }
+        "assertion" => "{ url: 'http://127.0.0.1:9000/mcp', assertion: {} }",
         key if key.starts_with("queue") => "{ url: 'http://127.0.0.1:9000/mcp', max_calls: 1 }",
         _ => "{ url: 'http://127.0.0.1:9000/mcp' }",
     };

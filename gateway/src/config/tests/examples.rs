@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 23] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 24] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -44,6 +44,10 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 23] = [
     ("gateway.yaml", &[]),
     ("api-keys.yaml", &[]),
     ("endpoints.yaml", &[]),
+    (
+        "assertion.yaml",
+        &[("ISSUER", "https://login.example.com/")],
+    ),
     ("dpop.yaml", &[("ISSUER", "https://login.example.com/")]),
     (
         "introspection.yaml",
@@ -144,6 +148,7 @@ fn files() -> Files {
     files.write("keys/api.jsonl", &example(KEYS), 0o640);
     files.write("keys/authorization.key", &"a5".repeat(32), 0o600);
     files.certificate("keys/provider.crt", "keys/provider.key");
+    files.certificate("keys/assertion.crt", "keys/assertion.pem");
     let secrets = [
         "report",
         "reports",

@@ -2,9 +2,10 @@
 
 mod addresses;
 mod authorization_server;
-/// Credentials other than tokens of issuers.
+/// Credentials other than tokens of issuers: of callers, and for upstreams.
 mod credentials {
     mod api_keys;
+    mod assertions;
     mod bound;
 }
 mod declarations;

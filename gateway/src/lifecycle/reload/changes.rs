@@ -43,6 +43,16 @@ pub(crate) fn warn_of_lone_sessions(before: Option<&Config>, new: &Config) {
     }
 }
 
+/// Warns that a restart changes the key of assertions and that replicas do not share it, unless this was so before.
+pub(crate) fn warn_of_lone_assertions(before: Option<&Config>, new: &Config) {
+    if new.has_lone_assertions() && !before.is_some_and(Config::has_lone_assertions) {
+        tracing::warn!(
+            "assertion key is new (assertions.key_files is not set): \
+             replicas sign assertions with keys of their own, and a restart changes the key"
+        );
+    }
+}
+
 fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
     names_of_differing(&[
         ("public_url", old.public_url != new.public_url),
@@ -83,6 +93,7 @@ fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("reload", old.reload != new.reload),
         ("shutdown", old.shutdown != new.shutdown),
         ("sessions", old.sessions != new.sessions),
+        ("assertions", old.assertions != new.assertions),
         ("rate_limits", old.shared_rates != new.shared_rates),
         ("log", old.log != new.log),
         ("audit", old.audit != new.audit),

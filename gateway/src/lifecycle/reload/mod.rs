@@ -255,6 +255,7 @@ impl Reloader {
         changes::log_changes(&self.config, &config, &changed);
         changes::warn_of_restart(&waiting);
         changes::warn_of_lone_sessions(Some(&self.config), &config);
+        changes::warn_of_lone_assertions(Some(&self.config), &config);
         note_loaded(self.gateway.metrics());
         count_reload(self.gateway.metrics(), "accepted");
         self.config = config;

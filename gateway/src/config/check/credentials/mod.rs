@@ -1,3 +1,4 @@
-//! Credentials other than tokens of issuers.
+//! Credentials other than tokens of issuers: of callers, and for upstreams.
 
 pub(super) mod api_keys;
+pub(super) mod assertions;
