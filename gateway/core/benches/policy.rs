@@ -507,7 +507,7 @@ fn endpoints(criterion: &mut Criterion) {
     set.replace(settings, weighted.collect(), Duration::ZERO);
     for seed in 0..1000 {
         let chosen = set.choose(Wanted::Any(&[]), now, seed).unwrap();
-        if chosen.key % 10 == 0 {
+        if chosen.key.is_multiple_of(10) {
             for _ in 0..5 {
                 set.report(chosen.member, Outcome::Unconnected, now, now);
             }

@@ -349,6 +349,39 @@ resources:
     }
 
     #[test]
+    fn the_summary_warns_of_limits_that_one_caller_can_use_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("g.yaml");
+        for (keys, limits, is_warned) in [
+            ("max_calls: 50", "", true),
+            ("max_calls: 51", "", false),
+            ("http2: false", "", false),
+            (
+                "max_calls: 50",
+                "limits: { calls_per_principal: 99 }",
+                false,
+            ),
+        ] {
+            let text = format!(
+                "\
+public_url: https://mcp.example.com
+listen: [{{ address: '127.0.0.1:8080' }}]
+issuers: {{ a: {{ issuer: 'https://a.example' }} }}
+resources:
+  - {{ path: /a, upstream: {{ endpoints: ['http://127.0.0.1:9/mcp', 'http://127.0.0.2:9/mcp'], {keys} }}, issuers: [a], request_state: seal, policy: {{ default: allow }} }}
+{limits}
+"
+            );
+            fs::write(&file, text).unwrap();
+            let mut out = Vec::new();
+            check(&file, None, &mut out).unwrap();
+            let printed = String::from_utf8(out).unwrap();
+            let warning = "warning   https://mcp.example.com/a can have 100 calls at its endpoints";
+            assert_eq!(printed.contains(warning), is_warned, "{printed}");
+        }
+    }
+
+    #[test]
     fn the_summary_names_endpoints_and_warns_of_values_that_lead_back_to_none() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("g.yaml");

@@ -2,7 +2,10 @@
 
 use mcp_gateway_core::mcp::tasks::Tasks;
 
-use crate::config::{Config, RequestState, Resource, Upstream, UpstreamTarget};
+use crate::{
+    config::{Config, RequestState, Resource, Upstream, UpstreamTarget},
+    limits::overload::descriptors::Capacity,
+};
 
 /// Where the calls of a resource go.
 pub(super) fn destination(resource: &Resource) -> String {
@@ -23,8 +26,31 @@ fn shown(upstream: &Upstream) -> String {
     }
 }
 
-/// Warnings about values of one instance that the gateway does not lead back to it.
+/// Warnings about values of one instance that the gateway does not lead back to it, and about limits that one caller can use up.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut found = lost_values(config);
+    let own = Capacity::divide(None, (0, 0), &config.limits).calls_per_principal;
+    let resources = config.resources.iter();
+    found.extend(resources.filter_map(|resource| used_up(resource, own)));
+    found
+}
+
+/// All calls of a resource are those that one principal may have.
+fn used_up(resource: &Resource, own: usize) -> Option<String> {
+    let balancing = &resource.balancing;
+    let most = balancing
+        .max_calls
+        .filter(|_| balancing.resolve.is_none())?;
+    let all = most.saturating_mul(resource.upstreams().count());
+    (own >= all).then(|| {
+        format!(
+            "{} can have {all} calls at its endpoints (`max_calls`), and one principal {own} (`limits.calls_per_principal`): it can keep all others waiting",
+            resource.uri
+        )
+    })
+}
+
+fn lost_values(config: &Config) -> Vec<String> {
     let several = |resource: &&Resource| resource.balancing.has_several();
     let resources = config.resources.iter().filter(several);
     resources.flat_map(unbound).collect()

@@ -98,6 +98,12 @@ impl Plan {
         shown.join(", ")
     }
 
+    /// Whether this is one of the configured endpoints.
+    pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        let mut endpoints = self.endpoints.iter();
+        endpoints.any(|(own, _)| Arc::ptr_eq(own, endpoint))
+    }
+
     /// Whether something beside calls is done for the endpoints.
     pub(super) const fn is_watched(&self) -> bool {
         self.resolve.is_some() || self.health_check.is_some()

@@ -388,7 +388,9 @@ impl EndpointSet {
             }
             Err(failure) => events::unresolved(&self.resource, host, failure, &problem),
         }
-        let (added, removed) = self.use_addresses(&mut state);
+        let (added, mut removed) = self.use_addresses(&mut state);
+        // The name itself was one only until now.
+        removed.retain(|instance| !plan.has(&instance.endpoint));
         drop(state);
         events::replaced(&self.resource, &added, &removed);
         self.settle();

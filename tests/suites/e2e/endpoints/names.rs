@@ -98,8 +98,9 @@ async fn calls_follow_the_addresses_of_a_name() {
     assert_eq!(upstreams[1].last().header("host"), Some(host.as_str()));
 
     internet.upstream(NAME, &["127.0.0.2", "127.0.0.3"]);
-    setting.gateway.logged("endpoint added").await;
-    setting.gateway.logged("endpoint removed").await;
+    setting.gateway.logged("at 127.0.0.3").await;
+    let log = setting.gateway.log().await;
+    assert!(log.contains("endpoint added") && log.contains("endpoint removed"));
     let before = hits(&upstreams);
     // The third one is new: it gets its share slowly.
     eventually("the new address gets calls", async || {
