@@ -64,10 +64,7 @@ impl AssertionKeys {
             return Ok(previous.clone());
         }
         let known = previous.map(|previous| &previous.ring);
-        let ring = match has_new_key {
-            true => Ring::new(new_key(SigningAlgorithm::Es256)?, now),
-            false => read_ring(configured, known, now)?,
-        };
+        let ring = current_ring(configured, known, now)?;
         if let Some(previous) = previous.filter(|previous| previous.ring.is_same(&ring)) {
             return Ok(previous.clone());
         }
@@ -96,8 +93,8 @@ impl AssertionKeys {
     }
 }
 
-/// The keys of the files in the order in which they sign: the oldest first, which signs at once.
-fn read_ring(
+/// The keys of the files in the order in which they sign: the oldest first, which signs at once. Without files, a new key.
+fn current_ring(
     configured: &Assertions,
     known: Option<&Ring>,
     now: UnixTime,
