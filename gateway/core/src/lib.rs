@@ -14,13 +14,14 @@
 //! * [`cel`]: conditions of rules. [`token`]: tokens, keys and claims.
 //! * [`policy`]: is this principal allowed to make this call? The result is a [`Permit`](policy::permit::Permit). [`rate`]: how often?
 //! * [`balance`]: which endpoint of an upstream gets a call.
-//! * [`rewrite`]: edits the answers of upstreams.
+//! * [`rewrite`]: edits the answers of upstreams. [`http_sse`]: the transport of MCP 2024-11-05.
 //! * [`why`]: what was found in a refused request and what was expected, for the operator's log.
 
 pub mod balance;
 pub mod cel;
 pub mod endpoint_id;
 pub mod http;
+pub mod http_sse;
 pub mod json;
 pub mod mcp;
 pub mod policy;

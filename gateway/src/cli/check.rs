@@ -402,6 +402,7 @@ issuers: {{ a: {{ issuer: 'https://a.example' }} }}
 resources:
   - {{ path: /a, upstream: {{ endpoints: ['http://127.0.0.1:9/mcp', 'http://127.0.0.2:9/mcp'] }}, issuers: [a], policy: {{ default: allow }}, {keys} }}
   - {{ path: /b, upstream: 'http://127.0.0.1:9/mcp', issuers: [a], audience: b, policy: {{ default: allow }}, {keys} }}
+  - {{ path: /c, upstream: {{ endpoints: ['http://127.0.0.1:9/sse', 'http://127.0.0.2:9/sse'], transport: sse }}, issuers: [a], audience: c, policy: {{ default: allow }} }}
 "
             );
             fs::write(&file, text).unwrap();

@@ -38,7 +38,7 @@ pub use declaration::{
     rate_limit::{SharedRateLimits, WithoutStore},
     resource::{
         CheckKind, Demand, EjectionSettings, EventIds, HealthCheckSettings, QueueSettings,
-        RequestState, SenderConstraint,
+        RequestState, SenderConstraint, Transport,
     },
     timeouts::{Jwks, Timeouts},
 };

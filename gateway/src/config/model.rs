@@ -44,7 +44,7 @@ use crate::config::{
         rate_limit::SharedRateLimits,
         resource::{
             EjectionSettings, EventIds, HealthCheckSettings, QueueSettings, RequestState,
-            SenderConstraint,
+            SenderConstraint, Transport,
         },
         timeouts::{Jwks, Timeouts},
     },
@@ -281,6 +281,8 @@ pub struct Resource {
     pub upstream: Upstream,
     /// Its instances, and how calls are spread over them.
     pub balancing: Balancing,
+    /// The transport of the MCP server and of the clients.
+    pub transport: Transport,
     /// Names of the issuers whose tokens are accepted; at least one where API keys are not accepted.
     pub issuers: Vec<String>,
     /// How API keys are accepted; none where they are not.

@@ -4,17 +4,18 @@
 //! caller's identity, never the caller's token; the client gets the headers of another allow-list. An edited answer that is
 //! not a stream is written completely here.
 
+mod waiting;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST},
 };
 use http_body::Body;
 use http_body_util::Full;
 use mcp_gateway_core::{
-    balance::outcome::Outcome,
     http::{
         answer::{
             coding::{self, Treatment},
@@ -32,10 +33,11 @@ use mcp_gateway_core::{
     token::dpop::field::DPOP_NONCE,
 };
 use pingora::http::ResponseHeader;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::{
     exchange::{Exchange, Stop},
+    http_sse::{Route, accepted, opening},
     possession::dpop::next_nonce,
     record::audit,
     response::{
@@ -63,6 +65,7 @@ use crate::{
     upstream::{Call, Endpoint, SendError, Tried, UpstreamBody},
     verify::introspection::Recheck,
 };
+use waiting::{Unanswered, Wait, ask, outcome};
 
 /// The detail in the access log where a client resumes a stream and gets a new one.
 const NOT_RESUMED: &str = "Last-Event-ID was removed (resources.event_ids: drop); `upstream` leaves binding event ids to the MCP server";
@@ -103,7 +106,7 @@ pub(crate) async fn forward(
     resource: &ProtectedResource,
     permit: &Permit,
     mut message: Message,
-    session: Option<OpenedSession>,
+    route: Route,
     Terms {
         mut call,
         issuer,
@@ -115,7 +118,7 @@ pub(crate) async fn forward(
     query: Option<String>,
 ) -> Result<Option<Relay>, Stop> {
     let era = message.era;
-    let last_event = match &session {
+    let last_event = match route.session() {
         Some(_) => last_event_id(exchange, resource)?,
         None => None,
     };
@@ -128,7 +131,8 @@ pub(crate) async fn forward(
         resource,
         permit,
         message: &message,
-        session: session.as_ref(),
+        session: route.session(),
+        own_target: route.target(),
         last_event,
         query,
     };
@@ -143,9 +147,14 @@ pub(crate) async fn forward(
             .only_while_accepted(recheck),
     };
     let started = Instant::now();
-    let deadline = (!place.listens()).then(|| started + resource.response_head);
+    let listens = place.listens();
+    let deadline = started + resource.response_head;
+    let wait = Wait {
+        listens,
+        deadline: (!listens || route.is_of_http_sse()).then_some(deadline),
+    };
     let send = || outgoing.endpoint.send(request);
-    let mut response = ask(exchange, send, deadline, &mut stream_end).await;
+    let mut response = ask(exchange, send, wait, &mut stream_end).await;
     if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body)) =
         (&response, kept_body.as_ref().filter(|_| reads))
     {
@@ -153,7 +162,7 @@ pub(crate) async fn forward(
         exchange.gateway.metrics().count_upstream_retry(label);
         let (request, before) = (outgoing.request(exchange, body.clone())?, *before);
         let send = || outgoing.endpoint.send_again(request, before);
-        response = Box::pin(ask(exchange, send, deadline, &mut stream_end)).await;
+        response = Box::pin(ask(exchange, send, wait, &mut stream_end)).await;
     }
     call.report(outcome(&response));
     let mut tried = Tried::default();
@@ -165,7 +174,7 @@ pub(crate) async fn forward(
         outgoing.endpoint = call.endpoint().clone();
         let request = outgoing.request(exchange, body.clone())?;
         let send = || outgoing.endpoint.send(request);
-        response = Box::pin(ask(exchange, send, deadline, &mut stream_end)).await;
+        response = Box::pin(ask(exchange, send, wait, &mut stream_end)).await;
         call.report(outcome(&response));
     }
     if issuer.is_of_session()
@@ -194,22 +203,29 @@ pub(crate) async fn forward(
     }
     check_status(exchange, &endpoint, &response)?;
     task_ids::seal_answer(exchange, resource, permit, &message, values, endpoint.id());
-    let session_id = session_id::answer_id(
-        exchange,
-        resource,
-        permit,
-        endpoint.id(),
-        &response,
-        era,
-        session,
-    )
-    .map_err(|fault| match fault.detail.is_empty() {
-        true => Fault::new(fault.reason, OTHER_SESSION).into(),
-        false => Refusal::from(fault),
-    })?;
+    let (session, opens_stream) = match route {
+        Route::Whole(session) => (session, false),
+        Route::Stream => {
+            opening::require_stream(exchange, response.status(), response.headers())?;
+            (None, true)
+        }
+        Route::Message(_) => return message_accepted(exchange, response).await,
+    };
+    let session_id = match opens_stream {
+        true => None,
+        false => {
+            let (id, response) = (endpoint.id(), &response);
+            session_id::answer_id(exchange, resource, permit, id, response, era, session).map_err(
+                |fault| match fault.detail.is_empty() {
+                    true => Fault::new(fault.reason, OTHER_SESSION).into(),
+                    false => Refusal::from(fault),
+                },
+            )?
+        }
+    };
     let has_body = !response.body().is_end_stream();
     let edit = exchange.edit.take().filter(|_| has_body);
-    let response = match decoded(exchange, response, edit.is_some()) {
+    let response = match decoded(exchange, response, edit.is_some() || opens_stream) {
         Ok(response) => response,
         Err(Undecodable(response)) if !response.status().is_success() => {
             return without_body(exchange, *response, session_id).await;
@@ -218,11 +234,23 @@ pub(crate) async fn forward(
         Err(TooMany(reason)) => return Err(reason.into()),
     };
     let response = match edit {
+        edit if opens_stream => {
+            let at = (resource, permit, &endpoint);
+            // Boxed: other answers are not to carry this.
+            Box::pin(opening::open(
+                exchange,
+                at,
+                response,
+                edit,
+                deadline,
+                &mut stream_end,
+            ))
+            .await?
+        }
         None => response.map(RelayedBody::Plain),
         Some(edit) => match AnswerForm::of(response.headers(), exchange.record) {
             Ok(AnswerForm::Events) => edited_events(exchange, response, edit),
             Ok(AnswerForm::Document) => {
-                let deadline = started + resource.response_head;
                 let answer = WholeAnswer {
                     response,
                     edit,
@@ -332,7 +360,7 @@ const fn cannot_be_read(reason: Reason) -> bool {
     matches!(reason, Reason::AnswerUnreadable | Reason::UpstreamEncoding)
 }
 
-/// Writes an error of the upstream without its body, which cannot be read: it might hold a list.
+/// Writes an answer of the upstream without its body, which might hold a list.
 async fn without_body<B>(
     exchange: &mut Exchange<'_>,
     mut response: Response<B>,
@@ -348,6 +376,17 @@ async fn without_body<B>(
     Ok(None)
 }
 
+/// Writes the answer to a message of HTTP+SSE.
+async fn message_accepted(
+    exchange: &mut Exchange<'_>,
+    response: Response<UpstreamBody>,
+) -> Result<Option<Relay>, Stop> {
+    let (parts, body) = response.into_parts();
+    let written = without_body(exchange, Response::from_parts(parts, ()), None).await;
+    accepted::discard(body).await;
+    written
+}
+
 /// What a request to the upstream is made of, without its body.
 struct Outgoing<'a> {
     endpoint: Arc<Endpoint>,
@@ -355,6 +394,8 @@ struct Outgoing<'a> {
     permit: &'a Permit,
     message: &'a Message,
     session: Option<&'a OpenedSession>,
+    /// Instead of the target of the resource.
+    own_target: Option<&'a Uri>,
     last_event: Option<HeaderValue>,
     query: Option<String>,
 }
@@ -392,7 +433,10 @@ impl Outgoing<'_> {
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = exchange.session.req_header().method.clone();
-        *request.uri_mut() = endpoint.target(self.query.as_deref());
+        *request.uri_mut() = match self.own_target {
+            Some(target) => target.clone(),
+            None => endpoint.target(self.query.as_deref()),
+        };
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -468,57 +512,6 @@ fn identify(
         }
     }
     Ok(())
-}
-
-/// Why there is no answer.
-enum Unanswered {
-    /// The upstream did not answer.
-    Failed(SendError),
-    /// The gateway or the client stopped waiting.
-    Stop(Stop),
-}
-
-/// Waits for the head of the answer and for the client to disconnect; also for the deadline. A listening stream has none: that
-/// wait ends with the stream's end.
-///
-/// The request is sent in here: a future that is passed in would be moved, and have its place twice.
-async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendError>>>(
-    exchange: &mut Exchange<'_>,
-    send: impl FnOnce() -> F,
-    deadline: Option<Instant>,
-    stream_end: &mut StreamEnd,
-) -> Result<Response<UpstreamBody>, Unanswered> {
-    let late = async {
-        let Some(deadline) = deadline else {
-            stream_end.reached().await;
-            return Stop::Broken;
-        };
-        let expires = stream_end.expires();
-        tokio::select! {
-            () = sleep_until(deadline.min(expires)) => Stop::from(match deadline <= expires {
-                true => Reason::UpstreamTimeout,
-                false => Reason::Expired,
-            }),
-            reason = stream_end.refused() => Stop::from(reason),
-        }
-    };
-    tokio::select! {
-        biased;
-        answered = send() => answered.map_err(Unanswered::Failed),
-        // Dropping the request closes its connection, so the upstream notices at once.
-        _ = exchange.session.read_body_or_idle(true) => Err(Unanswered::Stop(Stop::Broken)),
-        stop = late => Err(Unanswered::Stop(stop)),
-    }
-}
-
-/// What an answer, or that there is none, says about its endpoint.
-fn outcome(response: &Result<Response<UpstreamBody>, Unanswered>) -> Outcome {
-    match response {
-        Ok(response) => Outcome::Answered(response.status()),
-        Err(Unanswered::Failed(SendError::Unreachable(_))) => Outcome::Unconnected,
-        Err(Unanswered::Failed(SendError::Broken(_))) => Outcome::Broken,
-        Err(Unanswered::Failed(SendError::Closed { .. }) | Unanswered::Stop(_)) => Outcome::Unknown,
-    }
 }
 
 fn failed(exchange: &mut Exchange<'_>, error: &SendError) -> Reason {

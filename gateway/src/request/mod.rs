@@ -9,7 +9,7 @@
 //! 4. [`read`]: reads the body, and the one message in it.
 //! 5. [`authorize`]: applies policy and rate limits.
 //! 6. [`session`]: opens the session id and other sealed values.
-//! 7. [`forward`]: sends the request to the upstream; [`response`] returns the answer.
+//! 7. [`forward`]: sends the request to the upstream; [`response`] returns the answer. [`http_sse`] is what differs in the transport of MCP 2024-11-05.
 //! 8. [`record`]: at the end of the request, its metrics and its access line are written (`record/guard.rs`).
 //!
 //! A request for a service of the gateway's own ends after phase 2, in [`serve_local`].
@@ -22,6 +22,7 @@ mod authenticate;
 mod authorize;
 pub(crate) mod exchange;
 mod forward;
+mod http_sse;
 pub(crate) mod pipeline;
 pub(crate) mod possession;
 mod read;

@@ -8,21 +8,23 @@ use super::{
     admit, authenticate, authorize,
     exchange::{Broken, Exchange, Stop},
     forward::{self, Terms},
+    http_sse::Route,
     read,
     record::audit,
     response::{list_filter, relay::Relay, respond},
     route::{self, Destination},
     serve_local,
-    session::{endpoint, session_id, task_ids},
+    session::{endpoint, message_endpoint, session_id, task_ids},
     standing::Standing,
 };
 use crate::{
     limits::in_flight::{Kind, Place},
+    snapshot::Part,
     verify::Verdict,
 };
 
 /// Said of a request whose query is not forwarded.
-const QUERY_REMOVED: &str = "the client's query was removed (resources.query: drop); HTTP+SSE servers of MCP 2024-11-05 need `query: pass`";
+const QUERY_REMOVED: &str = "the client's query was removed (resources.query: drop)";
 
 /// Runs a request up to its answer. Returns the rest of a body that must still be relayed.
 ///
@@ -63,8 +65,9 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
             return Ok(None);
         }
     };
+    let part = resource.part(&admitted.path);
     if admitted.path != resource.path {
-        // Another final slash: whatever decides about the call sees the configured path.
+        // Another final slash, or messages of HTTP+SSE: whatever decides about the call sees the configured path.
         admitted.path.clone_from(&resource.path);
     }
     exchange.record.set_resource(&resource);
@@ -94,7 +97,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     exchange.token_ends = verdict.expires_at();
 
     // 4 read
-    if !is_mcp(&exchange.session.req_header().method) {
+    if !part.has(&exchange.session.req_header().method) {
         return Err(Reason::MethodNotAllowed.into());
     }
     let mut message = read::message(exchange).await?;
@@ -115,14 +118,23 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     });
 
     // 6 session
-    let session = session_id::open(exchange, &resource, &permit, &message)?;
-    let opening = session.as_ref();
+    let route = match part {
+        Part::Whole => Route::Whole(session_id::open(exchange, &resource, &permit, &message)?),
+        Part::Stream => Route::Stream,
+        Part::Messages => {
+            let opened = message_endpoint::open(exchange, &resource, &permit, query)?;
+            Route::Message(opened)
+        }
+    };
+    let opening = route.endpoint();
     let values = task_ids::open(exchange, &resource, &permit, &mut message, opening)?;
     let issuer = endpoint::Issuer::of(opening, &values);
 
     // 7 forward
     let place = take_place(exchange, &verdict, &message)?;
     let call = endpoint::choose(exchange, &resource, issuer, message.listens).await?;
+    // That of a message is the gateway's own.
+    let query = query.filter(|_| part != Part::Messages);
     if query.is_some_and(|query| !query.is_empty()) && resource.drops_query() {
         exchange.record.set_detail(QUERY_REMOVED);
     }
@@ -141,7 +153,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         recheck,
     };
     forward::forward(
-        exchange, &resource, &permit, message, session, terms, combined,
+        exchange, &resource, &permit, message, route, terms, combined,
     )
     .await
 }
@@ -163,9 +175,4 @@ fn take_place(
         exchange.record.set_detail(limit);
     }
     place
-}
-
-/// The methods of the Streamable HTTP transport.
-fn is_mcp(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::GET | Method::DELETE)
 }

@@ -31,7 +31,10 @@ pub(crate) fn route(admitted: &Admitted, snapshot: &Snapshot) -> Result<Destinat
     }
     match snapshot.resource(&admitted.host, &admitted.path) {
         Some(resource) => Ok(Destination::Resource(resource.clone())),
-        None => local(admitted, snapshot).ok_or(Reason::NotFound),
+        None => match snapshot.resource_of_messages(&admitted.host, &admitted.path) {
+            Some(resource) => Ok(Destination::Resource(resource.clone())),
+            None => local(admitted, snapshot).ok_or(Reason::NotFound),
+        },
     }
 }
 
@@ -46,7 +49,7 @@ mod tests {
     use mcp_gateway_core::http::authority::Authority;
 
     use super::*;
-    use crate::shared::test_gateway::gateway;
+    use crate::{shared::test_gateway::gateway, snapshot::Part};
 
     /// The endpoint of the resource, or `document`, for a host and a path.
     fn routed(host: &str, path: &str) -> Result<String, Reason> {
@@ -97,6 +100,46 @@ mod tests {
                 "{host}{path}"
             );
         }
+    }
+
+    #[test]
+    fn the_messages_of_http_sse_belong_to_their_resource() {
+        let config = "  - { path: /sse, upstream: { url: 'http://127.0.0.1:9/sse', transport: sse }, issuers: [corporate], policy: { default: allow } }
+  - { path: /sse/, upstream: 'http://127.0.0.1:9/other', issuers: [corporate], policy: { default: allow } }
+  - { path: /slash/, upstream: { url: 'http://127.0.0.1:9/slash', transport: sse }, issuers: [corporate], policy: { default: allow } }
+";
+        let snapshot = gateway(config).snapshot();
+        let routed = |path: &str| {
+            let admitted = Admitted {
+                host: Authority::parse("mcp.example.com").unwrap(),
+                path: path.to_owned(),
+                query: None,
+            };
+            match route(&admitted, &snapshot) {
+                Ok(Destination::Resource(resource)) => {
+                    Ok((resource.upstream.shown(), resource.part(path)))
+                }
+                Ok(_) => panic!("{path}"),
+                Err(reason) => Err(reason),
+            }
+        };
+        for (path, endpoint, part) in [
+            ("/sse", "/sse", Part::Stream),
+            ("/sse/", "/other", Part::Whole),
+            ("/sse/message", "/sse", Part::Messages),
+            ("/slash", "/slash", Part::Stream),
+            ("/slash/message", "/slash", Part::Messages),
+            ("/mcp", "/shared", Part::Whole),
+        ] {
+            let expected = (format!("http://127.0.0.1:9{endpoint}"), part);
+            assert_eq!(routed(path), Ok(expected), "{path}");
+        }
+        for path in ["/mcp/message", "/sse/message/", "/sse/messages", "/message"] {
+            assert_eq!(routed(path), Err(Reason::NotFound), "{path}");
+        }
+        let resource = snapshot.resource(&Authority::parse("mcp.example.com").unwrap(), "/sse");
+        let uri = resource.unwrap().uri_at("/sse/message").into_owned();
+        assert!(uri.ends_with("/sse/message"), "{uri}");
     }
 
     #[test]

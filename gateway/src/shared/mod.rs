@@ -1,5 +1,6 @@
 //! What all requests share: the configuration snapshot, metrics, logs, limits, and the state of the process.
 
+pub(crate) mod message_streams;
 mod process_state;
 mod refusals;
 mod request_ids;
@@ -44,6 +45,7 @@ use crate::{
         request_log::{access_log::AccessLog, audit_log::AuditLog},
     },
 };
+use message_streams::MessageStreams;
 use refusals::RefusalsPerAddress;
 use request_ids::RequestIds;
 
@@ -74,6 +76,7 @@ pub(crate) struct Gateway {
     used_proofs: UsedProofs,
     shared_rates: Option<SharedRates>,
     revocations: Arc<Revocations>,
+    message_streams: Arc<MessageStreams>,
     state: ProcessState,
     has_asked_once: AtomicBool,
     request_ids: RequestIds,
@@ -112,6 +115,7 @@ impl Gateway {
             metrics,
             access_log,
             audit_log,
+            message_streams: Arc::new(MessageStreams::new()),
             state: ProcessState::new(),
             has_asked_once: AtomicBool::new(false),
             request_ids: RequestIds::new(),
@@ -246,6 +250,11 @@ impl Gateway {
     /// Grants of the built-in authorization server that have ended.
     pub(crate) const fn revocations(&self) -> &Arc<Revocations> {
         &self.revocations
+    }
+
+    /// The open event streams of HTTP+SSE.
+    pub(crate) const fn message_streams(&self) -> &Arc<MessageStreams> {
+        &self.message_streams
     }
 
     /// Counts a refusal against the address that caused it, unless the address is exempt.

@@ -14,6 +14,7 @@ mod protected_resource;
 mod upstream_headers;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap, HashSet},
     path::PathBuf,
     slice,
@@ -27,6 +28,7 @@ use mcp_gateway_core::{
         origin::Origins,
         path,
     },
+    http_sse::message_path,
     json::JsonLimits,
     mcp::method::McpMethod,
     rate::{Limiter, Per, RateLimit, token_bucket::Rate},
@@ -61,7 +63,7 @@ use configured_sealer::ConfiguredSealer;
 use decision_points::PointsByName;
 pub(crate) use error::SnapshotError;
 use protected_resource::SharedParts;
-pub(crate) use protected_resource::{ProtectedResource, challenger};
+pub(crate) use protected_resource::{Part, ProtectedResource, challenger};
 
 /// Everything that decides a request.
 #[derive(Debug)]
@@ -261,6 +263,19 @@ impl Snapshot {
     pub(crate) fn resource(&self, host: &Authority, path: &str) -> Option<&Arc<ProtectedResource>> {
         self.resource_at(host, path)
             .or_else(|| self.resource_at(host, &path::other_spelling(path)))
+    }
+
+    /// The resource of this host whose messages of HTTP+SSE have this path.
+    pub(crate) fn resource_of_messages(
+        &self,
+        host: &Authority,
+        path: &str,
+    ) -> Option<&Arc<ProtectedResource>> {
+        let resource = message_path::resource_path(path)?;
+        let mut spellings = [Cow::Borrowed(resource), path::other_spelling(resource)]
+            .into_iter()
+            .filter_map(|spelling| self.resource_at(host, &spelling));
+        spellings.find(|resource| resource.part(path) == Part::Messages)
     }
 
     fn resource_at(&self, host: &Authority, path: &str) -> Option<&Arc<ProtectedResource>> {

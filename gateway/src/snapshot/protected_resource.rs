@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, path::PathBuf, slice, sync::Arc, time::Duration};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use mcp_gateway_core::{
     http::{
         authority::Authority,
@@ -10,6 +10,7 @@ use mcp_gateway_core::{
         query::{self, ClientQuery},
         resource_metadata::well_known_path,
     },
+    http_sse::message_path::message_path,
     mcp::{supported::Supported, tasks::Tasks},
     policy::{Policy, hide::Hide},
     rate::{Limiter, shared::SharedLimit},
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{
     assertion::{asserter::Asserter, keys::AssertionKeys},
-    config::{Config, Demand, EventIds, IdentityHeaders, RequestState, Resource},
+    config::{Config, Demand, EventIds, IdentityHeaders, RequestState, Resource, Transport},
     decision::point::DecisionPoint,
     limits::rate_limiter,
     telemetry::metrics::Metrics,
@@ -74,6 +75,8 @@ pub(crate) struct ProtectedResource {
     /// For requests whose path differs from the configured one in its final slash: it names the metadata of that spelling.
     other_challenger: Challenger,
     pub(crate) upstream: Upstream,
+    /// Where the clients of HTTP+SSE send their messages; none with Streamable HTTP.
+    messages_at: Option<String>,
     pub(crate) tasks: Tasks,
     pub(crate) request_state: RequestState,
     pub(crate) event_ids: EventIds,
@@ -142,6 +145,8 @@ impl ProtectedResource {
                 path: resource.path.clone(),
                 error,
             })?,
+            messages_at: (resource.transport == Transport::Sse)
+                .then(|| message_path(&resource.path)),
             tasks: resource.tasks,
             request_state: resource.request_state,
             event_ids: resource.event_ids,
@@ -170,7 +175,7 @@ impl ProtectedResource {
 
     /// The writer of challenges to requests for this spelling of the path.
     pub(crate) fn challenger(&self, path: &str) -> &Challenger {
-        match path == self.path {
+        match path == self.path || self.part(path) == Part::Messages {
             true => &self.challenger,
             false => &self.other_challenger,
         }
@@ -180,7 +185,17 @@ impl ProtectedResource {
     pub(crate) fn uri_at(&self, path: &str) -> Cow<'_, str> {
         match path == self.path {
             true => Cow::Borrowed(&self.uri),
+            false if self.part(path) == Part::Messages => Cow::Owned(message_path(&self.uri)),
             false => path::other_spelling(&self.uri),
+        }
+    }
+
+    /// What a request for this path of the resource is for.
+    pub(crate) fn part(&self, path: &str) -> Part {
+        match &self.messages_at {
+            None => Part::Whole,
+            Some(messages) if messages == path => Part::Messages,
+            Some(_) => Part::Stream,
         }
     }
 
@@ -237,6 +252,28 @@ fn asserter(
         parts.assertion_keys?,
         config.limits.assertion_subjects,
     ))
+}
+
+/// What a request for a resource is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything: Streamable HTTP.
+    Whole,
+    /// The event stream of HTTP+SSE.
+    Stream,
+    /// The messages of HTTP+SSE.
+    Messages,
+}
+
+impl Part {
+    /// Whether requests for it have this HTTP method.
+    pub(crate) fn has(self, method: &Method) -> bool {
+        match self {
+            Self::Whole => matches!(*method, Method::POST | Method::GET | Method::DELETE),
+            Self::Stream => *method == Method::GET,
+            Self::Messages => *method == Method::POST,
+        }
+    }
 }
 
 /// The names under which several gateways count the limits of a resource.

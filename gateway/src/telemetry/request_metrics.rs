@@ -104,6 +104,8 @@ fn upstream_error_kind(reason: Reason) -> Option<&'static str> {
         Reason::UpstreamRedirect => Some("redirect"),
         Reason::UpstreamEncoding => Some("encoding"),
         Reason::UpstreamSession => Some("session"),
+        Reason::UpstreamStream => Some("stream"),
+        Reason::UpstreamEndpoint | Reason::EndpointOrigin => Some("endpoint"),
         Reason::AnswerTooLarge => Some("too_large"),
         Reason::AnswerUnreadable => Some("unreadable"),
         _ => None,

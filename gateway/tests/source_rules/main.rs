@@ -91,6 +91,7 @@ const CORE: Layers = &[
     &["rate"],
     &["balance"],
     &["rewrite"],
+    &["http_sse"],
     &["why"],
 ];
 

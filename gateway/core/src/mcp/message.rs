@@ -80,6 +80,26 @@ impl Message {
         }
     }
 
+    /// Reads the whole body of a message of HTTP+SSE. That transport has no headers that mirror the body, whatever revision the message
+    /// names, so none is compared or forwarded, and the body alone decides.
+    ///
+    /// # Errors
+    /// Those of [`Envelope::read`] and [`headers::agree_without_body`], with the id of the request if it could be read.
+    pub fn read_of_http_sse(
+        body: &Bytes,
+        headers: &HeaderMap,
+        limits: &JsonLimits,
+    ) -> Result<Self, Unreadable> {
+        let envelope = Envelope::read(body, limits)?;
+        match headers::agree_without_body(headers) {
+            Ok(_) => Ok(Self::of(envelope, Era::Legacy, body, headers)),
+            Err(reason) => Err(Unreadable {
+                fault: reason.into(),
+                id: envelope.id().cloned(),
+            }),
+        }
+    }
+
     /// A request without a body: a GET, which listens, or a DELETE.
     ///
     /// # Errors
@@ -231,6 +251,28 @@ mod tests {
             &HeaderMap::new(),
             &limits,
         )
+    }
+
+    #[test]
+    fn a_message_of_http_sse_is_read_without_headers_that_mirror_it() {
+        const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+        let body = Bytes::from_static(BODY.as_bytes());
+        let read = |headers: &HeaderMap| {
+            let message = Message::read_of_http_sse(&body, headers, &JsonLimits::default());
+            message.map_err(|unreadable| unreadable.fault.reason)
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(headers::NAME, HeaderValue::from_static("another"));
+        headers.insert("mcp-param-x", HeaderValue::from_static("another"));
+        let message = read(&headers).unwrap();
+        assert_eq!(message.era, Era::Legacy);
+        assert_eq!(message.name.as_deref(), Some("echo"));
+        assert_eq!(message.version.as_deref(), Some("2026-07-28"));
+        assert!(message.params_without_argument.is_empty());
+        for version in ["2025-11-25", "2026-07-28"] {
+            headers.append(headers::PROTOCOL_VERSION, version.parse().unwrap());
+        }
+        assert_eq!(read(&headers).err(), Some(Reason::HeaderMismatch));
     }
 
     #[test]

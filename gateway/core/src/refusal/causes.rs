@@ -8,6 +8,7 @@ mod asked;
 mod endpoints;
 mod row;
 mod sender;
+mod transport;
 
 use super::reason::Reason;
 pub use row::Causes;
@@ -564,6 +565,7 @@ causes! {
         "Usually nothing."
         "Please report it, with the access line."
     }
+    => transport { SessionEnded UpstreamStream UpstreamEndpoint EndpointOrigin }
     => asked { TokenInactive IntrospectionUnavailable IntrospectionBusy QuestionUnreadable DecisionPointDenied TooManyQuestions DecisionPointUnavailable }
     => endpoints { NoEndpoint EndpointsBusy }
     => sender {

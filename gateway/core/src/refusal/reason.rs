@@ -257,6 +257,8 @@ reasons! {
         severity: Severity::Suspicious,
         ..session("session_mismatch")
     },
+    /// The session of HTTP+SSE is genuine, and its event stream has ended.
+    SessionEnded => session("session_ended"),
     /// More calls than a rate limit grants (RFC 6585 §4).
     RateLimited => Row {
         rpc_code: Some(429),
@@ -303,6 +305,12 @@ reasons! {
     UpstreamEncoding => fault("upstream_encoding", 502, "The MCP server's response has a content encoding that cannot be decoded."),
     /// The upstream answered with a session id other than the one sent.
     UpstreamSession => fault("upstream_session", 502, "The MCP server answered with another session ID."),
+    /// The upstream does not open an event stream (MCP 2024-11-05, HTTP with SSE).
+    UpstreamStream => fault("upstream_stream", 502, "The MCP server did not open an event stream."),
+    /// The event stream of the upstream does not begin with a usable `endpoint` event, or has a second one.
+    UpstreamEndpoint => fault("upstream_endpoint", 502, "The MCP server did not name a usable endpoint for messages."),
+    /// The upstream names an endpoint of another origin than its own.
+    EndpointOrigin => fault("endpoint_origin", 502, "The MCP server named an endpoint for messages at another origin."),
     /// A response that must be read whole is over its limit.
     AnswerTooLarge => fault("answer_too_large", 502, "The MCP server's response is too large to be checked."),
     /// A response that must be read is not JSON-RPC.
@@ -636,6 +644,7 @@ mod tests {
             (Reason::SessionRequired, -32600),
             (Reason::SessionUnknown, -32001),
             (Reason::SessionMismatch, -32001),
+            (Reason::SessionEnded, -32001),
             (Reason::RateLimited, 429),
             (Reason::TooManyCalls, 429),
             (Reason::TooManyStreams, 429),
@@ -674,11 +683,14 @@ mod tests {
 
     #[test]
     fn all_session_refusals_have_the_same_text() {
-        let (unknown, mismatch) = (Reason::SessionUnknown.row(), Reason::SessionMismatch.row());
-        assert_eq!(unknown.status, mismatch.status);
-        assert_eq!(unknown.error, mismatch.error);
-        assert_eq!(unknown.rpc_code, mismatch.rpc_code);
-        assert_eq!(unknown.description, mismatch.description);
+        let unknown = Reason::SessionUnknown.row();
+        for other in [Reason::SessionMismatch, Reason::SessionEnded] {
+            let other = other.row();
+            assert_eq!(unknown.status, other.status);
+            assert_eq!(unknown.error, other.error);
+            assert_eq!(unknown.rpc_code, other.rpc_code);
+            assert_eq!(unknown.description, other.description);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! An edit of one JSON-RPC message, and why it can fail.
 
+use super::event::Event;
 use crate::json::{FIXED, JsonError, JsonLimits};
 use crate::refusal::reason::Reason;
 
@@ -20,6 +21,14 @@ pub trait Edit {
     /// The message must not be forwarded: it cannot be read, or two readers might see different things in it.
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError>;
 
+    /// Other data for an event, instead of an edit of the message in it. Most edits replace none.
+    ///
+    /// # Errors
+    /// The event must not be forwarded.
+    fn event(&mut self, _event: &Event<'_>) -> Result<Option<Vec<u8>>, EditError> {
+        Ok(None)
+    }
+
     /// Whether the edits since the last call had all that they need. Where one lacked somebody's answer, its result must not be used:
     /// when the answer is there, the same messages are edited again.
     fn settle(&mut self) -> bool {
@@ -36,6 +45,9 @@ pub enum EditError {
     /// A message is not what the protocol says it is.
     #[error("a message from the upstream cannot be edited: {0}")]
     Unfit(&'static str),
+    /// An event is not one that the transport has.
+    #[error("an event from the upstream cannot be used: {1}")]
+    Event(Reason, &'static str),
     /// An edit lacks somebody's answer.
     #[error("it is edited when an answer is there")]
     Unanswered,
@@ -50,6 +62,7 @@ impl EditError {
         match self {
             Self::Json(_) | Self::Unfit(_) => Reason::AnswerUnreadable,
             Self::TooLarge(_) => Reason::AnswerTooLarge,
+            Self::Event(reason, _) => reason,
             // The caller waits for the answer and edits again.
             Self::Unanswered => Reason::Internal,
         }
@@ -64,6 +77,14 @@ impl<A: Edit, B: Edit> Edit for (A, B) {
         Ok(second.or(first))
     }
 
+    fn event(&mut self, event: &Event<'_>) -> Result<Option<Vec<u8>>, EditError> {
+        let first = self.0.event(event)?;
+        match first {
+            Some(_) => Ok(first),
+            None => self.1.event(event),
+        }
+    }
+
     fn settle(&mut self) -> bool {
         let (first, second) = (self.0.settle(), self.1.settle());
         first && second
@@ -76,6 +97,10 @@ impl<E: Edit> Edit for Option<E> {
         self.as_mut().map_or(Ok(None), |edit| edit.edit(message))
     }
 
+    fn event(&mut self, event: &Event<'_>) -> Result<Option<Vec<u8>>, EditError> {
+        self.as_mut().map_or(Ok(None), |edit| edit.event(event))
+    }
+
     fn settle(&mut self) -> bool {
         self.as_mut().is_none_or(Edit::settle)
     }
@@ -84,6 +109,10 @@ impl<E: Edit> Edit for Option<E> {
 impl<E: Edit + ?Sized> Edit for Box<E> {
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
         (**self).edit(message)
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> Result<Option<Vec<u8>>, EditError> {
+        (**self).event(event)
     }
 
     fn settle(&mut self) -> bool {

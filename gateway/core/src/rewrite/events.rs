@@ -4,15 +4,12 @@
 //! byte for byte. A line that is not a field of the standard is refused, because some reader might find data in it. Comments between events are forwarded as soon as their line ends, so that they keep the stream open. The
 //! output does not depend on how the stream is split into chunks.
 
-use std::borrow::Cow;
-
 use super::document;
+use super::event::{DATA, Event, data, data_of, is_line_end, lines};
 use crate::rewrite::edit::{Edit, EditError};
 
 /// A byte order mark, which readers drop at the start of a stream.
 const BOM: &[u8] = b"\xef\xbb\xbf";
-
-const DATA: &[u8] = b"data";
 
 /// The other fields of an event. Readers ignore all others by the standard; a lenient one may take `Data` for `data`.
 const OTHER_FIELDS: [&[u8]; 3] = [b"event", b"id", b"retry"];
@@ -217,6 +214,9 @@ struct EventLine {
 /// The replacement of an event; `None` where nothing changes.
 fn edited(event: &[u8], edit: &mut impl Edit) -> Result<Option<Vec<u8>>, EditError> {
     refuse_unreadable(event)?;
+    if let Some(new) = edit.event(&Event(event))? {
+        return Ok(Some(rewritten(event, &new)));
+    }
     let Some(data) = data(event) else {
         return Ok(None);
     };
@@ -263,18 +263,6 @@ fn is_one_line(text: &[u8]) -> bool {
     !text.iter().any(is_control) && (text.is_ascii() || !has_wide())
 }
 
-/// The event's data: the values of its `data` lines, joined by line feeds.
-fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let mut values = lines(event).filter_map(|(line, _)| data_of(line));
-    let mut data = Cow::Borrowed(values.next()?);
-    for value in values {
-        let data = data.to_mut();
-        data.push(b'\n');
-        data.extend_from_slice(value);
-    }
-    Some(data)
-}
-
 /// The event with other data, at the position of its first `data` line; everything else is unchanged.
 fn rewritten(event: &[u8], new: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.len().max(new.len()));
@@ -298,43 +286,6 @@ fn rewritten(event: &[u8], new: &[u8]) -> Vec<u8> {
         out.extend_from_slice(end);
     }
     out
-}
-
-/// The value of a line, where its field is `data`: what follows the colon and one space.
-fn data_of(line: &[u8]) -> Option<&[u8]> {
-    let rest = line.strip_prefix(DATA)?;
-    if rest.is_empty() {
-        return Some(rest);
-    }
-    let value = rest.strip_prefix(b":")?;
-    Some(value.strip_prefix(b" ").unwrap_or(value))
-}
-
-/// The lines of an event, each with its end.
-fn lines(event: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut rest = event;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let at = rest
-            .iter()
-            .position(|byte| is_line_end(*byte))
-            .unwrap_or(rest.len());
-        let (line, behind) = rest.split_at(at);
-        let length = match behind {
-            [b'\r', b'\n', ..] => 2,
-            [] => 0,
-            _ => 1,
-        };
-        let (end, behind) = behind.split_at(length);
-        rest = behind;
-        Some((line, end))
-    })
-}
-
-const fn is_line_end(byte: u8) -> bool {
-    matches!(byte, b'\r' | b'\n')
 }
 
 /// Whether some reader might find an object or an array in this text: it has a brace, or its first visible ASCII character is a

@@ -15,6 +15,8 @@ pub const MAX_SESSION_ID: usize = 1024;
 pub const MAX_TASK_ID: usize = 1024;
 /// The longest request state of an upstream that is sealed, in bytes. Servers store whole conversations in it.
 pub const MAX_REQUEST_STATE: usize = 16 * 1024;
+/// The longest session of HTTP+SSE that is sealed, in bytes: the URI of the upstream and three numbers.
+pub const MAX_MESSAGE_ENDPOINT: usize = 2048 + 3 * 16;
 
 /// The owner of a sealed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub(crate) enum Purpose {
     Session,
     Task,
     RequestState,
+    MessageEndpoint,
 }
 
 impl Binding<'_> {
@@ -53,6 +56,11 @@ impl Binding<'_> {
     /// For the id of a task.
     pub fn task(&self) -> Bound {
         self.bound(Purpose::Task, None)
+    }
+
+    /// For where a client of HTTP+SSE sends its messages.
+    pub fn message_endpoint(&self) -> Bound {
+        self.bound(Purpose::MessageEndpoint, None)
     }
 
     /// For the request state of one call.
@@ -88,6 +96,7 @@ impl Purpose {
             Self::Session => b"mcp-gateway session binding 2",
             Self::Task => b"mcp-gateway task binding 2",
             Self::RequestState => b"mcp-gateway request state binding 3",
+            Self::MessageEndpoint => b"mcp-gateway message endpoint binding 1",
         }
     }
 
@@ -97,6 +106,7 @@ impl Purpose {
             Self::Session => MAX_SESSION_ID,
             Self::Task => MAX_TASK_ID,
             Self::RequestState => TIME + MAX_REQUEST_STATE,
+            Self::MessageEndpoint => MAX_MESSAGE_ENDPOINT,
         }
     }
 
@@ -117,7 +127,7 @@ impl Purpose {
     /// The reason for a value that was not sealed with a known key, or was changed.
     pub(crate) const fn unknown(self) -> Reason {
         match self {
-            Self::Session => Reason::SessionUnknown,
+            Self::Session | Self::MessageEndpoint => Reason::SessionUnknown,
             Self::Task => Reason::TaskUnknown,
             Self::RequestState => Reason::RequestState,
         }
@@ -126,7 +136,7 @@ impl Purpose {
     /// The reason for a genuine value of another owner.
     pub(crate) const fn mismatch(self) -> Reason {
         match self {
-            Self::Session => Reason::SessionMismatch,
+            Self::Session | Self::MessageEndpoint => Reason::SessionMismatch,
             Self::Task => Reason::TaskMismatch,
             Self::RequestState => Reason::RequestState,
         }

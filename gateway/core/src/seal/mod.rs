@@ -1,6 +1,6 @@
 //! Sealed values: a client stores a value of the upstream, but cannot read it, change it or share it with another client.
 //!
-//! A sealed session id, task id or request state contains the upstream's value and a digest of its owner, under an AEAD. So no
+//! A sealed session id, task id, request state or endpoint of HTTP+SSE contains the upstream's value and a digest of its owner, under an AEAD. So no
 //! replica needs a store, and a restart with the same key loses nothing. A stolen value cannot be used by another principal or on
 //! another resource, it is sent only to the endpoint that issued it, and a request state cannot be used for another call (MCP security best practices,
 //! *Session Hijacking*; tasks, *Task Isolation and Access Control*; multi round-trip requests, *Server Requirements*;
@@ -25,7 +25,9 @@ mod self_test;
 mod stamp;
 pub(crate) mod state;
 
-pub use binding::{Binding, Bound, MAX_REQUEST_STATE, MAX_SESSION_ID, MAX_TASK_ID};
+pub use binding::{
+    Binding, Bound, MAX_MESSAGE_ENDPOINT, MAX_REQUEST_STATE, MAX_SESSION_ID, MAX_TASK_ID,
+};
 pub use call::CallDigest;
 pub use issued::Issued;
 pub use key::{SealingKey, SealingKeyError, key_bytes};

@@ -55,7 +55,7 @@ impl Sealer {
         let mut sealed = issued::written(&bound.digest, endpoint, value);
         let nonce = match bound.purpose {
             Purpose::Task => self.first.nonce_of(&sealed),
-            Purpose::Session | Purpose::RequestState => random_nonce()?,
+            Purpose::Session | Purpose::RequestState | Purpose::MessageEndpoint => random_nonce()?,
         };
         let nonce_used = Nonce::assume_unique_for_key(nonce);
         self.first

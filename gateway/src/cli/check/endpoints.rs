@@ -3,7 +3,7 @@
 use mcp_gateway_core::mcp::tasks::Tasks;
 
 use crate::{
-    config::{Config, RequestState, Resource, Upstream, UpstreamTarget},
+    config::{Config, RequestState, Resource, Transport, Upstream, UpstreamTarget},
     limits::overload::descriptors::Capacity,
 };
 
@@ -51,7 +51,10 @@ fn used_up(resource: &Resource, own: usize) -> Option<String> {
 }
 
 fn lost_values(config: &Config) -> Vec<String> {
-    let several = |resource: &&Resource| resource.balancing.has_several();
+    // With HTTP+SSE, every message is of a session, which leads back to its instance.
+    let several = |resource: &&Resource| {
+        resource.balancing.has_several() && resource.transport != Transport::Sse
+    };
     let resources = config.resources.iter().filter(several);
     resources.flat_map(unbound).collect()
 }

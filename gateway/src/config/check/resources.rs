@@ -1,5 +1,7 @@
 //! Protected resources: each alone, then all together, because a token that two resources accept opens both.
 
+mod protocol_versions;
+
 use std::time::Duration;
 
 use http::HeaderName;
@@ -7,10 +9,6 @@ use mcp_gateway_core::{
     http::{
         authority::{Authority, Scheme},
         path::other_spelling,
-    },
-    mcp::{
-        supported::{FIRST_MODERN, Supported, is_revision},
-        version::LEGACY,
     },
     similar,
     token::evidence::possession::Way,
@@ -28,7 +26,8 @@ use super::{
         decision_points::{self, DecisionPoints},
         identities,
     },
-    rate_limits, upstream,
+    rate_limits,
+    upstream::{self, transport},
 };
 use crate::config::{
     built_in::BUILT_IN,
@@ -84,6 +83,8 @@ pub(super) fn resources(root: &Section<'_>, around: &Surroundings<'_>) -> Vec<Re
     for (index, later) in candidates.iter().enumerate() {
         for earlier in candidates.iter().take(index) {
             refuse_same_path(earlier, later, around);
+            let at = (&later.item, &later.resource);
+            transport::refuse_path_of_messages(at, &earlier.resource);
             refuse_same_audience(earlier, later, around.issuers);
             refuse_forged_identity(&earlier.resource, later, &later.resource);
             refuse_forged_identity(&later.resource, later, &earlier.resource);
@@ -145,6 +146,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         .unwrap_or_default();
     let upstream_headers = read_upstream.headers;
     let assertion = read_upstream.assertion;
+    let transport = read_upstream.transport;
     let passed: Vec<_> = (upstream_headers.passed.iter())
         .chain(identity_headers.names())
         .chain(assertion.iter().flat_map(UpstreamAssertion::names))
@@ -180,7 +182,13 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let response_head = OWN_RESPONSE_HEAD
         .read(section)
         .unwrap_or(around.response_head);
-    let supported = supported(section);
+    let supported = protocol_versions::supported(section);
+    transport::refuse_other_revisions(
+        section,
+        transport,
+        (tasks, request_state),
+        supported.as_ref(),
+    );
     let (path, read) = (path?, policy?);
     let uri = uri(around.public_url?, host.as_ref(), &path);
     let mut policy = read.policy;
@@ -200,6 +208,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         uri,
         upstream: read_upstream.upstream?,
         balancing: read_upstream.balancing,
+        transport,
         issuers,
         api_keys,
         name,
@@ -368,39 +377,6 @@ fn documentation(item: &Item<'_>) -> Option<String> {
         "Write the URL of a page for people, such as https://docs.example.com/tasks",
     )?;
     item.text()
-}
-
-fn supported(section: &Section<'_>) -> Option<Supported> {
-    const KEY: &str = "protocol_versions";
-    section.raw(KEY)?;
-    let items = section.one_or_many(KEY);
-    if items.is_empty() {
-        section.report_at(
-            KEY,
-            EMPTY,
-            "List versions, such as [2025-11-25, 2026-07-28], or remove the key to let the upstream decide",
-        );
-    }
-    let listed = items.into_iter().filter_map(|item| {
-        let version = item.text()?;
-        if !is_revision(&version) {
-            let problem = format!("unknown MCP version `{}`", quoted(&version));
-            match similar::nearest(&version, revisions()) {
-                Some(near) => item.report(problem, did_you_mean(near)),
-                None => item.report(
-                    problem,
-                    "Write the date of an MCP revision, such as 2026-07-28",
-                ),
-            }
-        }
-        Some((item, version))
-    });
-    Some(Supported::new(without_repeats(listed.collect())))
-}
-
-/// The known revisions.
-fn revisions() -> impl Iterator<Item = &'static str> {
-    LEGACY.iter().copied().chain([FIRST_MODERN])
 }
 
 /// What the callers of a resource have, where all of them have something that names no audience and is bound to nothing.

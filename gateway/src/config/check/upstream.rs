@@ -1,7 +1,8 @@
 //! The MCP server behind a resource: `http://127.0.0.1:9000/mcp`, `{ url: https://…, ca_file: … }`,
-//! `{ unix: /run/tasks.sock, path: /mcp }` or `{ endpoints: [http://…, { url: http://…, weight: 2 }] }`, all with `http2`.
+//! `{ unix: /run/tasks.sock, path: /mcp }` or `{ endpoints: [http://…, { url: http://…, weight: 2 }] }`, all with `http2` and `transport`.
 
 mod balancing;
+pub(super) mod transport;
 
 use std::path::PathBuf;
 
@@ -15,8 +16,9 @@ use super::{
 };
 use crate::config::{
     declaration::{
-        credentials::assertions::UpstreamAssertion, identity_headers::IdentityHeaders,
-        resource::balancing::WEIGHT,
+        credentials::assertions::UpstreamAssertion,
+        identity_headers::IdentityHeaders,
+        resource::{TRANSPORT, Transport, balancing::WEIGHT},
     },
     model::{Balancing, Listener, Upstream, UpstreamHeaders, UpstreamTarget, WeightedUpstream},
     reading::{
@@ -41,9 +43,10 @@ pub(super) struct Read {
     pub(super) headers: UpstreamHeaders,
     pub(super) balancing: Balancing,
     pub(super) assertion: Option<UpstreamAssertion>,
+    pub(super) transport: Transport,
 }
 
-/// Reads an upstream, the headers of requests to it, the assertion about their caller, and how calls are spread over its endpoints. A unix socket without `path` has
+/// Reads an upstream, the headers of requests to it, the assertion about their caller, its transport, and how calls are spread over its endpoints. A unix socket without `path` has
 /// the path of the resource.
 pub(super) fn upstream(
     item: &Item<'_>,
@@ -59,6 +62,7 @@ pub(super) fn upstream(
     }
     let section = item.section();
     let host = host(&section);
+    let transport = TRANSPORT.read(&section);
     let http2 = section.get("http2").and_then(|item| item.flag());
     let mut several = Vec::new();
     let ways = (
@@ -117,6 +121,7 @@ pub(super) fn upstream(
         headers,
         balancing,
         assertion,
+        transport,
     }
 }
 

@@ -2,11 +2,14 @@
 
 pub(crate) mod balancing;
 mod sender_constraint;
+mod transport;
 
 use mcp_gateway_core::{http::query::ClientQuery, mcp::tasks::Tasks};
 
 pub use balancing::{CheckKind, EjectionSettings, HealthCheckSettings, QueueSettings};
 pub use sender_constraint::{Demand, SenderConstraint};
+pub(crate) use transport::TRANSPORT;
+pub use transport::Transport;
 
 use super::{
     credentials::{api_keys, assertions},
@@ -225,6 +228,7 @@ fn upstream() -> Table {
             "the resource's path",
             "Request path for requests over the unix socket.",
         ),
+        TRANSPORT.key(),
         defaulted(
             "http2",
             Kind::Flag,

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 24] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 25] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -48,6 +48,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 24] = [
         "assertion.yaml",
         &[("ISSUER", "https://login.example.com/")],
     ),
+    ("sse.yaml", &[]),
     ("dpop.yaml", &[("ISSUER", "https://login.example.com/")]),
     (
         "introspection.yaml",

@@ -498,6 +498,78 @@ fn bound_tokens_are_accepted_by_default_beside_others() {
 }
 
 #[test]
+fn http_sse_has_a_second_path_that_no_other_resource_has() {
+    const OTHER: &str = "upstream: https://other.internal/mcp";
+    let sse = |lines: &str| {
+        let text = edited(
+            OTHER,
+            "upstream: { url: 'https://other.internal/mcp', transport: sse }",
+        );
+        text.replace("path: /other", lines)
+    };
+    assert_eq!(
+        parsed(&sse("path: /other")).resources[1].transport,
+        Transport::Sse
+    );
+    assert_eq!(
+        parsed(VALID).resources[0].transport,
+        Transport::StreamableHttp
+    );
+    let both = |first: &str, second: &str| sse(second).replacen("path: /mcp", first, 1);
+    for (first, second) in [
+        ("path: /other/message", "path: /other"),
+        ("path: /other/message/", "path: /other/"),
+        ("path: /message", "path: /"),
+        (
+            "path: /other/message",
+            "path: /other\n    host: b.example.com",
+        ),
+    ] {
+        let finding = only_finding(&both(first, second));
+        let problem = "is the path of messages of a resource with `upstream.transport: sse`";
+        assert!(
+            finding.starts_with("resources[1]:") && finding.ends_with(problem),
+            "{finding}"
+        );
+    }
+    for (first, second) in [
+        ("path: /other/messages", "path: /other"),
+        ("path: /message", "path: /other"),
+        ("path: /other", "path: /other\n    host: b.example.com"),
+        (
+            "path: /other/message\n    host: a.example.com",
+            "path: /other\n    host: b.example.com",
+        ),
+    ] {
+        assert_eq!(parsed(&both(first, second)).resources.len(), 2);
+    }
+    let of_both = |second: &str| {
+        let first = "upstream: { url: 'http://127.0.0.1:9000/mcp', transport: sse }";
+        let text = both("path: /other", second);
+        text.replace("upstream: http://127.0.0.1:9000/mcp", first)
+    };
+    let finding = only_finding(&of_both("path: /other/"));
+    assert!(finding.contains("/other/message is the path"), "{finding}");
+    let other_host = of_both("path: /other\n    host: b.example.com");
+    assert_eq!(parsed(&other_host).resources.len(), 2);
+    for (line, problem) in [
+        ("tasks: seal", "tasks"),
+        ("request_state: seal", "request_state"),
+        ("protocol_versions: [2026-07-28]", "protocol_versions"),
+    ] {
+        let finding = only_finding(&sse(&format!("path: /other\n    {line}")));
+        assert!(
+            finding.starts_with(&format!("resources[1].{problem}:")),
+            "{finding}"
+        );
+        assert!(
+            finding.contains("where `upstream.transport` is sse"),
+            "{finding}"
+        );
+    }
+}
+
+#[test]
 fn event_ids_are_left_to_the_upstream_by_default() {
     const POLICY: &str = "policy: { default: deny }";
     let with = |keys: &str| edited(POLICY, &format!("{POLICY}\n    {keys}"));

@@ -19,7 +19,10 @@ use mcp_gateway_core::{
 };
 use pingora::protocols::http::ServerSession;
 
-use crate::request::exchange::{Exchange, Stop};
+use crate::{
+    request::exchange::{Exchange, Stop},
+    snapshot::Part,
+};
 use body::Terms;
 
 /// The most copies of a header that a detail shows.
@@ -47,8 +50,10 @@ async fn posted(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
         slow_sender: Some(|| gateway.address_account(client)),
     };
     let body = body::read(exchange.session, &snapshot, terms).await?;
-    let message = agreeing(exchange.session, |headers| {
-        Message::read(&body, headers, &snapshot.json)
+    let of_http_sse = is_of_http_sse(exchange);
+    let message = agreeing(exchange.session, |headers| match of_http_sse {
+        true => Message::read_of_http_sse(&body, headers, &snapshot.json),
+        false => Message::read(&body, headers, &snapshot.json),
     });
     let message = message.map_err(|Unreadable { mut fault, id }| {
         exchange.rpc_id = id;
@@ -61,6 +66,12 @@ async fn posted(exchange: &mut Exchange<'_>) -> Result<Message, Stop> {
     })?;
     exchange.rpc_id.clone_from(&message.id);
     Ok(message)
+}
+
+fn is_of_http_sse(exchange: &Exchange<'_>) -> bool {
+    let path = exchange.session.req_header().uri.path();
+    let resource = exchange.resource.as_ref();
+    resource.is_some_and(|resource| resource.part(path) == Part::Messages)
 }
 
 fn without_body(exchange: &mut Exchange<'_>, method: &Method) -> Result<Message, Stop> {

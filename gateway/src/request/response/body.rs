@@ -54,8 +54,16 @@ impl RelayedBody {
             editor: Some(EventEditor::new(edit, snapshot.limits.answer_bytes)),
             reservation,
             bodies: snapshot.bodies,
+            first: None,
             cut: None,
         }))
+    }
+
+    /// Returns these bytes before all others: they were read before the head of the answer was written.
+    pub(crate) fn put_back(&mut self, read: Bytes) {
+        if let Self::Edited(edited) = self {
+            edited.first = Some(read);
+        }
     }
 }
 
@@ -81,7 +89,9 @@ impl Body for RelayedBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Plain(body) => body.is_end_stream(),
-            Self::Edited(edited) => edited.editor.is_none() && edited.cut.is_none(),
+            Self::Edited(edited) => {
+                edited.editor.is_none() && edited.cut.is_none() && edited.first.is_none()
+            }
         }
     }
 
@@ -105,6 +115,8 @@ pub(crate) struct Edited {
     /// The bytes in the editor, counted among all bodies.
     reservation: BodyReservation,
     bodies: BodyLimits,
+    /// Returned once, before everything else.
+    first: Option<Bytes>,
     /// Returned once, after everything before it.
     cut: Option<Cut>,
 }
@@ -112,6 +124,9 @@ pub(crate) struct Edited {
 impl Edited {
     /// The next part of the stream that may be forwarded.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         loop {
             if let Some(cut) = self.cut.take() {
                 self.editor = None;
@@ -326,6 +341,20 @@ mod tests {
             cut,
             Some(Cut::Refused(Reason::AnswerUnreadable, _))
         ));
+    }
+
+    #[tokio::test]
+    async fn what_was_put_back_comes_first() {
+        let mut source = edited(&Arc::default(), "data: 1\n\n").await;
+        source.put_back(Bytes::from_static(b": first\n\n"));
+        assert!(!source.is_end_stream());
+        let (text, cut) = read(&mut source).await;
+        assert_eq!(
+            (text.as_str(), cut.is_none()),
+            (": first\n\ndata: 1\n\n", true)
+        );
+        source.put_back(Bytes::from_static(b": last\n\n"));
+        assert!(!source.is_end_stream());
     }
 
     #[tokio::test]

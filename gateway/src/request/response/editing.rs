@@ -4,7 +4,10 @@ use std::{pin::Pin, sync::Arc};
 
 use mcp_gateway_core::{
     refusal::Refusal,
-    rewrite::edit::{Edit, EditError},
+    rewrite::{
+        edit::{Edit, EditError},
+        event::Event,
+    },
 };
 
 /// What changes the messages of an answer.
@@ -58,6 +61,10 @@ impl Editing {
 impl Edit for Editing {
     fn edit(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
         self.edit.edit(message)
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> Result<Option<Vec<u8>>, EditError> {
+        self.edit.event(event)
     }
 
     fn settle(&mut self) -> bool {

@@ -34,6 +34,7 @@ use crate::{
         record::{Record, audit, why},
     },
     shared::Gateway,
+    snapshot::Part,
     telemetry::request_log::refusal_log,
 };
 
@@ -49,6 +50,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The methods of resources and documents, for `Allow` (RFC 9110 §10.2.1).
 const RESOURCE_METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
+const STREAM_METHODS: HeaderValue = HeaderValue::from_static("GET");
+const MESSAGE_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const MODERN_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const DOCUMENT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
@@ -223,10 +226,16 @@ fn retry_after(refusal: &Refusal) -> HeaderValue {
 fn methods(exchange: &Exchange<'_>) -> HeaderValue {
     let resource = exchange.resource.as_ref();
     let supported = resource.and_then(|resource| resource.supported.as_ref());
+    let path = exchange.session.req_header().uri.path();
+    let part = resource.map(|resource| resource.part(path));
     if let Some(endpoint) = exchange.endpoint.or_else(|| endpoint_named(exchange)) {
         endpoint.allow()
-    } else if Documents::claims(exchange.session.req_header().uri.path()) {
+    } else if Documents::claims(path) {
         DOCUMENT_METHODS
+    } else if part == Some(Part::Stream) {
+        STREAM_METHODS
+    } else if part == Some(Part::Messages) {
+        MESSAGE_METHODS
     } else if supported.is_some_and(|supported| !supported.has_legacy()) {
         MODERN_METHODS
     } else {

@@ -9,7 +9,7 @@ use mcp_gateway_core::{
     refusal::{Refusal, fault::Fault, reason::Reason},
 };
 
-use super::{session_id::OpenedSession, task_ids::OpenedValues};
+use super::task_ids::OpenedValues;
 use crate::{
     request::exchange::{Exchange, Stop},
     snapshot::ProtectedResource,
@@ -30,9 +30,9 @@ const NONE: &str = "no endpoint is healthy (resources.upstream.health_check), or
 pub(crate) struct Issuer(Option<(EndpointId, Reason)>);
 
 impl Issuer {
-    /// Of the session and the other sealed values of a message.
-    pub(crate) fn of(session: Option<&OpenedSession>, values: &OpenedValues) -> Self {
-        let of_session = session.map(|session| (session.endpoint, Reason::SessionUnknown));
+    /// Of the session, by its endpoint, and the other sealed values of a message.
+    pub(crate) fn of(session: Option<EndpointId>, values: &OpenedValues) -> Self {
+        let of_session = session.map(|endpoint| (endpoint, Reason::SessionUnknown));
         Self(of_session.or_else(|| Some((values.endpoint()?, values.unknown()))))
     }
 

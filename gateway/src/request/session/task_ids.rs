@@ -14,7 +14,7 @@ use mcp_gateway_core::{
     seal::{Opened, Opening},
 };
 
-use super::{binding::binding, session_id::OpenedSession};
+use super::binding::binding;
 use crate::{
     clock,
     config::RequestState,
@@ -48,15 +48,14 @@ impl OpenedValues {
     }
 }
 
-/// Opens the sealed values in a message. They must be of the endpoint of its session.
+/// Opens the sealed values in a message. They must be of this endpoint, which is that of its session.
 pub(crate) fn open(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
     permit: &Permit,
     message: &mut Message,
-    session: Option<&OpenedSession>,
+    endpoint: Option<EndpointId>,
 ) -> Result<OpenedValues, Refusal> {
-    let endpoint = session.map(|session| session.endpoint);
     let opened = open_values(exchange, resource, permit, message, endpoint);
     opened.inspect_err(|refusal| {
         if refusal.detail.is_none() && exchange.record.detail().is_none() {

@@ -1,0 +1,81 @@
+//! The wait for the head of an answer, and what is known where there is none.
+
+use http::Response;
+use mcp_gateway_core::{balance::outcome::Outcome, refusal::reason::Reason};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    request::{
+        exchange::{Exchange, Stop},
+        response::stream_end::StreamEnd,
+    },
+    upstream::{SendError, UpstreamBody},
+};
+
+/// Why there is no answer.
+pub(super) enum Unanswered {
+    /// The upstream did not answer.
+    Failed(SendError),
+    /// The gateway or the client stopped waiting.
+    Stop(Stop),
+}
+
+/// How long the head of an answer is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Wait {
+    /// For a listening stream: until that ends.
+    pub(super) listens: bool,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// Waits for the head of the answer and for the client to disconnect; also for the deadline. A listening stream of Streamable HTTP has
+/// none: that wait ends with the stream's end.
+///
+/// The request is sent in here: a future that is passed in would be moved, and have its place twice.
+pub(super) async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendError>>>(
+    exchange: &mut Exchange<'_>,
+    send: impl FnOnce() -> F,
+    wait: Wait,
+    stream_end: &mut StreamEnd,
+) -> Result<Response<UpstreamBody>, Unanswered> {
+    let late = async {
+        let deadline = match (wait.listens, wait.deadline) {
+            (false, Some(deadline)) => deadline,
+            (_, None) => {
+                stream_end.reached().await;
+                return Stop::Broken;
+            }
+            (true, Some(deadline)) => {
+                return tokio::select! {
+                    () = stream_end.reached() => Stop::Broken,
+                    () = sleep_until(deadline) => Reason::UpstreamTimeout.into(),
+                };
+            }
+        };
+        let expires = stream_end.expires();
+        tokio::select! {
+            () = sleep_until(deadline.min(expires)) => Stop::from(match deadline <= expires {
+                true => Reason::UpstreamTimeout,
+                false => Reason::Expired,
+            }),
+            reason = stream_end.refused() => Stop::from(reason),
+        }
+    };
+    tokio::select! {
+        biased;
+        answered = send() => answered.map_err(Unanswered::Failed),
+        // Dropping the request closes its connection, so the upstream notices at once.
+        _ = exchange.session.read_body_or_idle(true) => Err(Unanswered::Stop(Stop::Broken)),
+        stop = late => Err(Unanswered::Stop(stop)),
+    }
+}
+
+/// What an answer, or that there is none, says about its endpoint.
+pub(super) fn outcome(response: &Result<Response<UpstreamBody>, Unanswered>) -> Outcome {
+    match response {
+        Ok(response) => Outcome::Answered(response.status()),
+        Err(Unanswered::Failed(SendError::Unreachable(_))) => Outcome::Unconnected,
+        Err(Unanswered::Failed(SendError::Broken(_))) => Outcome::Broken,
+        Err(Unanswered::Failed(SendError::Closed { .. }) | Unanswered::Stop(_)) => Outcome::Unknown,
+    }
+}
