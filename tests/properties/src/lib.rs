@@ -25,6 +25,7 @@ mod target;
 /// What a client sends and an upstream answers.
 mod messages {
     pub(crate) mod answer_events;
+    pub(crate) mod endpoint_uri;
     pub(crate) mod envelope;
     pub(crate) mod event_stream;
     pub(crate) mod json;
@@ -75,7 +76,11 @@ pub use grants::{
 #[cfg(feature = "configuration")]
 pub use key_file::key_file;
 pub use messages::{
-    answer_events::answer_events, envelope::envelope, event_stream::event_stream, json::json,
+    answer_events::answer_events,
+    endpoint_uri::{endpoint_uri, takes_endpoint_uri},
+    envelope::envelope,
+    event_stream::event_stream,
+    json::json,
     mcp_headers::mcp_headers,
 };
 pub use oauth::{
@@ -123,6 +128,7 @@ pub const ALL: &[Property] = &[
     ("subject_token", subject_token),
     ("event_stream", event_stream),
     ("answer_events", answer_events),
+    ("endpoint_uri", endpoint_uri),
     #[cfg(feature = "configuration")]
     ("configuration", configuration),
     #[cfg(feature = "configuration")]

@@ -1,0 +1,4 @@
+//! See `properties::endpoint_uri`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::endpoint_uri(bytes));
