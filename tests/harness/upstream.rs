@@ -2,6 +2,7 @@
 //! fails the test at its end if a credential arrived (`tests/attacks.md` 43).
 
 pub mod assertion;
+mod http_sse;
 pub mod relay;
 pub mod tasks;
 
@@ -272,6 +273,11 @@ impl Recorded {
 pub struct Feeds(mpsc::UnboundedReceiver<Feed>);
 
 impl Feeds {
+    /// From what a script sends.
+    pub fn of(feeds: mpsc::UnboundedReceiver<Feed>) -> Self {
+        Self(feeds)
+    }
+
     /// The feed of the next request.
     pub async fn next(&mut self) -> Feed {
         timeout(SOON, self.0.recv())

@@ -4,6 +4,7 @@ pub mod decided;
 pub mod refusal;
 pub mod secure;
 pub mod several;
+pub mod sse;
 
 use crate::SOON;
 use crate::client::raw::RawReply;

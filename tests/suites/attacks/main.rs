@@ -38,6 +38,7 @@ mod requests {
 mod forwarding {
     mod assertions;
     mod endpoints;
+    mod http_sse;
     mod open_streams;
     mod outbound;
     mod passing_on;

@@ -25,6 +25,12 @@ mod sdks {
     pub(crate) mod versions;
 }
 
+/// HTTP+SSE, the transport of MCP 2024-11-05: real servers of it, and real clients.
+mod http_sse {
+    mod servers;
+    mod walk;
+}
+
 /// The built-in authorization server: clients that know the URL alone, and a person at a browser.
 mod sign_in {
     pub(crate) mod caller;

@@ -96,6 +96,7 @@ mod authorization {
 /// MCP: messages, versions, sessions, tasks and request states.
 mod protocol {
     mod copies;
+    mod http_sse;
     mod messages;
     mod replays;
     mod request_state;
