@@ -11,7 +11,8 @@
 //! * [`local`]: documents that the gateway serves itself; [`issuer_keys`]: the keys of issuers; [`upstream`]: MCP servers;
 //!   [`fetch`]: the outbound client.
 //! * [`limits`]: counted limits; `remote_store`: the connection to a store that gateways share; [`telemetry`]: logs and metrics; [`config`]: the configuration file.
-//! * `clock`, `error_source` and `new_key`: the wall clock, the root cause of an error, and new private keys.
+//! * `upstream_credentials`: the tokens that the gateway gets for itself or for a caller, for an upstream.
+//! * `single_flight`: questions that several callers wait for; `clock`, `error_source` and `new_key`: the wall clock, the root cause of an error, and new private keys.
 //!
 //! The decisions themselves are pure functions in `mcp-gateway-core`.
 
@@ -34,9 +35,11 @@ mod new_key;
 mod remote_store;
 mod request;
 mod shared;
+mod single_flight;
 mod snapshot;
 mod telemetry;
 mod upstream;
+mod upstream_credentials;
 mod verify;
 
 pub use fetch::internet::{Internet, Outside};

@@ -6,8 +6,13 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
+    PublicKeyData,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use test_support::base64url;
 
 /// A certificate authority.
@@ -21,6 +26,8 @@ pub struct Leaf {
     pub private_key: String,
     der: CertificateDer<'static>,
     key_der: Vec<u8>,
+    /// The SubjectPublicKeyInfo of its key, DER.
+    public_key: Vec<u8>,
 }
 
 impl Authority {
@@ -53,6 +60,7 @@ impl Authority {
             private_key: key.serialize_pem(),
             der: certificate.der().clone(),
             key_der: key.serialize_der(),
+            public_key: key.subject_public_key_info(),
         }
     }
 
@@ -105,13 +113,30 @@ impl Leaf {
         reqwest::Identity::from_pem(pem.as_bytes()).expect("a certificate and its key")
     }
 
+    /// Its public key as `pins` name it.
+    pub fn pin(&self) -> String {
+        let key = digest(&SHA256, &self.public_key);
+        format!("sha256/{}", STANDARD.encode(key))
+    }
+
     /// A server's settings with this certificate.
     pub fn server(&self) -> Arc<rustls::ServerConfig> {
+        self.server_with(Arc::new(rustls::server::NoClientAuth))
+    }
+
+    /// The same of a server that requires a client certificate of this authority.
+    pub fn server_requiring(&self, clients: &Authority) -> Arc<rustls::ServerConfig> {
+        let roots = Arc::new(clients.roots());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        self.server_with(verifier.build().expect("an authority"))
+    }
+
+    fn server_with(&self, clients: Arc<dyn ClientCertVerifier>) -> Arc<rustls::ServerConfig> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_der.clone()));
         let config = rustls::ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("the provider supports them")
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(vec![self.der.clone()], key)
             .expect("key and certificate fit");
         Arc::new(config)

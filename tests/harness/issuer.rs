@@ -1,6 +1,7 @@
 //! An authorization server whose faults are switches: metadata documents and a key set over HTTP, and counts of its requests.
 
 pub mod introspection;
+pub mod tokens;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;

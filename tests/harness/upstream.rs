@@ -71,8 +71,11 @@ struct Shared {
     seen: Mutex<Vec<Recorded>>,
     abandoned: AtomicUsize,
     forgiving: Mutex<bool>,
-    credentials: Mutex<Vec<&'static str>>,
+    credentials: Mutex<Vec<Accepted>>,
 }
+
+/// Says of a value of `Authorization` whether it is a credential that the upstream is to get.
+type Accepted = Box<dyn Fn(&str) -> bool + Send>;
 
 /// A running recording upstream.
 pub struct Upstream {
@@ -206,30 +209,32 @@ impl Upstream {
 
     /// For tests whose configuration gives the upstream this credential of its own. Tokens of callers are still looked for.
     pub fn has_credential(&self, value: &'static str) {
-        self.shared
-            .credentials
-            .lock()
-            .expect("no holder panics")
-            .push(value);
+        self.has_credentials(move |found| found == value);
+    }
+
+    /// The same for each value of which this holds.
+    pub fn has_credentials(&self, is_own: impl Fn(&str) -> bool + Send + 'static) {
+        let mut credentials = self.shared.credentials.lock().expect("no holder panics");
+        credentials.push(Box::new(is_own));
     }
 
     fn check(&self) {
-        let own = self
-            .shared
-            .credentials
-            .lock()
-            .expect("no holder panics")
-            .clone();
+        let own = self.shared.credentials.lock().expect("no holder panics");
+        let is_own = |found: &str| own.iter().any(|is_own| is_own(found));
         let bodies_too = !*self.shared.forgiving.lock().expect("no holder panics");
         for request in self.seen() {
             for name in ["authorization", "cookie", "proxy-authorization"] {
                 let found = request.headers.get(name);
+                let found = found.map(|found| String::from_utf8_lossy(found.as_bytes()));
                 assert!(
-                    found.is_none_or(|found| own.iter().any(|own| found == own)),
+                    found.is_none_or(|found| is_own(&found)),
                     "{name} reached the upstream: {request:?}"
                 );
             }
-            let mut text = format!("{} {:?}", request.target, request.headers);
+            // What may be in it was looked at.
+            let mut headers = request.headers.clone();
+            headers.remove("authorization");
+            let mut text = format!("{} {headers:?}", request.target);
             if bodies_too {
                 text.push_str(&String::from_utf8_lossy(&request.body));
             }

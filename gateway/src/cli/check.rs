@@ -4,6 +4,7 @@ mod api_keys;
 mod authorization_server;
 mod certificates;
 mod endpoints;
+mod upstreams;
 
 use std::{
     io::{self, Write},
@@ -118,6 +119,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         )?;
     }
     for warning in certificates::warnings(config, clock::now().secs()) {
+        writeln!(out, "warning   {warning}")?;
+    }
+    for warning in upstreams::warnings(config, clock::now().secs()) {
         writeln!(out, "warning   {warning}")?;
     }
     for warning in config.stores().filter_map(|store| store.warning()) {
@@ -569,15 +573,39 @@ g.yaml: environment file env: line 1 is not NAME=value. Use only NAME=value line
             .replace(
                 "plain_http: true",
                 "tls: { certificates: [{ certificate: tls.crt, private_key: tls.key }] }",
+            )
+            .replace(
+                "http://127.0.0.1:9000/mcp",
+                "{ url: 'https://a.test/mcp', certificate_file: tls.crt, key_file: tls.key }",
             );
         let file = write("g.yaml", text);
         let mut out = Vec::new();
         assert_eq!(check(&file, None, &mut out).unwrap(), OK);
         let printed = String::from_utf8(out).unwrap();
         assert!(
-            printed.contains("tls.crt expired on 2020-03-04"),
+            printed.contains("tls.crt expired on 2020-03-04: clients will refuse it")
+                && printed.contains("tls.crt expired on 2020-03-04: the upstream will refuse it"),
             "{printed}"
         );
+    }
+
+    #[test]
+    fn credentials_that_others_can_read_have_a_warning() {
+        for (url, is_exposed) in [
+            ("http://tasks.internal/mcp", true),
+            ("http://127.0.0.1:9000/mcp", false),
+            ("https://tasks.internal/mcp", false),
+        ] {
+            let upstream = format!(
+                "{{ url: '{url}', credentials: {{ client_credentials: {{ issuer: 'https://a.test', client_id: a, client_auth: none }} }} }}"
+            );
+            let text = VALID.replace("http://127.0.0.1:9000/mcp", &upstream);
+            let (code, printed) =
+                checked(&text, "ISSUER_OF_THIS_TEST=https://login.example.com/\n");
+            assert_eq!(code, OK, "{printed}");
+            let warns = printed.contains("credentials for the upstream of /mcp go over plain HTTP");
+            assert_eq!(warns, is_exposed, "{printed}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::{
 use ::aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use mcp_gateway_core::{
+    http::outbound::key_pin::KeyPin,
     seal::{SealingKey, SealingKeyError, key_bytes},
     token::key_set::{KeySet, KeySetError, ParsedKeySet},
 };
@@ -106,6 +107,9 @@ pub enum FileError {
         "must be one line of printable ASCII characters, without spaces, of at most {MAX_SECRET_BYTES} bytes"
     )]
     NotASecret,
+    /// Not a password.
+    #[error("must be one line of text, of at most {MAX_SECRET_BYTES} bytes")]
+    NotAPassword,
     /// Not a private key with which the gateway can sign.
     #[error(
         "contains no private key in PEM: PKCS #8 with RSA (2048 bits or more), P-256 or Ed25519"
@@ -288,6 +292,22 @@ pub fn secret_line(path: &Path) -> Result<Secret, FileError> {
     Ok(Secret::new(line.to_vec()))
 }
 
+/// Reads a password, without the line end.
+///
+/// # Errors
+/// The file cannot be read, is exposed, or is not one line of text.
+pub fn password_line(path: &Path) -> Result<Secret, FileError> {
+    let read = read_secret(path)?;
+    let line = read.expose();
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let is_line = !line.is_empty() && line.len() <= MAX_SECRET_BYTES;
+    if !is_line || line.iter().any(u8::is_ascii_control) {
+        return Err(FileError::NotAPassword);
+    }
+    Ok(Secret::new(line.to_vec()))
+}
+
 /// Reads a private key with which the gateway authenticates elsewhere: PKCS #8 in PEM, of a kind that can sign.
 ///
 /// # Errors
@@ -329,6 +349,13 @@ pub fn certificate_digest(path: &Path) -> Result<String, FileError> {
     let chain = certificates(path)?;
     let first = chain.first().ok_or(FileError::NoCertificate)?;
     Ok(URL_SAFE_NO_PAD.encode(digest(&SHA256, first)))
+}
+
+/// The SHA-256 of the public key of a certificate (SubjectPublicKeyInfo, DER); none where it cannot be read.
+pub fn key_pin(certificate: &CertificateDer<'_>) -> Option<KeyPin> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    let key = digest(&SHA256, certificate.public_key().raw);
+    key.as_ref().first_chunk().copied().map(KeyPin::new)
 }
 
 /// The media type of a logo, by its content.

@@ -10,7 +10,10 @@ use mcp_gateway_core::{
     token::{algorithm::Algorithm, claim_path::ClaimPath, introspection::endpoint::Kind},
 };
 
-use super::declaration::issuer::introspection::IntrospectionSettings;
+use super::{
+    declaration::issuer::introspection::IntrospectionSettings,
+    outgoing::client_proof::ClientProofFile,
+};
 
 /// An authorization server whose tokens are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,27 +68,9 @@ pub struct Introspection {
     /// Our client ids there, the one that asks first.
     pub client_ids: Vec<String>,
     /// How the gateway authenticates there.
-    pub proof: IntrospectionProof,
+    pub proof: ClientProofFile,
     /// How often it is asked, and how long its answers hold.
     pub settings: IntrospectionSettings,
-}
-
-/// How the gateway authenticates at an introspection endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IntrospectionProof {
-    /// It does not.
-    None,
-    /// With the secret in this file, in the `Authorization` header.
-    Basic(PathBuf),
-    /// With the secret in this file, in the form.
-    Post(PathBuf),
-    /// With assertions that the key in this file signs.
-    Key {
-        /// The file of the key: PKCS #8 in PEM.
-        file: PathBuf,
-        /// How the issuer names the key.
-        id: Option<String>,
-    },
 }
 
 /// What the keys of an issuer are for: what stops when they cannot be had.

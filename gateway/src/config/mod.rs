@@ -19,6 +19,7 @@ mod issuer;
 mod loading;
 pub(crate) mod methods;
 mod model;
+pub mod outgoing;
 mod reading;
 pub mod schema;
 pub mod secret;
@@ -48,6 +49,10 @@ pub use loading::{
     source::{Loaded, Reading, Source},
 };
 pub use model::*;
+pub use outgoing::{
+    client_proof::ClientProofFile,
+    credentials::{TokenSource, UpstreamCredentials},
+};
 pub(crate) use reading::unit;
 pub use reading::{
     environment::{Environment, EnvironmentError},

@@ -17,6 +17,7 @@ use mcp_gateway_core::{
         authority::{Authority, Scheme},
         client_address::{ClientAddress, CountedAddress, ForwardedHeader, Networks},
         origin::{AllowedOrigin, Origin},
+        outbound::key_pin::KeyPin,
         query::ClientQuery,
     },
     mcp::{supported::Supported, tasks::Tasks},
@@ -29,7 +30,7 @@ use mcp_gateway_core::{
 use mcp_gateway_oauth::redirect_uri::OwnOrigin;
 
 pub use super::issuer::{
-    ForwardProxy, Introspection, IntrospectionProof, Issuer, IssuerName, KeySource, Route, UsedFor,
+    ForwardProxy, Introspection, Issuer, IssuerName, KeySource, Route, UsedFor,
 };
 use crate::config::{
     authorization_server::{AuthorizationServer, SharedStore},
@@ -48,6 +49,7 @@ use crate::config::{
         },
         timeouts::{Jwks, Timeouts},
     },
+    outgoing::credentials::UpstreamCredentials,
     secret::SecretHeader,
 };
 
@@ -321,6 +323,8 @@ pub struct Resource {
     pub assertion: Option<UpstreamAssertion>,
     /// Other headers of requests to the upstream.
     pub upstream_headers: UpstreamHeaders,
+    /// The gateway's own credentials for the upstream, if any.
+    pub upstream_credentials: Option<UpstreamCredentials>,
     /// What happens to the client's query.
     pub query: ClientQuery,
     /// Deadline of the response head of the upstream.
@@ -490,14 +494,36 @@ pub enum UpstreamTarget {
     Https {
         /// Host and port.
         authority: Authority,
-        /// CA certificates, instead of the system's.
-        ca_file: Option<PathBuf>,
+        /// Who is expected there, and who the gateway is.
+        tls: UpstreamTls,
     },
     /// Plain HTTP over a unix socket.
     Unix {
         /// The socket's path.
         socket: PathBuf,
     },
+}
+
+/// TLS to an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// CA certificates, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The gateway's own certificate.
+    pub certificate: Option<CertificateFiles>,
+    /// The name that the certificate of the upstream must have, instead of the host of its URL.
+    pub server_name: Option<String>,
+    /// The keys that the upstream's own certificate may have; any key where there are none.
+    pub pins: Vec<KeyPin>,
+}
+
+impl UpstreamTls {
+    /// Every file that connections depend on.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let pair = self.certificate.iter();
+        pair.flat_map(|pair| [&pair.certificate, &pair.private_key])
+            .chain(&self.ca_file)
+    }
 }
 
 /// Proxies that are trusted to name the client, and addresses that are exempt from limits per address.

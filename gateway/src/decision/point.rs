@@ -21,7 +21,6 @@ use tokio::time::timeout;
 use super::{
     cache::{Answer, Answers},
     failure::{Failure, MAX_ANSWER},
-    flight::{Begun, Flight, Flights, outcome},
 };
 use crate::{
     config::{
@@ -34,6 +33,7 @@ use crate::{
         accounts::SubjectAccount,
         question_places::{QuestionPlaces, QuestionShare},
     },
+    single_flight::{Begun, Flight, Flights, outcome},
     telemetry::{log_interval::LogInterval, metrics::Metrics},
 };
 

@@ -1,4 +1,4 @@
-//! Discovery: from an issuer to its key set, or to its introspection endpoint, by RFC 8414 first, then both OpenID Connect forms (MCP authorization,
+//! Discovery: from an issuer to its key set, its introspection endpoint or its token endpoint, by RFC 8414 first, then both OpenID Connect forms (MCP authorization,
 //! discovery).
 
 use serde::Deserialize;
@@ -11,6 +11,7 @@ struct Metadata {
     issuer: String,
     jwks_uri: Option<String>,
     introspection_endpoint: Option<String>,
+    token_endpoint: Option<String>,
 }
 
 /// A member that is looked for: its name, and how it is taken.
@@ -24,6 +25,9 @@ const INTROSPECTION: Wanted = ("introspection_endpoint", |metadata| {
     metadata.introspection_endpoint
 });
 
+/// The token endpoint.
+const TOKEN: Wanted = ("token_endpoint", |metadata| metadata.token_endpoint);
+
 /// Finds the `jwks_uri` of `issuer`.
 ///
 /// # Errors
@@ -36,11 +40,19 @@ pub(super) async fn jwks_uri(fetcher: &Fetcher, issuer: &str) -> Result<String, 
 ///
 /// # Errors
 /// As [`jwks_uri`].
-pub(crate) async fn introspection_endpoint(
+pub(super) async fn introspection_endpoint(
     fetcher: &Fetcher,
     issuer: &str,
 ) -> Result<String, FetchError> {
     find(fetcher, issuer, INTROSPECTION).await
+}
+
+/// Finds the `token_endpoint` of `issuer`.
+///
+/// # Errors
+/// As [`jwks_uri`].
+pub(super) async fn token_endpoint(fetcher: &Fetcher, issuer: &str) -> Result<String, FetchError> {
+    find(fetcher, issuer, TOKEN).await
 }
 
 /// Finds a member. A document that names another issuer is not used; the next form is tried (RFC 8414 §3.3).

@@ -35,6 +35,8 @@ pub(crate) struct Account<K: Eq + Hash> {
     pub(super) body_bytes: AtomicUsize,
     /// Questions to decision points in flight.
     pub(super) questions: AtomicUsize,
+    /// Exchanges of tokens in flight.
+    pub(super) exchanges: AtomicUsize,
 }
 
 impl<K: Eq + Hash> Default for Accounts<K> {
@@ -57,6 +59,7 @@ impl<K: Eq + Hash + Clone> Accounts<K> {
             listening_streams: AtomicUsize::new(0),
             body_bytes: AtomicUsize::new(0),
             questions: AtomicUsize::new(0),
+            exchanges: AtomicUsize::new(0),
         });
         accounts.insert(holder, Arc::downgrade(&account));
         account

@@ -7,7 +7,7 @@
 //! | [`in_flight`] | calls in flight and streams that only listen, by subject and in all | `limits.calls…`, `limits.listening_streams…` |
 //! | [`body_budget`] | bytes of all bodies in memory, by subject, by address and in all | `limits.bodies_bytes…` |
 //! | [`accounts`] | what one subject or address has taken of these two | |
-//! | [`question_places`] | questions to decision points in flight, by subject and of each decision point | `decision_points.*.questions…` |
+//! | [`question_places`] | questions to decision points and exchanges of tokens in flight, by subject and of each that is asked | `decision_points.*.questions…`, `token_exchange.calls…` |
 //! | [`idle_connections`] | idle connections to all upstreams | by the limit of open files |
 //! | [`rate_limiter`] | calls per time | `rate_limits`, `limits.initializations_per_principal` |
 //! | [`shared_rates`] | calls per time, of all replicas together | `rate_limits` |

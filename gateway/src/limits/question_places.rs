@@ -1,7 +1,11 @@
-//! Questions to one decision point that are in flight. A subject has a share of them, so that one caller with many different calls
-//! does not take the places of all others (`decision_points.*.questions`, `decision_points.*.questions_per_principal`).
+//! Questions to somebody else that are in flight: to one decision point (`decision_points.*.questions`, `decision_points.*.questions_per_principal`),
+//! or to the token endpoint that exchanges tokens for one upstream (`calls` and `calls_per_principal` of `token_exchange`). A subject has a share of
+//! them, so that one caller with many different questions does not take the places of all others.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -10,17 +14,24 @@ use tokio::{
 
 use super::accounts::SubjectAccount;
 
-/// The places of one decision point.
+/// Where a subject's share is counted.
+type Counter = fn(&SubjectAccount) -> &AtomicUsize;
+
+/// The places of one that is asked.
 #[derive(Debug)]
 pub(crate) struct QuestionPlaces {
     all: Arc<Semaphore>,
     /// The most of one subject.
     own: usize,
+    counter: Counter,
 }
 
 /// A subject's share, in use. Dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct QuestionShare(Arc<SubjectAccount>);
+pub(crate) struct QuestionShare {
+    subject: Arc<SubjectAccount>,
+    counter: Counter,
+}
 
 /// A place in use. Dropping it gives it back.
 #[derive(Debug)]
@@ -30,20 +41,33 @@ pub(crate) struct QuestionPlace {
 }
 
 impl QuestionPlaces {
-    /// So many places, at most `own` of them for one subject.
+    /// So many places at a decision point, at most `own` of them for one subject.
     pub(crate) fn new(all: usize, own: usize) -> Self {
+        Self::counting(all, own, |subject| &subject.questions)
+    }
+
+    /// The same at a token endpoint.
+    pub(crate) fn of_exchanges(all: usize, own: usize) -> Self {
+        Self::counting(all, own, |subject| &subject.exchanges)
+    }
+
+    fn counting(all: usize, own: usize, counter: Counter) -> Self {
         Self {
             all: Arc::new(Semaphore::new(all)),
             own: own.min(all),
+            counter,
         }
     }
 
     /// One more question of this subject; none if it has as many in flight as it may.
     pub(crate) fn share(&self, subject: &Arc<SubjectAccount>) -> Option<QuestionShare> {
         let one_more = |count: usize| (count < self.own).then_some(count + 1);
-        let taken =
-            (subject.questions).fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        taken.ok().map(|_| QuestionShare(subject.clone()))
+        let counter = (self.counter)(subject);
+        let taken = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.ok().map(|_| QuestionShare {
+            subject: subject.clone(),
+            counter: self.counter,
+        })
     }
 
     /// A place for a question, waited for until the deadline; none if there is none until then.
@@ -62,7 +86,7 @@ impl QuestionPlaces {
 
 impl Drop for QuestionShare {
     fn drop(&mut self) {
-        self.0.questions.fetch_sub(1, Ordering::Relaxed);
+        (self.counter)(&self.subject).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -18,15 +18,24 @@ use super::{
 use crate::{
     clock,
     snapshot::ProtectedResource,
-    verify::{Judged, Verdict, introspection::Recheck, question::Question},
+    verify::{Judged, TokenDigest, Verdict, introspection::Recheck, question::Question},
 };
 
-/// The verdict on the token of the caller; and the questions about it while its answer is under way, where its issuer is asked.
+/// A caller whose token is accepted.
+pub(crate) struct Authenticated {
+    pub(crate) verdict: Verdict,
+    /// The digest of the token.
+    pub(crate) digest: TokenDigest,
+    /// The questions about the token while its answer is under way, where its issuer is asked.
+    pub(crate) recheck: Option<Box<Recheck>>,
+}
+
+/// The caller of a request.
 pub(crate) async fn authenticate(
     exchange: &Exchange<'_>,
     resource: &ProtectedResource,
     query: Option<&str>,
-) -> Result<(Verdict, Option<Box<Recheck>>), Stop> {
+) -> Result<Authenticated, Stop> {
     let started = Instant::now();
     let headers = &exchange.session.req_header().headers;
     let limit = exchange.snapshot.limits.token_bytes;
@@ -44,7 +53,11 @@ pub(crate) async fn authenticate(
     let verdict = judged.verdict;
     let asking = question.with_address(exchange.counted_address());
     let recheck = (resource.verifiers).recheck(&asking, &verdict);
-    Ok((verdict, recheck.map(Box::new)))
+    Ok(Authenticated {
+        verdict,
+        digest: question.digest,
+        recheck: recheck.map(Box::new),
+    })
 }
 
 /// The verdict on the token, given now or found in the cache.

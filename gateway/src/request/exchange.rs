@@ -20,6 +20,7 @@ use crate::{
     local::service::LocalEndpoint,
     shared::Gateway,
     snapshot::{ProtectedResource, Snapshot},
+    verify::TokenDigest,
 };
 
 /// A request in progress, with what the phases have found so far.
@@ -49,6 +50,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) token_expires: UnixTime,
     /// When the caller's token expires, clock skew included; listening streams end then.
     pub(crate) token_ends: UnixTime,
+    /// The digest of the caller's token, once it is verified.
+    pub(crate) token_digest: TokenDigest,
 }
 
 impl<'a> Exchange<'a> {
@@ -75,6 +78,7 @@ impl<'a> Exchange<'a> {
             account: None,
             token_expires: UnixTime::new(0),
             token_ends: UnixTime::new(0),
+            token_digest: TokenDigest::default(),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Phase 7: sends the request to the upstream, and writes the head of its answer.
 //!
-//! Forwarding requires a [`Permit`], which only a policy can create. The upstream gets the headers of an allow-list and the
-//! caller's identity, never the caller's token; the client gets the headers of another allow-list. An edited answer that is
+//! Forwarding requires a [`Permit`], which only a policy can create. The upstream gets the headers of an allow-list, the
+//! caller's identity and the gateway's own credential ([`credential`]), never the caller's token; the client gets the headers of another allow-list. An edited answer that is
 //! not a stream is written completely here.
 
+mod credential;
 mod waiting;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST},
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST},
 };
 use http_body::Body;
 use http_body_util::Full;
@@ -63,6 +64,7 @@ use crate::{
     limits::in_flight::Place,
     snapshot::ProtectedResource,
     upstream::{Call, Endpoint, SendError, Tried, UpstreamBody},
+    upstream_credentials::Given,
     verify::introspection::Recheck,
 };
 use waiting::{Unanswered, Wait, ask, outcome};
@@ -126,18 +128,6 @@ pub(crate) async fn forward(
     // What may be sent again is kept, as it is counted already.
     let reads = message.may_be_repeated();
     let kept_body = (reads || issuer.is_any()).then(|| body.clone());
-    let mut outgoing = Outgoing {
-        endpoint: call.endpoint().clone(),
-        resource,
-        permit,
-        message: &message,
-        session: route.session(),
-        own_target: route.target(),
-        last_event,
-        query,
-    };
-    let request = outgoing.request(exchange, body)?;
-    audit::write_allowed(exchange.record, exchange.gateway);
     let token_left = exchange.token_ends.since(clock::now());
     let mut stream_end = match standing {
         Some(standing) => {
@@ -153,6 +143,20 @@ pub(crate) async fn forward(
         listens,
         deadline: (!listens || route.is_of_http_sse()).then_some(deadline),
     };
+    let credential = credential::obtain(exchange, resource, permit, wait, &mut stream_end).await?;
+    let mut outgoing = Outgoing {
+        endpoint: call.endpoint().clone(),
+        resource,
+        permit,
+        message: &message,
+        session: route.session(),
+        own_target: route.target(),
+        last_event,
+        query,
+        credential,
+    };
+    let request = outgoing.request(exchange, body)?;
+    audit::write_allowed(exchange.record, exchange.gateway);
     let send = || outgoing.endpoint.send(request);
     let mut response = ask(exchange, send, wait, &mut stream_end).await;
     if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body)) =
@@ -173,6 +177,15 @@ pub(crate) async fn forward(
         call = other;
         outgoing.endpoint = call.endpoint().clone();
         let request = outgoing.request(exchange, body.clone())?;
+        let send = || outgoing.endpoint.send(request);
+        response = Box::pin(ask(exchange, send, wait, &mut stream_end)).await;
+        call.report(outcome(&response));
+    }
+    let is_refused = outgoing.is_refused(&response, exchange);
+    if let Some(body) = kept_body.filter(|_| reads && is_refused) {
+        let obtained = credential::obtain(exchange, resource, permit, wait, &mut stream_end);
+        outgoing.credential = Box::pin(obtained).await?;
+        let request = outgoing.request(exchange, body)?;
         let send = || outgoing.endpoint.send(request);
         response = Box::pin(ask(exchange, send, wait, &mut stream_end)).await;
         call.report(outcome(&response));
@@ -398,9 +411,30 @@ struct Outgoing<'a> {
     own_target: Option<&'a Uri>,
     last_event: Option<HeaderValue>,
     query: Option<String>,
+    /// The gateway's own.
+    credential: Option<Given>,
 }
 
 impl Outgoing<'_> {
+    /// Whether the upstream refused the credential, and another one may be accepted. The refused one is forgotten.
+    fn is_refused(
+        &self,
+        response: &Result<Response<UpstreamBody>, Unanswered>,
+        exchange: &Exchange<'_>,
+    ) -> bool {
+        let Some((credentials, given)) = self
+            .resource
+            .upstream_credentials
+            .as_ref()
+            .zip(self.credential.as_ref())
+        else {
+            return false;
+        };
+        let is_refused =
+            matches!(response, Ok(response) if response.status() == StatusCode::UNAUTHORIZED);
+        is_refused && credentials.forget(given, &exchange.token_digest)
+    }
+
     fn request(
         &self,
         exchange: &mut Exchange<'_>,
@@ -415,6 +449,9 @@ impl Outgoing<'_> {
             ));
             reason
         })?;
+        if let Some(credential) = &self.credential {
+            headers.insert(AUTHORIZATION, credential.authorization().clone());
+        }
         headers.insert(HOST, endpoint.host().clone());
         identify(&mut headers, &self.resource.identity_headers, self.permit)
             .inspect_err(|_| exchange.record.set_detail(TOO_LONG))?;

@@ -5,7 +5,9 @@ use http::Method;
 use mcp_gateway_core::{http::cors, mcp::message::Message, refusal::reason::Reason, why};
 
 use super::{
-    admit, authenticate, authorize,
+    admit,
+    authenticate::{self, Authenticated},
+    authorize,
     exchange::{Broken, Exchange, Stop},
     forward::{self, Terms},
     http_sse::Route,
@@ -90,11 +92,16 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     // 3 authenticate
     let query = admitted.query.as_deref();
     let authenticated = authenticate::authenticate(exchange, &resource, query).await?;
-    let (verdict, mut recheck) = authenticated;
+    let Authenticated {
+        verdict,
+        digest,
+        mut recheck,
+    } = authenticated;
     exchange.record.set_principal(&verdict.evidence.principal);
     exchange.account = Some(verdict.account.clone());
     exchange.token_expires = verdict.evidence.expires;
     exchange.token_ends = verdict.expires_at();
+    exchange.token_digest = digest;
 
     // 4 read
     if !part.has(&exchange.session.req_header().method) {

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::{
     assertion::keys::AssertionKeysError, authorization_server::ServerError,
     config::files::FileError, decision::point::PointError, fetch::error::FetchError,
-    upstream::UpstreamError,
+    upstream::UpstreamError, upstream_credentials::CredentialsError,
 };
 
 /// A file cannot be used any more since the configuration was checked, or the system has no randomness for a key.
@@ -17,6 +17,13 @@ use crate::{
 pub(crate) enum SnapshotError {
     #[error("resource {path}: {error}")]
     Upstream { path: String, error: UpstreamError },
+    #[error(
+        "resource {path}: the credentials for its upstream (resources.upstream.credentials): {error}"
+    )]
+    UpstreamCredentials {
+        path: String,
+        error: CredentialsError,
+    },
     #[error("issuer {name}: {error}")]
     Issuer { name: String, error: FetchError },
     #[error("the file {} of the header {name} (resources.upstream.headers) {error}", path.display())]

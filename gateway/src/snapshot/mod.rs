@@ -349,6 +349,11 @@ fn capacity(config: &Config, limits: &Limits) -> Capacity {
     let openers = (config.listen.len(), config.kept_issuers().count());
     let points = config.decision_points.values();
     let questions: usize = points.map(|point| point.settings.questions).sum();
+    let credentials = config.resources.iter().filter_map(|resource| {
+        let credentials = resource.upstream_credentials.as_ref()?;
+        Some(credentials.connections())
+    });
+    let questions = questions + credentials.sum::<usize>();
     let granted = descriptors::granted();
     let left = granted.map(|all| all.saturating_sub(questions));
     Capacity::divide(left, openers, limits)

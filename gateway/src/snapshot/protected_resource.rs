@@ -35,6 +35,7 @@ use crate::{
     limits::rate_limiter,
     telemetry::metrics::Metrics,
     upstream::Upstream,
+    upstream_credentials::UpstreamCredentials,
     verify::{
         ApiKeys, KeysByIssuer, TrustedIssuer, Verifiers,
         introspection::{EndpointsByIssuer, asked_issuer},
@@ -85,6 +86,8 @@ pub(crate) struct ProtectedResource {
     pub(crate) upstream_headers: UpstreamHeaders,
     /// What states to the upstream who calls, where it wants to know for certain.
     pub(crate) asserter: Option<Arc<Asserter>>,
+    /// The gateway's own credentials for the upstream.
+    pub(crate) upstream_credentials: Option<Arc<UpstreamCredentials>>,
     /// Deadline of the upstream's response head.
     pub(crate) response_head: Duration,
     /// The protocol versions listed; without a list the upstream decides.
@@ -95,7 +98,7 @@ impl ProtectedResource {
     /// Prepares `resource`, and reuses the unchanged parts of `previous`, the resource with the same host and path before.
     ///
     /// # Errors
-    /// The upstream cannot be set up, or a file of its headers cannot be used.
+    /// The upstream cannot be set up, or a file of its headers or credentials cannot be used.
     pub(super) fn build(
         config: &Config,
         resource: &Resource,
@@ -154,6 +157,7 @@ impl ProtectedResource {
             identity_headers: resource.identity_headers.clone(),
             upstream_headers: UpstreamHeaders::read(&resource.upstream_headers)?,
             asserter: asserter(config, resource, parts, previous),
+            upstream_credentials: upstream_credentials(resource, parts, previous, changed_files)?,
             response_head: resource.response_head,
             supported: resource.supported.clone(),
         })
@@ -274,6 +278,30 @@ impl Part {
             Self::Messages => *method == Method::POST,
         }
     }
+}
+
+/// The gateway's own credentials for the upstream of a resource.
+fn upstream_credentials(
+    resource: &Resource,
+    parts: &SharedParts<'_>,
+    previous: Option<&ProtectedResource>,
+    changed_files: &BTreeSet<PathBuf>,
+) -> Result<Option<Arc<UpstreamCredentials>>, SnapshotError> {
+    let Some(configured) = &resource.upstream_credentials else {
+        return Ok(None);
+    };
+    let credentials = UpstreamCredentials::reuse_or_new(
+        previous.and_then(|previous| previous.upstream_credentials.as_ref()),
+        configured,
+        &label(resource),
+        parts.metrics,
+        changed_files,
+    );
+    let credentials = credentials.map_err(|error| SnapshotError::UpstreamCredentials {
+        path: resource.path.clone(),
+        error,
+    });
+    credentials.map(Some)
 }
 
 /// The names under which several gateways count the limits of a resource.

@@ -114,6 +114,8 @@ pub(crate) struct Metrics {
     pub(crate) rate_limit_store_failures: IntCounter,
     pub(crate) decision_point_questions: IntCounterVec,
     pub(crate) decision_point_duration: HistogramVec,
+    pub(crate) upstream_credentials: IntCounterVec,
+    pub(crate) upstream_credential_duration: HistogramVec,
     store_connected: IntGaugeVec,
     pub(crate) oauth_refused_requests: IntCounterVec,
     pub(crate) oauth_sign_ins: IntCounterVec,
@@ -243,6 +245,16 @@ impl Metrics {
                 "decision_point_duration_seconds",
                 "Seconds from a question to a decision point, or several in one, to the answer, by decision point; waits for a place are included.",
                 &["decision_point"],
+            )?,
+            upstream_credentials: register.counters(
+                "upstream_credentials_total",
+                "Tokens for upstreams that calls needed, by resource and result: cached, issued, refused (the token of the caller is not exchanged), failed (the token endpoint did not issue one); and those that were not asked for: remembered (refused a moment ago), full (too many exchanges), paused (after failures). forgotten: the upstream refused a cached token.",
+                &["resource", "result"],
+            )?,
+            upstream_credential_duration: register.durations(
+                "upstream_credential_duration_seconds",
+                "Seconds from a question to the token endpoint of an upstream to its answer, by resource.",
+                &["resource"],
             )?,
             oauth_refused_requests: register.counters(
                 "oauth_refused_requests_total",

@@ -108,6 +108,7 @@ fn upstream_error_kind(reason: Reason) -> Option<&'static str> {
         Reason::UpstreamEndpoint | Reason::EndpointOrigin => Some("endpoint"),
         Reason::AnswerTooLarge => Some("too_large"),
         Reason::AnswerUnreadable => Some("unreadable"),
+        Reason::UpstreamCredentialUnavailable => Some("credential"),
         _ => None,
     }
 }

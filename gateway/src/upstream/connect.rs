@@ -1,24 +1,22 @@
 //! Opening a connection to an upstream: TCP, TLS over it, or a unix socket; and which version of HTTP it then speaks.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use http::Uri;
 use hyper::client::conn::http1;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::{net::UnixStream, time::timeout};
 use tower_service::Service;
 
-use super::{addresses::Addresses, error::UpstreamError, link::Link, wire::Wire};
-use crate::{
-    config::{Upstream, UpstreamTarget, files},
-    error_source::root_cause,
+use super::{
+    addresses::Addresses,
+    error::UpstreamError,
+    link::Link,
+    tls::{self, Client, words},
+    wire::Wire,
 };
+use crate::config::{Upstream, UpstreamTarget};
 
 /// Size of the read buffer, in bytes: for the response head, and for each read of the body. Small, because an open event
 /// stream holds it as long as it lives.
@@ -42,14 +40,14 @@ pub(super) struct Connector {
 enum Way {
     Tcp {
         connector: HttpsConnector<HttpConnector<Addresses>>,
-        tls: Box<ClientConfig>,
+        tls: Box<Client>,
     },
     Unix(PathBuf),
 }
 
 impl Way {
     /// Over TCP, to any address of the host or to this one alone.
-    fn tcp(tls: ClientConfig, version: Version, address: Option<IpAddr>) -> Self {
+    fn tcp(tls: Client, version: Version, address: Option<IpAddr>) -> Self {
         Self::Tcp {
             connector: tcp(tls.clone(), version, address),
             tls: Box::new(tls),
@@ -90,13 +88,8 @@ impl Connector {
     pub(super) fn new(configured: &Upstream, deadline: Duration) -> Result<Self, UpstreamError> {
         let version = Version::of(configured);
         let way = match &configured.target {
-            UpstreamTarget::Http { .. } => {
-                Way::tcp(tls_config(RootCertStore::empty()), version, None)
-            }
-            UpstreamTarget::Https { ca_file, .. } => {
-                let roots = roots(ca_file.as_deref())?;
-                Way::tcp(tls_config(roots), version, None)
-            }
+            UpstreamTarget::Http { .. } => Way::tcp(tls::unused(), version, None),
+            UpstreamTarget::Https { tls, .. } => Way::tcp(tls::client(tls)?, version, None),
             UpstreamTarget::Unix { socket } => Way::Unix(socket.clone()),
         };
         Ok(Self {
@@ -153,7 +146,7 @@ impl Connector {
         let handshake = http1::Builder::new()
             .read_buf_exact_size(Some(READ_BUFFER))
             .handshake(wire);
-        let (sender, connection) = handshake.await.map_err(|error| root_cause(&error))?;
+        let (sender, connection) = handshake.await.map_err(|error| words::cause(&error))?;
         Ok(Opened::Http1(Link::new(sender, connection)))
     }
 
@@ -163,7 +156,7 @@ impl Connector {
                 let connected = connector.clone().call(uri.clone()).await;
                 connected
                     .map(Wire::from)
-                    .map_err(|error| root_cause(&*error))
+                    .map_err(|error| words::cause(&*error))
             }
             Way::Unix(socket) => {
                 let connected = UnixStream::connect(socket).await;
@@ -174,14 +167,8 @@ impl Connector {
     }
 }
 
-fn tls_config(roots: RootCertStore) -> ClientConfig {
-    ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth()
-}
-
 fn tcp(
-    tls: ClientConfig,
+    tls: Client,
     version: Version,
     address: Option<IpAddr>,
 ) -> HttpsConnector<HttpConnector<Addresses>> {
@@ -192,30 +179,15 @@ fn tcp(
     connector.set_keepalive_interval(Some(KEEP_ALIVE_INTERVAL));
     connector.set_keepalive_retries(Some(KEEP_ALIVE_RETRIES));
     let builder = HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_http1();
+        .with_tls_config(tls.config)
+        .https_or_http();
+    let builder = match tls.server_name {
+        Some(name) => builder.with_server_name_resolver(FixedServerNameResolver::new(name)),
+        None => builder,
+    };
+    let builder = builder.enable_http1();
     match version {
         Version::Negotiated => builder.enable_http2().wrap_connector(connector),
         Version::Http1 | Version::Http2 => builder.wrap_connector(connector),
     }
-}
-
-/// The CA certificates that an upstream is verified with: those of the file, else the system's.
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamError> {
-    if let Some(path) = ca_file {
-        return files::roots(path).map_err(|error| UpstreamError::Authorities {
-            path: path.to_owned(),
-            error,
-        });
-    }
-    let mut roots = RootCertStore::empty();
-    let system = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(system.certs);
-    if added == 0 {
-        tracing::warn!(
-            "no system CA certificates found: https upstreams need ca_file (resources.upstream.ca_file)"
-        );
-    }
-    Ok(roots)
 }

@@ -4,13 +4,7 @@
 //! Each endpoint has its own pool, so a connection verified for one is never used for another. Names are resolved for every new
 //! connection, not on the worker threads.
 
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Response, Uri};
 use mcp_gateway_core::{endpoint_id::EndpointId, http::answer::status::Asked};
@@ -23,7 +17,7 @@ use super::{
     link::{Link, SentRequest, Unanswered},
     pool::Pool,
 };
-use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget};
+use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget, UpstreamTls};
 
 /// The settings of an endpoint. Equal settings make equal endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,12 +30,13 @@ struct Settings {
 }
 
 impl Settings {
-    /// The file with the trusted CA certificates; none for the system's, or without TLS.
-    fn ca_file(&self) -> Option<&Path> {
-        match &self.configured.target {
-            UpstreamTarget::Https { ca_file, .. } => ca_file.as_deref(),
+    /// The files of TLS; none without it.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let tls = match &self.configured.target {
+            UpstreamTarget::Https { tls, .. } => Some(tls),
             UpstreamTarget::Http { .. } | UpstreamTarget::Unix { .. } => None,
-        }
+        };
+        tls.into_iter().flat_map(UpstreamTls::files)
     }
 }
 
@@ -63,11 +58,11 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The one of `previous` with the same settings and with its open connections, if its CA file is not in `changed_files`; else a
+    /// The one of `previous` with the same settings and with its open connections, if no file of its TLS is in `changed_files`; else a
     /// new one, without connections.
     ///
     /// # Errors
-    /// The URL or the CA file cannot be used.
+    /// The URL or a file cannot be used.
     pub(crate) fn reuse_or_new<'a>(
         previous: impl IntoIterator<Item = &'a Arc<Self>>,
         configured: &Configured,
@@ -80,10 +75,8 @@ impl Endpoint {
             connect_deadline: timeouts.upstream_connect,
             keep_alive: timeouts.upstream_keep_alive,
         };
-        let has_changed = |file| changed_files.contains(file);
-        let is_same = |previous: &&Arc<Self>| {
-            previous.settings == settings && !settings.ca_file().is_some_and(has_changed)
-        };
+        let has_changed = settings.files().any(|file| changed_files.contains(file));
+        let is_same = |previous: &&Arc<Self>| previous.settings == settings && !has_changed;
         match previous.into_iter().find(is_same) {
             Some(previous) => Ok(previous.clone()),
             None => Self::new(settings).map(Arc::new),
@@ -399,7 +392,10 @@ mod tests {
         let configured = Configured {
             target: UpstreamTarget::Https {
                 authority: Authority::parse("127.0.0.1:9").unwrap(),
-                ca_file: Some(ca_file.clone()),
+                tls: UpstreamTls {
+                    ca_file: Some(ca_file.clone()),
+                    ..UpstreamTls::default()
+                },
             },
             ..plain("a.test", "/mcp")
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::config::files::FileError;
+use crate::config::files::{CertifiedKeyError, FileError};
 
 /// Why an upstream cannot be set up.
 #[derive(Debug, Error)]
@@ -13,6 +13,12 @@ pub(crate) enum UpstreamError {
     Url(String),
     #[error("the upstream's CA file {} {error}", path.display())]
     Authorities { path: PathBuf, error: FileError },
+    #[error(
+        "of the gateway's certificate for the upstream (resources.upstream.certificate_file), {0}"
+    )]
+    Certificate(CertifiedKeyError),
+    #[error("the name {0} (resources.upstream.server_name) is not a host name or an IP address")]
+    ServerName(String),
 }
 
 /// Why an upstream did not answer.

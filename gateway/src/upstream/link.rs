@@ -21,8 +21,7 @@ use hyper::{
     client::conn::http1::{Connection, SendRequest},
 };
 
-use super::{error::SendError, wire::Wire};
-use crate::error_source::root_cause;
+use super::{error::SendError, tls::words, wire::Wire};
 
 /// A request to an upstream, with its whole body.
 pub(super) type SentRequest = Request<Full<Bytes>>;
@@ -50,8 +49,8 @@ impl Unanswered {
         };
         let io = error.source().and_then(|source| source.downcast_ref());
         match error.is_incomplete_message() || io.is_some_and(closes) {
-            true => Self::Closed(root_cause(error)),
-            false => Self::Broken(root_cause(error)),
+            true => Self::Closed(words::cause(error)),
+            false => Self::Broken(words::cause(error)),
         }
     }
 }
@@ -105,7 +104,7 @@ impl Link {
             Err(mut error) => Err(match error.take_message() {
                 Some(request) => Unanswered::Unsent(Box::new(request)),
                 // The upstream was at work on the request: this is not a connection that it closed because it was idle.
-                None if has_begun => Unanswered::Broken(root_cause(error.error())),
+                None if has_begun => Unanswered::Broken(words::cause(error.error())),
                 None => Unanswered::of(error.error()),
             }),
         }

@@ -2,7 +2,7 @@
 //!
 //! * [`balance`] spreads calls over the endpoints;
 //! * [`endpoint`] is one instance of the server: its address and its connections, [`addresses`] are those of its host;
-//! * [`wire`] is the byte stream of a connection, [`connect`] opens one over TCP, TLS or a unix socket;
+//! * [`wire`] is the byte stream of a connection, [`connect`] opens one over TCP, TLS or a unix socket; [`tls`] is who is expected there;
 //! * [`link`] is a connection in use, driven by the request that uses it;
 //! * [`pool`] holds idle connections between two requests;
 //! * [`body`] is the body of an answer, which returns its connection to the pool;
@@ -19,6 +19,7 @@ mod link;
 mod pool;
 #[cfg(test)]
 pub(crate) mod test_server;
+mod tls;
 mod wire;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -43,10 +44,10 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// The upstream of a resource with this label. Endpoints of `previous` are reused with their open connections, if their settings
-    /// are the same and their CA file is not in `changed_files`. It is in use once it is [activated](Self::activate).
+    /// are the same and no file of their TLS is in `changed_files`. It is in use once it is [activated](Self::activate).
     ///
     /// # Errors
-    /// A URL or a CA file cannot be used.
+    /// A URL or a file cannot be used.
     pub(crate) fn reuse_or_new(
         previous: Option<&Self>,
         (resource, label): (&Resource, &str),

@@ -32,6 +32,7 @@ use mcp_gateway_core::{
 use tokio::sync::watch;
 
 pub(crate) use api_key::ApiKeys;
+pub(crate) use cache::TokenDigest;
 use cache::VerdictCache;
 use choice::{Choice, choose};
 use introspection::{Endpoint, Introspector, Recheck, Times};

@@ -35,6 +35,7 @@ const RIM: Layers = &[
     &["clock"],
     &["error_source"],
     &["new_key"],
+    &["single_flight"],
     &["config"],
     &["telemetry"],
     &["remote_store"],
@@ -43,6 +44,7 @@ const RIM: Layers = &[
     &["upstream"],
     &["decision"],
     &["issuer_keys"],
+    &["upstream_credentials"],
     &["local"],
     &["authorization_server"],
     &["verify"],
@@ -69,6 +71,7 @@ const SEPARATE: &[(&str, &str)] = &[
     ("admin", "lifecycle"),
     ("telemetry", "limits"),
     ("decision", "upstream"),
+    ("upstream_credentials", "upstream"),
 ];
 
 /// The modules of `gateway/core/src`, in the same order.

@@ -1,5 +1,5 @@
 // The authorization server itself: npm `oidc-provider`, with resource indicators (RFC 8707), `at+jwt` access tokens
-// (RFC 9068), open registration (RFC 7591), client metadata documents, and no user interaction: the account of the
+// (RFC 9068), token exchange (RFC 8693), open registration (RFC 7591), client metadata documents, and no user interaction: the account of the
 // login hint is logged in, and all requested scopes are granted, except for those that `Consent` withholds.
 
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -7,6 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { CompactSign, importJWK } from 'jose';
 import { Provider, errors, interactionPolicy } from 'oidc-provider';
 
+import { TOKEN_EXCHANGE, registerExchange } from './exchange.mjs';
 import { generateKey } from './keys.mjs';
 import { memoryStore } from './store.mjs';
 
@@ -42,6 +43,11 @@ export class Authority {
   /** Keys and scopes are read once by oidc-provider: after a change a new instance takes over, on the same store. */
   rebuild() {
     this.#provider = new Provider(this.settings.issuer, this.#configuration());
+    registerExchange(this.#provider, {
+      issuer: this.settings.issuer,
+      keys: this.keyring.published(),
+      serverOf: (ctx, resource) => this.#resourceServer(ctx, resource),
+    });
     this.#provider.on('server_error', (_ctx, error) => console.error(error));
     this.callback = this.#provider.callback();
   }
@@ -151,7 +157,7 @@ function machineClient({ id, secret }, { mutualTls }) {
     ...(mutualTls && { tls_client_certificate_bound_access_tokens: true }),
     client_id: id,
     client_secret: secret,
-    grant_types: ['client_credentials'],
+    grant_types: ['client_credentials', TOKEN_EXCHANGE],
     response_types: [],
     redirect_uris: [],
   };

@@ -62,6 +62,7 @@ mod tokens {
     pub(crate) mod jose_header;
     pub(crate) mod key_set;
     pub(crate) mod proof_claims;
+    pub(crate) mod token_answer;
 }
 
 pub use clients::{metadata_document::metadata_document, registration::registration};
@@ -97,6 +98,7 @@ pub use tokens::{
     jose_header::jose_header,
     key_set::key_set,
     proof_claims::proof_claims,
+    token_answer::token_answer,
 };
 
 /// A property and its name, which is also that of its fuzz target.
@@ -113,6 +115,7 @@ pub const ALL: &[Property] = &[
     ("condition", condition),
     ("key_set", key_set),
     ("proof_claims", proof_claims),
+    ("token_answer", token_answer),
     ("registration", registration),
     ("metadata_document", metadata_document),
     ("json", json),

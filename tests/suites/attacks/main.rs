@@ -44,6 +44,7 @@ mod forwarding {
     mod passing_on;
     mod shares;
     mod streams;
+    mod upstream_credentials;
 }
 
 /// Start and exit of the process, and what its output reveals.

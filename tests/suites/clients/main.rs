@@ -14,6 +14,7 @@ mod decision_engines;
 mod keys;
 mod mutual_tls;
 mod setting;
+mod upstream_credentials;
 
 /// What the SDKs do when the gateway allows it: every operation, both eras, sessions, and requests of the server.
 mod sdks {

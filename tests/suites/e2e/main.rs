@@ -127,6 +127,13 @@ mod forwarding {
     mod upstreams;
 }
 
+/// How the gateway knows an upstream, and who it is there.
+mod upstream {
+    mod credentials;
+    mod exchange;
+    mod tls;
+}
+
 /// For operators: logs, metrics, no secrets, and shortage of resources.
 mod operations {
     mod explain_token;

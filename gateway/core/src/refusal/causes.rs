@@ -5,6 +5,7 @@
 //! not compile. Configuration keys are written in backticks, with their path as in `docs/configuration.md`; a test checks them.
 
 mod asked;
+mod credentials;
 mod endpoints;
 mod row;
 mod sender;
@@ -507,9 +508,9 @@ causes! {
 
     UpstreamUnreachable {
         "There is no connection to the MCP server."
-        "It is down, listens on another address or port, or its name does not resolve. Its certificate is not trusted."
-        "The error of the connection."
-        "Check `resources[].upstream.url` from the machine of the gateway. For a private CA, set `resources[].upstream.ca_file`."
+        "It is down, listens on another address or port, or its name does not resolve. Its certificate is not trusted, is for another name, or has another key than `resources[].upstream.pins`."
+        "The error of the connection; of a certificate, what was found and what was expected."
+        "Check `resources[].upstream.url` from the machine of the gateway. For a private CA, set `resources[].upstream.ca_file`; for a certificate with another name, `resources[].upstream.server_name`."
     }
     UpstreamTimeout {
         "The MCP server did not begin its answer in time."
@@ -519,15 +520,15 @@ causes! {
     }
     UpstreamBroken {
         "The connection to the MCP server closed before its response head, or the answer is not HTTP or not one that clients can get."
-        "The server crashed or restarted. A server that speaks HTTP/1.1 only with `resources[].upstream.http2`. A redirect."
+        "The server crashed or restarted. A server that speaks HTTP/1.1 only with `resources[].upstream.http2`. A redirect. A server that requires a client certificate (`resources[].upstream.certificate_file`)."
         "The error of the connection."
         "Look at the log of the MCP server. Compare `resources[].upstream.url` with its real endpoint."
     }
     UpstreamAuth {
         "The MCP server, or a proxy before it, answered 401 or 407: it requires credentials of its own. The caller's token is never forwarded."
-        "An MCP server that verifies tokens itself, or wants an API key."
+        "An MCP server that verifies tokens itself, or wants an API key. A token of `resources[].upstream.credentials` with the wrong audience or scopes."
         "The status."
-        "Switch authentication off in the MCP server, and let only the gateway reach it; or send its credentials (`resources[].upstream.headers`)."
+        "Switch authentication off in the MCP server, and let only the gateway reach it; or send its credentials (`resources[].upstream.credentials`, `resources[].upstream.headers`)."
     }
     UpstreamRedirect {
         "The MCP server answered with a redirect. The gateway does not follow it."
@@ -566,6 +567,7 @@ causes! {
         "Please report it, with the access line."
     }
     => transport { SessionEnded UpstreamStream UpstreamEndpoint EndpointOrigin }
+    => credentials { TooManyExchanges ExchangesExhausted UpstreamCredentialRefused UpstreamCredentialUnavailable }
     => asked { TokenInactive IntrospectionUnavailable IntrospectionBusy QuestionUnreadable DecisionPointDenied TooManyQuestions DecisionPointUnavailable }
     => endpoints { NoEndpoint EndpointsBusy }
     => sender {

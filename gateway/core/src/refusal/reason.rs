@@ -286,6 +286,19 @@ reasons! {
     /// All principals together have reached the limit of listening streams.
     StreamsExhausted => fault("streams_exhausted", 503, "No more streams can be opened right now. Try again later."),
 
+    // The gateway's own credentials for an upstream.
+    /// The subject has too many exchanges of its tokens in flight (RFC 6585 §4).
+    TooManyExchanges => Row {
+        rpc_code: Some(429),
+        ..plain("too_many_exchanges", 429, "Too many calls wait for a credential already. Wait for one to end, or try again later.")
+    },
+    /// The limit of exchanges at the same time is reached.
+    ExchangesExhausted => fault("exchanges_exhausted", 503, "No more credentials can be obtained right now. Try again later."),
+    /// The token endpoint does not exchange the caller's token (RFC 8693 §2.2.2). Never a 401: the token is good here, and clients discard it on 401.
+    UpstreamCredentialRefused => fault("upstream_credential_refused", 502, "The caller's token was not accepted in exchange for a credential of the MCP server."),
+    /// The token endpoint issues no token, or does not answer.
+    UpstreamCredentialUnavailable => fault("upstream_credential_unavailable", 502, "The gateway cannot obtain its credential for the MCP server."),
+
     // Upstream.
     /// No connection to the upstream.
     UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),
@@ -602,6 +615,7 @@ mod tests {
             (Reason::SessionUnknown, 404, NONE, "session_not_found", Expected),
             (Reason::SessionMismatch, 404, NONE, "session_not_found", Suspicious),
             (Reason::UpstreamTimeout, 504, NONE, "upstream_timeout", Fault),
+            (Reason::UpstreamCredentialRefused, 502, NONE, "upstream_credential_refused", Fault),
         ] {
             let row = reason.row();
             assert_eq!(
@@ -648,6 +662,7 @@ mod tests {
             (Reason::RateLimited, 429),
             (Reason::TooManyCalls, 429),
             (Reason::TooManyStreams, 429),
+            (Reason::TooManyExchanges, 429),
         ];
         assert_eq!(codes.collect::<Vec<_>>(), expected);
     }

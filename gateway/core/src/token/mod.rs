@@ -12,12 +12,14 @@
 //! A token may be bound to a key of its client, who then proves with each request that it has the key: [`dpop`].
 //! A token that only its issuer can read is verified by [`introspection`].
 //!
+//! The gateway gets tokens of its own for upstreams: [`acquired`]. [`client_proof`] is how it says there, and to an introspection endpoint, who it is.
 //! What the gateway states to an upstream about a verified caller is an [`assertion`].
 //!
 //! An ID token, which says who signed in, is verified by [`id_token`]; [`claim_set`] are its claims.
 //!
 //! [`unproven`] reads claims without a signature, only for `check --explain`. [`self_test`](mod@self_test) runs once at start.
 
+pub mod acquired;
 pub mod algorithm;
 pub mod api_key;
 pub mod assertion;
@@ -25,6 +27,7 @@ pub mod bearer;
 pub mod claim_path;
 pub mod claim_set;
 pub(crate) mod claims;
+pub mod client_proof;
 pub mod dpop;
 pub mod evidence;
 pub mod id_token;

@@ -14,12 +14,12 @@ pub(super) fn warnings(config: &Config, now: i64) -> Vec<String> {
         .iter()
         .filter_map(|listener| listener.tls.as_ref());
     let own = tls.flat_map(|tls| &tls.certificates);
-    let own = own.filter_map(|pair| of_validity(&pair.certificate, now));
+    let own = own.filter_map(|pair| of_validity(&pair.certificate, "clients", now));
     own.chain(of_useless_request(config)).collect()
 }
 
-/// A warning about a certificate outside its validity period. The file was already checked.
-fn of_validity(certificate: &Path, now: i64) -> Option<String> {
+/// A warning about a certificate outside its validity period, which `others` will refuse. The file was already checked.
+pub(super) fn of_validity(certificate: &Path, others: &str, now: i64) -> Option<String> {
     let validity = files::validity(certificate).ok()?;
     let (problem, at) = if now > validity.not_after {
         ("expired on", validity.not_after)
@@ -30,7 +30,7 @@ fn of_validity(certificate: &Path, now: i64) -> Option<String> {
     };
     let date = OffsetDateTime::from_unix_timestamp(at).ok()?.date();
     Some(format!(
-        "certificate {} {problem} {date}: clients will refuse it",
+        "certificate {} {problem} {date}: {others} will refuse it",
         certificate.display()
     ))
 }
@@ -87,7 +87,7 @@ mod tests {
                 let path = path.display();
                 format!("certificate {path} {problem}: clients will refuse it")
             });
-            assert_eq!(of_validity(&path, now), expected, "{now}");
+            assert_eq!(of_validity(&path, "clients", now), expected, "{now}");
         }
     }
 }

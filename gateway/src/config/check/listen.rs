@@ -29,7 +29,7 @@ const ADDRESS_FORM: &str = "Write an IP address and a port, such as 127.0.0.1:84
 const AUTHORITY_FORM: &str =
     "Write a host name, with a port unless it is the default port, such as mcp.example.com:8443";
 
-const CERTIFICATE_FIX: &str = "Use a readable PEM file with the server's certificate first. Relative paths start at the directory of this configuration";
+const CERTIFICATE_FIX: &str = "Use a readable PEM file with the own certificate first, then those of its issuers. Relative paths start at the directory of this configuration";
 const PRIVATE_KEY_FIX: &str = "Use the PEM key of this certificate, with mode 0640 or stricter. Relative paths start at the directory of this configuration";
 
 pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
@@ -100,7 +100,7 @@ fn tls(section: Section<'_>) -> Tls {
     }
     section.finish();
     let pairs = items.into_iter().filter_map(|item| {
-        let files = certificate(item.section())?;
+        let files = pair(item.section())?;
         Some((item, files))
     });
     Tls {
@@ -110,11 +110,18 @@ fn tls(section: Section<'_>) -> Tls {
     }
 }
 
-fn certificate(section: Section<'_>) -> Option<CertificateFiles> {
-    let certificate = section.required("certificate", "Set the path of the PEM certificate chain");
+fn pair(section: Section<'_>) -> Option<CertificateFiles> {
+    let chain = section.required("certificate", "Set the path of the PEM certificate chain");
     let private_key = section.required("private_key", "Set the path of the PEM private key");
     section.finish();
-    let (certificate, private_key) = (certificate?, private_key?);
+    certificate(&chain?, &private_key?)
+}
+
+/// The files of a certificate and its key, read here to check that they are usable and belong together.
+pub(super) fn certificate(
+    certificate: &Item<'_>,
+    private_key: &Item<'_>,
+) -> Option<CertificateFiles> {
     let files = (certificate.file(), private_key.file());
     let files = CertificateFiles {
         certificate: files.0?,

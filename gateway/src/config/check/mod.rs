@@ -60,6 +60,7 @@ pub(super) fn config(root: Section<'_>) -> Option<Config> {
         issuers: &issuers,
         decision_points: &decision_points,
         listen: &listen,
+        outbound: &outbound,
         takes_client_certificates,
         has_authorization_server: server.is_some(),
         has_api_keys: api_keys.is_some(),

@@ -1,6 +1,7 @@
 //! Protected resources: each alone, then all together, because a token that two resources accept opens both.
 
 mod protocol_versions;
+mod sender_constraint;
 
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use mcp_gateway_core::{
         path::other_spelling,
     },
     similar,
-    token::evidence::possession::Way,
 };
 use mcp_gateway_oauth::discovery::Endpoint;
 
@@ -34,18 +34,16 @@ use crate::config::{
     declaration::{
         credentials::assertions::UpstreamAssertion,
         identity_headers::IdentityHeaders,
-        parts::section::Settings,
-        resource::{
-            Demand, EVENT_IDS, OWN_RESPONSE_HEAD, QUERY, REQUEST_STATE, SHARED_AUDIENCE,
-            SenderConstraint, TASKS,
-        },
+        resource::{EVENT_IDS, OWN_RESPONSE_HEAD, QUERY, REQUEST_STATE, SHARED_AUDIENCE, TASKS},
     },
-    model::{Listener, PublicUrl, Resource, Upstream},
+    model::{Listener, PublicUrl, Resource, Route, Upstream},
+    outgoing::credentials::UpstreamCredentials,
     reading::{
         reader::{EMPTY, Item, Section, did_you_mean},
         url::HttpUrl,
     },
 };
+use sender_constraint::{Simple, refuse_keys_of_nobody, sender_constraint};
 
 /// What a resource depends on.
 pub(super) struct Surroundings<'a> {
@@ -54,6 +52,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) issuers: &'a Issuers,
     pub(super) decision_points: &'a DecisionPoints,
     pub(super) listen: &'a [Listener],
+    /// How authorization servers are reached that do not say it themselves.
+    pub(super) outbound: &'a Route,
     /// Whether clients can present certificates.
     pub(super) takes_client_certificates: bool,
     /// Whether the built-in authorization server answers at the public URL.
@@ -141,12 +141,15 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         "upstream",
         "Write the MCP server's URL, such as http://127.0.0.1:9000/mcp",
     );
-    let read_upstream = upstream
-        .map(|item| upstream::upstream(&item, path.as_deref(), around.listen, &identity_headers))
-        .unwrap_or_default();
+    let read_upstream = upstream.map(|item| {
+        let (listen, route) = (around.listen, around.outbound);
+        upstream::upstream(&item, path.as_deref(), listen, &identity_headers, route)
+    });
+    let read_upstream = read_upstream.unwrap_or_default();
     let upstream_headers = read_upstream.headers;
     let assertion = read_upstream.assertion;
     let transport = read_upstream.transport;
+    let upstream_credentials = read_upstream.credentials;
     let passed: Vec<_> = (upstream_headers.passed.iter())
         .chain(identity_headers.names())
         .chain(assertion.iter().flat_map(UpstreamAssertion::names))
@@ -174,11 +177,21 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
     let event_ids = EVENT_IDS.read(section);
     let query = QUERY.read(section);
     let simple = Simple::of(&issuers, around.issuers, api_keys.is_some());
-    let sender_constraint = sender_constraint(section.section("sender_constraint"), around, simple);
+    let exchanges = (upstream_credentials.as_ref()).is_some_and(UpstreamCredentials::exchanges);
+    let bound = section.section("sender_constraint");
+    let sender_constraint =
+        sender_constraint(bound, around.takes_client_certificates, simple, exchanges);
     if let Some(simple) = simple.filter(|_| !audience.is_empty()) {
         section.report_at("audience", simple.without_audience(), "Remove the key");
     }
     refuse_keys_of_nobody(section, api_keys.is_some(), &sender_constraint);
+    if exchanges && api_keys.is_some() {
+        section.report_at(
+            "api_keys",
+            "cannot be combined with `token_exchange` of the upstream: an API key is no token that somebody could exchange",
+            "Remove one of the two, or use `client_credentials` for the upstream",
+        );
+    }
     let response_head = OWN_RESPONSE_HEAD
         .read(section)
         .unwrap_or(around.response_head);
@@ -228,6 +241,7 @@ fn resource(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Resource
         sender_constraint,
         assertion,
         upstream_headers,
+        upstream_credentials,
         response_head,
         supported,
     })
@@ -377,99 +391,6 @@ fn documentation(item: &Item<'_>) -> Option<String> {
         "Write the URL of a page for people, such as https://docs.example.com/tasks",
     )?;
     item.text()
-}
-
-/// What the callers of a resource have, where all of them have something that names no audience and is bound to nothing.
-#[derive(Clone, Copy)]
-enum Simple {
-    /// API keys.
-    Keys,
-    /// Tokens of services that do not know resources.
-    OfApplications,
-}
-
-impl Simple {
-    fn of(issuers: &[String], known: &Issuers, has_api_keys: bool) -> Option<Self> {
-        match issuers {
-            [] => has_api_keys.then_some(Self::Keys),
-            named => named
-                .iter()
-                .all(|name| known.knows_no_resources(name))
-                .then_some(Self::OfApplications),
-        }
-    }
-
-    const fn without_audience(self) -> &'static str {
-        match self {
-            Self::Keys => "has no effect without `issuers`: an API key names its resources",
-            Self::OfApplications => {
-                "has no effect: tokens of Google and GitHub are for an application (introspection.client_id)"
-            }
-        }
-    }
-
-    const fn unbound(self) -> &'static str {
-        match self {
-            Self::Keys => "has no effect without `issuers`: an API key is bound to nothing",
-            Self::OfApplications => {
-                "has no effect: tokens of Google and GitHub are bound to nothing"
-            }
-        }
-    }
-}
-
-fn sender_constraint(
-    section: Section<'_>,
-    around: &Surroundings<'_>,
-    simple: Option<Simple>,
-) -> SenderConstraint {
-    let read = SenderConstraint::read(&section);
-    for (key, demand) in [("dpop", read.dpop), ("mutual_tls", read.mutual_tls)] {
-        // Where API keys are refused so, they are what is reported.
-        if demand == Demand::Require && matches!(simple, Some(Simple::OfApplications)) {
-            section.report_at(
-                key,
-                "must not be required: tokens of Google and GitHub are bound to nothing",
-                "Remove the key",
-            );
-        }
-    }
-    if read.mutual_tls == Demand::Require && read.dpop == Demand::Require {
-        section.report_at(
-            "mutual_tls",
-            "cannot be required together with `dpop`: a token is bound in one way",
-            "Require one of the two",
-        );
-    } else if read.mutual_tls == Demand::Require && !around.takes_client_certificates {
-        section.report_at(
-            "mutual_tls",
-            "must not be required where no client can present a certificate",
-            "Set `client_certificates: request` at a listener with TLS, or `client_certificate_header`",
-        );
-    }
-    if let Some(simple) = simple.filter(|_| read.dpop_nonces) {
-        section.report_at("dpop_nonces", simple.unbound(), "Remove it");
-    } else if read.dpop_nonces && !read.constraint().accepts(Way::Dpop) {
-        section.report_at(
-            "dpop_nonces",
-            "has no effect where DPoP is refused, or `mutual_tls` is required",
-            "Remove it, or set `dpop` to allow or require",
-        );
-    }
-    section.finish();
-    read
-}
-
-/// A key is bound to nothing: where bound tokens are required, every key would be refused.
-fn refuse_keys_of_nobody(section: &Section<'_>, has_keys: bool, demanded: &SenderConstraint) {
-    let requires = [demanded.dpop, demanded.mutual_tls].contains(&Demand::Require);
-    if has_keys && requires {
-        section.report_at(
-            "api_keys",
-            "has no effect where `sender_constraint` requires bound tokens: a key is bound to nothing",
-            "Remove it, or set `dpop` and `mutual_tls` of `sender_constraint` to allow or refuse",
-        );
-    }
 }
 
 fn identity_headers(section: &Section<'_>) -> IdentityHeaders {

@@ -2,17 +2,14 @@
 //! `{ unix: /run/tasks.sock, path: /mcp }` or `{ endpoints: [http://…, { url: http://…, weight: 2 }] }`, all with `http2` and `transport`.
 
 mod balancing;
+mod credentials;
+mod tls;
 pub(super) mod transport;
-
-use std::path::PathBuf;
 
 use mcp_gateway_core::http::authority::{Authority, Scheme};
 
 use super::{
-    common::{ca_file, own_path},
-    credentials::assertions,
-    listen,
-    upstream_headers::upstream_headers,
+    common::own_path, credentials::assertions, listen, upstream_headers::upstream_headers,
 };
 use crate::config::{
     declaration::{
@@ -20,7 +17,11 @@ use crate::config::{
         identity_headers::IdentityHeaders,
         resource::{TRANSPORT, Transport, balancing::WEIGHT},
     },
-    model::{Balancing, Listener, Upstream, UpstreamHeaders, UpstreamTarget, WeightedUpstream},
+    model::{
+        Balancing, Listener, Route, Upstream, UpstreamHeaders, UpstreamTarget, UpstreamTls,
+        WeightedUpstream,
+    },
+    outgoing::credentials::UpstreamCredentials,
     reading::{
         reader::{Item, Section},
         url::HttpUrl,
@@ -44,19 +45,21 @@ pub(super) struct Read {
     pub(super) balancing: Balancing,
     pub(super) assertion: Option<UpstreamAssertion>,
     pub(super) transport: Transport,
+    pub(super) credentials: Option<UpstreamCredentials>,
 }
 
-/// Reads an upstream, the headers of requests to it, the assertion about their caller, its transport, and how calls are spread over its endpoints. A unix socket without `path` has
-/// the path of the resource.
+/// Reads an upstream, the headers of requests to it, the assertion about their caller, its transport, the gateway's credentials there, and how calls
+/// are spread over its endpoints. A unix socket without `path` has the path of the resource. `route` is how an authorization server for it is reached.
 pub(super) fn upstream(
     item: &Item<'_>,
     resource_path: Option<&str>,
     listen: &[Listener],
     identity: &IdentityHeaders,
+    route: &Route,
 ) -> Read {
     if !item.is_mapping() {
         return Read {
-            upstream: by_url(item, None, None, listen),
+            upstream: by_url(item, None, listen),
             ..Read::default()
         };
     }
@@ -71,14 +74,10 @@ pub(super) fn upstream(
         section.get("endpoints"),
     );
     let upstream = match ways {
-        (Some(url), None, None) => {
-            let ca_file = ca_file(&section, "ca_file");
-            by_url(&url, ca_file, http2, listen)
-        }
+        (Some(url), None, None) => by_url(&url, http2, listen),
         (None, Some(socket), None) => by_socket(&socket, &section, http2, resource_path),
         (None, None, Some(list)) => {
-            let ca_file = ca_file(&section, "ca_file");
-            several = endpoints(&list, ca_file.as_ref(), http2, listen);
+            several = endpoints(&list, http2, listen);
             several.first().map(|first| first.upstream.clone())
         }
         (Some(_), Some(socket), _) => {
@@ -100,8 +99,11 @@ pub(super) fn upstream(
             None
         }
     };
+    let all = several.iter().map(|one| &one.upstream).chain(&upstream);
+    let tls = tls::of_all(&section, &all.collect::<Vec<_>>());
     let asked_as = |upstream: Upstream| Upstream {
         host: host.clone().unwrap_or_else(|| upstream.host.clone()),
+        target: tls::secured(upstream.target, &tls),
         ..upstream
     };
     let upstream = upstream.map(asked_as);
@@ -115,6 +117,7 @@ pub(super) fn upstream(
         .chain(assertion.iter().flat_map(UpstreamAssertion::names))
         .collect();
     let headers = upstream_headers(&section, &own);
+    let credentials = credentials::read(&section, &headers, route);
     section.finish();
     Read {
         upstream,
@@ -122,16 +125,12 @@ pub(super) fn upstream(
         balancing,
         assertion,
         transport,
+        credentials,
     }
 }
 
 /// The instances of an MCP server, each one once.
-fn endpoints(
-    list: &Item<'_>,
-    ca_file: Option<&PathBuf>,
-    http2: Option<bool>,
-    listen: &[Listener],
-) -> Vec<WeightedUpstream> {
+fn endpoints(list: &Item<'_>, http2: Option<bool>, listen: &[Listener]) -> Vec<WeightedUpstream> {
     let items = list.list();
     if items.is_empty() {
         list.report("must have an endpoint", "Write the URL of each instance");
@@ -154,8 +153,7 @@ fn endpoints(
                 (url, weight)
             }
         };
-        let Some(upstream) = url.and_then(|url| by_url(&url, ca_file.cloned(), http2, listen))
-        else {
+        let Some(upstream) = url.and_then(|url| by_url(&url, http2, listen)) else {
             continue;
         };
         if found.iter().any(|known| known.upstream == upstream) {
@@ -189,12 +187,7 @@ fn host(section: &Section<'_>) -> Option<String> {
     Some(listen::authority(&item, scheme)?.to_string())
 }
 
-fn by_url(
-    item: &Item<'_>,
-    ca_file: Option<PathBuf>,
-    http2: Option<bool>,
-    listen: &[Listener],
-) -> Option<Upstream> {
+fn by_url(item: &Item<'_>, http2: Option<bool>, listen: &[Listener]) -> Option<Upstream> {
     let url = item.parsed(HttpUrl::parse, URL_FORM)?;
     if url.path.is_empty() {
         item.report(
@@ -215,16 +208,11 @@ fn by_url(
     let authority = url.authority;
     let is_https = url.scheme == Scheme::Https;
     let target = match url.scheme {
-        Scheme::Https => UpstreamTarget::Https { authority, ca_file },
-        Scheme::Http => {
-            if ca_file.is_some() {
-                item.report(
-                    "must be https, because `ca_file` is set",
-                    "Use https, or remove `ca_file`",
-                );
-            }
-            UpstreamTarget::Http { authority }
-        }
+        Scheme::Https => UpstreamTarget::Https {
+            authority,
+            tls: UpstreamTls::default(),
+        },
+        Scheme::Http => UpstreamTarget::Http { authority },
     };
     Some(Upstream {
         target,

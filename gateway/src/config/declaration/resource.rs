@@ -1,6 +1,7 @@
 //! Protected resources: an element of `resources`, without its policy and rate limits.
 
 pub(crate) mod balancing;
+pub(crate) mod credentials;
 mod sender_constraint;
 mod transport;
 
@@ -218,6 +219,28 @@ fn upstream() -> Table {
             "PEM file with trusted CA certificates for this upstream, instead of the system's. For https only.",
         ),
         optional(
+            "certificate_file",
+            Kind::Text,
+            "PEM file with the certificate with which the gateway authenticates at this upstream, the own certificate first. It is read again when it changes. For https only.",
+        ),
+        optional(
+            "key_file",
+            Kind::Text,
+            "PEM file with the private key of certificate_file, readable only by owner and group.",
+        ),
+        defaulted(
+            "server_name",
+            Kind::Text,
+            "the host of url",
+            "Name or IP address that the certificate of the upstream must have, and that TLS asks for. For https only.",
+        ),
+        defaulted(
+            "pins",
+            one_or_many(Kind::Text),
+            "any key",
+            "Keys of which the upstream's own certificate must have one, beside everything else that is verified: sha256/ and the base64 of the SHA-256 of the public key. For https only.",
+        ),
+        optional(
             "unix",
             Kind::Text,
             "Path of the unix socket of the MCP server.",
@@ -257,6 +280,11 @@ fn upstream() -> Table {
             "assertion",
             Kind::Table(assertions::of_upstream()),
             "Sign who calls: each request to the upstream has a short-lived JWT of the gateway about its caller. Write {} for the defaults.",
+        ),
+        optional(
+            "credentials",
+            Kind::Table(credentials::credentials()),
+            "The gateway's own credentials for the upstream, in Authorization: one of basic, client_credentials and token_exchange. Without them it gets none.",
         ),
     ];
     Table {

@@ -234,6 +234,14 @@ fn with_value(path: &str, value: Value) -> (String, String) {
     if path.starts_with("issuers.partner.introspection") {
         document["issuers"]["partner"]["introspection"]["client_auth"] = "none".into();
     }
+    if path.starts_with("resources[0].upstream.credentials.") {
+        let credentials = &mut document["resources"][0]["upstream"]["credentials"];
+        for (_, source) in credentials.as_mapping_mut().unwrap() {
+            source["token_endpoint"] = "https://login.example.com/token".into();
+            source["client_id"] = "gateway".into();
+            source["client_auth"] = "none".into();
+        }
+    }
     if path.starts_with("authorization_server.store") {
         document["authorization_server"]["key_files"] = Value::Sequence(vec![server_key().into()]);
     }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The example files, with the variables each needs.
-const EXAMPLES: [(&str, &[(&str, &str)]); 25] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 27] = [
     ("minimal.yaml", &[]),
     (
         "auth0.yaml",
@@ -62,6 +62,20 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 25] = [
         &[("GOOGLE_CLIENT", "1-a.apps.googleusercontent.com")],
     ),
     ("github.yaml", &[("GITHUB_CLIENT", "Iv1.8a61f9b3a7aba766")]),
+    (
+        "upstream-credentials.yaml",
+        &[
+            ("ISSUER", "https://login.example.com"),
+            ("UPSTREAM", "https://tasks.internal.example.com/mcp"),
+        ],
+    ),
+    (
+        "upstream-exchange.yaml",
+        &[
+            ("ISSUER", "https://login.example.com"),
+            ("UPSTREAM", "https://tasks.internal.example.com/mcp"),
+        ],
+    ),
     ("policy-examples.yaml", &[]),
     ("replicas.yaml", &[]),
     ("decision-point.yaml", &[]),
@@ -133,6 +147,7 @@ fn files() -> Files {
     let files = Files::new();
     files.certificate("tls/tls.crt", "tls/tls.key");
     files.certificate("tls/ca.crt", "tls/ca.key");
+    files.certificate("tls/client.crt", "tls/client.key");
     files.certificate("tls/client-ca.crt", "tls/client-ca.key");
     files.write("keys/offline.json", JWK_SET, 0o644);
     files.write("keys/session.key", &"5a".repeat(32), 0o600);
@@ -143,6 +158,8 @@ fn files() -> Files {
     files.certificate("serviceaccount/ca.crt", "serviceaccount/ca.key");
     files.write("serviceaccount/token", "token", 0o644);
     files.write("keys/upstream.key", "Bearer key\n", 0o600);
+    files.write("keys/upstream.password", "hunter2\n", 0o600);
+    files.certificate("keys/upstream-client.crt", "keys/upstream-client.pem");
     files.folder("run", 0o700);
     files.write("users.yaml", &example(USERS), 0o600);
     files.write("keys.jsonl", &example(KEYS), 0o644);
@@ -157,6 +174,7 @@ fn files() -> Files {
         "store",
         "provider",
         "introspection",
+        "upstream-client",
     ];
     for secret in secrets {
         files.write(&format!("keys/{secret}.secret"), "hunter2hunter2\n", 0o600);

@@ -45,7 +45,7 @@ impl Files {
     }
 
     /// The only finding, or nothing.
-    fn finding(&self, text: &str) -> Option<String> {
+    pub(super) fn finding(&self, text: &str) -> Option<String> {
         let mut findings = self.findings(text);
         assert!(findings.len() <= 1, "{findings:#?}");
         findings.pop()
@@ -422,8 +422,43 @@ fn a_ca_file_is_for_https_only() {
     assert_eq!(files.finding(&with("https://other.internal/mcp")), None);
     assert_eq!(
         files.finding(&with("http://other.internal/mcp")).as_deref(),
-        Some("resources[1].upstream.url:21 must be https, because `ca_file` is set")
+        Some("resources[1].upstream.ca_file:21 has no effect: the upstream is reached without TLS")
     );
+}
+
+#[test]
+fn the_certificate_for_an_upstream_must_be_usable() {
+    let files = Files::new();
+    files.certificate("client.crt", "client.key");
+    files.certificate("other.crt", "other.key");
+    let with = |keys: &str| {
+        edited(
+            "upstream: https://other.internal/mcp",
+            &format!("upstream: {{ url: 'https://other.internal/mcp', {keys} }}"),
+        )
+    };
+    let good = "certificate_file: client.crt, key_file: client.key";
+    assert_eq!(files.finding(&with(good)), None);
+    for (keys, expected) in [
+        (
+            "certificate_file: client.crt",
+            "resources[1].upstream.key_file:21 required with `certificate_file`",
+        ),
+        (
+            "key_file: client.key",
+            "resources[1].upstream.certificate_file:21 required with `key_file`",
+        ),
+        (
+            "certificate_file: client.crt, key_file: other.key",
+            "resources[1].upstream.key_file:21 other.key does not match the certificate",
+        ),
+    ] {
+        assert_eq!(
+            files.finding(&with(keys)).as_deref(),
+            Some(expected),
+            "{keys}"
+        );
+    }
 }
 
 #[test]

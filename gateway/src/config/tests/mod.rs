@@ -7,6 +7,7 @@ mod credentials {
     mod api_keys;
     mod assertions;
     mod bound;
+    mod upstream;
 }
 mod declarations;
 mod examples;

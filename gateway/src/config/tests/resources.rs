@@ -177,7 +177,32 @@ fn upstreams_are_urls_with_a_path_or_sockets() {
         (
             UPSTREAM,
             "upstream: { unix: /a, ca_file: /b }",
-            "resources[1].upstream.ca_file:21:27 unknown key",
+            "resources[1].upstream.ca_file:21:27 has no effect: the upstream is reached without TLS",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { unix: /a, server_name: b }",
+            "resources[1].upstream.server_name:21:27 has no effect: the upstream is reached without TLS",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { url: 'http://a/mcp', pins: sha256/r/mIkG3eEpVdm+u/ko/cwxzOMo1bk4TyHIlByibiA5E= }",
+            "resources[1].upstream.pins:21:38 has no effect: the upstream is reached without TLS",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { url: 'https://a/mcp', server_name: 'a:1' }",
+            "resources[1].upstream.server_name:21:39 must be a host name or an IP address, without port",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { url: 'https://a/mcp', pins: sha256/AAAA }",
+            "resources[1].upstream.pins:21:39 must be sha256/ and the base64 of a SHA-256, 44 characters",
+        ),
+        (
+            UPSTREAM,
+            "upstream: { url: 'https://a/mcp', pins: [] }",
+            "resources[1].upstream.pins:21:39 must not be empty",
         ),
         (
             UPSTREAM,

@@ -1,4 +1,5 @@
-//! The wait for the head of an answer, and what is known where there is none.
+//! The wait for the head of an answer, or for a credential, while the client may disconnect, the deadline pass, or the caller's right end;
+//! and what is known where there is no answer.
 
 use http::Response;
 use mcp_gateway_core::{balance::outcome::Outcome, refusal::reason::Reason};
@@ -28,16 +29,29 @@ pub(super) struct Wait {
     pub(super) deadline: Option<Instant>,
 }
 
-/// Waits for the head of the answer and for the client to disconnect; also for the deadline. A listening stream of Streamable HTTP has
-/// none: that wait ends with the stream's end.
-///
-/// The request is sent in here: a future that is passed in would be moved, and have its place twice.
+/// Waits for the head of the upstream's answer.
 pub(super) async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendError>>>(
     exchange: &mut Exchange<'_>,
     send: impl FnOnce() -> F,
     wait: Wait,
     stream_end: &mut StreamEnd,
 ) -> Result<Response<UpstreamBody>, Unanswered> {
+    let answered = awaited(exchange, send, wait, stream_end).await;
+    answered
+        .map_err(Unanswered::Stop)?
+        .map_err(Unanswered::Failed)
+}
+
+/// Waits for what `begin` begins and for the client to disconnect; also for the deadline. A listening stream of Streamable HTTP has
+/// none: that wait ends with the stream's end.
+///
+/// It is begun in here: a future that is passed in would be moved, and have its place twice.
+pub(super) async fn awaited<T, F: Future<Output = T>>(
+    exchange: &mut Exchange<'_>,
+    begin: impl FnOnce() -> F,
+    wait: Wait,
+    stream_end: &mut StreamEnd,
+) -> Result<T, Stop> {
     let late = async {
         let deadline = match (wait.listens, wait.deadline) {
             (false, Some(deadline)) => deadline,
@@ -63,10 +77,10 @@ pub(super) async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendEr
     };
     tokio::select! {
         biased;
-        answered = send() => answered.map_err(Unanswered::Failed),
-        // Dropping the request closes its connection, so the upstream notices at once.
-        _ = exchange.session.read_body_or_idle(true) => Err(Unanswered::Stop(Stop::Broken)),
-        stop = late => Err(Unanswered::Stop(stop)),
+        outcome = begin() => Ok(outcome),
+        // Dropping a request closes its connection, so the upstream notices at once.
+        _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
+        stop = late => Err(stop),
     }
 }
 

@@ -26,7 +26,10 @@ use super::{
     },
     usage::Usage,
 };
-use crate::{error_source::root_cause, limits::overload::activity::ACTIVITY, upstream::wire::Wire};
+use crate::{
+    limits::overload::activity::ACTIVITY,
+    upstream::{tls::words, wire::Wire},
+};
 
 type Frames = Connection<TokioIo<Wire>, Bytes>;
 
@@ -44,10 +47,10 @@ impl Driver {
     /// The server does not speak HTTP/2, or closed the connection.
     pub(super) async fn begin(wire: Wire) -> Result<(SendRequest<Bytes>, Self), String> {
         let begun = settings().handshake(TokioIo::new(wire)).await;
-        let (sender, mut frames) = begun.map_err(|error| root_cause(&error))?;
+        let (sender, mut frames) = begun.map_err(|error| words::cause(&error))?;
         let limit = poll_fn(|cx| match Pin::new(&mut frames).poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Err("the connection was closed".to_owned())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error.to_string())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(words::cause(&error))),
             Poll::Pending => match frames.max_concurrent_send_streams() {
                 0 => Poll::Pending,
                 limit => Poll::Ready(Ok(limit)),

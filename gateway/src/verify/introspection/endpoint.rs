@@ -11,16 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::HeaderValue;
 use mcp_gateway_core::{
     http::client_address::CountedAddress,
     refusal::{Refusal, reason::Reason},
     token::{
+        client_proof::ClientProof,
         evidence::Evidence,
         introspection::{
             answer::{Answer, NotAccepted, Unusable},
             breaker::{Breaker, NotNow},
-            endpoint::Expected,
+            endpoint::{Expected, Kind},
             judge::judge,
             question::Question,
             token_pauses::TokenDigest,
@@ -30,19 +30,17 @@ use mcp_gateway_core::{
 };
 use tokio::time::timeout;
 
-use super::{
-    credentials::Credentials,
-    location::Location,
-    place::{Place, Places},
-};
+use super::place::{Place, Places};
 use crate::{
     clock,
-    config::{Config, Introspection, IntrospectionProof, Issuer, Jwks, Route},
+    config::{Config, Introspection, Issuer, Jwks, Route},
     fetch::{
         call::{Answered, Outgoing},
         client::Fetcher,
+        client_authentication::{ClientAuthentication, sensitive},
         error::FetchError,
     },
+    issuer_keys::location::{Location, Sought},
     telemetry::{log_interval::LogInterval, metrics::Metrics},
 };
 
@@ -55,6 +53,9 @@ const IDLE_CONNECTIONS: usize = 8;
 /// The least time between two lines about questions that failed.
 const LEAST_BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
+/// Google's tokeninfo.
+const GOOGLE: &str = "https://oauth2.googleapis.com/tokeninfo";
+
 /// The endpoints of all configured issuers that are asked, by the issuer's name in the configuration.
 pub(crate) type EndpointsByIssuer = BTreeMap<String, Arc<Endpoint>>;
 
@@ -65,7 +66,7 @@ pub(crate) struct Endpoint {
     introspection: Introspection,
     jwks: Jwks,
     fetcher: Fetcher,
-    credentials: Credentials,
+    credentials: ClientAuthentication,
     location: Location,
     begun: Instant,
     breaker: Mutex<Breaker>,
@@ -151,12 +152,15 @@ impl Endpoint {
         let fetcher = Fetcher::of_busy_issuer(issuer, jwks, IDLE_CONNECTIONS)?;
         Ok(Arc::new(Self {
             fetcher: fetcher.within(introspection.settings.timeout, MAX_ANSWER),
-            credentials: Credentials::read(introspection, &issuer.issuer)?,
+            credentials: ClientAuthentication::read(
+                introspection.client_ids.first().map(String::as_str),
+                &introspection.proof,
+            )?,
             places: Places::new(introspection.settings.calls),
             issuer: issuer.clone(),
             introspection: introspection.clone(),
             jwks,
-            location: Location::new(issuer, introspection),
+            location: Location::new(Sought::Introspection, &issuer.issuer, known(introspection)),
             begun: same.map_or_else(Instant::now, |same| same.begun),
             breaker: Mutex::new(
                 same.map(|same| same.lock_breaker().clone())
@@ -191,12 +195,7 @@ impl Endpoint {
 
     /// Whether it was made of one of these files.
     fn reads(&self, files: &BTreeSet<PathBuf>) -> bool {
-        let proof = match &self.introspection.proof {
-            IntrospectionProof::None => None,
-            IntrospectionProof::Basic(file)
-            | IntrospectionProof::Post(file)
-            | IntrospectionProof::Key { file, .. } => Some(file),
-        };
+        let proof = self.introspection.proof.file();
         let proxy = match &self.issuer.route {
             Route::Proxy(proxy) => proxy.ca_file.as_ref(),
             Route::Unset | Route::Direct => None,
@@ -258,9 +257,12 @@ impl Endpoint {
 
     async fn answer(&self, token: &str) -> Result<Answered, Failure> {
         let url = self.location.url(&self.fetcher).await?;
+        let kind = self.introspection.kind;
+        let question = |proof: ClientProof<'_>| Question::new(kind, token, proof);
+        let audience = &self.issuer.issuer;
         let question = self
             .credentials
-            .question(&self.introspection, token, clock::now())?;
+            .with_proof(audience, clock::now(), question)?;
         let answered = self.fetcher.call(&url, &outgoing(question)?).await;
         answered.map_err(|error| Failure {
             may_be_of_token: matches!(error, FetchError::Redirect(_) | FetchError::TooLarge { .. }),
@@ -468,14 +470,23 @@ fn unavailable(detail: String) -> Refusal {
     }
 }
 
+/// Where it is, if that needs no discovery: as configured, or as its service is known.
+fn known(introspection: &Introspection) -> Option<String> {
+    let known = introspection.endpoint.clone();
+    known.or_else(|| match introspection.kind {
+        Kind::Google => Some(GOOGLE.to_owned()),
+        Kind::GitHub => introspection.client_ids.first().map(|id| github(id)),
+        Kind::Rfc7662 => None,
+    })
+}
+
+/// Where GitHub checks tokens of an application.
+fn github(client_id: &str) -> String {
+    format!("https://api.github.com/applications/{client_id}/token")
+}
+
 fn outgoing(question: Question) -> Result<Outgoing, FetchError> {
-    let value = question.authorization.map(|text| {
-        let mut value = HeaderValue::try_from(text)
-            .map_err(|error| FetchError::Credentials(error.to_string()))?;
-        value.set_sensitive(true);
-        Ok(value)
-    });
-    let authorization = value.transpose()?;
+    let authorization = question.authorization.map(sensitive).transpose()?;
     Ok(match question.content_type {
         "application/json" => Outgoing::post_json(question.body.into(), authorization),
         _ => Outgoing::post(question.body, authorization),

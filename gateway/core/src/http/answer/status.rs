@@ -89,7 +89,7 @@ fn credentials(answered: &str, headers: &HeaderMap, challenge: &HeaderName) -> S
         None => String::new(),
     };
     format!(
-        "{answered}{challenge}: it requires credentials of its own (resources.upstream.headers), or must leave authentication to the gateway"
+        "{answered}{challenge}: it requires credentials of its own (resources.upstream.credentials, resources.upstream.headers) or refuses those that it was sent, or must leave authentication to the gateway"
     )
 }
 
@@ -336,7 +336,7 @@ mod tests {
             (
                 401,
                 vec![],
-                "401: it requires credentials of its own (resources.upstream.headers)",
+                "401: it requires credentials of its own (resources.upstream.credentials, resources.upstream.headers)",
             ),
             (407, vec![], "407: it requires credentials"),
             (

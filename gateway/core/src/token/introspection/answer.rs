@@ -117,7 +117,11 @@ impl From<Reason> for NotAccepted {
 
 impl Unusable {
     /// A member that is not what it must be.
-    pub(super) fn member(member: &'static str, raw: &[u8], expected: &'static str) -> Self {
+    pub(in crate::token) fn member(
+        member: &'static str,
+        raw: &[u8],
+        expected: &'static str,
+    ) -> Self {
         let found = match raw.first() {
             Some(b'"') => match json::string(raw) {
                 Some(text) => format!("the text {}", Found(&text)),
@@ -170,7 +174,7 @@ impl Unusable {
 
 impl<'a> Answer<'a> {
     /// The body, which is a JSON object in a JSON answer.
-    pub(super) fn object(&self) -> Result<Object<'a>, Unusable> {
+    pub(in crate::token) fn object(&self) -> Result<Object<'a>, Unusable> {
         json_body(self.headers).map_err(|_| Unusable::MediaType(self.content_type()))?;
         json::check(self.body, &LIMITS).map_err(Unusable::Json)?;
         json::object(self.body).map_err(|_| Unusable::NotObject)
@@ -194,7 +198,7 @@ impl<'a> Answer<'a> {
     }
 
     /// How long the endpoint says not to ask it: in seconds or until a date (RFC 9110 §10.2.3), or until GitHub's limit ends.
-    fn pause(&self, now: UnixTime) -> Option<Duration> {
+    pub(in crate::token) fn pause(&self, now: UnixTime) -> Option<Duration> {
         let text = |name: &HeaderName| self.headers.get(name)?.to_str().ok();
         let until_reset = || {
             let is_spent = text(&RATE_LIMIT_REMAINING) == Some("0");

@@ -2,48 +2,11 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::Serializer;
 
 use super::endpoint::Kind;
-
-/// The media type of a form.
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// `client_assertion_type` (RFC 7523 §2.2).
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// How we authenticate.
-#[derive(Clone, Copy)]
-pub enum ClientProof<'a> {
-    /// Not at all; an id is sent if there is one.
-    None {
-        /// Our client id.
-        id: Option<&'a str>,
-    },
-    /// With a secret in the `Authorization` header (`client_secret_basic`).
-    Basic {
-        /// Our client id.
-        id: &'a str,
-        /// Our secret.
-        secret: &'a str,
-    },
-    /// With a secret in the form (`client_secret_post`).
-    Post {
-        /// Our client id.
-        id: &'a str,
-        /// Our secret.
-        secret: &'a str,
-    },
-    /// With an assertion in the form (`private_key_jwt`).
-    Assertion {
-        /// Our client id.
-        id: &'a str,
-        /// The assertion.
-        assertion: &'a str,
-    },
-}
+use crate::token::client_proof::{ClientProof, FORM};
 
 /// A question about a token. `Debug` shows nothing of it: all of it is secret.
 pub struct Question {
@@ -77,17 +40,10 @@ impl Question {
 
     fn rfc7662(token: &str, proof: ClientProof<'_>) -> Self {
         let asked = [("token", token), ("token_type_hint", "access_token")];
-        let proven: &[(&str, &str)] = match proof {
-            ClientProof::None { id: None } | ClientProof::Basic { .. } => &[],
-            ClientProof::None { id: Some(id) } => &[("client_id", id)],
-            ClientProof::Post { id, secret } => &[("client_id", id), ("client_secret", secret)],
-            ClientProof::Assertion { id, assertion } => &[
-                ("client_id", id),
-                ("client_assertion_type", ASSERTION_TYPE),
-                ("client_assertion", assertion),
-            ],
-        };
-        Self::form(proof.authorization(), &[&asked, proven].concat())
+        Self::form(
+            proof.authorization(),
+            &[&asked[..], &proof.parameters()].concat(),
+        )
     }
 
     fn form(authorization: Option<String>, parameters: &[(&str, &str)]) -> Self {
@@ -100,26 +56,10 @@ impl Question {
     }
 }
 
-impl ClientProof<'_> {
-    /// The value of `Authorization`: id and secret are form-encoded before they are joined.
-    fn authorization(self) -> Option<String> {
-        let Self::Basic { id, secret } = self else {
-            return None;
-        };
-        let both = format!("{}:{}", encoded(id), encoded(secret));
-        Some(format!("Basic {}", STANDARD.encode(both)))
-    }
-}
-
-/// A space is `%20`, which every server reads; not all of them read `+`.
-fn encoded(text: &str) -> String {
-    byte_serialize(text.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
     use super::*;
 
     fn asked(proof: ClientProof<'_>) -> Question {

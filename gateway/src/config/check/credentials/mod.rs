@@ -2,3 +2,4 @@
 
 pub(super) mod api_keys;
 pub(super) mod assertions;
+pub(super) mod client_authentication;

@@ -4,21 +4,21 @@ use mcp_gateway_core::token::introspection::endpoint::Kind;
 
 use super::names::refuse_exposed;
 use crate::config::{
-    check::common::without_repeats,
+    check::{
+        common::without_repeats,
+        credentials::client_authentication::{self, client_id},
+    },
     declaration::{
         issuer::introspection::{ClientMethod, IntrospectionSettings, KIND},
         parts::{section::Settings, vocabulary::Vocabulary},
     },
-    files,
-    issuer::{Introspection, IntrospectionProof},
+    issuer::Introspection,
+    outgoing::client_proof::ClientProofFile,
     reading::{
         reader::{Item, Section},
         url::HttpUrl,
     },
 };
-
-/// The longest client id, in bytes.
-const MAX_CLIENT_ID: usize = 256;
 
 /// Keys about signatures, of tokens that are not verified by their signature, and about names that an answer need not have.
 const USELESS: [&str; 7] = [
@@ -84,16 +84,7 @@ fn endpoint(item: &Item<'_>, allow_http: bool) -> Option<String> {
 fn client_ids(section: &Section<'_>, kind: Kind) -> Vec<String> {
     let items = section.one_or_many("client_id").into_iter();
     let ids = items.filter_map(|item| {
-        let id = item.text()?;
-        let is_id = id.len() <= MAX_CLIENT_ID && id.chars().all(|c| c.is_ascii_graphic());
-        if !is_id {
-            item.report(
-                format_args!(
-                    "must have only ASCII characters, without spaces, and at most {MAX_CLIENT_ID}"
-                ),
-                "Copy it from the issuer",
-            );
-        }
+        let id = client_id(&item)?;
         Some((item, id))
     });
     let ids = without_repeats(ids.collect());
@@ -115,23 +106,13 @@ fn client_ids(section: &Section<'_>, kind: Kind) -> Vec<String> {
     ids
 }
 
-/// How the gateway authenticates. What is not said is derived from the file that is there.
-fn proof(section: &Section<'_>, kind: Kind) -> Option<IntrospectionProof> {
-    let (secret, key) = (
-        section.get("client_secret_file"),
-        section.get("private_key_file"),
-    );
-    let id = section.get("private_key_id").and_then(|item| item.text());
-    let written = section.get("client_auth");
+/// How the gateway authenticates.
+fn proof(section: &Section<'_>, kind: Kind) -> Option<ClientProofFile> {
     if kind == Kind::Google {
-        refuse_authentication(section, written);
-        return Some(IntrospectionProof::None);
+        refuse_authentication(section);
+        return Some(ClientProofFile::None);
     }
-    let method = match &written {
-        Some(item) => item.choice(ClientMethod::WORDS)?,
-        None => derived(section, (secret.is_some(), key.is_some()))?,
-    };
-    refuse_unread(section, method);
+    let (method, file) = client_authentication::proof(section)?;
     if method != ClientMethod::None && section.get("client_id").is_none() {
         section.report_at(
             "client_id",
@@ -146,21 +127,14 @@ fn proof(section: &Section<'_>, kind: Kind) -> Option<IntrospectionProof> {
             "Use `client_secret_file` with the secret of the application",
         );
     }
-    match method {
-        ClientMethod::None => Some(IntrospectionProof::None),
-        ClientMethod::SecretBasic => secret_file(section, secret).map(IntrospectionProof::Basic),
-        ClientMethod::SecretPost => secret_file(section, secret).map(IntrospectionProof::Post),
-        ClientMethod::PrivateKeyJwt => {
-            key_file(section, key).map(|file| IntrospectionProof::Key { file, id })
-        }
-    }
+    file
 }
 
 /// Google answers anybody who has the token, and reads nothing else.
-fn refuse_authentication(section: &Section<'_>, written: Option<Item<'_>>) {
+fn refuse_authentication(section: &Section<'_>) {
     const PROBLEM: &str =
         "has no effect with `kind: google`: its endpoint asks for no authentication";
-    if let Some(item) = written
+    if let Some(item) = section.get("client_auth")
         && item
             .choice(ClientMethod::WORDS)
             .is_some_and(|method| method != ClientMethod::None)
@@ -172,66 +146,4 @@ fn refuse_authentication(section: &Section<'_>, written: Option<Item<'_>>) {
             section.report_at(key, PROBLEM, "Remove it");
         }
     }
-}
-
-fn derived(section: &Section<'_>, (has_secret, has_key): (bool, bool)) -> Option<ClientMethod> {
-    match (has_secret, has_key) {
-        (_, true) if !has_secret => Some(ClientMethod::PrivateKeyJwt),
-        (true, _) => Some(ClientMethod::SecretBasic),
-        _ => {
-            section.report_at(
-                "client_secret_file",
-                "required, or `private_key_file`, or `client_auth: none`",
-                "Use a file with the secret on one line and mode 0640 or stricter",
-            );
-            None
-        }
-    }
-}
-
-/// A file that nothing reads is a mistake.
-fn refuse_unread(section: &Section<'_>, method: ClientMethod) {
-    let unread: &[&'static str] = match method {
-        ClientMethod::SecretBasic | ClientMethod::SecretPost => {
-            &["private_key_file", "private_key_id"]
-        }
-        ClientMethod::PrivateKeyJwt => &["client_secret_file"],
-        ClientMethod::None => &["client_secret_file", "private_key_file", "private_key_id"],
-    };
-    for key in unread {
-        if section.get(key).is_some() {
-            section.report_at(
-                key,
-                "is not used with this way of authentication (client_auth)",
-                "Remove it",
-            );
-        }
-    }
-}
-
-fn secret_file(section: &Section<'_>, item: Option<Item<'_>>) -> Option<std::path::PathBuf> {
-    const FIX: &str = "Use a file with the secret on one line and mode 0640 or stricter";
-    let Some(item) = item else {
-        section.report_at("client_secret_file", "required for this `client_auth`", FIX);
-        return None;
-    };
-    let path = item.file()?;
-    if let Err(error) = files::secret_line(&path) {
-        item.report_file(&path, &error, FIX);
-    }
-    Some(path)
-}
-
-fn key_file(section: &Section<'_>, item: Option<Item<'_>>) -> Option<std::path::PathBuf> {
-    const FIX: &str =
-        "Use a PEM file with a PKCS #8 key (openssl genpkey) and mode 0640 or stricter";
-    let Some(item) = item else {
-        section.report_at("private_key_file", "required for this `client_auth`", FIX);
-        return None;
-    };
-    let path = item.file()?;
-    if let Err(error) = files::client_key(&path) {
-        item.report_file(&path, &error, FIX);
-    }
-    Some(path)
 }

@@ -1,24 +1,26 @@
-//! Where an introspection endpoint is: as configured, as its service is known, or as the issuer's metadata says.
+//! Where an endpoint of an issuer is: as it is known, or as the issuer's metadata says.
 //!
 //! A discovered endpoint that failed may have moved, so one question looks it up again; the others go where it was, and so does this one where
 //! the metadata cannot be fetched. So a token at which the endpoint fails does not make the others depend on the metadata.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mcp_gateway_core::token::introspection::endpoint::Kind;
+use super::discovery;
+use crate::fetch::{client::Fetcher, error::FetchError};
 
-use crate::{
-    config::{Introspection, Issuer},
-    fetch::{client::Fetcher, error::FetchError},
-    issuer_keys::discovery,
-};
-
-/// Google's tokeninfo.
-const GOOGLE: &str = "https://oauth2.googleapis.com/tokeninfo";
+/// An endpoint that metadata names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sought {
+    /// Where tokens are introspected (RFC 7662).
+    Introspection,
+    /// Where tokens are issued (RFC 6749 §3.2).
+    Token,
+}
 
 /// Where an endpoint is.
 #[derive(Debug)]
-pub(super) struct Location {
+pub(crate) struct Location {
+    sought: Sought,
     issuer: String,
     /// What needs no discovery.
     known: Option<String>,
@@ -27,21 +29,17 @@ pub(super) struct Location {
 
 #[derive(Clone, Debug, Default)]
 struct Discovered {
-    /// The `introspection_endpoint` that discovery last returned.
+    /// What discovery last returned.
     url: Option<String>,
     may_have_moved: bool,
 }
 
 impl Location {
-    pub(super) fn new(issuer: &Issuer, introspection: &Introspection) -> Self {
-        let known = introspection.endpoint.clone();
-        let known = known.or_else(|| match introspection.kind {
-            Kind::Google => Some(GOOGLE.to_owned()),
-            Kind::GitHub => introspection.client_ids.first().map(|id| github(id)),
-            Kind::Rfc7662 => None,
-        });
+    /// The endpoint of this issuer; `known` needs no discovery.
+    pub(crate) fn new(sought: Sought, issuer: &str, known: Option<String>) -> Self {
         Self {
-            issuer: issuer.issuer.clone(),
+            sought,
+            issuer: issuer.to_owned(),
             known,
             discovered: Mutex::default(),
         }
@@ -51,7 +49,7 @@ impl Location {
     ///
     /// # Errors
     /// It has to be discovered, and cannot be.
-    pub(super) async fn url(&self, fetcher: &Fetcher) -> Result<String, FetchError> {
+    pub(crate) async fn url(&self, fetcher: &Fetcher) -> Result<String, FetchError> {
         if let Some(known) = &self.known {
             return Ok(known.clone());
         }
@@ -74,19 +72,24 @@ impl Location {
     }
 
     async fn discover(&self, fetcher: &Fetcher) -> Result<String, FetchError> {
-        let url = discovery::introspection_endpoint(fetcher, &self.issuer).await?;
+        let url = match self.sought {
+            Sought::Introspection => {
+                discovery::introspection_endpoint(fetcher, &self.issuer).await?
+            }
+            Sought::Token => discovery::token_endpoint(fetcher, &self.issuer).await?,
+        };
         fetcher.check_found(&url, &self.issuer)?;
         self.lock().url = Some(url.clone());
         Ok(url)
     }
 
     /// The next question looks up a discovered endpoint again.
-    pub(super) fn may_have_moved(&self) {
+    pub(crate) fn may_have_moved(&self) {
         self.lock().may_have_moved = true;
     }
 
     /// Cuts the query of the endpoint, which may have a secret.
-    pub(super) fn without_query(&self, text: String) -> String {
+    pub(crate) fn without_query(&self, text: String) -> String {
         let discovered = self.lock().url.clone();
         let url = self.known.as_ref().or(discovered.as_ref());
         match url.and_then(|url| url.split_once('?')) {
@@ -100,11 +103,6 @@ impl Location {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Where GitHub checks tokens of an application.
-fn github(client_id: &str) -> String {
-    format!("https://api.github.com/applications/{client_id}/token")
 }
 
 #[cfg(test)]
@@ -124,7 +122,7 @@ mod tests {
         let config = parse(CONFIG, Path::new(""), &Environment::default()).unwrap();
         let issuer = &config.issuers["a"];
         let fetcher = Fetcher::of_busy_issuer(issuer, config.jwks, 1).unwrap();
-        let location = Location::new(issuer, issuer.introspection.as_ref().unwrap());
+        let location = Location::new(Sought::Introspection, &issuer.issuer, None);
         assert!(location.url(&fetcher).await.is_err());
         let place = "http://127.0.0.1:9/introspect";
         location.lock().url = Some(place.to_owned());

@@ -1,19 +1,21 @@
-//! Questions in flight: callers with the same question meanwhile wait for the answer to the first one.
+//! Questions in flight: callers with the same question meanwhile wait for the answer to the first one. A question is known by a digest.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use mcp_gateway_core::policy::decision_point::question::QuestionKey;
 use tokio::sync::watch;
+
+/// The digest of a question.
+pub(crate) type FlightKey = [u8; 32];
 
 /// The outcomes that are awaited, by question.
 #[derive(Debug)]
-pub(super) struct Flights<T>(Mutex<HashMap<QuestionKey, watch::Receiver<Option<T>>>>);
+pub(crate) struct Flights<T>(Mutex<HashMap<FlightKey, watch::Receiver<Option<T>>>>);
 
 /// A question's place among those in flight.
-pub(super) enum Flight<T> {
+pub(crate) enum Flight<T> {
     /// Somebody has asked it already: this is where the outcome comes.
     Joined(watch::Receiver<Option<T>>),
     /// It is to be asked.
@@ -21,9 +23,9 @@ pub(super) enum Flight<T> {
 }
 
 /// A question that is being asked. Dropping it without an outcome ends the wait of all others.
-pub(super) struct Begun<T> {
+pub(crate) struct Begun<T> {
     flights: Arc<Flights<T>>,
-    key: QuestionKey,
+    key: FlightKey,
     sender: watch::Sender<Option<T>>,
 }
 
@@ -35,7 +37,7 @@ impl<T> Default for Flights<T> {
 
 impl<T> Flights<T> {
     /// Joins those who wait for the answer to this question, or begins.
-    pub(super) fn join(self: &Arc<Self>, key: QuestionKey) -> Flight<T> {
+    pub(crate) fn join(self: &Arc<Self>, key: FlightKey) -> Flight<T> {
         let mut flights = self.lock();
         if let Some(waiting) = flights.get(&key) {
             return Flight::Joined(waiting.clone());
@@ -51,14 +53,14 @@ impl<T> Flights<T> {
         Flight::Begun(begun, receiver)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<QuestionKey, watch::Receiver<Option<T>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<FlightKey, watch::Receiver<Option<T>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> Begun<T> {
     /// Hands the outcome to everybody who waits for it.
-    pub(super) fn end(self, outcome: T) {
+    pub(crate) fn end(self, outcome: T) {
         self.sender.send_replace(Some(outcome));
     }
 }
@@ -70,7 +72,7 @@ impl<T> Drop for Begun<T> {
 }
 
 /// The outcome; none if the question was given up.
-pub(super) async fn outcome<T: Clone>(mut waiting: watch::Receiver<Option<T>>) -> Option<T> {
+pub(crate) async fn outcome<T: Clone>(mut waiting: watch::Receiver<Option<T>>) -> Option<T> {
     let outcome = waiting.wait_for(Option::is_some).await;
     outcome.ok()?.clone()
 }
@@ -79,7 +81,7 @@ pub(super) async fn outcome<T: Clone>(mut waiting: watch::Receiver<Option<T>>) -
 mod tests {
     use super::*;
 
-    const KEY: QuestionKey = [7; 32];
+    const KEY: FlightKey = [7; 32];
 
     #[tokio::test]
     async fn whoever_joins_gets_the_outcome_of_the_first_and_later_ones_begin_anew() {

@@ -1,0 +1,19 @@
+//! For whom a credential is asked for.
+
+use std::{sync::Arc, time::Duration};
+
+use mcp_gateway_core::{principal::Subject, token::acquired::holdings::HoldingKey};
+
+use crate::limits::accounts::SubjectAccount;
+
+/// Who calls.
+pub(crate) struct Caller<'a> {
+    /// The access token.
+    pub(crate) token: &'a str,
+    /// Its digest.
+    pub(crate) digest: HoldingKey,
+    /// How long the token is accepted from now on.
+    pub(crate) left: Duration,
+    pub(crate) subject: Subject,
+    pub(crate) account: &'a Arc<SubjectAccount>,
+}
