@@ -563,8 +563,7 @@ impl Default for Addresses {
 }
 
 impl Addresses {
-    /// What limits per address count this client under: nothing for proxies, which have many clients, and for exempt
-    /// addresses.
+    /// What limits per address count this client under: nothing for proxies, which have many clients, and for exempt addresses.
     pub fn counted(&self, client: ClientAddress) -> Option<CountedAddress> {
         let is_exempt =
             |address| self.trusted_proxies.contains(address) || self.exempt.contains(address);

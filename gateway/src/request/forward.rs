@@ -1,21 +1,21 @@
 //! Phase 7: sends the request to the upstream, and writes the head of its answer.
 //!
 //! Forwarding requires a [`Permit`], which only a policy can create. The upstream gets the headers of an allow-list, the
-//! caller's identity and the gateway's own credential ([`credential`]), never the caller's token; the client gets the headers of another allow-list. An edited answer that is
-//! not a stream is written completely here.
+//! caller's identity and the gateway's own credential ([`outgoing`], [`credential`]), never the caller's token; the client gets the
+//! headers of another allow-list. Where an answer fails to come, [`attempts`] decides about another one. An edited answer that is not a
+//! stream is written completely here.
 
+mod attempts;
 mod credential;
+mod outgoing;
 mod waiting;
-
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST},
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body::Body;
-use http_body_util::Full;
 use mcp_gateway_core::{
     http::{
         answer::{
@@ -23,12 +23,9 @@ use mcp_gateway_core::{
             status,
         },
         cors,
-        forwarding::{self, LAST_EVENT_ID, copies},
+        forwarding::{self, copies},
     },
-    mcp::{
-        headers::{NAME, SESSION_ID},
-        message::Message,
-    },
+    mcp::{headers::SESSION_ID, message::Message},
     policy::permit::Permit,
     refusal::{Refusal, fault::Fault, reason::Reason},
     token::dpop::field::DPOP_NONCE,
@@ -40,7 +37,6 @@ use super::{
     exchange::{Exchange, Stop},
     http_sse::{Route, accepted, opening},
     possession::dpop::next_nonce,
-    record::audit,
     response::{
         body::RelayedBody,
         decoding::AnswerBody,
@@ -52,30 +48,21 @@ use super::{
     },
     session::{
         endpoint::Issuer,
-        session_id::{self, OpenedSession},
+        session_id,
         task_ids::{self, OpenedValues},
     },
     standing::Standing,
 };
 use crate::{
-    assertion::asserter::AssertedCall,
     clock,
-    config::{EventIds, IdentityHeaders},
     limits::in_flight::Place,
     snapshot::ProtectedResource,
-    upstream::{Call, Endpoint, SendError, Tried, UpstreamBody},
-    upstream_credentials::Given,
+    upstream::{Call, Endpoint, SendError, UpstreamBody},
     verify::introspection::Recheck,
 };
-use waiting::{Unanswered, Wait, ask, outcome};
-
-/// The detail in the access log where a client resumes a stream and gets a new one.
-const NOT_RESUMED: &str = "Last-Event-ID was removed (resources.event_ids: drop); `upstream` leaves binding event ids to the MCP server";
-
-/// The detail where a client resumes a stream after two events.
-const TWO_EVENTS: &str = "last-event-id was sent twice with different values";
-/// The detail in the access log where the identity of the caller does not fit into a header.
-const TOO_LONG: &str = "the subject, client id or scopes of the token are too long for a header (resources.identity_headers)";
+use attempts::Attempts;
+use outgoing::{Outgoing, last_event_id};
+use waiting::{Unanswered, Wait};
 
 /// The detail in the access log where a call is ended because its token expired.
 const EXPIRED: &str =
@@ -83,9 +70,6 @@ const EXPIRED: &str =
 
 /// The detail in the access log where the upstream's session id cannot be used.
 const OTHER_SESSION: &str = "the Mcp-Session-Id of the MCP server's answer is another than the one that was sent, or is not visible ASCII of a usable length";
-
-/// The detail where the endpoint of a session cannot be reached, and others can.
-const SESSION_LOST: &str = "the endpoint that has the session cannot be reached, so the client opens a session with another one";
 
 /// What the answer takes, and on what it depends.
 pub(crate) struct Terms {
@@ -125,9 +109,6 @@ pub(crate) async fn forward(
         None => None,
     };
     let body = message.body.take().unwrap_or_default();
-    // What may be sent again is kept, as it is counted already.
-    let reads = message.may_be_repeated();
-    let kept_body = (reads || issuer.is_any()).then(|| body.clone());
     let token_left = exchange.token_ends.since(clock::now());
     let mut stream_end = match standing {
         Some(standing) => {
@@ -155,48 +136,13 @@ pub(crate) async fn forward(
         query,
         credential,
     };
-    let request = outgoing.request(exchange, body)?;
-    audit::write_allowed(exchange.record, exchange.gateway);
-    let send = || outgoing.endpoint.send(request);
-    let mut response = ask(exchange, send, wait, &mut stream_end).await;
-    if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body)) =
-        (&response, kept_body.as_ref().filter(|_| reads))
-    {
-        let label = exchange.record.resource_label();
-        exchange.gateway.metrics().count_upstream_retry(label);
-        let (request, before) = (outgoing.request(exchange, body.clone())?, *before);
-        let send = || outgoing.endpoint.send_again(request, before);
-        response = Box::pin(ask(exchange, send, wait, &mut stream_end)).await;
-    }
-    call.report(outcome(&response));
-    let mut tried = Tried::default();
-    while let Some(body) = kept_body.as_ref().filter(|_| issuer.is_any())
-        && outcome(&response).goes_elsewhere(reads, tried.len())
-        && let Some(other) = call.elsewhere(&mut tried)
-    {
-        call = other;
-        outgoing.endpoint = call.endpoint().clone();
-        let request = outgoing.request(exchange, body.clone())?;
-        let send = || outgoing.endpoint.send(request);
-        response = Box::pin(ask(exchange, send, wait, &mut stream_end)).await;
-        call.report(outcome(&response));
-    }
-    let is_refused = outgoing.is_refused(&response, exchange);
-    if let Some(body) = kept_body.filter(|_| reads && is_refused) {
-        let obtained = credential::obtain(exchange, resource, permit, wait, &mut stream_end);
-        outgoing.credential = Box::pin(obtained).await?;
-        let request = outgoing.request(exchange, body)?;
-        let send = || outgoing.endpoint.send(request);
-        response = Box::pin(ask(exchange, send, wait, &mut stream_end)).await;
-        call.report(outcome(&response));
-    }
-    if issuer.is_of_session()
-        && let Err(Unanswered::Failed(SendError::Unreachable(why))) = &response
-        && call.has_others()
-    {
-        exchange.record.set_detail(format!("{SESSION_LOST}: {why}"));
-        return Err(Reason::SessionUnknown.into());
-    }
+    let attempts = Attempts {
+        outgoing: &mut outgoing,
+        call: &mut call,
+        issuer,
+        wait,
+    };
+    let response = attempts.answer(exchange, body, &mut stream_end).await?;
     let endpoint = outgoing.endpoint;
     let response = response.map_err(|unanswered| match unanswered {
         Unanswered::Failed(error) => failed(exchange, &error).into(),
@@ -398,157 +344,6 @@ async fn message_accepted(
     let written = without_body(exchange, Response::from_parts(parts, ()), None).await;
     accepted::discard(body).await;
     written
-}
-
-/// What a request to the upstream is made of, without its body.
-struct Outgoing<'a> {
-    endpoint: Arc<Endpoint>,
-    resource: &'a ProtectedResource,
-    permit: &'a Permit,
-    message: &'a Message,
-    session: Option<&'a OpenedSession>,
-    /// Instead of the target of the resource.
-    own_target: Option<&'a Uri>,
-    last_event: Option<HeaderValue>,
-    query: Option<String>,
-    /// The gateway's own.
-    credential: Option<Given>,
-}
-
-impl Outgoing<'_> {
-    /// Whether the upstream refused the credential, and another one may be accepted. The refused one is forgotten.
-    fn is_refused(
-        &self,
-        response: &Result<Response<UpstreamBody>, Unanswered>,
-        exchange: &Exchange<'_>,
-    ) -> bool {
-        let Some((credentials, given)) = self
-            .resource
-            .upstream_credentials
-            .as_ref()
-            .zip(self.credential.as_ref())
-        else {
-            return false;
-        };
-        let is_refused =
-            matches!(response, Ok(response) if response.status() == StatusCode::UNAUTHORIZED);
-        is_refused && credentials.forget(given, &exchange.token_digest)
-    }
-
-    fn request(
-        &self,
-        exchange: &mut Exchange<'_>,
-        body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, Reason> {
-        let (client, endpoint) = (exchange.session.req_header(), &self.endpoint);
-        let mut headers = forwarding::to_upstream(&client.headers, self.message.era);
-        let added = &self.resource.upstream_headers;
-        added.add(&client.headers, &mut headers).map_err(|(reason, name)| {
-            exchange.record.set_detail(format!(
-                "{name} was sent more than once with different values (resources.upstream.pass_headers)"
-            ));
-            reason
-        })?;
-        if let Some(credential) = &self.credential {
-            headers.insert(AUTHORIZATION, credential.authorization().clone());
-        }
-        headers.insert(HOST, endpoint.host().clone());
-        identify(&mut headers, &self.resource.identity_headers, self.permit)
-            .inspect_err(|_| exchange.record.set_detail(TOO_LONG))?;
-        self.add_assertion(&mut headers, exchange)?;
-        let mirror = self.message.mirror.as_ref();
-        if let Some(name) = mirror.filter(|_| headers.contains_key(NAME)) {
-            headers.insert(NAME, name.clone());
-        }
-        if let Some(session) = self.session {
-            let id =
-                HeaderValue::from_str(&session.upstream_id).map_err(|_| Reason::SessionUnknown)?;
-            headers.insert(SESSION_ID, id);
-            if let Some(event) = &self.last_event {
-                headers.insert(LAST_EVENT_ID, event.clone());
-            }
-        }
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = exchange.session.req_header().method.clone();
-        *request.uri_mut() = match self.own_target {
-            Some(target) => target.clone(),
-            None => endpoint.target(self.query.as_deref()),
-        };
-        *request.headers_mut() = headers;
-        Ok(request)
-    }
-
-    /// Adds the assertion about the caller, where the upstream receives one.
-    fn add_assertion(
-        &self,
-        headers: &mut HeaderMap,
-        exchange: &mut Exchange<'_>,
-    ) -> Result<(), Reason> {
-        let Some(asserter) = &self.resource.asserter else {
-            return Ok(());
-        };
-        let call = AssertedCall {
-            principal: self.permit.principal(),
-            expires: exchange.token_expires,
-            accepted_until: exchange.token_ends,
-            method: self.message.method_name(),
-            name: self.message.name.as_deref(),
-            request_id: exchange.record.request_id(),
-        };
-        let added = asserter.add(headers, &call, clock::now());
-        added.map_err(|fault| {
-            exchange.record.set_detail(fault.to_string());
-            fault.reason()
-        })
-    }
-}
-
-/// The event after which a client resumes a stream of its session. Some servers replay the events of any session, so it is
-/// forwarded only to those that are known not to, and only on a stream that is known to resume one (MCP 2025-11-25,
-/// transports: always by GET).
-fn last_event_id(
-    exchange: &mut Exchange<'_>,
-    resource: &ProtectedResource,
-) -> Result<Option<HeaderValue>, Reason> {
-    let client = exchange.session.req_header();
-    let mut events = client.headers.get_all(LAST_EVENT_ID).iter();
-    let Some(event) = events.next().filter(|_| client.method == Method::GET) else {
-        return Ok(None);
-    };
-    match resource.event_ids {
-        EventIds::Upstream if events.next().is_some() => {
-            exchange.record.set_detail(TWO_EVENTS);
-            Err(Reason::HeaderMismatch)
-        }
-        EventIds::Upstream => Ok(Some(event.clone())),
-        EventIds::Drop => {
-            exchange.record.set_detail(NOT_RESUMED);
-            Ok(None)
-        }
-    }
-}
-
-/// Adds the caller's identity. These header names are in no allow-list, so a client's own headers never get here.
-fn identify(
-    headers: &mut HeaderMap,
-    names: &IdentityHeaders,
-    permit: &Permit,
-) -> Result<(), Reason> {
-    let principal = permit.principal();
-    let scope = names.scope.as_ref().map(|_| principal.scopes.to_string());
-    let values = [
-        (&names.subject, Some(&*principal.subject)),
-        (&names.issuer, Some(&*principal.issuer)),
-        (&names.client, principal.client.as_deref()),
-        (&names.scope, scope.as_deref()),
-    ];
-    for (name, value) in values {
-        if let (Some(name), Some(value)) = (name, value) {
-            let value = forwarding::identity_value(value).ok_or(Reason::UnusableSubject)?;
-            headers.insert(name.clone(), value);
-        }
-    }
-    Ok(())
 }
 
 fn failed(exchange: &mut Exchange<'_>, error: &SendError) -> Reason {

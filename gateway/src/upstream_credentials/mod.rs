@@ -15,7 +15,11 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::HeaderValue;
@@ -161,9 +165,9 @@ impl Given {
     }
 }
 
-fn basic(username: &str, file: &PathBuf) -> Result<SecretHeader, CredentialsError> {
+fn basic(username: &str, file: &Path) -> Result<SecretHeader, CredentialsError> {
     let unusable = |error| CredentialsError::File {
-        path: file.clone(),
+        path: file.to_owned(),
         error,
     };
     let password = files::password_line(file).map_err(unusable)?;

@@ -184,7 +184,7 @@ fn seconds(raw: &[u8]) -> Result<Duration, Unusable> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let number = std::str::from_utf8(digits).ok().filter(|_| is_number);
     // More than fits is long enough.
-    let number = number.map(|number| number.parse().unwrap_or(u64::from(u32::MAX)));
+    let number = number.map(|number| number.parse().unwrap_or_else(|_| u64::from(u32::MAX)));
     let number =
         number.ok_or_else(|| Unusable::member("expires_in", raw, "a number of seconds"))?;
     Ok(Duration::from_secs(number))
