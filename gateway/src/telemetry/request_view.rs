@@ -19,6 +19,8 @@ pub(crate) struct RequestView<'a> {
     pub(crate) client: ShownClient,
     /// The label of the resource, after routing.
     pub(crate) resource: Option<&'a str>,
+    /// The endpoint that the message is sent to, where the resource has several.
+    pub(crate) endpoint: Option<&'a str>,
     pub(crate) principal: Option<&'a Principal>,
     /// The row of the method in the method table.
     pub(crate) method: Option<McpMethod>,
@@ -46,6 +48,7 @@ impl RequestView<'_> {
         request_id: "",
         client: ShownClient::Nobody,
         resource: None,
+        endpoint: None,
         principal: None,
         method: None,
         mcp_method: None,

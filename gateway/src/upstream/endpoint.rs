@@ -55,6 +55,8 @@ pub(crate) struct Endpoint {
     id: EndpointId,
     /// The URL without its query, which may be secret.
     shown: String,
+    /// What the access log calls it.
+    name: String,
 }
 
 impl Endpoint {
@@ -138,6 +140,10 @@ impl Endpoint {
             ),
             None => (endpoint, shown),
         };
+        let name = match settings.address {
+            Some(address) => address.to_string(),
+            None => shown.clone(),
+        };
         let uri: Uri = format!("{origin}{}", configured.path)
             .parse()
             .map_err(|error: http::uri::InvalidUri| url(&error))?;
@@ -164,6 +170,7 @@ impl Endpoint {
             origin,
             id: EndpointId::of(&endpoint),
             shown,
+            name,
             settings,
         })
     }
@@ -181,6 +188,11 @@ impl Endpoint {
     /// The URL without its query, which may be secret; with the address, if there is only one.
     pub(crate) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Its name in the access log: the only address, or the URL without its query.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// What a request with this method is sent to, for details about its answer.

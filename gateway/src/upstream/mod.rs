@@ -74,6 +74,11 @@ impl Upstream {
         &self.set
     }
 
+    /// Whether an operator must know which endpoint got a call: several are configured, or they are the addresses of a name.
+    pub(crate) fn has_several(&self) -> bool {
+        self.plan.has_several()
+    }
+
     /// The configured endpoints.
     #[cfg(test)]
     pub(crate) fn shown(&self) -> String {

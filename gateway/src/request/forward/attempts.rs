@@ -51,6 +51,7 @@ impl Attempts<'_, '_> {
         // What may be sent again is kept, as it is counted already.
         let kept = (reads || self.issuer.is_any()).then(|| body.clone());
         let request = self.outgoing.request(exchange, body)?;
+        exchange.record.set_endpoint(&self.outgoing.endpoint);
         audit::write_allowed(exchange.record, exchange.gateway);
         let send = || self.outgoing.endpoint.send(request);
         let mut answered = ask(exchange, send, self.wait, stream_end).await;
@@ -117,6 +118,7 @@ impl Attempts<'_, '_> {
         stream_end: &mut StreamEnd,
     ) -> Result<Answered, Stop> {
         let request = self.outgoing.request(exchange, body.clone())?;
+        exchange.record.set_endpoint(&self.outgoing.endpoint);
         let send = || self.outgoing.endpoint.send(request);
         let answered = ask(exchange, send, self.wait, stream_end).await;
         self.call.report(outcome(&answered));

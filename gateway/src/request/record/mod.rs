@@ -34,6 +34,7 @@ use crate::{
         request_log::redaction::redact_name,
         request_view::{BrokenBy, Decision, FinishedRequest, PointAnswer, RequestView},
     },
+    upstream::Endpoint,
 };
 
 /// nginx's status for a client that disconnected before it was answered; in logs and metrics only.
@@ -47,6 +48,8 @@ pub(crate) struct Record {
     http_method: Option<Method>,
     path: String,
     resource: Option<Arc<ProtectedResource>>,
+    /// Where the message is sent, if the resource has several endpoints.
+    endpoint: Option<Arc<Endpoint>>,
     principal: Option<Arc<Principal>>,
     mcp_method: Option<MethodName>,
     mcp_name: Option<Arc<str>>,
@@ -73,6 +76,7 @@ impl Record {
             http_method: head.map(|head| head.method.clone()),
             path: String::new(),
             resource: None,
+            endpoint: None,
             principal: None,
             mcp_method: None,
             mcp_name: None,
@@ -120,6 +124,14 @@ impl Record {
 
     pub(crate) fn set_resource(&mut self, resource: &Arc<ProtectedResource>) {
         self.resource = Some(resource.clone());
+    }
+
+    /// Sets the endpoint that the message is sent to, if its resource has several. The last call wins.
+    pub(crate) fn set_endpoint(&mut self, endpoint: &Arc<Endpoint>) {
+        let resource = self.resource.as_deref();
+        if resource.is_some_and(|resource| resource.upstream.has_several()) {
+            self.endpoint = Some(endpoint.clone());
+        }
     }
 
     pub(crate) fn set_principal(&mut self, principal: &Arc<Principal>) {
@@ -272,6 +284,7 @@ impl Record {
             request_id: &self.request_id,
             client: self.client.shown(),
             resource: self.routed_label(),
+            endpoint: self.endpoint.as_deref().map(Endpoint::name),
             principal: self.principal.as_deref(),
             method: self.mcp_method.as_ref().map(MethodName::method),
             mcp_method: self.mcp_method.as_ref().map(MethodName::as_str),

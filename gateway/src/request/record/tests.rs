@@ -22,7 +22,7 @@ use crate::{
         request_log::{access_log::AccessLog, audit_log::AuditLog},
     },
 };
-use crate::{shared::Gateway, telemetry::request_view::BrokenBy};
+use crate::{shared::Gateway, telemetry::request_view::BrokenBy, upstream::Needs};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mcp_gateway_core::{
     http::authority::Authority,
@@ -81,9 +81,13 @@ struct TestGateway {
 
 impl TestGateway {
     fn new(format: LogFormat, is_on: bool) -> Self {
+        Self::of(CONFIG, format, is_on)
+    }
+
+    fn of(config: &str, format: LogFormat, is_on: bool) -> Self {
         // A second call finds the same provider installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let config = config::parse(CONFIG, Path::new("."), &Environment::default()).unwrap();
+        let config = config::parse(config, Path::new("."), &Environment::default()).unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
         let snapshot = Snapshot::build(&config, &metrics, None, &BTreeSet::new()).unwrap();
         let output = SharedOutput::default();
@@ -115,9 +119,13 @@ impl TestGateway {
 
     /// The written lines, with values that differ from run to run replaced by their names.
     fn lines(&self) -> Vec<String> {
+        self.text().lines().map(normal).collect()
+    }
+
+    /// The written lines as they are.
+    fn text(&self) -> String {
         self.writer.finish();
-        let text = String::from_utf8(self.output.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(normal).collect()
+        String::from_utf8(self.output.0.lock().unwrap().clone()).unwrap()
     }
 
     fn has_metric(&self, line: &str) -> bool {
@@ -292,6 +300,46 @@ fn json_lines_keep_their_fields_and_their_order() {
 #[test]
 fn text_lines_keep_their_fields_and_their_order() {
     assert_eq!(write_all(LogFormat::Text), TEXT_LINES);
+}
+
+/// The endpoint in the access line and in the audit line of a call, each of which says where it went.
+fn endpoints_shown(config: &str) -> Vec<serde_json::Value> {
+    let setting = TestGateway::of(config, LogFormat::Json, true);
+    let resource = setting.resource();
+    let sent = resource.upstream.set().choose(Needs::Any, false).unwrap();
+    let mut guard = open(&setting, "POST");
+    guard.record.set_resource(&resource);
+    set_message(&mut guard, &call("create"));
+    guard.record.set_endpoint(sent.endpoint());
+    decide(&mut guard, None);
+    guard.finish(0);
+    let text = setting.text();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .map(|line: serde_json::Value| line["endpoint"].clone())
+        .collect()
+}
+
+#[test]
+fn lines_name_the_endpoint_of_a_call_where_there_are_several() {
+    let with = |upstream: &str| {
+        let one = "upstream: http://127.0.0.1:9000/mcp";
+        let config = CONFIG.replace(one, &format!("upstream: {upstream}"));
+        assert_ne!(config, CONFIG);
+        endpoints_shown(&config)
+    };
+    let none = [serde_json::Value::Null, serde_json::Value::Null];
+    assert_eq!(endpoints_shown(CONFIG), none);
+    assert_eq!(
+        with("{ endpoints: ['http://127.0.0.1:9000/mcp'] }"),
+        none,
+        "there is one"
+    );
+    let two = with(
+        "{ endpoints: ['http://127.0.0.1:9000/mcp?key=secret', 'http://127.0.0.2:9000/mcp?key=secret'] }",
+    );
+    let urls = ["http://127.0.0.1:9000/mcp", "http://127.0.0.2:9000/mcp"];
+    assert!(urls.iter().any(|url| two == [*url, *url]), "{two:?}");
 }
 
 #[test]

@@ -55,6 +55,7 @@ impl LogLine for FinishedRequest<'_> {
         line.field("reason", self.reason.map(Reason::label));
         line.caller(&self.request);
         line.field("resource", self.request.resource);
+        line.field("endpoint", self.request.endpoint);
         let detail = self.detail.map(redact_detail);
         line.field("detail", detail.as_deref());
         // The `client`, the `upstream` or the `gateway` ended the answer early.
@@ -89,6 +90,7 @@ mod tests {
                 request_id: "r1",
                 client: ShownClient::Unknown,
                 resource: None,
+                endpoint: None,
                 principal: None,
                 method: None,
                 mcp_method: None,

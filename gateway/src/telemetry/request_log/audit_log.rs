@@ -100,6 +100,7 @@ impl LogLine for Decision<'_> {
         line.caller(&self.request);
         let resource = self.request.resource.unwrap_or(NO_RESOURCE);
         line.field("resource", Some(resource));
+        line.field("endpoint", self.request.endpoint);
         line.field("mcp_version", self.mcp_version.map(redact));
         line.client(&self.request);
     }
@@ -127,6 +128,7 @@ mod tests {
                 request_id: "",
                 client: ShownClient::Unknown,
                 resource: None,
+                endpoint: None,
                 principal: None,
                 method: None,
                 mcp_method: None,

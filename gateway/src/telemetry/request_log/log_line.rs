@@ -316,6 +316,7 @@ mod tests {
             request_id: "r1",
             client: ShownClient::Unknown,
             resource: None,
+            endpoint: None,
             principal: None,
             method: None,
             mcp_method: None,

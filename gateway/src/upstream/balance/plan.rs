@@ -98,6 +98,11 @@ impl Plan {
         shown.join(", ")
     }
 
+    /// Whether there can be several endpoints.
+    pub(crate) const fn has_several(&self) -> bool {
+        self.endpoints.len() > 1 || self.resolve.is_some()
+    }
+
     /// Whether this is one of the configured endpoints.
     pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
         let mut endpoints = self.endpoints.iter();

@@ -74,6 +74,41 @@ async fn an_instance_that_dies_costs_no_call_and_gets_none_until_it_is_back() {
     .await;
 }
 
+/// The endpoints that the last `count` lines of this kind about tool calls name, once there are `all` of them.
+async fn named(gateway: &Gateway, message: &str, (all, count): (usize, usize)) -> Vec<String> {
+    let lines = async || {
+        let lines = gateway.log_lines().await.into_iter();
+        let of_calls =
+            lines.filter(|line| line["message"] == message && line["mcp_method"] == "tools/call");
+        let endpoints = of_calls.map(|line| line["endpoint"].as_str().unwrap().to_owned());
+        endpoints.collect::<Vec<_>>()
+    };
+    eventually("a line for each call", async || lines().await.len() >= all).await;
+    let mut endpoints = lines().await;
+    assert_eq!(endpoints.len(), all, "{message}");
+    endpoints.split_off(all - count)
+}
+
+#[tokio::test]
+async fn access_and_audit_lines_name_the_instance_that_got_the_call() {
+    let mut several = Several::start(2, json!({ "ejection": { "enabled": false } })).await;
+    assert_eq!(statuses(20, || several.create()).await, [200]);
+    let urls: Vec<_> = several.upstreams.iter().map(Upstream::url).collect();
+    for message in ["request", "decision"] {
+        let named = named(&several.gateway, message, (20, 20)).await;
+        let count = |url: &String| named.iter().filter(|named| *named == url).count();
+        let counted: Vec<_> = urls.iter().map(count).collect();
+        assert_eq!(counted, several.hits(), "{message}");
+    }
+    // The first choice cannot be reached at times: the access line names where the call went after that.
+    several.upstreams[0].stop();
+    assert_eq!(statuses(20, || several.create()).await, [200]);
+    let access = named(&several.gateway, "request", (40, 20)).await;
+    assert!(access.iter().all(|named| *named == urls[1]), "{access:?}");
+    let audit = named(&several.gateway, "decision", (40, 20)).await;
+    assert!(audit.contains(&urls[0]), "{audit:?}");
+}
+
 #[tokio::test]
 async fn what_an_instance_may_have_processed_is_repeated_only_if_it_reads() {
     let several = Several::start(2, json!({ "ejection": { "enabled": false } })).await;

@@ -1,5 +1,6 @@
 //! A name whose addresses are the endpoints: it changes, has no answer, and comes back.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -94,6 +95,12 @@ async fn calls_follow_the_addresses_of_a_name() {
     }
     let found = hits(&upstreams);
     assert!(found[0] > 3 && found[1] > 3 && found[2] == 0, "{found:?}");
+    let lines = setting.gateway.log_lines().await.into_iter();
+    let lines = lines.filter(|line| line["message"] == "request");
+    let named: BTreeSet<_> = lines
+        .map(|line| line["endpoint"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(named.iter().eq(["127.0.0.1", "127.0.0.2"]), "{named:?}");
     let host = format!("{NAME}:{port}");
     assert_eq!(upstreams[1].last().header("host"), Some(host.as_str()));
 
