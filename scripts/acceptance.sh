@@ -13,12 +13,13 @@
 #   inspector     the command line of the MCP Inspector signs in at the built-in authorization server, and with a provider
 #   federation    Chromium signs in with every provider
 #   replicas      two processes on Redis and on Valkey: every client goes on when one is killed; the store cut off at each command
+#   endpoints     two instances of an MCP server, one of which is killed every second for a minute: sessions of the other go on for every client
 #   reliability   every scenario at full length, with the image's gateway; docs/reliability.md shows these figures
 #   fuzz          look for inputs that break a property, FUZZ_SECONDS (300) for each target
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(image image-test bench-check conformance store inspector federation replicas reliability fuzz)
+steps=(image image-test bench-check conformance store inspector federation replicas endpoints reliability fuzz)
 [ $# -eq 0 ] || steps=("$@")
 
 bench_check() {
@@ -53,12 +54,16 @@ replicas() {
   make e2e ARGS="--test clients -- --ignored every_client_goes_on" && make e2e ARGS="--test e2e -- --ignored replicas"
 }
 
+endpoints() {
+  make e2e ARGS="--test clients -- --ignored is_killed_every_second"
+}
+
 run_step() {
   case "$1" in
     image | image-test | conformance) make "$1" ;;
     bench-check) bench_check ;;
     store) store ;;
-    inspector | federation | replicas | reliability) "$1" ;;
+    inspector | federation | replicas | endpoints | reliability) "$1" ;;
     fuzz) make fuzz SECONDS="${FUZZ_SECONDS:-300}" ;;
     *) printf 'acceptance: unknown step %s\n' "$1" >&2; return 2 ;;
   esac

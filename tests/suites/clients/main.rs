@@ -11,6 +11,7 @@
 
 mod assertions;
 mod decision_engines;
+mod endpoints;
 mod keys;
 mod mutual_tls;
 mod setting;

@@ -15,21 +15,35 @@ use crate::setting::built_in::{BuiltIn, PASSWORD, USER};
 use crate::sign_in::ledger;
 
 /// A client whose user signed in and allowed what it asked for.
-struct Connected {
-    auth: AuthClient<reqwest::Client>,
+pub(crate) struct Connected {
+    pub(crate) auth: AuthClient<reqwest::Client>,
     client: RunningService<RoleClient, ()>,
 }
 
 impl Connected {
     /// It asks for these scopes; without any, the SDK asks for all of the resource.
-    async fn start(built_in: &BuiltIn, lifecycle: ClientLifecycleMode, scopes: &[&str]) -> Self {
+    pub(crate) async fn start(
+        built_in: &BuiltIn,
+        lifecycle: ClientLifecycleMode,
+        scopes: &[&str],
+    ) -> Self {
         let user = async |address: &str| user(built_in, address).await;
         let manager = authorize_with(&built_in.url(), scopes, user).await;
         let auth = AuthClient::new(e2e::client::http(), manager);
-        let config = StreamableHttpClientTransportConfig::with_uri(built_in.url());
+        Self::open(auth, &built_in.url(), lifecycle).await.unwrap()
+    }
+
+    /// One that has signed in already; what the SDK says where it cannot connect.
+    pub(crate) async fn open(
+        auth: AuthClient<reqwest::Client>,
+        url: &str,
+        lifecycle: ClientLifecycleMode,
+    ) -> Result<Self, String> {
+        let config = StreamableHttpClientTransportConfig::with_uri(url.to_owned());
         let transport = StreamableHttpClientTransport::with_client(auth.clone(), config);
-        let client = ().serve_with_lifecycle(transport, lifecycle).await.unwrap();
-        Self { auth, client }
+        let connecting = ().serve_with_lifecycle(transport, lifecycle).await;
+        let client = connecting.map_err(|error| error.to_string())?;
+        Ok(Self { auth, client })
     }
 
     /// Asks the user for these scopes in addition.
@@ -56,7 +70,8 @@ async fn user(built_in: &BuiltIn, address: &str) -> String {
     browser.allow(&consent).await
 }
 
-async fn call(
+/// Calls a tool.
+pub(crate) async fn call(
     Connected { client, .. }: &Connected,
     name: &'static str,
     arguments: Value,
