@@ -11,7 +11,7 @@ use crate::{telemetry::metrics::Metrics, upstream::endpoint::Endpoint};
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub(super) endpoint: Arc<Endpoint>,
-    /// Its metric label: the configured URL; or a number, where addresses come and go.
+    /// Its metric label: the configured URL where there are several; else a number.
     pub(super) label: String,
     answered: IntCounter,
     failed: IntCounter,

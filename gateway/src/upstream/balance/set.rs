@@ -34,6 +34,9 @@ use crate::{telemetry::metrics::Metrics, upstream::endpoint::Endpoint};
 /// How long a caller is asked to wait where no endpoint can be used.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// The metric label of an endpoint that is the only one: metrics name no address of an upstream where the configuration names one alone.
+const THE_ONLY_ONE: &str = "0";
+
 /// What a call that waits is sent.
 type Granted = Result<Call, Denied>;
 
@@ -113,8 +116,14 @@ impl EndpointSet {
                 state.resolved = Resolved::default();
                 let known: Vec<_> = state.instances();
                 let endpoints = plan.endpoints.iter();
+                let is_one_of_several = plan.endpoints.len() > 1;
                 let list = endpoints.map(|(endpoint, weight)| {
-                    (self.instance(endpoint, &known, endpoint.shown()), *weight)
+                    let label = if is_one_of_several {
+                        endpoint.shown()
+                    } else {
+                        THE_ONLY_ONE
+                    };
+                    (self.instance(endpoint, &known, label), *weight)
                 });
                 self.replace(state, list.collect())
             }
@@ -142,7 +151,7 @@ impl EndpointSet {
             return (Vec::new(), Vec::new());
         };
         if !state.resolved.was_tried {
-            let instance = self.instance(&pattern, &state.instances(), pattern.shown());
+            let instance = self.instance(&pattern, &state.instances(), THE_ONLY_ONE);
             return self.replace(state, vec![(instance, weight)]);
         }
         let resolved = &mut state.resolved;
@@ -187,7 +196,7 @@ impl EndpointSet {
         (missing(&after, &before), missing(&before, &after))
     }
 
-    /// The one of `known` for this endpoint with its connections, or a new one.
+    /// The one of `known` for this endpoint and label, with its counters, or a new one.
     fn instance(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -196,7 +205,7 @@ impl EndpointSet {
     ) -> Arc<Instance> {
         let same = known
             .iter()
-            .find(|known| Arc::ptr_eq(&known.endpoint, endpoint));
+            .find(|known| Arc::ptr_eq(&known.endpoint, endpoint) && known.label == label);
         let new = || {
             Instance::new(
                 endpoint.clone(),

@@ -104,7 +104,10 @@ async fn attack_300_a_client_cannot_name_its_certificate_in_a_header() {
     }
     // A proxy that passes the client's bytes on passes on the client's headers.
     let world = World::with(|config| {
-        behind_proxy(config, "client-cert").set("/listen/0/proxy_protocol", true)
+        // Without another listener the header would have no effect, and the configuration would be refused.
+        let plain = json!({ "address": "127.0.0.1:0" });
+        let config = behind_proxy(config, "client-cert").set("/listen/1", plain);
+        config.set("/listen/0/proxy_protocol", true)
     })
     .await;
     let speaking_for = [
