@@ -3,6 +3,7 @@
 
 pub mod assertion;
 mod http_sse;
+pub mod name_server;
 pub mod relay;
 pub mod tasks;
 

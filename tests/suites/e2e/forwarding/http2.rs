@@ -277,27 +277,37 @@ async fn an_upstream_without_http2_is_502_and_the_log_names_the_key() {
 /// Node's server, and the gateway before it.
 struct Node {
     world: World,
-    _process: Process,
+    _processes: Vec<Process>,
+}
+
+/// Node's server, and its URL.
+async fn server() -> (Process, String) {
+    let mut command = program("node");
+    command.arg(repository("tests/suites/e2e/forwarding/http2_server.mjs"));
+    let process = Process::spawn(command);
+    let line = process.handle().line("\"port\"").await;
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let url = format!("http://127.0.0.1:{}/mcp", ready["port"]);
+    (process, url)
 }
 
 impl Node {
     async fn start() -> Self {
-        let mut command = program("node");
-        command.arg(repository("tests/suites/e2e/forwarding/http2_server.mjs"));
-        let process = Process::spawn(command);
-        let line = process.handle().line("\"port\"").await;
-        let ready: Value = serde_json::from_str(&line).unwrap();
-        let url = format!("http://127.0.0.1:{}/mcp", ready["port"]);
-        let world = World::with(|config| {
-            config.set(
-                "/resources/0/upstream",
-                json!({ "url": url, "http2": true }),
-            )
-        })
-        .await;
+        let (process, url) = server().await;
+        let upstream = json!({ "url": url, "http2": true });
         Self {
-            world,
-            _process: process,
+            world: World::with(|config| config.set("/resources/0/upstream", upstream)).await,
+            _processes: vec![process],
+        }
+    }
+
+    /// Two instances of it.
+    async fn start_two() -> Self {
+        let (one, two) = (server().await, server().await);
+        let upstream = json!({ "endpoints": [one.1, two.1], "http2": true });
+        Self {
+            world: World::with(|config| config.set("/resources/0/upstream", upstream)).await,
+            _processes: vec![one.0, two.0],
         }
     }
 
@@ -351,4 +361,22 @@ async fn nodes_resets_and_goaway_are_understood() {
         (last["sessions"].clone(), last["calls"].clone()),
         (json!(3), json!(8))
     );
+}
+
+#[tokio::test]
+async fn goaway_of_two_instances_costs_no_call_and_ejects_nobody() {
+    let node = Node::start_two().await;
+    let mut connections = 0;
+    for _ in 0..20 {
+        let sessions = node.result("goes away").await["sessions"].as_u64();
+        connections = connections.max(sessions.unwrap());
+        node.result("plain").await;
+    }
+    assert!(
+        connections > 3,
+        "each went away several times: {connections}"
+    );
+    let metrics = node.world.gateway.metrics().await;
+    let ejections = metrics.sum("mcp_gateway_endpoint_ejections_total", &[]);
+    assert!(ejections < 0.5, "{ejections}");
 }
