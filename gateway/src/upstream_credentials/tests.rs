@@ -459,3 +459,26 @@ fn a_user_name_and_a_password_are_sent_as_they_are() {
     let given = changed.known(&[1; 32]).unwrap().unwrap();
     assert_ne!(value(&given), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
 }
+
+/// Not a limit: it prints what a credential that is known costs a call, for the figures.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn what_a_known_credential_costs() {
+    const CALLS: u32 = 1_000_000;
+    let endpoint = Endpoint::start(issued_for, Duration::ZERO).await;
+    let settings = "cached_tokens_per_principal: 1";
+    let (credentials, _) = credentials("token_exchange", &endpoint, settings);
+    let accounts = Arc::<Accounts<_>>::default();
+    let mut digests = Vec::new();
+    for number in 0..1000 {
+        let person = Person::new(&accounts, &format!("p{number}"), &format!("t{number}"));
+        person.given(&credentials).await.unwrap();
+        digests.push(person.digest());
+    }
+    let began = std::time::Instant::now();
+    for number in 0..CALLS {
+        let digest = &digests[number as usize % digests.len()];
+        std::hint::black_box(credentials.known(digest).unwrap().unwrap());
+    }
+    println!("{:?} a call", began.elapsed() / CALLS);
+}
