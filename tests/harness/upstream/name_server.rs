@@ -1,4 +1,4 @@
-//! A name server of ours (RFC 1035), which tests change and let fail. Only a process that is started by
+//! A name server (RFC 1035) that tests change and let fail. Only a process that is started by
 //! [`using`](NameServer::using) asks it.
 
 use std::net::Ipv4Addr;
