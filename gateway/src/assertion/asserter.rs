@@ -121,8 +121,8 @@ impl Asserter {
         let id = HeaderValue::from_str(call.request_id).map_err(not_a_header)?;
         headers.insert(self.configured.request_id_header.clone(), id);
         headers.remove(METHOD);
-        if let Some(method) = call.method {
-            let method = HeaderValue::from_str(method).map_err(not_a_header)?;
+        if let Some(method) = call.method.filter(|method| method.len() <= MAX_NAME) {
+            let method = encode_sentinel(method).ok_or(AssertionFault::NotAHeader)?;
             headers.insert(METHOD, method);
         }
         headers.remove(NAME);

@@ -221,7 +221,7 @@ impl Tokens {
         let began = Instant::now();
         let share = asked.share.take();
         let issued = self.issued(&asked, share).await;
-        let outcome = issued.and_then(|issued| self.token(&issued, began));
+        let outcome = issued.and_then(|issued| self.token(&issued));
         match &outcome {
             Ok((token, lifetime)) => {
                 let left = usable(*lifetime, asked.left);
@@ -251,7 +251,7 @@ impl Tokens {
         issued
     }
 
-    fn token(&self, issued: &Issued, began: Instant) -> Result<(Arc<Token>, Duration), Failure> {
+    fn token(&self, issued: &Issued) -> Result<(Arc<Token>, Duration), Failure> {
         let value = Secret::new(format!("Bearer {}", issued.token.expose()).into_bytes());
         let header = SecretHeader::new(value.expose());
         let header = header.ok_or_else(|| {
@@ -259,7 +259,7 @@ impl Tokens {
         })?;
         let token = Token {
             header,
-            issued: began,
+            issued: Instant::now(),
         };
         Ok((Arc::new(token), issued.lifetime.unwrap_or(self.lifetime)))
     }

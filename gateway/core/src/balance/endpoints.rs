@@ -395,11 +395,15 @@ impl<K: Clone + PartialEq, W> Endpoints<K, W> {
         max_calls: Option<u32>,
         now: Duration,
     ) -> Result<&mut Endpoint<K>, Denied> {
-        let has_others = self.endpoints.len() > 1;
+        let mut others = self.endpoints.iter();
+        let has_others = others.any(|other| other.member != member && other.health.is_alive());
+        let is_alone = self.endpoints.len() == 1;
         let endpoint = self.get(member).ok_or(Denied::Gone)?;
-        // Where there is nothing else, a call finds out itself.
-        if has_others && endpoint.is_gone(now) {
-            return Err(Denied::Gone);
+        // Its sessions begin anew only where another one can be used. Where there is nothing else, a call finds out itself.
+        match endpoint.is_gone(now) {
+            true if has_others => return Err(Denied::Gone),
+            true if !is_alone && !endpoint.health.is_alive() => return Err(Denied::NoneHealthy),
+            _ => {}
         }
         match endpoint.has_room(max_calls) {
             true => Ok(endpoint),

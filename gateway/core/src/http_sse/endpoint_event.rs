@@ -68,9 +68,11 @@ where
     }
 
     fn event(&mut self, event: &Event<'_>) -> Result<Option<Vec<u8>>, EditError> {
-        let is_endpoint = event.names().any(|name| name == ENDPOINT);
         if self.is_replaced {
-            return match is_endpoint {
+            // Some readers trim names, or compare them without case.
+            let mut names = event.names();
+            let is_read_so = names.any(|name| name.trim_ascii().eq_ignore_ascii_case(ENDPOINT));
+            return match is_read_so {
                 true => Err(EditError::Event(REASON, "a second `endpoint` event")),
                 false => Ok(None),
             };
@@ -79,6 +81,7 @@ where
         if event.names().next().is_none() && event.data().is_none() {
             return Ok(None);
         }
+        let is_endpoint = event.names().any(|name| name == ENDPOINT);
         self.first(event, is_endpoint).map(Some)
     }
 }
@@ -160,6 +163,11 @@ mod tests {
             first,
             "event: endpoint\n\n",
             "event: message\nevent: endpoint\ndata: {}\n\n",
+            // As some readers take it.
+            "event:  endpoint\ndata: /x\n\n",
+            "event: endpoint \ndata: /x\n\n",
+            "event: endpoint\t\ndata: /x\n\n",
+            "event: Endpoint\ndata: /x\n\n",
         ] {
             let (out, done, _) = edited(&format!("{first}{second}data: 1\n\n"));
             assert_eq!(out, "event: endpoint\ndata: /sse/message?session=(/m)\n\n");

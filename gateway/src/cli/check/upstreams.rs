@@ -19,14 +19,22 @@ fn certificate(resource: &Resource, now: i64) -> Option<String> {
 }
 
 fn exposed(resource: &Resource) -> Option<String> {
-    let UpstreamTarget::Http { authority } = &resource.upstream.target else {
-        return None;
+    let what = match (&resource.upstream_credentials, &resource.assertion) {
+        (Some(_), _) => "credentials",
+        (None, Some(_)) => "assertions",
+        (None, None) => return None,
     };
-    let is_exposed = resource.upstream_credentials.is_some() && !authority.is_loopback();
-    is_exposed.then(|| {
-        format!(
-            "credentials for the upstream of {} go over plain HTTP to {authority}: others on the network can read them",
-            resource.path
-        )
-    })
+    let others = resource.balancing.endpoints.iter();
+    let all = [&resource.upstream]
+        .into_iter()
+        .chain(others.map(|other| &other.upstream));
+    let mut exposed = all.filter_map(|upstream| match &upstream.target {
+        UpstreamTarget::Http { authority } if !authority.is_loopback() => Some(authority),
+        _ => None,
+    });
+    let authority = exposed.next()?;
+    Some(format!(
+        "{what} for the upstream of {} go over plain HTTP to {authority}: others on the network can read them",
+        resource.path
+    ))
 }

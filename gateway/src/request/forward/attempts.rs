@@ -62,9 +62,15 @@ impl Attempts<'_, '_> {
             answered = Box::pin(again).await?;
         }
         self.call.report(outcome(&answered));
-        if let Some(body) = kept.filter(|_| answered_badly(&answered)) {
+        match kept.filter(|_| answered_badly(&answered)) {
             // Boxed: few requests are sent again.
-            answered = Box::pin(self.once_more(exchange, &body, answered, stream_end)).await?;
+            Some(body) => {
+                answered = Box::pin(self.once_more(exchange, &body, answered, stream_end)).await?;
+            }
+            // A credential that was refused is forgotten all the same: the next request has another one.
+            None => {
+                self.outgoing.is_refused(&answered, exchange);
+            }
         }
         self.require_session(exchange, &answered)?;
         Ok(answered)

@@ -12,7 +12,7 @@ use http_body_util::Full;
 use mcp_gateway_core::{
     http::forwarding::{self, LAST_EVENT_ID},
     mcp::{
-        headers::{NAME, SESSION_ID},
+        headers::{NAME, PROTOCOL_VERSION, SESSION_ID},
         message::Message,
     },
     policy::permit::Permit,
@@ -94,6 +94,10 @@ impl Outgoing<'_> {
         })?;
         if let Some(credential) = &self.credential {
             headers.insert(AUTHORIZATION, credential.authorization().clone());
+        }
+        if self.own_target.is_some() {
+            // HTTP+SSE has no such header: the body alone says what the message is.
+            headers.remove(PROTOCOL_VERSION);
         }
         headers.insert(HOST, endpoint.host().clone());
         identify(&mut headers, &self.resource.identity_headers, self.permit)

@@ -1,6 +1,8 @@
 //! The wait for the head of an answer, or for a credential, while the client may disconnect, the deadline pass, or the caller's right end;
 //! and what is known where there is no answer.
 
+use std::future::pending;
+
 use http::Response;
 use mcp_gateway_core::{balance::outcome::Outcome, refusal::reason::Reason};
 use tokio::time::{Instant, sleep_until};
@@ -53,18 +55,10 @@ pub(super) async fn awaited<T, F: Future<Output = T>>(
     stream_end: &mut StreamEnd,
 ) -> Result<T, Stop> {
     let late = async {
-        let deadline = match (wait.listens, wait.deadline) {
-            (false, Some(deadline)) => deadline,
-            (_, None) => {
-                stream_end.reached().await;
-                return Stop::Broken;
-            }
-            (true, Some(deadline)) => {
-                return tokio::select! {
-                    () = stream_end.reached() => Stop::Broken,
-                    () = sleep_until(deadline) => Reason::UpstreamTimeout.into(),
-                };
-            }
+        let deadline = match wait.deadline {
+            Some(deadline) if !wait.listens => deadline,
+            // Boxed: calls are not to carry this.
+            deadline => return Box::pin(stream_ended(stream_end, deadline)).await,
         };
         let expires = stream_end.expires();
         tokio::select! {
@@ -81,6 +75,20 @@ pub(super) async fn awaited<T, F: Future<Output = T>>(
         // Dropping a request closes its connection, so the upstream notices at once.
         _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
         stop = late => Err(stop),
+    }
+}
+
+/// The end of a listening stream, or its deadline.
+async fn stream_ended(stream_end: &mut StreamEnd, deadline: Option<Instant>) -> Stop {
+    let late = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = stream_end.reached() => Stop::Broken,
+        () = late => Reason::UpstreamTimeout.into(),
     }
 }
 

@@ -204,6 +204,9 @@ fn headers(exchange: &Exchange<'_>, refusal: &Refusal) -> Vec<(HeaderName, Heade
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             headers.push((RETRY_AFTER, retry_after(refusal)));
         }
+        _ if refusal.retry_after.is_some() => {
+            headers.push((RETRY_AFTER, retry_after(refusal)));
+        }
         _ => {}
     }
     if let Some(endpoint) = exchange.endpoint {

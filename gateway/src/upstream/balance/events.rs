@@ -15,7 +15,7 @@ pub(super) fn changed(resource: &str, change: &Change<Arc<Instance>>, now: Durat
         Change::Ejected { chosen, until } => {
             let (endpoint, seconds) = (
                 chosen.key.endpoint.shown(),
-                until.saturating_sub(now).as_secs(),
+                until.saturating_sub(now).as_secs_f64().ceil(),
             );
             tracing::warn!(
                 resource,

@@ -454,7 +454,14 @@ impl State {
             return Ok(Wanted::Any(tried));
         };
         let found = self.endpoints.find(|instance| instance.endpoint.id() == id);
-        found.map(Wanted::Only).ok_or(Denied::Gone)
+        // Without an answer of the name server nothing is known about an address.
+        let resolved = &self.resolved;
+        let is_unresolved = self.plan.resolve.is_some()
+            && (!resolved.was_tried || resolved.addresses.addresses().is_empty());
+        found.map(Wanted::Only).ok_or(match is_unresolved {
+            true => Denied::NoneHealthy,
+            false => Denied::Gone,
+        })
     }
 }
 

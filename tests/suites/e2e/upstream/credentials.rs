@@ -154,6 +154,13 @@ async fn a_token_that_the_upstream_refuses_is_replaced_and_its_401_stays_here() 
     // It refuses the first token from now on, and knows no other.
     let accepting = |good: &'static str| {
         move |request: &e2e::upstream::Recorded| match request.header("authorization") {
+            Some(found) if found == good && request.json()["method"] == "initialize" => {
+                let result = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
+                let mut answer = with(200, "application/json", result.to_string());
+                let session = "the-upstreams".parse().unwrap();
+                answer.headers_mut().insert("mcp-session-id", session);
+                Answer::Full(answer)
+            }
             Some(found) if found == good => echo(request),
             _ => {
                 let mut answer = with(401, "text/plain", "");
@@ -199,13 +206,26 @@ async fn a_token_that_the_upstream_refuses_is_replaced_and_its_401_stays_here() 
     );
     assert_eq!(upstream.hits(), 5);
 
+    // In a session too, where a call goes to one endpoint alone.
+    let opened = post(e2e::client::initialize()).await;
+    let session = opened.header("mcp-session-id").to_owned();
+    let in_session = async || {
+        let call = gateway.post(tool(1, "a")).token(&token);
+        call.with("mcp-session-id", &session).send().await.status
+    };
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    upstream.script(accepting("Bearer number-3"));
+    assert_eq!(in_session().await, 502);
+    assert_eq!(in_session().await, 200);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+
     // A server that refuses every token causes one question each second, and never a 401.
     upstream.script(accepting("Bearer nothing"));
     for _ in 0..10 {
         assert_eq!(post(list.clone()).await.status, 502);
     }
     let asked = endpoint.asked().len();
-    assert!(asked <= 5, "{asked}");
+    assert!(asked <= 6, "{asked}");
     let metrics = gateway.metrics().await;
     let labels = [("resource", "/mcp"), ("result", "forgotten")];
     assert!(metrics.sum("mcp_gateway_upstream_credentials_total", &labels) >= 2.0);

@@ -44,7 +44,10 @@ pub(super) fn read(
     headers: &UpstreamHeaders,
     route: &Route,
 ) -> Option<UpstreamCredentials> {
-    let item = upstream.get("credentials")?;
+    let Some(item) = upstream.get("credentials") else {
+        upstream.refuse_vacant(&["credentials"], "Write a kind, or remove the key");
+        return None;
+    };
     if headers
         .fixed
         .iter()

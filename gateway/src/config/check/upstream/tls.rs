@@ -98,6 +98,10 @@ fn name(item: &Item<'_>) -> Option<String> {
 
 fn pins(section: &Section<'_>) -> Vec<KeyPin> {
     section.refuse_vacant(&["pins"], "Write a pin, or remove the key");
+    section.refuse_vacant(
+        &["ca_file", "certificate_file", "key_file", "server_name"],
+        "Write a value, or remove the key",
+    );
     let items = section.one_or_many("pins");
     if items.len() > MAX_PINS {
         section.report_at(
