@@ -63,11 +63,11 @@ pub struct Chosen<K> {
 pub enum Denied {
     /// Each one that it may use has as many calls as it may have.
     Busy,
-    /// The one that it needs is no longer in the set, or is dead.
+    /// The endpoint that it needs was removed, or health checks find it dead.
     Gone,
     /// None is healthy.
     NoneHealthy,
-    /// There is no other one than those that were tried.
+    /// All endpoints were tried.
     NoOther,
 }
 

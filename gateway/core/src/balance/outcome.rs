@@ -28,7 +28,7 @@ pub enum Verdict {
 
 impl Outcome {
     /// What it says about the endpoint. A proxy or a platform before a server that is gone answers 502, 503 or 504; other errors are
-    /// those of a server at work. How long a call takes is no fault of the endpoint: tools may be slow.
+    /// those of a server at work. A slow call does not count as a failure: tools may be slow.
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::Unconnected | Self::Broken => Verdict::Fails,

@@ -85,7 +85,7 @@ fn of_alert(alert: &str) -> String {
     }
     if REFUSED.contains(&alert) {
         return format!(
-            "the MCP server refused the gateway's certificate (resources.upstream.certificate_file): TLS alert {alert}"
+            "the MCP server refused the gateway's certificate, or requires one (resources.upstream.certificate_file): TLS alert {alert}"
         );
     }
     format!(
