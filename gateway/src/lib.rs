@@ -38,6 +38,7 @@ mod shared;
 mod single_flight;
 mod snapshot;
 mod telemetry;
+mod time_limit;
 mod upstream;
 mod upstream_credentials;
 mod verify;

@@ -51,6 +51,7 @@ use crate::{
     shared::Gateway,
     snapshot::Snapshot,
     telemetry::{log_interval::LogInterval, request_view::BrokenBy},
+    time_limit::limited,
 };
 
 /// Room for the head of the next request on a persistent connection, in bytes. It grows for a longer head.
@@ -206,7 +207,7 @@ impl Connection {
         if !session.is_http2() {
             self.head_allowance.begin(head_bytes);
         }
-        let read = timeout(snapshot.timeouts.header, session.read_request()).await;
+        let read = limited(snapshot.timeouts.header, session.read_request()).await;
         let is_too_large = self.head_allowance.is_used_up();
         // On a persistent connection, the session reads only after the next head has begun.
         let has_begun = self.has_read_request.load(Ordering::Relaxed)

@@ -34,6 +34,9 @@ use crate::{
 /// The most bytes that are collected before they are written.
 const GATHER_LIMIT: usize = 16 * 1024;
 
+/// Room for the first bytes that are collected: most heads and answers need no more.
+const GATHER_FIRST: usize = 1024;
+
 /// How long a closing connection may take to accept the remaining data.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -188,6 +191,9 @@ impl AsyncWrite for Transport {
             };
             self.progress.count_taken(*wrote.as_ref().unwrap_or(&0));
             return Poll::Ready(wrote);
+        }
+        if self.gathered.capacity() == 0 {
+            self.gathered.reserve(GATHER_FIRST);
         }
         self.gathered.extend_from_slice(buf);
         Poll::Ready(Ok(buf.len()))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use mcp_gateway_core::{
-    http::client_address::CountedAddress,
+    http::{client_address::CountedAddress, forwarding::identity::Identity},
     mcp::envelope::RequestId,
     refusal::{Refusal, reason::Reason},
     time::UnixTime,
@@ -46,6 +46,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) edit: Option<Editing>,
     /// The account of the caller's subject, once it is known.
     pub(crate) account: Option<Arc<SubjectAccount>>,
+    /// The caller's identity as headers for the upstream, once the caller is known.
+    pub(crate) identity: Option<Arc<Identity>>,
     /// When the caller's token expires, without clock skew.
     pub(crate) token_expires: UnixTime,
     /// When the caller's token expires, clock skew included; listening streams end then.
@@ -76,6 +78,7 @@ impl<'a> Exchange<'a> {
             refused_version: None,
             edit: None,
             account: None,
+            identity: None,
             token_expires: UnixTime::new(0),
             token_ends: UnixTime::new(0),
             token_digest: TokenDigest::default(),

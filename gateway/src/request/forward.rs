@@ -226,7 +226,7 @@ pub(crate) async fn forward(
         },
     };
     let length = response.body().size_hint().exact();
-    let head = response_head(exchange, &response, length, session_id)?;
+    let head = response_head(exchange, &response, length, session_id);
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
     let relay = Relay::of(exchange, response, stream_end, (place, call));
@@ -307,7 +307,7 @@ async fn edited_document(
         }
         edited => edited?,
     };
-    let head = response_head(exchange, &response, Some(body.len() as u64), session_id)?;
+    let head = response_head(exchange, &response, Some(body.len() as u64), session_id);
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
     write_whole(exchange.session, body).await?;
@@ -328,7 +328,7 @@ async fn without_body<B>(
     let headers = response.headers_mut();
     headers.remove(CONTENT_TYPE);
     headers.remove(CONTENT_ENCODING);
-    let head = response_head(exchange, &response, Some(0), session_id)?;
+    let head = response_head(exchange, &response, Some(0), session_id);
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
     write_whole(exchange.session, Bytes::new()).await?;
@@ -398,24 +398,22 @@ fn response_head<B>(
     response: &Response<B>,
     length: Option<u64>,
     session_id: Option<HeaderValue>,
-) -> Result<Box<ResponseHeader>, Reason> {
-    let internal = |_| Reason::Internal;
-    let mut head = ResponseHeader::build_no_case(response.status(), None).map_err(internal)?;
-    for (name, value) in forwarding::to_client(response.headers()).iter() {
-        head.append_header(name, value).map_err(internal)?;
-    }
+) -> Box<ResponseHeader> {
+    let mut headers = forwarding::to_client(response.headers());
     for (name, value) in cors::answer_headers(exchange.origin.as_ref()) {
-        head.append_header(name, value).map_err(internal)?;
+        headers.append(name, value);
     }
     if let Some(nonce) = next_nonce(exchange) {
-        head.insert_header(DPOP_NONCE, nonce).map_err(internal)?;
+        headers.insert(DPOP_NONCE, nonce);
     }
     if let Some(id) = session_id {
-        head.insert_header(SESSION_ID, id).map_err(internal)?;
+        headers.insert(SESSION_ID, id);
     }
     if let Some(length) = length.filter(|_| has_length(response.status())) {
-        head.insert_header(CONTENT_LENGTH, length)
-            .map_err(internal)?;
+        headers.insert(CONTENT_LENGTH, length.into());
     }
-    Ok(Box::new(head))
+    let mut head = Response::new(());
+    *head.status_mut() = response.status();
+    *head.headers_mut() = headers;
+    Box::new(head.into_parts().0.into())
 }

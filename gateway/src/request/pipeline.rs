@@ -99,6 +99,7 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
     } = authenticated;
     exchange.record.set_principal(&verdict.evidence.principal);
     exchange.account = Some(verdict.account.clone());
+    exchange.identity = Some(verdict.identity.clone());
     exchange.token_expires = verdict.evidence.expires;
     exchange.token_ends = verdict.expires_at();
     exchange.token_digest = digest;

@@ -71,6 +71,7 @@ impl Question<'_> {
             account: self.accounts.of(evidence.principal.subject()),
             evidence,
             asker: Arc::default(),
+            identity: Arc::default(),
             freshness,
             clock_skew,
         }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use mcp_gateway_core::{
-    policy::decision_point::asker::Asker, refusal::reason::Reason, time::UnixTime,
-    token::evidence::Evidence,
+    http::forwarding::identity::Identity, policy::decision_point::asker::Asker,
+    refusal::reason::Reason, time::UnixTime, token::evidence::Evidence,
 };
 
 use crate::{authorization_server::revocations::Revocations, limits::accounts::SubjectAccount};
@@ -47,6 +47,8 @@ pub(crate) struct Verdict {
     pub(crate) evidence: Evidence,
     /// What its questions to a decision point begin with.
     pub(crate) asker: Arc<Asker>,
+    /// The caller's identity as headers for the upstream.
+    pub(crate) identity: Arc<Identity>,
     /// The account of its subject.
     pub(crate) account: Arc<SubjectAccount>,
     pub(crate) freshness: Freshness,
@@ -120,6 +122,7 @@ pub(super) mod testing {
                 binding: None,
             },
             asker: Arc::default(),
+            identity: Arc::default(),
             freshness,
             clock_skew: Duration::ZERO,
             deadline,

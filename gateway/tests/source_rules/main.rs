@@ -36,6 +36,7 @@ const RIM: Layers = &[
     &["error_source"],
     &["new_key"],
     &["single_flight"],
+    &["time_limit"],
     &["config"],
     &["telemetry"],
     &["remote_store"],

@@ -10,7 +10,7 @@ use http::{
 };
 use http_body_util::Full;
 use mcp_gateway_core::{
-    http::forwarding::{self, LAST_EVENT_ID},
+    http::forwarding::{self, LAST_EVENT_ID, identity::IdentityValues},
     mcp::{
         headers::{NAME, PROTOCOL_VERSION, SESSION_ID},
         message::Message,
@@ -100,7 +100,9 @@ impl Outgoing<'_> {
             headers.remove(PROTOCOL_VERSION);
         }
         headers.insert(HOST, endpoint.host().clone());
-        identify(&mut headers, &self.resource.identity_headers, self.permit)
+        let identity = exchange.identity.clone().unwrap_or_default();
+        let identity = identity.values(self.permit.principal());
+        identify(&mut headers, &self.resource.identity_headers, identity)
             .inspect_err(|_| exchange.record.set_detail(TOO_LONG))?;
         self.add_assertion(&mut headers, exchange)?;
         let mirror = self.message.mirror.as_ref();
@@ -179,20 +181,18 @@ pub(super) fn last_event_id(
 fn identify(
     headers: &mut HeaderMap,
     names: &IdentityHeaders,
-    permit: &Permit,
+    values: &IdentityValues,
 ) -> Result<(), Reason> {
-    let principal = permit.principal();
-    let scope = names.scope.as_ref().map(|_| principal.scopes.to_string());
     let values = [
-        (&names.subject, Some(&*principal.subject)),
-        (&names.issuer, Some(&*principal.issuer)),
-        (&names.client, principal.client.as_deref()),
-        (&names.scope, scope.as_deref()),
+        (&names.subject, Some(&values.subject)),
+        (&names.issuer, Some(&values.issuer)),
+        (&names.client, values.client.as_ref()),
+        (&names.scope, Some(&values.scope)),
     ];
     for (name, value) in values {
         if let (Some(name), Some(value)) = (name, value) {
-            let value = forwarding::identity_value(value).ok_or(Reason::UnusableSubject)?;
-            headers.insert(name.clone(), value);
+            let value = value.as_ref().ok_or(Reason::UnusableSubject)?;
+            headers.insert(name.clone(), value.clone());
         }
     }
     Ok(())

@@ -6,12 +6,12 @@ use bytes::{Bytes, BytesMut};
 use http::{Version, header};
 use mcp_gateway_core::refusal::{Refusal, fault::Fault, reason::Reason};
 use pingora::protocols::http::ServerSession;
-use tokio::time::timeout;
 
 use crate::{
     limits::{accounts::AddressAccount, body_budget::BodyReservation},
     request::exchange::{Broken, Stop},
     snapshot::Snapshot,
+    time_limit::limited,
 };
 
 /// How much of a body is read, and for whom it counts.
@@ -46,7 +46,7 @@ pub(crate) async fn read<S: FnOnce() -> Arc<AddressAccount>>(
     }
     let whole = collect(session, snapshot, terms, announced);
     let total = snapshot.timeouts.body_total;
-    timeout(total, whole)
+    limited(total, whole)
         .await
         .unwrap_or_else(|_| Err(late(total, "timeouts.body_total")))
 }
@@ -80,7 +80,7 @@ async fn collect<S: FnOnce() -> Arc<AddressAccount>>(
 }
 
 async fn chunk(session: &mut ServerSession, idle: Duration) -> Result<Option<Bytes>, Stop> {
-    let read = timeout(idle, session.read_request_body()).await;
+    let read = limited(idle, session.read_request_body()).await;
     read.map_err(|_| late(idle, "timeouts.body_idle"))?
         .map_err(|error| unread(&error))
 }

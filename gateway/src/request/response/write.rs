@@ -8,9 +8,8 @@ use http::{
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use pingora::{http::ResponseHeader, protocols::http::ServerSession};
-use tokio::time::timeout;
 
-use crate::request::exchange::Broken;
+use crate::{request::exchange::Broken, time_limit::limited};
 
 /// Writes a response's head, framed for the client's HTTP version.
 pub(crate) async fn write_head(
@@ -42,7 +41,7 @@ pub(crate) async fn within<T>(
     write: impl Future<Output = pingora::Result<T>>,
 ) -> Result<T, Broken> {
     let written = match deadline {
-        Some(deadline) => timeout(deadline, write).await.map_err(|_| Broken)?,
+        Some(deadline) => limited(deadline, write).await.map_err(|_| Broken)?,
         None => write.await,
     };
     written.map_err(|_| Broken)

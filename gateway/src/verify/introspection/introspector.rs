@@ -179,6 +179,7 @@ impl Introspector {
             account: asked.accounts.of(evidence.principal.subject()),
             clock_skew: skew,
             asker: Arc::default(),
+            identity: Arc::default(),
             evidence,
         }
     }
