@@ -18,10 +18,10 @@ use tokio::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Late;
 
-/// `future`, which ends with [`Late`] where it waits longer than `limit`.
-pub(crate) const fn limited<F: Future>(limit: Duration, future: F) -> Limited<F> {
+/// `future`, which ends with [`Late`] where it waits longer than `limit`; without a limit, it waits as long as it takes.
+pub(crate) fn limited<F: Future>(limit: impl Into<Option<Duration>>, future: F) -> Limited<F> {
     Limited {
-        limit,
+        limit: limit.into(),
         future,
         end: None,
     }
@@ -30,7 +30,7 @@ pub(crate) const fn limited<F: Future>(limit: Duration, future: F) -> Limited<F>
 pin_project! {
     /// A future with a time limit; see [`limited`].
     pub(crate) struct Limited<F> {
-        limit: Duration,
+        limit: Option<Duration>,
         #[pin]
         future: F,
         // Unconstrained: a future that uses up its task's budget each time is late all the same.
@@ -47,8 +47,8 @@ impl<F: Future> Future for Limited<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        if this.end.is_none() {
-            this.end.set(Some(unconstrained(sleep(*this.limit))));
+        if let Some(limit) = this.limit.take() {
+            this.end.set(Some(unconstrained(sleep(limit))));
         }
         if let Some(end) = this.end.as_pin_mut() {
             ready!(end.poll(cx));
@@ -89,6 +89,11 @@ mod tests {
         assert_eq!(limited(LIMIT, pending::<()>()).await, Err(Late));
         let waited = started.elapsed();
         assert!(waited >= LIMIT && waited < 2 * LIMIT, "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_nothing_is_late() {
+        assert_eq!(limited(None, sleep(1000 * LIMIT)).await, Ok(()));
     }
 
     #[tokio::test]

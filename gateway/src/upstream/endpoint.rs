@@ -49,6 +49,8 @@ pub(crate) struct Endpoint {
     /// Where requests can share connections.
     shared: Option<Arc<Connections>>,
     uri: Uri,
+    /// The path of the URL, as the target of a request.
+    target: Uri,
     host: HeaderValue,
     /// Scheme and authority of the URL.
     origin: String,
@@ -147,6 +149,10 @@ impl Endpoint {
         let uri: Uri = format!("{origin}{}", configured.path)
             .parse()
             .map_err(|error: http::uri::InvalidUri| url(&error))?;
+        let target = uri
+            .path()
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| url(&error))?;
         let pool = Pool::new(settings.keep_alive);
         let authority = configured
             .host
@@ -166,6 +172,7 @@ impl Endpoint {
             pool,
             shared,
             uri,
+            target,
             host: HeaderValue::from_str(&configured.host).map_err(|error| url(&error))?,
             origin,
             id: EndpointId::of(&endpoint),
@@ -216,11 +223,10 @@ impl Endpoint {
 
     /// The request target for the upstream, with this query.
     pub(crate) fn target(&self, query: Option<&str>) -> Uri {
-        let path = self.uri.path();
-        let target = match query {
-            Some(query) => format!("{path}?{query}").parse(),
-            None => path.parse(),
+        let Some(query) = query else {
+            return self.target.clone();
         };
+        let target = format!("{}?{query}", self.uri.path()).parse();
         target.unwrap_or_else(|_| self.uri.clone())
     }
 

@@ -1,15 +1,23 @@
 //! Writes to the client, each with a deadline.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{
     StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
+use pin_project_lite::pin_project;
 use pingora::{http::ResponseHeader, protocols::http::ServerSession};
 
-use crate::{request::exchange::Broken, time_limit::limited};
+use crate::{
+    request::exchange::Broken,
+    time_limit::{Late, Limited, limited},
+};
 
 /// Writes a response's head, framed for the client's HTTP version.
 pub(crate) async fn write_head(
@@ -36,13 +44,28 @@ pub(crate) async fn write_whole(session: &mut ServerSession, body: Bytes) -> Res
 }
 
 /// A write with a deadline: the gateway does not wait for a client that reads nothing.
-pub(crate) async fn within<T>(
-    deadline: Option<Duration>,
-    write: impl Future<Output = pingora::Result<T>>,
-) -> Result<T, Broken> {
-    let written = match deadline {
-        Some(deadline) => limited(deadline, write).await.map_err(|_| Broken)?,
-        None => write.await,
-    };
-    written.map_err(|_| Broken)
+pub(crate) fn within<F: Future>(deadline: Option<Duration>, write: F) -> Within<F> {
+    Within {
+        write: limited(deadline, write),
+    }
+}
+
+pin_project! {
+    /// A write with a deadline; see [`within`]. A type of its own: an `async fn` would store the write twice.
+    pub(crate) struct Within<F> {
+        #[pin]
+        write: Limited<F>,
+    }
+}
+
+impl<T, F: Future<Output = pingora::Result<T>>> Future for Within<F> {
+    type Output = Result<T, Broken>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let written = ready!(self.project().write.poll(cx));
+        Poll::Ready(match written {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(_)) | Err(Late) => Err(Broken),
+        })
+    }
 }
