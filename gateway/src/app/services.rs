@@ -131,15 +131,18 @@ impl EndpointWatch {
 impl Service for EndpointWatch {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
         let mut snapshots = self.gateway.snapshots();
+        let mut finishing = self.gateway.process_state().finishing();
         let mut watch = Watch::new(self.lookup.clone());
         loop {
             let snapshot = snapshots.borrow_and_update().clone();
             watch.follow(snapshot.upstreams().map(Upstream::watched));
             drop(snapshot);
-            if snapshots.changed().await.is_err() {
-                return;
+            tokio::select! {
+                changed = snapshots.changed() => if changed.is_err() { break },
+                _ = finishing.wait_for(|finishing| *finishing) => break,
             }
         }
+        watch.end().await;
     }
 
     fn name(&self) -> &str {

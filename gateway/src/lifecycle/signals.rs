@@ -25,6 +25,9 @@ const MAX_WAITING_ENDS: usize = 2;
 /// How long closed connections may take to write their access lines.
 const ACCESS_LINES_DEADLINE: Duration = Duration::from_secs(1);
 
+/// How long what runs beside requests may take to end: health checks close their sessions at the upstreams.
+const FINISH_DEADLINE: Duration = Duration::from_secs(2);
+
 /// Signals from the start of the process on: one that arrives during the start is not lost.
 pub(crate) struct Signals {
     ends: mpsc::Receiver<EndReason>,
@@ -126,6 +129,7 @@ impl Drain {
                 let _ = timeout(ACCESS_LINES_DEADLINE, self.gateway.wait_until_idle()).await;
             }
         }
+        let _ = timeout(FINISH_DEADLINE, self.gateway.process_state().finish()).await;
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct ProcessState {
     /// Whether the state is [`State::Cut`]. Every connection waits only for this, so other states do not wake it.
     cut: watch::Sender<bool>,
     handed_over: watch::Sender<bool>,
+    /// Whether what runs beside requests ends. It has ended when nobody listens here any more.
+    finishing: watch::Sender<bool>,
     /// One reference for each holder of listening sockets, and this one.
     accepting: Arc<()>,
 }
@@ -42,6 +44,7 @@ impl ProcessState {
             draining: watch::Sender::new(false),
             cut: watch::Sender::new(false),
             handed_over: watch::Sender::new(false),
+            finishing: watch::Sender::new(false),
             accepting: Arc::new(()),
         }
     }
@@ -71,6 +74,17 @@ impl ProcessState {
     /// Another process accepts on the listening sockets, including the admin one.
     pub(crate) fn hand_over(&self) {
         self.handed_over.send_replace(true);
+    }
+
+    /// Ends what runs beside requests, and returns when it has ended.
+    pub(crate) async fn finish(&self) {
+        self.finishing.send_replace(true);
+        self.finishing.closed().await;
+    }
+
+    /// Turns true when what runs beside requests is to end. [`finish`](Self::finish) waits until this is dropped.
+    pub(crate) fn finishing(&self) -> watch::Receiver<bool> {
+        self.finishing.subscribe()
     }
 
     fn enter(&self, next: State) {
@@ -167,6 +181,23 @@ mod tests {
         state.wait_for_cut().await;
         state.hand_over();
         state.wait_for_hand_over().await;
+    }
+
+    #[tokio::test]
+    async fn the_process_waits_for_what_runs_beside_requests() {
+        let state = Arc::new(ProcessState::new());
+        state.finish().await;
+        let state = Arc::new(ProcessState::new());
+        let mut finishing = state.finishing();
+        assert!(!*finishing.borrow());
+        let finish = tokio::spawn({
+            let state = state.clone();
+            async move { state.finish().await }
+        });
+        assert!(finishing.wait_for(|finishing| *finishing).await.is_ok());
+        assert!(!finish.is_finished());
+        drop(finishing);
+        finish.await.unwrap();
     }
 
     #[test]

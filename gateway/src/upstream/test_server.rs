@@ -1,4 +1,4 @@
-//! An upstream for tests: a server on a loopback port that answers every request with the same bytes.
+//! An upstream for tests: a server on a loopback port that answers every request with the same bytes, or by a script.
 
 use std::{
     net::SocketAddr,
@@ -30,15 +30,28 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// Answers with `answer` unchanged; `is_kept` says whether the connection then accepts another request.
     pub(crate) async fn start(answer: impl Into<Vec<u8>>, is_kept: bool) -> Self {
+        let answer = answer.into();
+        Self::answering(move |_| answer.clone(), is_kept).await
+    }
+
+    /// Answers each request, head and body, with what `script` returns; the connection then accepts another request.
+    pub(crate) async fn scripted(script: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::answering(script, true).await
+    }
+
+    async fn answering(
+        script: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+        is_kept: bool,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
-        let (answer, count) = (answer.into(), accepted.clone());
+        let (script, count): (Arc<Script>, _) = (Arc::new(script), accepted.clone());
         tokio::spawn(async move {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(tcp, answer.clone(), is_kept));
+                tokio::spawn(serve(tcp, script.clone(), is_kept));
             }
         });
         Self { address, accepted }
@@ -73,10 +86,14 @@ impl TestServer {
     }
 }
 
-async fn serve(mut tcp: TcpStream, answer: Vec<u8>, is_kept: bool) {
+/// The answer to a request.
+type Script = dyn Fn(&str) -> Vec<u8> + Send + Sync;
+
+async fn serve(mut tcp: TcpStream, script: Arc<Script>, is_kept: bool) {
     let mut request = Vec::new();
     while tcp.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
         if is_whole(&request) {
+            let answer = script(&String::from_utf8_lossy(&request));
             request.clear();
             if tcp.write_all(&answer).await.is_err() || !is_kept {
                 return;

@@ -79,6 +79,11 @@ impl<E: Edit> EventEditor<E> {
         self.emit(self.held.len(), out)
     }
 
+    /// What edits the events.
+    pub const fn edit(&mut self) -> &mut E {
+        &mut self.edit
+    }
+
     /// How many bytes are held.
     pub const fn held(&self) -> usize {
         self.held.len()

@@ -3,19 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use mcp_gateway_core::balance::endpoints::Member;
-use tokio::{
-    task::JoinSet,
-    time::{sleep, timeout},
+use tokio::{task::JoinSet, time::sleep};
+
+use super::{
+    events,
+    plan::Plan,
+    probe::{Probe, Sessions},
+    set::EndpointSet,
 };
 
-use super::{events, plan::Plan, probe::Probe, set::EndpointSet};
-
-/// Checks the endpoints of `set` as `plan` says.
-pub(super) async fn check(set: Arc<EndpointSet>, plan: Arc<Plan>) {
+/// Checks the endpoints of `set` as `plan` says. When this is dropped, its sessions are closed.
+pub(super) async fn check(set: Arc<EndpointSet>, plan: Arc<Plan>, sessions: Sessions) {
     let Some(health_check) = &plan.health_check else {
         return;
     };
-    let settings = health_check.settings;
     let mut probes: BTreeMap<Member, Probe> = BTreeMap::new();
     loop {
         let members = set.members();
@@ -23,11 +24,9 @@ pub(super) async fn check(set: Arc<EndpointSet>, plan: Arc<Plan>) {
         let mut checks = JoinSet::new();
         for (member, instance) in members {
             let probe = probes.remove(&member);
-            let mut probe = probe.unwrap_or_else(|| Probe::new(health_check));
+            let mut probe = probe.unwrap_or_else(|| Probe::new(health_check, &sessions));
             checks.spawn(async move {
-                let asked = timeout(settings.timeout, probe.ask(&instance.endpoint)).await;
-                let late = format!("no answer within {:?}", settings.timeout);
-                let answer: Result<(), String> = asked.unwrap_or(Err(late));
+                let answer = probe.ask(&instance.endpoint).await;
                 (member, instance, probe, answer)
             });
         }
@@ -41,6 +40,6 @@ pub(super) async fn check(set: Arc<EndpointSet>, plan: Arc<Plan>) {
             set.checked(member, answer.is_ok());
             probes.insert(member, probe);
         }
-        sleep(settings.interval).await;
+        sleep(health_check.settings.interval).await;
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use super::{
     checking,
     plan::Plan,
+    probe::Sessions,
     resolving::{self, Lookup},
     set::{Call, EndpointSet, Needs, Tried},
     watch::Watch,
@@ -338,7 +339,7 @@ async fn is_alive(url: &str, check: &str) -> bool {
         "{{ url: '{url}', health_check: {{ {check}, interval: 1s, fall: 1, timeout: 500ms }} }}"
     );
     let (set, plan) = set(&upstream);
-    let task = tokio::spawn(checking::check(set.clone(), plan));
+    let task = tokio::spawn(checking::check(set.clone(), plan, Sessions::new().0));
     sleep(Duration::from_millis(900)).await;
     task.abort();
     ask(&set, Needs::Any, 1).await.is_ok()

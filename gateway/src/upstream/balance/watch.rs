@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use super::{
     checking,
     plan::Plan,
+    probe::{Sessions, SessionsEnd},
     resolving::{self, Lookup},
     set::EndpointSet,
 };
@@ -16,6 +17,9 @@ pub(crate) struct Watch {
     lookup: Lookup,
     /// By the address of the set.
     running: HashMap<usize, Tasks>,
+    /// Those of all health checks.
+    sessions: Sessions,
+    sessions_end: SessionsEnd,
 }
 
 /// The tasks of one upstream; they end when this is dropped.
@@ -27,10 +31,19 @@ struct Tasks {
 impl Watch {
     /// Names are resolved by `lookup`.
     pub(crate) fn new(lookup: Lookup) -> Self {
+        let (sessions, sessions_end) = Sessions::new();
         Self {
             lookup,
             running: HashMap::new(),
+            sessions,
+            sessions_end,
         }
+    }
+
+    /// Ends all tasks, and returns when the sessions of the health checks are closed.
+    pub(crate) async fn end(self) {
+        drop((self.running, self.sessions));
+        self.sessions_end.wait().await;
     }
 
     /// Does for these upstreams what their plans say, and nothing for others.
@@ -61,7 +74,11 @@ impl Watch {
             ));
         }
         if plan.health_check.is_some() {
-            tasks.spawn(checking::check(set.clone(), plan.clone()));
+            tasks.spawn(checking::check(
+                set.clone(),
+                plan.clone(),
+                self.sessions.clone(),
+            ));
         }
         Tasks {
             plan: plan.clone(),

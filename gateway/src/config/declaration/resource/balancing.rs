@@ -66,7 +66,7 @@ section! {
     /// How endpoints are checked.
     #[derive(Copy)]
     pub struct HealthCheckSettings {
-        /// What is asked: tcp (a connection, with TLS for https), http (a GET request of path), or mcp (server/discover; where the server does not know it, ping in a session of the gateway's own). Any answer with a status below 500 is a sign of life.
+        /// What is asked: tcp (a connection, with TLS for https), http (a GET request of path), or mcp (server/discover; where the server does not know it, ping in a session of the gateway's own). Any answer with a status below 500 is a sign of life, whatever its body is.
         kind: CheckKind = word(CheckKind::Tcp),
         /// Time between two checks of an endpoint.
         interval: Duration = time(seconds(5), SECOND..=HOUR),
