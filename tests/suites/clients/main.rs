@@ -12,6 +12,7 @@
 mod assertions;
 mod decision_engines;
 mod endpoints;
+mod health_checks;
 mod keys;
 mod mutual_tls;
 mod setting;

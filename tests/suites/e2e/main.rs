@@ -108,6 +108,7 @@ mod protocol {
 /// Several instances of one MCP server.
 mod endpoints {
     mod calls;
+    mod health_checks;
     mod name_server;
     mod names;
     mod sessions;

@@ -1,15 +1,10 @@
 //! Sessions and open streams of several instances: each stays with its own, and ends with it alone.
 
-use std::time::Duration;
-
 use e2e::client::sse::{Events, Item};
 use e2e::client::{Call, LEGACY};
-use e2e::process::port;
-use e2e::upstream::tasks::Tasks;
-use e2e::upstream::{Answer, feed, head, sessions, with};
+use e2e::upstream::{Answer, feed, head, sessions};
 use e2e::world::several::{SESSION, Several};
 use serde_json::json;
-use tokio::time::sleep;
 
 fn in_session(several: &Several, session: &str) -> Call {
     let call = several.list().with(SESSION, session);
@@ -99,58 +94,4 @@ async fn an_instance_that_a_reload_removes_ends_its_calls_by_itself() {
         accepted,
         "its connections are kept"
     );
-}
-
-#[tokio::test]
-async fn a_legacy_instance_is_checked_in_a_session_of_its_own() {
-    let check = json!({ "kind": "mcp", "interval": "1s", "rise": 1, "fall": 1 });
-    let several = Several::start(1, json!({ "health_check": check })).await;
-    let upstream = &several.upstreams[0];
-    let legacy = sessions();
-    upstream.script(move |request| match request.json()["method"].as_str() {
-        Some("server/discover") => Answer::Full(with(400, "application/json", "{}")),
-        _ => legacy(request),
-    });
-    let seen = |method: &str| {
-        let seen = upstream.seen().into_iter();
-        let mut found: Vec<_> = seen
-            .filter(|seen| seen.json()["method"] == method)
-            .collect();
-        found.pop()
-    };
-    e2e::eventually("a ping", async || seen("ping").is_some()).await;
-    let ping = seen("ping").unwrap();
-    let own = ping.header(SESSION).unwrap().to_owned();
-    assert!(own.starts_with("upstream-session-"), "{own}");
-    assert!(seen("notifications/initialized").is_some());
-    // A caller gets another session.
-    let session = several.open().await;
-    in_session(&several, &session).send().await;
-    assert_ne!(upstream.last().header(SESSION), Some(own.as_str()));
-}
-
-#[tokio::test]
-async fn a_real_server_is_alive_as_long_as_it_runs() {
-    let check = json!({ "kind": "mcp", "interval": "1s", "rise": 1, "fall": 1 });
-    let mut several = Several::start(1, json!({ "health_check": check })).await;
-    let address = port::free();
-    let tasks = Tasks::start_at(address).await;
-    let url = format!("http://{address}/mcp");
-    let endpoints = json!([url]);
-    several
-        .reload("/resources/0/upstream/endpoints", endpoints)
-        .await;
-    let session = several.open().await;
-    assert_eq!(in_session(&several, &session).send().await.status, 200);
-    // Two checks, at least.
-    sleep(Duration::from_millis(2500)).await;
-    let log = several.gateway.log().await;
-    assert!(!log.contains("health check failed"), "{log}");
-    tasks.kill().await;
-    let left_out = "endpoint left out: health checks failed";
-    several.gateway.logged(left_out).await;
-    let _tasks = Tasks::start_at(address).await;
-    let back = "endpoint back: health checks succeed";
-    several.gateway.logged(back).await;
-    several.open().await;
 }
