@@ -34,8 +34,7 @@ check: ## Check format, lints, documentation, links and dependencies
 	scripts/setup.sh build lint docs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --workspace --no-default-features -- -D warnings
-	$(CARGO) clippy --locked --workspace --no-default-features --features mcp-gateway/demo -- -D warnings
+	scripts/check-packages.sh
 	$(DOC)
 	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 	scripts/check-crates.sh
