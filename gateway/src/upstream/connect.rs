@@ -13,7 +13,10 @@ use super::{
     addresses::Addresses,
     error::UpstreamError,
     link::Link,
-    tls::{self, Client, words},
+    tls::{
+        self, Client,
+        words::{self, OwnCertificate},
+    },
     wire::Wire,
 };
 use crate::config::{Upstream, UpstreamTarget};
@@ -117,6 +120,14 @@ impl Connector {
         self.version
     }
 
+    /// Whether the gateway has a certificate of its own for the upstream.
+    pub(super) fn own_certificate(&self) -> OwnCertificate {
+        match &self.way {
+            Way::Tcp { tls, .. } => tls.own_certificate(),
+            Way::Unix(_) => OwnCertificate::Missing,
+        }
+    }
+
     /// The deadline of a new connection.
     pub(super) const fn deadline(&self) -> Duration {
         self.deadline
@@ -146,8 +157,10 @@ impl Connector {
         let handshake = http1::Builder::new()
             .read_buf_exact_size(Some(READ_BUFFER))
             .handshake(wire);
-        let (sender, connection) = handshake.await.map_err(|error| words::cause(&error))?;
-        Ok(Opened::Http1(Link::new(sender, connection)))
+        let own = self.own_certificate();
+        let handshake = handshake.await;
+        let (sender, connection) = handshake.map_err(|error| words::cause(&error, own))?;
+        Ok(Opened::Http1(Link::new(sender, connection, own)))
     }
 
     async fn wire(&self, uri: &Uri) -> Result<Wire, String> {
@@ -156,7 +169,7 @@ impl Connector {
                 let connected = connector.clone().call(uri.clone()).await;
                 connected
                     .map(Wire::from)
-                    .map_err(|error| words::cause(&*error))
+                    .map_err(|error| words::cause(&*error, self.own_certificate()))
             }
             Way::Unix(socket) => {
                 let connected = UnixStream::connect(socket).await;

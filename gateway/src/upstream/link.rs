@@ -21,7 +21,11 @@ use hyper::{
     client::conn::http1::{Connection, SendRequest},
 };
 
-use super::{error::SendError, tls::words, wire::Wire};
+use super::{
+    error::SendError,
+    tls::words::{self, OwnCertificate},
+    wire::Wire,
+};
 
 /// A request to an upstream, with its whole body.
 pub(super) type SentRequest = Request<Full<Bytes>>;
@@ -37,7 +41,7 @@ pub(super) enum Unanswered {
 }
 
 impl Unanswered {
-    fn of(error: &hyper::Error) -> Self {
+    fn of(error: &hyper::Error, own: OwnCertificate) -> Self {
         let closes = |error: &io::Error| {
             matches!(
                 error.kind(),
@@ -49,8 +53,8 @@ impl Unanswered {
         };
         let io = error.source().and_then(|source| source.downcast_ref());
         match error.is_incomplete_message() || io.is_some_and(closes) {
-            true => Self::Closed(words::cause(error)),
-            false => Self::Broken(words::cause(error)),
+            true => Self::Closed(words::cause(error, own)),
+            false => Self::Broken(words::cause(error, own)),
         }
     }
 }
@@ -69,16 +73,20 @@ pub(super) struct Link {
     sender: SendRequest<Full<Bytes>>,
     /// None once the connection has closed.
     connection: Option<Box<Connection<Wire, Full<Bytes>>>>,
+    /// A server may refuse it only after the handshake.
+    own: OwnCertificate,
 }
 
 impl Link {
     pub(super) fn new(
         sender: SendRequest<Full<Bytes>>,
         connection: Connection<Wire, Full<Bytes>>,
+        own: OwnCertificate,
     ) -> Self {
         Self {
             sender,
             connection: Some(Box::new(connection)),
+            own,
         }
     }
 
@@ -104,8 +112,8 @@ impl Link {
             Err(mut error) => Err(match error.take_message() {
                 Some(request) => Unanswered::Unsent(Box::new(request)),
                 // The upstream was at work on the request: this is not a connection that it closed because it was idle.
-                None if has_begun => Unanswered::Broken(words::cause(error.error())),
-                None => Unanswered::of(error.error()),
+                None if has_begun => Unanswered::Broken(words::cause(error.error(), self.own)),
+                None => Unanswered::of(error.error(), self.own),
             }),
         }
     }

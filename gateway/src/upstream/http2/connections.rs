@@ -245,7 +245,11 @@ impl Connections {
     /// Begins HTTP/2 on a new connection, and drives it until it closes. While it is driven, the set may be dropped.
     async fn serve(self: Arc<Self>, wire: Wire) {
         let deadline = self.connector.deadline();
-        let begun = timeout(deadline, Driver::begin(wire)).await;
+        let begun = timeout(
+            deadline,
+            Driver::begin(wire, self.connector.own_certificate()),
+        )
+        .await;
         let begun = begun.unwrap_or_else(|_| {
             Err(format!(
                 "no HTTP/2 SETTINGS within {deadline:?} (timeouts.upstream_connect)"

@@ -28,7 +28,10 @@ use super::{
 };
 use crate::{
     limits::overload::activity::ACTIVITY,
-    upstream::{tls::words, wire::Wire},
+    upstream::{
+        tls::words::{self, OwnCertificate},
+        wire::Wire,
+    },
 };
 
 type Frames = Connection<TokioIo<Wire>, Bytes>;
@@ -45,12 +48,15 @@ impl Driver {
     ///
     /// # Errors
     /// The server does not speak HTTP/2, or closed the connection.
-    pub(super) async fn begin(wire: Wire) -> Result<(SendRequest<Bytes>, Self), String> {
+    pub(super) async fn begin(
+        wire: Wire,
+        own: OwnCertificate,
+    ) -> Result<(SendRequest<Bytes>, Self), String> {
         let begun = settings().handshake(TokioIo::new(wire)).await;
-        let (sender, mut frames) = begun.map_err(|error| words::cause(&error))?;
+        let (sender, mut frames) = begun.map_err(|error| words::cause(&error, own))?;
         let limit = poll_fn(|cx| match Pin::new(&mut frames).poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Err("the connection was closed".to_owned())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(words::cause(&error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(words::cause(&error, own))),
             Poll::Pending => match frames.max_concurrent_send_streams() {
                 0 => Poll::Pending,
                 limit => Poll::Ready(Ok(limit)),

@@ -16,6 +16,7 @@ use rustls::{
 use super::error::UpstreamError;
 use crate::config::{UpstreamTls, files};
 use verifier::Verifier;
+use words::OwnCertificate;
 
 /// How TLS begins.
 #[derive(Clone, Debug)]
@@ -23,6 +24,16 @@ pub(super) struct Client {
     pub(super) config: ClientConfig,
     /// The name that the certificate must have; that of the URL without it.
     pub(super) server_name: Option<ServerName<'static>>,
+}
+
+impl Client {
+    /// Whether the gateway shows a certificate where the upstream asks for one.
+    pub(super) fn own_certificate(&self) -> OwnCertificate {
+        match self.config.client_auth_cert_resolver.has_certs() {
+            true => OwnCertificate::Configured,
+            false => OwnCertificate::Missing,
+        }
+    }
 }
 
 /// For an upstream without TLS.

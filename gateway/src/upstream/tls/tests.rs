@@ -1,6 +1,6 @@
 //! Handshakes with servers whose certificates are right and wrong in every way, and what the operator reads.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
 use mcp_gateway_core::http::{authority::Authority, outbound::key_pin::KeyPin};
 use rcgen::{
@@ -8,7 +8,7 @@ use rcgen::{
     date_time_ymd,
 };
 use rustls::{
-    ServerConfig,
+    AlertDescription, ServerConfig,
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
 };
 use tempfile::TempDir;
@@ -16,8 +16,11 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{Upstream, UpstreamTarget, UpstreamTls, files},
-    upstream::connect::Connector,
+    config::{CertificateFiles, Upstream, UpstreamTarget, UpstreamTls, files},
+    upstream::{
+        connect::Connector,
+        tls::words::{OwnCertificate, cause},
+    },
 };
 
 /// A private CA, whose certificate is in a file.
@@ -82,6 +85,21 @@ impl Ca {
     }
 }
 
+/// What connects to this authority.
+fn connector(authority: &str, tls: UpstreamTls) -> Connector {
+    let configured = Upstream {
+        target: UpstreamTarget::Https {
+            authority: Authority::parse(authority).unwrap(),
+            tls,
+        },
+        host: authority.to_owned(),
+        path: "/mcp".to_owned(),
+        query: None,
+        http2: false,
+    };
+    Connector::new(&configured, Duration::from_secs(10)).unwrap()
+}
+
 /// What comes of a connection to `localhost`, where `leaf` is shown, followed by these certificates.
 async fn connected(leaf: &Leaf, others: &[&Leaf], tls: UpstreamTls) -> Result<(), String> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -98,17 +116,7 @@ async fn connected(leaf: &Leaf, others: &[&Leaf], tls: UpstreamTls) -> Result<()
         std::future::pending::<()>().await;
     });
     let authority = format!("localhost:{port}");
-    let configured = Upstream {
-        target: UpstreamTarget::Https {
-            authority: Authority::parse(&authority).unwrap(),
-            tls,
-        },
-        host: authority.clone(),
-        path: "/mcp".to_owned(),
-        query: None,
-        http2: false,
-    };
-    let connector = Connector::new(&configured, Duration::from_secs(10)).unwrap();
+    let connector = connector(&authority, tls);
     let uri = format!("https://{authority}/mcp").parse().unwrap();
     connector.connect(&uri).await.map(drop)
 }
@@ -210,4 +218,92 @@ async fn a_pinned_key_is_required_beside_everything_else() {
         let refused = refused.unwrap_err();
         assert!(!refused.contains("pins"), "{refused}");
     }
+}
+
+#[test]
+fn an_alert_names_the_gateways_certificate_only_where_there_is_one() {
+    let key = "(resources.upstream.certificate_file)";
+    for (alert, configured, missing) in [
+        (
+            AlertDescription::CertificateRequired,
+            format!("requires a client certificate, and the gateway's cannot be used there {key}"),
+            format!("requires a client certificate {key}: TLS alert CertificateRequired"),
+        ),
+        (
+            AlertDescription::BadCertificate,
+            format!("refused the gateway's certificate {key}: TLS alert BadCertificate"),
+            format!("requires a client certificate {key}: TLS alert BadCertificate"),
+        ),
+        (
+            AlertDescription::UnknownCA,
+            format!("refused the gateway's certificate {key}: TLS alert UnknownCA"),
+            format!("requires a client certificate {key}: TLS alert UnknownCA"),
+        ),
+        (
+            AlertDescription::AccessDenied,
+            format!("refused the gateway's certificate {key}: TLS alert AccessDenied"),
+            format!(
+                "ended TLS with the alert AccessDenied; it may require a client certificate {key}"
+            ),
+        ),
+        (
+            AlertDescription::DecryptError,
+            format!("refused the gateway's certificate {key}: TLS alert DecryptError"),
+            "ended TLS with the alert DecryptError".to_owned(),
+        ),
+        (
+            AlertDescription::HandshakeFailure,
+            format!(
+                "ended TLS with the alert HandshakeFailure; it may refuse the gateway's certificate {key}"
+            ),
+            format!(
+                "ended TLS with the alert HandshakeFailure; it may require a client certificate {key}"
+            ),
+        ),
+        (
+            AlertDescription::UnrecognisedName,
+            "ended TLS with the alert UnrecognisedName".to_owned(),
+            "ended TLS with the alert UnrecognisedName".to_owned(),
+        ),
+        (
+            AlertDescription::ProtocolVersion,
+            "ended TLS with the alert ProtocolVersion".to_owned(),
+            "ended TLS with the alert ProtocolVersion".to_owned(),
+        ),
+    ] {
+        for (own, expected) in [
+            (OwnCertificate::Configured, configured),
+            (OwnCertificate::Missing, missing),
+        ] {
+            let error = std::io::Error::other(rustls::Error::AlertReceived(alert));
+            let expected = format!("the MCP server {expected}");
+            assert_eq!(cause(&error, own), expected, "{alert:?} {own:?}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_is_the_gateways_own_only_if_it_is_configured() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let ca = Ca::new();
+    let own = |tls: UpstreamTls| connector("localhost:1", tls).own_certificate();
+    assert_eq!(own(ca.tls()), OwnCertificate::Missing);
+    let own_key = KeyPair::generate().unwrap();
+    let parameters = CertificateParams::new(vec!["gateway".to_owned()]).unwrap();
+    let issued = parameters.signed_by(&own_key, &ca.issuer).unwrap();
+    let (certificate, private_key) = (
+        ca.folder.path().join("own.pem"),
+        ca.folder.path().join("own.key"),
+    );
+    fs::write(&certificate, issued.pem()).unwrap();
+    fs::write(&private_key, own_key.serialize_pem()).unwrap();
+    fs::set_permissions(&private_key, fs::Permissions::from_mode(0o600)).unwrap();
+    let with = UpstreamTls {
+        certificate: Some(CertificateFiles {
+            certificate,
+            private_key,
+        }),
+        ..ca.tls()
+    };
+    assert_eq!(own(with), OwnCertificate::Configured);
 }

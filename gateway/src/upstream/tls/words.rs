@@ -30,8 +30,8 @@ impl fmt::Debug for Refused {
 
 impl Error for Refused {}
 
-/// The cause of an error of a connection.
-pub(in crate::upstream) fn cause(error: &(dyn Error + 'static)) -> String {
+/// The cause of an error of a connection to an upstream for which the gateway has this certificate of its own.
+pub(in crate::upstream) fn cause(error: &(dyn Error + 'static), own: OwnCertificate) -> String {
     match of_tls(error) {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
             other.to_string()
@@ -40,7 +40,7 @@ pub(in crate::upstream) fn cause(error: &(dyn Error + 'static)) -> String {
             let text = root_cause(error);
             // HTTP/2 keeps the text of an error alone.
             match text.split_once(ALERT) {
-                Some((_, alert)) => of_alert(alert),
+                Some((_, alert)) => of_alert(alert, own),
                 None => text,
             }
         }
@@ -65,32 +65,57 @@ fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     None
 }
 
-/// Alerts about a client certificate (RFC 8446 §6.2), by their names at rustls.
-const REFUSED: [&str; 8] = [
-    "AccessDenied",
+/// Whether the gateway has a certificate of its own for an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::upstream) enum OwnCertificate {
+    Configured,
+    Missing,
+}
+
+/// The alert of a server that requires a certificate and got none (RFC 8446 §6.2), by its name at rustls.
+const REQUIRED: &str = "CertificateRequired";
+
+/// Alerts about a client certificate that was sent; a server that got none may send them too, to say that it requires one.
+const REFUSED: [&str; 6] = [
     "BadCertificate",
     "CertificateExpired",
     "CertificateRevoked",
     "CertificateUnknown",
-    // A CA with the same name and another key.
-    "DecryptError",
     "UnknownCA",
     "UnsupportedCertificate",
 ];
 
-fn of_alert(alert: &str) -> String {
-    if alert == "CertificateRequired" {
-        return "the MCP server requires a client certificate (resources.upstream.certificate_file)"
-            .to_owned();
+/// Alerts that are about a client certificate only if one was sent. `DecryptError`: a CA with the same name and another key.
+const REFUSED_IF_SENT: [&str; 2] = ["AccessDenied", "DecryptError"];
+
+/// Alerts that may be about a client certificate. `HandshakeFailure`: TLS 1.2 has no other one for a missing certificate (RFC 5246
+/// §7.4.6).
+const UNCLEAR: [&str; 2] = ["AccessDenied", "HandshakeFailure"];
+
+/// What an alert of an upstream says about the gateway's certificate.
+fn of_alert(alert: &str, own: OwnCertificate) -> String {
+    const KEY: &str = "resources.upstream.certificate_file";
+    let is_about_it = REFUSED.contains(&alert);
+    match own {
+        OwnCertificate::Configured if alert == REQUIRED => format!(
+            "the MCP server requires a client certificate, and the gateway's cannot be used there ({KEY})"
+        ),
+        OwnCertificate::Configured if is_about_it || REFUSED_IF_SENT.contains(&alert) => {
+            format!("the MCP server refused the gateway's certificate ({KEY}): TLS alert {alert}")
+        }
+        OwnCertificate::Configured if UNCLEAR.contains(&alert) => format!(
+            "the MCP server ended TLS with the alert {alert}; it may refuse the gateway's certificate ({KEY})"
+        ),
+        OwnCertificate::Missing if alert == REQUIRED || is_about_it => {
+            format!("the MCP server requires a client certificate ({KEY}): TLS alert {alert}")
+        }
+        OwnCertificate::Missing if UNCLEAR.contains(&alert) => format!(
+            "the MCP server ended TLS with the alert {alert}; it may require a client certificate ({KEY})"
+        ),
+        OwnCertificate::Configured | OwnCertificate::Missing => {
+            format!("the MCP server ended TLS with the alert {alert}")
+        }
     }
-    if REFUSED.contains(&alert) {
-        return format!(
-            "the MCP server refused the gateway's certificate, or requires one (resources.upstream.certificate_file): TLS alert {alert}"
-        );
-    }
-    format!(
-        "the MCP server ended TLS with the alert {alert}; it may require a client certificate (resources.upstream.certificate_file)"
-    )
 }
 
 /// Why a certificate is refused.
