@@ -214,6 +214,11 @@ pub fn tool(id: impl Into<Value>, name: &str) -> String {
     request(id, "tools/call", json!({ "name": name, "arguments": {} }))
 }
 
+/// A request for the list of tools.
+pub fn list(id: impl Into<Value>) -> String {
+    request(id, "tools/list", json!({}))
+}
+
 /// A request of MCP 2026-07-28, whose `_meta` carries the version.
 pub fn modern(id: impl Into<Value>, method: &str, mut params: Value) -> String {
     params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": MODERN });

@@ -210,6 +210,23 @@ impl Gateway {
         self.output().line(needle).await
     }
 
+    /// Changes what the JSON pointer names in the configuration, and waits until it is in use.
+    pub async fn reload(&mut self, pointer: &str, value: impl Into<Value>) {
+        let before = self.reloads().await;
+        self.config = self.config.clone().set(pointer, value);
+        self.config.file();
+        eventually("the reload", async || self.reloads().await > before).await;
+    }
+
+    /// How many reloads were accepted.
+    async fn reloads(&self) -> f64 {
+        let metrics = self.metrics().await;
+        metrics.sum(
+            "mcp_gateway_config_reloads_total",
+            &[("result", "accepted")],
+        )
+    }
+
     /// Sends SIGTERM and waits for the exit; returns the exit code.
     pub async fn stop(&mut self) -> Option<i32> {
         self.process.signal("TERM");

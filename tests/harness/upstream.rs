@@ -2,7 +2,7 @@
 //! fails the test at its end if a credential arrived (`tests/attacks.md` 43).
 
 pub mod assertion;
-mod http_sse;
+pub mod http_sse;
 pub mod name_server;
 pub mod relay;
 pub mod tasks;

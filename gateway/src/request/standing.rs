@@ -5,9 +5,10 @@
 //! the request that opened it be permitted now? The token is verified again if its verification could differ, then the
 //! policy in use decides about the same call. A stream that is still permitted does not notice. While keys are unavailable,
 //! nothing is decided about the token: the next fetch does. A stream of a resource that was removed continues, as long as its API key is
-//! among those in use.
+//! among those in use; one of HTTP+SSE ends, because its messages have nowhere to go ([`messages`]).
 
 mod decision_point;
+pub(crate) mod messages;
 
 use std::{fmt, future::pending, sync::Arc, time::Instant};
 
@@ -38,13 +39,14 @@ use mcp_gateway_core::{
 use tokio::sync::watch;
 
 use decision_point::{PointReason, PointStanding};
+use messages::{MessageStanding, Nowhere};
 
 use super::{admit::Admitted, exchange::Exchange, record::why, viewer::Viewer};
 use crate::{
     authorization_server::revocations::Revocations,
     clock,
     limits::accounts::Accounts,
-    snapshot::{ProtectedResource, Snapshot},
+    snapshot::{Part, ProtectedResource, Snapshot},
     verify::{Freshness, Verdict, introspection::Recheck, question::Question},
 };
 
@@ -61,6 +63,8 @@ pub(crate) enum Lost {
     Caller,
     /// What the caller sees of the events is configured differently now.
     Events,
+    /// The messages of the stream have nowhere to go now.
+    Messages(Nowhere),
 }
 
 impl fmt::Display for Lost {
@@ -85,6 +89,7 @@ impl fmt::Display for Lost {
             }
             Self::Caller => f.write_str("the token names another caller now"),
             Self::Events => f.write_str("lists or task ids are edited differently now"),
+            Self::Messages(nowhere) => nowhere.fmt(f),
         }
     }
 }
@@ -98,6 +103,12 @@ impl From<Reason> for Lost {
 impl From<PointReason> for Lost {
     fn from(PointReason(reason): PointReason) -> Self {
         Self::Point(reason)
+    }
+}
+
+impl From<Nowhere> for Lost {
+    fn from(nowhere: Nowhere) -> Self {
+        Self::Messages(nowhere)
     }
 }
 
@@ -129,6 +140,8 @@ pub(crate) struct Standing {
     headers: HeaderMap,
     call: Call,
     point: PointStanding,
+    /// Where its messages go, once that is known: of HTTP+SSE alone.
+    messages: Option<MessageStanding>,
     lost: Option<Lost>,
 }
 
@@ -168,6 +181,7 @@ impl Standing {
             headers: kept.collect(),
             call: Call::of(message),
             point: PointStanding::new(exchange.account.clone(), resource.decision_point.as_ref()),
+            messages: None,
             lost: None,
         }
     }
@@ -175,6 +189,15 @@ impl Standing {
     /// The same, with the questions about its token.
     pub(crate) fn with_recheck(self, recheck: Option<Box<Recheck>>) -> Self {
         Self { recheck, ..self }
+    }
+
+    /// The stream is of use only while its messages have where to go.
+    pub(crate) fn needs_messages(&mut self, mut messages: MessageStanding) {
+        let snapshot = self.snapshots.borrow().clone();
+        // Something may have been removed since the stream was asked for.
+        let judged = messages.follow(snapshot.sealer(), self.resource.upstream.set());
+        self.lost = self.lost.or(judged.err().map(Lost::from));
+        self.messages = Some(messages);
     }
 
     /// Returns when the caller may not listen any more.
@@ -200,8 +223,15 @@ impl Standing {
                 revoked,
                 point,
                 recheck,
+                messages,
                 ..
             } = self;
+            let replaced = async {
+                match messages {
+                    Some(messages) => messages.replaced().await,
+                    None => pending().await,
+                }
+            };
             let asked = async {
                 match recheck {
                     Some(recheck) => recheck.ready().await,
@@ -221,6 +251,7 @@ impl Standing {
                 true = revoked => {}
                 () = point.changed() => {}
                 () = asked => {}
+                () = replaced => {}
             }
         }
     }
@@ -228,7 +259,8 @@ impl Standing {
     /// Whether the caller may not listen any more.
     pub(crate) fn is_lost(&mut self) -> bool {
         if self.lost.is_none() {
-            self.lost = self.judge_if_changed().err();
+            let judged = self.judge_if_changed();
+            self.lost = judged.and_then(|()| self.judge_messages()).err();
         }
         self.lost.is_some()
     }
@@ -242,7 +274,9 @@ impl Standing {
                 let now = snapshot.resource(&self.host, &self.viewer.path);
                 why::token(&self.headers, now.unwrap_or(&self.resource), reason)
             }
-            Lost::Denied(..) | Lost::Point(_) | Lost::Caller | Lost::Events => None,
+            Lost::Denied(..) | Lost::Point(_) | Lost::Caller | Lost::Events | Lost::Messages(_) => {
+                None
+            }
         };
         Some(match found {
             Some(found) => format!("{lost}: {found}"),
@@ -260,6 +294,9 @@ impl Standing {
             if let Some(resource) = snapshot.resource(&self.host, &self.viewer.path) {
                 return self.judge(&snapshot, resource);
             }
+            if self.is_of_http_sse(&self.resource) {
+                return Err(Reason::NotFound.into());
+            }
             self.judge_key_of_removed(&snapshot)?;
         }
         if self.resource.verifiers.holds(self.freshness) == Ok(false) || self.ask_again()? {
@@ -268,6 +305,18 @@ impl Standing {
             return self.judge(&snapshot, &resource);
         }
         self.judge_by_point()
+    }
+
+    /// Whether the stream of this resource is one of HTTP+SSE.
+    fn is_of_http_sse(&self, resource: &ProtectedResource) -> bool {
+        resource.part(&self.viewer.path) == Part::Stream
+    }
+
+    /// Whether the endpoint of its messages is still in use.
+    fn judge_messages(&mut self) -> Result<(), Lost> {
+        let set = self.resource.upstream.set();
+        let messages = self.messages.as_mut();
+        messages.map_or(Ok(()), |messages| messages.judge(set).map_err(Lost::from))
     }
 
     /// Takes up what the decision point says, and asks it when it is time.
@@ -323,6 +372,9 @@ impl Standing {
             return Err(Reason::Host.into());
         }
         snapshot.origins.judge(&self.headers)?;
+        if self.is_of_http_sse(&self.resource) && !self.is_of_http_sse(resource) {
+            return Err(Nowhere::Transport.into());
+        }
         if !resource.edits_like(&self.resource) {
             return Err(Lost::Events);
         }
@@ -331,6 +383,9 @@ impl Standing {
         let demanded = (resource.constraint).demanded(self.binding.as_ref(), self.scheme)?;
         demanded.has_certificate(self.certificate.as_ref())?;
         self.resource = resource.clone();
+        if let Some(messages) = &mut self.messages {
+            messages.follow(snapshot.sealer(), resource.upstream.set())?;
+        }
         self.judge_call()?;
         self.point.start_anew(resource.decision_point.as_ref());
         Ok(())

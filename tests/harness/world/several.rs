@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Call, initialize, request, tool};
+use crate::client::sse::Events;
+use crate::client::{Call, initialize, list, tool};
 use crate::eventually;
 use crate::gateway::Gateway;
 use crate::gateway::config::{Config, ISSUER};
 use crate::upstream::Upstream;
+use crate::world::sse::Stream;
 use test_support::{Key, Token};
 
 /// The header of a session's id.
@@ -41,6 +43,30 @@ impl Several {
         }
     }
 
+    /// Two instances of HTTP+SSE, with an event stream at each one.
+    pub async fn with_streams() -> (Self, [Stream; 2]) {
+        let several = Self::start(2, json!({ "transport": "sse" })).await;
+        let instances = several.upstreams.iter();
+        let mut feeds: Vec<_> = instances.map(Upstream::http_sse).collect();
+        let mut streams = [None, None];
+        while streams.iter().any(Option::is_none) {
+            let before = several.hits();
+            let call = several.gateway.get("/mcp").token(&several.token());
+            let answer = tokio::spawn(call.open());
+            eventually("one instance is asked", async || several.hits() != before).await;
+            let at = usize::from(several.hits()[0] == before[0]);
+            let feed = feeds[at].next().await;
+            let mut events = Events::new(answer.await.expect("an answer"));
+            let location = events.data().await;
+            streams[at] = Some(Stream {
+                events,
+                feed,
+                location,
+            });
+        }
+        (several, streams.map(|stream| stream.expect("one of each")))
+    }
+
     /// A signed token with the scopes to read and write.
     pub fn token(&self) -> String {
         self.token_of("alice")
@@ -55,8 +81,7 @@ impl Several {
 
     /// A call that only reads.
     pub fn list(&self) -> Call {
-        let list = request(2, "tools/list", json!({}));
-        self.gateway.post(list).token(&self.token())
+        self.gateway.post(list(2)).token(&self.token())
     }
 
     /// A call that changes something.
@@ -85,14 +110,6 @@ impl Several {
 
     /// Changes the configuration of the running gateway.
     pub async fn reload(&mut self, pointer: &str, value: impl Into<Value>) {
-        const RELOADS: &str = "mcp_gateway_config_reloads_total";
-        let accepted = [("result", "accepted")];
-        let before = self.metric(RELOADS, &accepted).await;
-        self.gateway.config = self.gateway.config.clone().set(pointer, value);
-        self.gateway.config.file();
-        eventually("the reload", async || {
-            self.metric(RELOADS, &accepted).await > before
-        })
-        .await;
+        self.gateway.reload(pointer, value).await;
     }
 }

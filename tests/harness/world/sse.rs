@@ -28,6 +28,17 @@ impl World {
         .await
     }
 
+    /// The same with a tool that is denied and hidden.
+    pub async fn of_sse_hiding(tool: &str) -> Self {
+        let rules = json!([{ "method": "tools/call", "name": tool, "deny": "no" }]);
+        Self::of_sse(|config| {
+            config
+                .set("/resources/0/policy/rules", rules)
+                .set("/resources/0/policy/hide", "denied")
+        })
+        .await
+    }
+
     /// The request for an event stream.
     pub fn listen(&self, token: &str) -> Call {
         let call = self.gateway.get("/mcp").token(token);

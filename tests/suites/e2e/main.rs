@@ -97,6 +97,7 @@ mod authorization {
 mod protocol {
     mod copies;
     mod http_sse;
+    mod http_sse_reload;
     mod messages;
     mod replays;
     mod request_state;

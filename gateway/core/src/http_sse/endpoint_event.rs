@@ -9,6 +9,9 @@ use crate::rewrite::{
     event::Event,
 };
 
+/// The most bytes of a stream up to the end of the event, with the comments that some servers begin with.
+pub const MAX_BEFORE_ENDPOINT: usize = 8 * 1024;
+
 /// The name of the event.
 const ENDPOINT: &[u8] = b"endpoint";
 
@@ -77,8 +80,7 @@ where
                 false => Ok(None),
             };
         }
-        // Comments, blank lines and the time to wait before the next connection are not events.
-        if event.names().next().is_none() && event.data().is_none() {
+        if !event.has_name_or_data() {
             return Ok(None);
         }
         let is_endpoint = event.names().any(|name| name == ENDPOINT);

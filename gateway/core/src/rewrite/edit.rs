@@ -48,6 +48,11 @@ pub enum EditError {
     /// An event is not one that the transport has.
     #[error("an event from the upstream cannot be used: {1}")]
     Event(Reason, &'static str),
+    /// A stream has more bytes than this up to the end of its first event.
+    #[error(
+        "the event stream has more than {0} bytes before the end of its endpoint event (a fixed limit)"
+    )]
+    LongOpening(usize),
     /// An edit lacks somebody's answer.
     #[error("it is edited when an answer is there")]
     Unanswered,
@@ -63,6 +68,7 @@ impl EditError {
             Self::Json(_) | Self::Unfit(_) => Reason::AnswerUnreadable,
             Self::TooLarge(_) => Reason::AnswerTooLarge,
             Self::Event(reason, _) => reason,
+            Self::LongOpening(_) => Reason::UpstreamEndpoint,
             // The caller waits for the answer and edits again.
             Self::Unanswered => Reason::Internal,
         }
@@ -183,6 +189,10 @@ mod tests {
             (
                 EditError::TooLarge(7),
                 "the upstream's response or event has more than 7 bytes (limits.answer_bytes)",
+            ),
+            (
+                EditError::LongOpening(7),
+                "the event stream has more than 7 bytes before the end of its endpoint event (a fixed limit)",
             ),
         ] {
             assert_eq!(error.to_string(), text);

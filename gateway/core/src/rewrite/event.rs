@@ -16,6 +16,11 @@ impl<'a> Event<'a> {
         lines(self.0).filter_map(|(line, _)| value(line, NAME))
     }
 
+    /// Whether it is an event: comments, blank lines and the time to wait before the next connection are none.
+    pub fn has_name_or_data(&self) -> bool {
+        self.names().next().is_some() || self.data().is_some()
+    }
+
     /// Its data.
     pub fn data(&self) -> Option<Cow<'a, [u8]>> {
         data(self.0)
@@ -106,6 +111,8 @@ mod tests {
             assert_eq!(event.names().collect::<Vec<_>>(), names, "{text:?}");
             let found = event.data();
             assert_eq!(found.as_deref(), data.map(str::as_bytes), "{text:?}");
+            let is_event = !names.is_empty() || data.is_some();
+            assert_eq!(event.has_name_or_data(), is_event, "{text:?}");
         }
     }
 }

@@ -27,6 +27,10 @@ pub struct EventEditor<E> {
     edit: E,
     /// The maximum size of one event, in bytes.
     limit: usize,
+    /// The most bytes up to the end of the first event, until it has ended.
+    opening: Option<usize>,
+    /// How many bytes before `held` the stream had, until then.
+    passed: usize,
     /// Bytes received and not yet forwarded: at most one incomplete event, once a chunk is processed.
     held: Vec<u8>,
     /// Where the current event begins in `held`.
@@ -49,6 +53,8 @@ impl<E: Edit> EventEditor<E> {
         Self {
             edit,
             limit,
+            opening: None,
+            passed: 0,
             held: Vec::new(),
             start: 0,
             line: 0,
@@ -56,6 +62,14 @@ impl<E: Edit> EventEditor<E> {
             begun: false,
             stalled: None,
             after_cr: false,
+        }
+    }
+
+    /// The same for a stream that has at most `most` bytes up to the end of its first event, with comments and blank lines before it.
+    pub fn with_opening(self, most: Option<usize>) -> Self {
+        Self {
+            opening: most,
+            ..self
         }
     }
 
@@ -101,10 +115,20 @@ impl<E: Edit> EventEditor<E> {
                 self.leave(line.ends_in_cr, out)?;
             }
         }
-        if self.held.len() - self.start > self.limit {
-            return Err(EditError::TooLarge(self.limit));
+        self.check_length(self.held.len())
+    }
+
+    /// Refuses a current event or an opening that reaches until here and is too long.
+    fn check_length(&self, end: usize) -> Result<(), EditError> {
+        if let Some(most) = self.opening
+            && self.passed.saturating_add(end) > most
+        {
+            return Err(EditError::LongOpening(most));
         }
-        Ok(())
+        match end - self.start > self.limit {
+            true => Err(EditError::TooLarge(self.limit)),
+            false => Ok(()),
+        }
     }
 
     /// Forwards the current event, which ends with the line before the current one.
@@ -178,13 +202,14 @@ impl<E: Edit> EventEditor<E> {
 
     /// Forwards the current event, which ends here.
     fn emit(&mut self, end: usize, out: &mut Vec<u8>) -> Result<(), EditError> {
-        if end - self.start > self.limit {
-            return Err(EditError::TooLarge(self.limit));
-        }
+        self.check_length(end)?;
         let event = self.held.get(self.start..end).unwrap_or_default();
         match edited(event, &mut self.edit)? {
             None => out.extend_from_slice(event),
             Some(edited) => out.extend_from_slice(&edited),
+        }
+        if self.opening.is_some() && Event(event).has_name_or_data() {
+            self.opening = None;
         }
         self.move_to(end);
         Ok(())
@@ -197,6 +222,7 @@ impl<E: Edit> EventEditor<E> {
     /// Releases the memory of what was forwarded.
     fn let_go(&mut self) {
         let left = self.start;
+        self.passed = self.passed.saturating_add(left);
         if left == self.held.len() {
             // A stream may be idle for a long time: it holds no memory meanwhile.
             self.held = Vec::new();
@@ -453,6 +479,55 @@ mod tests {
         assert_eq!(editor.push(b"data", &mut out), Ok(()));
         assert_eq!(editor.push(b":", &mut out), Err(EditError::TooLarge(4)));
         assert_eq!(out, b"");
+    }
+
+    /// The same with a limit for the opening, byte by byte or at once.
+    fn opened(stream: &str, most: usize, size: usize) -> Edited {
+        let mut editor = EventEditor::new(Two, 1000).with_opening(Some(most));
+        let mut out = Vec::new();
+        let mut chunks = stream.as_bytes().chunks(size);
+        let done = chunks.try_for_each(|chunk| editor.push(chunk, &mut out));
+        let done = done.and_then(|()| editor.finish(&mut out));
+        (String::from_utf8(out).unwrap(), done)
+    }
+
+    #[test]
+    fn everything_up_to_the_end_of_the_first_event_counts_and_nothing_after_it() {
+        let rest = format!("data: {}\n\n: {}\n\n", "x".repeat(200), "x".repeat(200));
+        for opening in [
+            "data: 1\n\n",
+            "event: a\n\n",
+            ": c\n\n\nretry: 5\n\nid: 7\n\ndata: 1\n\n",
+            "\u{feff}\r\n\r\n: c\r\n\r\ndata: 1\r\n\r",
+            "\n\n\n\n\n\n\n\ndata\n\n",
+        ] {
+            let stream = format!("{opening}{rest}");
+            for size in [1, 2, 5, stream.len()] {
+                let whole = opened(&stream, opening.len(), size);
+                assert_eq!(whole, (stream.clone(), Ok(())), "{opening:?} {size}");
+                let most = opening.len() - 1;
+                let (out, done) = opened(&stream, most, size);
+                assert_eq!(done, Err(EditError::LongOpening(most)), "{opening:?}");
+                assert!(out.len() < opening.len() && !out.contains('1'), "{out:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_opening_without_end_is_refused_as_soon_as_it_is_too_long() {
+        for unended in ["data: ", "event", "\n", ": ", "\u{feff}"] {
+            let mut editor = EventEditor::new(Two, 1000).with_opening(Some(10));
+            let (mut out, mut pushed) = (Vec::new(), 0);
+            let stopped = unended
+                .bytes()
+                .chain(std::iter::repeat(unended.as_bytes()[0]));
+            let done = stopped.take(100).try_for_each(|byte| {
+                pushed += 1;
+                editor.push(&[byte], &mut out)
+            });
+            assert_eq!((pushed, done), (11, Err(EditError::LongOpening(10))));
+            assert!(editor.held() <= 11, "{unended:?}");
+        }
     }
 
     #[test]

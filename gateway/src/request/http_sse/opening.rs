@@ -9,7 +9,9 @@ use http_body_util::BodyExt;
 use mcp_gateway_core::{
     http::authority::{Authority, Scheme},
     http_sse::{
-        endpoint_event::EndpointEvent, endpoint_uri::Server, message_session::MessageSession,
+        endpoint_event::{EndpointEvent, MAX_BEFORE_ENDPOINT},
+        endpoint_uri::Server,
+        message_session::MessageSession,
     },
     policy::permit::Permit,
     refusal::{fault::Fault, reason::Reason},
@@ -27,13 +29,14 @@ use crate::{
             stream_end::StreamEnd,
         },
         session::message_endpoint,
+        standing::messages::MessageStanding,
     },
     snapshot::ProtectedResource,
     upstream::Endpoint,
 };
 
-/// The most bytes before the end of the first event: comments, which some servers begin with.
-const MAX_BEFORE_ENDPOINT: usize = 8 * 1024;
+/// The path and query that the client gets for its messages, or why there is none.
+type Named = Result<String, Fault>;
 
 const TOO_LATE: &str =
     "there was no endpoint event in time (timeouts.response_head, resources.response_head)";
@@ -94,7 +97,10 @@ pub(crate) async fn open(
         () = sleep_until(deadline) => Err(Fault::new(Reason::UpstreamTimeout, TOO_LATE)),
         () = stream_end.reached() => return Err(Stop::Broken),
     };
-    body.put_back(begun.map_err(|fault| Stop::Refused(fault.into()))?);
+    let (read, location) = begun.map_err(|fault| Stop::Refused(fault.into()))?;
+    body.put_back(read);
+    let set = resource.upstream.set();
+    stream_end.needs_messages(MessageStanding::new(set, upstream.id(), location));
     Ok(Response::from_parts(parts, body))
 }
 
@@ -102,7 +108,7 @@ pub(crate) async fn open(
 fn endpoint(
     exchange: &Exchange<'_>,
     (resource, permit, upstream): (&ProtectedResource, &Permit, &Arc<Endpoint>),
-    outcome: &Arc<OnceLock<Result<(), Fault>>>,
+    outcome: &Arc<OnceLock<Named>>,
 ) -> Editing {
     let sealer = exchange.snapshot.sealer().clone();
     let bound = message_endpoint::bound(resource, permit);
@@ -119,13 +125,13 @@ fn endpoint(
             target: server(asked.origin, asked.host, asked.path).resolve(uri)?,
         };
         let location = message_endpoint::location(&sealer, (&path, &bound), &session)?;
-        let _ = named.set(Ok(()));
+        let _ = named.set(Ok(location.clone()));
         Ok(location)
     };
     let failed = move |fault| {
         let _ = refused.set(Err(fault));
     };
-    Editing::new(EndpointEvent::new(replace, failed))
+    Editing::new(EndpointEvent::new(replace, failed)).with_opening(MAX_BEFORE_ENDPOINT)
 }
 
 /// The MCP server at this origin, which is sent this `Host`; without an origin, at a unix socket.
@@ -144,11 +150,11 @@ fn server<'a>(origin: Option<&str>, host: &str, path: &'a str) -> Server<'a> {
     }
 }
 
-/// The stream up to its first event.
+/// The stream up to its first event, and where its messages go.
 async fn begin(
     body: &mut RelayedBody,
-    outcome: &OnceLock<Result<(), Fault>>,
-) -> Result<Bytes, Fault> {
+    outcome: &OnceLock<Named>,
+) -> Result<(Bytes, String), Fault> {
     let mut begun = BytesMut::new();
     loop {
         match body.frame().await {
@@ -159,19 +165,13 @@ async fn begin(
                 return Err(Fault::new(Reason::UpstreamEndpoint, detail));
             }
         }
-        if outcome.get().is_some() {
-            return Ok(begun.freeze());
-        }
-        if begun.len() > MAX_BEFORE_ENDPOINT {
-            let detail = format!(
-                "the event stream has more than {MAX_BEFORE_ENDPOINT} bytes before its endpoint event (a fixed limit)"
-            );
-            return Err(Fault::limit(Reason::UpstreamEndpoint, detail));
+        if let Some(Ok(location)) = outcome.get() {
+            return Ok((begun.freeze(), location.clone()));
         }
     }
 }
 
-fn fault(cut: Cut, outcome: &OnceLock<Result<(), Fault>>) -> Fault {
+fn fault(cut: Cut, outcome: &OnceLock<Named>) -> Fault {
     match (outcome.get(), cut) {
         (Some(Err(fault)), _) => fault.clone(),
         (_, Cut::Refused(reason, detail)) => Fault::new(reason, detail),

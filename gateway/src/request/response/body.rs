@@ -47,11 +47,13 @@ impl RelayedBody {
         reservation: BodyReservation,
         snapshot: &Snapshot,
     ) -> Self {
+        let (questions, opening) = (edit.questions(), edit.opening());
+        let editor = EventEditor::new(edit, snapshot.limits.answer_bytes).with_opening(opening);
         Self::Edited(Box::new(Edited {
             body,
-            questions: edit.questions(),
+            questions,
             asking: None,
-            editor: Some(EventEditor::new(edit, snapshot.limits.answer_bytes)),
+            editor: Some(editor),
             reservation,
             bodies: snapshot.bodies,
             first: None,

@@ -30,6 +30,8 @@ pub(crate) struct Editing {
     edit: Boxed,
     /// What a decision point is asked for it.
     questions: Option<Arc<dyn Questions>>,
+    /// The most bytes of the stream up to the end of its first event.
+    opening: Option<usize>,
 }
 
 impl Editing {
@@ -38,6 +40,15 @@ impl Editing {
         Self {
             edit: Box::new(edit),
             questions: None,
+            opening: None,
+        }
+    }
+
+    /// The same for a stream with at most so many bytes up to the end of its first event.
+    pub(crate) fn with_opening(self, most: usize) -> Self {
+        Self {
+            opening: Some(most),
+            ..self
         }
     }
 
@@ -50,6 +61,11 @@ impl Editing {
             questions: Some(questions),
             ..Self::new(edit)
         }
+    }
+
+    /// The most bytes of the stream up to the end of its first event.
+    pub(crate) const fn opening(&self) -> Option<usize> {
+        self.opening
     }
 
     /// What is asked where the edit is not settled.
@@ -77,6 +93,7 @@ pub(crate) fn combine(first: Option<Editing>, second: Option<Editing>) -> Option
     match (first, second) {
         (Some(first), Some(second)) => Some(Editing {
             questions: first.questions.or(second.questions),
+            opening: first.opening.or(second.opening),
             edit: Box::new((first.edit, second.edit)),
         }),
         (first, second) => first.or(second),
@@ -113,5 +130,8 @@ mod tests {
             assert_eq!(edited, expected.as_bytes());
         }
         assert!(combine(None, None).is_none());
+        let limited = append(b'a').map(|edit| edit.with_opening(7));
+        let opening = combine(limited, append(b'b')).unwrap().opening();
+        assert_eq!(opening, Some(7));
     }
 }

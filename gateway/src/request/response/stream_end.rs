@@ -10,7 +10,10 @@ use tokio::{
 };
 
 use crate::{
-    request::{record::Record, standing::Standing},
+    request::{
+        record::Record,
+        standing::{Standing, messages::MessageStanding},
+    },
     shared::Gateway,
     verify::introspection::Recheck,
 };
@@ -65,6 +68,13 @@ impl StreamEnd {
         Self {
             standing: Some(standing),
             ..self
+        }
+    }
+
+    /// The same, and only while the messages of the stream have where to go.
+    pub(crate) fn needs_messages(&mut self, messages: MessageStanding) {
+        if let Some(standing) = &mut self.standing {
+            standing.needs_messages(messages);
         }
     }
 

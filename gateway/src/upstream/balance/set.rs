@@ -24,7 +24,7 @@ use mcp_gateway_core::{
 };
 use tokio::{
     runtime::Handle,
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{Instant, sleep, timeout},
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct EndpointSet {
     started: Instant,
     seeds: AtomicU64,
     state: Mutex<State>,
+    /// Notified when endpoints were added or removed.
+    replaced: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,7 @@ impl EndpointSet {
                 endpoints: Endpoints::new(plan.settings),
                 resolved: Resolved::default(),
             }),
+            replaced: watch::Sender::new(()),
         };
         set.use_endpoints(plan);
         Arc::new(set)
@@ -193,7 +196,12 @@ impl EndpointSet {
             let missing = from.iter().filter(|one| !among.contains(one));
             missing.cloned().collect::<Vec<_>>()
         };
-        (missing(&after, &before), missing(&before, &after))
+        let changed = (missing(&after, &before), missing(&before, &after));
+        if changed != (Vec::new(), Vec::new()) {
+            // Who looks then waits for the lock.
+            self.replaced.send_replace(());
+        }
+        changed
     }
 
     /// The one of `known` for this endpoint and label, with its counters, or a new one.
@@ -403,6 +411,17 @@ impl EndpointSet {
         drop(state);
         events::replaced(&self.resource, &added, &removed);
         self.settle();
+    }
+
+    /// Notified when endpoints were added or removed.
+    pub(crate) fn replaced(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
+    }
+
+    /// Whether the endpoint with this id was removed. While nothing is known about the addresses of a name, it was not.
+    pub(crate) fn has_removed(&self, id: EndpointId) -> bool {
+        let state = self.lock();
+        matches!(state.wanted(Needs::Only(id), &[]), Err(Denied::Gone))
     }
 
     /// Whether its name was looked up once, where its endpoints are the addresses of a name.

@@ -11,7 +11,7 @@ use std::{
 
 use http::StatusCode;
 use mcp_gateway_core::balance::{endpoints::Denied, outcome::Outcome};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     checking,
@@ -331,6 +331,52 @@ async fn each_address_has_a_number_for_its_metrics_that_is_used_again() {
         set.looked_up(&plan, Ok(vec![address(last), address(last + 1)]));
         assert_eq!(labels(), ["0", "1"].map(str::to_owned).into());
     }
+}
+
+/// Whether streams that need the endpoint of this call end, and whether they are woken since the last time.
+fn noticed(set: &EndpointSet, call: &Call, replaced: &mut watch::Receiver<()>) -> (bool, bool) {
+    let is_woken = replaced.has_changed().unwrap();
+    replaced.mark_unchanged();
+    (set.has_removed(call.endpoint().id()), is_woken)
+}
+
+#[tokio::test]
+async fn what_needs_an_endpoint_notices_that_a_reload_removes_it() {
+    let (set, plan) = set(TWO);
+    let mut one = choose(&set).await;
+    let mut other = one.elsewhere(&mut Tried::default()).unwrap();
+    if place(&one).ends_with('b') {
+        (one, other) = (other, one);
+    }
+    let mut replaced = set.replaced();
+    set.follow(&plan);
+    // Other connections to the same endpoints.
+    set.follow(&plan_after(None, TWO));
+    assert_eq!(noticed(&set, &one, &mut replaced), (false, false));
+    set.follow(&plan_after(Some(&plan), "'http://127.0.0.1:9/b'"));
+    assert_eq!(noticed(&set, &one, &mut replaced), (true, true));
+    assert_eq!(noticed(&set, &other, &mut replaced), (false, false));
+    // It is the same one when it comes back: its messages go there again.
+    set.follow(&plan);
+    assert_eq!(noticed(&set, &one, &mut replaced), (false, true));
+}
+
+#[tokio::test]
+async fn an_address_is_removed_only_by_an_answer_of_the_name_server() {
+    let (set, plan) = set(NAMED);
+    let unresolved = choose(&set).await;
+    let mut replaced = set.replaced();
+    set.looked_up(&plan, Ok(vec![address(1)]));
+    assert_eq!(noticed(&set, &unresolved, &mut replaced), (true, true));
+    let first = choose(&set).await;
+    set.looked_up(&plan, Ok(vec![address(1)]));
+    set.looked_up(&plan, Err("no answer".to_owned()));
+    set.looked_up(&plan, Ok(Vec::new()));
+    assert_eq!(noticed(&set, &first, &mut replaced), (false, false));
+    set.looked_up(&plan, Ok(vec![address(1), address(2)]));
+    assert_eq!(noticed(&set, &first, &mut replaced), (false, true));
+    set.looked_up(&plan, Ok(vec![address(2)]));
+    assert_eq!(noticed(&set, &first, &mut replaced), (true, true));
 }
 
 /// Whether an endpoint at this address is in use after some checks.

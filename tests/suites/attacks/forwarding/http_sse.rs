@@ -2,23 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::client::sse::Item;
-use e2e::client::{initialize, request, tool};
+use e2e::client::sse::{Events, Item};
+use e2e::client::{initialize, list, request, tool};
 use e2e::gateway::config::{Config, resource};
+use e2e::upstream::http_sse::result;
 use e2e::upstream::{self, Answer, Chunk, Upstream, head, steps};
 use e2e::world::{Table, World};
-use serde_json::{Value, json};
-
-fn results(message: &Value) -> Value {
-    match message["method"].as_str() {
-        Some("tools/list") => json!({ "tools": [{ "name": "secret" }, { "name": "list_tasks" }] }),
-        _ => json!({}),
-    }
-}
-
-fn list(id: i64) -> String {
-    request(id, "tools/list", json!({}))
-}
+use serde_json::json;
 
 /// The server answers the next requests with this stream, which stays open.
 fn begins(world: &World, stream: impl Into<String>) -> upstream::Feeds {
@@ -75,6 +65,18 @@ async fn attack_332_a_server_cannot_send_messages_to_another_origin() {
         table.row(&uri, refused(&world, 502, "endpoint_origin", why).await);
         drop(feeds);
     }
+    // A comment that arrives together with the event is not forwarded either.
+    let evil = format!(
+        ": hello\n\nevent: endpoint\ndata: http://{}/\n\n",
+        elsewhere.address()
+    );
+    let feeds = begins(&world, evil);
+    let why = "the URI of the endpoint event is of `";
+    table.row(
+        "comment",
+        refused(&world, 502, "endpoint_origin", why).await,
+    );
+    drop(feeds);
     assert_eq!(elsewhere.hits(), 0);
     // Its own origin is one that it may name.
     let own = format!("http://{}/messages/?s=1", world.upstream.address());
@@ -85,12 +87,7 @@ async fn attack_332_a_server_cannot_send_messages_to_another_origin() {
 
 #[tokio::test]
 async fn attack_333_a_stream_that_does_not_begin_with_one_endpoint_is_refused() {
-    let world = World::of_sse(|config| {
-        config
-            .set("/resources/0/response_head", "500ms")
-            .set("/limits/answer_bytes", "64KiB")
-    })
-    .await;
+    let world = World::of_sse(|config| config.set("/resources/0/response_head", "500ms")).await;
     let mut table = Table::default();
     let long = "x".repeat(2048);
     let comments = ": comment\n\n".repeat(2_000);
@@ -148,11 +145,22 @@ async fn attack_333_a_stream_that_does_not_begin_with_one_endpoint_is_refused() 
         table.row(name, refused(&world, 502, "upstream_endpoint", why).await);
         drop(feeds);
     }
-    let huge = format!("event: endpoint\ndata: /{}", "x".repeat(65 << 10));
-    let feeds = begins(&world, huge);
-    let why = "limits.answer_bytes";
-    table.row("huge", refused(&world, 502, "answer_too_large", why).await);
-    drop(feeds);
+    // Nothing is held until an event ends, and whatever comes in one piece with it counts.
+    let why = "more than 8192 bytes before the end of its endpoint event";
+    for (name, stream) in [
+        (
+            "unended data",
+            format!("event: endpoint\ndata: /{}", "x".repeat(8 << 10)),
+        ),
+        ("unended comment", format!(":{}", " ".repeat(8 << 10))),
+        ("blank lines", "\r\n".repeat(4097)),
+        ("ended", format!("{comments}event: endpoint\ndata: /m\n\n")),
+        ("many lines", "id: 1\n".repeat(2_000)),
+    ] {
+        let feeds = begins(&world, stream);
+        table.row(name, refused(&world, 502, "upstream_endpoint", why).await);
+        drop(feeds);
+    }
     for stream in ["", ": comment\n\n", "event: endpoint\ndata: /m\n"] {
         let feeds = begins(&world, stream);
         let outcome = refused(&world, 504, "upstream_timeout", "timeouts.response_head").await;
@@ -197,13 +205,27 @@ async fn attack_333_a_stream_that_does_not_begin_with_one_endpoint_is_refused() 
     }
     drop(table);
 
+    // As much as there may be.
+    let event = "event: endpoint\ndata: /m\n\n";
+    let longest = format!(":{}\n\n{event}", " ".repeat((8 << 10) - 3 - event.len()));
+    for stream in [
+        longest.clone(),
+        format!("{longest}{}", ": more\n\n".repeat(2_000)),
+    ] {
+        let mut feeds = begins(&world, stream);
+        let answer = tokio::spawn(world.listen(&world.reader()).open());
+        let _feed = feeds.next().await;
+        let mut events = Events::new(answer.await.unwrap());
+        assert!(events.data().await.starts_with("/mcp/message?session="));
+    }
+
     // A second one ends the stream before the client sees it.
     for second in [
         "event: endpoint\ndata: https://evil.example/\n\n",
         "event: endpoint\n\n",
         "event: message\nevent: endpoint\ndata: /m\n\n",
     ] {
-        let mut feeds = world.upstream.http_sse(results);
+        let mut feeds = world.upstream.http_sse();
         let mut stream = world.open_sse(&mut feeds, &world.reader()).await;
         stream.feed.event("{}");
         assert_eq!(stream.events.data().await, "{}");
@@ -223,7 +245,7 @@ async fn attack_334_the_endpoint_of_another_caller_is_of_no_use() {
         config.set("/resources/1", other)
     })
     .await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let owner = world.reader();
     let mut stream = world.open_sse(&mut feeds, &owner).await;
     let mut table = Table::default();
@@ -256,7 +278,7 @@ async fn attack_334_the_endpoint_of_another_caller_is_of_no_use() {
 #[tokio::test]
 async fn attack_335_an_endpoint_that_is_forged_altered_or_ambiguous_is_unknown() {
     let world = World::of_sse(|config| config).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let stream = world.open_sse(&mut feeds, &token).await;
     let (_, sealed) = stream.location.split_once('=').unwrap();
@@ -300,7 +322,7 @@ async fn attack_335_an_endpoint_that_is_forged_altered_or_ambiguous_is_unknown()
 #[tokio::test]
 async fn attack_336_nothing_is_sent_for_a_stream_that_has_ended() {
     let world = World::of_sse(|config| config).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let stream = world.open_sse(&mut feeds, &token).await;
     let (location, began) = (stream.location.clone(), Instant::now());
@@ -327,7 +349,7 @@ async fn attack_337_messages_are_judged_like_those_of_streamable_http() {
             .set("/resources/0/rate_limits", json!([{ "name": "list_*", "calls": 1, "within": "1h", "per": "principal" }]))
     })
     .await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let mut stream = world.open_sse(&mut feeds, &token).await;
     let mut table = Table::default();
@@ -379,18 +401,12 @@ async fn attack_337_messages_are_judged_like_those_of_streamable_http() {
 
 #[tokio::test]
 async fn attack_338_no_list_reaches_the_client_by_another_way_than_the_filtered_stream() {
-    let world = World::of_sse(|config| {
-        let rules = json!([{ "method": "tools/call", "name": "secret", "deny": "no" }]);
-        config
-            .set("/resources/0/policy/rules", rules)
-            .set("/resources/0/policy/hide", "denied")
-    })
-    .await;
-    let mut feeds = world.upstream.http_sse(results);
+    let world = World::of_sse_hiding("secret").await;
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let mut stream = world.open_sse(&mut feeds, &token).await;
     let answer =
-        json!({ "jsonrpc": "2.0", "id": 1, "result": results(&json!({ "method": "tools/list" })) });
+        json!({ "jsonrpc": "2.0", "id": 1, "result": result(&json!({ "method": "tools/list" })) });
     // In the answer to the POST.
     for (status, content_type) in [
         (200, "application/json"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use e2e::SOON;
 use e2e::client::sse::{Events, Item};
 use e2e::client::{Call, request};
 use e2e::gateway::Gateway;
@@ -9,8 +10,7 @@ use e2e::gateway::config::{Config, resource};
 use e2e::issuer::Issuer;
 use e2e::upstream::{Feed, Feeds, Upstream};
 use e2e::world::World;
-use e2e::{SOON, eventually};
-use serde_json::{Value, json};
+use serde_json::json;
 use test_support::Key;
 use tokio::time::timeout;
 
@@ -63,19 +63,6 @@ fn subscribe(world: &World, token: &str, uri: &str) -> Call {
     call.modern("subscriptions/listen", None)
 }
 
-/// Changes the configuration of the running gateway.
-async fn reload(gateway: &mut Gateway, pointer: &str, value: impl Into<Value>) {
-    let accepted = async |gateway: &Gateway| {
-        let metrics = gateway.metrics().await;
-        let result = [("result", "accepted")];
-        metrics.sum("mcp_gateway_config_reloads_total", &result)
-    };
-    let before = accepted(gateway).await;
-    gateway.config = gateway.config.clone().set(pointer, value);
-    gateway.config.file();
-    eventually("the reload", async || accepted(gateway).await > before).await;
-}
-
 async fn ended_for(world: &World, why: &str) {
     let detail = format!("the stream was ended: {why}");
     world.gateway.logged(&detail).await;
@@ -109,7 +96,7 @@ async fn a_tightened_policy_ends_streams() {
     let mut public = open("public", subscribe(&world, &writer, "tasks://open/a")).await;
     let by_guest = open("guest", subscribe(&world, &guest, "tasks://open/a")).await;
 
-    reload(&mut world.gateway, "/resources/0/name", "Tasks").await;
+    world.gateway.reload("/resources/0/name", "Tasks").await;
     let mut by_reader = by_reader;
     let (mut secret, mut by_guest) = (secret, by_guest);
     for stream in [&mut by_reader, &mut secret, &mut by_guest] {
@@ -118,18 +105,27 @@ async fn a_tightened_policy_ends_streams() {
 
     // The claim of this condition was not read before.
     let guests = json!([{ "method": "*", "condition": "has(claims.team) && claims.team == 'guests'", "deny": "no guests" }]);
-    reload(&mut world.gateway, "/resources/0/policy/rules", guests).await;
+    world
+        .gateway
+        .reload("/resources/0/policy/rules", guests)
+        .await;
     by_guest.ends().await;
     ended_for(&world, "would be refused now: policy_denied").await;
     secret.goes_on().await;
 
     let secrets = json!([{ "method": "resources/read", "name": "tasks://secret/*", "deny": "no" }]);
-    reload(&mut world.gateway, "/resources/0/policy/rules", secrets).await;
+    world
+        .gateway
+        .reload("/resources/0/policy/rules", secrets)
+        .await;
     secret.ends().await;
     by_reader.goes_on().await;
 
     let required = json!(["tasks:read", "tasks:write"]);
-    reload(&mut world.gateway, "/resources/0/scopes/required", required).await;
+    world
+        .gateway
+        .reload("/resources/0/scopes/required", required)
+        .await;
     by_reader.ends().await;
     ended_for(&world, "would be refused now: insufficient_scope").await;
     for stream in [&mut by_writer, &mut public, &mut elsewhere] {
@@ -137,7 +133,10 @@ async fn a_tightened_policy_ends_streams() {
     }
 
     // Lists in its events would still be cut by the policy before.
-    reload(&mut world.gateway, "/resources/0/policy/hide", "denied").await;
+    world
+        .gateway
+        .reload("/resources/0/policy/hide", "denied")
+        .await;
     by_writer.ends().await;
     public.ends().await;
     elsewhere.goes_on().await;
@@ -169,7 +168,7 @@ async fn a_tightened_trust_ends_streams() {
         let mut feeds = world.upstream.streams("text/event-stream");
         let call = get(&world, "/mcp", &world.reader());
         let stream = Open::by(why, call, &mut feeds).await;
-        reload(&mut world.gateway, pointer, value).await;
+        world.gateway.reload(pointer, value).await;
         stream.ends().await;
         ended_for(&world, &format!("would be refused now: {why}")).await;
     }
@@ -196,7 +195,10 @@ async fn a_stream_that_never_pauses_ends_too() {
         last
     });
     let required = json!(["tasks:read", "tasks:write"]);
-    reload(&mut world.gateway, "/resources/0/scopes/required", required).await;
+    world
+        .gateway
+        .reload("/resources/0/scopes/required", required)
+        .await;
     assert_eq!(timeout(SOON, read).await.unwrap().unwrap(), Item::End);
     timeout(SOON, flood).await.unwrap().unwrap();
 }
@@ -233,7 +235,7 @@ async fn a_withdrawn_key_ends_streams(settings: &[(&str, &str)], by_signal: bool
     first.goes_on().await;
     if by_signal {
         // Other settings: the keys in use are handed over to another object.
-        reload(&mut world.gateway, "/jwks/stale", "2h").await;
+        world.gateway.reload("/jwks/stale", "2h").await;
         first.goes_on().await;
     }
 

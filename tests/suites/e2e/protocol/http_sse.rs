@@ -1,36 +1,27 @@
 //! HTTP+SSE (MCP 2024-11-05): the endpoint of the event stream, messages and their answers, and the end of streams.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use e2e::client::sse::{Events, Item};
-use e2e::client::{initialize, modern, notification, request, tool};
+use e2e::client::{initialize, list, modern, notification, tool};
 use e2e::eventually;
 use e2e::gateway::Gateway;
 use e2e::gateway::config::Config;
 use e2e::process::port;
+use e2e::upstream::http_sse::result;
 use e2e::upstream::{self, Answer, Upstream};
 use e2e::world::World;
 use e2e::world::several::Several;
+use e2e::world::sse::Stream;
 use http::Method;
 use serde_json::{Value, json};
 use test_support::{Key, Token};
 
-/// A list of tools for `tools/list`, something else for all others.
-fn results(message: &Value) -> Value {
-    match message["method"].as_str() {
-        Some("tools/list") => json!({ "tools": [{ "name": "list_tasks" }, { "name": "secret" }] }),
-        _ => json!({ "ok": true }),
-    }
-}
-
-fn list(id: i64) -> String {
-    request(id, "tools/list", json!({}))
-}
-
 #[tokio::test]
 async fn messages_go_where_the_server_says_and_their_answers_come_on_the_stream() {
     let world = World::of_sse(|config| config).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let mut first = world.open_sse(&mut feeds, &token).await;
     let mut second = world.open_sse(&mut feeds, &token).await;
@@ -51,10 +42,7 @@ async fn messages_go_where_the_server_says_and_their_answers_come_on_the_stream(
         assert_eq!(message.send().await.status, 202);
         let answer: Value = serde_json::from_str(&stream.events.data().await).unwrap();
         assert_eq!(answer["id"], 7);
-        assert_eq!(
-            answer["result"],
-            results(&json!({ "method": "tools/list" }))
-        );
+        assert_eq!(answer["result"], result(&json!({ "method": "tools/list" })));
         let sent = world.upstream.last();
         assert_eq!(sent.target, format!("/messages/?session_id={session}"));
         assert_eq!(sent.json()["method"], "tools/list");
@@ -75,7 +63,7 @@ async fn messages_go_where_the_server_says_and_their_answers_come_on_the_stream(
 #[tokio::test]
 async fn a_message_of_any_revision_is_read_from_its_body_alone() {
     let world = World::of_sse(|config| config).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let mut stream = world.open_sse(&mut feeds, &token).await;
     let body = modern(1, "tools/list", json!({}));
@@ -96,21 +84,15 @@ async fn a_message_of_any_revision_is_read_from_its_body_alone() {
 
 #[tokio::test]
 async fn lists_in_events_have_only_what_the_caller_may_call() {
-    let world = World::of_sse(|config| {
-        let rules = json!([{ "method": "tools/call", "name": "secret", "deny": "no" }]);
-        config
-            .set("/resources/0/policy/rules", rules)
-            .set("/resources/0/policy/hide", "denied")
-    })
-    .await;
-    let mut feeds = world.upstream.http_sse(results);
+    let world = World::of_sse_hiding("secret").await;
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let mut stream = world.open_sse(&mut feeds, &token).await;
     let answer = stream.ask(&world, &token, list(1)).await;
     let shown = json!([{ "name": "list_tasks" }]);
     assert_eq!(answer["result"]["tools"], shown);
     // Whichever request they answer, also in a batch.
-    let all = results(&json!({ "method": "tools/list" }));
+    let all = result(&json!({ "method": "tools/list" }));
     let other = json!({ "jsonrpc": "2.0", "id": 99, "result": all });
     stream.feed.event(&json!([other, other]).to_string());
     let batch: Value = serde_json::from_str(&stream.events.data().await).unwrap();
@@ -125,7 +107,7 @@ async fn lists_in_events_have_only_what_the_caller_may_call() {
 #[tokio::test]
 async fn each_path_has_its_method_and_the_challenge_of_the_resource() {
     let world = World::of_sse(|config| config).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let stream = world.open_sse(&mut feeds, &token).await;
     for (method, path, allowed) in [
@@ -173,7 +155,7 @@ async fn each_path_has_its_method_and_the_challenge_of_the_resource() {
 async fn the_other_spelling_of_the_path_is_the_same_resource() {
     for path in ["/mcp", "/mcp/"] {
         let world = World::of_sse(|config| config.set("/resources/0/path", path)).await;
-        let mut feeds = world.upstream.http_sse(results);
+        let mut feeds = world.upstream.http_sse();
         let token = world.reader();
         for asked in ["/mcp", "/mcp/"] {
             let call = world.gateway.get(asked).token(&token);
@@ -189,9 +171,99 @@ async fn the_other_spelling_of_the_path_is_the_same_resource() {
 }
 
 #[tokio::test]
+async fn a_client_has_nowhere_to_send_messages_before_the_endpoint_event() {
+    let world = World::of_sse(|config| config).await;
+    let mut feeds = world.upstream.http_sse();
+    let token = world.reader();
+    let earlier = world.open_sse(&mut feeds, &token).await;
+    drop(earlier.feed);
+    let mut feeds = world.upstream.streams("text/event-stream");
+    let answer = tokio::spawn(world.listen(&token).open());
+    let feed = feeds.next().await;
+    feed.send(": not yet\n\n");
+    // The server has the stream already, and the client nothing of it.
+    for (location, reason) in [
+        ("/mcp/message", "session_unknown"),
+        ("/mcp/message?session=0", "session_unknown"),
+        (&*earlier.location, "session_ended"),
+    ] {
+        let call = world.gateway.post_to(location, list(1)).token(&token);
+        world.refusal(call, 404, reason).await.unwrap();
+    }
+    assert!(!answer.is_finished());
+    feed.send("event: endpoint\ndata: /messages/?session_id=late\n\n");
+    let mut events = Events::new(answer.await.unwrap());
+    assert_eq!(events.next().await, Item::Comment("not yet".to_owned()));
+    let location = events.data().await;
+    world
+        .upstream
+        .script(|_| Answer::Full(upstream::with(202, "text/plain", "Accepted")));
+    let sent = world.gateway.post_to(&location, list(1)).token(&token);
+    assert_eq!(sent.send().await.status, 202);
+    assert_eq!(world.upstream.last().target, "/messages/?session_id=late");
+}
+
+#[tokio::test]
+async fn streams_and_messages_at_once_are_never_mixed() {
+    const STREAMS: usize = 4;
+    const MESSAGES: i64 = 8;
+    let world = World::of_sse(|config| config).await;
+    let mut feeds = world.upstream.http_sse();
+    let token = world.reader();
+    let opened: Vec<_> = (0..STREAMS)
+        .map(|_| tokio::spawn(world.listen(&token).open()))
+        .collect();
+    let mut held = Vec::new();
+    for _ in 0..STREAMS {
+        held.push(feeds.next().await);
+    }
+    let mut streams = Vec::new();
+    for answer in opened {
+        let mut events = Events::new(answer.await.unwrap());
+        streams.push((events.data().await, events));
+    }
+    let locations: BTreeSet<_> = streams.iter().map(|(location, _)| location).collect();
+    assert_eq!(locations.len(), STREAMS);
+    // Each message twice, with ids that the streams share.
+    let hits = world.upstream.hits();
+    let messages = (0..2 * MESSAGES).flat_map(|number| {
+        let streams = streams.iter();
+        streams.map(move |(location, _)| (location.clone(), number % MESSAGES))
+    });
+    let sent: Vec<_> = messages
+        .map(|(location, id)| {
+            let call = world.gateway.post_to(&location, list(id)).token(&token);
+            tokio::spawn(call.send())
+        })
+        .collect();
+    for reply in sent {
+        assert_eq!(reply.await.unwrap().status, 202);
+    }
+    assert_eq!(
+        world.upstream.hits() - hits,
+        2 * STREAMS * usize::try_from(MESSAGES).unwrap()
+    );
+    let twice: Vec<_> = (0..MESSAGES).flat_map(|id| [id, id]).collect();
+    for (_, events) in &mut streams {
+        let mut ids = Vec::new();
+        for _ in 0..2 * MESSAGES {
+            let answer: Value = serde_json::from_str(&events.data().await).unwrap();
+            ids.push(answer["id"].as_i64().unwrap());
+        }
+        ids.sort_unstable();
+        assert_eq!(ids, twice);
+    }
+    // There is nothing else on any stream.
+    drop(held);
+    for (_, events) in &mut streams {
+        assert_eq!(events.next().await, Item::End);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_either_side_and_then_takes_no_messages() {
     let world = World::of_sse(|config| config).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let ended = async |location: String| {
         // The gateway may notice a moment after this test.
@@ -239,7 +311,7 @@ async fn a_stream_ends_with_either_side_and_then_takes_no_messages() {
 #[tokio::test]
 async fn a_stream_ends_when_its_token_expires_or_the_gateway_drains() {
     let mut world = World::of_sse(|config| config.set("/issuers/corporate/clock_skew", "0s")).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let soon = test_support::now() + 3;
     let short = world.token().claim("exp", soon).sign();
     let long = world.reader();
@@ -260,7 +332,7 @@ async fn a_stream_ends_when_its_token_expires_or_the_gateway_drains() {
 async fn a_stream_ends_when_the_policy_is_tightened_and_messages_are_audited() {
     let mut world =
         World::of_sse(|config| config.set("/audit", json!({ "file": "audit.log" }))).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let mut stream = world.open_sse(&mut feeds, &token).await;
     let denied = stream.message(&world, &token, tool(5, "create_task"));
@@ -293,7 +365,7 @@ async fn a_quiet_stream_has_comments_and_is_counted_as_a_listening_stream() {
             .set("/limits/listening_streams_per_principal", 1)
     })
     .await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let mut stream = world.open_sse(&mut feeds, &token).await;
     assert!(matches!(stream.events.next().await, Item::Comment(_)));
@@ -304,7 +376,7 @@ async fn a_quiet_stream_has_comments_and_is_counted_as_a_listening_stream() {
 #[tokio::test]
 async fn replicas_with_one_key_take_each_others_messages() {
     let (upstream, key) = (Upstream::start().await, Key::es256("first"));
-    let mut feeds = upstream.http_sse(results);
+    let mut feeds = upstream.http_sse();
     let config = Config::new(&upstream.url(), &[&key]);
     let file = config.folder().join("session.key");
     e2e::certificates::write_secret(&file, "5a".repeat(32));
@@ -334,26 +406,12 @@ async fn replicas_with_one_key_take_each_others_messages() {
 
 #[tokio::test]
 async fn messages_go_to_the_instance_that_has_their_stream() {
-    let mut several = Several::start(2, json!({ "transport": "sse" })).await;
-    let mut feeds: Vec<_> = several
-        .upstreams
-        .iter()
-        .map(|upstream| upstream.http_sse(results))
-        .collect();
+    let (mut several, mut streams) = Several::with_streams().await;
     let token = several.token();
-    let mut streams: [Vec<_>; 2] = Default::default();
-    while streams.iter().any(Vec::is_empty) {
-        let hits = several.hits();
-        let answer = tokio::spawn(several.gateway.get("/mcp").token(&token).open());
-        eventually("one instance is asked", async || several.hits() != hits).await;
-        let at = usize::from(several.hits()[0] == hits[0]);
-        let feed = feeds[at].next().await;
-        let mut events = Events::new(answer.await.unwrap());
-        let location = events.data().await;
-        streams[at].push((feed, events, location));
-    }
     for at in [0, 1, 0, 1, 1] {
-        let (_, events, location) = &mut streams[at][0];
+        let Stream {
+            events, location, ..
+        } = &mut streams[at];
         let hits = several.hits()[at];
         let call = several.gateway.post_to(location, list(1)).token(&token);
         assert_eq!(call.send().await.status, 202);
@@ -362,12 +420,16 @@ async fn messages_go_to_the_instance_that_has_their_stream() {
     }
     // An instance that dies takes its own streams alone.
     several.upstreams[0].stop();
-    let (_, events, location) = &mut streams[0][0];
+    let Stream {
+        events, location, ..
+    } = &mut streams[0];
     assert_eq!(events.next().await, Item::Broken);
     let call = several.gateway.post_to(location, list(2)).token(&token);
     let reply = call.send().await;
     assert_eq!((reply.status, reply.rpc_code()), (404, Some(-32001)));
-    let (_, events, location) = &mut streams[1][0];
+    let Stream {
+        events, location, ..
+    } = &mut streams[1];
     let call = several.gateway.post_to(location, list(3)).token(&token);
     assert_eq!(call.send().await.status, 202);
     assert!(events.data().await.contains("list_tasks"));
@@ -376,7 +438,7 @@ async fn messages_go_to_the_instance_that_has_their_stream() {
 #[tokio::test]
 async fn the_status_of_a_message_is_the_servers_and_its_body_is_not_forwarded() {
     let world = World::of_sse(|config| config).await;
-    let mut feeds = world.upstream.http_sse(results);
+    let mut feeds = world.upstream.http_sse();
     let token = world.reader();
     let stream = world.open_sse(&mut feeds, &token).await;
     for (status, content_type, body) in [
@@ -414,7 +476,7 @@ async fn the_status_of_a_message_is_the_servers_and_its_body_is_not_forwarded() 
 #[tokio::test]
 async fn the_example_works() {
     let (upstream, key) = (Upstream::start().await, Key::es256("first"));
-    let mut feeds = upstream.http_sse(results);
+    let mut feeds = upstream.http_sse();
     let url = format!("http://{}/sse", upstream.address());
     let gateway = Gateway::start(Config::example("sse.yaml", &url, &[&key])).await;
     let token = Token::new(&key, e2e::gateway::config::ISSUER, &gateway.uri("/sse"));
