@@ -134,6 +134,7 @@ mod forwarding {
 mod upstream {
     mod credentials;
     mod exchange;
+    mod http_sse;
     mod tls;
 }
 

@@ -26,7 +26,7 @@ async fn start(upstream: &Upstream, credentials: impl FnOnce(&Config) -> Value) 
     )
 }
 
-fn secret_file(config: &Config, name: &str, secret: &str) -> std::path::PathBuf {
+pub(super) fn secret_file(config: &Config, name: &str, secret: &str) -> std::path::PathBuf {
     let file = config.folder().join(name);
     certificates::write_secret(&file, format!("{}\n", leaks::secret(secret)));
     file
@@ -37,7 +37,7 @@ async fn status(gateway: &Gateway, key: &Key) -> u16 {
     gateway.post(initialize()).token(&token).send().await.status
 }
 
-fn authorizations(upstream: &Upstream) -> Vec<String> {
+pub(super) fn authorizations(upstream: &Upstream) -> Vec<String> {
     let seen = upstream.seen().into_iter();
     seen.map(|request| request.header("authorization").unwrap_or("none").to_owned())
         .collect()
