@@ -8,6 +8,7 @@
 mod attempts;
 mod credential;
 mod outgoing;
+mod turn;
 mod waiting;
 
 use bytes::Bytes;

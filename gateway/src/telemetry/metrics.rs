@@ -191,7 +191,7 @@ impl Metrics {
             endpoint_calls_waiting: register.gauges("endpoint_calls_waiting", "Calls that wait because every endpoint has max_calls, by resource.", &["resource"])?,
             endpoint_usable: register.gauges("endpoint_usable", "1 while an endpoint gets calls, 0 while it is ejected or health checks find it dead, by resource and endpoint.", &["resource", "endpoint"])?,
             endpoint_ejections: register.counters("endpoint_ejections_total", "Times that an endpoint was left out because calls to it failed, by resource and endpoint.", &["resource", "endpoint"])?,
-            endpoint_retries: register.counters("endpoint_retries_total", "Requests that were sent to another endpoint, because the first one could not be reached, or failed and the request only reads, by resource.", &["resource"])?,
+            endpoint_retries: register.counters("endpoint_retries_total", "Requests that were sent to another endpoint, because the first one could not be reached, or failed or did not answer in its turn and the request only reads, by resource.", &["resource"])?,
             endpoint_resolutions: register.counters("endpoint_resolutions_total", "Lookups of the name of an upstream whose addresses are endpoints, by resource and result (ok or failed).", &["resource", "result"])?,
             jwks_fetches: register.counters("jwks_fetches_total", "Key set fetches, by issuer and result (ok, or the kind of failure).", &["issuer", "result"])?,
             jwks_age: register.values("jwks_age_seconds", "Seconds since the last successful key set fetch of an issuer, or since the start if there was none.", &["issuer"])?,

@@ -1,13 +1,14 @@
 //! A set of endpoints: which one gets a call, what its calls and checks say about it, and which calls wait.
 //!
 //! An ejection holds only while another endpoint is usable: ejections alone never leave a set without endpoints. Checks do, since
-//! they find out about each endpoint by itself.
+//! they find out about each endpoint by itself. An endpoint that can be reached is ejected only if at most half of those are out
+//! then: callers can cause failures, and are to slow others down by half at most.
 
 use std::time::Duration;
 
 use super::{
     choice::{Load, less_loaded_of_two},
-    ejection::{self, Ejection},
+    ejection::{self, Ejection, FailedCall, MayEject},
     health::{self, Health},
     outcome::{Outcome, Verdict},
     slow_start::weight_at,
@@ -300,36 +301,50 @@ impl<K: Clone + PartialEq, W> Endpoints<K, W> {
         }
     }
 
-    /// The head of the answer to a call came, or none comes. The call began at `began`.
+    /// The head of the answer to a call of this caller came, or none comes. The call began at `began`.
     pub fn report(
         &mut self,
         member: Member,
         outcome: Outcome,
-        began: Duration,
-        now: Duration,
+        caller: Caller,
+        (began, now): (Duration, Duration),
     ) -> Option<Change<K>> {
         let settings = self.settings.ejection?;
         match outcome.verdict() {
             Verdict::Nothing => None,
             Verdict::Works => {
                 let endpoint = self.get(member)?;
-                let is_back = endpoint.ejection.answered(began, now);
+                let is_back = endpoint.ejection.answered(caller, began, now);
                 is_back.then(|| {
                     endpoint.fresh_since = now;
                     Change::Returned(endpoint.key.clone())
                 })
             }
-            Verdict::Fails => {
-                let mut others = self.endpoints.iter();
-                let has_other = others.any(|other| other.member != member && other.is_in(now));
+            Verdict::Fails | Verdict::FailsIfSilent => {
+                let may = self.may_eject(member, now);
                 let endpoint = self.get(member)?;
-                let is_unconnected = outcome == Outcome::Unconnected;
-                let (ejection, times) = (&mut endpoint.ejection, (began, now));
-                let until = ejection.failed(&settings, times, is_unconnected, has_other)?;
+                let call = FailedCall {
+                    caller,
+                    outcome,
+                    began,
+                    now,
+                };
+                let until = endpoint.ejection.failed(&settings, call, may)?;
                 endpoint.fresh_since = until;
                 let chosen = endpoint.chosen();
                 Some(Change::Ejected { chosen, until })
             }
+        }
+    }
+
+    /// Which ejections of an endpoint leave enough others.
+    fn may_eject(&self, member: Member, now: Duration) -> MayEject {
+        let mut others = self.endpoints.iter().filter(|one| one.member != member);
+        let reachable = || self.endpoints.iter().filter(|one| !one.is_gone(now));
+        let ejected = reachable().filter(|one| !one.is_in(now));
+        MayEject {
+            unreachable: others.any(|other| other.is_in(now)),
+            answering: ejected.count() < reachable().count() / 2,
         }
     }
 

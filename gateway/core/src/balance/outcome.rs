@@ -1,5 +1,7 @@
 //! How a call to an endpoint ended, and what that says about the endpoint.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 /// How a call ended, as far as the head of its answer.
@@ -11,7 +13,9 @@ pub enum Outcome {
     Broken,
     /// The endpoint answered.
     Answered(StatusCode),
-    /// The caller or the gateway stopped waiting, or a kept connection was closed as it was used again.
+    /// The head of an answer did not come in the endpoint's turn ([`turn`]); then the caller or the gateway stopped waiting.
+    Late,
+    /// The caller or the gateway stopped waiting before, or a kept connection was closed as it was used again.
     Unknown,
 }
 
@@ -20,6 +24,8 @@ pub enum Outcome {
 pub enum Verdict {
     /// The endpoint fails.
     Fails,
+    /// It fails, if it answered no other call meanwhile: else this one is only slow.
+    FailsIfSilent,
     /// It works.
     Works,
     /// Nothing.
@@ -28,7 +34,7 @@ pub enum Verdict {
 
 impl Outcome {
     /// What it says about the endpoint. A proxy or a platform before a server that is gone answers 502, 503 or 504; other errors are
-    /// those of a server at work. A slow call does not count as a failure: tools may be slow.
+    /// those of a server at work. A slow call alone does not count as a failure: tools may be slow.
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::Unconnected | Self::Broken => Verdict::Fails,
@@ -36,6 +42,7 @@ impl Outcome {
                 502..=504 => Verdict::Fails,
                 _ => Verdict::Works,
             },
+            Self::Late => Verdict::FailsIfSilent,
             Self::Unknown => Verdict::Nothing,
         }
     }
@@ -47,13 +54,23 @@ const UNSENT: usize = 2;
 /// To how many further endpoints a call goes that only reads, where an endpoint may have processed it.
 const READING: usize = 1;
 
+/// How long an endpoint has for the head of an answer, before its silence counts, and before a call that only reads goes to
+/// another one.
+const TURN: Duration = Duration::from_secs(10);
+
+/// The same where all attempts of a call have this deadline: half of it at most, so the other endpoint has at least as long.
+pub fn turn(deadline: Duration) -> Duration {
+    TURN.min(deadline / 2)
+}
+
 impl Outcome {
     /// Whether a call goes to another endpoint after this outcome; `reads`: it changes nothing. It was sent to `before` others before.
+    /// After a turn in vain it went there already, if there was one with room.
     pub const fn goes_elsewhere(self, reads: bool, before: usize) -> bool {
         match (self, self.verdict()) {
             (Self::Unconnected, _) => before < UNSENT,
             (_, Verdict::Fails) => reads && before < READING,
-            (_, Verdict::Works | Verdict::Nothing) => false,
+            (_, Verdict::Works | Verdict::FailsIfSilent | Verdict::Nothing) => false,
         }
     }
 }
@@ -76,6 +93,7 @@ mod tests {
             (status(503), 0, 1),
             (status(500), 0, 0),
             (status(200), 0, 0),
+            (Outcome::Late, 0, 0),
             (Outcome::Unknown, 0, 0),
         ] {
             for (reads, expected) in [(false, changing), (true, reading)] {
@@ -98,6 +116,15 @@ mod tests {
         }
         assert_eq!(Outcome::Unconnected.verdict(), Verdict::Fails);
         assert_eq!(Outcome::Broken.verdict(), Verdict::Fails);
+        assert_eq!(Outcome::Late.verdict(), Verdict::FailsIfSilent);
         assert_eq!(Outcome::Unknown.verdict(), Verdict::Nothing);
+    }
+
+    #[test]
+    fn a_turn_takes_ten_seconds_and_leaves_another_endpoint_as_long() {
+        for (deadline, expected) in [(300_000, 10_000), (20_000, 10_000), (3_000, 1_500), (10, 5)] {
+            let turn = turn(Duration::from_millis(deadline));
+            assert_eq!(turn, Duration::from_millis(expected), "{deadline}");
+        }
     }
 }

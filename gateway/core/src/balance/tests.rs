@@ -6,9 +6,9 @@ use http::StatusCode;
 
 use super::{
     ejection,
-    endpoints::{Change, Chosen, Denied, Endpoints, Member, Settings, Wanted},
+    endpoints::{Change, Chosen, Denied, Endpoints, Member, Settings, State, Wanted},
     health,
-    outcome::Outcome,
+    outcome::{Outcome, Verdict},
     slow_start::SLOW_START,
     waiting::Caller,
 };
@@ -21,6 +21,7 @@ const NOW: Duration = Duration::from_secs(1000);
 const OK: Outcome = Outcome::Answered(StatusCode::OK);
 const BAD: Outcome = Outcome::Answered(StatusCode::SERVICE_UNAVAILABLE);
 const ANY: Wanted<'static> = Wanted::Any(&[]);
+const ALICE: Caller = Caller(1);
 
 type Set = Endpoints<char, u32>;
 
@@ -62,7 +63,7 @@ fn member(set: &Set, key: char) -> Member {
 /// Lets calls to `key` fail until it is ejected; false if it is not.
 fn eject(set: &mut Set, key: char, outcome: Outcome, now: Duration) -> bool {
     let member = member(set, key);
-    (0..5).any(|_| set.report(member, outcome, now, now).is_some())
+    (0..5).any(|_| set.report(member, outcome, ALICE, (now, now)).is_some())
 }
 
 /// How many of 1000 calls, one after the other, each endpoint gets.
@@ -110,16 +111,49 @@ fn an_endpoint_that_is_added_gets_its_share_slowly() {
 
 #[test]
 fn the_last_usable_endpoint_is_not_ejected() {
-    let mut set = set("abc", settings());
-    assert!(eject(&mut set, 'a', BAD, NOW));
-    let dead = member(&set, 'b');
-    assert_eq!(set.checked(dead, false, NOW), Some(Change::Died('b')));
-    assert!(!eject(&mut set, 'c', BAD, NOW));
-    assert_eq!(choose(&mut set, ANY), Ok('c'));
-    // It can be once another one is back.
-    assert_eq!(set.checked(dead, true, NOW), Some(Change::Recovered('b')));
+    for outcome in [BAD, Outcome::Unconnected] {
+        let mut set = set("abc", settings());
+        assert!(eject(&mut set, 'a', outcome, NOW));
+        let dead = member(&set, 'b');
+        assert_eq!(set.checked(dead, false, NOW), Some(Change::Died('b')));
+        assert!(!eject(&mut set, 'c', outcome, NOW));
+        assert_eq!(choose(&mut set, ANY), Ok('c'));
+    }
+}
+
+#[test]
+fn at_most_half_of_the_endpoints_that_can_be_reached_are_ejected() {
+    for (count, most) in [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (9, 4)] {
+        let keys = &"abcdefghi"[..count];
+        let mut set = set(keys, settings());
+        let ejected = keys.chars().filter(|key| eject(&mut set, *key, BAD, NOW));
+        assert_eq!(ejected.count(), most, "of {count}");
+        // Those that fail on are left out once others are back.
+        let later = NOW + 10 * SECOND;
+        let last = keys.chars().last().unwrap();
+        assert_eq!(eject(&mut set, last, BAD, later), most > 0, "of {count}");
+    }
+}
+
+#[test]
+fn any_number_of_endpoints_without_a_connection_is_ejected_but_the_last() {
+    let mut set = set("abcd", settings());
+    for key in ['a', 'b'] {
+        assert!(eject(&mut set, key, Outcome::Unconnected, NOW));
+    }
+    // Of the two that are left, one can be ejected for its answers.
     assert!(eject(&mut set, 'c', BAD, NOW));
-    assert_eq!(choose(&mut set, ANY), Ok('b'));
+    assert!(!eject(&mut set, 'd', BAD, NOW));
+    assert!(!eject(&mut set, 'd', Outcome::Unconnected, NOW));
+    assert_eq!(choose(&mut set, ANY), Ok('d'));
+    // One that checks find dead does not count among those that can be reached.
+    let mut set = self::set("abcd", settings());
+    let dead = member(&set, 'a');
+    set.checked(dead, false, NOW);
+    assert!(eject(&mut set, 'b', BAD, NOW));
+    assert!(!eject(&mut set, 'c', BAD, NOW));
+    assert!(eject(&mut set, 'c', Outcome::Unconnected, NOW));
+    assert_eq!(choose(&mut set, ANY), Ok('d'));
 }
 
 #[test]
@@ -156,7 +190,7 @@ fn a_session_stays_with_its_endpoint_while_that_can_be_reached() {
     assert_eq!(choose(&mut set, wanted), Ok('a'));
     let member = member(&set, 'a');
     let later = NOW + SECOND;
-    let back = set.report(member, OK, later, later);
+    let back = set.report(member, OK, ALICE, (later, later));
     assert_eq!(back, Some(Change::Returned('a')));
     assert!(eject(&mut set, 'a', Outcome::Unconnected, later));
     assert_eq!(set.choose(wanted, later, 7), Err(Denied::Gone));
@@ -257,7 +291,7 @@ fn endpoints_that_stay_keep_their_state_and_one_that_returns_is_new() {
     set.replace(settings(), weighted("bd"), NOW);
     set.replace(settings(), weighted("bda"), NOW);
     // What ends now belongs to the endpoint that was removed.
-    assert!(set.report(call.member, BAD, NOW, NOW).is_none());
+    assert!(set.report(call.member, BAD, ALICE, (NOW, NOW)).is_none());
     set.choose(Wanted::Only(member(&set, 'a')), NOW, 1).unwrap();
     set.release(call.member);
     let calls = set
@@ -337,6 +371,10 @@ struct Run {
     under_way: Vec<(Chosen<char>, Duration)>,
     /// Calls that wait: what wakes them.
     waiting: Vec<u32>,
+    /// Each answer.
+    answers: Vec<(Member, Caller, Duration)>,
+    /// The ends of ejections of endpoints without a connection.
+    unreachable: BTreeMap<Member, Duration>,
     next: u32,
 }
 
@@ -355,6 +393,8 @@ impl Run {
             keys: "abcd".chars().collect(),
             under_way: Vec::new(),
             waiting: Vec::new(),
+            answers: Vec::new(),
+            unreachable: BTreeMap::new(),
             next: 0,
         }
     }
@@ -401,8 +441,16 @@ impl Run {
         if !self.under_way.is_empty() {
             let index = self.numbers.below(self.under_way.len());
             let (chosen, began) = self.under_way.swap_remove(index);
-            let outcome = self.numbers.pick(&[OK, BAD, Outcome::Unknown]).unwrap();
-            self.set.report(chosen.member, outcome, began, self.now);
+            let outcomes = [
+                OK,
+                BAD,
+                Outcome::Unconnected,
+                Outcome::Late,
+                Outcome::Unknown,
+            ];
+            let outcome = self.numbers.pick(&outcomes).unwrap();
+            let caller = Caller(self.numbers.below(2));
+            self.report(chosen.member, outcome, caller, began);
             self.set.release(chosen.member);
         }
     }
@@ -416,11 +464,55 @@ impl Run {
                 .find(|state| *state.key == key)
                 .unwrap()
                 .member;
-            for _ in 0..5 {
-                self.set.report(member, BAD, self.now, self.now);
+            let outcomes = [BAD, Outcome::Broken, Outcome::Unconnected, Outcome::Late];
+            let outcome = self.numbers.pick(&outcomes).unwrap();
+            let callers = 1 + self.numbers.below(2);
+            let answers = self.answers.iter().filter(|answer| answer.0 == member);
+            let mut lately = answers.filter(|answer| answer.2 + 10 * SECOND >= self.now);
+            let serves_others = lately.any(|answer| answer.1 != Caller(0));
+            for number in 0..5 {
+                let is_ejected = self.report(member, outcome, Caller(number % callers), self.now);
+                // Before the fifth one, failures of others may count too.
+                let is_of_one = callers == 1 && outcome != Outcome::Unconnected && number == 4;
+                assert!(!(is_ejected && is_of_one && serves_others));
             }
             assert!(usable == 0 || self.usable() > 0, "the last one was ejected");
         }
+    }
+
+    /// Reports how a call ended. Returns whether that ejected its endpoint, which must be allowed then.
+    fn report(
+        &mut self,
+        member: Member,
+        outcome: Outcome,
+        caller: Caller,
+        began: Duration,
+    ) -> bool {
+        let now = self.now;
+        if outcome.verdict() == Verdict::Works {
+            self.answers.push((member, caller, now));
+        }
+        let change = self.set.report(member, outcome, caller, (began, now));
+        let Some(Change::Ejected { until, .. }) = change else {
+            return false;
+        };
+        let of_session = self.set.choose_for_stream(Wanted::Only(member), now, 1);
+        if of_session == Err(Denied::Gone) {
+            self.unreachable.insert(member, until);
+            return true;
+        }
+        let is_reachable = |state: &State<'_, char>| {
+            let end = self.unreachable.get(&state.member).copied();
+            state.is_alive && !(state.is_ejected && state.ejection_end == end)
+        };
+        let reachable = self.set.states(now).filter(is_reachable);
+        let ejected = reachable.filter(|state| state.is_ejected).count();
+        let reachable = self.set.states(now).filter(is_reachable).count();
+        assert!(
+            2 * ejected <= reachable,
+            "{ejected} of {reachable} are ejected"
+        );
+        true
     }
 
     fn check(&mut self) {

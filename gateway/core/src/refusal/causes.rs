@@ -514,7 +514,7 @@ causes! {
     }
     UpstreamTimeout {
         "The MCP server did not begin its answer in time."
-        "A slow tool that answers only at its end."
+        "A slow tool that answers only at its end. A server that hangs."
         "The deadline. `upstream_ms` has the time."
         "Raise `timeouts.response_head` or `resources[].response_head`, or let the server answer with an event stream."
     }

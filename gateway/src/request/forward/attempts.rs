@@ -1,13 +1,16 @@
 //! The attempts to get an answer. A request is sent once more over a new connection, to another endpoint, or with another credential of the
-//! gateway, but only where the upstream certainly did not process it, or where the method only reads.
+//! gateway, but only where the upstream certainly did not process it, or where the method only reads. What only reads leaves the first
+//! endpoint where that does not answer in its turn.
 
 use bytes::Bytes;
 use http::Response;
-use mcp_gateway_core::refusal::reason::Reason;
+use mcp_gateway_core::{balance::outcome::Outcome, refusal::reason::Reason};
+use tokio::time::Instant;
 
 use super::{
     credential,
     outgoing::Outgoing,
+    turn::{self, Elsewhere, Turn},
     waiting::{Unanswered, Wait, ask, outcome},
 };
 use crate::{
@@ -53,19 +56,27 @@ impl Attempts<'_, '_> {
         let request = self.outgoing.request(exchange, body)?;
         exchange.record.set_endpoint(&self.outgoing.endpoint);
         audit::write_allowed(exchange.record, exchange.gateway);
+        // Without a wait for a credential it is sent as soon as the call begins.
+        let sent = self.outgoing.credential.is_some().then(Instant::now);
+        let mut elsewhere = None;
+        let turn = self.turn(reads, sent);
+        let turn = turn.map(|ends| Turn::new(ends, self.call, &mut elsewhere));
         let send = || self.outgoing.endpoint.send(request);
-        let mut answered = ask(exchange, send, self.wait, stream_end).await;
+        let mut answered = ask(exchange, send, self.wait, turn, stream_end).await;
         if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body), true) =
             (&answered, &kept, reads)
         {
-            let again = self.over_a_new_connection(exchange, body, *before, stream_end);
+            let turn = self.turn(reads, sent);
+            let turn = turn.map(|ends| (ends, &mut elsewhere));
+            let again = self.over_a_new_connection(exchange, body, *before, turn, stream_end);
             answered = Box::pin(again).await?;
         }
-        self.call.report(outcome(&answered));
+        self.report(&answered, sent);
         match kept.filter(|_| answered_badly(&answered)) {
             // Boxed: few requests are sent again.
             Some(body) => {
-                answered = Box::pin(self.once_more(exchange, &body, answered, stream_end)).await?;
+                let last = (answered, elsewhere);
+                answered = Box::pin(self.once_more(exchange, &body, last, stream_end)).await?;
             }
             // A credential that was refused is forgotten all the same: the next request has another one.
             None => {
@@ -82,31 +93,36 @@ impl Attempts<'_, '_> {
         exchange: &mut Exchange<'_>,
         body: &Bytes,
         before: u64,
+        turn: Option<(Instant, &mut Elsewhere)>,
         stream_end: &mut StreamEnd,
     ) -> Result<Answered, Stop> {
         let label = exchange.record.resource_label();
         exchange.gateway.metrics().count_upstream_retry(label);
         let request = self.outgoing.request(exchange, body.clone())?;
+        let turn = turn.map(|(ends, elsewhere)| Turn::new(ends, self.call, elsewhere));
         let send = || self.outgoing.endpoint.send_again(request, before);
-        Ok(ask(exchange, send, self.wait, stream_end).await)
+        Ok(ask(exchange, send, self.wait, turn, stream_end).await)
     }
 
     async fn once_more(
         &mut self,
         exchange: &mut Exchange<'_>,
         body: &Bytes,
-        mut answered: Answered,
+        (mut answered, elsewhere): (Answered, Elsewhere),
         stream_end: &mut StreamEnd,
     ) -> Result<Answered, Stop> {
         let reads = self.outgoing.message.may_be_repeated();
         let mut tried = Tried::default();
+        if let Some(elsewhere) = elsewhere {
+            let (other, seen) = *elsewhere;
+            tried = seen;
+            answered = self.attempt_at(other, exchange, body, stream_end).await?;
+        }
         while self.issuer.is_any()
             && outcome(&answered).goes_elsewhere(reads, tried.len())
             && let Some(other) = self.call.elsewhere(&mut tried)
         {
-            self.outgoing.endpoint = other.endpoint().clone();
-            *self.call = other;
-            answered = self.attempt(exchange, body, stream_end).await?;
+            answered = self.attempt_at(other, exchange, body, stream_end).await?;
         }
         if self.outgoing.is_refused(&answered, exchange) && reads {
             let (resource, permit) = (self.outgoing.resource, self.outgoing.permit);
@@ -117,6 +133,18 @@ impl Attempts<'_, '_> {
         Ok(answered)
     }
 
+    async fn attempt_at(
+        &mut self,
+        other: Call,
+        exchange: &mut Exchange<'_>,
+        body: &Bytes,
+        stream_end: &mut StreamEnd,
+    ) -> Result<Answered, Stop> {
+        self.outgoing.endpoint = other.endpoint().clone();
+        *self.call = other;
+        self.attempt(exchange, body, stream_end).await
+    }
+
     async fn attempt(
         &mut self,
         exchange: &mut Exchange<'_>,
@@ -125,10 +153,39 @@ impl Attempts<'_, '_> {
     ) -> Result<Answered, Stop> {
         let request = self.outgoing.request(exchange, body.clone())?;
         exchange.record.set_endpoint(&self.outgoing.endpoint);
+        let sent = Some(Instant::now());
         let send = || self.outgoing.endpoint.send(request);
-        let answered = ask(exchange, send, self.wait, stream_end).await;
-        self.call.report(outcome(&answered));
+        let answered = ask(exchange, send, self.wait, None, stream_end).await;
+        self.report(&answered, sent);
         Ok(answered)
+    }
+
+    /// Until when the first endpoint has its turn, where the call may go to another one.
+    fn turn(&self, reads: bool, sent: Option<Instant>) -> Option<Instant> {
+        match reads && self.issuer.is_any() {
+            true => self.turn_end(sent),
+            false => None,
+        }
+    }
+
+    fn turn_end(&self, sent: Option<Instant>) -> Option<Instant> {
+        turn::end(
+            self.outgoing.resource.response_head,
+            self.wait.deadline,
+            sent,
+        )
+    }
+
+    /// Reports what an attempt says about its endpoint.
+    fn report(&self, answered: &Answered, sent: Option<Instant>) {
+        let had_its_turn = || {
+            let end = self.turn_end(sent);
+            end.is_some_and(|end| Instant::now() >= end)
+        };
+        self.call.report(match answered {
+            Err(Unanswered::Stop(_)) if had_its_turn() => Outcome::Late,
+            answered => outcome(answered),
+        });
     }
 
     /// Where only the endpoint of a session cannot be reached, its client opens another session.

@@ -55,6 +55,6 @@ async fn asked(
         account: &account,
     };
     let ask = || credentials.ask(caller);
-    let given = awaited(exchange, ask, wait, stream_end).await?;
+    let given = awaited(exchange, ask, wait, None, stream_end).await?;
     Ok(given?)
 }

@@ -5,8 +5,9 @@ use std::future::pending;
 
 use http::Response;
 use mcp_gateway_core::{balance::outcome::Outcome, refusal::reason::Reason};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
+use super::turn::{Turn, over};
 use crate::{
     request::{
         exchange::{Exchange, Stop},
@@ -31,14 +32,15 @@ pub(super) struct Wait {
     pub(super) deadline: Option<Instant>,
 }
 
-/// Waits for the head of the upstream's answer.
+/// Waits for the head of the upstream's answer; with a turn, as long as no other endpoint is to be asked.
 pub(super) async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendError>>>(
     exchange: &mut Exchange<'_>,
     send: impl FnOnce() -> F,
     wait: Wait,
+    turn: Option<Turn<'_>>,
     stream_end: &mut StreamEnd,
 ) -> Result<Response<UpstreamBody>, Unanswered> {
-    let answered = awaited(exchange, send, wait, stream_end).await;
+    let answered = awaited(exchange, send, wait, turn, stream_end).await;
     answered
         .map_err(Unanswered::Stop)?
         .map_err(Unanswered::Failed)
@@ -52,17 +54,20 @@ pub(super) async fn awaited<T, F: Future<Output = T>>(
     exchange: &mut Exchange<'_>,
     begin: impl FnOnce() -> F,
     wait: Wait,
+    mut turn: Option<Turn<'_>>,
     stream_end: &mut StreamEnd,
 ) -> Result<T, Stop> {
     let late = async {
         let deadline = match wait.deadline {
             Some(deadline) if !wait.listens => deadline,
             // Boxed: calls are not to carry this.
-            deadline => return Box::pin(stream_ended(stream_end, deadline)).await,
+            deadline => {
+                return Box::pin(stream_ended(stream_end, deadline, turn.as_mut())).await;
+            }
         };
         let expires = stream_end.expires();
         tokio::select! {
-            () = sleep_until(deadline.min(expires)) => Stop::from(match deadline <= expires {
+            () = over(turn.as_mut(), deadline.min(expires)) => Stop::from(match deadline <= expires {
                 true => Reason::UpstreamTimeout,
                 false => Reason::Expired,
             }),
@@ -79,10 +84,14 @@ pub(super) async fn awaited<T, F: Future<Output = T>>(
 }
 
 /// The end of a listening stream, or its deadline.
-async fn stream_ended(stream_end: &mut StreamEnd, deadline: Option<Instant>) -> Stop {
+async fn stream_ended(
+    stream_end: &mut StreamEnd,
+    deadline: Option<Instant>,
+    turn: Option<&mut Turn<'_>>,
+) -> Stop {
     let late = async {
         match deadline {
-            Some(deadline) => sleep_until(deadline).await,
+            Some(deadline) => over(turn, deadline).await,
             None => pending().await,
         }
     };

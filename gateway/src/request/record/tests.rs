@@ -25,6 +25,7 @@ use crate::{
 use crate::{shared::Gateway, telemetry::request_view::BrokenBy, upstream::Needs};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mcp_gateway_core::{
+    balance::waiting::Caller,
     http::authority::Authority,
     json::JsonLimits,
     mcp::{headers::encode_sentinel, message::Message},
@@ -306,7 +307,11 @@ fn text_lines_keep_their_fields_and_their_order() {
 fn endpoints_shown(config: &str) -> Vec<serde_json::Value> {
     let setting = TestGateway::of(config, LogFormat::Json, true);
     let resource = setting.resource();
-    let sent = resource.upstream.set().choose(Needs::Any, false).unwrap();
+    let sent = resource
+        .upstream
+        .set()
+        .choose(Needs::Any, false, Caller(1))
+        .unwrap();
     let mut guard = open(&setting, "POST");
     guard.record.set_resource(&resource);
     set_message(&mut guard, &call("create"));

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use mcp_gateway_core::{
-    balance::endpoints::Denied,
+    balance::{endpoints::Denied, waiting::Caller},
     endpoint_id::EndpointId,
     refusal::{Refusal, fault::Fault, reason::Reason},
 };
@@ -61,8 +61,8 @@ pub(crate) async fn choose(
     let set = resource.upstream.set();
     let needs = issuer.0.map_or(Needs::Any, |(id, _)| Needs::Only(id));
     let account = exchange.account.as_ref();
-    let caller = account.map_or(0, |account| Arc::as_ptr(account) as usize);
-    let chosen = match set.choose(needs, listens) {
+    let caller = Caller(account.map_or(0, |account| Arc::as_ptr(account) as usize));
+    let chosen = match set.choose(needs, listens, caller) {
         // Boxed: few calls wait.
         Err(Denied::Busy) if !listens => Box::pin(wait(exchange, set, needs, caller)).await?,
         chosen => chosen,
@@ -75,7 +75,7 @@ async fn wait(
     exchange: &mut Exchange<'_>,
     set: &Arc<EndpointSet>,
     needs: Needs,
-    caller: usize,
+    caller: Caller,
 ) -> Result<Result<Call, Denied>, Stop> {
     tokio::select! {
         biased;

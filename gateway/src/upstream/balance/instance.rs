@@ -46,7 +46,7 @@ impl Instance {
         match outcome.verdict() {
             Verdict::Works => self.answered.inc(),
             Verdict::Fails => self.failed.inc(),
-            Verdict::Nothing => self.unknown.inc(),
+            Verdict::FailsIfSilent | Verdict::Nothing => self.unknown.inc(),
         }
     }
 }

@@ -40,6 +40,9 @@ const THE_ONLY_ONE: &str = "0";
 /// What a call that waits is sent.
 type Granted = Result<Call, Denied>;
 
+/// What wakes a call that waits, and whose it is.
+type Waker = (Caller, oneshot::Sender<Granted>);
+
 /// The endpoints of one upstream.
 #[derive(Debug)]
 pub(crate) struct EndpointSet {
@@ -56,7 +59,7 @@ pub(crate) struct EndpointSet {
 #[derive(Debug)]
 struct State {
     plan: Arc<Plan>,
-    endpoints: Endpoints<Arc<Instance>, oneshot::Sender<Granted>>,
+    endpoints: Endpoints<Arc<Instance>, Waker>,
     resolved: Resolved,
 }
 
@@ -229,18 +232,24 @@ impl EndpointSet {
         &self.resource
     }
 
-    /// An endpoint for a message. `listens`: the answer is a stream that only listens, which is not counted.
+    /// An endpoint for a message of this caller. `listens`: the answer is a stream that only listens, which is not counted.
     ///
     /// # Errors
     /// There is none; where all are busy, a call may [wait](Self::wait).
-    pub(crate) fn choose(self: &Arc<Self>, needs: Needs, listens: bool) -> Result<Call, Denied> {
-        self.take(needs, listens, &[])
+    pub(crate) fn choose(
+        self: &Arc<Self>,
+        needs: Needs,
+        listens: bool,
+        caller: Caller,
+    ) -> Result<Call, Denied> {
+        self.take(needs, listens, caller, &[])
     }
 
     fn take(
         self: &Arc<Self>,
         needs: Needs,
         listens: bool,
+        caller: Caller,
         tried: &[Member],
     ) -> Result<Call, Denied> {
         let mut state = self.lock();
@@ -251,7 +260,7 @@ impl EndpointSet {
             false => state.endpoints.choose(wanted, now, seed),
         };
         drop(state);
-        chosen.map(|chosen| self.call(chosen, !listens, now))
+        chosen.map(|chosen| self.call(chosen, !listens, caller, now))
     }
 
     /// An endpoint for a call, after a wait.
@@ -261,14 +270,13 @@ impl EndpointSet {
     pub(crate) async fn wait(
         self: &Arc<Self>,
         needs: Needs,
-        caller: usize,
+        caller: Caller,
     ) -> Result<Call, Denied> {
-        let caller = Caller(caller);
         let (waker, granted) = oneshot::channel();
         let (ticket, longest) = {
             let mut state = self.lock();
             let wanted = state.wanted(needs, &[])?;
-            let ticket = state.endpoints.wait(caller, wanted, waker)?;
+            let ticket = state.endpoints.wait(caller, wanted, (caller, waker))?;
             (ticket, state.plan.queue_time)
         };
         let _leaving = Leaving { set: self, ticket };
@@ -284,9 +292,11 @@ impl EndpointSet {
         self: &Arc<Self>,
         chosen: Chosen<Arc<Instance>>,
         is_counted: bool,
+        caller: Caller,
         began: Duration,
     ) -> Call {
         Call {
+            caller,
             set: self.clone(),
             instance: chosen.key,
             member: chosen.member,
@@ -304,8 +314,9 @@ impl EndpointSet {
                 return;
             }
             let now = self.now();
-            while let Some((waker, chosen)) = state.endpoints.grant(now, self.seed()) {
-                granted.push((waker, chosen.map(|chosen| self.call(chosen, true, now))));
+            while let Some(((caller, waker), chosen)) = state.endpoints.grant(now, self.seed()) {
+                let call = chosen.map(|chosen| self.call(chosen, true, caller, now));
+                granted.push((waker, call));
             }
         }
         for (waker, call) in granted {
@@ -502,6 +513,7 @@ pub(crate) struct Call {
     set: Arc<EndpointSet>,
     instance: Arc<Instance>,
     member: Member,
+    caller: Caller,
     /// Since the start of the set.
     began: Duration,
     is_counted: bool,
@@ -517,10 +529,10 @@ impl Call {
     pub(crate) fn report(&self, outcome: Outcome) {
         self.instance.count(outcome);
         let (set, now) = (&self.set, self.set.now());
-        let change = set
-            .lock()
-            .endpoints
-            .report(self.member, outcome, self.began, now);
+        let change =
+            set.lock()
+                .endpoints
+                .report(self.member, outcome, self.caller, (self.began, now));
         if let Some(change) = change {
             set.note(&change);
         }
@@ -538,7 +550,10 @@ impl Call {
     pub(crate) fn elsewhere(&self, tried: &mut Tried) -> Option<Self> {
         tried.0.push(self.member);
         let listens = !self.is_counted;
-        let other = self.set.take(Needs::Any, listens, &tried.0).ok()?;
+        let other = self
+            .set
+            .take(Needs::Any, listens, self.caller, &tried.0)
+            .ok()?;
         let metrics = &self.set.metrics;
         let retries = metrics
             .endpoint_retries

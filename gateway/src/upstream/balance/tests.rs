@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::StatusCode;
-use mcp_gateway_core::balance::{endpoints::Denied, outcome::Outcome};
+use mcp_gateway_core::balance::{endpoints::Denied, outcome::Outcome, waiting::Caller};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
@@ -59,7 +59,8 @@ fn shown(set: &EndpointSet) -> Vec<String> {
 
 /// As a request does: it waits if all are busy.
 async fn ask(set: &Arc<EndpointSet>, needs: Needs, caller: usize) -> Result<Call, Denied> {
-    match set.choose(needs, false) {
+    let caller = Caller(caller);
+    match set.choose(needs, false, caller) {
         Err(Denied::Busy) => set.wait(needs, caller).await,
         chosen => chosen,
     }
@@ -132,11 +133,11 @@ async fn a_caller_that_leaves_keeps_nobody_waiting() {
 async fn a_stream_that_only_listens_takes_no_place() {
     let (set, _) = set(CAPPED);
     let streams = [
-        set.choose(Needs::Any, true).unwrap(),
-        set.choose(Needs::Any, true).unwrap(),
+        set.choose(Needs::Any, true, Caller(1)).unwrap(),
+        set.choose(Needs::Any, true, Caller(1)).unwrap(),
     ];
     let call = choose(&set).await;
-    assert!(set.choose(Needs::Any, true).is_ok());
+    assert!(set.choose(Needs::Any, true, Caller(1)).is_ok());
     drop(streams);
     assert_eq!(ask(&set, Needs::Any, 1).await.err(), Some(Denied::Busy));
     drop(call);
@@ -313,7 +314,7 @@ async fn a_lookup_without_an_end_is_a_failure_and_the_only_one() {
     assert!(set.was_tried() && !task.is_finished());
     assert_eq!(*asked.lock().unwrap(), 1);
     assert_eq!(
-        set.choose(Needs::Any, false).err(),
+        set.choose(Needs::Any, false, Caller(1)).err(),
         Some(Denied::NoneHealthy)
     );
 }

@@ -1,8 +1,8 @@
-//! Numbers 315, 317 and 319: several instances of one MCP server.
+//! Numbers 315, 317, 319, 339 and 340: several instances of one MCP server.
 
 use std::time::Duration;
 
-use e2e::client::LEGACY;
+use e2e::client::{LEGACY, tool};
 use e2e::eventually;
 use e2e::upstream::{Answer, Recorded, echo, sessions, with};
 use e2e::world::Table;
@@ -10,19 +10,36 @@ use e2e::world::several::{SESSION, Several};
 use serde_json::json;
 use tokio::time::sleep;
 
-#[tokio::test]
-async fn attack_315_calls_that_make_an_instance_fail_take_no_session_and_not_the_last_instance() {
-    let several = Several::start(2, json!({})).await;
-    // A tool that the server answers with 503 to every caller.
+/// A tool that each instance answers with 503 to every caller, and other calls as one of `others` does.
+fn let_creations_fail<S>(several: &Several, others: impl Fn() -> S)
+where
+    S: Fn(&Recorded) -> Answer + Send + Sync + 'static,
+{
     for upstream in &several.upstreams {
-        let legacy = sessions();
+        let other = others();
         upstream.script(move |request: &Recorded| {
             match request.json()["params"]["name"] == "create_task" {
                 true => Answer::Full(with(503, "application/json", "{}")),
-                false => legacy(request),
+                false => other(request),
             }
         });
     }
+}
+
+/// Calls that tool with one token after the other.
+async fn create(several: &Several, tokens: &[&str], count: usize) {
+    for token in tokens.iter().cycle().take(count) {
+        let call = several.gateway.post(tool(3, "create_task")).token(token);
+        assert_eq!(call.send().await.status, 503);
+    }
+}
+
+const EJECTIONS: &str = "mcp_gateway_endpoint_ejections_total";
+
+#[tokio::test]
+async fn attack_315_calls_that_make_an_instance_fail_take_no_session_and_not_the_last_instance() {
+    let several = Several::start(2, json!({})).await;
+    let_creations_fail(&several, sessions);
     let victims = [
         several.open().await,
         several.open().await,
@@ -125,4 +142,44 @@ async fn attack_319_a_call_that_changes_something_is_made_once() {
             > 0.5
     })
     .await;
+}
+
+#[tokio::test]
+async fn attack_339_callers_who_make_instances_fail_have_at_most_half_of_them_left_out() {
+    let several = Several::start(4, json!({ "ejection": { "first": "5m" } })).await;
+    let_creations_fail(&several, || echo);
+    let (one, other) = (several.token_of("mallory"), several.token_of("trudy"));
+    create(&several, &[&one, &other], 120).await;
+    let ejections = several.metric(EJECTIONS, &[]).await;
+    assert!((ejections - 2.0).abs() < 0.5, "{ejections}");
+    // Half of the instances serve the others.
+    let before = several.hits();
+    for _ in 0..40 {
+        assert_eq!(several.list().send().await.status, 200);
+    }
+    let after = several.hits();
+    let serving = before.iter().zip(&after);
+    assert_eq!(serving.filter(|(before, after)| before < after).count(), 2);
+    create(&several, &[&one, &other], 60).await;
+    let ejections = several.metric(EJECTIONS, &[]).await;
+    assert!((ejections - 2.0).abs() < 0.5, "{ejections}");
+}
+
+#[tokio::test]
+async fn attack_340_one_caller_alone_has_no_instance_left_out_that_answers_others() {
+    let several = Several::start(2, json!({ "ejection": { "within": "2m" } })).await;
+    let_creations_fail(&several, || echo);
+    eventually("both instances answer a caller", async || {
+        assert_eq!(several.list().send().await.status, 200);
+        several.hits().iter().all(|hits| *hits > 0)
+    })
+    .await;
+    let (one, other) = (several.token_of("mallory"), several.token_of("trudy"));
+    create(&several, &[&one], 60).await;
+    let ejections = several.metric(EJECTIONS, &[]).await;
+    assert!(ejections < 0.5, "{ejections}");
+    // What fails for two callers is more than the calls of one.
+    create(&several, &[&one, &other], 60).await;
+    let ejections = several.metric(EJECTIONS, &[]).await;
+    assert!((ejections - 1.0).abs() < 0.5, "{ejections}");
 }

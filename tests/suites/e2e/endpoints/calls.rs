@@ -1,12 +1,14 @@
 //! Calls to several instances: how they are spread, and what happens to them when an instance fails.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use e2e::client::LEGACY;
 use e2e::eventually;
 use e2e::gateway::Gateway;
 use e2e::gateway::config::Config;
-use e2e::upstream::{Answer, Chunk, Recorded, Upstream, echo, head, steps, with};
-use e2e::world::several::Several;
+use e2e::upstream::{Answer, Chunk, Recorded, Upstream, echo, head, sessions, steps, with};
+use e2e::world::several::{SESSION, Several};
 use serde_json::json;
 use test_support::{Key, Token};
 use tokio::time::{Instant, sleep};
@@ -195,13 +197,102 @@ async fn half_answers_and_slow_heads_eject_nobody() {
         assert_eq!(answer.unwrap().status().as_u16(), 200);
     }
     assert!(several.hits()[0] > 0);
-    several.reload("/resources/0/response_head", "100ms").await;
-    several.upstreams[0].script(|_| Answer::Hang);
-    assert_eq!(statuses(20, || several.create()).await, [200, 504]);
+    several.reload("/resources/0/response_head", "300ms").await;
+    for upstream in &several.upstreams {
+        let legacy = sessions();
+        upstream.script(
+            move |request| match request.json()["method"] == "tools/call" {
+                true => Answer::Hang,
+                false => legacy(request),
+            },
+        );
+    }
+    let session = several.open().await;
+    let of_session = |call: e2e::client::Call| {
+        let call = call.with(SESSION, &session);
+        call.with("mcp-protocol-version", LEGACY)
+    };
+    // Every tool call is too slow, and other calls are answered meanwhile.
+    let lists = async {
+        loop {
+            let status = of_session(several.list()).send().await.status;
+            assert_eq!(status, 200);
+        }
+    };
+    let slow = tokio::select! {
+        slow = statuses(8, || of_session(several.create())) => slow,
+        () = lists => unreachable!("it goes on"),
+    };
+    assert_eq!(slow, [504]);
     let ejections = several
         .metric("mcp_gateway_endpoint_ejections_total", &[])
         .await;
     assert!(ejections < 0.5, "{ejections}");
+}
+
+/// A gateway before two instances, the first of which accepts calls and never answers.
+async fn with_a_silent_instance(response_head: &str) -> Several {
+    let mut several = Several::start(2, json!({})).await;
+    several
+        .reload("/resources/0/response_head", response_head)
+        .await;
+    several.upstreams[0].script(|_| Answer::Hang);
+    several
+}
+
+/// Sends calls until an instance is ejected, and returns their statuses.
+async fn until_ejected(several: &Several, call: impl Fn() -> e2e::client::Call) -> Vec<u16> {
+    let statuses = RefCell::new(Vec::new());
+    eventually("it is ejected", async || {
+        let status = call().send().await.status;
+        statuses.borrow_mut().push(status);
+        several
+            .metric("mcp_gateway_endpoint_ejections_total", &[])
+            .await
+            > 0.5
+    })
+    .await;
+    statuses.into_inner()
+}
+
+#[tokio::test]
+async fn an_instance_that_never_answers_costs_no_call_that_reads_and_is_left_out() {
+    let several = with_a_silent_instance("2s").await;
+    let started = Instant::now();
+    let found = until_ejected(&several, || several.list()).await;
+    assert!(found.iter().all(|status| *status == 200), "{found:?}");
+    assert_eq!(several.hits(), [5, found.len()]);
+    // Its turn is half of the deadline.
+    assert!(started.elapsed() >= Duration::from_secs(5));
+    let retries = several
+        .metric("mcp_gateway_endpoint_retries_total", &[])
+        .await;
+    assert!((retries - 5.0).abs() < 0.5, "{retries}");
+    // It gets no calls, and the other one serves all of them.
+    assert_eq!(statuses(20, || several.list()).await, [200]);
+    assert_eq!(statuses(20, || several.create()).await, [200]);
+    assert_eq!(several.hits(), [5, found.len() + 40]);
+}
+
+#[tokio::test]
+async fn calls_that_change_something_show_that_an_instance_is_silent_and_are_sent_once() {
+    let several = with_a_silent_instance("300ms").await;
+    let found = until_ejected(&several, || several.create()).await;
+    let late = found.iter().filter(|status| **status == 504).count();
+    assert_eq!(several.hits(), [5, found.len() - 5]);
+    assert_eq!(late, 5, "{found:?}");
+    assert_eq!(statuses(20, || several.create()).await, [200]);
+}
+
+#[tokio::test]
+async fn a_call_that_reads_waits_for_the_only_instance_as_long_as_it_may() {
+    let mut several = Several::start(1, json!({})).await;
+    several.reload("/resources/0/response_head", "1s").await;
+    several.upstreams[0].script(|_| Answer::Hang);
+    let started = Instant::now();
+    assert_eq!(several.list().send().await.status, 504);
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    assert_eq!(several.hits(), [1]);
 }
 
 #[tokio::test]

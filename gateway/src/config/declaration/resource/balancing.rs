@@ -84,11 +84,11 @@ section! {
     /// How endpoints whose calls fail are left out.
     #[derive(Copy)]
     pub struct EjectionSettings {
-        /// Whether they are. The last endpoint that can be used is not left out.
+        /// Whether they are. The last endpoint that can be used is not left out, and no more than half of those that can be reached.
         enabled: bool = flag(true),
-        /// Calls in a row that fail, before an endpoint is left out: without a connection, without an answer, or with 502, 503 or 504.
+        /// Calls in a row that fail, before an endpoint is left out: without a connection, with 502, 503 or 504, or without an answer, where the endpoint answers nothing else meanwhile.
         failures: u32 = count(5, 1..=100),
-        /// Time within which they fail.
+        /// Time within which they fail, without the time that the calls waited. For as long, an answer to another caller keeps the calls of one caller alone from having an endpoint left out.
         within: Duration = time(seconds(10), SECOND..=minutes(10)),
         /// How long an endpoint is left out at first. Each time that follows without an answer between them is twice as long.
         first: Duration = time(seconds(10), SECOND..=HOUR),
